@@ -1,0 +1,353 @@
+"""One committer for ledger and hold book.
+
+All that waits for the same partition in this process goes into one transaction.
+
+The state and its ETag stay cached between commits. What the store answers decides what happens:
+
+- written: the waiters get their results, the new state and ETag are cached;
+- 412 on the state: somebody else committed: reload, decide again, after a jittered pause;
+- 409 on a guard: some commands were committed before: read which, answer those with their first
+  result, commit the rest at once;
+- no proof either way: look for our own commit id in the row that the commit would have written;
+- busy, with proof that nothing was written: the waiters get the error and may try again.
+
+A refusal from a cached state is never given: it is decided again on a fresh one. A waiter has its
+own deadline and may leave; its command may still be committed, so it comes back with the same key.
+"""
+
+import asyncio
+import random
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain import limits
+from shared.domain.errors import (
+    EtagMismatch,
+    LedgerCorrupt,
+    OutcomeUnknown,
+    PerminuteError,
+    RequestTooLarge,
+    RowExists,
+    Unavailable,
+)
+from shared.ports import Clock, Ids, Operation, TableStore
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded[State]:
+    """A partition's state as it was read or committed; `etag` is None where no row is yet."""
+
+    state: State
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step[State, Result]:
+    """A command that changes the state: the rows that it adds, and what its caller gets."""
+
+    state: State
+    rows: tuple[Operation, ...]
+    result: Result
+    decision: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer[Result]:
+    """A command that changes nothing: its result, or the error that refuses it."""
+
+    result: Result | PerminuteError
+
+
+class Book[State, Command, Result](Protocol):
+    """What the committer has to know of a kind of partition."""
+
+    table: str
+    commands_max: int
+
+    async def load(self, partition: str) -> Loaded[State]:
+        """The state as it is stored now."""
+        ...
+
+    async def view(self, partition: str, loaded: Loaded[State]) -> Loaded[State]:
+        """The state that decisions are made on (the hold book catches up here)."""
+        ...
+
+    def guard(self, command: Command) -> str | None:
+        """The key of the row that makes the command happen once, if it has one."""
+        ...
+
+    def decide(
+        self, partition: str, state: State, command: Command, now: datetime
+    ) -> Step[State, Result] | Answer[Result]:
+        """The decision about one command."""
+        ...
+
+    def render(
+        self,
+        before: Loaded[State],
+        steps: Sequence[Step[State, Result]],
+        commit_id: str,
+        now: datetime,
+    ) -> tuple[State, list[Operation]]:
+        """The state to keep and the whole transaction; its first operation writes the state."""
+        ...
+
+    async def prepare(
+        self, partition: str, steps: Sequence[Step[State, Result]], now: datetime
+    ) -> None:
+        """What must be written before the commit (due marks)."""
+        ...
+
+    async def recorded(self, partition: str, command: Command) -> Result | PerminuteError | None:
+        """The first result of a command whose guard is there already, or None."""
+        ...
+
+    async def landed(self, partition: str, after: State, commit_id: str) -> bool:
+        """Whether the commit with this id is in the table."""
+        ...
+
+
+@dataclass(slots=True)
+class _Waiter[Command, Result]:
+    command: Command
+    guard: str | None
+    future: asyncio.Future[Result]
+
+    def give(self, result: Result | PerminuteError) -> None:
+        if self.future.done():
+            return
+        if isinstance(result, PerminuteError):
+            self.future.set_exception(result)
+        else:
+            self.future.set_result(result)
+
+
+@dataclass(slots=True)
+class _Lane[State, Command, Result]:
+    waiting: deque[_Waiter[Command, Result]] = field(default_factory=deque)
+    task: asyncio.Task[None] | None = None
+    cached: Loaded[State] | None = None
+
+
+class GroupCommitter[State, Command, Result]:
+    """Commits commands to partitions of one book: a lane each, one transaction at a time."""
+
+    def __init__(
+        self,
+        tables: TableStore,
+        book: Book[State, Command, Result],
+        clock: Clock,
+        ids: Ids,
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._tables = tables
+        self._book = book
+        self._clock = clock
+        self._ids = ids
+        self._pause = pause
+        self._lanes: OrderedDict[str, _Lane[State, Command, Result]] = OrderedDict()
+
+    async def submit(
+        self, partition: str, command: Command, *, seconds: float = limits.COMMIT_SECONDS_MAX
+    ) -> Result:
+        """The result of the command once it is durable, or its first result if it was before.
+
+        Raises what the decision refuses with, and Unavailable when the outcome is not certain in
+        time: the caller tries again with the same key.
+        """
+        lane = self._lane(partition)
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        lane.waiting.append(_Waiter(command, self._book.guard(command), future))
+        if lane.task is None:
+            lane.task = asyncio.create_task(self._drain(partition, lane))
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(future)
+        except TimeoutError:
+            future.cancel()
+            raise Unavailable("The commit is not certain yet; try again.") from None
+
+    def forget(self, partition: str) -> None:
+        """Drop the cached state: the next decision reads."""
+        if lane := self._lanes.get(partition):
+            lane.cached = None
+
+    def _lane(self, partition: str) -> _Lane[State, Command, Result]:
+        lane = self._lanes.get(partition)
+        if lane is None:
+            lane = self._lanes[partition] = _Lane()
+            if len(self._lanes) > limits.PARTITIONS_CACHED_MAX:
+                self._drop_idle()
+        self._lanes.move_to_end(partition)
+        return lane
+
+    def _drop_idle(self) -> None:
+        for partition, lane in self._lanes.items():
+            if lane.task is None and not lane.waiting:
+                del self._lanes[partition]
+                return
+
+    async def _drain(self, partition: str, lane: _Lane[State, Command, Result]) -> None:
+        try:
+            while lane.waiting:
+                group = self._take(lane)
+                try:
+                    await self._commit(partition, lane, group)
+                except PerminuteError as error:
+                    lane.cached = None
+                    for waiter in group:
+                        waiter.give(error)
+                except BaseException as error:
+                    lane.cached = None
+                    for waiter in group:
+                        if not waiter.future.done():
+                            waiter.future.set_exception(error)
+                    if not isinstance(error, Exception):
+                        raise
+        finally:
+            lane.task = None
+
+    def _take(self, lane: _Lane[State, Command, Result]) -> list[_Waiter[Command, Result]]:
+        """The next group: at most what fits, each guard once (a row goes into a transaction once).
+
+        A second command with the same guard waits for the next group, where the guard answers.
+        """
+        group: list[_Waiter[Command, Result]] = []
+        guards: set[str] = set()
+        later: list[_Waiter[Command, Result]] = []
+        while lane.waiting and len(group) < self._book.commands_max:
+            waiter = lane.waiting.popleft()
+            if waiter.future.done():
+                continue
+            if waiter.guard is not None and waiter.guard in guards:
+                later.append(waiter)
+                continue
+            if waiter.guard is not None:
+                guards.add(waiter.guard)
+            group.append(waiter)
+        lane.waiting.extendleft(reversed(later))
+        return group
+
+    async def _commit(
+        self,
+        partition: str,
+        lane: _Lane[State, Command, Result],
+        group: list[_Waiter[Command, Result]],
+    ) -> None:
+        waiters = group
+        clashes = 0
+        for attempt in range(limits.COMMIT_TRIES_MAX):
+            now = self._clock.now()
+            before, chosen, steps = await self._decide(partition, lane, waiters, now)
+            if not steps:
+                return
+            try:
+                await self._write(partition, lane, before, chosen, steps)
+            except RequestTooLarge:
+                if len(steps) == 1:
+                    raise
+                await self._commit(partition, lane, chosen[: len(steps) // 2])
+            except (EtagMismatch, OutcomeUnknown):
+                lane.cached = None
+                await self._back_off(attempt)
+            except RowExists as clash:
+                lane.cached = None
+                if not await self._answer_recorded(partition, chosen):
+                    # No guard: another process opened the partition (the state, operation 0), or
+                    # the journal is ahead of a state that was rolled back: never write over it.
+                    clashes += clash.index > 0
+                    if clashes > 1:
+                        raise LedgerCorrupt("The journal is ahead of the state.") from clash
+            waiters = [waiter for waiter in waiters if not waiter.future.done()]
+            if not waiters:
+                return
+        raise Unavailable("Too many others write to the same account.", code="contended")
+
+    async def _write(
+        self,
+        partition: str,
+        lane: _Lane[State, Command, Result],
+        before: Loaded[State],
+        waiters: Sequence[_Waiter[Command, Result]],
+        steps: Sequence[Step[State, Result]],
+    ) -> None:
+        """One transaction. Raises OutcomeUnknown only when our commit is not in the table (yet):
+        should it still land, If-Match lets one of the two win."""
+        now = self._clock.now()
+        commit_id = self._ids.token(limits.COMMIT_ID_BYTES)
+        after, operations = self._book.render(before, steps, commit_id, now)
+        await self._book.prepare(partition, steps, now)
+        try:
+            etags = await self._tables.transact(self._book.table, partition, operations)
+        except OutcomeUnknown:
+            lane.cached = None
+            if not await self._book.landed(partition, after, commit_id):
+                raise
+        else:
+            lane.cached = Loaded(after, etags[0])
+        for waiter, step in zip(waiters, steps, strict=True):
+            waiter.give(step.result)
+
+    async def _decide(
+        self,
+        partition: str,
+        lane: _Lane[State, Command, Result],
+        waiters: Sequence[_Waiter[Command, Result]],
+        now: datetime,
+    ) -> tuple[Loaded[State], list[_Waiter[Command, Result]], list[Step[State, Result]]]:
+        """Decide all waiters in order; answer those that change nothing.
+
+        An answer that a cached state gives is not trusted: it is decided again on a fresh one.
+        """
+        while True:
+            cached = lane.cached
+            loaded = cached if cached is not None else await self._book.load(partition)
+            viewed = await self._book.view(partition, loaded)
+            state = viewed.state
+            chosen: list[_Waiter[Command, Result]] = []
+            steps: list[Step[State, Result]] = []
+            answers: list[tuple[_Waiter[Command, Result], Answer[Result]]] = []
+            for waiter in waiters:
+                decision = self._book.decide(partition, state, waiter.command, now)
+                if isinstance(decision, Answer):
+                    answers.append((waiter, decision))
+                else:
+                    state = decision.state
+                    steps.append(decision)
+                    chosen.append(waiter)
+            if answers and cached is not None:
+                lane.cached = None
+                continue
+            for waiter, answer in answers:
+                # What is refused today may have been carried out before: the guard wins.
+                first = (
+                    await self._book.recorded(partition, waiter.command) if waiter.guard else None
+                )
+                waiter.give(answer.result if first is None else first)
+            return viewed, chosen, steps
+
+    async def _answer_recorded(
+        self, partition: str, waiters: Sequence[_Waiter[Command, Result]]
+    ) -> bool:
+        """Give their first results to those that were committed before; whether there was one."""
+        slots = asyncio.Semaphore(limits.GUARD_READS_AT_ONCE)
+
+        async def look(waiter: _Waiter[Command, Result]) -> bool:
+            if waiter.guard is None:
+                return False
+            async with slots:
+                first = await self._book.recorded(partition, waiter.command)
+            if first is None:
+                return False
+            waiter.give(first)
+            return True
+
+        return any(await asyncio.gather(*(look(waiter) for waiter in waiters)))
+
+    async def _back_off(self, attempt: int) -> None:
+        most = min(limits.COMMIT_BACKOFF_SECONDS * 2**attempt, limits.COMMIT_BACKOFF_SECONDS_MAX)
+        await self._pause(random.uniform(0, most))  # noqa: S311 - jitter, no secret
