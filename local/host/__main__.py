@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 
 from azure_functions_runtime import invocation_id_cv
@@ -22,6 +23,9 @@ from local.host.settings import HostSettings, SettingError, read_host_json
 from local.host.worker import Function, IndexingError, Worker
 
 HTTP_TRIGGER = "httpTrigger"
+SERVICE_BUS_TRIGGER = "serviceBusTrigger"
+TIMER_TRIGGER = "timerTrigger"
+KINDS = {HTTP_TRIGGER, SERVICE_BUS_TRIGGER, TIMER_TRIGGER}
 
 
 def main() -> int:
@@ -55,18 +59,47 @@ async def _serve(options: argparse.Namespace, settings: HostSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     worker = Worker(settings.function_timeout_seconds)
     functions = await worker.index(options.app.resolve())
-    http: HttpHost | None = None
+    for function in functions:
+        if function.trigger["type"] not in KINDS:
+            raise SettingError(f"function {function.name}: no {function.trigger['type']} here")
+    tasks: list[Coroutine[None, None, None]] = []
     if options.role != "background":
-        routes = route_table(
-            (f for f in functions if f.trigger["type"] == HTTP_TRIGGER), settings.route_prefix
-        )
+        routes = route_table(_of_kind(functions, HTTP_TRIGGER), settings.route_prefix)
         http = HttpHost(worker, routes, options.port)
         await http.start()
-    _tell_ready(options.role, options.ready_fd, functions)
-    await stop.wait()
-    if http is not None:
-        await http.stop()
+        tasks.append(http.run(stop))
+    if options.role != "http":
+        tasks += _background_tasks(worker, functions, settings, options.data, stop)
+    # A task that fails ends the others and the process: who started it starts it again.
+    async with asyncio.TaskGroup() as group:
+        for task in tasks:
+            group.create_task(task)
+        _tell_ready(options.role, options.ready_fd, functions)
     worker.close()
+
+
+def _background_tasks(
+    worker: Worker,
+    functions: list[Function],
+    settings: HostSettings,
+    data: Path,
+    stop: asyncio.Event,
+) -> list[Coroutine[None, None, None]]:
+    # Imported here: the HTTP process needs neither proton nor schedules.
+    from local.host.service_bus import pump, receiver_for
+    from local.host.timers import run_timer, schedule_of
+
+    queues = [(f, receiver_for(f)) for f in _of_kind(functions, SERVICE_BUS_TRIGGER)]
+    timers = [(f, schedule_of(f)) for f in _of_kind(functions, TIMER_TRIGGER)]
+    batch_size = settings.max_message_batch_size
+    return [
+        *(pump(worker, function, receiver, batch_size, stop) for function, receiver in queues),
+        *(run_timer(worker, function, schedule, data, stop) for function, schedule in timers),
+    ]
+
+
+def _of_kind(functions: list[Function], kind: str) -> list[Function]:
+    return [function for function in functions if function.trigger["type"] == kind]
 
 
 def _tell_ready(role: str, ready_fd: int | None, functions: list[Function]) -> None:

@@ -56,8 +56,9 @@ class HttpHost:
             self._runner, "127.0.0.1", self._port, shutdown_timeout=STOP_GRACE_SECONDS
         ).start()
 
-    async def stop(self) -> None:
-        """Take no more requests, let those that run end."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set; take no more requests then, but let those that run end."""
+        await stop.wait()
         await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
@@ -141,7 +142,7 @@ def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _as_utf8(text: str) -> str:
-    """Header bytes that are no UTF-8 come from aiohttp as lone surrogates, which nothing can encode again."""
+    """Bytes that are no UTF-8 come from aiohttp as lone surrogates, which nothing can encode."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 

@@ -115,9 +115,9 @@ class Worker:
             raise IndexingError(
                 f"{response.result.exception.message}\n{response.result.exception.stack_trace}"
             )
-        metadata = (
-            await handle_event.functions_metadata_request(request)
-        ).function_metadata_results
+        list_functions = handle_event.functions_metadata_request
+        listed = await list_functions(request)  # type: ignore[no-untyped-call]
+        metadata = listed.function_metadata_results
         if not metadata:
             raise IndexingError(f"no functions found in {app_dir}")
         return [_function(item) for item in metadata]
