@@ -1,0 +1,301 @@
+"""May it ring? The ordered checks of a dial-out, up to the rate; credit is the hold book's word.
+
+Facts are resolved before; nothing here looks anything up. Each check answers pass, fail or, where
+a fact that it needs is missing, skipped. The first failure is the answer; `explain` gives all.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shared.domain.dial_limits import BudgetMode, exceeded_budgets, velocity_excess
+from shared.domain.dial_out_facts import CheckResult, Denial, DialOutFacts, Outcome, Reason
+from shared.domain.directory import License
+from shared.domain.money import format_price
+from shared.domain.policy import (
+    IDENTITIES,
+    Reach,
+    class_allowed,
+    is_domestic,
+    rate_ceiling_picos,
+    within_reach,
+)
+from shared.domain.regions import INTERNATIONAL, country_name
+
+
+@dataclass(frozen=True, slots=True)
+class _Skipped:
+    why: str
+
+
+type _Answer = Denial | _Skipped | None
+_NO_NUMBER = _Skipped("There is no valid number to check.")
+_NO_ACCOUNT = _Skipped("There is no account to check.")
+_NO_ORGANIZER = _Skipped("There is no organizer to check.")
+
+
+def check_rules(facts: DialOutFacts) -> Denial | None:
+    """The first rule that refuses the dial-out, None when only credit is left to ask for."""
+    for _, check, _ in _CHECKS:
+        answer = check(facts)
+        if isinstance(answer, Denial):
+            return answer
+    return None
+
+
+def explain(facts: DialOutFacts, credit: CheckResult) -> tuple[CheckResult, ...]:
+    """Every check in order with its outcome; `credit` is the hold book's line, the last."""
+    return (*(_result(facts, *line) for line in _CHECKS), credit)
+
+
+def credit_line(denial: Denial | None, granted_seconds: int | None) -> CheckResult:
+    """The last line: credit refused, granted, or (None and None) never asked for."""
+    if denial is not None:
+        return CheckResult("credit", Outcome.FAIL, denial.message, denial.reason)
+    if granted_seconds is None:
+        return CheckResult("credit", Outcome.SKIPPED, "Credit is asked for when all else passes.")
+    return CheckResult("credit", Outcome.PASS, f"Credit covers {granted_seconds} seconds.")
+
+
+def credit_denial(available: str, currency: str) -> Denial:
+    """The denial for lack of credit; `available` is a decimal string."""
+    message = f"The available credit of {available} {currency} does not pay for the call's start."
+    return Denial(Reason.CREDIT_EXHAUSTED, message)
+
+
+def _result(
+    facts: DialOutFacts,
+    name: str,
+    check: Callable[[DialOutFacts], _Answer],
+    passed: Callable[[DialOutFacts], str],
+) -> CheckResult:
+    answer = check(facts)
+    if isinstance(answer, Denial):
+        return CheckResult(name, Outcome.FAIL, answer.message, answer.reason)
+    if isinstance(answer, _Skipped):
+        return CheckResult(name, Outcome.SKIPPED, answer.why)
+    return CheckResult(name, Outcome.PASS, passed(facts))
+
+
+def _emergency(facts: DialOutFacts) -> _Answer:
+    if not facts.dialled.emergency:
+        return None
+    return Denial(
+        Reason.EMERGENCY_NUMBER,
+        "This is an emergency number: the bridge has to route it itself, and it is never charged.",
+    )
+
+
+def _special(facts: DialOutFacts) -> _Answer:
+    if not facts.dialled.special:
+        return None
+    return Denial(
+        Reason.SPECIAL_NUMBER, "This is a short number of a country's network, not dialled here."
+    )
+
+
+def _number(facts: DialOutFacts) -> _Answer:
+    if facts.dialled.number.valid:
+        return None
+    return Denial(
+        Reason.NUMBER_INVALID,
+        "The number is not a valid one in international form: + and 7 to 15 digits.",
+    )
+
+
+def _region(facts: DialOutFacts) -> _Answer:
+    number = facts.dialled.number
+    if not number.valid:
+        return _NO_NUMBER
+    if facts.policy.serves(number.region):
+        return None
+    if number.region in {None, INTERNATIONAL}:
+        return Denial(Reason.REGION_NOT_SERVED, "The number belongs to no country that is served.")
+    return Denial(
+        Reason.REGION_NOT_SERVED, f"The account does not serve {country_name(number.region)}."
+    )
+
+
+def _number_class(facts: DialOutFacts) -> _Answer:
+    if not facts.dialled.number.valid:
+        return _NO_NUMBER
+    number_class = facts.policy.class_of(facts.dialled.number)
+    if class_allowed(number_class, facts.rules):
+        return None
+    words = number_class.value.replace("_", " ")
+    return Denial(Reason.NUMBER_CLASS_BLOCKED, f"Numbers of the class {words} are not dialled.")
+
+
+def _account(facts: DialOutFacts) -> _Answer:
+    if facts.account is not None:
+        return None
+    return Denial(Reason.ACCOUNT_UNKNOWN, "No account is known that this dial-out belongs to.")
+
+
+def _account_active(facts: DialOutFacts) -> _Answer:
+    if facts.account is None:
+        return _NO_ACCOUNT
+    if not facts.account.suspended:
+        return None
+    return Denial(Reason.ACCOUNT_SUSPENDED, f"The account {facts.account.account} is suspended.")
+
+
+def _dial_out_running(facts: DialOutFacts) -> _Answer:
+    if facts.account is None:
+        return _NO_ACCOUNT
+    if not facts.account.stopped:
+        return None
+    return Denial(
+        Reason.DIAL_OUT_STOPPED, f"Dial-out of the account is stopped: {facts.account.stopped}."
+    )
+
+
+def _organizer(facts: DialOutFacts) -> _Answer:
+    if facts.account is None:
+        return _NO_ACCOUNT
+    if facts.organizer is not None:
+        return None
+    return Denial(
+        Reason.ORGANIZER_UNKNOWN, "No organizer is registered for this meeting in the account."
+    )
+
+
+def _license(facts: DialOutFacts) -> _Answer:
+    if facts.organizer is None:
+        return _NO_ORGANIZER
+    if facts.organizer.license is not License.NONE:
+        return None
+    return Denial(
+        Reason.LICENSE_MISSING,
+        f"The organizer {facts.organizer.organizer} has no licence for audio conferencing.",
+    )
+
+
+def _policy(facts: DialOutFacts) -> _Answer:
+    reach = IDENTITIES[facts.identity].reach(facts.half)
+    if reach is Reach.NONE:
+        return Denial(
+            Reason.POLICY_DISABLED, f"The policy {facts.identity} does not let anybody dial out."
+        )
+    number = facts.dialled.number
+    if not number.valid:
+        return _NO_NUMBER
+    if within_reach(reach, number.region, facts.domestic_region):
+        return None
+    where = country_name(number.region)
+    if reach is Reach.ZONE_A:
+        return Denial(Reason.POLICY_ZONE_A_ONLY, f"The policy allows Zone A only: {where} is not.")
+    home = country_name(facts.domestic_region) or "an unknown country"
+    return Denial(
+        Reason.POLICY_DOMESTIC_ONLY, f"The policy allows {home} only; the number is in {where}."
+    )
+
+
+def _region_lists(facts: DialOutFacts) -> _Answer:
+    number = facts.dialled.number
+    if not number.valid:
+        return _NO_NUMBER
+    if all(rule.admits_region(number.region) for rule in facts.rules):
+        return None
+    where = country_name(number.region)
+    return Denial(Reason.REGION_BLOCKED, f"The account's lists do not let {where} be dialled.")
+
+
+def _number_lists(facts: DialOutFacts) -> _Answer:
+    number = facts.dialled.number
+    if not number.valid:
+        return _NO_NUMBER
+    if facts.policy.block_high_risk and number.high_risk:
+        return Denial(
+            Reason.NUMBER_BLOCKED,
+            f"The account blocks ranges known for toll fraud ({number.high_risk}).",
+        )
+    if all(rule.admits_digits(number.digits) for rule in facts.rules):
+        return None
+    return Denial(Reason.NUMBER_BLOCKED, "The account's lists do not let this number be dialled.")
+
+
+def _budget(facts: DialOutFacts) -> _Answer:
+    if not facts.budgets:
+        return None
+    if facts.rate is None:
+        return _Skipped("Without a rate nothing can be held against a budget.")
+    exceeded = exceeded_budgets(facts.budgets, facts.rate.least_charge_micros)
+    if not exceeded or exceeded[0].budget.mode is BudgetMode.WARN:
+        return None
+    return Denial(Reason.BUDGET_EXCEEDED, f"The call does not fit into {exceeded[0].label()}.")
+
+
+def _velocity(facts: DialOutFacts) -> _Answer:
+    for use in facts.velocities:
+        excess = velocity_excess(use)
+        if excess is not None:
+            return Denial(Reason.VELOCITY_EXCEEDED, f"Too fast: {excess}.")
+    return None
+
+
+def _rate(facts: DialOutFacts) -> _Answer:
+    if not facts.dialled.number.valid:
+        return _NO_NUMBER
+    if facts.rate is not None:
+        return None
+    where = country_name(facts.dialled.number.region) or "this number"
+    return Denial(Reason.RATE_MISSING, f"The rate card has no price for this number in {where}.")
+
+
+def _rate_ceiling(facts: DialOutFacts) -> _Answer:
+    if facts.rate is None:
+        return _Skipped("There is no rate to compare.")
+    ceiling = rate_ceiling_picos(facts.rules)
+    if ceiling is None or facts.rate.price_per_minute_picos <= ceiling:
+        return None
+    price = format_price(facts.rate.price_per_minute_picos)
+    return Denial(
+        Reason.RATE_OVER_CEILING,
+        f"The price per minute of {price} is above the ceiling of {format_price(ceiling)}.",
+    )
+
+
+def _policy_passed(facts: DialOutFacts) -> str:
+    home = is_domestic(facts.dialled.number.region, facts.domestic_region)
+    return f"{facts.identity}: the call is {'domestic' if home else 'international'}."
+
+
+def _class_passed(facts: DialOutFacts) -> str:
+    return facts.policy.class_of(facts.dialled.number).value
+
+
+def _budget_passed(facts: DialOutFacts) -> str:
+    least = facts.rate.least_charge_micros if facts.rate else 0
+    warned = exceeded_budgets(facts.budgets, least)
+    if warned:
+        return f"Only a warning: the call does not fit into {warned[0].label()}."
+    return f"{len(facts.budgets)} budgets have room."
+
+
+def _rate_passed(facts: DialOutFacts) -> str:
+    assert facts.rate is not None
+    price = format_price(facts.rate.price_per_minute_picos)
+    return f"{facts.rate.destination} (prefix {facts.rate.prefix}) costs {price} a minute."
+
+
+_CHECKS: tuple[
+    tuple[str, Callable[[DialOutFacts], _Answer], Callable[[DialOutFacts], str]], ...
+] = (
+    ("emergency", _emergency, lambda _: "No emergency number."),
+    ("special", _special, lambda _: "No short number."),
+    ("number", _number, lambda facts: f"{facts.dialled.number.e164} is a valid number."),
+    ("region", _region, lambda facts: country_name(facts.dialled.number.region)),
+    ("number_class", _number_class, _class_passed),
+    ("account", _account, lambda facts: facts.account.account if facts.account else ""),
+    ("account_active", _account_active, lambda _: "The account is active."),
+    ("dial_out_running", _dial_out_running, lambda _: "Nobody stopped dial-out."),
+    ("organizer", _organizer, lambda facts: facts.organizer.organizer if facts.organizer else ""),
+    ("license", _license, lambda facts: facts.organizer.license if facts.organizer else ""),
+    ("policy", _policy, _policy_passed),
+    ("region_lists", _region_lists, lambda _: "No list of the account is against the region."),
+    ("number_lists", _number_lists, lambda _: "No list of the account is against the number."),
+    ("budget", _budget, _budget_passed),
+    ("velocity", _velocity, lambda _: "Not too many dial-outs at once or within an hour."),
+    ("rate", _rate, _rate_passed),
+    ("rate_ceiling", _rate_ceiling, lambda _: "The price is under every ceiling."),
+)

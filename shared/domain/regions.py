@@ -1,0 +1,115 @@
+"""Countries and territories as libphonenumber knows them: names, Zone A, what Teams sells there.
+
+A region is an ISO 3166-1 alpha-2 code, `AC`, `TA` or `XK`, or `001` for the international networks.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+INTERNATIONAL = "001"
+
+_NAMES = """
+AC Ascension Island|AD Andorra|AE United Arab Emirates|AF Afghanistan|AG Antigua and Barbuda
+AI Anguilla|AL Albania|AM Armenia|AO Angola|AR Argentina|AS American Samoa|AT Austria|AU Australia
+AW Aruba|AX Åland Islands|AZ Azerbaijan|BA Bosnia and Herzegovina|BB Barbados|BD Bangladesh
+BE Belgium|BF Burkina Faso|BG Bulgaria|BH Bahrain|BI Burundi|BJ Benin|BL Saint Barthélemy
+BM Bermuda|BN Brunei|BO Bolivia|BQ Caribbean Netherlands|BR Brazil|BS Bahamas|BT Bhutan
+BW Botswana|BY Belarus|BZ Belize|CA Canada|CC Cocos (Keeling) Islands
+CD Congo (Democratic Republic)|CF Central African Republic|CG Congo (Republic)|CH Switzerland
+CI Côte d'Ivoire|CK Cook Islands|CL Chile|CM Cameroon|CN China|CO Colombia|CR Costa Rica|CU Cuba
+CV Cape Verde|CW Curaçao|CX Christmas Island|CY Cyprus|CZ Czech Republic|DE Germany|DJ Djibouti
+DK Denmark|DM Dominica|DO Dominican Republic|DZ Algeria|EC Ecuador|EE Estonia|EG Egypt
+EH Western Sahara|ER Eritrea|ES Spain|ET Ethiopia|FI Finland|FJ Fiji|FK Falkland Islands
+FM Micronesia|FO Faroe Islands|FR France|GA Gabon|GB United Kingdom|GD Grenada|GE Georgia
+GF French Guiana|GG Guernsey|GH Ghana|GI Gibraltar|GL Greenland|GM Gambia|GN Guinea|GP Guadeloupe
+GQ Equatorial Guinea|GR Greece|GT Guatemala|GU Guam|GW Guinea-Bissau|GY Guyana|HK Hong Kong
+HN Honduras|HR Croatia|HT Haiti|HU Hungary|ID Indonesia|IE Ireland|IL Israel|IM Isle of Man
+IN India|IO British Indian Ocean Territory|IQ Iraq|IR Iran|IS Iceland|IT Italy|JE Jersey|JM Jamaica
+JO Jordan|JP Japan|KE Kenya|KG Kyrgyzstan|KH Cambodia|KI Kiribati|KM Comoros
+KN Saint Kitts and Nevis|KP North Korea|KR South Korea|KW Kuwait|KY Cayman Islands|KZ Kazakhstan
+LA Laos|LB Lebanon|LC Saint Lucia|LI Liechtenstein|LK Sri Lanka|LR Liberia|LS Lesotho|LT Lithuania
+LU Luxembourg|LV Latvia|LY Libya|MA Morocco|MC Monaco|MD Moldova|ME Montenegro
+MF Saint Martin (French part)|MG Madagascar|MH Marshall Islands|MK North Macedonia|ML Mali
+MM Myanmar|MN Mongolia|MO Macao|MP Northern Mariana Islands|MQ Martinique|MR Mauritania
+MS Montserrat|MT Malta|MU Mauritius|MV Maldives|MW Malawi|MX Mexico|MY Malaysia|MZ Mozambique
+NA Namibia|NC New Caledonia|NE Niger|NF Norfolk Island|NG Nigeria|NI Nicaragua|NL Netherlands
+NO Norway|NP Nepal|NR Nauru|NU Niue|NZ New Zealand|OM Oman|PA Panama|PE Peru|PF French Polynesia
+PG Papua New Guinea|PH Philippines|PK Pakistan|PL Poland|PM Saint Pierre and Miquelon
+PR Puerto Rico|PS Palestinian Territories|PT Portugal|PW Palau|PY Paraguay|QA Qatar|RE Réunion
+RO Romania|RS Serbia|RU Russia|RW Rwanda|SA Saudi Arabia|SB Solomon Islands|SC Seychelles|SD Sudan
+SE Sweden|SG Singapore|SH Saint Helena|SI Slovenia|SJ Svalbard and Jan Mayen|SK Slovakia
+SL Sierra Leone|SM San Marino|SN Senegal|SO Somalia|SR Suriname|SS South Sudan
+ST São Tomé and Príncipe|SV El Salvador|SX Sint Maarten|SY Syria|SZ Eswatini|TA Tristan da Cunha
+TC Turks and Caicos Islands|TD Chad|TG Togo|TH Thailand|TJ Tajikistan|TK Tokelau|TL Timor-Leste
+TM Turkmenistan|TN Tunisia|TO Tonga|TR Türkiye|TT Trinidad and Tobago|TV Tuvalu|TW Taiwan
+TZ Tanzania|UA Ukraine|UG Uganda|US United States|UY Uruguay|UZ Uzbekistan|VA Vatican City
+VC Saint Vincent and the Grenadines|VE Venezuela|VG British Virgin Islands
+VI United States Virgin Islands|VN Vietnam|VU Vanuatu|WF Wallis and Futuna|WS Samoa|XK Kosovo
+YE Yemen|YT Mayotte|ZA South Africa|ZM Zambia|ZW Zimbabwe
+"""
+NAMES: dict[str, str] = {
+    item[:2]: item[3:] for line in _NAMES.strip().splitlines() for item in line.split("|")
+}
+NAMES[INTERNATIONAL] = "International network"
+
+_ZONE_A = """
+AU AT BE BR BG CA CN HR CZ DK EE FI FR DE GR HK HU IN IE IT JP LU MY MX NL NZ NO PL PT PR RO
+RU SG SK SI ZA KR ES SE CH TW TH GB US
+"""
+ZONE_A = frozenset(_ZONE_A.split())
+"""The 44 destinations of the Teams policies `…ZoneA…` and of the included minutes."""
+
+
+class MeetingDialOut(StrEnum):
+    """How Teams offers dial-out from meetings to customers of a country (September 2022)."""
+
+    INCLUDED = "included"
+    NEEDS_CREDITS = "needs_credits"
+    NOT_FOR_LOCAL_CUSTOMERS = "not_for_local_customers"
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """What Teams sells in one of the 114 countries that have a page of their own.
+
+    `conferencing` is "yes", "no" or "partner" (sold by a local operator).
+    """
+
+    conferencing: str
+    meeting_dial_out: MeetingDialOut
+    credits_sold: bool
+    toll_free_numbers: bool
+
+
+# ! no audio conferencing is sold, ~ only by a local operator, - no credits are sold,
+# * toll-free service numbers can be had
+_OFFERS = """
+AE* AG* AL AR* AT* AU* BA* BB* BD BE* BG* BH!- BJ BM* BN!* BR* BS* BY* BZ* CA* CH* CL* CM CN-* CO*
+CR CY* CZ* DE* DK* DM* DO DZ EC* EE* EG ES* FI* FR* GB* GD* GE GH GR* GT GU* HK* HN* HR* HU* ID*
+IE* IL* IN~-* IT* JM* JO JP* KE* KH KN* KR-* KW KY* KZ!- LC* LK LT LU* LV* MA MC* MD* MK!-* MP* MT
+MX* MY* NG NI!- NL* NO* NZ* PA* PE* PH* PK!- PL* PR* PT* PY* QA* RO* RS* RU- SA* SE* SG* SI* SK*
+SV TC* TH* TN TR* TT* TW-* UA- UG US* UY* VE* VN* ZA*
+"""
+
+
+def country_name(region: str | None) -> str:
+    """The English name of a region; the code itself where we have none, "" for None."""
+    return "" if region is None else NAMES.get(region, region)
+
+
+def availability(region: str) -> Availability | None:
+    """What Teams sells in a region; None where it has no page (credits dial it all the same)."""
+    marks = _MARKS.get(region)
+    if marks is None:
+        return None
+    conferencing = "no" if "!" in marks else "partner" if "~" in marks else "yes"
+    return Availability(conferencing, _dial_out(region), "-" not in marks, "*" in marks)
+
+
+def _dial_out(region: str) -> MeetingDialOut:
+    if region == "CN":
+        return MeetingDialOut.NOT_FOR_LOCAL_CUSTOMERS
+    return MeetingDialOut.INCLUDED if region in ZONE_A else MeetingDialOut.NEEDS_CREDITS
+
+
+_MARKS = {item[:2]: item[2:] for item in _OFFERS.split()}
