@@ -46,12 +46,11 @@ class Loaded[State]:
 
 @dataclass(frozen=True, slots=True)
 class Step[State, Result]:
-    """A command that changes the state: the rows that it adds, and what its caller gets."""
+    """A command that changes the state: what its caller gets, and the book's own decision."""
 
     state: State
-    rows: tuple[Operation, ...]
     result: Result
-    decision: object = None
+    decision: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +86,7 @@ class Book[State, Command, Result](Protocol):
 
     def render(
         self,
+        partition: str,
         before: Loaded[State],
         steps: Sequence[Step[State, Result]],
         commit_id: str,
@@ -279,7 +279,7 @@ class GroupCommitter[State, Command, Result]:
         should it still land, If-Match lets one of the two win."""
         now = self._clock.now()
         commit_id = self._ids.token(limits.COMMIT_ID_BYTES)
-        after, operations = self._book.render(before, steps, commit_id, now)
+        after, operations = self._book.render(partition, before, steps, commit_id, now)
         await self._book.prepare(partition, steps, now)
         try:
             etags = await self._tables.transact(self._book.table, partition, operations)

@@ -1,0 +1,310 @@
+"""How the ledger lies in table `ledger` (DESIGN 4): rows to domain and back, and the hash chain.
+
+| row key                 | what                                                            |
+| ----------------------- | --------------------------------------------------------------- |
+| `state`                 | the state that the next decision needs                          |
+| `leg|{hash of leg key}` | guard, content digest, charge, entry; the person's part apart   |
+| `command|{hash of key}` | guard and entry of a top-up                                     |
+| `journal|{commit}`      | a commit: its entries, the balance, keyed hash over bytes stored |
+| `event|{commit}`        | outbox, deleted once published                                  |
+"""
+
+import hashlib
+import hmac
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, cast
+
+from shared.adapters.packed import joined, pack, split, unpack
+from shared.domain.alerts import AlertRule, Event
+from shared.domain.errors import LedgerCorrupt
+from shared.domain.ledger import Draw, Entry, EntryKind, LedgerState, Lot, LotKind
+from shared.domain.legs import canonical_json, format_time, leg_key_hash, parse_time
+from shared.ports import Commit, LegRecord, Outbox, Row, Value
+
+TABLE = "ledger"
+SCHEMA = 1
+STATE = "state"
+GENESIS = "0" * 64
+
+
+def journal_key(commit: int) -> str:
+    """Row key of a commit; zero-padded, so that keys sort as numbers do."""
+    return f"journal|{commit:020d}"
+
+
+def event_key(commit: int) -> str:
+    """Row key of a commit's events."""
+    return f"event|{commit:020d}"
+
+
+def leg_row_key(leg: str) -> str:
+    """Row key of the guard of a leg."""
+    return f"leg|{leg_key_hash(leg)}"
+
+
+def command_row_key(key: str) -> str:
+    """Row key of the guard of a keyed command."""
+    return f"command|{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def digest(content: Mapping[str, object]) -> str:
+    """SHA-256 of content as canonical JSON, hex."""
+    return hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def check_schema(row: Row) -> None:
+    """Raises LedgerCorrupt for a row of a newer schema than this code knows."""
+    schema = row.values.get("schema")
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise LedgerCorrupt(f"Row {row.key} has schema {schema!r}; this code knows {SCHEMA}.")
+
+
+# State
+
+
+def state_values(state: LedgerState, head: str, commit_id: str) -> dict[str, Value]:
+    """The properties of the state row."""
+    return {
+        "schema": SCHEMA,
+        "commit": state.commit,
+        "entry": state.entry,
+        "balance": state.balance_micros,
+        "head": head,
+        "commit_id": commit_id,
+        **pack("data", _state_document(state)),
+    }
+
+
+def read_state(row: Row) -> tuple[LedgerState, str]:
+    """(state, head hash) of the state row."""
+    check_schema(row)
+    data = cast("dict[str, Any]", unpack("data", row.values))
+    state = LedgerState(
+        currency=data["currency"],
+        commit=int(cast("int", row.values["commit"])),
+        entry=int(cast("int", row.values["entry"])),
+        balance_micros=int(cast("int", row.values["balance"])),
+        deficit_micros=data["deficit"],
+        lots=tuple(_read_lot(lot) for lot in data["lots"]),
+        credit_limit_micros=data["credit_limit"],
+        alert_rules=tuple(AlertRule(**rule) for rule in data["alert_rules"]),
+        settings_version=data["settings_version"],
+        last_top_up_micros=data["last_top_up"],
+        last_charge_micros=data["last_charge"],
+        at=parse_time(data["at"]) if data["at"] else None,
+    )
+    return state, str(row.values["head"])
+
+
+def _state_document(state: LedgerState) -> dict[str, object]:
+    return {
+        "currency": state.currency,
+        "deficit": state.deficit_micros,
+        "lots": [_lot_document(lot) for lot in state.lots],
+        "credit_limit": state.credit_limit_micros,
+        "alert_rules": [asdict(rule) for rule in state.alert_rules],
+        "settings_version": state.settings_version,
+        "last_top_up": state.last_top_up_micros,
+        "last_charge": state.last_charge_micros,
+        "at": format_time(state.at) if state.at else None,
+    }
+
+
+# Journal
+
+
+def journal_values(
+    chain_key: bytes,
+    account: str,
+    state: LedgerState,
+    entries: tuple[Entry, ...],
+    *,
+    settings: Mapping[str, object] | None,
+    previous: str,
+    commit_id: str,
+    at: datetime,
+) -> dict[str, Value]:
+    """The properties of a commit's journal row, its keyed hash included."""
+    document: dict[str, object] = {"entries": [entry_document(entry) for entry in entries]}
+    if settings is not None:
+        document["settings"] = settings
+    data = zlib.compress(canonical_json(document), 6)
+    values: dict[str, Value] = {
+        "schema": SCHEMA,
+        "commit_id": commit_id,
+        "at": format_time(at),
+        "entries": len(entries),
+        "balance": state.balance_micros,
+        "previous": previous,
+    }
+    values["hash"] = chain_hash(chain_key, account, state.commit, values, data)
+    return values | split("data", data)
+
+
+def chain_hash(
+    chain_key: bytes, account: str, commit: int, values: Mapping[str, Value], data: bytes
+) -> str:
+    """HMAC-SHA256 over a journal row as it is stored: what is in plain properties and the bytes."""
+    plain = {
+        name: values.get(name)
+        for name in ("schema", "commit_id", "at", "entries", "balance", "previous")
+    }
+    head = canonical_json({"account": account, "commit": commit, **plain})
+    return hmac.new(chain_key, head + b"\n" + data, hashlib.sha256).hexdigest()
+
+
+def read_commit(row: Row) -> Commit:
+    """The commit in a journal row; its hash is not checked here."""
+    check_schema(row)
+    data = cast("dict[str, Any]", unpack("data", row.values))
+    return Commit(
+        number=int(row.key.removeprefix("journal|")),
+        at=parse_time(str(row.values["at"])),
+        balance_micros=int(cast("int", row.values["balance"])),
+        entries=tuple(read_entry(entry) for entry in data["entries"]),
+    )
+
+
+def journal_bytes(row: Row) -> bytes:
+    """The stored bytes that the chain hash covers."""
+    return joined("data", row.values)
+
+
+# Legs, commands, events
+
+
+def leg_values(record: LegRecord, commit: int) -> dict[str, Value]:
+    """The properties of a leg's guard row; the person's part can be erased alone."""
+    return {
+        "schema": SCHEMA,
+        "leg": record.leg,
+        "digest": record.digest,
+        "commit": commit,
+        "entry": canonical_json(entry_document(record.entry)).decode(),
+        **pack("charge", record.charge),
+        **pack("person", record.person),
+    }
+
+
+def read_leg(row: Row) -> LegRecord:
+    """The record in a leg's guard row."""
+    check_schema(row)
+    return LegRecord(
+        leg=str(row.values["leg"]),
+        digest=str(row.values["digest"]),
+        charge=cast("dict[str, object]", unpack("charge", row.values)),
+        person=cast("dict[str, object]", unpack("person", row.values)),
+        entry=read_entry(json.loads(str(row.values["entry"]))),
+    )
+
+
+def command_values(entry: Entry, content_digest: str, commit: int) -> dict[str, Value]:
+    """The properties of a keyed command's guard row."""
+    return {
+        "schema": SCHEMA,
+        "digest": content_digest,
+        "commit": commit,
+        "entry": canonical_json(entry_document(entry)).decode(),
+    }
+
+
+def read_command(row: Row) -> tuple[str, Entry]:
+    """(digest of what was asked, entry) of a keyed command."""
+    check_schema(row)
+    return str(row.values["digest"]), read_entry(json.loads(str(row.values["entry"])))
+
+
+def event_values(events: tuple[Event, ...], at: datetime) -> dict[str, Value]:
+    """The properties of an outbox row."""
+    return {
+        "schema": SCHEMA,
+        "at": format_time(at),
+        **pack("data", [{"type": event.type, "data": event.data} for event in events]),
+    }
+
+
+def read_outbox(row: Row) -> Outbox:
+    """The events in an outbox row."""
+    check_schema(row)
+    data = cast("list[dict[str, Any]]", unpack("data", row.values))
+    return Outbox(
+        commit=int(row.key.removeprefix("event|")),
+        at=parse_time(str(row.values["at"])),
+        events=tuple(Event(item["type"], item["data"]) for item in data),
+    )
+
+
+# Entries and lots
+
+
+def entry_document(entry: Entry) -> dict[str, object]:
+    """An entry with every column that an export needs; what is empty is left out."""
+    document: dict[str, object] = {
+        "sequence": entry.sequence,
+        "kind": entry.kind.value,
+        "amount": entry.amount_micros,
+        "balance": entry.balance_micros,
+        "at": format_time(entry.at),
+        "draws": [[draw.lot, draw.amount_micros] for draw in entry.draws],
+        "deficit": entry.deficit_micros,
+        "lot": _lot_document(entry.lot) if entry.lot else None,
+        "leg": entry.leg,
+        "authorization": entry.authorization,
+        "reference": entry.reference,
+        "reason": entry.reason,
+        "actor": entry.actor,
+        "charge_digest": entry.charge_digest,
+        "person_digest": entry.person_digest,
+    }
+    return {name: value for name, value in document.items() if value not in (None, [], 0)} | {
+        "amount": entry.amount_micros,
+        "balance": entry.balance_micros,
+    }
+
+
+def read_entry(data: Mapping[str, Any]) -> Entry:
+    """The entry that `entry_document` wrote."""
+    lot = data.get("lot")
+    return Entry(
+        sequence=data["sequence"],
+        kind=EntryKind(data["kind"]),
+        amount_micros=data["amount"],
+        balance_micros=data["balance"],
+        at=parse_time(data["at"]),
+        draws=tuple(Draw(name, micros) for name, micros in data.get("draws", ())),
+        deficit_micros=data.get("deficit", 0),
+        lot=_read_lot(lot) if lot else None,
+        leg=data.get("leg"),
+        authorization=data.get("authorization"),
+        reference=data.get("reference"),
+        reason=data.get("reason"),
+        actor=data.get("actor"),
+        charge_digest=data.get("charge_digest"),
+        person_digest=data.get("person_digest"),
+    )
+
+
+def _lot_document(lot: Lot) -> dict[str, object]:
+    return {
+        "id": lot.id,
+        "kind": lot.kind.value,
+        "amount": lot.amount_micros,
+        "remaining": lot.remaining_micros,
+        "purchased_at": format_time(lot.purchased_at),
+        "expires_at": format_time(lot.expires_at) if lot.expires_at else None,
+    }
+
+
+def _read_lot(data: Mapping[str, Any]) -> Lot:
+    return Lot(
+        id=data["id"],
+        kind=LotKind(data["kind"]),
+        amount_micros=data["amount"],
+        remaining_micros=data["remaining"],
+        purchased_at=parse_time(data["purchased_at"]),
+        expires_at=parse_time(data["expires_at"]) if data["expires_at"] else None,
+    )

@@ -1,0 +1,265 @@
+"""The ledger in Table storage: decisions committed in groups, reads, and the outbox."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.adapters import ledger_rows as rows
+from shared.adapters.group_commit import Answer, GroupCommitter, Loaded, Step
+from shared.adapters.ledger_verify import verify
+from shared.domain import ledger, limits
+from shared.domain.errors import Conflict, PerminuteError, RowMissing
+from shared.domain.ledger import (
+    Command,
+    Configure,
+    DebitLeg,
+    Decided,
+    Entry,
+    LedgerState,
+    Refused,
+    TopUp,
+    Unchanged,
+)
+from shared.ports import (
+    Clash,
+    Clock,
+    Commit,
+    Delete,
+    DueMark,
+    DueMarks,
+    Ids,
+    Insert,
+    LegRecord,
+    Operation,
+    Outbox,
+    Replace,
+    TableStore,
+    Verification,
+    Written,
+)
+
+EVENTS_DUE = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A ledger's state (None before it is opened) with the hash of its last journal row."""
+
+    state: LedgerState | None
+    hash: str
+
+
+type Outcome = Written | Clash
+
+
+class TableLedger:
+    """Implements the port `Ledger` on a TableStore."""
+
+    def __init__(
+        self, tables: TableStore, due: DueMarks, clock: Clock, ids: Ids, chain_key: bytes
+    ) -> None:
+        self._tables = tables
+        self._chain_key = chain_key
+        self._book = _LedgerBook(tables, due, chain_key)
+        self._committer = GroupCommitter(tables, self._book, clock, ids)
+
+    async def state(self, account: str) -> LedgerState | None:
+        """The state as it is stored now; None before the ledger is opened."""
+        return (await self._book.load(account)).state.state
+
+    async def submit(self, account: str, command: Command) -> Outcome:
+        """The outcome of a command, once it is durable (see the port)."""
+        return await self._committer.submit(account, command)
+
+    async def leg(self, account: str, leg: str) -> LegRecord | None:
+        """The debited leg with this key, or None."""
+        row = await self._tables.get(rows.TABLE, account, rows.leg_row_key(leg))
+        return rows.read_leg(row) if row else None
+
+    async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
+        """At most `limit` commits with numbers above `after`, in order."""
+        found = await self._tables.query(
+            rows.TABLE,
+            account,
+            after=rows.journal_key(after),
+            before="journal}",
+            limit=limit,
+        )
+        return [rows.read_commit(row) for row in found]
+
+    async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
+        """The oldest unpublished events, in order."""
+        found = await self._tables.query(
+            rows.TABLE, account, first="event|", before="event}", limit=limit
+        )
+        return [rows.read_outbox(row) for row in found]
+
+    async def published(self, account: str, commit: int) -> None:
+        """Take a commit's events out of the outbox."""
+        try:
+            await self._tables.transact(rows.TABLE, account, [Delete(rows.event_key(commit))])
+        except RowMissing:
+            return  # another publisher took it out: it published the same events
+
+    async def verify(self, account: str) -> Verification:
+        """Recompute chain, numbers, balances, lots and leg rows from what is stored."""
+        return await verify(self._tables, account, self._chain_key)
+
+
+class _LedgerBook:
+    """What the committer has to know of a ledger partition."""
+
+    table = rows.TABLE
+    commands_max = limits.GROUP_COMMIT_LEGS_MAX
+
+    def __init__(self, tables: TableStore, due: DueMarks, chain_key: bytes) -> None:
+        self._tables = tables
+        self._due = due
+        self._chain_key = chain_key
+
+    async def load(self, partition: str) -> Loaded[_Head]:
+        row = await self._tables.get(self.table, partition, rows.STATE)
+        if row is None:
+            return Loaded(_Head(None, rows.GENESIS), None)
+        state, head = rows.read_state(row)
+        return Loaded(_Head(state, head), row.etag)
+
+    async def view(self, partition: str, loaded: Loaded[_Head]) -> Loaded[_Head]:
+        return loaded
+
+    def guard(self, command: Command) -> str | None:
+        match command:
+            case DebitLeg():
+                return rows.leg_row_key(command.leg)
+            case TopUp():
+                return rows.command_row_key(command.key)
+            case Configure():
+                return None
+
+    def decide(
+        self, partition: str, state: _Head, command: Command, now: datetime
+    ) -> Step[_Head, Outcome] | Answer[Outcome]:
+        decision = ledger.decide(state.state, command, now)
+        match decision:
+            case Refused(error):
+                return Answer(error)
+            case Unchanged():
+                return Answer(Written(None, repeated=True))
+            case Decided():
+                return Step(
+                    _Head(decision.state, state.hash),
+                    Written(decision.entry, events=bool(decision.events)),
+                    decision,
+                )
+
+    def render(
+        self,
+        partition: str,
+        before: Loaded[_Head],
+        steps: Sequence[Step[_Head, Outcome]],
+        commit_id: str,
+        now: datetime,
+    ) -> tuple[_Head, list[Operation]]:
+        decisions = _decisions(steps)
+        last = decisions[-1].state
+        number = (before.state.state.commit if before.state.state else 0) + 1
+        state = replace(last, commit=number)
+        at = state.at or now
+        journal = rows.journal_values(
+            self._chain_key,
+            partition,
+            state,
+            tuple(decision.entry for decision in decisions if decision.entry),
+            settings=_settings(decisions),
+            previous=before.state.hash,
+            commit_id=commit_id,
+            at=at,
+        )
+        head = str(journal["hash"])
+        values = rows.state_values(state, head, commit_id)
+        operations: list[Operation] = [
+            Insert(rows.STATE, values)
+            if before.etag is None
+            else Replace(rows.STATE, values, before.etag),
+            Insert(rows.journal_key(number), journal),
+            *(_guard_row(decision, number) for decision in decisions if decision.entry),
+        ]
+        events = tuple(event for decision in decisions for event in decision.events)
+        if events:
+            operations.append(Insert(rows.event_key(number), rows.event_values(events, at)))
+        return _Head(state, head), operations
+
+    async def prepare(
+        self, partition: str, steps: Sequence[Step[_Head, Outcome]], now: datetime
+    ) -> None:
+        if any(decision.events for decision in _decisions(steps)):
+            await self._due.mark([DueMark(partition, EVENTS_DUE, now)])
+
+    async def recorded(self, partition: str, command: Command) -> Outcome | PerminuteError | None:
+        match command:
+            case DebitLeg():
+                row = await self._tables.get(self.table, partition, rows.leg_row_key(command.leg))
+                if row is None:
+                    return None
+                record = rows.read_leg(row)
+                return _first(record.entry, same=record.digest == command.digest)
+            case TopUp():
+                key = rows.command_row_key(command.key)
+                row = await self._tables.get(self.table, partition, key)
+                if row is None:
+                    return None
+                digest, entry = rows.read_command(row)
+                return _first(entry, same=digest == command.digest)
+            case Configure():
+                return None
+
+    async def landed(self, partition: str, after: _Head, commit_id: str) -> bool:
+        number = after.state.commit if after.state else 0
+        row = await self._tables.get(self.table, partition, rows.journal_key(number))
+        return row is not None and row.values.get("commit_id") == commit_id
+
+
+def _first(entry: Entry, *, same: bool) -> Outcome:
+    return Written(entry, repeated=True) if same else Clash(entry)
+
+
+def _decisions(steps: Sequence[Step[_Head, Outcome]]) -> list[Decided]:
+    return [step.decision for step in steps if isinstance(step.decision, Decided)]
+
+
+def _settings(decisions: Sequence[Decided]) -> dict[str, object] | None:
+    """The settings that a commit changes, so that a journal alone can rebuild the state."""
+    configured = [d.state for d in decisions if isinstance(d.command, Configure)]
+    if not configured:
+        return None
+    state = configured[-1]
+    return {
+        "version": state.settings_version,
+        "currency": state.currency,
+        "credit_limit": state.credit_limit_micros,
+        "alert_rules": [
+            {
+                "name": rule.name,
+                "below_micros": rule.below_micros,
+                "below_percent": rule.below_percent,
+            }
+            for rule in state.alert_rules
+        ],
+    }
+
+
+def _guard_row(decision: Decided, number: int) -> Operation:
+    command, entry = decision.command, decision.entry
+    if entry is None:
+        raise Conflict("A decision without an entry has no guard.")
+    match command:
+        case DebitLeg():
+            record = LegRecord(command.leg, command.digest, command.charge, command.person, entry)
+            return Insert(rows.leg_row_key(command.leg), rows.leg_values(record, number))
+        case TopUp():
+            return Insert(
+                rows.command_row_key(command.key),
+                rows.command_values(entry, command.digest, number),
+            )
+        case Configure():
+            raise Conflict("Settings have no guard.")
