@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from shared.domain.dial_limits import BudgetMode, exceeded_budgets, velocity_excess
 from shared.domain.dial_out_facts import CheckResult, Denial, DialOutFacts, Outcome, Reason
-from shared.domain.directory import License
 from shared.domain.money import format_price
 from shared.domain.policy import (
     IDENTITIES,
@@ -19,6 +18,7 @@ from shared.domain.policy import (
     rate_ceiling_picos,
     within_reach,
 )
+from shared.domain.policy import License as License  # noqa: PLC0414 - asked for with the facts
 from shared.domain.regions import INTERNATIONAL, country_name
 
 

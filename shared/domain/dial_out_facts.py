@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.dial_limits import BudgetUse, VelocityUse
-from shared.domain.directory import License
 from shared.domain.numbers import DialledNumber
 from shared.domain.policy import (
     AccountPolicy,
     DialRules,
     Half,
+    License,
     effective_identity,
     rules_in_force,
 )

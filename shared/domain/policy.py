@@ -31,6 +31,14 @@ class Half(StrEnum):
     PSTN = "pstn"
 
 
+class License(StrEnum):
+    """Who pays for an organizer's meetings: by the minute, from a pool of minutes, or nobody."""
+
+    PAY_PER_MINUTE = "pay_per_minute"
+    SUBSCRIPTION = "subscription"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """One of the twelve policies: how far its meetings dial, and how far its user calls."""

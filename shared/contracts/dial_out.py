@@ -1,0 +1,156 @@
+"""What bridges post to dial out or admit a caller, and what they are answered (CONTRACT 6)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from shared.domain import limits
+from shared.domain.dial_out_facts import CheckResult, Denial
+from shared.domain.directory import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is_id
+from shared.domain.legs import format_time
+from shared.domain.money import format_amount, format_price
+from shared.domain.number_classes import NumberClass
+from shared.domain.policy import Half
+from shared.domain.regions import country_name
+
+
+def _foreign_id(text: str) -> str:
+    if not is_foreign_id(text):
+        raise ValueError(FOREIGN_ID_RULE)
+    return text
+
+
+def _id(text: str) -> str:
+    if not is_id(text):
+        raise ValueError(ID_RULE)
+    return text
+
+
+ForeignId = Annotated[str, AfterValidator(_foreign_id)]
+Id = Annotated[str, AfterValidator(_id)]
+CallSeconds = Annotated[int, Field(ge=1, le=limits.LEG_SECONDS_MAX)]
+
+
+class BridgeBody(BaseModel):
+    """A body of a bridge: strict types, unknown fields ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, populate_by_name=True)
+
+
+class DialOutRequest(BridgeBody):
+    """May this number be dialled? Any text may stand in `to`: what is no number is denied.
+
+    `normalize` reads `to` as dialled in the bridge's country (`00…`, `011…`, national). `call` is
+    "user" for a user's own call, named by `organizer_id`, instead of a meeting's dial-out.
+    """
+
+    to: str
+    conference_id: ForeignId | None = None
+    organizer_id: ForeignId | None = None
+    account: Id | None = None
+    from_number: str | None = Field(default=None, alias="from")
+    leg_id: ForeignId | None = None
+    requested_seconds: CallSeconds | None = None
+    explain: bool = False
+    dry_run: bool = False
+    normalize: bool = False
+    call: Literal["meeting", "user"] = "meeting"
+
+    @property
+    def half(self) -> Half:
+        """The half of the policy that this call is under."""
+        return Half.PSTN if self.call == "user" else Half.CONFERENCE
+
+
+class DialInRequest(BridgeBody):
+    """May this caller be let in? `to` is the service number that was called."""
+
+    to: str
+    conference_id: ForeignId | None = None
+    organizer_id: ForeignId | None = None
+    account: Id | None = None
+    from_number: str | None = Field(default=None, alias="from")
+    leg_id: ForeignId | None = None
+    requested_seconds: CallSeconds | None = None
+    explain: bool = False
+    dry_run: bool = False
+
+
+class ExtendRequest(BridgeBody):
+    """The total of seconds wanted, counted from the first answer."""
+
+    seconds: CallSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an allowed call goes; `number` is what the bridge is to dial."""
+
+    number: str
+    region: str | None
+    prefix: str
+    number_class: NumberClass
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What an allowed call is granted; a dry run has no authorization and holds nothing."""
+
+    authorization: str | None
+    granted_seconds: int
+    final: bool
+    expires_at: datetime | None
+    price_per_minute_picos: int
+    connection_fee_picos: int
+    currency: str
+    held_micros: int
+    destination: Destination
+
+
+def allowed_body(
+    allowance: Allowance, checks: Sequence[CheckResult] | None = None
+) -> dict[str, object]:
+    """The answer that lets it ring, as a JSON object."""
+    destination = allowance.destination
+    body: dict[str, object] = {
+        "decision": "allow",
+        "authorization": allowance.authorization,
+        "granted_seconds": allowance.granted_seconds,
+        "final": allowance.final,
+        "expires_at": format_time(allowance.expires_at) if allowance.expires_at else None,
+        "price_per_minute": format_price(allowance.price_per_minute_picos),
+        "connection_fee": format_price(allowance.connection_fee_picos),
+        "currency": allowance.currency,
+        "held": format_amount(allowance.held_micros),
+        "destination": {
+            "number": destination.number,
+            "region": destination.region,
+            "name": country_name(destination.region),
+            "prefix": destination.prefix,
+            "number_class": destination.number_class.value,
+        },
+    }
+    present = {name: value for name, value in body.items() if value is not None}
+    return _with_checks(present, checks)
+
+
+def denied_body(denial: Denial, checks: Sequence[CheckResult] | None = None) -> dict[str, object]:
+    """The answer that does not let it ring, as a JSON object."""
+    body = {"decision": "deny", "reason": denial.reason.value, "message": denial.message}
+    return _with_checks(body, checks)
+
+
+def _with_checks(
+    body: Mapping[str, object], checks: Sequence[CheckResult] | None
+) -> dict[str, object]:
+    if checks is None:
+        return dict(body)
+    return {**body, "checks": [_check_line(check) for check in checks]}
+
+
+def _check_line(check: CheckResult) -> dict[str, str]:
+    line = {"check": check.check, "outcome": check.outcome.value, "detail": check.detail}
+    return line if check.reason is None else {**line, "reason": check.reason.value}
