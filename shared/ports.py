@@ -1,9 +1,13 @@
 """What the use cases need of the world: tables, queue, topic, clock, ids. Nothing here does I/O."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from shared.domain.alerts import Event
+from shared.domain.holds import Authorise, CreditExhausted, Hold, HoldState, VelocityExceeded
+from shared.domain.ledger import Command, Entry, LedgerState
 
 type Value = str | int | bool | bytes | datetime
 """A property of a row. Integers are stored as Int64, times as aware UTC."""
@@ -157,4 +161,253 @@ class Ids(Protocol):
 
     def token(self, bytes_count: int) -> str:
         """URL-safe random text made of that many random bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a ledger command. `repeated`: it was carried out before, and this is its
+    first result. `events` tells that the commit put events into the outbox."""
+
+    entry: Entry | None
+    repeated: bool = False
+    events: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """The same key was used before for something else, whose entry this is."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class LegRecord:
+    """A debited leg as it is kept: its guard, charge, erasable person's part and entry."""
+
+    leg: str
+    digest: str
+    charge: Mapping[str, object]
+    person: Mapping[str, object]
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One journal row: the entries that were written together."""
+
+    number: int
+    at: datetime
+    balance_micros: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """The events of one commit, not yet published."""
+
+    commit: int
+    at: datetime
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What recomputing an account's ledger found; `problems` is empty when all is well."""
+
+    commits: int
+    entries: int
+    legs: int
+    balance_micros: int
+    head: str
+    problems: tuple[str, ...]
+
+
+class Ledger(Protocol):
+    """What happened to an account's credits (DESIGN 4). The account is the partition."""
+
+    async def state(self, account: str) -> LedgerState | None:
+        """The state as it is stored now; None before the ledger is opened."""
+        ...
+
+    async def submit(self, account: str, command: Command) -> Written | Clash:
+        """The outcome of a command, once it is durable.
+
+        Raises what the decision refuses with; Unavailable when the outcome is not certain (come
+        back with the same key); Conflict `ledger_not_open` before the first Configure.
+        """
+        ...
+
+    async def leg(self, account: str, leg: str) -> LegRecord | None:
+        """The debited leg with this key, or None."""
+        ...
+
+    async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
+        """At most `limit` commits with numbers above `after`, in order."""
+        ...
+
+    async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
+        """The oldest unpublished events, in order."""
+        ...
+
+    async def published(self, account: str, commit: int) -> None:
+        """Take a commit's events out of the outbox; nothing happens if they are gone."""
+        ...
+
+    async def verify(self, account: str) -> Verification:
+        """Recompute chain, numbers, balances, lots and leg rows from what is stored."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DueMark:
+    """Something to look at from a time on: a superset of what is really due (DESIGN 4)."""
+
+    account: str
+    kind: str
+    at: datetime
+
+
+class DueMarks(Protocol):
+    """The marks that tell the timer which accounts to look at."""
+
+    async def mark(self, marks: Sequence[DueMark]) -> None:
+        """Write marks; one that is there already stays."""
+        ...
+
+    async def due(self, now: datetime, *, limit: int) -> list[DueMark]:
+        """Marks whose time has come, at most `limit` of them."""
+        ...
+
+    async def clear(self, mark: DueMark) -> None:
+        """Delete a mark that was acted upon."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A document of the directory, in the version that `etag` names."""
+
+    key: str
+    document: Mapping[str, object]
+    version: int
+
+    @property
+    def etag(self) -> str:
+        """The quoted version, as HTTP wants it."""
+        return f'"{self.version}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A document that was just written; `created` tells 201 from 200."""
+
+    created: bool
+    version: int
+
+    @property
+    def etag(self) -> str:
+        """The quoted version, as HTTP wants it."""
+        return f'"{self.version}"'
+
+
+class RecordStore(Protocol):
+    """JSON documents by (kind, key), each with a version that counts up. Raises StoreUnavailable.
+
+    Kinds that can be listed have ids of our own as keys, all others may have any text.
+    """
+
+    async def get(self, kind: str, key: str) -> Record | None:
+        """The document, or None."""
+        ...
+
+    async def put(
+        self, kind: str, key: str, document: Mapping[str, object], *, if_match: str | None
+    ) -> Saved:
+        """Create, or replace the version that `if_match` names (an `If-Match` header's value).
+
+        Raises PreconditionMissing where there is a document and no `if_match`, PreconditionFailed
+        where `if_match` names no current version.
+        """
+        ...
+
+    async def delete(self, kind: str, key: str) -> bool:
+        """Remove the document; False if there was none."""
+        ...
+
+    async def list(
+        self, kind: str, *, limit: int, cursor: str | None = None
+    ) -> tuple[Sequence[Record], str | None]:
+        """Documents of a kind in the order of their keys, and the cursor of the next page.
+
+        Raises Invalid `cursor_invalid` on a cursor that is not ours.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRecord:
+    """A dial-out question as it is kept: who asked what (`digest`), and the answer that was given.
+
+    `granted_seconds` is 0 for a denial; `expires_at` is None then.
+    """
+
+    authorization: str
+    bridge: str
+    digest: str
+    answer: Mapping[str, object]
+    granted_seconds: int = 0
+    amount_micros: int = 0
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceHold:
+    """Place a hold and keep the answer that `record` makes of it."""
+
+    authorise: Authorise
+    record: Callable[[Hold, int], HoldRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHold:
+    """Give back what an authorisation holds."""
+
+    record: HoldRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer that is kept; `repeated`: it was given before."""
+
+    record: HoldRecord
+    repeated: bool = False
+
+
+class HoldBook(Protocol):
+    """What may happen: credit that authorisations hold (DESIGN 4). The account is the partition."""
+
+    async def view(self, account: str) -> HoldState:
+        """The hold book, caught up with the ledger; nothing is written."""
+        ...
+
+    async def place(
+        self, account: str, command: PlaceHold
+    ) -> Answered | CreditExhausted | VelocityExceeded:
+        """Place a hold, or say why not. The same authorisation gets its first answer."""
+        ...
+
+    async def keep(self, account: str, record: HoldRecord) -> Answered:
+        """Keep an answer that holds nothing, a denial; the first answer wins."""
+        ...
+
+    async def record(self, account: str, authorization: str) -> HoldRecord | None:
+        """The question and answer of an authorisation, or None."""
+        ...
+
+    async def release(self, account: str, authorization: str, bridge: str) -> None:
+        """Give back what an authorisation holds; again changes nothing.
+
+        Raises NotFound when this bridge placed no such hold.
+        """
         ...
