@@ -1,4 +1,4 @@
-"""`python -m local.bus --port N --data DIR [--config FILE.json]`: serves until SIGTERM or SIGINT."""
+"""`python -m local.bus --port N --data DIR [--config FILE.json]`: serves until it is told to end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from proton.reactor import Container
 
+from local.bus.guard import Guard
 from local.bus.server import BusHandler
 
 
@@ -44,7 +45,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    Container(handler).run()
+    Container(Guard(handler)).run()
     handler.close()
 
 

@@ -245,9 +245,7 @@ class Queue(Entity):
         if self._deliveries_max is not None and message.attempts >= self._deliveries_max:
             text = f"delivered {message.attempts} times without being completed"
             reason = "MaxDeliveryCountExceeded"
-            self._bury(
-                message, {"DeadLetterReason": reason, "DeadLetterErrorDescription": text}
-            )
+            self._bury(message, {"DeadLetterReason": reason, "DeadLetterErrorDescription": text})
         elif message.state == ACTIVE:
             heapq.heappush(self._ready, message.sequence_number)
 

@@ -44,7 +44,10 @@ def answer(entity: Entity | None, request: Message, now_ms: int) -> Message:
         else:
             status, body, condition = handler(entity, request.body or {}, now_ms)
     properties: dict[str, Any] = {}
-    for code, description in (("status-code", "status-description"), ("statusCode", "statusDescription")):
+    for code, description in (
+        ("status-code", "status-description"),
+        ("statusCode", "statusDescription"),
+    ):
         properties[code] = int32(status)
         properties[description] = condition or "OK"
     if condition:
@@ -64,7 +67,9 @@ def _cancel(entity: Entity, body: dict[str, Any], _now_ms: int) -> Reply:
 
 def _peek(entity: Entity, body: dict[str, Any], _now_ms: int) -> Reply:
     count = min(int(body["message-count"]), PEEK_MESSAGES_MAX)
-    messages = entity.peek(int(body["from-sequence-number"]), count) if isinstance(entity, Queue) else []
+    messages = (
+        entity.peek(int(body["from-sequence-number"]), count) if isinstance(entity, Queue) else []
+    )
     found = [{"message": encoded(message)} for message in messages]
     return (200, {"messages": found}, "") if found else (204, None, "")
 

@@ -11,14 +11,11 @@ import logging
 import os
 import re
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import proton
-from proton import Condition, Delivery, Endpoint, Event, Link, Message, int32, symbol
-from proton.reactor import Container
+from proton import Condition, Delivery, Endpoint, Link, Message, int32, symbol
 
 from local.bus import codec, management
 from local.bus.broker import Broker, Entity, Queue
@@ -133,11 +130,10 @@ class Egress:
             self._queue.consumers.remove(self)
 
 
-class BusHandler(proton.Handler):  # type: ignore[misc]
-    """Answers everything that clients do. An error ends their connection, never the bus."""
+class BusHandler:
+    """Answers everything that clients do."""
 
     def __init__(self, port: int, folder: Path, config: dict[str, Any]) -> None:
-        super().__init__()
         self._port = port
         self._store = Store(folder)
         self._broker = Broker(self._store, config)
@@ -148,22 +144,22 @@ class BusHandler(proton.Handler):  # type: ignore[misc]
         """Closes the store, once the container has ended."""
         self._store.close()
 
-    def on_reactor_init(self, event: Event) -> None:
+    def on_reactor_init(self, event: Any) -> None:
         """Listens, and says so on standard output."""
         self._acceptor = event.container.listen(f"127.0.0.1:{self._port}")
         event.container.schedule(SWEEP_SECONDS, self)
         print(f"bus ready on 127.0.0.1:{self._port}", flush=True)
 
-    def on_timer_task(self, event: Event) -> None:
+    def on_timer_task(self, event: Any) -> None:
         """Ends what has run out, and the bus itself when it was told to stop."""
         if self.stopping:
             self._acceptor.close()
             event.container.stop()
             return
         event.container.schedule(SWEEP_SECONDS, self)
-        self._guarded(self._broker.sweep, now_ms())
+        self._broker.sweep(now_ms())
 
-    def on_reactor_quiesced(self, _event: Event) -> None:
+    def on_reactor_quiesced(self, _event: Any) -> None:
         """Delivers and commits. Memory would be ahead of the disk after an error: start again."""
         try:
             self._broker.settle(now_ms())
@@ -171,41 +167,41 @@ class BusHandler(proton.Handler):  # type: ignore[misc]
             logger.exception("the bus can't write its store")
             os._exit(1)
 
-    def on_connection_remote_open(self, event: Event) -> None:
+    def on_connection_remote_open(self, event: Any) -> None:
         """Opens the connection from our side."""
         event.connection.container = "perminute-local-bus"
         event.connection.open()
 
-    def on_session_remote_open(self, event: Event) -> None:
+    def on_session_remote_open(self, event: Any) -> None:
         """Opens the session from our side."""
         event.session.reply_links = {}
         event.session.open()
 
-    def on_link_remote_open(self, event: Event) -> None:
+    def on_link_remote_open(self, event: Any) -> None:
         """Attaches a link to its entity, or refuses it with amqp:not-found."""
-        self._guarded(self._attach, event.link, connection=event.connection)
+        self._attach(event.link)
 
-    def on_delivery(self, event: Event) -> None:
+    def on_delivery(self, event: Any) -> None:
         """A transfer is complete, or a disposition has come."""
-        self._guarded(self._on_delivery, event.delivery, connection=event.connection)
+        self._on_delivery(event.delivery)
 
-    def on_link_remote_close(self, event: Event) -> None:
+    def on_link_remote_close(self, event: Any) -> None:
         """Closes the link from our side."""
         _stop(event.link)
         event.link.close()
 
     on_link_remote_detach = on_link_remote_close
 
-    def on_session_remote_close(self, event: Event) -> None:
+    def on_session_remote_close(self, event: Any) -> None:
         """Closes the session from our side."""
         event.session.close()
 
-    def on_connection_remote_close(self, event: Event) -> None:
+    def on_connection_remote_close(self, event: Any) -> None:
         """Closes the connection from our side."""
         self.on_transport_closed(event)
         event.connection.close()
 
-    def on_transport_closed(self, event: Event) -> None:
+    def on_transport_closed(self, event: Any) -> None:
         """The client is gone, with or without a word."""
         link = event.connection.link_head(0) if event.connection else None
         while link is not None:
@@ -264,16 +260,6 @@ class BusHandler(proton.Handler):  # type: ignore[misc]
             peer.settled(delivery)
         elif delivery.updated:
             delivery.settle()
-
-    def _guarded(self, act: Any, argument: Any, connection: Any = None) -> None:
-        """proton ends its loop on an exception; here it ends the connection that caused it."""
-        try:
-            act(argument)
-        except Exception:
-            logger.error("an operation failed:\n%s", traceback.format_exc())
-            if connection is not None:
-                connection.condition = Condition("amqp:internal-error", "see the bus's log")
-                connection.close()
 
 
 def _stop(link: Link) -> None:

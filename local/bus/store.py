@@ -108,7 +108,9 @@ class Store:
     def commit(self) -> None:
         """Makes everything since the last commit durable; does nothing if there is nothing."""
         if self._dirty:
-            self._database.execute("UPDATE counter SET sequence_number = ?", [self._sequence_number])
+            self._database.execute(
+                "UPDATE counter SET sequence_number = ?", [self._sequence_number]
+            )
             self._database.execute("COMMIT")
             self._dirty = False
 
