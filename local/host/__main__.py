@@ -120,6 +120,7 @@ def _log_to_stderr(level: int) -> None:
     handler.setFormatter(formatter)
     handler.addFilter(_stamp_invocation)
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("proton").setLevel(logging.WARNING)  # tells of every connection
 
 
 def _stamp_invocation(record: logging.LogRecord) -> bool:

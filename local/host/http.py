@@ -103,7 +103,7 @@ async def _read_body(request: web.BaseRequest) -> bytes | None:
     None if it is over the limit, which is told before it is read.
     """
     length = request.content_length
-    if length is None:
+    if not length:
         return b""
     if length > MAX_BODY_BYTES:
         return None

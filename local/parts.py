@@ -1,0 +1,178 @@
+"""One process of the laptop stack: started, watched, stopped; and leftovers of an earlier run."""
+
+import contextlib
+import os
+import random
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+STOP_SECONDS_MAX = 10.0  # what a part gets to end before it is killed
+PORT_TRIES_MAX = 100
+LOG_TAIL_LINES = 15
+_CHILD = Path(__file__).with_name("child.py").resolve()
+_ROOT = _CHILD.parent.parent
+
+
+class StackError(Exception):
+    """The stack can't do what was asked of it; the text says why, for people."""
+
+
+class Part:
+    """A process in a group of its own, ready when its port answers or, without one, says so.
+
+    It must be started by a thread that outlives it: Linux sends the parent-death signal when the
+    thread that started the process ends.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        *,
+        environment: dict[str, str],
+        log: Path,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        port: int | None = None,
+    ) -> None:
+        self.name = name
+        self.is_ready = False
+        self.started_at = 0.0  # monotonic
+        self._command = command
+        self._environment = environment
+        self._log = log
+        self._stop_signal = stop_signal
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready_fd: int | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id; 0 before the first start."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started and is no more."""
+        return self._process is not None and self._process.poll() is not None
+
+    def start(self) -> None:
+        """Start the process; what it prints is appended to its log."""
+        self._close_ready_fd()
+        self.is_ready = False
+        self.started_at = time.monotonic()
+        command = [
+            sys.executable,
+            "-IS",
+            str(_CHILD),
+            str(os.getpid()),
+            str(int(self._stop_signal)),
+        ]
+        command += self._command
+        pass_fds: tuple[int, ...] = ()
+        if self._port is None:
+            self._ready_fd, write_fd = os.pipe()
+            command += ["--ready-fd", str(write_fd)]
+            pass_fds = (write_fd,)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=_ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+                pass_fds=pass_fds,
+            )
+        for fd in pass_fds:
+            os.close(fd)
+
+    def check_ready(self) -> bool:
+        """Look once whether it is ready by now, without waiting."""
+        if not self.is_ready and not self.has_ended:
+            if self._port is not None:
+                with socket.socket() as probe:
+                    self.is_ready = probe.connect_ex((LOOPBACK, self._port)) == 0
+            elif self._ready_fd is not None and select.select([self._ready_fd], [], [], 0)[0]:
+                # At the end of the file it died without a word; `has_ended` tells soon.
+                self.is_ready = os.read(self._ready_fd, 1024) != b""
+                self._close_ready_fd()
+        return self.is_ready
+
+    def ask_to_stop(self) -> None:
+        """Send the signal that it ends well on."""
+        if self._process is not None and not self.has_ended:
+            self._process.send_signal(self._stop_signal)
+
+    def wait_stopped(self) -> None:
+        """Wait for its end; kill it, and what it started, if that takes too long."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self.is_ready = False
+        self._close_ready_fd()
+
+    def log_tail(self) -> str:
+        """The last lines that it printed."""
+        lines = self._log.read_text("utf-8", "replace").splitlines() if self._log.exists() else []
+        return "\n".join(lines[-LOG_TAIL_LINES:])
+
+    def _close_ready_fd(self) -> None:
+        if self._ready_fd is not None:
+            os.close(self._ready_fd)
+            self._ready_fd = None
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody uses, below those that clients are given.
+
+    So no client can take it while the part that owns it is started again.
+    """
+    for _ in range(PORT_TRIES_MAX):
+        port = random.randrange(20_000, 32_000)  # noqa: S311 (no secret)
+        if port_is_free(port):
+            return port
+    raise StackError("no free port found")
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could bind the port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def end_orphan(pid: int, marker: str) -> None:
+    """End the process if its command line holds `marker`: a part that outlived its supervisor.
+
+    SIGINT first: Azurite writes its data on that and on nothing else.
+    """
+    for number in (signal.SIGINT, signal.SIGKILL):
+        deadline = time.monotonic() + STOP_SECONDS_MAX
+        if marker not in _command_line(pid):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        while marker in _command_line(pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def _command_line(pid: int) -> str:
+    asked = subprocess.run(
+        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return asked.stdout

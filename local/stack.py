@@ -1,0 +1,304 @@
+"""The laptop stack as a library: Azurite, the bus and the two Functions hosts, kept running.
+
+`with Stack(folder) as stack: …` has everything on loopback, on free ports unless told otherwise. A
+part that dies is started again on its port. `run.py` is the command on top of this.
+"""
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import queue
+import secrets
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import IO, Any, Self
+
+from local import admin
+from local.parts import LOOPBACK, Part, StackError, end_orphan, free_port, port_is_free
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_SECONDS_MAX = 60.0
+TICK_SECONDS = 0.02
+START_PAUSE_SECONDS = 0.5  # between two starts of a part that dies at once
+BRIDGE = "local"
+# Azurite's own well-known account, no secret.
+AZURITE_ACCOUNT = "devstoreaccount1"
+AZURITE_KEY = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+# What the environment may set otherwise.
+DEFAULT_SETTINGS = {
+    "CALL_ENDED_QUEUE": "call-ended",
+    "CREDIT_EVENTS_TOPIC": "credit-events",
+    "CALL_ENDED_LOCK_SECONDS": "30",
+    "LOW_BALANCE_SCHEDULE": "*/2 * * * * *",
+}
+TIMEOUT_MARGIN_SECONDS = 5  # functions are stopped that long before the lock of their batch ends
+
+
+class Stack:
+    """Azurite, bus, HTTP host and background host, with their data in one folder.
+
+    All methods may be called from any thread; processes are started and watched by one thread of
+    the stack's own, which lives until `stop`.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        port: int = 0,
+        app: Path = ROOT,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Starts nothing yet. `port` 0 picks a free one; `settings` win over the environment."""
+        self.data = data.resolve()
+        self.on_change: Callable[[], None] | None = None  # called when a part was started again
+        self._app = app
+        self._port = port
+        self._extra_settings = dict(settings or {})
+        self._parts: dict[str, Part] = {}
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], None], Future[None]]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._lock_file: IO[str] | None = None
+        self.base_url = ""
+        self.admin_key = ""
+        self.bridge_secret = ""
+        self.azurite_table_url = ""
+        self.service_bus_connection_string = ""
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process ids of `http`, `background`, `bus` and `azurite`."""
+        return {name: self._parts[name].pid for name in ("http", "background", "bus", "azurite")}
+
+    def describe(self) -> dict[str, Any]:
+        """What run.json says."""
+        return {
+            "base_url": self.base_url,
+            "admin_key": self.admin_key,
+            "bridge": {"name": BRIDGE, "secret": self.bridge_secret},
+            "azurite_table_url": self.azurite_table_url,
+            "service_bus_connection_string": self.service_bus_connection_string,
+            "processes": self.pids,
+        }
+
+    def start(self) -> None:
+        """Start all parts, wait until they serve, and make the bridge `local` where it is missing.
+
+        Raises StackError, with everything stopped again, if that fails.
+        """
+        self._thread = threading.Thread(target=self._supervise, name="stack", daemon=True)
+        self._thread.start()
+        try:
+            self._in_thread(self._start_parts)
+            admin.ensure_bridge(self.base_url, self.admin_key, BRIDGE, self.bridge_secret)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop all parts, hosts first. Does nothing where nothing runs."""
+        if self._thread is not None:
+            self._stopping.set()
+            self._thread.join()
+            self._thread = None
+
+    def wait(self) -> None:
+        """Wait until the stack is stopped, or can't be watched any longer."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def restart(self, name: str) -> None:
+        """End a part by its own signal and wait until it serves again."""
+        self._in_thread(lambda: self._stop_parts([name]))
+        self.wait_ready()
+
+    def wait_ready(self, seconds_max: float = READY_SECONDS_MAX) -> None:
+        """Wait until every part runs and serves. Raises StackError after `seconds_max`."""
+        deadline = time.monotonic() + seconds_max
+        while not all(part.is_ready and not part.has_ended for part in self._parts.values()):
+            if time.monotonic() > deadline:
+                raise StackError("the stack is not ready in time")
+            time.sleep(TICK_SECONDS)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _in_thread(self, job: Callable[[], None]) -> None:
+        if self._thread is None:
+            raise StackError("the stack does not run")
+        done: Future[None] = Future()
+        self._jobs.put((job, done))
+        done.result()
+
+    def _supervise(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                with contextlib.suppress(queue.Empty):
+                    job, done = self._jobs.get(timeout=TICK_SECONDS)
+                    try:
+                        done.set_result(job())
+                    except Exception as error:  # noqa: BLE001 (raised again by who asked)
+                        done.set_exception(error)
+                        return
+                self._watch()
+        finally:
+            self._stop_parts(["http", "background"])
+            self._stop_parts(["bus", "azurite"])
+            if self._lock_file is not None:
+                self._lock_file.close()
+
+    def _watch(self) -> None:
+        for part in self._parts.values():
+            if part.has_ended:
+                if time.monotonic() - part.started_at >= START_PAUSE_SECONDS:
+                    part.start()
+                    self._note_pids()
+            elif not part.is_ready and part.check_ready() and self.on_change is not None:
+                self.on_change()
+
+    def _stop_parts(self, names: Sequence[str]) -> None:
+        parts = [self._parts[name] for name in names if name in self._parts]
+        for part in parts:
+            part.ask_to_stop()
+        for part in parts:
+            part.wait_stopped()
+
+    def _start_parts(self) -> None:
+        node = shutil.which("node")
+        azurite = ROOT / "local/node_modules/.bin/azurite-table"
+        if node is None or not azurite.exists():
+            raise StackError("Azurite is missing: run `make setup` (it needs Node.js)")
+        self._take_folder()
+        keys = _kept_keys(self.data / "secrets.json")
+        self.admin_key, self.bridge_secret = keys["admin_key"], keys["bridge_secret"]
+        http_port, bus_port, azurite_port = self._port or free_port(), free_port(), free_port()
+        if not port_is_free(http_port):
+            raise StackError(f"the port {http_port} is taken: choose another one with PORT=…")
+        self.base_url = f"http://{LOOPBACK}:{http_port}"
+        self.azurite_table_url = f"http://{LOOPBACK}:{azurite_port}/{AZURITE_ACCOUNT}"
+        self.service_bus_connection_string = (
+            f"Endpoint=sb://localhost:{bus_port};SharedAccessKeyName=local;SharedAccessKey=local;"
+            "UseDevelopmentEmulator=true;"
+        )
+        settings = self._settings(keys["chain_key"])
+        python = [sys.executable, "-m"]
+        host = [*python, "local.host", "--app", str(self._app), "--data", f"{self.data}/timers"]
+        bus = [*python, "local.bus", "--port", str(bus_port), "--data", f"{self.data}/bus"]
+        azurite_options = [
+            *("--tableHost", LOOPBACK, "--tablePort", str(azurite_port)),
+            *("--location", f"{self.data}/azurite"),
+            *("--silent", "--skipApiVersionCheck", "--disableTelemetry"),
+        ]
+        self._add("bus", bus, settings, port=bus_port)
+        self._add(
+            *("azurite", [node, str(azurite), *azurite_options], settings),
+            port=azurite_port,
+            stop_signal=signal.SIGINT,
+        )
+        self._start_and_wait(["bus", "azurite"])
+        self._add("http", [*host, "--role", "http", "--port", str(http_port)], settings)
+        self._add("background", [*host, "--role", "background"], settings)
+        self._start_and_wait(["http", "background"])
+
+    def _settings(self, chain_key: str) -> dict[str, str]:
+        settings = {**DEFAULT_SETTINGS, **os.environ, **self._extra_settings}
+        timeout_seconds = int(settings["CALL_ENDED_LOCK_SECONDS"]) - TIMEOUT_MARGIN_SECONDS
+        minutes, seconds = divmod(max(timeout_seconds, 1), 60)
+        return settings | {
+            "TABLES_CONNECTION_STRING": (
+                f"DefaultEndpointsProtocol=http;AccountName={AZURITE_ACCOUNT};"
+                f"AccountKey={AZURITE_KEY};TableEndpoint={self.azurite_table_url};"
+            ),
+            "ServiceBus": self.service_bus_connection_string,
+            "PERMINUTE_BOOTSTRAP_ADMIN_KEY": self.admin_key,
+            "PERMINUTE_CHAIN_KEY": chain_key,
+            "AzureFunctionsJobHost__functionTimeout": f"00:{minutes:02}:{seconds:02}",
+            "PYTHONUNBUFFERED": "1",
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+        }
+
+    def _add(
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str],
+        *,
+        port: int | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        log = self.data / "logs" / f"{name}.log"
+        log.parent.mkdir(exist_ok=True)
+        log.unlink(missing_ok=True)
+        self._parts[name] = Part(
+            name, command, environment=environment, log=log, port=port, stop_signal=stop_signal
+        )
+
+    def _start_and_wait(self, names: Sequence[str]) -> None:
+        parts = [self._parts[name] for name in names]
+        for part in parts:
+            part.start()
+        self._note_pids()
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while [part for part in parts if not part.check_ready()]:
+            for part in parts:
+                if part.has_ended:
+                    raise StackError(f"{part.name} ended while it started:\n{part.log_tail()}")
+            if self._stopping.is_set() or time.monotonic() > deadline:
+                late = ", ".join(part.name for part in parts if not part.is_ready)
+                raise StackError(f"not ready in time: {late}")
+            time.sleep(TICK_SECONDS)
+
+    def _take_folder(self) -> None:
+        """Make the folder ours alone, and end what an earlier owner could not."""
+        (self.data / "azurite").mkdir(parents=True, exist_ok=True)
+        self._lock_file = (self.data / "lock").open("w")
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError(f"{self.data} is in use by a stack that runs") from None
+        with contextlib.suppress(FileNotFoundError):
+            for pid in json.loads((self.data / "pids.json").read_text("utf-8")):
+                end_orphan(pid, str(self.data))
+
+    def _note_pids(self) -> None:
+        pids = [part.pid for part in self._parts.values() if part.pid]
+        write_by_rename(self.data / "pids.json", json.dumps(pids))
+
+
+def write_by_rename(path: Path, text: str, mode: int = 0o600) -> None:
+    """Replace the file at once, so that a reader sees the old text or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        file.write(text)
+    os.replace(new, path)
+
+
+def _kept_keys(path: Path) -> dict[str, str]:
+    """The keys of this data folder, made at its first use and the same ever after."""
+    if not path.exists():
+        keys = {
+            "admin_key": secrets.token_urlsafe(32),
+            "chain_key": base64.b64encode(secrets.token_bytes(32)).decode(),
+            "bridge_secret": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+        }
+        write_by_rename(path, json.dumps(keys))
+    kept: dict[str, str] = json.loads(path.read_text("utf-8"))
+    return kept
