@@ -33,7 +33,7 @@ def parse_amount(text: str) -> int:
     Raises ValueError when it is anything else, or beyond ±1,000,000,000 units.
     """
     if not _AMOUNT.fullmatch(text):
-        raise ValueError("must be a decimal string with up to 6 decimals, such as \"12.50\"")
+        raise ValueError('must be a decimal string with up to 6 decimals, such as "12.50"')
     micros = _scaled(text, limits.AMOUNT_DECIMALS_MAX)
     if abs(micros) > limits.AMOUNT_UNITS_MAX * MICROS_PER_UNIT:
         raise ValueError("is beyond 1000000000 units")
@@ -81,7 +81,7 @@ def round_ratio(numerator: int, denominator: int, mode: RoundingMode) -> int:
     quotient, rest = divmod(numerator, denominator)
     if rest == 0 or mode is RoundingMode.DOWN:
         return quotient
-    if mode in {RoundingMode.UP, RoundingMode.NONE}:
+    if mode is RoundingMode.UP or mode is RoundingMode.NONE:
         return quotient + 1
     twice = 2 * rest
     if twice == denominator:
@@ -89,10 +89,22 @@ def round_ratio(numerator: int, denominator: int, mode: RoundingMode) -> int:
     return quotient + (twice > denominator)
 
 
+def largest_rounding_to(quotient: int, denominator: int, mode: RoundingMode) -> int:
+    """The largest numerator for which `round_ratio` gives at most `quotient`: its inverse."""
+    if mode is RoundingMode.DOWN:
+        return (quotient + 1) * denominator - 1
+    if mode is RoundingMode.UP or mode is RoundingMode.NONE:
+        return quotient * denominator
+    tie = (2 * quotient + 1) * denominator
+    if mode is RoundingMode.HALF_EVEN and quotient % 2 == 0:
+        return tie // 2
+    return (tie - 1) // 2
+
+
 def _scaled(text: str, decimals: int) -> int:
     negative = text.startswith("-")
     whole, _, fraction = text.lstrip("-").partition(".")
-    value = int(whole) * 10**decimals + int(fraction.ljust(decimals, "0") or "0")
+    value = int(whole + fraction.ljust(decimals, "0"))
     return -value if negative else value
 
 

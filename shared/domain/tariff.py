@@ -1,0 +1,227 @@
+"""Terms as integers that are quick to charge with, and the walk along a call.
+
+All amounts inside are numerators over one denominator, `Tariff.denominator`, of picos: the least
+common multiple of the unit lengths. So every sum is exact, and the only division is the rounding.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import lru_cache
+from math import lcm
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from shared.domain import limits
+from shared.domain.bands import BASE, BandClock
+from shared.domain.money import PICOS_PER_UNIT, largest_rounding_to, round_ratio
+from shared.domain.terms import MaximumStrategy, Rounding, Slot, Terms
+
+_ENDLESS = 1 << 62
+
+
+class Stretch(NamedTuple):
+    """Whole increments of one slot in one band: a line of the bill."""
+
+    band: int
+    slot: Slot
+    from_second: int
+    increments: int
+    numerator: int
+
+
+class _Step(NamedTuple):
+    """A slot, ready to count with: `cost` is the numerator of one increment."""
+
+    until_second: int
+    increment_seconds: int
+    cost: int
+    slot: Slot
+
+
+class Tariff:
+    """The terms of a rate under one card's rounding and zone.
+
+    `single` is (increment, cost) of the only slot where a charge is one division: one slot, no
+    bands, no grace, no bounds. `plain` is true where only the slots matter.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_fees",
+        "_steps",
+        "cap",
+        "denominator",
+        "divisor",
+        "fee",
+        "grace_seconds",
+        "increment_cost",
+        "increment_seconds",
+        "minimum",
+        "mode",
+        "single",
+        "step_micros",
+        "stop",
+        "terms",
+    )
+
+    def __init__(self, terms: Terms, rounding: Rounding, time_zone: str) -> None:
+        every = [terms.slots, *(band.slots for band in terms.bands)]
+        scale = lcm(*(slot.unit_seconds for slots in every for slot in slots))
+        decimals = rounding.effective_decimals
+        self.terms = terms
+        self.denominator = scale * PICOS_PER_UNIT
+        self.divisor = scale * 10 ** (limits.PRICE_DECIMALS_MAX - decimals)
+        self.step_micros: int = 10 ** (limits.AMOUNT_DECIMALS_MAX - decimals)
+        self.mode = rounding.mode
+        self.grace_seconds = terms.grace_seconds
+        self.fee = terms.connection_fee_picos * scale
+        self.minimum = terms.minimum_charge_picos * scale
+        maximum = terms.maximum_charge_picos
+        bound = None if maximum is None else maximum * scale
+        self.cap = bound if terms.maximum_charge_strategy is MaximumStrategy.CAP else None
+        self.stop = bound if terms.maximum_charge_strategy is MaximumStrategy.STOP else None
+        # The rate's own slots stand last: BASE is -1.
+        self._steps = [_steps(band.slots, scale) for band in terms.bands]
+        self._steps.append(_steps(terms.slots, scale))
+        self._fees = [_fee(band.connection_fee_picos, self.fee, scale) for band in terms.bands]
+        self._fees.append(self.fee)
+        self._clock = BandClock(terms.bands, ZoneInfo(time_zone)) if terms.bands else None
+        first = self._steps[BASE][0]
+        self.increment_seconds = first.increment_seconds
+        self.increment_cost = first.cost
+        self.single = (
+            self._clock is None
+            and len(terms.slots) == 1
+            and not (terms.grace_seconds or terms.minimum_charge_picos)
+            and self.cap is None
+        )
+
+    def bill(self, answered_at: datetime, talk_seconds: int) -> tuple[int, int]:
+        """(numerator, billed seconds) of a call; O(slots x band changes), never O(seconds)."""
+        if talk_seconds <= self.grace_seconds:
+            return 0, 0
+        if self._clock is None:
+            total, position = self._bill_slots(talk_seconds)
+        else:
+            changes = self._clock.changes(answered_at, talk_seconds)
+            total = self._fees[changes[0][1]]
+            position = 0
+            for stretch in self._walk(changes, talk_seconds):
+                total += stretch.numerator
+                position = stretch.from_second + stretch.increments * stretch.slot.increment_seconds
+        if self.cap is not None and total > self.cap:
+            return self.cap, position
+        return max(total, self.minimum), position
+
+    def _bill_slots(self, talk_seconds: int) -> tuple[int, int]:
+        total = self.fee
+        position = 0
+        for until, increment, cost, _ in self._steps[BASE]:
+            if position < until:
+                end = min(talk_seconds, until)
+                count = -((position - end) // increment)
+                total += count * cost
+                position += count * increment
+                if position >= talk_seconds:
+                    break
+        return total, position
+
+    def opening(self, answered_at: datetime) -> tuple[int, int]:
+        """(numerator of the connection fee, band) of a call answered then."""
+        if self._clock is None:
+            return self.fee, BASE
+        band = self._clock.changes(answered_at, 1)[0][1]
+        return self._fees[band], band
+
+    def stretches(self, answered_at: datetime, talk_seconds: int) -> Iterator[Stretch]:
+        """The lines of a call, in order; none within the grace."""
+        if talk_seconds > self.grace_seconds:
+            yield from self._walk(self._changes(answered_at, talk_seconds), talk_seconds)
+
+    def bands_touched(self, answered_at: datetime, seconds: int) -> list[int]:
+        """The bands in force between then and `seconds` later, in order of appearance."""
+        return list(dict.fromkeys(band for _, band in self._changes(answered_at, seconds)))
+
+    def slots_of(self, band: int) -> tuple[Slot, ...]:
+        """The slots of a band, or the rate's own for BASE."""
+        return self.terms.slots if band == BASE else self.terms.bands[band].slots
+
+    def band_name(self, band: int) -> str | None:
+        """What a person calls the band: its name, or its number counted from 1; None for BASE."""
+        return None if band == BASE else self.terms.bands[band].name or f"band {band + 1}"
+
+    def max_seconds(self, answered_at: datetime, credit_micros: int, wanted_seconds: int) -> int:
+        """The most seconds, up to those wanted, whose charge stays within the credit.
+
+        A negative credit pays for what is free. A maximum charge with `stop` bounds it too.
+        """
+        free = min(self.grace_seconds, wanted_seconds)
+        budget = self._budget(credit_micros)
+        if self.cap is not None and self.cap <= budget:
+            return wanted_seconds
+        if wanted_seconds == free or self.minimum > budget:
+            return free
+        changes = self._changes(answered_at, wanted_seconds)
+        left = budget - self._fees[changes[0][1]]
+        if left < 0:
+            return free
+        position = 0
+        for stretch in self._walk(changes, wanted_seconds):
+            if stretch.numerator > left:
+                each = stretch.numerator // stretch.increments
+                position = stretch.from_second + left // each * stretch.slot.increment_seconds
+                return max(min(position, wanted_seconds), free)
+            left -= stretch.numerator
+        return wanted_seconds
+
+    def round_micros(self, numerator: int) -> int:
+        """The amount in micros, rounded once in the card's mode."""
+        return round_ratio(numerator, self.divisor, self.mode) * self.step_micros
+
+    def _budget(self, credit_micros: int) -> int:
+        """The largest numerator whose charge is within the credit and below a `stop`."""
+        steps = max(credit_micros, 0) // self.step_micros
+        budget = largest_rounding_to(steps, self.divisor, self.mode)
+        return budget if self.stop is None else min(budget, self.stop)
+
+    def _changes(self, answered_at: datetime, seconds: int) -> list[tuple[int, int]]:
+        if self._clock is None:
+            return [(0, BASE)]
+        return self._clock.changes(answered_at, seconds)
+
+    def _walk(self, changes: list[tuple[int, int]], talk_seconds: int) -> Iterator[Stretch]:
+        """Whole increments, each priced by the band and slot of its first second."""
+        position = 0
+        for index, (_, band) in enumerate(changes):
+            last = index + 1 == len(changes)
+            band_end = talk_seconds if last else changes[index + 1][0]
+            for until, increment, cost, slot in self._steps[band]:
+                if position >= band_end:
+                    break
+                if position < until:
+                    count = -((position - min(band_end, until)) // increment)
+                    yield Stretch(band, slot, position, count, count * cost)
+                    position += count * increment
+
+
+def _steps(slots: tuple[Slot, ...], scale: int) -> list[_Step]:
+    ends = [*(slot.from_second for slot in slots[1:]), _ENDLESS]
+    return [
+        _Step(
+            end,
+            slot.increment_seconds,
+            slot.price_picos * slot.increment_seconds * (scale // slot.unit_seconds),
+            slot,
+        )
+        for slot, end in zip(slots, ends, strict=True)
+    ]
+
+
+def _fee(picos: int | None, default: int, scale: int) -> int:
+    return default if picos is None else picos * scale
+
+
+@lru_cache(maxsize=limits.TARIFFS_DECODED_MAX)
+def tariff_of(terms: Terms, rounding: Rounding, time_zone: str) -> Tariff:
+    """The tariff of these terms; remembered, since a card has few different ones."""
+    return Tariff(terms, rounding, time_zone)
