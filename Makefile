@@ -1,0 +1,53 @@
+# Everything from a clean clone: `make demo` and `make run` need Python 3.13 and Node.js, nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check
+PY := .venv/bin/python
+VENV_STAMP := .venv/.installed
+NODE_STAMP := local/node_modules/.installed
+
+help:
+	@echo "make setup   install what the other targets need, into .venv and local/node_modules"
+	@echo "make demo    start everything with fresh data, play a meeting, show what it cost"
+	@echo "make run     serve until Ctrl-C; PORT=7071 DATA=build/data SEED=demo|none"
+	@echo "make test    all tests"
+	@echo "make check   ruff, mypy, import-linter"
+
+setup: $(VENV_STAMP) $(NODE_STAMP)
+
+$(VENV_STAMP): requirements.txt requirements-dev.txt
+	@if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
+	  for python in python3.13 python3 python; do \
+	    if $$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
+	      found=$$python; break; \
+	    fi; \
+	  done; \
+	  if [ -z "$${found:-}" ]; then echo "Python 3.13 is needed and was not found." >&2; exit 1; fi; \
+	  $$found -m venv --clear .venv; \
+	fi
+	@echo "installing Python packages into .venv"
+	@$(PY) -m pip install --quiet --no-input --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(NODE_STAMP): local/package.json local/package-lock.json
+	@command -v node >/dev/null && command -v npm >/dev/null || \
+	  { echo "Node.js (with npm) is needed for Azurite and was not found." >&2; exit 1; }
+	@echo "installing Azurite into local/node_modules"
+	@cd local && npm ci --no-progress --loglevel=error </dev/null
+	@touch $@
+
+demo: setup
+	@$(PY) -m local.demo
+
+run: setup
+	@$(PY) -m local.run
+
+test: setup
+	@$(PY) -m pytest -n 2 tests
+
+check: setup
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy --strict shared functions local function_app.py
+	@.venv/bin/lint-imports
