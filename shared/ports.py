@@ -8,6 +8,8 @@ from typing import Protocol
 from shared.domain.alerts import Event
 from shared.domain.holds import Authorise, CreditExhausted, Hold, HoldState, VelocityExceeded
 from shared.domain.ledger import Command, Entry, LedgerState
+from shared.domain.parking import ParkedLeg
+from shared.domain.rates import RateCardVersion
 
 type Value = str | int | bool | bytes | datetime
 """A property of a row. Integers are stored as Int64, times as aware UTC."""
@@ -410,4 +412,58 @@ class HoldBook(Protocol):
 
         Raises NotFound when this bridge placed no such hold.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The facts that are pinned for a leg at its first delivery (DESIGN 4)."""
+
+    account: str
+    organizer: str | None
+
+
+class Claims(Protocol):
+    """Whose a leg is, pinned before its first commit."""
+
+    async def claim(self, leg: str, wanted: Claim) -> Claim:
+        """The claim that holds for the leg key: the first one ever made."""
+        ...
+
+    async def find(self, leg: str) -> Claim | None:
+        """The claim that was made for the leg key, if any."""
+        ...
+
+
+class ParkingLot(Protocol):
+    """Legs that wait because they could not be charged."""
+
+    async def park(self, parked: ParkedLeg) -> ParkedLeg:
+        """Keep it; one that is there with the same id stays as it is and is returned."""
+        ...
+
+    async def get(self, parked_id: str) -> ParkedLeg | None:
+        """The parked leg with this id, or None."""
+        ...
+
+    async def of_leg(self, leg: str) -> list[ParkedLeg]:
+        """All that is parked under a leg key."""
+        ...
+
+    async def update(self, parked: ParkedLeg) -> None:
+        """Write its status, attempts and reason; the last one to write wins."""
+        ...
+
+    async def page(
+        self, *, where: Mapping[str, str], limit: int, cursor: str | None
+    ) -> tuple[list[ParkedLeg], str | None]:
+        """Parked legs whose `account`, `reason` or `status` equal `where`, and the next cursor."""
+        ...
+
+
+class RateCards(Protocol):
+    """Rate card versions by the time from which they hold."""
+
+    async def version_for(self, card: str, answered_at: datetime) -> RateCardVersion | None:
+        """The version in force then, or None. Absence is only told after a fresh read."""
         ...

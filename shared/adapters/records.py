@@ -1,0 +1,159 @@
+"""The directory: JSON documents by kind and key, each with a version that counts up.
+
+Table `directory`. A kind with ids of our own is one partition, so that it can be listed in order.
+A kind with foreign ids (conferences, organizers, service numbers) is spread over 256 partitions by
+the hash of the key, which is the row key; the key itself is the property `id`.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+
+from shared.adapters.packed import pack, unpack
+from shared.domain import limits
+from shared.domain.errors import (
+    EtagMismatch,
+    Invalid,
+    OutcomeUnknown,
+    PreconditionFailed,
+    PreconditionMissing,
+    RowExists,
+    RowMissing,
+    StoreUnavailable,
+)
+from shared.domain.legs import canonical_json
+from shared.ports import Delete, Insert, Record, Replace, Row, Saved, TableStore, Value
+
+TABLE = "directory"
+SCHEMA = 1
+LISTED_KINDS = frozenset({"account", "api_key", "bridge", "dial_out_policy"})
+
+
+class Records:
+    """Documents in Table storage; the port `RecordStore`."""
+
+    def __init__(self, tables: TableStore) -> None:
+        self._tables = tables
+
+    async def get(self, kind: str, key: str) -> Record | None:
+        """The document, or None."""
+        found = await self._row(kind, key)
+        return _record(found) if found else None
+
+    async def put(
+        self, kind: str, key: str, document: Mapping[str, object], *, if_match: str | None
+    ) -> Saved:
+        """Create, or replace the version that `if_match` names; see `RecordStore`."""
+        for _ in range(limits.RECORD_TRIES_MAX):
+            saved = await self._try_put(kind, key, document, if_match)
+            if saved is not None:
+                return saved
+        raise StoreUnavailable("The directory changes too often right now.")
+
+    async def delete(self, kind: str, key: str) -> bool:
+        """Remove the document; False if there was none."""
+        partition, row_key = _address(kind, key)
+        try:
+            await self._tables.transact(TABLE, partition, [Delete(row_key)])
+        except RowMissing:
+            return False
+        except OutcomeUnknown as unknown:
+            if await self._row(kind, key) is None:
+                return True
+            raise StoreUnavailable("It is not certain that this was removed.") from unknown
+        return True
+
+    async def list(
+        self, kind: str, *, limit: int, cursor: str | None = None
+    ) -> tuple[Sequence[Record], str | None]:
+        """Documents of a kind in the order of their keys, and the cursor of the next page."""
+        if kind not in LISTED_KINDS:
+            raise ValueError(f"the kind {kind} can't be listed")
+        after = _read_cursor(cursor) if cursor is not None else None
+        rows = await self._tables.query(TABLE, kind, after=after, limit=limit + 1)
+        page = rows[:limit]
+        more = len(rows) > limit
+        return [_record(row) for row in page], _cursor(page[-1].key) if more else None
+
+    async def _row(self, kind: str, key: str) -> Row | None:
+        partition, row_key = _address(kind, key)
+        return await self._tables.get(TABLE, partition, row_key)
+
+    async def _try_put(
+        self, kind: str, key: str, document: Mapping[str, object], if_match: str | None
+    ) -> Saved | None:
+        """None when somebody else wrote between our reading and writing."""
+        partition, row_key = _address(kind, key)
+        row = await self._row(kind, key)
+        current = _record(row) if row else None
+        _check_precondition(current, if_match)
+        version = current.version + 1 if current else 1
+        values = _values(key, document, version)
+        operation = Replace(row_key, values, row.etag) if row else Insert(row_key, values)
+        try:
+            await self._tables.transact(TABLE, partition, [operation])
+        except (RowExists, EtagMismatch, RowMissing):
+            return None
+        except OutcomeUnknown:
+            landed = await self.get(kind, key)
+            # The same content in the version that we meant is as good as ours, whoever wrote it.
+            if landed is None or landed.version != version or landed.document != document:
+                return None
+        return Saved(created=current is None, version=version)
+
+
+def _check_precondition(current: Record | None, if_match: str | None) -> None:
+    if current is None:
+        if if_match is not None:
+            raise PreconditionFailed("There is nothing yet that `If-Match` could name.")
+        return
+    if if_match is None:
+        raise PreconditionMissing("This exists; send `If-Match` with its ETag to replace it.")
+    if if_match.strip() == "*":
+        return
+    # Strong tags only; a bare one is taken for quoted, since shells eat quotes.
+    tags = [f'"{tag.strip().strip('"')}"' for tag in if_match.split(",")]
+    if current.etag not in tags:
+        raise PreconditionFailed("This was changed since; read it again for its present ETag.")
+
+
+def _address(kind: str, key: str) -> tuple[str, str]:
+    if kind in LISTED_KINDS:
+        return kind, key
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return f"{kind}|{digest[:2]}", digest
+
+
+def _values(key: str, document: Mapping[str, object], version: int) -> dict[str, Value]:
+    values: dict[str, Value] = {"schema": SCHEMA, "id": key, "version": version}
+    text = canonical_json(document).decode()
+    if len(text) <= limits.PROPERTY_TEXT_CHARS_MAX:
+        return {**values, "document": text}
+    return {**values, **pack("packed", document)}
+
+
+def _record(row: Row) -> Record:
+    schema = row.values.get("schema")
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
+    text = row.values.get("document")
+    document = json.loads(text) if isinstance(text, str) else unpack("packed", row.values)
+    version, key = row.values["version"], row.values["id"]
+    if not (isinstance(document, dict) and isinstance(version, int) and isinstance(key, str)):
+        raise StoreUnavailable("A row of the directory can't be read.", code="row_unreadable")
+    return Record(key, document, version)
+
+
+def _cursor(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> str:
+    try:
+        return base64.b64decode(
+            cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True
+        ).decode()
+    except (binascii.Error, ValueError):
+        raise Invalid("The cursor is not one of ours.", code="cursor_invalid") from None

@@ -1,0 +1,73 @@
+"""Reading what crossed the edge with pydantic, and saying exactly what is wrong with it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ValidationError
+
+from shared.contracts.times import read_time
+from shared.domain import limits
+from shared.domain.errors import FieldError, Invalid
+from shared.domain.money import parse_amount
+
+_WORDS = {
+    "extra_forbidden": "is not a field that this route knows",
+    "missing": "is missing",
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+}
+
+
+def read[Model: BaseModel](model: type[Model], value: object) -> Model:
+    """`value` as the model. Raises Invalid with an RFC 6901 pointer for every field at fault."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        fields = tuple(
+            FieldError(pointer(item["loc"]), _words(item["type"], item["msg"]))
+            for item in found[: limits.FIELD_ERRORS_MAX]
+        )
+        count = len(found)
+        raise Invalid(
+            f"{count} {'field is' if count == 1 else 'fields are'} wrong.", fields
+        ) from None
+
+
+def pointer(location: tuple[int | str, ...]) -> str:
+    """The RFC 6901 pointer to a place in what was sent."""
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
+    return "".join(f"/{part}" for part in parts)
+
+
+def wire(model: BaseModel) -> Mapping[str, Any]:
+    """The model as it was, or could have been, sent: defaults filled in."""
+    return model.model_dump(mode="json", by_alias=True)
+
+
+def _words(kind: str, message: str) -> str:
+    if kind in _WORDS:
+        return _WORDS[kind]
+    text = message.removeprefix("Value error, ").removesuffix(".")
+    return text[:1].lower() + text[1:]
+
+
+def _amount(text: str) -> str:
+    parse_amount(text)
+    return text
+
+
+def _time(text: str) -> str:
+    read_time(text)
+    return text
+
+
+AmountText = Annotated[str, AfterValidator(_amount)]
+"""A decimal string that `parse_amount` reads."""
+TimeText = Annotated[str, AfterValidator(_time)]
+"""An RFC 3339 time that `read_time` reads."""

@@ -1,0 +1,160 @@
+"""Facts that somebody registered: accounts, conferences, service numbers, bridges, API keys.
+
+Conferences and service numbers are effective-dated, since rooms and numbers are reused: each keeps
+its registrations in the order of the time from which they hold, and the first holds for all time.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain import limits
+from shared.domain.access import ALL_ACCOUNTS, Role
+from shared.domain.alerts import AlertRule
+from shared.domain.errors import Conflict
+from shared.domain.legs import ServiceNumberKind
+from shared.domain.signatures import BridgeAuth
+
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
+_FOREIGN_ID = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{limits.FOREIGN_ID_CHARS_MAX}}}")
+_NUMBER = re.compile(r"\+[0-9]{3,15}", re.ASCII)
+ID_RULE = "1–63 characters of a–z, 0–9, '.', '_' and '-', the first a letter or digit"
+FOREIGN_ID_RULE = f"1–{limits.FOREIGN_ID_CHARS_MAX} characters, none of them a control character"
+
+
+class OnOutage(StrEnum):
+    """What a bridge does with a dial-out when we do not answer."""
+
+    DENY = "deny"
+    ALLOW = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """What an administrator states about an account; amounts in micros."""
+
+    currency: str
+    name: str | None = None
+    usage_location: str | None = None
+    time_zone: str = "UTC"
+    credit_limit_micros: int = 0
+    rate_card: str = "default"
+    alerts: tuple[AlertRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An organisation that holds credits. `shard` names its storage account, for ever;
+    `settings_version` counts the changes of `settings`."""
+
+    id: str
+    settings: AccountSettings
+    settings_version: int
+    created_at: datetime
+    shard: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """From `since` on (None: for all time before the next one) a conference or a service number
+    belongs to `account`. Conferences have an organizer, numbers a kind."""
+
+    account: str
+    since: datetime | None
+    organizer: str | None = None
+    kind: ServiceNumberKind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A conferencing system. `accounts` holds `"*"` or the ids that it acts for."""
+
+    id: str
+    dialect: str
+    auth: BridgeAuth
+    accounts: frozenset[str]
+    default_account: str | None = None
+    country: str | None = None
+    on_outage: OnOutage = OnOutage.DENY
+
+    def serves(self, account: str) -> bool:
+        """Whether the bridge may act for the account."""
+        return ALL_ACCOUNTS in self.accounts or account in self.accounts
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it is kept: never the secret, only its hash."""
+
+    id: str
+    name: str
+    roles: frozenset[Role]
+    accounts: frozenset[str]
+    secret_hash: str
+    created_at: datetime
+
+
+def is_id(text: str) -> bool:
+    """Whether this can be the id of an account, a card or a bridge."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_foreign_id(text: str) -> bool:
+    """Whether this can be the id of a leg, a conference or an organizer."""
+    return _FOREIGN_ID.fullmatch(text) is not None
+
+
+def is_service_number(text: str) -> bool:
+    """Whether this can be a service number: `+` and 3 to 15 digits."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def registration_at(history: Sequence[Registration], moment: datetime) -> Registration | None:
+    """The registration in force at `moment`; None only where there is no history at all."""
+    found = history[0] if history else None
+    for registration in history[1:]:
+        if registration.since is not None and registration.since <= moment:
+            found = registration
+    return found
+
+
+def register(
+    history: Sequence[Registration], wanted: Registration, since: datetime
+) -> tuple[Registration, ...]:
+    """The history once `wanted` holds from `since` on, until the next registration after it.
+
+    The first one holds for all time, whatever `since` says. One with the same `since` is replaced;
+    one that only repeats what is in force is left out. Raises Conflict `too_many_registrations`.
+    """
+    if not history:
+        return (_dated(wanted, None),)
+    before = tuple(r for r in history if r.since is None or r.since < since)
+    after = tuple(r for r in history if r.since is not None and r.since > since)
+    changed = before if _same(before[-1], wanted) else (*before, _dated(wanted, since))
+    if len(changed) + len(after) > limits.REGISTRATIONS_MAX:
+        raise Conflict(
+            f"There are {limits.REGISTRATIONS_MAX} registrations already.",
+            code="too_many_registrations",
+        )
+    return changed + after
+
+
+def accounts_from(history: Sequence[Registration], moment: datetime) -> frozenset[str]:
+    """The accounts that the history names at `moment` or later: whose rights a change touches."""
+    current = registration_at(history, moment)
+    later = (r.account for r in history if r.since is not None and r.since > moment)
+    return frozenset([*later, *([current.account] if current else [])])
+
+
+def _same(left: Registration, right: Registration) -> bool:
+    return (left.account, left.organizer, left.kind) == (
+        right.account,
+        right.organizer,
+        right.kind,
+    )
+
+
+def _dated(registration: Registration, since: datetime | None) -> Registration:
+    return Registration(registration.account, since, registration.organizer, registration.kind)

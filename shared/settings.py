@@ -1,0 +1,112 @@
+"""What the environment says, read once. `docs/configuration.md` explains each setting.
+
+A missing or senseless setting is named in the error, never its value.
+"""
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+CHAIN_KEY_BYTES_MIN = 32
+ADMIN_KEY_CHARS_MIN = 20
+LOCK_SECONDS_MIN = 5
+LOCK_SECONDS_MAX = 300  # Service Bus allows no longer lock
+
+
+class SettingsError(Exception):
+    """A setting is missing or makes no sense; the text names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of this process. Of each pair (text to connect with, address to reach with a
+    managed identity) exactly one is set; the other is None. Secrets stay out of `repr`."""
+
+    tables_connection_string: str | None = field(repr=False)
+    tables_endpoint: str | None
+    service_bus_connection_string: str | None = field(repr=False)
+    service_bus_namespace: str | None
+    identity_client_id: str | None
+    call_ended_queue: str
+    credit_events_topic: str
+    call_ended_lock_seconds: int
+    chain_key: bytes = field(repr=False)
+    bootstrap_admin_key: str | None = field(repr=False)
+    version: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """The settings that `environment` (default: the process's own) holds.
+
+        Raises SettingsError, which names the setting.
+        """
+        values = os.environ if environment is None else environment
+        tables_text, tables_endpoint = _either(
+            values, "TABLES_CONNECTION_STRING", "TABLES_ENDPOINT"
+        )
+        bus_text, bus_namespace = _either(
+            values, "ServiceBus", "ServiceBus__fullyQualifiedNamespace"
+        )
+        return cls(
+            tables_connection_string=tables_text,
+            tables_endpoint=tables_endpoint,
+            service_bus_connection_string=bus_text,
+            service_bus_namespace=bus_namespace,
+            identity_client_id=values.get("AZURE_CLIENT_ID") or None,
+            call_ended_queue=_needed(values, "CALL_ENDED_QUEUE"),
+            credit_events_topic=_needed(values, "CREDIT_EVENTS_TOPIC"),
+            call_ended_lock_seconds=_seconds(
+                values, "CALL_ENDED_LOCK_SECONDS", LOCK_SECONDS_MIN, LOCK_SECONDS_MAX
+            ),
+            chain_key=_key(values, "PERMINUTE_CHAIN_KEY"),
+            bootstrap_admin_key=_admin_key(values, "PERMINUTE_BOOTSTRAP_ADMIN_KEY"),
+            version=values.get("PERMINUTE_VERSION") or "0.1.0",
+        )
+
+
+def _needed(values: Mapping[str, str], name: str) -> str:
+    value = values.get(name, "").strip()
+    if not value:
+        raise SettingsError(f"the setting {name} is missing")
+    return value
+
+
+def _either(values: Mapping[str, str], text: str, address: str) -> tuple[str | None, str | None]:
+    """(connection string, None) or (None, address): the first wins, since it is only set where
+    there is no managed identity."""
+    if values.get(text, "").strip():
+        return values[text].strip(), None
+    if values.get(address, "").strip():
+        return None, values[address].strip()
+    raise SettingsError(f"one of the settings {text} and {address} is needed")
+
+
+def _seconds(values: Mapping[str, str], name: str, least: int, most: int) -> int:
+    text = _needed(values, name)
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise SettingsError(f"the setting {name} must be whole seconds from {least} to {most}")
+    return int(text)
+
+
+def _key(values: Mapping[str, str], name: str) -> bytes:
+    try:
+        key = base64.b64decode(_needed(values, name), validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) < CHAIN_KEY_BYTES_MIN:
+        raise SettingsError(
+            f"the setting {name} must be base64 of at least {CHAIN_KEY_BYTES_MIN} bytes"
+        )
+    return key
+
+
+def _admin_key(values: Mapping[str, str], name: str) -> str | None:
+    key = values.get(name, "").strip()
+    if key and (len(key) < ADMIN_KEY_CHARS_MIN or not key.isascii()):
+        raise SettingsError(
+            f"the setting {name} must have at least {ADMIN_KEY_CHARS_MIN} ASCII characters"
+        )
+    return key or None

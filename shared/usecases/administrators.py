@@ -1,0 +1,54 @@
+"""Who an administrator is: the holder of an API key, or of the deployment's own admin key."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from shared.domain.access import ALL_ACCOUNTS, Principal, Role
+from shared.domain.signatures import authorization, refused, same_secret
+from shared.usecases.facts import Facts
+
+BOOTSTRAP = Principal("bootstrap", frozenset({Role.ADMIN}), frozenset({ALL_ACCOUNTS}))
+
+
+class PresentedKey(Protocol):
+    """An API key as a caller sent it."""
+
+    @property
+    def key_id(self) -> str:
+        """Under which its hash is kept."""
+        ...
+
+    def matches(self, secret_hash: str | None) -> bool:
+        """Whether this is the key with that hash, in constant time; None: there is none."""
+        ...
+
+
+class Administrators:
+    """Lets administrators in.
+
+    `present` takes the API key out of the headers. `bootstrap_key` is the key of a deployment that
+    has no API key yet; None where it was taken away.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        present: Callable[[Mapping[str, str]], PresentedKey],
+        bootstrap_key: str | None,
+    ) -> None:
+        self._facts = facts
+        self._present = present
+        self._bootstrap_key = bootstrap_key
+
+    async def authenticate(self, headers: Mapping[str, str]) -> Principal:
+        """Who sent these headers (lower-case names). Raises NotAuthenticated, StoreUnavailable."""
+        token = authorization(headers, "bearer")
+        if self._bootstrap_key is not None and same_secret(
+            token.encode("utf-8", "backslashreplace"), self._bootstrap_key.encode()
+        ):
+            return BOOTSTRAP
+        presented = self._present(headers)
+        kept = await self._facts.api_key(presented.key_id)
+        if not presented.matches(kept.secret_hash if kept else None) or kept is None:
+            raise refused("no such API key")
+        return Principal(f"key:{kept.id}", kept.roles, kept.accounts)
