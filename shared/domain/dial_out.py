@@ -4,11 +4,23 @@ Facts are resolved before; nothing here looks anything up. Each check answers pa
 a fact that it needs is missing, skipped. The first failure is the answer; `explain` gives all.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
+from shared.domain.checks import (
+    ACCOUNT_CHECKS,
+    ORGANIZER_CHECKS,
+    Answer,
+    Check,
+    Skipped,
+    first_denial,
+    results,
+)
 from shared.domain.dial_limits import BudgetMode, exceeded_budgets, velocity_excess
-from shared.domain.dial_out_facts import CheckResult, Denial, DialOutFacts, Outcome, Reason
+from shared.domain.dial_out_facts import (
+    CheckResult,
+    Denial,
+    DialOutFacts,
+    Outcome,
+    Reason,
+)
 from shared.domain.money import format_price
 from shared.domain.policy import (
     IDENTITIES,
@@ -18,33 +30,19 @@ from shared.domain.policy import (
     rate_ceiling_picos,
     within_reach,
 )
-from shared.domain.policy import License as License  # noqa: PLC0414 - asked for with the facts
 from shared.domain.regions import INTERNATIONAL, country_name
 
-
-@dataclass(frozen=True, slots=True)
-class _Skipped:
-    why: str
-
-
-type _Answer = Denial | _Skipped | None
-_NO_NUMBER = _Skipped("There is no valid number to check.")
-_NO_ACCOUNT = _Skipped("There is no account to check.")
-_NO_ORGANIZER = _Skipped("There is no organizer to check.")
+_NO_NUMBER = Skipped("There is no valid number to check.")
 
 
 def check_rules(facts: DialOutFacts) -> Denial | None:
     """The first rule that refuses the dial-out, None when only credit is left to ask for."""
-    for _, check, _ in _CHECKS:
-        answer = check(facts)
-        if isinstance(answer, Denial):
-            return answer
-    return None
+    return first_denial(_CHECKS, facts)
 
 
 def explain(facts: DialOutFacts, credit: CheckResult) -> tuple[CheckResult, ...]:
     """Every check in order with its outcome; `credit` is the hold book's line, the last."""
-    return (*(_result(facts, *line) for line in _CHECKS), credit)
+    return (*results(_CHECKS, facts), credit)
 
 
 def credit_line(denial: Denial | None, granted_seconds: int | None) -> CheckResult:
@@ -62,21 +60,7 @@ def credit_denial(available: str, currency: str) -> Denial:
     return Denial(Reason.CREDIT_EXHAUSTED, message)
 
 
-def _result(
-    facts: DialOutFacts,
-    name: str,
-    check: Callable[[DialOutFacts], _Answer],
-    passed: Callable[[DialOutFacts], str],
-) -> CheckResult:
-    answer = check(facts)
-    if isinstance(answer, Denial):
-        return CheckResult(name, Outcome.FAIL, answer.message, answer.reason)
-    if isinstance(answer, _Skipped):
-        return CheckResult(name, Outcome.SKIPPED, answer.why)
-    return CheckResult(name, Outcome.PASS, passed(facts))
-
-
-def _emergency(facts: DialOutFacts) -> _Answer:
+def _emergency(facts: DialOutFacts) -> Answer:
     if not facts.dialled.emergency:
         return None
     return Denial(
@@ -85,7 +69,7 @@ def _emergency(facts: DialOutFacts) -> _Answer:
     )
 
 
-def _special(facts: DialOutFacts) -> _Answer:
+def _special(facts: DialOutFacts) -> Answer:
     if not facts.dialled.special:
         return None
     return Denial(
@@ -93,7 +77,7 @@ def _special(facts: DialOutFacts) -> _Answer:
     )
 
 
-def _number(facts: DialOutFacts) -> _Answer:
+def _number(facts: DialOutFacts) -> Answer:
     if facts.dialled.number.valid:
         return None
     return Denial(
@@ -102,7 +86,7 @@ def _number(facts: DialOutFacts) -> _Answer:
     )
 
 
-def _region(facts: DialOutFacts) -> _Answer:
+def _region(facts: DialOutFacts) -> Answer:
     number = facts.dialled.number
     if not number.valid:
         return _NO_NUMBER
@@ -115,7 +99,7 @@ def _region(facts: DialOutFacts) -> _Answer:
     )
 
 
-def _number_class(facts: DialOutFacts) -> _Answer:
+def _number_class(facts: DialOutFacts) -> Answer:
     if not facts.dialled.number.valid:
         return _NO_NUMBER
     number_class = facts.policy.class_of(facts.dialled.number)
@@ -125,23 +109,9 @@ def _number_class(facts: DialOutFacts) -> _Answer:
     return Denial(Reason.NUMBER_CLASS_BLOCKED, f"Numbers of the class {words} are not dialled.")
 
 
-def _account(facts: DialOutFacts) -> _Answer:
-    if facts.account is not None:
-        return None
-    return Denial(Reason.ACCOUNT_UNKNOWN, "No account is known that this dial-out belongs to.")
-
-
-def _account_active(facts: DialOutFacts) -> _Answer:
+def _dial_out_running(facts: DialOutFacts) -> Answer:
     if facts.account is None:
-        return _NO_ACCOUNT
-    if not facts.account.suspended:
-        return None
-    return Denial(Reason.ACCOUNT_SUSPENDED, f"The account {facts.account.account} is suspended.")
-
-
-def _dial_out_running(facts: DialOutFacts) -> _Answer:
-    if facts.account is None:
-        return _NO_ACCOUNT
+        return Skipped("There is no account to check.")
     if not facts.account.stopped:
         return None
     return Denial(
@@ -149,28 +119,7 @@ def _dial_out_running(facts: DialOutFacts) -> _Answer:
     )
 
 
-def _organizer(facts: DialOutFacts) -> _Answer:
-    if facts.account is None:
-        return _NO_ACCOUNT
-    if facts.organizer is not None:
-        return None
-    return Denial(
-        Reason.ORGANIZER_UNKNOWN, "No organizer is registered for this meeting in the account."
-    )
-
-
-def _license(facts: DialOutFacts) -> _Answer:
-    if facts.organizer is None:
-        return _NO_ORGANIZER
-    if facts.organizer.license is not License.NONE:
-        return None
-    return Denial(
-        Reason.LICENSE_MISSING,
-        f"The organizer {facts.organizer.organizer} has no licence for audio conferencing.",
-    )
-
-
-def _policy(facts: DialOutFacts) -> _Answer:
+def _policy(facts: DialOutFacts) -> Answer:
     reach = IDENTITIES[facts.identity].reach(facts.half)
     if reach is Reach.NONE:
         return Denial(
@@ -190,7 +139,7 @@ def _policy(facts: DialOutFacts) -> _Answer:
     )
 
 
-def _region_lists(facts: DialOutFacts) -> _Answer:
+def _region_lists(facts: DialOutFacts) -> Answer:
     number = facts.dialled.number
     if not number.valid:
         return _NO_NUMBER
@@ -200,7 +149,7 @@ def _region_lists(facts: DialOutFacts) -> _Answer:
     return Denial(Reason.REGION_BLOCKED, f"The account's lists do not let {where} be dialled.")
 
 
-def _number_lists(facts: DialOutFacts) -> _Answer:
+def _number_lists(facts: DialOutFacts) -> Answer:
     number = facts.dialled.number
     if not number.valid:
         return _NO_NUMBER
@@ -214,18 +163,18 @@ def _number_lists(facts: DialOutFacts) -> _Answer:
     return Denial(Reason.NUMBER_BLOCKED, "The account's lists do not let this number be dialled.")
 
 
-def _budget(facts: DialOutFacts) -> _Answer:
+def _budget(facts: DialOutFacts) -> Answer:
     if not facts.budgets:
         return None
     if facts.rate is None:
-        return _Skipped("Without a rate nothing can be held against a budget.")
+        return Skipped("Without a rate nothing can be held against a budget.")
     exceeded = exceeded_budgets(facts.budgets, facts.rate.least_charge_micros)
     if not exceeded or exceeded[0].budget.mode is BudgetMode.WARN:
         return None
     return Denial(Reason.BUDGET_EXCEEDED, f"The call does not fit into {exceeded[0].label()}.")
 
 
-def _velocity(facts: DialOutFacts) -> _Answer:
+def _velocity(facts: DialOutFacts) -> Answer:
     for use in facts.velocities:
         excess = velocity_excess(use)
         if excess is not None:
@@ -233,7 +182,7 @@ def _velocity(facts: DialOutFacts) -> _Answer:
     return None
 
 
-def _rate(facts: DialOutFacts) -> _Answer:
+def _rate(facts: DialOutFacts) -> Answer:
     if not facts.dialled.number.valid:
         return _NO_NUMBER
     if facts.rate is not None:
@@ -242,9 +191,9 @@ def _rate(facts: DialOutFacts) -> _Answer:
     return Denial(Reason.RATE_MISSING, f"The rate card has no price for this number in {where}.")
 
 
-def _rate_ceiling(facts: DialOutFacts) -> _Answer:
+def _rate_ceiling(facts: DialOutFacts) -> Answer:
     if facts.rate is None:
-        return _Skipped("There is no rate to compare.")
+        return Skipped("There is no rate to compare.")
     ceiling = rate_ceiling_picos(facts.rules)
     if ceiling is None or facts.rate.price_per_minute_picos <= ceiling:
         return None
@@ -278,24 +227,20 @@ def _rate_passed(facts: DialOutFacts) -> str:
     return f"{facts.rate.destination} (prefix {facts.rate.prefix}) costs {price} a minute."
 
 
-_CHECKS: tuple[
-    tuple[str, Callable[[DialOutFacts], _Answer], Callable[[DialOutFacts], str]], ...
-] = (
-    ("emergency", _emergency, lambda _: "No emergency number."),
-    ("special", _special, lambda _: "No short number."),
-    ("number", _number, lambda facts: f"{facts.dialled.number.e164} is a valid number."),
-    ("region", _region, lambda facts: country_name(facts.dialled.number.region)),
-    ("number_class", _number_class, _class_passed),
-    ("account", _account, lambda facts: facts.account.account if facts.account else ""),
-    ("account_active", _account_active, lambda _: "The account is active."),
-    ("dial_out_running", _dial_out_running, lambda _: "Nobody stopped dial-out."),
-    ("organizer", _organizer, lambda facts: facts.organizer.organizer if facts.organizer else ""),
-    ("license", _license, lambda facts: facts.organizer.license if facts.organizer else ""),
-    ("policy", _policy, _policy_passed),
-    ("region_lists", _region_lists, lambda _: "No list of the account is against the region."),
-    ("number_lists", _number_lists, lambda _: "No list of the account is against the number."),
-    ("budget", _budget, _budget_passed),
-    ("velocity", _velocity, lambda _: "Not too many dial-outs at once or within an hour."),
-    ("rate", _rate, _rate_passed),
-    ("rate_ceiling", _rate_ceiling, lambda _: "The price is under every ceiling."),
+_CHECKS: tuple[Check[DialOutFacts], ...] = (
+    Check("emergency", _emergency, lambda _: "No emergency number."),
+    Check("special", _special, lambda _: "No short number."),
+    Check("number", _number, lambda facts: f"{facts.dialled.number.e164} is a valid number."),
+    Check("region", _region, lambda facts: country_name(facts.dialled.number.region)),
+    Check("number_class", _number_class, _class_passed),
+    *ACCOUNT_CHECKS,
+    Check("dial_out_running", _dial_out_running, lambda _: "Nobody stopped dial-out."),
+    *ORGANIZER_CHECKS,
+    Check("policy", _policy, _policy_passed),
+    Check("region_lists", _region_lists, lambda _: "No list of the account is against the region."),
+    Check("number_lists", _number_lists, lambda _: "No list of the account is against the number."),
+    Check("budget", _budget, _budget_passed),
+    Check("velocity", _velocity, lambda _: "Not too many dial-outs at once or within an hour."),
+    Check("rate", _rate, _rate_passed),
+    Check("rate_ceiling", _rate_ceiling, lambda _: "The price is under every ceiling."),
 )
