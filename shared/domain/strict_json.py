@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import Counter
 from decimal import Decimal
 from itertools import accumulate
 from typing import NoReturn
@@ -20,14 +19,12 @@ _STRING_OR_NAN = re.compile(
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
-def loads(
-    body: bytes, *, nan_as_null: bool = False, repeatable: frozenset[str] = frozenset()
-) -> object:
+def loads(body: bytes, *, nan_as_null: bool = False, gather_repeats: bool = False) -> object:
     """The value that `body` spells: dict, list, str, int, Decimal, bool or None.
 
     A number with a point or an exponent is a Decimal, never a float. With `nan_as_null`, a bare
-    `nan` or `inf` in any case reads as null (printf writes them so). Keys in `repeatable` may
-    stand more than once in an object: their values are gathered into a list, in their order.
+    `nan` or `inf` in any case reads as null (printf writes them so). With `gather_repeats`, the
+    values of a key that stands more than once in an object become a list, in their order.
 
     Raises BadRequest `json_invalid` on all else that RFC 8259 or good sense forbids: wrong UTF-8,
     NaN and Infinity, repeated keys, nesting over JSON_DEPTH_MAX (found before parsing, so that no
@@ -46,7 +43,7 @@ def loads(
             parse_float=_decimal,
             parse_int=_integer,
             parse_constant=_refuse_constant,
-            object_pairs_hook=lambda pairs: _object(pairs, repeatable),
+            object_pairs_hook=_gathered if gather_repeats else _unrepeated,
         )
     except json.JSONDecodeError as error:
         raise _invalid(f"{error.msg} (line {error.lineno}, column {error.colno})") from None
@@ -93,17 +90,21 @@ def _refuse_constant(name: str) -> NoReturn:
     raise _invalid(f"{name} is no JSON number")
 
 
-def _object(pairs: list[tuple[str, object]], repeatable: frozenset[str]) -> dict[str, object]:
+def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        raise _invalid("a key stands twice in one object")
+    return result
+
+
+def _gathered(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) == len(pairs):
         return result
-    for key, count in Counter(key for key, _ in pairs).items():
-        if count == 1:
-            continue
-        if key not in repeatable:
-            raise _invalid("a key stands twice in one object")
-        result[key] = [value for name, value in pairs if name == key]
-    return result
+    values: dict[str, list[object]] = {}
+    for key, value in pairs:
+        values.setdefault(key, []).append(value)
+    return {key: each[0] if len(each) == 1 else each for key, each in values.items()}
 
 
 def _refuse_bad_text(value: object) -> None:

@@ -43,6 +43,11 @@ def read_rfc3339(text: str) -> datetime | None:
         moment = datetime.fromisoformat(iso).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    if not _YEAR_MIN <= moment.year <= _YEAR_MAX:
+    if not is_plausible(moment):
         return None
     return moment + timedelta(seconds=1) if leap else moment
+
+
+def is_plausible(moment: datetime) -> bool:
+    """Whether arithmetic on this time is safe; whether it makes sense is asked later."""
+    return _YEAR_MIN <= moment.year <= _YEAR_MAX

@@ -1,0 +1,104 @@
+"""The three encodings in which mod_json_cdr posts a record, and their known damage."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
+
+from shared.domain.errors import BadRequest
+from shared.domain.strict_json import loads
+
+type Record = dict[str, object]
+
+# Stands for a variable whose text can't be told from its neighbours
+AMBIGUOUS = object()
+
+_VARIABLES = '"variables":{'
+_VARIABLES_END = re.compile(r'\},"(?:app_log|callflow)":')
+_PAIR_START = re.compile(r'(?:^|,)"([A-Za-z0-9_.-]{1,100})":"')
+
+
+def read_body(body: bytes) -> object:
+    """The JSON value of a post: raw, `cdr=` percent-encoded, or `cdr=` in base64.
+
+    The content type is not asked: `disable-100-continue` makes FreeSWITCH drop it. Raises
+    BadRequest if none of them can be read.
+    """
+    text = body.strip()
+    if not text.startswith(b"cdr="):
+        return _loads(text)
+    value = text.removeprefix(b"cdr=").partition(b"&")[0]
+    if not value.startswith((b"%", b"{")):
+        return _loads(_base64(value))
+    problem: BadRequest | None = None
+    # FreeSWITCH writes %20 and leaves a plus alone; other encoders write a space as a plus.
+    for decoded in (unquote_to_bytes(value), unquote_to_bytes(value.replace(b"+", b" "))):
+        try:
+            return _loads(decoded)
+        except BadRequest as error:
+            problem = problem or error
+    record = _recover(unquote_to_bytes(value).decode("utf-8", "replace"))
+    if record is None:
+        raise problem or BadRequest("The form is empty.")
+    return record
+
+
+def _loads(text: bytes) -> object:
+    # Names of callers come in any encoding; nothing that is read depends on a byte that is lost.
+    clean = text.decode("utf-8", "replace").encode()
+    return loads(clean, nan_as_null=True, gather_repeats=True)
+
+
+def _base64(value: bytes) -> bytes:
+    # The plus stands unescaped in the form, so some proxy may have made it a space.
+    plain = unquote_to_bytes(value).replace(b" ", b"+")
+    try:
+        return base64.b64decode(plain, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadRequest("The value of cdr is neither percent-encoded nor base64.") from None
+
+
+def _recover(text: str) -> Record | None:
+    """A record out of `encode=true` with `encode-values`, whose variables lost their escapes.
+
+    FreeSWITCH does not encode what looks encoded already, so one decoding lays bare the quotes
+    inside a variable. The other parts of the record are sound JSON. A variable that stands twice,
+    or whose text holds a quote, is AMBIGUOUS: a caller's name could pretend to be a variable.
+    """
+    start = text.find(_VARIABLES)
+    if start < 0:
+        return None
+    end = _VARIABLES_END.search(text, start)
+    if end is None:
+        return None
+    variables: Record = {}
+    for name, value in _pairs(text[start + len(_VARIABLES) : end.start()]):
+        sound = name not in variables and '"' not in value
+        variables[name] = value if sound else AMBIGUOUS
+    record: Record = {"variables": variables}
+    head = _part(text[:start].rstrip().removesuffix(",") + "}")
+    tail = _part("{" + text[text.rfind('"callflow":') :]) if '"callflow":' in text else {}
+    for name, part in (("channel_data", head), ("callflow", tail)):
+        if name in part:
+            record[name] = part[name]
+    return record
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """Names and values of an object of strings that is cut where the next name begins."""
+    name, begin = "", 0
+    for match in _PAIR_START.finditer(text):
+        if name:
+            yield name, text[begin : match.start()].removesuffix('"')
+        name, begin = match[1], match.end()
+    if name:
+        yield name, text[begin:].removesuffix('"')
+
+
+def _part(text: str) -> Record:
+    try:
+        value = loads(text.encode(), nan_as_null=True, gather_repeats=True)
+    except BadRequest:
+        return {}  # the variables tell the same, if less well
+    return value if isinstance(value, dict) else {}

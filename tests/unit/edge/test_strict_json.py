@@ -1,0 +1,115 @@
+"""JSON from strangers: exact, strict and bounded."""
+
+import contextlib
+import json
+import time
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.errors import BadRequest
+from shared.domain.limits import JSON_DEPTH_MAX
+from shared.domain.strict_json import loads
+from tests.unit.edge.fuzzing import fuzz
+
+REFUSED = {
+    "empty": b"",
+    "no JSON": b"leg=1",
+    "two values": b"{} {}",
+    "wrong UTF-8": b'{"a": "\xff"}',
+    "UTF-16": '{"a": 1}'.encode("utf-16"),
+    "byte order mark": b"\xef\xbb\xbf{}",
+    "NaN": b'{"a": NaN}',
+    "Infinity": b"[Infinity]",
+    "minus Infinity": b"[-Infinity]",
+    "bare nan": b'{"mos": nan}',
+    "repeated key": b'{"a": 1, "a": 1}',
+    "repeated key within": b'[{"b": {"a": 1, "a": 2}}]',
+    "one level too deep": b"[" * (JSON_DEPTH_MAX + 1) + b"]" * (JSON_DEPTH_MAX + 1),
+    "50,000 nested arrays": b"[" * 50_000 + b"]" * 50_000,
+    "50,000 nested objects": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+    "unclosed nesting": b"[" * 1_000_000,
+    "a long integer": b"9" * 41,
+    "a very long integer": b"9" * 100_000,
+    "a huge exponent": b"1e999999999",
+    "a tiny exponent": b"1e-999999999",
+    "half a surrogate pair": b'"\\ud83d"',
+    "half a surrogate pair as key": b'{"\\udc00": 1}',
+    "NUL": b'["a", {"b": "\\u0000"}]',
+    "raw control character": b'"\x01"',
+    "unterminated text": b'"\\' * 100_000,
+    "trailing comma": b"[1,]",
+}
+
+
+@pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED.keys())
+def test_what_is_not_sound_json_is_refused_quickly_with_one_code(body: bytes) -> None:
+    began = time.perf_counter()
+    with pytest.raises(BadRequest) as caught:
+        loads(body)
+    assert caught.value.code == "json_invalid"
+    assert time.perf_counter() - began < 2
+
+
+def test_numbers_are_exact() -> None:
+    assert loads(b"[0.1, 1.50, 1e3, 12, -0.07]") == [
+        Decimal("0.1"),
+        Decimal("1.50"),
+        Decimal("1e3"),
+        12,
+        Decimal("-0.07"),
+    ]
+    assert not any(isinstance(item, float) for item in loads(b"[0.1, 1e3]"))  # type: ignore[union-attr]
+
+
+def test_brackets_inside_texts_are_no_nesting() -> None:
+    text = '[[{"\\' * 1000
+    assert loads(json.dumps([text, [text]]).encode()) == [text, [text]]
+
+
+def test_the_deepest_allowed_nesting_is_read() -> None:
+    body = b"[" * JSON_DEPTH_MAX + b"]" * JSON_DEPTH_MAX
+    assert json.dumps(loads(body)).encode() == body
+
+
+def test_escaped_characters_outside_the_basic_plane_are_read() -> None:
+    assert loads(b'"\\ud83d\\ude00"') == "\U0001f600"
+
+
+def test_bare_nan_reads_as_null_on_request_and_never_inside_a_text() -> None:
+    body = b'{"a":nan,"b":"nan, \\"nan","c":[-nan,inf,-inf,NaN,-nan(0x1),Infinity],"nan":1.5}'
+    assert loads(body, nan_as_null=True) == {
+        "a": None,
+        "b": 'nan, "nan',
+        "c": [None] * 6,
+        "nan": Decimal("1.5"),
+    }
+
+
+def test_repeated_keys_are_gathered_in_order_on_request() -> None:
+    body = b'{"flow": {"n": 2}, "x": 1, "flow": {"n": 1}}'
+    assert loads(body, gather_repeats=True) == {"flow": [{"n": 2}, {"n": 1}], "x": 1}
+
+
+@fuzz
+@given(st.binary(max_size=300), st.booleans())
+def test_any_bytes_are_read_or_refused(body: bytes, lenient: bool) -> None:
+    with contextlib.suppress(BadRequest):
+        loads(body, nan_as_null=lenient, gather_repeats=lenient)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text('ab\\"[{é\U0001f600nan'),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@fuzz
+@given(_JSON, st.booleans(), st.booleans())
+def test_what_was_dumped_is_read_back(value: object, lenient: bool, ascii_only: bool) -> None:
+    body = json.dumps(value, ensure_ascii=ascii_only)
+    if "\\u0000" in body:
+        return
+    assert loads(body.encode(), nan_as_null=lenient, gather_repeats=lenient) == value
