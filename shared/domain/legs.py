@@ -1,10 +1,17 @@
 """A leg: one participant's connection to a conference, as its bridge reported it."""
 
+import base64
+import binascii
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
+
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
 
 class LegKind(StrEnum):
@@ -69,6 +76,107 @@ class EndedLeg:
     def digest(self) -> str:
         """SHA-256 of the content as canonical JSON, 64 hex digits."""
         return hashlib.sha256(canonical_json(self.content())).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedLeg:
+    """A leg on its way to being rated. `attempt` counts how often we have put it onto the queue;
+    it is part of the message's id, since the broker drops a repeated one."""
+
+    leg: EndedLeg
+    received_at: datetime
+    attempt: int = 0
+
+    @property
+    def message_id(self) -> str:
+        """Hash of leg key, content digest and attempt; under 128 characters (DESIGN 4)."""
+        return f"{leg_key_hash(self.leg.key)[:40]}.{self.leg.digest()[:40]}.{self.attempt}"
+
+
+def shown_leg(key: str) -> str:
+    """A leg key as it is shown: ids outside `[A-Za-z0-9._-]` as `{bridge}~~{base64url}`."""
+    bridge, _, leg_id = key.partition("~")
+    if _PLAIN_ID.fullmatch(leg_id):
+        return key
+    coded = base64.urlsafe_b64encode(leg_id.encode()).decode().rstrip("=")
+    return f"{bridge}~~{coded}"
+
+
+def leg_key_of(shown: str) -> str:
+    """The leg key behind what is shown; one that is written as it is stays as it is."""
+    bridge, separator, coded = shown.partition("~~")
+    if not separator:
+        return shown
+    try:
+        padded = coded + "=" * (-len(coded) % 4)
+        return f"{bridge}~{base64.b64decode(padded, altchars=b'-_', validate=True).decode()}"
+    except (binascii.Error, ValueError):
+        return shown
+
+
+def leg_document(leg: EndedLeg) -> dict[str, Any]:
+    """All of a leg in plain JSON values: what goes onto the queue and into the parking lot."""
+    return {
+        **leg.content(),
+        "bridge": leg.bridge,
+        "leg_id": leg.leg_id,
+        "hangup_cause": leg.hangup_cause,
+    }
+
+
+def read_leg_document(data: Mapping[str, Any]) -> EndedLeg:
+    """The leg that `leg_document` wrote. Raises KeyError, TypeError or ValueError on others."""
+    return EndedLeg(
+        bridge=_text(data["bridge"]),
+        leg_id=_text(data["leg_id"]),
+        conference_id=_optional(data["conference"]),
+        kind=LegKind(data["kind"]) if data["kind"] is not None else None,
+        from_number=_optional(data["from"]),
+        to_number=_optional(data["to"]),
+        started_at=parse_time(data["started_at"]),
+        answered_at=parse_time(data["answered_at"]) if data["answered_at"] is not None else None,
+        ended_at=parse_time(data["ended_at"]),
+        talk_seconds=None if data["talk_seconds"] is None else int(data["talk_seconds"]),
+        account=_optional(data["account"]),
+        organizer=_optional(data["organizer"]),
+        authorization=_optional(data["authorization"]),
+        hangup_cause=_optional(data.get("hangup_cause")),
+    )
+
+
+def queued_leg_bytes(queued: QueuedLeg) -> bytes:
+    """The body of a message on the queue `call-ended`."""
+    return canonical_json(
+        {
+            "schema": 1,
+            "received_at": format_time(queued.received_at),
+            "attempt": queued.attempt,
+            "leg": leg_document(queued.leg),
+        }
+    )
+
+
+def read_queued_leg(body: bytes) -> QueuedLeg:
+    """The leg in a message. Raises ValueError on what is none of ours, or of a newer schema."""
+    try:
+        data = json.loads(body)
+        if data["schema"] != 1:
+            raise ValueError(f"schema {data['schema']!r} is not known")
+        return QueuedLeg(
+            read_leg_document(data["leg"]), parse_time(data["received_at"]), int(data["attempt"])
+        )
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"no queued leg: {error}") from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a text was expected")
+    return value
+
+
+def _optional(value: object) -> str | None:
+    return None if value is None else _text(value)
 
 
 def leg_key_hash(key: str) -> str:

@@ -1,0 +1,100 @@
+"""The parking lot in table `parked`: partition = two digits of the leg key's hash, row key = id."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from shared.adapters.ledger_rows import check_schema
+from shared.adapters.packed import pack, unpack
+from shared.domain import limits
+from shared.domain.errors import OutcomeUnknown, RowExists, StoreUnavailable
+from shared.domain.legs import format_time, leg_key_hash, parse_time
+from shared.domain.parking import ParkedLeg, ParkReason, ParkStatus
+from shared.ports import Insert, Row, TableStore, Upsert, Value
+
+TABLE = "parked"
+
+
+class TableParkingLot:
+    """Implements the port `ParkingLot` on a TableStore."""
+
+    def __init__(self, tables: TableStore) -> None:
+        self._tables = tables
+
+    async def park(self, parked: ParkedLeg) -> ParkedLeg:
+        """Keep it; one that is there with the same id stays as it is and is returned."""
+        try:
+            await self._tables.transact(TABLE, parked.id[:2], [Insert(parked.id, _values(parked))])
+        except (RowExists, OutcomeUnknown) as error:
+            found = await self.get(parked.id)
+            if found is None:
+                raise StoreUnavailable("It is not certain that the leg is parked.") from error
+            return found
+        return parked
+
+    async def get(self, parked_id: str) -> ParkedLeg | None:
+        """The parked leg with this id, or None."""
+        if not _is_id(parked_id):
+            return None
+        row = await self._tables.get(TABLE, parked_id[:2], parked_id)
+        return _read(row) if row else None
+
+    async def of_leg(self, leg: str) -> list[ParkedLeg]:
+        """All that is parked under a leg key."""
+        prefix = leg_key_hash(leg)[:32]
+        rows = await self._tables.query(
+            TABLE, prefix[:2], first=f"{prefix}.", before=f"{prefix}/", limit=limits.LIST_ITEMS_MAX
+        )
+        return [_read(row) for row in rows]
+
+    async def update(self, parked: ParkedLeg) -> None:
+        """Write its status, attempts and reason; the last one to write wins."""
+        try:
+            await self._tables.transact(TABLE, parked.id[:2], [Upsert(parked.id, _values(parked))])
+        except OutcomeUnknown as unknown:
+            raise StoreUnavailable("It is not certain that the change was written.") from unknown
+
+    async def page(
+        self, *, where: Mapping[str, str], limit: int, cursor: str | None
+    ) -> tuple[list[ParkedLeg], str | None]:
+        """Parked legs whose `account`, `reason` or `status` equal `where`, and the next cursor."""
+        page = await self._tables.scan(TABLE, where=where, limit=limit, cursor=cursor)
+        return [_read(row) for row in page.rows], page.cursor
+
+
+def _is_id(text: str) -> bool:
+    hashes = text.split(".")
+    return len(hashes) == 2 and all(len(part) == 32 and part.isalnum() for part in hashes)
+
+
+def _values(parked: ParkedLeg) -> dict[str, Value]:
+    return {
+        "schema": 1,
+        "leg": parked.leg,
+        "bridge": parked.bridge,
+        "account": parked.account or "",
+        "reason": parked.reason.value,
+        "detail": parked.detail,
+        "received_at": format_time(parked.received_at),
+        "attempts": parked.attempts,
+        "status": parked.status.value,
+        "actor": parked.actor or "",
+        **pack("original", parked.original),
+    }
+
+
+def _read(row: Row) -> ParkedLeg:
+    check_schema(row)
+    values = row.values
+    return ParkedLeg(
+        id=row.key,
+        leg=str(values["leg"]),
+        bridge=str(values["bridge"]),
+        reason=ParkReason(str(values["reason"])),
+        detail=str(values["detail"]),
+        received_at=parse_time(str(values["received_at"])),
+        account=str(values["account"]) or None,
+        original=cast("Mapping[str, object]", unpack("original", values)),
+        attempts=int(cast("int", values["attempts"])),
+        status=ParkStatus(str(values["status"])),
+        actor=str(values["actor"]) or None,
+    )

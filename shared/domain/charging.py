@@ -1,0 +1,175 @@
+"""From an ended leg and what is known of it to the debit: what it costs, and why."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain import limits
+from shared.domain.legs import EndedLeg, LegKind, format_time
+from shared.domain.money import format_amount, format_fraction, format_price
+from shared.domain.parking import ParkReason
+from shared.domain.rating import Charge, ChargeLine, ChargeLineKind
+
+
+@dataclass(frozen=True, slots=True)
+class Unchargeable:
+    """Why a leg has to be parked."""
+
+    reason: ParkReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedLeg:
+    """A leg with the facts that are pinned for it: whose it is, what kind, how long."""
+
+    leg: EndedLeg
+    account: str
+    currency: str
+    kind: LegKind
+    organizer: str | None
+    organizer_known: bool
+    talk_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the hold book had granted for a leg."""
+
+    granted_seconds: int
+    expires_at: datetime
+
+
+def billable_seconds(leg: EndedLeg, now: datetime) -> int | Unchargeable:
+    """The answered seconds of a leg, or why its times can't be trusted (CONTRACT 4)."""
+    if leg.ended_at > now + timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX):
+        return Unchargeable(ParkReason.INCONSISTENT, "It ends more than 5 minutes in the future.")
+    if leg.answered_at is None:
+        if leg.talk_seconds:
+            return Unchargeable(ParkReason.INCONSISTENT, "It was not answered, but has talk time.")
+        return 0
+    if leg.ended_at < leg.answered_at:
+        return Unchargeable(ParkReason.INCONSISTENT, "It ended before it was answered.")
+    measured = leg.ended_at - leg.answered_at
+    seconds = measured // timedelta(seconds=1)
+    talked = seconds if leg.talk_seconds is None else leg.talk_seconds
+    if abs(timedelta(seconds=talked) - measured) > timedelta(
+        seconds=limits.LEG_TALK_TOLERANCE_SECONDS
+    ):
+        return Unchargeable(
+            ParkReason.INCONSISTENT,
+            f"talk_seconds says {talked}, the times from answer to end say {seconds}.",
+        )
+    if talked > limits.LEG_SECONDS_MAX:
+        return Unchargeable(ParkReason.INCONSISTENT, "It lasts longer than 24 hours.")
+    return talked
+
+
+def zero_reason(resolved: ResolvedLeg) -> str | None:
+    """Why a leg costs nothing whatever its rate is, or None."""
+    if resolved.kind is LegKind.VOIP:
+        return "voip"
+    return "unanswered" if resolved.leg.answered_at is None else None
+
+
+def hold_flags(resolved: ResolvedLeg, grant: Grant | None, now: datetime) -> list[str]:
+    """`late`: debited after its hold expired. `overrun`: longer than granted. `organizer_unknown`:
+    charged as pay-per-minute, since nobody registered the organizer."""
+    flags: list[str] = []
+    if grant is not None and now >= grant.expires_at:
+        flags.append("late")
+    if grant is not None and resolved.talk_seconds > grant.granted_seconds:
+        flags.append("overrun")
+    if not resolved.organizer_known:
+        flags.append("organizer_unknown")
+    return flags
+
+
+def zero_charge_document(resolved: ResolvedLeg, reason: str, flags: list[str]) -> dict[str, object]:
+    """The explained charge of a leg that costs nothing and has no rate."""
+    return {
+        **_leg_part(resolved),
+        "status": "zero",
+        "zero_reason": reason,
+        "billed_seconds": 0,
+        "amount": format_amount(0),
+        "lines": [],
+        "flags": flags,
+    }
+
+
+def charge_document(resolved: ResolvedLeg, charge: Charge, flags: list[str]) -> dict[str, object]:
+    """The explained charge of a rated leg, as it is kept for ever (CONTRACT 5)."""
+    free = charge.amount_micros == 0
+    return {
+        **_leg_part(resolved),
+        "status": "zero" if free else "charged",
+        **({"zero_reason": "free_rate"} if free else {}),
+        **explained(charge),
+        "flags": flags,
+    }
+
+
+def explained(charge: Charge) -> dict[str, object]:
+    """What a rating says of itself: rate, lines, rounding, sentence. Quotes have it too."""
+    version = charge.version
+    return {
+        "billed_seconds": charge.billed_seconds,
+        "amount": format_amount(charge.amount_micros),
+        "rate": {
+            "card": version.card,
+            "version": format_time(version.effective_from),
+            "prefix": charge.rate.prefix,
+            "destination": charge.rate.destination,
+        },
+        "lines": [_line(line) for line in charge.lines()],
+        "rounding": {
+            "mode": version.rounding.mode.value,
+            "decimals": version.rounding.decimals,
+            "unrounded": format_fraction(charge.unrounded),
+        },
+    }
+
+
+def person_document(resolved: ResolvedLeg, salt: str) -> dict[str, object]:
+    """The part of a leg that can be erased; the salt keeps its digest from being guessed."""
+    return {
+        "from": resolved.leg.from_number,
+        "to": resolved.leg.to_number,
+        "organizer": resolved.organizer,
+        "salt": salt,
+    }
+
+
+def _leg_part(resolved: ResolvedLeg) -> dict[str, object]:
+    leg = resolved.leg
+    return {
+        "account": resolved.account,
+        "bridge": leg.bridge,
+        "kind": resolved.kind.value,
+        "conference": leg.conference_id,
+        "started_at": format_time(leg.started_at),
+        "answered_at": format_time(leg.answered_at) if leg.answered_at else None,
+        "ended_at": format_time(leg.ended_at),
+        "talk_seconds": resolved.talk_seconds,
+        "currency": resolved.currency,
+        "authorization": leg.authorization,
+        "hangup_cause": leg.hangup_cause,
+    }
+
+
+def _line(line: ChargeLine) -> dict[str, object]:
+    document: dict[str, object] = {
+        "kind": line.kind.value,
+        "amount": format_fraction(line.amount),
+    }
+    if line.kind is not ChargeLineKind.USAGE:
+        return document
+    return {
+        **document,
+        "from_second": line.from_second,
+        "seconds": line.seconds,
+        "increments": line.increments,
+        "price": format_price(line.price_picos),
+        "unit_seconds": line.unit_seconds,
+        **({"band": line.band} if line.band else {}),
+    }
