@@ -1,0 +1,313 @@
+"""Azure Table storage, or the emulator, behind the port `TableStore`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from shared.adapters.table_checks import (
+    check_property,
+    check_table,
+    check_transaction,
+    pack_cursor,
+    storable_key,
+    unpack_cursor,
+)
+from shared.adapters.table_entities import to_row, to_sdk_operation
+from shared.adapters.table_outcomes import TableMissing, failed, refused
+from shared.domain import limits
+from shared.domain.errors import BadRequest, OutcomeUnknown, StoreUnavailable
+from shared.ports import Operation, Page, Row, TableStore
+
+if TYPE_CHECKING:
+    from azure.core.async_paging import AsyncItemPaged
+    from azure.core.exceptions import HttpResponseError
+    from azure.core.pipeline.transport import AioHttpTransport
+    from azure.data.tables import TableEntity
+    from azure.data.tables.aio import TableClient, TableServiceClient
+    from azure.identity.aio import ManagedIdentityCredential
+
+_MISSING_CODES = frozenset({"TableNotFound", "ResourceNotFound", "EntityNotFound"})
+_KEEP_ALIVE_SECONDS = 4.0  # less than the 5 s after which the emulator closes an idle connection
+
+
+class AzureTables(TableStore):
+    """One client per table, one pool of connections, for one event loop.
+
+    Reads are tried again at most twice, and quickly. Transactions never are: who sends a
+    transaction twice gets a conflict with its own first try. The one exception proves itself: a
+    transaction refused because its table is not there is sent again once the table is made.
+
+    For the emulator use the address 127.0.0.1: the SDK takes `localhost` for Cosmos DB.
+    """
+
+    def __init__(
+        self,
+        *,
+        connection_string: str = "",
+        endpoint: str = "",
+        client_id: str | None = None,
+        connect_seconds: float = limits.TABLE_CONNECT_SECONDS,
+        read_seconds: float = limits.TABLE_READ_SECONDS,
+    ) -> None:
+        """Either a connection string, or an https endpoint for a managed identity."""
+        if bool(connection_string) == bool(endpoint):
+            raise ValueError("Either a connection string or an endpoint is needed.")
+        self._connection_string = connection_string
+        self._endpoint = endpoint
+        self._client_id = client_id
+        self._connect_seconds = connect_seconds
+        self._read_seconds = read_seconds
+        self._transport: AioHttpTransport | None = None
+        self._credential: ManagedIdentityCredential | None = None
+        self._service: TableServiceClient | None = None
+        self._clients: dict[str, TableClient] = {}
+
+    async def close(self) -> None:
+        """Closes the connections. The next call would open new ones."""
+        service, credential = self._service, self._credential
+        self._service = self._credential = self._transport = None
+        self._clients.clear()
+        if service is not None:
+            await service.close()
+        if credential is not None:
+            await credential.close()
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        """One row, or None."""
+        check_table(table)
+        if not (storable_key(partition) and storable_key(key)):
+            return None
+        try:
+            async with self._deadline():
+                return to_row(await self._client(table).get_entity(partition, key))
+        except Exception as error:
+            if _is_missing(error):
+                return None
+            raise _unread(error) from error
+
+    async def query(
+        self,
+        table: str,
+        partition: str,
+        *,
+        first: str = "",
+        after: str | None = None,
+        before: str | None = None,
+        where: Mapping[str, str] | None = None,
+        select: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> list[Row]:
+        """Rows of one partition in key order, as the port says."""
+        check_table(table)
+        conditions = [f"PartitionKey eq {_literal(partition)}"]
+        if first:
+            conditions.append(f"RowKey ge {_literal(first)}")
+        if after is not None:
+            conditions.append(f"RowKey gt {_literal(after)}")
+        if before is not None:
+            conditions.append(f"RowKey lt {_literal(before)}")
+        conditions += _equalities(where)
+        for name in select or ():
+            check_property(name)
+        if not storable_key(partition) or (limit is not None and limit < 1):
+            return []
+        page_rows = min(limit or limits.TABLE_PAGE_ROWS_MAX, limits.TABLE_PAGE_ROWS_MAX)
+        rows: list[Row] = []
+        try:
+            pages = (
+                self._client(table)
+                .query_entities(
+                    " and ".join(conditions),
+                    results_per_page=page_rows,
+                    # The keys come only if they are asked for.
+                    select=None if select is None else ["PartitionKey", "RowKey", *select],
+                )
+                .by_page()
+            )
+            while limit is None or len(rows) < limit:
+                page = await self._next_page(pages)
+                if page is None:
+                    break
+                rows += page
+        except Exception as error:
+            if _is_missing(error):
+                return []
+            raise _unread(error) from error
+        return rows[:limit]
+
+    async def scan(
+        self,
+        table: str,
+        *,
+        where: Mapping[str, str] | None = None,
+        limit: int,
+        cursor: str | None = None,
+    ) -> Page:
+        """Rows of all partitions, a page at a time."""
+        check_table(table)
+        conditions = _equalities(where)
+        if limit < 1:
+            raise ValueError("A page has room for a row at least.")
+        token = None
+        if cursor is not None:
+            partition, key = unpack_cursor(table, where, cursor)
+            token = {"PartitionKey": partition, "RowKey": key}
+        page_rows = min(limit, limits.TABLE_PAGE_ROWS_MAX)
+        try:
+            client = self._client(table)
+            found: AsyncItemPaged[TableEntity] = (
+                client.query_entities(" and ".join(conditions), results_per_page=page_rows)
+                if conditions
+                else client.list_entities(results_per_page=page_rows)
+            )
+            # The SDK's token of a table is a dictionary, its signature says text.
+            pages = found.by_page(token)  # type: ignore[arg-type]
+            rows = await self._next_page(pages)
+            onward = getattr(pages, "continuation_token", None)
+        except Exception as error:
+            if _is_missing(error):
+                return Page((), None)
+            if cursor is not None and getattr(error, "status_code", None) == 400:
+                raise BadRequest(
+                    "The cursor is not one of this list.", code="bad_cursor"
+                ) from error
+            raise _unread(error) from error
+        if not onward:
+            return Page(tuple(rows or ()), None)
+        position = (onward["PartitionKey"] or "", onward["RowKey"])
+        return Page(tuple(rows or ()), pack_cursor(table, where, position))
+
+    async def transact(
+        self, table: str, partition: str, operations: Sequence[Operation]
+    ) -> tuple[str, ...]:
+        """All of the operations, or none."""
+        check_transaction(table, partition, operations)
+        try:
+            return await self._submit(table, partition, operations)
+        except TableMissing:
+            await self._create(table)
+        try:
+            return await self._submit(table, partition, operations)
+        except TableMissing as error:
+            raise StoreUnavailable("The table can't be made.") from error
+
+    async def _submit(
+        self, table: str, partition: str, operations: Sequence[Operation]
+    ) -> tuple[str, ...]:
+        from azure.core.exceptions import HttpResponseError
+
+        sdk_operations = [to_sdk_operation(partition, operation) for operation in operations]
+        try:
+            async with self._deadline():
+                answers = await self._client(table).submit_transaction(
+                    sdk_operations, retry_total=0
+                )
+        except HttpResponseError as error:
+            if error.response is None or not error.status_code:
+                raise failed(error) from error
+            code = _error_code(error)
+            index = getattr(error, "index", 0)
+            raise refused(error.status_code, code, index, len(operations)) from error
+        except Exception as error:
+            raise failed(error) from error
+        if len(answers) != len(operations):
+            raise OutcomeUnknown("Table storage answered for some of the operations only.")
+        return tuple(answer.get("etag", "") for answer in answers)
+
+    async def _create(self, table: str) -> None:
+        from azure.core.exceptions import ResourceExistsError
+
+        try:
+            async with self._deadline():
+                await self._client(table).create_table(retry_total=0)
+        except ResourceExistsError:
+            return
+        except Exception as error:
+            raise StoreUnavailable("The table can't be made.") from error
+
+    async def _next_page(
+        self, pages: "AsyncIterator[AsyncIterator[TableEntity]]"
+    ) -> list[Row] | None:
+        try:
+            async with self._deadline():
+                return [to_row(entity) async for entity in await anext(pages)]
+        except StopAsyncIteration:
+            return None
+
+    def _deadline(self) -> asyncio.Timeout:
+        """A bound for the whole call: the transport's own bounds begin anew with every byte, and
+        don't count the wait for a free connection."""
+        return asyncio.timeout(self._connect_seconds + self._read_seconds)
+
+    def _client(self, table: str) -> "TableClient":
+        client = self._clients.get(table)
+        if client is None:
+            client = self._clients[table] = self._opened().get_table_client(table)
+        return client
+
+    def _opened(self) -> "TableServiceClient":
+        if self._service is None:
+            import aiohttp
+            from azure.core.pipeline.transport import AioHttpTransport
+            from azure.data.tables.aio import TableServiceClient
+
+            session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=limits.TABLE_CONNECTIONS_MAX, keepalive_timeout=_KEEP_ALIVE_SECONDS
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            )
+            self._transport = AioHttpTransport(
+                session=session,
+                connection_timeout=self._connect_seconds,
+                read_timeout=self._read_seconds,
+            )
+            options = {
+                "transport": self._transport,
+                "retry_total": limits.TABLE_READ_RETRIES_MAX,
+                "retry_backoff_factor": 0.05,
+            }
+            if self._connection_string:
+                self._service = TableServiceClient.from_connection_string(
+                    self._connection_string, **options
+                )
+            else:
+                from azure.identity.aio import ManagedIdentityCredential
+
+                self._credential = ManagedIdentityCredential(client_id=self._client_id)
+                self._service = TableServiceClient(
+                    self._endpoint, credential=self._credential, **options
+                )
+        return self._service
+
+
+def _literal(text: str) -> str:
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"
+
+
+def _equalities(where: Mapping[str, str] | None) -> list[str]:
+    for name in where or ():
+        check_property(name)
+    return [f"{name} eq {_literal(value)}" for name, value in (where or {}).items()]
+
+
+def _error_code(error: "HttpResponseError") -> str:
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or "")
+
+
+def _is_missing(error: Exception) -> bool:
+    from azure.core.exceptions import ResourceNotFoundError
+
+    return isinstance(error, ResourceNotFoundError) and _error_code(error) in _MISSING_CODES
+
+
+def _unread(error: Exception) -> Exception:
+    """What a read that failed raises; what is already an error of ours stays."""
+    from shared.domain.errors import PerminuteError
+
+    if isinstance(error, PerminuteError):
+        return error
+    return StoreUnavailable(f"Table storage can't be read: {type(error).__name__}.")
