@@ -51,11 +51,6 @@ def command_row_key(key: str) -> str:
     return f"command|{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-def digest(content: Mapping[str, object]) -> str:
-    """SHA-256 of content as canonical JSON, hex."""
-    return hashlib.sha256(canonical_json(content)).hexdigest()
-
-
 def check_schema(row: Row) -> None:
     """Raises LedgerCorrupt for a row of a newer schema than this code knows."""
     schema = row.values.get("schema")

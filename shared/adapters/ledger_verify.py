@@ -9,6 +9,7 @@ from shared.adapters import ledger_rows as rows
 from shared.domain import ledger, limits
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import Draw, Entry, EntryKind, LedgerState, Lot
+from shared.domain.legs import content_digest
 from shared.ports import Row, TableStore, Verification
 
 _UNREADABLE = (zlib.error, ValueError, KeyError, TypeError, LedgerCorrupt)
@@ -140,9 +141,9 @@ async def _leg_rows(run: _Run, tables: TableStore, account: str) -> None:
             continue
         if record.entry != entry:
             run.wrong(row.key, "entry: is not the one in the journal")
-        if rows.digest(record.charge) != entry.charge_digest:
+        if content_digest(record.charge) != entry.charge_digest:
             run.wrong(row.key, "charge: is not the one that was debited")
-        if record.person and rows.digest(record.person) != entry.person_digest:
+        if record.person and content_digest(record.person) != entry.person_digest:
             run.wrong(row.key, "person: is not the one that was debited")
     for leg in run.legs.keys() - seen:
         run.wrong(rows.leg_row_key(leg), f"the row of leg {leg} is missing")

@@ -75,7 +75,7 @@ class EndedLeg:
 
     def digest(self) -> str:
         """SHA-256 of the content as canonical JSON, 64 hex digits."""
-        return hashlib.sha256(canonical_json(self.content())).hexdigest()
+        return content_digest(self.content())
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +182,11 @@ def _optional(value: object) -> str | None:
 def leg_key_hash(key: str) -> str:
     """SHA-256 of a leg key, hex: foreign ids never become row keys as they are."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def content_digest(content: object) -> str:
+    """SHA-256 of content as canonical JSON, hex."""
+    return hashlib.sha256(canonical_json(content)).hexdigest()
 
 
 def canonical_json(value: object) -> bytes:

@@ -1,0 +1,231 @@
+"""Queued legs are rated and debited, once each; what can't be is parked with its reason.
+
+Exactly once comes from the guard in the ledger's transaction, not from the queue: a message may
+come any number of times, in any order, to any process.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.domain import charging, limits
+from shared.domain.charging import Grant, ResolvedLeg, Unchargeable
+from shared.domain.directory import Account
+from shared.domain.errors import Conflict, PerminuteError, StoreError, Unavailable
+from shared.domain.ledger import DebitLeg
+from shared.domain.legs import LegKind, QueuedLeg, content_digest, leg_document
+from shared.domain.numbers import classify
+from shared.domain.parking import ParkedLeg, ParkReason, parked_id
+from shared.domain.rating import rate_leg
+from shared.ports import (
+    CallQueue,
+    Clash,
+    Clock,
+    HoldBook,
+    Ids,
+    Ledger,
+    ParkingLot,
+    RateCards,
+    Written,
+)
+from shared.usecases.open_ledger import OpenLedger
+from shared.usecases.publish_events import PublishEvents
+from shared.usecases.receive_legs import leg_message
+from shared.usecases.resolve_leg import ResolveLeg
+
+
+class ChargeStatus(StrEnum):
+    """What became of a queued leg."""
+
+    CHARGED = "charged"
+    REPEATED = "repeated"
+    PARKED = "parked"
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """The outcome for one leg. `amount_micros` is what was debited; `parked` what was parked."""
+
+    queued: QueuedLeg
+    status: ChargeStatus
+    account: str | None = None
+    amount_micros: int = 0
+    parked: ParkedLeg | None = None
+    events: bool = False
+    detail: str = ""
+
+
+class ChargeLegs:
+    """Rates and debits a batch of legs under a deadline."""
+
+    def __init__(
+        self,
+        resolve: ResolveLeg,
+        rate_cards: RateCards,
+        ledger: Ledger,
+        open_ledger: OpenLedger,
+        holds: HoldBook,
+        parking: ParkingLot,
+        publish: PublishEvents,
+        queue: CallQueue,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._resolve = resolve
+        self._rate_cards = rate_cards
+        self._ledger = ledger
+        self._open_ledger = open_ledger
+        self._holds = holds
+        self._parking = parking
+        self._publish = publish
+        self._queue = queue
+        self._clock = clock
+        self._ids = ids
+
+    async def __call__(self, legs: Sequence[QueuedLeg], *, seconds: float) -> list[Charged]:
+        """One outcome a leg, in order. What fails for now is sent again, scheduled for later.
+
+        Raises QueueUnavailable only when that can't be done: then the whole batch must come again.
+        """
+        outcomes = await asyncio.gather(*(self._within(leg, seconds) for leg in legs))
+        await self._send_again([o.queued for o in outcomes if o.status is ChargeStatus.LATER])
+        accounts = {o.account for o in outcomes if o.events and o.account}
+        await asyncio.gather(*(self._publish.best_effort(account) for account in accounts))
+        return outcomes
+
+    async def charge(self, queued: QueuedLeg) -> Charged:
+        """Charge one leg now. Raises Unavailable or a StoreError when it is not certain."""
+        resolved = await self._resolve(queued)
+        if isinstance(resolved, Unchargeable):
+            return await self._park(queued, resolved, None)
+        leg, account = resolved
+        document = await self._document(leg, account)
+        if isinstance(document, Unchargeable):
+            return await self._park(queued, document, account.id)
+        charge, amount_micros = document
+        person = charging.person_document(leg, self._ids.token(limits.SALT_BYTES))
+        debit = DebitLeg(
+            leg=queued.leg.key,
+            digest=queued.leg.digest(),
+            amount_micros=amount_micros,
+            authorization=queued.leg.authorization,
+            charge=charge,
+            person=person,
+            charge_digest=content_digest(charge),
+            person_digest=content_digest(person),
+        )
+        written = await self._debit(account, debit)
+        if isinstance(written, Clash):
+            clash = Unchargeable(
+                ParkReason.CONFLICT,
+                f"The same leg was charged with other content, entry {written.entry.sequence}.",
+            )
+            return await self._park(queued, clash, account.id)
+        return Charged(
+            queued,
+            ChargeStatus.REPEATED if written.repeated else ChargeStatus.CHARGED,
+            account=account.id,
+            amount_micros=-written.entry.amount_micros if written.entry else 0,
+            events=written.events,
+        )
+
+    async def _within(self, queued: QueuedLeg, seconds: float) -> Charged:
+        """One leg under the batch's deadline: no error of one leg touches another."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.charge(queued)
+        except (Unavailable, StoreError, TimeoutError) as error:
+            detail = error.detail if isinstance(error, PerminuteError) else "out of time"
+            return Charged(queued, ChargeStatus.LATER, detail=detail)
+
+    async def _debit(self, account: Account, debit: DebitLeg) -> Written | Clash:
+        try:
+            return await self._ledger.submit(account.id, debit)
+        except Conflict as conflict:
+            if conflict.code != "ledger_not_open":
+                raise
+            await self._open_ledger(account)
+            return await self._ledger.submit(account.id, debit)
+
+    async def _document(
+        self, leg: ResolvedLeg, account: Account
+    ) -> tuple[dict[str, object], int] | Unchargeable:
+        """(explained charge, micros to debit) of a leg."""
+        flags = charging.hold_flags(leg, await self._grant(leg), self._clock.now())
+        if reason := charging.zero_reason(leg):
+            return charging.zero_charge_document(leg, reason, flags), 0
+        to_number = leg.leg.to_number or ""
+        if not to_number.startswith("+") or not to_number[1:].isdigit():
+            return Unchargeable(
+                ParkReason.NUMBER_INVALID, f"{to_number or 'No number'} is not E.164."
+            )
+        answered_at = leg.leg.answered_at or leg.leg.started_at
+        card = account.settings.rate_card
+        version = await self._rate_cards.version_for(card, answered_at)
+        if version is None:
+            return Unchargeable(
+                ParkReason.RATE_MISSING, f"Rate card {card} has no version for that time."
+            )
+        if version.currency != leg.currency:
+            return Unchargeable(
+                ParkReason.CURRENCY_MISMATCH,
+                f"Rate card {card} is in {version.currency}, the account in {leg.currency}.",
+            )
+        charge = rate_leg(
+            version,
+            kind=leg.kind,
+            to_digits=to_number[1:],
+            origin=_origin(leg),
+            answered_at=answered_at,
+            talk_seconds=leg.talk_seconds,
+        )
+        if charge is None:
+            return Unchargeable(
+                ParkReason.RATE_MISSING,
+                f"Rate card {card} has no {leg.kind.value} rate for {to_number}.",
+            )
+        return charging.charge_document(leg, charge, flags), charge.amount_micros
+
+    async def _grant(self, leg: ResolvedLeg) -> Grant | None:
+        if leg.leg.authorization is None:
+            return None
+        record = await self._holds.record(leg.account, leg.leg.authorization)
+        if record is None or record.expires_at is None:
+            return None
+        return Grant(record.granted_seconds, record.expires_at)
+
+    async def _park(self, queued: QueuedLeg, why: Unchargeable, account: str | None) -> Charged:
+        parked = await self._parking.park(
+            ParkedLeg(
+                id=parked_id(queued.leg),
+                leg=queued.leg.key,
+                bridge=queued.leg.bridge,
+                reason=why.reason,
+                detail=why.detail,
+                received_at=queued.received_at,
+                account=account,
+                original=leg_document(queued.leg),
+            )
+        )
+        return Charged(queued, ChargeStatus.PARKED, account=account, parked=parked)
+
+    async def _send_again(self, legs: Sequence[QueuedLeg]) -> None:
+        """Schedule what failed for now, each attempt later than the one before."""
+        by_time: dict[datetime, list[QueuedLeg]] = {}
+        now = self._clock.now()
+        for leg in legs:
+            delay = min(2**leg.attempt, limits.RESEND_DELAY_SECONDS_MAX)
+            again = QueuedLeg(leg.leg, leg.received_at, leg.attempt + 1)
+            by_time.setdefault(now + timedelta(seconds=delay), []).append(again)
+        for at, group in by_time.items():
+            await self._queue.send([leg_message(leg) for leg in group], at=at)
+
+
+def _origin(leg: ResolvedLeg) -> str | None:
+    """The caller's region: toll-free dial-in is rated by it (DESIGN 5)."""
+    if leg.kind is not LegKind.DIAL_IN or leg.leg.from_number is None:
+        return None
+    return classify(leg.leg.from_number).region

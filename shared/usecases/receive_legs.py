@@ -1,0 +1,83 @@
+"""A bridge posts legs that ended: each is durable before the bridge gets its 2xx (promise 5)."""
+
+import asyncio
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.domain import limits
+from shared.domain.errors import TooLarge
+from shared.domain.legs import EndedLeg, QueuedLeg, queued_leg_bytes, shown_leg
+from shared.domain.parking import ParkedLeg, ParkReason, unreadable_id
+from shared.domain.posts import Ignored, ParsedLeg, Unreadable
+from shared.ports import CallQueue, Clock, Message, ParkingLot
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What became of one posted leg: `queued`, `ignored` or `parked`."""
+
+    leg: str
+    status: str
+    reason: str | None = None
+
+
+class ReceiveLegs:
+    """Puts posted legs onto the queue; what can't be read goes to the parking lot."""
+
+    def __init__(self, queue: CallQueue, parking: ParkingLot, clock: Clock) -> None:
+        self._queue = queue
+        self._parking = parking
+        self._clock = clock
+
+    async def __call__(self, bridge: str, parsed: Sequence[ParsedLeg]) -> list[Received]:
+        """One result a leg, in order, once all are durable.
+
+        Raises QueueUnavailable or StoreUnavailable when that is not certain: then the bridge
+        posts again.
+        """
+        now = self._clock.now()
+        queued = [QueuedLeg(item, now) for item in parsed if isinstance(item, EndedLeg)]
+        unreadable = [item for item in parsed if isinstance(item, Unreadable)]
+        await asyncio.gather(
+            self._queue.send([leg_message(leg) for leg in queued]),
+            *(self._park(bridge, item) for item in unreadable),
+        )
+        return [_received(bridge, item) for item in parsed]
+
+    async def _park(self, bridge: str, item: Unreadable) -> None:
+        if len(item.original) > limits.UNREADABLE_BYTES_MAX:
+            raise TooLarge(
+                f"What can't be read is kept up to {limits.UNREADABLE_BYTES_MAX} bytes only."
+            )
+        await self._parking.park(
+            ParkedLeg(
+                id=unreadable_id(bridge, item.leg_id, item.original),
+                leg=f"{bridge}~{item.leg_id or ''}",
+                bridge=bridge,
+                reason=ParkReason.UNREADABLE,
+                detail=item.detail,
+                received_at=self._clock.now(),
+                original={"base64": base64.b64encode(item.original).decode()},
+            )
+        )
+
+
+def leg_message(queued: QueuedLeg) -> Message:
+    """The message that carries a leg. Its properties let an operator see the leg in the portal."""
+    return Message(
+        message_id=queued.message_id,
+        body=queued_leg_bytes(queued),
+        properties={"bridge": queued.leg.bridge, "attempt": str(queued.attempt)},
+    )
+
+
+def _received(bridge: str, item: ParsedLeg) -> Received:
+    match item:
+        case EndedLeg():
+            return Received(shown_leg(item.key), "queued")
+        case Ignored():
+            return Received(shown_leg(f"{bridge}~{item.leg_id}"), "ignored", item.why)
+        case Unreadable():
+            shown = shown_leg(f"{bridge}~{item.leg_id}") if item.leg_id else ""
+            return Received(shown, "parked", ParkReason.UNREADABLE.value)

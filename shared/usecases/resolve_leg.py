@@ -1,0 +1,120 @@
+"""Whose a leg is, what kind it is, and who organized it; pinned at its first delivery."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.charging import ResolvedLeg, Unchargeable, billable_seconds
+from shared.domain.directory import Account, Bridge, Registration, registration_at
+from shared.domain.legs import EndedLeg, LegKind, QueuedLeg
+from shared.domain.parking import ParkReason
+from shared.ports import Claim, Claims, Clock
+from shared.usecases.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Who pays, as far as the leg and what is registered tell."""
+
+    account: str | None
+    organizer: str | None
+    why: str = ""
+
+
+class ResolveLeg:
+    """Resolves a leg by CONTRACT 4: the account named → the service number's → the conference's →
+    the bridge's default; the organizer of the conference, then the one named."""
+
+    def __init__(self, facts: Facts, claims: Claims, clock: Clock) -> None:
+        self._facts = facts
+        self._claims = claims
+        self._clock = clock
+
+    async def __call__(self, queued: QueuedLeg) -> tuple[ResolvedLeg, Account] | Unchargeable:
+        """The leg with its pinned facts and its account, or why it must be parked.
+
+        Raises StoreUnavailable when the directory does not answer.
+        """
+        leg = queued.leg
+        talk_seconds = billable_seconds(leg, self._clock.now())
+        if isinstance(talk_seconds, Unchargeable):
+            return talk_seconds
+        bridge = await self._facts.bridge(leg.bridge)
+        if bridge is None:
+            return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, "Its bridge is not registered.")
+        number = await self._service_number(queued)
+        owner = await self._owner(queued, bridge, number)
+        owner = await self._pinned(leg, bridge, owner)
+        if owner.account is None:
+            return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, owner.why)
+        account = await self._facts.account(owner.account)
+        if account is None:
+            return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, f"There is no account {owner.account}.")
+        kind = leg.kind or (LegKind.DIAL_IN if number else None)
+        if kind is None:
+            return Unchargeable(
+                ParkReason.KIND_UNKNOWN,
+                "Neither the bridge nor a registered service number tells its kind.",
+            )
+        known = owner.organizer is not None and (
+            await self._facts.organizer(account.id, owner.organizer) is not None
+        )
+        return (
+            ResolvedLeg(
+                leg=leg,
+                account=account.id,
+                currency=account.settings.currency,
+                kind=kind,
+                organizer=owner.organizer,
+                organizer_known=known,
+                talk_seconds=talk_seconds,
+            ),
+            account,
+        )
+
+    async def _service_number(self, queued: QueuedLeg) -> Registration | None:
+        leg = queued.leg
+        if leg.to_number is None or leg.kind not in {None, LegKind.DIAL_IN}:
+            return None
+        history = await self._facts.service_number(leg.to_number, known_at=queued.received_at)
+        return registration_at(history, _moment(leg))
+
+    async def _owner(
+        self, queued: QueuedLeg, bridge: Bridge, number: Registration | None
+    ) -> _Owner:
+        leg = queued.leg
+        conference = await self._conference(queued)
+        foreign = conference is not None and not bridge.serves(conference.account)
+        candidates = (
+            leg.account,
+            number.account if number else None,
+            conference.account if conference and not foreign else None,
+            bridge.default_account,
+        )
+        account = next((name for name in candidates if name), None)
+        if account is None:
+            return _Owner(None, leg.organizer, "Nothing tells whose leg it is.")
+        if not bridge.serves(account):
+            return _Owner(None, leg.organizer, f"The bridge does not serve account {account}.")
+        registered = conference.organizer if conference and conference.account == account else None
+        return _Owner(account, registered or leg.organizer)
+
+    async def _conference(self, queued: QueuedLeg) -> Registration | None:
+        leg = queued.leg
+        if leg.conference_id is None:
+            return None
+        history = await self._facts.conference(leg.conference_id, known_at=queued.received_at)
+        return registration_at(history, _moment(leg))
+
+    async def _pinned(self, leg: EndedLeg, bridge: Bridge, owner: _Owner) -> _Owner:
+        """The owner that the first delivery found. A bridge of one account needs no claims."""
+        if len(bridge.accounts) == 1 and bridge.accounts == {owner.account}:
+            return owner
+        if owner.account is None or await self._facts.account(owner.account) is None:
+            claim = await self._claims.find(leg.key)
+        else:
+            claim = await self._claims.claim(leg.key, Claim(owner.account, owner.organizer))
+        return _Owner(claim.account, claim.organizer) if claim else owner
+
+
+def _moment(leg: EndedLeg) -> datetime:
+    return leg.answered_at or leg.started_at
