@@ -8,57 +8,38 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from uuid import UUID
+from dataclasses import dataclass
 
-HEADER, DELIVERY_ANNOTATIONS, MESSAGE_ANNOTATIONS = 0x70, 0x71, 0x72
-PROPERTIES, APPLICATION_PROPERTIES, DATA, FOOTER = 0x73, 0x74, 0x75, 0x78
+HEADER, ANNOTATIONS, PROPERTIES, APPLICATION_PROPERTIES = 0x70, 0x72, 0x73, 0x74
+DATA, FOOTER = 0x75, 0x78
+NULL = b"\x40"
 SCHEDULED_TIME = b"x-opt-scheduled-enqueue-time"
-BROKER_ANNOTATIONS = (
+BROKER_ANNOTATIONS = {
     b"x-opt-sequence-number",
     b"x-opt-enqueued-time",
     b"x-opt-enqueue-sequence-number",
     b"x-opt-locked-until",
     b"x-opt-message-state",
-)
+}
 _FIXED_WIDTHS = {0x4: 0, 0x5: 1, 0x6: 2, 0x7: 4, 0x8: 8, 0x9: 16}
 _NESTING_MAX = 16
 
 
-class MalformedMessage(ValueError):
+class MalformedMessageError(ValueError):
     """The bytes are not a sequence of AMQP message sections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One message. `annotations` are the sender's (name, encoded pair); `bare` starts at the
-    properties section; `header` holds the first four header fields, encoded."""
+    """One message. `header`: its first four fields, encoded; `annotations`: the encoded pairs of
+    the sender's; `bare`: from the properties section to the end."""
 
     header: bytes
-    annotations: tuple[tuple[bytes, bytes], ...]
+    annotations: bytes
+    annotations_count: int
     bare: bytes
-    message_id: str | None
-    scheduled_ms: int | None
-
-
-def parse(data: bytes) -> Envelope:
-    """Takes one encoded message apart. Raises MalformedMessage."""
-    header = b"\x40\x40\x40\x40"
-    annotations: tuple[tuple[bytes, bytes], ...] = ()
-    bare_start = len(data)
-    message_id = None
-    for code, start, value in _sections(data):
-        if code == HEADER:
-            fields = [data[a:b] for a, b in _items(data, value)][:4]
-            header = b"".join(fields) + b"\x40" * (4 - len(fields))
-        elif code == MESSAGE_ANNOTATIONS:
-            pairs = _pairs(data, value)
-            annotations = tuple(pair for pair in pairs if pair[0] not in BROKER_ANNOTATIONS)
-        elif code >= PROPERTIES:
-            bare_start = min(bare_start, start)
-            if code == PROPERTIES:
-                message_id = _first_as_text(data, value)
-    return Envelope(header, annotations, data[bare_start:], message_id, _scheduled(annotations))
+    message_id: str | None = None
+    scheduled_ms: int | None = None
 
 
 def parse_transfer(data: bytes) -> list[Envelope]:
@@ -70,14 +51,30 @@ def parse_transfer(data: bytes) -> list[Envelope]:
     if body and all(code == DATA for code, _ in body):
         try:
             return [parse(_content(data, value)) for _, value in body]
-        except MalformedMessage:
+        except MalformedMessageError:
             pass  # the Data sections hold a body of some other kind: a single message
     return [parse(data)]
 
 
-def encode_stored(envelope: Envelope) -> bytes:
-    """The message as `parse` reads it again, without anything of the broker's."""
-    return _header(envelope.header, 0) + _annotations(envelope.annotations) + envelope.bare
+def parse(data: bytes) -> Envelope:
+    """Takes one encoded message apart. Raises MalformedMessageError."""
+    header, pairs, bare_start = NULL * 4, [], len(data)
+    message_id = scheduled_ms = None
+    for code, start, value in _sections(data):
+        if code == HEADER:
+            fields = [data[first:end] for first, end in _items(data, value)][:4]
+            header = b"".join(fields) + NULL * (4 - len(fields))
+        elif code == ANNOTATIONS:
+            pairs = [pair for pair in _pairs(data, value) if pair[0] not in BROKER_ANNOTATIONS]
+        elif code >= PROPERTIES:
+            bare_start = min(bare_start, start)
+            if code == PROPERTIES:
+                message_id = _message_id(data, value)
+    for name, pair in pairs:
+        if name == SCHEDULED_TIME and pair[-9:-8] == b"\x83":
+            scheduled_ms = int.from_bytes(pair[-8:])
+    annotations = b"".join(pair for _, pair in pairs)
+    return Envelope(header, annotations, len(pairs), data[bare_start:], message_id, scheduled_ms)
 
 
 def encode_delivery(
@@ -91,55 +88,47 @@ def encode_delivery(
 ) -> bytes:
     """The message as a receiver gets it, with the broker's header and annotations."""
     own = [
-        (b"x-opt-sequence-number", b"\x81", sequence_number),
-        (b"x-opt-enqueue-sequence-number", b"\x81", sequence_number),
-        (b"x-opt-enqueued-time", b"\x83", enqueued_ms),
+        _symbol(b"x-opt-sequence-number") + struct.pack("!Bq", 0x81, sequence_number),
+        _symbol(b"x-opt-enqueue-sequence-number") + struct.pack("!Bq", 0x81, sequence_number),
+        _symbol(b"x-opt-enqueued-time") + struct.pack("!Bq", 0x83, enqueued_ms),
+        _symbol(b"x-opt-message-state") + struct.pack("!Bi", 0x71, state),
     ]
     if locked_until_ms is not None:
-        own.append((b"x-opt-locked-until", b"\x83", locked_until_ms))
-    encoded = [(name, _symbol(name) + kind + struct.pack("!q", v)) for name, kind, v in own]
-    state_name = b"x-opt-message-state"
-    encoded.append((state_name, _symbol(state_name) + b"\x71" + struct.pack("!i", state)))
-    annotations = (*encoded, *envelope.annotations)
-    return _header(envelope.header, delivery_count) + _annotations(annotations) + envelope.bare
+        own.append(_symbol(b"x-opt-locked-until") + struct.pack("!Bq", 0x83, locked_until_ms))
+    fields = b"\x05" + envelope.header + struct.pack("!BI", 0x70, delivery_count)
+    header = b"\x00\x53\x70\xc0" + bytes([len(fields)]) + fields
+    pairs = b"".join(own) + envelope.annotations
+    return header + _map(ANNOTATIONS, pairs, len(own) + envelope.annotations_count) + envelope.bare
 
 
-def with_text_properties(envelope: Envelope, properties: dict[str, str]) -> Envelope:
-    """A copy with these application properties set, after the ones that it has."""
+def with_properties(bare: bytes, properties: dict[str, str]) -> bytes:
+    """A bare message with these application properties set, after the others that it has."""
     names = {name.encode() for name in properties}
-    before, after, pairs = b"", envelope.bare, []
-    for code, start, value in _sections(envelope.bare):
+    before, after, kept = b"", bare, []
+    for code, start, value in _sections(bare):
         if code > APPLICATION_PROPERTIES:
             break
-        end = _end(envelope.bare, value)
+        end = _end(bare, value)
         if code == PROPERTIES:
-            before = envelope.bare[start:end]
+            before = bare[start:end]
         else:
-            pairs = [pair for pair in _pairs(envelope.bare, value) if pair[0] not in names]
-        after = envelope.bare[end:]
-    encoded = b"".join(raw for _, raw in pairs)
-    encoded += b"".join(_text(name) + _text(text) for name, text in properties.items())
-    section = _map(APPLICATION_PROPERTIES, encoded, len(pairs) + len(properties))
-    return replace(envelope, bare=before + section + after)
+            kept = [pair for name, pair in _pairs(bare, value) if name not in names]
+        after = bare[end:]
+    pairs = b"".join(kept) + b"".join(_text(k) + _text(v) for k, v in properties.items())
+    return before + _map(APPLICATION_PROPERTIES, pairs, len(kept) + len(properties)) + after
 
 
 def _sections(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """(section code, where it starts, where its value starts), all of the bytes used."""
+    """(section code, where it starts, where its value starts), until all bytes are used."""
     position = 0
-    if not data:
-        raise MalformedMessage("empty message")
-    while position < len(data):
-        start = position
-        if data[position : position + 2] == b"\x00\x53" and position + 2 < len(data):
-            code, value = data[position + 2], position + 3
-        elif data[position : position + 2] == b"\x00\x80" and position + 10 <= len(data):
-            code, value = int.from_bytes(data[position + 2 : position + 10]), position + 10
-        else:
-            raise MalformedMessage("no message section")
+    while position < len(data) or not data:
+        if data[position : position + 2] != b"\x00\x53" or position + 3 > len(data):
+            raise MalformedMessageError("no message section")
+        code = data[position + 2]
         if not HEADER <= code <= FOOTER:
-            raise MalformedMessage("no message section")
-        position = _end(data, value)
-        yield code, start, value
+            raise MalformedMessageError("no message section")
+        yield code, position, position + 3
+        position = _end(data, position + 3)
 
 
 def _end(data: bytes, position: int, depth: int = 0) -> int:
@@ -147,36 +136,34 @@ def _end(data: bytes, position: int, depth: int = 0) -> int:
     try:
         constructor = data[position]
         kind = constructor >> 4
-        if constructor == 0x00:
-            if depth > _NESTING_MAX:
-                raise MalformedMessage("nested too deeply")
+        if constructor == 0x00 and depth < _NESTING_MAX:
             return _end(data, _end(data, position + 1, depth + 1), depth + 1)
         if kind in _FIXED_WIDTHS:
             end = position + 1 + _FIXED_WIDTHS[kind]
         elif kind in {0xA, 0xC, 0xE}:
             end = position + 2 + data[position + 1]
         elif kind in {0xB, 0xD, 0xF}:
-            end = position + 5 + struct.unpack_from("!I", data, position + 1)[0]
+            end = position + 5 + int.from_bytes(data[position + 1 : position + 5])
         else:
-            raise MalformedMessage("unknown type")
-    except (IndexError, struct.error):
-        raise MalformedMessage("cut short") from None
+            raise MalformedMessageError("unknown type")
+    except IndexError:
+        raise MalformedMessageError("cut short") from None
     if end > len(data):
-        raise MalformedMessage("cut short")
+        raise MalformedMessageError("cut short")
     return end
 
 
 def _items(data: bytes, position: int) -> Iterator[tuple[int, int]]:
     """Where each item of a list or map starts and ends."""
     constructor = data[position]
-    if constructor in {0xC0, 0xC1}:
+    if constructor in {0xC0, 0xC1} and position + 3 <= len(data):
         count, position = data[position + 2], position + 3
-    elif constructor in {0xD0, 0xD1}:
-        count, position = struct.unpack_from("!I", data, position + 5)[0], position + 9
+    elif constructor in {0xD0, 0xD1} and position + 9 <= len(data):
+        count, position = int.from_bytes(data[position + 5 : position + 9]), position + 9
     elif constructor in {0x40, 0x45}:
         return
     else:
-        raise MalformedMessage("neither list nor map")
+        raise MalformedMessageError("neither list nor map")
     for _ in range(count):
         end = _end(data, position)
         yield position, end
@@ -186,8 +173,10 @@ def _items(data: bytes, position: int) -> Iterator[tuple[int, int]]:
 def _pairs(data: bytes, position: int) -> list[tuple[bytes, bytes]]:
     """(key's content, encoded key and value) of each entry of a map."""
     spans = list(_items(data, position))
-    keys, values = spans[::2], spans[1::2]
-    return [(_content(data, k[0]), data[k[0] : v[1]]) for k, v in zip(keys, values, strict=True)]
+    return [
+        (_content(data, key[0]), data[key[0] : value[1]])
+        for key, value in zip(spans[::2], spans[1::2], strict=False)
+    ]
 
 
 def _content(data: bytes, position: int) -> bytes:
@@ -196,40 +185,17 @@ def _content(data: bytes, position: int) -> bytes:
     return data[position + prefix : _end(data, position)]
 
 
-def _first_as_text(data: bytes, position: int) -> str | None:
-    """The first field of a list, a message id, in a form that can be compared."""
+def _message_id(data: bytes, position: int) -> str | None:
+    """The first of the properties in a form that can be compared: text, else hex of all of it."""
     for start, end in _items(data, position):
-        constructor = data[start]
-        if constructor == 0x40:
-            return None
-        if constructor in {0xA1, 0xB1}:
-            return _content(data, start).decode()
-        if constructor == 0x98:
-            return str(UUID(bytes=data[start + 1 : end]))
-        return data[start:end].hex()
+        if data[start] in {0xA1, 0xB1}:
+            return _content(data, start).decode(errors="replace")
+        return None if data[start] == 0x40 else data[start:end].hex()
     return None
-
-
-def _scheduled(annotations: tuple[tuple[bytes, bytes], ...]) -> int | None:
-    """When the sender wants the message to appear, in ms since 1970, if it says so."""
-    for name, pair in annotations:
-        if name == SCHEDULED_TIME and pair[-9] == 0x83:
-            return int(struct.unpack("!q", pair[-8:])[0])
-    return None
-
-
-def _header(fields: bytes, delivery_count: int) -> bytes:
-    content = b"\x05" + fields + b"\x70" + struct.pack("!I", delivery_count)
-    return b"\x00\x53\x70\xc0" + bytes([len(content)]) + content
-
-
-def _annotations(annotations: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    return _map(MESSAGE_ANNOTATIONS, b"".join(raw for _, raw in annotations), len(annotations))
 
 
 def _map(code: int, pairs: bytes, count: int) -> bytes:
-    lengths = struct.pack("!II", len(pairs) + 4, count * 2)
-    return b"\x00\x53" + bytes([code]) + b"\xd1" + lengths + pairs
+    return b"\x00\x53" + struct.pack("!BBII", code, 0xD1, len(pairs) + 4, count * 2) + pairs
 
 
 def _symbol(name: bytes) -> bytes:

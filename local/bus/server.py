@@ -18,13 +18,11 @@ from uuid import UUID
 from proton import Condition, Delivery, Endpoint, Link, Message, int32, symbol
 
 from local.bus import codec, management
-from local.bus.broker import Broker, Entity, Queue
-from local.bus.store import Store, Stored
+from local.bus.broker import Broker, Source, Target
 
-SWEEP_SECONDS = 0.05
+TICK_SECONDS = 0.05
 CREDIT = 1_000
 BATCH_BYTES_MAX = 256 * 1024
-LOCK_LOST = "com.microsoft:message-lock-lost"
 DEAD_LETTER_NAMES = ("DeadLetterReason", "DeadLetterErrorDescription")
 
 logger = logging.getLogger("local.bus")
@@ -36,98 +34,90 @@ def now_ms() -> int:
 
 
 class Ingress:
-    """A client's sender: what comes in goes to the entity."""
+    """A client's sender to a queue or topic."""
 
-    def __init__(self, entity: Entity) -> None:
-        self._entity = entity
+    def __init__(self, broker: Broker, target: Target) -> None:
+        self._broker, self._target = broker, target
 
-    def received(self, delivery: Delivery, data: bytes) -> None:
+    def received(self, delivery: Any, data: bytes) -> None:
         """Accepts a transfer, or rejects it with the reason; the link stays usable."""
-        limit = self._entity.message_bytes_max
+        limit = self._target.message_bytes_max
+        if len(data) > limit:
+            text = f"{len(data)} bytes, at most {limit} are allowed"
+            _reject(delivery, "amqp:link:message-size-exceeded", text)
+            return
         try:
-            if len(data) > limit:
-                text = f"{len(data)} bytes, at most {limit} are allowed"
-                _reject(delivery, "amqp:link:message-size-exceeded", text)
-            else:
-                self._entity.accept(codec.parse_transfer(data), now_ms())
-                delivery.update(Delivery.ACCEPTED)
-        except codec.MalformedMessage as error:
+            envelopes = codec.parse_transfer(data)
+        except codec.MalformedMessageError as error:
             _reject(delivery, "amqp:decode-error", str(error))
+        else:
+            self._broker.accept(self._target, envelopes, now_ms())
+            delivery.update(Delivery.ACCEPTED)
 
 
 class Requests:
     """A client's sender of requests: the reply goes to the session's link from the same address."""
 
-    def __init__(self, link: Link, address: str, entity: Entity | None) -> None:
-        self._session, self._address, self._entity = link.session, address, entity
+    def __init__(self, broker: Broker, name: str, reply_links: dict[str, Any]) -> None:
+        self._broker, self._name, self._reply_links = broker, name, reply_links
 
-    def received(self, delivery: Delivery, data: bytes) -> None:
+    def received(self, delivery: Any, data: bytes) -> None:
         """Answers one request."""
         delivery.update(Delivery.ACCEPTED)
         request = Message()
         request.decode(data)
-        reply = management.answer(self._entity, request, now_ms())
-        self._session.reply_links[self._address].send(reply)
+        reply = management.answer(self._broker, self._name, request, now_ms())
+        self._reply_links[self._name].send(reply)
 
 
 class Egress:
-    """A client's receiver: gets messages from the queue and settles them."""
+    """A client's receiver: gets messages and settles them. Locks outlive it."""
 
-    def __init__(self, link: Link, queue: Queue) -> None:
-        self._link, self._queue = link, queue
-        self.locks = link.remote_snd_settle_mode != Link.SND_SETTLED
+    def __init__(self, broker: Broker, source: Source, link: Any) -> None:
+        self._broker, self._source, self.link = broker, source, link
+        self._locks = link.remote_snd_settle_mode != Link.SND_SETTLED
 
-    def wants(self) -> bool:
-        """Whether the link is open on both sides and has credit."""
-        active = Endpoint.LOCAL_ACTIVE | Endpoint.REMOTE_ACTIVE
-        return self._link.state == active and self._link.credit > 0
+    def pump(self) -> None:
+        """Delivers what there is and is wanted, then answers a drain."""
+        if self.link.state != Endpoint.LOCAL_ACTIVE | Endpoint.REMOTE_ACTIVE:
+            return
+        if self.link.credit > 0:
+            count, lock = self.link.credit, self._locks
+            for message in self._broker.take(self._source, count, now_ms(), lock=lock):
+                # The SDK reads the lock token from the delivery tag.
+                tag = message.token.bytes_le if message.token else message.number.to_bytes(16)
+                delivery = self.link.delivery(tag)
+                delivery.lock_token = message.token
+                self.link.stream(message.content)
+                self.link.advance()
+                if not lock:
+                    delivery.settle()
+        if self.link.drain_mode:
+            self.link.drained()
 
-    def nothing_left(self) -> None:
-        """Gives unused credit back if the client drains the link."""
-        if self._link.state & Endpoint.REMOTE_ACTIVE and self._link.drain_mode:
-            self._link.drained()
-
-    def deliver(self, message: Stored) -> None:
-        """Sends a message; its lock token is the delivery tag."""
-        tag = message.token.bytes_le if message.token else message.sequence_number.to_bytes(16)
-        delivery = self._link.delivery(tag)
-        delivery.lock_token = message.token
-        self._link.stream(management.encoded(message))
-        self._link.advance()
-        if not self.locks:
-            delivery.settle()
-
-    def settled(self, delivery: Delivery) -> None:
-        """Does what the client's disposition says and answers it, so that the SDK goes on."""
+    def settled(self, delivery: Any) -> None:
+        """Does what the client's disposition says and answers it: the SDK waits for that."""
         state, token = delivery.remote_state, delivery.lock_token
         if state and token is not None:
-            if self._apply(delivery, token):
-                if state == Delivery.MODIFIED:
-                    delivery.local.failed = delivery.remote.failed
-                    delivery.local.undeliverable = delivery.remote.undeliverable
+            if state == Delivery.MODIFIED and delivery.remote.undeliverable:
+                _reject(delivery, "amqp:not-implemented", "messages can't be deferred here")
+            elif self._apply(delivery, token):
+                delivery.local.failed = delivery.remote.failed
                 delivery.update(state)
             else:
-                _reject(delivery, LOCK_LOST, "the lock has ended or was never there")
+                _reject(delivery, "com.microsoft:message-lock-lost", "the lock has ended")
         if state or delivery.settled:
             delivery.settle()
 
-    def _apply(self, delivery: Delivery, token: UUID) -> bool:
-        queue, state, now = self._queue, delivery.remote_state, now_ms()
+    def _apply(self, delivery: Any, token: UUID) -> bool:
+        state, now = delivery.remote_state, now_ms()
         if state == Delivery.ACCEPTED:
-            return queue.complete(token, now)
+            return self._broker.complete(token, now)
         if state == Delivery.REJECTED:
             info = getattr(delivery.remote.condition, "info", None) or {}
-            return queue.dead_letter(
-                token, now, {n: str(info[n]) for n in DEAD_LETTER_NAMES if info.get(n)}
-            )
-        if state == Delivery.MODIFIED and delivery.remote.undeliverable:
-            return queue.defer(token, now)
-        return queue.abandon(token, now, counted=state == Delivery.MODIFIED)
-
-    def stop(self) -> None:
-        """Takes no more messages. Those that are locked stay so until their locks end."""
-        if self in self._queue.consumers:
-            self._queue.consumers.remove(self)
+            properties = {name: str(info[name]) for name in DEAD_LETTER_NAMES if info.get(name)}
+            return self._broker.dead_letter(token, now, properties)
+        return self._broker.abandon(token, now, counted=state == Delivery.MODIFIED)
 
 
 class BusHandler:
@@ -135,19 +125,19 @@ class BusHandler:
 
     def __init__(self, port: int, folder: Path, config: dict[str, Any]) -> None:
         self._port = port
-        self._store = Store(folder)
-        self._broker = Broker(self._store, config)
+        self._broker = Broker(folder, config)
+        self._receivers: list[Egress] = []
         self._acceptor: Any = None
         self.stopping = False
 
     def close(self) -> None:
         """Closes the store, once the container has ended."""
-        self._store.close()
+        self._broker.close()
 
     def on_reactor_init(self, event: Any) -> None:
         """Listens, and says so on standard output."""
         self._acceptor = event.container.listen(f"127.0.0.1:{self._port}")
-        event.container.schedule(SWEEP_SECONDS, self)
+        event.container.schedule(TICK_SECONDS, self)
         print(f"bus ready on 127.0.0.1:{self._port}", flush=True)
 
     def on_timer_task(self, event: Any) -> None:
@@ -156,59 +146,33 @@ class BusHandler:
             self._acceptor.close()
             event.container.stop()
             return
-        event.container.schedule(SWEEP_SECONDS, self)
-        self._broker.sweep(now_ms())
+        event.container.schedule(TICK_SECONDS, self)
+        self._broker.end_locks(now_ms())
+        self._broker.forget_seen(now_ms())
 
     def on_reactor_quiesced(self, _event: Any) -> None:
-        """Delivers and commits. Memory would be ahead of the disk after an error: start again."""
+        """Delivers and commits. What can't be committed must not be confirmed: the bus ends."""
         try:
-            self._broker.settle(now_ms())
+            for receiver in self._receivers:
+                receiver.pump()
+            self._broker.commit()
         except Exception:
-            logger.exception("the bus can't write its store")
+            logger.exception("the bus can't use its store")
             os._exit(1)
 
     def on_connection_remote_open(self, event: Any) -> None:
-        """Opens the connection from our side."""
+        """Opens it from our side, as for sessions."""
         event.connection.container = "perminute-local-bus"
         event.connection.open()
 
     def on_session_remote_open(self, event: Any) -> None:
-        """Opens the session from our side."""
+        """Opens it from our side."""
         event.session.reply_links = {}
         event.session.open()
 
     def on_link_remote_open(self, event: Any) -> None:
-        """Attaches a link to its entity, or refuses it with amqp:not-found."""
-        self._attach(event.link)
-
-    def on_delivery(self, event: Any) -> None:
-        """A transfer is complete, or a disposition has come."""
-        self._on_delivery(event.delivery)
-
-    def on_link_remote_close(self, event: Any) -> None:
-        """Closes the link from our side."""
-        _stop(event.link)
-        event.link.close()
-
-    on_link_remote_detach = on_link_remote_close
-
-    def on_session_remote_close(self, event: Any) -> None:
-        """Closes the session from our side."""
-        event.session.close()
-
-    def on_connection_remote_close(self, event: Any) -> None:
-        """Closes the connection from our side."""
-        self.on_transport_closed(event)
-        event.connection.close()
-
-    def on_transport_closed(self, event: Any) -> None:
-        """The client is gone, with or without a word."""
-        link = event.connection.link_head(0) if event.connection else None
-        while link is not None:
-            _stop(link)
-            link = link.next(0)
-
-    def _attach(self, link: Link) -> None:
+        """Attaches a link to what its address names, or refuses it with amqp:not-found."""
+        link = event.link
         link.source.copy(link.remote_source)
         link.target.copy(link.remote_target)
         link.snd_settle_mode = link.remote_snd_settle_mode
@@ -216,59 +180,84 @@ class BusHandler:
         end = link.remote_target if link.is_receiver else link.remote_source
         # With an IP address in its connection string the SDK names the whole URL, else the path.
         address = re.sub(r"^amqps?://[^/]*/", "", (end.address or "").lower())
-        name = address.removesuffix("/$management")
-        entity = self._broker.find(name)
-        if entity is None and address != "$cbs":
-            link.open()
+        attached = self._attach_sender if link.is_receiver else self._attach_receiver
+        known = attached(link, address)
+        link.open()
+        if not known:
             link.condition = Condition("amqp:not-found", f"there is no entity '{end.address}'")
             link.close()
         elif link.is_receiver:
-            plain = entity is not None and name == address
-            link.peer = Ingress(entity) if plain else Requests(link, address, entity)
-            link.max_message_size = entity.message_bytes_max if entity else BATCH_BYTES_MAX
-            link.properties = {
-                symbol("com.microsoft:max-message-batch-size"): int32(BATCH_BYTES_MAX)
-            }
-            link.open()
             link.flow(CREDIT)
-        elif name != address or entity is None:
-            link.session.reply_links[address] = link
-            link.open()
-        elif isinstance(entity, Queue):
-            link.peer = Egress(link, entity)
-            link.open()
-            entity.consumers.append(link.peer)
-        else:
-            link.open()
-            link.condition = Condition("amqp:not-allowed", "a topic is not received from")
-            link.close()
 
-    def _on_delivery(self, delivery: Delivery) -> None:
-        link = delivery.link
+    def on_link_remote_close(self, event: Any) -> None:
+        """Closes it from our side, as for sessions and connections."""
+        self._receivers = [one for one in self._receivers if one.link != event.link]
+        event.link.close()
+
+    on_link_remote_detach = on_link_remote_close
+
+    def on_session_remote_close(self, event: Any) -> None:
+        """Closes it from our side."""
+        event.session.close()
+
+    def on_connection_remote_close(self, event: Any) -> None:
+        """Closes it from our side."""
+        event.connection.close()
+
+    def on_transport_closed(self, event: Any) -> None:
+        """The client is gone, with or without a word."""
+        gone = event.connection
+        self._receivers = [one for one in self._receivers if one.link.connection != gone]
+
+    def on_delivery(self, event: Any) -> None:
+        """A transfer is complete, or a disposition has come."""
+        delivery, link = event.delivery, event.link
         peer = getattr(link, "peer", None)
-        if link.is_receiver:
-            if delivery.aborted or peer is None:
-                link.advance()
-                delivery.settle()
-            elif delivery.readable and not delivery.partial:
-                data = link.recv(delivery.pending)
-                link.advance()
-                link.flow(1)
-                peer.received(delivery, bytes(data or b""))
-                delivery.settle()
-        elif delivery.updated and isinstance(peer, Egress):
-            peer.settled(delivery)
-        elif delivery.updated:
+        if isinstance(peer, Egress):
+            if delivery.updated:
+                peer.settled(delivery)
+        elif link.is_sender or delivery.aborted or peer is None:
+            delivery.settle()
+        elif delivery.readable and not delivery.partial:
+            data = link.recv(delivery.pending)
+            link.advance()
+            link.flow(1)
+            peer.received(delivery, bytes(data or b""))
             delivery.settle()
 
+    def _attach_sender(self, link: Any, address: str) -> bool:
+        name = address.removesuffix("/$management")
+        target = self._broker.targets.get(address)
+        if target is not None:
+            link.peer = Ingress(self._broker, target)
+            link.max_message_size = target.message_bytes_max
+            batch_bytes_max = min(BATCH_BYTES_MAX, target.message_bytes_max)
+            link.properties = {
+                symbol("com.microsoft:max-message-batch-size"): int32(batch_bytes_max)
+            }
+        elif self._answers(address, name):
+            link.peer = Requests(self._broker, name, link.session.reply_links)
+        return getattr(link, "peer", None) is not None
 
-def _stop(link: Link) -> None:
-    peer = getattr(link, "peer", None)
-    if isinstance(peer, Egress):
-        peer.stop()
+    def _attach_receiver(self, link: Any, address: str) -> bool:
+        name = address.removesuffix("/$management")
+        source = self._broker.sources.get(address)
+        if source is not None:
+            link.peer = Egress(self._broker, source, link)
+            self._receivers.append(link.peer)
+        elif self._answers(address, name):
+            link.session.reply_links[name] = link
+        else:
+            return False
+        return True
+
+    def _answers(self, address: str, name: str) -> bool:
+        """Whether requests can be sent there."""
+        known = name in self._broker.targets or name in self._broker.sources
+        return address == "$cbs" or (name != address and known)
 
 
-def _reject(delivery: Delivery, condition: str, text: str) -> None:
-    """The SDK waits for ever if the error has no info map."""
+def _reject(delivery: Any, condition: str, text: str) -> None:
+    """Says no. The SDK waits for ever if the error has no info map."""
     delivery.local.condition = Condition(condition, text, {symbol("detail"): text})
     delivery.update(Delivery.REJECTED)
