@@ -3,26 +3,15 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.limits import FOREIGN_ID_CHARS_MAX, NUMBER_CHARS_MAX
+from shared.domain.limits import NUMBER_CHARS_MAX
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_ACCOUNT = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:)(\d\d)(\.\d{1,6})?\d{0,12}([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
 # Wide of every real call, and far from where adding months or zones overflows
 _YEAR_MIN = 1970
 _YEAR_MAX = 9998
-
-
-def is_foreign_id(text: str) -> bool:
-    """1 to 200 characters, no control characters (CONTRACT 1)."""
-    return 1 <= len(text) <= FOREIGN_ID_CHARS_MAX and not _CONTROL.search(text)
-
-
-def is_account_id(text: str) -> bool:
-    """The shape of our own ids (CONTRACT 1)."""
-    return _ACCOUNT.fullmatch(text) is not None
 
 
 def is_number_text(text: str) -> bool:

@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
-from shared.adapters.bridges.fields import (
-    is_account_id,
-    is_foreign_id,
-    is_number_text,
-    is_plausible,
-)
+from shared.adapters.bridges.fields import is_number_text, is_plausible
 from shared.adapters.bridges.freeswitch_body import Record, read_body
+from shared.domain.directory import is_foreign_id, is_id
 from shared.domain.errors import BadRequest
 from shared.domain.legs import EndedLeg, LegKind
 from shared.domain.limits import FREESWITCH_PROFILES_MAX
@@ -185,7 +181,7 @@ def _is_conference_leg(record: _Record) -> bool:
 
 def _leg(bridge: str, leg_id: str, record: _Record) -> EndedLeg:
     account = record.text("perminute_account")
-    if account is not None and not is_account_id(account):
+    if account is not None and not is_id(account):
         raise _OddError("The variable perminute_account is no account id.")
     started_at, answered_at, ended_at = _times(record)
     kind = _kind(record)

@@ -3,24 +3,19 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from shared.adapters.bridges.fields import (
-    is_account_id,
-    is_foreign_id,
-    is_number_text,
-    read_rfc3339,
-)
+from shared.adapters.bridges.fields import is_number_text, read_rfc3339
+from shared.domain.directory import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is_id
 from shared.domain.errors import FieldError, Invalid, TooLarge
 from shared.domain.legs import EndedLeg, LegKind
 from shared.domain.limits import (
     CALL_ENDED_LEGS_MAX,
     FIELD_ERRORS_MAX,
-    FOREIGN_ID_CHARS_MAX,
     NUMBER_CHARS_MAX,
 )
 from shared.domain.posts import BridgePost, ParsedLeg
 from shared.domain.strict_json import loads
 
-_ID_RULE = f"a text of 1–{FOREIGN_ID_CHARS_MAX} characters, no control characters"
+_ID_RULE = f"a text of {FOREIGN_ID_RULE}"
 _TIME_RULE = "an RFC 3339 time with its zone, such as 2026-11-23T10:00:00Z"
 _NUMBER_RULE = f"a text of at most {NUMBER_CHARS_MAX} characters, no control characters"
 # Far over what any leg can last (longer than a day is parked), and it fits every store
@@ -119,7 +114,7 @@ class _Reader:
             name: self._text(name, is_foreign_id, _ID_RULE)
             for name in ("conference_id", "organizer_id", "authorization", "hangup_cause")
         }
-        account = self._text("account", is_account_id, "an account id, [a-z0-9][a-z0-9._-]{0,62}")
+        account = self._text("account", is_id, f"an account id: {ID_RULE}")
         from_number = self._text("from", is_number_text, _NUMBER_RULE)
         if self.errors or leg_id is None or started_at is None or ended_at is None:
             return None
