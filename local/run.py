@@ -1,6 +1,6 @@
 """`make run`: the whole product on this machine, until SIGINT or SIGTERM.
 
-PORT, DATA and SEED as the environment says. `build/run.json` is there while it serves.
+PORT, DATA and SEED are as the environment says. `build/run.json` is there while it serves.
 """
 
 import importlib
@@ -9,57 +9,76 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 from local.parts import StackError
 from local.stack import ROOT, Stack, write_by_rename
 
-RUN_JSON = ROOT / "build" / "run.json"
+DEFAULT_PORT = 7071
+LOOK_SECONDS = 0.5  # between two looks at make
 
 
-def main() -> int:
+def main(run_json: Path = ROOT / "build" / "run.json", app: Path = ROOT) -> int:
     """Start, seed, serve, stop. Returns the exit code: 1, with a sentence, if it can't start."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # raises KeyboardInterrupt
-    RUN_JSON.parent.mkdir(exist_ok=True)
-    RUN_JSON.unlink(missing_ok=True)
-    seed = os.environ.get("SEED") or "demo"
-    if seed not in {"demo", "none"}:
-        print("SEED is `demo` or `none`", file=sys.stderr)
+    run_json.unlink(missing_ok=True)
+    port, seed = os.environ.get("PORT") or str(DEFAULT_PORT), os.environ.get("SEED") or "demo"
+    if not port.isdecimal() or int(port) > 65535 or seed not in {"demo", "none"}:
+        print("PORT is a port number or 0, SEED is `demo` or `none`", file=sys.stderr)
         return 1
-    data = ROOT / (os.environ.get("DATA") or "build/data")
-    stack = Stack(data, port=int(os.environ.get("PORT") or 7071))
+    stack = Stack(ROOT / (os.environ.get("DATA") or "build/data"), port=int(port), app=app)
+
+    def tell() -> None:
+        write_by_rename(run_json, json.dumps(stack.describe(), indent=2) + "\n")
+
     try:
         stack.start()
         if seed == "demo":
             _load_demo(stack)
-        _write_run_json(stack)
-        stack.on_change = lambda: _write_run_json(stack)
-        print(f"Perminute serves at {stack.base_url}/api; keys and process ids: {RUN_JSON}")
+        stack.on_change = tell
+        tell()
+        print(f"Perminute serves at {stack.base_url}/api; keys and process ids: {run_json}")
         print(f"Data and logs: {stack.data}. Stop it with Ctrl-C.", flush=True)
-        stack.wait()
-        print("make run: the supervisor failed", file=sys.stderr)
+        while stack.wait(LOOK_SECONDS):
+            if _make_was_interrupted():
+                return 0
+        print("make run: the supervisor ended", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopping", flush=True)
         return 0
     except StackError as error:
         print(f"make run: {error}", file=sys.stderr)
         return 1
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C doesn't leave things half done
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C leaves nothing half done
         stack.on_change = None
         stack.stop()
-        RUN_JSON.unlink(missing_ok=True)
+        run_json.unlink(missing_ok=True)
 
 
 def _load_demo(stack: Stack) -> None:
-    if importlib.util.find_spec("local.demo") is not None:
+    if importlib.util.find_spec("local.demo.seed") is not None:
         importlib.import_module("local.demo.seed").seed(stack.base_url, stack.admin_key)
 
 
-def _write_run_json(stack: Stack) -> None:
-    write_by_rename(RUN_JSON, json.dumps(stack.describe(), indent=2) + "\n")
+def _make_was_interrupted() -> bool:
+    """Whether SIGINT was sent to the make above us and to nobody else.
+
+    `kill -INT` and `timeout -s INT` do that. Make then waits for us without telling us, but it has
+    put the signal back to its default (Linux shows that).
+    """
+    folder = Path("/proc") / str(os.getppid())
+    try:
+        if (folder / "comm").read_text().strip() not in {"make", "gmake"}:
+            return False
+        lines = (folder / "status").read_text().splitlines()
+    except OSError:
+        return False
+    masks = dict(line.split(":\t") for line in lines if line.startswith(("SigCgt", "SigIgn")))
+    handled = int(masks["SigCgt"], 16) | int(masks["SigIgn"], 16)
+    return not handled & 1 << (signal.SIGINT - 1)
 
 
 if __name__ == "__main__":

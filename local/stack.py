@@ -113,10 +113,11 @@ class Stack:
             self._thread.join()
             self._thread = None
 
-    def wait(self) -> None:
-        """Wait until the stack is stopped, or can't be watched any longer."""
+    def wait(self, seconds: float) -> bool:
+        """Wait that long; False as soon as the stack is stopped or can't be watched any longer."""
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(seconds)
+        return self._thread is not None and self._thread.is_alive()
 
     def restart(self, name: str) -> None:
         """End a part by its own signal and wait until it serves again."""
@@ -284,7 +285,7 @@ class Stack:
 def write_by_rename(path: Path, text: str, mode: int = 0o600) -> None:
     """Replace the file at once, so that a reader sees the old text or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
+    new = path.with_name(f".{path.name}.{threading.get_ident()}.new")
     new.unlink(missing_ok=True)
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
         file.write(text)

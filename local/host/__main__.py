@@ -18,7 +18,6 @@ from pathlib import Path
 from azure_functions_runtime import invocation_id_cv
 
 from local.host.http import HttpHost, route_table
-from local.host.routes import RouteError
 from local.host.settings import HostSettings, SettingError, read_host_json
 from local.host.worker import Function, IndexingError, Worker
 
@@ -47,7 +46,7 @@ def main() -> int:
         settings = read_host_json(options.app.resolve())
         _log_to_stderr(settings.log_level)
         asyncio.run(_serve(options, settings))
-    except (SettingError, RouteError, IndexingError, OSError) as error:
+    except (SettingError, IndexingError, OSError) as error:
         print(f"the host can't start: {error}", file=sys.stderr)
         return 1
     return 0
@@ -63,13 +62,13 @@ async def _serve(options: argparse.Namespace, settings: HostSettings) -> None:
         if function.trigger["type"] not in KINDS:
             raise SettingError(f"function {function.name}: no {function.trigger['type']} here")
     tasks: list[Coroutine[None, None, None]] = []
+    if options.role != "http":
+        tasks += _background_tasks(worker, functions, settings, options.data, stop)
     if options.role != "background":
         routes = route_table(_of_kind(functions, HTTP_TRIGGER), settings.route_prefix)
         http = HttpHost(worker, routes, options.port)
         await http.start()
         tasks.append(http.run(stop))
-    if options.role != "http":
-        tasks += _background_tasks(worker, functions, settings, options.data, stop)
     # A task that fails ends the others and the process: who started it starts it again.
     async with asyncio.TaskGroup() as group:
         for task in tasks:

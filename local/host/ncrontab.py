@@ -5,11 +5,13 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
+from local.host.settings import SettingError
+
 _RANGES = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 7))  # 0 and 7 are Sunday
 _HORIZON_DAYS = 366 * 8 + 1  # from one 29 February to the next, a century included
 
 
-class ScheduleError(Exception):
+class ScheduleError(SettingError):
     """A text that is no NCRONTAB schedule, or one that names no instant."""
 
 

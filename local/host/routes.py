@@ -8,9 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-
-class RouteError(Exception):
-    """A route template that this host does not know how to serve."""
+from local.host.settings import SettingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class RouteTable[Target]:
     """All routes of an app; of two that fit the more literal one wins, as in ASP.NET."""
 
     def __init__(self, routes: Iterable[tuple[str, Iterable[str], Target]]) -> None:
-        """`routes`: template, methods, target. Raises RouteError for a template of another kind."""
+        """`routes`: template, methods, target. Raises SettingError for a template of another kind."""
         parsed = [
             _Route(_parse(template), frozenset(method.upper() for method in methods), target)
             for template, methods, target in routes
@@ -79,5 +77,5 @@ def _parse_segment(text: str) -> _Segment:
         return _Segment(is_parameter=False, text=text.lower())
     match = re.fullmatch(r"\{(\w+)\}", text, re.ASCII)
     if match is None:
-        raise RouteError(f"the route segment {text!r} is not supported by this host")
+        raise SettingError(f"the route segment {text!r} is not supported by this host")
     return _Segment(is_parameter=True, text=match[1])
