@@ -1,18 +1,15 @@
 """What bridges post to dial out or admit a caller, and what they are answered (CONTRACT 6)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.domain import limits
-from shared.domain.dial_out_facts import CheckResult, Denial
+from shared.domain.dial_out_facts import Allowance, CheckResult, Denial
 from shared.domain.directory import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is_id
 from shared.domain.legs import format_time
 from shared.domain.money import format_amount, format_price
-from shared.domain.number_classes import NumberClass
 from shared.domain.policy import Half
 from shared.domain.regions import country_name
 
@@ -83,31 +80,6 @@ class ExtendRequest(BridgeBody):
     """The total of seconds wanted, counted from the first answer."""
 
     seconds: CallSeconds
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where an allowed call goes; `number` is what the bridge is to dial."""
-
-    number: str
-    region: str | None
-    prefix: str
-    number_class: NumberClass
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What an allowed call is granted; a dry run has no authorization and holds nothing."""
-
-    authorization: str | None
-    granted_seconds: int
-    final: bool
-    expires_at: datetime | None
-    price_per_minute_picos: int
-    connection_fee_picos: int
-    currency: str
-    held_micros: int
-    destination: Destination
 
 
 def allowed_body(

@@ -1,9 +1,11 @@
 """What is known when a bridge asks to dial out, and what can be answered."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.dial_limits import BudgetUse, VelocityUse
+from shared.domain.number_classes import NumberClass
 from shared.domain.numbers import DialledNumber
 from shared.domain.policy import (
     AccountPolicy,
@@ -140,3 +142,28 @@ class CheckResult:
     outcome: Outcome
     detail: str
     reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an allowed call goes; `number` is what the bridge is to dial."""
+
+    number: str
+    region: str | None
+    prefix: str
+    number_class: NumberClass
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What an allowed call is granted; a dry run has no authorization and holds nothing."""
+
+    authorization: str | None
+    granted_seconds: int
+    final: bool
+    expires_at: datetime | None
+    price_per_minute_picos: int
+    connection_fee_picos: int
+    currency: str
+    held_micros: int
+    destination: Destination
