@@ -220,7 +220,7 @@ def build_version(
         where = pointer(position) if problems else ""
         errors += [FieldError(where + each.pointer, each.detail) for each in problems]
     if errors:
-        raise Invalid("the rate card is not valid", tuple(errors[: limits.RATE_CARD_ERRORS_MAX]))
+        raise Invalid("The rate card is not valid.", tuple(errors[: limits.RATE_CARD_ERRORS_MAX]))
     order = sorted(range(len(keys)), key=keys.__getitem__)
     names: dict[str, int] = {}
     row_names = [names.setdefault(listed[at].destination, len(names)) for at in order]

@@ -137,7 +137,7 @@ def _slots_errors(pointer: str, slots: tuple[Slot, ...]) -> Iterator[FieldError]
             yield FieldError(f"{where}/from_second", "the first slot must start at second 0")
         elif not earlier < slot.from_second <= limits.RATE_SECONDS_MAX:
             yield FieldError(
-                f"{where}/from_second", "must be after the slot before, within 24 hours"
+                f"{where}/from_second", "must be after the slot before, within 31 days"
             )
         earlier = slot.from_second
         yield from _picos_errors(f"{where}/price", slot.price_picos)
