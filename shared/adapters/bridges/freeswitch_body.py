@@ -14,19 +14,22 @@ type Record = dict[str, object]
 # Stands for a variable whose text can't be told from its neighbours
 AMBIGUOUS = object()
 
+# How `{` begins in percent-encoding and in base64
+_ENCODED = (b"%7", b"ey", b"ew", b"ex", b"ez")
 _VARIABLES = '"variables":{'
 _VARIABLES_END = re.compile(r'\},"(?:app_log|callflow)":')
 _PAIR_START = re.compile(r'(?:^|,)"([A-Za-z0-9_.-]{1,100})":"')
 
 
 def read_body(body: bytes) -> object:
-    """The JSON value of a post: raw, `cdr=` percent-encoded, or `cdr=` in base64.
+    """The JSON value of a post: raw, percent-encoded, or base64; the latter two after `cdr=`.
 
-    The content type is not asked: `disable-100-continue` makes FreeSWITCH drop it. Raises
-    BadRequest if none of them can be read.
+    The content type is not asked: `disable-100-continue` makes FreeSWITCH drop it. Nor need
+    `cdr=` be there: in the files that it writes after a failed post it is not. Raises BadRequest
+    if none of them can be read.
     """
     text = body.strip()
-    if not text.startswith(b"cdr="):
+    if not text.startswith((b"cdr=", *_ENCODED)):
         return _loads(text)
     value = text.removeprefix(b"cdr=").partition(b"&")[0]
     if not value.startswith((b"%", b"{")):
@@ -52,9 +55,9 @@ def _loads(text: bytes) -> object:
 
 def _base64(value: bytes) -> bytes:
     # The plus stands unescaped in the form, so some proxy may have made it a space.
-    plain = unquote_to_bytes(value).replace(b" ", b"+")
+    plain = unquote_to_bytes(value).replace(b" ", b"+").translate(None, b"\r\n=")
     try:
-        return base64.b64decode(plain, validate=True)
+        return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise BadRequest("The value of cdr is neither percent-encoded nor base64.") from None
 

@@ -149,6 +149,23 @@ def test_every_encoding_of_a_record_is_the_same_leg(
     assert leg(encode(record_bytes(name))) == leg(record_bytes(name))
 
 
+@pytest.mark.parametrize("encode", [as_base64, as_form, as_lossy_form])
+def test_a_file_left_by_a_failed_post_is_read_as_it_is(encode: Callable[[bytes], bytes]) -> None:
+    """FreeSWITCH writes the encoded record with a line feed and without `cdr=`."""
+    record = record_bytes("dial_out_answered")
+    assert leg(encode(record).removeprefix(b"cdr=") + b"\n") == leg(record)
+
+
+@pytest.mark.parametrize("damage", [(b"+", b" "), (b"+", b"%2B"), (b"=", b""), (b"=", b"%3D")])
+def test_base64_survives_what_proxies_do_to_it(damage: tuple[bytes, bytes]) -> None:
+    record = record_bytes("dial_out_answered").replace(b"Outbound Call", b"~>~?~>>~?>~>")
+    record = record.strip() + b" " * (1 - len(record.strip()) % 3)
+    body = as_base64(record)
+    assert b"+" in body
+    assert body.endswith(b"=")
+    assert leg(b"cdr=" + body[4:].replace(*damage)) == leg(body)
+
+
 def test_what_the_dial_plan_exports_is_read() -> None:
     parsed = leg(record_bytes("dial_out_answered"))
     assert parsed.account == "contoso"
