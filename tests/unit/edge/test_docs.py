@@ -1,0 +1,59 @@
+"""The commands of the documentation do what they say."""
+
+import re
+import subprocess
+import xml.etree.ElementTree as ET
+from datetime import UTC, datetime
+from pathlib import Path
+
+from shared.adapters.authentication import verify_bridge
+from shared.adapters.bridges import parse
+from shared.domain.legs import EndedLeg
+from shared.domain.posts import BridgePost
+from shared.domain.signatures import AuthScheme, BridgeAuth
+from tests.unit.edge.samples import ROOT
+
+PAGE = (ROOT / "docs" / "bridge-integration.md").read_text()
+SECRET = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+
+
+def shell_block(first_words: str) -> str:
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    found = [block for block in blocks if block.startswith(first_words)]
+    assert len(found) == 1
+    return str(found[0])
+
+
+def test_the_signed_curl_of_the_page_is_let_in_and_read(tmp_path: Path) -> None:
+    """Only curl itself is replaced, by a function that prints its arguments."""
+    script = "\n".join(
+        [
+            "set -eu",
+            "curl() { printf '%s\\n' \"$@\"; }",
+            shell_block("cat > leg.json"),
+            shell_block('id="msg_'),
+        ]
+    )
+    environment = {"PATH": "/usr/bin:/bin", "SECRET": SECRET, "BASE": "http://127.0.0.1:1"}
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    headers = dict(re.findall(r"^(webhook-[a-z]+): (.*)$", done.stdout, re.MULTILINE))
+    body = (tmp_path / "leg.json").read_bytes()
+    auth = BridgeAuth(AuthScheme.STANDARD_WEBHOOKS, (SECRET,))
+    assert verify_bridge(auth, headers, body, datetime.now(UTC)).webhook_id == headers["webhook-id"]
+    assert isinstance(parse("perminute", BridgePost("studio", body))[0], EndedLeg)
+
+
+def test_the_configuration_of_the_page_is_sound_xml() -> None:
+    blocks = re.findall(r"```xml\n(.*?)```", PAGE, re.DOTALL)
+    roots = [ET.fromstring(block) for block in blocks]
+    assert [root.tag for root in roots] == ["configuration", "extension"]
+    names = [param.get("name") for param in roots[0].iter("param")]
+    assert len(names) == len(set(names))
