@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
@@ -34,16 +35,17 @@ def read_body(body: bytes) -> object:
     value = text.removeprefix(b"cdr=").partition(b"&")[0]
     if not value.startswith((b"%", b"{")):
         return _loads(_base64(value))
-    problem: BadRequest | None = None
-    # FreeSWITCH writes %20 and leaves a plus alone; other encoders write a space as a plus.
-    for decoded in (unquote_to_bytes(value), unquote_to_bytes(value.replace(b"+", b" "))):
-        try:
-            return _loads(decoded)
-        except BadRequest as error:
-            problem = problem or error
-    record = _recover(unquote_to_bytes(value).decode("utf-8", "replace"))
+    plain = unquote_to_bytes(value)
+    try:
+        return _loads(plain)
+    except BadRequest as error:
+        problem = error
+    if b"+" in value:  # FreeSWITCH leaves a plus alone; other encoders write a space so
+        with contextlib.suppress(BadRequest):
+            return _loads(unquote_to_bytes(value.replace(b"+", b" ")))
+    record = _recover(plain.decode("utf-8", "replace"))
     if record is None:
-        raise problem or BadRequest("The form is empty.")
+        raise problem
     return record
 
 
