@@ -8,16 +8,24 @@ put stand-ins into it by assignment, and `install` it.
 from collections.abc import Mapping
 from functools import cached_property
 
-from shared.adapters.authentication import presented_api_key
+from shared.adapters.authentication import new_api_key, new_webhook_secret, presented_api_key
 from shared.adapters.records import Records
 from shared.adapters.system import RandomIds, SystemClock
 from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.policy import AccountPolicy
+from shared.domain.signatures import AuthScheme
 from shared.ports import Clock, DueMarks, HoldBook, Ids, Ledger, TableStore
 from shared.settings import Settings
+from shared.usecases.accounts import Accounts
 from shared.usecases.administrators import Administrators
+from shared.usecases.api_keys import ApiKeys
+from shared.usecases.bridges import Bridges
+from shared.usecases.dial_out_settings import DialOutSettings
 from shared.usecases.facts import Facts, WireReaders
 from shared.usecases.health import HealthChecks
+from shared.usecases.registrations import Registrations
+
+BRIDGE_SECRET_BYTES = 32
 
 
 class Container:
@@ -84,6 +92,33 @@ class Container:
         return TableHoldBook(self.tables, self.ledger, self.clock, self.ids)
 
     @cached_property
+    def accounts(self) -> Accounts:
+        """Makes, changes and shows accounts."""
+        return Accounts(self.records, self.facts, self.ledger, self.holds, self.clock)
+
+    @cached_property
+    def registrations(self) -> Registrations:
+        """Registers conferences and service numbers."""
+        return Registrations(self.records, self.facts, self.accounts, self.clock)
+
+    @cached_property
+    def dial_out_settings(self) -> DialOutSettings:
+        """Organizers and policies."""
+        return DialOutSettings(self.records, self.facts, self.accounts)
+
+    @cached_property
+    def bridges(self) -> Bridges:
+        """Makes, changes and shows bridges."""
+        from shared.adapters.bridges import DIALECTS
+
+        return Bridges(self.records, self.facts, frozenset(DIALECTS), self._new_bridge_secret)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        """Makes and takes away API keys."""
+        return ApiKeys(self.records, self.facts, self.clock, lambda: new_api_key(self.ids))
+
+    @cached_property
     def health(self) -> HealthChecks:
         """Whether this process can do its work."""
 
@@ -91,6 +126,11 @@ class Container:
             return await self.records.get("account", "health")
 
         return HealthChecks({"tables": tables}, self.clock)
+
+    def _new_bridge_secret(self, scheme: AuthScheme) -> str:
+        if scheme is AuthScheme.STANDARD_WEBHOOKS:
+            return new_webhook_secret(self.ids)
+        return self.ids.token(BRIDGE_SECRET_BYTES)
 
 
 _installed: Container | None = None

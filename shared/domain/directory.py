@@ -15,11 +15,11 @@ from shared.domain.access import ALL_ACCOUNTS, Role
 from shared.domain.alerts import AlertRule
 from shared.domain.errors import Conflict
 from shared.domain.legs import ServiceNumberKind
-from shared.domain.signatures import BridgeAuth
+from shared.domain.signatures import AuthScheme, BridgeAuth
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 _FOREIGN_ID = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{limits.FOREIGN_ID_CHARS_MAX}}}")
-_NUMBER = re.compile(r"\+[0-9]{3,15}", re.ASCII)
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 ID_RULE = "1–63 characters of a–z, 0–9, '.', '_' and '-', the first a letter or digit"
 FOREIGN_ID_RULE = f"1–{limits.FOREIGN_ID_CHARS_MAX} characters, none of them a control character"
 
@@ -85,6 +85,20 @@ class Bridge:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedBridge:
+    """What an administrator states; `secrets` None: keep those that are there, or make one."""
+
+    dialect: str
+    scheme: AuthScheme
+    username: str | None
+    secrets: tuple[str, ...] | None
+    accounts: frozenset[str]
+    default_account: str | None
+    country: str | None
+    on_outage: OnOutage
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
     """A key as it is kept: never the secret, only its hash."""
 
@@ -107,7 +121,7 @@ def is_foreign_id(text: str) -> bool:
 
 
 def is_service_number(text: str) -> bool:
-    """Whether this can be a service number: `+` and 3 to 15 digits."""
+    """Whether this can be a service number: `+` and 7 to 15 digits, E.164."""
     return _NUMBER.fullmatch(text) is not None
 
 

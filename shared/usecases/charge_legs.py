@@ -58,6 +58,15 @@ class Charged:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class NotCharged:
+    """A leg that has to wait, and why; `account` as far as it is known."""
+
+    queued: QueuedLeg
+    why: Unchargeable
+    account: str | None = None
+
+
 class ChargeLegs:
     """Rates and debits a batch of legs under a deadline."""
 
@@ -96,15 +105,18 @@ class ChargeLegs:
         await asyncio.gather(*(self._publish.best_effort(account) for account in accounts))
         return outcomes
 
-    async def charge(self, queued: QueuedLeg) -> Charged:
-        """Charge one leg now. Raises Unavailable or a StoreError when it is not certain."""
+    async def charge(self, queued: QueuedLeg) -> Charged | NotCharged:
+        """Charge one leg now, or say why it has to wait in the parking lot.
+
+        Raises Unavailable or a StoreError when that is not certain: trying again is safe.
+        """
         resolved = await self._resolve(queued)
         if isinstance(resolved, Unchargeable):
-            return await self._park(queued, resolved, None)
+            return NotCharged(queued, resolved)
         leg, account = resolved
         document = await self._document(leg, account)
         if isinstance(document, Unchargeable):
-            return await self._park(queued, document, account.id)
+            return NotCharged(queued, document, account.id)
         charge, amount_micros = document
         person = charging.person_document(leg, self._ids.token(limits.SALT_BYTES))
         debit = DebitLeg(
@@ -123,7 +135,7 @@ class ChargeLegs:
                 ParkReason.CONFLICT,
                 f"The same leg was charged with other content, entry {written.entry.sequence}.",
             )
-            return await self._park(queued, clash, account.id)
+            return NotCharged(queued, clash, account.id)
         return Charged(
             queued,
             ChargeStatus.REPEATED if written.repeated else ChargeStatus.CHARGED,
@@ -136,7 +148,8 @@ class ChargeLegs:
         """One leg under the batch's deadline: no error of one leg touches another."""
         try:
             async with asyncio.timeout(seconds):
-                return await self.charge(queued)
+                outcome = await self.charge(queued)
+                return await self._park(outcome) if isinstance(outcome, NotCharged) else outcome
         except (Unavailable, StoreError, TimeoutError) as error:
             detail = error.detail if isinstance(error, PerminuteError) else "out of time"
             return Charged(queued, ChargeStatus.LATER, detail=detail)
@@ -197,20 +210,21 @@ class ChargeLegs:
             return None
         return Grant(record.granted_seconds, record.expires_at)
 
-    async def _park(self, queued: QueuedLeg, why: Unchargeable, account: str | None) -> Charged:
+    async def _park(self, outcome: NotCharged) -> Charged:
+        leg = outcome.queued.leg
         parked = await self._parking.park(
             ParkedLeg(
-                id=parked_id(queued.leg),
-                leg=queued.leg.key,
-                bridge=queued.leg.bridge,
-                reason=why.reason,
-                detail=why.detail,
-                received_at=queued.received_at,
-                account=account,
-                original=leg_document(queued.leg),
+                id=parked_id(leg),
+                leg=leg.key,
+                bridge=leg.bridge,
+                reason=outcome.why.reason,
+                detail=outcome.why.detail,
+                received_at=outcome.queued.received_at,
+                account=outcome.account,
+                original=leg_document(leg),
             )
         )
-        return Charged(queued, ChargeStatus.PARKED, account=account, parked=parked)
+        return Charged(outcome.queued, ChargeStatus.PARKED, account=outcome.account, parked=parked)
 
     async def _send_again(self, legs: Sequence[QueuedLeg]) -> None:
         """Schedule what failed for now, each attempt later than the one before."""

@@ -1,0 +1,44 @@
+"""API keys of administrators."""
+
+import azure.functions as func
+
+from functions.edge import Call, admin_route, new_blueprint, reply, reply_list
+from shared.bootstrap import container
+from shared.domain.access import Role
+
+bp = new_blueprint()
+_ADMIN: frozenset[Role] = frozenset()
+
+
+@admin_route(bp, "create_api_key", "POST", "v1/api-keys", _ADMIN)
+async def create_api_key(call: Call) -> func.HttpResponse:
+    """Make a key; the answer is the only place where it is ever shown."""
+    from shared.contracts.access import ApiKeyBody, api_key_body
+    from shared.contracts.strict import read
+
+    # Whoever sees some accounts only could else make a key that sees all.
+    call.principal.require_all_accounts()
+    body = read(ApiKeyBody, call.json())
+    kept, key = await container().api_keys.create(
+        body.name, body.role_set(), frozenset(body.accounts)
+    )
+    return reply({**api_key_body(kept), "key": key}, status=201)
+
+
+@admin_route(bp, "list_api_keys", "GET", "v1/api-keys", _ADMIN)
+async def list_api_keys(call: Call) -> func.HttpResponse:
+    """All keys, without what opens doors."""
+    from shared.contracts.access import api_key_body
+
+    call.principal.require_all_accounts()
+    limit, cursor = call.page()
+    found, following = await container().api_keys.page(limit=limit, cursor=cursor)
+    return reply_list([api_key_body(key) for key in found], following)
+
+
+@admin_route(bp, "delete_api_key", "DELETE", "v1/api-keys/{key}", _ADMIN)
+async def delete_api_key(call: Call) -> func.HttpResponse:
+    """Take a key away."""
+    call.principal.require_all_accounts()
+    await container().api_keys.delete(call.path("key"))
+    return func.HttpResponse(status_code=204)

@@ -1,0 +1,101 @@
+"""What administrators state about bridges and API keys, and are shown of them."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from shared.contracts.accounts import Label
+from shared.contracts.dial_out import Id
+from shared.contracts.dial_out_policy import AdminBody, Country
+from shared.domain import limits
+from shared.domain.access import ALL_ACCOUNTS, Role
+from shared.domain.directory import ID_RULE, ApiKey, Bridge, OnOutage, WantedBridge, is_id
+from shared.domain.legs import format_time
+from shared.domain.signatures import AuthScheme
+
+
+def _account(text: str) -> str:
+    if text != ALL_ACCOUNTS and not is_id(text):
+        raise ValueError(f'must be "*" or an account: {ID_RULE}')
+    return text
+
+
+Account = Annotated[str, AfterValidator(_account)]
+Secrets = Annotated[list[str], Field(min_length=1, max_length=limits.BRIDGE_SECRETS_MAX)]
+RoleName = Literal["reader", "finance", "operator", "payments", "admin"]
+
+
+class AuthBody(AdminBody):
+    """How a bridge proves itself. Secrets are never shown again."""
+
+    scheme: Literal["standard-webhooks", "basic", "bearer"] = "standard-webhooks"
+    username: str | None = None
+    secrets: Secrets | None = None
+
+
+class BridgeBody(AdminBody):
+    """`PUT /api/v1/bridges/{bridge}`."""
+
+    dialect: str
+    auth: AuthBody = AuthBody()
+    accounts: Annotated[list[Account], Field(min_length=1, max_length=limits.BRIDGE_ACCOUNTS_MAX)]
+    default_account: Id | None = None
+    country: Country | None = None
+    on_outage: Literal["deny", "allow"] = "deny"
+
+    def wanted(self) -> WantedBridge:
+        """What is wanted, for the domain."""
+        secrets = self.auth.secrets
+        return WantedBridge(
+            dialect=self.dialect,
+            scheme=AuthScheme(self.auth.scheme),
+            username=self.auth.username,
+            secrets=None if secrets is None else tuple(secrets),
+            accounts=frozenset(self.accounts),
+            default_account=self.default_account,
+            country=self.country,
+            on_outage=OnOutage(self.on_outage),
+        )
+
+
+class ApiKeyBody(AdminBody):
+    """`POST /api/v1/api-keys`."""
+
+    name: Label
+    roles: Annotated[list[RoleName], Field(min_length=1)]
+    accounts: Annotated[list[Account], Field(min_length=1, max_length=limits.API_KEY_ACCOUNTS_MAX)]
+
+    def role_set(self) -> frozenset[Role]:
+        """The roles for the domain."""
+        return frozenset(Role(role) for role in self.roles)
+
+
+def bridge_body(bridge: Bridge, etag: str, new_secret: str | None) -> dict[str, object]:
+    """A bridge as a JSON object; its secret only where it was made just now."""
+    auth: dict[str, object] = {"scheme": bridge.auth.scheme.value}
+    if bridge.auth.username is not None:
+        auth["username"] = bridge.auth.username
+    if new_secret is not None:
+        auth["secrets"] = [new_secret]
+    body: dict[str, object] = {
+        "id": bridge.id,
+        "dialect": bridge.dialect,
+        "auth": auth,
+        "accounts": sorted(bridge.accounts),
+        "default_account": bridge.default_account,
+        "country": bridge.country,
+        "on_outage": bridge.on_outage.value,
+        "etag": etag,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def api_key_body(key: ApiKey) -> dict[str, object]:
+    """An API key as a JSON object, without what opens doors."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "roles": sorted(role.value for role in key.roles),
+        "accounts": sorted(key.accounts),
+        "created_at": format_time(key.created_at),
+    }

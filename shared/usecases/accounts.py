@@ -1,0 +1,106 @@
+"""Accounts: settings in the directory, money in the ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.domain.access import Principal
+from shared.domain.directory import ID_RULE, Account, AccountSettings, is_id
+from shared.domain.errors import Conflict, Invalid, NotFound
+from shared.domain.ledger import Configure, LedgerState
+from shared.ports import Clock, HoldBook, Ledger, RecordStore, Saved
+from shared.usecases import documents
+from shared.usecases.documents import Kind
+from shared.usecases.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """An account as it is shown: settings, ledger, and what open holds have reserved."""
+
+    account: Account
+    state: LedgerState
+    held_micros: int
+
+
+class Accounts:
+    """Makes, changes and shows accounts. Everything raises StoreUnavailable."""
+
+    def __init__(
+        self, records: RecordStore, facts: Facts, ledger: Ledger, holds: HoldBook, clock: Clock
+    ) -> None:
+        self._records = records
+        self._facts = facts
+        self._ledger = ledger
+        self._holds = holds
+        self._clock = clock
+
+    async def put(
+        self, account: str, settings: AccountSettings, if_match: str | None
+    ) -> tuple[AccountView, Saved]:
+        """Create or replace the settings, and open the ledger.
+
+        Raises Invalid `id_invalid`, Conflict `currency_fixed`, and what `RecordStore.put` raises.
+        """
+        if not is_id(account):
+            raise Invalid(f"An account's id has {ID_RULE}.", code="id_invalid")
+        known = await self._facts.account(account, fresh=True)
+        if known is not None and if_match is not None:
+            _same_currency(known.settings, settings)
+        created_at = known.created_at if known else self._clock.now()
+        wanted = Account(account, settings, 0, created_at)
+        saved = await self._records.put(
+            Kind.ACCOUNT, account, documents.account_document(wanted), if_match=if_match
+        )
+        self._facts.drop(Kind.ACCOUNT, account)
+        return await self.read(account), saved
+
+    async def read(self, account: str) -> AccountView:
+        """The account as it is now. Raises NotFound `account_unknown`."""
+        known = await self.known(account, fresh=True)
+        # Holds first: a debit in between then counts twice rather than not at all.
+        held = await self._holds.view(account)
+        state = await self._ledger.state(account)
+        if state is None or state.settings_version < known.settings_version:
+            state = await self._configure(known)
+        return AccountView(known, state, held.held_micros(self._clock.now()))
+
+    async def known(self, account: str, *, fresh: bool = False) -> Account:
+        """The account's settings. Raises NotFound `account_unknown`."""
+        found = await self._facts.account(account, fresh=fresh)
+        if found is None:
+            raise NotFound("There is no such account.", code="account_unknown")
+        return found
+
+    async def page(
+        self, principal: Principal, *, limit: int, cursor: str | None
+    ) -> tuple[Sequence[Account], str | None]:
+        """The accounts that the principal sees, by id. Raises Invalid `cursor_invalid`."""
+        if principal.sees_all_accounts:
+            found, following = await self._records.list(Kind.ACCOUNT, limit=limit, cursor=cursor)
+            return [documents.account(record) for record in found], following
+        own = [account for account in sorted(principal.accounts) if account > (cursor or "")]
+        known = [await self._facts.account(account) for account in own[:limit]]
+        following = own[limit - 1] if len(own) > limit else None
+        return [account for account in known if account is not None], following
+
+    async def _configure(self, account: Account) -> LedgerState:
+        """Tell the ledger; also where a process died after the settings were written."""
+        settings = account.settings
+        await self._ledger.submit(
+            account.id,
+            Configure(
+                account.settings_version,
+                settings.currency,
+                settings.credit_limit_micros,
+                settings.alerts,
+            ),
+        )
+        state = await self._ledger.state(account.id)
+        if state is None:
+            raise Conflict("The account's ledger is not open yet.", code="ledger_not_open")
+        return state
+
+
+def _same_currency(known: AccountSettings, wanted: AccountSettings) -> None:
+    if known.currency != wanted.currency:
+        raise Conflict("The currency of an account never changes.", code="currency_fixed")

@@ -1,0 +1,106 @@
+"""Parked legs have a way out: replayed after mending, or dismissed. Charged once, whatever is
+clicked twice."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from shared.domain.access import Principal
+from shared.domain.errors import Conflict, Invalid, NotFound, OutcomeUnknown, Unavailable
+from shared.domain.legs import EndedLeg, QueuedLeg, read_leg_document
+from shared.domain.parking import ParkedLeg, ParkReason, ParkStatus
+from shared.ports import Clock, ParkingLot
+from shared.usecases.charge_legs import Charged, ChargeLegs, NotCharged
+from shared.usecases.publish_events import PublishEvents
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedPage:
+    """Parked legs; `cursor` is None on the last page."""
+
+    items: tuple[ParkedLeg, ...]
+    cursor: str | None
+
+
+class ParkedLegs:
+    """Lists, replays and dismisses parked legs, within the accounts that the caller sees."""
+
+    def __init__(
+        self, parking: ParkingLot, charge: ChargeLegs, publish: PublishEvents, clock: Clock
+    ) -> None:
+        self._parking = parking
+        self._charge = charge
+        self._publish = publish
+        self._clock = clock
+
+    async def page(
+        self, principal: Principal, where: Mapping[str, str], *, limit: int, cursor: str | None
+    ) -> ParkedPage:
+        """Parked legs that equal `where`. Who sees only some accounts has to name one."""
+        if "account" in where:
+            principal.require_account(where["account"])
+        else:
+            principal.require_all_accounts()
+        items, following = await self._parking.page(where=where, limit=limit, cursor=cursor)
+        return ParkedPage(tuple(items), following)
+
+    async def replay(
+        self, principal: Principal, parked_id: str, mended: EndedLeg | None
+    ) -> ParkedLeg:
+        """Charge it now, as it was or as it was mended; what fails again says why and stays open.
+
+        Raises NotFound, Conflict `parked_leg_dismissed`, Invalid `leg_needed` where the original
+        can't be read, and Unavailable when it is not certain: replaying again is safe.
+        """
+        parked = await self._visible(principal, parked_id)
+        if parked.status is ParkStatus.REPLAYED:
+            return parked
+        if parked.status is ParkStatus.DISMISSED:
+            raise Conflict("The leg was dismissed.", code="parked_leg_dismissed")
+        leg = mended or _original(parked)
+        try:
+            outcome = await self._charge.charge(QueuedLeg(leg, self._clock.now()))
+        except OutcomeUnknown as unknown:
+            raise Unavailable("It is not certain that the leg is charged.") from unknown
+        after = _after(parked, outcome, principal)
+        await self._parking.update(after)
+        if isinstance(outcome, Charged) and outcome.events and outcome.account:
+            await self._publish.best_effort(outcome.account)
+        return after
+
+    async def dismiss(self, principal: Principal, parked_id: str) -> ParkedLeg:
+        """Nobody will charge it; again changes nothing. Raises NotFound, Conflict once replayed."""
+        parked = await self._visible(principal, parked_id)
+        if parked.status is ParkStatus.REPLAYED:
+            raise Conflict("The leg was replayed.", code="parked_leg_replayed")
+        if parked.status is ParkStatus.OPEN:
+            parked = replace(parked, status=ParkStatus.DISMISSED, actor=principal.name)
+            await self._parking.update(parked)
+        return parked
+
+    async def _visible(self, principal: Principal, parked_id: str) -> ParkedLeg:
+        parked = await self._parking.get(parked_id)
+        visible = parked is not None and (
+            principal.sees_all_accounts
+            or (parked.account is not None and principal.sees(parked.account))
+        )
+        if parked is None or not visible:
+            raise NotFound("There is no such parked leg.", code="parked_leg_unknown")
+        return parked
+
+
+def _original(parked: ParkedLeg) -> EndedLeg:
+    if parked.reason is ParkReason.UNREADABLE:
+        raise Invalid("It could not be read: send the mended leg.", code="leg_needed")
+    return read_leg_document(parked.original)
+
+
+def _after(parked: ParkedLeg, outcome: Charged | NotCharged, principal: Principal) -> ParkedLeg:
+    tried = replace(parked, attempts=parked.attempts + 1, actor=principal.name)
+    if isinstance(outcome, Charged):
+        return replace(tried, status=ParkStatus.REPLAYED, account=outcome.account)
+    return replace(
+        tried,
+        reason=outcome.why.reason,
+        detail=outcome.why.detail,
+        account=outcome.account or parked.account,
+    )

@@ -1,0 +1,121 @@
+"""What an administrator reads of a ledger: entries, a leg with its charge, the verification."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain import limits
+from shared.domain.errors import Invalid, NotFound
+from shared.domain.ledger import Entry, EntryKind
+from shared.domain.legs import leg_key_of
+from shared.domain.parking import ParkedLeg, ParkStatus
+from shared.ports import Commit, Ledger, LegRecord, ParkingLot, Verification
+from shared.usecases.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which entries: `since` <= at < `until`, of a kind. None: any."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    kind: EntryKind | None = None
+
+    def admits(self, entry: Entry) -> bool:
+        """Whether the entry is one of them."""
+        return (
+            (self.since is None or entry.at >= self.since)
+            and (self.until is None or entry.at < self.until)
+            and (self.kind is None or entry.kind is self.kind)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Entries in order; `cursor` is None on the last page. A page may be short."""
+
+    entries: tuple[Entry, ...]
+    cursor: str | None
+
+
+class ReadLedger:
+    """Reads of one account's ledger. All raise NotFound `account_unknown` and StoreUnavailable."""
+
+    def __init__(self, facts: Facts, ledger: Ledger, parking: ParkingLot) -> None:
+        self._facts = facts
+        self._ledger = ledger
+        self._parking = parking
+
+    async def entries(
+        self, account: str, wanted: EntryFilter, *, limit: int, cursor: str | None
+    ) -> EntryPage:
+        """A page of entries. Raises Invalid `cursor_invalid` on one that is not this account's."""
+        await self._known(account)
+        after, skip = _read_cursor(account, cursor)
+        found: list[Entry] = []
+        for _ in range(limits.ENTRY_SCANS_MAX):
+            commits = await self._ledger.journal(
+                account, after=after, limit=limits.JOURNAL_PAGE_ROWS
+            )
+            for commit in commits:
+                if wanted.until is not None and commit.at >= wanted.until:
+                    return EntryPage(tuple(found), None)
+                place = _take(commit, wanted, found, skip, limit)
+                if place is not None:
+                    return EntryPage(tuple(found), _cursor(account, commit.number - 1, place))
+                after, skip = commit.number, 0
+            if len(commits) < limits.JOURNAL_PAGE_ROWS:
+                return EntryPage(tuple(found), None)
+        return EntryPage(tuple(found), _cursor(account, after, 0))
+
+    async def leg(self, account: str, shown: str) -> LegRecord | ParkedLeg:
+        """The charged leg, or the parked one. Raises NotFound `leg_unknown` while it is queued."""
+        await self._known(account)
+        key = leg_key_of(shown)
+        if record := await self._ledger.leg(account, key):
+            return record
+        for parked in await self._parking.of_leg(key):
+            if parked.account == account and parked.status is ParkStatus.OPEN:
+                return parked
+        raise NotFound("There is no such leg, or it is still queued.", code="leg_unknown")
+
+    async def verify(self, account: str) -> Verification:
+        """Recompute the ledger from what is stored."""
+        await self._known(account)
+        return await self._ledger.verify(account)
+
+    async def _known(self, account: str) -> None:
+        if await self._facts.account(account) is None:
+            raise NotFound("There is no such account.", code="account_unknown")
+
+
+def _take(
+    commit: Commit, wanted: EntryFilter, found: list[Entry], skip: int, limit: int
+) -> int | None:
+    """Add a commit's entries from place `skip` on; the place where the page was full, or None."""
+    for place, entry in enumerate(commit.entries[skip:], start=skip):
+        if not wanted.admits(entry):
+            continue
+        if len(found) == limit:
+            return place
+        found.append(entry)
+    return None
+
+
+def _cursor(account: str, after: int, skip: int) -> str:
+    return base64.urlsafe_b64encode(f"{account}|{after}|{skip}".encode()).decode().rstrip("=")
+
+
+def _read_cursor(account: str, cursor: str | None) -> tuple[int, int]:
+    if cursor is None:
+        return 0, 0
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+        owner, after, skip = text.split("|")
+        if owner == account:
+            return int(after), int(skip)
+    except (binascii.Error, ValueError):
+        pass
+    raise Invalid("The cursor is none of this account's.", code="cursor_invalid")

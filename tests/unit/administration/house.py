@@ -1,0 +1,192 @@
+"""A house on memory tables, and a client that calls the blueprints' functions as the host does."""
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import azure.functions as func
+
+import function_app
+from shared import bootstrap
+from shared.adapters.memory_tables import MemoryTables
+from shared.bootstrap import Container
+from shared.settings import Settings
+
+ADMIN_KEY = "an-admin-key-for-the-tests-only"
+START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+SETTINGS = Settings.from_environment(
+    {
+        "TABLES_CONNECTION_STRING": "UseDevelopmentStorage=true",
+        "ServiceBus": "Endpoint=sb://127.0.0.1",
+        "CALL_ENDED_QUEUE": "call-ended",
+        "CREDIT_EVENTS_TOPIC": "credit-events",
+        "CALL_ENDED_LOCK_SECONDS": "30",
+        "PERMINUTE_CHAIN_KEY": "A" * 44,
+        "PERMINUTE_BOOTSTRAP_ADMIN_KEY": ADMIN_KEY,
+        "PERMINUTE_VERSION": "9.9.9",
+    }
+)
+
+
+class HandClock:
+    """A clock that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.moment = START
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def advance(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+class CountedIds:
+    """Tokens that differ, and are the same in every run."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def token(self, bytes_count: int) -> str:
+        self.count += 1
+        return f"token-{self.count}-".ljust(bytes_count * 4 // 3, "x")
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        return str(self.json["code"])
+
+    @property
+    def etag(self) -> str:
+        return self.headers["etag"]
+
+    def pointers(self) -> list[str]:
+        return [error["pointer"] for error in self.json["errors"]]
+
+
+class House:
+    """One process on tables of its own."""
+
+    def __init__(self, tables: MemoryTables | None = None, clock: HandClock | None = None) -> None:
+        self.clock = clock or HandClock()
+        self.tables = tables or MemoryTables()
+        self.container = Container(SETTINGS)
+        self.container.tables = self.tables
+        self.container.clock = self.clock
+        self.container.ids = CountedIds()
+        self.loop = asyncio.new_event_loop()
+
+    def run(self, awaitable: Any) -> Any:
+        """The result of something async, in the one loop of this process."""
+        return self.loop.run_until_complete(awaitable)
+
+    def close(self) -> None:
+        self.loop.close()
+
+    def call(
+        self,
+        method: str,
+        target: str,
+        body: object = None,
+        *,
+        key: str | None = ADMIN_KEY,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request: `body` is JSON, or bytes as they are."""
+        bootstrap.install(self.container)
+        parts = urlsplit(target)
+        function, values = _find(method, parts.path)
+        fields = {name.lower(): value for name, value in (headers or {}).items()}
+        if key is not None:
+            fields.setdefault("authorization", f"Bearer {key}")
+        raw = b"" if body is None else body if isinstance(body, bytes) else _bytes(body)
+        if raw:
+            fields.setdefault("content-type", "application/json")
+        request = func.HttpRequest(
+            method,
+            f"http://127.0.0.1:7071{target}",
+            headers=fields,
+            params=dict(parse_qsl(parts.query)),
+            route_params=values,
+            body=raw,
+        )
+        context = SimpleNamespace(invocation_id="an-invocation")
+        response = self.run(function(request, context))
+        return Answer(response.status_code, response.headers, response.get_body())
+
+    def get(self, target: str, **more: Any) -> Answer:
+        return self.call("GET", target, **more)
+
+    def put(self, target: str, body: object, etag: str | None = None, **more: Any) -> Answer:
+        if etag is not None:
+            more["headers"] = {**more.get("headers", {}), "if-match": etag}
+        return self.call("PUT", target, body, **more)
+
+    def post(self, target: str, body: object, **more: Any) -> Answer:
+        return self.call("POST", target, body, **more)
+
+    def delete(self, target: str, **more: Any) -> Answer:
+        return self.call("DELETE", target, **more)
+
+    def account(self, name: str = "contoso", /, **settings: object) -> Answer:
+        """An account in dollars."""
+        answer = self.put(f"/api/v1/accounts/{name}", {"currency": "USD", **settings})
+        assert answer.status == 201, answer.body
+        return answer
+
+    def api_key(self, *roles: str, accounts: tuple[str, ...] = ("*",)) -> str:
+        """A fresh key with these roles."""
+        body = {"name": "somebody", "roles": list(roles), "accounts": list(accounts)}
+        answer = self.post("/api/v1/api-keys", body)
+        assert answer.status == 201, answer.body
+        return str(answer.json["key"])
+
+
+def _bytes(body: object) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
+    found = []
+    for function in function_app.app.get_functions():
+        trigger = function.get_trigger()
+        if trigger is None or trigger.type != "httpTrigger":
+            continue
+        names = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", trigger.route)
+        pattern = re.compile(f"/api/{names}")
+        found += [(str(method.value), pattern, function) for method in trigger.methods]
+    # As in ASP.NET, the more literal route wins.
+    return sorted(found, key=lambda route: route[1].pattern.count("(?P"))
+
+
+def _find(method: str, path: str) -> tuple[Any, dict[str, str]]:
+    for allowed, pattern, function in _ROUTES:
+        match = pattern.fullmatch(path)
+        if match and allowed == method:
+            values = {name: _decoded(value) for name, value in match.groupdict().items()}
+            return function.get_user_function(), values
+    raise LookupError(f"no function takes {method} {path}")
+
+
+def _decoded(segment: str) -> str:
+    """As Azure's host decodes a segment: all but an encoded slash."""
+    return unquote(segment.replace("%2F", "%252F").replace("%2f", "%252f"))
+
+
+_ROUTES = _routes()
