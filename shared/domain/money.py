@@ -6,6 +6,7 @@ No float and no Decimal arithmetic: a charge is summed as one rational and round
 import re
 from enum import StrEnum
 from fractions import Fraction
+from math import gcd
 
 from shared.domain import limits
 
@@ -62,10 +63,16 @@ def format_price(picos: int) -> str:
 
 def format_fraction(value: Fraction) -> str:
     """A decimal if it ends within 18 digits, else a fraction such as "7/15" (CONTRACT 5)."""
-    scaled = value * 10**_DECIMAL_DIGITS_MAX
-    if scaled.denominator != 1:
-        return f"{value.numerator}/{value.denominator}"
-    return _decimal(scaled.numerator, _DECIMAL_DIGITS_MAX, decimals_min=0)
+    return format_ratio(value.numerator, value.denominator)
+
+
+def format_ratio(numerator: int, denominator: int) -> str:
+    """What `format_fraction` gives for the quotient; the denominator is positive."""
+    scaled, rest = divmod(numerator * 10**_DECIMAL_DIGITS_MAX, denominator)
+    if rest:
+        common = gcd(numerator, denominator)
+        return f"{numerator // common}/{denominator // common}"
+    return _decimal(scaled, _DECIMAL_DIGITS_MAX, decimals_min=0)
 
 
 def ceil_div(value: int, divisor: int) -> int:

@@ -49,20 +49,8 @@ class RateIndex:
         At equal prefixes a row with the caller's origin goes before one without an origin.
         Raises ValueError when `digits` is not made of ASCII digits.
         """
-        length = len(digits)
-        if length > PREFIX_DIGITS_MAX:
-            digits = digits[:PREFIX_DIGITS_MAX]
-            length = PREFIX_DIGITS_MAX
-        if digits.isdigit() and digits.isascii():
-            key = int(digits) * _SPANS[length]
-        elif digits:
-            raise ValueError("a number to rate must be made of ASCII digits")
-        else:
-            key = 0
-        if kind is not LegKind.DIAL_OUT:
-            if kind is not LegKind.DIAL_IN:
-                return NO_ROW
-            key += _DIAL_IN_KEY
+        length = min(len(digits), PREFIX_DIGITS_MAX)
+        key = _number_key(kind, digits, length)
         keys = self._keys
         lengths = self._lengths
         row = bisect_right(keys, key) - 1
@@ -79,14 +67,14 @@ class RateIndex:
 
     def matches(self, kind: LegKind, digits: str) -> Iterator[int]:
         """Every row whose prefix the number begins with, longest first, whatever its origin."""
-        digits = digits[:PREFIX_DIGITS_MAX]
-        for size in range(len(digits), -1, -1):
-            key = _row_key(kind, digits[:size])
-            row = bisect_left(self._keys, key)
-            while row < len(self._keys) and self._keys[row] == key:
-                if self._lengths[row] == size:
-                    yield row
-                row += 1
+        length = min(len(digits), PREFIX_DIGITS_MAX)
+        key = _number_key(kind, digits, length)
+        row = bisect_right(self._keys, key) - 1
+        while row >= 0:
+            size = self._lengths[row]
+            if size <= length and key - key % _SPANS[size] == self._keys[row]:
+                yield from range(row, self._groups[row] - 1, -1)
+            row = self._parents[row]
 
     def describe(self, row: int) -> tuple[LegKind, str, str | None]:
         """(kind, prefix, origin) of a row."""
@@ -168,6 +156,19 @@ def unpack_index(parts: dict[str, bytes]) -> RateIndex:
     if len({len(values) for values in arrays.values()}) != 1:
         raise ValueError("the arrays of the index differ in length")
     return RateIndex(**arrays)
+
+
+def _number_key(kind: LegKind, digits: str, length: int) -> int:
+    """The key of a number cut to `length` digits; below every row's for kinds without rates."""
+    if digits.isdigit() and digits.isascii():
+        key = int(digits if len(digits) == length else digits[:length]) * _SPANS[length]
+    elif digits:
+        raise ValueError("a number to rate must be made of ASCII digits")
+    else:
+        key = 0
+    if kind is LegKind.DIAL_OUT:
+        return key
+    return key + _DIAL_IN_KEY if kind is LegKind.DIAL_IN else -1
 
 
 def _row_key(kind: LegKind, prefix: str) -> int:

@@ -1,4 +1,4 @@
-"""What a leg costs: the charge, its lines and its sentence, and the inverse questions.
+"""What a leg costs, what a credit pays for, and what has to be held for a call to come.
 
 A charge is one exact rational sum, rounded once, at the end, in the card's mode. It is computed at
 once; everything that only explains it is built when asked for.
@@ -8,13 +8,21 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from shared.domain import limits
-from shared.domain.legs import LegKind
-from shared.domain.money import PICOS_PER_UNIT, round_ratio
+from shared.domain.legs import LegKind, format_time
+from shared.domain.money import (
+    PICOS_PER_UNIT,
+    RoundingMode,
+    format_amount,
+    format_price,
+    format_ratio,
+    round_ratio,
+)
 from shared.domain.rates import NO_ROW, Rate, RateCardVersion, Rounding
-from shared.domain.tariff import Tariff, tariff_of
+from shared.domain.tariff import Stretch, Tariff, tariff_of
 
 _SECOND = timedelta(seconds=1)
 
@@ -77,38 +85,87 @@ class Charge(NamedTuple):
 
     def lines(self) -> tuple[ChargeLine, ...]:
         """The parts, which add up to `unrounded`; none when nothing is charged for."""
-        return tuple(self._lines())
+        denominator = self.tariff.denominator
+        return tuple(
+            ChargeLine(kind, Fraction(numerator, denominator))
+            if stretch is None
+            else ChargeLine(
+                kind,
+                Fraction(numerator, denominator),
+                stretch.from_second,
+                stretch.increments * stretch.slot.increment_seconds,
+                stretch.increments,
+                stretch.slot.price_picos,
+                stretch.slot.unit_seconds,
+                stretch.slot.increment_seconds,
+                self.tariff.band_name(stretch.band),
+            )
+            for kind, numerator, stretch in self._parts()
+        )
 
-    def _lines(self) -> Iterator[ChargeLine]:
+    def sentence(self) -> str:
+        """The charge in words: which prefix won and which lost, what was counted, how rounded."""
+        return f"{self._whose_price()}: {self._sum()}."
+
+    def _parts(self) -> Iterator[tuple[ChargeLineKind, int, Stretch | None]]:
+        """(kind, numerator, the stretch of a usage line) in the order of the bill."""
         tariff = self.tariff
         if self.talk_seconds <= tariff.grace_seconds:
             return
-        denominator = tariff.denominator
-        fee, _ = tariff.opening(self.answered_at)
-        total = fee
-        if fee:
-            yield ChargeLine(ChargeLineKind.CONNECTION_FEE, Fraction(fee, denominator))
-        for band, slot, from_second, increments, numerator in tariff.stretches(
-            self.answered_at, self.talk_seconds
-        ):
-            total += numerator
-            yield ChargeLine(
-                ChargeLineKind.USAGE,
-                Fraction(numerator, denominator),
-                from_second,
-                increments * slot.increment_seconds,
-                increments,
-                slot.price_picos,
-                slot.unit_seconds,
-                slot.increment_seconds,
-                tariff.band_name(band),
-            )
+        total = tariff.connection_fee(self.answered_at)
+        if total:
+            yield ChargeLineKind.CONNECTION_FEE, total, None
+        for stretch in tariff.stretches(self.answered_at, self.talk_seconds):
+            total += stretch.numerator
+            yield ChargeLineKind.USAGE, stretch.numerator, stretch
         if total < self.numerator:
-            missing = Fraction(self.numerator - total, denominator)
-            yield ChargeLine(ChargeLineKind.MINIMUM_CHARGE, missing)
+            yield ChargeLineKind.MINIMUM_CHARGE, self.numerator - total, None
         elif total > self.numerator:
-            waived = Fraction(self.numerator - total, denominator)
-            yield ChargeLine(ChargeLineKind.MAXIMUM_CHARGE, waived)
+            yield ChargeLineKind.MAXIMUM_CHARGE, self.numerator - total, None
+
+    def _whose_price(self) -> str:
+        version = self.version
+        index = version.index
+        won_over: list[str] = []
+        not_for: list[str] = []
+        for row in index.matches(self.kind, self.to_digits):
+            _, prefix, origin = index.describe(row)
+            if row == self.row:
+                winner = _prefix_text(prefix, origin)
+            elif origin is None or origin == self.origin:
+                won_over.append(_prefix_text(prefix, origin))
+            else:
+                not_for.append(_prefix_text(prefix, origin))
+        text = (
+            f"{self.talk_seconds} s of {_words(self.kind)} to {version.destination(self.row)}, "
+            f"by {winner} of rate card {version.card}, version {_time_text(version.effective_from)}"
+        )
+        if won_over:
+            text += f", which won over {_listed(won_over)}"
+        if not_for:
+            text += f" ({_listed(not_for)} hold for other callers)"
+        return text
+
+    def _sum(self) -> str:
+        tariff = self.tariff
+        if not self.talk_seconds:
+            return "not answered, nothing is charged"
+        if self.talk_seconds <= tariff.grace_seconds:
+            return f"within the {tariff.grace_seconds} s that are free, nothing is charged"
+        parts = " + ".join(
+            _part_text(tariff, kind, numerator, stretch)
+            for kind, numerator, stretch in self._parts()
+        )
+        rounding = self.version.rounding
+        how = (
+            "up to the micro"
+            if rounding.mode is RoundingMode.NONE
+            else f"{_words(rounding.mode)} to {rounding.effective_decimals} decimals"
+        )
+        return (
+            f"{parts} = {format_ratio(self.numerator, tariff.denominator)}, rounded {how}: "
+            f"{format_amount(self.amount_micros)} {self.version.currency}"
+        )
 
 
 def rate_leg(
@@ -227,3 +284,36 @@ def _moments(
     if len(tariff.bands_touched(answered_at, window_seconds + max(seconds, 1))) > 1:
         for later in range(1, window_seconds + 1):
             yield answered_at + later * _SECOND
+
+
+def _part_text(
+    tariff: Tariff, kind: ChargeLineKind, numerator: int, stretch: Stretch | None
+) -> str:
+    amount = format_ratio(numerator, tariff.denominator)
+    if stretch is None:
+        return f"{_words(kind)} {amount}"
+    slot = stretch.slot
+    name = tariff.band_name(stretch.band)
+    band = "" if name is None else f" in {name}"
+    return (
+        f"{stretch.increments} x {slot.increment_seconds} s from second {stretch.from_second}"
+        f"{band} at {format_price(slot.price_picos)} per {slot.unit_seconds} s ({amount})"
+    )
+
+
+def _prefix_text(prefix: str, origin: str | None) -> str:
+    text = f"prefix {prefix}" if prefix else "the empty prefix"
+    return text if origin is None else f"{text} for callers from {origin}"
+
+
+def _listed(texts: list[str]) -> str:
+    shown = ", ".join(texts[: limits.EXPLAINED_PREFIXES_MAX])
+    more = len(texts) - limits.EXPLAINED_PREFIXES_MAX
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _words(name: StrEnum) -> str:
+    return name.replace("_", " ")
+
+
+_time_text = lru_cache(maxsize=limits.LIST_ITEMS_DEFAULT)(format_time)

@@ -126,12 +126,13 @@ class Tariff:
                     break
         return total, position
 
-    def opening(self, answered_at: datetime) -> tuple[int, int]:
-        """(numerator of the connection fee, band) of a call answered then."""
-        if self._clock is None:
-            return self.fee, BASE
-        band = self._clock.changes(answered_at, 1)[0][1]
-        return self._fees[band], band
+    def connection_fee(self, answered_at: datetime) -> int:
+        """The numerator of the connection fee of a call answered then."""
+        return self._fees[self.band_at(answered_at)]
+
+    def band_at(self, moment: datetime) -> int:
+        """The band in force at that moment, BASE for none."""
+        return BASE if self._clock is None else self._clock.changes(moment, 1)[0][1]
 
     def stretches(self, answered_at: datetime, talk_seconds: int) -> Iterator[Stretch]:
         """The lines of a call, in order; none within the grace."""

@@ -138,7 +138,7 @@ def _version(case: Case) -> RateCardVersion:
         return _card({**case, "destination_prefixes": []}, None, EXACT)
     rounding = max(roundings, key=_decimals)
     exact = Rounding(MODES[rounding["method"]], min(_decimals(rounding), 6))
-    return _card(case, order[tariff.opening(start)[1]], exact)
+    return _card(case, order[tariff.band_at(start)], exact)
 
 
 def _card(case: Case, opening: Case | None, rounding: Rounding) -> RateCardVersion:
