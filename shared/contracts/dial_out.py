@@ -34,7 +34,7 @@ CallSeconds = Annotated[int, Field(ge=1, le=limits.LEG_SECONDS_MAX)]
 class BridgeBody(BaseModel):
     """A body of a bridge: strict types, unknown fields ignored."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
 class DialOutRequest(BridgeBody):

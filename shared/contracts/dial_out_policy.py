@@ -80,7 +80,7 @@ HourCount = Annotated[int, Field(ge=0, le=limits.DIAL_OUTS_PER_HOUR_MAX)]
 class AdminBody(BaseModel):
     """A body of an administrator: strict types, unknown fields refused."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     def wire(self) -> dict[str, object]:
         """The body as a JSON object, defaults included; what is not set is null, for a velocity

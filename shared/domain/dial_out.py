@@ -164,11 +164,7 @@ def _number_lists(facts: DialOutFacts) -> Answer:
 
 
 def _budget(facts: DialOutFacts) -> Answer:
-    if not facts.budgets:
-        return None
-    if facts.rate is None:
-        return Skipped("Without a rate nothing can be held against a budget.")
-    exceeded = exceeded_budgets(facts.budgets, facts.rate.least_charge_micros)
+    exceeded = exceeded_budgets(facts.budgets, _least_charge_micros(facts))
     if not exceeded or exceeded[0].budget.mode is BudgetMode.WARN:
         return None
     return Denial(Reason.BUDGET_EXCEEDED, f"The call does not fit into {exceeded[0].label()}.")
@@ -204,6 +200,11 @@ def _rate_ceiling(facts: DialOutFacts) -> Answer:
     )
 
 
+def _least_charge_micros(facts: DialOutFacts) -> int:
+    """Without a rate the call costs something, nobody knows what."""
+    return 1 if facts.rate is None else facts.rate.least_charge_micros
+
+
 def _policy_passed(facts: DialOutFacts) -> str:
     home = is_domestic(facts.dialled.number.region, facts.domestic_region)
     return f"{facts.identity}: the call is {'domestic' if home else 'international'}."
@@ -214,8 +215,7 @@ def _class_passed(facts: DialOutFacts) -> str:
 
 
 def _budget_passed(facts: DialOutFacts) -> str:
-    least = facts.rate.least_charge_micros if facts.rate else 0
-    warned = exceeded_budgets(facts.budgets, least)
+    warned = exceeded_budgets(facts.budgets, _least_charge_micros(facts))
     if warned:
         return f"Only a warning: the call does not fit into {warned[0].label()}."
     return f"{len(facts.budgets)} budgets have room."
