@@ -2,11 +2,29 @@
 
 import azure.functions as func
 
-from functions import accounts, api_keys, bridges, directory, operations
+from functions import (
+    accounts,
+    api_keys,
+    bridges,
+    call_ended,
+    dial_out,
+    directory,
+    ledger,
+    low_balance,
+    operations,
+    parked_legs,
+    rate_and_debit,
+)
 from shared.telemetry import quieten
 
 quieten()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+app.register_functions(call_ended.bp)
+app.register_functions(rate_and_debit.bp)
+app.register_functions(dial_out.bp)
+app.register_functions(low_balance.bp)
+app.register_functions(ledger.bp)
+app.register_functions(parked_legs.bp)
 app.register_functions(accounts.bp)
 app.register_functions(directory.bp)
 app.register_functions(bridges.bp)

@@ -75,7 +75,7 @@ class Call:
         """A yes-or-no query parameter, no if missing. Raises Invalid `query_invalid`."""
         value = (self.query(name) or "false").lower()
         if value not in {"true", "false", "1", "0"}:
-            raise _query_invalid(name, "must be true or false")
+            raise query_invalid(name, "must be true or false")
         return value in {"true", "1"}
 
     def moment(self, name: str) -> datetime | None:
@@ -86,7 +86,7 @@ class Call:
         try:
             return read_time(text.replace(" ", "+"))  # forms read a plus as a space
         except ValueError as error:
-            raise _query_invalid(name, str(error)) from None
+            raise query_invalid(name, str(error)) from None
 
     def body(self) -> bytes:
         """The body as it came. Raises TooLarge, UnsupportedMedia, BadRequest `length_required`."""
@@ -119,11 +119,16 @@ class Call:
         """The `If-Match` header."""
         return self.headers.get("if-match") or None
 
-    def idempotency_key(self) -> str:
-        """The `Idempotency-Key`, without the quotes around it. Raises BadRequest."""
+    def idempotency_key(self, *, default: str | None = None) -> str:
+        """The `Idempotency-Key`, without the quotes around it; `default` where there is none.
+
+        Raises BadRequest.
+        """
         text = self.headers.get("idempotency-key", "").strip()
         if len(text) >= 2 and text.startswith('"') and text.endswith('"'):
             text = text[1:-1]
+        if not text and default:
+            return default
         if not text:
             raise BadRequest(
                 "This needs the header Idempotency-Key.", code="idempotency_key_missing"
@@ -140,7 +145,7 @@ class Call:
         """`limit` and `cursor` of a list. Raises Invalid `query_invalid`."""
         text = self.query("limit") or str(limits.LIST_ITEMS_DEFAULT)
         if not _COUNT.fullmatch(text) or int(text) > limits.LIST_ITEMS_MAX:
-            raise _query_invalid("limit", f"must be a number from 1 to {limits.LIST_ITEMS_MAX}")
+            raise query_invalid("limit", f"must be a number from 1 to {limits.LIST_ITEMS_MAX}")
         return int(text), self.query("cursor")
 
     def wants_csv(self) -> bool:
@@ -235,7 +240,9 @@ def _problem(error: Exception, call: Call) -> func.HttpResponse:
     if answer.status >= 500 and answer.status != 503:
         failure("unexpected_error", error, request_id=call.request_id)
     elif isinstance(error, NotAuthenticated):
-        event("not_authenticated", why=error.__notes__[:1], request_id=call.request_id)
+        event(
+            "not_authenticated", why=getattr(error, "__notes__", [])[:1], request_id=call.request_id
+        )
     return func.HttpResponse(
         json.dumps(answer.body, ensure_ascii=False),
         status_code=answer.status,
@@ -269,7 +276,11 @@ def reply_list(items: Sequence[object], cursor: str | None) -> func.HttpResponse
 
 
 def reply_csv(
-    columns: Sequence[str], rows: Iterable[Mapping[str, object]], file_name: str
+    columns: Sequence[str],
+    rows: Iterable[Mapping[str, object]],
+    file_name: str,
+    *,
+    headers: Mapping[str, str] | None = None,
 ) -> func.HttpResponse:
     """A CSV answer with a header line; what a spreadsheet would take for a formula is quoted."""
     text = io.StringIO()
@@ -277,12 +288,17 @@ def reply_csv(
     writer.writerow(columns)
     for row in rows:
         writer.writerow([_cell(row.get(column)) for column in columns])
-    return reply_text(text.getvalue(), CSV_MEDIA_TYPE, file_name)
+    return reply_text(text.getvalue(), CSV_MEDIA_TYPE, file_name, headers=headers)
 
 
-def reply_text(text: str, media_type: str, file_name: str) -> func.HttpResponse:
+def reply_text(
+    text: str, media_type: str, file_name: str, *, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
     """A text to be saved under a name of our own making (never one that a caller chose)."""
-    disposition = {"content-disposition": f'attachment; filename="{file_name}"'}
+    disposition = {
+        **(headers or {}),
+        "content-disposition": f'attachment; filename="{file_name}"',
+    }
     return func.HttpResponse(text, status_code=200, headers=disposition, mimetype=media_type)
 
 
@@ -293,6 +309,7 @@ def _cell(value: object) -> str:
     return text
 
 
-def _query_invalid(name: str, rule: str) -> Invalid:
+def query_invalid(name: str, rule: str) -> Invalid:
+    """The error for a query parameter that makes no sense."""
     detail = f"The query parameter {name} {rule}."
     return Invalid(detail, (FieldError("", f"{name} {rule}"),), code="query_invalid")

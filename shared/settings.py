@@ -37,6 +37,11 @@ class Settings:
     bootstrap_admin_key: str | None = field(repr=False)
     version: str
 
+    @property
+    def batch_deadline_seconds(self) -> float:
+        """How long a batch may work: well below the lock, which is not renewed (DESIGN 4)."""
+        return self.call_ended_lock_seconds / 2
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """The settings that `environment` (default: the process's own) holds.

@@ -1,4 +1,4 @@
-"""Every bound of the product, by name. A loop, page, body or retry without a line here is a mistake."""
+"""Every bound of the product, by name; a loop, page, body or retry without one is a mistake."""
 
 # What people and bridges send (CONTRACT 1)
 CALL_ENDED_BODY_BYTES_MAX = 1024 * 1024
@@ -47,6 +47,7 @@ TABLE_CONNECT_SECONDS = 2.0
 TABLE_READ_SECONDS = 5.0
 TABLE_CONNECTIONS_MAX = 100
 TABLE_CURSOR_CHARS_MAX = 8_192
+TABLE_NAMES_CACHED_MAX = 4_096
 GROUP_COMMIT_LEGS_MAX = 97
 COMMIT_TRIES_MAX = 12
 

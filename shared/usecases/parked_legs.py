@@ -1,7 +1,7 @@
 """Parked legs have a way out: replayed after mending, or dismissed. Charged once, whatever is
 clicked twice."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from shared.domain.access import Principal
@@ -25,9 +25,15 @@ class ParkedLegs:
     """Lists, replays and dismisses parked legs, within the accounts that the caller sees."""
 
     def __init__(
-        self, parking: ParkingLot, charge: ChargeLegs, publish: PublishEvents, clock: Clock
+        self,
+        parking: ParkingLot,
+        charge: ChargeLegs,
+        publish: PublishEvents,
+        clock: Clock,
+        read_mended: Callable[[str, object], EndedLeg],
     ) -> None:
         self._parking = parking
+        self._read_mended = read_mended
         self._charge = charge
         self._publish = publish
         self._clock = clock
@@ -44,9 +50,10 @@ class ParkedLegs:
         return ParkedPage(tuple(items), following)
 
     async def replay(
-        self, principal: Principal, parked_id: str, mended: EndedLeg | None
+        self, principal: Principal, parked_id: str, mended: object | None = None
     ) -> ParkedLeg:
-        """Charge it now, as it was or as it was mended; what fails again says why and stays open.
+        """Charge it now, as it was or as `mended` (JSON values in dialect perminute) says; what
+        fails again says why and stays open.
 
         Raises NotFound, Conflict `parked_leg_dismissed`, Invalid `leg_needed` where the original
         can't be read, and Unavailable when it is not certain: replaying again is safe.
@@ -56,7 +63,7 @@ class ParkedLegs:
             return parked
         if parked.status is ParkStatus.DISMISSED:
             raise Conflict("The leg was dismissed.", code="parked_leg_dismissed")
-        leg = mended or _original(parked)
+        leg = self._read_mended(parked.bridge, mended) if mended is not None else _original(parked)
         try:
             outcome = await self._charge.charge(QueuedLeg(leg, self._clock.now()))
         except OutcomeUnknown as unknown:

@@ -41,11 +41,12 @@ class ReceiveLegs:
         unreadable = [item for item in parsed if isinstance(item, Unreadable)]
         await asyncio.gather(
             self._queue.send([leg_message(leg) for leg in queued]),
-            *(self._park(bridge, item) for item in unreadable),
+            *(self.park_unreadable(bridge, item) for item in unreadable),
         )
         return [_received(bridge, item) for item in parsed]
 
-    async def _park(self, bridge: str, item: Unreadable) -> None:
+    async def park_unreadable(self, bridge: str, item: Unreadable) -> None:
+        """Keep what can't be read. Raises TooLarge, StoreUnavailable."""
         if len(item.original) > limits.UNREADABLE_BYTES_MAX:
             raise TooLarge(
                 f"What can't be read is kept up to {limits.UNREADABLE_BYTES_MAX} bytes only."

@@ -1,0 +1,46 @@
+"""Call ended: bridges post the legs that hung up."""
+
+import azure.functions as func
+
+from functions.edge import Call, new_blueprint, open_route, reply
+from shared.bootstrap import container
+from shared.domain import limits
+from shared.domain.posts import BridgePost
+from shared.telemetry import event
+
+bp = new_blueprint()
+
+
+@open_route(
+    bp,
+    "post_call_ended",
+    "POST",
+    "v1/bridges/{bridge}/call-ended",
+    body_bytes_max=limits.CALL_ENDED_BODY_BYTES_MAX,
+)
+async def post_call_ended(call: Call) -> func.HttpResponse:
+    """202 once every leg is durable; a second delivery of the same leg is 202 too."""
+    house = container()
+    bridge, _ = await house.bridge_gate(call.path("bridge"), call.headers, call.body())
+    post = BridgePost(
+        bridge=bridge.id,
+        body=call.body(),
+        content_type=call.media_type(),
+        query=call.request.params,
+        headers=call.headers,
+    )
+    received = await house.receive_legs(bridge.id, house.parse_post(bridge.dialect, post))
+    event("legs_received", bridge=bridge.id, legs=len(received), request_id=call.request_id)
+    return reply(
+        {
+            "legs": [
+                {
+                    "leg": leg.leg,
+                    "status": leg.status,
+                    **({"reason": leg.reason} if leg.reason else {}),
+                }
+                for leg in received
+            ]
+        },
+        status=202,
+    )

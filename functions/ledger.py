@@ -1,0 +1,85 @@
+"""The ledger: top-ups, entries, legs with their charges, verification."""
+
+import azure.functions as func
+
+from functions.edge import Call, admin_route, new_blueprint, query_invalid, reply, reply_csv
+from shared.bootstrap import container
+from shared.domain.access import READERS, Role
+from shared.domain.ledger import EntryKind
+from shared.domain.money import format_amount
+from shared.telemetry import event
+
+bp = new_blueprint()
+_FINANCE = frozenset({Role.FINANCE})
+
+
+@admin_route(bp, "post_top_up", "POST", "v1/accounts/{account}/top-ups", _FINANCE)
+async def post_top_up(call: Call) -> func.HttpResponse:
+    """Credits come in, once per Idempotency-Key."""
+    from shared.contracts.ledger import TopUpBody, entry_body
+    from shared.contracts.strict import read
+
+    account = call.path("account")
+    key = call.idempotency_key()
+    command = read(TopUpBody, call.json()).command(key, call.principal.name)
+    entry, repeated = await container().credit_account(account, command)
+    event("account_credited", account=account, entry=entry.sequence, repeated=repeated)
+    return reply(
+        {"entry": entry_body(entry), "balance": format_amount(entry.balance_micros)},
+        status=201,
+        headers={"idempotency-hit": "true"} if repeated else {},
+    )
+
+
+@admin_route(bp, "list_entries", "GET", "v1/accounts/{account}/entries", READERS)
+async def list_entries(call: Call) -> func.HttpResponse:
+    """The ledger's entries in order, as JSON or CSV; `?from=&to=&kind=`."""
+    from shared.contracts.ledger import ENTRY_COLUMNS, entry_body
+    from shared.usecases.read_ledger import EntryFilter
+
+    account = call.path("account")
+    limit, cursor = call.page()
+    kind = call.query("kind")
+    if kind is not None and kind not in set(EntryKind):
+        raise query_invalid("kind", f"must be one of {', '.join(EntryKind)}")
+    wanted = EntryFilter(
+        call.moment("from"), call.moment("to"), EntryKind(kind) if kind is not None else None
+    )
+    page = await container().read_ledger.entries(account, wanted, limit=limit, cursor=cursor)
+    bodies = [entry_body(entry) for entry in page.entries]
+    if call.wants_csv():
+        more = {"x-next-cursor": page.cursor} if page.cursor else {}
+        return reply_csv(ENTRY_COLUMNS, bodies, f"{account}-entries.csv", headers=more)
+    return reply({"items": bodies, **({"next": page.cursor} if page.cursor else {})})
+
+
+@admin_route(bp, "get_leg", "GET", "v1/accounts/{account}/legs/{leg}", READERS)
+async def get_leg(call: Call) -> func.HttpResponse:
+    """A leg and its explained charge; 404 while it is queued."""
+    from shared.contracts.ledger import leg_body, parked_leg_body
+    from shared.domain.parking import ParkedLeg
+
+    leg = await container().read_ledger.leg(call.path("account"), call.path("leg"))
+    if isinstance(leg, ParkedLeg):
+        return reply(parked_leg_body(leg))
+    return reply(leg_body(leg.leg, leg.charge, leg.person, leg.entry))
+
+
+@admin_route(bp, "verify_ledger", "GET", "v1/accounts/{account}/verify", READERS)
+async def verify_ledger(call: Call) -> func.HttpResponse:
+    """Recomputes the account's ledger from what is stored."""
+    account = call.path("account")
+    found = await container().read_ledger.verify(account)
+    if found.problems:
+        event("verification_failed", account=account, problems=len(found.problems))
+    return reply(
+        {
+            "ok": not found.problems,
+            "commits": found.commits,
+            "entries": found.entries,
+            "legs": found.legs,
+            "balance": format_amount(found.balance_micros),
+            "head": found.head,
+            "problems": list(found.problems),
+        }
+    )

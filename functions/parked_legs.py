@@ -1,0 +1,48 @@
+"""Parked legs: what could not be charged, and its way out."""
+
+import azure.functions as func
+
+from functions.edge import Call, admin_route, new_blueprint, query_invalid, reply, reply_list
+from shared.bootstrap import container
+from shared.domain.access import READERS, Role
+from shared.domain.parking import ParkReason, ParkStatus
+from shared.telemetry import event
+
+bp = new_blueprint()
+_OPERATORS = frozenset({Role.OPERATOR})
+
+
+@admin_route(bp, "list_parked_legs", "GET", "v1/parked-legs", READERS)
+async def list_parked_legs(call: Call) -> func.HttpResponse:
+    """Parked legs; `?reason=&account=&status=`."""
+    from shared.contracts.ledger import parked_body
+
+    limit, cursor = call.page()
+    where = {name: value for name in ("account", "reason", "status") if (value := call.query(name))}
+    for name, known in (("reason", ParkReason), ("status", ParkStatus)):
+        if name in where and where[name] not in set(known):
+            raise query_invalid(name, f"must be one of {', '.join(known)}")
+    page = await container().parked_legs.page(call.principal, where, limit=limit, cursor=cursor)
+    return reply_list([parked_body(item) for item in page.items], page.cursor)
+
+
+@admin_route(bp, "replay_parked_leg", "POST", "v1/parked-legs/{id}/replay", _OPERATORS)
+async def replay_parked_leg(call: Call) -> func.HttpResponse:
+    """Charge it now; the body may carry the mended leg, in dialect perminute."""
+    from shared.contracts.ledger import ReplayBody, parked_body
+    from shared.contracts.strict import read
+
+    mended = read(ReplayBody, call.json() if call.body() else {}).leg
+    parked = await container().parked_legs.replay(call.principal, call.path("id"), mended)
+    event("leg_replayed", parked=parked.id, status=parked.status.value, actor=call.principal.name)
+    return reply(parked_body(parked))
+
+
+@admin_route(bp, "dismiss_parked_leg", "POST", "v1/parked-legs/{id}/dismiss", _OPERATORS)
+async def dismiss_parked_leg(call: Call) -> func.HttpResponse:
+    """Nobody will charge it."""
+    from shared.contracts.ledger import parked_body
+
+    parked = await container().parked_legs.dismiss(call.principal, call.path("id"))
+    event("leg_dismissed", parked=parked.id, actor=call.principal.name)
+    return reply(parked_body(parked))

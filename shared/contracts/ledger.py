@@ -1,0 +1,111 @@
+"""What crosses the edge of the ledger: top-ups in; entries, legs and verifications out."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.contracts.strict import AmountText, TimeText
+from shared.contracts.times import read_time
+from shared.domain.ledger import Entry, LotKind, TopUp
+from shared.domain.legs import content_digest, format_time, shown_leg
+from shared.domain.money import format_amount, parse_amount
+from shared.domain.parking import ParkedLeg
+
+ENTRY_COLUMNS = ("sequence", "kind", "amount", "balance", "leg", "lot", "reference", "at")
+
+
+class TopUpBody(BaseModel):
+    """Credits that were bought or given. `purchased` expires after 12 months unless `expires_at`
+    says otherwise, `granted` only by `expires_at`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    amount: AmountText
+    kind: str = Field(default="purchased", pattern="^(purchased|granted)$")
+    reference: str | None = Field(default=None, max_length=200)
+    expires_at: TimeText | None = None
+
+    def command(self, key: str, actor: str) -> TopUp:
+        """The ledger's command; the digest covers what was asked, not how it was written."""
+        asked = {"route": "top-ups", **self.model_dump()}
+        return TopUp(
+            key=key,
+            digest=content_digest(asked),
+            amount_micros=parse_amount(self.amount),
+            kind=LotKind(self.kind),
+            reference=self.reference,
+            expires_at=read_time(self.expires_at) if self.expires_at else None,
+            actor=actor,
+        )
+
+
+class ReplayBody(BaseModel):
+    """What may come with a replay: the mended leg, whose fields the dialect checks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    leg: dict[str, object] | None = None
+
+
+def entry_body(entry: Entry) -> dict[str, object]:
+    """An entry as the wire has it."""
+    body: dict[str, object | None] = {
+        "sequence": entry.sequence,
+        "kind": entry.kind.value,
+        "amount": format_amount(entry.amount_micros),
+        "balance": format_amount(entry.balance_micros),
+        "leg": shown_leg(entry.leg) if entry.leg else None,
+        "lot": entry.lot.id if entry.lot else None,
+        "reference": entry.reference,
+        "at": format_time(entry.at),
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def leg_body(
+    leg: str, charge: Mapping[str, object], person: Mapping[str, object], entry: Entry
+) -> dict[str, object]:
+    """A charged leg (CONTRACT 5): its explained charge, who it was, and how it was paid."""
+    return {
+        "leg": shown_leg(leg),
+        **charge,
+        "from": person.get("from"),
+        "to": person.get("to"),
+        "organizer": person.get("organizer"),
+        "funded_by": [
+            {"lot": draw.lot, "amount": format_amount(draw.amount_micros)} for draw in entry.draws
+        ],
+        "balance_before": format_amount(entry.balance_micros - entry.amount_micros),
+        "balance_after": format_amount(entry.balance_micros),
+        "entry": entry.sequence,
+    }
+
+
+def parked_body(parked: ParkedLeg) -> dict[str, object]:
+    """A leg in the parking lot."""
+    body: dict[str, object | None] = {
+        "id": parked.id,
+        "leg": shown_leg(parked.leg),
+        "bridge": parked.bridge,
+        "account": parked.account,
+        "reason": parked.reason.value,
+        "detail": parked.detail,
+        "received_at": format_time(parked.received_at),
+        "original": dict(parked.original),
+        "attempts": parked.attempts,
+        "status": parked.status.value,
+        "actor": parked.actor,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def parked_leg_body(parked: ParkedLeg) -> dict[str, object]:
+    """A parked leg where its charge is asked for."""
+    return {
+        "leg": shown_leg(parked.leg),
+        "account": parked.account,
+        "status": "parked",
+        "reason": parked.reason.value,
+        "detail": parked.detail,
+        "parked": parked.id,
+    }
