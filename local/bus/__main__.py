@@ -1,4 +1,4 @@
-"""`python -m local.bus --port N --data DIR [--config FILE.json]`: serves until it is told to end."""
+"""`python -m local.bus --port N --data DIR [--config FILE.json]`: serves until told to end."""
 
 from __future__ import annotations
 

@@ -33,7 +33,10 @@ CREATE TABLE IF NOT EXISTS seen (
     PRIMARY KEY (entity, message_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS forgettable ON seen (until_ms);
 """
-_COLUMNS = "number, enqueued_ms, attempts, header, annotations, annotations_count, bare"
+_SELECT = """SELECT number, enqueued_ms, attempts, header, annotations, annotations_count, bare,
+    token IS NULL AND visible_ms > :now FROM messages WHERE queue = :queue"""
+_NEXT = _SELECT + " AND visible_ms <= :now AND token IS NULL ORDER BY number LIMIT :count"
+_FROM = _SELECT + " AND number >= :first ORDER BY number LIMIT :count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +123,7 @@ class Broker:
     def take(self, source: Source, count: int, now_ms: int, *, lock: bool) -> list[Taken]:
         """The next messages in order, locked or removed."""
         rows = self._database.execute(
-            f"SELECT {_COLUMNS} FROM messages WHERE queue = ? AND visible_ms <= ?"
-            " AND token IS NULL ORDER BY number LIMIT ?",
-            (source.name, now_ms, count),
+            _NEXT, {"queue": source.name, "now": now_ms, "count": count}
         ).fetchall()
         until_ms = now_ms + source.lock_ms if lock else None
         taken = [Taken(r[0], _encoded(r, until_ms), uuid4() if lock else None) for r in rows]
@@ -141,53 +142,54 @@ class Broker:
     def peek(self, source: Source, first_number: int, count: int, now_ms: int) -> list[bytes]:
         """Messages in order, locked and scheduled ones too, encoded; nothing changes."""
         rows = self._database.execute(
-            f"SELECT {_COLUMNS}, token IS NULL AND visible_ms > ? FROM messages"
-            " WHERE queue = ? AND number >= ? ORDER BY number LIMIT ?",
-            (now_ms, source.name, first_number, count),
+            _FROM, {"queue": source.name, "first": first_number, "now": now_ms, "count": count}
         )
-        return [_encoded(row[:-1], None, SCHEDULED if row[-1] else ACTIVE) for row in rows]
+        return [_encoded(row, None) for row in rows]
 
     def complete(self, token: UUID, now_ms: int) -> bool:
         """Removes a locked message; False if the lock is lost, as for all that follow."""
-        return self._change("DELETE FROM messages", token, now_ms)
+        number = self._held(token, now_ms)
+        self._database.execute("DELETE FROM messages WHERE number = ?", (number,))
+        return number is not None
 
     def renew(self, source: Source, token: UUID, now_ms: int) -> int | None:
         """When the lock ends now, in ms; None if it is lost."""
-        until_ms = now_ms + source.lock_ms
-        held = self._change(f"UPDATE messages SET visible_ms = {until_ms}", token, now_ms)
-        return until_ms if held else None
+        number, until_ms = self._held(token, now_ms), now_ms + source.lock_ms
+        self._database.execute(
+            "UPDATE messages SET visible_ms = ? WHERE number = ?", (until_ms, number)
+        )
+        return None if number is None else until_ms
 
     def abandon(self, token: UUID, now_ms: int, *, counted: bool) -> bool:
         """Gives a locked message back; uncounted: as if it had never been delivered."""
-        uncounted = 0 if counted else 1
-        change = f"UPDATE messages SET visible_ms = 0, attempts = attempts - {uncounted}"
-        held = self._change(change, token, now_ms)
+        number = self._held(token, now_ms)
+        self._database.execute(
+            "UPDATE messages SET visible_ms = 0, attempts = attempts - ? WHERE number = ?",
+            (0 if counted else 1, number),
+        )
         self.end_locks(now_ms)
-        return held
+        return number is not None
 
     def dead_letter(self, token: UUID, now_ms: int, properties: dict[str, str]) -> bool:
         """Moves a locked message to the dead-letter queue with these properties set."""
-        row = self._database.execute(
-            "SELECT number, bare FROM messages WHERE token = ? AND visible_ms > ?",
-            (token.bytes, now_ms),
-        ).fetchone()
-        if row is not None:
-            self._bury(row[0], row[1], properties)
-        return row is not None
+        number = self._held(token, now_ms)
+        if number is not None:
+            self._bury(number, properties)
+        return number is not None
 
     def end_locks(self, now_ms: int) -> None:
         """Offers the messages again whose locks have ended, or buries them after too many."""
         rows = self._database.execute(
-            "SELECT number, queue, attempts, bare FROM messages"
+            "SELECT number, queue, attempts FROM messages"
             " WHERE token IS NOT NULL AND visible_ms <= ?",
             (now_ms,),
         ).fetchall()
-        for number, queue, attempts, bare in rows:
+        for number, queue, attempts in rows:
             source = self.sources.get(queue)
             if source and source.deliveries_max and attempts >= source.deliveries_max:
                 text = f"{attempts} deliveries without a completion"
                 reason = {"DeadLetterReason": "MaxDeliveryCountExceeded"}
-                self._bury(number, bare, reason | {"DeadLetterErrorDescription": text})
+                self._bury(number, reason | {"DeadLetterErrorDescription": text})
             else:
                 self._database.execute(
                     "UPDATE messages SET token = NULL WHERE number = ?", (number,)
@@ -197,15 +199,21 @@ class Broker:
         """Drops message ids whose duplicate window has passed."""
         self._database.execute("DELETE FROM seen WHERE until_ms <= ?", (now_ms,))
 
-    def _change(self, change: str, token: UUID, now_ms: int) -> bool:
-        sql = f"{change} WHERE token = ? AND visible_ms > ?"
-        return self._database.execute(sql, (token.bytes, now_ms)).rowcount > 0
+    def _held(self, token: UUID, now_ms: int) -> int | None:
+        row = self._database.execute(
+            "SELECT number FROM messages WHERE token = ? AND visible_ms > ?", (token.bytes, now_ms)
+        ).fetchone()
+        return row[0] if row else None
 
-    def _bury(self, number: int, bare: bytes, properties: dict[str, str]) -> None:
+    def _bury(self, number: int, properties: dict[str, str]) -> None:
+        bare = "SELECT bare FROM messages WHERE number = ?"
+        changed = codec.with_properties(
+            self._database.execute(bare, (number,)).fetchone()[0], properties
+        )
         self._database.execute(
             "UPDATE messages SET queue = queue || ?, bare = ?, token = NULL, visible_ms = 0"
             " WHERE number = ?",
-            (f"/{DEAD_LETTERS}", codec.with_properties(bare, properties), number),
+            (f"/{DEAD_LETTERS}", changed, number),
         )
 
     def _insert(
@@ -244,13 +252,13 @@ class Broker:
         self.targets[name] = Target(name, tuple(queues), window_ms, bytes_max)
 
 
-def _encoded(row: Sequence[Any], locked_until_ms: int | None, state: int = ACTIVE) -> bytes:
-    number, enqueued_ms, attempts, *envelope = row
+def _encoded(row: Sequence[Any], locked_until_ms: int | None) -> bytes:
+    number, enqueued_ms, attempts, *envelope, is_scheduled = row
     return codec.encode_delivery(
         codec.Envelope(*envelope),
         delivery_count=attempts,
         sequence_number=number,
         enqueued_ms=enqueued_ms,
         locked_until_ms=locked_until_ms,
-        state=state,
+        state=SCHEDULED if is_scheduled else ACTIVE,
     )
