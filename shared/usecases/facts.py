@@ -1,13 +1,17 @@
 """What is registered, read through a short cache.
 
 A fact lives at most 30 s in this process. Absence is never cached, so what was just registered
-holds at once; our own writes drop what was cached. `fresh=True` reads past the cache.
+holds at once; our own writes drop what was cached. `fresh=True` reads past the cache. A fact asked
+for as it was `known_at` some moment is never answered from what was read before that moment: who
+passes the time at which a request came in sees all that was put before it, in whichever process.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from shared.domain import limits
 from shared.domain.dial_out_facts import OrganizerFacts
@@ -29,6 +33,14 @@ class WireReaders:
 @dataclass(frozen=True, slots=True)
 class _Cached:
     value: object
+    read_at: datetime  # when the reading began
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A read under way, which others wait for who would ask the same."""
+
+    task: asyncio.Task[object]
     read_at: datetime
 
 
@@ -47,94 +59,123 @@ class Facts:
         self._readers = readers
         self._cache_life = timedelta(seconds=cache_seconds)
         self._cache: OrderedDict[tuple[Kind, str], _Cached] = OrderedDict()
-        self._drops = 0
+        self._pending: dict[tuple[Kind, str], _Pending] = {}
 
-    async def account(self, account: str, *, fresh: bool = False) -> Account | None:
+    async def account(
+        self, account: str, *, known_at: datetime | None = None, fresh: bool = False
+    ) -> Account | None:
         """The account, or None."""
-        return await self._read(Kind.ACCOUNT, account, documents.account, fresh=fresh)
+        return await self._read(Kind.ACCOUNT, account, documents.account, known_at, fresh=fresh)
 
     async def organizer(
-        self, account: str, organizer: str, *, fresh: bool = False
+        self,
+        account: str,
+        organizer: str,
+        *,
+        known_at: datetime | None = None,
+        fresh: bool = False,
     ) -> OrganizerFacts | None:
         """The organizer of this account, or None."""
         return await self._read(
             Kind.ORGANIZER,
             documents.organizer_key(account, organizer),
             lambda record: self._readers.organizer(organizer, record.document),
+            known_at,
             fresh=fresh,
         )
 
     async def conference(
         self, conference: str, *, known_at: datetime | None = None, fresh: bool = False
     ) -> tuple[Registration, ...]:
-        """Its registrations, for `registration_at`; empty if there are none.
-
-        What is asked for a moment `known_at` is never answered from what was read before it, so
-        a change from its PUT on is seen by every leg that comes after.
-        """
-        return await self._history(Kind.CONFERENCE, conference, known_at, fresh=fresh)
+        """Its registrations, for `registration_at`; empty if there are none."""
+        found = await self._read(
+            Kind.CONFERENCE, conference, documents.registrations, known_at, fresh=fresh
+        )
+        return found or ()
 
     async def service_number(
         self, number: str, *, known_at: datetime | None = None, fresh: bool = False
     ) -> tuple[Registration, ...]:
         """Its registrations, as `conference` gives them."""
-        return await self._history(Kind.SERVICE_NUMBER, number, known_at, fresh=fresh)
+        found = await self._read(
+            Kind.SERVICE_NUMBER, number, documents.registrations, known_at, fresh=fresh
+        )
+        return found or ()
 
-    async def bridge(self, bridge: str, *, fresh: bool = False) -> Bridge | None:
+    async def bridge(
+        self, bridge: str, *, known_at: datetime | None = None, fresh: bool = False
+    ) -> Bridge | None:
         """The bridge with its secrets, or None."""
-        return await self._read(Kind.BRIDGE, bridge, documents.bridge, fresh=fresh)
+        return await self._read(Kind.BRIDGE, bridge, documents.bridge, known_at, fresh=fresh)
 
     async def api_key(self, key_id: str, *, fresh: bool = False) -> ApiKey | None:
         """The API key, or None."""
-        return await self._read(Kind.API_KEY, key_id, documents.api_key, fresh=fresh)
+        return await self._read(Kind.API_KEY, key_id, documents.api_key, None, fresh=fresh)
 
-    async def dial_out_policy(self, account: str, *, fresh: bool = False) -> AccountPolicy:
+    async def dial_out_policy(
+        self, account: str, *, known_at: datetime | None = None, fresh: bool = False
+    ) -> AccountPolicy:
         """The account's own policy; the default one where none was put."""
         found = await self._read(
             Kind.DIAL_OUT_POLICY,
             account,
             lambda record: self._readers.policy(record.document),
+            known_at,
             fresh=fresh,
         )
         return found or AccountPolicy()
 
     def drop(self, kind: Kind, key: str) -> None:
-        """Forget what is cached: it was just written."""
-        self._drops += 1
+        """Forget what is cached, and what is being read: it was just written."""
         self._cache.pop((kind, key), None)
-
-    async def _history(
-        self, kind: Kind, key: str, known_at: datetime | None, *, fresh: bool
-    ) -> tuple[Registration, ...]:
-        found = await self._read(kind, key, documents.registrations, fresh=fresh, known_at=known_at)
-        return found or ()
+        self._pending.pop((kind, key), None)
 
     async def _read[Fact](
         self,
         kind: Kind,
         key: str,
         make: Callable[[Record], Fact],
+        known_at: datetime | None,
         *,
         fresh: bool,
-        known_at: datetime | None = None,
     ) -> Fact | None:
         now = self._clock.now()
-        cached = None if fresh else self._cache.get((kind, key))
-        if cached is not None and self._holds(cached, now, known_at):
-            return cached.value  # type: ignore[return-value]  # of the kind that made it
-        drops = self._drops
-        record = await self._records.get(kind, key)
-        if record is None:
-            self._cache.pop((kind, key), None)
+        slot = (kind, key)
+        if not fresh:
+            cached = self._cache.get(slot)
+            if cached is not None and self._holds(cached, now, known_at):
+                return cast("Fact", cached.value)
+            pending = self._pending.get(slot)
+            if pending is not None and (known_at is None or known_at <= pending.read_at):
+                return cast("Fact | None", await asyncio.shield(pending.task))
+        task = asyncio.create_task(self._load(slot, make, now))
+        self._pending[slot] = _Pending(task, now)
+        # Shielded: who gives up waiting takes nobody else's answer away.
+        return cast("Fact | None", await asyncio.shield(task))
+
+    async def _load(
+        self, slot: tuple[Kind, str], make: Callable[[Record], object], now: datetime
+    ) -> object:
+        mine = asyncio.current_task()
+        try:
+            record = await self._records.get(*slot)
+            fact = make(record) if record is not None else None
+        finally:
+            pending = self._pending.get(slot)
+            is_newest = pending is not None and pending.task is mine
+            if is_newest:
+                del self._pending[slot]
+        if not is_newest:  # written, or asked afresh, since we began
+            return fact
+        if fact is None:
+            self._cache.pop(slot, None)
             return None
-        fact = make(record)
-        if drops == self._drops:  # nobody wrote while we were reading
-            self._cache[kind, key] = _Cached(fact, now)
-            if len(self._cache) > limits.FACTS_CACHED_MAX:
-                self._cache.popitem(last=False)
+        self._cache[slot] = _Cached(fact, now)
+        if len(self._cache) > limits.FACTS_CACHED_MAX:
+            self._cache.popitem(last=False)
         return fact
 
     def _holds(self, cached: _Cached, now: datetime, known_at: datetime | None) -> bool:
         if not timedelta(0) <= now - cached.read_at < self._cache_life:
             return False
-        return known_at is None or known_at < cached.read_at
+        return known_at is None or known_at <= cached.read_at

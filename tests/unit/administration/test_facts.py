@@ -1,0 +1,176 @@
+"""Facts are cached briefly, never where that would show."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.dial_out_facts import OrganizerFacts
+from shared.domain.errors import StoreUnavailable
+from shared.domain.policy import AccountPolicy
+from shared.ports import Record, Saved
+from shared.usecases.documents import Kind
+from shared.usecases.facts import Facts, WireReaders
+from tests.unit.administration.house import HandClock
+
+DOCUMENT = {
+    "dialect": "perminute",
+    "auth": {"scheme": "bearer", "username": None, "secrets": ["a-secret-of-the-tests"]},
+    "accounts": ["*"],
+    "default_account": None,
+    "country": None,
+    "on_outage": "deny",
+}
+
+
+class CountingRecords:
+    """Records that count how often each was read, and can be held up."""
+
+    def __init__(self) -> None:
+        self.documents: dict[tuple[str, str], Mapping[str, object]] = {}
+        self.reads: Counter[tuple[str, str]] = Counter()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def get(self, kind: str, key: str) -> Record | None:
+        self.reads[kind, key] += 1
+        document = self.documents.get((kind, key))
+        await self.gate.wait()
+        if document == {}:
+            raise StoreUnavailable("down")
+        return Record(key, document, 1) if document is not None else None
+
+    async def put(self, *_: object, **__: object) -> Saved:
+        raise NotImplementedError
+
+    async def delete(self, *_: object) -> bool:
+        raise NotImplementedError
+
+    async def list(self, *_: object, **__: object) -> tuple[list[Record], str | None]:
+        raise NotImplementedError
+
+
+class World:
+    def __init__(self) -> None:
+        self.records = CountingRecords()
+        self.clock = HandClock()
+        readers = WireReaders(lambda name, _: OrganizerFacts(name), lambda _: AccountPolicy())
+        self.facts = Facts(self.records, self.clock, readers)
+        self.records.documents["bridge", "local"] = DOCUMENT
+
+    @property
+    def reads(self) -> int:
+        return self.records.reads["bridge", "local"]
+
+
+def test_a_fact_is_read_once_in_thirty_seconds() -> None:
+    async def scene() -> None:
+        world = World()
+        await world.facts.bridge("local")
+        world.clock.advance(29.9)
+        await world.facts.bridge("local")
+        assert world.reads == 1
+        world.clock.advance(0.1)
+        await world.facts.bridge("local")
+        assert world.reads == 2
+
+    asyncio.run(scene())
+
+
+def test_absence_is_never_cached() -> None:
+    async def scene() -> None:
+        world = World()
+        assert await world.facts.bridge("new") is None
+        world.records.documents["bridge", "new"] = DOCUMENT
+        assert await world.facts.bridge("new") is not None
+        del world.records.documents["bridge", "new"]
+        assert await world.facts.bridge("new", fresh=True) is None
+        assert await world.facts.bridge("new") is None
+
+    asyncio.run(scene())
+
+
+def test_our_own_writes_drop_what_is_cached() -> None:
+    async def scene() -> None:
+        world = World()
+        await world.facts.bridge("local")
+        world.records.documents["bridge", "local"] = {**DOCUMENT, "country": "FR"}
+        world.facts.drop(Kind.BRIDGE, "local")
+        found = await world.facts.bridge("local")
+        assert found is not None
+        assert found.country == "FR"
+
+    asyncio.run(scene())
+
+
+def test_a_read_that_began_before_a_write_is_not_cached() -> None:
+    async def scene() -> None:
+        world = World()
+        world.records.gate.clear()
+        slow = asyncio.create_task(world.facts.bridge("local"))
+        await asyncio.sleep(0)
+        world.records.documents["bridge", "local"] = {**DOCUMENT, "country": "FR"}
+        world.facts.drop(Kind.BRIDGE, "local")
+        world.records.gate.set()
+        before, after = await slow, await world.facts.bridge("local")
+        assert before is not None
+        assert after is not None
+        assert (before.country, after.country) == (None, "FR")
+
+    asyncio.run(scene())
+
+
+def test_what_was_read_before_a_request_came_does_not_answer_it() -> None:
+    async def scene() -> None:
+        world = World()
+        await world.facts.bridge("local")
+        read_at = world.clock.now()
+        await world.facts.bridge("local", known_at=read_at)
+        await world.facts.bridge("local", known_at=read_at - timedelta(hours=1))
+        assert world.reads == 1
+        world.clock.advance(1)
+        await world.facts.bridge("local", known_at=read_at + timedelta(microseconds=1))
+        assert world.reads == 2
+
+    asyncio.run(scene())
+
+
+def test_many_who_ask_at_once_share_one_read() -> None:
+    async def scene() -> None:
+        world = World()
+        found = await asyncio.gather(*(world.facts.bridge("local") for _ in range(50)))
+        assert len(found) == 50
+        assert world.reads == 1
+
+    asyncio.run(scene())
+
+
+def test_who_gives_up_waiting_takes_nobody_elses_answer_away() -> None:
+    async def scene() -> None:
+        world = World()
+        world.records.gate.clear()
+        first = asyncio.create_task(world.facts.bridge("local"))
+        second = asyncio.create_task(world.facts.bridge("local"))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.sleep(0)
+        world.records.gate.set()
+        assert await second is not None
+        with pytest.raises(asyncio.CancelledError):
+            await first
+
+    asyncio.run(scene())
+
+
+def test_an_outage_is_not_cached() -> None:
+    async def scene() -> None:
+        world = World()
+        world.records.documents["bridge", "local"] = {}
+        with pytest.raises(StoreUnavailable):
+            await world.facts.bridge("local")
+        world.records.documents["bridge", "local"] = DOCUMENT
+        assert await world.facts.bridge("local") is not None
+
+    asyncio.run(scene())
