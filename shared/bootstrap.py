@@ -5,6 +5,8 @@ a function that needs no bus never loads Azure's SDK for it. Tests make a `Conta
 put stand-ins into it by assignment, and `install` it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
