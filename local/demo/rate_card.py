@@ -116,9 +116,9 @@ _TOLL_FREE_AMERICA = ("1800", "1833", "1844", "1855", "1866", "1877", "1888")
 _TOLL_FREE = {"44800": "GB", "44808": "GB", "33805": "FR", "49800": "DE", "39800": "IT"}
 
 
-def rate_card(currency: str = "USD", *, without: str = MISSING_REGION) -> dict[str, object]:
-    """A whole version as the administration takes it; `without` names the region left out."""
-    regions = sorted(region for region in NAMES if region not in {INTERNATIONAL, without})
+def rate_card(currency: str = "USD") -> dict[str, object]:
+    """A whole version as the administration takes it (CONTRACT 3)."""
+    regions = sorted(region for region in NAMES if region not in {INTERNATIONAL, MISSING_REGION})
     outward = [rate for region in regions for rate in _region_rates(region)]
     special = [_rate("dial_out", *row) for row in _SPECIAL]
     inward = [*_toll_rates(), *_toll_free_rates()]

@@ -12,7 +12,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from shared.contracts.dial_out import ForeignId
 from shared.domain import limits
 from shared.domain.dial_limits import Budget, BudgetMode, NewRegion, Velocity
-from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.money import parse_amount, parse_price
 from shared.domain.number_classes import NumberClass
 from shared.domain.policy import (
@@ -21,7 +20,6 @@ from shared.domain.policy import (
     AccountPolicy,
     DialRules,
     GroupRules,
-    License,
 )
 from shared.domain.regions import INTERNATIONAL, NAMES
 
@@ -81,11 +79,6 @@ class AdminBody(BaseModel):
     """A body of an administrator: strict types, unknown fields refused."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    def wire(self) -> dict[str, object]:
-        """The body as a JSON object, defaults included; what is not set is null, for a velocity
-        of null is unbounded while one left out is the default."""
-        return self.model_dump(mode="json", by_alias=True)
 
 
 class RulesBody(AdminBody):
@@ -214,18 +207,6 @@ class OrganizerBody(AdminBody):
     cost_center: ForeignId | None = None
     groups: Annotated[list[ForeignId], Field(max_length=limits.POLICY_GROUPS_MAX)] = []
     rules: RulesBody | None = None
-
-    def facts(self, organizer: str) -> OrganizerFacts:
-        """The organizer for the domain; budgets and cost centre stay with the body."""
-        return OrganizerFacts(
-            organizer=organizer,
-            usage_location=self.usage_location,
-            license=License(self.license),
-            identity=self.policy,
-            toll_free_dial_in=self.toll_free_dial_in,
-            groups=tuple(self.groups),
-            rules=None if self.rules is None else self.rules.rules(),
-        )
 
 
 def _set_or_none(items: list[str] | None) -> frozenset[str] | None:

@@ -1,11 +1,14 @@
 """The demo's rate card covers the world but for one country."""
 
+import json
 from datetime import UTC, datetime
 
 import phonenumbers
 import pytest
 
 from local.demo.rate_card import MISSING_REGION, missing_rates, rate_card, version_path
+from shared.contracts.rate_cards import parse_rate_card_json
+from shared.domain.legs import LegKind
 from shared.domain.numbers import classify
 from shared.domain.regions import NAMES
 
@@ -89,3 +92,33 @@ def test_a_version_has_its_path():
     assert version_path("default", datetime(2026, 1, 1, tzinfo=UTC)) == (
         "/api/v1/rate-cards/default/versions/2026-01-01T00:00:00Z"
     )
+
+
+@pytest.fixture(scope="module")
+def version():
+    """The card as the product reads it."""
+    body = json.dumps(CARD).encode()
+    return parse_rate_card_json(body, "default", datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_the_product_reads_the_card_and_finds_its_rates(version):
+    assert len(version) == len(RATES)
+    found = version.find(LegKind.DIAL_OUT, "18765551234", None)
+    assert found is not None
+    assert found.destination == "Jamaica"
+    assert version.find(LegKind.DIAL_OUT, "996312123456", None) is None
+
+
+@pytest.mark.parametrize(
+    ("origin", "wanted"),
+    [
+        ("US", "Toll-free from United States"),
+        ("CA", "Toll-free from Canada"),
+        ("JM", "Toll-free, North America"),
+        (None, "Toll-free, North America"),
+    ],
+)
+def test_a_toll_free_call_is_rated_by_where_it_comes_from(version, origin, wanted):
+    found = version.find(LegKind.DIAL_IN, "18005550100", origin)
+    assert found is not None
+    assert found.destination == wanted
