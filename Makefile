@@ -41,7 +41,7 @@ demo: setup
 	@$(PY) -m local.demo
 
 run: setup
-	@$(PY) -m local.run
+	@exec $(PY) -m local.run
 
 test: setup
 	@$(PY) -m pytest -n 2 tests

@@ -74,6 +74,7 @@ async def _serve(options: argparse.Namespace, settings: HostSettings) -> None:
         for task in tasks:
             group.create_task(task)
         _tell_ready(options.role, options.ready_fd, functions)
+        await stop.wait()
     worker.close()
 
 

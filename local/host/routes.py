@@ -28,7 +28,7 @@ class RouteTable[Target]:
     """All routes of an app; of two that fit the more literal one wins, as in ASP.NET."""
 
     def __init__(self, routes: Iterable[tuple[str, Iterable[str], Target]]) -> None:
-        """`routes`: template, methods, target. Raises SettingError for a template of another kind."""
+        """`routes`: template, methods, target. Raises SettingError for another template."""
         parsed = [
             _Route(_parse(template), frozenset(method.upper() for method in methods), target)
             for template, methods, target in routes
