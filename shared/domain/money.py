@@ -16,6 +16,7 @@ PICOS_PER_MICRO = PICOS_PER_UNIT // MICROS_PER_UNIT
 _AMOUNT = re.compile(r"-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,6})?", re.ASCII)
 _PRICE = re.compile(r"(0|[1-9][0-9]{0,9})(\.[0-9]{1,12})?", re.ASCII)
 _DECIMAL_DIGITS_MAX = 18
+_DECIMAL_SCALE = 10**_DECIMAL_DIGITS_MAX
 
 
 class RoundingMode(StrEnum):
@@ -53,12 +54,12 @@ def parse_price(text: str) -> int:
 
 def format_amount(micros: int) -> str:
     """The decimal string of an amount: as many decimals as it needs, at least two."""
-    return _decimal(micros, limits.AMOUNT_DECIMALS_MAX, decimals_min=2)
+    return _decimal(micros, limits.AMOUNT_DECIMALS_MAX, 2)
 
 
 def format_price(picos: int) -> str:
     """The decimal string of a price: as many decimals as it needs."""
-    return _decimal(picos, limits.PRICE_DECIMALS_MAX, decimals_min=0)
+    return _decimal(picos, limits.PRICE_DECIMALS_MAX, 0)
 
 
 def format_fraction(value: Fraction) -> str:
@@ -68,11 +69,15 @@ def format_fraction(value: Fraction) -> str:
 
 def format_ratio(numerator: int, denominator: int) -> str:
     """What `format_fraction` gives for the quotient; the denominator is positive."""
-    scaled, rest = divmod(numerator * 10**_DECIMAL_DIGITS_MAX, denominator)
+    if denominator % PICOS_PER_UNIT == 0:  # as in charges: most are whole picos, and short
+        picos, rest = divmod(numerator, denominator // PICOS_PER_UNIT)
+        if not rest:
+            return _decimal(picos, limits.PRICE_DECIMALS_MAX, 0)
+    scaled, rest = divmod(numerator * _DECIMAL_SCALE, denominator)
     if rest:
         common = gcd(numerator, denominator)
         return f"{numerator // common}/{denominator // common}"
-    return _decimal(scaled, _DECIMAL_DIGITS_MAX, decimals_min=0)
+    return _decimal(scaled, _DECIMAL_DIGITS_MAX, 0)
 
 
 def ceil_div(value: int, divisor: int) -> int:
@@ -115,8 +120,9 @@ def _scaled(text: str, decimals: int) -> int:
     return -value if negative else value
 
 
-def _decimal(value: int, decimals: int, *, decimals_min: int) -> str:
-    sign = "-" if value < 0 else ""
-    whole, fraction = divmod(abs(value), 10**decimals)
-    digits = f"{fraction:0{decimals}d}".rstrip("0").ljust(decimals_min, "0")
-    return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
+def _decimal(value: int, decimals: int, decimals_min: int) -> str:
+    digits = str(value).zfill(decimals + (2 if value < 0 else 1))
+    fraction = digits[-decimals:].rstrip("0")
+    if len(fraction) < decimals_min:
+        fraction = fraction.ljust(decimals_min, "0")
+    return f"{digits[:-decimals]}.{fraction}" if fraction else digits[:-decimals]

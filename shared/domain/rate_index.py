@@ -65,15 +65,16 @@ class RateIndex:
             row = self._parents[row]
         return NO_ROW
 
-    def matches(self, kind: LegKind, digits: str) -> Iterator[int]:
-        """Every row whose prefix the number begins with, longest first, whatever its origin."""
+    def matches(self, kind: LegKind, digits: str) -> Iterator[tuple[int, str, str | None]]:
+        """(row, prefix, origin) of every prefix of the number, longest first, for any origin."""
         length = min(len(digits), PREFIX_DIGITS_MAX)
         key = _number_key(kind, digits, length)
         row = bisect_right(self._keys, key) - 1
         while row >= 0:
             size = self._lengths[row]
             if size <= length and key - key % _SPANS[size] == self._keys[row]:
-                yield from range(row, self._groups[row] - 1, -1)
+                for each in range(row, self._groups[row] - 1, -1):
+                    yield each, digits[:size], _origin_text(self._origins[each])
             row = self._parents[row]
 
     def describe(self, row: int) -> tuple[LegKind, str, str | None]:

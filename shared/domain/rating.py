@@ -37,14 +37,15 @@ class ChargeLineKind(StrEnum):
 
 
 class ChargeLine(NamedTuple):
-    """A part of a charge. `amount` is exact, in currency units; negative where a maximum bites.
+    """A part of a charge. Its amount is `numerator` over `denominator`, negative for a cap.
 
     Only usage lines have seconds, increments and a price. `band` is the band's name, or its number
     in the rate's list, counted from 1; None for the rate's own slots.
     """
 
     kind: ChargeLineKind
-    amount: Fraction
+    numerator: int
+    denominator: int
     from_second: int = 0
     seconds: int = 0
     increments: int = 0
@@ -52,6 +53,11 @@ class ChargeLine(NamedTuple):
     unit_seconds: int = 0
     increment_seconds: int = 0
     band: str | None = None
+
+    @property
+    def amount(self) -> Fraction:
+        """The exact amount in currency units."""
+        return Fraction(self.numerator, self.denominator)
 
 
 class Charge(NamedTuple):
@@ -87,11 +93,12 @@ class Charge(NamedTuple):
         """The parts, which add up to `unrounded`; none when nothing is charged for."""
         denominator = self.tariff.denominator
         return tuple(
-            ChargeLine(kind, Fraction(numerator, denominator))
+            ChargeLine(kind, numerator, denominator)
             if stretch is None
             else ChargeLine(
                 kind,
-                Fraction(numerator, denominator),
+                numerator,
+                denominator,
                 stretch.from_second,
                 stretch.increments * stretch.slot.increment_seconds,
                 stretch.increments,
@@ -107,29 +114,29 @@ class Charge(NamedTuple):
         """The charge in words: which prefix won and which lost, what was counted, how rounded."""
         return f"{self._whose_price()}: {self._sum()}."
 
-    def _parts(self) -> Iterator[tuple[ChargeLineKind, int, Stretch | None]]:
+    def _parts(self) -> list[tuple[ChargeLineKind, int, Stretch | None]]:
         """(kind, numerator, the stretch of a usage line) in the order of the bill."""
         tariff = self.tariff
         if self.talk_seconds <= tariff.grace_seconds:
-            return
+            return []
+        parts: list[tuple[ChargeLineKind, int, Stretch | None]] = []
         total = tariff.connection_fee(self.answered_at)
         if total:
-            yield ChargeLineKind.CONNECTION_FEE, total, None
+            parts.append((ChargeLineKind.CONNECTION_FEE, total, None))
         for stretch in tariff.stretches(self.answered_at, self.talk_seconds):
             total += stretch.numerator
-            yield ChargeLineKind.USAGE, stretch.numerator, stretch
+            parts.append((ChargeLineKind.USAGE, stretch.numerator, stretch))
         if total < self.numerator:
-            yield ChargeLineKind.MINIMUM_CHARGE, self.numerator - total, None
+            parts.append((ChargeLineKind.MINIMUM_CHARGE, self.numerator - total, None))
         elif total > self.numerator:
-            yield ChargeLineKind.MAXIMUM_CHARGE, self.numerator - total, None
+            parts.append((ChargeLineKind.MAXIMUM_CHARGE, self.numerator - total, None))
+        return parts
 
     def _whose_price(self) -> str:
         version = self.version
-        index = version.index
         won_over: list[str] = []
         not_for: list[str] = []
-        for row in index.matches(self.kind, self.to_digits):
-            _, prefix, origin = index.describe(row)
+        for row, prefix, origin in version.index.matches(self.kind, self.to_digits):
             if row == self.row:
                 winner = _prefix_text(prefix, origin)
             elif origin is None or origin == self.origin:
@@ -152,10 +159,7 @@ class Charge(NamedTuple):
             return "not answered, nothing is charged"
         if self.talk_seconds <= tariff.grace_seconds:
             return f"within the {tariff.grace_seconds} s that are free, nothing is charged"
-        parts = " + ".join(
-            _part_text(tariff, kind, numerator, stretch)
-            for kind, numerator, stretch in self._parts()
-        )
+        parts = " + ".join([_part_text(tariff, *part) for part in self._parts()])
         rounding = self.version.rounding
         how = (
             "up to the micro"
@@ -297,7 +301,7 @@ def _part_text(
     band = "" if name is None else f" in {name}"
     return (
         f"{stretch.increments} x {slot.increment_seconds} s from second {stretch.from_second}"
-        f"{band} at {format_price(slot.price_picos)} per {slot.unit_seconds} s ({amount})"
+        f"{band} at {_price_text(slot.price_picos)} per {slot.unit_seconds} s ({amount})"
     )
 
 
@@ -317,3 +321,4 @@ def _words(name: StrEnum) -> str:
 
 
 _time_text = lru_cache(maxsize=limits.LIST_ITEMS_DEFAULT)(format_time)
+_price_text = lru_cache(maxsize=limits.TARIFFS_DECODED_MAX)(format_price)
