@@ -1,7 +1,8 @@
 """When an account must hear that its credits run low: once per crossing, re-armed with a margin.
 
-A rule fires when the balance is below its threshold while it is armed. It is armed again only when
-the balance has risen above threshold + margin, where the margin is 10 % of the threshold or the
+A rule fires when the balance falls and is below its threshold while it is armed: an account that was
+just opened, or topped up by less than the threshold, is not warned of what it has just been told.
+It is armed again only when the balance has risen above threshold + margin, where the margin is 10 % of the threshold or the
 last charge if that is larger (DESIGN 7): a balance that oscillates around the threshold by a cent
 is one crossing.
 """
@@ -41,6 +42,7 @@ class Event:
 def crossings(
     rules: tuple[AlertRule, ...],
     *,
+    falling: bool,
     balance_micros: int,
     currency: str,
     last_top_up_micros: int,
@@ -51,7 +53,7 @@ def crossings(
     events: list[Event] = []
     for rule in rules:
         threshold = rule.threshold_micros(last_top_up_micros)
-        if rule.armed and balance_micros < threshold:
+        if falling and rule.armed and balance_micros < threshold:
             after.append(replace(rule, armed=False))
             events.append(_low(rule, threshold, balance_micros, currency))
         elif not rule.armed and balance_micros >= threshold + _margin(

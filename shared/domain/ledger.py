@@ -228,8 +228,7 @@ def _configure(state: LedgerState | None, command: Configure, now: datetime) -> 
         settings_version=command.settings_version,
         at=max(now, state.at) if state.at else now,
     )
-    changed, events = _alerts(changed)
-    return Decided(changed, command, None, events)
+    return Decided(changed, command, None)
 
 
 def _top_up(state: LedgerState, command: TopUp, now: datetime) -> Decision:
@@ -275,7 +274,7 @@ def _top_up(state: LedgerState, command: TopUp, now: datetime) -> Decision:
         reference=command.reference,
         actor=command.actor,
     )
-    changed, events = _alerts(changed)
+    changed, events = _alerts(state, changed)
     topped_up = alerts.topped_up(command.amount_micros, changed.balance_micros, state.currency)
     return Decided(changed, command, entry, (topped_up, *events))
 
@@ -306,7 +305,7 @@ def _debit(state: LedgerState, command: DebitLeg, now: datetime) -> Decision:
         charge_digest=command.charge_digest,
         person_digest=command.person_digest,
     )
-    changed, events = _alerts(changed)
+    changed, events = _alerts(state, changed)
     return Decided(changed, command, entry, events)
 
 
@@ -326,12 +325,13 @@ def draw(
     return tuple(draws), tuple(left), amount_micros
 
 
-def _alerts(state: LedgerState) -> tuple[LedgerState, tuple[Event, ...]]:
+def _alerts(before: LedgerState, after: LedgerState) -> tuple[LedgerState, tuple[Event, ...]]:
     rules, events = alerts.crossings(
-        state.alert_rules,
-        balance_micros=state.balance_micros,
-        currency=state.currency,
-        last_top_up_micros=state.last_top_up_micros,
-        last_charge_micros=state.last_charge_micros,
+        after.alert_rules,
+        falling=after.balance_micros < before.balance_micros,
+        balance_micros=after.balance_micros,
+        currency=after.currency,
+        last_top_up_micros=after.last_top_up_micros,
+        last_charge_micros=after.last_charge_micros,
     )
-    return replace(state, alert_rules=rules), events
+    return replace(after, alert_rules=rules), events
