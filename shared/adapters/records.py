@@ -18,12 +18,12 @@ from shared.domain.errors import (
     Invalid,
     OutcomeUnknown,
     PreconditionFailed,
-    PreconditionMissing,
     RowExists,
     RowMissing,
     StoreUnavailable,
 )
 from shared.domain.legs import canonical_json
+from shared.domain.preconditions import check_etag
 from shared.ports import Delete, Insert, Record, Replace, Row, Saved, TableStore, Value
 
 TABLE = "directory"
@@ -109,14 +109,7 @@ def _check_precondition(current: Record | None, if_match: str | None) -> None:
         if if_match is not None:
             raise PreconditionFailed("There is nothing yet that `If-Match` could name.")
         return
-    if if_match is None:
-        raise PreconditionMissing("This exists; send `If-Match` with its ETag to replace it.")
-    if if_match.strip() == "*":
-        return
-    # Strong tags only; a bare one is taken for quoted, since shells eat quotes.
-    tags = [f'"{tag.strip().strip('"')}"' for tag in if_match.split(",")]
-    if current.etag not in tags:
-        raise PreconditionFailed("This was changed since; read it again for its present ETag.")
+    check_etag(current.etag, if_match)
 
 
 def _address(kind: str, key: str) -> tuple[str, str]:

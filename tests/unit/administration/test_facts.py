@@ -60,6 +60,12 @@ class World:
         self.facts = Facts(self.records, self.clock, readers)
         self.records.documents["bridge", "local"] = DOCUMENT
 
+    async def started(self) -> None:
+        """Until the first read is under way."""
+        async with asyncio.timeout(5):
+            while not self.reads:
+                await asyncio.sleep(0)
+
     @property
     def reads(self) -> int:
         return self.records.reads["bridge", "local"]
@@ -110,7 +116,7 @@ def test_a_read_that_began_before_a_write_is_not_cached() -> None:
         world = World()
         world.records.gate.clear()
         slow = asyncio.create_task(world.facts.bridge("local"))
-        await asyncio.sleep(0)
+        await world.started()
         world.records.documents["bridge", "local"] = {**DOCUMENT, "country": "FR"}
         world.facts.drop(Kind.BRIDGE, "local")
         world.records.gate.set()
@@ -153,7 +159,7 @@ def test_who_gives_up_waiting_takes_nobody_elses_answer_away() -> None:
         world.records.gate.clear()
         first = asyncio.create_task(world.facts.bridge("local"))
         second = asyncio.create_task(world.facts.bridge("local"))
-        await asyncio.sleep(0)
+        await world.started()
         first.cancel()
         await asyncio.sleep(0)
         world.records.gate.set()
