@@ -197,29 +197,35 @@ class Stack:
             "UseDevelopmentEmulator=true;"
         )
         settings = self._settings(keys["chain_key"])
-        python = [sys.executable, "-m"]
-        host = [*python, "local.host", "--app", str(self._app), "--data", f"{self.data}/timers"]
-        bus = [*python, "local.bus", "--port", str(bus_port), "--data", f"{self.data}/bus"]
-        azurite_options = [
-            *("--tableHost", LOOPBACK, "--tablePort", str(azurite_port)),
+        self._add_services(node, azurite, settings, bus_port, azurite_port)
+        self._start_and_wait(["bus", "azurite"])
+        self._add_hosts(settings, http_port)
+        self._start_and_wait(["http", "background"])
+
+    def _add_services(
+        self, node: str, azurite: Path, settings: dict[str, str], bus_port: int, azurite_port: int
+    ) -> None:
+        bus = [sys.executable, "-m", "local.bus", "--port", str(bus_port)]
+        self._add("bus", [*bus, "--data", f"{self.data}/bus"], settings, port=bus_port)
+        tables = [
+            *(node, str(azurite), "--tableHost", LOOPBACK, "--tablePort", str(azurite_port)),
             *("--location", f"{self.data}/azurite"),
             *("--silent", "--skipApiVersionCheck", "--disableTelemetry"),
         ]
-        self._add("bus", bus, settings, port=bus_port)
-        self._add(
-            *("azurite", [node, str(azurite), *azurite_options], settings),
-            port=azurite_port,
-            stop_signal=signal.SIGINT,
-        )
-        self._start_and_wait(["bus", "azurite"])
-        self._add("http", [*host, "--role", "http", "--port", str(http_port)], settings)
-        self._add("background", [*host, "--role", "background"], settings)
-        self._start_and_wait(["http", "background"])
+        self._add("azurite", tables, settings, port=azurite_port, stop_signal=signal.SIGINT)
+
+    def _add_hosts(self, settings: dict[str, str], port: int) -> None:
+        host = [sys.executable, "-m", "local.host", "--app", str(self._app)]
+        host += ["--data", f"{self.data}/timers"]
+        self._add("http", [*host, "--role", "http", "--port", str(port)], settings)
+        # host.json's timeout is for Azure's lock; a laptop's lock may be shorter.
+        timeout_seconds = int(settings["CALL_ENDED_LOCK_SECONDS"]) - TIMEOUT_MARGIN_SECONDS
+        minutes, seconds = divmod(max(timeout_seconds, 1), 60)
+        timeout = {"AzureFunctionsJobHost__functionTimeout": f"00:{minutes:02}:{seconds:02}"}
+        self._add("background", [*host, "--role", "background"], settings | timeout)
 
     def _settings(self, chain_key: str) -> dict[str, str]:
         settings = {**DEFAULT_SETTINGS, **os.environ, **self._extra_settings}
-        timeout_seconds = int(settings["CALL_ENDED_LOCK_SECONDS"]) - TIMEOUT_MARGIN_SECONDS
-        minutes, seconds = divmod(max(timeout_seconds, 1), 60)
         return settings | {
             "TABLES_CONNECTION_STRING": (
                 f"DefaultEndpointsProtocol=http;AccountName={AZURITE_ACCOUNT};"
@@ -228,7 +234,6 @@ class Stack:
             "ServiceBus": self.service_bus_connection_string,
             "PERMINUTE_BOOTSTRAP_ADMIN_KEY": self.admin_key,
             "PERMINUTE_CHAIN_KEY": chain_key,
-            "AzureFunctionsJobHost__functionTimeout": f"00:{minutes:02}:{seconds:02}",
             "PYTHONUNBUFFERED": "1",
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",

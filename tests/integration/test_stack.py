@@ -34,6 +34,14 @@ async def bridge(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="settings", methods=["GET"])
 async def settings(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(json.dumps(dict(os.environ)))
+
+@app.function_name("timer")
+@app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *", run_on_startup=True)
+def timer(timer: func.TimerRequest) -> None:
+    path = os.environ["NOTES"] + ".timer"
+    with open(path + ".new", "w") as file:
+        json.dump(dict(os.environ), file)
+    os.replace(path + ".new", path)
 """
 PARTS = ("http", "background", "bus", "azurite")
 RESTART_SECONDS_MAX = 3.0
@@ -103,6 +111,16 @@ def test_the_bridge_is_made_once_with_the_secret_that_is_shown(stack: Stack, fol
     }
 
 
+def test_batches_are_stopped_before_their_lock_ends_and_requests_are_not(
+    stack: Stack, folder: Path
+) -> None:
+    timeout = "AzureFunctionsJobHost__functionTimeout"
+
+    seen = eventually((folder / "notes.timer").exists) and (folder / "notes.timer").read_text()
+    assert json.loads(seen)[timeout] == "00:00:25"
+    assert timeout not in _settings(stack)
+
+
 def test_functions_get_settings_that_reach_the_real_services(stack: Stack) -> None:
     settings = _settings(stack)
 
@@ -115,7 +133,6 @@ def test_functions_get_settings_that_reach_the_real_services(stack: Stack) -> No
         sender.send_messages(ServiceBusMessage(b"reached"))
     assert settings["PERMINUTE_BOOTSTRAP_ADMIN_KEY"] == stack.admin_key
     assert settings["CALL_ENDED_LOCK_SECONDS"] == "30"
-    assert settings["AzureFunctionsJobHost__functionTimeout"] == "00:00:25"
 
 
 @pytest.mark.parametrize("name", PARTS)
