@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS messages (
     visible_ms INTEGER NOT NULL, enqueued_ms INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
     token BLOB, header BLOB NOT NULL, annotations BLOB NOT NULL, annotations_count INTEGER NOT NULL,
     bare BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS in_order ON messages (queue, number, visible_ms);
+CREATE INDEX IF NOT EXISTS in_order ON messages (queue, enqueued_ms, number);
 CREATE INDEX IF NOT EXISTS locked ON messages (token, visible_ms) WHERE token IS NOT NULL;
 CREATE INDEX IF NOT EXISTS copies ON messages (origin) WHERE origin IS NOT NULL;
 CREATE TABLE IF NOT EXISTS seen (
@@ -35,7 +35,9 @@ CREATE INDEX IF NOT EXISTS forgettable ON seen (until_ms);
 """
 _SELECT = """SELECT number, enqueued_ms, attempts, header, annotations, annotations_count, bare,
     token IS NULL AND visible_ms > :now FROM messages WHERE queue = :queue"""
-_NEXT = _SELECT + " AND visible_ms <= :now AND token IS NULL ORDER BY number LIMIT :count"
+_NEXT = (
+    _SELECT + " AND visible_ms <= :now AND token IS NULL ORDER BY enqueued_ms, number LIMIT :count"
+)
 _FROM = _SELECT + " AND number >= :first ORDER BY number LIMIT :count"
 
 
@@ -121,7 +123,7 @@ class Broker:
         return cursor.rowcount > 0
 
     def take(self, source: Source, count: int, now_ms: int, *, lock: bool) -> list[Taken]:
-        """The next messages in order, locked or removed."""
+        """The next messages, the longest there first, locked or removed."""
         rows = self._database.execute(
             _NEXT, {"queue": source.name, "now": now_ms, "count": count}
         ).fetchall()

@@ -1,0 +1,354 @@
+"""One suite for the queue and topic in memory and on Service Bus (the stand-in, by the SDK)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.bus.receiver import QueueReceiver
+from shared.adapters.memory_bus import MemoryQueue, MemoryTopic
+from shared.adapters.service_bus import ServiceBusQueue, ServiceBusTopic
+from shared.domain import limits
+from shared.domain.errors import QueueUnavailable, TooLarge
+from shared.ports import CallQueue, EventTopic, Message
+from tests.contract.bus_process import BusProcess
+
+CONFIG: dict[str, Any] = {
+    "queues": [{"name": "call-ended", "lock_seconds": 30, "duplicate_window_seconds": 600}],
+    "topics": [{"name": "credit-events", "subscriptions": [{"name": "all"}]}],
+}
+UNREACHABLE = "Endpoint=sb://127.0.0.1:1;SharedAccessKeyName=x;SharedAccessKey=y;"
+
+
+class RealClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class House:
+    """A queue and a topic, and a way to see what is in them."""
+
+    queue: CallQueue
+    topic: EventTopic
+
+    async def take(self, count: int) -> list[Message]:
+        """So many messages from the queue, waiting for them."""
+        raise NotImplementedError
+
+    async def published(self, count: int) -> list[Message]:
+        """So many messages from the topic."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Gives back what was opened."""
+
+
+class MemoryHouse(House):
+    def __init__(self) -> None:
+        self.queue = self._queue = MemoryQueue(RealClock())
+        self.topic = self._topic = MemoryTopic()
+
+    async def take(self, count: int) -> list[Message]:
+        async def once() -> list[Message]:
+            await asyncio.sleep(0.01)
+            return self._queue.take(count)
+
+        return await _collect(once, count)
+
+    async def published(self, count: int) -> list[Message]:
+        return self._topic.published[:count]
+
+
+class BusHouse(House):
+    def __init__(self, bus: BusProcess) -> None:
+        text = bus.connection_string
+        self.queue = self._queue = ServiceBusQueue("call-ended", connection_string=text)
+        self.topic = self._topic = ServiceBusTopic("credit-events", connection_string=text)
+        self._stack = AsyncExitStack()
+        self._text = text
+
+    async def take(self, count: int) -> list[Message]:
+        return await self._read("call-ended", count)
+
+    async def published(self, count: int) -> list[Message]:
+        return await self._read("credit-events/Subscriptions/all", count)
+
+    async def close(self) -> None:
+        await self._queue.close()
+        await self._topic.close()
+
+    async def _read(self, entity: str, count: int) -> list[Message]:
+        receiver = QueueReceiver(self._text, entity)
+        await receiver.start()
+
+        async def once() -> list[Message]:
+            locked = await receiver.next_batch(count, 1)
+            await receiver.complete(locked)
+            return [
+                Message(m.message_id or "", m.body, m.application_properties, m.content_type or "")
+                for m in locked
+            ]
+
+        try:
+            return await _collect(once, count)
+        finally:
+            await receiver.close()
+
+
+async def _collect(once: Callable[[], Awaitable[list[Message]]], count: int) -> list[Message]:
+    taken: list[Message] = []
+    async with asyncio.timeout(10):
+        while len(taken) < count:
+            taken += await once()
+    return taken
+
+
+@pytest.fixture(scope="module")
+def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BusProcess]:
+    process = BusProcess(tmp_path_factory.mktemp("bus"), CONFIG)
+    process.start()
+    yield process
+    assert process.stop() == 0
+
+
+@pytest.fixture(params=["memory", "bus"])
+def house(request: pytest.FixtureRequest) -> Callable[[], House]:
+    """Makes the house inside the test's event loop."""
+    if request.param == "memory":
+        return MemoryHouse
+    bus = request.getfixturevalue("bus")
+    return lambda: BusHouse(bus)
+
+
+def _message(message_id: str, body: bytes = b"{}") -> Message:
+    return Message(message_id, body, {"bridge": "local", "attempt": "1"})
+
+
+def _run(make: Callable[[], House], scenario: Callable[[House], Awaitable[None]]) -> None:
+    async def main() -> None:
+        house = make()
+        try:
+            await scenario(house)
+        finally:
+            await house.close()
+
+    asyncio.run(main())
+
+
+def test_what_is_sent_is_taken_in_order_and_unchanged(house: Callable[[], House]) -> None:
+    async def scenario(house: House) -> None:
+        sent = [_message(f"order-{i}", b'{"amount": 1.10, "n": %d}' % i) for i in range(5)]
+
+        await house.queue.send(sent)
+
+        assert await house.take(5) == sent
+
+    _run(house, scenario)
+
+
+def test_a_repeated_message_id_is_sent_without_complaint_and_arrives_once(
+    house: Callable[[], House],
+) -> None:
+    async def scenario(house: House) -> None:
+        await house.queue.send([_message("same", b"1"), _message("same", b"2")])
+        await house.queue.send([_message("same", b"3"), _message("last", b"4")])
+
+        assert [message.body for message in await house.take(2)] == [b"1", b"4"]
+
+    _run(house, scenario)
+
+
+def test_what_is_scheduled_arrives_at_its_time(house: Callable[[], House]) -> None:
+    async def scenario(house: House) -> None:
+        await house.queue.send([_message("first")])  # opening the connection takes its time
+        due = datetime.now(UTC) + timedelta(seconds=0.5)
+        await house.queue.send([_message("scheduled")], at=due)
+        await house.queue.send([_message("at-once")])
+
+        arrived = [message.message_id for message in await house.take(3)]
+
+        assert arrived == ["first", "at-once", "scheduled"]
+        assert datetime.now(UTC) >= due
+
+    _run(house, scenario)
+
+
+def test_events_are_published_in_order(house: Callable[[], House]) -> None:
+    async def scenario(house: House) -> None:
+        await house.topic.publish([_message("e-1"), _message("e-2")])
+        await house.topic.publish([_message("e-3")])
+
+        published = await house.published(3)
+
+        assert [message.message_id for message in published] == ["e-1", "e-2", "e-3"]
+
+    _run(house, scenario)
+
+
+def test_nothing_to_send_is_nothing_to_do(house: Callable[[], House]) -> None:
+    async def scenario(house: House) -> None:
+        await house.queue.send([])
+        await house.topic.publish([])
+
+    _run(house, scenario)
+
+
+def test_what_no_broker_takes_is_refused_before_sending(house: Callable[[], House]) -> None:
+    async def scenario(house: House) -> None:
+        with pytest.raises(TooLarge):
+            await house.queue.send([_message("big", b"x" * (limits.MESSAGE_BODY_BYTES_MAX + 1))])
+        for message_id in ("", "x" * 129):
+            with pytest.raises(ValueError, match="message id"):
+                await house.queue.send([_message(message_id)])
+
+    _run(house, scenario)
+
+
+def test_a_message_of_the_largest_size_is_sent(house: Callable[[], House]) -> None:
+    async def scenario(house: House) -> None:
+        body = b"x" * limits.MESSAGE_BODY_BYTES_MAX
+        await house.queue.send([_message("i" * 128, body), _message("second", body)])
+
+        assert [message.body for message in await house.take(2)] == [body, body]
+
+    _run(house, scenario)
+
+
+def test_the_twin_fails_when_told_to() -> None:
+    async def scenario() -> None:
+        queue, topic = MemoryQueue(RealClock()), MemoryTopic()
+        queue.available = topic.available = False
+
+        with pytest.raises(QueueUnavailable):
+            await queue.send([_message("m")])
+        with pytest.raises(QueueUnavailable):
+            await topic.publish([_message("m")])
+        assert (queue.take(1), topic.published) == ([], [])
+
+    asyncio.run(scenario())
+
+
+def test_many_callers_at_once_share_batches_and_each_is_answered(bus: BusProcess) -> None:
+    """300 webhooks of 1 to 3 legs, all sent at the same moment by one sender."""
+
+    async def scenario(house: House) -> None:
+        calls = [[_message(f"{i}-{j}") for j in range(i % 3 + 1)] for i in range(300)]
+
+        await asyncio.gather(*(house.queue.send(call) for call in calls))
+        taken = [message.message_id for message in await house.take(600)]
+
+        assert taken == [message.message_id for call in calls for message in call]
+
+    _run(lambda: BusHouse(bus), scenario)
+
+
+def test_more_than_one_batch_holds_is_split(bus: BusProcess) -> None:
+    """A thousand legs of 1 KiB: four batches of the Standard tier at least."""
+
+    async def scenario(house: House) -> None:
+        await house.queue.send([_message(f"leg-{i}", b"x" * 1024) for i in range(1_000)])
+
+        assert len(await house.take(1_000)) == 1_000
+
+    _run(lambda: BusHouse(bus), scenario)
+
+
+def test_a_caller_who_gives_up_harms_nobody(bus: BusProcess) -> None:
+    async def scenario(house: House) -> None:
+        impatient = asyncio.create_task(house.queue.send([_message("impatient")]))
+        patient = asyncio.create_task(house.queue.send([_message("patient")]))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        await patient
+
+        assert "patient" in {message.message_id for message in await house.take(2)}
+
+    _run(lambda: BusHouse(bus), scenario)
+
+
+def test_when_the_bus_is_away_the_sender_says_so_and_recovers(tmp_path: Path) -> None:
+    """Away at first, killed after a send, and back: the same adapter goes on."""
+    bus = BusProcess(tmp_path, CONFIG)
+
+    async def scenario(house: House) -> None:
+        with pytest.raises(QueueUnavailable):
+            await house.queue.send([_message("before")])
+        bus.start()
+        await house.queue.send([_message("one")])
+        bus.kill()
+        both = await asyncio.gather(
+            house.queue.send([_message("two")]),
+            house.queue.send([_message("three")]),
+            return_exceptions=True,
+        )
+        bus.start()
+        await house.queue.send([_message("four")])
+        taken = [message.message_id for message in await house.take(2)]
+
+        assert [type(error) for error in both] == [QueueUnavailable, QueueUnavailable]
+        assert taken == ["one", "four"]
+
+    try:
+        _run(lambda: BusHouse(bus), scenario)
+    finally:
+        bus.kill()
+
+
+def test_a_bus_that_restarts_between_two_sends_is_not_noticed(tmp_path: Path) -> None:
+    """The broken connection costs the first try; the second opens a new one."""
+    bus = BusProcess(tmp_path, CONFIG)
+    bus.start()
+
+    async def scenario(house: House) -> None:
+        await house.queue.send([_message("one")])
+        bus.kill()
+        bus.start()
+        await house.queue.send([_message("two")])
+
+        assert [message.message_id for message in await house.take(2)] == ["one", "two"]
+
+    try:
+        _run(lambda: BusHouse(bus), scenario)
+    finally:
+        bus.kill()
+
+
+@pytest.mark.parametrize("given", [{}, {"connection_string": UNREACHABLE, "namespace": "n"}])
+def test_it_is_told_one_way_to_connect(given: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="connection string or a namespace"):
+        ServiceBusQueue("call-ended", **given)
+
+
+def test_with_a_namespace_the_managed_identity_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent here: only what the SDK is given is looked at."""
+    import azure.servicebus.aio as sdk
+    from azure.identity.aio import ManagedIdentityCredential
+
+    made: list[tuple[str, object]] = []
+
+    class Client:
+        def __init__(self, namespace: str, credential: object, **_options: object) -> None:
+            made.append((namespace, credential))
+
+        def get_queue_sender(self, _queue: str) -> object:
+            raise OSError("no network in tests")
+
+        async def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(sdk, "ServiceBusClient", Client)
+
+    async def scenario() -> None:
+        queue = ServiceBusQueue("q", namespace="n.servicebus.windows.net", client_id="id")
+        with pytest.raises(QueueUnavailable):
+            await queue.send([_message("m")])
+        await queue.close()
+
+    asyncio.run(scenario())
+
+    assert made[0][0] == "n.servicebus.windows.net"
+    assert isinstance(made[0][1], ManagedIdentityCredential)
