@@ -11,16 +11,18 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 
 from shared.domain import limits
-from shared.domain.errors import BadRequest, RequestTooLarge
-from shared.ports import Delete, Operation, Value
+from shared.domain.errors import BadRequest, EtagMismatch, RequestTooLarge
+from shared.ports import Delete, Operation, Replace, Value
 
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}", re.ASCII)
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
 _RESERVED = frozenset({"PartitionKey", "RowKey", "Timestamp"})
 _KEY = re.compile(r"[^/\\#?\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
+_ETAG = re.compile(r'W/"[\x21\x23-\x7e]{1,200}"', re.ASCII)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 _INT64_MIN = -(2**63)
@@ -30,7 +32,8 @@ _FIRST_YEAR = 1601  # Edm.DateTime starts here
 # Upper bounds of what the envelope of a transaction and of one operation takes in bytes.
 _ENVELOPE_BYTES = 512
 _OPERATION_BYTES = 1_024
-_PROPERTY_BYTES = 48  # quotes, separators, `@odata.type` and the longest type name
+# Quotes, separators, `@odata.type`, the longest type name, and a number, flag or time.
+_PROPERTY_BYTES = 48 + 32
 
 
 def check_table(table: str) -> None:
@@ -41,9 +44,10 @@ def check_table(table: str) -> None:
 
 def storable_key(key: str) -> bool:
     """Whether a row can have this key; a read of any other finds nothing."""
-    return _utf16_units(key) <= limits.TABLE_KEY_UTF16_MAX and _KEY.fullmatch(key) is not None
+    return _KEY.fullmatch(key) is not None and _utf16_units(key) <= limits.TABLE_KEY_UTF16_MAX
 
 
+@lru_cache(maxsize=limits.TABLE_NAMES_CACHED_MAX)
 def check_property(name: str) -> None:
     """Raises ValueError on a name that no property of ours can have."""
     if not _PROPERTY.fullmatch(name) or name in _RESERVED:
@@ -55,33 +59,29 @@ def plain(value: Value) -> Value:
 
     Raises TypeError and ValueError on what the store can't hold.
     """
-    match value:
-        case bool():
-            return value
-        case int():
-            if not _INT64_MIN <= value <= _INT64_MAX:
-                raise ValueError("An integer must fit into 64 bits.")
-            return int(value)
-        case str():
-            if not value.isascii() and _SURROGATE.search(value):
-                raise ValueError("Text with half a character can't be stored.")
-            return str.__str__(value)
-        case bytes():
-            return value
-        case datetime():
-            if value.tzinfo is None:
-                raise ValueError("A time must carry its zone.")
-            moment = value.astimezone(UTC)
-            if moment.year < _FIRST_YEAR:
-                raise ValueError(f"Times before the year {_FIRST_YEAR} can't be stored.")
-            return moment
-        case _:
-            raise TypeError(f"{type(value).__name__} is no type of a property.")
+    if isinstance(value, int):
+        if not _INT64_MIN <= value <= _INT64_MAX:
+            raise ValueError("An integer must fit into 64 bits.")
+        return value if isinstance(value, bool) else int(value)
+    if isinstance(value, str):
+        _utf16_units(value)
+        return str.__str__(value)
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError("A time must carry its zone.")
+        moment = value if value.tzinfo is UTC else value.astimezone(UTC)
+        if moment.year < _FIRST_YEAR:
+            raise ValueError(f"Times before the year {_FIRST_YEAR} can't be stored.")
+        return moment
+    raise TypeError(f"{type(value).__name__} is no type of a property.")
 
 
 def check_transaction(table: str, partition: str, operations: Sequence[Operation]) -> None:
-    """Raises RequestTooLarge beyond a limit, ValueError or TypeError on what is a mistake of ours:
-    no operation, a row twice, a key or name that can't be stored."""
+    """Raises RequestTooLarge beyond a limit, EtagMismatch for what can't be an ETag, ValueError or
+    TypeError on what is a mistake of ours: no operation, a row twice, a key or name that can't be
+    stored."""
     check_table(table)
     if not operations:
         raise ValueError("A transaction has at least one operation.")
@@ -93,6 +93,8 @@ def check_transaction(table: str, partition: str, operations: Sequence[Operation
     total_bytes = _ENVELOPE_BYTES
     for index, operation in enumerate(operations):
         _check_key(operation.key)
+        if isinstance(operation, Replace | Delete) and operation.etag is not None:
+            _check_etag(operation.etag, index)
         total_bytes += _OPERATION_BYTES + len(table) + _key_bytes(partition, operation.key)
         if not isinstance(operation, Delete):
             total_bytes += _check_values(partition, operation.key, operation.values, index)
@@ -101,42 +103,46 @@ def check_transaction(table: str, partition: str, operations: Sequence[Operation
 
 
 def _check_key(key: str) -> None:
-    if _utf16_units(key) > limits.TABLE_KEY_UTF16_MAX:
-        raise RequestTooLarge("A key is too long.")
     if not _KEY.fullmatch(key):
         raise ValueError(f"No row can have the key {key!r}.")
+    if _utf16_units(key) > limits.TABLE_KEY_UTF16_MAX:
+        raise RequestTooLarge("A key is too long.")
+
+
+def _check_etag(etag: str, index: int) -> None:
+    """What is no ETag matches no version; `*` and line breaks must not get into a header."""
+    if not _ETAG.fullmatch(etag):
+        raise EtagMismatch("The row has another version.", index=index)
 
 
 def _check_values(partition: str, key: str, values: Mapping[str, Value], index: int) -> int:
-    """An upper bound of the entity's bytes on the wire."""
+    """An upper bound of the entity's bytes on the wire; stored bytes are counted as Azure does."""
     if len(values) > limits.ENTITY_PROPERTIES_MAX:
         raise RequestTooLarge(f"{len(values)} properties in one row.", index=index)
-    wire_bytes = 0
-    stored_bytes = 4 + 2 * (_utf16_units(partition) + _utf16_units(key))
+    wire_bytes = len(values) * _PROPERTY_BYTES
+    stored_bytes = 4 + 2 * (_utf16_units(partition) + _utf16_units(key)) + 16 * len(values)
     for name, value in values.items():
         check_property(name)
-        value_wire_bytes, value_stored_bytes = _value_bytes(name, plain(value), index)
-        wire_bytes += 2 * len(name) + _PROPERTY_BYTES + value_wire_bytes
-        stored_bytes += 8 + 2 * len(name) + value_stored_bytes
-    if stored_bytes > limits.ENTITY_BYTES_MAX:
-        raise RequestTooLarge(f"A row of {stored_bytes} bytes.", index=index)
-    return wire_bytes
-
-
-def _value_bytes(name: str, value: Value, index: int) -> tuple[int, int]:
-    """Bytes on the wire (at most) and bytes stored, as Azure counts an entity's size."""
-    match value:
-        case str():
+        name_chars = len(name)
+        wire_bytes += 2 * name_chars
+        stored_bytes += 2 * name_chars
+        if isinstance(value, str):
             units = _utf16_units(value)
             if units > limits.TABLE_TEXT_UTF16_MAX:
                 raise RequestTooLarge(f"The text {name} has {units} characters.", index=index)
-            return len(encode_basestring_ascii(value)), 4 + 2 * units
-        case bytes():
-            if len(value) > limits.TABLE_BINARY_BYTES_MAX:
-                raise RequestTooLarge(f"The binary {name} has {len(value)} bytes.", index=index)
-            return (len(value) + 2) // 3 * 4 + 2, 4 + len(value)
-        case _:
-            return 32, 8
+            wire_bytes += len(encode_basestring_ascii(value))
+            stored_bytes += 2 * units
+        elif isinstance(value, bytes):
+            data_bytes = len(value)
+            if data_bytes > limits.TABLE_BINARY_BYTES_MAX:
+                raise RequestTooLarge(f"The binary {name} has {data_bytes} bytes.", index=index)
+            wire_bytes += (data_bytes + 2) // 3 * 4
+            stored_bytes += data_bytes
+        else:
+            plain(value)
+    if stored_bytes > limits.ENTITY_BYTES_MAX:
+        raise RequestTooLarge(f"A row of {stored_bytes} bytes.", index=index)
+    return wire_bytes
 
 
 def _key_bytes(partition: str, key: str) -> int:
@@ -145,8 +151,11 @@ def _key_bytes(partition: str, key: str) -> int:
 
 
 def _utf16_units(text: str) -> int:
+    """The length as Azure counts it. Raises ValueError on half a character."""
     if text.isascii():
         return len(text)
+    if _SURROGATE.search(text):
+        raise ValueError("Text with half a character can't be stored.")
     return len(text) + sum(character > "\uffff" for character in text)
 
 

@@ -55,7 +55,9 @@ def to_row(entity: "TableEntity") -> Row:
         for name, value in entity.items()
         if name not in {"PartitionKey", "RowKey"}
     }
-    etag = entity.metadata["etag"] or ""
+    etag = entity.metadata["etag"]
+    if etag is None:
+        raise LedgerCorrupt("A row came without its version.")
     return Row(entity["PartitionKey"], entity["RowKey"], values, etag)
 
 

@@ -1,5 +1,7 @@
 """What an answer of Table storage proves: one mapping for the SDK's way and for our own."""
 
+from typing import TYPE_CHECKING
+
 from shared.domain.errors import (
     EtagMismatch,
     OutcomeUnknown,
@@ -10,6 +12,9 @@ from shared.domain.errors import (
     StoreError,
     StoreUnavailable,
 )
+
+if TYPE_CHECKING:
+    from azure.core.exceptions import HttpResponseError
 
 _ROW_MISSING_CODES = frozenset({"ResourceNotFound", "EntityNotFound"})
 _ETAG_CODES = frozenset({"UpdateConditionNotSatisfied", "ConditionNotMet"})
@@ -62,3 +67,9 @@ def failed(error: BaseException) -> PerminuteError:
     ):
         return StoreUnavailable("Table storage can't be reached.")
     return OutcomeUnknown(f"No answer of Table storage: {type(error).__name__}.")
+
+
+def error_code(error: "HttpResponseError") -> str:
+    """The service's own code in an error of the SDK, or ""."""
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or "")

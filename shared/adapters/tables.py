@@ -12,22 +12,24 @@ from shared.adapters.table_checks import (
     storable_key,
     unpack_cursor,
 )
-from shared.adapters.table_entities import to_row, to_sdk_operation
-from shared.adapters.table_outcomes import TableMissing, failed, refused
+from shared.adapters.table_entities import to_row
+from shared.adapters.table_outcomes import TableMissing, error_code
+from shared.adapters.table_transactions import LeanTransactions, SdkTransactions, Transactions
 from shared.domain import limits
-from shared.domain.errors import BadRequest, OutcomeUnknown, StoreUnavailable
+from shared.domain.errors import BadRequest, PerminuteError, StoreUnavailable
 from shared.ports import Operation, Page, Row, TableStore
 
 if TYPE_CHECKING:
     from azure.core.async_paging import AsyncItemPaged
-    from azure.core.exceptions import HttpResponseError
     from azure.core.pipeline.transport import AioHttpTransport
     from azure.data.tables import TableEntity
     from azure.data.tables.aio import TableClient, TableServiceClient
     from azure.identity.aio import ManagedIdentityCredential
 
 _MISSING_CODES = frozenset({"TableNotFound", "ResourceNotFound", "EntityNotFound"})
+_KEYS_AND_VERSION = ("PartitionKey", "RowKey", "Timestamp")
 _KEEP_ALIVE_SECONDS = 4.0  # less than the 5 s after which the emulator closes an idle connection
+_RETRY_SECONDS = 0.05  # a read waits this long before its second retry, and not before the first
 
 
 class AzureTables(TableStore):
@@ -48,8 +50,12 @@ class AzureTables(TableStore):
         client_id: str | None = None,
         connect_seconds: float = limits.TABLE_CONNECT_SECONDS,
         read_seconds: float = limits.TABLE_READ_SECONDS,
+        sdk_transactions: bool = False,
     ) -> None:
-        """Either a connection string, or an https endpoint for a managed identity."""
+        """Either a connection string, or an https endpoint for a managed identity.
+
+        With `sdk_transactions` they go through the SDK instead of our own codec.
+        """
         if bool(connection_string) == bool(endpoint):
             raise ValueError("Either a connection string or an endpoint is needed.")
         self._connection_string = connection_string
@@ -57,20 +63,17 @@ class AzureTables(TableStore):
         self._client_id = client_id
         self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
-        self._transport: AioHttpTransport | None = None
-        self._credential: ManagedIdentityCredential | None = None
-        self._service: TableServiceClient | None = None
-        self._clients: dict[str, TableClient] = {}
+        self._sdk_transactions = sdk_transactions
+        self._opened: _Opened | None = None
 
     async def close(self) -> None:
         """Closes the connections. The next call would open new ones."""
-        service, credential = self._service, self._credential
-        self._service = self._credential = self._transport = None
-        self._clients.clear()
-        if service is not None:
-            await service.close()
-        if credential is not None:
-            await credential.close()
+        opened, self._opened = self._opened, None
+        if opened is None:
+            return
+        await opened.service.close()
+        if opened.credential is not None:
+            await opened.credential.close()
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
         """One row, or None."""
@@ -119,8 +122,8 @@ class AzureTables(TableStore):
                 .query_entities(
                     " and ".join(conditions),
                     results_per_page=page_rows,
-                    # The keys come only if they are asked for.
-                    select=None if select is None else ["PartitionKey", "RowKey", *select],
+                    # Keys and version come only if they are asked for.
+                    select=None if select is None else [*_KEYS_AND_VERSION, *select],
                 )
                 .by_page()
             )
@@ -182,37 +185,16 @@ class AzureTables(TableStore):
     ) -> tuple[str, ...]:
         """All of the operations, or none."""
         check_transaction(table, partition, operations)
+        transactions = self._open().transactions
+        seconds = self._connect_seconds + self._read_seconds
         try:
-            return await self._submit(table, partition, operations)
+            return await transactions.submit(table, partition, operations, seconds)
         except TableMissing:
             await self._create(table)
         try:
-            return await self._submit(table, partition, operations)
+            return await transactions.submit(table, partition, operations, seconds)
         except TableMissing as error:
             raise StoreUnavailable("The table can't be made.") from error
-
-    async def _submit(
-        self, table: str, partition: str, operations: Sequence[Operation]
-    ) -> tuple[str, ...]:
-        from azure.core.exceptions import HttpResponseError
-
-        sdk_operations = [to_sdk_operation(partition, operation) for operation in operations]
-        try:
-            async with self._deadline():
-                answers = await self._client(table).submit_transaction(
-                    sdk_operations, retry_total=0
-                )
-        except HttpResponseError as error:
-            if error.response is None or not error.status_code:
-                raise failed(error) from error
-            code = _error_code(error)
-            index = getattr(error, "index", 0)
-            raise refused(error.status_code, code, index, len(operations)) from error
-        except Exception as error:
-            raise failed(error) from error
-        if len(answers) != len(operations):
-            raise OutcomeUnknown("Table storage answered for some of the operations only.")
-        return tuple(answer.get("etag", "") for answer in answers)
 
     async def _create(self, table: str) -> None:
         from azure.core.exceptions import ResourceExistsError
@@ -240,13 +222,10 @@ class AzureTables(TableStore):
         return asyncio.timeout(self._connect_seconds + self._read_seconds)
 
     def _client(self, table: str) -> "TableClient":
-        client = self._clients.get(table)
-        if client is None:
-            client = self._clients[table] = self._opened().get_table_client(table)
-        return client
+        return self._open().client(table)
 
-    def _opened(self) -> "TableServiceClient":
-        if self._service is None:
+    def _open(self) -> "_Opened":
+        if self._opened is None:
             import aiohttp
             from azure.core.pipeline.transport import AioHttpTransport
             from azure.data.tables.aio import TableServiceClient
@@ -258,28 +237,55 @@ class AzureTables(TableStore):
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
             )
-            self._transport = AioHttpTransport(
+            transport = AioHttpTransport(
                 session=session,
                 connection_timeout=self._connect_seconds,
                 read_timeout=self._read_seconds,
             )
             options = {
-                "transport": self._transport,
+                "transport": transport,
                 "retry_total": limits.TABLE_READ_RETRIES_MAX,
-                "retry_backoff_factor": 0.05,
+                "retry_backoff_factor": _RETRY_SECONDS,
             }
+            credential = None
             if self._connection_string:
-                self._service = TableServiceClient.from_connection_string(
+                service = TableServiceClient.from_connection_string(
                     self._connection_string, **options
                 )
             else:
                 from azure.identity.aio import ManagedIdentityCredential
 
-                self._credential = ManagedIdentityCredential(client_id=self._client_id)
-                self._service = TableServiceClient(
-                    self._endpoint, credential=self._credential, **options
-                )
-        return self._service
+                credential = ManagedIdentityCredential(client_id=self._client_id)
+                service = TableServiceClient(self._endpoint, credential=credential, **options)
+            self._opened = _Opened(service, transport, credential, self._sdk_transactions)
+        return self._opened
+
+
+class _Opened:
+    """What lives as long as the connections do."""
+
+    def __init__(
+        self,
+        service: "TableServiceClient",
+        transport: "AioHttpTransport",
+        credential: "ManagedIdentityCredential | None",
+        sdk_transactions: bool,
+    ) -> None:
+        self.service = service
+        self.credential = credential
+        self.transactions: Transactions = (
+            SdkTransactions(self.client)
+            if sdk_transactions
+            else LeanTransactions(service, transport)
+        )
+        self._clients: dict[str, TableClient] = {}
+
+    def client(self, table: str) -> "TableClient":
+        """The one client of this table."""
+        client = self._clients.get(table)
+        if client is None:
+            client = self._clients[table] = self.service.get_table_client(table)
+        return client
 
 
 def _literal(text: str) -> str:
@@ -293,21 +299,14 @@ def _equalities(where: Mapping[str, str] | None) -> list[str]:
     return [f"{name} eq {_literal(value)}" for name, value in (where or {}).items()]
 
 
-def _error_code(error: "HttpResponseError") -> str:
-    code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or "")
-
-
 def _is_missing(error: Exception) -> bool:
     from azure.core.exceptions import ResourceNotFoundError
 
-    return isinstance(error, ResourceNotFoundError) and _error_code(error) in _MISSING_CODES
+    return isinstance(error, ResourceNotFoundError) and error_code(error) in _MISSING_CODES
 
 
 def _unread(error: Exception) -> Exception:
     """What a read that failed raises; what is already an error of ours stays."""
-    from shared.domain.errors import PerminuteError
-
     if isinstance(error, PerminuteError):
         return error
     return StoreUnavailable(f"Table storage can't be read: {type(error).__name__}.")

@@ -30,21 +30,22 @@ async def open_memory() -> AsyncIterator[TableStore]:
 
 
 @asynccontextmanager
-async def open_azurite(connection_string: str) -> AsyncIterator[TableStore]:
-    store = AzureTables(connection_string=connection_string)
+async def open_azurite(connection_string: str, sdk_transactions: bool) -> AsyncIterator[TableStore]:
+    store = AzureTables(connection_string=connection_string, sdk_transactions=sdk_transactions)
     try:
         yield store
     finally:
         await store.close()
 
 
-@pytest.fixture(params=["memory", "azurite"])
+@pytest.fixture(params=["memory", "azurite", "azurite through the SDK"])
 def opened(request: pytest.FixtureRequest) -> Opener:
     """Opens the store of this run of the suite, inside the test's event loop."""
     if request.param == "memory":
         return open_memory
     azurite = request.getfixturevalue("azurite")
-    return partial(open_azurite, azurite.connection_string)
+    sdk_transactions = request.param != "azurite"
+    return partial(open_azurite, azurite.connection_string, sdk_transactions)
 
 
 @pytest.fixture
@@ -184,6 +185,19 @@ async def test_a_replace_needs_the_current_etag(opened: Opener, table: str) -> N
         assert caught.value.index == 0
         row = await stored(store, table, "k")
         assert (row.values, row.etag) == ({"n": 2}, new)
+
+
+@pytest.mark.parametrize("etag", ["", "*", "x", 'W/"x', 'W/"a"\r\nIf-Match: *', "W/*", '"a"'])
+async def test_what_is_no_etag_matches_no_version(opened: Opener, table: str, etag: str) -> None:
+    async with opened() as store:
+        await store.transact(table, "p", [Insert("k", {"n": 1})])
+        before = await store.query(table, "p")
+        refused: list[Operation] = [Replace("k", {"n": 2}, etag), Delete("k", etag)]
+        for operation in refused:
+            with pytest.raises(EtagMismatch) as caught:
+                await store.transact(table, "p", [Insert("other", {}), operation])
+            assert caught.value.index == 1
+        assert await store.query(table, "p") == before
 
 
 async def test_a_replace_of_a_missing_row_is_refused(opened: Opener, table: str) -> None:
