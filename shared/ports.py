@@ -197,11 +197,12 @@ class LegRecord:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One journal row: the entries that were written together."""
+    """One journal row: the entries that were written together, the number of the `first` one."""
 
     number: int
     at: datetime
     balance_micros: int
+    first: int
     entries: tuple[Entry, ...]
 
 
@@ -247,6 +248,14 @@ class Ledger(Protocol):
 
     async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
         """At most `limit` commits with numbers above `after`, in order."""
+        ...
+
+    async def entry(self, account: str, sequence: int) -> Entry | None:
+        """The entry with this number, or None."""
+        ...
+
+    async def reversal(self, account: str, leg: str) -> Entry | None:
+        """The entry that took a leg's debit back, or None."""
         ...
 
     async def outbox(self, account: str, *, limit: int) -> list[Outbox]:

@@ -149,6 +149,11 @@ class _HoldBookRows:
             ledger_commit=now_known.commit,
             balance_micros=now_known.balance_micros,
             credit_limit_micros=now_known.credit_limit_micros,
+            lapsing=tuple(
+                (lot.expires_at, lot.remaining_micros)
+                for lot in now_known.lots
+                if lot.expires_at is not None
+            ),
             posted=posted,
         )
         return Loaded(
@@ -238,6 +243,7 @@ def _state_values(versioned: _Versioned) -> dict[str, Value]:
             [hold.authorization, hold.amount_micros, format_time(hold.expires_at), hold.leg]
             for hold in state.holds
         ],
+        "lapsing": [[format_time(when), micros] for when, micros in state.lapsing],
         "placed_minutes": [list(pair) for pair in state.placed_minutes],
     }
     return {
@@ -260,6 +266,7 @@ def _read_state(row: Row) -> _Versioned:
             Hold(authorization, micros, parse_time(expires_at), leg)
             for authorization, micros, expires_at, leg in data["holds"]
         ),
+        lapsing=tuple((parse_time(when), micros) for when, micros in data["lapsing"]),
         placed_minutes=tuple((minute, count) for minute, count in data["placed_minutes"]),
     )
     return _Versioned(state, int(cast("int", row.values["commit"])), str(row.values["commit_id"]))

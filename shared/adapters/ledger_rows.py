@@ -21,14 +21,16 @@ from typing import Any, cast
 from shared.adapters.packed import joined, pack, split, unpack
 from shared.domain.alerts import AlertRule, Event
 from shared.domain.errors import LedgerCorrupt
-from shared.domain.ledger import Draw, Entry, EntryKind, LedgerState, Lot, LotKind
+from shared.domain.ledger import Entry, EntryKind, LedgerState
 from shared.domain.legs import canonical_json, format_time, leg_key_hash, parse_time
+from shared.domain.lots import Draw, Lot, LotKind
 from shared.ports import Commit, LegRecord, Outbox, Row, Value
 
 TABLE = "ledger"
 SCHEMA = 1
 STATE = "state"
 GENESIS = "0" * 64
+_CHAINED = ("schema", "commit_id", "at", "first", "entries", "balance", "previous")
 
 
 def journal_key(commit: int) -> str:
@@ -49,6 +51,11 @@ def leg_row_key(leg: str) -> str:
 def command_row_key(key: str) -> str:
     """Row key of the guard of a keyed command."""
     return f"command|{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def reversal_row_key(leg: str) -> str:
+    """Row key of the guard of a leg's reversal."""
+    return command_row_key(f"reversal of leg {leg}")
 
 
 def check_schema(row: Row) -> None:
@@ -85,6 +92,7 @@ def read_state(row: Row) -> tuple[LedgerState, str]:
         balance_micros=int(cast("int", row.values["balance"])),
         deficit_micros=data["deficit"],
         lots=tuple(_read_lot(lot) for lot in data["lots"]),
+        expired=tuple(_read_lot(lot) for lot in data["expired"]),
         credit_limit_micros=data["credit_limit"],
         alert_rules=tuple(AlertRule(**rule) for rule in data["alert_rules"]),
         settings_version=data["settings_version"],
@@ -100,6 +108,7 @@ def _state_document(state: LedgerState) -> dict[str, object]:
         "currency": state.currency,
         "deficit": state.deficit_micros,
         "lots": [_lot_document(lot) for lot in state.lots],
+        "expired": [_lot_document(lot) for lot in state.expired],
         "credit_limit": state.credit_limit_micros,
         "alert_rules": [asdict(rule) for rule in state.alert_rules],
         "settings_version": state.settings_version,
@@ -132,6 +141,7 @@ def journal_values(
         "schema": SCHEMA,
         "commit_id": commit_id,
         "at": format_time(at),
+        "first": state.entry - len(entries) + 1,
         "entries": len(entries),
         "balance": state.balance_micros,
         "previous": previous,
@@ -144,10 +154,7 @@ def chain_hash(
     chain_key: bytes, account: str, commit: int, values: Mapping[str, Value], data: bytes
 ) -> str:
     """HMAC-SHA256 over a journal row as it is stored: what is in plain properties and the bytes."""
-    plain = {
-        name: values.get(name)
-        for name in ("schema", "commit_id", "at", "entries", "balance", "previous")
-    }
+    plain = {name: values.get(name) for name in _CHAINED}
     head = canonical_json({"account": account, "commit": commit, **plain})
     return hmac.new(chain_key, head + b"\n" + data, hashlib.sha256).hexdigest()
 
@@ -160,6 +167,7 @@ def read_commit(row: Row) -> Commit:
         number=int(row.key.removeprefix("journal|")),
         at=parse_time(str(row.values["at"])),
         balance_micros=int(cast("int", row.values["balance"])),
+        first=int(cast("int", row.values["first"])),
         entries=tuple(read_entry(entry) for entry in data["entries"]),
     )
 
@@ -249,6 +257,7 @@ def entry_document(entry: Entry) -> dict[str, object]:
         "lot": _lot_document(entry.lot) if entry.lot else None,
         "leg": entry.leg,
         "authorization": entry.authorization,
+        "reverses": entry.reverses,
         "reference": entry.reference,
         "reason": entry.reason,
         "actor": entry.actor,
@@ -275,6 +284,7 @@ def read_entry(data: Mapping[str, Any]) -> Entry:
         lot=_read_lot(lot) if lot else None,
         leg=data.get("leg"),
         authorization=data.get("authorization"),
+        reverses=data.get("reverses"),
         reference=data.get("reference"),
         reason=data.get("reason"),
         actor=data.get("actor"),

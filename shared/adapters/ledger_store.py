@@ -7,19 +7,23 @@ from datetime import datetime
 from shared.adapters import ledger_rows as rows
 from shared.adapters.group_commit import Answer, GroupCommitter, Loaded, Step
 from shared.adapters.ledger_verify import verify
-from shared.domain import ledger, limits
-from shared.domain.errors import Conflict, PerminuteError, RowMissing
+from shared.domain import limits
+from shared.domain.errors import PerminuteError, RowMissing
 from shared.domain.ledger import (
+    Adjust,
     Command,
     Configure,
     DebitLeg,
     Decided,
     Entry,
+    ExpireLot,
     LedgerState,
     Refused,
+    ReverseLeg,
     TopUp,
     Unchanged,
 )
+from shared.domain.ledger_decide import decide
 from shared.ports import (
     Clash,
     Clock,
@@ -87,6 +91,29 @@ class TableLedger:
         )
         return [rows.read_commit(row) for row in found]
 
+    async def entry(self, account: str, sequence: int) -> Entry | None:
+        """The entry with this number: found by halving, in a handful of reads."""
+        state = await self.state(account)
+        low, high = 1, state.commit if state else 0
+        while low <= high:
+            middle = (low + high) // 2
+            row = await self._tables.get(rows.TABLE, account, rows.journal_key(middle))
+            if row is None:
+                return None
+            commit = rows.read_commit(row)
+            if commit.first > sequence:
+                high = middle - 1
+            elif commit.first + len(commit.entries) <= sequence:
+                low = middle + 1
+            else:
+                return commit.entries[sequence - commit.first]
+        return None
+
+    async def reversal(self, account: str, leg: str) -> Entry | None:
+        """The entry that took a leg's debit back, or None."""
+        row = await self._tables.get(rows.TABLE, account, rows.reversal_row_key(leg))
+        return rows.read_command(row)[1] if row else None
+
     async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
         """The oldest unpublished events, in order."""
         found = await self._tables.query(
@@ -128,18 +155,12 @@ class _LedgerBook:
         return loaded
 
     def guard(self, command: Command) -> str | None:
-        match command:
-            case DebitLeg():
-                return rows.leg_row_key(command.leg)
-            case TopUp():
-                return rows.command_row_key(command.key)
-            case Configure():
-                return None
+        return _guard(command)
 
     def decide(
         self, partition: str, state: _Head, command: Command, now: datetime
     ) -> Step[_Head, Outcome] | Answer[Outcome]:
-        decision = ledger.decide(state.state, command, now)
+        decision = decide(state.state, command, now)
         match decision:
             case Refused(error):
                 return Answer(error)
@@ -148,7 +169,7 @@ class _LedgerBook:
             case Decided():
                 return Step(
                     _Head(decision.state, state.hash),
-                    Written(decision.entry, events=bool(decision.events)),
+                    Written(_last(decision), events=bool(decision.events)),
                     decision,
                 )
 
@@ -169,7 +190,7 @@ class _LedgerBook:
             self._chain_key,
             partition,
             state,
-            tuple(decision.entry for decision in decisions if decision.entry),
+            tuple(entry for decision in decisions for entry in decision.entries),
             settings=_settings(decisions),
             previous=before.state.hash,
             commit_id=commit_id,
@@ -182,7 +203,7 @@ class _LedgerBook:
             if before.etag is None
             else Replace(rows.STATE, values, before.etag),
             Insert(rows.journal_key(number), journal),
-            *(_guard_row(decision, number) for decision in decisions if decision.entry),
+            *(row for decision in decisions if (row := _guard_row(decision, number))),
         ]
         events = tuple(event for decision in decisions for event in decision.events)
         if events:
@@ -196,22 +217,16 @@ class _LedgerBook:
             await self._due.mark([DueMark(partition, EVENTS_DUE, now)])
 
     async def recorded(self, partition: str, command: Command) -> Outcome | PerminuteError | None:
-        match command:
-            case DebitLeg():
-                row = await self._tables.get(self.table, partition, rows.leg_row_key(command.leg))
-                if row is None:
-                    return None
-                record = rows.read_leg(row)
-                return _first(record.entry, same=record.digest == command.digest)
-            case TopUp():
-                key = rows.command_row_key(command.key)
-                row = await self._tables.get(self.table, partition, key)
-                if row is None:
-                    return None
-                digest, entry = rows.read_command(row)
-                return _first(entry, same=digest == command.digest)
-            case Configure():
-                return None
+        key = _guard(command)
+        row = await self._tables.get(self.table, partition, key) if key else None
+        if row is None:
+            return None
+        if isinstance(command, DebitLeg):
+            record = rows.read_leg(row)
+            digest, entry = record.digest, record.entry
+        else:
+            digest, entry = rows.read_command(row)
+        return Written(entry, repeated=True) if digest == _digest(command) else Clash(entry)
 
     async def landed(self, partition: str, after: _Head, commit_id: str) -> bool:
         number = after.state.commit if after.state else 0
@@ -219,8 +234,34 @@ class _LedgerBook:
         return row is not None and row.values.get("commit_id") == commit_id
 
 
-def _first(entry: Entry, *, same: bool) -> Outcome:
-    return Written(entry, repeated=True) if same else Clash(entry)
+def _guard(command: Command) -> str | None:
+    """The key of the row that makes a command happen once. Settings and expiry need none: they ask
+    for a state, not for a change."""
+    match command:
+        case DebitLeg():
+            return rows.leg_row_key(command.leg)
+        case TopUp() | Adjust():
+            return rows.command_row_key(command.key)
+        case ReverseLeg():
+            return rows.reversal_row_key(command.leg)
+        case Configure() | ExpireLot():
+            return None
+
+
+def _digest(command: Command) -> str:
+    """What a repeated command must have in common with the first one."""
+    match command:
+        case DebitLeg() | TopUp() | Adjust():
+            return command.digest
+        case ReverseLeg():
+            return f"entry {command.debit.sequence}"
+        case Configure() | ExpireLot():
+            return ""
+
+
+def _last(decision: Decided) -> Entry | None:
+    """The entry that the command asked for; those before it made it possible."""
+    return decision.entries[-1] if decision.entries else None
 
 
 def _decisions(steps: Sequence[Step[_Head, Outcome]]) -> list[Decided]:
@@ -248,18 +289,11 @@ def _settings(decisions: Sequence[Decided]) -> dict[str, object] | None:
     }
 
 
-def _guard_row(decision: Decided, number: int) -> Operation:
-    command, entry = decision.command, decision.entry
-    if entry is None:
-        raise Conflict("A decision without an entry has no guard.")
-    match command:
-        case DebitLeg():
-            record = LegRecord(command.leg, command.digest, command.charge, command.person, entry)
-            return Insert(rows.leg_row_key(command.leg), rows.leg_values(record, number))
-        case TopUp():
-            return Insert(
-                rows.command_row_key(command.key),
-                rows.command_values(entry, command.digest, number),
-            )
-        case Configure():
-            raise Conflict("Settings have no guard.")
+def _guard_row(decision: Decided, number: int) -> Operation | None:
+    command, entry, key = decision.command, _last(decision), _guard(decision.command)
+    if entry is None or key is None:
+        return None
+    if isinstance(command, DebitLeg):
+        record = LegRecord(command.leg, command.digest, command.charge, command.person, entry)
+        return Insert(key, rows.leg_values(record, number))
+    return Insert(key, rows.command_values(entry, _digest(command), number))

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 
 from shared.adapters import ledger_rows as rows
-from shared.domain import ledger, limits
+from shared.domain import limits
 from shared.domain.errors import LedgerCorrupt
-from shared.domain.ledger import Draw, Entry, EntryKind, LedgerState, Lot
+from shared.domain.ledger import Entry, EntryKind, LedgerState, check
 from shared.domain.legs import content_digest
+from shared.domain.lots import Draw, Lot
 from shared.ports import Row, TableStore, Verification
 
 _UNREADABLE = (zlib.error, ValueError, KeyError, TypeError, LedgerCorrupt)
@@ -101,15 +102,14 @@ def _entry(run: _Run, key: str, entry: Entry) -> None:
         run.lots[entry.lot.id] = entry.lot
     for draw in entry.draws:
         _draw(run, key, entry, draw)
-    drawn = sum(draw.amount_micros for draw in entry.draws)
+    if entry.moved_micros != entry.amount_micros:
+        run.wrong(key, f"entry {entry.sequence}: lots and deficit did not move by its amount")
     if entry.kind is EntryKind.DEBIT:
-        if drawn + entry.deficit_micros != -entry.amount_micros:
-            run.wrong(key, f"entry {entry.sequence}: what the lots paid is not its amount")
         if entry.leg is None or entry.leg in run.legs:
             run.wrong(key, f"entry {entry.sequence}: its leg is missing or debited twice")
         else:
             run.legs[entry.leg] = entry
-    else:
+    elif entry.kind is not EntryKind.EXPIRY and (entry.kind is not EntryKind.REVERSAL or entry.leg):
         run.commands += 1
     remaining = sum(lot.remaining_micros for lot in run.lots.values())
     if remaining - run.deficit_micros != run.balance_micros:
@@ -180,7 +180,7 @@ def _state_row(run: _Run, row: Row) -> None:
         if not holds(state):
             run.wrong(row.key, f"{name}: is not what the journal adds up to")
     try:
-        ledger.check(state)
+        check(state)
     except LedgerCorrupt as error:
         run.wrong(row.key, error.detail)
 

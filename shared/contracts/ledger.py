@@ -6,8 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.strict import AmountText, TimeText
 from shared.contracts.times import read_time
-from shared.domain.ledger import Entry, LotKind, TopUp
+from shared.domain.ledger import Entry, TopUp
 from shared.domain.legs import content_digest, format_time, shown_leg
+from shared.domain.lots import LotKind
 from shared.domain.money import format_amount, parse_amount
 from shared.domain.parking import ParkedLeg
 

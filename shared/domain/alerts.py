@@ -1,10 +1,10 @@
 """When an account must hear that its credits run low: once per crossing, re-armed with a margin.
 
-A rule fires when the balance falls and is below its threshold while it is armed: an account that was
-just opened, or topped up by less than the threshold, is not warned of what it has just been told.
-It is armed again only when the balance has risen above threshold + margin, where the margin is 10 % of the threshold or the
-last charge if that is larger (DESIGN 7): a balance that oscillates around the threshold by a cent
-is one crossing.
+A rule fires when the balance falls and is below its threshold while it is armed: an account that
+was just opened, or topped up by less than the threshold, is not warned of what it has just been
+told. It is armed again only when the balance has risen above threshold + margin, where the margin
+is 10 % of the threshold or the last charge if that is larger (DESIGN 7): a balance that oscillates
+around the threshold by a cent is one crossing.
 """
 
 from collections.abc import Mapping

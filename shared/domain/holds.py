@@ -40,13 +40,18 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class HoldState:
-    """What the next authorisation needs. `placed_minutes` counts the dial-outs allowed in each
-    minute of the last hour: (minutes since 1970, count)."""
+    """What the next authorisation needs.
+
+    `lapsing` are the lots that expire: (when, micros left). From its expiry on no hold counts on a
+    lot, although the balance still has it until the expiry is booked. `placed_minutes` counts the
+    dial-outs allowed in each minute of the last hour: (minutes since 1970, count).
+    """
 
     ledger_commit: int = 0
     balance_micros: int = 0
     credit_limit_micros: int = 0
     holds: tuple[Hold, ...] = ()
+    lapsing: tuple[tuple[datetime, int], ...] = ()
     placed_minutes: tuple[tuple[int, int], ...] = ()
 
     def open_holds(self, now: datetime) -> tuple[Hold, ...]:
@@ -58,8 +63,13 @@ class HoldState:
         return sum(hold.amount_micros for hold in self.holds if hold.expires_at > now)
 
     def available_micros(self, now: datetime) -> int:
-        """balance - holds + credit limit."""
+        """balance - holds + credit limit (DESIGN 2)."""
         return self.balance_micros - self.held_micros(now) + self.credit_limit_micros
+
+    def spendable_micros(self, now: datetime) -> int:
+        """What a new hold may count on: what is available less lots that have expired."""
+        lapsed = sum(micros for expires_at, micros in self.lapsing if expires_at <= now)
+        return self.available_micros(now) - lapsed
 
     def placed_last_hour(self, now: datetime) -> int:
         """Dial-outs allowed in the 60 minutes up to now."""
@@ -119,6 +129,7 @@ def catch_up(
     ledger_commit: int,
     balance_micros: int,
     credit_limit_micros: int,
+    lapsing: tuple[tuple[datetime, int], ...],
     posted: Iterable[Posted],
 ) -> HoldState:
     """The state as of a later ledger commit: its balance, without the holds that were settled.
@@ -140,6 +151,7 @@ def catch_up(
         ledger_commit=ledger_commit,
         balance_micros=balance_micros,
         credit_limit_micros=credit_limit_micros,
+        lapsing=lapsing,
         holds=holds,
     )
 
@@ -157,7 +169,7 @@ def authorise(
     ):
         return excess
     open_holds = state.open_holds(now)
-    available = state.available_micros(now)
+    available = state.spendable_micros(now)
     granted = command.pricing.seconds_for(max(0, available), command.wanted_seconds)
     amount = command.pricing.hold_micros(granted) if granted > 0 else 0
     if granted <= 0 or amount > max(0, available):

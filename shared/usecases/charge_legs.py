@@ -123,6 +123,7 @@ class ChargeLegs:
             leg=queued.leg.key,
             digest=queued.leg.digest(),
             amount_micros=amount_micros,
+            answered_at=queued.leg.answered_at or queued.leg.started_at,
             authorization=queued.leg.authorization,
             charge=charge,
             person=person,

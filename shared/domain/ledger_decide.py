@@ -1,0 +1,339 @@
+"""The one decision function of the ledger: total, pure, without a clock."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.domain import alerts, limits
+from shared.domain.alerts import Event
+from shared.domain.errors import Conflict, Invalid
+from shared.domain.ledger import (
+    Adjust,
+    Command,
+    Configure,
+    DebitLeg,
+    Decided,
+    Decision,
+    Entry,
+    EntryKind,
+    ExpireLot,
+    LedgerState,
+    Refused,
+    ReverseLeg,
+    TopUp,
+    Unchanged,
+    check,
+)
+from shared.domain.lots import Draw, Lot, LotKind, add_months, draw, give_back, lot_id
+
+
+def decide(state: LedgerState | None, command: Command, now: datetime) -> Decision:
+    """The next state, the entries that tell it, and what others must hear of.
+
+    `state` is None before the ledger is opened. Times never run backwards in the entries: an
+    earlier `now` counts as the time of the last commit. Raises LedgerCorrupt when an invariant
+    breaks: then nothing may be written.
+    """
+    moment = max(now, state.at) if state and state.at else now
+    if isinstance(command, Configure):
+        return _configure(state, command, moment)
+    if state is None:
+        return Refused(Conflict("The account's ledger is not open yet.", code="ledger_not_open"))
+    state = _forget_expired(state, moment)
+    match command:
+        case TopUp():
+            decision = _top_up(state, command, moment)
+        case Adjust():
+            decision = _adjust(state, command, moment)
+        case DebitLeg():
+            decision = _debit(state, command, moment)
+        case ReverseLeg():
+            decision = _reverse(state, command, moment)
+        case ExpireLot():
+            decision = _expire(state, command, moment)
+    if isinstance(decision, Decided):
+        check(decision.state)
+    return decision
+
+
+def _configure(state: LedgerState | None, command: Configure, now: datetime) -> Decision:
+    if state is None:
+        state = LedgerState(currency=command.currency)
+    elif command.settings_version <= state.settings_version:
+        return Unchanged()
+    if command.currency != state.currency:
+        return Refused(Conflict("The currency of an account never changes.", code="currency_fixed"))
+    changed = replace(
+        state,
+        credit_limit_micros=command.credit_limit_micros,
+        alert_rules=alerts.merge_rules(state.alert_rules, command.alert_rules),
+        settings_version=command.settings_version,
+        at=now,
+    )
+    return Decided(changed, command, ())
+
+
+def _top_up(state: LedgerState, command: TopUp, now: datetime) -> Decision:
+    if command.amount_micros <= 0:
+        return Refused(Invalid("The amount must be above zero.", code="amount_not_positive"))
+    if command.expires_at is not None and command.expires_at <= now:
+        return Refused(Invalid("The expiry is in the past.", code="expiry_in_the_past"))
+    if refused := _lots_full(state):
+        return refused
+    expires_at = command.expires_at
+    if expires_at is None and command.kind is LotKind.PURCHASED:
+        expires_at = add_months(now, limits.LOT_LIFE_MONTHS)
+    credited, entry = _open_lot(
+        state,
+        EntryKind.TOP_UP if command.kind is LotKind.PURCHASED else EntryKind.GRANT,
+        command.kind,
+        command.amount_micros,
+        expires_at,
+        now,
+        reference=command.reference,
+        actor=command.actor,
+    )
+    credited = replace(credited, last_top_up_micros=command.amount_micros)
+    topped_up = alerts.topped_up(command.amount_micros, credited.balance_micros, state.currency)
+    return _decided(state, credited, command, entry, topped_up)
+
+
+def _adjust(state: LedgerState, command: Adjust, now: datetime) -> Decision:
+    if command.amount_micros == 0:
+        return Refused(Invalid("The amount must not be zero.", code="amount_zero"))
+    if command.amount_micros < 0:
+        drawn = draw(state.lots, -command.amount_micros, valid_at=now)
+        changed, entry = _book(
+            state,
+            EntryKind.ADJUSTMENT,
+            command.amount_micros,
+            now,
+            lots=drawn.lots,
+            draws=drawn.draws,
+            deficit_micros=drawn.uncovered_micros,
+            reason=command.reason,
+            actor=command.actor,
+        )
+        return _decided(state, changed, command, entry)
+    if refused := _lots_full(state):
+        return refused
+    changed, entry = _open_lot(
+        state,
+        EntryKind.ADJUSTMENT,
+        LotKind.GRANTED,
+        command.amount_micros,
+        None,
+        now,
+        reason=command.reason,
+        actor=command.actor,
+    )
+    return _decided(state, changed, command, entry)
+
+
+def _debit(state: LedgerState, command: DebitLeg, now: datetime) -> Decision:
+    """A debit is never refused: what no lot covers becomes deficit (promise 4).
+
+    Lots that had expired when the leg was answered don't pay. One that an expiry emptied since then
+    is first given back what the leg draws, for 72 hours (DESIGN 7).
+    """
+    revived, restored = _revive(state, command, now)
+    drawn = draw(revived.lots, command.amount_micros, valid_at=command.answered_at)
+    changed, entry = _book(
+        revived,
+        EntryKind.DEBIT,
+        -command.amount_micros,
+        now,
+        lots=drawn.lots,
+        draws=drawn.draws,
+        deficit_micros=drawn.uncovered_micros,
+        leg=command.leg,
+        authorization=command.authorization,
+        charge_digest=command.charge_digest,
+        person_digest=command.person_digest,
+    )
+    changed = replace(changed, last_charge_micros=command.amount_micros)
+    return _decided(state, changed, command, *restored, entry)
+
+
+def _revive(
+    state: LedgerState, command: DebitLeg, now: datetime
+) -> tuple[LedgerState, tuple[Entry, ...]]:
+    """Give back to expired lots what a late leg, answered before their expiry, draws on them."""
+    needed = command.amount_micros
+    entries: list[Entry] = []
+    older = sorted(
+        (lot for lot in state.expired if lot.valid_at(command.answered_at)),
+        key=lambda lot: lot.purchased_at,
+    )
+    for lot in older:
+        amount = min(needed, lot.remaining_micros)
+        if amount <= 0:
+            break
+        needed -= amount
+        left = replace(lot, remaining_micros=lot.remaining_micros - amount)
+        others = tuple(each for each in state.expired if each.id != lot.id)
+        state, entry = _book(
+            replace(state, expired=(*others, left) if left.remaining_micros else others),
+            EntryKind.REVERSAL,
+            amount,
+            now,
+            lots=give_back(state.lots, lot, amount),
+            draws=(Draw(lot.id, -amount),),
+            reason="A late leg was answered before the lot expired.",
+        )
+        entries.append(entry)
+    return state, tuple(entries)
+
+
+def _reverse(state: LedgerState, command: ReverseLeg, now: datetime) -> Decision:
+    """Give a debit back: it pays what is owed first, then goes to the lots that paid; the part of
+    a lot that has expired, or that nobody can name, opens a grant of 30 days (DESIGN 7)."""
+    debit = command.debit
+    amount = -debit.amount_micros
+    owed = min(state.deficit_micros, amount)
+    left = amount - owed
+    lots = state.lots
+    draws: list[Draw] = []
+    paid = {lot.id: lot for lot in command.paid}
+    for part in debit.draws:
+        lot = paid.get(part.lot)
+        back = min(left, part.amount_micros)
+        if lot is None or back <= 0 or not lot.valid_at(now):
+            continue
+        lots = give_back(lots, lot, back)
+        draws.append(Draw(lot.id, -back))
+        left -= back
+    sequence = state.entry + 1
+    grant = None
+    if left:
+        expires_at = now + timedelta(days=limits.REVERSAL_GRANT_DAYS)
+        grant = Lot(lot_id(sequence), LotKind.GRANTED, left, left, now, expires_at)
+        lots = (*lots, grant)
+    if len(lots) > limits.OPEN_LOTS_MAX and (refused := _lots_full(state)):
+        return refused
+    changed, entry = _book(
+        state,
+        EntryKind.REVERSAL,
+        amount,
+        now,
+        lots=lots,
+        draws=tuple(draws),
+        deficit_micros=-owed,
+        lot=grant,
+        leg=command.leg,
+        reverses=debit.sequence,
+        reason=command.reason,
+        actor=command.actor,
+    )
+    return _decided(state, changed, command, entry)
+
+
+def _expire(state: LedgerState, command: ExpireLot, now: datetime) -> Decision:
+    """What is left of a lot lapses, but never what open holds have reserved: that part lapses
+    once they are gone."""
+    lot = next((each for each in state.lots if each.id == command.lot), None)
+    if lot is None or lot.valid_at(now):
+        return Unchanged()
+    free = max(0, state.balance_micros - command.held_micros)
+    amount = min(lot.remaining_micros, free)
+    if amount == 0:
+        return Unchanged()
+    rest = replace(lot, remaining_micros=lot.remaining_micros - amount)
+    lots = tuple(rest if each.id == lot.id else each for each in state.lots)
+    changed, entry = _book(
+        state,
+        EntryKind.EXPIRY,
+        -amount,
+        now,
+        lots=tuple(each for each in lots if each.remaining_micros),
+        draws=(Draw(lot.id, amount),),
+        reason=f"{lot.id} expired.",
+    )
+    lapsed = next((each.remaining_micros for each in state.expired if each.id == lot.id), 0)
+    others = tuple(each for each in state.expired if each.id != lot.id)
+    emptied = replace(lot, remaining_micros=lapsed + amount)
+    return _decided(state, replace(changed, expired=(*others, emptied)), command, entry)
+
+
+def _open_lot(
+    state: LedgerState,
+    kind: EntryKind,
+    lot_kind: LotKind,
+    amount_micros: int,
+    expires_at: datetime | None,
+    now: datetime,
+    **words: Any,
+) -> tuple[LedgerState, Entry]:
+    """A new lot first pays what is owed (DESIGN 7)."""
+    owed = min(state.deficit_micros, amount_micros)
+    left = amount_micros - owed
+    lot = Lot(lot_id(state.entry + 1), lot_kind, amount_micros, left, now, expires_at)
+    lots = (*state.lots, lot) if left else state.lots
+    return _book(state, kind, amount_micros, now, lots=lots, deficit_micros=-owed, lot=lot, **words)
+
+
+def _book(
+    state: LedgerState,
+    kind: EntryKind,
+    amount_micros: int,
+    now: datetime,
+    *,
+    lots: tuple[Lot, ...],
+    deficit_micros: int = 0,
+    **words: Any,
+) -> tuple[LedgerState, Entry]:
+    """The next entry, and the state with it."""
+    changed = replace(
+        state,
+        entry=state.entry + 1,
+        balance_micros=state.balance_micros + amount_micros,
+        deficit_micros=state.deficit_micros + deficit_micros,
+        lots=lots,
+        at=now,
+    )
+    entry = Entry(
+        sequence=changed.entry,
+        kind=kind,
+        amount_micros=amount_micros,
+        balance_micros=changed.balance_micros,
+        at=now,
+        deficit_micros=deficit_micros,
+        **words,
+    )
+    return changed, entry
+
+
+def _decided(
+    before: LedgerState,
+    after: LedgerState,
+    command: Command,
+    *told: Entry | Event,
+) -> Decided:
+    """The decision, with the thresholds that the balance crossed."""
+    rules, crossed = alerts.crossings(
+        after.alert_rules,
+        falling=after.balance_micros < before.balance_micros,
+        balance_micros=after.balance_micros,
+        currency=after.currency,
+        last_top_up_micros=after.last_top_up_micros,
+        last_charge_micros=after.last_charge_micros,
+    )
+    return Decided(
+        replace(after, alert_rules=rules),
+        command,
+        tuple(each for each in told if isinstance(each, Entry)),
+        (*(each for each in told if isinstance(each, Event)), *crossed),
+    )
+
+
+def _lots_full(state: LedgerState) -> Refused | None:
+    if len(state.lots) < limits.OPEN_LOTS_MAX:
+        return None
+    return Refused(Conflict(f"{limits.OPEN_LOTS_MAX} lots are open already.", code="too_many_lots"))
+
+
+def _forget_expired(state: LedgerState, now: datetime) -> LedgerState:
+    """Lots whose 72 hours are over are out of reach even for a late leg."""
+    oldest = now - timedelta(hours=limits.LATE_LEG_HOURS)
+    kept = tuple(lot for lot in state.expired if lot.expires_at and lot.expires_at > oldest)
+    return state if len(kept) == len(state.expired) else replace(state, expired=kept)

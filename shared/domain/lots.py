@@ -1,0 +1,90 @@
+"""Lots: what each top-up brought, drawn first in, first out (DESIGN 7)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+
+class LotKind(StrEnum):
+    """Bought credits expire after 12 months; given ones only when that was said."""
+
+    PURCHASED = "purchased"
+    GRANTED = "granted"
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """What one top-up brought and what is left of it."""
+
+    id: str
+    kind: LotKind
+    amount_micros: int
+    remaining_micros: int
+    purchased_at: datetime
+    expires_at: datetime | None
+
+    def valid_at(self, moment: datetime) -> bool:
+        """Whether it had not expired then."""
+        return self.expires_at is None or self.expires_at > moment
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What one lot paid of an entry; negative where it was given back."""
+
+    lot: str
+    amount_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """An amount taken from lots: who paid, what is left open, what nobody covered."""
+
+    draws: tuple[Draw, ...]
+    lots: tuple[Lot, ...]
+    uncovered_micros: int
+
+
+def lot_id(entry: int) -> str:
+    """The id of the lot that an entry opens."""
+    return f"lot-{entry}"
+
+
+def opening_entry(lot: str) -> int:
+    """The number of the entry that opened a lot. Raises ValueError on what is no lot id."""
+    return int(lot.removeprefix("lot-"))
+
+
+def draw(lots: Iterable[Lot], amount_micros: int, *, valid_at: datetime) -> Drawn:
+    """Take an amount from the lots that were valid then, first in, first out."""
+    draws: list[Draw] = []
+    left: list[Lot] = []
+    for lot in lots:
+        taken = min(lot.remaining_micros, amount_micros) if lot.valid_at(valid_at) else 0
+        amount_micros -= taken
+        if taken:
+            draws.append(Draw(lot.id, taken))
+        if lot.remaining_micros > taken:
+            left.append(replace(lot, remaining_micros=lot.remaining_micros - taken))
+    return Drawn(tuple(draws), tuple(left), amount_micros)
+
+
+def give_back(lots: Iterable[Lot], lot: Lot, amount_micros: int) -> tuple[Lot, ...]:
+    """The open lots with an amount back in `lot`, which may have been used up meanwhile."""
+    known = {open_lot.id: open_lot for open_lot in lots}
+    remaining = known[lot.id].remaining_micros if lot.id in known else 0
+    known[lot.id] = replace(lot, remaining_micros=remaining + amount_micros)
+    return tuple(sorted(known.values(), key=lambda each: opening_entry(each.id)))
+
+
+def add_months(moment: datetime, months: int) -> datetime:
+    """The same day and time so many months later, or the last day of a shorter month."""
+    index = moment.year * 12 + moment.month - 1 + months
+    year, month = index // 12, index % 12 + 1
+    day = moment.day
+    while True:
+        try:
+            return moment.replace(year=year, month=month, day=day)
+        except ValueError:
+            day -= 1
