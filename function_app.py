@@ -14,6 +14,7 @@ from functions import (
     operations,
     parked_legs,
     rate_and_debit,
+    rate_cards,
 )
 from shared.telemetry import quieten
 
@@ -28,5 +29,6 @@ app.register_functions(parked_legs.bp)
 app.register_functions(accounts.bp)
 app.register_functions(directory.bp)
 app.register_functions(bridges.bp)
+app.register_functions(rate_cards.bp)
 app.register_functions(api_keys.bp)
 app.register_functions(operations.bp)

@@ -33,7 +33,7 @@ from shared.ports import (
     Ids,
     Ledger,
     ParkingLot,
-    RateCards,
+    RateCardStore,
     TableStore,
 )
 from shared.settings import Settings
@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.usecases.open_ledger import OpenLedger
     from shared.usecases.parked_legs import ParkedLegs
     from shared.usecases.publish_events import PublishEvents
+    from shared.usecases.rate_cards import RateCardDesk
     from shared.usecases.read_ledger import ReadLedger
     from shared.usecases.receive_legs import ReceiveLegs
     from shared.usecases.watch_balances import WatchBalances
@@ -132,11 +133,18 @@ class Container:
         return TableParkingLot(self.tables)
 
     @cached_property
-    def rate_cards(self) -> RateCards:
+    def rate_cards(self) -> RateCardStore:
         """Prices."""
         from shared.adapters.rate_card_store import TableRateCards
 
         return TableRateCards(self.tables, self.clock)
+
+    @cached_property
+    def rate_card_desk(self) -> RateCardDesk:
+        """Puts, shows and quotes rate cards."""
+        from shared.usecases.rate_cards import RateCardDesk
+
+        return RateCardDesk(self.rate_cards, self.accounts, self.clock)
 
     @cached_property
     def queue(self) -> CallQueue:

@@ -1,0 +1,157 @@
+"""Rate cards and quotes."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import datetime
+
+import azure.functions as func
+
+from functions.edge import (
+    CSV_MEDIA_TYPE,
+    JSON_MEDIA_TYPE,
+    Call,
+    admin_route,
+    new_blueprint,
+    reply,
+    reply_list,
+    reply_text,
+)
+from shared.bootstrap import container
+from shared.contracts.times import read_time
+from shared.domain import limits
+from shared.domain.access import READERS, Role
+from shared.domain.errors import Invalid, UnsupportedMedia
+from shared.domain.legs import LegKind, format_time
+from shared.domain.rates import RateCardVersion
+
+bp = new_blueprint()
+_SETTERS = frozenset({Role.FINANCE})
+_VERSION = "v1/rate-cards/{card}/versions/{effective_from}"
+
+
+@admin_route(bp, "list_rate_cards", "GET", "v1/rate-cards", READERS)
+async def list_rate_cards(call: Call) -> func.HttpResponse:
+    """The names of all cards."""
+    call.principal.require_all_accounts()
+    limit, cursor = call.page()
+    names, following = await container().rate_card_desk.cards(limit=limit, after=cursor)
+    return reply_list([{"id": name} for name in names], following)
+
+
+@admin_route(bp, "get_rate_card", "GET", "v1/rate-cards/{card}", READERS)
+async def get_rate_card(call: Call) -> func.HttpResponse:
+    """A card's versions, without their rates."""
+    from shared.contracts.quotes import card_version_body
+
+    call.principal.require_all_accounts()
+    card = call.path("card")
+    versions = await container().rate_card_desk.versions(card)
+    return reply({"id": card, "versions": [card_version_body(each) for each in versions]})
+
+
+@admin_route(bp, "get_rate_card_version", "GET", _VERSION, READERS)
+async def get_rate_card_version(call: Call) -> func.HttpResponse:
+    """A whole version, as JSON or CSV: what was put, in one spelling."""
+    call.principal.require_all_accounts()
+    effective_from = _effective_from(call)
+    about, version = await container().rate_card_desk.version(call.path("card"), effective_from)
+    if not call.wants_csv():
+        # In a thread, like all else that touches every rate of a large deck.
+        text = await asyncio.to_thread(_json, version)
+        headers = {"etag": about.etag}
+        return func.HttpResponse(text, headers=headers, mimetype=JSON_MEDIA_TYPE)
+    text = await asyncio.to_thread(_csv, version)
+    name = f"{about.card}-{format_time(effective_from).replace(':', '')}.csv"
+    return reply_text(text, CSV_MEDIA_TYPE, name, headers={"etag": about.etag})
+
+
+@admin_route(
+    bp,
+    "put_rate_card_version",
+    "PUT",
+    _VERSION,
+    _SETTERS,
+    body_bytes_max=limits.RATE_CARD_BODY_BYTES_MAX,
+)
+async def put_rate_card_version(call: Call) -> func.HttpResponse:
+    """Make or replace a version, as JSON or CSV; `?backdate=true`, `?dry_run=true`."""
+    from shared.contracts.quotes import card_version_body
+    from shared.usecases.rate_cards import Checked
+
+    call.principal.require_all_accounts()
+    card, effective_from = call.path("card"), _effective_from(call)
+    made = await container().rate_card_desk.put(
+        card,
+        effective_from,
+        _parser(call, card, effective_from),
+        if_match=call.if_match(),
+        backdate=call.flag("backdate"),
+        dry_run=call.flag("dry_run"),
+    )
+    if isinstance(made, Checked):
+        version = made.version
+        return reply(
+            {
+                "card": card,
+                "effective_from": format_time(effective_from),
+                "currency": version.currency,
+                "time_zone": version.time_zone,
+                "rate_count": len(version),
+                "dry_run": True,
+            }
+        )
+    return reply(card_version_body(made), status=201 if made.revision == 1 else 200, etag=made.etag)
+
+
+@admin_route(bp, "post_quote", "POST", "v1/quotes", READERS)
+async def post_quote(call: Call) -> func.HttpResponse:
+    """What a call would cost, explained like a charge."""
+    from shared.contracts.quotes import QuoteBody
+    from shared.contracts.strict import read
+    from shared.usecases.rate_cards import Inquiry
+
+    body = read(QuoteBody, call.json())
+    inquiry = Inquiry(
+        account=body.account,
+        rate_card=body.rate_card,
+        kind=LegKind(body.kind),
+        from_number=body.from_number,
+        to_number=body.to,
+        at=read_time(body.at) if body.at else None,
+        talk_seconds=body.talk_seconds,
+    )
+    return reply(await container().rate_card_desk.quote(inquiry, call.principal))
+
+
+def _effective_from(call: Call) -> datetime:
+    try:
+        return read_time(call.path("effective_from").replace(" ", "+"))
+    except ValueError as error:
+        detail = f"The time of the version {error}."
+        raise Invalid(detail, code="effective_from_invalid") from None
+
+
+def _parser(call: Call, card: str, effective_from: datetime) -> Callable[[], RateCardVersion]:
+    """What reads the body in its media type. Raises UnsupportedMedia, TooLarge."""
+    from shared.contracts.rate_cards import parse_rate_card_json
+    from shared.contracts.rate_cards_csv import parse_rate_card_csv
+
+    body = call.body()
+    if call.media_type() == CSV_MEDIA_TYPE:
+        return lambda: parse_rate_card_csv(body, card, effective_from)
+    if call.media_type() in {"", JSON_MEDIA_TYPE}:
+        return lambda: parse_rate_card_json(body, card, effective_from)
+    raise UnsupportedMedia("This route reads application/json and text/csv.")
+
+
+def _json(version: RateCardVersion) -> str:
+    from shared.contracts.rate_cards import render_rate_card_json
+
+    return json.dumps(render_rate_card_json(version), ensure_ascii=False)
+
+
+def _csv(version: RateCardVersion) -> str:
+    from shared.contracts.rate_cards_csv import render_rate_card_csv
+
+    return "".join(render_rate_card_csv(version))

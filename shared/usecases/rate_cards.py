@@ -1,0 +1,183 @@
+"""Rate cards: put, shown, and asked for a price."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.access import Principal
+from shared.domain.card_versions import CardVersion, PutRules
+from shared.domain.charging import explained
+from shared.domain.directory import ID_RULE, is_id
+from shared.domain.errors import FieldError, Invalid, NotFound
+from shared.domain.legs import LegKind, format_time
+from shared.domain.money import format_amount
+from shared.domain.numbers import classify
+from shared.domain.rates import RateCardVersion
+from shared.domain.rating import rate_leg
+from shared.ports import Clock, RateCardStore
+from shared.usecases.accounts import Accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a version would be: a dry run writes nothing."""
+
+    version: RateCardVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What would a call cost? For an account, or by a card; numbers as E.164."""
+
+    account: str | None
+    rate_card: str | None
+    kind: LegKind
+    from_number: str | None
+    to_number: str | None
+    at: datetime | None
+    talk_seconds: int
+
+
+class RateCardDesk:
+    """Everything raises StoreUnavailable."""
+
+    def __init__(self, store: RateCardStore, accounts: Accounts, clock: Clock) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._clock = clock
+
+    async def put(
+        self,
+        card: str,
+        effective_from: datetime,
+        parse: Callable[[], RateCardVersion],
+        *,
+        if_match: str | None,
+        backdate: bool,
+        dry_run: bool,
+    ) -> CardVersion | Checked:
+        """Make or replace a version; with `dry_run` only check it.
+
+        `parse` reads what was sent, in a thread of its own, since a large deck takes seconds.
+        Raises Invalid, BadRequest, and what `check_put` raises.
+        """
+        if not is_id(card):
+            raise Invalid(f"A rate card's id has {ID_RULE}.", code="id_invalid")
+        rules = PutRules(self._clock.now(), if_match, backdate)
+        await self._store.check(card, effective_from, rules)
+        version = await asyncio.to_thread(parse)
+        if dry_run:
+            return Checked(version)
+        return await self._store.put(version, rules)
+
+    async def cards(self, *, limit: int, after: str | None) -> tuple[Sequence[str], str | None]:
+        """Names of cards in order, and the one after which the next page begins."""
+        found = await self._store.cards(limit=limit + 1, after=after)
+        more = len(found) > limit
+        return found[:limit], found[limit - 1] if more else None
+
+    async def versions(self, card: str) -> Sequence[CardVersion]:
+        """The versions of a card. Raises NotFound `rate_card_unknown`."""
+        found = await self._store.versions(card) if is_id(card) else []
+        if not found:
+            raise NotFound("There is no such rate card.", code="rate_card_unknown")
+        return found
+
+    async def version(
+        self, card: str, effective_from: datetime
+    ) -> tuple[CardVersion, RateCardVersion]:
+        """A whole version. Raises NotFound `rate_card_version_unknown`."""
+        found = await self._store.version(card, effective_from) if is_id(card) else None
+        if found is None:
+            raise NotFound(
+                "The rate card has no version that takes effect then.",
+                code="rate_card_version_unknown",
+            )
+        return found
+
+    async def quote(self, inquiry: Inquiry, principal: Principal) -> dict[str, object]:
+        """The charge of a call that has not happened (CONTRACT 5).
+
+        Raises NotAllowed, NotFound `account_unknown`, Invalid `rate_missing`.
+        """
+        if inquiry.account is not None:
+            principal.require_account(inquiry.account)
+            settings = (await self._accounts.known(inquiry.account)).settings
+            card, currency = settings.rate_card, settings.currency
+        else:
+            principal.require_all_accounts()
+            card, currency = inquiry.rate_card or "", None
+        answered_at = inquiry.at or self._clock.now()
+        if inquiry.kind is LegKind.VOIP:
+            return _free(inquiry, answered_at, currency, "voip")
+        if inquiry.talk_seconds == 0:
+            return _free(inquiry, answered_at, currency, "unanswered")
+        version = await self._store.version_for(card, answered_at) if is_id(card) else None
+        if version is None:
+            raise _rate_missing(f"Rate card {card} has no version for that time.")
+        if currency is not None and version.currency != currency:
+            raise _rate_missing(
+                f"Rate card {card} is in {version.currency}, the account in {currency}."
+            )
+        to_number = inquiry.to_number or ""
+        charge = rate_leg(
+            version,
+            kind=inquiry.kind,
+            to_digits=to_number.removeprefix("+"),
+            origin=_origin(inquiry),
+            answered_at=answered_at,
+            talk_seconds=inquiry.talk_seconds,
+        )
+        if charge is None:
+            raise _rate_missing(
+                f"Rate card {card} has no {inquiry.kind.value} rate for {to_number}."
+            )
+        free = charge.amount_micros == 0
+        return {
+            **_asked(inquiry, answered_at, version.currency),
+            "status": "zero" if free else "charged",
+            **({"zero_reason": "free_rate"} if free else {}),
+            **explained(charge),
+            "flags": [],
+        }
+
+
+def _asked(inquiry: Inquiry, answered_at: datetime, currency: str | None) -> dict[str, object]:
+    ended_at = answered_at + timedelta(seconds=inquiry.talk_seconds)
+    stated = {
+        "account": inquiry.account,
+        "kind": inquiry.kind.value,
+        "from": inquiry.from_number,
+        "to": inquiry.to_number,
+        "answered_at": format_time(answered_at),
+        "ended_at": format_time(ended_at),
+        "talk_seconds": inquiry.talk_seconds,
+        "currency": currency,
+    }
+    return {name: value for name, value in stated.items() if value is not None}
+
+
+def _free(
+    inquiry: Inquiry, answered_at: datetime, currency: str | None, reason: str
+) -> dict[str, object]:
+    return {
+        **_asked(inquiry, answered_at, currency),
+        "status": "zero",
+        "zero_reason": reason,
+        "billed_seconds": 0,
+        "amount": format_amount(0),
+        "lines": [],
+        "flags": [],
+    }
+
+
+def _origin(inquiry: Inquiry) -> str | None:
+    """The caller's region: toll-free dial-in is rated by it."""
+    if inquiry.kind is not LegKind.DIAL_IN or inquiry.from_number is None:
+        return None
+    return classify(inquiry.from_number).region
+
+
+def _rate_missing(detail: str) -> Invalid:
+    return Invalid(detail, (FieldError("/to", detail),), code="rate_missing")
