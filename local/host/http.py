@@ -19,6 +19,7 @@ from local.host.settings import SettingError
 from local.host.worker import Function, Worker, datum
 
 MAX_BODY_BYTES = 100 * 1024 * 1024  # Azure's own limit
+MAX_HEADER_BYTES = 32 * 1024
 MAX_QUERY_FIELDS = 1024
 STOP_GRACE_SECONDS = 5.0  # what a running request gets when the host stops
 
@@ -47,7 +48,8 @@ class HttpHost:
         self._worker = worker
         self._routes = routes
         self._port = port
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None))
+        server = web.Server(self._handle, access_log=None, max_field_size=MAX_HEADER_BYTES)
+        self._runner = web.ServerRunner(server)
 
     async def start(self) -> None:
         """Bind the port. Raises OSError if it is taken."""
@@ -70,9 +72,9 @@ class HttpHost:
         function, route_values = found
         try:
             query = _joined(parse_qsl(query_text, max_num_fields=MAX_QUERY_FIELDS))
-        except ValueError:
-            return web.Response(status=400)
-        body = await _read_body(request)
+            body = await _read_body(request)
+        except (ValueError, asyncio.IncompleteReadError, ConnectionError):
+            return web.Response(status=400)  # too many fields, or less of a body than announced
         if body is None:
             return web.Response(status=413, headers={"connection": "close"})
         headers = _joined(
@@ -87,21 +89,14 @@ class HttpHost:
             "body": datum(body, "bytes"),
         }
         trace_parent = headers.get("traceparent", "")
-        # Shielded: a caller that hangs up doesn't stop a function that has begun, neither here nor
-        # in Azure.
-        outcome = await asyncio.shield(
-            self._worker.invoke(function, datum(value, "http"), {}, trace_parent)
-        )
+        outcome = await self._worker.invoke(function, datum(value, "http"), {}, trace_parent)
         if not outcome.ok or outcome.value is None:
             return web.Response(status=500)
         return _response(outcome.value)
 
 
 async def _read_body(request: web.BaseRequest) -> bytes | None:
-    """The body, empty without a Content-Length;
-
-    None if it is over the limit, which is told before it is read.
-    """
+    """The body, empty without a Content-Length; None if it is announced to be over the limit."""
     length = request.content_length
     if not length:
         return b""

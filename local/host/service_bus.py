@@ -6,6 +6,7 @@ what is empty, so their entries shift. Only what is JSON or a number stays align
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from types import SimpleNamespace
@@ -19,6 +20,9 @@ from local.host.worker import Binding, Function, Worker, datum
 
 WAIT_SECONDS = 0.5  # how long one question to the queue stays open; a stop waits as long
 ABANDON_PAUSE_SECONDS = 0.2  # what is abandoned comes again at once: don't spin
+
+
+_logger = logging.getLogger("local.host")
 
 
 class Receiver(Protocol):
@@ -68,7 +72,10 @@ async def pump(
             metadata = batch_metadata(messages)
             outcome = await worker.invoke(function, datum(bodies, "collection_bytes"), metadata)
             if outcome.ok:
-                await receiver.complete(messages)
+                completed = await receiver.complete(messages)
+                if completed < len(messages):
+                    lost = len(messages) - completed
+                    _logger.warning("%s: %d locks were lost: they come again", function.name, lost)
             else:
                 await receiver.abandon(messages)
                 await asyncio.sleep(ABANDON_PAUSE_SECONDS)

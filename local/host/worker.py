@@ -19,9 +19,8 @@ import azure_functions_runtime as runtime
 from azure_functions_runtime import handle_event, native_invocation
 from azure_functions_runtime.bindings.datumdef import Datum
 
-type Binding = dict[
-    str, Any
-]  # one binding as the decorators declare it: type, name, route, queueName…
+# One binding as the decorators declare it: type, name, route, queueName and so on.
+type Binding = dict[str, Any]
 
 
 def datum(value: object, kind: str) -> Datum:
@@ -41,10 +40,7 @@ class _Message:
 
 
 class _Protos:
-    """Stands in for the protobuf module:
-
-    A message class on demand, and the enumerations that indexing reads.
-    """
+    """Stands in for the protobuf module: message classes on demand, and what indexing reads."""
 
     def __init__(self) -> None:
         self.StatusResult = type(
@@ -66,10 +62,7 @@ class _Protos:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One indexed function:
-
-    Its `trigger` binding and the JSON texts of all of them, as the manifest lists them.
-    """
+    """One indexed function: its trigger's binding, and the JSON texts of all its bindings."""
 
     name: str
     function_id: str
@@ -125,11 +118,10 @@ class Worker:
     async def invoke(
         self, function: Function, data: Datum, metadata: Mapping[str, Datum], trace_parent: str = ""
     ) -> Outcome:
-        """Run the function once; never raises for what it does. A run over functionTimeout counts
-        as failed.
+        """Run the function once; never raises for what it does.
 
-        An async function is cancelled then. A sync one can't be: its thread runs on (Azure kills
-        the worker).
+        A run over functionTimeout counts as failed. An async function is cancelled then; a sync one
+        can't be: its thread runs on (Azure kills the worker).
         """
         call = native_invocation.invocation_request_native(  # type: ignore[no-untyped-call]
             str(uuid.uuid4()),
