@@ -6,14 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shared.adapters.table_checks import (
-    check_property,
-    check_table,
-    check_transaction,
-    pack_cursor,
-    plain,
-    unpack_cursor,
-)
+from shared.adapters.table_checks import check_table, check_transaction
+from shared.adapters.table_cursor import pack_cursor, unpack_cursor
+from shared.adapters.table_json import check_property, plain
 from shared.domain import limits
 from shared.domain.errors import EtagMismatch, PerminuteError, RowExists, RowMissing
 from shared.ports import Delete, Insert, Operation, Page, Replace, Row, TableStore, Value

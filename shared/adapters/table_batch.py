@@ -8,17 +8,14 @@ Nothing here does I/O.
 
 import json
 import re
-from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
-from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 from urllib.parse import quote
 
 from shared.adapters.table_outcomes import refused
 from shared.domain.errors import OutcomeUnknown
-from shared.ports import Delete, Insert, Operation, Replace, Value
+from shared.ports import Delete, Insert, Operation, Replace
 
 SERVICE_VERSION = "2019-02-02"
 
@@ -52,13 +49,15 @@ def encode_batch(
     table: str,
     partition: str,
     operations: Sequence[Operation],
+    contents: Sequence[str],
     *,
     http_date: str,
     token: str,
 ) -> Batch:
     """The request for one transaction; `token` makes the boundaries unique.
 
-    `address` is the service's, without a slash at its end. The operations were checked before.
+    `address` is the service's, without a slash at its end. `contents` are the rows as JSON, as
+    `check_transaction` gives them.
     """
     boundary, change_boundary = f"batch_{token}", f"changeset_{token}"
     part_start = (
@@ -68,13 +67,12 @@ def encode_batch(
     requests = _Requests(
         collection=f"{address}/{table}",
         row=f"{address}/{table}(PartitionKey='{_address_key(partition)}',RowKey='",
-        partition=_text("PartitionKey", partition),
         dates=f"x-ms-date: {http_date}\r\nDate: {http_date}\r\n\r\n",
     )
     pieces = [f"--{boundary}\r\nContent-Type: multipart/mixed; boundary={change_boundary}\r\n\r\n"]
-    for index, operation in enumerate(operations):
+    for index, (operation, content) in enumerate(zip(operations, contents, strict=True)):
         pieces.append(f"{part_start}{index}\r\n\r\n")
-        pieces.append(requests.render(operation))
+        pieces.append(requests.render(operation, content))
     pieces.append(f"--{change_boundary}--\r\n\r\n--{boundary}--\r\n")
     return Batch(
         # JSON is escaped to ASCII, addresses and ETags are percent-encoded.
@@ -95,15 +93,14 @@ class _Requests:
 
     collection: str
     row: str
-    partition: str
     dates: str
 
-    def render(self, operation: Operation) -> str:
-        """The request for one operation."""
+    def render(self, operation: Operation, content: str) -> str:
+        """The request for one operation, whose row is this JSON."""
         if isinstance(operation, Insert):
             start = f"POST {self.collection} HTTP/1.1\r\n"
             accept = "Accept: application/json;odata=minimalmetadata\r\n"
-            return start + self._content(operation.key, operation.values, accept)
+            return start + self._content(accept, content)
         row = f"{self.row}{_address_key(operation.key)}') HTTP/1.1\r\n"
         if isinstance(operation, Delete):
             return (
@@ -113,12 +110,9 @@ class _Requests:
         accept = "Accept: application/json\r\n"
         if isinstance(operation, Replace):
             accept += f"If-Match: {operation.etag}\r\n"
-        return f"PUT {row}" + self._content(operation.key, operation.values, accept)
+        return f"PUT {row}" + self._content(accept, content)
 
-    def _content(self, key: str, values: Mapping[str, Value], accept: str) -> str:
-        pieces = [self.partition, _text("RowKey", key)]
-        pieces += [_property(name, value) for name, value in values.items()]
-        content = f"{{{', '.join(pieces)}}}"
+    def _content(self, accept: str, content: str) -> str:
         return (
             f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
             f"{_VERSION}{accept}{self.dates}{content}\r\n"
@@ -126,28 +120,6 @@ class _Requests:
 
 
 _VERSION = f"x-ms-version: {SERVICE_VERSION}\r\nDataServiceVersion: 3.0\r\n"
-
-
-def _property(name: str, value: Value) -> str:
-    """One property and its type in JSON. Names need no escape: they were checked."""
-    if isinstance(value, str):
-        return _text(name, value)
-    if isinstance(value, bool):
-        return f'"{name}": {"true" if value else "false"}'
-    if isinstance(value, int):
-        return f'"{name}": "{value:d}", "{name}@odata.type": "Edm.Int64"'
-    if isinstance(value, bytes):
-        data = b2a_base64(value, newline=False).decode("ascii")
-        return f'"{name}": "{data}", "{name}@odata.type": "Edm.Binary"'
-    # `isoformat` is five times as fast as `strftime`; the zone is cut off.
-    moment = value if value.tzinfo is UTC else value.astimezone(UTC)
-    text = moment.isoformat(timespec="microseconds")[:26]
-    return f'"{name}": "{text}Z", "{name}@odata.type": "Edm.DateTime"'
-
-
-def _text(name: str, text: str) -> str:
-    escaped = encode_basestring_ascii(text)
-    return f'"{name}": {escaped}, "{name}@odata.type": "Edm.String"'
 
 
 def _address_key(key: str) -> str:

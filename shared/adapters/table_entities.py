@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.table_checks import plain
+from shared.adapters.table_json import plain
 from shared.domain.errors import LedgerCorrupt
 from shared.ports import Delete, Insert, Operation, Replace, Row, Value
 

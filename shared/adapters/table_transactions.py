@@ -30,9 +30,17 @@ class Transactions(Protocol):
     """A way to send a transaction that was checked before."""
 
     async def submit(
-        self, table: str, partition: str, operations: Sequence[Operation], seconds: float
+        self,
+        table: str,
+        partition: str,
+        operations: Sequence[Operation],
+        contents: Sequence[str],
+        seconds: float,
     ) -> tuple[str, ...]:
-        """The new ETags. Raises as `TableStore.transact`, and TableMissing."""
+        """The new ETags; `contents` are the rows as JSON.
+
+        Raises as `TableStore.transact`, and TableMissing.
+        """
         ...
 
 
@@ -43,7 +51,12 @@ class SdkTransactions:
         self._client_of = client_of
 
     async def submit(
-        self, table: str, partition: str, operations: Sequence[Operation], seconds: float
+        self,
+        table: str,
+        partition: str,
+        operations: Sequence[Operation],
+        contents: Sequence[str],
+        seconds: float,
     ) -> tuple[str, ...]:
         """The new ETags."""
         from azure.core.exceptions import HttpResponseError
@@ -86,7 +99,12 @@ class LeanTransactions:
         )
 
     async def submit(
-        self, table: str, partition: str, operations: Sequence[Operation], seconds: float
+        self,
+        table: str,
+        partition: str,
+        operations: Sequence[Operation],
+        contents: Sequence[str],
+        seconds: float,
     ) -> tuple[str, ...]:
         """The new ETags."""
         from azure.core.rest import HttpRequest
@@ -98,6 +116,7 @@ class LeanTransactions:
             table,
             partition,
             operations,
+            contents,
             http_date=http_date,
             token=token,
         )

@@ -4,15 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from shared.adapters.table_checks import (
-    check_property,
-    check_table,
-    check_transaction,
-    pack_cursor,
-    storable_key,
-    unpack_cursor,
-)
+from shared.adapters.table_checks import check_table, check_transaction, storable_key
+from shared.adapters.table_cursor import pack_cursor, unpack_cursor
 from shared.adapters.table_entities import to_row
+from shared.adapters.table_json import check_property
 from shared.adapters.table_outcomes import TableMissing, error_code
 from shared.adapters.table_transactions import LeanTransactions, SdkTransactions, Transactions
 from shared.domain import limits
@@ -184,15 +179,15 @@ class AzureTables(TableStore):
         self, table: str, partition: str, operations: Sequence[Operation]
     ) -> tuple[str, ...]:
         """All of the operations, or none."""
-        check_transaction(table, partition, operations)
+        contents = check_transaction(table, partition, operations)
         transactions = self._open().transactions
         seconds = self._connect_seconds + self._read_seconds
         try:
-            return await transactions.submit(table, partition, operations, seconds)
+            return await transactions.submit(table, partition, operations, contents, seconds)
         except TableMissing:
             await self._create(table)
         try:
-            return await transactions.submit(table, partition, operations, seconds)
+            return await transactions.submit(table, partition, operations, contents, seconds)
         except TableMissing as error:
             raise StoreUnavailable("The table can't be made.") from error
 
