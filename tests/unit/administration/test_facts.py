@@ -31,11 +31,13 @@ class CountingRecords:
     def __init__(self) -> None:
         self.documents: dict[tuple[str, str], Mapping[str, object]] = {}
         self.reads: Counter[tuple[str, str]] = Counter()
+        self.asked = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def get(self, kind: str, key: str) -> Record | None:
         self.reads[kind, key] += 1
+        self.asked.set()
         document = self.documents.get((kind, key))
         await self.gate.wait()
         if document == {}:
@@ -61,10 +63,9 @@ class World:
         self.records.documents["bridge", "local"] = DOCUMENT
 
     async def started(self) -> None:
-        """Until the first read is under way."""
+        """Until a read is under way."""
         async with asyncio.timeout(5):
-            while not self.reads:
-                await asyncio.sleep(0)
+            await self.records.asked.wait()
 
     @property
     def reads(self) -> int:
