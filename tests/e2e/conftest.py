@@ -1,0 +1,34 @@
+"""One stack for all tests here. Each test uses accounts, cards and bridges of its own names."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.stack import Stack
+from tests.e2e.world import CARD, RATES, World, card
+from tests.support.client import Admin, Http, SigningBridge
+
+# Short enough that legs in the hands of a killed process come again soon.
+SETTINGS = {"CALL_ENDED_LOCK_SECONDS": "12", "LOW_BALANCE_SCHEDULE": "* * * * * *"}
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A stack with the bridge `local` and a rate card."""
+    with Stack(tmp_path_factory.mktemp("e2e") / "data", settings=SETTINGS) as stack:
+        http = Http(stack.base_url)
+        admin = Admin(http, stack.admin_key)
+        admin.put(f"rate-cards/{CARD}/versions/2020-01-01T00:00:00Z", card(*RATES))
+        yield World(stack, http, admin, SigningBridge(http, "local", stack.bridge_secret))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_stack_trace(world: World) -> Iterator[None]:
+    """Whatever a module does, no process of the product prints a stack trace."""
+    lengths = [log.stat().st_size for log in world.logs]
+    yield
+    for log, length in zip(world.logs, lengths, strict=True):
+        text = log.read_bytes()[length:].decode("utf-8", "replace")
+        assert "Traceback" not in text, (
+            f"{log.name}:\n{text[text.find('Traceback') - 500 :][:3000]}"
+        )

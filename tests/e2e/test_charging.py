@@ -1,0 +1,314 @@
+"""A leg that ended is rated and debited, once, whatever happens on the way."""
+
+import time
+from decimal import Decimal
+from fractions import Fraction
+from urllib.parse import quote
+
+from tests.e2e.world import (
+    BERLIN,
+    LONDON,
+    NEW_YORK,
+    PARIS,
+    ROME,
+    World,
+    card,
+    half_up,
+    leg,
+    london_price,
+    rate,
+    slot,
+)
+from tests.support.client import Json, at_once, every, unique
+
+MANY_SECONDS_MAX = 30.0  # 500 legs take about two seconds on two idle cores
+
+
+def test_from_nothing_to_a_charge_that_explains_itself(world: World) -> None:
+    account, own_card = unique("acct"), unique("card")
+    world.admin.put(f"accounts/{account}", {"currency": "USD", "rate_card": own_card})
+    world.top_up(account, "100.00")
+    world.admin.put(
+        f"rate-cards/{own_card}/versions/2026-01-01T00:00:00Z",
+        card(rate("44", slot("0.012"), fee="0.05")),
+    )
+    ended = leg(account, conference_id="3001", organizer_id="ken@example.com")
+
+    charge = world.charged(account, ended)
+
+    assert (
+        charge
+        | {
+            "leg": f"local~{ended['leg_id']}",
+            "account": account,
+            "status": "charged",
+            "kind": "dial_out",
+            "from": PARIS,
+            "to": LONDON,
+            "organizer": "ken@example.com",
+            "conference": "3001",
+            "answered_at": ended["answered_at"],
+            "ended_at": ended["ended_at"],
+            "talk_seconds": 183,
+            "billed_seconds": 240,
+            "amount": "0.098",
+            "currency": "USD",
+            "rate": {
+                "card": own_card,
+                "version": "2026-01-01T00:00:00Z",
+                "prefix": "44",
+                "destination": "dial_out to +44",
+            },
+            "rounding": {"mode": "half_up", "decimals": 4, "unrounded": "0.098"},
+            "balance_before": "100.00",
+            "balance_after": "99.902",
+            "entry": 2,
+            "flags": ["organizer_unknown"],
+        }
+        == charge
+    )
+    fee, usage = charge["lines"]
+    assert fee == {"kind": "connection_fee", "amount": "0.05"}
+    assert (
+        usage
+        | {
+            "kind": "usage",
+            "from_second": 0,
+            "seconds": 240,
+            "increments": 4,
+            "price": "0.012",
+            "unit_seconds": 60,
+            "amount": "0.048",
+        }
+        == usage
+    )
+    lots = world.admin.get(f"accounts/{account}")["lots"]
+    assert charge["funded_by"] == [{"lot": lots[0]["id"], "amount": "0.098"}]
+    assert lots[0]["remaining"] == "99.902"
+
+
+def test_the_ledger_runs_from_the_top_up_to_the_balance(world: World) -> None:
+    account = world.account("20.00")
+    ended = leg(account)
+    world.charged(account, ended)
+
+    top_up, debit = world.entries(account)
+
+    assert (top_up["sequence"], top_up["kind"], top_up["amount"]) == (1, "top_up", "20.00")
+    assert (debit["sequence"], debit["kind"], debit["amount"]) == (2, "debit", "-0.098")
+    assert (top_up["balance"], debit["balance"]) == ("20.00", "19.902")
+    assert debit["leg"] == f"local~{ended['leg_id']}"
+    assert world.balance(account) == Decimal("19.902")
+    verified = world.verified(account)
+    assert (verified["entries"], verified["legs"], verified["balance"]) == (2, 1, "19.902")
+
+
+def test_the_same_leg_20_times_at_once_is_debited_once(world: World) -> None:
+    account = world.account()
+    ended = leg(account)
+
+    answers = at_once(20, lambda _: world.bridge.ended(ended))
+
+    every(answers, 202)
+    other = leg(account)
+    world.charged(account, other)
+    assert len(world.debits(account, 2)) == 2
+    assert world.verified(account)["legs"] == 2
+    assert not world.all_parked(ended["leg_id"])
+
+
+def test_the_same_leg_many_times_in_one_post_is_debited_once(world: World) -> None:
+    account = world.account()
+    ended = leg(account)
+    world.post(*[ended] * 20)
+    world.charged(account, leg(account))
+
+    assert len(world.debits(account, 2)) == 2
+    assert world.balance(account) == 100 - 2 * london_price(183)
+
+
+def test_messages_that_the_queue_delivers_again_are_debited_once(world: World) -> None:
+    """The queue forgets after ten minutes what it had; the ledger never does."""
+    account = world.account()
+    ended = leg(account)
+    messages = world.queued(ended)
+    assert len(messages) == 1
+    world.leg(account, ended["leg_id"])
+
+    world.deliver(messages * 20)
+    world.charged(account, leg(account))
+
+    assert len(world.debits(account, 2)) == 2
+    assert not world.all_parked(ended["leg_id"])
+
+
+def test_the_same_leg_with_other_content_is_parked_as_conflict(world: World) -> None:
+    account = world.account()
+    ended = leg(account)
+    world.charged(account, ended)
+    other = ended | {"to": NEW_YORK}
+
+    world.post(other)
+    world.post(other)
+
+    parked = world.parked(ended["leg_id"])
+    assert (parked["reason"], parked["account"], parked["status"]) == ("conflict", account, "open")
+    assert parked["original"]["to"] == NEW_YORK
+    assert world.leg(account, ended["leg_id"])["to"] == LONDON
+    assert len(world.debits(account, 1)) == 1
+
+
+def test_a_leg_whose_account_nothing_tells_is_taken_and_parked(world: World) -> None:
+    ended = leg(None)
+    answer = world.bridge.ended(ended)
+
+    assert answer.status == 202
+    assert answer.json() == {"legs": [{"leg": f"local~{ended['leg_id']}", "status": "queued"}]}
+    parked = world.parked(ended["leg_id"])
+    assert parked["reason"] == "account_unknown"
+    assert "account" not in parked
+
+
+def test_the_account_comes_from_leg_number_conference_and_bridge_in_this_order(
+    world: World,
+) -> None:
+    by_leg, by_number, by_conference, by_default = (world.account() for _ in range(4))
+    conference, number = unique("room"), f"+4930{int(time.time() * 1000) % 10**8:08d}"
+    world.admin.put(f"accounts/{by_conference}/conferences/{conference}", {"organizer": "ann"})
+    world.admin.put(f"accounts/{by_number}/service-numbers/{quote(number)}", {"kind": "toll"})
+    bridge = world.new_bridge(accounts=["*"], default_account=by_default)
+    told = {"conference_id": conference, "to": number, "kind": "dial_in", "from": NEW_YORK}
+
+    charges = [
+        world.charged(by_leg, leg(by_leg, **told), bridge),
+        world.charged(by_number, leg(**told | {"kind": None}), bridge),
+        world.charged(by_conference, leg(conference_id=conference), bridge),
+        world.charged(by_default, leg(), bridge),
+    ]
+
+    assert [charge["kind"] for charge in charges] == ["dial_in", "dial_in", "dial_out", "dial_out"]
+    assert charges[2]["organizer"] == "ann"
+
+
+def test_a_leg_delivered_again_after_its_conference_moved_stays_in_the_first_account(
+    world: World,
+) -> None:
+    first, second, conference = world.account(), world.account(), unique("room")
+    world.admin.put(f"accounts/{first}/conferences/{conference}", {"organizer": "ann"})
+    ended = leg(conference_id=conference)
+    messages = world.queued(ended)
+    assert len(messages) == 1
+    world.leg(first, ended["leg_id"])
+
+    start = "?from=2020-01-01T00:00:00Z"
+    world.admin.put(f"accounts/{second}/conferences/{conference}{start}", {"organizer": "ben"})
+    world.post(ended)
+    world.deliver(messages)
+    later = leg(conference_id=conference)
+    world.charged(second, later)
+
+    assert len(world.debits(first, 1)) == 1
+    assert [entry["leg"] for entry in world.debits(second, 1)] == [f"local~{later['leg_id']}"]
+    assert not world.all_parked(ended["leg_id"])
+
+
+def test_legs_that_cost_nothing_leave_an_entry_of_zero_with_the_reason(world: World) -> None:
+    account = world.account()
+    legs = [
+        leg(account, answered=False),
+        leg(account, kind="voip", to=None),
+        leg(account, to=BERLIN),
+    ]
+    world.post(*legs)
+    charges = [world.leg(account, ended["leg_id"]) for ended in legs]
+
+    reasons = [(charge["status"], charge["zero_reason"]) for charge in charges]
+    assert reasons == [("zero", "unanswered"), ("zero", "voip"), ("zero", "free_rate")]
+    assert [entry["amount"] for entry in world.debits(account, 3)] == ["0.00"] * 3
+    assert world.balance(account) == 100
+
+
+def test_times_that_do_not_fit_are_parked_as_inconsistent(world: World) -> None:
+    account = world.account()
+    wrong_talk = leg(account) | {"talk_seconds": 186}
+    in_the_future = leg(account) | {"ended_at": "2099-01-01T00:00:00Z", "talk_seconds": None}
+    world.post(wrong_talk, in_the_future)
+
+    for ended in (wrong_talk, in_the_future):
+        assert world.parked(ended["leg_id"])["reason"] == "inconsistent"
+    assert world.balance(account) == 100
+
+
+def test_foreign_ids_of_any_letters_are_charged_and_found(world: World) -> None:
+    account, coded = world.account(), "Zm9vL2LDpHIgIyU_fnxiYXo"
+    ended = leg(account, leg_id="foo/bär #%?~|baz", conference_id="räum/1")
+    answer = world.bridge.ended(ended)
+    shown = answer.json()["legs"][0]["leg"]
+    assert shown == f"local~~{coded}"
+
+    entry = world.debits(account, 1)[0]
+    charge = world.admin.get(f"accounts/{account}/legs/{shown}")
+
+    assert entry["leg"] == charge["leg"] == shown
+    assert charge["conference"] == "räum/1"
+
+
+def test_500_legs_in_one_post_are_charged_to_the_micro(world: World) -> None:
+    account = world.account("1000.00")
+    rated = [_rated(account, number) for number in range(490)]
+    unrated = [leg(account, to=ROME, talk_seconds=60) for _ in range(10)]
+    began = time.monotonic()
+
+    world.post(*[ended for ended, _ in rated], *unrated)
+    debits = world.debits(account, 490, MANY_SECONDS_MAX)
+    took_seconds = time.monotonic() - began
+
+    print(f"500 legs took {took_seconds:.2f} s")
+    by_leg = {entry["leg"]: -Decimal(entry["amount"]) for entry in debits}
+    assert by_leg == {f"local~{ended['leg_id']}": amount for ended, amount in rated}
+    assert world.balance(account) == 1000 - sum(amount for _, amount in rated)
+    verified = world.verified(account)
+    assert (verified["entries"], verified["legs"]) == (491, 490)
+    assert {world.parked(ended["leg_id"])["reason"] for ended in unrated} == {"rate_missing"}
+    listed = world.admin.items(f"parked-legs?account={account}&reason=rate_missing&status=open")
+    assert {item["leg"] for item in listed} == {f"local~{ended['leg_id']}" for ended in unrated}
+    assert all(ROME in item["detail"] for item in listed)
+    assert world.leg(account, unrated[0]["leg_id"])["status"] == "parked"
+
+
+def _rated(account: str, number: int) -> tuple[Json, Decimal]:
+    """A leg and what it must cost, reckoned from the card's page and not by the product."""
+    talk_seconds = 1 + number * 7
+    match number % 4:
+        case 0:
+            return leg(account, talk_seconds=talk_seconds), london_price(talk_seconds)
+        case 1:
+            exact = Fraction("0.0085") * talk_seconds / 60
+            return leg(account, talk_seconds=talk_seconds, to=NEW_YORK), half_up(exact)
+        case 2:
+            first = Fraction("0.03") * min(2, -(-talk_seconds // 30)) / 2
+            rest = Fraction("0.0107") * max(0, talk_seconds - 60) / 60
+            exact = Fraction("0.02") + first + rest
+            return leg(account, talk_seconds=talk_seconds, to=PARIS), half_up(exact)
+        case _:
+            exact = Fraction("0.0042") * talk_seconds / 60
+            caller = leg(account, talk_seconds=talk_seconds, to=BERLIN, kind="dial_in")
+            return caller, half_up(exact)
+
+
+def test_a_price_in_force_when_the_leg_was_answered_counts(world: World) -> None:
+    """A version that starts later changes nothing for calls answered before it."""
+    own_card = unique("card")
+    for start, price in (("2020-01-01T00:00:00Z", "0.01"), ("2026-01-01T00:00:00Z", "0.02")):
+        world.admin.put(
+            f"rate-cards/{own_card}/versions/{start}?backdate=true",
+            card(rate("44", slot(price))),
+        )
+    account = world.account(rate_card=own_card)
+    times = {"started_at": "2025-12-31T23:59:50Z", "ended_at": "2026-01-01T00:00:59Z"}
+
+    before = leg(account) | times | {"answered_at": "2025-12-31T23:59:59Z", "talk_seconds": 60}
+    after = leg(account) | times | {"answered_at": "2026-01-01T00:00:00Z", "talk_seconds": 59}
+
+    assert world.charged(account, before)["amount"] == "0.01"
+    assert world.charged(account, after)["amount"] == "0.02"
