@@ -1,0 +1,241 @@
+"""Bridges, API keys, and who may do what."""
+
+import base64
+import re
+from typing import Any
+
+import pytest
+
+from tests.unit.administration.house import ADMIN_KEY, House
+
+BRIDGE = "/api/v1/bridges/main"
+SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
+OTHER_SECRET = "whsec_" + base64.b64encode(b"m" * 32).decode()
+
+
+def bridge(**fields: Any) -> dict[str, Any]:
+    return {"dialect": "perminute", "accounts": ["*"], **fields}
+
+
+def secrets(house: House) -> tuple[str, ...]:
+    found = house.run(house.container.facts.bridge("main", fresh=True))
+    return tuple(found.auth.secrets)
+
+
+def test_a_secret_that_we_make_is_shown_once(house: House) -> None:
+    created = house.put(BRIDGE, bridge())
+
+    [secret] = created.json["auth"]["secrets"]
+    assert created.status == 201
+    assert secrets(house) == (secret,)
+    assert house.get(BRIDGE).json == {
+        "id": "main",
+        "dialect": "perminute",
+        "auth": {"scheme": "standard-webhooks"},
+        "accounts": ["*"],
+        "on_outage": "deny",
+        "etag": '"1"',
+    }
+
+
+def test_secrets_that_were_sent_are_never_shown(house: House) -> None:
+    created = house.put(BRIDGE, bridge(auth={"scheme": "standard-webhooks", "secrets": [SECRET]}))
+
+    assert SECRET not in created.body.decode()
+    assert secrets(house) == (SECRET,)
+
+
+def test_two_secrets_are_live_while_one_replaces_the_other(house: House) -> None:
+    house.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
+
+    rotated = house.put(BRIDGE, bridge(auth={"secrets": [SECRET, OTHER_SECRET]}), '"1"')
+
+    assert rotated.status == 200
+    assert secrets(house) == (SECRET, OTHER_SECRET)
+
+
+def test_replacing_without_secrets_keeps_them(house: House) -> None:
+    house.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
+
+    replaced = house.put(BRIDGE, bridge(country="FR"), '"1"')
+
+    assert "secrets" not in replaced.json["auth"]
+    assert secrets(house) == (SECRET,)
+
+
+def test_another_scheme_gets_a_secret_of_its_own(house: House) -> None:
+    house.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
+
+    replaced = house.put(BRIDGE, bridge(auth={"scheme": "basic", "username": "fs"}), '"1"')
+
+    [secret] = replaced.json["auth"]["secrets"]
+    assert secrets(house) == (secret,)
+    assert not secret.startswith("whsec_")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"accounts": ["*"]}, "/dialect"),
+        (bridge(dialect="morse"), "/dialect"),
+        (bridge(accounts=[]), "/accounts"),
+        (bridge(accounts=["Not An Id"]), "/accounts/0"),
+        (bridge(auth={"scheme": "digest"}), "/auth/scheme"),
+        (bridge(auth={"secrets": []}), "/auth/secrets"),
+        (bridge(auth={"secrets": [SECRET] * 3}), "/auth/secrets"),
+        (bridge(auth={"secrets": ["short"]}), "/auth/secrets/0"),
+        (bridge(auth={"username": "x"}), "/auth/username"),
+        (bridge(auth={"scheme": "basic"}), "/auth/username"),
+        (bridge(accounts=["a"], default_account="b"), "/default_account"),
+        (bridge(country="Europe"), "/country"),
+        (bridge(on_outage="maybe"), "/on_outage"),
+        (bridge(secret=SECRET), "/secret"),
+    ],
+)
+def test_bad_bridges_are_refused(house: House, body: object, pointer: str) -> None:
+    answer = house.put(BRIDGE, body)
+
+    assert (answer.status, answer.pointers()) == (422, [pointer])
+    assert house.get(BRIDGE).code == "bridge_unknown"
+    assert SECRET not in answer.body.decode()
+
+
+def test_a_bridges_id_has_a_shape(house: House) -> None:
+    assert house.put("/api/v1/bridges/Main", bridge()).code == "id_invalid"
+
+
+def test_an_api_key_is_shown_once_and_kept_as_a_hash(house: House) -> None:
+    key = house.api_key("reader")
+
+    [listed] = house.get("/api/v1/api-keys").json["items"]
+    assert re.fullmatch(r"pm_[0-9a-f]{16}_.+", key)
+    assert (listed["name"], listed["roles"], listed["accounts"]) == ("somebody", ["reader"], ["*"])
+    record = house.run(house.container.records.get("api_key", listed["id"]))
+    assert key.split("_", 2)[2] not in str(record)
+
+
+def test_a_key_that_was_taken_away_opens_nothing(house: House) -> None:
+    key = house.api_key("reader")
+    [listed] = house.get("/api/v1/api-keys").json["items"]
+    assert house.get("/api/v1/accounts", key=key).status == 200
+
+    assert house.delete(f"/api/v1/api-keys/{listed['id']}").status == 204
+
+    assert house.get("/api/v1/accounts", key=key).status == 401
+    assert house.delete(f"/api/v1/api-keys/{listed['id']}").code == "api_key_unknown"
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"name": ""}, "/name"),
+        ({"roles": []}, "/roles"),
+        ({"roles": ["root"]}, "/roles/0"),
+        ({"roles": "admin"}, "/roles"),
+        ({"accounts": []}, "/accounts"),
+        ({"accounts": ["A B"]}, "/accounts/0"),
+        ({"accounts": ["a"] * 201}, "/accounts"),
+        ({"id": "mine"}, "/id"),
+    ],
+)
+def test_bad_keys_are_refused(house: House, change: dict[str, object], pointer: str) -> None:
+    body = {"name": "x", "roles": ["reader"], "accounts": ["*"], **change}
+
+    assert house.post("/api/v1/api-keys", body).pointers() == [pointer]
+    assert house.get("/api/v1/api-keys").json["items"] == []
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        f"Basic {ADMIN_KEY}",
+        f"bearer {ADMIN_KEY}x",
+        f"Bearer {ADMIN_KEY[:-1]}",
+        "Bearer pm_0000000000000000_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "Bearer pm_x_y",
+        "Bearer é",
+        "Bearer " + "x" * 5_000,
+    ],
+)
+def test_who_can_not_prove_who_they_are_gets_401_and_no_reason(
+    house: House, authorization: str
+) -> None:
+    answer = house.get("/api/v1/accounts", key=None, headers={"authorization": authorization})
+
+    assert (answer.status, answer.code) == (401, "not_authenticated")
+    assert answer.json["detail"] == "The credentials are missing, wrong or out of date."
+    assert "www-authenticate" in answer.headers
+
+
+def test_without_a_bootstrap_key_in_the_settings_there_is_none(house: House) -> None:
+    house.container.administrators._bootstrap_key = None
+
+    assert house.get("/api/v1/accounts").status == 401
+
+
+# A route of each kind, with a body that would pass; who may use it, besides `admin`.
+ROUTES: list[tuple[str, str, object, set[str]]] = [
+    ("GET", "/api/v1/accounts", None, {"reader", "finance", "operator"}),
+    ("GET", "/api/v1/accounts/contoso", None, {"reader", "finance", "operator"}),
+    ("PUT", "/api/v1/accounts/contoso", {"currency": "USD"}, {"finance"}),
+    ("GET", "/api/v1/accounts/contoso/organizers/k", None, {"reader", "finance", "operator"}),
+    ("PUT", "/api/v1/accounts/contoso/organizers/k", {}, {"operator"}),
+    ("GET", "/api/v1/accounts/contoso/conferences/1", None, {"reader", "finance", "operator"}),
+    ("PUT", "/api/v1/accounts/contoso/conferences/1", {"organizer": "k"}, {"operator"}),
+    (
+        "PUT",
+        "/api/v1/accounts/contoso/service-numbers/+33170000000",
+        {"kind": "toll"},
+        {"operator"},
+    ),
+    ("GET", "/api/v1/accounts/contoso/dial-out-policy", None, {"reader", "finance", "operator"}),
+    ("PUT", "/api/v1/accounts/contoso/dial-out-policy", {}, {"operator"}),
+    ("GET", "/api/v1/rate-cards", None, {"reader", "finance", "operator"}),
+    ("GET", "/api/v1/rate-cards/x", None, {"reader", "finance", "operator"}),
+    ("PUT", "/api/v1/rate-cards/x/versions/2026-01-01T00:00:00Z", {}, {"finance"}),
+    ("POST", "/api/v1/quotes", {}, {"reader", "finance", "operator"}),
+    ("GET", "/api/v1/bridges/main", None, {"operator"}),
+    ("PUT", "/api/v1/bridges/main", bridge(), set()),
+    ("GET", "/api/v1/api-keys", None, set()),
+    ("POST", "/api/v1/api-keys", {}, set()),
+    ("DELETE", "/api/v1/api-keys/x", None, set()),
+]
+
+
+@pytest.mark.parametrize("role", ["reader", "finance", "operator", "payments", "admin"])
+def test_a_role_opens_its_routes_and_no_others(house: House, role: str) -> None:
+    key = house.api_key(role)
+    for method, path, body, roles in ROUTES:
+        answer = house.call(method, path, body, key=key)
+        may = role == "admin" or role in roles
+        if may:
+            assert answer.status not in {401, 403}, (method, path)
+        else:
+            assert (answer.status, answer.code) == (403, "role_missing"), (method, path)
+
+
+@pytest.mark.parametrize("role", ["reader", "finance", "operator", "payments", "admin"])
+def test_another_account_and_what_all_share_stay_closed(house: House, role: str) -> None:
+    """Whether the foreign account exists makes no difference."""
+    house.account("contoso")
+    key = house.api_key(role, accounts=("fabrikam",))
+    for method, path, body, _ in ROUTES:
+        if path == "/api/v1/accounts" or path.startswith("/api/v1/quotes"):
+            continue
+        answer = house.call(method, path, body, key=key)
+        assert answer.status == 403, (method, path)
+        missing = house.call(method, path.replace("contoso", "nobody"), body, key=key)
+        assert missing.json["code"] == answer.json["code"]
+
+
+def test_a_quote_for_another_account_is_refused(house: House) -> None:
+    house.account("contoso")
+    key = house.api_key("reader", accounts=("fabrikam",))
+    ask = {"kind": "dial_out", "to": "+33170000000", "talk_seconds": 60}
+
+    for whose in ({"account": "contoso"}, {"rate_card": "default"}):
+        answer = house.post("/api/v1/quotes", {**ask, **whose}, key=key)
+        assert (answer.status, answer.code) == (403, "account_not_allowed")

@@ -1,0 +1,270 @@
+"""Organizers, conferences, service numbers and policies by HTTP."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.directory import registration_at
+from shared.domain.legs import format_time
+from tests.unit.administration.house import START, House
+
+ROOM = "/api/v1/accounts/contoso/conferences/3001"
+NUMBER = "/api/v1/accounts/contoso/service-numbers/+33170000000"
+ORGANIZER = "/api/v1/accounts/contoso/organizers/ken%40contoso.com"
+POLICY = "/api/v1/accounts/contoso/dial-out-policy"
+
+
+@pytest.fixture(autouse=True)
+def accounts(house: House) -> None:
+    house.account("contoso")
+    house.account("fabrikam")
+
+
+def owner(house: House, seconds: float) -> str | None:
+    """Whose room 3001 is, that long after the start."""
+    history = house.run(house.container.facts.conference("3001", fresh=True))
+    found = registration_at(history, START + timedelta(seconds=seconds))
+    return found.account if found else None
+
+
+def test_a_first_registration_holds_for_all_time(house: House) -> None:
+    answer = house.put(ROOM, {"organizer": "ken"})
+
+    assert (answer.status, answer.etag) == (201, '"1"')
+    assert answer.json == {
+        "conference": "3001",
+        "account": "contoso",
+        "organizer": "ken",
+        "registrations": [{"organizer": "ken", "from": None, "until": None}],
+        "etag": '"1"',
+    }
+    assert [owner(house, seconds) for seconds in (-1e8, 0, 1e8)] == ["contoso"] * 3
+    assert house.get(ROOM).json == answer.json
+
+
+def test_a_first_registration_holds_for_all_time_whatever_from_says(house: House) -> None:
+    house.put(ROOM + "?from=2026-12-01T00:00:00Z", {"organizer": "ken"})
+
+    assert owner(house, -1e8) == "contoso"
+
+
+def test_another_account_takes_over_from_now_on(house: House) -> None:
+    house.put(ROOM, {"organizer": "ken"})
+    house.clock.advance(60)
+
+    taken = house.put(ROOM.replace("contoso", "fabrikam"), {"organizer": "eve"})
+
+    assert (taken.status, taken.etag) == (201, '"2"')
+    assert [owner(house, seconds) for seconds in (-1, 59.999, 60, 1e8)] == [
+        "contoso",
+        "contoso",
+        "fabrikam",
+        "fabrikam",
+    ]
+    # Nobody sees what was, or is, another's.
+    assert taken.json["registrations"] == [
+        {"organizer": "eve", "from": "2026-11-23T10:01:00Z", "until": None}
+    ]
+    assert house.get(ROOM).code == "conference_unknown"
+
+
+def test_taking_over_with_if_match_needs_the_current_etag(house: House) -> None:
+    house.put(ROOM, {"organizer": "ken"})
+    other = ROOM.replace("contoso", "fabrikam")
+
+    assert house.put(other, {"organizer": "eve"}, '"9"').code == "etag_mismatch"
+    assert house.put(other, {"organizer": "eve"}, '"1"').status == 200
+
+
+@pytest.mark.parametrize(
+    ("seconds", "owners"),
+    [
+        (-30, ["contoso", "fabrikam", "fabrikam"]),
+        (0, ["contoso", "contoso", "fabrikam"]),
+        (30, ["contoso", "contoso", "contoso"]),
+    ],
+)
+def test_from_says_when_a_change_begins(house: House, seconds: int, owners: list[str]) -> None:
+    house.put(ROOM, {"organizer": "ken"})
+    since = format_time(START + timedelta(seconds=seconds))
+
+    house.put(f"{ROOM.replace('contoso', 'fabrikam')}?from={since}", {"organizer": "eve"})
+
+    assert [owner(house, at) for at in (-31, -30, 0)] == owners
+    assert owner(house, 30) == "fabrikam"
+
+
+def test_rights_on_both_accounts_are_needed(house: House) -> None:
+    house.put(ROOM, {"organizer": "ken"})
+    key = house.api_key("operator", accounts=("fabrikam",))
+    both = house.api_key("operator", accounts=("fabrikam", "contoso"))
+    other = ROOM.replace("contoso", "fabrikam")
+
+    refused = house.put(other, {"organizer": "eve"}, key=key)
+    assert (refused.status, refused.code) == (403, "account_not_allowed")
+    assert "contoso" not in refused.body.decode()
+    assert owner(house, 1e8) == "contoso"
+    assert house.put(other, {"organizer": "eve"}, key=both).status == 201
+
+
+def test_a_change_in_the_past_needs_rights_on_all_who_came_later(house: House) -> None:
+    house.put(ROOM, {"organizer": "ken"})
+    house.clock.advance(60)
+    house.put(ROOM.replace("contoso", "fabrikam"), {"organizer": "eve"})
+    key = house.api_key("operator", accounts=("fabrikam",))
+    since = format_time(START)
+
+    answer = house.put(
+        f"{ROOM.replace('contoso', 'fabrikam')}?from={since}", {"organizer": "eve"}, '"2"', key=key
+    )
+
+    assert answer.status == 403
+
+
+def test_ones_own_registration_is_replaced_with_if_match(house: House) -> None:
+    house.put(ROOM, {"organizer": "ken"})
+    house.clock.advance(60)
+
+    assert house.put(ROOM, {"organizer": "kim"}).status == 428
+    changed = house.put(ROOM, {"organizer": "kim"}, '"1"')
+    assert changed.status == 200
+    assert changed.json["registrations"] == [
+        {"organizer": "ken", "from": None, "until": "2026-11-23T10:01:00Z"},
+        {"organizer": "kim", "from": "2026-11-23T10:01:00Z", "until": None},
+    ]
+
+
+def test_saying_the_same_again_registers_nothing_new(house: House) -> None:
+    house.put(ROOM, {"organizer": "ken"})
+    house.clock.advance(60)
+
+    again = house.put(ROOM, {"organizer": "ken"}, '"1"')
+
+    assert (again.status, len(again.json["registrations"])) == (200, 1)
+
+
+def test_a_service_number_is_toll_or_toll_free(house: House) -> None:
+    answer = house.put(NUMBER, {"kind": "toll_free"})
+
+    assert answer.status == 201
+    assert (answer.json["number"], answer.json["kind"]) == ("+33170000000", "toll_free")
+    assert house.get(NUMBER.replace("+", "%2B")).json == answer.json
+
+
+def test_foreign_ids_may_hold_anything_but_control_characters(house: House) -> None:
+    for room in ("a%2Fb", "%C3%A9t%C3%A9", "%23%3F%25", "x" * 200, "a%20b", "..."):
+        path = f"/api/v1/accounts/contoso/conferences/{room}"
+        assert house.put(path, {"organizer": "ken"}).status == 201
+        assert house.get(path).status == 200
+    assert house.get("/api/v1/accounts/contoso/conferences/a%2Fb").json["conference"] == "a/b"
+
+
+@pytest.mark.parametrize("room", ["%00", "a%0Ab", "%7F", "%C2%85", "x" * 201])
+def test_foreign_ids_have_no_control_characters(house: House, room: str) -> None:
+    for kind, body in (("conferences", {"organizer": "ken"}), ("organizers", {})):
+        answer = house.put(f"/api/v1/accounts/contoso/{kind}/{room}", body)
+        assert (answer.status, answer.code) == (422, "id_invalid")
+
+
+@pytest.mark.parametrize(
+    "number", ["33170000000", "+0170000000", "+1", "+1234567890123456", "+٣٣١٧٠٠٠٠"]
+)
+def test_service_numbers_are_e164(house: House, number: str) -> None:
+    answer = house.put(f"/api/v1/accounts/contoso/service-numbers/{number}", {"kind": "toll"})
+
+    assert (answer.status, answer.code) == (422, "number_invalid")
+
+
+def test_an_organizer_has_defaults(house: House) -> None:
+    created = house.put(ORGANIZER, {})
+
+    assert (created.status, created.etag) == (201, '"1"')
+    shown = house.get(ORGANIZER).json
+    assert shown == created.json
+    assert (shown["id"], shown["license"]) == ("ken@contoso.com", "pay_per_minute")
+    assert (shown["toll_free_dial_in"], shown["policy"], shown["usage_location"]) == (
+        True,
+        None,
+        None,
+    )
+
+
+def test_the_organizers_facts_are_what_was_put(house: House) -> None:
+    house.put(
+        ORGANIZER,
+        {
+            "usage_location": "FR",
+            "license": "subscription",
+            "policy": "DialoutCPCDomesticPSTNDisabled",
+            "toll_free_dial_in": False,
+            "cost_center": "4711",
+        },
+    )
+
+    facts = house.run(house.container.facts.organizer("contoso", "ken@contoso.com"))
+
+    assert (facts.usage_location, facts.license.value, facts.identity, facts.toll_free_dial_in) == (
+        "FR",
+        "subscription",
+        "DialoutCPCDomesticPSTNDisabled",
+        False,
+    )
+    assert house.run(house.container.facts.organizer("fabrikam", "ken@contoso.com")) is None
+
+
+def test_the_policy_has_defaults_until_it_is_put(house: House) -> None:
+    before = house.get(POLICY)
+    assert before.status == 200
+    assert "etag" not in before.headers
+
+    created = house.put(POLICY, {"default_policy": "DialoutCPCandPSTNDomestic"})
+    assert created.status == 201
+    assert house.get(POLICY).json == {
+        **before.json,
+        "default_policy": "DialoutCPCandPSTNDomestic",
+        "etag": '"1"',
+    }
+    policy = house.run(house.container.facts.dial_out_policy("contoso"))
+    assert policy.default_identity == "DialoutCPCandPSTNDomestic"
+
+
+@pytest.mark.parametrize("path", [ROOM, NUMBER, ORGANIZER, POLICY])
+def test_an_account_that_is_not_there_has_no_directory(house: House, path: str) -> None:
+    bodies = {ROOM: {"organizer": "ken"}, NUMBER: {"kind": "toll"}}
+    missing = path.replace("contoso", "nobody")
+
+    assert house.put(missing, bodies.get(path, {})).code == "account_unknown"
+    assert house.get(missing).status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointers"),
+    [
+        (ROOM, {}, ["/organizer"]),
+        (ROOM, {"organizer": ""}, ["/organizer"]),
+        (ROOM, {"organizer": None}, ["/organizer"]),
+        (ROOM, {"organizer": "x" * 201}, ["/organizer"]),
+        (ROOM, {"organizer": "ken", "kind": "toll"}, ["/kind"]),
+        (NUMBER, {"kind": "premium"}, ["/kind"]),
+        (NUMBER, {"kind": True}, ["/kind"]),
+        (ORGANIZER, {"policy": "DialoutCPCDomestic"}, ["/policy"]),
+        (ORGANIZER, {"license": "free"}, ["/license"]),
+        (ORGANIZER, {"toll_free_dial_in": "yes"}, ["/toll_free_dial_in"]),
+        (ORGANIZER, {"usage_location": "fr"}, ["/usage_location"]),
+        (POLICY, {"default_policy": ""}, ["/default_policy"]),
+        (POLICY, {"blocked_regions": ["XX"]}, ["/blocked_regions/0"]),
+    ],
+)
+def test_bad_fields_are_named(house: House, path: str, body: object, pointers: list[str]) -> None:
+    answer = house.put(path, body)
+
+    assert (answer.status, answer.pointers()) == (422, pointers)
+
+
+@pytest.mark.parametrize(
+    "since", ["now", "2026-11-23", "2026-11-23T10:00:00", "9999-12-31T00:00:00Z"]
+)
+def test_from_is_a_time(house: House, since: str) -> None:
+    answer = house.put(f"{ROOM}?from={since}", {"organizer": "ken"})
+
+    assert (answer.status, answer.code) == (422, "query_invalid")
