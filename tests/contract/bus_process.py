@@ -1,6 +1,7 @@
 """The bus stand-in as a process of its own, for the tests that need one."""
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -50,6 +51,11 @@ class BusProcess:
         assert self._process is not None
         self._process.kill()
         self._process.wait(WAIT_SECONDS)
+
+    def freeze(self) -> None:
+        """Connections stay open, and nothing answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     def stop(self) -> int:
         """As SIGTERM; the exit code."""

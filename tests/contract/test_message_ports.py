@@ -1,8 +1,9 @@
 """One suite for the queue and topic in memory and on Service Bus (the stand-in, by the SDK)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,6 @@ class BusHouse(House):
         text = bus.connection_string
         self.queue = self._queue = ServiceBusQueue("call-ended", connection_string=text)
         self.topic = self._topic = ServiceBusTopic("credit-events", connection_string=text)
-        self._stack = AsyncExitStack()
         self._text = text
 
     async def take(self, count: int) -> list[Message]:
@@ -115,55 +115,75 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BusProcess]:
     assert process.stop() == 0
 
 
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """One event loop for all tests: opening and closing take the SDK half a second each."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def bus_house(bus: BusProcess, runner: asyncio.Runner) -> Iterator[House]:
+    house = BusHouse(bus)
+    yield house
+    runner.run(house.close())
+
+
+@pytest.fixture
+def own_bus(tmp_path: Path) -> Iterator[BusProcess]:
+    """A bus to be killed."""
+    process = BusProcess(tmp_path, CONFIG)
+    process.start()
+    yield process
+    process.kill()
+
+
+@asynccontextmanager
+async def _house(bus: BusProcess) -> AsyncIterator[House]:
+    house = BusHouse(bus)
+    try:
+        yield house
+    finally:
+        await house.close()
+
+
 @pytest.fixture(params=["memory", "bus"])
-def house(request: pytest.FixtureRequest) -> Callable[[], House]:
-    """Makes the house inside the test's event loop."""
+def house(request: pytest.FixtureRequest) -> House:
     if request.param == "memory":
-        return MemoryHouse
-    bus = request.getfixturevalue("bus")
-    return lambda: BusHouse(bus)
+        return MemoryHouse()
+    house: House = request.getfixturevalue("bus_house")
+    return house
 
 
 def _message(message_id: str, body: bytes = b"{}") -> Message:
     return Message(message_id, body, {"bridge": "local", "attempt": "1"})
 
 
-def _run(make: Callable[[], House], scenario: Callable[[House], Awaitable[None]]) -> None:
-    async def main() -> None:
-        house = make()
-        try:
-            await scenario(house)
-        finally:
-            await house.close()
-
-    asyncio.run(main())
-
-
-def test_what_is_sent_is_taken_in_order_and_unchanged(house: Callable[[], House]) -> None:
-    async def scenario(house: House) -> None:
+def test_what_is_sent_is_taken_in_order_and_unchanged(house: House, runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
         sent = [_message(f"order-{i}", b'{"amount": 1.10, "n": %d}' % i) for i in range(5)]
 
         await house.queue.send(sent)
 
         assert await house.take(5) == sent
 
-    _run(house, scenario)
+    runner.run(scenario())
 
 
 def test_a_repeated_message_id_is_sent_without_complaint_and_arrives_once(
-    house: Callable[[], House],
+    house: House, runner: asyncio.Runner
 ) -> None:
-    async def scenario(house: House) -> None:
+    async def scenario() -> None:
         await house.queue.send([_message("same", b"1"), _message("same", b"2")])
         await house.queue.send([_message("same", b"3"), _message("last", b"4")])
 
         assert [message.body for message in await house.take(2)] == [b"1", b"4"]
 
-    _run(house, scenario)
+    runner.run(scenario())
 
 
-def test_what_is_scheduled_arrives_at_its_time(house: Callable[[], House]) -> None:
-    async def scenario(house: House) -> None:
+def test_what_is_scheduled_arrives_at_its_time(house: House, runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
         await house.queue.send([_message("first")])  # opening the connection takes its time
         due = datetime.now(UTC) + timedelta(seconds=0.5)
         await house.queue.send([_message("scheduled")], at=due)
@@ -174,11 +194,11 @@ def test_what_is_scheduled_arrives_at_its_time(house: Callable[[], House]) -> No
         assert arrived == ["first", "at-once", "scheduled"]
         assert datetime.now(UTC) >= due
 
-    _run(house, scenario)
+    runner.run(scenario())
 
 
-def test_events_are_published_in_order(house: Callable[[], House]) -> None:
-    async def scenario(house: House) -> None:
+def test_events_are_published_in_order(house: House, runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
         await house.topic.publish([_message("e-1"), _message("e-2")])
         await house.topic.publish([_message("e-3")])
 
@@ -186,36 +206,38 @@ def test_events_are_published_in_order(house: Callable[[], House]) -> None:
 
         assert [message.message_id for message in published] == ["e-1", "e-2", "e-3"]
 
-    _run(house, scenario)
+    runner.run(scenario())
 
 
-def test_nothing_to_send_is_nothing_to_do(house: Callable[[], House]) -> None:
-    async def scenario(house: House) -> None:
+def test_nothing_to_send_is_nothing_to_do(house: House, runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
         await house.queue.send([])
         await house.topic.publish([])
 
-    _run(house, scenario)
+    runner.run(scenario())
 
 
-def test_what_no_broker_takes_is_refused_before_sending(house: Callable[[], House]) -> None:
-    async def scenario(house: House) -> None:
+def test_what_no_broker_takes_is_refused_before_sending(
+    house: House, runner: asyncio.Runner
+) -> None:
+    async def scenario() -> None:
         with pytest.raises(TooLarge):
             await house.queue.send([_message("big", b"x" * (limits.MESSAGE_BODY_BYTES_MAX + 1))])
         for message_id in ("", "x" * 129):
             with pytest.raises(ValueError, match="message id"):
                 await house.queue.send([_message(message_id)])
 
-    _run(house, scenario)
+    runner.run(scenario())
 
 
-def test_a_message_of_the_largest_size_is_sent(house: Callable[[], House]) -> None:
-    async def scenario(house: House) -> None:
+def test_a_message_of_the_largest_size_is_sent(house: House, runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
         body = b"x" * limits.MESSAGE_BODY_BYTES_MAX
         await house.queue.send([_message("i" * 128, body), _message("second", body)])
 
         assert [message.body for message in await house.take(2)] == [body, body]
 
-    _run(house, scenario)
+    runner.run(scenario())
 
 
 def test_the_twin_fails_when_told_to() -> None:
@@ -232,10 +254,13 @@ def test_the_twin_fails_when_told_to() -> None:
     asyncio.run(scenario())
 
 
-def test_many_callers_at_once_share_batches_and_each_is_answered(bus: BusProcess) -> None:
+def test_many_callers_at_once_share_batches_and_each_is_answered(
+    bus_house: House, runner: asyncio.Runner
+) -> None:
     """300 webhooks of 1 to 3 legs, all sent at the same moment by one sender."""
+    house = bus_house
 
-    async def scenario(house: House) -> None:
+    async def scenario() -> None:
         calls = [[_message(f"{i}-{j}") for j in range(i % 3 + 1)] for i in range(300)]
 
         await asyncio.gather(*(house.queue.send(call) for call in calls))
@@ -243,22 +268,25 @@ def test_many_callers_at_once_share_batches_and_each_is_answered(bus: BusProcess
 
         assert taken == [message.message_id for call in calls for message in call]
 
-    _run(lambda: BusHouse(bus), scenario)
+    runner.run(scenario())
 
 
-def test_more_than_one_batch_holds_is_split(bus: BusProcess) -> None:
+def test_more_than_one_batch_holds_is_split(bus_house: House, runner: asyncio.Runner) -> None:
     """A thousand legs of 1 KiB: four batches of the Standard tier at least."""
+    house = bus_house
 
-    async def scenario(house: House) -> None:
+    async def scenario() -> None:
         await house.queue.send([_message(f"leg-{i}", b"x" * 1024) for i in range(1_000)])
 
         assert len(await house.take(1_000)) == 1_000
 
-    _run(lambda: BusHouse(bus), scenario)
+    runner.run(scenario())
 
 
-def test_a_caller_who_gives_up_harms_nobody(bus: BusProcess) -> None:
-    async def scenario(house: House) -> None:
+def test_a_caller_who_gives_up_harms_nobody(bus_house: House, runner: asyncio.Runner) -> None:
+    house = bus_house
+
+    async def scenario() -> None:
         impatient = asyncio.create_task(house.queue.send([_message("impatient")]))
         patient = asyncio.create_task(house.queue.send([_message("patient")]))
         await asyncio.sleep(0)
@@ -267,54 +295,67 @@ def test_a_caller_who_gives_up_harms_nobody(bus: BusProcess) -> None:
 
         assert "patient" in {message.message_id for message in await house.take(2)}
 
-    _run(lambda: BusHouse(bus), scenario)
+    runner.run(scenario())
 
 
-def test_when_the_bus_is_away_the_sender_says_so_and_recovers(tmp_path: Path) -> None:
+def test_when_the_bus_is_away_the_sender_says_so_and_recovers(own_bus: BusProcess) -> None:
     """Away at first, killed after a send, and back: the same adapter goes on."""
-    bus = BusProcess(tmp_path, CONFIG)
+    own_bus.kill()
 
-    async def scenario(house: House) -> None:
-        with pytest.raises(QueueUnavailable):
-            await house.queue.send([_message("before")])
-        bus.start()
-        await house.queue.send([_message("one")])
-        bus.kill()
-        both = await asyncio.gather(
-            house.queue.send([_message("two")]),
-            house.queue.send([_message("three")]),
-            return_exceptions=True,
-        )
-        bus.start()
-        await house.queue.send([_message("four")])
-        taken = [message.message_id for message in await house.take(2)]
+    async def scenario() -> None:
+        async with _house(own_bus) as house:
+            with pytest.raises(QueueUnavailable):
+                await house.queue.send([_message("before")])
+            own_bus.start()
+            await house.queue.send([_message("one")])
+            own_bus.kill()
+            both = await asyncio.gather(
+                house.queue.send([_message("two")]),
+                house.queue.send([_message("three")]),
+                return_exceptions=True,
+            )
+            own_bus.start()
+            await house.queue.send([_message("four")])
+            taken = [message.message_id for message in await house.take(2)]
 
-        assert [type(error) for error in both] == [QueueUnavailable, QueueUnavailable]
-        assert taken == ["one", "four"]
+            assert [type(error) for error in both] == [QueueUnavailable, QueueUnavailable]
+            assert taken == ["one", "four"]
 
-    try:
-        _run(lambda: BusHouse(bus), scenario)
-    finally:
-        bus.kill()
+    asyncio.run(scenario())
 
 
-def test_a_bus_that_restarts_between_two_sends_is_not_noticed(tmp_path: Path) -> None:
+def test_a_bus_that_restarts_between_two_sends_is_not_noticed(own_bus: BusProcess) -> None:
     """The broken connection costs the first try; the second opens a new one."""
-    bus = BusProcess(tmp_path, CONFIG)
-    bus.start()
 
-    async def scenario(house: House) -> None:
-        await house.queue.send([_message("one")])
-        bus.kill()
-        bus.start()
-        await house.queue.send([_message("two")])
+    async def scenario() -> None:
+        async with _house(own_bus) as house:
+            await house.queue.send([_message("one")])
+            own_bus.kill()
+            own_bus.start()
+            await house.queue.send([_message("two")])
 
-        assert [message.message_id for message in await house.take(2)] == ["one", "two"]
+            assert [message.message_id for message in await house.take(2)] == ["one", "two"]
 
-    try:
-        _run(lambda: BusHouse(bus), scenario)
-    finally:
-        bus.kill()
+    asyncio.run(scenario())
+
+
+def test_a_bus_that_does_not_answer_costs_a_bounded_time(
+    own_bus: BusProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK would wait for ever, whatever time-out it is given."""
+    monkeypatch.setattr(limits, "SEND_SECONDS_MAX", 4.0)
+    monkeypatch.setattr(limits, "SENDER_CLOSE_SECONDS_MAX", 0.3)
+
+    async def scenario() -> None:
+        async with _house(own_bus) as house:
+            await house.queue.send([_message("answered")])
+            began_s = time.monotonic()
+            own_bus.freeze()
+            with pytest.raises(QueueUnavailable):
+                await house.queue.send([_message("frozen")])
+            assert time.monotonic() - began_s < 8
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("given", [{}, {"connection_string": UNREACHABLE, "namespace": "n"}])
