@@ -5,7 +5,7 @@ import azure.functions as func
 from functions.edge import Call, admin_route, new_blueprint, query_invalid, reply, reply_csv
 from shared.bootstrap import container
 from shared.domain.access import READERS, Role
-from shared.domain.ledger import EntryKind
+from shared.domain.ledger import Entry, EntryKind
 from shared.domain.money import format_amount
 from shared.telemetry import event
 
@@ -16,14 +16,52 @@ _FINANCE = frozenset({Role.FINANCE})
 @admin_route(bp, "post_top_up", "POST", "v1/accounts/{account}/top-ups", _FINANCE)
 async def post_top_up(call: Call) -> func.HttpResponse:
     """Credits come in, once per Idempotency-Key."""
-    from shared.contracts.ledger import TopUpBody, entry_body
+    from shared.contracts.ledger import TopUpBody
     from shared.contracts.strict import read
 
-    account = call.path("account")
     key = call.idempotency_key()
     command = read(TopUpBody, call.json()).command(key, call.principal.name)
-    entry, repeated = await container().credit_account(account, command)
-    event("account_credited", account=account, entry=entry.sequence, repeated=repeated)
+    account = call.path("account")
+    return _booked(account, *await container().credit_account(account, command))
+
+
+@admin_route(bp, "post_adjustment", "POST", "v1/accounts/{account}/adjustments", _FINANCE)
+async def post_adjustment(call: Call) -> func.HttpResponse:
+    """A person's correction, once per Idempotency-Key."""
+    from shared.contracts.ledger import AdjustmentBody
+    from shared.contracts.strict import read
+
+    key = call.idempotency_key()
+    command = read(AdjustmentBody, call.json()).command(key, call.principal.name)
+    account = call.path("account")
+    return _booked(account, *await container().credit_account(account, command))
+
+
+@admin_route(bp, "post_reversal", "POST", "v1/accounts/{account}/legs/{leg}/reversal", _FINANCE)
+async def post_reversal(call: Call) -> func.HttpResponse:
+    """Takes a leg's debit back, once, whoever asks how often."""
+    from shared.contracts.ledger import ReversalBody
+    from shared.contracts.strict import read
+
+    reason = read(ReversalBody, call.json()).reason
+    account = call.path("account")
+    booked = await container().credit_account.reverse(
+        account, call.path("leg"), reason=reason, actor=call.principal.name
+    )
+    return _booked(account, *booked)
+
+
+def _booked(account: str, entry: Entry, repeated: bool) -> func.HttpResponse:
+    from shared.contracts.ledger import entry_body
+
+    event(
+        "account_booked",
+        account=account,
+        kind=entry.kind.value,
+        entry=entry.sequence,
+        amount_micros=entry.amount_micros,
+        repeated=repeated,
+    )
     return reply(
         {"entry": entry_body(entry), "balance": format_amount(entry.balance_micros)},
         status=201,
@@ -59,10 +97,11 @@ async def get_leg(call: Call) -> func.HttpResponse:
     from shared.contracts.ledger import leg_body, parked_leg_body
     from shared.domain.parking import ParkedLeg
 
-    leg = await container().read_ledger.leg(call.path("account"), call.path("leg"))
-    if isinstance(leg, ParkedLeg):
-        return reply(parked_leg_body(leg))
-    return reply(leg_body(leg.leg, leg.charge, leg.person, leg.entry))
+    found = await container().read_ledger.leg(call.path("account"), call.path("leg"))
+    if isinstance(found, ParkedLeg):
+        return reply(parked_leg_body(found))
+    leg, reversal = found
+    return reply(leg_body(leg.leg, leg.charge, leg.person, leg.entry, reversal))
 
 
 @admin_route(bp, "verify_ledger", "GET", "v1/accounts/{account}/verify", READERS)

@@ -6,13 +6,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.strict import AmountText, TimeText
 from shared.contracts.times import read_time
-from shared.domain.ledger import Entry, TopUp
+from shared.domain.ledger import Adjust, Entry, TopUp
 from shared.domain.legs import content_digest, format_time, shown_leg
 from shared.domain.lots import LotKind
 from shared.domain.money import format_amount, parse_amount
 from shared.domain.parking import ParkedLeg
 
-ENTRY_COLUMNS = ("sequence", "kind", "amount", "balance", "leg", "lot", "reference", "at")
+ENTRY_COLUMNS = (
+    *("sequence", "kind", "amount", "balance", "leg", "lot", "reference", "at"),
+    *("reason", "reverses", "actor"),
+)
 
 
 class TopUpBody(BaseModel):
@@ -40,6 +43,34 @@ class TopUpBody(BaseModel):
         )
 
 
+class AdjustmentBody(BaseModel):
+    """A correction by a person: positive opens a granted lot, negative draws."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    amount: AmountText
+    reason: str = Field(min_length=1, max_length=500)
+
+    def command(self, key: str, actor: str) -> Adjust:
+        """The ledger's command."""
+        asked = {"route": "adjustments", **self.model_dump()}
+        return Adjust(
+            key=key,
+            digest=content_digest(asked),
+            amount_micros=parse_amount(self.amount),
+            reason=self.reason,
+            actor=actor,
+        )
+
+
+class ReversalBody(BaseModel):
+    """Why a leg's debit is taken back."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reason: str = Field(min_length=1, max_length=500)
+
+
 class ReplayBody(BaseModel):
     """What may come with a replay: the mended leg, whose fields the dialect checks."""
 
@@ -58,15 +89,23 @@ def entry_body(entry: Entry) -> dict[str, object]:
         "leg": shown_leg(entry.leg) if entry.leg else None,
         "lot": entry.lot.id if entry.lot else None,
         "reference": entry.reference,
+        "reason": entry.reason,
+        "reverses": entry.reverses,
+        "actor": entry.actor,
         "at": format_time(entry.at),
     }
     return {name: value for name, value in body.items() if value is not None}
 
 
 def leg_body(
-    leg: str, charge: Mapping[str, object], person: Mapping[str, object], entry: Entry
+    leg: str,
+    charge: Mapping[str, object],
+    person: Mapping[str, object],
+    entry: Entry,
+    reversal: Entry | None,
 ) -> dict[str, object]:
-    """A charged leg (CONTRACT 5): its explained charge, who it was, and how it was paid."""
+    """A charged leg (CONTRACT 5): its explained charge, who it was, how it was paid, and the entry
+    that took it back, if one did."""
     return {
         "leg": shown_leg(leg),
         **charge,
@@ -79,6 +118,7 @@ def leg_body(
         "balance_before": format_amount(entry.balance_micros - entry.amount_micros),
         "balance_after": format_amount(entry.balance_micros),
         "entry": entry.sequence,
+        **({"reversed_by": reversal.sequence} if reversal else {}),
     }
 
 

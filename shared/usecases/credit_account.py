@@ -1,16 +1,27 @@
-"""Credits come in: a top-up or a grant, once per idempotency key."""
+"""Money that people move: top-ups, grants, adjustments and reversals, each once."""
 
 from shared.domain.directory import Account
-from shared.domain.errors import Conflict, Invalid, NotFound, OutcomeUnknown, Unavailable
-from shared.domain.ledger import Entry, TopUp
+from shared.domain.errors import (
+    Conflict,
+    Invalid,
+    LedgerCorrupt,
+    NotFound,
+    OutcomeUnknown,
+    Unavailable,
+)
+from shared.domain.ledger import Adjust, Entry, ReverseLeg, TopUp
+from shared.domain.legs import leg_key_of
+from shared.domain.lots import Lot, opening_entry
 from shared.ports import Clash, Ledger, Written
 from shared.usecases.facts import Facts
 from shared.usecases.open_ledger import OpenLedger
 from shared.usecases.publish_events import PublishEvents
 
+type Booking = TopUp | Adjust | ReverseLeg
+
 
 class CreditAccount:
-    """Writes a top-up into the ledger."""
+    """Books what a person or a payment provider asks for, once per key."""
 
     def __init__(
         self, facts: Facts, ledger: Ledger, open_ledger: OpenLedger, publish: PublishEvents
@@ -20,7 +31,7 @@ class CreditAccount:
         self._open_ledger = open_ledger
         self._publish = publish
 
-    async def __call__(self, account: str, command: TopUp) -> tuple[Entry, bool]:
+    async def __call__(self, account: str, command: Booking) -> tuple[Entry, bool]:
         """(the entry, whether it was there before).
 
         Raises NotFound `account_unknown`, Invalid (also `idempotency_key_reused`), Conflict
@@ -32,18 +43,39 @@ class CreditAccount:
         try:
             written = await self._submit(known, command)
         except OutcomeUnknown as unknown:
-            raise Unavailable("It is not certain that the credits are booked.") from unknown
+            raise Unavailable("It is not certain that this is booked.") from unknown
         if isinstance(written, Clash):
             raise Invalid(
                 "The Idempotency-Key was used with another body.", code="idempotency_key_reused"
             )
         if written.entry is None:
-            raise Unavailable("The credits left no entry.")
+            raise Unavailable("The booking left no entry.")
         if written.events:
             await self._publish.best_effort(account)
         return written.entry, written.repeated
 
-    async def _submit(self, account: Account, command: TopUp) -> Written | Clash:
+    async def reverse(
+        self, account: str, shown_leg: str, *, reason: str, actor: str
+    ) -> tuple[Entry, bool]:
+        """Take a leg's debit back: (the entry, whether it was taken back before).
+
+        Raises NotFound `leg_unknown`, and what booking raises.
+        """
+        leg = leg_key_of(shown_leg)
+        record = await self._ledger.leg(account, leg)
+        if record is None:
+            raise NotFound("There is no such charged leg.", code="leg_unknown")
+        paid = [await self._opened(account, draw.lot) for draw in record.entry.draws]
+        command = ReverseLeg(leg, record.entry, tuple(paid), reason=reason, actor=actor)
+        return await self(account, command)
+
+    async def _opened(self, account: str, lot: str) -> Lot:
+        entry = await self._ledger.entry(account, opening_entry(lot))
+        if entry is None or entry.lot is None:
+            raise LedgerCorrupt(f"The entry that opened {lot} is missing.")
+        return entry.lot
+
+    async def _submit(self, account: Account, command: Booking) -> Written | Clash:
         try:
             return await self._ledger.submit(account.id, command)
         except Conflict as conflict:

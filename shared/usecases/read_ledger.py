@@ -69,12 +69,15 @@ class ReadLedger:
                 return EntryPage(tuple(found), None)
         return EntryPage(tuple(found), _cursor(account, after, 0))
 
-    async def leg(self, account: str, shown: str) -> LegRecord | ParkedLeg:
-        """The charged leg, or the parked one. Raises NotFound `leg_unknown` while it is queued."""
+    async def leg(self, account: str, shown: str) -> tuple[LegRecord, Entry | None] | ParkedLeg:
+        """The charged leg with the entry that took it back, or the parked one.
+
+        Raises NotFound `leg_unknown` while it is queued.
+        """
         await self._known(account)
         key = leg_key_of(shown)
         if record := await self._ledger.leg(account, key):
-            return record
+            return record, await self._ledger.reversal(account, key)
         for parked in await self._parking.of_leg(key):
             if parked.account == account and parked.status is ParkStatus.OPEN:
                 return parked
