@@ -1,0 +1,76 @@
+"""`make demo`: everything started with fresh data, a meeting played, and told what it cost."""
+
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from local.demo.check import differences
+from local.demo.events import Subscription
+from local.demo.play import Play, Story
+from local.demo.report import account_of, counts_of, summary_of
+from local.demo.wire import DemoError
+from local.parts import StackError
+from local.stack import ROOT, Stack
+
+INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
+
+
+def main() -> int:
+    """Exit code 0 only if everything was as expected. Nothing is left running."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # raises KeyboardInterrupt
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - started:5.1f} s  {text}", flush=True)
+
+    (ROOT / "build").mkdir(exist_ok=True)
+    data = Path(tempfile.mkdtemp(prefix="demo-", dir=ROOT / "build"))
+    try:
+        story = _played(Stack(data), say)
+    except (DemoError, StackError) as error:
+        print(f"demo failed: {error}\nLogs: {data}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        shutil.rmtree(data)
+        print("demo interrupted: everything is stopped", file=sys.stderr)
+        return INTERRUPTED
+    return _told(story, data)
+
+
+def _played(stack: Stack, say: Callable[[str], None]) -> Story:
+    """What happened. Raises DemoError, StackError, KeyboardInterrupt; the stack is stopped then."""
+    try:
+        say("starting Azurite, the Service Bus stand-in and two Functions hosts, with fresh data")
+        stack.start()
+        say(f"Perminute serves at {stack.base_url}/api")
+        with Subscription(stack.service_bus_connection_string) as events:
+            story = Play(stack, events, say).run()
+        say("stopping everything")
+        return story
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C leaves nothing half done
+        stack.stop()
+
+
+def _told(story: Story, data: Path) -> int:
+    print("\n".join(account_of(story)))
+    found = differences(story)
+    if found:
+        print("\nNOT AS EXPECTED")
+        print("\n".join(f"  {sentence}" for sentence in found))
+        print(f"demo failed: {len(found)} differences. Logs: {data}")
+        return 1
+    shutil.rmtree(data)
+    print("\n".join(summary_of(story)))
+    print(counts_of(story))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,220 @@
+"""Plays the meeting over HTTP, and keeps what the product answered."""
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from local.demo import cdr, meeting
+from local.demo.events import Subscription
+from local.demo.meeting import FREESWITCH_BRIDGE, LEGS, LOCAL_BRIDGE, Leg, Question
+from local.demo.rate_card import Rate, missing_rates, rate_card, version_path
+from local.demo.seed import ACCOUNT, CARD, seed
+from local.demo.wire import Admin, Answer, Bridge, DemoError, Json, basic, standard_webhooks
+from local.stack import Stack
+
+MEETING_MINUTES_AGO = 70
+CHARGED_SECONDS_MAX = 20.0
+EVENT_SECONDS_MAX = 20.0
+POLL_SECONDS = 0.05
+ENTRIES_MAX = 100
+_ACCOUNT = f"/api/v1/accounts/{ACCOUNT}"
+
+
+@dataclass(slots=True)
+class Story:
+    """What the product answered, in the order in which it was asked."""
+
+    began_at: datetime
+    rate_count: int = 0
+    account_at_first: Json = field(default_factory=dict)
+    dial_outs: list[tuple[Question, Json]] = field(default_factory=list)
+    account_while_held: Json = field(default_factory=dict)
+    alert: Json = field(default_factory=dict)
+    parked: Json = field(default_factory=dict)
+    replayed: Json = field(default_factory=dict)
+    top_ups: list[Answer] = field(default_factory=list)
+    deliveries: list[Json] = field(default_factory=list)
+    legs: dict[str, Json] = field(default_factory=dict)
+    entries: list[Json] = field(default_factory=list)
+    account_at_last: Json = field(default_factory=dict)
+    verification: Json = field(default_factory=dict)
+
+    def authorization_for(self, leg: Leg) -> str | None:
+        """The authorization of the dial-out that became this leg, if one was asked for."""
+        found = (answer for asked, answer in self.dial_outs if asked.leg == leg.id)
+        return next((answer.get("authorization") for answer in found), None)
+
+
+class Play:
+    """The parts of the story, each after the one before it. All raise DemoError."""
+
+    def __init__(self, stack: Stack, events: Subscription, say: Callable[[str], None]) -> None:
+        self._admin = Admin(stack.base_url, stack.admin_key)
+        self._base_url, self._admin_key = stack.base_url, stack.admin_key
+        self._events = events
+        self._say = say
+        signs = standard_webhooks(stack.bridge_secret)
+        password = secrets.token_urlsafe(24)
+        self._password = password
+        self._bridges = {
+            LOCAL_BRIDGE: Bridge(stack.base_url, LOCAL_BRIDGE, signs),
+            FREESWITCH_BRIDGE: Bridge(
+                stack.base_url, FREESWITCH_BRIDGE, basic(FREESWITCH_BRIDGE, password)
+            ),
+        }
+        now = datetime.now(UTC).replace(microsecond=0)
+        self.story = Story(began_at=now - timedelta(minutes=MEETING_MINUTES_AGO))
+
+    def run(self) -> Story:
+        """The whole meeting."""
+        self._load()
+        self._ask_dial_outs()
+        self._post_legs()
+        self._receive_alert()
+        self._mend_parked_leg()
+        self._top_up()
+        self._read_back()
+        return self.story
+
+    def _load(self) -> None:
+        seed(self._base_url, self._admin_key)
+        freeswitch = {
+            "dialect": "freeswitch",
+            "auth": {
+                "scheme": "basic",
+                "username": FREESWITCH_BRIDGE,
+                "secrets": [self._password],
+            },
+            "accounts": [ACCOUNT],
+            "default_account": ACCOUNT,
+        }
+        self._admin.put(f"/api/v1/bridges/{FREESWITCH_BRIDGE}", freeswitch)
+        card = self._admin.get(f"/api/v1/rate-cards/{CARD}")
+        self.story.rate_count = sum(version["rate_count"] for version in card["versions"])
+        self.story.account_at_first = self._admin.get(_ACCOUNT)
+        balance = self.story.account_at_first["balance"]
+        lots = len(self.story.account_at_first["lots"])
+        self._say(
+            f"rate card of {self.story.rate_count} rates; {ACCOUNT} has {balance} in {lots} lots"
+        )
+
+    def _ask_dial_outs(self) -> None:
+        for question in (*meeting.ALLOWED, *meeting.DENIED):
+            asked = {"to": question.to, "conference_id": question.conference}
+            answer = self._bridges[question.bridge].ask_dial_out(asked)
+            self.story.dial_outs.append((question, answer))
+        self.story.account_while_held = self._admin.get(_ACCOUNT)
+        held = self.story.account_while_held["held"]
+        decisions = [answer["decision"] for _, answer in self.story.dial_outs]
+        allowed = decisions.count("allow")
+        self._say(
+            f"{len(decisions)} dial-outs asked for: {allowed} allowed, {decisions.count('deny')} "
+            f"denied; {held} held"
+        )
+
+    def _post_legs(self) -> None:
+        signed = [leg for leg in LEGS if not leg.encoding]
+        several = [meeting.event_of(leg, *self._known_of(leg)) for leg in signed if leg.posts == 1]
+        local = self._bridges[LOCAL_BRIDGE]
+        local.post_ended(json.dumps(several).encode())
+        for leg in LEGS:
+            if leg.encoding:
+                record = cdr.record_of(leg, *self._known_of(leg))
+                body, content_type = cdr.posted(record, leg.encoding)
+                # mod_json_cdr appends this to its URL
+                query = f"?uuid={leg.id}"
+                self._bridges[FREESWITCH_BRIDGE].post_ended(body, content_type, query)
+        for leg in signed:
+            if leg.posts > 1:
+                self._post_at_once(leg)
+        self._say(f"{len(LEGS)} legs posted by two bridges; waiting for their charges")
+        deadline = time.monotonic() + CHARGED_SECONDS_MAX
+        for leg in LEGS:
+            self._wait_for_charge(leg, deadline)
+        self._say("all are charged, or parked")
+
+    def _post_at_once(self, leg: Leg) -> None:
+        body = json.dumps(meeting.event_of(leg, *self._known_of(leg))).encode()
+        local = self._bridges[LOCAL_BRIDGE]
+        with ThreadPoolExecutor(leg.posts) as pool:
+            list(pool.map(lambda _: local.post_ended(body), range(leg.posts)))
+
+    def _known_of(self, leg: Leg) -> tuple[datetime, str | None]:
+        return self.story.began_at, self.story.authorization_for(leg)
+
+    def _wait_for_charge(self, leg: Leg, deadline: float) -> None:
+        path = _leg_path(leg)
+        while (answer := self._admin.ask("GET", path)).status != 200:
+            if answer.status != 404 or time.monotonic() > deadline:
+                raise DemoError(f"leg {leg.key} has no charge yet: {answer.status} {answer.body}")
+            time.sleep(POLL_SECONDS)
+
+    def _receive_alert(self) -> None:
+        self.story.alert = self._events.wait_for(
+            "the alert", lambda event: event["type"] == "credits.low", EVENT_SECONDS_MAX
+        )
+        threshold = self.story.alert["data"]["threshold"]
+        self._say(f"alert received from the topic: {ACCOUNT} is below {threshold}")
+
+    def _mend_parked_leg(self) -> None:
+        parked = self._admin.get(f"/api/v1/parked-legs?account={ACCOUNT}&status=open")["items"]
+        if len(parked) != 1:
+            raise DemoError(f"{len(parked)} legs are parked, and not the one without a rate")
+        self.story.parked = parked[0]
+        card = rate_card()
+        rates: list[Rate] = [*_rates(card), *missing_rates()]
+        # The leg was answered when there was no rate: only a backdated version mends it.
+        path = version_path(CARD, self.story.began_at)
+        self._admin.put(f"{path}?backdate=true", {**card, "rates": rates})
+        replay = f"/api/v1/parked-legs/{quote(parked[0]['id'])}/replay"
+        answer = self._admin.ask("POST", replay)
+        if answer.status != 200:
+            raise DemoError(f"the replay was answered {answer.status}: {answer.body}")
+        self.story.replayed = answer.body
+        self._say(f"rate card mended, parked leg replayed: {answer.body['status']}")
+
+    def _top_up(self) -> None:
+        body = {"amount": meeting.TOP_UP, "reference": "invoice 2042"}
+        for _ in range(2):
+            key = "after-the-alert"
+            answer = self._admin.ask("POST", f"{_ACCOUNT}/top-ups", body, idempotency_key=key)
+            if answer.status != 201:
+                raise DemoError(f"the top-up was answered {answer.status}: {answer.body}")
+            self.story.top_ups.append(answer)
+        self._say(f"topped up by {meeting.TOP_UP}, asked for twice with the same key")
+        # Events come in order: what is not there when this one is was never published.
+        balance = self.story.top_ups[0].body["balance"]
+        self._events.wait_for(
+            "the event of the top-up",
+            lambda event: (
+                event["type"] == "credits.topped_up"
+                and event["data"]["account"] == ACCOUNT
+                and event["data"]["balance"] == balance
+            ),
+            EVENT_SECONDS_MAX,
+        )
+        self.story.deliveries = [
+            event for event in self._events.deliveries if event["data"]["account"] == ACCOUNT
+        ]
+
+    def _read_back(self) -> None:
+        self.story.legs = {leg.key: self._admin.get(_leg_path(leg)) for leg in LEGS}
+        self.story.entries = self._admin.get(f"{_ACCOUNT}/entries?limit={ENTRIES_MAX}")["items"]
+        self.story.account_at_last = self._admin.get(_ACCOUNT)
+        self.story.verification = self._admin.get(f"{_ACCOUNT}/verify")
+        self._say("ledger read and verified")
+
+
+def _leg_path(leg: Leg) -> str:
+    return f"{_ACCOUNT}/legs/{quote(leg.key, safe='~')}"
+
+
+def _rates(card: dict[str, object]) -> list[Rate]:
+    rates = card["rates"]
+    assert isinstance(rates, list)
+    return rates
