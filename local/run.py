@@ -3,8 +3,6 @@
 PORT, DATA and SEED are as the environment says. `build/run.json` is there while it serves.
 """
 
-import importlib
-import importlib.util
 import json
 import os
 import signal
@@ -59,8 +57,13 @@ def main(run_json: Path = ROOT / "build" / "run.json", app: Path = ROOT) -> int:
 
 
 def _load_demo(stack: Stack) -> None:
-    if importlib.util.find_spec("local.demo.seed") is not None:
-        importlib.import_module("local.demo.seed").seed(stack.base_url, stack.admin_key)
+    from local.demo.seed import seed
+    from local.demo.wire import DemoError
+
+    try:
+        seed(stack.base_url, stack.admin_key)
+    except DemoError as error:
+        raise StackError(f"the demo account can't be loaded: {error}") from error
 
 
 def _make_was_interrupted() -> bool:
