@@ -9,6 +9,7 @@ from functions import (
     call_ended,
     dial_out,
     directory,
+    inbox,
     ledger,
     low_balance,
     operations,
@@ -24,6 +25,7 @@ app.register_functions(call_ended.bp)
 app.register_functions(rate_and_debit.bp)
 app.register_functions(dial_out.bp)
 app.register_functions(low_balance.bp)
+app.register_functions(inbox.bp)
 app.register_functions(ledger.bp)
 app.register_functions(parked_legs.bp)
 app.register_functions(accounts.bp)

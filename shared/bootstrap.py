@@ -31,6 +31,7 @@ from shared.ports import (
     EventTopic,
     HoldBook,
     Ids,
+    Inbox,
     Ledger,
     ParkingLot,
     RateCardStore,
@@ -43,7 +44,7 @@ from shared.usecases.api_keys import ApiKeys
 from shared.usecases.bridges import Bridges
 from shared.usecases.dial_out_settings import DialOutSettings
 from shared.usecases.facts import Facts, WireReaders
-from shared.usecases.health import HealthChecks
+from shared.usecases.health import Check, HealthChecks
 from shared.usecases.registrations import Registrations
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
@@ -51,6 +52,7 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.usecases.bridge_gate import BridgeGate
     from shared.usecases.charge_legs import ChargeLegs
     from shared.usecases.credit_account import CreditAccount
+    from shared.usecases.forward_inbox import ForwardInbox
     from shared.usecases.open_ledger import OpenLedger
     from shared.usecases.parked_legs import ParkedLegs
     from shared.usecases.publish_events import PublishEvents
@@ -159,6 +161,20 @@ class Container:
         )
 
     @cached_property
+    def inbox(self) -> Inbox:
+        """Where legs wait while the queue is away."""
+        from shared.adapters.inbox_store import TableInbox
+
+        return TableInbox(self.tables)
+
+    @cached_property
+    def forward_inbox(self) -> ForwardInbox:
+        """Sends on what the inbox holds."""
+        from shared.usecases.forward_inbox import ForwardInbox
+
+        return ForwardInbox(self.inbox, self.queue)
+
+    @cached_property
     def topic(self) -> EventTopic:
         """Where events are published."""
         from shared.adapters.service_bus import ServiceBusTopic
@@ -210,7 +226,7 @@ class Container:
         """Makes posted legs durable."""
         from shared.usecases.receive_legs import ReceiveLegs
 
-        return ReceiveLegs(self.queue, self.parking, self.clock)
+        return ReceiveLegs(self.queue, self.inbox, self.parking, self.clock)
 
     @cached_property
     def charge_legs(self) -> ChargeLegs:
@@ -303,7 +319,19 @@ class Container:
         async def tables() -> object:
             return await self.records.get("account", "health")
 
-        return HealthChecks({"tables": tables}, self.clock)
+        return HealthChecks({"tables": tables, "queue": self.queue_check}, self.clock)
+
+    @cached_property
+    def queue_check(self) -> Check:
+        """Whether the queue takes messages."""
+        from shared.adapters.queue_check import QueueCheck
+
+        return QueueCheck(
+            self.settings.call_ended_queue,
+            connection_string=self.settings.service_bus_connection_string,
+            namespace=self.settings.service_bus_namespace,
+            client_id=self.settings.identity_client_id,
+        )
 
     def _new_bridge_secret(self, scheme: AuthScheme) -> str:
         if scheme is AuthScheme.STANDARD_WEBHOOKS:

@@ -143,6 +143,22 @@ class CallQueue(Protocol):
         ...
 
 
+class Inbox(Protocol):
+    """Where legs wait that the queue could not take (DESIGN 4)."""
+
+    async def keep(self, messages: Sequence[Message], now: datetime) -> None:
+        """Returns once all are durable. Raises StoreUnavailable when that is not certain."""
+        ...
+
+    async def waiting(self, *, limit: int) -> list[Message]:
+        """At most `limit` of the messages that are kept."""
+        ...
+
+    async def sent(self, message: Message) -> None:
+        """Take one out; nothing happens if it is gone."""
+        ...
+
+
 class EventTopic(Protocol):
     """The topic `credit-events`."""
 

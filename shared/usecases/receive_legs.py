@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.domain import limits
-from shared.domain.errors import TooLarge
+from shared.domain.errors import QueueUnavailable, TooLarge
 from shared.domain.legs import EndedLeg, QueuedLeg, queued_leg_bytes, shown_leg
 from shared.domain.parking import ParkedLeg, ParkReason, unreadable_id
 from shared.domain.posts import Ignored, ParsedLeg, Unreadable
-from shared.ports import CallQueue, Clock, Message, ParkingLot
+from shared.ports import CallQueue, Clock, Inbox, Message, ParkingLot
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +23,36 @@ class Received:
 
 
 class ReceiveLegs:
-    """Puts posted legs onto the queue; what can't be read goes to the parking lot."""
+    """Puts posted legs onto the queue; what can't be read goes to the parking lot.
 
-    def __init__(self, queue: CallQueue, parking: ParkingLot, clock: Clock) -> None:
+    While the queue is away legs are kept in the inbox, which a timer sends on.
+    """
+
+    def __init__(self, queue: CallQueue, inbox: Inbox, parking: ParkingLot, clock: Clock) -> None:
         self._queue = queue
+        self._inbox = inbox
         self._parking = parking
         self._clock = clock
 
     async def __call__(self, bridge: str, parsed: Sequence[ParsedLeg]) -> list[Received]:
         """One result a leg, in order, once all are durable.
 
-        Raises QueueUnavailable or StoreUnavailable when that is not certain: then the bridge
-        posts again.
+        Raises StoreUnavailable when that is not certain: then the bridge posts again.
         """
         now = self._clock.now()
         queued = [QueuedLeg(item, now) for item in parsed if isinstance(item, EndedLeg)]
         unreadable = [item for item in parsed if isinstance(item, Unreadable)]
         await asyncio.gather(
-            self._queue.send([leg_message(leg) for leg in queued]),
+            self._keep([leg_message(leg) for leg in queued]),
             *(self.park_unreadable(bridge, item) for item in unreadable),
         )
         return [_received(bridge, item) for item in parsed]
+
+    async def _keep(self, messages: Sequence[Message]) -> None:
+        try:
+            await self._queue.send(messages)
+        except QueueUnavailable:
+            await self._inbox.keep(messages, self._clock.now())
 
     async def park_unreadable(self, bridge: str, item: Unreadable) -> None:
         """Keep what can't be read. Raises TooLarge, StoreUnavailable."""
