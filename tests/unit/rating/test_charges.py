@@ -70,7 +70,7 @@ def test_no_talk_time_costs_nothing(priced: Rate) -> None:
     """Not even the connection fee or the minimum charge, and there are no lines."""
     got = charge(card(priced), 0)
 
-    assert (got.amount_micros, got.billed_seconds, got.unrounded) == (0, 0, 0)
+    assert (got.amount_micros, got.billed_seconds, got.numerator) == (0, 0, 0)
     assert got.lines() == ()
 
 
