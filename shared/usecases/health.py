@@ -27,7 +27,7 @@ class Health:
 class HealthChecks:
     """Asks all at once, each within `HEALTH_SECONDS_MAX`.
 
-    The answer is open to all, so it is kept for a second: asking often costs nothing.
+    The answer is open to all, so it is kept for a moment: asking often costs nothing.
     """
 
     def __init__(self, checks: Mapping[str, Check], clock: Clock) -> None:
