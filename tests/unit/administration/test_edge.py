@@ -1,0 +1,218 @@
+"""What every route shares: request ids, bodies, problems, health."""
+
+import json
+from typing import Any
+
+import pytest
+
+from functions import edge
+from functions.edge import Call
+from shared.domain.errors import BadRequest, Invalid, QueueUnavailable, StoreUnavailable
+from tests.unit.administration.house import ADMIN_KEY, House
+
+PATH = "/api/v1/accounts/contoso"
+
+
+def call(**headers: str) -> Call:
+    import azure.functions as func
+
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = func.HttpRequest("POST", "http://x/y", headers=fields, body=b"")
+    return Call(request, "id", 100)
+
+
+def test_every_answer_carries_the_request_id_and_is_not_kept(house: House) -> None:
+    for answer in (house.get(PATH), house.account(), house.get(PATH, key=None)):
+        assert answer.headers["x-request-id"] == "an-invocation"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_an_error_is_a_problem_document(house: House) -> None:
+    answer = house.get(PATH)
+
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json == {
+        "type": "/problems/account_unknown",
+        "title": "Not found",
+        "status": 404,
+        "detail": "There is no such account.",
+        "instance": PATH,
+        "code": "account_unknown",
+    }
+
+
+def test_an_unexpected_error_tells_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        async def read(self, _: str) -> None:
+            raise RuntimeError("a secret of ours")
+
+    house.container.accounts = Broken()
+
+    answer = house.get(PATH)
+
+    assert (answer.status, answer.code) == (500, "internal")
+    assert b"secret" not in answer.body
+    assert b"Traceback" not in answer.body
+    assert "a secret of ours" in caplog.text
+
+
+def test_an_outage_is_503_with_retry_after(house: House) -> None:
+    house.tables.inject(1, StoreUnavailable("busy"), kind="get")
+
+    answer = house.get(PATH)
+
+    assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "unavailable", "5")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (b"", {}, 400, "body_missing"),
+        (b"", {"transfer-encoding": "chunked"}, 400, "length_required"),
+        (b"no json", {}, 400, "json_invalid"),
+        (b'{"currency": "USD"', {}, 400, "json_invalid"),
+        (b'{"currency": "USD", "currency": "EUR"}', {}, 400, "json_invalid"),
+        (b'{"currency": NaN}', {}, 400, "json_invalid"),
+        (b'{"currency": "\xff"}', {}, 400, "json_invalid"),
+        (b'\xef\xbb\xbf{"currency": "USD"}', {}, 400, "json_invalid"),
+        (b"[" * 50_000, {}, 400, "json_invalid"),
+        (b"9" * 5_000, {}, 400, "json_invalid"),
+        (b'"USD"', {}, 422, "invalid"),
+        (b"null", {}, 422, "invalid"),
+        (b" " * 262_145, {}, 413, "too_large"),
+        (b"{}", {"content-encoding": "gzip"}, 415, "encoding_unsupported"),
+        (b"{}", {"content-encoding": "identity"}, 422, "invalid"),
+        (b"{}", {"content-type": "text/csv"}, 415, "unsupported_media_type"),
+        (b"{}", {"content-type": "text/plain; charset=utf-8"}, 415, "unsupported_media_type"),
+        (b"{}", {"content-type": "application/json; charset=utf-8"}, 422, "invalid"),
+        (b"{}", {"content-type": "application/x-www-form-urlencoded"}, 422, "invalid"),
+        (b"{}", {"content-type": ""}, 422, "invalid"),
+    ],
+)
+def test_bodies_that_are_not_understood(
+    house: House, body: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    answer = house.put(PATH, body, headers=headers)
+
+    assert (answer.status, answer.code) == (status, code)
+    assert house.get(PATH).status == 404
+
+
+def test_who_is_not_let_in_learns_nothing_of_their_body(house: House) -> None:
+    assert house.put(PATH, b"no json", key="wrong").status == 401
+
+
+@pytest.mark.parametrize(
+    ("header", "key"),
+    [("abc", "abc"), ('"abc"', "abc"), (' "a b" '.replace(" ", ""), "ab"), ('"a', '"a')],
+)
+def test_an_idempotency_key_may_be_quoted(header: str, key: str) -> None:
+    assert call(idempotency_key=header).idempotency_key() == key
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        (None, "idempotency_key_missing"),
+        ("", "idempotency_key_missing"),
+        ('""', "idempotency_key_missing"),
+        ("x" * 201, "idempotency_key_invalid"),
+        ("a b", "idempotency_key_invalid"),
+        ("é", "idempotency_key_invalid"),
+    ],
+)
+def test_a_missing_or_odd_idempotency_key_is_400(header: str | None, code: str) -> None:
+    fields = {} if header is None else {"idempotency_key": header}
+    with pytest.raises(BadRequest) as caught:
+        call(**fields).idempotency_key()
+    assert caught.value.code == code
+
+
+def test_a_flag_is_true_or_false(house: House) -> None:
+    path = "/api/v1/rate-cards/x/versions/2026-01-01T00:00:00Z?dry_run=maybe"
+    assert house.put(path, {}).code == "query_invalid"
+
+
+def test_csv_guards_spreadsheets_and_keeps_numbers() -> None:
+    cells = ["=1+1", "+33", "-3.20", "@x", "-x", "\tx", "a,b", 'say "x"', None, 5, "+cmd"]
+    columns = [str(index) for index in range(len(cells))]
+    row: dict[str, Any] = dict(zip(columns, cells, strict=True))
+
+    answer = edge.reply_csv(columns, [row], "x.csv")
+
+    line = answer.get_body().decode().split("\r\n")[1]
+    assert line == '\'=1+1,+33,-3.20,\'@x,\'-x,\'\tx,"a,b","say ""x""",,5,\'+cmd'
+    assert answer.headers["content-disposition"] == 'attachment; filename="x.csv"'
+
+
+def test_times_in_a_query_may_have_a_plus_that_forms_decode() -> None:
+    import azure.functions as func
+
+    def moment(text: str) -> str:
+        request = func.HttpRequest("GET", "http://x", params={"from": text}, body=b"")
+        found = Call(request, "id", 1).moment("from")
+        return str(found)
+
+    assert moment("2026-11-23T10:00:00 02:00") == "2026-11-23 08:00:00+00:00"
+    with pytest.raises(Invalid):
+        moment("2026-11-23")
+
+
+def test_health_is_open_to_all_and_asks_what_it_needs(house: House) -> None:
+    async def fine() -> None:
+        return None
+
+    house.container.queue_check = fine
+
+    answer = house.get("/api/health", key=None)
+
+    assert (answer.status, answer.json) == (
+        200,
+        {"status": "ok", "checks": {"tables": "ok", "queue": "ok"}, "version": "9.9.9"},
+    )
+
+
+def test_health_is_503_when_legs_can_not_be_taken(house: House) -> None:
+    async def down() -> None:
+        raise QueueUnavailable("down")
+
+    house.container.queue_check = down
+    house.tables.inject(1, StoreUnavailable("down"), kind="get")
+
+    answer = house.get("/api/health", key=None)
+
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json["status"] == "degraded"
+    assert answer.json["checks"] == {"tables": "unavailable", "queue": "unavailable"}
+
+
+def test_health_is_asked_again_only_after_a_moment(house: House) -> None:
+    asked = []
+
+    async def count() -> None:
+        asked.append(1)
+
+    house.container.queue_check = count
+    for _ in range(5):
+        house.get("/api/health", key=None)
+    assert len(asked) == 1
+    house.clock.advance(2)
+    house.get("/api/health", key=None)
+    assert len(asked) == 2
+
+
+def test_each_request_is_one_line_in_the_log_without_secrets(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="perminute")
+    house.get("/api/v1/accounts/contoso/service-numbers/+33170000000")
+
+    lines = [json.loads(record.message) for record in caplog.records if record.name == "perminute"]
+    [line] = [line for line in lines if line["event"] == "http_request"]
+    assert (line["function"], line["status"], line["caller"]) == (
+        "get_service_number",
+        404,
+        "bootstrap",
+    )
+    assert line["request_id"] == "an-invocation"
+    assert ADMIN_KEY not in caplog.text
