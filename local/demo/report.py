@@ -17,9 +17,29 @@ ZERO_REASONS = {"voip": "VoIP", "unanswered": "unanswered"}
 
 def account_of(story: Story) -> Iterator[str]:
     """The lines of the account of what happened."""
-    for line in _sections(story):
+    yield from _wrapped(_sections(story))
+
+
+def summary_of(story: Story) -> Iterator[str]:
+    """The last lines but one: everything in three sentences."""
+    yield from _wrapped(_sentences(story))
+
+
+def counts_of(story: Story) -> str:
+    """The last line of a demo in which all was as expected."""
+    return (
+        f"demo ok: {len(story.legs)} legs, {len(story.entries)} entries, "
+        f"{len(story.dial_outs)} dial-outs, {len(alert_ids(story))} alert, "
+        f"{story.rate_count} rates"
+    )
+
+
+def _wrapped(lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
         indent = " " * (len(line) - len(line.lstrip()) + 2)
-        yield from textwrap.wrap(line, COLUMNS, subsequent_indent=indent) or [""]
+        yield from textwrap.wrap(
+            line, COLUMNS, subsequent_indent=indent, break_long_words=False
+        ) or [""]
 
 
 def _sections(story: Story) -> Iterator[str]:
@@ -52,18 +72,18 @@ def _sections(story: Story) -> Iterator[str]:
     yield from _verification(story.verification)
 
 
-def summary_of(story: Story) -> Iterator[str]:
-    """The last lines but one: everything in three sentences."""
+def _sentences(story: Story) -> Iterator[str]:
     legs = by_status(story)
     posted_often = [leg for leg in LEGS if leg.posts > 1]
-    zero = [ZERO_REASONS[story.legs[leg.key]["zero_reason"]] for leg in LEGS if leg.free]
+    reasons = {ZERO_REASONS[story.legs[leg.key]["zero_reason"]] for leg in LEGS if leg.free}
+    free = ", ".join(sorted(reasons, key=str.lower))
     parked = story.parked["leg"]
     charged_at_once = legs["charged"] - (story.legs[parked]["status"] == "charged")
     prefix = story.legs[parked]["rate"]["prefix"]
     yield ""
     yield (
         f"{len(story.legs)} legs posted, {len(posted_often)} of them {_times(posted_often)}: "
-        f"{charged_at_once} charged, {legs['zero']} free ({', '.join(sorted(zero))}), "
+        f"{charged_at_once} charged, {legs['zero']} free ({free}), "
         f"1 parked (no rate for +{prefix}), mended, {story.replayed['status']}, "
         f"{story.legs[parked]['status']}"
     )
@@ -78,15 +98,6 @@ def summary_of(story: Story) -> Iterator[str]:
         f"{len(story.entries)} entries, chain {'ok, verified' if verification['ok'] else 'BROKEN'}"
         f"   alert: below {story.alert['data']['threshold']}, delivered "
         f"{'once' if deliveries == 1 else f'{deliveries} times with one id'}"
-    )
-
-
-def counts_of(story: Story) -> str:
-    """The last line of a demo in which all was as expected."""
-    return (
-        f"demo ok: {len(story.legs)} legs, {len(story.entries)} entries, "
-        f"{len(story.dial_outs)} dial-outs, {len(alert_ids(story))} alert, "
-        f"{story.rate_count} rates"
     )
 
 

@@ -1,0 +1,90 @@
+"""`make demo` as its reader runs it, and its own judgement."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from local.demo.report import COLUMNS
+from local.stack import ROOT
+
+DEMO_SECONDS_MAX = 90.0
+PARTS = 4
+# The same demo, but its script expects a cent more at the end.
+WRONG_SCRIPT = """
+import sys
+from local.demo import __main__, meeting
+meeting.BALANCE_AT_LAST = "94.1297"
+sys.exit(__main__.main())
+"""
+type Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts Python with these arguments; what still runs at the end of the test is ended."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=DEMO_SECONDS_MAX)
+
+
+def processes() -> dict[int, int]:
+    """The parent of every process."""
+    asked = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = (line.split() for line in asked.stdout.splitlines())
+    return {int(pid): int(parent) for pid, parent in pairs}
+
+
+def test_the_demo_ends_with_demo_ok_and_fits_the_screen(start: Start) -> None:
+    """Its last line has the counts; nothing is wider than 120 columns or coloured."""
+    demo = start("-m", "local.demo")
+    text, _ = demo.communicate(timeout=DEMO_SECONDS_MAX)
+    lines = text.splitlines()
+
+    assert demo.returncode == 0, text
+    assert lines[-1].startswith("demo ok: 12 legs, 15 entries, 10 dial-outs, 1 alert")
+    assert [line for line in lines if len(line) > COLUMNS] == []
+    assert "\x1b" not in text
+
+
+def test_what_is_not_as_expected_is_said_in_a_sentence_and_fails(start: Start) -> None:
+    """A balance that is a cent off."""
+    demo = start("-c", WRONG_SCRIPT)
+    text, _ = demo.communicate(timeout=DEMO_SECONDS_MAX)
+
+    assert demo.returncode == 1
+    assert "  The balance at last is 94.1197, expected 94.1297.\n" in text
+    assert "demo ok" not in text
+    shutil.rmtree(text.splitlines()[-1].partition("Logs: ")[2])
+
+
+def test_an_interrupted_demo_leaves_no_process(start: Start) -> None:
+    """Ctrl-C while the meeting is played."""
+    demo = start("-m", "local.demo")
+    assert demo.stdout is not None
+    next(line for line in demo.stdout if "serves at" in line)
+    parts = [pid for pid, parent in processes().items() if parent == demo.pid]
+    demo.send_signal(signal.SIGINT)
+    demo.communicate(timeout=DEMO_SECONDS_MAX)
+
+    assert demo.returncode == 130
+    assert len(parts) == PARTS
+    assert not processes().keys() & set(parts)
