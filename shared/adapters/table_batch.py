@@ -22,8 +22,8 @@ SERVICE_VERSION = "2019-02-02"
 _BOUNDARY = re.compile(rb"multipart/mixed\s*;\s*boundary=\"?([\x21\x23-\x7e]{1,200}?)\"?", re.I)
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_.~|-]*", re.ASCII)
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2})[ \r]")
-_USUAL_HEAD = b"\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n"
-_CONTENT_TYPE = re.compile(rb"\r\n[Cc]ontent-[Tt]ype:[ \t]*([^\r\n]+?)[ \t]*\r\n")
+_USUAL_HEAD = b"Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+_CONTENT_TYPE = re.compile(rb"(?:\A|\r\n)[Cc]ontent-[Tt]ype:[ \t]*([^\r\n]+?)[ \t]*\r\n")
 _ETAG = re.compile(rb"\r\n[Ee][Tt]ag:[ \t]*([\x21-\x7e]+)[ \t]*\r\n")
 _INDEX = re.compile(r"([0-9]{1,3}):.*", re.ASCII | re.DOTALL)
 
@@ -37,11 +37,16 @@ class Batch:
 
 
 class _Answer(NamedTuple):
-    """One part of the answer: what the service says about one operation."""
+    """What the service says about one operation: a part of the body, and where its response is."""
 
     status: int
-    head: bytes
-    body: bytes
+    part: bytes
+    start: int
+    end: int
+
+    @property
+    def body(self) -> bytes:
+        return self.part[self.end + 4 :]
 
 
 def encode_batch(
@@ -159,7 +164,7 @@ def _etag(answer: _Answer, operation: Operation) -> str:
         raise OutcomeUnknown(f"Table storage answered {answer.status} among successes.")
     if isinstance(operation, Delete):
         return ""
-    etag = _ETAG.search(answer.head)
+    etag = _ETAG.search(answer.part, answer.start, answer.end + 2)
     if etag is None:
         raise OutcomeUnknown("Table storage gave no version for a row.")
     return etag[1].decode("ascii")
@@ -169,52 +174,48 @@ def _answers(content_type: str, body: bytes) -> list[_Answer]:
     """The parts of the answer; those of a change set in place of the change set."""
     answers: list[_Answer] = []
     for part in _parts(content_type.encode("ascii", "replace"), body):
-        head, content = _split_head(part)
-        inner = _CONTENT_TYPE.search(head)
-        if inner is None:
-            raise OutcomeUnknown("A part of the answer has no type.")
-        if inner[1].lower().startswith(b"multipart/mixed"):
-            answers += [_answer(change) for change in _parts(inner[1], content)]
+        end = _head_end(part, 0)
+        inner = _CONTENT_TYPE.search(part, 0, end + 2)
+        if inner is not None and inner[1].lower().startswith(b"multipart/mixed"):
+            answers += map(_answer, _parts(inner[1], part[end + 4 :]))
         else:
             answers.append(_answer(part))
     return answers
 
 
 def _parts(content_type: bytes, body: bytes) -> list[bytes]:
-    """What stands between the boundaries, which must all be there, the closing one too.
-
-    Each part begins with the end of the boundary's line."""
+    """What stands between the boundaries, which must all be there, the closing one too."""
     boundary = _BOUNDARY.fullmatch(content_type.strip())
     if boundary is None:
         raise OutcomeUnknown("The answer has no boundary.")
-    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary[1])
-    if len(pieces) < 3 or pieces[0].strip() or pieces[-1].rstrip() != b"--":
+    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary[1] + b"\r\n")
+    last, closing, rest = pieces[-1].rpartition(b"\r\n--" + boundary[1] + b"--")
+    if len(pieces) < 2 or pieces[0].strip() or not closing or rest.strip():
         raise OutcomeUnknown("The answer is cut.")
-    parts = pieces[1:-1]
-    if not all(part.startswith(b"\r\n") for part in parts):
-        raise OutcomeUnknown("The answer has a broken boundary.")
-    return parts
+    return [*pieces[1:-1], last]
 
 
 def _answer(part: bytes) -> _Answer:
-    part_head, content = _split_head(part)
-    if part_head != _USUAL_HEAD:  # comparing is much faster than searching
-        content_type = _CONTENT_TYPE.search(part_head)
+    if part.startswith(_USUAL_HEAD):  # comparing is much faster than searching
+        start = len(_USUAL_HEAD)
+    else:
+        end = _head_end(part, 0)
+        content_type = _CONTENT_TYPE.search(part, 0, end + 2)
         if content_type is None or content_type[1] != b"application/http":
             raise OutcomeUnknown("A part of the answer is no HTTP response.")
-    head, body = _split_head(content)
-    status = _STATUS_LINE.match(head)
+        start = end + 4
+    status = _STATUS_LINE.match(part, start)
     if status is None:
         raise OutcomeUnknown("A part of the answer has no status.")
-    return _Answer(int(status[1]), head, body)
+    return _Answer(int(status[1]), part, start, _head_end(part, start))
 
 
-def _split_head(part: bytes) -> tuple[bytes, bytes]:
-    """The lines before the empty one, which must be there, and what follows it."""
-    end = part.find(b"\r\n\r\n")
+def _head_end(part: bytes, start: int) -> int:
+    """Where the empty line behind the headers is, which must be there."""
+    end = part.find(b"\r\n\r\n", start)
     if end < 0:
         raise OutcomeUnknown("A part of the answer has no end of its headers.")
-    return part[: end + 2], part[end + 4 :]
+    return end
 
 
 def _explained(body: bytes) -> tuple[str, int]:

@@ -8,7 +8,7 @@ limits are ours to keep.
 import re
 from collections.abc import Sequence
 
-from shared.adapters.table_json import encode_row, utf16_units
+from shared.adapters.table_json import encode_row, encode_text, utf16_units
 from shared.domain import limits
 from shared.domain.errors import EtagMismatch, RequestTooLarge
 from shared.ports import Delete, Operation, Replace
@@ -51,6 +51,7 @@ def check_transaction(
     if len({operation.key for operation in operations}) < len(operations):
         raise ValueError("A row may be in a transaction once.")
     _check_key(partition)
+    partition_text = encode_text("PartitionKey", partition)
     contents: list[str] = []
     total_bytes = _ENVELOPE_BYTES + len(operations) * (_OPERATION_BYTES + len(table))
     for index, operation in enumerate(operations):
@@ -62,7 +63,7 @@ def check_transaction(
         content = (
             ""
             if isinstance(operation, Delete)
-            else encode_row(partition, key, operation.values, index)
+            else encode_row(partition_text, key, operation.values, index)
         )
         total_bytes += len(content)
         contents.append(content)
