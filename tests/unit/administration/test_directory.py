@@ -268,3 +268,31 @@ def test_from_is_a_time(house: House, since: str) -> None:
     answer = house.put(f"{ROOM}?from={since}", {"organizer": "ken"})
 
     assert (answer.status, answer.code) == (422, "query_invalid")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointer"),
+    [
+        (ORGANIZER, {"budgets": {"day": {"amount": "5"}}}, "/budgets"),
+        (POLICY, {"velocity": {"concurrent": 3}}, "/velocity"),
+        (POLICY, {"cost_centers": {"4711": {}}}, "/cost_centers"),
+    ],
+)
+def test_a_limit_that_nobody_enforces_is_refused(
+    house: House, path: str, body: object, pointer: str
+) -> None:
+    answer = house.put(path, body)
+
+    assert (answer.status, answer.code) == (422, "not_supported_yet")
+    assert answer.pointers() == [pointer]
+
+
+@pytest.mark.parametrize("path", [ORGANIZER, POLICY])
+def test_what_is_shown_can_be_put_again(house: House, path: str) -> None:
+    house.put(path, {})
+    shown = {k: v for k, v in house.get(path).json.items() if k not in {"id", "etag"}}
+
+    again = house.put(path, shown, '"1"')
+
+    assert again.status == 200
+    assert {**again.json, "etag": '"1"'} == house.put(path, shown, '"2"').json | {"etag": '"1"'}
