@@ -288,7 +288,9 @@ class Container:
     @cached_property
     def accounts(self) -> Accounts:
         """Makes, changes and shows accounts."""
-        return Accounts(self.records, self.facts, self.ledger, self.holds, self.clock)
+        return Accounts(
+            self.records, self.facts, self.ledger, self.open_ledger, self.holds, self.clock
+        )
 
     @cached_property
     def registrations(self) -> Registrations:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from shared.domain.access import Principal
 from shared.domain.directory import ID_RULE, Account, AccountSettings, is_id
 from shared.domain.errors import Conflict, Invalid, NotFound
-from shared.domain.ledger import Configure, LedgerState
+from shared.domain.ledger import LedgerState
 from shared.ports import Clock, HoldBook, Ledger, RecordStore, Saved
 from shared.usecases import documents
 from shared.usecases.documents import Kind
 from shared.usecases.facts import Facts
+from shared.usecases.open_ledger import OpenLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,18 @@ class Accounts:
     """Makes, changes and shows accounts. Everything raises StoreUnavailable."""
 
     def __init__(
-        self, records: RecordStore, facts: Facts, ledger: Ledger, holds: HoldBook, clock: Clock
+        self,
+        records: RecordStore,
+        facts: Facts,
+        ledger: Ledger,
+        open_ledger: OpenLedger,
+        holds: HoldBook,
+        clock: Clock,
     ) -> None:
         self._records = records
         self._facts = facts
         self._ledger = ledger
+        self._open_ledger = open_ledger
         self._holds = holds
         self._clock = clock
 
@@ -61,7 +69,11 @@ class Accounts:
         held = await self._holds.view(account)
         state = await self._ledger.state(account)
         if state is None or state.settings_version < known.settings_version:
-            state = await self._configure(known)
+            # New, or a process died after the settings were written.
+            await self._open_ledger(known)
+            state = await self._ledger.state(account)
+        if state is None:
+            raise Conflict("The account's ledger is not open yet.", code="ledger_not_open")
         return AccountView(known, state, held.held_micros(self._clock.now()))
 
     async def known(self, account: str, *, fresh: bool = False) -> Account:
@@ -82,23 +94,6 @@ class Accounts:
         known = [await self._facts.account(account) for account in own[:limit]]
         following = own[limit - 1] if len(own) > limit else None
         return [account for account in known if account is not None], following
-
-    async def _configure(self, account: Account) -> LedgerState:
-        """Tell the ledger; also where a process died after the settings were written."""
-        settings = account.settings
-        await self._ledger.submit(
-            account.id,
-            Configure(
-                account.settings_version,
-                settings.currency,
-                settings.credit_limit_micros,
-                settings.alerts,
-            ),
-        )
-        state = await self._ledger.state(account.id)
-        if state is None:
-            raise Conflict("The account's ledger is not open yet.", code="ledger_not_open")
-        return state
 
 
 def _same_currency(known: AccountSettings, wanted: AccountSettings) -> None:
