@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +43,7 @@ def timer(timer: func.TimerRequest) -> None:
     os.replace(path + ".new", path)
 """
 PARTS = ("http", "background", "bus", "azurite")
+START_AGAIN_SECONDS_MAX = 3.0  # until it is started; when it serves depends on the machine's load
 
 
 def _stack(folder: Path, **more: Any) -> Stack:
@@ -138,11 +138,9 @@ def test_functions_get_settings_that_reach_the_real_services(stack: Stack) -> No
 def test_a_part_that_is_killed_serves_again_on_the_same_addresses(stack: Stack, name: str) -> None:
     before, changes = stack.describe(), []
     stack.on_change = lambda: changes.append(stack.describe())
-    killed_at = time.monotonic()
     os.kill(stack.pids[name], signal.SIGKILL)
 
-    eventually(lambda: stack.pids[name] != before["processes"][name])
-    assert time.monotonic() - killed_at < RESTART_SECONDS_MAX
+    eventually(lambda: stack.pids[name] != before["processes"][name], START_AGAIN_SECONDS_MAX)
     eventually(lambda: changes)
     stack.on_change = None
     after = stack.describe()
