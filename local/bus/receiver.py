@@ -117,6 +117,9 @@ class _Link:
     def connect(self, deadline_s: float = 0.0) -> bool:
         """Whether there is a connection, opened if need be until the deadline."""
         while self._receiver is None and not self.closing:
+            # The old connection says goodbye first: a bus that only stalled would else go on giving
+            # messages to its link.
+            self._until(lambda: False, self._next_try_s)
             time.sleep(max(self._next_try_s - time.monotonic(), 0))
             self._next_try_s = time.monotonic() + RECONNECT_SECONDS
             self._container = Container(Guard(self))
