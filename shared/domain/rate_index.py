@@ -85,6 +85,13 @@ class RateIndex:
         kind = LegKind.DIAL_IN if is_dial_in else LegKind.DIAL_OUT
         return kind, prefix, _origin_text(self._origins[row])
 
+    def parent(self, row: int) -> int:
+        """The row with the next shorter prefix that contains this one, NO_ROW if there is none.
+
+        Where that prefix has several origins, it is the last of them.
+        """
+        return self._parents[row]
+
     def parts(self) -> Iterator[tuple[str, "array[int]"]]:
         """The arrays by name, for `encode` and to count bytes."""
         for name, _ in _ARRAYS:

@@ -155,6 +155,10 @@ class RateCardVersion:
         """The name of where the row's prefix leads."""
         return self._destinations.get(self._row_destinations[row])
 
+    def terms_number(self, row: int) -> int:
+        """Which of the card's different terms the row has, counted from 0."""
+        return self._row_terms[row]
+
     def tariff(self, row: int) -> Tariff:
         """The row's terms, ready to charge with."""
         number = self._row_terms[row]
