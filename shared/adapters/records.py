@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from shared.adapters.packed import pack, unpack
 from shared.domain import limits
+from shared.domain.directory import is_id
 from shared.domain.errors import (
     EtagMismatch,
     Invalid,
@@ -54,6 +55,8 @@ class Records:
 
     async def delete(self, kind: str, key: str) -> bool:
         """Remove the document; False if there was none."""
+        if await self._row(kind, key) is None:
+            return False
         partition, row_key = _address(kind, key)
         try:
             await self._tables.transact(TABLE, partition, [Delete(row_key)])
@@ -78,6 +81,8 @@ class Records:
         return [_record(row) for row in page], _cursor(page[-1].key) if more else None
 
     async def _row(self, kind: str, key: str) -> Row | None:
+        if kind in LISTED_KINDS and not is_id(key):
+            return None  # no such row can have been written, and some can't even be asked for
         partition, row_key = _address(kind, key)
         return await self._tables.get(TABLE, partition, row_key)
 
@@ -145,8 +150,11 @@ def _cursor(key: str) -> str:
 
 def _read_cursor(cursor: str) -> str:
     try:
-        return base64.b64decode(
+        key = base64.b64decode(
             cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True
         ).decode()
     except (binascii.Error, ValueError):
-        raise Invalid("The cursor is not one of ours.", code="cursor_invalid") from None
+        key = ""
+    if not is_id(key):
+        raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
+    return key

@@ -90,6 +90,8 @@ class Accounts:
         if principal.sees_all_accounts:
             found, following = await self._records.list(Kind.ACCOUNT, limit=limit, cursor=cursor)
             return [documents.account(record) for record in found], following
+        if cursor is not None and not is_id(cursor):
+            raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
         own = [account for account in sorted(principal.accounts) if account > (cursor or "")]
         known = [await self._facts.account(account) for account in own[:limit]]
         following = own[limit - 1] if len(own) > limit else None

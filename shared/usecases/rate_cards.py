@@ -72,7 +72,12 @@ class RateCardDesk:
         return await self._store.put(version, rules)
 
     async def cards(self, *, limit: int, after: str | None) -> tuple[Sequence[str], str | None]:
-        """Names of cards in order, and the one after which the next page begins."""
+        """Names of cards in order, and the one after which the next page begins.
+
+        Raises Invalid `cursor_invalid`.
+        """
+        if after is not None and not is_id(after):
+            raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
         found = await self._store.cards(limit=limit + 1, after=after)
         more = len(found) > limit
         return found[:limit], found[limit - 1] if more else None

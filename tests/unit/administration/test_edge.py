@@ -216,3 +216,22 @@ def test_each_request_is_one_line_in_the_log_without_secrets(
     )
     assert line["request_id"] == "an-invocation"
     assert ADMIN_KEY not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "name", ["%00", "a%0Ab", "'%20or%20'1", "%F0%9F%98%80", "x" * 5_000, "%25", "a%2F.."]
+)
+def test_an_id_that_nothing_can_have_is_404(house: House, name: str) -> None:
+    for path in ("accounts/{}", "bridges/{}", "rate-cards/{}", "accounts/{}/dial-out-policy"):
+        assert house.get("/api/v1/" + path.format(name)).status == 404
+    assert house.delete(f"/api/v1/api-keys/{name}").status == 404
+    assert house.get(f"/api/v1/accounts/{name}/conferences/{name}").status == 404
+    assert house.get(f"/api/v1/accounts/{name}/service-numbers/{name}").status == 404
+
+
+@pytest.mark.parametrize("path", ["accounts", "api-keys", "rate-cards"])
+@pytest.mark.parametrize("cursor", ["JyBvciAnMQ", "A%20B", "..", "AA"])
+def test_a_cursor_that_was_made_up_is_422(house: House, path: str, cursor: str) -> None:
+    answer = house.get(f"/api/v1/{path}?cursor={cursor}")
+
+    assert (answer.status, answer.code) == (422, "cursor_invalid")
