@@ -160,7 +160,9 @@ def decode_batch(
 
 
 def _etag(answer: _Answer, operation: Operation) -> str:
-    if not 200 <= answer.status < 300:
+    """The new ETag. A success is 204 without content, or 201 for an insert, and nothing else."""
+    created = answer.status == 201 and isinstance(operation, Insert)
+    if not created and (answer.status != 204 or answer.body.strip()):
         raise OutcomeUnknown(f"Table storage answered {answer.status} among successes.")
     if isinstance(operation, Delete):
         return ""

@@ -1,13 +1,15 @@
 """Transactions of 50 rows through our codec, beside the SDK's `submit_transaction`."""
 
 import asyncio
-import itertools
 import statistics
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
+
+from azure.data.tables import TableTransactionError
+from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters.tables import AzureTables
 from shared.ports import Insert
@@ -51,49 +53,75 @@ def records(only: str | None) -> Iterator[dict[str, Any]]:
         )
 
 
+type Submit = Callable[[str, str], Awaitable[object]]
+"""Sends the rows to (table, partition)."""
+
+
 def _measured(
     connection_string: str,
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
     """(ms of CPU per transaction, rows per second) of each round; the two take turns."""
     ours, sdk = [], []
     for _ in range(ROUNDS):
-        ours.append(asyncio.run(_round(connection_string, sdk_transactions=False, each=20)))
-        sdk.append(asyncio.run(_round(connection_string, sdk_transactions=True, each=4)))
+        ours.append(asyncio.run(_ours(connection_string)))
+        sdk.append(asyncio.run(_sdk(connection_string)))
     return ours, sdk
 
 
-async def _round(
-    connection_string: str, *, sdk_transactions: bool, each: int
-) -> tuple[float, float]:
-    """Eight writers, each on a partition of its own, `each` transactions one after the other."""
-    store = AzureTables(
-        connection_string=connection_string, sdk_transactions=sdk_transactions, read_seconds=60
-    )
-    table = f"t{uuid.uuid4().hex}"
-    numbers = itertools.count()
-    batches = [[_rows(numbers) for _ in range(each)] for _ in range(CONCURRENT)]
-
-    async def write(writer: int) -> None:
-        for rows in batches[writer]:
-            await store.transact(table, f"account-{writer}", rows)
-
+async def _ours(connection_string: str) -> tuple[float, float]:
+    store = AzureTables(connection_string=connection_string, read_seconds=60)
+    rows = [Insert(key, values) for key, values in _rows()]
     try:
-        await asyncio.gather(
-            *(store.transact(table, f"warm-{n}", _rows(numbers)) for n in range(CONCURRENT))
-        )
-        cpu_start, start = time.process_time(), time.perf_counter()
-        await asyncio.gather(*(write(writer) for writer in range(CONCURRENT)))
-        cpu_seconds, seconds = time.process_time() - cpu_start, time.perf_counter() - start
+        return await _round(lambda table, name: store.transact(table, name, rows), each=40)
     finally:
         await store.close()
+
+
+async def _sdk(connection_string: str) -> tuple[float, float]:
+    rows = [
+        {
+            "RowKey": key,
+            **values,
+            "schema": (values["schema"], "Edm.Int64"),
+            "sequence": (values["sequence"], "Edm.Int64"),
+        }
+        for key, values in _rows()
+    ]
+    async with TableServiceClient.from_connection_string(connection_string) as service:
+
+        async def submit(table: str, partition: str) -> object:
+            operations = [("create", {"PartitionKey": partition, **row}) for row in rows]
+            client = service.get_table_client(table)
+            try:
+                return await client.submit_transaction(operations, retry_total=0)
+            except TableTransactionError:
+                await service.create_table_if_not_exists(table)
+                return await client.submit_transaction(operations, retry_total=0)
+
+        return await _round(submit, each=8)
+
+
+async def _round(submit: Submit, *, each: int) -> tuple[float, float]:
+    """Eight writers, each transaction in a partition of its own, `each` of them one by one."""
+    table = f"t{uuid.uuid4().hex}"
+
+    async def write(writer: int, count: int) -> None:
+        for number in range(count):
+            await submit(table, f"account-{writer}-{count}-{number}")
+
+    await asyncio.gather(*(write(writer, 1) for writer in range(CONCURRENT)))
+    cpu_start, start = time.process_time(), time.perf_counter()
+    await asyncio.gather(*(write(writer, each) for writer in range(CONCURRENT)))
+    cpu_seconds, seconds = time.process_time() - cpu_start, time.perf_counter() - start
     transactions = each * CONCURRENT
     return cpu_seconds * 1_000 / transactions, transactions * ROWS_PER_TRANSACTION / seconds
 
 
-def _rows(numbers: Iterator[int]) -> list[Insert]:
-    """Rows in the shape of a charged leg."""
+def _rows() -> list[tuple[str, dict[str, Any]]]:
+    """Keys and values in the shape of charged legs."""
+    now = datetime.now(UTC)
     return [
-        Insert(
+        (
             f"leg|{number:064x}",
             {
                 "schema": 1,
@@ -101,8 +129,8 @@ def _rows(numbers: Iterator[int]) -> list[Insert]:
                 "digest": f"{number:064x}",
                 "charge": bytes(220),
                 "person": bytes(120),
-                "at": datetime.now(UTC),
+                "at": now,
             },
         )
-        for number in itertools.islice(numbers, ROWS_PER_TRANSACTION)
+        for number in range(ROWS_PER_TRANSACTION)
     ]
