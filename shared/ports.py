@@ -8,7 +8,7 @@ from typing import Protocol
 from shared.domain.alerts import Event
 from shared.domain.card_versions import CardVersion, PutRules
 from shared.domain.holds import Authorise, CreditExhausted, Hold, HoldState, VelocityExceeded
-from shared.domain.ledger import Command, Entry, LedgerState
+from shared.domain.ledger import Command, Entry, LedgerState, SettingsChange
 from shared.domain.parking import ParkedLeg
 from shared.domain.rates import RateCardVersion
 
@@ -220,6 +220,7 @@ class Commit:
     balance_micros: int
     first: int
     entries: tuple[Entry, ...]
+    settings: tuple[SettingsChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

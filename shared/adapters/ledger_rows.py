@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, cast
@@ -21,7 +21,7 @@ from typing import Any, cast
 from shared.adapters.packed import joined, pack, split, unpack
 from shared.domain.alerts import AlertRule, Event
 from shared.domain.errors import LedgerCorrupt
-from shared.domain.ledger import Entry, EntryKind, LedgerState
+from shared.domain.ledger import Configure, Entry, EntryKind, LedgerState, SettingsChange
 from shared.domain.legs import canonical_json, format_time, leg_key_hash, parse_time
 from shared.domain.lots import Draw, Lot, LotKind
 from shared.ports import Commit, LegRecord, Outbox, Row, Value
@@ -127,15 +127,17 @@ def journal_values(
     state: LedgerState,
     entries: tuple[Entry, ...],
     *,
-    settings: Mapping[str, object] | None,
+    settings: Sequence[SettingsChange],
     previous: str,
     commit_id: str,
     at: datetime,
 ) -> dict[str, Value]:
     """The properties of a commit's journal row, its keyed hash included."""
-    document: dict[str, object] = {"entries": [entry_document(entry) for entry in entries]}
-    if settings is not None:
-        document["settings"] = settings
+    document: dict[str, object] = {
+        "entries": [entry_document(entry, with_charge=True) for entry in entries]
+    }
+    if settings:
+        document["settings"] = [_settings_document(change) for change in settings]
     data = zlib.compress(canonical_json(document), 6)
     values: dict[str, Value] = {
         "schema": SCHEMA,
@@ -169,6 +171,7 @@ def read_commit(row: Row) -> Commit:
         balance_micros=int(cast("int", row.values["balance"])),
         first=int(cast("int", row.values["first"])),
         entries=tuple(read_entry(entry) for entry in data["entries"]),
+        settings=tuple(_read_settings(change) for change in data.get("settings", ())),
     )
 
 
@@ -241,10 +244,33 @@ def read_outbox(row: Row) -> Outbox:
     )
 
 
-# Entries and lots
+# Settings, entries and lots
 
 
-def entry_document(entry: Entry) -> dict[str, object]:
+def _settings_document(change: SettingsChange) -> dict[str, object]:
+    command = change.command
+    return {
+        "after_entry": change.after_entry,
+        "version": command.settings_version,
+        "currency": command.currency,
+        "credit_limit": command.credit_limit_micros,
+        "alert_rules": [asdict(rule) for rule in command.alert_rules],
+    }
+
+
+def _read_settings(data: Mapping[str, Any]) -> SettingsChange:
+    return SettingsChange(
+        after_entry=data["after_entry"],
+        command=Configure(
+            settings_version=data["version"],
+            currency=data["currency"],
+            credit_limit_micros=data["credit_limit"],
+            alert_rules=tuple(AlertRule(**rule) for rule in data["alert_rules"]),
+        ),
+    )
+
+
+def entry_document(entry: Entry, *, with_charge: bool = False) -> dict[str, object]:
     """An entry with every column that an export needs; what is empty is left out."""
     document: dict[str, object] = {
         "sequence": entry.sequence,
@@ -261,8 +287,10 @@ def entry_document(entry: Entry) -> dict[str, object]:
         "reference": entry.reference,
         "reason": entry.reason,
         "actor": entry.actor,
+        "content_digest": entry.content_digest,
         "charge_digest": entry.charge_digest,
         "person_digest": entry.person_digest,
+        "charge": entry.charge if with_charge else None,
     }
     return {name: value for name, value in document.items() if value not in (None, [], 0)} | {
         "amount": entry.amount_micros,
@@ -289,7 +317,9 @@ def read_entry(data: Mapping[str, Any]) -> Entry:
         reason=data.get("reason"),
         actor=data.get("actor"),
         charge_digest=data.get("charge_digest"),
+        content_digest=data.get("content_digest"),
         person_digest=data.get("person_digest"),
+        charge=data.get("charge"),
     )
 
 

@@ -20,6 +20,7 @@ from shared.domain.ledger import (
     LedgerState,
     Refused,
     ReverseLeg,
+    SettingsChange,
     TopUp,
     Unchanged,
 )
@@ -268,25 +269,13 @@ def _decisions(steps: Sequence[Step[_Head, Outcome]]) -> list[Decided]:
     return [step.decision for step in steps if isinstance(step.decision, Decided)]
 
 
-def _settings(decisions: Sequence[Decided]) -> dict[str, object] | None:
-    """The settings that a commit changes, so that a journal alone can rebuild the state."""
-    configured = [d.state for d in decisions if isinstance(d.command, Configure)]
-    if not configured:
-        return None
-    state = configured[-1]
-    return {
-        "version": state.settings_version,
-        "currency": state.currency,
-        "credit_limit": state.credit_limit_micros,
-        "alert_rules": [
-            {
-                "name": rule.name,
-                "below_micros": rule.below_micros,
-                "below_percent": rule.below_percent,
-            }
-            for rule in state.alert_rules
-        ],
-    }
+def _settings(decisions: Sequence[Decided]) -> list[SettingsChange]:
+    """The settings that a commit changes, so that journals alone can rebuild the state."""
+    return [
+        SettingsChange(decision.state.entry, decision.command)
+        for decision in decisions
+        if isinstance(decision.command, Configure)
+    ]
 
 
 def _guard_row(decision: Decided, number: int) -> Operation | None:

@@ -2,30 +2,30 @@
 
 import hmac
 import zlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, fields, replace
 
 from shared.adapters import ledger_rows as rows
 from shared.domain import limits
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import Entry, EntryKind, LedgerState, check
+from shared.domain.ledger_replay import Opened, replay
 from shared.domain.legs import content_digest
-from shared.domain.lots import Draw, Lot
-from shared.ports import Row, TableStore, Verification
+from shared.ports import Commit, Row, TableStore, Verification
 
 _UNREADABLE = (zlib.error, ValueError, KeyError, TypeError, LedgerCorrupt)
 
 
 @dataclass(slots=True)
 class _Run:
-    """What has been recomputed so far."""
+    """What has been recomputed so far. `broken`: the journal can't be replayed any further."""
 
     head: str = rows.GENESIS
     commit: int = 0
-    entry: int = 0
-    balance_micros: int = 0
-    deficit_micros: int = 0
-    lots: dict[str, Lot] = field(default_factory=dict)
+    entries: int = 0
+    state: LedgerState | None = None
+    opened: Opened = field(default_factory=dict)
+    broken: bool = False
     legs: dict[str, Entry] = field(default_factory=dict)
     commands: int = 0
     problems: list[str] = field(default_factory=list)
@@ -38,13 +38,14 @@ class _Run:
 async def verify(tables: TableStore, account: str, chain_key: bytes) -> Verification:
     """Read every row of the ledger once and recompute it.
 
-    Checks the chain and numbers of the journal, the running balance, every lot's remainder and the
-    deficit, that every debit has its leg row with the digests that its entry carries (and the other
-    way round), and the state row. A person's part that was erased is no problem.
+    Checks the chain and numbers of the journal; replays its entries to the state, balance, every
+    lot and the deficit; and that every debit has its leg row with the digests that its entry
+    carries, every other command its guard, and nothing is there beside them. A person's part that
+    was erased is no problem.
     """
     run = _Run()
     state_row = await tables.get(rows.TABLE, account, rows.STATE)
-    async for row in _rows(tables, account, "journal|", "journal}"):
+    async for row in read_range(tables, account, "journal|", "journal}"):
         _journal_row(run, account, chain_key, row)
     await _leg_rows(run, tables, account)
     await _command_rows(run, tables, account)
@@ -54,80 +55,79 @@ async def verify(tables: TableStore, account: str, chain_key: bytes) -> Verifica
         run.wrong(rows.STATE, "is missing although there are commits")
     return Verification(
         commits=run.commit,
-        entries=run.entry,
+        entries=run.entries,
         legs=len(run.legs),
-        balance_micros=run.balance_micros,
+        balance_micros=run.state.balance_micros if run.state else 0,
         head=run.head,
         problems=tuple(run.problems),
     )
 
 
 def _journal_row(run: _Run, account: str, chain_key: bytes, row: Row) -> None:
-    number = run.commit + 1
-    if row.key != rows.journal_key(number):
-        run.wrong(row.key, f"the commits have a gap: {number} is missing")
-        number = int(row.key.removeprefix("journal|"))
-    run.commit = number
+    if row.key != rows.journal_key(run.commit + 1):
+        run.wrong(row.key, f"the commits have a gap: {run.commit + 1} is missing")
+    run.commit = int(row.key.removeprefix("journal|"))
     if row.values.get("previous") != run.head:
         run.wrong(row.key, "previous: is not the hash of the row before")
     data = rows.journal_bytes(row)
-    computed = rows.chain_hash(chain_key, account, number, row.values, data)
-    stored = str(row.values.get("hash"))
-    if not hmac.compare_digest(computed, stored):
+    computed = rows.chain_hash(chain_key, account, run.commit, row.values, data)
+    run.head = str(row.values.get("hash"))
+    if not hmac.compare_digest(computed.encode(), run.head.encode()):
         run.wrong(row.key, "hash: is not that of the stored bytes")
-    run.head = stored
     try:
         commit = rows.read_commit(row)
     except _UNREADABLE as error:
         run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
+        run.broken = True
         return
-    for entry in commit.entries:
-        _entry(run, row.key, entry)
-    if commit.balance_micros != run.balance_micros:
-        run.wrong(row.key, "balance: is not the sum of the entries")
+    run.entries += len(commit.entries)
     if len(commit.entries) != row.values.get("entries"):
         run.wrong(row.key, "entries: is not their number")
+    if commit.entries and commit.first != commit.entries[0].sequence:
+        run.wrong(row.key, "first: is not the number of the first entry")
+    for entry in commit.entries:
+        _guarded(run, row.key, entry)
+    _replayed(run, row.key, commit)
 
 
-def _entry(run: _Run, key: str, entry: Entry) -> None:
-    run.entry += 1
-    if entry.sequence != run.entry:
-        run.wrong(key, f"entry {entry.sequence}: should be number {run.entry}")
-        run.entry = entry.sequence
-    run.balance_micros += entry.amount_micros
-    run.deficit_micros += entry.deficit_micros
-    if entry.balance_micros != run.balance_micros:
-        run.wrong(key, f"entry {entry.sequence}: its balance is not the running sum")
-    if entry.lot is not None:
-        run.lots[entry.lot.id] = entry.lot
-    for draw in entry.draws:
-        _draw(run, key, entry, draw)
-    if entry.moved_micros != entry.amount_micros:
-        run.wrong(key, f"entry {entry.sequence}: lots and deficit did not move by its amount")
+def _replayed(run: _Run, key: str, commit: Commit) -> None:
+    """Go on from the state before; after the first error nothing more can be said of states."""
+    if run.broken:
+        return
+    try:
+        run.state = replay(
+            run.state,
+            run.opened,
+            commit=commit.number,
+            at=commit.at,
+            entries=commit.entries,
+            settings=commit.settings,
+        )
+        check(run.state)
+    except LedgerCorrupt as error:
+        run.wrong(key, error.detail)
+        run.broken = True
+        return
+    if commit.balance_micros != run.state.balance_micros:
+        run.wrong(key, "balance: is not the sum of the entries")
+
+
+def _guarded(run: _Run, key: str, entry: Entry) -> None:
+    """Note which guard row an entry must have."""
     if entry.kind is EntryKind.DEBIT:
         if entry.leg is None or entry.leg in run.legs:
             run.wrong(key, f"entry {entry.sequence}: its leg is missing or debited twice")
         else:
             run.legs[entry.leg] = entry
-    elif entry.kind is not EntryKind.EXPIRY and (entry.kind is not EntryKind.REVERSAL or entry.leg):
+        if entry.charge is None or content_digest(entry.charge) != entry.charge_digest:
+            run.wrong(key, f"entry {entry.sequence}: its charge is not the one that was debited")
+    elif entry.kind is not EntryKind.EXPIRY and not entry.prelude:
         run.commands += 1
-    remaining = sum(lot.remaining_micros for lot in run.lots.values())
-    if remaining - run.deficit_micros != run.balance_micros:
-        run.wrong(key, f"entry {entry.sequence}: the lots do not add up to the balance")
-
-
-def _draw(run: _Run, key: str, entry: Entry, draw: Draw) -> None:
-    lot = run.lots.get(draw.lot)
-    if lot is None or lot.remaining_micros < draw.amount_micros:
-        run.wrong(key, f"entry {entry.sequence}: lot {draw.lot} does not hold what it paid")
-        return
-    left = lot.remaining_micros - draw.amount_micros
-    run.lots[draw.lot] = replace(lot, remaining_micros=left)
 
 
 async def _leg_rows(run: _Run, tables: TableStore, account: str) -> None:
     seen: set[str] = set()
-    async for row in _rows(tables, account, "leg|", "leg}"):
+    async for row in read_range(tables, account, "leg|", "leg}"):
         leg = str(row.values.get("leg"))
         entry = run.legs.get(leg)
         if entry is None or row.key != rows.leg_row_key(leg):
@@ -141,17 +141,19 @@ async def _leg_rows(run: _Run, tables: TableStore, account: str) -> None:
             continue
         if record.entry != entry:
             run.wrong(row.key, "entry: is not the one in the journal")
+        if record.digest != entry.content_digest:
+            run.wrong(row.key, "digest: is not that of the leg that was debited")
         if content_digest(record.charge) != entry.charge_digest:
             run.wrong(row.key, "charge: is not the one that was debited")
         if record.person and content_digest(record.person) != entry.person_digest:
             run.wrong(row.key, "person: is not the one that was debited")
-    for leg in run.legs.keys() - seen:
+    for leg in sorted(run.legs.keys() - seen):
         run.wrong(rows.leg_row_key(leg), f"the row of leg {leg} is missing")
 
 
 async def _command_rows(run: _Run, tables: TableStore, account: str) -> None:
     found = 0
-    async for row in _rows(tables, account, "command|", "command}"):
+    async for row in read_range(tables, account, "command|", "command}"):
         found += 1
         try:
             rows.read_command(row)
@@ -167,26 +169,22 @@ def _state_row(run: _Run, row: Row) -> None:
     except _UNREADABLE as error:
         run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
         return
-    open_lots = {name: lot for name, lot in run.lots.items() if lot.remaining_micros}
-    checks: dict[str, Callable[[LedgerState], bool]] = {
-        "commit": lambda s: s.commit == run.commit,
-        "entry": lambda s: s.entry == run.entry,
-        "balance": lambda s: s.balance_micros == run.balance_micros,
-        "deficit": lambda s: s.deficit_micros == run.deficit_micros,
-        "lots": lambda s: {lot.id: lot for lot in s.lots} == open_lots,
-        "head": lambda _: head == run.head,
-    }
-    for name, holds in checks.items():
-        if not holds(state):
-            run.wrong(row.key, f"{name}: is not what the journal adds up to")
-    try:
-        check(state)
-    except LedgerCorrupt as error:
-        run.wrong(row.key, error.detail)
+    if head != run.head:
+        run.wrong(row.key, "head: is not the hash of the last journal row")
+    if state.commit != run.commit:
+        run.wrong(row.key, f"commit: says {state.commit}, the journal ends with {run.commit}")
+    if run.broken or run.state is None:
+        return
+    expected = replace(run.state, commit=state.commit)
+    for each in fields(LedgerState):
+        if getattr(state, each.name) != getattr(expected, each.name):
+            run.wrong(row.key, f"{each.name}: is not what the journal adds up to")
 
 
-async def _rows(tables: TableStore, account: str, first: str, before: str) -> AsyncIterator[Row]:
-    """A range of rows, a bounded page at a time."""
+async def read_range(
+    tables: TableStore, account: str, first: str, before: str
+) -> AsyncIterator[Row]:
+    """A range of a ledger's rows, a bounded page at a time."""
     after: str | None = None
     while True:
         page = await tables.query(

@@ -32,7 +32,9 @@ class Entry:
 
     `amount_micros` is signed and equals what it did to lots and deficit: the lot that it opened
     (`lot.remaining_micros` at that moment) less what lots paid (`draws`) less what it added to the
-    deficit. `reverses` is the number of the entry that it corrects.
+    deficit. `reverses` is the number of the entry that it corrects. A debit carries the digest of
+    what its leg said (`content_digest`) and, in the journal, its explained `charge`: so journals
+    alone rebuild everything but what was erased.
     """
 
     sequence: int
@@ -49,8 +51,15 @@ class Entry:
     reference: str | None = None
     reason: str | None = None
     actor: str | None = None
+    content_digest: str | None = None
     charge_digest: str | None = None
     person_digest: str | None = None
+    charge: Mapping[str, object] | None = field(default=None, hash=False, compare=False)
+
+    @property
+    def prelude(self) -> bool:
+        """Whether it only prepares the entry after it: credit given back for a late leg."""
+        return self.kind is EntryKind.REVERSAL and self.leg is None
 
     @property
     def moved_micros(self) -> int:
@@ -93,6 +102,14 @@ class Configure:
     currency: str
     credit_limit_micros: int
     alert_rules: tuple[AlertRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChange:
+    """Settings as a journal keeps them: they held from after this entry on."""
+
+    after_entry: int
+    command: Configure
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from shared.domain.ledger import (
     Unchanged,
     check,
 )
-from shared.domain.lots import Draw, Lot, LotKind, add_months, draw, give_back, lot_id
+from shared.domain.lots import Draw, Lot, LotKind, add_months, by_age, draw, give_back, lot_id
 
 
 def decide(state: LedgerState | None, command: Command, now: datetime) -> Decision:
@@ -148,8 +148,10 @@ def _debit(state: LedgerState, command: DebitLeg, now: datetime) -> Decision:
         deficit_micros=drawn.uncovered_micros,
         leg=command.leg,
         authorization=command.authorization,
+        content_digest=command.digest,
         charge_digest=command.charge_digest,
         person_digest=command.person_digest,
+        charge=command.charge,
     )
     changed = replace(changed, last_charge_micros=command.amount_micros)
     return _decided(state, changed, command, *restored, entry)
@@ -161,11 +163,9 @@ def _revive(
     """Give back to expired lots what a late leg, answered before their expiry, draws on them."""
     needed = command.amount_micros
     entries: list[Entry] = []
-    older = sorted(
-        (lot for lot in state.expired if lot.valid_at(command.answered_at)),
-        key=lambda lot: lot.purchased_at,
-    )
-    for lot in older:
+    for lot in state.expired:
+        if not lot.valid_at(command.answered_at):
+            continue
         amount = min(needed, lot.remaining_micros)
         if amount <= 0:
             break
@@ -173,7 +173,7 @@ def _revive(
         left = replace(lot, remaining_micros=lot.remaining_micros - amount)
         others = tuple(each for each in state.expired if each.id != lot.id)
         state, entry = _book(
-            replace(state, expired=(*others, left) if left.remaining_micros else others),
+            replace(state, expired=by_age((*others, left))),
             EntryKind.REVERSAL,
             amount,
             now,
@@ -252,7 +252,7 @@ def _expire(state: LedgerState, command: ExpireLot, now: datetime) -> Decision:
     lapsed = next((each.remaining_micros for each in state.expired if each.id == lot.id), 0)
     others = tuple(each for each in state.expired if each.id != lot.id)
     emptied = replace(lot, remaining_micros=lapsed + amount)
-    return _decided(state, replace(changed, expired=(*others, emptied)), command, entry)
+    return _decided(state, replace(changed, expired=by_age((*others, emptied))), command, entry)
 
 
 def _open_lot(

@@ -75,7 +75,13 @@ def give_back(lots: Iterable[Lot], lot: Lot, amount_micros: int) -> tuple[Lot, .
     known = {open_lot.id: open_lot for open_lot in lots}
     remaining = known[lot.id].remaining_micros if lot.id in known else 0
     known[lot.id] = replace(lot, remaining_micros=remaining + amount_micros)
-    return tuple(sorted(known.values(), key=lambda each: opening_entry(each.id)))
+    return by_age(known.values())
+
+
+def by_age(lots: Iterable[Lot]) -> tuple[Lot, ...]:
+    """The lots that hold something, in the order in which they were opened."""
+    left = (lot for lot in lots if lot.remaining_micros)
+    return tuple(sorted(left, key=lambda lot: opening_entry(lot.id)))
 
 
 def add_months(moment: datetime, months: int) -> datetime:
