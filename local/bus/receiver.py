@@ -213,6 +213,7 @@ class _Link:
         """Ends the connection, with which the deliveries that are held can't be settled."""
         if self._connection is not None:
             self._connection.close()
+            self._next_try_s = time.monotonic() + RECONNECT_SECONDS
         self._receiver = self._connection = None
         self._inbox.clear()
         self._held.clear()
