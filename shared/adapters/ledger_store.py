@@ -252,10 +252,8 @@ def _guard(command: Command) -> str | None:
 def _digest(command: Command) -> str:
     """What a repeated command must have in common with the first one."""
     match command:
-        case DebitLeg() | TopUp() | Adjust():
+        case DebitLeg() | TopUp() | Adjust() | ReverseLeg():
             return command.digest
-        case ReverseLeg():
-            return f"entry {command.debit.sequence}"
         case Configure() | ExpireLot():
             return ""
 

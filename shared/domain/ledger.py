@@ -32,9 +32,9 @@ class Entry:
 
     `amount_micros` is signed and equals what it did to lots and deficit: the lot that it opened
     (`lot.remaining_micros` at that moment) less what lots paid (`draws`) less what it added to the
-    deficit. `reverses` is the number of the entry that it corrects. A debit carries the digest of
-    what its leg said (`content_digest`) and, in the journal, its explained `charge`: so journals
-    alone rebuild everything but what was erased.
+    deficit. `reverses` is the number of the entry that it corrects. `key` and
+    `content_digest` are what its guard knows it by, and a debit in the journal carries its explained
+    `charge`: so journals alone rebuild everything but the persons' parts.
     """
 
     sequence: int
@@ -51,6 +51,7 @@ class Entry:
     reference: str | None = None
     reason: str | None = None
     actor: str | None = None
+    key: str | None = None
     content_digest: str | None = None
     charge_digest: str | None = None
     person_digest: str | None = None
@@ -164,6 +165,11 @@ class ReverseLeg:
     paid: tuple[Lot, ...]
     reason: str
     actor: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """What two reversals of a leg have in common, whatever reason they give."""
+        return f"entry {self.debit.sequence}"
 
 
 @dataclass(frozen=True, slots=True)

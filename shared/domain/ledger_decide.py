@@ -92,6 +92,8 @@ def _top_up(state: LedgerState, command: TopUp, now: datetime) -> Decision:
         now,
         reference=command.reference,
         actor=command.actor,
+        key=command.key,
+        content_digest=command.digest,
     )
     credited = replace(credited, last_top_up_micros=command.amount_micros)
     topped_up = alerts.topped_up(command.amount_micros, credited.balance_micros, state.currency)
@@ -113,6 +115,8 @@ def _adjust(state: LedgerState, command: Adjust, now: datetime) -> Decision:
             deficit_micros=drawn.uncovered_micros,
             reason=command.reason,
             actor=command.actor,
+            key=command.key,
+            content_digest=command.digest,
         )
         return _decided(state, changed, command, entry)
     if refused := _lots_full(state):
@@ -126,6 +130,8 @@ def _adjust(state: LedgerState, command: Adjust, now: datetime) -> Decision:
         now,
         reason=command.reason,
         actor=command.actor,
+        key=command.key,
+        content_digest=command.digest,
     )
     return _decided(state, changed, command, entry)
 
@@ -224,6 +230,7 @@ def _reverse(state: LedgerState, command: ReverseLeg, now: datetime) -> Decision
         reverses=debit.sequence,
         reason=command.reason,
         actor=command.actor,
+        content_digest=command.digest,
     )
     return _decided(state, changed, command, entry)
 

@@ -38,7 +38,8 @@ class ResolveLeg:
         talk_seconds = billable_seconds(leg, self._clock.now())
         if isinstance(talk_seconds, Unchargeable):
             return talk_seconds
-        bridge = await self._facts.bridge(leg.bridge)
+        since = queued.received_at
+        bridge = await self._facts.bridge(leg.bridge, known_at=since)
         if bridge is None:
             return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, "Its bridge is not registered.")
         number = await self._service_number(queued)
@@ -46,7 +47,7 @@ class ResolveLeg:
         owner = await self._pinned(leg, bridge, owner)
         if owner.account is None:
             return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, owner.why)
-        account = await self._facts.account(owner.account)
+        account = await self._facts.account(owner.account, known_at=since)
         if account is None:
             return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, f"There is no account {owner.account}.")
         kind = leg.kind or (LegKind.DIAL_IN if number else None)
@@ -56,7 +57,7 @@ class ResolveLeg:
                 "Neither the bridge nor a registered service number tells its kind.",
             )
         known = owner.organizer is not None and (
-            await self._facts.organizer(account.id, owner.organizer) is not None
+            await self._facts.organizer(account.id, owner.organizer, known_at=since) is not None
         )
         return (
             ResolvedLeg(

@@ -1,0 +1,109 @@
+"""Export of an account's journals, and the rebuilding of its ledger from them.
+
+An export is JSON lines, one journal row each, with its stored bytes as they are: the chain verifies
+after the way through the file. What persons' parts held is not in journals and stays erased.
+"""
+
+import base64
+import json
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import cast
+
+from shared.adapters import ledger_rows as rows
+from shared.adapters.ledger_verify import read_range
+from shared.domain import limits
+from shared.domain.errors import Conflict, LedgerCorrupt
+from shared.domain.ledger import Entry, EntryKind, LedgerState
+from shared.domain.ledger_replay import Opened, replay
+from shared.domain.legs import canonical_json
+from shared.ports import LegRecord, Operation, Row, TableStore, Upsert, Value
+
+
+async def export(tables: TableStore, account: str) -> AsyncIterator[bytes]:
+    """The journal rows of an account in order, a line each."""
+    async for row in read_range(tables, account, "journal|", "journal}"):
+        values = {
+            name: {"base64": base64.b64encode(value).decode()}
+            if isinstance(value, bytes)
+            else value
+            for name, value in row.values.items()
+        }
+        yield canonical_json({"key": row.key, "values": values}) + b"\n"
+
+
+async def restore(
+    tables: TableStore, account: str, lines: AsyncIterable[bytes], chain_key: bytes
+) -> LedgerState:
+    """Rebuild journal, leg, command and state rows from an export; the state that they lead to.
+
+    Into an empty partition, or onto a restore that was broken off: every row is written as it must
+    be. Raises Conflict `ledger_not_empty` when the ledger has gone on, and LedgerCorrupt when the
+    export's chain is broken.
+    """
+    state: LedgerState | None = None
+    opened: Opened = {}
+    head, commit_id = rows.GENESIS, ""
+    present = await tables.get(rows.TABLE, account, rows.STATE)
+    async for line in lines:
+        row = _read_line(account, line)
+        _check_link(account, chain_key, row, head)
+        head, commit_id = str(row.values["hash"]), str(row.values["commit_id"])
+        commit = rows.read_commit(row)
+        state = replay(
+            state,
+            opened,
+            commit=commit.number,
+            at=commit.at,
+            entries=commit.entries,
+            settings=commit.settings,
+        )
+        if present is not None and rows.read_state(present)[0].commit > commit.number:
+            raise Conflict("The ledger is there and has gone on.", code="ledger_not_empty")
+        guards = [guard for entry in commit.entries if (guard := _guard(entry, commit.number))]
+        await _write(tables, account, [Upsert(row.key, row.values), *guards])
+    if state is None:
+        raise LedgerCorrupt("The export is empty.")
+    await _write(tables, account, [Upsert(rows.STATE, rows.state_values(state, head, commit_id))])
+    return state
+
+
+def _read_line(account: str, line: bytes) -> Row:
+    data = json.loads(line)
+    values = {
+        name: base64.b64decode(value["base64"]) if isinstance(value, dict) else value
+        for name, value in data["values"].items()
+    }
+    return Row(account, data["key"], cast("dict[str, Value]", values), "")
+
+
+def _check_link(account: str, chain_key: bytes, row: Row, head: str) -> None:
+    number = int(row.key.removeprefix("journal|"))
+    data = rows.journal_bytes(row)
+    computed = rows.chain_hash(chain_key, account, number, row.values, data)
+    if row.values.get("previous") != head or row.values.get("hash") != computed:
+        raise LedgerCorrupt(f"{row.key}: the chain is broken here.")
+
+
+def _guard(entry: Entry, commit: int) -> Operation | None:
+    if entry.kind is EntryKind.DEBIT and entry.leg is not None:
+        record = LegRecord(
+            leg=entry.leg,
+            digest=entry.content_digest or "",
+            charge=entry.charge or {},
+            person={},
+            entry=entry,
+        )
+        return Upsert(rows.leg_row_key(entry.leg), rows.leg_values(record, commit))
+    if entry.kind is EntryKind.REVERSAL and entry.leg is not None:
+        key = rows.reversal_row_key(entry.leg)
+    elif entry.key is not None:
+        key = rows.command_row_key(entry.key)
+    else:
+        return None
+    return Upsert(key, rows.command_values(entry, entry.content_digest or "", commit))
+
+
+async def _write(tables: TableStore, account: str, operations: list[Operation]) -> None:
+    for start in range(0, len(operations), limits.RESTORE_ROWS_AT_ONCE):
+        part = operations[start : start + limits.RESTORE_ROWS_AT_ONCE]
+        await tables.transact(rows.TABLE, account, part)
