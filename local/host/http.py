@@ -48,7 +48,12 @@ class HttpHost:
         self._worker = worker
         self._routes = routes
         self._port = port
-        server = web.Server(self._handle, access_log=None, max_field_size=MAX_HEADER_BYTES)
+        server = web.Server(
+            self._handle,
+            access_log=None,
+            max_field_size=MAX_HEADER_BYTES,
+            auto_decompress=False,  # Azure's host hands the bytes on as they came
+        )
         self._runner = web.ServerRunner(server)
 
     async def start(self) -> None:
