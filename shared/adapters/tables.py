@@ -31,8 +31,10 @@ class AzureTables(TableStore):
     """One client per table, one pool of connections, for one event loop.
 
     Reads are tried again at most twice, and quickly. Transactions never are: who sends a
-    transaction twice gets a conflict with its own first try. The one exception proves itself: a
-    transaction refused because its table is not there is sent again once the table is made.
+    transaction twice gets a conflict with its own first try. That is why even one operation goes as
+    a transaction: aiohttp sends a PUT or DELETE again by itself when a connection breaks, and never
+    a POST. A transaction that is refused because its table is not there is sent once more when the
+    table is made: nothing was written.
 
     For the emulator use the address 127.0.0.1: the SDK takes `localhost` for Cosmos DB.
     """
