@@ -1,0 +1,89 @@
+"""What the documentation names is there: error codes, links, make targets, settings of pages."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.domain.parking import ParkReason
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(ROOT / "docs").rglob("*.md"),
+    *(ROOT / "local").glob("*.md"),
+]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+CODE = re.compile(r"`([a-z_]+)`")
+
+
+def sources() -> Iterator[Path]:
+    """The product's own modules."""
+    for folder in ("shared", "functions"):
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def codes_of(tree: ast.AST) -> Iterator[str]:
+    """Each `code="…"` of a call, and each `code = "…"` of a class."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "code":
+            value: ast.expr | None = node.value
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "code":
+            value = node.value
+        else:
+            continue
+        if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value:
+            yield value.value
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_error_code_of_the_source_is_documented() -> None:
+    """And every parking reason."""
+    used = {code for path in sources() for code in codes_of(ast.parse(path.read_text("utf-8")))}
+    documented = set(CODE.findall((ROOT / "docs" / "errors.md").read_text("utf-8")))
+
+    assert len(used) > 40
+    assert sorted(used - documented) == []
+    assert sorted(set(ParkReason) - documented) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    """Files, folders and headings."""
+    broken = []
+    for link in LINK.findall(page.read_text("utf-8")):
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_make_target_that_is_named_exists(page: Path) -> None:
+    """`make demo` and its like, wherever they are named."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    named = set(re.findall(r"(?:`|\$ |^)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE))
+
+    assert named - targets == set()
+
+
+def test_every_dependency_of_ours_is_explained() -> None:
+    """Each package that the requirements name before "needed by these" has its line."""
+    page = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        own = (ROOT / name).read_text("utf-8").partition("# needed by these")[0]
+        packages = re.findall(r"^([A-Za-z0-9-]+)==", own, re.MULTILINE)
+        assert packages
+        assert [package for package in packages if f"`{package}`" not in page] == []
