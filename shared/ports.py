@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from shared.domain.alerts import Event
@@ -283,8 +283,13 @@ class Ledger(Protocol):
         """Take a commit's events out of the outbox; nothing happens if they are gone."""
         ...
 
-    async def verify(self, account: str) -> Verification:
-        """Recompute chain, numbers, balances, lots and leg rows from what is stored."""
+    async def head_at(self, account: str, commit: int) -> str | None:
+        """The hash of a commit's journal row, or None."""
+        ...
+
+    async def verify(self, account: str, *, resume: bool = False) -> Verification:
+        """Recompute chain, numbers, balances, lots and guards from what is stored; with `resume`
+        from where the last sound verification ended."""
         ...
 
 
@@ -519,4 +524,25 @@ class RateCardStore(RateCards, Protocol):
 
     async def cards(self, *, limit: int, after: str | None) -> Sequence[str]:
         """Names of cards in order, at most `limit`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The head of an account's ledger at a commit, as it was when it was anchored."""
+
+    account: str
+    commit: int
+    head: str
+
+
+class Anchors(Protocol):
+    """Heads of ledgers, kept where nobody can change them."""
+
+    async def write(self, day: date, anchors: Sequence[Anchor]) -> int:
+        """Anchor a day; the first anchors of a day stay. Raises StoreUnavailable."""
+        ...
+
+    async def latest(self, account: str, today: date) -> Anchor | None:
+        """The newest anchor of an account, or None."""
         ...

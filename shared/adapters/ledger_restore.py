@@ -94,11 +94,8 @@ def _guard(entry: Entry, commit: int) -> Operation | None:
             entry=entry,
         )
         return Upsert(rows.leg_row_key(entry.leg), rows.leg_values(record, commit))
-    if entry.kind is EntryKind.REVERSAL and entry.leg is not None:
-        key = rows.reversal_row_key(entry.leg)
-    elif entry.key is not None:
-        key = rows.command_row_key(entry.key)
-    else:
+    key = rows.command_guard(entry)
+    if key is None:
         return None
     return Upsert(key, rows.command_values(entry, entry.content_digest or "", commit))
 

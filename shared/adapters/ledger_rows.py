@@ -7,6 +7,7 @@
 | `command|{hash of key}` | guard and entry of a top-up                                     |
 | `journal|{commit}`      | a commit: its entries, the balance, keyed hash over bytes stored |
 | `event|{commit}`        | outbox, deleted once published                                  |
+| `verified`              | how far the ledger was verified, to go on from there             |
 """
 
 import hashlib
@@ -29,6 +30,7 @@ from shared.ports import Commit, LegRecord, Outbox, Row, Value
 TABLE = "ledger"
 SCHEMA = 1
 STATE = "state"
+VERIFIED = "verified"
 GENESIS = "0" * 64
 _CHAINED = ("schema", "commit_id", "at", "first", "entries", "balance", "previous")
 
@@ -56,6 +58,15 @@ def command_row_key(key: str) -> str:
 def reversal_row_key(leg: str) -> str:
     """Row key of the guard of a leg's reversal."""
     return command_row_key(f"reversal of leg {leg}")
+
+
+def command_guard(entry: Entry) -> str | None:
+    """Row key of the guard that an entry which is no debit must have, if any."""
+    if entry.kind is EntryKind.REVERSAL and entry.leg is not None:
+        return reversal_row_key(entry.leg)
+    if entry.kind is EntryKind.DEBIT or entry.key is None:
+        return None
+    return command_row_key(entry.key)
 
 
 def check_schema(row: Row) -> None:
@@ -101,6 +112,24 @@ def read_state(row: Row) -> tuple[LedgerState, str]:
         at=parse_time(data["at"]) if data["at"] else None,
     )
     return state, str(row.values["head"])
+
+
+def verified_values(
+    state: LedgerState, head: str, opened: Mapping[str, Lot], legs: int
+) -> dict[str, Value]:
+    """The properties of the row that says how far the ledger was verified."""
+    return {
+        **state_values(state, head, ""),
+        "legs": legs,
+        **pack("opened", [_lot_document(lot) for lot in opened.values()]),
+    }
+
+
+def read_verified(row: Row) -> tuple[LedgerState, str, dict[str, Lot], int]:
+    """(state, head hash, lots ever opened, legs) of that row."""
+    state, head = read_state(row)
+    lots = (_read_lot(lot) for lot in cast("list[Any]", unpack("opened", row.values)))
+    return state, head, {lot.id: lot for lot in lots}, int(cast("int", row.values["legs"]))
 
 
 def _state_document(state: LedgerState) -> dict[str, object]:

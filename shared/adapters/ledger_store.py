@@ -129,9 +129,15 @@ class TableLedger:
         except RowMissing:
             return  # another publisher took it out: it published the same events
 
-    async def verify(self, account: str) -> Verification:
-        """Recompute chain, numbers, balances, lots and leg rows from what is stored."""
-        return await verify(self._tables, account, self._chain_key)
+    async def head_at(self, account: str, commit: int) -> str | None:
+        """The hash of a commit's journal row, or None."""
+        row = await self._tables.get(rows.TABLE, account, rows.journal_key(commit))
+        return str(row.values["hash"]) if row else None
+
+    async def verify(self, account: str, *, resume: bool = False) -> Verification:
+        """Recompute chain, numbers, balances, lots and guards from what is stored; with `resume`
+        from where the last sound verification ended."""
+        return await verify(self._tables, account, self._chain_key, resume=resume)
 
 
 class _LedgerBook:

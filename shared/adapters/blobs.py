@@ -1,0 +1,142 @@
+"""Blobs of one container, written once and read: Put Blob and Get Blob on azure-core's pipeline.
+
+Two requests don't need an SDK. Authentication, retries and tracing are azure-core's; only the
+shared key of an emulator is signed here, since azure-core has no policy for it.
+"""
+
+import base64
+import hashlib
+import hmac
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from shared.domain import limits
+from shared.domain.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from azure.core import AsyncPipelineClient
+    from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+VERSION = "2023-11-03"
+SCOPE = "https://storage.azure.com/.default"
+_NOT_THERE = 404
+_THERE_ALREADY = {409, 412}
+
+
+class Blobs:
+    """The blobs of a container. Either a connection string with a shared key, or an endpoint and
+    the client id of a managed identity."""
+
+    def __init__(
+        self,
+        container: str,
+        *,
+        connection_string: str | None = None,
+        endpoint: str | None = None,
+        client_id: str | None = None,
+    ) -> None:
+        self._container = container
+        self._parts = dict(
+            part.split("=", 1) for part in (connection_string or "").split(";") if "=" in part
+        )
+        self._endpoint = (endpoint or self._parts.get("BlobEndpoint", "")).rstrip("/")
+        self._client_id = client_id
+        self._made: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
+
+    async def put_once(self, name: str, content: bytes) -> bool:
+        """Write a blob that is not there yet; False if it is. Raises StoreUnavailable."""
+        response = await self._send(
+            "PUT",
+            name,
+            content,
+            {
+                "x-ms-blob-type": "BlockBlob",
+                "if-none-match": "*",
+                "content-type": "application/octet-stream",
+            },
+        )
+        return response.status_code not in _THERE_ALREADY
+
+    async def get(self, name: str) -> bytes | None:
+        """The content of a blob, or None. Raises StoreUnavailable."""
+        response = await self._send("GET", name, b"", {})
+        if response.status_code == _NOT_THERE:
+            return None
+        return response.content
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._made is not None:
+            await self._made.close()
+            self._made = None
+
+    async def _send(
+        self, method: str, name: str, content: bytes, headers: dict[str, str]
+    ) -> "AsyncHttpResponse":
+        from azure.core.exceptions import AzureError
+        from azure.core.rest import HttpRequest
+
+        url = f"{self._endpoint}/{self._container}/{quote(name)}"
+        sent = {
+            **headers,
+            "x-ms-version": VERSION,
+            "x-ms-date": format_datetime(datetime.now(UTC), usegmt=True),
+        }
+        if "AccountKey" in self._parts:
+            sent["authorization"] = self._shared_key(method, url, len(content), sent)
+        request = HttpRequest(method, url, headers=sent, content=content or None)
+        try:
+            response = await self._client().send_request(request)
+            await response.read()
+        except AzureError as error:
+            raise StoreUnavailable("The blob store does not answer.") from error
+        allowed = {_NOT_THERE} if method == "GET" else _THERE_ALREADY
+        if response.status_code >= 400 and response.status_code not in allowed:
+            raise StoreUnavailable(f"The blob store answers {response.status_code}.")
+        return response
+
+    def _client(self) -> "AsyncPipelineClient[HttpRequest, AsyncHttpResponse]":
+        if self._made is None:
+            from azure.core import AsyncPipelineClient
+            from azure.core.pipeline.policies import AsyncRetryPolicy
+
+            policies: list[Any] = [AsyncRetryPolicy(retry_total=limits.BLOB_TRIES_MAX - 1)]
+            if "AccountKey" not in self._parts:
+                from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
+                from azure.identity.aio import ManagedIdentityCredential
+
+                credential = ManagedIdentityCredential(client_id=self._client_id)
+                policies.append(AsyncBearerTokenCredentialPolicy(credential, SCOPE))
+            self._made = AsyncPipelineClient(
+                self._endpoint,
+                policies=policies,
+                connection_timeout=limits.BLOB_SECONDS_MAX,
+                read_timeout=limits.BLOB_SECONDS_MAX,
+            )
+        return self._made
+
+    def _shared_key(self, method: str, url: str, length: int, headers: dict[str, str]) -> str:
+        """Shared Key of the Blob service, version 2015-02-21 and later."""
+        account = self._parts["AccountName"]
+        own = sorted((name, value) for name, value in headers.items() if name.startswith("x-ms-"))
+        lines = [
+            method,
+            "",
+            "",
+            str(length) if length else "",
+            "",
+            headers.get("content-type", ""),
+            "",
+            "",
+            "",
+            headers.get("if-none-match", ""),
+            "",
+            "",
+            *(f"{name}:{value}" for name, value in own),
+            f"/{account}{urlsplit(url).path}",
+        ]
+        key = base64.b64decode(self._parts["AccountKey"])
+        digest = hmac.new(key, "\n".join(lines).encode(), hashlib.sha256).digest()
+        return f"SharedKey {account}:{base64.b64encode(digest).decode()}"
