@@ -5,21 +5,14 @@ whoever wrote it may have rounded it on the way.
 """
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    WithJsonSchema,
-)
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from shared.contracts.dial_out_policy import AdminBody
+from shared.contracts.strict import read
 from shared.domain import limits
-from shared.domain.errors import FieldError, Invalid
 from shared.domain.legs import LegKind
 from shared.domain.money import RoundingMode, format_price, parse_price
 from shared.domain.rates import (
@@ -76,13 +69,7 @@ Prefix = Annotated[str, BeforeValidator(_read_prefix), Field(max_length=limits.P
 Seconds = Annotated[int, Field(ge=0, le=limits.RATE_SECONDS_MAX)]
 
 
-class _Body(BaseModel):
-    """Strict types, unknown fields refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
-
-
-class SlotBody(_Body):
+class SlotBody(AdminBody):
     """A price from a second of the call on."""
 
     from_second: Seconds
@@ -95,14 +82,14 @@ class SlotBody(_Body):
         return Slot(self.from_second, self.price, self.unit_seconds, self.increment_seconds)
 
 
-class BandBody(_Body):
+class BandBody(AdminBody):
     """Other slots at certain times of the card's local clock."""
 
     name: str = ""
-    weekdays: Annotated[list[int], Field(max_length=7)] = []
+    weekdays: list[int] = Field(default_factory=list, max_length=7)
     from_: Annotated[Clock, Field(alias="from")] = 0
     until: Clock = DAY_SECONDS
-    dates: Annotated[list[str], Field(max_length=limits.BAND_DATES_MAX)] = []
+    dates: list[str] = Field(default_factory=list, max_length=limits.BAND_DATES_MAX)
     weight: int
     connection_fee: Price | None = None
     slots: Annotated[list[SlotBody], Field(min_length=1, max_length=limits.RATE_SLOTS_MAX)]
@@ -121,7 +108,7 @@ class BandBody(_Body):
         )
 
 
-class RateBody(_Body):
+class RateBody(AdminBody):
     """What legs of a kind to numbers with a prefix cost."""
 
     kind: Literal["dial_in", "dial_out"]
@@ -132,7 +119,7 @@ class RateBody(_Body):
     minimum_charge: Price = 0
     maximum_charge: Price | None = None
     maximum_charge_strategy: Literal["cap", "stop"] | None = None
-    bands: Annotated[list[BandBody], Field(max_length=limits.RATE_BANDS_MAX)] = []
+    bands: list[BandBody] = Field(default_factory=list, max_length=limits.RATE_BANDS_MAX)
     origin: str | None = None
     grace_seconds: Seconds = 0
 
@@ -154,14 +141,14 @@ class RateBody(_Body):
         )
 
 
-class RoundingBody(_Body):
+class RoundingBody(AdminBody):
     """The one rounding at the end of a charge."""
 
     mode: Literal["half_up", "up", "down", "half_even", "none"]
     decimals: Annotated[int, Field(ge=0, le=limits.RATE_DECIMALS_MAX)] = limits.AMOUNT_DECIMALS_MAX
 
 
-class RateCardBody(_Body):
+class RateCardBody(AdminBody):
     """A whole version of a rate card."""
 
     currency: str
@@ -175,11 +162,7 @@ def parse_rate_card_json(body: bytes, card: str, effective_from: datetime) -> Ra
 
     Raises BadRequest when it is no JSON, Invalid with a pointer for each bad field.
     """
-    value = loads(body)
-    try:
-        parsed = RateCardBody.model_validate(value)
-    except ValidationError as error:
-        raise Invalid("The rate card is not valid.", tuple(_field_errors(error))) from None
+    parsed = read(RateCardBody, loads(body))
     return build_version(
         card=card,
         effective_from=effective_from,
@@ -251,12 +234,3 @@ def _slots(slots: tuple[Slot, ...]) -> list[JsonObject]:
         }
         for slot in slots
     ]
-
-
-def _field_errors(error: ValidationError) -> Iterator[FieldError]:
-    listed = error.errors(include_url=False, include_context=False, include_input=False)
-    for each in listed[: limits.RATE_CARD_ERRORS_MAX]:
-        pointer = "".join(
-            "/" + str(part).replace("~", "~0").replace("/", "~1") for part in each["loc"]
-        )
-        yield FieldError(pointer, each["msg"].removeprefix("Value error, "))

@@ -80,7 +80,7 @@ class _Priced(NamedTuple):
     grace_seconds: int
 
 
-class _Refused(Exception):  # noqa: N818 - never leaves this module
+class _Refused(Exception):
     """A field that can't be read; `row` counts the rows of the rate from 0."""
 
     def __init__(self, row: int, column: str, detail: str) -> None:

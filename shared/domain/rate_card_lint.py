@@ -7,13 +7,13 @@ from itertools import combinations, pairwise
 
 from shared.domain import limits
 from shared.domain.legs import LegKind
-from shared.domain.money import PICOS_PER_MICRO, ceil_div
+from shared.domain.money import PICOS_PER_MICRO
 from shared.domain.number_classes import NumberClass
 from shared.domain.numbering_plan import PlanNumber
 from shared.domain.rate_index import NO_ROW
 from shared.domain.rates import RateCardVersion
 from shared.domain.regions import INTERNATIONAL, NAMES
-from shared.domain.terms import DAY_SECONDS, Band, Slot, Terms
+from shared.domain.terms import DAY_SECONDS, Band, Terms, minute_picos
 
 FAR_CHEAPER = 5  # a prefix that costs less than a fifth of the one that contains it
 _ORDINARY = frozenset({NumberClass.FIXED_LINE, NumberClass.MOBILE})
@@ -90,11 +90,6 @@ def lint(version: RateCardVersion, plan: Sequence[PlanNumber]) -> tuple[Finding,
         )
         for code in sorted(counts, key=lambda each: (each not in _WARNINGS, each))
     )
-
-
-def minute_picos(slots: Sequence[Slot]) -> int:
-    """The price of a minute in the dearest slot, in whole picos, rounded up."""
-    return max(ceil_div(60 * slot.price_picos, slot.unit_seconds) for slot in slots)
 
 
 def _oddities(

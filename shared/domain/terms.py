@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from shared.domain import limits
 from shared.domain.errors import FieldError
-from shared.domain.money import RoundingMode
+from shared.domain.money import RoundingMode, ceil_div
 
 DAY_SECONDS = 86_400
 _FULL_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -100,6 +100,11 @@ def terms_errors(terms: Terms) -> Iterator[FieldError]:
         return
     for index, band in enumerate(terms.bands):
         yield from _band_errors(f"/bands/{index}", band)
+
+
+def minute_picos(slots: tuple[Slot, ...]) -> int:
+    """The price of a minute in the dearest slot, in whole picos, rounded up."""
+    return max(ceil_div(60 * slot.price_picos, slot.unit_seconds) for slot in slots)
 
 
 def is_label(text: str) -> bool:
