@@ -29,6 +29,7 @@ class _Run:
     legs_before: int = 0
     legs: dict[str, Entry] = field(default_factory=dict)
     guards: dict[str, Entry] = field(default_factory=dict)
+    newer: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def wrong(self, key: str, what: str) -> None:
@@ -57,6 +58,7 @@ async def verify(
     else:
         await _leg_rows(run, tables, account)
         await _command_rows(run, tables, account)
+        await _newer_rows(run, tables, account)
     if state_row is not None:
         _state_row(run, state_row)
     elif run.commit:
@@ -89,9 +91,23 @@ async def _journal_and_state(
 
 
 def _is_newer(run: _Run, row: Row) -> bool:
-    """Whether a row was written by a commit after those that were read."""
+    """Whether a row says that it was written by a commit after those that were read."""
     commit = row.values.get("commit")
-    return isinstance(commit, int) and commit > run.commit
+    if not isinstance(commit, int) or commit <= run.commit:
+        return False
+    run.newer[row.key] = commit
+    return True
+
+
+async def _newer_rows(run: _Run, tables: TableStore, account: str) -> None:
+    """What came after the rows that were read must come from a commit that there is by now."""
+    if not run.newer:
+        return
+    row = await tables.get(rows.TABLE, account, rows.STATE)
+    last = row.values.get("commit") if row else None
+    for key, commit in run.newer.items():
+        if not isinstance(last, int) or commit > last:
+            run.wrong(key, f"commit: there is no commit {commit}")
 
 
 def _journal_row(run: _Run, account: str, chain_key: bytes, row: Row) -> None:
