@@ -18,7 +18,9 @@ from shared.domain.rates import Rate, RateCardVersion, Slot
 from tests.unit.rating.cases import VERSION_FROM, picos, rate, slot
 
 CARD = {"currency": "EUR", "rounding": {"mode": "up", "decimals": 6}}
-SIMPLE: dict[str, Any] = {"columns": {"prefix": "prefix", "destination": ["name"], "price": "price"}}
+SIMPLE: dict[str, Any] = {
+    "columns": {"prefix": "prefix", "destination": ["name"], "price": "price"}
+}
 
 
 def mapping(**fields: Any) -> DeckMapping:
@@ -213,7 +215,7 @@ def test_decks_in_json() -> None:
             {"pk": 2, "fields": {"prefix": "32", "carrier_rate": 0.062}},
         ]
     )
-    fields = {
+    fields: dict[str, Any] = {
         "format": "json",
         "columns": {"prefix": "fields.prefix", "price": "fields.carrier_rate"},
     }
