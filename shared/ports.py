@@ -106,8 +106,8 @@ class TableStore(Protocol):
     ) -> Page:
         """Rows of all partitions, a page at a time, ordered by (partition, key).
 
-        A page may be short or empty and still carry a cursor. Raises BadRequest on a cursor that
-        is not ours."""
+        A page may be short or empty and still carry a cursor. Raises Invalid `cursor_invalid` on
+        a cursor that is not ours."""
         ...
 
     async def transact(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from shared.domain import limits
-from shared.domain.errors import BadRequest
+from shared.domain.errors import Invalid
 
 
 def pack_cursor(
@@ -20,7 +20,7 @@ def pack_cursor(
 def unpack_cursor(
     table: str, where: Mapping[str, str] | None, cursor: str
 ) -> tuple[str, str | None]:
-    """Where the next page starts. Raises BadRequest on a cursor that is not ours."""
+    """Where the next page starts. Raises Invalid `cursor_invalid` on a cursor that is not ours."""
     if len(cursor) <= limits.TABLE_CURSOR_CHARS_MAX:
         try:
             padded = cursor + "=" * (-len(cursor) % 4)
@@ -32,7 +32,7 @@ def unpack_cursor(
                 digest == _condition_digest(table, where)
             ):
                 return partition, key
-    raise BadRequest("The cursor is not one that this list gave out.", code="bad_cursor")
+    raise Invalid("The cursor is not one that this list gave out.", code="cursor_invalid")
 
 
 def _condition_digest(table: str, where: Mapping[str, str] | None) -> str:

@@ -11,7 +11,7 @@ from shared.adapters.table_json import check_property
 from shared.adapters.table_outcomes import TableMissing, error_code
 from shared.adapters.table_transactions import LeanTransactions, SdkTransactions, Transactions
 from shared.domain import limits
-from shared.domain.errors import BadRequest, PerminuteError, StoreUnavailable
+from shared.domain.errors import Invalid, PerminuteError, StoreUnavailable
 from shared.ports import Operation, Page, Row, TableStore
 
 if TYPE_CHECKING:
@@ -168,8 +168,8 @@ class AzureTables(TableStore):
             if _is_missing(error):
                 return Page((), None)
             if cursor is not None and getattr(error, "status_code", None) == 400:
-                raise BadRequest(
-                    "The cursor is not one of this list.", code="bad_cursor"
+                raise Invalid(
+                    "The cursor is not one that this list gave out.", code="cursor_invalid"
                 ) from error
             raise _unread(error) from error
         if not onward:

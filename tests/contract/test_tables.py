@@ -12,8 +12,8 @@ import pytest
 from shared.adapters.memory_tables import MemoryTables
 from shared.adapters.tables import AzureTables
 from shared.domain.errors import (
-    BadRequest,
     EtagMismatch,
+    Invalid,
     PerminuteError,
     RequestTooLarge,
     RowExists,
@@ -638,9 +638,9 @@ async def test_a_cursor_is_good_for_its_own_list_only(opened: Opener, table: str
         cursor = (await store.scan(table, limit=1)).cursor
         assert cursor is not None
         for wrong in ["", "x", "é", "bnVsbA", cursor[:-2], cursor + "AAAA", "A" * 10_000]:
-            with pytest.raises(BadRequest):
+            with pytest.raises(Invalid):
                 await store.scan(table, limit=1, cursor=wrong)
-        with pytest.raises(BadRequest):
+        with pytest.raises(Invalid):
             await store.scan(table, limit=1, where={"n": "1"}, cursor=cursor)
-        with pytest.raises(BadRequest):
+        with pytest.raises(Invalid):
             await store.scan(f"{table}x", limit=1, cursor=cursor)
