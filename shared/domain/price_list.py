@@ -73,5 +73,5 @@ def quote_table(
 
 def _alphabetical(prices: CountryPrices) -> tuple[bool, str]:
     """Networks after countries, accents as if they were none: Åland stands under A."""
-    plain = unicodedata.normalize("NFKD", prices.name)
-    return prices.region == INTERNATIONAL, plain.casefold()
+    letters = unicodedata.normalize("NFKD", prices.name).encode("ascii", "ignore").decode()
+    return prices.region == INTERNATIONAL, letters.casefold()
