@@ -12,6 +12,7 @@ from functions import (
     inbox,
     ledger,
     low_balance,
+    nightly_audit,
     operations,
     parked_legs,
     rate_and_debit,
@@ -26,6 +27,7 @@ app.register_functions(rate_and_debit.bp)
 app.register_functions(dial_out.bp)
 app.register_functions(low_balance.bp)
 app.register_functions(inbox.bp)
+app.register_functions(nightly_audit.bp)
 app.register_functions(ledger.bp)
 app.register_functions(parked_legs.bp)
 app.register_functions(accounts.bp)

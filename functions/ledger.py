@@ -106,9 +106,10 @@ async def get_leg(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "verify_ledger", "GET", "v1/accounts/{account}/verify", READERS)
 async def verify_ledger(call: Call) -> func.HttpResponse:
-    """Recomputes the account's ledger from what is stored."""
+    """Recomputes the account's ledger from what is stored; `?anchors=true` also holds it against
+    its newest anchor."""
     account = call.path("account")
-    found = await container().read_ledger.verify(account)
+    found = await container().read_ledger.verify(account, anchored=call.flag("anchors"))
     if found.problems:
         event("verification_failed", account=account, problems=len(found.problems))
     return reply(

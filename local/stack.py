@@ -41,6 +41,7 @@ DEFAULT_SETTINGS = {
     "CALL_ENDED_LOCK_SECONDS": "30",
     "LOW_BALANCE_SCHEDULE": "*/2 * * * * *",
     "INBOX_SCHEDULE": "*/2 * * * * *",
+    "NIGHTLY_AUDIT_SCHEDULE": "0 0 2 * * *",
 }
 TIMEOUT_MARGIN_SECONDS = 5  # functions are stopped that long before the lock of their batch ends
 

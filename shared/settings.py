@@ -30,6 +30,9 @@ class Settings:
     service_bus_connection_string: str | None = field(repr=False)
     service_bus_namespace: str | None
     identity_client_id: str | None
+    anchors_connection_string: str | None = field(repr=False)
+    anchors_endpoint: str | None
+    anchors_container: str
     call_ended_queue: str
     credit_events_topic: str
     call_ended_lock_seconds: int
@@ -61,6 +64,9 @@ class Settings:
             service_bus_connection_string=bus_text,
             service_bus_namespace=bus_namespace,
             identity_client_id=values.get("AZURE_CLIENT_ID") or None,
+            anchors_connection_string=values.get("ANCHORS_CONNECTION_STRING") or None,
+            anchors_endpoint=values.get("ANCHORS_ENDPOINT") or None,
+            anchors_container=values.get("ANCHORS_CONTAINER") or "anchors",
             call_ended_queue=_needed(values, "CALL_ENDED_QUEUE"),
             credit_events_topic=_needed(values, "CREDIT_EVENTS_TOPIC"),
             call_ended_lock_seconds=_seconds(

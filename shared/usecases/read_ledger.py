@@ -2,15 +2,23 @@
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain import limits
-from shared.domain.errors import Invalid, NotFound
+from shared.domain.errors import Conflict, Invalid, NotFound
 from shared.domain.ledger import Entry, EntryKind
 from shared.domain.legs import leg_key_of
 from shared.domain.parking import ParkedLeg, ParkStatus
-from shared.ports import Commit, Ledger, LegRecord, ParkingLot, Verification
+from shared.ports import (
+    Anchors,
+    Clock,
+    Commit,
+    Ledger,
+    LegRecord,
+    ParkingLot,
+    Verification,
+)
 from shared.usecases.facts import Facts
 
 
@@ -42,7 +50,16 @@ class EntryPage:
 class ReadLedger:
     """Reads of one account's ledger. All raise NotFound `account_unknown` and StoreUnavailable."""
 
-    def __init__(self, facts: Facts, ledger: Ledger, parking: ParkingLot) -> None:
+    def __init__(
+        self,
+        facts: Facts,
+        ledger: Ledger,
+        parking: ParkingLot,
+        anchors: Anchors | None,
+        clock: Clock,
+    ) -> None:
+        self._anchors = anchors
+        self._clock = clock
         self._facts = facts
         self._ledger = ledger
         self._parking = parking
@@ -83,10 +100,29 @@ class ReadLedger:
                 return parked
         raise NotFound("There is no such leg, or it is still queued.", code="leg_unknown")
 
-    async def verify(self, account: str) -> Verification:
-        """Recompute the ledger from what is stored."""
+    async def verify(self, account: str, *, anchored: bool = False) -> Verification:
+        """Recompute the ledger from what is stored; `anchored`: hold it against its newest anchor.
+
+        Raises Conflict `anchors_off` where heads are not anchored.
+        """
         await self._known(account)
-        return await self._ledger.verify(account)
+        found = await self._ledger.verify(account)
+        if not anchored:
+            return found
+        if self._anchors is None:
+            raise Conflict("Heads are not anchored here.", code="anchors_off")
+        anchor = await self._anchors.latest(account, self._clock.now().date())
+        if anchor is None:
+            return replace(found, problems=(*found.problems, "There is no anchor to compare with."))
+        head = await self._ledger.head_at(account, anchor.commit)
+        if anchor.commit == 0 or head == anchor.head:
+            return found
+        problem = (
+            f"commit {anchor.commit}: is gone; the ledger was rolled back"
+            if head is None
+            else f"commit {anchor.commit}: is not the one that was anchored; it was rewritten"
+        )
+        return replace(found, problems=(*found.problems, problem))
 
     async def _known(self, account: str) -> None:
         if await self._facts.account(account) is None:

@@ -1,0 +1,30 @@
+"""Nightly audit: every ledger verified, its head anchored, nothing missed."""
+
+import azure.functions as func
+
+from functions.edge import new_blueprint
+from shared.bootstrap import container
+from shared.telemetry import event
+
+bp = new_blueprint()
+
+
+@bp.function_name("nightly_audit")
+@bp.timer_trigger(
+    arg_name="timer", schedule="%NIGHTLY_AUDIT_SCHEDULE%", run_on_startup=False, use_monitor=True
+)
+async def nightly_audit(timer: func.TimerRequest) -> None:
+    """One audit of all accounts; a second one the same day finds the same."""
+    found = await container().audit_ledgers()
+    for problem in found.problems:
+        event("verification_failed", detail=problem)
+    for account in found.missed:
+        event("event_missed", account=account)
+    event(
+        "audit_done",
+        accounts=found.accounts,
+        anchored=found.anchored,
+        problems=len(found.problems),
+        missed=len(found.missed),
+        past_due=timer.past_due,
+    )

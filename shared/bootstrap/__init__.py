@@ -1,0 +1,131 @@
+"""The one place where things are wired together.
+
+`container()` is this process's house. Everything in it is made once, when it is first asked for:
+a function that needs no bus never loads Azure's SDK for it. Tests make a `Container` of their own,
+put stand-ins into it by assignment, and `install` it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.adapters.authentication import (
+    new_api_key,
+    new_webhook_secret,
+    presented_api_key,
+)
+from shared.bootstrap.legs import Legs
+from shared.domain.signatures import AuthScheme
+from shared.settings import Settings
+from shared.usecases.accounts import Accounts
+from shared.usecases.administrators import Administrators
+from shared.usecases.api_keys import ApiKeys
+from shared.usecases.bridges import Bridges
+from shared.usecases.dial_out_settings import DialOutSettings
+from shared.usecases.health import Check, HealthChecks
+from shared.usecases.registrations import Registrations
+
+if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.usecases.audit_ledgers import AuditLedgers
+    from shared.usecases.rate_cards import RateCardDesk
+
+
+BRIDGE_SECRET_BYTES = 32
+
+
+class Container(Legs):
+    """What the triggers use, wired."""
+
+    @cached_property
+    def administrators(self) -> Administrators:
+        """Lets administrators in."""
+        return Administrators(self.facts, presented_api_key, self.settings.bootstrap_admin_key)
+
+    @cached_property
+    def rate_card_desk(self) -> RateCardDesk:
+        """Puts, shows and quotes rate cards."""
+        from shared.usecases.rate_cards import RateCardDesk
+
+        return RateCardDesk(self.rate_cards, self.accounts, self.clock)
+
+    @cached_property
+    def audit_ledgers(self) -> AuditLedgers:
+        """The nightly audit."""
+        from shared.usecases.audit_ledgers import AuditLedgers
+
+        return AuditLedgers(
+            self.accounts, self.ledger, self.open_ledger, self.due, self.anchors, self.clock
+        )
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Makes, changes and shows accounts."""
+        return Accounts(
+            self.records, self.facts, self.ledger, self.open_ledger, self.holds, self.clock
+        )
+
+    @cached_property
+    def registrations(self) -> Registrations:
+        """Registers conferences and service numbers."""
+        return Registrations(self.records, self.facts, self.accounts, self.clock)
+
+    @cached_property
+    def dial_out_settings(self) -> DialOutSettings:
+        """Organizers and policies."""
+        return DialOutSettings(self.records, self.facts, self.accounts)
+
+    @cached_property
+    def bridges(self) -> Bridges:
+        """Makes, changes and shows bridges."""
+        from shared.adapters.bridges import DIALECTS
+
+        return Bridges(self.records, self.facts, frozenset(DIALECTS), self._new_bridge_secret)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        """Makes and takes away API keys."""
+        return ApiKeys(self.records, self.facts, self.clock, lambda: new_api_key(self.ids))
+
+    @cached_property
+    def health(self) -> HealthChecks:
+        """Whether this process can do its work."""
+
+        async def tables() -> object:
+            return await self.records.get("account", "health")
+
+        return HealthChecks({"tables": tables, "queue": self.queue_check}, self.clock)
+
+    @cached_property
+    def queue_check(self) -> Check:
+        """Whether the queue takes messages."""
+        from shared.adapters.queue_check import QueueCheck
+
+        return QueueCheck(
+            self.settings.call_ended_queue,
+            connection_string=self.settings.service_bus_connection_string,
+            namespace=self.settings.service_bus_namespace,
+            client_id=self.settings.identity_client_id,
+        )
+
+    def _new_bridge_secret(self, scheme: AuthScheme) -> str:
+        if scheme is AuthScheme.STANDARD_WEBHOOKS:
+            return new_webhook_secret(self.ids)
+        return self.ids.token(BRIDGE_SECRET_BYTES)
+
+
+_installed: Container | None = None
+
+
+def container() -> Container:
+    """This process's house. Raises SettingsError, which names the missing setting."""
+    global _installed  # noqa: PLW0603 - one house a process, made when first asked for
+    if _installed is None:
+        _installed = Container(Settings.from_environment())
+    return _installed
+
+
+def install(house: Container | None) -> None:
+    """Make this the process's house (None: make a new one when asked); for tests and tools."""
+    global _installed  # noqa: PLW0603
+    _installed = house

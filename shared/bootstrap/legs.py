@@ -1,0 +1,145 @@
+"""The way of a leg and its money, wired: received, charged, parked, booked, published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.adapters.authentication import (
+    verify_bridge,
+)
+from shared.domain.posts import BridgePost, ParsedLeg
+from shared.domain.signatures import BridgeAuth
+
+if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.usecases.authorise_dial_out import AuthoriseDialOut
+    from shared.usecases.bridge_gate import BridgeGate
+    from shared.usecases.charge_legs import ChargeLegs
+    from shared.usecases.credit_account import CreditAccount
+    from shared.usecases.forward_inbox import ForwardInbox
+    from shared.usecases.open_ledger import OpenLedger
+    from shared.usecases.parked_legs import ParkedLegs
+    from shared.usecases.publish_events import PublishEvents
+    from shared.usecases.read_ledger import ReadLedger
+    from shared.usecases.receive_legs import ReceiveLegs
+    from shared.usecases.watch_balances import WatchBalances
+
+from shared.bootstrap.stores import Stores
+
+
+class Legs(Stores):
+    """Use cases of legs, credits and dial-outs."""
+
+    @cached_property
+    def open_ledger(self) -> OpenLedger:
+        """Brings settings into the ledger."""
+        from shared.usecases.open_ledger import OpenLedger
+
+        return OpenLedger(self.ledger)
+
+    @cached_property
+    def publish_events(self) -> PublishEvents:
+        """Publishes an account's outbox."""
+        from shared.usecases.publish_events import PublishEvents
+
+        return PublishEvents(self.ledger, self.holds, self.topic, self.clock)
+
+    @cached_property
+    def bridge_gate(self) -> BridgeGate:
+        """Lets bridges in."""
+        from shared.usecases.bridge_gate import BridgeGate
+
+        return BridgeGate(self.facts, _verified_webhook_id, self.clock)
+
+    def parse_post(self, dialect: str, post: BridgePost) -> list[ParsedLeg]:
+        """What a bridge's post says, in its dialect. Raises TooLarge, BadRequest, Invalid."""
+        from shared.adapters.bridges import parse
+
+        return parse(dialect, post)
+
+    @cached_property
+    def receive_legs(self) -> ReceiveLegs:
+        """Makes posted legs durable."""
+        from shared.usecases.receive_legs import ReceiveLegs
+
+        return ReceiveLegs(self.queue, self.inbox, self.parking, self.clock)
+
+    @cached_property
+    def forward_inbox(self) -> ForwardInbox:
+        """Sends on what the inbox holds."""
+        from shared.usecases.forward_inbox import ForwardInbox
+
+        return ForwardInbox(self.inbox, self.queue)
+
+    @cached_property
+    def charge_legs(self) -> ChargeLegs:
+        """Rates and debits legs."""
+        from shared.adapters.claim_store import TableClaims
+        from shared.usecases.charge_legs import ChargeLegs
+        from shared.usecases.resolve_leg import ResolveLeg
+
+        return ChargeLegs(
+            resolve=ResolveLeg(self.facts, TableClaims(self.tables), self.clock),
+            rate_cards=self.rate_cards,
+            ledger=self.ledger,
+            open_ledger=self.open_ledger,
+            holds=self.holds,
+            parking=self.parking,
+            publish=self.publish_events,
+            queue=self.queue,
+            clock=self.clock,
+            ids=self.ids,
+        )
+
+    @cached_property
+    def parked_legs(self) -> ParkedLegs:
+        """Lists, replays and dismisses parked legs."""
+        from shared.adapters.bridges.perminute import read_leg
+        from shared.usecases.parked_legs import ParkedLegs
+
+        return ParkedLegs(
+            self.parking,
+            self.charge_legs,
+            self.publish_events,
+            self.clock,
+            lambda bridge, value: read_leg(bridge, value, pointer="/leg", refuse_unknown=True),
+        )
+
+    @cached_property
+    def credit_account(self) -> CreditAccount:
+        """Books top-ups."""
+        from shared.usecases.credit_account import CreditAccount
+
+        return CreditAccount(self.facts, self.ledger, self.open_ledger, self.publish_events)
+
+    @cached_property
+    def read_ledger(self) -> ReadLedger:
+        """Reads entries and legs, verifies."""
+        from shared.usecases.read_ledger import ReadLedger
+
+        return ReadLedger(self.facts, self.ledger, self.parking, self.anchors, self.clock)
+
+    @cached_property
+    def authorise_dial_out(self) -> AuthoriseDialOut:
+        """Answers dial-out questions."""
+        from shared.contracts.dial_out import allowed_body, denied_body
+        from shared.usecases.authorise_dial_out import AuthoriseDialOut, Wording
+
+        return AuthoriseDialOut(
+            self.facts, self.rate_cards, self.holds, self.clock, Wording(allowed_body, denied_body)
+        )
+
+    @cached_property
+    def watch_balances(self) -> WatchBalances:
+        """The low-balance tick."""
+        from shared.usecases.watch_balances import WatchBalances
+
+        return WatchBalances(self.due, self.publish_events, self.clock)
+
+
+def _verified_webhook_id(
+    auth: BridgeAuth | None, headers: Mapping[str, str], body: bytes, now: datetime
+) -> str | None:
+    return verify_bridge(auth, headers, body, now).webhook_id

@@ -1,0 +1,161 @@
+"""What the house stands on: tables, queue, topic, clock, and the stores on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from shared.adapters.records import Records
+from shared.adapters.system import RandomIds, SystemClock
+from shared.domain.dial_out_facts import OrganizerFacts
+from shared.domain.policy import AccountPolicy
+from shared.ports import (
+    Anchors,
+    CallQueue,
+    Clock,
+    DueMarks,
+    EventTopic,
+    HoldBook,
+    Ids,
+    Inbox,
+    Ledger,
+    ParkingLot,
+    RateCardStore,
+    TableStore,
+)
+from shared.settings import Settings
+from shared.usecases.facts import Facts, WireReaders
+
+
+class Stores:
+    """Adapters, each made when it is first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The time."""
+        return SystemClock()
+
+    @cached_property
+    def ids(self) -> Ids:
+        """Randomness."""
+        return RandomIds()
+
+    @cached_property
+    def tables(self) -> TableStore:
+        """Table storage."""
+        from shared.adapters.tables import AzureTables
+
+        return AzureTables(
+            connection_string=self.settings.tables_connection_string or "",
+            endpoint=self.settings.tables_endpoint or "",
+            client_id=self.settings.identity_client_id,
+        )
+
+    @cached_property
+    def records(self) -> Records:
+        """The directory's documents."""
+        return Records(self.tables)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """The directory's facts, cached."""
+        return Facts(self.records, self.clock, WireReaders(_read_organizer, _read_policy))
+
+    @cached_property
+    def due(self) -> DueMarks:
+        """What to look at, and when."""
+        from shared.adapters.due_marks import TableDueMarks
+
+        return TableDueMarks(self.tables)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What happened."""
+        from shared.adapters.ledger_store import TableLedger
+
+        return TableLedger(self.tables, self.due, self.clock, self.ids, self.settings.chain_key)
+
+    @cached_property
+    def holds(self) -> HoldBook:
+        """What may happen."""
+        from shared.adapters.hold_store import TableHoldBook
+
+        return TableHoldBook(self.tables, self.ledger, self.clock, self.ids)
+
+    @cached_property
+    def parking(self) -> ParkingLot:
+        """Legs that wait."""
+        from shared.adapters.parking_store import TableParkingLot
+
+        return TableParkingLot(self.tables)
+
+    @cached_property
+    def rate_cards(self) -> RateCardStore:
+        """Prices."""
+        from shared.adapters.rate_card_store import TableRateCards
+
+        return TableRateCards(self.tables, self.clock)
+
+    @cached_property
+    def queue(self) -> CallQueue:
+        """Where legs wait to be rated."""
+        from shared.adapters.service_bus import ServiceBusQueue
+
+        return ServiceBusQueue(
+            self.settings.call_ended_queue,
+            connection_string=self.settings.service_bus_connection_string,
+            namespace=self.settings.service_bus_namespace,
+            client_id=self.settings.identity_client_id,
+        )
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """Where legs wait while the queue is away."""
+        from shared.adapters.inbox_store import TableInbox
+
+        return TableInbox(self.tables)
+
+    @cached_property
+    def topic(self) -> EventTopic:
+        """Where events are published."""
+        from shared.adapters.service_bus import ServiceBusTopic
+
+        return ServiceBusTopic(
+            self.settings.credit_events_topic,
+            connection_string=self.settings.service_bus_connection_string,
+            namespace=self.settings.service_bus_namespace,
+            client_id=self.settings.identity_client_id,
+        )
+
+    @cached_property
+    def anchors(self) -> Anchors | None:
+        """Where heads are anchored; None where no store is set (on a laptop)."""
+        settings = self.settings
+        if not (settings.anchors_connection_string or settings.anchors_endpoint):
+            return None
+        from shared.adapters.anchor_store import BlobAnchors
+        from shared.adapters.blobs import Blobs
+
+        return BlobAnchors(
+            Blobs(
+                settings.anchors_container,
+                connection_string=settings.anchors_connection_string,
+                endpoint=settings.anchors_endpoint,
+                client_id=settings.identity_client_id,
+            )
+        )
+
+
+def _read_organizer(organizer: str, document: Mapping[str, object]) -> OrganizerFacts:
+    from shared.contracts.directory import organizer_facts
+
+    return organizer_facts(organizer, document)
+
+
+def _read_policy(document: Mapping[str, object]) -> AccountPolicy:
+    from shared.contracts.dial_out_policy import DialOutPolicyBody
+
+    return DialOutPolicyBody.model_validate(document).policy()

@@ -1,0 +1,99 @@
+"""The nightly audit: goes through the directory and proves that the marks missed nothing.
+
+For every account: its settings stand in the ledger, its events are published, its chain verifies
+from where the last night ended; then the heads of all ledgers are anchored in another storage
+account. What is found wrong is mended where that is safe, and always told.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import date
+
+from shared.domain import limits
+from shared.domain.access import ALL_ACCOUNTS, Principal
+from shared.domain.directory import Account
+from shared.domain.errors import PerminuteError
+from shared.ports import Anchor, Anchors, Clock, DueMark, DueMarks, Ledger
+from shared.usecases.accounts import Accounts
+from shared.usecases.open_ledger import OpenLedger
+
+_AUDITOR = Principal("nightly audit", frozenset(), frozenset({ALL_ACCOUNTS}))
+
+
+@dataclass(slots=True)
+class Audited:
+    """What an audit found. `missed` are accounts whose events no mark had named: always none."""
+
+    day: date
+    accounts: int = 0
+    anchored: int = 0
+    missed: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class AuditLedgers:
+    """One run over all accounts; running it twice changes nothing."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        ledger: Ledger,
+        open_ledger: OpenLedger,
+        due: DueMarks,
+        anchors: Anchors | None,
+        clock: Clock,
+    ) -> None:
+        self._accounts = accounts
+        self._ledger = ledger
+        self._open_ledger = open_ledger
+        self._due = due
+        self._anchors = anchors
+        self._clock = clock
+
+    async def __call__(self) -> Audited:
+        """Audit all accounts. One that fails is told and does not stop the others."""
+        found = Audited(self._clock.now().date())
+        heads: list[Anchor] = []
+        async for page in self._pages():
+            slots = asyncio.Semaphore(limits.AUDIT_ACCOUNTS_AT_ONCE)
+            anchors = await asyncio.gather(*(self._one(each, found, slots) for each in page))
+            heads += [anchor for anchor in anchors if anchor]
+            found.accounts += len(page)
+        if self._anchors is not None:
+            found.anchored = await self._anchors.write(found.day, heads)
+        return found
+
+    async def _pages(self) -> AsyncIterator[list[Account]]:
+        cursor: str | None = None
+        while True:
+            page, cursor = await self._accounts.page(
+                _AUDITOR, limit=limits.LIST_ITEMS_MAX, cursor=cursor
+            )
+            yield list(page)
+            if cursor is None:
+                return
+
+    async def _one(
+        self, account: Account, found: Audited, slots: asyncio.Semaphore
+    ) -> Anchor | None:
+        async with slots:
+            try:
+                await self._open_ledger(account)
+                await self._look_for_missed(account, found)
+                verified = await self._ledger.verify(account.id, resume=True)
+            except PerminuteError as error:
+                found.problems.append(f"{account.id}: {error.detail}")
+                return None
+            found.problems += [f"{account.id}: {problem}" for problem in verified.problems]
+            return Anchor(account.id, verified.commits, verified.head)
+
+    async def _look_for_missed(self, account: Account, found: Audited) -> None:
+        """Events that nobody published and that no timer would look at."""
+        waiting = await self._ledger.outbox(account.id, limit=1)
+        if not waiting:
+            return
+        age = (self._clock.now() - waiting[0].at).total_seconds()
+        if age > limits.OUTBOX_AGE_SECONDS_MAX:
+            found.missed.append(account.id)
+            await self._due.mark([DueMark(account.id, "events", self._clock.now())])
