@@ -1,0 +1,1 @@
+"""The second opinion: slow models and an auditor that share no code with the product."""
