@@ -7,11 +7,14 @@ Content-Length.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from http.cookies import SimpleCookie
 from urllib.parse import parse_qsl
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.log import server_logger
 from azure_functions_runtime.bindings.datumdef import Datum
 
 from local.host.routes import RouteTable
@@ -58,6 +61,7 @@ class HttpHost:
 
     async def start(self) -> None:
         """Bind the port. Raises OSError if it is taken."""
+        server_logger.addFilter(_without_needless_trace)
         await self._runner.setup()
         await web.TCPSite(
             self._runner, "127.0.0.1", self._port, shutdown_timeout=STOP_GRACE_SECONDS
@@ -98,6 +102,13 @@ class HttpHost:
         if not outcome.ok or outcome.value is None:
             return web.Response(status=500)
         return _response(outcome.value)
+
+
+def _without_needless_trace(record: logging.LogRecord) -> bool:
+    """What is no HTTP is the caller's mistake and takes a line of the log, no stack trace."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.exc_info = None
+    return True
 
 
 async def _read_body(request: web.BaseRequest) -> bytes | None:
