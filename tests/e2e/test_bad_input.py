@@ -1,6 +1,8 @@
 """What makes no sense is refused with a problem document, and nothing is written."""
 
+import contextlib
 import json
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -299,3 +301,29 @@ def test_what_an_administrator_sends_wrong_is_refused(
 def test_an_id_that_is_none_makes_no_account(world: World, name: str) -> None:
     answer = world.admin.ask("PUT", f"accounts/{name}", {"currency": "USD"})
     assert_problem(answer, 422, "id_invalid")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /api/health HTTP/1.1\r\nhost: a\r\ncontent-length: -5\r\n\r\n",
+        b"POST /api/health HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+        b"GET /api/v1/accounts?cursor=" + b"x" * 100_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n",
+        b"GET /api/health HTTP/1.1\r\nhost: a\r\nx: " + b"x" * 200_000 + b"\r\n\r\n",
+        b"GET /api/health HTTP/1.1\r\nhost: a\r\nx\x00y: z\r\n\r\n",
+    ],
+    ids=["TLS", "version", "length", "lengths", "line", "header", "name"],
+)
+def test_what_is_no_http_does_no_harm(world: World, garbage: bytes) -> None:
+    port = int(world.stack.base_url.rpartition(":")[2])
+    with (
+        contextlib.suppress(ConnectionError),
+        socket.create_connection(("127.0.0.1", port), timeout=5) as connection,
+    ):
+        connection.sendall(garbage)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
+    assert world.http.send("GET", "/api/health").status == 200
