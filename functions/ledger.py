@@ -1,5 +1,7 @@
 """The ledger: top-ups, entries, legs with their charges, verification."""
 
+from dataclasses import asdict
+
 import azure.functions as func
 
 from functions.edge import Call, admin_route, new_blueprint, query_invalid, reply, reply_csv
@@ -123,3 +125,16 @@ async def verify_ledger(call: Call) -> func.HttpResponse:
             "problems": list(found.problems),
         }
     )
+
+
+@admin_route(bp, "post_erasure", "POST", "v1/accounts/{account}/erasures", frozenset())
+async def post_erasure(call: Call) -> func.HttpResponse:
+    """A number or an organizer leaves every table; the ledger still verifies."""
+    from shared.contracts.ledger import ErasureBody
+    from shared.contracts.strict import read
+
+    account = call.path("account")
+    asked = read(ErasureBody, call.json())
+    erased = await container().erase_person(account, number=asked.number, organizer=asked.organizer)
+    event("person_erased", account=account, actor=call.principal.name, legs=erased.legs)
+    return reply({"erased": asdict(erased)})

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.usecases.bridge_gate import BridgeGate
     from shared.usecases.charge_legs import ChargeLegs
     from shared.usecases.credit_account import CreditAccount
+    from shared.usecases.erase_person import ErasePerson
     from shared.usecases.forward_inbox import ForwardInbox
     from shared.usecases.open_ledger import OpenLedger
     from shared.usecases.parked_legs import ParkedLegs
@@ -130,6 +131,14 @@ class Legs(Stores):
         return AuthoriseDialOut(
             self.facts, self.rate_cards, self.holds, self.clock, Wording(allowed_body, denied_body)
         )
+
+    @cached_property
+    def erase_person(self) -> ErasePerson:
+        """Forgets a person."""
+        from shared.adapters.erasure import TableEraser
+        from shared.usecases.erase_person import ErasePerson
+
+        return ErasePerson(self.facts, TableEraser(self.tables))
 
     @cached_property
     def watch_balances(self) -> WatchBalances:

@@ -1,11 +1,13 @@
 """What crosses the edge of the ledger: top-ups in; entries, legs and verifications out."""
 
 from collections.abc import Mapping
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.contracts.strict import AmountText, TimeText
 from shared.contracts.times import read_time
+from shared.domain import limits
 from shared.domain.ledger import Adjust, Entry, TopUp
 from shared.domain.legs import content_digest, format_time, shown_leg
 from shared.domain.lots import LotKind
@@ -69,6 +71,23 @@ class ReversalBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     reason: str = Field(min_length=1, max_length=500)
+
+
+class ErasureBody(BaseModel):
+    """Who is to be forgotten: a number as it was posted, or an organizer; one of them."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    number: str | None = Field(default=None, min_length=3, max_length=limits.NUMBER_CHARS_MAX)
+    organizer: str | None = Field(
+        default=None, min_length=1, max_length=limits.FOREIGN_ID_CHARS_MAX
+    )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.number is None) == (self.organizer is None):
+            raise ValueError("either number or organizer is needed")
+        return self
 
 
 class ReplayBody(BaseModel):

@@ -1,0 +1,185 @@
+"""Erasure of a person: a number or an organizer leaves every table; money and chain stay.
+
+Entries carry only the salted digest of a leg's person part, so the chain verifies without it. What
+is on the queue or in the inbox is on its way and stays until it was charged: erase again then.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, cast
+
+from shared.adapters import claim_store, hold_store, ledger_rows, parking_store, records
+from shared.adapters.ledger_verify import read_range
+from shared.adapters.packed import pack, unpack
+from shared.domain import limits
+from shared.domain.errors import EtagMismatch, OutcomeUnknown, StoreUnavailable
+from shared.domain.legs import canonical_json
+from shared.domain.parking import ParkStatus
+from shared.ports import Delete, Erased, Operation, Replace, Row, TableStore, Value
+
+type Cleaned = dict[str, Value] | None
+"""The properties of a row without the person, or None where the person is not in it."""
+
+
+class TableEraser:
+    """Implements the port `Eraser` on a TableStore: reads an account's rows, once each."""
+
+    def __init__(self, tables: TableStore) -> None:
+        self._tables = tables
+
+    async def erase(self, account: str, *, number: str | None, organizer: str | None) -> Erased:
+        """Erase a person from an account. Again changes nothing. Raises StoreUnavailable when it
+        is not certain: then erase again."""
+        person = _Person(number, organizer)
+        ledger = read_range(self._tables, account, "leg|", "leg}")
+        return Erased(
+            legs=await self._clean(ledger_rows.TABLE, ledger, person.of_leg),
+            parked=await self._clean(
+                parking_store.TABLE, self._scan(parking_store.TABLE, account), person.of_parked
+            ),
+            claims=await self._clean(
+                claim_store.TABLE, self._scan(claim_store.TABLE, account), person.of_claim
+            ),
+            holds=await self._clean(hold_store.TABLE, self._holds(account), person.of_hold),
+            directory=await self._directory(account, person),
+        )
+
+    async def _clean(
+        self, table: str, rows: AsyncIterator[Row], clean: Callable[[Row], Cleaned]
+    ) -> int:
+        count = 0
+        async for row in rows:
+            cleaned = clean(row)
+            if cleaned is not None:
+                await self._write(table, row.partition, Replace(row.key, cleaned, row.etag))
+                count += 1
+        return count
+
+    async def _directory(self, account: str, person: "_Person") -> int:
+        count = 0
+        async for row in self._scan(records.TABLE, None):
+            if person.is_organizer_record(account, row):
+                await self._write(records.TABLE, row.partition, Delete(row.key, row.etag))
+                count += 1
+            elif (cleaned := person.of_registration(account, row)) is not None:
+                await self._write(records.TABLE, row.partition, Replace(row.key, cleaned, row.etag))
+                count += 1
+        return count
+
+    async def _write(self, table: str, partition: str, operation: Operation) -> None:
+        try:
+            await self._tables.transact(table, partition, [operation])
+        except (EtagMismatch, OutcomeUnknown) as error:
+            raise StoreUnavailable("A row changed meanwhile; erase again.") from error
+
+    async def _scan(self, table: str, account: str | None) -> AsyncIterator[Row]:
+        cursor: str | None = None
+        where = {"account": account} if account is not None else None
+        while True:
+            page = await self._tables.scan(
+                table, where=where, limit=limits.TABLE_PAGE_ROWS_MAX, cursor=cursor
+            )
+            for row in page.rows:
+                yield row
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def _holds(self, account: str) -> AsyncIterator[Row]:
+        after = "hold|"
+        while True:
+            rows = await self._tables.query(
+                hold_store.TABLE,
+                account,
+                after=after,
+                before="hold}",
+                limit=limits.TABLE_PAGE_ROWS_MAX,
+            )
+            for row in rows:
+                yield row
+            if len(rows) < limits.TABLE_PAGE_ROWS_MAX:
+                return
+            after = rows[-1].key
+
+
+class _Person:
+    """Where a number or an organizer stands in a row, and the row without it."""
+
+    def __init__(self, number: str | None, organizer: str | None) -> None:
+        self._number = number
+        self._organizer = organizer
+
+    def _is_in(self, document: Mapping[str, Any]) -> bool:
+        return (
+            self._number is not None and self._number in {document.get("from"), document.get("to")}
+        ) or (self._organizer is not None and document.get("organizer") == self._organizer)
+
+    def of_leg(self, row: Row) -> Cleaned:
+        """A leg's row without the whole person's part: its digest would not match a part of it."""
+        person = cast("dict[str, Any]", unpack("person", row.values))
+        if not self._is_in(person):
+            return None
+        kept = {name: value for name, value in row.values.items() if not _is_part(name, "person")}
+        return {**kept, **pack("person", {})}
+
+    def of_parked(self, row: Row) -> Cleaned:
+        """A parked leg without its original, which then can't be replayed as it was."""
+        original = cast("dict[str, Any]", unpack("original", row.values))
+        if not self._is_in(original):
+            return None
+        kept = {name: value for name, value in row.values.items() if not _is_part(name, "original")}
+        kept["detail"] = "The person was erased."
+        if kept["status"] == ParkStatus.OPEN.value:
+            kept["status"] = ParkStatus.DISMISSED.value
+        return {**kept, **pack("original", {})}
+
+    def of_claim(self, row: Row) -> Cleaned:
+        """A claim without its organizer."""
+        if self._organizer is None or row.values.get("organizer") != self._organizer:
+            return None
+        return {**row.values, "organizer": ""}
+
+    def of_hold(self, row: Row) -> Cleaned:
+        """A dial-out's answer without the number that was asked for."""
+        answer = json.loads(str(row.values.get("answer", "{}")))
+        destination = answer.get("destination")
+        if self._number is None or not isinstance(destination, dict):
+            return None
+        if destination.get("number") != self._number:
+            return None
+        answer["destination"] = {k: v for k, v in destination.items() if k != "number"}
+        return {**row.values, "answer": canonical_json(answer).decode()}
+
+    def is_organizer_record(self, account: str, row: Row) -> bool:
+        """Whether a row of the directory is what was registered of the organizer."""
+        return (
+            self._organizer is not None
+            and row.partition.startswith("organizer")
+            and row.values.get("id") == f"{account}|{self._organizer}"
+        )
+
+    def of_registration(self, account: str, row: Row) -> Cleaned:
+        """A conference's registrations without the organizer."""
+        if self._organizer is None or not row.partition.startswith("conference"):
+            return None
+        text = row.values.get("document")
+        document = json.loads(text) if isinstance(text, str) else unpack("packed", row.values)
+        named = [
+            each
+            for each in cast("dict[str, Any]", document)["registrations"]
+            if each.get("organizer") == self._organizer and each.get("account") == account
+        ]
+        if not named:
+            return None
+        for each in named:
+            each["organizer"] = None
+        kept = {
+            name: value
+            for name, value in row.values.items()
+            if name != "document" and not _is_part(name, "packed")
+        }
+        return {**kept, **pack("packed", document)}
+
+
+def _is_part(name: str, packed: str) -> bool:
+    return name.startswith(packed) and name.removeprefix(packed).isdigit()
