@@ -69,10 +69,6 @@ def format_fraction(value: Fraction) -> str:
 
 def format_ratio(numerator: int, denominator: int) -> str:
     """What `format_fraction` gives for the quotient; the denominator is positive."""
-    if denominator % PICOS_PER_UNIT == 0:  # as in charges: most are whole picos, and short
-        picos, rest = divmod(numerator, denominator // PICOS_PER_UNIT)
-        if not rest:
-            return _decimal(picos, limits.PRICE_DECIMALS_MAX, 0)
     scaled, rest = divmod(numerator * _DECIMAL_SCALE, denominator)
     if rest:
         common = gcd(numerator, denominator)

@@ -65,17 +65,24 @@ class RateIndex:
             row = self._parents[row]
         return NO_ROW
 
-    def matches(self, kind: LegKind, digits: str) -> Iterator[tuple[int, str, str | None]]:
+    def matches(self, kind: LegKind, digits: str) -> list[tuple[int, str, str | None]]:
         """(row, prefix, origin) of every prefix of the number, longest first, for any origin."""
+        found: list[tuple[int, str, str | None]] = []
         length = min(len(digits), PREFIX_DIGITS_MAX)
         key = _number_key(kind, digits, length)
         row = bisect_right(self._keys, key) - 1
         while row >= 0:
             size = self._lengths[row]
             if size <= length and key - key % _SPANS[size] == self._keys[row]:
-                for each in range(row, self._groups[row] - 1, -1):
-                    yield each, digits[:size], _origin_text(self._origins[each])
+                if self._has_origins:
+                    found.extend(
+                        (each, digits[:size], _origin_text(self._origins[each]))
+                        for each in range(row, self._groups[row] - 1, -1)
+                    )
+                else:
+                    found.append((row, digits[:size], None))
             row = self._parents[row]
+        return found
 
     def describe(self, row: int) -> tuple[LegKind, str, str | None]:
         """(kind, prefix, origin) of a row."""

@@ -18,7 +18,6 @@ from shared.domain.money import (
     RoundingMode,
     format_amount,
     format_price,
-    format_ratio,
     round_ratio,
 )
 from shared.domain.rates import NO_ROW, Rate, RateCardVersion, Rounding
@@ -167,7 +166,7 @@ class Charge(NamedTuple):
             else f"{_words(rounding.mode)} to {rounding.effective_decimals} decimals"
         )
         return (
-            f"{parts} = {format_ratio(self.numerator, tariff.denominator)}, rounded {how}: "
+            f"{parts} = {tariff.amount_text(self.numerator)}, rounded {how}: "
             f"{format_amount(self.amount_micros)} {self.version.currency}"
         )
 
@@ -293,7 +292,7 @@ def _moments(
 def _part_text(
     tariff: Tariff, kind: ChargeLineKind, numerator: int, stretch: Stretch | None
 ) -> str:
-    amount = format_ratio(numerator, tariff.denominator)
+    amount = tariff.amount_text(numerator)
     if stretch is None:
         return f"{_words(kind)} {amount}"
     slot = stretch.slot

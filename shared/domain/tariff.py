@@ -4,7 +4,6 @@ All amounts inside are numerators over one denominator, `Tariff.denominator`, of
 common multiple of the unit lengths. So every sum is exact, and the only division is the rounding.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 from math import lcm
@@ -13,7 +12,13 @@ from zoneinfo import ZoneInfo
 
 from shared.domain import limits
 from shared.domain.bands import BASE, BandClock
-from shared.domain.money import PICOS_PER_UNIT, largest_rounding_to, round_ratio
+from shared.domain.money import (
+    PICOS_PER_UNIT,
+    format_price,
+    format_ratio,
+    largest_rounding_to,
+    round_ratio,
+)
 from shared.domain.terms import MaximumStrategy, Rounding, Slot, Terms
 
 _ENDLESS = 1 << 62
@@ -48,6 +53,7 @@ class Tariff:
     __slots__ = (
         "_clock",
         "_fees",
+        "_scale",
         "_steps",
         "cap",
         "denominator",
@@ -69,6 +75,7 @@ class Tariff:
         scale = lcm(*(slot.unit_seconds for slots in every for slot in slots))
         decimals = rounding.effective_decimals
         self.terms = terms
+        self._scale = scale
         self.denominator = scale * PICOS_PER_UNIT
         self.divisor = scale * 10 ** (limits.PRICE_DECIMALS_MAX - decimals)
         self.step_micros: int = 10 ** (limits.AMOUNT_DECIMALS_MAX - decimals)
@@ -134,10 +141,14 @@ class Tariff:
         """The band in force at that moment, BASE for none."""
         return BASE if self._clock is None else self._clock.changes(moment, 1)[0][1]
 
-    def stretches(self, answered_at: datetime, talk_seconds: int) -> Iterator[Stretch]:
-        """The lines of a call, in order; none within the grace."""
-        if talk_seconds > self.grace_seconds:
-            yield from self._walk(self._changes(answered_at, talk_seconds), talk_seconds)
+    def stretches(self, answered_at: datetime, talk_seconds: int) -> list[Stretch]:
+        """The lines of a call that is longer than the grace, in order."""
+        return self._walk(self._changes(answered_at, talk_seconds), talk_seconds)
+
+    def amount_text(self, numerator: int) -> str:
+        """The exact amount of a numerator, as `format_ratio` writes it."""
+        picos, rest = divmod(numerator, self._scale)
+        return format_ratio(numerator, self.denominator) if rest else format_price(picos)
 
     def bands_touched(self, answered_at: datetime, seconds: int) -> list[int]:
         """The bands in force between then and `seconds` later, in order of appearance."""
@@ -190,19 +201,21 @@ class Tariff:
             return [(0, BASE)]
         return self._clock.changes(answered_at, seconds)
 
-    def _walk(self, changes: list[tuple[int, int]], talk_seconds: int) -> Iterator[Stretch]:
+    def _walk(self, changes: list[tuple[int, int]], talk_seconds: int) -> list[Stretch]:
         """Whole increments, each priced by the band and slot of its first second."""
+        found: list[Stretch] = []
         position = 0
+        last = len(changes) - 1
         for index, (_, band) in enumerate(changes):
-            last = index + 1 == len(changes)
-            band_end = talk_seconds if last else changes[index + 1][0]
+            band_end = changes[index + 1][0] if index < last else talk_seconds
             for until, increment, cost, slot in self._steps[band]:
                 if position >= band_end:
                     break
                 if position < until:
-                    count = -((position - min(band_end, until)) // increment)
-                    yield Stretch(band, slot, position, count, count * cost)
+                    count = -((position - (until if until < band_end else band_end)) // increment)
+                    found.append(Stretch(band, slot, position, count, count * cost))
                     position += count * increment
+        return found
 
 
 def _steps(slots: tuple[Slot, ...], scale: int) -> list[_Step]:
