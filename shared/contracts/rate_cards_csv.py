@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import NamedTuple
 
 from shared.contracts.rate_cards import format_clock, read_clock
@@ -55,7 +56,8 @@ _ALIASES = {
     "rounding.mode": "rounding_mode",
     "rounding.decimals": "rounding_decimals",
 }
-_DEFAULTS = {"time_zone": "UTC", "rounding_decimals": str(limits.AMOUNT_DECIMALS_MAX)}
+_LEFT_OUT = {"time_zone": "UTC", "rounding_decimals": str(limits.AMOUNT_DECIMALS_MAX)}
+_DEFAULTS = [_LEFT_OUT.get(name, "") for name in COLUMNS]
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _SLOT_POINTER = re.compile(r"(?:/bands/([0-9]+))?/slots/([0-9]+)/(.+)", re.ASCII)
 _BAND_POINTER = re.compile(r"/bands/([0-9]+)/([a-z_]+).*", re.ASCII)
@@ -186,7 +188,7 @@ def _rows(body: bytes) -> Iterator[_Row]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(reader, [])
-        places = _places(header)
+        arrange = itemgetter(*_places(header))
         width = len(header)
         for fields in reader:
             if not fields:
@@ -195,16 +197,13 @@ def _rows(body: bytes) -> Iterator[_Row]:
                 detail = f"has {len(fields)} fields, the header has {width}"
                 pointer = f"/lines/{reader.line_num}"
                 raise Invalid("The rate card is not valid.", (FieldError(pointer, detail),))
-            yield _Row(
-                reader.line_num,
-                tuple(fields[at] if at >= 0 else default for at, default in places),
-            )
+            yield _Row(reader.line_num, arrange(fields + _DEFAULTS))
     except csv.Error as error:
         raise BadRequest(f"The table can't be read at line {reader.line_num}: {error}") from None
 
 
-def _places(header: list[str]) -> list[tuple[int, str]]:
-    """For each of COLUMNS its place in the rows, -1 where it is missing, and its default."""
+def _places(header: list[str]) -> list[int]:
+    """For each of COLUMNS its place in a row that is followed by the defaults of all columns."""
     names = [_ALIASES.get(name, name) for name in header]
     unknown = [name for name in names if name not in COLUMNS]
     missing = sorted(_REQUIRED.difference(names))
@@ -217,9 +216,8 @@ def _places(header: list[str]) -> list[tuple[int, str]]:
     if problems:
         errors = tuple(FieldError("/lines/1", problem) for problem in problems)
         raise Invalid("The header of the table is not valid.", errors)
-    return [
-        (names.index(name) if name in names else -1, _DEFAULTS.get(name, "")) for name in COLUMNS
-    ]
+    places = {name: at for at, name in enumerate(names)}
+    return [places.get(name, len(names) + at) for at, name in enumerate(COLUMNS)]
 
 
 def _groups(first: _Row, rows: Iterator[_Row]) -> Iterator[list[_Row]]:

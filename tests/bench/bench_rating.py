@@ -45,6 +45,9 @@ NUMBER = "4915112345678"
 EFFECTIVE_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 ANSWERED_AT = datetime(2026, 11, 23, 10, 0, 7, tzinfo=UTC)
 YARDSTICK = "calibration.py"
+LOAD = "rating.card_load_100k"
+HELD = "rating.card_held_100k"
+IMPORT = "rating.card_import_100k"
 SHAPES = ("5min_60_60", "5min_60_1", "5min_1_1", "5min_30_6", "45min_1_1")
 GO = {
     "5min_60_60": 5.2,
@@ -68,7 +71,7 @@ def records(only: str | None) -> Iterator[dict[str, Any]]:
         yield _fresh_numbers()
     if wanted("rating.explained", only):
         yield _explained()
-    if wanted("rating.card", only):
+    if any(wanted(name, only) for name in (LOAD, HELD, IMPORT)):
         yield from _large_card(only)
 
 
@@ -185,9 +188,9 @@ def _large_card(only: str | None) -> Iterator[dict[str, Any]]:
     rng = random.Random(2)
     prices = [(Slot(0, 10**9 + 10**7 * number, 60, 60),) for number in range(PRICES)]
     version = _version(_prefixes(rng, DECK_PREFIXES), prices)
-    if wanted("rating.card_load_100k", only) or wanted("rating.card_held_100k", only):
+    if wanted(LOAD, only) or wanted(HELD, only):
         yield from _load(version)
-    if wanted("rating.card_import_100k", only):
+    if wanted(IMPORT, only):
         yield _import(version)
 
 
@@ -204,7 +207,7 @@ def _load(version: RateCardVersion) -> Iterator[dict[str, Any]]:
         return {rate["prefix"]: rate for rate in json.loads(text)["rates"]}
 
     yield record(
-        "rating.card_load_100k",
+        LOAD,
         min(_seconds(ours) for _ in range(ROUNDS)) * 1e3,
         "ms",
         "json.loads of the card into a dict",
@@ -213,7 +216,7 @@ def _load(version: RateCardVersion) -> Iterator[dict[str, Any]]:
         lambda ratio: ratio < 1 / 4,
     )
     yield record(
-        "rating.card_held_100k",
+        HELD,
         _megabytes(ours),
         "MB",
         "json.loads of the card into a dict",
@@ -235,7 +238,7 @@ def _import(version: RateCardVersion) -> dict[str, Any]:
         return sum(1 for _ in csv.reader(io.StringIO(body.decode(), newline="")))
 
     return record(
-        "rating.card_import_100k",
+        IMPORT,
         DECK_PREFIXES / min(_seconds(ours) for _ in range(3)),
         "rows/s",
         "csv.reader alone",
