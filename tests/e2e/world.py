@@ -268,7 +268,7 @@ class World:
             ) as client,
             client.get_subscription_receiver("credit-events", "all") as receiver,
         ):
-            for message in receiver.receive_messages(1000, max_wait_time=1):
+            for message in receiver.receive_messages(1000, max_wait_time=0.3):
                 event = json.loads(b"".join(message.body))
                 assert message.message_id == event["id"]
                 if event["id"] not in {known["id"] for known in self._events}:
