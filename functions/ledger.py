@@ -4,10 +4,19 @@ from dataclasses import asdict
 
 import azure.functions as func
 
-from functions.edge import Call, admin_route, new_blueprint, query_invalid, reply, reply_csv
+from functions.edge import (
+    Call,
+    admin_route,
+    new_blueprint,
+    query_invalid,
+    reply,
+    reply_csv,
+    reply_list,
+)
 from shared.bootstrap import container
 from shared.domain.access import READERS, Role
 from shared.domain.ledger import Entry, EntryKind
+from shared.domain.legs import format_time
 from shared.domain.money import format_amount
 from shared.telemetry import event
 
@@ -73,7 +82,7 @@ def _booked(account: str, entry: Entry, repeated: bool) -> func.HttpResponse:
 
 @admin_route(bp, "list_entries", "GET", "v1/accounts/{account}/entries", READERS)
 async def list_entries(call: Call) -> func.HttpResponse:
-    """The ledger's entries in order, as JSON or CSV; `?from=&to=&kind=`."""
+    """The ledger's entries in order, as JSON or CSV; `?from=&to=&kind=` or `?leg=`."""
     from shared.contracts.ledger import ENTRY_COLUMNS, entry_body
     from shared.usecases.read_ledger import EntryFilter
 
@@ -82,6 +91,9 @@ async def list_entries(call: Call) -> func.HttpResponse:
     kind = call.query("kind")
     if kind is not None and kind not in set(EntryKind):
         raise query_invalid("kind", f"must be one of {', '.join(EntryKind)}")
+    if leg := call.query("leg"):
+        found = await container().read_ledger.of_leg(account, leg)
+        return reply_list([entry_body(entry) for entry in found.entries], None)
     wanted = EntryFilter(
         call.moment("from"), call.moment("to"), EntryKind(kind) if kind is not None else None
     )
@@ -91,6 +103,25 @@ async def list_entries(call: Call) -> func.HttpResponse:
         more = {"x-next-cursor": page.cursor} if page.cursor else {}
         return reply_csv(ENTRY_COLUMNS, bodies, f"{account}-entries.csv", headers=more)
     return reply({"items": bodies, **({"next": page.cursor} if page.cursor else {})})
+
+
+@admin_route(bp, "get_balance", "GET", "v1/accounts/{account}/balance", READERS)
+async def get_balance(call: Call) -> func.HttpResponse:
+    """The balance as of a time (`?at=`), by default now."""
+    account = call.path("account")
+    moment = call.moment("at") or container().clock.now()
+    balance, entry = await container().read_ledger.balance_at(account, moment)
+    return reply({"at": format_time(moment), "balance": format_amount(balance), "entry": entry})
+
+
+@admin_route(bp, "get_statement", "GET", "v1/accounts/{account}/statements/{month}", READERS)
+async def get_statement(call: Call) -> func.HttpResponse:
+    """A month added up: opening, totals by kind and destination, closing."""
+    from shared.contracts.ledger import statement_body
+
+    account = call.path("account")
+    found = await container().read_ledger.statement(account, call.path("month"))
+    return reply(statement_body(account, *found))
 
 
 @admin_route(bp, "get_leg", "GET", "v1/accounts/{account}/legs/{leg}", READERS)

@@ -267,6 +267,18 @@ class Ledger(Protocol):
         """At most `limit` commits with numbers above `after`, in order."""
         ...
 
+    async def history(self, account: str, *, after: int) -> list[Commit]:
+        """The next commits after a number, many at a time; empty when there are none."""
+        ...
+
+    async def pack_until(self, account: str, before: datetime) -> int:
+        """Pack what was committed before a time into segments; the number of new ones."""
+        ...
+
+    async def commit_at(self, account: str, moment: datetime) -> Commit | None:
+        """The last commit at or before a moment, or None."""
+        ...
+
     async def entry(self, account: str, sequence: int) -> Entry | None:
         """The entry with this number, or None."""
         ...

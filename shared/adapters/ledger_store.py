@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.adapters import ledger_rows as rows
+from shared.adapters import ledger_segments
 from shared.adapters.group_commit import Answer, GroupCommitter, Loaded, Step
 from shared.adapters.ledger_verify import verify
 from shared.domain import limits
-from shared.domain.errors import PerminuteError, RowMissing
+from shared.domain.errors import LedgerCorrupt, PerminuteError, RowMissing
 from shared.domain.ledger import (
     Adjust,
     Command,
@@ -91,6 +92,31 @@ class TableLedger:
             limit=limit,
         )
         return [rows.read_commit(row) for row in found]
+
+    async def history(self, account: str, *, after: int) -> list[Commit]:
+        """The next commits after a number, many at a time; empty when there are none."""
+        return await ledger_segments.history(self._tables, account, after=after)
+
+    async def pack_until(self, account: str, before: datetime) -> int:
+        """Pack what was committed before a time into segments; the number of new ones."""
+        return await ledger_segments.pack_until(self._tables, account, before)
+
+    async def commit_at(self, account: str, moment: datetime) -> Commit | None:
+        """The last commit at or before a moment: found by halving; None if there is none."""
+        state = await self.state(account)
+        low, high = 1, state.commit if state else 0
+        found: Commit | None = None
+        while low <= high:
+            middle = (low + high) // 2
+            row = await self._tables.get(rows.TABLE, account, rows.journal_key(middle))
+            if row is None:
+                raise LedgerCorrupt(f"commit {middle} is missing")
+            commit = rows.read_commit(row)
+            if commit.at <= moment:
+                found, low = commit, middle + 1
+            else:
+                high = middle - 1
+        return found
 
     async def entry(self, account: str, sequence: int) -> Entry | None:
         """The entry with this number: found by halving, in a handful of reads."""

@@ -13,6 +13,7 @@ from shared.domain.legs import content_digest, format_time, shown_leg
 from shared.domain.lots import LotKind
 from shared.domain.money import format_amount, parse_amount
 from shared.domain.parking import ParkedLeg
+from shared.domain.statements import Statement, Total
 
 ENTRY_COLUMNS = (
     *("sequence", "kind", "amount", "balance", "leg", "lot", "reference", "at"),
@@ -169,3 +170,30 @@ def parked_leg_body(parked: ParkedLeg) -> dict[str, object]:
         "detail": parked.detail,
         "parked": parked.id,
     }
+
+
+def statement_body(account: str, statement: Statement, currency: str) -> dict[str, object]:
+    """A month added up."""
+    return {
+        "account": account,
+        "month": statement.month,
+        "currency": currency,
+        "opening": format_amount(statement.opening_micros),
+        "closing": format_amount(statement.closing_micros),
+        "re_adds": statement.re_adds,
+        "entries": {"first": statement.first_entry, "last": statement.last_entry},
+        "by_kind": _totals(statement.by_kind, with_seconds=False),
+        "by_destination": _totals(statement.by_destination, with_seconds=True),
+    }
+
+
+def _totals(totals: Mapping[str, Total], *, with_seconds: bool) -> list[dict[str, object]]:
+    return [
+        {
+            "name": name,
+            "count": total.count,
+            "amount": format_amount(total.amount_micros),
+            **({"billed_seconds": total.seconds} if with_seconds else {}),
+        }
+        for name, total in sorted(totals.items())
+    ]

@@ -33,8 +33,8 @@ class Entry:
     `amount_micros` is signed and equals what it did to lots and deficit: the lot that it opened
     (`lot.remaining_micros` at that moment) less what lots paid (`draws`) less what it added to the
     deficit. `reverses` is the number of the entry that it corrects. `key` and
-    `content_digest` are what its guard knows it by, and a debit in the journal carries its explained
-    `charge`: so journals alone rebuild everything but the persons' parts.
+    `content_digest` are what its guard knows it by, and a debit in the journal carries its
+    explained `charge`: so journals alone rebuild everything but the persons' parts.
     """
 
     sequence: int

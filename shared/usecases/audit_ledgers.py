@@ -1,14 +1,14 @@
 """The nightly audit: goes through the directory and proves that the marks missed nothing.
 
-For every account: its settings stand in the ledger, its events are published, its chain verifies
-from where the last night ended; then the heads of all ledgers are anchored in another storage
+For every account: its settings stand in the ledger, its events are published, its closed days are
+packed, its chain verifies from where the last night ended; then the heads of all ledgers are anchored in another storage
 account. What is found wrong is mended where that is safe, and always told.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from shared.domain import limits
 from shared.domain.access import ALL_ACCOUNTS, Principal
@@ -81,12 +81,16 @@ class AuditLedgers:
             try:
                 await self._open_ledger(account)
                 await self._look_for_missed(account, found)
+                await self._ledger.pack_until(account.id, self._today())
                 verified = await self._ledger.verify(account.id, resume=True)
             except PerminuteError as error:
                 found.problems.append(f"{account.id}: {error.detail}")
                 return None
             found.problems += [f"{account.id}: {problem}" for problem in verified.problems]
             return Anchor(account.id, verified.commits, verified.head)
+
+    def _today(self) -> datetime:
+        return self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
 
     async def _look_for_missed(self, account: Account, found: Audited) -> None:
         """Events that nobody published and that no timer would look at."""

@@ -3,13 +3,15 @@
 import base64
 import binascii
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.domain import limits
+from shared.domain.directory import Account
 from shared.domain.errors import Conflict, Invalid, NotFound
 from shared.domain.ledger import Entry, EntryKind
 from shared.domain.legs import leg_key_of
 from shared.domain.parking import ParkedLeg, ParkStatus
+from shared.domain.statements import Statement, add_up, month_span
 from shared.ports import (
     Anchors,
     Clock,
@@ -72,9 +74,7 @@ class ReadLedger:
         after, skip = _read_cursor(account, cursor)
         found: list[Entry] = []
         for _ in range(limits.ENTRY_SCANS_MAX):
-            commits = await self._ledger.journal(
-                account, after=after, limit=limits.JOURNAL_PAGE_ROWS
-            )
+            commits = await self._ledger.history(account, after=after)
             for commit in commits:
                 if wanted.until is not None and commit.at >= wanted.until:
                     return EntryPage(tuple(found), None)
@@ -82,7 +82,7 @@ class ReadLedger:
                 if place is not None:
                     return EntryPage(tuple(found), _cursor(account, commit.number - 1, place))
                 after, skip = commit.number, 0
-            if len(commits) < limits.JOURNAL_PAGE_ROWS:
+            if not commits:
                 return EntryPage(tuple(found), None)
         return EntryPage(tuple(found), _cursor(account, after, 0))
 
@@ -99,6 +99,44 @@ class ReadLedger:
             if parked.account == account and parked.status is ParkStatus.OPEN:
                 return parked
         raise NotFound("There is no such leg, or it is still queued.", code="leg_unknown")
+
+    async def of_leg(self, account: str, shown: str) -> EntryPage:
+        """The entries of one leg: its debit, and what took it back."""
+        found = await self.leg(account, shown)
+        if isinstance(found, ParkedLeg):
+            return EntryPage((), None)
+        record, reversal = found
+        return EntryPage((record.entry, *((reversal,) if reversal else ())), None)
+
+    async def balance_at(self, account: str, moment: datetime) -> tuple[int, int | None]:
+        """(balance in micros, number of the last entry or None) as of a moment."""
+        await self._known(account)
+        commit = await self._ledger.commit_at(account, moment)
+        if commit is None:
+            return 0, None
+        return commit.balance_micros, commit.first + len(commit.entries) - 1 or None
+
+    async def statement(self, account: str, month: str) -> tuple[Statement, str]:
+        """(a month added up, its currency); the month is one of the account's time zone.
+
+        Raises Invalid `month_invalid`.
+        """
+        known = await self._known(account)
+        try:
+            start, end = month_span(month, known.settings.time_zone)
+        except ValueError:
+            raise Invalid("A month is written YYYY-MM.", code="month_invalid") from None
+        before = await self._ledger.commit_at(account, start - timedelta(microseconds=1))
+        statement = add_up(month, before.balance_micros if before else 0, ())
+        after = before.number if before else 0
+        while commits := await self._ledger.history(account, after=after):
+            for commit in commits:
+                if commit.at >= end:
+                    return statement, known.settings.currency
+                for entry in commit.entries:
+                    statement.add(entry)
+            after = commits[-1].number
+        return statement, known.settings.currency
 
     async def verify(self, account: str, *, anchored: bool = False) -> Verification:
         """Recompute the ledger from what is stored; `anchored`: hold it against its newest anchor.
@@ -124,9 +162,11 @@ class ReadLedger:
         )
         return replace(found, problems=(*found.problems, problem))
 
-    async def _known(self, account: str) -> None:
-        if await self._facts.account(account) is None:
+    async def _known(self, account: str) -> Account:
+        known = await self._facts.account(account)
+        if known is None:
             raise NotFound("There is no such account.", code="account_unknown")
+        return known
 
 
 def _take(

@@ -1,0 +1,127 @@
+"""Closed days packed: the journal rows of days that are over, in few large rows.
+
+`segment|{last commit}` holds commits in order, deflated, under the size of an entity. It adds a way
+to read, and takes none away: the journal rows stay, and only they are hashed. So a statement of
+100,000 legs reads tens of rows, and a damaged segment can be made again.
+"""
+
+import json
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from shared.adapters import ledger_rows as rows
+from shared.adapters.packed import joined, split
+from shared.domain import limits
+from shared.domain.errors import RowExists
+from shared.domain.legs import canonical_json, format_time, parse_time
+from shared.ports import Commit, Insert, Row, TableStore
+
+_PREFIX = "segment|"
+
+
+def segment_key(last_commit: int) -> str:
+    """Row key of the segment that ends with a commit."""
+    return f"{_PREFIX}{last_commit:020d}"
+
+
+async def history(tables: TableStore, account: str, *, after: int) -> list[Commit]:
+    """The next commits after a number: the rest of a segment, or a page of journal rows.
+
+    Empty when there are none.
+    """
+    found = await tables.query(
+        rows.TABLE, account, first=segment_key(after + 1), before="segment}", limit=1
+    )
+    if found:
+        commits = [each for each in _read_segment(found[0]) if each.number > after]
+        if commits and commits[0].number == after + 1:
+            return commits
+    page = await tables.query(
+        rows.TABLE,
+        account,
+        after=rows.journal_key(after),
+        before="journal}",
+        limit=limits.JOURNAL_PAGE_ROWS,
+    )
+    return [rows.read_commit(row) for row in page]
+
+
+async def pack_until(tables: TableStore, account: str, before: datetime) -> int:
+    """Pack the commits made before a time that are in no segment yet; the number of segments."""
+    after = await _last_packed(tables, account)
+    written = 0
+    waiting: list[Commit] = []
+    size = 0
+    while page := await tables.query(
+        rows.TABLE,
+        account,
+        after=rows.journal_key(after),
+        before="journal}",
+        limit=limits.TABLE_PAGE_ROWS_MAX,
+    ):
+        for row in page:
+            commit = rows.read_commit(row)
+            if commit.at >= before:
+                return written + await _write(tables, account, waiting)
+            size += sum(len(part) for part in row.values.values() if isinstance(part, bytes))
+            if waiting and size > limits.SEGMENT_BYTES_MAX:
+                written += await _write(tables, account, waiting)
+                waiting, size = [], 0
+            waiting.append(commit)
+        after = int(page[-1].key.removeprefix("journal|"))
+    return written + await _write(tables, account, waiting)
+
+
+async def _last_packed(tables: TableStore, account: str) -> int:
+    """The last commit in a segment. Segments are few; their keys alone are read."""
+    found = await tables.query(
+        rows.TABLE, account, first=_PREFIX, before="segment}", select=["schema"]
+    )
+    return int(found[-1].key.removeprefix(_PREFIX)) if found else 0
+
+
+async def _write(tables: TableStore, account: str, commits: Sequence[Commit]) -> int:
+    if not commits:
+        return 0
+    data = zlib.compress(canonical_json([_document(commit) for commit in commits]), 6)
+    if len(data) > limits.SEGMENT_BYTES_MAX and len(commits) > 1:
+        half = len(commits) // 2
+        return await _write(tables, account, commits[:half]) + await _write(
+            tables, account, commits[half:]
+        )
+    values = {"schema": rows.SCHEMA, **split("data", data)}
+    try:
+        row = Insert(segment_key(commits[-1].number), values)
+        await tables.transact(rows.TABLE, account, [row])
+    except RowExists:
+        return 0  # another night's run was faster: it packed the same commits
+    return 1
+
+
+def _document(commit: Commit) -> dict[str, object]:
+    return {
+        "number": commit.number,
+        "at": format_time(commit.at),
+        "balance": commit.balance_micros,
+        "first": commit.first,
+        "entries": [rows.entry_document(entry, with_charge=True) for entry in commit.entries],
+    }
+
+
+def _read_segment(row: Row) -> list[Commit]:
+    rows.check_schema(row)
+    documents = cast(
+        "list[dict[str, Any]]", json.loads(zlib.decompress(joined("data", row.values)))
+    )
+    return [
+        Commit(
+            number=each["number"],
+            at=parse_time(each["at"]),
+            balance_micros=each["balance"],
+            first=each["first"],
+            entries=tuple(rows.read_entry(entry) for entry in each["entries"]),
+        )
+        for each in documents
+    ]

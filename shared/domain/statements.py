@@ -1,0 +1,91 @@
+"""A month of a ledger, added up: what it opened with, what happened by kind, what it closed with."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from shared.domain.ledger import Entry
+
+
+@dataclass(slots=True)
+class Total:
+    """A sum of entries; `seconds` are billed seconds where the entries are legs."""
+
+    count: int = 0
+    amount_micros: int = 0
+    seconds: int = 0
+
+    def add(self, amount_micros: int, seconds: int = 0) -> None:
+        """One more entry."""
+        self.count += 1
+        self.amount_micros += amount_micros
+        self.seconds += seconds
+
+
+@dataclass(slots=True)
+class Statement:
+    """A month in the account's time zone. It re-adds: opening + totals by kind = closing."""
+
+    month: str
+    opening_micros: int = 0
+    closing_micros: int = 0
+    first_entry: int | None = None
+    last_entry: int | None = None
+    by_kind: dict[str, Total] = field(default_factory=dict)
+    by_destination: dict[str, Total] = field(default_factory=dict)
+
+    def add(self, entry: Entry) -> None:
+        """One more entry, in order."""
+        if self.first_entry is None:
+            self.first_entry = entry.sequence
+            self.opening_micros = entry.balance_micros - entry.amount_micros
+        self.last_entry = entry.sequence
+        self.closing_micros = entry.balance_micros
+        self.by_kind.setdefault(entry.kind.value, Total()).add(entry.amount_micros)
+        if entry.charge is not None:
+            name, seconds = _destination(entry)
+            self.by_destination.setdefault(name, Total()).add(entry.amount_micros, seconds)
+
+    @property
+    def re_adds(self) -> bool:
+        """Whether opening and totals make the closing balance."""
+        moved = sum(total.amount_micros for total in self.by_kind.values())
+        return self.opening_micros + moved == self.closing_micros
+
+
+def month_span(month: str, time_zone: str) -> tuple[datetime, datetime]:
+    """The first instant of a month `YYYY-MM` in a zone, and that of the next one.
+
+    Raises ValueError on what is no month.
+    """
+    year, number = (int(part) for part in month.split("-"))
+    zone = ZoneInfo(time_zone)
+    first = date(year, number, 1)
+    after = date(year + number // 12, number % 12 + 1, 1)
+    start, end = (
+        datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(ZoneInfo("UTC"))
+        for day in (first, after)
+    )
+    return start, end
+
+
+def month_of(moment: datetime, time_zone: str) -> str:
+    """The month `YYYY-MM` that a moment lies in, in a zone."""
+    return moment.astimezone(ZoneInfo(time_zone)).strftime("%Y-%m")
+
+
+def add_up(month: str, opening_micros: int, entries: Iterable[Entry]) -> Statement:
+    """The statement of a month's entries; without any it closes as it opened."""
+    statement = Statement(month, opening_micros, opening_micros)
+    for entry in entries:
+        statement.add(entry)
+    return statement
+
+
+def _destination(entry: Entry) -> tuple[str, int]:
+    charge = entry.charge or {}
+    rate = charge.get("rate")
+    name = rate.get("destination") if isinstance(rate, dict) else charge.get("zero_reason")
+    seconds = charge.get("billed_seconds")
+    return str(name or "unknown"), seconds if isinstance(seconds, int) else 0
