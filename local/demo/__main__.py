@@ -12,7 +12,6 @@ from local.demo.check import differences
 from local.demo.events import Subscription
 from local.demo.play import Play, Story
 from local.demo.report import account_of, counts_of, summary_of
-from local.demo.wire import DemoError
 from local.parts import StackError
 from local.stack import ROOT, Stack
 
@@ -32,7 +31,7 @@ def main() -> int:
     data = Path(tempfile.mkdtemp(prefix="demo-", dir=ROOT / "build"))
     try:
         story = _played(Stack(data), say)
-    except (DemoError, StackError) as error:
+    except StackError as error:
         print(f"demo failed: {error}\nLogs: {data}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -43,7 +42,7 @@ def main() -> int:
 
 
 def _played(stack: Stack, say: Callable[[str], None]) -> Story:
-    """What happened. Raises DemoError, StackError, KeyboardInterrupt; the stack is stopped then."""
+    """What happened. Raises StackError (DemoError is one), KeyboardInterrupt; the stack is stopped then."""
     try:
         say("starting Azurite, the Service Bus stand-in and two Functions hosts, with fresh data")
         stack.start()

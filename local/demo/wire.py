@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from local.parts import StackError
+
 REQUEST_SECONDS_MAX = 30.0
 JSON_TYPE = "application/json"
 type Json = dict[str, Any]
 type Credentials = Callable[[bytes], dict[str, str]]
 
 
-class DemoError(Exception):
+class DemoError(StackError):
     """An answer that the demo can't go on from; the text is a sentence for people."""
 
 
