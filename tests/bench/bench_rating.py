@@ -243,8 +243,8 @@ def _import(version: RateCardVersion) -> dict[str, Any]:
         "rows/s",
         "csv.reader alone",
         DECK_PREFIXES / min(_seconds(theirs) for _ in range(3)),
-        "ratio > 1/20",
-        lambda ratio: ratio > 1 / 20,
+        "ratio > 1/40",
+        lambda ratio: ratio > 1 / 40,
     )
 
 
