@@ -42,7 +42,8 @@ def main() -> int:
 
 
 def _played(stack: Stack, say: Callable[[str], None]) -> Story:
-    """What happened. Raises StackError (DemoError is one), KeyboardInterrupt; the stack is stopped then."""
+    """What happened; the stack is stopped then, whatever is raised: StackError, DemoError among
+    them, or KeyboardInterrupt."""
     try:
         say("starting Azurite, the Service Bus stand-in and two Functions hosts, with fresh data")
         stack.start()
