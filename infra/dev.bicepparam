@@ -1,0 +1,27 @@
+using 'main.bicep'
+
+// Cheap and quick to take down: nothing is always ready, nothing is locked, one region is enough.
+param environmentName = 'dev'
+param location = 'westeurope'
+param proofLocation = 'northeurope'
+param costTags = { costCenter: 'telephony-dev', owner: 'perminute@example.com' }
+param alertEmails = ['perminute@example.com']
+param ledgerRedundancy = 'Standard_ZRS'
+param lockData = false
+param logsDailyCapGb = 1
+param scale = {
+  httpConcurrency: 40
+  alwaysReadyHttp: 0
+  alwaysReadyDebits: 0
+  instanceMemoryMB: 2048
+  maximumInstanceCount: 40
+  zoneRedundant: false
+}
+param options = {
+  lockSeconds: 300
+  schedules: { lowBalance: '0 * * * * *', inbox: '30 * * * * *' }
+  release: readEnvironmentVariable('PERMINUTE_RELEASE', 'unreleased')
+  bootstrapAdmin: true
+  openTelemetry: true
+}
+param keepDays = { logs: 30, anchors: 1, archive: 35, secrets: 7 }

@@ -1,0 +1,184 @@
+metadata description = 'Perminute in one subscription: from nothing to running and watched. docs/operations.md has the steps.'
+
+targetScope = 'subscription'
+
+import { namesOf, prefixOf } from 'modules/names.bicep'
+
+@description('Short name of the environment: part of every name.')
+@minLength(2)
+@maxLength(12)
+param environmentName string
+
+@description('Region of the app and the ledger.')
+param location string
+
+@description('Region of anchors and accepted legs: another one, so that they outlive the first.')
+param proofLocation string
+
+@description('Who pays for it, and who answers for it: tags of every resource.')
+param costTags { costCenter: string, owner: string }
+
+@description('E-mail addresses that alerts go to.')
+@minLength(1)
+param alertEmails string[]
+
+@description('Ledger storage accounts. An account gets one at creation, for ever: more may be added, none taken away.')
+@minValue(1)
+@maxValue(16)
+param ledgerShards int = 1
+
+@description('Copies of the ledger: three zones, or three zones and a second region.')
+param ledgerRedundancy ('Standard_ZRS' | 'Standard_GZRS' | 'Standard_RAGZRS') = 'Standard_GZRS'
+
+@description('Whether ledger and proof are locked against deletion.')
+param lockData bool = true
+
+@description('Whether storage and vault are reached from a virtual network only.')
+param privateNetworking bool = false
+
+@description('Address space of that network, /22 or larger.')
+param networkAddressPrefix string = '10.20.0.0/22'
+
+@description('Standard; Premium is needed for a private endpoint of Service Bus.')
+param serviceBusSku ('Standard' | 'Premium') = 'Standard'
+
+@description('How the app scales; docs/configuration.md explains each number.')
+param scale {
+  httpConcurrency: int
+  alwaysReadyHttp: int
+  alwaysReadyDebits: int
+  instanceMemoryMB: 512 | 2048 | 4096
+  maximumInstanceCount: int
+  zoneRedundant: bool
+}
+
+@description('Settings that differ between deployments. The lock is the queue\'s own, in seconds.')
+param options {
+  lockSeconds: int
+  schedules: { lowBalance: string, inbox: string }
+  release: string
+  bootstrapAdmin: bool
+  openTelemetry: bool
+}
+
+@description('Days: of logs, of anchors that nobody can change, of accepted legs, of deleted secrets.')
+param keepDays { logs: int, anchors: int, archive: int, secrets: int }
+
+@description('Gigabytes of logs a day after which no more are taken in; -1: no bound.')
+param logsDailyCapGb int = -1
+
+@description('Whether reads of the ledger are logged too.')
+param auditReads bool = false
+
+@description('Who receives credit events: name of the subscription and SQL filter; an empty filter takes all.')
+param subscriptions { name: string, filter: string }[] = [{ name: 'finance', filter: '' }]
+
+@description('Group that may read ledgers and workbooks; empty: none.')
+param financeGroupId string = ''
+
+@description('Repository and environment that may deploy with OIDC; an empty repository: none.')
+param github { repository: string, environment: string } = { repository: '', environment: '' }
+
+var token = uniqueString(subscription().id, environmentName, location)
+var prefix = prefixOf(environmentName, token)
+var names = namesOf(environmentName, token, ledgerShards)
+var tags = union(costTags, { 'azd-env-name': environmentName, application: 'perminute' })
+
+resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+  name: 'perminute-${environmentName}'
+  location: location
+  tags: tags
+}
+
+module identities 'modules/identities.bicep' = {
+  scope: group
+  params: { location: location, prefix: prefix, tags: tags }
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  scope: group
+  params: {
+    location: location
+    prefix: prefix
+    tags: tags
+    retentionDays: keepDays.logs
+    dailyCapGb: logsDailyCapGb
+    appPrincipalId: identities.outputs.app.principalId
+    financeGroupId: financeGroupId
+  }
+}
+
+module data 'modules/data.bicep' = {
+  scope: group
+  params: {
+    location: location
+    proofLocation: proofLocation
+    names: names
+    tags: tags
+    ledgerRedundancy: ledgerRedundancy
+    lockData: lockData
+    privateOnly: privateNetworking
+    serviceBusSku: serviceBusSku
+    lockSeconds: options.lockSeconds
+    keepDays: keepDays
+    subscriptions: subscriptions
+    identities: { app: identities.outputs.app, keeper: identities.outputs.keeper }
+    financeGroupId: financeGroupId
+  }
+}
+
+module privateEndpoints 'modules/private-endpoints.bicep' = if (privateNetworking) {
+  scope: group
+  params: {
+    location: location
+    prefix: prefix
+    tags: tags
+    names: names
+    addressPrefix: networkAddressPrefix
+    serviceBusSku: serviceBusSku
+  }
+  dependsOn: [data]
+}
+
+module app 'modules/app.bicep' = {
+  scope: group
+  params: {
+    location: location
+    prefix: prefix
+    tags: tags
+    names: names
+    identities: { app: identities.outputs.app, keeper: identities.outputs.keeper }
+    addresses: {
+      ledgers: data.outputs.ledgerEndpoints
+      proof: data.outputs.proofBlobEndpoint
+      host: data.outputs.hostBlobEndpoint
+      vault: data.outputs.vaultUri
+    }
+    scale: scale
+    options: options
+    subnetId: privateEndpoints.?outputs.appSubnetId ?? ''
+    github: github
+  }
+  dependsOn: [monitoring]
+}
+
+module watch 'modules/watch.bicep' = {
+  scope: group
+  params: {
+    location: location
+    prefix: prefix
+    tags: tags
+    names: names
+    workspaceId: monitoring.outputs.workspaceId
+    insightsId: monitoring.outputs.insightsId
+    hostName: app.outputs.hostName
+    emails: alertEmails
+    auditReads: auditReads
+  }
+}
+
+output AZURE_RESOURCE_GROUP string = group.name
+output FUNCTION_APP_NAME string = app.outputs.name
+output PERMINUTE_URL string = 'https://${app.outputs.hostName}'
+output KEY_VAULT_NAME string = names.vault
+output DEPLOYER_CLIENT_ID string = app.outputs.deployerClientId

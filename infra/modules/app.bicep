@@ -1,0 +1,92 @@
+metadata description = 'The app: plan and site, its settings, and the pipeline that may deploy to it.'
+
+import { Identity } from 'identities.bicep'
+import { Names } from 'names.bicep'
+
+@description('Region.')
+param location string
+
+@description('Start of every name.')
+param prefix string
+
+@description('Cost tags.')
+param tags object
+
+@description('Names of what keeps something.')
+param names Names
+
+@description('The app, and the keeper of the proof.')
+param identities { app: Identity, keeper: Identity }
+
+@description('Addresses of what keeps something.')
+param addresses { ledgers: string[], proof: string, host: string, vault: string }
+
+@description('How the app scales.')
+param scale object
+
+@description('What differs between deployments, and is a setting.')
+param options {
+  lockSeconds: int
+  schedules: { lowBalance: string, inbox: string }
+  release: string
+  bootstrapAdmin: bool
+  openTelemetry: bool
+}
+
+@description('Subnet through which the app reaches private endpoints; empty: none.')
+param subnetId string
+
+@description('Repository and environment that may deploy with OIDC; an empty repository: none.')
+param github { repository: string, environment: string }
+
+module site 'function-app.bicep' = {
+  params: {
+    location: location
+    prefix: prefix
+    tags: tags
+    identityIds: [identities.app.id, identities.keeper.id]
+    blobEndpoint: addresses.host
+    packageContainer: names.packageContainer
+    httpConcurrency: scale.httpConcurrency
+    alwaysReadyHttp: scale.alwaysReadyHttp
+    alwaysReadyDebits: scale.alwaysReadyDebits
+    instanceMemoryMB: scale.instanceMemoryMB
+    maximumInstanceCount: scale.maximumInstanceCount
+    zoneRedundant: scale.zoneRedundant
+    subnetId: subnetId
+  }
+}
+
+module settings 'app-settings.bicep' = {
+  params: {
+    siteName: '${prefix}-api'
+    app: identities.app
+    insightsName: '${prefix}-insights'
+    namespaceName: names.bus
+    hostBlobEndpoint: addresses.host
+    ledgerEndpoints: addresses.ledgers
+    vaultUri: addresses.vault
+    bus: { queueName: names.queue, topicName: names.topic, lockSeconds: options.lockSeconds }
+    schedules: options.schedules
+    release: options.release
+    bootstrapAdmin: options.bootstrapAdmin
+    openTelemetry: options.openTelemetry
+  }
+  dependsOn: [site]
+}
+
+module deployer 'deployer.bicep' = if (!empty(github.repository)) {
+  params: {
+    location: location
+    prefix: prefix
+    tags: tags
+    siteName: '${prefix}-api'
+    repository: github.repository
+    environment: github.environment
+  }
+  dependsOn: [site]
+}
+
+output name string = site.outputs.name
+output hostName string = site.outputs.hostName
+output deployerClientId string = deployer.?outputs.clientId ?? ''

@@ -1,0 +1,58 @@
+metadata description = 'The queue of ended legs, and the app that sends to it and receives from it.'
+
+import { roles } from 'roles.bicep'
+
+@description('Name of the namespace.')
+param namespaceName string
+
+@description('Name of the queue.')
+param queueName string
+
+@description('Seconds for which a batch is locked: what the app is told too.')
+@minValue(5)
+@maxValue(300)
+param lockSeconds int
+
+@description('Principal of the app.')
+param appPrincipalId string
+
+resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' existing = {
+  name: namespaceName
+}
+
+// Nothing waits for ever and nothing vanishes: what is too old or failed too often is dead-lettered,
+// which raises an alert.
+resource queue 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = {
+  parent: namespace
+  name: queueName
+  properties: {
+    lockDuration: 'PT${lockSeconds}S'
+    maxDeliveryCount: 50
+    requiresDuplicateDetection: true
+    duplicateDetectionHistoryTimeWindow: 'PT1H'
+    defaultMessageTimeToLive: 'P14D'
+    deadLetteringOnMessageExpiration: true
+    requiresSession: false
+    maxSizeInMegabytes: 5120
+  }
+}
+
+resource queueReceiver 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(queue.id, 'app', roles.queueReceiver)
+  scope: queue
+  properties: {
+    principalId: appPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.queueReceiver)
+  }
+}
+
+resource queueSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(queue.id, 'app', roles.queueSender)
+  scope: queue
+  properties: {
+    principalId: appPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.queueSender)
+  }
+}

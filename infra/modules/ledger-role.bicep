@@ -1,0 +1,30 @@
+metadata description = 'The role of the app on ledger storage: rows in, rows out. It can not make or drop a table.'
+
+@description('What the app may do with rows. Deleting is for published events, spent marks and released holds.')
+var dataActions = [
+  'Microsoft.Storage/storageAccounts/tableServices/tables/entities/read'
+  'Microsoft.Storage/storageAccounts/tableServices/tables/entities/write'
+  'Microsoft.Storage/storageAccounts/tableServices/tables/entities/delete'
+  'Microsoft.Storage/storageAccounts/tableServices/tables/entities/add/action'
+  'Microsoft.Storage/storageAccounts/tableServices/tables/entities/update/action'
+]
+
+resource ledgerWriter 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(resourceGroup().id, 'ledger-writer')
+  properties: {
+    roleName: 'Perminute ledger writer (${resourceGroup().name})'
+    description: 'Reads and writes rows of the tables that are there.'
+    type: 'CustomRole'
+    assignableScopes: [resourceGroup().id]
+    permissions: [
+      {
+        actions: []
+        notActions: []
+        dataActions: dataActions
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+output id string = ledgerWriter.id

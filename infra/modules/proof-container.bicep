@@ -1,0 +1,49 @@
+metadata description = 'A container whose blobs nobody can change or delete for some days, written by the keeper.'
+
+import { roles } from 'roles.bicep'
+
+@description('Name of the storage account.')
+param accountName string
+
+@description('Name of the container.')
+param name string
+
+@description('Days for which a blob can not be changed or deleted.')
+@minValue(1)
+param days int
+
+@description('Principal of the keeper.')
+param keeperPrincipalId string
+
+resource account 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
+  name: accountName
+  resource blobs 'blobServices' existing = {
+    name: 'default'
+  }
+}
+
+resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2024-01-01' = {
+  parent: account::blobs
+  name: name
+  properties: { publicAccess: 'None' }
+}
+
+// Once made it can be locked by hand, for ever: docs/operations.md.
+resource unchangeable 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2024-01-01' = {
+  parent: container
+  name: 'default'
+  properties: {
+    immutabilityPeriodSinceCreationInDays: days
+    allowProtectedAppendWrites: false
+  }
+}
+
+resource proofWriter 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(container.id, 'keeper', roles.proofWriter)
+  scope: container
+  properties: {
+    principalId: keeperPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.proofWriter)
+  }
+}

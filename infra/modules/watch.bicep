@@ -1,0 +1,70 @@
+metadata description = 'Everything that watches: the audit trail, the probe from outside, alerts, workbooks.'
+
+import { Names } from 'names.bicep'
+
+@description('Region.')
+param location string
+
+@description('Start of every name.')
+param prefix string
+
+@description('Cost tags.')
+param tags object
+
+@description('Names of what keeps something.')
+param names Names
+
+@description('Workspace that keeps the logs.')
+param workspaceId string
+
+@description('Application Insights.')
+param insightsId string
+
+@description('Host name of the app.')
+param hostName string
+
+@description('E-mail addresses that alerts go to.')
+param emails string[]
+
+@description('Whether reads of the ledger are logged too.')
+param auditReads bool
+
+resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: '${prefix}-people'
+  location: 'global'
+  tags: tags
+  properties: {
+    groupShortName: 'perminute'
+    enabled: true
+    emailReceivers: [
+      for (email, index) in emails: {
+        name: 'person-${index + 1}'
+        emailAddress: email
+        useCommonAlertSchema: true
+      }
+    ]
+  }
+}
+
+module trail 'diagnostics.bicep' = {
+  params: {
+    workspaceId: workspaceId
+    ledgerStorageNames: names.ledgers
+    proofStorageName: names.proof
+    namespaceName: names.bus
+    vaultName: names.vault
+    auditReads: auditReads
+  }
+}
+
+module availability 'availability.bicep' = {
+  params: {
+    location: location
+    prefix: prefix
+    tags: tags
+    insightsId: insightsId
+    hostName: hostName
+    actionGroupId: people.id
+    places: ['emea-nl-ams-azr', 'emea-gb-db3-azr', 'emea-fr-pra-edge', 'us-va-ash-azr', 'apac-sg-sin-azr']
+  }
+}
