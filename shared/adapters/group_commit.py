@@ -166,9 +166,8 @@ class GroupCommitter[State, Command, Result]:
             lane.task = asyncio.create_task(self._drain(partition, lane))
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.shield(future)
+                return await future  # cancelled with its caller: then nobody waits for an answer
         except TimeoutError:
-            future.cancel()
             raise Unavailable("The commit is not certain yet; try again.") from None
 
     def forget(self, partition: str) -> None:

@@ -142,8 +142,13 @@ class TableRateCards:
         task = self._loading.get(name)
         if task is None:
             task = self._loading[name] = asyncio.create_task(self._fetch(stored))
-            task.add_done_callback(lambda _: self._loading.pop(name, None))
+            task.add_done_callback(lambda done: self._loaded(name, done))
         return await asyncio.shield(task)
+
+    def _loaded(self, name: str, task: "asyncio.Task[RateCardVersion]") -> None:
+        self._loading.pop(name, None)
+        if not task.cancelled():
+            task.exception()  # where all who wait have given up, nobody else looks at it
 
     async def _fetch(self, stored: _Stored) -> RateCardVersion:
         rows = await self._tables.query(TABLE, stored.chunks_partition)

@@ -149,6 +149,8 @@ class Facts:
             if pending is not None and (known_at is None or known_at <= pending.read_at):
                 return cast("Fact | None", await asyncio.shield(pending.task))
         task = asyncio.create_task(self._load(slot, make, now))
+        # Where all who wait have given up, nobody else looks at how it failed.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._pending[slot] = _Pending(task, now)
         # Shielded: who gives up waiting takes nobody else's answer away.
         return cast("Fact | None", await asyncio.shield(task))
