@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from azure.servicebus import ServiceBusClient
 
 from local.stack import Stack
 from tests.e2e.world import CARD, RATES, World, card
@@ -15,11 +16,16 @@ SETTINGS = {"CALL_ENDED_LOCK_SECONDS": "12", "LOW_BALANCE_SCHEDULE": "* * * * * 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A stack with the bridge `local` and a rate card."""
-    with Stack(tmp_path_factory.mktemp("e2e") / "data", settings=SETTINGS) as stack:
+    with (
+        Stack(tmp_path_factory.mktemp("e2e") / "data", settings=SETTINGS) as stack,
+        ServiceBusClient.from_connection_string(stack.service_bus_connection_string) as bus,
+        bus.get_subscription_receiver("credit-events", "all") as subscription,
+    ):
         http = Http(stack.base_url)
         admin = Admin(http, stack.admin_key)
         admin.put(f"rate-cards/{CARD}/versions/2020-01-01T00:00:00Z", card(*RATES))
-        yield World(stack, http, admin, SigningBridge(http, "local", stack.bridge_secret))
+        bridge = SigningBridge(http, "local", stack.bridge_secret)
+        yield World(stack, http, admin, bridge, bus, subscription)
 
 
 @pytest.fixture(scope="module", autouse=True)
