@@ -37,13 +37,15 @@ async def restore(
     """Rebuild journal, leg, command and state rows from an export; the state that they lead to.
 
     Into an empty partition, or onto a restore that was broken off: every row is written as it must
-    be. Raises Conflict `ledger_not_empty` when the ledger has gone on, and LedgerCorrupt when the
+    be. Onto a ledger that is there it only adds what comes after it. Raises Conflict
+    `ledger_not_empty` when that ledger has gone on or is another one, and LedgerCorrupt when the
     export's chain is broken.
     """
     state: LedgerState | None = None
     opened: Opened = {}
     head, commit_id = rows.GENESIS, ""
     present = await tables.get(rows.TABLE, account, rows.STATE)
+    there = rows.read_state(present)[0].commit if present else 0
     async for line in lines:
         row = _read_line(account, line)
         _check_link(account, chain_key, row, head)
@@ -57,12 +59,15 @@ async def restore(
             entries=commit.entries,
             settings=commit.settings,
         )
-        if present is not None and rows.read_state(present)[0].commit > commit.number:
-            raise Conflict("The ledger is there and has gone on.", code="ledger_not_empty")
+        if commit.number <= there:
+            await _check_same(tables, row)
+            continue
         guards = [guard for entry in commit.entries if (guard := _guard(entry, commit.number))]
         await _write(tables, account, [Upsert(row.key, row.values), *guards])
     if state is None:
         raise LedgerCorrupt("The export is empty.")
+    if state.commit < there:
+        raise Conflict("The ledger is there and has gone on.", code="ledger_not_empty")
     await _write(tables, account, [Upsert(rows.STATE, rows.state_values(state, head, commit_id))])
     return state
 
@@ -82,6 +87,12 @@ def _check_link(account: str, chain_key: bytes, row: Row, head: str) -> None:
     computed = rows.chain_hash(chain_key, account, number, row.values, data)
     if row.values.get("previous") != head or row.values.get("hash") != computed:
         raise LedgerCorrupt(f"{row.key}: the chain is broken here.")
+
+
+async def _check_same(tables: TableStore, row: Row) -> None:
+    stored = await tables.get(rows.TABLE, row.partition, row.key)
+    if stored is None or stored.values.get("hash") != row.values["hash"]:
+        raise Conflict("Another ledger is there.", code="ledger_not_empty")
 
 
 def _guard(entry: Entry, commit: int) -> Operation | None:

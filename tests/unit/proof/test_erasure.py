@@ -1,0 +1,109 @@
+"""A person is gone from every table, and the ledger still verifies."""
+
+import pytest
+
+from shared.adapters.claim_store import TableClaims
+from shared.adapters.erasure import TableEraser
+from shared.adapters.hold_store import TableHoldBook
+from shared.adapters.parking_store import TableParkingLot
+from shared.adapters.records import Records
+from shared.domain.parking import ParkedLeg, ParkReason
+from shared.ports import Claim, HoldRecord
+from tests.unit.proof.house import ACCOUNT, START, LedgerHouse, all_rows, leg
+
+NUMBER, ORGANIZER = "+15550001111", "ann@contoso.com"
+TABLES = ("ledger", "holds", "legs", "parked", "directory")
+
+
+async def _house() -> LedgerHouse:
+    house = LedgerHouse()
+    await house.lived()
+    await house.ledger.submit(
+        ACCOUNT, leg(50, at=house.clock.now(), to=NUMBER, organizer=ORGANIZER)
+    )
+    await TableClaims(house.tables).claim("local~50", Claim(ACCOUNT, ORGANIZER))
+    await TableParkingLot(house.tables).park(
+        ParkedLeg(
+            id=f"{'a' * 32}.{'b' * 32}",
+            leg="local~51",
+            bridge="local",
+            reason=ParkReason.RATE_MISSING,
+            detail="Rate card default has no rate for it.",
+            received_at=START,
+            account=ACCOUNT,
+            original={"from": "+33170000000", "to": NUMBER, "organizer": ORGANIZER},
+        )
+    )
+    book = TableHoldBook(house.tables, house.ledger, house.clock, house.ids)
+    await book.keep(ACCOUNT, HoldRecord("au_1", "local", "d", {"destination": {"number": NUMBER}}))
+    records = Records(house.tables)
+    await records.put("organizer", f"{ACCOUNT}|{ORGANIZER}", {"license": "none"}, if_match=None)
+    await records.put(
+        "conference",
+        "3001",
+        {"registrations": [{"account": ACCOUNT, "organizer": ORGANIZER, "since": None}]},
+        if_match=None,
+    )
+    return house
+
+
+def _where(house: LedgerHouse, text: str) -> list[str]:
+    """The rows whose properties, unpacked, name a text."""
+    from shared.adapters.packed import joined, unpack
+
+    found = []
+    for table in TABLES:
+        for row in all_rows(house.tables, table):
+            names = {name.rstrip("0123456789") for name in row.values}
+            contents = [str(value) for value in row.values.values() if isinstance(value, str)]
+            contents += [
+                str(unpack(name, row.values)) for name in names if joined(name, row.values)
+            ]
+            if any(text in content for content in contents):
+                found.append(f"{table} {row.key}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("number", "organizer", "tables"),
+    [
+        (NUMBER, None, {"ledger", "parked", "holds"}),
+        (None, ORGANIZER, {"ledger", "parked", "legs", "directory"}),
+    ],
+)
+async def test_a_person_is_gone_from_every_table_and_the_chain_verifies(
+    number: str | None, organizer: str | None, tables: set[str]
+) -> None:
+    house = await _house()
+    text = number or organizer or ""
+    assert {each.split()[0] for each in _where(house, text)} == tables
+
+    await TableEraser(house.tables).erase(ACCOUNT, number=number, organizer=organizer)
+
+    assert _where(house, text) == []
+    assert (await house.ledger.verify(ACCOUNT)).problems == ()
+    record = await house.ledger.leg(ACCOUNT, "local~50")
+    assert record is not None
+    assert record.person == {}
+    assert record.charge["amount"] == "0.098"
+
+
+async def test_erasing_again_changes_nothing() -> None:
+    house = await _house()
+    eraser = TableEraser(house.tables)
+    first = await eraser.erase(ACCOUNT, number=NUMBER, organizer=None)
+
+    again = await eraser.erase(ACCOUNT, number=NUMBER, organizer=None)
+
+    assert (first.legs, first.parked, first.holds) == (1, 1, 1)
+    assert (again.legs, again.parked, again.holds) == (0, 0, 0)
+
+
+async def test_others_stay_as_they_are() -> None:
+    house = await _house()
+
+    await TableEraser(house.tables).erase(ACCOUNT, number=NUMBER, organizer=None)
+
+    record = await house.ledger.leg(ACCOUNT, "local~3")
+    assert record is not None
+    assert record.person["to"] == "+442079460000"

@@ -1,0 +1,73 @@
+"""Balances as of a time, entries by number, and months that re-add."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.domain.statements import add_up, month_of, month_span
+from tests.unit.proof.house import ACCOUNT, START, LedgerHouse
+
+
+async def test_the_balance_as_of_any_time_is_that_of_the_last_commit_before_it() -> None:
+    house = LedgerHouse()
+    await house.lived()
+
+    commits = await house.ledger.journal(ACCOUNT, after=0, limit=100)
+    for commit, following in zip(commits, commits[1:], strict=False):
+        if following.at > commit.at:
+            found = await house.ledger.commit_at(ACCOUNT, commit.at)
+            assert found is not None
+            assert found.balance_micros == commit.balance_micros
+    assert await house.ledger.commit_at(ACCOUNT, datetime(2020, 1, 1, tzinfo=UTC)) is None
+    last = await house.ledger.commit_at(ACCOUNT, datetime(2030, 1, 1, tzinfo=UTC))
+    assert last == commits[-1]
+
+
+async def test_every_entry_is_found_by_its_number() -> None:
+    house = LedgerHouse()
+    await house.lived()
+    commits = await house.ledger.journal(ACCOUNT, after=0, limit=100)
+    entries = [entry for commit in commits for entry in commit.entries]
+
+    found = [await house.ledger.entry(ACCOUNT, entry.sequence) for entry in entries]
+
+    assert found == entries
+    assert await house.ledger.entry(ACCOUNT, len(entries) + 1) is None
+
+
+async def test_a_month_re_adds_to_the_balance() -> None:
+    house = LedgerHouse()
+    await house.lived()
+    commits = await house.ledger.journal(ACCOUNT, after=0, limit=100)
+
+    statement = add_up("2026-01", 0, (entry for commit in commits for entry in commit.entries))
+
+    state = await house.ledger.state(ACCOUNT)
+    assert state is not None
+    assert statement.re_adds
+    assert statement.closing_micros == state.balance_micros
+    assert statement.by_kind["debit"].count == 7
+    assert statement.by_destination["United Kingdom"].seconds == 7 * 240
+
+
+@pytest.mark.parametrize(
+    ("month", "zone", "start", "end"),
+    [
+        ("2026-01", "UTC", "2026-01-01T00:00Z", "2026-02-01T00:00Z"),
+        ("2026-12", "UTC", "2026-12-01T00:00Z", "2027-01-01T00:00Z"),
+        ("2026-03", "Europe/Paris", "2026-02-28T23:00Z", "2026-03-31T22:00Z"),
+        ("2024-02", "Asia/Tokyo", "2024-01-31T15:00Z", "2024-02-29T15:00Z"),
+    ],
+)
+def test_a_month_is_that_of_the_accounts_zone(month: str, zone: str, start: str, end: str) -> None:
+    expected = tuple(datetime.fromisoformat(text) for text in (start, end))
+
+    assert month_span(month, zone) == expected
+    assert month_of(expected[0], zone) == month
+    assert month_of(START, "UTC") == "2026-01"
+
+
+@pytest.mark.parametrize("text", ["2026", "2026-13", "x", "2026-00", "2026-1-1", ""])
+def test_what_is_no_month_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        month_span(text, "UTC")

@@ -1,0 +1,81 @@
+"""Closed days are packed, and a statement reads tens of rows."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from shared.adapters.ledger_segments import history, pack_until
+from shared.domain.ledger import TopUp
+from shared.domain.statements import add_up
+from tests.unit.proof.house import ACCOUNT, CountedTables, LedgerHouse, all_rows, leg
+
+LEGS = 100_000
+
+
+async def _all_commits(house: LedgerHouse) -> list[int]:
+    numbers: list[int] = []
+    while commits := await history(house.tables, ACCOUNT, after=numbers[-1] if numbers else 0):
+        numbers += [commit.number for commit in commits]
+    return numbers
+
+
+async def test_packed_and_unpacked_history_tell_the_same() -> None:
+    house = LedgerHouse()
+    await house.lived()
+    before = [await house.ledger.entry(ACCOUNT, number) for number in range(1, 10)]
+    numbers = await _all_commits(house)
+
+    assert await pack_until(house.tables, ACCOUNT, datetime(2026, 1, 17, tzinfo=UTC)) == 1
+    assert await pack_until(house.tables, ACCOUNT, datetime(2026, 1, 17, tzinfo=UTC)) == 0
+    assert await _all_commits(house) == numbers
+    assert await pack_until(house.tables, ACCOUNT, datetime(2026, 2, 1, tzinfo=UTC)) == 1
+    assert await _all_commits(house) == numbers
+    commits = await history(house.tables, ACCOUNT, after=0)
+    entries = [entry for commit in commits for entry in commit.entries]
+    assert entries == before[: len(entries)]
+
+
+async def test_a_statement_of_100000_legs_reads_tens_of_rows() -> None:
+    tables = CountedTables()
+    house = LedgerHouse(tables)
+    await house.open(credits_micros=100_000 * 98_000)
+    for first in range(0, LEGS, 5_000):
+        await asyncio.gather(
+            *(
+                house.ledger.submit(ACCOUNT, leg(number, at=house.clock.now()))
+                for number in range(first, first + 5_000)
+            )
+        )
+    await pack_until(house.tables, ACCOUNT, datetime(2026, 2, 1, tzinfo=UTC))
+    tables.rows_read = 0
+
+    statement = add_up("2026-01", 0, ())
+    after = 0
+    while commits := await history(tables, ACCOUNT, after=after):
+        for commit in commits:
+            for entry in commit.entries:
+                statement.add(entry)
+        after = commits[-1].number
+
+    assert statement.by_kind["debit"].count == LEGS
+    assert statement.closing_micros == 0
+    assert statement.re_adds
+    assert tables.rows_read < 100
+
+
+async def test_segments_never_exceed_an_entity() -> None:
+    house = LedgerHouse()
+    await house.open()
+    for number in range(300):
+        await house.ledger.submit(
+            ACCOUNT, TopUp(f"k{number}", "digest", 1, reference=f"{number:0200d}")
+        )
+    await pack_until(house.tables, ACCOUNT, datetime(2026, 2, 1, tzinfo=UTC))
+
+    sizes = [
+        sum(len(value) for value in row.values.values() if isinstance(value, bytes))
+        for row in all_rows(house.tables, "ledger")
+        if row.key.startswith("segment|")
+    ]
+
+    assert sizes
+    assert max(sizes) < 900 * 1024

@@ -1,0 +1,92 @@
+"""What verification resumes from, and what only an anchor can tell."""
+
+from datetime import date
+
+from shared.adapters.anchor_store import BlobAnchors
+from shared.adapters.ledger_rows import TABLE, VERIFIED, journal_key
+from shared.ports import Anchor, Delete, Upsert
+from tests.unit.proof.house import ACCOUNT, CountedTables, LedgerHouse, all_rows, leg
+
+DAY = date(2026, 1, 16)
+
+
+class MemoryBlobs:
+    """Blobs that are written once."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, bytes] = {}
+
+    async def put_once(self, name: str, content: bytes) -> bool:
+        return self.blobs.setdefault(name, content) is content
+
+    async def get(self, name: str) -> bytes | None:
+        return self.blobs.get(name)
+
+
+async def test_a_resumed_verification_reads_only_what_came_since() -> None:
+    tables = CountedTables()
+    house = LedgerHouse(tables)
+    await house.lived()
+    full = await house.ledger.verify(ACCOUNT)
+    await house.ledger.submit(ACCOUNT, leg(70, at=house.clock.now()))
+    tables.rows_read = 0
+
+    resumed = await house.ledger.verify(ACCOUNT, resume=True)
+
+    assert tables.rows_read <= 4  # checkpoint, journal row, leg row, state
+    assert resumed.problems == ()
+    assert (resumed.commits, resumed.legs) == (full.commits + 1, full.legs + 1)
+    assert resumed == await house.ledger.verify(ACCOUNT)
+
+
+async def test_a_verification_with_problems_is_no_place_to_resume_from() -> None:
+    house = LedgerHouse()
+    await house.lived()
+    await house.tables.transact(TABLE, ACCOUNT, [Delete(journal_key(4))])
+
+    assert (await house.ledger.verify(ACCOUNT)).problems
+    assert await house.tables.get(TABLE, ACCOUNT, VERIFIED) is None
+
+
+async def test_an_unreadable_checkpoint_means_from_the_beginning() -> None:
+    house = LedgerHouse()
+    await house.lived()
+    await house.tables.transact(TABLE, ACCOUNT, [Upsert(VERIFIED, {"schema": 1, "data0": b"x"})])
+
+    assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
+
+
+async def test_the_newest_anchor_of_an_account_is_found() -> None:
+    anchors = BlobAnchors(MemoryBlobs())
+    await anchors.write(date(2026, 1, 14), [Anchor("contoso", 3, "old"), Anchor("other", 1, "x")])
+    await anchors.write(date(2026, 1, 15), [Anchor("contoso", 5, "new")])
+
+    assert await anchors.latest("contoso", DAY) == Anchor("contoso", 5, "new")
+    assert await anchors.latest("other", DAY) == Anchor("other", 1, "x")
+    assert await anchors.latest("nobody", DAY) is None
+
+
+async def test_the_first_anchor_of_a_day_stays() -> None:
+    anchors = BlobAnchors(MemoryBlobs())
+    assert await anchors.write(DAY, [Anchor("contoso", 5, "first")]) == 1
+
+    assert await anchors.write(DAY, [Anchor("contoso", 6, "second")]) == 0
+    assert await anchors.latest("contoso", DAY) == Anchor("contoso", 5, "first")
+
+
+async def test_a_ledger_rolled_back_as_a_whole_verifies_but_its_anchored_commit_is_gone() -> None:
+    house = LedgerHouse()
+    await house.lived()
+    old = {row.key: row for row in all_rows(house.tables, TABLE)}
+    await house.ledger.submit(ACCOUNT, leg(80, at=house.clock.now()))
+    state = await house.ledger.state(ACCOUNT)
+    assert state is not None
+    for row in all_rows(house.tables, TABLE):
+        back = old.get(row.key)
+        operation = Upsert(row.key, back.values) if back else Delete(row.key)
+        await house.tables.transact(TABLE, ACCOUNT, [operation])
+
+    rolled_back = await LedgerHouse(house.tables).ledger.verify(ACCOUNT)
+
+    assert rolled_back.problems == ()
+    assert await house.ledger.head_at(ACCOUNT, state.commit) is None
