@@ -1,0 +1,1 @@
+"""Mutation testing of money and rating: `python -m tests.mutation [MODULE…]`."""
