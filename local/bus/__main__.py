@@ -24,7 +24,11 @@ def default_config() -> dict[str, Any]:
         "max_delivery_count": 100,
         "duplicate_window_seconds": 600,
     }
-    events = {"name": "credit-events", "subscriptions": [{"name": "all"}]}
+    events = {
+        "name": "credit-events",
+        "subscriptions": [{"name": "all"}],
+        "duplicate_window_seconds": 600,
+    }
     return {"queues": [call_ended], "topics": [events]}
 
 

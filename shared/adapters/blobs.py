@@ -117,8 +117,11 @@ class Blobs:
             )
         return self._made
 
-    def _shared_key(self, method: str, url: str, length: int, headers: dict[str, str]) -> str:
-        """Shared Key of the Blob service, version 2015-02-21 and later."""
+    def _shared_key(
+        self, method: str, url: str, length: int, headers: dict[str, str], *parameters: str
+    ) -> str:
+        """Shared Key of the Blob service, version 2015-02-21 and later; `parameters` are those of
+        the query, `name:value`, in order."""
         account = self._parts["AccountName"]
         own = sorted((name, value) for name, value in headers.items() if name.startswith("x-ms-"))
         lines = [
@@ -136,6 +139,7 @@ class Blobs:
             "",
             *(f"{name}:{value}" for name, value in own),
             f"/{account}{urlsplit(url).path}",
+            *parameters,
         ]
         key = base64.b64decode(self._parts["AccountKey"])
         digest = hmac.new(key, "\n".join(lines).encode(), hashlib.sha256).digest()

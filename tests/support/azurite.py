@@ -1,4 +1,4 @@
-"""Azurite's table service as a child process, in memory, on a free port."""
+"""Azurite's table or blob service as a child process, in memory, on a free port."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 ROOT = Path(__file__).parents[2]
-BINARY = ROOT / "local/node_modules/.bin/azurite-table"
+BINARIES = ROOT / "local/node_modules/.bin"
 ACCOUNT = "devstoreaccount1"
 # The emulator's published key, the same on every machine.
 ACCOUNT_KEY = (
@@ -26,14 +26,14 @@ STARTS_MAX = 5
 
 @dataclass(frozen=True, slots=True)
 class Azurite:
-    """A running table service. Leaving the context stops it."""
+    """A running service. Leaving the context stops it."""
 
     process: subprocess.Popen[bytes]
     port: int
 
     @property
     def endpoint(self) -> str:
-        """Where the tables are."""
+        """Where the tables, or the blobs, are."""
         return f"http://127.0.0.1:{self.port}/{ACCOUNT}"
 
     @property
@@ -64,6 +64,7 @@ def connection_string(port: int) -> str:
     return (
         f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
         f"TableEndpoint=http://127.0.0.1:{port}/{ACCOUNT};"
+        f"BlobEndpoint=http://127.0.0.1:{port}/{ACCOUNT};"
     )
 
 
@@ -74,22 +75,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_azurite() -> Azurite:
-    """Starts one and returns when it accepts connections. The caller stops it."""
+def start_azurite(service: str = "table") -> Azurite:
+    """Starts one, `table` or `blob`, and returns when it serves. The caller stops it."""
     node = shutil.which("node")
-    if node is None or not BINARY.exists():
+    if node is None or not (BINARIES / f"azurite-{service}").exists():
         raise RuntimeError("Azurite is not installed: run `make setup` (it needs Node.js).")
     for _ in range(STARTS_MAX):
-        started = _start(node, free_port())
+        started = _start(node, service, free_port())
         if started is not None:
             return started
     raise RuntimeError("Azurite does not start.")
 
 
-def _start(node: str, port: int) -> Azurite | None:
+def _start(node: str, service: str, port: int) -> Azurite | None:
     """None when it died, for instance because somebody else took the port."""
     options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--inMemoryPersistence"]
-    address = ["--tableHost", "127.0.0.1", "--tablePort", str(port)]
+    address = [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
     guard = [
         sys.executable,
         str(ROOT / "local/child.py"),
@@ -97,7 +98,7 @@ def _start(node: str, port: int) -> Azurite | None:
         str(int(signal.SIGINT)),
     ]
     process = subprocess.Popen(
-        [*guard, node, str(BINARY), *options, *address],
+        [*guard, node, str(BINARIES / f"azurite-{service}"), *options, *address],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         # A Ctrl-C in the terminal is for pytest, which then stops this by itself.
