@@ -89,7 +89,6 @@ class Blobs:
         request = HttpRequest(method, url, headers=sent, content=content or None)
         try:
             response = await self._client().send_request(request)
-            await response.read()
         except AzureError as error:
             raise StoreUnavailable("The blob store does not answer.") from error
         allowed = {_NOT_THERE} if method == "GET" else _THERE_ALREADY
