@@ -1,6 +1,7 @@
 """Balances as of a time, entries by number, and months that re-add."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -13,7 +14,7 @@ async def test_the_balance_as_of_any_time_is_that_of_the_last_commit_before_it()
     await house.lived()
 
     commits = await house.ledger.journal(ACCOUNT, after=0, limit=100)
-    for commit, following in zip(commits, commits[1:], strict=False):
+    for commit, following in pairwise(commits):
         if following.at > commit.at:
             found = await house.ledger.commit_at(ACCOUNT, commit.at)
             assert found is not None
