@@ -227,10 +227,11 @@ def _check_price(case: Case, name: str, hold: HoldFacts) -> Iterator[str]:
         for rate in longest_prefix(version, "dial_out", hold.request["body"]["to"])
         for price in [cost(rate, first.granted_seconds, version["rounding"])]
     ]
-    if not prices or any(price is None for price, _ in prices):
+    known = [(price["amount"], unit) for price, unit in prices if price is not None]
+    if not known or len(known) < len(prices):
         return
-    if not any(price["amount"] <= first.held <= price["amount"] + unit for price, unit in prices):
-        wanted = [float(price["amount"]) for price, _ in prices]
+    if not any(amount <= first.held <= amount + unit for amount, unit in known):
+        wanted = [float(amount) for amount, _ in known]
         yield (
             f"A7 {name}: {hold.authorization} holds {float(first.held)} for "
             f"{first.granted_seconds} s that cost {wanted}"

@@ -95,7 +95,7 @@ def replay(case: Case, name: str, view: Json) -> tuple[LedgerModel, list[str]]:
     for entry in entries_of(view):
         while settings and began(settings[0]) <= when(entry["at"]):
             model.configure(settings.pop(0)["request"])
-        body = {"amount": str(entry["amount"])} | bodies.get(entry["sequence"], {})
+        body = bodies.get(entry["sequence"]) or _unconfirmed(case, name, entry)
         wrong = _replay_one(model, entry, body, listed, view, holds)
         if wrong:
             problems.append(f"A6 {name}: entry {entry['sequence']} ({entry['kind']}) {wrong}")
@@ -105,6 +105,16 @@ def replay(case: Case, name: str, view: Json) -> tuple[LedgerModel, list[str]]:
     for op in settings:
         model.configure(op["request"])
     return model, problems
+
+
+def _unconfirmed(case: Case, name: str, entry: Json) -> Json:
+    """The body that an entry without a confirmed command most likely had."""
+    for op in case.ops("top_up", account=name, unknown=True):
+        if op["outcome"] == "info" and money(op["request"]["body"]["amount"]) == money(
+            entry["amount"]
+        ):
+            return dict(op["request"]["body"])
+    return {"amount": str(entry["amount"])}
 
 
 def _replay_one(

@@ -170,7 +170,8 @@ def _right_version(
     cards = {settings.get("rate_card", "default") for settings in case.settings(name)}
     if cards and body["rate"]["card"] not in cards:
         yield f"A14 {name}: leg {leg} is rated by the card {body['rate']['card']}"
-    known, perhaps = [LONG_AGO], []
+    known: list[datetime] = [LONG_AGO]
+    perhaps: list[datetime] = []
     for op in _puts(case, body["rate"]["card"]):
         effective_from = when(op["request"]["effective_from"])
         if effective_from <= answered_at:
@@ -218,4 +219,4 @@ def _agrees(body: Json, price: Json) -> bool:
         if abs(lines - price["unrounded"]) > MICRO * len(body["lines"]):
             return False
     is_close = abs(money(body["amount"]) - price["amount"]) < MICRO  # the mode `none` has to cut
-    return is_close and int(body["billed_seconds"]) == price["billed_seconds"]
+    return is_close and int(body["billed_seconds"]) == int(price["billed_seconds"])

@@ -161,7 +161,9 @@ class LedgerModel:
                 source.consumed -= part["amount"]
         opened = self._open(lot, "granted", to_grant, at, at + RETURNED) if to_grant else None
         self._pay_deficit(at)
-        entry = self._book("reversal", paid["amount"], at, leg=leg, lot=opened and opened.id)
+        entry = self._book(
+            "reversal", paid["amount"], at, leg=leg, lot=opened.id if opened else None
+        )
         self.reversals[leg] = {"outcome": "ok", "entry": entry}
         return self.reversals[leg]
 
