@@ -143,7 +143,7 @@ def _debit(state: LedgerState, command: DebitLeg, now: datetime) -> Decision:
     is first given back what the leg draws, for 72 hours (DESIGN 7).
     """
     revived, restored = _revive(state, command, now)
-    drawn = draw(revived.lots, command.amount_micros, valid_at=command.answered_at)
+    drawn = draw(revived.lots, command.amount_micros, valid_at=_reach(command, now))
     changed, entry = _book(
         revived,
         EntryKind.DEBIT,
@@ -159,23 +159,30 @@ def _debit(state: LedgerState, command: DebitLeg, now: datetime) -> Decision:
         person_digest=command.person_digest,
         charge=command.charge,
     )
-    changed = replace(changed, last_charge_micros=command.amount_micros)
+    if command.amount_micros:  # a free leg says nothing about how far a charge moves the balance
+        changed = replace(changed, last_charge_micros=command.amount_micros)
     return _decided(state, changed, command, *restored, entry)
 
 
 def _revive(
     state: LedgerState, command: DebitLeg, now: datetime
 ) -> tuple[LedgerState, tuple[Entry, ...]]:
-    """Give back to expired lots what a late leg, answered before their expiry, draws on them."""
-    needed = command.amount_micros
-    entries: list[Entry] = []
+    """Give back to expired lots what a late leg, answered before their expiry, draws on them.
+
+    First in, first out goes over open and expired lots alike: an older open one pays first.
+    """
+    still_open = {lot.id: lot.remaining_micros for lot in state.lots}
+    lapsed = {lot.id: lot for lot in state.expired}
+    in_reach = state.lots
     for lot in state.expired:
-        if not lot.valid_at(command.answered_at):
-            continue
-        amount = min(needed, lot.remaining_micros)
+        in_reach = give_back(in_reach, lot, lot.remaining_micros)
+    drawn = draw(in_reach, command.amount_micros, valid_at=_reach(command, now))
+    entries: list[Entry] = []
+    for part in drawn.draws:
+        amount = part.amount_micros - still_open.get(part.lot, 0)
         if amount <= 0:
-            break
-        needed -= amount
+            continue
+        lot = lapsed[part.lot]
         left = replace(lot, remaining_micros=lot.remaining_micros - amount)
         others = tuple(each for each in state.expired if each.id != lot.id)
         state, entry = _book(
@@ -191,32 +198,41 @@ def _revive(
     return state, tuple(entries)
 
 
+def _reach(command: DebitLeg, now: datetime) -> datetime:
+    """A lot pays if it expires after this: valid when the leg was answered, and expired for less
+    than 72 hours, whether or not its expiry is booked yet."""
+    return max(command.answered_at, now - timedelta(hours=limits.LATE_LEG_HOURS))
+
+
 def _reverse(state: LedgerState, command: ReverseLeg, now: datetime) -> Decision:
     """Give a debit back: it pays what is owed first, then goes to the lots that paid; the part of
     a lot that has expired, or that nobody can name, opens a grant of 30 days (DESIGN 7)."""
     debit = command.debit
     amount = -debit.amount_micros
     owed = min(state.deficit_micros, amount)
+    older_debts = max(0, owed - debit.deficit_micros)  # paid by the lots again, first in first out
     left = amount - owed
     lots = state.lots
     draws: list[Draw] = []
     paid = {lot.id: lot for lot in command.paid}
     for part in debit.draws:
         lot = paid.get(part.lot)
-        back = min(left, part.amount_micros)
-        if lot is None or back <= 0 or not lot.valid_at(now):
+        if lot is None or not lot.valid_at(now):
             continue
-        lots = give_back(lots, lot, back)
-        draws.append(Draw(lot.id, -back))
-        left -= back
+        back = max(0, part.amount_micros - older_debts)
+        older_debts -= part.amount_micros - back
+        if back:
+            lots = give_back(lots, lot, back)
+            draws.append(Draw(lot.id, -back))
+            left -= back
     sequence = state.entry + 1
     grant = None
     if left:
         expires_at = now + timedelta(days=limits.REVERSAL_GRANT_DAYS)
         grant = Lot(lot_id(sequence), LotKind.GRANTED, left, left, now, expires_at)
         lots = (*lots, grant)
-    if len(lots) > limits.OPEN_LOTS_MAX and (refused := _lots_full(state)):
-        return refused
+    if len(lots) > max(limits.OPEN_LOTS_MAX, len(state.lots)):
+        return _too_many_lots()
     changed, entry = _book(
         state,
         EntryKind.REVERSAL,
@@ -334,8 +350,10 @@ def _decided(
 
 
 def _lots_full(state: LedgerState) -> Refused | None:
-    if len(state.lots) < limits.OPEN_LOTS_MAX:
-        return None
+    return None if len(state.lots) < limits.OPEN_LOTS_MAX else _too_many_lots()
+
+
+def _too_many_lots() -> Refused:
     return Refused(Conflict(f"{limits.OPEN_LOTS_MAX} lots are open already.", code="too_many_lots"))
 
 

@@ -90,7 +90,7 @@ def _booked(state: LedgerState, opened: Opened, entry: Entry) -> LedgerState:
     if entry.balance_micros != balance:
         raise LedgerCorrupt(f"entry {entry.sequence}: its balance is not the running sum")
     is_top_up = entry.kind in {EntryKind.TOP_UP, EntryKind.GRANT}
-    is_debit = entry.kind is EntryKind.DEBIT
+    is_charge = entry.kind is EntryKind.DEBIT and entry.amount_micros != 0
     return replace(
         state,
         entry=entry.sequence,
@@ -99,7 +99,7 @@ def _booked(state: LedgerState, opened: Opened, entry: Entry) -> LedgerState:
         lots=by_age(lots.values()),
         expired=by_age(expired.values()),
         last_top_up_micros=entry.amount_micros if is_top_up else state.last_top_up_micros,
-        last_charge_micros=-entry.amount_micros if is_debit else state.last_charge_micros,
+        last_charge_micros=-entry.amount_micros if is_charge else state.last_charge_micros,
     )
 
 
