@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from shared.adapters import claim_store, hold_store, ledger_rows, parking_store, records
 from shared.adapters.ledger_verify import read_range
-from shared.adapters.packed import pack, unpack
+from shared.adapters.packed import pack, unpack, without
 from shared.domain import limits
 from shared.domain.errors import EtagMismatch, OutcomeUnknown, StoreUnavailable
 from shared.domain.legs import canonical_json
@@ -119,15 +119,14 @@ class _Person:
         person = cast("dict[str, Any]", unpack("person", row.values))
         if not self._is_in(person):
             return None
-        kept = {name: value for name, value in row.values.items() if not _is_part(name, "person")}
-        return {**kept, **pack("person", {})}
+        return {**without("person", row.values), **pack("person", {})}
 
     def of_parked(self, row: Row) -> Cleaned:
         """A parked leg without its original, which then can't be replayed as it was."""
         original = cast("dict[str, Any]", unpack("original", row.values))
         if not self._is_in(original):
             return None
-        kept = {name: value for name, value in row.values.items() if not _is_part(name, "original")}
+        kept = without("original", row.values)
         kept["detail"] = "The person was erased."
         if kept["status"] == ParkStatus.OPEN.value:
             kept["status"] = ParkStatus.DISMISSED.value
@@ -173,13 +172,5 @@ class _Person:
             return None
         for each in named:
             each["organizer"] = None
-        kept = {
-            name: value
-            for name, value in row.values.items()
-            if name != "document" and not _is_part(name, "packed")
-        }
+        kept = without("packed", without("document", row.values))
         return {**kept, **pack("packed", document)}
-
-
-def _is_part(name: str, packed: str) -> bool:
-    return name.startswith(packed) and name.removeprefix(packed).isdigit()

@@ -14,12 +14,12 @@ import hashlib
 import hmac
 import json
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, cast
 
-from shared.adapters.packed import joined, pack, split, unpack
+from shared.adapters.packed import joined, pack, pack_json, split, unpack
 from shared.domain.alerts import AlertRule, Event
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import Configure, Entry, EntryKind, LedgerState, SettingsChange
@@ -156,18 +156,21 @@ def journal_values(
     state: LedgerState,
     entries: tuple[Entry, ...],
     *,
+    charges: Sequence[bytes],
     settings: Sequence[SettingsChange],
     previous: str,
     commit_id: str,
     at: datetime,
 ) -> dict[str, Value]:
-    """The properties of a commit's journal row, its keyed hash included."""
-    document: dict[str, object] = {
-        "entries": [entry_document(entry, with_charge=True) for entry in entries]
-    }
+    """The properties of a commit's journal row, its keyed hash included.
+
+    `charges` are the explained charges of the debits among the entries, in order, as canonical
+    JSON: a line each after the line of the entries, since they are spelled already.
+    """
+    document: dict[str, object] = {"entries": [entry_document(entry) for entry in entries]}
     if settings:
         document["settings"] = [_settings_document(change) for change in settings]
-    data = zlib.compress(canonical_json(document), 6)
+    data = zlib.compress(b"\n".join((canonical_json(document), *charges)), 6)
     values: dict[str, Value] = {
         "schema": SCHEMA,
         "commit_id": commit_id,
@@ -193,15 +196,31 @@ def chain_hash(
 def read_commit(row: Row) -> Commit:
     """The commit in a journal row; its hash is not checked here."""
     check_schema(row)
-    data = cast("dict[str, Any]", unpack("data", row.values))
+    head, *charges = zlib.decompress(joined("data", row.values)).split(b"\n")
+    data = cast("dict[str, Any]", json.loads(head))
     return Commit(
         number=int(row.key.removeprefix("journal|")),
         at=parse_time(str(row.values["at"])),
         balance_micros=int(cast("int", row.values["balance"])),
         first=int(cast("int", row.values["first"])),
-        entries=tuple(read_entry(entry) for entry in data["entries"]),
+        entries=tuple(_with_charges(data["entries"], charges)),
         settings=tuple(_read_settings(change) for change in data.get("settings", ())),
     )
+
+
+def _with_charges(documents: Sequence[Any], charges: Sequence[bytes]) -> Iterator[Entry]:
+    """The entries of a journal row; raises ValueError when charges are missing or left over."""
+    rest = iter(charges)
+    for document in documents:
+        entry = read_entry(document)
+        if entry.charge_digest is not None:
+            charge = next(rest, None)
+            if charge is None:
+                raise ValueError("a charge is missing")
+            entry = replace(entry, charge=json.loads(charge))
+        yield entry
+    if next(rest, None) is not None:
+        raise ValueError("a charge belongs to no entry")
 
 
 def journal_bytes(row: Row) -> bytes:
@@ -212,7 +231,9 @@ def journal_bytes(row: Row) -> bytes:
 # Legs, commands, events
 
 
-def leg_values(record: LegRecord, commit: int) -> dict[str, Value]:
+def leg_values(
+    record: LegRecord, commit: int, *, charge_json: bytes | None = None
+) -> dict[str, Value]:
     """The properties of a leg's guard row; the person's part can be erased alone."""
     return {
         "schema": SCHEMA,
@@ -220,7 +241,7 @@ def leg_values(record: LegRecord, commit: int) -> dict[str, Value]:
         "digest": record.digest,
         "commit": commit,
         "entry": canonical_json(entry_document(record.entry)).decode(),
-        **pack("charge", record.charge),
+        **pack_json("charge", charge_json or canonical_json(record.charge)),
         **pack("person", record.person),
     }
 

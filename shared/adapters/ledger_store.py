@@ -1,6 +1,6 @@
 """The ledger in Table storage: decisions committed in groups, reads, and the outbox."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -26,6 +26,7 @@ from shared.domain.ledger import (
     Unchanged,
 )
 from shared.domain.ledger_decide import decide
+from shared.domain.legs import canonical_json
 from shared.ports import (
     Clash,
     Clock,
@@ -219,11 +220,18 @@ class _LedgerBook:
         number = (before.state.state.commit if before.state.state else 0) + 1
         state = replace(last, commit=number)
         at = state.at or now
+        entries = tuple(entry for decision in decisions for entry in decision.entries)
+        charges = {
+            entry.sequence: canonical_json(entry.charge)
+            for entry in entries
+            if entry.charge is not None
+        }
         journal = rows.journal_values(
             self._chain_key,
             partition,
             state,
-            tuple(entry for decision in decisions for entry in decision.entries),
+            entries,
+            charges=tuple(charges.values()),
             settings=_settings(decisions),
             previous=before.state.hash,
             commit_id=commit_id,
@@ -236,7 +244,7 @@ class _LedgerBook:
             if before.etag is None
             else Replace(rows.STATE, values, before.etag),
             Insert(rows.journal_key(number), journal),
-            *(row for decision in decisions if (row := _guard_row(decision, number))),
+            *(row for decision in decisions if (row := _guard_row(decision, number, charges))),
         ]
         events = tuple(event for decision in decisions for event in decision.events)
         if events:
@@ -308,11 +316,13 @@ def _settings(decisions: Sequence[Decided]) -> list[SettingsChange]:
     ]
 
 
-def _guard_row(decision: Decided, number: int) -> Operation | None:
+def _guard_row(decision: Decided, number: int, charges: Mapping[int, bytes]) -> Operation | None:
+    """The guard of a command; `charges` are spelled already, by the number of their entry."""
     command, entry, key = decision.command, _last(decision), _guard(decision.command)
     if entry is None or key is None:
         return None
     if isinstance(command, DebitLeg):
         record = LegRecord(command.leg, command.digest, command.charge, command.person, entry)
-        return Insert(key, rows.leg_values(record, number))
+        charge_json = charges.get(entry.sequence)
+        return Insert(key, rows.leg_values(record, number, charge_json=charge_json))
     return Insert(key, rows.command_values(entry, _digest(command), number))

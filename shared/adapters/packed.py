@@ -1,4 +1,5 @@
-"""Long content in a row: canonical JSON, deflated, in binary properties of at most 60 KiB."""
+"""Content in a row: canonical JSON, as text while it is short, else deflated in binary properties of
+at most 60 KiB. Deflating what is short would cost more time than the bytes are worth."""
 
 import json
 import zlib
@@ -10,8 +11,15 @@ from shared.ports import Value
 
 
 def pack(name: str, content: object) -> dict[str, Value]:
-    """Properties `{name}0`, `{name}1`, … that hold the content."""
-    return split(name, zlib.compress(canonical_json(content), 6))
+    """The property `name`, or the properties `{name}0`, `{name}1`, … that hold the content."""
+    return pack_json(name, canonical_json(content))
+
+
+def pack_json(name: str, data: bytes) -> dict[str, Value]:
+    """As `pack`, of content that is canonical JSON already."""
+    if len(data) <= limits.PACKED_TEXT_BYTES_MAX:
+        return {name: data.decode()}
+    return split(name, zlib.compress(data, 6))
 
 
 def split(name: str, data: bytes) -> dict[str, Value]:
@@ -33,4 +41,16 @@ def joined(name: str, values: Mapping[str, Value]) -> bytes:
 
 def unpack(name: str, values: Mapping[str, Value]) -> object:
     """The content that `pack` stored. Raises zlib.error or ValueError when it was tampered with."""
+    text = values.get(name)
+    if isinstance(text, str):
+        return json.loads(text)
     return json.loads(zlib.decompress(joined(name, values)))
+
+
+def without(name: str, values: Mapping[str, Value]) -> dict[str, Value]:
+    """The properties less those that hold the content `name`."""
+    return {
+        each: value
+        for each, value in values.items()
+        if each != name and not (each.startswith(name) and each.removeprefix(name).isdigit())
+    }

@@ -1,0 +1,236 @@
+"""Debits through the whole committer, beside bare transactions of the same rows."""
+
+import asyncio
+import statistics
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.adapters.due_marks import TableDueMarks
+from shared.adapters.ledger_store import TableLedger
+from shared.adapters.memory_tables import MemoryTables
+from shared.adapters.system import RandomIds, SystemClock
+from shared.adapters.tables import AzureTables
+from shared.domain.ledger import Configure, DebitLeg, LedgerState, TopUp
+from shared.domain.ledger_decide import decide
+from shared.domain.legs import content_digest
+from shared.domain.limits import GROUP_COMMIT_LEGS_MAX
+from shared.ports import Insert, Operation, Replace
+from tests.bench.records import record, wanted
+from tests.support.azurite import start_azurite
+
+ONE = "ledger.debits_per_second"
+HUNDRED = "ledger.debits_per_second_100_accounts"
+ROWS_PER_LEG = "ledger.rows_per_leg"
+DECIDE = "ledger.decide"
+LEGS = 20 * GROUP_COMMIT_LEGS_MAX
+ROUNDS = 5
+CHAIN_KEY = b"k" * 32
+
+
+def records(only: str | None) -> Iterator[dict[str, Any]]:
+    """Figures of the ledger."""
+    if wanted(ONE, only) or wanted(HUNDRED, only):
+        with start_azurite() as azurite:
+            for name, accounts in ((ONE, 1), (HUNDRED, 100)):
+                if wanted(name, only):
+                    yield _debits(name, accounts, azurite.connection_string)
+    if wanted(ROWS_PER_LEG, only):
+        yield _rows_per_leg()
+    if wanted(DECIDE, only):
+        yield _decide()
+
+
+class _Recorded(MemoryTables):
+    """Memory tables that keep what was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[tuple[str, str, Sequence[Operation]]] = []
+
+    async def transact(
+        self, table: str, partition: str, operations: Sequence[Operation]
+    ) -> tuple[str, ...]:
+        self.written.append((table, partition, operations))
+        return await super().transact(table, partition, operations)
+
+
+def _debits(name: str, accounts: int, connection_string: str) -> dict[str, Any]:
+    rounds = [asyncio.run(_debit_round(accounts, connection_string)) for _ in range(ROUNDS)]
+    return record(
+        name,
+        statistics.median(ours for ours, _ in rounds),
+        "legs/s",
+        "the same rows, bare",
+        statistics.median(bare for _, bare in rounds),
+        "ratio >= 0.8",
+        lambda ratio: ratio >= 0.8,
+    )
+
+
+async def _debit_round(accounts: int, connection_string: str) -> tuple[float, float]:
+    """(legs a second through the committer, legs a second of the same rows written bare)."""
+    store = AzureTables(connection_string=connection_string, read_seconds=60)
+    prefix = uuid.uuid4().hex
+    names = [f"{prefix}-{number}" for number in range(accounts)]
+    try:
+        ours = await _through_committer(store, names)
+        recorded = _Recorded()
+        await _through_committer(recorded, names)
+        bare = await _bare(store, recorded.written, uuid.uuid4().hex)
+    finally:
+        await store.close()
+    return ours, bare
+
+
+async def _through_committer(
+    store: AzureTables | MemoryTables, names: Sequence[str]
+) -> float:
+    clock, ids = SystemClock(), RandomIds()
+    ledger = TableLedger(store, TableDueMarks(store), clock, ids, CHAIN_KEY)
+    for name in names:
+        await ledger.submit(name, Configure(1, "USD", 0))
+        await ledger.submit(name, TopUp("credits", "digest", 10**12))
+    if isinstance(store, _Recorded):
+        store.written.clear()
+    legs = [leg(number) for number in range(LEGS)]
+    start = time.perf_counter()
+    await asyncio.gather(
+        *(ledger.submit(names[number % len(names)], each) for number, each in enumerate(legs))
+    )
+    return LEGS / (time.perf_counter() - start)
+
+
+async def _bare(
+    store: AzureTables, written: Sequence[tuple[str, str, Sequence[Operation]]], prefix: str
+) -> float:
+    """Write the same rows with the state row's ETag, as the committer does, and nothing else."""
+    by_partition: dict[str, list[Sequence[Operation]]] = {}
+    for table, partition, operations in written:
+        if table == "ledger":
+            by_partition.setdefault(f"{prefix}-{partition}", []).append(operations)
+    etags: dict[str, str] = {}
+    for partition, transactions in by_partition.items():
+        first = transactions[0][0]
+        (etags[partition],) = await store.transact(
+            "ledger", partition, [Insert(first.key, getattr(first, "values", {}))]
+        )
+
+    async def write(partition: str, transactions: Sequence[Sequence[Operation]]) -> None:
+        etag = etags[partition]
+        for first, *rest in transactions:
+            state = Replace(first.key, getattr(first, "values", {}), etag)
+            etag, *_ = await store.transact("ledger", partition, [state, *rest])
+
+    start = time.perf_counter()
+    await asyncio.gather(*(write(*each) for each in by_partition.items()))
+    return LEGS / (time.perf_counter() - start)
+
+
+def _rows_per_leg() -> dict[str, Any]:
+    """Leg and journal rows a leg in full batches, claims left out."""
+
+    async def count() -> float:
+        recorded = _Recorded()
+        await _through_committer(recorded, ["contoso"])
+        keys = [
+            operation.key
+            for table, _, operations in recorded.written
+            if table == "ledger"
+            for operation in operations
+        ]
+        return sum(key.startswith(("leg|", "journal|")) for key in keys) / LEGS
+
+    return record(
+        ROWS_PER_LEG,
+        asyncio.run(count()),
+        "rows/leg",
+        "one row a leg",
+        1.0,
+        "ratio <= 1.05",
+        lambda ratio: ratio <= 1.05,
+    )
+
+
+def _decide() -> dict[str, Any]:
+    """The pure decision alone, beside a dictionary look-up of a leg."""
+    now = datetime.now(UTC)
+    opened = decide(None, Configure(1, "USD", 0), now)
+    state: LedgerState = decide(opened.state, TopUp("k", "d", 10**12), now).state  # type: ignore[union-attr]
+    legs = [leg(number) for number in range(20_000)]
+    start = time.perf_counter()
+    for each in legs:
+        state = decide(state, each, now).state  # type: ignore[union-attr]
+    micros = (time.perf_counter() - start) / len(legs) * 1e6
+    start = time.perf_counter()
+    for each in legs:
+        content_digest(each.charge)
+    baseline = (time.perf_counter() - start) / len(legs) * 1e6
+    return record(
+        DECIDE,
+        micros,
+        "us/leg",
+        "SHA-256 of its charge",
+        baseline,
+        "ratio <= 4",
+        lambda ratio: ratio <= 4,
+    )
+
+
+def leg(number: int) -> DebitLeg:
+    """A rated leg as the pipeline makes it."""
+    charge: dict[str, object] = {
+        "account": "contoso",
+        "bridge": "local",
+        "kind": "dial_out",
+        "conference": f"{3000 + number % 50}",
+        "started_at": "2026-11-23T10:00:00Z",
+        "answered_at": "2026-11-23T10:00:07Z",
+        "ended_at": "2026-11-23T10:03:10Z",
+        "talk_seconds": 183,
+        "currency": "USD",
+        "authorization": None,
+        "hangup_cause": "NORMAL_CLEARING",
+        "status": "charged",
+        "billed_seconds": 240,
+        "amount": "0.098",
+        "rate": {
+            "card": "default",
+            "version": "2026-01-01T00:00:00Z",
+            "prefix": "44",
+            "destination": "United Kingdom",
+        },
+        "lines": [
+            {"kind": "connection_fee", "amount": "0.05"},
+            {
+                "kind": "usage",
+                "amount": "0.048",
+                "from_second": 0,
+                "seconds": 240,
+                "increments": 4,
+                "price": "0.012",
+                "unit_seconds": 60,
+            },
+        ],
+        "rounding": {"mode": "half_up", "decimals": 4, "unrounded": "0.098"},
+        "flags": [],
+    }
+    person = {
+        "from": "+33170000000",
+        "to": f"+4420794{number:05d}",
+        "organizer": "ken@contoso.com",
+        "salt": f"{number:022d}",
+    }
+    return DebitLeg(
+        leg=f"local~{uuid.uuid4().hex}",
+        digest=f"{number:064x}",
+        amount_micros=98_000,
+        answered_at=datetime.now(UTC),
+        authorization=None,
+        charge=charge,
+        person=person,
+        charge_digest=content_digest(charge),
+        person_digest=content_digest(person),
+    )
