@@ -201,13 +201,13 @@ class BusHandler:
         event.session.close()
 
     def on_connection_remote_close(self, event: Any) -> None:
-        """Closes it from our side."""
+        """Closes it from our side. Its links get no more, even if its socket stays open."""
         event.connection.close()
+        self._forget_receivers(event.connection)
 
     def on_transport_closed(self, event: Any) -> None:
         """The client is gone, with or without a word."""
-        gone = event.connection
-        self._receivers = [one for one in self._receivers if one.link.connection != gone]
+        self._forget_receivers(event.connection)
 
     def on_delivery(self, event: Any) -> None:
         """A transfer is complete, or a disposition has come."""
@@ -224,6 +224,9 @@ class BusHandler:
             link.flow(1)
             peer.received(delivery, bytes(data or b""))
             delivery.settle()
+
+    def _forget_receivers(self, connection: Any) -> None:
+        self._receivers = [one for one in self._receivers if one.link.connection != connection]
 
     def _attach_sender(self, link: Any, address: str) -> bool:
         name = address.removesuffix("/$management")
