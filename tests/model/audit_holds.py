@@ -48,6 +48,7 @@ class HoldFacts:
     request: Json
     grants: list[Grant]
     is_dial_out: bool
+    wanted_seconds: int
     ends: list[datetime] = field(default_factory=list)
     is_released: bool = False
     may_be_longer: bool = False
@@ -76,12 +77,18 @@ def holds_of(case: Case, account: str) -> list[HoldFacts]:
             sent = [began(other) for other in case.history if _same_key(op, other)]
             grant = _grant(op, min(sent), is_growth=money(result["held"]) > 0)
             is_dial_out = op["op"] == "dial_out"
-            found[authorization] = HoldFacts(authorization, op["request"], [grant], is_dial_out)
+            wanted = int(op["request"]["body"].get("requested_seconds") or grant.granted_seconds)
+            found[authorization] = HoldFacts(
+                authorization, op["request"], [grant], is_dial_out, wanted
+            )
     for op in case.ops("extend", account=account, unknown=True):
         hold = found.get(op["request"]["authorization"])
-        if hold is not None and op["outcome"] == "info":
+        if hold is None:
+            continue
+        hold.wanted_seconds = max(hold.wanted_seconds, int(op["request"]["seconds"]))
+        if op["outcome"] == "info":
             hold.may_be_longer = True
-        elif hold is not None and "granted_seconds" in op["result"]:
+        elif "granted_seconds" in op["result"]:
             is_growth = money(op["result"]["held"]) > max(grant.held for grant in hold.grants)
             hold.grants.append(_grant(op, began(op), is_growth))
     for hold in found.values():
@@ -177,6 +184,12 @@ def a7_grants(case: Case) -> Iterator[str]:
         for hold in holds:
             yield from _check_price(case, name, hold)
             yield from _check_flags(case, name, view, hold)
+            longest = max(grant.granted_seconds for grant in hold.grants)
+            if longest > hold.wanted_seconds:
+                yield (
+                    f"A7 {name}: {hold.authorization} was granted {longest} s in all, "
+                    f"no more than {hold.wanted_seconds} s were wanted"
+                )
             for grant in hold.grants:
                 if grant.is_growth:
                     yield from _check_cover(case, name, holds, grant)

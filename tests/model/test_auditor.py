@@ -459,7 +459,8 @@ def test_concurrent_grants_are_judged_by_the_one_that_was_placed_last() -> None:
         history.append(
             dial
             | {
-                "request": dial["request"] | {"key": f"late-{number}"},
+                "request": dial["request"]
+                | {"key": f"late-{number}", "body": DIAL | {"requested_seconds": 60 * 3200}},
                 "result": allow(f"late-{number}", "09:51:00Z")
                 | {"granted_seconds": 60 * 3200, "held": "38.45"},
                 "began": DAY + "09:19:00Z",
