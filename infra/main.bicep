@@ -55,7 +55,7 @@ param scale {
 @description('Settings that differ between deployments. The lock is the queue\'s own, in seconds.')
 param options {
   lockSeconds: int
-  schedules: { lowBalance: string, inbox: string }
+  schedules: { lowBalance: string, inbox: string, nightlyAudit: string }
   release: string
   bootstrapAdmin: bool
   openTelemetry: bool
@@ -169,12 +169,11 @@ module watch 'modules/watch.bicep' = {
     prefix: prefix
     tags: tags
     names: names
-    workspaceId: monitoring.outputs.workspaceId
-    insightsId: monitoring.outputs.insightsId
     hostName: app.outputs.hostName
     emails: alertEmails
     auditReads: auditReads
   }
+  dependsOn: [monitoring]
 }
 
 output AZURE_RESOURCE_GROUP string = group.name

@@ -23,7 +23,7 @@ param scale = {
 }
 param options = {
   lockSeconds: 300
-  schedules: { lowBalance: '0 * * * * *', inbox: '30 * * * * *' }
+  schedules: { lowBalance: '0 * * * * *', inbox: '30 * * * * *', nightlyAudit: '0 0 2 * * *' }
   release: readEnvironmentVariable('PERMINUTE_RELEASE', 'unreleased')
   bootstrapAdmin: bool(readEnvironmentVariable('PERMINUTE_BOOTSTRAP_ADMIN', 'false'))
   openTelemetry: bool(readEnvironmentVariable('PERMINUTE_OPEN_TELEMETRY', 'false'))

@@ -32,7 +32,7 @@ param scale = {
 }
 param options = {
   lockSeconds: 300
-  schedules: { lowBalance: '0 * * * * *', inbox: '30 * * * * *' }
+  schedules: { lowBalance: '0 * * * * *', inbox: '30 * * * * *', nightlyAudit: '0 0 2 * * *' }
   release: readEnvironmentVariable('PERMINUTE_RELEASE', 'unreleased')
   bootstrapAdmin: false
   openTelemetry: false

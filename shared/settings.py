@@ -12,6 +12,7 @@ from typing import Self
 
 CHAIN_KEY_BYTES_MIN = 32
 ADMIN_KEY_CHARS_MIN = 20
+VAULT_REFERENCE = "@Microsoft.KeyVault("
 LOCK_SECONDS_MIN = 5
 LOCK_SECONDS_MAX = 300  # Service Bus allows no longer lock
 
@@ -33,6 +34,7 @@ class Settings:
     anchors_connection_string: str | None = field(repr=False)
     anchors_endpoint: str | None
     anchors_container: str
+    anchors_client_id: str | None
     call_ended_queue: str
     credit_events_topic: str
     call_ended_lock_seconds: int
@@ -51,7 +53,7 @@ class Settings:
 
         Raises SettingsError, which names the setting.
         """
-        values = os.environ if environment is None else environment
+        values = _resolved(os.environ if environment is None else environment)
         tables_text, tables_endpoint = _either(
             values, "TABLES_CONNECTION_STRING", "TABLES_ENDPOINT"
         )
@@ -67,6 +69,7 @@ class Settings:
             anchors_connection_string=values.get("ANCHORS_CONNECTION_STRING") or None,
             anchors_endpoint=values.get("ANCHORS_ENDPOINT") or None,
             anchors_container=values.get("ANCHORS_CONTAINER") or "anchors",
+            anchors_client_id=values.get("ANCHORS_CLIENT_ID") or None,
             call_ended_queue=_needed(values, "CALL_ENDED_QUEUE"),
             credit_events_topic=_needed(values, "CREDIT_EVENTS_TOPIC"),
             call_ended_lock_seconds=_seconds(
@@ -76,6 +79,15 @@ class Settings:
             bootstrap_admin_key=_admin_key(values, "PERMINUTE_BOOTSTRAP_ADMIN_KEY"),
             version=values.get("PERMINUTE_VERSION") or "0.1.0",
         )
+
+
+def _resolved(values: Mapping[str, str]) -> Mapping[str, str]:
+    """The values, once every reference to a vault is one. Azure hands a reference that it can't
+    follow to the process as it stands: an administrator's key that anybody can guess."""
+    for name, value in values.items():
+        if value.strip().startswith(VAULT_REFERENCE):
+            raise SettingsError(f"the setting {name} refers to a vault that does not give it out")
+    return values
 
 
 def _needed(values: Mapping[str, str], name: str) -> str:

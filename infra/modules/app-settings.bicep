@@ -21,6 +21,9 @@ param hostBlobEndpoint string
 @minLength(1)
 param ledgerEndpoints string[]
 
+@description('Where the proof goes, and as whom.')
+param proof { endpoint: string, anchorContainer: string, clientId: string }
+
 @description('Address of the vault, with its slash.')
 param vaultUri string
 
@@ -28,7 +31,7 @@ param vaultUri string
 param bus { queueName: string, topicName: string, lockSeconds: int }
 
 @description('NCRONTAB expressions of the timers.')
-param schedules { lowBalance: string, inbox: string }
+param schedules { lowBalance: string, inbox: string, nightlyAudit: string }
 
 @description('Release that /api/health shows.')
 param release string
@@ -70,6 +73,10 @@ var code = {
   CALL_ENDED_LOCK_SECONDS: string(bus.lockSeconds)
   LOW_BALANCE_SCHEDULE: schedules.lowBalance
   INBOX_SCHEDULE: schedules.inbox
+  NIGHTLY_AUDIT_SCHEDULE: schedules.nightlyAudit
+  ANCHORS_ENDPOINT: proof.endpoint
+  ANCHORS_CONTAINER: proof.anchorContainer
+  ANCHORS_CLIENT_ID: proof.clientId
   PERMINUTE_CHAIN_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/chain-key)'
   PERMINUTE_VERSION: release
 }

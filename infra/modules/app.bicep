@@ -27,7 +27,7 @@ param scale object
 @description('What differs between deployments, and is a setting.')
 param options {
   lockSeconds: int
-  schedules: { lowBalance: string, inbox: string }
+  schedules: { lowBalance: string, inbox: string, nightlyAudit: string }
   release: string
   bootstrapAdmin: bool
   openTelemetry: bool
@@ -65,6 +65,11 @@ module settings 'app-settings.bicep' = {
     namespaceName: names.bus
     hostBlobEndpoint: addresses.host
     ledgerEndpoints: addresses.ledgers
+    proof: {
+      endpoint: addresses.proof
+      anchorContainer: names.anchorContainer
+      clientId: identities.keeper.clientId
+    }
     vaultUri: addresses.vault
     bus: { queueName: names.queue, topicName: names.topic, lockSeconds: options.lockSeconds }
     schedules: options.schedules

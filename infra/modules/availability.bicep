@@ -9,9 +9,6 @@ param prefix string
 @description('Cost tags.')
 param tags object
 
-@description('Application Insights that keeps the results.')
-param insightsId string
-
 @description('Host name of the app.')
 param hostName string
 
@@ -22,10 +19,14 @@ param actionGroupId string
 @minLength(3)
 param places string[]
 
+resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: '${prefix}-insights'
+}
+
 resource probe 'Microsoft.Insights/webtests@2022-06-15' = {
   name: '${prefix}-health'
   location: location
-  tags: union(tags, { 'hidden-link:${insightsId}': 'Resource' })
+  tags: union(tags, { 'hidden-link:${insights.id}': 'Resource' })
   kind: 'standard'
   properties: {
     Name: 'health'
@@ -61,11 +62,11 @@ resource alert 'Microsoft.Insights/metricAlerts@2018-03-01' = {
     evaluationFrequency: 'PT1M'
     windowSize: 'PT5M'
     autoMitigate: true
-    scopes: [probe.id, insightsId]
+    scopes: [probe.id, insights.id]
     criteria: {
       'odata.type': 'Microsoft.Azure.Monitor.WebtestLocationAvailabilityCriteria'
       webTestId: probe.id
-      componentId: insightsId
+      componentId: insights.id
       failedLocationCount: 2
     }
     actions: [{ actionGroupId: actionGroupId }]

@@ -73,6 +73,3 @@ resource telemetryReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = 
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.telemetryReader)
   }
 }
-
-output workspaceId string = workspace.id
-output insightsId string = insights.id

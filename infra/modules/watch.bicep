@@ -14,12 +14,6 @@ param tags object
 @description('Names of what keeps something.')
 param names Names
 
-@description('Workspace that keeps the logs.')
-param workspaceId string
-
-@description('Application Insights.')
-param insightsId string
-
 @description('Host name of the app.')
 param hostName string
 
@@ -28,6 +22,10 @@ param emails string[]
 
 @description('Whether reads of the ledger are logged too.')
 param auditReads bool
+
+resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' existing = {
+  name: '${prefix}-logs'
+}
 
 resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   name: '${prefix}-people'
@@ -48,7 +46,7 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
 
 module trail 'diagnostics.bicep' = {
   params: {
-    workspaceId: workspaceId
+    workspaceId: workspace.id
     ledgerStorageNames: names.ledgers
     proofStorageName: names.proof
     namespaceName: names.bus
@@ -62,7 +60,6 @@ module availability 'availability.bicep' = {
     location: location
     prefix: prefix
     tags: tags
-    insightsId: insightsId
     hostName: hostName
     actionGroupId: people.id
     places: ['emea-nl-ams-azr', 'emea-gb-db3-azr', 'emea-fr-pra-edge', 'us-va-ash-azr', 'apac-sg-sin-azr']

@@ -144,7 +144,7 @@ class Stores:
                 settings.anchors_container,
                 connection_string=settings.anchors_connection_string,
                 endpoint=settings.anchors_endpoint,
-                client_id=settings.identity_client_id,
+                client_id=settings.anchors_client_id,
             )
         )
 

@@ -58,6 +58,10 @@ def test_a_laptop_connects_by_text_and_azure_by_identity() -> None:
         ({"PERMINUTE_CHAIN_KEY": "c2hvcnQ="}, "PERMINUTE_CHAIN_KEY"),
         ({"PERMINUTE_CHAIN_KEY": "not base64!"}, "PERMINUTE_CHAIN_KEY"),
         ({"PERMINUTE_BOOTSTRAP_ADMIN_KEY": "short"}, "PERMINUTE_BOOTSTRAP_ADMIN_KEY"),
+        (
+            {"PERMINUTE_BOOTSTRAP_ADMIN_KEY": "@Microsoft.KeyVault(SecretUri=https://a.test/b)"},
+            "PERMINUTE_BOOTSTRAP_ADMIN_KEY refers to a vault",
+        ),
     ],
 )
 def test_a_bad_setting_is_named_and_its_value_is_not(change: dict[str, str], named: str) -> None:

@@ -1,0 +1,115 @@
+"""The real compiler has nothing to say against infra/, and the golden snapshots are current."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.infra.bicep import (
+    ENVIRONMENTS,
+    INFRA,
+    MODULES,
+    NO_COMPILER,
+    PARAMETER_FILES,
+    bicep,
+    compiler,
+    take_snapshot,
+    templates,
+)
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason=NO_COMPILER)
+LINES_MAX = 120
+NAMES = [path.stem for path in MODULES]
+
+
+def test_lint_finds_nothing() -> None:
+    """Neither errors nor warnings: `lint` exits 0 on a warning, so what it prints counts too."""
+    linted = bicep("lint", "--pattern", "**/*.bicep")
+
+    assert (linted.returncode, linted.stdout, linted.stderr) == (0, "", "")
+
+
+def test_lint_would_find_something(tmp_path: Path) -> None:
+    """An unknown property is told: the schema of every resource type is there."""
+    broken = tmp_path / "infra"
+    shutil.copytree(INFRA, broken)
+    vault = broken / "modules" / "vault.bicep"
+    vault.write_text(vault.read_text("utf-8").replace("enableSoftDelete", "notAThing"))
+
+    assert "Warning BCP037" in bicep("lint", str(vault), folder=broken).stderr
+
+
+def test_every_module_builds() -> None:
+    assert set(templates()) == {"main", *NAMES}
+    assert all(
+        built["$schema"].startswith("https://schema.management.azure.com/")
+        for built in templates().values()
+    )
+
+
+def test_modules_and_their_parameters_say_what_they_are_for() -> None:
+    """Roles, names and types have no resources, but are told too."""
+    silent = [name for name, built in templates().items() if "metadata" not in built]
+    undocumented = [
+        f"{name}.{parameter}"
+        for name, built in templates().items()
+        for parameter, told in built.get("parameters", {}).items()
+        if not told.get("metadata", {}).get("description")
+    ]
+
+    assert (silent, undocumented) == ([], [])
+
+
+@pytest.mark.parametrize("parameters", PARAMETER_FILES, ids=lambda path: path.stem)
+def test_the_snapshot_is_what_would_be_deployed(parameters: Path) -> None:
+    """After a wanted change: `python -m tests.infra.bicep`, and read the difference."""
+    validated = take_snapshot(parameters, "validate")
+
+    assert validated.returncode == 0, validated.stdout + validated.stderr
+
+
+def test_modules_are_short() -> None:
+    """One concern each."""
+    long = [path.name for path in MODULES if len(path.read_text().splitlines()) > LINES_MAX]
+
+    assert long == []
+
+
+def test_everything_is_formatted(tmp_path: Path) -> None:
+    """The compiler's own format, so that differences are real ones."""
+    copy = tmp_path / "infra"
+    shutil.copytree(INFRA, copy)
+    for pattern in ("**/*.bicep", "*.bicepparam"):
+        assert bicep("format", "--pattern", pattern, folder=copy).returncode == 0
+
+    changed = [
+        path.name
+        for path in [*MODULES, INFRA / "main.bicep", *PARAMETER_FILES]
+        if (copy / path.relative_to(INFRA)).read_bytes() != path.read_bytes()
+    ]
+    assert changed == []
+
+
+def test_modules_come_from_here() -> None:
+    """No registry: infra/ compiles without a network (docs/adr/0020)."""
+    for path in [*MODULES, INFRA / "main.bicep"]:
+        sources = re.findall(r"^module \w+ '([^']+)'", path.read_text("utf-8"), re.M)
+        assert all((path.parent / source).exists() for source in sources), path.name
+
+
+def test_every_module_is_used() -> None:
+    texts = "\n".join(path.read_text("utf-8") for path in [*MODULES, INFRA / "main.bicep"])
+
+    assert [name for name in NAMES if f"{name}.bicep'" not in texts] == []
+
+
+def test_each_environment_has_its_snapshot() -> None:
+    found = {path.name.removesuffix(".snapshot.json") for path in INFRA.glob("*.snapshot.json")}
+
+    assert found == set(ENVIRONMENTS)
+    assert all(
+        json.loads((INFRA / f"{name}.snapshot.json").read_text("utf-8"))["diagnostics"] == []
+        for name in ENVIRONMENTS
+    )

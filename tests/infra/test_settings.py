@@ -1,0 +1,214 @@
+"""The settings, names and numbers of infra/ are those of the code, its bindings and its docs."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+import pytest
+
+from shared.domain import limits
+from shared.settings import Settings
+from tests.infra.bicep import ENVIRONMENTS, ROOT, resources
+
+MANIFEST: dict[str, list[dict[str, str]]] = json.loads(
+    (ROOT / "tests" / "golden" / "binding_manifest.json").read_text("utf-8")
+)
+BINDINGS = [binding for bindings in MANIFEST.values() for binding in bindings]
+# What the Functions host reads, and the code does not.
+HOST_SETTINGS = {
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "AzureWebJobsStorage__blobServiceUri",
+    "AzureWebJobsStorage__clientId",
+    "AzureWebJobsStorage__credential",
+    "ServiceBus__clientId",
+    "ServiceBus__credential",
+}
+TELEMETRY_MODE = "AzureFunctionsJobHost__telemetryMode"
+BOOTSTRAP = "PERMINUTE_BOOTSTRAP_ADMIN_KEY"
+
+
+class Asked(Mapping[str, str]):
+    """An environment as Azure has it, which notes what is asked of it."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        if name == "ServiceBus" or name.endswith("_CONNECTION_STRING"):
+            raise KeyError(name)
+        return {
+            "CALL_ENDED_LOCK_SECONDS": "300",
+            "PERMINUTE_CHAIN_KEY": "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
+        }.get(name, "x" * 40)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _read_by_the_code() -> set[str]:
+    """What `Settings` asks for, without what is for laptops, and what bindings name."""
+    asked = Asked()
+    Settings.from_environment(asked)
+    in_azure = {
+        name
+        for name in asked.names
+        if name != "ServiceBus" and not name.endswith("_CONNECTION_STRING")
+    }
+    named = {name for value in _texts() for name in re.findall("%([^%]+)%", value)}
+    return in_azure | named
+
+
+def _texts() -> list[str]:
+    return [value for binding in BINDINGS for value in binding.values() if isinstance(value, str)]
+
+
+def _settings(environment: str) -> dict[str, str]:
+    (config,) = resources(environment, "Web/sites/config")
+    found: dict[str, str] = config["properties"]
+    return found
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_setting_that_is_read_is_set_and_none_else(environment: str) -> None:
+    optional = {BOOTSTRAP, TELEMETRY_MODE}
+
+    assert set(_settings(environment)) - optional == (
+        HOST_SETTINGS | _read_by_the_code() - optional
+    )
+
+
+def test_the_bootstrap_administrator_and_open_telemetry_are_a_choice() -> None:
+    """On in dev, off in prod, by a parameter each."""
+    assert {BOOTSTRAP, TELEMETRY_MODE} <= set(_settings("dev"))
+    assert not {BOOTSTRAP, TELEMETRY_MODE} & set(_settings("prod"))
+    assert _settings("dev")[TELEMETRY_MODE] == "OpenTelemetry"
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    """A setting that is read elsewhere would be missing here."""
+    readers = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("functions", "shared")
+        for path in (ROOT / folder).rglob("*.py")
+        if re.search(r"\bos\.(environ|getenv)\b", path.read_text("utf-8"))
+    ]
+
+    assert readers == ["shared/settings.py"]
+
+
+def test_every_setting_is_explained() -> None:
+    told = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+
+    assert [name for name in sorted(_read_by_the_code()) if f"`{name}`" not in told] == []
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_queue_and_topic_are_those_that_the_code_is_told(environment: str) -> None:
+    settings = _settings(environment)
+    (queue,) = resources(environment, "ServiceBus/namespaces/queues")
+    (topic,) = resources(environment, "ServiceBus/namespaces/topics")
+    triggers = [each for each in BINDINGS if each["type"] == "serviceBusTrigger"]
+
+    assert {each["queueName"] for each in triggers} == {"%CALL_ENDED_QUEUE%"}
+    assert queue["name"].endswith("/" + settings["CALL_ENDED_QUEUE"])
+    assert topic["name"].endswith("/" + settings["CREDIT_EVENTS_TOPIC"])
+    assert {f"{each['connection']}__fullyQualifiedNamespace" for each in triggers} <= set(settings)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_code_is_told_the_lock_that_the_queue_has(environment: str) -> None:
+    """A batch works for half the lock, and functions are stopped before the lock ends."""
+    (queue,) = resources(environment, "ServiceBus/namespaces/queues")
+    lock_seconds = int(_settings(environment)["CALL_ENDED_LOCK_SECONDS"])
+    host = json.loads((ROOT / "host.json").read_text("utf-8"))
+    hours, minutes, seconds = map(int, host["functionTimeout"].split(":"))
+
+    assert queue["properties"]["lockDuration"] == f"PT{lock_seconds}S"
+    assert timedelta(hours=hours, minutes=minutes, seconds=seconds).total_seconds() < lock_seconds
+    assert host["extensions"]["serviceBus"]["maxMessageBatchSize"] == limits.CALL_ENDED_BATCH_MAX
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_queue_keeps_what_it_takes(environment: str) -> None:
+    """Repeated ids are dropped for an hour; what is too old or fails too often is kept aside."""
+    (queue,) = resources(environment, "ServiceBus/namespaces/queues")
+
+    assert queue["properties"] | {"lockDuration": ""} == {
+        "lockDuration": "",
+        "maxDeliveryCount": 50,
+        "requiresDuplicateDetection": True,
+        "duplicateDetectionHistoryTimeWindow": "PT1H",
+        "defaultMessageTimeToLive": "P14D",
+        "deadLetteringOnMessageExpiration": True,
+        "requiresSession": False,
+        "maxSizeInMegabytes": 5120,
+    }
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_timers_have_schedules_of_six_fields(environment: str) -> None:
+    named = {each["schedule"].strip("%") for each in BINDINGS if each["type"] == "timerTrigger"}
+    settings = _settings(environment)
+
+    assert {name for name in settings if name.endswith("_SCHEDULE")} == named
+    assert all(len(settings[name].split()) == 6 for name in named)
+
+
+def _tables_in_code() -> set[str]:
+    """The names that adapters give to `TABLE`."""
+    return {
+        node.value.value
+        for path in (ROOT / "shared" / "adapters").glob("*.py")
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Constant)
+        and any(isinstance(name, ast.Name) and name.id == "TABLE" for name in node.targets)
+    }
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_tables_of_the_code_are_made_and_none_else(environment: str) -> None:
+    """The app may not make a table: docs/adr/0021."""
+    made = resources(environment, "Storage/storageAccounts/tableServices/tables")
+    shards: dict[str, set[str]] = {}
+    for table in made:
+        account, _, name = table["name"].split("/")
+        shards.setdefault(account, set()).add(name)
+    first, *others = (shards[account] for account in sorted(shards))
+
+    assert first == _tables_in_code()
+    assert all(tables == {"ledger", "holds"} for tables in others)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_scale_is_what_the_docs_name(environment: str) -> None:
+    (site,) = resources(environment, "Web/sites")
+    config = site["properties"]["functionAppConfig"]
+    scale = config["scaleAndConcurrency"]
+    told = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    concurrency = scale["triggers"]["http"]["perInstanceConcurrency"]
+
+    assert config["runtime"] == {"name": "python", "version": "3.13"}
+    assert (ROOT / ".python-version").read_text().strip() == "3.13"
+    assert f"| `httpConcurrency` | {concurrency} |" in told
+    assert f"| `instanceMemoryMB` | {scale['instanceMemoryMB']:,} |" in told
+    assert concurrency <= limits.TABLE_CONNECTIONS_MAX
+    groups = {each["name"] for each in scale["alwaysReady"]}
+    assert groups <= {"http", *(f"function:{name}" for name in MANIFEST)}
+
+
+def test_host_json_and_the_docs_name_the_same_numbers() -> None:
+    host = json.loads((ROOT / "host.json").read_text("utf-8"))
+    told = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    service_bus = host["extensions"]["serviceBus"]
+
+    assert f"| `functionTimeout` | {host['functionTimeout']} |" in told
+    assert f"| `maxMessageBatchSize` | {service_bus['maxMessageBatchSize']} |" in told
+    assert f"| `prefetchCount` | {service_bus['prefetchCount']} |" in told
