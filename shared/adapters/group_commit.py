@@ -178,9 +178,9 @@ class GroupCommitter[State, Command, Result]:
     def _lane(self, partition: str) -> _Lane[State, Command, Result]:
         lane = self._lanes.get(partition)
         if lane is None:
-            lane = self._lanes[partition] = _Lane()
-            if len(self._lanes) > limits.PARTITIONS_CACHED_MAX:
+            if len(self._lanes) >= limits.PARTITIONS_CACHED_MAX:
                 self._drop_idle()
+            lane = self._lanes[partition] = _Lane()
         self._lanes.move_to_end(partition)
         return lane
 
@@ -246,10 +246,11 @@ class GroupCommitter[State, Command, Result]:
                 return
             try:
                 await self._write(partition, lane, before, chosen, steps)
-            except RequestTooLarge:
+            except RequestTooLarge as too_large:
                 if len(steps) == 1:
-                    raise
-                await self._commit(partition, lane, chosen[: len(steps) // 2])
+                    chosen[0].give(too_large)  # its neighbours go on without it
+                else:
+                    await self._commit(partition, lane, chosen[: len(steps) // 2])
             except (EtagMismatch, OutcomeUnknown):
                 lane.cached = None
                 await self._back_off(attempt)

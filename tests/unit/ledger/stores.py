@@ -1,0 +1,157 @@
+"""Tables that count what is asked of them and fail as they are told."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared.adapters.due_marks import TableDueMarks
+from shared.adapters.ledger_store import TableLedger
+from shared.adapters.memory_tables import MemoryTables
+from shared.domain.alerts import AlertRule
+from shared.domain.errors import OutcomeUnknown, PerminuteError, StoreError
+from shared.ports import Operation, Row, Written
+from tests.unit.ledger.ledgers import START, configure, top_up
+
+ACCOUNT = "contoso"
+CHAIN_KEY = b"a chain key of the tests, 32 byte"
+
+type Trick = Callable[["TrickyTables", str, Sequence[Operation]], object]
+
+
+class TrickyTables(MemoryTables):
+    """`tricks` answer the next transactions on table `ledger`, one each: None lets it pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tricks: deque[Trick | None] = deque()
+        self.transactions: list[Sequence[Operation]] = []
+        self.reads = 0
+        self.held_back: list[tuple[str, Sequence[Operation]]] = []
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        self.reads += table == "ledger"
+        return await super().get(table, partition, key)
+
+    async def transact(
+        self, table: str, partition: str, operations: Sequence[Operation]
+    ) -> tuple[str, ...]:
+        if table != "ledger":
+            return await super().transact(table, partition, operations)
+        self.transactions.append(operations)
+        trick = self.tricks.popleft() if self.tricks else None
+        if trick is not None:
+            done = trick(self, partition, operations)
+            if asyncio.iscoroutine(done):
+                await done
+        return await super().transact(table, partition, operations)
+
+    async def land(self) -> list[PerminuteError]:
+        """Carry out what was held back; what it was refused with."""
+        refused: list[PerminuteError] = []
+        for partition, operations in self.held_back:
+            try:
+                await super().transact("ledger", partition, operations)
+            except StoreError as error:
+                refused.append(error)
+        self.held_back.clear()
+        return refused
+
+
+def fails(error: PerminuteError) -> Trick:
+    """The request is answered with an error and not carried out."""
+
+    def trick(_: TrickyTables, partition: str, operations: Sequence[Operation]) -> None:
+        raise error
+
+    return trick
+
+
+lost_request = fails(OutcomeUnknown("no answer"))
+
+
+def lost_reply(tables: TrickyTables, partition: str, operations: Sequence[Operation]) -> object:
+    """The request is carried out, its answer is lost."""
+
+    async def carry_out() -> None:
+        await MemoryTables.transact(tables, "ledger", partition, operations)
+        raise OutcomeUnknown("no answer")
+
+    return carry_out()
+
+
+def late(tables: TrickyTables, partition: str, operations: Sequence[Operation]) -> None:
+    """The request is on its way, and lands when the test says so."""
+    tables.held_back.append((partition, operations))
+    raise OutcomeUnknown("no answer")
+
+
+def late_now(tables: TrickyTables, partition: str, operations: Sequence[Operation]) -> object:
+    """What was held back lands just before this one."""
+    return tables.land()
+
+
+class HandClock:
+    """A clock that is moved by hand."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.moment = now
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def pass_time(self, span: timedelta) -> None:
+        self.moment += span
+
+
+class CountedIds:
+    """Tokens that differ, the same ones in every run. `name` tells processes apart."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+        self.count = 0
+
+    def token(self, bytes_count: int) -> str:
+        self.count += 1
+        return f"{self.name}-{self.count}"
+
+
+@dataclass
+class House:
+    """A ledger as one process sees it. Houses on the same tables are processes of one product."""
+
+    tables: TrickyTables = field(default_factory=TrickyTables)
+    clock: HandClock = field(default_factory=HandClock)
+    name: str = "one"
+
+    def __post_init__(self) -> None:
+        ids = CountedIds(self.name)
+        due = TableDueMarks(self.tables)
+        self.ledger = TableLedger(self.tables, due, self.clock, ids, CHAIN_KEY)
+
+    async def open(self, *rules: AlertRule, micros: int = 0) -> "House":
+        await self.ledger.submit(ACCOUNT, configure(1, *rules))
+        if micros:
+            await self.ledger.submit(ACCOUNT, top_up(micros, "opening"))
+        self.tables.transactions.clear()
+        self.tables.reads = 0
+        return self
+
+    async def debits(self) -> list[str]:
+        """The legs that were debited, in order, as often as they were."""
+        commits = await self.ledger.journal(ACCOUNT, after=0, limit=1_000)
+        return [entry.leg for commit in commits for entry in commit.entries if entry.leg]
+
+    async def balance(self) -> int:
+        state = await self.ledger.state(ACCOUNT)
+        return state.balance_micros if state else 0
+
+    async def sound(self) -> None:
+        """The ledger verifies."""
+        assert (await self.ledger.verify(ACCOUNT)).problems == ()
+
+
+def written(outcome: object) -> Written:
+    assert isinstance(outcome, Written), outcome
+    return outcome
