@@ -44,6 +44,10 @@ async def post_dial_out(call: Call) -> func.HttpResponse:
         decision=answer["decision"],
         reason=answer.get("reason"),
         to=request.to,
+        account=request.account,
+        conference=request.conference_id,
+        organizer=request.organizer_id,
+        dry_run=request.dry_run,
         request_id=call.request_id,
     )
     return reply(answer)

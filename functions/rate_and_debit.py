@@ -1,7 +1,8 @@
 """Rate and debit: batches of queued legs."""
 
 from collections import Counter
-from typing import List
+from datetime import datetime
+from typing import TYPE_CHECKING, List
 
 import azure.functions as func
 
@@ -10,6 +11,9 @@ from shared.bootstrap import container
 from shared.domain.legs import QueuedLeg, read_queued_leg
 from shared.domain.posts import Unreadable
 from shared.telemetry import event
+
+if TYPE_CHECKING:
+    from shared.usecases.charge_legs import Charged
 
 bp = new_blueprint()
 
@@ -39,18 +43,41 @@ async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
     outcomes = await house.charge_legs(
         list(legs.values()), seconds=house.settings.batch_deadline_seconds
     )
+    now = house.clock.now()
     for outcome in outcomes:
-        event(
-            f"leg_{outcome.status.value}",
-            leg=outcome.queued.leg.key,
-            account=outcome.account,
-            amount_micros=outcome.amount_micros,
-            reason=outcome.parked.reason.value if outcome.parked else None,
-            detail=outcome.detail or None,
-            attempt=outcome.queued.attempt,
-        )
+        _tell(outcome, now)
+    counts = Counter(outcome.status.value for outcome in outcomes)
+    ages = [now - leg.received_at for leg in legs.values()]
     event(
         "batch_charged",
         messages=len(messages),
-        **Counter(outcome.status.value for outcome in outcomes),
+        charged=counts["charged"],
+        repeated=counts["repeated"],
+        parked=counts["parked"],
+        later=counts["later"],
+        oldest_seconds=max(ages).total_seconds() if ages else 0,
+    )
+
+
+def _tell(outcome: "Charged", now: datetime) -> None:
+    """What became of one leg; what it cost whom, where it was charged or would have been."""
+    charge, rate = outcome.charge, outcome.charge.get("rate")
+    event(
+        f"leg_{outcome.status.value}",
+        leg=outcome.queued.leg.key,
+        account=outcome.account,
+        organizer=outcome.organizer,
+        cost_center=outcome.cost_center,
+        conference=outcome.queued.leg.conference_id,
+        kind=charge.get("kind"),
+        destination=rate.get("destination") if isinstance(rate, dict) else None,
+        billed_seconds=charge.get("billed_seconds"),
+        amount_micros=outcome.amount_micros,
+        balance_micros=outcome.balance_micros,
+        currency=charge.get("currency"),
+        flags=charge.get("flags"),
+        reason=outcome.parked.reason.value if outcome.parked else None,
+        detail=outcome.detail or None,
+        attempt=outcome.queued.attempt,
+        queued_seconds=(now - outcome.queued.received_at).total_seconds(),
     )

@@ -1,33 +1,41 @@
 """One JSON line per event: what dashboards count and what an operator greps.
 
-Phone numbers are masked wherever they stand in a text: logs are read by more people, and kept
-elsewhere, than the ledger.
+Phone numbers are masked wherever they stand: logs are read by more people, and kept elsewhere, than
+the ledger. docs/telemetry.md is the catalogue of events and fields.
 """
 
 import json
 import logging
 import re
+import traceback
+from collections.abc import Mapping
+
+from shared.domain import limits
 
 _LOGGER = logging.getLogger("perminute")
 _NUMBER = re.compile(r"\+[0-9]{7,15}", re.ASCII)
+# What may be a number in some national spelling; ids have such runs too, so only in free text.
+_DIGITS = re.compile(r"(?<![\w.:-])\+?[0-9](?:[ ().-]{0,2}[0-9]){6,19}(?![\w:-])", re.ASCII)
+_FREE_TEXT = frozenset({"detail", "why", "stack"})
+_NUMBERS = frozenset({"to", "from_number", "number"})
 _NOISY = ("azure", "azure.core.pipeline.policies.http_logging_policy", "uamqp", "aiohttp.access")
 
 
 def event(name: str, *, level: int = logging.INFO, **fields: object) -> None:
     """Log `{"event": name, …fields}` as one line; what is no JSON value is written as its text."""
     if _LOGGER.isEnabledFor(level):
-        _LOGGER.log(level, "%s", mask(_line(name, fields)))
+        _LOGGER.log(level, "%s", _line(name, fields))
 
 
 def failure(name: str, error: BaseException, **fields: object) -> None:
     """An event for something unexpected, with the stack trace, which no caller ever sees."""
-    line = mask(_line(name, {**fields, "error": type(error).__name__}))
-    _LOGGER.error("%s", line, exc_info=error)
+    stack = "".join(traceback.format_exception(error))[-limits.STACK_CHARS_MAX :]
+    _LOGGER.error("%s", _line(name, {**fields, "error": type(error).__name__, "stack": stack}))
 
 
 def mask(text: str) -> str:
     """The text with every E.164 number cut down to its first four and last two digits."""
-    return _NUMBER.sub(lambda match: f"{match[0][:5]}…{match[0][-2:]}", text)
+    return _NUMBER.sub(lambda match: _short(match[0]), text)
 
 
 def quieten() -> None:
@@ -37,5 +45,23 @@ def quieten() -> None:
     _LOGGER.setLevel(logging.INFO)
 
 
-def _line(name: str, fields: dict[str, object]) -> str:
-    return json.dumps({"event": name, **fields}, ensure_ascii=False, default=str)
+def _line(name: str, fields: Mapping[str, object]) -> str:
+    masked = {field: _masked(field, value) for field, value in fields.items()}
+    return mask(json.dumps({"event": name, **masked}, ensure_ascii=False, default=str))
+
+
+def _masked(field: str, value: object) -> object:
+    """A value as it may be logged: what a field is for tells how a number may be spelt in it."""
+    if field in _NUMBERS and value is not None:
+        return _short(str(value))
+    if field not in _FREE_TEXT:
+        return value
+    if isinstance(value, list | tuple):
+        return [_masked(field, each) for each in value]
+    return _DIGITS.sub(lambda match: _short(match[0]), str(value)) if value is not None else None
+
+
+def _short(number: str) -> str:
+    """The beginning and the last two characters of what is, or may be, a number."""
+    shown = 5 if number.startswith("+") else 4
+    return f"{number[:shown]}…{number[-2:]}" if len(number) > shown + 2 else "…"

@@ -29,6 +29,7 @@ class ResolvedLeg:
     organizer: str | None
     organizer_known: bool
     talk_seconds: int
+    cost_center: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ come any number of times, in any order, to any process.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -47,7 +47,8 @@ class ChargeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """The outcome for one leg. `amount_micros` is what was debited; `parked` what was parked."""
+    """The outcome for one leg. `amount_micros` is what was debited, `balance_micros` what was left;
+    `charge` explains it; `parked` is what was parked."""
 
     queued: QueuedLeg
     status: ChargeStatus
@@ -56,6 +57,10 @@ class Charged:
     parked: ParkedLeg | None = None
     events: bool = False
     detail: str = ""
+    balance_micros: int | None = None
+    charge: Mapping[str, object] = field(default_factory=dict)
+    organizer: str | None = None
+    cost_center: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,10 @@ class ChargeLegs:
             account=account.id,
             amount_micros=-written.entry.amount_micros if written.entry else 0,
             events=written.events,
+            balance_micros=written.entry.balance_micros if written.entry else None,
+            charge=charge,
+            organizer=leg.organizer,
+            cost_center=leg.cost_center,
         )
 
     async def _within(self, queued: QueuedLeg, seconds: float) -> Charged:

@@ -56,8 +56,10 @@ class ResolveLeg:
                 ParkReason.KIND_UNKNOWN,
                 "Neither the bridge nor a registered service number tells its kind.",
             )
-        known = owner.organizer is not None and (
-            await self._facts.organizer(account.id, owner.organizer, known_at=since) is not None
+        known = (
+            await self._facts.organizer(account.id, owner.organizer, known_at=since)
+            if owner.organizer is not None
+            else None
         )
         return (
             ResolvedLeg(
@@ -66,8 +68,9 @@ class ResolveLeg:
                 currency=account.settings.currency,
                 kind=kind,
                 organizer=owner.organizer,
-                organizer_known=known,
+                organizer_known=known is not None,
                 talk_seconds=talk_seconds,
+                cost_center=known.cost_center if known else None,
             ),
             account,
         )
