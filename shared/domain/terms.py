@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from itertools import pairwise
 
 from shared.domain import limits
 from shared.domain.errors import FieldError
@@ -80,11 +81,11 @@ class Terms:
 
     connection_fee_picos: int
     slots: tuple[Slot, ...]
-    minimum_charge_picos: int = 0
-    maximum_charge_picos: int | None = None
-    maximum_charge_strategy: MaximumStrategy | None = None
-    bands: tuple[Band, ...] = ()
-    grace_seconds: int = 0
+    minimum_charge_picos: int
+    maximum_charge_picos: int | None
+    maximum_charge_strategy: MaximumStrategy | None
+    bands: tuple[Band, ...]
+    grace_seconds: int
 
 
 def terms_errors(terms: Terms) -> Iterator[FieldError]:
@@ -135,16 +136,15 @@ def _slots_errors(pointer: str, slots: tuple[Slot, ...]) -> Iterator[FieldError]
     if not 1 <= len(slots) <= limits.RATE_SLOTS_MAX:
         yield FieldError(pointer, f"must have 1 to {limits.RATE_SLOTS_MAX} slots")
         return
-    earlier = -1
+    if slots[0].from_second != 0:
+        yield FieldError(f"{pointer}/0/from_second", "the first slot must start at second 0")
+    for index, (before, slot) in enumerate(pairwise(slots), 1):
+        if not before.from_second < slot.from_second <= limits.RATE_SECONDS_MAX:
+            yield FieldError(
+                f"{pointer}/{index}/from_second", "must be after the slot before, within 31 days"
+            )
     for index, slot in enumerate(slots):
         where = f"{pointer}/{index}"
-        if index == 0 and slot.from_second != 0:
-            yield FieldError(f"{where}/from_second", "the first slot must start at second 0")
-        elif not earlier < slot.from_second <= limits.RATE_SECONDS_MAX:
-            yield FieldError(
-                f"{where}/from_second", "must be after the slot before, within 31 days"
-            )
-        earlier = slot.from_second
         yield from _picos_errors(f"{where}/price", slot.price_picos)
         if not 1 <= slot.unit_seconds <= limits.RATE_SECONDS_MAX:
             yield FieldError(f"{where}/unit_seconds", f"must be 1 to {limits.RATE_SECONDS_MAX}")

@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from shared.contracts.rate_cards import read_clock
+from shared.domain.errors import Invalid
 from shared.domain.legs import LegKind
 from shared.domain.money import PICOS_PER_UNIT, RoundingMode
 from shared.domain.rates import (
@@ -55,7 +56,10 @@ def run_case(case: Case) -> tuple[Outcome, str]:
     """(outcome, what was expected and what came)."""
     if reason := _not_applicable(case):
         return Outcome.NOT_APPLICABLE, reason
-    expected, got = _max_usage(case) if case["kind"] == "max_usage" else _charge(case)
+    try:
+        expected, got = _max_usage(case) if case["kind"] == "max_usage" else _charge(case)
+    except (LookupError, ValueError, TypeError, ArithmeticError, Invalid) as error:
+        return Outcome.FAILED, f"{type(error).__name__}: {error}"
     if expected == got:
         return Outcome.HELD, ""
     return Outcome.FAILED, f"expected {expected}, got {got}"

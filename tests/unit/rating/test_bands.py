@@ -1,6 +1,6 @@
 """Which band is in force when: weekdays, times, dates, midnight, leap days and moved clocks."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -118,6 +118,18 @@ def test_moved_clocks(start: str, seconds: int, band: Band, changes: list[tuple[
     assert changes == bands_from("Europe/Paris", start, seconds, band)
 
 
+@pytest.mark.parametrize("later", [1, 2, 21_598, 21_599, 21_600, 21_601, 43_199, 43_200])
+@pytest.mark.parametrize("after", [1, 2, 100])
+def test_a_clock_that_moves_is_seen_to_the_second(later: int, after: int) -> None:
+    """However long the call has lasted, and however soon after the move it ends."""
+    spring = at("2026-03-29T01:00:00") - timedelta(seconds=later)
+    found = bands_from(
+        "Europe/Paris", spring.isoformat()[:19], later + after, band("b", 3, weekdays=(7,))
+    )
+
+    assert found == [(0, BASE), (later, 0)]
+
+
 def test_a_day_that_a_place_skipped_is_skipped() -> None:
     """Samoa had no 30 December 2011: after Thursday the 29th came Saturday the 31st."""
     friday, saturday = band("friday", weekdays=(5,)), band("saturday", weekdays=(6,))
@@ -177,6 +189,17 @@ def test_a_band_without_a_fee_takes_the_rates() -> None:
     version = card(rate(slot("1", "0"), fee="0.5", bands=(Band(10, FREE),)))
 
     assert charge(version, 60).amount_micros == 500_000
+
+
+def test_a_band_without_times_is_the_whole_day() -> None:
+    """From midnight to midnight, to the second."""
+    sunday = Band(10, FREE, name="s", weekdays=(7,))
+
+    assert bands_from("UTC", "2026-06-06T23:59:59", 86_402, sunday) == [
+        (0, -1),
+        (1, 0),
+        (86_401, -1),
+    ]
 
 
 def test_bands_touched_are_named_once_each() -> None:

@@ -17,6 +17,7 @@ from shared.domain.rates import (
     build_version,
     version_in_force,
 )
+from shared.domain.terms import minute_picos
 from tests.unit.rating.cases import HALF_UP_4, VERSION_FROM, card, picos, rate, slot
 
 GOOD = rate(slot("60", "1"))
@@ -247,6 +248,23 @@ def test_the_version_in_force_is_the_latest_that_has_begun() -> None:
     assert version_in_force(starts, second.replace(year=2030)) == second
     assert version_in_force(starts, first.replace(year=2025)) is None
     assert version_in_force([], first) is None
+
+
+@pytest.mark.parametrize(
+    ("slots", "expected"),
+    [
+        ((Slot(0, 10**10, 60, 60),), 10**10),
+        ((Slot(0, 10**10, 60, 60), Slot(60, 2 * 10**10, 60, 1)), 2 * 10**10),
+        ((Slot(0, 2 * 10**10, 60, 60), Slot(60, 10**10, 60, 1)), 2 * 10**10),
+        ((Slot(0, 1, 1, 1),), 60),
+        ((Slot(0, 1, 7, 1),), 9),
+    ],
+)
+def test_the_price_of_a_minute_is_that_of_the_dearest_slot(
+    slots: tuple[Slot, ...], expected: int
+) -> None:
+    """In whole picos, rounded up."""
+    assert minute_picos(slots) == expected
 
 
 def test_a_price_may_be_as_high_as_it_is_absurd() -> None:
