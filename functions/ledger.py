@@ -71,6 +71,7 @@ def _booked(account: str, entry: Entry, repeated: bool) -> func.HttpResponse:
         kind=entry.kind.value,
         entry=entry.sequence,
         amount_micros=entry.amount_micros,
+        balance_micros=entry.balance_micros,
         repeated=repeated,
     )
     return reply(

@@ -21,6 +21,7 @@ async def low_balance(timer: func.TimerRequest) -> None:
         marks=watched.marks,
         events=watched.events,
         failures=len(watched.failures),
+        oldest_seconds=watched.oldest_seconds,
         past_due=timer.past_due,
     )
     for failure in watched.failures:

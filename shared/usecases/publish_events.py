@@ -7,6 +7,7 @@ from shared.domain.errors import PerminuteError
 from shared.domain.legs import canonical_json, format_time
 from shared.domain.money import format_amount
 from shared.ports import Clock, EventTopic, HoldBook, Ledger, Message, Outbox
+from shared.telemetry import event
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class PublishEvents:
             for row in rows:
                 await self._topic.publish(cloud_events(account, row, available))
                 await self._ledger.published(account, row.commit)
+                _tell(account, row)
                 published += len(row.events)
         return published
 
@@ -43,28 +45,33 @@ class PublishEvents:
         return format_amount(view.available_micros(self._clock.now()))
 
 
+def _tell(account: str, row: Outbox) -> None:
+    for each in row.events:
+        event("credit_event", account=account, type=each.type, commit=row.commit)
+
+
 def cloud_events(account: str, row: Outbox, available: str) -> list[Message]:
     """The events of one commit as CloudEvents 1.0; `id` is `{account}:{commit}:{n}`.
 
     `available` is as of the publication, all else as of the commit.
     """
     messages: list[Message] = []
-    for number, event in enumerate(row.events, start=1):
+    for number, each in enumerate(row.events, start=1):
         event_id = f"{account}:{row.commit}:{number}"
         document = {
             "specversion": "1.0",
             "id": event_id,
             "source": f"/accounts/{account}",
-            "type": event.type,
+            "type": each.type,
             "time": format_time(row.at),
             "datacontenttype": "application/json",
-            "data": {**event.data, "account": account, "available": available},
+            "data": {**each.data, "account": account, "available": available},
         }
         messages.append(
             Message(
                 message_id=event_id,
                 body=canonical_json(document),
-                properties={"type": event.type, "account": account},
+                properties={"type": each.type, "account": account},
                 content_type="application/cloudevents+json; charset=utf-8",
             )
         )

@@ -11,6 +11,7 @@ from shared.domain.legs import EndedLeg, QueuedLeg, queued_leg_bytes, shown_leg
 from shared.domain.parking import ParkedLeg, ParkReason, unreadable_id
 from shared.domain.posts import Ignored, ParsedLeg, Unreadable
 from shared.ports import CallQueue, Clock, Inbox, Message, ParkingLot
+from shared.telemetry import event
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class ReceiveLegs:
             await self._queue.send(messages)
         except QueueUnavailable:
             await self._inbox.keep(messages, self._clock.now())
+            event("legs_spilled", legs=len(messages))
 
     async def park_unreadable(self, bridge: str, item: Unreadable) -> None:
         """Keep what can't be read. Raises TooLarge, StoreUnavailable."""

@@ -11,11 +11,16 @@ from shared.usecases.publish_events import PublishEvents
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What a tick did: marks acted upon, events that a dead process had left, failures."""
+    """What a tick did: marks acted upon, events that a dead process had left, failures.
+
+    `oldest_seconds` is the age of the oldest mark: marks live for minutes, unless nothing can be
+    published.
+    """
 
     marks: int
     events: int
     failures: tuple[str, ...]
+    oldest_seconds: float
 
 
 class WatchBalances:
@@ -47,4 +52,5 @@ class WatchBalances:
                         await self._due.clear(mark)
             except PerminuteError as error:
                 failures.append(f"{account}: {error.detail}")
-        return Watched(len(marks), events, tuple(failures))
+        oldest = max((now - mark.at for mark in marks), default=timedelta(0))
+        return Watched(len(marks), events, tuple(failures), oldest.total_seconds())
