@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from decimal import Decimal
 from urllib.parse import quote
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.e2e.test_bad_input import assert_problem
 from tests.e2e.world import LONDON, World, card, leg, rate, slot
-from tests.support.client import Admin, Json, at_once, every, unique
+from tests.support.client import Admin, Json, SigningBridge, at_once, every, unique
 
 
 def test_health_needs_no_key_and_says_what_it_asked(world: World) -> None:
@@ -285,6 +286,42 @@ def test_a_key_that_was_taken_away_opens_nothing(world: World) -> None:
 
     assert world.admin.ask("DELETE", f"api-keys/{made['id']}").status == 204
     assert_problem(holder.ask("GET", "accounts"), 401, "not_authenticated")
+
+
+def test_two_secrets_of_a_bridge_are_good_until_the_old_one_is_taken_away(world: World) -> None:
+    account = world.account()
+    old = world.new_bridge(accounts=[account])
+    new = SigningBridge(world.http, old.name, "whsec_" + "QUJD" * 11)
+    assert_problem(new.ended(leg(account)), 401, "not_authenticated")
+
+    def put(*secrets: str) -> None:
+        path = f"bridges/{old.name}"
+        etag = world.admin.get(path)["etag"]
+        auth = {"scheme": "standard-webhooks", "secrets": list(secrets)}
+        body = {"dialect": "perminute", "accounts": [account], "auth": auth}
+        assert world.admin.ask("PUT", path, body, if_match=etag).status == 200
+
+    put(new.secret, old.secret)
+    every([new.ended(leg(account)), old.ended(leg(account))], 202)
+    put(new.secret)
+    every([new.ended(leg(account))], 202)
+    assert_problem(old.ended(leg(account)), 401, "not_authenticated")
+    world.debits(account, 3)
+
+
+def test_a_bridge_may_prove_itself_by_a_bearer_token(world: World) -> None:
+    account, name, token = world.account(), unique("bridge"), "a-token-of-its-own"
+    auth = {"scheme": "bearer", "secrets": [token]}
+    wanted = {"dialect": "perminute", "accounts": [account], "auth": auth}
+    world.admin.put(f"bridges/{name}", wanted)
+    path, body = f"/api/v1/bridges/{name}/call-ended", json.dumps(leg(account)).encode()
+
+    right = world.http.send("POST", path, body, {"authorization": f"Bearer {token}"})
+    wrong = world.http.send("POST", path, body, {"authorization": f"Bearer {world.admin.key}"})
+
+    assert right.status == 202
+    assert_problem(wrong, 401, "not_authenticated")
+    world.debits(account, 1)
 
 
 UNKNOWN = {

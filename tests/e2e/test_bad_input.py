@@ -132,11 +132,11 @@ def _tampered(bridge: SigningBridge, body: bytes) -> Json:
 
 
 def _stale(bridge: SigningBridge, body: bytes) -> Json:
-    return signed(bridge.secret, body, at=time.time() - 301)
+    return signed(bridge.secret, body, at=time.time() - 330)
 
 
 def _early(bridge: SigningBridge, body: bytes) -> Json:
-    return signed(bridge.secret, body, at=time.time() + 301)
+    return signed(bridge.secret, body, at=time.time() + 330)
 
 
 def _foreign(_: SigningBridge, body: bytes) -> Json:

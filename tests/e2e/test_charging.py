@@ -312,3 +312,24 @@ def test_a_price_in_force_when_the_leg_was_answered_counts(world: World) -> None
 
     assert world.charged(account, before)["amount"] == "0.01"
     assert world.charged(account, after)["amount"] == "0.02"
+
+
+def test_what_a_bridge_says_beyond_the_contract_is_ignored(world: World) -> None:
+    account = world.account()
+    ended = leg(account) | {"quality": {"mos": 4.4}, "amount": "0.00", "tags": [None, True]}
+    assert world.charged(account, ended)["amount"] == "0.098"
+
+
+def test_logs_name_requests_and_legs_but_neither_numbers_nor_keys(world: World) -> None:
+    account = world.account()
+    answer = world.bridge.ended([leg(account), unrated := leg(account, to=ROME)])
+    world.parked(unrated["leg_id"])
+    world.debits(account, 1)
+
+    logs = "".join(log.read_text("utf-8", "replace") for log in world.logs)
+
+    assert answer.headers["x-request-id"] in logs
+    assert unrated["leg_id"] in logs
+    secrets = (world.admin.key, world.bridge.secret, world.bridge.secret.removeprefix("whsec_"))
+    for secret in (LONDON, ROME, PARIS, *secrets):
+        assert secret not in logs

@@ -342,6 +342,26 @@ def test_holds_and_debits_at_the_same_time_add_up(world: World) -> None:
     world.verified(account)
 
 
+def test_of_101_dial_outs_at_once_one_is_too_many(world: World) -> None:
+    account = world.account("1000.00")
+    question = asked(world, account)
+
+    answers = at_once(101, lambda _: world.bridge.ask(question))
+
+    every(answers, 200)
+    denied = [body for answer in answers if (body := answer.json())["decision"] == "deny"]
+    assert [body["reason"] for body in denied] == ["velocity_exceeded"]
+    assert held(world, account)[0] == 100 * HELD_FOR_LONDON
+
+
+def test_the_same_key_of_another_bridge_is_another_question(world: World) -> None:
+    account, key = world.account(), unique("ask")
+    question, other = asked(world, account), world.new_bridge(accounts=["*"])
+    first = world.bridge.ask(question, key).json()
+    second = other.ask(question, key).json()
+    assert first["authorization"] != second["authorization"]
+
+
 def test_a_free_destination_needs_no_credit(world: World) -> None:
     own_card = unique("card")
     world.admin.put(
