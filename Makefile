@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check
+.PHONY: help setup demo run test check bench cost mutate
 PY := .venv/bin/python
 VENV_STAMP := .venv/.installed
 NODE_STAMP := local/node_modules/.installed
@@ -12,6 +12,9 @@ help:
 	@echo "make demo    start everything with fresh data, play a meeting, show what it cost"
 	@echo "make run     serve until Ctrl-C; PORT=7071 DATA=build/data SEED=demo|none"
 	@echo "make test    all tests"
+	@echo "make bench   figures beside their baselines; ONLY=name, or the beginning of one"
+	@echo "make cost    what a leg costs in Azure, into docs/cost.md"
+	@echo "make mutate  mutation testing of money and rating (minutes)"
 	@echo "make check   ruff, mypy, import-linter"
 
 setup: $(VENV_STAMP) $(NODE_STAMP)
@@ -51,3 +54,12 @@ check: setup
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy --strict shared functions local function_app.py
 	@.venv/bin/lint-imports
+
+bench: setup
+	@$(PY) -m tests.bench $(if $(ONLY),ONLY=$(ONLY))
+
+cost: setup
+	@$(PY) -m tests.bench.cost
+
+mutate: setup
+	@$(PY) -m tests.mutation

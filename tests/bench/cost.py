@@ -1,0 +1,232 @@
+"""`python -m tests.bench.cost`: what a leg costs in Azure, from requests and bytes that are counted.
+
+The real pipeline runs on memory tables and queues that count: a leg is posted, queued, rated,
+debited; one in three was asked for before by a dial-out. Prices are stated below; they are list
+prices as the author knew them, for a look at proportions, not for a budget.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from shared.adapters.memory_bus import MemoryQueue, MemoryTopic
+from shared.adapters.memory_tables import MemoryTables
+from shared.adapters.table_checks import check_transaction
+from shared.bootstrap import Container
+from shared.contracts.rate_cards import parse_rate_card_json
+from shared.domain.directory import AccountSettings
+from shared.domain.ledger import TopUp
+from shared.domain.legs import EndedLeg, LegKind, read_queued_leg
+from shared.ports import Operation, Row
+from shared.settings import Settings
+
+PAGE = Path(__file__).parents[2] / "docs/cost.md"
+MARK = "<!-- counted -->"
+RATES_PER_SECOND = (0.05, 0.4, 4.0, 40.0)
+BATCH_SECONDS = 1.0  # legs that arrive while a batch is worked on wait for the next one
+MONTH_SECONDS = 30 * 24 * 3600
+LEGS_COUNTED = 400
+PRICES = {  # US dollars, pay as you go, a US region
+    "table transactions, per 10,000": 0.00036,
+    "table storage (LRS), per GB and month": 0.045,
+    "Service Bus Standard, base a month": 9.81,
+    "Service Bus operations over 13 million, per million": 0.80,
+    "Flex Consumption, per GB-second": 0.000026,
+    "Flex Consumption, per million executions": 0.40,
+    "always-ready HTTP instance of 2 GB, a month": 2 * 0.000004 * MONTH_SECONDS,
+    "Log Analytics, per GB": 2.30,
+}
+EXECUTION_SECONDS = 1.0  # an instance is billed while it works, for a second at least
+GROUPS = 2  # HTTP and queue scale apart; one instance of each carries all rates here
+INSTANCE_GB = 2.0
+LOG_BYTES_PER_EVENT = 900
+BUS_OPERATIONS_INCLUDED = 13_000_000
+CARD = b"""{"currency": "USD", "time_zone": "UTC", "rounding": {"mode": "half_up", "decimals": 4},
+ "rates": [{"kind": "dial_out", "prefix": "44", "destination": "United Kingdom",
+ "connection_fee": "0.05", "slots": [{"from_second": 0, "price": "0.012", "unit_seconds": 60,
+ "increment_seconds": 60}]}]}"""
+
+
+class CountingTables(MemoryTables):
+    """Counts requests and the bytes that stay."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: Counter[str] = Counter()
+        self.bytes_kept = 0
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        self.requests[f"{table} read"] += 1
+        return await super().get(table, partition, key)
+
+    async def query(self, table: str, *more: Any, **words: Any) -> list[Row]:
+        self.requests[f"{table} query"] += 1
+        return await super().query(table, *more, **words)
+
+    async def transact(
+        self, table: str, partition: str, operations: Sequence[Operation]
+    ) -> tuple[str, ...]:
+        self.requests[f"{table} transaction"] += 1
+        new = [each for each in operations if type(each).__name__ == "Insert"]
+        if new:
+            self.bytes_kept += sum(map(len, check_transaction(table, partition, new)))
+        return await super().transact(table, partition, operations)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What one leg takes, on average."""
+
+    batch_legs: int
+    requests: float
+    bytes_kept: float
+    bus_operations: float
+    executions: float
+    events: float
+
+
+def main() -> None:
+    """Count for each rate, print the table and write it into docs/cost.md."""
+    lines = list(_table([(rate, asyncio.run(_count(rate))) for rate in RATES_PER_SECOND]))
+    print("\n".join(lines))
+    head, _, tail = PAGE.read_text(encoding="utf-8").partition(MARK)
+    _, _, rest = tail.partition(MARK)
+    body = "\n".join(lines)
+    PAGE.write_text(f"{head}{MARK}\n{body}\n{MARK}{rest}", encoding="utf-8")
+
+
+async def _count(rate: float) -> Counted:
+    batch = max(1, min(100, round(rate * BATCH_SECONDS)))
+    tables = CountingTables()
+    house = _house(tables)
+    await _furnish(house)
+    queue = house.queue
+    assert isinstance(queue, MemoryQueue)
+    tables.requests.clear()
+    tables.bytes_kept = 0
+    for start in range(0, LEGS_COUNTED, batch):
+        await house.receive_legs("local", [_leg(number) for number in range(start, start + batch)])
+        messages = queue.take(batch)
+        legs = [read_queued_leg(message.body) for message in messages]
+        await house.charge_legs(legs, seconds=10)
+    legs_done = -(-LEGS_COUNTED // batch) * batch
+    requests = sum(tables.requests.values()) / legs_done
+    asked = 1 / 3  # dial-outs: three reads and one transaction each, their facts being cached
+    return Counted(
+        batch_legs=batch,
+        requests=requests + asked * 4,
+        bytes_kept=tables.bytes_kept / legs_done,
+        bus_operations=1 + 1 / batch + 1,  # send, receive by batch, complete
+        executions=1 + 1 / batch + asked,
+        events=2 + 1 / batch + asked * 2,
+    )
+
+
+def _house(tables: MemoryTables) -> Container:
+    house = Container(
+        Settings.from_environment(
+            {
+                "TABLES_CONNECTION_STRING": "memory",
+                "ServiceBus": "memory",
+                "CALL_ENDED_QUEUE": "call-ended",
+                "CREDIT_EVENTS_TOPIC": "credit-events",
+                "CALL_ENDED_LOCK_SECONDS": "300",
+                "PERMINUTE_CHAIN_KEY": "A" * 44,
+            }
+        )
+    )
+    house.tables = tables
+    house.queue = MemoryQueue(house.clock)
+    house.topic = MemoryTopic()
+    return house
+
+
+async def _furnish(house: Container) -> None:
+    from shared.domain.card_versions import PutRules
+    from shared.domain.directory import OnOutage, WantedBridge
+    from shared.domain.signatures import AuthScheme
+
+    await house.accounts.put("contoso", AccountSettings("USD"), None)
+    await house.credit_account("contoso", TopUp("credits", "digest", 10**12))
+    version = parse_rate_card_json(CARD, "default", datetime(2026, 1, 1, tzinfo=UTC))
+    rules = PutRules(now=house.clock.now(), if_match=None, backdate=True)
+    await house.rate_cards.put(version, rules)
+    wanted = WantedBridge(
+        dialect="perminute",
+        scheme=AuthScheme.STANDARD_WEBHOOKS,
+        username=None,
+        secrets=None,
+        accounts=frozenset({"contoso"}),
+        default_account="contoso",
+        country=None,
+        on_outage=OnOutage.DENY,
+    )
+    await house.bridges.put("local", wanted, None)
+
+
+def _leg(number: int) -> EndedLeg:
+    start = datetime.now(UTC) - timedelta(minutes=10)
+    return EndedLeg(
+        bridge="local",
+        leg_id=f"leg-{number}",
+        conference_id=None,
+        kind=LegKind.DIAL_OUT,
+        from_number="+33170000000",
+        to_number=f"+4420794{number:05d}",
+        started_at=start,
+        answered_at=start + timedelta(seconds=7),
+        ended_at=start + timedelta(seconds=190),
+        talk_seconds=183,
+        account="contoso",
+        organizer="ken@contoso.com",
+    )
+
+
+def _table(rows: Sequence[tuple[float, Counted]]) -> Iterator[str]:
+    yield "| legs/s | legs a month | legs a batch | table requests a leg | bytes kept a leg |"
+    yield "| ---: | ---: | ---: | ---: | ---: |"
+    for rate, counted in rows:
+        yield (
+            f"| {rate} | {rate * MONTH_SECONDS:,.0f} | {counted.batch_legs} "
+            f"| {counted.requests:.2f} | {counted.bytes_kept:,.0f} |"
+        )
+    yield ""
+    yield (
+        "| legs/s | tables | storage of a year | Service Bus | functions | logs | a month "
+        "| per 1,000 legs |"
+    )
+    yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for rate, counted in rows:
+        parts = _monthly(rate, counted)
+        total = sum(parts)
+        cells = " | ".join(f"{part:,.2f}" for part in parts)
+        per_thousand = total / (rate * MONTH_SECONDS) * 1_000
+        yield f"| {rate} | {cells} | **{total:,.2f}** | {per_thousand:.4f} |"
+    yield ""
+    yield "| price | US dollars |"
+    yield "| --- | ---: |"
+    for name, price in PRICES.items():
+        yield f"| {name} | {price:g} |"
+
+
+def _monthly(rate: float, counted: Counted) -> tuple[float, ...]:
+    legs = rate * MONTH_SECONDS
+    prices = list(PRICES.values())
+    bus = max(0.0, legs * counted.bus_operations - BUS_OPERATIONS_INCLUDED) / 1e6
+    active_seconds = min(legs * counted.executions * EXECUTION_SECONDS, GROUPS * MONTH_SECONDS)
+    seconds = active_seconds * INSTANCE_GB
+    return (
+        legs * counted.requests / 10_000 * prices[0],
+        legs * 12 * counted.bytes_kept / 1e9 * prices[1],
+        prices[2] + bus * prices[3],
+        seconds * prices[4] + legs * counted.executions / 1e6 * prices[5] + prices[6],
+        legs * counted.events * LOG_BYTES_PER_EVENT / 1e9 * prices[7],
+    )
+
+
+if __name__ == "__main__":
+    main()
