@@ -269,7 +269,7 @@ def test_the_leg_that_names_its_authorization_settles_the_hold(world: World) -> 
 
     assert charge["flags"] == ["organizer_unknown"]
     price = london_price(183)
-    assert held(world, account) == (0, 100 - price)
+    assert held(world, account) == (Decimal(0), 100 - price)
 
 
 def test_the_leg_id_that_was_announced_settles_the_hold(world: World) -> None:
@@ -290,7 +290,7 @@ def test_an_unanswered_call_costs_nothing_and_frees_its_hold(world: World) -> No
     charge = world.charged(account, leg(account, answered=False, authorization=authorization))
 
     assert charge["zero_reason"] == "unanswered"
-    assert held(world, account) == (0, 100)
+    assert held(world, account) == (Decimal(0), Decimal(100))
 
 
 def test_a_call_longer_than_granted_is_booked_and_flagged(world: World) -> None:
