@@ -1,4 +1,4 @@
-"""`python -m tests.bench.cost`: what a leg costs in Azure, from requests and bytes that are counted.
+"""`python -m tests.bench.cost`: what a leg costs in Azure, from counted requests and bytes.
 
 The real pipeline runs on memory tables and queues that count: a leg is posted, queued, rated,
 debited; one in three was asked for before by a dial-out. Prices are stated below; they are list
