@@ -9,6 +9,7 @@ from functions import (
     call_ended,
     dial_out,
     directory,
+    fallback,
     inbox,
     ledger,
     low_balance,
@@ -36,3 +37,4 @@ app.register_functions(bridges.bp)
 app.register_functions(rate_cards.bp)
 app.register_functions(api_keys.bp)
 app.register_functions(operations.bp)
+app.register_functions(fallback.bp)

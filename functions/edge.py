@@ -45,6 +45,9 @@ _KEY = re.compile(r"[!-~]+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
 _NOBODY = Principal("", frozenset(), frozenset())
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+_ROUTES: list[tuple[str, str]] = []  # (method, path) of all routes, as they are declared
+
 type Handler = Callable[[Call], Awaitable[func.HttpResponse]]
 
 
@@ -184,14 +187,37 @@ def admin_route(
     return _route(blueprint, name, method, path, roles, body_bytes_max)
 
 
+def fallback_route(blueprint: func.Blueprint, name: str) -> Callable[[Handler], Any]:
+    """What no other route takes: a path that is not there, or not with this method."""
+    return _route(blueprint, name, _METHODS, "{*path}", None, limits.BODY_BYTES_MAX)
+
+
+def methods_of(path: str) -> frozenset[str]:
+    """The methods that routes of this path take, none if there is no such path."""
+    segments = path.strip("/").split("/")
+    found = (method for method, template in _ROUTES if _fits(template.split("/"), segments))
+    return frozenset(found)
+
+
+def _fits(template: Sequence[str], segments: Sequence[str]) -> bool:
+    return len(template) == len(segments) and all(
+        (wanted.startswith("{") and bool(text)) or wanted == text.lower()
+        for wanted, text in zip(template, segments, strict=True)
+    )
+
+
 def _route(
     blueprint: func.Blueprint,
     name: str,
-    method: str,
+    methods: str | Sequence[str],
     path: str,
     roles: frozenset[Role] | None,
     body_bytes_max: int,
 ) -> Callable[[Handler], Any]:
+    taken = [methods] if isinstance(methods, str) else list(methods)
+    if "*" not in path:
+        _ROUTES.extend((method, path) for method in taken)
+
     def decorate(handler: Handler) -> Any:
         async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
             started = time.perf_counter()
@@ -213,7 +239,7 @@ def _route(
         function.__qualname__ = name
         function.__module__ = handler.__module__
         function.__doc__ = handler.__doc__
-        routed = blueprint.route(path, methods=[method], auth_level=func.AuthLevel.ANONYMOUS)
+        routed = blueprint.route(path, methods=taken, auth_level=func.AuthLevel.ANONYMOUS)
         return blueprint.function_name(name)(routed(function))
 
     return decorate

@@ -1,6 +1,6 @@
 """Route templates of literals and parameters: `v1/things/{id}`.
 
-A request path is split before it is decoded, so an encoded slash stays inside its segment.
+A last segment `{*rest}` takes all that is left. A request path is split before it is decoded, so an encoded slash stays inside its segment.
 """
 
 import re
@@ -15,6 +15,7 @@ from local.host.settings import SettingError
 class _Segment:
     is_parameter: bool
     text: str  # the name of the parameter, or a literal in lower case
+    takes_rest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,9 @@ class RouteTable[Target]:
             _Route(_parse(template), frozenset(method.upper() for method in methods), target)
             for template, methods, target in routes
         ]
-        self._routes = sorted(parsed, key=lambda r: [s.is_parameter for s in r.segments])
+        self._routes = sorted(
+            parsed, key=lambda r: [s.is_parameter + s.takes_rest for s in r.segments]
+        )
 
     def find(self, method: str, raw_path: str) -> tuple[Target, Mapping[str, str]] | None:
         """The target and the decoded route values for a path as it came over the wire.
@@ -50,9 +53,12 @@ class RouteTable[Target]:
 
 
 def _match(segments: tuple[_Segment, ...], texts: list[str]) -> dict[str, str] | None:
+    values: dict[str, str] = {}
+    if segments[-1].takes_rest and len(texts) >= len(segments) - 1:
+        values[segments[-1].text] = "/".join(texts[len(segments) - 1 :])
+        segments, texts = segments[:-1], texts[: len(segments) - 1]
     if len(segments) != len(texts):
         return None
-    values: dict[str, str] = {}
     for segment, text in zip(segments, texts, strict=True):
         if segment.is_parameter and text:
             values[segment.text] = text
@@ -75,7 +81,7 @@ def _parse(template: str) -> tuple[_Segment, ...]:
 def _parse_segment(text: str) -> _Segment:
     if "{" not in text:
         return _Segment(is_parameter=False, text=text.lower())
-    match = re.fullmatch(r"\{(\w+)\}", text, re.ASCII)
+    match = re.fullmatch(r"\{(\*?)(\w+)\}", text, re.ASCII)
     if match is None:
         raise SettingError(f"the route segment {text!r} is not supported by this host")
-    return _Segment(is_parameter=True, text=match[1])
+    return _Segment(is_parameter=True, text=match[2], takes_rest=bool(match[1]))

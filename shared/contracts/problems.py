@@ -6,6 +6,7 @@ from shared.domain.errors import (
     BadRequest,
     Conflict,
     Invalid,
+    MethodNotAllowed,
     NotAllowed,
     NotAuthenticated,
     NotFound,
@@ -35,6 +36,7 @@ _STATUS: tuple[tuple[type[PerminuteError], int, str], ...] = (
     (NotAuthenticated, 401, "Not authenticated"),
     (NotAllowed, 403, "Not allowed"),
     (NotFound, 404, "Not found"),
+    (MethodNotAllowed, 405, "Method not allowed"),
     (Conflict, 409, "Conflict"),
     (PreconditionFailed, 412, "Changed meanwhile"),
     (TooLarge, 413, "Too large"),
@@ -75,6 +77,8 @@ def _render(error: PerminuteError, status: int, title: str, instance: str) -> Pr
         ]
     if isinstance(error, NotAuthenticated):
         headers["WWW-Authenticate"] = 'Bearer, Basic realm="perminute"'
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(sorted(error.allowed))
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)
     return Problem(status, headers, body)

@@ -6,6 +6,7 @@ PerminuteError
 ├── NotAuthenticated       401
 ├── NotAllowed             403
 ├── NotFound               404
+├── MethodNotAllowed       405
 ├── Conflict               409
 ├── PreconditionFailed     412
 ├── TooLarge               413
@@ -73,6 +74,16 @@ class NotFound(PerminuteError):
     code = "not_found"
 
 
+class MethodNotAllowed(PerminuteError):
+    """The path is there, but does not take this method; `allowed` are those that it takes."""
+
+    code = "method_not_allowed"
+
+    def __init__(self, detail: str, allowed: frozenset[str]) -> None:
+        super().__init__(detail)
+        self.allowed = allowed
+
+
 class Conflict(PerminuteError):
     """The state of what is named does not allow this."""
 
@@ -108,9 +119,7 @@ class Invalid(PerminuteError):
 
     code = "invalid"
 
-    def __init__(
-        self, detail: str, errors: tuple[FieldError, ...] = (), *, code: str = ""
-    ) -> None:
+    def __init__(self, detail: str, errors: tuple[FieldError, ...] = (), *, code: str = "") -> None:
         super().__init__(detail, code=code)
         self.errors = errors
 

@@ -1,0 +1,18 @@
+"""What no route takes: a problem document, as for every other mistake."""
+
+import azure.functions as func
+
+from functions.edge import Call, fallback_route, methods_of, new_blueprint
+from shared.domain.errors import MethodNotAllowed, NotFound
+
+bp = new_blueprint()
+
+
+@fallback_route(bp, "no_such_route")
+async def no_such_route(call: Call) -> func.HttpResponse:
+    """404, or 405 with `Allow` where the path takes another method."""
+    allowed = methods_of(call.path("path"))
+    if allowed:
+        names = ", ".join(sorted(allowed))
+        raise MethodNotAllowed(f"This path takes {names}.", allowed)
+    raise NotFound("There is no such path.", code="path_unknown")
