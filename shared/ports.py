@@ -213,7 +213,8 @@ class LegRecord:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One journal row: the entries that were written together, the number of the `first` one."""
+    """One journal row: the entries that were written together, the number of the `first` one.
+    `events_digest` is the digest of the events that it put into the outbox, if any."""
 
     number: int
     at: datetime
@@ -221,6 +222,7 @@ class Commit:
     first: int
     entries: tuple[Entry, ...]
     settings: tuple[SettingsChange, ...] = ()
+    events_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

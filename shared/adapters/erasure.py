@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
 from shared.adapters import claim_store, hold_store, ledger_rows, parking_store, records
-from shared.adapters.ledger_verify import read_range
+from shared.adapters.ledger_ranges import read_range
 from shared.adapters.packed import pack, unpack, without
 from shared.domain import limits
 from shared.domain.errors import EtagMismatch, OutcomeUnknown, StoreUnavailable

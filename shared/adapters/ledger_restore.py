@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from typing import cast
 
 from shared.adapters import ledger_rows as rows
-from shared.adapters.ledger_verify import read_range
+from shared.adapters.ledger_ranges import read_range
 from shared.domain import limits
 from shared.domain.errors import Conflict, LedgerCorrupt
 from shared.domain.ledger import Entry, EntryKind, LedgerState

@@ -6,7 +6,8 @@
 | `leg|{hash of leg key}` | guard, content digest, charge, entry; the person's part apart   |
 | `command|{hash of key}` | guard and entry of a top-up                                     |
 | `journal|{commit}`      | a commit: its entries, the balance, keyed hash over bytes stored |
-| `event|{commit}`        | outbox, deleted once published                                  |
+| `event|{commit}`        | outbox, deleted once published; the journal keeps its digest     |
+| `segment|{commit}`      | closed days packed, see `ledger_segments`                        |
 | `verified`              | how far the ledger was verified, to go on from there             |
 """
 
@@ -23,7 +24,13 @@ from shared.adapters.packed import joined, pack, pack_json, split, unpack
 from shared.domain.alerts import AlertRule, Event
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import Configure, Entry, EntryKind, LedgerState, SettingsChange
-from shared.domain.legs import canonical_json, format_time, leg_key_hash, parse_time
+from shared.domain.legs import (
+    canonical_json,
+    content_digest,
+    format_time,
+    leg_key_hash,
+    parse_time,
+)
 from shared.domain.lots import Draw, Lot, LotKind
 from shared.ports import Commit, LegRecord, Outbox, Row, Value
 
@@ -32,6 +39,8 @@ SCHEMA = 1
 STATE = "state"
 VERIFIED = "verified"
 GENESIS = "0" * 64
+KINDS = ("command|", "event|", "journal|", "leg|", "segment|")
+"""What row keys begin with, in their order; besides them there are `state` and `verified`."""
 _CHAINED = ("schema", "commit_id", "at", "first", "entries", "balance", "previous")
 
 
@@ -57,7 +66,7 @@ def command_row_key(key: str) -> str:
 
 def reversal_row_key(leg: str) -> str:
     """Row key of the guard of a leg's reversal."""
-    return command_row_key(f"reversal of leg {leg}")
+    return command_row_key(f"\nreversal of leg {leg}")  # no idempotency key has a line break
 
 
 def command_guard(entry: Entry) -> str | None:
@@ -72,7 +81,7 @@ def command_guard(entry: Entry) -> str | None:
 def check_schema(row: Row) -> None:
     """Raises LedgerCorrupt for a row of a newer schema than this code knows."""
     schema = row.values.get("schema")
-    if not isinstance(schema, int) or schema > SCHEMA:
+    if isinstance(schema, bool) or not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
         raise LedgerCorrupt(f"Row {row.key} has schema {schema!r}; this code knows {SCHEMA}.")
 
 
@@ -102,8 +111,8 @@ def read_state(row: Row) -> tuple[LedgerState, str]:
         entry=int(cast("int", row.values["entry"])),
         balance_micros=int(cast("int", row.values["balance"])),
         deficit_micros=data["deficit"],
-        lots=tuple(_read_lot(lot) for lot in data["lots"]),
-        expired=tuple(_read_lot(lot) for lot in data["expired"]),
+        lots=tuple(read_lot(lot) for lot in data["lots"]),
+        expired=tuple(read_lot(lot) for lot in data["expired"]),
         credit_limit_micros=data["credit_limit"],
         alert_rules=tuple(AlertRule(**rule) for rule in data["alert_rules"]),
         settings_version=data["settings_version"],
@@ -114,30 +123,12 @@ def read_state(row: Row) -> tuple[LedgerState, str]:
     return state, str(row.values["head"])
 
 
-def verified_values(
-    state: LedgerState, head: str, opened: Mapping[str, Lot], legs: int
-) -> dict[str, Value]:
-    """The properties of the row that says how far the ledger was verified."""
-    return {
-        **state_values(state, head, ""),
-        "legs": legs,
-        **pack("opened", [_lot_document(lot) for lot in opened.values()]),
-    }
-
-
-def read_verified(row: Row) -> tuple[LedgerState, str, dict[str, Lot], int]:
-    """(state, head hash, lots ever opened, legs) of that row."""
-    state, head = read_state(row)
-    lots = (_read_lot(lot) for lot in cast("list[Any]", unpack("opened", row.values)))
-    return state, head, {lot.id: lot for lot in lots}, int(cast("int", row.values["legs"]))
-
-
 def _state_document(state: LedgerState) -> dict[str, object]:
     return {
         "currency": state.currency,
         "deficit": state.deficit_micros,
-        "lots": [_lot_document(lot) for lot in state.lots],
-        "expired": [_lot_document(lot) for lot in state.expired],
+        "lots": [lot_document(lot) for lot in state.lots],
+        "expired": [lot_document(lot) for lot in state.expired],
         "credit_limit": state.credit_limit_micros,
         "alert_rules": [asdict(rule) for rule in state.alert_rules],
         "settings_version": state.settings_version,
@@ -158,6 +149,7 @@ def journal_values(
     *,
     charges: Sequence[bytes],
     settings: Sequence[SettingsChange],
+    events: Sequence[Event] = (),
     previous: str,
     commit_id: str,
     at: datetime,
@@ -170,6 +162,8 @@ def journal_values(
     document: dict[str, object] = {"entries": [entry_document(entry) for entry in entries]}
     if settings:
         document["settings"] = [_settings_document(change) for change in settings]
+    if events:
+        document["events"] = content_digest(_events_document(events))
     data = zlib.compress(b"\n".join((canonical_json(document), *charges)), 6)
     values: dict[str, Value] = {
         "schema": SCHEMA,
@@ -205,6 +199,7 @@ def read_commit(row: Row) -> Commit:
         first=int(cast("int", row.values["first"])),
         entries=tuple(_with_charges(data["entries"], charges)),
         settings=tuple(_read_settings(change) for change in data.get("settings", ())),
+        events_digest=data.get("events"),
     )
 
 
@@ -279,8 +274,12 @@ def event_values(events: tuple[Event, ...], at: datetime) -> dict[str, Value]:
     return {
         "schema": SCHEMA,
         "at": format_time(at),
-        **pack("data", [{"type": event.type, "data": event.data} for event in events]),
+        **pack("data", _events_document(events)),
     }
+
+
+def _events_document(events: Sequence[Event]) -> list[dict[str, object]]:
+    return [{"type": event.type, "data": event.data} for event in events]
 
 
 def read_outbox(row: Row) -> Outbox:
@@ -330,7 +329,7 @@ def entry_document(entry: Entry, *, with_charge: bool = False) -> dict[str, obje
         "at": format_time(entry.at),
         "draws": [[draw.lot, draw.amount_micros] for draw in entry.draws],
         "deficit": entry.deficit_micros,
-        "lot": _lot_document(entry.lot) if entry.lot else None,
+        "lot": lot_document(entry.lot) if entry.lot else None,
         "leg": entry.leg,
         "authorization": entry.authorization,
         "reverses": entry.reverses,
@@ -360,7 +359,7 @@ def read_entry(data: Mapping[str, Any]) -> Entry:
         at=parse_time(data["at"]),
         draws=tuple(Draw(name, micros) for name, micros in data.get("draws", ())),
         deficit_micros=data.get("deficit", 0),
-        lot=_read_lot(lot) if lot else None,
+        lot=read_lot(lot) if lot else None,
         leg=data.get("leg"),
         authorization=data.get("authorization"),
         reverses=data.get("reverses"),
@@ -375,7 +374,8 @@ def read_entry(data: Mapping[str, Any]) -> Entry:
     )
 
 
-def _lot_document(lot: Lot) -> dict[str, object]:
+def lot_document(lot: Lot) -> dict[str, object]:
+    """A lot in plain JSON values."""
     return {
         "id": lot.id,
         "kind": lot.kind.value,
@@ -386,7 +386,8 @@ def _lot_document(lot: Lot) -> dict[str, object]:
     }
 
 
-def _read_lot(data: Mapping[str, Any]) -> Lot:
+def read_lot(data: Mapping[str, Any]) -> Lot:
+    """The lot that `lot_document` wrote."""
     return Lot(
         id=data["id"],
         kind=LotKind(data["kind"]),

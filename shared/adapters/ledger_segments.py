@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.adapters import ledger_rows as rows
-from shared.adapters.packed import joined, split
+from shared.adapters.packed import inflated, joined, split
 from shared.domain import limits
 from shared.domain.errors import RowExists
 from shared.domain.legs import canonical_json, format_time, parse_time
@@ -35,7 +35,7 @@ async def history(tables: TableStore, account: str, *, after: int) -> list[Commi
         rows.TABLE, account, first=segment_key(after + 1), before="segment}", limit=1
     )
     if found:
-        commits = [each for each in _read_segment(found[0]) if each.number > after]
+        commits = [each for each in read_segment(found[0]) if each.number > after]
         if commits and commits[0].number == after + 1:
             return commits
     page = await tables.query(
@@ -110,11 +110,10 @@ def _document(commit: Commit) -> dict[str, object]:
     }
 
 
-def _read_segment(row: Row) -> list[Commit]:
+def read_segment(row: Row) -> list[Commit]:
+    """The commits in a segment; settings and events are in the journal rows only."""
     rows.check_schema(row)
-    documents = cast(
-        "list[dict[str, Any]]", json.loads(zlib.decompress(joined("data", row.values)))
-    )
+    documents = cast("list[dict[str, Any]]", json.loads(inflated(joined("data", row.values))))
     return [
         Commit(
             number=each["number"],

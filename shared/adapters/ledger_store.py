@@ -221,6 +221,7 @@ class _LedgerBook:
         state = replace(last, commit=number)
         at = state.at or now
         entries = tuple(entry for decision in decisions for entry in decision.entries)
+        events = tuple(event for decision in decisions for event in decision.events)
         charges = {
             entry.sequence: canonical_json(entry.charge)
             for entry in entries
@@ -233,6 +234,7 @@ class _LedgerBook:
             entries,
             charges=tuple(charges.values()),
             settings=_settings(decisions),
+            events=events,
             previous=before.state.hash,
             commit_id=commit_id,
             at=at,
@@ -246,7 +248,6 @@ class _LedgerBook:
             Insert(rows.journal_key(number), journal),
             *(row for decision in decisions if (row := _guard_row(decision, number, charges))),
         ]
-        events = tuple(event for decision in decisions for event in decision.events)
         if events:
             operations.append(Insert(rows.event_key(number), rows.event_values(events, at)))
         return _Head(state, head), operations

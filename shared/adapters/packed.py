@@ -44,7 +44,26 @@ def unpack(name: str, values: Mapping[str, Value]) -> object:
     text = values.get(name)
     if isinstance(text, str):
         return json.loads(text)
-    return json.loads(zlib.decompress(joined(name, values)))
+    return json.loads(inflated(joined(name, values)))
+
+
+def inflated(data: bytes) -> bytes:
+    """What was deflated. Raises zlib.error when it was cut, changed or appended to."""
+    stream = zlib.decompressobj()
+    content = stream.decompress(data)
+    if not stream.eof or stream.unused_data:
+        raise zlib.error("the deflated content does not end where it should")
+    return content
+
+
+def holders(name: str, values: Mapping[str, Value]) -> set[str]:
+    """The names of the properties that hold the content `name`."""
+    if isinstance(values.get(name), str):
+        return {name}
+    held: set[str] = set()
+    while isinstance(values.get(part := f"{name}{len(held)}"), bytes):
+        held.add(part)
+    return held
 
 
 def without(name: str, values: Mapping[str, Value]) -> dict[str, Value]:

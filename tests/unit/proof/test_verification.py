@@ -53,6 +53,8 @@ async def test_an_unreadable_checkpoint_means_from_the_beginning() -> None:
     await house.lived()
     await house.tables.transact(TABLE, ACCOUNT, [Upsert(VERIFIED, {"schema": 1, "data0": b"x"})])
 
+    (problem,) = (await house.ledger.verify(ACCOUNT, resume=True)).problems
+    assert problem.startswith("verified: seal:")
     assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
 
 

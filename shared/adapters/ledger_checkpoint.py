@@ -1,0 +1,53 @@
+"""How far a ledger was verified: row `verified`, under a keyed seal."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any, cast
+
+from shared.adapters import ledger_rows as rows
+from shared.adapters.packed import pack, unpack
+from shared.domain.errors import LedgerCorrupt
+from shared.domain.ledger import LedgerState
+from shared.domain.legs import canonical_json
+from shared.domain.lots import Lot
+from shared.ports import Row, Value
+
+
+def verified_values(
+    chain_key: bytes,
+    account: str,
+    state: LedgerState,
+    head: str,
+    commit_id: str,
+    opened: Mapping[str, Lot],
+    legs: int,
+) -> dict[str, Value]:
+    """The properties of the row that says how far the ledger was verified, under a keyed seal:
+    whoever could write it could hide what came before it."""
+    values = {
+        **rows.state_values(state, head, commit_id),
+        "legs": legs,
+        **pack("opened", [rows.lot_document(lot) for lot in opened.values()]),
+    }
+    return {**values, "seal": _seal(chain_key, account, values)}
+
+
+def _seal(chain_key: bytes, account: str, values: Mapping[str, Value]) -> str:
+    plain = {
+        name: value.hex() if isinstance(value, bytes) else value for name, value in values.items()
+    }
+    return hmac.new(chain_key, canonical_json([account, plain]), hashlib.sha256).hexdigest()
+
+
+def read_verified(chain_key: bytes, row: Row) -> tuple[LedgerState, str, str, dict[str, Lot], int]:
+    """(state, head hash, commit id, lots ever opened, legs) of that row. Raises LedgerCorrupt when
+    its seal is not ours."""
+    sealed = {name: value for name, value in row.values.items() if name != "seal"}
+    seal = _seal(chain_key, row.partition, sealed)
+    if not hmac.compare_digest(seal.encode(), str(row.values.get("seal")).encode()):
+        raise LedgerCorrupt("The seal is not ours.")
+    state, head = rows.read_state(row)
+    lots = (rows.read_lot(lot) for lot in cast("list[Any]", unpack("opened", row.values)))
+    commit_id, legs = str(row.values["commit_id"]), int(cast("int", row.values["legs"]))
+    return state, head, commit_id, {lot.id: lot for lot in lots}, legs
