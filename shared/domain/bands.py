@@ -102,11 +102,9 @@ class BandClock:
 
     def _make_profile(self, day: int) -> list[tuple[int, int]]:
         spans = [span for index in self._by_precedence for span in self._spans(index, day)]
-        edges = sorted({0, *(edge for begin, end, _ in spans for edge in (begin, end))})
+        edges = {0, *(edge for begin, end, _ in spans for edge in (begin, end))}
         profile: list[tuple[int, int]] = []
-        for edge in edges:
-            if edge == DAY_SECONDS:
-                break
+        for edge in sorted(edges - {DAY_SECONDS}):
             band = next((index for begin, end, index in spans if begin <= edge < end), BASE)
             if not profile or profile[-1][1] != band:
                 profile.append((edge, band))

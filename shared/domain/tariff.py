@@ -33,6 +33,11 @@ class Stretch(NamedTuple):
     increments: int
     numerator: int
 
+    @property
+    def until_second(self) -> int:
+        """Where the last increment ends."""
+        return self.from_second + self.increments * self.slot.increment_seconds
+
 
 class _Step(NamedTuple):
     """A slot, ready to count with: `cost` is the numerator of one increment."""
@@ -108,29 +113,25 @@ class Tariff:
         if talk_seconds <= self.grace_seconds:
             return 0, 0
         if self._clock is None:
-            total, position = self._bill_slots(talk_seconds)
+            total, billed_seconds = self._bill_slots(talk_seconds)
         else:
             changes = self._clock.changes(answered_at, talk_seconds)
-            total = self._fees[changes[0][1]]
-            position = 0
-            for stretch in self._walk(changes, talk_seconds):
-                total += stretch.numerator
-                position = stretch.from_second + stretch.increments * stretch.slot.increment_seconds
-        if self.cap is not None and total > self.cap:
-            return self.cap, position
-        return max(total, self.minimum), position
+            stretches = self._walk(changes, talk_seconds)
+            total = self._fees[changes[0][1]] + sum(each.numerator for each in stretches)
+            billed_seconds = stretches[-1].until_second
+        if self.cap is not None:
+            total = min(total, self.cap)
+        return max(total, self.minimum), billed_seconds
 
     def _bill_slots(self, talk_seconds: int) -> tuple[int, int]:
         total = self.fee
         position = 0
         for until, increment, cost, _ in self._steps[BASE]:
-            if position < until:
-                end = min(talk_seconds, until)
+            end = until if until < talk_seconds else talk_seconds
+            if position < end:
                 count = -((position - end) // increment)
                 total += count * cost
                 position += count * increment
-                if position >= talk_seconds:
-                    break
         return total, position
 
     def connection_fee(self, answered_at: datetime) -> int:
@@ -177,12 +178,11 @@ class Tariff:
         left = budget - self._fees[changes[0][1]]
         if left < 0:
             return free
-        position = 0
         for stretch in self._walk(changes, wanted_seconds):
             if stretch.numerator > left:
-                each = stretch.numerator // stretch.increments
-                position = stretch.from_second + left // each * stretch.slot.increment_seconds
-                return max(min(position, wanted_seconds), free)
+                paid = left // (stretch.numerator // stretch.increments)
+                until = stretch.from_second + paid * stretch.slot.increment_seconds
+                return max(min(until, wanted_seconds), free)
             left -= stretch.numerator
         return wanted_seconds
 

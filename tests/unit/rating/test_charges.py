@@ -246,6 +246,13 @@ def test_the_sentence_of_a_leg_that_costs_nothing_says_why() -> None:
     assert charge(version, 7).sentence().endswith("(1) = 1, rounded up to the micro: 1.00 USD.")
 
 
+def test_a_sentence_keeps_amounts_that_no_decimal_holds() -> None:
+    """A third of a cent is 1/300, before it is rounded."""
+    text = charge(card(rate(slot("1", "0.2"), fee="0.5")), 1).sentence()
+
+    assert "connection fee 0.5 + 1 x 1 s from second 0 at 0.2 per 60 s (1/300) = 151/300" in text
+
+
 def test_a_sentence_stays_short_when_many_prefixes_lost() -> None:
     """Five are named, the rest counted."""
     number = "4420794600"

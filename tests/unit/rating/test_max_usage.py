@@ -105,6 +105,14 @@ def test_what_counts_is_the_rounded_charge(mode: RoundingMode, credit: str, seco
     assert seconds == usage(priced, credit, rounding=Rounding(mode, 2))
 
 
+def test_a_credit_of_just_the_cap_pays_for_every_length() -> None:
+    """Where nothing is lost in rounding, too."""
+    up = Rounding(RoundingMode.UP, 6)
+
+    assert usage(CAPPED, "3", rounding=up) == 900
+    assert usage(CAPPED, "2.999999", rounding=up) == 120
+
+
 @pytest.mark.parametrize(
     ("mode", "credit", "seconds"),
     [

@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.bands import BASE, BandClock
 from shared.domain.rates import Band
-from tests.unit.rating.cases import Call, charge, random_call, rate, slot
+from tests.unit.rating.cases import Call, card, charge, random_call, rate, slot
 from tests.unit.rating.slow_model import slow_band, slow_round, slow_sum
 
 CALLS = 10_000
@@ -27,6 +27,7 @@ def check(call: Call) -> None:
     position = 0
     for line in usage:
         assert line.from_second == position, call
+        assert line.increments > 0, call
         position += line.seconds
 
 
@@ -36,6 +37,25 @@ def test_ten_thousand_random_calls_cost_what_the_slow_model_says(part: int) -> N
     rng = random.Random(f"calls {part}")
     for _ in range(CALLS // PARTS):
         check(random_call(rng))
+
+
+def test_one_card_rates_calls_of_many_days() -> None:
+    """What the engine remembers of a weekday never stands for a day with a date of its own."""
+    rng = random.Random("days")
+    start = datetime(2026, 12, 1, tzinfo=UTC)
+    for _ in range(30):
+        dates = [(start + timedelta(days=rng.randrange(60))).date().isoformat() for _ in range(4)]
+        bands = (
+            Band(2, (slot("60", "2"),), "", (), 79_200, 21_600, (dates[0], dates[1][5:])),
+            Band(3, (slot("60", "3"),), dates=(dates[2],)),
+            Band(1, (slot("60", "4"),), weekdays=(1, 3, 6), from_second_of_day=64_800),
+        )
+        version = card(rate(slot("60", "1"), bands=bands), time_zone="Europe/Paris")
+        for _ in range(100):
+            moment = start + timedelta(seconds=rng.randrange(60 * 86_400))
+            got = charge(version, 3600, answered_at=moment)
+            expected = slow_sum(got.rate, "Europe/Paris", moment, 3600)
+            assert got.unrounded == expected, (moment, bands)
 
 
 def test_band_changes_are_where_the_wall_clock_says() -> None:
