@@ -21,5 +21,4 @@ async def forward_inbox(timer: func.TimerRequest) -> None:
     except QueueUnavailable as error:
         event("inbox_waits", detail=error.detail)
         return
-    if sent:
-        event("inbox_forwarded", legs=sent, past_due=timer.past_due)
+    event("inbox_forwarded", legs=sent, past_due=timer.past_due)

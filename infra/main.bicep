@@ -166,6 +166,7 @@ module watch 'modules/watch.bicep' = {
   scope: group
   params: {
     location: location
+    environmentName: environmentName
     prefix: prefix
     tags: tags
     names: names

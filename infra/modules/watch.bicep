@@ -5,6 +5,9 @@ import { Names } from 'names.bicep'
 @description('Region.')
 param location string
 
+@description('Name of the environment.')
+param environmentName string
+
 @description('Start of every name.')
 param prefix string
 
@@ -63,5 +66,34 @@ module availability 'availability.bicep' = {
     hostName: hostName
     actionGroupId: people.id
     places: ['emea-nl-ams-azr', 'emea-gb-db3-azr', 'emea-fr-pra-edge', 'us-va-ash-azr', 'apac-sg-sin-azr']
+  }
+}
+
+module logAlerts 'log-alerts.bicep' = {
+  params: {
+    location: location
+    prefix: prefix
+    tags: tags
+    workspaceId: workspace.id
+    actionGroupId: people.id
+  }
+}
+
+module metricAlerts 'metric-alerts.bicep' = {
+  params: {
+    prefix: prefix
+    tags: tags
+    namespaceName: names.bus
+    ledgerStorageNames: names.ledgers
+    actionGroupId: people.id
+  }
+}
+
+module workbooks 'workbooks.bicep' = {
+  params: {
+    location: location
+    environmentName: environmentName
+    tags: tags
+    workspaceId: workspace.id
   }
 }

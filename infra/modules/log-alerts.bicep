@@ -1,0 +1,84 @@
+metadata description = 'Alerts on what the logs say. The queries stand in queries/alerts/, and are tested.'
+
+@description('Region of the workspace.')
+param location string
+
+@description('Start of every name.')
+param prefix string
+
+@description('Cost tags.')
+param tags object
+
+@description('Workspace that is asked.')
+param workspaceId string
+
+@description('Action group that is told.')
+param actionGroupId string
+
+@description('An alert is raised when the `value` of its query, over a window, is over a threshold.')
+type Alert = { name: string, over: int, severity: 0 | 1 | 2 | 3, window: string }
+
+var alerts Alert[] = [
+  { name: 'failures', over: 0, severity: 2, window: 'PT5M' }
+  { name: 'dial-out-latency', over: 500, severity: 2, window: 'PT15M' }
+  { name: 'parked-legs', over: 0, severity: 2, window: 'PT1H' }
+  { name: 'backlog-age', over: 900, severity: 2, window: 'PT15M' }
+  { name: 'timer-missing', over: 0, severity: 1, window: 'PT15M' }
+  { name: 'outbox-age', over: 600, severity: 2, window: 'PT15M' }
+  { name: 'anchor-missing', over: 0, severity: 1, window: 'P2D' }
+  { name: 'verification-failed', over: 0, severity: 0, window: 'PT5M' }
+  { name: 'negative-balances', over: 0, severity: 3, window: 'PT1H' }
+  { name: 'queue-unreachable', over: 0, severity: 1, window: 'PT5M' }
+  { name: 'not-let-in', over: 100, severity: 3, window: 'PT15M' }
+]
+
+// The first line of a query is its title.
+var queries = {
+  failures: loadTextContent('../queries/alerts/failures.kql')
+  'dial-out-latency': loadTextContent('../queries/alerts/dial-out-latency.kql')
+  'parked-legs': loadTextContent('../queries/alerts/parked-legs.kql')
+  'backlog-age': loadTextContent('../queries/alerts/backlog-age.kql')
+  'timer-missing': loadTextContent('../queries/alerts/timer-missing.kql')
+  'outbox-age': loadTextContent('../queries/alerts/outbox-age.kql')
+  'anchor-missing': loadTextContent('../queries/alerts/anchor-missing.kql')
+  'verification-failed': loadTextContent('../queries/alerts/verification-failed.kql')
+  'negative-balances': loadTextContent('../queries/alerts/negative-balances.kql')
+  'queue-unreachable': loadTextContent('../queries/alerts/queue-unreachable.kql')
+  'not-let-in': loadTextContent('../queries/alerts/not-let-in.kql')
+}
+
+var everyForWindow = { PT5M: 'PT5M', PT15M: 'PT5M', PT1H: 'PT15M', P2D: 'PT1H' }
+
+resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for alert in alerts: {
+    name: '${prefix}-${alert.name}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: substring(split(queries[alert.name], '\n')[0], 3)
+      description: 'docs/operations.md#${alert.name}'
+      severity: alert.severity
+      enabled: true
+      scopes: [workspaceId]
+      evaluationFrequency: everyForWindow[alert.window]
+      windowSize: alert.window
+      autoMitigate: true
+      // Tables are there only once something was logged to them.
+      skipQueryValidation: true
+      criteria: {
+        allOf: [
+          {
+            query: queries[alert.name]
+            timeAggregation: 'Maximum'
+            metricMeasureColumn: 'value'
+            operator: 'GreaterThan'
+            threshold: alert.over
+            failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+          }
+        ]
+      }
+      actions: { actionGroups: [actionGroupId] }
+    }
+  }
+]

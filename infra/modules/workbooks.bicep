@@ -1,0 +1,59 @@
+metadata description = 'The workbooks Finance and Operations. Their queries stand in queries/, and are tested.'
+
+@description('Region.')
+param location string
+
+@description('Name of the environment, in the titles.')
+param environmentName string
+
+@description('Cost tags.')
+param tags object
+
+@description('Workspace that their queries ask.')
+param workspaceId string
+
+module finance 'workbook.bicep' = {
+  params: {
+    location: location
+    title: 'Perminute: Finance (${environmentName})'
+    purpose: 'What was spent, by whom and on what; what is left, and for how long. The ledger is the record, this is a view of the logs.'
+    tags: tags
+    workspaceId: workspaceId
+    charts: [
+      { query: loadTextContent('../queries/finance/credits-and-forecast.kql'), shape: 'table', half: false }
+      { query: loadTextContent('../queries/finance/spend-by-day.kql'), shape: 'timechart', half: false }
+      { query: loadTextContent('../queries/finance/spend-by-destination.kql'), shape: 'table', half: true }
+      { query: loadTextContent('../queries/finance/spend-by-organizer.kql'), shape: 'table', half: true }
+      { query: loadTextContent('../queries/finance/spend-by-cost-center.kql'), shape: 'barchart', half: true }
+      { query: loadTextContent('../queries/finance/top-meetings.kql'), shape: 'table', half: true }
+      { query: loadTextContent('../queries/finance/top-ups-and-corrections.kql'), shape: 'table', half: true }
+      { query: loadTextContent('../queries/finance/credit-events.kql'), shape: 'table', half: true }
+      { query: loadTextContent('../queries/finance/denied-dial-outs.kql'), shape: 'table', half: true }
+      { query: loadTextContent('../queries/finance/parked-legs.kql'), shape: 'table', half: true }
+    ]
+  }
+}
+
+module operations 'workbook.bicep' = {
+  params: {
+    location: location
+    title: 'Perminute: Operations (${environmentName})'
+    purpose: 'Whether it answers, how fast, what waits, what failed, and who touched the ledgers.'
+    tags: tags
+    workspaceId: workspaceId
+    charts: [
+      { query: loadTextContent('../queries/operations/availability.kql'), shape: 'timechart', half: true }
+      { query: loadTextContent('../queries/operations/dial-out-latency.kql'), shape: 'timechart', half: true }
+      { query: loadTextContent('../queries/operations/requests.kql'), shape: 'table', half: false }
+      { query: loadTextContent('../queries/operations/legs.kql'), shape: 'timechart', half: true }
+      { query: loadTextContent('../queries/operations/queue-age.kql'), shape: 'timechart', half: true }
+      { query: loadTextContent('../queries/operations/queue-depth.kql'), shape: 'timechart', half: true }
+      { query: loadTextContent('../queries/operations/storage-latency.kql'), shape: 'timechart', half: true }
+      { query: loadTextContent('../queries/operations/timers.kql'), shape: 'table', half: true }
+      { query: loadTextContent('../queries/operations/verification.kql'), shape: 'table', half: true }
+      { query: loadTextContent('../queries/operations/unexpected-errors.kql'), shape: 'table', half: true }
+      { query: loadTextContent('../queries/operations/not-let-in.kql'), shape: 'table', half: true }
+      { query: loadTextContent('../queries/operations/who-wrote-ledgers.kql'), shape: 'table', half: false }
+    ]
+  }
+}
