@@ -17,6 +17,7 @@ from functions import (
     operations,
     parked_legs,
     rate_and_debit,
+    rate_card_reports,
     rate_cards,
 )
 from shared.telemetry import quieten
@@ -35,6 +36,7 @@ app.register_functions(accounts.bp)
 app.register_functions(directory.bp)
 app.register_functions(bridges.bp)
 app.register_functions(rate_cards.bp)
+app.register_functions(rate_card_reports.bp)
 app.register_functions(api_keys.bp)
 app.register_functions(operations.bp)
 app.register_functions(fallback.bp)

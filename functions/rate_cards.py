@@ -1,9 +1,12 @@
-"""Rate cards and quotes."""
+"""Rate cards: put, imported, shown."""
+
+from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
@@ -13,6 +16,7 @@ from functions.edge import (
     Call,
     admin_route,
     new_blueprint,
+    query_invalid,
     reply,
     reply_list,
     reply_text,
@@ -22,8 +26,11 @@ from shared.contracts.times import read_time
 from shared.domain import limits
 from shared.domain.access import READERS, Role
 from shared.domain.errors import Invalid, UnsupportedMedia
-from shared.domain.legs import LegKind, format_time
+from shared.domain.legs import format_time
 from shared.domain.rates import RateCardVersion
+
+if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.usecases.rate_cards import PutVersion
 
 bp = new_blueprint()
 _SETTERS = frozenset({Role.FINANCE})
@@ -54,7 +61,7 @@ async def get_rate_card(call: Call) -> func.HttpResponse:
 async def get_rate_card_version(call: Call) -> func.HttpResponse:
     """A whole version, as JSON or CSV: what was put, in one spelling."""
     call.principal.require_all_accounts()
-    effective_from = _effective_from(call)
+    effective_from = effective_from_of(call)
     about, version = await container().rate_card_desk.version(call.path("card"), effective_from)
     if not call.wants_csv():
         # In a thread, like all else that touches every rate of a large deck.
@@ -76,12 +83,9 @@ async def get_rate_card_version(call: Call) -> func.HttpResponse:
 )
 async def put_rate_card_version(call: Call) -> func.HttpResponse:
     """Make or replace a version, as JSON or CSV; `?backdate=true`, `?dry_run=true`."""
-    from shared.contracts.quotes import card_version_body
-    from shared.usecases.rate_cards import Checked
-
     call.principal.require_all_accounts()
-    card, effective_from = call.path("card"), _effective_from(call)
-    made = await container().rate_card_desk.put(
+    card, effective_from = call.path("card"), effective_from_of(call)
+    put = await container().rate_card_desk.put(
         card,
         effective_from,
         _parser(call, card, effective_from),
@@ -89,47 +93,76 @@ async def put_rate_card_version(call: Call) -> func.HttpResponse:
         backdate=call.flag("backdate"),
         dry_run=call.flag("dry_run"),
     )
-    if isinstance(made, Checked):
-        version = made.version
-        return reply(
-            {
-                "card": card,
-                "effective_from": format_time(effective_from),
-                "currency": version.currency,
-                "time_zone": version.time_zone,
-                "rate_count": len(version),
-                "dry_run": True,
-            }
-        )
-    return reply(card_version_body(made), status=201 if made.revision == 1 else 200, etag=made.etag)
+    return await reply_put(call, put)
 
 
-@admin_route(bp, "post_quote", "POST", "v1/quotes", READERS)
-async def post_quote(call: Call) -> func.HttpResponse:
-    """What a call would cost, explained like a charge."""
-    from shared.contracts.quotes import QuoteBody
-    from shared.contracts.strict import read
-    from shared.usecases.rate_cards import Inquiry
+@admin_route(
+    bp,
+    "import_rate_card_version",
+    "POST",
+    "v1/rate-cards/{card}/import",
+    _SETTERS,
+    body_bytes_max=limits.RATE_CARD_BODY_BYTES_MAX,
+)
+async def import_rate_card_version(call: Call) -> func.HttpResponse:
+    """A carrier's deck becomes a version, by a mapping of columns: a form with `mapping` (JSON),
+    `deck` and perhaps `names`; `?effective_from=`, `?backdate=true`, `?dry_run=true`."""
+    from shared.contracts.deck_form import read_deck_form
+    from shared.contracts.rate_card_tables import deck_report_body
 
-    body = read(QuoteBody, call.json())
-    inquiry = Inquiry(
-        account=body.account,
-        rate_card=body.rate_card,
-        kind=LegKind(body.kind),
-        from_number=body.from_number,
-        to_number=body.to,
-        at=read_time(body.at) if body.at else None,
-        talk_seconds=body.talk_seconds,
+    call.principal.require_all_accounts()
+    card, effective_from = call.path("card"), call.moment("effective_from")
+    if effective_from is None:
+        raise query_invalid("effective_from", "must say when the version takes effect")
+    form = read_deck_form(call.headers.get("content-type", ""), call.body())
+    put = await container().rate_card_desk.put(
+        card,
+        effective_from,
+        lambda: form.version(card, effective_from),
+        if_match=call.if_match(),
+        backdate=call.flag("backdate"),
+        dry_run=call.flag("dry_run"),
     )
-    return reply(await container().rate_card_desk.quote(inquiry, call.principal))
+    return await reply_put(call, put, {"deck": deck_report_body(form.report)}, lint=True)
 
 
-def _effective_from(call: Call) -> datetime:
+def effective_from_of(call: Call) -> datetime:
+    """The time in the path. Raises Invalid `effective_from_invalid`."""
     try:
         return read_time(call.path("effective_from").replace(" ", "+"))
     except ValueError as error:
         detail = f"The time of the version {error}."
         raise Invalid(detail, code="effective_from_invalid") from None
+
+
+async def reply_put(
+    call: Call, put: PutVersion, more: Mapping[str, object] | None = None, *, lint: bool = False
+) -> func.HttpResponse:
+    """The answer to a version that was put, or only checked: a dry run and an import say what is
+    odd in it, and so does `?lint=true`."""
+    from shared.contracts.quotes import card_version_body
+    from shared.contracts.rate_card_reports import render_findings
+    from shared.usecases.rate_card_reports import found_in
+
+    version, about = put.version, put.about
+    body: dict[str, object] = (
+        {
+            "card": version.card,
+            "effective_from": format_time(version.effective_from),
+            "currency": version.currency,
+            "time_zone": version.time_zone,
+            "rate_count": len(version),
+            "dry_run": True,
+        }
+        if about is None
+        else card_version_body(about)
+    )
+    body |= more or {}
+    if lint or about is None or call.flag("lint"):
+        body["findings"] = render_findings(await found_in(version))
+    if about is None:
+        return reply(body)
+    return reply(body, status=201 if about.revision == 1 else 200, etag=about.etag)
 
 
 def _parser(call: Call, card: str, effective_from: datetime) -> Callable[[], RateCardVersion]:

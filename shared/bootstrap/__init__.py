@@ -28,6 +28,7 @@ from shared.usecases.registrations import Registrations
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.usecases.audit_ledgers import AuditLedgers
+    from shared.usecases.rate_card_reports import RateCardReports
     from shared.usecases.rate_cards import RateCardDesk
 
 
@@ -48,6 +49,13 @@ class Container(Legs):
         from shared.usecases.rate_cards import RateCardDesk
 
         return RateCardDesk(self.rate_cards, self.accounts, self.clock)
+
+    @cached_property
+    def rate_card_reports(self) -> RateCardReports:
+        """Tells about rate cards."""
+        from shared.usecases.rate_card_reports import RateCardReports
+
+        return RateCardReports(self.rate_card_desk, self.rate_cards, self.clock)
 
     @cached_property
     def audit_ledgers(self) -> AuditLedgers:

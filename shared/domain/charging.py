@@ -110,17 +110,33 @@ def charge_document(resolved: ResolvedLeg, charge: Charge, flags: list[str]) -> 
     }
 
 
+def told(charge: Charge) -> dict[str, object]:
+    """What is said of a charge when somebody asks, and not kept: the sentence, and the prefixes
+    that the rate's prefix won over."""
+    losers = charge.version.index.matches(charge.kind, charge.to_digits)
+    return {
+        "sentence": charge.sentence(),
+        "won_over": [
+            prefix
+            for row, prefix, origin in losers
+            if row != charge.row and origin in {None, charge.origin}
+        ],
+    }
+
+
 def explained(charge: Charge) -> dict[str, object]:
-    """What a rating says of itself: rate, lines, rounding, sentence. Quotes have it too."""
+    """What a rating says of itself: rate, lines, rounding. It is kept, and quotes have it too."""
     version = charge.version
+    rate = charge.rate
     return {
         "billed_seconds": charge.billed_seconds,
         "amount": format_amount(charge.amount_micros),
         "rate": {
             "card": version.card,
             "version": format_time(version.effective_from),
-            "prefix": charge.rate.prefix,
-            "destination": charge.rate.destination,
+            "prefix": rate.prefix,
+            "destination": rate.destination,
+            **({"origin": rate.origin} if rate.origin else {}),
         },
         "lines": [_line(line) for line in charge.lines()],
         "rounding": {

@@ -7,23 +7,25 @@ from datetime import datetime, timedelta
 
 from shared.domain.access import Principal
 from shared.domain.card_versions import CardVersion, PutRules
-from shared.domain.charging import explained
+from shared.domain.charging import explained, told
 from shared.domain.directory import ID_RULE, is_id
 from shared.domain.errors import FieldError, Invalid, NotFound
 from shared.domain.legs import LegKind, format_time
 from shared.domain.money import format_amount
 from shared.domain.numbers import classify
+from shared.domain.price_list import quote_table
 from shared.domain.rates import RateCardVersion
-from shared.domain.rating import rate_leg
+from shared.domain.rating import Charge, rate_leg
 from shared.ports import Clock, RateCardStore
 from shared.usecases.accounts import Accounts
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What a version would be: a dry run writes nothing."""
+class PutVersion:
+    """A version that was read and found valid; `about` is None when nothing was written."""
 
     version: RateCardVersion
+    about: CardVersion | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class RateCardDesk:
         if_match: str | None,
         backdate: bool,
         dry_run: bool,
-    ) -> CardVersion | Checked:
+    ) -> PutVersion:
         """Make or replace a version; with `dry_run` only check it.
 
         `parse` reads what was sent, in a thread of its own, since a large deck takes seconds.
@@ -67,9 +69,7 @@ class RateCardDesk:
         rules = PutRules(self._clock.now(), if_match, backdate)
         await self._store.check(card, effective_from, rules)
         version = await asyncio.to_thread(parse)
-        if dry_run:
-            return Checked(version)
-        return await self._store.put(version, rules)
+        return PutVersion(version, None if dry_run else await self._store.put(version, rules))
 
     async def cards(self, *, limit: int, after: str | None) -> tuple[Sequence[str], str | None]:
         """Names of cards in order, and the one after which the next page begins.
@@ -106,18 +106,63 @@ class RateCardDesk:
 
         Raises NotAllowed, NotFound `account_unknown`, Invalid `rate_missing`.
         """
-        if inquiry.account is not None:
-            principal.require_account(inquiry.account)
-            settings = (await self._accounts.known(inquiry.account)).settings
-            card, currency = settings.rate_card, settings.currency
-        else:
-            principal.require_all_accounts()
-            card, currency = inquiry.rate_card or "", None
+        card, currency = await self._card(inquiry, principal)
         answered_at = inquiry.at or self._clock.now()
         if inquiry.kind is LegKind.VOIP:
             return _free(inquiry, answered_at, currency, "voip")
         if inquiry.talk_seconds == 0:
             return _free(inquiry, answered_at, currency, "unanswered")
+        version = await self._version(card, currency, answered_at)
+        charge = rate_leg(
+            version,
+            kind=inquiry.kind,
+            to_digits=_digits(inquiry),
+            origin=_origin(inquiry),
+            answered_at=answered_at,
+            talk_seconds=inquiry.talk_seconds,
+        )
+        if charge is None:
+            raise _no_rate(card, inquiry)
+        free = charge.amount_micros == 0
+        return {
+            **_asked(inquiry, answered_at, version.currency),
+            "status": "zero" if free else "charged",
+            **({"zero_reason": "free_rate"} if free else {}),
+            **explained(charge),
+            **told(charge),
+            "flags": [],
+        }
+
+    async def quote_table(
+        self, inquiry: Inquiry, minutes: Sequence[int], principal: Principal
+    ) -> tuple[Charge, ...]:
+        """The charges of calls of so many minutes to one number. Raises what `quote` raises."""
+        card, currency = await self._card(inquiry, principal)
+        answered_at = inquiry.at or self._clock.now()
+        charges = quote_table(
+            await self._version(card, currency, answered_at),
+            kind=inquiry.kind,
+            to_digits=_digits(inquiry),
+            origin=_origin(inquiry),
+            answered_at=answered_at,
+            minutes=minutes,
+        )
+        if charges is None:
+            raise _no_rate(card, inquiry)
+        return charges
+
+    async def _card(self, inquiry: Inquiry, principal: Principal) -> tuple[str, str | None]:
+        """(card, currency of the account) that an inquiry is about."""
+        if inquiry.account is None:
+            principal.require_all_accounts()
+            return inquiry.rate_card or "", None
+        principal.require_account(inquiry.account)
+        settings = (await self._accounts.known(inquiry.account)).settings
+        return settings.rate_card, settings.currency
+
+    async def _version(
+        self, card: str, currency: str | None, answered_at: datetime
+    ) -> RateCardVersion:
         version = await self._store.version_for(card, answered_at) if is_id(card) else None
         if version is None:
             raise _rate_missing(f"Rate card {card} has no version for that time.")
@@ -125,27 +170,7 @@ class RateCardDesk:
             raise _rate_missing(
                 f"Rate card {card} is in {version.currency}, the account in {currency}."
             )
-        to_number = inquiry.to_number or ""
-        charge = rate_leg(
-            version,
-            kind=inquiry.kind,
-            to_digits=to_number.removeprefix("+"),
-            origin=_origin(inquiry),
-            answered_at=answered_at,
-            talk_seconds=inquiry.talk_seconds,
-        )
-        if charge is None:
-            raise _rate_missing(
-                f"Rate card {card} has no {inquiry.kind.value} rate for {to_number}."
-            )
-        free = charge.amount_micros == 0
-        return {
-            **_asked(inquiry, answered_at, version.currency),
-            "status": "zero" if free else "charged",
-            **({"zero_reason": "free_rate"} if free else {}),
-            **explained(charge),
-            "flags": [],
-        }
+        return version
 
 
 def _asked(inquiry: Inquiry, answered_at: datetime, currency: str | None) -> dict[str, object]:
@@ -182,6 +207,16 @@ def _origin(inquiry: Inquiry) -> str | None:
     if inquiry.kind is not LegKind.DIAL_IN or inquiry.from_number is None:
         return None
     return classify(inquiry.from_number).region
+
+
+def _digits(inquiry: Inquiry) -> str:
+    return (inquiry.to_number or "").removeprefix("+")
+
+
+def _no_rate(card: str, inquiry: Inquiry) -> Invalid:
+    return _rate_missing(
+        f"Rate card {card} has no {inquiry.kind.value} rate for {inquiry.to_number}."
+    )
 
 
 def _rate_missing(detail: str) -> Invalid:

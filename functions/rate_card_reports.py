@@ -1,0 +1,148 @@
+"""What rate cards say: quotes, price lists, lint, and what differs between two versions."""
+
+import azure.functions as func
+
+from functions.edge import (
+    Call,
+    admin_route,
+    new_blueprint,
+    query_invalid,
+    reply,
+    reply_csv,
+    reply_text,
+)
+from functions.rate_cards import effective_from_of
+from shared.bootstrap import container
+from shared.contracts.times import read_time
+from shared.domain.access import READERS
+from shared.domain.errors import Invalid
+from shared.domain.legs import LegKind, format_time
+
+bp = new_blueprint()
+TEXT_MEDIA_TYPE = "text/plain"
+
+
+@admin_route(bp, "post_quote", "POST", "v1/quotes", READERS)
+async def post_quote(call: Call) -> func.HttpResponse:
+    """What a call would cost, explained like a charge."""
+    from shared.contracts.quotes import QuoteBody
+    from shared.contracts.strict import read
+    from shared.usecases.rate_cards import Inquiry
+
+    body = read(QuoteBody, call.json())
+    inquiry = Inquiry(
+        account=body.account,
+        rate_card=body.rate_card,
+        kind=LegKind(body.kind),
+        from_number=body.from_number,
+        to_number=body.to,
+        at=read_time(body.at) if body.at else None,
+        talk_seconds=body.talk_seconds,
+    )
+    return reply(await container().rate_card_desk.quote(inquiry, call.principal))
+
+
+@admin_route(bp, "post_quote_table", "POST", "v1/quotes/table", READERS)
+async def post_quote_table(call: Call) -> func.HttpResponse:
+    """What calls of 1, 5, 15, 30 and 60 minutes to a number would cost, as JSON or CSV."""
+    from shared.contracts.rate_card_tables import (
+        QUOTE_COLUMNS,
+        QuoteTableBody,
+        quote_rows,
+        quote_table_body,
+    )
+    from shared.contracts.strict import read
+    from shared.usecases.rate_cards import Inquiry
+
+    body = read(QuoteTableBody, call.json())
+    inquiry = Inquiry(
+        account=body.account,
+        rate_card=body.rate_card,
+        kind=LegKind(body.kind),
+        from_number=body.from_number,
+        to_number=body.to,
+        at=read_time(body.at) if body.at else None,
+        talk_seconds=0,
+    )
+    desk = container().rate_card_desk
+    charges = await desk.quote_table(inquiry, body.minutes, call.principal)
+    if call.wants_csv():
+        return reply_csv(QUOTE_COLUMNS, quote_rows(charges), "quotes.csv")
+    return reply(quote_table_body(charges))
+
+
+@admin_route(bp, "get_price_list", "GET", "v1/rate-cards/{card}/price-list", READERS)
+async def get_price_list(call: Call) -> func.HttpResponse:
+    """Prices by country in force now or `?at=`: as JSON, CSV, or text to read."""
+    from shared.contracts.rate_card_reports import render_price_list
+    from shared.contracts.rate_card_tables import PRICE_COLUMNS, price_list_text, price_rows
+
+    call.principal.require_all_accounts()
+    reports = container().rate_card_reports
+    version, listed = await reports.price_list(call.path("card"), call.moment("at"))
+    if call.wants_csv():
+        return reply_csv(PRICE_COLUMNS, price_rows(listed), f"{version.card}-prices.csv")
+    if TEXT_MEDIA_TYPE in call.headers.get("accept", "").lower():
+        text = price_list_text(version, listed)
+        return reply_text(text, TEXT_MEDIA_TYPE, f"{version.card}-prices.txt")
+    return reply(
+        {
+            "card": version.card,
+            "version": format_time(version.effective_from),
+            "currency": version.currency,
+            "countries": render_price_list(listed),
+        }
+    )
+
+
+@admin_route(
+    bp,
+    "lint_rate_card_version",
+    "GET",
+    "v1/rate-cards/{card}/versions/{effective_from}/lint",
+    READERS,
+)
+async def lint_rate_card_version(call: Call) -> func.HttpResponse:
+    """What is odd in a version, warnings first."""
+    from shared.contracts.rate_card_reports import render_findings
+
+    call.principal.require_all_accounts()
+    found = await container().rate_card_reports.lint(call.path("card"), effective_from_of(call))
+    return reply({"findings": render_findings(found)})
+
+
+@admin_route(bp, "diff_rate_card", "GET", "v1/rate-cards/{card}/diff", READERS)
+async def diff_rate_card(call: Call) -> func.HttpResponse:
+    """What differs from version `?from=` to `?to=`, the latter perhaps of `?to_card=`: JSON pages
+    or all of it as CSV."""
+    from shared.contracts.rate_card_reports import render_change
+    from shared.contracts.rate_card_tables import CHANGE_COLUMNS, change_counts_body, change_row
+
+    call.principal.require_all_accounts()
+    card, limit, skip = call.path("card"), call.page()[0], _skip(call)
+    before, after = call.moment("from"), call.moment("to")
+    if before is None or after is None:
+        raise query_invalid("from" if before is None else "to", "must be the time of a version")
+    found = await container().rate_card_reports.compare(
+        (card, before), (call.query("to_card") or card, after), skip=skip, limit=limit
+    )
+    if call.wants_csv():
+        rows = (change_row(change) for change in found.every())
+        return reply_csv(CHANGE_COLUMNS, rows, f"{card}-diff.csv")
+    return reply(
+        {
+            "from": {"card": card, "version": format_time(before)},
+            "to": {"card": found.after.card, "version": format_time(after)},
+            "counts": change_counts_body(found.counts, found.dearer, found.cheaper),
+            "items": [render_change(change) for change in found.items],
+            **({"next": str(found.following)} if found.following is not None else {}),
+        }
+    )
+
+
+def _skip(call: Call) -> int:
+    """The cursor of a list that is counted. Raises Invalid `cursor_invalid`."""
+    cursor = call.page()[1] or "0"
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 9):
+        raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
+    return int(cursor)

@@ -1,0 +1,50 @@
+"""A form with files (`multipart/form-data`, RFC 7578), as `curl -F` sends it: bytes by name."""
+
+import re
+
+from shared.domain import limits
+from shared.domain.errors import BadRequest
+
+FORM_MEDIA_TYPE = "multipart/form-data"
+_BOUNDARY = re.compile(
+    r';\s*boundary=(?:"([^"]{1,70})"|([^\s";,]{1,70}))', re.ASCII | re.IGNORECASE
+)
+_NAME = re.compile(
+    rb'^content-disposition:\s*form-data\s*;(?:.*;)?\s*name="?([A-Za-z0-9_-]{1,60})"?\s*(?:;|$)',
+    re.IGNORECASE,
+)
+
+
+def parse_form(content_type: str, body: bytes) -> dict[str, bytes]:
+    """The parts of the form by name, as they were sent.
+
+    Raises BadRequest `form_invalid` when it is no form, or names a part twice.
+    """
+    found = _BOUNDARY.search(content_type)
+    if found is None:
+        raise _invalid("The content type names no boundary.")
+    delimiter = b"\r\n--" + (found[1] or found[2]).encode("ascii", "replace")
+    pieces = (b"\r\n" + body).split(delimiter, limits.FORM_PARTS_MAX + 2)
+    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
+        raise _invalid("The form does not end, or has too many parts.")
+    parts: dict[str, bytes] = {}
+    for piece in pieces[1:-1]:
+        head, separator, content = piece.partition(b"\r\n\r\n")
+        if not separator or len(head) > limits.FORM_HEAD_BYTES_MAX:
+            raise _invalid("A part of the form has no end to its headers.")
+        name = _name(head)
+        if name in parts:
+            raise _invalid(f"The form has the part {name} twice.")
+        parts[name] = content
+    return parts
+
+
+def _name(head: bytes) -> str:
+    for line in head.split(b"\r\n"):
+        if match := _NAME.match(line):
+            return match[1].decode("ascii")
+    raise _invalid("A part of the form has no name.")
+
+
+def _invalid(detail: str) -> BadRequest:
+    return BadRequest(detail, code="form_invalid")

@@ -1,0 +1,217 @@
+"""A carrier's deck comes in over HTTP: by a mapping of columns, all of it or nothing."""
+
+import gzip
+import json
+import random
+from typing import Any
+
+import pytest
+
+from shared.contracts.multipart import parse_form
+from shared.domain.errors import BadRequest
+from tests.unit.administration.house import Answer, House
+from tests.unit.administration.test_rate_cards import CARD, IN_FORCE, card
+
+BOUNDARY = "a-boundary-of-ours"
+IMPORT = f"{CARD}/import?effective_from=2026-01-01T00:00:00Z"
+MAPPING: dict[str, Any] = {
+    "currency": "USD",
+    "rounding": {"mode": "half_up", "decimals": 4},
+    "columns": {
+        "prefix": "Code",
+        "destination": ["Where"],
+        "price": "Per minute",
+        "first_increment": "First",
+        "increment": "Next",
+    },
+}
+DECK = """Where,Code,Per minute,First,Next
+France,33,0.012,60,60
+"Austria, Vienna","43, 431",0.155,60,1
+"""
+
+
+def form(**parts: object) -> tuple[bytes, str]:
+    """(body, content type) of a form; what is no bytes is sent as JSON."""
+    body = b""
+    for name, value in parts.items():
+        content = value if isinstance(value, bytes) else json.dumps(value).encode()
+        head = f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="{name}"; filename="x"\r\n'
+        body += head.encode() + b"content-type: text/csv\r\n\r\n" + content + b"\r\n"
+    return body + f"--{BOUNDARY}--\r\n".encode(), f"multipart/form-data; boundary={BOUNDARY}"
+
+
+def send(house: House, path: str = IMPORT, **parts: object) -> Answer:
+    body, content_type = form(**parts)
+    return house.post(path, body, headers={"content-type": content_type})
+
+
+def test_a_deck_becomes_a_version_and_says_what_became_of_its_rows(house: House) -> None:
+    answer = send(house, mapping=MAPPING, deck=DECK.encode())
+
+    assert (answer.status, answer.json["rate_count"]) == (201, 3)
+    assert answer.json["deck"] == {
+        "rows": 2,
+        "rates": 3,
+        "left_out": 0,
+        "duplicates": 0,
+        "unknown_names": [],
+    }
+    assert "duplicate_of_parent" in {each["code"] for each in answer.json["findings"]}
+    rates = house.get(IN_FORCE).json["rates"]
+    assert [(rate["prefix"], rate["destination"]) for rate in rates] == [
+        ("33", "France"),
+        ("43", "Austria, Vienna"),
+        ("431", "Austria, Vienna"),
+    ]
+    assert [slot["increment_seconds"] for slot in rates[1]["slots"]] == [60, 1]
+
+
+def test_a_wrong_row_is_named_by_its_line_and_nothing_is_taken(house: House) -> None:
+    wrong = DECK + "Nowhere,abc,0.1,60,60\nSpain,34,cheap,60,60\n"
+
+    answer = send(house, mapping=MAPPING, deck=wrong.encode())
+
+    assert (answer.status, answer.code) == (422, "invalid")
+    assert answer.pointers() == ["/lines/4/Code", "/lines/5/Per minute"]
+    assert house.get(CARD).status == 404
+
+
+def test_a_dry_run_imports_nothing(house: House) -> None:
+    answer = send(house, IMPORT + "&dry_run=true", mapping=MAPPING, deck=DECK.encode())
+
+    assert (answer.status, answer.json["dry_run"], answer.json["deck"]["rows"]) == (200, True, 2)
+    assert house.get(CARD).status == 404
+
+
+def test_a_deck_may_be_packed(house: House) -> None:
+    packed = gzip.compress(DECK.encode())
+
+    assert send(house, mapping=MAPPING, deck=packed).json["rate_count"] == 3
+    cut = send(house, IMPORT + "&dry_run=true&backdate=true", mapping=MAPPING, deck=packed[:-9])
+    assert (cut.status, cut.code) == (428, "if_match_missing")
+    elsewhere = "/api/v1/rate-cards/other/import?effective_from=2026-01-01T00:00:00Z"
+    assert send(house, elsewhere, mapping=MAPPING, deck=packed[:-9]).code == "bad_request"
+    assert send(house, elsewhere, mapping=MAPPING, deck=b"\x1f\x8bno").code == "bad_request"
+
+
+def test_a_deck_that_names_its_destinations_takes_prefixes_from_a_table(house: House) -> None:
+    mapping = {**MAPPING, "columns": {"destination": ["rate"], "price": "price"}}
+    deck = b'rate,price\n"Austria, mobile",0.2\n'
+
+    answer = send(
+        house, mapping=mapping, deck=deck, names=b"prefix,destination\n43660,Austria Mobile\n"
+    )
+    odd = send(
+        house,
+        "/api/v1/rate-cards/other/import?effective_from=2026-01-01T00:00:00Z",
+        mapping=mapping,
+        deck=deck,
+        names=b"digits,name\n43,Austria\n",
+    )
+
+    assert answer.status == 201, answer.body
+    assert house.get(IN_FORCE).json["rates"][0]["prefix"] == "43660"
+    assert (odd.status, odd.pointers()) == (422, ["/lines/1"])
+
+
+def test_an_import_keeps_the_rules_of_a_put(house: House) -> None:
+    """Frozen, too soon, backdated: as for JSON and CSV."""
+    house.put(IN_FORCE, card())
+    at_once = f"{CARD}/import?effective_from=2026-11-23T10:00:00Z"
+
+    assert send(house, mapping=MAPPING, deck=DECK.encode()).code == "if_match_missing"
+    soon = send(house, at_once, mapping=MAPPING, deck=DECK.encode())
+    assert soon.code == "effective_from_too_soon"
+    backdated = send(house, f"{at_once}&backdate=true", mapping=MAPPING, deck=DECK.encode())
+    assert backdated.status == 201
+
+
+@pytest.mark.parametrize(
+    ("parts", "status", "code"),
+    [
+        ({"mapping": MAPPING}, 400, "form_invalid"),
+        ({"deck": b"x"}, 400, "form_invalid"),
+        ({"mapping": MAPPING, "deck": b"x", "more": b"y"}, 400, "form_invalid"),
+        ({"mapping": b"{", "deck": b"x"}, 400, "json_invalid"),
+        ({"mapping": {}, "deck": b"x"}, 422, "invalid"),
+        ({"mapping": {**MAPPING, "colour": 1}, "deck": DECK.encode()}, 422, "invalid"),
+        ({"mapping": MAPPING, "deck": b""}, 400, "bad_request"),
+        ({"mapping": MAPPING, "deck": DECK.splitlines()[0].encode()}, 422, "invalid"),
+        ({"mapping": MAPPING, "deck": b"\xff\xfe"}, 400, "bad_request"),
+    ],
+)
+def test_what_is_no_deck_says_why(
+    house: House, parts: dict[str, object], status: int, code: str
+) -> None:
+    answer = send(house, **parts)
+
+    assert (answer.status, answer.code) == (status, code)
+    assert house.get(CARD).status == 404
+
+
+def test_an_import_needs_a_form_and_a_time(house: House) -> None:
+    body, content_type = form(mapping=MAPPING, deck=DECK.encode())
+
+    plain = house.post(IMPORT, body, headers={"content-type": "text/csv"})
+    timeless = house.post(f"{CARD}/import", body, headers={"content-type": content_type})
+
+    assert (plain.status, timeless.code) == (415, "query_invalid")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"--x\r\n\r\n--x--"),
+        ("multipart/form-data; boundary=x", b""),
+        ("multipart/form-data; boundary=x", b"--x\r\ncontent-disposition: form-data\r\n\r\n\r\n"),
+        ("multipart/form-data; boundary=x", b"--x\r\na: b\r\n\r\nc\r\n--x--"),
+        ("multipart/form-data; boundary=x", b"--x\r\n--x--"),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n' * 2 + b"--x--",
+        ),
+    ],
+)
+def test_a_broken_form_is_refused(content_type: str, body: bytes) -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse_form(content_type, body)
+
+    assert refused.value.code == "form_invalid"
+
+
+def test_a_form_is_read_as_curl_sends_it() -> None:
+    """Quoted boundary, a file's name before or after the part's, line ends inside the file."""
+    body = (
+        b'--b-1\r\nContent-Disposition: form-data; filename="a;b.csv"; name="deck"\r\n'
+        b"Content-Type: text/csv\r\n\r\none\r\ntwo\r\n\r\n--b-1\r\n"
+        b"content-disposition: form-data; name=mapping\r\n\r\n{}\r\n--b-1--\r\n"
+    )
+
+    assert parse_form('multipart/form-data; boundary="b-1"', body) == {
+        "deck": b"one\r\ntwo\r\n",
+        "mapping": b"{}",
+    }
+
+
+def test_whatever_is_posted_there_is_never_a_traceback(house: House) -> None:
+    """A deck with random bytes changed, cut or doubled: a card, or a sentence; never a 500."""
+    rng = random.Random(7)
+    for number in range(150):
+        deck = bytearray(DECK.encode())
+        for _ in range(rng.randrange(1, 6)):
+            at = rng.randrange(len(deck))
+            what = rng.randrange(3)
+            if what == 0:
+                deck[at] = rng.randrange(256)
+            elif what == 1:
+                del deck[at : at + rng.randrange(1, 9)]
+            else:
+                deck[at:at] = bytes(rng.choices(b'",;\r\n\x000123456789.-+\xe9', k=5))
+        path = f"/api/v1/rate-cards/fuzz-{number}/import?effective_from=2026-01-01T00:00:00Z"
+        answer = send(house, path, mapping=MAPPING, deck=bytes(deck))
+
+        assert answer.status in {201, 400, 422}, (answer.body, deck)
+        assert (house.get(f"/api/v1/rate-cards/fuzz-{number}").status == 200) is (
+            answer.status == 201
+        )

@@ -1,0 +1,258 @@
+"""What rate cards say over HTTP: lint, differences, price lists, tables of quotes."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from tests.unit.administration.house import House
+from tests.unit.administration.test_rate_cards import CARD, FRANCE, IN_FORCE, QUOTE, TOMORROW, card
+
+SPAIN = {**FRANCE, "prefix": "34", "destination": "Spain"}
+TOLL = {**FRANCE, "kind": "dial_in", "destination": "Toll"}
+DEARER = {**FRANCE, "slots": [{**FRANCE["slots"][0], "price": "0.015"}]}
+JANUARY, LATER = "2026-01-01T00:00:00Z", "2026-11-24T10:00:00Z"
+
+
+def table(body: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(body.decode())))
+
+
+def by_code(findings: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {finding["code"]: finding for finding in findings}
+
+
+def test_a_dry_run_says_what_is_odd_beside_what_it_checked(house: House) -> None:
+    odd = card(FRANCE, {**FRANCE, "prefix": "331"}, {**FRANCE, "prefix": "0"})
+
+    answer = house.put(IN_FORCE + "?dry_run=true", odd)
+
+    found = by_code(answer.json["findings"])
+    assert answer.status == 200
+    assert found["not_e164"] == {
+        "code": "not_e164",
+        "severity": "warning",
+        "detail": "no international number begins so",
+        "count": 1,
+        "examples": ["0"],
+    }
+    assert found["duplicate_of_parent"]["examples"] == ["331"]
+    assert found["country_missing"]["count"] > 200
+    assert house.get(CARD).status == 404
+
+
+def test_a_version_that_is_there_is_linted_too(house: House) -> None:
+    house.put(IN_FORCE, card(FRANCE, {**FRANCE, "prefix": "331"}))
+
+    found = house.get(f"{IN_FORCE}/lint")
+
+    assert by_code(found.json["findings"])["duplicate_of_parent"]["count"] == 1
+    assert house.get(f"{TOMORROW}/lint").code == "rate_card_version_unknown"
+
+
+def test_a_put_says_what_is_odd_only_when_asked(house: House) -> None:
+    assert "findings" not in house.put(IN_FORCE, card()).json
+    assert house.put(f"{TOMORROW}?lint=true", card()).json["findings"]
+
+
+def test_the_difference_of_two_versions_names_every_rate_and_by_how_much(house: House) -> None:
+    house.put(IN_FORCE, card(FRANCE, TOLL))
+    house.put(TOMORROW, card(DEARER, SPAIN))
+
+    answer = house.get(f"{CARD}/diff?from={JANUARY}&to={LATER}").json
+
+    assert answer["counts"] == {"added": 1, "removed": 1, "changed": 1, "dearer": 1, "cheaper": 0}
+    assert answer["items"] == [
+        {"change": "changed", "before": FRANCE, "after": DEARER, "percent": "25"},
+        {"change": "added", "before": None, "after": SPAIN, "percent": None},
+        {"change": "removed", "before": TOLL, "after": None, "percent": None},
+    ]
+    assert "next" not in answer
+
+
+def test_a_long_difference_comes_in_pages_or_as_one_table(house: House) -> None:
+    house.put(IN_FORCE, card(FRANCE, TOLL))
+    house.put(TOMORROW, card(DEARER, SPAIN))
+    path = f"{CARD}/diff?from={JANUARY}&to={LATER}"
+
+    first = house.get(f"{path}&limit=2").json
+    rest = house.get(f"{path}&limit=2&cursor={first['next']}").json
+    rows = table(house.get(path, headers={"accept": "text/csv"}).body)
+
+    assert [len(first["items"]), len(rest["items"]), "next" in rest] == [2, 1, False]
+    assert first["counts"] == rest["counts"]
+    assert [(row["change"], row["prefix"], row["percent"]) for row in rows] == [
+        ("changed", "33", "25"),
+        ("added", "34", ""),
+        ("removed", "33", ""),
+    ]
+    assert (rows[0]["price_before"], rows[0]["price_after"]) == ("0.012", "0.015")
+
+
+def test_versions_of_two_cards_are_compared_as_well(house: House) -> None:
+    house.put(IN_FORCE, card(FRANCE))
+    house.put(f"/api/v1/rate-cards/gold/versions/{JANUARY}", card(DEARER))
+
+    answer = house.get(f"{CARD}/diff?from={JANUARY}&to={JANUARY}&to_card=gold").json
+
+    assert (answer["to"]["card"], answer["counts"]["changed"]) == ("gold", 1)
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("", "query_invalid"),
+        (f"from={JANUARY}", "query_invalid"),
+        ("from=yesterday&to=now", "query_invalid"),
+        (f"from={JANUARY}&to={JANUARY}&cursor=x", "cursor_invalid"),
+        (f"from={JANUARY}&to=2027-01-01T00:00:00Z", "rate_card_version_unknown"),
+        (f"from={JANUARY}&to={JANUARY}&to_card=nobody", "rate_card_version_unknown"),
+    ],
+)
+def test_a_difference_of_what_is_not_there_says_why(house: House, query: str, code: str) -> None:
+    house.put(IN_FORCE, card())
+
+    assert house.get(f"{CARD}/diff?{query}").code == code
+
+
+def test_a_price_list_is_by_country_in_three_spellings(house: House) -> None:
+    house.put(IN_FORCE, card(FRANCE, {**SPAIN, "connection_fee": "0"}))
+
+    listed = house.get(f"{CARD}/price-list")
+    rows = table(house.get(f"{CARD}/price-list", headers={"accept": "text/csv"}).body)
+    text = house.get(f"{CARD}/price-list", headers={"accept": "text/plain"}).body.decode()
+
+    assert (listed.json["version"], listed.json["currency"]) == (JANUARY, "USD")
+    prices = {each["name"]: each["prices"] for each in listed.json["countries"]}
+    assert prices["France"]["mobile"] == {
+        "prefix": "33",
+        "price_per_minute": "0.012",
+        "connection_fee": "0.05",
+    }
+    assert prices["Germany"]["mobile"] is None
+    france = [row for row in rows if row["country"] == "France" and row["number_class"] == "mobile"]
+    assert [(row["price_per_minute"], row["increments"]) for row in france] == [("0.012", "60")]
+    lines = text.splitlines()
+    assert lines[0].startswith(f"Rate card default, version {JANUARY}: dial-out in USD a minute")
+    assert [line.split()[:5] for line in lines if line.startswith("France ")] == [
+        ["France", "+33", "0.012", "+0.05", "60"]
+    ]
+    assert [line.split()[1:4] for line in lines if line.startswith("Germany ")] == [
+        ["+49", "no", "rate"]
+    ]
+
+
+def test_a_price_list_is_of_the_version_in_force(house: House) -> None:
+    house.put(IN_FORCE, card(FRANCE))
+    house.put(TOMORROW, card(DEARER))
+
+    def version(query: str) -> object:
+        return house.get(f"{CARD}/price-list{query}").json.get("version")
+
+    assert (version(""), version("?at=2026-12-01T00:00:00Z")) == (JANUARY, LATER)
+    before = house.get(f"{CARD}/price-list?at=2025-01-01T00:00:00Z")
+    assert before.code == "rate_card_version_unknown"
+    assert house.get("/api/v1/rate-cards/nobody/price-list").code == "rate_card_unknown"
+
+
+def test_a_quote_says_in_a_sentence_which_prefix_won_and_over_which(house: House) -> None:
+    house.account("contoso")
+    house.put(IN_FORCE, card(FRANCE, {**FRANCE, "prefix": "331"}, {**FRANCE, "prefix": "3317"}))
+
+    quote = house.post("/api/v1/quotes", QUOTE).json
+
+    assert quote["won_over"] == ["331", "33"]
+    assert quote["sentence"] == (
+        "183 s of dial out to France, by prefix 3317 of rate card default, version "
+        "2026-01-01T00:00:00Z, which won over prefix 331, prefix 33: connection fee 0.05 + 4 x "
+        "60 s from second 0 at 0.012 per 60 s (0.048) = 0.098, rounded half up to 4 decimals: "
+        "0.098 USD."
+    )
+
+
+def test_quotes_come_as_a_table_of_lengths(house: House) -> None:
+    house.account("contoso")
+    house.put(IN_FORCE, card())
+    ask = {"account": "contoso", "to": "+33170000000"}
+
+    answer = house.post("/api/v1/quotes/table", ask).json
+    rows = table(house.post("/api/v1/quotes/table", ask, headers={"accept": "text/csv"}).body)
+
+    assert answer["rate"]["prefix"] == "33"
+    assert [(item["minutes"], item["amount"]) for item in answer["items"]] == [
+        (1, "0.062"),
+        (5, "0.11"),
+        (15, "0.23"),
+        (30, "0.41"),
+        (60, "0.77"),
+    ]
+    assert answer["items"][1]["per_minute"] == "0.022"
+    assert [row["amount"] for row in rows] == [item["amount"] for item in answer["items"]]
+    own = house.post("/api/v1/quotes/table", {**ask, "minutes": [2]}).json
+    assert [item["talk_seconds"] for item in own["items"]] == [120]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"to": "+49301234567"}, "rate_missing"),
+        ({"to": "0301234567"}, "invalid"),
+        ({"minutes": []}, "invalid"),
+        ({"minutes": [0]}, "invalid"),
+        ({"minutes": [1441]}, "invalid"),
+        ({"minutes": [1] * 101}, "invalid"),
+        ({"rate_card": "default"}, "invalid"),
+        ({"account": "nobody"}, "account_unknown"),
+    ],
+)
+def test_what_has_no_table_says_why(house: House, change: dict[str, object], code: str) -> None:
+    house.account("contoso")
+    house.put(IN_FORCE, card())
+    ask = {"account": "contoso", "to": "+33170000000", **change}
+
+    assert house.post("/api/v1/quotes/table", ask).code == code
+
+
+def test_who_sees_one_account_asks_for_its_prices_but_reads_no_card(house: House) -> None:
+    house.account("contoso")
+    house.account("fabrikam")
+    house.put(IN_FORCE, card())
+    key = house.api_key("reader", accounts=("contoso",))
+    ask = {"account": "contoso", "to": "+33170000000"}
+
+    assert house.post("/api/v1/quotes/table", ask, key=key).status == 200
+    other = house.post("/api/v1/quotes/table", {**ask, "account": "fabrikam"}, key=key)
+    paths = (f"{CARD}/price-list", f"{IN_FORCE}/lint", f"{CARD}/diff?from={JANUARY}&to={JANUARY}")
+
+    assert {other.code, *(house.get(path, key=key).code for path in paths)} == {
+        "account_not_allowed"
+    }
+
+
+def test_a_card_with_everything_goes_through_csv_and_comes_back_the_same(house: House) -> None:
+    """Bands, origins, grace, bounds, twelve decimals: JSON in, CSV out, CSV in, JSON out."""
+    slots = [
+        {"from_second": 0, "price": "0.123456789012", "unit_seconds": 60, "increment_seconds": 30},
+        {"from_second": 30, "price": "0.1", "unit_seconds": 1, "increment_seconds": 6},
+    ]
+    night = {
+        **{"name": "night, cheap", "weekdays": [1, 7], "from": "22:00", "until": "06:00:30"},
+        **{"dates": ["12-25", "2026-05-14"], "weight": 20, "connection_fee": "0", "slots": slots},
+    }
+    full = {
+        **{"kind": "dial_in", "prefix": "800", "destination": 'Toll-free, "all"'},
+        **{"connection_fee": "0.000000000001", "slots": slots, "minimum_charge": "0.3"},
+        **{"maximum_charge": "9.5", "maximum_charge_strategy": "stop", "bands": [night]},
+        **{"origin": "US", "grace_seconds": 3},
+    }
+    whole = card(FRANCE, full, time_zone="Europe/Paris", rounding={"mode": "none", "decimals": 9})
+    house.put(IN_FORCE, whole)
+    other = f"/api/v1/rate-cards/other/versions/{JANUARY}"
+
+    as_csv = house.get(IN_FORCE, headers={"accept": "text/csv"}).body
+    house.put(other, as_csv, headers={"content-type": "text/csv"})
+
+    assert house.get(IN_FORCE).json == whole
+    assert house.get(other).json == whole
+    assert house.get(other, headers={"accept": "text/csv"}).body == as_csv
