@@ -8,6 +8,7 @@ from functions import (
     bridges,
     call_ended,
     dial_out,
+    dial_out_control,
     directory,
     fallback,
     inbox,
@@ -27,6 +28,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 app.register_functions(call_ended.bp)
 app.register_functions(rate_and_debit.bp)
 app.register_functions(dial_out.bp)
+app.register_functions(dial_out_control.bp)
 app.register_functions(low_balance.bp)
 app.register_functions(inbox.bp)
 app.register_functions(nightly_audit.bp)

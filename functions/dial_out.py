@@ -1,4 +1,6 @@
-"""Dial-out: may it ring, at what price, for how long?"""
+"""Dial-out: may it ring, at what price, for how long? And may a caller be let in?"""
+
+from collections.abc import Mapping
 
 import azure.functions as func
 
@@ -9,6 +11,7 @@ from shared.domain.legs import content_digest
 from shared.telemetry import event
 
 bp = new_blueprint()
+_CALL = "v1/bridges/{bridge}/dial-outs/{authorization}"
 
 
 @open_route(bp, "post_dial_out", "POST", "v1/bridges/{bridge}/dial-outs")
@@ -16,7 +19,7 @@ async def post_dial_out(call: Call) -> func.HttpResponse:
     """200 either way: `decision` is allow or deny."""
     from shared.contracts.dial_out import DialOutRequest
     from shared.contracts.strict import read
-    from shared.usecases.authorise_dial_out import Question
+    from shared.usecases.questions import Question
 
     bridge, webhook_id = await _bridge(call)
     key = call.idempotency_key(default=webhook_id)
@@ -35,6 +38,7 @@ async def post_dial_out(call: Call) -> func.HttpResponse:
             requested_seconds=request.requested_seconds,
             explain=request.explain,
             dry_run=request.dry_run,
+            normalize=request.normalize,
             half=request.half,
         ),
     )
@@ -53,12 +57,77 @@ async def post_dial_out(call: Call) -> func.HttpResponse:
     return reply(answer)
 
 
-@open_route(bp, "release_dial_out", "POST", "v1/bridges/{bridge}/dial-outs/{authorization}/release")
+@open_route(bp, "post_dial_in", "POST", "v1/bridges/{bridge}/dial-ins")
+async def post_dial_in(call: Call) -> func.HttpResponse:
+    """200 either way: `decision` is allow or deny. Extended and released as a dial-out is."""
+    from shared.contracts.dial_out import DialInRequest
+    from shared.contracts.strict import read
+    from shared.usecases.questions import Question
+
+    bridge, webhook_id = await _bridge(call)
+    key = call.idempotency_key(default=webhook_id)
+    asked = call.json()
+    request = read(DialInRequest, asked)
+    answer = await container().admit_caller(
+        bridge,
+        Question(
+            to=request.to,
+            key=key,
+            digest=content_digest(asked_content({"dial_in": asked})),
+            conference=request.conference_id,
+            organizer=request.organizer_id,
+            account=request.account,
+            caller=request.from_number,
+            leg_id=request.leg_id,
+            requested_seconds=request.requested_seconds,
+            explain=request.explain,
+            dry_run=request.dry_run,
+        ),
+    )
+    event(
+        "dial_in_answered",
+        bridge=bridge.id,
+        decision=answer["decision"],
+        reason=answer.get("reason"),
+        to=request.to,
+        account=request.account,
+        conference=request.conference_id,
+        organizer=request.organizer_id,
+        dry_run=request.dry_run,
+        request_id=call.request_id,
+    )
+    return reply(answer)
+
+
+@open_route(bp, "extend_dial_out", "POST", f"{_CALL}/extend")
+async def extend_dial_out(call: Call) -> func.HttpResponse:
+    """The call goes on: hold what it costs until the second wanted, counted from its answer."""
+    from shared.contracts.dial_out import ExtendRequest
+    from shared.contracts.strict import read
+
+    bridge, _ = await _bridge(call)
+    authorization = call.path("authorization")
+    wanted = read(ExtendRequest, call.json())
+    answer: Mapping[str, object] = await container().open_calls.extend(
+        bridge, authorization, wanted.seconds
+    )
+    event(
+        "call_extended",
+        bridge=bridge.id,
+        authorization=authorization,
+        granted_seconds=answer["granted_seconds"],
+        ends_by=answer.get("ends_by"),
+        request_id=call.request_id,
+    )
+    return reply(answer)
+
+
+@open_route(bp, "release_dial_out", "POST", f"{_CALL}/release")
 async def release_dial_out(call: Call) -> func.HttpResponse:
     """The call did not happen: give back what it holds. Again changes nothing."""
     bridge, _ = await _bridge(call)
     authorization = call.path("authorization")
-    await container().authorise_dial_out.release(bridge, authorization)
+    await container().open_calls.release(bridge, authorization)
     return reply({"authorization": authorization, "released": True})
 
 

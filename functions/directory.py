@@ -35,11 +35,9 @@ async def get_organizer(call: Call) -> func.HttpResponse:
 async def put_organizer(call: Call) -> func.HttpResponse:
     """Create or replace an organizer."""
     from shared.contracts.dial_out_policy import OrganizerBody
-    from shared.contracts.directory import check_enforced
     from shared.contracts.strict import read, wire
 
     stated = read(OrganizerBody, call.json())
-    check_enforced(stated)
     body = wire(stated)
     organizer = call.path("organizer")
     saved = await container().dial_out_settings.put_organizer(
@@ -68,11 +66,9 @@ async def get_dial_out_policy(call: Call) -> func.HttpResponse:
 async def put_dial_out_policy(call: Call) -> func.HttpResponse:
     """Create or replace the account's policy."""
     from shared.contracts.dial_out_policy import DialOutPolicyBody
-    from shared.contracts.directory import check_enforced
     from shared.contracts.strict import read, wire
 
     stated = read(DialOutPolicyBody, call.json())
-    check_enforced(stated)
     body = wire(stated)
     saved = await container().dial_out_settings.put_policy(
         call.path("account"), body, call.if_match()

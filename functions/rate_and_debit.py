@@ -40,6 +40,9 @@ async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
         else:
             # The same leg may stand in a batch more than once; other content is another matter.
             legs.setdefault(f"{queued.leg.key}\n{queued.leg.digest()}", queued)
+    received = [leg.received_at for leg in legs.values()]
+    if received:
+        await house.backlog.seen((house.clock.now() - min(received)).total_seconds())
     outcomes = await house.charge_legs(
         list(legs.values()), seconds=house.settings.batch_deadline_seconds
     )

@@ -7,7 +7,9 @@ from typing import Protocol
 
 from shared.domain.alerts import Event
 from shared.domain.card_versions import CardVersion, PutRules
-from shared.domain.holds import Authorise, CreditExhausted, Hold, HoldState, VelocityExceeded
+from shared.domain.dial_out_facts import Denial
+from shared.domain.hold_decide import Authorise, Extend, Granted
+from shared.domain.holds import HoldState
 from shared.domain.ledger import Command, Entry, LedgerState, SettingsChange
 from shared.domain.parking import ParkedLeg
 from shared.domain.rates import RateCardVersion
@@ -394,10 +396,27 @@ class RecordStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class HoldRecord:
-    """A dial-out question as it is kept: who asked what (`digest`), and the answer that was given.
+class RateReference:
+    """The rate that a hold was reckoned with, without the number that was dialled.
 
-    `granted_seconds` is 0 for a denial; `expires_at` is None then.
+    `is_included`: the organizer's licence pays for such calls.
+    """
+
+    card: str
+    version: datetime
+    kind: str
+    prefix: str
+    origin: str | None
+    is_included: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRecord:
+    """A question as it is kept: who asked what (`digest`), and the answer that was given.
+
+    `granted_seconds` is 0 for a denial. What is granted, of which `pool_seconds` are paid in
+    minutes, is as of the last extension; `rate`, `asked_at`, `organizer` and `conference` are what
+    one has to know.
     """
 
     authorization: str
@@ -405,8 +424,13 @@ class HoldRecord:
     digest: str
     answer: Mapping[str, object]
     granted_seconds: int = 0
+    pool_seconds: int = 0
     amount_micros: int = 0
     expires_at: datetime | None = None
+    asked_at: datetime | None = None
+    rate: RateReference | None = None
+    organizer: str | None = None
+    conference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,34 +438,50 @@ class PlaceHold:
     """Place a hold and keep the answer that `record` makes of it."""
 
     authorise: Authorise
-    record: Callable[[Hold, int], HoldRecord]
+    record: Callable[[Granted], HoldRecord]
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseHold:
-    """Give back what an authorisation holds."""
+class ExtendHold:
+    """Let a call go on whose hold is on record."""
 
+    extend: Extend
     record: HoldRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The answer that is kept; `repeated`: it was given before."""
+    """The answer that is kept; `repeated`: it was given before. `events`: others must hear."""
 
     record: HoldRecord
     repeated: bool = False
+    events: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What a person (or a setting) turns in the hold book, where it bites at once. None: as it is.
+
+    `stop` is why dial-out is stopped, "" lets it go on.
+    """
+
+    stop: str | None = None
+    suspended: bool | None = None
 
 
 class HoldBook(Protocol):
     """What may happen: credit that authorisations hold (DESIGN 4). The account is the partition."""
 
-    async def view(self, account: str) -> HoldState:
-        """The hold book, caught up with the ledger; nothing is written."""
+    async def view(
+        self, account: str, *, fresh: bool = True, scopes: Sequence[str] = ()
+    ) -> HoldState:
+        """The hold book with the counters of these scopes; nothing is written.
+
+        `fresh`: caught up with the ledger now; else at most 2 s ago.
+        """
         ...
 
-    async def place(
-        self, account: str, command: PlaceHold
-    ) -> Answered | CreditExhausted | VelocityExceeded:
+    async def place(self, account: str, command: PlaceHold) -> Answered | Denial:
         """Place a hold, or say why not. The same authorisation gets its first answer."""
         ...
 
@@ -453,11 +493,49 @@ class HoldBook(Protocol):
         """The question and answer of an authorisation, or None."""
         ...
 
+    async def extend(self, account: str, command: ExtendHold) -> Granted | None:
+        """Let a call go on as long as it can be paid; None when its hold is not open any more."""
+        ...
+
     async def release(self, account: str, authorization: str, bridge: str) -> None:
         """Give back what an authorisation holds; again changes nothing.
 
         Raises NotFound when this bridge placed no such hold.
         """
+        ...
+
+    async def switch(self, account: str, command: Switch) -> bool:
+        """Stop, restart, suspend; whether anything changed, which it has on every process then."""
+        ...
+
+    async def catch_up(self, account: str, *, lag_commits: int = 0) -> None:
+        """Settle what debits settled, and know the balance as it is now. With `lag_commits` only
+        where a hold is to be settled, or the hold book is so far behind."""
+        ...
+
+    def nudge(self, account: str) -> None:
+        """The account was debited: catch up soon, in the background. Best effort: a lost nudge only
+        makes the hold book too careful for a moment."""
+        ...
+
+    async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
+        """The oldest unpublished events of the hold book, in order."""
+        ...
+
+    async def published(self, account: str, commit: int) -> None:
+        """Take a commit's events out of the outbox; nothing happens if they are gone."""
+        ...
+
+
+class Backlog(Protocol):
+    """How far the queue is behind. While it is, no hold expires: its leg may be waiting there."""
+
+    async def seen(self, oldest_seconds: float) -> None:
+        """A batch came whose oldest leg was posted so long ago. Never raises."""
+        ...
+
+    async def seconds(self) -> int:
+        """The age of what is processed now; 0 when the queue keeps up or nobody knows."""
         ...
 
 

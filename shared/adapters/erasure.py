@@ -139,9 +139,11 @@ class _Person:
         return {**row.values, "organizer": ""}
 
     def of_hold(self, row: Row) -> Cleaned:
-        """A dial-out's answer without the number that was asked for."""
+        """A call's answer without the number that was asked for, or without its organizer."""
         answer = json.loads(str(row.values.get("answer", "{}")))
         destination = answer.get("destination")
+        if self._organizer is not None and row.values.get("organizer") == self._organizer:
+            return {**row.values, "organizer": ""}
         if self._number is None or not isinstance(destination, dict):
             return None
         if destination.get("number") != self._number:

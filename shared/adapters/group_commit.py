@@ -70,8 +70,10 @@ class Book[State, Command, Result](Protocol):
         """The state as it is stored now."""
         ...
 
-    async def view(self, partition: str, loaded: Loaded[State]) -> Loaded[State]:
-        """The state that decisions are made on (the hold book catches up here)."""
+    async def view(
+        self, partition: str, loaded: Loaded[State], commands: Sequence[Command]
+    ) -> Loaded[State]:
+        """The state that decisions about the commands are made on (the hold book catches up)."""
         ...
 
     def guard(self, command: Command) -> str | None:
@@ -174,6 +176,17 @@ class GroupCommitter[State, Command, Result]:
         """Drop the cached state: the next decision reads."""
         if lane := self._lanes.get(partition):
             lane.cached = None
+
+    def cached(self, partition: str) -> Loaded[State] | None:
+        """The state as this process knows it; others may have committed since."""
+        lane = self._lanes.get(partition)
+        return lane.cached if lane else None
+
+    def offer(self, partition: str, loaded: Loaded[State]) -> None:
+        """Decide the next commands on a state that somebody has just read, unless one is at it."""
+        lane = self._lane(partition)
+        if lane.task is None:
+            lane.cached = loaded
 
     def _lane(self, partition: str) -> _Lane[State, Command, Result]:
         lane = self._lanes.get(partition)
@@ -306,7 +319,9 @@ class GroupCommitter[State, Command, Result]:
         while True:
             cached = lane.cached
             loaded = cached if cached is not None else await self._book.load(partition)
-            viewed = await self._book.view(partition, loaded)
+            viewed = await self._book.view(
+                partition, loaded, [waiter.command for waiter in waiters]
+            )
             state = viewed.state
             chosen: list[_Waiter[Command, Result]] = []
             steps: list[Step[State, Result]] = []

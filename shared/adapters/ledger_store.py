@@ -185,7 +185,9 @@ class _LedgerBook:
         state, head = rows.read_state(row)
         return Loaded(_Head(state, head), row.etag)
 
-    async def view(self, partition: str, loaded: Loaded[_Head]) -> Loaded[_Head]:
+    async def view(
+        self, partition: str, loaded: Loaded[_Head], commands: Sequence[Command]
+    ) -> Loaded[_Head]:
         return loaded
 
     def guard(self, command: Command) -> str | None:

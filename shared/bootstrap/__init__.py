@@ -81,7 +81,14 @@ class Container(Legs):
     @cached_property
     def dial_out_settings(self) -> DialOutSettings:
         """Organizers and policies."""
-        return DialOutSettings(self.records, self.facts, self.accounts)
+        return DialOutSettings(
+            self.records,
+            self.facts,
+            self.accounts,
+            self.holds,
+            self.publish_events,
+            self.clock,
+        )
 
     @cached_property
     def bridges(self) -> Bridges:

@@ -14,15 +14,18 @@ from shared.domain.posts import BridgePost, ParsedLeg
 from shared.domain.signatures import BridgeAuth
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.usecases.admit_caller import AdmitCaller
     from shared.usecases.authorise_dial_out import AuthoriseDialOut
     from shared.usecases.bridge_gate import BridgeGate
     from shared.usecases.charge_legs import ChargeLegs
     from shared.usecases.credit_account import CreditAccount
     from shared.usecases.erase_person import ErasePerson
     from shared.usecases.forward_inbox import ForwardInbox
+    from shared.usecases.open_calls import OpenCalls
     from shared.usecases.open_ledger import OpenLedger
     from shared.usecases.parked_legs import ParkedLegs
     from shared.usecases.publish_events import PublishEvents
+    from shared.usecases.questions import Wording
     from shared.usecases.read_ledger import ReadLedger
     from shared.usecases.receive_legs import ReceiveLegs
     from shared.usecases.watch_balances import WatchBalances
@@ -113,7 +116,9 @@ class Legs(Stores):
         """Books top-ups."""
         from shared.usecases.credit_account import CreditAccount
 
-        return CreditAccount(self.facts, self.ledger, self.open_ledger, self.publish_events)
+        return CreditAccount(
+            self.facts, self.ledger, self.open_ledger, self.holds, self.publish_events
+        )
 
     @cached_property
     def read_ledger(self) -> ReadLedger:
@@ -123,14 +128,40 @@ class Legs(Stores):
         return ReadLedger(self.facts, self.ledger, self.parking, self.anchors, self.clock)
 
     @cached_property
+    def wording(self) -> Wording:
+        """How answers to bridges are put."""
+        from shared.contracts.dial_out import allowed_body, denied_body, extended_body
+        from shared.usecases.questions import Wording
+
+        return Wording(allowed_body, denied_body, extended_body)
+
+    @cached_property
     def authorise_dial_out(self) -> AuthoriseDialOut:
         """Answers dial-out questions."""
-        from shared.contracts.dial_out import allowed_body, denied_body
-        from shared.usecases.authorise_dial_out import AuthoriseDialOut, Wording
+        from shared.usecases.authorise_dial_out import AuthoriseDialOut
 
         return AuthoriseDialOut(
-            self.facts, self.rate_cards, self.holds, self.clock, Wording(allowed_body, denied_body)
+            self.facts,
+            self.rate_cards,
+            self.holds,
+            self.publish_events,
+            self.clock,
+            self.wording,
         )
+
+    @cached_property
+    def admit_caller(self) -> AdmitCaller:
+        """Answers dial-in questions."""
+        from shared.usecases.admit_caller import AdmitCaller
+
+        return AdmitCaller(self.facts, self.rate_cards, self.holds, self.clock, self.wording)
+
+    @cached_property
+    def open_calls(self) -> OpenCalls:
+        """Extends and releases what was allowed."""
+        from shared.usecases.open_calls import OpenCalls
+
+        return OpenCalls(self.facts, self.rate_cards, self.holds, self.publish_events, self.wording)
 
     @cached_property
     def erase_person(self) -> ErasePerson:

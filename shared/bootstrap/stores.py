@@ -11,6 +11,7 @@ from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.policy import AccountPolicy
 from shared.ports import (
     Anchors,
+    Backlog,
     CallQueue,
     Clock,
     DueMarks,
@@ -83,7 +84,14 @@ class Stores:
         """What may happen."""
         from shared.adapters.hold_store import TableHoldBook
 
-        return TableHoldBook(self.tables, self.ledger, self.clock, self.ids)
+        return TableHoldBook(self.tables, self.ledger, self.due, self.backlog, self.clock, self.ids)
+
+    @cached_property
+    def backlog(self) -> Backlog:
+        """How far the queue is behind."""
+        from shared.adapters.backlog import TableBacklog
+
+        return TableBacklog(self.tables, self.clock)
 
     @cached_property
     def parking(self) -> ParkingLot:

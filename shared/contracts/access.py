@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from shared.contracts.accounts import Label
-from shared.contracts.dial_out import Id
+from shared.contracts.dial_out import CallSeconds, Id
 from shared.contracts.dial_out_policy import AdminBody, Country
 from shared.domain import limits
 from shared.domain.access import ALL_ACCOUNTS, Role
@@ -42,6 +42,7 @@ class BridgeBody(AdminBody):
     default_account: Id | None = None
     country: Country | None = None
     on_outage: Literal["deny", "allow"] = "deny"
+    assumed_seconds: CallSeconds | None = None
 
     def wanted(self) -> WantedBridge:
         """What is wanted, for the domain."""
@@ -55,6 +56,7 @@ class BridgeBody(AdminBody):
             default_account=self.default_account,
             country=self.country,
             on_outage=OnOutage(self.on_outage),
+            assumed_seconds=self.assumed_seconds,
         )
 
 
@@ -85,6 +87,7 @@ def bridge_body(bridge: Bridge, etag: str, new_secret: str | None) -> dict[str, 
         "default_account": bridge.default_account,
         "country": bridge.country,
         "on_outage": bridge.on_outage.value,
+        "assumed_seconds": bridge.assumed_seconds,
         "etag": etag,
     }
     return {name: value for name, value in body.items() if value is not None}

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from shared.domain import limits
 from shared.domain.dial_out_facts import Allowance, CheckResult, Denial
 from shared.domain.directory import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is_id
+from shared.domain.hold_decide import Granted
 from shared.domain.legs import format_time
 from shared.domain.money import format_amount, format_price
 from shared.domain.policy import Half
@@ -92,6 +93,8 @@ def allowed_body(
         "authorization": allowance.authorization,
         "granted_seconds": allowance.granted_seconds,
         "final": allowance.final,
+        "ends_by": allowance.ends_by or None,
+        "pool_seconds": allowance.pool_seconds or None,
         "expires_at": format_time(allowance.expires_at) if allowance.expires_at else None,
         "price_per_minute": format_price(allowance.price_per_minute_picos),
         "connection_fee": format_price(allowance.connection_fee_picos),
@@ -107,6 +110,24 @@ def allowed_body(
     }
     present = {name: value for name, value in body.items() if value is not None}
     return _with_checks(present, checks)
+
+
+def extended_body(answer: Mapping[str, object], granted: Granted) -> dict[str, object]:
+    """The answer to an extension: that of the allowance, with what is granted now."""
+    hold = granted.hold
+    changing = {"final", "ends_by", "pool_seconds", "checks"}
+    body: dict[str, object] = {name: answer[name] for name in answer if name not in changing}
+    body |= {
+        "granted_seconds": hold.granted_seconds,
+        "final": granted.ends_by is not None,
+        "expires_at": format_time(hold.expires_at),
+        "held": format_amount(hold.amount_micros),
+    }
+    if granted.ends_by is not None:
+        body["ends_by"] = granted.ends_by.value
+    if hold.pool_seconds:
+        body["pool_seconds"] = hold.pool_seconds
+    return body
 
 
 def denied_body(denial: Denial, checks: Sequence[CheckResult] | None = None) -> dict[str, object]:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from shared.contracts.dial_out import ForeignId
 from shared.domain import limits
-from shared.domain.dial_limits import Budget, BudgetMode, NewRegion, Velocity
+from shared.domain.dial_limits import Budget, BudgetMode, Budgets, NewRegion, Velocity
 from shared.domain.money import parse_amount, parse_price
 from shared.domain.number_classes import NumberClass
 from shared.domain.policy import (
@@ -124,6 +124,14 @@ class BudgetsBody(AdminBody):
     month: BudgetBody | None = None
     meeting: BudgetBody | None = None
 
+    def budgets(self) -> Budgets:
+        """The budgets for the domain."""
+        return Budgets(
+            day=self.day.budget() if self.day else None,
+            month=self.month.budget() if self.month else None,
+            meeting=self.meeting.budget() if self.meeting else None,
+        )
+
 
 class VelocityBody(AdminBody):
     """How fast dial-outs may come; null: unbounded."""
@@ -159,8 +167,12 @@ class ClassRangeBody(AdminBody):
 
 
 class DialOutPolicyBody(RulesBody):
-    """`PUT …/dial-out-policy`: default policy, lists, groups, limits of an account."""
+    """`PUT …/dial-out-policy`: default policy, lists, groups, limits of an account.
 
+    `suspended` denies every call of the account at once.
+    """
+
+    suspended: bool = False
     default_policy: IdentityName = DEFAULT_IDENTITY
     served_regions: Regions | None = None
     unserved_regions: Regions = []
@@ -193,7 +205,18 @@ class DialOutPolicyBody(RulesBody):
                 name: GroupRules(group.rank, group.policy, group.rules())
                 for name, group in self.groups.items()
             },
+            budgets=self.budgets.budgets(),
+            cost_centers={name: body.budgets() for name, body in self.cost_centers.items()},
+            velocity=self.velocity.velocity(),
+            organizer_velocity=self.organizer_velocity.velocity(),
+            suspended=self.suspended,
         )
+
+
+class StopBody(AdminBody):
+    """`POST …/dial-out-policy/stop`: why, in words that the denials give."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=limits.NAME_CHARS_MAX)]
 
 
 class OrganizerBody(AdminBody):

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from shared.contracts.dial_out import ForeignId
-from shared.contracts.dial_out_policy import AdminBody, DialOutPolicyBody, OrganizerBody
+from shared.contracts.dial_out_policy import AdminBody, OrganizerBody
 from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.directory import Registration
-from shared.domain.errors import FieldError, Invalid
 from shared.domain.legs import format_time
 from shared.domain.policy import License
 
@@ -35,6 +34,8 @@ def organizer_facts(organizer: str, document: Mapping[str, object]) -> Organizer
         toll_free_dial_in=body.toll_free_dial_in,
         groups=tuple(body.groups),
         rules=body.rules.rules() if body.rules else None,
+        budgets=body.budgets.budgets(),
+        cost_center=body.cost_center,
     )
 
 
@@ -73,25 +74,3 @@ def _value(item: Registration) -> dict[str, object]:
     if item.kind is not None:
         return {"kind": item.kind.value}
     return {"organizer": item.organizer}
-
-
-def check_enforced(body: OrganizerBody | DialOutPolicyBody) -> None:
-    """Refuses what would be kept without effect: a limit that nobody enforces is worse than none.
-
-    Raises Invalid with a pointer for each.
-    """
-    later = _ENFORCED_LATER[type(body)]
-    defaults = type(body).model_fields
-    errors = tuple(
-        FieldError(f"/{name}", "is not enforced by this version yet")
-        for name in later
-        if getattr(body, name) != defaults[name].default
-    )
-    if errors:
-        raise Invalid("This version has no such limits.", errors, code="not_supported_yet")
-
-
-_ENFORCED_LATER: Mapping[type[AdminBody], tuple[str, ...]] = {
-    OrganizerBody: ("budgets",),
-    DialOutPolicyBody: ("budgets", "cost_centers", "velocity", "organizer_velocity"),
-}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from shared.domain import denials
 from shared.domain.dial_out_facts import (
     AccountFacts,
     CheckResult,
@@ -82,7 +83,7 @@ def _account_active(facts: Party) -> Answer:
         return Skipped("There is no account to check.")
     if not facts.account.suspended:
         return None
-    return Denial(Reason.ACCOUNT_SUSPENDED, f"The account {facts.account.account} is suspended.")
+    return denials.suspended(facts.account.account)
 
 
 def _organizer(facts: Party) -> Answer:

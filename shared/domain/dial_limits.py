@@ -44,6 +44,15 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Budgets:
+    """What one scope may spend in a day and a month of the account's, and in each meeting."""
+
+    day: Budget | None = None
+    month: Budget | None = None
+    meeting: Budget | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetUse:
     """A budget and what is spent of it: charged in the period plus what open holds may take."""
 
@@ -103,6 +112,17 @@ class Velocity:
     per_hour_max: int | None = limits.DIAL_OUTS_PER_HOUR_DEFAULT
     new_region: NewRegion = NewRegion.ALLOW
     cost_per_ten_minutes_micros: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What bounds one scope of a dial-out. `key` names its counters; "" are the account's own."""
+
+    scope: Scope
+    key: str
+    name: str
+    budgets: tuple[tuple[Period, Budget], ...] = ()
+    velocity: Velocity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Facts are resolved before; nothing here looks anything up. Each check answers pa
 a fact that it needs is missing, skipped. The first failure is the answer; `explain` gives all.
 """
 
+from shared.domain import denials
 from shared.domain.checks import (
     ACCOUNT_CHECKS,
     ORGANIZER_CHECKS,
@@ -52,12 +53,6 @@ def credit_line(denial: Denial | None, granted_seconds: int | None) -> CheckResu
     if granted_seconds is None:
         return CheckResult("credit", Outcome.SKIPPED, "Credit is asked for when all else passes.")
     return CheckResult("credit", Outcome.PASS, f"Credit covers {granted_seconds} seconds.")
-
-
-def credit_denial(available: str, currency: str) -> Denial:
-    """The denial for lack of credit; `available` is a decimal string."""
-    message = f"The available credit of {available} {currency} does not pay for the call's start."
-    return Denial(Reason.CREDIT_EXHAUSTED, message)
 
 
 def _emergency(facts: DialOutFacts) -> Answer:
@@ -114,9 +109,7 @@ def _dial_out_running(facts: DialOutFacts) -> Answer:
         return Skipped("There is no account to check.")
     if not facts.account.stopped:
         return None
-    return Denial(
-        Reason.DIAL_OUT_STOPPED, f"Dial-out of the account is stopped: {facts.account.stopped}."
-    )
+    return denials.stopped(facts.account.stopped)
 
 
 def _policy(facts: DialOutFacts) -> Answer:
@@ -167,14 +160,14 @@ def _budget(facts: DialOutFacts) -> Answer:
     exceeded = exceeded_budgets(facts.budgets, _least_charge_micros(facts))
     if not exceeded or exceeded[0].budget.mode is BudgetMode.WARN:
         return None
-    return Denial(Reason.BUDGET_EXCEEDED, f"The call does not fit into {exceeded[0].label()}.")
+    return denials.over_budget(exceeded[0])
 
 
 def _velocity(facts: DialOutFacts) -> Answer:
     for use in facts.velocities:
         excess = velocity_excess(use)
         if excess is not None:
-            return Denial(Reason.VELOCITY_EXCEEDED, f"Too fast: {excess}.")
+            return denials.too_fast(excess)
     return None
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from shared.domain.dial_limits import BudgetUse, VelocityUse
+from shared.domain.dial_limits import Budgets, BudgetUse, VelocityUse
 from shared.domain.number_classes import NumberClass
 from shared.domain.numbers import DialledNumber
 from shared.domain.policy import (
@@ -72,6 +72,8 @@ class OrganizerFacts:
     toll_free_dial_in: bool = True
     groups: tuple[str, ...] = ()
     rules: DialRules | None = None
+    budgets: Budgets = Budgets()  # noqa: RUF009 - frozen
+    cost_center: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +158,16 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What an allowed call is granted; a dry run has no authorization and holds nothing."""
+    """What an allowed call is granted; a dry run has no authorization and holds nothing.
+
+    `ends_by` says why it is `final`, "" where it is not. `pool_seconds` are paid in minutes.
+    """
 
     authorization: str | None
     granted_seconds: int
     final: bool
+    ends_by: str
+    pool_seconds: int
     expires_at: datetime | None
     price_per_minute_picos: int
     connection_fee_picos: int

@@ -69,7 +69,11 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """A conferencing system. `accounts` holds `"*"` or the ids that it acts for."""
+    """A conferencing system. `accounts` holds `"*"` or the ids that it acts for.
+
+    `assumed_seconds` is how long its calls are taken to last, for one that asks once and never
+    extends; None: it extends, and is granted a slice at a time.
+    """
 
     id: str
     dialect: str
@@ -78,6 +82,7 @@ class Bridge:
     default_account: str | None = None
     country: str | None = None
     on_outage: OnOutage = OnOutage.DENY
+    assumed_seconds: int | None = None
 
     def serves(self, account: str) -> bool:
         """Whether the bridge may act for the account."""
@@ -96,6 +101,7 @@ class WantedBridge:
     default_account: str | None
     country: str | None
     on_outage: OnOutage
+    assumed_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

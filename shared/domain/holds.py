@@ -1,41 +1,71 @@
-"""The hold book says what may happen: credit that authorisations have reserved, as a pure machine.
+"""The hold book says what may happen: what authorisations have reserved, and what was spent.
 
 It knows the ledger as of one commit (`ledger_commit`) and catches up by the commits after it:
-`catch_up` takes the new balance and drops the holds whose legs were debited in between. A hold that
-has expired counts for nothing from its instant on, whoever removes it (DESIGN 4).
-
-Promise 4: no hold is placed that would bring the sum of open holds above balance + credit limit.
+`catch_up` takes the new balance and settles the holds whose legs were debited in between. A hold
+that has expired counts for nothing from its instant on, whoever removes it (DESIGN 4); expiry
+stands still while the queue has a backlog. How questions are decided stands in `hold_decide`.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from shared.domain import limits
+from shared.domain.counters import COST_WINDOW_MINUTES, Counters, minute_of
+from shared.domain.dial_limits import BudgetUse, Limit, Scope, VelocityUse
 from shared.domain.errors import LedgerCorrupt
 
-
-class Pricing(Protocol):
-    """What a call costs, seen from before it happens: never less than what it will be charged."""
-
-    def seconds_for(self, credit_micros: int, wanted_seconds: int) -> int:
-        """The longest call of at most `wanted_seconds` that the credit pays for; 0 if none."""
-        ...
-
-    def hold_micros(self, seconds: int) -> int:
-        """The most that a call of so many seconds can cost."""
-        ...
+_NOTHING = Counters()
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Credit that an open authorisation has reserved."""
+    """What an open authorisation has reserved: money, and seconds of its month's pool.
+
+    `day` is the account's date when it was placed, `scopes` are the counters that its charge goes
+    to beside the account's. `grant_minute` and `grant_micros` are the last grant: when, and what
+    it added. `pool_month` is None where the pool does not pay for such calls. One that was
+    `released` holds nothing and is kept for a while, like one that expired: should its leg be
+    charged all the same, that is counted where it belongs.
+    """
 
     authorization: str
     amount_micros: int
-    expires_at: datetime
+    granted_seconds: int
+    placed_at: datetime
+    day: str
     leg: str | None = None
+    is_dial_out: bool = True
+    scopes: tuple[str, ...] = ()
+    pool_month: str | None = None
+    pool_seconds: int = 0
+    grant_minute: int = 0
+    grant_micros: int = 0
+    released: bool = False
+
+    @property
+    def expires_at(self) -> datetime:
+        """When it lapses by itself: after the granted seconds, ringing and a late event."""
+        seconds = limits.HOLD_RINGING_SECONDS + limits.HOLD_LATE_EVENT_SECONDS
+        return self.placed_at + timedelta(seconds=self.granted_seconds + seconds)
+
+    def counts_in(self, key: str) -> bool:
+        """Whether it is a dial-out of the scope; "" is the account."""
+        return self.is_dial_out and (key == "" or key in self.scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class Unposted:
+    """What a scope has still to be told, because its counters were not at hand."""
+
+    key: str
+    day: str
+    minute: int
+    charged_micros: int
+    grant_minute: int
+    cost_micros: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +73,10 @@ class HoldState:
     """What the next authorisation needs.
 
     `lapsing` are the lots that expire: (when, micros left). From its expiry on no hold counts on a
-    lot, although the balance still has it until the expiry is booked. `placed_minutes` counts the
-    dial-outs allowed in each minute of the last hour: (minutes since 1970, count).
+    lot, although the balance still has it until the expiry is booked. `pool_seconds` is the pool of
+    a month, `pools_used` what debits took of it: (month, seconds). `counters` are the account's,
+    `scopes` those of other scopes as far as they were read. `stopped` says why dial-out is
+    stopped, "" while it is not. `backlog_seconds` is how far the queue is behind.
     """
 
     ledger_commit: int = 0
@@ -52,15 +84,33 @@ class HoldState:
     credit_limit_micros: int = 0
     holds: tuple[Hold, ...] = ()
     lapsing: tuple[tuple[datetime, int], ...] = ()
-    placed_minutes: tuple[tuple[int, int], ...] = ()
+    pool_seconds: int = 0
+    pools_used: tuple[tuple[str, int], ...] = ()
+    counters: Counters = _NOTHING
+    unposted: tuple[Unposted, ...] = ()
+    suspended: bool = False
+    stopped: str = ""
+    backlog_seconds: int = 0
+    scopes: Mapping[str, Counters] = field(default_factory=dict, hash=False)
+
+    def is_open(self, hold: Hold, now: datetime) -> bool:
+        """Whether a hold counts: its time is not over."""
+        if hold.released:
+            return False
+        return hold.expires_at > now - timedelta(seconds=self.backlog_seconds)
 
     def open_holds(self, now: datetime) -> tuple[Hold, ...]:
-        """Holds that have not expired."""
-        return tuple(hold for hold in self.holds if hold.expires_at > now)
+        """Holds that count."""
+        return tuple(hold for hold in self.holds if self.is_open(hold, now))
+
+    def find(self, authorization: str, now: datetime) -> Hold | None:
+        """The open hold of an authorisation."""
+        holds = (hold for hold in self.holds if hold.authorization == authorization)
+        return next((hold for hold in holds if self.is_open(hold, now)), None)
 
     def held_micros(self, now: datetime) -> int:
         """The sum of open holds."""
-        return sum(hold.amount_micros for hold in self.holds if hold.expires_at > now)
+        return sum(hold.amount_micros for hold in self.holds if self.is_open(hold, now))
 
     def available_micros(self, now: datetime) -> int:
         """balance - holds + credit limit (DESIGN 2)."""
@@ -71,146 +121,211 @@ class HoldState:
         lapsed = sum(micros for expires_at, micros in self.lapsing if expires_at <= now)
         return self.available_micros(now) - lapsed
 
-    def placed_last_hour(self, now: datetime) -> int:
-        """Dial-outs allowed in the 60 minutes up to now."""
-        oldest = _minute(now) - 59
-        return sum(count for minute, count in self.placed_minutes if minute >= oldest)
+    def pool_left_seconds(self, month: str, now: datetime) -> int:
+        """What neither debits took of a month's pool nor open holds have reserved of it."""
+        used = sum(seconds for name, seconds in self.pools_used if name == month)
+        reserved = sum(
+            hold.pool_seconds
+            for hold in self.holds
+            if hold.pool_month == month and self.is_open(hold, now)
+        )
+        return max(0, self.pool_seconds - used - reserved)
+
+    def counters_of(self, key: str) -> Counters:
+        """The counters of a scope; "" is the account."""
+        return self.counters if key == "" else self.scopes.get(key, _NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """What a ledger entry tells the hold book: whose hold it settles."""
+    """What a debit tells the hold book: whose hold it settles, and what was charged."""
 
     authorization: str | None
     leg: str | None
+    charged_micros: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Authorise:
-    """Reserve credit for a call of up to `wanted_seconds`. The id derives from the bridge's
-    idempotency key, so that there are never two holds for one question."""
+class LedgerView:
+    """The ledger as of a commit, as far as the hold book needs it (see `HoldState`)."""
 
-    authorization: str
-    wanted_seconds: int
-    pricing: Pricing
-    leg: str | None
-    concurrent_max: int
-    per_hour_max: int
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """The hold that was placed, and the state with it."""
-
-    state: HoldState
-    hold: Hold
-    granted_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class CreditExhausted:
-    """The credit pays for no second of the call."""
-
-    available_micros: int
-
-
-@dataclass(frozen=True, slots=True)
-class VelocityExceeded:
-    """Too many dial-outs at once, or in the last hour."""
-
-    count: int
-    limit: int
-    per_hour: bool
+    commit: int
+    balance_micros: int
+    credit_limit_micros: int
+    lapsing: tuple[tuple[datetime, int], ...] = ()
+    pool_seconds: int = 0
+    pools_used: tuple[tuple[str, int], ...] = ()
 
 
 def catch_up(
-    state: HoldState,
-    *,
-    ledger_commit: int,
-    balance_micros: int,
-    credit_limit_micros: int,
-    lapsing: tuple[tuple[datetime, int], ...],
-    posted: Iterable[Posted],
+    state: HoldState, ledger: LedgerView, posted: Iterable[Posted], now: datetime
 ) -> HoldState:
-    """The state as of a later ledger commit: its balance, without the holds that were settled.
+    """The state as of a later ledger commit: its balance, without the holds that were settled, and
+    the counters with what they were charged.
 
-    Raises LedgerCorrupt when the ledger is behind what the hold book has seen (a rollback).
+    Holds that expired stay for an hour, so that a late leg is counted where it belongs; they hold
+    nothing. Raises LedgerCorrupt when the ledger is behind the hold book, so was rolled back.
     """
-    if ledger_commit < state.ledger_commit:
+    if ledger.commit < state.ledger_commit:
         raise LedgerCorrupt("The ledger is behind the hold book.")
-    settled = tuple(posted)
-    authorizations = {post.authorization for post in settled if post.authorization}
-    legs = {post.leg for post in settled if post.leg}
-    holds = tuple(
-        hold
-        for hold in state.holds
-        if hold.authorization not in authorizations and (hold.leg is None or hold.leg not in legs)
+    charged = _charged_by_hold(state.holds, posted)
+    kept = tuple(hold for hold in state.holds if hold.authorization not in charged)
+    caught_up = replace(
+        state,
+        ledger_commit=ledger.commit,
+        balance_micros=ledger.balance_micros,
+        credit_limit_micros=ledger.credit_limit_micros,
+        lapsing=ledger.lapsing,
+        pool_seconds=ledger.pool_seconds,
+        pools_used=ledger.pools_used,
+        holds=_without_long_lapsed(state, kept, now),
     )
+    for hold in state.holds:
+        if hold.authorization in charged and hold.is_dial_out:
+            caught_up = _counted(caught_up, hold, charged[hold.authorization], now)
+    return caught_up
+
+
+def release(state: HoldState, authorization: str, now: datetime) -> HoldState | None:
+    """The state with a hold released; None when there is no such open one: twice is once."""
+    found = state.find(authorization, now)
+    return None if found is None else with_hold(state, replace(found, released=True))
+
+
+def with_hold(state: HoldState, hold: Hold) -> HoldState:
+    """The state with a hold in its newest shape."""
+    others = tuple(each for each in state.holds if each.authorization != hold.authorization)
+    return replace(state, holds=(*others, hold))
+
+
+def with_scopes(state: HoldState, read: Mapping[str, Counters]) -> HoldState:
+    """The state with counters that were read, told what had to wait for them."""
+    if not read:
+        return state
+    scopes = {**state.scopes, **read}
+    waiting = []
+    for item in state.unposted:
+        if item.key in scopes:
+            scopes[item.key] = _told(scopes[item.key], item)
+        else:
+            waiting.append(item)
+    return replace(state, scopes=scopes, unposted=tuple(waiting))
+
+
+def tell(state: HoldState, keys: Iterable[str], item: Unposted) -> HoldState:
+    """The state after the account and these scopes were told of a charge or a cost."""
+    scopes = dict(state.scopes)
+    waiting: list[Unposted] = []
+    for key in keys:
+        named = replace(item, key=key)
+        if key in scopes:
+            scopes[key] = _told(scopes[key], named)
+        else:
+            waiting.append(named)
     return replace(
         state,
-        ledger_commit=ledger_commit,
-        balance_micros=balance_micros,
-        credit_limit_micros=credit_limit_micros,
-        lapsing=lapsing,
-        holds=holds,
+        counters=_told(state.counters, item),
+        scopes=scopes,
+        unposted=(*state.unposted, *waiting),
     )
 
 
-def authorise(
-    state: HoldState, command: Authorise, now: datetime
-) -> Placed | CreditExhausted | VelocityExceeded:
-    """Place a hold that pays for what is granted, or say why not.
+def budget_uses(
+    state: HoldState, bounds: Iterable[Limit], day: str, now: datetime, *, without: str = ""
+) -> tuple[BudgetUse, ...]:
+    """The budgets with what is charged and held of them; `without` leaves an authorisation out."""
+    opened = [hold for hold in state.open_holds(now) if hold.authorization != without]
+    uses: list[BudgetUse] = []
+    for bound in bounds:
+        if not bound.budgets:
+            continue
+        held = [hold for hold in opened if hold.counts_in(bound.key)]
+        counters = state.counters_of(bound.key)
+        for period, budget in bound.budgets:
+            used = counters.spent_micros(period, day, minute_of(now), running=bool(held))
+            used += sum(hold.amount_micros for hold in held)
+            uses.append(BudgetUse(bound.scope, bound.name, period, budget, used))
+    return tuple(uses)
 
-    A call that costs nothing needs no credit. The hold lasts for the granted seconds, the ringing
-    before them and a late call-ended event after them.
-    """
-    if excess := velocity_excess(
-        state, now, concurrent_max=command.concurrent_max, per_hour_max=command.per_hour_max
-    ):
-        return excess
-    open_holds = state.open_holds(now)
-    available = state.spendable_micros(now)
-    granted = command.pricing.seconds_for(max(0, available), command.wanted_seconds)
-    amount = command.pricing.hold_micros(granted) if granted > 0 else 0
-    if granted <= 0 or amount > max(0, available):
-        return CreditExhausted(available)
-    hold = Hold(
-        authorization=command.authorization,
-        amount_micros=amount,
-        expires_at=now
-        + timedelta(seconds=granted + limits.HOLD_RINGING_SECONDS + limits.HOLD_LATE_EVENT_SECONDS),
-        leg=command.leg,
+
+def velocity_uses(
+    state: HoldState, bounds: Iterable[Limit], region: str | None, now: datetime
+) -> tuple[VelocityUse, ...]:
+    """How fast each scope dials that may not dial as fast as it likes."""
+    opened = state.open_holds(now)
+    minute = minute_of(now)
+    uses: list[VelocityUse] = []
+    for bound in bounds:
+        if bound.velocity is None:
+            continue
+        counters = state.counters_of(bound.key)
+        held = [hold for hold in opened if hold.counts_in(bound.key)]
+        oldest = minute - COST_WINDOW_MINUTES + 1
+        uses.append(
+            VelocityUse(
+                bound.scope,
+                bound.velocity,
+                concurrent=len(held),
+                allowed_last_hour=counters.placed_last_hour(minute),
+                region_is_new=region is not None and region not in counters.regions,
+                cost_last_ten_minutes_micros=counters.cost_since(oldest)
+                + sum(hold.grant_micros for hold in held if hold.grant_minute >= oldest),
+            )
+        )
+    return tuple(uses)
+
+
+def of_account(uses: Iterable[VelocityUse]) -> VelocityUse | None:
+    """The use of the account's own velocity."""
+    return next((use for use in uses if use.scope is Scope.ACCOUNT), None)
+
+
+def local_day(moment: datetime, time_zone: str) -> str:
+    """The date of a moment in a time zone, as ISO text; seven characters of it are the month."""
+    return moment.astimezone(_zone(time_zone)).date().isoformat()
+
+
+def _charged_by_hold(holds: Iterable[Hold], posted: Iterable[Posted]) -> dict[str, int]:
+    """What was charged to each hold that was settled: named by authorisation, else by leg."""
+    holds = tuple(holds)
+    authorizations = {hold.authorization for hold in holds}
+    by_leg = {hold.leg: hold.authorization for hold in holds if hold.leg is not None}
+    charged: dict[str, int] = {}
+    for post in posted:
+        name = post.authorization if post.authorization in authorizations else None
+        name = name or (by_leg.get(post.leg) if post.leg else None)
+        if name is not None:
+            charged[name] = charged.get(name, 0) + post.charged_micros
+    return charged
+
+
+def _counted(state: HoldState, hold: Hold, charged_micros: int, now: datetime) -> HoldState:
+    before = hold.amount_micros - hold.grant_micros
+    item = Unposted(
+        key="",
+        day=hold.day,
+        minute=minute_of(now),
+        charged_micros=charged_micros,
+        grant_minute=hold.grant_minute,
+        cost_micros=max(0, min(charged_micros - before, charged_micros)),
     )
-    placed = replace(state, holds=(*open_holds, hold), placed_minutes=_count(state, now))
-    return Placed(placed, hold, granted)
+    return tell(state, hold.scopes, item)
 
 
-def velocity_excess(
-    state: HoldState, now: datetime, *, concurrent_max: int, per_hour_max: int
-) -> VelocityExceeded | None:
-    """The velocity limit that one more dial-out would break, if any."""
-    concurrent = len(state.open_holds(now))
-    at_once = min(concurrent_max, limits.OPEN_HOLDS_MAX)
-    if concurrent >= at_once:
-        return VelocityExceeded(concurrent, at_once, per_hour=False)
-    placed = state.placed_last_hour(now)
-    if placed >= per_hour_max:
-        return VelocityExceeded(placed, per_hour_max, per_hour=True)
-    return None
+def _told(counters: Counters, item: Unposted) -> Counters:
+    told = counters.with_cost(item.grant_minute, item.cost_micros, item.minute)
+    return told.with_charge(item.day, item.charged_micros, item.minute) if item.day else told
 
 
-def release(state: HoldState, authorization: str) -> HoldState | None:
-    """The state without a hold; None when there is no such open hold: releasing twice is once."""
-    holds = tuple(hold for hold in state.holds if hold.authorization != authorization)
-    return None if len(holds) == len(state.holds) else replace(state, holds=holds)
+def _without_long_lapsed(
+    state: HoldState, holds: tuple[Hold, ...], now: datetime
+) -> tuple[Hold, ...]:
+    oldest = now - timedelta(seconds=limits.LAPSED_HOLDS_KEPT_SECONDS + state.backlog_seconds)
+    lapsed = [hold for hold in holds if not state.is_open(hold, now) and hold.expires_at > oldest]
+    kept = {hold.authorization for hold in lapsed[-limits.LAPSED_HOLDS_KEPT_MAX :]}
+    return tuple(hold for hold in holds if state.is_open(hold, now) or hold.authorization in kept)
 
 
-def _minute(now: datetime) -> int:
-    return int(now.timestamp()) // 60
-
-
-def _count(state: HoldState, now: datetime) -> tuple[tuple[int, int], ...]:
-    current = _minute(now)
-    recent = {minute: count for minute, count in state.placed_minutes if minute > current - 60}
-    recent[current] = recent.get(current, 0) + 1
-    return tuple(sorted(recent.items()))
+@lru_cache(maxsize=limits.LIST_ITEMS_MAX)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)

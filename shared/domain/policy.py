@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from shared.domain.dial_limits import Budgets, Velocity
 from shared.domain.number_classes import ALLOWED_BY_DEFAULT, NumberClass
 from shared.domain.number_ranges import longest_prefix
 from shared.domain.numbers import NumberFacts
@@ -134,6 +135,8 @@ class AccountPolicy:
 
     `served_regions` None serves every region but `001`. `class_ranges` gives ranges another class
     than ours, by the longest prefix. `block_high_risk` refuses the ranges known for toll fraud.
+    `budgets` are the account's own, their `meeting` that of every meeting; `cost_centers` has those
+    of the cost centres by name; `organizer_velocity` bounds each organizer.
     """
 
     default_identity: str = DEFAULT_IDENTITY
@@ -143,6 +146,11 @@ class AccountPolicy:
     block_high_risk: bool = False
     rules: DialRules = field(default_factory=DialRules)
     groups: Mapping[str, GroupRules] = field(default_factory=dict)
+    budgets: Budgets = Budgets()  # noqa: RUF009 - frozen
+    cost_centers: Mapping[str, Budgets] = field(default_factory=dict)
+    velocity: Velocity = Velocity()  # noqa: RUF009 - frozen
+    organizer_velocity: Velocity = Velocity(None, None)  # noqa: RUF009 - frozen
+    suspended: bool = False
 
     def serves(self, region: str | None) -> bool:
         """Whether a region is served at all; `001` only when the account names it."""

@@ -66,6 +66,7 @@ class Bridges:
             default_account=wanted.default_account,
             country=wanted.country,
             on_outage=wanted.on_outage,
+            assumed_seconds=wanted.assumed_seconds,
         )
         if made.default_account is not None and not made.serves(made.default_account):
             raise _invalid("/default_account", "must be one of the bridge's accounts")

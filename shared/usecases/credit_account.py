@@ -1,5 +1,9 @@
 """Money that people move: top-ups, grants, adjustments and reversals, each once."""
 
+import asyncio
+import logging
+
+from shared.domain import limits
 from shared.domain.directory import Account
 from shared.domain.errors import (
     Conflict,
@@ -7,28 +11,36 @@ from shared.domain.errors import (
     LedgerCorrupt,
     NotFound,
     OutcomeUnknown,
+    PerminuteError,
     Unavailable,
 )
 from shared.domain.ledger import Adjust, Entry, ReverseLeg, TopUp
 from shared.domain.legs import leg_key_of
 from shared.domain.lots import Lot, opening_entry
-from shared.ports import Clash, Ledger, Written
+from shared.ports import Clash, HoldBook, Ledger, Written
 from shared.usecases.facts import Facts
 from shared.usecases.open_ledger import OpenLedger
 from shared.usecases.publish_events import PublishEvents
 
 type Booking = TopUp | Adjust | ReverseLeg
+_log = logging.getLogger(__name__)
 
 
 class CreditAccount:
     """Books what a person or a payment provider asks for, once per key."""
 
     def __init__(
-        self, facts: Facts, ledger: Ledger, open_ledger: OpenLedger, publish: PublishEvents
+        self,
+        facts: Facts,
+        ledger: Ledger,
+        open_ledger: OpenLedger,
+        holds: HoldBook,
+        publish: PublishEvents,
     ) -> None:
         self._facts = facts
         self._ledger = ledger
         self._open_ledger = open_ledger
+        self._holds = holds
         self._publish = publish
 
     async def __call__(self, account: str, command: Booking) -> tuple[Entry, bool]:
@@ -50,9 +62,18 @@ class CreditAccount:
             )
         if written.entry is None:
             raise Unavailable("The booking left no entry.")
+        await self._nudge(account)
         if written.events:
             await self._publish.best_effort(account)
         return written.entry, written.repeated
+
+    async def _nudge(self, account: str) -> None:
+        """Let the hold book know of it before the caller does. It would find out by itself."""
+        try:
+            async with asyncio.timeout(limits.NUDGE_WAIT_SECONDS_MAX):
+                await self._holds.catch_up(account)
+        except (PerminuteError, TimeoutError) as error:
+            _log.info("a hold book was not told of credits: %s", error)
 
     async def reverse(
         self, account: str, shown_leg: str, *, reason: str, actor: str

@@ -1,22 +1,46 @@
 """Organizers and an account's dial-out policy: kept as they were sent, defaults filled in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from shared.domain.directory import FOREIGN_ID_RULE, is_foreign_id
 from shared.domain.errors import Invalid, NotFound
-from shared.ports import Record, RecordStore, Saved
+from shared.domain.holds import Hold
+from shared.ports import Clock, HoldBook, Record, RecordStore, Saved, Switch
 from shared.usecases.accounts import Accounts
 from shared.usecases.documents import Kind, organizer_key
 from shared.usecases.facts import Facts
+from shared.usecases.publish_events import PublishEvents
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Dial-out as it runs: `stopped` is why it does not, "" while it does."""
+
+    suspended: bool
+    stopped: str
+    holds: Sequence[Hold]
+    held_micros: int
 
 
 class DialOutSettings:
     """Everything raises StoreUnavailable, and NotFound `account_unknown`."""
 
-    def __init__(self, records: RecordStore, facts: Facts, accounts: Accounts) -> None:
+    def __init__(
+        self,
+        records: RecordStore,
+        facts: Facts,
+        accounts: Accounts,
+        holds: HoldBook,
+        publish: PublishEvents,
+        clock: Clock,
+    ) -> None:
         self._records = records
         self._facts = facts
         self._accounts = accounts
+        self._holds = holds
+        self._publish = publish
+        self._clock = clock
 
     async def put_organizer(
         self, account: str, organizer: str, body: Mapping[str, object], if_match: str | None
@@ -39,8 +63,32 @@ class DialOutSettings:
     async def put_policy(
         self, account: str, body: Mapping[str, object], if_match: str | None
     ) -> Saved:
-        """Create or replace the account's policy. Raises what `RecordStore.put` raises."""
-        return await self._put(account, Kind.DIAL_OUT_POLICY, account, body, if_match)
+        """Create or replace the account's policy. Raises what `RecordStore.put` raises.
+
+        Whether the account is suspended stands in its hold book too, where it bites at once: should
+        that fail, put the policy again.
+        """
+        saved = await self._put(account, Kind.DIAL_OUT_POLICY, account, body, if_match)
+        await self._holds.switch(account, Switch(suspended=body.get("suspended") is True))
+        return saved
+
+    async def stop(self, account: str, why: str) -> None:
+        """Stop the account's dial-out on every process until `restart`. Twice is once."""
+        await self._accounts.known(account)
+        if await self._holds.switch(account, Switch(stop=why)):
+            await self._publish.best_effort(account)
+
+    async def restart(self, account: str) -> bool:
+        """Let dial-out go on that a person or the breaker stopped; whether it was stopped."""
+        await self._accounts.known(account)
+        return await self._holds.switch(account, Switch(stop=""))
+
+    async def running(self, account: str) -> Running:
+        """What the hold book says of the account's dial-out now."""
+        await self._accounts.known(account)
+        view = await self._holds.view(account)
+        now = self._clock.now()
+        return Running(view.suspended, view.stopped, view.open_holds(now), view.held_micros(now))
 
     async def read_policy(self, account: str) -> Record | None:
         """The policy as it was put; None while the defaults hold."""

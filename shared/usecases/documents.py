@@ -129,6 +129,7 @@ def bridge_document(bridge: Bridge) -> Document:
         "default_account": bridge.default_account,
         "country": bridge.country,
         "on_outage": bridge.on_outage.value,
+        "assumed_seconds": bridge.assumed_seconds,
     }
 
 
@@ -144,6 +145,7 @@ def bridge(record: Record) -> Bridge:
         default_account=document["default_account"],
         country=document["country"],
         on_outage=OnOutage(document["on_outage"]),
+        assumed_seconds=document.get("assumed_seconds"),
     )
 
 

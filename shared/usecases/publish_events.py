@@ -31,6 +31,17 @@ class PublishEvents:
                 await self._ledger.published(account, row.commit)
                 _tell(account, row)
                 published += len(row.events)
+        return published + await self._of_hold_book(account)
+
+    async def _of_hold_book(self, account: str) -> int:
+        published = 0
+        while rows := await self._holds.outbox(account, limit=limits.OUTBOX_ROWS_MAX):
+            available = await self._available(account)
+            for row in rows:
+                await self._topic.publish(cloud_events(account, row, available, book="h"))
+                await self._holds.published(account, row.commit)
+                _tell(account, row)
+                published += len(row.events)
         return published
 
     async def best_effort(self, account: str) -> None:
@@ -50,14 +61,15 @@ def _tell(account: str, row: Outbox) -> None:
         event("credit_event", account=account, type=each.type, commit=row.commit)
 
 
-def cloud_events(account: str, row: Outbox, available: str) -> list[Message]:
-    """The events of one commit as CloudEvents 1.0; `id` is `{account}:{commit}:{n}`.
+def cloud_events(account: str, row: Outbox, available: str, *, book: str = "") -> list[Message]:
+    """The events of one commit as CloudEvents 1.0; `id` is `{account}:{commit}:{n}`, where an `h`
+    stands before the commits of the hold book.
 
     `available` is as of the publication, all else as of the commit.
     """
     messages: list[Message] = []
     for number, each in enumerate(row.events, start=1):
-        event_id = f"{account}:{row.commit}:{number}"
+        event_id = f"{account}:{book}{row.commit}:{number}"
         document = {
             "specversion": "1.0",
             "id": event_id,

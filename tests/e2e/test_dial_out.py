@@ -72,7 +72,7 @@ def test_an_allowed_dial_out_holds_what_it_can_cost(world: World) -> None:
     assert allowed == {
         "decision": "allow",
         "granted_seconds": SLICE_SECONDS,
-        "final": True,
+        "final": False,
         "price_per_minute": "0.012",
         "connection_fee": "0.05",
         "currency": "USD",

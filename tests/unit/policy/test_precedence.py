@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from shared.domain import denials
 from shared.domain.dial_limits import Budget, BudgetUse, Period, Scope, Velocity, VelocityUse
-from shared.domain.dial_out import check_rules, credit_denial, credit_line, explain
+from shared.domain.dial_out import check_rules, credit_line, explain
 from shared.domain.dial_out_facts import AccountFacts, DialOutFacts, Outcome, Reason
 from shared.domain.numbers import DialledNumber, classify
 from shared.domain.policy import AccountPolicy, DialRules, License
@@ -150,7 +151,7 @@ def test_without_an_organizer_the_bridges_country_is_the_domestic_one():
 
 
 def test_the_hold_books_refusal_is_the_last_line():
-    denial = credit_denial("0.01", "USD")
+    denial = denials.no_credit(10_000, "USD")
     line = credit_line(denial, None)
     assert (line.outcome, line.reason) == (Outcome.FAIL, "credit_exhausted")
     assert "0.01 USD" in line.detail

@@ -78,7 +78,9 @@ def test_an_allowance_reads_as_in_the_contract():
     moment = datetime(2026, 11, 23, 10, 32, 0, tzinfo=UTC)
     destination = Destination("+442079460000", "GB", "44", NumberClass.FIXED_LINE)
     price, fee = 12 * 10**9, 5 * 10**10
-    granted = Allowance("au_6x2", 900, False, moment, price, fee, "USD", 230_000, destination)
+    granted = Allowance(
+        "au_6x2", 900, False, "", 0, moment, price, fee, "USD", 230_000, destination
+    )
     assert allowed_body(granted) == {
         "decision": "allow",
         "authorization": "au_6x2",
@@ -101,7 +103,7 @@ def test_an_allowance_reads_as_in_the_contract():
 
 def test_a_dry_run_names_no_authorization_and_no_expiry():
     destination = Destination("+442079460000", "GB", "44", NumberClass.FIXED_LINE)
-    body = allowed_body(Allowance(None, 900, False, None, 0, 0, "USD", 0, destination))
+    body = allowed_body(Allowance(None, 900, False, "", 0, None, 0, 0, "USD", 0, destination))
     assert not {"authorization", "expires_at", "checks"} & set(body)
 
 

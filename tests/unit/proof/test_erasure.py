@@ -4,7 +4,9 @@ import zlib
 
 import pytest
 
+from shared.adapters.backlog import TableBacklog
 from shared.adapters.claim_store import TableClaims
+from shared.adapters.due_marks import TableDueMarks
 from shared.adapters.erasure import TableEraser
 from shared.adapters.hold_store import TableHoldBook
 from shared.adapters.parking_store import TableParkingLot
@@ -36,7 +38,14 @@ async def _house() -> LedgerHouse:
             original={"from": "+33170000000", "to": NUMBER, "organizer": ORGANIZER},
         )
     )
-    book = TableHoldBook(house.tables, house.ledger, house.clock, house.ids)
+    book = TableHoldBook(
+        house.tables,
+        house.ledger,
+        TableDueMarks(house.tables),
+        TableBacklog(house.tables, house.clock),
+        house.clock,
+        house.ids,
+    )
     await book.keep(ACCOUNT, HoldRecord("au_1", "local", "d", {"destination": {"number": NUMBER}}))
     records = Records(house.tables)
     await records.put("organizer", f"{ACCOUNT}|{ORGANIZER}", {"license": "none"}, if_match=None)

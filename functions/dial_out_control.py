@@ -1,0 +1,60 @@
+"""An account's dial-out, as people see and stop it."""
+
+import azure.functions as func
+
+from functions.edge import Call, admin_route, new_blueprint, reply
+from shared.bootstrap import container
+from shared.domain.access import READERS, Role
+from shared.domain.legs import format_time
+from shared.domain.money import format_amount
+from shared.telemetry import event
+
+bp = new_blueprint()
+_OPERATORS = frozenset({Role.OPERATOR})
+_POLICY = "v1/accounts/{account}/dial-out-policy"
+
+
+@admin_route(bp, "get_dial_out_state", "GET", f"{_POLICY}/state", READERS)
+async def get_dial_out_state(call: Call) -> func.HttpResponse:
+    """Whether dial-out runs, and what open calls hold."""
+    running = await container().dial_out_settings.running(call.path("account"))
+    return reply(
+        {
+            "suspended": running.suspended,
+            "stopped": bool(running.stopped),
+            **({"reason": running.stopped} if running.stopped else {}),
+            "held": format_amount(running.held_micros),
+            "open": [
+                {
+                    "authorization": hold.authorization,
+                    "granted_seconds": hold.granted_seconds,
+                    "pool_seconds": hold.pool_seconds,
+                    "held": format_amount(hold.amount_micros),
+                    "placed_at": format_time(hold.placed_at),
+                    "expires_at": format_time(hold.expires_at),
+                }
+                for hold in running.holds
+            ],
+        }
+    )
+
+
+@admin_route(bp, "stop_dial_out", "POST", f"{_POLICY}/stop", _OPERATORS)
+async def stop_dial_out(call: Call) -> func.HttpResponse:
+    """Nobody of the account dials out any more, on every process from the next question on."""
+    from shared.contracts.dial_out_policy import StopBody
+    from shared.contracts.strict import read
+
+    account, body = call.path("account"), read(StopBody, call.json())
+    await container().dial_out_settings.stop(account, body.reason)
+    event("dial_out_stopped", account=account, actor=call.principal.name, why=body.reason)
+    return reply({"stopped": True, "reason": body.reason})
+
+
+@admin_route(bp, "restart_dial_out", "POST", f"{_POLICY}/restart", _OPERATORS)
+async def restart_dial_out(call: Call) -> func.HttpResponse:
+    """A person has looked, and lets dial-out go on. Again changes nothing."""
+    account = call.path("account")
+    restarted = await container().dial_out_settings.restart(account)
+    event("dial_out_restarted", account=account, actor=call.principal.name, was_stopped=restarted)
+    return reply({"stopped": False})

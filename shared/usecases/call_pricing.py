@@ -1,0 +1,141 @@
+"""A rate as the hold book sees it: what a call costs, whenever in the ringing it is answered."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain import limits, rating
+from shared.domain.dial_out_facts import RateFacts
+from shared.domain.legs import LegKind
+from shared.domain.money import PICOS_PER_UNIT, ceil_div
+from shared.domain.rates import Rate, RateCardVersion
+from shared.ports import RateCards, RateReference
+
+
+@dataclass(frozen=True, slots=True)
+class CallPricing:
+    """Implements `Pricing` for a rate that was found."""
+
+    rate: Rate
+    version: RateCardVersion
+    kind: LegKind
+    origin: str | None
+    asked_at: datetime
+
+    def seconds_for(self, credit_micros: int, wanted_seconds: int, after_seconds: int) -> int:
+        """The longest call of at most `wanted_seconds` that the credit pays for, beginning after
+        the seconds that are paid in minutes."""
+        start = self.asked_at + timedelta(seconds=after_seconds)
+        return rating.max_usage(
+            self.rate,
+            self.version.rounding,
+            self.version.time_zone,
+            answered_at=start,
+            answered_until=start + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
+            credit_micros=credit_micros,
+            wanted_seconds=wanted_seconds,
+        )
+
+    def hold_micros(self, seconds: int, after_seconds: int) -> int:
+        """The most that a call of so many seconds can cost."""
+        start = self.asked_at + timedelta(seconds=after_seconds)
+        return rating.hold_amount_micros(
+            self.rate,
+            self.version.rounding,
+            self.version.time_zone,
+            answered_at=start,
+            answered_until=start + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
+            seconds=seconds,
+        )
+
+    def facts(self, *, pays_from_pool: bool = False) -> RateFacts:
+        """What the ordered checks ask of a rate; a call that the pool pays costs nothing first."""
+        rate, version = self.rate, self.version
+        dearest = rating.dearest_price_per_minute(
+            rate,
+            version.rounding,
+            version.time_zone,
+            span_start=self.asked_at,
+            span_seconds=limits.HOLD_SLICE_SECONDS + limits.HOLD_RINGING_SECONDS,
+        )
+        return RateFacts(
+            prefix=rate.prefix,
+            destination=rate.destination,
+            price_per_minute_picos=ceil_div(
+                dearest.numerator * PICOS_PER_UNIT, dearest.denominator
+            ),
+            connection_fee_picos=rate.connection_fee_picos,
+            least_charge_micros=0 if pays_from_pool else self.hold_micros(1, 0),
+        )
+
+    @property
+    def reference(self) -> RateReference:
+        """What finds the same rate again, without the number."""
+        version = self.version
+        return RateReference(
+            card=version.card,
+            version=version.effective_from,
+            kind=self.kind.value,
+            prefix=self.rate.prefix,
+            origin=self.origin,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IncludedCall:
+    """Implements `Pricing` for a call that the organizer's licence pays for."""
+
+    kind: LegKind
+    asked_at: datetime
+
+    def seconds_for(self, credit_micros: int, wanted_seconds: int, after_seconds: int) -> int:
+        """As long as is wanted."""
+        return wanted_seconds
+
+    def hold_micros(self, seconds: int, after_seconds: int) -> int:
+        """Nothing."""
+        return 0
+
+    def facts(self) -> RateFacts:
+        """The free rate."""
+        return RateFacts("", "included in the licence", 0)
+
+    @property
+    def reference(self) -> RateReference:
+        """What says that it is included."""
+        return RateReference("", self.asked_at, self.kind.value, "", None, is_included=True)
+
+
+async def priced(
+    rate_cards: RateCards,
+    *,
+    card: str,
+    currency: str,
+    kind: LegKind,
+    digits: str,
+    origin: str | None,
+    now: datetime,
+) -> CallPricing | None:
+    """The pricing of a call to come; None where the card has no rate for it."""
+    if not digits:
+        return None
+    version = await rate_cards.version_for(card, now)
+    if version is None or version.currency != currency:
+        return None
+    rate = version.find(kind, digits, origin)
+    if rate is None:
+        return None
+    return CallPricing(rate, version, kind, origin, now)
+
+
+async def priced_again(
+    rate_cards: RateCards, reference: RateReference, asked_at: datetime
+) -> CallPricing | IncludedCall | None:
+    """The pricing that a hold was reckoned with; None where the card lost its rate."""
+    kind = LegKind(reference.kind)
+    if reference.is_included:
+        return IncludedCall(kind, asked_at)
+    version = await rate_cards.version_for(reference.card, reference.version)
+    rate = version.find(kind, reference.prefix, reference.origin) if version else None
+    if version is None or rate is None:
+        return None
+    return CallPricing(rate, version, kind, reference.origin, asked_at)

@@ -1,0 +1,217 @@
+"""Budgets, velocity and the breaker: counted with the hold, corrected by what was charged."""
+
+import pytest
+
+from shared.domain import hold_decide, holds
+from shared.domain.dial_limits import BudgetMode, NewRegion, Period, Scope
+from shared.domain.hold_decide import EndsBy
+from shared.domain.holds import HoldState, Posted, local_day
+
+from .cases import (
+    CENT,
+    NOW,
+    SLICE,
+    PerMinute,
+    account,
+    allowed,
+    ask,
+    budget,
+    debited,
+    later,
+    longer,
+    placed,
+    reason,
+    velocity,
+)
+
+ORGANIZER = "organizer|ken"
+SCOPES = [(Scope.ACCOUNT, ""), (Scope.ORGANIZER, ORGANIZER), (Scope.MEETING, "meeting|3001")]
+
+
+def state_with(*keys: str, **changes: object) -> HoldState:
+    """A hold book that has read the counters of these scopes."""
+    return holds.with_scopes(
+        account(**changes),  # type: ignore[arg-type]
+        {key: holds.Counters() for key in keys if key},
+    )
+
+
+@pytest.mark.parametrize(("scope", "key"), SCOPES)
+@pytest.mark.parametrize("period", Period)
+def test_a_budget_bounds_what_is_held_and_what_was_charged(
+    scope: Scope, key: str, period: Period
+) -> None:
+    bounds = (budget(20 * CENT, period, scope, key),)
+    state = placed(state_with(key), ask(bounds=bounds))
+    second = allowed(state, ask("au_2", bounds=bounds))
+    assert (second.hold.granted_seconds, second.ends_by) == (300, EndsBy.BUDGET)
+    assert second.state is not None
+    assert reason(second.state, ask("au_3", bounds=bounds)) == "budget_exceeded"
+    settled = debited(second.state, Posted("au_1", None, 3 * CENT), Posted("au_2", None, 2 * CENT))
+    third = allowed(settled, ask("au_3", bounds=bounds))
+    assert third.hold.granted_seconds == SLICE
+    assert third.ends_by is EndsBy.BUDGET
+
+
+def test_a_released_call_gives_its_budget_back() -> None:
+    bounds = (budget(15 * CENT),)
+    state = placed(account(), ask(bounds=bounds))
+    assert reason(state, ask("au_2", bounds=bounds)) == "budget_exceeded"
+    released = holds.release(state, "au_1", NOW)
+    assert released is not None
+    allowed(released, ask("au_2", bounds=bounds))
+
+
+@pytest.mark.parametrize("how", ["released", "expired"])
+def test_a_leg_that_comes_after_its_hold_ended_is_counted_all_the_same(how: str) -> None:
+    bounds = (budget(20 * CENT),)
+    state = placed(account(), ask(bounds=bounds))
+    now = later(60)
+    if how == "released":
+        state = holds.release(state, "au_1", now) or state
+    else:
+        now = later(SLICE + 1020 + 60)
+        state = debited(state, now=now)
+    assert state.held_micros(now) == 0
+    late = debited(state, Posted("au_1", None, 18 * CENT), now=now)
+    assert allowed(late, ask("au_2", bounds=bounds), now).hold.granted_seconds == 120
+
+
+def test_days_and_months_are_those_of_the_account() -> None:
+    """20:00 UTC on 30 November is the first of December in Tokyo, 05:00."""
+    evening = NOW.replace(day=30, hour=14)
+    assert local_day(evening, "Asia/Tokyo") == "2026-11-30"
+    bounds = (budget(15 * CENT, Period.DAY), budget(40 * CENT, Period.MONTH))
+    tokyo = {"bounds": bounds, "time_zone": "Asia/Tokyo"}
+    state = placed(account(), ask(**tokyo), evening)
+    state = debited(state, Posted("au_1", None, 15 * CENT), now=evening)
+    assert reason(state, ask("au_2", **tokyo), evening) == "budget_exceeded"
+    after_midnight = evening.replace(hour=20)
+    assert allowed(state, ask("au_2", **tokyo), after_midnight).hold.granted_seconds == SLICE
+
+
+def test_a_call_counts_for_the_day_on_which_it_was_let_through() -> None:
+    bounds = (budget(15 * CENT, Period.DAY),)
+    before, after = NOW.replace(hour=23, minute=59), NOW.replace(day=24, hour=0, minute=5)
+    state = placed(account(), ask(bounds=bounds), before)
+    state = debited(state, Posted("au_1", None, 15 * CENT), now=after)
+    allowed(state, ask("au_2", bounds=bounds), after)
+
+
+def test_a_room_that_was_silent_for_hours_has_a_new_meeting() -> None:
+    key = "meeting|3001"
+    bounds = (budget(15 * CENT, Period.MEETING, Scope.MEETING, key),)
+    state = placed(state_with(key), ask(bounds=bounds))
+    state = debited(state, Posted("au_1", None, 15 * CENT))
+    assert reason(state, ask("au_2", bounds=bounds), later(4 * 3600)) == "budget_exceeded"
+    allowed(state, ask("au_2", bounds=bounds), later(4 * 3600 + 120))
+
+
+def test_a_budget_that_only_warns_refuses_nothing() -> None:
+    bounds = (budget(CENT, mode=BudgetMode.WARN),)
+    granted = allowed(account(), ask(bounds=bounds))
+    assert (granted.hold.granted_seconds, granted.ends_by) == (SLICE, None)
+
+
+def test_an_extension_fits_into_the_budget_with_all_that_the_call_holds() -> None:
+    bounds = (budget(20 * CENT),)
+    state = placed(account(), ask(bounds=bounds))
+    granted = hold_decide.extend(state, longer(bounds=bounds), later(60))
+    assert granted is not None
+    assert (granted.hold.granted_seconds, granted.ends_by) == (1200, EndsBy.BUDGET)
+
+
+def test_counters_that_were_not_at_hand_are_told_later() -> None:
+    bounds = (budget(20 * CENT, Period.DAY, Scope.ORGANIZER, ORGANIZER),)
+    state = placed(account(), ask(bounds=bounds))
+    state = debited(state, Posted("au_1", None, 9 * CENT))
+    assert [item.key for item in state.unposted] == [ORGANIZER]
+    read = holds.with_scopes(state, {ORGANIZER: holds.Counters()})
+    assert read.unposted == ()
+    assert read.scopes[ORGANIZER].day_micros == 9 * CENT
+    assert read.counters.day_micros == 9 * CENT
+
+
+def test_callers_who_come_in_count_for_no_dial_out_limit() -> None:
+    bounds = (budget(15 * CENT), velocity(concurrent_max=1, per_hour_max=1))
+    state = placed(account(), ask("au_in", is_dial_out=False, bounds=()))
+    state = placed(state, ask(bounds=bounds))
+    state = debited(state, Posted("au_in", None, 5 * CENT))
+    assert state.counters.day_micros == 0
+
+
+def test_the_breaker_stops_dial_out_with_the_hold_that_reaches_its_limit() -> None:
+    bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
+    first = allowed(account(), ask(bounds=bounds))
+    assert first.state is not None
+    assert first.events == ()
+    second = allowed(first.state, ask("au_2", bounds=bounds))
+    assert [event.type for event in second.events] == ["dial_out.stopped"]
+    assert second.state is not None
+    assert "ten minutes" in second.state.stopped
+    assert reason(second.state, ask("au_3", bounds=bounds)) == "dial_out_stopped"
+
+
+def test_the_breaker_counts_what_calls_really_cost_once_that_is_known() -> None:
+    bounds = (velocity(cost_per_ten_minutes_micros=31 * CENT),)
+    state = placed(account(), ask(bounds=bounds))
+    state = debited(state, Posted("au_1", None, 2 * CENT), now=later(60))
+    for number in range(2, 4):
+        granted = allowed(state, ask(f"au_{number}", bounds=bounds), later(60))
+        assert granted.state is not None
+        state = granted.state
+    assert state.stopped, "2 and 2 x 15 cents are over 31"
+
+
+def test_the_breaker_looks_at_the_last_ten_minutes() -> None:
+    bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
+    state = placed(account(), ask(bounds=bounds))
+    granted = allowed(state, ask("au_2", bounds=bounds), later(600))
+    assert granted.events == ()
+
+
+def test_extensions_feed_the_breaker_too() -> None:
+    bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
+    state = placed(account(), ask(bounds=bounds))
+    granted = hold_decide.extend(state, longer(bounds=bounds), later(300))
+    assert granted is not None
+    assert [event.type for event in granted.events] == ["dial_out.stopped"]
+
+
+def test_after_a_restart_the_breaker_counts_from_nothing() -> None:
+    bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
+    state = placed(account(), ask(bounds=bounds))
+    state = placed(state, ask("au_2", bounds=bounds))
+    restarted = hold_decide.restart(state)
+    assert restarted is not None
+    granted = allowed(restarted, ask("au_3", bounds=bounds))
+    assert granted.events == ()
+    settled = debited(restarted, Posted("au_1", None, 15 * CENT))
+    assert settled.counters.costs == ()
+
+
+def test_an_organizer_has_a_velocity_of_its_own() -> None:
+    bound = velocity(ORGANIZER, Scope.ORGANIZER, concurrent_max=1)
+    state = placed(state_with(ORGANIZER), ask(bounds=(bound,)))
+    assert reason(state, ask("au_2", bounds=(bound,))) == "velocity_exceeded"
+    allowed(state, ask("au_2", bounds=(velocity("organizer|ann", Scope.ORGANIZER),)))
+    assert state.scopes[ORGANIZER].placed_last_hour(holds.minute_of(NOW)) == 1
+
+
+def test_a_region_is_new_until_it_was_dialled() -> None:
+    deny = (velocity(new_region=NewRegion.DENY),)
+    notice = (velocity(new_region=NewRegion.NOTICE),)
+    assert reason(account(), ask(bounds=deny)) == "velocity_exceeded"
+    told = allowed(account(), ask(bounds=notice))
+    assert [event.type for event in told.events] == ["dial_out.new_region"]
+    assert told.state is not None
+    assert allowed(told.state, ask("au_2", bounds=notice)).events == ()
+    allowed(told.state, ask("au_2", bounds=deny))
+
+
+def test_a_free_call_trips_no_breaker() -> None:
+    bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
+    state = account()
+    for number in range(20):
+        state = placed(state, ask(f"au_{number}", pricing=PerMinute(0), bounds=bounds))
+    assert not state.stopped
