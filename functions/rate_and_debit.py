@@ -9,7 +9,6 @@ import azure.functions as func
 from functions.edge import new_blueprint
 from shared.bootstrap import container
 from shared.domain.legs import QueuedLeg, read_queued_leg
-from shared.domain.posts import Unreadable
 from shared.telemetry import event
 
 if TYPE_CHECKING:
@@ -36,7 +35,8 @@ async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
         try:
             queued = read_queued_leg(body)
         except ValueError as error:
-            await house.receive_legs.park_unreadable("queue", Unreadable(None, str(error), body))
+            bridge, attempt = _sender(message)
+            await house.receive_legs.park_message(bridge, str(error), body, attempt)
         else:
             # The same leg may stand in a batch more than once; other content is another matter.
             legs.setdefault(f"{queued.leg.key}\n{queued.leg.digest()}", queued)
@@ -84,3 +84,11 @@ def _tell(outcome: "Charged", now: datetime) -> None:
         attempt=outcome.queued.attempt,
         queued_seconds=(now - outcome.queued.received_at).total_seconds(),
     )
+
+
+def _sender(message: func.ServiceBusMessage) -> tuple[str, int]:
+    """(bridge, attempt) of an unreadable message, as far as its properties tell."""
+    properties = message.application_properties or {}
+    attempt = str(properties.get("attempt"))
+    is_number = attempt.isascii() and attempt.isdecimal() and len(attempt) < 10
+    return str(properties.get("bridge") or "queue"), int(attempt) if is_number else 0

@@ -574,8 +574,9 @@ class ParkingLot(Protocol):
         """All that is parked under a leg key."""
         ...
 
-    async def update(self, parked: ParkedLeg) -> None:
-        """Write its status, attempts and reason; the last one to write wins."""
+    async def update(self, parked: ParkedLeg) -> ParkedLeg:
+        """Write its status, attempts and reason, unless it has a later status meanwhile: open,
+        dismissed, replayed. Returns what is kept."""
         ...
 
     async def page(

@@ -20,7 +20,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, cast
 
-from shared.adapters.packed import joined, pack, pack_json, split, unpack
+from shared.adapters.packed import fails_closed, joined, pack, pack_json, split, unpack
 from shared.domain.alerts import AlertRule, Event
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import Configure, Entry, EntryKind, LedgerState, SettingsChange
@@ -101,6 +101,7 @@ def state_values(state: LedgerState, head: str, commit_id: str) -> dict[str, Val
     }
 
 
+@fails_closed
 def read_state(row: Row) -> tuple[LedgerState, str]:
     """(state, head hash) of the state row."""
     check_schema(row)
@@ -187,6 +188,7 @@ def chain_hash(
     return hmac.new(chain_key, head + b"\n" + data, hashlib.sha256).hexdigest()
 
 
+@fails_closed
 def read_commit(row: Row) -> Commit:
     """The commit in a journal row; its hash is not checked here."""
     check_schema(row)
@@ -241,6 +243,7 @@ def leg_values(
     }
 
 
+@fails_closed
 def read_leg(row: Row) -> LegRecord:
     """The record in a leg's guard row."""
     check_schema(row)
@@ -263,6 +266,7 @@ def command_values(entry: Entry, content_digest: str, commit: int) -> dict[str, 
     }
 
 
+@fails_closed
 def read_command(row: Row) -> tuple[str, Entry]:
     """(digest of what was asked, entry) of a keyed command."""
     check_schema(row)
@@ -282,6 +286,7 @@ def _events_document(events: Sequence[Event]) -> list[dict[str, object]]:
     return [{"type": event.type, "data": event.data} for event in events]
 
 
+@fails_closed
 def read_outbox(row: Row) -> Outbox:
     """The events in an outbox row."""
     check_schema(row)

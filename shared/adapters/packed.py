@@ -1,13 +1,15 @@
-"""Content in a row: canonical JSON, as text while it is short, else deflated in binary properties of
-at most 60 KiB. Deflating what is short would cost more time than the bytes are worth."""
+"""Content in a row: canonical JSON, as text while it is short, else deflated in binary properties
+of at most 60 KiB. Deflating what is short would cost more time than the bytes are worth."""
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 
 from shared.domain import limits
+from shared.domain.errors import LedgerCorrupt
 from shared.domain.legs import canonical_json
-from shared.ports import Value
+from shared.ports import Row, Value
 
 
 def pack(name: str, content: object) -> dict[str, Value]:
@@ -73,3 +75,16 @@ def without(name: str, values: Mapping[str, Value]) -> dict[str, Value]:
         for each, value in values.items()
         if each != name and not (each.startswith(name) and each.removeprefix(name).isdigit())
     }
+
+
+def fails_closed[Read](read: Callable[[Row], Read]) -> Callable[[Row], Read]:
+    """What can't be read is a ledger that halts, not an error of whoever reads it."""
+
+    @wraps(read)
+    def reading(row: Row) -> Read:
+        try:
+            return read(row)
+        except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise LedgerCorrupt(f"Row {row.key} can't be read: {error!r}.") from error
+
+    return reading

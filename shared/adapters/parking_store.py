@@ -6,12 +6,19 @@ from typing import cast
 from shared.adapters.ledger_rows import check_schema
 from shared.adapters.packed import pack, unpack
 from shared.domain import limits
-from shared.domain.errors import OutcomeUnknown, RowExists, StoreUnavailable
+from shared.domain.errors import (
+    EtagMismatch,
+    LedgerCorrupt,
+    OutcomeUnknown,
+    RowExists,
+    StoreUnavailable,
+)
 from shared.domain.legs import format_time, leg_key_hash, parse_time
 from shared.domain.parking import ParkedLeg, ParkReason, ParkStatus
-from shared.ports import Insert, Row, TableStore, Upsert, Value
+from shared.ports import Insert, Replace, Row, TableStore, Value
 
 TABLE = "parked"
+_ORDER = {ParkStatus.OPEN: 0, ParkStatus.DISMISSED: 1, ParkStatus.REPLAYED: 2}
 
 
 class TableParkingLot:
@@ -46,12 +53,25 @@ class TableParkingLot:
         )
         return [_read(row) for row in rows]
 
-    async def update(self, parked: ParkedLeg) -> None:
-        """Write its status, attempts and reason; the last one to write wins."""
-        try:
-            await self._tables.transact(TABLE, parked.id[:2], [Upsert(parked.id, _values(parked))])
-        except OutcomeUnknown as unknown:
-            raise StoreUnavailable("It is not certain that the change was written.") from unknown
+    async def update(self, parked: ParkedLeg) -> ParkedLeg:
+        """Write its status, attempts and reason, unless it has a later status meanwhile: open,
+        dismissed, replayed. Returns what is kept."""
+        for _ in range(limits.RECORD_TRIES_MAX):
+            row = await self._tables.get(TABLE, parked.id[:2], parked.id)
+            if row is None:
+                raise LedgerCorrupt("A parked leg is gone.")
+            kept = _read(row)
+            if _ORDER[kept.status] > _ORDER[parked.status]:
+                return kept
+            change = Replace(parked.id, _values(parked), row.etag)
+            try:
+                await self._tables.transact(TABLE, parked.id[:2], [change])
+            except EtagMismatch:
+                continue
+            except OutcomeUnknown as unknown:
+                raise StoreUnavailable("It is not certain that the change is kept.") from unknown
+            return parked
+        raise StoreUnavailable("Too many others change the same parked leg.")
 
     async def page(
         self, *, where: Mapping[str, str], limit: int, cursor: str | None

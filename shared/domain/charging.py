@@ -53,6 +53,8 @@ def billable_seconds(leg: EndedLeg, now: datetime) -> int | Unchargeable:
     measured = leg.ended_at - leg.answered_at
     seconds = measured // timedelta(seconds=1)
     talked = seconds if leg.talk_seconds is None else leg.talk_seconds
+    if not 0 <= talked <= limits.LEG_SECONDS_MAX:
+        return Unchargeable(ParkReason.INCONSISTENT, "It lasts longer than 24 hours.")
     if abs(timedelta(seconds=talked) - measured) > timedelta(
         seconds=limits.LEG_TALK_TOLERANCE_SECONDS
     ):
@@ -60,8 +62,6 @@ def billable_seconds(leg: EndedLeg, now: datetime) -> int | Unchargeable:
             ParkReason.INCONSISTENT,
             f"talk_seconds says {talked}, the times from answer to end say {seconds}.",
         )
-    if talked > limits.LEG_SECONDS_MAX:
-        return Unchargeable(ParkReason.INCONSISTENT, "It lasts longer than 24 hours.")
     return talked
 
 

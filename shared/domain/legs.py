@@ -157,15 +157,17 @@ def queued_leg_bytes(queued: QueuedLeg) -> bytes:
 
 
 def read_queued_leg(body: bytes) -> QueuedLeg:
-    """The leg in a message. Raises ValueError on what is none of ours, or of a newer schema."""
+    """The leg in a message. Raises ValueError on what is none of ours, of a newer schema, or can't be
+    hashed."""
     try:
         data = json.loads(body)
         if data["schema"] != 1:
             raise ValueError(f"schema {data['schema']!r} is not known")
-        return QueuedLeg(
-            read_leg_document(data["leg"]), parse_time(data["received_at"]), int(data["attempt"])
-        )
-    except (KeyError, TypeError, RecursionError) as error:
+        leg = read_leg_document(data["leg"])
+        leg.key.encode()  # a lone surrogate would fail where it takes others down with it
+        leg.digest()
+        return QueuedLeg(leg, parse_time(data["received_at"]), int(data["attempt"]))
+    except (KeyError, TypeError, RecursionError, OverflowError) as error:
         raise ValueError(f"no queued leg: {error}") from error
 
 
@@ -206,5 +208,8 @@ def format_time(moment: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """The aware UTC time that `format_time` wrote."""
-    return datetime.fromisoformat(text)
+    """The aware UTC time that `format_time` wrote. Raises ValueError without an offset."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without an offset")
+    return moment

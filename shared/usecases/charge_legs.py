@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain import charging, limits
+from shared.domain.access import Principal
 from shared.domain.charging import Grant, ResolvedLeg, Unchargeable
 from shared.domain.directory import Account
 from shared.domain.errors import Conflict, PerminuteError, StoreError, Unavailable
-from shared.domain.ledger import DebitLeg
+from shared.domain.ledger import DebitLeg, Entry
 from shared.domain.legs import LegKind, QueuedLeg, content_digest, leg_document
 from shared.domain.numbers import classify
 from shared.domain.parking import ParkedLeg, ParkReason, parked_id
@@ -30,6 +31,7 @@ from shared.ports import (
     RateCards,
     Written,
 )
+from shared.telemetry import failure
 from shared.usecases.open_ledger import OpenLedger
 from shared.usecases.publish_events import PublishEvents
 from shared.usecases.receive_legs import leg_message
@@ -112,18 +114,24 @@ class ChargeLegs:
         await asyncio.gather(*(self._publish.best_effort(account) for account in accounts))
         return outcomes
 
-    async def charge(self, queued: QueuedLeg) -> Charged | NotCharged:
+    async def charge(
+        self, queued: QueuedLeg, *, on_behalf_of: Principal | None = None
+    ) -> Charged | NotCharged:
         """Charge one leg now, or say why it has to wait in the parking lot.
 
-        Raises Unavailable or a StoreError when that is not certain: trying again is safe.
+        Raises Unavailable or a StoreError when that is not certain: trying again is safe; and
+        NotAllowed when it would be charged to an account that the principal does not see.
         """
         resolved = await self._resolve(queued)
         if isinstance(resolved, Unchargeable):
             return NotCharged(queued, resolved)
         leg, account = resolved
+        if on_behalf_of is not None:
+            on_behalf_of.require_account(account.id)
         document = await self._document(leg, account)
         if isinstance(document, Unchargeable):
-            return NotCharged(queued, document, account.id)
+            first = await self._first(account.id, queued)
+            return first or NotCharged(queued, document, account.id)
         charge, amount_micros = document
         person = charging.person_document(leg, self._ids.token(limits.SALT_BYTES))
         debit = DebitLeg(
@@ -139,11 +147,7 @@ class ChargeLegs:
         )
         written = await self._debit(account, debit)
         if isinstance(written, Clash):
-            clash = Unchargeable(
-                ParkReason.CONFLICT,
-                f"The same leg was charged with other content, entry {written.entry.sequence}.",
-            )
-            return NotCharged(queued, clash, account.id)
+            return _conflict(queued, account.id, written.entry)
         return Charged(
             queued,
             ChargeStatus.REPEATED if written.repeated else ChargeStatus.CHARGED,
@@ -156,6 +160,23 @@ class ChargeLegs:
             cost_center=leg.cost_center,
         )
 
+    async def _first(self, account: str, queued: QueuedLeg) -> Charged | NotCharged | None:
+        """The first result of a leg that could not be charged today: it may have been before its
+        rate card was changed."""
+        record = await self._ledger.leg(account, queued.leg.key)
+        if record is None:
+            return None
+        if record.digest != queued.leg.digest():
+            return _conflict(queued, account, record.entry)
+        return Charged(
+            queued,
+            ChargeStatus.REPEATED,
+            account=account,
+            amount_micros=-record.entry.amount_micros,
+            balance_micros=record.entry.balance_micros,
+            charge=record.charge,
+        )
+
     async def _within(self, queued: QueuedLeg, seconds: float) -> Charged:
         """One leg under the batch's deadline: no error of one leg touches another."""
         try:
@@ -165,6 +186,9 @@ class ChargeLegs:
         except (Unavailable, StoreError, TimeoutError) as error:
             detail = error.detail if isinstance(error, PerminuteError) else "out of time"
             return Charged(queued, ChargeStatus.LATER, detail=detail)
+        except Exception as error:  # noqa: BLE001 a ledger that halts, an error of ours: one leg's
+            failure("leg_failed", error, leg=queued.leg.key, attempt=queued.attempt)
+            return Charged(queued, ChargeStatus.LATER, detail="It met an error and waits.")
 
     async def _debit(self, account: Account, debit: DebitLeg) -> Written | Clash:
         try:
@@ -243,11 +267,20 @@ class ChargeLegs:
         by_time: dict[datetime, list[QueuedLeg]] = {}
         now = self._clock.now()
         for leg in legs:
-            delay = min(2**leg.attempt, limits.RESEND_DELAY_SECONDS_MAX)
+            doublings = min(leg.attempt, limits.RESEND_DELAY_SECONDS_MAX.bit_length())
+            delay = min(2**doublings, limits.RESEND_DELAY_SECONDS_MAX)
             again = QueuedLeg(leg.leg, leg.received_at, leg.attempt + 1)
             by_time.setdefault(now + timedelta(seconds=delay), []).append(again)
         for at, group in by_time.items():
             await self._queue.send([leg_message(leg) for leg in group], at=at)
+
+
+def _conflict(queued: QueuedLeg, account: str, entry: Entry) -> NotCharged:
+    why = Unchargeable(
+        ParkReason.CONFLICT,
+        f"The same leg was charged with other content, entry {entry.sequence}.",
+    )
+    return NotCharged(queued, why, account)
 
 
 def _origin(leg: ResolvedLeg) -> str | None:

@@ -5,7 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from shared.domain.access import Principal
-from shared.domain.errors import Conflict, Invalid, NotFound, OutcomeUnknown, Unavailable
+from shared.domain.errors import (
+    Conflict,
+    FieldError,
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    Unavailable,
+)
 from shared.domain.legs import EndedLeg, QueuedLeg, read_leg_document
 from shared.domain.parking import ParkedLeg, ParkReason, ParkStatus
 from shared.ports import Clock, ParkingLot
@@ -56,20 +63,23 @@ class ParkedLegs:
         fails again says why and stays open.
 
         Raises NotFound, Conflict `parked_leg_dismissed`, Invalid `leg_needed` where the original
-        can't be read, and Unavailable when it is not certain: replaying again is safe.
+        can't be read, Invalid when the mended leg has another id, NotAllowed when it belongs to an
+        account that the caller does not see, and Unavailable when it is not certain: replaying
+        again is safe.
         """
         parked = await self._visible(principal, parked_id)
         if parked.status is ParkStatus.REPLAYED:
             return parked
         if parked.status is ParkStatus.DISMISSED:
             raise Conflict("The leg was dismissed.", code="parked_leg_dismissed")
-        leg = self._read_mended(parked.bridge, mended) if mended is not None else _original(parked)
+        leg = self._mended(parked, mended) if mended is not None else _original(parked)
+        queued = QueuedLeg(leg, self._clock.now())
         try:
-            outcome = await self._charge.charge(QueuedLeg(leg, self._clock.now()))
+            outcome = await self._charge.charge(queued, on_behalf_of=principal)
         except OutcomeUnknown as unknown:
             raise Unavailable("It is not certain that the leg is charged.") from unknown
         after = _after(parked, outcome, principal)
-        await self._parking.update(after)
+        after = await self._parking.update(after)
         if isinstance(outcome, Charged) and outcome.events and outcome.account:
             await self._publish.best_effort(outcome.account)
         return after
@@ -81,8 +91,19 @@ class ParkedLegs:
             raise Conflict("The leg was replayed.", code="parked_leg_replayed")
         if parked.status is ParkStatus.OPEN:
             parked = replace(parked, status=ParkStatus.DISMISSED, actor=principal.name)
-            await self._parking.update(parked)
+            parked = await self._parking.update(parked)
+            if parked.status is ParkStatus.REPLAYED:
+                raise Conflict("The leg was replayed.", code="parked_leg_replayed")
         return parked
+
+    def _mended(self, parked: ParkedLeg, mended: object) -> EndedLeg:
+        """The mended leg. It keeps its key: under another one it could be charged again."""
+        leg = self._read_mended(parked.bridge, mended)
+        _, _, leg_id = parked.leg.partition("~")
+        if leg_id and leg.leg_id != leg_id:
+            error = FieldError("/leg/leg_id", f"must be {leg_id}, as it was posted")
+            raise Invalid("1 field is wrong.", (error,))
+        return leg
 
     async def _visible(self, principal: Principal, parked_id: str) -> ParkedLeg:
         parked = await self._parking.get(parked_id)

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from shared.domain import limits
-from shared.domain.errors import QueueUnavailable, TooLarge
+from shared.domain.errors import QueueUnavailable, StoreError, TooLarge, Unavailable
 from shared.domain.legs import EndedLeg, QueuedLeg, queued_leg_bytes, shown_leg
 from shared.domain.parking import ParkedLeg, ParkReason, unreadable_id
 from shared.domain.posts import Ignored, ParsedLeg, Unreadable
@@ -73,6 +75,22 @@ class ReceiveLegs:
                 original={"base64": base64.b64encode(item.original).decode()},
             )
         )
+
+    async def park_message(self, bridge: str, detail: str, body: bytes, attempt: int) -> None:
+        """Keep a queued message that can't be read; what fails for now is sent again, for later.
+
+        Raises QueueUnavailable only when that can't be done: then the message must come again.
+        """
+        try:
+            await self.park_unreadable(bridge, Unreadable(None, detail, body))
+        except (Unavailable, StoreError):
+            again = Message(
+                message_id=f"unreadable.{hashlib.sha256(body).hexdigest()}.{attempt + 1}",
+                body=body,
+                properties={"bridge": bridge, "attempt": str(attempt + 1)},
+            )
+            later = timedelta(seconds=limits.RESEND_DELAY_SECONDS_MAX)
+            await self._queue.send([again], at=self._clock.now() + later)
 
 
 def leg_message(queued: QueuedLeg) -> Message:
