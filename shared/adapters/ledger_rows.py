@@ -20,10 +20,16 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, cast
 
+from shared.adapters.ledger_notices import (
+    change_document,
+    notice_document,
+    read_change,
+    read_notices,
+)
 from shared.adapters.packed import fails_closed, joined, pack, pack_json, split, unpack
 from shared.domain.alerts import AlertRule, Event
 from shared.domain.errors import LedgerCorrupt
-from shared.domain.ledger import Configure, Entry, EntryKind, LedgerState, SettingsChange
+from shared.domain.ledger import Entry, EntryKind, LedgerState, SettingsChange
 from shared.domain.legs import (
     canonical_json,
     content_digest,
@@ -120,6 +126,7 @@ def read_state(row: Row) -> tuple[LedgerState, str]:
         last_top_up_micros=data["last_top_up"],
         last_charge_micros=data["last_charge"],
         at=parse_time(data["at"]) if data["at"] else None,
+        **read_notices(data),
     )
     return state, str(row.values["head"])
 
@@ -136,6 +143,7 @@ def _state_document(state: LedgerState) -> dict[str, object]:
         "last_top_up": state.last_top_up_micros,
         "last_charge": state.last_charge_micros,
         "at": format_time(state.at) if state.at else None,
+        **notice_document(state),
     }
 
 
@@ -162,7 +170,7 @@ def journal_values(
     """
     document: dict[str, object] = {"entries": [entry_document(entry) for entry in entries]}
     if settings:
-        document["settings"] = [_settings_document(change) for change in settings]
+        document["settings"] = [change_document(change) for change in settings]
     if events:
         document["events"] = content_digest(_events_document(events))
     data = zlib.compress(b"\n".join((canonical_json(document), *charges)), 6)
@@ -200,7 +208,7 @@ def read_commit(row: Row) -> Commit:
         balance_micros=int(cast("int", row.values["balance"])),
         first=int(cast("int", row.values["first"])),
         entries=tuple(_with_charges(data["entries"], charges)),
-        settings=tuple(_read_settings(change) for change in data.get("settings", ())),
+        settings=tuple(read_change(change) for change in data.get("settings", ())),
         events_digest=data.get("events"),
     )
 
@@ -283,7 +291,18 @@ def event_values(events: tuple[Event, ...], at: datetime) -> dict[str, Value]:
 
 
 def _events_document(events: Sequence[Event]) -> list[dict[str, object]]:
-    return [{"type": event.type, "data": event.data} for event in events]
+    return [
+        {"type": event.type, "data": event.data}
+        | {
+            name: number
+            for name, number in (
+                *(("alert", event.alert), ("repeat", event.repeat)),
+                ("recharge", event.recharge),
+            )
+            if number
+        }
+        for event in events
+    ]
 
 
 @fails_closed
@@ -294,34 +313,20 @@ def read_outbox(row: Row) -> Outbox:
     return Outbox(
         commit=int(row.key.removeprefix("event|")),
         at=parse_time(str(row.values["at"])),
-        events=tuple(Event(item["type"], item["data"]) for item in data),
-    )
-
-
-# Settings, entries and lots
-
-
-def _settings_document(change: SettingsChange) -> dict[str, object]:
-    command = change.command
-    return {
-        "after_entry": change.after_entry,
-        "version": command.settings_version,
-        "currency": command.currency,
-        "credit_limit": command.credit_limit_micros,
-        "alert_rules": [asdict(rule) for rule in command.alert_rules],
-    }
-
-
-def _read_settings(data: Mapping[str, Any]) -> SettingsChange:
-    return SettingsChange(
-        after_entry=data["after_entry"],
-        command=Configure(
-            settings_version=data["version"],
-            currency=data["currency"],
-            credit_limit_micros=data["credit_limit"],
-            alert_rules=tuple(AlertRule(**rule) for rule in data["alert_rules"]),
+        events=tuple(
+            Event(
+                item["type"],
+                item["data"],
+                alert=item.get("alert"),
+                repeat=item.get("repeat", 0),
+                recharge=item.get("recharge"),
+            )
+            for item in data
         ),
     )
+
+
+# Entries and lots
 
 
 def entry_document(entry: Entry, *, with_charge: bool = False) -> dict[str, object]:
@@ -345,6 +350,7 @@ def entry_document(entry: Entry, *, with_charge: bool = False) -> dict[str, obje
         "content_digest": entry.content_digest,
         "charge_digest": entry.charge_digest,
         "person_digest": entry.person_digest,
+        "recharge": entry.recharge,
         "charge": entry.charge if with_charge else None,
     }
     return {name: value for name, value in document.items() if value not in (None, [], 0)} | {
@@ -375,6 +381,7 @@ def read_entry(data: Mapping[str, Any]) -> Entry:
         key=data.get("key"),
         content_digest=data.get("content_digest"),
         person_digest=data.get("person_digest"),
+        recharge=data.get("recharge"),
         charge=data.get("charge"),
     )
 

@@ -11,7 +11,10 @@ from shared.adapters.ledger_verify import verify
 from shared.domain import limits
 from shared.domain.errors import LedgerCorrupt, PerminuteError, RowMissing
 from shared.domain.ledger import (
+    Acknowledge,
     Adjust,
+    Announce,
+    AnswerRecharge,
     Command,
     Configure,
     DebitLeg,
@@ -22,11 +25,13 @@ from shared.domain.ledger import (
     Refused,
     ReverseLeg,
     SettingsChange,
+    Tick,
     TopUp,
     Unchanged,
 )
 from shared.domain.ledger_decide import decide
 from shared.domain.legs import canonical_json
+from shared.domain.recharge import RechargeStatus
 from shared.ports import (
     Clash,
     Clock,
@@ -46,6 +51,7 @@ from shared.ports import (
 )
 
 EVENTS_DUE = "events"
+_QUIET = (Configure, Tick, AnswerRecharge, Acknowledge, Announce)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +263,12 @@ class _LedgerBook:
     async def prepare(
         self, partition: str, steps: Sequence[Step[_Head, Outcome]], now: datetime
     ) -> None:
-        if any(decision.events for decision in _decisions(steps)):
-            await self._due.mark([DueMark(partition, EVENTS_DUE, now)])
+        decisions = _decisions(steps)
+        marks = {DueMark(partition, kind, at) for each in decisions for kind, at in each.due}
+        if any(each.events for each in decisions):
+            marks.add(DueMark(partition, EVENTS_DUE, now))
+        if marks:
+            await self._due.mark(sorted(marks, key=lambda mark: (mark.at, mark.kind)))
 
     async def recorded(self, partition: str, command: Command) -> Outcome | PerminuteError | None:
         key = _guard(command)
@@ -279,8 +289,8 @@ class _LedgerBook:
 
 
 def _guard(command: Command) -> str | None:
-    """The key of the row that makes a command happen once. Settings and expiry need none: they ask
-    for a state, not for a change."""
+    """The key of the row that makes a command happen once. Those without one ask for a state, not
+    for a change."""
     match command:
         case DebitLeg():
             return rows.leg_row_key(command.leg)
@@ -288,16 +298,18 @@ def _guard(command: Command) -> str | None:
             return rows.command_row_key(command.key)
         case ReverseLeg():
             return rows.reversal_row_key(command.leg)
-        case Configure() | ExpireLot():
+        case AnswerRecharge(status=RechargeStatus.SUCCEEDED):
+            return rows.command_row_key(command.key)
+        case Configure() | ExpireLot() | Tick() | Acknowledge() | Announce() | AnswerRecharge():
             return None
 
 
 def _digest(command: Command) -> str:
     """What a repeated command must have in common with the first one."""
     match command:
-        case DebitLeg() | TopUp() | Adjust() | ReverseLeg():
+        case DebitLeg() | TopUp() | Adjust() | ReverseLeg() | AnswerRecharge():
             return command.digest
-        case Configure() | ExpireLot():
+        case Configure() | ExpireLot() | Tick() | Acknowledge() | Announce():
             return ""
 
 
@@ -311,11 +323,11 @@ def _decisions(steps: Sequence[Step[_Head, Outcome]]) -> list[Decided]:
 
 
 def _settings(decisions: Sequence[Decided]) -> list[SettingsChange]:
-    """The settings that a commit changes, so that journals alone can rebuild the state."""
+    """What a commit changed without an entry, so that journals alone can rebuild the state."""
     return [
         SettingsChange(decision.state.entry, decision.command)
         for decision in decisions
-        if isinstance(decision.command, Configure)
+        if isinstance(decision.command, _QUIET) and not decision.entries
     ]
 
 

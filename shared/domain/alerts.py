@@ -1,105 +1,106 @@
-"""When an account must hear that its credits run low: once per crossing, re-armed with a margin.
+"""What an account must hear of: thresholds, alerts that are raised, and the events that tell them.
 
 A rule fires when the balance falls and is below its threshold while it is armed: an account that
 was just opened, or topped up by less than the threshold, is not warned of what it has just been
 told. It is armed again only when the balance has risen above threshold + margin, where the margin
 is 10 % of the threshold or the last charge if that is larger (DESIGN 7): a balance that oscillates
-around the threshold by a cent is one crossing.
+around the threshold by a cent is one crossing. When it is
+looked at stands in `watch`, what an event says in `notices`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-
-from shared.domain.money import format_amount
+from datetime import datetime
 
 REARM_PER_CENT = 10
+
+LOW = "credits.low"
+EMPTY = "credits.empty"
+OVERDRAWN = "credits.overdrawn"
+EXPIRING = "credits.expiring"
+TOPPED_UP = "credits.topped_up"
+RECHARGE_REQUESTED = "recharge.requested"
+RECHARGE_SUCCEEDED = "recharge.succeeded"
+RECHARGE_DECLINED = "recharge.declined"
+RECHARGE_SUSPENDED = "recharge.suspended"
+RECHARGE_UNANSWERED = "recharge.unanswered"
+POOL_USED = "pool.used"
+DIAL_OUT_STOPPED = "dial_out.stopped"
+LEG_PARKED = "leg.parked"
+EVENT_TYPES = (
+    *(LOW, EMPTY, OVERDRAWN, EXPIRING, TOPPED_UP),
+    *(RECHARGE_REQUESTED, RECHARGE_SUCCEEDED, RECHARGE_DECLINED),
+    *(RECHARGE_SUSPENDED, RECHARGE_UNANSWERED, POOL_USED, DIAL_OUT_STOPPED, LEG_PARKED),
+)
+# These go no further than our own records.
+ALERT_OVER = "~alert.over"
+RECHARGE_CHANGED = "~recharge"
+# What is kept as an alert: somebody may have to act. Parked legs have a list of their own.
+ALERT_TYPES = frozenset(EVENT_TYPES) - {
+    *(TOPPED_UP, RECHARGE_REQUESTED, RECHARGE_SUCCEEDED, LEG_PARKED)
+}
+# What is told again while nobody acknowledges it and it is not over by itself.
+REPEATED_TYPES = ALERT_TYPES - {EXPIRING, POOL_USED, RECHARGE_DECLINED}
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """A threshold on the balance: `below_micros`, or per cent of the last top-up."""
+    """A threshold on the balance: `below_micros`, per cent of the last top-up, or as much as the
+    coming `hours_left` will cost at the present burn."""
 
     name: str
     below_micros: int | None = None
     below_percent: int | None = None
     armed: bool = True
+    hours_left: int | None = None
 
-    def threshold_micros(self, last_top_up_micros: int) -> int:
-        """The balance below which this rule fires, in micros."""
-        if self.below_micros is not None:
-            return self.below_micros
-        return last_top_up_micros * (self.below_percent or 0) // 100
+    @property
+    def same(self) -> tuple[str, int | None, int | None, int | None]:
+        """What makes two rules the same one."""
+        return self.name, self.below_micros, self.below_percent, self.hours_left
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that others must hear of (CONTRACT 7): a CloudEvent before it has an id."""
+    """Something that others must hear of (CONTRACT 7): a CloudEvent before it has an id.
+
+    `alert` is the number of the alert that it raises or, with `repeat`, tells again; `recharge` the
+    number of the recharge that it is about. Both become ids where the account is known.
+    """
 
     type: str
     data: Mapping[str, object] = field(hash=False)
+    alert: int | None = None
+    repeat: int = 0
+    recharge: int | None = None
+
+    @property
+    def internal(self) -> bool:
+        """Whether it is for our own records only."""
+        return self.type.startswith("~")
 
 
-def crossings(
-    rules: tuple[AlertRule, ...],
-    *,
-    falling: bool,
-    balance_micros: int,
-    currency: str,
-    last_top_up_micros: int,
-    last_charge_micros: int,
-) -> tuple[tuple[AlertRule, ...], tuple[Event, ...]]:
-    """The rules after the balance moved, and one event for each threshold that it crossed."""
-    after: list[AlertRule] = []
-    events: list[Event] = []
-    for rule in rules:
-        threshold = rule.threshold_micros(last_top_up_micros)
-        if falling and rule.armed and balance_micros < threshold:
-            after.append(replace(rule, armed=False))
-            events.append(_low(rule, threshold, balance_micros, currency))
-        elif not rule.armed and balance_micros >= threshold + _margin(
-            threshold, last_charge_micros
-        ):
-            after.append(replace(rule, armed=True))
-        else:
-            after.append(rule)
-    return tuple(after), tuple(events)
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An alert that is not over. `name` tells alerts of a type apart, such as a rule's; `repeats`
+    counts how often it was told again."""
+
+    number: int
+    type: str
+    name: str
+    at: datetime
+    repeats: int = 0
+    acknowledged: bool = False
 
 
 def merge_rules(
     known: tuple[AlertRule, ...], wanted: tuple[AlertRule, ...]
 ) -> tuple[AlertRule, ...]:
     """The wanted rules; one that is unchanged keeps whether it is armed, a new one is armed."""
-    armed = {(rule.name, rule.below_micros, rule.below_percent): rule.armed for rule in known}
-    return tuple(
-        replace(rule, armed=armed.get((rule.name, rule.below_micros, rule.below_percent), True))
-        for rule in wanted
-    )
+    armed = {rule.same: rule.armed for rule in known}
+    return tuple(replace(rule, armed=armed.get(rule.same, True)) for rule in wanted)
 
 
-def topped_up(amount_micros: int, balance_micros: int, currency: str) -> Event:
-    """`credits.topped_up`."""
-    return Event(
-        "credits.topped_up",
-        {
-            "amount": format_amount(amount_micros),
-            "balance": format_amount(balance_micros),
-            "currency": currency,
-        },
-    )
-
-
-def _low(rule: AlertRule, threshold_micros: int, balance_micros: int, currency: str) -> Event:
-    return Event(
-        "credits.low",
-        {
-            "alert": rule.name,
-            "threshold": format_amount(threshold_micros),
-            "balance": format_amount(balance_micros),
-            "currency": currency,
-            "what_to_do": "Top up the account, or switch automatic recharge on.",
-        },
-    )
-
-
-def _margin(threshold_micros: int, last_charge_micros: int) -> int:
+def margin_micros(threshold_micros: int, last_charge_micros: int) -> int:
+    """How far above a threshold its rule is armed again."""
     return max(abs(threshold_micros) * REARM_PER_CENT // 100, last_charge_micros)

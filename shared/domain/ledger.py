@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from shared.domain.alerts import AlertRule, Event
+from shared.domain.alerts import AlertRule, Event, Raised
+from shared.domain.burn import Burn
 from shared.domain.errors import LedgerCorrupt, PerminuteError
 from shared.domain.lots import Draw, Lot, LotKind
+from shared.domain.recharge import AutoRecharge, Recharge, Recharges, RechargeStatus
 
 
 class EntryKind(StrEnum):
@@ -56,6 +58,7 @@ class Entry:
     charge_digest: str | None = None
     person_digest: str | None = None
     charge: Mapping[str, object] | None = field(default=None, hash=False, compare=False)
+    recharge: int | None = None
 
     @property
     def prelude(self) -> bool:
@@ -69,6 +72,10 @@ class Entry:
         return opened - sum(draw.amount_micros for draw in self.draws) - self.deficit_micros
 
 
+_NO_RECHARGES = Recharges()
+_NO_BURN = Burn()
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerState:
     """All that the next decision needs; as small after ten years as on the first day.
@@ -76,8 +83,10 @@ class LedgerState:
     `commit` and `entry` are the last numbers given out, both without gaps; the committer counts the
     commits, since one commit holds the entries of many commands. `expired` are lots that an expiry
     emptied in the last 72 hours, with what it took: a late leg may still draw on them.
-    `settings_version` says which version of the account's settings the alert rules and the credit
-    limit come from.
+    `settings_version` says which version of the account's settings the alert rules, the credit
+    limit, `time_zone` and `auto_recharge` come from. `alerts` counts those that were ever raised,
+    `raised` are the ones that are not over; `warned` says of which lots a warning was given: (lot,
+    days before its expiry); `announced` what others announced: (source, its last number).
     """
 
     currency: str
@@ -93,6 +102,14 @@ class LedgerState:
     last_top_up_micros: int = 0
     last_charge_micros: int = 0
     at: datetime | None = None
+    time_zone: str = "UTC"
+    auto_recharge: AutoRecharge | None = None
+    recharges: Recharges = _NO_RECHARGES
+    burn: Burn = _NO_BURN
+    alerts: int = 0
+    raised: tuple[Raised, ...] = ()
+    warned: tuple[tuple[str, int], ...] = ()
+    announced: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +120,62 @@ class Configure:
     currency: str
     credit_limit_micros: int
     alert_rules: tuple[AlertRule, ...] = ()
+    auto_recharge: AutoRecharge | None = None
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed: what is due by now is told, asked for, told again."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRecharge:
+    """The payment side's answer. `recharge` is the record as it was read, for one that is not in
+    flight any more. Success is a top-up under `key`, the recharge's id; `digest` as in `TopUp`."""
+
+    recharge: Recharge
+    status: RechargeStatus
+    amount_micros: int
+    currency: str
+    key: str
+    digest: str
+    reference: str | None = None
+    hard: bool = False
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Somebody has seen an alert: it is not told again."""
+
+    alert: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Something happened outside the ledger that others must hear of. A `source` numbers what it
+    tells; a number that is not above the last one was told before (0: nobody counts). `name` tells
+    alerts of a type apart."""
+
+    source: str
+    number: int
+    type: str
+    name: str
+    data: Mapping[str, object] = field(hash=False)
+
+
+type Quiet = Configure | Tick | AnswerRecharge | Acknowledge | Announce
+"""Commands that may change the state without an entry: journals keep the commands themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsChange:
-    """Settings as a journal keeps them: they held from after this entry on."""
+    """A quiet command as a journal keeps it: it was carried out after this entry."""
 
     after_entry: int
-    command: Configure
+    command: Quiet
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +246,21 @@ class ExpireLot:
     held_micros: int
 
 
-type Command = Configure | TopUp | Adjust | DebitLeg | ReverseLeg | ExpireLot
+type Command = TopUp | Adjust | DebitLeg | ReverseLeg | ExpireLot | Quiet
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a command leads to; `entries` is empty when there is nothing to tell (settings)."""
+    """What a command leads to; `entries` is empty when there is nothing to tell (settings).
+
+    `due` is what the timer has to look at, and when.
+    """
 
     state: LedgerState
     command: Command
     entries: tuple[Entry, ...]
     events: tuple[Event, ...] = ()
+    due: tuple[tuple[str, datetime], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.domain import alerts, limits
+from shared.domain import alerts, limits, notices, watch
 from shared.domain.alerts import Event
 from shared.domain.errors import Conflict, Invalid
 from shared.domain.ledger import (
+    Acknowledge,
     Adjust,
+    Announce,
+    AnswerRecharge,
     Command,
     Configure,
     DebitLeg,
@@ -20,11 +23,14 @@ from shared.domain.ledger import (
     LedgerState,
     Refused,
     ReverseLeg,
+    Tick,
     TopUp,
     Unchanged,
     check,
 )
 from shared.domain.lots import Draw, Lot, LotKind, add_months, by_age, draw, give_back, lot_id
+from shared.domain.recharge import IN_FLIGHT, Recharge, RechargeStatus, misfit
+from shared.domain.watch import Look
 
 
 def decide(state: LedgerState | None, command: Command, now: datetime) -> Decision:
@@ -51,12 +57,28 @@ def decide(state: LedgerState | None, command: Command, now: datetime) -> Decisi
             decision = _reverse(state, command, moment)
         case ExpireLot():
             decision = _expire(state, command, moment)
+        case AnswerRecharge():
+            decision = _answer(state, command, moment)
+        case Tick() | Acknowledge() | Announce():
+            decision = _watch(state, command, moment)
     if isinstance(decision, Decided):
         check(decision.state)
     return decision
 
 
+def _watch(state: LedgerState, command: Tick | Acknowledge | Announce, now: datetime) -> Decision:
+    match command:
+        case Tick():
+            look = watch.ticked(state, now)
+        case Acknowledge():
+            look = watch.acknowledged(state, command.alert, now)
+        case Announce():
+            look = watch.announced(state, command, now)
+    return Unchanged() if look is None else _looked(look, command)
+
+
 def _configure(state: LedgerState | None, command: Configure, now: datetime) -> Decision:
+    before = state
     if state is None:
         state = LedgerState(currency=command.currency)
     elif command.settings_version <= state.settings_version:
@@ -68,9 +90,11 @@ def _configure(state: LedgerState | None, command: Configure, now: datetime) -> 
         credit_limit_micros=command.credit_limit_micros,
         alert_rules=alerts.merge_rules(state.alert_rules, command.alert_rules),
         settings_version=command.settings_version,
+        auto_recharge=command.auto_recharge,
+        time_zone=command.time_zone,
         at=now,
     )
-    return Decided(changed, command, ())
+    return _looked(watch.configured(before, changed, now), command)
 
 
 def _top_up(state: LedgerState, command: TopUp, now: datetime) -> Decision:
@@ -96,7 +120,7 @@ def _top_up(state: LedgerState, command: TopUp, now: datetime) -> Decision:
         content_digest=command.digest,
     )
     credited = replace(credited, last_top_up_micros=command.amount_micros)
-    topped_up = alerts.topped_up(command.amount_micros, credited.balance_micros, state.currency)
+    topped_up = notices.topped_up(command.amount_micros, credited.balance_micros, state.currency)
     return _decided(state, credited, command, entry, topped_up)
 
 
@@ -252,14 +276,18 @@ def _reverse(state: LedgerState, command: ReverseLeg, now: datetime) -> Decision
 
 
 def _expire(state: LedgerState, command: ExpireLot, now: datetime) -> Decision:
-    """What is left of a lot lapses, but never what open holds have reserved: that part lapses
-    once they are gone."""
+    """What is left of a lot lapses, but never what open holds have reserved: that part lapses once
+    they are gone. For 72 hours, while late legs may draw on it, holds lie on the lots first in,
+    first out; after that they count on it only where nothing else covers them."""
     lot = next((each for each in state.lots if each.id == command.lot), None)
-    if lot is None or lot.valid_at(now):
+    if lot is None or lot.expires_at is None or lot.valid_at(now):
         return Unchanged()
     free = max(0, state.balance_micros - command.held_micros)
+    if now < lot.expires_at + timedelta(hours=limits.LATE_LEG_HOURS):
+        older = sum(each.remaining_micros for each in state.lots[: state.lots.index(lot)])
+        free = min(free, lot.remaining_micros - max(0, command.held_micros - older))
     amount = min(lot.remaining_micros, free)
-    if amount == 0:
+    if amount <= 0:
         return Unchanged()
     rest = replace(lot, remaining_micros=lot.remaining_micros - amount)
     lots = tuple(rest if each.id == lot.id else each for each in state.lots)
@@ -276,6 +304,66 @@ def _expire(state: LedgerState, command: ExpireLot, now: datetime) -> Decision:
     others = tuple(each for each in state.expired if each.id != lot.id)
     emptied = replace(lot, remaining_micros=lapsed + amount)
     return _decided(state, replace(changed, expired=by_age((*others, emptied))), command, entry)
+
+
+def _answer(state: LedgerState, command: AnswerRecharge, now: datetime) -> Decision:
+    """The payment side's answer. Money that has moved is credited, however late the answer is; an
+    answer that does not fit is kept with the recharge until a person has looked at it."""
+    known = state.recharges.pending
+    asked = known if known and known.number == command.recharge.number else command.recharge
+    if asked.status is RechargeStatus.SUCCEEDED:
+        if command.status is RechargeStatus.SUCCEEDED:
+            return Unchanged()
+        return Refused(Conflict("The recharge has succeeded.", code="recharge_settled"))
+    if asked is not known and asked.status in IN_FLIGHT:
+        return Refused(Conflict("The recharge was answered meanwhile.", code="recharge_moved_on"))
+    if detail := misfit(asked, state.currency, command.amount_micros, command.currency):
+        if asked.status not in IN_FLIGHT:
+            return Refused(Invalid(detail, code="recharge_mismatch"))
+        if asked.status is RechargeStatus.PARKED and asked.detail == detail:
+            return Unchanged()
+        return _looked(watch.mismatched(state, asked, now, detail), command)
+    if command.status is RechargeStatus.SUCCEEDED:
+        return _paid(state, command, asked, now)
+    if asked.status is RechargeStatus.DECLINED:
+        return Unchanged()
+    if command.status is RechargeStatus.DECLINED:
+        asked = replace(asked, reference=command.reference, answered_at=now, detail=None)
+        return _looked(watch.declined(state, asked, now, hard=command.hard), command)
+    if asked.status is RechargeStatus.PENDING:
+        return Unchanged()
+    return _looked(watch.kept_waiting(state, asked, now), command)
+
+
+def _paid(state: LedgerState, command: AnswerRecharge, asked: Recharge, now: datetime) -> Decision:
+    """A recharge's money comes in as a top-up, once, under the recharge's id."""
+    if refused := _lots_full(state):
+        return refused
+    credited, entry = _open_lot(
+        state,
+        EntryKind.TOP_UP,
+        LotKind.PURCHASED,
+        asked.amount_micros,
+        add_months(now, limits.LOT_LIFE_MONTHS),
+        now,
+        reference=command.reference,
+        actor=command.actor,
+        key=command.key,
+        content_digest=command.digest,
+        recharge=asked.number,
+    )
+    credited = replace(credited, last_top_up_micros=asked.amount_micros)
+    paid = replace(
+        asked,
+        status=RechargeStatus.SUCCEEDED,
+        ask_at=None,
+        answered_at=now,
+        reference=command.reference,
+        detail=None,
+        entry=entry.sequence,
+    )
+    told = notices.topped_up(asked.amount_micros, credited.balance_micros, state.currency)
+    return _decided(state, credited, command, entry, told, paid=paid)
 
 
 def _open_lot(
@@ -331,21 +419,26 @@ def _decided(
     after: LedgerState,
     command: Command,
     *told: Entry | Event,
+    paid: Recharge | None = None,
 ) -> Decided:
-    """The decision, with the thresholds that the balance crossed."""
-    rules, crossed = alerts.crossings(
-        after.alert_rules,
-        falling=after.balance_micros < before.balance_micros,
-        balance_micros=after.balance_micros,
-        currency=after.currency,
-        last_top_up_micros=after.last_top_up_micros,
-        last_charge_micros=after.last_charge_micros,
-    )
+    """The decision, with all that follows from the movement of the balance."""
+    entries = tuple(each for each in told if isinstance(each, Entry))
+    look = watch.moved(before, after, entries[-1], paid)
+    return _looked(look, command, entries, tuple(each for each in told if isinstance(each, Event)))
+
+
+def _looked(
+    look: Look,
+    command: Command,
+    entries: tuple[Entry, ...] = (),
+    events: tuple[Event, ...] = (),
+) -> Decided:
     return Decided(
-        replace(after, alert_rules=rules),
+        replace(look.state, at=look.at),
         command,
-        tuple(each for each in told if isinstance(each, Entry)),
-        (*(each for each in told if isinstance(each, Event)), *crossed),
+        entries,
+        (*events, *look.events),
+        tuple(look.due),
     )
 
 

@@ -8,15 +8,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.domain import alerts, limits
+from shared.domain import alerts, limits, watch
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import (
+    Acknowledge,
+    Announce,
+    AnswerRecharge,
+    Configure,
     Entry,
     EntryKind,
     LedgerState,
     SettingsChange,
+    Tick,
 )
 from shared.domain.lots import Lot, by_age
+from shared.domain.recharge import RechargeStatus, misfit
 
 type Opened = dict[str, Lot]
 """Every lot ever opened, as it was opened, by id."""
@@ -36,32 +42,74 @@ def replay(
     Raises LedgerCorrupt, which names the entry, when lots, numbers or balance don't add up.
     """
     changes = list(settings)
-    if state is None:
-        if not changes:
-            raise LedgerCorrupt("The first commit has no settings.")
-        state = LedgerState(currency=changes[0].command.currency)
     start: LedgerState | None = None
     for entry in entries:
-        state = _configured(state, changes, until=entry.sequence)
+        state = _changed(state, changes, at, until=entry.sequence)
         start = start or state
         state = _booked(_forget(state, entry.at), opened, entry)
         if not entry.prelude:  # it and its preludes are one movement of the balance
-            state = _alerted(start, state)
+            state = watch.moved(start, state, entry).state
             start = None
-    state = _configured(state, changes, until=state.entry + 1)
+    last = state.entry if state else 0
+    state = _changed(state, changes, at, until=last + 1)
     return replace(state, commit=commit, at=at)
 
 
-def _configured(state: LedgerState, changes: list[SettingsChange], *, until: int) -> LedgerState:
+def _changed(
+    state: LedgerState | None, changes: list[SettingsChange], at: datetime, *, until: int
+) -> LedgerState:
+    """The state after the quiet commands that came before an entry."""
     while changes and changes[0].after_entry < until:
-        command = changes.pop(0).command
-        state = replace(
-            state,
-            credit_limit_micros=command.credit_limit_micros,
-            alert_rules=alerts.merge_rules(state.alert_rules, command.alert_rules),
-            settings_version=command.settings_version,
-        )
+        state = _quiet(state, changes.pop(0), at)
+    if state is None:
+        raise LedgerCorrupt("The first commit has no settings.")
     return state
+
+
+def _quiet(state: LedgerState | None, change: SettingsChange, at: datetime) -> LedgerState:
+    command = change.command
+    if isinstance(command, Configure):
+        return _configured(state, command, at)
+    if state is None:
+        raise LedgerCorrupt("The first commit has no settings.")
+    state = _forget(state, at)
+    match command:
+        case Tick():
+            look = watch.ticked(state, at)
+        case AnswerRecharge():
+            look = _answered(state, command, at)
+        case Acknowledge():
+            look = watch.acknowledged(state, command.alert, at)
+        case Announce():
+            look = watch.announced(state, command, at)
+    if look is None:
+        raise LedgerCorrupt(f"after entry {change.after_entry}: nothing was due")
+    return look.state
+
+
+def _configured(state: LedgerState | None, command: Configure, at: datetime) -> LedgerState:
+    known = state or LedgerState(currency=command.currency)
+    changed = replace(
+        known,
+        credit_limit_micros=command.credit_limit_micros,
+        alert_rules=alerts.merge_rules(known.alert_rules, command.alert_rules),
+        settings_version=command.settings_version,
+        auto_recharge=command.auto_recharge,
+        time_zone=command.time_zone,
+    )
+    return watch.configured(state, changed, at).state
+
+
+def _answered(state: LedgerState, command: AnswerRecharge, at: datetime) -> watch.Look:
+    """An answer that brought no money; what did is an entry."""
+    asked = state.recharges.pending
+    if asked is None or asked.number != command.recharge.number:
+        raise LedgerCorrupt(f"recharge {command.recharge.number} is not in flight")
+    if detail := misfit(asked, state.currency, command.amount_micros, command.currency):
+        return watch.mismatched(state, asked, at, detail)
+    if command.status is RechargeStatus.DECLINED:
+        return watch.declined(state, asked, at, hard=command.hard)
+    return watch.kept_waiting(state, asked, at)
 
 
 def _booked(state: LedgerState, opened: Opened, entry: Entry) -> LedgerState:
@@ -113,15 +161,3 @@ def _forget(state: LedgerState, now: datetime) -> LedgerState:
     oldest = now - timedelta(hours=limits.LATE_LEG_HOURS)
     kept = tuple(lot for lot in state.expired if lot.expires_at and lot.expires_at > oldest)
     return replace(state, expired=kept)
-
-
-def _alerted(before: LedgerState, after: LedgerState) -> LedgerState:
-    rules, _ = alerts.crossings(
-        after.alert_rules,
-        falling=after.balance_micros < before.balance_micros,
-        balance_micros=after.balance_micros,
-        currency=after.currency,
-        last_top_up_micros=after.last_top_up_micros,
-        last_charge_micros=after.last_charge_micros,
-    )
-    return replace(after, alert_rules=rules)

@@ -149,14 +149,19 @@ def test_a_lot_lives_until_the_instant_of_its_expiry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("held", "taken"), [(0, 10), (1, 10), (5, 10), (8, 7), (14, 1), (15, 0), (99, 0)]
+    ("days_late", "held", "taken"),
+    [
+        *((0, 0, 10), (0, 1, 9), (0, 5, 5), (0, 8, 2), (0, 14, 0), (0, 99, 0)),
+        *((4, 0, 10), (4, 5, 10), (4, 8, 7), (4, 14, 1), (4, 15, 0), (4, 99, 0)),
+    ],
 )
-def test_expiry_never_takes_what_is_held(held: int, taken: int) -> None:
+def test_expiry_never_takes_what_is_held(days_late: int, held: int, taken: int) -> None:
+    """Holds lie on the oldest lot while late legs may draw on it, then on what else there is."""
     book = opened()
     book.done(top_up(10, "a"))
-    book.pass_time(DAY)
+    book.pass_time(5 * DAY)
     book.done(top_up(5, "b"))
-    book.now = START.replace(year=START.year + 1)
+    book.now = START.replace(year=START.year + 1) + days_late * DAY
     decision = book.do(book.expire("lot-1", held))
     if taken == 0:
         assert isinstance(decision, Unchanged)
@@ -238,7 +243,7 @@ def test_a_late_leg_takes_an_expired_lot_before_a_newer_open_one() -> None:
     book.done(top_up(50))
     book.done(adjust(100, "gift"))
     book.now = expiry = START.replace(year=START.year + 1)
-    book.done(book.expire("lot-1", held_micros=120))  # 30 of 50 expire, 20 are still there
+    book.done(book.expire("lot-1", held_micros=20))  # 30 of 50 expire, 20 are still there
     assert book.remaining == {"lot-1": 20, "lot-2": 100}
     entry = book.done(leg(1, 60, expiry - SECOND))
     assert entry.draws == (Draw("lot-1", 50), Draw("lot-2", 10))

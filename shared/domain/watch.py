@@ -1,0 +1,408 @@
+"""What follows from a movement of the balance, a change of settings, or the passing of time.
+
+Decisions and the replay of journals both come through here, so they raise the same alerts and ask
+for the same recharges. Everything is told once: by a rule that is armed, a lot that was not warned
+of, one recharge in flight. What is due later is named with its time, for the timer's marks.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.domain import alerts, burn, limits, notices, recharge
+from shared.domain.alerts import AlertRule, Event, Raised
+from shared.domain.ledger import Announce, Entry, EntryKind, LedgerState
+from shared.domain.legs import format_time
+from shared.domain.lots import Lot
+from shared.domain.recharge import HeldBack, Recharge, RechargeStatus
+
+LOT_DUE, RECHARGE_DUE, ALERT_DUE = "lot", "recharge", "alert"
+_RECHARGE_ALERTS = (
+    alerts.RECHARGE_DECLINED,
+    alerts.RECHARGE_SUSPENDED,
+    alerts.RECHARGE_UNANSWERED,
+)
+
+
+@dataclass(slots=True)
+class Look:
+    """A state and what it leads to, collected on the way (see `Decided`)."""
+
+    state: LedgerState
+    at: datetime
+    events: list[Event] = field(default_factory=list)
+    due: list[tuple[str, datetime]] = field(default_factory=list)
+
+    def change(self, **fields: object) -> None:
+        """Replace fields of the state."""
+        self.state = replace(self.state, **fields)  # type: ignore[arg-type]
+
+    def tell(self, event: Event) -> None:
+        """An alert that is told once and over at once, or no alert at all."""
+        if event.type in alerts.ALERT_TYPES:
+            self.change(alerts=self.state.alerts + 1)
+            event = replace(event, alert=self.state.alerts)
+        self.events.append(event)
+
+    def raise_alert(self, name: str, event: Event) -> None:
+        """An alert that stays until it is over; one of the same type and name gives way."""
+        self.end(event.type, name)
+        self.tell(event)
+        raised = Raised(self.state.alerts, event.type, name, self.at)
+        self.change(raised=(*self.state.raised, raised)[-limits.ALERTS_RAISED_MAX :])
+        self._remind(raised)
+
+    def end(self, kind: str, name: str | None = None) -> None:
+        """The alerts of a type, or the one with this name, are over."""
+        gone = [
+            each
+            for each in self.state.raised
+            if each.type == kind and (name is None or each.name == name)
+        ]
+        if gone:
+            self.events += [Event(alerts.ALERT_OVER, {}, alert=each.number) for each in gone]
+            self.change(raised=tuple(each for each in self.state.raised if each not in gone))
+
+    def keep(self, made: Recharge) -> None:
+        """A recharge has changed: our records learn of it."""
+        document = recharge.recharge_document(made)
+        self.events.append(Event(alerts.RECHARGE_CHANGED, document, recharge=made.number))
+
+    def is_raised(self, kind: str) -> bool:
+        """Whether an alert of this type is not over."""
+        return any(each.type == kind for each in self.state.raised)
+
+    def repeat(self, raised: Raised, event: Event) -> None:
+        """Tell an alert again."""
+        again = replace(raised, repeats=raised.repeats + 1)
+        escalated = again.repeats >= limits.ALERT_ESCALATES_AT_REPEAT
+        data = {**event.data, "repeat": again.repeats, "escalated": escalated}
+        self.events.append(replace(event, data=data, alert=again.number, repeat=again.repeats))
+        self.change(raised=tuple(again if each is raised else each for each in self.state.raised))
+        self._remind(again)
+
+    def _remind(self, raised: Raised) -> None:
+        at = _repeat_at(raised)
+        if at is not None:
+            self.due.append((ALERT_DUE, at))
+
+
+def moved(
+    before: LedgerState, after: LedgerState, entry: Entry, paid: Recharge | None = None
+) -> Look:
+    """The balance moved by an entry (and those that only prepared it). `paid` is the record of the
+    recharge that it is the money of."""
+    look = Look(after, entry.at)
+    spent = -entry.amount_micros if entry.kind is EntryKind.DEBIT else 0
+    known = burn.moved(
+        after.burn,
+        entry.at,
+        after.time_zone,
+        spent_micros=spent,
+        balance_micros=after.balance_micros,
+    )
+    look.change(burn=known)
+    if entry.recharge is not None:
+        _paid(look, entry.recharge, paid)
+    if entry.lot is not None:
+        look.due += lot_times(entry.lot, entry.at)
+    _thresholds(look, falling=after.balance_micros < before.balance_micros)
+    _forget_warnings(look)
+    _ask_for_money(look)
+    return look
+
+
+def configured(before: LedgerState | None, after: LedgerState, at: datetime) -> Look:
+    """Settings changed: a person may have mended what held recharges back."""
+    look = Look(after, at)
+    rules = {rule.name for rule in after.alert_rules if not rule.armed}
+    for raised in after.raised:
+        if raised.type == alerts.LOW and raised.name not in rules:
+            look.end(alerts.LOW, raised.name)
+    if before is not None:
+        look.change(recharges=recharge.let_go_on(after.recharges))
+        for kind in (alerts.RECHARGE_DECLINED, alerts.RECHARGE_SUSPENDED):
+            look.end(kind)
+    if after.entry:  # an account that never had credits is not recharged before it has some
+        _ask_for_money(look)
+    return look
+
+
+def ticked(state: LedgerState, at: datetime) -> Look | None:
+    """What is due by now; None when nothing is."""
+    look = Look(state, at)
+    _warn_of_lots(look)
+    _thresholds(look, falling=False, by_time=True)
+    _ask_for_money(look)
+    _ask_again(look)
+    _tell_again(look)
+    return look if look.events or look.state is not state else None
+
+
+def declined(state: LedgerState, asked: Recharge, at: datetime, *, hard: bool) -> Look:
+    """The payment side said no."""
+    look = Look(state, at)
+    known = recharge.declined(state.recharges, asked, at, state.time_zone, hard=hard)
+    look.change(recharges=known)
+    look.keep(replace(asked, status=RechargeStatus.DECLINED, ask_at=None))
+    look.end(alerts.RECHARGE_UNANSWERED)
+    event = notices.recharge_declined(
+        asked, known.declines, known.not_before, state.balance_micros, state.currency
+    )
+    look.raise_alert("recharge", event)
+    if known.paused:
+        _suspended(look, known.held_back, None, asked)
+    elif known.not_before is not None:
+        look.due.append((RECHARGE_DUE, known.not_before))
+    return look
+
+
+def kept_waiting(state: LedgerState, asked: Recharge, at: datetime) -> Look:
+    """The payment side has it and will say more."""
+    look = Look(state, at)
+    look.change(recharges=recharge.kept_waiting(state.recharges, asked, at))
+    _note_pending(look)
+    return look
+
+
+def mismatched(state: LedgerState, asked: Recharge, at: datetime, detail: str) -> Look:
+    """The payment side's answer does not fit: a person has to look."""
+    look = Look(state, at)
+    look.change(recharges=recharge.parked(state.recharges, asked, at, detail))
+    _note_pending(look)
+    _suspended(look, "mismatch", None, asked)
+    return look
+
+
+def acknowledged(state: LedgerState, number: int, at: datetime) -> Look | None:
+    """Somebody has seen an alert; one that nothing ends by itself is over then. None when it is
+    not raised any more, or was acknowledged before."""
+    look = Look(state, at)
+    for raised in state.raised:
+        if raised.number == number and not raised.acknowledged:
+            if raised.type == alerts.DIAL_OUT_STOPPED:
+                look.end(raised.type, raised.name)
+            else:
+                seen = replace(raised, acknowledged=True)
+                others = (seen if each is raised else each for each in state.raised)
+                look.change(raised=tuple(others))
+    return None if look.state is state else look
+
+
+def announced(state: LedgerState, command: Announce, at: datetime) -> Look | None:
+    """Something happened outside the ledger; None when it was told before."""
+    look = Look(state, at)
+    if command.number:
+        known = dict(state.announced)
+        if command.number <= known.get(command.source, 0):
+            return None
+        known[command.source] = command.number
+        look.change(announced=tuple(known.items()))
+    event = Event(command.type, command.data)
+    if command.type in alerts.REPEATED_TYPES:
+        look.raise_alert(command.name, event)
+    else:
+        look.tell(event)
+    return look
+
+
+def overdue(state: LedgerState, at: datetime) -> bool:
+    """Whether something should have been done by then that only time could bring."""
+    return any(not lot.valid_at(at) for lot in state.lots) or ticked(state, at) is not None
+
+
+def lot_times(lot: Lot, at: datetime) -> list[tuple[str, datetime]]:
+    """When a lot has to be looked at: its warnings and its expiry."""
+    if lot.expires_at is None or not lot.remaining_micros:
+        return []
+    warnings = (lot.expires_at - timedelta(days=days) for days in limits.LOT_WARNING_DAYS)
+    return [(LOT_DUE, when) for when in (*warnings, lot.expires_at) if when > at]
+
+
+def threshold_micros(state: LedgerState, rule: AlertRule, at: datetime) -> int:
+    """The balance below which a rule fires."""
+    if rule.below_micros is not None:
+        return rule.below_micros
+    if rule.hours_left is not None:
+        return burn.expected_micros(state.burn, at, state.time_zone, rule.hours_left)
+    return state.last_top_up_micros * (rule.below_percent or 0) // 100
+
+
+def _thresholds(look: Look, *, falling: bool, by_time: bool = False) -> None:
+    """Rules that the balance crossed; by the passing of time alone only those that look ahead."""
+    state = look.state
+    balance, currency = state.balance_micros, state.currency
+    rules: list[AlertRule] = []
+    for rule in state.alert_rules:
+        threshold = threshold_micros(state, rule, look.at)
+        margin = alerts.margin_micros(threshold, state.last_charge_micros)
+        may_fire = falling or (by_time and rule.hours_left is not None)
+        if may_fire and rule.armed and balance < threshold:
+            rules.append(replace(rule, armed=False))
+            look.raise_alert(rule.name, notices.low(rule.name, threshold, balance, currency))
+        elif not rule.armed and balance >= threshold + margin:
+            rules.append(replace(rule, armed=True))
+            look.end(alerts.LOW, rule.name)
+        else:
+            rules.append(rule)
+    if tuple(rules) != state.alert_rules:
+        look.change(alert_rules=tuple(rules))
+    if by_time:
+        return
+    _floor(look, alerts.EMPTY, 0, falling and balance <= 0)
+    floor = -state.credit_limit_micros
+    _floor(look, alerts.OVERDRAWN, floor, falling and balance < floor)
+
+
+def _floor(look: Look, kind: str, floor_micros: int, crossed: bool) -> None:
+    """The two thresholds that every account has: nothing left, and less than it may owe."""
+    state = look.state
+    balance, currency = state.balance_micros, state.currency
+    margin = alerts.margin_micros(floor_micros, state.last_charge_micros)
+    if not look.is_raised(kind):
+        if crossed and kind == alerts.EMPTY:
+            look.raise_alert("empty", notices.empty(balance, currency))
+        elif crossed:
+            limit = state.credit_limit_micros
+            look.raise_alert("overdrawn", notices.overdrawn(limit, balance, currency))
+    elif balance > floor_micros and balance >= floor_micros + margin:
+        look.end(kind)
+
+
+def _ask_for_money(look: Look) -> None:
+    """A recharge, if one is due; after a success that did not close the gap another one."""
+    state = look.state
+    if state.auto_recharge is None:
+        return
+    asked = recharge.request(
+        state.recharges, state.auto_recharge, state.balance_micros, look.at, state.time_zone
+    )
+    if asked is None:
+        return
+    known, made = asked
+    look.change(recharges=known)
+    if isinstance(made, HeldBack):
+        _suspended(look, made.reason, made.until)
+        look.due.append((RECHARGE_DUE, made.until))
+        return
+    look.end(alerts.RECHARGE_SUSPENDED)
+    _request(look, made)
+
+
+def _ask_again(look: Look) -> None:
+    known = recharge.ask_again(look.state.recharges, look.at)
+    if known is None or known.pending is None:
+        return
+    look.change(recharges=known)
+    _request(look, known.pending)
+    if known.pending.asks == limits.RECHARGE_ASKS_BEFORE_ALERT:
+        state = look.state
+        event = notices.recharge_unanswered(known.pending, state.balance_micros, state.currency)
+        look.raise_alert("recharge", event)
+
+
+def _request(look: Look, made: Recharge) -> None:
+    state = look.state
+    trigger = state.auto_recharge.trigger_micros if state.auto_recharge else None
+    look.tell(notices.recharge_requested(made, trigger, state.balance_micros, state.currency))
+    _note_pending(look)
+
+
+def _note_pending(look: Look) -> None:
+    pending = look.state.recharges.pending
+    if pending is not None:
+        look.keep(pending)
+        if pending.ask_at is not None:
+            look.due.append((RECHARGE_DUE, pending.ask_at))
+
+
+def _suspended(
+    look: Look, reason: str, until: datetime | None, asked: Recharge | None = None
+) -> None:
+    state = look.state
+    event = notices.recharge_suspended(reason, until, state.balance_micros, state.currency, asked)
+    look.raise_alert("recharge", event)
+
+
+def _paid(look: Look, number: int, record: Recharge | None) -> None:
+    look.change(recharges=recharge.succeeded(look.state.recharges, number))
+    for kind in _RECHARGE_ALERTS:
+        look.end(kind)
+    if record is not None:
+        state = look.state
+        look.keep(record)
+        look.tell(notices.recharge_succeeded(record, state.balance_micros, state.currency))
+
+
+def _warn_of_lots(look: Look) -> None:
+    """The warning that is due now, of every lot; one that is late leaves out those before it."""
+    warned = dict(look.state.warned)
+    state = look.state
+    for lot in state.lots:
+        days = _warning_due(lot, look.at)
+        if days is None or warned.get(lot.id, days + 1) <= days:
+            continue
+        warned[lot.id] = days
+        look.tell(notices.expiring(lot, days, state.balance_micros, state.currency))
+    if warned != dict(state.warned):
+        look.change(warned=tuple(warned.items()))
+
+
+def _warning_due(lot: Lot, at: datetime) -> int | None:
+    """The last warning whose time has come, in days before the expiry; None: none, or too late.
+
+    A lot that was opened so late that a warning would have come at once is not warned of then.
+    """
+    if lot.expires_at is None or lot.expires_at <= at:
+        return None
+    due = None
+    for days in limits.LOT_WARNING_DAYS:
+        warn_at = lot.expires_at - timedelta(days=days)
+        if lot.purchased_at < warn_at <= at:
+            due = days
+    return due
+
+
+def _forget_warnings(look: Look) -> None:
+    """Of lots that are used up or expired."""
+    if look.state.warned:
+        open_lots = {lot.id for lot in look.state.lots}
+        kept = tuple(each for each in look.state.warned if each[0] in open_lots)
+        if kept != look.state.warned:
+            look.change(warned=kept)
+
+
+def _tell_again(look: Look) -> None:
+    for raised in look.state.raised:
+        at = _repeat_at(raised)
+        if at is not None and at <= look.at:
+            look.repeat(raised, _as_now(look.state, raised, look.at))
+
+
+def _repeat_at(raised: Raised) -> datetime | None:
+    if raised.acknowledged or raised.type not in alerts.REPEATED_TYPES:
+        return None
+    if raised.repeats >= len(limits.ALERT_REPEAT_HOURS):
+        return None
+    return raised.at + timedelta(hours=limits.ALERT_REPEAT_HOURS[raised.repeats])
+
+
+def _as_now(state: LedgerState, raised: Raised, at: datetime) -> Event:
+    """An alert told again, with the money as it is now."""
+    balance, currency = state.balance_micros, state.currency
+    known = state.recharges
+    match raised.type:
+        case alerts.LOW:
+            rules = (rule for rule in state.alert_rules if rule.name == raised.name)
+            rule = next(rules, AlertRule(raised.name, 0))
+            return notices.low(raised.name, threshold_micros(state, rule, at), balance, currency)
+        case alerts.EMPTY:
+            return notices.empty(balance, currency)
+        case alerts.OVERDRAWN:
+            return notices.overdrawn(state.credit_limit_micros, balance, currency)
+        case alerts.RECHARGE_SUSPENDED:
+            reason = "mismatch" if known.pending else known.held_back or "declined"
+            return notices.recharge_suspended(reason, known.not_before, balance, currency)
+        case alerts.RECHARGE_UNANSWERED if known.pending is not None:
+            return notices.recharge_unanswered(known.pending, balance, currency)
+        case _:
+            return Event(raised.type, {"reason": raised.name, "since": format_time(raised.at)})
