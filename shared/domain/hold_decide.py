@@ -162,7 +162,7 @@ def authorise(state: HoldState, command: Authorise, now: datetime) -> Granted | 
         day=day,
         leg=command.leg,
         is_dial_out=command.is_dial_out,
-        scopes=tuple(bound.key for bound in command.bounds if bound.key),
+        scopes=tuple(dict.fromkeys(bound.key for bound in command.bounds if bound.key)),
         pool_month=command.pool_month,
         pool_seconds=cover.pool_seconds,
         grant_minute=minute,
