@@ -1,0 +1,348 @@
+"""Dial-outs and callers over HTTP: extended, released, within budgets, stopped and let go on."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from shared import bootstrap
+from tests.unit.administration.house import House
+
+from .calls import LONDON, NEW_YORK, PARIS, ROME, TOLL, TOLL_FREE, Calls
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    made = House()
+    yield made
+    bootstrap.install(None)
+    made.close()
+
+
+@pytest.fixture
+def calls(house: House) -> Calls:
+    return Calls(house)
+
+
+def reason(answer: Any) -> str:
+    assert answer["decision"] == "deny", answer
+    return str(answer["reason"])
+
+
+def test_an_allowed_call_is_extended_by_its_total_and_answered_like_an_allow(calls: Calls) -> None:
+    allowed = calls.ask()
+    assert (allowed["granted_seconds"], allowed["final"], allowed["held"]) == (900, False, "0.20")
+
+    longer = calls.extend(allowed["authorization"], 1800)
+
+    assert longer.status == 200
+    changed = {"granted_seconds", "expires_at", "held"}
+    assert {n: v for n, v in longer.json.items() if n not in changed} == {
+        name: value for name, value in allowed.items() if name not in changed
+    }
+    assert (longer.json["granted_seconds"], longer.json["held"]) == (1800, "0.35")
+    assert longer.json["expires_at"] == "2026-11-23T10:47:00Z"
+    assert calls.account()["held"] == "0.35"
+    assert calls.extend(allowed["authorization"], 1800).json == longer.json
+    assert calls.extend(allowed["authorization"], 60).json == longer.json
+
+
+def test_the_same_question_keeps_its_first_answer_after_an_extension(calls: Calls) -> None:
+    allowed = calls.ask(key="k")
+    calls.extend(allowed["authorization"], 1800)
+    assert calls.ask(key="k") == allowed
+    assert calls.account()["held"] == "0.35"
+
+
+def test_what_is_requested_is_covered_and_final(calls: Calls) -> None:
+    short = calls.ask(requested_seconds=61)
+    assert (short["granted_seconds"], short["final"], short["ends_by"]) == (61, True, "requested")
+    long = calls.ask(requested_seconds=3600)
+    assert (long["granted_seconds"], long["final"]) == (900, False)
+
+
+def test_credit_that_ends_within_the_call_makes_the_answer_final(house: House) -> None:
+    calls = Calls(house, "0.08")
+    allowed = calls.ask()
+    assert (allowed["granted_seconds"], allowed["final"], allowed["ends_by"]) == (
+        180,
+        True,
+        "credit",
+    )
+    longer = calls.extend(allowed["authorization"], 900).json
+    assert (longer["granted_seconds"], longer["final"], longer["ends_by"]) == (180, True, "credit")
+    calls.top_up("5.00")
+    longer = calls.extend(allowed["authorization"], 900).json
+    assert (longer["granted_seconds"], longer["final"]) == (900, False)
+    assert "ends_by" not in longer
+
+
+def test_an_authorisation_that_is_over_is_not_extended(calls: Calls, house: House) -> None:
+    released, expired = calls.ask()["authorization"], calls.ask()["authorization"]
+    assert calls.release(released).status == 200
+    assert (calls.extend(released, 1800).status, calls.extend(released, 1800).code) == (
+        409,
+        "authorization_ended",
+    )
+    house.clock.advance(900 + 120 + 900)
+    assert calls.extend(expired, 1800).code == "authorization_ended"
+    assert calls.release(expired).status == 200
+
+
+@pytest.mark.parametrize("name", ["au_none", "au_none.contoso", "au_none.nobody", "x" * 300])
+def test_an_unknown_authorisation_is_not_found(calls: Calls, name: str) -> None:
+    assert calls.extend(name, 60).status == calls.release(name).status == 404
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 86_401, "900", None, 1.5])
+def test_an_extension_names_seconds(calls: Calls, seconds: object) -> None:
+    authorization = calls.ask()["authorization"]
+    answer = calls.send(f"dial-outs/{authorization}/extend", {"seconds": seconds})
+    assert answer.status == 422
+
+
+def test_a_denied_question_can_be_neither_extended_nor_released(house: House) -> None:
+    calls = Calls(house, "")
+    assert reason(calls.ask(key="k")) == "credit_exhausted"
+    from shared.usecases.questions import authorization_of
+
+    name = authorization_of("contoso", "pbx", "k")
+    assert calls.extend(name, 60).code == "authorization_unknown"
+    assert calls.release(name).code == "authorization_unknown"
+
+
+def test_a_bridge_that_asks_once_is_granted_what_its_calls_are_assumed_to_last(
+    calls: Calls,
+) -> None:
+    shown = calls.house.get("/api/v1/bridges/pbx")
+    calls.house.put(
+        "/api/v1/bridges/pbx",
+        {
+            "dialect": "perminute",
+            "accounts": ["*"],
+            "auth": {"scheme": "basic", "username": "pbx"},
+            "assumed_seconds": 3600,
+        },
+        shown.etag,
+    )
+    assert calls.ask()["granted_seconds"] == 3600
+    assert calls.come_in()["granted_seconds"] == 3600
+    assert calls.ask(requested_seconds=7200)["granted_seconds"] == 3600
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    ("to", "dialled"),
+    [("011442079460123", LONDON), ("00442079460123", LONDON), ("2125550123", NEW_YORK)],
+)
+def test_a_number_is_normalised_only_when_asked(calls: Calls, to: str, dialled: str) -> None:
+    assert reason(calls.ask(to)) == "number_invalid"
+    allowed = calls.ask(to, normalize=True)
+    assert allowed["destination"]["number"] == dialled
+
+
+@pytest.mark.parametrize("to", ["911", "112", "9116666"])
+def test_an_emergency_number_is_never_normalised(calls: Calls, to: str) -> None:
+    assert reason(calls.ask(to, normalize=True)) == "emergency_number"
+
+
+def test_a_short_number_is_never_normalised(calls: Calls) -> None:
+    assert reason(calls.ask("411", normalize=True)) == "special_number"
+
+
+# Budgets
+
+
+@pytest.mark.parametrize("period", ["day", "month"])
+def test_the_accounts_budget_bounds_all_its_dial_outs(calls: Calls, period: str) -> None:
+    calls.policy(budgets={period: {"amount": "0.25"}})
+    assert calls.ask()["granted_seconds"] == 900
+    assert reason(calls.ask()) == "budget_exceeded"
+    assert calls.come_in()["decision"] == "allow"
+
+
+def test_an_organizers_budget_is_its_own(calls: Calls) -> None:
+    calls.organizer("ann", budgets={"day": {"amount": "0.10"}})
+    allowed = calls.ask(organizer_id="ann")
+    assert (allowed["granted_seconds"], allowed["ends_by"]) == (300, "budget")
+    assert reason(calls.ask(organizer_id="ann")) == "budget_exceeded"
+    assert calls.ask(organizer_id="ken")["granted_seconds"] == 900
+
+
+def test_organizers_of_a_cost_centre_share_its_budget(calls: Calls) -> None:
+    calls.policy(cost_centers={"sales": {"month": {"amount": "0.20"}}})
+    for name in ("ann", "bob"):
+        calls.organizer(name, cost_center="sales")
+    assert calls.ask(organizer_id="ann")["granted_seconds"] == 900
+    assert reason(calls.ask(organizer_id="bob")) == "budget_exceeded"
+
+
+@pytest.mark.parametrize("where", ["account", "organizer", "cost_center"])
+def test_every_meeting_has_a_budget(calls: Calls, where: str) -> None:
+    budgets = {"meeting": {"amount": "0.20"}}
+    calls.policy(
+        budgets=budgets if where == "account" else {},
+        cost_centers={"sales": budgets if where == "cost_center" else {}},
+    )
+    own = budgets if where == "organizer" else {}
+    calls.organizer("ann", cost_center="sales", budgets=own)
+    for room in ("3001", "3002"):
+        calls.put(f"accounts/contoso/conferences/{room}", {"organizer": "ann"})
+    assert calls.ask(conference_id="3001")["granted_seconds"] == 900
+    assert reason(calls.ask(conference_id="3001")) == "budget_exceeded"
+    assert calls.ask(conference_id="3002")["granted_seconds"] == 900
+
+
+def test_a_budget_that_warns_is_explained_and_lets_ring(calls: Calls) -> None:
+    calls.policy(budgets={"day": {"amount": "0.01", "mode": "warn"}})
+    allowed = calls.ask(explain=True)
+    lines = {line["check"]: line for line in allowed["checks"]}
+    assert "warning" in lines["budget"]["detail"]
+
+
+# Velocity and the switches
+
+
+def test_velocity_comes_from_the_policy(calls: Calls, house: House) -> None:
+    calls.policy(velocity={"concurrent": 2, "per_hour": 3})
+    first = calls.ask()["authorization"]
+    calls.ask()
+    assert reason(calls.ask()) == "velocity_exceeded"
+    calls.release(first)
+    third = calls.ask()["authorization"]
+    calls.release(third)
+    assert reason(calls.ask()) == "velocity_exceeded"
+    house.clock.advance(3600)
+    assert calls.ask()["decision"] == "allow"
+
+
+def test_a_dry_run_counts_nothing(calls: Calls) -> None:
+    calls.policy(velocity={"concurrent": 1, "per_hour": 1}, budgets={"day": {"amount": "0.20"}})
+    for _ in range(3):
+        assert calls.ask(dry_run=True)["decision"] == "allow"
+    assert calls.dial_out_state()["open"] == []
+    calls.ask()
+    assert reason(calls.ask(dry_run=True)) == "budget_exceeded"
+
+
+def test_the_breaker_stops_dial_out_and_a_person_lets_it_go_on(calls: Calls) -> None:
+    calls.policy(velocity={"cost_per_ten_minutes": "0.40"})
+    first = calls.ask()["authorization"]
+    calls.ask()
+    assert reason(calls.ask()) == "dial_out_stopped"
+    longer = calls.extend(first, 1800).json
+    assert (longer["granted_seconds"], longer["ends_by"]) == (900, "stopped")
+    state = calls.dial_out_state()
+    assert state["stopped"]
+    assert "ten minutes" in state["reason"]
+    assert calls.come_in()["decision"] == "allow"
+
+    assert calls.control("restart").json == {"stopped": False}
+
+    assert calls.ask()["decision"] == "allow"
+    assert not calls.dial_out_state()["stopped"]
+
+
+def test_a_person_stops_dial_out_and_says_why(calls: Calls) -> None:
+    assert calls.control("stop", {"reason": "we look into it"}).status == 200
+    denied = calls.ask()
+    assert reason(denied) == "dial_out_stopped"
+    assert "we look into it" in denied["message"]
+    assert calls.control("stop", {"reason": ""}).status == 422
+
+
+def test_a_suspended_account_neither_dials_out_nor_lets_callers_in(calls: Calls) -> None:
+    put = calls.policy(suspended=True)
+    assert reason(calls.ask()) == reason(calls.come_in()) == "account_suspended"
+    assert calls.dial_out_state()["suspended"]
+    calls.policy(put["etag"], suspended=False)
+    assert calls.ask()["decision"] == "allow"
+
+
+@pytest.mark.parametrize("what", ["stop", "restart"])
+def test_only_operators_turn_the_switches(calls: Calls, house: House, what: str) -> None:
+    path = f"/api/v1/accounts/contoso/dial-out-policy/{what}"
+    for role, status in (("reader", 403), ("finance", 403), ("operator", 200)):
+        key = house.api_key(role)
+        assert house.post(path, {"reason": "r"}, key=key).status == status
+
+
+# Dial-in
+
+
+def test_a_caller_is_let_in_at_the_price_of_the_service_number(calls: Calls) -> None:
+    answer = calls.come_in()
+    assert answer["decision"] == "allow"
+    assert (answer["held"], answer["price_per_minute"]) == ("0.075", "0.005")
+    assert answer["destination"]["prefix"] == "49"
+    assert calls.account()["held"] == "0.075"
+    assert calls.extend(answer["authorization"], 1800).json["held"] == "0.15"
+    assert calls.release(answer["authorization"]).status == 200
+
+
+def test_the_service_number_tells_the_account_and_the_conference_the_organizer(
+    calls: Calls,
+) -> None:
+    calls.put(f"accounts/contoso/service-numbers/{TOLL}", {"kind": "toll"})
+    calls.put("accounts/contoso/conferences/3001", {"organizer": "ken"})
+    answer = calls.come_in(account=None, organizer_id=None, conference_id="3001")
+    assert answer["decision"] == "allow"
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_toll_free_is_switched_off_for_an_organizer(calls: Calls, registered: bool) -> None:
+    number = NEW_YORK if registered else TOLL_FREE
+    if registered:
+        calls.put(f"accounts/contoso/service-numbers/{number}", {"kind": "toll_free"})
+    calls.organizer("ann", toll_free_dial_in=False)
+    assert reason(calls.come_in(number, organizer_id="ann")) == "toll_free_disabled"
+    assert calls.come_in(number, organizer_id="ken")["decision"] == "allow"
+    assert calls.come_in(TOLL, organizer_id="ann")["decision"] == "allow"
+
+
+def test_callers_are_refused_for_the_reasons_of_their_own(house: House) -> None:
+    calls = Calls(house, "")
+    calls.organizer("bob", license="none")
+    assert reason(calls.come_in(account="nobody")) == "account_unknown"
+    assert reason(calls.come_in(organizer_id="nobody")) == "organizer_unknown"
+    assert reason(calls.come_in(organizer_id="bob")) == "license_missing"
+    assert reason(calls.come_in(ROME)) == "rate_missing"
+    assert reason(calls.come_in()) == "credit_exhausted"
+    explained = calls.come_in(explain=True)
+    assert [line["check"] for line in explained["checks"]][-1] == "credit"
+
+
+def test_toll_dial_in_is_included_in_a_subscription_and_toll_free_is_not(house: House) -> None:
+    calls = Calls(house, "")
+    calls.organizer("ann", license="subscription")
+    answer = calls.come_in(organizer_id="ann")
+    assert (answer["decision"], answer["held"], answer["price_per_minute"]) == (
+        "allow",
+        "0.00",
+        "0",
+    )
+    assert answer["granted_seconds"] == 900
+    assert calls.extend(answer["authorization"], 1800).json["granted_seconds"] == 1800
+    assert reason(calls.come_in(TOLL_FREE, organizer_id="ann")) == "credit_exhausted"
+
+
+def test_the_same_caller_asked_twice_has_one_hold(calls: Calls) -> None:
+    assert calls.come_in(key="k") == calls.come_in(key="k")
+    assert calls.account()["held"] == "0.075"
+    other = calls.send("dial-ins", {"to": TOLL, "account": "contoso"}, "k")
+    assert other.code == "idempotency_key_reused"
+    as_dial_out = {"to": TOLL, "account": "contoso", "organizer_id": "ken"}
+    assert calls.send("dial-outs", as_dial_out, "k").code == "idempotency_key_reused"
+
+
+def test_a_dry_admission_holds_nothing(calls: Calls) -> None:
+    answer = calls.come_in(dry_run=True)
+    assert answer["decision"] == "allow"
+    assert "authorization" not in answer
+    assert calls.account()["held"] == "0.00"
+
+
+def test_prices_of_different_places_hold_different_amounts(calls: Calls) -> None:
+    assert [calls.ask(to)["held"] for to in (LONDON, PARIS, NEW_YORK)] == ["0.20", "0.30", "1.50"]
