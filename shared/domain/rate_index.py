@@ -136,7 +136,7 @@ def build_index(sorted_keys: Sequence[tuple[int, int, int]]) -> RateIndex:
         groups.append(first)
         parents.append(NO_ROW)
         if first == row and len(open_groups) > 1:
-            parents[row] = _last_of(groups, open_groups[-2], row)
+            parents[row] = _last_of(groups, open_groups[-2])
         elif first != row:
             parents[row] = parents[first]
     return RateIndex(
@@ -195,10 +195,10 @@ def _contains(outer: tuple[int, int, int], key: int) -> bool:
     return key - key % _SPANS[outer[1]] == outer[0]
 
 
-def _last_of(groups: "array[int]", first: int, before: int) -> int:
-    """The last row of the group that begins at `first`."""
+def _last_of(groups: "array[int]", first: int) -> int:
+    """The last row of the group that begins at `first`; another group follows it."""
     last = first
-    while last + 1 < before and groups[last + 1] == first:
+    while groups[last + 1] == first:
         last += 1
     return last
 

@@ -57,10 +57,12 @@ def test_everything_comes_back() -> None:
 
 def test_nothing_is_decoded_before_it_is_hit() -> None:
     """And what is decoded counts in the bytes held."""
-    back = decode(*encode_chunks(random_version(2, 50)))
+    header, chunks = encode_chunks(random_version(2, 50))
+    back = decode(header, chunks)
     before = back.held_bytes
     list(back.rates())
 
+    assert before == header["packed_bytes"]
     assert back.held_bytes > before
 
 

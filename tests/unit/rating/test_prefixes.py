@@ -1,6 +1,7 @@
 """Which rate a number has: the longest prefix, its kind, its origin."""
 
 import random
+import sys
 
 import pytest
 
@@ -91,6 +92,32 @@ def test_the_empty_prefix_takes_what_nothing_else_takes() -> None:
     assert version.find(OUT, "33170000000", None) == row("out ")
     assert version.find(OUT, "442079460000", None) == row("out 44")
     assert version.find(IN, "33170000000", None) is None
+
+
+def test_voip_is_never_rated() -> None:
+    """Not even by a catch-all."""
+    assert card(row("out "), row("in ")).find(LegKind.VOIP, "", None) is None
+    assert card(row("out "), row("in ")).find(LegKind.VOIP, "44", None) is None
+
+
+def test_many_origins_of_one_prefix_are_searched_not_walked() -> None:
+    """A toll-free number with a price for every country is found as fast as any."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    regions = [first + second for first in letters[:13] for second in letters]
+    version = card(row("in 1800"), *(row(f"in 1800 {region}") for region in regions))
+    steps = 0
+
+    def trace(frame: object, event: str, arg: object) -> object:
+        nonlocal steps
+        steps += event == "line"
+        return trace
+
+    for origin in ("AA", "GG", "MZ", "ZZ"):
+        sys.settrace(trace)  # type: ignore[arg-type]
+        found = version.index.find(IN, "18005550100", origin)
+        sys.settrace(None)
+        assert version.index.describe(found)[2] == (origin if origin in regions else None)
+    assert steps < 200
 
 
 def test_leading_zeros_are_digits() -> None:
