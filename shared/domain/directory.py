@@ -15,6 +15,7 @@ from shared.domain.access import ALL_ACCOUNTS, Role
 from shared.domain.alerts import AlertRule
 from shared.domain.errors import Conflict
 from shared.domain.legs import ServiceNumberKind
+from shared.domain.recharge import AutoRecharge
 from shared.domain.signatures import AuthScheme, BridgeAuth
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
@@ -33,7 +34,8 @@ class OnOutage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountSettings:
-    """What an administrator states about an account; amounts in micros."""
+    """What an administrator states about an account; amounts in micros. `emails` get alerts as
+    mail, in `language`, `en` or `fr`."""
 
     currency: str
     name: str | None = None
@@ -42,6 +44,9 @@ class AccountSettings:
     credit_limit_micros: int = 0
     rate_card: str = "default"
     alerts: tuple[AlertRule, ...] = ()
+    auto_recharge: AutoRecharge | None = None
+    emails: tuple[str, ...] = ()
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)

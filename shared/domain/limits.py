@@ -181,7 +181,9 @@ WHAT_IF_READS_AT_ONCE = 16
 PACKED_TEXT_BYTES_MAX = 4 * 1024
 
 # Credits that run low: alerts, forecasts, recharges
-ALERT_HOURS_MAX = 366 * 24
+ALERT_DAYS_MAX = 366
+ACCOUNT_EMAILS_MAX = 20
+EMAIL_CHARS_MAX = 254
 ALERT_REPEAT_HOURS = (24, 72, 168)  # after it was raised, while nobody acknowledges it
 ALERT_ESCALATES_AT_REPEAT = 2
 ALERTS_RAISED_MAX = 40

@@ -4,6 +4,7 @@ Organizers and dial-out policies are kept as their wire bodies, which `shared/co
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
 
@@ -18,6 +19,7 @@ from shared.domain.directory import (
     Registration,
 )
 from shared.domain.legs import ServiceNumberKind, format_time, parse_time
+from shared.domain.recharge import AutoRecharge
 from shared.domain.signatures import AuthScheme, BridgeAuth
 from shared.ports import Record
 
@@ -56,9 +58,13 @@ def account_document(account: Account) -> Document:
                 "name": rule.name,
                 "below_micros": rule.below_micros,
                 "below_percent": rule.below_percent,
+                "hours_left": rule.hours_left,
             }
             for rule in settings.alerts
         ],
+        "auto_recharge": asdict(settings.auto_recharge) if settings.auto_recharge else None,
+        "emails": list(settings.emails),
+        "language": settings.language,
         "created_at": format_time(account.created_at),
         "shard": account.shard,
     }
@@ -77,14 +83,26 @@ def account(record: Record) -> Account:
             credit_limit_micros=document["credit_limit_micros"],
             rate_card=document["rate_card"],
             alerts=tuple(
-                AlertRule(rule["name"], rule["below_micros"], rule["below_percent"])
+                AlertRule(
+                    rule["name"],
+                    rule["below_micros"],
+                    rule["below_percent"],
+                    hours_left=rule.get("hours_left"),
+                )
                 for rule in document["alerts"]
             ),
+            auto_recharge=_auto_recharge(document.get("auto_recharge")),
+            emails=tuple(document.get("emails", ())),
+            language=document.get("language", "en"),
         ),
         settings_version=record.version,
         created_at=parse_time(document["created_at"]),
         shard=document["shard"],
     )
+
+
+def _auto_recharge(document: Document | None) -> AutoRecharge | None:
+    return AutoRecharge(**document) if document else None
 
 
 def registrations_document(history: Sequence[Registration]) -> Document:

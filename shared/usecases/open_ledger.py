@@ -24,5 +24,7 @@ class OpenLedger:
                 currency=settings.currency,
                 credit_limit_micros=settings.credit_limit_micros,
                 alert_rules=settings.alerts,
+                auto_recharge=settings.auto_recharge,
+                time_zone=settings.time_zone,
             ),
         )
