@@ -19,10 +19,10 @@ import asyncio
 import random
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 
+from shared.adapters.commit_book import Answer, Book, Loaded, Step
 from shared.domain import limits
 from shared.domain.errors import (
     EtagMismatch,
@@ -33,83 +33,7 @@ from shared.domain.errors import (
     RowExists,
     Unavailable,
 )
-from shared.ports import Clock, Ids, Operation, TableStore
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded[State]:
-    """A partition's state as it was read or committed; `etag` is None where no row is yet."""
-
-    state: State
-    etag: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Step[State, Result]:
-    """A command that changes the state: what its caller gets, and the book's own decision."""
-
-    state: State
-    result: Result
-    decision: object
-
-
-@dataclass(frozen=True, slots=True)
-class Answer[Result]:
-    """A command that changes nothing: its result, or the error that refuses it."""
-
-    result: Result | PerminuteError
-
-
-class Book[State, Command, Result](Protocol):
-    """What the committer has to know of a kind of partition."""
-
-    table: str
-    commands_max: int
-
-    async def load(self, partition: str) -> Loaded[State]:
-        """The state as it is stored now."""
-        ...
-
-    async def view(
-        self, partition: str, loaded: Loaded[State], commands: Sequence[Command]
-    ) -> Loaded[State]:
-        """The state that decisions about the commands are made on (the hold book catches up)."""
-        ...
-
-    def guard(self, command: Command) -> str | None:
-        """The key of the row that makes the command happen once, if it has one."""
-        ...
-
-    def decide(
-        self, partition: str, state: State, command: Command, now: datetime
-    ) -> Step[State, Result] | Answer[Result]:
-        """The decision about one command."""
-        ...
-
-    def render(
-        self,
-        partition: str,
-        before: Loaded[State],
-        steps: Sequence[Step[State, Result]],
-        commit_id: str,
-        now: datetime,
-    ) -> tuple[State, list[Operation]]:
-        """The state to keep and the whole transaction; its first operation writes the state."""
-        ...
-
-    async def prepare(
-        self, partition: str, steps: Sequence[Step[State, Result]], now: datetime
-    ) -> None:
-        """What must be written before the commit (due marks)."""
-        ...
-
-    async def recorded(self, partition: str, command: Command) -> Result | PerminuteError | None:
-        """The first result of a command whose guard is there already, or None."""
-        ...
-
-    async def landed(self, partition: str, after: State, commit_id: str) -> bool:
-        """Whether the commit with this id is in the table."""
-        ...
+from shared.ports import Clock, Ids, Operation, Replace, TableStore
 
 
 @dataclass(slots=True)
@@ -128,14 +52,32 @@ class _Waiter[Command, Result]:
 
 
 @dataclass(slots=True)
+class _Plan[State, Command, Result]:
+    """A transaction that is ready to be sent, once the state is `base` in the table."""
+
+    base: State
+    waiters: list[_Waiter[Command, Result]]
+    steps: list[Step[State, Result]]
+    commit_id: str
+    after: State
+    operations: list[Operation]
+
+
+@dataclass(slots=True)
 class _Lane[State, Command, Result]:
     waiting: deque[_Waiter[Command, Result]] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
     cached: Loaded[State] | None = None
+    ahead: _Plan[State, Command, Result] | None = None
 
 
 class GroupCommitter[State, Command, Result]:
-    """Commits commands to partitions of one book: a lane each, one transaction at a time."""
+    """Commits commands to partitions of one book: a lane each, one transaction at a time.
+
+    With `plans_ahead` the next group is decided and spelled while a transaction is on its way, as
+    if that had succeeded. The plan is used only on the very state that it builds on, so a book may
+    plan ahead whose decisions need nothing but the state.
+    """
 
     def __init__(
         self,
@@ -144,12 +86,14 @@ class GroupCommitter[State, Command, Result]:
         clock: Clock,
         ids: Ids,
         *,
+        plans_ahead: bool = False,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._tables = tables
         self._book = book
         self._clock = clock
         self._ids = ids
+        self._plans_ahead = plans_ahead
         self._pause = pause
         self._lanes: OrderedDict[str, _Lane[State, Command, Result]] = OrderedDict()
 
@@ -205,10 +149,11 @@ class GroupCommitter[State, Command, Result]:
 
     async def _drain(self, partition: str, lane: _Lane[State, Command, Result]) -> None:
         try:
-            while lane.waiting:
-                group = self._take(lane)
+            while lane.waiting or lane.ahead:
+                ahead, lane.ahead = lane.ahead, None
+                group = ahead.waiters if ahead else self._take(lane)
                 try:
-                    await self._commit(partition, lane, group)
+                    await self._commit(partition, lane, group, ahead)
                 except PerminuteError as error:
                     lane.cached = None
                     for waiter in group:
@@ -249,27 +194,29 @@ class GroupCommitter[State, Command, Result]:
         partition: str,
         lane: _Lane[State, Command, Result],
         group: list[_Waiter[Command, Result]],
+        ahead: _Plan[State, Command, Result] | None = None,
     ) -> None:
         waiters = group
         clashes = 0
         for attempt in range(limits.COMMIT_TRIES_MAX):
-            now = self._clock.now()
-            before, chosen, steps = await self._decide(partition, lane, waiters, now)
-            if not steps:
+            plan = _on(lane.cached, ahead) or await self._plan(partition, lane, waiters)
+            ahead = None
+            if plan is None:
                 return
             try:
-                await self._write(partition, lane, before, chosen, steps)
+                await self._write(partition, lane, plan)
             except RequestTooLarge as too_large:
-                if len(steps) == 1:
-                    chosen[0].give(too_large)  # its neighbours go on without it
+                if len(plan.steps) == 1:
+                    plan.waiters[0].give(too_large)  # its neighbours go on without it
                 else:
-                    await self._commit(partition, lane, chosen[: len(steps) // 2])
+                    half = plan.waiters[: len(plan.steps) // 2]
+                    await self._commit(partition, lane, half)
             except (EtagMismatch, OutcomeUnknown):
                 lane.cached = None
                 await self._back_off(attempt)
             except RowExists as clash:
                 lane.cached = None
-                if not await self._answer_recorded(partition, chosen):
+                if not await self._answer_recorded(partition, plan.waiters):
                     # No guard: another process opened the partition (the state, operation 0), or
                     # the journal is ahead of a state that was rolled back: never write over it.
                     clashes += clash.index > 0
@@ -280,30 +227,85 @@ class GroupCommitter[State, Command, Result]:
                 return
         raise Unavailable("Too many others write to the same account.", code="contended")
 
+    async def _plan(
+        self,
+        partition: str,
+        lane: _Lane[State, Command, Result],
+        waiters: Sequence[_Waiter[Command, Result]],
+    ) -> _Plan[State, Command, Result] | None:
+        """The transaction for those who change something; None when nobody does."""
+        before, chosen, steps = await self._decide(partition, lane, waiters, self._clock.now())
+        return self._rendered(partition, before, chosen, steps) if steps else None
+
+    def _rendered(
+        self,
+        partition: str,
+        before: Loaded[State],
+        waiters: list[_Waiter[Command, Result]],
+        steps: list[Step[State, Result]],
+    ) -> _Plan[State, Command, Result]:
+        commit_id = self._ids.token(limits.COMMIT_ID_BYTES)
+        now = self._clock.now()
+        after, operations = self._book.render(partition, before, steps, commit_id, now)
+        return _Plan(before.state, waiters, steps, commit_id, after, operations)
+
     async def _write(
         self,
         partition: str,
         lane: _Lane[State, Command, Result],
-        before: Loaded[State],
-        waiters: Sequence[_Waiter[Command, Result]],
-        steps: Sequence[Step[State, Result]],
+        plan: _Plan[State, Command, Result],
     ) -> None:
         """One transaction. Raises OutcomeUnknown only when our commit is not in the table (yet):
         should it still land, If-Match lets one of the two win."""
-        now = self._clock.now()
-        commit_id = self._ids.token(limits.COMMIT_ID_BYTES)
-        after, operations = self._book.render(partition, before, steps, commit_id, now)
-        await self._book.prepare(partition, steps, now)
+        await self._book.prepare(partition, plan.steps, self._clock.now())
         try:
-            etags = await self._tables.transact(self._book.table, partition, operations)
+            etags = await self._send(partition, lane, plan)
         except OutcomeUnknown:
             lane.cached = None
-            if not await self._book.landed(partition, after, commit_id):
+            if not await self._book.landed(partition, plan.after, plan.commit_id):
                 raise
         else:
-            lane.cached = Loaded(after, etags[0])
-        for waiter, step in zip(waiters, steps, strict=True):
+            lane.cached = Loaded(plan.after, etags[0])
+        for waiter, step in zip(plan.waiters, plan.steps, strict=True):
             waiter.give(step.result)
+
+    async def _send(
+        self,
+        partition: str,
+        lane: _Lane[State, Command, Result],
+        plan: _Plan[State, Command, Result],
+    ) -> tuple[str, ...]:
+        """The new ETags. While the transaction is on its way, the next one is planned."""
+        transaction = self._tables.transact(self._book.table, partition, plan.operations)
+        if not self._plans_ahead:
+            return await transaction
+        sending = asyncio.ensure_future(transaction)
+        try:
+            for _ in range(limits.PLAN_AHEAD_PASSES):
+                await asyncio.sleep(0)  # the request goes out first
+            if lane.waiting and not sending.done():
+                self._plan_ahead(partition, lane, plan.after)
+        except BaseException:
+            sending.cancel()
+            raise
+        return await sending
+
+    def _plan_ahead(
+        self, partition: str, lane: _Lane[State, Command, Result], after: State
+    ) -> None:
+        """Plan the next group on a state that is not yet in the table, if all of it changes it."""
+        group = self._take(lane)
+        steps: list[Step[State, Result]] = []
+        state, now = after, self._clock.now()
+        for waiter in group:
+            decision = self._book.decide(partition, state, waiter.command, now)
+            if isinstance(decision, Answer):
+                lane.waiting.extendleft(reversed(group))
+                return
+            state = decision.state
+            steps.append(decision)
+        if steps:
+            lane.ahead = self._rendered(partition, Loaded(after, _NOT_YET), group, steps)
 
     async def _decide(
         self,
@@ -366,3 +368,19 @@ class GroupCommitter[State, Command, Result]:
     async def _back_off(self, attempt: int) -> None:
         most = min(limits.COMMIT_BACKOFF_SECONDS * 2**attempt, limits.COMMIT_BACKOFF_SECONDS_MAX)
         await self._pause(random.uniform(0, most))  # noqa: S311 - jitter, no secret
+
+
+_NOT_YET = "not yet known"
+
+
+def _on[State, Command, Result](
+    cached: Loaded[State] | None, plan: _Plan[State, Command, Result] | None
+) -> _Plan[State, Command, Result] | None:
+    """The plan with the ETag of the state that it builds on; None if that is not the state now."""
+    if plan is None or cached is None or cached.state is not plan.base or cached.etag is None:
+        return None
+    first = plan.operations[0]
+    if not isinstance(first, Replace):
+        return None
+    plan.operations[0] = replace(first, etag=cached.etag)
+    return plan

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.adapters import hold_rows as rows
-from shared.adapters.group_commit import Answer, Loaded, Step
+from shared.adapters.commit_book import Answer, Loaded, Step
 from shared.domain import hold_decide, holds, limits
 from shared.domain.alerts import Event
 from shared.domain.counters import Counters

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from shared.adapters import ledger_rows as rows
 from shared.adapters import ledger_segments
-from shared.adapters.group_commit import Answer, GroupCommitter, Loaded, Step
+from shared.adapters.commit_book import Answer, Loaded, Step
+from shared.adapters.group_commit import GroupCommitter
 from shared.adapters.ledger_verify import verify
 from shared.domain import limits
 from shared.domain.errors import LedgerCorrupt, PerminuteError, RowMissing
@@ -74,7 +75,7 @@ class TableLedger:
         self._tables = tables
         self._chain_key = chain_key
         self._book = _LedgerBook(tables, due, chain_key)
-        self._committer = GroupCommitter(tables, self._book, clock, ids)
+        self._committer = GroupCommitter(tables, self._book, clock, ids, plans_ahead=True)
 
     async def state(self, account: str) -> LedgerState | None:
         """The state as it is stored now; None before the ledger is opened."""

@@ -1,0 +1,85 @@
+"""What the group committer has to know of a partition: ledger and hold book implement it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.errors import PerminuteError
+from shared.ports import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded[State]:
+    """A partition's state as it was read or committed; `etag` is None where no row is yet."""
+
+    state: State
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step[State, Result]:
+    """A command that changes the state: what its caller gets, and the book's own decision."""
+
+    state: State
+    result: Result
+    decision: object
+
+
+@dataclass(frozen=True, slots=True)
+class Answer[Result]:
+    """A command that changes nothing: its result, or the error that refuses it."""
+
+    result: Result | PerminuteError
+
+
+class Book[State, Command, Result](Protocol):
+    """What the committer has to know of a kind of partition."""
+
+    table: str
+    commands_max: int
+
+    async def load(self, partition: str) -> Loaded[State]:
+        """The state as it is stored now."""
+        ...
+
+    async def view(
+        self, partition: str, loaded: Loaded[State], commands: Sequence[Command]
+    ) -> Loaded[State]:
+        """The state that decisions about the commands are made on (the hold book catches up)."""
+        ...
+
+    def guard(self, command: Command) -> str | None:
+        """The key of the row that makes the command happen once, if it has one."""
+        ...
+
+    def decide(
+        self, partition: str, state: State, command: Command, now: datetime
+    ) -> Step[State, Result] | Answer[Result]:
+        """The decision about one command."""
+        ...
+
+    def render(
+        self,
+        partition: str,
+        before: Loaded[State],
+        steps: Sequence[Step[State, Result]],
+        commit_id: str,
+        now: datetime,
+    ) -> tuple[State, list[Operation]]:
+        """The state to keep and the whole transaction; its first operation writes the state."""
+        ...
+
+    async def prepare(
+        self, partition: str, steps: Sequence[Step[State, Result]], now: datetime
+    ) -> None:
+        """What must be written before the commit (due marks)."""
+        ...
+
+    async def recorded(self, partition: str, command: Command) -> Result | PerminuteError | None:
+        """The first result of a command whose guard is there already, or None."""
+        ...
+
+    async def landed(self, partition: str, after: State, commit_id: str) -> bool:
+        """Whether the commit with this id is in the table."""
+        ...
