@@ -2,10 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench cost mutate
+.PHONY: help setup demo run test check bench cost mutate infra package
 PY := .venv/bin/python
 VENV_STAMP := .venv/.installed
 NODE_STAMP := local/node_modules/.installed
+KUSTO_STAMP := tests/infra/node_modules/.installed
+CHECKOV_STAMP := build/tools/checkov/.installed
 
 help:
 	@echo "make setup   install what the other targets need, into .venv and local/node_modules"
@@ -16,8 +18,10 @@ help:
 	@echo "make cost    what a leg costs in Azure, into docs/cost.md"
 	@echo "make mutate  mutation testing of money and rating (minutes)"
 	@echo "make check   ruff, mypy, import-linter"
+	@echo "make infra   templates, workflows, queries, security rules; BICEP=path of the compiler"
+	@echo "make package the zip that is deployed, tried in an empty folder"
 
-setup: $(VENV_STAMP) $(NODE_STAMP)
+setup: $(VENV_STAMP) $(NODE_STAMP) $(KUSTO_STAMP)
 
 $(VENV_STAMP): requirements.txt requirements-dev.txt
 	@if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
@@ -40,6 +44,17 @@ $(NODE_STAMP): local/package.json local/package-lock.json
 	@cd local && npm ci --no-progress --loglevel=error </dev/null
 	@touch $@
 
+$(KUSTO_STAMP): tests/infra/package.json tests/infra/package-lock.json
+	@echo "installing the Kusto analyser into tests/infra/node_modules"
+	@cd tests/infra && npm ci --no-progress --loglevel=error </dev/null
+	@touch $@
+
+$(CHECKOV_STAMP): infra/tools/checkov-requirements.txt | $(VENV_STAMP)
+	@echo "installing Checkov into build/tools/checkov"
+	@$(PY) -m venv --clear build/tools/checkov
+	@build/tools/checkov/bin/pip install --quiet --no-input --disable-pip-version-check -r $<
+	@touch $@
+
 demo: setup
 	@$(PY) -m local.demo
 
@@ -52,7 +67,7 @@ test: setup
 check: setup
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy --strict shared functions local function_app.py
+	@.venv/bin/mypy --strict shared functions local infra/tools function_app.py
 	@.venv/bin/lint-imports
 
 bench: setup
@@ -63,3 +78,12 @@ cost: setup
 
 mutate: setup
 	@$(PY) -m tests.mutation
+
+infra: setup $(CHECKOV_STAMP)
+	@$(PY) -m pytest -n 2 tests/infra
+	@$(PY) -m infra.tools.checkov build/tools/checkov/bin/checkov
+	@$(MAKE) --no-print-directory package
+
+package: setup
+	@$(PY) -m infra.tools.package
+	@$(PY) -m infra.tools.try_package

@@ -1,0 +1,1 @@
+"""Tools of the pipeline and of operators; never deployed."""

@@ -1,0 +1,160 @@
+"""The workflows: nothing that moves, no more rights than needed, and zizmor has no objection."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.tools.what_if import lines
+from tests.infra.bicep import ROOT
+
+FOLDER = ROOT / ".github"
+WORKFLOWS = sorted((FOLDER / "workflows").glob("*.yml"))
+PINNED = re.compile(r"^\s*-? ?uses: (?:\$/\S+|[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)$")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+    return document
+
+
+def _steps() -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{path.stem}.{name}", step)
+        for path in WORKFLOWS
+        for name, job in _read(path)["jobs"].items()
+        for step in job.get("steps", [])
+    ]
+
+
+def test_zizmor_finds_nothing() -> None:
+    """The strictest persona that is meant for everybody, without a network."""
+    program = Path(sys.executable).with_name("zizmor")
+    done = subprocess.run(
+        [program, "--offline", "--no-progress", "--persona=pedantic", "--format=json", str(FOLDER)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert [each["ident"] for each in json.loads(done.stdout)] == []
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_action_is_pinned_by_its_commit() -> None:
+    """With the version as a comment, which Dependabot keeps up to date."""
+    uses = [
+        (path.name, line)
+        for path in FOLDER.rglob("*.yml")
+        for line in path.read_text("utf-8").splitlines()
+        if "uses:" in line
+    ]
+
+    assert len(uses) > 10
+    assert [each for each in uses if not PINNED.fullmatch(each[1])] == []
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_rights_are_given_job_by_job(path: Path) -> None:
+    """None to the workflow; a token for Azure only where an environment may ask for approval."""
+    workflow = _read(path)
+
+    assert workflow["permissions"] == {}
+    for job in workflow["jobs"].values():
+        assert "write-all" not in str(job["permissions"])
+        if "id-token" in job["permissions"]:
+            assert job["environment"] in {"plan", "infrastructure", "production"}
+        for step in job.get("steps", []):
+            if "actions/checkout" in step.get("uses", ""):
+                assert step["with"]["persist-credentials"] is False
+
+
+def test_no_secret_logs_in_to_azure() -> None:
+    """OIDC: who may act as which identity is written in Azure (infra/modules/deployer.bicep)."""
+    logins = [step for _, step in _steps() if "azure/login" in step.get("uses", "")]
+
+    assert logins
+    for step in logins:
+        assert set(step["with"]) == {"client-id", "tenant-id", "subscription-id"}
+        assert all(value.startswith("${{ vars.") for value in step["with"].values())
+
+
+def test_scripts_hold_no_expressions_and_are_sound() -> None:
+    """What a stranger may have chosen reaches a script as a variable, never as its text."""
+    for where, step in _steps():
+        if script := step.get("run"):
+            assert "${{" not in script, where
+            checked = subprocess.run(["bash", "-n"], input=script, text=True, check=False)
+            assert checked.returncode == 0, where
+
+
+def test_what_is_run_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for where, step in _steps():
+        for target in re.findall(r"\bmake (\w+)", step.get("run", "")):
+            assert f"\n{target}:" in makefile, (where, target)
+        for path in re.findall(r"\binfra/[\w./-]+", step.get("run", "")):
+            assert (ROOT / path).exists(), (where, path)
+
+
+def test_the_package_that_is_deployed_was_tested_and_approved() -> None:
+    """Infrastructure first: a release that needs a new table finds it there (ADR 0021)."""
+    jobs = _read(FOLDER / "workflows" / "deploy.yml")["jobs"]
+    names = [step.get("name", "") for step in jobs["deploy"]["steps"]]
+
+    assert jobs["ci"]["uses"] == "$/.github/workflows/ci.yml"
+    assert jobs["infra"]["needs"] == "ci"
+    assert jobs["deploy"]["needs"] == ["ci", "infra"]
+    assert jobs["deploy"]["environment"] == "production"
+    assert names.index("Deploy") < names.index("Smoke test") < names.index("Roll back")
+
+
+def test_every_ecosystem_is_kept_up_to_date_after_a_week() -> None:
+    """A release that is withdrawn at once never gets here."""
+    updates = _read(FOLDER / "dependabot.yml")["updates"]
+
+    assert {each["package-ecosystem"] for each in updates} == {"github-actions", "pip", "npm"}
+    assert all(each["cooldown"]["default-days"] >= 7 for each in updates)
+    for each in updates:
+        for folder in each.get("directories", [each.get("directory")]):
+            assert (ROOT / folder.lstrip("/")).is_dir()
+
+
+def test_the_comment_tells_what_would_change() -> None:
+    told = list(
+        lines(
+            {
+                "changes": [
+                    {"resourceId": "/subscriptions/0/resourceGroups/g/a", "changeType": "NoChange"},
+                    {"resourceId": "/subscriptions/0/resourceGroups/g/c", "changeType": "Create"},
+                    {
+                        "resourceId": "/subscriptions/0/resourceGroups/g/b",
+                        "changeType": "Modify",
+                        "delta": [
+                            {
+                                "path": "properties",
+                                "propertyChangeType": "Modify",
+                                "children": [
+                                    {
+                                        "path": "lock",
+                                        "propertyChangeType": "Modify",
+                                        "before": "PT5M",
+                                        "after": "PT1M",
+                                    },
+                                    {"path": "x", "propertyChangeType": "NoEffect"},
+                                ],
+                            }
+                        ],
+                    },
+                ]
+            }
+        )
+    )
+
+    assert told == ["! g/b", '    properties.lock: "PT5M" -> "PT1M"', "+ g/c"]
