@@ -44,7 +44,7 @@ class ResolveLeg:
             return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, "Its bridge is not registered.")
         number = await self._service_number(queued)
         owner = await self._owner(queued, bridge, number)
-        owner = await self._pinned(leg, bridge, owner)
+        owner = await self._pinned(leg, owner)
         if owner.account is None:
             return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, owner.why)
         account = await self._facts.account(owner.account, known_at=since)
@@ -109,10 +109,8 @@ class ResolveLeg:
         history = await self._facts.conference(leg.conference_id, known_at=queued.received_at)
         return registration_at(history, _moment(leg))
 
-    async def _pinned(self, leg: EndedLeg, bridge: Bridge, owner: _Owner) -> _Owner:
-        """The owner that the first delivery found. A bridge of one account needs no claims."""
-        if len(bridge.accounts) == 1 and bridge.accounts == {owner.account}:
-            return owner
+    async def _pinned(self, leg: EndedLeg, owner: _Owner) -> _Owner:
+        """The owner that the first delivery found, whomever the bridge has served since then."""
         if owner.account is None or await self._facts.account(owner.account) is None:
             claim = await self._claims.find(leg.key)
         else:

@@ -1,0 +1,542 @@
+"""Legs on their way: delivered any number of times, in any order, by anybody, and charged once."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.adapters.ledger_rows import STATE, TABLE
+from shared.adapters.memory_tables import MemoryTables
+from shared.domain import limits
+from shared.domain.directory import AccountSettings
+from shared.domain.errors import OutcomeUnknown, QueueUnavailable, StoreUnavailable
+from shared.domain.legs import QueuedLeg, read_queued_leg
+from shared.domain.parking import ParkReason
+from shared.ports import Message, Operation, Upsert
+from shared.usecases.charge_legs import ChargeStatus
+from shared.usecases.receive_legs import leg_message
+from tests.unit.ledger.ledgers import DAY, START, UNIT
+from tests.unit.ledger.world import CARD, FR, JP, FakeMessage, World, card_bytes, leg_json
+
+PRICE = 86_000
+
+
+async def test_a_leg_is_posted_queued_rated_and_debited() -> None:
+    process = World().process()
+    await process.set_up()
+    (received,) = await process.post(leg_json("1"))
+    assert (received.leg, received.status) == ("local~1", "queued")
+    assert await process.drain() == 1
+    record = await process.record("1")
+    assert record is not None
+    assert record.charge["amount"] == "0.086"
+    assert await process.balance() == 100 * UNIT - PRICE
+    await process.sound()
+
+
+async def test_the_broker_drops_what_was_posted_twice_and_keeps_other_content() -> None:
+    world = World()
+    process = world.process()
+    await process.set_up()
+    await process.post(leg_json("1"))
+    await process.post(leg_json("1"), leg_json("1", hangup_cause="says nothing of the call"))
+    await process.post(leg_json("1", conference_id="another"))
+    assert len(world.queue.take(100)) == 2
+
+
+async def test_a_redelivery_a_year_later_changes_nothing() -> None:
+    world = World()
+    first = world.process()
+    await first.set_up()
+    await first.post(leg_json("1"))
+    (message,) = world.queue.take(100)
+    await first.work([message])
+    record, balance = await first.record("1"), await first.balance()
+    world.clock.pass_time(400 * DAY)
+    later = world.process()
+    await later.work([message])
+    await later.work([message, message])
+    assert await later.record("1") == record
+    assert await later.balance() == balance
+    assert await later.parked() == []
+    await later.sound()
+
+
+async def _another_card(world: World) -> None:
+    """The account is moved to a card that has no rate for the leg."""
+    process = world.process()
+    rates = [rate for rate in CARD["rates"] if rate["prefix"] == "33"]
+    await process.put_card(card_bytes(rates=rates), START - 400 * DAY, card="poor")
+    await process.house.accounts.put("contoso", AccountSettings("USD", rate_card="poor"), '"1"')
+
+
+async def _another_currency(world: World) -> None:
+    """The card is in euros from before the leg on."""
+    process = world.process()
+    await process.put_card(card_bytes(currency="EUR"), START - DAY)
+
+
+async def _another_owner(world: World) -> None:
+    """The meeting belongs to somebody else."""
+    process = world.process()
+    await process.house.accounts.put("fabrikam", AccountSettings("USD"), None)
+    await process.register("3001", "fabrikam")
+
+
+async def _bridge_narrowed(world: World) -> None:
+    """The bridge acts for another account only, from now on."""
+    process = world.process()
+    await process.house.accounts.put("fabrikam", AccountSettings("USD"), None)
+    view = await process.house.bridges.read("local")
+    await process.put_bridge("local", frozenset({"fabrikam"}), "fabrikam", view.etag)
+
+
+async def test_a_bridge_that_served_one_account_only_pins_its_legs_too() -> None:
+    world = World()
+    process = world.process()
+    await process.set_up("contoso", "fabrikam")
+    etag = await process.put_bridge("solo", frozenset({"contoso"}), "contoso")
+    await process.post(leg_json("1", account=None), bridge="solo")
+    (message,) = world.queue.take(100)
+    await process.work([message])
+    await process.put_bridge("solo", frozenset({"fabrikam"}), "fabrikam", etag)
+    await world.process().work([message])
+    assert await process.balance("contoso") == 100 * UNIT - PRICE
+    assert await process.balance("fabrikam") == 100 * UNIT
+
+
+@pytest.mark.parametrize(
+    "change", [_another_card, _another_currency, _another_owner, _bridge_narrowed]
+)
+@pytest.mark.parametrize("named", [{"account": "contoso"}, {"account": None}])
+async def test_a_redelivery_is_charged_nowhere_else_and_parked_nowhere_whatever_changed(
+    change: Callable[[World], Any], named: dict[str, Any]
+) -> None:
+    world = World()
+    process = world.process()
+    await process.set_up()
+    await process.register("3001", "contoso")
+    await process.post(leg_json("1", **named))
+    (message,) = world.queue.take(100)
+    await process.work([message])
+    world.clock.pass_time(timedelta(minutes=10))
+    await change(world)
+    later = world.process()
+    await later.work([message])
+    assert await later.balance("contoso") == 100 * UNIT - PRICE
+    assert await later.balance("fabrikam") == 0
+    assert await later.parked() == []
+
+
+async def test_two_processes_that_see_different_owners_charge_one_account() -> None:
+    """The claim decides: its first writer pins the account for ever."""
+    world = World()
+    old, new = world.process(), world.process()
+    await old.set_up("contoso", "fabrikam")
+    await old.register("3001", "contoso")
+    await old.post(leg_json("1", account=None, answered_at=None))  # unanswered: as of its start
+    (message,) = world.queue.take(100)
+    queued = read_queued_leg(message.body)
+    await asyncio.gather(*(each.house.facts.conference("3001") for each in (old, new)))
+    await old.register("3001", "fabrikam")
+    outcomes = await asyncio.gather(*(each.house.charge_legs.charge(queued) for each in (old, new)))
+    accounts = {outcome.account for outcome in outcomes}
+    assert len(accounts) == 1
+
+
+async def test_conflicting_content_is_parked_once_and_debited_never() -> None:
+    world = World()
+    process = world.process()
+    await process.set_up()
+    await process.post(leg_json("1"))
+    await process.drain()
+    for _ in range(3):
+        world.clock.pass_time(timedelta(hours=1))
+        await process.post(leg_json("1", to=FR))
+        await process.drain()
+    (parked,) = await process.parked()
+    assert (parked.reason, parked.account, parked.leg) == (
+        ParkReason.CONFLICT,
+        "contoso",
+        "local~1",
+    )
+    assert await process.balance() == 100 * UNIT - PRICE
+
+
+async def test_two_contents_in_one_batch_are_one_debit_and_one_conflict() -> None:
+    world = World()
+    process = world.process()
+    await process.set_up()
+    await process.post(leg_json("1"), leg_json("1", talk_seconds=181), leg_json("2"))
+    await process.drain()
+    assert len(await process.parked(reason="conflict")) == 1
+    assert await process.balance() == 100 * UNIT - await _charged(process, "1") - PRICE
+
+
+async def _charged(process: Any, leg_id: str) -> int:
+    record = await process.record(leg_id)
+    assert record is not None
+    return -record.entry.amount_micros
+
+
+@pytest.mark.parametrize(
+    ("leg", "reason"),
+    [
+        (leg_json("1", to=JP), ParkReason.RATE_MISSING),
+        (leg_json("1", to="not a number"), ParkReason.NUMBER_INVALID),
+        (leg_json("1", account="nobody"), ParkReason.ACCOUNT_UNKNOWN),
+        (leg_json("1", account=None), ParkReason.ACCOUNT_UNKNOWN),
+        (leg_json("1", kind=None), ParkReason.KIND_UNKNOWN),
+        (leg_json("1", talk_seconds=300), ParkReason.INCONSISTENT),
+        (leg_json("1", talk_seconds=10**9), ParkReason.INCONSISTENT),
+        (leg_json("1", ended_at="2026-11-23T10:05:01Z"), ParkReason.INCONSISTENT),
+        (leg_json("1", started_at="2026-11-21T09:00:00Z", answered_at="2026-11-22T09:59:59Z"),
+         ParkReason.INCONSISTENT),
+    ],
+)  # fmt: skip
+async def test_what_can_not_be_charged_is_parked_once_and_its_neighbours_are_charged(
+    leg: dict[str, Any], reason: ParkReason
+) -> None:
+    world = World()
+    process = world.process()
+    await process.set_up()
+    await process.post(leg_json("before"), leg, leg_json("after"))
+    messages = world.queue.take(100)
+    await process.work(messages)
+    await process.work(messages)
+    (parked,) = await process.parked()
+    assert (parked.reason, parked.leg) == (reason, "local~1")
+    assert await process.balance() == 100 * UNIT - 2 * PRICE
+    await process.sound()
+
+
+# What fails for now
+
+
+async def _one_message(world: World) -> tuple[Any, Message]:
+    process = world.process()
+    await process.set_up()
+    await process.post(leg_json("1"))
+    (message,) = world.queue.take(100)
+    return process, message
+
+
+async def test_what_fails_for_now_comes_again_later_and_later() -> None:
+    world = World()
+    process, message = await _one_message(world)
+    delays = []
+    for attempt in range(1, 12):
+        process.world.tables.inject(1, StoreUnavailable("busy"), kind="get")
+        await process.work([message])
+        ((at, message),) = world.queue.scheduled
+        delays.append((at - world.clock.now()).total_seconds())
+        assert read_queued_leg(message.body).attempt == attempt
+        world.clock.moment = at
+        assert world.queue.take(100) == [message]
+    assert delays == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert len({read_queued_leg(message.body).received_at}) == 1
+    await process.work([message])
+    assert await process.balance() == 100 * UNIT - PRICE
+
+
+async def test_ten_minutes_without_storage_lose_nothing_and_dead_letter_nothing() -> None:
+    world = World()
+    process, message = await _one_message(world)
+    down = True
+
+    async def busy(*_: Any, **__: Any) -> Any:
+        if down:
+            raise StoreUnavailable("busy")
+        return await MemoryTables.get(world.tables, *_, **__)
+
+    world.tables.get = busy  # type: ignore[method-assign]
+    await process.work([message])
+    started = world.clock.now()
+    while world.clock.now() - started < timedelta(minutes=10):
+        world.clock.pass_time(timedelta(seconds=1))
+        if batch := world.queue.take(100):
+            await process.work(batch)
+    down = False
+    world.clock.pass_time(timedelta(minutes=6))
+    await process.drain()
+    assert await process.balance() == 100 * UNIT - PRICE
+
+
+async def test_when_even_sending_again_fails_the_whole_batch_comes_again() -> None:
+    world = World()
+    process, message = await _one_message(world)
+    world.tables.inject(1, StoreUnavailable("busy"), kind="get")
+    world.queue.available = False
+    with pytest.raises(QueueUnavailable):
+        await process.work([message])
+    world.queue.available = True
+    await process.work([message])
+    assert await process.balance() == 100 * UNIT - PRICE
+
+
+@pytest.mark.parametrize("nth", range(1, 5))
+@pytest.mark.parametrize("after", [True, False])
+async def test_a_transaction_without_an_answer_anywhere_on_the_way_charges_once(
+    nth: int, after: bool
+) -> None:
+    world = World()
+    process, message = await _one_message(world)
+    world.tables.inject(nth, OutcomeUnknown("no answer"), after=after)
+    await process.work([message])
+    world.clock.pass_time(timedelta(minutes=5))
+    await world.process().drain()
+    assert await process.balance() == 100 * UNIT - PRICE
+
+
+async def test_a_leg_that_runs_out_of_time_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    process, message = await _one_message(world)
+    queued = read_queued_leg(message.body)
+    stuck = asyncio.Event()
+
+    async def never(*_: Any, **__: Any) -> Any:
+        await stuck.wait()
+
+    monkeypatch.setattr(world.tables, "get", never)
+    (outcome,) = await process.house.charge_legs([queued], seconds=0.01)
+    assert outcome.status is ChargeStatus.LATER
+    monkeypatch.undo()
+    stuck.set()
+    world.clock.pass_time(timedelta(minutes=5))
+    await process.drain()
+    assert await process.balance() == 100 * UNIT - PRICE
+
+
+async def test_a_ledger_that_halts_does_not_stop_the_legs_of_others() -> None:
+    world = World()
+    process = world.process()
+    await process.set_up("contoso", "fabrikam")
+    row = await world.tables.get(TABLE, "contoso", STATE)
+    assert row is not None
+    newer: Operation = Upsert(STATE, {**row.values, "schema": 99})
+    await world.tables.transact(TABLE, "contoso", [newer])
+    await process.post(leg_json("1"), leg_json("2", account="fabrikam"))
+    await process.drain()
+    assert await process.balance("fabrikam") == 100 * UNIT - PRICE
+    assert len(world.queue.scheduled) == 1
+    await world.tables.transact(TABLE, "contoso", [Upsert(STATE, row.values)])
+    world.clock.pass_time(timedelta(minutes=1))
+    await world.process().drain()
+    assert await process.balance("contoso") == 100 * UNIT - PRICE
+
+
+async def test_an_error_of_ours_with_one_leg_does_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    process = world.process()
+    await process.set_up()
+    charge = process.house.charge_legs.charge
+
+    async def broken(queued: QueuedLeg, **more: Any) -> Any:
+        if queued.leg.leg_id == "1":
+            raise ZeroDivisionError
+        return await charge(queued, **more)
+
+    monkeypatch.setattr(process.house.charge_legs, "charge", broken)
+    await process.post(leg_json("1"), leg_json("2"))
+    await process.drain()
+    assert await process.balance() == 100 * UNIT - PRICE
+    assert len(world.queue.scheduled) == 1
+
+
+async def test_an_attempt_that_nobody_counted_is_no_reason_to_reckon_for_ever() -> None:
+    world = World()
+    process, message = await _one_message(world)
+    queued = read_queued_leg(message.body)
+    world.tables.inject(1, StoreUnavailable("busy"), kind="get")
+    await process.work([leg_message(QueuedLeg(queued.leg, queued.received_at, 10**15))])
+    ((at, _),) = world.queue.scheduled
+    assert at - world.clock.now() == timedelta(seconds=limits.RESEND_DELAY_SECONDS_MAX)
+
+
+# What can't be read
+
+
+def _poison() -> list[bytes]:
+    leg = {
+        "account": "contoso", "answered_at": None, "authorization": None, "conference": None,
+        "ended_at": "2026-11-23T10:00:00Z", "from": None, "kind": "voip", "organizer": None,
+        "started_at": "2026-11-23T09:59:00Z", "talk_seconds": None, "to": None,
+        "bridge": "local", "leg_id": "x", "hangup_cause": None,
+    }  # fmt: skip
+    whole = {"schema": 1, "received_at": "2026-11-23T10:00:00Z", "attempt": 0, "leg": leg}
+
+    def with_leg(**changes: object) -> dict[str, object]:
+        return {**whole, "leg": {**leg, **changes}}
+
+    documents: list[object] = [
+        [],
+        "text",
+        1,
+        None,
+        {},
+        {**whole, "schema": 2},
+        {**whole, "schema": "1"},
+        {**whole, "received_at": "2026-11-23T10:00:00"},
+        {**whole, "received_at": 5},
+        {**whole, "attempt": "many"},
+        {**whole, "attempt": float("inf")},
+        {**whole, "leg": []},
+        with_leg(leg_id=7),
+        with_leg(bridge=None),
+        with_leg(kind="fax"),
+        with_leg(started_at="2026-11-23"),
+        with_leg(ended_at=None),
+        with_leg(talk_seconds=float("inf")),
+        with_leg(talk_seconds=float("nan")),
+        with_leg(talk_seconds=[]),
+        with_leg(leg_id="\ud800"),
+        with_leg(conference="\udfff"),
+    ]
+    return [
+        b"",
+        b"\xff\xfe",
+        b"{",
+        b"[" * 100_000,
+        b'{"schema": 1, "schema": 1}',
+        *(json.dumps(document).encode() for document in documents),
+    ]
+
+
+@pytest.mark.parametrize("body", _poison(), ids=range(len(_poison())))
+async def test_a_message_that_can_not_be_read_is_parked_and_the_batch_goes_on(body: bytes) -> None:
+    world = World()
+    process, message = await _one_message(world)
+    poison = FakeMessage(body, {"bridge": "local", "attempt": "0"})
+    fine = FakeMessage(message.body)
+    await process.work([fine, poison, fine, poison])
+    (parked,) = await process.parked()
+    assert (parked.reason, parked.bridge) == (ParkReason.UNREADABLE, "local")
+    assert await process.balance() == 100 * UNIT - PRICE
+
+
+async def test_a_leg_of_a_thousand_years_is_parked_not_an_error() -> None:
+    world = World()
+    process, message = await _one_message(world)
+    data = json.loads(message.body)
+    data["leg"]["talk_seconds"] = 10**30
+    await process.work([FakeMessage(json.dumps(data).encode())])
+    (parked,) = await process.parked()
+    assert parked.reason is ParkReason.INCONSISTENT
+
+
+async def test_an_unreadable_message_waits_too_while_storage_is_away() -> None:
+    world = World()
+    process, message = await _one_message(world)
+    poison = FakeMessage(b"{", {"bridge": "local", "attempt": "3"})
+    world.tables.inject(1, StoreUnavailable("busy"))
+    await process.work([poison, FakeMessage(message.body)])
+    assert await process.balance() == 100 * UNIT - PRICE
+    ((_, again),) = world.queue.scheduled
+    assert (again.body, again.properties["attempt"]) == (b"{", "4")
+    world.clock.pass_time(timedelta(minutes=5))
+    await process.drain()
+    assert len(await process.parked(reason="unreadable")) == 1
+
+
+# The inbox
+
+
+async def test_while_the_queue_is_away_legs_wait_in_the_inbox_and_go_on_once() -> None:
+    world = World()
+    process = world.process()
+    await process.set_up()
+    world.queue.available = False
+    await process.post(*(leg_json(str(number)) for number in range(70)))
+    with pytest.raises(QueueUnavailable):
+        await process.house.forward_inbox()
+    world.queue.available = True
+    assert await process.house.forward_inbox() == 70
+    assert await process.house.forward_inbox() == 0
+    await process.drain()
+    assert await process.balance() == 100 * UNIT - 70 * PRICE
+
+
+async def test_a_crash_between_sending_on_and_deleting_sends_twice_and_charges_once() -> None:
+    world = World()
+    process = world.process()
+    await process.set_up()
+    world.queue.available = False
+    await process.post(leg_json("1"))
+    world.queue.available = True
+    world.tables.inject(1, StoreUnavailable("crash"))
+    with pytest.raises(StoreUnavailable):
+        await process.house.forward_inbox()
+    world.clock.pass_time(timedelta(hours=1))  # the broker has forgotten the id
+    assert await world.process().house.forward_inbox() == 1
+    await process.drain()
+    assert await process.balance() == 100 * UNIT - PRICE
+
+
+async def test_two_timers_forward_the_same_inbox_at_once() -> None:
+    world = World()
+    one, two = world.process(), world.process()
+    await one.set_up()
+    world.queue.available = False
+    await one.post(*(leg_json(str(number)) for number in range(9)))
+    world.queue.available = True
+    await asyncio.gather(one.house.forward_inbox(), two.house.forward_inbox())
+    assert await one.house.forward_inbox() == 0
+    await one.drain()
+    assert await one.balance() == 100 * UNIT - 9 * PRICE
+
+
+async def test_a_post_is_refused_when_neither_queue_nor_inbox_has_it() -> None:
+    world = World()
+    process = world.process()
+    await process.set_up()
+    world.queue.available = False
+    for fault in (StoreUnavailable("busy"), OutcomeUnknown("no answer")):
+        world.tables.inject(1, fault)
+        with pytest.raises(StoreUnavailable):
+            await process.post(leg_json("1"))
+
+
+async def test_a_leg_that_the_queue_took_without_saying_so_is_charged_once() -> None:
+    world = World()
+    process = world.process()
+    await process.set_up()
+    queued = QueuedLeg(read_queued_leg(await _body(process, world)).leg, START)
+    await process.house.inbox.keep([leg_message(queued)], START)
+    world.clock.pass_time(timedelta(hours=1))
+    await process.house.forward_inbox()
+    await process.drain()
+    assert await process.balance() == 100 * UNIT - PRICE
+
+
+async def _body(process: Any, world: World) -> bytes:
+    await process.post(leg_json("1"))
+    (message,) = world.queue.take(100)
+    await process.work([message])
+    return message.body
+
+
+async def test_an_hour_of_clock_going_back_stops_no_leg() -> None:
+    world = World()
+    process = world.process()
+    await process.set_up()
+    await process.post(leg_json("1"))
+    await process.drain()
+    world.clock.pass_time(timedelta(hours=-1))
+    stated = datetime.fromisoformat("2026-11-23T09:00:00+00:00")
+    early = {
+        "started_at": (stated - timedelta(minutes=4)).isoformat(),
+        "answered_at": (stated - timedelta(minutes=3)).isoformat(),
+        "ended_at": stated.isoformat(),
+    }
+    await process.post(leg_json("2", **early))
+    await process.drain()
+    assert await process.balance() == 100 * UNIT - 2 * PRICE
+    entries = [entry for commit in await process.house.ledger.journal("contoso", after=0, limit=9)
+               for entry in commit.entries]  # fmt: skip
+    assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)
+    await process.sound()

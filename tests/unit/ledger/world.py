@@ -1,0 +1,210 @@
+"""The product's own wiring on tables, queue and topic in memory: one or more processes of it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from functions.rate_and_debit import rate_and_debit
+from shared import bootstrap
+from shared.adapters.memory_bus import MemoryQueue, MemoryTopic
+from shared.adapters.memory_tables import MemoryTables
+from shared.bootstrap import Container
+from shared.contracts.rate_cards import parse_rate_card_json
+from shared.domain.access import ALL_ACCOUNTS, Principal, Role
+from shared.domain.alerts import AlertRule
+from shared.domain.card_versions import PutRules
+from shared.domain.directory import AccountSettings, OnOutage, Registration, WantedBridge
+from shared.domain.ledger import TopUp
+from shared.domain.legs import format_time
+from shared.domain.parking import ParkedLeg
+from shared.domain.posts import BridgePost
+from shared.domain.signatures import AuthScheme
+from shared.ports import LegRecord, Message
+from shared.settings import Settings
+from shared.usecases.documents import Kind
+from shared.usecases.receive_legs import Received
+from tests.unit.ledger.ledgers import START, UNIT
+from tests.unit.ledger.stores import CountedIds, HandClock
+
+SETTINGS = Settings.from_environment(
+    {
+        "TABLES_CONNECTION_STRING": "UseDevelopmentStorage=true",
+        "ServiceBus": "Endpoint=sb://127.0.0.1",
+        "CALL_ENDED_QUEUE": "call-ended",
+        "CREDIT_EVENTS_TOPIC": "credit-events",
+        "CALL_ENDED_LOCK_SECONDS": "30",
+        "PERMINUTE_CHAIN_KEY": "A" * 44,
+        "PERMINUTE_BOOTSTRAP_ADMIN_KEY": "an-admin-key-for-the-tests-only",
+        "PERMINUTE_VERSION": "9.9.9",
+    }
+)
+ADMIN = Principal("admin", frozenset({Role.ADMIN}), frozenset({ALL_ACCOUNTS}))
+CARD: dict[str, Any] = {
+    "currency": "USD",
+    "time_zone": "UTC",
+    "rounding": {"mode": "half_up", "decimals": 4},
+    "rates": [
+        {
+            "kind": "dial_out",
+            "prefix": prefix,
+            "destination": name,
+            "connection_fee": fee,
+            "slots": [
+                {"from_second": 0, "price": price, "unit_seconds": 60, "increment_seconds": 60}
+            ],
+        }
+        for prefix, name, fee, price in (
+            ("44", "United Kingdom", "0.05", "0.012"),
+            ("33", "France", "0", "0.6"),
+        )
+    ],
+}
+GB, FR, JP = "+442079460000", "+33170000000", "+81312345678"
+
+
+def card_bytes(**changes: object) -> bytes:
+    return json.dumps({**CARD, **changes}).encode()
+
+
+def leg_json(leg_id: str, **changes: Any) -> dict[str, Any]:
+    """A leg of three minutes to London, as a bridge posts it; 0.086 dollars."""
+    return {
+        "leg_id": leg_id,
+        "conference_id": "3001",
+        "kind": "dial_out",
+        "from": FR,
+        "to": GB,
+        "started_at": format_time(START - timedelta(seconds=187)),
+        "answered_at": format_time(START - timedelta(seconds=180)),
+        "ended_at": format_time(START),
+        "account": "contoso",
+        **changes,
+    }
+
+
+@dataclass
+class FakeMessage:
+    """What the trigger sees of a Service Bus message."""
+
+    body: bytes
+    application_properties: Mapping[str, Any] = field(default_factory=dict)
+
+    def get_body(self) -> bytes:
+        return self.body
+
+
+@dataclass
+class World:
+    """What all processes share."""
+
+    tables: MemoryTables = field(default_factory=MemoryTables)
+    clock: HandClock = field(default_factory=HandClock)
+
+    def __post_init__(self) -> None:
+        self.queue = MemoryQueue(self.clock)
+        self.topic = MemoryTopic()
+        self.count = 0
+
+    def process(self) -> "Process":
+        self.count += 1
+        return Process(self, f"p{self.count}")
+
+
+class Process:
+    """One process: caches of its own."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.clock = world.clock
+        self.house = Container(SETTINGS)
+        self.house.clock = world.clock
+        self.house.ids = CountedIds(name)
+        self.house.tables = world.tables
+        self.house.queue = world.queue
+        self.house.topic = world.topic
+
+    async def set_up(self, *accounts: str, micros: int = 100 * UNIT, low: int = 20) -> None:
+        """A rate card, accounts with credits, and the bridge `local` for all of them."""
+        await self.put_card(card_bytes(), START - timedelta(days=400))
+        for account in accounts or ("contoso",):
+            alerts = (AlertRule("low", below_micros=low * UNIT),)
+            await self.house.accounts.put(account, AccountSettings("USD", alerts=alerts), None)
+            if micros:
+                await self.top_up(account, "opening", micros)
+        await self.put_bridge("local", frozenset({ALL_ACCOUNTS}))
+
+    async def put_card(self, body: bytes, effective_from: datetime, card: str = "default") -> None:
+        version = parse_rate_card_json(body, card, effective_from)
+        rules = PutRules(self.clock.now(), backdate=True)
+        await self.house.rate_cards.put(version, rules)
+
+    async def put_bridge(
+        self, name: str, accounts: frozenset[str], default: str | None = None, etag: Any = None
+    ) -> str:
+        wanted = WantedBridge(
+            dialect="perminute",
+            scheme=AuthScheme.BEARER,
+            username=None,
+            secrets=("a-secret-of-the-tests-" + "x" * 22,),
+            accounts=accounts,
+            default_account=default,
+            country=None,
+            on_outage=OnOutage.DENY,
+        )
+        view, _ = await self.house.bridges.put(name, wanted, etag)
+        return view.etag
+
+    async def register(self, conference: str, account: str, organizer: str = "ken") -> None:
+        await self.house.registrations.put(
+            Kind.CONFERENCE,
+            conference,
+            Registration(account, None, organizer=organizer),
+            ADMIN,
+            since=None,
+            if_match=None,
+        )
+
+    async def top_up(self, account: str, key: str, micros: int) -> None:
+        await self.house.credit_account(account, TopUp(key, f"digest {key}", micros))
+
+    async def post(self, *legs: Mapping[str, Any], bridge: str = "local") -> list[Received]:
+        """What the webhook does once the bridge is let in."""
+        post = BridgePost(bridge=bridge, body=json.dumps(legs).encode())
+        return await self.house.receive_legs(bridge, self.house.parse_post("perminute", post))
+
+    async def work(self, messages: Sequence[Message | FakeMessage]) -> None:
+        """The trigger with a batch."""
+        bootstrap.install(self.house)
+        batch = [
+            each if isinstance(each, FakeMessage) else FakeMessage(each.body, dict(each.properties))
+            for each in messages
+        ]
+        await rate_and_debit(batch)  # type: ignore[arg-type]
+
+    async def drain(self, rounds: int = 50) -> int:
+        """Work off what is due; the number of messages."""
+        count = 0
+        for _ in range(rounds):
+            batch = self.world.queue.take(100)
+            if not batch:
+                return count
+            await self.work(batch)
+            count += len(batch)
+        raise AssertionError("the queue never ends")
+
+    async def record(self, leg_id: str, account: str = "contoso") -> LegRecord | None:
+        return await self.house.ledger.leg(account, f"local~{leg_id}")
+
+    async def balance(self, account: str = "contoso") -> int:
+        state = await self.house.ledger.state(account)
+        return state.balance_micros if state else 0
+
+    async def parked(self, **where: str) -> list[ParkedLeg]:
+        items, _ = await self.house.parking.page(where=where, limit=1_000, cursor=None)
+        return items
+
+    async def sound(self, *accounts: str) -> None:
+        for account in accounts or ("contoso",):
+            assert (await self.house.ledger.verify(account)).problems == ()
