@@ -13,6 +13,7 @@ from shared.domain.holds import HoldState
 from shared.domain.ledger import Command, Entry, LedgerState, SettingsChange
 from shared.domain.parking import ParkedLeg
 from shared.domain.rates import RateCardVersion
+from shared.domain.recharge import Recharge
 
 type Value = str | int | bool | bytes | datetime
 """A property of a row. Integers are stored as Int64, times as aware UTC."""
@@ -329,8 +330,55 @@ class DueMarks(Protocol):
         """Marks whose time has come, at most `limit` of them."""
         ...
 
-    async def clear(self, mark: DueMark) -> None:
-        """Delete a mark that was acted upon."""
+    async def clear(self, marks: Sequence[DueMark]) -> None:
+        """Delete marks that were acted upon."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as it is shown; `repeats` counts how often it was told again."""
+
+    number: int
+    type: str
+    data: Mapping[str, object]
+    raised_at: datetime
+    repeats: int = 0
+    recharge: int | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    over_at: datetime | None = None
+
+
+class Notices(Protocol):
+    """Alerts and recharges with their history, as the outbox told of them."""
+
+    async def keep(self, account: str, row: Outbox) -> None:
+        """Write what an outbox row tells of alerts and recharges; again changes nothing."""
+        ...
+
+    async def alerts(
+        self, account: str, *, limit: int, cursor: str | None
+    ) -> tuple[Sequence[Alert], str | None]:
+        """The newest alerts first, and the next cursor. Raises Invalid `cursor_invalid`."""
+        ...
+
+    async def alert(self, account: str, number: int) -> Alert | None:
+        """The alert with this number, or None."""
+        ...
+
+    async def acknowledge(self, account: str, number: int, actor: str, at: datetime) -> None:
+        """Note who saw an alert; the first one stays."""
+        ...
+
+    async def recharges(
+        self, account: str, *, limit: int, cursor: str | None
+    ) -> tuple[Sequence[Recharge], str | None]:
+        """The newest recharges first, and the next cursor. Raises Invalid `cursor_invalid`."""
+        ...
+
+    async def recharge(self, account: str, number: int) -> Recharge | None:
+        """The recharge with this number, or None."""
         ...
 
 

@@ -19,8 +19,9 @@ _TIME = "%Y%m%dT%H%M%S.%fZ"
 class TableDueMarks:
     """Implements the port `DueMarks` on a TableStore."""
 
-    def __init__(self, tables: TableStore) -> None:
+    def __init__(self, tables: TableStore, table: str = TABLE) -> None:
         self._tables = tables
+        self._table = table
 
     async def mark(self, marks: Sequence[DueMark]) -> None:
         """Write marks; one that is there already stays."""
@@ -30,26 +31,42 @@ class TableDueMarks:
         for partition, operations in buckets.items():
             for start in range(0, len(operations), limits.TRANSACTION_OPERATIONS_MAX):
                 part = operations[start : start + limits.TRANSACTION_OPERATIONS_MAX]
-                await self._tables.transact(TABLE, partition, part)
+                await self._tables.transact(self._table, partition, part)
 
     async def due(self, now: datetime, *, limit: int) -> list[DueMark]:
         """Marks whose time has come, the oldest of each partition first."""
         found: list[DueMark] = []
         for bucket in range(limits.DUE_BUCKETS):
             rows = await self._tables.query(
-                TABLE, f"{bucket:02d}", before=now.strftime(_TIME) + "}", limit=limit - len(found)
+                self._table,
+                f"{bucket:02d}",
+                before=now.strftime(_TIME) + "}",
+                limit=limit - len(found),
             )
             found += [_mark(row.key) for row in rows]
             if len(found) >= limit:
                 break
         return found
 
-    async def clear(self, mark: DueMark) -> None:
-        """Delete a mark that was acted upon; another timer may have been faster."""
-        try:
-            await self._tables.transact(TABLE, _bucket(mark.account), [Delete(_key(mark))])
-        except RowMissing:
-            return
+    async def clear(self, marks: Sequence[DueMark]) -> None:
+        """Delete marks that were acted upon; another timer may have been faster."""
+        buckets: dict[str, list[Operation]] = {}
+        for mark in marks:
+            buckets.setdefault(_bucket(mark.account), []).append(Delete(_key(mark)))
+        for partition, operations in buckets.items():
+            for start in range(0, len(operations), limits.TRANSACTION_OPERATIONS_MAX):
+                part = operations[start : start + limits.TRANSACTION_OPERATIONS_MAX]
+                try:
+                    await self._tables.transact(self._table, partition, part)
+                except RowMissing:
+                    await self._clear_singly(partition, part)
+
+    async def _clear_singly(self, partition: str, operations: Sequence[Operation]) -> None:
+        for operation in operations:
+            try:
+                await self._tables.transact(self._table, partition, [operation])
+            except RowMissing:
+                continue
 
 
 def _bucket(account: str) -> str:

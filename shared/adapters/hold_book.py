@@ -33,7 +33,7 @@ from shared.ports import (
     Upsert,
 )
 
-EVENTS_DUE = "events"
+EVENTS_DUE = "hold_events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,4 +380,6 @@ def _ledger_view(known: LedgerState) -> LedgerView:
             for lot in known.lots
             if lot.expires_at is not None
         ),
+        pool_seconds=known.pool_seconds,
+        pools_used=tuple((pool.month, pool.used_seconds) for pool in known.pools),
     )

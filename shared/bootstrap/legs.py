@@ -48,7 +48,7 @@ class Legs(Stores):
         """Publishes an account's outbox."""
         from shared.usecases.publish_events import PublishEvents
 
-        return PublishEvents(self.ledger, self.holds, self.topic, self.clock)
+        return PublishEvents(self.ledger, self.holds, self.notices, self.topic, self.clock)
 
     @cached_property
     def bridge_gate(self) -> BridgeGate:
@@ -176,7 +176,7 @@ class Legs(Stores):
         """The low-balance tick."""
         from shared.usecases.watch_balances import WatchBalances
 
-        return WatchBalances(self.due, self.publish_events, self.clock)
+        return WatchBalances(self.due, self.ledger, self.holds, self.publish_events, self.clock)
 
 
 def _verified_webhook_id(

@@ -20,6 +20,7 @@ from shared.ports import (
     Ids,
     Inbox,
     Ledger,
+    Notices,
     ParkingLot,
     RateCardStore,
     TableStore,
@@ -71,6 +72,13 @@ class Stores:
         from shared.adapters.due_marks import TableDueMarks
 
         return TableDueMarks(self.tables)
+
+    @cached_property
+    def notices(self) -> Notices:
+        """Alerts and recharges, with their history."""
+        from shared.adapters.notice_store import TableNotices
+
+        return TableNotices(self.tables)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -15,11 +15,12 @@ from shared.domain.access import Principal
 from shared.domain.charging import Grant, ResolvedLeg, Unchargeable
 from shared.domain.directory import Account
 from shared.domain.errors import Conflict, PerminuteError, StoreError, Unavailable
-from shared.domain.ledger import DebitLeg, Entry
+from shared.domain.ledger import DebitLeg, Entry, LegCharge, PoolWish
 from shared.domain.legs import LegKind, QueuedLeg, content_digest, leg_document
 from shared.domain.numbers import classify
 from shared.domain.parking import ParkedLeg, ParkReason, parked_id
-from shared.domain.rating import rate_leg
+from shared.domain.pools import pool_month
+from shared.domain.rating import Charge, rate_leg
 from shared.ports import (
     CallQueue,
     Clash,
@@ -63,6 +64,14 @@ class Charged:
     charge: Mapping[str, object] = field(default_factory=dict)
     organizer: str | None = None
     cost_center: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """What a leg costs if credits pay for all of it, and what the pool may pay instead."""
+
+    charge: LegCharge
+    pool: PoolWish | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +120,9 @@ class ChargeLegs:
         for account in {o.account for o in outcomes if o.account}:
             self._holds.nudge(account)
         accounts = {o.account for o in outcomes if o.events and o.account}
-        await asyncio.gather(*(self._publish.best_effort(account) for account in accounts))
+        await asyncio.gather(
+            *(self._publish.best_effort(account, hold_book=False) for account in accounts)
+        )
         return outcomes
 
     async def charge(
@@ -132,18 +143,19 @@ class ChargeLegs:
         if isinstance(document, Unchargeable):
             first = await self._first(account.id, queued)
             return first or NotCharged(queued, document, account.id)
-        charge, amount_micros = document
+        charge = document.charge
         person = charging.person_document(leg, self._ids.token(limits.SALT_BYTES))
         debit = DebitLeg(
             leg=queued.leg.key,
             digest=queued.leg.digest(),
-            amount_micros=amount_micros,
+            amount_micros=charge.amount_micros,
             answered_at=queued.leg.answered_at or queued.leg.started_at,
             authorization=queued.leg.authorization,
-            charge=charge,
+            charge=charge.charge,
             person=person,
-            charge_digest=content_digest(charge),
+            charge_digest=charge.digest,
             person_digest=content_digest(person),
+            pool=document.pool,
         )
         written = await self._debit(account, debit)
         if isinstance(written, Clash):
@@ -155,7 +167,7 @@ class ChargeLegs:
             amount_micros=-written.entry.amount_micros if written.entry else 0,
             events=written.events,
             balance_micros=written.entry.balance_micros if written.entry else None,
-            charge=charge,
+            charge=(written.entry and written.entry.charge) or charge.charge,
             organizer=leg.organizer,
             cost_center=leg.cost_center,
         )
@@ -199,13 +211,12 @@ class ChargeLegs:
             await self._open_ledger(account)
             return await self._ledger.submit(account.id, debit)
 
-    async def _document(
-        self, leg: ResolvedLeg, account: Account
-    ) -> tuple[dict[str, object], int] | Unchargeable:
-        """(explained charge, micros to debit) of a leg."""
-        flags = charging.hold_flags(leg, await self._grant(leg), self._clock.now())
+    async def _document(self, leg: ResolvedLeg, account: Account) -> _Document | Unchargeable:
+        """What a leg costs, and what may pay for it beside credits."""
+        grant, now = await self._grant(leg), self._clock.now()
+        flags = charging.hold_flags(leg, grant, now)
         if reason := charging.zero_reason(leg):
-            return charging.zero_charge_document(leg, reason, flags), 0
+            return _Document(_leg_charge(charging.zero_charge_document(leg, reason, flags), 0))
         to_number = leg.leg.to_number or ""
         if not to_number.startswith("+") or not to_number[1:].isdigit():
             return Unchargeable(
@@ -236,7 +247,11 @@ class ChargeLegs:
                 ParkReason.RATE_MISSING,
                 f"Rate card {card} has no {leg.kind.value} rate for {to_number}.",
             )
-        return charging.charge_document(leg, charge, flags), charge.amount_micros
+        document = charging.charge_document(leg, charge, flags)
+        return _Document(
+            _leg_charge(document, charge.amount_micros),
+            _pool_wish(leg, account, charge, charging.pool_seconds_wanted(leg, grant, now), flags),
+        )
 
     async def _grant(self, leg: ResolvedLeg) -> Grant | None:
         if leg.leg.authorization is None:
@@ -244,7 +259,7 @@ class ChargeLegs:
         record = await self._holds.record(leg.account, leg.leg.authorization)
         if record is None or record.expires_at is None:
             return None
-        return Grant(record.granted_seconds, record.expires_at)
+        return Grant(record.granted_seconds, record.expires_at, record.pool_seconds)
 
     async def _park(self, outcome: NotCharged) -> Charged:
         leg = outcome.queued.leg
@@ -273,6 +288,35 @@ class ChargeLegs:
             by_time.setdefault(now + timedelta(seconds=delay), []).append(again)
         for at, group in by_time.items():
             await self._queue.send([leg_message(leg) for leg in group], at=at)
+
+
+def _leg_charge(document: dict[str, object], amount_micros: int) -> LegCharge:
+    return LegCharge(amount_micros, document, content_digest(document))
+
+
+def _pool_wish(
+    leg: ResolvedLeg, account: Account, whole: Charge, seconds: int, flags: list[str]
+) -> PoolWish | None:
+    """What a leg may take from the pool, and what it costs once it took some."""
+    if seconds <= 0:
+        return None
+    answered_at = whole.answered_at
+
+    def after(pool_seconds: int) -> LegCharge:
+        rest = None
+        if pool_seconds < leg.talk_seconds:
+            rest = rate_leg(
+                whole.version,
+                kind=leg.kind,
+                to_digits=whole.to_digits,
+                origin=whole.origin,
+                answered_at=answered_at + timedelta(seconds=pool_seconds),
+                talk_seconds=leg.talk_seconds - pool_seconds,
+            )
+        document = charging.pooled_charge(leg, pool_seconds, rest, flags)
+        return _leg_charge(document, rest.amount_micros if rest else 0)
+
+    return PoolWish(pool_month(answered_at, account.settings.time_zone), seconds, after)
 
 
 def _conflict(queued: QueuedLeg, account: str, entry: Entry) -> NotCharged:

@@ -64,7 +64,7 @@ class CreditAccount:
             raise Unavailable("The booking left no entry.")
         await self._nudge(account)
         if written.events:
-            await self._publish.best_effort(account)
+            await self._publish.best_effort(account, hold_book=False)
         return written.entry, written.repeated
 
     async def _nudge(self, account: str) -> None:

@@ -3,10 +3,13 @@
 import logging
 
 from shared.domain import limits
+from shared.domain.alerts import Event
 from shared.domain.errors import PerminuteError
+from shared.domain.ledger import Announce
 from shared.domain.legs import canonical_json, format_time
 from shared.domain.money import format_amount
-from shared.ports import Clock, EventTopic, HoldBook, Ledger, Message, Outbox
+from shared.domain.recharge import recharge_id
+from shared.ports import Clock, EventTopic, HoldBook, Ledger, Message, Notices, Outbox
 from shared.telemetry import event
 
 _log = logging.getLogger(__name__)
@@ -15,39 +18,60 @@ _log = logging.getLogger(__name__)
 class PublishEvents:
     """Publishes an account's outbox. A crash anywhere leaves the rows for the next publisher."""
 
-    def __init__(self, ledger: Ledger, holds: HoldBook, topic: EventTopic, clock: Clock) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        holds: HoldBook,
+        notices: Notices,
+        topic: EventTopic,
+        clock: Clock,
+    ) -> None:
         self._ledger = ledger
+        self._notices = notices
         self._holds = holds
         self._topic = topic
         self._clock = clock
 
-    async def __call__(self, account: str) -> int:
-        """The number of events published. Raises Unavailable when the topic or store is away."""
+    async def __call__(self, account: str, *, hold_book: bool = True) -> int:
+        """The number of events published; without `hold_book` those of the ledger only.
+
+        Raises Unavailable when the topic or store is away.
+        """
+        if hold_book:
+            await self._take_over(account)
         published = 0
         while rows := await self._ledger.outbox(account, limit=limits.OUTBOX_ROWS_MAX):
             available = await self._available(account)
             for row in rows:
-                await self._topic.publish(cloud_events(account, row, available))
+                await self._notices.keep(account, row)
+                messages = cloud_events(account, row, available)
+                if messages:
+                    await self._topic.publish(messages)
                 await self._ledger.published(account, row.commit)
                 _tell(account, row)
-                published += len(row.events)
-        return published + await self._of_hold_book(account)
-
-    async def _of_hold_book(self, account: str) -> int:
-        published = 0
-        while rows := await self._holds.outbox(account, limit=limits.OUTBOX_ROWS_MAX):
-            available = await self._available(account)
-            for row in rows:
-                await self._topic.publish(cloud_events(account, row, available, book="h"))
-                await self._holds.published(account, row.commit)
-                _tell(account, row)
-                published += len(row.events)
+                published += len(messages)
+            if len(rows) < limits.OUTBOX_ROWS_MAX:
+                break
         return published
 
-    async def best_effort(self, account: str) -> None:
+    async def _take_over(self, account: str) -> None:
+        """The hold book's events go through the ledger, which numbers all events of an account."""
+        while rows := await self._holds.outbox(account, limit=limits.OUTBOX_ROWS_MAX):
+            for row in rows:
+                for place, each in enumerate(row.events, start=1):
+                    number = row.commit * limits.HOLD_EVENTS_A_COMMIT_MAX + place
+                    told = Announce(
+                        "holds", number, each.type, str(each.data.get("reason")), each.data
+                    )
+                    await self._ledger.submit(account, told)
+                await self._holds.published(account, row.commit)
+            if len(rows) < limits.OUTBOX_ROWS_MAX:
+                break
+
+    async def best_effort(self, account: str, *, hold_book: bool = True) -> None:
         """Publish now if that works; the timer does it otherwise."""
         try:
-            await self(account)
+            await self(account, hold_book=hold_book)
         except PerminuteError as error:
             _log.warning("events of an account wait for the timer: %s", error.detail)
 
@@ -58,18 +82,18 @@ class PublishEvents:
 
 def _tell(account: str, row: Outbox) -> None:
     for each in row.events:
-        event("credit_event", account=account, type=each.type, commit=row.commit)
+        if not each.internal:
+            event("credit_event", account=account, type=each.type, commit=row.commit)
 
 
-def cloud_events(account: str, row: Outbox, available: str, *, book: str = "") -> list[Message]:
-    """The events of one commit as CloudEvents 1.0; `id` is `{account}:{commit}:{n}`, where an `h`
-    stands before the commits of the hold book.
+def cloud_events(account: str, row: Outbox, available: str) -> list[Message]:
+    """The events of one commit as CloudEvents 1.0; `id` is `{account}:{commit}:{n}`.
 
     `available` is as of the publication, all else as of the commit.
     """
     messages: list[Message] = []
-    for number, each in enumerate(row.events, start=1):
-        event_id = f"{account}:{book}{row.commit}:{number}"
+    for number, each in enumerate((each for each in row.events if not each.internal), start=1):
+        event_id = f"{account}:{row.commit}:{number}"
         document = {
             "specversion": "1.0",
             "id": event_id,
@@ -77,7 +101,7 @@ def cloud_events(account: str, row: Outbox, available: str, *, book: str = "") -
             "type": each.type,
             "time": format_time(row.at),
             "datacontenttype": "application/json",
-            "data": {**each.data, "account": account, "available": available},
+            "data": {**each.data, **_ids(account, each), "available": available},
         }
         messages.append(
             Message(
@@ -88,3 +112,12 @@ def cloud_events(account: str, row: Outbox, available: str, *, book: str = "") -
             )
         )
     return messages
+
+
+def _ids(account: str, each: Event) -> dict[str, object]:
+    ids: dict[str, object] = {"account": account}
+    if each.alert is not None:
+        ids["alert_id"] = str(each.alert)
+    if each.recharge is not None:
+        ids["recharge"] = recharge_id(account, each.recharge)
+    return ids

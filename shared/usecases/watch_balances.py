@@ -1,17 +1,27 @@
-"""The low-balance timer: looks at the accounts that a due mark names, never at all of them."""
+"""The low-balance timer: looks at the accounts that a due mark names, never at all of them.
 
+Thresholds are checked at every commit. What only time brings is done here: lots expire and are
+warned of, recharges are asked for (again), alerts that nobody acknowledges are told again, and
+events that a dead process left are published.
+"""
+
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from shared.domain import limits
+from shared.domain import limits, watch
 from shared.domain.errors import PerminuteError
-from shared.ports import Clock, DueMark, DueMarks
+from shared.domain.ledger import ExpireLot, LedgerState, Tick
+from shared.ports import Clash, Clock, DueMark, DueMarks, HoldBook, Ledger
 from shared.usecases.publish_events import PublishEvents
+
+EVENTS, HOLD_EVENTS = "events", "hold_events"
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What a tick did: marks acted upon, events that a dead process had left, failures.
+    """What a tick did: marks acted upon, events published, failures.
 
     `oldest_seconds` is the age of the oldest mark: marks live for minutes, unless nothing can be
     published.
@@ -24,33 +34,78 @@ class Watched:
 
 
 class WatchBalances:
-    """Acts on due marks. Thresholds are checked at every commit; a tick publishes what is left."""
+    """Acts on due marks; a missed, doubled or simultaneous tick changes nothing."""
 
-    def __init__(self, due: DueMarks, publish: PublishEvents, clock: Clock) -> None:
+    def __init__(
+        self,
+        due: DueMarks,
+        ledger: Ledger,
+        holds: HoldBook,
+        publish: PublishEvents,
+        clock: Clock,
+    ) -> None:
         self._due = due
+        self._ledger = ledger
+        self._holds = holds
         self._publish = publish
         self._clock = clock
 
     async def __call__(self) -> Watched:
-        """One tick. A failing account does not stop the others; its mark stays.
+        """One tick. A failing account does not stop the others; its marks stay.
 
         A mark is written before its commit, so it stays until no commit can follow it any more.
         """
         now = self._clock.now()
-        settled = now - timedelta(seconds=limits.DUE_MARK_SETTLE_SECONDS)
         marks = await self._due.due(now, limit=limits.DUE_MARKS_MAX)
         by_account: dict[str, list[DueMark]] = {}
         for mark in marks:
             by_account.setdefault(mark.account, []).append(mark)
-        events = 0
+        slots = asyncio.Semaphore(limits.WATCHED_AT_ONCE)
         failures: list[str] = []
-        for account, named in by_account.items():
-            try:
-                events += await self._publish(account)
-                for mark in named:
-                    if mark.at <= settled:
-                        await self._due.clear(mark)
-            except PerminuteError as error:
-                failures.append(f"{account}: {error.detail}")
+
+        async def one(account: str, named: Sequence[DueMark]) -> tuple[int, Sequence[DueMark]]:
+            async with slots:
+                try:
+                    kinds = {mark.kind for mark in named}
+                    return await self.look(account, kinds), named
+                except PerminuteError as error:
+                    failures.append(f"{account}: {error.detail}")
+                    return 0, ()
+
+        looked = await asyncio.gather(*(one(*item) for item in by_account.items()))
+        settled = now - timedelta(seconds=limits.DUE_MARK_SETTLE_SECONDS)
+        await self._due.clear([mark for _, done in looked for mark in done if mark.at <= settled])
         oldest = max((now - mark.at for mark in marks), default=timedelta(0))
+        events = sum(count for count, _ in looked)
         return Watched(len(marks), events, tuple(failures), oldest.total_seconds())
+
+    async def look(self, account: str, kinds: set[str]) -> int:
+        """Do what is due of an account; the number of events published. `kinds` are its marks'."""
+        if kinds - {EVENTS, HOLD_EVENTS}:
+            state = await self._ledger.state(account)
+            if state is not None:
+                await self.do_what_is_due(account, state)
+        return await self._publish(account, hold_book=HOLD_EVENTS in kinds)
+
+    async def do_what_is_due(self, account: str, state: LedgerState) -> None:
+        """Expire lots, and commit what else time has brought."""
+        now = self._clock.now()
+        await self._expire(account, state, now)
+        if watch.ticked(state, now) is not None:
+            await self._ledger.submit(account, Tick())
+
+    async def _expire(self, account: str, state: LedgerState, now: datetime) -> None:
+        lots = [lot for lot in state.lots if not lot.valid_at(now)]
+        if not lots:
+            return
+        # Read after the expiry: from then on no new hold counts on these lots.
+        held = (await self._holds.view(account)).held_micros(now)
+        outcomes = await asyncio.gather(
+            *(self._ledger.submit(account, ExpireLot(lot.id, held)) for lot in lots)
+        )
+        for lot, outcome in zip(lots, outcomes, strict=True):
+            entry = None if isinstance(outcome, Clash) else outcome.entry
+            if entry is None or -entry.amount_micros < lot.remaining_micros:
+                again = now + timedelta(seconds=limits.LOT_RETRY_SECONDS)
+                await self._due.mark([DueMark(account, watch.LOT_DUE, again)])
+                return
