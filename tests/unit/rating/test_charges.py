@@ -20,6 +20,7 @@ def test_the_contracts_example() -> None:
     assert (got.amount_micros, got.billed_seconds, got.talk_seconds) == (98_000, 240, 183)
     fee, usage = got.lines()
     assert (ChargeLineKind.CONNECTION_FEE, Fraction(1, 20)) == (fee.kind, fee.amount)
+    assert fee[3:] == (0, 0, 0, 0, 0, 0, None)
     assert (ChargeLineKind.USAGE, Fraction(48, 1000)) == (usage.kind, usage.amount)
     assert (
         usage.from_second,
@@ -251,6 +252,18 @@ def test_a_sentence_keeps_amounts_that_no_decimal_holds() -> None:
     text = charge(card(rate(slot("1", "0.2"), fee="0.5")), 1).sentence()
 
     assert "connection fee 0.5 + 1 x 1 s from second 0 at 0.2 per 60 s (1/300) = 151/300" in text
+
+
+def test_the_sentence_tells_losers_from_those_for_other_callers() -> None:
+    """For a caller from the US, a shorter prefix for the US lost; one for France never held."""
+    version = card(
+        rate(slot("60", "1"), prefix="44"),
+        rate(slot("60", "1"), prefix="4", origin="US"),
+        rate(slot("60", "1"), prefix="4", origin="FR"),
+    )
+    text = charge(version, 60, origin="US").sentence()
+
+    assert "won over prefix 4 for callers from US (prefix 4 for callers from FR hold for" in text
 
 
 def test_a_sentence_stays_short_when_many_prefixes_lost() -> None:

@@ -70,10 +70,23 @@ def test_decoded_tariffs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A card with more different prices than the limit forgets and decodes again."""
     monkeypatch.setattr(limits, "TARIFFS_DECODED_MAX", 3)
     version = card(*(rate(Slot(0, price, 60, 60), prefix=str(price)) for price in range(1, 9)))
+    packed_bytes = version.held_bytes
+    prices = [each.slots[0].price_picos for each in version.rates()]
 
-    for _ in range(2):
-        assert [each.slots[0].price_picos for each in version.rates()] == list(range(1, 9))
-        assert version.held_bytes < 6_000
+    assert prices == list(range(1, 9))
+    assert version.held_bytes - packed_bytes == 2 * 1_500  # 3 and 3 were forgotten
+    assert [each.slots[0].price_picos for each in version.rates()] == prices
+
+
+def test_a_version_may_be_as_large_as_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not a byte larger."""
+    header, chunks = encode_chunks(random_version(5, 3))
+    monkeypatch.setattr(limits, "RATE_CARD_PACKED_BYTES_MAX", header["packed_bytes"])
+    assert len(decode(header, chunks)) == 3
+
+    monkeypatch.setattr(limits, "RATE_CARD_PACKED_BYTES_MAX", int(header["packed_bytes"]) - 1)
+    with pytest.raises(RateCardUnreadable, match="over its limit"):
+        decode(header, chunks)
 
 
 def test_chunks_are_cut_to_their_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,6 +227,15 @@ def test_no_rate_stands_twice() -> None:
     assert refused.value.errors == (FieldError("/rates/3/prefix", "stands already at /rates/2"),)
 
 
+def test_a_card_has_a_limited_number_of_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A named one."""
+    monkeypatch.setattr(limits, "RATE_CARD_RATES_MAX", 2)
+    rates = [replace(GOOD, prefix=prefix) for prefix in ("1", "2", "3")]
+
+    assert pointers(*rates[:2]) == []
+    assert pointers(*rates) == ["/rates"]
+
+
 def test_errors_are_listed_together_up_to_their_limit() -> None:
     """Terms that many rates share are checked once, and reported for each."""
     bad = [replace(GOOD, prefix=str(number), grace_seconds=-1) for number in range(300)]
