@@ -126,7 +126,7 @@ DUE_MARKS_MAX = 1_000
 SALT_BYTES = 16
 STACK_CHARS_MAX = 8_000
 UNREADABLE_BYTES_MAX = 600 * 1024
-DUE_MARK_SETTLE_SECONDS = 120
+DUE_MARK_SETTLE_SECONDS = 420  # 5 minutes that clocks may differ, and what a commit may take
 ENTRY_SCANS_MAX = 20
 
 # Rate card store

@@ -1,0 +1,237 @@
+"""Parked legs: mended, replayed by several people at once, and charged once."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.access import Principal, Role
+from shared.domain.errors import (
+    Conflict,
+    Invalid,
+    NotAllowed,
+    NotFound,
+    OutcomeUnknown,
+    StoreUnavailable,
+    Unavailable,
+)
+from shared.domain.legs import QueuedLeg, read_leg_document
+from shared.domain.parking import ParkedLeg, ParkReason, ParkStatus
+from shared.domain.posts import Unreadable
+from shared.ports import Operation
+from tests.unit.ledger.ledgers import START, UNIT
+from tests.unit.ledger.world import ADMIN, CARD, JP, Process, World, card_bytes, leg_json
+
+PRICE = 86_000
+JAPAN_PRICE = 3 * 200_000
+MENDED = {**leg_json("1"), "account": "contoso"}
+SMALL = Principal("small", frozenset({Role.OPERATOR}), frozenset({"contoso"}))
+
+
+async def _parked(leg: dict[str, Any] | None = None) -> tuple[Process, ParkedLeg]:
+    """A world whose one leg is parked: there is no rate for Japan."""
+    process = World().process()
+    await process.set_up("contoso", "fabrikam")
+    await process.post(leg or leg_json("1", to=JP))
+    await process.drain()
+    (parked,) = await process.parked()
+    return process, parked
+
+
+async def _mend_card(process: Process) -> None:
+    japan = {**CARD["rates"][0], "prefix": "81", "connection_fee": "0", "destination": "Japan"}
+    slot = {"from_second": 0, "price": "0.2", "unit_seconds": 60, "increment_seconds": 60}
+    rates = [*CARD["rates"], {**japan, "slots": [slot]}]
+    await process.put_card(card_bytes(rates=rates), START - timedelta(days=1))
+
+
+async def test_a_leg_without_a_rate_is_replayed_once_there_is_one() -> None:
+    process, parked = await _parked()
+    again = await process.house.parked_legs.replay(ADMIN, parked.id)
+    assert (again.status, again.attempts, again.reason) == (
+        ParkStatus.OPEN,
+        2,
+        ParkReason.RATE_MISSING,
+    )
+    await _mend_card(process)
+    done = await process.house.parked_legs.replay(ADMIN, parked.id)
+    assert (done.status, done.actor, done.account) == (ParkStatus.REPLAYED, "admin", "contoso")
+    assert await process.balance() == 100 * UNIT - JAPAN_PRICE
+    assert await process.house.parked_legs.replay(ADMIN, parked.id) == done
+
+
+async def test_a_hundred_replays_at_once_are_one_debit() -> None:
+    process, parked = await _parked()
+    await _mend_card(process)
+    other = process.world.process()
+    done = await asyncio.gather(
+        *(each.house.parked_legs.replay(ADMIN, parked.id) for each in [process, other] * 50)
+    )
+    assert {one.status for one in done} == {ParkStatus.REPLAYED}
+    assert await process.balance() == 100 * UNIT - JAPAN_PRICE
+    await process.sound()
+
+
+async def test_one_leg_mended_in_two_ways_at_once_is_charged_once_and_stays_replayed() -> None:
+    process, parked = await _parked()
+    other = process.world.process()
+    for order in ([process, other], [other, process]):
+        bodies = ({**MENDED}, {**MENDED, "conference_id": "another"})
+        await asyncio.gather(
+            *(
+                each.house.parked_legs.replay(ADMIN, parked.id, body)
+                for each, body in zip(order, bodies, strict=True)
+            )
+        )
+        (kept,) = await process.parked()
+        assert kept.status is ParkStatus.REPLAYED
+        assert await process.balance() == 100 * UNIT - PRICE
+
+
+async def test_a_mended_leg_keeps_its_id() -> None:
+    process, parked = await _parked()
+    with pytest.raises(Invalid) as refused:
+        await process.house.parked_legs.replay(ADMIN, parked.id, {**MENDED, "leg_id": "2"})
+    assert refused.value.errors[0].pointer == "/leg/leg_id"
+    assert await process.balance() == 100 * UNIT
+
+
+async def test_a_mended_leg_stays_with_the_account_that_it_is_pinned_to() -> None:
+    process, parked = await _parked()
+    body = {**MENDED, "account": "fabrikam"}
+    done = await process.house.parked_legs.replay(SMALL, parked.id, body)
+    assert done.account == "contoso"
+    assert await process.balance("fabrikam") == 100 * UNIT
+    assert await process.balance("contoso") == 100 * UNIT - PRICE
+
+
+async def test_nobody_charges_an_account_that_is_not_theirs() -> None:
+    process, parked = await _parked()
+    queued = QueuedLeg(read_leg_document(parked.original), START)
+    stranger = Principal("other", frozenset({Role.OPERATOR}), frozenset({"fabrikam"}))
+    with pytest.raises(NotAllowed):
+        await process.house.charge_legs.charge(queued, on_behalf_of=stranger)
+
+
+async def test_somebody_elses_parked_leg_is_not_found() -> None:
+    process, parked = await _parked(leg_json("1", to=JP, account="fabrikam"))
+    for act in (process.house.parked_legs.replay, process.house.parked_legs.dismiss):
+        with pytest.raises(NotFound):
+            await act(SMALL, parked.id)
+
+
+async def test_a_dismissed_leg_is_not_replayed_and_a_replayed_one_not_dismissed() -> None:
+    process, parked = await _parked()
+    desk = process.house.parked_legs
+    dismissed = await desk.dismiss(ADMIN, parked.id)
+    assert await desk.dismiss(ADMIN, parked.id) == dismissed
+    with pytest.raises(Conflict):
+        await desk.replay(ADMIN, parked.id, MENDED)
+    process, parked = await _parked()
+    await process.house.parked_legs.replay(ADMIN, parked.id, MENDED)
+    with pytest.raises(Conflict):
+        await process.house.parked_legs.dismiss(ADMIN, parked.id)
+
+
+async def test_dismissed_while_it_is_replayed_it_is_charged_and_says_so() -> None:
+    process, parked = await _parked()
+    other = process.world.process()
+    outcomes = await asyncio.gather(
+        process.house.parked_legs.replay(ADMIN, parked.id, MENDED),
+        other.house.parked_legs.dismiss(ADMIN, parked.id),
+        return_exceptions=True,
+    )
+    (kept,) = await process.parked()
+    assert kept.status is ParkStatus.REPLAYED
+    assert await process.balance() == 100 * UNIT - PRICE
+    assert not isinstance(outcomes[0], BaseException)
+
+
+async def test_a_failed_replay_does_not_open_what_was_dismissed_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    process, parked = await _parked()
+    charge = process.house.charge_legs.charge
+
+    async def slow(*args: Any, **more: Any) -> Any:
+        outcome = await charge(*args, **more)
+        await process.world.process().house.parked_legs.dismiss(ADMIN, parked.id)
+        return outcome
+
+    monkeypatch.setattr(process.house.charge_legs, "charge", slow)
+    after = await process.house.parked_legs.replay(ADMIN, parked.id)
+    assert after.status is ParkStatus.DISMISSED
+
+
+@pytest.mark.parametrize("after", [True, False])
+async def test_a_replay_whose_answer_is_lost_is_safe_to_repeat(after: bool) -> None:
+    process, parked = await _parked()
+    for nth in (1, 2, 3):
+        process.world.tables.inject(nth, OutcomeUnknown("no answer"), after=after)
+    for _ in range(5):
+        try:
+            await process.house.parked_legs.replay(ADMIN, parked.id, MENDED)
+        except Unavailable:
+            continue
+        break
+    (kept,) = await process.parked()
+    assert kept.status is ParkStatus.REPLAYED
+    assert await process.balance() == 100 * UNIT - PRICE
+
+
+async def test_a_parked_leg_that_is_posted_again_is_charged_and_replaying_it_charges_nothing() -> (
+    None
+):
+    process, parked = await _parked()
+    await _mend_card(process)
+    process.world.clock.pass_time(timedelta(hours=1))
+    await process.post(leg_json("1", to=JP))
+    await process.drain()
+    assert await process.balance() == 100 * UNIT - JAPAN_PRICE
+    done = await process.house.parked_legs.replay(ADMIN, parked.id)
+    assert done.status is ParkStatus.REPLAYED
+    assert await process.balance() == 100 * UNIT - JAPAN_PRICE
+
+
+async def test_what_could_not_be_read_is_mended_by_hand_and_charged_once() -> None:
+    process = World().process()
+    await process.set_up()
+    await process.house.receive_legs.park_unreadable("local", Unreadable("1", "no JSON", b"{"))
+    (parked,) = await process.parked()
+    with pytest.raises(Invalid) as refused:
+        await process.house.parked_legs.replay(ADMIN, parked.id)
+    assert refused.value.code == "leg_needed"
+    for _ in range(2):
+        await process.house.parked_legs.replay(ADMIN, parked.id, MENDED)
+    assert await process.balance() == 100 * UNIT - PRICE
+
+
+async def test_parking_is_certain_or_said_not_to_be() -> None:
+    process = World().process()
+    await process.set_up()
+    await process.post(leg_json("1", to=JP))
+    (message,) = process.world.queue.take(1)
+
+    async def lost(table: str, partition: str, operations: Sequence[Operation]) -> Any:
+        if table == "parked":
+            raise OutcomeUnknown("no answer")
+        return await transact(table, partition, operations)
+
+    transact = process.world.tables.transact
+    process.world.tables.transact = lost  # type: ignore[method-assign]
+    await process.work([message])
+    process.world.tables.transact = transact  # type: ignore[method-assign]
+    assert await process.parked() == []
+    process.world.clock.pass_time(timedelta(minutes=5))
+    await process.drain()
+    assert len(await process.parked()) == 1
+
+
+async def test_an_update_that_nobody_can_confirm_is_not_claimed() -> None:
+    process, parked = await _parked()
+    process.world.tables.inject(1, OutcomeUnknown("no answer"))
+    with pytest.raises(StoreUnavailable):
+        await process.house.parked_legs.dismiss(ADMIN, parked.id)
+    assert (await process.house.parked_legs.dismiss(ADMIN, parked.id)).actor == "admin"

@@ -1,0 +1,246 @@
+"""The outbox: events leave at least once, in order, under the same id, whoever dies when."""
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.adapters.ledger_rows import TABLE, event_key
+from shared.domain import limits
+from shared.domain.errors import OutcomeUnknown, QueueUnavailable, StoreUnavailable
+from shared.ports import Message, Upsert
+from tests.unit.ledger.ledgers import UNIT, leg, top_up
+from tests.unit.ledger.world import FR, Process, World, leg_json
+
+
+def _ids(messages: list[Message]) -> list[str]:
+    return [message.message_id for message in messages]
+
+
+def _types(messages: list[Message]) -> list[str]:
+    return [str(message.properties["type"]) for message in messages]
+
+
+async def _quiet() -> Process:
+    """An account with credits, all events of which are published."""
+    process = World().process()
+    await process.set_up()
+    process.world.topic.published.clear()
+    return process
+
+
+async def test_a_crossing_is_published_as_a_cloud_event_with_a_stable_id() -> None:
+    process = await _quiet()
+    for number in range(3):
+        await process.post(leg_json(str(number), to=FR, talk_seconds=None, **_long(47)))
+        await process.drain()
+    (message,) = process.world.topic.published
+    event = json.loads(message.body)
+    state = await process.house.ledger.state("contoso")
+    assert state is not None
+    assert event["id"] == message.message_id == f"contoso:{state.commit}:1"
+    assert (event["specversion"], event["source"]) == ("1.0", "/accounts/contoso")
+    assert (event["type"], event["data"]["alert"]) == ("credits.low", "low")
+    assert event["data"]["balance"] == "15.40"
+
+
+def _long(minutes: int) -> dict[str, Any]:
+    return {
+        "started_at": "2026-11-23T09:00:00Z",
+        "answered_at": "2026-11-23T09:00:00Z",
+        "ended_at": f"2026-11-23T09:{minutes:02d}:00Z",
+    }
+
+
+async def test_a_crash_between_publishing_and_deleting_publishes_the_same_id_again() -> None:
+    process = await _quiet()
+    process.world.topic.available = False
+    await process.top_up("contoso", "k", UNIT)
+    process.world.topic.available = True
+    process.world.tables.inject(1, StoreUnavailable("crash"))
+    with pytest.raises(StoreUnavailable):
+        await process.house.publish_events("contoso")
+    await process.world.process().house.publish_events("contoso")
+    first, second = process.world.topic.published
+    assert first.message_id == second.message_id
+    assert json.loads(first.body) == json.loads(second.body)
+
+
+async def test_two_publishers_at_once_keep_the_order_of_first_appearances() -> None:
+    process = await _quiet()
+    process.world.topic.available = False
+    for number in range(10):
+        await process.top_up("contoso", f"k{number}", UNIT)
+    process.world.topic.available = True
+    others = [process.world.process() for _ in range(4)]
+    await asyncio.gather(*(each.house.publish_events("contoso") for each in [process, *others]))
+    seen = list(dict.fromkeys(_ids(process.world.topic.published)))
+    assert seen == sorted(seen, key=lambda each: int(each.split(":")[1]))
+    assert len(seen) == 10
+    assert await process.house.ledger.outbox("contoso", limit=10) == []
+
+
+async def test_what_the_committing_process_could_not_publish_the_timer_does() -> None:
+    process = await _quiet()
+    process.world.topic.available = False
+    await process.top_up("contoso", "k", UNIT)
+    assert process.world.topic.published == []
+    process.world.topic.available = True
+    watched = await process.world.process().house.watch_balances()
+    assert (watched.events, watched.failures) == (1, ())
+    assert _types(process.world.topic.published) == ["credits.topped_up"]
+
+
+async def test_a_process_that_dies_right_after_its_commit_loses_no_event() -> None:
+    process = await _quiet()
+    await process.house.ledger.submit("contoso", top_up(UNIT, "k"))  # and no word to a publisher
+    watched = await process.world.process().house.watch_balances()
+    assert watched.events == 1
+
+
+@pytest.mark.parametrize("after", [True, False])
+async def test_a_commit_of_unknown_outcome_publishes_what_it_wrote_and_no_more(
+    after: bool,
+) -> None:
+    process = await _quiet()
+    process.world.tables.inject(2, OutcomeUnknown("no answer"), after=after)  # 1 is the mark
+    await process.house.ledger.submit("contoso", top_up(UNIT, "k"))
+    await process.house.watch_balances()
+    assert _types(process.world.topic.published) == ["credits.topped_up"]
+
+
+# Due marks
+
+
+async def test_a_mark_stays_until_no_commit_can_follow_it_any_more() -> None:
+    """The timer comes between mark and commit: it finds nothing, and leaves the mark."""
+    process = await _quiet()
+    gate = asyncio.Event()
+    transact = process.world.tables.transact
+
+    async def slow(table: str, *rest: Any) -> Any:
+        if table == TABLE:
+            await gate.wait()
+        return await transact(table, *rest)
+
+    process.world.tables.transact = slow  # type: ignore[method-assign]
+    commit = asyncio.create_task(process.house.ledger.submit("contoso", top_up(UNIT, "k")))
+    timer = process.world.process()
+    while not await timer.house.due.due(process.clock.now(), limit=10):
+        await asyncio.sleep(0)
+    for _ in range(3):
+        assert (await timer.house.watch_balances()).events == 0
+    gate.set()
+    await commit
+    assert (await timer.house.watch_balances()).events == 1
+
+
+async def test_marks_go_once_they_are_settled() -> None:
+    process = await _quiet()
+    await process.house.watch_balances()
+    process.clock.pass_time(timedelta(seconds=limits.DUE_MARK_SETTLE_SECONDS))
+    await process.house.watch_balances()
+    assert await process.house.due.due(process.clock.now(), limit=10) == []
+
+
+async def test_a_process_whose_clock_is_five_minutes_slow_loses_no_event() -> None:
+    world = World()
+    process = await _settled(world)
+    slow = world.process()
+    slow.house.clock = _Shifted(world, timedelta(minutes=-5))
+    gate = asyncio.Event()
+    transact = world.tables.transact
+
+    async def late(table: str, *rest: Any) -> Any:
+        if table == TABLE:
+            await gate.wait()
+        return await transact(table, *rest)
+
+    world.tables.transact = late  # type: ignore[method-assign]
+    commit = asyncio.create_task(slow.house.ledger.submit("contoso", top_up(UNIT, "k")))
+    while not await process.house.due.due(world.clock.now(), limit=10):
+        await asyncio.sleep(0)
+    await process.house.watch_balances()
+    gate.set()
+    await commit
+    assert (await process.house.watch_balances()).events == 1
+
+
+async def _settled(world: World) -> Process:
+    process = world.process()
+    await process.set_up()
+    world.clock.pass_time(timedelta(hours=1))
+    await process.house.watch_balances()
+    assert await process.house.due.due(world.clock.now(), limit=10) == []
+    return process
+
+
+class _Shifted:
+    """A clock that is wrong by a constant."""
+
+    def __init__(self, world: World, span: timedelta) -> None:
+        self._world = world
+        self._span = span
+
+    def now(self) -> Any:
+        return self._world.clock.now() + self._span
+
+
+async def test_one_account_that_fails_does_not_stop_the_others() -> None:
+    world = World()
+    process = world.process()
+    await process.set_up("contoso", "fabrikam", "northwind")
+    world.topic.published.clear()
+    world.topic.available = False
+    for account in ("contoso", "fabrikam", "northwind"):
+        await process.top_up(account, "k", UNIT)
+    world.topic.available = True
+    state = await process.house.ledger.state("fabrikam")
+    assert state is not None
+    broken = Upsert(event_key(state.commit), {"schema": 1, "at": "whenever", "data": "["})
+    await world.tables.transact(TABLE, "fabrikam", [broken])
+    watched = await world.process().house.watch_balances()
+    assert [failure.split(":")[0] for failure in watched.failures] == ["fabrikam"]
+    told = {message.properties["account"] for message in world.topic.published}
+    assert told == {"contoso", "northwind"}
+
+
+async def test_while_the_topic_is_away_everything_waits_and_nothing_fails() -> None:
+    process = await _quiet()
+    process.world.topic.available = False
+    await process.top_up("contoso", "k", UNIT)
+    with pytest.raises(QueueUnavailable):
+        await process.house.publish_events("contoso")
+    watched = await process.house.watch_balances()
+    assert len(watched.failures) == 1
+    process.world.topic.available = True
+    assert (await process.house.watch_balances()).events == 1
+
+
+async def test_the_nightly_audit_finds_what_no_mark_named() -> None:
+    process = await _quiet()
+    process.world.topic.available = False
+    await process.top_up("contoso", "k", UNIT)
+    process.world.topic.available = True
+    for mark in await process.house.due.due(process.clock.now(), limit=100):
+        await process.house.due.clear(mark)
+    process.clock.pass_time(timedelta(seconds=limits.OUTBOX_AGE_SECONDS_MAX + 1))
+    found = await process.house.audit_ledgers()
+    assert found.missed == ["contoso"]
+    await process.house.watch_balances()
+    assert _types(process.world.topic.published) == ["credits.topped_up"]
+
+
+async def test_a_thousand_legs_around_a_threshold_are_one_published_alert() -> None:
+    process = await _quiet()
+    ledger = process.house.ledger
+    await ledger.submit("contoso", leg("big", 80 * UNIT))
+    for number in range(200):
+        await asyncio.gather(
+            *(ledger.submit("contoso", leg(f"{number} {each}", 2_000)) for each in range(5))
+        )
+        await ledger.submit("contoso", top_up(10_000, f"k{number}"))
+    await process.house.watch_balances()
+    assert _types(process.world.topic.published).count("credits.low") == 1
