@@ -196,6 +196,26 @@ def test_a_hold_covers_the_dearest_answer_in_the_window(
     assert picos(amount) // 10**6 == got
 
 
+def test_a_grant_is_paid_for_whenever_the_call_is_answered() -> None:
+    """2.5 pays for two minutes by day, for one in the evening: the window knows both."""
+    priced = rate(slot("60", "1"), fee="0.5", bands=(EVENING,))
+    evening = datetime(2026, 6, 1, 18, tzinfo=UTC)
+
+    def granted(begin: int, end: int) -> int:
+        return usage(
+            priced,
+            "2.5",
+            answered_at=evening + timedelta(seconds=begin),
+            answered_until=evening + timedelta(seconds=end),
+        )
+
+    assert granted(-300, -180) == 120
+    assert granted(-300, -61) == 120
+    assert granted(-300, -60) == 60
+    assert granted(-300, 0) == 60
+    assert granted(0, 120) == 60
+
+
 def test_a_hold_pays_for_every_answer_and_no_second_more_would_do() -> None:
     """Random windows: the grant is the least that any answer second gives, the hold the most."""
     rng = random.Random("holds")
@@ -256,5 +276,6 @@ def test_the_dearest_price_that_a_span_touches() -> None:
     assert price(priced, ANSWERED_AT, 900) == 3
     assert price(with_night, ANSWERED_AT, 0) == 1
     assert price(with_night, evening, 60) == 1
+    assert price(with_night, evening + timedelta(seconds=59), 0) == 1
     assert price(with_night, evening, 61) == 2
     assert price(with_night, evening, 3 * HOUR) == 6
