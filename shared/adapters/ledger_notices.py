@@ -126,6 +126,7 @@ def read_change(data: Mapping[str, Any]) -> SettingsChange:
                 alert_rules=tuple(AlertRule(**rule) for rule in data["alert_rules"]),
                 auto_recharge=_read_auto(data.get("auto_recharge")),
                 time_zone=data.get("time_zone", "UTC"),
+                pool_seconds=data.get("pool_seconds", 0),
             )
         case "tick":
             command = Tick()
@@ -163,6 +164,7 @@ def _command(change: SettingsChange) -> dict[str, object]:
                 "alert_rules": [asdict(rule) for rule in command.alert_rules],
                 "auto_recharge": asdict(command.auto_recharge) if command.auto_recharge else None,
                 "time_zone": command.time_zone,
+                "pool_seconds": command.pool_seconds,
             }
         case Tick():
             return {"command": "tick"}

@@ -38,6 +38,7 @@ from shared.domain.legs import (
     parse_time,
 )
 from shared.domain.lots import Draw, Lot, LotKind
+from shared.domain.pools import PoolDraw, PoolMonth
 from shared.ports import Commit, LegRecord, Outbox, Row, Value
 
 TABLE = "ledger"
@@ -126,6 +127,8 @@ def read_state(row: Row) -> tuple[LedgerState, str]:
         last_top_up_micros=data["last_top_up"],
         last_charge_micros=data["last_charge"],
         at=parse_time(data["at"]) if data["at"] else None,
+        pool_seconds=data.get("pool_seconds", 0),
+        pools=tuple(PoolMonth(*pool) for pool in data.get("pools", ())),
         **read_notices(data),
     )
     return state, str(row.values["head"])
@@ -143,6 +146,8 @@ def _state_document(state: LedgerState) -> dict[str, object]:
         "last_top_up": state.last_top_up_micros,
         "last_charge": state.last_charge_micros,
         "at": format_time(state.at) if state.at else None,
+        "pool_seconds": state.pool_seconds,
+        "pools": [[pool.month, pool.used_seconds, pool.told_percent] for pool in state.pools],
         **notice_document(state),
     }
 
@@ -351,6 +356,7 @@ def entry_document(entry: Entry, *, with_charge: bool = False) -> dict[str, obje
         "charge_digest": entry.charge_digest,
         "person_digest": entry.person_digest,
         "recharge": entry.recharge,
+        "pool": [entry.pool.month, entry.pool.seconds] if entry.pool else None,
         "charge": entry.charge if with_charge else None,
     }
     return {name: value for name, value in document.items() if value not in (None, [], 0)} | {
@@ -382,6 +388,7 @@ def read_entry(data: Mapping[str, Any]) -> Entry:
         content_digest=data.get("content_digest"),
         person_digest=data.get("person_digest"),
         recharge=data.get("recharge"),
+        pool=PoolDraw(*data["pool"]) if "pool" in data else None,
         charge=data.get("charge"),
     )
 

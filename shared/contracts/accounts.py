@@ -138,6 +138,7 @@ class AccountBody(AdminBody):
     auto_recharge: AutoRechargeBody | None = None
     emails: list[Email] = Field(default_factory=list, max_length=limits.ACCOUNT_EMAILS_MAX)
     language: Literal["en", "fr"] = "en"
+    subscription_licenses: Annotated[int, Field(ge=0, le=limits.SUBSCRIPTION_LICENSES_MAX)] = 0
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -158,6 +159,7 @@ class AccountBody(AdminBody):
             auto_recharge=self.auto_recharge.auto_recharge() if self.auto_recharge else None,
             emails=tuple(dict.fromkeys(self.emails)),
             language=self.language,
+            subscription_licenses=self.subscription_licenses,
         )
 
 
@@ -176,6 +178,7 @@ def settings_body(account: Account) -> dict[str, object]:
         "auto_recharge": _auto(settings.auto_recharge) if settings.auto_recharge else None,
         "emails": list(settings.emails) or None,
         "language": settings.language if settings.emails else None,
+        "subscription_licenses": settings.subscription_licenses or None,
         "created_at": format_time(account.created_at),
         "etag": f'"{account.settings_version}"',
     }
@@ -189,6 +192,7 @@ def account_body(account: Account, state: LedgerState, held_micros: int) -> dict
         "balance": format_amount(state.balance_micros),
         "held": format_amount(held_micros),
         "available": format_amount(available_micros(state, held_micros)),
+        **_pool(state),
         "lots": [
             {
                 "id": lot.id,
@@ -201,6 +205,14 @@ def account_body(account: Account, state: LedgerState, held_micros: int) -> dict
             for lot in state.lots
         ],
     }
+
+
+def _pool(state: LedgerState) -> dict[str, object]:
+    """The pool of included minutes and what debits took of it, where there is one."""
+    if not (state.pool_seconds or state.pools):
+        return {}
+    used = [{"month": pool.month, "used_seconds": pool.used_seconds} for pool in state.pools]
+    return {"pool": {"seconds_per_month": state.pool_seconds, "months": used}}
 
 
 def _alert(rule: AlertRule) -> dict[str, object]:

@@ -2,12 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from shared.domain import limits
 from shared.domain.legs import EndedLeg, LegKind, format_time
 from shared.domain.money import format_amount, format_fraction, format_price
 from shared.domain.parking import ParkReason
 from shared.domain.rating import Charge, ChargeLine, ChargeLineKind
+
+
+class Payer(StrEnum):
+    """Who pays for a leg: credits, the pool of included minutes first, or the licence itself."""
+
+    CREDITS = "credits"
+    POOL = "pool"
+    LICENSE = "license"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +39,16 @@ class ResolvedLeg:
     organizer_known: bool
     talk_seconds: int
     cost_center: str | None = None
+    payer: Payer = Payer.CREDITS
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the hold book had granted for a leg."""
+    """What the hold book had granted for a leg, and how much of it in included minutes."""
 
     granted_seconds: int
     expires_at: datetime
+    pool_seconds: int = 0
 
 
 def billable_seconds(leg: EndedLeg, now: datetime) -> int | Unchargeable:
@@ -69,7 +80,19 @@ def zero_reason(resolved: ResolvedLeg) -> str | None:
     """Why a leg costs nothing whatever its rate is, or None."""
     if resolved.kind is LegKind.VOIP:
         return "voip"
-    return "unanswered" if resolved.leg.answered_at is None else None
+    if resolved.leg.answered_at is None:
+        return "unanswered"
+    return "included" if resolved.payer is Payer.LICENSE else None
+
+
+def pool_seconds_wanted(resolved: ResolvedLeg, grant: Grant | None, now: datetime) -> int:
+    """What a leg may take from the pool: no more than its hold reserved of it, and all that is left
+    where nothing was reserved for it (any more)."""
+    if resolved.payer is not Payer.POOL:
+        return 0
+    if grant is None or now >= grant.expires_at:
+        return resolved.talk_seconds
+    return min(resolved.talk_seconds, grant.pool_seconds)
 
 
 def hold_flags(resolved: ResolvedLeg, grant: Grant | None, now: datetime) -> list[str]:
@@ -124,6 +147,35 @@ def told(charge: Charge) -> dict[str, object]:
     }
 
 
+def pooled_charge(
+    resolved: ResolvedLeg, pool_seconds: int, rest: Charge | None, flags: list[str]
+) -> dict[str, object]:
+    """The explained charge of a leg whose first seconds the pool pays; `rest` is what comes after
+    them, rated as a call of its own, None where nothing does."""
+    line: dict[str, object] = {
+        "kind": "pool",
+        "from_second": 0,
+        "seconds": pool_seconds,
+        "amount": "0",
+    }
+    document: dict[str, object] = {
+        **_leg_part(resolved),
+        "status": "charged" if rest and rest.amount_micros else "pool",
+        "billed_seconds": pool_seconds,
+        "amount": format_amount(0),
+        "lines": [line],
+    }
+    if rest is not None:
+        words = explained(rest)
+        lines = [_line(each, after_seconds=pool_seconds) for each in rest.lines()]
+        document |= words
+        document |= {
+            "billed_seconds": pool_seconds + rest.billed_seconds,
+            "lines": [line, *lines],
+        }
+    return {**document, "pool_seconds": pool_seconds, "flags": flags}
+
+
 def explained(charge: Charge) -> dict[str, object]:
     """What a rating says of itself: rate, lines, rounding. It is kept, and quotes have it too."""
     version = charge.version
@@ -174,7 +226,7 @@ def _leg_part(resolved: ResolvedLeg) -> dict[str, object]:
     }
 
 
-def _line(line: ChargeLine) -> dict[str, object]:
+def _line(line: ChargeLine, *, after_seconds: int = 0) -> dict[str, object]:
     document: dict[str, object] = {
         "kind": line.kind.value,
         "amount": format_fraction(line.amount),
@@ -183,7 +235,7 @@ def _line(line: ChargeLine) -> dict[str, object]:
         return document
     return {
         **document,
-        "from_second": line.from_second,
+        "from_second": after_seconds + line.from_second,
         "seconds": line.seconds,
         "increments": line.increments,
         "price": format_price(line.price_picos),

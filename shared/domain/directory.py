@@ -35,7 +35,8 @@ class OnOutage(StrEnum):
 @dataclass(frozen=True, slots=True)
 class AccountSettings:
     """What an administrator states about an account; amounts in micros. `emails` get alerts as
-    mail, in `language`, `en` or `fr`."""
+    mail, in `language`, `en` or `fr`. Each of its `subscription_licenses` brings an hour a month to
+    the pool of included minutes."""
 
     currency: str
     name: str | None = None
@@ -47,6 +48,7 @@ class AccountSettings:
     auto_recharge: AutoRecharge | None = None
     emails: tuple[str, ...] = ()
     language: str = "en"
+    subscription_licenses: int = 0
 
 
 @dataclass(frozen=True, slots=True)

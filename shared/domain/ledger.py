@@ -5,7 +5,7 @@ entry (DESIGN 1, promise 3): balance = sum of entries, and balance = sum of lot 
 deficit. `check` asserts the second; `verify` recomputes both from what is stored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +14,7 @@ from shared.domain.alerts import AlertRule, Event, Raised
 from shared.domain.burn import Burn
 from shared.domain.errors import LedgerCorrupt, PerminuteError
 from shared.domain.lots import Draw, Lot, LotKind
+from shared.domain.pools import PoolDraw, PoolMonth
 from shared.domain.recharge import AutoRecharge, Recharge, Recharges, RechargeStatus
 
 
@@ -59,6 +60,7 @@ class Entry:
     person_digest: str | None = None
     charge: Mapping[str, object] | None = field(default=None, hash=False, compare=False)
     recharge: int | None = None
+    pool: PoolDraw | None = None
 
     @property
     def prelude(self) -> bool:
@@ -87,6 +89,7 @@ class LedgerState:
     limit, `time_zone` and `auto_recharge` come from. `alerts` counts those that were ever raised,
     `raised` are the ones that are not over; `warned` says of which lots a warning was given: (lot,
     days before its expiry); `announced` what others announced: (source, its last number).
+    `pool_seconds` is the size of each month's pool of included minutes, `pools` what is used.
     """
 
     currency: str
@@ -110,6 +113,8 @@ class LedgerState:
     raised: tuple[Raised, ...] = ()
     warned: tuple[tuple[str, int], ...] = ()
     announced: tuple[tuple[str, int], ...] = ()
+    pool_seconds: int = 0
+    pools: tuple[PoolMonth, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,7 @@ class Configure:
     alert_rules: tuple[AlertRule, ...] = ()
     auto_recharge: AutoRecharge | None = None
     time_zone: str = "UTC"
+    pool_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +211,29 @@ class Adjust:
 
 
 @dataclass(frozen=True, slots=True)
+class LegCharge:
+    """What a leg costs, and why: the explanation that is kept for ever, with its digest."""
+
+    amount_micros: int
+    charge: Mapping[str, object] = field(hash=False)
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolWish:
+    """A leg may take up to `seconds` from a month's pool; `after` tells what it costs once it took
+    some: the rest is a call of its own."""
+
+    month: str
+    seconds: int
+    after: Callable[[int], LegCharge]
+
+
+@dataclass(frozen=True, slots=True)
 class DebitLeg:
     """A rated leg. `charge` is the explanation that is kept for ever, `person` the part that can
-    be erased; both are opaque here except for their digests, which the entry carries."""
+    be erased; both are opaque here except for their digests, which the entry carries. `pool` is
+    what the leg may be paid with instead."""
 
     leg: str
     digest: str
@@ -218,6 +244,7 @@ class DebitLeg:
     person: Mapping[str, object] = field(hash=False)
     charge_digest: str = ""
     person_digest: str = ""
+    pool: PoolWish | None = field(default=None, hash=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from shared.domain.ledger import (
     check,
 )
 from shared.domain.lots import Draw, Lot, LotKind, add_months, by_age, draw, give_back, lot_id
+from shared.domain.pools import PoolDraw, after_draw, left_seconds
 from shared.domain.recharge import IN_FLIGHT, Recharge, RechargeStatus, misfit
 from shared.domain.watch import Look
 
@@ -92,6 +93,7 @@ def _configure(state: LedgerState | None, command: Configure, now: datetime) -> 
         settings_version=command.settings_version,
         auto_recharge=command.auto_recharge,
         time_zone=command.time_zone,
+        pool_seconds=command.pool_seconds,
         at=now,
     )
     return _looked(watch.configured(before, changed, now), command)
@@ -164,8 +166,9 @@ def _debit(state: LedgerState, command: DebitLeg, now: datetime) -> Decision:
     """A debit is never refused: what no lot covers becomes deficit (promise 4).
 
     Lots that had expired when the leg was answered don't pay. One that an expiry emptied since then
-    is first given back what the leg draws, for 72 hours (DESIGN 7).
+    is first given back what the leg draws, for 72 hours (DESIGN 7). Included minutes come first.
     """
+    state, command, taken, told = _pooled(state, command)
     revived, restored = _revive(state, command, now)
     drawn = draw(revived.lots, command.amount_micros, valid_at=_reach(command, now))
     changed, entry = _book(
@@ -182,10 +185,34 @@ def _debit(state: LedgerState, command: DebitLeg, now: datetime) -> Decision:
         charge_digest=command.charge_digest,
         person_digest=command.person_digest,
         charge=command.charge,
+        pool=taken,
     )
     if command.amount_micros:  # a free leg says nothing about how far a charge moves the balance
         changed = replace(changed, last_charge_micros=command.amount_micros)
-    return _decided(state, changed, command, *restored, entry)
+    return _decided(state, changed, command, *restored, entry, *told)
+
+
+def _pooled(
+    state: LedgerState, command: DebitLeg
+) -> tuple[LedgerState, DebitLeg, PoolDraw | None, tuple[Event, ...]]:
+    """(state, leg, draw, notices) once a month's pool has paid what it has left for the leg."""
+    wish = command.pool
+    if wish is None:
+        return state, command, None, ()
+    seconds = min(wish.seconds, left_seconds(state.pools, wish.month, state.pool_seconds))
+    if seconds <= 0:
+        return state, replace(command, pool=None), None, ()
+    rest = wish.after(seconds)
+    paid = replace(
+        command,
+        amount_micros=rest.amount_micros,
+        charge=rest.charge,
+        charge_digest=rest.digest,
+        pool=None,
+    )
+    taken = PoolDraw(wish.month, seconds)
+    pools, told = after_draw(state.pools, taken, state.pool_seconds)
+    return replace(state, pools=pools), paid, taken, told
 
 
 def _revive(
@@ -257,6 +284,11 @@ def _reverse(state: LedgerState, command: ReverseLeg, now: datetime) -> Decision
         lots = (*lots, grant)
     if len(lots) > max(limits.OPEN_LOTS_MAX, len(state.lots)):
         return _too_many_lots()
+    given_back = None
+    if debit.pool is not None and any(pool.month == debit.pool.month for pool in state.pools):
+        given_back = PoolDraw(debit.pool.month, -debit.pool.seconds)
+        pools, _ = after_draw(state.pools, given_back, state.pool_seconds)
+        state = replace(state, pools=pools)
     changed, entry = _book(
         state,
         EntryKind.REVERSAL,
@@ -271,6 +303,7 @@ def _reverse(state: LedgerState, command: ReverseLeg, now: datetime) -> Decision
         reason=command.reason,
         actor=command.actor,
         content_digest=command.digest,
+        pool=given_back,
     )
     return _decided(state, changed, command, entry)
 

@@ -22,6 +22,7 @@ from shared.domain.ledger import (
     Tick,
 )
 from shared.domain.lots import Lot, by_age
+from shared.domain.pools import after_draw
 from shared.domain.recharge import RechargeStatus, misfit
 
 type Opened = dict[str, Lot]
@@ -96,6 +97,7 @@ def _configured(state: LedgerState | None, command: Configure, at: datetime) -> 
         settings_version=command.settings_version,
         auto_recharge=command.auto_recharge,
         time_zone=command.time_zone,
+        pool_seconds=command.pool_seconds,
     )
     return watch.configured(state, changed, at).state
 
@@ -137,6 +139,9 @@ def _booked(state: LedgerState, opened: Opened, entry: Entry) -> LedgerState:
     balance = state.balance_micros + entry.amount_micros
     if entry.balance_micros != balance:
         raise LedgerCorrupt(f"entry {entry.sequence}: its balance is not the running sum")
+    pools = state.pools
+    if entry.pool is not None:
+        pools, _ = after_draw(pools, entry.pool, state.pool_seconds)
     is_top_up = entry.kind in {EntryKind.TOP_UP, EntryKind.GRANT}
     is_charge = entry.kind is EntryKind.DEBIT and entry.amount_micros != 0
     return replace(
@@ -146,6 +151,7 @@ def _booked(state: LedgerState, opened: Opened, entry: Entry) -> LedgerState:
         deficit_micros=state.deficit_micros + entry.deficit_micros,
         lots=by_age(lots.values()),
         expired=by_age(expired.values()),
+        pools=pools,
         last_top_up_micros=entry.amount_micros if is_top_up else state.last_top_up_micros,
         last_charge_micros=-entry.amount_micros if is_charge else state.last_charge_micros,
     )

@@ -17,10 +17,9 @@ from shared.domain.directory import Account, Bridge, Registration, registration_
 from shared.domain.errors import OutcomeUnknown, Unavailable
 from shared.domain.hold_decide import Authorise, Granted
 from shared.domain.holds import HoldState
-from shared.domain.legs import LegKind, ServiceNumberKind
-from shared.domain.number_classes import NumberClass
+from shared.domain.legs import LegKind
 from shared.domain.numbers import NumberFacts, classify
-from shared.domain.pools import dial_in_is_included
+from shared.domain.pools import dial_in_is_included, is_toll_free
 from shared.ports import Answered, Clock, HoldBook, HoldRecord, PlaceHold, RateCards
 from shared.usecases.call_pricing import CallPricing, IncludedCall, priced
 from shared.usecases.facts import Facts
@@ -134,7 +133,7 @@ class AdmitCaller:
         party = await party_of(self._facts, bridge, question, now, fresh=fresh, number=service)
         account, organizer = party.account, party.organizer
         number = classify(question.to)
-        toll_free = _is_toll_free(service, number)
+        toll_free = is_toll_free(service, number)
         if account is None:
             facts = DialInFacts(None, None, toll_free)
             return _Resolved(facts, number, None, HoldState(), None)
@@ -176,12 +175,6 @@ class AdmitCaller:
     ) -> dict[str, object]:
         checks = _checks(question, resolved, None, granted.hold.granted_seconds)
         return self._wording.allowed(_allowance(question, resolved, granted), checks)
-
-
-def _is_toll_free(service: Registration | None, number: NumberFacts) -> bool:
-    if service is not None:
-        return service.kind is ServiceNumberKind.TOLL_FREE
-    return number.number_class is NumberClass.TOLL_FREE
 
 
 def _is_included(organizer: OrganizerFacts | None, *, toll_free: bool) -> bool:

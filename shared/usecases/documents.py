@@ -65,6 +65,7 @@ def account_document(account: Account) -> Document:
         "auto_recharge": asdict(settings.auto_recharge) if settings.auto_recharge else None,
         "emails": list(settings.emails),
         "language": settings.language,
+        "subscription_licenses": settings.subscription_licenses,
         "created_at": format_time(account.created_at),
         "shard": account.shard,
     }
@@ -94,6 +95,7 @@ def account(record: Record) -> Account:
             auto_recharge=_auto_recharge(document.get("auto_recharge")),
             emails=tuple(document.get("emails", ())),
             language=document.get("language", "en"),
+            subscription_licenses=document.get("subscription_licenses", 0),
         ),
         settings_version=record.version,
         created_at=parse_time(document["created_at"]),

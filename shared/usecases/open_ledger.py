@@ -2,6 +2,7 @@
 
 from shared.domain.directory import Account
 from shared.domain.ledger import Configure
+from shared.domain.pools import POOL_SECONDS_PER_LICENSE
 from shared.ports import Ledger
 
 
@@ -26,5 +27,6 @@ class OpenLedger:
                 alert_rules=settings.alerts,
                 auto_recharge=settings.auto_recharge,
                 time_zone=settings.time_zone,
+                pool_seconds=settings.subscription_licenses * POOL_SECONDS_PER_LICENSE,
             ),
         )

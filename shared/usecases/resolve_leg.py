@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.charging import ResolvedLeg, Unchargeable, billable_seconds
+from shared.domain.charging import Payer, ResolvedLeg, Unchargeable, billable_seconds
+from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.directory import Account, Bridge, Registration, registration_at
 from shared.domain.legs import EndedLeg, LegKind, QueuedLeg
+from shared.domain.numbers import classify
 from shared.domain.parking import ParkReason
+from shared.domain.policy import License
+from shared.domain.pools import dial_in_is_included, is_toll_free, pool_pays
 from shared.ports import Claim, Claims, Clock
 from shared.usecases.facts import Facts
 
@@ -71,9 +75,30 @@ class ResolveLeg:
                 organizer_known=known is not None,
                 talk_seconds=talk_seconds,
                 cost_center=known.cost_center if known else None,
+                payer=await self._payer(queued, account, kind, known, number),
             ),
             account,
         )
+
+    async def _payer(
+        self,
+        queued: QueuedLeg,
+        account: Account,
+        kind: LegKind,
+        organizer: OrganizerFacts | None,
+        number: Registration | None,
+    ) -> Payer:
+        """Who pays by the organizer's licence; one that is unknown pays by the minute."""
+        if organizer is None or organizer.license is not License.SUBSCRIPTION:
+            return Payer.CREDITS
+        dialled = classify(queued.leg.to_number or "")
+        if kind is LegKind.DIAL_IN:
+            toll_free = is_toll_free(number, dialled)
+            included = dial_in_is_included(organizer.license, toll_free=toll_free)
+            return Payer.LICENSE if included else Payer.CREDITS
+        policy = await self._facts.dial_out_policy(account.id, known_at=queued.received_at)
+        pays = pool_pays(organizer.license, dialled.region, policy.class_of(dialled))
+        return Payer.POOL if kind is LegKind.DIAL_OUT and pays else Payer.CREDITS
 
     async def _service_number(self, queued: QueuedLeg) -> Registration | None:
         leg = queued.leg

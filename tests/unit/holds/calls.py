@@ -1,10 +1,13 @@
 """A house with a rate card, an account and a bridge, asked over HTTP's way in."""
 
 import base64
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 from shared.adapters.memory_bus import MemoryTopic
+from shared.domain.legs import EndedLeg, LegKind, QueuedLeg
 from tests.unit.administration.house import Answer, House
 
 CARD = "card"
@@ -113,3 +116,30 @@ class Calls:
 
     def control(self, what: str, body: Any = None) -> Answer:
         return self.house.post(f"/api/v1/accounts/contoso/dial-out-policy/{what}", body or {})
+
+    def charged(self, authorization: str | None = None, **changes: Any) -> Any:
+        """A leg that ended just now and its charge."""
+        self.keys += 1
+        now = self.house.clock.now()
+        talk_seconds = changes.pop("talk_seconds", 183)
+        wanted = EndedLeg(
+            bridge="pbx",
+            leg_id=f"leg-{self.keys}",
+            conference_id=None,
+            kind=LegKind.DIAL_OUT,
+            from_number=PARIS,
+            to_number=LONDON,
+            started_at=now - timedelta(seconds=talk_seconds + 7),
+            answered_at=now - timedelta(seconds=talk_seconds),
+            ended_at=now,
+            talk_seconds=talk_seconds,
+            account="contoso",
+            organizer="ken",
+            authorization=authorization,
+        )
+        queued = QueuedLeg(replace(wanted, **changes), now)
+        outcome = self.house.run(self.house.container.charge_legs.charge(queued))
+        assert outcome.status == "charged", outcome
+        leg = self.house.get(f"/api/v1/accounts/contoso/legs/{queued.leg.key}")
+        assert leg.status == 200, leg.body
+        return leg.json
