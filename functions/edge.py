@@ -20,6 +20,7 @@ import azure.functions as func
 
 from shared.bootstrap import container
 from shared.contracts.problems import PROBLEM_MEDIA_TYPE, problem
+from shared.contracts.routes import Route
 from shared.contracts.times import read_time
 from shared.domain import limits
 from shared.domain.access import Principal, Role
@@ -46,9 +47,10 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
 _NOBODY = Principal("", frozenset(), frozenset())
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-_ROUTES: list[tuple[str, str]] = []  # (method, path) of all routes, as they are declared
 
 type Handler = Callable[[Call], Awaitable[func.HttpResponse]]
+ROUTES: list[Route] = []
+"""Every HTTP function of the app, as it was declared; the API's description is made of them."""
 
 
 @dataclass(slots=True)
@@ -195,7 +197,7 @@ def fallback_route(blueprint: func.Blueprint, name: str) -> Callable[[Handler], 
 def methods_of(path: str) -> frozenset[str]:
     """The methods that routes of this path take, none if there is no such path."""
     segments = path.strip("/").split("/")
-    found = (method for method, template in _ROUTES if _fits(template.split("/"), segments))
+    found = (each.method for each in ROUTES if _fits(each.path.split("/"), segments))
     return frozenset(found)
 
 
@@ -215,10 +217,12 @@ def _route(
     body_bytes_max: int,
 ) -> Callable[[Handler], Any]:
     taken = [methods] if isinstance(methods, str) else list(methods)
-    if "*" not in path:
-        _ROUTES.extend((method, path) for method in taken)
 
     def decorate(handler: Handler) -> Any:
+        if "*" not in path:
+            about = " ".join((handler.__doc__ or "").split())
+            ROUTES.extend(Route(name, each, path, roles, about, body_bytes_max) for each in taken)
+
         async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
             started = time.perf_counter()
             call = Call(req, str(context.invocation_id), body_bytes_max)

@@ -1,0 +1,25 @@
+"""The API's description, for people and generators of clients."""
+
+from functools import cache
+
+import azure.functions as func
+
+from functions.edge import JSON_MEDIA_TYPE, ROUTES, Call, new_blueprint, open_route
+
+bp = new_blueprint()
+API_VERSION = "1"
+
+
+@open_route(bp, "get_openapi", "GET", "openapi.json")
+async def get_openapi(_: Call) -> func.HttpResponse:
+    """This document, OpenAPI 3.1."""
+    return func.HttpResponse(_text(), mimetype=JSON_MEDIA_TYPE)
+
+
+@cache
+def _text() -> str:
+    import json
+
+    from shared.contracts.openapi import document
+
+    return json.dumps(document(ROUTES, API_VERSION), ensure_ascii=False)

@@ -1,0 +1,196 @@
+"""The API's description, OpenAPI 3.1: made of the routes, the contracts and recorded examples.
+
+The examples are requests that were sent to a running product, and what it answered; schemas of
+answers follow from them. Request schemas are those of the contracts.
+"""
+
+import importlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from shared.contracts.openapi_parts import (
+    BRIDGE_SECURITY,
+    CREDIT_EVENT,
+    HEADERS,
+    LEGS,
+    PARAMETERS,
+    PROBLEM,
+    QUERIES,
+    REQUESTS,
+    SECURITY_SCHEMES,
+    TAGS,
+)
+from shared.contracts.problems import PROBLEM_MEDIA_TYPE
+from shared.contracts.routes import Route
+
+type Json = dict[str, Any]
+EXAMPLES = "openapi_examples.json"
+_PARAMETER = re.compile(r"\{(\w+)\}")
+_REF = "#/components/schemas/{model}"
+
+
+def document(routes: Sequence[Route], version: str) -> Json:
+    """The whole document. Every route is in it; one without an example has no schemas."""
+    examples = recorded()
+    models, schemas = _schemas()
+    paths: dict[str, Json] = {}
+    for route in sorted(routes, key=lambda each: (each.path, each.method)):
+        operation = _operation(route, examples.get(route.name, {}), models)
+        paths.setdefault(f"/api/{route.path}", {})[route.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Perminute",
+            "version": version,
+            "summary": "Charges audio-conference phone legs against prepaid credits",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
+        "paths": paths,
+        "webhooks": {"creditEvent": CREDIT_EVENT},
+        "components": {
+            "schemas": {**schemas, "Problem": PROBLEM, "EndedLegs": LEGS},
+            "securitySchemes": SECURITY_SCHEMES,
+            "responses": {"Problem": _problem_response()},
+        },
+    }
+
+
+def recorded() -> dict[str, Json]:
+    """The recorded examples by function name: `request`, `status`, `response`, as far as any."""
+    text = resources.files(__package__ or "").joinpath(EXAMPLES).read_text("utf-8")
+    found: dict[str, Json] = json.loads(text)
+    return found
+
+
+def request_model(name: str) -> type[BaseModel] | None:
+    """The contract that a function's body is read with, None where it has none of its own."""
+    if name not in REQUESTS:
+        return None
+    module, _, kind = REQUESTS[name].partition(":")
+    found: type[BaseModel] = getattr(importlib.import_module(f"shared.contracts.{module}"), kind)
+    return found
+
+
+def schema_of(value: object) -> Json:
+    """The schema that an example follows; what it does not show may be there too."""
+    match value:
+        case bool():
+            return {"type": "boolean"}
+        case int():
+            return {"type": "integer"}
+        case str():
+            return {"type": "string"}
+        case list():
+            return {"type": "array", "items": schema_of(value[0]) if value else {}}
+        case dict():
+            return {
+                "type": "object",
+                "properties": {name: schema_of(inner) for name, inner in value.items()},
+            }
+        case _:
+            return {}
+
+
+def _schemas() -> tuple[dict[type[BaseModel], Json], dict[str, Json]]:
+    wanted = {model for name in REQUESTS if (model := request_model(name))}
+    modes = [(model, "validation") for model in sorted(wanted, key=lambda each: each.__qualname__)]
+    refs, made = models_json_schema(modes, ref_template=_REF)  # type: ignore[arg-type]
+    return {model: ref for (model, _), ref in refs.items()}, made["$defs"]
+
+
+def _operation(route: Route, example: Json, models: Mapping[type[BaseModel], Json]) -> Json:
+    sentence, _, more = route.about.partition(". ")
+    operation: Json = {
+        "operationId": route.name,
+        "summary": sentence.rstrip("."),
+        "tags": [_tag(route.path)],
+        "security": _security(route),
+        "parameters": _parameters(route),
+        "responses": {
+            str(example.get("status", 200)): _answer(example.get("response")),
+            "default": {"$ref": "#/components/responses/Problem"},
+        },
+    }
+    if more:
+        operation["description"] = more
+    if body := _request_body(route, example, models):
+        operation["requestBody"] = body
+    return operation
+
+
+def _answer(response: object) -> Json:
+    headers = {"x-request-id": {"description": "What the logs carry.", "schema": _TEXT}}
+    if response is None:
+        return {"description": "Done.", "headers": headers}
+    content = {"application/json": {"schema": schema_of(response), "example": response}}
+    return {"description": "Done.", "headers": headers, "content": content}
+
+
+def _request_body(
+    route: Route, example: Json, models: Mapping[type[BaseModel], Json]
+) -> Json | None:
+    model = request_model(route.name)
+    if model is None and route.name != "post_call_ended":
+        return None
+    schema = models[model] if model else {"$ref": "#/components/schemas/EndedLegs"}
+    content: Json = {"schema": schema}
+    if "request" in example:
+        content["example"] = example["request"]
+    return {
+        "required": route.name != "replay_parked_leg",
+        "description": f"At most {route.body_bytes_max:,} bytes.",
+        "content": {"application/json": content},
+    }
+
+
+def _parameters(route: Route) -> list[Json]:
+    in_path = [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": PARAMETERS[name],
+            "schema": _TEXT,
+        }
+        for name in _PARAMETER.findall(route.path)
+    ]
+    in_query = [{**each, "in": "query"} for each in QUERIES.get(route.name, ())]
+    headers = [HEADERS[each] for each in _header_names(route)]
+    return [*in_path, *in_query, *headers]
+
+
+def _header_names(route: Route) -> list[str]:
+    if route.name in {"post_top_up", "post_adjustment", "post_dial_out", "post_dial_in"}:
+        return ["Idempotency-Key"]
+    return ["If-Match"] if route.method == "PUT" else []
+
+
+def _security(route: Route) -> list[Json]:
+    if route.roles is not None:
+        return [{"apiKey": []}, {"entra": []}]
+    return BRIDGE_SECURITY if "{bridge}" in route.path else [{}]
+
+
+def _tag(path: str) -> str:
+    for tag in TAGS:
+        if f"/{tag}" in f"/{path}":
+            return tag
+    return "service"
+
+
+def _problem_response() -> Json:
+    return {
+        "description": "What is wrong, by RFC 9457; `code` is stable.",
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+_TEXT: Json = {"type": "string"}

@@ -1,0 +1,233 @@
+"""The parts of the API's description that no route or contract tells: words, and who reads what."""
+
+from typing import Any
+
+from shared.domain import limits
+
+type Json = dict[str, Any]
+
+TAGS = {
+    "bridges": "What conferencing bridges call: dial-out and dial-in, ended calls; and their entries",
+    "accounts": "Accounts, their ledger, organizers, conferences, numbers and policies",
+    "rate-cards": "Prices, by card and by the time from which they hold",
+    "quotes": "What a call would cost",
+    "parked-legs": "Legs that could not be charged, and their way out",
+    "api-keys": "Keys of administrators and scripts",
+    "recharges": "What payment providers report",
+    "service": "Health, and this document",
+}
+
+# The contract that reads a function's body: module and class in shared/contracts.
+REQUESTS = {
+    "create_api_key": "access:ApiKeyBody",
+    "extend_dial_out": "dial_out:ExtendRequest",
+    "post_adjustment": "ledger:AdjustmentBody",
+    "post_dial_in": "dial_out:DialInRequest",
+    "post_dial_out": "dial_out:DialOutRequest",
+    "post_erasure": "ledger:ErasureBody",
+    "post_quote": "quotes:QuoteBody",
+    "post_quote_table": "rate_card_tables:QuoteTableBody",
+    "post_reversal": "ledger:ReversalBody",
+    "post_top_up": "ledger:TopUpBody",
+    "put_account": "accounts:AccountBody",
+    "put_bridge": "access:BridgeBody",
+    "put_conference": "directory:ConferenceBody",
+    "put_dial_out_policy": "dial_out_policy:DialOutPolicyBody",
+    "put_organizer": "dial_out_policy:OrganizerBody",
+    "put_rate_card_version": "rate_cards:RateCardBody",
+    "put_service_number": "directory:ServiceNumberBody",
+    "replay_parked_leg": "ledger:ReplayBody",
+    "stop_dial_out": "dial_out_policy:StopBody",
+}
+
+_TEXT: Json = {"type": "string"}
+_TIME: Json = {"type": "string", "format": "date-time"}
+_FLAG: Json = {"type": "boolean", "default": False}
+_PAGE: tuple[Json, ...] = (
+    {
+        "name": "limit",
+        "description": f"Items of a page; {limits.LIST_ITEMS_DEFAULT} if left out.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": limits.LIST_ITEMS_MAX},
+    },
+    {"name": "cursor", "description": "`next` of the page before.", "schema": _TEXT},
+)
+
+
+def _query(name: str, about: str, schema: Json = _TEXT) -> Json:
+    return {"name": name, "description": about, "schema": schema}
+
+
+_FROM = _query("from", "From this time on.", _TIME)
+_TO = _query("to", "Before this time.", _TIME)
+_DRY_RUN = _query("dry_run", "Only check, write nothing.", _FLAG)
+_BACKDATE = _query("backdate", "Let it take effect in the past.", _FLAG)
+_LINT = _query("lint", "Say what is odd in it too.", _FLAG)
+_SINCE = _query("from", "From when on it holds; now if left out.", _TIME)
+
+QUERIES: dict[str, tuple[Json, ...]] = {
+    "diff_rate_card": (
+        *_PAGE,
+        _query("from", "The version before: the one in force then.", _TIME),
+        _query("to", "The version after: the one in force then.", _TIME),
+        _query("to_card", "The card of the version after; the same one if left out."),
+    ),
+    "get_balance": (_query("at", "As of this time; now if left out.", _TIME),),
+    "get_price_list": (_query("at", "Prices in force then; now if left out.", _TIME),),
+    "import_rate_card_version": (
+        _query("effective_from", "When the version takes effect.", _TIME),
+        _BACKDATE,
+        _DRY_RUN,
+    ),
+    "list_accounts": _PAGE,
+    "list_api_keys": _PAGE,
+    "list_entries": (
+        *_PAGE,
+        _FROM,
+        _TO,
+        _query("kind", "Entries of this kind only."),
+        _query("leg", "Entries of this leg only."),
+    ),
+    "list_parked_legs": (
+        *_PAGE,
+        _query("account", "Those of this account only."),
+        _query("reason", "Those parked for this reason only."),
+        _query("status", "`open`, `replayed` or `dismissed`."),
+    ),
+    "list_rate_cards": _PAGE,
+    "put_conference": (_SINCE,),
+    "put_rate_card_version": (_BACKDATE, _DRY_RUN, _LINT),
+    "put_service_number": (_SINCE,),
+    "verify_ledger": (_query("anchors", "Hold it against its newest anchor too.", _FLAG),),
+}
+
+PARAMETERS = {
+    "account": "Id of an account.",
+    "authorization": "Id of an authorisation, as the dial-out was answered.",
+    "bridge": "Id of a bridge.",
+    "card": "Name of a rate card.",
+    "conference": "The bridge's id of a conference, percent-encoded.",
+    "effective_from": "The time from which a version holds, RFC 3339.",
+    "id": "Id, as the list has it.",
+    "key": "Id of an API key.",
+    "leg": "`{bridge}~{leg_id}`, or `{bridge}~~{base64url}` where the id has other characters.",
+    "month": "A month, `2026-11`.",
+    "name": "Its name.",
+    "number": "A service number, E.164 with its plus percent-encoded.",
+    "organizer": "The organizer's id, percent-encoded.",
+    "recharge": "Id of a recharge, as its request named it.",
+}
+
+HEADERS: dict[str, Json] = {
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "The same key with the same body gets the first answer, for ever. A signed "
+        "request's `webhook-id` serves for dial-outs and dial-ins.",
+        "schema": {"type": "string", "maxLength": limits.IDEMPOTENCY_KEY_CHARS_MAX},
+    },
+    "If-Match": {
+        "name": "If-Match",
+        "in": "header",
+        "description": "The `ETag` of what is replaced; left out to create.",
+        "schema": _TEXT,
+    },
+}
+
+SECURITY_SCHEMES: Json = {
+    "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, `pm_…`."},
+    "entra": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A Microsoft Entra access token with an app role of this API.",
+    },
+    "standardWebhooks": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "webhook-signature",
+        "description": "Standard Webhooks: `webhook-id`, `webhook-timestamp` and a signature over "
+        "them and the raw body.",
+    },
+    "bridgeBasic": {"type": "http", "scheme": "basic"},
+    "bridgeBearer": {"type": "http", "scheme": "bearer"},
+}
+BRIDGE_SECURITY: list[Json] = [{"standardWebhooks": []}, {"bridgeBasic": []}, {"bridgeBearer": []}]
+
+PROBLEM: Json = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance", "code"],
+    "properties": {
+        "type": {"type": "string", "description": "`/problems/{code}`"},
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "detail": _TEXT,
+        "instance": {"type": "string", "description": "The path that was asked for."},
+        "code": {"type": "string", "description": "Stable: docs/errors.md lists them."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {"pointer": _TEXT, "detail": _TEXT},
+            },
+        },
+    },
+}
+
+_LEG: Json = {
+    "type": "object",
+    "description": "A leg in dialect `perminute`; other dialects post their bridge's own shape.",
+    "required": ["leg_id", "started_at", "answered_at", "ended_at"],
+    "properties": {
+        "leg_id": {"type": "string", "maxLength": limits.FOREIGN_ID_CHARS_MAX},
+        "conference_id": {"type": ["string", "null"], "maxLength": limits.FOREIGN_ID_CHARS_MAX},
+        "kind": {"enum": ["dial_in", "dial_out", "voip", None]},
+        "from": {"type": ["string", "null"]},
+        "to": {"type": ["string", "null"]},
+        "started_at": _TIME,
+        "answered_at": {"type": ["string", "null"], "format": "date-time"},
+        "ended_at": _TIME,
+        "talk_seconds": {"type": ["integer", "null"], "minimum": 0},
+        "account": {"type": ["string", "null"]},
+        "organizer_id": {"type": ["string", "null"], "maxLength": limits.FOREIGN_ID_CHARS_MAX},
+        "authorization": {"type": ["string", "null"]},
+        "hangup_cause": {"type": ["string", "null"]},
+    },
+}
+LEGS: Json = {
+    "oneOf": [
+        _LEG,
+        {
+            "type": "array",
+            "items": _LEG,
+            "minItems": 1,
+            "maxItems": limits.CALL_ENDED_LEGS_MAX,
+        },
+    ]
+}
+
+CREDIT_EVENT: Json = {
+    "post": {
+        "operationId": "credit_event",
+        "summary": "A credit event, signed by Standard Webhooks",
+        "requestBody": {
+            "content": {
+                "application/cloudevents+json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["specversion", "id", "source", "type", "time", "data"],
+                        "properties": {
+                            "specversion": {"const": "1.0"},
+                            "id": {"type": "string", "description": "`{account}:{sequence}:{n}`"},
+                            "source": {"type": "string", "description": "`/accounts/{account}`"},
+                            "type": {"type": "string", "examples": ["credits.low"]},
+                            "time": _TIME,
+                            "data": {"type": "object"},
+                        },
+                    }
+                }
+            }
+        },
+        "responses": {"2XX": {"description": "Taken; anything else is tried again."}},
+    }
+}
