@@ -15,6 +15,7 @@ from functions import (
     ledger,
     low_balance,
     nightly_audit,
+    openapi,
     operations,
     parked_legs,
     rate_and_debit,
@@ -40,5 +41,6 @@ app.register_functions(bridges.bp)
 app.register_functions(rate_cards.bp)
 app.register_functions(rate_card_reports.bp)
 app.register_functions(api_keys.bp)
+app.register_functions(openapi.bp)
 app.register_functions(operations.bp)
 app.register_functions(fallback.bp)
