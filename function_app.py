@@ -4,6 +4,7 @@ import azure.functions as func
 
 from functions import (
     accounts,
+    alerts,
     api_keys,
     bridges,
     call_ended,
@@ -21,6 +22,7 @@ from functions import (
     rate_and_debit,
     rate_card_reports,
     rate_cards,
+    recharges,
 )
 from shared.telemetry import quieten
 
@@ -41,6 +43,8 @@ app.register_functions(bridges.bp)
 app.register_functions(rate_cards.bp)
 app.register_functions(rate_card_reports.bp)
 app.register_functions(api_keys.bp)
+app.register_functions(alerts.bp)
+app.register_functions(recharges.bp)
 app.register_functions(openapi.bp)
 app.register_functions(operations.bp)
 app.register_functions(fallback.bp)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from shared.domain.alerts import Event
+from shared.domain.alerts import Alert, Event
 from shared.domain.card_versions import CardVersion, PutRules
 from shared.domain.dial_out_facts import Denial
 from shared.domain.hold_decide import Authorise, Extend, Granted
@@ -333,21 +333,6 @@ class DueMarks(Protocol):
     async def clear(self, marks: Sequence[DueMark]) -> None:
         """Delete marks that were acted upon."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """An alert as it is shown; `repeats` counts how often it was told again."""
-
-    number: int
-    type: str
-    data: Mapping[str, object]
-    raised_at: datetime
-    repeats: int = 0
-    recharge: int | None = None
-    acknowledged_at: datetime | None = None
-    acknowledged_by: str | None = None
-    over_at: datetime | None = None
 
 
 class Notices(Protocol):

@@ -20,11 +20,11 @@ from typing import Any, cast
 
 from shared.adapters.packed import pack, unpack
 from shared.domain import limits
-from shared.domain.alerts import ALERT_OVER, RECHARGE_CHANGED, Event
+from shared.domain.alerts import ALERT_OVER, RECHARGE_CHANGED, Alert, Event
 from shared.domain.errors import Invalid, LedgerCorrupt, RowExists
 from shared.domain.legs import format_time, parse_time
 from shared.domain.recharge import Recharge, read_recharge
-from shared.ports import Alert, Insert, Operation, Outbox, Row, TableStore, Upsert, Value
+from shared.ports import Insert, Operation, Outbox, Row, TableStore, Upsert, Value
 
 TABLE = "notices"
 SCHEMA = 1

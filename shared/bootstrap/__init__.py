@@ -27,9 +27,11 @@ from shared.usecases.health import Check, HealthChecks
 from shared.usecases.registrations import Registrations
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.usecases.alerts import Alerts
     from shared.usecases.audit_ledgers import AuditLedgers
     from shared.usecases.rate_card_reports import RateCardReports
     from shared.usecases.rate_cards import RateCardDesk
+    from shared.usecases.recharges import RechargeDesk
 
 
 BRIDGE_SECRET_BYTES = 32
@@ -71,6 +73,22 @@ class Container(Legs):
         """Makes, changes and shows accounts."""
         return Accounts(
             self.records, self.facts, self.ledger, self.open_ledger, self.holds, self.clock
+        )
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """Shows and acknowledges alerts."""
+        from shared.usecases.alerts import Alerts
+
+        return Alerts(self.accounts, self.ledger, self.notices, self.publish_events, self.clock)
+
+    @cached_property
+    def recharge_desk(self) -> RechargeDesk:
+        """Takes the payment side's answers."""
+        from shared.usecases.recharges import RechargeDesk
+
+        return RechargeDesk(
+            self.accounts, self.ledger, self.holds, self.notices, self.publish_events
         )
 
     @cached_property

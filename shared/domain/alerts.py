@@ -93,6 +93,21 @@ class Raised:
     acknowledged: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as it is shown; `repeats` counts how often it was told again."""
+
+    number: int
+    type: str
+    data: Mapping[str, object]
+    raised_at: datetime
+    repeats: int = 0
+    recharge: int | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    over_at: datetime | None = None
+
+
 def merge_rules(
     known: tuple[AlertRule, ...], wanted: tuple[AlertRule, ...]
 ) -> tuple[AlertRule, ...]:

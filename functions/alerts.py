@@ -1,0 +1,34 @@
+"""Alerts: their history, and who has seen them."""
+
+import azure.functions as func
+
+from functions.edge import Call, admin_route, new_blueprint, reply, reply_list
+from shared.bootstrap import container
+from shared.domain.access import READERS, Role
+from shared.telemetry import event
+
+bp = new_blueprint()
+_PATH = "v1/accounts/{account}/alerts"
+_WATCHERS = frozenset({Role.FINANCE, Role.OPERATOR})
+
+
+@admin_route(bp, "list_alerts", "GET", _PATH, READERS)
+async def list_alerts(call: Call) -> func.HttpResponse:
+    """An account's alerts, the newest first."""
+    from shared.contracts.notices import alert_body
+
+    account = call.path("account")
+    limit, cursor = call.page()
+    found, following = await container().alerts.page(account, limit=limit, cursor=cursor)
+    return reply_list([alert_body(account, each) for each in found], following)
+
+
+@admin_route(bp, "acknowledge_alert", "POST", f"{_PATH}/{{id}}/acknowledge", _WATCHERS)
+async def acknowledge_alert(call: Call) -> func.HttpResponse:
+    """Somebody has seen it: it is not told again. The first who says so stays."""
+    from shared.contracts.notices import alert_body
+
+    account = call.path("account")
+    seen = await container().alerts.acknowledge(account, call.path("id"), call.principal.name)
+    event("alert_acknowledged", account=account, alert=seen.number, actor=call.principal.name)
+    return reply(alert_body(account, seen))

@@ -1,0 +1,51 @@
+"""Recharges: what the payment side says of them, and their list."""
+
+import azure.functions as func
+
+from functions.edge import Call, admin_route, new_blueprint, reply, reply_list
+from shared.bootstrap import container
+from shared.domain.access import READERS, Role
+from shared.domain.recharge import read_recharge_id
+from shared.telemetry import event
+
+bp = new_blueprint()
+_PAYMENTS = frozenset({Role.PAYMENTS})
+
+
+@admin_route(bp, "post_recharge_result", "POST", "v1/recharges/{recharge}/result", _PAYMENTS)
+async def post_recharge_result(call: Call) -> func.HttpResponse:
+    """The payment side's answer; saying it again changes nothing."""
+    from shared.contracts.notices import RechargeResultBody, recharge_body
+    from shared.contracts.strict import read
+    from shared.usecases.recharges import Answer
+
+    said = read(RechargeResultBody, call.json())
+    recharge_id = call.path("recharge")
+    answer = Answer(
+        said.recharge_status, said.amount_micros, said.currency, said.reference, said.hard
+    )
+    after = await container().recharge_desk.answer(call.principal, recharge_id, answer)
+    account, _ = read_recharge_id(recharge_id) or ("", 0)
+    event(
+        "recharge_answered",
+        account=account,
+        recharge=recharge_id,
+        said=said.status,
+        status=after.status.value,
+        amount_micros=after.amount_micros,
+        hard=said.hard,
+    )
+    return reply(recharge_body(account, after, said.currency))
+
+
+@admin_route(bp, "list_recharges", "GET", "v1/accounts/{account}/recharges", READERS)
+async def list_recharges(call: Call) -> func.HttpResponse:
+    """An account's recharges, the newest first."""
+    from shared.contracts.notices import recharge_body
+
+    account = call.path("account")
+    limit, cursor = call.page()
+    known = await container().accounts.known(account)
+    found, following = await container().recharge_desk.page(account, limit=limit, cursor=cursor)
+    currency = known.settings.currency
+    return reply_list([recharge_body(account, each, currency) for each in found], following)
