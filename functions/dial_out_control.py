@@ -58,3 +58,21 @@ async def restart_dial_out(call: Call) -> func.HttpResponse:
     restarted = await container().dial_out_settings.restart(account)
     event("dial_out_restarted", account=account, actor=call.principal.name, was_stopped=restarted)
     return reply({"stopped": False})
+
+
+@admin_route(bp, "post_what_if", "POST", f"{_POLICY}/what-if", READERS)
+async def post_what_if(call: Call) -> func.HttpResponse:
+    """What a policy that is not in force would have denied of the dial-outs of a period, and saved.
+    Nothing is changed."""
+    from shared.contracts.strict import read
+    from shared.contracts.times import read_time
+    from shared.contracts.what_if import WhatIfBody, what_if_body
+
+    body = read(WhatIfBody, call.json())
+    found = await container().what_if(
+        call.path("account"),
+        body.policy.policy(),
+        read_time(body.since) if body.since else None,
+        read_time(body.until) if body.until else None,
+    )
+    return reply(what_if_body(found))

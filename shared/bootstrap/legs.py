@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.usecases.read_ledger import ReadLedger
     from shared.usecases.receive_legs import ReceiveLegs
     from shared.usecases.watch_balances import WatchBalances
+    from shared.usecases.what_if import AskWhatIf
 
 from shared.bootstrap.stores import Stores
 
@@ -162,6 +163,13 @@ class Legs(Stores):
         from shared.usecases.open_calls import OpenCalls
 
         return OpenCalls(self.facts, self.rate_cards, self.holds, self.publish_events, self.wording)
+
+    @cached_property
+    def what_if(self) -> AskWhatIf:
+        """Judges past dial-outs by another policy."""
+        from shared.usecases.what_if import AskWhatIf
+
+        return AskWhatIf(self.facts, self.ledger, self.read_ledger)
 
     @cached_property
     def erase_person(self) -> ErasePerson:

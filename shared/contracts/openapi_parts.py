@@ -24,6 +24,7 @@ REQUESTS = {
     "post_adjustment": "ledger:AdjustmentBody",
     "post_dial_in": "dial_out:DialInRequest",
     "post_dial_out": "dial_out:DialOutRequest",
+    "post_what_if": "what_if:WhatIfBody",
     "post_erasure": "ledger:ErasureBody",
     "post_quote": "quotes:QuoteBody",
     "post_quote_table": "rate_card_tables:QuoteTableBody",
