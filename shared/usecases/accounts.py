@@ -72,6 +72,7 @@ class Accounts:
             # New, or a process died after the settings were written.
             await self._open_ledger(known)
             state = await self._ledger.state(account)
+            held = await self._holds.view(account)  # limit and pool hold for the next question
         if state is None:
             raise Conflict("The account's ledger is not open yet.", code="ledger_not_open")
         return AccountView(known, state, held.held_micros(self._clock.now()))
