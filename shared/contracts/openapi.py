@@ -89,7 +89,7 @@ def schema_of(value: object) -> Json:
         case str():
             return {"type": "string"}
         case list():
-            return {"type": "array", "items": schema_of(value[0]) if value else {}}
+            return {"type": "array", "items": _schema_of_any(value)}
         case dict():
             return {
                 "type": "object",
@@ -99,11 +99,30 @@ def schema_of(value: object) -> Json:
             return {}
 
 
+def _schema_of_any(items: list[Any]) -> Json:
+    """The schema of what stands in a list: objects may have fields that others lack."""
+    if items and all(isinstance(item, dict) for item in items):
+        return schema_of({name: inner for item in items for name, inner in item.items()})
+    return schema_of(items[0]) if items else {}
+
+
 def _schemas() -> tuple[dict[type[BaseModel], Json], dict[str, Json]]:
     wanted = {model for name in REQUESTS if (model := request_model(name))}
     modes = [(model, "validation") for model in sorted(wanted, key=lambda each: each.__qualname__)]
     refs, made = models_json_schema(modes, ref_template=_REF)  # type: ignore[arg-type]
-    return {model: ref for (model, _), ref in refs.items()}, made["$defs"]
+    return {model: refs[model, "validation"] for model in wanted}, _without_inner(made["$defs"])
+
+
+def _without_inner(schema: Any) -> Any:
+    """The schema without defaults that are what a contract keeps, not what callers send."""
+    if isinstance(schema, list):
+        return [_without_inner(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {name: _without_inner(inner) for name, inner in schema.items()}
+    if kept.get("type") == "string" and not isinstance(kept.get("default", ""), str):
+        del kept["default"]
+    return kept
 
 
 def _operation(route: Route, example: Json, models: Mapping[type[BaseModel], Json]) -> Json:

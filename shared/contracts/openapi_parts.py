@@ -7,7 +7,7 @@ from shared.domain import limits
 type Json = dict[str, Any]
 
 TAGS = {
-    "bridges": "What conferencing bridges call: dial-out and dial-in, ended calls; and their entries",
+    "bridges": "What conferencing bridges call, and their entries",
     "accounts": "Accounts, their ledger, organizers, conferences, numbers and policies",
     "rate-cards": "Prices, by card and by the time from which they hold",
     "quotes": "What a call would cost",

@@ -1,0 +1,1 @@
+"""The API's description is what the product does."""

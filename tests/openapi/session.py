@@ -1,0 +1,273 @@
+"""A session that calls every function of the API once, on a running product.
+
+`python -m tests.openapi.session` plays it and records what was asked and answered as the examples
+of the document. Who adds a route adds a call here.
+"""
+
+import json
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local.stack import Stack
+from tests.support.client import Admin, Answer, Http, SigningBridge, eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDED = ROOT / "shared" / "contracts" / "openapi_examples.json"
+SECRETS = re.compile(r"whsec_[A-Za-z0-9+/=]+|(?<=pm_)[0-9a-f]{16}_[A-Za-z0-9_-]+")
+ITEMS_MAX = 3
+VERSION = "2026-01-01T00:00:00Z"
+ACCOUNT, BRIDGE, CARD = "contoso", "studio", "default"
+LEG = {
+    "leg_id": "9f2c-1",
+    "conference_id": "3001",
+    "kind": "dial_out",
+    "from": "+33170180042",
+    "to": "+442079460123",
+    "started_at": "2026-11-20T10:00:00Z",
+    "answered_at": "2026-11-20T10:00:07Z",
+    "ended_at": "2026-11-20T10:03:10Z",
+    "talk_seconds": 183,
+}
+NO_PRICE = {**LEG, "leg_id": "9f2c-2", "to": "+390669812345"}
+
+
+@dataclass
+class Session:
+    """Calls by function name; `played` has what became of each."""
+
+    http: Http
+    admin: Admin
+    played: dict[str, dict[str, Any]] = field(default_factory=dict)
+    bridge: SigningBridge | None = None
+
+    def note(self, name: str, answer: Answer, request: object = None) -> Any:
+        """Keep what was answered; the JSON of it, None where there is none."""
+        assert answer.status < 300, (name, answer)
+        body = answer.json() if answer.body else None
+        kept: dict[str, Any] = {"status": answer.status}
+        if request is not None:
+            kept["request"] = request
+        if body is not None:
+            kept["response"] = _short(body)
+        self.played[name] = kept
+        return body
+
+    def call(
+        self,
+        name: str,
+        method: str,
+        path: str,
+        request: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """One call of an administrator."""
+        return self.note(name, self.admin.ask(method, path, request, headers=headers), request)
+
+    def post(self, name: str, path: str, request: object) -> Any:
+        """One signed call of the bridge."""
+        assert self.bridge is not None
+        return self.note(name, self.bridge.post(path, request), request)
+
+
+def play(http: Http, admin: Admin) -> dict[str, dict[str, Any]]:
+    """Call everything once; by function name: request, status, response."""
+    session = Session(http, admin)
+    for step in (_service, _prices, _account, _bridge, _calls, _corrections, _reports, _keys):
+        step(session)
+    return session.played
+
+
+def _service(session: Session) -> None:
+    session.note("get_health", session.http.send("GET", "/api/health"))
+    answer = session.http.send("GET", "/api/openapi.json")
+    assert answer.status == 200
+    session.played["get_openapi"] = {"status": 200}
+
+
+def _prices(session: Session) -> None:
+    version = {
+        "currency": "USD",
+        "rounding": {"mode": "half_up", "decimals": 4},
+        "rates": [
+            {
+                "kind": "dial_out",
+                "prefix": "44",
+                "destination": "United Kingdom",
+                "connection_fee": "0.05",
+                "slots": [_slot("0.012")],
+            }
+        ],
+    }
+    path = f"rate-cards/{CARD}/versions/{VERSION}"
+    session.call("put_rate_card_version", "PUT", path, version)
+    session.call("get_rate_card_version", "GET", path)
+    session.call("lint_rate_card_version", "GET", f"{path}/lint")
+    session.call("list_rate_cards", "GET", "rate-cards")
+    session.call("get_rate_card", "GET", f"rate-cards/{CARD}")
+    session.call("get_price_list", "GET", f"rate-cards/{CARD}/price-list")
+    form, media_type = _deck_form()
+    answer = session.admin.ask(
+        "POST",
+        f"rate-cards/carrier/import?effective_from={VERSION}",
+        form,
+        headers={"content-type": media_type},
+    )
+    session.note("import_rate_card_version", answer)
+    session.call(
+        "diff_rate_card",
+        "GET",
+        f"rate-cards/{CARD}/diff?from={VERSION}&to={VERSION}&to_card=carrier",
+    )
+
+
+def _deck_form() -> tuple[bytes, str]:
+    mapping = {
+        "currency": "USD",
+        "rounding": {"mode": "half_up", "decimals": 4},
+        "columns": {"prefix": "Code", "destination": ["Name"], "price": "Rate"},
+    }
+    parts = {
+        "mapping": ("application/json", json.dumps(mapping)),
+        "deck": ("text/csv", "Code,Name,Rate\n44,United Kingdom,0.0110\n"),
+    }
+    lines: list[str] = []
+    for name, (media_type, text) in parts.items():
+        lines += ["--part", f'content-disposition: form-data; name="{name}"; filename="{name}"']
+        lines += [f"content-type: {media_type}", "", text]
+    return "\r\n".join([*lines, "--part--", ""]).encode(), "multipart/form-data; boundary=part"
+
+
+def _account(session: Session) -> None:
+    account = {
+        "currency": "USD",
+        "name": "Contoso",
+        "usage_location": "FR",
+        "alerts": [{"name": "low", "below": "20.00"}],
+    }
+    path = f"accounts/{ACCOUNT}"
+    session.call("put_account", "PUT", path, account)
+    credit = {"amount": "100.00", "reference": "PO 1234"}
+    key = {"idempotency-key": "po-1234"}
+    session.call("post_top_up", "POST", f"{path}/top-ups", credit, key)
+    session.call("get_account", "GET", path)
+    session.call("list_accounts", "GET", "accounts")
+    organizer = {"license": "pay_per_minute", "cost_center": "sales"}
+    session.call("put_organizer", "PUT", f"{path}/organizers/ken%40contoso.com", organizer)
+    session.call("get_organizer", "GET", f"{path}/organizers/ken%40contoso.com")
+    policy = {"blocked_regions": ["CU"]}
+    session.call("put_dial_out_policy", "PUT", f"{path}/dial-out-policy", policy)
+    session.call("get_dial_out_policy", "GET", f"{path}/dial-out-policy")
+    meeting = {"organizer": "ken@contoso.com"}
+    session.call("put_conference", "PUT", f"{path}/conferences/3001", meeting)
+    session.call("get_conference", "GET", f"{path}/conferences/3001")
+    number = {"kind": "toll"}
+    session.call("put_service_number", "PUT", f"{path}/service-numbers/%2B33170180000", number)
+    session.call("get_service_number", "GET", f"{path}/service-numbers/%2B33170180000")
+    asked = {"account": ACCOUNT, "kind": "dial_out", "to": LEG["to"], "talk_seconds": 183}
+    session.call("post_quote", "POST", "quotes", asked)
+    asked = {"account": ACCOUNT, "to": LEG["to"], "minutes": [1, 5]}
+    session.call("post_quote_table", "POST", "quotes/table", asked)
+
+
+def _bridge(session: Session) -> None:
+    bridge = {
+        "dialect": "perminute",
+        "auth": {"scheme": "standard-webhooks"},
+        "accounts": [ACCOUNT],
+        "country": "FR",
+    }
+    made = session.call("put_bridge", "PUT", f"bridges/{BRIDGE}", bridge)
+    session.bridge = SigningBridge(session.http, BRIDGE, made["auth"]["secrets"][0])
+    session.call("get_bridge", "GET", f"bridges/{BRIDGE}")
+
+
+def _calls(session: Session) -> None:
+    asked = {"to": LEG["to"], "conference_id": "3001", "requested_seconds": 300}
+    allowed = session.post("post_dial_out", "dial-outs", asked)
+    call = f"dial-outs/{allowed['authorization']}"
+    session.post("extend_dial_out", f"{call}/extend", {"seconds": 600})
+    session.post("release_dial_out", f"{call}/release", {})
+    caller = {"from": "+33612345678", "to": "+33170180000", "conference_id": "3001"}
+    session.post("post_dial_in", "dial-ins", caller)
+    session.post("post_call_ended", "call-ended", LEG)
+    path = f"accounts/{ACCOUNT}/legs/{BRIDGE}~{LEG['leg_id']}"
+    assert eventually(lambda: session.admin.ask("GET", path).status == 200)
+    session.call("get_leg", "GET", path)
+    assert session.bridge is not None
+    assert session.bridge.ended([NO_PRICE, {**NO_PRICE, "leg_id": "9f2c-3"}]).status == 202
+    waiting = "parked-legs?status=open"
+    assert eventually(lambda: len(session.admin.get(waiting)["items"]) == 2)
+    first, second = session.call("list_parked_legs", "GET", waiting)["items"]
+    mended = {"leg": {**LEG, "leg_id": first["leg"].partition("~")[2]}}
+    session.call("replay_parked_leg", "POST", f"parked-legs/{first['id']}/replay", mended)
+    session.call("dismiss_parked_leg", "POST", f"parked-legs/{second['id']}/dismiss", {})
+
+
+def _corrections(session: Session) -> None:
+    path = f"accounts/{ACCOUNT}"
+    correction = {"amount": "-3.20", "reason": "Invoice 77 was paid twice"}
+    key = {"idempotency-key": "invoice-77"}
+    session.call("post_adjustment", "POST", f"{path}/adjustments", correction, key)
+    leg = f"{path}/legs/{BRIDGE}~{LEG['leg_id']}"
+    session.call("post_reversal", "POST", f"{leg}/reversal", {"reason": "Bad line"})
+    stop = f"{path}/dial-out-policy"
+    session.call("stop_dial_out", "POST", f"{stop}/stop", {"reason": "Strange calls"})
+    session.call("get_dial_out_state", "GET", f"{stop}/state")
+    session.call("restart_dial_out", "POST", f"{stop}/restart", {})
+
+
+def _reports(session: Session) -> None:
+    path = f"accounts/{ACCOUNT}"
+    session.call("list_entries", "GET", f"{path}/entries?limit=2")
+    balance = session.call("get_balance", "GET", f"{path}/balance")
+    month = session.played["list_entries"]["response"]["items"][0]["at"][:7]
+    session.call("get_statement", "GET", f"{path}/statements/{month}")
+    session.call("verify_ledger", "GET", f"{path}/verify")
+    session.call("post_erasure", "POST", f"{path}/erasures", {"number": LEG["from"]})
+    assert balance
+
+
+def _keys(session: Session) -> None:
+    wanted = {"name": "reports", "roles": ["reader"], "accounts": [ACCOUNT]}
+    made = session.call("create_api_key", "POST", "api-keys", wanted)
+    session.call("list_api_keys", "GET", "api-keys")
+    session.call("delete_api_key", "DELETE", f"api-keys/{made['id']}")
+
+
+def _short(value: Any) -> Any:
+    """The answer with the beginning of its lists: an example, not a price list of the world."""
+    if isinstance(value, list):
+        return [_short(each) for each in value[:ITEMS_MAX]]
+    if isinstance(value, dict):
+        return {name: _short(inner) for name, inner in value.items()}
+    return value
+
+
+def _slot(price: str) -> dict[str, object]:
+    return {"from_second": 0, "price": price, "unit_seconds": 60, "increment_seconds": 60}
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[tuple[Http, Admin]]:
+    """A stack of its own."""
+    with Stack(folder) as stack:
+        http = Http(stack.base_url)
+        yield http, Admin(http, stack.admin_key)
+
+
+def main() -> None:
+    """Record."""
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data") as (http, admin):
+        played = play(http, admin)
+    text = json.dumps(dict(sorted(played.items())), indent=1, ensure_ascii=False)
+    RECORDED.write_text(SECRETS.sub(lambda found: found[0][:6] + "…", text) + "\n", "utf-8")
+    print(f"{len(played)} functions recorded")
+
+
+if __name__ == "__main__":
+    main()
