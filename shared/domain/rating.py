@@ -284,7 +284,7 @@ def _moments(
     window_seconds = -((answered_at - answered_until) // _SECOND)
     if window_seconds > limits.ANSWER_WINDOW_SECONDS_MAX:
         raise ValueError("the window for the answer is over an hour")
-    if len(tariff.bands_touched(answered_at, window_seconds + max(seconds, 1))) > 1:
+    if len(tariff.bands_touched(answered_at, window_seconds + seconds)) > 1:
         for later in range(1, window_seconds + 1):
             yield answered_at + later * _SECOND
 

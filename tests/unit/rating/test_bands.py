@@ -150,6 +150,29 @@ def test_a_fraction_of_a_second_changes_no_band() -> None:
     assert [(line.from_second, line.band) for line in lines] == [(0, None), (2, "evening")]
 
 
+@pytest.mark.parametrize(
+    "dates", ["12-24 12-25 12-31 01-01", "2026-12-24 2026-12-25 2026-12-31 2027-01-01"]
+)
+def test_holidays_a_week_apart_are_not_taken_for_each_other(dates: str) -> None:
+    """Christmas and New Year fall on the same weekdays, and have prices of their own."""
+    eve, christmas, old_year, new_year = dates.split()
+    version = card(
+        rate(
+            slot("1", "1"),
+            bands=(
+                band("christmas", dates=(eve, christmas)),
+                band("new year", dates=(old_year, new_year)),
+            ),
+        )
+    )
+    found = [
+        charge(version, 1, answered_at=at(f"{day}T12:00:00")).lines()[0].band
+        for day in ("2026-12-25", "2027-01-01", "2026-12-18", "2027-01-08", "2026-12-24")
+    ]
+
+    assert found == ["christmas", "new year", None, None, "christmas"]
+
+
 def test_slots_count_from_the_start_of_the_call_in_every_band() -> None:
     """After 18:00 the call is in its third minute, so the evening's second slot counts."""
     evening = Band(10, (slot("60", "9"), slot("120+60", "0.5")), from_second_of_day=18 * HOUR)

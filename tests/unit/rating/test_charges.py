@@ -266,17 +266,20 @@ def test_the_sentence_tells_losers_from_those_for_other_callers() -> None:
     assert "won over prefix 4 for callers from US (prefix 4 for callers from FR hold for" in text
 
 
-def test_a_sentence_stays_short_when_many_prefixes_lost() -> None:
+@pytest.mark.parametrize(
+    ("losers", "text"),
+    [
+        (5, "won over prefix 4420, prefix 442, prefix 44, prefix 4, the empty prefix:"),
+        (6, "won over prefix 44207, prefix 4420, prefix 442, prefix 44, prefix 4 and 1 more:"),
+        (7, "won over prefix 442079, prefix 44207, prefix 4420, prefix 442, prefix 44 and 2 more:"),
+    ],
+)
+def test_a_sentence_stays_short_when_many_prefixes_lost(losers: int, text: str) -> None:
     """Five are named, the rest counted."""
-    number = "4420794600"
-    version = card(*(rate(slot("60", "1"), prefix=number[:size]) for size in range(8)))
-    text = charge(version, 60).sentence()
+    prefixes = ["4420794600"[:size] for size in range(losers + 1)]
+    version = card(*(rate(slot("60", "1"), prefix=prefix) for prefix in prefixes))
 
-    assert "by prefix 4420794 of" in text
-    assert (
-        "won over prefix 442079, prefix 44207, prefix 4420, prefix 442, prefix 44 and 2 more:"
-        in text
-    )
+    assert text in charge(version, 60).sentence()
 
 
 def test_answer_times_in_other_zones_are_the_same_instant() -> None:

@@ -213,6 +213,7 @@ def test_a_grant_is_paid_for_whenever_the_call_is_answered() -> None:
     assert granted(-300, -61) == 120
     assert granted(-300, -60) == 60
     assert granted(-300, 0) == 60
+    assert granted(-61, -60) == 60
     assert granted(0, 120) == 60
 
 
