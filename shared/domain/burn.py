@@ -2,7 +2,7 @@
 
 Every full hour that passed is one observation of its hour of the week, in the account's time zone:
 168 averages that forget with time (a new week weighs a quarter). Beside them the last days are
-weighed against what was expected of them: the trend, with half-lives of about two days. Before a
+weighed against what was expected of them: the trend, with a half-life of five days. Before a
 week is known, hours of the day are all that is told apart, before two days not even those. How far
 single days strayed from what was expected of them says how sure a forecast is.
 
@@ -21,7 +21,7 @@ HOURS_PER_DAY = 24
 HOURS_PER_WEEK = 168
 SECONDS_PER_HOUR = 3600
 _WEIGHT = 4  # a new week weighs 1/4
-_TREND_HOURS = 72  # what the trend remembers of an hour is 71/72 an hour later
+_TREND_HOURS = 168  # what the trend remembers of an hour is 167/168 an hour later
 _TREND_MOST = 4  # a trend is believed up to four times, or a quarter of, what was expected
 _EXTREME_PER_CENT = 128  # 1.28 standard deviations: four days of five lie within
 
