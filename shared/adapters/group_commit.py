@@ -297,15 +297,20 @@ class GroupCommitter[State, Command, Result]:
         group = self._take(lane)
         steps: list[Step[State, Result]] = []
         state, now = after, self._clock.now()
-        for waiter in group:
-            decision = self._book.decide(partition, state, waiter.command, now)
-            if isinstance(decision, Answer):
+        try:
+            for waiter in group:
+                decision = self._book.decide(partition, state, waiter.command, now)
+                if isinstance(decision, Answer):
+                    return
+                state = decision.state
+                steps.append(decision)
+            if steps:
+                lane.ahead = self._rendered(partition, Loaded(after, _NOT_YET), group, steps)
+        except PerminuteError:
+            return  # it comes again when they are decided in earnest
+        finally:
+            if lane.ahead is None:
                 lane.waiting.extendleft(reversed(group))
-                return
-            state = decision.state
-            steps.append(decision)
-        if steps:
-            lane.ahead = self._rendered(partition, Loaded(after, _NOT_YET), group, steps)
 
     async def _decide(
         self,

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from shared.adapters.ledger_notices import (
     change_document,
@@ -155,13 +155,25 @@ def _state_document(state: LedgerState) -> dict[str, object]:
 # Journal
 
 
+class Spelled(NamedTuple):
+    """An entry and its explained charge as canonical JSON: spelled once, written twice."""
+
+    entry: bytes
+    charge: bytes | None
+
+
+def spell(entry: Entry) -> Spelled:
+    """The bytes of an entry that go into the journal and into its guard."""
+    charge = canonical_json(entry.charge) if entry.charge is not None else None
+    return Spelled(canonical_json(entry_document(entry)), charge)
+
+
 def journal_values(
     chain_key: bytes,
     account: str,
     state: LedgerState,
-    entries: tuple[Entry, ...],
+    entries: Sequence[Spelled],
     *,
-    charges: Sequence[bytes],
     settings: Sequence[SettingsChange],
     events: Sequence[Event] = (),
     previous: str,
@@ -170,15 +182,16 @@ def journal_values(
 ) -> dict[str, Value]:
     """The properties of a commit's journal row, its keyed hash included.
 
-    `charges` are the explained charges of the debits among the entries, in order, as canonical
-    JSON: a line each after the line of the entries, since they are spelled already.
+    The bytes are lines: what changed beside the entries, then a line for each entry, followed by a
+    line with its charge where it has one.
     """
-    document: dict[str, object] = {"entries": [entry_document(entry) for entry in entries]}
+    document: dict[str, object] = {}
     if settings:
         document["settings"] = [change_document(change) for change in settings]
     if events:
         document["events"] = content_digest(_events_document(events))
-    data = zlib.compress(b"\n".join((canonical_json(document), *charges)), 6)
+    lines = (line for spelled in entries for line in spelled if line is not None)
+    data = zlib.compress(b"\n".join((canonical_json(document), *lines)), 6)
     values: dict[str, Value] = {
         "schema": SCHEMA,
         "commit_id": commit_id,
@@ -205,32 +218,27 @@ def chain_hash(
 def read_commit(row: Row) -> Commit:
     """The commit in a journal row; its hash is not checked here."""
     check_schema(row)
-    head, *charges = zlib.decompress(joined("data", row.values)).split(b"\n")
+    head, *lines = zlib.decompress(joined("data", row.values)).split(b"\n")
     data = cast("dict[str, Any]", json.loads(head))
     return Commit(
         number=int(row.key.removeprefix("journal|")),
         at=parse_time(str(row.values["at"])),
         balance_micros=int(cast("int", row.values["balance"])),
         first=int(cast("int", row.values["first"])),
-        entries=tuple(_with_charges(data["entries"], charges)),
+        entries=tuple(_read_lines(lines)),
         settings=tuple(read_change(change) for change in data.get("settings", ())),
         events_digest=data.get("events"),
     )
 
 
-def _with_charges(documents: Sequence[Any], charges: Sequence[bytes]) -> Iterator[Entry]:
-    """The entries of a journal row; raises ValueError when charges are missing or left over."""
-    rest = iter(charges)
-    for document in documents:
-        entry = read_entry(document)
+def _read_lines(lines: Sequence[bytes]) -> Iterator[Entry]:
+    """The entries of a journal row; raises ValueError when a charge is missing."""
+    rest = iter(lines)
+    for line in rest:
+        entry = read_entry(json.loads(line))
         if entry.charge_digest is not None:
-            charge = next(rest, None)
-            if charge is None:
-                raise ValueError("a charge is missing")
-            entry = replace(entry, charge=json.loads(charge))
+            entry = replace(entry, charge=json.loads(next(rest, b"")))
         yield entry
-    if next(rest, None) is not None:
-        raise ValueError("a charge belongs to no entry")
 
 
 def journal_bytes(row: Row) -> bytes:
@@ -241,17 +249,16 @@ def journal_bytes(row: Row) -> bytes:
 # Legs, commands, events
 
 
-def leg_values(
-    record: LegRecord, commit: int, *, charge_json: bytes | None = None
-) -> dict[str, Value]:
+def leg_values(record: LegRecord, commit: int, spelled: Spelled | None = None) -> dict[str, Value]:
     """The properties of a leg's guard row; the person's part can be erased alone."""
+    entry, charge = spelled or spell(record.entry)
     return {
         "schema": SCHEMA,
         "leg": record.leg,
         "digest": record.digest,
         "commit": commit,
-        "entry": canonical_json(entry_document(record.entry)).decode(),
-        **pack_json("charge", charge_json or canonical_json(record.charge)),
+        "entry": entry.decode(),
+        **pack_json("charge", charge or canonical_json(record.charge)),
         **pack("person", record.person),
     }
 

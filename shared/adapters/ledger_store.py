@@ -31,7 +31,6 @@ from shared.domain.ledger import (
     Unchanged,
 )
 from shared.domain.ledger_decide import decide
-from shared.domain.legs import canonical_json
 from shared.domain.recharge import RechargeStatus
 from shared.ports import (
     Clash,
@@ -231,17 +230,12 @@ class _LedgerBook:
         at = state.at or now
         entries = tuple(entry for decision in decisions for entry in decision.entries)
         events = tuple(event for decision in decisions for event in decision.events)
-        charges = {
-            entry.sequence: canonical_json(entry.charge)
-            for entry in entries
-            if entry.charge is not None
-        }
+        spelled = {entry.sequence: rows.spell(entry) for entry in entries}
         journal = rows.journal_values(
             self._chain_key,
             partition,
             state,
-            entries,
-            charges=tuple(charges.values()),
+            tuple(spelled.values()),
             settings=_settings(decisions),
             events=events,
             previous=before.state.hash,
@@ -255,7 +249,7 @@ class _LedgerBook:
             if before.etag is None
             else Replace(rows.STATE, values, before.etag),
             Insert(rows.journal_key(number), journal),
-            *(row for decision in decisions if (row := _guard_row(decision, number, charges))),
+            *(row for decision in decisions if (row := _guard_row(decision, number, spelled))),
         ]
         if events:
             operations.append(Insert(rows.event_key(number), rows.event_values(events, at)))
@@ -332,13 +326,14 @@ def _settings(decisions: Sequence[Decided]) -> list[SettingsChange]:
     ]
 
 
-def _guard_row(decision: Decided, number: int, charges: Mapping[int, bytes]) -> Operation | None:
-    """The guard of a command; `charges` are spelled already, by the number of their entry."""
+def _guard_row(
+    decision: Decided, number: int, spelled: Mapping[int, rows.Spelled]
+) -> Operation | None:
+    """The guard of a command; `spelled` are the commit's entries by their numbers."""
     command, entry, key = decision.command, _last(decision), _guard(decision.command)
     if entry is None or key is None:
         return None
     if isinstance(command, DebitLeg):
         record = LegRecord(command.leg, command.digest, command.charge, command.person, entry)
-        charge_json = charges.get(entry.sequence)
-        return Insert(key, rows.leg_values(record, number, charge_json=charge_json))
+        return Insert(key, rows.leg_values(record, number, spelled[entry.sequence]))
     return Insert(key, rows.command_values(entry, _digest(command), number))

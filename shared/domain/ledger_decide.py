@@ -222,6 +222,8 @@ def _revive(
 
     First in, first out goes over open and expired lots alike: an older open one pays first.
     """
+    if not state.expired:
+        return state, ()
     still_open = {lot.id: lot.remaining_micros for lot in state.lots}
     lapsed = {lot.id: lot for lot in state.expired}
     in_reach = state.lots
