@@ -38,8 +38,11 @@ async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
             bridge, attempt = _sender(message)
             await house.receive_legs.park_message(bridge, str(error), body, attempt)
         else:
-            # The same leg may stand in a batch more than once; other content is another matter.
-            legs.setdefault(f"{queued.leg.key}\n{queued.leg.digest()}", queued)
+            # The same leg may stand in a batch more than once; other content is another matter. The
+            # highest attempt counts: one after a lower would have an id that the broker knows.
+            name = f"{queued.leg.key}\n{queued.leg.digest()}"
+            if name not in legs or legs[name].attempt < queued.attempt:
+                legs[name] = queued
     received = [leg.received_at for leg in legs.values()]
     if received:
         await house.backlog.seen((house.clock.now() - min(received)).total_seconds())

@@ -265,6 +265,26 @@ async def test_ten_minutes_without_storage_lose_nothing_and_dead_letter_nothing(
     assert await process.balance() == 100 * UNIT - PRICE
 
 
+async def test_two_attempts_in_one_batch_go_on_as_the_later_one() -> None:
+    """A batch that was sent on and came again all the same: the next id must be a new one, or the
+    broker drops it and the leg is lost."""
+    for order in (1, -1):
+        world = World()
+        process, message = await _one_message(world)
+        for _ in range(3):
+            world.tables.inject(1, StoreUnavailable("busy"), kind="get")
+            await process.work([message])
+            world.clock.pass_time(timedelta(minutes=1))
+        (again,) = world.queue.take(100)
+        world.tables.inject(1, StoreUnavailable("busy"), kind="get")
+        await process.work([message, again][::order])
+        ((at, last),) = world.queue.scheduled
+        assert read_queued_leg(last.body).attempt == 2
+        world.clock.moment = at
+        await process.drain()
+        assert await process.balance() == 100 * UNIT - PRICE
+
+
 async def test_when_even_sending_again_fails_the_whole_batch_comes_again() -> None:
     world = World()
     process, message = await _one_message(world)
