@@ -1,6 +1,7 @@
 """Route templates of literals and parameters: `v1/things/{id}`.
 
-A last segment `{*rest}` takes all that is left. A request path is split before it is decoded, so an encoded slash stays inside its segment.
+A last segment `{*rest}` takes all that is left. A request path is split before it is decoded, so
+an encoded slash stays inside its segment.
 """
 
 import re

@@ -157,8 +157,8 @@ def queued_leg_bytes(queued: QueuedLeg) -> bytes:
 
 
 def read_queued_leg(body: bytes) -> QueuedLeg:
-    """The leg in a message. Raises ValueError on what is none of ours, of a newer schema, or can't be
-    hashed."""
+    """The leg in a message. Raises ValueError on what is none of ours, of a newer schema, or can't
+    be hashed."""
     try:
         data = json.loads(body)
         if data["schema"] != 1:

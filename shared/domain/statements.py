@@ -1,4 +1,4 @@
-"""A month of a ledger, added up: what it opened with, what happened by kind, what it closed with."""
+"""A month of a ledger, added up: what it opened with, what happened, what it closed with."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

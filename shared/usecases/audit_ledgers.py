@@ -1,8 +1,8 @@
 """The nightly audit: goes through the directory and proves that the marks missed nothing.
 
 For every account: its settings stand in the ledger, its events are published, its closed days are
-packed, its chain verifies from where the last night ended; then the heads of all ledgers are anchored in another storage
-account. What is found wrong is mended where that is safe, and always told.
+packed, its chain verifies from where the last night ended; then the heads of all ledgers are
+anchored in another storage account. What is found wrong is mended where that is safe, and always told.
 """
 
 import asyncio

@@ -85,9 +85,7 @@ async def _debit_round(accounts: int, connection_string: str) -> tuple[float, fl
     return ours, bare
 
 
-async def _through_committer(
-    store: AzureTables | MemoryTables, names: Sequence[str]
-) -> float:
+async def _through_committer(store: AzureTables | MemoryTables, names: Sequence[str]) -> float:
     clock, ids = SystemClock(), RandomIds()
     ledger = TableLedger(store, TableDueMarks(store), clock, ids, CHAIN_KEY)
     for name in names:

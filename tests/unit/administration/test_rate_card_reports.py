@@ -237,14 +237,27 @@ def test_a_card_with_everything_goes_through_csv_and_comes_back_the_same(house: 
         {"from_second": 30, "price": "0.1", "unit_seconds": 1, "increment_seconds": 6},
     ]
     night = {
-        **{"name": "night, cheap", "weekdays": [1, 7], "from": "22:00", "until": "06:00:30"},
-        **{"dates": ["12-25", "2026-05-14"], "weight": 20, "connection_fee": "0", "slots": slots},
+        "name": "night, cheap",
+        "weekdays": [1, 7],
+        "from": "22:00",
+        "until": "06:00:30",
+        "dates": ["12-25", "2026-05-14"],
+        "weight": 20,
+        "connection_fee": "0",
+        "slots": slots,
     }
     full = {
-        **{"kind": "dial_in", "prefix": "800", "destination": 'Toll-free, "all"'},
-        **{"connection_fee": "0.000000000001", "slots": slots, "minimum_charge": "0.3"},
-        **{"maximum_charge": "9.5", "maximum_charge_strategy": "stop", "bands": [night]},
-        **{"origin": "US", "grace_seconds": 3},
+        "kind": "dial_in",
+        "prefix": "800",
+        "destination": 'Toll-free, "all"',
+        "connection_fee": "0.000000000001",
+        "slots": slots,
+        "minimum_charge": "0.3",
+        "maximum_charge": "9.5",
+        "maximum_charge_strategy": "stop",
+        "bands": [night],
+        "origin": "US",
+        "grace_seconds": 3,
     }
     whole = card(FRANCE, full, time_zone="Europe/Paris", rounding={"mode": "none", "decimals": 9})
     house.put(IN_FORCE, whole)
