@@ -23,5 +23,9 @@ param options = {
   release: readEnvironmentVariable('PERMINUTE_RELEASE', 'unreleased')
   bootstrapAdmin: true
   openTelemetry: true
+  entra: {
+    tenantId: readEnvironmentVariable('ENTRA_TENANT_ID', '')
+    audience: readEnvironmentVariable('ENTRA_AUDIENCE', '')
+  }
 }
 param keepDays = { logs: 30, anchors: 1, archive: 35, secrets: 7 }

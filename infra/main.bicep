@@ -59,6 +59,7 @@ param options {
   release: string
   bootstrapAdmin: bool
   openTelemetry: bool
+  entra: { tenantId: string, audience: string }
 }
 
 @description('Days: of logs, of anchors that nobody can change, of accepted legs, of deleted secrets.')

@@ -27,5 +27,9 @@ param options = {
   release: readEnvironmentVariable('PERMINUTE_RELEASE', 'unreleased')
   bootstrapAdmin: bool(readEnvironmentVariable('PERMINUTE_BOOTSTRAP_ADMIN', 'false'))
   openTelemetry: bool(readEnvironmentVariable('PERMINUTE_OPEN_TELEMETRY', 'false'))
+  entra: {
+    tenantId: readEnvironmentVariable('ENTRA_TENANT_ID', '')
+    audience: readEnvironmentVariable('ENTRA_AUDIENCE', '')
+  }
 }
 param keepDays = { logs: 90, anchors: 365, archive: 35, secrets: 90 }

@@ -36,5 +36,9 @@ param options = {
   release: readEnvironmentVariable('PERMINUTE_RELEASE', 'unreleased')
   bootstrapAdmin: false
   openTelemetry: false
+  entra: {
+    tenantId: readEnvironmentVariable('ENTRA_TENANT_ID', '')
+    audience: readEnvironmentVariable('ENTRA_AUDIENCE', '')
+  }
 }
 param keepDays = { logs: 90, anchors: 365, archive: 35, secrets: 90 }

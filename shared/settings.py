@@ -6,12 +6,14 @@ A missing or senseless setting is named in the error, never its value.
 import base64
 import binascii
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
 CHAIN_KEY_BYTES_MIN = 32
 ADMIN_KEY_CHARS_MIN = 20
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 VAULT_REFERENCE = "@Microsoft.KeyVault("
 LOCK_SECONDS_MIN = 5
 LOCK_SECONDS_MAX = 300  # Service Bus allows no longer lock
@@ -39,6 +41,8 @@ class Settings:
     credit_events_topic: str
     call_ended_lock_seconds: int
     chain_key: bytes = field(repr=False)
+    entra_tenant: str | None
+    entra_audience: str | None
     bootstrap_admin_key: str | None = field(repr=False)
     version: str
 
@@ -60,6 +64,7 @@ class Settings:
         bus_text, bus_namespace = _either(
             values, "ServiceBus", "ServiceBus__fullyQualifiedNamespace"
         )
+        tenant, audience = _entra(values)
         return cls(
             tables_connection_string=tables_text,
             tables_endpoint=tables_endpoint,
@@ -76,6 +81,8 @@ class Settings:
                 values, "CALL_ENDED_LOCK_SECONDS", LOCK_SECONDS_MIN, LOCK_SECONDS_MAX
             ),
             chain_key=_key(values, "PERMINUTE_CHAIN_KEY"),
+            entra_tenant=tenant,
+            entra_audience=audience,
             bootstrap_admin_key=_admin_key(values, "PERMINUTE_BOOTSTRAP_ADMIN_KEY"),
             version=values.get("PERMINUTE_VERSION") or "0.1.0",
         )
@@ -124,6 +131,17 @@ def _key(values: Mapping[str, str], name: str) -> bytes:
             f"the setting {name} must be base64 of at least {CHAIN_KEY_BYTES_MIN} bytes"
         )
     return key
+
+
+def _entra(values: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """(tenant, audience), ids of Microsoft Entra; (None, None) where its tokens are not taken."""
+    names = ("ENTRA_TENANT_ID", "ENTRA_AUDIENCE")
+    tenant, audience = (values.get(name, "").strip() or None for name in names)
+    if (tenant is None) != (audience is None):
+        raise SettingsError("the settings ENTRA_TENANT_ID and ENTRA_AUDIENCE need each other")
+    if tenant is not None and not ID.fullmatch(tenant):
+        raise SettingsError("the setting ENTRA_TENANT_ID must be the id of a tenant, not its name")
+    return tenant, audience
 
 
 def _admin_key(values: Mapping[str, str], name: str) -> str | None:

@@ -39,6 +39,9 @@ param release string
 @description('Whether the bootstrap administrator may come in: for the first minutes only.')
 param bootstrapAdmin bool
 
+@description('Tenant and app registration whose tokens are taken; empty: none.')
+param entra { tenantId: string, audience: string }
+
 @description('Whether host and worker speak OpenTelemetry.')
 param openTelemetry bool
 
@@ -79,6 +82,8 @@ var code = {
   ANCHORS_CLIENT_ID: proof.clientId
   PERMINUTE_CHAIN_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/chain-key)'
   PERMINUTE_VERSION: release
+  ENTRA_TENANT_ID: entra.tenantId
+  ENTRA_AUDIENCE: entra.audience
 }
 
 var bootstrap = bootstrapAdmin

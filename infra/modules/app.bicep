@@ -31,6 +31,7 @@ param options {
   release: string
   bootstrapAdmin: bool
   openTelemetry: bool
+  entra: { tenantId: string, audience: string }
 }
 
 @description('Subnet through which the app reaches private endpoints; empty: none.')
@@ -76,6 +77,7 @@ module settings 'app-settings.bicep' = {
     release: options.release
     bootstrapAdmin: options.bootstrapAdmin
     openTelemetry: options.openTelemetry
+    entra: options.entra
   }
   dependsOn: [site]
 }

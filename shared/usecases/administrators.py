@@ -1,4 +1,4 @@
-"""Who an administrator is: the holder of an API key, or of the deployment's own admin key."""
+"""Who an administrator is: who holds an API key, an Entra token, or the deployment's own key."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -23,11 +23,23 @@ class PresentedKey(Protocol):
         ...
 
 
+class Tokens(Protocol):
+    """Verifies access tokens of an identity provider."""
+
+    def are_meant(self, token: str) -> bool:
+        """Whether this is such a token, sound or not, rather than an API key."""
+        ...
+
+    async def verify(self, token: str) -> Principal:
+        """Who it names. Raises NotAuthenticated, Unavailable."""
+        ...
+
+
 class Administrators:
     """Lets administrators in.
 
     `present` takes the API key out of the headers. `bootstrap_key` is the key of a deployment that
-    has no API key yet; None where it was taken away.
+    has no API key yet; None where it was taken away. `tokens` is None where no tenant is set.
     """
 
     def __init__(
@@ -35,18 +47,25 @@ class Administrators:
         facts: Facts,
         present: Callable[[Mapping[str, str]], PresentedKey],
         bootstrap_key: str | None,
+        tokens: Tokens | None = None,
     ) -> None:
         self._facts = facts
         self._present = present
         self._bootstrap_key = bootstrap_key
+        self._tokens = tokens
 
     async def authenticate(self, headers: Mapping[str, str]) -> Principal:
-        """Who sent these headers (lower-case names). Raises NotAuthenticated, StoreUnavailable."""
+        """Who sent these headers (lower-case names).
+
+        Raises NotAuthenticated, StoreUnavailable, Unavailable.
+        """
         token = authorization(headers, "bearer")
         if self._bootstrap_key is not None and same_secret(
             token.encode("utf-8", "backslashreplace"), self._bootstrap_key.encode()
         ):
             return BOOTSTRAP
+        if self._tokens is not None and self._tokens.are_meant(token):
+            return await self._tokens.verify(token)
         presented = self._present(headers)
         kept = await self._facts.api_key(presented.key_id)
         if not presented.matches(kept.secret_hash if kept else None) or kept is None:

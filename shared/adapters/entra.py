@@ -1,0 +1,177 @@
+"""Microsoft Entra access tokens, verified here: signature, issuer, audience, time, app roles.
+
+The keys of the tenant are fetched when a token names one that is not known, and kept by their id.
+What the roles of a token mean is in docs/access.md.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from shared.domain import limits
+from shared.domain.access import ALL_ACCOUNTS, Principal, Role
+from shared.domain.directory import is_id
+from shared.domain.errors import Unavailable
+from shared.domain.signatures import refused
+from shared.ports import Clock
+
+if TYPE_CHECKING:
+    from jwt import PyJWK
+
+AUTHORITY = "https://login.microsoftonline.com"
+ALGORITHM = "RS256"
+EVERY_ACCOUNT = "accounts.all"
+ONE_ACCOUNT = "account."
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
+_REQUIRED = ["exp", "nbf", "iat", "iss", "aud", "tid", "oid", "ver"]
+
+type FetchKeys = Callable[[], Awaitable[Mapping[str, Any]]]
+"""The tenant's JSON Web Key Set, `{"keys": [...]}`. Raises Unavailable."""
+
+
+class EntraTokens:
+    """Verifies the tokens of one tenant for one audience.
+
+    `audience` is the client id of the app registration that describes this API.
+    """
+
+    def __init__(self, tenant: str, audience: str, fetch_keys: FetchKeys, clock: Clock) -> None:
+        self._tenant = tenant
+        self._issuer = f"{AUTHORITY}/{tenant}/v2.0"
+        self._audience = audience
+        self._fetch_keys = fetch_keys
+        self._clock = clock
+        self._keys: dict[str, PyJWK] = {}
+        self._fetched_at: datetime | None = None
+        self._fetching = asyncio.Lock()
+
+    def are_meant(self, token: str) -> bool:
+        """Whether a bearer token is a JSON Web Token rather than an API key."""
+        return _TOKEN.fullmatch(token) is not None
+
+    async def verify(self, token: str) -> Principal:
+        """Who the token names, with its roles and accounts.
+
+        Raises NotAuthenticated, always with the same words, and Unavailable when the tenant's keys
+        are needed and can't be had.
+        """
+        import jwt
+
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.PyJWTError:
+            raise refused("the token can't be read") from None
+        if header.get("alg") != ALGORITHM or not isinstance(header.get("kid"), str):
+            raise refused("the token is not signed by RS256 with a named key")
+        key = await self._key(header["kid"])
+        try:
+            claims = jwt.decode(
+                token,
+                key.key,
+                algorithms=[ALGORITHM],
+                audience=self._audience,
+                issuer=self._issuer,
+                # Its times are held against our own clock below.
+                options={
+                    "require": _REQUIRED,
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                },
+            )
+        except jwt.PyJWTError as error:
+            raise refused(f"the token is refused: {type(error).__name__}") from None
+        if claims["tid"] != self._tenant or claims["ver"] != "2.0":
+            raise refused("the token is another tenant's, or of version 1")
+        self._check_times(claims)
+        return _principal(claims)
+
+    def _check_times(self, claims: Mapping[str, Any]) -> None:
+        now = self._clock.now().timestamp()
+        leeway = limits.ENTRA_LEEWAY_SECONDS
+        times = [claims["nbf"], claims["exp"]]
+        if not all(isinstance(each, int) and not isinstance(each, bool) for each in times):
+            raise refused("the token's times are no numbers")
+        if not claims["nbf"] - leeway <= now < claims["exp"] + leeway:
+            raise refused("the token is out of date")
+
+    async def _key(self, kid: str) -> "PyJWK":
+        if kid not in self._keys or self._is_old():
+            async with self._fetching:
+                if kid not in self._keys or self._is_old():
+                    await self._refresh(known=kid in self._keys)
+        if kid not in self._keys:
+            raise refused("the token is signed by a key that the tenant does not have")
+        return self._keys[kid]
+
+    def _is_old(self) -> bool:
+        kept = timedelta(seconds=limits.ENTRA_KEYS_SECONDS_MAX)
+        return self._fetched_at is None or self._clock.now() - self._fetched_at >= kept
+
+    async def _refresh(self, *, known: bool) -> None:
+        """Fetch the keys anew: not more often than every minute, whoever makes up key ids."""
+        import jwt
+
+        pause = timedelta(seconds=limits.ENTRA_FETCH_PAUSE_SECONDS)
+        if self._fetched_at is not None and self._clock.now() - self._fetched_at < pause:
+            return
+        try:
+            async with asyncio.timeout(limits.ENTRA_FETCH_SECONDS_MAX):
+                document = await self._fetch_keys()
+            fetched = jwt.PyJWKSet.from_dict(dict(document))
+        except (Unavailable, TimeoutError, jwt.PyJWTError) as error:
+            if known:  # better a key that is a day old than nobody let in
+                return
+            raise Unavailable("The keys of the tenant can't be had.") from error
+        self._keys = {
+            key.key_id: key
+            for key in fetched.keys[: limits.ENTRA_KEYS_MAX]
+            if key.key_id and key.algorithm_name == ALGORITHM
+        }
+        self._fetched_at = self._clock.now()
+
+
+def fetch_from(tenant: str) -> FetchKeys:
+    """Fetches the keys of a tenant from Microsoft."""
+
+    async def fetch() -> Mapping[str, Any]:
+        import aiohttp
+
+        address = f"{AUTHORITY}/{tenant}/discovery/v2.0/keys"
+        limit = limits.ENTRA_KEYS_BYTES_MAX
+        try:
+            async with aiohttp.ClientSession() as session, session.get(address) as response:
+                response.raise_for_status()
+                body = await response.content.read(limit)
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable("Microsoft Entra does not answer.") from error
+        return read_keys(body)
+
+    return fetch
+
+
+def read_keys(body: bytes) -> Mapping[str, Any]:
+    """A key set as it came over the wire. Raises Unavailable."""
+    import json
+
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise Unavailable("Microsoft Entra sent no key set.") from error
+    if not isinstance(document, dict):
+        raise Unavailable("Microsoft Entra sent no key set.")
+    return document
+
+
+def _principal(claims: Mapping[str, Any]) -> Principal:
+    """Roles by their names; accounts by `accounts.all` and `account.{id}`: without, none."""
+    stated = claims.get("roles", [])
+    names = {name for name in stated if isinstance(name, str)} if isinstance(stated, list) else ()
+    roles = frozenset(Role(name) for name in names if name in set(Role))
+    one = (name.removeprefix(ONE_ACCOUNT) for name in names if name.startswith(ONE_ACCOUNT))
+    accounts = {ALL_ACCOUNTS} if EVERY_ACCOUNT in names else {name for name in one if is_id(name)}
+    if not roles:
+        raise refused("the token has no role of this API")
+    return Principal(f"entra:{claims['oid']}", roles, frozenset(accounts))

@@ -1,0 +1,246 @@
+"""Entra tokens are verified here, against a key set of our own: no tenant was asked."""
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from shared.adapters.entra import EntraTokens, read_keys
+from shared.domain import limits
+from shared.domain.access import Principal, Role
+from shared.domain.errors import NotAuthenticated, Unavailable
+from shared.settings import Settings, SettingsError
+from shared.usecases.administrators import Administrators
+from tests.unit.administration.test_settings import GOOD
+
+TENANT = "11111111-2222-3333-4444-555555555555"
+OTHER_TENANT = "99999999-2222-3333-4444-555555555555"
+AUDIENCE = "aaaaaaaa-2222-3333-4444-555555555555"
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+FOREIGN_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def now(self) -> datetime:
+        return self.time
+
+
+class Tenant:
+    """The tenant's key endpoint: counts what it is asked, and may be away."""
+
+    def __init__(self, *kids: str) -> None:
+        self.kids = list(kids)
+        self.asked = 0
+        self.is_away = False
+
+    async def keys(self) -> Mapping[str, Any]:
+        self.asked += 1
+        if self.is_away:
+            raise Unavailable("away")
+        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key()))
+        return {"keys": [{**public, "kid": kid, "use": "sig", "alg": "RS256"} for kid in self.kids]}
+
+
+def _claims(**changes: Any) -> dict[str, Any]:
+    claims = {
+        "aud": AUDIENCE,
+        "iss": f"https://login.microsoftonline.com/{TENANT}/v2.0",
+        "tid": TENANT,
+        "oid": "person-1",
+        "ver": "2.0",
+        "iat": int(NOW.timestamp()),
+        "nbf": int(NOW.timestamp()),
+        "exp": int((NOW + timedelta(hours=1)).timestamp()),
+        "roles": ["finance", "account.contoso"],
+    }
+    return {name: value for name, value in (claims | changes).items() if value is not ...}
+
+
+def _token(kid: str = "one", key: Any = KEY, algorithm: str = "RS256", **changes: Any) -> str:
+    return jwt.encode(_claims(**changes), key, algorithm=algorithm, headers={"kid": kid})
+
+
+def _verifier(tenant: Tenant, clock: Clock | None = None) -> EntraTokens:
+    return EntraTokens(TENANT, AUDIENCE, tenant.keys, clock or Clock())
+
+
+async def test_roles_and_accounts_are_those_of_the_app_roles() -> None:
+    who = await _verifier(Tenant("one")).verify(_token())
+
+    assert who == Principal("entra:person-1", frozenset({Role.FINANCE}), frozenset({"contoso"}))
+
+
+@pytest.mark.parametrize(
+    ("roles", "held", "accounts"),
+    [
+        (["reader", "accounts.all"], {Role.READER}, {"*"}),
+        (["reader", "account.a", "account.b"], {Role.READER}, {"a", "b"}),
+        (["admin"], {Role.ADMIN}, set()),
+        (["reader", "account.*", "account.", "account.A B"], {Role.READER}, set()),
+        (["reader", "someone.elses", 7], {Role.READER}, set()),
+    ],
+)
+async def test_no_account_is_seen_unless_a_role_names_it(
+    roles: list[Any], held: set[Role], accounts: set[str]
+) -> None:
+    """Not even by an administrator: `accounts.all` is a role to be given."""
+    who = await _verifier(Tenant("one")).verify(_token(roles=roles))
+
+    assert (who.roles, who.accounts) == (held, accounts)
+
+
+SEALED = base64.urlsafe_b64encode(b'{"alg":"none","kid":"one"}').decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param(_token(key=FOREIGN_KEY), id="signed by another key"),
+        pytest.param(_token(kid="made-up"), id="a key that the tenant does not have"),
+        pytest.param(_token(aud="api://somebody-else"), id="for another audience"),
+        pytest.param(_token(aud=...), id="for nobody"),
+        pytest.param(_token(iss="https://login.example.test/"), id="another issuer"),
+        pytest.param(
+            _token(iss=f"https://login.microsoftonline.com/{OTHER_TENANT}/v2.0"),
+            id="another tenant as issuer",
+        ),
+        pytest.param(_token(tid=OTHER_TENANT), id="another tenant"),
+        pytest.param(_token(ver="1.0"), id="version 1"),
+        pytest.param(_token(exp=int(NOW.timestamp()) - 61), id="out of date"),
+        pytest.param(_token(nbf=int(NOW.timestamp()) + 61), id="not yet"),
+        pytest.param(_token(exp=...), id="for ever"),
+        pytest.param(_token(exp=True), id="until true"),
+        pytest.param(_token(oid=...), id="of nobody"),
+        pytest.param(_token(roles=[]), id="no role"),
+        pytest.param(_token(roles="admin"), id="roles that are no list"),
+        pytest.param(_token(roles=["owner"]), id="another API's role"),
+        pytest.param(_token(key="secret" * 8, algorithm="HS256"), id="a shared secret"),
+        pytest.param(_token(key=KEY, algorithm="RS512"), id="another algorithm"),
+        pytest.param(f"{SEALED}.e30.", id="no signature"),
+        pytest.param(_token()[:-3] + "abc", id="a bent signature"),
+        pytest.param("a.b.c", id="no token at all"),
+    ],
+)
+async def test_anything_else_is_refused_with_the_same_words(token: str) -> None:
+    with pytest.raises(NotAuthenticated) as caught:
+        await _verifier(Tenant("one")).verify(token)
+
+    assert caught.value.detail == "The credentials are missing, wrong or out of date."
+
+
+async def test_the_public_key_is_no_shared_secret() -> None:
+    """The oldest trick: a token signed by HMAC with the key that everybody may know."""
+    public = KEY.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    head = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"one","typ":"JWT"}').rstrip(b"=")
+    body = base64.urlsafe_b64encode(json.dumps(_claims()).encode()).rstrip(b"=")
+    hmac = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
+    signed = base64.urlsafe_b64encode(hmac.sign(head + b"." + body, public)).rstrip(b"=")
+
+    with pytest.raises(NotAuthenticated):
+        await _verifier(Tenant("one")).verify((head + b"." + body + b"." + signed).decode())
+
+
+async def test_keys_are_fetched_once_and_again_when_a_new_one_is_named() -> None:
+    tenant, clock = Tenant("one"), Clock()
+    verifier = _verifier(tenant, clock)
+    for _ in range(3):
+        await verifier.verify(_token())
+    assert tenant.asked == 1
+
+    tenant.kids.append("two")
+    clock.time += timedelta(seconds=limits.ENTRA_FETCH_PAUSE_SECONDS)
+    await verifier.verify(_token(kid="two"))
+
+    assert tenant.asked == 2
+
+
+async def test_made_up_key_ids_don_t_make_us_ask_more_than_once_a_minute() -> None:
+    tenant = Tenant("one")
+    verifier = _verifier(tenant)
+    for number in range(20):
+        with pytest.raises(NotAuthenticated):
+            await verifier.verify(_token(kid=f"made-up-{number}"))
+
+    assert tenant.asked == 1
+
+
+async def test_known_keys_serve_on_while_the_tenant_is_away() -> None:
+    tenant, clock = Tenant("one"), Clock()
+    verifier = _verifier(tenant, clock)
+    await verifier.verify(_token())
+    clock.time += timedelta(seconds=limits.ENTRA_KEYS_SECONDS_MAX)
+    tenant.is_away = True
+    late = {"nbf": int(clock.time.timestamp()), "exp": int(clock.time.timestamp()) + 60}
+
+    assert await verifier.verify(_token(**late))
+
+
+async def test_without_keys_nobody_is_let_in_and_nobody_is_refused() -> None:
+    """503: the token may be good."""
+    tenant = Tenant("one")
+    tenant.is_away = True
+
+    with pytest.raises(Unavailable):
+        await _verifier(tenant).verify(_token())
+
+
+async def test_a_withdrawn_key_opens_nothing_once_the_keys_are_fetched_anew() -> None:
+    tenant, clock = Tenant("one"), Clock()
+    verifier = _verifier(tenant, clock)
+    await verifier.verify(_token())
+    tenant.kids[:] = ["two"]
+    clock.time += timedelta(seconds=limits.ENTRA_KEYS_SECONDS_MAX)
+    late = {"nbf": int(clock.time.timestamp()), "exp": int(clock.time.timestamp()) + 60}
+
+    with pytest.raises(NotAuthenticated):
+        await verifier.verify(_token(**late))
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"keys"'])
+def test_what_is_no_key_set_is_told(body: bytes) -> None:
+    with pytest.raises(Unavailable):
+        read_keys(body)
+
+
+async def test_administrators_come_in_by_token_or_key() -> None:
+    """What looks like a token is never looked up as a key."""
+
+    def no_key(_: Mapping[str, str]) -> Any:
+        raise AssertionError("not a key")
+
+    verifier = _verifier(Tenant("one"))
+    door = Administrators(None, no_key, "bootstrap-key-of-20-characters", verifier)  # type: ignore[arg-type]
+
+    assert (await door.authenticate({"authorization": f"Bearer {_token()}"})).name == (
+        "entra:person-1"
+    )
+    with pytest.raises(AssertionError, match="not a key"):
+        await door.authenticate({"authorization": "Bearer pm_0123456789abcdef_secretsecretsecret"})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ENTRA_TENANT_ID": TENANT},
+        {"ENTRA_AUDIENCE": AUDIENCE},
+        {"ENTRA_TENANT_ID": "contoso.onmicrosoft.com", "ENTRA_AUDIENCE": AUDIENCE},
+        {"ENTRA_TENANT_ID": "common", "ENTRA_AUDIENCE": AUDIENCE},
+    ],
+)
+def test_a_tenant_is_named_by_its_id_with_its_audience(wrong: dict[str, str]) -> None:
+    """`common` would let every tenant in."""
+    with pytest.raises(SettingsError, match="ENTRA_"):
+        Settings.from_environment(GOOD | wrong)
+    assert Settings.from_environment(GOOD).entra_tenant is None
