@@ -27,6 +27,7 @@ from shared.usecases.health import Check, HealthChecks
 from shared.usecases.registrations import Registrations
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.adapters.entra import EntraTokens
     from shared.usecases.alerts import Alerts
     from shared.usecases.audit_ledgers import AuditLedgers
     from shared.usecases.rate_card_reports import RateCardReports
@@ -43,7 +44,19 @@ class Container(Legs):
     @cached_property
     def administrators(self) -> Administrators:
         """Lets administrators in."""
-        return Administrators(self.facts, presented_api_key, self.settings.bootstrap_admin_key)
+        return Administrators(
+            self.facts, presented_api_key, self.settings.bootstrap_admin_key, self.entra
+        )
+
+    @cached_property
+    def entra(self) -> EntraTokens | None:
+        """Tokens of Microsoft Entra; None where no tenant is set."""
+        tenant, audience = self.settings.entra_tenant, self.settings.entra_audience
+        if tenant is None or audience is None:
+            return None
+        from shared.adapters.entra import EntraTokens, fetch_from
+
+        return EntraTokens(tenant, audience, fetch_from(tenant), self.clock)
 
     @cached_property
     def rate_card_desk(self) -> RateCardDesk:
