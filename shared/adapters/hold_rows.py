@@ -11,6 +11,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from shared.adapters.packed import pack, unpack
@@ -24,6 +25,8 @@ from shared.ports import HoldRecord, Outbox, RateReference, Row, Value
 TABLE = "holds"
 SCHEMA = 1
 STATE = "state"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def hold_key(authorization: str) -> str:
@@ -185,7 +188,7 @@ def _hold(hold: Hold) -> list[object]:
         hold.authorization,
         hold.amount_micros,
         hold.granted_seconds,
-        format_time(hold.placed_at),
+        (hold.placed_at - _EPOCH) // _MICROSECOND,  # a number is spelled faster than a time
         hold.day,
         hold.leg,
         hold.is_dial_out,
@@ -204,7 +207,7 @@ def _read_hold(item: list[Any]) -> Hold:
         authorization,
         amount,
         granted,
-        parse_time(placed_at),
+        _EPOCH + placed_at * _MICROSECOND,
         day,
         leg,
         is_dial_out,

@@ -24,7 +24,8 @@ _NOTHING = Counters()
 class Hold:
     """What an open authorisation has reserved: money, and seconds of its month's pool.
 
-    `day` is the account's date when it was placed, `scopes` are the counters that its charge goes
+    It lapses by itself at `expires_at`: after the granted seconds, ringing and a late event. `day`
+    is the account's date when it was placed, `scopes` are the counters that its charge goes
     to beside the account's. `grant_minute` and `grant_micros` are the last grant: when, and what
     it added. `pool_month` is None where the pool does not pay for such calls. One that was
     `released` holds nothing and is kept for a while, like one that expired: should its leg be
@@ -44,12 +45,12 @@ class Hold:
     grant_minute: int = 0
     grant_micros: int = 0
     released: bool = False
+    expires_at: datetime = field(init=False)  # reckoned once: it is asked for very often
 
-    @property
-    def expires_at(self) -> datetime:
-        """When it lapses by itself: after the granted seconds, ringing and a late event."""
+    def __post_init__(self) -> None:
         seconds = limits.HOLD_RINGING_SECONDS + limits.HOLD_LATE_EVENT_SECONDS
-        return self.placed_at + timedelta(seconds=self.granted_seconds + seconds)
+        expires_at = self.placed_at + timedelta(seconds=self.granted_seconds + seconds)
+        object.__setattr__(self, "expires_at", expires_at)
 
     def counts_in(self, key: str) -> bool:
         """Whether it is a dial-out of the scope; "" is the account."""
@@ -95,13 +96,12 @@ class HoldState:
 
     def is_open(self, hold: Hold, now: datetime) -> bool:
         """Whether a hold counts: its time is not over."""
-        if hold.released:
-            return False
-        return hold.expires_at > now - timedelta(seconds=self.backlog_seconds)
+        return not hold.released and hold.expires_at > self._expired_by(now)
 
     def open_holds(self, now: datetime) -> tuple[Hold, ...]:
         """Holds that count."""
-        return tuple(hold for hold in self.holds if self.is_open(hold, now))
+        by = self._expired_by(now)
+        return tuple([hold for hold in self.holds if hold.expires_at > by and not hold.released])
 
     def find(self, authorization: str, now: datetime) -> Hold | None:
         """The open hold of an authorisation."""
@@ -110,7 +110,7 @@ class HoldState:
 
     def held_micros(self, now: datetime) -> int:
         """The sum of open holds."""
-        return sum(hold.amount_micros for hold in self.holds if self.is_open(hold, now))
+        return sum([hold.amount_micros for hold in self.open_holds(now)])
 
     def available_micros(self, now: datetime) -> int:
         """balance - holds + credit limit (DESIGN 2)."""
@@ -125,11 +125,13 @@ class HoldState:
         """What neither debits took of a month's pool nor open holds have reserved of it."""
         used = sum(seconds for name, seconds in self.pools_used if name == month)
         reserved = sum(
-            hold.pool_seconds
-            for hold in self.holds
-            if hold.pool_month == month and self.is_open(hold, now)
+            hold.pool_seconds for hold in self.open_holds(now) if hold.pool_month == month
         )
         return max(0, self.pool_seconds - used - reserved)
+
+    def _expired_by(self, now: datetime) -> datetime:
+        """Expiry stands still by as much as the queue is behind."""
+        return now - timedelta(seconds=self.backlog_seconds) if self.backlog_seconds else now
 
     def counters_of(self, key: str) -> Counters:
         """The counters of a scope; "" is the account."""
@@ -234,11 +236,12 @@ def budget_uses(
     state: HoldState, bounds: Iterable[Limit], day: str, now: datetime, *, without: str = ""
 ) -> tuple[BudgetUse, ...]:
     """The budgets with what is charged and held of them; `without` leaves an authorisation out."""
+    bounds = [bound for bound in bounds if bound.budgets]
+    if not bounds:
+        return ()
     opened = [hold for hold in state.open_holds(now) if hold.authorization != without]
     uses: list[BudgetUse] = []
     for bound in bounds:
-        if not bound.budgets:
-            continue
         held = [hold for hold in opened if hold.counts_in(bound.key)]
         counters = state.counters_of(bound.key)
         for period, budget in bound.budgets:
