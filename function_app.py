@@ -18,6 +18,7 @@ from functions import (
     nightly_audit,
     openapi,
     operations,
+    outlook,
     parked_legs,
     rate_and_debit,
     rate_card_reports,
@@ -45,6 +46,7 @@ app.register_functions(rate_card_reports.bp)
 app.register_functions(api_keys.bp)
 app.register_functions(alerts.bp)
 app.register_functions(recharges.bp)
+app.register_functions(outlook.bp)
 app.register_functions(openapi.bp)
 app.register_functions(operations.bp)
 app.register_functions(fallback.bp)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.adapters.entra import EntraTokens
     from shared.usecases.alerts import Alerts
     from shared.usecases.audit_ledgers import AuditLedgers
+    from shared.usecases.outlook import ReadOutlook
     from shared.usecases.rate_card_reports import RateCardReports
     from shared.usecases.rate_cards import RateCardDesk
     from shared.usecases.recharges import RechargeDesk
@@ -94,6 +95,13 @@ class Container(Legs):
         from shared.usecases.alerts import Alerts
 
         return Alerts(self.accounts, self.ledger, self.notices, self.publish_events, self.clock)
+
+    @cached_property
+    def read_outlook(self) -> ReadOutlook:
+        """An account's money, now and ahead."""
+        from shared.usecases.outlook import ReadOutlook
+
+        return ReadOutlook(self.accounts, self.clock)
 
     @cached_property
     def recharge_desk(self) -> RechargeDesk:

@@ -169,19 +169,15 @@ def _reached(
     strays of n days add up to sqrt(n) times one."""
     if credit_micros <= 0:
         return at
-    hours_max = limits.FORECAST_DAYS_MAX * HOURS_PER_DAY
-    spent = 0
-    for hour in range(hours_max):
+    spent = gone = 0
+    for hour in range(limits.FORECAST_DAYS_MAX * HOURS_PER_DAY):
         seconds = seconds_left if hour == 0 else SECONDS_PER_HOUR
-        cost = profile[(start + hour) % HOURS_PER_WEEK] * seconds // SECONDS_PER_HOUR
-        before, spent = spent, spent + cost
-        if not stray_per_cent and spent >= credit_micros:
+        spent += profile[(start + hour) % HOURS_PER_WEEK] * seconds // SECONDS_PER_HOUR
+        days_root_per_cent = isqrt((hour + 1) * 10_000 // HOURS_PER_DAY)
+        before, gone = gone, spent + stray_per_cent * days_root_per_cent // 10_000
+        if gone >= credit_micros:
             begin = at if hour == 0 else at + timedelta(hours=hour - 1, seconds=seconds_left)
-            return begin + timedelta(seconds=seconds * (credit_micros - before) // cost)
-        # sqrt(hours / 24), in hundredths
-        strayed = stray_per_cent * isqrt((hour + 1) * 10_000 // HOURS_PER_DAY) // 10_000
-        if stray_per_cent and spent + strayed >= credit_micros:
-            return at + timedelta(hours=hour, seconds=seconds_left)
+            return begin + timedelta(seconds=seconds * (credit_micros - before) // (gone - before))
     return None
 
 

@@ -1,0 +1,100 @@
+"""What lies ahead of an account: when its credits will have run out, and how sure that is."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from math import isqrt
+
+from shared.domain import burn, limits
+from shared.domain.burn import Day, Forecast
+from shared.domain.ledger import LedgerState, available_micros
+
+_DAY = timedelta(days=1)
+_PER_CENT_OF_STRAY = 128  # as in `burn`: four chances of five
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """The balance at a time to come, and between what it will be with four chances of five."""
+
+    at: datetime
+    balance_micros: int
+    low_micros: int
+    high_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """An account's money now and ahead. `balance` tells when nothing is left, `dial_outs` when the
+    next call can't be granted any more; `unused_micros` will expire before it is used."""
+
+    at: datetime
+    currency: str
+    balance_micros: int
+    held_micros: int
+    available_micros: int
+    credit_limit_micros: int
+    next_hour_micros: int
+    next_day_micros: int
+    hours_known: int
+    unused_micros: int
+    balance: Forecast
+    dial_outs: Forecast
+    past: tuple[Day, ...]
+    ahead: tuple[Ahead, ...]
+
+
+def outlook(state: LedgerState, held_micros: int, at: datetime) -> Outlook:
+    """What is known of the account, as of its ledger's state and its open holds."""
+    known, zone = burn.rolled(state.burn, at, state.time_zone), state.time_zone
+    unused = _unused(replace(state, burn=known), at)
+    available = available_micros(state, held_micros)
+    of_balance = burn.forecast(known, at, zone, state.balance_micros - unused)
+    return Outlook(
+        at=at,
+        currency=state.currency,
+        balance_micros=state.balance_micros,
+        held_micros=held_micros,
+        available_micros=available,
+        credit_limit_micros=state.credit_limit_micros,
+        next_hour_micros=burn.expected_micros(known, at, zone, 1),
+        next_day_micros=burn.expected_micros(known, at, zone, burn.HOURS_PER_DAY),
+        hours_known=known.hours,
+        unused_micros=unused,
+        balance=of_balance,
+        dial_outs=burn.forecast(known, at, zone, available - unused),
+        past=known.days,
+        ahead=_ahead(state, of_balance, at),
+    )
+
+
+def _unused(state: LedgerState, at: datetime) -> int:
+    """What lots will lose to their expiry: used first in, first out, at the present burn."""
+    unused = before = 0
+    if state.burn.hours < limits.BURN_HOURS_MIN:
+        return 0
+    for lot in state.lots:
+        before += lot.remaining_micros
+        if lot.expires_at is None:
+            continue
+        left = max(timedelta(0), lot.expires_at - at)
+        if left > timedelta(days=limits.FORECAST_DAYS_MAX):
+            continue
+        hours = int(left.total_seconds()) // burn.SECONDS_PER_HOUR
+        spent = burn.expected_micros(state.burn, at, state.time_zone, hours)
+        lapses = min(lot.remaining_micros, max(0, before - spent))
+        unused += lapses
+        before -= lapses
+    return unused
+
+
+def _ahead(state: LedgerState, known: Forecast, at: datetime) -> tuple[Ahead, ...]:
+    """The balance at the end of each of the coming days, without what expires unused."""
+    hours = burn.hourly(state.burn, at, state.time_zone, limits.OUTLOOK_DAYS * burn.HOURS_PER_DAY)
+    balance = state.balance_micros
+    found: list[Ahead] = []
+    for day in range(1, limits.OUTLOOK_DAYS + 1):
+        begin = (day - 1) * burn.HOURS_PER_DAY
+        balance -= sum(hours[begin : begin + burn.HOURS_PER_DAY])
+        stray = known.stray_micros * _PER_CENT_OF_STRAY * isqrt(day * 10_000) // 10_000
+        found.append(Ahead(at + day * _DAY, balance, balance - stray, balance + stray))
+    return tuple(found)

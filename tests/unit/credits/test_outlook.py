@@ -1,0 +1,229 @@
+"""Forecasts: near what happens on a scripted burn, honest where little is known."""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain import burn
+from shared.domain.burn import Burn
+from shared.domain.ledger import LedgerState
+from shared.domain.lots import Lot, LotKind
+from shared.domain.outlook import outlook
+from tests.unit.credits.world import PATH, UNIT, World, day
+
+HOUR = timedelta(hours=1)
+MONDAY = day(2026, 6, 1)
+
+
+def office_hours(start: datetime, seed: int = 0) -> Iterator[tuple[datetime, int]]:
+    """A call that ends every twenty minutes from eight to six on weekdays, and one a day at night;
+    each costs about 0.30."""
+    random = Random(seed)
+    moment = start
+    while True:
+        moment += timedelta(minutes=20)
+        busy = moment.weekday() < 5 and 8 <= moment.hour < 18
+        if busy or (moment.hour == 3 and moment.minute == 0):
+            yield moment, random.randint(200_000, 400_000)
+
+
+def steady(start: datetime, seed: int = 0) -> Iterator[tuple[datetime, int]]:
+    """A call that ends every half hour, day and night."""
+    random = Random(seed)
+    while True:
+        start += timedelta(minutes=30)
+        yield start, random.randint(80_000, 120_000)
+
+
+def played(script: Iterator[tuple[datetime, int]], until: datetime) -> tuple[Burn, int]:
+    """(burn, what was spent) at a time."""
+    known, spent = Burn(), 0
+    for moment, micros in script:
+        if moment > until:
+            break
+        spent += micros
+        known = burn.moved(known, moment, "UTC", spent_micros=micros, balance_micros=-spent)
+    return known, spent
+
+
+@pytest.mark.parametrize("script", [office_hours, steady])
+@pytest.mark.parametrize("days_known", [14, 21, 33, 61])
+@pytest.mark.parametrize("days_ahead", [1, 3, 9, 30])
+def test_a_forecast_is_within_ten_per_cent_of_what_happens(
+    script: object, days_known: int, days_ahead: int
+) -> None:
+    """The time until nothing is left, or half a day where that is longer: nobody works at night."""
+    now = MONDAY + timedelta(days=days_known, hours=11, minutes=10)
+    known, before = played(script(MONDAY, 7), now)  # type: ignore[operator]
+    _, after = played(script(MONDAY, 7), now + timedelta(days=days_ahead))  # type: ignore[operator]
+    credit = after - before
+    gone_at, spent = now, 0
+    for moment, micros in script(MONDAY, 7):  # type: ignore[operator]
+        if moment > now:
+            spent += micros
+            gone_at = moment
+            if spent >= credit:
+                break
+
+    found = burn.forecast(known, now, "UTC", credit)
+
+    assert found.runs_out_at is not None
+    error = abs(found.runs_out_at - gone_at)
+    assert error <= max((gone_at - now) / 10, timedelta(hours=3)), (found.runs_out_at, gone_at)
+    assert found.by == "weekday and hour"
+    assert found.earliest_at is not None
+    assert found.earliest_at <= found.runs_out_at
+
+
+def test_dial_outs_end_before_the_credits_do_by_what_live_calls_hold(world: World) -> None:
+    """A scripted burn through the ledger, with calls under way whose cost is held."""
+    world.clock.moment = MONDAY
+    world.open(balance="150.00")
+    now = MONDAY + timedelta(days=15, hours=10)
+    for moment, micros in steady(MONDAY, 3):
+        if moment > now:
+            break
+        world.clock.moment = moment
+        world.spend(micros / UNIT)
+    world.clock.moment = now
+    _hold(world, 2_000_000)
+
+    found = world.get(f"{PATH}/outlook").json
+
+    left = float(found["balance"])
+    assert float(found["available"]) == pytest.approx(left - 2)
+    hours = left / 0.2  # two calls an hour of 0.10
+    assert found["runs_out"]["hours_left"] == pytest.approx(hours, rel=0.1)
+    assert found["dial_outs_end"]["hours_left"] == pytest.approx(hours - 10, rel=0.1)
+    assert float(found["burn"]["per_day"]) == pytest.approx(4.8, rel=0.1)
+    early, late = found["runs_out"]["between"]
+    assert early <= found["runs_out"]["at"] <= late
+    assert found["burn"]["known_by"] == "weekday and hour"
+
+
+def test_with_little_history_the_outlook_says_what_it_goes_by(world: World) -> None:
+    world.clock.moment = MONDAY
+    world.open(balance="100.00")
+    fresh = world.get(f"{PATH}/outlook").json
+    assert "runs_out" not in fresh
+    assert fresh["burn"]["known_by"] == "nothing"
+    for number, known_by in ((4, "nothing"), (20, "mean"), (80, "hour"), (170, "weekday and hour")):
+        while world.clock.moment < MONDAY + number * HOUR:
+            world.clock.moment += HOUR
+            world.spend("0.10")
+        found = world.get(f"{PATH}/outlook").json
+        assert found["burn"]["known_by"] == known_by
+    assert found["runs_out"]["hours_left"] == pytest.approx((100 - 17) / 0.1, rel=0.02)
+    assert len(found["ahead"]) == 30
+    assert found["past"][-1]["day"] == "2026-06-08"
+
+
+def test_a_change_of_pace_is_followed_within_days() -> None:
+    """The use trebles: four days later the forecast has followed half of the way."""
+    known = Burn()
+    for number in range(24 * 28):
+        micros = 100_000 if number < 24 * 24 else 300_000
+        moment = MONDAY + number * HOUR
+        known = burn.moved(known, moment, "UTC", spent_micros=micros, balance_micros=0)
+    per_day = burn.expected_micros(known, MONDAY + 24 * 28 * HOUR, "UTC", 24)
+    assert 1.8 * 2_400_000 <= per_day <= 3.3 * 2_400_000
+
+
+def test_what_a_lot_will_lose_to_its_expiry_is_not_counted_on() -> None:
+    known = Burn()
+    for number in range(24 * 14):
+        moment = MONDAY + number * HOUR
+        known = burn.moved(known, moment, "UTC", spent_micros=10_000, balance_micros=0)
+    now = MONDAY + 24 * 14 * HOUR
+    lots = (
+        Lot("lot-1", LotKind.PURCHASED, 100 * UNIT, 100 * UNIT, MONDAY, now + timedelta(days=10)),
+        Lot("lot-2", LotKind.GRANTED, 5 * UNIT, 5 * UNIT, MONDAY, None),
+    )
+    state = LedgerState("USD", balance_micros=105 * UNIT, lots=lots, burn=known)
+    found = outlook(state, 0, now)
+    assert found.unused_micros == pytest.approx(97.6 * UNIT, rel=0.01)  # 2.40 in ten days
+    assert found.balance.runs_out_at is not None
+    days = (found.balance.runs_out_at - now).days
+    assert days == pytest.approx(7.4 / 0.24, abs=1)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 60 * 24 * 20), st.integers(0, 10**12)), min_size=1, max_size=60
+    ),
+    st.sampled_from(["UTC", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]),
+    st.integers(-(10**12), 10**12),
+)
+def test_no_history_makes_a_forecast_that_contradicts_itself(
+    steps: list[tuple[int, int]], zone: str, credit: int
+) -> None:
+    """Whatever happened when: earliest before expected before latest, never in the past."""
+    known, now = Burn(), datetime(2026, 10, 20, tzinfo=UTC)
+    for minutes, micros in steps:
+        now += timedelta(minutes=minutes)
+        known = burn.moved(known, now, zone, spent_micros=micros, balance_micros=0)
+        assert len(known.week) in {0, 168}
+        assert all(each >= 0 for each in known.week)
+        assert len(known.days) <= 36
+    found = burn.forecast(known, now, zone, credit)
+    times = [found.earliest_at, found.runs_out_at, found.latest_at]
+    given_times = [each for each in times if each is not None]
+    assert given_times == sorted(given_times)
+    assert all(each >= now for each in given_times)
+    assert burn.expected_micros(known, now, zone, 24) >= 0
+
+
+def test_rolling_in_steps_is_rolling_at_once() -> None:
+    known = burn.moved(Burn(), MONDAY, "Europe/Paris", spent_micros=UNIT, balance_micros=0)
+    end = MONDAY + timedelta(days=20)
+    stepwise = known
+    for number in range(1, 41):
+        stepwise = burn.rolled(stepwise, MONDAY + number * timedelta(hours=12), "Europe/Paris")
+    assert stepwise == burn.rolled(known, end, "Europe/Paris")
+
+
+def test_hours_are_the_accounts_own_through_a_change_of_the_clock() -> None:
+    """A call at nine in Paris every day is expected at nine in Paris after summer time ended."""
+    start, known = datetime(2026, 9, 7, tzinfo=UTC), Burn()
+    for number in range(56):  # to 2026-11-01; summer time ends on 2026-10-25
+        local = start + timedelta(days=number)
+        utc_hour = 7 if local < day(2026, 10, 25) else 8
+        moment = local.replace(hour=utc_hour, minute=30)
+        known = burn.moved(known, moment, "Europe/Paris", spent_micros=UNIT, balance_micros=0)
+    expected = burn.hourly(known, datetime(2026, 11, 2, 0, 0, tzinfo=UTC), "Europe/Paris", 23)
+    assert max(range(23), key=lambda hour: expected[hour]) == 7  # the hour from 8:00 UTC
+
+
+def test_the_picture_is_sound_svg_whatever_the_account_is_called(world: World) -> None:
+    world.clock.moment = MONDAY
+    name = '<script>alert("1")</script> & Co'
+    world.open(balance="50.00", name=name, alerts=[{"name": "<b>low", "below": "20.00"}])
+    for _ in range(40):
+        world.clock.moment += timedelta(hours=7)
+        world.spend("0.40")
+    answer = world.get(f"{PATH}/outlook?format=svg")
+    assert answer.status == 200
+    text = answer.body.decode()
+    root = ET.fromstring(text)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "<script" not in text
+    assert root.find("{*}title").text == f"{name}: 34.00 USD"  # type: ignore[union-attr]
+    assert len(root.findall("{*}polyline")) == 2
+    assert len(root.findall("{*}polygon")) == 1
+    assert world.get(f"{PATH}/outlook?format=png").code == "query_invalid"
+
+
+def _hold(world: World, micros: int) -> None:
+    accounts = world.container.accounts
+    read = accounts.read
+
+    async def patched(account: str) -> object:
+        view = await read(account)
+        return type(view)(view.account, view.state, micros)
+
+    accounts.read = patched  # type: ignore[method-assign, assignment]
