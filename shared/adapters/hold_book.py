@@ -12,7 +12,7 @@ from shared.domain.alerts import Event
 from shared.domain.counters import Counters
 from shared.domain.dial_out_facts import Denial
 from shared.domain.errors import LedgerCorrupt, PerminuteError
-from shared.domain.hold_decide import Granted
+from shared.domain.hold_decide import EndsBy, Granted
 from shared.domain.holds import HoldState, LedgerView, Posted
 from shared.domain.ledger import EntryKind, LedgerState
 from shared.domain.legs import format_time
@@ -34,6 +34,8 @@ from shared.ports import (
 )
 
 EVENTS_DUE = "hold_events"
+
+_MEANS = {EndsBy.CREDIT, EndsBy.BUDGET, EndsBy.POOL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Book:
 
     `stored` are counters as they lie in the table, `stored_ledger_commit` and `stored_holds` what
     the state row says; `viewed_at` is when the book caught up, None: not yet. `news` is what was
-    read together with the state row.
+    read together with the state row. `is_fresh`: both were read for the decision at hand.
     """
 
     state: HoldState
@@ -78,6 +80,7 @@ class Book:
     stored_holds: int = 0
     viewed_at: datetime | None = None
     news: "_News | None" = None
+    is_fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,7 @@ class HoldBookRows:
 
     async def _with_ledger(self, partition: str, book: Book, now: datetime) -> Book:
         """Catch up: the ledger's state, and whose holds the commits in between settled."""
+        is_fresh = book.news is not None
         news = book.news or await self._news(partition)
         if news.ledger is not None and news.ledger.commit < book.state.ledger_commit:
             # Read at the same time as a state that somebody committed in between.
@@ -165,7 +169,7 @@ class HoldBookRows:
         known = news.ledger
         state = replace(book.state, backlog_seconds=news.backlog_seconds)
         if known is None:
-            return replace(book, state=state, viewed_at=now, news=None)
+            return replace(book, state=state, viewed_at=now, news=None, is_fresh=is_fresh)
         posted: list[Posted] = []
         after = state.ledger_commit
         # Without a hold there is nothing that a journal row could settle.
@@ -183,7 +187,7 @@ class HoldBookRows:
                 raise LedgerCorrupt("The journal ends before the ledger's state.")
             after = commits[-1].number
         caught_up = holds.catch_up(state, _ledger_view(known), posted, now)
-        return replace(book, state=caught_up, viewed_at=now, news=None)
+        return replace(book, state=caught_up, viewed_at=now, news=None, is_fresh=is_fresh)
 
     async def _with_scopes(self, partition: str, book: Book, scopes: Iterable[str]) -> Book:
         wanted = set(scopes)
@@ -268,6 +272,7 @@ class HoldBookRows:
             stored={**last.stored, **changed},
             stored_ledger_commit=last.state.ledger_commit,
             stored_holds=len(last.state.holds),
+            is_fresh=False,
         )
         return after, operations
 
@@ -295,15 +300,22 @@ def _place(book: Book, command: PlaceHold, now: datetime) -> Step[Book, Result] 
     granted = hold_decide.authorise(book.state, command.authorise, now)
     if isinstance(granted, Denial):
         return Answer(granted)
+    if _is_cut_short(book, granted):
+        return Answer(None)  # decided again: a refusal is never given from a state that was kept
     record = command.record(granted)
     guard = Insert(rows.hold_key(record.authorization), rows.record_values(record))
     answer = Answered(record, events=bool(granted.events))
     return _step(book, granted.state, answer, _Written((guard,), granted.events))
 
 
+def _is_cut_short(book: Book, granted: Granted) -> bool:
+    """Whether means end the call within its grant that may have grown since they were read."""
+    return not book.is_fresh and granted.ends_by in _MEANS
+
+
 def _extend(book: Book, command: ExtendHold, now: datetime) -> Step[Book, Result] | Answer[Result]:
     granted = hold_decide.extend(book.state, command.extend, now)
-    if granted is None or granted.state is None:
+    if granted is None or granted.state is None or _is_cut_short(book, granted):
         return Answer(granted)
     hold = granted.hold
     longer = replace(

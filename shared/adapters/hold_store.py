@@ -9,9 +9,11 @@ in `hold_rows`.
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.adapters import hold_rows as rows
+from shared.adapters.commit_book import Loaded
 from shared.adapters.group_commit import GroupCommitter
 from shared.adapters.hold_book import (
     Book,
@@ -78,7 +80,8 @@ class TableHoldBook:
         if loaded is None:
             loaded = await self._book.load(account)
         viewed = await self._book.caught_up(account, loaded, scopes)
-        self._committer.offer(account, viewed)
+        kept = replace(viewed.state, is_fresh=False)
+        self._committer.offer(account, Loaded(kept, viewed.etag))
         return viewed.state.state
 
     async def place(self, account: str, command: PlaceHold) -> Answered | Denial:

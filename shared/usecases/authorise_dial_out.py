@@ -142,7 +142,7 @@ class AuthoriseDialOut:
         if denial is None:
             command = _authorise("", bridge, question, resolved)
             granted = hold_decide.authorise(resolved.view, command, self._clock.now())
-            if isinstance(granted, Denial):
+            if isinstance(granted, Denial) or granted.ends_by is not None:
                 resolved = await self._resolve(bridge, question, fresh=True)
                 granted = hold_decide.authorise(resolved.view, command, self._clock.now())
             if isinstance(granted, Granted):

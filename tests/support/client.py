@@ -153,6 +153,11 @@ class SigningBridge:
         """Ask for a dial-out, under a key of its own unless one is given."""
         return self.post("dial-outs", question, {"idempotency-key": key or unique("ask")})
 
+    def extend(self, authorization: str, seconds: int) -> Answer:
+        """Let a call go on until so many seconds after its answer."""
+        path = f"dial-outs/{quote(authorization, safe='')}/extend"
+        return self.post(path, {"seconds": seconds})
+
     def release(self, authorization: str) -> Answer:
         """Give an authorisation back."""
         return self.post(f"dial-outs/{quote(authorization, safe='')}/release", {})

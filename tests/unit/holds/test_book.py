@@ -63,6 +63,22 @@ def test_a_denial_for_lack_of_credit_is_never_given_from_a_view_that_is_not_caug
     play(story, cents=15)
 
 
+def test_a_call_is_never_cut_short_by_a_view_that_is_not_caught_up() -> None:
+    async def story(world: World) -> None:
+        await world.ask(named(ask(seconds=300), "au_1"))
+        await world.top_up(200 * CENT)
+        answer = await world.ask(named(ask(), "au_2"))
+        assert isinstance(answer, Answered)
+        assert answer.record.granted_seconds == SLICE
+        await world.top_up(200 * CENT)
+        await world.extend("au_1", 20_000)
+        record = await world.book.record(ACCOUNT, "au_1")
+        assert record is not None
+        assert record.granted_seconds == 20_000
+
+    play(story, cents=15)
+
+
 def test_what_another_process_freed_is_seen_before_somebody_is_refused() -> None:
     async def story(world: World) -> None:
         first, second = world.books
