@@ -24,6 +24,7 @@ from functions import (
     rate_card_reports,
     rate_cards,
     recharges,
+    reratings,
 )
 from shared.telemetry import quieten
 
@@ -43,6 +44,7 @@ app.register_functions(directory.bp)
 app.register_functions(bridges.bp)
 app.register_functions(rate_cards.bp)
 app.register_functions(rate_card_reports.bp)
+app.register_functions(reratings.bp)
 app.register_functions(api_keys.bp)
 app.register_functions(alerts.bp)
 app.register_functions(recharges.bp)

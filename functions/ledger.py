@@ -128,14 +128,19 @@ async def get_statement(call: Call) -> func.HttpResponse:
 @admin_route(bp, "get_leg", "GET", "v1/accounts/{account}/legs/{leg}", READERS)
 async def get_leg(call: Call) -> func.HttpResponse:
     """A leg and its explained charge; 404 while it is queued."""
-    from shared.contracts.ledger import leg_body, parked_leg_body
+    from shared.contracts.ledger import leg_body, parked_leg_body, replaced_body
     from shared.domain.parking import ParkedLeg
 
     found = await container().read_ledger.leg(call.path("account"), call.path("leg"))
     if isinstance(found, ParkedLeg):
         return reply(parked_leg_body(found))
-    leg, reversal = found
-    return reply(leg_body(leg.leg, leg.charge, leg.person, leg.entry, reversal))
+    leg, reversal = found.present, found.reversals[-1]
+    told = await container().explain_leg(leg.charge, found.person)
+    body = leg_body(leg.leg, leg.charge, found.person, leg.entry, reversal, told)
+    if len(found.debits) > 1:
+        earlier = zip(found.debits[:-1], found.reversals, strict=False)
+        body["history"] = [replaced_body(each.charge, each.entry, back) for each, back in earlier]
+    return reply(body)
 
 
 @admin_route(bp, "verify_ledger", "GET", "v1/accounts/{account}/verify", READERS)

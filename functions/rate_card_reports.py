@@ -114,8 +114,9 @@ async def lint_rate_card_version(call: Call) -> func.HttpResponse:
 @admin_route(bp, "diff_rate_card", "GET", "v1/rate-cards/{card}/diff", READERS)
 async def diff_rate_card(call: Call) -> func.HttpResponse:
     """What differs from version `?from=` to `?to=`, the latter perhaps of `?to_card=`: JSON pages
-    or all of it as CSV."""
-    from shared.contracts.rate_card_reports import render_change
+    or all of it as CSV; with `?account=` what its legs of last month, or of `?month=`, would have
+    cost."""
+    from shared.contracts.rate_card_reports import render_change, render_effect
     from shared.contracts.rate_card_tables import CHANGE_COLUMNS, change_counts_body, change_row
 
     call.principal.require_all_accounts()
@@ -129,11 +130,23 @@ async def diff_rate_card(call: Call) -> func.HttpResponse:
     if call.wants_csv():
         rows = (change_row(change) for change in found.every())
         return reply_csv(CHANGE_COLUMNS, rows, f"{card}-diff.csv")
+    body: dict[str, object] = {}
+    if account := call.query("account"):
+        month = await container().rate_card_reports.effect(
+            found.before, found.after, account, call.query("month"), call.principal
+        )
+        body["effect"] = {
+            "account": account,
+            "month": month.month,
+            "complete": month.is_complete,
+            **render_effect(month.effect, found.after.currency),
+        }
     return reply(
         {
             "from": {"card": card, "version": format_time(before)},
             "to": {"card": found.after.card, "version": format_time(after)},
             "counts": change_counts_body(found.counts, found.dearer, found.cheaper),
+            **body,
             "items": [render_change(change) for change in found.items],
             **({"next": str(found.following)} if found.following is not None else {}),
         }

@@ -139,7 +139,7 @@ async def reply_put(
     call: Call, put: PutVersion, more: Mapping[str, object] | None = None, *, lint: bool = False
 ) -> func.HttpResponse:
     """The answer to a version that was put, or only checked: a dry run and an import say what is
-    odd in it, and so does `?lint=true`."""
+    odd in it, and so does `?lint=true`; a backdated one proposes to charge legs anew."""
     from shared.contracts.quotes import card_version_body
     from shared.contracts.rate_card_reports import render_findings
     from shared.usecases.rate_card_reports import found_in
@@ -160,9 +160,24 @@ async def reply_put(
     body |= more or {}
     if lint or about is None or call.flag("lint"):
         body["findings"] = render_findings(await found_in(version))
+    if call.flag("backdate"):
+        body["rerating"] = await _proposal(call, version)
     if about is None:
         return reply(body)
     return reply(body, status=201 if about.revision == 1 else 200, etag=about.etag)
+
+
+async def _proposal(call: Call, version: RateCardVersion) -> dict[str, object]:
+    """Whose legs of the past the version is about."""
+    from shared.contracts.reratings import proposal_body
+
+    card, effective_from = version.card, version.effective_from
+    found = await container().propose_rerating(card, effective_from, call.principal)
+    if found is None:
+        return {"legs": 0, "accounts": [], "complete": True}
+    return proposal_body(
+        card, (found.since, found.until), found.accounts, is_complete=found.is_complete
+    )
 
 
 def _parser(call: Call, card: str, effective_from: datetime) -> Callable[[], RateCardVersion]:

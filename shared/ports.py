@@ -268,6 +268,10 @@ class Ledger(Protocol):
         """The debited leg with this key, or None."""
         ...
 
+    async def debits(self, account: str, leg: str) -> list[LegRecord]:
+        """The leg's debit and its re-ratings, in order; the last one is the present one."""
+        ...
+
     async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
         """At most `limit` commits with numbers above `after`, in order."""
         ...
@@ -288,8 +292,8 @@ class Ledger(Protocol):
         """The entry with this number, or None."""
         ...
 
-    async def reversal(self, account: str, leg: str) -> Entry | None:
-        """The entry that took a leg's debit back, or None."""
+    async def reversal(self, account: str, debit: int) -> Entry | None:
+        """The entry that took the debit with this number back, or None."""
         ...
 
     async def outbox(self, account: str, *, limit: int) -> list[Outbox]:

@@ -14,7 +14,7 @@ from shared.domain.dial_out_facts import Denial
 from shared.domain.errors import LedgerCorrupt, PerminuteError
 from shared.domain.hold_decide import EndsBy, Granted
 from shared.domain.holds import HoldState, LedgerView, Posted
-from shared.domain.ledger import EntryKind, LedgerState
+from shared.domain.ledger import LedgerState
 from shared.domain.legs import format_time
 from shared.ports import (
     Answered,
@@ -181,7 +181,7 @@ class HoldBookRows:
                 Posted(entry.authorization, entry.leg, -entry.amount_micros)
                 for commit in commits
                 for entry in commit.entries
-                if commit.number <= known.commit and entry.kind is EntryKind.DEBIT
+                if commit.number <= known.commit and entry.charges
             ]
             if not commits:
                 raise LedgerCorrupt("The journal ends before the ledger's state.")

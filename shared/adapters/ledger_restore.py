@@ -104,7 +104,7 @@ def _guard(entry: Entry, commit: int) -> Operation | None:
             person={},
             entry=entry,
         )
-        return Upsert(rows.leg_row_key(entry.leg), rows.leg_values(record, commit))
+        return Upsert(rows.debit_row_key(entry), rows.leg_values(record, commit))
     key = rows.command_guard(entry)
     if key is None:
         return None

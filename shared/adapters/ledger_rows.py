@@ -4,6 +4,7 @@
 | ----------------------- | --------------------------------------------------------------- |
 | `state`                 | the state that the next decision needs                          |
 | `leg|{hash of leg key}` | guard, content digest, charge, entry; the person's part apart   |
+| `leg|{hash}|{entry}`    | the same of what replaced the debit with that number            |
 | `command|{hash of key}` | guard and entry of a top-up                                     |
 | `journal|{commit}`      | a commit: its entries, the balance, keyed hash over bytes stored |
 | `event|{commit}`        | outbox, deleted once published; the journal keeps its digest     |
@@ -71,15 +72,21 @@ def command_row_key(key: str) -> str:
     return f"command|{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-def reversal_row_key(leg: str) -> str:
-    """Row key of the guard of a leg's reversal."""
-    return command_row_key(f"\nreversal of leg {leg}")  # no idempotency key has a line break
+def debit_row_key(entry: Entry) -> str:
+    """Row key of a debit: that of its leg, and right after it what replaced a debit of the leg."""
+    key = leg_row_key(entry.leg or "")
+    return key if entry.rerates is None else f"{key}|{entry.rerates:020d}"
+
+
+def reversal_row_key(debit: int) -> str:
+    """Row key of the guard of a debit's reversal, by the number of its entry."""
+    return command_row_key(f"\nreversal of entry {debit}")  # no idempotency key has a line break
 
 
 def command_guard(entry: Entry) -> str | None:
     """Row key of the guard that an entry which is no debit must have, if any."""
-    if entry.kind is EntryKind.REVERSAL and entry.leg is not None:
-        return reversal_row_key(entry.leg)
+    if entry.kind is EntryKind.REVERSAL and entry.reverses is not None:
+        return reversal_row_key(entry.reverses)
     if entry.kind is EntryKind.DEBIT or entry.key is None:
         return None
     return command_row_key(entry.key)
@@ -355,6 +362,7 @@ def entry_document(entry: Entry, *, with_charge: bool = False) -> dict[str, obje
         "leg": entry.leg,
         "authorization": entry.authorization,
         "reverses": entry.reverses,
+        "rerates": entry.rerates,
         "reference": entry.reference,
         "reason": entry.reason,
         "actor": entry.actor,
@@ -387,6 +395,7 @@ def read_entry(data: Mapping[str, Any]) -> Entry:
         leg=data.get("leg"),
         authorization=data.get("authorization"),
         reverses=data.get("reverses"),
+        rerates=data.get("rerates"),
         reference=data.get("reference"),
         reason=data.get("reason"),
         actor=data.get("actor"),

@@ -1,6 +1,6 @@
 """The ledger in Table storage: decisions committed in groups, reads, and the outbox."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -24,6 +24,7 @@ from shared.domain.ledger import (
     ExpireLot,
     LedgerState,
     Refused,
+    RerateLeg,
     ReverseLeg,
     SettingsChange,
     Tick,
@@ -89,6 +90,12 @@ class TableLedger:
         row = await self._tables.get(rows.TABLE, account, rows.leg_row_key(leg))
         return rows.read_leg(row) if row else None
 
+    async def debits(self, account: str, leg: str) -> list[LegRecord]:
+        """The leg's debit and its re-ratings, in order; the last one is the present one."""
+        key = rows.leg_row_key(leg)
+        found = await self._tables.query(rows.TABLE, account, first=key, before=f"{key}}}")
+        return [rows.read_leg(row) for row in found]
+
     async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
         """At most `limit` commits with numbers above `after`, in order."""
         found = await self._tables.query(
@@ -143,9 +150,9 @@ class TableLedger:
                 return commit.entries[sequence - commit.first]
         return None
 
-    async def reversal(self, account: str, leg: str) -> Entry | None:
-        """The entry that took a leg's debit back, or None."""
-        row = await self._tables.get(rows.TABLE, account, rows.reversal_row_key(leg))
+    async def reversal(self, account: str, debit: int) -> Entry | None:
+        """The entry that took the debit with this number back, or None."""
+        row = await self._tables.get(rows.TABLE, account, rows.reversal_row_key(debit))
         return rows.read_command(row)[1] if row else None
 
     async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
@@ -249,7 +256,7 @@ class _LedgerBook:
             if before.etag is None
             else Replace(rows.STATE, values, before.etag),
             Insert(rows.journal_key(number), journal),
-            *(row for decision in decisions if (row := _guard_row(decision, number, spelled))),
+            *(row for decision in decisions for row in _guard_rows(decision, number, spelled)),
         ]
         if events:
             operations.append(Insert(rows.event_key(number), rows.event_values(events, at)))
@@ -275,7 +282,17 @@ class _LedgerBook:
             digest, entry = record.digest, record.entry
         else:
             digest, entry = rows.read_command(row)
-        return Written(entry, repeated=True) if digest == _digest(command) else Clash(entry)
+        if digest != _digest(command):
+            return Clash(entry)
+        if isinstance(command, RerateLeg):
+            entry = (await self._rerated(partition, entry)) or entry
+        return Written(entry, repeated=True)
+
+    async def _rerated(self, partition: str, reversal: Entry) -> Entry | None:
+        """The debit that a re-rating booked after it had taken one back."""
+        key = rows.debit_row_key(reversal)
+        row = await self._tables.get(self.table, partition, key)
+        return rows.read_leg(row).entry if row else None
 
     async def landed(self, partition: str, after: _Head, commit_id: str) -> bool:
         number = after.state.commit if after.state else 0
@@ -291,8 +308,8 @@ def _guard(command: Command) -> str | None:
             return rows.leg_row_key(command.leg)
         case TopUp() | Adjust():
             return rows.command_row_key(command.key)
-        case ReverseLeg():
-            return rows.reversal_row_key(command.leg)
+        case ReverseLeg() | RerateLeg():
+            return rows.reversal_row_key(command.debit.sequence)
         case AnswerRecharge(status=RechargeStatus.SUCCEEDED):
             return rows.command_row_key(command.key)
         case Configure() | ExpireLot() | Tick() | Acknowledge() | Announce() | AnswerRecharge():
@@ -302,7 +319,7 @@ def _guard(command: Command) -> str | None:
 def _digest(command: Command) -> str:
     """What a repeated command must have in common with the first one."""
     match command:
-        case DebitLeg() | TopUp() | Adjust() | ReverseLeg() | AnswerRecharge():
+        case DebitLeg() | TopUp() | Adjust() | ReverseLeg() | RerateLeg() | AnswerRecharge():
             return command.digest
         case Configure() | ExpireLot() | Tick() | Acknowledge() | Announce():
             return ""
@@ -326,14 +343,24 @@ def _settings(decisions: Sequence[Decided]) -> list[SettingsChange]:
     ]
 
 
-def _guard_row(
+def _guard_rows(
     decision: Decided, number: int, spelled: Mapping[int, rows.Spelled]
-) -> Operation | None:
-    """The guard of a command; `spelled` are the commit's entries by their numbers."""
+) -> Iterator[Operation]:
+    """The guard of a command, and of a re-rating the leg's new row too; `spelled` are the commit's
+    entries by their numbers."""
     command, entry, key = decision.command, _last(decision), _guard(decision.command)
     if entry is None or key is None:
-        return None
-    if isinstance(command, DebitLeg):
-        record = LegRecord(command.leg, command.digest, command.charge, command.person, entry)
-        return Insert(key, rows.leg_values(record, number, spelled[entry.sequence]))
-    return Insert(key, rows.command_values(entry, _digest(command), number))
+        return
+    match command:
+        case DebitLeg():
+            record = LegRecord(command.leg, command.digest, command.charge, command.person, entry)
+            yield Insert(key, rows.leg_values(record, number, spelled[entry.sequence]))
+        case RerateLeg():
+            digest = entry.content_digest or ""
+            record = LegRecord(command.leg, digest, command.charge, {}, entry)
+            taken_back = rows.command_values(decision.entries[0], command.digest, number)
+            yield Insert(key, taken_back)
+            values = rows.leg_values(record, number, spelled[entry.sequence])
+            yield Insert(rows.debit_row_key(entry), values)
+        case _:
+            yield Insert(key, rows.command_values(entry, _digest(command), number))

@@ -2,6 +2,7 @@
 
 import hmac
 from dataclasses import fields, replace
+from itertools import pairwise
 
 from shared.adapters import ledger_rows as rows
 from shared.adapters.ledger_checkpoint import read_verified, verified_values
@@ -64,7 +65,7 @@ async def verify(
     return Verification(
         commits=run.commit,
         entries=run.entries,
-        legs=run.legs_before + len(run.legs),
+        legs=run.legs_before + run.new_legs,
         balance_micros=run.state.balance_micros if run.state else 0,
         head=run.head,
         problems=tuple(run.problems),
@@ -119,6 +120,7 @@ def _journal_row(run: Run, account: str, chain_key: bytes, row: Row) -> None:
         run.wrong(row.key, "first: is not the number of the first entry")
     for entry in commit.entries:
         _guarded(run, row.key, entry)
+    _rerated(run, row.key, commit)
     _replayed(run, row.key, commit)
 
 
@@ -147,14 +149,30 @@ def _replayed(run: Run, key: str, commit: Commit) -> None:
 def _guarded(run: Run, key: str, entry: Entry) -> None:
     """Note which guard row an entry must have."""
     if entry.kind is EntryKind.DEBIT:
-        if entry.leg is None or entry.leg in run.legs:
+        leg_row = rows.debit_row_key(entry)
+        if entry.leg is None or leg_row in run.legs:
             run.wrong(key, f"entry {entry.sequence}: its leg is missing or debited twice")
         else:
-            run.legs[entry.leg] = Guarded(entry, run.commit)
+            run.legs[leg_row] = Guarded(entry, run.commit)
         if entry.charge is None or content_digest(entry.charge) != entry.charge_digest:
             run.wrong(key, f"entry {entry.sequence}: its charge is not the one that was debited")
     elif guard := rows.command_guard(entry):
         run.guards[guard] = Guarded(entry, run.commit)
+
+
+def _rerated(run: Run, key: str, commit: Commit) -> None:
+    """A debit that replaces another one comes right after the entry that takes that one back."""
+    for before, entry in pairwise((None, *commit.entries, None)):
+        if before is not None and before.kind is EntryKind.REVERSAL and before.rerates is not None:
+            follows = entry is not None and entry.kind is EntryKind.DEBIT
+            if not (follows and _key(entry) == _key(before) and before.reverses == before.rerates):
+                run.wrong(key, f"entry {before.sequence}: the leg is not debited anew after it")
+        elif entry is not None and entry.kind is EntryKind.DEBIT and entry.rerates is not None:
+            run.wrong(key, f"entry {entry.sequence}: what it replaces is not taken back before it")
+
+
+def _key(entry: Entry | None) -> tuple[str | None, int | None] | None:
+    return None if entry is None else (entry.leg, entry.rerates)
 
 
 def _resumed(row: Row, chain_key: bytes) -> Run:
@@ -177,7 +195,7 @@ def _resumed(row: Row, chain_key: bytes) -> Run:
 
 async def _remember(run: Run, tables: TableStore, account: str, chain_key: bytes) -> None:
     if run.state is not None:
-        legs = run.legs_before + len(run.legs)
+        legs = run.legs_before + run.new_legs
         values = verified_values(
             chain_key, account, run.state, run.head, run.commit_id, run.opened, legs
         )

@@ -55,8 +55,8 @@ class Guarded:
 class Run:
     """What has been recomputed so far, and what is wrong with it.
 
-    `broken`: the journal can't be replayed any further. `legs` by leg key, `guards` by row key:
-    what must be there. `events`: commits that told something, by the key of their outbox row.
+    `broken`: the journal can't be replayed any further. `legs` and `guards` by row key: what must
+    be there. `events`: commits that told something, by the key of their outbox row.
     """
 
     head: str = rows.GENESIS
@@ -72,6 +72,11 @@ class Run:
     events: dict[str, Commit] = field(default_factory=dict)
     newer: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def new_legs(self) -> int:
+        """How many legs were debited; re-ratings are no legs."""
+        return sum(guarded.entry.rerates is None for guarded in self.legs.values())
 
     def wrong(self, key: str, what: str) -> None:
         """Note a problem of a row."""
@@ -104,15 +109,14 @@ async def leg_rows(run: Run, tables: TableStore, account: str) -> None:
     async for row in read_range(tables, account, "leg|", "leg}"):
         if _is_newer(run, row, row.values.get("commit")):
             continue
-        leg = str(row.values.get("leg"))
-        guarded = run.legs.get(leg)
-        if guarded is None or row.key != rows.leg_row_key(leg):
+        guarded = run.legs.get(row.key)
+        if guarded is None:
             run.wrong(row.key, "leg: no entry of the journal debits it")
             continue
-        seen.add(leg)
+        seen.add(row.key)
         _leg_row(run, row, guarded)
-    for leg in sorted(run.legs.keys() - seen):
-        run.wrong(rows.leg_row_key(leg), f"the row of leg {leg} is missing")
+    for key in sorted(run.legs.keys() - seen):
+        run.wrong(key, f"the row of leg {run.legs[key].entry.leg} is missing")
 
 
 def _leg_row(run: Run, row: Row, guarded: Guarded) -> None:
@@ -169,12 +173,11 @@ def _command_row(run: Run, row: Row, guarded: Guarded) -> None:
 
 async def new_guards(run: Run, tables: TableStore, account: str) -> None:
     """The guards of the entries since the last verification, each by its key."""
-    for leg, guarded in run.legs.items():
-        key = rows.leg_row_key(leg)
+    for key, guarded in run.legs.items():
         if row := await tables.get(rows.TABLE, account, key):
             _leg_row(run, row, guarded)
         else:
-            run.wrong(key, f"the row of leg {leg} is missing")
+            run.wrong(key, f"the row of leg {guarded.entry.leg} is missing")
     for key, guarded in run.guards.items():
         if row := await tables.get(rows.TABLE, account, key):
             _command_row(run, row, guarded)

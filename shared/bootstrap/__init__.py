@@ -31,9 +31,12 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.usecases.alerts import Alerts
     from shared.usecases.audit_ledgers import AuditLedgers
     from shared.usecases.outlook import ReadOutlook
+    from shared.usecases.past_legs import PastLegs
+    from shared.usecases.propose_rerating import ProposeRerating
     from shared.usecases.rate_card_reports import RateCardReports
     from shared.usecases.rate_cards import RateCardDesk
     from shared.usecases.recharges import RechargeDesk
+    from shared.usecases.rerate_legs import RerateLegs
 
 
 BRIDGE_SECRET_BYTES = 32
@@ -71,7 +74,32 @@ class Container(Legs):
         """Tells about rate cards."""
         from shared.usecases.rate_card_reports import RateCardReports
 
-        return RateCardReports(self.rate_card_desk, self.rate_cards, self.clock)
+        return RateCardReports(
+            self.rate_card_desk, self.rate_cards, self.accounts, self.rerate_legs, self.clock
+        )
+
+    @cached_property
+    def past_legs(self) -> PastLegs:
+        """Reads the legs of a span."""
+        from shared.usecases.past_legs import PastLegs
+
+        return PastLegs(self.ledger)
+
+    @cached_property
+    def rerate_legs(self) -> RerateLegs:
+        """Charges legs anew."""
+        from shared.usecases.rerate_legs import RerateLegs
+
+        return RerateLegs(
+            self.accounts, self.past_legs, self.rate_cards, self.ledger, self.publish_events
+        )
+
+    @cached_property
+    def propose_rerating(self) -> ProposeRerating:
+        """Counts the legs that a backdated version is about."""
+        from shared.usecases.propose_rerating import ProposeRerating
+
+        return ProposeRerating(self.rate_cards, self.accounts, self.past_legs, self.clock)
 
     @cached_property
     def audit_ledgers(self) -> AuditLedgers:

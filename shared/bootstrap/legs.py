@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.usecases.charge_legs import ChargeLegs
     from shared.usecases.credit_account import CreditAccount
     from shared.usecases.erase_person import ErasePerson
+    from shared.usecases.explain_leg import ExplainLeg
     from shared.usecases.forward_inbox import ForwardInbox
     from shared.usecases.open_calls import OpenCalls
     from shared.usecases.open_ledger import OpenLedger
@@ -135,6 +136,13 @@ class Legs(Stores):
         from shared.usecases.questions import Wording
 
         return Wording(allowed_body, denied_body, extended_body)
+
+    @cached_property
+    def explain_leg(self) -> ExplainLeg:
+        """Says a charge in words."""
+        from shared.usecases.explain_leg import ExplainLeg
+
+        return ExplainLeg(self.rate_cards)
 
     @cached_property
     def authorise_dial_out(self) -> AuthoriseDialOut:

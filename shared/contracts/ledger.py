@@ -123,12 +123,14 @@ def leg_body(
     person: Mapping[str, object],
     entry: Entry,
     reversal: Entry | None,
+    told: Mapping[str, object],
 ) -> dict[str, object]:
-    """A charged leg (CONTRACT 5): its explained charge, who it was, how it was paid, and the entry
-    that took it back, if one did."""
+    """A charged leg (CONTRACT 5): its explained charge, what is told of it only when asked, who it
+    was, how it was paid, and the entry that took it back, if one did."""
     return {
         "leg": shown_leg(leg),
         **charge,
+        **told,
         "from": person.get("from"),
         "to": person.get("to"),
         "organizer": person.get("organizer"),
@@ -139,6 +141,20 @@ def leg_body(
         "balance_after": format_amount(entry.balance_micros),
         "entry": entry.sequence,
         **({"reversed_by": reversal.sequence} if reversal else {}),
+    }
+
+
+def replaced_body(
+    charge: Mapping[str, object], entry: Entry, reversal: Entry | None
+) -> dict[str, object]:
+    """A charge of a leg that a re-rating replaced."""
+    return {
+        "entry": entry.sequence,
+        "at": format_time(entry.at),
+        "amount": charge.get("amount"),
+        "billed_seconds": charge.get("billed_seconds"),
+        "rate": charge.get("rate"),
+        "reversed_by": reversal.sequence if reversal else None,
     }
 
 

@@ -27,6 +27,8 @@ REQUESTS = {
     "post_what_if": "what_if:WhatIfBody",
     "post_erasure": "ledger:ErasureBody",
     "post_quote": "quotes:QuoteBody",
+    "post_price_what_if": "reratings:PriceWhatIfBody",
+    "post_rerating": "reratings:ReratingBody",
     "post_quote_table": "rate_card_tables:QuoteTableBody",
     "post_reversal": "ledger:ReversalBody",
     "post_top_up": "ledger:TopUpBody",
@@ -68,9 +70,11 @@ _SINCE = _query("from", "From when on it holds; now if left out.", _TIME)
 QUERIES: dict[str, tuple[Json, ...]] = {
     "diff_rate_card": (
         *_PAGE,
-        _query("from", "The version before: the one in force then.", _TIME),
-        _query("to", "The version after: the one in force then.", _TIME),
+        _query("from", "The version before: when it takes effect.", _TIME),
+        _query("to", "The version after: when it takes effect.", _TIME),
         _query("to_card", "The card of the version after; the same one if left out."),
+        _query("account", "Tell what legs of this account would have cost."),
+        _query("month", "Legs of this month, `2026-11`; the last one if left out."),
     ),
     "get_balance": (_query("at", "As of this time; now if left out.", _TIME),),
     "get_price_list": (_query("at", "Prices in force then; now if left out.", _TIME),),

@@ -1,5 +1,6 @@
 """From an ended leg and what is known of it to the debit: what it costs, and why."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,6 +10,13 @@ from shared.domain.legs import EndedLeg, LegKind, format_time
 from shared.domain.money import format_amount, format_fraction, format_price
 from shared.domain.parking import ParkReason
 from shared.domain.rating import Charge, ChargeLine, ChargeLineKind
+
+_ABOUT_CHARGE = frozenset(
+    {
+        *("status", "zero_reason", "billed_seconds", "amount", "rate", "lines", "rounding"),
+        *("flags", "replaces", "pool_seconds"),
+    }
+)
 
 
 class Payer(StrEnum):
@@ -123,13 +131,27 @@ def zero_charge_document(resolved: ResolvedLeg, reason: str, flags: list[str]) -
 
 def charge_document(resolved: ResolvedLeg, charge: Charge, flags: list[str]) -> dict[str, object]:
     """The explained charge of a rated leg, as it is kept for ever (CONTRACT 5)."""
-    free = charge.amount_micros == 0
+    return {**_leg_part(resolved), **_rated_part(charge), "flags": flags}
+
+
+def rerated_document(
+    before: Mapping[str, object], charge: Charge, replaced_entry: int
+) -> dict[str, object]:
+    """The explained charge of a leg that is charged anew: what `before` says of the leg, what the
+    new charge says of itself, and in `replaces` what it was. What the pool paid it pays again; the
+    charge is that of the rest, as in `pooled_charge`."""
+    about_leg = {name: value for name, value in before.items() if name not in _ABOUT_CHARGE}
+    pool_seconds = pool_seconds_of(before)
     return {
-        **_leg_part(resolved),
-        "status": "zero" if free else "charged",
-        **({"zero_reason": "free_rate"} if free else {}),
-        **explained(charge),
-        "flags": flags,
+        **about_leg,
+        **(_pooled_part(pool_seconds, charge) if pool_seconds else _rated_part(charge)),
+        "flags": before.get("flags", []),
+        "replaces": {
+            "entry": replaced_entry,
+            "amount": before.get("amount"),
+            "billed_seconds": before.get("billed_seconds"),
+            "rate": before.get("rate"),
+        },
     }
 
 
@@ -152,28 +174,12 @@ def pooled_charge(
 ) -> dict[str, object]:
     """The explained charge of a leg whose first seconds the pool pays; `rest` is what comes after
     them, rated as a call of its own, None where nothing does."""
-    line: dict[str, object] = {
-        "kind": "pool",
-        "from_second": 0,
-        "seconds": pool_seconds,
-        "amount": "0",
-    }
-    document: dict[str, object] = {
-        **_leg_part(resolved),
-        "status": "charged" if rest and rest.amount_micros else "pool",
-        "billed_seconds": pool_seconds,
-        "amount": format_amount(0),
-        "lines": [line],
-    }
-    if rest is not None:
-        words = explained(rest)
-        lines = [_line(each, after_seconds=pool_seconds) for each in rest.lines()]
-        document |= words
-        document |= {
-            "billed_seconds": pool_seconds + rest.billed_seconds,
-            "lines": [line, *lines],
-        }
-    return {**document, "pool_seconds": pool_seconds, "flags": flags}
+    return {**_leg_part(resolved), **_pooled_part(pool_seconds, rest), "flags": flags}
+
+
+def pool_seconds_of(charge: Mapping[str, object]) -> int:
+    """How much of a kept charge the pool paid."""
+    return int(str(charge.get("pool_seconds") or 0))
 
 
 def explained(charge: Charge) -> dict[str, object]:
@@ -223,6 +229,40 @@ def _leg_part(resolved: ResolvedLeg) -> dict[str, object]:
         "currency": resolved.currency,
         "authorization": leg.authorization,
         "hangup_cause": leg.hangup_cause,
+    }
+
+
+def _rated_part(charge: Charge) -> dict[str, object]:
+    free = charge.amount_micros == 0
+    return {
+        "status": "zero" if free else "charged",
+        **({"zero_reason": "free_rate"} if free else {}),
+        **explained(charge),
+    }
+
+
+def _pooled_part(pool_seconds: int, rest: Charge | None) -> dict[str, object]:
+    line: dict[str, object] = {
+        "kind": "pool",
+        "from_second": 0,
+        "seconds": pool_seconds,
+        "amount": "0",
+    }
+    document: dict[str, object] = {
+        "status": "charged" if rest and rest.amount_micros else "pool",
+        "billed_seconds": pool_seconds,
+        "amount": format_amount(0),
+        "lines": [line],
+        "pool_seconds": pool_seconds,
+    }
+    if rest is None:
+        return document
+    lines = [_line(each, after_seconds=pool_seconds) for each in rest.lines()]
+    return {
+        **document,
+        **explained(rest),
+        "billed_seconds": pool_seconds + rest.billed_seconds,
+        "lines": [line, *lines],
     }
 
 

@@ -35,7 +35,8 @@ class Entry:
 
     `amount_micros` is signed and equals what it did to lots and deficit: the lot that it opened
     (`lot.remaining_micros` at that moment) less what lots paid (`draws`) less what it added to the
-    deficit. `reverses` is the number of the entry that it corrects. `key` and
+    deficit. `reverses` is the number of the entry that it corrects; `rerates` that of the debit
+    which a re-rating takes back and books anew, on both entries that do so. `key` and
     `content_digest` are what its guard knows it by, and a debit in the journal carries its
     explained `charge`: so journals alone rebuild everything but the persons' parts.
     """
@@ -61,11 +62,22 @@ class Entry:
     charge: Mapping[str, object] | None = field(default=None, hash=False, compare=False)
     recharge: int | None = None
     pool: PoolDraw | None = None
+    rerates: int | None = None
+
+    @property
+    def charges(self) -> bool:
+        """Whether a leg is debited for the first time; a re-rating corrects what it cost."""
+        return self.kind is EntryKind.DEBIT and self.rerates is None
+
+    @property
+    def revives(self) -> bool:
+        """Whether it gives credit that had lapsed back for a late leg, the entry after it."""
+        return self.kind is EntryKind.REVERSAL and self.leg is None
 
     @property
     def prelude(self) -> bool:
-        """Whether it only prepares the entry after it: credit given back for a late leg."""
-        return self.kind is EntryKind.REVERSAL and self.leg is None
+        """Whether it only prepares the entry after it: both are one movement of the balance."""
+        return self.revives or (self.kind is EntryKind.REVERSAL and self.rerates is not None)
 
     @property
     def moved_micros(self) -> int:
@@ -265,6 +277,30 @@ class ReverseLeg:
 
 
 @dataclass(frozen=True, slots=True)
+class RerateLeg:
+    """A leg is charged anew: `debit`, its present one, is taken back and another one booked, once.
+
+    `target` names the card and version that rated it now; the other fields are as in `DebitLeg`
+    and `ReverseLeg`.
+    """
+
+    leg: str
+    debit: Entry
+    paid: tuple[Lot, ...]
+    target: str
+    amount_micros: int
+    charge: Mapping[str, object] = field(hash=False)
+    charge_digest: str
+    reason: str
+    actor: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """What two re-ratings of a debit have in common that ask for the same."""
+        return f"entry {self.debit.sequence} by {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
 class ExpireLot:
     """A lot has come to its end. `held_micros` is what open holds have reserved, read after its
     expiry: from then on no hold counts on it."""
@@ -273,7 +309,7 @@ class ExpireLot:
     held_micros: int
 
 
-type Command = TopUp | Adjust | DebitLeg | ReverseLeg | ExpireLot | Quiet
+type Command = TopUp | Adjust | DebitLeg | ReverseLeg | RerateLeg | ExpireLot | Quiet
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from shared.domain.ledger import (
     ExpireLot,
     LedgerState,
     Refused,
+    RerateLeg,
     ReverseLeg,
     Tick,
     TopUp,
@@ -56,6 +57,8 @@ def decide(state: LedgerState | None, command: Command, now: datetime) -> Decisi
             decision = _debit(state, command, moment)
         case ReverseLeg():
             decision = _reverse(state, command, moment)
+        case RerateLeg():
+            decision = _rerate(state, command, moment)
         case ExpireLot():
             decision = _expire(state, command, moment)
         case AnswerRecharge():
@@ -260,6 +263,74 @@ def _reach(command: DebitLeg, now: datetime) -> datetime:
 def _reverse(state: LedgerState, command: ReverseLeg, now: datetime) -> Decision:
     """Give a debit back: it pays what is owed first, then goes to the lots that paid; the part of
     a lot that has expired, or that nobody can name, opens a grant of 30 days (DESIGN 7)."""
+    taken = _take_back(state, command, now)
+    if taken is None:
+        return _too_many_lots()
+    changed, entry = taken
+    return _decided(state, changed, command, entry)
+
+
+def _rerate(state: LedgerState, command: RerateLeg, now: datetime) -> Decision:
+    """Take a debit back and book the leg anew, as one movement of the balance.
+
+    What expired lots had paid pays the new charge first, as if it had been there from the start;
+    only what it leaves of them becomes a grant. The rest is drawn first in, first out.
+    """
+    taken_back = _take_back(state, command, now, keep_micros=command.amount_micros)
+    if taken_back is None:
+        return _too_many_lots()
+    restored, reversal = taken_back
+    taken = None
+    if reversal.pool is not None:  # what the pool paid of the leg it pays again
+        taken = PoolDraw(reversal.pool.month, -reversal.pool.seconds)
+        pools, _ = after_draw(restored.pools, taken, restored.pool_seconds)
+        restored = replace(restored, pools=pools)
+    kept = {
+        lot.id: -part.amount_micros
+        for lot in command.paid
+        if not lot.valid_at(now)
+        for part in reversal.draws
+        if part.lot == lot.id
+    }
+    lots = by_age(
+        replace(lot, remaining_micros=lot.remaining_micros - kept.get(lot.id, 0))
+        for lot in restored.lots
+    )
+    rest = command.amount_micros - sum(kept.values())
+    drawn = draw(lots, rest, valid_at=now)
+    changed, entry = _book(
+        restored,
+        EntryKind.DEBIT,
+        -command.amount_micros,
+        now,
+        lots=drawn.lots,
+        draws=(*(Draw(name, amount) for name, amount in kept.items()), *drawn.draws),
+        deficit_micros=drawn.uncovered_micros,
+        leg=command.leg,
+        rerates=command.debit.sequence,
+        reason=command.reason,
+        actor=command.actor,
+        content_digest=command.debit.content_digest,
+        charge_digest=command.charge_digest,
+        charge=command.charge,
+        pool=taken,
+    )
+    if command.amount_micros:
+        changed = replace(changed, last_charge_micros=command.amount_micros)
+    return _decided(state, changed, command, reversal, entry)
+
+
+def _take_back(
+    state: LedgerState,
+    command: ReverseLeg | RerateLeg,
+    now: datetime,
+    *,
+    keep_micros: int = 0,
+) -> tuple[LedgerState, Entry] | None:
+    """The reversal of a debit; None when it would open one lot too many.
+
+    `keep_micros` of what expired lots had paid goes back to them: the entry after it takes that.
+    """
     debit = command.debit
     amount = -debit.amount_micros
     owed = min(state.deficit_micros, amount)
@@ -268,15 +339,26 @@ def _reverse(state: LedgerState, command: ReverseLeg, now: datetime) -> Decision
     lots = state.lots
     draws: list[Draw] = []
     paid = {lot.id: lot for lot in command.paid}
+    expired: list[tuple[Lot, int]] = []
     for part in debit.draws:
         lot = paid.get(part.lot)
-        if lot is None or not lot.valid_at(now):
+        if lot is None:
+            continue
+        if not lot.valid_at(now):
+            expired.append((lot, part.amount_micros))
             continue
         back = max(0, part.amount_micros - older_debts)
         older_debts -= part.amount_micros - back
         if back:
             lots = give_back(lots, lot, back)
             draws.append(Draw(lot.id, -back))
+            left -= back
+    for lot, paid_micros in expired:
+        back = min(paid_micros, keep_micros, left)
+        if back:
+            lots = give_back(lots, lot, back)
+            draws.append(Draw(lot.id, -back))
+            keep_micros -= back
             left -= back
     sequence = state.entry + 1
     grant = None
@@ -285,13 +367,13 @@ def _reverse(state: LedgerState, command: ReverseLeg, now: datetime) -> Decision
         grant = Lot(lot_id(sequence), LotKind.GRANTED, left, left, now, expires_at)
         lots = (*lots, grant)
     if len(lots) > max(limits.OPEN_LOTS_MAX, len(state.lots)):
-        return _too_many_lots()
+        return None
     given_back = None
     if debit.pool is not None and any(pool.month == debit.pool.month for pool in state.pools):
         given_back = PoolDraw(debit.pool.month, -debit.pool.seconds)
         pools, _ = after_draw(state.pools, given_back, state.pool_seconds)
         state = replace(state, pools=pools)
-    changed, entry = _book(
+    return _book(
         state,
         EntryKind.REVERSAL,
         amount,
@@ -302,12 +384,12 @@ def _reverse(state: LedgerState, command: ReverseLeg, now: datetime) -> Decision
         lot=grant,
         leg=command.leg,
         reverses=debit.sequence,
+        rerates=debit.sequence if isinstance(command, RerateLeg) else None,
         reason=command.reason,
         actor=command.actor,
         content_digest=command.digest,
         pool=given_back,
     )
-    return _decided(state, changed, command, entry)
 
 
 def _expire(state: LedgerState, command: ExpireLot, now: datetime) -> Decision:

@@ -133,7 +133,7 @@ def _booked(state: LedgerState, opened: Opened, entry: Entry) -> LedgerState:
         if entry.kind is EntryKind.EXPIRY:
             lapsed = expired[draw.lot].remaining_micros if draw.lot in expired else 0
             expired[draw.lot] = replace(lot, remaining_micros=lapsed + draw.amount_micros)
-        elif entry.prelude:
+        elif entry.revives:
             lapsed = expired[draw.lot].remaining_micros + draw.amount_micros
             expired[draw.lot] = replace(expired[draw.lot], remaining_micros=lapsed)
     balance = state.balance_micros + entry.amount_micros

@@ -1,11 +1,12 @@
 """A month of a ledger, added up: what it opened with, what happened, what it closed with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.domain.ledger import Entry
+from shared.domain.money import parse_amount
 
 
 @dataclass(slots=True)
@@ -44,8 +45,18 @@ class Statement:
         self.closing_micros = entry.balance_micros
         self.by_kind.setdefault(entry.kind.value, Total()).add(entry.amount_micros)
         if entry.charge is not None:
-            name, seconds = _destination(entry)
+            name, seconds = _destination(entry.charge)
             self.by_destination.setdefault(name, Total()).add(entry.amount_micros, seconds)
+            self._take_off(entry.charge.get("replaces"))
+
+    def _take_off(self, replaced: object) -> None:
+        """A leg that was charged anew counts once among the destinations."""
+        if isinstance(replaced, dict):
+            name, seconds = _destination(replaced)
+            total = self.by_destination.setdefault(name, Total())
+            total.count -= 1
+            total.amount_micros += parse_amount(str(replaced["amount"]))
+            total.seconds -= seconds
 
     @property
     def re_adds(self) -> bool:
@@ -70,6 +81,12 @@ def month_span(month: str, time_zone: str) -> tuple[datetime, datetime]:
     return start, end
 
 
+def last_month(now: datetime, time_zone: str) -> str:
+    """The month `YYYY-MM` before the present one, in a zone."""
+    first = now.astimezone(ZoneInfo(time_zone)).date().replace(day=1)
+    return f"{first - timedelta(days=1):%Y-%m}"
+
+
 def month_of(moment: datetime, time_zone: str) -> str:
     """The month `YYYY-MM` that a moment lies in, in a zone."""
     return moment.astimezone(ZoneInfo(time_zone)).strftime("%Y-%m")
@@ -83,8 +100,7 @@ def add_up(month: str, opening_micros: int, entries: Iterable[Entry]) -> Stateme
     return statement
 
 
-def _destination(entry: Entry) -> tuple[str, int]:
-    charge = entry.charge or {}
+def _destination(charge: Mapping[str, object]) -> tuple[str, int]:
     rate = charge.get("rate")
     name = rate.get("destination") if isinstance(rate, dict) else charge.get("zero_reason")
     seconds = charge.get("billed_seconds")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from shared.domain import alerts, burn, limits, notices, recharge
 from shared.domain.alerts import AlertRule, Event, Raised
-from shared.domain.ledger import Announce, Entry, EntryKind, LedgerState
+from shared.domain.ledger import Announce, Entry, LedgerState
 from shared.domain.legs import format_time
 from shared.domain.lots import Lot
 from shared.domain.recharge import HeldBack, Recharge, RechargeStatus
@@ -92,7 +92,7 @@ def moved(
     """The balance moved by an entry (and those that only prepared it). `paid` is the record of the
     recharge that it is the money of."""
     look = Look(after, entry.at)
-    spent = -entry.amount_micros if entry.kind is EntryKind.DEBIT else 0
+    spent = -entry.amount_micros if entry.charges else 0
     known = burn.moved(
         after.burn,
         entry.at,

@@ -78,23 +78,24 @@ class CreditAccount:
     async def reverse(
         self, account: str, shown_leg: str, *, reason: str, actor: str
     ) -> tuple[Entry, bool]:
-        """Take a leg's debit back: (the entry, whether it was taken back before).
+        """Take a leg's present debit back: (the entry, whether it was taken back before).
 
         Raises NotFound `leg_unknown`, and what booking raises.
         """
         leg = leg_key_of(shown_leg)
-        record = await self._ledger.leg(account, leg)
-        if record is None:
-            raise NotFound("There is no such charged leg.", code="leg_unknown")
-        paid = [await self._opened(account, draw.lot) for draw in record.entry.draws]
-        command = ReverseLeg(leg, record.entry, tuple(paid), reason=reason, actor=actor)
-        return await self(account, command)
-
-    async def _opened(self, account: str, lot: str) -> Lot:
-        entry = await self._ledger.entry(account, opening_entry(lot))
-        if entry is None or entry.lot is None:
-            raise LedgerCorrupt(f"The entry that opened {lot} is missing.")
-        return entry.lot
+        for _ in range(limits.COMMIT_TRIES_MAX):
+            debits = await self._ledger.debits(account, leg)
+            if not debits:
+                raise NotFound("There is no such charged leg.", code="leg_unknown")
+            debit = debits[-1].entry
+            paid = await opened_lots(self._ledger, account, debit)
+            try:
+                command = ReverseLeg(leg, debit, paid, reason=reason, actor=actor)
+                return await self(account, command)
+            except Invalid as clash:
+                if clash.code != "idempotency_key_reused":
+                    raise  # else it was charged anew meanwhile: that is the debit to take back
+        raise Unavailable("The leg is charged anew again and again.", code="contended")
 
     async def _submit(self, account: Account, command: Booking) -> Written | Clash:
         try:
@@ -104,3 +105,14 @@ class CreditAccount:
                 raise
             await self._open_ledger(account)
             return await self._ledger.submit(account.id, command)
+
+
+async def opened_lots(ledger: Ledger, account: str, debit: Entry) -> tuple[Lot, ...]:
+    """The lots that paid a debit, as they were opened. Raises LedgerCorrupt."""
+    lots: list[Lot] = []
+    for draw in debit.draws:
+        entry = await ledger.entry(account, opening_entry(draw.lot))
+        if entry is None or entry.lot is None:
+            raise LedgerCorrupt(f"The entry that opened {draw.lot} is missing.")
+        lots.append(entry.lot)
+    return tuple(lots)

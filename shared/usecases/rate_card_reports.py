@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from shared.domain.errors import NotFound
+from shared.domain import limits
+from shared.domain.access import Principal
+from shared.domain.errors import Invalid, NotFound
 from shared.domain.numbering_plan import typical_numbers
 from shared.domain.price_list import CountryPrices, price_list
-from shared.domain.rate_card_diff import ChangeKind, RateChange, changes
+from shared.domain.rate_card_diff import ChangeKind, Effect, RateChange, changes, effect
 from shared.domain.rate_card_lint import Finding, lint
 from shared.domain.rates import RateCardVersion
+from shared.domain.rerating import Untouched, leg_facts
+from shared.domain.statements import last_month, month_span
 from shared.ports import Clock, RateCardStore
+from shared.usecases.accounts import Accounts
+from shared.usecases.past_legs import Span
 from shared.usecases.rate_cards import RateCardDesk
+from shared.usecases.rerate_legs import RerateLegs
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +41,30 @@ class Comparison:
         return changes(self.before, self.after)
 
 
+@dataclass(frozen=True, slots=True)
+class MonthEffect:
+    """Legs of a month under two versions; `is_complete` is false where there are too many."""
+
+    month: str
+    effect: Effect
+    is_complete: bool
+
+
 class RateCardReports:
     """Reads versions and tells about them; writes nothing. Everything raises StoreUnavailable."""
 
-    def __init__(self, desk: RateCardDesk, store: RateCardStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        desk: RateCardDesk,
+        store: RateCardStore,
+        accounts: Accounts,
+        rerate_legs: RerateLegs,
+        clock: Clock,
+    ) -> None:
         self._desk = desk
         self._store = store
+        self._accounts = accounts
+        self._rerate_legs = rerate_legs
         self._clock = clock
 
     async def lint(self, card: str, effective_from: datetime) -> Sequence[Finding]:
@@ -62,6 +87,33 @@ class RateCardReports:
         _, old = await self._desk.version(*before)
         _, new = await self._desk.version(*after)
         return await asyncio.to_thread(_compare, old, new, skip, limit)
+
+    async def effect(
+        self,
+        before: RateCardVersion,
+        after: RateCardVersion,
+        account: str,
+        month: str | None,
+        principal: Principal,
+    ) -> MonthEffect:
+        """What an account's legs of a month, by default the last one, cost under both versions.
+
+        Raises NotAllowed, NotFound `account_unknown`, Invalid `month_invalid`.
+        """
+        principal.require_account(account)
+        zone = (await self._accounts.known(account)).settings.time_zone
+        month = month or last_month(self._clock.now(), zone)
+        try:
+            span = Span(*month_span(month, zone))
+        except ValueError:
+            raise Invalid("A month is written YYYY-MM.", code="month_invalid") from None
+        legs, is_complete = await self._rerate_legs.records(
+            account, span, limit=limits.EFFECT_LEGS_MAX
+        )
+        facts = [leg_facts(debits[-1].charge, debits[0].person) for debits in legs]
+        rated = [each for each in facts if not isinstance(each, Untouched)]
+        found = await asyncio.to_thread(effect, before, after, rated)
+        return MonthEffect(month, found, is_complete)
 
     async def price_list(
         self, card: str, at: datetime | None

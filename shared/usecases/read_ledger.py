@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -49,6 +50,25 @@ class EntryPage:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class LegHistory:
+    """A charged leg: its debits in order, the last one the present one, and for each the entry
+    that took it back, if one did. The person is in the first record."""
+
+    debits: tuple[LegRecord, ...]
+    reversals: tuple[Entry | None, ...]
+
+    @property
+    def present(self) -> LegRecord:
+        """What the leg costs now."""
+        return self.debits[-1]
+
+    @property
+    def person(self) -> Mapping[str, object]:
+        """Who it was; empty once erased."""
+        return self.debits[0].person
+
+
 class ReadLedger:
     """Reads of one account's ledger. All raise NotFound `account_unknown` and StoreUnavailable."""
 
@@ -86,27 +106,28 @@ class ReadLedger:
                 return EntryPage(tuple(found), None)
         return EntryPage(tuple(found), _cursor(account, after, 0))
 
-    async def leg(self, account: str, shown: str) -> tuple[LegRecord, Entry | None] | ParkedLeg:
-        """The charged leg with the entry that took it back, or the parked one.
+    async def leg(self, account: str, shown: str) -> LegHistory | ParkedLeg:
+        """The charged leg with what became of its charge, or the parked one.
 
         Raises NotFound `leg_unknown` while it is queued.
         """
         await self._known(account)
         key = leg_key_of(shown)
-        if record := await self._ledger.leg(account, key):
-            return record, await self._ledger.reversal(account, key)
+        if debits := await self._ledger.debits(account, key):
+            reversals = [await self._ledger.reversal(account, d.entry.sequence) for d in debits]
+            return LegHistory(tuple(debits), tuple(reversals))
         for parked in await self._parking.of_leg(key):
             if parked.account == account and parked.status is ParkStatus.OPEN:
                 return parked
         raise NotFound("There is no such leg, or it is still queued.", code="leg_unknown")
 
     async def of_leg(self, account: str, shown: str) -> EntryPage:
-        """The entries of one leg: its debit, and what took it back."""
+        """The entries of one leg: its debits, and what took them back."""
         found = await self.leg(account, shown)
         if isinstance(found, ParkedLeg):
             return EntryPage((), None)
-        record, reversal = found
-        return EntryPage((record.entry, *((reversal,) if reversal else ())), None)
+        entries = [*(debit.entry for debit in found.debits), *filter(None, found.reversals)]
+        return EntryPage(tuple(sorted(entries, key=lambda entry: entry.sequence)), None)
 
     async def balance_at(self, account: str, moment: datetime) -> tuple[int, int | None]:
         """(balance in micros, number of the last entry or None) as of a moment."""

@@ -1,0 +1,123 @@
+"""Legs charged anew by another card or version, and what it would be without doing it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+from functions.edge import Call, admin_route, new_blueprint, reply, reply_csv
+from shared.bootstrap import container
+from shared.contracts.times import read_time
+from shared.domain.access import READERS, Role
+from shared.domain.errors import Invalid
+from shared.domain.legs import leg_key_of
+from shared.domain.statements import last_month, month_span
+from shared.telemetry import event
+
+if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.usecases.rerate_legs import Cursor, Reratings
+
+bp = new_blueprint()
+_FINANCE = frozenset({Role.FINANCE})
+
+
+@admin_route(bp, "post_rerating", "POST", "v1/reratings", READERS)
+async def post_rerating(call: Call) -> func.HttpResponse:
+    """Legs of a span, or named ones, by another card or version: a dry run unless it says no."""
+    from shared.contracts.reratings import ReratingBody
+    from shared.contracts.strict import read
+    from shared.usecases.past_legs import Span
+    from shared.usecases.rerate_legs import Booking, Wanted
+
+    body = read(ReratingBody, call.json())
+    booking = None
+    if not body.dry_run:
+        call.principal.require_one_of(_FINANCE)
+        booking = Booking(body.reason or "", call.principal.name)
+    wanted = Wanted(
+        accounts=tuple(body.accounts) if body.accounts is not None else None,
+        legs=tuple(dict.fromkeys(leg_key_of(leg) for leg in body.legs or ())),
+        span=Span(
+            read_time(body.since) if body.since else None,
+            read_time(body.until) if body.until else None,
+        ),
+        charged_by=body.charged_by,
+        rate_card=body.rate_card,
+        version=read_time(body.version) if body.version else None,
+    )
+    found = await container().rerate_legs(
+        wanted,
+        call.principal,
+        booking=booking,
+        limit=body.limit,
+        cursor=_cursor(body.cursor),
+    )
+    if booking is not None:
+        changed = sum(outcome.differs for outcome in found.outcomes)
+        event("legs_rerated", actor=booking.actor, legs=len(found.outcomes), changed=changed)
+    return _answer(call, found, dry_run=body.dry_run)
+
+
+@admin_route(bp, "post_price_what_if", "POST", "v1/accounts/{account}/rate-card/what-if", READERS)
+async def post_price_what_if(call: Call) -> func.HttpResponse:
+    """What the legs of a month, by default the last one, would cost by another card."""
+    from shared.contracts.reratings import PriceWhatIfBody
+    from shared.contracts.strict import read
+    from shared.usecases.past_legs import Span
+    from shared.usecases.rerate_legs import Wanted
+
+    body = read(PriceWhatIfBody, call.json())
+    house = container()
+    account = await house.accounts.known(call.path("account"))
+    zone = account.settings.time_zone
+    month = body.month or last_month(house.clock.now(), zone)
+    try:
+        span = Span(*month_span(month, zone))
+    except ValueError:
+        raise Invalid("A month is written YYYY-MM.", code="month_invalid") from None
+    wanted = Wanted(
+        accounts=(account.id,),
+        span=span,
+        rate_card=body.rate_card,
+        version=read_time(body.version) if body.version else None,
+    )
+    found = await house.rerate_legs(
+        wanted, call.principal, booking=None, limit=body.limit, cursor=_cursor(body.cursor)
+    )
+    return _answer(call, found, dry_run=True, month=month)
+
+
+def _cursor(text: str | None) -> Cursor | None:
+    from shared.contracts.reratings import read_cursor
+    from shared.usecases.past_legs import Place
+    from shared.usecases.rerate_legs import Cursor
+
+    if text is None:
+        return None
+    accounts, place = read_cursor(text)
+    return Cursor(accounts, Place(*place) if place else None)
+
+
+def _answer(
+    call: Call, found: Reratings, *, dry_run: bool, month: str | None = None
+) -> func.HttpResponse:
+    from shared.contracts.reratings import (
+        RERATING_COLUMNS,
+        rerating_body,
+        rerating_row,
+        write_cursor,
+    )
+
+    cursor = found.cursor and write_cursor(found.cursor.accounts, found.cursor.place)
+    if call.wants_csv():
+        rows = (rerating_row(outcome) for outcome in found.outcomes)
+        more = {"x-next-cursor": cursor} if cursor else {}
+        return reply_csv(RERATING_COLUMNS, rows, "legs-rerated.csv", headers=more)
+    return reply(
+        {
+            **({"month": month} if month else {}),
+            **rerating_body(found.outcomes, dry_run=dry_run),
+            **({"next": cursor} if cursor else {}),
+        }
+    )

@@ -1,0 +1,558 @@
+"""Legs charged anew over HTTP: dry run, booked once, gone on with; proposals, what-if, effects."""
+
+import asyncio
+import csv
+import io
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared import bootstrap
+from shared.adapters.memory_bus import MemoryQueue, MemoryTopic
+from shared.adapters.memory_tables import MemoryTables
+from shared.contracts.reratings import read_cursor, write_cursor
+from shared.domain.errors import Invalid
+from shared.domain.legs import EndedLeg, LegKind, QueuedLeg, format_time
+from shared.usecases.charge_legs import Charged
+from tests.unit.administration.house import START, Answer, HandClock, House
+
+CARD = "/api/v1/rate-cards/default/versions"
+JANUARY, MAY = "2026-01-01T00:00:00Z", "2026-05-01T00:00:00Z"
+RERATINGS = "/api/v1/reratings"
+SPAN = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
+LONDON, PARIS, TOKYO = "+442079460000", "+33170000000", "+81312345678"
+
+
+def rate(prefix: str, price: str, destination: str, **more: Any) -> dict[str, Any]:
+    slot = {"from_second": 0, "price": price, "unit_seconds": 60, "increment_seconds": 60}
+    facts = {"kind": "dial_out", "prefix": prefix, "destination": destination, "slots": [slot]}
+    return {**facts, **more}
+
+
+def card(*rates: dict[str, Any], currency: str = "USD") -> dict[str, Any]:
+    rounding = {"mode": "half_up", "decimals": 4}
+    return {"currency": currency, "rounding": rounding, "rates": list(rates)}
+
+
+BRITAIN, FRANCE = rate("44", "0.10", "United Kingdom"), rate("33", "0.20", "France")
+CHEAPER = card(rate("44", "0.05", "Britain"), FRANCE)
+
+
+class Town(House):
+    """A house in which legs end."""
+
+    def __init__(self, tables: MemoryTables | None = None, clock: HandClock | None = None) -> None:
+        super().__init__(tables, clock)
+        self.topic = MemoryTopic()
+        self.container.queue = MemoryQueue(self.clock)
+        self.container.topic = self.topic
+        self.count = 0
+
+    def settle(self, *accounts: str) -> None:
+        """A card, a bridge, and accounts with ten dollars."""
+        self.put(f"{CARD}/{JANUARY}", card(BRITAIN, FRANCE))
+        self.put("/api/v1/bridges/pbx", {"dialect": "perminute", "accounts": ["*"]})
+        for account in accounts or ("contoso",):
+            self.account(account)
+            self.post(
+                f"/api/v1/accounts/{account}/top-ups",
+                {"amount": "10.00"},
+                headers={"idempotency-key": f"first-of-{account}"},
+            )
+
+    def leg(self, account: str = "contoso", to: str = LONDON, **changes: Any) -> str:
+        """A leg that is charged; its key as it is shown."""
+        self.count += 1
+        answered_at = changes.pop("answered_at", self.clock.now())
+        talk_seconds = changes.pop("talk_seconds", 60)
+        facts: dict[str, Any] = {
+            "bridge": "pbx",
+            "leg_id": f"leg-{self.count}",
+            "conference_id": None,
+            "kind": LegKind.DIAL_OUT,
+            "from_number": PARIS,
+            "to_number": to,
+            "started_at": answered_at or START,
+            "answered_at": answered_at,
+            "ended_at": (answered_at or START) + timedelta(seconds=talk_seconds),
+            "account": account,
+        }
+        leg = EndedLeg(**{**facts, **changes})
+        outcome = self.run(self.container.charge_legs.charge(QueuedLeg(leg, self.clock.now())))
+        assert isinstance(outcome, Charged), outcome
+        return leg.key
+
+    def shown(self, leg: str, account: str = "contoso") -> dict[str, Any]:
+        answer = self.get(f"/api/v1/accounts/{account}/legs/{leg}")
+        assert answer.status == 200, answer.body
+        return dict(answer.json)
+
+    def balance(self, account: str = "contoso") -> str:
+        return str(self.get(f"/api/v1/accounts/{account}").json["balance"])
+
+    def rerate(self, **body: Any) -> dict[str, Any]:
+        answer = self.post(RERATINGS, body)
+        assert answer.status == 200, answer.body
+        return dict(answer.json)
+
+    def book(self, **body: Any) -> dict[str, Any]:
+        return self.rerate(**body, dry_run=False, reason="the card was wrong")
+
+    def cheaper(self, when: str = MAY) -> Answer:
+        """A backdated version by which Britain costs half."""
+        return self.put(f"{CARD}/{when}?backdate=true", CHEAPER)
+
+    def sound(self, account: str = "contoso") -> bool:
+        found = self.get(f"/api/v1/accounts/{account}/verify").json
+        return bool(found["ok"]), found["problems"] == []  # type: ignore[return-value]
+
+
+@pytest.fixture
+def town() -> Iterator[Town]:
+    made = Town()
+    made.settle()
+    yield made
+    bootstrap.install(None)
+    made.close()
+
+
+def test_a_dry_run_tells_the_difference_and_writes_nothing(town: Town) -> None:
+    london, paris = town.leg(talk_seconds=120), town.leg(to=PARIS)
+    town.cheaper()
+
+    found = town.rerate(**SPAN)
+
+    assert (found["dry_run"], found["legs"], found["changed"]) == (True, 2, 1)
+    assert found["accounts"] == [
+        {
+            "account": "contoso",
+            "currency": "USD",
+            "legs": 2,
+            "changed": 1,
+            "before": "0.40",
+            "after": "0.30",
+            "difference": "-0.10",
+        }
+    ]
+    assert [(each["destination"], each["difference"]) for each in found["destinations"]] == [
+        ("Britain", "-0.10"),
+        ("France", "0.00"),
+    ]
+    (item,) = found["items"]
+    assert (item["leg"], item["status"], item["difference"]) == (london, "would_change", "-0.10")
+    assert item["before"] == {
+        "amount": "0.20",
+        "card": "default",
+        "version": JANUARY,
+        "prefix": "44",
+        "destination": "United Kingdom",
+    }
+    assert item["after"]["version"] == MAY
+    assert town.balance() == "9.60"
+    assert "history" not in town.shown(london)
+    assert "history" not in town.shown(paris)
+
+
+def test_booked_it_is_a_reversal_and_a_debit_and_the_leg_shows_both(town: Town) -> None:
+    leg = town.leg(talk_seconds=120)
+    town.cheaper()
+
+    found = town.book(**SPAN)
+
+    (item,) = found["items"]
+    assert (item["status"], item["entries"], town.balance()) == ("changed", [3, 4], "9.90")
+    shown = town.shown(leg)
+    assert (shown["amount"], shown["entry"], shown["status"]) == ("0.10", 4, "charged")
+    assert (shown["rate"]["version"], shown["rate"]["destination"]) == (MAY, "Britain")
+    assert (shown["balance_before"], shown["balance_after"]) == ("10.00", "9.90")
+    assert (shown["to"], shown["funded_by"]) == (LONDON, [{"lot": "lot-1", "amount": "0.10"}])
+    assert [(each["entry"], each["amount"], each["reversed_by"]) for each in shown["history"]] == [
+        (2, "0.20", 3)
+    ]
+    assert shown["replaces"]["entry"] == 2
+    assert shown["sentence"].endswith(
+        "= 0.1, rounded half up to 4 decimals: 0.10 USD. It replaces the charge of 0.20 in entry 2."
+    )
+    entries = town.get(f"/api/v1/accounts/contoso/entries?leg={leg}").json["items"]
+    assert [(each["kind"], each["amount"]) for each in entries] == [
+        ("debit", "-0.20"),
+        ("reversal", "0.20"),
+        ("debit", "-0.10"),
+    ]
+    assert [each.get("reason") for each in entries] == [None, *2 * ["the card was wrong"]]
+    assert all(town.sound())
+
+
+def test_again_it_changes_nothing(town: Town) -> None:
+    town.leg()
+    town.cheaper()
+    town.book(**SPAN)
+
+    again = town.book(**SPAN)
+
+    assert (again["changed"], again["items"], town.balance()) == (0, [], "9.95")
+    assert town.get("/api/v1/accounts/contoso/verify").json["entries"] == 4
+
+
+def test_one_that_was_broken_off_is_gone_on_with(town: Town) -> None:
+    """Page by page, by several processes, some of it twice: each leg once."""
+    legs = [town.leg() for _ in range(7)]
+    town.cheaper()
+    town.book(**SPAN, limit=3)
+
+    other = Town(town.tables, town.clock)
+    first = other.book(**SPAN, limit=2)
+    rest = other.book(**SPAN, limit=4, cursor=first["next"])
+    last = other.book(**SPAN, limit=4, cursor=rest["next"])
+
+    assert (first["changed"], rest["changed"], last["changed"]) == (0, 3, 1)
+    assert "next" not in last
+    assert town.balance() == "9.65"
+    assert {town.shown(leg)["amount"] for leg in legs} == {"0.05"}
+    assert all(town.sound())
+    other.close()
+
+
+def test_two_who_book_it_at_once_book_it_once(town: Town) -> None:
+    legs = [town.leg() for _ in range(5)]
+    town.cheaper()
+    from shared.domain.access import Principal
+    from shared.usecases.rerate_legs import Booking, Wanted
+
+    other = Town(town.tables, town.clock)
+    both = [house.container.rerate_legs for house in (town, other)]
+    ann = Principal("ann", frozenset(), frozenset("*"))
+    wanted = Wanted(("contoso",), legs=tuple(legs))
+
+    async def at_once() -> Any:
+        return await asyncio.gather(
+            *(
+                one(wanted, ann, booking=Booking("why", "ann"), limit=100, cursor=None)
+                for one in both
+            )
+        )
+
+    found = town.run(at_once())
+
+    entries = {each.entries for one in found for each in one.outcomes if each.entries}
+    assert len(entries) == 5
+    assert town.balance() == "9.75"
+    assert all(town.sound())
+    other.close()
+
+
+def test_a_leg_may_be_charged_anew_again_and_by_another_card(town: Town) -> None:
+    leg = town.leg()
+    town.cheaper()
+    town.book(**SPAN)
+    town.put(f"/api/v1/rate-cards/gold/versions/{JANUARY}", card(rate("4", "0.30", "Four")))
+
+    found = town.book(accounts=["contoso"], legs=[leg], rate_card="gold")
+
+    assert [each["difference"] for each in found["items"]] == ["0.25"]
+    shown = town.shown(leg)
+    assert (shown["amount"], shown["rate"]["card"], town.balance()) == ("0.30", "gold", "9.70")
+    assert [each["amount"] for each in shown["history"]] == ["0.10", "0.05"]
+    assert all(town.sound())
+
+
+def test_a_named_version_rates_legs_of_any_time(town: Town) -> None:
+    leg = town.leg()
+    town.put(f"{CARD}/2027-01-01T00:00:00Z", CHEAPER)
+
+    found = town.rerate(
+        accounts=["contoso"], legs=[leg], rate_card="default", version="2027-01-01T00:00:00Z"
+    )
+
+    assert [each["after"]["amount"] for each in found["items"]] == ["0.05"]
+
+
+def test_a_reversed_leg_stays_reversed_and_a_re_rated_one_is_reversed_at_its_new_price(
+    town: Town,
+) -> None:
+    gone, anew = town.leg(), town.leg()
+    path = "/api/v1/accounts/contoso/legs/{}/reversal"
+    town.post(path.format(gone), {"reason": "a mistake"})
+    town.cheaper()
+
+    found = town.book(**SPAN)
+    back = town.post(path.format(anew), {"reason": "another"})
+    again = town.post(path.format(anew), {"reason": "another"})
+
+    assert {each["leg"]: (each["status"], each.get("reason")) for each in found["items"]} == {
+        gone: ("skipped", "reversed"),
+        anew: ("changed", None),
+    }
+    assert back.json["entry"]["amount"] == "0.05"
+    assert again.headers["idempotency-hit"] == "true"
+    assert (town.balance(), town.shown(anew)["reversed_by"]) == ("10.00", 7)
+    assert town.book(**SPAN)["changed"] == 0
+    assert all(town.sound())
+
+
+def test_legs_that_no_price_concerns_are_counted_with_their_reason(town: Town) -> None:
+    town.leg(kind=LegKind.VOIP, to_number=None)
+    town.leg(answered_at=None)
+    gone, erased = town.leg(to=PARIS), town.leg(to=LONDON)
+    town.post("/api/v1/accounts/contoso/erasures", {"number": LONDON})
+    town.put(f"{CARD}/{MAY}?backdate=true", card(BRITAIN))
+
+    found = town.rerate(**SPAN)
+
+    # An unanswered leg has no time of answer, and is in no span.
+    assert found["skipped"] == {"voip": 1, "rate_missing": 1, "erased": 1}
+    assert {each["leg"]: each["reason"] for each in found["items"]} == {
+        "pbx~leg-1": "voip",
+        gone: "rate_missing",
+        erased: "erased",
+    }
+    named = town.rerate(accounts=["contoso"], legs=["pbx~leg-2"])
+    assert named["skipped"] == {"unanswered": 1}
+
+
+def test_a_card_in_another_currency_charges_nobody_anew(town: Town) -> None:
+    town.leg()
+    euros = card(BRITAIN, currency="EUR")
+    town.put(f"/api/v1/rate-cards/euro/versions/{JANUARY}", euros)
+
+    assert town.rerate(**SPAN, rate_card="euro")["skipped"] == {"currency_mismatch": 1}
+
+
+def test_all_accounts_are_gone_through_page_by_page(town: Town) -> None:
+    town.settle("fabrikam", "tailspin", "wingtip")
+    for account in ("contoso", "fabrikam", "wingtip"):
+        for _ in range(3):
+            town.leg(account)
+    town.cheaper()
+
+    seen: list[tuple[str, str]] = []
+    cursor: dict[str, Any] = {}
+    pages = 0
+    while True:
+        found = town.book(**SPAN, **cursor, limit=2)
+        seen += [(each["account"], each["leg"]) for each in found["items"]]
+        pages += 1
+        if "next" not in found:
+            break
+        cursor = {"cursor": found["next"]}
+
+    assert len(seen) == len(set(seen)) == 9
+    assert pages <= 8
+    assert [town.balance(each) for each in ("contoso", "fabrikam", "tailspin", "wingtip")] == [
+        *("9.85", "9.85", "10.00", "9.85")
+    ]
+
+
+def test_only_legs_that_a_card_charged_are_taken_if_so_wished(town: Town) -> None:
+    leg = town.leg()
+    gold = f"/api/v1/rate-cards/gold/versions/{JANUARY}"
+    town.put(gold, card(rate("44", "0.30", "Gold")))
+    etag = town.get("/api/v1/accounts/contoso").etag
+    town.put("/api/v1/accounts/contoso", {"currency": "USD", "rate_card": "gold"}, etag)
+    other = town.leg()
+    town.cheaper()
+
+    found = town.rerate(**SPAN, charged_by="default")
+
+    assert [each["leg"] for each in found["items"]] == [leg]
+    assert town.rerate(**SPAN)["legs"] == 2
+    assert town.shown(other)["rate"]["card"] == "gold"
+
+
+def test_a_backdated_version_proposes_whose_legs_to_charge_anew(town: Town) -> None:
+    town.settle("fabrikam", "tailspin")
+    for account, count in (("contoso", 2), ("fabrikam", 1)):
+        for _ in range(count):
+            town.leg(account)
+
+    town.clock.advance(60)
+    checked = town.put(f"{CARD}/{MAY}?backdate=true&dry_run=true", CHEAPER).json["rerating"]
+    put = town.cheaper().json["rerating"]
+
+    assert checked == put
+    assert (put["legs"], put["complete"]) == (3, True)
+    assert put["accounts"] == [
+        {"account": "contoso", "legs": 2},
+        {"account": "fabrikam", "legs": 1},
+    ]
+    asked = put["dry_run"]
+    assert (asked["method"], asked["path"]) == ("POST", RERATINGS)
+    assert asked["body"] == {
+        "charged_by": "default",
+        "from": MAY,
+        "to": "2026-11-23T10:01:00Z",
+        "accounts": ["contoso", "fabrikam"],
+    }
+    found = town.post(asked["path"], asked["body"]).json
+    assert (found["dry_run"], found["changed"]) == (True, 3)
+
+
+def test_a_version_that_touches_nobody_proposes_nothing(town: Town) -> None:
+    town.leg()
+    ahead = format_time(START + timedelta(seconds=10))
+
+    nobody = town.put(f"{CARD}/{ahead}?backdate=true", CHEAPER).json["rerating"]
+    between = town.put(f"{CARD}/2025-01-01T00:00:00Z?backdate=true", CHEAPER).json["rerating"]
+
+    assert nobody == between == {"legs": 0, "accounts": [], "complete": True}
+    assert "rerating" not in town.put(f"{CARD}/2027-01-01T00:00:00Z", CHEAPER).json
+
+
+def test_what_if_prices_last_month_by_another_card_and_touches_nothing(town: Town) -> None:
+    october = START - timedelta(days=30)
+    town.leg(answered_at=october)
+    town.leg()
+    town.put("/api/v1/rate-cards/gold/versions/2026-11-20T00:00:00Z", card(BRITAIN))
+    path = "/api/v1/accounts/contoso/rate-card/what-if"
+    before = town.get("/api/v1/accounts/contoso/verify").json
+
+    missing = town.post(path, {"rate_card": "gold"}).json
+    found = town.post(path, {"rate_card": "gold", "version": "2026-11-20T00:00:00Z"}).json
+    own = town.post(path, {"rate_card": "default", "month": "2026-11"}).json
+
+    assert (missing["month"], missing["skipped"]) == ("2026-10", {"rate_missing": 1})
+    assert (found["legs"], found["accounts"][0]["after"], found["dry_run"]) == (1, "0.10", True)
+    assert (own["month"], own["legs"], own["changed"]) == ("2026-11", 1, 0)
+    assert town.get("/api/v1/accounts/contoso/verify").json == before
+    assert town.post(path, {"rate_card": "gold", "month": "2026-13"}).code == "month_invalid"
+    assert town.post(path, {"rate_card": "gold", "month": "May"}).code == "invalid"
+    unknown = town.post(path, {"rate_card": "gold", "version": MAY})
+    assert (unknown.status, unknown.code) == (404, "rate_card_version_unknown")
+
+
+def test_a_difference_of_versions_tells_what_legs_of_a_month_would_have_cost(town: Town) -> None:
+    town.leg(talk_seconds=120)
+    town.leg(kind=LegKind.VOIP, to_number=None)
+    town.put(f"{CARD}/2027-01-01T00:00:00Z", CHEAPER)
+    path = f"/api/v1/rate-cards/default/diff?from={JANUARY}&to=2027-01-01T00:00:00Z"
+
+    effect = town.get(f"{path}&account=contoso&month=2026-11").json["effect"]
+    last = town.get(f"{path}&account=contoso").json["effect"]
+
+    assert (effect["legs"], effect["before"], effect["after"]) == (1, "0.20", "0.10")
+    assert (effect["difference"], effect["currency"], effect["complete"]) == ("-0.10", "USD", True)
+    assert (effect["month"], effect["destinations"][0]["destination"]) == ("2026-11", "Britain")
+    assert (last["month"], last["legs"]) == ("2026-10", 0)
+    assert town.get(f"{path}&account=nobody").code == "account_unknown"
+
+
+def test_the_legs_come_as_a_table(town: Town) -> None:
+    leg = town.leg()
+    town.cheaper()
+
+    answer = town.post(RERATINGS, SPAN, headers={"accept": "text/csv"})
+
+    (row,) = csv.DictReader(io.StringIO(answer.body.decode()))
+    assert (row["leg"], row["before"], row["after"], row["difference"]) == (
+        *(leg, "0.10", "0.05"),
+        "-0.05",
+    )
+    assert (row["after_version"], row["after_destination"]) == (MAY, "Britain")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({}, 422, "invalid"),
+        ({"from": "yesterday"}, 422, "invalid"),
+        ({**SPAN, "dry_run": False}, 422, "invalid"),
+        ({**SPAN, "legs": ["pbx~leg-1"]}, 422, "invalid"),
+        ({"legs": ["pbx~leg-1"]}, 422, "invalid"),
+        ({"legs": ["pbx~leg-1"], "accounts": ["contoso", "fabrikam"]}, 422, "invalid"),
+        ({"legs": ["pbx~leg-1"], "accounts": ["contoso"], "to": SPAN["to"]}, 422, "invalid"),
+        ({**SPAN, "limit": 2001}, 422, "invalid"),
+        ({**SPAN, "colour": "red"}, 422, "invalid"),
+        ({**SPAN, "cursor": "nonsense"}, 422, "cursor_invalid"),
+        ({"legs": ["pbx~nobody"], "accounts": ["contoso"]}, 404, "leg_unknown"),
+        ({**SPAN, "accounts": ["nobody"]}, 404, "account_unknown"),
+        (
+            {**SPAN, "rate_card": "default", "version": MAY},
+            404,
+            "rate_card_version_unknown",
+        ),
+    ],
+)
+def test_what_makes_no_sense_says_why(
+    town: Town, body: dict[str, object], status: int, code: str
+) -> None:
+    town.leg()
+
+    answer = town.post(RERATINGS, body)
+
+    assert (answer.status, answer.code) == (status, code)
+
+
+def test_who_may_look_may_not_book_and_sees_only_their_accounts(town: Town) -> None:
+    town.settle("fabrikam")
+    town.leg()
+    town.cheaper()
+    reader = town.api_key("reader", accounts=("contoso",))
+    finance = town.api_key("finance", accounts=("contoso",))
+    booked = {**SPAN, "accounts": ["contoso"], "dry_run": False, "reason": "why"}
+
+    assert town.post(RERATINGS, {**SPAN, "accounts": ["contoso"]}, key=reader).status == 200
+    assert town.post(RERATINGS, booked, key=reader).code == "role_missing"
+    assert town.post(RERATINGS, SPAN, key=finance).code == "account_not_allowed"
+    foreign = {**booked, "accounts": ["fabrikam"]}
+    assert town.post(RERATINGS, foreign, key=finance).code == "account_not_allowed"
+    assert town.post(RERATINGS, booked, key=finance).json["changed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("accounts", "place"), [(None, None), ("contoso", None), (None, (3, 1)), ("a.b-c", (0, 0))]
+)
+def test_a_cursor_is_read_as_it_was_written(
+    accounts: str | None, place: tuple[int, int] | None
+) -> None:
+    assert read_cursor(write_cursor(accounts, place)) == (accounts, place)
+
+
+@pytest.mark.parametrize("text", ["", "x", "W10", "WzEsMl0", "W251bGwsWy0xLDBdXQ", "[" * 9_000])
+def test_a_cursor_of_somebody_else_is_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        read_cursor(text)
+
+
+def test_a_leg_says_in_a_sentence_what_it_cost(town: Town) -> None:
+    charged, voip = town.leg(), town.leg(kind=LegKind.VOIP, to_number=None)
+    silent = town.leg(answered_at=None)
+
+    assert town.shown(charged)["sentence"] == (
+        "60 s of dial out to United Kingdom, by prefix 44 of rate card default, version "
+        "2026-01-01T00:00:00Z: 1 x 60 s from second 0 at 0.1 per 60 s (0.1) = 0.1, rounded half "
+        "up to 4 decimals: 0.10 USD."
+    )
+    assert town.shown(charged)["won_over"] == []
+    assert town.shown(voip)["sentence"] == "VoIP legs are free."
+    assert town.shown(silent)["sentence"] == "The call was not answered: nothing is charged."
+
+
+def test_the_sentence_outlives_the_number(town: Town) -> None:
+    leg = town.leg()
+    said = town.shown(leg)["sentence"]
+
+    town.post("/api/v1/accounts/contoso/erasures", {"number": LONDON})
+
+    shown = town.shown(leg)
+    assert (shown["to"], shown["sentence"]) == (None, said)
+
+
+def test_a_toll_free_caller_is_explained_by_where_the_call_came_from(town: Town) -> None:
+    more = {"kind": "dial_in"}
+    rates = (
+        rate("1800", "0.02", "Toll-free", **more),
+        rate("1800", "0.01", "Toll-free from US", origin="US", **more),
+    )
+    town.put(f"{CARD}/{MAY}?backdate=true", card(*rates))
+    leg = town.leg(to="+18005550100", kind=LegKind.DIAL_IN, from_number="+12125550123")
+
+    before = town.shown(leg)
+    town.post("/api/v1/accounts/contoso/erasures", {"number": "+12125550123"})
+    after = town.shown(leg)
+
+    assert before["rate"]["origin"] == "US"
+    assert before["won_over"] == ["1800"]
+    assert "by prefix 1800 for callers from US" in before["sentence"]
+    assert after["sentence"] == before["sentence"]
