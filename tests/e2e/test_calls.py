@@ -70,7 +70,7 @@ def test_what_was_charged_stays_in_the_budget(world: World) -> None:
     second = answered(world, question)
 
     assert second["ends_by"] == "budget"
-    assert second["granted_seconds"] == 60 * 13, "0.214 is left: a fee of 0.05 and 13 x 0.012"
+    assert second["granted_seconds"] == 60 * 12, "0.202 is left: a fee of 0.05 and 12 x 0.012"
 
 
 def test_the_breaker_stops_dial_out_tells_it_and_a_person_restarts_it(world: World) -> None:
