@@ -32,6 +32,7 @@ class Settings:
     tables_endpoint: str | None
     service_bus_connection_string: str | None = field(repr=False)
     service_bus_namespace: str | None
+    ledger_shards: tuple[str, ...] = field(repr=False)
     identity_client_id: str | None
     anchors_connection_string: str | None = field(repr=False)
     anchors_endpoint: str | None
@@ -70,6 +71,7 @@ class Settings:
             tables_endpoint=tables_endpoint,
             service_bus_connection_string=bus_text,
             service_bus_namespace=bus_namespace,
+            ledger_shards=tuple(values.get("LEDGER_SHARDS", "").split()),
             identity_client_id=values.get("AZURE_CLIENT_ID") or None,
             anchors_connection_string=values.get("ANCHORS_CONNECTION_STRING") or None,
             anchors_endpoint=values.get("ANCHORS_ENDPOINT") or None,
@@ -86,6 +88,12 @@ class Settings:
             bootstrap_admin_key=_admin_key(values, "PERMINUTE_BOOTSTRAP_ADMIN_KEY"),
             version=values.get("PERMINUTE_VERSION") or "0.1.0",
         )
+
+
+def is_address(place: str) -> bool:
+    """Whether a storage account is reached at an address, by identity, not by a connection
+    string."""
+    return place.startswith(("https://", "http://"))
 
 
 def _resolved(values: Mapping[str, str]) -> Mapping[str, str]:

@@ -25,7 +25,7 @@ from shared.ports import (
     RateCardStore,
     TableStore,
 )
-from shared.settings import Settings
+from shared.settings import Settings, is_address
 from shared.usecases.facts import Facts, WireReaders
 
 
@@ -47,14 +47,28 @@ class Stores:
 
     @cached_property
     def tables(self) -> TableStore:
-        """Table storage."""
+        """Table storage; ledgers and hold books may be spread over several accounts."""
         from shared.adapters.tables import AzureTables
 
-        return AzureTables(
-            connection_string=self.settings.tables_connection_string or "",
-            endpoint=self.settings.tables_endpoint or "",
-            client_id=self.settings.identity_client_id,
-        )
+        settings = self.settings
+        first = settings.tables_connection_string or settings.tables_endpoint or ""
+        stores = [
+            AzureTables(
+                connection_string="" if is_address(place) else place,
+                endpoint=place if is_address(place) else "",
+                client_id=settings.identity_client_id,
+            )
+            for place in (first, *settings.ledger_shards)
+        ]
+        if len(stores) == 1:
+            return stores[0]
+        from shared.adapters.sharded_tables import ShardedTables
+
+        return ShardedTables(stores, self._shard_of)
+
+    async def _shard_of(self, account: str) -> str | None:
+        found = await self.facts.account(account)
+        return found.shard if found else None
 
     @cached_property
     def records(self) -> Records:

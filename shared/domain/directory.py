@@ -4,6 +4,7 @@ Conferences and service numbers are effective-dated, since rooms and numbers are
 its registrations in the order of the time from which they hold, and the first holds for all time.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,6 +122,12 @@ class ApiKey:
     accounts: frozenset[str]
     secret_hash: str
     created_at: datetime
+
+
+def shard_for(account: str, shards: int) -> str:
+    """The storage account, of so many, that a new account's ledger is put into."""
+    digest = hashlib.sha256(account.encode()).digest()
+    return str(int.from_bytes(digest[:4]) % shards)
 
 
 def is_id(text: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.domain.access import Principal
-from shared.domain.directory import ID_RULE, Account, AccountSettings, is_id
+from shared.domain.directory import ID_RULE, Account, AccountSettings, is_id, shard_for
 from shared.domain.errors import Conflict, Invalid, NotFound
 from shared.domain.ledger import LedgerState
 from shared.ports import Clock, HoldBook, Ledger, RecordStore, Saved
@@ -24,7 +24,10 @@ class AccountView:
 
 
 class Accounts:
-    """Makes, changes and shows accounts. Everything raises StoreUnavailable."""
+    """Makes, changes and shows accounts. Everything raises StoreUnavailable.
+
+    A new account gets one of `shards` storage accounts, for ever.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class Accounts:
         open_ledger: OpenLedger,
         holds: HoldBook,
         clock: Clock,
+        shards: int = 1,
     ) -> None:
         self._records = records
         self._facts = facts
@@ -41,6 +45,7 @@ class Accounts:
         self._open_ledger = open_ledger
         self._holds = holds
         self._clock = clock
+        self._shards = shards
 
     async def put(
         self, account: str, settings: AccountSettings, if_match: str | None
@@ -55,7 +60,8 @@ class Accounts:
         if known is not None and if_match is not None:
             _same_currency(known.settings, settings)
         created_at = known.created_at if known else self._clock.now()
-        wanted = Account(account, settings, 0, created_at)
+        shard = known.shard if known else shard_for(account, self._shards)
+        wanted = Account(account, settings, 0, created_at, shard)
         saved = await self._records.put(
             Kind.ACCOUNT, account, documents.account_document(wanted), if_match=if_match
         )
