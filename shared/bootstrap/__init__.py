@@ -114,7 +114,13 @@ class Container(Legs):
     def accounts(self) -> Accounts:
         """Makes, changes and shows accounts."""
         return Accounts(
-            self.records, self.facts, self.ledger, self.open_ledger, self.holds, self.clock
+            self.records,
+            self.facts,
+            self.ledger,
+            self.open_ledger,
+            self.holds,
+            self.clock,
+            shards=1 + len(self.settings.ledger_shards),
         )
 
     @cached_property
