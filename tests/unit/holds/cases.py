@@ -57,6 +57,11 @@ def ask(name: str = "au_1", seconds: int = SLICE, **changes: Any) -> Authorise:
     return replace(command, **changes)
 
 
+def named_ask(command: Authorise, name: str) -> Authorise:
+    """The question under another authorisation."""
+    return replace(command, authorization=name)
+
+
 def longer(name: str = "au_1", seconds: int = 2 * SLICE, **changes: Any) -> Extend:
     """An extension to two slices."""
     return replace(Extend(name, "UTC", seconds, PerMinute(), (ACCOUNT,)), **changes)

@@ -1,0 +1,67 @@
+"""The most that a stolen bridge key can spend in an hour under the default policy: measured."""
+
+from datetime import timedelta
+
+from shared.domain import hold_decide
+from shared.domain.dial_limits import Budget, Budgets, Velocity
+from shared.domain.dial_out_facts import Denial
+from shared.domain.holds import HoldState, Posted
+from shared.domain.policy import AccountPolicy
+from shared.domain.spend_limits import limits_of
+
+from .cases import CENT, NOW, PerMinute, account, ask, debited, named_ask
+
+PRICE, FEE = 36 * CENT, 10 * CENT  # the dearest that the demo's rate card has of allowed classes
+HOUR_SECONDS, AT_ONCE, AN_HOUR = 3600, 100, 600
+FIGURE = 2_436_000_000  # docs/dial-out.md: 2,436.00
+
+
+def spend(call_seconds: int, policy: AccountPolicy, credit_micros: int = 10**15) -> int:
+    """What a thief is charged who keeps as many calls as he may, each of that length, all the time,
+    and reports them honestly: only then the next one is let through."""
+    bounds, price = limits_of(policy, None, None), PerMinute(PRICE, FEE)
+    state: HoldState = account(credit_micros)
+    charged = dialled = 0
+    running: list[tuple[int, int, str]] = []  # (begins, ends, name)
+    for second in range(0, HOUR_SECONDS, 10):
+        now = NOW + timedelta(seconds=second)
+        over = [call for call in running if call[1] <= second]
+        running = [call for call in running if call[1] > second]
+        costs = {name: price.hold_micros(end - start, 0) for start, end, name in over}
+        state = debited(state, *(Posted(name, None, cost) for name, cost in costs.items()), now=now)
+        charged += sum(costs.values())
+        while True:
+            name = f"au_{dialled}"
+            command = named_ask(ask(pricing=price, bounds=bounds), name)
+            granted = hold_decide.authorise(state, command, now)
+            if isinstance(granted, Denial) or granted.state is None:
+                break
+            state, dialled = granted.state, dialled + 1
+            seconds = min(call_seconds, granted.hold.granted_seconds)
+            running.append((second, second + seconds, name))
+    assert dialled <= AN_HOUR
+    left = (min(HOUR_SECONDS, end) - start for start, end, _ in running)
+    return charged + sum(price.hold_micros(seconds, 0) for seconds in left)
+
+
+def test_the_default_policy_lets_a_thief_spend_what_the_documentation_says() -> None:
+    """100 calls at once, 600 dials an hour: 6,000 minutes, a started one more and a fee a dial."""
+    most = AT_ONCE * 60 * PRICE + AN_HOUR * (PRICE + FEE)
+    assert most == FIGURE
+    measured = max(spend(seconds, AccountPolicy()) for seconds in (61, 301, 591, 600, 900))
+    assert most * 0.9 < measured <= most
+
+
+def test_credit_bounds_it_whatever_the_policy_says() -> None:
+    assert spend(600, AccountPolicy(), 500 * 100 * CENT) <= 500 * 100 * CENT
+
+
+def test_the_breaker_bounds_it_to_its_limit_and_one_slice() -> None:
+    limit = 20 * 100 * CENT
+    policy = AccountPolicy(velocity=Velocity(cost_per_ten_minutes_micros=limit))
+    assert spend(900, policy) <= limit + PerMinute(PRICE, FEE).hold_micros(900, 0)
+
+
+def test_a_day_budget_bounds_it() -> None:
+    policy = AccountPolicy(budgets=Budgets(day=Budget(30 * 100 * CENT)))
+    assert spend(900, policy) <= 30 * 100 * CENT
