@@ -1,0 +1,1 @@
+"""Ledgers spread over several storage accounts."""

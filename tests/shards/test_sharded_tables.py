@@ -1,0 +1,99 @@
+"""Where rows go: an account's ledger and hold book to its shard, everything else to the first."""
+
+import pytest
+
+from shared.adapters.memory_tables import MemoryTables
+from shared.adapters.sharded_tables import SHARDED, ShardedTables
+from shared.domain.directory import shard_for
+from shared.domain.errors import BadRequest, StoreUnavailable
+from shared.ports import Insert
+
+PLACES = {"a": "0", "b": "1", "c": "2", "lost": "7", "odd": "x"}
+
+
+class House:
+    """Three stores, and what was asked about accounts."""
+
+    def __init__(self) -> None:
+        self.stores = [MemoryTables(), MemoryTables(), MemoryTables()]
+        self.asked: list[str] = []
+        self.tables = ShardedTables(self.stores, self.shard_of)
+
+    async def shard_of(self, account: str) -> str | None:
+        self.asked.append(account)
+        return PLACES.get(account)
+
+
+@pytest.mark.parametrize("table", sorted(SHARDED))
+async def test_an_accounts_rows_are_in_its_shard_alone(table: str) -> None:
+    house = House()
+    for account in "abc":
+        await house.tables.transact(table, account, [Insert("state", {"n": 1})])
+
+    for index, account in enumerate("abc"):
+        found = [await store.get(table, account, "state") for store in house.stores]
+        assert [row is not None for row in found] == [place == index for place in range(3)]
+        assert await house.tables.get(table, account, "state") is not None
+        assert len(await house.tables.query(table, account)) == 1
+
+
+async def test_other_tables_are_in_the_first_account_and_nobody_is_asked() -> None:
+    house = House()
+    await house.tables.transact("directory", "account", [Insert("b", {})])
+
+    assert await house.stores[0].get("directory", "account", "b") is not None
+    assert house.asked == []
+
+
+async def test_an_account_is_asked_about_once() -> None:
+    house = House()
+    for _ in range(5):
+        await house.tables.get("ledger", "b", "state")
+        await house.tables.query("holds", "b")
+
+    assert house.asked == ["b"]
+
+
+async def test_an_account_that_is_not_there_yet_is_asked_about_again() -> None:
+    """It may be made at the next moment, in any shard."""
+    house = House()
+    assert await house.tables.get("ledger", "new", "state") is None
+    assert await house.tables.get("ledger", "new", "state") is None
+
+    assert house.asked == ["new", "new"]
+
+
+@pytest.mark.parametrize("account", ["lost", "odd"])
+async def test_a_shard_that_is_not_set_is_no_other_shard(account: str) -> None:
+    """Better no answer than a second ledger."""
+    with pytest.raises(StoreUnavailable):
+        await House().tables.get("ledger", account, "state")
+
+
+async def test_a_scan_goes_through_all_shards_page_by_page() -> None:
+    house = House()
+    for account in "abc":
+        rows = [Insert(f"k{number}", {}) for number in range(3)]
+        await house.tables.transact("ledger", account, rows)
+    found, cursor = [], None
+    for _ in range(20):
+        page = await house.tables.scan("ledger", limit=2, cursor=cursor)
+        found += [(row.partition, row.key) for row in page.rows]
+        cursor = page.cursor
+        if cursor is None:
+            break
+
+    assert found == [(account, f"k{number}") for account in "abc" for number in range(3)]
+    with pytest.raises(BadRequest):
+        await house.tables.scan("ledger", limit=2, cursor="9.x")
+
+
+def test_accounts_are_spread_evenly_and_always_alike() -> None:
+    """The directory keeps the answer: later shards take new accounts only."""
+    places = [shard_for(f"account-{number}", 3) for number in range(3_000)]
+
+    assert {place: 900 < places.count(place) < 1_100 for place in "012"} == dict.fromkeys(
+        "012", True
+    )
+    assert shard_for("contoso", 1) == "0"
+    assert shard_for("contoso", 3) == shard_for("contoso", 3)
