@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench cost mutate infra package
+.PHONY: help setup demo run test check bench cost mutate infra package sim soak planted
 PY := .venv/bin/python
 VENV_STAMP := .venv/.installed
 NODE_STAMP := local/node_modules/.installed
@@ -14,6 +14,9 @@ help:
 	@echo "make demo    start everything with fresh data, play a meeting, show what it cost"
 	@echo "make run     serve until Ctrl-C; PORT=7071 DATA=build/data SEED=demo|none"
 	@echo "make test    all tests"
+	@echo "make sim     one history of the simulator, step by step; SEED=7 STEPS=30"
+	@echo "make soak    new histories until time is up; MINUTES=10"
+	@echo "make planted deliberate bugs, each of which must turn the tests red (minutes)"
 	@echo "make bench   figures beside their baselines; ONLY=name, or the beginning of one"
 	@echo "make cost    what a leg costs in Azure, into docs/cost.md"
 	@echo "make mutate  mutation testing of money and rating (minutes)"
@@ -63,6 +66,15 @@ run: setup
 
 test: setup
 	@$(PY) -m pytest -n 2 tests
+
+sim: setup
+	@$(PY) -m tests.sim --log --seed $(or $(SEED),0) $(if $(STEPS),--steps $(STEPS))
+
+soak: setup
+	@$(PY) -m tests.sim --jobs 2 --minutes $(or $(MINUTES),10) --seeds $$(date +%s) 0
+
+planted: setup
+	@$(PY) -m tests.planted
 
 check: setup
 	@.venv/bin/ruff check .

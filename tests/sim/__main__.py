@@ -1,0 +1,99 @@
+"""Runs of the simulator from the command line.
+
+    python -m tests.sim --seed 7 --log           one run, with every step of it
+    python -m tests.sim --seeds 0 500            many, with what they met
+    python -m tests.sim --minutes 10 --jobs 2    new ones until time is up
+
+Exits 1 if a run found something. The hash seed is pinned, since sets are ordered by it.
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.sim.run import Outcome, simulate, simulate_quietly
+
+HASH_SEED = "0"
+
+
+def main() -> int:
+    """The number of seeds that failed, as an exit code."""
+    wanted = _arguments()
+    if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
+        environment = {**os.environ, "PYTHONHASHSEED": HASH_SEED}
+        os.execve(sys.executable, [sys.executable, "-m", "tests.sim", *sys.argv[1:]], environment)
+    if wanted.seed is not None:
+        return _one(wanted.seed, wanted.steps, log=wanted.log)
+    return _many(wanted)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.sim")
+    parser.add_argument("--seed", type=int, help="replay this one")
+    parser.add_argument("--steps", type=int, help="what callers do, how often; drawn if left out")
+    parser.add_argument("--log", action="store_true", help="print every step of a replay")
+    parser.add_argument("--seeds", type=int, nargs=2, default=(0, 200), metavar=("FROM", "TO"))
+    parser.add_argument("--minutes", type=float, help="go on from FROM until time is up")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--stop", action="store_true", help="at the first seed that fails")
+    return parser.parse_args()
+
+
+def _one(seed: int, steps: int | None, *, log: bool) -> int:
+    outcome = simulate(seed, steps, print if log else None)
+    for problem in outcome.problems:
+        print(problem)
+    print(f"seed {seed}: {len(outcome.problems)} problems, {outcome.loop_steps} steps of the loop")
+    return 1 if outcome.problems else 0
+
+
+def _many(wanted: argparse.Namespace) -> int:
+    started = time.monotonic()
+    total, failed, runs = Outcome(-1), 0, 0
+    with multiprocessing.get_context("spawn").Pool(wanted.jobs) as pool:
+        for outcome in pool.imap(simulate_quietly, _seeds(wanted, started), chunksize=4):
+            runs += 1
+            total.add(outcome)
+            if outcome.problems:
+                failed += 1
+                print(f"make sim SEED={outcome.seed}  # {len(outcome.problems)} problems, first:")
+                print(f"    {outcome.problems[0]}", flush=True)
+                if wanted.stop:
+                    break
+        pool.terminate()
+    seconds = time.monotonic() - started
+    _report(total, runs, failed, seconds)
+    return 1 if failed else 0
+
+
+def _seeds(wanted: argparse.Namespace, started: float) -> Iterator[int]:
+    first, last = wanted.seeds
+    if wanted.minutes is None:
+        yield from range(first, last)
+        return
+    seed = first
+    while time.monotonic() - started < wanted.minutes * 60:
+        yield seed
+        seed += 1
+
+
+def _report(total: Outcome, runs: int, failed: int, seconds: float) -> None:
+    counters: dict[str, Counter[str]] = {
+        "injected": total.faults,
+        "died at": total.crashes,
+        "happened": total.counts,
+    }
+    for title, counter in counters.items():
+        items = ", ".join(f"{name} {count:,}" for name, count in sorted(counter.items()))
+        print(f"{title}: {items}")
+    labels = total.labels
+    print(f"calls to the outside: {sum(labels.values()):,} at {len(labels)} labels")
+    print(f"{runs:,} seeds, {failed} failed, {seconds:.0f} s, {runs / seconds:.1f} seeds/s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,264 @@
+"""One run: chaos, then nothing fails any more, then all must come to rest, then the audit."""
+
+import asyncio
+import json
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from shared.bootstrap import Container
+from shared.contracts.accounts import account_body
+from shared.contracts.ledger import entry_body, leg_body, parked_body, parked_leg_body
+from shared.domain.errors import NotFound
+from shared.domain.ledger import EntryKind
+from shared.domain.legs import format_time, shown_leg
+from shared.domain.money import format_amount
+from shared.domain.parking import ParkedLeg
+from shared.usecases.read_ledger import EntryFilter
+from tests.model.auditor import audit
+from tests.sim import loop
+from tests.sim.faults import CALM, Rates
+from tests.sim.workload import Callers, Json
+from tests.sim.world import Scheduler, World
+
+STEPS = (6, 12, 30)
+DRAIN_SECONDS_MAX = 6 * 3600
+SKEW_SECONDS = 700.0
+TICK_SECONDS = (20, 120, 1_000)
+
+
+@dataclass
+class Outcome:
+    """What a run came to."""
+
+    seed: int
+    problems: list[str] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    crashes: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    loop_steps: int = 0
+
+    def add(self, other: "Outcome") -> None:
+        """Sum up."""
+        self.problems += other.problems
+        self.faults += other.faults
+        self.labels += other.labels
+        self.crashes += other.crashes
+        self.counts += other.counts
+        self.loop_steps += other.loop_steps
+
+
+def simulate(
+    seed: int, steps: int | None = None, log: Callable[[str], None] | None = None
+) -> Outcome:
+    """Run a seed. The same seed gives the same run, to the last step."""
+    logging.disable(logging.CRITICAL)
+    random.seed(seed)  # the jitter of the product's back-off
+    outcome = Outcome(seed)
+    try:
+        loop.run(_run(seed, steps, log, outcome))
+    except loop.Deadlock:
+        outcome.problems.append("liveness: nothing is left to run, and somebody still waits")
+    return outcome
+
+
+def simulate_quietly(seed: int) -> Outcome:
+    """As `simulate`, in a pool: an error of the simulator itself is a problem too."""
+    try:
+        return simulate(seed)
+    except Exception as error:  # noqa: BLE001 whatever it is, the seed shows it again
+        return Outcome(seed, [f"the run itself failed: {error!r}"])
+
+
+async def _run(
+    seed: int, steps: int | None, log: Callable[[str], None] | None, outcome: Outcome
+) -> None:
+    scheduler = Scheduler(seed, log)
+    world = World(scheduler)
+    world.start(webs=scheduler.rng.randint(1, 3), workers=scheduler.rng.randint(1, 3))
+    callers = Callers(world)
+    await callers.set_up()
+    scheduler.rates = Rates.drawn(scheduler.rng)
+    scheduler.note(f"rates {scheduler.rates}")
+    host = asyncio.create_task(_host(world))
+    drawn = scheduler.rng.choice(STEPS)
+    await _chaos(world, callers, drawn if steps is None else steps)
+    scheduler.note("---- nothing fails any more")
+    scheduler.rates = CALM
+    for process in [*world.webs, *world.workers]:
+        process.skew = timedelta(0)
+    world.revive()
+    await callers.post_again()
+    outcome.problems += await _rest(world)
+    await callers.replay_open()
+    outcome.problems += await _rest(world)
+    host.cancel()
+    final = await world.webs[0].spawn(_final(world, callers))
+    outcome.problems += audit(callers.history, final, skew_seconds=SKEW_SECONDS)
+    outcome.problems += [f"an error escaped: {each}" for each in world.escaped]
+    outcome.faults, outcome.labels = scheduler.faults, scheduler.labels
+    outcome.crashes = scheduler.crashes
+    outcome.counts = _counts(world, callers, final)
+    outcome.loop_steps = getattr(asyncio.get_running_loop(), "steps", 0)
+
+
+async def _chaos(world: World, callers: Callers, steps: int) -> None:
+    scheduler = world.scheduler
+    tasks: list[asyncio.Task[None]] = []
+    for step in range(steps):
+        scheduler.note(f"step {step}")
+        tasks.append(asyncio.create_task(callers.somebody()))
+        await asyncio.sleep(scheduler.rng.expovariate(1.0))
+        if scheduler.happens("idle"):
+            await asyncio.sleep(scheduler.rng.choice((60, 1_000, 4_000, 100_000)))
+        if scheduler.rng.random() < 0.1:
+            world.revive()
+        if scheduler.rng.random() < 0.05 and scheduler.rates.clock_skewed:
+            process = scheduler.rng.choice([*world.webs, *world.workers])
+            process.skew = timedelta(seconds=scheduler.rng.uniform(-300, 300))
+    await asyncio.gather(*tasks)
+
+
+async def _host(world: World) -> None:
+    """The platform: gives messages to workers, and fires timers, one beside the other."""
+    running: set[asyncio.Task[None]] = set()
+    timers = {
+        "forward_inbox": lambda house: house.forward_inbox(),
+        "watch_balances": lambda house: house.watch_balances(),
+    }
+    tick_at = 0.0
+    while True:
+        scheduler = world.scheduler
+        now = scheduler.seconds()
+        if scheduler.rng.random() < 0.1:
+            world.revive()
+        acts = [world.deliver()] if world.broker.is_due(now) else []
+        if now >= tick_at:
+            tick_at = now + scheduler.rng.choice(TICK_SECONDS)
+            acts += [world.tick(name, act) for name, act in timers.items()]
+        for act in acts:
+            task = asyncio.create_task(act)
+            running.add(task)
+            task.add_done_callback(running.discard)
+        await world.broker.something(until=tick_at)
+        await asyncio.sleep(scheduler.rng.uniform(0.05, 0.5))
+
+
+async def _rest(world: World) -> list[str]:
+    """Wait until nothing is on its way; what is not in time is named."""
+    ends = world.scheduler.seconds() + DRAIN_SECONDS_MAX
+    while world.scheduler.seconds() < ends:
+        await asyncio.sleep(20.0)
+        if not (world.broker.waiting or world.landing) and not await _left_over(world):
+            return []
+    waiting, rows = len(world.broker.waiting), await _left_over(world)
+    return [f"liveness: after {DRAIN_SECONDS_MAX} s {waiting} messages wait, and rows {rows}"]
+
+
+async def _left_over(world: World) -> list[str]:
+    """Rows that wait for somebody: in the inbox, in an outbox."""
+    found: list[str] = []
+    for table, prefix in (("inbox", ""), ("ledger", "event|"), ("holds", "event|")):
+        for partition in world.tables._tables.get(table, {}).values():
+            found += [key for key in partition.keys if key.startswith(prefix)]
+    return found
+
+
+async def _final(world: World, callers: Callers) -> dict[str, Json]:
+    """What a reader sees, by the product's own reads."""
+    house = world.webs[0].house
+    views: dict[str, Json] = {"": {"parked": []}}
+    parked = await _all_parked(house)
+    legs = sorted({_shown(op) for op in callers.history if op["op"] == "call_ended"})
+    for name in callers.accounts:
+        read = await house.accounts.read(name)
+        verified = await house.read_ledger.verify(name)
+        views[name] = {
+            "at": format_time(world.scheduler.now()),
+            "account": account_body(read.account, read.state, read.held_micros),
+            "entries": await _entries(house, name),
+            "legs": await _legs(house, name, legs),
+            "parked": [parked_body(each) for each in parked if each.account == name],
+            "events": _events(world, name),
+            "verify": {
+                "ok": not verified.problems,
+                "entries": verified.entries,
+                "balance": format_amount(verified.balance_micros),
+                "problems": list(verified.problems),
+            },
+        }
+    views[""]["parked"] = [parked_body(each) for each in parked if each.account is None]
+    return views
+
+
+def _shown(op: Json) -> str:
+    return shown_leg(f"{op['request']['bridge']}~{op['request']['leg']['leg_id']}")
+
+
+async def _all_parked(house: Container) -> list[ParkedLeg]:
+    found: list[ParkedLeg] = []
+    cursor: str | None = None
+    while True:
+        items, cursor = await house.parking.page(where={}, limit=1_000, cursor=cursor)
+        found += items
+        if cursor is None:
+            return found
+
+
+async def _entries(house: Container, account: str) -> list[Json]:
+    found: list[Json] = []
+    cursor: str | None = None
+    while True:
+        page = await house.read_ledger.entries(account, EntryFilter(), limit=1_000, cursor=cursor)
+        for entry in page.entries:
+            body = entry_body(entry)
+            if entry.kind is EntryKind.EXPIRY:
+                body["lot"] = entry.draws[0].lot
+            found.append(body)
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+async def _legs(house: Container, account: str, legs: list[str]) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for leg in legs:
+        try:
+            shown = await house.read_ledger.leg(account, leg)
+        except NotFound:
+            continue
+        if isinstance(shown, ParkedLeg):
+            found[leg] = parked_leg_body(shown)
+        else:
+            record, reversal = shown
+            found[leg] = leg_body(record.leg, record.charge, record.person, record.entry, reversal)
+    return found
+
+
+def _events(world: World, account: str) -> list[Json]:
+    """What was published of an account. `available` is as of the publication, so that an event
+    which is told twice may tell two of them."""
+    found: list[Json] = []
+    for message in world.broker.published:
+        event = json.loads(message.body)
+        if event["source"] == f"/accounts/{account}":
+            event["data"].pop("available", None)
+            found.append(event)
+    return found
+
+
+def _counts(world: World, callers: Callers, final: dict[str, Json]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for record in callers.history:
+        counts[f"{record['op']} {record['outcome']}"] += 1
+    for view in final.values():
+        counts["entries"] += len(view.get("entries", ()))
+        counts["events"] += len(view.get("events", ()))
+        counts["parked"] += len(view.get("parked", ()))
+    counts["duplicates the broker dropped"] = world.broker.dropped
+    counts["batches"] = world.batches
+    return counts
