@@ -71,6 +71,7 @@ var host = {
 var code = {
   AZURE_CLIENT_ID: app.clientId
   TABLES_ENDPOINT: ledgerEndpoints[0]
+  LEDGER_SHARDS: join(skip(ledgerEndpoints, 1), ' ')
   CALL_ENDED_QUEUE: bus.queueName
   CREDIT_EVENTS_TOPIC: bus.topicName
   CALL_ENDED_LOCK_SECONDS: string(bus.lockSeconds)
