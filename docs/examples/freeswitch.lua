@@ -1,0 +1,44 @@
+-- FreeSWITCH: ask before a dial-out (mod_lua and mod_curl). From the dial plan of the moderator's leg:
+--
+--   <action application="lua" data="freeswitch.lua +442079460123 3001"/>
+--
+-- sched_hangup ends the call at the granted seconds, so the end is enforced by the switch. A call that
+-- shall go on asks for more before that, and its end is scheduled anew (docs/dial-out.md).
+local base = freeswitch.getGlobalVariable("perminute_url") -- http://fs1:secret@host/api/v1/bridges/fs1
+local to, conference = argv[1], argv[2]
+local api, json = freeswitch.API(), freeswitch.JSON()
+
+-- mod_curl splits its argument at spaces and decodes the body: so the body goes in percent-encoded.
+local function encoded(text)
+  return (text:gsub("[^%w%-%._~]", function(c) return string.format("%%%02X", c:byte()) end))
+end
+
+local function post(path, body, key)
+  local request = string.format(
+    "%s/%s append_headers idempotency-key:%s content-type application/json timeout 2 post %s",
+    base, path, key, encoded(body))
+  return json:decode(api:execute("curl", request) or "")
+end
+
+-- One key for this dial: asked again after a lost answer, it is the same question.
+local key = api:execute("create_uuid")
+local question = string.format('{"to": "%s", "conference_id": "%s"}', to, conference)
+local answer = post("dial-outs", question, key) or post("dial-outs", question, key)
+
+-- Fail closed: no answer is a denial. (A bridge whose on_outage is "allow" would dial here.)
+if not answer or answer.decision ~= "allow" then
+  freeswitch.consoleLog("notice", "not dialled: " .. (answer and answer.reason or "unavailable") .. "\n")
+  return
+end
+
+local variables = string.format(
+  "perminute_authorization=%s,perminute_to=%s,conference_name=%s,originate_timeout=90," ..
+  "execute_on_answer='sched_hangup +%d allotted_timeout'",
+  answer.authorization, answer.destination.number, conference, answer.granted_seconds)
+local dialled = api:execute("originate", string.format(
+  "{%s}sofia/gateway/trunk/%s &conference(%s@default)", variables, answer.destination.number, conference))
+
+-- A leg that was never made posts no record: give its credit back at once.
+if not (dialled or ""):find("^%+OK") then
+  post("dial-outs/" .. encoded(answer.authorization) .. "/release", "{}", key)
+end
