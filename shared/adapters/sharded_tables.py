@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from shared.domain import limits
-from shared.domain.errors import BadRequest, StoreUnavailable
+from shared.domain.errors import Invalid, StoreUnavailable
 from shared.ports import Operation, Page, Row, TableStore
 
 SHARDED = frozenset({"ledger", "holds"})  # their partitions are accounts
@@ -68,7 +68,7 @@ class ShardedTables(TableStore):
             return await self._stores[0].scan(table, where=where, limit=limit, cursor=cursor)
         text, _, inner = (cursor or "0.").partition(".")
         if not (text.isascii() and text.isdigit() and int(text) < len(self._stores)):
-            raise BadRequest("The cursor is not one of this list.", code="bad_cursor")
+            raise Invalid("The cursor is not one of this list.", code="cursor_invalid")
         shard = int(text)
         page = await self._stores[shard].scan(table, where=where, limit=limit, cursor=inner or None)
         if page.cursor is not None:
