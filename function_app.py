@@ -25,6 +25,7 @@ from functions import (
     rate_cards,
     recharges,
     reratings,
+    webhooks,
 )
 from shared.telemetry import quieten
 
@@ -49,6 +50,7 @@ app.register_functions(api_keys.bp)
 app.register_functions(alerts.bp)
 app.register_functions(recharges.bp)
 app.register_functions(outlook.bp)
+app.register_functions(webhooks.bp)
 app.register_functions(openapi.bp)
 app.register_functions(operations.bp)
 app.register_functions(fallback.bp)

@@ -42,6 +42,8 @@ DEFAULT_SETTINGS = {
     "LOW_BALANCE_SCHEDULE": "*/2 * * * * *",
     "INBOX_SCHEDULE": "*/2 * * * * *",
     "NIGHTLY_AUDIT_SCHEDULE": "0 0 2 * * *",
+    "WEBHOOK_SCHEDULE": "*/2 * * * * *",
+    "WEBHOOKS_ALLOW_LOOPBACK": "true",
 }
 TIMEOUT_MARGIN_SECONDS = 5  # functions are stopped that long before the lock of their batch ends
 

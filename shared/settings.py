@@ -19,8 +19,23 @@ LOCK_SECONDS_MIN = 5
 LOCK_SECONDS_MAX = 300  # Service Bus allows no longer lock
 
 
+SMTP_SECURITIES = frozenset({"starttls", "tls", "none"})
+
+
 class SettingsError(Exception):
     """A setting is missing or makes no sense; the text names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Smtp:
+    """The mail server. `security`: `starttls`, `tls` (from the first byte), or `none`."""
+
+    host: str
+    port: int
+    sender: str
+    security: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,8 @@ class Settings:
     entra_tenant: str | None
     entra_audience: str | None
     bootstrap_admin_key: str | None = field(repr=False)
+    webhooks_allow_loopback: bool
+    smtp: Smtp | None
     version: str
 
     @property
@@ -86,6 +103,8 @@ class Settings:
             entra_tenant=tenant,
             entra_audience=audience,
             bootstrap_admin_key=_admin_key(values, "PERMINUTE_BOOTSTRAP_ADMIN_KEY"),
+            webhooks_allow_loopback=_flag(values, "WEBHOOKS_ALLOW_LOOPBACK"),
+            smtp=_smtp(values),
             version=values.get("PERMINUTE_VERSION") or "0.1.0",
         )
 
@@ -103,6 +122,35 @@ def _resolved(values: Mapping[str, str]) -> Mapping[str, str]:
         if value.strip().startswith(VAULT_REFERENCE):
             raise SettingsError(f"the setting {name} refers to a vault that does not give it out")
     return values
+
+
+def _flag(values: Mapping[str, str], name: str) -> bool:
+    text = values.get(name, "").strip().lower() or "false"
+    if text not in {"true", "false", "1", "0"}:
+        raise SettingsError(f"the setting {name} must be true or false")
+    return text in {"true", "1"}
+
+
+def _smtp(values: Mapping[str, str]) -> Smtp | None:
+    host = values.get("SMTP_HOST", "").strip()
+    if not host:
+        return None
+    security = values.get("SMTP_SECURITY", "").strip() or "starttls"
+    if security not in SMTP_SECURITIES:
+        raise SettingsError(
+            f"the setting SMTP_SECURITY must be one of {', '.join(sorted(SMTP_SECURITIES))}"
+        )
+    port = values.get("SMTP_PORT", "").strip() or "587"
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise SettingsError("the setting SMTP_PORT must be a port number")
+    return Smtp(
+        host=host,
+        port=int(port),
+        sender=_needed(values, "SMTP_FROM"),
+        security=security,
+        username=values.get("SMTP_USERNAME", "").strip() or None,
+        password=values.get("SMTP_PASSWORD") or None,
+    )
 
 
 def _needed(values: Mapping[str, str], name: str) -> str:

@@ -26,7 +26,7 @@ def default_config() -> dict[str, Any]:
     }
     events = {
         "name": "credit-events",
-        "subscriptions": [{"name": "all"}],
+        "subscriptions": [{"name": "all"}, {"name": "webhooks", "lock_seconds": 120.0}],
         "duplicate_window_seconds": 600,
     }
     return {"queues": [call_ended], "topics": [events]}

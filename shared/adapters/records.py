@@ -29,6 +29,8 @@ from shared.ports import Delete, Insert, Record, Replace, Row, Saved, TableStore
 
 TABLE = "directory"
 SCHEMA = 1
+# Webhooks are listed by account: a kind each, `webhook|{account}`.
+WEBHOOKS = "webhook|"
 LISTED_KINDS = frozenset({"account", "api_key", "bridge", "dial_out_policy"})
 
 
@@ -72,7 +74,7 @@ class Records:
         self, kind: str, *, limit: int, cursor: str | None = None
     ) -> tuple[Sequence[Record], str | None]:
         """Documents of a kind in the order of their keys, and the cursor of the next page."""
-        if kind not in LISTED_KINDS:
+        if not _is_listed(kind):
             raise ValueError(f"the kind {kind} can't be listed")
         after = _read_cursor(cursor) if cursor is not None else None
         rows = await self._tables.query(TABLE, kind, after=after, limit=limit + 1)
@@ -81,7 +83,7 @@ class Records:
         return [_record(row) for row in page], _cursor(page[-1].key) if more else None
 
     async def _row(self, kind: str, key: str) -> Row | None:
-        if kind in LISTED_KINDS and not is_id(key):
+        if _is_listed(kind) and not is_id(key):
             return None  # no such row can have been written, and some can't even be asked for
         partition, row_key = _address(kind, key)
         return await self._tables.get(TABLE, partition, row_key)
@@ -117,8 +119,12 @@ def _check_precondition(current: Record | None, if_match: str | None) -> None:
     check_etag(current.etag, if_match)
 
 
+def _is_listed(kind: str) -> bool:
+    return kind in LISTED_KINDS or kind.startswith(WEBHOOKS)
+
+
 def _address(kind: str, key: str) -> tuple[str, str]:
-    if kind in LISTED_KINDS:
+    if _is_listed(kind):
         return kind, key
     digest = hashlib.sha256(key.encode()).hexdigest()
     return f"{kind}|{digest[:2]}", digest

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.adapters.entra import EntraTokens
     from shared.usecases.alerts import Alerts
     from shared.usecases.audit_ledgers import AuditLedgers
+    from shared.usecases.deliver_events import DeliverEvents
     from shared.usecases.outlook import ReadOutlook
     from shared.usecases.past_legs import PastLegs
     from shared.usecases.propose_rerating import ProposeRerating
@@ -37,6 +38,7 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.usecases.rate_cards import RateCardDesk
     from shared.usecases.recharges import RechargeDesk
     from shared.usecases.rerate_legs import RerateLegs
+    from shared.usecases.webhooks import Webhooks
 
 
 BRIDGE_SECRET_BYTES = 32
@@ -136,6 +138,36 @@ class Container(Legs):
         from shared.usecases.outlook import ReadOutlook
 
         return ReadOutlook(self.accounts, self.clock)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """Sets up customers' webhooks."""
+        from shared.usecases.webhooks import Webhooks
+
+        return Webhooks(
+            self.records,
+            self.accounts,
+            self.deliveries,
+            self.delivery_marks,
+            self.clock,
+            lambda: new_webhook_secret(self.ids),
+            allow_loopback=self.settings.webhooks_allow_loopback,
+        )
+
+    @cached_property
+    def deliver_events(self) -> DeliverEvents:
+        """Sends events to receivers."""
+        from shared.usecases.deliver_events import DeliverEvents
+
+        return DeliverEvents(
+            self.facts,
+            self.webhooks,
+            self.deliveries,
+            self.delivery_marks,
+            self.webhook_sender,
+            self.mailer,
+            self.clock,
+        )
 
     @cached_property
     def recharge_desk(self) -> RechargeDesk:

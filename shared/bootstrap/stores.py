@@ -14,16 +14,19 @@ from shared.ports import (
     Backlog,
     CallQueue,
     Clock,
+    Deliveries,
     DueMarks,
     EventTopic,
     HoldBook,
     Ids,
     Inbox,
     Ledger,
+    Mailer,
     Notices,
     ParkingLot,
     RateCardStore,
     TableStore,
+    WebhookSender,
 )
 from shared.settings import Settings, is_address
 from shared.usecases.facts import Facts, WireReaders
@@ -86,6 +89,41 @@ class Stores:
         from shared.adapters.due_marks import TableDueMarks
 
         return TableDueMarks(self.tables)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """Events on their way to receivers."""
+        from shared.adapters.delivery_store import TableDeliveries
+
+        return TableDeliveries(self.tables, self.ids)
+
+    @cached_property
+    def delivery_marks(self) -> DueMarks:
+        """Which receivers to try again, and when."""
+        from shared.adapters.due_marks import TableDueMarks
+
+        return TableDueMarks(self.tables, "deliverydue")
+
+    @cached_property
+    def webhook_sender(self) -> WebhookSender:
+        """Sends to customers' receivers."""
+        from shared.adapters.webhook_sender import HttpWebhookSender
+
+        return HttpWebhookSender(allow_loopback=self.settings.webhooks_allow_loopback)
+
+    @cached_property
+    def mailer(self) -> Mailer | None:
+        """Sends mail; None where no mail server is set."""
+        smtp = self.settings.smtp
+        if smtp is None:
+            return None
+        from shared.adapters.mail import SmtpMailer, SmtpSettings
+
+        return SmtpMailer(
+            SmtpSettings(
+                smtp.host, smtp.port, smtp.sender, smtp.security, smtp.username, smtp.password
+            )
+        )
 
     @cached_property
     def notices(self) -> Notices:

@@ -98,7 +98,7 @@ class _Picture:
         values = [0, *(micros for _, micros in self._past), *(m for _, m in self._below)]
         values += [each.low_micros for each in self._ahead]
         values += [each.high_micros for each in self._ahead]
-        self._least, self._most = min(values), max(max(values), MICROS_PER_UNIT)
+        self._least, self._most = min(values), max(*values, MICROS_PER_UNIT)
 
     def lines(self) -> Iterator[str]:
         """The document, line by line."""

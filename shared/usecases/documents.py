@@ -21,6 +21,7 @@ from shared.domain.directory import (
 from shared.domain.legs import ServiceNumberKind, format_time, parse_time
 from shared.domain.recharge import AutoRecharge
 from shared.domain.signatures import AuthScheme, BridgeAuth
+from shared.domain.webhooks import Secret, Webhook
 from shared.ports import Record
 
 type Document = Mapping[str, Any]
@@ -166,6 +167,40 @@ def bridge(record: Record) -> Bridge:
         country=document["country"],
         on_outage=OnOutage(document["on_outage"]),
         assumed_seconds=document.get("assumed_seconds"),
+    )
+
+
+def webhook_kind(account: str) -> str:
+    """The kind of an account's webhooks: each account's are listed apart."""
+    return f"webhook|{account}"
+
+
+def webhook_document(webhook: Webhook) -> Document:
+    """A webhook with its secrets."""
+    return {
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "secrets": [
+            {"text": secret.text, "until": format_time(secret.until) if secret.until else None}
+            for secret in webhook.secrets
+        ],
+        "created_at": format_time(webhook.created_at),
+    }
+
+
+def webhook(account: str, record: Record) -> Webhook:
+    """The webhook of a record, with its secrets."""
+    document: Document = record.document
+    return Webhook(
+        account=account,
+        name=record.key,
+        url=document["url"],
+        events=tuple(document["events"]),
+        secrets=tuple(
+            Secret(each["text"], parse_time(each["until"]) if each["until"] else None)
+            for each in document["secrets"]
+        ),
+        created_at=parse_time(document["created_at"]),
     )
 
 

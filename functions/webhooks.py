@@ -1,0 +1,125 @@
+"""Customers' webhooks: set up over HTTP, fed by the topic, tried again by a timer."""
+
+from typing import List
+
+import azure.functions as func
+
+from functions.edge import Call, admin_route, new_blueprint, reply, reply_list
+from shared.bootstrap import container
+from shared.domain.access import READERS, Role
+from shared.telemetry import event
+from shared.usecases.deliver_events import Delivered
+
+bp = new_blueprint()
+_PATH = "v1/accounts/{account}/webhooks"
+_SETTERS = frozenset({Role.FINANCE, Role.OPERATOR})
+
+
+@bp.function_name("deliver_events")
+@bp.service_bus_topic_trigger(
+    arg_name="messages",
+    topic_name="%CREDIT_EVENTS_TOPIC%",
+    subscription_name="webhooks",
+    connection="ServiceBus",
+    cardinality=func.Cardinality.MANY,
+    data_type=func.DataType.BINARY,
+)
+async def deliver_events(messages: List[func.ServiceBusMessage]) -> None:
+    """Keep a delivery for each receiver, then send. Raises only when one could not be kept: then
+    the batch comes again."""
+    bodies = [message.get_body() for message in messages]
+    _tell(await container().deliver_events(bodies), "topic")
+
+
+@bp.function_name("retry_deliveries")
+@bp.timer_trigger(
+    arg_name="timer", schedule="%WEBHOOK_SCHEDULE%", run_on_startup=False, use_monitor=True
+)
+async def retry_deliveries(timer: func.TimerRequest) -> None:
+    """Send again what receivers did not take, and what a process that died had left."""
+    _tell(await container().deliver_events.retry(), "late timer" if timer.past_due else "timer")
+
+
+def _tell(done: Delivered, by: str) -> None:
+    if done != Delivered():
+        event(
+            "events_delivered",
+            by=by,
+            taken=done.taken,
+            failed=done.failed,
+            ended=done.ended,
+            failures=len(done.failures),
+        )
+    for failure in done.failures:
+        event("delivery_failed", detail=failure)
+
+
+@admin_route(bp, "list_webhooks", "GET", _PATH, READERS)
+async def list_webhooks(call: Call) -> func.HttpResponse:
+    """An account's webhooks, without their secrets."""
+    from shared.contracts.webhooks import webhook_body
+
+    account = call.path("account")
+    await container().accounts.known(account)
+    names = [hook.name for hook in await container().webhooks.of_account(account)]
+    views = [await container().webhooks.read(account, name) for name in names]
+    return reply_list(
+        [webhook_body(v.webhook, v.etag, stopped=v.stopped, new_secret=None) for v in views], None
+    )
+
+
+@admin_route(bp, "get_webhook", "GET", f"{_PATH}/{{name}}", READERS)
+async def get_webhook(call: Call) -> func.HttpResponse:
+    """A webhook without its secret; `status` is `stopped` once its receiver answered 410."""
+    from shared.contracts.webhooks import webhook_body
+
+    view = await container().webhooks.read(call.path("account"), call.path("name"))
+    body = webhook_body(view.webhook, view.etag, stopped=view.stopped, new_secret=None)
+    return reply(body, etag=view.etag)
+
+
+@admin_route(bp, "put_webhook", "PUT", f"{_PATH}/{{name}}", _SETTERS)
+async def put_webhook(call: Call) -> func.HttpResponse:
+    """Create or replace; the secret is shown in this answer only, when it was made."""
+    from shared.contracts.strict import read
+    from shared.contracts.webhooks import WebhookBody, webhook_body
+    from shared.usecases.webhooks import WantedWebhook
+
+    body = read(WebhookBody, call.json())
+    wanted = WantedWebhook(body.url, tuple(dict.fromkeys(body.events)), body.rotate_secret)
+    account, name = call.path("account"), call.path("name")
+    view, saved = await container().webhooks.put(account, name, wanted, call.if_match())
+    return reply(
+        webhook_body(view.webhook, view.etag, stopped=False, new_secret=view.new_secret),
+        status=201 if saved.created else 200,
+        etag=saved.etag,
+    )
+
+
+@admin_route(bp, "delete_webhook", "DELETE", f"{_PATH}/{{name}}", _SETTERS)
+async def delete_webhook(call: Call) -> func.HttpResponse:
+    """Take it away: nothing more is sent, what waited is given up."""
+    await container().webhooks.delete(call.path("account"), call.path("name"))
+    return func.HttpResponse(status_code=204)
+
+
+@admin_route(bp, "list_deliveries", "GET", f"{_PATH}/{{name}}/deliveries", READERS)
+async def list_deliveries(call: Call) -> func.HttpResponse:
+    """What was sent to a webhook, or waits to be, the newest first."""
+    from shared.contracts.webhooks import delivery_body
+
+    limit, cursor = call.page()
+    found, following = await container().webhooks.deliveries(
+        call.path("account"), call.path("name"), limit=limit, cursor=cursor
+    )
+    return reply_list([delivery_body(each) for each in found], following)
+
+
+@admin_route(bp, "replay_delivery", "POST", f"{_PATH}/{{name}}/deliveries/{{id}}/replay", _SETTERS)
+async def replay_delivery(call: Call) -> func.HttpResponse:
+    """Send an event again, soon, under the same id."""
+    from shared.contracts.webhooks import delivery_body
+
+    account, name = call.path("account"), call.path("name")
+    again = await container().webhooks.replay(account, name, call.path("id"))
+    return reply(delivery_body(again), status=202)
