@@ -283,7 +283,8 @@ class GroupCommitter[State, Command, Result]:
         try:
             for _ in range(limits.PLAN_AHEAD_PASSES):
                 await asyncio.sleep(0)  # the request goes out first
-            if lane.waiting and not sending.done():
+            # A plan that is there already waits for its turn: this may be another try.
+            if lane.waiting and lane.ahead is None and not sending.done():
                 self._plan_ahead(partition, lane, plan.after)
         except BaseException:
             sending.cancel()

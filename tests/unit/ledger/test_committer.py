@@ -506,3 +506,69 @@ async def test_forgetting_makes_the_next_decision_read() -> None:
     committer.forget("unknown")
     await house.ledger.submit(ACCOUNT, leg(3, 1))
     assert house.tables.reads == 1
+
+
+# Planning ahead: the next group is decided while a transaction is on its way
+
+
+@pytest.mark.parametrize(
+    "tricks",
+    [
+        [fails(EtagMismatch("not so"))] * 3,
+        [lost_request] * 3,
+        [lost_request, fails(EtagMismatch("not so")), lost_reply],
+        [late, late_now, None],
+        [fails(StoreUnavailable("busy")), None, fails(EtagMismatch("not so"))],
+    ],
+    ids=["412", "lost", "mixed", "late", "busy"],
+)
+async def test_nobody_is_forgotten_who_was_planned_ahead_of_a_commit_that_failed(
+    tricks: list[Trick | None],
+) -> None:
+    house = await House().open(micros=1_000)
+    tables = house.tables
+
+    def slowly(trick: Trick | None) -> Trick:
+        async def wait(partition: str, operations: Sequence[Operation]) -> None:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            done = trick(tables, partition, operations) if trick else None
+            if asyncio.iscoroutine(done):
+                await done
+
+        return lambda _, partition, operations: wait(partition, operations)
+
+    tables.tricks.extend(slowly(trick) for trick in [*tricks, *[None] * 20])
+    tasks = []
+    for number in range(60):
+        tasks.append(asyncio.create_task(house.ledger.submit(ACCOUNT, leg(number, 1))))
+        for _ in range(number % 7):
+            await asyncio.sleep(0)
+    outcomes = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+    for number, outcome in enumerate(outcomes):
+        if isinstance(outcome, StoreUnavailable):
+            written(await house.ledger.submit(ACCOUNT, leg(number, 1)))
+        else:
+            written(outcome)
+    assert sorted(await house.debits()) == sorted(f"local~{number}" for number in range(60))
+    await house.sound()
+
+
+async def test_what_was_planned_ahead_is_planned_again_after_somebody_else_committed() -> None:
+    one = await House().open(micros=1_000)
+    two = House(one.tables, one.clock, "two")
+    gate = asyncio.Event()
+    one.tables.tricks.append(lambda *_: gate.wait())
+    first = asyncio.create_task(one.ledger.submit(ACCOUNT, leg(1, 1)))
+    while not one.tables.transactions:
+        await asyncio.sleep(0)
+    rest = [asyncio.create_task(one.ledger.submit(ACCOUNT, leg(n, 1))) for n in range(2, 30)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    await two.ledger.submit(ACCOUNT, leg(5, 1))
+    gate.set()
+    written(await asyncio.wait_for(first, 5))
+    outcomes = await asyncio.wait_for(asyncio.gather(*rest), 5)
+    assert [written(each).repeated for each in outcomes] == [n == 5 for n in range(2, 30)]
+    assert sorted(await one.debits()) == sorted(f"local~{n}" for n in range(1, 30))
+    await one.sound()
