@@ -1,6 +1,6 @@
 """What the use cases need of the world: tables, queue, topic, clock, ids. Nothing here does I/O."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -232,6 +232,27 @@ class Mailer(Protocol):
 
     async def send(self, mail: Mail) -> Reply:
         """Hand it to the mail server once; status 250 where that took it. Never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Something that was accepted at a time: a `leg` as it is queued, or what is `unreadable`."""
+
+    at: datetime
+    kind: str
+    body: bytes
+
+
+class Archive(Protocol):
+    """What was accepted, kept for weeks where the loss of a region does not reach it."""
+
+    async def keep(self, items: Sequence[Accepted]) -> None:
+        """Returns once all are written. Raises StoreUnavailable when that is not certain."""
+        ...
+
+    def read(self, since: datetime, until: datetime) -> AsyncIterator[Accepted]:
+        """What was accepted from `since` to before `until`. Raises StoreUnavailable, ValueError."""
         ...
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 CHAIN_KEY_BYTES_MIN = 32
+ARCHIVE_KEY_BYTES = 32
 ADMIN_KEY_CHARS_MIN = 20
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 VAULT_REFERENCE = "@Microsoft.KeyVault("
@@ -57,6 +58,11 @@ class Settings:
     credit_events_topic: str
     call_ended_lock_seconds: int
     chain_key: bytes = field(repr=False)
+    archive_connection_string: str | None = field(repr=False)
+    archive_endpoint: str | None
+    archive_container: str
+    archive_client_id: str | None
+    archive_keys: tuple[bytes, ...] = field(repr=False)
     entra_tenant: str | None
     entra_audience: str | None
     bootstrap_admin_key: str | None = field(repr=False)
@@ -100,6 +106,11 @@ class Settings:
                 values, "CALL_ENDED_LOCK_SECONDS", LOCK_SECONDS_MIN, LOCK_SECONDS_MAX
             ),
             chain_key=_key(values, "PERMINUTE_CHAIN_KEY"),
+            archive_connection_string=values.get("ARCHIVE_CONNECTION_STRING") or None,
+            archive_endpoint=values.get("ARCHIVE_ENDPOINT") or None,
+            archive_container=values.get("ARCHIVE_CONTAINER") or "accepted-legs",
+            archive_client_id=values.get("ARCHIVE_CLIENT_ID") or None,
+            archive_keys=_archive_keys(values),
             entra_tenant=tenant,
             entra_audience=audience,
             bootstrap_admin_key=_admin_key(values, "PERMINUTE_BOOTSTRAP_ADMIN_KEY"),
@@ -187,6 +198,25 @@ def _key(values: Mapping[str, str], name: str) -> bytes:
             f"the setting {name} must be base64 of at least {CHAIN_KEY_BYTES_MIN} bytes"
         )
     return key
+
+
+def _archive_keys(values: Mapping[str, str]) -> tuple[bytes, ...]:
+    """The keys of the archive, the one that seals first; none where nothing is archived."""
+    places = ("ARCHIVE_CONNECTION_STRING", "ARCHIVE_ENDPOINT")
+    name = "PERMINUTE_ARCHIVE_KEY"
+    if not any(values.get(place, "").strip() for place in places):
+        return ()
+    keys: list[bytes] = []
+    for text in _needed(values, name).split():
+        try:
+            keys.append(base64.b64decode(text, validate=True))
+        except binascii.Error:
+            keys.append(b"")
+    if any(len(key) != ARCHIVE_KEY_BYTES for key in keys):
+        raise SettingsError(
+            f"the setting {name} must be base64 of {ARCHIVE_KEY_BYTES} bytes, or several of them"
+        )
+    return tuple(keys)
 
 
 def _entra(values: Mapping[str, str]) -> tuple[str | None, str | None]:

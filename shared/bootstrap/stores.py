@@ -11,6 +11,7 @@ from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.policy import AccountPolicy
 from shared.ports import (
     Anchors,
+    Archive,
     Backlog,
     CallQueue,
     Clock,
@@ -197,6 +198,23 @@ class Stores:
             namespace=self.settings.service_bus_namespace,
             client_id=self.settings.identity_client_id,
         )
+
+    @cached_property
+    def archive(self) -> Archive | None:
+        """Where accepted legs are archived; None where no store is set."""
+        settings = self.settings
+        if not (settings.archive_connection_string or settings.archive_endpoint):
+            return None
+        from shared.adapters.blobs import Blobs
+        from shared.adapters.leg_archive import BlobArchive
+
+        blobs = Blobs(
+            settings.archive_container,
+            connection_string=settings.archive_connection_string,
+            endpoint=settings.archive_endpoint,
+            client_id=settings.archive_client_id,
+        )
+        return BlobArchive(blobs, settings.archive_keys, self.clock, self.ids)
 
     @cached_property
     def anchors(self) -> Anchors | None:
