@@ -28,21 +28,54 @@ async def list_parked_legs(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "replay_parked_leg", "POST", "v1/parked-legs/{id}/replay", _OPERATORS)
 async def replay_parked_leg(call: Call) -> func.HttpResponse:
-    """Charge it now; the body may carry the mended leg, in dialect perminute."""
+    """Charge it now; the body may carry the mended leg, in dialect perminute, or for a conflict the
+    id of the leg that it is charged as."""
     from shared.contracts.ledger import ReplayBody, parked_body
     from shared.contracts.strict import read
 
-    mended = read(ReplayBody, call.json() if call.body() else {}).leg
-    parked = await container().parked_legs.replay(call.principal, call.path("id"), mended)
+    body = read(ReplayBody, call.json() if call.body() else {})
+    parked = await container().parked_legs.replay(
+        call.principal, call.path("id"), body.leg, charge_as=body.charge_as
+    )
     event("leg_replayed", parked=parked.id, status=parked.status.value, actor=call.principal.name)
     return reply(parked_body(parked))
 
 
 @admin_route(bp, "dismiss_parked_leg", "POST", "v1/parked-legs/{id}/dismiss", _OPERATORS)
 async def dismiss_parked_leg(call: Call) -> func.HttpResponse:
-    """Nobody will charge it."""
-    from shared.contracts.ledger import parked_body
+    """Nobody will charge it; the body may say why."""
+    from shared.contracts.ledger import DismissBody, parked_body
+    from shared.contracts.strict import read
 
-    parked = await container().parked_legs.dismiss(call.principal, call.path("id"))
+    note = read(DismissBody, call.json() if call.body() else {}).note
+    parked = await container().parked_legs.dismiss(call.principal, call.path("id"), note)
     event("leg_dismissed", parked=parked.id, actor=call.principal.name)
     return reply(parked_body(parked))
+
+
+@admin_route(bp, "replay_parked_legs", "POST", "v1/parked-legs/replay", _OPERATORS)
+async def replay_parked_legs(call: Call) -> func.HttpResponse:
+    """Charge the next open ones of an account or a reason now, as they are."""
+    from shared.contracts.ledger import ReplayAllBody, swept_body
+    from shared.contracts.strict import read
+
+    body = read(ReplayAllBody, call.json() if call.body() else {})
+    swept = await container().parked_legs.replay_all(
+        call.principal, body.where(), limit=body.limit, cursor=body.cursor
+    )
+    event("legs_replayed", legs=len(swept.items), actor=call.principal.name)
+    return reply(swept_body(swept.items, swept.cursor))
+
+
+@admin_route(bp, "dismiss_parked_legs", "POST", "v1/parked-legs/dismiss", _OPERATORS)
+async def dismiss_parked_legs(call: Call) -> func.HttpResponse:
+    """Nobody will charge the next open ones of an account or a reason."""
+    from shared.contracts.ledger import DismissAllBody, swept_body
+    from shared.contracts.strict import read
+
+    body = read(DismissAllBody, call.json())
+    swept = await container().parked_legs.dismiss_all(
+        call.principal, body.where(), body.note, limit=body.limit, cursor=body.cursor
+    )
+    event("legs_dismissed", legs=len(swept.items), actor=call.principal.name)
+    return reply(swept_body(swept.items, swept.cursor))

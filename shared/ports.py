@@ -705,9 +705,18 @@ class ParkingLot(Protocol):
         """All that is parked under a leg key."""
         ...
 
-    async def update(self, parked: ParkedLeg) -> ParkedLeg:
+    async def update(self, parked: ParkedLeg, *, unpin: bool = False) -> ParkedLeg:
         """Write its status, attempts and reason, unless it has a later status meanwhile: open,
-        dismissed, replayed. Returns what is kept."""
+        dismissed, replayed. Its pin stays, unless `unpin`. Returns what is kept."""
+        ...
+
+    async def pin(self, parked_id: str, leg: str) -> ParkedLeg:
+        """Say as which leg it is charged, unless that was said before or it is closed. Returns
+        what is kept."""
+        ...
+
+    async def oldest_open(self) -> datetime | None:
+        """When the oldest leg that is still open was received, of the first so many that are."""
         ...
 
     async def page(

@@ -1,6 +1,8 @@
 """The parking lot in table `parked`: partition = two digits of the leg key's hash, row key = id."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import cast
 
 from shared.adapters.ledger_rows import check_schema
@@ -53,24 +55,64 @@ class TableParkingLot:
         )
         return [_read(row) for row in rows]
 
-    async def update(self, parked: ParkedLeg) -> ParkedLeg:
+    async def update(self, parked: ParkedLeg, *, unpin: bool = False) -> ParkedLeg:
         """Write its status, attempts and reason, unless it has a later status meanwhile: open,
-        dismissed, replayed. Returns what is kept."""
+        dismissed, replayed. Its pin stays, unless `unpin`. Returns what is kept."""
+
+        def change(kept: ParkedLeg) -> ParkedLeg | None:
+            if _ORDER[kept.status] > _ORDER[parked.status]:
+                return None
+            return replace(parked, charged_as=None if unpin else kept.charged_as)
+
+        return await self._change(parked.id, change)
+
+    async def pin(self, parked_id: str, leg: str) -> ParkedLeg:
+        """Say as which leg it is charged, unless that was said before or it is closed. Returns
+        what is kept."""
+
+        def change(kept: ParkedLeg) -> ParkedLeg | None:
+            is_free = kept.charged_as is None and kept.status is ParkStatus.OPEN
+            return replace(kept, charged_as=leg) if is_free else None
+
+        return await self._change(parked_id, change)
+
+    async def oldest_open(self) -> datetime | None:
+        """When the oldest leg that is still open was received, of the first so many that are."""
+        oldest: datetime | None = None
+        cursor: str | None = None
+        for _ in range(limits.PARKED_AGE_PAGES_MAX):
+            found, cursor = await self.page(
+                where={"status": ParkStatus.OPEN.value},
+                limit=limits.TABLE_PAGE_ROWS_MAX,
+                cursor=cursor,
+            )
+            oldest = min(
+                [each.received_at for each in found] + ([oldest] if oldest else []), default=None
+            )
+            if cursor is None:
+                break
+        return oldest
+
+    async def _change(
+        self, parked_id: str, change: Callable[[ParkedLeg], ParkedLeg | None]
+    ) -> ParkedLeg:
+        """What is kept once `change` was written; None leaves it as it is."""
         for _ in range(limits.RECORD_TRIES_MAX):
-            row = await self._tables.get(TABLE, parked.id[:2], parked.id)
+            row = await self._tables.get(TABLE, parked_id[:2], parked_id)
             if row is None:
                 raise LedgerCorrupt("A parked leg is gone.")
             kept = _read(row)
-            if _ORDER[kept.status] > _ORDER[parked.status]:
+            changed = change(kept)
+            if changed is None:
                 return kept
-            change = Replace(parked.id, _values(parked), row.etag)
+            operation = Replace(parked_id, _values(changed), row.etag)
             try:
-                await self._tables.transact(TABLE, parked.id[:2], [change])
+                await self._tables.transact(TABLE, parked_id[:2], [operation])
             except EtagMismatch:
                 continue
             except OutcomeUnknown as unknown:
                 raise StoreUnavailable("It is not certain that the change is kept.") from unknown
-            return parked
+            return changed
         raise StoreUnavailable("Too many others change the same parked leg.")
 
     async def page(
@@ -98,6 +140,8 @@ def _values(parked: ParkedLeg) -> dict[str, Value]:
         "attempts": parked.attempts,
         "status": parked.status.value,
         "actor": parked.actor or "",
+        "charged_as": parked.charged_as or "",
+        "note": parked.note or "",
         **pack("original", parked.original),
     }
 
@@ -117,4 +161,6 @@ def _read(row: Row) -> ParkedLeg:
         attempts=int(cast("int", values["attempts"])),
         status=ParkStatus(str(values["status"])),
         actor=str(values["actor"]) or None,
+        charged_as=str(values.get("charged_as", "")) or None,
+        note=str(values.get("note", "")) or None,
     )

@@ -214,7 +214,7 @@ class Container(Legs):
         async def tables() -> object:
             return await self.records.get("account", "health")
 
-        return HealthChecks({"tables": tables, "queue": self.queue_check}, self.clock)
+        return HealthChecks({"tables": tables, "queue": self.queue_check}, self.parking, self.clock)
 
     @cached_property
     def queue_check(self) -> Check:

@@ -1,20 +1,24 @@
 """What crosses the edge of the ledger: top-ups in; entries, legs and verifications out."""
 
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from shared.contracts.dial_out import ForeignId
 from shared.contracts.strict import AmountText, TimeText
 from shared.contracts.times import read_time
 from shared.domain import limits
+from shared.domain.errors import PerminuteError
 from shared.domain.ledger import Adjust, Entry, TopUp
 from shared.domain.legs import content_digest, format_time, shown_leg
 from shared.domain.lots import LotKind
 from shared.domain.money import format_amount, parse_amount
-from shared.domain.parking import ParkedLeg
+from shared.domain.parking import ParkedLeg, ParkReason, ParkStatus
 from shared.domain.statements import Statement, Total
 
+Note = Annotated[str, Field(min_length=1, max_length=500)]
+ParkReasonText = Annotated[str, Field(pattern=f"^({'|'.join(ParkReason)})$")]
 ENTRY_COLUMNS = (
     *("sequence", "kind", "amount", "balance", "leg", "lot", "reference", "at"),
     *("reason", "reverses", "actor"),
@@ -92,11 +96,49 @@ class ErasureBody(BaseModel):
 
 
 class ReplayBody(BaseModel):
-    """What may come with a replay: the mended leg, whose fields the dialect checks."""
+    """What may come with a replay: the mended leg, whose fields the dialect checks; for a conflict
+    the id of the leg that it is charged as."""
 
     model_config = ConfigDict(extra="forbid")
 
     leg: dict[str, object] | None = None
+    charge_as: ForeignId | None = None
+
+
+class DismissBody(BaseModel):
+    """Why nobody will charge it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    note: Note | None = None
+
+
+class ReplayAllBody(BaseModel):
+    """Which open parked legs: a page of them, like a list's."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    account: str | None = Field(default=None, min_length=1, max_length=63)
+    reason: ParkReasonText | None = None
+    limit: int = Field(default=limits.LIST_ITEMS_DEFAULT, ge=1, le=limits.PARKED_BULK_MAX)
+    cursor: str | None = Field(default=None, max_length=limits.TABLE_CURSOR_CHARS_MAX)
+
+    def where(self) -> dict[str, str]:
+        """What they must equal."""
+        stated = {"account": self.account, "reason": self.reason}
+        return {name: value for name, value in stated.items() if value is not None}
+
+
+class DismissAllBody(ReplayAllBody):
+    """The same, and why; not all at once: an account or a reason is needed."""
+
+    note: Note
+
+    @model_validator(mode="after")
+    def _some_of_them(self) -> Self:
+        if not self.where():
+            raise ValueError("needs account or reason")
+        return self
 
 
 def entry_body(entry: Entry) -> dict[str, object]:
@@ -172,8 +214,35 @@ def parked_body(parked: ParkedLeg) -> dict[str, object]:
         "attempts": parked.attempts,
         "status": parked.status.value,
         "actor": parked.actor,
+        "charged_as": shown_leg(parked.charged_as) if parked.charged_as else None,
+        "note": parked.note,
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def swept_body(
+    items: Sequence[tuple[ParkedLeg, PerminuteError | None]], cursor: str | None
+) -> dict[str, object]:
+    """What became of parked legs that were handled together."""
+    counts = {status.value: 0 for status in ParkStatus}
+    for parked, _ in items:
+        counts[parked.status.value] += 1
+    return {
+        **counts,
+        "items": [
+            {
+                "id": parked.id,
+                "leg": shown_leg(parked.leg),
+                "account": parked.account,
+                "status": parked.status.value,
+                "reason": parked.reason.value,
+                "detail": error.detail if error else parked.detail,
+                **({"code": error.code} if error else {}),
+            }
+            for parked, error in items
+        ],
+        **({"next": cursor} if cursor else {}),
+    }
 
 
 def parked_leg_body(parked: ParkedLeg) -> dict[str, object]:

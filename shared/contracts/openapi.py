@@ -19,6 +19,7 @@ from shared.contracts.openapi_parts import (
     CREDIT_EVENT,
     HEADERS,
     LEGS,
+    MAY_HAVE_NO_BODY,
     PARAMETERS,
     PROBLEM,
     QUERIES,
@@ -164,7 +165,7 @@ def _request_body(
     if "request" in example:
         content["example"] = example["request"]
     return {
-        "required": route.name != "replay_parked_leg",
+        "required": route.name not in MAY_HAVE_NO_BODY,
         "description": f"At most {route.body_bytes_max:,} bytes.",
         "content": {"application/json": content},
     }

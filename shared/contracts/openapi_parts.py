@@ -11,6 +11,7 @@ TAGS = {
     "accounts": "Accounts, their ledger, organizers, conferences, numbers and policies",
     "rate-cards": "Prices, by card and by the time from which they hold",
     "quotes": "What a call would cost",
+    "reratings": "Legs charged anew by another card or version",
     "parked-legs": "Legs that could not be charged, and their way out",
     "api-keys": "Keys of administrators and scripts",
     "recharges": "What payment providers report",
@@ -39,9 +40,14 @@ REQUESTS = {
     "put_organizer": "dial_out_policy:OrganizerBody",
     "put_rate_card_version": "rate_cards:RateCardBody",
     "put_service_number": "directory:ServiceNumberBody",
+    "dismiss_parked_leg": "ledger:DismissBody",
+    "dismiss_parked_legs": "ledger:DismissAllBody",
     "replay_parked_leg": "ledger:ReplayBody",
+    "replay_parked_legs": "ledger:ReplayAllBody",
     "stop_dial_out": "dial_out_policy:StopBody",
 }
+
+MAY_HAVE_NO_BODY = frozenset({"dismiss_parked_leg", "replay_parked_leg", "replay_parked_legs"})
 
 _TEXT: Json = {"type": "string"}
 _TIME: Json = {"type": "string", "format": "date-time"}

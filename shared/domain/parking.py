@@ -33,7 +33,11 @@ class ParkStatus(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ParkedLeg:
     """A leg in the parking lot. `original` is the leg as plain JSON values, or, where it could not
-    be read, the text that was posted."""
+    be read, the text that was posted.
+
+    `charged_as` is the key of the leg that it was, or is to be, charged as where that is not its
+    own: set once, before charging, so that it is charged once. `note` says why it was dismissed.
+    """
 
     id: str
     leg: str
@@ -46,6 +50,8 @@ class ParkedLeg:
     attempts: int = 1
     status: ParkStatus = ParkStatus.OPEN
     actor: str | None = None
+    charged_as: str | None = None
+    note: str | None = None
 
 
 def parked_id(leg: EndedLeg) -> str:

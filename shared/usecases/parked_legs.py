@@ -1,9 +1,11 @@
 """Parked legs have a way out: replayed after mending, or dismissed. Charged once, whatever is
 clicked twice."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
+from shared.domain import limits
 from shared.domain.access import Principal
 from shared.domain.errors import (
     Conflict,
@@ -11,6 +13,7 @@ from shared.domain.errors import (
     Invalid,
     NotFound,
     OutcomeUnknown,
+    PerminuteError,
     Unavailable,
 )
 from shared.domain.legs import EndedLeg, QueuedLeg, read_leg_document
@@ -25,6 +28,14 @@ class ParkedPage:
     """Parked legs; `cursor` is None on the last page."""
 
     items: tuple[ParkedLeg, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What became of parked legs, each with the error that it met; `cursor` as in a page."""
+
+    items: tuple[tuple[ParkedLeg, PerminuteError | None], ...]
     cursor: str | None
 
 
@@ -57,44 +68,108 @@ class ParkedLegs:
         return ParkedPage(tuple(items), following)
 
     async def replay(
-        self, principal: Principal, parked_id: str, mended: object | None = None
+        self,
+        principal: Principal,
+        parked_id: str,
+        mended: object | None = None,
+        *,
+        charge_as: str | None = None,
     ) -> ParkedLeg:
         """Charge it now, as it was or as `mended` (JSON values in dialect perminute) says; what
-        fails again says why and stays open.
+        fails again says why and stays open. `charge_as` is another leg id for a conflict: it is
+        charged as that leg, beside the one that has its own id.
 
-        Raises NotFound, Conflict `parked_leg_dismissed`, Invalid `leg_needed` where the original
-        can't be read, Invalid when the mended leg has another id, NotAllowed when it belongs to an
-        account that the caller does not see, and Unavailable when it is not certain: replaying
-        again is safe.
+        Raises NotFound, Conflict `parked_leg_dismissed` or `parked_leg_charged_as`, Invalid
+        `leg_needed` where the original can't be read, Invalid when the mended leg has another id,
+        NotAllowed when it belongs to an account that the caller does not see, and Unavailable when
+        it is not certain: replaying again is safe.
         """
         parked = await self._visible(principal, parked_id)
+        if parked.status is ParkStatus.OPEN:
+            leg = self._mended(parked, mended) if mended is not None else _original(parked)
+            leg = _renamed(parked, leg, charge_as)
+            if leg.key != parked.leg:
+                parked = await self._parking.pin(parked.id, leg.key)
         if parked.status is ParkStatus.REPLAYED:
             return parked
         if parked.status is ParkStatus.DISMISSED:
             raise Conflict("The leg was dismissed.", code="parked_leg_dismissed")
-        leg = self._mended(parked, mended) if mended is not None else _original(parked)
+        if parked.charged_as is not None and leg.key != parked.charged_as:
+            raise Conflict(
+                f"Somebody has it charged as {parked.charged_as}.", code="parked_leg_charged_as"
+            )
         queued = QueuedLeg(leg, self._clock.now())
         try:
             outcome = await self._charge.charge(queued, on_behalf_of=principal)
         except OutcomeUnknown as unknown:
             raise Unavailable("It is not certain that the leg is charged.") from unknown
-        after = _after(parked, outcome, principal)
-        after = await self._parking.update(after)
+        after = await self._parking.update(
+            _after(parked, outcome, principal), unpin=_has_other_content(outcome)
+        )
         if isinstance(outcome, Charged) and outcome.events and outcome.account:
             await self._publish.best_effort(outcome.account)
         return after
 
-    async def dismiss(self, principal: Principal, parked_id: str) -> ParkedLeg:
-        """Nobody will charge it; again changes nothing. Raises NotFound, Conflict once replayed."""
+    async def dismiss(
+        self, principal: Principal, parked_id: str, note: str | None = None
+    ) -> ParkedLeg:
+        """Nobody will charge it, for a reason that `note` keeps; again changes nothing.
+
+        Raises NotFound, Conflict once replayed.
+        """
         parked = await self._visible(principal, parked_id)
+        if parked.status is ParkStatus.OPEN:
+            parked = replace(
+                parked, status=ParkStatus.DISMISSED, actor=principal.name, note=note or parked.note
+            )
+            parked = await self._parking.update(parked)
         if parked.status is ParkStatus.REPLAYED:
             raise Conflict("The leg was replayed.", code="parked_leg_replayed")
-        if parked.status is ParkStatus.OPEN:
-            parked = replace(parked, status=ParkStatus.DISMISSED, actor=principal.name)
-            parked = await self._parking.update(parked)
-            if parked.status is ParkStatus.REPLAYED:
-                raise Conflict("The leg was replayed.", code="parked_leg_replayed")
         return parked
+
+    async def replay_all(
+        self, principal: Principal, where: Mapping[str, str], *, limit: int, cursor: str | None
+    ) -> Swept:
+        """Replay the next open ones that equal `where`, as they are: one outcome each."""
+        return await self._sweep(
+            principal, where, limit, cursor, lambda parked: self.replay(principal, parked.id)
+        )
+
+    async def dismiss_all(
+        self,
+        principal: Principal,
+        where: Mapping[str, str],
+        note: str,
+        *,
+        limit: int,
+        cursor: str | None,
+    ) -> Swept:
+        """Dismiss the next open ones that equal `where`."""
+        return await self._sweep(
+            principal, where, limit, cursor, lambda parked: self.dismiss(principal, parked.id, note)
+        )
+
+    async def _sweep(
+        self,
+        principal: Principal,
+        where: Mapping[str, str],
+        limit: int,
+        cursor: str | None,
+        handle: Callable[[ParkedLeg], Awaitable[ParkedLeg]],
+    ) -> Swept:
+        page = await self.page(
+            principal, {**where, "status": ParkStatus.OPEN.value}, limit=limit, cursor=cursor
+        )
+        slots = asyncio.Semaphore(limits.PARKED_AT_ONCE)
+
+        async def one(parked: ParkedLeg) -> tuple[ParkedLeg, PerminuteError | None]:
+            async with slots:
+                try:
+                    return await handle(parked), None
+                except PerminuteError as error:  # one leg's error stays its own
+                    return parked, error
+
+        return Swept(tuple(await asyncio.gather(*map(one, page.items))), page.cursor)
 
     def _mended(self, parked: ParkedLeg, mended: object) -> EndedLeg:
         """The mended leg. It keeps its key: under another one it could be charged again."""
@@ -120,6 +195,23 @@ def _original(parked: ParkedLeg) -> EndedLeg:
     if parked.reason is ParkReason.UNREADABLE:
         raise Invalid("It could not be read: send the mended leg.", code="leg_needed")
     return read_leg_document(parked.original)
+
+
+def _renamed(parked: ParkedLeg, leg: EndedLeg, charge_as: str | None) -> EndedLeg:
+    """The leg under the id that it is charged as: a conflict has lost its own to another leg."""
+    if charge_as is not None:
+        if parked.reason is not ParkReason.CONFLICT and parked.charged_as is None:
+            detail = "is for conflicts only: any other leg keeps its id"
+            raise Invalid("1 field is wrong.", (FieldError("/charge_as", detail),))
+        return replace(leg, leg_id=charge_as)
+    if parked.charged_as is not None and parked.leg.partition("~")[2]:
+        return replace(leg, leg_id=parked.charged_as.partition("~")[2])
+    return leg
+
+
+def _has_other_content(outcome: Charged | NotCharged) -> bool:
+    """Whether the id belongs to another leg: under it this one will never be charged."""
+    return isinstance(outcome, NotCharged) and outcome.why.reason is ParkReason.CONFLICT
 
 
 def _after(parked: ParkedLeg, outcome: Charged | NotCharged, principal: Principal) -> ParkedLeg:

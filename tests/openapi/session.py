@@ -77,7 +77,7 @@ class Session:
 def play(http: Http, admin: Admin) -> dict[str, dict[str, Any]]:
     """Call everything once; by function name: request, status, response."""
     session = Session(http, admin)
-    for step in (_service, _prices, _account, _bridge, _calls, _corrections, _reports, _keys):
+    for step in STEPS:
         step(session)
     return session.played
 
@@ -205,7 +205,21 @@ def _calls(session: Session) -> None:
     first, second = session.call("list_parked_legs", "GET", waiting)["items"]
     mended = {"leg": {**LEG, "leg_id": first["leg"].partition("~")[2]}}
     session.call("replay_parked_leg", "POST", f"parked-legs/{first['id']}/replay", mended)
-    session.call("dismiss_parked_leg", "POST", f"parked-legs/{second['id']}/dismiss", {})
+    because = {"note": "A test call"}
+    session.call("dismiss_parked_leg", "POST", f"parked-legs/{second['id']}/dismiss", because)
+    assert session.bridge.ended([{**NO_PRICE, "leg_id": "9f2c-4"}]).status == 202
+    assert eventually(lambda: len(session.admin.get(waiting)["items"]) == 1)
+    lot = {"reason": "rate_missing"}
+    session.call("replay_parked_legs", "POST", "parked-legs/replay", lot)
+    session.call("dismiss_parked_legs", "POST", "parked-legs/dismiss", lot | because)
+
+
+def _reratings(session: Session) -> None:
+    asked = {"accounts": [ACCOUNT], "from": "2026-11-01T00:00:00Z", "rate_card": "carrier"}
+    asked |= {"to": "2026-12-01T00:00:00Z"}
+    session.call("post_rerating", "POST", "reratings", asked)
+    other = {"rate_card": "carrier", "month": "2026-11"}
+    session.call("post_price_what_if", "POST", f"accounts/{ACCOUNT}/rate-card/what-if", other)
 
 
 def _corrections(session: Session) -> None:
@@ -250,6 +264,12 @@ def _short(value: Any) -> Any:
 
 def _slot(price: str) -> dict[str, object]:
     return {"from_second": 0, "price": price, "unit_seconds": 60, "increment_seconds": 60}
+
+
+STEPS = (
+    *(_service, _prices, _account, _bridge, _calls),
+    *(_reratings, _corrections, _reports, _keys),
+)
 
 
 @contextmanager
