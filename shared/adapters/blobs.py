@@ -1,16 +1,19 @@
-"""Blobs of one container, written once and read: Put Blob and Get Blob on azure-core's pipeline.
+"""Blobs of one container, written once, read and listed, on azure-core's pipeline.
 
-Two requests don't need an SDK. Authentication, retries and tracing are azure-core's; only the
+Three requests don't need an SDK. Authentication, retries and tracing are azure-core's; only the
 shared key of an emulator is signed here, since azure-core has no policy for it.
 """
 
 import base64
 import hashlib
 import hmac
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from html import unescape
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from shared.domain import limits
 from shared.domain.errors import StoreUnavailable
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 VERSION = "2023-11-03"
 SCOPE = "https://storage.azure.com/.default"
+_NAME = re.compile(r"<Name>([^<]+)</Name>")
+_MARKER = re.compile(r"<NextMarker>([^<]+)</NextMarker>")
 _NOT_THERE = 404
 _THERE_ALREADY = {409, 412}
 
@@ -66,6 +71,25 @@ class Blobs:
             return None
         return response.content
 
+    async def names(self, prefix: str) -> list[str]:
+        """The names of all blobs that begin with `prefix`, in order. Raises StoreUnavailable."""
+        found: list[str] = []
+        marker = ""
+        for _ in range(limits.BLOB_PAGES_MAX):
+            asked = {"comp": "list", "prefix": prefix, "restype": "container"}
+            if marker:
+                asked["marker"] = marker
+            response = await self._send("GET", "", b"", {}, asked)
+            if response.status_code == _NOT_THERE:
+                raise StoreUnavailable("The container is not there.")
+            page = response.content.decode("utf-8")
+            found += [unescape(name) for name in _NAME.findall(page)]
+            following = _MARKER.search(page)
+            if following is None:
+                return found
+            marker = unescape(following[1])
+        raise StoreUnavailable(f"More than {limits.BLOB_PAGES_MAX} pages of blobs.")
+
     async def close(self) -> None:
         """Close the connections."""
         if self._made is not None:
@@ -73,20 +97,29 @@ class Blobs:
             self._made = None
 
     async def _send(
-        self, method: str, name: str, content: bytes, headers: dict[str, str]
+        self,
+        method: str,
+        name: str,
+        content: bytes,
+        headers: dict[str, str],
+        asked: Mapping[str, str] | None = None,
     ) -> "AsyncHttpResponse":
         from azure.core.exceptions import AzureError
         from azure.core.rest import HttpRequest
 
-        url = f"{self._endpoint}/{self._container}/{quote(name)}"
+        url = f"{self._endpoint}/{self._container}" + (f"/{quote(name)}" if name else "")
+        parameters = sorted((asked or {}).items())
         sent = {
             **headers,
             "x-ms-version": VERSION,
             "x-ms-date": format_datetime(datetime.now(UTC), usegmt=True),
         }
         if "AccountKey" in self._parts:
-            sent["authorization"] = self._shared_key(method, url, len(content), sent)
-        request = HttpRequest(method, url, headers=sent, content=content or None)
+            sent["authorization"] = self._shared_key(
+                method, url, len(content), sent, *(f"{key}:{value}" for key, value in parameters)
+            )
+        query = f"?{urlencode(parameters, quote_via=quote)}" if parameters else ""
+        request = HttpRequest(method, url + query, headers=sent, content=content or None)
         try:
             response = await self._client().send_request(request)
         except AzureError as error:

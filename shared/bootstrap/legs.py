@@ -70,7 +70,7 @@ class Legs(Stores):
         """Makes posted legs durable."""
         from shared.usecases.receive_legs import ReceiveLegs
 
-        return ReceiveLegs(self.queue, self.inbox, self.parking, self.clock)
+        return ReceiveLegs(self.queue, self.inbox, self.parking, self.clock, self.archive)
 
     @cached_property
     def forward_inbox(self) -> ForwardInbox:

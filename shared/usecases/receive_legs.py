@@ -3,16 +3,17 @@
 import asyncio
 import base64
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.domain import limits
 from shared.domain.errors import QueueUnavailable, StoreError, TooLarge, Unavailable
-from shared.domain.legs import EndedLeg, QueuedLeg, queued_leg_bytes, shown_leg
+from shared.domain.legs import EndedLeg, QueuedLeg, canonical_json, queued_leg_bytes, shown_leg
 from shared.domain.parking import ParkedLeg, ParkReason, unreadable_id
 from shared.domain.posts import Ignored, ParsedLeg, Unreadable
-from shared.ports import CallQueue, Clock, Inbox, Message, ParkingLot
+from shared.ports import Accepted, Archive, CallQueue, Clock, Inbox, Message, ParkingLot
 from shared.telemetry import event
 
 
@@ -28,14 +29,24 @@ class Received:
 class ReceiveLegs:
     """Puts posted legs onto the queue; what can't be read goes to the parking lot.
 
-    While the queue is away legs are kept in the inbox, which a timer sends on.
+    While the queue is away legs are kept in the inbox, which a timer sends on. What is accepted is
+    archived in another region besides, as far as that answers: losing both at once is too unlikely
+    to turn legs away for.
     """
 
-    def __init__(self, queue: CallQueue, inbox: Inbox, parking: ParkingLot, clock: Clock) -> None:
+    def __init__(
+        self,
+        queue: CallQueue,
+        inbox: Inbox,
+        parking: ParkingLot,
+        clock: Clock,
+        archive: Archive | None = None,
+    ) -> None:
         self._queue = queue
         self._inbox = inbox
         self._parking = parking
         self._clock = clock
+        self._archive = archive
 
     async def __call__(self, bridge: str, parsed: Sequence[ParsedLeg]) -> list[Received]:
         """One result a leg, in order, once all are durable.
@@ -47,6 +58,7 @@ class ReceiveLegs:
         unreadable = [item for item in parsed if isinstance(item, Unreadable)]
         await asyncio.gather(
             self._keep([leg_message(leg) for leg in queued]),
+            self._archive_all(bridge, queued, unreadable),
             *(self.park_unreadable(bridge, item) for item in unreadable),
         )
         return [_received(bridge, item) for item in parsed]
@@ -57,6 +69,21 @@ class ReceiveLegs:
         except QueueUnavailable:
             await self._inbox.keep(messages, self._clock.now())
             event("legs_spilled", legs=len(messages))
+
+    async def _archive_all(
+        self, bridge: str, queued: Sequence[QueuedLeg], unreadable: Sequence[Unreadable]
+    ) -> None:
+        if self._archive is None:
+            return
+        now = self._clock.now()
+        items = [Accepted(now, "leg", queued_leg_bytes(leg)) for leg in queued]
+        items += [
+            Accepted(now, "unreadable", unreadable_bytes(bridge, item)) for item in unreadable
+        ]
+        try:
+            await self._archive.keep(items)
+        except (Unavailable, TimeoutError) as error:
+            event("archive_failed", legs=len(items), why=type(error).__name__)
 
     async def park_unreadable(self, bridge: str, item: Unreadable) -> None:
         """Keep what can't be read. Raises TooLarge, StoreUnavailable."""
@@ -91,6 +118,25 @@ class ReceiveLegs:
             )
             later = timedelta(seconds=limits.RESEND_DELAY_SECONDS_MAX)
             await self._queue.send([again], at=self._clock.now() + later)
+
+
+def unreadable_bytes(bridge: str, item: Unreadable) -> bytes:
+    """What can't be read, as the archive keeps it."""
+    return canonical_json(
+        {
+            "bridge": bridge,
+            "leg_id": item.leg_id,
+            "detail": item.detail,
+            "original": base64.b64encode(item.original).decode(),
+        }
+    )
+
+
+def read_unreadable(body: bytes) -> tuple[str, Unreadable]:
+    """(bridge, what it posted) from the archive."""
+    data = json.loads(body)
+    original = base64.b64decode(data["original"])
+    return data["bridge"], Unreadable(data["leg_id"], data["detail"], original)
 
 
 def leg_message(queued: QueuedLeg) -> Message:

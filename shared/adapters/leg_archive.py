@@ -1,0 +1,128 @@
+"""The archive of accepted legs: blobs in another storage account, sealed, for weeks.
+
+A blob `{day}/{hour}/{minute}{second}-{random}` holds what was accepted within a moment: lines of
+JSON, deflated, sealed with AES-GCM under a key of ours, since legs hold numbers. Its first bytes
+say format and key, so that keys can be changed.
+"""
+
+import asyncio
+import hashlib
+import json
+import zlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from shared.domain import limits
+from shared.domain.errors import StoreUnavailable
+from shared.domain.legs import canonical_json
+from shared.ports import Accepted, Clock, Ids
+
+FORMAT = b"PMA1"
+KEY_ID_BYTES = 8
+NONCE_BYTES = 12
+KEY_BYTES = 32
+
+
+class BlobStore(Protocol):
+    """Blobs that are written once."""
+
+    async def put_once(self, name: str, content: bytes) -> bool:
+        """Write a blob that is not there yet; False if it is. Raises StoreUnavailable."""
+        ...
+
+    async def get(self, name: str) -> bytes | None:
+        """The content of a blob, or None. Raises StoreUnavailable."""
+        ...
+
+    async def names(self, prefix: str) -> list[str]:
+        """The names that begin with `prefix`, in order. Raises StoreUnavailable."""
+        ...
+
+
+class BlobArchive:
+    """Implements the port `Archive` on blobs.
+
+    What is accepted at the same time shares a blob: the first waits a moment for the others. Of
+    `keys` the first one seals; all of them open.
+    """
+
+    def __init__(self, blobs: BlobStore, keys: Sequence[bytes], clock: Clock, ids: Ids) -> None:
+        if not keys or any(len(key) != KEY_BYTES for key in keys):
+            raise ValueError(f"The archive needs keys of {KEY_BYTES} bytes.")
+        self._blobs = blobs
+        self._keys = {_key_id(key): key for key in keys}
+        self._sealing = keys[0]
+        self._clock = clock
+        self._ids = ids
+        self._waiting: list[Accepted] = []
+        self._flush: asyncio.Task[None] | None = None
+
+    async def keep(self, items: Sequence[Accepted]) -> None:
+        """Returns once all are written. Raises StoreUnavailable when that is not certain."""
+        if not items:
+            return
+        self._waiting += items
+        if self._flush is None:
+            self._flush = asyncio.create_task(self._write_soon())
+        # Shielded: who gives up waiting takes nobody else's legs away.
+        await asyncio.shield(self._flush)
+
+    async def read(self, since: datetime, until: datetime) -> AsyncIterator[Accepted]:
+        """What was accepted from `since` to before `until`, hour by hour.
+
+        Raises StoreUnavailable, and ValueError for a blob that none of the keys opens.
+        """
+        hour = since.replace(minute=0, second=0, microsecond=0)
+        while hour < until:
+            for name in await self._blobs.names(f"{hour:%Y-%m-%d/%H}/"):
+                content = await self._blobs.get(name)
+                for item in self._open(name, content or b""):
+                    if since <= item.at < until:
+                        yield item
+            hour += timedelta(hours=1)
+
+    async def _write_soon(self) -> None:
+        await asyncio.sleep(limits.ARCHIVE_LINGER_SECONDS)
+        items, self._waiting, self._flush = self._waiting, [], None
+        name = f"{self._clock.now():%Y-%m-%d/%H/%M%S}-{self._ids.token(12)}"
+        async with asyncio.timeout(limits.ARCHIVE_SECONDS_MAX):
+            if not await self._blobs.put_once(name, self._seal(name, items)):
+                raise StoreUnavailable("A blob of that random name is there.")
+
+    def _seal(self, name: str, items: Sequence[Accepted]) -> bytes:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        lines = b"\n".join(
+            canonical_json(
+                {"at": item.at.isoformat(), "kind": item.kind, "body": item.body.decode()}
+            )
+            for item in items
+        )
+        head = FORMAT + _key_id(self._sealing)
+        nonce = hashlib.sha256(self._ids.token(32).encode()).digest()[:NONCE_BYTES]
+        sealed = AESGCM(self._sealing).encrypt(nonce, zlib.compress(lines), head + name.encode())
+        return head + nonce + sealed
+
+    def _open(self, name: str, content: bytes) -> list[Accepted]:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        head = content[: len(FORMAT) + KEY_ID_BYTES]
+        key = self._keys.get(head[len(FORMAT) :])
+        if not head.startswith(FORMAT) or key is None:
+            raise ValueError(f"{name} is sealed in another format or with another key")
+        nonce, sealed = content[len(head) :][:NONCE_BYTES], content[len(head) + NONCE_BYTES :]
+        try:
+            lines = zlib.decompress(AESGCM(key).decrypt(nonce, sealed, head + name.encode()))
+        except (InvalidTag, zlib.error) as error:
+            raise ValueError(f"{name} is not what was written") from error
+        found = (json.loads(line) for line in lines.splitlines())
+        return [
+            Accepted(datetime.fromisoformat(each["at"]), each["kind"], each["body"].encode())
+            for each in found
+        ]
+
+
+def _key_id(key: bytes) -> bytes:
+    return hashlib.sha256(b"perminute archive" + key).digest()[:KEY_ID_BYTES]
