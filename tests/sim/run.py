@@ -1,6 +1,7 @@
 """One run: chaos, then nothing fails any more, then all must come to rest, then the audit."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import random
@@ -9,17 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from shared.bootstrap import Container
-from shared.contracts.accounts import account_body
-from shared.contracts.ledger import entry_body, leg_body, parked_body, parked_leg_body
-from shared.domain.errors import NotFound
 from shared.domain.ledger import EntryKind
 from shared.domain.legs import format_time, shown_leg
-from shared.domain.money import format_amount
-from shared.domain.parking import ParkedLeg
-from shared.usecases.read_ledger import EntryFilter
 from tests.model.auditor import audit
-from tests.sim import loop
+from tests.sim import loop, reader
 from tests.sim.faults import CALM, Rates
 from tests.sim.workload import Callers, Json
 from tests.sim.world import Scheduler, World
@@ -169,29 +163,26 @@ async def _left_over(world: World) -> list[str]:
 
 
 async def _final(world: World, callers: Callers) -> dict[str, Json]:
-    """What a reader sees, by the product's own reads."""
-    house = world.webs[0].house
-    views: dict[str, Json] = {"": {"parked": []}}
-    parked = await _all_parked(house)
+    """What a reader sees, by the product's own API."""
+    parked = await reader.items("/api/v1/parked-legs")
     legs = sorted({_shown(op) for op in callers.history if op["op"] == "call_ended"})
+    lots = await _expired_lots(world, callers)
+    views: dict[str, Json] = {"": {"parked": [each for each in parked if "account" not in each]}}
     for name in callers.accounts:
-        read = await house.accounts.read(name)
-        verified = await house.read_ledger.verify(name)
+        base = f"/api/v1/accounts/{name}"
+        entries = await reader.items(f"{base}/entries")
+        for entry in entries:
+            if entry["kind"] == "expiry":
+                entry["lot"] = lots[name, entry["sequence"]]
         views[name] = {
             "at": format_time(world.scheduler.now()),
-            "account": account_body(read.account, read.state, read.held_micros),
-            "entries": await _entries(house, name),
-            "legs": await _legs(house, name, legs),
-            "parked": [parked_body(each) for each in parked if each.account == name],
+            "account": await reader.get(base),
+            "entries": entries,
+            "legs": await _legs(base, legs),
+            "parked": [each for each in parked if each.get("account") == name],
             "events": _events(world, name),
-            "verify": {
-                "ok": not verified.problems,
-                "entries": verified.entries,
-                "balance": format_amount(verified.balance_micros),
-                "problems": list(verified.problems),
-            },
+            "verify": await reader.get(f"{base}/verify"),
         }
-    views[""]["parked"] = [parked_body(each) for each in parked if each.account is None]
     return views
 
 
@@ -199,43 +190,22 @@ def _shown(op: Json) -> str:
     return shown_leg(f"{op['request']['bridge']}~{op['request']['leg']['leg_id']}")
 
 
-async def _all_parked(house: Container) -> list[ParkedLeg]:
-    found: list[ParkedLeg] = []
-    cursor: str | None = None
-    while True:
-        items, cursor = await house.parking.page(where={}, limit=1_000, cursor=cursor)
-        found += items
-        if cursor is None:
-            return found
+async def _expired_lots(world: World, callers: Callers) -> dict[tuple[str, int], str]:
+    """Which lot an expiry took from: the API tells in words only."""
+    found: dict[tuple[str, int], str] = {}
+    for name in callers.accounts:
+        for commit in await world.webs[0].house.ledger.journal(name, after=0, limit=100_000):
+            for entry in commit.entries:
+                if entry.kind is EntryKind.EXPIRY:
+                    found[name, entry.sequence] = entry.draws[0].lot
+    return found
 
 
-async def _entries(house: Container, account: str) -> list[Json]:
-    found: list[Json] = []
-    cursor: str | None = None
-    while True:
-        page = await house.read_ledger.entries(account, EntryFilter(), limit=1_000, cursor=cursor)
-        for entry in page.entries:
-            body = entry_body(entry)
-            if entry.kind is EntryKind.EXPIRY:
-                body["lot"] = entry.draws[0].lot
-            found.append(body)
-        cursor = page.cursor
-        if cursor is None:
-            return found
-
-
-async def _legs(house: Container, account: str, legs: list[str]) -> dict[str, Json]:
+async def _legs(base: str, legs: list[str]) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for leg in legs:
-        try:
-            shown = await house.read_ledger.leg(account, leg)
-        except NotFound:
-            continue
-        if isinstance(shown, ParkedLeg):
-            found[leg] = parked_leg_body(shown)
-        else:
-            record, reversal = shown
-            found[leg] = leg_body(record.leg, record.charge, record.person, record.entry, reversal)
+        with contextlib.suppress(reader.NotThere):
+            found[leg] = await reader.get(f"{base}/legs/{leg}")
     return found
 
 
