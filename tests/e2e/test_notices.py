@@ -1,0 +1,162 @@
+"""Recharges, alerts, webhooks and the outlook, through all processes."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from tests.e2e.world import World, leg
+from tests.support.client import Json, eventually
+
+AUTO = {"trigger": "20.00", "amount": "50.00", "max_per_day": 2}
+DEAR_SECONDS = 60 * 60  # costs 0.77
+
+
+class Receiver:
+    """A customer's server: keeps what it is told and answers as it is told to."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.statuses: list[int] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                receiver.got.append((headers, body))
+                self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Nothing on the terminal."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}/hook"
+
+    @property
+    def events(self) -> list[Json]:
+        return [json.loads(body) for _, body in self.got]
+
+    def of_type(self, kind: str) -> list[Json]:
+        return [event for event in self.events if event["type"] == kind]
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    one = Receiver()
+    yield one
+    one.close()
+
+
+def signed_by(secret: str, headers: dict[str, str], body: bytes) -> bool:
+    """Standard Webhooks, as its specification says; shares no code with the product."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    right = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    return f"v1,{right}" in headers["webhook-signature"].split(" ")
+
+
+def result(world: World, recharge: str, status: str, amount: str = "50.00", **more: Any) -> Json:
+    body = {"status": status, "amount": amount, "currency": "USD", **more}
+    answer = world.admin.ask("POST", f"recharges/{recharge}/result", body)
+    assert answer.status == 200, answer
+    found: Json = answer.json()
+    return found
+
+
+def test_a_recharge_is_asked_for_by_a_signed_webhook_and_paid_once(
+    world: World, receiver: Receiver
+) -> None:
+    account = world.account("21.00", auto_recharge=AUTO)
+    secret = world.admin.put(
+        f"accounts/{account}/webhooks/payments",
+        {"url": receiver.url, "events": ["recharge.requested"]},
+    )["secret"]
+    world.post(*[leg(account, talk_seconds=DEAR_SECONDS) for _ in range(2)])
+    assert eventually(lambda: receiver.got, 15)
+    ((headers, body),) = receiver.got
+    event = json.loads(body)
+    assert signed_by(secret, headers, body)
+    assert event["id"] == headers["webhook-id"]
+    data = event["data"]
+    assert (data["amount"], data["currency"]) == ("50.00", "USD")
+
+    declined = result(world, data["recharge"], "declined", reference="card 4242")
+    assert declined["status"] == "declined"
+    world.events(account, {"recharge.declined": 1})
+
+    etag = world.admin.get(f"accounts/{account}")["etag"]
+    again = {"currency": "USD", "rate_card": "e2e", "usage_location": "FR", "auto_recharge": AUTO}
+    answer = world.admin.ask("PUT", f"accounts/{account}", again, if_match=etag)
+    assert answer.status == 200, answer
+    assert eventually(lambda: len(receiver.of_type("recharge.requested")) == 2, 15)
+    second = receiver.of_type("recharge.requested")[1]["data"]["recharge"]
+    paid = [result(world, second, "succeeded", reference="card 4343") for _ in range(3)]
+    assert paid[0] == paid[1] == paid[2]
+    assert world.balance(account) == Decimal("21.00") - 2 * Decimal("0.77") + 50
+    events = world.events(account, {"recharge.succeeded": 1, "credits.topped_up": 2})
+    assert [event["type"] for event in events if event["type"].startswith("recharge.")] == [
+        *("recharge.requested", "recharge.declined"),
+        *("recharge.requested", "recharge.succeeded"),
+    ]
+    listed = world.admin.items(f"accounts/{account}/recharges")
+    assert [each["status"] for each in listed] == ["succeeded", "declined"]
+    world.verified(account)
+
+
+def test_a_webhook_that_fails_at_first_gets_the_event_again_within_ten_seconds(
+    world: World, receiver: Receiver
+) -> None:
+    account = world.account(None)
+    world.admin.put(f"accounts/{account}/webhooks/erp", {"url": receiver.url, "events": ["*"]})
+    receiver.statuses = [500]
+    world.top_up(account, "5.00")
+    assert eventually(lambda: len(receiver.got) == 2, 20)
+    first, second = receiver.got
+    assert first[1] == second[1]
+    assert first[0]["webhook-id"] == second[0]["webhook-id"]
+    seconds = int(second[0]["webhook-timestamp"]) - int(first[0]["webhook-timestamp"])
+    assert seconds <= 10
+    path = f"accounts/{account}/webhooks/erp/deliveries"
+    assert eventually(lambda: world.admin.items(path)[0]["status"] == "delivered", 5)
+    (delivery,) = world.admin.items(path)
+    assert delivery["attempts"] == 2
+    answer = world.admin.ask("POST", f"{path}/{delivery['id']}/replay", {})
+    assert answer.status == 202
+    assert eventually(lambda: len(receiver.got) == 3, 15)
+
+
+def test_an_alert_is_listed_and_acknowledged_and_the_outlook_is_there(world: World) -> None:
+    account = world.account("22.00", alerts=[{"name": "low", "below": "21.50"}])
+    world.post(leg(account, talk_seconds=DEAR_SECONDS))
+    (low,) = [
+        event
+        for event in world.events(account, {"credits.low": 1})
+        if event["type"] == "credits.low"
+    ]
+    (listed,) = world.admin.items(f"accounts/{account}/alerts")
+    assert (listed["id"], listed["status"]) == (low["data"]["alert_id"], "open")
+    path = f"accounts/{account}/alerts/{listed['id']}/acknowledge"
+    assert world.admin.ask("POST", path, {}).json()["status"] == "acknowledged"
+    outlook = world.admin.get(f"accounts/{account}/outlook")
+    assert (outlook["balance"], outlook["available"]) == ("21.23", "21.23")
+    world.verified(account)
