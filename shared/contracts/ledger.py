@@ -21,7 +21,7 @@ Note = Annotated[str, Field(min_length=1, max_length=500)]
 ParkReasonText = Annotated[str, Field(pattern=f"^({'|'.join(ParkReason)})$")]
 ENTRY_COLUMNS = (
     *("sequence", "kind", "amount", "balance", "leg", "lot", "reference", "at"),
-    *("reason", "reverses", "actor"),
+    *("reason", "reverses", "rerates", "actor"),
 )
 
 
@@ -153,6 +153,7 @@ def entry_body(entry: Entry) -> dict[str, object]:
         "reference": entry.reference,
         "reason": entry.reason,
         "reverses": entry.reverses,
+        "rerates": entry.rerates,
         "actor": entry.actor,
         "at": format_time(entry.at),
     }
