@@ -715,6 +715,10 @@ class ParkingLot(Protocol):
         what is kept."""
         ...
 
+    async def announced(self, parked_id: str) -> None:
+        """Note that the account was told."""
+        ...
+
     async def oldest_open(self) -> datetime | None:
         """When the oldest leg that is still open was received, of the first so many that are."""
         ...

@@ -62,7 +62,8 @@ class TableParkingLot:
         def change(kept: ParkedLeg) -> ParkedLeg | None:
             if _ORDER[kept.status] > _ORDER[parked.status]:
                 return None
-            return replace(parked, charged_as=None if unpin else kept.charged_as)
+            pin = None if unpin else kept.charged_as
+            return replace(parked, charged_as=pin, announced=kept.announced)
 
         return await self._change(parked.id, change)
 
@@ -75,6 +76,10 @@ class TableParkingLot:
             return replace(kept, charged_as=leg) if is_free else None
 
         return await self._change(parked_id, change)
+
+    async def announced(self, parked_id: str) -> None:
+        """Note that the account was told."""
+        await self._change(parked_id, lambda kept: replace(kept, announced=True))
 
     async def oldest_open(self) -> datetime | None:
         """When the oldest leg that is still open was received, of the first so many that are."""
@@ -142,6 +147,7 @@ def _values(parked: ParkedLeg) -> dict[str, Value]:
         "actor": parked.actor or "",
         "charged_as": parked.charged_as or "",
         "note": parked.note or "",
+        "announced": parked.announced,
         **pack("original", parked.original),
     }
 
@@ -163,4 +169,5 @@ def _read(row: Row) -> ParkedLeg:
         actor=str(values["actor"]) or None,
         charged_as=str(values.get("charged_as", "")) or None,
         note=str(values.get("note", "")) or None,
+        announced=values.get("announced") is not False,
     )

@@ -109,7 +109,13 @@ class Container(Legs):
         from shared.usecases.audit_ledgers import AuditLedgers
 
         return AuditLedgers(
-            self.accounts, self.ledger, self.open_ledger, self.due, self.anchors, self.clock
+            self.accounts,
+            self.ledger,
+            self.open_ledger,
+            self.due,
+            self.watch_balances,
+            self.anchors,
+            self.clock,
         )
 
     @cached_property

@@ -36,7 +36,8 @@ class ParkedLeg:
     be read, the text that was posted.
 
     `charged_as` is the key of the leg that it was, or is to be, charged as where that is not its
-    own: set once, before charging, so that it is charged once. `note` says why it was dismissed.
+    own: set once, before charging, so that it is charged once. `note` says why it was dismissed;
+    `announced`: the account was told of it.
     """
 
     id: str
@@ -52,6 +53,7 @@ class ParkedLeg:
     actor: str | None = None
     charged_as: str | None = None
     note: str | None = None
+    announced: bool = False
 
 
 def parked_id(leg: EndedLeg) -> str:

@@ -1,29 +1,32 @@
 """The nightly audit: goes through the directory and proves that the marks missed nothing.
 
-For every account: its settings stand in the ledger, its events are published, its closed days are
-packed, its chain verifies from where the last night ended; then the heads of all ledgers are
-anchored in another storage account. What is found wrong is mended where that is safe, and always told.
+For every account: its settings stand in the ledger, its events are published, what time brought is
+done, its closed days are packed, its chain verifies from where the last night ended; then the heads
+of all ledgers are anchored in another storage account. What is found wrong is mended where that is
+safe, and always told.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
-from shared.domain import limits
+from shared.domain import limits, watch
 from shared.domain.access import ALL_ACCOUNTS, Principal
 from shared.domain.directory import Account
 from shared.domain.errors import PerminuteError
 from shared.ports import Anchor, Anchors, Clock, DueMark, DueMarks, Ledger
 from shared.usecases.accounts import Accounts
 from shared.usecases.open_ledger import OpenLedger
+from shared.usecases.watch_balances import EVENTS, HOLD_EVENTS, WatchBalances
 
 _AUDITOR = Principal("nightly audit", frozenset(), frozenset({ALL_ACCOUNTS}))
 
 
 @dataclass(slots=True)
 class Audited:
-    """What an audit found. `missed` are accounts whose events no mark had named: always none."""
+    """What an audit found. `missed` are accounts in which something was due for minutes and no mark
+    had named it: always none."""
 
     day: date
     accounts: int = 0
@@ -41,6 +44,7 @@ class AuditLedgers:
         ledger: Ledger,
         open_ledger: OpenLedger,
         due: DueMarks,
+        watch_balances: WatchBalances,
         anchors: Anchors | None,
         clock: Clock,
     ) -> None:
@@ -48,6 +52,7 @@ class AuditLedgers:
         self._ledger = ledger
         self._open_ledger = open_ledger
         self._due = due
+        self._watch_balances = watch_balances
         self._anchors = anchors
         self._clock = clock
 
@@ -93,11 +98,14 @@ class AuditLedgers:
         return self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
 
     async def _look_for_missed(self, account: Account, found: Audited) -> None:
-        """Events that nobody published and that no timer would look at."""
+        """What nobody published or did, although it was due before the last ticks."""
+        before = self._clock.now() - timedelta(seconds=limits.OUTBOX_AGE_SECONDS_MAX)
         waiting = await self._ledger.outbox(account.id, limit=1)
-        if not waiting:
-            return
-        age = (self._clock.now() - waiting[0].at).total_seconds()
-        if age > limits.OUTBOX_AGE_SECONDS_MAX:
+        missed = bool(waiting) and waiting[0].at < before
+        state = await self._ledger.state(account.id)
+        if state is not None and watch.overdue(state, before):
+            missed |= await self._watch_balances.do_what_is_due(account.id, state)
+        if missed:
             found.missed.append(account.id)
-            await self._due.mark([DueMark(account.id, "events", self._clock.now())])
+            now = self._clock.now()
+            await self._due.mark([DueMark(account.id, kind, now) for kind in (EVENTS, HOLD_EVENTS)])

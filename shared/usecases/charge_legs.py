@@ -12,11 +12,12 @@ from enum import StrEnum
 
 from shared.domain import charging, limits
 from shared.domain.access import Principal
+from shared.domain.alerts import LEG_PARKED
 from shared.domain.charging import Grant, ResolvedLeg, Unchargeable
 from shared.domain.directory import Account
 from shared.domain.errors import Conflict, PerminuteError, StoreError, Unavailable
-from shared.domain.ledger import DebitLeg, Entry, LegCharge, PoolWish
-from shared.domain.legs import LegKind, QueuedLeg, content_digest, leg_document
+from shared.domain.ledger import Announce, DebitLeg, Entry, LegCharge, PoolWish
+from shared.domain.legs import LegKind, QueuedLeg, content_digest, leg_document, shown_leg
 from shared.domain.numbers import classify
 from shared.domain.parking import ParkedLeg, ParkReason, parked_id
 from shared.domain.pools import pool_month
@@ -275,7 +276,36 @@ class ChargeLegs:
                 original=leg_document(leg),
             )
         )
-        return Charged(outcome.queued, ChargeStatus.PARKED, account=outcome.account, parked=parked)
+        told = await self._announce(parked)
+        return Charged(
+            outcome.queued,
+            ChargeStatus.PARKED,
+            account=outcome.account,
+            parked=parked,
+            events=told,
+        )
+
+    async def _announce(self, parked: ParkedLeg) -> bool:
+        """Tell the account of a leg that waits; at least once, since whoever dies in between has
+        the leg come again."""
+        if parked.account is None or parked.announced:
+            return False
+        data = {
+            "parked": parked.id,
+            "leg": shown_leg(parked.leg),
+            "reason": parked.reason.value,
+            "detail": parked.detail,
+            "what_to_do": "Mend what the reason names, then replay the parked leg.",
+        }
+        told = Announce("parked", 0, LEG_PARKED, parked.id, data)
+        try:
+            await self._ledger.submit(parked.account, told)
+        except Conflict as conflict:
+            if conflict.code != "ledger_not_open":
+                raise
+            return False
+        await self._parking.announced(parked.id)
+        return True
 
     async def _send_again(self, legs: Sequence[QueuedLeg]) -> None:
         """Schedule what failed for now, each attempt later than the one before."""

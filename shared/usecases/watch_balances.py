@@ -87,25 +87,27 @@ class WatchBalances:
                 await self.do_what_is_due(account, state)
         return await self._publish(account, hold_book=HOLD_EVENTS in kinds)
 
-    async def do_what_is_due(self, account: str, state: LedgerState) -> None:
-        """Expire lots, and commit what else time has brought."""
+    async def do_what_is_due(self, account: str, state: LedgerState) -> bool:
+        """Expire lots, and commit what else time has brought; whether there was anything."""
         now = self._clock.now()
-        await self._expire(account, state, now)
-        if watch.ticked(state, now) is not None:
-            await self._ledger.submit(account, Tick())
+        expired = await self._expire(account, state, now)
+        if watch.ticked(state, now) is None:
+            return expired
+        await self._ledger.submit(account, Tick())
+        return True
 
-    async def _expire(self, account: str, state: LedgerState, now: datetime) -> None:
+    async def _expire(self, account: str, state: LedgerState, now: datetime) -> bool:
         lots = [lot for lot in state.lots if not lot.valid_at(now)]
         if not lots:
-            return
+            return False
         # Read after the expiry: from then on no new hold counts on these lots.
         held = (await self._holds.view(account)).held_micros(now)
         outcomes = await asyncio.gather(
             *(self._ledger.submit(account, ExpireLot(lot.id, held)) for lot in lots)
         )
-        for lot, outcome in zip(lots, outcomes, strict=True):
-            entry = None if isinstance(outcome, Clash) else outcome.entry
-            if entry is None or -entry.amount_micros < lot.remaining_micros:
-                again = now + timedelta(seconds=limits.LOT_RETRY_SECONDS)
-                await self._due.mark([DueMark(account, watch.LOT_DUE, again)])
-                return
+        entries = [None if isinstance(each, Clash) else each.entry for each in outcomes]
+        lapsed = -sum(entry.amount_micros for entry in entries if entry)
+        if lapsed < sum(lot.remaining_micros for lot in lots):  # the rest is held
+            again = now + timedelta(seconds=limits.LOT_RETRY_SECONDS)
+            await self._due.mark([DueMark(account, watch.LOT_DUE, again)])
+        return lapsed > 0
