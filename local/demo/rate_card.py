@@ -1,5 +1,8 @@
 """The demo's rate card: every country that can be dialled, at invented prices, in four zones.
 
+Countries that share a code, islands, satellite networks, premium and shared-cost ranges have rows
+of their own, by libphonenumber.
+
 Kyrgyzstan (+996) is left out on purpose: the demo shows a leg without a rate, and mends the card.
 """
 
@@ -8,6 +11,7 @@ from datetime import datetime
 
 import phonenumbers
 
+from local.demo.special_ranges import SpecialRange, special_ranges
 from shared.domain.legs import format_time
 from shared.domain.regions import INTERNATIONAL, NAMES, ZONE_A
 
@@ -20,7 +24,7 @@ AD AE AX CY FO GG GI GL IL IM IS JE KZ LI LT LV MC MT SJ SM TR UA VA BY RS MK ME
 """
 _MIDDLE_REGIONS = """
 AR BD BH BN BO CL CO CR EC GE GT GU HN ID JO KH KW KY LK MN MO MP NI NP OM PA PE PH PK PY QA
-SA SV TT UY UZ VE VI VN BS BM BB DO JM AM AZ AL BA MD XK
+SA SV TT UY UZ VE VI VN BS BM BB DO JM AM AZ AL BA MD XK CC CX
 """
 _NEAR = frozenset(_NEAR_REGIONS.split())
 _MIDDLE = frozenset(_MIDDLE_REGIONS.split())
@@ -52,6 +56,7 @@ FAR = Tariff("0.29", "0.36", "0.1", 60, 60)
 SATELLITE = Tariff("5.9", "5.9", "0.5", 60, 60)
 PREMIUM = Tariff("1.75", "1.75", "0.5", 60, 60)
 SHARED_COST = Tariff("0.16", "0.16", "0.05", 60, 1)
+SHARED_COST_FAR = Tariff("0.52", "0.52", "0.05", 60, 1)
 TOLL = Tariff("0.0042", "0.0042", "0", 60, 1)
 TOLL_FREE = Tariff("0.029", "0.029", "0", 60, 60)
 TOLL_FREE_DEAR = Tariff("0.11", "0.11", "0.01", 60, 60)
@@ -100,16 +105,19 @@ _SPECIAL = (
     ("4487", "United Kingdom, shared cost", SHARED_COST),
     ("449", "United Kingdom, premium rate", PREMIUM),
     ("4470", "United Kingdom, personal numbers", SHARED_COST),
-    ("33899", "France, premium rate", PREMIUM),
     ("49900", "Germany, premium rate", PREMIUM),
     ("39899", "Italy, premium rate", PREMIUM),
     ("1900", "North America, premium rate", PREMIUM),
     ("979", "International premium rate", PREMIUM),
+    ("800", "International freephone", SHARED_COST),
+    ("808", "International shared cost", SHARED_COST),
+    ("878", "Universal personal numbers", PREMIUM),
     ("870", "Inmarsat", SATELLITE),
     ("881", "Satellite networks", SATELLITE),
     ("882", "International networks", SATELLITE),
     ("88216", "Thuraya", SATELLITE),
     ("883", "International networks", SATELLITE),
+    ("888", "International networks", SATELLITE),
 )
 
 _TOLL_FREE_AMERICA = ("1800", "1833", "1844", "1855", "1866", "1877", "1888")
@@ -120,13 +128,19 @@ def rate_card(currency: str = "USD") -> dict[str, object]:
     """A whole version as the administration takes it (CONTRACT 3)."""
     regions = sorted(region for region in NAMES if region not in {INTERNATIONAL, MISSING_REGION})
     outward = [rate for region in regions for rate in _region_rates(region)]
+    known = tuple(prefix for prefix, _, _ in _SPECIAL)
+    dear = [
+        _special_rate(each)
+        for each in special_ranges(frozenset(regions))
+        if not each.prefix.startswith(known)
+    ]
     special = [_rate("dial_out", *row) for row in _SPECIAL]
     inward = [*_toll_rates(), *_toll_free_rates()]
     return {
         "currency": currency,
         "time_zone": "UTC",
         "rounding": {"mode": "half_up", "decimals": 4},
-        "rates": [*_one_per_prefix([*outward, *special]), *inward],
+        "rates": [*_one_per_prefix([*special, *outward, *dear]), *inward],
     }
 
 
@@ -151,6 +165,15 @@ def _region_rates(region: str) -> list[Rate]:
             for prefix in mobiles
         ),
     ]
+
+
+def _special_rate(special: SpecialRange) -> Rate:
+    name = NAMES[special.region]
+    if special.is_premium:
+        return _rate("dial_out", special.prefix, f"{name}, premium rate", PREMIUM)
+    is_far = _tariff(special.region) is FAR
+    tariff = SHARED_COST_FAR if is_far else SHARED_COST
+    return _rate("dial_out", special.prefix, f"{name}, shared cost", tariff)
 
 
 def _tariff(region: str) -> Tariff:
