@@ -28,7 +28,9 @@ async def deliver_events(messages: List[func.ServiceBusMessage]) -> None:
     """Keep a delivery for each receiver, then send. Raises only when one could not be kept: then
     the batch comes again."""
     bodies = [message.get_body() for message in messages]
-    _tell(await container().deliver_events(bodies), "topic")
+    house = container()
+    seconds = house.settings.batch_deadline_seconds
+    _tell(await house.deliver_events(bodies, seconds=seconds), "topic")
 
 
 @bp.function_name("retry_deliveries")
@@ -37,7 +39,9 @@ async def deliver_events(messages: List[func.ServiceBusMessage]) -> None:
 )
 async def retry_deliveries(timer: func.TimerRequest) -> None:
     """Send again what receivers did not take, and what a process that died had left."""
-    _tell(await container().deliver_events.retry(), "late timer" if timer.past_due else "timer")
+    house = container()
+    done = await house.deliver_events.retry(seconds=house.settings.batch_deadline_seconds)
+    _tell(done, "late timer" if timer.past_due else "timer")
 
 
 def _tell(done: Delivered, by: str) -> None:

@@ -82,8 +82,9 @@ class DeliverEvents:
         self._clock = clock
         self._pause = pause
 
-    async def __call__(self, bodies: Sequence[bytes]) -> Delivered:
+    async def __call__(self, bodies: Sequence[bytes], *, seconds: float) -> Delivered:
         """Take messages of the topic. Raises StoreUnavailable when they must come again."""
+        ends_at = self._ends_at(seconds)
         by_account: dict[str, list[tuple[dict[str, object], bytes]]] = {}
         for body in bodies:
             event = _read(body)
@@ -95,14 +96,18 @@ class DeliverEvents:
         accepted = await asyncio.gather(
             *(self._accept(account, events, slots) for account, events in by_account.items())
         )
-        return await self._send_all([target for targets in accepted for target in targets])
+        targets = [target for targets in accepted for target in targets]
+        return await self._send_all(targets, ends_at)
 
-    async def retry(self) -> Delivered:
+    def _ends_at(self, seconds: float) -> datetime:
+        return self._clock.now() + timedelta(seconds=min(seconds, limits.DELIVER_SECONDS_MAX))
+
+    async def retry(self, *, seconds: float) -> Delivered:
         """What is due again, or was left by a process that died."""
-        now = self._clock.now()
+        now, ends_at = self._clock.now(), self._ends_at(seconds)
         marks = await self._due.due(now, limit=limits.DELIVERY_MARKS_MAX)
         targets = dict.fromkeys((mark.account, mark.kind) for mark in marks)
-        done = await self._send_all(list(targets))
+        done = await self._send_all(list(targets), ends_at)
         settled = now - timedelta(seconds=limits.DUE_MARK_SETTLE_SECONDS)
         open_marks = [mark for mark in marks if (mark.account, mark.kind) not in done.busy]
         await self._due.clear([mark for mark in open_marks if mark.at <= settled])
@@ -146,10 +151,9 @@ class DeliverEvents:
             targets.append(MAIL)
         return targets
 
-    async def _send_all(self, targets: Sequence[tuple[str, str]]) -> Delivered:
+    async def _send_all(self, targets: Sequence[tuple[str, str]], ends_at: datetime) -> Delivered:
         """Send to every target, side by side; one that fails does not stop the others."""
         slots = asyncio.Semaphore(limits.DELIVERIES_AT_ONCE)
-        ends_at = self._clock.now() + timedelta(seconds=limits.DELIVER_SECONDS_MAX)
 
         async def one(account: str, target: str) -> Delivered:
             async with slots:
@@ -191,7 +195,7 @@ class DeliverEvents:
             if delivery is None:
                 continue
             if delivery.next_at is None or delivery.next_at <= now:
-                delivery = await self._try(delivery, post)
+                delivery = await self._try(delivery, post, ends_at)
                 if delivery.status is DeliveryStatus.STOPPED:
                     await self._deliveries.stop(account, target, token, now)
                     return done + await self._give_up(account, target) + Delivered(ended=1)
@@ -209,16 +213,22 @@ class DeliverEvents:
             await self._due.mark([DueMark(account, target, min(again))])
         return done
 
-    async def _try(self, delivery: Delivery, post: "_Post") -> Delivery:
-        """One attempt, and at the first one that fails another soon after."""
+    async def _try(self, delivery: Delivery, post: "_Post", ends_at: datetime) -> Delivery:
+        """One attempt, and at the first one that fails another soon after, if there is time."""
         while True:
             now = self._clock.now()
             delivery = replace(
                 delivery, attempts=delivery.attempts + 1, first_at=delivery.first_at or now
             )
-            reply = await post(delivery)
+            try:
+                async with asyncio.timeout(max(0.0, (ends_at - now).total_seconds())):
+                    reply = await post(delivery)
+            except TimeoutError:
+                reply = Reply(None, "there was no time left to wait for an answer")
             delivery = _after(delivery, reply, self._clock.now())
             if delivery.next_at is None or delivery.attempts >= limits.WEBHOOK_INLINE_TRIES:
+                break
+            if delivery.next_at >= ends_at:
                 break
             await self._deliveries.update(delivery)
             await self._pause(limits.WEBHOOK_PAUSE_SECONDS[0])

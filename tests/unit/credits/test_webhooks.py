@@ -73,11 +73,11 @@ class Outside(World):
         bodies = [message.body for message in self.topic.published[self.taken :]]
         self.taken = len(self.topic.published)
         if bodies:
-            self.run(self.container.deliver_events(bodies))
+            self.run(self.container.deliver_events(bodies, seconds=80))
 
     def retry(self, **span: float) -> None:
         self.clock.moment += timedelta(**span)
-        self.run(self.container.deliver_events.retry())
+        self.run(self.container.deliver_events.retry(seconds=80))
 
     @property
     def statuses(self) -> dict[str, tuple[str, int]]:
@@ -245,7 +245,7 @@ def test_a_message_that_comes_again_is_not_sent_again(outside: Outside) -> None:
     outside.top_up("1.00")
     bodies = [message.body for message in outside.topic.published]
     for _ in range(3):
-        outside.run(outside.container.deliver_events([*bodies, *bodies]))
+        outside.run(outside.container.deliver_events([*bodies, *bodies], seconds=80))
         outside.retry(minutes=5)
     assert outside.receiver.ids == [f"{ACCOUNT}:2:1"]
 
@@ -289,7 +289,7 @@ def test_what_is_no_event_of_ours_is_passed_over(outside: Outside) -> None:
     outside.top_up("1.00")
     good = outside.topic.published[0].body
     bad = [b"", b"[]", b"{}", b'{"id": "x", "source": "/accounts/x", "type": "y"}', b"\xff"]
-    outside.run(outside.container.deliver_events([*bad, good]))
+    outside.run(outside.container.deliver_events([*bad, good], seconds=80))
     assert outside.receiver.ids == [f"{ACCOUNT}:2:1"]
 
 
