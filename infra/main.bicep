@@ -2,6 +2,7 @@ metadata description = 'Perminute in one subscription: from nothing to running a
 
 targetScope = 'subscription'
 
+import { Options } from 'modules/app-settings.bicep'
 import { namesOf, prefixOf } from 'modules/names.bicep'
 
 @description('Short name of the environment: part of every name.')
@@ -53,14 +54,7 @@ param scale {
 }
 
 @description('Settings that differ between deployments. The lock is the queue\'s own, in seconds.')
-param options {
-  lockSeconds: int
-  schedules: { lowBalance: string, inbox: string, nightlyAudit: string }
-  release: string
-  bootstrapAdmin: bool
-  openTelemetry: bool
-  entra: { tenantId: string, audience: string }
-}
+param options Options
 
 @description('Days: of logs, of anchors that nobody can change, of accepted legs, of deleted secrets.')
 param keepDays { logs: int, anchors: int, archive: int, secrets: int }

@@ -32,10 +32,17 @@ param scale = {
 }
 param options = {
   lockSeconds: 300
-  schedules: { lowBalance: '0 * * * * *', inbox: '30 * * * * *', nightlyAudit: '0 0 2 * * *' }
+  schedules: { lowBalance: '0 * * * * *', inbox: '30 * * * * *', nightlyAudit: '0 0 2 * * *', webhooks: '15 * * * * *' }
   release: readEnvironmentVariable('PERMINUTE_RELEASE', 'unreleased')
   bootstrapAdmin: false
   openTelemetry: false
+  mail: {
+    host: readEnvironmentVariable('SMTP_HOST', '')
+    port: 587
+    security: 'starttls'
+    username: readEnvironmentVariable('SMTP_USERNAME', '')
+    from: readEnvironmentVariable('SMTP_FROM', '')
+  }
   entra: {
     tenantId: readEnvironmentVariable('ENTRA_TENANT_ID', '')
     audience: readEnvironmentVariable('ENTRA_AUDIENCE', '')

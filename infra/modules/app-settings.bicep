@@ -22,28 +22,33 @@ param hostBlobEndpoint string
 param ledgerEndpoints string[]
 
 @description('Where the proof goes, and as whom.')
-param proof { endpoint: string, anchorContainer: string, clientId: string }
+param proof { endpoint: string, anchorContainer: string, archiveContainer: string, clientId: string }
 
 @description('Address of the vault, with its slash.')
 param vaultUri string
 
-@description('Queue, topic and the seconds of the queue\'s lock.')
-param bus { queueName: string, topicName: string, lockSeconds: int }
+@description('Queue and topic.')
+param bus { queueName: string, topicName: string }
 
-@description('NCRONTAB expressions of the timers.')
-param schedules { lowBalance: string, inbox: string, nightlyAudit: string }
+@export()
+@description('What differs between deployments. The lock is the queue\'s own; schedules are NCRONTAB expressions.')
+type Options = {
+  lockSeconds: int
+  schedules: { lowBalance: string, inbox: string, nightlyAudit: string, webhooks: string }
+  @description('Release that /api/health shows.')
+  release: string
+  @description('Whether the bootstrap administrator may come in: for the first minutes only.')
+  bootstrapAdmin: bool
+  @description('Whether telemetry is OpenTelemetry instead of Application Insights\' own.')
+  openTelemetry: bool
+  @description('Tenant and app registration whose tokens are taken; empty: none.')
+  entra: { tenantId: string, audience: string }
+  @description('Mail server and sender of alerts; an empty host: none is sent.')
+  mail: { host: string, port: int, security: 'starttls' | 'tls', username: string, from: string }
+}
 
-@description('Release that /api/health shows.')
-param release string
-
-@description('Whether the bootstrap administrator may come in: for the first minutes only.')
-param bootstrapAdmin bool
-
-@description('Tenant and app registration whose tokens are taken; empty: none.')
-param entra { tenantId: string, audience: string }
-
-@description('Whether host and worker speak OpenTelemetry.')
-param openTelemetry bool
+@description('What differs between deployments.')
+param options Options
 
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
   name: insightsName
@@ -74,27 +79,41 @@ var code = {
   LEDGER_SHARDS: join(skip(ledgerEndpoints, 1), ' ')
   CALL_ENDED_QUEUE: bus.queueName
   CREDIT_EVENTS_TOPIC: bus.topicName
-  CALL_ENDED_LOCK_SECONDS: string(bus.lockSeconds)
-  LOW_BALANCE_SCHEDULE: schedules.lowBalance
-  INBOX_SCHEDULE: schedules.inbox
-  NIGHTLY_AUDIT_SCHEDULE: schedules.nightlyAudit
+  CALL_ENDED_LOCK_SECONDS: string(options.lockSeconds)
+  LOW_BALANCE_SCHEDULE: options.schedules.lowBalance
+  INBOX_SCHEDULE: options.schedules.inbox
+  NIGHTLY_AUDIT_SCHEDULE: options.schedules.nightlyAudit
+  WEBHOOK_SCHEDULE: options.schedules.webhooks
   ANCHORS_ENDPOINT: proof.endpoint
   ANCHORS_CONTAINER: proof.anchorContainer
   ANCHORS_CLIENT_ID: proof.clientId
+  ARCHIVE_ENDPOINT: proof.endpoint
+  ARCHIVE_CONTAINER: proof.archiveContainer
+  ARCHIVE_CLIENT_ID: proof.clientId
+  PERMINUTE_ARCHIVE_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/archive-key)'
   PERMINUTE_CHAIN_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/chain-key)'
-  PERMINUTE_VERSION: release
-  ENTRA_TENANT_ID: entra.tenantId
-  ENTRA_AUDIENCE: entra.audience
+  PERMINUTE_VERSION: options.release
+  ENTRA_TENANT_ID: options.entra.tenantId
+  ENTRA_AUDIENCE: options.entra.audience
+  SMTP_HOST: options.mail.host
+  SMTP_PORT: string(options.mail.port)
+  SMTP_SECURITY: options.mail.security
+  SMTP_USERNAME: options.mail.username
+  SMTP_FROM: options.mail.from
 }
 
-var bootstrap = bootstrapAdmin
+var bootstrap = options.bootstrapAdmin
   ? { PERMINUTE_BOOTSTRAP_ADMIN_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/bootstrap-admin-key)' }
   : {}
 
-var telemetry = openTelemetry ? { AzureFunctionsJobHost__telemetryMode: 'OpenTelemetry' } : {}
+var telemetry = options.openTelemetry ? { AzureFunctionsJobHost__telemetryMode: 'OpenTelemetry' } : {}
+
+var mailPassword = empty(options.mail.username)
+  ? {}
+  : { SMTP_PASSWORD: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/smtp-password)' }
 
 resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   parent: site
   name: 'appsettings'
-  properties: union(host, code, bootstrap, telemetry)
+  properties: union(host, code, bootstrap, mailPassword, telemetry)
 }

@@ -1,5 +1,6 @@
 metadata description = 'The app: plan and site, its settings, and the pipeline that may deploy to it.'
 
+import { Options } from 'app-settings.bicep'
 import { Identity } from 'identities.bicep'
 import { Names } from 'names.bicep'
 
@@ -25,14 +26,7 @@ param addresses { ledgers: string[], proof: string, host: string, vault: string 
 param scale object
 
 @description('What differs between deployments, and is a setting.')
-param options {
-  lockSeconds: int
-  schedules: { lowBalance: string, inbox: string, nightlyAudit: string }
-  release: string
-  bootstrapAdmin: bool
-  openTelemetry: bool
-  entra: { tenantId: string, audience: string }
-}
+param options Options
 
 @description('Subnet through which the app reaches private endpoints; empty: none.')
 param subnetId string
@@ -69,15 +63,12 @@ module settings 'app-settings.bicep' = {
     proof: {
       endpoint: addresses.proof
       anchorContainer: names.anchorContainer
+      archiveContainer: names.archiveContainer
       clientId: identities.keeper.clientId
     }
     vaultUri: addresses.vault
-    bus: { queueName: names.queue, topicName: names.topic, lockSeconds: options.lockSeconds }
-    schedules: options.schedules
-    release: options.release
-    bootstrapAdmin: options.bootstrapAdmin
-    openTelemetry: options.openTelemetry
-    entra: options.entra
+    bus: { queueName: names.queue, topicName: names.topic }
+    options: options
   }
   dependsOn: [site]
 }

@@ -1,4 +1,4 @@
-metadata description = 'The topic of credit events with its subscriptions; the app sends, nobody of ours receives.'
+metadata description = 'The topic of credit events with its subscriptions; the app sends, and receives what goes to webhooks.'
 
 import { roles } from 'roles.bicep'
 
@@ -27,6 +27,17 @@ resource topic 'Microsoft.ServiceBus/namespaces/topics@2024-01-01' = {
     defaultMessageTimeToLive: 'P14D'
     supportOrdering: true
     maxSizeInMegabytes: 5120
+  }
+}
+
+// What the app sends on to customers' webhooks: nothing of it vanishes.
+resource webhooks 'Microsoft.ServiceBus/namespaces/topics/subscriptions@2024-01-01' = {
+  parent: topic
+  name: 'webhooks'
+  properties: {
+    lockDuration: 'PT5M'
+    maxDeliveryCount: 50
+    deadLetteringOnMessageExpiration: true
   }
 }
 
@@ -60,5 +71,15 @@ resource topicSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: appPrincipalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.queueSender)
+  }
+}
+
+resource webhookReceiver 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(webhooks.id, 'app', roles.queueReceiver)
+  scope: webhooks
+  properties: {
+    principalId: appPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.queueReceiver)
   }
 }

@@ -43,7 +43,10 @@ param identities { app: Identity, keeper: Identity }
 param financeGroupId string
 
 var shardTables = ['ledger', 'holds']
-var tables = union(shardTables, ['backlog', 'directory', 'due', 'inbox', 'legs', 'notices', 'parked', 'ratecards'])
+var tables = union(
+  shardTables,
+  ['backlog', 'deliveries', 'directory', 'due', 'inbox', 'legs', 'notices', 'parked', 'ratecards']
+)
 
 module ledgerRole 'ledger-role.bicep' = {}
 

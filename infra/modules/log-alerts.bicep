@@ -25,6 +25,7 @@ var alerts Alert[] = [
   { name: 'backlog-age', over: 900, severity: 2, window: 'PT15M' }
   { name: 'timer-missing', over: 0, severity: 1, window: 'PT15M' }
   { name: 'outbox-age', over: 600, severity: 2, window: 'PT15M' }
+  { name: 'archive-failed', over: 0, severity: 2, window: 'PT15M' }
   { name: 'anchor-missing', over: 0, severity: 1, window: 'P2D' }
   { name: 'verification-failed', over: 0, severity: 0, window: 'PT5M' }
   { name: 'negative-balances', over: 0, severity: 3, window: 'PT1H' }
@@ -40,6 +41,7 @@ var queries = {
   'backlog-age': loadTextContent('../queries/alerts/backlog-age.kql')
   'timer-missing': loadTextContent('../queries/alerts/timer-missing.kql')
   'outbox-age': loadTextContent('../queries/alerts/outbox-age.kql')
+  'archive-failed': loadTextContent('../queries/alerts/archive-failed.kql')
   'anchor-missing': loadTextContent('../queries/alerts/anchor-missing.kql')
   'verification-failed': loadTextContent('../queries/alerts/verification-failed.kql')
   'negative-balances': loadTextContent('../queries/alerts/negative-balances.kql')

@@ -71,12 +71,20 @@ class Blobs:
             return None
         return response.content
 
-    async def names(self, prefix: str) -> list[str]:
-        """The names of all blobs that begin with `prefix`, in order. Raises StoreUnavailable."""
+    async def names(self, prefix: str, *, page_names: int = limits.BLOB_PAGE_NAMES) -> list[str]:
+        """The names of all blobs that begin with `prefix`, in order, read `page_names` at a time.
+
+        Raises StoreUnavailable.
+        """
         found: list[str] = []
         marker = ""
         for _ in range(limits.BLOB_PAGES_MAX):
-            asked = {"comp": "list", "prefix": prefix, "restype": "container"}
+            asked = {
+                "comp": "list",
+                "maxresults": str(page_names),
+                "prefix": prefix,
+                "restype": "container",
+            }
             if marker:
                 asked["marker"] = marker
             response = await self._send("GET", "", b"", {}, asked)

@@ -25,12 +25,13 @@ ROLES = {
     "3913510d-42f4-4e42-8a64-420c390055eb": ["Microsoft.Insights/Telemetry/Write"],
 }
 QUEUE = "Microsoft.ServiceBus/namespaces/queues/messages"
+SUBSCRIPTION = "Microsoft.ServiceBus/namespaces/topics/subscriptions/messages"
 TOPIC = "Microsoft.ServiceBus/namespaces/topics/messages"
 
 
 @dataclass(frozen=True)
 class Need:
-    """Something that an identity must be allowed to do to the resources of a type."""
+    """Something that an identity must be allowed to do where a pattern of resource ids fits."""
 
     who: str
     scope: str
@@ -52,13 +53,14 @@ CALLS = {
         ),
     ),
     r"\.get_queue_sender\(": Need("app", "queues/call-ended", (f"{QUEUE}/send/action",)),
-    r"\.get_topic_sender\(": Need("app", "topics/credit-events", (f"{TOPIC}/send/action",)),
+    r"\.get_topic_sender\(": Need("app", "topics/credit-events$", (f"{TOPIC}/send/action",)),
     r'"PUT",\s+name': Need("keeper", "containers/", (f"{BLOBS}/write", f"{BLOBS}/add/action")),
     r'_send\("GET", name': Need("keeper", "containers/", (f"{BLOBS}/read",)),
 }
 # What the host does for us: it receives, keeps locks and packages, resolves references, reports.
 HOST = [
     Need("app", "queues/call-ended", (f"{QUEUE}/receive/action",)),
+    Need("app", "subscriptions/webhooks", (f"{SUBSCRIPTION}/receive/action",)),
     Need("app", "storageAccounts/pmhost", (f"{BLOBS}/read", f"{BLOBS}/write")),
     Need("app", "vaults/", ("Microsoft.KeyVault/vaults/secrets/getSecret/action",)),
     Need("app", "components/", ("Microsoft.Insights/Telemetry/Write",)),
@@ -86,7 +88,7 @@ class Assignment:
         """Whether it lets that identity do that there."""
         return (
             self.who == need.who
-            and need.scope in self.scope
+            and re.search(need.scope, self.scope) is not None
             and any(fnmatch(action, allowed) for allowed in self.actions)
         )
 
@@ -113,7 +115,7 @@ def _assignments(environment: str) -> list[Assignment]:
 
 
 def _scopes(assignments: list[Assignment], need: Need) -> set[str]:
-    return {each.scope for each in assignments if need.scope in each.scope}
+    return {each.scope for each in assignments if re.search(need.scope, each.scope)}
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -18,7 +18,7 @@ from tests.infra.bicep import (
 
 SECRET = re.compile(
     r"AccountKey|SharedAccess(Key|Signature)|listKeys|listAccountSas|listSecrets|"
-    r"InstrumentationKey=|whsec_|-----BEGIN|[?&]sig=|password",
+    r"InstrumentationKey=|whsec_|-----BEGIN|[?&]sig=|password\s*=",
     re.IGNORECASE,
 )
 

@@ -29,14 +29,20 @@ HOST_SETTINGS = {
 }
 TELEMETRY_MODE = "AzureFunctionsJobHost__telemetryMode"
 BOOTSTRAP = "PERMINUTE_BOOTSTRAP_ADMIN_KEY"
+# Set where a deployment wants it: the first administrator, another telemetry, a mail server's word.
+OPTIONAL = {BOOTSTRAP, TELEMETRY_MODE, "SMTP_PASSWORD"}
 
 
 # What settings need to make sense; everything else may be missing.
 NEEDED = {
+    "ARCHIVE_ENDPOINT": "https://archive.example.test",
     "CALL_ENDED_LOCK_SECONDS": "300",
     "CALL_ENDED_QUEUE": "queue",
     "CREDIT_EVENTS_TOPIC": "topic",
     "PERMINUTE_CHAIN_KEY": "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
+    "PERMINUTE_ARCHIVE_KEY": "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
+    "SMTP_FROM": "perminute@example.test",
+    "SMTP_HOST": "mail.example.test",
     "ServiceBus__fullyQualifiedNamespace": "bus.example.test",
     "TABLES_ENDPOINT": "https://tables.example.test",
 }
@@ -89,10 +95,8 @@ def _settings(environment: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_every_setting_that_is_read_is_set_and_none_else(environment: str) -> None:
-    optional = {BOOTSTRAP, TELEMETRY_MODE}
-
-    assert set(_settings(environment)) - optional == (
-        HOST_SETTINGS | _read_by_the_code() - optional
+    assert set(_settings(environment)) - OPTIONAL == (
+        HOST_SETTINGS | _read_by_the_code() - OPTIONAL
     )
 
 
@@ -129,7 +133,15 @@ def test_queue_and_topic_are_those_that_the_code_is_told(environment: str) -> No
     (topic,) = resources(environment, "ServiceBus/namespaces/topics")
     triggers = [each for each in BINDINGS if each["type"] == "serviceBusTrigger"]
 
-    assert {each["queueName"] for each in triggers} == {"%CALL_ENDED_QUEUE%"}
+    queues = {each["queueName"] for each in triggers if "queueName" in each}
+    assert queues == {"%CALL_ENDED_QUEUE%"}
+    received = {
+        f"{topic['name']}/{each['subscriptionName']}"
+        for each in triggers
+        if each.get("topicName") == "%CREDIT_EVENTS_TOPIC%"
+    }
+    kept = resources(environment, "ServiceBus/namespaces/topics/subscriptions")
+    assert received <= {each["name"] for each in kept}
     assert queue["name"].endswith("/" + settings["CALL_ENDED_QUEUE"])
     assert topic["name"].endswith("/" + settings["CREDIT_EVENTS_TOPIC"])
     assert {f"{each['connection']}__fullyQualifiedNamespace" for each in triggers} <= set(settings)

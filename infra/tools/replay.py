@@ -1,0 +1,49 @@
+"""`python -m infra.tools.replay --since TIME [--until TIME]`: accepted legs come back.
+
+Reads the archive and puts what was accepted in that span onto the queue again, with the settings of
+the app in the environment (docs/operations.md). Doing it twice charges nothing twice.
+"""
+
+import argparse
+import asyncio
+import sys
+from datetime import UTC, datetime
+
+from shared.bootstrap import Container
+from shared.domain.errors import PerminuteError
+from shared.settings import Settings, SettingsError
+from shared.usecases.replay_archive import ReplayArchive, Replayed
+
+
+def main() -> int:
+    """Replay; say what came back. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m infra.tools.replay")
+    parser.add_argument("--since", type=_time, required=True, help="RFC 3339 with its zone")
+    parser.add_argument("--until", type=_time, default=None, help="now, if left out")
+    options = parser.parse_args()
+    try:
+        replayed = asyncio.run(_replay(options.since, options.until or datetime.now(UTC)))
+    except (SettingsError, PerminuteError, ValueError) as error:
+        print(f"replay: {error}", file=sys.stderr)
+        return 1
+    print(f"{replayed.legs} legs queued again, {replayed.unreadable} posts parked again")
+    return 0
+
+
+async def _replay(since: datetime, until: datetime) -> Replayed:
+    house = Container(Settings.from_environment())
+    if house.archive is None:
+        raise SettingsError("no archive is set: ARCHIVE_ENDPOINT or ARCHIVE_CONNECTION_STRING")
+    replay = ReplayArchive(house.archive, house.queue, house.receive_legs, house.ids)
+    return await replay(since, until)
+
+
+def _time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError("say the time zone too, as in 2026-11-20T10:00:00Z")
+    return moment.astimezone(UTC)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

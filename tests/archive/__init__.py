@@ -1,0 +1,1 @@
+"""Accepted legs outlive a region."""

@@ -1,0 +1,245 @@
+"""The archive: sealed, complete, and no obstacle when it is away."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from shared.adapters.leg_archive import BlobArchive
+from shared.domain import limits
+from shared.domain.errors import StoreUnavailable
+from shared.domain.legs import EndedLeg, LegKind
+from shared.domain.posts import Unreadable
+from shared.ports import Accepted, Message
+from shared.settings import Settings, SettingsError
+from shared.usecases.receive_legs import ReceiveLegs
+from shared.usecases.replay_archive import ReplayArchive
+from tests.support.azurite import Azurite, start_azurite
+from tests.unit.administration.test_settings import GOOD
+
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+KEY, OTHER_KEY = b"k" * 32, b"o" * 32
+LEG = EndedLeg(
+    bridge="studio",
+    leg_id="1",
+    conference_id="3001",
+    kind=LegKind.DIAL_OUT,
+    from_number="+33170180042",
+    to_number="+442079460123",
+    started_at=NOW,
+    answered_at=NOW,
+    ended_at=NOW + timedelta(minutes=1),
+    talk_seconds=60,
+    account="contoso",
+    organizer=None,
+    authorization=None,
+    hangup_cause=None,
+)
+ODD = Unreadable("2", "no JSON", b"\xff{")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def now(self) -> datetime:
+        return self.time
+
+
+class Ids:
+    def __init__(self) -> None:
+        self.numbers = itertools.count()
+
+    def token(self, bytes_count: int) -> str:
+        return f"id{next(self.numbers)}"
+
+
+class MemoryBlobs:
+    """Blobs that are written once, and may be away."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, bytes] = {}
+        self.is_away = False
+
+    async def put_once(self, name: str, content: bytes) -> bool:
+        if self.is_away:
+            raise StoreUnavailable("away")
+        return self.blobs.setdefault(name, content) is content
+
+    async def get(self, name: str) -> bytes | None:
+        return self.blobs.get(name)
+
+    async def names(self, prefix: str) -> list[str]:
+        return sorted(name for name in self.blobs if name.startswith(prefix))
+
+
+class Queue:
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+
+    async def send(self, messages: list[Message], *, at: datetime | None = None) -> None:
+        self.sent += messages
+
+
+class Parking:
+    def __init__(self) -> None:
+        self.parked: list[Any] = []
+
+    async def park(self, parked: Any) -> Any:
+        self.parked.append(parked)
+        return parked
+
+
+class House:
+    """Receiving with an archive, and what it left behind."""
+
+    def __init__(self, *keys: bytes) -> None:
+        self.clock, self.ids, self.blobs = Clock(), Ids(), MemoryBlobs()
+        self.queue, self.parking = Queue(), Parking()
+        self.archive = BlobArchive(self.blobs, keys or (KEY,), self.clock, self.ids)
+        self.receive = ReceiveLegs(
+            self.queue,  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+            self.parking,  # type: ignore[arg-type]
+            self.clock,
+            self.archive,
+        )
+        self.replay = ReplayArchive(self.archive, self.queue, self.receive, self.ids)  # type: ignore[arg-type]
+
+    async def read(self, since: datetime = NOW - timedelta(hours=1)) -> list[Accepted]:
+        return [item async for item in self.archive.read(since, NOW + timedelta(hours=3))]
+
+
+async def test_what_was_accepted_comes_back_as_it_was() -> None:
+    house = House()
+    await house.receive("studio", [LEG, ODD])
+    house.queue.sent.clear()
+    house.parking.parked.clear()
+
+    replayed = await house.replay(NOW, NOW + timedelta(seconds=1))
+
+    assert (replayed.legs, replayed.unreadable) == (1, 1)
+    (message,) = house.queue.sent
+    (parked,) = house.parking.parked
+    assert b'"+442079460123"' in message.body
+    assert parked.leg == "studio~2"
+
+
+async def test_a_replay_uses_message_ids_of_its_own() -> None:
+    """The broker would drop the first id: it has seen it."""
+    house = House()
+    await house.receive("studio", [LEG])
+    await house.replay(NOW, NOW + timedelta(seconds=1))
+    await house.replay(NOW, NOW + timedelta(seconds=1))
+
+    assert len({message.message_id for message in house.queue.sent}) == 3
+    assert len({message.body for message in house.queue.sent}) == 1
+    assert all(len(m.message_id) <= limits.MESSAGE_ID_CHARS_MAX for m in house.queue.sent)
+
+
+async def test_numbers_are_sealed() -> None:
+    house = House()
+    await house.receive("studio", [LEG])
+    (content,) = house.blobs.blobs.values()
+
+    assert b"442079460123" not in content
+    assert b"contoso" not in content
+
+
+async def test_what_is_accepted_at_once_shares_a_blob() -> None:
+    house = House()
+    await asyncio.gather(*(house.receive("studio", [LEG]) for _ in range(20)))
+
+    assert len(house.blobs.blobs) == 1
+    assert len(await house.read()) == 20
+
+
+async def test_legs_are_taken_while_the_archive_is_away() -> None:
+    """It is told, in an event; the leg is on the queue."""
+    house = House()
+    house.blobs.is_away = True
+    (received,) = await house.receive("studio", [LEG])
+
+    assert received.status == "queued"
+    assert len(house.queue.sent) == 1
+
+
+async def test_only_the_wanted_span_is_read() -> None:
+    house = House()
+    for hour in range(3):
+        house.clock.time = NOW + timedelta(hours=hour, minutes=30)
+        await house.receive("studio", [LEG])
+
+    assert len(await house.read(NOW + timedelta(minutes=30))) == 3
+    assert len(await house.read(NOW + timedelta(minutes=31))) == 2
+    assert len(await house.read(NOW + timedelta(hours=2, minutes=31))) == 0
+
+
+async def test_a_new_key_seals_and_the_old_one_still_opens() -> None:
+    old = House()
+    await old.receive("studio", [LEG])
+    new = House(OTHER_KEY, KEY)
+    new.ids.numbers = itertools.count(100)
+    new.blobs.blobs.update(old.blobs.blobs)
+    await new.receive("studio", [LEG])
+    assert len(await new.read()) == 2
+
+    alone = House(OTHER_KEY)
+    alone.blobs.blobs.update(old.blobs.blobs)
+    with pytest.raises(ValueError, match="another key"):
+        await alone.read()
+
+
+@pytest.mark.parametrize("cut", [slice(0, -1), slice(0, 20), slice(0, 0)])
+async def test_a_bent_blob_is_told_and_never_read(cut: slice) -> None:
+    house = House()
+    await house.receive("studio", [LEG])
+    ((name, content),) = house.blobs.blobs.items()
+    house.blobs.blobs[name] = content[cut]
+    with pytest.raises(ValueError, match=name):
+        await house.read()
+
+
+async def test_a_blob_under_another_name_is_not_read() -> None:
+    """Its name has its time: legs can't be moved to another day."""
+    house = House()
+    await house.receive("studio", [LEG])
+    ((_, content),) = house.blobs.blobs.items()
+    house.blobs.blobs = {"2026-11-23/11/0000-x": content}
+
+    with pytest.raises(ValueError, match="not what was written"):
+        await house.read()
+
+
+@pytest.mark.parametrize("key", ["", "c2hvcnQ=", "no base64!", "QUFB " * 2])
+def test_an_archive_needs_a_key_that_is_one(key: str) -> None:
+    wanted = {"ARCHIVE_ENDPOINT": "https://x.test", "PERMINUTE_ARCHIVE_KEY": key}
+    with pytest.raises(SettingsError, match="PERMINUTE_ARCHIVE_KEY"):
+        Settings.from_environment(GOOD | wanted)
+    assert Settings.from_environment(GOOD).archive_keys == ()
+
+
+@pytest.fixture(scope="module")
+def blob_service() -> Iterator[Azurite]:
+    with start_azurite("blob") as running:
+        yield running
+
+
+async def test_names_are_listed_page_by_page(blob_service: Azurite) -> None:
+    """Against Azurite's blob service: more blobs than a page holds, and none of another prefix."""
+    from tests.contract.test_blobs import _container
+
+    blobs = await _container(blob_service)
+    try:
+        wanted = [f"2026-11-23/10/{number:04d}-{uuid4().hex[:4]}" for number in range(12)]
+        for name in [*wanted, "2026-11-23/11/0000-other"]:
+            assert await blobs.put_once(name, b"x")
+        assert await blobs.names("2026-11-23/10/", page_names=5) == wanted
+        assert await blobs.names("2026-11-23/10/") == wanted
+        assert await blobs.names("2026-11-24/") == []
+    finally:
+        await blobs.close()
