@@ -45,6 +45,8 @@ REQUESTS = {
     "replay_parked_leg": "ledger:ReplayBody",
     "replay_parked_legs": "ledger:ReplayAllBody",
     "stop_dial_out": "dial_out_policy:StopBody",
+    "post_recharge_result": "notices:RechargeResultBody",
+    "put_webhook": "webhooks:WebhookBody",
 }
 
 MAY_HAVE_NO_BODY = frozenset({"dismiss_parked_leg", "replay_parked_leg", "replay_parked_legs"})
@@ -83,6 +85,7 @@ QUERIES: dict[str, tuple[Json, ...]] = {
         _query("month", "Legs of this month, `2026-11`; the last one if left out."),
     ),
     "get_balance": (_query("at", "As of this time; now if left out.", _TIME),),
+    "get_outlook": (_query("format", "`json`, or `svg` for a picture."),),
     "get_price_list": (_query("at", "Prices in force then; now if left out.", _TIME),),
     "import_rate_card_version": (
         _query("effective_from", "When the version takes effect.", _TIME),
@@ -90,7 +93,9 @@ QUERIES: dict[str, tuple[Json, ...]] = {
         _DRY_RUN,
     ),
     "list_accounts": _PAGE,
+    "list_alerts": _PAGE,
     "list_api_keys": _PAGE,
+    "list_deliveries": _PAGE,
     "list_entries": (
         *_PAGE,
         _FROM,
@@ -105,6 +110,7 @@ QUERIES: dict[str, tuple[Json, ...]] = {
         _query("status", "`open`, `replayed` or `dismissed`."),
     ),
     "list_rate_cards": _PAGE,
+    "list_recharges": _PAGE,
     "put_conference": (_SINCE,),
     "put_rate_card_version": (_BACKDATE, _DRY_RUN, _LINT),
     "put_service_number": (_SINCE,),

@@ -21,7 +21,7 @@ RECORDED = ROOT / "shared" / "contracts" / "openapi_examples.json"
 SECRETS = re.compile(r"whsec_[A-Za-z0-9+/=]+|(?<=pm_)[0-9a-f]{16}_[A-Za-z0-9_-]+")
 ITEMS_MAX = 3
 VERSION = "2026-01-01T00:00:00Z"
-ACCOUNT, BRIDGE, CARD = "contoso", "studio", "default"
+ACCOUNT, FUND, BRIDGE, CARD = "contoso", "fund", "studio", "default"
 LEG = {
     "leg_id": "9f2c-1",
     "conference_id": "3001",
@@ -246,6 +246,41 @@ def _reports(session: Session) -> None:
     assert balance
 
 
+def _notices(session: Session) -> None:
+    """An account that runs low, asks for credits and tells a customer who does not listen."""
+    path = f"accounts/{FUND}"
+    recharge = {"trigger": "20.00", "amount": "50.00", "max_per_day": 2}
+    alerts = [{"name": "low", "below": "15.00"}]
+    wanted = {"currency": "USD", "alerts": alerts, "auto_recharge": recharge}
+    assert session.admin.ask("PUT", path, wanted).status == 201
+    hook = {"url": "http://127.0.0.1:9/hook", "events": ["*"]}
+    session.call("put_webhook", "PUT", f"{path}/webhooks/erp", hook)
+    session.call("get_webhook", "GET", f"{path}/webhooks/erp")
+    session.call("list_webhooks", "GET", f"{path}/webhooks")
+    session.admin.ask("POST", f"{path}/top-ups", {"amount": "22.00"}, headers=_key("fund"))
+    fee = {"amount": "-10.00", "reason": "A fee."}
+    session.admin.ask("POST", f"{path}/adjustments", fee, headers=_key("fee"))
+    assert eventually(lambda: session.admin.items(f"{path}/alerts"), 20)
+    (alert, *_) = session.call("list_alerts", "GET", f"{path}/alerts?limit=1")["items"]
+    session.call("acknowledge_alert", "POST", f"{path}/alerts/{alert['id']}/acknowledge", {})
+    assert eventually(lambda: session.admin.items(f"{path}/recharges"), 20)
+    (asked, *_) = session.call("list_recharges", "GET", f"{path}/recharges")["items"]
+    result = {"status": "succeeded", "amount": "50.00", "currency": "USD", "reference": "card 4242"}
+    session.call("post_recharge_result", "POST", f"recharges/{asked['id']}/result", result)
+    session.call("get_outlook", "GET", f"{path}/outlook")
+    deliveries = f"{path}/webhooks/erp/deliveries"
+    assert eventually(lambda: session.admin.items(deliveries)[0].get("attempts"), 30)
+    (delivery, *_) = session.call("list_deliveries", "GET", f"{deliveries}?limit=1")["items"]
+    session.call("replay_delivery", "POST", f"{deliveries}/{delivery['id']}/replay", {})
+    session.call("delete_webhook", "DELETE", f"{path}/webhooks/erp")
+    policy = {"policy": {"default_policy": "DialoutCPCandPSTNDisabled"}}
+    session.call("post_what_if", "POST", f"accounts/{ACCOUNT}/dial-out-policy/what-if", policy)
+
+
+def _key(key: str) -> dict[str, str]:
+    return {"Idempotency-Key": key}
+
+
 def _keys(session: Session) -> None:
     wanted = {"name": "reports", "roles": ["reader"], "accounts": [ACCOUNT]}
     made = session.call("create_api_key", "POST", "api-keys", wanted)
@@ -268,7 +303,7 @@ def _slot(price: str) -> dict[str, object]:
 
 STEPS = (
     *(_service, _prices, _account, _bridge, _calls),
-    *(_reratings, _corrections, _reports, _keys),
+    *(_reratings, _corrections, _reports, _notices, _keys),
 )
 
 

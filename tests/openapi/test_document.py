@@ -38,7 +38,7 @@ def _handlers() -> dict[str, ast.AsyncFunctionDef]:
         node.name: node
         for path in (ROOT / "functions").glob("*.py")
         for node in ast.parse(path.read_text("utf-8")).body
-        if isinstance(node, ast.AsyncFunctionDef)
+        if isinstance(node, ast.AsyncFunctionDef) and node.decorator_list  # a route
     }
 
 
