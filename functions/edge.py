@@ -111,10 +111,14 @@ class Call:
         """The content type without parameters, lower case; "" if there is none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
+    def says_json(self) -> bool:
+        """Whether the content type is one by which JSON is sent."""
+        return _JSON_TYPES.fullmatch(self.media_type()) is not None
+
     def json(self) -> object:
         """The body as JSON. Raises what `body` and `strict_json.loads` raise."""
         body = self.body()
-        if not _JSON_TYPES.fullmatch(self.media_type()):
+        if not self.says_json():
             raise UnsupportedMedia("This route reads application/json.")
         if not body:
             raise BadRequest("The body is missing.", code="body_missing")

@@ -17,6 +17,7 @@ from shared.contracts.times import read_time
 from shared.domain.access import READERS
 from shared.domain.errors import Invalid
 from shared.domain.legs import LegKind, format_time
+from shared.domain.rates import RateCardVersion
 
 bp = new_blueprint()
 TEXT_MEDIA_TYPE = "text/plain"
@@ -113,9 +114,9 @@ async def lint_rate_card_version(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "diff_rate_card", "GET", "v1/rate-cards/{card}/diff", READERS)
 async def diff_rate_card(call: Call) -> func.HttpResponse:
-    """What differs from version `?from=` to `?to=`, the latter perhaps of `?to_card=`: JSON pages
-    or all of it as CSV; with `?account=` what its legs of last month, or of `?month=`, would have
-    cost."""
+    """What differs from the version in force at `?from=` to that at `?to=`, perhaps of `?to_card=`:
+    JSON pages or all of it as CSV. With `?account=` what its legs of last month, or of `?month=`,
+    would have cost."""
     from shared.contracts.rate_card_reports import render_change, render_effect
     from shared.contracts.rate_card_tables import CHANGE_COLUMNS, change_counts_body, change_row
 
@@ -123,7 +124,7 @@ async def diff_rate_card(call: Call) -> func.HttpResponse:
     card, limit, skip = call.path("card"), call.page()[0], _skip(call)
     before, after = call.moment("from"), call.moment("to")
     if before is None or after is None:
-        raise query_invalid("from" if before is None else "to", "must be the time of a version")
+        raise query_invalid("from" if before is None else "to", "must be a time")
     found = await container().rate_card_reports.compare(
         (card, before), (call.query("to_card") or card, after), skip=skip, limit=limit
     )
@@ -143,14 +144,18 @@ async def diff_rate_card(call: Call) -> func.HttpResponse:
         }
     return reply(
         {
-            "from": {"card": card, "version": format_time(before)},
-            "to": {"card": found.after.card, "version": format_time(after)},
+            "from": _version_name(found.before),
+            "to": _version_name(found.after),
             "counts": change_counts_body(found.counts, found.dearer, found.cheaper),
             **body,
             "items": [render_change(change) for change in found.items],
             **({"next": str(found.following)} if found.following is not None else {}),
         }
     )
+
+
+def _version_name(version: RateCardVersion) -> dict[str, str]:
+    return {"card": version.card, "version": format_time(version.effective_from)}
 
 
 def _skip(call: Call) -> int:

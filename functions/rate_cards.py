@@ -188,7 +188,7 @@ def _parser(call: Call, card: str, effective_from: datetime) -> Callable[[], Rat
     body = call.body()
     if call.media_type() == CSV_MEDIA_TYPE:
         return lambda: parse_rate_card_csv(body, card, effective_from)
-    if call.media_type() in {"", JSON_MEDIA_TYPE}:
+    if call.says_json():
         return lambda: parse_rate_card_json(body, card, effective_from)
     raise UnsupportedMedia("This route reads application/json and text/csv.")
 

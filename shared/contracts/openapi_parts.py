@@ -78,8 +78,8 @@ _SINCE = _query("from", "From when on it holds; now if left out.", _TIME)
 QUERIES: dict[str, tuple[Json, ...]] = {
     "diff_rate_card": (
         *_PAGE,
-        _query("from", "The version before: when it takes effect.", _TIME),
-        _query("to", "The version after: when it takes effect.", _TIME),
+        _query("from", "The version before: the one in force then.", _TIME),
+        _query("to", "The version after: the one in force then.", _TIME),
         _query("to_card", "The card of the version after; the same one if left out."),
         _query("account", "Tell what legs of this account would have cost."),
         _query("month", "Legs of this month, `2026-11`; the last one if left out."),

@@ -80,12 +80,11 @@ class RateCardReports:
         skip: int,
         limit: int,
     ) -> Comparison:
-        """What differs between two versions, each a card and its time.
+        """What differs between two versions, each a card and a time at which it is in force.
 
-        Raises NotFound `rate_card_version_unknown`.
+        Raises NotFound `rate_card_unknown`, `rate_card_version_unknown`.
         """
-        _, old = await self._desk.version(*before)
-        _, new = await self._desk.version(*after)
+        old, new = await self._in_force(*before), await self._in_force(*after)
         return await asyncio.to_thread(_compare, old, new, skip, limit)
 
     async def effect(
@@ -122,13 +121,17 @@ class RateCardReports:
 
         Raises NotFound `rate_card_unknown`, or `rate_card_version_unknown` before its first one.
         """
+        version = await self._in_force(card, at or self._clock.now())
+        return version, await asyncio.to_thread(lambda: price_list(version, typical_numbers()))
+
+    async def _in_force(self, card: str, moment: datetime) -> RateCardVersion:
         await self._desk.versions(card)
-        version = await self._store.version_for(card, at or self._clock.now())
+        version = await self._store.version_for(card, moment)
         if version is None:
             raise NotFound(
                 "The rate card has no version in force then.", code="rate_card_version_unknown"
             )
-        return version, await asyncio.to_thread(lambda: price_list(version, typical_numbers()))
+        return version
 
 
 async def found_in(version: RateCardVersion) -> Sequence[Finding]:

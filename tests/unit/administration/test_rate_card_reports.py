@@ -90,6 +90,21 @@ def test_a_long_difference_comes_in_pages_or_as_one_table(house: House) -> None:
     assert (rows[0]["price_before"], rows[0]["price_after"]) == ("0.012", "0.015")
 
 
+def test_versions_are_named_by_any_time_at_which_they_are_in_force(house: House) -> None:
+    house.put(IN_FORCE, card(FRANCE))
+    house.put(TOMORROW, card(DEARER))
+
+    answer = house.get(f"{CARD}/diff?from=2026-05-01T00:00:00Z&to=2027-01-01T00:00:00Z").json
+
+    assert (answer["from"]["version"], answer["to"]["version"]) == (JANUARY, LATER)
+    assert answer["counts"]["changed"] == 1
+
+
+def test_curls_own_media_type_is_taken_for_json(house: House) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert house.put(IN_FORCE, card(FRANCE), headers=form).status == 201
+
+
 def test_versions_of_two_cards_are_compared_as_well(house: House) -> None:
     house.put(IN_FORCE, card(FRANCE))
     house.put(f"/api/v1/rate-cards/gold/versions/{JANUARY}", card(DEARER))
@@ -106,8 +121,8 @@ def test_versions_of_two_cards_are_compared_as_well(house: House) -> None:
         (f"from={JANUARY}", "query_invalid"),
         ("from=yesterday&to=now", "query_invalid"),
         (f"from={JANUARY}&to={JANUARY}&cursor=x", "cursor_invalid"),
-        (f"from={JANUARY}&to=2027-01-01T00:00:00Z", "rate_card_version_unknown"),
-        (f"from={JANUARY}&to={JANUARY}&to_card=nobody", "rate_card_version_unknown"),
+        (f"from=2025-12-31T23:59:59Z&to={JANUARY}", "rate_card_version_unknown"),
+        (f"from={JANUARY}&to={JANUARY}&to_card=nobody", "rate_card_unknown"),
     ],
 )
 def test_a_difference_of_what_is_not_there_says_why(house: House, query: str, code: str) -> None:
