@@ -43,10 +43,7 @@ param identities { app: Identity, keeper: Identity }
 param financeGroupId string
 
 var shardTables = ['ledger', 'holds']
-var tables = union(
-  shardTables,
-  ['backlog', 'deliveries', 'directory', 'due', 'inbox', 'legs', 'notices', 'parked', 'ratecards']
-)
+var others = ['backlog', 'deliveries', 'directory', 'due', 'inbox', 'legs', 'notices', 'parked', 'ratecards']
 
 module ledgerRole 'ledger-role.bicep' = {}
 
@@ -57,7 +54,7 @@ module ledgers 'ledger-storage.bicep' = [
       name: name
       tags: tags
       redundancy: ledgerRedundancy
-      tables: index == 0 ? tables : shardTables
+      tables: index == 0 ? concat(shardTables, others) : shardTables
       privateOnly: privateOnly
       locked: lockData
       appPrincipalId: identities.app.principalId

@@ -8,14 +8,18 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
-from shared.adapters import claim_store, hold_store, ledger_rows, parking_store, records
+from shared.adapters import claim_store, hold_rows, hold_store, ledger_rows, parking_store, records
 from shared.adapters.ledger_ranges import read_range
 from shared.adapters.packed import pack, unpack, without
 from shared.domain import limits
+from shared.domain.dial_limits import Scope
 from shared.domain.errors import EtagMismatch, OutcomeUnknown, StoreUnavailable
 from shared.domain.legs import canonical_json
 from shared.domain.parking import ParkStatus
+from shared.domain.spend_limits import scope_key
 from shared.ports import Delete, Erased, Operation, Replace, Row, TableStore, Value
+
+_ERASED = "(erased)"
 
 type Cleaned = dict[str, Value] | None
 """The properties of a row without the person, or None where the person is not in it."""
@@ -40,7 +44,8 @@ class TableEraser:
             claims=await self._clean(
                 claim_store.TABLE, self._scan(claim_store.TABLE, account), person.of_claim
             ),
-            holds=await self._clean(hold_store.TABLE, self._holds(account), person.of_hold),
+            holds=await self._clean(hold_store.TABLE, self._holds(account), person.of_hold)
+            + await self._counters(account, organizer),
             directory=await self._directory(account, person),
         )
 
@@ -54,6 +59,17 @@ class TableEraser:
                 await self._write(table, row.partition, Replace(row.key, cleaned, row.etag))
                 count += 1
         return count
+
+    async def _counters(self, account: str, organizer: str | None) -> int:
+        """What was counted of an organizer, under a hash of its name."""
+        if organizer is None:
+            return 0
+        key = hold_rows.spend_key(scope_key(Scope.ORGANIZER, organizer))
+        row = await self._tables.get(hold_rows.TABLE, account, key)
+        if row is None:
+            return 0
+        await self._write(hold_rows.TABLE, account, Delete(key, row.etag))
+        return 1
 
     async def _directory(self, account: str, person: "_Person") -> int:
         count = 0
@@ -139,17 +155,17 @@ class _Person:
         return {**row.values, "organizer": ""}
 
     def of_hold(self, row: Row) -> Cleaned:
-        """A call's answer without the number that was asked for, or without its organizer."""
-        answer = json.loads(str(row.values.get("answer", "{}")))
-        destination = answer.get("destination")
+        """A call's question and answer without the person, wherever the answer's words name it."""
+        cleaned = dict(row.values)
         if self._organizer is not None and row.values.get("organizer") == self._organizer:
-            return {**row.values, "organizer": ""}
-        if self._number is None or not isinstance(destination, dict):
-            return None
-        if destination.get("number") != self._number:
-            return None
-        answer["destination"] = {k: v for k, v in destination.items() if k != "number"}
-        return {**row.values, "answer": canonical_json(answer).decode()}
+            cleaned["organizer"] = ""
+        answer = str(row.values.get("answer", ""))
+        for name in (self._number, self._organizer):
+            if name is not None:  # as it is spelled within a text of JSON
+                answer = answer.replace(canonical_json(name).decode()[1:-1], _ERASED)
+        if answer != row.values.get("answer", ""):
+            cleaned["answer"] = answer
+        return cleaned if cleaned != row.values else None
 
     def is_organizer_record(self, account: str, row: Row) -> bool:
         """Whether a row of the directory is what was registered of the organizer."""

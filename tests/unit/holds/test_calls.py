@@ -346,3 +346,28 @@ def test_a_dry_admission_holds_nothing(calls: Calls) -> None:
 
 def test_prices_of_different_places_hold_different_amounts(calls: Calls) -> None:
     assert [calls.ask(to)["held"] for to in (LONDON, PARIS, NEW_YORK)] == ["0.20", "0.30", "1.50"]
+
+
+@pytest.mark.parametrize("person", [{"number": LONDON}, {"organizer": "ann@contoso.example"}])
+def test_an_erased_person_is_in_no_row_of_the_hold_book(
+    calls: Calls, house: House, person: dict[str, str]
+) -> None:
+    """Questions, answers, their explanations and counters: of calls that were allowed or denied."""
+    name = "ann@contoso.example"
+    budgets = {"day": {"amount": "0.25"}}
+    calls.organizer(name, budgets=budgets, policy="DialoutCPCandPSTNInternational")
+    calls.policy(organizer_velocity={"concurrent": 5, "per_hour": 50})
+    for _ in range(2):
+        calls.ask(organizer_id=name, explain=True)
+    calls.come_in(organizer_id=name, explain=True)
+    house.clock.advance(4000)
+    text = next(iter(person.values()))
+
+    answer = house.post("/api/v1/accounts/contoso/erasures", person)
+
+    assert answer.status == 200, answer.body
+    rows = house.run(house.tables.query("holds", "contoso"))
+    assert rows
+    assert [row.key for row in rows if text in str(row.values)] == []
+    if "organizer" in person:
+        assert [row.key for row in rows if row.key.startswith("spend|organizer")] == []

@@ -1,0 +1,72 @@
+"""`python -m infra.tools.ledgers export|restore|verify ACCOUNT [FILE]`: a ledger out and back in.
+
+`export` writes the journals of an account, a line each, numbers of persons left out; `restore`
+rebuilds its ledger from such a file, into tables that have none; `verify` recomputes it, with
+`--anchors` against what was anchored. With the settings of the app in the environment.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from shared.adapters.ledger_restore import export, restore
+from shared.bootstrap import Container
+from shared.domain.errors import PerminuteError
+from shared.domain.money import format_amount
+from shared.settings import Settings, SettingsError
+
+
+def main() -> int:
+    """Do one of the three. Returns the exit code: 1 where a ledger does not verify, too."""
+    parser = argparse.ArgumentParser(prog="python -m infra.tools.ledgers")
+    parser.add_argument("verb", choices=["export", "restore", "verify"])
+    parser.add_argument("account")
+    parser.add_argument("file", type=Path, nargs="?", help="of an export")
+    parser.add_argument("--anchors", action="store_true", help="verify against the newest anchor")
+    options = parser.parse_args()
+    if (options.file is None) != (options.verb == "verify"):
+        parser.error("export and restore need a file, verify has none")
+    try:
+        return asyncio.run(_run(options))
+    except (SettingsError, PerminuteError, OSError) as error:
+        print(f"ledgers: {error}", file=sys.stderr)
+        return 1
+
+
+async def _run(options: argparse.Namespace) -> int:
+    house = Container(Settings.from_environment())
+    account: str = options.account
+    if options.verb == "export":
+        lines = 0
+        with options.file.open("xb") as file:
+            async for line in export(house.tables, account):
+                file.write(line)
+                lines += 1
+        print(f"{account}: {lines} commits exported")
+        return 0
+    if options.verb == "restore":
+        key = house.settings.chain_key
+        state = await restore(house.tables, account, _lines(options.file), key)
+        print(f"{account}: {state.commit} commits, balance {format_amount(state.balance_micros)}")
+        return 0
+    found = await house.read_ledger.verify(account, anchored=options.anchors)
+    for problem in found.problems:
+        print(problem)
+    print(
+        f"{account}: {found.commits} commits, {found.entries} entries, {found.legs} legs, "
+        f"balance {format_amount(found.balance_micros)}, head {found.head}: "
+        f"{'does not verify' if found.problems else 'verifies'}"
+    )
+    return 1 if found.problems else 0
+
+
+async def _lines(file: Path) -> AsyncIterator[bytes]:
+    with file.open("rb") as lines:
+        for line in lines:
+            yield line
+
+
+if __name__ == "__main__":
+    sys.exit(main())
