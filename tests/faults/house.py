@@ -20,6 +20,7 @@ from shared.bootstrap import Container, install
 from shared.ports import CallQueue, EventTopic, TableStore
 from shared.settings import Settings
 from tests.support.client import Answer, Json, signed
+from tests.support.functions import app_functions
 
 BRIDGE = "pbx"
 BRIDGE_SECRET = "whsec_" + base64.b64encode(b"a bridge signs with these bytes.").decode()
@@ -162,21 +163,14 @@ def _routed(method: str, path: str) -> tuple[Any, dict[str, str]]:
 
 
 @cache
-def _app() -> list[Any]:
-    import function_app
-
-    return list(function_app.app.get_functions())
-
-
-@cache
 def _functions() -> dict[str, Any]:
-    return {each.get_function_name(): each.get_user_function() for each in _app()}
+    return {each.get_function_name(): each.get_user_function() for each in app_functions()}
 
 
 @cache
 def _routes() -> list[tuple[str, re.Pattern[str], str]]:
     found = []
-    for each in _app():
+    for each in app_functions():
         route = each.get_trigger().get_dict_repr()
         if route.get("route") and "*" not in route["route"]:
             pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route["route"]))

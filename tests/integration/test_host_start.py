@@ -55,7 +55,6 @@ def _start(app: Path, port: int = 0, role: str = "all") -> subprocess.CompletedP
             PAGE.replace("methods", "auth_level=func.AuthLevel.FUNCTION, methods"),
             "no function keys",
         ),
-        (PAGE.replace('"page", m', '"{*rest}", m'), "{*rest}"),
         (TIMER.replace("* * * * * *", "%NOT_SET_ANYWHERE%"), "NOT_SET_ANYWHERE"),
         (TIMER.replace("* * * * * *", "every day"), "six fields"),
     ],

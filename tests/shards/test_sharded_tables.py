@@ -5,7 +5,7 @@ import pytest
 from shared.adapters.memory_tables import MemoryTables
 from shared.adapters.sharded_tables import SHARDED, ShardedTables
 from shared.domain.directory import shard_for
-from shared.domain.errors import BadRequest, StoreUnavailable
+from shared.domain.errors import Invalid, StoreUnavailable
 from shared.ports import Insert
 
 PLACES = {"a": "0", "b": "1", "c": "2", "lost": "7", "odd": "x"}
@@ -84,7 +84,7 @@ async def test_a_scan_goes_through_all_shards_page_by_page() -> None:
             break
 
     assert found == [(account, f"k{number}") for account in "abc" for number in range(3)]
-    with pytest.raises(BadRequest):
+    with pytest.raises(Invalid):
         await house.tables.scan("ledger", limit=2, cursor="9.x")
 
 

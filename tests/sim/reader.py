@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import azure.functions as func
 
-import function_app
+from tests.support.functions import app_functions
 from tests.unit.ledger.world import SETTINGS
 
 type Json = dict[str, Any]
@@ -52,7 +52,7 @@ async def items(target: str) -> list[Json]:
 
 def _routes() -> list[tuple[re.Pattern[str], Any]]:
     found: list[tuple[re.Pattern[str], Any]] = []
-    for function in function_app.app.get_functions():
+    for function in app_functions():
         trigger = function.get_trigger()
         if trigger is not None and trigger.type == "httpTrigger":
             names = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", trigger.route)

@@ -12,11 +12,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import azure.functions as func
 
-import function_app
 from shared import bootstrap
 from shared.adapters.memory_tables import MemoryTables
 from shared.bootstrap import Container
 from shared.settings import Settings
+from tests.support.functions import app_functions
 
 ADMIN_KEY = "an-admin-key-for-the-tests-only"
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -164,7 +164,7 @@ def _bytes(body: object) -> bytes:
 
 def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
     found = []
-    for function in function_app.app.get_functions():
+    for function in app_functions():
         trigger = function.get_trigger()
         if trigger is None or trigger.type != "httpTrigger":
             continue
