@@ -540,22 +540,13 @@ def _decided(
 ) -> Decided:
     """The decision, with all that follows from the movement of the balance."""
     entries = tuple(each for each in told if isinstance(each, Entry))
-    look = watch.moved(before, after, entries[-1], paid)
-    return _looked(look, command, entries, tuple(each for each in told if isinstance(each, Event)))
+    events = (each for each in told if isinstance(each, Event))
+    return _looked(watch.moved(before, after, entries[-1], events, paid), command, entries)
 
 
-def _looked(
-    look: Look,
-    command: Command,
-    entries: tuple[Entry, ...] = (),
-    events: tuple[Event, ...] = (),
-) -> Decided:
+def _looked(look: Look, command: Command, entries: tuple[Entry, ...] = ()) -> Decided:
     return Decided(
-        replace(look.state, at=look.at),
-        command,
-        entries,
-        (*events, *look.events),
-        tuple(look.due),
+        replace(look.state, at=look.at), command, entries, tuple(look.events), tuple(look.due)
     )
 
 

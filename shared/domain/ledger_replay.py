@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.domain import alerts, limits, watch
+from shared.domain.alerts import Event
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import (
     Acknowledge,
@@ -49,11 +50,18 @@ def replay(
         start = start or state
         state = _booked(_forget(state, entry.at), opened, entry)
         if not entry.prelude:  # it and its preludes are one movement of the balance
-            state = watch.moved(start, state, entry).state
+            state = watch.moved(start, state, entry, _told(start, entry)).state
             start = None
     last = state.entry if state else 0
     state = _changed(state, changes, at, until=last + 1)
     return replace(state, commit=commit, at=at)
+
+
+def _told(before: LedgerState, entry: Entry) -> tuple[Event, ...]:
+    """What an entry told by itself: of alerts the state keeps the count."""
+    if entry.pool is None or not entry.charges:
+        return ()
+    return after_draw(before.pools, entry.pool, before.pool_seconds)[1]
 
 
 def _changed(

@@ -5,6 +5,7 @@ for the same recharges. Everything is told once: by a rule that is armed, a lot 
 of, one recharge in flight. What is due later is named with its time, for the timer's marks.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -87,11 +88,17 @@ class Look:
 
 
 def moved(
-    before: LedgerState, after: LedgerState, entry: Entry, paid: Recharge | None = None
+    before: LedgerState,
+    after: LedgerState,
+    entry: Entry,
+    told: Iterable[Event] = (),
+    paid: Recharge | None = None,
 ) -> Look:
-    """The balance moved by an entry (and those that only prepared it). `paid` is the record of the
-    recharge that it is the money of."""
+    """The balance moved by an entry (and those that only prepared it). `told` is what it told by
+    itself, `paid` the record of the recharge that it is the money of."""
     look = Look(after, entry.at)
+    for event in told:
+        look.tell(event)
     spent = -entry.amount_micros if entry.charges else 0
     known = burn.moved(
         after.burn,
