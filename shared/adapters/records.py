@@ -48,11 +48,29 @@ class Records:
     async def put(
         self, kind: str, key: str, document: Mapping[str, object], *, if_match: str | None
     ) -> Saved:
-        """Create, or replace the version that `if_match` names; see `RecordStore`."""
+        """Create, or replace the version that `if_match` names; see `RecordStore`.
+
+        A write without an answer may land later: until that is known nobody is told "no".
+        """
+        unsure: int | None = None
         for _ in range(limits.RECORD_TRIES_MAX):
-            saved = await self._try_put(kind, key, document, if_match)
-            if saved is not None:
-                return saved
+            row = await self._row(kind, key)
+            current = _record(row) if row else None
+            if unsure is not None and current is not None and current.version >= unsure:
+                # The same content in the version that we meant is as good as ours.
+                if (current.version, current.document) == (unsure, document):
+                    return Saved(created=unsure == 1, version=unsure)
+                raise StoreUnavailable("It is not certain that this was written.")
+            _check_precondition(current, if_match)
+            version = current.version + 1 if current else 1
+            try:
+                await self._write(kind, key, _values(key, document, version), row)
+            except (RowExists, EtagMismatch, RowMissing):
+                continue  # somebody else wrote between our reading and writing
+            except OutcomeUnknown:
+                unsure = version
+                continue
+            return Saved(created=current is None, version=version)
         raise StoreUnavailable("The directory changes too often right now.")
 
     async def delete(self, kind: str, key: str) -> bool:
@@ -88,27 +106,12 @@ class Records:
         partition, row_key = _address(kind, key)
         return await self._tables.get(TABLE, partition, row_key)
 
-    async def _try_put(
-        self, kind: str, key: str, document: Mapping[str, object], if_match: str | None
-    ) -> Saved | None:
-        """None when somebody else wrote between our reading and writing."""
+    async def _write(
+        self, kind: str, key: str, values: Mapping[str, Value], row: Row | None
+    ) -> None:
         partition, row_key = _address(kind, key)
-        row = await self._row(kind, key)
-        current = _record(row) if row else None
-        _check_precondition(current, if_match)
-        version = current.version + 1 if current else 1
-        values = _values(key, document, version)
         operation = Replace(row_key, values, row.etag) if row else Insert(row_key, values)
-        try:
-            await self._tables.transact(TABLE, partition, [operation])
-        except (RowExists, EtagMismatch, RowMissing):
-            return None
-        except OutcomeUnknown:
-            landed = await self.get(kind, key)
-            # The same content in the version that we meant is as good as ours, whoever wrote it.
-            if landed is None or landed.version != version or landed.document != document:
-                return None
-        return Saved(created=current is None, version=version)
+        await self._tables.transact(TABLE, partition, [operation])
 
 
 def _check_precondition(current: Record | None, if_match: str | None) -> None:

@@ -46,10 +46,10 @@ def _unasked(case: Case, name: str, entries: list[Json]) -> Iterator[str]:
     confirmed = {
         (op["op"], op["request"]["key"]) for op in case.ops("top_up", "adjust", account=name)
     }
-    open_asks: dict[tuple[str, str], Json] = {}
+    open_asks: dict[tuple[str, str], list[Json]] = {}  # a key may have been tried with two bodies
     for op in case.ops("top_up", "adjust", account=name, unknown=True):
         if (op["op"], op["request"]["key"]) not in confirmed:
-            open_asks[op["op"], op["request"]["key"]] = op
+            open_asks.setdefault((op["op"], op["request"]["key"]), []).append(op)
     paid = {
         op["request"]["recharge"]: op
         for op in case.ops("recharge_result", account=name, unknown=True)
@@ -64,8 +64,9 @@ def _unasked(case: Case, name: str, entries: list[Json]) -> Iterator[str]:
             recharge = _first(paid, lambda op, e=entry, a=amount: _pays(op, e, a))
             ask = _first(
                 open_asks,
-                lambda op, e=entry, a=amount: (
+                lambda ops, e=entry, a=amount: any(
                     _kind(op) == e["kind"] and money(op["request"]["body"]["amount"]) == a
+                    for op in ops
                 ),
             )
             if recharge is not None:
@@ -74,7 +75,7 @@ def _unasked(case: Case, name: str, entries: list[Json]) -> Iterator[str]:
                 del open_asks[ask]
             else:
                 yield f"A8 {name}: nobody asked for entry {entry['sequence']} ({entry['kind']})"
-        elif entry["kind"] == "reversal" and entry.get("leg") not in taken_back:
+        elif entry["kind"] == "reversal" and entry.get("leg", "late") not in {*taken_back, "late"}:
             yield f"A8 {name}: nobody asked for the reversal of {entry.get('leg')}"
     for recharge, op in paid.items():
         if op["outcome"] == "ok" and "parked" not in (op.get("result") or {}):

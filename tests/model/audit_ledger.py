@@ -135,6 +135,10 @@ def _replay_one(
         model.adjust(key, body, at, lot)
     elif kind == "debit":
         return _replay_debit(model, leg or "", -amount, at, view.get("legs", {}))
+    elif kind == "reversal" and leg is None:  # credit that the late leg after it draws on
+        answer = model.revive(lot or "", amount, at)
+        if answer["outcome"] != "ok":
+            return f"gives back {entry['amount']}: {answer['why']}"
     elif kind == "reversal":
         answer = model.reverse(leg or "", at, lot)
         if answer["outcome"] != "ok":

@@ -31,7 +31,7 @@ def a3_once(case: Case) -> Iterator[str]:
     for name, view in case.accounts():
         for entry in view["entries"]:
             counter = {"debit": debits, "reversal": reversals}.get(entry["kind"])
-            if counter is not None:
+            if counter is not None and "leg" in entry:
                 counter[name, entry.get("leg", "")] += 1
     for (name, leg), count in debits.items():
         if count > 1:

@@ -39,7 +39,7 @@ have no account. A view:
 | field | what |
 | --- | --- |
 | `account` | body of `GET …/accounts/{account}`, with `lots` |
-| `entries` | all items of `GET …/entries`; those that open a lot, and expiries, name it in `lot` |
+| `entries` | all of `GET …/entries`; what opens, expires or refills a lot (late legs) names it |
 | `legs` | `{leg: body of GET …/legs/{leg}}`, all that were sent; a 404 is left out |
 | `parked` | all items of `GET /api/v1/parked-legs` for this account |
 | `events` | CloudEvents in the order of publication, repetitions included; optional |

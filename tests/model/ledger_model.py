@@ -75,6 +75,7 @@ class LedgerModel:
     alerts: list[tuple[int, str]] = field(default_factory=list)
     last_top_up: Fraction | None = None
     last_charge: Fraction = ZERO
+    balance_before: Fraction | None = None
 
     # ---- commands
 
@@ -194,6 +195,16 @@ class LedgerModel:
         lot.expired += taken
         return {"outcome": "ok", "entry": self._book("expiry", -taken, at, lot=lot.id)}
 
+    def revive(self, lot_id: str, amount: Fraction, at: datetime) -> Json:
+        """An expired lot gets back what a late leg is about to draw on it, within its 72 hours."""
+        lot = next(one for one in self.lots if one.id == lot_id)
+        is_late = lot.expires_at is not None and lot.expires_at <= at < lot.expires_at + LATE_LEG
+        if not is_late or amount > lot.expired:
+            return {"outcome": "refused", "why": f"{lot_id} has nothing to give back"}
+        lot.remaining += amount
+        lot.expired -= amount
+        return {"outcome": "ok", "entry": self._book("reversal", amount, at, quiet=True)}
+
     def expire_all(self, at: datetime, held: Fraction = ZERO) -> list[Json]:
         """Every lot that is due, oldest first."""
         answers = [self.expire(lot.id, at, held) for lot in list(self.lots)]
@@ -256,13 +267,18 @@ class LedgerModel:
         self.deficit += wanted
         return parts, wanted
 
-    def _book(self, kind: str, amount: Fraction, at: datetime, **names: str | None) -> Json:
+    def _book(
+        self, kind: str, amount: Fraction, at: datetime, quiet: bool = False, **names: str | None
+    ) -> Json:
         before, self.balance = self.balance, self.balance + amount
         entry: Json = {"sequence": len(self.entries) + 1, "kind": kind, "amount": amount}
         entry |= {"balance": self.balance, "at": at}
         entry |= {name: value for name, value in names.items() if value is not None}
         self.entries.append(entry)
-        self._look_at_alerts(before, entry["sequence"])
+        start = before if self.balance_before is None else self.balance_before
+        self.balance_before = start if quiet else None
+        if not quiet:
+            self._look_at_alerts(start, entry["sequence"])
         return entry
 
     def _look_at_alerts(self, before: Fraction, sequence: int) -> None:

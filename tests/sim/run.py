@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from shared.domain import limits
 from shared.domain.ledger import EntryKind
 from shared.domain.legs import format_time, shown_leg
 from tests.model.auditor import audit
@@ -90,6 +91,8 @@ async def _run(
     outcome.problems += await _rest(world)
     await callers.replay_open()
     outcome.problems += await _rest(world)
+    # Holds stand still while the queue is behind, and for a while after the last word of that.
+    await asyncio.sleep(limits.BACKLOG_KEPT_SECONDS + 60)
     host.cancel()
     final = await world.webs[0].spawn(_final(world, callers))
     outcome.problems += audit(callers.history, final, skew_seconds=SKEW_SECONDS)
@@ -166,14 +169,12 @@ async def _final(world: World, callers: Callers) -> dict[str, Json]:
     """What a reader sees, by the product's own API."""
     parked = await reader.items("/api/v1/parked-legs")
     legs = sorted({_shown(op) for op in callers.history if op["op"] == "call_ended"})
-    lots = await _expired_lots(world, callers)
+    lots = await _lots_in_words(world, callers)
     views: dict[str, Json] = {"": {"parked": [each for each in parked if "account" not in each]}}
     for name in callers.accounts:
         base = f"/api/v1/accounts/{name}"
         entries = await reader.items(f"{base}/entries")
-        for entry in entries:
-            if entry["kind"] == "expiry":
-                entry["lot"] = lots[name, entry["sequence"]]
+        entries = [entry | lots.get((name, entry["sequence"]), {}) for entry in entries]
         views[name] = {
             "at": format_time(world.scheduler.now()),
             "account": await reader.get(base),
@@ -190,14 +191,15 @@ def _shown(op: Json) -> str:
     return shown_leg(f"{op['request']['bridge']}~{op['request']['leg']['leg_id']}")
 
 
-async def _expired_lots(world: World, callers: Callers) -> dict[tuple[str, int], str]:
-    """Which lot an expiry took from: the API tells in words only."""
-    found: dict[tuple[str, int], str] = {}
+async def _lots_in_words(world: World, callers: Callers) -> dict[tuple[str, int], Json]:
+    """The lot that an expiry took from, or that got back what a late leg draws: the API tells it in
+    words only."""
+    found: dict[tuple[str, int], Json] = {}
     for name in callers.accounts:
         for commit in await world.webs[0].house.ledger.journal(name, after=0, limit=100_000):
             for entry in commit.entries:
-                if entry.kind is EntryKind.EXPIRY:
-                    found[name, entry.sequence] = entry.draws[0].lot
+                if entry.kind is EntryKind.EXPIRY or entry.prelude:
+                    found[name, entry.sequence] = {"lot": entry.draws[0].lot}
     return found
 
 

@@ -127,7 +127,9 @@ class Callers:
         return lambda house: house.dial_out_settings.put_organizer(account, "ken", body, None)
 
     @staticmethod
-    def _bridge(name: str, accounts: frozenset[str], default: str | None) -> Act:
+    def _bridge(
+        name: str, accounts: frozenset[str], default: str | None, etag: str | None = None
+    ) -> Act:
         wanted = WantedBridge(
             dialect="perminute",
             scheme=AuthScheme.BEARER,
@@ -138,7 +140,7 @@ class Callers:
             country=None,
             on_outage=OnOutage.DENY,
         )
-        return lambda house: house.bridges.put(name, wanted, None)
+        return lambda house: house.bridges.put(name, wanted, etag)
 
     async def _put_card(self, version: Json, effective_from: datetime) -> None:
         async def act(house: Container) -> None:
@@ -177,6 +179,7 @@ class Callers:
             (self.move_meeting, 3),
             (self.new_credit_limit, 2),
             (self.new_prices, 1),
+            (self.move_bridge, 2),
         )
         (act,) = self.rng.choices([act for act, _ in acts], [weight for _, weight in acts])
         await act()
@@ -364,6 +367,16 @@ class Callers:
             )
 
         await self.ask("register", account, {"conference": conference}, act)
+
+    async def move_bridge(self) -> None:
+        """The bridge of one account serves another one from now on."""
+        account = self.rng.choice(self.accounts)
+
+        async def act(house: Container) -> None:
+            etag = (await house.bridges.read("solo")).etag
+            await self._bridge("solo", frozenset({account}), account, etag)(house)
+
+        await self.ask("put_bridge", "", {}, act)
 
     async def new_credit_limit(self) -> None:
         account = self.rng.choice(self.accounts)

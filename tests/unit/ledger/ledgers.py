@@ -14,6 +14,7 @@ from shared.domain.ledger import (
     Decided,
     Decision,
     Entry,
+    EntryKind,
     ExpireLot,
     LedgerState,
     Refused,
@@ -120,7 +121,8 @@ class Book:
     def reverse(self, name: str | int, reason: str = "a mistake") -> ReverseLeg:
         """The command that takes a leg's debit back, as the use case makes it."""
         key = f"local~{name}"
-        debit = next(one for one in self.entries if one.leg == key and not one.reverses)
+        debits = [one for one in self.entries if one.leg == key and one.kind is EntryKind.DEBIT]
+        debit = debits[-1]
         paid = tuple(self.opened[draw.lot] for draw in debit.draws)
         return ReverseLeg(key, debit, paid, reason)
 

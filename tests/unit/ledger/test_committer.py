@@ -251,6 +251,18 @@ async def test_a_refusal_never_comes_from_what_is_cached() -> None:
     written(await here.ledger.submit(ACCOUNT, top_up(5)))
 
 
+async def test_a_refusal_from_what_this_process_committed_itself_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "OPEN_LOTS_MAX", 2)
+    here = await House().open(micros=5)
+    await here.ledger.submit(ACCOUNT, top_up(5, "second"))  # and all lots are open
+    await House(here.tables, here.clock, "elsewhere").ledger.submit(ACCOUNT, leg(1, 5))
+    here.tables.reads = 0
+    written(await here.ledger.submit(ACCOUNT, top_up(5, "third")))
+    assert here.tables.reads > 0
+
+
 # Too large
 
 

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.domain.alerts import AlertRule
 from shared.domain.ledger import (
@@ -13,11 +15,13 @@ from shared.domain.ledger import (
     PoolWish,
     RerateLeg,
     ReverseLeg,
+    check,
 )
 from shared.domain.legs import content_digest
 from shared.domain.lots import Draw, LotKind
 from shared.domain.pools import PoolDraw
-from tests.unit.ledger.ledgers import DAY, UNIT, Book, configure, leg, opened, top_up
+from tests.unit.ledger.ledgers import DAY, UNIT, Book, adjust, configure, leg, opened, top_up
+from tests.unit.ledger.test_invariants import _RULES, _STEPS, _play
 
 GRANT_DAYS = timedelta(days=30)
 
@@ -197,3 +201,34 @@ def test_included_minutes_that_paid_a_part_pay_it_again() -> None:
     book.done(ReverseLeg("local~a", anew, paid, "a mistake"))
     assert [pool.used_seconds for pool in book.sound.pools] == [0]
     assert (book.balance, book.replayed()) == (10 * UNIT, book.sound)
+
+
+@given(st.lists(st.one_of(_STEPS, st.integers(0, 9 * UNIT)), max_size=40))
+def test_whatever_happens_beside_it_the_ledger_stays_sound(steps: list[object]) -> None:
+    """Balance, lots, deficit, numbers, and the state that the entries alone lead to."""
+    book = opened(*_RULES)
+    book.done(adjust(UNIT, "beginning"))
+    for number, step in enumerate(steps):
+        if isinstance(step, tuple):
+            _play(book, number, step)
+        else:
+            reversed_ = {each.reverses for each in book.entries}
+            debits = [
+                each
+                for each in book.entries
+                if each.kind is EntryKind.DEBIT and each.sequence not in reversed_
+            ]
+            if debits:
+                name = str(debits[number % len(debits)].leg).removeprefix("local~")
+                before = book.balance
+                cost = -debit_of(book, name).amount_micros
+                book.done(rerate(book, name, int(str(step)), f"b|{number}"))
+                assert book.balance == before + cost - int(str(step))
+        check(book.sound)
+    total = 0
+    for entry in book.entries:
+        total += entry.amount_micros
+        assert (entry.balance_micros, entry.moved_micros) == (total, entry.amount_micros)
+    for lot in book.opened.values():
+        assert 0 <= book.remaining.get(lot.id, 0) <= lot.amount_micros
+    assert book.replayed() == book.sound

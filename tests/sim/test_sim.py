@@ -5,11 +5,14 @@ long as wanted. A failure prints the line that plays it again.
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.sim.faults import Rates
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FIRST = int(os.environ.get("SIM_FIRST_SEED", "0"))
@@ -49,17 +52,13 @@ def test_the_same_seed_is_the_same_history_to_the_last_step() -> None:
 
 def test_the_swarm_meets_every_fault_and_dies_on_every_way() -> None:
     """Else the runs would be blind where nothing ever happens."""
-    from tests.sim.faults import Rates
-    from tests.sim.run import Outcome, simulate
-
-    total = Outcome(-1)
-    for seed in range(60):
-        total.add(simulate(seed, 20))
-        if total.faults.keys() >= set(Rates.__annotations__) and len(total.crashes) >= 12:
-            break
-    assert total.faults.keys() == set(Rates.__annotations__)
-    tables = ("ledger", "holds", "legs", "parked", "due", "inbox")
-    ways = {f"{table}.{side}_write" for table in tables for side in ("before", "after")}
-    ways |= {"queue.before_send", "queue.after_send", "topic.before_publish", "topic.after_publish"}
-    assert total.labels.keys() >= ways
-    assert len(total.crashes) >= 12
+    done = _sim("--seeds", 0, 60)
+    counted = {
+        title: set(re.findall(r"([a-z_.]+) [0-9,]+(?:,|$)", text))
+        for title, _, text in (line.partition(": ") for line in done.stdout.splitlines())
+    }
+    assert counted["injected"] == set(Rates.__annotations__)
+    ways = {"ledger.before_write", "ledger.after_write", "legs.before_write", "legs.after_write"}
+    ways |= {"queue.before_send", "queue.after_send", "ledger.read", "due.read"}
+    assert counted["died at"] >= ways
+    assert len(counted["died at"]) >= 16

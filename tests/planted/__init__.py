@@ -1,0 +1,1 @@
+"""Deliberate bugs: each must turn the tests red."""

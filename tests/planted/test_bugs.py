@@ -1,0 +1,20 @@
+"""The places of the planted bugs are where `make planted` looks for them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.planted.bugs import BUGS, Bug
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_planted_bug_has_its_one_place(bug: Bug) -> None:
+    assert (ROOT / bug.file).read_text("utf-8").count(bug.old) == 1
+    assert (ROOT / bug.tests).is_dir()
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(BUGS) >= 12
+    assert len({bug.name for bug in BUGS}) == len(BUGS)
