@@ -80,4 +80,4 @@ def _key(mark: DueMark) -> str:
 
 def _mark(key: str) -> DueMark:
     time, account, kind = key.split("|")
-    return DueMark(account, kind, datetime.strptime(time, _TIME).replace(tzinfo=UTC))
+    return DueMark(account, kind, datetime.fromisoformat(time))

@@ -247,6 +247,7 @@ def _hour(moment: datetime) -> int:
     return int(moment.timestamp()) // SECONDS_PER_HOUR
 
 
+@lru_cache(maxsize=limits.BURN_PLACES_CACHED_MAX)
 def _place(hour: int, time_zone: str) -> int:
     """Which hour of the week an hour is there; Monday's first is 0."""
     local = datetime.fromtimestamp(hour * SECONDS_PER_HOUR, UTC).astimezone(_zone(time_zone))

@@ -68,6 +68,11 @@ class PublishEvents:
             if len(rows) < limits.OUTBOX_ROWS_MAX:
                 break
 
+    async def keep_records(self, account: str) -> None:
+        """Write what waits in the outbox tells of alerts and recharges, topic or no topic."""
+        for row in await self._ledger.outbox(account, limit=limits.LIST_ITEMS_MAX):
+            await self._notices.keep(account, row)
+
     async def best_effort(self, account: str, *, hold_book: bool = True) -> None:
         """Publish now if that works; the timer does it otherwise."""
         try:

@@ -71,8 +71,8 @@ class RechargeDesk:
             except Conflict as conflict:
                 if conflict.code != "recharge_moved_on":
                     raise
-                # Our records are behind the ledger: a process died before it told them.
-                await self._publish(account, hold_book=False)
+                # Our records are behind the ledger: its events wait for a topic, or for a timer.
+                await self._publish.keep_records(account)
         raise Unavailable("The recharge changes too often right now.")
 
     async def page(
@@ -92,7 +92,7 @@ class RechargeDesk:
             return pending
         known = await self._notices.recharge(account, number)
         if known is None:
-            await self._publish(account, hold_book=False)
+            await self._publish.keep_records(account)
             known = await self._notices.recharge(account, number)
         return known
 
