@@ -197,7 +197,7 @@ class Year:
         customer = Customer(
             name,
             settings,
-            calls_per_day=rand.choice([0.02, 0.05, 0.08, 0.2]),
+            calls_per_day=rand.choice([0.02, 0.05, 0.08, 0.15]),
             cost_micros=rand.choice([UNIT, 5 * UNIT, 15 * UNIT]),
             is_paid_by_hand="auto_recharge" not in settings or rand.random() < 0.2,
         )
@@ -285,14 +285,14 @@ class Year:
         assert state is not None
         shown, _ = await house.notices.alerts(customer.name, limit=5, cursor=None)
         for alert in shown:
-            if alert.acknowledged_at is None and rand.random() < 0.5:
+            if alert.acknowledged_at is None and rand.random() < 0.9:
                 await house.alerts.acknowledge(customer.name, str(alert.number), "a person")
                 self.told["alerts acknowledged"] += 1
         if customer.is_paid_by_hand and state.balance_micros < 10 * UNIT:
             await self._top_up(customer, rand.choice([20, 50, 100]))
         if state.recharges.paused or rand.random() < 0.02:
             await self._put(customer)
-        self._plan(self.clock.now() + timedelta(days=rand.randint(3, 25)), "person", customer.name)
+        self._plan(self.clock.now() + timedelta(days=rand.randint(2, 12)), "person", customer.name)
 
     # ---- the payment provider
 
@@ -314,7 +314,7 @@ class Year:
             self.told["asked in vain"] += 1
             return
         self.answered.add(recharge)
-        at = self.clock.now() + timedelta(seconds=rand.choice([1, 1, 20, 20, 20, 4_000, 90_000]))
+        at = self.clock.now() + timedelta(seconds=rand.choice([1, 1, 1, 20, 20, 20, 20, 4_000, 90_000]))
         status = "succeeded" if chance < 0.75 else "declined"
         hard = status == "declined" and rand.random() < 0.2
         if rand.random() < 0.1:
