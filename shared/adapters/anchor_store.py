@@ -13,7 +13,7 @@ from typing import Protocol
 
 from shared.domain import limits
 from shared.domain.legs import canonical_json
-from shared.ports import Anchor
+from shared.ports.anchors import Anchor
 
 
 class BlobStore(Protocol):

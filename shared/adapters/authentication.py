@@ -18,7 +18,7 @@ from shared.domain.signatures import (
     verify_bearer,
     verify_webhook,
 )
-from shared.ports import Ids
+from shared.ports.world import Ids
 
 _API_KEY = re.compile(r"pm_([0-9a-f]{16})_([A-Za-z0-9_-]{16,200})", re.ASCII)
 # What an unknown bridge is checked against: its refusal takes as long as a known one's.

@@ -10,7 +10,8 @@ from datetime import timedelta
 from shared.domain import limits
 from shared.domain.errors import PerminuteError
 from shared.domain.legs import format_time, parse_time
-from shared.ports import Clock, TableStore, Upsert
+from shared.ports.tables import TableStore, Upsert
+from shared.ports.world import Clock
 
 TABLE = "backlog"
 _PARTITION = "call-ended"

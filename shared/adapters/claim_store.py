@@ -3,7 +3,8 @@
 from shared.adapters.ledger_rows import check_schema
 from shared.domain.errors import OutcomeUnknown, RowExists, StoreUnavailable
 from shared.domain.legs import leg_key_hash
-from shared.ports import Claim, Insert, TableStore
+from shared.ports.legs import Claim
+from shared.ports.tables import Insert, TableStore
 
 TABLE = "legs"
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.domain.errors import PerminuteError
-from shared.ports import Operation
+from shared.ports.tables import Operation
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from shared.domain import limits
 from shared.domain.errors import EtagMismatch, Invalid, LedgerCorrupt, RowExists, RowMissing
 from shared.domain.legs import format_time, parse_time
 from shared.domain.webhooks import Delivery, DeliveryStatus, place_of
-from shared.ports import Delete, Ids, Insert, Operation, Replace, Row, TableStore, Upsert, Value
+from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore, Upsert, Value
+from shared.ports.world import Ids
 
 TABLE = "deliveries"
 SCHEMA = 1

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from shared.domain import limits
 from shared.domain.errors import RowMissing
-from shared.ports import Delete, DueMark, Operation, TableStore, Upsert
+from shared.ports.notices import DueMark
+from shared.ports.tables import Delete, Operation, TableStore, Upsert
 
 TABLE = "due"
 _TIME = "%Y%m%dT%H%M%S.%fZ"

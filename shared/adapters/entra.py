@@ -15,7 +15,7 @@ from shared.domain.access import ALL_ACCOUNTS, Principal, Role
 from shared.domain.directory import is_id
 from shared.domain.errors import Unavailable
 from shared.domain.signatures import refused
-from shared.ports import Clock
+from shared.ports.world import Clock
 
 if TYPE_CHECKING:
     from jwt import PyJWK

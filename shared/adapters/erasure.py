@@ -17,7 +17,8 @@ from shared.domain.errors import EtagMismatch, OutcomeUnknown, StoreUnavailable
 from shared.domain.legs import canonical_json
 from shared.domain.parking import ParkStatus
 from shared.domain.spend_limits import scope_key
-from shared.ports import Delete, Erased, Operation, Replace, Row, TableStore, Value
+from shared.ports.erasure import Erased
+from shared.ports.tables import Delete, Operation, Replace, Row, TableStore, Value
 
 _ERASED = "(erased)"
 

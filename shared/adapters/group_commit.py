@@ -33,7 +33,8 @@ from shared.domain.errors import (
     RowExists,
     Unavailable,
 )
-from shared.ports import Clock, Ids, Operation, Replace, TableStore
+from shared.ports.tables import Operation, Replace, TableStore
+from shared.ports.world import Clock, Ids
 
 
 @dataclass(slots=True)

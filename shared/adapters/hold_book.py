@@ -16,22 +16,12 @@ from shared.domain.hold_decide import EndsBy, Granted
 from shared.domain.holds import HoldState, LedgerView, Posted
 from shared.domain.ledger import LedgerState
 from shared.domain.legs import format_time
-from shared.ports import (
-    Answered,
-    Backlog,
-    Clock,
-    DueMark,
-    DueMarks,
-    ExtendHold,
-    Insert,
-    Ledger,
-    Operation,
-    PlaceHold,
-    Replace,
-    Switch,
-    TableStore,
-    Upsert,
-)
+from shared.ports.holds import Answered, ExtendHold, PlaceHold, Switch
+from shared.ports.ledger import Ledger
+from shared.ports.notices import DueMark, DueMarks
+from shared.ports.queues import Backlog
+from shared.ports.tables import Insert, Operation, Replace, TableStore, Upsert
+from shared.ports.world import Clock
 
 EVENTS_DUE = "hold_events"
 

@@ -20,7 +20,9 @@ from shared.domain.counters import Counters
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.holds import Hold, HoldState, Unposted
 from shared.domain.legs import canonical_json, format_time, parse_time
-from shared.ports import HoldRecord, Outbox, RateReference, Row, Value
+from shared.ports.holds import HoldRecord, RateReference
+from shared.ports.ledger import Outbox
+from shared.ports.tables import Row, Value
 
 TABLE = "holds"
 SCHEMA = 1

@@ -29,22 +29,12 @@ from shared.domain.dial_out_facts import Denial
 from shared.domain.errors import LedgerCorrupt, NotFound, PerminuteError, RowExists, RowMissing
 from shared.domain.hold_decide import Granted
 from shared.domain.holds import HoldState
-from shared.ports import (
-    Answered,
-    Backlog,
-    Clock,
-    Delete,
-    DueMarks,
-    ExtendHold,
-    HoldRecord,
-    Ids,
-    Insert,
-    Ledger,
-    Outbox,
-    PlaceHold,
-    Switch,
-    TableStore,
-)
+from shared.ports.holds import Answered, ExtendHold, HoldRecord, PlaceHold, Switch
+from shared.ports.ledger import Ledger, Outbox
+from shared.ports.notices import DueMarks
+from shared.ports.queues import Backlog
+from shared.ports.tables import Delete, Insert, TableStore
+from shared.ports.world import Clock, Ids
 
 TABLE = rows.TABLE
 _NUDGE_PAUSE = timedelta(seconds=limits.NUDGE_SECONDS_MIN)

@@ -9,7 +9,8 @@ from shared.adapters.packed import joined, split
 from shared.domain import limits
 from shared.domain.errors import OutcomeUnknown, RowMissing, StoreUnavailable
 from shared.domain.legs import format_time
-from shared.ports import Delete, Message, Operation, Row, TableStore, Upsert
+from shared.ports.queues import Message
+from shared.ports.tables import Delete, Operation, Row, TableStore, Upsert
 
 TABLE = "inbox"
 

@@ -11,7 +11,7 @@ from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import LedgerState
 from shared.domain.legs import canonical_json
 from shared.domain.lots import Lot
-from shared.ports import Row, Value
+from shared.ports.tables import Row, Value
 
 
 def verified_values(

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from shared.adapters.ledger_rows import TABLE
 from shared.domain import limits
-from shared.ports import Row, TableStore
+from shared.ports.tables import Row, TableStore
 
 
 async def read_range(

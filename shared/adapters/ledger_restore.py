@@ -16,7 +16,8 @@ from shared.domain.errors import Conflict, LedgerCorrupt
 from shared.domain.ledger import Entry, EntryKind, LedgerState
 from shared.domain.ledger_replay import Opened, replay
 from shared.domain.legs import canonical_json
-from shared.ports import LegRecord, Operation, Row, TableStore, Upsert, Value
+from shared.ports.ledger import LegRecord
+from shared.ports.tables import Operation, Row, TableStore, Upsert, Value
 
 
 async def export(tables: TableStore, account: str) -> AsyncIterator[bytes]:

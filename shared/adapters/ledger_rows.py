@@ -40,7 +40,8 @@ from shared.domain.legs import (
 )
 from shared.domain.lots import Draw, Lot, LotKind
 from shared.domain.pools import PoolDraw, PoolMonth
-from shared.ports import Commit, LegRecord, Outbox, Row, Value
+from shared.ports.ledger import Commit, LegRecord, Outbox
+from shared.ports.tables import Row, Value
 
 TABLE = "ledger"
 SCHEMA = 1

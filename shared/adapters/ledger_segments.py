@@ -16,7 +16,8 @@ from shared.adapters.packed import inflated, joined, split
 from shared.domain import limits
 from shared.domain.errors import RowExists
 from shared.domain.legs import canonical_json, format_time, parse_time
-from shared.ports import Commit, Insert, Row, TableStore
+from shared.ports.ledger import Commit
+from shared.ports.tables import Insert, Row, TableStore
 
 _PREFIX = "segment|"
 

@@ -33,23 +33,10 @@ from shared.domain.ledger import (
 )
 from shared.domain.ledger_decide import decide
 from shared.domain.recharge import RechargeStatus
-from shared.ports import (
-    Clash,
-    Clock,
-    Commit,
-    Delete,
-    DueMark,
-    DueMarks,
-    Ids,
-    Insert,
-    LegRecord,
-    Operation,
-    Outbox,
-    Replace,
-    TableStore,
-    Verification,
-    Written,
-)
+from shared.ports.ledger import Clash, Commit, LegRecord, Outbox, Verification, Written
+from shared.ports.notices import DueMark, DueMarks
+from shared.ports.tables import Delete, Insert, Operation, Replace, TableStore
+from shared.ports.world import Clock, Ids
 
 EVENTS_DUE = "events"
 _QUIET = (Configure, Tick, AnswerRecharge, Acknowledge, Announce)

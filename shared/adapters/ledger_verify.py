@@ -24,7 +24,8 @@ from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import Entry, EntryKind, LedgerState, check
 from shared.domain.ledger_replay import replay
 from shared.domain.legs import content_digest
-from shared.ports import Commit, Row, TableStore, Upsert, Verification
+from shared.ports.ledger import Commit, Verification
+from shared.ports.tables import Row, TableStore, Upsert
 
 
 async def verify(

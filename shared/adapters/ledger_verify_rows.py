@@ -13,7 +13,8 @@ from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import Entry, LedgerState
 from shared.domain.ledger_replay import Opened
 from shared.domain.legs import canonical_json, content_digest, format_time
-from shared.ports import Commit, Row, TableStore
+from shared.ports.ledger import Commit
+from shared.ports.tables import Row, TableStore
 
 UNREADABLE = (zlib.error, ValueError, KeyError, TypeError, AttributeError, LedgerCorrupt)
 _GUARD: dict[str, type] = {"schema": int, "digest": str, "commit": int, "entry": str}

@@ -16,7 +16,8 @@ from typing import Protocol
 from shared.domain import limits
 from shared.domain.errors import StoreUnavailable
 from shared.domain.legs import canonical_json
-from shared.ports import Accepted, Clock, Ids
+from shared.ports.archive import Accepted
+from shared.ports.world import Clock, Ids
 
 FORMAT = b"PMA1"
 KEY_ID_BYTES = 8

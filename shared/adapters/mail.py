@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from shared.domain import limits
 from shared.domain.webhooks import Reply
-from shared.ports import Mail
+from shared.ports.deliveries import Mail
 
 TAKEN = 250
 

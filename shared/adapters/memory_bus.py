@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from shared.adapters.message_checks import check_messages
 from shared.domain.errors import QueueUnavailable
-from shared.ports import CallQueue, Clock, EventTopic, Message
+from shared.ports.queues import CallQueue, EventTopic, Message
+from shared.ports.world import Clock
 
 DUPLICATE_WINDOW_SECONDS = 600
 

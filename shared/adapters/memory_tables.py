@@ -11,7 +11,7 @@ from shared.adapters.table_cursor import pack_cursor, unpack_cursor
 from shared.adapters.table_json import check_property, plain
 from shared.domain import limits
 from shared.domain.errors import EtagMismatch, PerminuteError, RowExists, RowMissing
-from shared.ports import Delete, Insert, Operation, Page, Replace, Row, TableStore, Value
+from shared.ports.tables import Delete, Insert, Operation, Page, Replace, Row, TableStore, Value
 
 type CallKind = Literal["get", "query", "scan", "transact"]
 

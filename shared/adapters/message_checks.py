@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shared.domain import limits
 from shared.domain.errors import TooLarge
-from shared.ports import Message
+from shared.ports.queues import Message
 
 
 def check_messages(messages: Sequence[Message]) -> None:

@@ -24,7 +24,8 @@ from shared.domain.alerts import ALERT_OVER, RECHARGE_CHANGED, Alert, Event
 from shared.domain.errors import Invalid, LedgerCorrupt, RowExists
 from shared.domain.legs import format_time, parse_time
 from shared.domain.recharge import Recharge, read_recharge
-from shared.ports import Insert, Operation, Outbox, Row, TableStore, Upsert, Value
+from shared.ports.ledger import Outbox
+from shared.ports.tables import Insert, Operation, Row, TableStore, Upsert, Value
 
 TABLE = "notices"
 SCHEMA = 1

@@ -9,7 +9,7 @@ from functools import wraps
 from shared.domain import limits
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.legs import canonical_json
-from shared.ports import Row, Value
+from shared.ports.tables import Row, Value
 
 
 def pack(name: str, content: object) -> dict[str, Value]:

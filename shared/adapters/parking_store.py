@@ -17,7 +17,7 @@ from shared.domain.errors import (
 )
 from shared.domain.legs import format_time, leg_key_hash, parse_time
 from shared.domain.parking import ParkedLeg, ParkReason, ParkStatus
-from shared.ports import Insert, Replace, Row, TableStore, Value
+from shared.ports.tables import Insert, Replace, Row, TableStore, Value
 
 TABLE = "parked"
 _ORDER = {ParkStatus.OPEN: 0, ParkStatus.DISMISSED: 1, ParkStatus.REPLAYED: 2}

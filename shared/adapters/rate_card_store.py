@@ -32,7 +32,8 @@ from shared.domain.errors import (
 )
 from shared.domain.rate_packing import Header
 from shared.domain.rates import RateCardVersion, decode_version, encode_chunks, version_in_force
-from shared.ports import Clock, Insert, Operation, Replace, Row, TableStore, Upsert, Value
+from shared.ports.tables import Insert, Operation, Replace, Row, TableStore, Upsert, Value
+from shared.ports.world import Clock
 
 TABLE = "ratecards"
 SCHEMA = 1

@@ -25,7 +25,8 @@ from shared.domain.errors import (
 )
 from shared.domain.legs import canonical_json
 from shared.domain.preconditions import check_etag
-from shared.ports import Delete, Insert, Record, Replace, Row, Saved, TableStore, Value
+from shared.ports.records import Record, Saved
+from shared.ports.tables import Delete, Insert, Replace, Row, TableStore, Value
 
 TABLE = "directory"
 SCHEMA = 1

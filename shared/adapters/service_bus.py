@@ -16,7 +16,7 @@ from uuid import UUID
 from shared.adapters.message_checks import check_messages
 from shared.domain import limits
 from shared.domain.errors import QueueUnavailable
-from shared.ports import CallQueue, EventTopic, Message
+from shared.ports.queues import CallQueue, EventTopic, Message
 
 if TYPE_CHECKING:
     from azure.identity.aio import ManagedIdentityCredential

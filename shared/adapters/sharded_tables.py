@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from shared.domain import limits
 from shared.domain.errors import Invalid, StoreUnavailable
-from shared.ports import Operation, Page, Row, TableStore
+from shared.ports.tables import Operation, Page, Row, TableStore
 
 SHARDED = frozenset({"ledger", "holds"})  # their partitions are accounts
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from shared.adapters.table_outcomes import refused
 from shared.domain.errors import OutcomeUnknown
-from shared.ports import Delete, Insert, Operation, Replace
+from shared.ports.tables import Delete, Insert, Operation, Replace
 
 SERVICE_VERSION = "2019-02-02"
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from shared.adapters.table_json import encode_row, encode_text, utf16_units
 from shared.domain import limits
 from shared.domain.errors import EtagMismatch, RequestTooLarge
-from shared.ports import Delete, Operation, Replace
+from shared.ports.tables import Delete, Operation, Replace
 
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}", re.ASCII)
 _KEY = re.compile(r"[^/\\#?\x00-\x1f\x7f-\x9f\ud800-\udfff]*")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.adapters.table_json import plain
 from shared.domain.errors import LedgerCorrupt
-from shared.ports import Delete, Insert, Operation, Replace, Row, Value
+from shared.ports.tables import Delete, Insert, Operation, Replace, Row, Value
 
 if TYPE_CHECKING:
     from azure.data.tables import TableEntity

@@ -13,7 +13,7 @@ from json.encoder import encode_basestring_ascii
 
 from shared.domain import limits
 from shared.domain.errors import RequestTooLarge
-from shared.ports import Value
+from shared.ports.tables import Value
 
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
 _RESERVED = frozenset({"PartitionKey", "RowKey", "Timestamp"})

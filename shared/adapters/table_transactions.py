@@ -14,7 +14,7 @@ from shared.adapters.table_batch import decode_batch, encode_batch
 from shared.adapters.table_entities import to_sdk_operation
 from shared.adapters.table_outcomes import error_code, failed, refused
 from shared.domain.errors import OutcomeUnknown
-from shared.ports import Delete, Operation
+from shared.ports.tables import Delete, Operation
 
 if TYPE_CHECKING:
     from azure.core.pipeline import AsyncPipeline

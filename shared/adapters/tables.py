@@ -12,7 +12,7 @@ from shared.adapters.table_outcomes import TableMissing, error_code
 from shared.adapters.table_transactions import LeanTransactions, SdkTransactions, Transactions
 from shared.domain import limits
 from shared.domain.errors import Invalid, PerminuteError, StoreUnavailable
-from shared.ports import Operation, Page, Row, TableStore
+from shared.ports.tables import Operation, Page, Row, TableStore
 
 if TYPE_CHECKING:
     from azure.core.async_paging import AsyncItemPaged

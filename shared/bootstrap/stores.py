@@ -9,26 +9,17 @@ from shared.adapters.records import Records
 from shared.adapters.system import RandomIds, SystemClock
 from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.policy import AccountPolicy
-from shared.ports import (
-    Anchors,
-    Archive,
-    Backlog,
-    CallQueue,
-    Clock,
-    Deliveries,
-    DueMarks,
-    EventTopic,
-    HoldBook,
-    Ids,
-    Inbox,
-    Ledger,
-    Mailer,
-    Notices,
-    ParkingLot,
-    RateCardStore,
-    TableStore,
-    WebhookSender,
-)
+from shared.ports.anchors import Anchors
+from shared.ports.archive import Archive
+from shared.ports.deliveries import Deliveries, Mailer, WebhookSender
+from shared.ports.holds import HoldBook
+from shared.ports.ledger import Ledger
+from shared.ports.legs import ParkingLot
+from shared.ports.notices import DueMarks, Notices
+from shared.ports.queues import Backlog, CallQueue, EventTopic, Inbox
+from shared.ports.rate_cards import RateCardStore
+from shared.ports.tables import TableStore
+from shared.ports.world import Clock, Ids
 from shared.settings import Settings, is_address
 from shared.usecases.facts import Facts, WireReaders
 

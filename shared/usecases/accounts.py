@@ -7,7 +7,10 @@ from shared.domain.access import Principal
 from shared.domain.directory import ID_RULE, Account, AccountSettings, is_id, shard_for
 from shared.domain.errors import Conflict, Invalid, NotFound
 from shared.domain.ledger import LedgerState
-from shared.ports import Clock, HoldBook, Ledger, RecordStore, Saved
+from shared.ports.holds import HoldBook
+from shared.ports.ledger import Ledger
+from shared.ports.records import RecordStore, Saved
+from shared.ports.world import Clock
 from shared.usecases import documents
 from shared.usecases.documents import Kind
 from shared.usecases.facts import Facts

@@ -20,7 +20,9 @@ from shared.domain.holds import HoldState
 from shared.domain.legs import LegKind
 from shared.domain.numbers import NumberFacts, classify
 from shared.domain.pools import dial_in_is_included, is_toll_free
-from shared.ports import Answered, Clock, HoldBook, HoldRecord, PlaceHold, RateCards
+from shared.ports.holds import Answered, HoldBook, HoldRecord, PlaceHold
+from shared.ports.rate_cards import RateCards
+from shared.ports.world import Clock
 from shared.usecases.call_pricing import CallPricing, IncludedCall, priced
 from shared.usecases.facts import Facts
 from shared.usecases.questions import (

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from shared.domain.alerts import Alert
 from shared.domain.errors import NotFound
 from shared.domain.ledger import Acknowledge
-from shared.ports import Clock, Ledger, Notices, Written
+from shared.ports.ledger import Ledger, Written
+from shared.ports.notices import Notices
+from shared.ports.world import Clock
 from shared.usecases.accounts import Accounts
 from shared.usecases.publish_events import PublishEvents
 

@@ -6,7 +6,8 @@ from typing import Protocol
 from shared.domain.access import Role
 from shared.domain.directory import ApiKey
 from shared.domain.errors import NotFound
-from shared.ports import Clock, RecordStore
+from shared.ports.records import RecordStore
+from shared.ports.world import Clock
 from shared.usecases import documents
 from shared.usecases.documents import Kind
 from shared.usecases.facts import Facts

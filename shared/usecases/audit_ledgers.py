@@ -15,7 +15,10 @@ from shared.domain import limits, watch
 from shared.domain.access import ALL_ACCOUNTS, Principal
 from shared.domain.directory import Account
 from shared.domain.errors import PerminuteError
-from shared.ports import Anchor, Anchors, Clock, DueMark, DueMarks, Ledger
+from shared.ports.anchors import Anchor, Anchors
+from shared.ports.ledger import Ledger
+from shared.ports.notices import DueMark, DueMarks
+from shared.ports.world import Clock
 from shared.usecases.accounts import Accounts
 from shared.usecases.open_ledger import OpenLedger
 from shared.usecases.watch_balances import EVENTS, HOLD_EVENTS, WatchBalances

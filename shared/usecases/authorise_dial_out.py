@@ -23,7 +23,9 @@ from shared.domain.numbers import DialledNumber, classify, look_up, normalize
 from shared.domain.policy import AccountPolicy
 from shared.domain.pools import pool_month, pool_pays
 from shared.domain.spend_limits import limits_of
-from shared.ports import Answered, Clock, HoldBook, HoldRecord, PlaceHold, RateCards
+from shared.ports.holds import Answered, HoldBook, HoldRecord, PlaceHold
+from shared.ports.rate_cards import RateCards
+from shared.ports.world import Clock
 from shared.usecases.call_pricing import CallPricing, priced
 from shared.usecases.facts import Facts
 from shared.usecases.publish_events import PublishEvents

@@ -6,7 +6,7 @@ from datetime import datetime
 from shared.domain.directory import Bridge
 from shared.domain.errors import NotAuthenticated
 from shared.domain.signatures import BridgeAuth
-from shared.ports import Clock
+from shared.ports.world import Clock
 from shared.usecases.facts import Facts
 
 type Verify = Callable[[BridgeAuth | None, Mapping[str, str], bytes, datetime], str | None]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from shared.domain.directory import ID_RULE, Bridge, WantedBridge, is_id
 from shared.domain.errors import FieldError, Invalid, NotFound
 from shared.domain.signatures import AuthScheme, BridgeAuth, check_auth
-from shared.ports import RecordStore, Saved
+from shared.ports.records import RecordStore, Saved
 from shared.usecases import documents
 from shared.usecases.documents import Kind
 from shared.usecases.facts import Facts

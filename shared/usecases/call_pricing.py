@@ -8,7 +8,8 @@ from shared.domain.dial_out_facts import RateFacts
 from shared.domain.legs import LegKind
 from shared.domain.money import PICOS_PER_UNIT, ceil_div
 from shared.domain.rates import Rate, RateCardVersion
-from shared.ports import RateCards, RateReference
+from shared.ports.holds import RateReference
+from shared.ports.rate_cards import RateCards
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,17 +22,12 @@ from shared.domain.numbers import classify
 from shared.domain.parking import ParkedLeg, ParkReason, parked_id
 from shared.domain.pools import pool_month
 from shared.domain.rating import Charge, rate_leg
-from shared.ports import (
-    CallQueue,
-    Clash,
-    Clock,
-    HoldBook,
-    Ids,
-    Ledger,
-    ParkingLot,
-    RateCards,
-    Written,
-)
+from shared.ports.holds import HoldBook
+from shared.ports.ledger import Clash, Ledger, Written
+from shared.ports.legs import ParkingLot
+from shared.ports.queues import CallQueue
+from shared.ports.rate_cards import RateCards
+from shared.ports.world import Clock, Ids
 from shared.telemetry import failure
 from shared.usecases.open_ledger import OpenLedger
 from shared.usecases.publish_events import PublishEvents

@@ -17,7 +17,8 @@ from shared.domain.errors import (
 from shared.domain.ledger import Adjust, Entry, ReverseLeg, TopUp
 from shared.domain.legs import leg_key_of
 from shared.domain.lots import Lot, opening_entry
-from shared.ports import Clash, HoldBook, Ledger, Written
+from shared.ports.holds import HoldBook
+from shared.ports.ledger import Clash, Ledger, Written
 from shared.usecases.facts import Facts
 from shared.usecases.open_ledger import OpenLedger
 from shared.usecases.publish_events import PublishEvents

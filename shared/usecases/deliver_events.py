@@ -29,7 +29,9 @@ from shared.domain.webhooks import (
     place_of,
     signed_headers,
 )
-from shared.ports import Clock, Deliveries, DueMark, DueMarks, Mail, Mailer, WebhookSender
+from shared.ports.deliveries import Deliveries, Mail, Mailer, WebhookSender
+from shared.ports.notices import DueMark, DueMarks
+from shared.ports.world import Clock
 from shared.usecases.facts import Facts
 from shared.usecases.webhooks import Webhooks
 

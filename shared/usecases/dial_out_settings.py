@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from shared.domain.directory import FOREIGN_ID_RULE, is_foreign_id
 from shared.domain.errors import Invalid, NotFound
 from shared.domain.holds import Hold
-from shared.ports import Clock, HoldBook, Record, RecordStore, Saved, Switch
+from shared.ports.holds import HoldBook, Switch
+from shared.ports.records import Record, RecordStore, Saved
+from shared.ports.world import Clock
 from shared.usecases.accounts import Accounts
 from shared.usecases.documents import Kind, organizer_key
 from shared.usecases.facts import Facts

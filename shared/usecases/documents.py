@@ -22,7 +22,7 @@ from shared.domain.legs import ServiceNumberKind, format_time, parse_time
 from shared.domain.recharge import AutoRecharge
 from shared.domain.signatures import AuthScheme, BridgeAuth
 from shared.domain.webhooks import Secret, Webhook
-from shared.ports import Record
+from shared.ports.records import Record
 
 type Document = Mapping[str, Any]
 

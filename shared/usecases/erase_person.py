@@ -1,7 +1,7 @@
 """A person asks to be forgotten: a number or an organizer is erased from an account."""
 
 from shared.domain.errors import NotFound
-from shared.ports import Erased, Eraser
+from shared.ports.erasure import Erased, Eraser
 from shared.usecases.documents import Kind, organizer_key
 from shared.usecases.facts import Facts
 

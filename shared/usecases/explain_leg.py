@@ -8,7 +8,7 @@ from shared.domain.money import format_amount
 from shared.domain.rates import RateCardUnreadable, RateCardVersion
 from shared.domain.rating import Charge, rate_leg
 from shared.domain.rerating import RatedBy, Untouched, leg_facts, rated_by
-from shared.ports import RateCardStore
+from shared.ports.rate_cards import RateCardStore
 
 _FREE = {
     "voip": "VoIP legs are free.",

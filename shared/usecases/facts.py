@@ -17,7 +17,8 @@ from shared.domain import limits
 from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.directory import Account, ApiKey, Bridge, Registration
 from shared.domain.policy import AccountPolicy
-from shared.ports import Clock, Record, RecordStore
+from shared.ports.records import Record, RecordStore
+from shared.ports.world import Clock
 from shared.usecases import documents
 from shared.usecases.documents import Kind
 

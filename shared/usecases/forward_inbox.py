@@ -1,7 +1,7 @@
 """Legs that were kept while the queue was away go onto it, as soon as it is there again."""
 
 from shared.domain import limits
-from shared.ports import CallQueue, Inbox
+from shared.ports.queues import CallQueue, Inbox
 
 
 class ForwardInbox:

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from shared.domain import limits
 from shared.domain.errors import PerminuteError
-from shared.ports import Clock, ParkingLot
+from shared.ports.legs import ParkingLot
+from shared.ports.world import Clock
 
 type Check = Callable[[], Awaitable[object]]
 

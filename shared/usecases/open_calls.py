@@ -6,7 +6,8 @@ from shared.domain.directory import Bridge
 from shared.domain.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from shared.domain.hold_decide import Extend
 from shared.domain.spend_limits import limits_of
-from shared.ports import ExtendHold, HoldBook, HoldRecord, RateCards
+from shared.ports.holds import ExtendHold, HoldBook, HoldRecord
+from shared.ports.rate_cards import RateCards
 from shared.usecases.call_pricing import CallPricing, IncludedCall, priced_again
 from shared.usecases.facts import Facts
 from shared.usecases.publish_events import PublishEvents

@@ -3,7 +3,7 @@
 from shared.domain.directory import Account
 from shared.domain.ledger import Configure
 from shared.domain.pools import POOL_SECONDS_PER_LICENSE
-from shared.ports import Ledger
+from shared.ports.ledger import Ledger
 
 
 class OpenLedger:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from shared.domain.directory import Account
 from shared.domain.ledger import LedgerState
 from shared.domain.outlook import Outlook, outlook
-from shared.ports import Clock
+from shared.ports.world import Clock
 from shared.usecases.accounts import Accounts
 
 

@@ -18,7 +18,8 @@ from shared.domain.errors import (
 )
 from shared.domain.legs import EndedLeg, QueuedLeg, read_leg_document
 from shared.domain.parking import ParkedLeg, ParkReason, ParkStatus
-from shared.ports import Clock, ParkingLot
+from shared.ports.legs import ParkingLot
+from shared.ports.world import Clock
 from shared.usecases.charge_legs import Charged, ChargeLegs, NotCharged
 from shared.usecases.publish_events import PublishEvents
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from shared.domain import limits
 from shared.domain.ledger import Entry
 from shared.domain.legs import parse_time
-from shared.ports import Ledger
+from shared.ports.ledger import Ledger
 
 
 class Place(NamedTuple):

@@ -8,7 +8,8 @@ from shared.domain import limits
 from shared.domain.access import Principal
 from shared.domain.ledger import Entry
 from shared.domain.rerating import rated_by
-from shared.ports import Clock, RateCardStore
+from shared.ports.rate_cards import RateCardStore
+from shared.ports.world import Clock
 from shared.usecases.accounts import Accounts
 from shared.usecases.past_legs import PastLegs, Place, Span
 

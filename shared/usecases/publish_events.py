@@ -9,7 +9,11 @@ from shared.domain.ledger import Announce
 from shared.domain.legs import canonical_json, format_time
 from shared.domain.money import format_amount
 from shared.domain.recharge import recharge_id
-from shared.ports import Clock, EventTopic, HoldBook, Ledger, Message, Notices, Outbox
+from shared.ports.holds import HoldBook
+from shared.ports.ledger import Ledger, Outbox
+from shared.ports.notices import Notices
+from shared.ports.queues import EventTopic, Message
+from shared.ports.world import Clock
 from shared.telemetry import event
 
 _log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from shared.domain.directory import Account, Bridge, Registration, registration_
 from shared.domain.errors import Invalid
 from shared.domain.hold_decide import Granted
 from shared.domain.policy import Half
-from shared.ports import Answered
+from shared.ports.holds import Answered
 from shared.usecases.facts import Facts
 
 type Checks = Sequence[CheckResult] | None

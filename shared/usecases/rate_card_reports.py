@@ -17,7 +17,8 @@ from shared.domain.rate_card_lint import Finding, lint
 from shared.domain.rates import RateCardVersion
 from shared.domain.rerating import Untouched, leg_facts
 from shared.domain.statements import last_month, month_span
-from shared.ports import Clock, RateCardStore
+from shared.ports.rate_cards import RateCardStore
+from shared.ports.world import Clock
 from shared.usecases.accounts import Accounts
 from shared.usecases.past_legs import Span
 from shared.usecases.rate_cards import RateCardDesk

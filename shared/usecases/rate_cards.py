@@ -16,7 +16,8 @@ from shared.domain.numbers import classify
 from shared.domain.price_list import quote_table
 from shared.domain.rates import RateCardVersion
 from shared.domain.rating import Charge, rate_leg
-from shared.ports import Clock, RateCardStore
+from shared.ports.rate_cards import RateCardStore
+from shared.ports.world import Clock
 from shared.usecases.accounts import Accounts
 
 

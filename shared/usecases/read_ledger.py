@@ -13,15 +13,10 @@ from shared.domain.ledger import Entry, EntryKind
 from shared.domain.legs import leg_key_of
 from shared.domain.parking import ParkedLeg, ParkStatus
 from shared.domain.statements import Statement, add_up, month_span
-from shared.ports import (
-    Anchors,
-    Clock,
-    Commit,
-    Ledger,
-    LegRecord,
-    ParkingLot,
-    Verification,
-)
+from shared.ports.anchors import Anchors
+from shared.ports.ledger import Commit, Ledger, LegRecord, Verification
+from shared.ports.legs import ParkingLot
+from shared.ports.world import Clock
 from shared.usecases.facts import Facts
 
 

@@ -13,7 +13,10 @@ from shared.domain.errors import QueueUnavailable, StoreError, TooLarge, Unavail
 from shared.domain.legs import EndedLeg, QueuedLeg, canonical_json, queued_leg_bytes, shown_leg
 from shared.domain.parking import ParkedLeg, ParkReason, unreadable_id
 from shared.domain.posts import Ignored, ParsedLeg, Unreadable
-from shared.ports import Accepted, Archive, CallQueue, Clock, Inbox, Message, ParkingLot
+from shared.ports.archive import Accepted, Archive
+from shared.ports.legs import ParkingLot
+from shared.ports.queues import CallQueue, Inbox, Message
+from shared.ports.world import Clock
 from shared.telemetry import event
 
 

@@ -18,7 +18,9 @@ from shared.domain.errors import (
 from shared.domain.ledger import AnswerRecharge
 from shared.domain.legs import content_digest
 from shared.domain.recharge import Recharge, RechargeStatus, read_recharge_id, recharge_id
-from shared.ports import Clash, HoldBook, Ledger, Notices
+from shared.ports.holds import HoldBook
+from shared.ports.ledger import Clash, Ledger
+from shared.ports.notices import Notices
 from shared.usecases.accounts import Accounts
 from shared.usecases.publish_events import PublishEvents
 

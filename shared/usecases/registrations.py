@@ -8,7 +8,8 @@ from shared.domain import limits
 from shared.domain.access import Principal
 from shared.domain.directory import Registration, accounts_from, register
 from shared.domain.errors import NotFound, PreconditionFailed, StoreUnavailable
-from shared.ports import Clock, Record, RecordStore, Saved
+from shared.ports.records import Record, RecordStore, Saved
+from shared.ports.world import Clock
 from shared.usecases import documents
 from shared.usecases.accounts import Accounts
 from shared.usecases.documents import Kind

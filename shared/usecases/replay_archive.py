@@ -9,7 +9,9 @@ from datetime import datetime
 
 from shared.domain import limits
 from shared.domain.legs import read_queued_leg
-from shared.ports import Archive, CallQueue, Ids, Message
+from shared.ports.archive import Archive
+from shared.ports.queues import CallQueue, Message
+from shared.ports.world import Ids
 from shared.usecases.receive_legs import ReceiveLegs, leg_message, read_unreadable
 
 RUN_ID_BYTES = 6

@@ -30,7 +30,8 @@ from shared.domain.rerating import (
     leg_facts,
     rated_by,
 )
-from shared.ports import Clash, Ledger, LegRecord, RateCardStore
+from shared.ports.ledger import Clash, Ledger, LegRecord
+from shared.ports.rate_cards import RateCardStore
 from shared.usecases.accounts import Accounts
 from shared.usecases.credit_account import opened_lots
 from shared.usecases.past_legs import ANY_TIME, PastLegs, Place, Span

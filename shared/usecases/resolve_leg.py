@@ -11,7 +11,8 @@ from shared.domain.numbers import classify
 from shared.domain.parking import ParkReason
 from shared.domain.policy import License
 from shared.domain.pools import dial_in_is_included, is_toll_free, pool_pays
-from shared.ports import Claim, Claims, Clock
+from shared.ports.legs import Claim, Claims
+from shared.ports.world import Clock
 from shared.usecases.facts import Facts
 
 

@@ -13,7 +13,10 @@ from datetime import datetime, timedelta
 from shared.domain import limits, watch
 from shared.domain.errors import PerminuteError
 from shared.domain.ledger import ExpireLot, LedgerState, Tick
-from shared.ports import Clash, Clock, DueMark, DueMarks, HoldBook, Ledger
+from shared.ports.holds import HoldBook
+from shared.ports.ledger import Clash, Ledger
+from shared.ports.notices import DueMark, DueMarks
+from shared.ports.world import Clock
 from shared.usecases.publish_events import PublishEvents
 
 EVENTS, HOLD_EVENTS = "events", "hold_events"

@@ -15,7 +15,10 @@ from shared.domain.webhooks import (
     unknown_events,
     url_fault,
 )
-from shared.ports import Clock, Deliveries, DueMark, DueMarks, RecordStore, Saved
+from shared.ports.deliveries import Deliveries
+from shared.ports.notices import DueMark, DueMarks
+from shared.ports.records import RecordStore, Saved
+from shared.ports.world import Clock
 from shared.usecases import documents
 from shared.usecases.accounts import Accounts
 

@@ -16,7 +16,7 @@ from shared.domain.money import ceil_div, parse_price
 from shared.domain.numbers import look_up
 from shared.domain.policy import AccountPolicy
 from shared.domain.spend_limits import limits_of
-from shared.ports import Ledger, LegRecord
+from shared.ports.ledger import Ledger, LegRecord
 from shared.usecases.facts import Facts
 from shared.usecases.read_ledger import EntryFilter, ReadLedger
 

@@ -14,7 +14,8 @@ from shared.domain import limits
 from shared.domain.errors import StoreUnavailable
 from shared.domain.legs import EndedLeg, LegKind
 from shared.domain.posts import Unreadable
-from shared.ports import Accepted, Message
+from shared.ports.archive import Accepted
+from shared.ports.queues import Message
 from shared.settings import Settings, SettingsError
 from shared.usecases.receive_legs import ReceiveLegs
 from shared.usecases.replay_archive import ReplayArchive

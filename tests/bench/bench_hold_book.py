@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from shared.ports import Upsert
+from shared.ports.tables import Upsert
 from tests.bench.hold_book_process import AT_ONCE, Process
 from tests.bench.records import record, wanted
 from tests.support.azurite import ROOT, start_azurite

@@ -17,7 +17,7 @@ from shared.domain.ledger import Configure, DebitLeg, LedgerState, TopUp
 from shared.domain.ledger_decide import decide
 from shared.domain.legs import content_digest
 from shared.domain.limits import GROUP_COMMIT_LEGS_MAX
-from shared.ports import Insert, Operation, Replace
+from shared.ports.tables import Insert, Operation, Replace
 from tests.bench.records import record, wanted
 from tests.support.azurite import start_azurite
 

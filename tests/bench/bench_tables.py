@@ -12,7 +12,7 @@ from azure.data.tables import TableTransactionError
 from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters.tables import AzureTables
-from shared.ports import Insert
+from shared.ports.tables import Insert
 from tests.bench.records import record, wanted
 from tests.support.azurite import start_azurite
 

@@ -21,7 +21,7 @@ from shared.contracts.rate_cards import parse_rate_card_json
 from shared.domain.directory import AccountSettings
 from shared.domain.ledger import TopUp
 from shared.domain.legs import EndedLeg, LegKind, read_queued_leg
-from shared.ports import Operation, Row
+from shared.ports.tables import Operation, Row
 from shared.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "docs/cost.md"

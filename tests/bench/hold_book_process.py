@@ -21,7 +21,7 @@ from shared.domain.dial_limits import Limit, Scope
 from shared.domain.errors import Unavailable
 from shared.domain.ledger import Configure, DebitLeg, TopUp
 from shared.domain.legs import content_digest
-from shared.ports import Answered
+from shared.ports.holds import Answered
 from tests.unit.holds.cases import CENT, ask
 from tests.unit.holds.world import ACCOUNT, named, question
 

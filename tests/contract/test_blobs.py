@@ -11,7 +11,7 @@ import pytest
 from shared.adapters.anchor_store import BlobAnchors
 from shared.adapters.blobs import Blobs
 from shared.domain.errors import StoreUnavailable
-from shared.ports import Anchor
+from shared.ports.anchors import Anchor
 from tests.support.azurite import Azurite, free_port, start_azurite
 from tests.support.azurite import connection_string as connection_string_of
 

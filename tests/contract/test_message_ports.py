@@ -15,7 +15,7 @@ from shared.adapters.memory_bus import MemoryQueue, MemoryTopic
 from shared.adapters.service_bus import ServiceBusQueue, ServiceBusTopic
 from shared.domain import limits
 from shared.domain.errors import QueueUnavailable, TooLarge
-from shared.ports import CallQueue, EventTopic, Message
+from shared.ports.queues import CallQueue, EventTopic, Message
 from tests.contract.bus_process import BusProcess
 
 CONFIG: dict[str, Any] = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shared.adapters.memory_tables import MemoryTables
 from shared.adapters.tables import AzureTables
 from shared.domain.errors import StoreError
-from shared.ports import Delete, Insert, Operation, Replace, TableStore, Upsert
+from shared.ports.tables import Delete, Insert, Operation, Replace, TableStore, Upsert
 from tests.support.azurite import Azurite
 
 KEYS = ["a", "b", "c", "c|1", "c}", "é"]

@@ -19,7 +19,7 @@ from shared.domain.errors import (
     RowExists,
     RowMissing,
 )
-from shared.ports import Delete, Insert, Operation, Replace, Row, TableStore, Upsert, Value
+from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore, Upsert, Value
 
 type Opener = Callable[[], AbstractAsyncContextManager[TableStore]]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.ports import TableStore
+from shared.ports.tables import TableStore
 from tests.faults import workload
 from tests.faults.house import BRIDGE, House, opened_bridge
 from tests.faults.records import Read, now_text

@@ -17,7 +17,8 @@ from urllib.parse import parse_qs, quote, unquote
 import azure.functions as func
 
 from shared.bootstrap import Container, install
-from shared.ports import CallQueue, EventTopic, TableStore
+from shared.ports.queues import CallQueue, EventTopic
+from shared.ports.tables import TableStore
 from shared.settings import Settings
 from tests.support.client import Answer, Json, signed
 from tests.support.functions import app_functions

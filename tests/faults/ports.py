@@ -11,8 +11,9 @@ from pathlib import Path
 
 from shared.adapters import hold_rows
 from shared.domain.errors import OutcomeUnknown, QueueUnavailable
-from shared.ports import CallQueue, EventTopic, Insert, Message, Operation, Page, Row, TableStore
-from shared.ports import Upsert as Upserted
+from shared.ports.queues import CallQueue, EventTopic, Message
+from shared.ports.tables import Insert, Operation, Page, Row, TableStore
+from shared.ports.tables import Upsert as Upserted
 from tests.faults.house import Delivered
 from tests.support.client import Json
 

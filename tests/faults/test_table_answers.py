@@ -9,7 +9,7 @@ import pytest
 
 from shared.adapters.tables import AzureTables
 from shared.domain.errors import Invalid, LedgerCorrupt, StoreUnavailable
-from shared.ports import Row
+from shared.ports.tables import Row
 from tests.support.azurite import connection_string
 
 ETAG = "W/\"datetime'2026-11-23T19%3A11%3A01.3366738Z'\""

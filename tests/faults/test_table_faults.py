@@ -13,7 +13,7 @@ import pytest
 
 from shared.adapters.tables import AzureTables
 from shared.domain.errors import EtagMismatch, OutcomeUnknown, RowExists, StoreUnavailable
-from shared.ports import Insert, Replace, TableStore
+from shared.ports.tables import Insert, Replace, TableStore
 from tests.support.azurite import ROOT, Azurite, connection_string, free_port
 from tests.support.fault_proxy import (
     Clog,

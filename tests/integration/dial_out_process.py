@@ -19,7 +19,7 @@ from shared.adapters.tables import AzureTables
 from shared.domain.dial_limits import Limit, Period, Scope
 from shared.domain.errors import Unavailable
 from shared.domain.hold_decide import Authorise
-from shared.ports import Answered
+from shared.ports.holds import Answered
 from tests.unit.holds.cases import ACCOUNT as USUAL
 from tests.unit.holds.cases import CENT, PerMinute, ask, budget, velocity
 from tests.unit.holds.world import ACCOUNT, named, question

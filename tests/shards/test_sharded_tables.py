@@ -6,7 +6,7 @@ from shared.adapters.memory_tables import MemoryTables
 from shared.adapters.sharded_tables import SHARDED, ShardedTables
 from shared.domain.directory import shard_for
 from shared.domain.errors import Invalid, StoreUnavailable
-from shared.ports import Insert
+from shared.ports.tables import Insert
 
 PLACES = {"a": "0", "b": "1", "c": "2", "lost": "7", "odd": "x"}
 

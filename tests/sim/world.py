@@ -27,7 +27,8 @@ from shared.domain.errors import (
     StoreError,
     StoreUnavailable,
 )
-from shared.ports import Message, Operation, Page, Replace, Row
+from shared.ports.queues import Message
+from shared.ports.tables import Operation, Page, Replace, Row
 from tests.sim.faults import CALM, Rates
 from tests.unit.ledger.world import SETTINGS, FakeMessage
 

@@ -4,7 +4,7 @@ import pytest
 
 from shared.adapters.memory_tables import MemoryTables
 from shared.domain.errors import OutcomeUnknown, StoreUnavailable
-from shared.ports import Insert
+from shared.ports.tables import Insert
 
 
 async def test_a_fault_before_a_call_leaves_nothing_written() -> None:

@@ -29,7 +29,7 @@ from shared.domain.errors import (
     RowMissing,
     StoreUnavailable,
 )
-from shared.ports import Delete, Insert, Operation, Replace, Upsert, Value
+from shared.ports.tables import Delete, Insert, Operation, Replace, Upsert, Value
 from tests.support.azurite import connection_string
 
 ADDRESS = "http://127.0.0.1:10002/devstoreaccount1"

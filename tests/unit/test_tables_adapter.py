@@ -11,7 +11,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from shared.adapters.table_outcomes import failed
 from shared.adapters.tables import AzureTables
 from shared.domain.errors import OutcomeUnknown, StoreUnavailable
-from shared.ports import Insert
+from shared.ports.tables import Insert
 from tests.support.azurite import ROOT, free_port
 
 

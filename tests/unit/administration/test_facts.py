@@ -10,7 +10,7 @@ import pytest
 from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.errors import StoreUnavailable
 from shared.domain.policy import AccountPolicy
-from shared.ports import Record, Saved
+from shared.ports.records import Record, Saved
 from shared.usecases.documents import Kind
 from shared.usecases.facts import Facts, WireReaders
 from tests.unit.administration.house import HandClock

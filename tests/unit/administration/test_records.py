@@ -15,7 +15,7 @@ from shared.domain.errors import (
     PreconditionMissing,
     StoreUnavailable,
 )
-from shared.ports import Upsert
+from shared.ports.tables import Upsert
 
 WRITES_TRIED = 8
 

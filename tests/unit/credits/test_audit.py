@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from shared.domain.parking import ParkedLeg, ParkReason
-from shared.ports import DueMark
+from shared.ports.notices import DueMark
 from tests.unit.credits.world import ACCOUNT, AUTO, World, day
 
 LOW = {"name": "low", "below": "20.00"}

@@ -11,7 +11,7 @@ import pytest
 
 from shared.domain.signatures import verify_webhook
 from shared.domain.webhooks import MAIL, Reply, address_fault, url_fault
-from shared.ports import Mail
+from shared.ports.deliveries import Mail
 from tests.unit.credits.world import ACCOUNT, PATH, World
 
 HOOK = f"{PATH}/webhooks/erp"

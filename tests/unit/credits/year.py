@@ -314,7 +314,9 @@ class Year:
             self.told["asked in vain"] += 1
             return
         self.answered.add(recharge)
-        at = self.clock.now() + timedelta(seconds=rand.choice([1, 1, 1, 20, 20, 20, 20, 4_000, 90_000]))
+        at = self.clock.now() + timedelta(
+            seconds=rand.choice([1, 1, 1, 20, 20, 20, 20, 4_000, 90_000])
+        )
         status = "succeeded" if chance < 0.75 else "declined"
         hard = status == "declined" and rand.random() < 0.2
         if rand.random() < 0.1:

@@ -9,7 +9,7 @@ from shared.domain import limits
 from shared.domain.dial_limits import Scope, Velocity
 from shared.domain.dial_out_facts import Denial
 from shared.domain.errors import LedgerCorrupt, NotFound, OutcomeUnknown
-from shared.ports import Answered, HoldRecord, Switch
+from shared.ports.holds import Answered, HoldRecord, Switch
 
 from .cases import CENT, SLICE, Limit, Period, ask, budget, velocity
 from .world import ACCOUNT, World, named
@@ -306,7 +306,7 @@ def test_a_ledger_that_was_rolled_back_is_noticed() -> None:
         await world.book.catch_up(ACCOUNT)
         row = await world.tables.get("ledger", ACCOUNT, "state")
         assert row is not None
-        from shared.ports import Replace
+        from shared.ports.tables import Replace
 
         values = {**row.values, "commit": 1}
         await world.tables.transact("ledger", ACCOUNT, [Replace("state", values, row.etag)])

@@ -13,7 +13,7 @@ from shared.domain.dial_limits import Period, Scope
 from shared.domain.holds import HoldState, budget_uses, minute_of
 from shared.domain.ledger import Configure, DebitLeg, LegCharge, PoolWish
 from shared.domain.legs import content_digest
-from shared.ports import Answered
+from shared.ports.holds import Answered
 
 from .cases import CENT, PerMinute, ask, budget
 from .world import ACCOUNT, World, named

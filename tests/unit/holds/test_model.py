@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.domain import hold_decide, holds
 from shared.domain.hold_decide import Granted
 from shared.domain.holds import HoldState, Posted
-from shared.ports import Answered
+from shared.ports.holds import Answered
 from tests.model.hold_model import HoldModel
 
 from .cases import CENT, NOW, ask, debited, longer, placed

@@ -14,7 +14,8 @@ from shared.domain.hold_decide import Authorise, Granted
 from shared.domain.holds import HoldState
 from shared.domain.ledger import Configure, DebitLeg, TopUp
 from shared.domain.legs import content_digest
-from shared.ports import Answered, ExtendHold, HoldRecord, Operation, PlaceHold, Replace, Row
+from shared.ports.holds import Answered, ExtendHold, HoldRecord, PlaceHold
+from shared.ports.tables import Operation, Replace, Row
 from tests.unit.administration.house import CountedIds, HandClock
 
 from .cases import CENT, ask, longer

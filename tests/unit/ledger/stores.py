@@ -11,7 +11,8 @@ from shared.adapters.ledger_store import TableLedger
 from shared.adapters.memory_tables import MemoryTables
 from shared.domain.alerts import AlertRule
 from shared.domain.errors import OutcomeUnknown, PerminuteError, StoreError
-from shared.ports import Operation, Row, Written
+from shared.ports.ledger import Written
+from shared.ports.tables import Operation, Row
 from tests.unit.ledger.ledgers import START, configure, top_up
 
 ACCOUNT = "contoso"

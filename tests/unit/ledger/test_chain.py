@@ -5,7 +5,7 @@ import hmac
 import json
 
 from shared.adapters import ledger_rows
-from shared.ports import Value
+from shared.ports.tables import Value
 from tests.unit.ledger.ledgers import UNIT, leg
 from tests.unit.ledger.stores import ACCOUNT, CHAIN_KEY, House
 

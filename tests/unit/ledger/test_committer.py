@@ -19,7 +19,8 @@ from shared.domain.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from shared.ports import Clash, Delete, Operation, Upsert, Written
+from shared.ports.ledger import Clash, Written
+from shared.ports.tables import Delete, Operation, Upsert
 from tests.unit.ledger.ledgers import UNIT, adjust, configure, leg, top_up
 from tests.unit.ledger.stores import (
     ACCOUNT,

@@ -15,7 +15,8 @@ from shared.domain.directory import AccountSettings
 from shared.domain.errors import OutcomeUnknown, QueueUnavailable, StoreUnavailable
 from shared.domain.legs import QueuedLeg, read_queued_leg
 from shared.domain.parking import ParkReason
-from shared.ports import Message, Operation, Upsert
+from shared.ports.queues import Message
+from shared.ports.tables import Operation, Upsert
 from shared.usecases.charge_legs import ChargeStatus
 from shared.usecases.receive_legs import leg_message
 from tests.unit.ledger.ledgers import DAY, START, UNIT

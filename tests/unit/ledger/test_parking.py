@@ -20,7 +20,7 @@ from shared.domain.errors import (
 from shared.domain.legs import QueuedLeg, read_leg_document
 from shared.domain.parking import ParkedLeg, ParkReason, ParkStatus
 from shared.domain.posts import Unreadable
-from shared.ports import Operation
+from shared.ports.tables import Operation
 from tests.unit.ledger.ledgers import START, UNIT
 from tests.unit.ledger.world import ADMIN, CARD, JP, Process, World, card_bytes, leg_json
 

@@ -10,7 +10,8 @@ import pytest
 from shared.adapters.ledger_rows import TABLE, event_key
 from shared.domain import limits
 from shared.domain.errors import OutcomeUnknown, QueueUnavailable, StoreUnavailable
-from shared.ports import Message, Upsert
+from shared.ports.queues import Message
+from shared.ports.tables import Upsert
 from tests.unit.ledger.ledgers import UNIT, leg, top_up
 from tests.unit.ledger.world import FR, Process, World, leg_json
 

@@ -15,7 +15,7 @@ from shared.domain.alerts import AlertRule
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import ExpireLot, ReverseLeg, TopUp
 from shared.domain.lots import LotKind
-from shared.ports import Delete, Insert, Row, Upsert, Value
+from shared.ports.tables import Delete, Insert, Row, Upsert, Value
 from tests.unit.ledger.ledgers import UNIT, adjust, configure, leg, top_up
 from tests.unit.ledger.stores import ACCOUNT, House, TrickyTables
 

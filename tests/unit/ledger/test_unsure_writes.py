@@ -7,7 +7,7 @@ import pytest
 from shared.adapters.memory_tables import MemoryTables
 from shared.adapters.records import Records
 from shared.domain.errors import OutcomeUnknown, PreconditionFailed, StoreUnavailable
-from shared.ports import Operation, Row, Upsert
+from shared.ports.tables import Operation, Row, Upsert
 
 
 class LateTables(MemoryTables):

@@ -21,7 +21,8 @@ from shared.domain.legs import format_time
 from shared.domain.parking import ParkedLeg
 from shared.domain.posts import BridgePost
 from shared.domain.signatures import AuthScheme
-from shared.ports import LegRecord, Message
+from shared.ports.ledger import LegRecord
+from shared.ports.queues import Message
 from shared.settings import Settings
 from shared.usecases.documents import Kind
 from shared.usecases.receive_legs import Received

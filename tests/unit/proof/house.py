@@ -9,7 +9,7 @@ from shared.adapters.memory_tables import MemoryTables
 from shared.domain.alerts import AlertRule
 from shared.domain.ledger import Adjust, Configure, DebitLeg, TopUp
 from shared.domain.legs import content_digest
-from shared.ports import Row
+from shared.ports.tables import Row
 
 ACCOUNT = "contoso"
 CHAIN_KEY = b"k" * 32

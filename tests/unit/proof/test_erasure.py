@@ -12,7 +12,8 @@ from shared.adapters.hold_store import TableHoldBook
 from shared.adapters.parking_store import TableParkingLot
 from shared.adapters.records import Records
 from shared.domain.parking import ParkedLeg, ParkReason
-from shared.ports import Claim, HoldRecord
+from shared.ports.holds import HoldRecord
+from shared.ports.legs import Claim
 from tests.unit.proof.house import ACCOUNT, START, LedgerHouse, all_rows, leg
 
 NUMBER, ORGANIZER = "+15550001111", "ann@contoso.com"

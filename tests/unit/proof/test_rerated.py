@@ -12,7 +12,8 @@ from shared.domain.ledger import Entry, EntryKind, RerateLeg, ReverseLeg
 from shared.domain.legs import content_digest
 from shared.domain.lots import Lot
 from shared.domain.statements import add_up
-from shared.ports import Clash, Delete, LegRecord, Upsert, Written
+from shared.ports.ledger import Clash, LegRecord, Written
+from shared.ports.tables import Delete, Upsert
 from tests.unit.proof.house import ACCOUNT, CHAIN_KEY, LedgerHouse, leg, lines
 
 LEG = "local~3"

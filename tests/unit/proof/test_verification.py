@@ -4,7 +4,8 @@ from datetime import date
 
 from shared.adapters.anchor_store import BlobAnchors
 from shared.adapters.ledger_rows import TABLE, VERIFIED, journal_key
-from shared.ports import Anchor, Delete, Upsert
+from shared.ports.anchors import Anchor
+from shared.ports.tables import Delete, Upsert
 from tests.unit.proof.house import ACCOUNT, CountedTables, LedgerHouse, all_rows, leg
 
 DAY = date(2026, 1, 16)

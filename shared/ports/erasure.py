@@ -1,0 +1,26 @@
+"""Taking a person out of every table."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many rows of each table named a person who was erased."""
+
+    legs: int
+    parked: int
+    claims: int
+    holds: int
+    directory: int
+
+
+class Eraser(Protocol):
+    """Takes a person out of every table; money and chain stay."""
+
+    async def erase(self, account: str, *, number: str | None, organizer: str | None) -> Erased:
+        """Erase a number or an organizer from an account; again changes nothing.
+
+        Raises StoreUnavailable when it is not certain: then erase again.
+        """
+        ...

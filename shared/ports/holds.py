@@ -1,0 +1,143 @@
+"""What may happen: credit that authorisations hold."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.dial_out_facts import Denial
+from shared.domain.hold_decide import Authorise, Extend, Granted
+from shared.domain.holds import HoldState
+from shared.ports.ledger import Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class RateReference:
+    """The rate that a hold was reckoned with, without the number that was dialled.
+
+    `is_included`: the organizer's licence pays for such calls.
+    """
+
+    card: str
+    version: datetime
+    kind: str
+    prefix: str
+    origin: str | None
+    is_included: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRecord:
+    """A question as it is kept: who asked what (`digest`), and the answer that was given.
+
+    `granted_seconds` is 0 for a denial. What is granted, of which `pool_seconds` are paid in
+    minutes, is as of the last extension; `rate`, `asked_at`, `organizer` and `conference` are what
+    one has to know.
+    """
+
+    authorization: str
+    bridge: str
+    digest: str
+    answer: Mapping[str, object]
+    granted_seconds: int = 0
+    pool_seconds: int = 0
+    amount_micros: int = 0
+    expires_at: datetime | None = None
+    asked_at: datetime | None = None
+    rate: RateReference | None = None
+    organizer: str | None = None
+    conference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceHold:
+    """Place a hold and keep the answer that `record` makes of it."""
+
+    authorise: Authorise
+    record: Callable[[Granted], HoldRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendHold:
+    """Let a call go on whose hold is on record."""
+
+    extend: Extend
+    record: HoldRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer that is kept; `repeated`: it was given before. `events`: others must hear."""
+
+    record: HoldRecord
+    repeated: bool = False
+    events: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What a person (or a setting) turns in the hold book, where it bites at once. None: as it is.
+
+    `stop` is why dial-out is stopped, "" lets it go on.
+    """
+
+    stop: str | None = None
+    suspended: bool | None = None
+
+
+class HoldBook(Protocol):
+    """What may happen: credit that authorisations hold (DESIGN 4). The account is the partition."""
+
+    async def view(
+        self, account: str, *, fresh: bool = True, scopes: Sequence[str] = ()
+    ) -> HoldState:
+        """The hold book with the counters of these scopes; nothing is written.
+
+        `fresh`: caught up with the ledger now; else at most 2 s ago.
+        """
+        ...
+
+    async def place(self, account: str, command: PlaceHold) -> Answered | Denial:
+        """Place a hold, or say why not. The same authorisation gets its first answer."""
+        ...
+
+    async def keep(self, account: str, record: HoldRecord) -> Answered:
+        """Keep an answer that holds nothing, a denial; the first answer wins."""
+        ...
+
+    async def record(self, account: str, authorization: str) -> HoldRecord | None:
+        """The question and answer of an authorisation, or None."""
+        ...
+
+    async def extend(self, account: str, command: ExtendHold) -> Granted | None:
+        """Let a call go on as long as it can be paid; None when its hold is not open any more."""
+        ...
+
+    async def release(self, account: str, authorization: str, bridge: str) -> None:
+        """Give back what an authorisation holds; again changes nothing.
+
+        Raises NotFound when this bridge placed no such hold.
+        """
+        ...
+
+    async def switch(self, account: str, command: Switch) -> bool:
+        """Stop, restart, suspend; whether anything changed, which it has on every process then."""
+        ...
+
+    async def catch_up(self, account: str, *, lag_commits: int = 0) -> None:
+        """Settle what debits settled, and know the balance as it is now. With `lag_commits` only
+        where a hold is to be settled, or the hold book is so far behind."""
+        ...
+
+    def nudge(self, account: str) -> None:
+        """The account was debited: catch up soon, in the background. Best effort: a lost nudge only
+        makes the hold book too careful for a moment."""
+        ...
+
+    async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
+        """The oldest unpublished events of the hold book, in order."""
+        ...
+
+    async def published(self, account: str, commit: int) -> None:
+        """Take a commit's events out of the outbox; nothing happens if they are gone."""
+        ...

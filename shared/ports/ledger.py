@@ -1,0 +1,137 @@
+"""What happened to an account's credits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.alerts import Event
+from shared.domain.ledger import Command, Entry, LedgerState, SettingsChange
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a ledger command. `repeated`: it was carried out before, and this is its
+    first result. `events` tells that the commit put events into the outbox."""
+
+    entry: Entry | None
+    repeated: bool = False
+    events: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """The same key was used before for something else, whose entry this is."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class LegRecord:
+    """A debited leg as it is kept: its guard, charge, erasable person's part and entry."""
+
+    leg: str
+    digest: str
+    charge: Mapping[str, object]
+    person: Mapping[str, object]
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One journal row: the entries that were written together, the number of the `first` one.
+    `events_digest` is the digest of the events that it put into the outbox, if any."""
+
+    number: int
+    at: datetime
+    balance_micros: int
+    first: int
+    entries: tuple[Entry, ...]
+    settings: tuple[SettingsChange, ...] = ()
+    events_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """The events of one commit, not yet published."""
+
+    commit: int
+    at: datetime
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What recomputing an account's ledger found; `problems` is empty when all is well."""
+
+    commits: int
+    entries: int
+    legs: int
+    balance_micros: int
+    head: str
+    problems: tuple[str, ...]
+
+
+class Ledger(Protocol):
+    """What happened to an account's credits (DESIGN 4). The account is the partition."""
+
+    async def state(self, account: str) -> LedgerState | None:
+        """The state as it is stored now; None before the ledger is opened."""
+        ...
+
+    async def submit(self, account: str, command: Command) -> Written | Clash:
+        """The outcome of a command, once it is durable.
+
+        Raises what the decision refuses with; Unavailable when the outcome is not certain (come
+        back with the same key); Conflict `ledger_not_open` before the first Configure.
+        """
+        ...
+
+    async def leg(self, account: str, leg: str) -> LegRecord | None:
+        """The debited leg with this key, or None."""
+        ...
+
+    async def debits(self, account: str, leg: str) -> list[LegRecord]:
+        """The leg's debit and its re-ratings, in order; the last one is the present one."""
+        ...
+
+    async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
+        """At most `limit` commits with numbers above `after`, in order."""
+        ...
+
+    async def history(self, account: str, *, after: int) -> list[Commit]:
+        """The next commits after a number, many at a time; empty when there are none."""
+        ...
+
+    async def pack_until(self, account: str, before: datetime) -> int:
+        """Pack what was committed before a time into segments; the number of new ones."""
+        ...
+
+    async def commit_at(self, account: str, moment: datetime) -> Commit | None:
+        """The last commit at or before a moment, or None."""
+        ...
+
+    async def entry(self, account: str, sequence: int) -> Entry | None:
+        """The entry with this number, or None."""
+        ...
+
+    async def reversal(self, account: str, debit: int) -> Entry | None:
+        """The entry that took the debit with this number back, or None."""
+        ...
+
+    async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
+        """The oldest unpublished events, in order."""
+        ...
+
+    async def published(self, account: str, commit: int) -> None:
+        """Take a commit's events out of the outbox; nothing happens if they are gone."""
+        ...
+
+    async def head_at(self, account: str, commit: int) -> str | None:
+        """The hash of a commit's journal row, or None."""
+        ...
+
+    async def verify(self, account: str, *, resume: bool = False) -> Verification:
+        """Recompute chain, numbers, balances, lots and guards from what is stored; with `resume`
+        from where the last sound verification ended."""
+        ...

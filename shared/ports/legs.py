@@ -1,0 +1,68 @@
+"""Whose a leg is, and legs that wait because they could not be charged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.parking import ParkedLeg
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The facts that are pinned for a leg at its first delivery (DESIGN 4)."""
+
+    account: str
+    organizer: str | None
+
+
+class Claims(Protocol):
+    """Whose a leg is, pinned before its first commit."""
+
+    async def claim(self, leg: str, wanted: Claim) -> Claim:
+        """The claim that holds for the leg key: the first one ever made."""
+        ...
+
+    async def find(self, leg: str) -> Claim | None:
+        """The claim that was made for the leg key, if any."""
+        ...
+
+
+class ParkingLot(Protocol):
+    """Legs that wait because they could not be charged."""
+
+    async def park(self, parked: ParkedLeg) -> ParkedLeg:
+        """Keep it; one that is there with the same id stays as it is and is returned."""
+        ...
+
+    async def get(self, parked_id: str) -> ParkedLeg | None:
+        """The parked leg with this id, or None."""
+        ...
+
+    async def of_leg(self, leg: str) -> list[ParkedLeg]:
+        """All that is parked under a leg key."""
+        ...
+
+    async def update(self, parked: ParkedLeg, *, unpin: bool = False) -> ParkedLeg:
+        """Write its status, attempts and reason, unless it has a later status meanwhile: open,
+        dismissed, replayed. Its pin stays, unless `unpin`. Returns what is kept."""
+        ...
+
+    async def pin(self, parked_id: str, leg: str) -> ParkedLeg:
+        """Say as which leg it is charged, unless that was said before or it is closed. Returns
+        what is kept."""
+        ...
+
+    async def announced(self, parked_id: str) -> None:
+        """Note that the account was told."""
+        ...
+
+    async def oldest_open(self) -> datetime | None:
+        """When the oldest leg that is still open was received, of the first so many that are."""
+        ...
+
+    async def page(
+        self, *, where: Mapping[str, str], limit: int, cursor: str | None
+    ) -> tuple[list[ParkedLeg], str | None]:
+        """Parked legs whose `account`, `reason` or `status` equal `where`, and the next cursor."""
+        ...

@@ -1,0 +1,67 @@
+"""Due marks for the timer; alerts and recharges with their history."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.alerts import Alert
+from shared.domain.recharge import Recharge
+from shared.ports.ledger import Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class DueMark:
+    """Something to look at from a time on: a superset of what is really due (DESIGN 4)."""
+
+    account: str
+    kind: str
+    at: datetime
+
+
+class DueMarks(Protocol):
+    """The marks that tell the timer which accounts to look at."""
+
+    async def mark(self, marks: Sequence[DueMark]) -> None:
+        """Write marks; one that is there already stays."""
+        ...
+
+    async def due(self, now: datetime, *, limit: int) -> list[DueMark]:
+        """Marks whose time has come, at most `limit` of them."""
+        ...
+
+    async def clear(self, marks: Sequence[DueMark]) -> None:
+        """Delete marks that were acted upon."""
+        ...
+
+
+class Notices(Protocol):
+    """Alerts and recharges with their history, as the outbox told of them."""
+
+    async def keep(self, account: str, row: Outbox) -> None:
+        """Write what an outbox row tells of alerts and recharges; again changes nothing."""
+        ...
+
+    async def alerts(
+        self, account: str, *, limit: int, cursor: str | None
+    ) -> tuple[Sequence[Alert], str | None]:
+        """The newest alerts first, and the next cursor. Raises Invalid `cursor_invalid`."""
+        ...
+
+    async def alert(self, account: str, number: int) -> Alert | None:
+        """The alert with this number, or None."""
+        ...
+
+    async def acknowledge(self, account: str, number: int, actor: str, at: datetime) -> None:
+        """Note who saw an alert; the first one stays."""
+        ...
+
+    async def recharges(
+        self, account: str, *, limit: int, cursor: str | None
+    ) -> tuple[Sequence[Recharge], str | None]:
+        """The newest recharges first, and the next cursor. Raises Invalid `cursor_invalid`."""
+        ...
+
+    async def recharge(self, account: str, number: int) -> Recharge | None:
+        """The recharge with this number, or None."""
+        ...

@@ -1,0 +1,63 @@
+"""The queue of ended calls, its inbox and backlog, and the topic of events."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What goes onto the queue or the topic."""
+
+    message_id: str
+    body: bytes
+    properties: Mapping[str, str]
+    content_type: str = "application/json"
+
+
+class CallQueue(Protocol):
+    """The queue `call-ended`."""
+
+    async def send(self, messages: Sequence[Message], *, at: datetime | None = None) -> None:
+        """Returns once the broker has all of them; `at` schedules them for later.
+
+        Raises QueueUnavailable when that is not certain.
+        """
+        ...
+
+
+class Inbox(Protocol):
+    """Where legs wait that the queue could not take (DESIGN 4)."""
+
+    async def keep(self, messages: Sequence[Message], now: datetime) -> None:
+        """Returns once all are durable. Raises StoreUnavailable when that is not certain."""
+        ...
+
+    async def waiting(self, *, limit: int) -> list[Message]:
+        """At most `limit` of the messages that are kept."""
+        ...
+
+    async def sent(self, message: Message) -> None:
+        """Take one out; nothing happens if it is gone."""
+        ...
+
+
+class Backlog(Protocol):
+    """How far the queue is behind. While it is, no hold expires: its leg may be waiting there."""
+
+    async def seen(self, oldest_seconds: float) -> None:
+        """A batch came whose oldest leg was posted so long ago. Never raises."""
+        ...
+
+    async def seconds(self) -> int:
+        """The age of what is processed now; 0 when the queue keeps up or nobody knows."""
+        ...
+
+
+class EventTopic(Protocol):
+    """The topic `credit-events`."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Returns once the broker has all of them, in order. Raises QueueUnavailable."""
+        ...

@@ -1,0 +1,42 @@
+"""Rate cards by the time from which they hold."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.card_versions import CardVersion, PutRules
+from shared.domain.rates import RateCardVersion
+
+
+class RateCards(Protocol):
+    """Rate card versions by the time from which they hold."""
+
+    async def version_for(self, card: str, answered_at: datetime) -> RateCardVersion | None:
+        """The version in force then, or None. Absence is only told after a fresh read."""
+        ...
+
+
+class RateCardStore(RateCards, Protocol):
+    """Rate cards for those who make them. Everything raises StoreUnavailable."""
+
+    async def put(self, version: RateCardVersion, rules: PutRules) -> CardVersion:
+        """Make or replace a version; raises what `check_put` raises."""
+        ...
+
+    async def check(self, card: str, effective_from: datetime, rules: PutRules) -> None:
+        """Raises what `put` would raise for such a version, and writes nothing."""
+        ...
+
+    async def version(
+        self, card: str, effective_from: datetime
+    ) -> tuple[CardVersion, RateCardVersion] | None:
+        """The version that takes effect then, with all its rates, or None."""
+        ...
+
+    async def versions(self, card: str) -> Sequence[CardVersion]:
+        """The versions of a card by the time from which they hold; none: no such card."""
+        ...
+
+    async def cards(self, *, limit: int, after: str | None) -> Sequence[str]:
+        """Names of cards in order, at most `limit`."""
+        ...

@@ -1,0 +1,20 @@
+"""Time and randomness."""
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+
+class Ids(Protocol):
+    """The only source of randomness."""
+
+    def token(self, bytes_count: int) -> str:
+        """URL-safe random text made of that many random bytes."""
+        ...
