@@ -200,7 +200,7 @@ def fallback_route(blueprint: func.Blueprint, name: str) -> Callable[[Handler], 
 
 def methods_of(path: str) -> frozenset[str]:
     """The methods that routes of this path take, none if there is no such path."""
-    segments = path.strip("/").split("/")
+    segments = path.removesuffix("/").split("/")
     found = (each.method for each in ROUTES if _fits(each.path.split("/"), segments))
     return frozenset(found)
 

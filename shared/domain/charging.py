@@ -29,10 +29,11 @@ class Payer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unchargeable:
-    """Why a leg has to be parked."""
+    """Why a leg has to be parked; `account` where it is known whose it is."""
 
     reason: ParkReason
     detail: str
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,15 +130,15 @@ class ChargeLegs:
         NotAllowed when it would be charged to an account that the principal does not see.
         """
         resolved = await self._resolve(queued)
+        whose = resolved.account if isinstance(resolved, Unchargeable) else resolved[1].id
+        if on_behalf_of is not None and whose is not None:
+            on_behalf_of.require_account(whose)
         if isinstance(resolved, Unchargeable):
-            return NotCharged(queued, resolved)
+            return await self._unless_charged(queued, resolved, whose)
         leg, account = resolved
-        if on_behalf_of is not None:
-            on_behalf_of.require_account(account.id)
         document = await self._document(leg, account)
         if isinstance(document, Unchargeable):
-            first = await self._first(account.id, queued)
-            return first or NotCharged(queued, document, account.id)
+            return await self._unless_charged(queued, document, account.id)
         charge = document.charge
         person = charging.person_document(leg, self._ids.token(limits.SALT_BYTES))
         debit = DebitLeg(
@@ -168,12 +168,14 @@ class ChargeLegs:
             cost_center=leg.cost_center,
         )
 
-    async def _first(self, account: str, queued: QueuedLeg) -> Charged | NotCharged | None:
-        """The first result of a leg that could not be charged today: it may have been before its
-        rate card was changed."""
-        record = await self._ledger.leg(account, queued.leg.key)
-        if record is None:
-            return None
+    async def _unless_charged(
+        self, queued: QueuedLeg, why: Unchargeable, account: str | None
+    ) -> Charged | NotCharged:
+        """What a leg that could not be charged today comes to: its id may have been charged before
+        with this content, when its rate card was another one, or with other content."""
+        record = await self._ledger.leg(account, queued.leg.key) if account else None
+        if account is None or record is None:
+            return NotCharged(queued, why, account)
         if record.digest != queued.leg.digest():
             return _conflict(queued, account, record.entry)
         return Charged(

@@ -1,6 +1,6 @@
 """Whose a leg is, what kind it is, and who organized it; pinned at its first delivery."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.charging import Payer, ResolvedLeg, Unchargeable, billable_seconds
@@ -39,27 +39,28 @@ class ResolveLeg:
 
         Raises StoreUnavailable when the directory does not answer.
         """
-        leg = queued.leg
+        leg, since = queued.leg, queued.received_at
         talk_seconds = billable_seconds(leg, self._clock.now())
-        if isinstance(talk_seconds, Unchargeable):
-            return talk_seconds
-        since = queued.received_at
         bridge = await self._facts.bridge(leg.bridge, known_at=since)
         if bridge is None:
             return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, "Its bridge is not registered.")
         number = await self._service_number(queued)
-        owner = await self._owner(queued, bridge, number)
-        owner = await self._pinned(leg, owner)
-        if owner.account is None:
-            return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, owner.why)
-        account = await self._facts.account(owner.account, known_at=since)
-        if account is None:
-            return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, f"There is no account {owner.account}.")
         kind = leg.kind or (LegKind.DIAL_IN if number else None)
+        owner = await self._owner(queued, bridge, number)
+        # What can't be charged as it is pins nothing: mended, it may name another account.
+        sound = kind is not None and not isinstance(talk_seconds, Unchargeable)
+        owner = await self._pinned(leg, owner, claim=sound)
+        account = await self._facts.account(owner.account, known_at=since) if owner.account else None
+        if isinstance(talk_seconds, Unchargeable):
+            return replace(talk_seconds, account=account.id if account else None)
+        if account is None:
+            why = owner.why or f"There is no account {owner.account}."
+            return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, why)
         if kind is None:
             return Unchargeable(
                 ParkReason.KIND_UNKNOWN,
                 "Neither the bridge nor a registered service number tells its kind.",
+                account.id,
             )
         known = (
             await self._facts.organizer(account.id, owner.organizer, known_at=since)
@@ -135,13 +136,17 @@ class ResolveLeg:
         history = await self._facts.conference(leg.conference_id, known_at=queued.received_at)
         return registration_at(history, _moment(leg))
 
-    async def _pinned(self, leg: EndedLeg, owner: _Owner) -> _Owner:
+    async def _pinned(self, leg: EndedLeg, owner: _Owner, *, claim: bool) -> _Owner:
         """The owner that the first delivery found, whomever the bridge has served since then."""
-        if owner.account is None or await self._facts.account(owner.account) is None:
-            claim = await self._claims.find(leg.key)
+        if (
+            claim
+            and owner.account is not None
+            and await self._facts.account(owner.account) is not None
+        ):
+            pinned = await self._claims.claim(leg.key, Claim(owner.account, owner.organizer))
         else:
-            claim = await self._claims.claim(leg.key, Claim(owner.account, owner.organizer))
-        return _Owner(claim.account, claim.organizer) if claim else owner
+            pinned = await self._claims.find(leg.key)
+        return _Owner(pinned.account, pinned.organizer) if pinned else owner
 
 
 def _moment(leg: EndedLeg) -> datetime:

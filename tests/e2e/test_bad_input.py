@@ -297,6 +297,31 @@ def test_what_an_administrator_sends_wrong_is_refused(
     assert_problem(answer, status, code)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", "/api", None),
+        ("GET", "/api/", None),
+        ("GET", "/api/v2/accounts", None),
+        ("POST", "/api//v1/bridges/local/call-ended", None),
+        ("POST", "/api/v1/bridges//call-ended", None),
+        ("GET", "/api/v1/bridges/local/call-ended", "POST"),
+        ("HEAD", "/api/v1/bridges/local/call-ended", "POST"),
+        ("OPTIONS", "/api/v1/bridges/local/Call-Ended/", "POST"),
+        ("PATCH", "/api/v1/accounts/contoso", "GET, PUT"),
+        ("DELETE", "/api/health", "GET"),
+    ],
+)
+def test_a_path_that_is_not_there_or_takes_another_method_is_told_apart(
+    world: World, method: str, path: str, allow: str | None
+) -> None:
+    answer = world.http.send(method, path)
+    assert (answer.status, answer.headers.get("allow")) == (405 if allow else 404, allow)
+    if method != "HEAD":
+        code = "method_not_allowed" if allow else "path_unknown"
+        assert_problem(answer, answer.status, code, path)
+
+
 @pytest.mark.parametrize("name", ["Contoso", "-a", "a" * 64, "a%20b", "%2e%2e", "b%2fc", "%00"])
 def test_an_id_that_is_none_makes_no_account(world: World, name: str) -> None:
     answer = world.admin.ask("PUT", f"accounts/{name}", {"currency": "USD"})

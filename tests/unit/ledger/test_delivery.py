@@ -210,8 +210,29 @@ async def test_what_can_not_be_charged_is_parked_once_and_its_neighbours_are_cha
     await process.work(messages)
     (parked,) = await process.parked()
     assert (parked.reason, parked.leg) == (reason, "local~1")
+    known = None if reason is ParkReason.ACCOUNT_UNKNOWN else "contoso"
+    assert parked.account == known
     assert await process.balance() == 100 * UNIT - 2 * PRICE
     await process.sound()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"talk_seconds": 300}, {"ended_at": "2026-11-23T10:05:01Z"}, {"kind": None}, {"to": JP}],
+    ids=str,
+)
+async def test_other_content_of_a_charged_leg_is_a_conflict_even_if_it_could_not_be_charged(
+    other: dict[str, Any],
+) -> None:
+    process = World().process()
+    await process.set_up()
+    await process.post(leg_json("1"))
+    await process.drain()
+    await process.post(leg_json("1", **other))
+    await process.drain()
+    (parked,) = await process.parked()
+    assert (parked.reason, parked.account) == (ParkReason.CONFLICT, "contoso")
+    assert await process.balance() == 100 * UNIT - PRICE
 
 
 # What fails for now

@@ -107,8 +107,9 @@ async def test_a_mended_leg_stays_with_the_account_that_it_is_pinned_to() -> Non
     assert await process.balance("contoso") == 100 * UNIT - PRICE
 
 
-async def test_nobody_charges_an_account_that_is_not_theirs() -> None:
-    process, parked = await _parked()
+@pytest.mark.parametrize("why", [{"to": JP}, {"kind": None}, {"talk_seconds": 999}], ids=str)
+async def test_nobody_charges_an_account_that_is_not_theirs(why: dict[str, Any]) -> None:
+    process, parked = await _parked(leg_json("1", **why))
     queued = QueuedLeg(read_leg_document(parked.original), START)
     stranger = Principal("other", frozenset({Role.OPERATOR}), frozenset({"fabrikam"}))
     with pytest.raises(NotAllowed):
