@@ -50,7 +50,9 @@ class ResolveLeg:
         # What can't be charged as it is pins nothing: mended, it may name another account.
         sound = kind is not None and not isinstance(talk_seconds, Unchargeable)
         owner = await self._pinned(leg, owner, claim=sound)
-        account = await self._facts.account(owner.account, known_at=since) if owner.account else None
+        account = None
+        if owner.account is not None:
+            account = await self._facts.account(owner.account, known_at=since)
         if isinstance(talk_seconds, Unchargeable):
             return replace(talk_seconds, account=account.id if account else None)
         if account is None:
@@ -138,12 +140,9 @@ class ResolveLeg:
 
     async def _pinned(self, leg: EndedLeg, owner: _Owner, *, claim: bool) -> _Owner:
         """The owner that the first delivery found, whomever the bridge has served since then."""
-        if (
-            claim
-            and owner.account is not None
-            and await self._facts.account(owner.account) is not None
-        ):
-            pinned = await self._claims.claim(leg.key, Claim(owner.account, owner.organizer))
+        name = owner.account
+        if claim and name is not None and await self._facts.account(name) is not None:
+            pinned: Claim | None = await self._claims.claim(leg.key, Claim(name, owner.organizer))
         else:
             pinned = await self._claims.find(leg.key)
         return _Owner(pinned.account, pinned.organizer) if pinned else owner
