@@ -58,7 +58,7 @@ def altered(case_id: str, **changes: object) -> dict[str, Any]:
         altered("A01", exact_rounded_once_at_end="2701.0001"),
         altered("A22", exact_rounded_once_at_end="0.3001"),
         altered("A22", expected_cost="0.3"),
-        altered("A24", destination_prefixes=["0257"]),
+        altered("A01", kind="error"),
         altered("A18", balance_after="0.71"),
         altered("B02", expected_max_usage_s=9998),
         altered("B02", expected_max_usage_s=10_000),
