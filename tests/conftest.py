@@ -2,11 +2,19 @@
 
 import asyncio
 import inspect
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.azurite import Azurite, start_azurite
+
+
+def pytest_configure() -> None:
+    """A shell starts its background jobs with SIGINT ignored, and whoever is started by one
+    inherits that; the programs under test are stopped by SIGINT."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
