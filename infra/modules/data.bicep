@@ -1,7 +1,7 @@
 metadata description = 'Everything that keeps something: ledgers, proof, packages, messages, secrets.'
 
 import { Identity } from 'identities.bicep'
-import { Names } from 'names.bicep'
+import { directoryTables, Names, shardTables } from 'names.bicep'
 
 @description('Region of the app and the ledger.')
 param location string
@@ -42,9 +42,6 @@ param identities { app: Identity, keeper: Identity }
 @description('Group that may read ledgers; empty: none.')
 param financeGroupId string
 
-var shardTables = ['ledger', 'holds']
-var others = ['backlog', 'deliveries', 'directory', 'due', 'inbox', 'legs', 'notices', 'parked', 'ratecards']
-
 module ledgerRole 'ledger-role.bicep' = {}
 
 module ledgers 'ledger-storage.bicep' = [
@@ -54,7 +51,7 @@ module ledgers 'ledger-storage.bicep' = [
       name: name
       tags: tags
       redundancy: ledgerRedundancy
-      tables: index == 0 ? concat(shardTables, others) : shardTables
+      tables: index == 0 ? concat(shardTables, directoryTables) : shardTables
       privateOnly: privateOnly
       locked: lockData
       appPrincipalId: identities.app.principalId

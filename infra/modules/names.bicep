@@ -33,3 +33,22 @@ func namesOf(environmentName string, token string, ledgerShards int) Names => {
   anchorContainer: 'anchors'
   archiveContainer: 'accepted-legs'
 }
+
+@export()
+@description('Tables of every ledger account.')
+var shardTables = ['ledger', 'holds']
+
+@export()
+@description('Tables that the first ledger account keeps besides.')
+var directoryTables = [
+  'backlog'
+  'deliveries'
+  'deliverydue'
+  'directory'
+  'due'
+  'inbox'
+  'legs'
+  'notices'
+  'parked'
+  'ratecards'
+]

@@ -14,6 +14,7 @@ from shared.ports.notices import DueMark
 from shared.ports.tables import Delete, Operation, TableStore, Upsert
 
 TABLE = "due"
+DELIVERIES_TABLE = "deliverydue"
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 
 

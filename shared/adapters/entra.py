@@ -133,21 +133,25 @@ class EntraTokens:
         self._fetched_at = self._clock.now()
 
 
-def fetch_from(tenant: str) -> FetchKeys:
+def fetch_from(tenant: str, authority: str = AUTHORITY) -> FetchKeys:
     """Fetches the keys of a tenant from Microsoft."""
 
     async def fetch() -> Mapping[str, Any]:
         import aiohttp
 
-        address = f"{AUTHORITY}/{tenant}/discovery/v2.0/keys"
-        limit = limits.ENTRA_KEYS_BYTES_MAX
+        address = f"{authority}/{tenant}/discovery/v2.0/keys"
+        body = bytearray()
         try:
             async with aiohttp.ClientSession() as session, session.get(address) as response:
                 response.raise_for_status()
-                body = await response.content.read(limit)
+                # Piece by piece: one read gives what has come so far, seldom all of it.
+                async for piece in response.content.iter_any():
+                    body += piece
+                    if len(body) > limits.ENTRA_KEYS_BYTES_MAX:
+                        raise Unavailable("Microsoft Entra sent too long a key set.")
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable("Microsoft Entra does not answer.") from error
-        return read_keys(body)
+        return read_keys(bytes(body))
 
     return fetch
 

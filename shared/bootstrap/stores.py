@@ -92,9 +92,9 @@ class Stores:
     @cached_property
     def delivery_marks(self) -> DueMarks:
         """Which receivers to try again, and when."""
-        from shared.adapters.due_marks import TableDueMarks
+        from shared.adapters.due_marks import DELIVERIES_TABLE, TableDueMarks
 
-        return TableDueMarks(self.tables, "deliverydue")
+        return TableDueMarks(self.tables, DELIVERIES_TABLE)
 
     @cached_property
     def webhook_sender(self) -> WebhookSender:

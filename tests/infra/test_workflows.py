@@ -115,6 +115,30 @@ def test_the_package_that_is_deployed_was_tested_and_approved() -> None:
     assert names.index("Deploy") < names.index("Smoke test") < names.index("Roll back")
 
 
+def test_every_variable_of_the_parameter_file_is_given() -> None:
+    """One that is missing would be deployed as its default: Entra or mail switched off by CI. The
+    runner sets GITHUB_REPOSITORY; what-if has no release: that setting differs every time."""
+    text = (ROOT / "infra" / "prod.bicepparam").read_text("utf-8")
+    read = set(re.findall(r"readEnvironmentVariable\('(\w+)'", text)) - {"GITHUB_REPOSITORY"}
+    deploying = {
+        where: set(step["env"])
+        for where, step in _steps()
+        if "infra/prod.bicepparam" in step.get("run", "")
+    }
+
+    assert {where: read - given for where, given in deploying.items()} == {
+        "deploy.infra": set(),
+        "what-if.what-if": {"PERMINUTE_RELEASE"},
+    }
+
+
+def test_a_package_that_was_rolled_back_to_is_tried_too() -> None:
+    (step,) = (step for where, step in _steps() if step.get("name") == "Roll back")
+
+    assert step["if"] == "failure() && steps.smoke.outcome == 'failure'"
+    assert step["run"].index("last/perminute.zip") < step["run"].index("infra/tools/smoke.py")
+
+
 def test_every_ecosystem_is_kept_up_to_date_after_a_week() -> None:
     """A release that is withdrawn at once never gets here."""
     updates = _read(FOLDER / "dependabot.yml")["updates"]

@@ -1,17 +1,20 @@
 """Entra tokens are verified here, against a key set of our own: no tenant was asked."""
 
+import asyncio
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
 import pytest
+from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from shared.adapters.entra import EntraTokens, read_keys
+from shared.adapters.entra import EntraTokens, fetch_from, read_keys
 from shared.domain import limits
 from shared.domain.access import Principal, Role
 from shared.domain.errors import NotAuthenticated, Unavailable
@@ -212,6 +215,54 @@ async def test_a_withdrawn_key_opens_nothing_once_the_keys_are_fetched_anew() ->
 def test_what_is_no_key_set_is_told(body: bytes) -> None:
     with pytest.raises(Unavailable):
         read_keys(body)
+
+
+@asynccontextmanager
+async def _authority(*pieces: bytes, status: int = 200) -> AsyncIterator[str]:
+    """Microsoft's address, here: it sends its key set in pieces, some while apart."""
+
+    async def keys(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=status)
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+            for _ in range(50):  # the reader's turn
+                await asyncio.sleep(0)
+        return response
+
+    app = web.Application()
+    app.router.add_get(f"/{TENANT}/discovery/v2.0/keys", keys)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_key_set_that_comes_in_pieces_is_read_whole() -> None:
+    document = json.dumps(await Tenant("one", "two").keys()).encode()
+    async with _authority(document[:100], document[100:300], document[300:]) as authority:
+        verifier = EntraTokens(TENANT, AUDIENCE, fetch_from(TENANT, authority), Clock())
+
+        assert await verifier.verify(_token(kid="two"))
+
+
+@pytest.mark.parametrize(
+    ("status", "pieces"),
+    [
+        pytest.param(500, [b"{}"], id="it fails"),
+        pytest.param(200, [b'{"keys": ['], id="cut off"),
+        pytest.param(200, [b" " * 4096] * (limits.ENTRA_KEYS_BYTES_MAX // 4096 + 1), id="too long"),
+    ],
+)
+async def test_what_microsoft_can_t_answer_is_503(status: int, pieces: list[bytes]) -> None:
+    async with _authority(*pieces, status=status) as authority:
+        with pytest.raises(Unavailable):
+            await EntraTokens(TENANT, AUDIENCE, fetch_from(TENANT, authority), Clock()).verify(
+                _token()
+            )
 
 
 async def test_administrators_come_in_by_token_or_key() -> None:
