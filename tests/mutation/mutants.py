@@ -1,7 +1,6 @@
 """Small breaks of a module's source, one at a time."""
 
 import ast
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -33,11 +32,10 @@ _CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One break: the mutated source, and where and what was broken."""
+    """One break of a module: at which of its nodes, what, and how the line reads."""
 
-    line: int
+    node: int
     change: str
-    source: str
     place: str
 
     @property
@@ -45,27 +43,27 @@ class Mutant:
         """The same for as long as the broken line reads the same."""
         return f"{self.place} => {self.change}"
 
+    def applied_to(self, source: str) -> str:
+        """The module, broken."""
+        tree = ast.parse(source)
+        _apply(_sites(tree)[self.node], self.change)
+        return ast.unparse(ast.fix_missing_locations(tree))
+
 
 def mutants(source: str) -> Iterator[Mutant]:
     """Every break of a module, in the order of its lines.
 
     Annotations, docstrings, texts, slots and decorators are left alone: they decide nothing.
     """
-    tree = ast.parse(source)
     lines = source.splitlines()
-    sites = [node for node in _code_nodes(tree) if _changes(node)]
-    for number, node in enumerate(sites):
+    for number, node in enumerate(_sites(ast.parse(source))):
+        line = node.lineno  # type: ignore[attr-defined]
         for change in _changes(node):
-            mutated = copy.deepcopy(tree)
-            twin = [each for each in _code_nodes(mutated) if _changes(each)][number]
-            _apply(twin, change)
-            line = node.lineno  # type: ignore[attr-defined]
-            yield Mutant(
-                line,
-                change,
-                ast.unparse(ast.fix_missing_locations(mutated)),
-                lines[line - 1].strip(),
-            )
+            yield Mutant(number, change, lines[line - 1].strip())
+
+
+def _sites(tree: ast.AST) -> list[ast.AST]:
+    return [node for node in _code_nodes(tree) if _changes(node)]
 
 
 def _code_nodes(tree: ast.AST) -> Iterator[ast.AST]:
