@@ -65,12 +65,11 @@ def read_deck_form(content_type: str, body: bytes) -> DeckForm:
 
 def _name_pairs(table: bytes) -> Iterator[tuple[str, str]]:
     """(prefix, name) of each row; the mapping's own delimiter and encoding are the deck's."""
-    for row in csv_rows(table, _Plain()):
-        try:
-            yield row.fields["prefix"].strip(), row.fields["destination"]
-        except KeyError as missing:
-            where = FieldError("/lines/1", f"of names has no column {missing}")
-            raise Invalid("The table of names is not valid.", (where,)) from None
+    for row in csv_rows(table, _Plain(), {"prefix", "destination"}, "table of names"):
+        if row.problem:
+            where = FieldError(row.place, row.problem)
+            raise Invalid("The table of names is not valid.", (where,))
+        yield row.fields["prefix"].strip(), row.fields["destination"]
 
 
 class _Plain:

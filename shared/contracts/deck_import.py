@@ -5,31 +5,31 @@ of prefixes, increments in seconds or as "60s", a price per call, a multiplier, 
 switched off, names without any prefix. All or nothing: the card, or a line for each error.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from shared.contracts.deck_cells import (
+    cell_name,
+    cell_prefixes,
+    cell_price,
+    cell_seconds,
+    comparable,
+    prefix_cleaner,
+)
 from shared.contracts.deck_rows import DeckRow, csv_rows, json_rows
 from shared.contracts.dial_out_policy import AdminBody
 from shared.contracts.rate_cards import Price, RoundingBody
 from shared.domain import limits
 from shared.domain.errors import FieldError, Invalid
 from shared.domain.legs import LegKind
-from shared.domain.money import PICOS_PER_UNIT, RoundingMode, parse_price
+from shared.domain.money import PICOS_PER_UNIT, RoundingMode
 from shared.domain.rates import Rate, RateCardVersion, Rounding, Slot, build_version
 from shared.domain.terms import minute_picos
-
-_SEPARATORS = re.compile(r"[,;/|\s]+")
-_PATTERN_ENDS = re.compile(r"(\.\*|\*|\.|X+|x+)\$?$", re.ASCII)
-_RANGE = re.compile(r"([0-9]{1,15})-([0-9]{1,15})", re.ASCII)
-_DIGITS = re.compile(r"[0-9]{1,15}", re.ASCII)
-_DURATION = re.compile(r"([0-9]{1,7})(?:\.0+)?\s*(s|sec|m|min)?", re.ASCII | re.IGNORECASE)
-_PRICE = re.compile(r"[$€£]?\s*([0-9]{0,10})(?:\.([0-9]*))?", re.ASCII)
-_NOT_IN_NAMES = re.compile(r"[\W_]+")
 
 Column = Annotated[str, Field(max_length=limits.FOREIGN_ID_CHARS_MAX)]
 Seconds = Annotated[int, Field(ge=1, le=limits.RATE_SECONDS_MAX)]
@@ -86,6 +86,15 @@ class DeckMapping(AdminBody):
     duplicates: Literal["refuse", "first", "last", "dearest"] = "refuse"
     unknown_names: Literal["refuse", "skip"] = "refuse"
 
+    @property
+    def named_columns(self) -> set[str]:
+        """The deck's columns that the mapping speaks of."""
+        found = {*self.only_where, *self.skip_where, *self.columns.destination}
+        for name, column in self.columns:
+            if name != "destination" and column is not None:
+                found.add(column)
+        return found
+
     @model_validator(mode="after")
     def _has_the_least(self) -> "DeckMapping":
         if self.columns.price is None and self.defaults.price is None:
@@ -132,10 +141,11 @@ def import_deck(
     Raises BadRequest when the deck can't be read, Invalid with a line for each wrong field.
     """
     importer = _Importer(mapping, prefixes_by_name or {})
-    rows = json_rows(body) if mapping.format == "json" else csv_rows(body, mapping)
-    for row in rows:
+    needed = mapping.named_columns
+    is_json = mapping.format == "json"
+    for row in json_rows(body, needed) if is_json else csv_rows(body, mapping, needed):
         importer.take(row)
-        if len(importer.errors) >= limits.RATE_CARD_ERRORS_MAX:
+        if importer.is_full or len(importer.errors) >= limits.RATE_CARD_ERRORS_MAX:
             break
     if importer.errors:
         raise Invalid("The deck is not valid.", tuple(importer.errors))
@@ -159,7 +169,7 @@ def read_names(entries: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
     """Prefixes by the plain form of a destination's name, of (prefix, name) pairs."""
     found: dict[str, list[str]] = {}
     for prefix, name in entries:
-        found.setdefault(_plain(name), []).append(prefix)
+        found.setdefault(comparable(name), []).append(prefix)
     return found
 
 
@@ -175,11 +185,17 @@ class _Importer:
         self._rows = self._left_out = self._duplicates = 0
         self._unknown: dict[str, None] = {}
         self._open: list[int] = []  # the entries that the row before gave
-        self._open_cell = ""
+        self._open_cell: str | None = None
+        self.is_full = False
+        self._clean = prefix_cleaner(mapping.strip, mapping.international_prefix)
+        self._price = partial(cell_price, decimal_comma=mapping.decimal_comma)
 
     def take(self, row: DeckRow) -> None:
         """One row: rates, a further slot of the rates before it, nothing, or an error."""
         self._rows += 1
+        if row.problem:
+            self.errors.append(FieldError(row.place, row.problem))
+            return
         if self._is_left_out(row):
             self._left_out += 1
             return
@@ -202,16 +218,16 @@ class _Importer:
 
     def _take(self, row: DeckRow) -> None:
         columns = self._mapping.columns
-        start = _number(row, columns.slot_start, _duration, 0)
-        cell = row.fields.get(columns.prefix or "", "")
-        if start and self._open and cell == self._open_cell:
+        start = _number(row, columns.slot_start, cell_seconds, 0)
+        name = self._name(row)
+        cell = name if columns.prefix is None else row.fields.get(columns.prefix, "")
+        if start and cell == self._open_cell:
             for at in self._open:
                 entry = self.entries[at]
                 slots = (*entry.rate.slots, *self._slots(row, start))
                 self.entries[at] = entry._replace(rate=replace(entry.rate, slots=slots))
             return
         self._open, self._open_cell = [], cell
-        name = self._name(row)
         rate = Rate(
             LegKind(self._mapping.defaults.kind),
             "",
@@ -222,13 +238,17 @@ class _Importer:
             self._slots(row, start),
             origin=row.fields.get(columns.origin or "") or None,
             grace_seconds=_number(
-                row, columns.grace_seconds, _duration, self._mapping.defaults.grace_seconds
+                row, columns.grace_seconds, cell_seconds, self._mapping.defaults.grace_seconds
             ),
         )
         for prefix in self._prefixes(row, name):
             self._add(replace(rate, prefix=prefix, destination=name or f"+{prefix}"), row.place)
 
     def _add(self, rate: Rate, place: str) -> None:
+        if len(self.entries) == limits.RATE_CARD_RATES_MAX:
+            self.is_full = True
+            most = limits.RATE_CARD_RATES_MAX
+            raise _Refused(place, f"is where the deck has more than {most} rates")
         key = (rate.prefix, rate.origin)
         earlier = self._places.get(key)
         if earlier is None or self._mapping.duplicates == "refuse":
@@ -245,7 +265,7 @@ class _Importer:
 
     def _name(self, row: DeckRow) -> str:
         columns = self._mapping.columns.destination
-        parts = [" ".join(row.fields.get(column, "").split()) for column in columns]
+        parts = [_read(row, column, cell_name) for column in columns]
         name = ", ".join(dict.fromkeys(part for part in parts if part))
         return name or self._mapping.defaults.destination
 
@@ -253,23 +273,12 @@ class _Importer:
         columns = self._mapping.columns
         if columns.prefix is None:
             return self._named_prefixes(row, name)
-        code = ""
-        if columns.country_code is not None:
-            code = self._clean(row.fields.get(columns.country_code, ""))
-        cell = row.fields.get(columns.prefix, "")
-        found: list[str] = []
-        for piece in _SEPARATORS.split(cell.strip()):
-            try:
-                found += [code + digits for digits in _expanded(self._clean(piece))]
-            except ValueError as error:
-                raise _Refused(f"{row.place}/{columns.prefix}", str(error)) from None
-        if len(found) > limits.DECK_PREFIXES_PER_CELL_MAX:
-            detail = f"has more than {limits.DECK_PREFIXES_PER_CELL_MAX} prefixes"
-            raise _Refused(f"{row.place}/{columns.prefix}", detail)
-        return found
+        code = self._clean(row.fields.get(columns.country_code or "", ""))
+        found = _read(row, columns.prefix, partial(cell_prefixes, clean=self._clean))
+        return [code + digits for digits in found]
 
     def _named_prefixes(self, row: DeckRow, name: str) -> Sequence[str]:
-        found = self._names.get(_plain(name))
+        found = self._names.get(comparable(name))
         if found is not None:
             return found
         if self._mapping.unknown_names == "refuse":
@@ -279,21 +288,13 @@ class _Importer:
         self._left_out += 1
         return ()
 
-    def _clean(self, text: str) -> str:
-        """The digits of a prefix: without what marks it as a pattern or as international."""
-        text = text.strip().removeprefix(self._mapping.strip).removeprefix("^")
-        text = _PATTERN_ENDS.sub("", text)
-        if text.startswith("+"):
-            return text[1:]
-        return text.removeprefix(self._mapping.international_prefix)
-
     def _slots(self, row: DeckRow, start: int) -> tuple[Slot, ...]:
         columns, defaults = self._mapping.columns, self._mapping.defaults
         price = self._row_price(row)
-        unit = _number(row, columns.unit, _duration, defaults.unit_seconds)
-        increment = _number(row, columns.increment, _duration, defaults.increment)
+        unit = _number(row, columns.unit, cell_seconds, defaults.unit_seconds)
+        increment = _number(row, columns.increment, cell_seconds, defaults.increment)
         first = _number(
-            row, columns.first_increment, _duration, defaults.first_increment or increment
+            row, columns.first_increment, cell_seconds, defaults.first_increment or increment
         )
         if start or first == increment:
             return (Slot(start, price, unit, increment),)
@@ -312,49 +313,14 @@ class _Importer:
             raise _Refused(f"{row.place}/{columns.price}", detail)
         return scaled + addition
 
-    def _price(self, text: str) -> int:
-        if self._mapping.decimal_comma:
-            text = text.replace(".", "").replace(",", ".")
-        match = _PRICE.fullmatch(text)
-        if match is None or not (match[1] or match[2]):
-            raise ValueError("must be a price, not negative")
-        whole, fraction = (match[1] or "").lstrip("0") or "0", (match[2] or "").rstrip("0")
-        return parse_price(f"{whole}.{fraction}" if fraction else whole)
-
 
 def _number[T](row: DeckRow, column: str | None, read: Callable[[str], int], default: T) -> int | T:
     text = row.fields.get(column, "").strip() if column is not None else ""
-    if not text:
-        return default
+    return _read(row, column or "", lambda _: read(text)) if text else default
+
+
+def _read[T](row: DeckRow, column: str, read: Callable[[str], T]) -> T:
     try:
-        return read(text)
+        return read(row.fields.get(column, ""))
     except ValueError as error:
         raise _Refused(f"{row.place}/{column}", str(error)) from None
-
-
-def _duration(text: str) -> int:
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError("must be whole seconds")
-    return int(match[1]) * (60 if (match[2] or "s").lower().startswith("m") else 1)
-
-
-def _expanded(text: str) -> Iterator[str]:
-    """The prefixes of "431" or of "431-439"."""
-    match = _RANGE.fullmatch(text)
-    if match is None:
-        if not _DIGITS.fullmatch(text):
-            raise ValueError(f"{text[:40]!r} is no prefix")
-        yield text
-        return
-    first, last = match[1], match[2]
-    count = int(last) - int(first) + 1
-    if len(first) != len(last) or not 0 < count <= limits.DECK_PREFIXES_PER_CELL_MAX:
-        raise ValueError(f"{text!r} is no range of prefixes")
-    for number in range(int(first), int(last) + 1):
-        yield f"{number:0{len(first)}d}"
-
-
-def _plain(name: str) -> str:
-    """A name as it is compared: letters and digits, in one case, words in one order."""
-    return " ".join(sorted(_NOT_IN_NAMES.sub(" ", name.casefold()).split()))

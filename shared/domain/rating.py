@@ -17,11 +17,10 @@ from shared.domain.money import (
     PICOS_PER_UNIT,
     RoundingMode,
     format_amount,
-    format_price,
     round_ratio,
 )
 from shared.domain.rates import NO_ROW, Rate, RateCardVersion, Rounding
-from shared.domain.tariff import Stretch, Tariff, tariff_of
+from shared.domain.tariff import Stretch, Tariff, price_text, tariff_of
 
 _SECOND = timedelta(seconds=1)
 
@@ -91,7 +90,7 @@ class Charge(NamedTuple):
     def lines(self) -> tuple[ChargeLine, ...]:
         """The parts, which add up to `unrounded`; none when nothing is charged for."""
         denominator = self.tariff.denominator
-        return tuple(
+        lines = [
             ChargeLine(kind, numerator, denominator)
             if stretch is None
             else ChargeLine(
@@ -107,7 +106,8 @@ class Charge(NamedTuple):
                 self.tariff.band_name(stretch.band),
             )
             for kind, numerator, stretch in self._parts()
-        )
+        ]
+        return tuple(lines)
 
     def sentence(self) -> str:
         """The charge in words: which prefix won and which lost, what was counted, how rounded."""
@@ -300,7 +300,7 @@ def _part_text(
     band = "" if name is None else f" in {name}"
     return (
         f"{stretch.increments} x {slot.increment_seconds} s from second {stretch.from_second}"
-        f"{band} at {_price_text(slot.price_picos)} per {slot.unit_seconds} s ({amount})"
+        f"{band} at {price_text(slot.price_picos)} per {slot.unit_seconds} s ({amount})"
     )
 
 
@@ -320,4 +320,3 @@ def _words(name: StrEnum) -> str:
 
 
 _time_text = lru_cache(maxsize=limits.LIST_ITEMS_DEFAULT)(format_time)
-_price_text = lru_cache(maxsize=limits.TARIFFS_DECODED_MAX)(format_price)

@@ -22,6 +22,8 @@ from shared.domain.money import (
 from shared.domain.terms import MaximumStrategy, Rounding, Slot, Terms
 
 _ENDLESS = 1 << 62
+# The same few prices and sums are written again and again.
+price_text = lru_cache(maxsize=limits.TARIFFS_DECODED_MAX)(format_price)
 
 
 class Stretch(NamedTuple):
@@ -149,7 +151,7 @@ class Tariff:
     def amount_text(self, numerator: int) -> str:
         """The exact amount of a numerator, as `format_ratio` writes it."""
         picos, rest = divmod(numerator, self._scale)
-        return format_ratio(numerator, self.denominator) if rest else format_price(picos)
+        return format_ratio(numerator, self.denominator) if rest else price_text(picos)
 
     def bands_touched(self, answered_at: datetime, seconds: int) -> list[int]:
         """The bands in force between then and `seconds` later, in order of appearance."""

@@ -34,8 +34,8 @@ from shared.domain.rating import rate_leg
 from tests.bench import calibration
 from tests.bench.records import record, wanted
 
-ROUNDS = 7
-LEGS = 10_000
+ROUNDS = 35  # short ones: a round without a disturbance is among them
+LEGS = 2_000
 RATIO_MAX = 4
 EXPLAINED_RATIO_MAX = 15
 DECK_PREFIXES = 100_000

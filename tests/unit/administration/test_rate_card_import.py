@@ -112,7 +112,7 @@ def test_a_deck_that_names_its_destinations_takes_prefixes_from_a_table(house: H
 
     assert answer.status == 201, answer.body
     assert house.get(IN_FORCE).json["rates"][0]["prefix"] == "43660"
-    assert (odd.status, odd.pointers()) == (422, ["/lines/1"])
+    assert (odd.status, odd.pointers()) == (422, ["/lines/1", "/lines/1"])
 
 
 def test_an_import_keeps_the_rules_of_a_put(house: House) -> None:

@@ -224,7 +224,12 @@ def test_decks_in_json() -> None:
         rate(slot("60", "0.062"), prefix="32"),
         rate(slot("60", "0.029"), prefix="34"),
     ]
-    assert errors('[{"fields": {"prefix": 1, "carrier_rate": "x"}}, 1]', **fields)[0][0] == "/1"
+    assert [
+        each[0] for each in errors('[{"fields": {"prefix": 1, "carrier_rate": "x"}}, 1]', **fields)
+    ] == ["/0/fields.carrier_rate", "/1"]
+    assert errors('[{"fields": {"prefix": 1, "carrier_price": "1"}}]', **fields)[0][1] == (
+        "has no column 'fields.carrier_rate'"
+    )
     assert errors('[{"fields": {"prefix": 1, "carrier_rate": "x"}}]', **fields)[0][0] == (
         "/0/fields.carrier_rate"
     )
@@ -237,7 +242,7 @@ def test_names_without_prefixes() -> None:
     table = "prefix,destination\n93,Afghanistan\n9370,Afghanistan Mobile\n9375,Afghanistan Mobile\n"
     names = read_names(
         (row.fields["prefix"], row.fields["destination"])
-        for row in csv_rows(table.encode(), mapping(**SIMPLE))
+        for row in csv_rows(table.encode(), mapping(**SIMPLE), {"prefix"})
     )
     deck = 'id,who,rate\n1,AFGHANISTAN,0.31\n2,"Afghanistan, mobile",0.28\n3,Atlantis,9\n'
     fields: dict[str, Any] = {"columns": {"destination": ["who"], "price": "rate"}}
@@ -436,3 +441,147 @@ def test_fuzzed_decks_are_refused_or_read_but_never_a_crash(part: int) -> None:
         except (BadRequest, Invalid):
             outcomes.add(False)
     assert outcomes == {True, False}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"prefix": "prefix", "price": "Price"},
+        {"prefix": "prefix", "price": "price", "connection_fee": "fee"},
+        {"prefix": "prefix", "price": "price", "destination": ["name", "network"]},
+    ],
+)
+def test_a_column_that_the_deck_lacks_is_never_a_default(columns: dict[str, Any]) -> None:
+    """A name that is spelled wrong would make every connection fee free."""
+    with pytest.raises(Invalid) as refused:
+        imported("prefix,name,price\n44,UK,1\n", columns=columns)
+
+    assert [each.pointer for each in refused.value.errors] == ["/lines/1"]
+    assert "has no column" in refused.value.errors[0].detail
+
+
+def test_the_columns_of_conditions_must_be_there_too() -> None:
+    """Else every row would be left out, or none."""
+    deck = "prefix,name,price\n44,UK,1\n"
+
+    assert errors(deck, **SIMPLE, only_where={"status": ["1"]})[0][0] == "/lines/1"
+    assert errors(deck, **SIMPLE, skip_where={"status": ["0"]})[0][0] == "/lines/1"
+
+
+def test_a_column_that_comes_twice_is_refused_where_it_counts() -> None:
+    """Which of two prices holds, nobody can know; two notes may be there."""
+    assert errors("prefix,name,price,price\n44,UK,1,2\n", **SIMPLE) == [
+        ("/lines/1", "has the column 'price' twice")
+    ]
+    assert rates("prefix,name,price,note,note\n44,UK,1,a,b\n", **SIMPLE)
+
+
+def test_every_wrong_row_is_named_whatever_is_wrong_with_it() -> None:
+    """A row of another width hides none of the others."""
+    deck = "prefix,name,price\n44,UK,x\n49,Germany\n33,France,1\n34,Spain,1,1\n7,Russia,y\n"
+
+    assert [place for place, _ in errors(deck, **SIMPLE)] == [
+        "/lines/2/price",
+        "/lines/3",
+        "/lines/5",
+        "/lines/6/price",
+    ]
+
+
+def test_a_missing_quote_never_swallows_a_row() -> None:
+    """Between two stray quotes a row would vanish, and its neighbour have its price."""
+    swallowed = 'prefix,name,price\n33,France,1\n44,"UK,0.5\n49,Germany",0.6\n34,Spain,1\n'
+
+    assert errors(swallowed, **SIMPLE) == [
+        ("/lines/3/name", "runs over the end of the line: is a quote missing?")
+    ]
+    with pytest.raises(BadRequest, match="after line"):
+        imported('prefix,name,price\n44,"UK,0.5\n49,Germany,1\n', **SIMPLE)
+    assert [each.prefix for each in rates('prefix,name,price\n"43\n431",a,1\n', **SIMPLE)] == [
+        "43",
+        "431",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "prefixes"),
+    [
+        ("4420 - 4422", ["4420", "4421", "4422"]),
+        ("4420–4422", ["4420", "4421", "4422"]),
+        ('"43, 431,"', ["43", "431"]),
+        ("43\xa0431", ["43", "431"]),
+        ("+43 +431", ["43", "431"]),
+        ('"=""0043"""', ["0043"]),
+        ("'43", ["43"]),
+    ],
+)
+def test_prefixes_as_spreadsheets_leave_them(cell: str, prefixes: list[str]) -> None:
+    """Ranges with spaces and long dashes, a comma too many, text marks of a spreadsheet."""
+    assert [each.prefix for each in rates(f"prefix,name,price\n{cell},a,1\n", **SIMPLE)] == prefixes
+
+
+@pytest.mark.parametrize(
+    "cell", ["4.42E+11", "44.0", "+44 20", "+1 264", '=""', "'", "1-264", "٤٤"]
+)
+def test_damaged_prefixes_are_refused(cell: str) -> None:
+    """What a spreadsheet rounded, and what may be one prefix or two."""
+    assert [place for place, _ in errors(f"prefix,name,price\n{cell},a,1\n", **SIMPLE)] == [
+        "/lines/2/prefix"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("price", "expected"),
+    [("0,5", "0.5"), ("1.000,25", "1000.25"), ("12", "12"), ("0,5 €", "0.5"), (",05", "0.05")],
+)
+def test_prices_with_a_decimal_comma(price: str, expected: str) -> None:
+    """Dots stand between thousands."""
+    deck = f"prefix;name;price\n44;a;{price}\n"
+    found = rates(deck, delimiter=";", decimal_comma=True, **SIMPLE)
+
+    assert found[0].slots[0].price_picos == picos(expected)
+
+
+@pytest.mark.parametrize("price", ["0.5", "0.500", "1.000", "1.00,5", "1,000.5", "0,5,5"])
+def test_a_dot_where_the_comma_is_the_decimal_sign_is_refused(price: str) -> None:
+    """0.5 is not 5, and whether 1.000 is a thousand, nobody can know."""
+    deck = f"prefix;name;price\n44;a;{price}\n"
+
+    assert errors(deck, delimiter=";", decimal_comma=True, **SIMPLE)[0][0] == "/lines/2/price"
+
+
+SLOTTED: dict[str, Any] = {
+    "columns": {"prefix": "id", "price": "rate", "slot_start": "start", "increment": "inc"}
+}
+
+
+def test_later_slots_of_a_rate_that_is_left_out_are_left_out_too() -> None:
+    """The first of two is kept whole, and so is the dearest."""
+    deck = "id,rate,inc,start\n44,2,60,0\n44,1,1,60\n44,1,60,0\n44,9,1,60\n"
+    kept = [rate(slot("60", "2"), slot("60+1", "1"))]
+
+    assert rates(deck, duplicates="first", **SLOTTED) == kept
+    assert rates(deck, duplicates="dearest", **SLOTTED) == kept
+    assert rates(deck, duplicates="last", **SLOTTED) == [rate(slot("60", "1"), slot("60+1", "9"))]
+
+
+def test_later_slots_go_to_the_rate_of_their_own_name() -> None:
+    """Where names stand for prefixes, a slot of another name belongs to no rate before it."""
+    deck = "who,rate,inc,start\nFrance,1,60,0\nSpain,2,1,60\n"
+    columns = {"destination": ["who"], "price": "rate", "slot_start": "start", "increment": "inc"}
+    with pytest.raises(Invalid) as refused:
+        imported(deck, {"france": ["33"], "spain": ["34"]}, columns=columns)
+
+    assert refused.value.errors[0].pointer.startswith("/lines/3")
+
+
+def test_a_deck_of_too_many_prefixes_is_refused_before_they_are_all_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ranges make many of a few bytes."""
+    monkeypatch.setattr(limits, "RATE_CARD_RATES_MAX", 2_000)
+    ranges = "".join(f"{start}000-{start}999,a,1\n" for start in range(10, 60))
+
+    assert errors(f"prefix,name,price\n{ranges}", **SIMPLE) == [
+        ("/lines/4", "is where the deck has more than 2000 rates")
+    ]
