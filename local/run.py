@@ -7,8 +7,13 @@ import json
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
+from local.demo.outside import Outside
+from local.demo.seed import ACCOUNT
+from local.demo.seed import seed as seed_demo
+from local.demo.wire import DemoError
 from local.parts import StackError
 from local.stack import ROOT, Stack, write_by_rename
 
@@ -25,15 +30,20 @@ def main(run_json: Path = ROOT / "build" / "run.json", app: Path = ROOT) -> int:
     if not port.isdecimal() or int(port) > 65535 or seed not in {"demo", "none"}:
         print("PORT is a port number or 0, SEED is `demo` or `none`", file=sys.stderr)
         return 1
-    stack = Stack(ROOT / (os.environ.get("DATA") or "build/data"), port=int(port), app=app)
+    data = ROOT / (os.environ.get("DATA") or "build/data")
+    with Outside(data) if seed == "demo" else nullcontext() as outside:
+        settings = outside.settings if outside else {}
+        return _serve(Stack(data, port=int(port), app=app, settings=settings), outside, run_json)
 
+
+def _serve(stack: Stack, outside: Outside | None, run_json: Path) -> int:
     def tell() -> None:
         write_by_rename(run_json, json.dumps(stack.describe(), indent=2) + "\n")
 
     try:
         stack.start()
-        if seed == "demo":
-            _load_demo(stack)
+        if outside is not None:
+            _load_demo(stack, outside)
         stack.on_change = tell
         tell()
         print(f"Perminute serves at {stack.base_url}/api; keys and process ids: {run_json}")
@@ -56,12 +66,10 @@ def main(run_json: Path = ROOT / "build" / "run.json", app: Path = ROOT) -> int:
         run_json.unlink(missing_ok=True)
 
 
-def _load_demo(stack: Stack) -> None:
-    from local.demo.seed import seed
-    from local.demo.wire import DemoError
-
+def _load_demo(stack: Stack, outside: Outside) -> None:
     try:
-        seed(stack.base_url, stack.admin_key)
+        seed_demo(stack.base_url, stack.admin_key)
+        outside.payments.connect(stack.base_url, stack.admin_key, [ACCOUNT])
     except DemoError as error:
         raise StackError(f"the demo account can't be loaded: {error}") from error
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from local.demo.check import differences
 from local.demo.events import Subscription
+from local.demo.outside import Outside
 from local.demo.play import Play, Story
 from local.demo.report import account_of, counts_of, summary_of
 from local.parts import StackError
@@ -30,7 +31,8 @@ def main() -> int:
     (ROOT / "build").mkdir(exist_ok=True)
     data = Path(tempfile.mkdtemp(prefix="demo-", dir=ROOT / "build"))
     try:
-        story = _played(Stack(data), say)
+        with Outside() as outside:
+            story = _played(Stack(data, settings=outside.settings), outside, say)
     except StackError as error:
         print(f"demo failed: {error}\nLogs: {data}", file=sys.stderr)
         return 1
@@ -41,7 +43,7 @@ def main() -> int:
     return _told(story, data)
 
 
-def _played(stack: Stack, say: Callable[[str], None]) -> Story:
+def _played(stack: Stack, outside: Outside, say: Callable[[str], None]) -> Story:
     """What happened; the stack is stopped then, whatever is raised: StackError, DemoError among
     them, or KeyboardInterrupt."""
     try:
@@ -49,7 +51,7 @@ def _played(stack: Stack, say: Callable[[str], None]) -> Story:
         stack.start()
         say(f"Perminute serves at {stack.base_url}/api")
         with Subscription(stack.service_bus_connection_string) as events:
-            story = Play(stack, events, say).run()
+            story = Play(stack, outside, events, say).run()
         say("stopping everything")
         return story
     finally:

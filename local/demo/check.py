@@ -7,7 +7,7 @@ from decimal import Decimal
 from local.demo import meeting
 from local.demo.meeting import LEGS, Leg
 from local.demo.play import Story
-from local.demo.seed import ALERT_BELOW
+from local.demo.seed import ALERT_BELOW, FINANCE
 from local.demo.wire import Json
 
 RATES_MIN = 200
@@ -21,6 +21,8 @@ def differences(story: Story) -> list[str]:
         *(sentence for leg in LEGS for sentence in _leg(story, leg)),
         *_parked(story),
         *_alert(story),
+        *_recharges(story),
+        *_told(story),
         *_top_ups(story),
         *_ledger(story),
         *_end(story),
@@ -88,6 +90,43 @@ def _alert(story: Story) -> Iterator[str]:
         yield f"The alert tells a balance of {data['balance']}, not below {ALERT_BELOW}."
 
 
+def _recharges(story: Story) -> Iterator[str]:
+    statuses = [recharge["status"] for recharge in story.recharges]
+    yield from _differs("The recharges' statuses", statuses, list(meeting.RECHARGES))
+    for recharge in story.recharges:
+        what, asked = f"Recharge {recharge['id']}", meeting.AUTO_RECHARGE["amount"]
+        yield from _amount_differs(f"{what}: the amount", recharge["amount"], str(asked))
+        paid = [entry for entry in story.entries if entry["sequence"] == recharge.get("entry")]
+        amounts = [str(entry["amount"]) for entry in paid]
+        expected = [recharge["amount"]] if recharge["status"] == meeting.RECHARGES[-1] else []
+        yield from _differs(f"{what}: its top-ups", amounts, expected)
+    said = [each.status for each in story.payment_answers]
+    yield from _differs("What the provider said", said, list(meeting.PAYMENT_ANSWERS))
+    answers = {each.answer for each in story.payment_answers}
+    yield from _differs("How the callbacks were answered", answers, {200})
+
+
+def _told(story: Story) -> Iterator[str]:
+    events = [each.event for each in story.webhooks]
+    types = [event["type"] for event in events]
+    yield from _differs("The customer's webhooks", types, list(meeting.TOLD))
+    ids = [each.headers["webhook-id"] for each in story.webhooks]
+    yield from _differs("The webhooks' ids", ids, [event["id"] for event in events])
+    yield from _differs("The webhooks refused", story.webhooks_refused, 0)
+    published = {event["id"]: event for event in story.deliveries}
+    for event in events:
+        yield from _differs(f"Webhook {event['id']}", event, published.get(event["id"]))
+    subjects = [str(mail["subject"]) for mail in story.mails]
+    yield from _differs("The mails' subjects", subjects, list(meeting.SUBJECTS))
+    receivers = {str(mail["to"]) for mail in story.mails}
+    yield from _differs("Who the mails are for", receivers, {FINANCE})
+    for event in events:
+        if event["type"] == "recharge.declined":
+            what = "The balance that the decline tells"
+            balance = event["data"]["balance"]
+            yield from _amount_differs(what, balance, meeting.BALANCE_AT_TRIGGER)
+
+
 def _top_ups(story: Story) -> Iterator[str]:
     first, second = story.top_ups
     yield from _differs("The second answer to the top-up", second.body, first.body)
@@ -103,7 +142,7 @@ def _ledger(story: Story) -> Iterator[str]:
         what = f"The balance after entry {number}"
         yield from _amount_differs(what, entry["balance"], str(running))
     kinds = Counter(entry["kind"] for entry in story.entries)
-    expected = {"top_up": 2, "grant": 1, "debit": len(LEGS)}
+    expected = {"top_up": 3, "grant": 1, "debit": len(LEGS)}
     yield from _differs("The kinds of entries", dict(kinds), expected)
 
 

@@ -7,6 +7,7 @@ nothing of the product computes it.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from local.demo.payments import DECLINED, PENDING, SUCCEEDED, Planned
 from local.demo.seed import (
     AIKO_MEETING,
     KEN_MEETING,
@@ -159,8 +160,23 @@ LEGS = (
 )
 TOP_UP = "5.00"
 BALANCE_AT_FIRST = "100.00"
-# 100.00, less 0.1057, 1.392, 0.45, 0.098, 0.1206, 0.074, 3.00, 0.126, 1.064 and 4.45, and 5.00 more
-BALANCE_AT_LAST = "94.1197"
+# Recharges of 10.00 below 90.00. All legs but the parked one leave 92.1197; its 3.00 leave 89.1197.
+AUTO_RECHARGE = {"trigger": "90.00", "amount": "10.00", "max_per_day": 2}
+BALANCE_AT_TRIGGER = "89.1197"
+# What the payment provider says: no to the first recharge, yes to the second after a while.
+PAYMENTS = (Planned(DECLINED), Planned(SUCCEEDED, after_seconds=1.0))
+RECHARGES = (DECLINED, SUCCEEDED)
+PAYMENT_ANSWERS = (DECLINED, PENDING, SUCCEEDED)
+# What the account's own webhook asks for, and gets, in this order; the same is mailed.
+TOLD = ("credits.low", "recharge.declined", "recharge.succeeded")
+SUBJECTS = (
+    "Contoso SA: credits are below 95.00 USD",
+    "Contoso SA: a recharge was declined",
+    "Contoso SA: recharged by 10.00 USD",
+)
+# 100.00, less 0.1057, 1.392, 0.45, 0.098, 0.1206, 0.074, 3.00, 0.126, 1.064 and 4.45, and 10.00
+# and 5.00 more
+BALANCE_AT_LAST = "104.1197"
 
 
 def event_of(leg: Leg, began_at: datetime, authorization: str | None) -> Json:

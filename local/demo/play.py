@@ -7,19 +7,24 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from urllib.parse import quote
 
 from local.demo import cdr, meeting
 from local.demo.events import Subscription
 from local.demo.meeting import FREESWITCH_BRIDGE, LEGS, LOCAL_BRIDGE, Leg, Question
+from local.demo.outside import Outside
+from local.demo.payments import Said, subscribe
 from local.demo.rate_card import Rate, missing_rates, rate_card, version_path
-from local.demo.seed import ACCOUNT, CARD, seed
+from local.demo.receiver import Received, Receiver
+from local.demo.seed import ACCOUNT, ACCOUNTS, CARD, seed
 from local.demo.wire import Admin, Answer, Bridge, DemoError, Json, basic, standard_webhooks
 from local.stack import Stack
 
 MEETING_MINUTES_AGO = 70
 CHARGED_SECONDS_MAX = 20.0
 EVENT_SECONDS_MAX = 20.0
+WEBHOOK = "erp"  # the account's own
 POLL_SECONDS = 0.05
 ENTRIES_MAX = 100
 _ACCOUNT = f"/api/v1/accounts/{ACCOUNT}"
@@ -39,6 +44,11 @@ class Story:
     replayed: Json = field(default_factory=dict)
     top_ups: list[Answer] = field(default_factory=list)
     deliveries: list[Json] = field(default_factory=list)
+    recharges: list[Json] = field(default_factory=list)
+    payment_answers: list[Said] = field(default_factory=list)
+    webhooks: list[Received] = field(default_factory=list)
+    webhooks_refused: int = 0
+    mails: list[EmailMessage] = field(default_factory=list)
     legs: dict[str, Json] = field(default_factory=dict)
     entries: list[Json] = field(default_factory=list)
     account_at_last: Json = field(default_factory=dict)
@@ -53,7 +63,11 @@ class Story:
 class Play:
     """The parts of the story, each after the one before it. All raise DemoError."""
 
-    def __init__(self, stack: Stack, events: Subscription, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, stack: Stack, outside: Outside, events: Subscription, say: Callable[[str], None]
+    ) -> None:
+        self._outside = outside
+        self._receiver = Receiver()  # the customer's own server
         self._admin = Admin(stack.base_url, stack.admin_key)
         self._base_url, self._admin_key = stack.base_url, stack.admin_key
         self._events = events
@@ -77,8 +91,10 @@ class Play:
         self._post_legs()
         self._receive_alert()
         self._mend_parked_leg()
+        self._recharge()
         self._top_up()
         self._read_back()
+        self._receiver.close()
         return self.story
 
     def _load(self) -> None:
@@ -94,6 +110,12 @@ class Play:
             "default_account": ACCOUNT,
         }
         self._admin.put(f"/api/v1/bridges/{FREESWITCH_BRIDGE}", freeswitch)
+        self._outside.payments.plan.extend(meeting.PAYMENTS)
+        self._outside.payments.connect(self._base_url, self._admin_key, [ACCOUNT])
+        url = self._receiver.url
+        secret = subscribe(self._admin, ACCOUNT, WEBHOOK, url, list(meeting.TOLD))
+        self._receiver.secrets.append(secret)
+        self._put_auto_recharge()
         card = self._admin.get(f"/api/v1/rate-cards/{CARD}")
         self.story.rate_count = sum(version["rate_count"] for version in card["versions"])
         self.story.account_at_first = self._admin.get(_ACCOUNT)
@@ -102,6 +124,13 @@ class Play:
         self._say(
             f"rate card of {self.story.rate_count} rates; {ACCOUNT} has {balance} in {lots} lots"
         )
+
+    def _put_auto_recharge(self) -> None:
+        etag = self._admin.get(_ACCOUNT)["etag"]
+        wanted = {**ACCOUNTS[ACCOUNT], "auto_recharge": meeting.AUTO_RECHARGE}
+        answer = self._admin.ask("PUT", _ACCOUNT, wanted, if_match=etag)
+        if answer.status != 200:
+            raise DemoError(f"the settings were answered {answer.status}: {answer.body}")
 
     def _ask_dial_outs(self) -> None:
         for question in (*meeting.ALLOWED, *meeting.DENIED):
@@ -178,6 +207,37 @@ class Play:
         self.story.replayed = answer.body
         self._say(f"rate card mended, parked leg replayed: {answer.body['status']}")
 
+    def _recharge(self) -> None:
+        """The replayed leg brought the balance below the trigger."""
+        story = self.story
+        declined = self._wait_for_recharge(1, "declined")
+        self._say(f"recharge of {declined['amount']} asked for, and declined by the provider")
+        self._put_auto_recharge()  # somebody looked at the card: it is tried again at once
+        paid = self._wait_for_recharge(2, "succeeded")
+        self._say(f"recharge of {paid['amount']} asked for again, kept waiting, and paid")
+        story.payment_answers = self._outside.payments.said
+        told, webhooks, mails = len(meeting.TOLD), self._receiver.received, self._outside.mails
+        self._wait(lambda: min(len(webhooks), len(mails)) >= told, "all webhooks and mails")
+        self._say(f"{len(webhooks)} webhooks received and verified, {len(mails)} mails received")
+
+    def _wait_for_recharge(self, number: int, status: str) -> Json:
+        """The recharge, the newest of so many, once it is there."""
+
+        def is_there() -> bool:
+            found = self._admin.get(f"{_ACCOUNT}/recharges")["items"]
+            self.story.recharges = found[::-1]
+            return len(found) == number and found[0]["status"] == status
+
+        self._wait(is_there, f"recharge {number}, {status},")
+        return self.story.recharges[-1]
+
+    def _wait(self, is_there: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + EVENT_SECONDS_MAX
+        while not is_there():
+            if time.monotonic() > deadline:
+                raise DemoError(f"{what} did not come within {EVENT_SECONDS_MAX:.0f} s")
+            time.sleep(POLL_SECONDS)
+
     def _top_up(self) -> None:
         body = {"amount": meeting.TOP_UP, "reference": "invoice 2042"}
         for _ in range(2):
@@ -206,6 +266,9 @@ class Play:
         self.story.legs = {leg.key: self._admin.get(_leg_path(leg)) for leg in LEGS}
         self.story.entries = self._admin.get(f"{_ACCOUNT}/entries?limit={ENTRIES_MAX}")["items"]
         self.story.account_at_last = self._admin.get(_ACCOUNT)
+        self.story.webhooks = list(self._receiver.received)
+        self.story.webhooks_refused = self._receiver.refused
+        self.story.mails = list(self._outside.mails)
         self.story.verification = self._admin.get(f"{_ACCOUNT}/verify")
         self._say("ledger read and verified")
 

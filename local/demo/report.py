@@ -30,6 +30,7 @@ def counts_of(story: Story) -> str:
     return (
         f"demo ok: {len(story.legs)} legs, {len(story.entries)} entries, "
         f"{len(story.dial_outs)} dial-outs, {len(alert_ids(story))} alert, "
+        f"{len(story.recharges)} recharges, {len(story.mails)} mails, "
         f"{story.rate_count} rates"
     )
 
@@ -68,6 +69,23 @@ def _sections(story: Story) -> Iterator[str]:
         )
     yield from ("", "ALERT, as received from the topic credit-events")
     yield from (f"  {line}" for line in json.dumps(story.alert, indent=2).splitlines())
+    yield from ("", "MAIL, as the mail server received it")
+    mail = story.mails[0]
+    yield from (f"  {name}: {mail[name]}" for name in ("From", "To", "Subject", "Message-ID"))
+    yield from (f"  {line}" for line in ("", *mail.get_content().rstrip().splitlines()))
+    yield from (f"  then: {later['subject']}" for later in story.mails[1:])
+    yield from ("", "RECHARGES, below the trigger of automatic recharge")
+    for recharge in story.recharges:
+        answers = (each for each in story.payment_answers if each.recharge == recharge["id"])
+        said = ", then ".join(each.status for each in answers)
+        paid = f"; entry {recharge['entry']}" if "entry" in recharge else ""
+        yield f"  {recharge['id']}  {recharge['amount']}  the provider said {said}{paid}"
+    yield from ("", "WEBHOOK, as the customer's server received it, its signature verified there")
+    *earlier, last = story.webhooks
+    yield from (f"  {name}: {text}" for name, text in last.headers.items() if "webhook-" in name)
+    yield from (f"  {line}" for line in json.dumps(last.event, indent=2).splitlines())
+    before = ", ".join(each.event["type"] for each in earlier)
+    yield f"  before it: {before}"
     yield from ("", "VERIFICATION, recomputed from what is stored")
     yield from _verification(story.verification)
 
@@ -98,6 +116,11 @@ def _sentences(story: Story) -> Iterator[str]:
         f"{len(story.entries)} entries, chain {'ok, verified' if verification['ok'] else 'BROKEN'}"
         f"   alert: below {story.alert['data']['threshold']}, delivered "
         f"{'once' if deliveries == 1 else f'{deliveries} times with one id'}"
+    )
+    recharges = ", ".join(f"{each['amount']} {each['status']}" for each in story.recharges)
+    yield (
+        f"recharges: {recharges}; {len(story.webhooks)} webhooks verified by their receiver, "
+        f"{len(story.mails)} mails to {story.mails[0]['to']}"
     )
 
 

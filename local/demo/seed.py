@@ -9,10 +9,11 @@ from local.demo.wire import Admin, DemoError, Json
 ACCOUNT, SMALL_ACCOUNT, CARD = "contoso", "fabrikam", "default"
 CARD_FROM = datetime(2025, 1, 1, tzinfo=UTC)
 ALERT_BELOW = "95.00"
+FINANCE = "finance@contoso.example"
 TOLL_PARIS, TOLL_BERLIN, TOLL_FREE = "+33199001234", "+493023125123", "+18005550199"
 KEN_MEETING, MARIA_MEETING, AIKO_MEETING, SAM_MEETING = "3001", "3002", "3003", "4001"
 
-_ACCOUNTS: dict[str, Json] = {
+ACCOUNTS: dict[str, Json] = {
     ACCOUNT: {
         "currency": "USD",
         "name": "Contoso SA",
@@ -20,6 +21,8 @@ _ACCOUNTS: dict[str, Json] = {
         "time_zone": "Europe/Paris",
         "rate_card": CARD,
         "alerts": [{"name": "low", "below": ALERT_BELOW}],
+        "auto_recharge": {"trigger": "20.00", "amount": "50.00"},
+        "emails": [FINANCE],
     },
     # Its credit does not pay for the first minute of any call.
     SMALL_ACCOUNT: {"currency": "USD", "name": "Fabrikam Ltd", "usage_location": "GB"},
@@ -65,7 +68,7 @@ def seed(base_url: str, admin_key: str) -> None:
     admin = Admin(base_url, admin_key)
     if admin.ask("GET", f"/api/v1/rate-cards/{CARD}").status != 200:
         admin.put(version_path(CARD, CARD_FROM), rate_card())
-    for account, settings in _ACCOUNTS.items():
+    for account, settings in ACCOUNTS.items():
         _ensure(admin, f"/api/v1/accounts/{account}", settings)
         for place, body in _DIRECTORY[account].items():
             _ensure(admin, f"/api/v1/accounts/{account}/{quote(place)}", body)

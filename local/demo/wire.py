@@ -80,6 +80,10 @@ class Admin:
         """What was made. Raises DemoError unless it is answered 201."""
         return _wanted(self.ask("PUT", path, body), f"PUT {path}", 201)
 
+    def post(self, path: str, body: object) -> Json:
+        """What was made. Raises DemoError unless it is answered 201."""
+        return _wanted(self.ask("POST", path, body), f"POST {path}", 201)
+
 
 class Bridge:
     """A conferencing bridge; `credentials` makes the headers that prove who posts a body."""

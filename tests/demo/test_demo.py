@@ -17,7 +17,7 @@ PARTS = 4
 WRONG_SCRIPT = """
 import sys
 from local.demo import __main__, meeting
-meeting.BALANCE_AT_LAST = "94.1297"
+meeting.BALANCE_AT_LAST = "104.1297"
 sys.exit(__main__.main())
 """
 type Start = Callable[..., subprocess.Popen[str]]
@@ -60,7 +60,9 @@ def test_the_demo_ends_with_demo_ok_and_fits_the_screen(start: Start) -> None:
     lines = text.splitlines()
 
     assert demo.returncode == 0, text
-    assert lines[-1].startswith("demo ok: 12 legs, 15 entries, 10 dial-outs, 1 alert")
+    assert lines[-1].startswith(
+        "demo ok: 12 legs, 16 entries, 10 dial-outs, 1 alert, 2 recharges, 3 mails"
+    )
     assert [line for line in lines if len(line) > COLUMNS] == []
     assert "\x1b" not in text
 
@@ -71,7 +73,7 @@ def test_what_is_not_as_expected_is_said_in_a_sentence_and_fails(start: Start) -
     text, _ = demo.communicate(timeout=DEMO_SECONDS_MAX)
 
     assert demo.returncode == 1
-    assert "  The balance at last is 94.1197, expected 94.1297.\n" in text
+    assert "  The balance at last is 104.1197, expected 104.1297.\n" in text
     assert "demo ok" not in text
     shutil.rmtree(text.splitlines()[-1].partition("Logs: ")[2])
 

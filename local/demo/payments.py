@@ -1,0 +1,123 @@
+"""A payment provider for the laptop: it collects what recharges ask for, declines, and delays.
+
+It hears of a recharge by the signed webhook `recharge.requested` and answers by the callback, with
+an API key of the role `payments`. A recharge that is asked for again gets its first answer again.
+"""
+
+import json
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.demo.receiver import Receiver
+from local.demo.wire import Admin, DemoError, Json
+
+WEBHOOK = "payments"
+KEY_NAME = "local payment provider"
+SUCCEEDED, DECLINED, PENDING = "succeeded", "declined", "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What is said of a recharge; later than at once, it is said to be pending meanwhile."""
+
+    status: str = SUCCEEDED
+    after_seconds: float = 0.0
+    hard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A callback that was made, and how it was answered."""
+
+    recharge: str
+    status: str
+    amount: str
+    answer: int
+
+
+class PaymentProvider:
+    """Answers from the moment that `connect` was called. `plan` has the answers for the recharges
+    to come, in order; then the file `behaviour` counts, and without it they succeed at once."""
+
+    def __init__(self, behaviour: Path | None = None) -> None:
+        self._behaviour = behaviour
+        self.plan: deque[Planned] = deque()
+        self.said: list[Said] = []
+        self._decided: dict[str, Planned] = {}
+        self._lock = threading.Lock()
+        self._desk: Admin | None = None
+        self.receiver = Receiver(self._asked)
+
+    def connect(self, base_url: str, admin_key: str, accounts: list[str]) -> None:
+        """Get a key of its own, and the accounts' webhooks: what an administrator does once.
+
+        Raises DemoError when that is refused.
+        """
+        admin = Admin(base_url, admin_key)
+        for key in admin.get("/api/v1/api-keys?limit=1000")["items"]:
+            if key["name"] == KEY_NAME:  # of an earlier run, which kept it in memory
+                admin.ask("DELETE", f"/api/v1/api-keys/{key['id']}")
+        wanted = {"name": KEY_NAME, "roles": ["payments"], "accounts": accounts}
+        self._desk = Admin(base_url, admin.post("/api/v1/api-keys", wanted)["key"])
+        for account in accounts:
+            self.receiver.secrets.append(
+                subscribe(admin, account, WEBHOOK, self.receiver.url, ["recharge.requested"])
+            )
+
+    def close(self) -> None:
+        """Listen no longer."""
+        self.receiver.close()
+
+    def _asked(self, event: Json) -> None:
+        data = event["data"]
+        with self._lock:
+            decided = self._decided.get(data["recharge"])
+            if decided is None:
+                decided = self.plan.popleft() if self.plan else self.usual()
+                self._decided[data["recharge"]] = decided
+        threading.Thread(target=self._answer, args=(data, decided), daemon=True).start()
+
+    def usual(self) -> Planned:
+        """What the file says."""
+        if self._behaviour is None or not self._behaviour.exists():
+            return Planned()
+        return Planned(**json.loads(self._behaviour.read_text("utf-8")))
+
+    def _answer(self, data: Json, decided: Planned) -> None:
+        if decided.after_seconds:
+            self._say(data, {"status": PENDING})
+            time.sleep(decided.after_seconds)
+        reference = f"card 4242, {data['recharge']}"
+        hard = {"hard": True} if decided.hard else {}
+        self._say(data, {"status": decided.status, "reference": reference, **hard})
+
+    def _say(self, data: Json, answer: Json) -> None:
+        """The callback. One that fails is made again when the recharge is asked for again."""
+        body = {"amount": data["amount"], "currency": data["currency"], **answer}
+        assert self._desk is not None
+        try:
+            got = self._desk.ask("POST", f"/api/v1/recharges/{data['recharge']}/result", body)
+            status = got.status
+        except DemoError:
+            status = 0
+        self.said.append(Said(data["recharge"], answer["status"], data["amount"], status))
+
+
+def subscribe(admin: Admin, account: str, name: str, url: str, events: list[str]) -> str:
+    """Make the account's webhook, or point the one that is there to this URL; its new secret.
+
+    Raises DemoError when it is refused.
+    """
+    path = f"/api/v1/accounts/{account}/webhooks/{name}"
+    body = {"url": url, "events": events}
+    known = admin.ask("GET", path)
+    if known.status == 200:
+        again = {**body, "rotate_secret": True}
+        answer = admin.ask("PUT", path, again, if_match=known.body["etag"])
+        if answer.status != 200:
+            raise DemoError(f"PUT {path} was answered {answer.status}: {answer.body}")
+        return str(answer.body["secret"])
+    return str(admin.put(path, body)["secret"])
