@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from shared.contracts.event_schemas import event_schema
 from shared.domain import limits
+from shared.domain.alerts import EVENT_TYPES
 
 type Json = dict[str, Any]
 
@@ -230,18 +232,7 @@ CREDIT_EVENT: Json = {
         "requestBody": {
             "content": {
                 "application/cloudevents+json": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["specversion", "id", "source", "type", "time", "data"],
-                        "properties": {
-                            "specversion": {"const": "1.0"},
-                            "id": {"type": "string", "description": "`{account}:{sequence}:{n}`"},
-                            "source": {"type": "string", "description": "`/accounts/{account}`"},
-                            "type": {"type": "string", "examples": ["credits.low"]},
-                            "time": _TIME,
-                            "data": {"type": "object"},
-                        },
-                    }
+                    "schema": {"oneOf": [event_schema(kind) for kind in EVENT_TYPES]}
                 }
             }
         },

@@ -5,12 +5,11 @@ from datetime import date, datetime, timedelta
 from html import escape
 
 from shared.domain.alerts import AlertRule
-from shared.domain.burn import Forecast
+from shared.domain.burn import CHANCE, Forecast
 from shared.domain.legs import format_time
 from shared.domain.money import MICROS_PER_UNIT, format_amount
 from shared.domain.outlook import Outlook
 
-CHANCE = "80 %"
 _WIDTH, _HEIGHT = 860, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 16, 44, 42
 _PAST_DAYS, _AHEAD_DAYS = 21, 14

@@ -27,17 +27,18 @@ RECHARGE_UNANSWERED = "recharge.unanswered"
 POOL_USED = "pool.used"
 DIAL_OUT_STOPPED = "dial_out.stopped"
 LEG_PARKED = "leg.parked"
+NEW_REGION = "dial_out.new_region"
 EVENT_TYPES = (
     *(LOW, EMPTY, OVERDRAWN, EXPIRING, TOPPED_UP),
     *(RECHARGE_REQUESTED, RECHARGE_SUCCEEDED, RECHARGE_DECLINED),
-    *(RECHARGE_SUSPENDED, RECHARGE_UNANSWERED, POOL_USED, DIAL_OUT_STOPPED, LEG_PARKED),
+    *(RECHARGE_SUSPENDED, RECHARGE_UNANSWERED, POOL_USED, DIAL_OUT_STOPPED, LEG_PARKED, NEW_REGION),
 )
 # These go no further than our own records.
 ALERT_OVER = "~alert.over"
 RECHARGE_CHANGED = "~recharge"
 # What is kept as an alert: somebody may have to act. Parked legs have a list of their own.
 ALERT_TYPES = frozenset(EVENT_TYPES) - {
-    *(TOPPED_UP, RECHARGE_REQUESTED, RECHARGE_SUCCEEDED, LEG_PARKED)
+    *(TOPPED_UP, RECHARGE_REQUESTED, RECHARGE_SUCCEEDED, LEG_PARKED, NEW_REGION)
 }
 # What is told again while nobody acknowledges it and it is not over by itself.
 REPEATED_TYPES = ALERT_TYPES - {EXPIRING, POOL_USED, RECHARGE_DECLINED}

@@ -24,6 +24,7 @@ _WEIGHT = 4  # a new week weighs 1/4
 _TREND_HOURS = 168  # what the trend remembers of an hour is 167/168 an hour later
 _TREND_MOST = 4  # a trend is believed up to four times, or a quarter of, what was expected
 _EXTREME_PER_CENT = 128  # 1.28 standard deviations: four days of five lie within
+CHANCE = "80 %"  # that what happens lies between the extremes
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,10 +29,10 @@ from shared.domain.ledger import (
     Unchanged,
     check,
 )
+from shared.domain.look import Look
 from shared.domain.lots import Draw, Lot, LotKind, add_months, by_age, draw, give_back, lot_id
 from shared.domain.pools import PoolDraw, after_draw, left_seconds
 from shared.domain.recharge import IN_FLIGHT, Recharge, RechargeStatus, misfit
-from shared.domain.watch import Look
 
 
 def decide(state: LedgerState | None, command: Command, now: datetime) -> Decision:
@@ -125,7 +125,7 @@ def _top_up(state: LedgerState, command: TopUp, now: datetime) -> Decision:
         content_digest=command.digest,
     )
     credited = replace(credited, last_top_up_micros=command.amount_micros)
-    topped_up = notices.topped_up(command.amount_micros, credited.balance_micros, state.currency)
+    topped_up = notices.topped_up(command.amount_micros)
     return _decided(state, credited, command, entry, topped_up)
 
 
@@ -479,7 +479,7 @@ def _paid(state: LedgerState, command: AnswerRecharge, asked: Recharge, now: dat
         detail=None,
         entry=entry.sequence,
     )
-    told = notices.topped_up(asked.amount_micros, credited.balance_micros, state.currency)
+    told = notices.topped_up(asked.amount_micros)
     return _decided(state, credited, command, entry, told, paid=paid)
 
 

@@ -22,6 +22,7 @@ from shared.domain.ledger import (
     SettingsChange,
     Tick,
 )
+from shared.domain.look import Look
 from shared.domain.lots import Lot, by_age
 from shared.domain.pools import after_draw
 from shared.domain.recharge import RechargeStatus, misfit
@@ -110,7 +111,7 @@ def _configured(state: LedgerState | None, command: Configure, at: datetime) -> 
     return watch.configured(state, changed, at).state
 
 
-def _answered(state: LedgerState, command: AnswerRecharge, at: datetime) -> watch.Look:
+def _answered(state: LedgerState, command: AnswerRecharge, at: datetime) -> Look:
     """An answer that brought no money; what did is an entry."""
     asked = state.recharges.pending
     if asked is None or asked.number != command.recharge.number:

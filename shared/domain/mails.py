@@ -47,6 +47,8 @@ _LABELS = {
         "until": "Until",
         "reason": "Reason",
         "asks": "Asked",
+        "runs_out_at": "Runs out about",
+        "runs_out_between": "Between",
     },
     "fr": {
         "balance": "Solde",
@@ -61,6 +63,8 @@ _LABELS = {
         "until": "Jusqu'au",
         "reason": "Raison",
         "asks": "Demandes",
+        "runs_out_at": "Épuisé vers",
+        "runs_out_between": "Entre",
     },
 }
 _ADVICE = {
@@ -90,6 +94,7 @@ _ADVICE = {
     },
 }
 _MONEY = frozenset({"balance", "available", "threshold", "amount", "remaining"})
+_COLON = {"en": ": ", "fr": " : "}
 _AGAIN = {"en": "Reminder {repeat}: ", "fr": "Rappel {repeat} : "}
 _ESCALATED = {
     "en": "Nobody has acknowledged this alert.",
@@ -111,14 +116,14 @@ class _Known(dict[str, Any]):
 def written(language: str, name: str, event: Mapping[str, Any]) -> tuple[str, str]:
     """(subject, text) of the mail about an event; unknown languages get English."""
     spoken = language if language in _SUBJECTS else "en"
-    data: Data = event["data"]
+    data = _flat(event["data"])
     kind = str(event["type"])
     known = _Known({**data, "name": name})
     subject = _SUBJECTS[spoken].get(kind, f"{{name}}: {kind}").format_map(known)
     if data.get("repeat"):
         subject = _AGAIN[spoken].format_map(known) + subject
     lines = [
-        f"{label}: {data[field]}{f' {data["currency"]}' if field in _MONEY else ''}"
+        f"{label}{_COLON[spoken]}{data[field]}{f' {data["currency"]}' if field in _MONEY else ''}"
         for field, label in _LABELS[spoken].items()
         if field in data
     ]
@@ -139,6 +144,16 @@ def written(language: str, name: str, event: Mapping[str, Any]) -> tuple[str, st
         foot,
     ]
     return _one_line(subject), "\n".join(parts) + "\n"
+
+
+def _flat(data: Data) -> Data:
+    """What is said with the forecast in it as lines of its own."""
+    ahead = data.get("runs_out")
+    if ahead is None:
+        return data
+    early, late = (each or "…" for each in ahead["between"])
+    between = f"{early} – {late} ({ahead['chance']})"
+    return {**data, "runs_out_at": ahead["at"], "runs_out_between": between}
 
 
 def _one_line(text: str) -> str:

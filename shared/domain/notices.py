@@ -1,9 +1,11 @@
-"""What events say: each names what it is about, the money as it is, and what to do."""
+"""What events say: each names what it is about and what to do; `with_money` adds the money."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from shared.domain import alerts
-from shared.domain.alerts import Event
+from shared.domain.alerts import AlertRule, Event
+from shared.domain.burn import CHANCE, Forecast
 from shared.domain.legs import format_time
 from shared.domain.lots import Lot
 from shared.domain.money import format_amount
@@ -22,44 +24,45 @@ _PAUSED = {
 }
 
 
-def topped_up(amount_micros: int, balance_micros: int, currency: str) -> Event:
+def topped_up(amount_micros: int) -> Event:
     """`credits.topped_up`."""
-    data = {"amount": format_amount(amount_micros), **_money(balance_micros, currency)}
+    data = {"amount": format_amount(amount_micros)}
     return Event(alerts.TOPPED_UP, data)
 
 
-def low(name: str, threshold_micros: int, balance_micros: int, currency: str) -> Event:
-    """`credits.low`: below a threshold of the account's own."""
+def low(rule: AlertRule, threshold_micros: int, ahead: Forecast | None) -> Event:
+    """`credits.low`: below a threshold of the account's own; how that was stated, and of one that
+    looks ahead, when nothing is left and how sure that is."""
+    stated = {"below_percent": rule.below_percent, "hours_left": rule.hours_left}
     data = {
-        "alert": name,
+        "alert": rule.name,
         "threshold": format_amount(threshold_micros),
-        **_money(balance_micros, currency),
+        **{name: value for name, value in stated.items() if value is not None},
+        **({"runs_out": _runs_out(ahead)} if ahead and ahead.runs_out_at else {}),
         "what_to_do": _TOP_UP,
     }
     return Event(alerts.LOW, data)
 
 
-def empty(balance_micros: int, currency: str) -> Event:
+def empty() -> Event:
     """`credits.empty`: nothing is left."""
     data = {
         "threshold": "0.00",
-        **_money(balance_micros, currency),
         "what_to_do": f"{_TOP_UP} Calls that are under way end by themselves.",
     }
     return Event(alerts.EMPTY, data)
 
 
-def overdrawn(credit_limit_micros: int, balance_micros: int, currency: str) -> Event:
+def overdrawn(credit_limit_micros: int) -> Event:
     """`credits.overdrawn`: below what the credit limit allows."""
     data = {
         "threshold": format_amount(-credit_limit_micros),
-        **_money(balance_micros, currency),
         "what_to_do": "Top up the account: the next credits pay what is owed first.",
     }
     return Event(alerts.OVERDRAWN, data)
 
 
-def expiring(lot: Lot, days: int, balance_micros: int, currency: str) -> Event:
+def expiring(lot: Lot, days: int) -> Event:
     """`credits.expiring`: a lot expires in so many days or less."""
     assert lot.expires_at is not None
     data = {
@@ -67,15 +70,12 @@ def expiring(lot: Lot, days: int, balance_micros: int, currency: str) -> Event:
         "remaining": format_amount(lot.remaining_micros),
         "expires_at": format_time(lot.expires_at),
         "days": days,
-        **_money(balance_micros, currency),
         "what_to_do": "Use these credits before they expire: what is left then is forfeited.",
     }
     return Event(alerts.EXPIRING, data)
 
 
-def recharge_requested(
-    recharge: Recharge, trigger_micros: int | None, balance_micros: int, currency: str
-) -> Event:
+def recharge_requested(recharge: Recharge, trigger_micros: int | None) -> Event:
     """`recharge.requested`: money is wanted; `ask` counts how often it was asked for."""
     trigger = {} if trigger_micros is None else {"threshold": format_amount(trigger_micros)}
     data = {
@@ -83,18 +83,16 @@ def recharge_requested(
         "ask": recharge.asks,
         "requested_at": format_time(recharge.requested_at),
         **trigger,
-        **_money(balance_micros, currency),
         "what_to_do": "Collect the amount once, then POST the recharge's result.",
     }
     return Event(alerts.RECHARGE_REQUESTED, data, recharge=recharge.number)
 
 
-def recharge_succeeded(recharge: Recharge, balance_micros: int, currency: str) -> Event:
+def recharge_succeeded(recharge: Recharge) -> Event:
     """`recharge.succeeded`: the money is there; `credits.topped_up` tells the same of the lot."""
     data = {
         "amount": format_amount(recharge.amount_micros),
         **({"reference": recharge.reference} if recharge.reference else {}),
-        **_money(balance_micros, currency),
     }
     return Event(alerts.RECHARGE_SUCCEEDED, data, recharge=recharge.number)
 
@@ -103,15 +101,12 @@ def recharge_declined(
     recharge: Recharge,
     declines: int,
     next_at: datetime | None,
-    balance_micros: int,
-    currency: str,
 ) -> Event:
     """`recharge.declined`: the payment side said no; when it is tried again, if it is."""
     data = {
         "amount": format_amount(recharge.amount_micros),
         "declines": declines,
         **({"next_at": format_time(next_at)} if next_at else {}),
-        **_money(balance_micros, currency),
         "what_to_do": "Look at the payment method, or top up by other means.",
     }
     return Event(alerts.RECHARGE_DECLINED, data, recharge=recharge.number)
@@ -120,8 +115,6 @@ def recharge_declined(
 def recharge_suspended(
     reason: str,
     until: datetime | None,
-    balance_micros: int,
-    currency: str,
     recharge: Recharge | None = None,
 ) -> Event:
     """`recharge.suspended`: no recharge is asked for until a time, or until a person acted."""
@@ -129,7 +122,6 @@ def recharge_suspended(
         "reason": reason,
         "detail": _CEILINGS.get(reason) or _PAUSED[reason],
         **({"until": format_time(until)} if until else {}),
-        **_money(balance_micros, currency),
         "what_to_do": (
             "Raise the ceiling, or top up by other means."
             if reason in _CEILINGS
@@ -139,17 +131,41 @@ def recharge_suspended(
     return Event(alerts.RECHARGE_SUSPENDED, data, recharge=recharge.number if recharge else None)
 
 
-def recharge_unanswered(recharge: Recharge, balance_micros: int, currency: str) -> Event:
+def recharge_unanswered(recharge: Recharge) -> Event:
     """`recharge.unanswered`: the payment side was asked often and said nothing."""
     data = {
         "amount": format_amount(recharge.amount_micros),
         "asks": recharge.asks,
         "requested_at": format_time(recharge.requested_at),
-        **_money(balance_micros, currency),
         "what_to_do": "Look at the payment side: it is asked again with the same id.",
     }
     return Event(alerts.RECHARGE_UNANSWERED, data, recharge=recharge.number)
 
 
-def _money(balance_micros: int, currency: str) -> dict[str, object]:
-    return {"balance": format_amount(balance_micros), "currency": currency}
+def dial_out_stopped(reason: str, since: datetime) -> Event:
+    """`dial_out.stopped`, told again: the hold book told it first."""
+    data = {
+        "reason": reason,
+        "since": format_time(since),
+        "what_to_do": "Find out who dialled, then restart dial-out of the account.",
+    }
+    return Event(alerts.DIAL_OUT_STOPPED, data)
+
+
+def with_money(event: Event, balance_micros: int, currency: str) -> Event:
+    """The event with the money as it is: every one that goes out has it."""
+    money = {"balance": format_amount(balance_micros), "currency": currency}
+    return replace(event, data={**money, **event.data})
+
+
+def _runs_out(known: Forecast) -> dict[str, object]:
+    between = (known.earliest_at, known.latest_at)
+    return {
+        "at": _day_time(known.runs_out_at),
+        "between": [_day_time(each) for each in between],
+        "chance": CHANCE,
+    }
+
+
+def _day_time(moment: datetime | None) -> str | None:
+    return format_time(moment.replace(microsecond=0)) if moment else None

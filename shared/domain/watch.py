@@ -6,85 +6,21 @@ of, one recharge in flight. What is due later is named with its time, for the ti
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.domain import alerts, burn, limits, notices, recharge
 from shared.domain.alerts import AlertRule, Event, Raised
 from shared.domain.ledger import Announce, Entry, LedgerState
-from shared.domain.legs import format_time
+from shared.domain.look import LOT_DUE, RECHARGE_DUE, Look, repeat_at
 from shared.domain.lots import Lot
 from shared.domain.recharge import HeldBack, Recharge, RechargeStatus
 
-LOT_DUE, RECHARGE_DUE, ALERT_DUE = "lot", "recharge", "alert"
 _RECHARGE_ALERTS = (
     alerts.RECHARGE_DECLINED,
     alerts.RECHARGE_SUSPENDED,
     alerts.RECHARGE_UNANSWERED,
 )
-
-
-@dataclass(slots=True)
-class Look:
-    """A state and what it leads to, collected on the way (see `Decided`)."""
-
-    state: LedgerState
-    at: datetime
-    events: list[Event] = field(default_factory=list)
-    due: list[tuple[str, datetime]] = field(default_factory=list)
-
-    def change(self, **fields: object) -> None:
-        """Replace fields of the state."""
-        self.state = replace(self.state, **fields)  # type: ignore[arg-type]
-
-    def tell(self, event: Event) -> None:
-        """An alert that is told once and over at once, or no alert at all."""
-        if event.type in alerts.ALERT_TYPES:
-            self.change(alerts=self.state.alerts + 1)
-            event = replace(event, alert=self.state.alerts)
-        self.events.append(event)
-
-    def raise_alert(self, name: str, event: Event) -> None:
-        """An alert that stays until it is over; one of the same type and name gives way."""
-        self.end(event.type, name)
-        self.tell(event)
-        raised = Raised(self.state.alerts, event.type, name, self.at)
-        self.change(raised=(*self.state.raised, raised)[-limits.ALERTS_RAISED_MAX :])
-        self._remind(raised)
-
-    def end(self, kind: str, name: str | None = None) -> None:
-        """The alerts of a type, or the one with this name, are over."""
-        gone = [
-            each
-            for each in self.state.raised
-            if each.type == kind and (name is None or each.name == name)
-        ]
-        if gone:
-            self.events += [Event(alerts.ALERT_OVER, {}, alert=each.number) for each in gone]
-            self.change(raised=tuple(each for each in self.state.raised if each not in gone))
-
-    def keep(self, made: Recharge) -> None:
-        """A recharge has changed: our records learn of it."""
-        document = recharge.recharge_document(made)
-        self.events.append(Event(alerts.RECHARGE_CHANGED, document, recharge=made.number))
-
-    def is_raised(self, kind: str) -> bool:
-        """Whether an alert of this type is not over."""
-        return any(each.type == kind for each in self.state.raised)
-
-    def repeat(self, raised: Raised, event: Event) -> None:
-        """Tell an alert again."""
-        again = replace(raised, repeats=raised.repeats + 1)
-        escalated = again.repeats >= limits.ALERT_ESCALATES_AT_REPEAT
-        data = {**event.data, "repeat": again.repeats, "escalated": escalated}
-        self.events.append(replace(event, data=data, alert=again.number, repeat=again.repeats))
-        self.change(raised=tuple(again if each is raised else each for each in self.state.raised))
-        self._remind(again)
-
-    def _remind(self, raised: Raised) -> None:
-        at = _repeat_at(raised)
-        if at is not None:
-            self.due.append((ALERT_DUE, at))
 
 
 def moved(
@@ -152,9 +88,7 @@ def declined(state: LedgerState, asked: Recharge, at: datetime, *, hard: bool) -
     look.change(recharges=known)
     look.keep(replace(asked, status=RechargeStatus.DECLINED, ask_at=None))
     look.end(alerts.RECHARGE_UNANSWERED)
-    event = notices.recharge_declined(
-        asked, known.declines, known.not_before, state.balance_micros, state.currency
-    )
+    event = notices.recharge_declined(asked, known.declines, known.not_before)
     look.raise_alert("recharge", event)
     if known.paused:
         _suspended(look, known.held_back, None, asked)
@@ -234,10 +168,17 @@ def threshold_micros(state: LedgerState, rule: AlertRule, at: datetime) -> int:
     return state.last_top_up_micros * (rule.below_percent or 0) // 100
 
 
+def _low(state: LedgerState, rule: AlertRule, at: datetime) -> Event:
+    ahead = None
+    if rule.hours_left is not None:
+        ahead = burn.forecast(state.burn, at, state.time_zone, state.balance_micros)
+    return notices.low(rule, threshold_micros(state, rule, at), ahead)
+
+
 def _thresholds(look: Look, *, falling: bool, by_time: bool = False) -> None:
     """Rules that the balance crossed; by the passing of time alone only those that look ahead."""
     state = look.state
-    balance, currency = state.balance_micros, state.currency
+    balance = state.balance_micros
     rules: list[AlertRule] = []
     for rule in state.alert_rules:
         threshold = threshold_micros(state, rule, look.at)
@@ -245,7 +186,7 @@ def _thresholds(look: Look, *, falling: bool, by_time: bool = False) -> None:
         may_fire = falling or (by_time and rule.hours_left is not None)
         if may_fire and rule.armed and balance < threshold:
             rules.append(replace(rule, armed=False))
-            look.raise_alert(rule.name, notices.low(rule.name, threshold, balance, currency))
+            look.raise_alert(rule.name, _low(state, rule, look.at))
         elif not rule.armed and balance >= threshold + margin:
             rules.append(replace(rule, armed=True))
             look.end(alerts.LOW, rule.name)
@@ -263,14 +204,13 @@ def _thresholds(look: Look, *, falling: bool, by_time: bool = False) -> None:
 def _floor(look: Look, kind: str, floor_micros: int, crossed: bool) -> None:
     """The two thresholds that every account has: nothing left, and less than it may owe."""
     state = look.state
-    balance, currency = state.balance_micros, state.currency
+    balance = state.balance_micros
     margin = alerts.margin_micros(floor_micros, state.last_charge_micros)
     if not look.is_raised(kind):
         if crossed and kind == alerts.EMPTY:
-            look.raise_alert("empty", notices.empty(balance, currency))
+            look.raise_alert("empty", notices.empty())
         elif crossed:
-            limit = state.credit_limit_micros
-            look.raise_alert("overdrawn", notices.overdrawn(limit, balance, currency))
+            look.raise_alert("overdrawn", notices.overdrawn(state.credit_limit_micros))
     elif balance > floor_micros and balance >= floor_micros + margin:
         look.end(kind)
 
@@ -302,15 +242,13 @@ def _ask_again(look: Look) -> None:
     look.change(recharges=known)
     _request(look, known.pending)
     if known.pending.asks == limits.RECHARGE_ASKS_BEFORE_ALERT:
-        state = look.state
-        event = notices.recharge_unanswered(known.pending, state.balance_micros, state.currency)
-        look.raise_alert("recharge", event)
+        look.raise_alert("recharge", notices.recharge_unanswered(known.pending))
 
 
 def _request(look: Look, made: Recharge) -> None:
     state = look.state
     trigger = state.auto_recharge.trigger_micros if state.auto_recharge else None
-    look.tell(notices.recharge_requested(made, trigger, state.balance_micros, state.currency))
+    look.tell(notices.recharge_requested(made, trigger))
     _note_pending(look)
 
 
@@ -325,9 +263,7 @@ def _note_pending(look: Look) -> None:
 def _suspended(
     look: Look, reason: str, until: datetime | None, asked: Recharge | None = None
 ) -> None:
-    state = look.state
-    event = notices.recharge_suspended(reason, until, state.balance_micros, state.currency, asked)
-    look.raise_alert("recharge", event)
+    look.raise_alert("recharge", notices.recharge_suspended(reason, until, asked))
 
 
 def _paid(look: Look, number: int, record: Recharge | None) -> None:
@@ -335,9 +271,8 @@ def _paid(look: Look, number: int, record: Recharge | None) -> None:
     for kind in _RECHARGE_ALERTS:
         look.end(kind)
     if record is not None:
-        state = look.state
         look.keep(record)
-        look.tell(notices.recharge_succeeded(record, state.balance_micros, state.currency))
+        look.tell(notices.recharge_succeeded(record))
 
 
 def _warn_of_lots(look: Look) -> None:
@@ -349,7 +284,7 @@ def _warn_of_lots(look: Look) -> None:
         if days is None or warned.get(lot.id, days + 1) <= days:
             continue
         warned[lot.id] = days
-        look.tell(notices.expiring(lot, days, state.balance_micros, state.currency))
+        look.tell(notices.expiring(lot, days))
     if warned != dict(state.warned):
         look.change(warned=tuple(warned.items()))
 
@@ -380,36 +315,27 @@ def _forget_warnings(look: Look) -> None:
 
 def _tell_again(look: Look) -> None:
     for raised in look.state.raised:
-        at = _repeat_at(raised)
+        at = repeat_at(raised)
         if at is not None and at <= look.at:
             look.repeat(raised, _as_now(look.state, raised, look.at))
 
 
-def _repeat_at(raised: Raised) -> datetime | None:
-    if raised.acknowledged or raised.type not in alerts.REPEATED_TYPES:
-        return None
-    if raised.repeats >= len(limits.ALERT_REPEAT_HOURS):
-        return None
-    return raised.at + timedelta(hours=limits.ALERT_REPEAT_HOURS[raised.repeats])
-
-
 def _as_now(state: LedgerState, raised: Raised, at: datetime) -> Event:
-    """An alert told again, with the money as it is now."""
-    balance, currency = state.balance_micros, state.currency
+    """An alert told again, as things are now."""
     known = state.recharges
     match raised.type:
         case alerts.LOW:
             rules = (rule for rule in state.alert_rules if rule.name == raised.name)
             rule = next(rules, AlertRule(raised.name, 0))
-            return notices.low(raised.name, threshold_micros(state, rule, at), balance, currency)
+            return _low(state, rule, at)
         case alerts.EMPTY:
-            return notices.empty(balance, currency)
+            return notices.empty()
         case alerts.OVERDRAWN:
-            return notices.overdrawn(state.credit_limit_micros, balance, currency)
+            return notices.overdrawn(state.credit_limit_micros)
         case alerts.RECHARGE_SUSPENDED:
             reason = "mismatch" if known.pending else known.held_back or "declined"
-            return notices.recharge_suspended(reason, known.not_before, balance, currency)
+            return notices.recharge_suspended(reason, known.not_before)
         case alerts.RECHARGE_UNANSWERED if known.pending is not None:
-            return notices.recharge_unanswered(known.pending, balance, currency)
+            return notices.recharge_unanswered(known.pending)
         case _:
-            return Event(raised.type, {"reason": raised.name, "since": format_time(raised.at)})
+            return notices.dial_out_stopped(raised.name, raised.at)

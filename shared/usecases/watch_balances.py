@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from shared.domain import limits, watch
 from shared.domain.errors import PerminuteError
 from shared.domain.ledger import ExpireLot, LedgerState, Tick
+from shared.domain.look import LOT_DUE
 from shared.ports.holds import HoldBook
 from shared.ports.ledger import Clash, Ledger
 from shared.ports.notices import DueMark, DueMarks
@@ -112,5 +113,5 @@ class WatchBalances:
         lapsed = -sum(entry.amount_micros for entry in entries if entry)
         if lapsed < sum(lot.remaining_micros for lot in lots):  # the rest is held
             again = now + timedelta(seconds=limits.LOT_RETRY_SECONDS)
-            await self._due.mark([DueMark(account, watch.LOT_DUE, again)])
+            await self._due.mark([DueMark(account, LOT_DUE, again)])
         return lapsed > 0

@@ -414,7 +414,7 @@ def test_alerts_are_mailed_in_the_accounts_language(outside: Outside) -> None:
     (mail,) = outside.mail.mails
     assert mail.subject == "Contoso SA : le crédit est inférieur à 20.00 USD"
     assert list(mail.to) == ["ops@contoso.example", "ken@contoso.example"]
-    assert "Solde: 19.00 USD" in mail.text
+    assert "Solde : 19.00 USD" in mail.text
     assert mail.mail_id == f"{ACCOUNT}:3:1"
     deliveries = outside.container.deliveries
     page, _ = outside.run(deliveries.page(ACCOUNT, MAIL, limit=10, cursor=None))

@@ -117,8 +117,8 @@ class Calls:
     def control(self, what: str, body: Any = None) -> Answer:
         return self.house.post(f"/api/v1/accounts/contoso/dial-out-policy/{what}", body or {})
 
-    def charged(self, authorization: str | None = None, **changes: Any) -> Any:
-        """A leg that ended just now and its charge."""
+    def ended(self, authorization: str | None = None, **changes: Any) -> QueuedLeg:
+        """A leg that ended just now."""
         self.keys += 1
         now = self.house.clock.now()
         talk_seconds = changes.pop("talk_seconds", 183)
@@ -137,7 +137,11 @@ class Calls:
             organizer="ken",
             authorization=authorization,
         )
-        queued = QueuedLeg(replace(wanted, **changes), now)
+        return QueuedLeg(replace(wanted, **changes), now)
+
+    def charged(self, authorization: str | None = None, **changes: Any) -> Any:
+        """A leg that ended just now and its charge."""
+        queued = self.ended(authorization, **changes)
         outcome = self.house.run(self.house.container.charge_legs.charge(queued))
         assert outcome.status == "charged", outcome
         leg = self.house.get(f"/api/v1/accounts/contoso/legs/{queued.leg.key}")

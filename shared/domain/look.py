@@ -1,0 +1,87 @@
+"""A look at an account: its state, and what is told, kept and due because of what was seen."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.domain import alerts, limits, notices, recharge
+from shared.domain.alerts import Event, Raised
+from shared.domain.ledger import LedgerState
+from shared.domain.recharge import Recharge
+
+LOT_DUE, RECHARGE_DUE, ALERT_DUE = "lot", "recharge", "alert"
+
+
+@dataclass(slots=True)
+class Look:
+    """A state and what it leads to, collected on the way (see `Decided`)."""
+
+    state: LedgerState
+    at: datetime
+    events: list[Event] = field(default_factory=list)
+    due: list[tuple[str, datetime]] = field(default_factory=list)
+
+    def change(self, **fields: object) -> None:
+        """Replace fields of the state."""
+        self.state = replace(self.state, **fields)  # type: ignore[arg-type]
+
+    def tell(self, event: Event) -> None:
+        """An alert that is told once and over at once, or no alert at all."""
+        if event.type in alerts.ALERT_TYPES:
+            self.change(alerts=self.state.alerts + 1)
+            event = replace(event, alert=self.state.alerts)
+        self.events.append(self._with_money(event))
+
+    def raise_alert(self, name: str, event: Event) -> None:
+        """An alert that stays until it is over; one of the same type and name gives way."""
+        self.end(event.type, name)
+        self.tell(event)
+        raised = Raised(self.state.alerts, event.type, name, self.at)
+        self.change(raised=(*self.state.raised, raised)[-limits.ALERTS_RAISED_MAX :])
+        self._remind(raised)
+
+    def end(self, kind: str, name: str | None = None) -> None:
+        """The alerts of a type, or the one with this name, are over."""
+        gone = [
+            each
+            for each in self.state.raised
+            if each.type == kind and (name is None or each.name == name)
+        ]
+        if gone:
+            self.events += [Event(alerts.ALERT_OVER, {}, alert=each.number) for each in gone]
+            self.change(raised=tuple(each for each in self.state.raised if each not in gone))
+
+    def keep(self, made: Recharge) -> None:
+        """A recharge has changed: our records learn of it."""
+        document = recharge.recharge_document(made)
+        self.events.append(Event(alerts.RECHARGE_CHANGED, document, recharge=made.number))
+
+    def is_raised(self, kind: str) -> bool:
+        """Whether an alert of this type is not over."""
+        return any(each.type == kind for each in self.state.raised)
+
+    def repeat(self, raised: Raised, event: Event) -> None:
+        """Tell an alert again."""
+        again = replace(raised, repeats=raised.repeats + 1)
+        escalated = again.repeats >= limits.ALERT_ESCALATES_AT_REPEAT
+        data = {**event.data, "repeat": again.repeats, "escalated": escalated}
+        told = replace(event, data=data, alert=again.number, repeat=again.repeats)
+        self.events.append(self._with_money(told))
+        self.change(raised=tuple(again if each is raised else each for each in self.state.raised))
+        self._remind(again)
+
+    def _with_money(self, event: Event) -> Event:
+        return notices.with_money(event, self.state.balance_micros, self.state.currency)
+
+    def _remind(self, raised: Raised) -> None:
+        at = repeat_at(raised)
+        if at is not None:
+            self.due.append((ALERT_DUE, at))
+
+
+def repeat_at(raised: Raised) -> datetime | None:
+    """When an alert is told again, if it is."""
+    if raised.acknowledged or raised.type not in alerts.REPEATED_TYPES:
+        return None
+    if raised.repeats >= len(limits.ALERT_REPEAT_HOURS):
+        return None
+    return raised.at + timedelta(hours=limits.ALERT_REPEAT_HOURS[raised.repeats])

@@ -1,0 +1,163 @@
+"""`docs/events` has a JSON Schema for every type of event, and every event that goes out follows
+its own: no field that isn't described, none described that never comes."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from shared.contracts.event_schemas import event_schema
+from shared.domain.alerts import EVENT_TYPES
+from shared.domain.legs import LegKind
+from shared.domain.mails import written
+from shared.usecases.deliver_events import MAILED
+from tests.unit.credits.world import ACCOUNT, AUTO, World
+from tests.unit.holds.calls import Calls
+
+FOLDER = Path(__file__).parents[3] / "docs" / "events"
+type Json = dict[str, Any]
+
+
+def strict(kind: str) -> Json:
+    """The schema as it lies in the folder, but with no field that it does not name."""
+    schema: Json = json.loads((FOLDER / f"{kind}.json").read_text("utf-8"))
+    schema["additionalProperties"] = False
+    schema["properties"]["data"]["additionalProperties"] = False
+    return schema
+
+
+def low(world: World) -> None:
+    """Every way to state a threshold, the forecast of one that looks ahead, and reminders."""
+    rules = [
+        {"name": "low", "below": "700.00"},
+        {"name": "fifth", "below_percent": 70},
+        {"name": "soon", "days_left": 3},
+    ]
+    world.open(balance="1000.00", alerts=rules)
+    for _ in range(24 * 12):
+        world.clock.moment += timedelta(hours=1)
+        world.spend("3.00")
+    world.tick_until(world.clock.now() + timedelta(days=4), timedelta(hours=12))
+    (soon, *_) = [each for each in world.of_type("credits.low") if each["data"]["alert"] == "soon"]
+    assert soon["data"]["hours_left"] == 72
+    early, late = soon["data"]["runs_out"]["between"]
+    assert early <= soon["data"]["runs_out"]["at"] <= late
+
+
+def spent(world: World) -> None:
+    world.open(balance="5.00")
+    world.spend("6.00")
+    world.tick_until(world.clock.now() + timedelta(days=2), timedelta(hours=12))
+
+
+def expiring(world: World) -> None:
+    world.open(balance=None)
+    world.top_up("5.00", expires_at="2027-01-31T00:00:00Z")
+    world.tick(days=60)
+
+
+def recharged(world: World) -> None:
+    """Declined, paid, and then held back by the month's ceiling for days."""
+    world.open(balance="21.00", auto_recharge={**AUTO, "max_per_month": 1})
+    world.spend("2.00")
+    world.answer("contoso~1", "declined")
+    world.tick(hours=2)
+    world.answer("contoso~2", "succeeded")
+    world.spend("60.00")
+    world.tick_until(world.clock.now() + timedelta(days=4), timedelta(hours=12))
+
+
+def unanswered(world: World) -> None:
+    """Asked in vain for days, then answered with another amount."""
+    world.open(balance="21.00", auto_recharge=AUTO)
+    world.spend("2.00")
+    world.tick_until(world.clock.now() + timedelta(days=3), timedelta(hours=1))
+    assert world.answer("contoso~1", "succeeded", "1.00").status == 422
+
+
+def hard(world: World) -> None:
+    world.open(balance="21.00", auto_recharge=AUTO)
+    world.spend("2.00")
+    world.answer("contoso~1", "declined", hard=True)
+
+
+def called(world: World) -> None:
+    """A pool that is used up, a region that is new, dial-out stopped, a leg without a rate."""
+    calls = Calls(world, "100.00", subscription_licenses=1)
+    world.topic = calls.topic
+    calls.organizer("sub", license="subscription")
+    calls.policy(velocity={"new_region": "notice"})
+    calls.ask()
+    for _ in range(2):
+        calls.charged(organizer="sub", talk_seconds=3000, kind=LegKind.DIAL_OUT)
+    assert calls.control("stop", {"reason": "a person"}).status == 200
+    world.run(world.container.publish_events(ACCOUNT))
+    world.tick_until(world.clock.now() + timedelta(days=2), timedelta(hours=12))
+    world.run(world.container.charge_legs([calls.ended(to_number="+81312345678")], seconds=10))
+
+
+SCENES: list[Callable[[World], None]] = [
+    *(low, spent, expiring, recharged, unanswered, hard, called),
+]
+
+
+def emitted(scene: Callable[[World], None]) -> list[Json]:
+    world = World()
+    try:
+        scene(world)
+        return world.events
+    finally:
+        world.close()
+
+
+@pytest.fixture(scope="module")
+def events() -> list[Json]:
+    """What the product told in all scenes."""
+    return [event for scene in SCENES for event in emitted(scene)]
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES)
+def test_what_is_told_follows_its_schema_and_makes_use_of_all_of_it(
+    kind: str, events: list[Json]
+) -> None:
+    schema = strict(kind)
+    validator = Draft202012Validator(schema)
+    told = [event for event in events if event["type"] == kind]
+
+    faults = [error.message for event in told for error in validator.iter_errors(event)]
+    seen = {name for event in told for name in event["data"]}
+
+    assert faults == []
+    assert seen == schema["properties"]["data"]["properties"].keys()
+
+
+def test_no_type_is_told_that_is_not_described(events: list[Json]) -> None:
+    assert {event["type"] for event in events} == set(EVENT_TYPES)
+
+
+def test_the_folder_is_as_the_command_writes_it() -> None:
+    """`python -m shared.contracts.event_schemas docs/events`."""
+    files = {file.stem: json.loads(file.read_text("utf-8")) for file in FOLDER.glob("*.json")}
+    assert files == {kind: event_schema(kind) for kind in EVENT_TYPES}
+
+
+@pytest.mark.parametrize("kind", sorted(MAILED))
+def test_what_is_mailed_has_words_in_english_and_in_french(kind: str, events: list[Json]) -> None:
+    for event in [event for event in events if event["type"] == kind]:
+        english, french = (written(language, "Contoso", event) for language in ("en", "fr"))
+
+        for subject, text in (english, french):
+            assert subject.startswith(("Contoso", "Reminder", "Rappel"))
+            assert "–" not in subject
+            assert f"{event['data']['balance']} USD" in text
+        assert english[0] != french[0]
+        assert not set(english[1].split("\n\n")) & set(french[1].split("\n\n"))
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES)
+def test_every_schema_is_one(kind: str) -> None:
+    Draft202012Validator.check_schema(event_schema(kind))
