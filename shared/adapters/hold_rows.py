@@ -220,10 +220,8 @@ def _read_hold(item: list[Any]) -> Hold:
 
 def _counters(counters: Counters) -> list[object]:
     return [
-        counters.day,
-        counters.day_micros,
-        counters.month,
-        counters.month_micros,
+        [list(spent) for spent in counters.days],
+        [list(spent) for spent in counters.months],
         counters.meeting_minute,
         counters.meeting_micros,
         [list(bucket) for bucket in counters.placed],
@@ -233,13 +231,10 @@ def _counters(counters: Counters) -> list[object]:
 
 
 def _read_counters(item: list[Any]) -> Counters:
-    day, day_micros, month, month_micros, meeting_minute, meeting_micros, *lists = item
-    placed, costs, regions = lists
+    days, months, meeting_minute, meeting_micros, placed, costs, regions = item
     return Counters(
-        day,
-        day_micros,
-        month,
-        month_micros,
+        tuple((day, micros) for day, micros in days),
+        tuple((month, micros) for month, micros in months),
         meeting_minute,
         meeting_micros,
         tuple((minute, count) for minute, count in placed),

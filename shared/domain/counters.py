@@ -13,19 +13,25 @@ from shared.domain.dial_limits import Period
 MINUTES_PER_HOUR = 60
 COST_WINDOW_MINUTES = 10
 _MONTH_CHARS = len("2026-11")
+_PERIODS_KEPT = 2
 
 type Buckets = tuple[tuple[int, int], ...]
 """(minute, count or micros) in order of time."""
 
+type Periods = tuple[tuple[str, int], ...]
+"""(day or month as ISO text, micros), the newest last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What one scope spent and dialled; only the newest day and month are kept."""
+    """What one scope spent and dialled.
 
-    day: str = ""
-    day_micros: int = 0
-    month: str = ""
-    month_micros: int = 0
+    Two days and two months are kept, since a call that was let through before midnight may go on
+    and be charged after it.
+    """
+
+    days: Periods = ()
+    months: Periods = ()
     meeting_minute: int = 0
     meeting_micros: int = 0
     placed: Buckets = ()
@@ -38,14 +44,15 @@ class Counters:
         A meeting is over when nothing was charged for some hours and no call of it is `running`.
         """
         if period is Period.DAY:
-            return self.day_micros if self.day == day else 0
+            return dict(self.days).get(day, 0)
         if period is Period.MONTH:
-            return self.month_micros if self.month == day[:_MONTH_CHARS] else 0
+            return dict(self.months).get(month_of(day), 0)
         return self.meeting_micros if running or not self._meeting_is_over(minute) else 0
 
     def placed_last_hour(self, minute: int) -> int:
-        """Dial-outs let through in the 60 minutes up to this one."""
-        return sum(count for at, count in self.placed if at > minute - MINUTES_PER_HOUR)
+        """Dial-outs let through in the last hour, and in what else of its first minute there was:
+        a limit holds for every 60 minutes, whenever they begin."""
+        return sum(count for at, count in self.placed if at >= minute - MINUTES_PER_HOUR)
 
     def cost_since(self, minute: int) -> int:
         """Micros of the calls granted in this minute or later that are no open hold's."""
@@ -56,28 +63,26 @@ class Counters:
         regions = self.regions
         if region is not None and region not in regions:
             regions = tuple(sorted((*regions, region)))
-        oldest = minute - MINUTES_PER_HOUR
+        oldest = minute - MINUTES_PER_HOUR - 1
         return replace(self, placed=_added(self.placed, minute, 1, oldest), regions=regions)
 
     def with_cost(self, granted_minute: int, micros: int, minute: int) -> "Counters":
         """What was granted in a minute turned out to cost so much."""
-        oldest = minute - COST_WINDOW_MINUTES
+        oldest = minute - COST_WINDOW_MINUTES - 1
         if micros <= 0 or granted_minute <= oldest:
             return self
         return replace(self, costs=_added(self.costs, granted_minute, micros, oldest))
 
     def with_charge(self, day: str, micros: int, minute: int) -> "Counters":
         """A call that was let through on `day` was charged."""
-        counted = self
-        month = day[:_MONTH_CHARS]
-        if day >= self.day:
-            before = self.day_micros if day == self.day else 0
-            counted = replace(counted, day=day, day_micros=before + micros)
-        if month >= self.month:
-            before = self.month_micros if month == self.month else 0
-            counted = replace(counted, month=month, month_micros=before + micros)
         before = 0 if self._meeting_is_over(minute) else self.meeting_micros
-        return replace(counted, meeting_minute=minute, meeting_micros=before + micros)
+        return replace(
+            self,
+            days=_charged(self.days, day, micros),
+            months=_charged(self.months, month_of(day), micros),
+            meeting_minute=minute,
+            meeting_micros=before + micros,
+        )
 
     def _meeting_is_over(self, minute: int) -> bool:
         return minute - self.meeting_minute > limits.MEETING_GAP_MINUTES
@@ -86,6 +91,17 @@ class Counters:
 def minute_of(moment: datetime) -> int:
     """The minute since 1970 that a moment is in."""
     return int(moment.timestamp()) // 60
+
+
+def month_of(day: str) -> str:
+    """The month of a day, both ISO text."""
+    return day[:_MONTH_CHARS]
+
+
+def _charged(periods: Periods, name: str, micros: int) -> Periods:
+    spent = dict(periods)
+    spent[name] = spent.get(name, 0) + micros
+    return tuple(sorted(spent.items())[-_PERIODS_KEPT:])
 
 
 def _added(buckets: Buckets, minute: int, amount: int, oldest: int) -> Buckets:

@@ -23,15 +23,17 @@ from shared.domain.dial_out_facts import (
     Reason,
 )
 from shared.domain.money import format_price
+from shared.domain.number_classes import NumberClass
 from shared.domain.policy import (
     IDENTITIES,
+    Half,
     Reach,
     class_allowed,
     is_domestic,
     rate_ceiling_picos,
     within_reach,
 )
-from shared.domain.regions import INTERNATIONAL, country_name
+from shared.domain.regions import INTERNATIONAL, availability, country_name, offer
 
 _NO_NUMBER = Skipped("There is no valid number to check.")
 
@@ -113,6 +115,8 @@ def _dial_out_running(facts: DialOutFacts) -> Answer:
 
 
 def _policy(facts: DialOutFacts) -> Answer:
+    if _is_exempt(facts):
+        return None
     reach = IDENTITIES[facts.identity].reach(facts.half)
     if reach is Reach.NONE:
         return Denial(
@@ -198,13 +202,30 @@ def _least_charge_micros(facts: DialOutFacts) -> int:
     return 1 if facts.rate is None else facts.rate.least_charge_micros
 
 
+def _is_exempt(facts: DialOutFacts) -> bool:
+    """A user's own emergency calls are under no policy; those of a meeting are."""
+    return facts.dialled.emergency and facts.half is Half.PSTN
+
+
+def _region_passed(facts: DialOutFacts) -> str:
+    region = facts.dialled.number.region or ""
+    return f"{country_name(region)}: {offer(region)}"
+
+
 def _policy_passed(facts: DialOutFacts) -> str:
+    if _is_exempt(facts):
+        return f"{facts.identity}: a user's own emergency calls are exempt."
     home = is_domestic(facts.dialled.number.region, facts.domestic_region)
     return f"{facts.identity}: the call is {'domestic' if home else 'international'}."
 
 
 def _class_passed(facts: DialOutFacts) -> str:
-    return facts.policy.class_of(facts.dialled.number).value
+    number_class = facts.policy.class_of(facts.dialled.number)
+    known = availability(facts.dialled.number.region or "")
+    if known is None or number_class not in {NumberClass.PREMIUM_RATE, NumberClass.SHARED_COST}:
+        return number_class.value
+    words = known.premium_numbers.value.replace("_", " ")
+    return f"{number_class.value}; premium numbers of the country in Teams: {words}"
 
 
 def _budget_passed(facts: DialOutFacts) -> str:
@@ -224,7 +245,7 @@ _CHECKS: tuple[Check[DialOutFacts], ...] = (
     Check("emergency", _emergency, lambda _: "No emergency number."),
     Check("special", _special, lambda _: "No short number."),
     Check("number", _number, lambda facts: f"{facts.dialled.number.e164} is a valid number."),
-    Check("region", _region, lambda facts: country_name(facts.dialled.number.region)),
+    Check("region", _region, _region_passed),
     Check("number_class", _number_class, _class_passed),
     *ACCOUNT_CHECKS,
     Check("dial_out_running", _dial_out_running, lambda _: "Nobody stopped dial-out."),

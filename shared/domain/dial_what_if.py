@@ -120,7 +120,6 @@ def _asked(
         currency="",
         time_zone=time_zone,
         wanted_seconds=max(1, call.talk_seconds),
-        is_enough=True,
         pricing=_KnownCost(call.amount_micros),
         region=call.facts.dialled.number.region,
         bounds=call.bounds,

@@ -56,7 +56,6 @@ class EndsBy(StrEnum):
     CREDIT = "credit"
     BUDGET = "budget"
     POOL = "pool"
-    REQUESTED = "requested"
     LENGTH = "length"
     STOPPED = "stopped"
 
@@ -66,9 +65,8 @@ class Authorise:
     """Reserve what a call of up to `wanted_seconds` costs. The id derives from the bridge's
     idempotency key, so that there are never two holds for one question.
 
-    `is_enough`: the bridge asked for no more than that. `bounds` are the limits of the account and
-    of other scopes; none of them binds a caller who is let in. `pool_month` is None where the pool
-    does not pay.
+    `bounds` are the limits of the account and of other scopes; none of them binds a caller who is
+    let in. `pool_month` is None where the pool does not pay.
     """
 
     authorization: str
@@ -76,7 +74,6 @@ class Authorise:
     currency: str
     time_zone: str
     wanted_seconds: int
-    is_enough: bool
     pricing: Pricing
     leg: str | None = None
     region: str | None = None
@@ -169,8 +166,6 @@ def authorise(state: HoldState, command: Authorise, now: datetime) -> Granted | 
         grant_micros=cover.amount_micros,
     )
     ends_by = _ends_by(command.pricing, means, cover)
-    if ends_by is None and command.is_enough and cover.seconds == command.wanted_seconds:
-        ends_by = EndsBy.REQUESTED
     placed = with_hold(state, hold)
     if not command.is_dial_out:
         return Granted(placed, hold, ends_by)

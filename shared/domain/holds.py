@@ -13,8 +13,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from shared.domain import limits
-from shared.domain.counters import COST_WINDOW_MINUTES, Counters, minute_of
-from shared.domain.dial_limits import BudgetUse, Limit, Scope, VelocityUse
+from shared.domain.counters import COST_WINDOW_MINUTES, Counters, minute_of, month_of
+from shared.domain.dial_limits import BudgetUse, Limit, Period, Scope, VelocityUse
 from shared.domain.errors import LedgerCorrupt
 
 _NOTHING = Counters()
@@ -246,7 +246,7 @@ def budget_uses(
         counters = state.counters_of(bound.key)
         for period, budget in bound.budgets:
             used = counters.spent_micros(period, day, minute_of(now), running=bool(held))
-            used += sum(hold.amount_micros for hold in held)
+            used += sum(hold.amount_micros for hold in held if _is_of(period, hold.day, day))
             uses.append(BudgetUse(bound.scope, bound.name, period, budget, used))
     return tuple(uses)
 
@@ -263,7 +263,7 @@ def velocity_uses(
             continue
         counters = state.counters_of(bound.key)
         held = [hold for hold in opened if hold.counts_in(bound.key)]
-        oldest = minute - COST_WINDOW_MINUTES + 1
+        oldest = minute - COST_WINDOW_MINUTES
         uses.append(
             VelocityUse(
                 bound.scope,
@@ -276,6 +276,13 @@ def velocity_uses(
             )
         )
     return tuple(uses)
+
+
+def _is_of(period: Period, day: str, wanted: str) -> bool:
+    """Whether a call let through on a day counts for the period that the wanted day is in."""
+    if period is Period.MONTH:
+        return month_of(day) == month_of(wanted)
+    return period is Period.MEETING or day == wanted
 
 
 def of_account(uses: Iterable[VelocityUse]) -> VelocityUse | None:

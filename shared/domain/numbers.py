@@ -75,6 +75,12 @@ def classify(text: str) -> NumberFacts:
     return _classify(text) if _E164.fullmatch(text) else _NOT_A_NUMBER
 
 
+def e164_digits(text: str) -> str:
+    """The digits of a text that looks like E.164, whether or not such a number exists; "" of
+    another one. Service numbers are rated by it: who sold them knows that they exist."""
+    return text[1:] if _E164.fullmatch(text) else ""
+
+
 def is_emergency(text: str, regions: Iterable[str | None]) -> bool:
     """Whether the text reaches emergency services in one of the regions; 112 and 911 everywhere.
 

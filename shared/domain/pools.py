@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.alerts import Event
+from shared.domain.counters import month_of
 from shared.domain.directory import Registration
 from shared.domain.holds import local_day
 from shared.domain.legs import ServiceNumberKind
@@ -19,7 +20,6 @@ from shared.domain.regions import ZONE_A
 POOL_SECONDS_PER_LICENSE = 60 * 60
 POOL_NOTICES_PERCENT = (80, 100)
 POOL_MONTHS_KEPT = 2  # this one, and the one of a leg that comes late
-_MONTH_CHARS = len("2026-11")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _used(month: str, percent: int, used_seconds: int, size_seconds: int) -> Eve
 
 def pool_month(moment: datetime, time_zone: str) -> str:
     """The month that a moment is in, such as "2026-11"."""
-    return local_day(moment, time_zone)[:_MONTH_CHARS]
+    return month_of(local_day(moment, time_zone))
 
 
 def pool_pays(license_: License, region: str | None, number_class: NumberClass) -> bool:

@@ -68,6 +68,15 @@ class MeetingDialOut(StrEnum):
     NOT_FOR_LOCAL_CUSTOMERS = "not_for_local_customers"
 
 
+class PremiumNumbers(StrEnum):
+    """Whether Teams dials a country's premium numbers (September 2022)."""
+
+    DIALLED = "dialled"
+    SHARED_COST_ONLY = "shared_cost_only"
+    REFUSED = "refused"
+    NOT_STATED = "not_stated"
+
+
 @dataclass(frozen=True, slots=True)
 class Availability:
     """What Teams sells in one of the 114 countries that have a page of their own.
@@ -79,16 +88,17 @@ class Availability:
     meeting_dial_out: MeetingDialOut
     credits_sold: bool
     toll_free_numbers: bool
+    premium_numbers: PremiumNumbers
 
 
 # ! no audio conferencing is sold, ~ only by a local operator, - no credits are sold,
-# * toll-free service numbers can be had
+# * toll-free service numbers can be had; premium numbers: + dialled, / shared cost only, x refused
 _OFFERS = """
-AE* AG* AL AR* AT* AU* BA* BB* BD BE* BG* BH!- BJ BM* BN!* BR* BS* BY* BZ* CA* CH* CL* CM CN-* CO*
-CR CY* CZ* DE* DK* DM* DO DZ EC* EE* EG ES* FI* FR* GB* GD* GE GH GR* GT GU* HK* HN* HR* HU* ID*
-IE* IL* IN~-* IT* JM* JO JP* KE* KH KN* KR-* KW KY* KZ!- LC* LK LT LU* LV* MA MC* MD* MK!-* MP* MT
-MX* MY* NG NI!- NL* NO* NZ* PA* PE* PH* PK!- PL* PR* PT* PY* QA* RO* RS* RU- SA* SE* SG* SI* SK*
-SV TC* TH* TN TR* TT* TW-* UA- UG US* UY* VE* VN* ZA*
+AE* AG* AL AR* AT*+ AU* BA* BB* BD BE*x BG* BH!- BJ BM* BN!* BR* BS* BY* BZ* CA*x CH*x CL* CM CN-*
+CO* CR CY* CZ*x DE*x DK*x DM* DO DZ EC* EE*x EG ES*x FI*x FR*+ GB*/ GD* GE GH GR* GT GU* HK* HN*
+HR*x HU*x ID* IE*x IL* IN~-* IT*x JM* JO JP* KE* KH KN* KR-* KW KY* KZ!- LC* LK LTx LU*x LV*x MA
+MC* MD* MK!-* MP* MT MX* MY* NG NI!- NL*x NO*x NZ*x PA* PE* PH* PK!- PL*x PR*x PT*x PY* QA* RO*x
+RS* RU- SA* SE*x SG*x SI*x SK*x SV TC* TH* TN TR* TT* TW-* UA- UG US*x UY* VE* VN* ZA*x
 """
 
 
@@ -103,7 +113,26 @@ def availability(region: str) -> Availability | None:
     if marks is None:
         return None
     conferencing = "no" if "!" in marks else "partner" if "~" in marks else "yes"
-    return Availability(conferencing, _dial_out(region), "-" not in marks, "*" in marks)
+    premium = next((mean for mark, mean in _PREMIUM.items() if mark in marks), None)
+    return Availability(
+        conferencing,
+        _dial_out(region),
+        credits_sold="-" not in marks,
+        toll_free_numbers="*" in marks,
+        premium_numbers=premium or PremiumNumbers.NOT_STATED,
+    )
+
+
+def offer(region: str) -> str:
+    """What Teams says of dial-out to a region, in a sentence; it decides nothing here."""
+    known = availability(region)
+    if known is None:
+        return "Teams has no page of it, and dials it for credits."
+    if known.meeting_dial_out is MeetingDialOut.NEEDS_CREDITS:
+        return "Teams dials it for credits."
+    if known.meeting_dial_out is MeetingDialOut.INCLUDED:
+        return "Zone A, so subscriptions have included minutes for it."
+    return "Zone A; Teams offers its own customers there no dial-out."
 
 
 def _dial_out(region: str) -> MeetingDialOut:
@@ -112,4 +141,9 @@ def _dial_out(region: str) -> MeetingDialOut:
     return MeetingDialOut.INCLUDED if region in ZONE_A else MeetingDialOut.NEEDS_CREDITS
 
 
+_PREMIUM = {
+    "+": PremiumNumbers.DIALLED,
+    "/": PremiumNumbers.SHARED_COST_ONLY,
+    "x": PremiumNumbers.REFUSED,
+}
 _MARKS = {item[:2]: item[2:] for item in _OFFERS.split()}

@@ -18,7 +18,7 @@ from shared.domain.errors import OutcomeUnknown, Unavailable
 from shared.domain.hold_decide import Authorise, Granted
 from shared.domain.holds import HoldState
 from shared.domain.legs import LegKind
-from shared.domain.numbers import NumberFacts, classify
+from shared.domain.numbers import NumberFacts, classify, e164_digits
 from shared.domain.pools import dial_in_is_included, is_toll_free
 from shared.ports.holds import Answered, HoldBook, HoldRecord, PlaceHold
 from shared.ports.rate_cards import RateCards
@@ -68,9 +68,9 @@ class AdmitCaller:
         A denial from cached facts is asked again with fresh ones. Raises Invalid
         `idempotency_key_reused`, and Unavailable when the store can't tell.
         """
-        resolved = await self._resolve(bridge, question, fresh=False)
+        resolved = await self._resolve(bridge, question, fresh=question.dry_run)
         denial = dial_in.check_admission(resolved.facts)
-        if denial is not None:
+        if denial is not None and not question.dry_run:
             resolved = await self._resolve(bridge, question, fresh=True)
             denial = dial_in.check_admission(resolved.facts)
         try:
@@ -150,7 +150,7 @@ class AdmitCaller:
                 card=account.settings.rate_card,
                 currency=account.settings.currency,
                 kind=LegKind.DIAL_IN,
-                digits=number.digits,
+                digits=e164_digits(question.to),
                 origin=classify(question.caller).region if question.caller else None,
                 now=now,
             )
@@ -187,15 +187,13 @@ def _admit(
     authorization: str, bridge: Bridge, question: Question, resolved: _Resolved
 ) -> Authorise:
     account, pricing = _priced(resolved)
-    requested = question.requested_seconds
     slice_seconds = bridge.assumed_seconds or limits.HOLD_SLICE_SECONDS
     return Authorise(
         authorization=authorization,
         account=account.id,
         currency=account.settings.currency,
         time_zone=account.settings.time_zone,
-        wanted_seconds=min(requested or slice_seconds, slice_seconds),
-        is_enough=requested is not None and requested <= slice_seconds,
+        wanted_seconds=min(question.requested_seconds or slice_seconds, slice_seconds),
         pricing=pricing,
         leg=leg_key(bridge, question),
         is_dial_out=False,

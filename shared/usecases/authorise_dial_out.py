@@ -75,14 +75,14 @@ class AuthoriseDialOut:
         A denial from cached facts is asked again with fresh ones. Raises Invalid
         `idempotency_key_reused`, and Unavailable when the store can't tell: nothing is granted.
         """
-        resolved = await self._resolve(bridge, question, fresh=False)
+        resolved = await self._resolve(bridge, question, fresh=question.dry_run)
         denial = dial_out.check_rules(resolved.facts)
-        if denial is not None:
+        if denial is not None and not question.dry_run:
             resolved = await self._resolve(bridge, question, fresh=True)
             denial = dial_out.check_rules(resolved.facts)
         try:
             if question.dry_run:
-                return await self._dry_run(bridge, question, resolved, denial)
+                return self._dry_run(bridge, question, resolved, denial)
             if denial is not None:
                 return await self._keep(bridge, question, resolved, denial)
             return await self._place(bridge, question, resolved)
@@ -138,15 +138,12 @@ class AuthoriseDialOut:
         )
         return same_question(await self._holds.keep(resolved.account.id, record), question)
 
-    async def _dry_run(
+    def _dry_run(
         self, bridge: Bridge, question: Question, resolved: _Resolved, denial: Denial | None
     ) -> Mapping[str, object]:
         if denial is None:
             command = _authorise("", bridge, question, resolved)
             granted = hold_decide.authorise(resolved.view, command, self._clock.now())
-            if isinstance(granted, Denial) or granted.ends_by is not None:
-                resolved = await self._resolve(bridge, question, fresh=True)
-                granted = hold_decide.authorise(resolved.view, command, self._clock.now())
             if isinstance(granted, Granted):
                 checks = _checks(question, resolved, None, granted.hold.granted_seconds)
                 return self._wording.allowed(_allowance(resolved, granted), checks)
@@ -237,15 +234,13 @@ def _authorise(
     authorization: str, bridge: Bridge, question: Question, resolved: _Resolved
 ) -> Authorise:
     account, pricing = _priced(resolved)
-    requested = question.requested_seconds
     slice_seconds = bridge.assumed_seconds or limits.HOLD_SLICE_SECONDS
     return Authorise(
         authorization=authorization,
         account=account.id,
         currency=account.settings.currency,
         time_zone=account.settings.time_zone,
-        wanted_seconds=min(requested or slice_seconds, slice_seconds),
-        is_enough=requested is not None and requested <= slice_seconds,
+        wanted_seconds=min(question.requested_seconds or slice_seconds, slice_seconds),
         pricing=pricing,
         leg=leg_key(bridge, question),
         region=resolved.facts.dialled.number.region,

@@ -1,8 +1,9 @@
-"""A process that asks the hold book many times at once: `python -m … CONNECTION NAME LIMIT COUNT`.
+"""A process that asks hold books many times at once: `python -m … CONNECTION NAME COUNT`.
 
-It says `ready`, waits for a line, asks, and prints a JSON line: the authorisations that were
-allowed, and the reasons of the others. On a second line it releases what it was allowed, and asks
-as often again; on a third one it does nothing more.
+It says `ready` and obeys a line each: `open LIMIT` reads the account that has this limit, `ask`
+asks COUNT times at once and prints a JSON line (the authorisations that were allowed, and the
+reasons of the others), `release` gives back what was allowed. After each it prints a line. It ends
+with its input.
 """
 
 import asyncio
@@ -22,17 +23,26 @@ from shared.domain.hold_decide import Authorise
 from shared.ports.holds import Answered
 from tests.unit.holds.cases import ACCOUNT as USUAL
 from tests.unit.holds.cases import CENT, PerMinute, ask, budget, velocity
-from tests.unit.holds.world import ACCOUNT, named, question
+from tests.unit.holds.world import named, question
 
 CHAIN_KEY = b"k" * 32
 ORGANIZER = "organizer|ken"
+SLICES, SLICE_MICROS = 20, 15 * CENT
 TRIES_MAX = 20
 BOUNDS: dict[str, tuple[Limit, ...]] = {
     "credit": (USUAL,),
-    "budget": (budget(300 * CENT, Period.DAY, Scope.ORGANIZER, ORGANIZER),),
-    "velocity": (velocity(concurrent_max=20),),
+    "budget": (budget(SLICES * SLICE_MICROS, Period.DAY, Scope.ORGANIZER, ORGANIZER),),
+    "velocity": (velocity(concurrent_max=SLICES),),
+    "breaker": (velocity(cost_per_ten_minutes_micros=SLICES * SLICE_MICROS),),
     "pool": (),
 }
+
+
+def book_on(tables: AzureTables) -> TableHoldBook:
+    """The product's hold book on real table storage."""
+    clock, ids, due = SystemClock(), RandomIds(), TableDueMarks(tables)
+    ledger = TableLedger(tables, due, clock, ids, CHAIN_KEY)
+    return TableHoldBook(tables, ledger, due, TableBacklog(tables, clock), clock, ids)
 
 
 def command(limit: str) -> Authorise:
@@ -42,42 +52,63 @@ def command(limit: str) -> Authorise:
     return ask(bounds=BOUNDS[limit], pool_month=month, pricing=price)
 
 
-async def main(connection: str, process: str, limit: str, count: int) -> None:
-    tables = AzureTables(connection_string=connection)
-    clock, ids = SystemClock(), RandomIds()
-    due = TableDueMarks(tables)
-    ledger = TableLedger(tables, due, clock, ids, CHAIN_KEY)
-    book = TableHoldBook(tables, ledger, due, TableBacklog(tables, clock), clock, ids)
+class Asker:
+    """Asks on behalf of one process."""
 
-    async def one(name: str) -> tuple[str, str]:
+    def __init__(self, book: TableHoldBook, name: str, count: int) -> None:
+        self._book = book
+        self._name = name
+        self._count = count
+        self._limit = ""
+        self._turn = 0
+        self._allowed: list[str] = []
+
+    async def obey(self, line: str) -> str:
+        """What is printed."""
+        match line.split():
+            case ["open", limit]:
+                self._limit = limit
+                await self._book.view(limit)
+                return "open"
+            case ["ask"]:
+                return json.dumps(await self._ask())
+            case ["release"]:
+                await asyncio.gather(*(self._release(name) for name in self._allowed))
+                return "released"
+        raise AssertionError(line)
+
+    async def _ask(self) -> dict[str, object]:
+        self._turn += 1
+        names = [f"au_{self._name}_{self._turn}_{number}" for number in range(self._count)]
+        answers = await asyncio.gather(*(self._one(name) for name in names))
+        self._allowed = [name for name, word in answers if word == "allowed"]
+        reasons = Counter(word for _, word in answers if word != "allowed")
+        return {"allowed": self._allowed, "reasons": reasons}
+
+    async def _one(self, name: str) -> tuple[str, str]:
         for _ in range(TRIES_MAX):
             try:
-                answer = await book.place(ACCOUNT, question(named(command(limit), name)))
+                asked = question(named(command(self._limit), name))
+                answer = await self._book.place(self._limit, asked)
             except Unavailable:
                 continue  # as a bridge does: the same key again
             return name, "allowed" if isinstance(answer, Answered) else answer.reason.value
         return name, "unavailable"
 
+    async def _release(self, name: str) -> None:
+        await self._book.release(self._limit, name, "local")
+
+
+async def main(connection: str, name: str, count: int) -> None:
+    tables = AzureTables(connection_string=connection)
+    asker = Asker(book_on(tables), name, count)
     try:
-        await book.view(ACCOUNT)
         print("ready", flush=True)
-        for turn in range(2):
-            await _line()
-            names = [f"au_{process}_{turn}_{number}" for number in range(count)]
-            answers = await asyncio.gather(*(one(name) for name in names))
-            allowed = [name for name, word in answers if word == "allowed"]
-            reasons = Counter(word for _, word in answers if word != "allowed")
-            print(json.dumps({"allowed": allowed, "reasons": reasons}), flush=True)
-            await _line()
-            await asyncio.gather(*(book.release(ACCOUNT, name, "local") for name in allowed))
-            print("released", flush=True)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            print(await asker.obey(line), flush=True)
     finally:
         await tables.close()
 
 
-async def _line() -> None:
-    await asyncio.to_thread(sys.stdin.readline)
-
-
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

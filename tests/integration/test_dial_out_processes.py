@@ -14,45 +14,28 @@ from shared.adapters.ledger_store import TableLedger
 from shared.adapters.system import RandomIds, SystemClock
 from shared.adapters.tables import AzureTables
 from shared.domain.ledger import Configure, TopUp
-from tests.integration.dial_out_process import CHAIN_KEY
+from shared.ports import Switch
+from tests.integration.dial_out_process import CHAIN_KEY, SLICE_MICROS, SLICES, book_on
 from tests.support.azurite import ROOT, Azurite, start_azurite
-from tests.unit.holds.cases import CENT
-from tests.unit.holds.world import ACCOUNT
+from tests.unit.holds.cases import SLICE
 
-PROCESSES, QUESTIONS_EACH, SLICES = 4, 50, 20
+PROCESSES, QUESTIONS_EACH = 4, 50
 REASONS = {
     "credit": "credit_exhausted",
     "budget": "budget_exceeded",
     "velocity": "velocity_exceeded",
+    "breaker": "dial_out_stopped",
     "pool": "credit_exhausted",
 }
-
-
-@pytest.fixture
-def azurite() -> Iterator[Azurite]:
-    with start_azurite() as running:
-        yield running
-
-
-async def _open(connection: str, limit: str) -> None:
-    """Credits for 20 slices where credits are the limit, and plenty where they are not."""
-    tables = AzureTables(connection_string=connection)
-    ledger = TableLedger(tables, TableDueMarks(tables), SystemClock(), RandomIds(), CHAIN_KEY)
-    pool_seconds = SLICES * 900 if limit == "pool" else 0
-    await ledger.submit(ACCOUNT, Configure(1, "USD", 0, pool_seconds=pool_seconds))
-    micros = SLICES * 15 * CENT if limit == "credit" else 10**6 * CENT
-    await ledger.submit(ACCOUNT, TopUp("top-up", "digest", micros))
-    await tables.close()
 
 
 class Asker:
     """One of the processes."""
 
-    def __init__(self, connection: str, name: str, limit: str) -> None:
+    def __init__(self, connection: str, name: str) -> None:
         module = "tests.integration.dial_out_process"
-        arguments = [connection, name, limit, str(QUESTIONS_EACH)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, "-m", module, connection, name, str(QUESTIONS_EACH)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -63,9 +46,9 @@ class Asker:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def go(self) -> None:
+    def tell(self, line: str) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write("\n")
+        self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
 
     def stop(self) -> None:
@@ -77,25 +60,62 @@ class Asker:
         self.process.wait(10)
 
 
+class Askers:
+    """The four, which do everything at the same time."""
+
+    def __init__(self, azurite: Azurite) -> None:
+        self.azurite = azurite
+        self.each = [Asker(azurite.connection_string, str(n)) for n in range(PROCESSES)]
+        assert [asker.read() for asker in self.each] == ["ready"] * PROCESSES
+
+    def all(self, line: str) -> list[str]:
+        """The answers of all to a line that all were told."""
+        for asker in self.each:
+            asker.tell(line)
+        return [asker.read() for asker in self.each]
+
+
+@pytest.fixture(scope="module")
+def askers() -> Iterator[Askers]:
+    with start_azurite() as azurite:
+        started = Askers(azurite)
+        yield started
+        for asker in started.each:
+            asker.stop()
+
+
+async def _open(connection: str, limit: str) -> None:
+    """Credits for 20 slices where credits are the limit, and plenty where they are not."""
+    tables = AzureTables(connection_string=connection)
+    ledger = TableLedger(tables, TableDueMarks(tables), SystemClock(), RandomIds(), CHAIN_KEY)
+    pool_seconds = SLICES * SLICE if limit == "pool" else 0
+    await ledger.submit(limit, Configure(1, "USD", 0, pool_seconds=pool_seconds))
+    micros = SLICES * SLICE_MICROS * (1 if limit == "credit" else 1_000)
+    await ledger.submit(limit, TopUp("top-up", "digest", micros))
+    await tables.close()
+
+
+async def _restart(connection: str, limit: str) -> bool:
+    """A person lets dial-out go on; whether it was stopped."""
+    tables = AzureTables(connection_string=connection)
+    restarted = await book_on(tables).switch(limit, Switch(stop=""))
+    await tables.close()
+    return restarted
+
+
 @pytest.mark.parametrize("limit", REASONS)
 def test_200_questions_at_once_from_four_processes_share_what_there_is_for_20(
-    azurite: Azurite, limit: str
+    askers: Askers, limit: str
 ) -> None:
-    asyncio.run(_open(azurite.connection_string, limit))
-    askers = [Asker(azurite.connection_string, str(n), limit) for n in range(PROCESSES)]
-    try:
-        assert [asker.read() for asker in askers] == ["ready"] * PROCESSES
-        for turn in ("at first", "again, after all were released"):
-            for asker in askers:
-                asker.go()
-            answers = [json.loads(asker.read()) for asker in askers]
-            allowed = [name for answer in answers for name in answer["allowed"]]
-            reasons = sum((Counter(answer["reasons"]) for answer in answers), Counter())
-            assert len(set(allowed)) == len(allowed) == SLICES, turn
-            assert reasons == {REASONS[limit]: PROCESSES * QUESTIONS_EACH - SLICES}
-            for asker in askers:
-                asker.go()
-            assert [asker.read() for asker in askers] == ["released"] * PROCESSES
-    finally:
-        for asker in askers:
-            asker.stop()
+    """Twice, for all that was allowed is released; the breaker has to be reset by a person too."""
+    connection = askers.azurite.connection_string
+    asyncio.run(_open(connection, limit))
+    assert askers.all(f"open {limit}") == ["open"] * PROCESSES
+    for turn in ("at first", "again, after all were released"):
+        answers = [json.loads(line) for line in askers.all("ask")]
+        allowed = [name for answer in answers for name in answer["allowed"]]
+        reasons = sum((Counter(answer["reasons"]) for answer in answers), Counter())
+        assert len(set(allowed)) == len(allowed) == SLICES, turn
+        assert reasons == {REASONS[limit]: PROCESSES * QUESTIONS_EACH - SLICES}
+        assert askers.all("release") == ["released"] * PROCESSES
+        assert asyncio.run(_restart(connection, limit)) is (limit == "breaker")

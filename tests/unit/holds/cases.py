@@ -49,7 +49,6 @@ def ask(name: str = "au_1", seconds: int = SLICE, **changes: Any) -> Authorise:
         currency="USD",
         time_zone="UTC",
         wanted_seconds=seconds,
-        is_enough=False,
         pricing=PerMinute(),
         region="FR",
         bounds=(ACCOUNT,),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from shared import bootstrap
+from shared.domain.legs import LegKind
 from tests.unit.administration.house import House
 
 from .calls import LONDON, NEW_YORK, PARIS, ROME, TOLL, TOLL_FREE, Calls
@@ -54,9 +55,14 @@ def test_the_same_question_keeps_its_first_answer_after_an_extension(calls: Call
     assert calls.account()["held"] == "0.35"
 
 
-def test_what_is_requested_is_covered_and_final(calls: Calls) -> None:
+def test_less_than_a_slice_is_granted_where_less_is_requested_and_extended_all_the_same(
+    calls: Calls,
+) -> None:
     short = calls.ask(requested_seconds=61)
-    assert (short["granted_seconds"], short["final"], short["ends_by"]) == (61, True, "requested")
+    assert (short["granted_seconds"], short["final"]) == (61, False)
+    assert "ends_by" not in short
+    longer = calls.extend(short["authorization"], 1200).json
+    assert (longer["granted_seconds"], longer["final"]) == (1200, False)
     long = calls.ask(requested_seconds=3600)
     assert (long["granted_seconds"], long["final"]) == (900, False)
 
@@ -214,7 +220,7 @@ def test_velocity_comes_from_the_policy(calls: Calls, house: House) -> None:
     third = calls.ask()["authorization"]
     calls.release(third)
     assert reason(calls.ask()) == "velocity_exceeded"
-    house.clock.advance(3600)
+    house.clock.advance(3660)
     assert calls.ask()["decision"] == "allow"
 
 
@@ -300,6 +306,14 @@ def test_toll_free_is_switched_off_for_an_organizer(calls: Calls, registered: bo
     assert reason(calls.come_in(number, organizer_id="ann")) == "toll_free_disabled"
     assert calls.come_in(number, organizer_id="ken")["decision"] == "allow"
     assert calls.come_in(TOLL, organizer_id="ann")["decision"] == "allow"
+
+
+def test_a_service_number_that_no_table_knows_is_let_in_at_the_price_that_its_legs_cost(
+    calls: Calls,
+) -> None:
+    unlisted = "+4900000000"
+    assert calls.come_in(unlisted)["price_per_minute"] == "0.005"
+    assert calls.charged(kind=LegKind.DIAL_IN, to_number=unlisted)["amount"] == "0.02"
 
 
 def test_callers_are_refused_for_the_reasons_of_their_own(house: House) -> None:

@@ -1,5 +1,7 @@
 """Budgets, velocity and the breaker: counted with the hold, corrected by what was charged."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from shared.domain import hold_decide, holds
@@ -98,6 +100,42 @@ def test_a_call_counts_for_the_day_on_which_it_was_let_through() -> None:
     allowed(state, ask("au_2", bounds=bounds), after)
 
 
+def test_what_rings_on_over_midnight_is_of_its_own_day_only() -> None:
+    """Yesterday's call that still runs takes nothing of today's budget, and is extended within
+    yesterday's, whatever was charged since."""
+    bounds = (budget(20 * CENT, Period.DAY), budget(90 * CENT, Period.MONTH))
+    before, after = NOW.replace(hour=23, minute=59), NOW.replace(day=24, hour=0, minute=1)
+    state = placed(account(), ask("au_before", 60, bounds=bounds), before)
+    state = debited(state, Posted("au_before", None, 4 * CENT), now=before)
+    state = placed(state, ask("au_running", bounds=bounds), before)
+    today = allowed(state, ask("au_today", 2 * SLICE, bounds=bounds), after)
+    assert (today.hold.granted_seconds, today.ends_by) == (1200, EndsBy.BUDGET)
+    assert today.state is not None
+    charged = debited(today.state, Posted("au_today", None, 20 * CENT), now=after)
+    granted = hold_decide.extend(charged, longer("au_running", bounds=bounds), after)
+    assert granted is not None
+    assert (granted.hold.granted_seconds, granted.ends_by) == (960, EndsBy.BUDGET)
+
+
+@pytest.mark.parametrize(
+    ("midnight", "hours"),
+    [("2026-10-24T22:00", 25), ("2026-03-28T23:00", 23), ("2026-11-22T23:00", 24)],
+    ids=["clocks go back", "clocks go forward", "usual day"],
+)
+def test_a_day_of_the_account_has_as_many_hours_as_its_clocks_say(
+    midnight: str, hours: int
+) -> None:
+    """Paris; the month's budget is the same before and after."""
+    start = datetime.fromisoformat(f"{midnight}+00:00")
+    bounds = (budget(15 * CENT, Period.DAY),)
+    paris = {"bounds": bounds, "time_zone": "Europe/Paris"}
+    state = placed(account(), ask(**paris), start)
+    state = debited(state, Posted("au_1", None, 15 * CENT), now=start)
+    last = start + timedelta(hours=hours, seconds=-1)
+    assert reason(state, ask("au_2", **paris), last) == "budget_exceeded"
+    allowed(state, ask("au_2", **paris), last + timedelta(seconds=1))
+
+
 def test_a_room_that_was_silent_for_hours_has_a_new_meeting() -> None:
     key = "meeting|3001"
     bounds = (budget(15 * CENT, Period.MEETING, Scope.MEETING, key),)
@@ -128,8 +166,8 @@ def test_counters_that_were_not_at_hand_are_told_later() -> None:
     assert [item.key for item in state.unposted] == [ORGANIZER]
     read = holds.with_scopes(state, {ORGANIZER: holds.Counters()})
     assert read.unposted == ()
-    assert read.scopes[ORGANIZER].day_micros == 9 * CENT
-    assert read.counters.day_micros == 9 * CENT
+    assert read.scopes[ORGANIZER].days == (("2026-11-23", 9 * CENT),)
+    assert read.counters.days == (("2026-11-23", 9 * CENT),)
 
 
 def test_callers_who_come_in_count_for_no_dial_out_limit() -> None:
@@ -137,7 +175,7 @@ def test_callers_who_come_in_count_for_no_dial_out_limit() -> None:
     state = placed(account(), ask("au_in", is_dial_out=False, bounds=()))
     state = placed(state, ask(bounds=bounds))
     state = debited(state, Posted("au_in", None, 5 * CENT))
-    assert state.counters.day_micros == 0
+    assert state.counters.days == ()
 
 
 def test_the_breaker_stops_dial_out_with_the_hold_that_reaches_its_limit() -> None:
@@ -166,8 +204,16 @@ def test_the_breaker_counts_what_calls_really_cost_once_that_is_known() -> None:
 def test_the_breaker_looks_at_the_last_ten_minutes() -> None:
     bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
     state = placed(account(), ask(bounds=bounds))
-    granted = allowed(state, ask("au_2", bounds=bounds), later(600))
-    assert granted.events == ()
+    assert allowed(state, ask("au_2", bounds=bounds), later(659)).events
+    assert allowed(state, ask("au_2", bounds=bounds), later(660)).events == ()
+
+
+def test_no_hour_has_more_dial_outs_than_may_be_whenever_it_begins() -> None:
+    bounds = (velocity(per_hour_max=2),)
+    state = placed(account(), ask(bounds=bounds), later(59))
+    state = placed(state, ask("au_2", bounds=bounds), later(59 + 3580))
+    assert reason(state, ask("au_3", bounds=bounds), later(59 + 3599)) == "velocity_exceeded"
+    allowed(state, ask("au_3", bounds=bounds), later(59 + 3601))
 
 
 def test_extensions_feed_the_breaker_too() -> None:

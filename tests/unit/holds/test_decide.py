@@ -36,21 +36,22 @@ def test_a_hold_is_what_the_granted_seconds_can_cost_and_lasts_for_ringing_and_a
 
 
 @pytest.mark.parametrize(
-    ("balance", "seconds", "requested", "granted_seconds", "ends_by"),
+    ("balance", "seconds", "granted_seconds", "ends_by"),
     [
-        (100 * CENT, SLICE, False, SLICE, None),
-        (15 * CENT, SLICE, False, SLICE, EndsBy.CREDIT),
-        (16 * CENT, SLICE, False, SLICE, None),
-        (2 * CENT, SLICE, False, 120, EndsBy.CREDIT),
-        (100 * CENT, 61, True, 61, EndsBy.REQUESTED),
-        (100 * CENT, 61, False, 61, None),
-        (2 * CENT, 300, True, 120, EndsBy.CREDIT),
+        (100 * CENT, SLICE, SLICE, None),
+        (15 * CENT, SLICE, SLICE, EndsBy.CREDIT),
+        (16 * CENT, SLICE, SLICE, None),
+        (2 * CENT, SLICE, 120, EndsBy.CREDIT),
+        (100 * CENT, 61, 61, None),
+        (2 * CENT, 61, 61, None),
+        (2 * CENT, 120, 120, EndsBy.CREDIT),
+        (2 * CENT, 300, 120, EndsBy.CREDIT),
     ],
 )
 def test_final_says_that_nothing_can_be_added(
-    balance: int, seconds: int, requested: bool, granted_seconds: int, ends_by: EndsBy | None
+    balance: int, seconds: int, granted_seconds: int, ends_by: EndsBy | None
 ) -> None:
-    granted = allowed(account(balance), ask(seconds=seconds, is_enough=requested))
+    granted = allowed(account(balance), ask(seconds=seconds))
     assert (granted.hold.granted_seconds, granted.ends_by) == (granted_seconds, ends_by)
 
 
@@ -185,7 +186,7 @@ def test_so_many_at_once_and_so_many_an_hour() -> None:
     one_left = holds.release(state, "au_1", later(60))
     assert one_left is not None
     assert reason(one_left, ask("au_4", bounds=bounds), later(3599)) == "velocity_exceeded"
-    allowed(one_left, ask("au_4", bounds=bounds), later(3600))
+    allowed(one_left, ask("au_4", bounds=bounds), later(3660))
 
 
 def test_an_account_has_at_most_a_thousand_calls_open() -> None:

@@ -138,7 +138,7 @@ def test_no_order_of_events_frees_or_keeps_a_cent(order: list[int], lost: int) -
     state = debited(state, *waiting)
     assert state.held_micros(NOW) == 3 * CENT
     assert state.balance_micros == 98 * CENT
-    assert state.counters.day_micros == 2 * CENT
+    assert state.counters.days[-1][1] == 2 * CENT
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -1,13 +1,18 @@
 """The most that a stolen bridge key can spend in an hour under the default policy: measured."""
 
+import json
 from datetime import timedelta
+from decimal import Decimal
 
+from local.demo.rate_card import rate_card
 from shared.domain import hold_decide
 from shared.domain.dial_limits import Budget, Budgets, Velocity
 from shared.domain.dial_out_facts import Denial
 from shared.domain.holds import HoldState, Posted
+from shared.domain.number_ranges import longest_prefix
 from shared.domain.policy import AccountPolicy
 from shared.domain.spend_limits import limits_of
+from tests.unit.numbers.example_numbers import GOLDEN
 
 from .cases import CENT, NOW, PerMinute, account, ask, debited, named_ask
 
@@ -50,6 +55,20 @@ def test_the_default_policy_lets_a_thief_spend_what_the_documentation_says() -> 
     assert most == FIGURE
     measured = max(spend(seconds, AccountPolicy()) for seconds in (61, 301, 591, 600, 900))
     assert most * 0.9 < measured <= most
+
+
+def test_the_price_is_the_dearest_that_the_demo_has_for_what_is_dialled_by_default() -> None:
+    rates = rate_card()["rates"]
+    assert isinstance(rates, list)
+    outward = {rate["prefix"]: rate for rate in rates if rate["kind"] == "dial_out"}
+    dearest = (Decimal(0), Decimal(0))
+    for _, _, number, _, _, outcome in json.loads(GOLDEN.read_text("utf-8")):
+        if outcome == "allow":
+            prefix = longest_prefix(number.removeprefix("+"), outward)
+            rate = outward[prefix] if prefix else {"slots": [{"price": 0}], "connection_fee": 0}
+            fee = Decimal(rate["connection_fee"])
+            dearest = max(dearest, *((Decimal(slot["price"]), fee) for slot in rate["slots"]))
+    assert [int(part * 100 * CENT) for part in dearest] == [PRICE, FEE]
 
 
 def test_credit_bounds_it_whatever_the_policy_says() -> None:

@@ -1,12 +1,14 @@
 """The twelve identities, each against every kind of destination and usage location."""
 
 import itertools
+from collections import Counter
 
 import pytest
 
 from shared.contracts.dial_out_policy import DialOutPolicyBody
-from shared.domain.dial_out import check_rules
-from shared.domain.dial_out_facts import AccountFacts
+from shared.domain.dial_out import check_rules, credit_line, explain
+from shared.domain.dial_out_facts import AccountFacts, Outcome
+from shared.domain.number_classes import NumberClass
 from shared.domain.policy import (
     DEFAULT_IDENTITY,
     IDENTITIES,
@@ -19,7 +21,7 @@ from shared.domain.policy import (
     rules_in_force,
     within_reach,
 )
-from shared.domain.regions import NAMES, ZONE_A, availability
+from shared.domain.regions import NAMES, ZONE_A, PremiumNumbers, availability
 
 from .cases import facts, organizer
 
@@ -101,11 +103,21 @@ def test_each_identity_lets_dial_what_its_table_row_says(identity, conference, p
 
 @pytest.mark.parametrize(("to", "reason"), ALWAYS.items())
 def test_dangerous_numbers_are_refused_under_every_identity_and_location(to, reason):
-    for (identity, _, _), location in itertools.product(TABLE, LOCATIONS):
+    for (identity, _, _), location, half in itertools.product(TABLE, LOCATIONS, Half):
         own = organizer(usage_location=location, identity=identity)
-        denial = check_rules(facts(to, organizer=own))
+        denial = check_rules(facts(to, organizer=own, half=half))
         assert denial is not None
         assert denial.reason.value == reason, (identity, location)
+
+
+@pytest.mark.parametrize("identity", IDENTITIES)
+def test_a_users_own_emergency_call_is_under_no_policy(identity):
+    """It is left to the bridge all the same; but it is not the policy that refuses it."""
+    known = facts("112", organizer=organizer(identity=identity), half=Half.PSTN)
+    lines = {line.check: line for line in explain(known, credit_line(None, None))}
+    assert lines["policy"].outcome is Outcome.PASS
+    assert "emergency" in lines["policy"].detail
+    assert check_rules(known) == check_rules(facts("112"))
 
 
 def test_there_are_exactly_the_twelve_identities_and_the_default_dials_everywhere():
@@ -186,3 +198,35 @@ def test_availability_is_known_for_114_countries_and_absence_denies_nothing():
     assert china.meeting_dial_out == "not_for_local_customers"
     assert availability("KG") is None
     assert AccountPolicy().serves("KG")
+
+
+def test_availability_counts_are_those_of_the_products_pages():
+    known = [each for each in map(availability, NAMES) if each]
+    assert Counter(each.conferencing for each in known) == {"yes": 107, "no": 6, "partner": 1}
+    offers = Counter(each.meeting_dial_out.value for each in known)
+    assert offers == {"included": 43, "needs_credits": 70, "not_for_local_customers": 1}
+    assert Counter(each.credits_sold for each in known) == {True: 103, False: 11}
+    assert Counter(each.toll_free_numbers for each in known) == {True: 86, False: 28}
+    premium = Counter(each.premium_numbers for each in known)
+    assert premium == {
+        PremiumNumbers.DIALLED: 2,
+        PremiumNumbers.SHARED_COST_ONLY: 1,
+        PremiumNumbers.REFUSED: 29,
+        PremiumNumbers.NOT_STATED: 82,
+    }
+
+
+@pytest.mark.parametrize(
+    ("to", "check", "words"),
+    [
+        ("+442079460000", "region", "United Kingdom: Zone A"),
+        ("+263242700123", "region", "Zimbabwe: Teams has no page of it"),
+        ("+20223456789", "region", "Egypt: Teams dials it for credits."),
+        ("+861012345678", "region", "no dial-out"),
+        ("+448712345678", "number_class", "shared_cost; premium numbers of the country in Teams:"),
+    ],
+)
+def test_an_explanation_says_what_teams_offers_there(to, check, words):
+    policy = AccountPolicy(rules=DialRules(allowed_classes=frozenset(NumberClass)))
+    lines = explain(facts(to, policy=policy), credit_line(None, 900))
+    assert words in next(line.detail for line in lines if line.check == check)
