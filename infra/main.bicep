@@ -2,8 +2,8 @@ metadata description = 'Perminute in one subscription: from nothing to running a
 
 targetScope = 'subscription'
 
-import { Options } from 'modules/app-settings.bicep'
 import { namesOf, prefixOf } from 'modules/names.bicep'
+import { Options } from 'modules/options.bicep'
 
 @description('Short name of the environment: part of every name.')
 @minLength(2)

@@ -200,7 +200,7 @@ class Stack:
             f"Endpoint=sb://localhost:{bus_port};SharedAccessKeyName=local;SharedAccessKey=local;"
             "UseDevelopmentEmulator=true;"
         )
-        settings = self._settings(keys["chain_key"])
+        settings = self._settings(keys)
         self._add_services(node, azurite, settings, bus_port, azurite_port)
         self._start_and_wait(["bus", "azurite"])
         self._add_hosts(settings, http_port)
@@ -228,7 +228,7 @@ class Stack:
         timeout = {"AzureFunctionsJobHost__functionTimeout": f"00:{minutes:02}:{seconds:02}"}
         self._add("background", [*host, "--role", "background"], settings | timeout)
 
-    def _settings(self, chain_key: str) -> dict[str, str]:
+    def _settings(self, keys: dict[str, str]) -> dict[str, str]:
         settings = {**DEFAULT_SETTINGS, **os.environ, **self._extra_settings}
         return settings | {
             "TABLES_CONNECTION_STRING": (
@@ -237,7 +237,8 @@ class Stack:
             ),
             "ServiceBus": self.service_bus_connection_string,
             "PERMINUTE_BOOTSTRAP_ADMIN_KEY": self.admin_key,
-            "PERMINUTE_CHAIN_KEY": chain_key,
+            "PERMINUTE_CHAIN_KEY": keys["chain_key"],
+            "PERMINUTE_SECRETS_KEY": keys["secrets_key"],
             "PYTHONUNBUFFERED": "1",
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
@@ -303,12 +304,14 @@ def write_by_rename(path: Path, text: str, mode: int = 0o600) -> None:
 
 def _kept_keys(path: Path) -> dict[str, str]:
     """The keys of this data folder, made at its first use and the same ever after."""
-    if not path.exists():
-        keys = {
-            "admin_key": secrets.token_urlsafe(32),
-            "chain_key": base64.b64encode(secrets.token_bytes(32)).decode(),
-            "bridge_secret": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
-        }
-        write_by_rename(path, json.dumps(keys))
-    kept: dict[str, str] = json.loads(path.read_text("utf-8"))
+    kept: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    made = {
+        "admin_key": secrets.token_urlsafe(32),
+        "chain_key": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "secrets_key": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "bridge_secret": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+    }
+    if made.keys() - kept.keys():  # new, or made by an older version
+        kept = made | kept
+        write_by_rename(path, json.dumps(kept))
     return kept

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 CHAIN_KEY_BYTES_MIN = 32
-ARCHIVE_KEY_BYTES = 32
+SEALING_KEY_BYTES = 32
 ADMIN_KEY_CHARS_MIN = 20
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 VAULT_REFERENCE = "@Microsoft.KeyVault("
@@ -63,6 +63,7 @@ class Settings:
     archive_container: str
     archive_client_id: str | None
     archive_keys: tuple[bytes, ...] = field(repr=False)
+    secrets_keys: tuple[bytes, ...] = field(repr=False)
     entra_tenant: str | None
     entra_audience: str | None
     bootstrap_admin_key: str | None = field(repr=False)
@@ -111,6 +112,7 @@ class Settings:
             archive_container=values.get("ARCHIVE_CONTAINER") or "accepted-legs",
             archive_client_id=values.get("ARCHIVE_CLIENT_ID") or None,
             archive_keys=_archive_keys(values),
+            secrets_keys=_sealing_keys(values, "PERMINUTE_SECRETS_KEY"),
             entra_tenant=tenant,
             entra_audience=audience,
             bootstrap_admin_key=_admin_key(values, "PERMINUTE_BOOTSTRAP_ADMIN_KEY"),
@@ -201,20 +203,26 @@ def _key(values: Mapping[str, str], name: str) -> bytes:
 
 
 def _archive_keys(values: Mapping[str, str]) -> tuple[bytes, ...]:
-    """The keys of the archive, the one that seals first; none where nothing is archived."""
+    """The keys of the archive; none where nothing is archived."""
     places = ("ARCHIVE_CONNECTION_STRING", "ARCHIVE_ENDPOINT")
     name = "PERMINUTE_ARCHIVE_KEY"
     if not any(values.get(place, "").strip() for place in places):
         return ()
+    _needed(values, name)
+    return _sealing_keys(values, name)
+
+
+def _sealing_keys(values: Mapping[str, str], name: str) -> tuple[bytes, ...]:
+    """The keys that a setting holds, the one that seals first; none where it is not set."""
     keys: list[bytes] = []
-    for text in _needed(values, name).split():
+    for text in values.get(name, "").split():
         try:
             keys.append(base64.b64decode(text, validate=True))
         except binascii.Error:
             keys.append(b"")
-    if any(len(key) != ARCHIVE_KEY_BYTES for key in keys):
+    if any(len(key) != SEALING_KEY_BYTES for key in keys):
         raise SettingsError(
-            f"the setting {name} must be base64 of {ARCHIVE_KEY_BYTES} bytes, or several of them"
+            f"the setting {name} must be base64 of {SEALING_KEY_BYTES} bytes, or several of them"
         )
     return tuple(keys)
 

@@ -1,6 +1,7 @@
 metadata description = 'Every setting that the code and its host read, and none else. No value is a secret: the vault has those.'
 
 import { Identity } from 'identities.bicep'
+import { Options } from 'options.bicep'
 
 @description('Name of the function app.')
 param siteName string
@@ -29,23 +30,6 @@ param vaultUri string
 
 @description('Queue and topic.')
 param bus { queueName: string, topicName: string }
-
-@export()
-@description('What differs between deployments. The lock is the queue\'s own; schedules are NCRONTAB expressions.')
-type Options = {
-  lockSeconds: int
-  schedules: { lowBalance: string, inbox: string, nightlyAudit: string, webhooks: string }
-  @description('Release that /api/health shows.')
-  release: string
-  @description('Whether the bootstrap administrator may come in: for the first minutes only.')
-  bootstrapAdmin: bool
-  @description('Whether telemetry is OpenTelemetry instead of Application Insights\' own.')
-  openTelemetry: bool
-  @description('Tenant and app registration whose tokens are taken; empty: none.')
-  entra: { tenantId: string, audience: string }
-  @description('Mail server and sender of alerts; an empty host: none is sent.')
-  mail: { host: string, port: int, security: 'starttls' | 'tls', username: string, from: string }
-}
 
 @description('What differs between deployments.')
 param options Options
@@ -91,6 +75,7 @@ var code = {
   ARCHIVE_CONTAINER: proof.archiveContainer
   ARCHIVE_CLIENT_ID: proof.clientId
   PERMINUTE_ARCHIVE_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/archive-key)'
+  PERMINUTE_SECRETS_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/secrets-key)'
   PERMINUTE_CHAIN_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/chain-key)'
   PERMINUTE_VERSION: options.release
   ENTRA_TENANT_ID: options.entra.tenantId

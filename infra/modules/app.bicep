@@ -1,8 +1,8 @@
 metadata description = 'The app: plan and site, its settings, and the pipeline that may deploy to it.'
 
-import { Options } from 'app-settings.bicep'
 import { Identity } from 'identities.bicep'
 import { Names } from 'names.bicep'
+import { Options } from 'options.bicep'
 
 @description('Region.')
 param location string

@@ -74,15 +74,21 @@ resource ledgerWriter 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   dependsOn: [account]
 }
 
+resource ledgerTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2024-01-01' existing = {
+  parent: tableService
+  name: 'ledger'
+}
+
+// The ledger alone: the directory is nobody's to read but the app's.
 resource ledgerReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(financeGroupId)) {
-  name: guid(made.id, 'finance', roles.ledgerReader)
-  scope: made
+  name: guid(ledgerTable.id, 'finance', roles.ledgerReader)
+  scope: ledgerTable
   properties: {
     principalId: financeGroupId
     principalType: 'Group'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.ledgerReader)
   }
-  dependsOn: [account]
+  dependsOn: [kept]
 }
 
 output id string = account.outputs.id

@@ -1,18 +1,17 @@
 """The archive of accepted legs: blobs in another storage account, sealed, for weeks.
 
 A blob `{day}/{hour}/{minute}{second}-{random}` holds what was accepted within a moment: lines of
-JSON, deflated, sealed with AES-GCM under a key of ours, since legs hold numbers. Its first bytes
-say format and key, so that keys can be changed.
+JSON, deflated and sealed, since legs hold numbers.
 """
 
 import asyncio
-import hashlib
 import json
 import zlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from shared.adapters.sealing import Sealing
 from shared.domain import limits
 from shared.domain.errors import StoreUnavailable
 from shared.domain.legs import canonical_json
@@ -20,9 +19,6 @@ from shared.ports.archive import Accepted
 from shared.ports.world import Clock, Ids
 
 FORMAT = b"PMA1"
-KEY_ID_BYTES = 8
-NONCE_BYTES = 12
-KEY_BYTES = 32
 
 
 class BlobStore(Protocol):
@@ -44,16 +40,12 @@ class BlobStore(Protocol):
 class BlobArchive:
     """Implements the port `Archive` on blobs.
 
-    What is accepted at the same time shares a blob: the first waits a moment for the others. Of
-    `keys` the first one seals; all of them open.
+    What is accepted at the same time shares a blob: the first waits a moment for the others.
     """
 
     def __init__(self, blobs: BlobStore, keys: Sequence[bytes], clock: Clock, ids: Ids) -> None:
-        if not keys or any(len(key) != KEY_BYTES for key in keys):
-            raise ValueError(f"The archive needs keys of {KEY_BYTES} bytes.")
         self._blobs = blobs
-        self._keys = {_key_id(key): key for key in keys}
-        self._sealing = keys[0]
+        self._sealing = Sealing(FORMAT, keys, ids)
         self._clock = clock
         self._ids = ids
         self._waiting: list[Accepted] = []
@@ -92,38 +84,18 @@ class BlobArchive:
                 raise StoreUnavailable("A blob of that random name is there.")
 
     def _seal(self, name: str, items: Sequence[Accepted]) -> bytes:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
         lines = b"\n".join(
             canonical_json(
                 {"at": item.at.isoformat(), "kind": item.kind, "body": item.body.decode()}
             )
             for item in items
         )
-        head = FORMAT + _key_id(self._sealing)
-        nonce = hashlib.sha256(self._ids.token(32).encode()).digest()[:NONCE_BYTES]
-        sealed = AESGCM(self._sealing).encrypt(nonce, zlib.compress(lines), head + name.encode())
-        return head + nonce + sealed
+        return self._sealing.seal(name, zlib.compress(lines))
 
     def _open(self, name: str, content: bytes) -> list[Accepted]:
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-        head = content[: len(FORMAT) + KEY_ID_BYTES]
-        key = self._keys.get(head[len(FORMAT) :])
-        if not head.startswith(FORMAT) or key is None:
-            raise ValueError(f"{name} is sealed in another format or with another key")
-        nonce, sealed = content[len(head) :][:NONCE_BYTES], content[len(head) + NONCE_BYTES :]
-        try:
-            lines = zlib.decompress(AESGCM(key).decrypt(nonce, sealed, head + name.encode()))
-        except (InvalidTag, zlib.error) as error:
-            raise ValueError(f"{name} is not what was written") from error
+        lines = zlib.decompress(self._sealing.open(name, content))
         found = (json.loads(line) for line in lines.splitlines())
         return [
             Accepted(datetime.fromisoformat(each["at"]), each["kind"], each["body"].encode())
             for each in found
         ]
-
-
-def _key_id(key: bytes) -> bytes:
-    return hashlib.sha256(b"perminute archive" + key).digest()[:KEY_ID_BYTES]

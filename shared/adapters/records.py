@@ -3,15 +3,20 @@
 Table `directory`. A kind with ids of our own is one partition, so that it can be listed in order.
 A kind with foreign ids (conferences, organizers, service numbers) is spread over 256 partitions by
 the hash of the key, which is the row key; the key itself is the property `id`.
+
+Bridges and webhooks hold secrets: their documents are sealed, where a key for it is set. Who may
+read the table then still can't sign as a bridge.
 """
 
 import base64
 import binascii
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 
-from shared.adapters.packed import pack, unpack
+from shared.adapters.packed import inflated, joined, pack, split, unpack
+from shared.adapters.sealing import Sealing
 from shared.domain import limits
 from shared.domain.directory import is_id
 from shared.domain.errors import (
@@ -30,21 +35,27 @@ from shared.ports.tables import Delete, Insert, Replace, Row, TableStore, Value
 
 TABLE = "directory"
 SCHEMA = 1
+SEALED_SCHEMA = 2
+SEALED_LABEL = b"PMS1"
 # Webhooks are listed by account: a kind each, `webhook|{account}`.
 WEBHOOKS = "webhook|"
 LISTED_KINDS = frozenset({"account", "api_key", "bridge", "dial_out_policy"})
 
 
 class Records:
-    """Documents in Table storage; the port `RecordStore`."""
+    """Documents in Table storage; the port `RecordStore`.
 
-    def __init__(self, tables: TableStore) -> None:
+    Without `sealing` documents with secrets are kept as they are.
+    """
+
+    def __init__(self, tables: TableStore, sealing: Sealing | None = None) -> None:
         self._tables = tables
+        self._sealing = sealing
 
     async def get(self, kind: str, key: str) -> Record | None:
         """The document, or None."""
         found = await self._row(kind, key)
-        return _record(found) if found else None
+        return self._record(kind, found) if found else None
 
     async def put(
         self, kind: str, key: str, document: Mapping[str, object], *, if_match: str | None
@@ -56,7 +67,7 @@ class Records:
         unsure: int | None = None
         for _ in range(limits.RECORD_TRIES_MAX):
             row = await self._row(kind, key)
-            current = _record(row) if row else None
+            current = self._record(kind, row) if row else None
             if unsure is not None and current is not None and current.version >= unsure:
                 # The same content in the version that we meant is as good as ours.
                 if (current.version, current.document) == (unsure, document):
@@ -65,7 +76,7 @@ class Records:
             _check_precondition(current, if_match)
             version = current.version + 1 if current else 1
             try:
-                await self._write(kind, key, _values(key, document, version), row)
+                await self._write(kind, key, self._values(kind, key, document, version), row)
             except (RowExists, EtagMismatch, RowMissing):
                 continue  # somebody else wrote between our reading and writing
             except OutcomeUnknown:
@@ -99,7 +110,7 @@ class Records:
         rows = await self._tables.query(TABLE, kind, after=after, limit=limit + 1)
         page = rows[:limit]
         more = len(rows) > limit
-        return [_record(row) for row in page], _cursor(page[-1].key) if more else None
+        return [self._record(kind, row) for row in page], _cursor(page[-1].key) if more else None
 
     async def _row(self, kind: str, key: str) -> Row | None:
         if _is_listed(kind) and not is_id(key):
@@ -114,6 +125,43 @@ class Records:
         operation = Replace(row_key, values, row.etag) if row else Insert(row_key, values)
         await self._tables.transact(TABLE, partition, [operation])
 
+    def _values(
+        self, kind: str, key: str, document: Mapping[str, object], version: int
+    ) -> dict[str, Value]:
+        values: dict[str, Value] = {"schema": SCHEMA, "id": key, "version": version}
+        data = canonical_json(document)
+        if self._sealing is not None and _has_secrets(kind):
+            sealed = self._sealing.seal(f"{kind}|{key}", zlib.compress(data))
+            return {**values, "schema": SEALED_SCHEMA, **split("sealed", sealed)}
+        text = data.decode()
+        if len(text) <= limits.PROPERTY_TEXT_CHARS_MAX:
+            return {**values, "document": text}
+        return {**values, **pack("packed", document)}
+
+    def _record(self, kind: str, row: Row) -> Record:
+        schema = row.values.get("schema")
+        if not isinstance(schema, int) or schema > SEALED_SCHEMA:
+            raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
+        version, key = row.values["version"], row.values["id"]
+        document = self._document(kind, str(key), row.values)
+        if not (isinstance(document, dict) and isinstance(version, int) and isinstance(key, str)):
+            raise StoreUnavailable("A row of the directory can't be read.", code="row_unreadable")
+        return Record(key, document, version)
+
+    def _document(self, kind: str, key: str, values: Mapping[str, Value]) -> object:
+        """The document; None where it is sealed and can't be opened: without the key, or since
+        somebody moved or changed it."""
+        if isinstance(text := values.get("document"), str):
+            return json.loads(text)
+        if not (sealed := joined("sealed", values)):
+            return unpack("packed", values)
+        if self._sealing is None:
+            return None
+        try:
+            return json.loads(inflated(self._sealing.open(f"{kind}|{key}", sealed)))
+        except ValueError:
+            return None
+
 
 def _check_precondition(current: Record | None, if_match: str | None) -> None:
     if current is None:
@@ -121,6 +169,10 @@ def _check_precondition(current: Record | None, if_match: str | None) -> None:
             raise PreconditionFailed("There is nothing yet that `If-Match` could name.")
         return
     check_etag(current.etag, if_match)
+
+
+def _has_secrets(kind: str) -> bool:
+    return kind == "bridge" or kind.startswith(WEBHOOKS)
 
 
 def _is_listed(kind: str) -> bool:
@@ -132,26 +184,6 @@ def _address(kind: str, key: str) -> tuple[str, str]:
         return kind, key
     digest = hashlib.sha256(key.encode()).hexdigest()
     return f"{kind}|{digest[:2]}", digest
-
-
-def _values(key: str, document: Mapping[str, object], version: int) -> dict[str, Value]:
-    values: dict[str, Value] = {"schema": SCHEMA, "id": key, "version": version}
-    text = canonical_json(document).decode()
-    if len(text) <= limits.PROPERTY_TEXT_CHARS_MAX:
-        return {**values, "document": text}
-    return {**values, **pack("packed", document)}
-
-
-def _record(row: Row) -> Record:
-    schema = row.values.get("schema")
-    if not isinstance(schema, int) or schema > SCHEMA:
-        raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
-    text = row.values.get("document")
-    document = json.loads(text) if isinstance(text, str) else unpack("packed", row.values)
-    version, key = row.values["version"], row.values["id"]
-    if not (isinstance(document, dict) and isinstance(version, int) and isinstance(key, str)):
-        raise StoreUnavailable("A row of the directory can't be read.", code="row_unreadable")
-    return Record(key, document, version)
 
 
 def _cursor(key: str) -> str:

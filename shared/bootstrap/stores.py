@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from shared.adapters.records import Records
+from shared.adapters.records import SEALED_LABEL, Records
+from shared.adapters.sealing import Sealing
 from shared.adapters.system import RandomIds, SystemClock
 from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.policy import AccountPolicy
@@ -68,7 +69,8 @@ class Stores:
     @cached_property
     def records(self) -> Records:
         """The directory's documents."""
-        return Records(self.tables)
+        keys = self.settings.secrets_keys
+        return Records(self.tables, Sealing(SEALED_LABEL, keys, self.ids) if keys else None)
 
     @cached_property
     def facts(self) -> Facts:

@@ -216,7 +216,7 @@ async def test_a_blob_under_another_name_is_not_read() -> None:
         await house.read()
 
 
-@pytest.mark.parametrize("key", ["", "c2hvcnQ=", "no base64!", "QUFB " * 2])
+@pytest.mark.parametrize("key", ["", " ", "c2hvcnQ=", "no base64!", "QUFB " * 2])
 def test_an_archive_needs_a_key_that_is_one(key: str) -> None:
     wanted = {"ARCHIVE_ENDPOINT": "https://x.test", "PERMINUTE_ARCHIVE_KEY": key}
     with pytest.raises(SettingsError, match="PERMINUTE_ARCHIVE_KEY"):

@@ -204,12 +204,22 @@ def test_the_app_can_not_drop_a_table_nor_touch_the_proof(environment: str) -> N
 def test_people_may_read_and_the_pipeline_may_deploy_code(environment: str) -> None:
     """Nobody but the app writes a ledger; the finance group and the pipeline are a choice."""
     held = {
-        (each["id"].split("/")[-6], each["properties"]["roleDefinitionId"].rpartition("/")[2])
+        (
+            re.sub(r".*?(\w+)/[^/]+$", r"\1", each["id"].partition("/providers/Microsoft.Auth")[0]),
+            each["properties"]["roleDefinitionId"].rpartition("/")[2],
+        )
         for each in resources(environment, "Authorization/roleAssignments")
         if not re.search(r"outputs\.(app|keeper)\.value", each["properties"]["principalId"])
     }
-    read_ledger = ("storageAccounts", "76199698-9eea-4c19-bc75-cec21354c6b6")
+    read_ledger = ("tables", "76199698-9eea-4c19-bc75-cec21354c6b6")
     read_logs = ("workspaces", "43d0d8ad-25c7-4714-9337-8ba259a9fe05")
     deploy_code = ("sites", "de139f84-1756-47ae-9be6-808fbbe84772")
 
+    read = {
+        each["id"].partition("/providers/Microsoft.Auth")[0].rpartition("/")[2]
+        for each in resources(environment, "Authorization/roleAssignments")
+        if "/tables/" in each["id"]
+    }
+
+    assert read == ({"ledger"} if environment == "prod" else set())
     assert held == ({read_ledger, read_logs, deploy_code} if environment == "prod" else set())

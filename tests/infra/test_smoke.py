@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from azure.data.tables import TableServiceClient
 
-from local.stack import Stack
+from local.stack import AZURITE_ACCOUNT, AZURITE_KEY, Stack
 from tests.infra.bicep import ROOT
 
 
@@ -29,6 +30,18 @@ def _smoke(stack: Stack, key: str, secret: str, *more: str) -> subprocess.Comple
     )
 
 
+def _directory(stack: Stack) -> str:
+    """All that somebody finds who may read the table."""
+    text = (
+        f"DefaultEndpointsProtocol=http;AccountName={AZURITE_ACCOUNT};AccountKey={AZURITE_KEY};"
+        f"TableEndpoint={stack.azurite_table_url};"
+    )
+    with TableServiceClient.from_connection_string(text) as service:
+        found = str(list(service.get_table_client("directory").list_entities()))
+    assert "'canary'" in found
+    return found
+
+
 @pytest.mark.timeout(240)
 def test_a_deployment_is_prepared_once_and_tried_as_often_as_wanted(tmp_path: Path) -> None:
     """The same release is charged once; a wrong secret is told, and leaves nothing behind."""
@@ -38,6 +51,7 @@ def test_a_deployment_is_prepared_once_and_tried_as_often_as_wanted(tmp_path: Pa
         made = dict(line.split("=", 1) for line in prepared.stdout.splitlines())
         key, secret = made["PERMINUTE_SMOKE_KEY"], made["PERMINUTE_SMOKE_SECRET"]
 
+        assert secret not in _directory(stack)
         first = _smoke(stack, key, secret, "--release", "v1.0")
         again = _smoke(stack, key, secret, "--release", "v1.0")
         wrong = _smoke(stack, key, "whsec_" + "QUFB" * 8, "--release", "v1.0")

@@ -6,7 +6,9 @@ import string
 import pytest
 
 from shared.adapters.memory_tables import MemoryTables
-from shared.adapters.records import Records
+from shared.adapters.records import SEALED_LABEL, Records
+from shared.adapters.sealing import Sealing
+from shared.adapters.system import RandomIds
 from shared.domain.errors import (
     EtagMismatch,
     Invalid,
@@ -15,7 +17,7 @@ from shared.domain.errors import (
     PreconditionMissing,
     StoreUnavailable,
 )
-from shared.ports.tables import Upsert
+from shared.ports.tables import Replace, Upsert
 
 WRITES_TRIED = 8
 
@@ -130,7 +132,7 @@ async def test_a_row_of_a_newer_version_is_not_guessed_at(kind: str) -> None:
     await records.put(kind, "a", {"x": 1}, if_match=None)
     page = await tables.scan("directory", limit=10)
     [row] = page.rows
-    newer = Upsert(row.key, {**row.values, "schema": 2})
+    newer = Upsert(row.key, {**row.values, "schema": 3})
     await tables.transact("directory", row.partition, [newer])
 
     with pytest.raises(StoreUnavailable) as caught:
@@ -181,3 +183,84 @@ async def test_a_foreign_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(Invalid) as caught:
         await Records(MemoryTables()).list("account", limit=1, cursor=cursor)
     assert caught.value.code == "cursor_invalid"
+
+
+SECRET = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQ="
+
+
+def _sealing(*keys: bytes) -> Sealing:
+    return Sealing(SEALED_LABEL, [key * 32 for key in keys], RandomIds())
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_sealed"),
+    [
+        ("bridge", True),
+        ("webhook|contoso", True),
+        ("account", False),
+        ("api_key", False),  # holds a hash
+    ],
+)
+async def test_documents_with_secrets_are_sealed(kind: str, is_sealed: bool) -> None:
+    """Read and listed as they were written; who reads the table finds no secret."""
+    tables = MemoryTables()
+    records = Records(tables, _sealing(b"k"))
+    document = {"auth": {"secrets": [SECRET]}}
+    await records.put(kind, "studio", document, if_match=None)
+
+    found = await records.get(kind, "studio")
+    listed, _ = await records.list(kind, limit=10)
+    (row,) = await tables.query("directory", kind)
+
+    assert found is not None
+    assert (found.document, [each.document for each in listed]) == (document, [document])
+    assert (SECRET in str(row.values)) is not is_sealed
+    assert row.values["schema"] == (2 if is_sealed else 1)  # older code refuses what it can't open
+
+
+async def test_what_was_written_without_a_key_is_read_and_sealed_with_its_next_version() -> None:
+    tables = MemoryTables()
+    await Records(tables).put("bridge", "studio", {"secret": SECRET}, if_match=None)
+    records = Records(tables, _sealing(b"k"))
+
+    assert (await records.get("bridge", "studio")) is not None
+    await records.put("bridge", "studio", {"secret": SECRET, "new": True}, if_match='"1"')
+
+    (row,) = await tables.query("directory", "bridge")
+    assert SECRET not in str(row.values)
+
+
+async def test_a_new_key_seals_and_the_old_one_opens_until_it_is_taken_away() -> None:
+    tables = MemoryTables()
+    await Records(tables, _sealing(b"o")).put("bridge", "old", {"n": 1}, if_match=None)
+    both = Records(tables, _sealing(b"n", b"o"))
+    await both.put("bridge", "new", {"n": 2}, if_match=None)
+    assert len((await both.list("bridge", limit=10))[0]) == 2
+
+    alone = Records(tables, _sealing(b"n"))
+    assert (await alone.get("bridge", "new")) is not None
+    with pytest.raises(StoreUnavailable) as caught:
+        await alone.get("bridge", "old")
+    assert caught.value.code == "row_unreadable"
+
+
+@pytest.mark.parametrize("change", ["moved", "bent", "no key"])
+async def test_a_sealed_document_that_was_tampered_with_lets_nobody_in(change: str) -> None:
+    tables = MemoryTables()
+    records = Records(tables, _sealing(b"k"))
+    await records.put("bridge", "mine", {"n": 1}, if_match=None)
+    await records.put("bridge", "yours", {"n": 2}, if_match=None)
+    mine, yours = await tables.query("directory", "bridge")
+    if change == "moved":
+        values = {**yours.values, "sealed0": mine.values["sealed0"]}
+        await tables.transact("directory", "bridge", [Replace("yours", values, yours.etag)])
+    elif change == "bent":
+        bent = bytes(yours.values["sealed0"])[:-1] + b"x"  # type: ignore[arg-type]
+        values = {**yours.values, "sealed0": bent}
+        await tables.transact("directory", "bridge", [Replace("yours", values, yours.etag)])
+    else:
+        records = Records(tables)
+
+    with pytest.raises(StoreUnavailable) as caught:
+        await records.get("bridge", "yours")
+    assert caught.value.code == "row_unreadable"

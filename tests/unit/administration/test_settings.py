@@ -1,5 +1,6 @@
 """Settings: what is missing or senseless is named, and no secret is shown."""
 
+import base64
 import logging
 
 import pytest
@@ -57,6 +58,7 @@ def test_a_laptop_connects_by_text_and_azure_by_identity() -> None:
         ({"PERMINUTE_CHAIN_KEY": ""}, "PERMINUTE_CHAIN_KEY"),
         ({"PERMINUTE_CHAIN_KEY": "c2hvcnQ="}, "PERMINUTE_CHAIN_KEY"),
         ({"PERMINUTE_CHAIN_KEY": "not base64!"}, "PERMINUTE_CHAIN_KEY"),
+        ({"PERMINUTE_SECRETS_KEY": "c2hvcnQ="}, "PERMINUTE_SECRETS_KEY"),
         ({"PERMINUTE_BOOTSTRAP_ADMIN_KEY": "short"}, "PERMINUTE_BOOTSTRAP_ADMIN_KEY"),
         (
             {"PERMINUTE_BOOTSTRAP_ADMIN_KEY": "@Microsoft.KeyVault(SecretUri=https://a.test/b)"},
@@ -76,11 +78,15 @@ def test_a_bad_setting_is_named_and_its_value_is_not(change: dict[str, str], nam
 def test_secrets_stay_out_of_repr() -> None:
     shown = repr(
         Settings.from_environment(
-            {**GOOD, "PERMINUTE_BOOTSTRAP_ADMIN_KEY": "an-admin-key-of-tests"}
+            {
+                **GOOD,
+                "PERMINUTE_BOOTSTRAP_ADMIN_KEY": "an-admin-key-of-tests",
+                "PERMINUTE_SECRETS_KEY": base64.b64encode(b"sealing-" * 4).decode(),
+            }
         )
     )
 
-    for secret in ("tables-text", "bus-text", "AAAA", "an-admin-key"):
+    for secret in ("tables-text", "bus-text", "AAAA", "an-admin-key", "sealing-"):
         assert secret not in shown
 
 
