@@ -1,9 +1,7 @@
-"""One process of the laptop stack: started, watched, stopped; and leftovers of an earlier run."""
+"""One process of the laptop stack: started, watched, stopped."""
 
-import contextlib
 import os
 import random
-import select
 import signal
 import socket
 import subprocess
@@ -14,7 +12,8 @@ from pathlib import Path
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS_MAX = 10.0  # what a part gets to end before it is killed
 PORT_TRIES_MAX = 100
-LOG_TAIL_LINES = 15
+LOG_TAIL_BYTES = 3_000
+READY_LINE = b"ready: "
 _CHILD = Path(__file__).with_name("child.py").resolve()
 _ROOT = _CHILD.parent.parent
 
@@ -24,7 +23,8 @@ class StackError(Exception):
 
 
 class Part:
-    """A process in a group of its own, ready when its port answers or, without one, says so.
+    """A process in a group of its own, ready when its port answers or, without one, when its log
+    says so.
 
     It must be started by a thread that outlives it: Linux sends the parent-death signal when the
     thread that started the process ends.
@@ -39,17 +39,20 @@ class Part:
         log: Path,
         stop_signal: signal.Signals = signal.SIGTERM,
         port: int | None = None,
+        keeps_open: int | None = None,
     ) -> None:
+        """`keeps_open` is a file descriptor that the process inherits."""
         self.name = name
         self.is_ready = False
         self.started_at = 0.0  # monotonic
         self._command = command
         self._environment = environment
         self._log = log
+        self._log_start = 0
         self._stop_signal = stop_signal
         self._port = port
+        self._pass_fds = () if keeps_open is None else (keeps_open,)
         self._process: subprocess.Popen[bytes] | None = None
-        self._ready_fd: int | None = None
 
     @property
     def pid(self) -> int:
@@ -63,46 +66,30 @@ class Part:
 
     def start(self) -> None:
         """Start the process; what it prints is appended to its log."""
-        self._close_ready_fd()
         self.is_ready = False
         self.started_at = time.monotonic()
-        command = [
-            sys.executable,
-            "-IS",
-            str(_CHILD),
-            str(os.getpid()),
-            str(int(self._stop_signal)),
-        ]
-        command += self._command
-        pass_fds: tuple[int, ...] = ()
-        if self._port is None:
-            self._ready_fd, write_fd = os.pipe()
-            command += ["--ready-fd", str(write_fd)]
-            pass_fds = (write_fd,)
+        parent, number = str(os.getpid()), str(int(self._stop_signal))
         with self._log.open("ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
-                command,
+                [sys.executable, "-IS", str(_CHILD), parent, number, *self._command],
                 cwd=_ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 process_group=0,
-                pass_fds=pass_fds,
+                pass_fds=self._pass_fds,
             )
-        for fd in pass_fds:
-            os.close(fd)
 
     def check_ready(self) -> bool:
         """Look once whether it is ready by now, without waiting."""
         if not self.is_ready and not self.has_ended:
-            if self._port is not None:
+            if self._port is None:
+                self.is_ready = READY_LINE in self._printed()
+            else:
                 with socket.socket() as probe:
                     self.is_ready = probe.connect_ex((LOOPBACK, self._port)) == 0
-            elif self._ready_fd is not None and select.select([self._ready_fd], [], [], 0)[0]:
-                # At the end of the file it died without a word; `has_ended` tells soon.
-                self.is_ready = os.read(self._ready_fd, 1024) != b""
-                self._close_ready_fd()
         return self.is_ready
 
     def ask_to_stop(self) -> None:
@@ -120,17 +107,16 @@ class Part:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self.is_ready = False
-        self._close_ready_fd()
 
     def log_tail(self) -> str:
-        """The last lines that it printed."""
-        lines = self._log.read_text("utf-8", "replace").splitlines() if self._log.exists() else []
-        return "\n".join(lines[-LOG_TAIL_LINES:])
+        """The last that it printed."""
+        return self._printed()[-LOG_TAIL_BYTES:].decode("utf-8", "replace")
 
-    def _close_ready_fd(self) -> None:
-        if self._ready_fd is not None:
-            os.close(self._ready_fd)
-            self._ready_fd = None
+    def _printed(self) -> bytes:
+        """Since it was started last."""
+        with self._log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read()
 
 
 def free_port() -> int:
@@ -154,25 +140,3 @@ def port_is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def end_orphan(pid: int, marker: str) -> None:
-    """End the process if its command line holds `marker`: a part that outlived its supervisor.
-
-    SIGINT first: Azurite writes its data on that and on nothing else.
-    """
-    for number in (signal.SIGINT, signal.SIGKILL):
-        deadline = time.monotonic() + STOP_SECONDS_MAX
-        if marker not in _command_line(pid):
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-        while marker in _command_line(pid) and time.monotonic() < deadline:
-            time.sleep(0.05)
-
-
-def _command_line(pid: int) -> str:
-    asked = subprocess.run(
-        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return asked.stdout

@@ -7,9 +7,9 @@ part that dies is started again on its port. `run.py` is the command on top of t
 import base64
 import contextlib
 import fcntl
+import http.client
 import json
 import os
-import queue
 import secrets
 import shutil
 import signal
@@ -17,17 +17,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Any, Self
 
-from local import admin
-from local.parts import LOOPBACK, Part, StackError, end_orphan, free_port, port_is_free
+from local.parts import LOOPBACK, Part, StackError, free_port, port_is_free
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS_MAX = 60.0
 TICK_SECONDS = 0.02
 START_PAUSE_SECONDS = 0.5  # between two starts of a part that dies at once
+REQUEST_SECONDS_MAX = 30.0
 BRIDGE = "local"
 # Azurite's own well-known account, no secret.
 AZURITE_ACCOUNT = "devstoreaccount1"
@@ -51,8 +50,8 @@ TIMEOUT_MARGIN_SECONDS = 5  # functions are stopped that long before the lock of
 class Stack:
     """Azurite, bus, HTTP host and background host, with their data in one folder.
 
-    All methods may be called from any thread; processes are started and watched by one thread of
-    the stack's own, which lives until `stop`.
+    Processes are started, watched and stopped by one thread of the stack's own, which lives until
+    `stop`; all methods may be called from any other.
     """
 
     def __init__(
@@ -70,9 +69,10 @@ class Stack:
         self._port = port
         self._extra_settings = dict(settings or {})
         self._parts: dict[str, Part] = {}
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], None], Future[None]]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._has_started = threading.Event()
         self._stopping = threading.Event()
+        self._error: Exception | None = None
         self._lock_file: IO[str] | None = None
         self.base_url = ""
         self.admin_key = ""
@@ -104,8 +104,10 @@ class Stack:
         self._thread = threading.Thread(target=self._supervise, name="stack", daemon=True)
         self._thread.start()
         try:
-            self._in_thread(self._start_parts)
-            admin.ensure_bridge(self.base_url, self.admin_key, BRIDGE, self.bridge_secret)
+            self._has_started.wait()
+            if self._error is not None:
+                raise self._error
+            self._make_bridge()
         except BaseException:
             self.stop()
             raise
@@ -125,16 +127,14 @@ class Stack:
 
     def restart(self, name: str) -> None:
         """End a part by its own signal and wait until it serves again."""
-        self._in_thread(lambda: self._stop_parts([name]))
+        pid = self._parts[name].pid
+        self._parts[name].ask_to_stop()
+        self._wait_for(lambda: self._parts[name].pid != pid)
         self.wait_ready()
 
-    def wait_ready(self, seconds_max: float = READY_SECONDS_MAX) -> None:
-        """Wait until every part runs and serves. Raises StackError after `seconds_max`."""
-        deadline = time.monotonic() + seconds_max
-        while not all(part.is_ready and not part.has_ended for part in self._parts.values()):
-            if time.monotonic() > deadline:
-                raise StackError("the stack is not ready in time")
-            time.sleep(TICK_SECONDS)
+    def wait_ready(self) -> None:
+        """Wait until all parts serve. Raises StackError after READY_SECONDS_MAX."""
+        self._wait_for(lambda: all(p.is_ready and not p.has_ended for p in self._parts.values()))
 
     def __enter__(self) -> Self:
         self.start()
@@ -143,36 +143,34 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _in_thread(self, job: Callable[[], None]) -> None:
-        if self._thread is None:
-            raise StackError("the stack does not run")
-        done: Future[None] = Future()
-        self._jobs.put((job, done))
-        done.result()
+    def _wait_for(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while not condition():
+            if self._stopping.is_set() or time.monotonic() > deadline:
+                late = ", ".join(part.name for part in self._parts.values() if not part.is_ready)
+                raise StackError(f"not ready in time: {late}")
+            time.sleep(TICK_SECONDS)
 
     def _supervise(self) -> None:
         try:
-            while not self._stopping.is_set():
-                with contextlib.suppress(queue.Empty):
-                    job, done = self._jobs.get(timeout=TICK_SECONDS)
-                    try:
-                        done.set_result(job())
-                    except Exception as error:  # noqa: BLE001 (raised again by who asked)
-                        done.set_exception(error)
-                        return
+            self._start_parts()
+            self._has_started.set()
+            while not self._stopping.wait(TICK_SECONDS):
                 self._watch()
+        except Exception as error:  # noqa: BLE001 (raised by `start`, or told by `wait`)
+            self._error = error
         finally:
             self._stop_parts(["http", "background"])
             self._stop_parts(["bus", "azurite"])
             if self._lock_file is not None:
                 self._lock_file.close()
+            self._has_started.set()
 
     def _watch(self) -> None:
         for part in self._parts.values():
             if part.has_ended:
                 if time.monotonic() - part.started_at >= START_PAUSE_SECONDS:
                     part.start()
-                    self._note_pids()
             elif not part.is_ready and part.check_ready() and self.on_change is not None:
                 self.on_change()
 
@@ -212,7 +210,8 @@ class Stack:
         bus = [sys.executable, "-m", "local.bus", "--port", str(bus_port)]
         self._add("bus", [*bus, "--data", f"{self.data}/bus"], settings, port=bus_port)
         tables = [
-            *(node, str(azurite), "--tableHost", LOOPBACK, "--tablePort", str(azurite_port)),
+            *(node, "--require", str(ROOT / "local/no_telemetry.js"), str(azurite)),
+            *("--tableHost", LOOPBACK, "--tablePort", str(azurite_port)),
             *("--location", f"{self.data}/azurite"),
             *("--silent", "--skipApiVersionCheck", "--disableTelemetry"),
         ]
@@ -221,7 +220,7 @@ class Stack:
     def _add_hosts(self, settings: dict[str, str], port: int) -> None:
         host = [sys.executable, "-m", "local.host", "--app", str(self._app)]
         host += ["--data", f"{self.data}/timers"]
-        self._add("http", [*host, "--role", "http", "--port", str(port)], settings)
+        self._add("http", [*host, "--role", "http", "--port", str(port)], settings, port=port)
         # host.json's timeout is for Azure's lock; a laptop's lock may be shorter.
         timeout_seconds = int(settings["CALL_ENDED_LOCK_SECONDS"]) - TIMEOUT_MARGIN_SECONDS
         minutes, seconds = divmod(max(timeout_seconds, 1), 60)
@@ -257,39 +256,55 @@ class Stack:
         log.parent.mkdir(exist_ok=True)
         log.unlink(missing_ok=True)
         self._parts[name] = Part(
-            name, command, environment=environment, log=log, port=port, stop_signal=stop_signal
+            name,
+            command,
+            environment=environment,
+            log=log,
+            port=port,
+            stop_signal=stop_signal,
+            keeps_open=self._lock_file.fileno() if self._lock_file else None,
         )
 
     def _start_and_wait(self, names: Sequence[str]) -> None:
         parts = [self._parts[name] for name in names]
         for part in parts:
             part.start()
-        self._note_pids()
-        deadline = time.monotonic() + READY_SECONDS_MAX
-        while [part for part in parts if not part.check_ready()]:
+
+        def are_ready() -> bool:
             for part in parts:
                 if part.has_ended:
                     raise StackError(f"{part.name} ended while it started:\n{part.log_tail()}")
-            if self._stopping.is_set() or time.monotonic() > deadline:
-                late = ", ".join(part.name for part in parts if not part.is_ready)
-                raise StackError(f"not ready in time: {late}")
-            time.sleep(TICK_SECONDS)
+            return all(part.check_ready() for part in parts)
+
+        self._wait_for(are_ready)
 
     def _take_folder(self) -> None:
-        """Make the folder ours alone, and end what an earlier owner could not."""
+        """Make the folder ours alone. The parts inherit the lock, so it is taken while one lives
+        that an earlier owner left behind."""
         (self.data / "azurite").mkdir(parents=True, exist_ok=True)
         self._lock_file = (self.data / "lock").open("w")
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StackError(f"{self.data} is in use by a stack that runs") from None
-        with contextlib.suppress(FileNotFoundError):
-            for pid in json.loads((self.data / "pids.json").read_text("utf-8")):
-                end_orphan(pid, str(self.data))
+            raise StackError(f"{self.data} is in use by a stack that runs, or is just ending") from None
 
-    def _note_pids(self) -> None:
-        pids = [part.pid for part in self._parts.values() if part.pid]
-        write_by_rename(self.data / "pids.json", json.dumps(pids))
+    def _make_bridge(self) -> None:
+        bridge = {
+            "dialect": "perminute",
+            "auth": {"scheme": "standard-webhooks", "secrets": [self.bridge_secret]},
+            "accounts": ["*"],
+        }
+        headers = {
+            "authorization": f"Bearer {self.admin_key}",
+            "content-type": "application/json",
+        }
+        address = self.base_url.removeprefix("http://")
+        connection = http.client.HTTPConnection(address, timeout=REQUEST_SECONDS_MAX)
+        with contextlib.closing(connection):
+            connection.request("PUT", f"/api/v1/bridges/{BRIDGE}", json.dumps(bridge), headers)
+            status = connection.getresponse().status
+        if status not in {201, 428}:  # 428: it is there
+            raise StackError(f"making the bridge {BRIDGE} was answered {status}")
 
 
 def write_by_rename(path: Path, text: str, mode: int = 0o600) -> None:

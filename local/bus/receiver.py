@@ -41,15 +41,11 @@ class LockedMessage:
     lock_token: UUID
     delivery_count: int
     enqueued_time: datetime
-    locked_until: datetime
     application_properties: dict[str, Any]
     message_id: str | None = None
-    scheduled_enqueue_time: datetime | None = None
     content_type: str | None = None
     correlation_id: str | None = None
     subject: str | None = None
-    to: str | None = None
-    reply_to: str | None = None
 
 
 class QueueReceiver:
@@ -65,10 +61,6 @@ class QueueReceiver:
         host = settings["Endpoint"].removeprefix("sb://").rstrip("/")
         self._link = _Link(f"amqp://{host}", entity)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"bus {entity}")
-
-    async def start(self) -> None:
-        """Begins to connect; returns at once, whether or not the bus is there yet."""
-        self._thread.submit(self._link.connect)
 
     async def next_batch(self, max_messages: int, wait_seconds: float) -> list[LockedMessage]:
         """Returns as soon as one message is there, with all that are there up to the limit.
@@ -223,7 +215,6 @@ def _decoded(data: bytes) -> LockedMessage:
     message: Any = Message()
     message.decode(data)
     annotations = message.annotations or {}
-    scheduled_ms = annotations.get("x-opt-scheduled-enqueue-time")
     body = message.body
     content_type = str(message.content_type)  # proton makes a symbol of None
     return LockedMessage(
@@ -231,18 +222,10 @@ def _decoded(data: bytes) -> LockedMessage:
         sequence_number=annotations["x-opt-sequence-number"],
         lock_token=uuid4(),
         delivery_count=message.delivery_count,
-        enqueued_time=_time(annotations["x-opt-enqueued-time"]),
-        locked_until=_time(annotations["x-opt-locked-until"]),
+        enqueued_time=datetime.fromtimestamp(annotations["x-opt-enqueued-time"] / 1000, UTC),
         application_properties={str(k): v for k, v in (message.properties or {}).items()},
         message_id=None if message.id is None else str(message.id),
-        scheduled_enqueue_time=None if scheduled_ms is None else _time(scheduled_ms),
         content_type=None if content_type == "None" else content_type,
         correlation_id=None if message.correlation_id is None else str(message.correlation_id),
         subject=message.subject,
-        to=message.address,
-        reply_to=message.reply_to,
     )
-
-
-def _time(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -8,7 +8,6 @@ a sentence if it can't start.
 import argparse
 import asyncio
 import logging
-import os
 import signal
 import sys
 import time
@@ -37,9 +36,6 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=7071, help="of the HTTP functions")
     parser.add_argument(
         "--data", type=Path, default=Path("build/data"), help="keeps when the timers last ran"
-    )
-    parser.add_argument(
-        "--ready-fd", type=int, help="a pipe that gets a line when ready, and is closed then"
     )
     options = parser.parse_args()
     try:
@@ -73,7 +69,7 @@ async def _serve(options: argparse.Namespace, settings: HostSettings) -> None:
     async with asyncio.TaskGroup() as group:
         for task in tasks:
             group.create_task(task)
-        _tell_ready(options.role, options.ready_fd, functions)
+        print(f"ready: {options.role}, {len(functions)} functions indexed", flush=True)
         await stop.wait()
     worker.close()
 
@@ -100,14 +96,6 @@ def _background_tasks(
 
 def _of_kind(functions: list[Function], kind: str) -> list[Function]:
     return [function for function in functions if function.trigger["type"] == kind]
-
-
-def _tell_ready(role: str, ready_fd: int | None, functions: list[Function]) -> None:
-    line = f"ready: role {role}, {len(functions)} functions indexed, pid {os.getpid()}"
-    print(line, flush=True)
-    if ready_fd is not None:
-        os.write(ready_fd, line.encode())
-        os.close(ready_fd)
 
 
 def _log_to_stderr(level: int) -> None:

@@ -28,7 +28,6 @@ _logger = logging.getLogger("local.host")
 class Receiver(Protocol):
     """What a pump needs of the bus."""
 
-    async def start(self) -> None: ...
     async def next_batch(self, max_messages: int, wait_seconds: float) -> list[LockedMessage]: ...
     async def complete(self, messages: Sequence[LockedMessage]) -> int: ...
     async def abandon(self, messages: Sequence[LockedMessage]) -> int: ...
@@ -62,7 +61,6 @@ async def pump(
     A batch in hand is run and settled before this returns: completed if the function came through,
     else abandoned, to come again with delivery_count + 1.
     """
-    await receiver.start()
     try:
         while not stop.is_set():
             messages = await receiver.next_batch(max_batch_size, WAIT_SECONDS)
@@ -93,8 +91,6 @@ def batch_metadata(messages: Sequence[LockedMessage]) -> dict[str, Datum]:
         "CorrelationIdArray": _strings(message.correlation_id for message in messages),
         "SubjectArray": _strings(message.subject for message in messages),
         "LabelArray": _strings(message.subject for message in messages),
-        "ToArray": _strings(message.to for message in messages),
-        "ReplyToArray": _strings(message.reply_to for message in messages),
         "SequenceNumberArray": datum(
             SimpleNamespace(sint64=[message.sequence_number for message in messages]),
             "collection_sint64",

@@ -83,7 +83,6 @@ class BusHouse(House):
 
     async def _read(self, entity: str, count: int) -> list[Message]:
         receiver = QueueReceiver(self._text, entity)
-        await receiver.start()
 
         async def once() -> list[Message]:
             locked = await receiver.next_batch(count, 1)

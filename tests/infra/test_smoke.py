@@ -1,6 +1,5 @@
 """The smoke test of a deployment, against the whole product on this machine."""
 
-import json
 import os
 import subprocess
 import sys
@@ -67,4 +66,3 @@ def test_a_deployment_is_prepared_once_and_tried_as_often_as_wanted(tmp_path: Pa
     assert "call-ended: 401" in wrong.stderr
     assert prepared_again.returncode == 0
     assert "PERMINUTE_SMOKE_SECRET" not in prepared_again.stdout
-    assert json.loads((tmp_path / "data" / "pids.json").read_text())

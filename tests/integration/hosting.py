@@ -13,7 +13,7 @@ from typing import Any
 
 from local.parts import LOOPBACK, Part, free_port
 
-READY_SECONDS_MAX = 30.0
+READY_SECONDS_MAX = 60.0
 HEADER = """\
 import asyncio, json, os, time, typing
 import azure.functions as func
@@ -27,7 +27,7 @@ def note(**fact):
 """
 
 
-def eventually[T](look: Callable[[], T], seconds_max: float = 15.0) -> T:
+def eventually[T](look: Callable[[], T], seconds_max: float = 30.0) -> T:
     """What `look` returns as soon as that is true; fails after `seconds_max`."""
     deadline = time.monotonic() + seconds_max
     while not (found := look()):

@@ -245,7 +245,7 @@ def _run_json(folder: Path, other_than: dict[str, Any] | None = None) -> dict[st
             return said if said != other_than else None
         return None
 
-    said = eventually(look, 30)
+    said = eventually(look, 60)
     assert said is not None
     return said
 

@@ -97,8 +97,9 @@ def _start(node: str, service: str, port: int) -> Azurite | None:
         str(os.getpid()),
         str(int(signal.SIGINT)),
     ]
+    lean = [node, "--require", str(ROOT / "local/no_telemetry.js")]
     process = subprocess.Popen(
-        [*guard, node, str(BINARIES / f"azurite-{service}"), *options, *address],
+        [*guard, *lean, str(BINARIES / f"azurite-{service}"), *options, *address],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         # A Ctrl-C in the terminal is for pytest, which then stops this by itself.
