@@ -286,7 +286,8 @@ class Stack:
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StackError(f"{self.data} is in use by a stack that runs, or is just ending") from None
+            text = f"{self.data} is in use by a stack that runs, or is just ending"
+            raise StackError(text) from None
 
     def _make_bridge(self) -> None:
         bridge = {
