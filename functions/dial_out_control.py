@@ -8,6 +8,7 @@ from shared.domain.access import READERS, Role
 from shared.domain.legs import format_time
 from shared.domain.money import format_amount
 from shared.telemetry import event
+from shared.usecases.missing_legs import MissingLeg
 
 bp = new_blueprint()
 _OPERATORS = frozenset({Role.OPERATOR})
@@ -16,7 +17,7 @@ _POLICY = "v1/accounts/{account}/dial-out-policy"
 
 @admin_route(bp, "get_dial_out_state", "GET", f"{_POLICY}/state", READERS)
 async def get_dial_out_state(call: Call) -> func.HttpResponse:
-    """Whether dial-out runs, and what open calls hold."""
+    """Whether dial-out runs, what open calls hold, and what was let through and never ended."""
     running = await container().dial_out_settings.running(call.path("account"))
     return reply(
         {
@@ -35,8 +36,25 @@ async def get_dial_out_state(call: Call) -> func.HttpResponse:
                 }
                 for hold in running.holds
             ],
+            "missing": [_missing(each) for each in running.missing],
         }
     )
+
+
+def _missing(each: MissingLeg) -> dict[str, object]:
+    record = each.record
+    body = {
+        "authorization": record.authorization,
+        "bridge": record.bridge,
+        "leg": each.leg,
+        "organizer": record.organizer,
+        "conference": record.conference,
+        "destination": record.answer.get("destination"),
+        "placed_at": format_time(each.placed_at),
+        "granted_seconds": record.granted_seconds,
+        "held": format_amount(record.amount_micros),
+    }
+    return {name: value for name, value in body.items() if value is not None}
 
 
 @admin_route(bp, "stop_dial_out", "POST", f"{_POLICY}/stop", _OPERATORS)

@@ -13,7 +13,8 @@ SVG_MEDIA_TYPE = "image/svg+xml"
 @admin_route(bp, "get_outlook", "GET", "v1/accounts/{account}/outlook", READERS)
 async def get_outlook(call: Call) -> func.HttpResponse:
     """As JSON, or as a picture with `?format=svg`."""
-    from shared.contracts.outlook import outlook_body, outlook_svg
+    from shared.contracts.outlook import outlook_body
+    from shared.contracts.outlook_svg import outlook_svg
 
     account = call.path("account")
     wanted = call.query("format") or "json"

@@ -162,8 +162,8 @@ class HoldBookRows:
             return replace(book, state=state, viewed_at=now, news=None, is_fresh=is_fresh)
         posted: list[Posted] = []
         after = state.ledger_commit
-        # Without a hold there is nothing that a journal row could settle.
-        while state.holds and after < known.commit:
+        # Without a call that is not over there is nothing that a journal row could settle.
+        while (state.holds or state.unended) and after < known.commit:
             commits = await self._ledger.journal(
                 partition, after=after, limit=limits.JOURNAL_PAGE_ROWS
             )

@@ -18,7 +18,7 @@ from shared.adapters.packed import pack, unpack
 from shared.domain.alerts import Event
 from shared.domain.counters import Counters
 from shared.domain.errors import LedgerCorrupt
-from shared.domain.holds import Hold, HoldState, Unposted
+from shared.domain.holds import Hold, HoldState, Unended, Unposted
 from shared.domain.legs import canonical_json, format_time, parse_time
 from shared.ports.holds import HoldRecord, RateReference
 from shared.ports.ledger import Outbox
@@ -74,6 +74,7 @@ def state_values(state: HoldState, commit: int, commit_id: str) -> dict[str, Val
             ]
             for item in state.unposted
         ],
+        **({"unended": [_unended(each) for each in state.unended]} if state.unended else {}),
         "suspended": state.suspended,
         "stopped": state.stopped,
     }
@@ -101,6 +102,10 @@ def read_state(row: Row) -> tuple[HoldState, int, str]:
         pools_used=tuple((month, seconds) for month, seconds in pools_used),
         counters=_read_counters(data["counters"]),
         unposted=tuple(Unposted(*item) for item in data["unposted"]),
+        unended=tuple(
+            Unended(authorization, parse_time(placed_at), leg)
+            for authorization, placed_at, leg in data.get("unended", ())
+        ),
         suspended=data["suspended"],
         stopped=data["stopped"],
     )
@@ -201,6 +206,10 @@ def _hold(hold: Hold) -> list[object]:
         hold.grant_micros,
         hold.released,
     ]
+
+
+def _unended(each: Unended) -> list[object]:
+    return [each.authorization, format_time(each.placed_at), each.leg]
 
 
 def _read_hold(item: list[Any]) -> Hold:

@@ -197,6 +197,7 @@ class Container(Legs):
             self.facts,
             self.accounts,
             self.holds,
+            self.parking,
             self.publish_events,
             self.clock,
         )

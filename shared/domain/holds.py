@@ -58,6 +58,19 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Unended:
+    """A call that was let through and of which nothing was heard since: its hold has lapsed."""
+
+    authorization: str
+    placed_at: datetime
+    leg: str | None = None
+
+    def is_missing(self, now: datetime) -> bool:
+        """Whether its bridge should have told of its end by now."""
+        return now - self.placed_at >= timedelta(seconds=limits.LEG_MISSING_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
 class Unposted:
     """What a scope has still to be told, because its counters were not at hand."""
 
@@ -77,7 +90,8 @@ class HoldState:
     lot, although the balance still has it until the expiry is booked. `pool_seconds` is the pool of
     a month, `pools_used` what debits took of it: (month, seconds). `counters` are the account's,
     `scopes` those of other scopes as far as they were read. `stopped` says why dial-out is
-    stopped, "" while it is not. `backlog_seconds` is how far the queue is behind.
+    stopped, "" while it is not. `backlog_seconds` is how far the queue is behind. `unended` are
+    calls that nobody ended, the last ones of them.
     """
 
     ledger_commit: int = 0
@@ -89,6 +103,7 @@ class HoldState:
     pools_used: tuple[tuple[str, int], ...] = ()
     counters: Counters = _NOTHING
     unposted: tuple[Unposted, ...] = ()
+    unended: tuple[Unended, ...] = ()
     suspended: bool = False
     stopped: str = ""
     backlog_seconds: int = 0
@@ -170,8 +185,10 @@ def catch_up(
     """
     if ledger.commit < state.ledger_commit:
         raise LedgerCorrupt("The ledger is behind the hold book.")
+    posted = tuple(posted)
     charged = _charged_by_hold(state.holds, posted)
     kept = tuple(hold for hold in state.holds if hold.authorization not in charged)
+    left = _without_long_lapsed(state, kept, now)
     caught_up = replace(
         state,
         ledger_commit=ledger.commit,
@@ -180,7 +197,8 @@ def catch_up(
         lapsing=ledger.lapsing,
         pool_seconds=ledger.pool_seconds,
         pools_used=ledger.pools_used,
-        holds=_without_long_lapsed(state, kept, now),
+        holds=left,
+        unended=_unended(state, kept, left, posted, now),
     )
     for hold in state.holds:
         if hold.authorization in charged and hold.is_dial_out:
@@ -334,6 +352,32 @@ def _without_long_lapsed(
     lapsed = [hold for hold in holds if not state.is_open(hold, now) and hold.expires_at > oldest]
     kept = {hold.authorization for hold in lapsed[-limits.LAPSED_HOLDS_KEPT_MAX :]}
     return tuple(hold for hold in holds if state.is_open(hold, now) or hold.authorization in kept)
+
+
+def _unended(
+    state: HoldState,
+    holds: tuple[Hold, ...],
+    left: tuple[Hold, ...],
+    posted: Iterable[Posted],
+    now: datetime,
+) -> tuple[Unended, ...]:
+    """What nobody ended: with the holds that go now, without what was charged after all."""
+    if not state.unended and len(holds) == len(left):
+        return ()
+    stay = {hold.authorization for hold in left}
+    gone = (hold for hold in holds if hold.authorization not in stay and not hold.released)
+    known = (
+        *state.unended,
+        *(Unended(each.authorization, each.placed_at, each.leg) for each in gone),
+    )
+    charged = {name for post in posted for name in (post.authorization, post.leg) if name}
+    oldest = now - timedelta(seconds=limits.UNENDED_KEPT_SECONDS)
+    open_still = (
+        each
+        for each in known
+        if each.placed_at > oldest and not {each.authorization, each.leg} & charged
+    )
+    return tuple(open_still)[-limits.UNENDED_KEPT_MAX :]
 
 
 @lru_cache(maxsize=limits.LIST_ITEMS_MAX)

@@ -7,22 +7,26 @@ from shared.domain.directory import FOREIGN_ID_RULE, is_foreign_id
 from shared.domain.errors import Invalid, NotFound
 from shared.domain.holds import Hold
 from shared.ports.holds import HoldBook, Switch
+from shared.ports.legs import ParkingLot
 from shared.ports.records import Record, RecordStore, Saved
 from shared.ports.world import Clock
 from shared.usecases.accounts import Accounts
 from shared.usecases.documents import Kind, organizer_key
 from shared.usecases.facts import Facts
+from shared.usecases.missing_legs import MissingLeg, missing_legs
 from shared.usecases.publish_events import PublishEvents
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Dial-out as it runs: `stopped` is why it does not, "" while it does."""
+    """Dial-out as it runs: `stopped` is why it does not, "" while it does; `missing` are calls of
+    which nothing was heard for a day."""
 
     suspended: bool
     stopped: str
     holds: Sequence[Hold]
     held_micros: int
+    missing: Sequence[MissingLeg]
 
 
 class DialOutSettings:
@@ -34,6 +38,7 @@ class DialOutSettings:
         facts: Facts,
         accounts: Accounts,
         holds: HoldBook,
+        parking: ParkingLot,
         publish: PublishEvents,
         clock: Clock,
     ) -> None:
@@ -41,6 +46,7 @@ class DialOutSettings:
         self._facts = facts
         self._accounts = accounts
         self._holds = holds
+        self._parking = parking
         self._publish = publish
         self._clock = clock
 
@@ -90,7 +96,9 @@ class DialOutSettings:
         await self._accounts.known(account)
         view = await self._holds.view(account)
         now = self._clock.now()
-        return Running(view.suspended, view.stopped, view.open_holds(now), view.held_micros(now))
+        missing = await missing_legs(self._holds, self._parking, account, view, now)
+        open_holds, held_micros = view.open_holds(now), view.held_micros(now)
+        return Running(view.suspended, view.stopped, open_holds, held_micros, missing)
 
     async def read_policy(self, account: str) -> Record | None:
         """The policy as it was put; None while the defaults hold."""

@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -216,6 +217,20 @@ def test_the_picture_is_sound_svg_whatever_the_account_is_called(world: World) -
     assert len(root.findall("{*}polyline")) == 2
     assert len(root.findall("{*}polygon")) == 1
     assert world.get(f"{PATH}/outlook?format=png").code == "query_invalid"
+
+
+@pytest.mark.parametrize("balance", [None, "0.01", "37.00", "99999999.99"])
+def test_the_picture_of_little_history_has_round_scales(world: World, balance: str | None) -> None:
+    world.open(balance=balance, credit_limit="25.00")
+    root = ET.fromstring(world.get(f"{PATH}/outlook?format=svg").body.decode())
+    texts = [each for each in root.findall("{*}text") if each.get("text-anchor") == "end"]
+    scale = [float(str(each.text)) for each in texts]
+    step = scale[1] - scale[0]
+    assert 3 <= len(scale) <= 8
+    assert {round(after - before, 2) for before, after in pairwise(scale)} == {step}
+    assert f"{step:.0e}"[0] in "125"
+    assert scale[0] <= -25
+    assert scale[-1] >= float(balance or 0)
 
 
 def _hold(world: World, micros: int) -> None:
