@@ -260,9 +260,11 @@ def _rate(rate: RateReference) -> list[object]:
         rate.prefix,
         rate.origin,
         rate.is_included,
+        _rate(rate.after) if rate.after else None,
     ]
 
 
 def _read_rate(item: list[Any]) -> RateReference:
-    card, version, *more = item
-    return RateReference(card, parse_time(version), *more)
+    card, version, kind, prefix, origin, is_included, after = item
+    later = _read_rate(after) if after else None
+    return RateReference(card, parse_time(version), kind, prefix, origin, is_included, later)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain import limits
+from shared.domain.money import format_amount
 
 
 class Scope(StrEnum):
@@ -157,4 +158,6 @@ def breaker_excess(use: VelocityUse) -> str | None:
     most = use.velocity.cost_per_ten_minutes_micros
     if most is None or use.cost_last_ten_minutes_micros < most:
         return None
-    return f"the {use.scope.value.replace('_', ' ')} spent too much within ten minutes"
+    spent = format_amount(use.cost_last_ten_minutes_micros)
+    whose = f"the {use.scope.value.replace('_', ' ')}"
+    return f"{whose} spent {spent} within ten minutes and may {format_amount(most)}"

@@ -15,7 +15,8 @@ from shared.ports.ledger import Outbox
 class RateReference:
     """The rate that a hold was reckoned with, without the number that was dialled.
 
-    `is_included`: the organizer's licence pays for such calls.
+    `is_included`: the organizer's licence pays for such calls. `after`: the rate of the next
+    version, where that takes effect while the call rings.
     """
 
     card: str
@@ -24,6 +25,7 @@ class RateReference:
     prefix: str
     origin: str | None
     is_included: bool = False
+    after: "RateReference | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """A rate as the hold book sees it: what a call costs, whenever in the ringing it is answered."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain import limits, rating
@@ -14,19 +14,24 @@ from shared.ports.rate_cards import RateCards
 
 @dataclass(frozen=True, slots=True)
 class CallPricing:
-    """Implements `Pricing` for a rate that was found."""
+    """Implements `Pricing` for a rate that was found.
+
+    `after` is what the same call costs by the card's next version, where that takes effect while it
+    rings: a leg is charged by the version in force when it was answered, so the dearer one counts.
+    """
 
     rate: Rate
     version: RateCardVersion
     kind: LegKind
     origin: str | None
     asked_at: datetime
+    after: "CallPricing | None" = None
 
     def seconds_for(self, credit_micros: int, wanted_seconds: int, after_seconds: int) -> int:
         """The longest call of at most `wanted_seconds` that the credit pays for, beginning after
         the seconds that are paid in minutes."""
         start = self.asked_at + timedelta(seconds=after_seconds)
-        return rating.max_usage(
+        seconds = rating.max_usage(
             self.rate,
             self.version.rounding,
             self.version.time_zone,
@@ -35,11 +40,14 @@ class CallPricing:
             credit_micros=credit_micros,
             wanted_seconds=wanted_seconds,
         )
+        if self.after is None:
+            return seconds
+        return min(seconds, self.after.seconds_for(credit_micros, wanted_seconds, after_seconds))
 
     def hold_micros(self, seconds: int, after_seconds: int) -> int:
         """The most that a call of so many seconds can cost."""
         start = self.asked_at + timedelta(seconds=after_seconds)
-        return rating.hold_amount_micros(
+        micros = rating.hold_amount_micros(
             self.rate,
             self.version.rounding,
             self.version.time_zone,
@@ -47,6 +55,9 @@ class CallPricing:
             answered_until=start + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
             seconds=seconds,
         )
+        if self.after is None:
+            return micros
+        return max(micros, self.after.hold_micros(seconds, after_seconds))
 
     def facts(self, *, pays_from_pool: bool = False) -> RateFacts:
         """What the ordered checks ask of a rate; a call that the pool pays costs nothing first."""
@@ -58,13 +69,17 @@ class CallPricing:
             span_start=self.asked_at,
             span_seconds=limits.HOLD_SLICE_SECONDS + limits.HOLD_RINGING_SECONDS,
         )
+        price = ceil_div(dearest.numerator * PICOS_PER_UNIT, dearest.denominator)
+        fee = rate.connection_fee_picos
+        if self.after is not None:
+            later = self.after.facts()
+            price = max(price, later.price_per_minute_picos)
+            fee = max(fee, later.connection_fee_picos)
         return RateFacts(
             prefix=rate.prefix,
             destination=rate.destination,
-            price_per_minute_picos=ceil_div(
-                dearest.numerator * PICOS_PER_UNIT, dearest.denominator
-            ),
-            connection_fee_picos=rate.connection_fee_picos,
+            price_per_minute_picos=price,
+            connection_fee_picos=fee,
             least_charge_micros=0 if pays_from_pool else self.hold_micros(1, 0),
         )
 
@@ -78,6 +93,7 @@ class CallPricing:
             kind=self.kind.value,
             prefix=self.rate.prefix,
             origin=self.origin,
+            after=self.after.reference if self.after else None,
         )
 
 
@@ -117,15 +133,21 @@ async def priced(
     now: datetime,
 ) -> CallPricing | None:
     """The pricing of a call to come; None where the card has no rate for it."""
-    if not digits:
+
+    async def by_version_of(moment: datetime) -> CallPricing | None:
+        version = await rate_cards.version_for(card, moment)
+        if version is None or version.currency != currency:
+            return None
+        rate = version.find(kind, digits, origin)
+        return None if rate is None else CallPricing(rate, version, kind, origin, now)
+
+    found = await by_version_of(now) if digits else None
+    if found is None:
         return None
-    version = await rate_cards.version_for(card, now)
-    if version is None or version.currency != currency:
-        return None
-    rate = version.find(kind, digits, origin)
-    if rate is None:
-        return None
-    return CallPricing(rate, version, kind, origin, now)
+    after = await by_version_of(now + timedelta(seconds=limits.HOLD_RINGING_SECONDS))
+    if after is None or after.version.effective_from == found.version.effective_from:
+        return found
+    return replace(found, after=after)
 
 
 async def priced_again(
@@ -139,4 +161,6 @@ async def priced_again(
     rate = version.find(kind, reference.prefix, reference.origin) if version else None
     if version is None or rate is None:
         return None
-    return CallPricing(rate, version, kind, reference.origin, asked_at)
+    after = await priced_again(rate_cards, reference.after, asked_at) if reference.after else None
+    later = after if isinstance(after, CallPricing) else None
+    return CallPricing(rate, version, kind, reference.origin, asked_at, later)

@@ -1,6 +1,7 @@
 """Dial-outs and callers over HTTP: extended, released, within budgets, stopped and let go on."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from shared import bootstrap
 from shared.domain.legs import LegKind
 from tests.unit.administration.house import House
 
-from .calls import LONDON, NEW_YORK, PARIS, ROME, TOLL, TOLL_FREE, Calls
+from .calls import CARD, LONDON, NEW_YORK, PARIS, ROME, TOLL, TOLL_FREE, Calls, rate
 
 
 @pytest.fixture
@@ -356,6 +357,27 @@ def test_a_dry_admission_holds_nothing(calls: Calls) -> None:
     assert answer["decision"] == "allow"
     assert "authorization" not in answer
     assert calls.account()["held"] == "0.00"
+
+
+def test_a_price_that_rises_while_it_rings_is_held_and_extended_at_the_dearer(
+    calls: Calls, house: House
+) -> None:
+    """A leg is charged by the version in force when it was answered."""
+    rises_at = house.clock.now() + timedelta(minutes=6)
+    dearer = {"currency": "USD", "time_zone": "UTC", "rates": [rate("442", "0.03", "0.06")]}
+    dearer["rounding"] = {"mode": "half_up", "decimals": 4}
+    calls.put(f"rate-cards/{CARD}/versions/{rises_at:%Y-%m-%dT%H:%M:%SZ}", dearer)
+    house.clock.advance(6 * 60 - 121)
+    before = calls.ask()
+    house.clock.advance(60)
+    ringing = calls.ask()
+    assert [answer["held"] for answer in (before, ringing)] == ["0.20", "0.51"]
+    assert [answer["price_per_minute"] for answer in (before, ringing)] == ["0.01", "0.03"]
+    assert [answer["connection_fee"] for answer in (before, ringing)] == ["0.05", "0.06"]
+    assert calls.extend(ringing["authorization"], 1800).json["held"] == "0.96"
+    house.clock.advance(61 + 1800)
+    leg = calls.charged(ringing["authorization"], talk_seconds=1800)
+    assert (leg["amount"], leg["flags"]) == ("0.96", [])
 
 
 def test_prices_of_different_places_hold_different_amounts(calls: Calls) -> None:

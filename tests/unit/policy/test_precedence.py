@@ -1,6 +1,8 @@
 """The first failing check answers, in the order of the contract; `explain` gives all of them."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +89,12 @@ def test_the_reasons_stand_in_the_order_of_the_contract():
         "toll_free_disabled",
     }
     assert steps == [reason for reason in order if reason in steps]
+
+
+def test_the_documentation_names_every_reason_in_this_order():
+    page = (Path(__file__).parents[3] / "docs/dial-out.md").read_text("utf-8")
+    documented = re.findall(r"^\| `([a-z_]+)` \| [^|]+ \| [^|]+ \|$", page, re.MULTILINE)
+    assert [name for name in documented if name in set(Reason)] == [each.value for each in Reason]
 
 
 @pytest.mark.parametrize(("reason", "broken"), STEPS)
