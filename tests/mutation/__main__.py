@@ -101,11 +101,15 @@ def main(names: Sequence[str]) -> int:
             return 1
         begin = time.monotonic()
         chosen = _part_of(list(mutants(source)), part)
-        survivors = [each for each in chosen if not _is_killed(module, each.applied_to(source))]
-        for line in (f"{module}: {each.key}" for each in survivors):
+        survivors: list[Mutant] = []
+        for mutant in chosen:
+            if _is_killed(module, mutant.applied_to(source)):
+                continue
+            survivors.append(mutant)
+            line = f"{module}: {mutant.key}"
             known = line in explained_lines()
             unexplained += not known
-            print(f"{'explained' if known else 'SURVIVED'} {line}")
+            print(f"{'explained' if known else 'SURVIVED'} {line}", flush=True)
         killed += len(chosen) - len(survivors)
         total += len(chosen)
         seconds = time.monotonic() - begin
