@@ -11,7 +11,7 @@ import pytest
 
 from local.stack import ROOT, Stack
 
-PAGES = ["README.md", "docs/getting-started.md"]
+PAGES = ["README.md", "docs/getting-started.md", "docs/rate-cards.md"]
 BLOCK = re.compile(r"^```(sh|json|text)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 END = "---- end of a block ----"
 SECONDS_MAX = 60.0
