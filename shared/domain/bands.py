@@ -101,7 +101,11 @@ class BandClock:
         return text in self._special_days or text[5:] in self._special_days
 
     def _make_profile(self, day: int) -> list[tuple[int, int]]:
-        spans = [span for index in self._by_precedence for span in self._spans(index, day)]
+        spans = [
+            (begin, end, index)
+            for index in self._by_precedence
+            for begin, end in spans_on(self._bands[index], day)
+        ]
         edges = {0, *(edge for begin, end, _ in spans for edge in (begin, end))}
         profile: list[tuple[int, int]] = []
         for edge in sorted(edges - {DAY_SECONDS}):
@@ -110,15 +114,15 @@ class BandClock:
                 profile.append((edge, band))
         return profile
 
-    def _spans(self, index: int, day: int) -> Iterator[tuple[int, int, int]]:
-        """(begin, end, band) of a band on a local day, with what began the evening before."""
-        band = self._bands[index]
-        over_midnight = band.until_second_of_day <= band.from_second_of_day
-        if _holds_on(band, day):
-            end = DAY_SECONDS if over_midnight else band.until_second_of_day
-            yield band.from_second_of_day, end, index
-        if over_midnight and band.until_second_of_day and _holds_on(band, day - 1):
-            yield 0, band.until_second_of_day, index
+
+def spans_on(band: Band, day: int) -> Iterator[tuple[int, int]]:
+    """(begin, end) of a band on a local day, counted from 1970, and of what began a day before."""
+    over_midnight = band.until_second_of_day <= band.from_second_of_day
+    if _holds_on(band, day):
+        end = DAY_SECONDS if over_midnight else band.until_second_of_day
+        yield band.from_second_of_day, end
+    if over_midnight and band.until_second_of_day and _holds_on(band, day - 1):
+        yield 0, band.until_second_of_day
 
 
 def _holds_on(band: Band, day: int) -> bool:

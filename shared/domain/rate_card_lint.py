@@ -1,11 +1,14 @@
 """What is odd in a rate card that is valid: findings for a person, never a refusal."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from itertools import combinations, pairwise
 
 from shared.domain import limits
+from shared.domain.bands import spans_on
 from shared.domain.legs import LegKind
 from shared.domain.money import PICOS_PER_MICRO
 from shared.domain.number_classes import NumberClass
@@ -13,11 +16,14 @@ from shared.domain.numbering_plan import PlanNumber
 from shared.domain.rate_index import NO_ROW
 from shared.domain.rates import RateCardVersion
 from shared.domain.regions import INTERNATIONAL, NAMES
-from shared.domain.terms import DAY_SECONDS, Band, Terms, minute_picos
+from shared.domain.terms import Band, Terms, minute_picos
 
 FAR_CHEAPER = 5  # a prefix that costs less than a fifth of the one that contains it
 _ORDINARY = frozenset({NumberClass.FIXED_LINE, NumberClass.MOBILE})
 _DEAR = frozenset({NumberClass.PREMIUM_RATE, NumberClass.SHARED_COST})
+_EPOCH = date(1970, 1, 1)
+_YEARLY_CHARS = len("12-25")
+_YEARS = range(2024, 2024 + 28)
 _AREA_CODES = "1"  # North America is priced area by area; most digits after 1 are no gap
 
 
@@ -147,23 +153,25 @@ def _odd_terms(terms: Terms) -> Iterator[LintCode]:
 
 
 def _overlap(one: Band, other: Band) -> bool:
-    """Whether two bands of one weight can hold at once; nights are taken by the clock alone."""
-    if one.weight != other.weight:
-        return False
-    if one.weekdays and other.weekdays and not set(one.weekdays) & set(other.weekdays):
-        return False
-    if one.dates and other.dates and not set(one.dates) & set(other.dates):
-        return False
-    return any(
+    """Whether there is a day on which two bands of one weight hold at once."""
+    return one.weight == other.weight and any(
         begin < other_end and other_begin < end
-        for begin, end in _spans(one)
-        for other_begin, other_end in _spans(other)
+        for day in _meeting_days((one, other))
+        for begin, end in spans_on(one, day)
+        for other_begin, other_end in spans_on(other, day)
     )
 
 
-def _spans(band: Band) -> tuple[tuple[int, int], ...]:
-    begin, end = band.from_second_of_day, band.until_second_of_day
-    return ((begin, end),) if begin < end else ((begin, DAY_SECONDS), (0, end))
+def _meeting_days(bands: Sequence[Band]) -> Iterator[int]:
+    """Days on which these bands meet if they ever do: a week, and every day that they name (for a
+    day of each year, in so many years that it falls on every day of the week) with its morrow."""
+    yield from range(7)
+    for text in {text for band in bands for text in band.dates}:
+        years = [""] if len(text) > _YEARLY_CHARS else [f"{year}-" for year in _YEARS]
+        for year in years:
+            with suppress(ValueError):  # 29 February
+                day = (date.fromisoformat(year + text) - _EPOCH).days
+                yield from (day, day + 1)
 
 
 def _missing_countries(

@@ -26,6 +26,7 @@ PLAN = (
 FRANCE_MISSING = ["FR France +33"]
 FRANCE = rate(slot("60", "1"), prefix="33")
 BAND = Band(5, (slot("60", "1"),), from_second_of_day=0, until_second_of_day=7200)
+NIGHT = replace(BAND, from_second_of_day=79_200, until_second_of_day=3600)
 
 
 def found(*rates: Rate, plan: tuple[PlanNumber, ...] = (), **more: object) -> dict[str, list[str]]:
@@ -107,10 +108,23 @@ def test_bands_that_overlap(other: Band, overlap: bool) -> None:
         (replace(BAND, weekdays=(1, 2)), replace(BAND, weekdays=(2, 3)), True),
         (replace(BAND, dates=("12-25",)), replace(BAND, dates=("12-26",)), False),
         (replace(BAND, dates=("12-25",)), replace(BAND, dates=("12-26", "12-25")), True),
+        # A day of every year, and the same day of one.
+        (replace(BAND, dates=("12-25",)), replace(BAND, dates=("2026-12-25",)), True),
+        (replace(BAND, dates=("12-25",)), replace(BAND, dates=("2026-12-24",)), False),
+        (replace(BAND, dates=("02-29",)), replace(BAND, weekdays=(1,)), True),
+        # 25 December 2026 is a Friday.
+        (replace(BAND, dates=("2026-12-25",)), replace(BAND, weekdays=(5,)), True),
+        (replace(BAND, dates=("2026-12-25",)), replace(BAND, weekdays=(1, 2, 3, 4, 6, 7)), False),
+        # A night belongs to the day on which it starts, and reaches into the next.
+        (replace(NIGHT, weekdays=(5,)), replace(BAND, weekdays=(6,)), True),
+        (replace(NIGHT, weekdays=(5,)), replace(BAND, weekdays=(5,)), False),
+        (replace(NIGHT, weekdays=(7,)), replace(BAND, weekdays=(1,)), True),
+        (replace(NIGHT, dates=("2026-12-31",)), replace(BAND, dates=("01-01",)), True),
+        (replace(NIGHT, weekdays=(5,)), replace(NIGHT, weekdays=(6,)), False),
     ],
 )
 def test_bands_on_other_days(one: Band, other: Band, overlap: bool) -> None:
-    """They never meet."""
+    """Whether there is a day on which they meet."""
     expected = {"bands_overlap": ["33"]} if overlap else {}
 
     assert found(replace(FRANCE, bands=(one, other))) == expected
