@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 40.0
 
 
 class BusProcess:

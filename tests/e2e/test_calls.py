@@ -7,7 +7,7 @@ from tests.e2e.test_dial_out import answered, asked, held
 from tests.e2e.world import LONDON, World, leg, london_price
 from tests.support.client import Json, at_once, eventually, every, unique
 
-EVENT_SECONDS_MAX = 20.0
+EVENT_SECONDS_MAX = 40.0
 TOLL = "+493023125001"
 
 

@@ -28,7 +28,7 @@ LONDON, LONDON_MOBILE, PARIS, BERLIN, NEW_YORK = (
     "+12125550123",
 )
 ROME = "+390669812345"  # no card here has a rate for it
-EVENT_SECONDS_MAX = 15.0
+EVENT_SECONDS_MAX = 40.0
 
 
 def slot(
@@ -160,7 +160,7 @@ class World:
         assert answer.status == 202, answer
         assert [one["status"] for one in answer.json()["legs"]] == ["queued"] * len(legs)
 
-    def leg(self, account: str, leg_id: str, bridge: str = "local", seconds: float = 10) -> Json:
+    def leg(self, account: str, leg_id: str, bridge: str = "local", seconds: float = 40) -> Json:
         """The leg with its charge, as soon as it is there."""
         path = f"accounts/{account}/legs/{bridge}~{leg_id}"
         answer = eventually(lambda: self._found(path), seconds)
@@ -198,7 +198,7 @@ class World:
         """The account's ledger."""
         return self.admin.items(f"accounts/{account}/entries{query}")
 
-    def debits(self, account: str, count: int, seconds: float = 10) -> list[Json]:
+    def debits(self, account: str, count: int, seconds: float = 40) -> list[Json]:
         """The account's debits as soon as there are so many; more are never expected."""
         found = eventually(
             lambda: (
@@ -221,7 +221,7 @@ class World:
         assert found["problems"] == []
         return found
 
-    def parked(self, leg_id: str, bridge: str = "local", seconds: float = 10) -> Json:
+    def parked(self, leg_id: str, bridge: str = "local", seconds: float = 40) -> Json:
         """The one parked leg with this id, as soon as it is there."""
         found = eventually(lambda: self.all_parked(leg_id, bridge), seconds)
         assert len(found) == 1, found

@@ -39,7 +39,7 @@ def _start(app: Path, port: int = 0, role: str = "all") -> subprocess.CompletedP
         *(sys.executable, "-m", "local.host", "--app", str(app), "--role", role),
         *("--port", str(port or free_port()), "--data", str(app / "timers")),
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize(

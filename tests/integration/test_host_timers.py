@@ -75,7 +75,7 @@ def _run(folder: Path, schedule: Schedule, runs: int, seconds: float = 0.0, **tr
     async def run() -> FakeWorker:
         worker = FakeWorker(lambda count: count == runs, seconds)
         function = Function("watch", "id", {"name": "timer", **trigger}, ())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await run_timer(worker, function, schedule, folder, worker.stop)
         return worker
 

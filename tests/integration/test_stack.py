@@ -260,7 +260,7 @@ def test_make_run_serves_until_a_signal_and_leaves_nothing(
         followed = _run_json(tmp_path, other_than=said)
         command.send_signal(number)
 
-        assert command.wait(20) == 0
+        assert command.wait(60) == 0
     assert not any(map(_is_alive, followed["processes"].values()))
     assert not (tmp_path / "run.json").exists()
 
@@ -275,7 +275,7 @@ def test_parts_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     with _run_command(tmp_path) as command:
         _run_json(tmp_path, other_than=said)
         command.terminate()
-        assert command.wait(20) == 0
+        assert command.wait(60) == 0
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_make_run_refuses_what_it_can_not_do_with_a_sentence(
     taken = stack.base_url.rpartition(":")[2]
     variables = {name: value.replace("TAKEN", taken) for name, value in variables.items()}
     with _run_command(tmp_path, **variables) as command:
-        said, _ = command.communicate(timeout=20)
+        said, _ = command.communicate(timeout=60)
 
     assert command.returncode == 1
     assert sentence in said
@@ -302,6 +302,6 @@ def test_an_interrupt_that_reaches_make_alone_ends_the_stack(tmp_path: Path) -> 
     with subprocess.Popen(["make", "-C", str(tmp_path), "run"], env=environment) as make:
         pids = _run_json(tmp_path)["processes"].values()
         make.send_signal(signal.SIGINT)
-        make.wait(20)
+        make.wait(60)
 
     assert not any(map(_is_alive, pids))

@@ -200,7 +200,7 @@ def at_once[Result](count: int, call: Callable[[int], Result]) -> list[Result]:
         return list(pool.map(one, range(count)))
 
 
-def eventually[Result](look: Callable[[], Result], seconds: float = 10.0) -> Result:
+def eventually[Result](look: Callable[[], Result], seconds: float = 30.0) -> Result:
     """The first result of `look` that is true; the last one where the time is over."""
     deadline = time.monotonic() + seconds
     while True:
