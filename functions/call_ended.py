@@ -30,7 +30,13 @@ async def post_call_ended(call: Call) -> func.HttpResponse:
         headers=call.headers,
     )
     received = await house.receive_legs(bridge.id, house.parse_post(bridge.dialect, post))
-    event("legs_received", bridge=bridge.id, legs=len(received), request_id=call.request_id)
+    event(
+        "legs_received",
+        bridge=bridge.id,
+        legs=len(received),
+        queued=sum(leg.status == "queued" for leg in received),
+        request_id=call.request_id,
+    )
     return reply(
         {
             "legs": [

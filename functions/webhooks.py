@@ -45,15 +45,14 @@ async def retry_deliveries(timer: func.TimerRequest) -> None:
 
 
 def _tell(done: Delivered, by: str) -> None:
-    if done != Delivered():
-        event(
-            "events_delivered",
-            by=by,
-            taken=done.taken,
-            failed=done.failed,
-            ended=done.ended,
-            failures=len(done.failures),
-        )
+    event(
+        "events_delivered",
+        by=by,
+        taken=done.taken,
+        failed=done.failed,
+        ended=done.ended,
+        failures=len(done.failures),
+    )
     for failure in done.failures:
         event("delivery_failed", detail=failure)
 

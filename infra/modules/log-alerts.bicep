@@ -22,7 +22,7 @@ var alerts Alert[] = [
   { name: 'failures', over: 0, severity: 2, window: 'PT5M' }
   { name: 'dial-out-latency', over: 500, severity: 2, window: 'PT15M' }
   { name: 'parked-legs', over: 0, severity: 2, window: 'PT1H' }
-  { name: 'backlog-age', over: 900, severity: 2, window: 'PT15M' }
+  { name: 'backlog-age', over: 900, severity: 2, window: 'PT30M' }
   { name: 'timer-missing', over: 0, severity: 1, window: 'PT15M' }
   { name: 'outbox-age', over: 600, severity: 2, window: 'PT15M' }
   { name: 'archive-failed', over: 0, severity: 2, window: 'PT15M' }
@@ -49,7 +49,7 @@ var queries = {
   'not-let-in': loadTextContent('../queries/alerts/not-let-in.kql')
 }
 
-var everyForWindow = { PT5M: 'PT5M', PT15M: 'PT5M', PT1H: 'PT15M', P2D: 'PT1H' }
+var everyForWindow = { PT5M: 'PT5M', PT15M: 'PT5M', PT30M: 'PT5M', PT1H: 'PT15M', P2D: 'PT1H' }
 
 resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
   for alert in alerts: {

@@ -35,6 +35,7 @@ from shared.domain.errors import (
 )
 from shared.ports.tables import Operation, Replace, TableStore
 from shared.ports.world import Clock, Ids
+from shared.telemetry import event
 
 
 @dataclass(slots=True)
@@ -212,8 +213,10 @@ class GroupCommitter[State, Command, Result]:
                 else:
                     half = plan.waiters[: len(plan.steps) // 2]
                     await self._commit(partition, lane, half)
-            except (EtagMismatch, OutcomeUnknown):
+            except (EtagMismatch, OutcomeUnknown) as lost:
                 lane.cached = None
+                cause, book = type(lost).__name__, self._book.table
+                event("commit_conflict", account=partition, attempt=attempt, book=book, cause=cause)
                 await self._back_off(attempt)
             except RowExists as clash:
                 lane.cached = None

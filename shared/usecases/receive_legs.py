@@ -94,17 +94,17 @@ class ReceiveLegs:
             raise TooLarge(
                 f"What can't be read is kept up to {limits.UNREADABLE_BYTES_MAX} bytes only."
             )
-        await self._parking.park(
-            ParkedLeg(
-                id=unreadable_id(bridge, item.leg_id, item.original),
-                leg=f"{bridge}~{item.leg_id or ''}",
-                bridge=bridge,
-                reason=ParkReason.UNREADABLE,
-                detail=item.detail,
-                received_at=self._clock.now(),
-                original={"base64": base64.b64encode(item.original).decode()},
-            )
+        parked = ParkedLeg(
+            id=unreadable_id(bridge, item.leg_id, item.original),
+            leg=f"{bridge}~{item.leg_id or ''}",
+            bridge=bridge,
+            reason=ParkReason.UNREADABLE,
+            detail=item.detail,
+            received_at=self._clock.now(),
+            original={"base64": base64.b64encode(item.original).decode()},
         )
+        await self._parking.park(parked)
+        event("leg_parked", leg=parked.leg, reason=parked.reason.value, detail=parked.detail)
 
     async def park_message(self, bridge: str, detail: str, body: bytes, attempt: int) -> None:
         """Keep a queued message that can't be read; what fails for now is sent again, for later.

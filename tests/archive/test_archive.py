@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import json
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -128,6 +130,22 @@ async def test_what_was_accepted_comes_back_as_it_was() -> None:
     (parked,) = house.parking.parked
     assert b'"+442079460123"' in message.body
     assert parked.leg == "studio~2"
+
+
+async def test_what_can_t_be_read_is_told_when_it_is_parked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The alert on parked legs counts these events."""
+    with caplog.at_level(logging.INFO, "perminute"):
+        await House().receive("studio", [ODD])
+
+    (told,) = (json.loads(record.getMessage()) for record in caplog.records)
+    assert told == {
+        "event": "leg_parked",
+        "leg": "studio~2",
+        "reason": "unreadable",
+        "detail": "no JSON",
+    }
 
 
 async def test_a_replay_uses_message_ids_of_its_own() -> None:

@@ -1,6 +1,8 @@
 """The group committer under every answer that a store can give: once each, and nobody waits."""
 
 import asyncio
+import json
+import logging
 from collections.abc import Sequence
 
 import pytest
@@ -78,6 +80,23 @@ async def test_a_leg_is_debited_once_whatever_the_store_answers(
     assert await house.debits() == ["local~1"]
     assert await house.balance() == 93
     await house.sound()
+
+
+async def test_who_loses_a_race_tells_it(caplog: pytest.LogCaptureFixture) -> None:
+    """One event for each try that was in vain."""
+    house = await House().open(micros=100)
+    house.tables.tricks.extend([fails(EtagMismatch("not so")), lost_request])
+    with caplog.at_level(logging.INFO, "perminute"):
+        written(await house.ledger.submit(ACCOUNT, leg(1, 7)))
+
+    told = [json.loads(record.getMessage()) for record in caplog.records]
+    assert [(each["attempt"], each["cause"]) for each in told] == [
+        (0, "EtagMismatch"),
+        (1, "OutcomeUnknown"),
+    ]
+    assert {(each["event"], each["account"], each["book"]) for each in told} == {
+        ("commit_conflict", ACCOUNT, "ledger")
+    }
 
 
 async def test_a_request_that_lands_after_its_retry_is_refused() -> None:
