@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from shared.adapters import ledger_rows as rows
+from shared.adapters.ledger_documents import lot_document, read_lot
 from shared.adapters.packed import pack, unpack
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import LedgerState
@@ -28,7 +29,7 @@ def verified_values(
     values = {
         **rows.state_values(state, head, commit_id),
         "legs": legs,
-        **pack("opened", [rows.lot_document(lot) for lot in opened.values()]),
+        **pack("opened", [lot_document(lot) for lot in opened.values()]),
     }
     return {**values, "seal": _seal(chain_key, account, values)}
 
@@ -48,6 +49,6 @@ def read_verified(chain_key: bytes, row: Row) -> tuple[LedgerState, str, str, di
     if not hmac.compare_digest(seal.encode(), str(row.values.get("seal")).encode()):
         raise LedgerCorrupt("The seal is not ours.")
     state, head = rows.read_state(row)
-    lots = (rows.read_lot(lot) for lot in cast("list[Any]", unpack("opened", row.values)))
+    lots = (read_lot(lot) for lot in cast("list[Any]", unpack("opened", row.values)))
     commit_id, legs = str(row.values["commit_id"]), int(cast("int", row.values["legs"]))
     return state, head, commit_id, {lot.id: lot for lot in lots}, legs

@@ -21,6 +21,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
+from shared.adapters.ledger_documents import entry_document, lot_document, read_entry, read_lot
 from shared.adapters.ledger_notices import (
     change_document,
     notice_document,
@@ -38,8 +39,7 @@ from shared.domain.legs import (
     leg_key_hash,
     parse_time,
 )
-from shared.domain.lots import Draw, Lot, LotKind
-from shared.domain.pools import PoolDraw, PoolMonth
+from shared.domain.pools import PoolMonth
 from shared.ports.ledger import Commit, LegRecord, Outbox
 from shared.ports.tables import Row, Value
 
@@ -347,88 +347,3 @@ def read_outbox(row: Row) -> Outbox:
 
 
 # Entries and lots
-
-
-def entry_document(entry: Entry, *, with_charge: bool = False) -> dict[str, object]:
-    """An entry with every column that an export needs; what is empty is left out."""
-    document: dict[str, object] = {
-        "sequence": entry.sequence,
-        "kind": entry.kind.value,
-        "amount": entry.amount_micros,
-        "balance": entry.balance_micros,
-        "at": format_time(entry.at),
-        "draws": [[draw.lot, draw.amount_micros] for draw in entry.draws],
-        "deficit": entry.deficit_micros,
-        "lot": lot_document(entry.lot) if entry.lot else None,
-        "leg": entry.leg,
-        "authorization": entry.authorization,
-        "reverses": entry.reverses,
-        "rerates": entry.rerates,
-        "reference": entry.reference,
-        "reason": entry.reason,
-        "actor": entry.actor,
-        "key": entry.key,
-        "content_digest": entry.content_digest,
-        "charge_digest": entry.charge_digest,
-        "person_digest": entry.person_digest,
-        "recharge": entry.recharge,
-        "pool": [entry.pool.month, entry.pool.seconds] if entry.pool else None,
-        "charge": entry.charge if with_charge else None,
-    }
-    return {name: value for name, value in document.items() if value not in (None, [], 0)} | {
-        "amount": entry.amount_micros,
-        "balance": entry.balance_micros,
-    }
-
-
-def read_entry(data: Mapping[str, Any]) -> Entry:
-    """The entry that `entry_document` wrote."""
-    lot = data.get("lot")
-    return Entry(
-        sequence=data["sequence"],
-        kind=EntryKind(data["kind"]),
-        amount_micros=data["amount"],
-        balance_micros=data["balance"],
-        at=parse_time(data["at"]),
-        draws=tuple(Draw(name, micros) for name, micros in data.get("draws", ())),
-        deficit_micros=data.get("deficit", 0),
-        lot=read_lot(lot) if lot else None,
-        leg=data.get("leg"),
-        authorization=data.get("authorization"),
-        reverses=data.get("reverses"),
-        rerates=data.get("rerates"),
-        reference=data.get("reference"),
-        reason=data.get("reason"),
-        actor=data.get("actor"),
-        charge_digest=data.get("charge_digest"),
-        key=data.get("key"),
-        content_digest=data.get("content_digest"),
-        person_digest=data.get("person_digest"),
-        recharge=data.get("recharge"),
-        pool=PoolDraw(*data["pool"]) if "pool" in data else None,
-        charge=data.get("charge"),
-    )
-
-
-def lot_document(lot: Lot) -> dict[str, object]:
-    """A lot in plain JSON values."""
-    return {
-        "id": lot.id,
-        "kind": lot.kind.value,
-        "amount": lot.amount_micros,
-        "remaining": lot.remaining_micros,
-        "purchased_at": format_time(lot.purchased_at),
-        "expires_at": format_time(lot.expires_at) if lot.expires_at else None,
-    }
-
-
-def read_lot(data: Mapping[str, Any]) -> Lot:
-    """The lot that `lot_document` wrote."""
-    return Lot(
-        id=data["id"],
-        kind=LotKind(data["kind"]),
-        amount_micros=data["amount"],
-        remaining_micros=data["remaining"],
-        purchased_at=parse_time(data["purchased_at"]),
-        expires_at=parse_time(data["expires_at"]) if data["expires_at"] else None,
-    )

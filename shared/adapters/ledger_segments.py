@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.adapters import ledger_rows as rows
+from shared.adapters.ledger_documents import entry_document, read_entry
 from shared.adapters.packed import inflated, joined, split
 from shared.domain import limits
 from shared.domain.errors import RowExists
@@ -107,7 +108,7 @@ def _document(commit: Commit) -> dict[str, object]:
         "at": format_time(commit.at),
         "balance": commit.balance_micros,
         "first": commit.first,
-        "entries": [rows.entry_document(entry, with_charge=True) for entry in commit.entries],
+        "entries": [entry_document(entry, with_charge=True) for entry in commit.entries],
     }
 
 
@@ -121,7 +122,7 @@ def read_segment(row: Row) -> list[Commit]:
             at=parse_time(each["at"]),
             balance_micros=each["balance"],
             first=each["first"],
-            entries=tuple(rows.read_entry(entry) for entry in each["entries"]),
+            entries=tuple(read_entry(entry) for entry in each["entries"]),
         )
         for each in documents
     ]

@@ -69,14 +69,12 @@ def moved(
     burn: Burn, at: datetime, time_zone: str, *, spent_micros: int, balance_micros: int
 ) -> Burn:
     """The burn after the balance moved; `spent_micros` is what legs cost."""
+    days = _with_day(burn.days, at, time_zone, spent_micros, balance_micros)
     if burn.hour is None and not spent_micros:
-        return _with_day(burn, at, time_zone, 0, balance_micros)
+        return replace(burn, days=days)
     burn = rolled(burn, at, time_zone)
-    if burn.hour is None:
-        burn = replace(burn, hour=_hour(at))
-    if spent_micros:
-        burn = replace(burn, open_micros=burn.open_micros + spent_micros)
-    return _with_day(burn, at, time_zone, spent_micros, balance_micros)
+    hour = _hour(at) if burn.hour is None else burn.hour
+    return replace(burn, hour=hour, open_micros=burn.open_micros + spent_micros, days=days)
 
 
 def rolled(burn: Burn, at: datetime, time_zone: str) -> Burn:
@@ -233,15 +231,14 @@ def _profile(
 
 
 def _with_day(
-    burn: Burn, at: datetime, time_zone: str, spent_micros: int, balance_micros: int
-) -> Burn:
+    days: tuple[Day, ...], at: datetime, time_zone: str, spent_micros: int, balance_micros: int
+) -> tuple[Day, ...]:
     ordinal = at.astimezone(_zone(time_zone)).date().toordinal()
-    days = burn.days
     if days and days[-1].ordinal == ordinal:
         day = Day(ordinal, days[-1].spent_micros + spent_micros, balance_micros)
-        return replace(burn, days=(*days[:-1], day))
+        return (*days[:-1], day)
     kept = tuple(day for day in days if day.ordinal > ordinal - limits.BURN_DAYS_KEPT)
-    return replace(burn, days=(*kept, Day(ordinal, spent_micros, balance_micros)))
+    return (*kept, Day(ordinal, spent_micros, balance_micros))
 
 
 def _hour(moment: datetime) -> int:

@@ -105,20 +105,20 @@ BUGS = (
     ),
     Bug(
         "a new lot does not pay the deficit",
-        "shared/domain/ledger_decide.py",
+        "shared/domain/ledger_booking.py",
         "    owed = min(state.deficit_micros, amount_micros)\n",
         "    owed = 0\n",
         sim=True,
     ),
     Bug(
         "expiry takes what is held",
-        "shared/domain/ledger_decide.py",
+        "shared/domain/ledger_credits.py",
         "free = max(0, state.balance_micros - command.held_micros)",
         "free = max(0, state.balance_micros)",
     ),
     Bug(
         "a late leg draws on a lot for ever",
-        "shared/domain/ledger_decide.py",
+        "shared/domain/ledger_debits.py",
         "return max(command.answered_at, now - timedelta(hours=limits.LATE_LEG_HOURS))",
         "return command.answered_at",
     ),
