@@ -1,0 +1,190 @@
+"""The low-balance timer and the nightly audit: requests counted in memory, time on Azurite.
+
+Of many accounts a hundred are due: a commit that told something left its mark, and somebody has to
+look whether the process that made it published everything. `…_telling` counts the same when each of
+the hundred has an alert to be told again, which takes a commit, a record and a publication.
+"""
+
+import asyncio
+import logging
+import statistics
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from shared.adapters.memory_bus import MemoryTopic
+from shared.adapters.tables import AzureTables
+from shared.bootstrap import Container
+from shared.domain.alerts import AlertRule
+from shared.domain.directory import AccountSettings
+from shared.domain.ledger import Adjust, TopUp
+from shared.domain.look import ALERT_DUE
+from shared.domain.lots import LotKind
+from shared.ports.notices import DueMark
+from shared.ports.tables import TableStore
+from tests.bench.cost import CountingTables
+from tests.bench.records import record, wanted
+from tests.support.azurite import start_azurite
+from tests.unit.administration.house import SETTINGS, CountedIds, HandClock
+
+TICK, TELLING = "low_balance.tick", "low_balance.tick_telling"
+TICK_MS, AUDIT = "low_balance.tick_ms", "low_balance.audit"
+MANY, FEW, DUE = 100_000, 2_000, 100
+UNIT = 1_000_000
+AT_ONCE = 16
+REQUESTS_MAX = 300
+TELLING_MAX = 12  # requests for each account
+TICKS = 7
+BARE_RATIO_MAX = 2.0
+AUDIT_PER_SECOND_MIN = 20.0
+
+
+def records(only: str | None) -> Iterator[dict[str, Any]]:
+    """Figures of the timer and of the audit."""
+    logging.getLogger("perminute").setLevel(logging.WARNING)
+    if wanted(TICK, only) or wanted(TELLING, only):
+        looking, telling = asyncio.run(_requests())
+        yield record(
+            TICK,
+            looking,
+            "requests",
+            f"{MANY} accounts, {DUE} due; what is allowed",
+            REQUESTS_MAX,
+            "ratio < 1",
+            lambda ratio: ratio < 1,
+        )
+        yield record(
+            TELLING,
+            telling,
+            "requests",
+            "accounts that have something to tell",
+            DUE,
+            f"ratio <= {TELLING_MAX}",
+            lambda ratio: ratio <= TELLING_MAX,
+        )
+    if wanted(TICK_MS, only) or wanted(AUDIT, only):
+        with start_azurite() as azurite:
+            tick_ms, bare_ms, audited = asyncio.run(_on_azurite(azurite.connection_string))
+        yield record(
+            TICK_MS,
+            tick_ms,
+            "ms",
+            f"{FEW} accounts, {DUE} due; as many bare queries",
+            bare_ms,
+            f"ratio <= {BARE_RATIO_MAX:.0f}",
+            lambda ratio: ratio <= BARE_RATIO_MAX,
+        )
+        yield record(
+            AUDIT,
+            audited,
+            "accounts/s",
+            "what it must do at least",
+            AUDIT_PER_SECOND_MIN,
+            "ratio >= 1",
+            lambda ratio: ratio >= 1,
+        )
+
+
+class _House:
+    """A process on such tables, with a clock that is moved by hand."""
+
+    def __init__(self, tables: TableStore) -> None:
+        self.clock = HandClock()
+        self.container = Container(SETTINGS)
+        self.container.tables, self.container.clock = tables, self.clock
+        self.container.topic, self.container.ids = MemoryTopic(), CountedIds()
+
+    async def open(self, count: int) -> None:
+        """Accounts whose credits are low, and told to be."""
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def one(number: int) -> None:
+            async with slots:
+                await self._open(f"account-{number}")
+
+        await asyncio.gather(*(one(number) for number in range(count)))
+
+    async def _open(self, name: str) -> None:
+        house = self.container
+        rules = (AlertRule("low", below_micros=20 * UNIT),)
+        await house.accounts.put(name, AccountSettings("USD", alerts=rules), None)
+        await house.ledger.submit(name, TopUp("k", "d", 21 * UNIT, LotKind.GRANTED))
+        await house.ledger.submit(name, Adjust("fee", "d", -2 * UNIT, "a fee"))
+        await house.publish_events(name, hold_book=False)
+
+    async def settle(self) -> None:
+        """Every mark so far is old enough to go, and gone."""
+        self.clock.moment += timedelta(minutes=10)
+        while (await self.container.watch_balances()).marks:
+            pass
+
+    async def mark(self, count: int) -> None:
+        """So many accounts are due."""
+        at = self.clock.now() - timedelta(minutes=9)
+        marks = [DueMark(f"account-{number}", ALERT_DUE, at) for number in range(count)]
+        await self.container.due.mark(marks)
+
+
+async def _requests() -> tuple[int, int]:
+    """(requests of a tick that looks, of one that tells), in a process that knows nothing yet."""
+    tables = CountingTables()
+    house = _House(tables)
+    await house.open(DUE)
+    later = house.clock.now() + timedelta(days=300)
+    others = [DueMark(f"account-{number}", ALERT_DUE, later) for number in range(DUE, MANY)]
+    await house.container.due.mark(others)
+    ledgers = tables._tables["ledger"]
+    for mark in others:  # never to be read, so one for all will do
+        ledgers[mark.account] = ledgers["account-0"]
+    await house.settle()
+    await house.mark(DUE)
+    looking = await _counted(tables, house.clock, DUE)
+    house.clock.moment += timedelta(days=1, minutes=10)
+    telling = await _counted(tables, house.clock, DUE)
+    return looking, telling
+
+
+async def _counted(tables: CountingTables, clock: HandClock, due: int) -> int:
+    fresh = _House(tables)
+    fresh.container.clock = clock
+    tables.requests.clear()
+    watched = await fresh.container.watch_balances()
+    assert (watched.marks, watched.failures) == (due, ()), watched
+    return sum(tables.requests.values())
+
+
+async def _on_azurite(connection_string: str) -> tuple[float, float, float]:
+    """(ms of a tick, ms of as many bare queries, accounts audited a second)."""
+    tables = AzureTables(connection_string=connection_string, read_seconds=60)
+    try:
+        house = _House(tables)
+        await house.open(FEW)
+        await house.settle()
+        ticks, bare = [], []
+        for _ in range(TICKS):
+            await house.mark(DUE)
+            ticks.append(await _ms(house.container.watch_balances()))
+            bare.append(await _ms(_bare(tables)))
+        seconds = await _ms(house.container.audit_ledgers()) / 1_000
+        return statistics.median(ticks), statistics.median(bare), FEW / seconds
+    finally:
+        await tables.close()
+
+
+async def _ms(work: Any) -> float:
+    start = time.perf_counter()
+    await work
+    return (time.perf_counter() - start) * 1_000
+
+
+async def _bare(tables: TableStore) -> None:
+    """A read and a query of each account, as many at once as the timer makes."""
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> None:
+        async with slots:
+            await tables.get("ledger", f"account-{number}", "state")
+            await tables.query("ledger", f"account-{number}", first="event|", before="event}")
+
+    await asyncio.gather(*(one(number) for number in range(DUE)))
