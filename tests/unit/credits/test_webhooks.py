@@ -1,8 +1,7 @@
 """Webhooks: every event at least once and in order, signed, and never where it must not go."""
 
-import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -11,78 +10,10 @@ import pytest
 
 from shared.domain.signatures import verify_webhook
 from shared.domain.webhooks import MAIL, Reply, address_fault, url_fault
-from shared.ports.deliveries import Mail
-from tests.unit.credits.world import ACCOUNT, PATH, World
+from tests.unit.credits.outside import HOOK, OK, URL, Outside
+from tests.unit.credits.world import ACCOUNT, PATH
 
-HOOK = f"{PATH}/webhooks/erp"
-URL = "https://erp.example.com/credits"
-OK, BROKEN, GONE = Reply(200), Reply(500), Reply(410)
-
-
-class Receiver:
-    """Somebody's server, as the sender sees it; `answer` decides what it says to an event."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[str, str, bytes, Mapping[str, str]]] = []
-        self.answer: Callable[[str], Reply] = lambda _: OK
-
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        await asyncio.sleep(0)
-        event = json.loads(body)
-        self.got.append((url, event["id"], body, headers))
-        return self.answer(event["id"])
-
-    @property
-    def ids(self) -> list[str]:
-        return [event for _, event, _, _ in self.got]
-
-
-class Post:
-    """A mail server that takes everything."""
-
-    def __init__(self) -> None:
-        self.mails: list[Mail] = []
-
-    async def send(self, mail: Mail) -> Reply:
-        self.mails.append(mail)
-        return Reply(250)
-
-
-class Outside(World):
-    """A world whose topic leads to a receiver and a mail server."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.receiver, self.mail = Receiver(), Post()
-        self.container.webhook_sender = self.receiver
-        self.container.mailer = self.mail
-        self.container.deliver_events._pause = self._no_pause  # type: ignore[method-assign]
-        self.taken = 0
-
-    async def _no_pause(self, seconds: float) -> None:
-        self.clock.advance(seconds)
-
-    def hook(self, *events: str, url: str = URL) -> str:
-        """A webhook; its secret."""
-        answer = self.put(HOOK, {"url": url, "events": list(events or ["*"])})
-        assert answer.status == 201, answer.body
-        return str(answer.json["secret"])
-
-    def relay(self) -> None:
-        """The subscription hands over what was published since."""
-        bodies = [message.body for message in self.topic.published[self.taken :]]
-        self.taken = len(self.topic.published)
-        if bodies:
-            self.run(self.container.deliver_events(bodies, seconds=80))
-
-    def retry(self, **span: float) -> None:
-        self.clock.moment += timedelta(**span)
-        self.run(self.container.deliver_events.retry(seconds=80))
-
-    @property
-    def statuses(self) -> dict[str, tuple[str, int]]:
-        items = self.get(f"{HOOK}/deliveries").json["items"]
-        return {item["id"].split(":", 1)[1]: (item["status"], item["attempts"]) for item in items}
+BROKEN, GONE = Reply(500), Reply(410)
 
 
 @pytest.fixture

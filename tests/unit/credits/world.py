@@ -48,11 +48,11 @@ class World(House):
         assert answer.status == 201, answer.body
         return answer
 
-    def spend(self, amount: float | str, *, answered_at: datetime | None = None) -> None:
-        """A leg that cost so much, debited and its events published as a batch does."""
+    def leg(self, amount: float | str, *, answered_at: datetime | None = None) -> DebitLeg:
+        """A leg that cost so much."""
         self.legs += 1
         charge: dict[str, object] = {"status": "charged"}
-        leg = DebitLeg(
+        return DebitLeg(
             leg=f"local~{self.legs}",
             digest=f"content {self.legs}",
             amount_micros=round(float(amount) * UNIT),
@@ -62,6 +62,10 @@ class World(House):
             person={},
             charge_digest=content_digest(charge),
         )
+
+    def spend(self, amount: float | str, *, answered_at: datetime | None = None) -> None:
+        """A leg that cost so much, debited and its events published as a batch does."""
+        leg = self.leg(amount, answered_at=answered_at)
         self.run(self.container.ledger.submit(ACCOUNT, leg))
         self.run(self.container.publish_events(ACCOUNT))
 
