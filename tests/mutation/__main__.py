@@ -2,10 +2,10 @@
 
 `python -m tests.mutation [MODULE[:PART/PARTS]…]`, e.g. `tariff` or `tariff:1/3`. Each mutant is
 tested in a child process of its own, which stops at the first red test. Survivors must stand in
-`explained.txt` with their reason, and nothing may stand there that is no break any more. What stands
-there is taken as surviving and not tested again. The tests must be green without any mutant, which
-is looked at with a whole module or its first part. Exit 0 only if at least 90 % are killed and every
-survivor is explained.
+`explained.txt` with their reason, and nothing may stand there that is no break any more. What
+stands there is taken as surviving and not tested again. That the tests are green without any mutant
+is looked at with a whole module, or its first part. Exit 0 only if at least 90 % are killed and
+every survivor is explained.
 """
 
 import importlib
