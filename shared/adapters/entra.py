@@ -59,6 +59,8 @@ class EntraTokens:
         """
         import jwt
 
+        if len(token) > limits.ENTRA_TOKEN_CHARS_MAX:
+            raise refused("the token is too long")
         try:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError:

@@ -125,6 +125,21 @@ SEALED = base64.urlsafe_b64encode(b'{"alg":"none","kid":"one"}').decode().rstrip
         pytest.param(_token(exp=True), id="until true"),
         pytest.param(_token(oid=...), id="of nobody"),
         pytest.param(_token(roles=[]), id="no role"),
+        pytest.param(_token(roles=...), id="no list of roles"),
+        pytest.param(_token(filler="x" * limits.ENTRA_TOKEN_CHARS_MAX), id="too long"),
+        pytest.param(
+            jwt.encode(
+                _claims(),
+                FOREIGN_KEY,
+                algorithm="RS256",
+                headers={
+                    "kid": "one",
+                    "jku": "https://keys.example.test/",
+                    "jwk": json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(FOREIGN_KEY.public_key())),
+                },
+            ),
+            id="brings its own key",
+        ),
         pytest.param(_token(roles="admin"), id="roles that are no list"),
         pytest.param(_token(roles=["owner"]), id="another API's role"),
         pytest.param(_token(key="secret" * 8, algorithm="HS256"), id="a shared secret"),

@@ -102,6 +102,19 @@ async def test_a_person_is_gone_from_every_table_and_the_chain_verifies(
     assert record.charge["amount"] == "0.098"
 
 
+async def test_a_leg_that_comes_again_brings_nobody_back() -> None:
+    """From the queue, or out of the archive: it is answered with what was charged first."""
+    house = await _house()
+    await TableEraser(house.tables).erase(ACCOUNT, number=NUMBER, organizer=None)
+
+    again = await house.ledger.submit(
+        ACCOUNT, leg(50, at=house.clock.now(), to=NUMBER, organizer=ORGANIZER)
+    )
+
+    assert again.repeated
+    assert _where(house, NUMBER) == []
+
+
 async def test_erasing_again_changes_nothing() -> None:
     house = await _house()
     eraser = TableEraser(house.tables)
