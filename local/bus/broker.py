@@ -21,13 +21,12 @@ MESSAGE_BYTES_MAX = 256 * 1024
 ACTIVE, SCHEDULED = 0, 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, origin INTEGER,
+    number INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL,
     visible_ms INTEGER NOT NULL, enqueued_ms INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
     token BLOB, header BLOB NOT NULL, annotations BLOB NOT NULL, annotations_count INTEGER NOT NULL,
     bare BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS in_order ON messages (queue, enqueued_ms, number);
 CREATE INDEX IF NOT EXISTS locked ON messages (token, visible_ms) WHERE token IS NOT NULL;
-CREATE INDEX IF NOT EXISTS copies ON messages (origin) WHERE origin IS NOT NULL;
 CREATE TABLE IF NOT EXISTS seen (
     entity TEXT NOT NULL, message_id TEXT NOT NULL, until_ms INTEGER NOT NULL,
     PRIMARY KEY (entity, message_id)) WITHOUT ROWID;
@@ -62,11 +61,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A message for a receiver, encoded; without a token it is gone from the queue already."""
+    """A message for a receiver, encoded, and the token of its lock."""
 
-    number: int
     content: bytes
-    token: UUID | None
+    token: UUID
 
 
 class Broker:
@@ -109,37 +107,25 @@ class Broker:
             if not self._is_duplicate(target, envelope.message_id, now_ms):
                 due_ms = max(envelope.scheduled_ms or 0, now_ms)
                 for queue in target.queues:
-                    number = self._insert(queue, envelope, due_ms, number or None) or number
+                    number = self._insert(queue, envelope, due_ms)
             numbers.append(number)
         return numbers
 
-    def cancel(self, number: int, now_ms: int) -> bool:
-        """Removes a scheduled message by its number; False if none is waiting under it."""
-        cursor = self._database.execute(
-            "DELETE FROM messages WHERE (number = ?1 OR origin = ?1) AND visible_ms > ?2"
-            " AND token IS NULL",
-            (number, now_ms),
-        )
-        return cursor.rowcount > 0
-
-    def take(self, source: Source, count: int, now_ms: int, *, lock: bool) -> list[Taken]:
-        """The next messages, the longest there first, locked or removed."""
+    def take(self, source: Source, count: int, now_ms: int) -> list[Taken]:
+        """The next messages, the longest there first, locked."""
         rows = self._database.execute(
             _NEXT, {"queue": source.name, "now": now_ms, "count": count}
         ).fetchall()
-        until_ms = now_ms + source.lock_ms if lock else None
-        taken = [Taken(r[0], _encoded(r, until_ms), uuid4() if lock else None) for r in rows]
-        if until_ms is None:
-            done = [(one.number,) for one in taken]
-            self._database.executemany("DELETE FROM messages WHERE number = ?", done)
-        else:
-            locks = [(m.token.bytes, until_ms, m.number) for m in taken if m.token]
-            self._database.executemany(
-                "UPDATE messages SET token = ?, visible_ms = ?, attempts = attempts + 1"
-                " WHERE number = ?",
-                locks,
-            )
-        return taken
+        until_ms = now_ms + source.lock_ms
+        tokens = [uuid4() for _ in rows]
+        self._database.executemany(
+            "UPDATE messages SET token = ?, visible_ms = ?, attempts = attempts + 1"
+            " WHERE number = ?",
+            [(token.bytes, until_ms, row[0]) for token, row in zip(tokens, rows, strict=True)],
+        )
+        return [
+            Taken(_encoded(row, until_ms), token) for token, row in zip(tokens, rows, strict=True)
+        ]
 
     def peek(self, source: Source, first_number: int, count: int, now_ms: int) -> list[bytes]:
         """Messages in order, locked and scheduled ones too, encoded; nothing changes."""
@@ -153,14 +139,6 @@ class Broker:
         number = self._held(token, now_ms)
         self._database.execute("DELETE FROM messages WHERE number = ?", (number,))
         return number is not None
-
-    def renew(self, source: Source, token: UUID, now_ms: int) -> int | None:
-        """When the lock ends now, in ms; None if it is lost."""
-        number, until_ms = self._held(token, now_ms), now_ms + source.lock_ms
-        self._database.execute(
-            "UPDATE messages SET visible_ms = ? WHERE number = ?", (until_ms, number)
-        )
-        return None if number is None else until_ms
 
     def abandon(self, token: UUID, now_ms: int, *, counted: bool) -> bool:
         """Gives a locked message back; uncounted: as if it had never been delivered."""
@@ -218,17 +196,14 @@ class Broker:
             (f"/{DEAD_LETTERS}", changed, number),
         )
 
-    def _insert(
-        self, queue: str, envelope: codec.Envelope, due_ms: int, origin: int | None
-    ) -> int | None:
-        """The new number, for copies of another message (`origin`) None."""
+    def _insert(self, queue: str, envelope: codec.Envelope, due_ms: int) -> int:
         cursor = self._database.execute(
-            "INSERT INTO messages (queue, origin, visible_ms, enqueued_ms, header, annotations,"
-            " annotations_count, bare) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (queue, origin, due_ms, due_ms, envelope.header, envelope.annotations,
+            "INSERT INTO messages (queue, visible_ms, enqueued_ms, header, annotations,"
+            " annotations_count, bare) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (queue, due_ms, due_ms, envelope.header, envelope.annotations,
              envelope.annotations_count, envelope.bare),
         )  # fmt: skip
-        return cursor.lastrowid if origin is None else None
+        return cursor.lastrowid or 0
 
     def _is_duplicate(self, target: Target, message_id: str | None, now_ms: int) -> bool:
         if not target.duplicate_window_ms or message_id is None:

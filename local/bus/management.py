@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
-from proton import UNDESCRIBED, Array, Data, Message, int32, symbol, timestamp
+from proton import UNDESCRIBED, Array, Data, Message, int32, symbol
 
 from local.bus import codec
 from local.bus.broker import Broker
@@ -36,13 +35,9 @@ def answer(broker: Broker, address: str, request: Any, now_ms: int) -> Message:
 
 def _schedule(broker: Broker, address: str, body: dict[str, Any], now_ms: int) -> Reply:
     envelopes = [codec.parse(bytes(item["message"])) for item in body["messages"]]
+    described: Any = UNDESCRIBED
     numbers = broker.accept(broker.targets[address], envelopes, now_ms)
-    return 200, {"sequence-numbers": _array(Data.LONG, numbers)}, ""
-
-
-def _cancel(broker: Broker, _address: str, body: dict[str, Any], now_ms: int) -> Reply:
-    found = [broker.cancel(int(number), now_ms) for number in body["sequence-numbers"].elements]
-    return (200, {}, "") if all(found) else (404, None, "com.microsoft:message-not-found")
+    return 200, {"sequence-numbers": Array(described, Data.LONG, *numbers)}, ""
 
 
 def _peek(broker: Broker, address: str, body: dict[str, Any], now_ms: int) -> Reply:
@@ -52,26 +47,11 @@ def _peek(broker: Broker, address: str, body: dict[str, Any], now_ms: int) -> Re
     return (200, {"messages": found}, "") if found else (204, None, "")
 
 
-def _renew(broker: Broker, address: str, body: dict[str, Any], now_ms: int) -> Reply:
-    tokens = [UUID(str(token)) for token in body["lock-tokens"].elements]
-    ends = [broker.renew(broker.sources[address], token, now_ms) for token in tokens]
-    if None in ends:
-        return 410, None, "com.microsoft:message-lock-lost"
-    return 200, {"expirations": _array(Data.TIMESTAMP, map(timestamp, filter(None, ends)))}, ""
-
-
 def _unknown(_broker: Broker, _address: str, _body: dict[str, Any], _now_ms: int) -> Reply:
     return 501, None, "amqp:not-implemented"
 
 
 _OPERATIONS: dict[str, Callable[[Broker, str, dict[str, Any], int], Reply]] = {
     "schedule-message": _schedule,
-    "cancel-scheduled-message": _cancel,
     "peek-message": _peek,
-    "renew-lock": _renew,
 }
-
-
-def _array(kind: Any, values: Iterable[int]) -> Array:
-    described: Any = UNDESCRIBED
-    return Array(described, kind, *values)

@@ -75,23 +75,17 @@ class Egress:
 
     def __init__(self, broker: Broker, source: Source, link: Any) -> None:
         self._broker, self._source, self.link = broker, source, link
-        self._locks = link.remote_snd_settle_mode != Link.SND_SETTLED
 
     def pump(self) -> None:
         """Delivers what there is and is wanted, then answers a drain."""
         if self.link.state != Endpoint.LOCAL_ACTIVE | Endpoint.REMOTE_ACTIVE:
             return
         if self.link.credit > 0:
-            count, lock = self.link.credit, self._locks
-            for message in self._broker.take(self._source, count, now_ms(), lock=lock):
+            for message in self._broker.take(self._source, self.link.credit, now_ms()):
                 # The SDK reads the lock token from the delivery tag.
-                tag = message.token.bytes_le if message.token else message.number.to_bytes(16)
-                delivery = self.link.delivery(tag)
-                delivery.lock_token = message.token
+                self.link.delivery(message.token.bytes_le).lock_token = message.token
                 self.link.stream(message.content)
                 self.link.advance()
-                if not lock:
-                    delivery.settle()
         if self.link.drain_mode:
             self.link.drained()
 
@@ -245,7 +239,7 @@ class BusHandler:
     def _attach_receiver(self, link: Any, address: str) -> bool:
         name = address.removesuffix("/$management")
         source = self._broker.sources.get(address)
-        if source is not None:
+        if source is not None and link.remote_snd_settle_mode != Link.SND_SETTLED:
             link.peer = Egress(self._broker, source, link)
             self._receivers.append(link.peer)
         elif self._answers(address, name):
