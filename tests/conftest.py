@@ -2,12 +2,25 @@
 
 import asyncio
 import inspect
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.azurite import Azurite, start_azurite
+
+# A machine may be busy: no example fails for being slow. HYPOTHESIS_PROFILE=soak looks for longer.
+for name, examples in (("ci", 100), ("soak", 5_000)):
+    settings.register_profile(
+        name,
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        print_blob=True,
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_configure() -> None:

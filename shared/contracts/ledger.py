@@ -149,7 +149,7 @@ def entry_body(entry: Entry) -> dict[str, object]:
         "amount": format_amount(entry.amount_micros),
         "balance": format_amount(entry.balance_micros),
         "leg": shown_leg(entry.leg) if entry.leg else None,
-        "lot": entry.lot.id if entry.lot else None,
+        "lot": entry.lot_id,
         "reference": entry.reference,
         "reason": entry.reason,
         "reverses": entry.reverses,

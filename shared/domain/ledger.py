@@ -80,6 +80,13 @@ class Entry:
         return self.revives or (self.kind is EntryKind.REVERSAL and self.rerates is not None)
 
     @property
+    def lot_id(self) -> str | None:
+        """The lot that it opened, that it expired, or that a late leg gets back."""
+        if self.lot is not None:
+            return self.lot.id
+        return self.draws[0].lot if self.kind is EntryKind.EXPIRY or self.revives else None
+
+    @property
     def moved_micros(self) -> int:
         """What the entry did to lots and deficit; equals `amount_micros` in a sound ledger."""
         opened = self.lot.remaining_micros if self.lot else 0

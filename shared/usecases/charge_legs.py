@@ -113,9 +113,9 @@ class ChargeLegs:
         """
         outcomes = await asyncio.gather(*(self._within(leg, seconds) for leg in legs))
         await self._send_again([o.queued for o in outcomes if o.status is ChargeStatus.LATER])
-        for account in {o.account for o in outcomes if o.account}:
+        for account in sorted({o.account for o in outcomes if o.account}):
             self._holds.nudge(account)
-        accounts = {o.account for o in outcomes if o.events and o.account}
+        accounts = sorted({o.account for o in outcomes if o.events and o.account})
         await asyncio.gather(
             *(self._publish.best_effort(account, hold_book=False) for account in accounts)
         )

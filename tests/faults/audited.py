@@ -28,29 +28,34 @@ async def opened(house: House) -> list[Json]:
         "version": workload.CARD_VERSION,
     }
     # So long ago that no process can have read another one.
-    return [_done("put_rate_card", "", request, {}, began) | {"at": workload.CARD_SINCE}]
+    return [done("put_rate_card", "", request, {}, began) | {"at": workload.CARD_SINCE}]
+
+
+async def opened_account(house: House, run: str, name: str) -> list[Json]:
+    """One account with some credit; the history of it."""
+    began = now_text()
+    await house.put(f"accounts/{name}", workload.ACCOUNT)
+    made = done("put_account", name, workload.ACCOUNT, {}, began)
+    await house.put(f"accounts/{name}/organizers/{workload.organizer(run)}", {})
+    return [made, await credited(house, name, f"{run}-first", {"amount": workload.FIRST_TOP_UP})]
+
+
+async def credited(house: House, name: str, key: str, body: Json) -> Json:
+    """A top-up; the history of it."""
+    began = now_text()
+    answer = await house.admin("POST", f"accounts/{name}/top-ups", body, key=key)
+    assert answer.status == 201, answer
+    return done("top_up", name, {"key": key, "body": body}, answer.json(), began)
 
 
 async def opened_accounts(house: House, run: str) -> list[Json]:
     """The accounts of a run with some credit; the history of it."""
-
-    async def one(name: str) -> list[Json]:
-        began = now_text()
-        await house.put(f"accounts/{name}", workload.ACCOUNT)
-        made = _done("put_account", name, workload.ACCOUNT, {}, began)
-        await house.put(f"accounts/{name}/organizers/{workload.organizer(run)}", {})
-        key, body = f"{run}-first", {"amount": workload.FIRST_TOP_UP}
-        began = now_text()
-        answer = await house.admin("POST", f"accounts/{name}/top-ups", body, key=key)
-        assert answer.status == 201, answer
-        credited = _done("top_up", name, {"key": key, "body": body}, answer.json(), began)
-        return [made, credited]
-
-    found = await asyncio.gather(*(one(name) for name in workload.account_names(run)))
+    names = workload.account_names(run)
+    found = await asyncio.gather(*(opened_account(house, run, name) for name in names))
     return [op for ops in found for op in ops]
 
 
-def _done(op: str, account: str, request: Json, result: Json, began: str) -> Json:
+def done(op: str, account: str, request: Json, result: Json, began: str) -> Json:
     return {
         "op": op,
         "account": account,
@@ -70,26 +75,29 @@ class Final:
     debits: int
 
 
+async def view(house: House, name: str, events: dict[str, list[Json]]) -> Json:
+    """One account, as `auditor.audit` wants it."""
+    path = f"accounts/{name}"
+    entries = await house.items(f"{path}/entries")
+    keys = sorted({entry["leg"] for entry in entries if entry["kind"] == "debit"})
+    bodies = await asyncio.gather(*(house.get(f"{path}/legs/{key}") for key in keys))
+    return {
+        "account": await house.get(path),
+        "at": now_text(),
+        "entries": entries,
+        "legs": dict(zip(keys, bodies, strict=True)),
+        "parked": await house.items(f"parked-legs?account={name}"),
+        "verify": await house.get(f"{path}/verify"),
+        "events": events.get(name, []),
+    }
+
+
 async def final(house: House, run: str, events: dict[str, list[Json]]) -> Final:
     """Every account of the run, as `auditor.audit` wants it."""
 
-    async def one(name: str) -> Json:
-        path = f"accounts/{name}"
-        entries = await house.items(f"{path}/entries")
-        keys = sorted({entry["leg"] for entry in entries if entry["kind"] == "debit"})
-        bodies = await asyncio.gather(*(house.get(f"{path}/legs/{key}") for key in keys))
-        return {
-            "account": await house.get(path),
-            "at": now_text(),
-            "entries": entries,
-            "legs": dict(zip(keys, bodies, strict=True)),
-            "parked": await house.items(f"parked-legs?account={name}"),
-            "verify": await house.get(f"{path}/verify"),
-            "events": events.get(name, []),
-        }
-
     names = workload.account_names(run)
-    views = dict(zip(names, await asyncio.gather(*(one(name) for name in names)), strict=True))
+    found = await asyncio.gather(*(view(house, name, events) for name in names))
+    views = dict(zip(names, found, strict=True))
     debits = sum(entry["kind"] == "debit" for view in views.values() for entry in view["entries"])
     return Final(views, debits)
 

@@ -73,7 +73,7 @@ def leg(run: str, number: int, base: datetime, *, changed: bool = False) -> Json
     talk_seconds = chance.choice((0, 31, 59, 60, 61, 183, 185, 240, 601))
     is_answered = chance.random() < 0.9
     answered_at = base - timedelta(seconds=chance.randrange(3600) + 700)
-    return _leg(
+    return ended_leg(
         f"{run}-leg-{number}",
         chance.choice((LONDON, LONDON_MOBILE, PARIS, PARIS, BERLIN, ROME)),
         answered_at,
@@ -121,7 +121,7 @@ def called(run: str, number: int, authorization: str, base: datetime) -> Json:
     _, body = question(run, number)
     talk_seconds = round(body["requested_seconds"] * chance.choice((0.3, 0.9, 1.0, 1.4)))
     answered_at = base - timedelta(seconds=talk_seconds + chance.randrange(60))
-    return _leg(
+    return ended_leg(
         called_leg_id(run, number),
         body["to"],
         answered_at,
@@ -148,7 +148,7 @@ def adjustment(run: str, number: int) -> tuple[str, str, Json]:
     return chance.choice(account_names(run)), f"{run}-adjustment-{number}", body
 
 
-def _leg(
+def ended_leg(
     leg_id: str, to: str, answered_at: datetime, talk_seconds: int | None, **names: Any
 ) -> Json:
     body: Json = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.planted.bugs import BUGS, Bug
+from tests.planted.bugs import BUGS, UNIT, Bug
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_a_planted_bug_has_its_one_place(bug: Bug) -> None:
     assert (ROOT / bug.file).read_text("utf-8").count(bug.old) == 1
-    assert (ROOT / bug.tests).is_dir()
+    assert (ROOT / UNIT / bug.tests).is_file()
 
 
 def test_there_are_enough_of_them() -> None:

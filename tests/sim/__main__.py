@@ -4,28 +4,27 @@
     python -m tests.sim --seeds 0 500            many, with what they met
     python -m tests.sim --minutes 10 --jobs 2    new ones until time is up
 
-Exits 1 if a run found something. The hash seed is pinned, since sets are ordered by it.
+    python -m tests.sim --seeds 0 500 --covered  as the tests: none may be blind either
+
+Exits 1 if a run found something, or, with `--covered`, if some fault never happened in all of them
+or nobody died at some crash point.
 """
 
 import argparse
 import multiprocessing
-import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 
+from tests.sim.faults import Rates
 from tests.sim.run import Outcome, simulate, simulate_quietly
-
-HASH_SEED = "0"
+from tests.support.crash_points import POINTS
 
 
 def main() -> int:
     """The number of seeds that failed, as an exit code."""
     wanted = _arguments()
-    if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
-        environment = {**os.environ, "PYTHONHASHSEED": HASH_SEED}
-        os.execve(sys.executable, [sys.executable, "-m", "tests.sim", *sys.argv[1:]], environment)
     if wanted.seed is not None:
         return _one(wanted.seed, wanted.steps, log=wanted.log)
     return _many(wanted)
@@ -39,6 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 200), metavar=("FROM", "TO"))
     parser.add_argument("--minutes", type=float, help="go on from FROM until time is up")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--covered", action="store_true", help="fail if all of them are blind")
     parser.add_argument("--stop", action="store_true", help="at the first seed that fails")
     return parser.parse_args()
 
@@ -54,20 +54,38 @@ def _one(seed: int, steps: int | None, *, log: bool) -> int:
 def _many(wanted: argparse.Namespace) -> int:
     started = time.monotonic()
     total, failed, runs = Outcome(-1), 0, 0
-    with multiprocessing.get_context("spawn").Pool(wanted.jobs) as pool:
-        for outcome in pool.imap(simulate_quietly, _seeds(wanted, started), chunksize=4):
-            runs += 1
-            total.add(outcome)
-            if outcome.problems:
-                failed += 1
-                print(f"make sim SEED={outcome.seed}  # {len(outcome.problems)} problems, first:")
-                print(f"    {outcome.problems[0]}", flush=True)
-                if wanted.stop:
-                    break
-        pool.terminate()
+    for outcome in _outcomes(wanted, started):
+        runs += 1
+        total.add(outcome)
+        if outcome.problems:
+            failed += 1
+            print(f"make sim SEED={outcome.seed}  # {len(outcome.problems)} problems, first:")
+            print(f"    {outcome.problems[0]}", flush=True)
+            if wanted.stop:
+                break
     seconds = time.monotonic() - started
     _report(total, runs, failed, seconds)
-    return 1 if failed else 0
+    missed = _missed(total) if wanted.covered else []
+    if missed:
+        print(f"never met: {', '.join(missed)}")
+    return 1 if failed or missed else 0
+
+
+def _outcomes(wanted: argparse.Namespace, started: float) -> Iterator[Outcome]:
+    seeds = _seeds(wanted, started)
+    if wanted.jobs == 1:
+        yield from map(simulate_quietly, seeds)
+        return
+    with multiprocessing.get_context("spawn").Pool(wanted.jobs) as pool:
+        yield from pool.imap(simulate_quietly, seeds, chunksize=4)
+        pool.terminate()
+
+
+def _missed(total: Outcome) -> list[str]:
+    """What never happened: the runs would be blind there."""
+    return [each for each in Rates.__annotations__ if not total.faults[each]] + [
+        each for each in POINTS if not total.crashes[each]
+    ]
 
 
 def _seeds(wanted: argparse.Namespace, started: float) -> Iterator[int]:

@@ -7,22 +7,32 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from shared.domain import limits
-from shared.domain.ledger import EntryKind
 from shared.domain.legs import format_time, shown_leg
 from tests.model.auditor import audit
 from tests.sim import loop, reader
 from tests.sim.faults import CALM, Rates
 from tests.sim.workload import Callers, Json
 from tests.sim.world import Scheduler, World
+from tests.support.crash_points import POINTS
 
-STEPS = (6, 12, 30)
+STEPS = (2, 5, 8, 18)
+LEADS = 3
 DRAIN_SECONDS_MAX = 6 * 3600
 SKEW_SECONDS = 700.0
-TICK_SECONDS = (20, 120, 1_000)
+TICK_SECONDS = (20, 120, 1_000, 8_000)
+CALM_TICK_SECONDS = (20, 120, 300)
+
+
+TROUBLE = {
+    "webhook.spilled": {"queue_lost_request": 0.5},
+    "inbox.sent": {"queue_lost_request": 0.5},
+    "leg.sent_again": {"busy": 0.4},
+}
+"""What has to go wrong before somebody can come to a crash point."""
 
 
 @dataclass
@@ -78,12 +88,16 @@ async def _run(
     callers = Callers(world)
     await callers.set_up()
     scheduler.rates = Rates.drawn(scheduler.rng)
-    scheduler.note(f"rates {scheduler.rates}")
+    point = POINTS[seed % len(POINTS)]
+    scheduler.target = (point, scheduler.rng.choice((0, 0, 0, 1)))
+    if point in TROUBLE:
+        scheduler.rates = replace(scheduler.rates, **TROUBLE[point])
+    scheduler.note(f"somebody dies at {scheduler.target}; rates {scheduler.rates}")
     host = asyncio.create_task(_host(world))
     drawn = scheduler.rng.choice(STEPS)
-    await _chaos(world, callers, drawn if steps is None else steps)
+    await _chaos(world, callers, point, drawn if steps is None else steps)
     scheduler.note("---- nothing fails any more")
-    scheduler.rates = CALM
+    scheduler.rates, scheduler.target = CALM, None
     for process in [*world.webs, *world.workers]:
         process.skew = timedelta(0)
     world.revive()
@@ -94,7 +108,7 @@ async def _run(
     # Holds stand still while the queue is behind, and for a while after the last word of that.
     await asyncio.sleep(limits.BACKLOG_KEPT_SECONDS + 60)
     host.cancel()
-    final = await world.webs[0].spawn(_final(world, callers))
+    final = await world.webs[0].spawn("read", _final(world, callers))
     outcome.problems += audit(callers.history, final, skew_seconds=SKEW_SECONDS)
     outcome.problems += [f"an error escaped: {each}" for each in world.escaped]
     outcome.faults, outcome.labels = scheduler.faults, scheduler.labels
@@ -103,12 +117,15 @@ async def _run(
     outcome.loop_steps = getattr(asyncio.get_running_loop(), "steps", 0)
 
 
-async def _chaos(world: World, callers: Callers, steps: int) -> None:
+async def _chaos(world: World, callers: Callers, point: str, steps: int) -> None:
+    """Callers do this and that; some of them what leads to the point where somebody dies."""
     scheduler = world.scheduler
     tasks: list[asyncio.Task[None]] = []
-    for step in range(steps):
+    acts = [callers.somebody] * steps + [lambda: callers.lead_to(point)] * LEADS
+    scheduler.rng.shuffle(acts)
+    for step, act in enumerate(acts):
         scheduler.note(f"step {step}")
-        tasks.append(asyncio.create_task(callers.somebody()))
+        tasks.append(asyncio.create_task(act()))
         await asyncio.sleep(scheduler.rng.expovariate(1.0))
         if scheduler.happens("idle"):
             await asyncio.sleep(scheduler.rng.choice((60, 1_000, 4_000, 100_000)))
@@ -135,7 +152,8 @@ async def _host(world: World) -> None:
             world.revive()
         acts = [world.deliver()] if world.broker.is_due(now) else []
         if now >= tick_at:
-            tick_at = now + scheduler.rng.choice(TICK_SECONDS)
+            spans = CALM_TICK_SECONDS if scheduler.rates is CALM else TICK_SECONDS
+            tick_at = now + scheduler.rng.choice(spans)
             acts += [world.tick(name, act) for name, act in timers.items()]
         for act in acts:
             task = asyncio.create_task(act)
@@ -168,18 +186,16 @@ async def _left_over(world: World) -> list[str]:
 async def _final(world: World, callers: Callers) -> dict[str, Json]:
     """What a reader sees, by the product's own API."""
     parked = await reader.items("/api/v1/parked-legs")
-    legs = sorted({_shown(op) for op in callers.history if op["op"] == "call_ended"})
-    lots = await _lots_in_words(world, callers)
+    legs = {_shown(op) for op in callers.history if op["op"] == "call_ended"}
     views: dict[str, Json] = {"": {"parked": [each for each in parked if "account" not in each]}}
     for name in callers.accounts:
         base = f"/api/v1/accounts/{name}"
         entries = await reader.items(f"{base}/entries")
-        entries = [entry | lots.get((name, entry["sequence"]), {}) for entry in entries]
         views[name] = {
             "at": format_time(world.scheduler.now()),
             "account": await reader.get(base),
             "entries": entries,
-            "legs": await _legs(base, legs),
+            "legs": await _legs(base, sorted(legs & _named(entries, parked))),
             "parked": [each for each in parked if each.get("account") == name],
             "events": _events(world, name),
             "verify": await reader.get(f"{base}/verify"),
@@ -187,20 +203,13 @@ async def _final(world: World, callers: Callers) -> dict[str, Json]:
     return views
 
 
+def _named(entries: list[Json], parked: list[Json]) -> set[str]:
+    """The legs that an account can know: verification finds a guard of any other."""
+    return {str(each["leg"]) for each in [*entries, *parked] if "leg" in each}
+
+
 def _shown(op: Json) -> str:
     return shown_leg(f"{op['request']['bridge']}~{op['request']['leg']['leg_id']}")
-
-
-async def _lots_in_words(world: World, callers: Callers) -> dict[tuple[str, int], Json]:
-    """The lot that an expiry took from, or that got back what a late leg draws: the API tells it in
-    words only."""
-    found: dict[tuple[str, int], Json] = {}
-    for name in callers.accounts:
-        for commit in await world.webs[0].house.ledger.journal(name, after=0, limit=100_000):
-            for entry in commit.entries:
-                if entry.kind is EntryKind.EXPIRY or entry.prelude:
-                    found[name, entry.sequence] = {"lot": entry.draws[0].lot}
-    return found
 
 
 async def _legs(base: str, legs: list[str]) -> dict[str, Json]:

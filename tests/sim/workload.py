@@ -28,6 +28,7 @@ from tests.unit.ledger.world import ADMIN, CARD, JP
 ACCOUNTS = ("contoso", "fabrikam", "northwind")
 CONFERENCES = ("3001", "3002", "3003")
 PATIENCE_SECONDS = 35.0
+LEGS_AT_ONCE = (1, 1, 1, 1, 1, 2, 2, 3, 12)
 NUMBERS = ("+442079460000", "+33170000000", "+442079460001", JP)
 
 type Json = dict[str, Any]
@@ -73,7 +74,7 @@ class Callers:
             async def run() -> Any:
                 return await act(process.house)
 
-            task = process.spawn(run())
+            task = process.spawn(op, run())
             if await finished(task, process, PATIENCE_SECONDS):
                 record["outcome"], record["result"] = self._outcome(op, task)
         record["at"] = self._time()
@@ -184,8 +185,30 @@ class Callers:
         (act,) = self.rng.choices([act for act, _ in acts], [weight for _, weight in acts])
         await act()
 
+    async def lead_to(self, point: str) -> None:
+        """Do what brings somebody to a crash point."""
+        match point:
+            case "park.written":
+                await self.post("local", [{**self._leg(), "to": JP}])
+            case "hold.placed":
+                await self.dial_out()
+            case "hold.extended":
+                await self.dial_out()
+                await self.extend()
+            case "topup.acked":
+                await self.top_up()
+            case "lots.expired":
+                soon = format_time(self.scheduler.now() + timedelta(minutes=10))
+                body = {"amount": "40", "kind": "granted", "expires_at": soon}
+                await self._top_up(self.rng.choice(self.accounts), body, tries=3)
+                await asyncio.sleep(10_000)  # a timer comes by within that time
+            case "card.published":
+                await self.new_prices()
+            case _:
+                await self.leg_ended()
+
     async def leg_ended(self) -> None:
-        legs = [self._leg() for _ in range(self.rng.choice((1, 1, 1, 2, 5, 20)))]
+        legs = [self._leg() for _ in range(self.rng.choice(LEGS_AT_ONCE))]
         await self.post(self.rng.choice(("local", "local", "local", "solo")), legs)
 
     async def post(self, bridge: str, legs: list[Json]) -> None:
@@ -198,7 +221,7 @@ class Callers:
             return [each.status for each in received]
 
         before = len(self.history)
-        record = await self._ask_once("post", "", {}, act)
+        record = await self._ask_once("call_ended", "", {}, act)
         assert len(self.history) >= before
         for place, leg in enumerate(unique):
             each = {**record, "op": "call_ended", "request": {"bridge": bridge, "leg": leg}}

@@ -30,6 +30,7 @@ from shared.domain.errors import (
 from shared.ports.queues import Message
 from shared.ports.tables import Operation, Page, Replace, Row
 from tests.sim.faults import CALM, Rates
+from tests.support import crash_points
 from tests.unit.ledger.world import SETTINGS, FakeMessage
 
 START = datetime.fromisoformat("2026-11-23T10:00:00+00:00")
@@ -47,6 +48,8 @@ class Scheduler:
         self.labels: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.crashes: Counter[str] = Counter()
+        self.target: tuple[str, int] | None = None
+        """A point at which a process dies for certain, and how often it is passed before."""
         self._log = log
 
     def seconds(self) -> float:
@@ -68,19 +71,40 @@ class Scheduler:
         self.note(f"  fault {fault}")
         return True
 
-    async def pause(self, label: str, process: "Process") -> None:
-        """Something on the way to or from the outside: others go on meanwhile, or we die."""
+    async def pause(self, label: str, process: "Process", point: str | None = None) -> None:
+        """Something on the way to or from the outside: others go on meanwhile, or we die.
+
+        `point` is the crash point that this is, if it is one.
+        """
         self.labels[label] += 1
         seconds = self.rng.expovariate(200.0)
         if self.happens("slow"):
             seconds += self.rng.uniform(0.5, 8.0)
         await process.alive()
         await asyncio.sleep(seconds)
-        if not process.is_dead and self.happens("crash"):
-            self.crashes[label] += 1
-            self.note(f"{process.name} dies at {label}")
-            process.die()
+        if not process.is_dead and (self._is_target(point) or self.happens("crash")):
+            self.die(process, point or label)
         await process.alive()
+
+    def die(self, process: "Process", where: str) -> None:
+        """A process ends here and now."""
+        self.crashes[where] += 1
+        self.note(f"{process.name} dies at {where}")
+        process.die()
+
+    def dies_at(self, process: "Process", point: str | None) -> bool:
+        """Whether a process ends at this very point, between two others that cost no time."""
+        if process.is_dead or not self._is_target(point):
+            return False
+        self.die(process, str(point))
+        return True
+
+    def _is_target(self, point: str | None) -> bool:
+        if self.target is None or point != self.target[0]:
+            return False
+        name, passes = self.target
+        self.target = (name, passes - 1) if passes else None
+        return not passes
 
 
 class Process:
@@ -115,10 +139,11 @@ class Process:
         if self.is_dead:
             await asyncio.get_running_loop().create_future()
 
-    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """A task that runs in this process."""
+    def spawn(self, act: str, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """A task that runs in this process; `act` is what it does, for the crash points."""
         context = contextvars.copy_context()
         context.run(_CURRENT.set, self)
+        context.run(_ACT.set, act)
         task = asyncio.get_running_loop().create_task(coroutine, context=context)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -126,6 +151,7 @@ class Process:
 
 
 _CURRENT: contextvars.ContextVar[Process] = contextvars.ContextVar("process")
+_ACT: contextvars.ContextVar[str] = contextvars.ContextVar("act", default="")
 
 
 class _CurrentHouse:
@@ -163,7 +189,8 @@ class SimTables:
         return await self._read(table, lambda: self._world.tables.scan(table, **words))
 
     async def _read[Found](self, table: str, read: Callable[[], Awaitable[Found]]) -> Found:
-        await self._scheduler.pause(f"{table}.read", self._process)
+        point = crash_points.at_read(_ACT.get())
+        await self._scheduler.pause(f"{table}.read", self._process, point)
         if self._scheduler.happens("read_busy"):
             raise StoreUnavailable("busy")
         return await read()
@@ -172,7 +199,11 @@ class SimTables:
         self, table: str, partition: str, operations: Sequence[Operation]
     ) -> tuple[str, ...]:
         scheduler = self._scheduler
-        await scheduler.pause(f"{table}.before_write", self._process)
+
+        def point(when: str) -> str | None:
+            return crash_points.at_write(_ACT.get(), table, operations, when)
+
+        await scheduler.pause(f"{table}.before_write", self._process, point("before"))
         if scheduler.happens("busy"):
             raise StoreUnavailable("busy")
         if scheduler.happens("lost_request"):
@@ -193,9 +224,11 @@ class SimTables:
             raise
         keys = [each.key[:28] for each in operations]
         scheduler.note(f"{self._process.name} writes {table} {partition} {keys}")
+        if scheduler.dies_at(self._process, point("landed")):
+            await self._process.alive()
         if scheduler.happens("lost_reply"):
             raise OutcomeUnknown("no answer")
-        await scheduler.pause(f"{table}.after_write", self._process)
+        await scheduler.pause(f"{table}.after_write", self._process, point("after"))
         return etags
 
 
@@ -283,7 +316,11 @@ class SimQueueClient:
     async def send(self, messages: Sequence[Message], *, at: datetime | None = None) -> None:
         check_messages(messages)
         scheduler = self._world.scheduler
-        await scheduler.pause("queue.before_send", self._process)
+        before, after = (
+            crash_points.at_queue(_ACT.get(), when) if messages else None
+            for when in ("before", "after")
+        )
+        await scheduler.pause("queue.before_send", self._process, before)
         if scheduler.happens("queue_lost_request"):
             raise QueueUnavailable("no answer")
         if messages and scheduler.happens("queue_lost_reply"):
@@ -291,7 +328,7 @@ class SimQueueClient:
             self._world.broker.accept(messages[:part], at)
             raise QueueUnavailable("no answer")
         self._world.broker.accept(messages, at)
-        await scheduler.pause("queue.after_send", self._process)
+        await scheduler.pause("queue.after_send", self._process, after)
 
 
 class SimTopicClient:
@@ -310,7 +347,7 @@ class SimTopicClient:
         self._world.broker.published.extend(messages)
         if scheduler.happens("topic_lost_reply"):
             raise QueueUnavailable("no answer")
-        await scheduler.pause("topic.after_publish", self._process)
+        await scheduler.pause("topic.after_publish", self._process, crash_points.at_topic("after"))
 
 
 @dataclass
@@ -375,7 +412,7 @@ class World:
             messages.append(scheduler.rng.choice(messages))
         self.batches += 1
         scheduler.note(f"{process.name} gets {len(messages)} messages")
-        task = process.spawn(rate_and_debit(messages))  # type: ignore[arg-type]
+        task = process.spawn("rate_and_debit", rate_and_debit(messages))  # type: ignore[arg-type]
         if not await finished(task, process, 240.0):
             return  # the locks end by themselves
         error = task.exception()
@@ -397,7 +434,7 @@ class World:
         async def run() -> None:
             await act(process.house)
 
-        task = process.spawn(run())
+        task = process.spawn(name, run())
         if await finished(task, process, 240.0):
             error = task.exception()
             if error and not isinstance(error, StoreUnavailable | QueueUnavailable | StoreError):

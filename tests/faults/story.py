@@ -1,0 +1,287 @@
+"""A day of one account, each step of it repeatable, played by a process that is killed on the way.
+
+Queue and topic are files, so that they outlive the process, as the tables in Azurite do. A process
+that plays the story again does what bridge, administrator, broker and timers do after a death:
+they say the same thing again.
+"""
+
+import asyncio
+import contextvars
+import json
+import os
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from shared.adapters.tables import AzureTables
+from shared.domain.errors import QueueUnavailable, StoreUnavailable
+from shared.ports.queues import CallQueue, EventTopic, Message
+from shared.ports.tables import Operation, Row, TableStore
+from tests.faults import workload
+from tests.faults.house import BRIDGE, Delivered, House
+from tests.faults.ports import Forwarded
+from tests.faults.records import History, outcome_of
+from tests.support import crash_points
+from tests.support.client import Answer, Json
+
+LATER_CARD = "later"
+EXPIRY_SECONDS_MAX = 30.0
+STORE_SECONDS = 20.0  # nothing fails here: a machine may be busy
+ROUNDS_MAX = 20
+_ACT: contextvars.ContextVar[str] = contextvars.ContextVar("act", default="")
+
+
+@dataclass(slots=True)
+class Passage:
+    """The points that a process passes. It is killed at the first one of its name."""
+
+    log: Path
+    deadly: str | None
+
+    def at(self, point: str | None) -> None:
+        """Here is a point, or none."""
+        if point is None:
+            return
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(point + "\n")
+        if point == self.deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class StoryTables(Forwarded):
+    """Table storage that tells where it is called. While `refuses`, no leg is claimed."""
+
+    def __init__(self, inner: TableStore, passage: Passage) -> None:
+        super().__init__(inner)
+        self._passage = passage
+        self.refuses = False
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        """One row."""
+        self._passage.at(crash_points.at_read(_ACT.get()))
+        return await super().get(table, partition, key)
+
+    async def query(self, table: str, partition: str, **words: Any) -> list[Row]:
+        """Rows of a partition."""
+        self._passage.at(crash_points.at_read(_ACT.get()))
+        return await super().query(table, partition, **words)
+
+    async def transact(
+        self, table: str, partition: str, operations: Sequence[Operation]
+    ) -> tuple[str, ...]:
+        """A transaction."""
+        if self.refuses and table == "legs":
+            raise StoreUnavailable("busy")
+        self._passage.at(crash_points.at_write(_ACT.get(), table, operations, "before"))
+        etags = await super().transact(table, partition, operations)
+        for when in ("landed", "after"):
+            self._passage.at(crash_points.at_write(_ACT.get(), table, operations, when))
+        return etags
+
+
+class FolderQueue(CallQueue):
+    """A queue in a folder, a file a message. A known id is dropped, as the broker does."""
+
+    def __init__(self, folder: Path, passage: Passage) -> None:
+        self._folder = folder
+        self._passage = passage
+        self.refuses = False
+
+    async def send(self, messages: Sequence[Message], *, at: datetime | None = None) -> None:
+        """Keeps them, or raises; all are due at once."""
+        if messages:
+            self._passage.at(crash_points.at_queue(_ACT.get(), "before"))
+        if self.refuses:
+            raise QueueUnavailable("The queue does not confirm.")
+        for message in messages:
+            path = self._folder / message.message_id
+            if path.exists() or path.with_suffix(".done").exists():
+                continue
+            document = {"body": message.body.decode(), "properties": dict(message.properties)}
+            path.with_suffix(".new").write_text(json.dumps(document), "utf-8")
+            path.with_suffix(".new").rename(path)
+        if messages:
+            self._passage.at(crash_points.at_queue(_ACT.get(), "after"))
+
+    def take(self) -> dict[Path, Delivered]:
+        """All that waits."""
+        found: dict[Path, Delivered] = {}
+        for path in sorted(self._folder.iterdir()):
+            if path.suffix not in {".new", ".done"}:
+                document = json.loads(path.read_text("utf-8"))
+                found[path] = Delivered(document["body"].encode(), document["properties"])
+        return found
+
+    def complete(self, paths: Sequence[Path]) -> None:
+        """They are settled."""
+        for path in paths:
+            path.rename(f"{path}.done")
+
+
+class StoryTopic(EventTopic):
+    """Appends to a file."""
+
+    def __init__(self, path: Path, passage: Passage) -> None:
+        self._path = path
+        self._passage = passage
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Appends them in order."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.writelines(message.body.decode() + "\n" for message in messages)
+        self._passage.at(crash_points.at_topic("after"))
+
+
+class Story:
+    """The steps of one run."""
+
+    def __init__(
+        self, run: str, base: datetime, house: House, queue: FolderQueue, history: History
+    ) -> None:
+        self._run = run
+        self._base = base
+        self._house = house
+        self._queue = queue
+        self._history = history
+        self.account = workload.account_names(run)[0]
+
+    async def play(self, tables: StoryTables) -> None:
+        """All of it. It ends when the expiry is booked and nothing is on its way."""
+        await self._post([self._leg(1, workload.LONDON, 61), self._leg(2, workload.PARIS, 185)])
+        self._queue.refuses = True
+        await self._post([self._leg(3, workload.LONDON_MOBILE, 59)])
+        self._queue.refuses = False
+        await self._act("forward_inbox", self._house.tick("forward_inbox"))
+        await self._put_card()
+        tables.refuses = True
+        await self._deliver()
+        tables.refuses = False
+        await self._post([self._leg(4, workload.ROME, 60)])  # without a rate: it is parked
+        await self._until_delivered()
+        await self._book()
+        authorization = await self._dial_out()
+        if authorization is not None:
+            leg = self._leg(5, workload.LONDON, 240)
+            await self._post([{**leg, "authorization": authorization}])
+        await self._post([self._leg(1, workload.LONDON, 61)])
+        await self._until_delivered()
+        await self._expiry()
+
+    def _leg(self, number: int, to: str, talk_seconds: int) -> Json:
+        answered_at = self._base - timedelta(seconds=talk_seconds + 60)
+        return workload.ended_leg(
+            f"{self._run}-{number}",
+            to,
+            answered_at,
+            talk_seconds,
+            account=self.account,
+            organizer_id=workload.organizer(self._run),
+        )
+
+    async def _act[Result](self, name: str, work: Awaitable[Result]) -> Result:
+        token = _ACT.set(name)
+        try:
+            return await work
+        finally:
+            _ACT.reset(token)
+
+    async def _told(self, op: str, request: Json, ask: Callable[[], Awaitable[Answer]]) -> Any:
+        number = self._history.sent(op, self.account, request)
+        answer = await self._act(op, ask())
+        outcome = outcome_of(answer)
+        assert outcome == "ok", answer
+        self._history.answered(number, outcome, answer.json())
+        return answer.json()
+
+    async def _post(self, legs: list[Json]) -> None:
+        requests = [{"bridge": BRIDGE, "leg": leg} for leg in legs]
+        numbers = [self._history.sent("call_ended", self.account, each) for each in requests]
+        answer = await self._act("call_ended", self._house.bridge("call-ended", legs))
+        for number, told in zip(numbers, answer.json()["legs"], strict=True):
+            self._history.answered(number, "ok", told)
+
+    async def _deliver(self) -> None:
+        batch = self._queue.take()
+        await self._act("rate_and_debit", self._house.deliver(list(batch.values())))
+        self._queue.complete(list(batch))
+
+    async def _until_delivered(self) -> None:
+        for _ in range(ROUNDS_MAX):
+            if not self._queue.take():
+                return
+            await self._deliver()
+        raise AssertionError("The queue is never empty.")
+
+    async def _put_card(self) -> None:
+        since = self._base.replace(microsecond=0) + timedelta(hours=1)
+        path = f"rate-cards/{LATER_CARD}-{self._run}/versions/{since:%Y-%m-%dT%H:%M:%SZ}"
+        work = self._house.admin("PUT", path, workload.CARD_VERSION)
+        answer = await self._act("put_rate_card", work)
+        assert answer.status in {201, 428}, answer  # it is there already
+
+    async def _book(self) -> None:
+        key, body = f"{self._run}-more", {"amount": "2.00"}
+        path = f"accounts/{self.account}/top-ups"
+        request = {"key": key, "body": body}
+        await self._told("top_up", request, lambda: self._house.admin("POST", path, body, key=key))
+
+    async def _dial_out(self) -> str | None:
+        key = f"{self._run}-ask"
+        body = {"to": workload.LONDON, "account": self.account, "requested_seconds": 300}
+        body["organizer_id"] = workload.organizer(self._run)
+        request = {"bridge": BRIDGE, "key": key, "body": body}
+        answer = await self._told(
+            "dial_out", request, lambda: self._house.bridge("dial-outs", body, key=key)
+        )
+        assert answer["decision"] == "allow", answer
+        authorization = str(answer["authorization"])
+        if any(entry.get("leg", "").endswith("-5") for entry in await self._entries()):
+            return None  # a life before this one got as far as that: the call is over
+        path = f"dial-outs/{quote(authorization, safe='')}/extend"
+        wanted = {"authorization": authorization, "seconds": 600}
+        await self._told(
+            "extend",
+            {"bridge": BRIDGE, **wanted},
+            lambda: self._house.bridge(path, {"seconds": 600}),
+        )
+        return authorization
+
+    async def _entries(self) -> list[Json]:
+        return await self._house.items(f"accounts/{self.account}/entries")
+
+    async def _expiry(self) -> None:
+        async with asyncio.timeout(EXPIRY_SECONDS_MAX):
+            while True:
+                work = self._house.container.watch_balances()
+                await self._act("watch_balances", work)
+                if any(entry["kind"] == "expiry" for entry in await self._entries()):
+                    return
+                await asyncio.sleep(0.1)
+
+
+def play(run: str, base: str, connection_string: str, folder: str, deadly: str | None) -> None:
+    """A process of its own: plays the story, unless it is killed."""
+    place = Path(folder)
+    (place / "queue").mkdir(exist_ok=True)
+    passage = Passage(place / "points", deadly)
+
+    async def playing() -> None:
+        inner = AzureTables(
+            connection_string=connection_string,
+            connect_seconds=STORE_SECONDS,
+            read_seconds=STORE_SECONDS,
+        )
+        tables = StoryTables(inner, passage)
+        queue = FolderQueue(place / "queue", passage)
+        house = House(tables, queue, StoryTopic(place / "events.jsonl", passage))
+        name = f"{os.getpid()}-{datetime.now(UTC).timestamp()}"
+        with (place / f"{name}.history.jsonl").open("a", encoding="utf-8") as file:
+            story = Story(run, datetime.fromisoformat(base), house, queue, History(file, name))
+            await story.play(tables)
+        await inner.close()
+
+    asyncio.run(playing())

@@ -1,0 +1,136 @@
+"""A process is killed (SIGKILL) at every crash point, another one says the same things again: every
+leg is charged once, every answer is the one that was given, nothing is left over.
+
+The processes talk to Azurite; queue and topic are folders. They are forked from one that has
+everything imported, so that each is there at once.
+"""
+
+import asyncio
+import json
+import multiprocessing
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.tables import AzureTables
+from shared.bootstrap import install
+from tests.faults import audited, story, workload
+from tests.faults.house import House
+from tests.faults.ports import events_of
+from tests.faults.records import read
+from tests.support.azurite import ROOT, Azurite, start_azurite
+from tests.support.client import Json
+from tests.support.crash_points import POINTS
+
+EXPIRES_SECONDS = 2.0
+KILLED = -signal.SIGKILL
+LEGS_CHARGED = 4
+
+
+@dataclass
+class Nursery:
+    """Forks processes that play a story."""
+
+    azurite: Azurite
+    card: list[Json]
+
+    def plays(self, run: str, base: datetime, folder: Path, deadly: str | None) -> int | None:
+        """The exit code of one."""
+        process = multiprocessing.get_context("forkserver").Process(
+            target=story.play,
+            args=(run, base.isoformat(), self.azurite.connection_string, str(folder), deadly),
+        )
+        process.start()
+        process.join(120)
+        assert process.exitcode is not None
+        return process.exitcode
+
+    def house(self, folder: Path) -> tuple[House, AzureTables]:
+        """A product that nobody kills."""
+        tables = AzureTables(
+            connection_string=self.azurite.connection_string,
+            connect_seconds=story.STORE_SECONDS,
+            read_seconds=story.STORE_SECONDS,
+        )
+        passage = story.Passage(folder / "points of the reader", None)
+        (folder / "queue").mkdir(exist_ok=True)
+        queue = story.FolderQueue(folder / "queue", passage)
+        return House(tables, queue, story.StoryTopic(folder / "events.jsonl", passage)), tables
+
+
+@pytest.fixture(scope="module")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.faults.story"])
+    with start_azurite() as azurite:
+        made = Nursery(azurite, [])
+
+        async def prepare() -> list[Json]:
+            house, tables = made.house(tmp_path_factory.mktemp("opening"))
+            card = await audited.opened(house)
+            await tables.close()
+            return card
+
+        made.card = asyncio.run(prepare())
+        yield made
+        install(None)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("point", [None, *POINTS])
+def test_whoever_is_killed_another_one_finishes_the_work(
+    nursery: Nursery, tmp_path: Path, point: str | None
+) -> None:
+    run = f"killed-{(point or 'nowhere').replace('.', '-').replace('_', '-')}"
+    account = workload.account_names(run)[0]
+    base = datetime.now(UTC)
+
+    async def prepare() -> list[Json]:
+        house, tables = nursery.house(tmp_path)
+        made = await audited.opened_account(house, run, account)
+        soon = datetime.now(UTC) + timedelta(seconds=EXPIRES_SECONDS)
+        lapsing = {"amount": "1.00", "kind": "granted", "expires_at": soon.isoformat()}
+        made.append(await audited.credited(house, account, f"{run}-lapsing", lapsing))
+        await tables.close()
+        return made
+
+    prepared = asyncio.run(prepare())
+    if point is not None:
+        assert nursery.plays(run, base, tmp_path, point) == KILLED
+    died = time.monotonic()
+    assert nursery.plays(run, base, tmp_path, None) == 0
+    seconds = time.monotonic() - died
+    passed = (tmp_path / "points").read_text("utf-8").split()
+    found = read(sorted(tmp_path.glob("*.history.jsonl")))
+
+    async def judge() -> tuple[Json, list[str]]:
+        house, tables = nursery.house(tmp_path)
+        await house.container.publish_events(account)
+        seen = await audited.view(house, account, events_of(tmp_path / "events.jsonl"))
+        left = [
+            f"{table} {row.key}"
+            for table, partition, first in (("ledger", account, "event|"), ("holds", account, ""))
+            for row in await tables.query(table, partition, first=first, before="event}")
+            if row.key.startswith("event|")
+        ]
+        await tables.close()
+        history = [*nursery.card, *prepared, *found.operations]
+        wrong = audited.problems(history, audited.Final({account: seen}, 0))
+        return seen, [*wrong, *left]
+
+    seen, wrong = asyncio.run(judge())
+    assert wrong == []
+    kinds = [entry["kind"] for entry in seen["entries"]]
+    assert kinds.count("debit") == LEGS_CHARGED
+    assert kinds.count("expiry") == 1
+    assert [each["reason"] for each in seen["parked"]] == ["rate_missing"]
+    assert seen["account"]["held"] == "0.00"
+    assert set(passed) == set(POINTS) if point is None else passed.count(point) >= 1
+    figures = {"killed_at": point, "seconds_until_all_was_right": round(seconds, 2)}
+    (ROOT / "build").mkdir(exist_ok=True)
+    with (ROOT / "build/killed.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(figures) + "\n")
