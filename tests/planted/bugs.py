@@ -48,7 +48,7 @@ BUGS = (
     Bug(
         "a leg is not claimed",
         "shared/usecases/resolve_leg.py",
-        "return _Owner(claim.account, claim.organizer) if claim else owner",
+        "return _Owner(pinned.account, pinned.organizer) if pinned else owner",
         "return owner",
         "ledger/test_delivery.py",
         sim=True,
