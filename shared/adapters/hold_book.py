@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from shared.adapters import hold_rows as rows
 from shared.adapters.commit_book import Answer, Loaded, Step
-from shared.domain import hold_decide, holds, limits
+from shared.domain import hold_decide, hold_notices, holds, limits
 from shared.domain.alerts import Event
 from shared.domain.counters import Counters
 from shared.domain.dial_out_facts import Denial
@@ -326,7 +326,7 @@ def _switch(book: Book, switch: Switch) -> Step[Book, Result] | Answer[Result]:
         state = hold_decide.suspend(book.state, suspended=switch.suspended)
     if switch.stop:
         stopped = hold_decide.stop(state or book.state, switch.stop)
-        events = (hold_decide.stopped_event(switch.stop),) if stopped else ()
+        events = (hold_notices.stopped(switch.stop),) if stopped else ()
         state = stopped or state
     elif switch.stop is not None:
         state = hold_decide.restart(state or book.state) or state

@@ -236,11 +236,12 @@ def _counters(counters: Counters) -> list[object]:
         [list(bucket) for bucket in counters.placed],
         [list(bucket) for bucket in counters.costs],
         list(counters.regions),
+        list(counters.warned),
     ]
 
 
 def _read_counters(item: list[Any]) -> Counters:
-    days, months, meeting_minute, meeting_micros, placed, costs, regions = item
+    days, months, meeting_minute, meeting_micros, placed, costs, regions, warned = item
     return Counters(
         tuple((day, micros) for day, micros in days),
         tuple((month, micros) for month, micros in months),
@@ -249,6 +250,7 @@ def _read_counters(item: list[Any]) -> Counters:
         tuple((minute, count) for minute, count in placed),
         tuple((minute, micros) for minute, micros in costs),
         tuple(regions),
+        tuple(warned),
     )
 
 

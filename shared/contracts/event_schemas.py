@@ -11,6 +11,7 @@ from typing import Any
 
 from shared.domain import alerts
 from shared.domain.burn import CHANCE
+from shared.domain.dial_limits import Period, Scope
 from shared.domain.limits import LOT_WARNING_DAYS
 from shared.domain.pools import POOL_NOTICES_PERCENT
 
@@ -80,7 +81,9 @@ _FIELDS: dict[str, Json] = {
     "pool_seconds": _of(_COUNT, "Seconds that the month has."),
     "parked": _of(_TEXT, "The parked leg's id, to replay it by."),
     "leg": _of(_TEXT, "The leg's key."),
-    "scope": _of(_TEXT, "Whose velocity limits want to hear of it."),
+    "scope": _of({"enum": [scope.value for scope in Scope]}, "Whose limits want to hear of it."),
+    "period": _of({"enum": [period.value for period in Period]}, "What the budget is for."),
+    "spent": _of(_MONEY, "What calls of the period were charged, and what open ones hold."),
     "region": _of({"type": "string", "pattern": "^([A-Z]{2}|001)$"}, "The region dialled."),
 }
 _ALWAYS = ("account", "balance", "available", "currency")
@@ -146,6 +149,11 @@ _EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     alerts.NEW_REGION: (
         "A region was dialled for the first time, where the policy wants to hear of it.",
         ("scope", "region"),
+        (),
+    ),
+    alerts.OVER_BUDGET: (
+        "A budget that only warns is exceeded; told once a period, for a meeting once a day.",
+        ("scope", "period", "amount", "spent", "what_to_do"),
         (),
     ),
 }

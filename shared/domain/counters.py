@@ -14,6 +14,7 @@ MINUTES_PER_HOUR = 60
 COST_WINDOW_MINUTES = 10
 _MONTH_CHARS = len("2026-11")
 _PERIODS_KEPT = 2
+_WARNED_KEPT = 2 * len(Period)  # a day and a month, before and after midnight; a meeting
 
 type Buckets = tuple[tuple[int, int], ...]
 """(minute, count or micros) in order of time."""
@@ -27,7 +28,7 @@ class Counters:
     """What one scope spent and dialled.
 
     Two days and two months are kept, since a call that was let through before midnight may go on
-    and be charged after it.
+    and be charged after it. `warned` names the periods whose budget somebody was warned of.
     """
 
     days: Periods = ()
@@ -37,6 +38,7 @@ class Counters:
     placed: Buckets = ()
     costs: Buckets = ()
     regions: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
 
     def spent_micros(self, period: Period, day: str, minute: int, *, running: bool) -> int:
         """What was charged in the period that `day` is in; of a meeting since it began.
@@ -65,6 +67,10 @@ class Counters:
             regions = tuple(sorted((*regions, region)))
         oldest = minute - MINUTES_PER_HOUR - 1
         return replace(self, placed=_added(self.placed, minute, 1, oldest), regions=regions)
+
+    def with_warned(self, mark: str) -> "Counters":
+        """Somebody was warned of a period's budget; the newest few are remembered."""
+        return replace(self, warned=(*self.warned, mark)[-_WARNED_KEPT:])
 
     def with_cost(self, granted_minute: int, micros: int, minute: int) -> "Counters":
         """What was granted in a minute turned out to cost so much."""

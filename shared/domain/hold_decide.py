@@ -9,13 +9,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from shared.domain import denials, limits
+from shared.domain import denials, hold_notices, limits
 from shared.domain.alerts import Event
 from shared.domain.counters import minute_of
 from shared.domain.dial_limits import (
     BudgetMode,
     Limit,
-    NewRegion,
     breaker_excess,
     budget_remaining_micros,
     exceeded_budgets,
@@ -169,10 +168,10 @@ def authorise(state: HoldState, command: Authorise, now: datetime) -> Granted | 
     placed = with_hold(state, hold)
     if not command.is_dial_out:
         return Granted(placed, hold, ends_by)
-    first_time = _first_time(state, command)
+    first_time = hold_notices.first_time(state, command.bounds, command.region)
     counted = _placed(placed, command, minute)
-    stopped, tripped = _breaker(counted, command.bounds, now)
-    return Granted(stopped, hold, ends_by, first_time + tripped)
+    after, told = _watched(counted, command.bounds, day, now)
+    return Granted(after, hold, ends_by, first_time + told)
 
 
 def extend(state: HoldState, command: Extend, now: datetime) -> Granted | None:
@@ -207,8 +206,9 @@ def extend(state: HoldState, command: Extend, now: datetime) -> Granted | None:
         return Granted(extended, longer, ends_by)
     # What was granted before is spent by now: the call is going on.
     before = Unposted("", "", minute, 0, hold.grant_minute, hold.grant_micros)
-    stopped, events = _breaker(tell(extended, hold.scopes, before), command.bounds, now)
-    return Granted(stopped, longer, ends_by, events)
+    counted = tell(extended, hold.scopes, before)
+    after, told = _watched(counted, command.bounds, hold.day, now)
+    return Granted(after, longer, ends_by, told)
 
 
 def stop(state: HoldState, why: str) -> HoldState | None:
@@ -307,16 +307,13 @@ def _placed(state: HoldState, command: Authorise, minute: int) -> HoldState:
     return replace(state, counters=counters, scopes=scopes)
 
 
-def _first_time(state: HoldState, command: Authorise) -> tuple[Event, ...]:
-    """The notice of a region that a scope never dialled before, where its policy wants one."""
-    return tuple(
-        Event("dial_out.new_region", {"scope": bound.scope.value, "region": command.region})
-        for bound in command.bounds
-        if bound.velocity is not None
-        and bound.velocity.new_region is NewRegion.NOTICE
-        and command.region is not None
-        and command.region not in state.counters_of(bound.key).regions
-    )
+def _watched(
+    state: HoldState, bounds: tuple[Limit, ...], day: str, now: datetime
+) -> tuple[HoldState, tuple[Event, ...]]:
+    """The state after a grant, with what people are told of it: budgets, the breaker."""
+    warned, warnings = hold_notices.over_budget(state, bounds, day, now)
+    stopped, tripped = _breaker(warned, bounds, now)
+    return stopped, warnings + tripped
 
 
 def _breaker(
@@ -327,15 +324,4 @@ def _breaker(
     why = breaker_excess(use) if use else None
     if why is None or state.stopped:
         return state, ()
-    return replace(state, stopped=why), (stopped_event(why),)
-
-
-def stopped_event(why: str) -> Event:
-    """`dial_out.stopped`."""
-    return Event(
-        "dial_out.stopped",
-        {
-            "reason": why,
-            "what_to_do": "Find out who dialled, then restart dial-out of the account.",
-        },
-    )
+    return replace(state, stopped=why), (hold_notices.stopped(why),)

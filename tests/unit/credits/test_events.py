@@ -90,7 +90,8 @@ def called(world: World) -> None:
     calls = Calls(world, "100.00", subscription_licenses=1)
     world.topic = calls.topic
     calls.organizer("sub", license="subscription")
-    calls.policy(velocity={"new_region": "notice"})
+    warn = {"amount": "0.01", "mode": "warn"}
+    calls.policy(velocity={"new_region": "notice"}, budgets={"day": warn, "meeting": warn})
     calls.ask()
     for _ in range(2):
         calls.charged(organizer="sub", talk_seconds=3000, kind=LegKind.DIAL_OUT)

@@ -151,6 +151,26 @@ def test_a_budget_that_only_warns_refuses_nothing() -> None:
     assert (granted.hold.granted_seconds, granted.ends_by) == (SLICE, None)
 
 
+def test_a_budget_that_only_warns_warns_once_a_period_of_each_scope() -> None:
+    day = budget(20 * CENT, mode=BudgetMode.WARN)
+    month = budget(20 * CENT, Period.MONTH, Scope.ORGANIZER, ORGANIZER, BudgetMode.WARN)
+    state, told = state_with(ORGANIZER), []
+    for number, now in enumerate((NOW, NOW, NOW, later(24 * 3600), later(24 * 3600 + 60))):
+        granted = allowed(state, ask(f"au_{number}", bounds=(day, month)), now)
+        assert granted.state is not None
+        told.append([(event.data["scope"], event.data["spent"]) for event in granted.events])
+        state = debited(granted.state, now=now)
+    assert told == [[], [("account", "0.30"), ("organizer", "0.30")], [], [], [("account", "0.30")]]
+
+
+def test_an_extension_warns_too() -> None:
+    bounds = (budget(20 * CENT, mode=BudgetMode.WARN),)
+    state = placed(account(), ask(bounds=bounds))
+    granted = hold_decide.extend(state, longer(bounds=bounds), later(60))
+    assert granted is not None
+    assert [event.type for event in granted.events] == ["dial_out.over_budget"]
+
+
 def test_an_extension_fits_into_the_budget_with_all_that_the_call_holds() -> None:
     bounds = (budget(20 * CENT),)
     state = placed(account(), ask(bounds=bounds))
