@@ -31,10 +31,7 @@ from shared.domain.rates import (
 _CARD = ("currency", "time_zone", "rounding_mode", "rounding_decimals")
 _WHERE = ("kind", "prefix", "destination", "origin")
 _RATE = (
-    "connection_fee",
-    "minimum_charge",
-    "maximum_charge",
-    "maximum_charge_strategy",
+    *("connection_fee", "minimum_charge", "maximum_charge", "maximum_charge_strategy"),
     "grace_seconds",
 )
 _BAND = (
@@ -98,12 +95,14 @@ def parse_rate_card_csv(body: bytes, card: str, effective_from: datetime) -> Rat
     Raises BadRequest when it is no CSV in UTF-8, Invalid with `/lines/{line}/{column}` for each
     field that is wrong.
     """
-    rows = _rows(body)
+    errors: list[FieldError] = []
+    rows = _rows(body, errors)
     first = next(rows, None)
     if first is None:
-        raise Invalid("The rate card is not valid.", (FieldError("/lines/1", "has no rates"),))
+        errors = errors or [FieldError("/lines/1", "has no rates")]
+        raise Invalid("The rate card is not valid.", tuple(errors))
     currency, time_zone, mode, decimals = first.fields[: len(_CARD)]
-    rounding, errors = _rounding(first.line, mode, decimals)
+    rounding = _rounding(first.line, mode, decimals, errors)
     rates: list[Rate] = []
     lines: list[list[int]] = []
     priced: dict[tuple[tuple[str, ...], ...], _Priced] = {}
@@ -117,7 +116,8 @@ def parse_rate_card_csv(body: bytes, card: str, effective_from: datetime) -> Rat
             where = f"/lines/{group[refused.row].line}/{refused.column}"
             errors.append(FieldError(where, refused.detail))
     if errors or rounding is None:
-        raise Invalid("The rate card is not valid.", tuple(errors))
+        errors.sort(key=lambda error: int(error.pointer.split("/")[2]))
+        raise Invalid("The rate card is not valid.", tuple(errors[: limits.RATE_CARD_ERRORS_MAX]))
     try:
         return build_version(
             card=card,
@@ -126,7 +126,6 @@ def parse_rate_card_csv(body: bytes, card: str, effective_from: datetime) -> Rat
             time_zone=time_zone,
             rounding=rounding,
             rates=rates,
-            pointer="/rates/{}".format,
         )
     except Invalid as error:
         found = tuple(_on_line(each, rates, lines, first.line) for each in error.errors)
@@ -180,7 +179,8 @@ def _band_fields(number: int, band: Band) -> tuple[str, ...]:
     )
 
 
-def _rows(body: bytes) -> Iterator[_Row]:
+def _rows(body: bytes, errors: list[FieldError]) -> Iterator[_Row]:
+    """The rows that have the width of the header; the others are errors."""
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -195,8 +195,10 @@ def _rows(body: bytes) -> Iterator[_Row]:
                 continue
             if len(fields) != width:
                 detail = f"has {len(fields)} fields, the header has {width}"
-                pointer = f"/lines/{reader.line_num}"
-                raise Invalid("The rate card is not valid.", (FieldError(pointer, detail),))
+                errors.append(FieldError(f"/lines/{reader.line_num}", detail))
+                if len(errors) >= limits.RATE_CARD_ERRORS_MAX:
+                    return
+                continue
             yield _Row(reader.line_num, arrange(fields + _DEFAULTS))
     except csv.Error as error:
         raise BadRequest(f"The table can't be read at line {reader.line_num}: {error}") from None
@@ -233,14 +235,14 @@ def _groups(first: _Row, rows: Iterator[_Row]) -> Iterator[list[_Row]]:
     yield group
 
 
-def _rounding(line: int, mode: str, decimals: str) -> tuple[Rounding | None, list[FieldError]]:
-    errors = []
+def _rounding(line: int, mode: str, decimals: str, errors: list[FieldError]) -> Rounding | None:
+    before = len(errors)
     if mode not in set(RoundingMode):
         detail = f"must be one of {', '.join(RoundingMode)}"
         errors.append(FieldError(f"/lines/{line}/rounding_mode", detail))
     if not _NUMBER.fullmatch(decimals):
         errors.append(FieldError(f"/lines/{line}/rounding_decimals", "must be a whole number"))
-    return (None if errors else Rounding(RoundingMode(mode), int(decimals))), errors
+    return Rounding(RoundingMode(mode), int(decimals)) if len(errors) == before else None
 
 
 def _rate(

@@ -161,6 +161,21 @@ def test_lines_are_those_of_the_file_even_after_blank_ones() -> None:
     assert set(errors(text)) == {"/lines/7/price"}
 
 
+def test_every_wrong_row_is_named_in_the_order_of_the_lines() -> None:
+    """A row of another width hides none of the others."""
+    rows = ({"prefix": "33", "price": "x"}, {"prefix": "34"}, {"prefix": "39", "price": "y"})
+    lines = table(*rows).splitlines()
+    lines[2] += ",more"
+    lines.append("a,b")
+
+    assert list(errors("\n".join(lines))) == [
+        "/lines/2/price",
+        "/lines/3",
+        "/lines/4/price",
+        "/lines/5",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "pointer", "detail"),
     [
