@@ -176,4 +176,6 @@ output AZURE_RESOURCE_GROUP string = group.name
 output FUNCTION_APP_NAME string = app.outputs.name
 output PERMINUTE_URL string = 'https://${app.outputs.hostName}'
 output KEY_VAULT_NAME string = names.vault
+output LEDGER_STORAGE_NAMES string = join(names.ledgers, ' ')
+output PROOF_STORAGE_NAME string = names.proof
 output DEPLOYER_CLIENT_ID string = app.outputs.deployerClientId

@@ -10,6 +10,7 @@ import pytest
 from tests.infra.bicep import (
     ENVIRONMENTS,
     NO_COMPILER,
+    ROOT,
     compiler,
     resources,
     snapshot,
@@ -200,11 +201,17 @@ def test_no_output_or_default_holds_a_secret() -> None:
 
 
 @pytest.mark.skipif(compiler() is None, reason=NO_COMPILER)
-def test_azd_and_the_pipeline_get_the_outputs_that_they_use() -> None:
-    assert set(templates()["main"]["outputs"]) == {
+def test_azd_the_pipeline_and_the_runbook_get_the_outputs_that_they_use() -> None:
+    outputs = set(templates()["main"]["outputs"])
+
+    assert outputs == {
         "AZURE_RESOURCE_GROUP",
         "DEPLOYER_CLIENT_ID",
         "FUNCTION_APP_NAME",
         "KEY_VAULT_NAME",
+        "LEDGER_STORAGE_NAMES",
         "PERMINUTE_URL",
+        "PROOF_STORAGE_NAME",
     }
+    runbook = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert all(f"`{name}`" in runbook or f"output {name})" in runbook for name in outputs)
