@@ -5,6 +5,7 @@ come any number of times, in any order, to any process.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -107,18 +108,22 @@ class ChargeLegs:
         self._ids = ids
 
     async def __call__(self, legs: Sequence[QueuedLeg], *, seconds: float) -> list[Charged]:
-        """One outcome a leg, in order. What fails for now is sent again, scheduled for later.
+        """One outcome a leg, in order. What fails for now is sent again, scheduled for later. What
+        can't be published in time the timer publishes: a batch that runs on would come again.
 
         Raises QueueUnavailable only when that can't be done: then the whole batch must come again.
         """
+        deadline = asyncio.get_running_loop().time() + seconds
         outcomes = await asyncio.gather(*(self._within(leg, seconds) for leg in legs))
         await self._send_again([o.queued for o in outcomes if o.status is ChargeStatus.LATER])
         for account in sorted({o.account for o in outcomes if o.account}):
             self._holds.nudge(account)
         accounts = sorted({o.account for o in outcomes if o.events and o.account})
-        await asyncio.gather(
-            *(self._publish.best_effort(account, hold_book=False) for account in accounts)
-        )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await asyncio.gather(
+                    *(self._publish.best_effort(account, hold_book=False) for account in accounts)
+                )
         return outcomes
 
     async def charge(

@@ -9,8 +9,9 @@ from local.stack import Stack
 from tests.e2e.world import CARD, RATES, World, card
 from tests.support.client import Admin, Http, SigningBridge
 
-# Short enough that legs in the hands of a killed process come again soon.
-SETTINGS = {"CALL_ENDED_LOCK_SECONDS": "12", "LOW_BALANCE_SCHEDULE": "* * * * * *"}
+# Short enough that legs in the hands of a killed process come again soon, and long enough for a
+# batch on a busy machine.
+SETTINGS = {"CALL_ENDED_LOCK_SECONDS": "20", "LOW_BALANCE_SCHEDULE": "* * * * * *"}
 
 
 @pytest.fixture(scope="session")

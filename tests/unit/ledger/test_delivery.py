@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,16 @@ from shared.ports.tables import Operation, Upsert
 from shared.usecases.charge_legs import ChargeStatus
 from shared.usecases.receive_legs import leg_message
 from tests.unit.ledger.ledgers import DAY, START, UNIT
-from tests.unit.ledger.world import CARD, FR, JP, FakeMessage, World, card_bytes, leg_json
+from tests.unit.ledger.world import (
+    CARD,
+    FR,
+    JP,
+    SETTINGS,
+    FakeMessage,
+    World,
+    card_bytes,
+    leg_json,
+)
 
 PRICE = 86_000
 
@@ -233,6 +243,31 @@ async def test_other_content_of_a_charged_leg_is_a_conflict_even_if_it_could_not
     (parked,) = await process.parked()
     assert (parked.reason, parked.account) == (ParkReason.CONFLICT, "contoso")
     assert await process.balance() == 100 * UNIT - PRICE
+
+
+@pytest.mark.parametrize("stalled", ["topic", "backlog"])
+async def test_a_batch_ends_by_its_deadline_whatever_it_has_to_tell(
+    stalled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the host ends it, it comes again, and so on for ever."""
+    world = World()
+    process = world.process()
+    await process.set_up()
+    await process.post(leg_json("1"), leg_json("2", to=JP))
+
+    async def no_answer(_: object) -> None:
+        await asyncio.Event().wait()
+
+    place, name = (
+        (world.topic, "publish") if stalled == "topic" else (process.house.backlog, "seen")
+    )
+    monkeypatch.setattr(place, name, no_answer)
+    process.house.settings = replace(SETTINGS, call_ended_lock_seconds=1)
+    async with asyncio.timeout(30):
+        await process.work(world.queue.take(100))
+    assert await process.balance() == 100 * UNIT - PRICE
+    assert len(await process.parked()) == 1
+    assert not world.queue.scheduled
 
 
 # What fails for now
