@@ -42,7 +42,7 @@ product = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(product)
 app = product.app
 from shared.bootstrap import container
-from shared.ports import Upsert
+from shared.ports.tables import Upsert
 
 @app.function_name("bare")
 @app.route("bare", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)

@@ -14,7 +14,7 @@ from shared.adapters.ledger_store import TableLedger
 from shared.adapters.system import RandomIds, SystemClock
 from shared.adapters.tables import AzureTables
 from shared.domain.ledger import Configure, TopUp
-from shared.ports import Switch
+from shared.ports.holds import Switch
 from tests.integration.dial_out_process import CHAIN_KEY, SLICE_MICROS, SLICES, book_on
 from tests.support.azurite import ROOT, Azurite, start_azurite
 from tests.unit.holds.cases import SLICE
