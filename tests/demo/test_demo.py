@@ -11,7 +11,9 @@ import pytest
 from local.demo.report import COLUMNS
 from local.stack import ROOT
 
-DEMO_SECONDS_MAX = 90.0
+DEMO_SECONDS_MAX = 240.0  # on a machine that does ten things at once; about ten seconds alone
+
+pytestmark = pytest.mark.timeout(DEMO_SECONDS_MAX + 60)
 PARTS = 4
 # The same demo, but its script expects a cent more at the end.
 WRONG_SCRIPT = """

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-REQUEST_SECONDS_MAX = 30.0
+REQUEST_SECONDS_MAX = 90.0
 POLL_SECONDS = 0.02
 type Json = dict[str, Any]
 
@@ -59,9 +59,11 @@ class Http:
                 connection.request(method, path, body, dict(headers or {}))
                 answer = connection.getresponse()
                 content = answer.read()
-            except (OSError, http.client.HTTPException):
+            except (OSError, http.client.HTTPException) as error:
                 connection.close()
-                if is_last_try or not hasattr(self._own, "used"):
+                # A server that is slow may do it yet: asking again would be another request.
+                is_late = isinstance(error, TimeoutError)
+                if is_late or is_last_try or not hasattr(self._own, "used"):
                     raise
                 del self._own.used
             else:
