@@ -8,8 +8,8 @@ param namespaceName string
 @description('Name of the queue.')
 param queueName string
 
-@description('Seconds for which a batch is locked: what the app is told too.')
-@minValue(5)
+@description('Seconds for which a batch is locked: what the app is told too. Longer than functionTimeout of host.json.')
+@minValue(271)
 @maxValue(300)
 param lockSeconds int
 

@@ -50,7 +50,6 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
     WorkspaceResourceId: workspace.id
     IngestionMode: 'LogAnalytics'
     DisableLocalAuth: true
-    RetentionInDays: retentionDays
   }
 }
 

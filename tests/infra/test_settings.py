@@ -155,9 +155,30 @@ def test_the_code_is_told_the_lock_that_the_queue_has(environment: str) -> None:
     host = json.loads((ROOT / "host.json").read_text("utf-8"))
     hours, minutes, seconds = map(int, host["functionTimeout"].split(":"))
 
+    timeout_seconds = timedelta(hours=hours, minutes=minutes, seconds=seconds).total_seconds()
+    least = re.search(
+        r"@minValue\((\d+)\)\n@maxValue\(300\)\nparam lockSeconds",
+        (ROOT / "infra" / "modules" / "call-ended-queue.bicep").read_text("utf-8"),
+    )
+
     assert queue["properties"]["lockDuration"] == f"PT{lock_seconds}S"
-    assert timedelta(hours=hours, minutes=minutes, seconds=seconds).total_seconds() < lock_seconds
+    assert least
+    assert timeout_seconds < int(least[1]) <= lock_seconds
     assert host["extensions"]["serviceBus"]["maxMessageBatchSize"] == limits.CALL_ENDED_BATCH_MAX
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_events_for_webhooks_are_locked_for_as_long_as_a_function_may_work(
+    environment: str,
+) -> None:
+    kept = resources(environment, "ServiceBus/namespaces/topics/subscriptions")
+    (webhooks,) = (each for each in kept if each["name"].endswith("/webhooks"))
+
+    assert webhooks["properties"] == {
+        "lockDuration": "PT5M",
+        "maxDeliveryCount": 50,
+        "deadLetteringOnMessageExpiration": True,
+    }
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -193,6 +193,15 @@ def test_workbooks_are_whole(environment: str) -> None:
                 assert item["customWidth"] in {"50", "100"}
 
 
+def test_finance_finds_what_it_asks_for() -> None:
+    titles = {name.partition(": Finance (prod): ")[2] for name in _charts("prod")}
+
+    assert {
+        *("Spend by destination", "Spend by organizer", "Spend by cost centre", "Dearest meetings"),
+        *("Credits and forecast", "Denied dial-outs"),
+    } <= titles
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_every_alert_tells_somebody_and_leads_to_the_runbook(environment: str) -> None:
     runbook = (ROOT / "docs" / "operations.md").read_text("utf-8")
