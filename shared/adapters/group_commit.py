@@ -97,6 +97,7 @@ class GroupCommitter[State, Command, Result]:
         self._ids = ids
         self._plans_ahead = plans_ahead
         self._pause = pause
+        self._turn = asyncio.Lock()
         self._lanes: OrderedDict[str, _Lane[State, Command, Result]] = OrderedDict()
 
     async def submit(
@@ -283,7 +284,9 @@ class GroupCommitter[State, Command, Result]:
         transaction = self._tables.transact(self._book.table, partition, plan.operations)
         if not self._plans_ahead:
             return await transaction
-        sending = asyncio.ensure_future(transaction)
+        # Before those who have just got their results go on: the store need not wait for them.
+        loop = asyncio.get_running_loop()
+        sending = asyncio.Task(transaction, loop=loop, eager_start=True)
         try:
             for _ in range(limits.PLAN_AHEAD_PASSES):
                 await asyncio.sleep(0)  # the request goes out first
@@ -334,6 +337,8 @@ class GroupCommitter[State, Command, Result]:
             viewed = await self._book.view(
                 partition, loaded, [waiter.command for waiter in waiters]
             )
+            if self._plans_ahead:
+                await self._take_turn()
             state = viewed.state
             chosen: list[_Waiter[Command, Result]] = []
             steps: list[Step[State, Result]] = []
@@ -356,6 +361,13 @@ class GroupCommitter[State, Command, Result]:
                 )
                 waiter.give(answer.result if first is None else first)
             return viewed, chosen, steps
+
+    async def _take_turn(self) -> None:
+        """Lanes that are ready at the same instant decide one by one: what the one sends goes out
+        before the next one begins, so that the store and we work at the same time."""
+        async with self._turn:
+            for _ in range(limits.PLAN_TURN_PASSES):
+                await asyncio.sleep(0)
 
     async def _answer_recorded(
         self, partition: str, waiters: Sequence[_Waiter[Command, Result]]

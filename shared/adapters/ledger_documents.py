@@ -8,6 +8,11 @@ from shared.domain.legs import format_time, parse_time
 from shared.domain.lots import Draw, Lot, LotKind
 from shared.domain.pools import PoolDraw
 
+_PLAIN = (
+    *("leg", "authorization", "reverses", "rerates", "reference", "reason", "actor", "key"),
+    *("content_digest", "charge_digest", "person_digest", "recharge"),
+)
+
 
 def entry_document(entry: Entry, *, with_charge: bool = False) -> dict[str, object]:
     """An entry with every column that an export needs; what is empty is left out."""
@@ -17,28 +22,21 @@ def entry_document(entry: Entry, *, with_charge: bool = False) -> dict[str, obje
         "amount": entry.amount_micros,
         "balance": entry.balance_micros,
         "at": format_time(entry.at),
-        "draws": [[draw.lot, draw.amount_micros] for draw in entry.draws],
-        "deficit": entry.deficit_micros,
-        "lot": lot_document(entry.lot) if entry.lot else None,
-        "leg": entry.leg,
-        "authorization": entry.authorization,
-        "reverses": entry.reverses,
-        "rerates": entry.rerates,
-        "reference": entry.reference,
-        "reason": entry.reason,
-        "actor": entry.actor,
-        "key": entry.key,
-        "content_digest": entry.content_digest,
-        "charge_digest": entry.charge_digest,
-        "person_digest": entry.person_digest,
-        "recharge": entry.recharge,
-        "pool": [entry.pool.month, entry.pool.seconds] if entry.pool else None,
-        "charge": entry.charge if with_charge else None,
     }
-    return {name: value for name, value in document.items() if value not in (None, [], 0)} | {
-        "amount": entry.amount_micros,
-        "balance": entry.balance_micros,
-    }
+    for name in _PLAIN:
+        if (value := getattr(entry, name)) is not None:
+            document[name] = value
+    if entry.draws:
+        document["draws"] = [[draw.lot, draw.amount_micros] for draw in entry.draws]
+    if entry.deficit_micros:
+        document["deficit"] = entry.deficit_micros
+    if entry.lot is not None:
+        document["lot"] = lot_document(entry.lot)
+    if entry.pool is not None:
+        document["pool"] = [entry.pool.month, entry.pool.seconds]
+    if with_charge and entry.charge is not None:
+        document["charge"] = entry.charge
+    return document
 
 
 def read_entry(data: Mapping[str, Any]) -> Entry:

@@ -50,6 +50,7 @@ VERIFIED = "verified"
 GENESIS = "0" * 64
 KINDS = ("command|", "event|", "journal|", "leg|", "segment|")
 """What row keys begin with, in their order; besides them there are `state` and `verified`."""
+_DEFLATE_LEVEL = 3  # the next commit waits for it: half the time of 6, and an eighth more bytes
 _CHAINED = ("schema", "commit_id", "at", "first", "entries", "balance", "previous")
 
 
@@ -199,7 +200,7 @@ def journal_values(
     if events:
         document["events"] = content_digest(_events_document(events))
     lines = (line for spelled in entries for line in spelled if line is not None)
-    data = zlib.compress(b"\n".join((canonical_json(document), *lines)), 6)
+    data = zlib.compress(b"\n".join((canonical_json(document), *lines)), _DEFLATE_LEVEL)
     values: dict[str, Value] = {
         "schema": SCHEMA,
         "commit_id": commit_id,

@@ -1,12 +1,12 @@
 """The next entry with the state that it leads to; the decision with all that follows from it."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from shared.domain import limits, watch
 from shared.domain.alerts import Event
 from shared.domain.errors import Conflict
+from shared.domain.evolve import evolve
 from shared.domain.ledger import Command, Decided, Entry, EntryKind, LedgerState, Refused
 from shared.domain.look import Look
 from shared.domain.lots import Lot, LotKind, lot_id
@@ -43,7 +43,7 @@ def book(
 ) -> tuple[LedgerState, Entry]:
     """The next entry, and the state with it. `charge_micros` is what a leg cost: a free one says
     nothing about how far a charge moves the balance."""
-    changed = replace(
+    changed = evolve(
         state,
         entry=state.entry + 1,
         balance_micros=state.balance_micros + amount_micros,
@@ -79,7 +79,7 @@ def decided(
 
 def looked(look: Look, command: Command, entries: tuple[Entry, ...] = ()) -> Decided:
     """The decision that a look leads to."""
-    state = look.state if look.state.at == look.at else replace(look.state, at=look.at)
+    state = look.state if look.state.at == look.at else evolve(look.state, at=look.at)
     return Decided(state, command, entries, tuple(look.events), tuple(look.due))
 
 

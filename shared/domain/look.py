@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from shared.domain import alerts, limits, notices, recharge
 from shared.domain.alerts import Event, Raised
+from shared.domain.evolve import evolve
 from shared.domain.ledger import LedgerState
 from shared.domain.recharge import Recharge
 
@@ -22,7 +23,7 @@ class Look:
 
     def change(self, **fields: object) -> None:
         """Replace fields of the state."""
-        self.state = replace(self.state, **fields)  # type: ignore[arg-type]
+        self.state = evolve(self.state, **fields)
 
     def tell(self, event: Event) -> None:
         """An alert that is told once and over at once, or no alert at all."""
