@@ -238,6 +238,12 @@ def test_alerts_watch_what_was_promised(environment: str) -> None:
         *("timer-missing", "outbox-age", "anchor-missing", "throttling-0", "negative-balances"),
         *("verification-failed", "not-available", "queue-unreachable", "not-let-in"),
     } <= names
+    page = (ROOT / "docs" / "telemetry.md").read_text("utf-8")
+    assert [
+        name
+        for name in names
+        if f"`{name.partition('throttling-')[0] or 'throttling'}`" not in page
+    ] == []
 
 
 def test_logs_are_never_sampled() -> None:

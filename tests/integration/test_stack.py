@@ -15,7 +15,7 @@ from azure.data.tables import TableServiceClient
 from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
 from local.parts import LOOPBACK, StackError
-from local.stack import ROOT, Stack
+from local.stack import ROOT, Stack, _kept_keys
 from tests.integration.hosting import Host, eventually, write_app
 
 APP = """
@@ -202,6 +202,19 @@ def test_the_next_run_finds_keys_rows_and_messages_again(tmp_path: Path) -> None
     assert (second.admin_key, second.bridge_secret) == (first.admin_key, first.bridge_secret)
     pids = list(second.pids.values())
     assert not any(map(_is_alive, pids))
+
+
+def test_a_folder_of_an_older_version_gets_the_keys_that_it_lacks(tmp_path: Path) -> None:
+    """And keeps those that it has: what they sealed, hashed and signed stays good."""
+    path = tmp_path / "secrets.json"
+    old = {"admin_key": "a", "chain_key": "c", "bridge_secret": "b"}
+    path.write_text(json.dumps(old))
+
+    kept = _kept_keys(path)
+
+    assert kept.items() > old.items()
+    assert kept.keys() - old.keys() == {"secrets_key"}
+    assert _kept_keys(path) == kept == json.loads(path.read_text())
 
 
 def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:
