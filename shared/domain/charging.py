@@ -1,6 +1,6 @@
 """From an ended leg and what is known of it to the debit: what it costs, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -159,9 +159,13 @@ def rerated_document(
 def told(charge: Charge) -> dict[str, object]:
     """What is said of a charge when somebody asks, and not kept: the sentence, and the prefixes
     that the rate's prefix won over."""
+    return _told(charge, charge.sentence())
+
+
+def _told(charge: Charge, sentence: str) -> dict[str, object]:
     losers = charge.version.index.matches(charge.kind, charge.to_digits)
     return {
-        "sentence": charge.sentence(),
+        "sentence": sentence,
         "won_over": [
             prefix
             for row, prefix, origin in losers
@@ -184,7 +188,17 @@ def pool_seconds_of(charge: Mapping[str, object]) -> int:
 
 
 def explained(charge: Charge) -> dict[str, object]:
-    """What a rating says of itself: rate, lines, rounding. It is kept, and quotes have it too."""
+    """What a rating says of itself: rate, lines, rounding. It is kept."""
+    return _explained(charge, charge.lines())
+
+
+def quoted(charge: Charge) -> dict[str, object]:
+    """What is kept of a charge, and what is said of it besides."""
+    lines, sentence = charge.explain()
+    return {**_explained(charge, lines), **_told(charge, sentence)}
+
+
+def _explained(charge: Charge, lines: Sequence[ChargeLine]) -> dict[str, object]:
     version = charge.version
     rate = charge.rate
     return {
@@ -197,7 +211,7 @@ def explained(charge: Charge) -> dict[str, object]:
             "destination": rate.destination,
             **({"origin": rate.origin} if rate.origin else {}),
         },
-        "lines": [_line(line) for line in charge.lines()],
+        "lines": [_line(line) for line in lines],
         "rounding": {
             "mode": version.rounding.mode.value,
             "decimals": version.rounding.decimals,

@@ -4,7 +4,7 @@ A charge is one exact rational sum, rounded once, at the end, in the card's mode
 once; everything that only explains it is built when asked for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
@@ -32,6 +32,9 @@ class ChargeLineKind(StrEnum):
     USAGE = "usage"
     MINIMUM_CHARGE = "minimum_charge"
     MAXIMUM_CHARGE = "maximum_charge"
+
+
+type _Part = tuple[ChargeLineKind, int, Stretch | None]
 
 
 class ChargeLine(NamedTuple):
@@ -89,6 +92,18 @@ class Charge(NamedTuple):
 
     def lines(self) -> tuple[ChargeLine, ...]:
         """The parts, which add up to `unrounded`; none when nothing is charged for."""
+        return self._lines(self._parts())
+
+    def sentence(self) -> str:
+        """The charge in words: which prefix won and which lost, what was counted, how rounded."""
+        return self._sentence(self._parts())
+
+    def explain(self) -> tuple[tuple[ChargeLine, ...], str]:
+        """(lines, sentence), made of the same parts."""
+        parts = self._parts()
+        return self._lines(parts), self._sentence(parts)
+
+    def _lines(self, parts: Sequence[_Part]) -> tuple[ChargeLine, ...]:
         denominator = self.tariff.denominator
         lines = [
             ChargeLine(kind, numerator, denominator)
@@ -105,20 +120,19 @@ class Charge(NamedTuple):
                 stretch.slot.increment_seconds,
                 self.tariff.band_name(stretch.band),
             )
-            for kind, numerator, stretch in self._parts()
+            for kind, numerator, stretch in parts
         ]
         return tuple(lines)
 
-    def sentence(self) -> str:
-        """The charge in words: which prefix won and which lost, what was counted, how rounded."""
-        return f"{self._whose_price()}: {self._sum()}."
+    def _sentence(self, parts: Sequence[_Part]) -> str:
+        return f"{self._whose_price()}: {self._sum(parts)}."
 
-    def _parts(self) -> list[tuple[ChargeLineKind, int, Stretch | None]]:
+    def _parts(self) -> list[_Part]:
         """(kind, numerator, the stretch of a usage line) in the order of the bill."""
         tariff = self.tariff
         if self.talk_seconds <= tariff.grace_seconds:
             return []
-        parts: list[tuple[ChargeLineKind, int, Stretch | None]] = []
+        parts: list[_Part] = []
         total = tariff.connection_fee(self.answered_at)
         if total:
             parts.append((ChargeLineKind.CONNECTION_FEE, total, None))
@@ -152,13 +166,13 @@ class Charge(NamedTuple):
             text += f" ({_listed(not_for)} hold for other callers)"
         return text
 
-    def _sum(self) -> str:
+    def _sum(self, parts: Sequence[_Part]) -> str:
         tariff = self.tariff
         if not self.talk_seconds:
             return "not answered, nothing is charged"
         if self.talk_seconds <= tariff.grace_seconds:
             return f"within the {tariff.grace_seconds} s that are free, nothing is charged"
-        parts = " + ".join([_part_text(tariff, *part) for part in self._parts()])
+        addends = " + ".join([_part_text(tariff, *part) for part in parts])
         rounding = self.version.rounding
         how = (
             "up to the micro"
@@ -166,7 +180,7 @@ class Charge(NamedTuple):
             else f"{_words(rounding.mode)} to {rounding.effective_decimals} decimals"
         )
         return (
-            f"{parts} = {tariff.amount_text(self.numerator)}, rounded {how}: "
+            f"{addends} = {tariff.amount_text(self.numerator)}, rounded {how}: "
             f"{format_amount(self.amount_micros)} {self.version.currency}"
         )
 
@@ -310,9 +324,10 @@ def _prefix_text(prefix: str, origin: str | None) -> str:
 
 
 def _listed(texts: list[str]) -> str:
-    shown = ", ".join(texts[: limits.EXPLAINED_PREFIXES_MAX])
     more = len(texts) - limits.EXPLAINED_PREFIXES_MAX
-    return f"{shown} and {more} more" if more > 0 else shown
+    if more <= 0:
+        return ", ".join(texts)
+    return f"{', '.join(texts[:-more])} and {more} more"
 
 
 def _words(name: StrEnum) -> str:

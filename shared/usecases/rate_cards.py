@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.access import Principal
 from shared.domain.card_versions import CardVersion, PutRules
-from shared.domain.charging import explained, told
+from shared.domain.charging import quoted
 from shared.domain.directory import ID_RULE, is_id
 from shared.domain.errors import FieldError, Invalid, NotFound
 from shared.domain.legs import LegKind, format_time
@@ -129,8 +129,7 @@ class RateCardDesk:
             **_asked(inquiry, answered_at, version.currency),
             "status": "zero" if free else "charged",
             **({"zero_reason": "free_rate"} if free else {}),
-            **explained(charge),
-            **told(charge),
+            **quoted(charge),
             "flags": [],
         }
 

@@ -289,3 +289,12 @@ def test_answer_times_in_other_zones_are_the_same_instant() -> None:
 
     assert charge(version, 60).amount_micros == charge(version, 60, answered_at=moved).amount_micros
     assert moved.astimezone(UTC) == ANSWERED_AT
+
+
+def test_lines_and_sentence_come_together_as_they_come_alone() -> None:
+    """Whoever wants both has the parts counted once."""
+    version = card(rate(slot("60", "1"), fee="0.5", minimum_charge_picos=picos("9")))
+    got = charge(version, 183)
+
+    assert got.explain() == (got.lines(), got.sentence())
+    assert charge(version, 0).explain() == ((), charge(version, 0).sentence())
