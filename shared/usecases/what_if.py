@@ -32,7 +32,8 @@ class AskWhatIf:
     async def __call__(
         self, account: str, policy: AccountPolicy, since: datetime | None, until: datetime | None
     ) -> WhatIf:
-        """Judge the period's dial-outs, at most 2,000 of them. Nothing is changed.
+        """Judge the period's dial-outs: at most 2,000 of them, among 20,000 debits. Nothing is
+        changed.
 
         Raises NotFound `account_unknown`, StoreUnavailable.
         """
@@ -60,15 +61,16 @@ class AskWhatIf:
         wanted = EntryFilter(since=since, until=until, kind=EntryKind.DEBIT)
         found: list[Entry] = []
         cursor: str | None = None
-        while True:
+        for _ in range(limits.WHAT_IF_PAGES_MAX):
             page = await self._read.entries(
                 account, wanted, limit=limits.LIST_ITEMS_MAX, cursor=cursor
             )
             found += [entry for entry in page.entries if _kind(entry) == LegKind.DIAL_OUT.value]
             cursor = page.cursor
             if cursor is None or len(found) > limits.WHAT_IF_LEGS_MAX:
-                kept = found[: limits.WHAT_IF_LEGS_MAX]
-                return kept, cursor is not None or len(kept) < len(found)
+                break
+        kept = found[: limits.WHAT_IF_LEGS_MAX]
+        return kept, cursor is not None or len(kept) < len(found)
 
     async def _call(
         self, account: Account, policy: AccountPolicy, entry: Entry, record: LegRecord

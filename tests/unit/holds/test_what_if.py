@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from shared import bootstrap
+from shared.domain import limits
 from tests.unit.administration.house import House
 
 from .calls import LONDON, NEW_YORK, PARIS, Calls
@@ -87,6 +88,19 @@ def test_only_the_period_is_looked_at(calls: Calls) -> None:
     period = {"to": "2026-11-23T10:30:00Z"}
     assert what_if(calls, period, blocked_regions=["GB"])["denied"] == 1
     assert calls.control("what-if", {"policy": {}, "from": "yesterday"}).status == 422
+
+
+def test_a_period_with_more_calls_than_are_judged_says_so(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        calls.charged()
+    assert (what_if(calls)["legs"], what_if(calls)["more"]) == (3, False)
+    monkeypatch.setattr(limits, "WHAT_IF_LEGS_MAX", 2)
+    assert (what_if(calls)["legs"], what_if(calls)["more"]) == (2, True)
+    monkeypatch.setattr(limits, "LIST_ITEMS_MAX", 1)
+    monkeypatch.setattr(limits, "WHAT_IF_PAGES_MAX", 1)
+    assert (what_if(calls)["legs"], what_if(calls)["more"]) == (1, True)
 
 
 def test_a_leg_whose_number_was_erased_is_not_judged(calls: Calls) -> None:
