@@ -15,7 +15,7 @@ help:
 	@echo "make run     serve until Ctrl-C; PORT=7071 DATA=build/data SEED=demo|none"
 	@echo "make test    all tests"
 	@echo "make sim     one history of the simulator, step by step; SEED=7 STEPS=30"
-	@echo "make soak    new histories until time is up; MINUTES=10"
+	@echo "make soak    new histories until time is up, then a year of accounts; MINUTES=10 ACCOUNTS=2000"
 	@echo "make planted deliberate bugs, each of which must turn the tests red (minutes)"
 	@echo "make bench   figures beside their baselines; ONLY=name, or the beginning of one"
 	@echo "make cost    what a leg costs in Azure, into docs/cost.md"
@@ -72,6 +72,7 @@ sim: setup
 
 soak: setup
 	@$(PY) -m tests.sim --jobs 2 --minutes $(or $(MINUTES),10) --seeds $$(date +%s) 0
+	@$(PY) -m tests.unit.credits.year $(or $(ACCOUNTS),2000) $$(date +%s)
 
 planted: setup
 	@$(PY) -m tests.planted

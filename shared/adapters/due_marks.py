@@ -38,11 +38,12 @@ class TableDueMarks:
     async def due(self, now: datetime, *, limit: int) -> list[DueMark]:
         """Marks whose time has come, the oldest of each partition first."""
         found: list[DueMark] = []
+        before = now.strftime(_TIME) + "}"
         for bucket in range(limits.DUE_BUCKETS):
             rows = await self._tables.query(
                 self._table,
                 f"{bucket:02d}",
-                before=now.strftime(_TIME) + "}",
+                before=before,
                 limit=limit - len(found),
             )
             found += [_mark(row.key) for row in rows]

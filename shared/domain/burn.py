@@ -9,9 +9,11 @@ single days strayed from what was expected of them says how sure a forecast is.
 All is counted in integer micros, so the same history gives the same forecast everywhere.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import chain, islice
 from math import isqrt
 from zoneinfo import ZoneInfo
 
@@ -82,7 +84,13 @@ def rolled(burn: Burn, at: datetime, time_zone: str) -> Burn:
     now = _hour(at)
     if burn.hour is None or now <= burn.hour:
         return burn
-    if now - burn.hour > limits.BURN_GAP_HOURS_MAX:
+    return _rolled(burn, burn.hour, now, time_zone)
+
+
+@lru_cache(maxsize=limits.BURN_PROFILES_CACHED_MAX)
+def _rolled(burn: Burn, first: int, now: int, time_zone: str) -> Burn:
+    """Kept, since one look at an account asks for it several times."""
+    if now - first > limits.BURN_GAP_HOURS_MAX:
         return Burn(days=burn.days)  # what was so long ago says nothing about today
     week = list(burn.week or (0,) * HOURS_PER_WEEK)
     recent, expected, spent, hours = (
@@ -91,11 +99,13 @@ def rolled(burn: Burn, at: datetime, time_zone: str) -> Burn:
         burn.open_micros,
         burn.hours,
     )
-    for hour in range(burn.hour, now):
-        place = _place(hour, time_zone)
+    for place in _places_between(first, now, time_zone):
+        usual = week[place]
         recent += spent - recent // _TREND_HOURS
-        expected += (week[place] if hours >= HOURS_PER_WEEK else spent) - expected // _TREND_HOURS
-        week[place] += (spent - week[place]) // min(hours // HOURS_PER_WEEK + 1, _WEIGHT)
+        expected += (usual if hours >= HOURS_PER_WEEK else spent) - expected // _TREND_HOURS
+        if usual != spent:
+            weeks = hours // HOURS_PER_WEEK + 1
+            week[place] = usual + (spent - usual) // (weeks if weeks < _WEIGHT else _WEIGHT)
         hours += 1
         spent = 0
     return replace(
@@ -245,11 +255,28 @@ def _hour(moment: datetime) -> int:
     return int(moment.timestamp()) // SECONDS_PER_HOUR
 
 
-@lru_cache(maxsize=limits.BURN_PLACES_CACHED_MAX)
+def _places_between(first: int, end: int, time_zone: str) -> Iterator[int]:
+    days = range(first // HOURS_PER_DAY, (end - 1) // HOURS_PER_DAY + 1)
+    places = chain.from_iterable(_places(day, time_zone) for day in days)
+    skipped = first % HOURS_PER_DAY
+    return islice(places, skipped, skipped + end - first)
+
+
 def _place(hour: int, time_zone: str) -> int:
     """Which hour of the week an hour is there; Monday's first is 0."""
-    local = datetime.fromtimestamp(hour * SECONDS_PER_HOUR, UTC).astimezone(_zone(time_zone))
-    return local.weekday() * HOURS_PER_DAY + local.hour
+    day, rest = divmod(hour, HOURS_PER_DAY)
+    return _places(day, time_zone)[rest]
+
+
+@lru_cache(maxsize=limits.BURN_PLACE_DAYS_CACHED_MAX)
+def _places(day: int, time_zone: str) -> tuple[int, ...]:
+    """The places of a day's hours, in days since 1970: kept, since every account asks for them."""
+    zone = _zone(time_zone)
+    places: list[int] = []
+    for hour in range(day * HOURS_PER_DAY, (day + 1) * HOURS_PER_DAY):
+        local = datetime.fromtimestamp(hour * SECONDS_PER_HOUR, zone)
+        places.append(local.weekday() * HOURS_PER_DAY + local.hour)
+    return tuple(places)
 
 
 @lru_cache(maxsize=limits.TIME_ZONES_CACHED_MAX)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from shared.adapters.due_marks import TableDueMarks
 from shared.adapters.memory_bus import MemoryTopic
 from shared.adapters.tables import AzureTables
 from shared.bootstrap import Container
@@ -22,22 +23,24 @@ from shared.domain.ledger import Adjust, TopUp
 from shared.domain.look import ALERT_DUE
 from shared.domain.lots import LotKind
 from shared.ports.notices import DueMark
-from shared.ports.tables import TableStore
+from shared.ports.tables import Insert, TableStore
 from tests.bench.cost import CountingTables
 from tests.bench.records import record, wanted
 from tests.support.azurite import start_azurite
-from tests.unit.administration.house import SETTINGS, CountedIds, HandClock
+from tests.unit.administration.house import SETTINGS, START, CountedIds, HandClock
 
 TICK, TELLING = "low_balance.tick", "low_balance.tick_telling"
 TICK_MS, AUDIT = "low_balance.tick_ms", "low_balance.audit"
 MANY, FEW, DUE = 100_000, 2_000, 100
+AUDITED = 100
+AUDIT_READS = 20  # of an account whose ledger was never verified before
 UNIT = 1_000_000
 AT_ONCE = 16
 REQUESTS_MAX = 300
 TELLING_MAX = 12  # requests for each account
 TICKS = 7
 BARE_RATIO_MAX = 2.0
-AUDIT_PER_SECOND_MIN = 20.0
+AUDIT_RATIO_MIN = 0.4
 
 
 def records(only: str | None) -> Iterator[dict[str, Any]]:
@@ -65,7 +68,8 @@ def records(only: str | None) -> Iterator[dict[str, Any]]:
         )
     if wanted(TICK_MS, only) or wanted(AUDIT, only):
         with start_azurite() as azurite:
-            tick_ms, bare_ms, audited = asyncio.run(_on_azurite(azurite.connection_string))
+            found = asyncio.run(_on_azurite(azurite.connection_string))
+        tick_ms, bare_ms, audited, bare_audited = found
         yield record(
             TICK_MS,
             tick_ms,
@@ -79,10 +83,10 @@ def records(only: str | None) -> Iterator[dict[str, Any]]:
             AUDIT,
             audited,
             "accounts/s",
-            "what it must do at least",
-            AUDIT_PER_SECOND_MIN,
-            "ratio >= 1",
-            lambda ratio: ratio >= 1,
+            f"{AUDIT_READS} bare reads an account",
+            bare_audited,
+            f"ratio >= {AUDIT_RATIO_MIN}",
+            lambda ratio: ratio >= AUDIT_RATIO_MIN,
         )
 
 
@@ -154,22 +158,44 @@ async def _counted(tables: CountingTables, clock: HandClock, due: int) -> int:
     return sum(tables.requests.values())
 
 
-async def _on_azurite(connection_string: str) -> tuple[float, float, float]:
-    """(ms of a tick, ms of as many bare queries, accounts audited a second)."""
+async def _on_azurite(connection_string: str) -> tuple[float, float, float, float]:
+    """(ms of a tick, ms of as many bare queries, accounts audited a second, and bare).
+
+    All accounts have the rows of a ledger, those that are audited were made by the product.
+    """
     tables = AzureTables(connection_string=connection_string, read_seconds=60)
     try:
         house = _House(tables)
-        await house.open(FEW)
+        await house.open(AUDITED)
         await house.settle()
+        await _fill(tables)
         ticks, bare = [], []
         for _ in range(TICKS):
             await house.mark(DUE)
             ticks.append(await _ms(house.container.watch_balances()))
             bare.append(await _ms(_bare(tables)))
-        seconds = await _ms(house.container.audit_ledgers()) / 1_000
-        return statistics.median(ticks), statistics.median(bare), FEW / seconds
+        audit = await _ms(house.container.audit_ledgers())
+        reads = await _ms(_bare(tables, AUDITED, AUDIT_READS // 2))
+        tick, queries = statistics.median(ticks), statistics.median(bare)
+        return tick, queries, AUDITED * 1_000 / audit, AUDITED * 1_000 / reads
     finally:
         await tables.close()
+
+
+async def _fill(tables: TableStore) -> None:
+    """The rest of the accounts, by copies of one's rows, and a mark far ahead for each."""
+    found = await tables.query("ledger", "account-0")
+    copies = [Insert(row.key, row.values) for row in found]
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> None:
+        async with slots:
+            await tables.transact("ledger", f"account-{number}", copies)
+
+    await asyncio.gather(*(one(number) for number in range(AUDITED, FEW)))
+    later = START + timedelta(days=300)
+    marks = [DueMark(f"account-{number}", ALERT_DUE, later) for number in range(AUDITED, FEW)]
+    await TableDueMarks(tables).mark(marks)
 
 
 async def _ms(work: Any) -> float:
@@ -178,13 +204,14 @@ async def _ms(work: Any) -> float:
     return (time.perf_counter() - start) * 1_000
 
 
-async def _bare(tables: TableStore) -> None:
+async def _bare(tables: TableStore, accounts: int = DUE, times: int = 1) -> None:
     """A read and a query of each account, as many at once as the timer makes."""
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int) -> None:
         async with slots:
-            await tables.get("ledger", f"account-{number}", "state")
-            await tables.query("ledger", f"account-{number}", first="event|", before="event}")
+            for _ in range(times):
+                await tables.get("ledger", f"account-{number}", "state")
+                await tables.query("ledger", f"account-{number}", first="event|", before="event}")
 
-    await asyncio.gather(*(one(number) for number in range(DUE)))
+    await asyncio.gather(*(one(number) for number in range(accounts)))
