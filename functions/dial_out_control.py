@@ -1,5 +1,7 @@
 """An account's dial-out, as people see and stop it."""
 
+from typing import TYPE_CHECKING
+
 import azure.functions as func
 
 from functions.edge import Call, admin_route, new_blueprint, reply
@@ -8,7 +10,9 @@ from shared.domain.access import READERS, Role
 from shared.domain.legs import format_time
 from shared.domain.money import format_amount
 from shared.telemetry import event
-from shared.usecases.missing_legs import MissingLeg
+
+if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.usecases.missing_legs import MissingLeg
 
 bp = new_blueprint()
 _OPERATORS = frozenset({Role.OPERATOR})
@@ -41,7 +45,7 @@ async def get_dial_out_state(call: Call) -> func.HttpResponse:
     )
 
 
-def _missing(each: MissingLeg) -> dict[str, object]:
+def _missing(each: "MissingLeg") -> dict[str, object]:
     record = each.record
     body = {
         "authorization": record.authorization,

@@ -1,5 +1,7 @@
 """What rate cards say: quotes, price lists, lint, and what differs between two versions."""
 
+from typing import TYPE_CHECKING
+
 import azure.functions as func
 
 from functions.edge import (
@@ -17,7 +19,9 @@ from shared.contracts.times import read_time
 from shared.domain.access import READERS
 from shared.domain.errors import Invalid
 from shared.domain.legs import LegKind, format_time
-from shared.domain.rates import RateCardVersion
+
+if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.domain.rates import RateCardVersion
 
 bp = new_blueprint()
 TEXT_MEDIA_TYPE = "text/plain"
@@ -154,7 +158,7 @@ async def diff_rate_card(call: Call) -> func.HttpResponse:
     )
 
 
-def _version_name(version: RateCardVersion) -> dict[str, str]:
+def _version_name(version: "RateCardVersion") -> dict[str, str]:
     return {"card": version.card, "version": format_time(version.effective_from)}
 
 

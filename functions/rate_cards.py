@@ -27,7 +27,9 @@ from shared.domain import limits
 from shared.domain.access import READERS, Role
 from shared.domain.errors import Invalid, UnsupportedMedia
 from shared.domain.legs import format_time
-from shared.domain.rates import RateCardVersion
+
+if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.domain.rates import RateCardVersion
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.usecases.rate_cards import PutVersion

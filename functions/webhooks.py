@@ -1,6 +1,6 @@
 """Customers' webhooks: set up over HTTP, fed by the topic, tried again by a timer."""
 
-from typing import List
+from typing import TYPE_CHECKING, List
 
 import azure.functions as func
 
@@ -8,7 +8,9 @@ from functions.edge import Call, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
 from shared.domain.access import READERS, Role
 from shared.telemetry import event
-from shared.usecases.deliver_events import Delivered
+
+if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.usecases.deliver_events import Delivered
 
 bp = new_blueprint()
 _PATH = "v1/accounts/{account}/webhooks"
@@ -44,7 +46,7 @@ async def retry_deliveries(timer: func.TimerRequest) -> None:
     _tell(done, "late timer" if timer.past_due else "timer")
 
 
-def _tell(done: Delivered, by: str) -> None:
+def _tell(done: "Delivered", by: str) -> None:
     event(
         "events_delivered",
         by=by,

@@ -22,7 +22,6 @@ from shared.usecases.accounts import Accounts
 from shared.usecases.administrators import Administrators
 from shared.usecases.api_keys import ApiKeys
 from shared.usecases.bridges import Bridges
-from shared.usecases.dial_out_settings import DialOutSettings
 from shared.usecases.health import Check, HealthChecks
 from shared.usecases.registrations import Registrations
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.usecases.alerts import Alerts
     from shared.usecases.audit_ledgers import AuditLedgers
     from shared.usecases.deliver_events import DeliverEvents
+    from shared.usecases.dial_out_settings import DialOutSettings
     from shared.usecases.outlook import ReadOutlook
     from shared.usecases.past_legs import PastLegs
     from shared.usecases.propose_rerating import ProposeRerating
@@ -192,6 +192,8 @@ class Container(Legs):
     @cached_property
     def dial_out_settings(self) -> DialOutSettings:
         """Organizers and policies."""
+        from shared.usecases.dial_out_settings import DialOutSettings
+
         return DialOutSettings(
             self.records,
             self.facts,

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from shared.adapters.records import SEALED_LABEL, Records
 from shared.adapters.sealing import Sealing
 from shared.adapters.system import RandomIds, SystemClock
 from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.policy import AccountPolicy
-from shared.ports.anchors import Anchors
-from shared.ports.archive import Archive
-from shared.ports.deliveries import Deliveries, Mailer, WebhookSender
-from shared.ports.holds import HoldBook
-from shared.ports.ledger import Ledger
-from shared.ports.legs import ParkingLot
-from shared.ports.notices import DueMarks, Notices
-from shared.ports.queues import Backlog, CallQueue, EventTopic, Inbox
-from shared.ports.rate_cards import RateCardStore
-from shared.ports.tables import TableStore
-from shared.ports.world import Clock, Ids
 from shared.settings import Settings, is_address
 from shared.usecases.facts import Facts, WireReaders
+
+if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.ports.anchors import Anchors
+    from shared.ports.archive import Archive
+    from shared.ports.deliveries import Deliveries, Mailer, WebhookSender
+    from shared.ports.holds import HoldBook
+    from shared.ports.ledger import Ledger
+    from shared.ports.legs import ParkingLot
+    from shared.ports.notices import DueMarks, Notices
+    from shared.ports.queues import Backlog, CallQueue, EventTopic, Inbox
+    from shared.ports.rate_cards import RateCardStore
+    from shared.ports.tables import TableStore
+    from shared.ports.world import Clock, Ids
 
 
 class Stores:
