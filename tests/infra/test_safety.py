@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.infra.bicep import (
     ENVIRONMENTS,
@@ -215,3 +216,19 @@ def test_azd_the_pipeline_and_the_runbook_get_the_outputs_that_they_use() -> Non
     }
     runbook = (ROOT / "docs" / "operations.md").read_text("utf-8")
     assert all(f"`{name}`" in runbook or f"output {name})" in runbook for name in outputs)
+
+
+def test_azd_finds_the_template_its_parameters_and_its_environment() -> None:
+    """It looks for the module's own parameter file, sets two variables, and knows the resource
+    group by its tag."""
+    project = yaml.safe_load((ROOT / "azure.yaml").read_text("utf-8"))
+    infra = ROOT / project["infra"]["path"]
+    parameters = (infra / f"{project['infra']['module']}.bicepparam").read_text("utf-8")
+    (group,) = resources("main", "Resources/resourceGroups")
+
+    assert project["infra"]["provider"] == "bicep"
+    assert (infra / f"{project['infra']['module']}.bicep").exists()
+    assert "readEnvironmentVariable('AZURE_ENV_NAME'" in parameters
+    assert "readEnvironmentVariable('AZURE_LOCATION'" in parameters
+    assert group["tags"]["azd-env-name"] == group["name"].removeprefix("perminute-")
+    assert "services" not in project  # code comes as the package that was tested
