@@ -25,7 +25,7 @@ from shared.ports.ledger import Outbox
 from shared.ports.tables import Row, Value
 
 TABLE = "holds"
-SCHEMA = 1
+SCHEMA = 2  # 1 kept one day and one month of what was spent, no warnings, no later rate
 STATE = "state"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -241,6 +241,8 @@ def _counters(counters: Counters) -> list[object]:
 
 
 def _read_counters(item: list[Any]) -> Counters:
+    if item and isinstance(item[0], str):
+        item = _of_schema_1(item)
     days, months, meeting_minute, meeting_micros, placed, costs, regions, warned = item
     return Counters(
         tuple((day, micros) for day, micros in days),
@@ -252,6 +254,12 @@ def _read_counters(item: list[Any]) -> Counters:
         tuple(regions),
         tuple(warned),
     )
+
+
+def _of_schema_1(item: list[Any]) -> list[Any]:
+    day, day_micros, month, month_micros, *more = item
+    days, months = [[day, day_micros]], [[month, month_micros]]
+    return [days if day else [], months if month else [], *more, []]
 
 
 def _rate(rate: RateReference) -> list[object]:
@@ -267,6 +275,6 @@ def _rate(rate: RateReference) -> list[object]:
 
 
 def _read_rate(item: list[Any]) -> RateReference:
-    card, version, kind, prefix, origin, is_included, after = item
-    later = _read_rate(after) if after else None
+    card, version, kind, prefix, origin, is_included, *after = item
+    later = _read_rate(after[0]) if after and after[0] else None  # none in schema 1
     return RateReference(card, parse_time(version), kind, prefix, origin, is_included, later)

@@ -9,11 +9,14 @@ from dataclasses import replace
 import pytest
 
 from shared.adapters import hold_rows
+from shared.adapters.packed import pack
+from shared.domain import counters
 from shared.domain.dial_limits import Period, Scope
 from shared.domain.holds import HoldState, budget_uses, minute_of
 from shared.domain.ledger import Configure, DebitLeg, LegCharge, PoolWish
 from shared.domain.legs import content_digest
 from shared.ports.holds import Answered
+from shared.ports.tables import Row
 
 from .cases import CENT, PerMinute, ask, budget
 from .world import ACCOUNT, World, named
@@ -144,6 +147,18 @@ def test_budgets_and_pool_hold_at_every_commit_and_counters_are_what_was_charged
 
     asyncio.run(history())
     assert world.checked > 10
+
+
+def test_rows_of_the_schema_before_are_read() -> None:
+    old = ["2026-11-23", 5, "2026-11", 9, 7, 2, [[7, 1]], [[7, 2]], ["FR"]]
+    row = Row(ACCOUNT, "spend|organizer|ken", {"schema": 1, **pack("data", old)}, "etag")
+    read = hold_rows.read_spend(row)
+    assert (read.days, read.months) == ((("2026-11-23", 5),), (("2026-11", 9),))
+    assert (read.placed, read.regions, read.warned) == (((7, 1),), ("FR",), ())
+    unused = Row(
+        ACCOUNT, row.key, {"schema": 1, **pack("data", ["", 0, "", 0, 0, 0, [], [], []])}, "etag"
+    )
+    assert hold_rows.read_spend(unused) == counters.Counters()
 
 
 def test_the_counters_survive_their_row() -> None:
