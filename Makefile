@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench cost mutate infra package sim soak planted
+.PHONY: help setup demo run test check bench cost mutate infra package sim soak planted reliability
 PY := .venv/bin/python
 VENV_STAMP := .venv/.installed
 NODE_STAMP := local/node_modules/.installed
@@ -17,6 +17,7 @@ help:
 	@echo "make sim     one history of the simulator, step by step; SEED=7 STEPS=30"
 	@echo "make soak    new histories until time is up, then a year of accounts; MINUTES=10 ACCOUNTS=2000"
 	@echo "make planted deliberate bugs, each of which must turn the tests red (minutes)"
+	@echo "make reliability  docs/reliability.md from the figures of the tests and of make planted"
 	@echo "make bench   figures beside their baselines; ONLY=name, or the beginning of one"
 	@echo "make cost    what a leg costs in Azure, into docs/cost.md"
 	@echo "make mutate  mutation testing of money and rating (minutes)"
@@ -76,6 +77,9 @@ soak: setup
 
 planted: setup
 	@$(PY) -m tests.planted
+
+reliability: setup
+	@$(PY) -m tests.reliability
 
 check: setup
 	@.venv/bin/ruff check .

@@ -87,6 +87,9 @@ class ReadLedger:
         """A page of entries. Raises Invalid `cursor_invalid` on one that is not this account's."""
         await self._known(account)
         after, skip = _read_cursor(account, cursor)
+        if cursor is None and wanted.since is not None:  # nothing before it is read
+            before = await self._ledger.commit_at(account, wanted.since - timedelta(microseconds=1))
+            after = before.number if before else 0
         found: list[Entry] = []
         for _ in range(limits.ENTRY_SCANS_MAX):
             commits = await self._ledger.history(account, after=after)

@@ -6,6 +6,7 @@
 Each stops at its first red test. Prints a table; exits 1 if a bug was not found.
 """
 
+import json
 import os
 import re
 import shutil
@@ -49,6 +50,13 @@ def main() -> int:
         for each in pool.map(_try, wanted):
             found.append(each)
             print(_line(each), flush=True)
+    if len(wanted) == len(BUGS):
+        (ROOT / "build").mkdir(exist_ok=True)
+        rows = [
+            {"bug": each.bug.name, "red": each.red, "seeds": each.seeds, "found": each.is_found}
+            for each in found
+        ]
+        (ROOT / "build/planted.json").write_text(json.dumps(rows, indent=1), "utf-8")
     missed = [each for each in found if not each.is_found]
     seconds = time.monotonic() - started
     print(f"{len(found)} bugs planted, {len(missed)} not found, {seconds:.0f} s")

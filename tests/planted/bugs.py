@@ -117,7 +117,7 @@ BUGS = (
         "shared/domain/ledger_booking.py",
         "    owed = min(state.deficit_micros, amount_micros)\n",
         "    owed = 0\n",
-        "ledger/test_decide.py",
+        "ledger/test_lots.py",
         sim=True,
     ),
     Bug(

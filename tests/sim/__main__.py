@@ -11,15 +11,19 @@ or nobody died at some crash point.
 """
 
 import argparse
+import json
 import multiprocessing
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.sim.faults import Rates
 from tests.sim.run import Outcome, simulate, simulate_quietly
 from tests.support.crash_points import POINTS
+
+FIGURES = Path(__file__).resolve().parent.parent.parent / "build/sim.jsonl"
 
 
 def main() -> int:
@@ -66,6 +70,7 @@ def _many(wanted: argparse.Namespace) -> int:
     seconds = time.monotonic() - started
     _report(total, runs, failed, seconds)
     missed = _missed(total) if wanted.covered else []
+    _write(total, runs, failed, seconds)
     if missed:
         print(f"never met: {', '.join(missed)}")
     return 1 if failed or missed else 0
@@ -97,6 +102,24 @@ def _seeds(wanted: argparse.Namespace, started: float) -> Iterator[int]:
     while time.monotonic() - started < wanted.minutes * 60:
         yield seed
         seed += 1
+
+
+def _write(total: Outcome, runs: int, failed: int, seconds: float) -> None:
+    """A line for docs/reliability.md (`make reliability`)."""
+    FIGURES.parent.mkdir(exist_ok=True)
+    figures = {
+        "seeds": runs,
+        "failed": failed,
+        "seconds": round(seconds, 1),
+        "loop_steps": total.loop_steps,
+        "calls": sum(total.labels.values()),
+        "faults": dict(total.faults),
+        "deaths": {point: total.crashes[point] for point in POINTS},
+        "other_deaths": sum(n for place, n in total.crashes.items() if place not in POINTS),
+        "counts": dict(total.counts),
+    }
+    with FIGURES.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(figures) + "\n")
 
 
 def _report(total: Outcome, runs: int, failed: int, seconds: float) -> None:

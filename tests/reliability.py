@@ -1,0 +1,160 @@
+"""Writes docs/reliability.md from the figures that the tests left in build/: `make reliability`.
+
+`make test` leaves those of the simulator, the fault proxy and the killed processes, `make planted`
+those of the planted bugs. Lines of several runs are added up, as long as the files are kept.
+"""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.support.crash_points import PUTS_IT_RIGHT
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+PAGE = ROOT / "docs/reliability.md"
+
+type Json = dict[str, Any]
+
+
+def main() -> int:
+    """1 if there are no figures yet."""
+    sims, killed, faults = (_lines(name) for name in ("sim", "killed", "faults"))
+    if not (sims and killed and faults):
+        print("No figures: `make test` leaves them in build/.", file=sys.stderr)
+        return 1
+    planted = _planted()
+    parts = [_head(), _simulator(sims), _points(sims, killed), _proxy(faults), _bugs(planted)]
+    PAGE.write_text("\n".join(parts), "utf-8")
+    return 0
+
+
+def _lines(name: str) -> list[Json]:
+    path = BUILD / f"{name}.jsonl"
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def _planted() -> list[Json]:
+    path = BUILD / "planted.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else []
+
+
+def _head() -> str:
+    return """# Reliability
+
+What goes wrong on the way, what must hold all the same, and how often that was tried. This page is
+written by `make reliability` from the figures of the last runs of `make test` and `make planted`.
+"""
+
+
+def _simulator(sims: list[Json]) -> str:
+    total: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for each in sims:
+        total.update({name: each[name] for name in ("seeds", "failed", "loop_steps", "calls")})
+        faults.update(each["faults"])
+        counts.update(each["counts"])
+    injected = "\n".join(
+        f"| {_words(name)} | {count:,} |" for name, count in sorted(faults.items())
+    )
+    return f"""## The simulator
+
+The product's own use cases and committer run on tables, queue and topic that fail as a seed says,
+in virtual time, one seed one history. Then the faults stop, all must come to rest, and an auditor
+that shares no code with the product compares what was told with what a reader sees.
+`make sim SEED=7` plays a history step by step, `make soak MINUTES=10` goes on with new ones.
+
+| | |
+| --- | --- |
+| histories | {total["seeds"]:,} |
+| of them with a broken promise | {total["failed"]} |
+| steps of the event loop | {total["loop_steps"]:,} |
+| calls to the outside | {total["calls"]:,} |
+| legs posted | {counts["call_ended ok"] + counts["call_ended info"]:,} |
+| duplicates that the broker dropped | {counts["duplicates the broker dropped"]:,} |
+| ledger entries | {counts["entries"]:,} |
+| legs lost, legs debited twice, micros lost | 0 in every history without a broken promise |
+
+| fault | injected |
+| --- | --- |
+{injected}
+"""
+
+
+def _points(sims: list[Json], killed: list[Json]) -> str:
+    deaths: Counter[str] = Counter()
+    for each in sims:
+        deaths.update(each["deaths"])
+    kills = Counter(str(each["killed_at"]) for each in killed)
+    seconds = {each["killed_at"]: each["seconds_until_all_was_right"] for each in killed}
+    rows = "\n".join(
+        f"| `{point}` | {why} | {deaths[point]:,} | {kills[point]} | {seconds.get(point, '-')} |"
+        for point, why in PUTS_IT_RIGHT.items()
+    )
+    return f"""## Crash points
+
+A process ends at each of these: in the simulator, and as a real process on Azurite, by SIGKILL
+(`tests/faults/test_killed.py`). Another one then says the same things again; the seconds are those
+until it had done the whole day's work, of which it found a part done.
+
+| point | what puts it right | simulated deaths | kills | seconds |
+| --- | --- | --- | --- | --- |
+{rows}
+
+Holds expire by their time, so no process has to remove them. Anchors are written once a day under
+one name, a restore that was broken off is finished by the next one, and the queue's dead letters
+are none, since what fails is sent again: `tests/unit/proof`, `tests/archive`, `tests/unit/ledger`.
+"""
+
+
+def _proxy(faults: list[Json]) -> str:
+    last = {each["kind"]: each for each in faults}
+    rows = "\n".join(
+        f"| {_words(kind)} | {each['requests']:,} | {each['faults']:,} "
+        f"| {each['unknown_writes']:,} | {each['unknown_commits_that_landed']} | {each['unknown_commits_that_did_not']} "
+        f"| {each['duplicates_absorbed']:,} | {each['legs_debited']:,} | {each['double_debits']} |"
+        for kind, each in last.items()
+    )
+    return f"""## Four processes behind a proxy of faults
+
+Four processes debit, credit, correct and authorise on ten accounts in Azurite, while a proxy does
+this to their requests (`tests/faults/test_four_processes.py`, one seed each). `unanswered` are
+writes whose outcome nobody told; of the ledger's commits among them, how many were written and how
+many not; `repeated` are legs that came again and changed nothing.
+
+| fault | requests | hit | unanswered | commits written | not | repeated | debited | twice |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{rows}
+"""
+
+
+def _bugs(planted: list[Json]) -> str:
+    if not planted:
+        return ""
+    rows = "\n".join(
+        f"| {each['bug']} | `{each['red'] or 'none'}` | {each['seeds'] or '-'} |"
+        for each in planted
+    )
+    found = sum(each["found"] for each in planted)
+    return f"""## Planted bugs
+
+`make planted` breaks a copy of the product on purpose, one bug at a time: {found} of {len(planted)}
+were found. The seeds are how many histories the simulator took, where it has to find it as well.
+
+| bug | first red test | seeds |
+| --- | --- | --- |
+{rows}
+"""
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

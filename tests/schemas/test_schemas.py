@@ -1,0 +1,184 @@
+"""Rows as released versions wrote them, for ever readable; rows of a newer version are not guessed
+at.
+
+A file has the rows of a small history (`rows`) and what the product of its time answered about it
+(`answers`). It is never changed: a new schema gets a file of its own.
+"""
+
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from shared import bootstrap
+from shared.adapters.claim_store import TableClaims
+from shared.adapters.memory_tables import MemoryTables
+from shared.bootstrap import Container
+from shared.domain.errors import PerminuteError
+from shared.domain.legs import leg_key_of
+from shared.ports.tables import Insert, Upsert, Value
+from tests.sim import reader
+from tests.unit.ledger.world import World
+
+type Json = dict[str, Any]
+
+RELEASES = sorted(path.stem for path in Path(__file__).parent.glob("*.json"))
+ACCOUNT = "contoso"
+BASE = f"/api/v1/accounts/{ACCOUNT}"
+CARD = "/api/v1/rate-cards/default/versions/2026-10-24T10:00:00Z"
+NEWER = 99
+
+
+@cache
+def release(name: str) -> Json:
+    """Rows and answers of a release."""
+    text = (Path(__file__).parent / f"{name}.json").read_text("utf-8")
+    found: Json = json.loads(text)
+    return found
+
+
+def _value(stored: Any) -> Value:
+    match stored:
+        case {"base64": str(text)}:
+            return base64.b64decode(text)
+        case {"int": str(digits)}:
+            return int(digits)
+        case {"time": str(text)}:
+            return datetime.fromisoformat(text)
+    return stored
+
+
+async def house_of(name: str) -> tuple[Container, MemoryTables]:
+    """A product on the rows of a release, at that time."""
+    world = World()
+    world.clock.moment = datetime.fromisoformat(release(name)["answers"]["at"])
+    for row in release(name)["rows"]:
+        values = {key: _value(value) for key, value in row["values"].items()}
+        await world.tables.transact(row["table"], row["partition"], [Insert(row["key"], values)])
+    house = world.process().house
+    bootstrap.install(house)
+    return house, world.tables
+
+
+@pytest.fixture(autouse=True)
+def _no_house_stays() -> Any:
+    yield
+    bootstrap.install(None)
+
+
+@pytest.mark.parametrize("name", RELEASES)
+async def test_what_a_release_wrote_is_answered_as_it_was_then(name: str) -> None:
+    """Fields may have been added since; those of then are the same."""
+    await house_of(name)
+    then = release(name)["answers"]
+
+    entries = await reader.items(f"{BASE}/entries")
+    assert [_same(*each) for each in zip(entries, then["entries"], strict=True)]
+    for leg, body in then["legs"].items():
+        _same(await reader.get(f"{BASE}/legs/{quote(leg)}"), body)
+    parked = await reader.items("/api/v1/parked-legs")
+    assert [_same(*each) for each in zip(parked, then["parked"], strict=True)]
+    _same(await reader.get(BASE), then["account"])
+    _same(await reader.get(CARD), then["card"])
+    _same(await reader.get(f"{BASE}/verify"), then["verify"])
+
+
+def _same(now: Json, then: Json) -> bool:
+    assert {name: now.get(name) for name in then} == then
+    return True
+
+
+@pytest.mark.parametrize("name", RELEASES)
+async def test_a_release_goes_on_where_it_stood(name: str) -> None:
+    """Its waiting events are told, its inbox is emptied, its state takes the next commit."""
+    house, _ = await house_of(name)
+
+    assert await house.publish_events(ACCOUNT) > 0
+    await house.forward_inbox()
+    await house.watch_balances()
+
+    assert await house.ledger.outbox(ACCOUNT, limit=10) == []
+    assert await house.inbox.waiting(limit=10) == []
+    assert (await house.ledger.verify(ACCOUNT)).problems == ()
+
+
+def _is_only_found(row: Json) -> bool:
+    """Whether a row says nothing but its key: a mark; a rate card's name, the tag of its last
+    change and its chunks, whose version, a row of its own, says how they are read."""
+    is_version = row["key"].startswith("version|")
+    return row["table"] == "due" or (row["table"] == "ratecards" and not is_version)
+
+
+def _kinds(name: str) -> list[tuple[str, str, str]]:
+    """(table, partition, key) of the first row of each kind that has a schema."""
+    found: dict[tuple[str, str], tuple[str, str, str]] = {}
+    for row in release(name)["rows"]:
+        kind = row["key"].partition("|")[0] if "|" in row["key"] else row["partition"][:5]
+        if "schema" in row["values"] and not _is_only_found(row):
+            place = row["table"], row["partition"], row["key"]
+            found.setdefault((row["table"], kind), place)
+    return list(found.values())
+
+
+@pytest.mark.parametrize("row", _kinds(RELEASES[-1]), ids=lambda row: f"{row[0]}-{row[2][:12]}")
+async def test_a_row_of_a_newer_version_is_not_guessed_at(row: tuple[str, str, str]) -> None:
+    house, tables = await house_of(RELEASES[-1])
+    stored = await tables.get(*row)
+    assert stored is not None
+    table, partition, key = row
+    newer = Upsert(key, {**stored.values, "schema": NEWER})
+    await tables.transact(table, partition, [newer])
+
+    assert await _refusals(house) != []
+
+
+def _of(table: str, id_property: str) -> list[tuple[str, str]]:
+    """(kind, id) of the rows of a table: the partition's name, and a property or the key."""
+    return [
+        (row["partition"].partition("|")[0], row["values"].get(id_property, row["key"]))
+        for row in release(RELEASES[-1])["rows"]
+        if row["table"] == table
+    ]
+
+
+async def _refusals(house: Container) -> list[str]:
+    """What is not answered, of all that can be asked."""
+    legs = [
+        leg_key_of(str(row["leg"]))
+        for row in release(RELEASES[-1])["answers"]["entries"]
+        if "leg" in row
+    ]
+    asked: list[Callable[[], Awaitable[object]]] = [
+        lambda: house.ledger.outbox(ACCOUNT, limit=10),
+        lambda: house.inbox.waiting(limit=10),
+        lambda: house.holds.view(ACCOUNT),
+        lambda: house.parking.page(where={}, limit=100, cursor=None),
+        *(
+            (lambda kind=kind, key=key: house.records.get(kind, key))
+            for kind, key in _of("directory", "id")
+        ),
+        *(
+            (lambda key=key: house.holds.record(ACCOUNT, key.removeprefix("hold|")))
+            for _, key in _of("holds", "")
+            if key.startswith("hold|") and key.count("|") == 1
+        ),
+        *((lambda each=each: TableClaims(house.tables).find(each)) for each in legs),
+        *((lambda each=each: house.ledger.leg(ACCOUNT, each)) for each in legs),
+        lambda: reader.items(f"{BASE}/entries"),
+        lambda: reader.items("/api/v1/rate-cards"),
+        lambda: reader.get(CARD),
+        lambda: reader.get(BASE),
+    ]
+    found: list[str] = []
+    for ask in asked:
+        try:
+            await ask()
+        except (PerminuteError, AssertionError) as refused:
+            found.append(repr(refused))
+    return [*found, *(await house.ledger.verify(ACCOUNT)).problems]
