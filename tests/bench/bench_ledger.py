@@ -18,12 +18,16 @@ from shared.domain.ledger_decide import decide
 from shared.domain.legs import content_digest
 from shared.domain.limits import GROUP_COMMIT_LEGS_MAX
 from shared.ports.tables import Insert, Operation, Replace
+from tests.bench.cost import count
 from tests.bench.records import record, wanted
 from tests.support.azurite import start_azurite
 
 ONE = "ledger.debits_per_second"
 HUNDRED = "ledger.debits_per_second_100_accounts"
 ROWS_PER_LEG = "ledger.rows_per_leg"
+REQUESTS_PER_LEG = "ledger.requests_per_leg"
+BYTES_PER_LEG = "ledger.bytes_per_leg"
+FULL_RATE, LONE_RATE = 40.0, 0.05  # legs/s of one account: batches of 40, and a leg at a time
 DECIDE = "ledger.decide"
 LEGS = 20 * GROUP_COMMIT_LEGS_MAX
 ROUNDS = 5
@@ -39,6 +43,8 @@ def records(only: str | None) -> Iterator[dict[str, Any]]:
                     yield _debits(name, accounts, azurite.connection_string)
     if wanted(ROWS_PER_LEG, only):
         yield _rows_per_leg()
+    if wanted(REQUESTS_PER_LEG, only) or wanted(BYTES_PER_LEG, only):
+        yield from (each for each in _per_leg() if wanted(each["name"], only))
     if wanted(DECIDE, only):
         yield _decide()
 
@@ -150,6 +156,17 @@ def _rows_per_leg() -> dict[str, Any]:
         "ratio <= 1.05",
         lambda ratio: ratio <= 1.05,
     )
+
+
+def _per_leg() -> Iterator[dict[str, Any]]:
+    """Table requests and bytes kept on a leg's whole way, its claim and its share of the questions
+    included; counted as `make cost` counts."""
+    full, lone = asyncio.run(count(FULL_RATE)), asyncio.run(count(LONE_RATE))
+    for name, unit, ours, theirs in (
+        (REQUESTS_PER_LEG, "requests/leg", full.requests, lone.requests),
+        (BYTES_PER_LEG, "bytes/leg", full.bytes_kept, lone.bytes_kept),
+    ):
+        yield record(name, ours, unit, "a leg at a time", theirs, "stated", lambda _: True)
 
 
 def _decide() -> dict[str, Any]:
