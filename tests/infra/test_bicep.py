@@ -13,13 +13,17 @@ from tests.infra.bicep import (
     MODULES,
     NO_COMPILER,
     PARAMETER_FILES,
+    TEST_SECONDS_MAX,
     bicep,
     compiler,
     take_snapshot,
     templates,
 )
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason=NO_COMPILER)
+pytestmark = [
+    pytest.mark.skipif(compiler() is None, reason=NO_COMPILER),
+    pytest.mark.timeout(TEST_SECONDS_MAX),
+]
 LINES_MAX = 120
 NAMES = [path.stem for path in MODULES]
 

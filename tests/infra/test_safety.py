@@ -12,6 +12,7 @@ from tests.infra.bicep import (
     ENVIRONMENTS,
     NO_COMPILER,
     ROOT,
+    TEST_SECONDS_MAX,
     compiler,
     resources,
     snapshot,
@@ -195,6 +196,7 @@ def test_no_property_holds_a_secret(environment: str) -> None:
 
 
 @pytest.mark.skipif(compiler() is None, reason=NO_COMPILER)
+@pytest.mark.timeout(TEST_SECONDS_MAX)
 def test_no_output_or_default_holds_a_secret() -> None:
     for name, built in templates().items():
         text = json.dumps([built.get("outputs"), built.get("parameters"), built.get("variables")])
@@ -202,6 +204,7 @@ def test_no_output_or_default_holds_a_secret() -> None:
 
 
 @pytest.mark.skipif(compiler() is None, reason=NO_COMPILER)
+@pytest.mark.timeout(TEST_SECONDS_MAX)
 def test_azd_the_pipeline_and_the_runbook_get_the_outputs_that_they_use() -> None:
     outputs = set(templates()["main"]["outputs"])
 

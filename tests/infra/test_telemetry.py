@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.infra.bicep import ENVIRONMENTS, INFRA, ROOT, resources
+from tests.infra.bicep import (
+    COMPILER_SECONDS_MAX,
+    ENVIRONMENTS,
+    INFRA,
+    ROOT,
+    TEST_SECONDS_MAX,
+    resources,
+)
 from tests.infra.catalogue import events, told
 
 HERE = ROOT / "tests" / "infra"
@@ -59,7 +66,7 @@ def _analysed(queries: dict[str, str]) -> dict[str, list[str]]:
         input=json.dumps(asked),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=COMPILER_SECONDS_MAX,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -89,10 +96,12 @@ def _verdicts() -> dict[str, list[str]]:
     return _analysed(sound | {query: query for query in WRONG})
 
 
+@pytest.mark.timeout(TEST_SECONDS_MAX)
 def test_kusto_finds_nothing_wrong_with_any_query() -> None:
     assert {name: said for name, said in _verdicts().items() if name not in WRONG} == {}
 
 
+@pytest.mark.timeout(TEST_SECONDS_MAX)
 @pytest.mark.parametrize(("query", "code"), WRONG.items())
 def test_kusto_would_find_something(query: str, code: str) -> None:
     """A wrong table, column, type or operator is an error: the check has teeth."""
