@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from functions.edge import new_blueprint
+from functions.ticks import left_to_the_next_tick
 from shared.bootstrap import container
 from shared.domain.errors import QueueUnavailable
 from shared.telemetry import event
@@ -14,6 +15,7 @@ bp = new_blueprint()
 @bp.timer_trigger(
     arg_name="timer", schedule="%INBOX_SCHEDULE%", run_on_startup=False, use_monitor=True
 )
+@left_to_the_next_tick
 async def forward_inbox(timer: func.TimerRequest) -> None:
     """One tick; doubled, late or missed ticks change nothing."""
     try:

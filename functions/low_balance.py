@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from functions.edge import new_blueprint
+from functions.ticks import left_to_the_next_tick
 from shared.bootstrap import container
 from shared.telemetry import event
 
@@ -13,6 +14,7 @@ bp = new_blueprint()
 @bp.timer_trigger(
     arg_name="timer", schedule="%LOW_BALANCE_SCHEDULE%", run_on_startup=False, use_monitor=True
 )
+@left_to_the_next_tick
 async def low_balance(timer: func.TimerRequest) -> None:
     """One tick. A missed, late or doubled tick changes nothing: marks wait, events have ids."""
     watched = await container().watch_balances()

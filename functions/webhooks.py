@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, List
 import azure.functions as func
 
 from functions.edge import Call, admin_route, new_blueprint, reply, reply_list
+from functions.ticks import left_to_the_next_tick
 from shared.bootstrap import container
 from shared.domain.access import READERS, Role
 from shared.telemetry import event
@@ -39,6 +40,7 @@ async def deliver_events(messages: List[func.ServiceBusMessage]) -> None:
 @bp.timer_trigger(
     arg_name="timer", schedule="%WEBHOOK_SCHEDULE%", run_on_startup=False, use_monitor=True
 )
+@left_to_the_next_tick
 async def retry_deliveries(timer: func.TimerRequest) -> None:
     """Send again what receivers did not take, and what a process that died had left."""
     house = container()

@@ -5,10 +5,15 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from functions.inbox import forward_inbox
+from functions.low_balance import low_balance
+from functions.webhooks import retry_deliveries
+from shared import bootstrap
 from shared.adapters.ledger_rows import STATE, TABLE
 from shared.adapters.memory_tables import MemoryTables
 from shared.domain import limits
@@ -536,6 +541,25 @@ async def test_while_the_queue_is_away_legs_wait_in_the_inbox_and_go_on_once() -
     assert await process.house.forward_inbox() == 0
     await process.drain()
     assert await process.balance() == 100 * UNIT - 70 * PRICE
+
+
+@pytest.mark.parametrize("timer", [forward_inbox, low_balance, retry_deliveries])
+async def test_a_timer_that_meets_an_outage_tells_so_in_a_line_and_goes_on_later(
+    timer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = World().process()
+    await process.set_up()
+    bootstrap.install(process.house)
+    tick = timer._function.get_user_function()
+    process.world.tables.inject(1, StoreUnavailable("No answer."), kind="query")
+    with caplog.at_level("WARNING"):
+        await tick(SimpleNamespace(past_due=False))
+    (told,) = [json.loads(record.message) for record in caplog.records]
+    assert told == {
+        "event": "timer_failed",
+        "function": tick.__name__,
+        "detail": "No answer.",
+    }
 
 
 async def test_a_crash_between_sending_on_and_deleting_sends_twice_and_charges_once() -> None:
