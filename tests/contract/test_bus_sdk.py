@@ -299,18 +299,15 @@ def test_a_repeated_message_id_is_accepted_and_dropped(ends: Ends) -> None:
 
 def test_a_message_id_may_return_after_the_window(ends: Ends) -> None:
     sender, receiver = ends.sender("briefly-unique"), ends.receiver("briefly-unique")
-    assert receiver.peek_messages(10) == []
-    sent_count = 0
+    sender.send_messages([ServiceBusMessage("m", message_id="x") for _ in range(2)])
+    assert len(receiver.peek_messages(10)) == 1
 
-    def arrives_twice() -> bool:
-        nonlocal sent_count
+    def arrives_again() -> bool:
         sender.send_messages(ServiceBusMessage("m", message_id="x"))
-        sent_count += 1
         return len(receiver.peek_messages(10, sequence_number=1)) == 2
 
-    eventually(arrives_twice, "a second message of the same id")
+    eventually(arrives_again, "a second message of the same id")
 
-    assert sent_count > 2
     assert _complete(receiver, 2) == ["m", "m"]
 
 

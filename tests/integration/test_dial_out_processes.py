@@ -20,6 +20,7 @@ from tests.support.azurite import ROOT, Azurite, start_azurite
 from tests.unit.holds.cases import SLICE
 
 PROCESSES, QUESTIONS_EACH = 4, 50
+pytestmark = pytest.mark.timeout(300)  # on a machine that does ten things at once
 REASONS = {
     "credit": "credit_exhausted",
     "budget": "budget_exceeded",
@@ -57,7 +58,7 @@ class Asker:
         self.process.stdin.close()
         self.process.stdout.close()
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 class Askers:
