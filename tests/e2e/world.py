@@ -182,7 +182,11 @@ class World:
         try:
             self.post(body)
             with self.bus.get_queue_receiver("call-ended") as receiver:
-                found = [b"".join(message.body) for message in receiver.peek_messages(100)]
+                found: list[bytes] = []
+                first = 1
+                while page := receiver.peek_messages(250, sequence_number=first):
+                    found += [b"".join(message.body) for message in page]
+                    first = (page[-1].sequence_number or 0) + 1
         finally:
             os.kill(pid, signal.SIGCONT)
         return [content for content in found if body["leg_id"].encode() in content]
