@@ -4,6 +4,7 @@ It hears of a recharge by the signed webhook `recharge.requested` and answers by
 an API key of the role `payments`. A recharge that is asked for again gets its first answer again.
 """
 
+import contextlib
 import json
 import threading
 import time
@@ -16,6 +17,8 @@ from local.demo.wire import Admin, DemoError, Json
 
 WEBHOOK = "payments"
 KEY_NAME = "local payment provider"
+CALLBACK_TRIES_MAX, CALLBACK_PAUSE_SECONDS = 5, 1.0
+SERVER_ERROR = 500
 SUCCEEDED, DECLINED, PENDING = "succeeded", "declined", "pending"
 
 
@@ -95,14 +98,18 @@ class PaymentProvider:
         self._say(data, {"status": decided.status, "reference": reference, **hard})
 
     def _say(self, data: Json, answer: Json) -> None:
-        """The callback. One that fails is made again when the recharge is asked for again."""
+        """The callback, again while nobody takes it; at last when the recharge is asked for again,
+        which is an event of its own."""
         body = {"amount": data["amount"], "currency": data["currency"], **answer}
+        path = f"/api/v1/recharges/{data['recharge']}/result"
         assert self._desk is not None
-        try:
-            got = self._desk.ask("POST", f"/api/v1/recharges/{data['recharge']}/result", body)
-            status = got.status
-        except DemoError:
-            status = 0
+        status = 0
+        for _ in range(CALLBACK_TRIES_MAX):
+            with contextlib.suppress(DemoError):
+                status = self._desk.ask("POST", path, body).status
+            if 0 < status < SERVER_ERROR:
+                break
+            time.sleep(CALLBACK_PAUSE_SECONDS)
         self.said.append(Said(data["recharge"], answer["status"], data["amount"], status))
 
 

@@ -34,8 +34,8 @@ class Received:
 class Receiver:
     """Takes webhooks on loopback from the moment it is made, in threads of its own.
 
-    What a request with a right signature brings is kept, and handed to `take`; all else is answered
-    401 and counted in `refused`.
+    What a request with a right signature brings is kept, and handed to `take`, once for each id: an
+    event may come again. All else is answered 401 and counted in `refused`.
     """
 
     def __init__(self, take: Callable[[Json], None] = lambda _: None) -> None:
@@ -43,6 +43,8 @@ class Receiver:
         self.received: list[Received] = []
         self.refused = 0
         self._take = take
+        self._seen: set[str] = set()
+        self._lock = threading.Lock()
         self._server = ThreadingHTTPServer((LOOPBACK, 0), self._handler())
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -63,8 +65,12 @@ class Receiver:
         if not any(is_signed(secret, headers, body) for secret in self.secrets):
             self.refused += 1
             return 401
-        event: Json = json.loads(body)
-        self.received.append(Received(headers, event))
+        with self._lock:
+            if headers["webhook-id"] in self._seen:
+                return 200
+            self._seen.add(headers["webhook-id"])
+            event: Json = json.loads(body)
+            self.received.append(Received(headers, event))
         self._take(event)
         return 200
 

@@ -180,11 +180,14 @@ class Year:
             "currency": rand.choice(["USD", "EUR"]),
             "time_zone": rand.choice(ZONES),
             "credit_limit": rand.choice(["0", "0", "25.00"]),
-            "alerts": [
-                {"name": "low", "below": f"{threshold}.00"},
-                {"name": "fifth", "below_percent": 20},
-                {"name": "soon", "days_left": 3},
-            ],
+            "alerts": rand.sample(
+                [
+                    {"name": "low", "below": f"{threshold}.00"},
+                    {"name": "fifth", "below_percent": 20},
+                    {"name": "soon", "days_left": 3},
+                ],
+                rand.choice([1, 1, 2, 3]),
+            ),
         }
         if rand.random() < 0.7:
             settings["auto_recharge"] = {
@@ -197,7 +200,7 @@ class Year:
         customer = Customer(
             name,
             settings,
-            calls_per_day=rand.choice([0.02, 0.05, 0.08, 0.15]),
+            calls_per_day=rand.choice([0.02, 0.03, 0.05, 0.1]),
             cost_micros=rand.choice([UNIT, 5 * UNIT, 15 * UNIT]),
             is_paid_by_hand="auto_recharge" not in settings or rand.random() < 0.2,
         )
