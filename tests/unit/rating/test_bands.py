@@ -237,3 +237,16 @@ def test_bands_touched_are_named_once_each() -> None:
         tariff.band_at(at("2026-06-01T17:00:00")),
         tariff.band_at(at("2026-06-01T01:00:00")),
     ) == (BASE, 1)
+
+
+def test_the_morning_after_a_special_night_is_no_ordinary_morning() -> None:
+    """One card, the same weekday: what is remembered of a plain one holds for plain ones only."""
+    night = Band(1, (slot("60", "2"),), "", (), 79_200, 21_600, ("2026-12-24",))
+    version = card(rate(slot("60", "1"), bands=(night,)))
+
+    costs = [
+        charge(version, 60, answered_at=datetime(2026, 12, day, 3, tzinfo=UTC)).amount_micros
+        for day in (18, 25, 18, 24, 26)
+    ]
+
+    assert costs == [1_000_000, 2_000_000, 1_000_000, 1_000_000, 1_000_000]
