@@ -116,7 +116,8 @@ def _proxy(faults: list[Json]) -> str:
     last = {each["kind"]: each for each in faults}
     rows = "\n".join(
         f"| {_words(kind)} | {each['requests']:,} | {each['faults']:,} "
-        f"| {each['unknown_writes']:,} | {each['unknown_commits_that_landed']} | {each['unknown_commits_that_did_not']} "
+        f"| {each['unknown_writes']:,} | {each['unknown_commits_that_landed']} "
+        f"| {each['unknown_commits_that_did_not']} "
         f"| {each['duplicates_absorbed']:,} | {each['legs_debited']:,} | {each['double_debits']} |"
         for kind, each in last.items()
     )
