@@ -1,5 +1,6 @@
 """What the group committer has to know of a partition: ledger and hold book implement it."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,3 +84,21 @@ class Book[State, Command, Result](Protocol):
     async def landed(self, partition: str, after: State, commit_id: str) -> bool:
         """Whether the commit with this id is in the table."""
         ...
+
+
+@dataclass(slots=True)
+class Waiter[Command, Result]:
+    """A command that waits for its group, and who waits for its result."""
+
+    command: Command
+    guard: str | None
+    future: asyncio.Future[Result]
+
+    def give(self, result: Result | PerminuteError) -> None:
+        """Its outcome; whoever left meanwhile gets none."""
+        if self.future.done():
+            return
+        if isinstance(result, PerminuteError):
+            self.future.set_exception(result)
+        else:
+            self.future.set_result(result)

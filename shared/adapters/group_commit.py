@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from shared.adapters.commit_book import Answer, Book, Loaded, Step
+from shared.adapters.commit_book import Answer, Book, Loaded, Step, Waiter
 from shared.domain import limits
 from shared.domain.errors import (
     EtagMismatch,
@@ -39,26 +39,11 @@ from shared.telemetry import event
 
 
 @dataclass(slots=True)
-class _Waiter[Command, Result]:
-    command: Command
-    guard: str | None
-    future: asyncio.Future[Result]
-
-    def give(self, result: Result | PerminuteError) -> None:
-        if self.future.done():
-            return
-        if isinstance(result, PerminuteError):
-            self.future.set_exception(result)
-        else:
-            self.future.set_result(result)
-
-
-@dataclass(slots=True)
 class _Plan[State, Command, Result]:
     """A transaction that is ready to be sent, once the state is `base` in the table."""
 
     base: State
-    waiters: list[_Waiter[Command, Result]]
+    waiters: list[Waiter[Command, Result]]
     steps: list[Step[State, Result]]
     commit_id: str
     after: State
@@ -67,7 +52,7 @@ class _Plan[State, Command, Result]:
 
 @dataclass(slots=True)
 class _Lane[State, Command, Result]:
-    waiting: deque[_Waiter[Command, Result]] = field(default_factory=deque)
+    waiting: deque[Waiter[Command, Result]] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
     cached: Loaded[State] | None = None
     ahead: _Plan[State, Command, Result] | None = None
@@ -110,7 +95,7 @@ class GroupCommitter[State, Command, Result]:
         """
         lane = self._lane(partition)
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        lane.waiting.append(_Waiter(command, self._book.guard(command), future))
+        lane.waiting.append(Waiter(command, self._book.guard(command), future))
         if lane.task is None:
             lane.task = asyncio.create_task(self._drain(partition, lane))
         try:
@@ -171,14 +156,14 @@ class GroupCommitter[State, Command, Result]:
         finally:
             lane.task = None
 
-    def _take(self, lane: _Lane[State, Command, Result]) -> list[_Waiter[Command, Result]]:
+    def _take(self, lane: _Lane[State, Command, Result]) -> list[Waiter[Command, Result]]:
         """The next group: at most what fits, each guard once (a row goes into a transaction once).
 
         A second command with the same guard waits for the next group, where the guard answers.
         """
-        group: list[_Waiter[Command, Result]] = []
+        group: list[Waiter[Command, Result]] = []
         guards: set[str] = set()
-        later: list[_Waiter[Command, Result]] = []
+        later: list[Waiter[Command, Result]] = []
         while lane.waiting and len(group) < self._book.commands_max:
             waiter = lane.waiting.popleft()
             if waiter.future.done():
@@ -196,7 +181,7 @@ class GroupCommitter[State, Command, Result]:
         self,
         partition: str,
         lane: _Lane[State, Command, Result],
-        group: list[_Waiter[Command, Result]],
+        group: list[Waiter[Command, Result]],
         ahead: _Plan[State, Command, Result] | None = None,
     ) -> None:
         waiters = group
@@ -236,7 +221,7 @@ class GroupCommitter[State, Command, Result]:
         self,
         partition: str,
         lane: _Lane[State, Command, Result],
-        waiters: Sequence[_Waiter[Command, Result]],
+        waiters: Sequence[Waiter[Command, Result]],
     ) -> _Plan[State, Command, Result] | None:
         """The transaction for those who change something; None when nobody does."""
         before, chosen, steps = await self._decide(partition, lane, waiters, self._clock.now())
@@ -246,7 +231,7 @@ class GroupCommitter[State, Command, Result]:
         self,
         partition: str,
         before: Loaded[State],
-        waiters: list[_Waiter[Command, Result]],
+        waiters: list[Waiter[Command, Result]],
         steps: list[Step[State, Result]],
     ) -> _Plan[State, Command, Result]:
         commit_id = self._ids.token(limits.COMMIT_ID_BYTES)
@@ -324,9 +309,9 @@ class GroupCommitter[State, Command, Result]:
         self,
         partition: str,
         lane: _Lane[State, Command, Result],
-        waiters: Sequence[_Waiter[Command, Result]],
+        waiters: Sequence[Waiter[Command, Result]],
         now: datetime,
-    ) -> tuple[Loaded[State], list[_Waiter[Command, Result]], list[Step[State, Result]]]:
+    ) -> tuple[Loaded[State], list[Waiter[Command, Result]], list[Step[State, Result]]]:
         """Decide all waiters in order; answer those that change nothing.
 
         An answer that a cached state gives is not trusted: it is decided again on a fresh one.
@@ -340,9 +325,9 @@ class GroupCommitter[State, Command, Result]:
             if self._plans_ahead:
                 await self._take_turn()
             state = viewed.state
-            chosen: list[_Waiter[Command, Result]] = []
+            chosen: list[Waiter[Command, Result]] = []
             steps: list[Step[State, Result]] = []
-            answers: list[tuple[_Waiter[Command, Result], Answer[Result]]] = []
+            answers: list[tuple[Waiter[Command, Result], Answer[Result]]] = []
             for waiter in waiters:
                 decision = self._book.decide(partition, state, waiter.command, now)
                 if isinstance(decision, Answer):
@@ -370,12 +355,12 @@ class GroupCommitter[State, Command, Result]:
                 await asyncio.sleep(0)
 
     async def _answer_recorded(
-        self, partition: str, waiters: Sequence[_Waiter[Command, Result]]
+        self, partition: str, waiters: Sequence[Waiter[Command, Result]]
     ) -> bool:
         """Give their first results to those that were committed before; whether there was one."""
         slots = asyncio.Semaphore(limits.GUARD_READS_AT_ONCE)
 
-        async def look(waiter: _Waiter[Command, Result]) -> bool:
+        async def look(waiter: Waiter[Command, Result]) -> bool:
             if waiter.guard is None:
                 return False
             async with slots:
