@@ -73,7 +73,8 @@ class Settings:
 
     @property
     def batch_deadline_seconds(self) -> float:
-        """How long a batch may work: well below the lock, which is not renewed (DESIGN 4)."""
+        """How long a batch may work: well below the lock, which is not renewed
+        (docs/architecture.md)."""
         return self.call_ended_lock_seconds / 2
 
     @classmethod

@@ -125,7 +125,7 @@ _TOLL_FREE = {"44800": "GB", "44808": "GB", "33805": "FR", "49800": "DE", "39800
 
 
 def rate_card(currency: str = "USD") -> dict[str, object]:
-    """A whole version as the administration takes it (CONTRACT 3)."""
+    """A whole version as the administration takes it (docs/rate-cards.md)."""
     regions = sorted(region for region in NAMES if region not in {INTERNATIONAL, MISSING_REGION})
     outward = [rate for region in regions for rate in _region_rates(region)]
     known = tuple(prefix for prefix, _, _ in _SPECIAL)

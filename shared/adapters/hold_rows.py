@@ -1,4 +1,5 @@
-"""How the hold book lies in table `holds`, partition = account (DESIGN 4): rows to domain and back.
+"""How the hold book lies in table `holds` (docs/architecture.md): rows to domain and back. The
+partition is the account.
 
 | row key                      | what                                                           |
 | ---------------------------- | -------------------------------------------------------------- |

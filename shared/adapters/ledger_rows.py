@@ -1,4 +1,4 @@
-"""How the ledger lies in table `ledger` (DESIGN 4): rows to domain and back, and the hash chain.
+"""How the ledger lies in table `ledger` (docs/ledger.md): rows to domain and back, and the chain.
 
 | row key                 | what                                                            |
 | ----------------------- | --------------------------------------------------------------- |

@@ -1,4 +1,4 @@
-"""What bridges post to dial out or admit a caller, and what they are answered (CONTRACT 6)."""
+"""What bridges post to dial out or admit a caller, and what they hear (docs/dial-out.md)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal

@@ -168,8 +168,8 @@ def leg_body(
     reversal: Entry | None,
     told: Mapping[str, object],
 ) -> dict[str, object]:
-    """A charged leg (CONTRACT 5): its explained charge, what is told of it only when asked, who it
-    was, how it was paid, and the entry that took it back, if one did."""
+    """A charged leg (docs/rating.md): its explained charge, what is told of it only when asked, who
+    it was, how it was paid, and the entry that took it back, if one did."""
     return {
         "leg": shown_leg(leg),
         **charge,

@@ -9,7 +9,7 @@ ALL_ACCOUNTS = "*"
 
 
 class Role(StrEnum):
-    """What an API key may be for (CONTRACT 2). `admin` holds all others."""
+    """What an API key may be for (docs/access.md). `admin` holds all others."""
 
     READER = "reader"
     FINANCE = "finance"

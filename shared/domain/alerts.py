@@ -3,9 +3,9 @@
 A rule fires when the balance falls and is below its threshold while it is armed: an account that
 was just opened, or topped up by less than the threshold, is not warned of what it has just been
 told. It is armed again only when the balance has risen above threshold + margin, where the margin
-is 10 % of the threshold or the last charge if that is larger (DESIGN 7): a balance that oscillates
-around the threshold by a cent is one crossing. When it is
-looked at stands in `watch`, what an event says in `notices`.
+is 10 % of the threshold or the last charge if that is larger (docs/credits.md): a balance that
+oscillates around the threshold by a cent is one crossing. When it is looked at stands in
+`watch`, what an event says in `notices`.
 """
 
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ class AlertRule:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that others must hear of (CONTRACT 7): a CloudEvent before it has an id.
+    """Something that others must hear of (docs/credits.md): a CloudEvent before it has an id.
 
     `alert` is the number of the alert that it raises or, with `repeat`, tells again; `recharge` the
     number of the recharge that it is about. Both become ids where the account is known.

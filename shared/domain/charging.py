@@ -61,7 +61,8 @@ class Grant:
 
 
 def billable_seconds(leg: EndedLeg, now: datetime) -> int | Unchargeable:
-    """The answered seconds of a leg, or why its times can't be trusted (CONTRACT 4)."""
+    """The answered seconds of a leg, or why its times can't be trusted
+    (docs/bridge-integration.md)."""
     if leg.ended_at > now + timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX):
         return Unchargeable(ParkReason.INCONSISTENT, "It ends more than 5 minutes in the future.")
     if leg.answered_at is None:
@@ -131,7 +132,7 @@ def zero_charge_document(resolved: ResolvedLeg, reason: str, flags: list[str]) -
 
 
 def charge_document(resolved: ResolvedLeg, charge: Charge, flags: list[str]) -> dict[str, object]:
-    """The explained charge of a rated leg, as it is kept for ever (CONTRACT 5)."""
+    """The explained charge of a rated leg, as it is kept for ever (docs/rating.md)."""
     return {**_leg_part(resolved), **_rated_part(charge), "flags": flags}
 
 

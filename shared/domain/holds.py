@@ -2,8 +2,8 @@
 
 It knows the ledger as of one commit (`ledger_commit`) and catches up by the commits after it:
 `catch_up` takes the new balance and settles the holds whose legs were debited in between. A hold
-that has expired counts for nothing from its instant on, whoever removes it (DESIGN 4); expiry
-stands still while the queue has a backlog. How questions are decided stands in `hold_decide`.
+that has expired counts for nothing from its instant on, whoever removes it (docs/architecture.md);
+expiry stands still while the queue has a backlog. How questions are decided: `hold_decide`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -128,7 +128,7 @@ class HoldState:
         return sum([hold.amount_micros for hold in self.open_holds(now)])
 
     def available_micros(self, now: datetime) -> int:
-        """balance - holds + credit limit (DESIGN 2)."""
+        """balance - holds + credit limit (docs/ledger.md)."""
         return self.balance_micros - self.held_micros(now) + self.credit_limit_micros
 
     def spendable_micros(self, now: datetime) -> int:

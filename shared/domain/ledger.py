@@ -1,7 +1,7 @@
 """The ledger says what happened: one account's credits, its commands and its entries.
 
 How a command is decided stands in `shared/domain/ledger_decide.py`. Two invariants hold after every
-entry (DESIGN 1, promise 3): balance = sum of entries, and balance = sum of lot remainders -
+entry (docs/ledger.md): balance = sum of entries, and balance = sum of lot remainders -
 deficit. `check` asserts the second; `verify` recomputes both from what is stored.
 """
 
@@ -19,7 +19,7 @@ from shared.domain.recharge import AutoRecharge, Recharge, Recharges, RechargeSt
 
 
 class EntryKind(StrEnum):
-    """What a line of the ledger is (DESIGN 2)."""
+    """What a line of the ledger is (docs/ledger.md)."""
 
     TOP_UP = "top_up"
     GRANT = "grant"
@@ -358,5 +358,5 @@ def check(state: LedgerState) -> None:
 
 
 def available_micros(state: LedgerState, held_micros: int) -> int:
-    """balance - holds + credit limit (DESIGN 2)."""
+    """balance - holds + credit limit (docs/ledger.md)."""
     return state.balance_micros - held_micros + state.credit_limit_micros

@@ -22,7 +22,7 @@ def open_lot(
     now: datetime,
     **words: Any,
 ) -> tuple[LedgerState, Entry]:
-    """A new lot first pays what is owed (DESIGN 7)."""
+    """A new lot first pays what is owed (docs/credits.md)."""
     owed = min(state.deficit_micros, amount_micros)
     left = amount_micros - owed
     lot = Lot(lot_id(state.entry + 1), lot_kind, amount_micros, left, now, expires_at)

@@ -15,7 +15,8 @@ def debit(state: LedgerState, command: DebitLeg, now: datetime) -> Decision:
     """A debit is never refused: what no lot covers becomes deficit (promise 4).
 
     Lots that had expired when the leg was answered don't pay. One that an expiry emptied since then
-    is first given back what the leg draws, for 72 hours (DESIGN 7). Included minutes come first.
+    is first given back what the leg draws, for 72 hours (docs/credits.md). Included minutes
+    come first.
     """
     state, command, taken, told = _pooled(state, command)
     revived, restored = _revive(state, command, now)

@@ -12,7 +12,7 @@ from shared.domain.pools import PoolDraw, after_draw
 
 def reverse(state: LedgerState, command: ReverseLeg, now: datetime) -> Decision:
     """Give a debit back: it pays what is owed first, then goes to the lots that paid; the part of
-    a lot that has expired, or that nobody can name, opens a grant of 30 days (DESIGN 7)."""
+    a lot that has expired, or that nobody can name, opens a grant of 30 days (docs/credits.md)."""
     taken = _take_back(state, command, now)
     if taken is None:
         return too_many_lots()

@@ -54,11 +54,12 @@ class EndedLeg:
 
     @property
     def key(self) -> str:
-        """`{bridge}~{leg_id}`: what makes a leg the same leg (CONTRACT 4)."""
+        """`{bridge}~{leg_id}`: what makes a leg the same leg (docs/bridge-integration.md)."""
         return f"{self.bridge}~{self.leg_id}"
 
     def content(self) -> dict[str, str | int | None]:
-        """The facts whose change makes a conflict (CONTRACT 4), in a canonical shape."""
+        """The facts whose change makes a conflict, in a canonical shape
+        (docs/bridge-integration.md)."""
         return {
             "account": self.account,
             "answered_at": format_time(self.answered_at) if self.answered_at else None,
@@ -89,7 +90,7 @@ class QueuedLeg:
 
     @property
     def message_id(self) -> str:
-        """Hash of leg key, content digest and attempt; under 128 characters (DESIGN 4)."""
+        """Hash of leg key, content digest and attempt; under 128 characters (docs/ledger.md)."""
         return f"{leg_key_hash(self.leg.key)[:40]}.{self.leg.digest()[:40]}.{self.attempt}"
 
 

@@ -1,4 +1,4 @@
-"""Lots: what each top-up brought, drawn first in, first out (DESIGN 7)."""
+"""Lots: what each top-up brought, drawn first in, first out (docs/credits.md)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

@@ -63,7 +63,7 @@ def format_price(picos: int) -> str:
 
 
 def format_fraction(value: Fraction) -> str:
-    """A decimal if it ends within 18 digits, else a fraction such as "7/15" (CONTRACT 5)."""
+    """A decimal if it ends within 18 digits, else a fraction such as "7/15" (docs/rating.md)."""
     return format_ratio(value.numerator, value.denominator)
 
 

@@ -88,7 +88,7 @@ def leg_facts(charge: Mapping[str, object], person: Mapping[str, object]) -> Leg
 
 
 def origin_of(kind: LegKind, from_number: object) -> str | None:
-    """The caller's region: dial-in is rated by it (DESIGN 5)."""
+    """The caller's region: dial-in is rated by it (docs/rating.md)."""
     if kind is not LegKind.DIAL_IN or not isinstance(from_number, str):
         return None
     return classify(from_number).region

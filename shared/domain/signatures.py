@@ -29,7 +29,7 @@ _TIMESTAMP = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 
 
 class AuthScheme(StrEnum):
-    """How a bridge proves itself (CONTRACT 2)."""
+    """How a bridge proves itself (docs/access.md)."""
 
     STANDARD_WEBHOOKS = "standard-webhooks"
     BASIC = "basic"

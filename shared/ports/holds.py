@@ -88,7 +88,8 @@ class Switch:
 
 
 class HoldBook(Protocol):
-    """What may happen: credit that authorisations hold (DESIGN 4). The account is the partition."""
+    """What may happen: credit that authorisations hold (docs/architecture.md). The account is the
+    partition."""
 
     async def view(
         self, account: str, *, fresh: bool = True, scopes: Sequence[str] = ()

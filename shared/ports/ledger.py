@@ -73,7 +73,7 @@ class Verification:
 
 
 class Ledger(Protocol):
-    """What happened to an account's credits (DESIGN 4). The account is the partition."""
+    """What happened to an account's credits (docs/ledger.md). The account is the partition."""
 
     async def state(self, account: str) -> LedgerState | None:
         """The state as it is stored now; None before the ledger is opened."""

@@ -10,7 +10,7 @@ from shared.domain.parking import ParkedLeg
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The facts that are pinned for a leg at its first delivery (DESIGN 4)."""
+    """The facts that are pinned for a leg at its first delivery (docs/architecture.md)."""
 
     account: str
     organizer: str | None

@@ -12,7 +12,7 @@ from shared.ports.ledger import Outbox
 
 @dataclass(frozen=True, slots=True)
 class DueMark:
-    """Something to look at from a time on: a superset of what is really due (DESIGN 4)."""
+    """Something to look at from a time on: a superset of what is due (docs/architecture.md)."""
 
     account: str
     kind: str

@@ -28,7 +28,7 @@ class CallQueue(Protocol):
 
 
 class Inbox(Protocol):
-    """Where legs wait that the queue could not take (DESIGN 4)."""
+    """Where legs wait that the queue could not take (docs/architecture.md)."""
 
     async def keep(self, messages: Sequence[Message], now: datetime) -> None:
         """Returns once all are durable. Raises StoreUnavailable when that is not certain."""

@@ -1,4 +1,4 @@
-"""May it ring? Facts are resolved, rules are asked in order, credit is held last (DESIGN 6)."""
+"""May it ring? Facts are resolved, rules asked in order, credit held last (docs/dial-out.md)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Lets bridges in, each by its own scheme and credentials (CONTRACT 2)."""
+"""Lets bridges in, each by its own scheme and credentials (docs/access.md)."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime

@@ -360,7 +360,7 @@ def _conflict(queued: QueuedLeg, account: str, entry: Entry) -> NotCharged:
 
 
 def _origin(leg: ResolvedLeg) -> str | None:
-    """The caller's region: toll-free dial-in is rated by it (DESIGN 5)."""
+    """The caller's region: toll-free dial-in is rated by it (docs/rating.md)."""
     if leg.kind is not LegKind.DIAL_IN or leg.leg.from_number is None:
         return None
     return classify(leg.leg.from_number).region

@@ -103,7 +103,7 @@ class RateCardDesk:
         return found
 
     async def quote(self, inquiry: Inquiry, principal: Principal) -> dict[str, object]:
-        """The charge of a call that has not happened (CONTRACT 5).
+        """The charge of a call that has not happened (docs/rating.md).
 
         Raises NotAllowed, NotFound `account_unknown`, Invalid `rate_missing`.
         """

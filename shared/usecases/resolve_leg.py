@@ -26,8 +26,8 @@ class _Owner:
 
 
 class ResolveLeg:
-    """Resolves a leg by CONTRACT 4: the account named → the service number's → the conference's →
-    the bridge's default; the organizer of the conference, then the one named."""
+    """Resolves a leg (docs/bridge-integration.md): the account named → the service number's →
+    the conference's → the bridge's default; the organizer of the conference, then the one named."""
 
     def __init__(self, facts: Facts, claims: Claims, clock: Clock) -> None:
         self._facts = facts
