@@ -244,7 +244,7 @@ def _counters(counters: Counters) -> list[object]:
 def _read_counters(item: list[Any]) -> Counters:
     if item and isinstance(item[0], str):
         item = _of_schema_1(item)
-    days, months, meeting_minute, meeting_micros, placed, costs, regions, warned = item
+    days, months, meeting_minute, meeting_micros, placed, costs, regions, *warned = item
     return Counters(
         tuple((day, micros) for day, micros in days),
         tuple((month, micros) for month, micros in months),
@@ -253,7 +253,7 @@ def _read_counters(item: list[Any]) -> Counters:
         tuple((minute, count) for minute, count in placed),
         tuple((minute, micros) for minute, micros in costs),
         tuple(regions),
-        tuple(warned),
+        tuple(warned[0]) if warned else (),  # the last rows of schema 1 have none
     )
 
 

@@ -121,11 +121,11 @@ class TableRateCards:
     async def cards(self, *, limit: int, after: str | None) -> Sequence[str]:
         """Names of cards in order, at most `limit`."""
         rows = await self._tables.query(TABLE, _CARDS, after=after, limit=limit)
-        return [row.key for row in rows]
+        return [row.key for row in map(_known_schema, rows)]
 
     async def _read(self, card: str) -> _Card:
         now = self._clock.now()
-        rows = await self._tables.query(TABLE, f"card|{card}")
+        rows = [_known_schema(row) for row in await self._tables.query(TABLE, f"card|{card}")]
         head = next((row.etag for row in rows if row.key == _HEAD), None)
         stored = tuple(_stored(card, row) for row in rows if row.key.startswith(_VERSION))
         found = _Card(head, stored, now)
@@ -153,7 +153,7 @@ class TableRateCards:
 
     async def _fetch(self, stored: _Stored) -> RateCardVersion:
         rows = await self._tables.query(TABLE, stored.chunks_partition)
-        chunks = [joined("data", row.values) for row in rows]
+        chunks = [joined("data", _known_schema(row).values) for row in rows]
         about = stored.about
         # Inflating a large deck takes a while: others must not wait for it.
         version = await asyncio.to_thread(
@@ -247,11 +247,16 @@ def _values(about: CardVersion, partition: str, header: Header) -> dict[str, Val
     }
 
 
-def _stored(card: str, row: Row) -> _Stored:
-    values = row.values
-    schema = values.get("schema")
+def _known_schema(row: Row) -> Row:
+    """The row, which is of a schema that this code knows; else StoreUnavailable."""
+    schema = row.values.get("schema")
     if not isinstance(schema, int) or schema > SCHEMA:
         raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
+    return row
+
+
+def _stored(card: str, row: Row) -> _Stored:
+    values = row.values
     header: Header = json.loads(str(values["header"]))
     about = CardVersion(
         card=card,

@@ -108,19 +108,14 @@ async def test_a_release_goes_on_where_it_stood(name: str) -> None:
     assert (await house.ledger.verify(ACCOUNT)).problems == ()
 
 
-def _is_only_found(row: Json) -> bool:
-    """Whether a row says nothing but its key: a mark; a rate card's name, the tag of its last
-    change and its chunks, whose version, a row of its own, says how they are read."""
-    is_version = row["key"].startswith("version|")
-    return row["table"] == "due" or (row["table"] == "ratecards" and not is_version)
-
-
 def _kinds(name: str) -> list[tuple[str, str, str]]:
     """(table, partition, key) of the first row of each kind that has a schema."""
     found: dict[tuple[str, str], tuple[str, str, str]] = {}
     for row in release(name)["rows"]:
         kind = row["key"].partition("|")[0] if "|" in row["key"] else row["partition"][:5]
-        if "schema" in row["values"] and not _is_only_found(row):
+        if row["table"] == "ratecards":  # a card's name, its head, its versions, their chunks
+            kind = row["partition"].partition("|")[0] + row["key"][:4]
+        if "schema" in row["values"] and row["table"] != "due":  # a mark says but its key
             place = row["table"], row["partition"], row["key"]
             found.setdefault((row["table"], kind), place)
     return list(found.values())
