@@ -138,19 +138,22 @@ def _bugs(planted: list[Json]) -> str:
     if not planted:
         return ""
     rows = "\n".join(
-        f"| {each['bug']} | `{each['red'] or 'none'}` | {each['seeds'] or '-'} |"
-        for each in planted
+        f"| {each['bug']} | `{each['red'] or 'none'}` | {_seed(each['seed'])} |" for each in planted
     )
     found = sum(each["found"] for each in planted)
     return f"""## Planted bugs
 
 `make planted` breaks a copy of the product on purpose, one bug at a time: {found} of {len(planted)}
-were found. The seeds are how many histories the simulator took, where it has to find it as well.
+were found. The seed is a history of the simulator that shows it, where one has to.
 
-| bug | first red test | seeds |
+| bug | red test | seed |
 | --- | --- | --- |
 {rows}
 """
+
+
+def _seed(seed: int | None) -> str:
+    return "-" if seed is None else str(seed)
 
 
 def _words(name: str) -> str:

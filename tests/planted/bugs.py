@@ -1,7 +1,8 @@
-"""The bugs: what stands in the source, what is planted instead, and the tests that look there.
+"""The bugs: what stands in the source, what is planted instead, and the test that has to see it.
 
-`sim` says whether the simulator, too, has to find it by itself; the others break nothing that a
-history can show, or only what another layer mends.
+`seed` is the first history of the simulator that shows it, too; where there is none, the bug breaks
+nothing that a history can show, only what another layer mends, or it takes more coincidences than
+a hundred seeds have.
 """
 
 from dataclasses import dataclass
@@ -11,14 +12,15 @@ UNIT = "tests/unit/"
 
 @dataclass(frozen=True)
 class Bug:
-    """`old` stands exactly once in `file`; `tests` is a file of `UNIT`."""
+    """`old` stands exactly once in `file`; `tests` is a file of `UNIT`, `test` a function in it."""
 
     name: str
     file: str
     old: str
     new: str
     tests: str
-    sim: bool = False
+    test: str
+    seed: int | None = None
 
 
 BUGS = (
@@ -28,6 +30,7 @@ BUGS = (
         "else Replace(rows.STATE, values, before.etag),",
         "else Replace(rows.STATE, values, None),",
         "ledger/test_committer.py",
+        "test_a_leg_is_debited_once_whatever_the_store_answers",
     ),
     Bug(
         "the hold book's state is written without If-Match",
@@ -35,6 +38,7 @@ BUGS = (
         "else Replace(rows.STATE, values, before.etag),",
         "else Replace(rows.STATE, values, None),",
         "holds/test_book.py",
+        "test_a_stop_bites_on_every_process_with_its_next_question",
     ),
     Bug(
         "a debit leaves no guard",
@@ -43,7 +47,8 @@ BUGS = (
         "*(row for decision in decisions if not isinstance(decision.command, DebitLeg)\n"
         "              for row in _guard_rows(decision, number, spelled)),",
         "ledger/test_committer.py",
-        sim=True,
+        "test_a_leg_is_debited_once_whatever_the_store_answers",
+        seed=0,
     ),
     Bug(
         "a leg is not claimed",
@@ -51,7 +56,8 @@ BUGS = (
         "return _Owner(pinned.account, pinned.organizer) if pinned else owner",
         "return owner",
         "ledger/test_delivery.py",
-        sim=True,
+        "test_a_bridge_that_served_one_account_only_pins_its_legs_too",
+        seed=43,
     ),
     Bug(
         "nobody looks for the commit's id after a time-out",
@@ -59,6 +65,7 @@ BUGS = (
         'return row is not None and row.values.get("commit_id") == commit_id',
         "return False",
         "ledger/test_committer.py",
+        "test_a_leg_is_debited_once_whatever_the_store_answers",
     ),
     Bug(
         "after a time-out the commit is taken for written",
@@ -66,7 +73,8 @@ BUGS = (
         'return row is not None and row.values.get("commit_id") == commit_id',
         "return True",
         "ledger/test_committer.py",
-        sim=True,
+        "test_a_leg_is_debited_once_whatever_the_store_answers",
+        seed=3,
     ),
     Bug(
         "a refusal from a cached state is given",
@@ -74,6 +82,7 @@ BUGS = (
         "if answers and cached is not None:",
         "if answers and cached is None and state is None:",
         "ledger/test_committer.py",
+        "test_a_refusal_from_what_this_process_committed_itself_is_asked_again",
     ),
     Bug(
         "one row twice in a transaction: a guard is not looked for in its own group",
@@ -81,6 +90,7 @@ BUGS = (
         "if waiter.guard is not None and waiter.guard in guards:",
         "if waiter.guard is not None and waiter.guard in set[str]():",
         "ledger/test_committer.py",
+        "test_one_leg_fifty_times_at_once_is_one_debit_with_one_answer",
     ),
     Bug(
         "a second try forgets the group that the first had planned ahead",
@@ -88,6 +98,7 @@ BUGS = (
         "if lane.waiting and lane.ahead is None and not sending.done():",
         "if lane.waiting and not sending.done():",
         "ledger/test_committer.py",
+        "test_nobody_is_forgotten_who_was_planned_ahead_of_a_commit_that_failed",
     ),
     Bug(
         "a leg too large for any transaction takes its group down",
@@ -95,6 +106,7 @@ BUGS = (
         "plan.waiters[0].give(too_large)  # its neighbours go on without it",
         "raise",
         "ledger/test_committer.py",
+        "test_one_leg_that_never_fits_keeps_no_other_from_being_debited",
     ),
     Bug(
         "the same leg with other content is taken for a repetition",
@@ -102,7 +114,8 @@ BUGS = (
         "if digest != _digest(command):",
         "if digest is None:",
         "ledger/test_committer.py",
-        sim=True,
+        "test_the_same_leg_with_other_content_in_the_same_group_clashes",
+        seed=4,
     ),
     Bug(
         "lots are drawn last in, first out",
@@ -110,7 +123,8 @@ BUGS = (
         "    for lot in lots:\n        taken = ",
         "    for lot in reversed(tuple(lots)):\n        taken = ",
         "ledger/test_lots.py",
-        sim=True,
+        "test_the_oldest_lot_pays_first_whatever_expires_first",
+        seed=6,
     ),
     Bug(
         "a new lot does not pay the deficit",
@@ -118,7 +132,8 @@ BUGS = (
         "    owed = min(state.deficit_micros, amount_micros)\n",
         "    owed = 0\n",
         "ledger/test_lots.py",
-        sim=True,
+        "test_new_credits_first_pay_what_is_owed",
+        seed=3,
     ),
     Bug(
         "expiry takes what is held",
@@ -126,6 +141,7 @@ BUGS = (
         "free = max(0, state.balance_micros - command.held_micros)",
         "free = max(0, state.balance_micros)",
         "ledger/test_invariants.py",
+        "test_no_expiry_leaves_less_than_is_held",
     ),
     Bug(
         "a late leg draws on a lot for ever",
@@ -133,6 +149,7 @@ BUGS = (
         "return max(command.answered_at, now - timedelta(hours=limits.LATE_LEG_HOURS))",
         "return command.answered_at",
         "ledger/test_lots.py",
+        "test_after_72_hours_an_expired_lot_pays_for_nothing",
     ),
     Bug(
         "times run back with the clock",
@@ -140,7 +157,8 @@ BUGS = (
         "moment = max(now, state.at) if state and state.at else now",
         "moment = now",
         "ledger/test_decide.py",
-        sim=True,
+        "test_times_never_run_back_an_earlier_now_counts_as_the_last_time",
+        seed=1,
     ),
     Bug(
         "an alert is armed again without a margin",
@@ -148,6 +166,7 @@ BUGS = (
         "return max(abs(threshold_micros) * REARM_PER_CENT // 100, last_charge_micros)",
         "return 0",
         "ledger/test_alerts.py",
+        "test_a_thousand_debits_around_a_threshold_are_one_crossing",
     ),
     Bug(
         "the chain does not hash the balance",
@@ -155,6 +174,7 @@ BUGS = (
         '"entries", "balance", "previous")',
         '"entries", "previous")',
         "ledger/test_chain.py",
+        "test_every_journal_row_bears_the_hash_that_is_documented",
     ),
     Bug(
         "verification does not look at leg rows",
@@ -162,6 +182,7 @@ BUGS = (
         "        await leg_rows(run, tables, account)\n",
         "",
         "ledger/test_tampering.py",
+        "test_a_copied_leg_row_under_another_key_is_named",
     ),
     Bug(
         "the due mark is skipped",
@@ -169,7 +190,8 @@ BUGS = (
         "            await self._due.mark(sorted(marks, key=lambda mark: (mark.at, mark.kind)))",
         "            pass",
         "ledger/test_committer.py",
-        sim=True,
+        "test_the_due_mark_is_written_before_the_commit_and_its_failure_stops_it",
+        seed=0,
     ),
     Bug(
         "the due mark is written after the commit",
@@ -181,6 +203,7 @@ BUGS = (
         "            etags = await self._send(partition, lane, plan)\n"
         "            await self._book.prepare(partition, plan.steps, self._clock.now())\n",
         "ledger/test_committer.py",
+        "test_the_due_mark_is_written_before_the_commit_and_its_failure_stops_it",
     ),
     Bug(
         "a mark is cleared at once, though its commit may still come",
@@ -188,6 +211,7 @@ BUGS = (
         "settled = now - timedelta(seconds=limits.DUE_MARK_SETTLE_SECONDS)",
         "settled = now",
         "ledger/test_publishing.py",
+        "test_a_mark_stays_until_no_commit_can_follow_it_any_more",
     ),
     Bug(
         "an event is deleted before it is published",
@@ -196,7 +220,8 @@ BUGS = (
         "                await self._ledger.published(account, row.commit)\n"
         "                await self._notices.keep(account, row)\n",
         "ledger/test_publishing.py",
-        sim=True,
+        "test_a_crash_between_publishing_and_deleting_publishes_the_same_id_again",
+        seed=9,
     ),
     Bug(
         "the message id is the leg's key alone",
@@ -204,7 +229,8 @@ BUGS = (
         'return f"{leg_key_hash(self.leg.key)[:40]}.{self.leg.digest()[:40]}.{self.attempt}"',
         "return leg_key_hash(self.leg.key)",
         "ledger/test_delivery.py",
-        sim=True,
+        "test_the_broker_drops_what_was_posted_twice_and_keeps_other_content",
+        seed=2,
     ),
     Bug(
         "what is sent again has the id that it had",
@@ -212,7 +238,8 @@ BUGS = (
         "again = QueuedLeg(leg.leg, leg.received_at, leg.attempt + 1)",
         "again = QueuedLeg(leg.leg, leg.received_at, leg.attempt)",
         "ledger/test_delivery.py",
-        sim=True,
+        "test_what_fails_for_now_comes_again_later_and_later",
+        seed=3,
     ),
     Bug(
         "of two attempts in a batch the first goes on",
@@ -220,7 +247,7 @@ BUGS = (
         "if name not in legs or legs[name].attempt < queued.attempt:",
         "if name not in legs:",
         "ledger/test_delivery.py",
-        sim=True,
+        "test_two_attempts_in_one_batch_go_on_as_the_later_one",
     ),
     Bug(
         "an error of one leg takes its batch down",
@@ -228,6 +255,7 @@ BUGS = (
         "        except Exception as error:  # noqa: BLE001",
         "        except ZeroDivisionError as error:  #",
         "ledger/test_delivery.py",
+        "test_a_ledger_that_halts_does_not_stop_the_legs_of_others",
     ),
     Bug(
         "parked legs are told apart by their key alone",
@@ -235,7 +263,8 @@ BUGS = (
         'return f"{leg_key_hash(leg.key)[:32]}.{leg.digest()[:32]}"',
         'return f"{leg_key_hash(leg.key)[:32]}.{leg_key_hash(leg.key)[:32]}"',
         "ledger/test_parking.py",
-        sim=True,
+        "test_two_contents_of_one_leg_are_two_parked_legs",
+        seed=22,
     ),
     Bug(
         "a parked leg that was replayed is opened again by who comes later",
@@ -243,6 +272,7 @@ BUGS = (
         "if _ORDER[kept.status] > _ORDER[parked.status]:",
         "if _ORDER[kept.status] > 9:",
         "ledger/test_parking.py",
+        "test_one_leg_mended_in_two_ways_at_once_is_charged_once_and_stays_replayed",
     ),
     Bug(
         "the inbox forgets a leg before the queue has it",
@@ -254,7 +284,8 @@ BUGS = (
         "            await self._inbox.sent(message)\n"
         "        await self._queue.send(waiting)\n",
         "ledger/test_delivery.py",
-        sim=True,
+        "test_while_the_queue_is_away_legs_wait_in_the_inbox_and_go_on_once",
+        seed=26,
     ),
     Bug(
         "a webhook is answered 2xx although nobody has the leg",
@@ -262,7 +293,8 @@ BUGS = (
         "            await self._inbox.keep(messages, self._clock.now())\n",
         "            pass\n",
         "ledger/test_delivery.py",
-        sim=True,
+        "test_while_the_queue_is_away_legs_wait_in_the_inbox_and_go_on_once",
+        seed=2,
     ),
     Bug(
         "who wrote settings without an answer is told that somebody else was faster",
@@ -270,6 +302,7 @@ BUGS = (
         "                unsure = version\n",
         "                unsure = None\n",
         "ledger/test_unsure_writes.py",
+        "test_a_write_that_lands_late_is_not_told_to_have_failed",
     ),
     Bug(
         "a hold does not count the other holds",
@@ -277,6 +310,7 @@ BUGS = (
         "return self.available_micros(now) - lapsed",
         "return self.balance_micros + self.credit_limit_micros - lapsed",
         "holds/test_book.py",
+        "test_a_denial_for_lack_of_credit_is_never_given_from_a_view_that_is_not_caught_up",
     ),
     Bug(
         "extending adds seconds instead of naming the total",
@@ -287,6 +321,7 @@ BUGS = (
         "    cover = _cover(command.pricing, means, more)\n"
         "    if cover.seconds <= hold.granted_seconds:\n",
         "holds/test_book.py",
+        "test_a_call_is_never_cut_short_by_a_view_that_is_not_caught_up",
     ),
     Bug(
         "a float touches the price",
@@ -294,6 +329,7 @@ BUGS = (
         "round_ratio(numerator, tariff.divisor, tariff.mode) * tariff.step_micros,",
         "round(numerator / tariff.divisor) * tariff.step_micros,",
         "rating/test_charges.py",
+        "test_rounding_once_at_the_end",
     ),
     Bug(
         "an increment that has begun is not billed",
@@ -301,6 +337,7 @@ BUGS = (
         "count = -(-talk_seconds // tariff.increment_seconds)",
         "count = talk_seconds // tariff.increment_seconds",
         "rating/test_charges.py",
-        sim=True,
+        "test_the_contracts_example",
+        seed=0,
     ),
 )

@@ -62,6 +62,21 @@ async def test_a_leg_without_a_rate_is_replayed_once_there_is_one() -> None:
     assert await process.house.parked_legs.replay(ADMIN, parked.id) == done
 
 
+async def test_two_contents_of_one_leg_are_two_parked_legs() -> None:
+    """Neither can be charged; which of them is true is for a person to say."""
+    process, first = await _parked()
+    for _ in range(2):
+        await process.post(leg_json("1", to=JP, conference_id="another"))
+        await process.drain()
+    parked = await process.parked()
+    assert [(each.leg, each.reason) for each in parked] == [
+        ("local~1", ParkReason.RATE_MISSING)
+    ] * 2
+    conferences = [each.original.get("conference") for each in parked]
+    assert sorted(map(str, conferences)) == ["3001", "another"]
+    assert first in parked
+
+
 async def test_a_hundred_replays_at_once_are_one_debit() -> None:
     process, parked = await _parked()
     await _mend_card(process)
