@@ -9,6 +9,7 @@
 | `journal|{commit}`      | a commit: its entries, the balance, keyed hash over bytes stored |
 | `event|{commit}`        | outbox, deleted once published; the journal keeps its digest     |
 | `segment|{commit}`      | closed days packed, see `ledger_segments`                        |
+| `month|{YYYY-MM}`       | a closed month added up, see `ledger_months`                     |
 | `verified`              | how far the ledger was verified, to go on from there             |
 """
 
@@ -48,7 +49,7 @@ SCHEMA = 1
 STATE = "state"
 VERIFIED = "verified"
 GENESIS = "0" * 64
-KINDS = ("command|", "event|", "journal|", "leg|", "segment|")
+KINDS = ("command|", "event|", "journal|", "leg|", "month|", "segment|")
 """What row keys begin with, in their order; besides them there are `state` and `verified`."""
 _DEFLATE_LEVEL = 3  # the next commit waits for it: half the time of 6, and an eighth more bytes
 _CHAINED = ("schema", "commit_id", "at", "first", "entries", "balance", "previous")

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from shared.adapters import ledger_months, ledger_segments
 from shared.adapters import ledger_rows as rows
-from shared.adapters import ledger_segments
 from shared.adapters.commit_book import Answer, Loaded, Step
 from shared.adapters.group_commit import GroupCommitter
 from shared.adapters.ledger_verify import verify
@@ -33,6 +33,7 @@ from shared.domain.ledger import (
 )
 from shared.domain.ledger_decide import decide
 from shared.domain.recharge import RechargeStatus
+from shared.domain.statements import ClosedMonth
 from shared.ports.ledger import Clash, Commit, LegRecord, Outbox, Verification, Written
 from shared.ports.notices import DueMark, DueMarks
 from shared.ports.tables import Delete, Insert, Operation, Replace, TableStore
@@ -101,6 +102,18 @@ class TableLedger:
     async def pack_until(self, account: str, before: datetime) -> int:
         """Pack what was committed before a time into segments; the number of new ones."""
         return await ledger_segments.pack_until(self._tables, account, before)
+
+    async def closed_months(self, account: str) -> list[str]:
+        """The months `YYYY-MM` that were closed, in order."""
+        return await ledger_months.closed_months(self._tables, account)
+
+    async def closed_month(self, account: str, month: str) -> ClosedMonth | None:
+        """A closed month, held against the journal where it begins and ends (see the port)."""
+        return await ledger_months.closed_month(self._tables, account, month)
+
+    async def close_month(self, account: str, closed: ClosedMonth) -> None:
+        """Keep a month that is over; nothing happens if it is kept already."""
+        await ledger_months.write_month(self._tables, account, closed)
 
     async def commit_at(self, account: str, moment: datetime) -> Commit | None:
         """The last commit at or before a moment: found by halving; None if there is none."""

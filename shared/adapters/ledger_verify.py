@@ -7,6 +7,7 @@ from itertools import pairwise
 from shared.adapters import ledger_rows as rows
 from shared.adapters.ledger_checkpoint import read_verified, verified_values
 from shared.adapters.ledger_ranges import read_range
+from shared.adapters.ledger_verify_months import compare_months, month_rows
 from shared.adapters.ledger_verify_rows import (
     UNREADABLE,
     Guarded,
@@ -35,9 +36,9 @@ async def verify(
 
     Checks the chain and numbers of the journal; replays its entries to the state, balance, every
     lot and the deficit; that every debit has its leg row with the digests that its entry carries,
-    every other command its guard; that segments tell what the journal tells, and waiting events
-    what their commit said; and that nothing is there beside them. A person's part that was erased
-    is no problem.
+    every other command its guard; that segments and closed months tell what the journal tells, and
+    waiting events what their commit said; and that nothing is there beside them. A person's part
+    that was erased is no problem.
 
     With `resume` it goes on from where the last verification that found no problem ended, and looks
     at the guards of the entries since then only. What it finds sound is where the next one resumes.
@@ -47,6 +48,8 @@ async def verify(
     if not resume:
         run = Run(problems=run.problems)
     start = run.commit
+    if not start:
+        await month_rows(run, tables, account)
     state_row = await _journal_and_state(run, tables, account, chain_key)
     if start:
         await new_guards(run, tables, account)
@@ -54,6 +57,7 @@ async def verify(
         await leg_rows(run, tables, account)
         await command_rows(run, tables, account)
         await segment_rows(run, tables, account)
+        compare_months(run)
         await other_rows(run, tables, account)
     await event_rows(run, tables, account, after=start)
     await newer_rows(run, tables, account)
@@ -113,6 +117,8 @@ def _journal_row(run: Run, account: str, chain_key: bytes, row: Row) -> None:
         run.broken = True
         return
     run.entries += len(commit.entries)
+    for month in run.months:
+        month.add(commit, run.head)
     if commit.events_digest is not None:
         run.events[rows.event_key(commit.number)] = commit
     if len(commit.entries) != row.values.get("entries"):

@@ -5,6 +5,7 @@ import zlib
 from dataclasses import dataclass, field, replace
 
 from shared.adapters import ledger_rows as rows
+from shared.adapters.ledger_months import MonthRow
 from shared.adapters.ledger_ranges import read_range
 from shared.adapters.ledger_segments import read_segment
 from shared.adapters.packed import holders, unpack
@@ -36,6 +37,18 @@ _NAMES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
         ("data",),
     ),
     "leg|": ({**_GUARD, "leg": str}, ("charge", "person")),
+    "month|": (
+        {
+            "schema": int,
+            "time_zone": str,
+            "after": int,
+            "last": int,
+            "opening": int,
+            "closing": int,
+            "head": str,
+        },
+        ("data",),
+    ),
     "segment|": ({"schema": int}, ("data",)),
     rows.STATE: (
         {"schema": int, "commit": int, "entry": int, "balance": int, "head": str, "commit_id": str},
@@ -72,6 +85,7 @@ class Run:
     guards: dict[str, Guarded] = field(default_factory=dict)
     events: dict[str, Commit] = field(default_factory=dict)
     newer: dict[str, int] = field(default_factory=dict)
+    months: list[MonthRow] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property

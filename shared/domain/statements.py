@@ -1,6 +1,6 @@
 """A month of a ledger, added up: what it opened with, what happened, what it closed with."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -65,6 +65,42 @@ class Statement:
         return self.opening_micros + moved == self.closing_micros
 
 
+@dataclass(slots=True)
+class ClosedMonth:
+    """A month's statement with its place in the journal: it begins after the commit `after` (0:
+    with the first one) and ends with the commit `last`, whose hash is `head`."""
+
+    statement: Statement
+    time_zone: str
+    after: int = 0
+    last: int = 0
+    head: str = ""
+
+    @classmethod
+    def opened(cls, month: str, time_zone: str) -> "ClosedMonth":
+        """A month before anything is known of it."""
+        return cls(Statement(month), time_zone)
+
+    def begin_after(self, commit: int, balance_micros: int) -> None:
+        """A commit that was made before the month, in order."""
+        self.after = self.last = commit
+        self.statement.opening_micros = self.statement.closing_micros = balance_micros
+
+    def add(self, commit: int, entries: Iterable[Entry]) -> None:
+        """A commit of the month, in order."""
+        self.last = commit
+        for entry in entries:
+            self.statement.add(entry)
+
+
+def months_between(first: str, end: str) -> Iterator[str]:
+    """The months `YYYY-MM` from the first one on, without the last one."""
+    year, number = (int(part) for part in first.split("-"))
+    while (month := f"{year:04}-{number:02}") < end:
+        yield month
+        year, number = year + number // 12, number % 12 + 1
+
+
 def month_span(month: str, time_zone: str) -> tuple[datetime, datetime]:
     """The first instant of a month `YYYY-MM` in a zone, and that of the next one.
 
@@ -90,14 +126,6 @@ def last_month(now: datetime, time_zone: str) -> str:
 def month_of(moment: datetime, time_zone: str) -> str:
     """The month `YYYY-MM` that a moment lies in, in a zone."""
     return moment.astimezone(ZoneInfo(time_zone)).strftime("%Y-%m")
-
-
-def add_up(month: str, opening_micros: int, entries: Iterable[Entry]) -> Statement:
-    """The statement of a month's entries; without any it closes as it opened."""
-    statement = Statement(month, opening_micros, opening_micros)
-    for entry in entries:
-        statement.add(entry)
-    return statement
 
 
 def _destination(charge: Mapping[str, object]) -> tuple[str, int]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from shared.domain.alerts import Event
 from shared.domain.ledger import Command, Entry, LedgerState, SettingsChange
+from shared.domain.statements import ClosedMonth
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,21 @@ class Ledger(Protocol):
 
     async def pack_until(self, account: str, before: datetime) -> int:
         """Pack what was committed before a time into segments; the number of new ones."""
+        ...
+
+    async def closed_months(self, account: str) -> list[str]:
+        """The months `YYYY-MM` that were closed, in order."""
+        ...
+
+    async def closed_month(self, account: str, month: str) -> ClosedMonth | None:
+        """A closed month, held against the journal where it begins and ends; None: not closed.
+
+        Raises LedgerCorrupt where it does not re-add, or isn't what the journal says.
+        """
+        ...
+
+    async def close_month(self, account: str, closed: ClosedMonth) -> None:
+        """Keep a month that is over; nothing happens if it is kept already."""
         ...
 
     async def commit_at(self, account: str, moment: datetime) -> Commit | None:

@@ -1,9 +1,9 @@
 """The nightly audit: goes through the directory and proves that the marks missed nothing.
 
 For every account: its settings stand in the ledger, its events are published, what time brought is
-done, its closed days are packed, its chain verifies from where the last night ended; then the heads
-of all ledgers are anchored in another storage account. What is found wrong is mended where that is
-safe, and always told.
+done, its closed days are packed and its closed months added up, its chain verifies from where the
+last night ended; then the heads of all ledgers are anchored in another storage account. What is
+found wrong is mended where that is safe, and always told.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from shared.ports.ledger import Ledger
 from shared.ports.notices import DueMark, DueMarks
 from shared.ports.world import Clock
 from shared.usecases.accounts import Accounts
+from shared.usecases.closed_months import close_months
 from shared.usecases.open_ledger import OpenLedger
 from shared.usecases.watch_balances import EVENTS, HOLD_EVENTS, WatchBalances
 
@@ -90,6 +91,8 @@ class AuditLedgers:
                 await self._open_ledger(account)
                 await self._look_for_missed(account, found)
                 await self._ledger.pack_until(account.id, self._today())
+                zone = account.settings.time_zone
+                await close_months(self._ledger, account.id, zone, self._today())
                 verified = await self._ledger.verify(account.id, resume=True)
             except PerminuteError as error:
                 found.problems.append(f"{account.id}: {error.detail}")

@@ -12,11 +12,12 @@ from shared.domain.errors import Conflict, Invalid, NotFound
 from shared.domain.ledger import Entry, EntryKind
 from shared.domain.legs import leg_key_of
 from shared.domain.parking import ParkedLeg, ParkStatus
-from shared.domain.statements import Statement, add_up, month_span
+from shared.domain.statements import Statement, month_of, month_span
 from shared.ports.anchors import Anchors
 from shared.ports.ledger import Commit, Ledger, LegRecord, Verification
 from shared.ports.legs import ParkingLot
 from shared.ports.world import Clock
+from shared.usecases.closed_months import add_up_month
 from shared.usecases.facts import Facts
 
 
@@ -138,24 +139,19 @@ class ReadLedger:
     async def statement(self, account: str, month: str) -> tuple[Statement, str]:
         """(a month added up, its currency); the month is one of the account's time zone.
 
-        Raises Invalid `month_invalid`.
+        A closed month is read from its row. Raises Invalid `month_invalid`, and LedgerCorrupt where
+        that row is not what the journal says.
         """
         known = await self._known(account)
+        zone = known.settings.time_zone
         try:
-            start, end = month_span(month, known.settings.time_zone)
+            month = month_of(month_span(month, zone)[0], zone)  # as our keys spell it
         except ValueError:
             raise Invalid("A month is written YYYY-MM.", code="month_invalid") from None
-        before = await self._ledger.commit_at(account, start - timedelta(microseconds=1))
-        statement = add_up(month, before.balance_micros if before else 0, ())
-        after = before.number if before else 0
-        while commits := await self._ledger.history(account, after=after):
-            for commit in commits:
-                if commit.at >= end:
-                    return statement, known.settings.currency
-                for entry in commit.entries:
-                    statement.add(entry)
-            after = commits[-1].number
-        return statement, known.settings.currency
+        closed = await self._ledger.closed_month(account, month)
+        if closed is None or closed.time_zone != zone:
+            closed = await add_up_month(self._ledger, account, month, zone)
+        return closed.statement, known.settings.currency
 
     async def verify(self, account: str, *, anchored: bool = False) -> Verification:
         """Recompute the ledger from what is stored; `anchored`: hold it against its newest anchor.

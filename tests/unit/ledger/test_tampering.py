@@ -16,6 +16,7 @@ from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import ExpireLot, ReverseLeg, TopUp
 from shared.domain.lots import LotKind
 from shared.ports.tables import Delete, Insert, Row, Upsert, Value
+from shared.usecases.closed_months import close_months
 from tests.unit.ledger.ledgers import UNIT, adjust, configure, leg, top_up
 from tests.unit.ledger.stores import ACCOUNT, House, TrickyTables
 
@@ -49,11 +50,13 @@ async def _lived() -> dict[str, Row]:
     first = await ledger.outbox(ACCOUNT, limit=1)
     await ledger.published(ACCOUNT, first[0].commit)
     assert await pack_until(house.tables, ACCOUNT, clock.now()) > 0
+    clock.pass_time(timedelta(days=40))
+    assert await close_months(ledger, ACCOUNT, "UTC", clock.now()) == 2
     await ledger.submit(ACCOUNT, leg("last", UNIT, clock.now()))
     assert (await ledger.verify(ACCOUNT)).problems == ()
     rows = {row.key: row for row in await house.tables.query("ledger", ACCOUNT)}
     kinds = {key.partition("|")[0] for key in rows}
-    assert kinds == {"command", "event", "journal", "leg", "segment", "state", "verified"}
+    assert kinds == {"command", "event", "journal", "leg", "month", "segment", "state", "verified"}
     assert len(rows) >= 140
     return rows
 
@@ -171,7 +174,7 @@ async def test_every_deletion_is_named(rows: dict[str, Row]) -> None:
     """Events that were published are deleted; a checkpoint that is gone is made again."""
     missed: list[str] = []
     for key in rows:
-        if _kind(key) in {"event", "verified", "segment"}:
+        if _kind(key) in {"event", "verified", "segment", "month"}:
             continue
         rest = {each: row for each, row in rows.items() if each != key}
         problems = await _problems(rest)
@@ -209,6 +212,9 @@ async def test_every_swap_of_neighbours_is_named(rows: dict[str, Row]) -> None:
         "event|zzz",
         "segment|00000000000000000002",
         "segment|zzz",
+        "month|1999-01",
+        "month|zzz",
+        "month|",
         "state2",
         "stat",
         "verified2",

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from shared.domain.statements import add_up, month_of, month_span
+from shared.domain.statements import month_of, month_span
+from shared.usecases.closed_months import add_up_month
 from tests.unit.proof.house import ACCOUNT, START, LedgerHouse
 
 
@@ -39,9 +40,8 @@ async def test_every_entry_is_found_by_its_number() -> None:
 async def test_a_month_re_adds_to_the_balance() -> None:
     house = LedgerHouse()
     await house.lived()
-    commits = await house.ledger.journal(ACCOUNT, after=0, limit=100)
 
-    statement = add_up("2026-01", 0, (entry for commit in commits for entry in commit.entries))
+    statement = (await add_up_month(house.ledger, ACCOUNT, "2026-01", "UTC")).statement
 
     state = await house.ledger.state(ACCOUNT)
     assert state is not None

@@ -11,9 +11,9 @@ from shared.adapters.ledger_rows import TABLE, journal_key, leg_row_key
 from shared.domain.ledger import Entry, EntryKind, RerateLeg, ReverseLeg
 from shared.domain.legs import content_digest
 from shared.domain.lots import Lot
-from shared.domain.statements import add_up
 from shared.ports.ledger import Clash, LegRecord, Written
 from shared.ports.tables import Delete, Upsert
+from shared.usecases.closed_months import add_up_month
 from tests.unit.proof.house import ACCOUNT, CHAIN_KEY, LedgerHouse, leg, lines
 
 LEG = "local~3"
@@ -232,14 +232,14 @@ async def test_a_statement_counts_a_re_rated_leg_once_and_still_re_adds() -> Non
     await house.lived()
     await house.ledger.submit(ACCOUNT, await command(house, 50_000))
     await house.ledger.submit(ACCOUNT, await command(house, 60_000, "b|2"))
-    entries = [e for c in await house.ledger.history(ACCOUNT, after=0) for e in c.entries]
 
-    statement = add_up("2026-01", 0, entries)
+    statement = (await add_up_month(house.ledger, ACCOUNT, "2026-01", "UTC")).statement
 
     assert statement.re_adds
     uk, britain = statement.by_destination["United Kingdom"], statement.by_destination["Britain"]
     assert (uk.count, uk.amount_micros, uk.seconds) == (6, -6 * FIRST, 6 * 240)
     assert (britain.count, britain.amount_micros, britain.seconds) == (1, -60_000, 240)
+    entries = [e for c in await house.ledger.history(ACCOUNT, after=0) for e in c.entries]
     legs = [each for each in entries if each.kind in {EntryKind.DEBIT, EntryKind.REVERSAL}]
     assert uk.amount_micros + britain.amount_micros == sum(each.amount_micros for each in legs)
 

@@ -1,0 +1,39 @@
+"""What `verify` checks of closed months: each is added up again from the journal's own rows."""
+
+from shared.adapters.ledger_months import MonthRow, month_values, read_month
+from shared.adapters.ledger_ranges import read_range
+from shared.adapters.ledger_verify_rows import UNREADABLE, Run, own_properties
+from shared.adapters.packed import holders, unpack
+from shared.domain.statements import ClosedMonth, month_span
+from shared.ports.tables import TableStore
+
+
+async def month_rows(run: Run, tables: TableStore, account: str) -> None:
+    """Read the rows of closed months, before the journal: what they tell of is all there then."""
+    async for row in read_range(tables, account, "month|", "month}"):
+        own_properties(run, row, "month|")
+        try:
+            month_span(row.key.removeprefix("month|"), str(row.values.get("time_zone")))
+        except (*UNREADABLE, OSError):
+            run.wrong(row.key, "time_zone: is none, or the key no month")
+            continue
+        try:
+            run.months.append(MonthRow(row, read_month(row)))
+        except UNREADABLE as error:
+            run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
+
+
+def compare_months(run: Run) -> None:
+    """Once the journal was read: every field of a month's row is what its commits add up to."""
+    for month in run.months:
+        told, made = (_fields(each) for each in (month.told, month.made))
+        for name, value in made.items():
+            if told[name] != value:
+                run.wrong(month.row.key, f"{name}: is not what the journal adds up to")
+
+
+def _fields(month: ClosedMonth) -> dict[str, object]:
+    values = month_values(month)
+    plain = {name: values[name] for name in values.keys() - holders("data", values)}
+    content = unpack("data", values)
+    return {**plain, **(content if isinstance(content, dict) else {})}

@@ -1,0 +1,191 @@
+"""Closed months have a row each, which says what the journal says, and never changes."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.adapters.ledger_restore import export, restore
+from shared.adapters.memory_tables import MemoryTables
+from shared.domain.errors import LedgerCorrupt, OutcomeUnknown
+from shared.domain.ledger import Adjust
+from shared.ports.tables import Row, Upsert
+from shared.usecases.closed_months import close_months
+from tests.unit.credits.world import PATH, World
+from tests.unit.proof.house import ACCOUNT, CHAIN_KEY, CountedTables, LedgerHouse, leg, lines
+
+JANUARY = "month|2026-01"
+MARCH = datetime.fromisoformat("2026-03-01T02:00Z")
+
+
+async def _lived(tables: MemoryTables | None = None) -> LedgerHouse:
+    """Things happened in January and February; it is March."""
+    house = LedgerHouse(tables)
+    await house.lived()
+    house.clock.advance(days=20)
+    await house.ledger.submit(ACCOUNT, leg(50, at=house.clock.now()))
+    house.clock.moment = MARCH
+    return house
+
+
+async def _close(house: LedgerHouse) -> int:
+    return await close_months(house.ledger, ACCOUNT, "UTC", house.clock.now())
+
+
+async def _months(house: LedgerHouse) -> dict[str, Row]:
+    found = await house.tables.query("ledger", ACCOUNT, first="month|", before="month}")
+    return {row.key: row for row in found}
+
+
+async def test_a_month_row_tells_what_happened_and_where_it_ends() -> None:
+    house = await _lived()
+
+    assert await _close(house) == 2
+
+    january = await house.ledger.closed_month(ACCOUNT, "2026-01")
+    february = await house.ledger.closed_month(ACCOUNT, "2026-02")
+    assert january is not None
+    assert february is not None
+    assert january.statement.re_adds
+    assert january.statement.opening_micros == 0
+    assert january.statement.by_kind["debit"].count == 7
+    assert (january.statement.first_entry, january.statement.last_entry) == (1, 10)
+    assert january.head == await house.ledger.head_at(ACCOUNT, january.last)
+    assert (february.after, february.statement.opening_micros) == (
+        january.last,
+        january.statement.closing_micros,
+    )
+    assert (await house.ledger.verify(ACCOUNT)).problems == ()
+
+
+async def test_closed_again_at_once_or_after_a_crash_the_rows_are_the_same() -> None:
+    house = await _lived()
+    await asyncio.gather(_close(house), _close(house), _close(house))
+    rows = await _months(house)
+
+    assert await _close(house) == 0
+    assert await _months(house) == rows
+
+    again = await _lived(_LosesTheFirstReply())
+    with pytest.raises(OutcomeUnknown):
+        await _close(again)
+    assert await _close(again) == 1
+    assert _values(await _months(again)) == _values(rows)
+
+
+class _LosesTheFirstReply(CountedTables):
+    """The first month row is written, and nobody hears of it."""
+
+    is_lost = False
+
+    async def transact(self, table: str, partition: str, operations: Any) -> tuple[str, ...]:
+        done = await super().transact(table, partition, operations)
+        if operations[0].key.startswith("month|") and not self.is_lost:
+            self.is_lost = True
+            raise OutcomeUnknown("no answer")
+        return done
+
+
+def _values(rows: dict[str, Row]) -> dict[str, object]:
+    return {key: row.values for key, row in rows.items()}
+
+
+async def test_a_late_correction_leaves_the_closed_month_as_it_is() -> None:
+    house = await _lived()
+    await _close(house)
+    rows = await _months(house)
+
+    await house.ledger.submit(ACCOUNT, Adjust("late", "digest", -5, "of a leg in January"))
+    house.clock.advance(days=40)
+
+    assert await _close(house) == 1
+    assert {key: row for key, row in (await _months(house)).items() if key in rows} == rows
+    assert (await house.ledger.verify(ACCOUNT)).problems == ()
+
+
+async def test_a_month_is_not_closed_while_clocks_may_differ_about_its_end() -> None:
+    house = await _lived()
+    house.clock.moment = datetime.fromisoformat("2026-03-01T00:59:59Z")
+    assert await _close(house) == 1
+    assert list(await _months(house)) == [JANUARY]
+
+
+@pytest.mark.parametrize("field", ["opening", "closing", "after", "last"])
+async def test_a_changed_month_row_is_named_and_its_statement_refused(field: str) -> None:
+    house = await _lived()
+    await _close(house)
+    row = (await _months(house))["month|2026-02"]
+    changed = {**row.values, field: int(str(row.values[field])) - 1}
+    await house.tables.transact("ledger", ACCOUNT, [Upsert(row.key, changed)])
+
+    problems = (await house.ledger.verify(ACCOUNT)).problems
+
+    assert f"month|2026-02: {field}: is not what the journal adds up to" in problems
+    with pytest.raises(LedgerCorrupt):
+        await house.ledger.closed_month(ACCOUNT, "2026-02")
+
+
+async def test_a_month_row_of_a_newer_version_is_not_guessed_at() -> None:
+    house = await _lived()
+    await _close(house)
+    row = (await _months(house))[JANUARY]
+    await house.tables.transact("ledger", ACCOUNT, [Upsert(JANUARY, {**row.values, "schema": 99})])
+
+    with pytest.raises(LedgerCorrupt, match="schema 99"):
+        await house.ledger.closed_month(ACCOUNT, "2026-01")
+    assert any(each.startswith(JANUARY) for each in (await house.ledger.verify(ACCOUNT)).problems)
+
+
+async def test_a_restored_ledger_gets_the_same_month_rows_at_night() -> None:
+    house = await _lived()
+    await _close(house)
+    after = LedgerHouse()
+    after.clock.moment = MARCH
+    exported = [line async for line in export(house.tables, ACCOUNT)]
+    await restore(after.tables, ACCOUNT, lines(exported), CHAIN_KEY)
+
+    await _close(after)
+
+    assert _values(await _months(after)) == _values(await _months(house))
+
+
+def _world() -> World:
+    """An account whose month is over, before and after the night; what it was asked stays."""
+    world = World(CountedTables())
+    world.open(time_zone="Europe/Paris")
+    for _ in range(40):
+        world.clock.moment += timedelta(minutes=7)
+        world.spend("0.10")
+    return world
+
+
+def test_the_night_closes_a_month_and_its_statement_is_the_same_from_its_row() -> None:
+    world = _world()
+    month = f"{world.clock.moment:%Y-%m}"
+    world.clock.moment += timedelta(days=40)
+    before = world.get(f"{PATH}/statements/{month}").json
+    assert world.run(world.container.audit_ledgers()).problems == []
+    world.tables.rows_read = 0
+
+    after = world.get(f"{PATH}/statements/{month}").json
+
+    assert after == before
+    assert after["re_adds"]
+    assert world.tables.rows_read <= 6  # the month's row, the journal at its ends, the directory
+    world.verified()
+
+
+def test_in_another_time_zone_the_month_is_added_up_anew() -> None:
+    world = _world()
+    month = f"{world.clock.moment:%Y-%m}"
+    world.clock.moment += timedelta(days=40)
+    assert world.run(world.container.audit_ledgers()).problems == []
+    row = world.run(world.tables.get("ledger", ACCOUNT, f"month|{month}"))
+    assert row.values["time_zone"] == "Europe/Paris"
+
+    world.change(time_zone="Asia/Tokyo")
+    world.clock.moment += timedelta(minutes=1)
+
+    assert world.get(f"{PATH}/statements/{month}").json["re_adds"]
+    world.verified()
