@@ -1,0 +1,30 @@
+"""Month rows lie on the emulator as they do in memory: written, read back, and they verify."""
+
+from datetime import datetime
+from uuid import uuid4
+
+from shared.adapters.tables import AzureTables
+from shared.domain.ledger import Configure, TopUp
+from shared.usecases.closed_months import add_up_month, close_months
+from tests.support.azurite import Azurite
+from tests.unit.proof.house import LedgerHouse, leg
+
+
+async def test_a_closed_month_is_kept_by_the_emulator(azurite: Azurite) -> None:
+    account = f"months-{uuid4().hex}"
+    tables = AzureTables(connection_string=azurite.connection_string)
+    try:
+        house = LedgerHouse(tables)
+        await house.ledger.submit(account, Configure(1, "USD", 0, ()))
+        await house.ledger.submit(account, TopUp("first", "digest", 9_000_000_000_000))
+        await house.ledger.submit(account, leg(1, at=house.clock.now()))
+        house.clock.moment = datetime.fromisoformat("2026-02-02T02:00Z")
+
+        assert await close_months(house.ledger, account, "UTC", house.clock.now()) == 1
+        assert await close_months(house.ledger, account, "UTC", house.clock.now()) == 0
+
+        made = await add_up_month(house.ledger, account, "2026-01", "UTC")
+        assert await house.ledger.closed_month(account, "2026-01") == made
+        assert (await house.ledger.verify(account)).problems == ()
+    finally:
+        await tables.close()
