@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from shared.domain import limits, mails
 from shared.domain.alerts import ALERT_TYPES, RECHARGE_SUCCEEDED
 from shared.domain.directory import Account
-from shared.domain.errors import PerminuteError
+from shared.domain.errors import PerminuteError, StoreError, Unavailable
 from shared.domain.webhooks import (
     MAIL,
     Delivery,
@@ -85,7 +85,8 @@ class DeliverEvents:
         self._pause = pause
 
     async def __call__(self, bodies: Sequence[bytes], *, seconds: float) -> Delivered:
-        """Take messages of the topic. Raises StoreUnavailable when they must come again."""
+        """Take messages of the topic. Raises Unavailable or a StoreError when they must come
+        again: no deliveries could be kept for them until the time was over."""
         ends_at = self._ends_at(seconds)
         by_account: dict[str, list[tuple[dict[str, object], bytes]]] = {}
         for body in bodies:
@@ -96,7 +97,10 @@ class DeliverEvents:
                 )
         slots = asyncio.Semaphore(limits.DELIVERIES_AT_ONCE)
         accepted = await asyncio.gather(
-            *(self._accept(account, events, slots) for account, events in by_account.items())
+            *(
+                self._accept_in_time(account, events, slots, ends_at)
+                for account, events in by_account.items()
+            )
         )
         targets = [target for targets in accepted for target in targets]
         return await self._send_all(targets, ends_at)
@@ -114,6 +118,25 @@ class DeliverEvents:
         open_marks = [mark for mark in marks if (mark.account, mark.kind) not in done.busy]
         await self._due.clear([mark for mark in open_marks if mark.at <= settled])
         return done
+
+    async def _accept_in_time(
+        self,
+        account: str,
+        events: Sequence[tuple[Mapping[str, object], bytes]],
+        slots: asyncio.Semaphore,
+        ends_at: datetime,
+    ) -> list[tuple[str, str]]:
+        """`_accept`, tried again while there is time: a message that is given back comes again at
+        once, and has few lives."""
+        pause_seconds = limits.ACCEPT_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._accept(account, events, slots)
+            except (Unavailable, StoreError):
+                if self._clock.now() + timedelta(seconds=pause_seconds) >= ends_at:
+                    raise
+            await self._pause(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, limits.ACCEPT_PAUSE_SECONDS_MAX)
 
     async def _accept(
         self,

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from shared.domain.errors import StoreUnavailable
 from shared.domain.signatures import verify_webhook
-from shared.domain.webhooks import MAIL, Reply, address_fault, url_fault
+from shared.domain.webhooks import MAIL, Delivery, Reply, address_fault, url_fault
 from tests.unit.credits.outside import HOOK, OK, URL, Outside
 from tests.unit.credits.world import ACCOUNT, PATH
 
@@ -178,6 +179,30 @@ def test_a_message_that_comes_again_is_not_sent_again(outside: Outside) -> None:
     for _ in range(3):
         outside.run(outside.container.deliver_events([*bodies, *bodies], seconds=80))
         outside.retry(minutes=5)
+    assert outside.receiver.ids == [f"{ACCOUNT}:2:1"]
+
+
+def test_an_outage_of_the_tables_takes_a_message_one_of_its_lives(
+    outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again while the function has time; only then the message is given back."""
+    outside.open(balance=None)
+    outside.hook()
+    outside.top_up("1.00")
+    bodies = [message.body for message in outside.topic.published]
+    accept = outside.container.deliveries.accept
+    ends_at = outside.clock.now() + timedelta(seconds=20)
+
+    async def away(delivery: Delivery) -> None:
+        if outside.clock.now() < ends_at:
+            raise StoreUnavailable("It is away.")
+        await accept(delivery)
+
+    monkeypatch.setattr(outside.container.deliveries, "accept", away)
+    with pytest.raises(StoreUnavailable):
+        outside.run(outside.container.deliver_events(bodies, seconds=10))
+    outside.run(outside.container.deliver_events(bodies, seconds=80))
+
     assert outside.receiver.ids == [f"{ACCOUNT}:2:1"]
 
 
