@@ -30,10 +30,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def no_stack_trace(world: World) -> Iterator[None]:
-    """Whatever a module does, no process of the product prints a stack trace."""
+def no_stack_trace(world: World, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a module does, no process of the product prints a stack trace. But for outages that
+    outlast a function: it gives its batch back by failing, which Microsoft's library logs so."""
     lengths = [log.stat().st_size for log in world.logs]
     yield
+    if request.module.__name__.endswith(".test_crash"):
+        return
     for log, length in zip(world.logs, lengths, strict=True):
         text = log.read_bytes()[length:].decode("utf-8", "replace")
         assert "Traceback" not in text, (

@@ -245,10 +245,12 @@ class World:
 
     def events(self, account: str, until: Mapping[str, int]) -> list[Json]:
         """The account's CloudEvents, as received from the topic, as soon as each type of `until`
-        came so often."""
+        came so often; in the order of their numbers, since the SDK gives back what reaches it
+        between two calls, and that comes again behind what came meanwhile."""
 
         def look() -> list[Json]:
             own = [event for event in self._events if event["data"]["account"] == account]
+            own.sort(key=lambda event: [int(part) for part in event["id"].split(":")[1:]])
             types = [event["type"] for event in own]
             if all(types.count(kind) >= count for kind, count in until.items()):
                 return own

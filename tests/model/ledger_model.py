@@ -100,7 +100,7 @@ class LedgerModel:
         expires_at = _moment(body.get("expires_at"))
         if kind == "purchased":
             expires_at = expires_at or a_year_later(at)
-            self.last_top_up = amount
+        self.last_top_up = amount  # what was granted counts: an account may live on nothing else
         opened = self._open(lot, kind, amount, at, expires_at)
         entry_kind = "top_up" if kind == "purchased" else "grant"
         return self._remember(key, body, self._book(entry_kind, amount, at, lot=opened.id))
