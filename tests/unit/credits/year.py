@@ -200,7 +200,7 @@ class Year:
         customer = Customer(
             name,
             settings,
-            calls_per_day=rand.choice([0.02, 0.03, 0.05, 0.1]),
+            calls_per_day=rand.choice([0.01, 0.02, 0.03, 0.05]),
             cost_micros=rand.choice([UNIT, 5 * UNIT, 15 * UNIT]),
             is_paid_by_hand="auto_recharge" not in settings or rand.random() < 0.2,
         )
@@ -295,7 +295,7 @@ class Year:
             await self._top_up(customer, rand.choice([20, 50, 100]))
         if state.recharges.paused or rand.random() < 0.02:
             await self._put(customer)
-        self._plan(self.clock.now() + timedelta(days=rand.randint(2, 12)), "person", customer.name)
+        self._plan(self.clock.now() + timedelta(days=rand.randint(3, 20)), "person", customer.name)
 
     # ---- the payment provider
 
