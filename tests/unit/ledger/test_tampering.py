@@ -20,11 +20,11 @@ from shared.usecases.closed_months import close_months
 from tests.unit.ledger.ledgers import UNIT, adjust, configure, leg, top_up
 from tests.unit.ledger.stores import ACCOUNT, House, TrickyTables
 
-LEGS = 90
+LEGS = 36
 
 
 async def _lived() -> dict[str, Row]:
-    """The rows of a ledger with every kind of entry and row, about 200 of them."""
+    """The rows of a ledger with every kind of entry and row, about 80 of them."""
     house = await House().open(AlertRule("low", below_micros=20 * UNIT), micros=30 * UNIT)
     ledger, clock = house.ledger, house.clock
     gift = TopUp("gift", "d", UNIT, LotKind.GRANTED, expires_at=clock.now() + timedelta(hours=5))
@@ -57,7 +57,7 @@ async def _lived() -> dict[str, Row]:
     rows = {row.key: row for row in await house.tables.query("ledger", ACCOUNT)}
     kinds = {key.partition("|")[0] for key in rows}
     assert kinds == {"command", "event", "journal", "leg", "month", "segment", "state", "verified"}
-    assert len(rows) >= 140
+    assert len(rows) >= 70
     return rows
 
 
