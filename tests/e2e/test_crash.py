@@ -20,13 +20,15 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @contextmanager
-def stalled(pid: int) -> Iterator[None]:
+def stalled(world: World, name: str) -> Iterator[None]:
     """The process does nothing meanwhile, but is not dead: nobody starts it again."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
+    pid = world.stack.pids[name]
+    with world.outage():
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
 
 def post_until_taken(world: World, legs: list[Json]) -> None:
@@ -52,12 +54,15 @@ def test_300_legs_on_the_way_survive_the_death_of_every_process(world: World) ->
     assert eventually(lambda: len(world.entries(account)) > 1)
     charged_before = len(world.entries(account)) - 1
 
-    for name in KILLED:
-        os.kill(before[name], signal.SIGKILL)
-    for start in range(POSTED_BEFORE, LEGS, POSTED_AT_ONCE):
-        post_until_taken(world, legs[start : start + POSTED_AT_ONCE])
-    assert eventually(lambda: not set(before.items()) & {(n, world.stack.pids[n]) for n in KILLED})
-    world.stack.wait_ready()
+    with world.outage():
+        for name in KILLED:
+            os.kill(before[name], signal.SIGKILL)
+        for start in range(POSTED_BEFORE, LEGS, POSTED_AT_ONCE):
+            post_until_taken(world, legs[start : start + POSTED_AT_ONCE])
+        assert eventually(
+            lambda: not set(before.items()) & {(n, world.stack.pids[n]) for n in KILLED}
+        )
+        world.stack.wait_ready()
 
     assert charged_before < POSTED_BEFORE
     debits = world.debits(account, LEGS, CHARGED_SECONDS_MAX)
@@ -70,7 +75,7 @@ def test_a_leg_is_durable_while_the_queue_does_not_answer(world: World) -> None:
     account = world.account()
     ended = leg(account)
 
-    with stalled(world.stack.pids["bus"]):
+    with stalled(world, "bus"):
         post_until_taken(world, [ended])
     world.post(ended)
 
@@ -84,7 +89,7 @@ def test_while_storage_does_not_answer_nothing_is_granted_and_legs_wait(world: W
     world.charged(account, leg(account))
     ended = leg(account)
 
-    with stalled(world.stack.pids["azurite"]):
+    with stalled(world, "azurite"):
         post_until_taken(world, [ended])
         question = {"to": ended["to"], "account": account, "organizer_id": organizer}
         assert_try_later(world.bridge.ask(question))
@@ -98,7 +103,7 @@ def test_a_bridge_is_told_to_come_back_when_a_leg_can_not_be_kept_anywhere(world
     account = world.account()
     ended = leg(account)
 
-    with stalled(world.stack.pids["bus"]), stalled(world.stack.pids["azurite"]):
+    with stalled(world, "bus"), stalled(world, "azurite"):
         assert_try_later(world.bridge.ended(ended))
 
     post_until_taken(world, [ended])

@@ -1,10 +1,9 @@
 """A running stack, and the few things that most tests need of it."""
 
-import contextlib
-import json
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,11 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusReceiver
-from azure.servicebus.exceptions import ServiceBusError
+from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
 from local.stack import Stack
+from tests.e2e.topic import TopicListener
 from tests.support.client import Admin, Http, Json, SigningBridge, eventually, unique
+from tests.support.traces import Outage
 
 CARD = "e2e"
 LONDON, LONDON_MOBILE, PARIS, BERLIN, NEW_YORK = (
@@ -29,6 +29,7 @@ LONDON, LONDON_MOBILE, PARIS, BERLIN, NEW_YORK = (
 )
 ROME = "+390669812345"  # no card here has a rate for it
 EVENT_SECONDS_MAX = 40.0
+NOTICED_SECONDS_MAX = 10.0
 
 
 def slot(
@@ -122,8 +123,19 @@ class World:
     admin: Admin
     bridge: SigningBridge
     bus: ServiceBusClient
-    subscription: ServiceBusReceiver
-    _events: list[Json] = field(default_factory=list)
+    topic: TopicListener
+    outages: list[Outage] = field(default_factory=list)
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """What a test takes away meanwhile; and a while more, since who waits for an answer that
+        was lost notices only by its own deadline."""
+        began_at = datetime.now(UTC)
+        try:
+            yield
+        finally:
+            ended_at = datetime.now(UTC) + timedelta(seconds=NOTICED_SECONDS_MAX)
+            self.outages.append((began_at, ended_at))
 
     def account(self, top_up: str | None = "100.00", **settings: Any) -> str:
         """A new account with credits."""
@@ -244,32 +256,17 @@ class World:
         return found
 
     def events(self, account: str, until: Mapping[str, int]) -> list[Json]:
-        """The account's CloudEvents, as received from the topic, as soon as each type of `until`
-        came so often; in the order of their numbers, since the SDK gives back what reaches it
-        between two calls, and that comes again behind what came meanwhile."""
+        """The account's CloudEvents in the order in which they came from the topic, as soon as each
+        type of `until` came so often."""
 
         def look() -> list[Json]:
-            own = [event for event in self._events if event["data"]["account"] == account]
-            own.sort(key=lambda event: [int(part) for part in event["id"].split(":")[1:]])
+            own = self.topic.events(account)
             types = [event["type"] for event in own]
-            if all(types.count(kind) >= count for kind, count in until.items()):
-                return own
-            self._receive()
-            return []
+            return own if all(types.count(kind) >= count for kind, count in until.items()) else []
 
         found = eventually(look, EVENT_SECONDS_MAX)
-        assert found, f"{until} did not come for {account}: {self._events[-5:]}"
+        assert found, f"{until} did not come for {account}: {self.topic.events(account)}"
         return found
-
-    def _receive(self) -> None:
-        # Where the bus was started anew meanwhile, the next look connects again.
-        with contextlib.suppress(ServiceBusError):
-            for message in self.subscription.receive_messages(1000, max_wait_time=1):
-                event = json.loads(b"".join(message.body))
-                assert message.message_id == event["id"]
-                if event["id"] not in {known["id"] for known in self._events}:
-                    self._events.append(event)
-                self.subscription.complete_message(message)
 
     def _found(self, path: str) -> Json | None:
         answer = self.admin.ask("GET", path)
