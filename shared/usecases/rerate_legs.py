@@ -121,11 +121,10 @@ class RerateLegs:
     ) -> Reratings:
         """Look at up to `limit` legs, and book what differs if there is a `booking`.
 
-        Raises NotAllowed, NotFound `account_unknown`, `leg_unknown` or
+        Raises NotAllowed, NotFound `account_unknown`, `leg_unknown`, `rate_card_unknown` or
         `rate_card_version_unknown`, Conflict `too_many_lots`, Unavailable.
         """
-        if wanted.rate_card is not None and wanted.version is not None:
-            await self._named(wanted.rate_card, wanted.version)
+        await self._require_cards(wanted)
         outcomes: list[RerateOutcome] = []
         seen = scans = 0
         place = cursor.place if cursor else None
@@ -159,6 +158,15 @@ class RerateLegs:
             place = page.place
             if place is None or len(found) >= limit:
                 return found, place is None
+
+    async def _require_cards(self, wanted: Wanted) -> None:
+        """Raises NotFound for a name that is mistyped: no leg would be found, or every leg skipped,
+        and both look like an answer."""
+        if wanted.rate_card is not None and wanted.version is not None:
+            await self._named(wanted.rate_card, wanted.version)
+        for card in (wanted.rate_card, wanted.charged_by):
+            if card is not None and not await self._rate_cards.versions(card):
+                raise NotFound(f"There is no rate card {card}.", code="rate_card_unknown")
 
     async def _page(
         self, wanted: Wanted, principal: Principal, at: str | None

@@ -341,6 +341,7 @@ def test_what_if_prices_last_month_by_another_card_and_touches_nothing(town: Tow
     assert town.post(path, {"rate_card": "gold", "month": "May"}).code == "invalid"
     unknown = town.post(path, {"rate_card": "gold", "version": MAY})
     assert (unknown.status, unknown.code) == (404, "rate_card_version_unknown")
+    assert town.post(path, {"rate_card": "typo"}).code == "rate_card_unknown"
 
 
 def test_a_difference_of_versions_tells_what_legs_of_a_month_would_have_cost(town: Town) -> None:
@@ -388,6 +389,8 @@ def test_the_legs_come_as_a_table(town: Town) -> None:
         ({**SPAN, "cursor": "nonsense"}, 422, "cursor_invalid"),
         ({"legs": ["pbx~nobody"], "accounts": ["contoso"]}, 404, "leg_unknown"),
         ({**SPAN, "accounts": ["nobody"]}, 404, "account_unknown"),
+        ({**SPAN, "rate_card": "typo"}, 404, "rate_card_unknown"),
+        ({**SPAN, "charged_by": "typo"}, 404, "rate_card_unknown"),
         (
             {**SPAN, "rate_card": "default", "version": MAY},
             404,
