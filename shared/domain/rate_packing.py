@@ -11,7 +11,6 @@ from shared.domain import limits
 from shared.domain.terms import Band, MaximumStrategy, Slot, Terms
 
 FORMAT = 1
-_DEFLATE_LEVEL = 6
 
 type Header = dict[str, str | int]
 
@@ -45,7 +44,7 @@ class Texts:
 def pack(sections: Mapping[str, bytes]) -> tuple[Header, list[bytes]]:
     """(header, chunks): one deflate stream over all sections, cut into pieces of a limited size."""
     blob = b"".join(sections.values())
-    stream = zlib.compress(blob, _DEFLATE_LEVEL)
+    stream = zlib.compress(blob)
     size = limits.RATE_CARD_CHUNK_BYTES_MAX
     header: Header = {
         "format": FORMAT,
@@ -64,9 +63,9 @@ def unpack(header: Mapping[str, str | int], chunks: Sequence[bytes]) -> dict[str
     if header["format"] != FORMAT:
         raise ValueError(f"its format is {header['format']}, this program reads {FORMAT}")
     size = int(header["packed_bytes"])
-    if not 0 <= size <= limits.RATE_CARD_PACKED_BYTES_MAX:
-        raise ValueError("it is over its limit of bytes")
-    blob = zlib.decompressobj().decompress(b"".join(chunks), size + 1)
+    if not 0 < size <= limits.RATE_CARD_PACKED_BYTES_MAX:
+        raise ValueError("its size is not within its limit")
+    blob = zlib.decompressobj().decompress(b"".join(chunks), size)
     if hashlib.sha256(blob).hexdigest() != header["sha256"]:
         raise ValueError("its bytes are not those that were stored")
     sections: dict[str, bytes] = {}

@@ -1,11 +1,10 @@
 """Breaks the engine in every small way and tells which breaks no test notices.
 
 `python -m tests.mutation [MODULE[:PART/PARTS]…]`, e.g. `tariff` or `tariff:1/3`. Each mutant is
-tested in a child process of its own, which stops at the first red test. Survivors must stand in
-`explained.txt` with their reason, and nothing may stand there that is no break any more. What
-stands there is taken as surviving and not tested again. That the tests are green without any mutant
-is looked at with a whole module, or its first part. Exit 0 only if at least 90 % are killed and
-every survivor is explained.
+tested in a child process of its own, a child for each processor at a time, which stops at the first
+red test. Survivors must stand in `explained.txt` with their reason, and nothing may stand there
+that is no break any more. What stands there is taken as surviving and not tested again. Exit 0 only
+if at least 90 % of each module are killed and every survivor is explained.
 """
 
 import importlib
@@ -15,7 +14,9 @@ import os
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from importlib.metadata import entry_points
 from importlib.util import spec_from_loader
 from pathlib import Path
@@ -60,6 +61,10 @@ LEFT_OUT = (
     ),
 )
 KILLED_PER_CENT_MIN = 90
+JOBS = os.process_cpu_count() or 1
+# CPU time, so that a busy machine kills no mutant. The first file takes two seconds at most; it is
+# where a mutant that never ends is met.
+FIRST_CPU_SECONDS_MAX = 8
 CHILD_CPU_SECONDS_MAX = 30
 
 
@@ -94,35 +99,55 @@ def main(names: Sequence[str]) -> int:
         print("explained.txt names breaks that are none:", *stale, sep="\n")
         return 1
     _warm_up()
+    parts = names or MODULES
+    first = parts[0].partition(":")[0]
+    if _wait_for(_start(first, read_module(first))):
+        print("the tests are red without any mutant")
+        return 1
+    begin = time.monotonic()
     explained = set(explained_lines())
-    killed = total = unexplained = 0
-    for name in names or MODULES:
-        module, _, part = name.partition(":")
+    survivors = Counter[str]()
+    unexplained = 0
+    totals = {part: len(_part_of(part)) for part in parts}
+    for part, line, is_killed in _judged(parts, explained):
+        if is_killed:
+            continue
+        survivors[part] += 1
+        if line not in explained:
+            unexplained += 1
+            print(f"SURVIVED {line}", flush=True)
+    for part, total in [*totals.items(), ("together", sum(totals.values()))]:
+        alive = survivors.total() if part == "together" else survivors[part]
+        print(f"{part}: {total - alive} of {total} killed, {_per_cent(total - alive, total)} %")
+    print(f"{unexplained} unexplained, {time.monotonic() - begin:.0f} s")
+    enough = all(
+        _per_cent(total - survivors[part], total) >= KILLED_PER_CENT_MIN
+        for part, total in totals.items()
+    )
+    return 0 if enough and not unexplained else 1
+
+
+def _judged(parts: Sequence[str], explained: AbstractSet[str]) -> Iterator[tuple[str, str, bool]]:
+    """(part, line of explained.txt, whether it was killed) of every mutant, as they end."""
+    running: dict[int, tuple[str, str]] = {}
+    for part in parts:
+        module = part.partition(":")[0]
         source = read_module(module)
-        if part.partition("/")[0] in {"", "1"} and _is_killed(module, source):
-            print(f"{module}: the tests are red without any mutant")
-            return 1
-        begin = time.monotonic()
-        chosen = _part_of(list(mutants(source)), part)
-        survivors = 0
-        for mutant in chosen:
+        for mutant in _part_of(part):
             line = f"{module}: {mutant.key}"
             if line in explained:
-                survivors += 1
-            elif not _is_killed(module, mutant.applied_to(source)):
-                survivors += 1
-                unexplained += 1
-                print(f"SURVIVED {line}", flush=True)
-        killed += len(chosen) - survivors
-        total += len(chosen)
-        seconds = time.monotonic() - begin
-        print(
-            f"{name}: {len(chosen) - survivors} of {len(chosen)} killed in {seconds:.0f} s",
-            flush=True,
-        )
-    per_cent = 100 * killed / max(total, 1)
-    print(f"{killed} of {total} killed: {per_cent:.1f} %; {unexplained} unexplained")
-    return 0 if per_cent >= KILLED_PER_CENT_MIN and not unexplained else 1
+                yield part, line, False
+                continue
+            if len(running) == JOBS:
+                yield _next_ended(running)
+            running[_start(module, mutant.applied_to(source))] = part, line
+    while running:
+        yield _next_ended(running)
+
+
+def _next_ended(running: dict[int, tuple[str, str]]) -> tuple[str, str, bool]:
+    child, status = os.wait()
+    return *running.pop(child), status != 0
 
 
 def _warm_up() -> None:
@@ -152,43 +177,55 @@ def stale_lines() -> Iterator[str]:
     return (line for line in explained_lines() if line not in breaks)
 
 
-def _part_of(found: list[Mutant], part: str) -> list[Mutant]:
-    """All of them, or every third from the first on for "1/3"."""
+def _part_of(name: str) -> list[Mutant]:
+    """All mutants of a module, or every third from the first on for "tariff:1/3"."""
+    module, _, part = name.partition(":")
+    found = list(mutants(read_module(module)))
     if not part:
         return found
     number, _, parts = part.partition("/")
     return found[int(number) - 1 :: int(parts)]
 
 
-def _is_killed(name: str, source: str) -> bool:
-    """Whether any test goes red, the import fails, or the tests don't end in time."""
+def _per_cent(killed: int, total: int) -> int:
+    return 100 * killed // max(total, 1)
+
+
+def _start(name: str, source: str) -> int:
+    """The child that tests this source of a module: it fails if any test goes red, the import
+    fails, or the tests don't end in time."""
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
         _test_and_exit(name, source)
-    _, status = os.waitpid(child, 0)
-    return status != 0
+    return child
+
+
+def _wait_for(child: int) -> int:
+    return os.waitpid(child, 0)[1]
 
 
 def _test_and_exit(name: str, source: str) -> None:
     """In the child: exit 0 if every test is green."""
     import pytest
 
-    # CPU time, so that a busy machine kills no mutant.
-    resource.setrlimit(resource.RLIMIT_CPU, (CHILD_CPU_SECONDS_MAX, CHILD_CPU_SECONDS_MAX))
+    resource.setrlimit(resource.RLIMIT_CPU, (FIRST_CPU_SECONDS_MAX, CHILD_CPU_SECONDS_MAX))
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
     sys.dont_write_bytecode = True
     sys.meta_path.insert(0, _MutatedFinder(f"shared.domain.{name}", source))
-    options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    # Nobody reads what is printed, so nothing is prepared for it.
+    options = ["-x", "-q", "--assert=plain", "--tb=no", "-p", "no:randomly"]
+    options += ["-p", "no:cacheprovider", "-p", "no:xdist"]
     options += [f"--deselect={UNIT}/{test}" for test in LEFT_OUT]
     rest = [f"{UNIT}/{file}" for file in THEN if file != FIRST[name]]
     code = 1
     try:
-        code = int(
-            pytest.main([*options, f"{UNIT}/{FIRST[name]}"]) or pytest.main([*options, *rest])
-        )
+        code = int(pytest.main([*options, f"{UNIT}/{FIRST[name]}"]))
+        if not code:
+            resource.setrlimit(resource.RLIMIT_CPU, (CHILD_CPU_SECONDS_MAX, CHILD_CPU_SECONDS_MAX))
+            code = int(pytest.main([*options, *rest]))
     finally:
         os._exit(code)
 

@@ -1,6 +1,7 @@
 """Small breaks of a module's source, one at a time."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,16 +33,21 @@ _CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One break of a module: at which of its nodes, what, and how the line reads."""
+    """One break of a module: at which of its nodes, what, how the line reads.
+
+    `nth` counts from 1 the breaks of a module that read the same.
+    """
 
     node: int
     change: str
     place: str
+    nth: int
 
     @property
     def key(self) -> str:
-        """The same for as long as the broken line reads the same."""
-        return f"{self.place} => {self.change}"
+        """The same for as long as the broken line reads the same, and unlike all others."""
+        text = f"{self.place} => {self.change}"
+        return text if self.nth == 1 else f"{text} #{self.nth}"
 
     def applied_to(self, source: str) -> str:
         """The module, broken."""
@@ -56,10 +62,12 @@ def mutants(source: str) -> Iterator[Mutant]:
     Annotations, docstrings, texts, slots and decorators are left alone: they decide nothing.
     """
     lines = source.splitlines()
+    seen: Counter[tuple[str, str]] = Counter()
     for number, node in enumerate(_sites(ast.parse(source))):
-        line = node.lineno  # type: ignore[attr-defined]
+        place = lines[node.lineno - 1].strip()  # type: ignore[attr-defined]
         for change in _changes(node):
-            yield Mutant(number, change, lines[line - 1].strip())
+            seen[place, change] += 1
+            yield Mutant(number, change, place, seen[place, change])
 
 
 def _sites(tree: ast.AST) -> list[ast.AST]:

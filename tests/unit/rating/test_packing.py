@@ -85,7 +85,7 @@ def test_a_version_may_be_as_large_as_its_limit(monkeypatch: pytest.MonkeyPatch)
     assert len(decode(header, chunks)) == 3
 
     monkeypatch.setattr(limits, "RATE_CARD_PACKED_BYTES_MAX", int(header["packed_bytes"]) - 1)
-    with pytest.raises(RateCardUnreadable, match="over its limit"):
+    with pytest.raises(RateCardUnreadable, match="not within its limit"):
         decode(header, chunks)
 
 
@@ -130,6 +130,7 @@ def broken() -> dict[str, tuple[Header, list[bytes]]]:
         "a flipped bit": (header, [chunks[0], bytes(flipped)]),
         "another stream": (header, [bomb]),
         "absurd size": (header | {"packed_bytes": 10**12}, chunks),
+        "no size": (header | {"packed_bytes": 0}, chunks),
         "negative size": (header | {"packed_bytes": -1}, chunks),
         "sections of another length": (header | {"sections": "keys:7"}, chunks),
         "unknown rounding": (header | {"rounding_mode": "sideways"}, chunks),
