@@ -5,28 +5,32 @@ with `shared/domain`.
 """
 
 import math
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from shared.domain.rates import Band, Rate, Rounding, Slot
 
 UNIT = 10**12
+DAY = timedelta(days=1)
 
 
 def slow_band(rate: Rate, zone: ZoneInfo, moment: datetime) -> Band | None:
     """The band in force at a moment, by the wall clock; None for the rate's own slots."""
+    if not rate.bands:
+        return None
     local = moment.astimezone(zone)
     second = local.hour * 3600 + local.minute * 60 + local.second
+    today = local.date()
     best: Band | None = None
     for band in rate.bands:
         begin, end = band.from_second_of_day, band.until_second_of_day
-        today, yesterday = local.date(), local.date() - timedelta(days=1)
         if begin < end:
             holds = begin <= second < end and _on(band, today)
         else:
             holds = (second >= begin and _on(band, today)) or (
-                second < end and _on(band, yesterday)
+                second < end and _on(band, today - DAY)
             )
         if holds and (
             best is None
@@ -45,14 +49,19 @@ def slow_sum(rate: Rate, time_zone: str, answered_at: datetime, talk_seconds: in
     fee = rate.connection_fee_picos
     if opening is not None and opening.connection_fee_picos is not None:
         fee = opening.connection_fee_picos
-    total = Fraction(fee, UNIT)
     paid_until = 0
+    taken: list[Slot] = []
+    start = answered_at.astimezone(UTC)
     for second in range(talk_seconds):
         if second == paid_until:
-            band = slow_band(rate, zone, answered_at.astimezone(UTC) + timedelta(seconds=second))
+            band = slow_band(rate, zone, start + timedelta(seconds=second))
             slot = _slot(rate.slots if band is None else band.slots, second)
-            total += Fraction(slot.price_picos * slot.increment_seconds, slot.unit_seconds * UNIT)
+            taken.append(slot)
             paid_until += slot.increment_seconds
+    total = Fraction(fee, UNIT)
+    for slot, count in Counter(taken).items():
+        increment = Fraction(slot.price_picos * slot.increment_seconds, slot.unit_seconds * UNIT)
+        total += count * increment
     total = max(total, Fraction(rate.minimum_charge_picos, UNIT))
     if rate.maximum_charge_picos is not None and rate.maximum_charge_strategy == "cap":
         total = min(total, Fraction(rate.maximum_charge_picos, UNIT))
@@ -73,15 +82,13 @@ def slow_round(value: Fraction, rounding: Rounding) -> Fraction:
     return Fraction(rounded, 10**decimals)
 
 
-def _on(band: Band, day: object) -> bool:
-    text = str(day)
-    weekday = datetime.fromisoformat(text).isoweekday()
-    return (not band.weekdays or weekday in band.weekdays) and (
-        not band.dates or text in band.dates or text[5:] in band.dates
-    )
+def _on(band: Band, day: date) -> bool:
+    if band.weekdays and day.isoweekday() not in band.weekdays:
+        return False
+    text = day.isoformat() if band.dates else ""
+    return not band.dates or text in band.dates or text[5:] in band.dates
 
 
 def _slot(slots: tuple[Slot, ...], second: int) -> Slot:
-    return max(
-        (slot for slot in slots if slot.from_second <= second), key=lambda slot: slot.from_second
-    )
+    """The last that has begun; they rise."""
+    return [slot for slot in slots if slot.from_second <= second][-1]

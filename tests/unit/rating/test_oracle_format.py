@@ -119,26 +119,25 @@ def spans(case: Case, seconds: int) -> Iterator[tuple[int, Fraction]]:
         position += slot["increment_s"]
 
 
-def increment_starts(case: Case, seconds: int) -> Iterator[int]:
-    """The seconds after which a call costs more, if it does."""
-    return (position for position, _ in spans(case, seconds))
-
-
 def bound(case: Case, strategy: str) -> Fraction | None:
     opening = in_force(case, datetime.fromisoformat(case["call"]["start"]))
     holds = opening["max_cost"] and opening["max_cost_strategy"] == strategy
     return Fraction(opening["max_cost"]) if holds else None
 
 
-def exact_cost(case: Case, seconds: int) -> Fraction:
-    """The sum before rounding."""
-    if seconds == 0:
-        return Fraction(0)
+def costs(case: Case, seconds: int) -> Iterator[tuple[int, Fraction]]:
+    """(second, what a call that is longer than that costs, before rounding), as it grows."""
     opening = in_force(case, datetime.fromisoformat(case["call"]["start"]))
     total = Fraction(opening["connect_fee"]) if case["first_segment"] else Fraction(0)
-    total += sum(price for _, price in spans(case, seconds))
     cap = bound(case, "*free")
-    return total if cap is None else min(total, cap)
+    for position, price in spans(case, seconds):
+        total += price
+        yield position, total if cap is None else min(total, cap)
+
+
+def exact_cost(case: Case, seconds: int) -> Fraction:
+    """The sum before rounding."""
+    return [Fraction(0), *(cost for _, cost in costs(case, seconds))][-1]
 
 
 def touched(case: Case) -> list[Case]:
@@ -194,14 +193,8 @@ def test_random_credits_pay_for_what_a_count_by_seconds_says() -> None:
         credit = Fraction(rng.randrange(0, 20_000), 1_000)
         stop = bound(case, "*disconnect")
         limit = credit if stop is None else min(credit, stop)
-        most = next(
-            (
-                position
-                for position in increment_starts(case, wanted)
-                if exact_cost(case, position + 1) > limit
-            ),
-            wanted,
-        )
+        dear = (position for position, cost in costs(case, wanted) if cost > limit)
+        most = next(dear, wanted)
         case |= {"kind": "max_usage", "balance_before": str(float(credit))}
         assert run_case(case | {"expected_max_usage_s": most}) == (Outcome.HELD, ""), case
         assert run_case(case | {"expected_max_usage_s": most + 1})[0] is Outcome.FAILED
