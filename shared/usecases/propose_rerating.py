@@ -1,5 +1,6 @@
 """What a backdated version of a rate card would have charged otherwise: whose legs, how many."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,35 +56,46 @@ class ProposeRerating:
         until = min([now, *later])
         if effective_from >= until:
             return None
-        span = Span(effective_from, until)
+        counting = _Counting(card, Span(effective_from, until), limits.PROPOSAL_LEGS_MAX)
         found: list[tuple[str, int]] = []
         cursor: str | None = None
-        looked_at = 0
-        for _ in range(limits.PROPOSAL_ACCOUNTS_MAX):
-            page, cursor = await self._accounts.page(principal, limit=1, cursor=cursor)
-            for account in page:
-                left = limits.PROPOSAL_LEGS_MAX - looked_at
-                charged, seen, is_whole = await self._count(account.id, span, card, left)
-                looked_at += seen
-                if charged:
-                    found.append((account.id, charged))
-                if not is_whole:
-                    return Proposal(card, effective_from, until, found, is_complete=False)
-            if cursor is None:
-                return Proposal(card, effective_from, until, found, is_complete=True)
-        return Proposal(card, effective_from, until, found, is_complete=False)
+        for _ in range(limits.PROPOSAL_ACCOUNTS_MAX // limits.PROPOSAL_ACCOUNTS_AT_ONCE):
+            page, cursor = await self._accounts.page(
+                principal, limit=limits.PROPOSAL_ACCOUNTS_AT_ONCE, cursor=cursor
+            )
+            counts = await asyncio.gather(*(self._count(each.id, counting) for each in page))
+            charged = zip((each.id for each in page), counts, strict=True)
+            found += [(account, legs) for account, legs in charged if legs]
+            if counting.is_cut or cursor is None:
+                break
+        is_complete = cursor is None and not counting.is_cut
+        return Proposal(card, effective_from, until, found, is_complete)
 
-    async def _count(self, account: str, span: Span, card: str, left: int) -> tuple[int, int, bool]:
-        """(legs that the card charged, legs looked at, whether these are all of the account)."""
-        charged = seen = 0
+    async def _count(self, account: str, counting: "_Counting") -> int:
+        """Legs that the card charged in the account; not all of them where counting stops."""
+        charged = 0
         place: Place | None = None
-        while True:
-            page = await self._past_legs(account, span, place=place, limit=left - seen)
-            charged += sum(_is_charged_by(entry, card) for entry in page.entries)
-            seen += len(page.entries)
+        while counting.legs_left > 0:
+            limit = min(counting.legs_left, limits.PROPOSAL_PAGE_LEGS)
+            page = await self._past_legs(account, counting.span, place=place, limit=limit)
+            charged += sum(_is_charged_by(entry, counting.card) for entry in page.entries)
+            counting.legs_left -= len(page.entries)
             place = page.place
-            if place is None or seen >= left:
-                return charged, seen, place is None
+            if place is None:
+                return charged
+        counting.is_cut = True
+        return charged
+
+
+@dataclass(slots=True)
+class _Counting:
+    """What is counted, in several accounts at once, and how many legs may still be looked at: a few
+    pages more are, where accounts read at the same time."""
+
+    card: str
+    span: Span
+    legs_left: int
+    is_cut: bool = False
 
 
 def _is_charged_by(entry: Entry, card: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from shared.contracts.reratings import read_cursor, write_cursor
+from shared.domain import limits
 from shared.domain.errors import Invalid
 from shared.domain.legs import LegKind, format_time
 from tests.unit.administration.house import START
@@ -308,6 +309,35 @@ def test_a_backdated_version_proposes_whose_legs_to_charge_anew(town: Town) -> N
     }
     found = town.post(asked["path"], asked["body"]).json
     assert (found["dry_run"], found["changed"]) == (True, 3)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "legs", "complete"),
+    [
+        ({"PROPOSAL_PAGE_LEGS": 1}, 3, True),
+        ({"PROPOSAL_ACCOUNTS_AT_ONCE": 1}, 3, True),
+        ({"PROPOSAL_ACCOUNTS_AT_ONCE": 1, "PROPOSAL_ACCOUNTS_MAX": 1}, 2, False),
+        ({"PROPOSAL_LEGS_MAX": 1}, 2, False),
+    ],
+)
+def test_a_proposal_says_where_counting_stopped(
+    town: Town,
+    monkeypatch: pytest.MonkeyPatch,
+    bounds: dict[str, int],
+    legs: int,
+    complete: bool,
+) -> None:
+    """In pages of legs and of accounts, and one leg of each where but one may be looked at."""
+    town.settle("fabrikam")
+    for account in ("contoso", "contoso", "fabrikam"):
+        town.leg(account)
+    for name, bound in bounds.items():
+        monkeypatch.setattr(limits, name, bound)
+
+    town.clock.advance(60)
+    proposed = town.cheaper().json["rerating"]
+
+    assert (proposed["legs"], proposed["complete"]) == (legs, complete)
 
 
 def test_a_version_that_touches_nobody_proposes_nothing(town: Town) -> None:
