@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 
 from shared.domain.errors import PerminuteError
-from shared.ports.tables import Operation
+from shared.ports.tables import Operation, Replace
+
+NOT_YET = "not yet known"  # the ETag of a state whose transaction is on its way
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +104,40 @@ class Waiter[Command, Result]:
             self.future.set_exception(result)
         else:
             self.future.set_result(result)
+
+
+@dataclass(slots=True)
+class Group[State, Command, Result]:
+    """What commands come to on the state `before`: a step for each waiter whose command changes it.
+
+    `answers` are for those whose commands change nothing more, once the steps are durable.
+    """
+
+    before: Loaded[State]
+    waiters: list[Waiter[Command, Result]] = field(default_factory=list)
+    steps: list[Step[State, Result]] = field(default_factory=list)
+    answers: list[tuple[Waiter[Command, Result], Result | PerminuteError]] = field(
+        default_factory=list
+    )
+
+
+@dataclass(slots=True)
+class Plan[State, Command, Result]:
+    """A transaction that is ready to be sent, once the state that its group builds on is in the
+    table."""
+
+    group: Group[State, Command, Result]
+    commit_id: str
+    after: State
+    operations: list[Operation]
+
+    def on(self, now: Loaded[State] | None) -> Self | None:
+        """The plan with the ETag of the state that it builds on; None if that is not the state
+        now."""
+        if now is None or now.state is not self.group.before.state or now.etag is None:
+            return None
+        first = self.operations[0]
+        if not isinstance(first, Replace):
+            return None
+        self.operations[0] = replace(first, etag=now.etag)
+        return self

@@ -19,10 +19,10 @@ import asyncio
 import random
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.adapters.commit_book import Answer, Book, Loaded, Step, Waiter
+from shared.adapters.commit_book import NOT_YET, Answer, Book, Group, Loaded, Plan, Waiter
 from shared.domain import limits
 from shared.domain.errors import (
     EtagMismatch,
@@ -33,21 +33,9 @@ from shared.domain.errors import (
     RowExists,
     Unavailable,
 )
-from shared.ports.tables import Operation, Replace, TableStore
+from shared.ports.tables import TableStore
 from shared.ports.world import Clock, Ids
 from shared.telemetry import event
-
-
-@dataclass(slots=True)
-class _Plan[State, Command, Result]:
-    """A transaction that is ready to be sent, once the state is `base` in the table."""
-
-    base: State
-    waiters: list[Waiter[Command, Result]]
-    steps: list[Step[State, Result]]
-    commit_id: str
-    after: State
-    operations: list[Operation]
 
 
 @dataclass(slots=True)
@@ -55,7 +43,7 @@ class _Lane[State, Command, Result]:
     waiting: deque[Waiter[Command, Result]] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
     cached: Loaded[State] | None = None
-    ahead: _Plan[State, Command, Result] | None = None
+    ahead: Plan[State, Command, Result] | None = None
 
 
 class GroupCommitter[State, Command, Result]:
@@ -139,7 +127,7 @@ class GroupCommitter[State, Command, Result]:
         try:
             while lane.waiting or lane.ahead:
                 ahead, lane.ahead = lane.ahead, None
-                group = ahead.waiters if ahead else self._take(lane)
+                group = ahead.group.waiters if ahead else self._take(lane)
                 try:
                     await self._commit(partition, lane, group, ahead)
                 except PerminuteError as error:
@@ -182,23 +170,25 @@ class GroupCommitter[State, Command, Result]:
         partition: str,
         lane: _Lane[State, Command, Result],
         group: list[Waiter[Command, Result]],
-        ahead: _Plan[State, Command, Result] | None = None,
+        ahead: Plan[State, Command, Result] | None = None,
     ) -> None:
         waiters = group
         clashes = 0
         for attempt in range(limits.COMMIT_TRIES_MAX):
-            plan = _on(lane.cached, ahead) or await self._plan(partition, lane, waiters)
+            plan = (ahead.on(lane.cached) if ahead else None) or await self._plan(
+                partition, lane, waiters
+            )
             ahead = None
             if plan is None:
                 return
             try:
                 await self._write(partition, lane, plan)
             except RequestTooLarge as too_large:
-                if len(plan.steps) == 1:
-                    plan.waiters[0].give(too_large)  # its neighbours go on without it
+                sent = plan.group.waiters
+                if len(sent) == 1:
+                    sent[0].give(too_large)  # its neighbours go on without it
                 else:
-                    half = plan.waiters[: len(plan.steps) // 2]
-                    await self._commit(partition, lane, half)
+                    await self._commit(partition, lane, sent[: len(sent) // 2])
             except (EtagMismatch, OutcomeUnknown) as lost:
                 lane.cached = None
                 cause, book = type(lost).__name__, self._book.table
@@ -206,7 +196,7 @@ class GroupCommitter[State, Command, Result]:
                 await self._back_off(attempt)
             except RowExists as clash:
                 lane.cached = None
-                if not await self._answer_recorded(partition, plan.waiters):
+                if not await self._answer_recorded(partition, plan.group.waiters):
                     # No guard: another process opened the partition (the state, operation 0), or
                     # the journal is ahead of a state that was rolled back: never write over it.
                     clashes += clash.index > 0
@@ -222,32 +212,29 @@ class GroupCommitter[State, Command, Result]:
         partition: str,
         lane: _Lane[State, Command, Result],
         waiters: Sequence[Waiter[Command, Result]],
-    ) -> _Plan[State, Command, Result] | None:
+    ) -> Plan[State, Command, Result] | None:
         """The transaction for those who change something; None when nobody does."""
-        before, chosen, steps = await self._decide(partition, lane, waiters, self._clock.now())
-        return self._rendered(partition, before, chosen, steps) if steps else None
+        group = await self._decide(partition, lane, waiters, self._clock.now())
+        return self._rendered(partition, group) if group.steps else None
 
     def _rendered(
-        self,
-        partition: str,
-        before: Loaded[State],
-        waiters: list[Waiter[Command, Result]],
-        steps: list[Step[State, Result]],
-    ) -> _Plan[State, Command, Result]:
+        self, partition: str, group: Group[State, Command, Result]
+    ) -> Plan[State, Command, Result]:
         commit_id = self._ids.token(limits.COMMIT_ID_BYTES)
         now = self._clock.now()
-        after, operations = self._book.render(partition, before, steps, commit_id, now)
-        return _Plan(before.state, waiters, steps, commit_id, after, operations)
+        after, operations = self._book.render(partition, group.before, group.steps, commit_id, now)
+        return Plan(group, commit_id, after, operations)
 
     async def _write(
         self,
         partition: str,
         lane: _Lane[State, Command, Result],
-        plan: _Plan[State, Command, Result],
+        plan: Plan[State, Command, Result],
     ) -> None:
         """One transaction. Raises OutcomeUnknown only when our commit is not in the table (yet):
         should it still land, If-Match lets one of the two win."""
-        await self._book.prepare(partition, plan.steps, self._clock.now())
+        group = plan.group
+        await self._book.prepare(partition, group.steps, self._clock.now())
         try:
             etags = await self._send(partition, lane, plan)
         except OutcomeUnknown:
@@ -256,14 +243,16 @@ class GroupCommitter[State, Command, Result]:
                 raise
         else:
             lane.cached = Loaded(plan.after, etags[0])
-        for waiter, step in zip(plan.waiters, plan.steps, strict=True):
+        for waiter, step in zip(group.waiters, group.steps, strict=True):
             waiter.give(step.result)
+        for waiter, answer in group.answers:
+            waiter.give(answer)
 
     async def _send(
         self,
         partition: str,
         lane: _Lane[State, Command, Result],
-        plan: _Plan[State, Command, Result],
+        plan: Plan[State, Command, Result],
     ) -> tuple[str, ...]:
         """The new ETags. While the transaction is on its way, the next one is planned."""
         transaction = self._tables.transact(self._book.table, partition, plan.operations)
@@ -287,23 +276,22 @@ class GroupCommitter[State, Command, Result]:
         self, partition: str, lane: _Lane[State, Command, Result], after: State
     ) -> None:
         """Plan the next group on a state that is not yet in the table, if all of it changes it."""
-        group = self._take(lane)
-        steps: list[Step[State, Result]] = []
+        group = Group[State, Command, Result](Loaded(after, NOT_YET), self._take(lane))
         state, now = after, self._clock.now()
         try:
-            for waiter in group:
+            for waiter in group.waiters:
                 decision = self._book.decide(partition, state, waiter.command, now)
                 if isinstance(decision, Answer):
                     return
                 state = decision.state
-                steps.append(decision)
-            if steps:
-                lane.ahead = self._rendered(partition, Loaded(after, _NOT_YET), group, steps)
+                group.steps.append(decision)
+            if group.steps:
+                lane.ahead = self._rendered(partition, group)
         except PerminuteError:
             return  # it comes again when they are decided in earnest
         finally:
             if lane.ahead is None:
-                lane.waiting.extendleft(reversed(group))
+                lane.waiting.extendleft(reversed(group.waiters))
 
     async def _decide(
         self,
@@ -311,8 +299,9 @@ class GroupCommitter[State, Command, Result]:
         lane: _Lane[State, Command, Result],
         waiters: Sequence[Waiter[Command, Result]],
         now: datetime,
-    ) -> tuple[Loaded[State], list[Waiter[Command, Result]], list[Step[State, Result]]]:
-        """Decide all waiters in order; answer those that change nothing.
+    ) -> Group[State, Command, Result]:
+        """Decide all waiters in order; answer those that change nothing, at once unless the answer
+        builds on a step of this group: what is not in the table yet is told to nobody.
 
         An answer that a cached state gives is not trusted: it is decided again on a fresh one.
         """
@@ -324,28 +313,27 @@ class GroupCommitter[State, Command, Result]:
             )
             if self._plans_ahead:
                 await self._take_turn()
+            group = Group[State, Command, Result](viewed)
+            at_once: list[tuple[Waiter[Command, Result], Result | PerminuteError]] = []
             state = viewed.state
-            chosen: list[Waiter[Command, Result]] = []
-            steps: list[Step[State, Result]] = []
-            answers: list[tuple[Waiter[Command, Result], Answer[Result]]] = []
             for waiter in waiters:
                 decision = self._book.decide(partition, state, waiter.command, now)
                 if isinstance(decision, Answer):
-                    answers.append((waiter, decision))
+                    answers = group.answers if group.steps else at_once
+                    answers.append((waiter, decision.result))
                 else:
                     state = decision.state
-                    steps.append(decision)
-                    chosen.append(waiter)
-            if answers and cached is not None:
+                    group.steps.append(decision)
+                    group.waiters.append(waiter)
+            if (at_once or group.answers) and cached is not None:
                 lane.cached = None
                 continue
-            for waiter, answer in answers:
-                # What is refused today may have been carried out before: the guard wins.
-                first = (
-                    await self._book.recorded(partition, waiter.command) if waiter.guard else None
-                )
-                waiter.give(answer.result if first is None else first)
-            return viewed, chosen, steps
+            # What is refused today may have been carried out before: the guard wins.
+            answered = [waiter for waiter, _ in (*at_once, *group.answers)]
+            await self._answer_recorded(partition, answered)
+            for waiter, answer in at_once:
+                waiter.give(answer)
+            return group
 
     async def _take_turn(self) -> None:
         """Lanes that are ready at the same instant decide one by one: what the one sends goes out
@@ -375,19 +363,3 @@ class GroupCommitter[State, Command, Result]:
     async def _back_off(self, attempt: int) -> None:
         most = min(limits.COMMIT_BACKOFF_SECONDS * 2**attempt, limits.COMMIT_BACKOFF_SECONDS_MAX)
         await self._pause(random.uniform(0, most))  # noqa: S311 - jitter, no secret
-
-
-_NOT_YET = "not yet known"
-
-
-def _on[State, Command, Result](
-    cached: Loaded[State] | None, plan: _Plan[State, Command, Result] | None
-) -> _Plan[State, Command, Result] | None:
-    """The plan with the ETag of the state that it builds on; None if that is not the state now."""
-    if plan is None or cached is None or cached.state is not plan.base or cached.etag is None:
-        return None
-    first = plan.operations[0]
-    if not isinstance(first, Replace):
-        return None
-    plan.operations[0] = replace(first, etag=cached.etag)
-    return plan

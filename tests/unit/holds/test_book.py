@@ -8,10 +8,10 @@ import pytest
 from shared.domain import limits
 from shared.domain.dial_limits import Scope, Velocity
 from shared.domain.dial_out_facts import Denial
-from shared.domain.errors import LedgerCorrupt, NotFound, OutcomeUnknown
-from shared.ports.holds import Answered, HoldRecord, Switch
+from shared.domain.errors import LedgerCorrupt, NotFound, OutcomeUnknown, StoreUnavailable
+from shared.ports.holds import Answered, ExtendHold, HoldRecord, Switch
 
-from .cases import CENT, SLICE, Limit, Period, ask, budget, velocity
+from .cases import CENT, SLICE, Limit, Period, ask, budget, longer, velocity
 from .world import ACCOUNT, World, named
 
 ORGANIZER = "organizer|ken"
@@ -163,6 +163,26 @@ def test_two_extensions_at_once_end_with_the_longer_one() -> None:
         record = await world.book.record(ACCOUNT, "au_1")
         assert record is not None
         assert record.granted_seconds == 1800
+
+    play(story)
+
+
+def test_no_extension_is_promised_by_one_that_was_not_kept() -> None:
+    """Of two in one group the shorter has nothing to do, once the longer one is there."""
+
+    async def story(world: World) -> None:
+        await world.ask()
+        record = await world.book.record(ACCOUNT, "au_1")
+        assert record is not None
+        asked = [ExtendHold(longer("au_1", seconds), record) for seconds in (1800, 1200)]
+        world.tables.inject(1, StoreUnavailable("busy"), kind="transact")
+        answers = await asyncio.gather(
+            *(world.book.extend(ACCOUNT, each) for each in asked), return_exceptions=True
+        )
+        assert [type(answer) for answer in answers] == [StoreUnavailable] * 2
+
+        again = await asyncio.gather(*(world.book.extend(ACCOUNT, each) for each in asked))
+        assert [each.hold.granted_seconds for each in again if each] == [1800, 1800]
 
     play(story)
 

@@ -607,3 +607,38 @@ async def test_what_was_planned_ahead_is_planned_again_after_somebody_else_commi
     assert [written(each).repeated for each in outcomes] == [n == 5 for n in range(2, 30)]
     assert sorted(await one.debits()) == sorted(f"local~{n}" for n in range(1, 30))
     await one.sound()
+
+
+# Answers that build on a command of the same group
+
+
+async def test_nobody_is_told_that_all_is_done_before_it_is() -> None:
+    """Twice the same settings in one group: the second changes nothing, once the first is there."""
+    house = await House().open()
+    house.tables.tricks.append(fails(StoreUnavailable("busy")))
+    same = [house.ledger.submit(ACCOUNT, configure(2, credit_limit_micros=5)) for _ in range(2)]
+    outcomes = await asyncio.gather(*same, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 2
+
+    same = [house.ledger.submit(ACCOUNT, configure(2, credit_limit_micros=5)) for _ in range(2)]
+    first, second = (written(outcome) for outcome in await asyncio.gather(*same))
+    assert (first.repeated, second.repeated) == (False, True)
+    assert len(house.tables.transactions) == 2
+
+
+async def test_an_answer_to_what_another_overtook_is_decided_again() -> None:
+    """Both of a group meet settings that another process made newer in between."""
+    house = await House().open()
+    other = House(house.tables, house.clock, "two")
+
+    async def overtaken() -> None:
+        written(await other.ledger.submit(ACCOUNT, configure(3, credit_limit_micros=7)))
+
+    house.tables.tricks.append(lambda *_: overtaken())
+    outcomes = await asyncio.gather(
+        *(house.ledger.submit(ACCOUNT, configure(2, credit_limit_micros=5)) for _ in range(2))
+    )
+    assert [written(outcome).repeated for outcome in outcomes] == [True, True]
+    state = await house.ledger.state(ACCOUNT)
+    assert state is not None
+    assert state.credit_limit_micros == 7
