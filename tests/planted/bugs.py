@@ -79,10 +79,18 @@ BUGS = (
     Bug(
         "a refusal from a cached state is given",
         "shared/adapters/group_commit.py",
-        "if answers and cached is not None:",
-        "if answers and cached is None and state is None:",
+        "if (at_once or group.answers) and cached is not None:",
+        "if group.answers and cached is None and state is None:",
         "ledger/test_committer.py",
         "test_a_refusal_from_what_this_process_committed_itself_is_asked_again",
+    ),
+    Bug(
+        "an answer is given before the step of its group that it builds on is durable",
+        "shared/adapters/group_commit.py",
+        "answers = group.answers if group.steps else at_once",
+        "answers = at_once",
+        "holds/test_book.py",
+        "test_no_extension_is_promised_by_one_that_was_not_kept",
     ),
     Bug(
         "one row twice in a transaction: a guard is not looked for in its own group",
@@ -103,7 +111,7 @@ BUGS = (
     Bug(
         "a leg too large for any transaction takes its group down",
         "shared/adapters/group_commit.py",
-        "plan.waiters[0].give(too_large)  # its neighbours go on without it",
+        "sent[0].give(too_large)  # its neighbours go on without it",
         "raise",
         "ledger/test_committer.py",
         "test_one_leg_that_never_fits_keeps_no_other_from_being_debited",
@@ -196,12 +204,12 @@ BUGS = (
     Bug(
         "the due mark is written after the commit",
         "shared/adapters/group_commit.py",
-        "        await self._book.prepare(partition, plan.steps, self._clock.now())\n"
+        "        await self._book.prepare(partition, group.steps, self._clock.now())\n"
         "        try:\n"
         "            etags = await self._send(partition, lane, plan)\n",
         "        try:\n"
         "            etags = await self._send(partition, lane, plan)\n"
-        "            await self._book.prepare(partition, plan.steps, self._clock.now())\n",
+        "            await self._book.prepare(partition, group.steps, self._clock.now())\n",
         "ledger/test_committer.py",
         "test_the_due_mark_is_written_before_the_commit_and_its_failure_stops_it",
     ),
