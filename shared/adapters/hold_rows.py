@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from shared.adapters.packed import pack, unpack
+from shared.adapters.packed import fails_closed, pack, unpack
 from shared.domain.alerts import Event
 from shared.domain.counters import Counters
 from shared.domain.errors import LedgerCorrupt
@@ -88,6 +88,7 @@ def state_values(state: HoldState, commit: int, commit_id: str) -> dict[str, Val
     }
 
 
+@fails_closed
 def read_state(row: Row) -> tuple[HoldState, int, str]:
     """(state, commit, commit id) of the state row."""
     check_schema(row)
@@ -118,6 +119,7 @@ def spend_values(counters: Counters) -> dict[str, Value]:
     return {"schema": SCHEMA, **pack("data", _counters(counters))}
 
 
+@fails_closed
 def read_spend(row: Row) -> Counters:
     """The counters of a scope."""
     check_schema(row)
@@ -152,6 +154,7 @@ def grant_values(record: HoldRecord) -> dict[str, Value]:
     }
 
 
+@fails_closed
 def read_record(row: Row, grant: Row | None = None) -> HoldRecord:
     """The question and answer of a guard, with what was granted since."""
     check_schema(row)
@@ -180,6 +183,7 @@ def event_values(events: Sequence[Event], at: str) -> dict[str, Value]:
     return {"schema": SCHEMA, "at": at, **pack("data", content)}
 
 
+@fails_closed
 def read_outbox(row: Row) -> Outbox:
     """The events in an outbox row."""
     check_schema(row)

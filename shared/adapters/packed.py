@@ -5,6 +5,7 @@ import json
 import zlib
 from collections.abc import Callable, Mapping
 from functools import wraps
+from typing import Concatenate
 
 from shared.domain import limits
 from shared.domain.errors import LedgerCorrupt
@@ -77,13 +78,15 @@ def without(name: str, values: Mapping[str, Value]) -> dict[str, Value]:
     }
 
 
-def fails_closed[Read](read: Callable[[Row], Read]) -> Callable[[Row], Read]:
+def fails_closed[**More, Read](
+    read: Callable[Concatenate[Row, More], Read],
+) -> Callable[Concatenate[Row, More], Read]:
     """What can't be read is a ledger that halts, not an error of whoever reads it."""
 
     @wraps(read)
-    def reading(row: Row) -> Read:
+    def reading(row: Row, /, *args: More.args, **kwargs: More.kwargs) -> Read:
         try:
-            return read(row)
+            return read(row, *args, **kwargs)
         except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
             raise LedgerCorrupt(f"Row {row.key} can't be read: {error!r}.") from error
 

@@ -6,7 +6,7 @@ that has expired counts for nothing from its instant on, whoever removes it (doc
 expiry stands still while the queue has a backlog. How questions are decided: `hold_decide`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -313,15 +313,21 @@ def local_day(moment: datetime, time_zone: str) -> str:
     return moment.astimezone(_zone(time_zone)).date().isoformat()
 
 
-def _charged_by_hold(holds: Iterable[Hold], posted: Iterable[Posted]) -> dict[str, int]:
-    """What was charged to each hold that was settled: named by authorisation, else by leg."""
-    holds = tuple(holds)
+def _charged_by_hold(holds: Sequence[Hold], posted: Iterable[Posted]) -> dict[str, int]:
+    """What was charged to each hold that was settled: to the one that a leg names by its
+    authorisation, else to the last open one that was placed for the leg. All others that were
+    placed for it are settled with nothing: it has ended."""
+    by_leg: dict[str, list[str]] = {}
+    for hold in sorted(holds, key=lambda hold: not hold.released):
+        if hold.leg is not None:
+            by_leg.setdefault(hold.leg, []).append(hold.authorization)
     authorizations = {hold.authorization for hold in holds}
-    by_leg = {hold.leg: hold.authorization for hold in holds if hold.leg is not None}
     charged: dict[str, int] = {}
     for post in posted:
+        of_leg = by_leg.get(post.leg, []) if post.leg else []
+        charged |= {name: 0 for name in of_leg if name not in charged}
         name = post.authorization if post.authorization in authorizations else None
-        name = name or (by_leg.get(post.leg) if post.leg else None)
+        name = name or next(reversed(of_leg), None)
         if name is not None:
             charged[name] = charged.get(name, 0) + post.charged_micros
     return charged

@@ -14,7 +14,7 @@ from shared.ports.ledger import Ledger, Outbox
 from shared.ports.notices import Notices
 from shared.ports.queues import EventTopic, Message
 from shared.ports.world import Clock
-from shared.telemetry import event
+from shared.telemetry import event, failure
 
 _log = logging.getLogger(__name__)
 
@@ -78,11 +78,14 @@ class PublishEvents:
             await self._notices.keep(account, row)
 
     async def best_effort(self, account: str, *, hold_book: bool = True) -> None:
-        """Publish now if that works; the timer does it otherwise."""
+        """Publish now if that works; the timer does it otherwise. Nothing that happens here may
+        turn what was committed into a failure."""
         try:
             await self(account, hold_book=hold_book)
         except PerminuteError as error:
             _log.warning("events of an account wait for the timer: %s", error.detail)
+        except Exception as error:  # noqa: BLE001 an error of ours
+            failure("publish_failed", error, account=account)
 
     async def _available(self, account: str) -> str:
         view = await self._holds.view(account)

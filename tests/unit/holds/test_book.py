@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from shared.adapters import hold_rows
 from shared.domain import limits
 from shared.domain.dial_limits import Scope, Velocity
 from shared.domain.dial_out_facts import Denial
 from shared.domain.errors import LedgerCorrupt, NotFound, OutcomeUnknown, StoreUnavailable
 from shared.ports.holds import Answered, ExtendHold, HoldRecord, Switch
+from shared.ports.tables import Row, Value
 
 from .cases import CENT, SLICE, Limit, Period, ask, budget, longer, velocity
 from .world import ACCOUNT, World, named
@@ -335,3 +337,18 @@ def test_a_ledger_that_was_rolled_back_is_noticed() -> None:
             await world.book.view(ACCOUNT)
 
     play(story)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [hold_rows.read_state, hold_rows.read_spend, hold_rows.read_record, hold_rows.read_outbox],
+)
+@pytest.mark.parametrize(
+    "values",
+    [{"schema": 2}, {"schema": 2, "data": "{}"}, {"schema": 2, "data0": b"no deflated JSON"}],
+)
+def test_a_row_that_can_not_be_read_halts_the_hold_book(
+    read: Callable[[Row], object], values: dict[str, Value]
+) -> None:
+    with pytest.raises(LedgerCorrupt):
+        read(Row(ACCOUNT, "event|1", values, "etag"))

@@ -77,6 +77,25 @@ def test_holds_count_until_the_instant_at_which_they_expire() -> None:
     assert allowed(state, ask("au_2"), later(LAPSE_SECONDS)).hold.granted_seconds == SLICE
 
 
+@pytest.mark.parametrize("named", ["au_1", "au_2", None])
+def test_a_leg_that_ended_leaves_none_of_the_holds_that_were_placed_for_it(
+    named: str | None,
+) -> None:
+    """Its bridge asked twice, with a key of its own each time."""
+    state = placed(placed(account(), ask(leg="local~1")), ask("au_2", leg="local~1"))
+    after = debited(state, Posted(named, "local~1", 5 * CENT))
+    assert after.open_holds(NOW) == ()
+    assert after.counters.days == (("2026-11-23", 5 * CENT),)
+
+
+def test_a_hold_that_was_released_does_not_hide_the_open_one_of_its_leg() -> None:
+    state = placed(placed(account(), ask(leg="local~1")), ask("au_2", leg="local~1"))
+    released = holds.release(state, "au_1", NOW)
+    assert released is not None
+    after = debited(released, Posted(None, "local~1", 5 * CENT))
+    assert after.held_micros(NOW) == 0
+
+
 def test_expiry_stands_still_while_the_queue_is_behind() -> None:
     state = holds.replace(placed(account(15 * CENT), ask()), backlog_seconds=600)
     assert reason(state, ask("au_2"), later(LAPSE_SECONDS + 599)) == "credit_exhausted"

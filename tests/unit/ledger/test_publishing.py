@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.ledger_rows import TABLE, event_key
+from shared.adapters.ledger_rows import SCHEMA, TABLE, event_key
+from shared.adapters.packed import pack
 from shared.domain import limits
 from shared.domain.errors import OutcomeUnknown, QueueUnavailable, StoreUnavailable
+from shared.domain.ledger import Entry
 from shared.ports.queues import Message
-from shared.ports.tables import Upsert
+from shared.ports.tables import Upsert, Value
 from tests.unit.ledger.ledgers import UNIT, leg, top_up
 from tests.unit.ledger.world import FR, Process, World, leg_json
 
@@ -81,6 +83,53 @@ async def test_two_publishers_at_once_keep_the_order_of_first_appearances() -> N
     assert seen == sorted(seen, key=lambda each: int(each.split(":")[1]))
     assert len(seen) == 10
     assert await process.house.ledger.outbox("contoso", limit=10) == []
+
+
+async def test_an_outbox_that_cannot_be_read_stops_neither_charging_nor_a_top_up() -> None:
+    """What was committed is answered as committed; the timer goes on telling of the rest."""
+    process = await _quiet()
+    await _break_outbox(process)
+
+    await process.top_up("contoso", "k", UNIT)
+    await process.post(leg_json("1", to=FR, talk_seconds=None, **_long(47)))
+    await process.drain()
+
+    assert [each.kind.value for each in await _entries(process)][-2:] == ["top_up", "debit"]
+    assert process.world.topic.published == []
+
+
+async def test_an_error_of_the_publisher_does_not_undo_what_was_committed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    process = await _quiet()
+
+    async def broken(_: object) -> None:
+        raise TypeError("an error of ours")
+
+    monkeypatch.setattr(process.world.topic, "publish", broken)
+    await process.top_up("contoso", "k", UNIT)
+    for number in range(3):
+        await process.post(leg_json(str(number), to=FR, talk_seconds=None, **_long(47)))
+        await process.drain()
+
+    kinds = [each.kind.value for each in await _entries(process)]
+    assert kinds[-4:] == ["top_up", "debit", "debit", "debit"]
+    assert len(await process.house.ledger.outbox("contoso", limit=10)) == 2  # credited, low
+
+
+async def _break_outbox(process: Process) -> None:
+    """As by a hand that meant well: a row that is sound, but for what it tells."""
+    values: dict[str, Value] = {
+        "schema": SCHEMA,
+        "at": "2026-11-23T10:00:00Z",
+        **pack("data", [{"data": {}}]),
+    }
+    await process.world.tables.transact(TABLE, "contoso", [Upsert(event_key(1), values)])
+
+
+async def _entries(process: Process) -> list[Entry]:
+    commits = await process.house.ledger.journal("contoso", after=0, limit=100)
+    return [entry for commit in commits for entry in commit.entries]
 
 
 async def test_what_the_committing_process_could_not_publish_the_timer_does() -> None:
@@ -187,6 +236,22 @@ class _Shifted:
 
     def now(self) -> Any:
         return self._world.clock.now() + self._span
+
+
+async def test_an_outbox_that_cannot_be_read_does_not_stop_the_timer() -> None:
+    process = World().process()
+    await process.set_up("contoso", "fabrikam")
+    await _break_outbox(process)
+    process.world.topic.published.clear()
+    process.world.topic.available = False
+    for account in ("contoso", "fabrikam"):
+        await process.top_up(account, "k", UNIT)
+    process.world.topic.available = True
+
+    watched = await process.house.watch_balances()
+
+    assert watched.events == 1
+    assert [each.partition(":")[0] for each in watched.failures] == ["contoso"]
 
 
 async def test_one_account_that_fails_does_not_stop_the_others() -> None:
