@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from shared.domain import limits
+from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import Entry
 from shared.domain.legs import parse_time
 from shared.ports.ledger import Ledger
@@ -58,9 +59,13 @@ class PastLegs:
         self, account: str, span: Span, *, place: Place | None, limit: int
     ) -> DebitsPage:
         """At most `limit` first debits; a page may be short, or empty, and not the last one."""
-        after, skip = place or Place(await self._start(account, span), 0)
+        state = await self._ledger.state(account)
+        last = state.commit if state else 0
+        after, skip = place or Place(await self._start(account, span, last), 0)
         found: list[Entry] = []
         for _ in range(limits.ENTRY_SCANS_MAX):
+            if after >= last:
+                return DebitsPage(found, None)
             commits = await self._ledger.history(account, after=after)
             for commit in commits:
                 for at, entry in enumerate(commit.entries[skip:], start=skip):
@@ -71,13 +76,13 @@ class PastLegs:
                     found.append(entry)
                 after, skip = commit.number, 0
             if not commits:
-                return DebitsPage(found, None)
+                raise LedgerCorrupt("The journal ends before the ledger's state.")
         return DebitsPage(found, Place(after, 0))
 
-    async def _start(self, account: str, span: Span) -> int:
+    async def _start(self, account: str, span: Span, last: int) -> int:
         """The commit after which a leg of the span can be debited: not before its answer, but for
-        a bridge whose clock is ahead."""
-        if span.since is None:
+        a bridge whose clock is ahead. What one page holds is read rather than searched."""
+        if span.since is None or last <= limits.JOURNAL_PAGE_ROWS:
             return 0
         ahead = timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX, microseconds=1)
         before = await self._ledger.commit_at(account, span.since - ahead)

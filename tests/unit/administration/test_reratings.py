@@ -242,6 +242,24 @@ def test_a_card_in_another_currency_charges_nobody_anew(town: Town) -> None:
     assert rerate(town, **SPAN, rate_card="euro")["skipped"] == {"currency_mismatch": 1}
 
 
+def test_a_long_journal_is_read_from_where_its_span_begins(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by halving; a short one is read whole. Legs before the span are in neither."""
+    for _ in range(4):
+        town.leg()
+        town.clock.advance(3_600)
+    town.cheaper()
+    noon = {"from": "2026-11-23T11:59:00Z", "to": SPAN["to"]}
+
+    whole = rerate(town, **noon)
+    monkeypatch.setattr(limits, "JOURNAL_PAGE_ROWS", 1)
+    halved = rerate(town, **noon)
+
+    assert [each["leg"] for each in halved["items"]] == [each["leg"] for each in whole["items"]]
+    assert halved["legs"] == 2
+
+
 def test_all_accounts_are_gone_through_page_by_page(town: Town) -> None:
     town.settle("fabrikam", "tailspin", "wingtip")
     for account in ("contoso", "fabrikam", "wingtip"):
