@@ -58,6 +58,19 @@ def test_lint_finds_nothing_but_the_country_that_is_missing_on_purpose() -> None
     assert warnings == {}
 
 
+def test_every_area_code_of_north_america_is_of_its_country() -> None:
+    """New ones are given out; what libphonenumber knows, the card knows."""
+    unlike = {}
+    for area in range(200, 900):
+        digits = f"1{area}2345678"
+        region = phonenumbers.region_code_for_number(phonenumbers.parse(f"+{digits}"))
+        rate = found(digits)
+        if region and (rate is None or rate.destination.split(",")[0] != NAMES[region]):
+            unlike[area] = region
+
+    assert unlike == {}
+
+
 @pytest.mark.parametrize("code", ["1", "7", "44", "47", "61", "212", "262", "290", "358", "599"])
 def test_countries_that_share_a_code_have_rows_of_their_own(code: str) -> None:
     """North America and its islands, Russia and Kazakhstan, Britain's islands, and the rest."""
