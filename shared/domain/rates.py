@@ -249,7 +249,7 @@ def version_in_force(effective_froms: Sequence[datetime], answered_at: datetime)
 
 
 def encode_chunks(version: RateCardVersion) -> tuple[Header, list[bytes]]:
-    """(header, chunks) to store: one deflate stream, cut into pieces of at most 900 KiB.
+    """(header, chunks) to store: one deflate stream, cut into pieces of a limited size.
 
     The header is a flat dict of short texts and numbers; `decode_version` needs it back.
     """

@@ -10,7 +10,9 @@ from functools import partial
 import pytest
 
 from shared.adapters.memory_tables import MemoryTables
+from shared.adapters.packed import joined, split
 from shared.adapters.tables import AzureTables
+from shared.domain import limits
 from shared.domain.errors import (
     EtagMismatch,
     Invalid,
@@ -425,6 +427,18 @@ async def test_at_a_limit_is_written(opened: Opener, table: str, operations: lis
         assert {row.key: dict(row.values) for row in found} == {
             operation.key: dict(operation.values) for operation in operations
         }
+
+
+async def test_the_largest_chunk_of_a_rate_card_may_be_written_again(
+    opened: Opener, table: str
+) -> None:
+    """The emulator weighs a row that it may replace as base64, not as the bytes that are stored."""
+    chunk = split("data", bytes(limits.RATE_CARD_CHUNK_BYTES_MAX))
+    async with opened() as store:
+        for _ in range(2):
+            await store.transact(table, "p", [Upsert("0000", {"schema": 1, **chunk})])
+        found = await stored(store, table, "0000")
+        assert len(joined("data", found.values)) == limits.RATE_CARD_CHUNK_BYTES_MAX
 
 
 @pytest.mark.parametrize("character", ["/", "\\", "#", "?", "\x00", "\t", "\x1f", "\x7f", "\x9f"])
