@@ -1,5 +1,6 @@
 """What rate cards say: quotes, price lists, lint, and what differs between two versions."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import azure.functions as func
@@ -121,7 +122,11 @@ async def diff_rate_card(call: Call) -> func.HttpResponse:
     """What differs from the version in force at `?from=` to that at `?to=`, perhaps of `?to_card=`:
     JSON pages or all of it as CSV. With `?account=` what its legs of last month, or of `?month=`,
     would have cost."""
-    from shared.contracts.rate_card_reports import render_change, render_effect
+    from shared.contracts.rate_card_reports import (
+        render_change,
+        render_changed_fields,
+        render_effect,
+    )
     from shared.contracts.rate_card_tables import CHANGE_COLUMNS, change_counts_body, change_row
 
     call.principal.require_all_accounts()
@@ -134,7 +139,7 @@ async def diff_rate_card(call: Call) -> func.HttpResponse:
     )
     if call.wants_csv():
         rows = (change_row(change) for change in found.every())
-        return reply_csv(CHANGE_COLUMNS, rows, f"{card}-diff.csv")
+        return await asyncio.to_thread(reply_csv, CHANGE_COLUMNS, rows, f"{card}-diff.csv")
     body: dict[str, object] = {}
     if account := call.query("account"):
         month = await container().rate_card_reports.effect(
@@ -150,6 +155,7 @@ async def diff_rate_card(call: Call) -> func.HttpResponse:
         {
             "from": _version_name(found.before),
             "to": _version_name(found.after),
+            "fields": render_changed_fields(found.before, found.after),
             "counts": change_counts_body(found.counts, found.dearer, found.cheaper),
             **body,
             "items": [render_change(change) for change in found.items],

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from shared.contracts.rate_cards import JsonObject, render_rate
+from shared.contracts.rate_cards import JsonObject, render_card_fields, render_rate
 from shared.domain.money import format_amount, format_fraction, format_price
 from shared.domain.price_list import CountryPrices
 from shared.domain.rate_card_diff import Effect, RateChange
 from shared.domain.rate_card_lint import Finding
-from shared.domain.rates import Rate
+from shared.domain.rates import Rate, RateCardVersion
 from shared.domain.terms import minute_picos
 
 _PERCENT_DECIMALS = 2
@@ -26,6 +26,14 @@ def render_findings(findings: Iterable[Finding]) -> list[JsonObject]:
         }
         for finding in findings
     ]
+
+
+def render_changed_fields(before: RateCardVersion, after: RateCardVersion) -> JsonObject:
+    """What the card itself says otherwise: the same prices make other charges then."""
+    old, new = render_card_fields(before), render_card_fields(after)
+    return {
+        name: {"before": old[name], "after": new[name]} for name in old if old[name] != new[name]
+    }
 
 
 def render_change(change: RateChange) -> JsonObject:

@@ -175,6 +175,11 @@ def parse_rate_card_json(body: bytes, card: str, effective_from: datetime) -> Ra
 
 def render_rate_card_json(version: RateCardVersion) -> JsonObject:
     """The version as `parse_rate_card_json` reads it; optional fields only where they say much."""
+    return {**render_card_fields(version), "rates": [render_rate(each) for each in version.rates()]}
+
+
+def render_card_fields(version: RateCardVersion) -> JsonObject:
+    """What the card says of itself, whatever its rates."""
     return {
         "currency": version.currency,
         "time_zone": version.time_zone,
@@ -182,7 +187,6 @@ def render_rate_card_json(version: RateCardVersion) -> JsonObject:
             "mode": version.rounding.mode.value,
             "decimals": version.rounding.decimals,
         },
-        "rates": [render_rate(rate) for rate in version.rates()],
     }
 
 

@@ -8,10 +8,11 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from shared.domain.legs import LegKind
-from shared.domain.rate_index import sort_key
 from shared.domain.rates import Rate, RateCardVersion
 from shared.domain.rating import Charge, rate_leg
 from shared.domain.terms import minute_picos
+
+_BEYOND = (1 << 63, 0, 0)
 
 
 class ChangeKind(StrEnum):
@@ -86,20 +87,21 @@ class Effect:
 
 
 def changes(before: RateCardVersion, after: RateCardVersion) -> Iterator[RateChange]:
-    """The rates that differ, in the order of both indexes; one pass over each."""
-    olds, news = before.rates(), after.rates()
-    old, new = next(olds, None), next(news, None)
-    while old is not None or new is not None:
-        if new is None or (old is not None and _key(old) < _key(new)):
-            yield RateChange(ChangeKind.REMOVED, old, None)
-            old = next(olds, None)
-        elif old is None or _key(new) < _key(old):
-            yield RateChange(ChangeKind.ADDED, None, new)
-            new = next(news, None)
-        else:
-            if old != new:
-                yield RateChange(ChangeKind.CHANGED, old, new)
-            old, new = next(olds, None), next(news, None)
+    """The rates that differ, in the order of both indexes; one pass over each.
+
+    Only what differs is decoded.
+    """
+    old_row = new_row = 0
+    while old_row < len(before) or new_row < len(after):
+        old_key, new_key = _key(before, old_row), _key(after, new_row)
+        if old_key < new_key:
+            yield RateChange(ChangeKind.REMOVED, before.rate(old_row), None)
+        elif new_key < old_key:
+            yield RateChange(ChangeKind.ADDED, None, after.rate(new_row))
+        elif before.texts(old_row) != after.texts(new_row):
+            yield RateChange(ChangeKind.CHANGED, before.rate(old_row), after.rate(new_row))
+        old_row += old_key <= new_key
+        new_row += new_key <= old_key
 
 
 def effect(before: RateCardVersion, after: RateCardVersion, legs: Iterable[LegFacts]) -> Effect:
@@ -143,5 +145,6 @@ def _charge(version: RateCardVersion, leg: LegFacts) -> Charge | None:
     )
 
 
-def _key(rate: Rate) -> tuple[int, int, int]:
-    return sort_key(rate.kind, rate.prefix, rate.origin)
+def _key(version: RateCardVersion, row: int) -> tuple[int, int, int]:
+    """What rows are sorted by; more than any beyond the last."""
+    return version.index.sort_key(row) if row < len(version) else _BEYOND

@@ -92,6 +92,10 @@ class RateIndex:
         kind = LegKind.DIAL_IN if is_dial_in else LegKind.DIAL_OUT
         return kind, prefix, _origin_text(self._origins[row])
 
+    def sort_key(self, row: int) -> tuple[int, int, int]:
+        """The `sort_key` of a row."""
+        return self._keys[row], self._lengths[row], self._origins[row]
+
     def parent(self, row: int) -> int:
         """The row with the next shorter prefix that contains this one, NO_ROW if there is none.
 

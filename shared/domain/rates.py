@@ -155,6 +155,10 @@ class RateCardVersion:
         """The name of where the row's prefix leads."""
         return self._destinations.get(self._row_destinations[row])
 
+    def texts(self, row: int) -> tuple[str, str]:
+        """(destination, terms) as they are stored: where both are equal, so are the rates."""
+        return self.destination(row), self._terms.get(self._row_terms[row])
+
     def terms_number(self, row: int) -> int:
         """Which of the card's different terms the row has, counted from 0."""
         return self._row_terms[row]

@@ -83,9 +83,15 @@ class RateCardReports:
     ) -> Comparison:
         """What differs between two versions, each a card and a time at which it is in force.
 
-        Raises NotFound `rate_card_unknown`, `rate_card_version_unknown`.
+        Raises NotFound `rate_card_unknown`, `rate_card_version_unknown`, Invalid
+        `currencies_differ`.
         """
         old, new = await self._in_force(*before), await self._in_force(*after)
+        if old.currency != new.currency:
+            raise Invalid(
+                f"Prices in {old.currency} and {new.currency} can't be compared.",
+                code="currencies_differ",
+            )
         return await asyncio.to_thread(_compare, old, new, skip, limit)
 
     async def effect(

@@ -49,6 +49,7 @@ THEN = (
     "test_prefixes.py",
     "test_slow_model.py",
     "test_rate_card_lint.py",
+    "test_rate_card_diff.py",
 )
 # Slow, and they say nothing here that the others don't.
 LEFT_OUT = (

@@ -90,6 +90,28 @@ def test_a_long_difference_comes_in_pages_or_as_one_table(house: House) -> None:
     assert (rows[0]["price_before"], rows[0]["price_after"]) == ("0.012", "0.015")
 
 
+def test_a_difference_tells_what_the_card_itself_says_otherwise(house: House) -> None:
+    """The same prices, rounded otherwise or on another clock, make other charges."""
+    house.put(IN_FORCE, card(FRANCE))
+    house.put(TOMORROW, {**card(FRANCE), "time_zone": "Europe/Paris"})
+
+    answer = house.get(f"{CARD}/diff?from={JANUARY}&to={LATER}").json
+    same = house.get(f"{CARD}/diff?from={JANUARY}&to={JANUARY}").json
+
+    assert answer["fields"] == {"time_zone": {"before": "UTC", "after": "Europe/Paris"}}
+    assert (same["fields"], same["items"]) == ({}, [])
+
+
+def test_prices_in_two_currencies_are_not_compared(house: House) -> None:
+    house.put(IN_FORCE, card(FRANCE))
+    house.put(TOMORROW, {**card(FRANCE), "currency": "EUR"})
+
+    for media_type in ("application/json", "text/csv"):
+        headers = {"accept": media_type}
+        answer = house.get(f"{CARD}/diff?from={JANUARY}&to={LATER}", headers=headers)
+        assert (answer.status, answer.code) == (422, "currencies_differ")
+
+
 def test_versions_are_named_by_any_time_at_which_they_are_in_force(house: House) -> None:
     house.put(IN_FORCE, card(FRANCE))
     house.put(TOMORROW, card(DEARER))
