@@ -15,10 +15,12 @@ from shared.domain import limits
 from shared.domain.legs import format_time
 from shared.domain.money import (
     MICROS_PER_UNIT,
+    RoundingMode,
     format_amount,
     format_fraction,
     format_price,
     format_ratio,
+    round_ratio,
 )
 from shared.domain.number_classes import NumberClass
 from shared.domain.price_list import CountryPrices
@@ -148,15 +150,17 @@ def quote_table_body(charges: Sequence[Charge]) -> JsonObject:
 
 
 def quote_rows(charges: Sequence[Charge]) -> Iterator[JsonObject]:
-    """Charges of calls of several lengths, as rows of QUOTE_COLUMNS."""
+    """Charges of calls of several lengths, as rows of QUOTE_COLUMNS; `per_minute` is a figure for
+    people, to the micro."""
     for charge in charges:
         minutes = charge.talk_seconds // 60
+        per_minute_micros = round_ratio(charge.amount_micros, minutes, RoundingMode.HALF_EVEN)
         yield {
             "minutes": minutes,
             "talk_seconds": charge.talk_seconds,
             "billed_seconds": charge.billed_seconds,
             "amount": format_amount(charge.amount_micros),
-            "per_minute": format_ratio(charge.amount_micros, minutes * MICROS_PER_UNIT),
+            "per_minute": format_ratio(per_minute_micros, MICROS_PER_UNIT),
             "sentence": charge.sentence(),
         }
 

@@ -226,8 +226,10 @@ def test_quotes_come_as_a_table_of_lengths(house: House) -> None:
     ]
     assert answer["items"][1]["per_minute"] == "0.022"
     assert [row["amount"] for row in rows] == [item["amount"] for item in answer["items"]]
-    own = house.post("/api/v1/quotes/table", {**ask, "minutes": [2]}).json
-    assert [item["talk_seconds"] for item in own["items"]] == [120]
+    own = house.post("/api/v1/quotes/table", {**ask, "minutes": [2, 7]}).json
+    assert [item["talk_seconds"] for item in own["items"]] == [120, 420]
+    # 0.134 for 7 minutes: a figure for people, no fraction.
+    assert own["items"][1]["per_minute"] == "0.019143"
 
 
 @pytest.mark.parametrize(
