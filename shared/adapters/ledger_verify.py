@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from itertools import pairwise
 
 from shared.adapters import ledger_rows as rows
-from shared.adapters.ledger_checkpoint import read_verified, verified_values
+from shared.adapters.ledger_checkpoint import Checkpoint, read_verified, verified_values
 from shared.adapters.ledger_ranges import read_range
 from shared.adapters.ledger_verify_months import compare_months, month_rows
 from shared.adapters.ledger_verify_rows import (
@@ -40,25 +40,25 @@ async def verify(
     waiting events what their commit said; and that nothing is there beside them. A person's part
     that was erased is no problem.
 
-    With `resume` it goes on from where the last verification that found no problem ended, and looks
-    at the guards of the entries since then only. What it finds sound is where the next one resumes.
+    With `resume` it goes on from where the last verification that found no problem ended: it looks
+    at the guards of the entries since then, and at the segments and closed months that came since
+    then. What it finds sound is where the next one resumes.
     """
     verified = await tables.get(rows.TABLE, account, rows.VERIFIED)
     run = _resumed(verified, chain_key) if verified is not None else Run()
     if not resume:
         run = Run(problems=run.problems)
     start = run.commit
-    if not start:
-        await month_rows(run, tables, account)
+    await month_rows(run, tables, account)
     state_row = await _journal_and_state(run, tables, account, chain_key)
     if start:
         await new_guards(run, tables, account)
     else:
         await leg_rows(run, tables, account)
         await command_rows(run, tables, account)
-        await segment_rows(run, tables, account)
-        compare_months(run)
         await other_rows(run, tables, account)
+    await segment_rows(run, tables, account)
+    compare_months(run)
     await event_rows(run, tables, account, after=start)
     await newer_rows(run, tables, account)
     if state_row is not None:
@@ -185,27 +185,35 @@ def _key(entry: Entry | None) -> tuple[str | None, int | None] | None:
 def _resumed(row: Row, chain_key: bytes) -> Run:
     """Where the last verification ended; the beginning, and a problem, if that isn't ours."""
     try:
-        state, head, commit_id, opened, legs = read_verified(chain_key, row)
+        known = read_verified(chain_key, row)
     except UNREADABLE as error:
         detail = error.detail if isinstance(error, LedgerCorrupt) else type(error).__name__
         return Run(problems=[f"{row.key}: seal: does not hold ({detail}); made again"])
     return Run(
-        head=head,
-        commit=state.commit,
-        commit_id=commit_id,
-        entries=state.entry,
-        state=state,
-        opened=opened,
-        legs_before=legs,
+        head=known.head,
+        commit=known.state.commit,
+        commit_id=known.commit_id,
+        entries=known.state.entry,
+        state=known.state,
+        opened=known.opened,
+        legs_before=known.legs,
+        packed_commit=known.packed_commit,
+        month=known.month,
     )
 
 
 async def _remember(run: Run, tables: TableStore, account: str, chain_key: bytes) -> None:
     if run.state is not None:
-        legs = run.legs_before + run.new_legs
-        values = verified_values(
-            chain_key, account, run.state, run.head, run.commit_id, run.opened, legs
+        found = Checkpoint(
+            run.state,
+            run.head,
+            run.commit_id,
+            run.opened,
+            run.legs_before + run.new_legs,
+            run.packed_commit,
+            run.month,
         )
+        values = verified_values(chain_key, account, found)
         await tables.transact(rows.TABLE, account, [Upsert(rows.VERIFIED, values)])
 
 

@@ -1,5 +1,6 @@
 """What `verify` checks of closed months: each is added up again from the journal's own rows."""
 
+from shared.adapters import ledger_rows as rows
 from shared.adapters.ledger_months import MonthRow, month_values, read_month
 from shared.adapters.ledger_ranges import read_range
 from shared.adapters.ledger_verify_rows import UNREADABLE, Run, own_properties
@@ -9,8 +10,10 @@ from shared.ports.tables import TableStore
 
 
 async def month_rows(run: Run, tables: TableStore, account: str) -> None:
-    """Read the rows of closed months, before the journal: what they tell of is all there then."""
-    async for row in read_range(tables, account, "month|", "month}"):
+    """Read the rows of closed months, before the journal: what they tell of is all there then.
+    Those behind the last one looked at; of the journal what lies before its part to be verified."""
+    first = f"month|{run.month}\0" if run.month else "month|"
+    async for row in read_range(tables, account, first, "month}"):
         own_properties(run, row, "month|")
         try:
             month_span(row.key.removeprefix("month|"), str(row.values.get("time_zone")))
@@ -21,6 +24,26 @@ async def month_rows(run: Run, tables: TableStore, account: str) -> None:
             run.months.append(MonthRow(row, read_month(row)))
         except UNREADABLE as error:
             run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
+        run.month = row.key.removeprefix("month|")
+    await _verified_commits(run, tables, account)
+
+
+async def _verified_commits(run: Run, tables: TableStore, account: str) -> None:
+    """Tell new months of their commits that were verified before. Where a row says a wrong
+    beginning, it is not what this adds up to."""
+    if not run.commit or not run.months:
+        return
+    told = [month.told.after for month in run.months]
+    first = min(after if isinstance(after, int) else 0 for after in told)
+    keys = rows.journal_key(first), rows.journal_key(run.commit + 1)
+    async for row in read_range(tables, account, *keys):
+        try:
+            commit = rows.read_commit(row)
+        except UNREADABLE as error:
+            run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
+            continue
+        for month in run.months:
+            month.add(commit, str(row.values.get("hash")))
 
 
 def compare_months(run: Run) -> None:

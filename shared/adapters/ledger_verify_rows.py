@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from shared.adapters import ledger_rows as rows
 from shared.adapters.ledger_months import MonthRow
 from shared.adapters.ledger_ranges import read_range
-from shared.adapters.ledger_segments import read_segment
+from shared.adapters.ledger_segments import read_segment, segment_key
 from shared.adapters.packed import holders, unpack
 from shared.domain import limits
 from shared.domain.errors import LedgerCorrupt
@@ -70,7 +70,8 @@ class Run:
     """What has been recomputed so far, and what is wrong with it.
 
     `broken`: the journal can't be replayed any further. `legs` and `guards` by row key: what must
-    be there. `events`: commits that told something, by the key of their outbox row.
+    be there. `events`: commits that told something, by the key of their outbox row. `packed_commit`
+    and `month`: the last commit in a segment and the last closed month that were looked at.
     """
 
     head: str = rows.GENESIS
@@ -81,6 +82,8 @@ class Run:
     opened: Opened = field(default_factory=dict)
     broken: bool = False
     legs_before: int = 0
+    packed_commit: int = 0
+    month: str = ""
     legs: dict[str, Guarded] = field(default_factory=dict)
     guards: dict[str, Guarded] = field(default_factory=dict)
     events: dict[str, Commit] = field(default_factory=dict)
@@ -250,8 +253,9 @@ async def event_rows(run: Run, tables: TableStore, account: str, *, after: int) 
 
 
 async def segment_rows(run: Run, tables: TableStore, account: str) -> None:
-    """Packed days must tell what the journal tells."""
-    async for row in read_range(tables, account, "segment|", "segment}"):
+    """Packed days must tell what the journal tells: those behind the last ones looked at."""
+    first = segment_key(run.packed_commit + 1) if run.packed_commit else "segment|"
+    async for row in read_range(tables, account, first, "segment}"):
         own_properties(run, row, "segment|")
         try:
             packed = read_segment(row)
@@ -272,6 +276,7 @@ async def segment_rows(run: Run, tables: TableStore, account: str) -> None:
         packed_charges = [[entry.charge for entry in commit.entries] for commit in packed]
         if (packed, packed_charges) != (commits, charges):
             run.wrong(row.key, "data: is not what the journal tells")
+        run.packed_commit = last
 
 
 async def other_rows(run: Run, tables: TableStore, account: str) -> None:

@@ -126,6 +126,33 @@ async def test_a_changed_month_row_is_named_and_its_statement_refused(field: str
         await house.ledger.closed_month(ACCOUNT, "2026-02")
 
 
+@pytest.mark.parametrize("kind", ["month", "segment"])
+async def test_the_night_holds_what_it_has_just_written_against_the_journal(kind: str) -> None:
+    """Also of commits that an earlier night verified; what it found sound it reads no more."""
+    tables = CountedTables()
+    house = await _lived(tables)
+    assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
+    await house.ledger.submit(ACCOUNT, leg(51, at=house.clock.now()))
+    await house.ledger.pack_until(ACCOUNT, MARCH)
+    await _close(house)
+    found = await tables.query("ledger", ACCOUNT, first=f"{kind}|", before=f"{kind}}}")
+
+    for row in found:
+        for name, edit in (("data", '{"entries":[1,2]}'), ("data0", b"x"), ("head", "0" * 64)):
+            if name in row.values:
+                changed = {**row.values, name: edit}
+                await tables.transact("ledger", ACCOUNT, [Upsert(row.key, changed)])
+                problems = (await house.ledger.verify(ACCOUNT, resume=True)).problems
+                assert any(each.startswith(f"{row.key}: ") for each in problems), (row.key, name)
+        await tables.transact("ledger", ACCOUNT, [Upsert(row.key, row.values)])
+
+    assert found
+    assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
+    tables.rows_read = 0
+    assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
+    assert tables.rows_read <= 2  # checkpoint, state
+
+
 async def test_a_month_row_of_a_newer_version_is_not_guessed_at() -> None:
     house = await _lived()
     await _close(house)
