@@ -10,9 +10,8 @@ from functions.edge import Call, admin_route, new_blueprint, reply, reply_csv
 from shared.bootstrap import container
 from shared.contracts.times import read_time
 from shared.domain.access import READERS, Role
-from shared.domain.errors import Invalid
 from shared.domain.legs import leg_key_of
-from shared.domain.statements import last_month, month_span
+from shared.domain.statements import asked_month_span, last_month
 from shared.telemetry import event
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
@@ -72,10 +71,7 @@ async def post_price_what_if(call: Call) -> func.HttpResponse:
     account = await house.accounts.known(call.path("account"))
     zone = account.settings.time_zone
     month = body.month or last_month(house.clock.now(), zone)
-    try:
-        span = Span(*month_span(month, zone))
-    except ValueError:
-        raise Invalid("A month is written YYYY-MM.", code="month_invalid") from None
+    span = Span(*asked_month_span(month, zone))
     wanted = Wanted(
         accounts=(account.id,),
         span=span,

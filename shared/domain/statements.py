@@ -1,12 +1,16 @@
 """A month of a ledger, added up: what it opened with, what happened, what it closed with."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from shared.domain.errors import Invalid
 from shared.domain.ledger import Entry
 from shared.domain.money import parse_amount
+
+_MONTH = re.compile(r"(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -104,8 +108,10 @@ def months_between(first: str, end: str) -> Iterator[str]:
 def month_span(month: str, time_zone: str) -> tuple[datetime, datetime]:
     """The first instant of a month `YYYY-MM` in a zone, and that of the next one.
 
-    Raises ValueError on what is no month.
+    Raises ValueError on what is no month, or lies before 1970 or at the end of the calendar.
     """
+    if not _MONTH.fullmatch(month):
+        raise ValueError(f"no month: {month!r}")
     year, number = (int(part) for part in month.split("-"))
     zone = ZoneInfo(time_zone)
     first = date(year, number, 1)
@@ -115,6 +121,14 @@ def month_span(month: str, time_zone: str) -> tuple[datetime, datetime]:
         for day in (first, after)
     )
     return start, end
+
+
+def asked_month_span(month: str, time_zone: str) -> tuple[datetime, datetime]:
+    """The span of a month that a caller named. Raises Invalid `month_invalid`."""
+    try:
+        return month_span(month, time_zone)
+    except ValueError:
+        raise Invalid("A month is written YYYY-MM, from 1970 on.", code="month_invalid") from None
 
 
 def last_month(now: datetime, time_zone: str) -> str:

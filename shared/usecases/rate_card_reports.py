@@ -16,7 +16,7 @@ from shared.domain.rate_card_diff import ChangeKind, Effect, RateChange, changes
 from shared.domain.rate_card_lint import Finding, lint
 from shared.domain.rates import RateCardVersion
 from shared.domain.rerating import Untouched, leg_facts
-from shared.domain.statements import last_month, month_span
+from shared.domain.statements import asked_month_span, last_month
 from shared.ports.rate_cards import RateCardStore
 from shared.ports.world import Clock
 from shared.usecases.accounts import Accounts
@@ -109,10 +109,7 @@ class RateCardReports:
         principal.require_account(account)
         zone = (await self._accounts.known(account)).settings.time_zone
         month = month or last_month(self._clock.now(), zone)
-        try:
-            span = Span(*month_span(month, zone))
-        except ValueError:
-            raise Invalid("A month is written YYYY-MM.", code="month_invalid") from None
+        span = Span(*asked_month_span(month, zone))
         legs, is_complete = await self._rerate_legs.records(
             account, span, limit=limits.EFFECT_LEGS_MAX
         )

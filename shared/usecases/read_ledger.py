@@ -12,7 +12,7 @@ from shared.domain.errors import Conflict, Invalid, NotFound
 from shared.domain.ledger import Entry, EntryKind
 from shared.domain.legs import leg_key_of
 from shared.domain.parking import ParkedLeg, ParkStatus
-from shared.domain.statements import Statement, month_of, month_span
+from shared.domain.statements import Statement, asked_month_span
 from shared.ports.anchors import Anchors
 from shared.ports.ledger import Commit, Ledger, LegRecord, Verification
 from shared.ports.legs import ParkingLot
@@ -144,10 +144,7 @@ class ReadLedger:
         """
         known = await self._known(account)
         zone = known.settings.time_zone
-        try:
-            month = month_of(month_span(month, zone)[0], zone)  # as our keys spell it
-        except ValueError:
-            raise Invalid("A month is written YYYY-MM.", code="month_invalid") from None
+        asked_month_span(month, zone)
         closed = await self._ledger.closed_month(account, month)
         if closed is None or closed.time_zone != zone:
             closed = await add_up_month(self._ledger, account, month, zone)

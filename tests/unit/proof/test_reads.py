@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from shared.domain.statements import month_of, month_span
+from shared.domain.errors import Invalid
+from shared.domain.statements import asked_month_span, month_of, month_span
 from shared.usecases.closed_months import add_up_month
 from tests.unit.proof.house import ACCOUNT, START, LedgerHouse
 
@@ -68,7 +69,26 @@ def test_a_month_is_that_of_the_accounts_zone(month: str, zone: str, start: str,
     assert month_of(START, "UTC") == "2026-01"
 
 
-@pytest.mark.parametrize("text", ["2026", "2026-13", "x", "2026-00", "2026-1-1", ""])
-def test_what_is_no_month_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
-        month_span(text, "UTC")
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "2026",
+            "2026-13",
+            "x",
+            "2026-00",
+            "2026-1-1",
+            "",
+            "2026-1",
+            "26-01",
+            " 2026-01",
+            "2026-01 ",
+        ),
+        *("2026-+1", "２０２６-01", "2026-01\n", "0001-01", "1969-12", "9999-12"),
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "Pacific/Honolulu"])
+def test_what_is_no_month_is_refused(text: str, zone: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        asked_month_span(text, zone)
+    assert refused.value.code == "month_invalid"
