@@ -124,6 +124,9 @@ class RechargeDesk:
         if written.events:
             await self._publish.best_effort(account, hold_book=False)
         after = await self._find(account, known.number) or known
+        if after.status is not said.status:  # unless it does not fit, our records are behind
+            await self._publish.keep_records(account)
+            after = await self._find(account, known.number) or known
         if after.status is RechargeStatus.PARKED:
             raise Invalid(after.detail or "", code="recharge_mismatch")
         return after

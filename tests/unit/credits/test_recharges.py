@@ -264,6 +264,30 @@ def test_an_answer_that_does_not_fit_is_kept_and_credits_nothing(
     assert world.shown_balance == "69.00"
 
 
+@pytest.mark.parametrize(
+    ("said_before", "status"),
+    [("50.01", "succeeded"), (None, "succeeded"), (None, "declined")],
+)
+def test_an_answer_is_answered_by_the_ledger_while_our_records_are_behind(
+    world: World, said_before: str | None, status: str
+) -> None:
+    world.open(balance="21.00", auto_recharge=AUTO)
+    world.spend("2.00")
+    if said_before:
+        assert world.answer(FIRST, status, said_before).status == 422
+    publish = world.container.publish_events
+    real, publish.best_effort = publish.best_effort, unpublished  # type: ignore[method-assign]
+    for _ in range(2):
+        answer = world.answer(FIRST, status)
+        assert (answer.status, answer.json["status"]) == (200, status)
+    publish.best_effort = real  # type: ignore[method-assign]
+    assert world.shown_balance == ("69.00" if status == "succeeded" else "19.00")
+
+
+async def unpublished(account: str, *, hold_book: bool = True) -> None:
+    """Nothing could be read or told."""
+
+
 def test_only_the_payment_side_answers_and_only_for_its_accounts(world: World) -> None:
     world.open(balance="21.00", auto_recharge=AUTO)
     world.spend("2.00")
