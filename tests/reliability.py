@@ -66,8 +66,10 @@ def _simulator(sims: list[Json]) -> str:
     return f"""## The simulator
 
 The product's own use cases and committer run on tables, queue and topic that fail as a seed says,
-in virtual time, one seed one history. Then the faults stop, all must come to rest, and an auditor
-that shares no code with the product compares what was told with what a reader sees.
+in virtual time, one seed one history; receivers of webhooks do not answer, and a payment side says
+yes, no, later, twice, a wrong amount, or nothing before it is asked again. Then the faults stop,
+all must come to rest, and an auditor that shares no code with the product compares what was told
+with what a reader sees.
 `make sim SEED=7` plays a history step by step, `make soak MINUTES=10` goes on with new ones.
 
 | | |
@@ -106,9 +108,10 @@ until it had done the whole day's work, of which it found a part done.
 | --- | --- | --- | --- | --- |
 {rows}
 
-Holds expire by their time, so no process has to remove them. Anchors are written once a day under
-one name, a restore that was broken off is finished by the next one, and the queue's dead letters
-are none, since what fails is sent again: `tests/unit/proof`, `tests/archive`, `tests/unit/ledger`.
+What has no point: holds expire by their time, whoever removes them; the queue has no dead letters
+to send again, since what fails is sent again by us or parked; no table is migrated, since each row
+is read by the schema that it names. The blob that anchors a day needs no mark beside it: its name
+is the day, and the first one stays.
 """
 
 

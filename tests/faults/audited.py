@@ -40,6 +40,15 @@ async def opened_account(house: House, run: str, name: str) -> list[Json]:
     return [made, await credited(house, name, f"{run}-first", {"amount": workload.FIRST_TOP_UP})]
 
 
+async def changed_account(house: House, name: str, body: Json) -> Json:
+    """Other settings; the history of it."""
+    began = now_text()
+    etag = (await house.admin("GET", f"accounts/{name}")).headers["etag"]
+    answer = await house.admin("PUT", f"accounts/{name}", body, if_match=etag)
+    assert answer.status == 200, answer
+    return done("put_account", name, body, {}, began)
+
+
 async def credited(house: House, name: str, key: str, body: Json) -> Json:
     """A top-up; the history of it."""
     began = now_text()

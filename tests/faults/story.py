@@ -10,17 +10,24 @@ import contextvars
 import json
 import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from shared.adapters.anchor_store import BlobAnchors, BlobStore
+from shared.adapters.ledger_restore import export, restore
 from shared.adapters.tables import AzureTables
+from shared.domain import limits
+from shared.domain.directory import Account
 from shared.domain.errors import QueueUnavailable, StoreUnavailable
+from shared.domain.webhooks import Reply
+from shared.ports.deliveries import WebhookSender
 from shared.ports.queues import CallQueue, EventTopic, Message
-from shared.ports.tables import Operation, Row, TableStore
+from shared.ports.tables import Delete, Operation, Row, TableStore
+from shared.ports.world import Clock
 from tests.faults import workload
 from tests.faults.house import BRIDGE, Delivered, House
 from tests.faults.ports import Forwarded
@@ -29,7 +36,10 @@ from tests.support import crash_points
 from tests.support.client import Answer, Json
 
 LATER_CARD = "later"
+MENDED = 6
 EXPIRY_SECONDS_MAX = 30.0
+DELIVERY, AUDIT, RESTORE = CHAPTERS = ("delivery", "checkpoint", "restore")
+"""What is played on top of the day, each for the points that begin with its name."""
 STORE_SECONDS = 20.0  # nothing fails here: a machine may be busy
 ROUNDS_MAX = 20
 _ACT: contextvars.ContextVar[str] = contextvars.ContextVar("act", default="")
@@ -133,24 +143,108 @@ class StoryTopic(EventTopic):
         """Appends them in order."""
         with self._path.open("a", encoding="utf-8") as file:
             file.writelines(message.body.decode() + "\n" for message in messages)
-        self._passage.at(crash_points.at_topic("after"))
+        self._passage.at(crash_points.at_topic(messages, "after"))
+
+    def published(self) -> list[bytes]:
+        """All of it, in order."""
+        return self._path.read_bytes().splitlines() if self._path.exists() else []
+
+
+class StoryReceiver(WebhookSender):
+    """A customer's server: writes down what it got, and takes it."""
+
+    def __init__(self, path: Path, passage: Passage) -> None:
+        self._path = path
+        self._passage = passage
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Takes it."""
+        with self._path.open("ab") as file:
+            file.write(body + b"\n")
+        self._passage.at(crash_points.at_post("after"))
+        return Reply(200)
+
+
+class FolderBlobs(BlobStore):
+    """Blobs in a folder, each written once."""
+
+    def __init__(self, folder: Path, passage: Passage) -> None:
+        self._folder = folder
+        self._passage = passage
+
+    async def put_once(self, name: str, content: bytes) -> bool:
+        """Writes one that is not there yet."""
+        path = self._folder / name.replace("/", "-")
+        is_new = not path.exists()
+        if is_new:
+            path.with_suffix(".new").write_bytes(content)
+            path.with_suffix(".new").rename(path)
+        self._passage.at(crash_points.at_blob("after"))
+        return is_new
+
+    async def get(self, name: str) -> bytes | None:
+        """One, or None."""
+        path = self._folder / name.replace("/", "-")
+        return path.read_bytes() if path.exists() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A directory of one account."""
+
+    account: Account
+
+    async def page(self, *_: object, **__: object) -> tuple[list[Account], None]:
+        """It."""
+        return [self.account], None
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead(Clock):
+    """A clock that is so many seconds ahead."""
+
+    seconds: float
+
+    def now(self) -> datetime:
+        """The time."""
+        return datetime.now(UTC) + timedelta(seconds=self.seconds)
 
 
 class Story:
     """The steps of one run."""
 
     def __init__(
-        self, run: str, base: datetime, house: House, queue: FolderQueue, history: History
+        self,
+        run: str,
+        base: datetime,
+        house: House,
+        folder: Path,
+        history: History,
+        chapters: Sequence[str],
     ) -> None:
+        container: Any = house.container
         self._run = run
         self._base = base
         self._house = house
-        self._queue = queue
+        self._queue: FolderQueue = container.queue
+        self._topic: StoryTopic = container.topic
+        self._folder = folder
         self._history = history
+        self._chapters = chapters
         self.account = workload.account_names(run)[0]
 
     async def play(self, tables: StoryTables) -> None:
-        """All of it. It ends when the expiry is booked and nothing is on its way."""
+        """All of it. In the end the table of the ledger is lost, and rebuilt."""
+        exported = self._folder / "export.jsonl"
+        if not exported.exists():  # else a life before this one lost the table
+            await self._day(tables)
+        if RESTORE in self._chapters:
+            if not exported.exists():
+                await self._export(exported)
+            await self._restore(exported, tables)
+
+    async def _day(self, tables: StoryTables) -> None:
+        """It ends when the expiry is booked and nothing is on its way."""
         await self._post([self._leg(1, workload.LONDON, 61), self._leg(2, workload.PARIS, 185)])
         self._queue.refuses = True
         await self._post([self._leg(3, workload.LONDON_MOBILE, 59)])
@@ -161,7 +255,10 @@ class Story:
         await self._deliver()
         tables.refuses = False
         await self._post([self._leg(4, workload.ROME, 60)])  # without a rate: it is parked
+        await self._post([self._leg(MENDED, workload.ROME, 60)])
         await self._until_delivered()
+        await self._mend()
+        await self._recharge()
         await self._book()
         authorization = await self._dial_out()
         if authorization is not None:
@@ -170,6 +267,11 @@ class Story:
         await self._post([self._leg(1, workload.LONDON, 61)])
         await self._until_delivered()
         await self._expiry()
+        await self._house.container.publish_events(self.account)
+        if DELIVERY in self._chapters:
+            await self._act("deliver_events", self._deliver_events())
+        if AUDIT in self._chapters:
+            await self._act("nightly_audit", self._audit())
 
     def _leg(self, number: int, to: str, talk_seconds: int) -> Json:
         answered_at = self._base - timedelta(seconds=talk_seconds + 60)
@@ -256,14 +358,110 @@ class Story:
     async def _expiry(self) -> None:
         async with asyncio.timeout(EXPIRY_SECONDS_MAX):
             while True:
-                work = self._house.container.watch_balances()
-                await self._act("watch_balances", work)
+                await self._tick()
                 if any(entry["kind"] == "expiry" for entry in await self._entries()):
                     return
                 await asyncio.sleep(0.1)
 
+    async def _mend(self) -> None:
+        """An operator mends a parked leg and has it charged."""
+        name = f"{self._run}-{MENDED}"
+        parked = await self._house.items(f"parked-legs?account={self.account}")
+        (item,) = [each for each in parked if each["leg"].endswith(f"~{name}")]
+        leg = self._leg(MENDED, workload.LONDON_MOBILE, 60)
+        path = f"parked-legs/{quote(item['id'], safe='')}/replay"
+        request = {"parked": item["id"], "bridge": BRIDGE, "leg": leg}
+        await self._told("replay", request, lambda: self._house.admin("POST", path, {"leg": leg}))
 
-def play(run: str, base: str, connection_string: str, folder: str, deadly: str | None) -> None:
+    async def _recharge(self) -> None:
+        """The payment side hears of a recharge, and says that the money is there."""
+        async with asyncio.timeout(EXPIRY_SECONDS_MAX):
+            while not (asked := self._asked()):
+                await self._tick()
+                await asyncio.sleep(0.1)
+        for recharge, data in asked.items():
+            body = {"status": "succeeded", "amount": data["amount"], "currency": "USD"}
+            body["reference"] = f"payment of {recharge}"
+            path = f"recharges/{quote(recharge, safe='')}/result"
+            request = {"recharge": recharge, "body": body}
+            answer = await self._told(
+                "recharge_result",
+                request,
+                lambda path=path, body=body: self._house.admin("POST", path, body),
+            )
+            assert answer["status"] == "succeeded", answer
+
+    def _asked(self) -> dict[str, Json]:
+        """The recharges that were asked for, each once."""
+        events = map(json.loads, self._topic.published())
+        return {
+            event["data"]["recharge"]: event["data"]
+            for event in events
+            if event["type"] == "recharge.requested" and event["data"]["account"] == self.account
+        }
+
+    async def _tick(self) -> None:
+        await self._act("watch_balances", self._house.container.watch_balances())
+
+    async def _deliver_events(self) -> None:
+        """The topic hands over all that was published, and what waits is posted. Who died has the
+        lease still: it is over for the next one, whose clock is that much ahead."""
+        deliver = self._house.container.deliver_events
+        done = await deliver(self._topic.published(), seconds=STORE_SECONDS)
+        if done.busy:
+            deliver._clock = Ahead(limits.WEBHOOK_LEASE_SECONDS)
+            done = await deliver(self._topic.published(), seconds=STORE_SECONDS)
+        assert not done.busy, done
+
+    async def _audit(self) -> None:
+        """The night's audit of this one account: others are alive beside it."""
+        audit: Any = self._house.container.audit_ledgers
+        audit._accounts = Alone(await self._house.container.accounts.known(self.account))
+        found = await audit()
+        assert found.problems == [], found
+
+    async def _export(self, path: Path) -> None:
+        """Journals, and beside them what is shown of legs: journals hold no numbers."""
+        keys = {entry["leg"] for entry in await self._entries() if entry["kind"] == "debit"}
+        shown = {key: await self._house.get(f"accounts/{self.account}/legs/{key}") for key in keys}
+        path.with_suffix(".legs").write_text(json.dumps(shown), "utf-8")
+        lines = [line async for line in export(self._house.container.tables, self.account)]
+        path.with_suffix(".new").write_bytes(b"".join(lines))
+        path.with_suffix(".new").rename(path)
+
+    async def _restore(self, path: Path, tables: TableStore) -> None:
+        """The rows are lost, once; a restore that was broken off is gone on with."""
+        lost = path.with_suffix(".lost")
+        if not lost.exists():
+            rows = await tables.query("ledger", self.account)
+            for start in range(0, len(rows), limits.TRANSACTION_OPERATIONS_MAX):
+                part = rows[start : start + limits.TRANSACTION_OPERATIONS_MAX]
+                await tables.transact("ledger", self.account, [Delete(row.key) for row in part])
+            lost.touch()
+
+        async def lines() -> AsyncIterator[bytes]:
+            for line in path.read_bytes().splitlines(keepends=True):
+                yield line
+
+        key = self._house.container.settings.chain_key
+        await self._act("restore", restore(tables, self.account, lines(), key))
+
+
+def outside(house: House, folder: Path, passage: Passage) -> None:
+    """Hands in a receiver and a store of anchors."""
+    house.container.webhook_sender = StoryReceiver(folder / "received.jsonl", passage)
+    (folder / "anchors").mkdir(exist_ok=True)
+    house.container.__dict__["anchors"] = BlobAnchors(FolderBlobs(folder / "anchors", passage))
+
+
+def play(
+    run: str,
+    base: str,
+    connection_string: str,
+    folder: str,
+    deadly: str | None,
+    chapters: Sequence[str],
+) -> None:
     """A process of its own: plays the story, unless it is killed."""
     place = Path(folder)
     (place / "queue").mkdir(exist_ok=True)
@@ -278,9 +476,11 @@ def play(run: str, base: str, connection_string: str, folder: str, deadly: str |
         tables = StoryTables(inner, passage)
         queue = FolderQueue(place / "queue", passage)
         house = House(tables, queue, StoryTopic(place / "events.jsonl", passage))
+        outside(house, place, passage)
         name = f"{os.getpid()}-{datetime.now(UTC).timestamp()}"
         with (place / f"{name}.history.jsonl").open("a", encoding="utf-8") as file:
-            story = Story(run, datetime.fromisoformat(base), house, queue, History(file, name))
+            history = History(file, name)
+            story = Story(run, datetime.fromisoformat(base), house, place, history, chapters)
             await story.play(tables)
         await inner.close()
 

@@ -10,7 +10,7 @@ import json
 import multiprocessing
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,10 +26,13 @@ from tests.faults.records import read
 from tests.support.azurite import ROOT, Azurite, start_azurite
 from tests.support.client import Json
 from tests.support.crash_points import POINTS
+from tests.support.restored import with_persons
 
 EXPIRES_SECONDS = 2.0
+HOOK = {"url": "https://erp.example.com/credits", "events": ["*"]}
 KILLED = -signal.SIGKILL
-LEGS_CHARGED = 4
+LEGS_CHARGED = 5
+AUTO_RECHARGE = {"trigger": "3.90", "amount": "2.00", "max_per_day": 1}
 
 
 @dataclass
@@ -39,11 +42,21 @@ class Nursery:
     azurite: Azurite
     card: list[Json]
 
-    def plays(self, run: str, base: datetime, folder: Path, deadly: str | None) -> int | None:
+    def plays(
+        self,
+        run: str,
+        base: datetime,
+        folder: Path,
+        deadly: str | None,
+        chapters: Sequence[str],
+    ) -> int | None:
         """The exit code of one."""
         process = multiprocessing.get_context("forkserver").Process(
             target=story.play,
-            args=(run, base.isoformat(), self.azurite.connection_string, str(folder), deadly),
+            args=(
+                *(run, base.isoformat(), self.azurite.connection_string, str(folder)),
+                *(deadly, chapters),
+            ),
         )
         process.start()
         process.join(120)
@@ -60,7 +73,14 @@ class Nursery:
         passage = story.Passage(folder / "points of the reader", None)
         (folder / "queue").mkdir(exist_ok=True)
         queue = story.FolderQueue(folder / "queue", passage)
-        return House(tables, queue, story.StoryTopic(folder / "events.jsonl", passage)), tables
+        house = House(tables, queue, story.StoryTopic(folder / "events.jsonl", passage))
+        story.outside(house, folder, passage)
+        return house, tables
+
+
+def ids(path: Path) -> set[str]:
+    """The events in a file."""
+    return {json.loads(line)["id"] for line in path.read_text("utf-8").splitlines()}
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +108,7 @@ def test_whoever_is_killed_another_one_finishes_the_work(
     run = f"killed-{(point or 'nowhere').replace('.', '-').replace('_', '-')}"
     account = workload.account_names(run)[0]
     base = datetime.now(UTC)
+    chapters = [each for each in story.CHAPTERS if point is None or point.startswith(each)]
 
     async def prepare() -> list[Json]:
         house, tables = nursery.house(tmp_path)
@@ -95,14 +116,18 @@ def test_whoever_is_killed_another_one_finishes_the_work(
         soon = datetime.now(UTC) + timedelta(seconds=EXPIRES_SECONDS)
         lapsing = {"amount": "1.00", "kind": "granted", "expires_at": soon.isoformat()}
         made.append(await audited.credited(house, account, f"{run}-lapsing", lapsing))
+        settings = {**workload.ACCOUNT, "auto_recharge": AUTO_RECHARGE}
+        made.append(await audited.changed_account(house, account, settings))
+        if story.DELIVERY in chapters:
+            await house.put(f"accounts/{account}/webhooks/erp", HOOK)
         await tables.close()
         return made
 
     prepared = asyncio.run(prepare())
     if point is not None:
-        assert nursery.plays(run, base, tmp_path, point) == KILLED
+        assert nursery.plays(run, base, tmp_path, point, chapters) == KILLED
     died = time.monotonic()
-    assert nursery.plays(run, base, tmp_path, None) == 0
+    assert nursery.plays(run, base, tmp_path, None, chapters) == 0
     seconds = time.monotonic() - died
     passed = (tmp_path / "points").read_text("utf-8").split()
     found = read(sorted(tmp_path.glob("*.history.jsonl")))
@@ -111,12 +136,17 @@ def test_whoever_is_killed_another_one_finishes_the_work(
         house, tables = nursery.house(tmp_path)
         await house.container.publish_events(account)
         seen = await audited.view(house, account, events_of(tmp_path / "events.jsonl"))
+        if story.RESTORE in chapters:
+            shown = json.loads((tmp_path / "export.legs").read_text("utf-8"))
+            with_persons(seen["legs"], shown)
         left = [
             f"{table} {row.key}"
             for table, partition, first in (("ledger", account, "event|"), ("holds", account, ""))
             for row in await tables.query(table, partition, first=first, before="event}")
             if row.key.startswith("event|")
         ]
+        if story.AUDIT in chapters:
+            left += (await house.get(f"accounts/{account}/verify?anchors=true"))["problems"]
         await tables.close()
         history = [*nursery.card, *prepared, *found.operations]
         wrong = audited.problems(history, audited.Final({account: seen}, 0))
@@ -127,7 +157,12 @@ def test_whoever_is_killed_another_one_finishes_the_work(
     kinds = [entry["kind"] for entry in seen["entries"]]
     assert kinds.count("debit") == LEGS_CHARGED
     assert kinds.count("expiry") == 1
-    assert [each["reason"] for each in seen["parked"]] == ["rate_missing"]
+    paid = [each for each in seen["entries"] if each.get("reference") == f"payment of {account}~1"]
+    assert [each["amount"] for each in paid] == ["2.00"]
+    waiting = [each for each in seen["parked"] if each["status"] == "open"]
+    assert [each["reason"] for each in waiting] == ["rate_missing"]
+    if story.DELIVERY in chapters:
+        assert ids(tmp_path / "received.jsonl") == ids(tmp_path / "events.jsonl")
     assert seen["account"]["held"] == "0.00"
     assert set(passed) == set(POINTS) if point is None else passed.count(point) >= 1
     figures = {"killed_at": point, "seconds_until_all_was_right": round(seconds, 2)}

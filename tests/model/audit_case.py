@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 type Json = dict[str, Any]
@@ -22,7 +23,12 @@ DEBITED = ("charged", "zero", "pool")
 
 def money(value: Any) -> Fraction:
     """An amount of the wire, exactly; None is nothing."""
-    return Fraction(str(value)) if value is not None else ZERO
+    return _exact(str(value)) if value is not None else ZERO
+
+
+@lru_cache(maxsize=10_000)
+def _exact(text: str) -> Fraction:
+    return Fraction(text)
 
 
 def when(value: Any) -> datetime:

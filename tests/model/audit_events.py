@@ -72,7 +72,7 @@ def a12_recharges(case: Case) -> Iterator[str]:
                 ):
                     yield f"A12 {name}: {recharge} was asked for while {other} was in flight"
             requests[recharge] = event
-            yield from _below_trigger(case, name, view, event, rules)
+            yield from _below_trigger(name, view, event, rules)
         declined = {
             event["data"]["recharge"] for event in events if event["type"] == "recharge.declined"
         }
@@ -92,22 +92,22 @@ def _answers(case: Case, name: str, events: list[Json]) -> dict[str, list[dateti
     return found
 
 
-def _below_trigger(
-    case: Case, name: str, view: Json, event: Json, rules: list[Json]
-) -> Iterator[str]:
-    recharge, at = event["data"]["recharge"], when(event["time"]) + case.skew
+def _below_trigger(name: str, view: Json, event: Json, rules: list[Json]) -> Iterator[str]:
+    """Both times are the ledger's own, so no clocks are apart here."""
+    recharge, at = event["data"]["recharge"], when(event["time"])
     if not rules:
         yield f"A12 {name}: {recharge} was asked for, no recharge is set up"
         return
     trigger = max(money(rule["trigger"]) for rule in rules)
-    lowest, balance = None, ZERO
+    balances = [ZERO]  # the last one before, and all of that moment
     for entry in entries_of(view):
-        if when(entry["at"]) <= at:
-            balance = money(entry["balance"])
-            is_credit = entry["kind"] == "top_up"
-            lowest = balance if lowest is None or is_credit else min(lowest, balance)
-    if (lowest if lowest is not None else ZERO) >= trigger:
-        yield f"A12 {name}: {recharge} was asked for at {float(balance)}, not below the trigger"
+        if when(entry["at"]) < at:
+            balances = [money(entry["balance"])]
+        elif when(entry["at"]) == at:
+            balances.append(money(entry["balance"]))
+    if min(balances) >= trigger:
+        balance = float(balances[-1])
+        yield f"A12 {name}: {recharge} was asked for at {balance}, not below the trigger"
 
 
 def _ceilings(case: Case, name: str, events: list[Json], rules: list[Json]) -> Iterator[str]:

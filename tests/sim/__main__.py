@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.sim.faults import Rates
-from tests.sim.run import Outcome, simulate, simulate_quietly
+from tests.sim.run import Outcome, simulate, simulate_quietly, spare_the_collector
 from tests.support.crash_points import POINTS
 
 FIGURES = Path(__file__).resolve().parent.parent.parent / "build/sim.jsonl"
@@ -29,6 +29,7 @@ FIGURES = Path(__file__).resolve().parent.parent.parent / "build/sim.jsonl"
 def main() -> int:
     """The number of seeds that failed, as an exit code."""
     wanted = _arguments()
+    spare_the_collector()
     if wanted.seed is not None:
         return _one(wanted.seed, wanted.steps, log=wanted.log)
     return _many(wanted)
@@ -81,7 +82,8 @@ def _outcomes(wanted: argparse.Namespace, started: float) -> Iterator[Outcome]:
     if wanted.jobs == 1:
         yield from map(simulate_quietly, seeds)
         return
-    with multiprocessing.get_context("spawn").Pool(wanted.jobs) as pool:
+    pools = multiprocessing.get_context("spawn")
+    with pools.Pool(wanted.jobs, initializer=spare_the_collector) as pool:
         yield from pool.imap(simulate_quietly, seeds, chunksize=4)
         pool.terminate()
 

@@ -22,6 +22,8 @@ class Rates:
     queue_lost_reply: float = 0
     topic_lost_request: float = 0
     topic_lost_reply: float = 0
+    receiver_down: float = 0
+    receiver_lost_reply: float = 0
     delivered_twice: float = 0
     settle_lost: float = 0
     clock_skewed: float = 0
@@ -43,5 +45,7 @@ _LEVELS = {
     "delivered_twice": (0.05, 0.4),
     "clock_skewed": (0.3, 1.0),
     "idle": (0.02, 0.1),
+    "receiver_down": (0.1, 0.6),
+    "receiver_lost_reply": (0.1, 0.6),
 }
 CALM = Rates()

@@ -1,8 +1,9 @@
 """An event loop without a world: virtual time, no threads, no sockets, always the same order."""
 
 import asyncio
+import contextlib
 import heapq
-from asyncio import base_events
+from asyncio import Handle, TimerHandle, base_events
 from typing import Any
 
 
@@ -21,6 +22,25 @@ class SimLoop(base_events.BaseEventLoop):
     def time(self) -> float:
         return self._now
 
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Handle:
+        """As the base does, without its checks: this is what a run does most."""
+        handle = Handle(callback, args, self, context)
+        self._ready.append(handle)  # type: ignore[attr-defined]
+        return handle
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> TimerHandle:
+        """As the base does, without its checks."""
+        timer = TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
+        timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
+
+    def call_later(
+        self, delay: float, callback: Any, *args: Any, context: Any = None
+    ) -> TimerHandle:
+        """As the base does, without its checks."""
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
     def _run_once(self) -> None:
         ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
         if not ready:
@@ -37,7 +57,7 @@ class SimLoop(base_events.BaseEventLoop):
             handle = ready.popleft()
             if not handle._cancelled:
                 self.steps += 1
-                handle._run()
+                handle._context.run(handle._callback, *handle._args)
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
         """What the product gives to a thread is done at once: there is no other thread."""
@@ -47,6 +67,9 @@ class SimLoop(base_events.BaseEventLoop):
         except Exception as error:  # noqa: BLE001 it is handed on as it is
             future.set_exception(error)
         return future
+
+    def _asyncgen_finalizer_hook(self, agen: Any) -> None:
+        """Generators of dead processes end with them."""
 
     def _process_events(self, event_list: Any) -> None:
         """There are none."""
@@ -65,6 +88,7 @@ def run(coroutine: Any) -> Any:
     finally:
         for task in asyncio.all_tasks(loop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
-            task.get_coro().close()
+            with contextlib.suppress(RuntimeError):  # who tidies up would wait for ever
+                task.get_coro().close()
         asyncio.set_event_loop(None)
         loop.close()

@@ -1,15 +1,26 @@
 """The points at which a process may die and somebody has to put things right: one list for the
 simulator, whose processes end at them, and for the tests that kill real ones.
 
-A point is told by what is being done (`act`), by the call to the outside (`queue`, `topic` or a
-table) and by how far that is: `before` it, `landed` (done, but the answer has not come), `after`.
+A point is told by what is being done (`act`), by the call to the outside (`queue`, `topic`, a
+receiver, a blob or a table) and by how far that is: `before` it, `landed` (done, but the answer has
+not come), `after`.
+
+Other products have points that this one has not:
+- a hold that a reaper takes away: it counts for nothing from its instant on, whoever removes it;
+- a mark beside an anchored day: the blob's name says which day, and the first blob of a day stays;
+- a dead letter that is sent again: what fails is sent again by us (`leg.sent_again`) or parked
+  (`parked.charged`), so there are none to drain;
+- a half migrated table: rows are never rewritten, each says its schema and is read as that one.
 """
 
 from collections.abc import Sequence
 
+from shared.adapters import delivery_store
 from shared.adapters import ledger_rows as rows
-from shared.domain.ledger import EntryKind
-from shared.ports.tables import Delete, Insert, Operation, Row
+from shared.domain.alerts import RECHARGE_REQUESTED
+from shared.domain.ledger import Entry, EntryKind
+from shared.ports.queues import Message
+from shared.ports.tables import Delete, Insert, Operation, Row, Upsert
 
 PUTS_IT_RIGHT = {
     "webhook.verified": "nothing is stored; the bridge had no 2xx and posts again",
@@ -25,11 +36,19 @@ PUTS_IT_RIGHT = {
     "park.written": "parked, and still queued; a leg is parked under a name that follows from it",
     "outbox.published": "told, and still in the outbox; told again under the same id",
     "outbox.deleted": "nothing is left to do",
+    "recharge.requested": "in flight by the commit that has its event; a timer tells the event",
+    "recharge.sent": "the payment side was asked, the outbox has it still; asked under the same id",
+    "recharge.credited": "credited without an answer; said again, the answer changes nothing",
     "topup.acked": "credited without an answer; the same key gives the same answer",
     "hold.placed": "held without an answer; the same key gives the same authorisation",
     "hold.extended": "extended without an answer; the target is absolute",
     "lots.expired": "the expiry is booked, its mark is still there; an empty lot does not expire",
     "card.published": "the version is there without an answer; it is put again",
+    "parked.charged": "charged, and open among the parked; replayed again, the guard answers",
+    "delivery.kept": "kept for its receiver, the topic's message is not completed; kept once",
+    "delivery.posted": "the receiver has it, nobody wrote it down; posted again under the same id",
+    "checkpoint.written": "a day is anchored, the audit not over; the first anchors of a day stay",
+    "restore.half": "some rows are rebuilt, the state is not; the next restore writes all of them",
 }
 """Every point, with what makes good what was left undone."""
 
@@ -50,6 +69,10 @@ _AFTER_WRITE = {
     ("extend", "holds"): "hold.extended",
     ("put_rate_card", "ratecards"): "card.published",
 }
+_AFTER_BOOKING = {
+    "top_up": "topup.acked",
+    "replay": "parked.charged",
+}
 
 
 def at_queue(act: str, when: str) -> str | None:
@@ -57,9 +80,22 @@ def at_queue(act: str, when: str) -> str | None:
     return _BY_QUEUE.get((act, when))
 
 
-def at_topic(when: str) -> str | None:
-    """The point of an event that is published."""
-    return "outbox.published" if when == "after" else None
+def at_topic(messages: Sequence[Message], when: str) -> str | None:
+    """The point of events that are published."""
+    if when != "after":
+        return None
+    asked = any(message.properties.get("type") == RECHARGE_REQUESTED for message in messages)
+    return "recharge.sent" if asked else "outbox.published"
+
+
+def at_post(when: str) -> str | None:
+    """The point of an event that is posted to a receiver."""
+    return "delivery.posted" if when == "after" else None
+
+
+def at_blob(when: str) -> str | None:
+    """The point of a blob that is written."""
+    return "checkpoint.written" if when == "after" else None
 
 
 def at_read(act: str) -> str | None:
@@ -69,26 +105,48 @@ def at_read(act: str) -> str | None:
 
 def at_write(act: str, table: str, operations: Sequence[Operation], when: str) -> str | None:
     """The point of a transaction."""
+    first = operations[0]
+    if table == delivery_store.TABLE:
+        is_new = when == "after" and isinstance(first, Insert) and first.key.startswith("event|")
+        return "delivery.kept" if is_new else None
     if table != rows.TABLE:
         return _AFTER_WRITE.get((act, table)) if when == "after" else None
-    if isinstance(operations[0], Delete):
+    if isinstance(first, Delete):
         return "outbox.deleted" if when == "after" else None
-    if operations[0].key != rows.STATE:
-        return None
-    if act == "rate_and_debit":
-        return _COMMIT[when]
-    if when == "after" and act == "top_up":
-        return "topup.acked"
-    if when == "after" and act == "watch_balances" and _expires(operations):
-        return "lots.expired"
-    return None
+    if isinstance(first, Upsert) and first.key.startswith("journal|"):
+        return "restore.half" if when == "after" else None
+    return _at_commit(act, operations, when) if first.key == rows.STATE else None
 
 
-def _expires(operations: Sequence[Operation]) -> bool:
-    """Whether a commit books the expiry of a lot."""
-    journals = [
-        rows.read_commit(Row("", each.key, each.values, ""))
+def _at_commit(act: str, operations: Sequence[Operation], when: str) -> str | None:
+    if when == "after":
+        if _asks_for_money(operations):
+            return "recharge.requested"
+        if act in _AFTER_BOOKING:
+            return _AFTER_BOOKING[act]
+        entries = _entries(operations)
+        if any(entry.kind is EntryKind.TOP_UP and entry.recharge for entry in entries):
+            return "recharge.credited"
+        if any(entry.kind is EntryKind.EXPIRY for entry in entries):
+            return "lots.expired"
+    return _COMMIT[when] if act == "rate_and_debit" else None
+
+
+def _asks_for_money(operations: Sequence[Operation]) -> bool:
+    """Whether a commit puts a recharge into the outbox."""
+    return any(
+        event.type == RECHARGE_REQUESTED
+        for each in operations
+        if isinstance(each, Insert) and each.key.startswith("event|")
+        for event in rows.read_outbox(Row("", each.key, each.values, "")).events
+    )
+
+
+def _entries(operations: Sequence[Operation]) -> list[Entry]:
+    """What a commit books."""
+    return [
+        entry
         for each in operations
         if isinstance(each, Insert) and each.key.startswith("journal|")
+        for entry in rows.read_commit(Row("", each.key, each.values, "")).entries
     ]
-    return any(entry.kind is EntryKind.EXPIRY for each in journals for entry in each.entries)

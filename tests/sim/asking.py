@@ -1,0 +1,78 @@
+"""Asking the product's processes, and the history of it, in the shapes of the auditor."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from shared.bootstrap import Container
+from shared.domain.errors import OutcomeUnknown, PerminuteError, StoreError, Unavailable
+from shared.domain.legs import format_time
+from tests.sim.world import World, finished
+
+ACCOUNTS = ("contoso", "fabrikam", "northwind")
+PATIENCE_SECONDS = 35.0
+
+type Json = dict[str, Any]
+type Act = Callable[[Container], Awaitable[Any]]
+
+
+class Asking:
+    """Whoever asks processes for something in a run, and the history of it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.scheduler = world.scheduler
+        self.rng = world.scheduler.rng
+        self.history: list[Json] = []
+        self.accounts = list(ACCOUNTS[: self.rng.randint(1, 3)])
+        self.count = 0
+
+    # ---- asking, and noting what came of it
+
+    async def ask(self, op: str, account: str, request: Json, act: Act, *, tries: int = 1) -> Json:
+        """Call a process, patiently; again with the same key while the outcome is unknown."""
+        record: Json = {}
+        for _ in range(tries):
+            record = await self.ask_once(op, account, request, act)
+            self.history.append(record)
+            if record["outcome"] != "info":
+                break
+            await asyncio.sleep(self.rng.uniform(0.5, 5))
+        return record
+
+    async def ask_once(self, op: str, account: str, request: Json, act: Act) -> Json:
+        record: Json = {"op": op, "account": account, "request": request}
+        record |= {"began": self.time(), "outcome": "info", "result": None}
+        alive = [each for each in self.world.webs if not each.is_dead]
+        if alive:
+            process = self.rng.choice(alive)
+
+            async def run() -> Any:
+                return await act(process.house)
+
+            task = process.spawn(op, run())
+            if await finished(task, process, PATIENCE_SECONDS):
+                record |= self._outcome(op, task)
+        record["at"] = self.time()
+        if self.scheduler.is_logged:
+            self.scheduler.note(f"{op} {account} {record['outcome']}")
+        return record
+
+    def _outcome(self, op: str, task: asyncio.Task[Any]) -> Json:
+        error = task.exception()
+        if error is None:
+            return {"outcome": "ok", "result": task.result()}
+        if isinstance(error, OutcomeUnknown | Unavailable):
+            return {}
+        if isinstance(error, StoreError) or not isinstance(error, PerminuteError):
+            self.world.escaped.append(f"{op}: {error!r}")
+            return {}
+        self.scheduler.note(f"  {op} refused: {error.code}")
+        return {} if error.code == "ledger_corrupt" else {"outcome": "fail", "code": error.code}
+
+    def time(self) -> str:
+        return format_time(self.scheduler.now())
+
+    def next(self) -> int:
+        self.count += 1
+        return self.count

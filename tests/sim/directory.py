@@ -1,0 +1,184 @@
+"""What a run begins with, and what administrators change of it later."""
+
+import asyncio
+import json
+from datetime import datetime, timedelta
+
+from shared.bootstrap import Container
+from shared.contracts.accounts import AccountBody
+from shared.contracts.dial_out_policy import OrganizerBody
+from shared.contracts.ledger import AdjustmentBody, TopUpBody, entry_body
+from shared.contracts.rate_cards import parse_rate_card_json
+from shared.contracts.strict import read, wire
+from shared.domain.card_versions import PutRules
+from shared.domain.directory import OnOutage, Registration, WantedBridge
+from shared.domain.legs import format_time
+from shared.domain.money import format_amount
+from shared.domain.signatures import AuthScheme
+from shared.usecases.documents import Kind
+from shared.usecases.webhooks import WantedWebhook
+from tests.sim.asking import Act, Asking, Json
+from tests.sim.scheduler import START
+from tests.sim.world import World
+from tests.unit.ledger.world import ADMIN, CARD
+
+CONFERENCES = ("3001", "3002", "3003")
+FIRST_CREDITS = ("3", "25", "60.5")
+HOOK = WantedWebhook("https://erp.example.com/credits", ("*",))
+
+
+class Directory(Asking):
+    """Administrators."""
+
+    def __init__(self, world: World, point: str) -> None:
+        super().__init__(world)
+        self.keys: list[tuple[str, str, Json]] = []
+        self.at_the_settings = asyncio.Lock()
+        always = point.startswith("recharge.")
+        self.recharging = {
+            name: self._auto_recharge(always=always)
+            for name in self.accounts
+            if always or self.rng.random() < 0.3
+        }
+        always = point.startswith("delivery.")
+        self.hooked = [name for name in self.accounts if always or self.rng.random() < 0.15]
+
+    def _auto_recharge(self, *, always: bool) -> Json:
+        return {
+            "trigger": self.rng.choice(("5", "30")),
+            "amount": self.rng.choice(("7", "20")),
+            "max_per_day": 4 if always else self.rng.choice((1, 2, 4)),
+        }
+
+    # ---- set-up, before anything fails
+
+    async def set_up(self) -> None:
+        effective_from = START - timedelta(days=30)
+        await self._put_card(CARD, effective_from)
+        limits = {name: self.rng.choice(("0", "0", "2")) for name in self.accounts}
+        for name in self.accounts:
+            await self._put_account(name, limits[name])
+            if name in self.hooked:
+                self.world.broker.subscribers.add(name)
+                await self.ask("put_webhook", name, {}, self._hook(name))
+            await self.ask(
+                "put_organizer", name, {"organizer": "ken", "body": {}}, self._organizer(name)
+            )
+            await self.booked("top_up", name, {"amount": self.rng.choice(FIRST_CREDITS)}, 1)
+        owners = {name: self.rng.choice(self.accounts) for name in CONFERENCES}
+        for conference, account in owners.items():
+            await self._register(conference, account)
+        for bridge, accounts, default in (
+            ("local", frozenset({"*"}), None),
+            ("solo", frozenset({self.accounts[0]}), self.accounts[0]),
+        ):
+            await self.ask("put_bridge", "", {}, self._bridge(bridge, accounts, default))
+        assert all(record["outcome"] == "ok" for record in self.history), self.history[-1]
+
+    @staticmethod
+    def _organizer(account: str) -> Act:
+        body = wire(read(OrganizerBody, {}))
+        return lambda house: house.dial_out_settings.put_organizer(account, "ken", body, None)
+
+    @staticmethod
+    def _hook(account: str) -> Act:
+        return lambda house: house.webhooks.put(account, "erp", HOOK, None)
+
+    @staticmethod
+    def _bridge(
+        name: str, accounts: frozenset[str], default: str | None, etag: str | None = None
+    ) -> Act:
+        wanted = WantedBridge(
+            dialect="perminute",
+            scheme=AuthScheme.BEARER,
+            username=None,
+            secrets=("a-secret-of-the-tests-" + "x" * 22,),
+            accounts=accounts,
+            default_account=default,
+            country=None,
+            on_outage=OnOutage.DENY,
+        )
+        return lambda house: house.bridges.put(name, wanted, etag)
+
+    async def _put_card(self, version: Json, effective_from: datetime) -> None:
+        async def act(house: Container) -> None:
+            parsed = parse_rate_card_json(json.dumps(version).encode(), "default", effective_from)
+            await house.rate_cards.put(parsed, PutRules(house.clock.now(), backdate=True))
+
+        request = {"card": "default", "effective_from": format_time(effective_from)}
+        await self.ask("put_rate_card", "", {**request, "version": version}, act)
+
+    async def _put_account(self, name: str, credit_limit: str, if_match: str | None = None) -> None:
+        body = {
+            "currency": "USD",
+            "credit_limit": credit_limit,
+            "alerts": [{"name": "low", "below": "10"}, {"name": "gone", "below": "0"}],
+            **({"auto_recharge": self.recharging[name]} if name in self.recharging else {}),
+        }
+
+        async def act(house: Container) -> None:
+            settings = read(AccountBody, body).settings()
+            await house.accounts.put(name, settings, if_match)
+
+        await self.ask("put_account", name, body, act)
+
+    async def move_meeting(self) -> None:
+        await self._register(self.rng.choice(CONFERENCES), self.rng.choice(self.accounts))
+
+    async def _register(self, conference: str, account: str) -> None:
+        async def act(house: Container) -> None:
+            record = await house.records.get(Kind.CONFERENCE, conference)
+            etag = record.etag if record else None
+            wanted = Registration(account, None, organizer="ken")
+            await house.registrations.put(
+                Kind.CONFERENCE, conference, wanted, ADMIN, since=None, if_match=etag
+            )
+
+        await self.ask("register", account, {"conference": conference}, act)
+
+    async def move_bridge(self) -> None:
+        """The bridge of one account serves another one from now on."""
+        account = self.rng.choice(self.accounts)
+
+        async def act(house: Container) -> None:
+            etag = (await house.bridges.read("solo")).etag
+            await self._bridge("solo", frozenset({account}), account, etag)(house)
+
+        await self.ask("put_bridge", "", {}, act)
+
+    async def new_credit_limit(self) -> None:
+        account = self.rng.choice(self.accounts)
+        versions: list[str] = []
+
+        async def act(house: Container) -> None:
+            record = await house.records.get(Kind.ACCOUNT, account)
+            versions.append(record.etag if record else "")
+
+        async with self.at_the_settings:  # by one person: which of two was last, nobody can tell
+            await self.ask_once("get_account", account, {}, act)
+            if versions:
+                await self._put_account(account, self.rng.choice(("0", "1", "5")), versions[0])
+
+    async def new_prices(self) -> None:
+        """Calls to Japan have a price, soon."""
+        japan = {**CARD["rates"][1], "prefix": "81", "destination": "Japan"}
+        version = {**CARD, "rates": [*CARD["rates"], japan]}
+        effective_from = self.scheduler.now().replace(microsecond=0) + timedelta(seconds=660)
+        await self._put_card(version, effective_from)
+
+    async def booked(self, op: str, account: str, body: Json, tries: int) -> None:
+        """A keyed booking; sometimes one of those that were made before, or a key used again."""
+        key = f"key-{self.next()}"
+        same = [each for each in self.keys if each[0] == f"{op} {account}"]
+        if same and self.rng.random() < 0.2:
+            _, key, old = self.rng.choice(same)
+            body = old if self.rng.random() < 0.7 else body
+        self.keys.append((f"{op} {account}", key, body))
+        model = TopUpBody if op == "top_up" else AdjustmentBody
+
+        async def act(house: Container) -> Json:
+            command = read(model, body).command(key, "admin")
+            entry, _ = await house.credit_account(account, command)
+            return {"entry": entry_body(entry), "balance": format_amount(entry.balance_micros)}
+
+        await self.ask(op, account, {"key": key, "body": body}, act, tries=tries)

@@ -1,0 +1,148 @@
+"""The payment side: hears of recharges from the topic, takes money or does not, and says so: at
+once, late, twice, or not before it is asked again."""
+
+import asyncio
+import json
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+from shared.bootstrap import Container
+from shared.domain.access import ALL_ACCOUNTS, Principal, Role
+from shared.domain.money import parse_amount
+from shared.domain.recharge import RechargeStatus
+from shared.ports.queues import Message
+from shared.usecases.recharges import Answer
+from tests.sim.asking import Asking, Json
+
+PAYMENTS = Principal("payments", frozenset({Role.PAYMENTS}), frozenset({ALL_ACCOUNTS}))
+PLANS = (
+    ("succeeded",),
+    ("succeeded",),
+    ("succeeded", "succeeded"),
+    ("pending", "succeeded"),
+    ("declined",),
+    ("declined", "declined"),
+    ("pending", "declined", "succeeded"),
+    ("hard",),
+    ("misfit", "succeeded"),
+)
+DEAF_ASKS_MAX = 2
+TRIES_MAX = 100
+
+
+class Payments:
+    """Whoever holds the customers' cards. `open` are recharges that wait for its last word."""
+
+    def __init__(self, callers: Asking) -> None:
+        self.callers = callers
+        self.scheduler = callers.scheduler
+        self.rng = callers.rng
+        self.amounts: dict[str, str] = {}
+        self.asks: Counter[str] = Counter()
+        self.open: set[str] = set()
+        self.taken: set[str] = set()
+        self.problems: list[str] = []
+        self.hurries = asyncio.Event()
+        self.tasks: set[asyncio.Task[None]] = set()
+        callers.world.broker.hears = self._hears
+
+    def hurry(self) -> None:
+        """From now on nothing is overheard, and what was to come late comes now."""
+        self.hurries.set()
+
+    async def rest(self) -> None:
+        """Returns when all has been said of what was asked for."""
+        while self.tasks:
+            await asyncio.wait(self.tasks)
+
+    def _hears(self, message: Message) -> None:
+        if message.properties["type"] != "recharge.requested":
+            return
+        data = json.loads(message.body)["data"]
+        recharge = data["recharge"]
+        if self.amounts.setdefault(recharge, data["amount"]) != data["amount"]:
+            self.problems.append(f"recharge {recharge} was asked for with two amounts")
+        self.asks[recharge] += 1
+        if self.asks[recharge] == 1:
+            self.open.add(recharge)
+        elif recharge not in self.open or any(t.get_name() == recharge for t in self.tasks):
+            return  # asked again: the answer was given, or is on its way
+        is_deaf = self.asks[recharge] <= DEAF_ASKS_MAX and self.rng.random() < 0.2
+        if is_deaf and not self.hurries.is_set():
+            self.scheduler.note(f"  nobody hears of {recharge}")
+            return
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._answer(recharge, data), name=recharge)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _answer(self, recharge: str, data: Json) -> None:
+        plan = self.rng.choice(PLANS)
+        delays = [self.rng.choice((0.5, 0.5, 5, 60, 4_000)) for _ in plan]
+        at_once = self.rng.random() < 0.2
+        for status, seconds in zip(plan, delays, strict=True):
+            await self._wait(seconds)
+            says = [self._says(recharge, status, data) for _ in range(1 + at_once)]
+            await asyncio.gather(*says)
+        self.open.discard(recharge)
+
+    async def _wait(self, seconds: float) -> None:
+        """So long; where all hurry, a few seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.hurries.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(self.rng.uniform(0.1, 3))
+
+    async def _says(self, recharge: str, status: str, data: Json) -> None:
+        amount = data["amount"]
+        if status == "misfit":
+            amount = str(Decimal(amount) + 1)
+        elif status == "succeeded":
+            self.taken.add(recharge)
+        told = {"hard": "declined", "misfit": "succeeded"}.get(status, status)
+        said = Answer(
+            RechargeStatus(told),
+            parse_amount(amount),
+            data["currency"],
+            f"payment of {recharge}",
+            status == "hard",
+        )
+
+        async def act(house: Container) -> Any:
+            return (await house.recharge_desk.answer(PAYMENTS, recharge, said)).status.value
+
+        body = {"status": told, "amount": amount, "currency": data["currency"]}
+        body["reference"] = said.reference
+        request = {"recharge": recharge, "body": body}
+        for tries in range(TRIES_MAX):
+            record = await self.callers.ask("recharge_result", data["account"], request, act)
+            if record["outcome"] != "info":
+                break
+            await self._wait(self.rng.uniform(10, 20) * 2 ** min(tries, 8))
+        expected = {"misfit": "recharge_mismatch", "declined": "recharge_settled"}
+        if record["outcome"] == "info":
+            self.problems.append(f"nobody takes the answer to {recharge}")
+        elif status == "misfit" and record["outcome"] == "ok":
+            self.problems.append(f"{recharge}: another amount was taken for the right one")
+        elif told != "pending" and record["result"] not in {None, told}:
+            self.problems.append(f"{recharge}: {told} was answered by {record['result']}")
+        elif record.get("code") not in {None, expected.get(status)}:
+            self.problems.append(f"{recharge}: {status} was refused: {record['code']}")
+
+    def audited(self, final: dict[str, Json]) -> list[str]:
+        """What was taken is in the ledger, once, and nothing else came from here."""
+        booked = Counter(
+            str(entry["reference"]).removeprefix("payment of ")
+            for view in final.values()
+            for entry in view.get("entries", ())
+            if str(entry.get("reference")).startswith("payment of ")
+        )
+        return self.problems + [
+            f"recharge {recharge} was taken {int(recharge in self.taken)} times, "
+            f"and booked {booked[recharge]} times"
+            for recharge in sorted({*booked, *self.taken})
+            if booked[recharge] != (recharge in self.taken)
+        ]
