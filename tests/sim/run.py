@@ -105,7 +105,7 @@ async def _run(
     world.start(webs=scheduler.rng.randint(1, 3), workers=scheduler.rng.randint(1, 3))
     point = POINTS[seed % len(POINTS)]
     callers = Callers(world, point)
-    payments = Payments(callers)
+    payments = Payments(callers, point)
     await callers.set_up()
     scheduler.rates = Rates.drawn(scheduler.rng)
     scheduler.target = (point, scheduler.rng.choice((0, 0, 0, 1)))
