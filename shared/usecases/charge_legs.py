@@ -6,6 +6,7 @@ come any number of times, in any order, to any process.
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,6 +35,8 @@ from shared.usecases.open_ledger import OpenLedger
 from shared.usecases.publish_events import PublishEvents
 from shared.usecases.receive_legs import leg_message
 from shared.usecases.resolve_leg import ResolveLeg
+
+_E164 = re.compile(r"\+[0-9]+", re.ASCII)  # how long a number may be is for the rate card to say
 
 
 class ChargeStatus(StrEnum):
@@ -221,7 +224,7 @@ class ChargeLegs:
         if reason := charging.zero_reason(leg):
             return _Document(_leg_charge(charging.zero_charge_document(leg, reason, flags), 0))
         to_number = leg.leg.to_number or ""
-        if not to_number.startswith("+") or not to_number[1:].isdigit():
+        if not _E164.fullmatch(to_number):
             return Unchargeable(
                 ParkReason.NUMBER_INVALID, f"{to_number or 'No number'} is not E.164."
             )

@@ -203,6 +203,8 @@ async def _charged(process: Any, leg_id: str) -> int:
     [
         (leg_json("1", to=JP), ParkReason.RATE_MISSING),
         (leg_json("1", to="not a number"), ParkReason.NUMBER_INVALID),
+        (leg_json("1", to="+3317018004²"), ParkReason.NUMBER_INVALID),
+        (leg_json("1", to="+٣٣١٧٠١٨٠٠٤٢"), ParkReason.NUMBER_INVALID),
         (leg_json("1", account="nobody"), ParkReason.ACCOUNT_UNKNOWN),
         (leg_json("1", account=None), ParkReason.ACCOUNT_UNKNOWN),
         (leg_json("1", kind=None), ParkReason.KIND_UNKNOWN),
