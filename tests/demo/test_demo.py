@@ -15,11 +15,20 @@ DEMO_SECONDS_MAX = 240.0  # on a machine that does ten things at once; about ten
 
 pytestmark = pytest.mark.timeout(DEMO_SECONDS_MAX + 60)
 PARTS = 4
-# The same demo, but its script expects a cent more at the end.
-WRONG_SCRIPT = """
+# The demo as `-m local.demo` plays it; what it played is then judged once more, by a script that
+# expects a cent more at the end.
+JUDGED_TWICE = """
 import sys
 from local.demo import __main__, meeting
-meeting.BALANCE_AT_LAST = "104.1297"
+told = __main__._told
+def judged_twice(story, data):
+    code = told(story, data)
+    print("---- a cent more")
+    data.mkdir()
+    meeting.BALANCE_AT_LAST = "104.1297"
+    print("exit code", told(story, data))
+    return code
+__main__._told = judged_twice
 sys.exit(__main__.main())
 """
 type Start = Callable[..., subprocess.Popen[str]]
@@ -55,10 +64,14 @@ def processes() -> dict[int, int]:
     return {int(pid): int(parent) for pid, parent in pairs}
 
 
-def test_the_demo_ends_with_demo_ok_and_fits_the_screen(start: Start) -> None:
-    """Its last line has the counts; nothing is wider than 120 columns or coloured."""
-    demo = start("-m", "local.demo")
-    text, _ = demo.communicate(timeout=DEMO_SECONDS_MAX)
+def test_the_demo_ends_with_demo_ok_and_fits_the_screen_and_fails_over_a_cent(
+    start: Start,
+) -> None:
+    """Its last line has the counts; nothing is wider than 120 columns or coloured. What is not as
+    expected is said in a sentence."""
+    demo = start("-c", JUDGED_TWICE)
+    played, _ = demo.communicate(timeout=DEMO_SECONDS_MAX)
+    text, _, wrong = played.partition("---- a cent more\n")
     lines = text.splitlines()
 
     assert demo.returncode == 0, text
@@ -68,16 +81,12 @@ def test_the_demo_ends_with_demo_ok_and_fits_the_screen(start: Start) -> None:
     assert [line for line in lines if len(line) > COLUMNS] == []
     assert "\x1b" not in text
 
-
-def test_what_is_not_as_expected_is_said_in_a_sentence_and_fails(start: Start) -> None:
-    """A balance that is a cent off."""
-    demo = start("-c", WRONG_SCRIPT)
-    text, _ = demo.communicate(timeout=DEMO_SECONDS_MAX)
-
-    assert demo.returncode == 1
-    assert "  The balance at last is 104.1197, expected 104.1297.\n" in text
-    assert "demo ok" not in text
-    shutil.rmtree(text.splitlines()[-1].partition("Logs: ")[2])
+    *_, failed, code = wrong.splitlines()
+    assert code == "exit code 1"
+    assert "  The balance at last is 104.1197, expected 104.1297.\n" in wrong
+    assert "demo ok" not in wrong
+    assert failed.startswith("demo failed: ")
+    shutil.rmtree(failed.partition("Logs: ")[2])
 
 
 def test_an_interrupted_demo_leaves_no_process(start: Start) -> None:
