@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from shared.contracts.dial_out import Id
 from shared.contracts.dial_out_policy import AdminBody, Amount, Country
@@ -140,11 +140,12 @@ class AccountBody(AdminBody):
     language: Literal["en", "fr"] = "en"
     subscription_licenses: Annotated[int, Field(ge=0, le=limits.SUBSCRIPTION_LICENSES_MAX)] = 0
 
-    @model_validator(mode="after")
-    def _names_differ(self) -> Self:
-        if len({alert.name for alert in self.alerts}) < len(self.alerts):
+    @field_validator("alerts")
+    @classmethod
+    def _names_differ(cls, rules: list[AlertBody]) -> list[AlertBody]:
+        if len({rule.name for rule in rules}) < len(rules):
             raise ValueError("two alerts have the same name")
-        return self
+        return rules
 
     def settings(self) -> AccountSettings:
         """The settings for the domain."""

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.contracts.dial_out import ForeignId
-from shared.contracts.strict import AmountText, TimeText
+from shared.contracts.strict import AmountText, ReasonText, ReferenceText, TimeText
 from shared.contracts.times import read_time
 from shared.domain import limits
 from shared.domain.errors import PerminuteError
@@ -17,7 +17,6 @@ from shared.domain.money import format_amount, parse_amount
 from shared.domain.parking import ParkedLeg, ParkReason, ParkStatus
 from shared.domain.statements import Statement, Total
 
-Note = Annotated[str, Field(min_length=1, max_length=500)]
 ParkReasonText = Annotated[str, Field(pattern=f"^({'|'.join(ParkReason)})$")]
 ENTRY_COLUMNS = (
     *("sequence", "kind", "amount", "balance", "leg", "lot", "reference", "at"),
@@ -33,7 +32,7 @@ class TopUpBody(BaseModel):
 
     amount: AmountText
     kind: str = Field(default="purchased", pattern="^(purchased|granted)$")
-    reference: str | None = Field(default=None, max_length=200)
+    reference: ReferenceText | None = None
     expires_at: TimeText | None = None
 
     def command(self, key: str, actor: str) -> TopUp:
@@ -56,7 +55,7 @@ class AdjustmentBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     amount: AmountText
-    reason: str = Field(min_length=1, max_length=500)
+    reason: ReasonText
 
     def command(self, key: str, actor: str) -> Adjust:
         """The ledger's command."""
@@ -75,7 +74,7 @@ class ReversalBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    reason: str = Field(min_length=1, max_length=500)
+    reason: ReasonText
 
 
 class ErasureBody(BaseModel):
@@ -110,7 +109,7 @@ class DismissBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    note: Note | None = None
+    note: ReasonText | None = None
 
 
 class ReplayAllBody(BaseModel):
@@ -132,7 +131,7 @@ class ReplayAllBody(BaseModel):
 class DismissAllBody(ReplayAllBody):
     """The same, and why; not all at once: an account or a reason is needed."""
 
-    note: Note
+    note: ReasonText
 
     @model_validator(mode="after")
     def _some_of_them(self) -> Self:

@@ -2,11 +2,10 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from shared.contracts.accounts import Currency
-from shared.contracts.strict import AmountText
-from shared.domain import limits
+from shared.contracts.strict import AmountText, ReferenceText
 from shared.domain.alerts import Alert
 from shared.domain.legs import format_time
 from shared.domain.money import format_amount, parse_amount
@@ -21,7 +20,7 @@ class RechargeResultBody(BaseModel):
     status: Literal["succeeded", "declined", "pending"]
     amount: AmountText
     currency: Currency
-    reference: str | None = Field(default=None, max_length=limits.REFERENCE_CHARS_MAX)
+    reference: ReferenceText | None = None
     hard: bool = False
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from shared.contracts.dial_out import Id
 from shared.contracts.dial_out_policy import AdminBody
 from shared.contracts.rate_cards import JsonObject
-from shared.contracts.strict import TimeText
+from shared.contracts.strict import ReasonText, TimeText
 from shared.domain import limits
 from shared.domain.errors import Invalid
 from shared.domain.legs import format_time, shown_leg
@@ -52,7 +52,7 @@ class ReratingBody(_Anew):
     until: TimeText | None = Field(default=None, alias="to")
     charged_by: Id | None = None
     dry_run: bool = True
-    reason: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    reason: ReasonText | None = None
 
     @model_validator(mode="after")
     def _which_legs(self) -> Self:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from shared.contracts.times import read_time
 from shared.domain import limits
@@ -67,7 +67,19 @@ def _time(text: str) -> str:
     return text
 
 
+def _printable(text: str) -> str:
+    if not (text.strip() and text.isprintable()):
+        raise ValueError("must have printable characters only, and not just spaces")
+    return text
+
+
 AmountText = Annotated[str, AfterValidator(_amount)]
 """A decimal string that `parse_amount` reads."""
 TimeText = Annotated[str, AfterValidator(_time)]
 """An RFC 3339 time that `read_time` reads."""
+ReferenceText = Annotated[
+    str, Field(max_length=limits.REFERENCE_CHARS_MAX), AfterValidator(_printable)
+]
+"""What another system calls it: one line, since it is shown in lists, logs and CSV."""
+ReasonText = Annotated[str, Field(max_length=limits.REASON_CHARS_MAX), AfterValidator(_printable)]
+"""Why a person did it, in one line."""

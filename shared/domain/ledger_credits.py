@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.domain import limits, notices, watch
-from shared.domain.errors import Conflict, Invalid
+from shared.domain.errors import Conflict, FieldError, Invalid
 from shared.domain.ledger import (
     Adjust,
     AnswerRecharge,
@@ -24,9 +24,9 @@ from shared.domain.recharge import IN_FLIGHT, Recharge, RechargeStatus, misfit
 def top_up(state: LedgerState, command: TopUp, now: datetime) -> Decision:
     """Credits that were bought, or granted: a lot of their own. What is bought lasts 12 months."""
     if command.amount_micros <= 0:
-        return Refused(Invalid("The amount must be above zero.", code="amount_not_positive"))
+        return _refused("/amount", "must be above zero", code="amount_not_positive")
     if command.expires_at is not None and command.expires_at <= now:
-        return Refused(Invalid("The expiry is in the past.", code="expiry_in_the_past"))
+        return _refused("/expires_at", "is in the past", code="expiry_in_the_past")
     if refused := lots_full(state):
         return refused
     expires_at = command.expires_at
@@ -52,7 +52,7 @@ def top_up(state: LedgerState, command: TopUp, now: datetime) -> Decision:
 def adjust(state: LedgerState, command: Adjust, now: datetime) -> Decision:
     """A correction by hand: it opens a lot, or is drawn from the lots first in, first out."""
     if command.amount_micros == 0:
-        return Refused(Invalid("The amount must not be zero.", code="amount_zero"))
+        return _refused("/amount", "must not be zero", code="amount_zero")
     if command.amount_micros < 0:
         drawn = draw(state.lots, -command.amount_micros, valid_at=now)
         changed, entry = book(
@@ -175,3 +175,9 @@ def _paid(state: LedgerState, command: AnswerRecharge, asked: Recharge, now: dat
     )
     told = notices.topped_up(asked.amount_micros)
     return decided(state, credited, command, entry, told, paid=paid)
+
+
+def _refused(pointer: str, rule: str, *, code: str) -> Refused:
+    """One field of the command breaks a rule."""
+    detail = f"The field {pointer.removeprefix('/')} {rule}."
+    return Refused(Invalid(detail, (FieldError(pointer, rule),), code=code))

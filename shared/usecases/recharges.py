@@ -117,7 +117,8 @@ class RechargeDesk:
             raise Unavailable("It is not certain that the answer is kept.") from unknown
         if isinstance(written, Clash):
             raise Conflict(
-                "The recharge's id was used as the key of another top-up.", code="recharge_settled"
+                "The recharge has succeeded with another amount or currency.",
+                code="recharge_settled",
             )
         if written.entry is not None:
             await self._nudge(account)

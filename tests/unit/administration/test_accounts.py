@@ -124,7 +124,7 @@ def test_the_ledger_hears_of_settings_that_a_dead_process_left(house: House) -> 
             ["/alerts/0/below_percent"],
         ),
         ({"currency": "USD", "alerts": [{"name": "a", "below": "1", "x": 1}]}, ["/alerts/0/x"]),
-        ({"currency": "USD", "alerts": [{"name": "a", "below": "1"}] * 2}, [""]),
+        ({"currency": "USD", "alerts": [{"name": "a", "below": "1"}] * 2}, ["/alerts"]),
         ({"currency": "USD", "alerts": [{"name": "a", "below": "1"}] * 21}, ["/alerts"]),
         (
             {"currency": "usd", "time_zone": "x", "a/b~c": 1},

@@ -159,6 +159,16 @@ def test_money_that_comes_after_a_decline_is_credited_once(world: World) -> None
     assert world.shown_balance == "69.00"
 
 
+def test_another_amount_after_the_money_came_is_told_from_a_second_payment(world: World) -> None:
+    world.open(balance="21.00", auto_recharge=AUTO)
+    world.spend("2.00")
+    world.answer(FIRST, "succeeded")
+    refused = world.answer(FIRST, "succeeded", amount="5.00")
+    assert (refused.status, refused.code) == (409, "recharge_settled")
+    assert "another amount" in refused.json["detail"]
+    assert world.shown_balance == "69.00"
+
+
 # Ceilings
 
 

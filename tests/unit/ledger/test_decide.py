@@ -68,6 +68,9 @@ def test_the_highest_rule_that_is_broken_answers(code: str, book: Book, command:
     error = book.refusal(command)
     assert error.code == code
     assert isinstance(error, Conflict if code in {"ledger_not_open", "too_many_lots"} else Invalid)
+    if isinstance(error, Invalid):
+        named = "/expires_at" if code == "expiry_in_the_past" else "/amount"
+        assert [field.pointer for field in error.errors] == [named]
 
 
 def _reversal_of_nothing() -> ReverseLeg:
