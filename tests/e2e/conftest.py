@@ -13,7 +13,7 @@ from tests.support.traces import unexplained_traces
 
 # Short enough that legs in the hands of a killed process come again soon, and long enough for a
 # batch on a busy machine.
-SETTINGS = {"CALL_ENDED_LOCK_SECONDS": "20", "LOW_BALANCE_SCHEDULE": "* * * * * *"}
+SETTINGS = {"CALL_ENDED_LOCK_SECONDS": "20", "LOW_BALANCE_SCHEDULE": "*/5 * * * * *"}
 
 
 @pytest.fixture(scope="session")
