@@ -11,8 +11,9 @@ The state and its ETag stay cached between commits. What the store answers decid
 - no proof either way: look for our own commit id in the row that the commit would have written;
 - busy, with proof that nothing was written: the waiters get the error and may try again.
 
-A refusal from a cached state is never given: it is decided again on a fresh one. A waiter has its
-own deadline and may leave; its command may still be committed, so it comes back with the same key.
+A refusal from a cached state is never given: it is decided again on a fresh one. An answer that
+builds on another command of its group waits until that is durable. A waiter has its own deadline
+and may leave; its command may still be committed, so it comes back with the same key.
 """
 
 import asyncio
