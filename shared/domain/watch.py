@@ -16,11 +16,7 @@ from shared.domain.look import LOT_DUE, RECHARGE_DUE, Look, repeat_at
 from shared.domain.lots import Lot
 from shared.domain.recharge import HeldBack, Recharge, RechargeStatus
 
-_RECHARGE_ALERTS = (
-    alerts.RECHARGE_DECLINED,
-    alerts.RECHARGE_SUSPENDED,
-    alerts.RECHARGE_UNANSWERED,
-)
+_IN_FLIGHT_ALERTS = (alerts.RECHARGE_SUSPENDED, alerts.RECHARGE_UNANSWERED)
 
 
 def moved(
@@ -102,6 +98,8 @@ def kept_waiting(state: LedgerState, asked: Recharge, at: datetime) -> Look:
     look = Look(state, at)
     look.change(recharges=recharge.kept_waiting(state.recharges, asked, at))
     _note_pending(look)
+    for kind in _IN_FLIGHT_ALERTS:
+        look.end(kind)
     return look
 
 
@@ -268,8 +266,10 @@ def _suspended(
 
 def _paid(look: Look, number: int, record: Recharge | None) -> None:
     look.change(recharges=recharge.succeeded(look.state.recharges, number))
-    for kind in _RECHARGE_ALERTS:
-        look.end(kind)
+    look.end(alerts.RECHARGE_DECLINED)
+    if look.state.recharges.pending is None:  # else they are about that one
+        for kind in _IN_FLIGHT_ALERTS:
+            look.end(kind)
     if record is not None:
         look.keep(record)
         look.tell(notices.recharge_succeeded(record))

@@ -250,6 +250,39 @@ def test_pending_is_an_answer_it_is_asked_again_after_hours_only(world: World) -
     assert world.answer(FIRST, "succeeded").json["status"] == "succeeded"
 
 
+def _open_alerts(world: World) -> list[str]:
+    return [alert["type"] for alert in world.items("alerts") if alert["status"] == "open"]
+
+
+def test_pending_ends_what_was_told_of_silence_and_of_an_answer_that_did_not_fit(
+    world: World,
+) -> None:
+    world.open(balance="21.00", auto_recharge=AUTO)
+    world.spend("2.00")
+    world.tick_until(world.clock.now() + timedelta(hours=6), timedelta(minutes=5))
+    assert _open_alerts(world) == ["recharge.unanswered"]
+    world.answer(FIRST, "pending")
+    assert _open_alerts(world) == []
+    world.answer(FIRST, "succeeded", "5.00")
+    assert _open_alerts(world) == [SUSPENDED]
+    world.answer(FIRST, "pending")
+    assert _open_alerts(world) == []
+
+
+def test_late_money_of_one_recharge_leaves_what_was_told_of_the_next(world: World) -> None:
+    world.open(balance="21.00", auto_recharge=AUTO)
+    world.spend("2.00")
+    world.answer(FIRST, "declined")
+    world.tick(hours=1)
+    world.answer(f"{ACCOUNT}~2", "succeeded", "5.00")
+    assert sorted(_open_alerts(world)) == ["recharge.declined", SUSPENDED]
+    assert world.answer(FIRST, "succeeded").status == 200
+    assert _open_alerts(world) == [SUSPENDED]
+    assert world.answer(f"{ACCOUNT}~2", "succeeded").status == 200
+    assert _open_alerts(world) == []
+    assert world.shown_balance == "119.00"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [({"amount": "5.00"}, "5.00"), ({"currency": "EUR"}, "EUR")],
