@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import chain, islice
 from math import isqrt
-from zoneinfo import ZoneInfo
 
 from shared.domain import limits
+from shared.domain.time_zones import zone
 
 HOURS_PER_DAY = 24
 HOURS_PER_WEEK = 168
@@ -192,7 +192,7 @@ def _reached(
 
 def _stray(burn: Burn, profile: tuple[int, ...], at: datetime, time_zone: str) -> int:
     """The standard deviation of the last full days from what the profile says of them."""
-    today = at.astimezone(_zone(time_zone)).date().toordinal()
+    today = at.astimezone(zone(time_zone)).date().toordinal()
     first = today - min(burn.hours // HOURS_PER_DAY, limits.BURN_DAYS_KEPT - 1)
     spent = {day.ordinal: day.spent_micros for day in burn.days}
     squares = 0
@@ -243,7 +243,7 @@ def _profile(
 def _with_day(
     days: tuple[Day, ...], at: datetime, time_zone: str, spent_micros: int, balance_micros: int
 ) -> tuple[Day, ...]:
-    ordinal = at.astimezone(_zone(time_zone)).date().toordinal()
+    ordinal = at.astimezone(zone(time_zone)).date().toordinal()
     if days and days[-1].ordinal == ordinal:
         day = Day(ordinal, days[-1].spent_micros + spent_micros, balance_micros)
         return (*days[:-1], day)
@@ -271,14 +271,9 @@ def _place(hour: int, time_zone: str) -> int:
 @lru_cache(maxsize=limits.BURN_PLACE_DAYS_CACHED_MAX)
 def _places(day: int, time_zone: str) -> tuple[int, ...]:
     """The places of a day's hours, in days since 1970: kept, since every account asks for them."""
-    zone = _zone(time_zone)
+    here = zone(time_zone)
     places: list[int] = []
     for hour in range(day * HOURS_PER_DAY, (day + 1) * HOURS_PER_DAY):
-        local = datetime.fromtimestamp(hour * SECONDS_PER_HOUR, zone)
+        local = datetime.fromtimestamp(hour * SECONDS_PER_HOUR, here)
         places.append(local.weekday() * HOURS_PER_DAY + local.hour)
     return tuple(places)
-
-
-@lru_cache(maxsize=limits.TIME_ZONES_CACHED_MAX)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)

@@ -9,13 +9,12 @@ expiry stands still while the queue has a backlog. How questions are decided: `h
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from shared.domain import limits
 from shared.domain.counters import COST_WINDOW_MINUTES, Counters, minute_of, month_of
 from shared.domain.dial_limits import BudgetUse, Limit, Period, Scope, VelocityUse
 from shared.domain.errors import LedgerCorrupt
+from shared.domain.time_zones import zone
 
 _NOTHING = Counters()
 
@@ -310,7 +309,7 @@ def of_account(uses: Iterable[VelocityUse]) -> VelocityUse | None:
 
 def local_day(moment: datetime, time_zone: str) -> str:
     """The date of a moment in a time zone, as ISO text; seven characters of it are the month."""
-    return moment.astimezone(_zone(time_zone)).date().isoformat()
+    return moment.astimezone(zone(time_zone)).date().isoformat()
 
 
 def _charged_by_hold(holds: Sequence[Hold], posted: Iterable[Posted]) -> dict[str, int]:
@@ -384,8 +383,3 @@ def _unended(
         if each.placed_at > oldest and not {each.authorization, each.leg} & charged
     )
     return tuple(open_still)[-limits.UNENDED_KEPT_MAX :]
-
-
-@lru_cache(maxsize=limits.LIST_ITEMS_MAX)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)

@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from shared.domain import limits
 from shared.domain.legs import format_time, parse_time
 from shared.domain.money import ceil_div, format_amount
+from shared.domain.time_zones import zone
 
 _ID = re.compile(r"([a-z0-9][a-z0-9._-]{0,62})~([1-9][0-9]{0,17})", re.ASCII)
 
@@ -251,7 +250,7 @@ def let_go_on(known: Recharges) -> Recharges:
 
 def local_date(moment: datetime, time_zone: str) -> date:
     """The date of a moment in an IANA time zone."""
-    return moment.astimezone(_zone(time_zone)).date()
+    return moment.astimezone(zone(time_zone)).date()
 
 
 def _in_period(known: Recharges, today: date) -> Recharges:
@@ -294,9 +293,4 @@ def _next_month(day: date) -> date:
 
 def _midnight(day: date, time_zone: str) -> datetime:
     """When a day begins there, in UTC."""
-    return datetime.combine(day, time(), _zone(time_zone)).astimezone(_zone("UTC"))
-
-
-@lru_cache(maxsize=limits.TIME_ZONES_CACHED_MAX)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+    return datetime.combine(day, time(), zone(time_zone)).astimezone(zone("UTC"))
