@@ -120,13 +120,13 @@ def at_write(act: str, table: str, operations: Sequence[Operation], when: str) -
 
 def _at_commit(act: str, operations: Sequence[Operation], when: str) -> str | None:
     if when == "after":
+        entries = _entries(operations)
+        if any(entry.kind is EntryKind.TOP_UP and entry.recharge for entry in entries):
+            return "recharge.credited"
         if _asks_for_money(operations):
             return "recharge.requested"
         if act in _AFTER_BOOKING:
             return _AFTER_BOOKING[act]
-        entries = _entries(operations)
-        if any(entry.kind is EntryKind.TOP_UP and entry.recharge for entry in entries):
-            return "recharge.credited"
         if any(entry.kind is EntryKind.EXPIRY for entry in entries):
             return "lots.expired"
     return _COMMIT[when] if act == "rate_and_debit" else None
