@@ -6,7 +6,7 @@ The shapes are listed in `auditor.py`.
 import base64
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from functools import lru_cache
@@ -60,6 +60,8 @@ class Case:
     history: list[Json]
     final: dict[str, Json]
     skew: timedelta = timedelta(0)
+    replayed: dict[str, Any] = field(default_factory=dict)
+    """What rules have worked out together, by account."""
 
     def ops(self, *names: str, account: str | None = None, unknown: bool = False) -> list[Json]:
         """The operations of these names that succeeded, in order of their answers;

@@ -84,6 +84,13 @@ def _leg_and_entry(name: str, leg: str, body: Json, entries: list[Json]) -> Iter
 
 def replay(case: Case, name: str, view: Json) -> tuple[LedgerModel, list[str]]:
     """The entries once more, by the model; and where the two do not agree."""
+    if name not in case.replayed:
+        case.replayed[name] = _replay(case, name, view)
+    model, problems = case.replayed[name]
+    return model, problems
+
+
+def _replay(case: Case, name: str, view: Json) -> tuple[LedgerModel, list[str]]:
     model, problems = LedgerModel(), []
     listed = {lot["id"]: lot for lot in view["account"].get("lots", [])}
     settings = case.ops("put_account", account=name)
