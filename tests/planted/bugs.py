@@ -57,7 +57,7 @@ BUGS = (
         "return owner",
         "ledger/test_delivery.py",
         "test_a_bridge_that_served_one_account_only_pins_its_legs_too",
-        seed=50,
+        seed=372,
     ),
     Bug(
         "nobody looks for the commit's id after a time-out",
@@ -344,7 +344,7 @@ BUGS = (
         "another amount than was asked for is taken for the recharge's money",
         "shared/domain/recharge.py",
         "    if amount_micros != asked.amount_micros:",
-        "    if amount_micros < asked.amount_micros:",
+        "    if amount_micros < 0:",
         "credits/test_recharges.py",
         "test_an_answer_that_does_not_fit_is_kept_and_credits_nothing",
         seed=14,
