@@ -25,7 +25,7 @@ SECONDS_PER_HOUR = 3600
 _WEIGHT = 4  # a new week weighs 1/4
 _TREND_HOURS = 168  # what the trend remembers of an hour is 167/168 an hour later
 _TREND_MOST = 4  # a trend is believed up to four times, or a quarter of, what was expected
-_EXTREME_PER_CENT = 128  # 1.28 standard deviations: four days of five lie within
+EXTREME_PER_CENT = 128  # 1.28 standard deviations: four days of five lie within
 CHANCE = "80 %"  # that what happens lies between the extremes
 
 
@@ -150,8 +150,8 @@ def forecast(burn: Burn, at: datetime, time_zone: str, credit_micros: int) -> Fo
         stray_micros=stray,
         by=by,
         runs_out_at=reached(0),
-        earliest_at=reached(_EXTREME_PER_CENT),
-        latest_at=reached(-_EXTREME_PER_CENT),
+        earliest_at=reached(EXTREME_PER_CENT),
+        latest_at=reached(-EXTREME_PER_CENT),
     )
 
 

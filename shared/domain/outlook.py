@@ -9,7 +9,6 @@ from shared.domain.burn import Day, Forecast
 from shared.domain.ledger import LedgerState, available_micros
 
 _DAY = timedelta(days=1)
-_PER_CENT_OF_STRAY = 128  # as in `burn`: four chances of five
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +94,6 @@ def _ahead(state: LedgerState, known: Forecast, at: datetime) -> tuple[Ahead, ..
     for day in range(1, limits.OUTLOOK_DAYS + 1):
         begin = (day - 1) * burn.HOURS_PER_DAY
         balance -= sum(hours[begin : begin + burn.HOURS_PER_DAY])
-        stray = known.stray_micros * _PER_CENT_OF_STRAY * isqrt(day * 10_000) // 10_000
+        stray = known.stray_micros * burn.EXTREME_PER_CENT * isqrt(day * 10_000) // 10_000
         found.append(Ahead(at + day * _DAY, balance, balance - stray, balance + stray))
     return tuple(found)
