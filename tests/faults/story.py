@@ -6,33 +6,31 @@ they say the same thing again.
 """
 
 import asyncio
-import contextvars
 import json
 import os
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from shared.adapters.anchor_store import BlobAnchors, BlobStore
 from shared.adapters.ledger_restore import export, restore
 from shared.adapters.tables import AzureTables
 from shared.domain import limits
-from shared.domain.directory import Account
-from shared.domain.errors import QueueUnavailable, StoreUnavailable
-from shared.domain.webhooks import Reply
-from shared.ports.deliveries import WebhookSender
-from shared.ports.queues import CallQueue, EventTopic, Message
-from shared.ports.tables import Delete, Operation, Row, TableStore
-from shared.ports.world import Clock
+from shared.ports.tables import Delete, TableStore
 from tests.faults import workload
-from tests.faults.house import BRIDGE, Delivered, House
-from tests.faults.ports import Forwarded
+from tests.faults.house import BRIDGE, House
+from tests.faults.outlived import (
+    ACT,
+    Ahead,
+    Alone,
+    FolderQueue,
+    Passage,
+    StoryTables,
+    StoryTopic,
+    outside,
+)
 from tests.faults.records import History, outcome_of
-from tests.support import crash_points
 from tests.support.client import Answer, Json
 
 LATER_CARD = "later"
@@ -42,172 +40,6 @@ DELIVERY, AUDIT, RESTORE = CHAPTERS = ("delivery", "checkpoint", "restore")
 """What is played on top of the day, each for the points that begin with its name."""
 STORE_SECONDS = 20.0  # nothing fails here: a machine may be busy
 ROUNDS_MAX = 20
-_ACT: contextvars.ContextVar[str] = contextvars.ContextVar("act", default="")
-
-
-@dataclass(slots=True)
-class Passage:
-    """The points that a process passes. It is killed at the first one of its name."""
-
-    log: Path
-    deadly: str | None
-
-    def at(self, point: str | None) -> None:
-        """Here is a point, or none."""
-        if point is None:
-            return
-        with self.log.open("a", encoding="utf-8") as file:
-            file.write(point + "\n")
-        if point == self.deadly:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-class StoryTables(Forwarded):
-    """Table storage that tells where it is called. While `refuses`, no leg is claimed."""
-
-    def __init__(self, inner: TableStore, passage: Passage) -> None:
-        super().__init__(inner)
-        self._passage = passage
-        self.refuses = False
-
-    async def get(self, table: str, partition: str, key: str) -> Row | None:
-        """One row."""
-        self._passage.at(crash_points.at_read(_ACT.get()))
-        return await super().get(table, partition, key)
-
-    async def query(self, table: str, partition: str, **words: Any) -> list[Row]:
-        """Rows of a partition."""
-        self._passage.at(crash_points.at_read(_ACT.get()))
-        return await super().query(table, partition, **words)
-
-    async def transact(
-        self, table: str, partition: str, operations: Sequence[Operation]
-    ) -> tuple[str, ...]:
-        """A transaction."""
-        if self.refuses and table == "legs":
-            raise StoreUnavailable("busy")
-        self._passage.at(crash_points.at_write(_ACT.get(), table, operations, "before"))
-        etags = await super().transact(table, partition, operations)
-        for when in ("landed", "after"):
-            self._passage.at(crash_points.at_write(_ACT.get(), table, operations, when))
-        return etags
-
-
-class FolderQueue(CallQueue):
-    """A queue in a folder, a file a message. A known id is dropped, as the broker does."""
-
-    def __init__(self, folder: Path, passage: Passage) -> None:
-        self._folder = folder
-        self._passage = passage
-        self.refuses = False
-
-    async def send(self, messages: Sequence[Message], *, at: datetime | None = None) -> None:
-        """Keeps them, or raises; all are due at once."""
-        if messages:
-            self._passage.at(crash_points.at_queue(_ACT.get(), "before"))
-        if self.refuses:
-            raise QueueUnavailable("The queue does not confirm.")
-        for message in messages:
-            path = self._folder / message.message_id
-            if path.exists() or path.with_suffix(".done").exists():
-                continue
-            document = {"body": message.body.decode(), "properties": dict(message.properties)}
-            path.with_suffix(".new").write_text(json.dumps(document), "utf-8")
-            path.with_suffix(".new").rename(path)
-        if messages:
-            self._passage.at(crash_points.at_queue(_ACT.get(), "after"))
-
-    def take(self) -> dict[Path, Delivered]:
-        """All that waits."""
-        found: dict[Path, Delivered] = {}
-        for path in sorted(self._folder.iterdir()):
-            if path.suffix not in {".new", ".done"}:
-                document = json.loads(path.read_text("utf-8"))
-                found[path] = Delivered(document["body"].encode(), document["properties"])
-        return found
-
-    def complete(self, paths: Sequence[Path]) -> None:
-        """They are settled."""
-        for path in paths:
-            path.rename(f"{path}.done")
-
-
-class StoryTopic(EventTopic):
-    """Appends to a file."""
-
-    def __init__(self, path: Path, passage: Passage) -> None:
-        self._path = path
-        self._passage = passage
-
-    async def publish(self, messages: Sequence[Message]) -> None:
-        """Appends them in order."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.writelines(message.body.decode() + "\n" for message in messages)
-        self._passage.at(crash_points.at_topic(messages, "after"))
-
-    def published(self) -> list[bytes]:
-        """All of it, in order."""
-        return self._path.read_bytes().splitlines() if self._path.exists() else []
-
-
-class StoryReceiver(WebhookSender):
-    """A customer's server: writes down what it got, and takes it."""
-
-    def __init__(self, path: Path, passage: Passage) -> None:
-        self._path = path
-        self._passage = passage
-
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Takes it."""
-        with self._path.open("ab") as file:
-            file.write(body + b"\n")
-        self._passage.at(crash_points.at_post("after"))
-        return Reply(200)
-
-
-class FolderBlobs(BlobStore):
-    """Blobs in a folder, each written once."""
-
-    def __init__(self, folder: Path, passage: Passage) -> None:
-        self._folder = folder
-        self._passage = passage
-
-    async def put_once(self, name: str, content: bytes) -> bool:
-        """Writes one that is not there yet."""
-        path = self._folder / name.replace("/", "-")
-        is_new = not path.exists()
-        if is_new:
-            path.with_suffix(".new").write_bytes(content)
-            path.with_suffix(".new").rename(path)
-        self._passage.at(crash_points.at_blob("after"))
-        return is_new
-
-    async def get(self, name: str) -> bytes | None:
-        """One, or None."""
-        path = self._folder / name.replace("/", "-")
-        return path.read_bytes() if path.exists() else None
-
-
-@dataclass(frozen=True, slots=True)
-class Alone:
-    """A directory of one account."""
-
-    account: Account
-
-    async def page(self, *_: object, **__: object) -> tuple[list[Account], None]:
-        """It."""
-        return [self.account], None
-
-
-@dataclass(frozen=True, slots=True)
-class Ahead(Clock):
-    """A clock that is so many seconds ahead."""
-
-    seconds: float
-
-    def now(self) -> datetime:
-        """The time."""
-        return datetime.now(UTC) + timedelta(seconds=self.seconds)
 
 
 class Story:
@@ -285,11 +117,11 @@ class Story:
         )
 
     async def _act[Result](self, name: str, work: Awaitable[Result]) -> Result:
-        token = _ACT.set(name)
+        token = ACT.set(name)
         try:
             return await work
         finally:
-            _ACT.reset(token)
+            ACT.reset(token)
 
     async def _told(self, op: str, request: Json, ask: Callable[[], Awaitable[Answer]]) -> Any:
         number = self._history.sent(op, self.account, request)
@@ -445,13 +277,6 @@ class Story:
 
         key = self._house.container.settings.chain_key
         await self._act("restore", restore(tables, self.account, lines(), key))
-
-
-def outside(house: House, folder: Path, passage: Passage) -> None:
-    """Hands in a receiver and a store of anchors."""
-    house.container.webhook_sender = StoryReceiver(folder / "received.jsonl", passage)
-    (folder / "anchors").mkdir(exist_ok=True)
-    house.container.__dict__["anchors"] = BlobAnchors(FolderBlobs(folder / "anchors", passage))
 
 
 def play(

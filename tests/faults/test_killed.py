@@ -19,7 +19,7 @@ import pytest
 
 from shared.adapters.tables import AzureTables
 from shared.bootstrap import install
-from tests.faults import audited, story, workload
+from tests.faults import audited, outlived, story, workload
 from tests.faults.house import House
 from tests.faults.ports import events_of
 from tests.faults.records import read
@@ -70,11 +70,11 @@ class Nursery:
             connect_seconds=story.STORE_SECONDS,
             read_seconds=story.STORE_SECONDS,
         )
-        passage = story.Passage(folder / "points of the reader", None)
+        passage = outlived.Passage(folder / "points of the reader", None)
         (folder / "queue").mkdir(exist_ok=True)
-        queue = story.FolderQueue(folder / "queue", passage)
-        house = House(tables, queue, story.StoryTopic(folder / "events.jsonl", passage))
-        story.outside(house, folder, passage)
+        queue = outlived.FolderQueue(folder / "queue", passage)
+        house = House(tables, queue, outlived.StoryTopic(folder / "events.jsonl", passage))
+        outlived.outside(house, folder, passage)
         return house, tables
 
 
