@@ -412,7 +412,7 @@ def test_a_made_up_cursor_is_refused_by_every_list(world: World, path: str) -> N
 
 def test_entries_as_csv_are_the_same_entries(world: World) -> None:
     account = world.account(None)
-    body = {"amount": "3.20", "reference": '=SUM(A1:A9), "quoted"\nand broken'}
+    body = {"amount": "3.20", "reference": '=SUM(A1:A9), "quoted" and more'}
     path = f"accounts/{account}/top-ups"
     world.admin.ask("POST", path, body, idempotency_key=unique("key"))
     world.charged(account, leg(account))
