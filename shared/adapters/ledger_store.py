@@ -85,7 +85,7 @@ class TableLedger:
         return [rows.read_leg(row) for row in found]
 
     async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
-        """At most `limit` commits with numbers above `after`, in order."""
+        """At most `limit` commits with numbers above `after`, in order; debits without charges."""
         found = await self._tables.query(
             rows.TABLE,
             account,
@@ -93,7 +93,7 @@ class TableLedger:
             before="journal}",
             limit=limit,
         )
-        return [rows.read_commit(row) for row in found]
+        return [rows.read_commit(row, with_charges=False) for row in found]
 
     async def history(self, account: str, *, after: int) -> list[Commit]:
         """The next commits after a number, many at a time; empty when there are none."""

@@ -97,7 +97,8 @@ class Ledger(Protocol):
         ...
 
     async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
-        """At most `limit` commits with numbers above `after`, in order."""
+        """At most `limit` commits with numbers above `after`, in order. Their debits come without
+        charges: who settles holds, needs none, and reads them twice as fast."""
         ...
 
     async def history(self, account: str, *, after: int) -> list[Commit]:
