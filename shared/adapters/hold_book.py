@@ -11,7 +11,7 @@ from shared.domain import hold_decide, hold_notices, holds, limits
 from shared.domain.alerts import Event
 from shared.domain.counters import Counters
 from shared.domain.dial_out_facts import Denial
-from shared.domain.errors import LedgerCorrupt, PerminuteError
+from shared.domain.errors import PerminuteError
 from shared.domain.hold_decide import EndsBy, Granted
 from shared.domain.holds import HoldState, LedgerView, Posted
 from shared.domain.ledger import LedgerState
@@ -161,21 +161,11 @@ class HoldBookRows:
         if known is None:
             return replace(book, state=state, viewed_at=now, news=None, is_fresh=is_fresh)
         posted: list[Posted] = []
-        after = state.ledger_commit
         # Without a call that is not over there is nothing that a journal row could settle.
-        while (state.holds or state.unended) and after < known.commit:
-            commits = await self._ledger.journal(
-                partition, after=after, limit=limits.JOURNAL_PAGE_ROWS
+        if state.holds or state.unended:
+            posted = await self._ledger.posted(
+                partition, after=state.ledger_commit, until=known.commit
             )
-            posted += [
-                Posted(entry.authorization, entry.leg, -entry.amount_micros)
-                for commit in commits
-                for entry in commit.entries
-                if commit.number <= known.commit and entry.charges
-            ]
-            if not commits:
-                raise LedgerCorrupt("The journal ends before the ledger's state.")
-            after = commits[-1].number
         caught_up = holds.catch_up(state, _ledger_view(known), posted, now)
         return replace(book, state=caught_up, viewed_at=now, news=None, is_fresh=is_fresh)
 

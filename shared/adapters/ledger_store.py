@@ -11,6 +11,7 @@ from shared.adapters.group_commit import GroupCommitter
 from shared.adapters.ledger_verify import verify
 from shared.domain import limits
 from shared.domain.errors import LedgerCorrupt, PerminuteError, RowMissing
+from shared.domain.holds import Posted
 from shared.domain.ledger import (
     Acknowledge,
     Adjust,
@@ -85,7 +86,7 @@ class TableLedger:
         return [rows.read_leg(row) for row in found]
 
     async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
-        """At most `limit` commits with numbers above `after`, in order; debits without charges."""
+        """At most `limit` commits with numbers above `after`, in order."""
         found = await self._tables.query(
             rows.TABLE,
             account,
@@ -93,7 +94,24 @@ class TableLedger:
             before="journal}",
             limit=limit,
         )
-        return [rows.read_commit(row, with_charges=False) for row in found]
+        return [rows.read_commit(row) for row in found]
+
+    async def posted(self, account: str, *, after: int, until: int) -> list[Posted]:
+        """What was charged to whose holds, in commits above `after`, up to `until` (the port)."""
+        posted: list[Posted] = []
+        while after < until:
+            found = await self._tables.query(
+                rows.TABLE,
+                account,
+                after=rows.journal_key(after),
+                before=rows.journal_key(until + 1),
+                limit=limits.JOURNAL_PAGE_ROWS,
+            )
+            if not found:
+                raise LedgerCorrupt("The journal ends before the ledger's state.")
+            posted += [each for row in found for each in rows.read_posted(row)]
+            after = int(found[-1].key.removeprefix("journal|"))
+        return posted
 
     async def history(self, account: str, *, after: int) -> list[Commit]:
         """The next commits after a number, many at a time; empty when there are none."""

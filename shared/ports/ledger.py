@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.domain.alerts import Event
+from shared.domain.holds import Posted
 from shared.domain.ledger import Command, Entry, LedgerState, SettingsChange
 from shared.domain.statements import ClosedMonth
 
@@ -97,8 +98,12 @@ class Ledger(Protocol):
         ...
 
     async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
-        """At most `limit` commits with numbers above `after`, in order. Their debits come without
-        charges: who settles holds, needs none, and reads them twice as fast."""
+        """At most `limit` commits with numbers above `after`, in order."""
+        ...
+
+    async def posted(self, account: str, *, after: int, until: int) -> list[Posted]:
+        """What the first debits of legs in the commits above `after`, up to `until`, charged to
+        whose holds. Raises LedgerCorrupt when a commit is not there yet, which can't be."""
         ...
 
     async def history(self, account: str, *, after: int) -> list[Commit]:

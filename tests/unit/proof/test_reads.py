@@ -1,14 +1,17 @@
 """Balances as of a time, entries by number, and months that re-add."""
 
+import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
 
-from shared.domain.errors import Invalid
+from shared.domain.errors import Invalid, LedgerCorrupt
+from shared.domain.holds import Posted
 from shared.domain.statements import asked_month_span, month_of, month_span
 from shared.usecases.closed_months import add_up_month
-from tests.unit.proof.house import ACCOUNT, START, LedgerHouse
+from tests.unit.proof.house import ACCOUNT, START, LedgerHouse, leg
 
 
 async def test_the_balance_as_of_any_time_is_that_of_the_last_commit_before_it() -> None:
@@ -36,6 +39,28 @@ async def test_every_entry_is_found_by_its_number() -> None:
 
     assert found == entries
     assert await house.ledger.entry(ACCOUNT, len(entries) + 1) is None
+
+
+async def test_what_a_hold_book_reads_of_a_journal_is_what_its_entries_say() -> None:
+    house = LedgerHouse()
+    await house.lived()
+    legs = [leg(number, at=house.clock.now()) for number in range(100, 160)]
+    legs = [replace(each, authorization=f"au_{each.leg}") for each in legs]
+    await asyncio.gather(*(house.ledger.submit(ACCOUNT, each) for each in legs))
+    commits = await house.ledger.journal(ACCOUNT, after=0, limit=100)
+    for after in (0, 3, commits[-1].number - 1, commits[-1].number):
+        expected = [
+            Posted(entry.authorization, entry.leg, -entry.amount_micros)
+            for commit in commits[after:]
+            for entry in commit.entries
+            if entry.charges
+        ]
+
+        found = await house.ledger.posted(ACCOUNT, after=after, until=commits[-1].number)
+
+        assert found == expected
+    with pytest.raises(LedgerCorrupt):
+        await house.ledger.posted(ACCOUNT, after=0, until=commits[-1].number + 1)
 
 
 async def test_a_month_re_adds_to_the_balance() -> None:
