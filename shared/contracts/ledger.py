@@ -50,22 +50,32 @@ class TopUpBody(BaseModel):
 
 
 class AdjustmentBody(BaseModel):
-    """A correction by a person: positive opens a granted lot, negative draws."""
+    """A correction by a person: positive opens a granted lot, negative draws, beyond balance +
+    credit limit only with `allow_overdraft`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     amount: AmountText
     reason: ReasonText
+    allow_overdraft: bool = False
 
     def command(self, key: str, actor: str) -> Adjust:
-        """The ledger's command."""
-        asked = {"route": "adjustments", **self.model_dump()}
+        """The ledger's command; its digest leaves `allow_overdraft` out where it is false, so that
+        adjustments of versions without that field keep their digests."""
+        asked: dict[str, object] = {
+            "route": "adjustments",
+            "amount": self.amount,
+            "reason": self.reason,
+        }
+        if self.allow_overdraft:
+            asked["allow_overdraft"] = True
         return Adjust(
             key=key,
             digest=content_digest(asked),
             amount_micros=parse_amount(self.amount),
             reason=self.reason,
             actor=actor,
+            allow_overdraft=self.allow_overdraft,
         )
 
 

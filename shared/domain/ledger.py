@@ -219,14 +219,15 @@ class TopUp:
 
 @dataclass(frozen=True, slots=True)
 class Adjust:
-    """A correction by a person: positive opens a granted lot, negative draws first in, first out.
-    `key` and `digest` as in `TopUp`."""
+    """A correction by a person: positive opens a granted lot, negative draws first in, first out,
+    below balance + credit limit only with `allow_overdraft`. `key` and `digest` as in `TopUp`."""
 
     key: str
     digest: str
     amount_micros: int
     reason: str
     actor: str | None = None
+    allow_overdraft: bool = False
 
 
 @dataclass(frozen=True, slots=True)

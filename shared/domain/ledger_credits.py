@@ -18,6 +18,7 @@ from shared.domain.ledger import (
 )
 from shared.domain.ledger_booking import book, decided, looked, lots_full, open_lot
 from shared.domain.lots import Draw, LotKind, add_months, by_age, draw
+from shared.domain.money import format_amount
 from shared.domain.recharge import IN_FLIGHT, Recharge, RechargeStatus, misfit
 
 
@@ -54,6 +55,8 @@ def adjust(state: LedgerState, command: Adjust, now: datetime) -> Decision:
     if command.amount_micros == 0:
         return _refused("/amount", "must not be zero", code="amount_zero")
     if command.amount_micros < 0:
+        if not command.allow_overdraft and (refused := _overdraft(state, command)):
+            return refused
         drawn = draw(state.lots, -command.amount_micros, valid_at=now)
         changed, entry = book(
             state,
@@ -84,6 +87,18 @@ def adjust(state: LedgerState, command: Adjust, now: datetime) -> Decision:
         content_digest=command.digest,
     )
     return decided(state, changed, command, entry)
+
+
+def _overdraft(state: LedgerState, command: Adjust) -> Refused | None:
+    """The refusal of an adjustment that draws more than balance + credit limit."""
+    covered = max(0, state.balance_micros + state.credit_limit_micros)
+    if -command.amount_micros <= covered:
+        return None
+    rule = (
+        f"draws more than balance + credit limit, {format_amount(covered)}; "
+        'send "allow_overdraft": true to book it all the same'
+    )
+    return _refused("/amount", rule, code="overdraft_not_allowed")
 
 
 def expire(state: LedgerState, command: ExpireLot, now: datetime) -> Decision:

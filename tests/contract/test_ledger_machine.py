@@ -137,7 +137,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def somebody_corrects(self, who: int, amount: int, sign: int) -> None:
         self.count += 1
         key, digest = f"key {self.count}", str(self.count)
-        command = Adjust(key, digest, sign * amount, "because")
+        command = Adjust(key, digest, sign * amount, "because", allow_overdraft=True)
         body = {"amount": str(sign * amount)}
         self.commands.append((key, command, ("adjust", body)))
         self.book(who, key, command, body, "adjust")

@@ -144,7 +144,8 @@ def top_up(run: str, number: int) -> tuple[str, str, Json]:
 def adjustment(run: str, number: int) -> tuple[str, str, Json]:
     """(account, key, body) of a correction."""
     chance = random.Random(f"{run} adjustment {number}")
-    body = {"amount": chance.choice(("-0.11", "0.13", "-0.40")), "reason": "a goodwill gesture"}
+    body: Json = {"amount": chance.choice(("-0.11", "0.13", "-0.40")), "reason": "a gesture"}
+    body["allow_overdraft"] = True
     return chance.choice(account_names(run)), f"{run}-adjustment-{number}", body
 
 

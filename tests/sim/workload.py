@@ -71,7 +71,7 @@ class Callers(Directory):
             case "card.published":
                 await self.new_prices()
             case "recharge.requested" | "recharge.sent" | "recharge.credited":
-                body = {"amount": "-70", "reason": "because"}
+                body = {"amount": "-70", "reason": "because", "allow_overdraft": True}
                 await self.booked("adjust", self.rng.choice(self.accounts), body, 2)
                 await asyncio.sleep(100)  # for most answers
             case "inbox.sent":
@@ -205,7 +205,11 @@ class Callers(Directory):
         await self.booked("top_up", account, body, tries)
 
     async def adjust(self) -> None:
-        body = {"amount": self.rng.choice(("-0.5", "-3", "1", "0.000001")), "reason": "because"}
+        body: Json = {
+            "amount": self.rng.choice(("-0.5", "-3", "1", "0.000001")),
+            "reason": "because",
+        }
+        body["allow_overdraft"] = True
         await self.booked("adjust", self.rng.choice(self.accounts), body, 2)
 
     async def reverse(self) -> None:

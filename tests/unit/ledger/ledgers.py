@@ -52,8 +52,9 @@ def top_up(
     return TopUp(key, f"digest of {key}", amount_micros, kind, expires_at=expires_at)
 
 
-def adjust(amount_micros: int, key: str = "adjustment") -> Adjust:
-    return Adjust(key, f"digest of {key}", amount_micros, "a reason")
+def adjust(amount_micros: int, key: str = "adjustment", *, allow_overdraft: bool = True) -> Adjust:
+    digest = f"digest of {key}"
+    return Adjust(key, digest, amount_micros, "a reason", allow_overdraft=allow_overdraft)
 
 
 def leg(

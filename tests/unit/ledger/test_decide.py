@@ -59,6 +59,7 @@ _TOP_UPS = [
 _ADJUSTMENTS = [
     ("ledger_not_open", Book(), adjust(0)),
     ("amount_zero", _full(), adjust(0)),
+    ("overdraft_not_allowed", _full(), adjust(-1_000 * UNIT, allow_overdraft=False)),
     ("too_many_lots", _full(), adjust(1)),
 ]
 
