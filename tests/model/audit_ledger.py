@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from tests.model.audit_case import (
     ZERO,
@@ -20,6 +20,8 @@ from tests.model.ledger_model import LATE_LEG, LedgerModel, a_year_later
 
 SIGNS = {"top_up": 1, "grant": 1, "reversal": 1, "debit": -1, "expiry": -1, "adjustment": 0}
 ON_THE_DAY = timedelta(days=1)
+OPENING_KINDS = {"top_up": "purchased", "grant": "granted"}
+READINGS_MAX = 1_000
 
 
 def a1_balance(case: Case) -> Iterator[str]:
@@ -91,18 +93,28 @@ def replay(case: Case, name: str, view: Json) -> tuple[LedgerModel, list[str]]:
 
 
 def _replay(case: Case, name: str, view: Json) -> tuple[LedgerModel, list[str]]:
+    """The first reading of the unconfirmed entries without a problem; else the first reading."""
+    first: tuple[LedgerModel, list[str]] | None = None
+    for reading in islice(_readings(case, name, entries_of(view)), READINGS_MAX):
+        replayed = _replay_reading(case, name, view, reading)
+        if not replayed[1]:
+            return replayed
+        first = first or replayed
+    assert first is not None
+    return first
+
+
+def _replay_reading(
+    case: Case, name: str, view: Json, bodies: dict[int, Json]
+) -> tuple[LedgerModel, list[str]]:
     model, problems = LedgerModel(), []
     listed = {lot["id"]: lot for lot in view["account"].get("lots", [])}
     settings = case.ops("put_account", account=name)
-    bodies = {
-        op["result"]["entry"]["sequence"]: op["request"]["body"]
-        for op in case.ops("top_up", account=name)
-    }
     holds = holds_of(case, name)
     for entry in entries_of(view):
         while settings and began(settings[0]) <= when(entry["at"]):
             model.configure(settings.pop(0)["request"])
-        body = bodies.get(entry["sequence"]) or _unconfirmed(case, name, entry)
+        body = bodies.get(entry["sequence"]) or {"amount": str(entry["amount"])}
         wrong = _replay_one(model, entry, body, listed, view, holds)
         if wrong:
             problems.append(f"A6 {name}: entry {entry['sequence']} ({entry['kind']}) {wrong}")
@@ -114,14 +126,55 @@ def _replay(case: Case, name: str, view: Json) -> tuple[LedgerModel, list[str]]:
     return model, problems
 
 
-def _unconfirmed(case: Case, name: str, entry: Json) -> Json:
-    """The body that an entry without a confirmed command most likely had."""
-    for op in case.ops("top_up", account=name, unknown=True):
-        if op["outcome"] == "info" and money(op["request"]["body"]["amount"]) == money(
-            entry["amount"]
-        ):
-            return dict(op["request"]["body"])
-    return {"amount": str(entry["amount"])}
+def _readings(case: Case, name: str, entries: list[Json]) -> Iterator[dict[int, Json]]:
+    """Every assignment of top-up commands to entries that the history allows, by sequence.
+
+    A confirmed command has its entry. Each other entry may be any command without an answer of the
+    same kind and amount that began before it, each command once, or none of them (a recharge).
+    """
+    confirmed = {
+        op["result"]["entry"]["sequence"]: op["request"] for op in case.ops("top_up", account=name)
+    }
+    keys = {request["key"] for request in confirmed.values()}
+    unconfirmed = {
+        op["request"]["key"]: op
+        for op in reversed(case.ops("top_up", account=name, unknown=True))
+        if op["outcome"] == "info" and op["request"]["key"] not in keys
+    }
+    open_entries = [
+        entry
+        for entry in entries
+        if entry["kind"] in OPENING_KINDS and entry["sequence"] not in confirmed
+    ]
+    known = {sequence: request["body"] for sequence, request in confirmed.items()}
+    return _assigned(known, open_entries, unconfirmed, case.skew)
+
+
+def _assigned(
+    known: dict[int, Json], entries: list[Json], commands: dict[str, Json], skew: timedelta
+) -> Iterator[dict[int, Json]]:
+    if not entries:
+        yield known
+        return
+    entry, *rest = entries
+    tried = []
+    for key, op in commands.items():
+        body = op["request"]["body"]
+        if body in tried or not _may_be(entry, op, skew):
+            continue
+        tried.append(body)
+        others = {other: each for other, each in commands.items() if other != key}
+        yield from _assigned(known | {entry["sequence"]: body}, rest, others, skew)
+    yield from _assigned(known, rest, commands, skew)
+
+
+def _may_be(entry: Json, op: Json, skew: timedelta) -> bool:
+    body = op["request"]["body"]
+    return (
+        money(body["amount"]) == money(entry["amount"])
+        and OPENING_KINDS[entry["kind"]] == body.get("kind", "purchased")
+        and began(op) <= when(entry["at"]) + skew
+    )
 
 
 def _replay_one(

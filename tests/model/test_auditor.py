@@ -469,3 +469,40 @@ def test_concurrent_grants_are_judged_by_the_one_that_was_placed_last() -> None:
         )
     put(final["contoso"]["account"], held="77.13", available="-0.13")
     assert [problem[:11] for problem in audit(history, final)] == ["A7 contoso:"]
+
+
+def test_an_unconfirmed_entry_is_read_as_any_command_that_fits_it() -> None:
+    """A purchase and a grant that expires, same amount, both unanswered; the grant has expired."""
+    grant = {"amount": "5.00", "kind": "granted", "expires_at": DAY + "10:00:00Z"}
+    history = [
+        op("put_account", "contoso", "09:00:00Z", {"currency": "USD"}, {}),
+        *(
+            op("top_up", "contoso", at, {"key": key, "body": body}, None, outcome="info")
+            for at, key, body in (
+                ("09:01:00Z", "bought", {"amount": "5.00"}),
+                ("09:02:00Z", "given", grant),
+                ("09:03:00Z", "given too", grant | {"expires_at": None}),
+            )
+        ),
+    ]
+    entries = [
+        entry(1, "top_up", "5.00", "5.00", "09:01:00Z", lot="L1"),
+        entry(2, "grant", "5.00", "10.00", "09:03:30Z", lot="L2"),
+        entry(3, "grant", "5.00", "15.00", "09:03:40Z", lot="L3"),
+        entry(4, "expiry", "-5.00", "10.00", "22:00:00Z", lot="L3"),
+    ]
+    bought = {"id": "L1", "kind": "purchased", "amount": "5.00", "remaining": "5.00",
+              "purchased_at": DAY + "09:01:00Z", "expires_at": "2027-01-05T09:01:00Z"}  # fmt: skip
+    given = {"id": "L2", "kind": "granted", "amount": "5.00", "remaining": "5.00",
+             "purchased_at": DAY + "09:03:30Z", "expires_at": None}  # fmt: skip
+    account: Json = {
+        "balance": "10.00",
+        "held": "0.00",
+        "available": "10.00",
+        "lots": [bought, given],
+    }
+    view = {"account": account, "entries": entries, "legs": {}, "parked": []}
+    assert audit(history, {"contoso": view}) == []
+    entries[3] |= {"lot": "L1"}
+    account["lots"] = [given]
+    assert audit(history, {"contoso": view})
