@@ -2,22 +2,27 @@
 
 import azure.functions as func
 
-from functions.edge import Call, admin_route, new_blueprint, reply, reply_list
+from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
+from shared.contracts.queries import PAGE
 from shared.domain.access import READERS, Role
 
 bp = new_blueprint()
 _SETTERS = frozenset({Role.FINANCE})
 
 
-@admin_route(bp, "list_accounts", "GET", "v1/accounts", READERS)
+@admin_route(bp, "list_accounts", "GET", "v1/accounts", READERS, queries=PAGE)
 async def list_accounts(call: Call) -> func.HttpResponse:
     """The accounts that the caller sees: settings only."""
-    from shared.contracts.accounts import settings_body
+    from shared.contracts.accounts import ACCOUNT_COLUMNS, settings_body
 
-    limit, cursor = call.page()
-    found, following = await container().accounts.page(call.principal, limit=limit, cursor=cursor)
-    return reply_list([settings_body(account) for account in found], following)
+    async def fetch(limit: int, cursor: str | None) -> Page:
+        found, following = await container().accounts.page(
+            call.principal, limit=limit, cursor=cursor
+        )
+        return [settings_body(account) for account in found], following
+
+    return await reply_list(call, fetch, ACCOUNT_COLUMNS, "accounts.csv")
 
 
 @admin_route(bp, "get_account", "GET", "v1/accounts/{account}", READERS)

@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from functions.edge import Call, admin_route, new_blueprint, reply, reply_list
+from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
+from shared.contracts.queries import PAGE
 from shared.domain.access import READERS, Role
 from shared.telemetry import event
 
@@ -12,15 +13,18 @@ _PATH = "v1/accounts/{account}/alerts"
 _WATCHERS = frozenset({Role.FINANCE, Role.OPERATOR})
 
 
-@admin_route(bp, "list_alerts", "GET", _PATH, READERS)
+@admin_route(bp, "list_alerts", "GET", _PATH, READERS, queries=PAGE)
 async def list_alerts(call: Call) -> func.HttpResponse:
     """An account's alerts, the newest first."""
-    from shared.contracts.notices import alert_body
+    from shared.contracts.notices import ALERT_COLUMNS, alert_body
 
     account = call.path("account")
-    limit, cursor = call.page()
-    found, following = await container().alerts.page(account, limit=limit, cursor=cursor)
-    return reply_list([alert_body(account, each) for each in found], following)
+
+    async def fetch(limit: int, cursor: str | None) -> Page:
+        found, following = await container().alerts.page(account, limit=limit, cursor=cursor)
+        return [alert_body(account, each) for each in found], following
+
+    return await reply_list(call, fetch, ALERT_COLUMNS, f"{account}-alerts.csv")
 
 
 @admin_route(bp, "acknowledge_alert", "POST", f"{_PATH}/{{id}}/acknowledge", _WATCHERS)

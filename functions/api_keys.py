@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from functions.edge import Call, admin_route, new_blueprint, reply, reply_list
+from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
+from shared.contracts.queries import PAGE
 from shared.domain.access import Role
 
 bp = new_blueprint()
@@ -25,15 +26,18 @@ async def create_api_key(call: Call) -> func.HttpResponse:
     return reply({**api_key_body(kept), "key": key}, status=201)
 
 
-@admin_route(bp, "list_api_keys", "GET", "v1/api-keys", _ADMIN)
+@admin_route(bp, "list_api_keys", "GET", "v1/api-keys", _ADMIN, queries=PAGE)
 async def list_api_keys(call: Call) -> func.HttpResponse:
     """All keys, without what opens doors."""
-    from shared.contracts.access import api_key_body
+    from shared.contracts.access import API_KEY_COLUMNS, api_key_body
 
     call.principal.require_all_accounts()
-    limit, cursor = call.page()
-    found, following = await container().api_keys.page(limit=limit, cursor=cursor)
-    return reply_list([api_key_body(key) for key in found], following)
+
+    async def fetch(limit: int, cursor: str | None) -> Page:
+        found, following = await container().api_keys.page(limit=limit, cursor=cursor)
+        return [api_key_body(key) for key in found], following
+
+    return await reply_list(call, fetch, API_KEY_COLUMNS, "api-keys.csv")
 
 
 @admin_route(bp, "delete_api_key", "DELETE", "v1/api-keys/{key}", _ADMIN)

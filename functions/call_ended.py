@@ -16,6 +16,7 @@ bp = new_blueprint()
     "post_call_ended",
     "POST",
     "v1/bridges/{bridge}/call-ended",
+    queries=None,  # vendors add their own
     body_bytes_max=limits.CALL_ENDED_BODY_BYTES_MAX,
 )
 async def post_call_ended(call: Call) -> func.HttpResponse:

@@ -4,6 +4,7 @@ import azure.functions as func
 
 from functions.edge import Call, admin_route, new_blueprint, reply
 from shared.bootstrap import container
+from shared.contracts.queries import moment
 from shared.domain.access import READERS, Role
 from shared.domain.directory import (
     FOREIGN_ID_RULE,
@@ -17,6 +18,7 @@ from shared.usecases.documents import Kind
 
 bp = new_blueprint()
 _SETTERS = frozenset({Role.OPERATOR})
+_SINCE = (moment("from", "From when on it holds; now if left out."),)
 _ORGANIZER = "v1/accounts/{account}/organizers/{organizer}"
 _CONFERENCE = "v1/accounts/{account}/conferences/{conference}"
 _NUMBER = "v1/accounts/{account}/service-numbers/{number}"
@@ -84,7 +86,7 @@ async def get_conference(call: Call) -> func.HttpResponse:
     return await _get_registration(call, Kind.CONFERENCE, "conference", call.path("conference"))
 
 
-@admin_route(bp, "put_conference", "PUT", _CONFERENCE, _SETTERS)
+@admin_route(bp, "put_conference", "PUT", _CONFERENCE, _SETTERS, queries=_SINCE)
 async def put_conference(call: Call) -> func.HttpResponse:
     """Say whose meeting it is, from now or `?from=` on."""
     from shared.contracts.directory import ConferenceBody
@@ -104,7 +106,7 @@ async def get_service_number(call: Call) -> func.HttpResponse:
     return await _get_registration(call, Kind.SERVICE_NUMBER, "number", call.path("number"))
 
 
-@admin_route(bp, "put_service_number", "PUT", _NUMBER, _SETTERS)
+@admin_route(bp, "put_service_number", "PUT", _NUMBER, _SETTERS, queries=_SINCE)
 async def put_service_number(call: Call) -> func.HttpResponse:
     """Say whose number it is, from now or `?from=` on."""
     from shared.contracts.directory import ServiceNumberBody
@@ -136,7 +138,7 @@ async def _put_registration(
         key,
         wanted,
         call.principal,
-        since=call.moment("from"),
+        since=await call.moment("from"),
         if_match=call.if_match(),
     )
     body = registrations_body(name, key, wanted.account, made.history, made.etag)

@@ -11,22 +11,21 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import azure.functions as func
 
 from shared.bootstrap import container
 from shared.contracts.problems import PROBLEM_MEDIA_TYPE, problem
+from shared.contracts.queries import Query, check_query, query_invalid, read_moment, read_month
 from shared.contracts.routes import Route
-from shared.contracts.times import read_time
 from shared.domain import limits
 from shared.domain.access import Principal, Role
 from shared.domain.errors import (
     BadRequest,
-    FieldError,
     Invalid,
     NotAuthenticated,
     TooLarge,
@@ -41,10 +40,11 @@ CSV_MEDIA_TYPE = "text/csv"
 _JSON_TYPES = re.compile(
     r"|application/json|application/[a-z0-9.-]+\+json|application/x-www-form-urlencoded", re.ASCII
 )
-_COUNT = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 _KEY = re.compile(r"[!-~]+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
 _NOBODY = Principal("", frozenset(), frozenset())
+CSV_ROWS_MAX = 100_000
+"""Rows of a list as one CSV file (docs/configuration.md)."""
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
@@ -61,6 +61,8 @@ class Call:
     request_id: str
     body_bytes_max: int
     principal: Principal = _NOBODY
+    queries: tuple[Query, ...] = ()
+    values: dict[str, str] = field(default_factory=dict)
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -72,26 +74,46 @@ class Call:
         """A decoded segment of the path. Azure's host leaves an encoded slash as it is."""
         return re.sub("%2f", "/", str(self.request.route_params[name]), flags=re.IGNORECASE)
 
+    def check_query(self) -> None:
+        """Read the query as the route declares it. Raises Invalid `query_invalid`."""
+        self.values = check_query(self.request.url, self.queries)
+
     def query(self, name: str) -> str | None:
-        """A query parameter, None if it is missing or empty."""
-        return self.request.params.get(name) or None
+        """A query parameter that the route declares, None if it is missing or empty."""
+        if all(each.name != name for each in self.queries):
+            raise LookupError(f"the route does not declare the query parameter {name}")
+        return self.values.get(name)
 
     def flag(self, name: str) -> bool:
-        """A yes-or-no query parameter, no if missing. Raises Invalid `query_invalid`."""
-        value = (self.query(name) or "false").lower()
-        if value not in {"true", "false", "1", "0"}:
-            raise query_invalid(name, "must be true or false")
-        return value in {"true", "1"}
+        """A yes-or-no query parameter, no if missing."""
+        return (self.query(name) or "").lower() in {"true", "1"}
 
-    def moment(self, name: str) -> datetime | None:
-        """A time in the query, aware UTC. Raises Invalid `query_invalid`."""
+    async def moment(self, name: str) -> datetime | None:
+        """A time in the query, aware UTC; a date is midnight in the account's time zone.
+
+        Raises NotFound `account_unknown`.
+        """
         text = self.query(name)
-        if text is None:
-            return None
-        try:
-            return read_time(text.replace(" ", "+"))  # forms read a plus as a space
-        except ValueError as error:
-            raise query_invalid(name, str(error)) from None
+        return None if text is None else read_moment(text, await self._zone(text))
+
+    async def span(self) -> tuple[datetime | None, datetime | None]:
+        """The times `from` and `to`, or the whole `month`. Raises Invalid `query_invalid`."""
+        month = self.query("month")
+        if month is None:
+            since, until = await self.moment("from"), await self.moment("to")
+            if since is not None and until is not None and until < since:
+                raise query_invalid(("to", "must not be before from"))
+            return since, until
+        if self.query("from") or self.query("to"):
+            raise query_invalid(("month", "can't be combined with from and to"))
+        return read_month(month, await self._zone(month))
+
+    async def _zone(self, text: str) -> str:
+        """The time zone in which dates are meant: that of the account which the request names."""
+        account = self.request.route_params.get("account") or self.values.get("account")
+        if "T" in text.upper() or not account:
+            return "UTC"
+        return (await container().accounts.known(str(account))).settings.time_zone
 
     def body(self) -> bytes:
         """The body as it came. Raises TooLarge, UnsupportedMedia, BadRequest `length_required`."""
@@ -151,15 +173,20 @@ class Call:
         return text
 
     def page(self) -> tuple[int, str | None]:
-        """`limit` and `cursor` of a list. Raises Invalid `query_invalid`."""
-        text = self.query("limit") or str(limits.LIST_ITEMS_DEFAULT)
-        if not _COUNT.fullmatch(text) or int(text) > limits.LIST_ITEMS_MAX:
-            raise query_invalid("limit", f"must be a number from 1 to {limits.LIST_ITEMS_MAX}")
-        return int(text), self.query("cursor")
+        """`limit` and `cursor` of a list."""
+        return int(self.query("limit") or limits.LIST_ITEMS_DEFAULT), self.query("cursor")
 
     def wants_csv(self) -> bool:
-        """Whether the caller asked for CSV rather than JSON."""
-        return CSV_MEDIA_TYPE in self.headers.get("accept", "").lower()
+        """Whether the caller asked for CSV rather than JSON: by `?format=`, or `Accept`."""
+        accepted = "csv" if CSV_MEDIA_TYPE in self.headers.get("accept", "").lower() else "json"
+        return (self.query("format") or accepted) == "csv"
+
+    def next_link(self, cursor: str) -> str:
+        """The `Link` header of a page that another one follows."""
+        parts = urlsplit(self.request.url)
+        query = urlencode({**self.values, "cursor": cursor})
+        url = quote(parts._replace(query=query, fragment="").geturl(), safe="/:?&=%+~@!$'(),;*[]")
+        return f'<{url}>; rel="next"'
 
 
 def new_blueprint() -> func.Blueprint:
@@ -173,10 +200,12 @@ def open_route(
     method: str,
     path: str,
     *,
+    queries: Sequence[Query] | None = (),
     body_bytes_max: int = limits.BODY_BYTES_MAX,
 ) -> Callable[[Handler], Any]:
-    """A route whose handler checks itself who calls: bridges by their scheme, health for all."""
-    return _route(blueprint, name, method, path, None, body_bytes_max)
+    """A route whose handler checks itself who calls: bridges by their scheme, health for all.
+    `queries` are the query parameters that it takes, None: any."""
+    return _route(blueprint, name, method, path, None, queries, body_bytes_max)
 
 
 def admin_route(
@@ -186,16 +215,17 @@ def admin_route(
     path: str,
     roles: frozenset[Role],
     *,
+    queries: Sequence[Query] = (),
     body_bytes_max: int = limits.BODY_BYTES_MAX,
 ) -> Callable[[Handler], Any]:
     """A route for administrators who hold one of `roles` (or `admin`). Where the path names an
-    `{account}` it must be one of theirs."""
-    return _route(blueprint, name, method, path, roles, body_bytes_max)
+    `{account}` it must be one of theirs. `queries` are the query parameters that it takes."""
+    return _route(blueprint, name, method, path, roles, queries, body_bytes_max)
 
 
 def fallback_route(blueprint: func.Blueprint, name: str) -> Callable[[Handler], Any]:
     """What no other route takes: a path that is not there, or not with this method."""
-    return _route(blueprint, name, _METHODS, "{*path}", None, limits.BODY_BYTES_MAX)
+    return _route(blueprint, name, _METHODS, "{*path}", None, None, limits.BODY_BYTES_MAX)
 
 
 def methods_of(path: str) -> frozenset[str]:
@@ -218,19 +248,23 @@ def _route(
     methods: str | Sequence[str],
     path: str,
     roles: frozenset[Role] | None,
+    queries: Sequence[Query] | None,
     body_bytes_max: int,
 ) -> Callable[[Handler], Any]:
     taken = [methods] if isinstance(methods, str) else list(methods)
+    declared = None if queries is None else tuple(queries)
 
     def decorate(handler: Handler) -> Any:
         if "*" not in path:
             about = " ".join((handler.__doc__ or "").split())
-            ROUTES.extend(Route(name, each, path, roles, about, body_bytes_max) for each in taken)
+            ROUTES.extend(
+                Route(name, each, path, roles, about, body_bytes_max, declared) for each in taken
+            )
 
         async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
             started = time.perf_counter()
             call = Call(req, str(context.invocation_id), body_bytes_max)
-            response = await _answer(handler, call, roles)
+            response = await _answer(handler, call, roles, declared)
             response.headers["x-request-id"] = call.request_id
             response.headers["cache-control"] = "no-store"
             event(
@@ -253,10 +287,18 @@ def _route(
     return decorate
 
 
-async def _answer(handler: Handler, call: Call, roles: frozenset[Role] | None) -> func.HttpResponse:
+async def _answer(
+    handler: Handler,
+    call: Call,
+    roles: frozenset[Role] | None,
+    queries: tuple[Query, ...] | None,
+) -> func.HttpResponse:
     try:
         if roles is not None:
             await _let_in(call, roles)
+        if queries is not None:
+            call.queries = queries
+            call.check_query()
         return await handler(call)
     except Exception as error:  # noqa: BLE001 - the last line of defence: logged, never shown
         return _problem(error, call)
@@ -270,15 +312,20 @@ async def _let_in(call: Call, roles: frozenset[Role]) -> None:
 
 
 def _problem(error: Exception, call: Call) -> func.HttpResponse:
-    answer = problem(error, urlsplit(call.request.url).path)
+    path = urlsplit(call.request.url).path
+    answer = problem(error, path)
     if answer.status >= 500 and answer.status != 503:
         failure("unexpected_error", error, request_id=call.request_id)
     elif isinstance(error, NotAuthenticated):
         event(
-            "not_authenticated", why=getattr(error, "__notes__", [])[:1], request_id=call.request_id
+            "not_authenticated",
+            why=getattr(error, "__notes__", [])[:1],
+            bridge=call.request.route_params.get("bridge"),
+            path=path,
+            request_id=call.request_id,
         )
     return func.HttpResponse(
-        json.dumps(answer.body, ensure_ascii=False),
+        json.dumps({**answer.body, "request_id": call.request_id}, ensure_ascii=False),
         status_code=answer.status,
         headers=answer.headers,
         mimetype=PROBLEM_MEDIA_TYPE,
@@ -304,9 +351,75 @@ def reply(
     )
 
 
-def reply_list(items: Sequence[object], cursor: str | None) -> func.HttpResponse:
-    """A page of a list: `next` only where there is more."""
-    return reply({"items": items} if cursor is None else {"items": items, "next": cursor})
+type Page = tuple[Sequence[Mapping[str, object]], str | None]
+"""Items as they are shown, and the cursor of the next page, None on the last one."""
+
+
+async def reply_list(
+    call: Call,
+    fetch: Callable[[int, str | None], Awaitable[Page]],
+    columns: Sequence[str],
+    file_name: str,
+    *,
+    time_column: str | None = None,
+) -> func.HttpResponse:
+    """A list as JSON pages, or as one CSV file with all rows, a page only where `limit` is sent.
+
+    `fetch(limit, cursor)` → (items, next cursor or None); `columns` are those of the CSV;
+    `time_column` the one by which the route's `from` and `to` select. Raises Invalid
+    `result_too_large` for a file of more than `CSV_ROWS_MAX` rows.
+    """
+    limit, cursor = call.page()
+    if not call.wants_csv():
+        items, following = await fetch(limit, cursor)
+        if following is None:
+            return reply({"items": items})
+        headers = {"link": call.next_link(following)}
+        return reply({"items": items, "next": following}, headers=headers)
+    table = _Table(columns)
+    if call.query("limit"):
+        items, following = await fetch(limit, cursor)
+        table.add(items)
+        more = {"link": call.next_link(following), "x-next-cursor": following} if following else {}
+        return table.reply(file_name, more)
+    while True:
+        items, cursor = await fetch(limits.LIST_ITEMS_MAX, cursor)
+        if table.rows + len(items) > CSV_ROWS_MAX:
+            first_left = items[CSV_ROWS_MAX - table.rows]
+            raise _result_too_large(first_left.get(time_column or ""))
+        table.add(items)
+        if cursor is None:
+            return table.reply(file_name, {})
+
+
+def _result_too_large(moment: object) -> Invalid:
+    way_out = (
+        f"Narrow the span: the rows before to={moment} fit into one file."
+        if moment
+        else "Send limit, and follow the header Link."
+    )
+    detail = f"More than {CSV_ROWS_MAX:,} rows match, which is the most for one CSV file. {way_out}"
+    return Invalid(detail, code="result_too_large")
+
+
+class _Table:
+    """CSV that grows row by row, with a header line."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._text = io.StringIO()
+        self._writer = csv.writer(self._text, lineterminator="\r\n")
+        self._writer.writerow(columns)
+        self.rows = 0
+
+    def add(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """What a spreadsheet would take for a formula is quoted."""
+        for row in rows:
+            self._writer.writerow([_cell(row.get(column)) for column in self._columns])
+            self.rows += 1
+
+    def reply(self, file_name: str, headers: Mapping[str, str]) -> func.HttpResponse:
+        return reply_text(self._text.getvalue(), CSV_MEDIA_TYPE, file_name, headers=headers)
 
 
 def reply_csv(
@@ -317,12 +430,9 @@ def reply_csv(
     headers: Mapping[str, str] | None = None,
 ) -> func.HttpResponse:
     """A CSV answer with a header line; what a spreadsheet would take for a formula is quoted."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_cell(row.get(column)) for column in columns])
-    return reply_text(text.getvalue(), CSV_MEDIA_TYPE, file_name, headers=headers)
+    table = _Table(columns)
+    table.add(rows)
+    return table.reply(file_name, headers or {})
 
 
 def reply_text(
@@ -337,13 +447,11 @@ def reply_text(
 
 
 def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
+    text = "" if value is None else _json(value) if isinstance(value, dict | list) else str(value)
     if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) and not _NUMBER.fullmatch(text):
         return "'" + text
     return text
 
 
-def query_invalid(name: str, rule: str) -> Invalid:
-    """The error for a query parameter that makes no sense."""
-    detail = f"The query parameter {name} {rule}."
-    return Invalid(detail, (FieldError("", f"{name} {rule}"),), code="query_invalid")
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -4,16 +4,9 @@ from dataclasses import asdict
 
 import azure.functions as func
 
-from functions.edge import (
-    Call,
-    admin_route,
-    new_blueprint,
-    query_invalid,
-    reply,
-    reply_csv,
-    reply_list,
-)
+from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
+from shared.contracts.queries import PAGE, SPAN, Query, flag, moment, one_of, query_invalid
 from shared.domain.access import READERS, Role
 from shared.domain.ledger import Entry, EntryKind
 from shared.domain.legs import format_time
@@ -22,6 +15,8 @@ from shared.telemetry import event
 
 bp = new_blueprint()
 _FINANCE = frozenset({Role.FINANCE})
+_AT = (moment("at", "As of this time; now if left out."),)
+_ANCHORS = (flag("anchors", "Compare it with its newest anchor too."),)
 
 
 @admin_route(bp, "post_top_up", "POST", "v1/accounts/{account}/top-ups", _FINANCE)
@@ -81,38 +76,49 @@ def _booked(account: str, entry: Entry, repeated: bool) -> func.HttpResponse:
     )
 
 
-@admin_route(bp, "list_entries", "GET", "v1/accounts/{account}/entries", READERS)
+@admin_route(
+    bp,
+    "list_entries",
+    "GET",
+    "v1/accounts/{account}/entries",
+    READERS,
+    queries=(
+        *PAGE,
+        *SPAN,
+        one_of("kind", "Entries of this kind only.", EntryKind),
+        Query("leg", "Entries of this leg only; with nothing else that selects."),
+    ),
+)
 async def list_entries(call: Call) -> func.HttpResponse:
     """The ledger's entries in order, as JSON or CSV; `?from=&to=&kind=` or `?leg=`."""
     from shared.contracts.ledger import ENTRY_COLUMNS, entry_body
     from shared.usecases.read_ledger import EntryFilter
 
-    account = call.path("account")
-    limit, cursor = call.page()
-    kind = call.query("kind")
-    if kind is not None and kind not in set(EntryKind):
-        raise query_invalid("kind", f"must be one of {', '.join(EntryKind)}")
-    if leg := call.query("leg"):
-        found = await container().read_ledger.of_leg(account, leg)
-        return reply_list([entry_body(entry) for entry in found.entries], None)
-    wanted = EntryFilter(
-        call.moment("from"), call.moment("to"), EntryKind(kind) if kind is not None else None
-    )
-    page = await container().read_ledger.entries(account, wanted, limit=limit, cursor=cursor)
-    bodies = [entry_body(entry) for entry in page.entries]
-    if call.wants_csv():
-        more = {"x-next-cursor": page.cursor} if page.cursor else {}
-        return reply_csv(ENTRY_COLUMNS, bodies, f"{account}-entries.csv", headers=more)
-    return reply({"items": bodies, **({"next": page.cursor} if page.cursor else {})})
+    account, leg, kind = call.path("account"), call.query("leg"), call.query("kind")
+    since, until = await call.span()
+    if leg and (kind or since or until):
+        raise query_invalid(("leg", "can't be combined with kind, from, to or month"))
+    wanted = EntryFilter(since, until, EntryKind(kind) if kind is not None else None)
+    read_ledger = container().read_ledger
+
+    async def fetch(limit: int, cursor: str | None) -> Page:
+        if leg:
+            page = await read_ledger.of_leg(account, leg)
+        else:
+            page = await read_ledger.entries(account, wanted, limit=limit, cursor=cursor)
+        return [entry_body(entry) for entry in page.entries], page.cursor
+
+    file_name = f"{account}-entries.csv"
+    return await reply_list(call, fetch, ENTRY_COLUMNS, file_name, time_column="at")
 
 
-@admin_route(bp, "get_balance", "GET", "v1/accounts/{account}/balance", READERS)
+@admin_route(bp, "get_balance", "GET", "v1/accounts/{account}/balance", READERS, queries=_AT)
 async def get_balance(call: Call) -> func.HttpResponse:
     """The balance as of a time (`?at=`), by default now."""
     account = call.path("account")
-    moment = call.moment("at") or container().clock.now()
-    balance, entry = await container().read_ledger.balance_at(account, moment)
-    return reply({"at": format_time(moment), "balance": format_amount(balance), "entry": entry})
+    at = await call.moment("at") or container().clock.now()
+    balance, entry = await container().read_ledger.balance_at(account, at)
+    return reply({"at": format_time(at), "balance": format_amount(balance), "entry": entry})
 
 
 @admin_route(bp, "get_statement", "GET", "v1/accounts/{account}/statements/{month}", READERS)
@@ -143,7 +149,7 @@ async def get_leg(call: Call) -> func.HttpResponse:
     return reply(body)
 
 
-@admin_route(bp, "verify_ledger", "GET", "v1/accounts/{account}/verify", READERS)
+@admin_route(bp, "verify_ledger", "GET", "v1/accounts/{account}/verify", READERS, queries=_ANCHORS)
 async def verify_ledger(call: Call) -> func.HttpResponse:
     """Recomputes the account's ledger from what is stored; `?anchors=true` also holds it against
     its newest anchor."""

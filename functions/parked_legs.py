@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from functions.edge import Call, admin_route, new_blueprint, query_invalid, reply, reply_list
+from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
+from shared.contracts.queries import PAGE, Query, one_of
 from shared.domain.access import READERS, Role
 from shared.domain.parking import ParkReason, ParkStatus
 from shared.telemetry import event
@@ -12,18 +13,30 @@ bp = new_blueprint()
 _OPERATORS = frozenset({Role.OPERATOR})
 
 
-@admin_route(bp, "list_parked_legs", "GET", "v1/parked-legs", READERS)
+@admin_route(
+    bp,
+    "list_parked_legs",
+    "GET",
+    "v1/parked-legs",
+    READERS,
+    queries=(
+        *PAGE,
+        Query("account", "Those of this account only."),
+        one_of("reason", "Those parked for this reason only.", ParkReason),
+        one_of("status", "Those in this state only.", ParkStatus),
+    ),
+)
 async def list_parked_legs(call: Call) -> func.HttpResponse:
     """Parked legs; `?reason=&account=&status=`."""
-    from shared.contracts.ledger import parked_body
+    from shared.contracts.ledger import PARKED_COLUMNS, parked_body
 
-    limit, cursor = call.page()
     where = {name: value for name in ("account", "reason", "status") if (value := call.query(name))}
-    for name, known in (("reason", ParkReason), ("status", ParkStatus)):
-        if name in where and where[name] not in set(known):
-            raise query_invalid(name, f"must be one of {', '.join(known)}")
-    page = await container().parked_legs.page(call.principal, where, limit=limit, cursor=cursor)
-    return reply_list([parked_body(item) for item in page.items], page.cursor)
+
+    async def fetch(limit: int, cursor: str | None) -> Page:
+        page = await container().parked_legs.page(call.principal, where, limit=limit, cursor=cursor)
+        return [parked_body(item) for item in page.items], page.cursor
+
+    return await reply_list(call, fetch, PARKED_COLUMNS, "parked-legs.csv")
 
 
 @admin_route(bp, "replay_parked_leg", "POST", "v1/parked-legs/{id}/replay", _OPERATORS)

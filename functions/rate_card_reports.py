@@ -9,13 +9,13 @@ from functions.edge import (
     Call,
     admin_route,
     new_blueprint,
-    query_invalid,
     reply,
     reply_csv,
     reply_text,
 )
 from functions.rate_cards import effective_from_of
 from shared.bootstrap import container
+from shared.contracts.queries import FORMAT, PAGE, Query, moment, one_of, query_invalid
 from shared.contracts.times import read_time
 from shared.domain.access import READERS
 from shared.domain.errors import Invalid
@@ -48,7 +48,7 @@ async def post_quote(call: Call) -> func.HttpResponse:
     return reply(await container().rate_card_desk.quote(inquiry, call.principal))
 
 
-@admin_route(bp, "post_quote_table", "POST", "v1/quotes/table", READERS)
+@admin_route(bp, "post_quote_table", "POST", "v1/quotes/table", READERS, queries=(FORMAT,))
 async def post_quote_table(call: Call) -> func.HttpResponse:
     """What calls of 1, 5, 15, 30 and 60 minutes to a number would cost, as JSON or CSV."""
     from shared.contracts.rate_card_tables import (
@@ -77,7 +77,17 @@ async def post_quote_table(call: Call) -> func.HttpResponse:
     return reply(quote_table_body(charges))
 
 
-@admin_route(bp, "get_price_list", "GET", "v1/rate-cards/{card}/price-list", READERS)
+@admin_route(
+    bp,
+    "get_price_list",
+    "GET",
+    "v1/rate-cards/{card}/price-list",
+    READERS,
+    queries=(
+        moment("at", "Prices in force then; now if left out."),
+        one_of("format", "The same as the header `Accept`.", ("json", "csv", "text")),
+    ),
+)
 async def get_price_list(call: Call) -> func.HttpResponse:
     """Prices by country in force now or `?at=`: as JSON, CSV, or text to read."""
     from shared.contracts.rate_card_reports import render_price_list
@@ -85,10 +95,11 @@ async def get_price_list(call: Call) -> func.HttpResponse:
 
     call.principal.require_all_accounts()
     reports = container().rate_card_reports
-    version, listed = await reports.price_list(call.path("card"), call.moment("at"))
+    version, listed = await reports.price_list(call.path("card"), await call.moment("at"))
     if call.wants_csv():
         return reply_csv(PRICE_COLUMNS, price_rows(listed), f"{version.card}-prices.csv")
-    if TEXT_MEDIA_TYPE in call.headers.get("accept", "").lower():
+    accepts_text = TEXT_MEDIA_TYPE in call.headers.get("accept", "").lower()
+    if call.query("format") == "text" or (accepts_text and not call.query("format")):
         text = price_list_text(version, listed)
         return reply_text(text, TEXT_MEDIA_TYPE, f"{version.card}-prices.txt")
     return reply(
@@ -117,7 +128,21 @@ async def lint_rate_card_version(call: Call) -> func.HttpResponse:
     return reply({"findings": render_findings(found)})
 
 
-@admin_route(bp, "diff_rate_card", "GET", "v1/rate-cards/{card}/diff", READERS)
+@admin_route(
+    bp,
+    "diff_rate_card",
+    "GET",
+    "v1/rate-cards/{card}/diff",
+    READERS,
+    queries=(
+        *PAGE,
+        moment("from", "The version before: the one in force then."),
+        moment("to", "The version after: the one in force then."),
+        Query("to_card", "The card of the version after; the same one if left out."),
+        Query("account", "Also what legs of this account would have cost."),
+        Query("month", "Legs of this month, `2026-11`; the last one if left out."),
+    ),
+)
 async def diff_rate_card(call: Call) -> func.HttpResponse:
     """What differs from the version in force at `?from=` to that at `?to=`, perhaps of `?to_card=`:
     JSON pages or all of it as CSV. With `?account=` what its legs of last month, or of `?month=`,
@@ -131,9 +156,9 @@ async def diff_rate_card(call: Call) -> func.HttpResponse:
 
     call.principal.require_all_accounts()
     card, limit, skip = call.path("card"), call.page()[0], _skip(call)
-    before, after = call.moment("from"), call.moment("to")
+    before, after = await call.moment("from"), await call.moment("to")
     if before is None or after is None:
-        raise query_invalid("from" if before is None else "to", "must be a time")
+        raise query_invalid(("from" if before is None else "to", "must be a time"))
     found = await container().rate_card_reports.compare(
         (card, before), (call.query("to_card") or card, after), skip=skip, limit=limit
     )

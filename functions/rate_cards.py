@@ -14,14 +14,15 @@ from functions.edge import (
     CSV_MEDIA_TYPE,
     JSON_MEDIA_TYPE,
     Call,
+    Page,
     admin_route,
     new_blueprint,
-    query_invalid,
     reply,
     reply_list,
     reply_text,
 )
 from shared.bootstrap import container
+from shared.contracts.queries import FORMAT, PAGE, flag, moment, query_invalid
 from shared.contracts.times import read_time
 from shared.domain import limits
 from shared.domain.access import READERS, Role
@@ -36,16 +37,22 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
 
 bp = new_blueprint()
 _SETTERS = frozenset({Role.FINANCE})
+_DRY_RUN = flag("dry_run", "Only check, write nothing.")
+_BACKDATE = flag("backdate", "Let it take effect in the past.")
+_LINT = flag("lint", "Report what is odd in it too.")
 _VERSION = "v1/rate-cards/{card}/versions/{effective_from}"
 
 
-@admin_route(bp, "list_rate_cards", "GET", "v1/rate-cards", READERS)
+@admin_route(bp, "list_rate_cards", "GET", "v1/rate-cards", READERS, queries=PAGE)
 async def list_rate_cards(call: Call) -> func.HttpResponse:
     """The names of all cards."""
     call.principal.require_all_accounts()
-    limit, cursor = call.page()
-    names, following = await container().rate_card_desk.cards(limit=limit, after=cursor)
-    return reply_list([{"id": name} for name in names], following)
+
+    async def fetch(limit: int, cursor: str | None) -> Page:
+        names, following = await container().rate_card_desk.cards(limit=limit, after=cursor)
+        return [{"id": name} for name in names], following
+
+    return await reply_list(call, fetch, ("id",), "rate-cards.csv")
 
 
 @admin_route(bp, "get_rate_card", "GET", "v1/rate-cards/{card}", READERS)
@@ -59,7 +66,7 @@ async def get_rate_card(call: Call) -> func.HttpResponse:
     return reply({"id": card, "versions": [card_version_body(each) for each in versions]})
 
 
-@admin_route(bp, "get_rate_card_version", "GET", _VERSION, READERS)
+@admin_route(bp, "get_rate_card_version", "GET", _VERSION, READERS, queries=(FORMAT,))
 async def get_rate_card_version(call: Call) -> func.HttpResponse:
     """A whole version, as JSON or CSV: what was put, in one spelling."""
     call.principal.require_all_accounts()
@@ -81,6 +88,7 @@ async def get_rate_card_version(call: Call) -> func.HttpResponse:
     "PUT",
     _VERSION,
     _SETTERS,
+    queries=(_BACKDATE, _DRY_RUN, _LINT),
     body_bytes_max=limits.RATE_CARD_BODY_BYTES_MAX,
 )
 async def put_rate_card_version(call: Call) -> func.HttpResponse:
@@ -95,7 +103,7 @@ async def put_rate_card_version(call: Call) -> func.HttpResponse:
         backdate=call.flag("backdate"),
         dry_run=call.flag("dry_run"),
     )
-    return await reply_put(call, put)
+    return await reply_put(call, put, lint=call.flag("lint"))
 
 
 @admin_route(
@@ -104,6 +112,7 @@ async def put_rate_card_version(call: Call) -> func.HttpResponse:
     "POST",
     "v1/rate-cards/{card}/import",
     _SETTERS,
+    queries=(moment("effective_from", "When the version takes effect."), _BACKDATE, _DRY_RUN),
     body_bytes_max=limits.RATE_CARD_BODY_BYTES_MAX,
 )
 async def import_rate_card_version(call: Call) -> func.HttpResponse:
@@ -113,9 +122,9 @@ async def import_rate_card_version(call: Call) -> func.HttpResponse:
     from shared.contracts.rate_card_tables import deck_report_body
 
     call.principal.require_all_accounts()
-    card, effective_from = call.path("card"), call.moment("effective_from")
+    card, effective_from = call.path("card"), await call.moment("effective_from")
     if effective_from is None:
-        raise query_invalid("effective_from", "must say when the version takes effect")
+        raise query_invalid(("effective_from", "must say when the version takes effect"))
     form = read_deck_form(call.headers.get("content-type", ""), call.body())
     put = await container().rate_card_desk.put(
         card,
@@ -160,7 +169,7 @@ async def reply_put(
         else card_version_body(about)
     )
     body |= more or {}
-    if lint or about is None or call.flag("lint"):
+    if lint or about is None:
         body["findings"] = render_findings(await found_in(version))
     if call.flag("backdate"):
         body["rerating"] = await _proposal(call, version)

@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from functions.edge import Call, admin_route, new_blueprint, reply, reply_list
+from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
+from shared.contracts.queries import PAGE
 from shared.domain.access import READERS, Role
 from shared.domain.recharge import read_recharge_id
 from shared.telemetry import event
@@ -38,14 +39,16 @@ async def post_recharge_result(call: Call) -> func.HttpResponse:
     return reply(recharge_body(account, after, said.currency))
 
 
-@admin_route(bp, "list_recharges", "GET", "v1/accounts/{account}/recharges", READERS)
+@admin_route(bp, "list_recharges", "GET", "v1/accounts/{account}/recharges", READERS, queries=PAGE)
 async def list_recharges(call: Call) -> func.HttpResponse:
     """An account's recharges, the newest first."""
-    from shared.contracts.notices import recharge_body
+    from shared.contracts.notices import RECHARGE_COLUMNS, recharge_body
 
     account = call.path("account")
-    limit, cursor = call.page()
-    known = await container().accounts.known(account)
-    found, following = await container().recharge_desk.page(account, limit=limit, cursor=cursor)
-    currency = known.settings.currency
-    return reply_list([recharge_body(account, each, currency) for each in found], following)
+    currency = (await container().accounts.known(account)).settings.currency
+
+    async def fetch(limit: int, cursor: str | None) -> Page:
+        found, following = await container().recharge_desk.page(account, limit=limit, cursor=cursor)
+        return [recharge_body(account, each, currency) for each in found], following
+
+    return await reply_list(call, fetch, RECHARGE_COLUMNS, f"{account}-recharges.csv")

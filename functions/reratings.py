@@ -8,6 +8,7 @@ import azure.functions as func
 
 from functions.edge import Call, admin_route, new_blueprint, reply, reply_csv
 from shared.bootstrap import container
+from shared.contracts.queries import FORMAT
 from shared.contracts.times import read_time
 from shared.domain.access import READERS, Role
 from shared.domain.legs import leg_key_of
@@ -21,7 +22,7 @@ bp = new_blueprint()
 _FINANCE = frozenset({Role.FINANCE})
 
 
-@admin_route(bp, "post_rerating", "POST", "v1/reratings", READERS)
+@admin_route(bp, "post_rerating", "POST", "v1/reratings", READERS, queries=(FORMAT,))
 async def post_rerating(call: Call) -> func.HttpResponse:
     """Legs of a span, or named ones, by another card or version: a dry run unless it says no."""
     from shared.contracts.reratings import ReratingBody
@@ -58,7 +59,14 @@ async def post_rerating(call: Call) -> func.HttpResponse:
     return _answer(call, found, dry_run=body.dry_run)
 
 
-@admin_route(bp, "post_price_what_if", "POST", "v1/accounts/{account}/rate-card/what-if", READERS)
+@admin_route(
+    bp,
+    "post_price_what_if",
+    "POST",
+    "v1/accounts/{account}/rate-card/what-if",
+    READERS,
+    queries=(FORMAT,),
+)
 async def post_price_what_if(call: Call) -> func.HttpResponse:
     """What the legs of a month, by default the last one, would cost by another card."""
     from shared.contracts.reratings import PriceWhatIfBody

@@ -1,12 +1,14 @@
 """Customers' webhooks: set up over HTTP, fed by the topic, tried again by a timer."""
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, List
 
 import azure.functions as func
 
-from functions.edge import Call, admin_route, new_blueprint, reply, reply_list
+from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
 from functions.ticks import left_to_the_next_tick
 from shared.bootstrap import container
+from shared.contracts.queries import PAGE
 from shared.domain.access import READERS, Role
 from shared.telemetry import event
 
@@ -61,18 +63,24 @@ def _tell(done: "Delivered", by: str) -> None:
         event("delivery_failed", detail=failure)
 
 
-@admin_route(bp, "list_webhooks", "GET", _PATH, READERS)
+@admin_route(bp, "list_webhooks", "GET", _PATH, READERS, queries=PAGE)
 async def list_webhooks(call: Call) -> func.HttpResponse:
     """An account's webhooks, without their secrets."""
-    from shared.contracts.webhooks import webhook_body
+    from shared.contracts.webhooks import WEBHOOK_COLUMNS, webhook_body
 
     account = call.path("account")
     await container().accounts.known(account)
     names = [hook.name for hook in await container().webhooks.of_account(account)]
     views = [await container().webhooks.read(account, name) for name in names]
-    return reply_list(
-        [webhook_body(v.webhook, v.etag, stopped=v.stopped, new_secret=None) for v in views], None
-    )
+    bodies = [webhook_body(v.webhook, v.etag, stopped=v.stopped, new_secret=None) for v in views]
+
+    async def fetch(limit: int, cursor: str | None) -> Page:
+        names = [str(body["name"]) for body in bodies]
+        start = bisect_right(names, cursor or "")
+        following = names[start + limit - 1] if start + limit < len(names) else None
+        return bodies[start : start + limit], following
+
+    return await reply_list(call, fetch, WEBHOOK_COLUMNS, f"{account}-webhooks.csv")
 
 
 @admin_route(bp, "get_webhook", "GET", f"{_PATH}/{{name}}", READERS)
@@ -110,16 +118,20 @@ async def delete_webhook(call: Call) -> func.HttpResponse:
     return func.HttpResponse(status_code=204)
 
 
-@admin_route(bp, "list_deliveries", "GET", f"{_PATH}/{{name}}/deliveries", READERS)
+@admin_route(bp, "list_deliveries", "GET", f"{_PATH}/{{name}}/deliveries", READERS, queries=PAGE)
 async def list_deliveries(call: Call) -> func.HttpResponse:
     """What was sent to a webhook, or waits to be, the newest first."""
-    from shared.contracts.webhooks import delivery_body
+    from shared.contracts.webhooks import DELIVERY_COLUMNS, delivery_body
 
-    limit, cursor = call.page()
-    found, following = await container().webhooks.deliveries(
-        call.path("account"), call.path("name"), limit=limit, cursor=cursor
-    )
-    return reply_list([delivery_body(each) for each in found], following)
+    account, name = call.path("account"), call.path("name")
+
+    async def fetch(limit: int, cursor: str | None) -> Page:
+        found, following = await container().webhooks.deliveries(
+            account, name, limit=limit, cursor=cursor
+        )
+        return [delivery_body(each) for each in found], following
+
+    return await reply_list(call, fetch, DELIVERY_COLUMNS, f"{account}-deliveries.csv")
 
 
 @admin_route(bp, "replay_delivery", "POST", f"{_PATH}/{{name}}/deliveries/{{id}}/replay", _SETTERS)

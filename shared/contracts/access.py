@@ -13,6 +13,8 @@ from shared.domain.directory import ID_RULE, ApiKey, Bridge, OnOutage, WantedBri
 from shared.domain.legs import format_time
 from shared.domain.signatures import AuthScheme
 
+API_KEY_COLUMNS = ("id", "name", "roles", "accounts", "created_at")
+
 
 def _account(text: str) -> str:
     if text != ALL_ACCOUNTS and not is_id(text):

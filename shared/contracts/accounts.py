@@ -16,6 +16,10 @@ from shared.domain.legs import format_time
 from shared.domain.money import format_amount, parse_amount
 from shared.domain.recharge import AutoRecharge
 
+ACCOUNT_COLUMNS = (
+    *("id", "currency", "name", "usage_location", "time_zone", "credit_limit", "rate_card"),
+    *("alerts", "auto_recharge", "emails", "language", "subscription_licenses", "created_at"),
+)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,189}", re.ASCII)
 _ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", re.ASCII)

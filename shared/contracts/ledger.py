@@ -23,6 +23,11 @@ ENTRY_COLUMNS = (
     *("reason", "reverses", "rerates", "actor"),
 )
 
+PARKED_COLUMNS = (
+    *("id", "leg", "bridge", "account", "reason", "detail", "received_at", "original"),
+    *("attempts", "status", "actor", "charged_as", "note"),
+)
+
 
 class TopUpBody(BaseModel):
     """Credits that were bought or given. `purchased` expires after 12 months unless `expires_at`

@@ -11,6 +11,15 @@ from shared.domain.legs import format_time
 from shared.domain.money import format_amount, parse_amount
 from shared.domain.recharge import Recharge, RechargeStatus, recharge_id
 
+ALERT_COLUMNS = (
+    *("id", "type", "status", "raised_at", "repeats", "acknowledged_at", "acknowledged_by"),
+    *("over_at", "recharge", "data"),
+)
+RECHARGE_COLUMNS = (
+    *("id", "account", "status", "amount", "currency", "requested_at", "asks", "next_ask_at"),
+    *("answered_at", "reference", "detail", "entry"),
+)
+
 
 class RechargeResultBody(BaseModel):
     """What the payment side says of a recharge. `hard`: a decline that trying again can't mend."""

@@ -22,7 +22,6 @@ from shared.contracts.openapi_parts import (
     MAY_HAVE_NO_BODY,
     PARAMETERS,
     PROBLEM,
-    QUERIES,
     REQUESTS,
     SECURITY_SCHEMES,
     TAGS,
@@ -182,7 +181,10 @@ def _parameters(route: Route) -> list[Json]:
         }
         for name in _PARAMETER.findall(route.path)
     ]
-    in_query = [{**each, "in": "query"} for each in QUERIES.get(route.name, ())]
+    in_query = [
+        {"name": each.name, "in": "query", "description": each.about, "schema": each.schema()}
+        for each in route.queries or ()
+    ]
     headers = [HEADERS[each] for each in _header_names(route)]
     return [*in_path, *in_query, *headers]
 

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from shared.contracts.queries import Query
 from shared.domain.access import Role
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """An HTTP function: `about` is what its docstring says; `roles` is None where the handler
-    checks itself who calls, and empty where only administrators may."""
+    checks itself who calls, and empty where only administrators may; `queries` are its query
+    parameters, None where it takes any."""
 
     name: str
     method: str
@@ -16,3 +18,4 @@ class Route:
     roles: frozenset[Role] | None
     about: str
     body_bytes_max: int
+    queries: tuple[Query, ...] | None

@@ -7,6 +7,12 @@ from shared.domain.alerts import EVENT_TYPES
 from shared.domain.legs import format_time
 from shared.domain.webhooks import Delivery, Webhook
 
+WEBHOOK_COLUMNS = ("name", "url", "events", "status", "created_at")
+DELIVERY_COLUMNS = (
+    *("id", "type", "status", "attempts", "accepted_at", "first_attempt_at", "next_attempt_at"),
+    *("ended_at", "answer", "error"),
+)
+
 
 class WebhookBody(BaseModel):
     """`PUT /api/v1/accounts/{account}/webhooks/{name}`. `rotate_secret`: make a new secret; the

@@ -1,5 +1,6 @@
 """What every route shares: request ids, bodies, problems, health."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from functions import edge
 from functions.edge import Call
+from shared.contracts.queries import SPAN
 from shared.domain.errors import BadRequest, Invalid, QueueUnavailable, StoreUnavailable
 from tests.unit.administration.house import ADMIN_KEY, House
 
@@ -38,6 +40,7 @@ def test_an_error_is_a_problem_document(house: House) -> None:
         "detail": "There is no such account.",
         "instance": PATH,
         "code": "account_unknown",
+        "request_id": "an-invocation",
     }
 
 
@@ -149,13 +152,16 @@ def test_times_in_a_query_may_have_a_plus_that_forms_decode() -> None:
     import azure.functions as func
 
     def moment(text: str) -> str:
-        request = func.HttpRequest("GET", "http://x", params={"from": text}, body=b"")
-        found = Call(request, "id", 1).moment("from")
-        return str(found)
+        request = func.HttpRequest("GET", f"http://x?from={text}", route_params={}, body=b"")
+        made = Call(request, "id", 1, queries=SPAN)
+        made.check_query()
+        return str(asyncio.run(made.moment("from")))
 
     assert moment("2026-11-23T10:00:00 02:00") == "2026-11-23 08:00:00+00:00"
+    assert moment("2026-11-23T10:00:00+02:00") == "2026-11-23 08:00:00+00:00"
+    assert moment("2026-11-23") == "2026-11-23 00:00:00+00:00"
     with pytest.raises(Invalid):
-        moment("2026-11-23")
+        moment("2026-11-32")
 
 
 def test_health_is_open_to_all_and_asks_what_it_needs(house: House) -> None:
