@@ -22,7 +22,7 @@ async def post_dial_out(call: Call) -> func.HttpResponse:
     from shared.usecases.questions import Question
 
     bridge, webhook_id = await _bridge(call)
-    key = call.idempotency_key(default=webhook_id)
+    key = call.idempotency_key(signed=webhook_id)
     asked = call.json()
     request = read(DialOutRequest, asked)
     answer = await container().authorise_dial_out(
@@ -65,7 +65,7 @@ async def post_dial_in(call: Call) -> func.HttpResponse:
     from shared.usecases.questions import Question
 
     bridge, webhook_id = await _bridge(call)
-    key = call.idempotency_key(default=webhook_id)
+    key = call.idempotency_key(signed=webhook_id)
     asked = call.json()
     request = read(DialInRequest, asked)
     answer = await container().admit_caller(
@@ -105,9 +105,10 @@ async def extend_dial_out(call: Call) -> func.HttpResponse:
     from shared.contracts.dial_out import ExtendRequest
     from shared.contracts.strict import read
 
-    bridge, _ = await _bridge(call)
+    bridge, webhook_id = await _bridge(call)
     authorization = call.path("authorization")
     wanted = read(ExtendRequest, call.json())
+    wanted.check(authorization, signed=webhook_id is not None)
     answer: Mapping[str, object] = await container().open_calls.extend(
         bridge, authorization, wanted.seconds
     )
@@ -125,8 +126,13 @@ async def extend_dial_out(call: Call) -> func.HttpResponse:
 @open_route(bp, "release_dial_out", "POST", f"{_CALL}/release")
 async def release_dial_out(call: Call) -> func.HttpResponse:
     """The call did not happen: give back what it holds. Again changes nothing."""
-    bridge, _ = await _bridge(call)
+    from shared.contracts.dial_out import ReleaseRequest
+    from shared.contracts.strict import read
+
+    bridge, webhook_id = await _bridge(call)
     authorization = call.path("authorization")
+    wanted = read(ReleaseRequest, call.json() if call.body() else {})
+    wanted.check(authorization, signed=webhook_id is not None)
     await container().open_calls.release(bridge, authorization)
     return reply({"authorization": authorization, "released": True})
 

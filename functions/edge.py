@@ -150,16 +150,23 @@ class Call:
         """The `If-Match` header."""
         return self.headers.get("if-match") or None
 
-    def idempotency_key(self, *, default: str | None = None) -> str:
-        """The `Idempotency-Key`, without the quotes around it; `default` where there is none.
+    def idempotency_key(self, *, signed: str | None = None) -> str:
+        """The `Idempotency-Key`, without the quotes around it. On a signed request the key is
+        `signed`, its webhook id: the signature does not cover the header.
 
         Raises BadRequest.
         """
         text = self.headers.get("idempotency-key", "").strip()
         if len(text) >= 2 and text.startswith('"') and text.endswith('"'):
             text = text[1:-1]
-        if not text and default:
-            return default
+        if signed is not None:
+            if text and text != signed:
+                raise BadRequest(
+                    "The Idempotency-Key of a signed request is its webhook-id: send the same "
+                    "text, or leave the header out.",
+                    code="idempotency_key_mismatch",
+                )
+            return signed
         if not text:
             raise BadRequest(
                 "This needs the header Idempotency-Key.", code="idempotency_key_missing"

@@ -40,5 +40,6 @@ local dialled = api:execute("originate", string.format(
 
 -- A leg that was never made posts no record: give its credit back at once.
 if not (dialled or ""):find("^%+OK") then
-  post("dial-outs/" .. encoded(answer.authorization) .. "/release", "{}", key)
+  local body = string.format('{"authorization": "%s", "release": true}', answer.authorization)
+  post("dial-outs/" .. encoded(answer.authorization) .. "/release", body, key)
 end

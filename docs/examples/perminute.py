@@ -49,11 +49,13 @@ class Perminute:
 
     def extend(self, authorization: str, seconds: int) -> dict[str, Any]:
         """Ask for a total of seconds, counted from the answer."""
-        return self._post(f"dial-outs/{quote(authorization, safe='')}/extend", {"seconds": seconds})
+        body = {"seconds": seconds, "authorization": authorization}
+        return self._post(f"dial-outs/{quote(authorization, safe='')}/extend", body)
 
     def release(self, authorization: str) -> None:
         """The call did not happen."""
-        self._post(f"dial-outs/{quote(authorization, safe='')}/release", {})
+        body = {"authorization": authorization, "release": True}
+        self._post(f"dial-outs/{quote(authorization, safe='')}/release", body)
 
     def ended(self, leg: dict[str, Any]) -> None:
         """A leg ended, dialect `perminute`. Raises OSError: then keep it and post it again."""

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from shared.domain import limits
 from shared.domain.dial_out_facts import Allowance, CheckResult, Denial
 from shared.domain.directory import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is_id
+from shared.domain.errors import FieldError, Invalid
 from shared.domain.hold_decide import Granted
 from shared.domain.legs import format_time
 from shared.domain.money import format_amount, format_price
@@ -78,9 +79,44 @@ class DialInRequest(BridgeBody):
 
 
 class ExtendRequest(BridgeBody):
-    """The total of seconds wanted, counted from the first answer."""
+    """The total of seconds wanted, counted from the first answer. A signed request names its
+    `authorization` too: the signature does not cover the path."""
 
     seconds: CallSeconds
+    authorization: str | None = None
+
+    def check(self, authorization: str, *, signed: bool) -> None:
+        """Passes a body that belongs to the path. Raises Invalid."""
+        _raise(_authorization_errors(self.authorization, authorization, signed=signed))
+
+
+class ReleaseRequest(BridgeBody):
+    """The call did not happen. A signed request says so in its body: `authorization` as in the
+    path, and `release` true."""
+
+    authorization: str | None = None
+    release: bool | None = None
+
+    def check(self, authorization: str, *, signed: bool) -> None:
+        """Passes a body that belongs to the path and asks for a release. Raises Invalid."""
+        errors = _authorization_errors(self.authorization, authorization, signed=signed)
+        if self.release is False or (signed and not self.release):
+            errors.append(FieldError("/release", "must be true"))
+        _raise(errors)
+
+
+def _authorization_errors(named: str | None, in_path: str, *, signed: bool) -> list[FieldError]:
+    if named == in_path or (named is None and not signed):
+        return []
+    detail = "is missing: a signed request names it" if named is None else "is not that of the path"
+    return [FieldError("/authorization", detail)]
+
+
+def _raise(errors: list[FieldError]) -> None:
+    if errors:
+        count = len(errors)
+        fields = "1 field is" if count == 1 else f"{count} fields are"
+        raise Invalid(f"{fields} wrong.", tuple(errors))
 
 
 def allowed_body(

@@ -34,6 +34,7 @@ REQUESTS = {
     "post_rerating": "reratings:ReratingBody",
     "post_quote_table": "rate_card_tables:QuoteTableBody",
     "post_reversal": "ledger:ReversalBody",
+    "release_dial_out": "dial_out:ReleaseRequest",
     "post_top_up": "ledger:TopUpBody",
     "put_account": "accounts:AccountBody",
     "put_bridge": "access:BridgeBody",
@@ -51,7 +52,9 @@ REQUESTS = {
     "put_webhook": "webhooks:WebhookBody",
 }
 
-MAY_HAVE_NO_BODY = frozenset({"dismiss_parked_leg", "replay_parked_leg", "replay_parked_legs"})
+MAY_HAVE_NO_BODY = frozenset(
+    {"dismiss_parked_leg", "release_dial_out", "replay_parked_leg", "replay_parked_legs"}
+)
 
 _TEXT: Json = {"type": "string"}
 _TIME: Json = {"type": "string", "format": "date-time"}
@@ -76,8 +79,8 @@ HEADERS: dict[str, Json] = {
     "Idempotency-Key": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "The same key with the same body gets the first answer, for ever. A signed "
-        "request's `webhook-id` serves for dial-outs and dial-ins.",
+        "description": "The same key with the same body gets the first answer, for ever. On a "
+        "signed dial-out or dial-in the key is the `webhook-id`: leave this out, or repeat it.",
         "schema": {"type": "string", "maxLength": limits.IDEMPOTENCY_KEY_CHARS_MAX},
     },
     "If-Match": {

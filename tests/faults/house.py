@@ -83,11 +83,9 @@ class House:
         return await _ask(method, f"v1/{path}", _bytes(body), headers)
 
     async def bridge(self, path: str, body: object, *, key: str = "") -> Answer:
-        """A signed POST of the bridge; `path` is what follows its name."""
+        """A signed POST of the bridge; `path` is what follows its name, `key` its webhook id."""
         content = _bytes(body)
-        headers = signed(BRIDGE_SECRET, content)
-        if key:
-            headers["idempotency-key"] = key
+        headers = signed(BRIDGE_SECRET, content, webhook_id=key or None)
         return await _ask("POST", f"v1/bridges/{BRIDGE}/{path}", content, headers)
 
     async def get(self, path: str) -> Any:

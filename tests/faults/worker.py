@@ -192,7 +192,10 @@ class Driver:
                         "extend",
                         account,
                         {**request, "seconds": seconds},
-                        lambda: self._house.bridge(f"{path}/extend", {"seconds": seconds}),
+                        lambda: self._house.bridge(
+                            f"{path}/extend",
+                            {"seconds": seconds, "authorization": authorization},
+                        ),
                     )
                 )
             )
@@ -203,7 +206,9 @@ class Driver:
                         "release",
                         account,
                         request,
-                        lambda: self._house.bridge(f"{path}/release", {}),
+                        lambda: self._house.bridge(
+                            f"{path}/release", {"authorization": authorization, "release": True}
+                        ),
                     )
                 )
             )

@@ -197,9 +197,10 @@ def _bridge(session: Session) -> None:
 def _calls(session: Session) -> None:
     asked = {"to": LEG["to"], "conference_id": "3001", "requested_seconds": 300}
     allowed = session.post("post_dial_out", "dial-outs", asked)
+    named = {"authorization": allowed["authorization"]}
     call = f"dial-outs/{allowed['authorization']}"
-    session.post("extend_dial_out", f"{call}/extend", {"seconds": 600})
-    session.post("release_dial_out", f"{call}/release", {})
+    session.post("extend_dial_out", f"{call}/extend", {"seconds": 600, **named})
+    session.post("release_dial_out", f"{call}/release", {**named, "release": True})
     caller = {"from": "+33612345678", "to": "+33170180000", "conference_id": "3001"}
     session.post("post_dial_in", "dial-ins", caller)
     session.post("post_call_ended", "call-ended", LEG)

@@ -142,9 +142,14 @@ class SigningBridge:
 
     def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> Answer:
         """A signed POST; `path` is what follows the bridge's own."""
+        return self._post(path, body, headers, None)
+
+    def _post(
+        self, path: str, body: object, headers: Mapping[str, str] | None, webhook_id: str | None
+    ) -> Answer:
         content = _bytes(body)
-        fields = signed(self.secret, content) | {"content-type": "application/json"}
-        fields |= headers or {}
+        fields = signed(self.secret, content, webhook_id=webhook_id)
+        fields |= {"content-type": "application/json"} | dict(headers or {})
         return self.http.send("POST", f"/api/v1/bridges/{self.name}/{path}", content, fields)
 
     def ended(self, body: object, headers: Mapping[str, str] | None = None) -> Answer:
@@ -152,23 +157,26 @@ class SigningBridge:
         return self.post("call-ended", body, headers)
 
     def ask(self, question: Json, key: str | None = None) -> Answer:
-        """Ask for a dial-out, under a key of its own unless one is given."""
-        return self.post("dial-outs", question, {"idempotency-key": key or unique("ask")})
+        """Ask for a dial-out, under a webhook id of its own unless one is given."""
+        return self._post("dial-outs", question, None, key)
 
     def extend(self, authorization: str, seconds: int) -> Answer:
         """Let a call go on until so many seconds after its answer."""
         path = f"dial-outs/{quote(authorization, safe='')}/extend"
-        return self.post(path, {"seconds": seconds})
+        return self.post(path, {"seconds": seconds, "authorization": authorization})
 
     def release(self, authorization: str) -> Answer:
         """Give an authorisation back."""
-        return self.post(f"dial-outs/{quote(authorization, safe='')}/release", {})
+        path = f"dial-outs/{quote(authorization, safe='')}/release"
+        return self.post(path, {"authorization": authorization, "release": True})
 
 
-def signed(secret: str, body: bytes, *, at: float | None = None) -> dict[str, str]:
+def signed(
+    secret: str, body: bytes, *, at: float | None = None, webhook_id: str | None = None
+) -> dict[str, str]:
     """The headers of Standard Webhooks: HMAC-SHA256 over `id.timestamp.body`, in base64."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
-    message_id = unique("msg")
+    message_id = webhook_id or unique("msg")
     timestamp = str(int(time.time() if at is None else at))
     content = f"{message_id}.{timestamp}.".encode() + body
     signature = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
