@@ -1,7 +1,10 @@
-"""What a dialled text is: an emergency number, a short number, or an E.164 number of some region.
+"""What a text is: an emergency number, a short number, or an E.164 number of some region.
 
-libphonenumber's tables decide; they are loaded when the first number is looked at, for they are
-slow to load. A region is never read off a country code: +1, +7 and +44 are many countries each.
+libphonenumber's tables decide; they load with the first number, because they are slow to load. A
+region is never derived from a country code: +1, +7 and +44 are many countries each.
+
+One number: what is checked, held, dialled, rated and shown is `classify(text).e164` of a dial-out
+and `called_number(text)` of a leg; both give the same number for the same text.
 """
 
 import re
@@ -9,12 +12,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
+from typing import Any
+from urllib.parse import unquote
 
 from shared.domain import limits
 from shared.domain.number_classes import NumberClass
 from shared.domain.number_ranges import CLASS_OVERRIDES, HIGH_RISK, longest_prefix
+from shared.domain.regions import INTERNATIONAL
 
 _E164 = re.compile(r"\+[0-9]{7,15}", re.ASCII)
+_PLUS_AND_DIGITS = re.compile(r"\+[0-9]+", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,15}", re.ASCII)
+_PLUS = re.compile(r"[+\uff0b]")
+_PUNCTUATION = re.compile(r"\(0\)|[\s().\-/\u2010-\u2015\u2060]")
+_URI = re.compile(r"(?:.*<)?\s*(sips?|tel):([^>]*)>?.*", re.ASCII | re.IGNORECASE | re.DOTALL)
+_GEOGRAPHIC = frozenset({"FIXED_LINE", "MOBILE", "FIXED_LINE_OR_MOBILE"})
 _EMERGENCY_EVERYWHERE = frozenset({"112", "911"})
 _SHORT_DIGITS_MAX = 8  # longer than any short number in the tables
 _CLASS_NAMES = {
@@ -39,6 +51,8 @@ class NumberFacts:
     `e164` is the number as it is to be dialled, None when the text is not a valid number; `digits`
     are its digits for the rate card ("" likewise). `region` is ISO, "001" for international
     networks, None where nobody knows. `high_risk` names the range known for toll fraud, or "".
+    `origin` is the region by which a caller is rated: None where the number belongs to no single
+    country (a toll-free number of +1, an international network).
     """
 
     e164: str | None
@@ -47,6 +61,7 @@ class NumberFacts:
     number_class: NumberClass
     digits: str
     high_risk: str = ""
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +94,40 @@ def e164_digits(text: str) -> str:
     """The digits of a text that looks like E.164, whether or not such a number exists; "" of
     another one. Service numbers are rated by it: who sold them knows that they exist."""
     return text[1:] if _E164.fullmatch(text) else ""
+
+
+def called_number(text: str, country: str | None = None) -> str:
+    """The E.164 number that a leg's text stands for; the text itself where it stands for none.
+
+    International form in any punctuation, with a trunk prefix, as `tel:` or `sip:` URI; and, where
+    the bridge's `country` is known, the form in which it is dialled there (`00…`, national). A
+    number in international form that libphonenumber does not know keeps its digits.
+    """
+    user = _user_part(text)
+    if _PLUS.search(user):
+        return classify(user).e164 or _international(user) or text
+    number = normalize(user, country) if country else user
+    return number if _E164.fullmatch(number) else text
+
+
+def caller_number(text: str, country: str | None = None) -> str | None:
+    """The E.164 number of a caller, None where it is unknown (withheld, an extension).
+
+    As `called_number`; besides, digits without plus are that number if it is valid with its
+    country code.
+    """
+    user = _user_part(text)
+    if not _PLUS.search(user) and _DIGITS.fullmatch(user):
+        found = classify(f"+{user}").e164
+        if found is not None or not user.startswith("0"):
+            return found
+    number = called_number(text, country)
+    return number if _PLUS_AND_DIGITS.fullmatch(number) else None
+
+
+def caller_origin(number: str | None) -> str | None:
+    """The region by which callers of a number are rated; None for an unknown caller."""
+    return None if number is None else classify(number).origin
 
 
 def is_emergency(text: str, regions: Iterable[str | None]) -> bool:
@@ -123,15 +172,43 @@ def normalize(text: str, country: str | None) -> str:
     digits = _digits(text)
     prefixed = [digits[len(prefix) :] for prefix in ("00", "011") if digits.startswith(prefix)]
     attempts = [(text, country), *((f"+{rest}", None) for rest in prefixed)]
+    found = (_parsed(attempt, region) for attempt, region in attempts)
+    return next((number for number in found if number), text)
+
+
+def _user_part(text: str) -> str:
+    """The number within a `tel:` or `sip:` URI, with or without a display name; else the text."""
+    uri = _URI.fullmatch(text) if len(text) <= limits.NUMBER_CHARS_MAX else None
+    if uri is None:
+        return text.strip()
+    scheme, rest = uri[1].lower(), unquote(uri[2])
+    if scheme == "tel" and "phone-context" in rest:
+        return f"tel:{rest}"
+    return re.split("[@;?]", rest, maxsplit=1)[0].strip()
+
+
+def _international(text: str) -> str | None:
+    """The number in a text that has a plus, None where there is none."""
+    found = _parsed(text, None)
+    if found is not None:
+        return found
+    plain = _PUNCTUATION.sub("", text[: limits.NUMBER_CHARS_MAX + 1])
+    return plain if _PLUS_AND_DIGITS.fullmatch(plain) else None
+
+
+def _parsed(text: str, region: str | None) -> str | None:
+    """The E.164 form of what libphonenumber reads in a text, None where it is no valid number."""
+    if len(text) > limits.NUMBER_TEXT_CHARS_MAX:
+        return None
     phonenumbers = _library()
-    for attempt, region in attempts:
-        try:
-            number = phonenumbers.parse(attempt, region)
-        except phonenumbers.NumberParseException:
-            continue
-        if phonenumbers.is_valid_number(number):
-            return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
-    return text
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    e164 = str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    return e164 if _E164.fullmatch(e164) else None
 
 
 @lru_cache(maxsize=limits.NUMBER_CACHE_MAX)
@@ -154,7 +231,28 @@ def _classify(text: str) -> NumberFacts:
         CLASS_OVERRIDES[own_class] if own_class else _CLASS_NAMES.get(name, NumberClass.UNKNOWN)
     )
     risk = longest_prefix(digits, HIGH_RISK)
-    return NumberFacts(e164, True, region, number_class, digits, HIGH_RISK[risk] if risk else "")
+    return NumberFacts(
+        e164,
+        True,
+        region,
+        number_class,
+        digits,
+        HIGH_RISK[risk] if risk else "",
+        origin=region if _belongs_to_one_region(number, region, name) else None,
+    )
+
+
+def _belongs_to_one_region(number: Any, region: str | None, type_name: str) -> bool:
+    """Whether a caller with this number is of one country. Fixed and mobile lines are; other
+    numbers (toll-free, personal, …) are if no other region of the country code lists them."""
+    if region in {None, INTERNATIONAL}:
+        return False
+    if type_name in _GEOGRAPHIC:
+        return True
+    phonenumbers = _library()
+    regions = phonenumbers.region_codes_for_country_code(number.country_code)
+    valid = [each for each in regions if phonenumbers.is_valid_number_for_region(number, each)]
+    return valid == [region]
 
 
 def _digits(text: str) -> str:
