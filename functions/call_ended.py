@@ -18,6 +18,7 @@ bp = new_blueprint()
     "v1/bridges/{bridge}/call-ended",
     queries=None,  # vendors add their own
     body_bytes_max=limits.CALL_ENDED_BODY_BYTES_MAX,
+    serves_calls=True,
 )
 async def post_call_ended(call: Call) -> func.HttpResponse:
     """202 once every leg is durable; a second delivery of the same leg is 202 too."""

@@ -14,7 +14,7 @@ bp = new_blueprint()
 _CALL = "v1/bridges/{bridge}/dial-outs/{authorization}"
 
 
-@open_route(bp, "post_dial_out", "POST", "v1/bridges/{bridge}/dial-outs")
+@open_route(bp, "post_dial_out", "POST", "v1/bridges/{bridge}/dial-outs", serves_calls=True)
 async def post_dial_out(call: Call) -> func.HttpResponse:
     """200 either way: `decision` is allow or deny."""
     from shared.contracts.dial_out import DialOutRequest
@@ -57,7 +57,7 @@ async def post_dial_out(call: Call) -> func.HttpResponse:
     return reply(answer)
 
 
-@open_route(bp, "post_dial_in", "POST", "v1/bridges/{bridge}/dial-ins")
+@open_route(bp, "post_dial_in", "POST", "v1/bridges/{bridge}/dial-ins", serves_calls=True)
 async def post_dial_in(call: Call) -> func.HttpResponse:
     """200 either way: `decision` is allow or deny. Extended and released as a dial-out is."""
     from shared.contracts.dial_out import DialInRequest
@@ -99,7 +99,7 @@ async def post_dial_in(call: Call) -> func.HttpResponse:
     return reply(answer)
 
 
-@open_route(bp, "extend_dial_out", "POST", f"{_CALL}/extend")
+@open_route(bp, "extend_dial_out", "POST", f"{_CALL}/extend", serves_calls=True)
 async def extend_dial_out(call: Call) -> func.HttpResponse:
     """The call goes on: hold what it costs until the second wanted, counted from its answer."""
     from shared.contracts.dial_out import ExtendRequest
@@ -123,7 +123,7 @@ async def extend_dial_out(call: Call) -> func.HttpResponse:
     return reply(answer)
 
 
-@open_route(bp, "release_dial_out", "POST", f"{_CALL}/release")
+@open_route(bp, "release_dial_out", "POST", f"{_CALL}/release", serves_calls=True)
 async def release_dial_out(call: Call) -> func.HttpResponse:
     """The call did not happen: give back what it holds. Again changes nothing."""
     from shared.contracts.dial_out import ReleaseRequest

@@ -82,7 +82,7 @@ async def restart_dial_out(call: Call) -> func.HttpResponse:
     return reply({"stopped": False})
 
 
-@admin_route(bp, "post_what_if", "POST", f"{_POLICY}/what-if", READERS)
+@admin_route(bp, "post_what_if", "POST", f"{_POLICY}/what-if", READERS, is_report=True)
 async def post_what_if(call: Call) -> func.HttpResponse:
     """What a policy that is not in force would have denied of the dial-outs of a period, and saved.
     Nothing is changed."""

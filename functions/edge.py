@@ -32,6 +32,7 @@ from shared.domain.errors import (
     UnsupportedMedia,
 )
 from shared.domain.strict_json import loads
+from shared.pacing import Work, working
 from shared.telemetry import event, failure
 
 JSON_MEDIA_TYPE = "application/json"
@@ -49,6 +50,7 @@ CSV_ROWS_MAX = 100_000
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 type Handler = Callable[[Call], Awaitable[func.HttpResponse]]
+type Answer = Callable[[Handler, Call], Awaitable[func.HttpResponse]]
 ROUTES: list[Route] = []
 """Every HTTP function of the app, as it was declared; the API's description is made of them."""
 
@@ -209,10 +211,13 @@ def open_route(
     *,
     queries: Sequence[Query] | None = (),
     body_bytes_max: int = limits.BODY_BYTES_MAX,
+    serves_calls: bool = False,
 ) -> Callable[[Handler], Any]:
     """A route whose handler checks itself who calls: bridges by their scheme, health for all.
-    `queries` are the query parameters that it takes, None: any."""
-    return _route(blueprint, name, method, path, None, queries, body_bytes_max)
+    `queries` are the query parameters that it takes, None: any. Reports give way to routes that
+    serve calls in progress."""
+    answer = _serve_call if serves_calls else _serve_anybody
+    return _route(blueprint, name, method, path, None, queries, body_bytes_max, answer)
 
 
 def admin_route(
@@ -224,15 +229,26 @@ def admin_route(
     *,
     queries: Sequence[Query] = (),
     body_bytes_max: int = limits.BODY_BYTES_MAX,
+    is_report: bool = False,
 ) -> Callable[[Handler], Any]:
     """A route for administrators who hold one of `roles` (or `admin`). Where the path names an
-    `{account}` it must be one of theirs. `queries` are the query parameters that it takes."""
-    return _route(blueprint, name, method, path, roles, queries, body_bytes_max)
+    `{account}` it must be one of theirs. `queries` are the query parameters that it takes.
+
+    A report reads or computes much: it waits for a turn and gives way to calls in progress.
+    """
+
+    async def answer(handler: Handler, call: Call) -> func.HttpResponse:
+        await _let_in(call, roles)
+        return await _work(handler, call, is_report=is_report)
+
+    return _route(blueprint, name, method, path, roles, queries, body_bytes_max, answer)
 
 
 def fallback_route(blueprint: func.Blueprint, name: str) -> Callable[[Handler], Any]:
     """What no other route takes: a path that is not there, or not with this method."""
-    return _route(blueprint, name, _METHODS, "{*path}", None, None, limits.BODY_BYTES_MAX)
+    return _route(
+        blueprint, name, _METHODS, "{*path}", None, None, limits.BODY_BYTES_MAX, _serve_anybody
+    )
 
 
 def methods_of(path: str) -> frozenset[str]:
@@ -257,6 +273,7 @@ def _route(
     roles: frozenset[Role] | None,
     queries: Sequence[Query] | None,
     body_bytes_max: int,
+    answer: Answer,
 ) -> Callable[[Handler], Any]:
     taken = [methods] if isinstance(methods, str) else list(methods)
     declared = None if queries is None else tuple(queries)
@@ -268,12 +285,22 @@ def _route(
                 Route(name, each, path, roles, about, body_bytes_max, declared) for each in taken
             )
 
+        async def checked(call: Call) -> func.HttpResponse:
+            if declared is not None:
+                call.queries = declared
+                call.check_query()
+            return await handler(call)
+
         async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
             started = time.perf_counter()
             call = Call(req, str(context.invocation_id), body_bytes_max)
-            response = await _answer(handler, call, roles, declared)
+            try:
+                response = await answer(checked, call)
+            except Exception as error:  # noqa: BLE001 - the last line of defence: logged, not shown
+                response = _problem(error, call)
             response.headers["x-request-id"] = call.request_id
             response.headers["cache-control"] = "no-store"
+            response.headers["x-content-type-options"] = "nosniff"
             event(
                 "http_request",
                 function=name,
@@ -294,21 +321,27 @@ def _route(
     return decorate
 
 
-async def _answer(
-    handler: Handler,
-    call: Call,
-    roles: frozenset[Role] | None,
-    queries: tuple[Query, ...] | None,
-) -> func.HttpResponse:
-    try:
-        if roles is not None:
-            await _let_in(call, roles)
-        if queries is not None:
-            call.queries = queries
-            call.check_query()
+async def _serve_anybody(handler: Handler, call: Call) -> func.HttpResponse:
+    return await handler(call)
+
+
+async def _serve_call(handler: Handler, call: Call) -> func.HttpResponse:
+    with container().turns.call():
         return await handler(call)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: logged, never shown
-        return _problem(error, call)
+
+
+async def _work(handler: Handler, call: Call, *, is_report: bool) -> func.HttpResponse:
+    """Within the caller's budget, and a report once it has a turn. Raises RateLimited."""
+    house, caller = container(), call.principal.name
+    house.budgets.admit(caller, house.settings.caller_allowance)
+    work = Work(house.budgets, caller, house.turns)
+    if not is_report:
+        with working(work):
+            return await handler(call)
+    async with house.turns.report(caller):
+        work.deadline = time.monotonic() + limits.REPORT_SECONDS_MAX
+        with working(work):
+            return await handler(call)
 
 
 async def _let_in(call: Call, roles: frozenset[Role]) -> None:

@@ -88,6 +88,7 @@ def _booked(account: str, entry: Entry, repeated: bool) -> func.HttpResponse:
         one_of("kind", "Entries of this kind only.", EntryKind),
         Query("leg", "Entries of this leg only; with nothing else that selects."),
     ),
+    is_report=True,
 )
 async def list_entries(call: Call) -> func.HttpResponse:
     """The ledger's entries in order, as JSON or CSV; `?from=&to=&kind=` or `?leg=`."""
@@ -121,7 +122,9 @@ async def get_balance(call: Call) -> func.HttpResponse:
     return reply({"at": format_time(at), "balance": format_amount(balance), "entry": entry})
 
 
-@admin_route(bp, "get_statement", "GET", "v1/accounts/{account}/statements/{month}", READERS)
+@admin_route(
+    bp, "get_statement", "GET", "v1/accounts/{account}/statements/{month}", READERS, is_report=True
+)
 async def get_statement(call: Call) -> func.HttpResponse:
     """A month added up: opening, totals by kind and destination, closing."""
     from shared.contracts.ledger import statement_body
@@ -149,7 +152,15 @@ async def get_leg(call: Call) -> func.HttpResponse:
     return reply(body)
 
 
-@admin_route(bp, "verify_ledger", "GET", "v1/accounts/{account}/verify", READERS, queries=_ANCHORS)
+@admin_route(
+    bp,
+    "verify_ledger",
+    "GET",
+    "v1/accounts/{account}/verify",
+    READERS,
+    queries=_ANCHORS,
+    is_report=True,
+)
 async def verify_ledger(call: Call) -> func.HttpResponse:
     """Recomputes the account's ledger from what is stored; `?anchors=true` also holds it against
     its newest anchor."""

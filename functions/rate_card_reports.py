@@ -87,6 +87,7 @@ async def post_quote_table(call: Call) -> func.HttpResponse:
         moment("at", "Prices in force then; now if left out."),
         one_of("format", "The same as the header `Accept`.", ("json", "csv", "text")),
     ),
+    is_report=True,
 )
 async def get_price_list(call: Call) -> func.HttpResponse:
     """Prices by country in force now or `?at=`: as JSON, CSV, or text to read."""
@@ -118,6 +119,7 @@ async def get_price_list(call: Call) -> func.HttpResponse:
     "GET",
     "v1/rate-cards/{card}/versions/{effective_from}/lint",
     READERS,
+    is_report=True,
 )
 async def lint_rate_card_version(call: Call) -> func.HttpResponse:
     """What is odd in a version, warnings first."""
@@ -142,6 +144,7 @@ async def lint_rate_card_version(call: Call) -> func.HttpResponse:
         Query("account", "Also what legs of this account would have cost."),
         Query("month", "Legs of this month, `2026-11`; the last one if left out."),
     ),
+    is_report=True,
 )
 async def diff_rate_card(call: Call) -> func.HttpResponse:
     """What differs from the version in force at `?from=` to that at `?to=`, perhaps of `?to_card=`:

@@ -66,7 +66,15 @@ async def get_rate_card(call: Call) -> func.HttpResponse:
     return reply({"id": card, "versions": [card_version_body(each) for each in versions]})
 
 
-@admin_route(bp, "get_rate_card_version", "GET", _VERSION, READERS, queries=(FORMAT,))
+@admin_route(
+    bp,
+    "get_rate_card_version",
+    "GET",
+    _VERSION,
+    READERS,
+    queries=(FORMAT,),
+    is_report=True,
+)
 async def get_rate_card_version(call: Call) -> func.HttpResponse:
     """A whole version, as JSON or CSV: what was put, in one spelling."""
     call.principal.require_all_accounts()

@@ -22,7 +22,15 @@ bp = new_blueprint()
 _FINANCE = frozenset({Role.FINANCE})
 
 
-@admin_route(bp, "post_rerating", "POST", "v1/reratings", READERS, queries=(FORMAT,))
+@admin_route(
+    bp,
+    "post_rerating",
+    "POST",
+    "v1/reratings",
+    READERS,
+    queries=(FORMAT,),
+    is_report=True,
+)
 async def post_rerating(call: Call) -> func.HttpResponse:
     """Legs of a span, or named ones, by another card or version: a dry run unless it says no."""
     from shared.contracts.reratings import ReratingBody
@@ -66,6 +74,7 @@ async def post_rerating(call: Call) -> func.HttpResponse:
     "v1/accounts/{account}/rate-card/what-if",
     READERS,
     queries=(FORMAT,),
+    is_report=True,
 )
 async def post_price_what_if(call: Call) -> func.HttpResponse:
     """What the legs of a month, by default the last one, would cost by another card."""

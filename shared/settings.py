@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from shared.domain import limits
+from shared.pacing import Allowance
+
 CHAIN_KEY_BYTES_MIN = 32
 SEALING_KEY_BYTES = 32
 ADMIN_KEY_CHARS_MIN = 20
@@ -70,6 +73,8 @@ class Settings:
     webhooks_allow_loopback: bool
     smtp: Smtp | None
     version: str
+    caller_allowance: Allowance
+    bridge_allowance: Allowance
 
     @property
     def batch_deadline_seconds(self) -> float:
@@ -120,6 +125,18 @@ class Settings:
             webhooks_allow_loopback=_flag(values, "WEBHOOKS_ALLOW_LOOPBACK"),
             smtp=_smtp(values),
             version=values.get("PERMINUTE_VERSION") or "0.1.0",
+            caller_allowance=Allowance(
+                _per_second(
+                    values, "CALLER_REQUESTS_PER_SECOND", limits.CALLER_REQUESTS_PER_SECOND
+                ),
+                _per_second(values, "CALLER_WORK_PER_SECOND", limits.CALLER_WORK_PER_SECOND),
+            ),
+            bridge_allowance=Allowance(
+                _per_second(
+                    values, "BRIDGE_REQUESTS_PER_SECOND", limits.BRIDGE_REQUESTS_PER_SECOND
+                ),
+                _per_second(values, "CALLER_WORK_PER_SECOND", limits.CALLER_WORK_PER_SECOND),
+            ),
         )
 
 
@@ -188,6 +205,13 @@ def _seconds(values: Mapping[str, str], name: str, least: int, most: int) -> int
     text = _needed(values, name)
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
         raise SettingsError(f"the setting {name} must be whole seconds from {least} to {most}")
+    return int(text)
+
+
+def _per_second(values: Mapping[str, str], name: str, default: int) -> int:
+    text = values.get(name, "").strip() or str(default)
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text, re.ASCII):
+        raise SettingsError(f"the setting {name} must be a whole number above 0")
     return int(text)
 
 

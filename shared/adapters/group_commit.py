@@ -34,6 +34,7 @@ from shared.domain.errors import (
     RowExists,
     Unavailable,
 )
+from shared.pacing import NO_REQUEST
 from shared.ports.tables import TableStore
 from shared.ports.world import Clock, Ids
 from shared.telemetry import event
@@ -86,7 +87,7 @@ class GroupCommitter[State, Command, Result]:
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         lane.waiting.append(Waiter(command, self._book.guard(command), future))
         if lane.task is None:
-            lane.task = asyncio.create_task(self._drain(partition, lane))
+            lane.task = asyncio.create_task(self._drain(partition, lane), context=NO_REQUEST())
         try:
             async with asyncio.timeout(seconds):
                 return await future  # cancelled with its caller: then nobody waits for an answer

@@ -29,6 +29,7 @@ from shared.domain.dial_out_facts import Denial
 from shared.domain.errors import LedgerCorrupt, NotFound, PerminuteError, RowExists, RowMissing
 from shared.domain.hold_decide import Granted
 from shared.domain.holds import HoldState
+from shared.pacing import NO_REQUEST
 from shared.ports.holds import Answered, ExtendHold, HoldRecord, PlaceHold, Switch
 from shared.ports.ledger import Ledger, Outbox
 from shared.ports.notices import DueMarks
@@ -130,7 +131,7 @@ class TableHoldBook:
         self._nudged_at[account] = now
         if len(self._nudged_at) > limits.PARTITIONS_CACHED_MAX:
             del self._nudged_at[next(iter(self._nudged_at))]
-        task = asyncio.get_running_loop().create_task(self._nudge(account))
+        task = asyncio.get_running_loop().create_task(self._nudge(account), context=NO_REQUEST())
         self._nudges[account] = task
         task.add_done_callback(lambda _: self._nudges.pop(account, None))
 

@@ -15,6 +15,7 @@ from shared.adapters.sealing import Sealing
 from shared.domain import limits
 from shared.domain.errors import StoreUnavailable
 from shared.domain.legs import canonical_json
+from shared.pacing import NO_REQUEST
 from shared.ports.archive import Accepted
 from shared.ports.world import Clock, Ids
 
@@ -57,7 +58,7 @@ class BlobArchive:
             return
         self._waiting += items
         if self._flush is None:
-            self._flush = asyncio.create_task(self._write_soon())
+            self._flush = asyncio.create_task(self._write_soon(), context=NO_REQUEST())
         # Shielded: who gives up waiting takes nobody else's legs away.
         await asyncio.shield(self._flush)
 

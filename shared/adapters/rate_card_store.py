@@ -32,6 +32,7 @@ from shared.domain.errors import (
 )
 from shared.domain.rate_packing import Header
 from shared.domain.rates import RateCardVersion, decode_version, encode_chunks, version_in_force
+from shared.pacing import NO_REQUEST
 from shared.ports.tables import Insert, Operation, Replace, Row, TableStore, Upsert, Value
 from shared.ports.world import Clock
 
@@ -142,7 +143,9 @@ class TableRateCards:
             return kept
         task = self._loading.get(name)
         if task is None:
-            task = self._loading[name] = asyncio.create_task(self._fetch(stored))
+            task = self._loading[name] = asyncio.create_task(
+                self._fetch(stored), context=NO_REQUEST()
+            )
             task.add_done_callback(lambda done: self._loaded(name, done))
         return await asyncio.shield(task)
 

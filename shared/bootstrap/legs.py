@@ -57,7 +57,13 @@ class Legs(Stores):
         """Lets bridges in."""
         from shared.usecases.bridge_gate import BridgeGate
 
-        return BridgeGate(self.facts, _verified_webhook_id, self.clock)
+        return BridgeGate(
+            self.facts,
+            _verified_webhook_id,
+            self.clock,
+            self.budgets,
+            self.settings.bridge_allowance,
+        )
 
     def parse_post(self, dialect: str, post: BridgePost) -> list[ParsedLeg]:
         """What a bridge's post says, in its dialect. Raises TooLarge, BadRequest, Invalid."""

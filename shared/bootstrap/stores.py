@@ -11,6 +11,7 @@ from shared.adapters.sealing import Sealing
 from shared.adapters.system import RandomIds, SystemClock
 from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.policy import AccountPolicy
+from shared.pacing import Budgets, Turns
 from shared.settings import Settings, is_address
 from shared.usecases.facts import Facts, WireReaders
 
@@ -59,11 +60,23 @@ class Stores:
             )
             for place in (first, *settings.ledger_shards)
         ]
+        from shared.adapters.paced_tables import PacedTables
+
         if len(stores) == 1:
-            return stores[0]
+            return PacedTables(stores[0])
         from shared.adapters.sharded_tables import ShardedTables
 
-        return ShardedTables(stores, self._shard_of)
+        return PacedTables(ShardedTables(stores, self._shard_of))
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """What callers may use of this process."""
+        return Budgets()
+
+    @cached_property
+    def turns(self) -> Turns:
+        """Who works at present."""
+        return Turns()
 
     async def _shard_of(self, account: str) -> str | None:
         found = await self.facts.account(account)

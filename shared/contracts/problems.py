@@ -13,6 +13,7 @@ from shared.domain.errors import (
     PerminuteError,
     PreconditionFailed,
     PreconditionMissing,
+    RateLimited,
     TooLarge,
     Unavailable,
     UnsupportedMedia,
@@ -43,6 +44,7 @@ _STATUS: tuple[tuple[type[PerminuteError], int, str], ...] = (
     (UnsupportedMedia, 415, "Unsupported media type"),
     (Invalid, 422, "Understood, but wrong"),
     (PreconditionMissing, 428, "If-Match is missing"),
+    (RateLimited, 429, "Too many requests"),
     (Unavailable, 503, "Try again later"),
 )
 
@@ -79,6 +81,6 @@ def _render(error: PerminuteError, status: int, title: str, instance: str) -> Pr
         headers["WWW-Authenticate"] = 'Bearer, Basic realm="perminute"'
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed))
-    if isinstance(error, Unavailable):
+    if isinstance(error, RateLimited | Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)
     return Problem(status, headers, body)

@@ -13,6 +13,7 @@ PerminuteError
 ├── UnsupportedMedia       415
 ├── Invalid                422  understood but wrong; carries the failing fields
 ├── PreconditionMissing    428
+├── RateLimited            429  too much for now; carries the seconds to wait
 ├── Unavailable            503  try again; carries the seconds to wait
 │   ├── QueueUnavailable
 │   └── StoreUnavailable
@@ -122,6 +123,16 @@ class Invalid(PerminuteError):
     def __init__(self, detail: str, errors: tuple[FieldError, ...] = (), *, code: str = "") -> None:
         super().__init__(detail, code=code)
         self.errors = errors
+
+
+class RateLimited(PerminuteError):
+    """The caller asks for more than its budget; trying again after the wait is right."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Unavailable(PerminuteError):

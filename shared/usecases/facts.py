@@ -17,6 +17,7 @@ from shared.domain import limits
 from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.directory import Account, ApiKey, Bridge, Registration
 from shared.domain.policy import AccountPolicy
+from shared.pacing import NO_REQUEST
 from shared.ports.records import Record, RecordStore
 from shared.ports.world import Clock
 from shared.usecases import documents
@@ -109,6 +110,13 @@ class Facts:
         """The bridge with its secrets, or None."""
         return await self._read(Kind.BRIDGE, bridge, documents.bridge, known_at, fresh=fresh)
 
+    def remembered_bridge(self, bridge: str) -> tuple[Bridge | None, bool]:
+        """(the bridge as this process last read it, whether that still holds), without a read."""
+        cached = self._cache.get((Kind.BRIDGE, bridge))
+        if cached is None:
+            return None, False
+        return cast("Bridge", cached.value), self._holds(cached, self._clock.now(), None)
+
     async def api_key(self, key_id: str, *, fresh: bool = False) -> ApiKey | None:
         """The API key, or None."""
         return await self._read(Kind.API_KEY, key_id, documents.api_key, None, fresh=fresh)
@@ -149,7 +157,7 @@ class Facts:
             pending = self._pending.get(slot)
             if pending is not None and (known_at is None or known_at <= pending.read_at):
                 return cast("Fact | None", await asyncio.shield(pending.task))
-        task = asyncio.create_task(self._load(slot, make, now))
+        task = asyncio.create_task(self._load(slot, make, now), context=NO_REQUEST())
         # Where all who wait have given up, nobody else looks at how it failed.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._pending[slot] = _Pending(task, now)

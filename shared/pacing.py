@@ -1,0 +1,251 @@
+"""What a caller may use of this process, and whose turn it is.
+
+Each caller has a budget of requests and a budget of work. Work is counted in units: a unit is a
+stored row, or a KiB of it. Calls in progress are served first: a report takes a turn, of which only
+a few exist, works in short slices, and gives way between them. All of it is per process.
+"""
+
+import asyncio
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import Context, ContextVar
+from dataclasses import dataclass, field
+
+from shared.domain import limits
+from shared.domain.errors import RateLimited
+from shared.ports.tables import Row
+
+NO_REQUEST = Context
+"""Makes the context of a task that serves several requests: none of them pays for it."""
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket: `per_second` tokens come in, up to `burst`. It may owe tokens."""
+
+    per_second: float
+    burst: float
+    tokens: float
+    at: float
+
+    def fill(self, now: float) -> None:
+        """Add what came in since the last time."""
+        self.tokens = min(self.burst, self.tokens + max(0.0, now - self.at) * self.per_second)
+        self.at = now
+
+    def seconds_until(self, tokens: float) -> float:
+        """How long until so many tokens are there."""
+        return max(0.0, (tokens - self.tokens) / self.per_second)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a caller may use per second; `BUDGET_BURST_SECONDS` of it at once."""
+
+    requests_per_second: int
+    work_per_second: int
+
+
+class Budgets:
+    """The budgets of the callers that authenticated lately. `monotonic` gives seconds."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._callers: OrderedDict[str, tuple[Bucket, Bucket]] = OrderedDict()
+
+    def admit(self, caller: str, allowance: Allowance) -> None:
+        """Take one request of the caller's budget. Raises RateLimited."""
+        requests, work = self._of(caller, allowance)
+        now = self._monotonic()
+        requests.fill(now)
+        work.fill(now)
+        wait_seconds = max(requests.seconds_until(1), work.seconds_until(1))
+        if wait_seconds:
+            used = "requests" if requests.tokens < 1 else "work"
+            raise RateLimited(
+                f"The caller's budget of {used} is used up for now.",
+                retry_after_seconds=math.ceil(wait_seconds),
+            )
+        requests.tokens -= 1
+
+    def spend(self, caller: str, units: int) -> None:
+        """Take work off the caller's budget; what exceeds it delays the next request."""
+        known = self._callers.get(caller)
+        if known is not None:
+            known[1].tokens -= units
+
+    def _of(self, caller: str, allowance: Allowance) -> tuple[Bucket, Bucket]:
+        known = self._callers.get(caller)
+        if known is None:
+            now = self._monotonic()
+            requests, work = (
+                Bucket(each, burst, burst, now)
+                for each in (allowance.requests_per_second, allowance.work_per_second)
+                for burst in (each * limits.BUDGET_BURST_SECONDS,)
+            )
+            known = self._callers[caller] = requests, work
+            if len(self._callers) > limits.BUDGET_CALLERS_MAX:
+                self._callers.popitem(last=False)
+        self._callers.move_to_end(caller)
+        return known
+
+
+@dataclass(slots=True)
+class Turns:
+    """Who works: calls in progress at once, reports a few at a time, callers in rotation."""
+
+    calls: int = 0
+    reports: int = 0
+    _waiting: OrderedDict[str, deque[asyncio.Future[None]]] = field(default_factory=OrderedDict)
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """While a request of a call in progress is served."""
+        self.calls += 1
+        try:
+            yield
+        finally:
+            self.calls -= 1
+
+    @asynccontextmanager
+    async def report(self, caller: str) -> AsyncIterator[None]:
+        """While a report is made, once it is the caller's turn.
+
+        Raises RateLimited when too many wait, or the turn does not come in time.
+        """
+        if self.reports < limits.REPORTS_AT_ONCE:
+            self.reports += 1
+        else:
+            await self._wait(caller)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _wait(self, caller: str) -> None:
+        mine = self._waiting.get(caller, ())
+        waiting = sum(len(each) for each in self._waiting.values())
+        if len(mine) >= limits.REPORTS_WAITING_PER_CALLER_MAX or (
+            waiting >= limits.REPORTS_WAITING_MAX
+        ):
+            raise _busy()
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(caller, deque()).append(turn)
+        try:
+            async with asyncio.timeout(limits.REPORT_WAIT_SECONDS_MAX):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._pass_on()  # the turn came, and nobody is there to take it
+            else:
+                self._forget(caller, turn)
+            if isinstance(error, TimeoutError):
+                raise _busy() from None
+            raise
+
+    def _forget(self, caller: str, turn: asyncio.Future[None]) -> None:
+        mine = self._waiting.get(caller)
+        if mine is not None and turn in mine:
+            mine.remove(turn)
+            if not mine:
+                del self._waiting[caller]
+
+    def _pass_on(self) -> None:
+        """Give the turn to the next caller; a caller that waits with more goes to the end."""
+        while self._waiting:
+            caller, mine = self._waiting.popitem(last=False)
+            turn = mine.popleft()
+            if mine:
+                self._waiting[caller] = mine
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.reports -= 1
+
+
+def _busy() -> RateLimited:
+    return RateLimited(
+        "Too many reports are being made.", retry_after_seconds=limits.REPORT_WAIT_SECONDS_MAX
+    )
+
+
+@dataclass(slots=True)
+class Work:
+    """The work of one request. `deadline` (monotonic seconds) is None where there is none: only
+    reports have one, and only they give way."""
+
+    budgets: Budgets
+    caller: str
+    turns: Turns
+    deadline: float | None = None
+    units: int = 0
+
+    async def give_way(self) -> None:
+        """Wait a moment while a call in progress is served. Raises RateLimited past the deadline:
+        the next try may find less traffic."""
+        if self.deadline is None:
+            return
+        for _ in range(limits.GIVE_WAY_STEPS_MAX):
+            if not self.turns.calls:
+                break
+            await asyncio.sleep(limits.GIVE_WAY_STEP_SECONDS)
+        if time.monotonic() > self.deadline:
+            raise RateLimited(
+                f"The report takes longer than {limits.REPORT_SECONDS_MAX} s; "
+                "ask for a shorter span.",
+                retry_after_seconds=limits.REPORT_WAIT_SECONDS_MAX,
+            )
+
+
+_WORK: ContextVar[Work | None] = ContextVar("work", default=None)
+_slice_began = 0.0
+
+
+@contextmanager
+def working(work: Work) -> Iterator[None]:
+    """What is read within is the work of this request."""
+    token = _WORK.set(work)
+    try:
+        yield
+    finally:
+        _WORK.reset(token)
+
+
+async def breathe() -> None:
+    """In loops over much: let others run once a slice of time is used up.
+
+    Raises RateLimited past the deadline of a report.
+    """
+    global _slice_began  # noqa: PLW0603 - there is one event loop a process
+    if time.perf_counter() - _slice_began < limits.SLICE_SECONDS:
+        return
+    await asyncio.sleep(0)
+    work = _WORK.get()
+    if work is not None:
+        await work.give_way()
+    _slice_began = time.perf_counter()
+
+
+async def before_read() -> None:
+    """Before rows are read: a report gives way. Raises RateLimited past its deadline."""
+    work = _WORK.get()
+    if work is not None:
+        await work.give_way()
+
+
+def spent(rows: Sequence[Row]) -> None:
+    """Rows were read: count them as work of the request."""
+    work = _WORK.get()
+    if work is None:
+        return
+    units = max(1, sum(map(_units, rows)))
+    work.units += units
+    work.budgets.spend(work.caller, units)
+
+
+def _units(row: Row) -> int:
+    size = sum(len(value) for value in row.values.values() if isinstance(value, str | bytes))
+    return max(1, size // 1024)

@@ -1,0 +1,369 @@
+"""Work is bounded and fair: budgets per caller, turns of reports, calls in progress first."""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import bootstrap, pacing
+from shared.adapters.memory_tables import MemoryTables
+from shared.adapters.paced_tables import PacedTables
+from shared.domain import limits
+from shared.domain.errors import RateLimited
+from shared.pacing import Allowance, Budgets, Turns, Work
+from tests.unit.administration.house import SETTINGS, Answer, House
+
+SECRET = base64.b64encode(b"k" * 32).decode()
+
+
+class Monotonic:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class CountedReads(MemoryTables):
+    """Tables that count their reads."""
+
+    reads = 0
+
+    async def get(self, *key: Any, **more: Any) -> Any:
+        self.reads += 1
+        return await super().get(*key, **more)
+
+
+@pytest.fixture
+def monotonic() -> Monotonic:
+    return Monotonic()
+
+
+@pytest.fixture
+def house(monotonic: Monotonic) -> Iterator[House]:
+    """A process whose reads are counted and whose callers have small budgets."""
+    made = House(CountedReads())
+    container = made.container
+    container.tables = PacedTables(made.tables)
+    container.budgets = Budgets(monotonic)
+    container.settings = replace(
+        SETTINGS, caller_allowance=Allowance(1, 100), bridge_allowance=Allowance(1, 100)
+    )
+    yield made
+    bootstrap.install(None)
+    made.close()
+
+
+def _ask(house: House, key: str) -> Answer:
+    return house.get("/api/v1/rate-cards", key=key)
+
+
+def _dial_out(house: House, bridge: str, key: bytes = b"k" * 32) -> Answer:
+    body = b'{"to": "+442079460123", "account": "contoso", "organizer_id": "ken"}'
+    stamp = str(int(house.clock.now().timestamp()))
+    signed = hmac.digest(key, f"m1.{stamp}.".encode() + body, hashlib.sha256)
+    headers = {
+        "webhook-id": "m1",
+        "webhook-timestamp": stamp,
+        "webhook-signature": "v1," + base64.b64encode(signed).decode(),
+    }
+    return house.call(
+        "POST", f"/api/v1/bridges/{bridge}/dial-outs", body, key=None, headers=headers
+    )
+
+
+def _bridge(house: House, name: str = "b1") -> None:
+    auth = {"scheme": "standard-webhooks", "secrets": [f"whsec_{SECRET}"]}
+    made = house.put(
+        f"/api/v1/bridges/{name}", {"dialect": "perminute", "auth": auth, "accounts": ["*"]}
+    )
+    assert made.status == 201, made.body
+
+
+def test_a_caller_over_its_budget_of_requests_waits_and_others_do_not(
+    house: House, monotonic: Monotonic
+) -> None:
+    hasty, calm = house.api_key("reader"), house.api_key("reader")
+    answers = [_ask(house, hasty) for _ in range(limits.BUDGET_BURST_SECONDS + 1)]
+
+    assert {each.status for each in answers[:-1]} == {200}
+    assert (answers[-1].status, answers[-1].code) == (429, "rate_limited")
+    assert answers[-1].headers["Retry-After"] == "1"
+    assert _ask(house, calm).status == 200
+    monotonic.seconds += 1
+    assert _ask(house, hasty).status == 200
+
+
+def test_a_caller_over_its_budget_of_work_waits_until_the_debt_is_paid(
+    house: House, monotonic: Monotonic
+) -> None:
+    """The work of a request is what it reads; it is never known before."""
+    reader, other = house.api_key("reader"), house.api_key("reader")
+    house.account()
+    burst = 100 * limits.BUDGET_BURST_SECONDS
+    _ask(house, reader)
+    caller = next(each for each in house.container.budgets._callers if reader[3:19] in each)
+    house.container.budgets.spend(caller, burst + 150)
+
+    refused = house.get("/api/v1/accounts/contoso/entries", key=reader)
+
+    assert (refused.status, refused.code) == (429, "rate_limited")
+    assert refused.headers["Retry-After"] == "2"
+    assert house.get("/api/v1/accounts/contoso/entries", key=other).status == 200
+    monotonic.seconds += 2
+    assert house.get("/api/v1/accounts/contoso/entries", key=reader).status == 200
+
+
+def test_what_a_request_reads_is_its_work(house: House) -> None:
+    """Also where the route is none of the reports: nobody can forget to count."""
+    house.account()
+    reader = house.api_key("reader")
+    caller = f"key:{reader[3:19]}"
+    _ask(house, reader)
+    work = house.container.budgets._callers[caller][1]
+    before = work.tokens
+
+    assert house.get("/api/v1/accounts/contoso", key=reader).status == 200
+
+    assert work.tokens < before
+
+
+def test_an_account_dials_out_while_the_budget_of_its_reports_is_used_up(house: House) -> None:
+    house.account()
+    _bridge(house)
+    answers = [house.get("/api/v1/rate-cards").status for _ in range(limits.BUDGET_BURST_SECONDS)]
+    assert answers[-1] == 429
+
+    assert _dial_out(house, "b1").status == 200
+
+
+def test_a_bridge_has_a_budget_of_its_own(house: House, monotonic: Monotonic) -> None:
+    house.account()
+    _bridge(house, "b1")
+    _bridge(house, "b2")
+    answers = [_dial_out(house, "b1").status for _ in range(limits.BUDGET_BURST_SECONDS + 1)]
+
+    assert answers == [200] * limits.BUDGET_BURST_SECONDS + [429]
+    assert _dial_out(house, "b2").status == 200
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 50), st.floats(0, 10)), max_size=60),
+    st.integers(1, 20),
+)
+def test_nobody_gets_more_requests_than_the_burst_and_what_came_in(
+    asked: list[tuple[int, float]], per_second: int
+) -> None:
+    monotonic = Monotonic()
+    budgets = Budgets(monotonic)
+    let_in = 0
+    for count, pause in asked:
+        for _ in range(count):
+            with contextlib.suppress(RateLimited):
+                budgets.admit("somebody", Allowance(per_second, 1))
+                let_in += 1
+        monotonic.seconds += pause
+
+    burst = per_second * limits.BUDGET_BURST_SECONDS
+    assert let_in <= burst + per_second * monotonic.seconds + 1
+
+
+def test_the_number_of_budgets_is_bounded() -> None:
+    budgets = Budgets(Monotonic())
+    for number in range(limits.BUDGET_CALLERS_MAX + 10):
+        budgets.admit(str(number), Allowance(1, 1))
+
+    assert len(budgets._callers) == limits.BUDGET_CALLERS_MAX
+
+
+async def test_callers_take_turns_in_rotation() -> None:
+    turns, order = Turns(), []
+    go = asyncio.Event()
+
+    async def report(caller: str) -> None:
+        async with turns.report(caller):
+            order.append(caller)
+            await go.wait()
+
+    busy = [asyncio.create_task(report("x")) for _ in range(limits.REPORTS_AT_ONCE)]
+    await asyncio.sleep(0)
+    callers = ["a", "a", "a", "b", "c"]
+    waiting = [asyncio.create_task(report(caller)) for caller in callers]
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.gather(*busy, *waiting)
+
+    assert order == ["x"] * limits.REPORTS_AT_ONCE + ["a", "b", "c", "a", "a"]
+    assert turns.reports == 0
+
+
+async def test_too_many_waiting_reports_are_refused() -> None:
+    turns = Turns(reports=limits.REPORTS_AT_ONCE)
+
+    async def report(caller: str) -> None:
+        async with turns.report(caller):
+            pass
+
+    waiting = [
+        asyncio.create_task(report("a")) for _ in range(limits.REPORTS_WAITING_PER_CALLER_MAX)
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(RateLimited):
+        await report("a")
+    others = [
+        asyncio.create_task(report(str(number)))
+        for number in range(limits.REPORTS_WAITING_MAX - len(waiting))
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(RateLimited):
+        await report("z")
+    for task in (*waiting, *others):
+        task.cancel()
+    await asyncio.gather(*waiting, *others, return_exceptions=True)
+
+    assert not turns._waiting
+    assert turns.reports == limits.REPORTS_AT_ONCE
+
+
+async def test_a_turn_that_nobody_takes_goes_to_the_next_one() -> None:
+    turns, done = Turns(reports=limits.REPORTS_AT_ONCE), []
+
+    async def report(caller: str) -> None:
+        async with turns.report(caller):
+            done.append(caller)
+
+    gone, stays = asyncio.create_task(report("a")), asyncio.create_task(report("b"))
+    await asyncio.sleep(0)
+    turns._pass_on()  # the turn is a's
+    gone.cancel()
+    await asyncio.gather(gone, stays, return_exceptions=True)
+
+    assert done == ["b"]
+    assert turns.reports == limits.REPORTS_AT_ONCE - 1
+
+
+async def test_a_report_gives_way_while_a_call_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(limits, "GIVE_WAY_STEPS_MAX", 1_000_000)
+    turns, order = Turns(), []
+    loop = asyncio.get_running_loop()
+
+    async def report() -> None:
+        with pacing.working(Work(Budgets(), "a", turns, deadline=loop.time() + 10**6)):
+            await pacing.breathe()
+            order.append("report")
+
+    with turns.call():
+        task = asyncio.create_task(report())
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        order.append("call")
+    await task
+
+    assert order == ["call", "report"]
+
+
+async def test_a_report_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SLICE_SECONDS", 0.0)
+    with pacing.working(Work(Budgets(), "a", Turns(), deadline=0.0)):
+        with pytest.raises(RateLimited):
+            await pacing.breathe()
+        with pytest.raises(RateLimited):
+            await PacedTables(MemoryTables()).query("ledger", "contoso")
+
+
+async def test_a_task_that_serves_several_requests_is_nobodys_work() -> None:
+    tables, budgets = PacedTables(MemoryTables()), Budgets()
+    work = Work(budgets, "a", Turns(), deadline=0.0)
+    with pacing.working(work):
+        task = asyncio.create_task(tables.get("ledger", "a", "b"), context=pacing.NO_REQUEST())
+        await task
+
+    assert work.units == 0
+
+
+def test_every_answer_forbids_guessing_its_type(house: House) -> None:
+    answers = [
+        house.get("/api/v1/rate-cards"),
+        house.get("/api/v1/rate-cards", key=None),
+        house.get("/api/v1/rate-cards/none"),
+        _dial_out(house, "none"),
+    ]
+
+    assert [each.status for each in answers] == [200, 401, 404, 401]
+    for answer in answers:
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("is_cached", [False, True])
+def test_an_unknown_bridge_costs_what_a_known_one_costs_and_is_answered_alike(
+    house: House, monkeypatch: pytest.MonkeyPatch, *, is_cached: bool
+) -> None:
+    _bridge(house)
+    house.account()
+    digests = 0
+    digest = hmac.digest
+
+    def counted(*parts: Any, **more: Any) -> Any:
+        nonlocal digests
+        digests += 1
+        return digest(*parts, **more)
+
+    monkeypatch.setattr(hmac, "digest", counted)
+    seen = []
+    for name in ("b1", "nobody"):
+        if is_cached:
+            _dial_out(house, "b1")
+        else:
+            house.clock.advance(limits.FACTS_SECONDS_MAX + 1)
+            house.container.facts._cache.clear()
+        reads, before = house.tables.reads, digests  # type: ignore[attr-defined]
+        answer = _dial_out(house, name, key=b"x" * 32)
+        digests -= 1  # the test's own
+        body = json.loads(answer.body.replace(name.encode(), b"*"))
+        seen.append(
+            (answer.status, body, house.tables.reads - reads, digests - before)  # type: ignore[attr-defined]
+        )
+
+    assert seen[0] == seen[1]
+    assert seen[0][0] == 401
+    assert seen[0][2:] == (1, 2)
+
+
+def test_requests_that_prove_nothing_have_a_budget_of_reads(
+    house: House, monotonic: Monotonic
+) -> None:
+    """A bridge with the right credentials is let in all the while, also once its facts are old."""
+    house.account()
+    _bridge(house)
+    assert _dial_out(house, "b1").status == 200
+    budget = limits.UNPROVEN_READS_PER_SECOND * limits.BUDGET_BURST_SECONDS
+    refused = [_dial_out(house, f"nobody-{number}").status for number in range(budget + 5)]
+    reads = house.tables.reads  # type: ignore[attr-defined]
+
+    assert refused == [401] * (budget - 1) + [429] * 6  # the first read of b1 was one, too
+    assert _dial_out(house, "nobody").status == 429
+    assert _dial_out(house, "b1", key=b"x" * 32).status == 429
+    assert house.tables.reads == reads  # type: ignore[attr-defined]
+    assert _dial_out(house, "b1").status == 200
+    house.clock.advance(limits.FACTS_SECONDS_MAX + 1)
+    assert _dial_out(house, "b1").status == 200
+
+
+def test_a_bridge_works_at_once_after_its_name_was_refused(house: House) -> None:
+    house.account()
+    assert _dial_out(house, "b1").status == 401
+    _bridge(house)
+    assert _dial_out(house, "b1").status == 200
