@@ -14,10 +14,11 @@ from local.demo.outside import Outside
 from local.demo.seed import ACCOUNT
 from local.demo.seed import seed as seed_demo
 from local.demo.wire import DemoError
-from local.parts import StackError
+from local.parts import StackError, port_is_free
 from local.stack import ROOT, Stack, write_by_rename
 
 DEFAULT_PORT = 7071
+PORT_MAX = 65_535
 LOOK_SECONDS = 0.5  # between two looks at make
 
 
@@ -25,11 +26,15 @@ def main(run_json: Path = ROOT / "build" / "run.json", app: Path = ROOT) -> int:
     """Start, seed, serve, stop. Returns the exit code: 1, with a sentence, if it can't start."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # raises KeyboardInterrupt
-    run_json.unlink(missing_ok=True)
     port, seed = os.environ.get("PORT") or str(DEFAULT_PORT), os.environ.get("SEED") or "demo"
-    if not port.isdecimal() or int(port) > 65535 or seed not in {"demo", "none"}:
+    if (
+        not (port.isascii() and port.isdecimal())
+        or int(port) > 65535
+        or seed not in {"demo", "none"}
+    ):
         print("PORT is a port number or 0, SEED is `demo` or `none`", file=sys.stderr)
         return 1
+    _remove_stale(run_json)
     data = ROOT / (os.environ.get("DATA") or "build/data")
     with Outside(data) if seed == "demo" else nullcontext() as outside:
         settings = outside.settings if outside else {}
@@ -37,8 +42,12 @@ def main(run_json: Path = ROOT / "build" / "run.json", app: Path = ROOT) -> int:
 
 
 def _serve(stack: Stack, outside: Outside | None, run_json: Path) -> int:
+    written = ""
+
     def tell() -> None:
-        write_by_rename(run_json, json.dumps(stack.describe(), indent=2) + "\n")
+        nonlocal written
+        written = json.dumps(stack.describe(), indent=2) + "\n"
+        write_by_rename(run_json, written)
 
     try:
         stack.start()
@@ -55,7 +64,7 @@ def _serve(stack: Stack, outside: Outside | None, run_json: Path) -> int:
         return 1
     except KeyboardInterrupt:
         return 0
-    except StackError as error:
+    except (StackError, OSError) as error:
         print(f"make run: {error}", file=sys.stderr)
         return 1
     finally:
@@ -63,7 +72,38 @@ def _serve(stack: Stack, outside: Outside | None, run_json: Path) -> int:
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C leaves nothing half done
         stack.on_change = None
         stack.stop()
+        if written and _read(run_json) == written:  # another stack may have written its own since
+            run_json.unlink(missing_ok=True)
+
+
+def _remove_stale(run_json: Path) -> None:
+    """Remove what a stack left that was killed; a file whose stack runs is not touched."""
+    text = _read(run_json)
+    try:
+        said = json.loads(text)
+        port = int(said["base_url"].rpartition(":")[2])
+        is_running = not port_is_free(port) or any(map(_is_alive, said["processes"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        is_running = False  # nothing that a stack has written
+    if text and not is_running:
         run_json.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _load_demo(stack: Stack, outside: Outside) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from shared.adapters.ledger_restore import export, restore
 from shared.bootstrap import Container
-from shared.domain.errors import PerminuteError
+from shared.domain.errors import NotFound, PerminuteError
 from shared.domain.money import format_amount
 from shared.settings import Settings, SettingsError
 
@@ -36,22 +36,31 @@ def main() -> int:
 
 
 async def _run(options: argparse.Namespace) -> int:
-    house = Container(Settings.from_environment())
+    container = Container(Settings.from_environment())
+    try:
+        return await _do(options, container)
+    finally:
+        await container.close()
+
+
+async def _do(options: argparse.Namespace, container: Container) -> int:
     account: str = options.account
     if options.verb == "export":
+        if await container.ledger.state(account) is None:
+            raise NotFound(f"There is no account {account} with a ledger.", code="account_unknown")
         lines = 0
         with options.file.open("xb") as file:
-            async for line in export(house.tables, account):
+            async for line in export(container.tables, account):
                 file.write(line)
                 lines += 1
         print(f"{account}: {lines} commits exported")
         return 0
     if options.verb == "restore":
-        key = house.settings.chain_key
-        state = await restore(house.tables, account, _lines(options.file), key)
+        key = container.settings.chain_key
+        state = await restore(container.tables, account, _lines(options.file), key)
         print(f"{account}: {state.commit} commits, balance {format_amount(state.balance_micros)}")
         return 0
-    found = await house.read_ledger.verify(account, anchored=options.anchors)
+    found = await container.read_ledger.verify(account, anchored=options.anchors)
     for problem in found.problems:
         print(problem)
     print(

@@ -31,11 +31,16 @@ def main() -> int:
 
 
 async def _replay(since: datetime, until: datetime) -> Replayed:
-    house = Container(Settings.from_environment())
-    if house.archive is None:
-        raise SettingsError("no archive is set: ARCHIVE_ENDPOINT or ARCHIVE_CONNECTION_STRING")
-    replay = ReplayArchive(house.archive, house.queue, house.receive_legs, house.ids)
-    return await replay(since, until)
+    container = Container(Settings.from_environment())
+    try:
+        if container.archive is None:
+            raise SettingsError("no archive is set: ARCHIVE_ENDPOINT or ARCHIVE_CONNECTION_STRING")
+        replay = ReplayArchive(
+            container.archive, container.queue, container.receive_legs, container.ids
+        )
+        return await replay(since, until)
+    finally:
+        await container.close()
 
 
 def _time(text: str) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from shared.adapters.records import SEALED_LABEL, Records
 from shared.adapters.sealing import Sealing
@@ -29,11 +29,21 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.ports.world import Clock, Ids
 
 
+class _Closes(Protocol):
+    async def close(self) -> None: ...
+
+
 class Stores:
     """Adapters, each made when it is first asked for."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._opened: list[_Closes] = []
+
+    async def close(self) -> None:
+        """Close the connections of all that was made; for tools, which end."""
+        for each in self._opened:
+            await each.close()
 
     @cached_property
     def clock(self) -> Clock:
@@ -60,6 +70,7 @@ class Stores:
             )
             for place in (first, *settings.ledger_shards)
         ]
+        self._opened += stores
         from shared.adapters.paced_tables import PacedTables
 
         if len(stores) == 1:
@@ -182,12 +193,14 @@ class Stores:
         """Where legs wait to be rated."""
         from shared.adapters.service_bus import ServiceBusQueue
 
-        return ServiceBusQueue(
+        queue = ServiceBusQueue(
             self.settings.call_ended_queue,
             connection_string=self.settings.service_bus_connection_string,
             namespace=self.settings.service_bus_namespace,
             client_id=self.settings.identity_client_id,
         )
+        self._opened.append(queue)
+        return queue
 
     @cached_property
     def inbox(self) -> Inbox:
@@ -201,12 +214,14 @@ class Stores:
         """Where events are published."""
         from shared.adapters.service_bus import ServiceBusTopic
 
-        return ServiceBusTopic(
+        topic = ServiceBusTopic(
             self.settings.credit_events_topic,
             connection_string=self.settings.service_bus_connection_string,
             namespace=self.settings.service_bus_namespace,
             client_id=self.settings.identity_client_id,
         )
+        self._opened.append(topic)
+        return topic
 
     @cached_property
     def archive(self) -> Archive | None:
@@ -223,6 +238,7 @@ class Stores:
             endpoint=settings.archive_endpoint,
             client_id=settings.archive_client_id,
         )
+        self._opened.append(blobs)
         return BlobArchive(blobs, settings.archive_keys, self.clock, self.ids)
 
     @cached_property
@@ -234,14 +250,14 @@ class Stores:
         from shared.adapters.anchor_store import BlobAnchors
         from shared.adapters.blobs import Blobs
 
-        return BlobAnchors(
-            Blobs(
-                settings.anchors_container,
-                connection_string=settings.anchors_connection_string,
-                endpoint=settings.anchors_endpoint,
-                client_id=settings.anchors_client_id,
-            )
+        blobs = Blobs(
+            settings.anchors_container,
+            connection_string=settings.anchors_connection_string,
+            endpoint=settings.anchors_endpoint,
+            client_id=settings.anchors_client_id,
         )
+        self._opened.append(blobs)
+        return BlobAnchors(blobs)
 
 
 def _read_organizer(organizer: str, document: Mapping[str, object]) -> OrganizerFacts:

@@ -64,6 +64,7 @@ def _replay(stack: Stack, settings: dict[str, str]) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert "Unclosed" not in done.stderr, done.stderr
     return done.stdout
 
 

@@ -1,6 +1,7 @@
 """The drill: tables are gone, ledgers are rebuilt from an export and held against their anchors."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,13 +76,13 @@ async def _live(services: Services, *keys: str) -> None:
     for key in keys:
         command = TopUp(key=key, digest=key, amount_micros=10_000_000, actor="drill")
         await house.ledger.submit(ACCOUNT, command)
-    await house.tables.close()  # type: ignore[attr-defined]
+    await house.close()
 
 
 async def _anchor(services: Services) -> None:
     house = Container(Settings.from_environment(services.environment))
     assert (await house.audit_ledgers()).anchored == 1
-    await house.tables.close()  # type: ignore[attr-defined]
+    await house.close()
 
 
 @pytest.mark.timeout(180)
@@ -97,7 +98,14 @@ async def test_a_lost_table_is_rebuilt_and_verifies_against_its_anchor(
         await _live(services, "two", "three")
         await _anchor(services)
         exported = services.tool("export", ACCOUNT, new)
-        assert exported.returncode == 0, exported.stderr
+        assert (exported.returncode, exported.stderr) == (0, "")
+
+        unknown = str(tmp_path / "unknown.jsonl")
+        for arguments in (["export", "nosuch", unknown], ["verify", "nosuch"]):
+            refused = services.tool(*arguments)
+            assert refused.returncode == 1, arguments
+            assert re.fullmatch(r"ledgers: There is no .*\n", refused.stderr), refused.stderr
+        assert not Path(unknown).exists()
 
         for export, verifies in ((old, False), (new, True)):
             with TableServiceClient.from_connection_string(azurite.connection_string) as client:

@@ -14,7 +14,7 @@ import pytest
 from azure.data.tables import TableServiceClient
 from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
-from local.parts import LOOPBACK, StackError
+from local.parts import LOOPBACK, StackError, free_port
 from local.stack import ROOT, Stack, _kept_keys
 from tests.integration.hosting import Host, eventually, write_app
 
@@ -306,6 +306,42 @@ def test_make_run_refuses_what_it_can_not_do_with_a_sentence(
     assert command.returncode == 1
     assert sentence in said
     assert "Traceback" not in said
+
+
+def test_a_second_make_run_that_is_refused_leaves_the_file_of_the_first(
+    tmp_path: Path, stack: Stack
+) -> None:
+    """Port taken, DATA in use, a bad SEED, a bad PORT: run.json still names the stack that runs."""
+    run_json = tmp_path / "run.json"
+    text = json.dumps(stack.describe())
+    run_json.write_text(text)
+    taken = stack.base_url.rpartition(":")[2]
+    for variables in (
+        {"PORT": taken},
+        {"DATA": str(stack.data)},
+        {"SEED": "no"},
+        {"PORT": "http"},
+        {"PORT": "65536"},
+    ):
+        with _run_command(tmp_path, **variables) as command:
+            said, _ = command.communicate(timeout=60)
+
+        assert command.returncode == 1, (variables, said)
+        assert run_json.read_text() == text, variables
+
+
+def test_a_file_that_a_killed_stack_left_goes_away_at_the_next_start(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    said = {"base_url": f"http://127.0.0.1:{free_port()}", "processes": {"http": gone.pid}}
+    (tmp_path / "run.json").write_text(json.dumps(said))
+    data = tmp_path / "data"
+    data.write_text("a file where the folder belongs")
+    with _run_command(tmp_path) as command:
+        command.communicate(timeout=60)
+
+    assert command.returncode == 1
+    assert not (tmp_path / "run.json").exists()
 
 
 def test_an_interrupt_that_reaches_make_alone_ends_the_stack(tmp_path: Path) -> None:
