@@ -96,11 +96,11 @@ def command_guard(entry: Entry) -> str | None:
     return command_row_key(entry.key)
 
 
-def check_schema(row: Row) -> None:
+def check_schema(row: Row, known: int = SCHEMA) -> None:
     """Raises LedgerCorrupt for a row of a newer schema than this code knows."""
     schema = row.values.get("schema")
-    if isinstance(schema, bool) or not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
-        raise LedgerCorrupt(f"Row {row.key} has schema {schema!r}; this code knows {SCHEMA}.")
+    if isinstance(schema, bool) or not isinstance(schema, int) or not 1 <= schema <= known:
+        raise LedgerCorrupt(f"Row {row.key} has schema {schema!r}; this code knows {known}.")
 
 
 # State

@@ -1,4 +1,8 @@
-"""The parking lot in table `parked`: partition = two digits of the leg key's hash, row key = id."""
+"""The parking lot in table `parked`: partition = two digits of the leg key's hash, row key = id.
+
+A post of up to 1 MiB that can't be read does not fit into one row: the last properties of its
+`original` stand in a second row, `{id}|more`, which never changes.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -6,7 +10,7 @@ from datetime import datetime
 from typing import cast
 
 from shared.adapters.ledger_rows import check_schema
-from shared.adapters.packed import pack, unpack
+from shared.adapters.packed import holders, pack, unpack
 from shared.domain import limits
 from shared.domain.errors import (
     EtagMismatch,
@@ -20,6 +24,9 @@ from shared.domain.parking import ParkedLeg, ParkReason, ParkStatus
 from shared.ports.tables import Insert, Replace, Row, TableStore, Value
 
 TABLE = "parked"
+SCHEMA = 2  # 1 has no second row
+_MORE = "|more"
+_ORIGINAL_PROPERTIES_MAX = 12  # of 60 KiB: with all others the row stays under 1 MiB
 _ORDER = {ParkStatus.OPEN: 0, ParkStatus.DISMISSED: 1, ParkStatus.REPLAYED: 2}
 
 
@@ -31,8 +38,10 @@ class TableParkingLot:
 
     async def park(self, parked: ParkedLeg) -> ParkedLeg:
         """Keep it; one that is there with the same id stays as it is and is returned."""
+        values, more = _split(_values(parked))
+        rows = [Insert(parked.id, values), *([Insert(f"{parked.id}{_MORE}", more)] if more else [])]
         try:
-            await self._tables.transact(TABLE, parked.id[:2], [Insert(parked.id, _values(parked))])
+            await self._tables.transact(TABLE, parked.id[:2], rows)
         except (RowExists, OutcomeUnknown) as error:
             found = await self.get(parked.id)
             if found is None:
@@ -45,7 +54,7 @@ class TableParkingLot:
         if not _is_id(parked_id):
             return None
         row = await self._tables.get(TABLE, parked_id[:2], parked_id)
-        return _read(row) if row else None
+        return await self._complete(row) if row else None
 
     async def of_leg(self, leg: str) -> list[ParkedLeg]:
         """All that is parked under a leg key."""
@@ -53,7 +62,7 @@ class TableParkingLot:
         rows = await self._tables.query(
             TABLE, prefix[:2], first=f"{prefix}.", before=f"{prefix}/", limit=limits.LIST_ITEMS_MAX
         )
-        return [_read(row) for row in rows]
+        return [await self._complete(row) for row in rows if not row.key.endswith(_MORE)]
 
     async def update(self, parked: ParkedLeg, *, unpin: bool = False) -> ParkedLeg:
         """Write its status, attempts and reason, unless it has a later status meanwhile: open,
@@ -106,11 +115,11 @@ class TableParkingLot:
             row = await self._tables.get(TABLE, parked_id[:2], parked_id)
             if row is None:
                 raise LedgerCorrupt("A parked leg is gone.")
-            kept = _read(row)
+            kept = await self._complete(row)
             changed = change(kept)
             if changed is None:
                 return kept
-            operation = Replace(parked_id, _values(changed), row.etag)
+            operation = Replace(parked_id, _split(_values(changed))[0], row.etag)
             try:
                 await self._tables.transact(TABLE, parked_id[:2], [operation])
             except EtagMismatch:
@@ -125,7 +134,17 @@ class TableParkingLot:
     ) -> tuple[list[ParkedLeg], str | None]:
         """Parked legs whose `account`, `reason` or `status` equal `where`, and the next cursor."""
         page = await self._tables.scan(TABLE, where=where, limit=limit, cursor=cursor)
-        return [_read(row) for row in page.rows], page.cursor
+        rows = [row for row in page.rows if not row.key.endswith(_MORE)]
+        return [await self._complete(row) for row in rows], page.cursor
+
+    async def _complete(self, row: Row) -> ParkedLeg:
+        check_schema(row, SCHEMA)
+        if not row.values.get("more"):
+            return _read(row)
+        more = await self._tables.get(TABLE, row.partition, f"{row.key}{_MORE}")
+        if more is None:
+            raise LedgerCorrupt("The second row of a parked leg is gone.")
+        return _read(replace(row, values={**row.values, **more.values}))
 
 
 def _is_id(text: str) -> bool:
@@ -135,7 +154,7 @@ def _is_id(text: str) -> bool:
 
 def _values(parked: ParkedLeg) -> dict[str, Value]:
     return {
-        "schema": 1,
+        "schema": SCHEMA,
         "leg": parked.leg,
         "bridge": parked.bridge,
         "account": parked.account or "",
@@ -152,8 +171,17 @@ def _values(parked: ParkedLeg) -> dict[str, Value]:
     }
 
 
+def _split(values: dict[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:
+    """The properties of the row and of its second one, which is empty unless it is needed."""
+    held = holders("original", values)
+    more = {f"original{index}" for index in range(_ORIGINAL_PROPERTIES_MAX, len(held))}
+    if not more:
+        return values, {}
+    first = {name: value for name, value in values.items() if name not in more}
+    return {**first, "more": True}, {name: values[name] for name in more}
+
+
 def _read(row: Row) -> ParkedLeg:
-    check_schema(row)
     values = row.values
     return ParkedLeg(
         id=row.key,

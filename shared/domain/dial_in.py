@@ -25,12 +25,13 @@ from shared.domain.money import format_price
 @dataclass(frozen=True, slots=True)
 class DialInFacts:
     """All that is known when a bridge asks to let a caller in. `toll_free`: so is the number that
-    was called, by its registration or else by its class."""
+    was called, by its registration or else by its class. `unpriced`: why there is no rate."""
 
     account: AccountFacts | None
     organizer: OrganizerFacts | None
     toll_free: bool
     rate: RateFacts | None = None
+    unpriced: str = ""
 
 
 def check_admission(facts: DialInFacts) -> Denial | None:
@@ -59,7 +60,7 @@ def _toll_free(facts: DialInFacts) -> Answer:
 def _rate(facts: DialInFacts) -> Answer:
     if facts.rate is not None:
         return None
-    return Denial(Reason.RATE_MISSING, "The rate card has no price for callers of this number.")
+    return Denial(Reason.RATE_MISSING, facts.unpriced)
 
 
 def _rate_passed(facts: DialInFacts) -> str:

@@ -24,6 +24,7 @@ from shared.domain.dial_out_facts import (
 )
 from shared.domain.money import format_price
 from shared.domain.number_classes import NumberClass
+from shared.domain.numbers import DialledNumber
 from shared.domain.policy import (
     IDENTITIES,
     Half,
@@ -46,6 +47,12 @@ def check_rules(facts: DialOutFacts) -> Denial | None:
 def explain(facts: DialOutFacts, credit: CheckResult) -> tuple[CheckResult, ...]:
     """Every check in order with its outcome; `credit` is the hold book's line, the last."""
     return (*results(_CHECKS, facts), credit)
+
+
+def no_rate(dialled: DialledNumber) -> str:
+    """The sentence for a rate card that has no rate for a number."""
+    where = country_name(dialled.number.region) or "this number"
+    return f"The rate card has no price for this number in {where}."
 
 
 def credit_line(denial: Denial | None, granted_seconds: int | None) -> CheckResult:
@@ -180,8 +187,7 @@ def _rate(facts: DialOutFacts) -> Answer:
         return _NO_NUMBER
     if facts.rate is not None:
         return None
-    where = country_name(facts.dialled.number.region) or "this number"
-    return Denial(Reason.RATE_MISSING, f"The rate card has no price for this number in {where}.")
+    return Denial(Reason.RATE_MISSING, facts.unpriced or no_rate(facts.dialled))
 
 
 def _rate_ceiling(facts: DialOutFacts) -> Answer:

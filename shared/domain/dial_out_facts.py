@@ -91,7 +91,8 @@ class RateFacts:
 class DialOutFacts:
     """All that is known when a bridge asks to dial out; None where there is nothing.
 
-    `budgets` and `velocities` are the limits that bind this call, with their counters.
+    `budgets` and `velocities` are the limits that bind this call, with their counters. `unpriced`
+    says why there is no rate.
     """
 
     dialled: DialledNumber
@@ -103,6 +104,7 @@ class DialOutFacts:
     budgets: tuple[BudgetUse, ...] = ()
     velocities: tuple[VelocityUse, ...] = ()
     half: Half = Half.CONFERENCE
+    unpriced: str = ""
 
     @property
     def domestic_region(self) -> str | None:

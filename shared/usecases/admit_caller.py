@@ -23,7 +23,7 @@ from shared.domain.pools import dial_in_is_included, is_toll_free
 from shared.ports.holds import Answered, HoldBook, HoldRecord, PlaceHold
 from shared.ports.rate_cards import RateCards
 from shared.ports.world import Clock
-from shared.usecases.call_pricing import CallPricing, IncludedCall, priced
+from shared.usecases.call_pricing import CallPricing, IncludedCall, Unpriced, priced
 from shared.usecases.facts import Facts
 from shared.usecases.questions import (
     Checks,
@@ -141,7 +141,7 @@ class AdmitCaller:
             return _Resolved(facts, number, None, HoldState(), None)
         view = await self._holds.view(account.id, fresh=fresh)
         policy = await self._facts.dial_out_policy(account.id, fresh=fresh)
-        pricing: CallPricing | IncludedCall | None
+        pricing: CallPricing | IncludedCall | Unpriced
         if _is_included(organizer, toll_free=toll_free):
             pricing = IncludedCall(LegKind.DIAL_IN, now)
         else:
@@ -153,14 +153,17 @@ class AdmitCaller:
                 digits=e164_digits(question.to),
                 origin=classify(question.caller).region if question.caller else None,
                 now=now,
+                no_rate="The rate card has no price for callers of this number.",
             )
         account_facts = AccountFacts(
             account.id,
             account.settings.usage_location,
             suspended=view.suspended or policy.suspended,
         )
-        rate = pricing.facts() if pricing else None
-        facts = DialInFacts(account_facts, organizer, toll_free, rate)
+        if isinstance(pricing, Unpriced):
+            facts = DialInFacts(account_facts, organizer, toll_free, unpriced=pricing.why)
+            return _Resolved(facts, number, account, view, None)
+        facts = DialInFacts(account_facts, organizer, toll_free, pricing.facts())
         return _Resolved(facts, number, account, view, pricing)
 
     async def _service_number(

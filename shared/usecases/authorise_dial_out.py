@@ -26,7 +26,7 @@ from shared.domain.spend_limits import limits_of
 from shared.ports.holds import Answered, HoldBook, HoldRecord, PlaceHold
 from shared.ports.rate_cards import RateCards
 from shared.ports.world import Clock
-from shared.usecases.call_pricing import CallPricing, priced
+from shared.usecases.call_pricing import CallPricing, Unpriced, priced
 from shared.usecases.facts import Facts
 from shared.usecases.publish_events import PublishEvents
 from shared.usecases.questions import (
@@ -179,7 +179,9 @@ class AuthoriseDialOut:
             digits=dialled.number.digits,
             origin=None,
             now=now,
+            no_rate=dial_out.no_rate(dialled),
         )
+        price = pricing if isinstance(pricing, CallPricing) else None
         month = _pool_month(account, organizer, policy, dialled, now)
         from_pool = month is not None and view.pool_left_seconds(month, now) > 0
         region = dialled.number.region
@@ -194,12 +196,13 @@ class AuthoriseDialOut:
             organizer=organizer,
             bridge_country=bridge.country,
             policy=policy,
-            rate=pricing.facts(pays_from_pool=from_pool) if pricing else None,
+            rate=price.facts(pays_from_pool=from_pool) if price else None,
+            unpriced=pricing.why if isinstance(pricing, Unpriced) else "",
             budgets=holds.budget_uses(view, bounds, local_day(now, settings.time_zone), now),
             velocities=holds.velocity_uses(view, bounds, region, now),
             half=question.half,
         )
-        return _Resolved(facts, account, view, pricing, bounds, month)
+        return _Resolved(facts, account, view, price, bounds, month)
 
 
 def _dialled(question: Question, bridge: Bridge, home: str | None) -> DialledNumber:

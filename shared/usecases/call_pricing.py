@@ -122,6 +122,13 @@ class IncludedCall:
         return RateReference("", self.asked_at, self.kind.value, "", None, is_included=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """Why a call to come has no price, as a sentence."""
+
+    why: str
+
+
 async def priced(
     rate_cards: RateCards,
     *,
@@ -131,21 +138,27 @@ async def priced(
     digits: str,
     origin: str | None,
     now: datetime,
-) -> CallPricing | None:
-    """The pricing of a call to come; None where the card has no rate for it."""
+    no_rate: str,
+) -> CallPricing | Unpriced:
+    """The pricing of a call to come, or why it has none. `no_rate` is the sentence for a card that
+    has no rate for the number."""
 
-    async def by_version_of(moment: datetime) -> CallPricing | None:
+    async def by_version_of(moment: datetime) -> CallPricing | Unpriced:
         version = await rate_cards.version_for(card, moment)
-        if version is None or version.currency != currency:
-            return None
-        rate = version.find(kind, digits, origin)
-        return None if rate is None else CallPricing(rate, version, kind, origin, now)
+        if version is None:
+            return Unpriced(f"The rate card {card} has no version in force.")
+        if version.currency != currency:
+            return Unpriced(
+                f"The rate card {card} is in {version.currency}, the account in {currency}."
+            )
+        rate = version.find(kind, digits, origin) if digits else None
+        return Unpriced(no_rate) if rate is None else CallPricing(rate, version, kind, origin, now)
 
-    found = await by_version_of(now) if digits else None
-    if found is None:
-        return None
+    found = await by_version_of(now)
+    if isinstance(found, Unpriced):
+        return found
     after = await by_version_of(now + timedelta(seconds=limits.HOLD_RINGING_SECONDS))
-    if after is None or after.version.effective_from == found.version.effective_from:
+    if isinstance(after, Unpriced) or after.version.effective_from == found.version.effective_from:
         return found
     return replace(found, after=after)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.domain import limits
-from shared.domain.errors import QueueUnavailable, StoreError, TooLarge, Unavailable
+from shared.domain.errors import QueueUnavailable, StoreError, Unavailable
 from shared.domain.legs import EndedLeg, QueuedLeg, canonical_json, queued_leg_bytes, shown_leg
 from shared.domain.parking import ParkedLeg, ParkReason, unreadable_id
 from shared.domain.posts import Ignored, ParsedLeg, Unreadable
@@ -89,11 +89,7 @@ class ReceiveLegs:
             event("archive_failed", legs=len(items), why=type(error).__name__)
 
     async def park_unreadable(self, bridge: str, item: Unreadable) -> None:
-        """Keep what can't be read. Raises TooLarge, StoreUnavailable."""
-        if len(item.original) > limits.UNREADABLE_BYTES_MAX:
-            raise TooLarge(
-                f"What can't be read is kept up to {limits.UNREADABLE_BYTES_MAX} bytes only."
-            )
+        """Keep what can't be read. Raises StoreUnavailable."""
         parked = ParkedLeg(
             id=unreadable_id(bridge, item.leg_id, item.original),
             leg=f"{bridge}~{item.leg_id or ''}",

@@ -10,7 +10,7 @@ from shared import bootstrap
 from shared.domain.legs import LegKind
 from tests.unit.administration.house import House
 
-from .calls import CARD, LONDON, NEW_YORK, PARIS, ROME, TOLL, TOLL_FREE, Calls, rate
+from .calls import CARD, LONDON, NEW_YORK, PARIS, RATES, ROME, TOLL, TOLL_FREE, Calls, rate
 
 
 @pytest.fixture
@@ -407,3 +407,31 @@ def test_an_erased_person_is_in_no_row_of_the_hold_book(
     assert [row.key for row in rows if text in str(row.values)] == []
     if "organizer" in person:
         assert [row.key for row in rows if row.key.startswith("spend|organizer")] == []
+
+
+def test_a_card_in_another_currency_is_named_as_the_cause(calls: Calls, house: House) -> None:
+    """Not as a number that has no price."""
+    version = {"currency": "EUR", "time_zone": "UTC", "rates": RATES}
+    version["rounding"] = {"mode": "half_up", "decimals": 4}
+    calls.put("rate-cards/euros/versions/2020-01-01T00:00:00Z", version)
+    house.account("fabrikam", rate_card="euros", usage_location="FR")
+    calls.put("accounts/fabrikam/organizers/ken", {})
+    house.account("nocard", rate_card="absent", usage_location="FR")
+    calls.put("accounts/nocard/organizers/ken", {})
+    for answer in (calls.ask(account="fabrikam"), calls.come_in(account="fabrikam")):
+        assert reason(answer) == "rate_missing"
+        assert answer["message"] == "The rate card euros is in EUR, the account in USD."
+    for answer in (calls.ask(account="nocard"), calls.come_in(account="nocard")):
+        assert reason(answer) == "rate_missing"
+        assert answer["message"] == "The rate card absent has no version in force."
+    explained = calls.ask(account="fabrikam", explain=True)["checks"]
+    assert "EUR" in next(line["detail"] for line in explained if line["check"] == "rate")
+
+
+def test_at_zero_credit_toll_callers_are_let_in_only_where_a_subscription_pays(
+    house: House,
+) -> None:
+    calls = Calls(house, "")
+    calls.organizer("ann", license="subscription")
+    assert calls.come_in(organizer_id="ann")["decision"] == "allow"
+    assert reason(calls.come_in(organizer_id="ken")) == "credit_exhausted"
