@@ -27,26 +27,27 @@ _POLICY = "v1/accounts/{account}/dial-out-policy"
 
 @admin_route(bp, "get_organizer", "GET", _ORGANIZER, READERS)
 async def get_organizer(call: Call) -> func.HttpResponse:
-    """An organizer as it was put, defaults filled in."""
-    organizer = call.path("organizer")
-    record = await container().dial_out_settings.read_organizer(call.path("account"), organizer)
-    return reply({"id": organizer, **record.document, "etag": record.etag}, etag=record.etag)
+    """An organizer, defaults filled in."""
+    from shared.contracts.dial_out_policy import organizer_body
+
+    found, etag = await container().dial_out_settings.read_organizer(
+        call.path("account"), call.path("organizer")
+    )
+    return reply({"id": found.organizer, **organizer_body(found), "etag": etag}, etag=etag)
 
 
 @admin_route(bp, "put_organizer", "PUT", _ORGANIZER, _SETTERS)
 async def put_organizer(call: Call) -> func.HttpResponse:
     """Create or replace an organizer."""
-    from shared.contracts.dial_out_policy import OrganizerBody
-    from shared.contracts.strict import read, wire
+    from shared.contracts.dial_out_policy import OrganizerBody, organizer_body
+    from shared.contracts.strict import read
 
-    stated = read(OrganizerBody, call.json())
-    body = wire(stated)
-    organizer = call.path("organizer")
+    wanted = read(OrganizerBody, call.json()).facts(call.path("organizer"))
     saved = await container().dial_out_settings.put_organizer(
-        call.path("account"), organizer, body, call.if_match()
+        call.path("account"), wanted, call.if_match()
     )
     return reply(
-        {"id": organizer, **body, "etag": saved.etag},
+        {"id": wanted.organizer, **organizer_body(wanted), "etag": saved.etag},
         status=201 if saved.created else 200,
         etag=saved.etag,
     )
@@ -55,29 +56,24 @@ async def put_organizer(call: Call) -> func.HttpResponse:
 @admin_route(bp, "get_dial_out_policy", "GET", _POLICY, READERS)
 async def get_dial_out_policy(call: Call) -> func.HttpResponse:
     """The account's policy; what holds by default, without an ETag, where none was put."""
-    record = await container().dial_out_settings.read_policy(call.path("account"))
-    if record is None:
-        from shared.contracts.dial_out_policy import DialOutPolicyBody
-        from shared.contracts.strict import wire
+    from shared.contracts.dial_out_policy import policy_body
 
-        return reply(wire(DialOutPolicyBody()))
-    return reply({**record.document, "etag": record.etag}, etag=record.etag)
+    found, etag = await container().dial_out_settings.read_policy(call.path("account"))
+    return reply({**policy_body(found), **({"etag": etag} if etag else {})}, etag=etag)
 
 
 @admin_route(bp, "put_dial_out_policy", "PUT", _POLICY, _SETTERS)
 async def put_dial_out_policy(call: Call) -> func.HttpResponse:
     """Create or replace the account's policy."""
-    from shared.contracts.dial_out_policy import DialOutPolicyBody
-    from shared.contracts.strict import read, wire
+    from shared.contracts.dial_out_policy import DialOutPolicyBody, policy_body
+    from shared.contracts.strict import read
 
-    stated = read(DialOutPolicyBody, call.json())
-    body = wire(stated)
+    wanted = read(DialOutPolicyBody, call.json()).policy()
     saved = await container().dial_out_settings.put_policy(
-        call.path("account"), body, call.if_match()
+        call.path("account"), wanted, call.if_match()
     )
-    return reply(
-        {**body, "etag": saved.etag}, status=201 if saved.created else 200, etag=saved.etag
-    )
+    body = {**policy_body(wanted), "etag": saved.etag}
+    return reply(body, status=201 if saved.created else 200, etag=saved.etag)
 
 
 @admin_route(bp, "get_conference", "GET", _CONFERENCE, READERS)

@@ -26,6 +26,7 @@ from shared.domain.errors import (
     PreconditionFailed,
     RowExists,
     RowMissing,
+    SettingsUnreadable,
     StoreUnavailable,
 )
 from shared.domain.legs import canonical_json
@@ -39,6 +40,7 @@ SEALED_SCHEMA = 2
 SEALED_LABEL = b"PMS1"
 # Webhooks are listed by account: a kind each, `webhook|{account}`.
 WEBHOOKS = "webhook|"
+_OF_ACCOUNTS = frozenset({"account", "dial_out_policy", "organizer"})
 LISTED_KINDS = frozenset({"account", "api_key", "bridge", "dial_out_policy"})
 
 
@@ -67,7 +69,7 @@ class Records:
         unsure: int | None = None
         for _ in range(limits.RECORD_TRIES_MAX):
             row = await self._row(kind, key)
-            current = self._record(kind, row) if row else None
+            current = self._replaced(kind, row) if row else None
             if unsure is not None and current is not None and current.version >= unsure:
                 # The same content in the version that we meant is as good as ours.
                 if (current.version, current.document) == (unsure, document):
@@ -138,6 +140,16 @@ class Records:
             return {**values, "document": text}
         return {**values, **pack("packed", document)}
 
+    def _replaced(self, kind: str, row: Row) -> Record:
+        """What a write replaces: empty where it can't be read, for it can be put anew."""
+        try:
+            return self._record(kind, row)
+        except SettingsUnreadable:
+            version = row.values["version"]
+            if not isinstance(version, int):
+                raise
+            return Record(str(row.values["id"]), {}, version)
+
     def _record(self, kind: str, row: Row) -> Record:
         schema = row.values.get("schema")
         if not isinstance(schema, int) or schema > SEALED_SCHEMA:
@@ -145,21 +157,27 @@ class Records:
         version, key = row.values["version"], row.values["id"]
         document = self._document(kind, str(key), row.values)
         if not (isinstance(document, dict) and isinstance(version, int) and isinstance(key, str)):
-            raise StoreUnavailable("A row of the directory can't be read.", code="row_unreadable")
+            raise SettingsUnreadable(
+                f"The row of {kind} {key!s} in the directory can't be read.",
+                account=str(key).partition("|")[0] if kind in _OF_ACCOUNTS else None,
+                etag=f'"{version!s}"',
+                code="row_unreadable",
+            )
         return Record(key, document, version)
 
     def _document(self, kind: str, key: str, values: Mapping[str, Value]) -> object:
-        """The document; None where it is sealed and can't be opened: without the key, or since
-        somebody moved or changed it."""
-        if isinstance(text := values.get("document"), str):
-            return json.loads(text)
-        if not (sealed := joined("sealed", values)):
-            return unpack("packed", values)
-        if self._sealing is None:
-            return None
+        """The document; None where it can't be read, since somebody moved or changed it. Raises
+        StoreUnavailable where it is sealed and this process has no key."""
+        sealed = joined("sealed", values)
+        if sealed and self._sealing is None:
+            raise StoreUnavailable("A sealed row needs the key for it.", code="row_unreadable")
         try:
+            if isinstance(text := values.get("document"), str):
+                return json.loads(text)
+            if self._sealing is None or not sealed:
+                return unpack("packed", values)
             return json.loads(inflated(self._sealing.open(f"{kind}|{key}", sealed)))
-        except ValueError:
+        except (ValueError, zlib.error):
             return None
 
 

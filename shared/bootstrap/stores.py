@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from shared.adapters.records import SEALED_LABEL, Records
 from shared.adapters.sealing import Sealing
 from shared.adapters.system import RandomIds, SystemClock
-from shared.domain.dial_out_facts import OrganizerFacts
-from shared.domain.policy import AccountPolicy
 from shared.pacing import Budgets, Turns
 from shared.settings import Settings, is_address
-from shared.usecases.facts import Facts, WireReaders
+from shared.usecases.facts import Facts
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.ports.anchors import Anchors
@@ -102,7 +99,7 @@ class Stores:
     @cached_property
     def facts(self) -> Facts:
         """The directory's facts, cached."""
-        return Facts(self.records, self.clock, WireReaders(_read_organizer, _read_policy))
+        return Facts(self.records, self.clock)
 
     @cached_property
     def due(self) -> DueMarks:
@@ -258,15 +255,3 @@ class Stores:
         )
         self._opened.append(blobs)
         return BlobAnchors(blobs)
-
-
-def _read_organizer(organizer: str, document: Mapping[str, object]) -> OrganizerFacts:
-    from shared.contracts.directory import organizer_facts
-
-    return organizer_facts(organizer, document)
-
-
-def _read_policy(document: Mapping[str, object]) -> AccountPolicy:
-    from shared.contracts.dial_out_policy import DialOutPolicyBody
-
-    return DialOutPolicyBody.model_validate(document).policy()

@@ -12,7 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from shared.contracts.dial_out import ForeignId
 from shared.domain import limits
 from shared.domain.dial_limits import Budget, BudgetMode, Budgets, NewRegion, Velocity
-from shared.domain.money import parse_amount, parse_price
+from shared.domain.dial_out_facts import OrganizerFacts
+from shared.domain.money import format_amount, format_price, parse_amount, parse_price
 from shared.domain.number_classes import NumberClass
 from shared.domain.policy import (
     DEFAULT_IDENTITY,
@@ -20,6 +21,7 @@ from shared.domain.policy import (
     AccountPolicy,
     DialRules,
     GroupRules,
+    License,
 )
 from shared.domain.regions import INTERNATIONAL, NAMES
 
@@ -219,6 +221,32 @@ class StopBody(AdminBody):
     reason: Annotated[str, Field(min_length=1, max_length=limits.NAME_CHARS_MAX)]
 
 
+def policy_body(policy: AccountPolicy) -> dict[str, object]:
+    """A policy as it is shown, and as it could be put."""
+    return {
+        **_rules_body(policy.rules),
+        "suspended": policy.suspended,
+        "default_policy": policy.default_identity,
+        "served_regions": _sorted_or_none(policy.served_regions),
+        "unserved_regions": sorted(policy.unserved_regions),
+        "class_ranges": [
+            {"prefix": prefix, "class": number_class.value}
+            for prefix, number_class in policy.class_ranges.items()
+        ],
+        "block_high_risk": policy.block_high_risk,
+        "groups": {
+            name: {**_rules_body(group.rules), "rank": group.rank, "policy": group.identity}
+            for name, group in policy.groups.items()
+        },
+        "budgets": _budgets_body(policy.budgets),
+        "cost_centers": {
+            name: _budgets_body(budgets) for name, budgets in policy.cost_centers.items()
+        },
+        "velocity": _velocity_body(policy.velocity),
+        "organizer_velocity": _velocity_body(policy.organizer_velocity),
+    }
+
+
 class OrganizerBody(AdminBody):
     """`PUT …/organizers/{organizer}`: what is left out is the account's."""
 
@@ -231,6 +259,74 @@ class OrganizerBody(AdminBody):
     groups: Annotated[list[ForeignId], Field(max_length=limits.POLICY_GROUPS_MAX)] = []
     rules: RulesBody | None = None
 
+    def facts(self, organizer: str) -> OrganizerFacts:
+        """The organizer for the domain."""
+        return OrganizerFacts(
+            organizer=organizer,
+            usage_location=self.usage_location,
+            license=License(self.license),
+            identity=self.policy,
+            toll_free_dial_in=self.toll_free_dial_in,
+            groups=tuple(self.groups),
+            rules=self.rules.rules() if self.rules else None,
+            budgets=self.budgets.budgets(),
+            cost_center=self.cost_center,
+        )
+
+
+def organizer_body(organizer: OrganizerFacts) -> dict[str, object]:
+    """An organizer as it is shown, and as it could be put."""
+    return {
+        "usage_location": organizer.usage_location,
+        "license": organizer.license.value,
+        "policy": organizer.identity,
+        "toll_free_dial_in": organizer.toll_free_dial_in,
+        "budgets": _budgets_body(organizer.budgets),
+        "cost_center": organizer.cost_center,
+        "groups": list(organizer.groups),
+        "rules": _rules_body(organizer.rules) if organizer.rules else None,
+    }
+
+
+def _rules_body(rules: DialRules) -> dict[str, object]:
+    ceiling = rules.rate_ceiling_picos
+    return {
+        "allowed_regions": _sorted_or_none(rules.allowed_regions),
+        "blocked_regions": sorted(rules.blocked_regions),
+        "allowed_prefixes": _sorted_or_none(rules.allowed_prefixes),
+        "blocked_prefixes": sorted(rules.blocked_prefixes),
+        "allowed_classes": sorted(rules.allowed_classes),
+        "blocked_classes": sorted(rules.blocked_classes),
+        "max_price_per_minute": None if ceiling is None else format_price(ceiling),
+    }
+
+
+def _budgets_body(budgets: Budgets) -> dict[str, object]:
+    def body(budget: Budget | None) -> dict[str, object] | None:
+        if budget is None:
+            return None
+        return {"amount": format_amount(budget.amount_micros), "mode": budget.mode.value}
+
+    return {
+        "day": body(budgets.day),
+        "month": body(budgets.month),
+        "meeting": body(budgets.meeting),
+    }
+
+
+def _velocity_body(velocity: Velocity) -> dict[str, object]:
+    cost = velocity.cost_per_ten_minutes_micros
+    return {
+        "concurrent": velocity.concurrent_max,
+        "per_hour": velocity.per_hour_max,
+        "new_region": velocity.new_region.value,
+        "cost_per_ten_minutes": None if cost is None else format_amount(cost),
+    }
+
 
 def _set_or_none(items: list[str] | None) -> frozenset[str] | None:
     return None if items is None else frozenset(items)
+
+
+def _sorted_or_none(items: frozenset[str] | None) -> list[str] | None:
+    return None if items is None else sorted(items)

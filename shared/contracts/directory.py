@@ -1,14 +1,12 @@
 """What administrators state about organizers, conferences and service numbers, and are shown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from shared.contracts.dial_out import ForeignId
-from shared.contracts.dial_out_policy import AdminBody, OrganizerBody
-from shared.domain.dial_out_facts import OrganizerFacts
+from shared.contracts.dial_out_policy import AdminBody
 from shared.domain.directory import Registration
 from shared.domain.legs import format_time
-from shared.domain.policy import License
 
 
 class ConferenceBody(AdminBody):
@@ -21,22 +19,6 @@ class ServiceNumberBody(AdminBody):
     """`PUT …/service-numbers/{number}`: who pays for the call to it."""
 
     kind: Literal["toll", "toll_free"]
-
-
-def organizer_facts(organizer: str, document: Mapping[str, object]) -> OrganizerFacts:
-    """The facts of an organizer whose body is kept as `document`."""
-    body = OrganizerBody.model_validate(document)
-    return OrganizerFacts(
-        organizer=organizer,
-        usage_location=body.usage_location,
-        license=License(body.license),
-        identity=body.policy,
-        toll_free_dial_in=body.toll_free_dial_in,
-        groups=tuple(body.groups),
-        rules=body.rules.rules() if body.rules else None,
-        budgets=body.budgets.budgets(),
-        cost_center=body.cost_center,
-    )
 
 
 def registrations_body(

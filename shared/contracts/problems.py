@@ -14,6 +14,7 @@ from shared.domain.errors import (
     PreconditionFailed,
     PreconditionMissing,
     RateLimited,
+    SettingsUnreadable,
     TooLarge,
     Unavailable,
     UnsupportedMedia,
@@ -81,6 +82,8 @@ def _render(error: PerminuteError, status: int, title: str, instance: str) -> Pr
         headers["WWW-Authenticate"] = 'Bearer, Basic realm="perminute"'
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed))
+    if isinstance(error, SettingsUnreadable) and error.etag is not None:
+        headers["ETag"] = error.etag
     if isinstance(error, RateLimited | Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)
     return Problem(status, headers, body)

@@ -1,7 +1,6 @@
 """Reading what crossed the edge with pydantic, and saying exactly what is wrong with it."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
@@ -43,11 +42,6 @@ def pointer(location: tuple[int | str, ...]) -> str:
     """The RFC 6901 pointer to a place in what was sent."""
     parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
     return "".join(f"/{part}" for part in parts)
-
-
-def wire(model: BaseModel) -> Mapping[str, Any]:
-    """The model as it was, or could have been, sent: defaults filled in."""
-    return model.model_dump(mode="json", by_alias=True)
 
 
 def _words(kind: str, message: str) -> str:

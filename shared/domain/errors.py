@@ -17,6 +17,7 @@ PerminuteError
 ├── Unavailable            503  try again; carries the seconds to wait
 │   ├── QueueUnavailable
 │   └── StoreUnavailable
+│       └── SettingsUnreadable  a stored setting has to be put anew
 └── StoreError                  answers of Table storage, for the adapters' callers only
     ├── RowExists               409 of one operation
     ├── EtagMismatch            412 of one operation
@@ -151,6 +152,22 @@ class QueueUnavailable(Unavailable):
 
 class StoreUnavailable(Unavailable):
     """Table storage refused for now (busy, timed out before sending); nothing was written."""
+
+
+class SettingsUnreadable(StoreUnavailable):
+    """A stored setting can't be read: what needs it waits until the setting is put anew.
+
+    `account` is whose setting it is, where one account's; `etag` is what replaces it.
+    """
+
+    code = "settings_unreadable"
+
+    def __init__(
+        self, detail: str, *, account: str | None = None, etag: str | None = None, code: str = ""
+    ) -> None:
+        super().__init__(detail, retry_after_seconds=60, code=code)
+        self.account = account
+        self.etag = etag
 
 
 class LedgerCorrupt(PerminuteError):

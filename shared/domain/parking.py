@@ -20,6 +20,7 @@ class ParkReason(StrEnum):
     RATE_MISSING = "rate_missing"
     CURRENCY_MISMATCH = "currency_mismatch"
     CONFLICT = "conflict"
+    SETTINGS_UNREADABLE = "settings_unreadable"
 
 
 class ParkStatus(StrEnum):

@@ -10,7 +10,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.domain import limits
-from shared.domain.errors import FieldError, Invalid, PerminuteError
+from shared.domain.errors import FieldError, Invalid, SettingsUnreadable
 from shared.domain.legs import LegKind
 from shared.domain.money import RoundingMode
 from shared.domain.rate_index import (
@@ -65,7 +65,7 @@ _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", re.ASCII)
 
 
-class RateCardUnreadable(PerminuteError):
+class RateCardUnreadable(SettingsUnreadable):
     """Stored bytes of a rate card are damaged, incomplete, or of a newer format."""
 
     code = "rate_card_unreadable"

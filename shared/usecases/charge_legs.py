@@ -17,7 +17,13 @@ from shared.domain.access import Principal
 from shared.domain.alerts import LEG_PARKED
 from shared.domain.charging import Grant, ResolvedLeg, Unchargeable
 from shared.domain.directory import Account
-from shared.domain.errors import Conflict, PerminuteError, StoreError, Unavailable
+from shared.domain.errors import (
+    Conflict,
+    PerminuteError,
+    SettingsUnreadable,
+    StoreError,
+    Unavailable,
+)
 from shared.domain.ledger import Announce, DebitLeg, Entry, LegCharge, PoolWish
 from shared.domain.legs import LegKind, QueuedLeg, content_digest, leg_document, shown_leg
 from shared.domain.numbers import classify
@@ -137,14 +143,20 @@ class ChargeLegs:
         Raises Unavailable or a StoreError when that is not certain: trying again is safe; and
         NotAllowed when it would be charged to an account that the principal does not see.
         """
-        resolved = await self._resolve(queued)
+        try:
+            resolved = await self._resolve(queued)
+        except SettingsUnreadable as error:
+            resolved = Unchargeable(ParkReason.SETTINGS_UNREADABLE, error.detail, error.account)
         whose = resolved.account if isinstance(resolved, Unchargeable) else resolved[1].id
         if on_behalf_of is not None and whose is not None:
             on_behalf_of.require_account(whose)
         if isinstance(resolved, Unchargeable):
             return await self._unless_charged(queued, resolved, whose)
         leg, account = resolved
-        document = await self._document(leg, account)
+        try:
+            document = await self._document(leg, account)
+        except SettingsUnreadable as error:
+            document = Unchargeable(ParkReason.SETTINGS_UNREADABLE, error.detail)
         if isinstance(document, Unchargeable):
             return await self._unless_charged(queued, document, account.id)
         charge = document.charge

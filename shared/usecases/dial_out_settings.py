@@ -1,15 +1,18 @@
-"""Organizers and an account's dial-out policy: kept as they were sent, defaults filled in."""
+"""Organizers and an account's dial-out policy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.directory import FOREIGN_ID_RULE, is_foreign_id
 from shared.domain.errors import Invalid, NotFound
 from shared.domain.holds import Hold
+from shared.domain.policy import AccountPolicy
 from shared.ports.holds import HoldBook, Switch
 from shared.ports.legs import ParkingLot
-from shared.ports.records import Record, RecordStore, Saved
+from shared.ports.records import RecordStore, Saved
 from shared.ports.world import Clock
+from shared.usecases import documents
 from shared.usecases.accounts import Accounts
 from shared.usecases.documents import Kind, organizer_key
 from shared.usecases.facts import Facts
@@ -51,33 +54,33 @@ class DialOutSettings:
         self._clock = clock
 
     async def put_organizer(
-        self, account: str, organizer: str, body: Mapping[str, object], if_match: str | None
+        self, account: str, wanted: OrganizerFacts, if_match: str | None
     ) -> Saved:
         """Create or replace an organizer. Raises Invalid `id_invalid` and what
         `RecordStore.put` raises."""
-        if not is_foreign_id(organizer):
+        if not is_foreign_id(wanted.organizer):
             raise Invalid(f"An organizer's id has {FOREIGN_ID_RULE}.", code="id_invalid")
-        key = organizer_key(account, organizer)
-        return await self._put(account, Kind.ORGANIZER, key, body, if_match)
+        key = organizer_key(account, wanted.organizer)
+        document = documents.organizer_document(wanted)
+        return await self._put(account, Kind.ORGANIZER, key, document, if_match)
 
-    async def read_organizer(self, account: str, organizer: str) -> Record:
-        """The organizer as it was put. Raises NotFound `organizer_unknown`."""
+    async def read_organizer(self, account: str, organizer: str) -> tuple[OrganizerFacts, str]:
+        """(the organizer, its ETag). Raises NotFound `organizer_unknown`, SettingsUnreadable."""
         await self._accounts.known(account)
         record = await self._records.get(Kind.ORGANIZER, organizer_key(account, organizer))
         if record is None:
             raise NotFound("There is no such organizer.", code="organizer_unknown")
-        return record
+        return documents.organizer(record), record.etag
 
-    async def put_policy(
-        self, account: str, body: Mapping[str, object], if_match: str | None
-    ) -> Saved:
+    async def put_policy(self, account: str, wanted: AccountPolicy, if_match: str | None) -> Saved:
         """Create or replace the account's policy. Raises what `RecordStore.put` raises.
 
         Whether the account is suspended stands in its hold book too, where it bites at once: should
         that fail, put the policy again.
         """
-        saved = await self._put(account, Kind.DIAL_OUT_POLICY, account, body, if_match)
-        await self._holds.switch(account, Switch(suspended=body.get("suspended") is True))
+        document = documents.policy_document(wanted)
+        saved = await self._put(account, Kind.DIAL_OUT_POLICY, account, document, if_match)
+        await self._holds.switch(account, Switch(suspended=wanted.suspended))
         return saved
 
     async def stop(self, account: str, why: str) -> None:
@@ -100,20 +103,22 @@ class DialOutSettings:
         open_holds, held_micros = view.open_holds(now), view.held_micros(now)
         return Running(view.suspended, view.stopped, open_holds, held_micros, missing)
 
-    async def read_policy(self, account: str) -> Record | None:
-        """The policy as it was put; None while the defaults hold."""
+    async def read_policy(self, account: str) -> tuple[AccountPolicy, str | None]:
+        """(the policy, its ETag); the default one without an ETag where none was put. Raises
+        SettingsUnreadable."""
         await self._accounts.known(account)
-        return await self._records.get(Kind.DIAL_OUT_POLICY, account)
+        record = await self._records.get(Kind.DIAL_OUT_POLICY, account)
+        return (documents.policy(record), record.etag) if record else (AccountPolicy(), None)
 
     async def _put(
         self,
         account: str,
         kind: Kind,
         key: str,
-        body: Mapping[str, object],
+        document: Mapping[str, object],
         if_match: str | None,
     ) -> Saved:
         await self._accounts.known(account)
-        saved = await self._records.put(kind, key, body, if_match=if_match)
+        saved = await self._records.put(kind, key, document, if_match=if_match)
         self._facts.drop(kind, key)
         return saved

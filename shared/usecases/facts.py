@@ -8,7 +8,7 @@ passes the time at which a request came in sees all that was put before it, in w
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -22,14 +22,6 @@ from shared.ports.records import Record, RecordStore
 from shared.ports.world import Clock
 from shared.usecases import documents
 from shared.usecases.documents import Kind
-
-
-@dataclass(frozen=True, slots=True)
-class WireReaders:
-    """How the documents are read that are kept as wire bodies: (id, body) and (body)."""
-
-    organizer: Callable[[str, Mapping[str, object]], OrganizerFacts]
-    policy: Callable[[Mapping[str, object]], AccountPolicy]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +39,16 @@ class _Pending:
 
 
 class Facts:
-    """Facts by kind and key. All readers raise StoreUnavailable."""
+    """Facts by kind and key. All readers raise StoreUnavailable, SettingsUnreadable among them."""
 
     def __init__(
         self,
         records: RecordStore,
         clock: Clock,
-        readers: WireReaders,
         cache_seconds: float = limits.FACTS_SECONDS_MAX,
     ) -> None:
         self._records = records
         self._clock = clock
-        self._readers = readers
         self._cache_life = timedelta(seconds=cache_seconds)
         self._cache: OrderedDict[tuple[Kind, str], _Cached] = OrderedDict()
         self._pending: dict[tuple[Kind, str], _Pending] = {}
@@ -81,7 +71,7 @@ class Facts:
         return await self._read(
             Kind.ORGANIZER,
             documents.organizer_key(account, organizer),
-            lambda record: self._readers.organizer(organizer, record.document),
+            documents.organizer,
             known_at,
             fresh=fresh,
         )
@@ -126,11 +116,7 @@ class Facts:
     ) -> AccountPolicy:
         """The account's own policy; the default one where none was put."""
         found = await self._read(
-            Kind.DIAL_OUT_POLICY,
-            account,
-            lambda record: self._readers.policy(record.document),
-            known_at,
-            fresh=fresh,
+            Kind.DIAL_OUT_POLICY, account, documents.policy, known_at, fresh=fresh
         )
         return found or AccountPolicy()
 

@@ -18,6 +18,7 @@ from shared.adapters.memory_tables import MemoryTables
 from shared.adapters.table_checks import check_transaction
 from shared.bootstrap import Container
 from shared.contracts.rate_cards import parse_rate_card_json
+from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.directory import AccountSettings
 from shared.domain.ledger import TopUp
 from shared.domain.legs import EndedLeg, LegKind, read_queued_leg
@@ -169,8 +170,8 @@ async def _furnish(house: Container) -> None:
         on_outage=OnOutage.DENY,
     )
     await house.bridges.put("local", wanted, None)
-    organizer = {"usage_location": "GB"}
-    await house.dial_out_settings.put_organizer("contoso", "ken@contoso.com", organizer, None)
+    organizer = OrganizerFacts("ken@contoso.com", usage_location="GB")
+    await house.dial_out_settings.put_organizer("contoso", organizer, None)
 
 
 async def _ended(house: Container, number: int) -> EndedLeg:

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from shared.bootstrap import Container
 from shared.contracts.accounts import AccountBody
-from shared.contracts.dial_out_policy import OrganizerBody
 from shared.contracts.ledger import AdjustmentBody, TopUpBody, entry_body
 from shared.contracts.rate_cards import parse_rate_card_json
-from shared.contracts.strict import read, wire
+from shared.contracts.strict import read
 from shared.domain.card_versions import PutRules
+from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.directory import OnOutage, Registration, WantedBridge
 from shared.domain.legs import format_time
 from shared.domain.money import format_amount
@@ -77,8 +77,9 @@ class Directory(Asking):
 
     @staticmethod
     def _organizer(account: str) -> Act:
-        body = wire(read(OrganizerBody, {}))
-        return lambda house: house.dial_out_settings.put_organizer(account, "ken", body, None)
+        return lambda house: house.dial_out_settings.put_organizer(
+            account, OrganizerFacts("ken"), None
+        )
 
     @staticmethod
     def _hook(account: str) -> Act:

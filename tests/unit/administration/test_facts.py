@@ -7,12 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.errors import StoreUnavailable
-from shared.domain.policy import AccountPolicy
 from shared.ports.records import Record, Saved
 from shared.usecases.documents import Kind
-from shared.usecases.facts import Facts, WireReaders
+from shared.usecases.facts import Facts
 from tests.unit.administration.house import HandClock
 
 DOCUMENT = {
@@ -58,8 +56,7 @@ class World:
     def __init__(self) -> None:
         self.records = CountingRecords()
         self.clock = HandClock()
-        readers = WireReaders(lambda name, _: OrganizerFacts(name), lambda _: AccountPolicy())
-        self.facts = Facts(self.records, self.clock, readers)
+        self.facts = Facts(self.records, self.clock)
         self.records.documents["bridge", "local"] = DOCUMENT
 
     async def started(self) -> None:

@@ -12,9 +12,12 @@ from shared.contracts.dial_out import (
     allowed_body,
     denied_body,
 )
-from shared.contracts.dial_out_policy import DialOutPolicyBody, OrganizerBody
-from shared.contracts.directory import organizer_facts
-from shared.contracts.strict import wire
+from shared.contracts.dial_out_policy import (
+    DialOutPolicyBody,
+    OrganizerBody,
+    organizer_body,
+    policy_body,
+)
 from shared.domain.dial_limits import BudgetMode, NewRegion
 from shared.domain.dial_out import check_rules, credit_line, explain
 from shared.domain.dial_out_facts import Allowance, Destination
@@ -162,7 +165,9 @@ def test_a_policy_becomes_the_domains_and_comes_back_as_it_was_put():
     month = body.budgets.month
     assert month is not None
     assert (month.budget().amount_micros, month.budget().mode) == (500_000_000, BudgetMode.WARN)
-    assert DialOutPolicyBody.model_validate(wire(body)) == body
+    shown = policy_body(policy)
+    assert DialOutPolicyBody.model_validate(shown).policy() == policy
+    assert policy_body(DialOutPolicyBody.model_validate(shown).policy()) == shown
 
 
 def test_an_empty_policy_is_the_default():
@@ -203,7 +208,7 @@ def test_a_policy_of_wrong_shape_is_refused(wrong):
 
 
 def test_an_organizer_becomes_facts_and_what_is_left_out_is_the_accounts():
-    known = organizer_facts("ken@contoso.com", {})
+    known = OrganizerBody().facts("ken@contoso.com")
     assert (known.usage_location, known.identity, known.license) == (
         None,
         None,
@@ -221,11 +226,12 @@ def test_an_organizer_becomes_facts_and_what_is_left_out_is_the_accounts():
             "rules": {"blocked_regions": ["US"]},
         }
     )
-    facts_of = organizer_facts("ken@contoso.com", wire(full))
+    facts_of = full.facts("ken@contoso.com")
     assert facts_of.license is License.SUBSCRIPTION
     assert facts_of.rules is not None
     assert facts_of.rules.blocked_regions == {"US"}
-    assert OrganizerBody.model_validate(wire(full)) == full
+    shown = OrganizerBody.model_validate(organizer_body(facts_of))
+    assert shown.facts("ken@contoso.com") == facts_of
 
 
 @pytest.mark.parametrize(
