@@ -1,7 +1,7 @@
 """Customers' webhooks: set up over HTTP, fed by the topic, tried again by a timer."""
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, List
+from typing import List
 
 import azure.functions as func
 
@@ -10,10 +10,6 @@ from functions.ticks import left_to_the_next_tick
 from shared.bootstrap import container
 from shared.contracts.queries import PAGE
 from shared.domain.access import READERS, Role
-from shared.telemetry import event
-
-if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
-    from shared.usecases.deliver_events import Delivered
 
 bp = new_blueprint()
 _PATH = "v1/accounts/{account}/webhooks"
@@ -32,10 +28,12 @@ _SETTERS = frozenset({Role.FINANCE, Role.OPERATOR})
 async def deliver_events(messages: List[func.ServiceBusMessage]) -> None:
     """Keep a delivery for each receiver, then send. Raises only when one could not be kept: then
     the batch comes again."""
+    from shared.usecases.deliver_events import report
+
     bodies = [message.get_body() for message in messages]
     house = container()
     seconds = house.settings.batch_deadline_seconds
-    _tell(await house.deliver_events(bodies, seconds=seconds), "topic")
+    report(await house.deliver_events(bodies, seconds=seconds), "topic")
 
 
 @bp.function_name("retry_deliveries")
@@ -45,34 +43,27 @@ async def deliver_events(messages: List[func.ServiceBusMessage]) -> None:
 @left_to_the_next_tick
 async def retry_deliveries(timer: func.TimerRequest) -> None:
     """Send again what receivers did not take, and what a process that died had left."""
+    from shared.usecases.deliver_events import report
+
     house = container()
     done = await house.deliver_events.retry(seconds=house.settings.batch_deadline_seconds)
-    _tell(done, "late timer" if timer.past_due else "timer")
-
-
-def _tell(done: "Delivered", by: str) -> None:
-    event(
-        "events_delivered",
-        by=by,
-        taken=done.taken,
-        failed=done.failed,
-        ended=done.ended,
-        failures=len(done.failures),
-    )
-    for failure in done.failures:
-        event("delivery_failed", detail=failure)
+    report(done, "late timer" if timer.past_due else "timer")
 
 
 @admin_route(bp, "list_webhooks", "GET", _PATH, READERS, queries=PAGE)
 async def list_webhooks(call: Call) -> func.HttpResponse:
-    """An account's webhooks, without their secrets."""
+    """An account's webhooks, without their secrets; readers see no query of a URL."""
     from shared.contracts.webhooks import WEBHOOK_COLUMNS, webhook_body
 
     account = call.path("account")
     await container().accounts.known(account)
     names = [hook.name for hook in await container().webhooks.of_account(account)]
     views = [await container().webhooks.read(account, name) for name in names]
-    bodies = [webhook_body(v.webhook, v.etag, stopped=v.stopped, new_secret=None) for v in views]
+    masked = not call.principal.holds_one_of(_SETTERS)
+    bodies = [
+        webhook_body(v.webhook, v.etag, stopped=v.stopped, new_secret=None, masked=masked)
+        for v in views
+    ]
 
     async def fetch(limit: int, cursor: str | None) -> Page:
         names = [str(body["name"]) for body in bodies]
@@ -85,11 +76,15 @@ async def list_webhooks(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "get_webhook", "GET", f"{_PATH}/{{name}}", READERS)
 async def get_webhook(call: Call) -> func.HttpResponse:
-    """A webhook without its secret; `status` is `stopped` once its receiver answered 410."""
+    """A webhook without its secret; `status` is `stopped` once its receiver answered 410. Readers
+    see no query of the URL."""
     from shared.contracts.webhooks import webhook_body
 
     view = await container().webhooks.read(call.path("account"), call.path("name"))
-    body = webhook_body(view.webhook, view.etag, stopped=view.stopped, new_secret=None)
+    masked = not call.principal.holds_one_of(_SETTERS)
+    body = webhook_body(
+        view.webhook, view.etag, stopped=view.stopped, new_secret=None, masked=masked
+    )
     return reply(body, etag=view.etag)
 
 
@@ -105,7 +100,9 @@ async def put_webhook(call: Call) -> func.HttpResponse:
     account, name = call.path("account"), call.path("name")
     view, saved = await container().webhooks.put(account, name, wanted, call.if_match())
     return reply(
-        webhook_body(view.webhook, view.etag, stopped=False, new_secret=view.new_secret),
+        webhook_body(
+            view.webhook, view.etag, stopped=False, new_secret=view.new_secret, masked=False
+        ),
         status=201 if saved.created else 200,
         etag=saved.etag,
     )

@@ -43,7 +43,7 @@ class SmtpMailer:
         except smtplib.SMTPResponseException as error:
             return Reply(int(error.smtp_code), type(error).__name__)
         except (smtplib.SMTPException, OSError, ValueError) as error:
-            return Reply(None, f"{type(error).__name__}"[: limits.WEBHOOK_ERROR_CHARS_MAX])
+            return Reply(None, type(error).__name__)
         return Reply(TAKEN)
 
     def _send(self, mail: Mail) -> None:

@@ -4,6 +4,10 @@ Table `directory`. A kind with ids of our own is one partition, so that it can b
 A kind with foreign ids (conferences, organizers, service numbers) is spread over 256 partitions by
 the hash of the key, which is the row key; the key itself is the property `id`.
 
+A kind with a maximum has a row `~{n}` beside each document, inserted and deleted in the same
+transaction: there are only so many n, so parallel creations can't pass the maximum. Documents from
+before these rows have none, and so many n stay unused.
+
 Bridges and webhooks hold secrets: their documents are sealed, where a key for it is set. Who may
 read the table then still can't sign as a bridge.
 """
@@ -22,6 +26,7 @@ from shared.domain.directory import is_id
 from shared.domain.errors import (
     EtagMismatch,
     Invalid,
+    KindFull,
     OutcomeUnknown,
     PreconditionFailed,
     RowExists,
@@ -32,15 +37,17 @@ from shared.domain.errors import (
 from shared.domain.legs import canonical_json
 from shared.domain.preconditions import check_etag
 from shared.ports.records import Record, Saved
-from shared.ports.tables import Delete, Insert, Replace, Row, TableStore, Value
+from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore, Value
 
 TABLE = "directory"
 SCHEMA = 1
 SEALED_SCHEMA = 2
+PLACE_SCHEMA = 3  # code from before these rows fails closed on them
 SEALED_LABEL = b"PMS1"
 # Webhooks are listed by account: a kind each, `webhook|{account}`.
 WEBHOOKS = "webhook|"
 _OF_ACCOUNTS = frozenset({"account", "dial_out_policy", "organizer"})
+_PLACES = "~"  # sorts behind every id
 LISTED_KINDS = frozenset({"account", "api_key", "bridge", "dial_out_policy"})
 
 
@@ -60,7 +67,13 @@ class Records:
         return self._record(kind, found) if found else None
 
     async def put(
-        self, kind: str, key: str, document: Mapping[str, object], *, if_match: str | None
+        self,
+        kind: str,
+        key: str,
+        document: Mapping[str, object],
+        *,
+        if_match: str | None,
+        count_max: int | None = None,
     ) -> Saved:
         """Create, or replace the version that `if_match` names; see `RecordStore`.
 
@@ -77,8 +90,13 @@ class Records:
                 raise StoreUnavailable("It is not certain that this was written.")
             _check_precondition(current, if_match)
             version = current.version + 1 if current else 1
+            more: list[Operation] = []
+            if current is None and count_max is not None:
+                place = await self._free_place(kind, key, count_max)
+                more = [Insert(place, {"schema": PLACE_SCHEMA, "id": key})]
             try:
-                await self._write(kind, key, self._values(kind, key, document, version), row)
+                values = self._values(kind, key, document, version)
+                await self._write(kind, key, values, row, more)
             except (RowExists, EtagMismatch, RowMissing):
                 continue  # somebody else wrote between our reading and writing
             except OutcomeUnknown:
@@ -92,8 +110,10 @@ class Records:
         if await self._row(kind, key) is None:
             return False
         partition, row_key = _address(kind, key)
+        places = [row.key for row in await self._places(kind) if row.values["id"] == key]
         try:
-            await self._tables.transact(TABLE, partition, [Delete(row_key)])
+            operations = [Delete(each) for each in (row_key, *places)]
+            await self._tables.transact(TABLE, partition, operations)
         except RowMissing:
             return False
         except OutcomeUnknown as unknown:
@@ -109,7 +129,7 @@ class Records:
         if not _is_listed(kind):
             raise ValueError(f"the kind {kind} can't be listed")
         after = _read_cursor(cursor) if cursor is not None else None
-        rows = await self._tables.query(TABLE, kind, after=after, limit=limit + 1)
+        rows = await self._tables.query(TABLE, kind, after=after, before=_PLACES, limit=limit + 1)
         page = rows[:limit]
         more = len(rows) > limit
         return [self._record(kind, row) for row in page], _cursor(page[-1].key) if more else None
@@ -120,12 +140,40 @@ class Records:
         partition, row_key = _address(kind, key)
         return await self._tables.get(TABLE, partition, row_key)
 
+    async def _places(self, kind: str) -> Sequence[Row]:
+        """The rows that count the documents of a kind with a maximum."""
+        if not kind.startswith(WEBHOOKS):
+            return ()
+        return await self._tables.query(
+            TABLE, kind, first=_PLACES, before=f"{_PLACES}}}", limit=limits.LIST_ITEMS_MAX
+        )
+
+    async def _free_place(self, kind: str, key: str, count_max: int) -> str:
+        """The row that counts one document more; raises KindFull. The key chooses it, so that
+        parallel creations seldom want the same one."""
+        rows = await self._tables.query(TABLE, kind, limit=limits.LIST_ITEMS_MAX)
+        taken = {row.key: row.values["id"] for row in rows if row.key.startswith(_PLACES)}
+        counted = frozenset(taken.values())
+        uncounted = sum(
+            not row.key.startswith(_PLACES) and row.values["id"] not in counted for row in rows
+        )
+        places = [f"{_PLACES}{number}" for number in range(count_max - uncounted)]
+        free = [place for place in places if place not in taken]
+        if not free:
+            raise KindFull(f"There are {count_max} already.")
+        return free[zlib.crc32(key.encode()) % len(free)]
+
     async def _write(
-        self, kind: str, key: str, values: Mapping[str, Value], row: Row | None
+        self,
+        kind: str,
+        key: str,
+        values: Mapping[str, Value],
+        row: Row | None,
+        more: Sequence[Operation],
     ) -> None:
         partition, row_key = _address(kind, key)
         operation = Replace(row_key, values, row.etag) if row else Insert(row_key, values)
-        await self._tables.transact(TABLE, partition, [operation])
+        await self._tables.transact(TABLE, partition, [operation, *more])
 
     def _values(
         self, kind: str, key: str, document: Mapping[str, object], version: int

@@ -17,6 +17,7 @@ from shared.domain import limits
 from shared.domain.webhooks import Reply, address_fault, url_fault
 
 if TYPE_CHECKING:
+    from aiohttp import ClientError
     from aiohttp.abc import AbstractResolver, ResolveResult
 
 type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -45,8 +46,10 @@ class HttpWebhookSender:
                 return await self._post(url, headers, body)
         except TimeoutError:
             return _failed(f"no answer within {limits.WEBHOOK_SECONDS_MAX:.0f} s")
-        except (OSError, ValueError, ssl.SSLError) as error:
-            return _failed(f"{type(error).__name__}: {error}")
+        except socket.gaierror:
+            return _failed("the name can't be resolved")
+        except (OSError, ValueError) as error:
+            return _failed(f"the connection failed ({type(error).__name__})")
 
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         import aiohttp
@@ -86,7 +89,7 @@ class HttpWebhookSender:
                     response.close()  # whoever goes on sending talks to nobody
                 return Reply(status)
         except aiohttp.ClientError as error:
-            return _failed(f"{type(error).__name__}: {error}")
+            return _failed(_why(error))
 
     async def _addresses(self, host: str, port: int) -> Sequence[str] | Reply:
         """What to connect to; every address of a name must be one that may be connected to."""
@@ -97,9 +100,7 @@ class HttpWebhookSender:
         if not found:
             return _failed("the name has no address")
         for text in found:
-            fault = address_fault(
-                ip_address(text.partition("%")[0]), allow_loopback=self._allow_loopback
-            )
+            fault = address_fault(ip_address(text), allow_loopback=self._allow_loopback)
             if fault:
                 return _failed(f"the name has an address that {fault}")
         return found[: limits.WEBHOOK_ADDRESSES_MAX]
@@ -127,7 +128,7 @@ def _pinned(addresses: Sequence[str]) -> "AbstractResolver":
 
 
 def _result(host: str, port: int, address: str) -> Any:
-    version = ip_address(address.partition("%")[0]).version
+    version = ip_address(address).version
     return {
         "hostname": host,
         "host": address,
@@ -138,5 +139,24 @@ def _result(host: str, port: int, address: str) -> Any:
     }
 
 
+def _why(error: "ClientError") -> str:
+    """What went wrong, in words of our own: an exception's text may hold what the receiver sent."""
+    import aiohttp
+
+    reasons: tuple[tuple[type[aiohttp.ClientError], str], ...] = (
+        (aiohttp.ClientConnectorCertificateError, "the certificate is not valid for the name"),
+        (aiohttp.ClientSSLError, "the TLS handshake failed"),
+        (aiohttp.ClientConnectorError, "no connection could be made"),
+        (aiohttp.ServerTimeoutError, "no connection could be made in time"),
+        (aiohttp.ClientConnectionError, "the connection broke off"),
+        (aiohttp.ClientPayloadError, "the answer broke off or is malformed"),
+        (aiohttp.ClientResponseError, "the answer is no valid HTTP"),
+    )
+    for kind, reason in reasons:
+        if isinstance(error, kind):
+            return reason
+    return f"the request failed ({type(error).__name__})"
+
+
 def _failed(why: str) -> Reply:
-    return Reply(None, why[: limits.WEBHOOK_ERROR_CHARS_MAX])
+    return Reply(None, why)

@@ -5,7 +5,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.domain import limits
 from shared.domain.alerts import EVENT_TYPES
 from shared.domain.legs import format_time
-from shared.domain.webhooks import Delivery, Webhook
+from shared.domain.webhooks import Delivery, Webhook, masked_url
 
 WEBHOOK_COLUMNS = ("name", "url", "events", "status", "created_at")
 DELIVERY_COLUMNS = (
@@ -26,12 +26,13 @@ class WebhookBody(BaseModel):
 
 
 def webhook_body(
-    webhook: Webhook, etag: str, *, stopped: bool, new_secret: str | None
+    webhook: Webhook, etag: str, *, stopped: bool, new_secret: str | None, masked: bool
 ) -> dict[str, object]:
-    """A webhook as the wire has it: a secret only where it was just made."""
+    """A webhook as the wire has it: a secret only where it was just made. `masked`: for somebody
+    who may not write it, without what may be secret in the URL."""
     body: dict[str, object | None] = {
         "name": webhook.name,
-        "url": webhook.url,
+        "url": masked_url(webhook.url) if masked else webhook.url,
         "events": list(webhook.events),
         "status": "stopped" if stopped else "active",
         "created_at": format_time(webhook.created_at),

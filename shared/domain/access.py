@@ -40,9 +40,13 @@ class Principal:
         """Whether the account is theirs."""
         return self.sees_all_accounts or account in self.accounts
 
+    def holds_one_of(self, roles: frozenset[Role]) -> bool:
+        """Whether they hold one of the roles, or are admin."""
+        return Role.ADMIN in self.roles or bool(roles & self.roles)
+
     def require_one_of(self, roles: frozenset[Role]) -> None:
         """Raises NotAllowed `role_missing` unless they hold one of the roles, or are admin."""
-        if Role.ADMIN not in self.roles and not roles & self.roles:
+        if not self.holds_one_of(roles):
             names = ", ".join(sorted({*roles, Role.ADMIN}))
             raise NotAllowed(f"This needs one of the roles {names}.", code="role_missing")
 

@@ -23,6 +23,7 @@ PerminuteError
     ├── EtagMismatch            412 of one operation
     ├── RowMissing              404 of one operation
     ├── RequestTooLarge         refused by our own checks before sending
+    ├── KindFull                no further document of a kind that has a maximum
     └── OutcomeUnknown          no proof of success nor of failure
 
 `code` is what scripts read; it never changes once released. The mapping to HTTP stands in
@@ -200,6 +201,10 @@ class RowMissing(StoreError):
 
 class RequestTooLarge(StoreError):
     """Over a limit of Table storage; refused before it was sent."""
+
+
+class KindFull(StoreError):
+    """There are as many documents of the kind as there may be."""
 
 
 class OutcomeUnknown(StoreError):

@@ -7,11 +7,11 @@ own services answer on addresses that look public.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from urllib.parse import urlsplit
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit, urlunsplit
 
 from shared.domain import limits
 from shared.domain.alerts import EVENT_TYPES
@@ -31,11 +31,12 @@ _DENIED = tuple(
         *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16"),
         *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
         "168.63.129.16/32",  # Azure's wire server
-        *("::/127", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23"),
-        *("2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10"),
-        *("fec0::/10", "ff00::/8"),
+        *("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),  # Teredo among them, and 6to4
     )
 )
+# IPv6 is denied outside of this: IPv4 addresses that are embedded in it, NAT64, loopback, local.
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+_ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})  # an IPv4 address follows in the interface id
 
 type Address = IPv4Address | IPv6Address
 
@@ -168,11 +169,30 @@ def address_fault(address: Address, *, allow_loopback: bool) -> str | None:
     """Why nothing is sent to an address, or None."""
     if allow_loopback and address.is_loopback:
         return None
-    if not address.is_global or any(
-        address.version == network.version and address in network for network in _DENIED
+    if (
+        not address.is_global
+        or any(address.version == network.version and address in network for network in _DENIED)
+        or (isinstance(address, IPv6Address) and not _is_plain_global(address))
     ):
         return "is no public address"
     return None
+
+
+def _is_plain_global(address: IPv6Address) -> bool:
+    """Whether it has no zone and no IPv4 address in it."""
+    return (
+        address.scope_id is None
+        and address in _GLOBAL_UNICAST
+        and int(address) >> 32 & 0xFFFF_FFFF not in _ISATAP
+    )
+
+
+def masked_url(url: str) -> str:
+    """The URL without what may be secret in it: user, password and query are `***`."""
+    parts = urlsplit(url)
+    _, at, host = parts.netloc.rpartition("@")
+    netloc = f"***@{host}" if at else host
+    return urlunsplit((parts.scheme, netloc, parts.path, "***" if parts.query else "", ""))
 
 
 def pause_after(attempts: int, jitter: float) -> timedelta:
@@ -193,12 +213,26 @@ def keeps_order_until(delivery: Delivery, now: datetime) -> datetime:
     return (delivery.first_at or now) + timedelta(seconds=limits.WEBHOOK_ORDER_SECONDS)
 
 
+def valid_secrets(secrets: Sequence[Secret], now: datetime) -> tuple[Secret, ...]:
+    """The secrets that sign now, the newest first: two at most."""
+    valid = (secret for secret in secrets if secret.until is None or secret.until > now)
+    return tuple(valid)[: limits.WEBHOOK_SECRETS_MAX]
+
+
+def rotated(secrets: Sequence[Secret], text: str, now: datetime) -> tuple[Secret, ...]:
+    """The secrets after a rotation: the newest of those before signs beside the new one for a day,
+    older ones are given up."""
+    until = now + timedelta(seconds=limits.WEBHOOK_OVERLAP_SECONDS)
+    kept = valid_secrets(secrets, now)[: limits.WEBHOOK_SECRETS_MAX - 1]
+    return (Secret(text), *(replace(each, until=each.until or until) for each in kept))
+
+
 def signed_headers(
     secrets: Sequence[Secret], event_id: str, body: bytes, now: datetime
 ) -> Mapping[str, str]:
     """Standard Webhooks: id, timestamp, and a signature by every secret that is valid now."""
     timestamp = int(now.timestamp())
-    valid = [secret for secret in secrets if secret.until is None or secret.until > now]
+    valid = valid_secrets(secrets, now)
     signatures = [sign_webhook(secret.text, event_id, timestamp, body) for secret in valid]
     return {
         "webhook-id": event_id,

@@ -43,12 +43,19 @@ class RecordStore(Protocol):
         ...
 
     async def put(
-        self, kind: str, key: str, document: Mapping[str, object], *, if_match: str | None
+        self,
+        kind: str,
+        key: str,
+        document: Mapping[str, object],
+        *,
+        if_match: str | None,
+        count_max: int | None = None,
     ) -> Saved:
         """Create, or replace the version that `if_match` names (an `If-Match` header's value).
+        `count_max`: how many documents the kind may have, however many are created at once.
 
         Raises PreconditionMissing where there is a document and no `if_match`, PreconditionFailed
-        where `if_match` names no current version.
+        where `if_match` names no current version, KindFull instead of creating one too many.
         """
         ...
 

@@ -3,15 +3,22 @@
 A message from the topic becomes a delivery for every target that wants it, kept before anything is
 sent. Who sends has the target leased, so that its events go out one after another in their order:
 an event waits behind older ones that are tried again, for an hour, then it overtakes them.
+
+Receivers that hang delay no others. A round waits for its receivers for a second; what takes longer
+goes on in the background, and its due mark stays until it is done. A receiver that gave no answer
+is sent to from slots for such receivers only, of which an account has few.
 """
 
 import asyncio
+import contextlib
+import functools
 import json
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
 
 from shared.domain import limits, mails
 from shared.domain.alerts import ALERT_TYPES, RECHARGE_SUCCEEDED
@@ -32,22 +39,25 @@ from shared.domain.webhooks import (
 from shared.ports.deliveries import Deliveries, Mail, Mailer, WebhookSender
 from shared.ports.notices import DueMark, DueMarks
 from shared.ports.world import Clock
+from shared.telemetry import event, failure
 from shared.usecases.facts import Facts
 from shared.usecases.webhooks import Webhooks
 
 _log = logging.getLogger(__name__)
 MAILED = ALERT_TYPES | {RECHARGE_SUCCEEDED}
+type _Target = tuple[str, str]
+"""(account, name of the webhook, or MAIL)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """What a round did: deliveries that were taken, that failed for now, that ended untaken; the
-    targets that somebody else was sending to, or whose round broke off."""
+    targets that are being sent to still, or whose round broke off."""
 
     taken: int = 0
     failed: int = 0
     ended: int = 0
-    busy: tuple[tuple[str, str], ...] = ()
+    busy: tuple[_Target, ...] = ()
     failures: tuple[str, ...] = ()
 
     def __add__(self, other: "Delivered") -> "Delivered":
@@ -58,6 +68,24 @@ class Delivered:
             (*self.busy, *other.busy),
             (*self.failures, *other.failures),
         )
+
+
+class _Slots:
+    """So many sends at once, and so many of one account."""
+
+    def __init__(self, at_once: int, of_account_at_once: int) -> None:
+        self._all = asyncio.Semaphore(at_once)
+        self._of_account_at_once = of_account_at_once
+        self._accounts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    @contextlib.asynccontextmanager
+    async def of(self, account: str) -> AsyncIterator[None]:
+        """A slot of the account's, then one of all: who waits for the first blocks nobody else."""
+        own = self._accounts.get(account)
+        if own is None:
+            own = self._accounts[account] = asyncio.Semaphore(self._of_account_at_once)
+        async with own, self._all:
+            yield
 
 
 class DeliverEvents:
@@ -83,6 +111,13 @@ class DeliverEvents:
         self._mailer = mailer
         self._clock = clock
         self._pause = pause
+        self._slots = _Slots(limits.DELIVERIES_AT_ONCE, limits.DELIVERIES_OF_ACCOUNT_AT_ONCE)
+        self._failing_slots = _Slots(
+            limits.DELIVERIES_FAILING_AT_ONCE, limits.DELIVERIES_FAILING_OF_ACCOUNT_AT_ONCE
+        )
+        self._failing: set[_Target] = set()
+        self._sending: dict[_Target, asyncio.Task[Delivered]] = {}
+        self._wanted_again: set[_Target] = set()
 
     async def __call__(self, bodies: Sequence[bytes], *, seconds: float) -> Delivered:
         """Take messages of the topic. Raises Unavailable or a StoreError when they must come
@@ -95,7 +130,7 @@ class DeliverEvents:
                 by_account.setdefault(str(event["source"])[len("/accounts/") :], []).append(
                     (event, body)
                 )
-        slots = asyncio.Semaphore(limits.DELIVERIES_AT_ONCE)
+        slots = asyncio.Semaphore(limits.ACCEPTS_AT_ONCE)
         accepted = await asyncio.gather(
             *(
                 self._accept_in_time(account, events, slots, ends_at)
@@ -103,7 +138,7 @@ class DeliverEvents:
             )
         )
         targets = [target for targets in accepted for target in targets]
-        return await self._send_all(targets, ends_at)
+        return await self._send_all(targets, ends_at, "topic")
 
     def _ends_at(self, seconds: float) -> datetime:
         return self._clock.now() + timedelta(seconds=min(seconds, limits.DELIVER_SECONDS_MAX))
@@ -113,7 +148,7 @@ class DeliverEvents:
         now, ends_at = self._clock.now(), self._ends_at(seconds)
         marks = await self._due.due(now, limit=limits.DELIVERY_MARKS_MAX)
         targets = dict.fromkeys((mark.account, mark.kind) for mark in marks)
-        done = await self._send_all(list(targets), ends_at)
+        done = await self._send_all(list(targets), ends_at, "timer")
         settled = now - timedelta(seconds=limits.DUE_MARK_SETTLE_SECONDS)
         open_marks = [mark for mark in marks if (mark.account, mark.kind) not in done.busy]
         await self._due.clear([mark for mark in open_marks if mark.at <= settled])
@@ -125,7 +160,7 @@ class DeliverEvents:
         events: Sequence[tuple[Mapping[str, object], bytes]],
         slots: asyncio.Semaphore,
         ends_at: datetime,
-    ) -> list[tuple[str, str]]:
+    ) -> list[_Target]:
         """`_accept`, tried again while there is time: a message that is given back comes again at
         once, and has few lives."""
         pause_seconds = limits.ACCEPT_PAUSE_SECONDS
@@ -143,7 +178,7 @@ class DeliverEvents:
         account: str,
         events: Sequence[tuple[Mapping[str, object], bytes]],
         slots: asyncio.Semaphore,
-    ) -> list[tuple[str, str]]:
+    ) -> list[_Target]:
         """Keep a delivery for every target that wants an event; the targets."""
         async with slots:
             now = self._clock.now()
@@ -176,19 +211,45 @@ class DeliverEvents:
             targets.append(MAIL)
         return targets
 
-    async def _send_all(self, targets: Sequence[tuple[str, str]], ends_at: datetime) -> Delivered:
-        """Send to every target, side by side; one that fails does not stop the others."""
-        slots = asyncio.Semaphore(limits.DELIVERIES_AT_ONCE)
+    async def _send_all(self, targets: Sequence[_Target], ends_at: datetime, by: str) -> Delivered:
+        """Send to every target, side by side; one that fails or hangs does not stop the others."""
+        done, started = Delivered(), []
+        for target in targets:
+            if target in self._sending:
+                self._wanted_again.add(target)
+                done += Delivered(busy=(target,))
+            else:
+                task = asyncio.create_task(self._send_in_turn(target, ends_at))
+                self._sending[target] = task
+                task.add_done_callback(functools.partial(self._sent, target))
+                started.append((target, task))
+        if started:
+            await asyncio.wait([task for _, task in started], timeout=limits.DELIVERY_WAIT_SECONDS)
+        for target, task in started:
+            if task.done():
+                done += task.result()
+            else:
+                task.add_done_callback(functools.partial(_report_late, by))
+                done += Delivered(busy=(target,))
+        return done
 
-        async def one(account: str, target: str) -> Delivered:
-            async with slots:
+    async def _send_in_turn(self, target: _Target, ends_at: datetime) -> Delivered:
+        """Send to one target once a slot is free, and again if more came meanwhile."""
+        done = Delivered()
+        while True:
+            slots = self._failing_slots if target in self._failing else self._slots
+            self._wanted_again.discard(target)
+            async with slots.of(target[0]):
                 try:
-                    return await self._send(account, target, ends_at)
+                    done += await self._send(*target, ends_at)
                 except PerminuteError as error:
-                    failure = f"{account}, {target}: {error.detail}"
-                    return Delivered(busy=((account, target),), failures=(failure,))
+                    broken = f"{target[0]}, {target[1]}: {error.detail}"
+                    return done + Delivered(busy=(target,), failures=(broken,))
+            if target not in self._wanted_again or self._clock.now() >= ends_at:
+                return done
 
-        return sum(await asyncio.gather(*(one(*each) for each in targets)), Delivered())
+    def _sent(self, target: _Target, _: asyncio.Task[Delivered]) -> None:
+        del self._sending[target]
 
     async def _send(self, account: str, target: str, ends_at: datetime) -> Delivered:
         """What waits for one target, in order, as long as its time and the lease last."""
@@ -211,12 +272,12 @@ class DeliverEvents:
             account, target, limit=limits.DELIVERIES_A_ROUND_MAX
         )
         again: list[datetime] = []
-        for event in events:
+        for event_id in events:
             now = self._clock.now()
             if now >= ends_at:
                 again.append(now)
                 break
-            delivery = await self._deliveries.get(account, target, event)
+            delivery = await self._deliveries.get(account, target, event_id)
             if delivery is None:
                 continue
             if delivery.next_at is None or delivery.next_at <= now:
@@ -250,6 +311,7 @@ class DeliverEvents:
                     reply = await post(delivery)
             except TimeoutError:
                 reply = Reply(None, "there was no time left to wait for an answer")
+            self._note(delivery, reply)
             delivery = _after(delivery, reply, self._clock.now())
             if delivery.next_at is None or delivery.attempts >= limits.WEBHOOK_INLINE_TRIES:
                 break
@@ -260,14 +322,19 @@ class DeliverEvents:
         await self._deliveries.update(delivery)
         return delivery
 
+    def _note(self, delivery: Delivery, reply: Reply) -> None:
+        """Remember which receivers gave no answer the last time."""
+        target = delivery.account, delivery.target
+        (self._failing.add if reply.status is None else self._failing.discard)(target)
+
     async def _give_up(self, account: str, target: str) -> Delivered:
         """Nobody wants what waits here: it was taken away, or its receiver said so."""
         ended = 0
         while events := await self._deliveries.waiting(
             account, target, limit=limits.DELIVERIES_A_ROUND_MAX
         ):
-            for event in events:
-                delivery = await self._deliveries.get(account, target, event)
+            for event_id in events:
+                delivery = await self._deliveries.get(account, target, event_id)
                 if delivery is not None:
                     now = self._clock.now()
                     stopped = replace(
@@ -298,6 +365,30 @@ class DeliverEvents:
             return await self._sender.post(hook.url, headers, delivery.body)
 
         return post
+
+
+def report(done: Delivered, by: str) -> None:
+    """Log what a round did; `by` is what started it."""
+    event(
+        "events_delivered",
+        by=by,
+        taken=done.taken,
+        failed=done.failed,
+        ended=done.ended,
+        failures=len(done.failures),
+    )
+    for detail in done.failures:
+        event("delivery_failed", detail=detail)
+
+
+def _report_late(by: str, task: asyncio.Task[Delivered]) -> None:
+    """Log what a round did that nobody waited for."""
+    if task.cancelled():
+        return
+    if error := task.exception():
+        failure("unexpected_error", error)
+    else:
+        report(task.result(), by)
 
 
 type _Post = Callable[[Delivery], Awaitable[Reply]]

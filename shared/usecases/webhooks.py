@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from shared.domain import limits
 from shared.domain.directory import ID_RULE, is_id
-from shared.domain.errors import Conflict, FieldError, Invalid, NotFound
+from shared.domain.errors import Conflict, FieldError, Invalid, KindFull, NotFound
 from shared.domain.webhooks import (
     Delivery,
     DeliveryStatus,
     Secret,
     Webhook,
+    rotated,
     unknown_events,
     url_fault,
+    valid_secrets,
 )
 from shared.ports.deliveries import Deliveries
 from shared.ports.notices import DueMark, DueMarks
@@ -25,7 +26,7 @@ from shared.usecases.accounts import Accounts
 
 @dataclass(frozen=True, slots=True)
 class WantedWebhook:
-    """What somebody states; `rotate`: make a new secret, the old one signs for a day beside it."""
+    """What somebody states; `rotate`: make a new secret, the last one signs for a day beside it."""
 
     url: str
     events: tuple[str, ...]
@@ -76,10 +77,6 @@ class Webhooks:
         kind = documents.webhook_kind(account)
         record = await self._records.get(kind, name)
         known = documents.webhook(account, record) if record else None
-        if known is None and len(await self.of_account(account)) >= limits.WEBHOOKS_MAX:
-            raise Conflict(
-                f"The account has {limits.WEBHOOKS_MAX} webhooks.", code="too_many_webhooks"
-            )
         new_secret = self._new_secret() if known is None or wanted.rotate else None
         made = Webhook(
             account=account,
@@ -90,7 +87,14 @@ class Webhooks:
             created_at=known.created_at if known else self._clock.now(),
         )
         document = documents.webhook_document(made)
-        saved = await self._records.put(kind, name, document, if_match=if_match)
+        try:
+            saved = await self._records.put(
+                kind, name, document, if_match=if_match, count_max=limits.WEBHOOKS_MAX
+            )
+        except KindFull:
+            raise Conflict(
+                f"The account has {limits.WEBHOOKS_MAX} webhooks.", code="too_many_webhooks"
+            ) from None
         await self._deliveries.restart(account, name)
         return WebhookView(made, saved.etag, new_secret=new_secret), saved
 
@@ -159,12 +163,6 @@ class Webhooks:
             raise Invalid("An event is unknown.", (error,))
 
     def _secrets(self, known: Webhook | None, new_secret: str | None) -> tuple[Secret, ...]:
-        """The newest first; those before it sign beside it for a day."""
-        if known is None:
-            return (Secret(new_secret or ""),)
+        secrets = known.secrets if known else ()
         now = self._clock.now()
-        valid = [each for each in known.secrets if each.until is None or each.until > now]
-        if new_secret is None:
-            return tuple(valid)
-        until = now + timedelta(seconds=limits.WEBHOOK_OVERLAP_SECONDS)
-        return (Secret(new_secret), *(replace(each, until=each.until or until) for each in valid))
+        return rotated(secrets, new_secret, now) if new_secret else valid_secrets(secrets, now)

@@ -21,6 +21,12 @@ from shared.domain.webhooks import Reply
 BODY = b'{"specversion": "1.0"}'
 HEADERS = {"content-type": "application/cloudevents+json", "webhook-id": "contoso:2:1"}
 
+OWN_WORDS = {
+    "the answer is no valid HTTP",
+    "the answer broke off or is malformed",
+    "the connection broke off",
+}
+
 type Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -139,7 +145,7 @@ async def test_a_receiver_that_trickles_is_given_up(
     "text",
     [
         "",
-        "nonsense\n\n",
+        "<secret of the receiver>\n\n",
         "HTTP/1.1 abc\n\n",
         "HTTP/1.1 200 OK\ncontent-length: -5\n\n",
         "HTTP/1.1 200 OK\n" + "x: y\n" * 100_000 + "\n",
@@ -154,7 +160,7 @@ async def test_an_answer_that_is_no_http_is_a_failure_not_an_error(text: str) ->
         reply = await sender().post(f"http://127.0.0.1:{server.port}/", HEADERS, BODY)
     assert reply.status is None
     assert reply.error
-    assert len(reply.error) <= limits.WEBHOOK_ERROR_CHARS_MAX
+    assert reply.error in OWN_WORDS
 
 
 async def test_a_compressed_bomb_is_not_unpacked() -> None:
@@ -194,7 +200,12 @@ async def test_nobody_listens_is_a_failure() -> None:
         ["::ffff:10.0.0.1"],
         ["64:ff9b::a9fe:a9fe"],
         ["fe80::1%eth0"],
+        ["2606:4700::1111%1"],
         ["168.63.129.16"],
+        ["::127.0.0.1"],
+        ["::ffff:0:127.0.0.1"],
+        ["2002:7f00:1::"],
+        ["2001:0:7f00:1::"],
         [],
     ],
     ids=str,
@@ -264,7 +275,7 @@ async def test_the_name_is_in_host_and_in_the_handshake_and_its_certificate_is_c
     assert names[0] == "erp.example.com"
     (request,) = server.requests
     assert f"Host: erp.example.com:{server.port}".encode() in request
-    assert (wrong.status, unknown.status) == (None, None)
+    assert wrong == unknown == Reply(None, "the certificate is not valid for the name")
 
 
 async def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

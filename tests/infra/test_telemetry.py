@@ -136,7 +136,9 @@ def test_every_invocation_without_http_is_told() -> None:
         for path in (ROOT / "functions").glob("*.py")
         for node in ast.parse(path.read_text("utf-8")).body
         if isinstance(node, ast.AsyncFunctionDef)
-        and any(re.match(r"(event|_tell)\(", ast.unparse(statement)) for statement in node.body)
+        and any(
+            re.match(r"(event|report|_tell)\(", ast.unparse(statement)) for statement in node.body
+        )
     }
 
     assert len(others) >= 6

@@ -1,6 +1,8 @@
 """Webhooks: every event at least once and in order, signed, and never where it must not go."""
 
+import asyncio
 import json
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from itertools import pairwise
@@ -8,9 +10,21 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import StoreUnavailable
+from shared.domain.errors import NotAuthenticated, PerminuteError, StoreUnavailable
 from shared.domain.signatures import verify_webhook
-from shared.domain.webhooks import MAIL, Delivery, Reply, address_fault, url_fault
+from shared.domain.webhooks import (
+    MAIL,
+    Delivery,
+    Reply,
+    Secret,
+    address_fault,
+    masked_url,
+    signed_headers,
+    url_fault,
+)
+from shared.usecases.deliver_events import DeliverEvents
+from shared.usecases.webhooks import WantedWebhook
+from tests.unit.administration.house import START
 from tests.unit.credits.outside import HOOK, OK, URL, Outside
 from tests.unit.credits.world import ACCOUNT, PATH
 
@@ -66,6 +80,78 @@ def test_a_rotated_secret_signs_beside_the_new_one_for_a_day(outside: Outside) -
         for secret in valid:
             assert verify_webhook([secret], headers, body, now) == event_id
         assert headers["webhook-signature"].count("v1,") == len(valid)
+
+
+def test_however_often_a_secret_is_rotated_two_sign(outside: Outside) -> None:
+    """The newest and the one before it; an older one is given up at once."""
+    outside.open(balance=None)
+    changed = {"url": URL, "events": ["*"], "rotate_secret": True}
+    secrets = [
+        outside.hook(),
+        *(outside.put(HOOK, changed, outside.get(HOOK).etag).json["secret"] for _ in range(5)),
+    ]
+    outside.top_up("1.00")
+    outside.relay()
+
+    _, _, body, headers = outside.receiver.got[-1]
+    now = outside.clock.now()
+    assert headers["webhook-signature"].count("v1,") == 2
+    for secret in secrets[-2:]:
+        assert verify_webhook([secret], headers, body, now)
+    with pytest.raises(NotAuthenticated):
+        verify_webhook(secrets[:-2], headers, body, now)
+
+
+def test_of_many_secrets_that_were_stored_the_two_newest_sign() -> None:
+    now = START
+    until = now + timedelta(hours=1)
+    texts = [f"whsec_{number:032d}" for number in range(820)]
+    stored = [Secret(texts[0]), *(Secret(text, until) for text in texts[1:])]
+
+    headers = signed_headers(stored, "contoso:2:1", b"{}", now)
+
+    assert headers["webhook-signature"].count("v1,") == 2
+    assert verify_webhook([texts[1]], headers, b"{}", now)
+
+
+SECRET_URL = "https://erp.example.com/credits?token=s3cret&x=1"
+
+
+@pytest.mark.parametrize(
+    ("roles", "shown"),
+    [
+        (("reader",), "https://erp.example.com/credits?***"),
+        (("finance",), SECRET_URL),
+        (("operator",), SECRET_URL),
+        (("reader", "finance"), SECRET_URL),
+        (("admin",), SECRET_URL),
+    ],
+)
+def test_the_query_of_a_url_is_shown_to_those_who_may_write_it(
+    outside: Outside, roles: tuple[str, ...], shown: str
+) -> None:
+    outside.open(balance=None)
+    outside.hook(url=SECRET_URL)
+    key = outside.api_key(*roles)
+
+    assert outside.get(HOOK, key=key).json["url"] == shown
+    assert [each["url"] for each in outside.get(f"{PATH}/webhooks", key=key).json["items"]] == [
+        shown
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://a.example.com/x", "https://a.example.com/x"),
+        ("https://a.example.com:443/x?", "https://a.example.com:443/x"),
+        ("https://a.example.com?key", "https://a.example.com?***"),
+        ("https://user:pw@a.example.com/x?y=z#part", "https://***@a.example.com/x?***"),
+        ("https://user@[2606:4700::1]:443/", "https://***@[2606:4700::1]:443/"),
+    ],
+)
+def test_user_password_and_query_are_masked(url: str, shown: str) -> None:
+    assert masked_url(url) == shown
 
 
 def test_only_the_wanted_types_come(outside: Outside) -> None:
@@ -258,6 +344,177 @@ def test_an_account_has_ten_webhooks_at_most(outside: Outside) -> None:
     assert len(outside.items("webhooks")) == 10
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_puts_at_the_same_time_do_not_pass_the_ten(outside: Outside, seed: int) -> None:
+    outside.open(balance=None)
+    webhooks, wanted = outside.container.webhooks, WantedWebhook(URL, ("*",))
+
+    async def put(name: str) -> str:
+        try:
+            await webhooks.put(ACCOUNT, name, wanted, None)
+        except PerminuteError as error:
+            return error.code
+        return "created"
+
+    async def all_at_once() -> list[str]:
+        return await asyncio.gather(*(put(f"hook-{seed}-{n}") for n in range(30)))
+
+    answers = Counter(outside.run(all_at_once()))
+
+    assert answers == {"created": 10, "too_many_webhooks": 20}
+    assert len(outside.items("webhooks")) == 10
+
+
+def test_a_webhook_that_was_taken_away_makes_room_for_another(outside: Outside) -> None:
+    outside.open(balance=None)
+    body = {"url": URL, "events": ["*"]}
+    for round_ in range(3):
+        for number in range(10):
+            assert outside.put(f"{PATH}/webhooks/hook-{round_}-{number}", body).status == 201
+        assert outside.put(f"{PATH}/webhooks/one-more", body).code == "too_many_webhooks"
+        for number in range(10):
+            assert outside.delete(f"{PATH}/webhooks/hook-{round_}-{number}").status == 204
+    assert outside.items("webhooks") == []
+
+
+@pytest.mark.parametrize("stored", [1, 7, 10])
+def test_webhooks_from_before_the_count_are_counted(outside: Outside, stored: int) -> None:
+    outside.open(balance=None)
+    body = {"url": URL, "events": ["*"]}
+    kind = f"webhook|{ACCOUNT}"
+    for number in range(stored):
+        outside.put(f"{PATH}/webhooks/old-{number}", body)
+        document = outside.run(outside.container.records.get(kind, f"old-{number}")).document
+        outside.run(outside.container.records.delete(kind, f"old-{number}"))
+        outside.run(outside.container.records.put(kind, f"old-{number}", document, if_match=None))
+
+    answers = [outside.put(f"{PATH}/webhooks/new-{n}", body).status for n in range(11 - stored)]
+    assert answers == [201] * (10 - stored) + [409]
+    assert outside.delete(f"{PATH}/webhooks/old-0").status == 204
+    assert outside.put(f"{PATH}/webhooks/new-11", body).status == 201
+    assert outside.put(f"{PATH}/webhooks/new-12", body).status == 409
+
+
+# Receivers that hang
+
+
+class Hanging:
+    """Receivers of which some never answer: the events that came to each, and how many hang."""
+
+    def __init__(self, outside: Outside, fragment: str) -> None:
+        self.took: list[tuple[str, str]] = []
+        self.hanging: Counter[str] = Counter()
+        self._fragment = fragment
+        outside.container.webhook_sender = self  # type: ignore[assignment]
+        del outside.container.__dict__["deliver_events"]
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        if self._fragment in url:
+            self.hanging[url] += 1
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self.hanging[url] -= 1
+        self.took.append((url, json.loads(body)["id"]))
+        return OK
+
+    async def end(self, deliver: DeliverEvents) -> None:
+        """Nothing goes on after the test."""
+        tasks = list(deliver._sending.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+def _message(account: str, number: int) -> bytes:
+    event = {
+        "id": f"{account}:{number}:1",
+        "source": f"/accounts/{account}",
+        "type": "credits.topped_up",
+        "data": {},
+    }
+    return json.dumps(event).encode()
+
+
+def test_accounts_whose_receivers_hang_do_not_delay_a_healthy_one_of_another(
+    outside: Outside,
+) -> None:
+    """Twelve accounts with ten receivers each that never answer, in batches before and after."""
+    victims = [f"hangs-{number}" for number in range(12)]
+    for account in [*victims, "healthy"]:
+        outside.account(account)
+    for account in victims:
+        for number in range(10):
+            url = f"https://hangs.example.com/{account}/{number}"
+            outside.put(
+                f"/api/v1/accounts/{account}/webhooks/h-{number}", {"url": url, "events": ["*"]}
+            )
+    url = "https://healthy.example.com/"
+    outside.put("/api/v1/accounts/healthy/webhooks/erp", {"url": url, "events": ["*"]})
+    receivers = Hanging(outside, "hangs")
+    deliver = outside.container.deliver_events
+
+    async def story() -> None:
+        await deliver([_message(account, 1) for account in victims], seconds=80)
+        for number in range(1, 4):
+            batch = [*(_message(account, 1 + number) for account in victims)]
+            await deliver([*batch, _message("healthy", number)], seconds=80)
+        await deliver.retry(seconds=80)
+        assert sum(receivers.hanging.values()) > 0
+        assert max(receivers.hanging.values()) == 1
+        await receivers.end(deliver)
+
+    async def within(seconds: float) -> None:
+        async with asyncio.timeout(seconds):
+            await story()
+
+    outside.run(within(8.0))  # a receiver is given up after ten
+
+    assert receivers.took == [(url, f"healthy:{number}:1") for number in range(1, 4)]
+
+
+def test_receivers_that_hang_do_not_delay_a_healthy_one_of_the_same_account(
+    outside: Outside,
+) -> None:
+    outside.open(balance=None)
+    for number in range(9):
+        body = {"url": f"https://hangs.example.com/{number}", "events": ["*"]}
+        outside.put(f"{PATH}/webhooks/h-{number}", body)
+    outside.put(HOOK, {"url": URL, "events": ["*"]})
+    receivers = Hanging(outside, "hangs")
+    deliver = outside.container.deliver_events
+
+    async def within(seconds: float) -> None:
+        async with asyncio.timeout(seconds):
+            for number in range(1, 4):
+                await deliver([_message(ACCOUNT, number)], seconds=80)
+        await receivers.end(deliver)
+
+    outside.run(within(5.0))
+
+    assert receivers.took == [(URL, f"{ACCOUNT}:{number}:1") for number in range(1, 4)]
+
+
+def test_receivers_that_gave_no_answer_share_few_slots(
+    outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once they are known, four of an account are tried at once."""
+    outside.open(balance=None)
+    for number in range(10):
+        body = {"url": f"https://hangs.example.com/{number}", "events": ["*"]}
+        outside.put(f"{PATH}/webhooks/h-{number}", body)
+    receivers = Hanging(outside, "hangs")
+    deliver = outside.container.deliver_events
+    deliver._failing.update((ACCOUNT, f"h-{number}") for number in range(10))
+
+    async def story() -> None:
+        await deliver([_message(ACCOUNT, 1)], seconds=80)
+        assert sum(receivers.hanging.values()) == 4
+        await receivers.end(deliver)
+
+    outside.run(story())
+
+
 # Where a webhook may point
 
 
@@ -283,6 +540,30 @@ def test_an_account_has_ten_webhooks_at_most(outside: Outside) -> None:
         "https://10.1.2.3/",
         "https://[::1]/",
         "https://[::ffff:127.0.0.1]/",
+        "https://[::ffff:9.9.9.9]/",
+        "https://[::127.0.0.1]/",
+        "https://[::9.9.9.9]/",
+        "https://[::ffff:0:127.0.0.1]/",
+        "https://[::ffff:0:9.9.9.9]/",
+        "https://[0:0:0:0:0:0:7f00:1]/",
+        "https://[64:ff9b::9.9.9.9]/",
+        "https://[64:ff9b:1::10.0.0.1]/",
+        "https://[2002:a9fe:a9fe::1]/",
+        "https://[2001:0:4136:e378:8000:63bf:3fff:fdd2]/",
+        "https://[2606:4700::5efe:10.0.0.1]/",
+        "https://[2606:4700::200:5efe:10.0.0.1]/",
+        "https://[2606:4700::1111%25eth0]/",
+        "https://[2606:4700::1111%eth0]/",
+        "https://[4000::1]/",
+        "https://127.0.0.1./",
+        "https://localhost./",
+        "https://0x7f.1/",
+        "https://0x7f.0.0.0x1/",
+        "https://0300.0250.0.1/",
+        "https://017700000001/",
+        "https://10.1/",
+        "https://%31%32%37.0.0.1/",
+        "https://169.254.169.254./",
         "https://[64:ff9b::a9fe:a9fe]/",
         "https://[fe80::1]/",
         "https://[fd00::1]/",
@@ -315,7 +596,10 @@ def test_a_url_that_is_not_public_https_is_refused(outside: Outside, url: str) -
 
 @pytest.mark.parametrize(
     "url",
-    [URL, "https://erp.example.com", "https://erp.example.com:443/a?b=c", "https://9.9.9.9/x"],
+    [
+        *(URL, "https://erp.example.com", "https://erp.example.com:443/a?b=c"),
+        *("https://9.9.9.9/x", "https://[2606:4700::1111]/", "https://erp.example.com./"),
+    ],
 )
 def test_public_https_is_taken(url: str) -> None:
     assert url_fault(url, allow_loopback=False) is None
