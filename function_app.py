@@ -6,6 +6,7 @@ from functions import (
     accounts,
     alerts,
     api_keys,
+    audit_log,
     bridges,
     call_ended,
     dial_out,
@@ -47,6 +48,7 @@ app.register_functions(rate_cards.bp)
 app.register_functions(rate_card_reports.bp)
 app.register_functions(reratings.bp)
 app.register_functions(api_keys.bp)
+app.register_functions(audit_log.bp)
 app.register_functions(alerts.bp)
 app.register_functions(recharges.bp)
 app.register_functions(outlook.bp)

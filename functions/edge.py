@@ -33,6 +33,7 @@ from shared.domain.errors import (
 )
 from shared.domain.strict_json import loads
 from shared.pacing import Work, working
+from shared.ports.audit import ACTING, Actor
 from shared.telemetry import event, failure
 
 JSON_MEDIA_TYPE = "application/json"
@@ -289,6 +290,8 @@ def _route(
             if declared is not None:
                 call.queries = declared
                 call.check_query()
+            if roles is not None and "account" in call.values:
+                call.principal.require_account(call.values["account"])
             return await handler(call)
 
         async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
@@ -346,6 +349,7 @@ async def _work(handler: Handler, call: Call, *, is_report: bool) -> func.HttpRe
 
 async def _let_in(call: Call, roles: frozenset[Role]) -> None:
     call.principal = await container().administrators.authenticate(call.headers)
+    ACTING.set(Actor(call.principal.name, call.request_id))  # whose changes these are
     call.principal.require_one_of(roles)
     if "account" in call.request.route_params:
         call.principal.require_account(call.path("account"))

@@ -8,7 +8,15 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
-from shared.adapters import claim_store, hold_rows, hold_store, ledger_rows, parking_store, records
+from shared.adapters import (
+    audit_log,
+    claim_store,
+    hold_rows,
+    hold_store,
+    ledger_rows,
+    parking_store,
+    records,
+)
 from shared.adapters.ledger_ranges import read_range
 from shared.adapters.packed import pack, unpack, without
 from shared.domain import limits
@@ -75,7 +83,12 @@ class TableEraser:
     async def _directory(self, account: str, person: "_Person") -> int:
         count = 0
         async for row in self._scan(records.TABLE, None):
-            if person.is_organizer_record(account, row):
+            if row.key.startswith(audit_log.MARKERS):
+                continue
+            if (logged := person.of_change(account, row)) is not None:
+                await self._write(records.TABLE, row.partition, Replace(row.key, logged, row.etag))
+                count += 1
+            elif person.is_organizer_record(account, row):
                 await self._write(records.TABLE, row.partition, Delete(row.key, row.etag))
                 count += 1
             elif (cleaned := person.of_registration(account, row)) is not None:
@@ -167,6 +180,26 @@ class _Person:
         if answer != row.values.get("answer", ""):
             cleaned["answer"] = answer
         return cleaned if cleaned != row.values else None
+
+    def of_change(self, account: str, row: Row) -> Cleaned:
+        """A change in the audit log without the person, wherever its words name it."""
+        if not row.partition.startswith(audit_log.PARTITIONS) or row.values["account"] != account:
+            return None
+        cleaned: dict[str, Value] = {**row.values, "key": self._without(str(row.values["key"]))}
+        for name in ("before", "after"):
+            text = canonical_json(unpack(name, row.values)).decode()
+            erased = json.loads(self._without(text, json.dumps))
+            cleaned = {**without(name, cleaned), **pack(name, erased)}
+        return cleaned if cleaned != row.values else None
+
+    def _without(self, text: str, quoted: Callable[[str], str] | None = None) -> str:
+        """A text, in JSON one of its strings, less the person."""
+        for name in (self._number, self._organizer):
+            if name is not None and quoted is not None:
+                text = text.replace(canonical_json(name).decode(), quoted(_ERASED))
+            elif name is not None and text == name:
+                text = _ERASED
+        return text
 
     def is_organizer_record(self, account: str, row: Row) -> bool:
         """Whether a row of the directory is what was registered of the organizer."""

@@ -37,9 +37,10 @@ class ReleaseHold:
 
 @dataclass(frozen=True, slots=True)
 class TurnSwitch:
-    """Stop, restart, suspend."""
+    """Stop, restart, suspend; `marker` is written with it and says in the audit log that it was."""
 
     switch: Switch
+    marker: Operation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ class HoldBookRows:
                 released = holds.release(state.state, command.authorization, now)
                 return _step_or_answer(state, released, result=None)
             case TurnSwitch():
-                return _switch(state, command.switch)
+                return _switch(state, command.switch, command.marker)
             case CatchUp():
                 is_news = state.state.ledger_commit - state.stored_ledger_commit
                 settled = len(state.state.holds) != state.stored_holds
@@ -309,7 +310,9 @@ def _extend(book: Book, command: ExtendHold, now: datetime) -> Step[Book, Result
     return _step(book, granted.state, granted, _Written((row,), granted.events))
 
 
-def _switch(book: Book, switch: Switch) -> Step[Book, Result] | Answer[Result]:
+def _switch(
+    book: Book, switch: Switch, marker: Operation | None
+) -> Step[Book, Result] | Answer[Result]:
     state: HoldState | None = None
     events: tuple[Event, ...] = ()
     if switch.suspended is not None:
@@ -322,7 +325,7 @@ def _switch(book: Book, switch: Switch) -> Step[Book, Result] | Answer[Result]:
         state = hold_decide.restart(state or book.state) or state
     if state is None:
         return Answer(False)
-    return _step(book, state, True, _Written(events=events))
+    return _step(book, state, True, _Written((marker,) if marker else (), events))
 
 
 def _step_or_answer(

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.adapters import hold_rows as rows
+from shared.adapters.audit_log import TableAuditLog
 from shared.adapters.commit_book import Loaded
 from shared.adapters.group_commit import GroupCommitter
 from shared.adapters.hold_book import (
@@ -30,11 +31,12 @@ from shared.domain.errors import LedgerCorrupt, NotFound, PerminuteError, RowExi
 from shared.domain.hold_decide import Granted
 from shared.domain.holds import HoldState
 from shared.pacing import NO_REQUEST
+from shared.ports.audit import Action, Change
 from shared.ports.holds import Answered, ExtendHold, HoldRecord, PlaceHold, Switch
 from shared.ports.ledger import Ledger, Outbox
 from shared.ports.notices import DueMarks
 from shared.ports.queues import Backlog
-from shared.ports.tables import Delete, Insert, TableStore
+from shared.ports.tables import Delete, Insert, Operation, TableStore
 from shared.ports.world import Clock, Ids
 
 TABLE = rows.TABLE
@@ -53,8 +55,10 @@ class TableHoldBook:
         backlog: Backlog,
         clock: Clock,
         ids: Ids,
+        log: TableAuditLog | None = None,
     ) -> None:
         self._tables = tables
+        self._log = log
         self._clock = clock
         self._nudged_at: dict[str, datetime] = {}
         self._nudges: dict[str, asyncio.Task[None]] = {}
@@ -114,8 +118,21 @@ class TableHoldBook:
         await self._committer.submit(account, ReleaseHold(authorization))
 
     async def switch(self, account: str, command: Switch) -> bool:
-        """Stop, restart, suspend: whether anything changed."""
-        return await self._committer.submit(account, TurnSwitch(command)) is True
+        """Stop, restart, suspend: whether anything changed. A stop and a restart are logged in the
+        commit that makes them; a suspension is part of the policy, whose change is logged."""
+        marker: Operation | None = None
+        if command.stop is not None and self._log is not None:
+            was = (await self.view(account)).stopped
+            change = Change(
+                Action.STOPPED if command.stop else Action.RESTARTED,
+                "dial_out",
+                account,
+                account,
+                _stop_body(was),
+                _stop_body(command.stop),
+            )
+            marker = await self._log.propose(TABLE, account, [change])
+        return await self._committer.submit(account, TurnSwitch(command, marker)) is True
 
     async def catch_up(self, account: str, *, lag_commits: int = 0) -> None:
         """Settle what debits settled, and know the balance as it is now (see the port)."""
@@ -154,3 +171,7 @@ class TableHoldBook:
             await self._tables.transact(TABLE, account, [Delete(rows.event_key(commit))])
         except RowMissing:
             return  # another publisher took it out: it published the same events
+
+
+def _stop_body(why: str) -> dict[str, object]:
+    return {"stopped": True, "reason": why} if why else {"stopped": False}

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from shared.adapters.audit_log import MARKERS, TableAuditLog
 from shared.adapters.packed import joined, split
 from shared.domain import limits
 from shared.domain.card_versions import CardVersion, PutRules, check_put
@@ -30,9 +31,11 @@ from shared.domain.errors import (
     RowMissing,
     StoreUnavailable,
 )
+from shared.domain.legs import format_time
 from shared.domain.rate_packing import Header
 from shared.domain.rates import RateCardVersion, decode_version, encode_chunks, version_in_force
 from shared.pacing import NO_REQUEST
+from shared.ports.audit import Action, Change
 from shared.ports.tables import Insert, Operation, Replace, Row, TableStore, Upsert, Value
 from shared.ports.world import Clock
 
@@ -72,8 +75,9 @@ class _Card:
 class TableRateCards:
     """The port `RateCardStore` on a TableStore."""
 
-    def __init__(self, tables: TableStore, clock: Clock) -> None:
+    def __init__(self, tables: TableStore, clock: Clock, log: TableAuditLog | None = None) -> None:
         self._tables = tables
+        self._log = log
         self._clock = clock
         self._known: dict[str, _Card] = {}
         self._decoded: OrderedDict[str, RateCardVersion] = OrderedDict()
@@ -126,7 +130,8 @@ class TableRateCards:
 
     async def _read(self, card: str) -> _Card:
         now = self._clock.now()
-        rows = [_known_schema(row) for row in await self._tables.query(TABLE, f"card|{card}")]
+        stored_rows = await self._tables.query(TABLE, f"card|{card}", before=MARKERS)
+        rows = [_known_schema(row) for row in stored_rows]
         head = next((row.etag for row in rows if row.key == _HEAD), None)
         stored = tuple(_stored(card, row) for row in rows if row.key.startswith(_VERSION))
         found = _Card(head, stored, now)
@@ -209,8 +214,12 @@ class TableRateCards:
             Replace(_HEAD, head, card.head_etag) if card.head_etag else Insert(_HEAD, head),
             Replace(key, values, present.etag) if present else Insert(key, values),
         ]
+        rows = f"card|{version.card}"
+        if self._log is not None:
+            change = _change(present, about, header)
+            operations.append(await self._log.propose(TABLE, rows, [change]))
         try:
-            await self._tables.transact(TABLE, f"card|{version.card}", operations)
+            await self._tables.transact(TABLE, rows, operations)
         except (EtagMismatch, RowExists, RowMissing, OutcomeUnknown):
             return None
         return about
@@ -219,6 +228,29 @@ class TableRateCards:
 def _in_force(card: _Card, answered_at: datetime) -> _Stored | None:
     start = version_in_force([v.effective_from for v in card.versions], answered_at)
     return card.at(start) if start is not None else None
+
+
+def _change(present: _Stored | None, about: CardVersion, header: Header) -> Change:
+    """What the audit log says of a version: its rates are named by their digest."""
+    return Change(
+        Action.CHANGED if present else Action.CREATED,
+        "rate_card",
+        f"{about.card}/{format_time(about.effective_from)}",
+        None,
+        _change_body(present.about, present.header) if present else None,
+        _change_body(about, header),
+    )
+
+
+def _change_body(about: CardVersion, header: Header) -> dict[str, object]:
+    return {
+        "card": about.card,
+        "effective_from": format_time(about.effective_from),
+        "currency": about.currency,
+        "time_zone": about.time_zone,
+        "rate_count": about.rate_count,
+        "sha256": header["sha256"],
+    }
 
 
 def _is_this_put(present: _Stored, partition: str, rules: PutRules) -> bool:

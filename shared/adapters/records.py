@@ -10,6 +10,8 @@ before these rows have none, and so many n stay unused.
 
 Bridges and webhooks hold secrets: their documents are sealed, where a key for it is set. Who may
 read the table then still can't sign as a bridge.
+
+Every write and removal is logged in the audit log, in the same transaction (`audit_log.py`).
 """
 
 import base64
@@ -17,8 +19,9 @@ import binascii
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from shared.adapters.audit_log import TableAuditLog
 from shared.adapters.packed import inflated, joined, pack, split, unpack
 from shared.adapters.sealing import Sealing
 from shared.domain import limits
@@ -36,6 +39,7 @@ from shared.domain.errors import (
 )
 from shared.domain.legs import canonical_json
 from shared.domain.preconditions import check_etag
+from shared.ports.audit import Change
 from shared.ports.records import Record, Saved
 from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore, Value
 
@@ -50,16 +54,26 @@ _OF_ACCOUNTS = frozenset({"account", "dial_out_policy", "organizer"})
 _PLACES = "~"  # sorts behind every id
 LISTED_KINDS = frozenset({"account", "api_key", "bridge", "dial_out_policy"})
 
+type Describe = Callable[[str, Record | None, Record | None], Sequence[Change]]
+"""(kind, before, after) → what a change of a document means for each account that it is about,
+without secrets; nothing for a kind that is no setting."""
+
 
 class Records:
     """Documents in Table storage; the port `RecordStore`.
 
-    Without `sealing` documents with secrets are kept as they are.
+    Without `sealing` documents with secrets are kept as they are; without `log` nothing is logged.
     """
 
-    def __init__(self, tables: TableStore, sealing: Sealing | None = None) -> None:
+    def __init__(
+        self,
+        tables: TableStore,
+        sealing: Sealing | None = None,
+        log: tuple[TableAuditLog, Describe] | None = None,
+    ) -> None:
         self._tables = tables
         self._sealing = sealing
+        self._log = log
 
     async def get(self, kind: str, key: str) -> Record | None:
         """The document, or None."""
@@ -76,6 +90,8 @@ class Records:
         count_max: int | None = None,
     ) -> Saved:
         """Create, or replace the version that `if_match` names; see `RecordStore`.
+
+        The change is logged in the same transaction, with who acts (`ports.audit.ACTING`).
 
         A write without an answer may land later: until that is known nobody is told "no".
         """
@@ -94,9 +110,15 @@ class Records:
             if current is None and count_max is not None:
                 place = await self._free_place(kind, key, count_max)
                 more = [Insert(place, {"schema": PLACE_SCHEMA, "id": key})]
+            values = self._values(kind, key, document, version)
+            write = (
+                Replace(row.key, values, row.etag)
+                if row
+                else Insert(_address(kind, key)[1], values)
+            )
             try:
-                values = self._values(kind, key, document, version)
-                await self._write(kind, key, values, row, more)
+                after = Record(key, document, version)
+                await self._write(kind, key, [write, *more], current, after)
             except (RowExists, EtagMismatch, RowMissing):
                 continue  # somebody else wrote between our reading and writing
             except OutcomeUnknown:
@@ -106,21 +128,25 @@ class Records:
         raise StoreUnavailable("The directory changes too often right now.")
 
     async def delete(self, kind: str, key: str) -> bool:
-        """Remove the document; False if there was none."""
-        if await self._row(kind, key) is None:
-            return False
-        partition, row_key = _address(kind, key)
-        places = [row.key for row in await self._places(kind) if row.values["id"] == key]
-        try:
-            operations = [Delete(each) for each in (row_key, *places)]
-            await self._tables.transact(TABLE, partition, operations)
-        except RowMissing:
-            return False
-        except OutcomeUnknown as unknown:
-            if await self._row(kind, key) is None:
-                return True
-            raise StoreUnavailable("It is not certain that this was removed.") from unknown
-        return True
+        """Remove the document, and log that in the same transaction; False if there was none."""
+        for _ in range(limits.RECORD_TRIES_MAX):
+            row = await self._row(kind, key)
+            if row is None:
+                return False
+            places = [each.key for each in await self._places(kind) if each.values["id"] == key]
+            removals = [Delete(row.key, row.etag), *(Delete(each) for each in places)]
+            try:
+                await self._write(kind, key, removals, self._removed(kind, row), None)
+            except RowMissing:
+                return False
+            except EtagMismatch:
+                continue  # what is removed is what the log says
+            except OutcomeUnknown as unknown:
+                if await self._row(kind, key) is None:
+                    return True
+                raise StoreUnavailable("It is not certain that this was removed.") from unknown
+            return True
+        raise StoreUnavailable("The directory changes too often right now.")
 
     async def list(
         self, kind: str, *, limit: int, cursor: str | None = None
@@ -151,7 +177,9 @@ class Records:
     async def _free_place(self, kind: str, key: str, count_max: int) -> str:
         """The row that counts one document more; raises KindFull. The key chooses it, so that
         parallel creations seldom want the same one."""
-        rows = await self._tables.query(TABLE, kind, limit=limits.LIST_ITEMS_MAX)
+        rows = await self._tables.query(
+            TABLE, kind, before=f"{_PLACES}}}", limit=limits.LIST_ITEMS_MAX
+        )
         taken = {row.key: row.values["id"] for row in rows if row.key.startswith(_PLACES)}
         counted = frozenset(taken.values())
         uncounted = sum(
@@ -167,13 +195,17 @@ class Records:
         self,
         kind: str,
         key: str,
-        values: Mapping[str, Value],
-        row: Row | None,
-        more: Sequence[Operation],
+        operations: Sequence[Operation],
+        before: Record | None,
+        after: Record | None,
     ) -> None:
-        partition, row_key = _address(kind, key)
-        operation = Replace(row_key, values, row.etag) if row else Insert(row_key, values)
-        await self._tables.transact(TABLE, partition, [operation, *more])
+        partition, _ = _address(kind, key)
+        markers: list[Operation] = []
+        if self._log is not None:
+            log, describe = self._log
+            if changes := describe(kind, before, after):
+                markers = [await log.propose(TABLE, partition, changes)]
+        await self._tables.transact(TABLE, partition, [*operations, *markers])
 
     def _values(
         self, kind: str, key: str, document: Mapping[str, object], version: int
@@ -212,6 +244,13 @@ class Records:
                 code="row_unreadable",
             )
         return Record(key, document, version)
+
+    def _removed(self, kind: str, row: Row) -> Record:
+        """What is removed; one that can't be read can be removed all the same."""
+        try:
+            return self._record(kind, row)
+        except StoreUnavailable:
+            return Record(str(row.values.get("id", row.key)), {}, 0)
 
     def _document(self, kind: str, key: str, values: Mapping[str, Value]) -> object:
         """The document; None where it can't be read, since somebody moved or changed it. Raises

@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.usecases.propose_rerating import ProposeRerating
     from shared.usecases.rate_card_reports import RateCardReports
     from shared.usecases.rate_cards import RateCardDesk
+    from shared.usecases.read_audit_log import ReadAuditLog
     from shared.usecases.recharges import RechargeDesk
     from shared.usecases.rerate_legs import RerateLegs
     from shared.usecases.webhooks import Webhooks
@@ -215,6 +216,13 @@ class Container(Legs):
     def api_keys(self) -> ApiKeys:
         """Makes and takes away API keys."""
         return ApiKeys(self.records, self.facts, self.clock, lambda: new_api_key(self.ids))
+
+    @cached_property
+    def read_audit_log(self) -> ReadAuditLog:
+        """Shows who changed which setting when."""
+        from shared.usecases.read_audit_log import ReadAuditLog
+
+        return ReadAuditLog(self.audit_log)
 
     @cached_property
     def health(self) -> HealthChecks:

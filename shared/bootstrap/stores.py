@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
+from shared.adapters.audit_log import TableAuditLog
 from shared.adapters.records import SEALED_LABEL, Records
 from shared.adapters.sealing import Sealing
 from shared.adapters.system import RandomIds, SystemClock
+from shared.bootstrap.audit import described
 from shared.pacing import Budgets, Turns
 from shared.settings import Settings, is_address
 from shared.usecases.facts import Facts
@@ -92,9 +94,15 @@ class Stores:
 
     @cached_property
     def records(self) -> Records:
-        """The directory's documents."""
+        """The directory's documents; each change of one is logged with it."""
         keys = self.settings.secrets_keys
-        return Records(self.tables, Sealing(SEALED_LABEL, keys, self.ids) if keys else None)
+        sealing = Sealing(SEALED_LABEL, keys, self.ids) if keys else None
+        return Records(self.tables, sealing, (self.audit_log, described))
+
+    @cached_property
+    def audit_log(self) -> TableAuditLog:
+        """Who changed which setting when."""
+        return TableAuditLog(self.tables, self.clock, self.ids)
 
     @cached_property
     def facts(self) -> Facts:
@@ -162,7 +170,15 @@ class Stores:
         """What may happen."""
         from shared.adapters.hold_store import TableHoldBook
 
-        return TableHoldBook(self.tables, self.ledger, self.due, self.backlog, self.clock, self.ids)
+        return TableHoldBook(
+            self.tables,
+            self.ledger,
+            self.due,
+            self.backlog,
+            self.clock,
+            self.ids,
+            log=self.audit_log,
+        )
 
     @cached_property
     def backlog(self) -> Backlog:
@@ -183,7 +199,7 @@ class Stores:
         """Prices."""
         from shared.adapters.rate_card_store import TableRateCards
 
-        return TableRateCards(self.tables, self.clock)
+        return TableRateCards(self.tables, self.clock, self.audit_log)
 
     @cached_property
     def queue(self) -> CallQueue:

@@ -16,6 +16,7 @@ TAGS = {
     "reratings": "Legs charged anew by another card or version",
     "parked-legs": "Legs that could not be charged, and their way out",
     "api-keys": "Keys of administrators and scripts",
+    "audit-log": "Who changed which setting when",
     "recharges": "What payment providers report",
     "service": "Health, and this document",
 }

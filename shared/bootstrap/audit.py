@@ -1,0 +1,149 @@
+"""How a change of a stored setting is shown in the audit log: as the API shows the setting, without
+secrets."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from shared.domain.errors import PerminuteError
+from shared.ports.audit import Action, Change
+from shared.ports.records import Record
+from shared.usecases import documents
+from shared.usecases.documents import Kind
+
+type Body = dict[str, object]
+
+_NOT_SETTINGS = frozenset({"etag", "id"})
+_WEBHOOK = "webhook"
+_REGISTERED = {Kind.CONFERENCE: "conference", Kind.SERVICE_NUMBER: "number"}
+
+
+def described(kind: str, before: Record | None, after: Record | None) -> list[Change]:
+    """A change of a document of the directory for each account that it is about."""
+    record = after or before
+    assert record is not None, "a change has a document before or after it"
+    name, _, owner = kind.partition("|")
+    if name in _REGISTERED:
+        return _registrations(Kind(name), before, after)
+    show = _SHOWN[name]
+    account, key = _place(name, owner, record.key)
+    shown_before, shown_after = _shown(show, owner, before), _shown(show, owner, after)
+    if shown_before and shown_after and _secrets(before) != _secrets(after):
+        shown_after["secrets_changed"] = True
+    return [Change(_action(before, after), name, key, account, shown_before, shown_after)]
+
+
+def _place(name: str, owner: str, key: str) -> tuple[str | None, str]:
+    """(account, key as it is shown)."""
+    if name == _WEBHOOK:
+        return owner, key
+    if name == Kind.ORGANIZER:
+        account, _, organizer = key.partition("|")
+        return account, organizer
+    return (key if name in {Kind.ACCOUNT, Kind.DIAL_OUT_POLICY} else None), key
+
+
+def _shown(show: Callable[[str, Record], Body], owner: str, record: Record | None) -> Body | None:
+    if record is None:
+        return None
+    try:
+        body = show(owner, record)
+    except (
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        PerminuteError,
+    ):  # it can still be replaced and removed
+        return {"unreadable": True}
+    return {name: value for name, value in body.items() if name not in _NOT_SETTINGS}
+
+
+def _registrations(kind: Kind, before: Record | None, after: Record | None) -> list[Change]:
+    """For each account whose registrations differ, its own."""
+    was, now = _of_accounts(kind, before), _of_accounts(kind, after)
+    record = after or before
+    key = record.key if record else ""
+    return [
+        Change(_action(was.get(each), now.get(each)), kind, key, each, was.get(each), now.get(each))
+        for each in sorted({*was, *now})
+        if was.get(each) != now.get(each)
+    ]
+
+
+def _of_accounts(kind: Kind, record: Record | None) -> dict[str, Body]:
+    from shared.contracts.directory import registrations_body
+
+    history = documents.registrations(record) if record else ()
+    return {
+        account: {
+            name: value
+            for name, value in registrations_body(
+                _REGISTERED[kind], record.key if record else "", account, history, ""
+            ).items()
+            if name not in {*_NOT_SETTINGS, "account", _REGISTERED[kind]}
+        }
+        for account in {item.account for item in history}
+    }
+
+
+def _action(before: object, after: object) -> Action:
+    if before is None:
+        return Action.CREATED
+    return Action.DELETED if after is None else Action.CHANGED
+
+
+def _secrets(record: Record | None) -> object:
+    document: Mapping[str, Any] = record.document if record else {}
+    auth, control = document.get("auth") or {}, document.get("control") or {}
+    return document.get("secrets"), auth.get("secrets"), control.get("secrets")
+
+
+def _account(_: str, record: Record) -> Body:
+    from shared.contracts.accounts import settings_body
+
+    return settings_body(documents.account(record))
+
+
+def _organizer(_: str, record: Record) -> Body:
+    from shared.contracts.dial_out_policy import organizer_body
+
+    return organizer_body(documents.organizer(record))
+
+
+def _policy(_: str, record: Record) -> Body:
+    from shared.contracts.dial_out_policy import policy_body
+
+    return policy_body(documents.policy(record))
+
+
+def _bridge(_: str, record: Record) -> Body:
+    from shared.contracts.access import bridge_body
+
+    return bridge_body(documents.bridge(record), "", None)
+
+
+def _api_key(_: str, record: Record) -> Body:
+    from shared.contracts.access import api_key_body
+
+    return api_key_body(documents.api_key(record))
+
+
+def _webhook(account: str, record: Record) -> Body:
+    from shared.contracts.webhooks import webhook_body
+
+    hook = documents.webhook(account, record)
+    body = webhook_body(hook, "", stopped=False, new_secret=None)
+    parts = urlsplit(hook.url)  # the query may hold a secret
+    shown = {"url": parts._replace(query="", fragment="").geturl(), "status": None}
+    return {name: value for name, value in {**body, **shown}.items() if value is not None}
+
+
+_SHOWN: Mapping[str, Callable[[str, Record], Body]] = {
+    Kind.ACCOUNT: _account,
+    Kind.ORGANIZER: _organizer,
+    Kind.DIAL_OUT_POLICY: _policy,
+    Kind.BRIDGE: _bridge,
+    Kind.API_KEY: _api_key,
+    _WEBHOOK: _webhook,
+}
