@@ -3,7 +3,6 @@ secrets."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from shared.domain.errors import PerminuteError
 from shared.ports.audit import Action, Change
@@ -133,10 +132,8 @@ def _webhook(account: str, record: Record) -> Body:
     from shared.contracts.webhooks import webhook_body
 
     hook = documents.webhook(account, record)
-    body = webhook_body(hook, "", stopped=False, new_secret=None)
-    parts = urlsplit(hook.url)  # the query may hold a secret
-    shown = {"url": parts._replace(query="", fragment="").geturl(), "status": None}
-    return {name: value for name, value in {**body, **shown}.items() if value is not None}
+    body = webhook_body(hook, "", stopped=False, masked=True, new_secret=None)
+    return {name: value for name, value in body.items() if name != "status"}
 
 
 _SHOWN: Mapping[str, Callable[[str, Record], Body]] = {
