@@ -100,9 +100,12 @@ def schema_of(value: object) -> Json:
 
 
 def _schema_of_any(items: list[Any]) -> Json:
-    """The schema of what stands in a list: objects may have fields that others lack."""
+    """The schema of what stands in a list: objects may have fields that others lack, or that are
+    null in others."""
     if items and all(isinstance(item, dict) for item in items):
-        return schema_of({name: inner for item in items for name, inner in item.items()})
+        fields = {name: inner for item in items for name, inner in item.items()}
+        nulls = {name for item in items for name, inner in item.items() if inner is None}
+        return schema_of({**fields, **dict.fromkeys(nulls)})
     return schema_of(items[0]) if items else {}
 
 
