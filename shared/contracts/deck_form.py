@@ -1,7 +1,6 @@
 """A carrier's deck as it is sent to be imported: a form with the mapping, the deck, and names."""
 
 import zlib
-from collections.abc import Iterator
 from datetime import datetime
 
 from shared.contracts.deck_import import DeckMapping, DeckReport, import_deck, read_names
@@ -9,13 +8,15 @@ from shared.contracts.deck_rows import csv_rows
 from shared.contracts.multipart import FORM_MEDIA_TYPE, parse_form
 from shared.contracts.strict import read
 from shared.domain import limits
-from shared.domain.errors import BadRequest, FieldError, Invalid, TooLarge, UnsupportedMedia
+from shared.domain.errors import BadRequest, TooLarge, UnsupportedMedia
 from shared.domain.rates import RateCardVersion
 from shared.domain.strict_json import loads
 
 _PARTS = frozenset({"mapping", "deck", "names"})
 _GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31
+_ZIP = b"PK\x03\x04"
+_NAMES = "table of names"
 
 
 class DeckForm:
@@ -40,8 +41,10 @@ class DeckForm:
     def version(self, card: str, effective_from: datetime) -> RateCardVersion:
         """The version that the deck spells, all of it. Raises TooLarge and what `import_deck`
         raises: BadRequest, or Invalid with a line for each field that is wrong."""
-        deck = _inflated(self._deck)
-        names = None if self._names is None else read_names(_name_pairs(_inflated(self._names)))
+        deck, names = inflated(self._deck), None
+        if self._names is not None:
+            rows = csv_rows(inflated(self._names), _Plain(), {"prefix", "destination"}, _NAMES)
+            names = read_names(rows, self._mapping.prefix_reader)
         version, self._report = import_deck(deck, self._mapping, card, effective_from, names)
         return version
 
@@ -59,17 +62,10 @@ def read_deck_form(content_type: str, body: bytes) -> DeckForm:
     missing = [name for name in ("mapping", "deck") if name not in parts]
     if missing:
         raise BadRequest(f"The form has no part {missing[0]}.", code="form_invalid")
+    if len(parts["mapping"]) > limits.BODY_BYTES_MAX:
+        raise TooLarge(f"The mapping may have {limits.BODY_BYTES_MAX} bytes.")
     mapping = read(DeckMapping, loads(parts["mapping"]))
     return DeckForm(mapping, parts["deck"], parts.get("names"))
-
-
-def _name_pairs(table: bytes) -> Iterator[tuple[str, str]]:
-    """(prefix, name) of each row; the mapping's own delimiter and encoding are the deck's."""
-    for row in csv_rows(table, _Plain(), {"prefix", "destination"}, "table of names"):
-        if row.problem:
-            where = FieldError(row.place, row.problem)
-            raise Invalid("The table of names is not valid.", (where,))
-        yield row.fields["prefix"].strip(), row.fields["destination"]
 
 
 class _Plain:
@@ -78,17 +74,35 @@ class _Plain:
     comment = ""
 
 
-def _inflated(content: bytes) -> bytes:
-    """What is in a gzip file, or the content itself. Raises TooLarge, BadRequest."""
+def inflated(content: bytes) -> bytes:
+    """What is in a gzip file, in all of its members, or the content itself.
+
+    Raises BadRequest where it can't be read, TooLarge where it is a bomb: over the limit of a rate
+    card, over DECK_INFLATION_MAX times its own size, or of more members than packers make.
+    """
+    if content.startswith(_ZIP):
+        raise BadRequest("This is a spreadsheet or a ZIP archive: send the table as CSV or JSON.")
     if not content.startswith(_GZIP):
         return content
-    inflater = zlib.decompressobj(_GZIP_WINDOW)
-    try:
-        plain = inflater.decompress(content, limits.RATE_CARD_BODY_BYTES_MAX + 1)
-    except zlib.error:
-        raise BadRequest("The gzip file can't be read.") from None
-    if len(plain) > limits.RATE_CARD_BODY_BYTES_MAX:
-        raise TooLarge(f"The deck may have {limits.RATE_CARD_BODY_BYTES_MAX} bytes, inflated.")
-    if not inflater.eof:
-        raise BadRequest("The gzip file is cut off.")
-    return plain
+    most = min(
+        limits.RATE_CARD_BODY_BYTES_MAX,
+        max(limits.DECK_INFLATED_BYTES_LEAST, limits.DECK_INFLATION_MAX * len(content)),
+    )
+    plain = bytearray()
+    rest = content
+    for _ in range(limits.DECK_GZIP_MEMBERS_MAX):
+        inflater = zlib.decompressobj(_GZIP_WINDOW)
+        try:
+            plain += inflater.decompress(rest, most - len(plain) + 1)
+        except zlib.error:
+            raise BadRequest("The gzip file can't be read.") from None
+        if len(plain) > most:
+            raise TooLarge(f"The gzip file may inflate to {most} bytes.")
+        if not inflater.eof:
+            raise BadRequest("The gzip file is cut off.")
+        rest = inflater.unused_data
+        if not rest.strip(b"\0"):
+            return bytes(plain)
+        if not rest.startswith(_GZIP):
+            raise BadRequest("Something follows the end of the gzip file.")
+    raise TooLarge(f"The gzip file may have {limits.DECK_GZIP_MEMBERS_MAX} members.")

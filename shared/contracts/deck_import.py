@@ -5,31 +5,45 @@ of prefixes, increments in seconds or as "60s", a price per call, a multiplier, 
 switched off, names without any prefix. All or nothing: the card, or a line for each error.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import partial
+from datetime import UTC, datetime
+from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from shared.contracts.cpu_budget import CpuBudget
 from shared.contracts.deck_cells import (
+    PrefixReader,
+    Span,
+    cell_condition,
+    cell_factor,
     cell_name,
-    cell_prefixes,
     cell_price,
     cell_seconds,
     comparable,
-    prefix_cleaner,
 )
 from shared.contracts.deck_rows import DeckRow, csv_rows, json_rows
 from shared.contracts.dial_out_policy import AdminBody
 from shared.contracts.rate_cards import Price, RoundingBody
+from shared.contracts.strict import pointer
 from shared.domain import limits
 from shared.domain.errors import FieldError, Invalid
 from shared.domain.legs import LegKind
 from shared.domain.money import PICOS_PER_UNIT, RoundingMode
 from shared.domain.rates import Rate, RateCardVersion, Rounding, Slot, build_version
-from shared.domain.terms import minute_picos
+from shared.domain.tariff import Tariff
+from shared.domain.terms import Terms, label_problem
+
+REFERENCE_CALL_SECONDS = (30, 180, 600)
+"""A rate is dearer than another where calls of these lengths together cost more by it."""
+_ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)  # decks have no time bands
+_EXACT = Rounding(RoundingMode.NONE, limits.AMOUNT_DECIMALS_MAX)
+_REGION = re.compile(r"[A-Z]{2}", re.ASCII)
+_CELL_CHARS_SHOWN = 40
 
 Column = Annotated[str, Field(max_length=limits.FOREIGN_ID_CHARS_MAX)]
 Seconds = Annotated[int, Field(ge=1, le=limits.RATE_SECONDS_MAX)]
@@ -80,10 +94,11 @@ class DeckMapping(AdminBody):
     columns: DeckColumns
     defaults: DeckDefaults = DeckDefaults()
     strip: Annotated[str, Field(max_length=20)] = ""
-    international_prefix: Annotated[str, Field(pattern=r"^[0-9]{0,4}$")] = ""
+    international_prefix: Annotated[str, Field(pattern=r"^(0[0-9]{0,3})?$")] = ""
+    list_separator: Literal["", ",", ";", "/", "|", " "] = ""
     only_where: dict[Column, list[str]] = Field(default_factory=dict)
     skip_where: dict[Column, list[str]] = Field(default_factory=dict)
-    duplicates: Literal["refuse", "first", "last", "dearest"] = "refuse"
+    duplicates: Literal["refuse", "first", "last", "dearest", "cheapest"] = "refuse"
     unknown_names: Literal["refuse", "skip"] = "refuse"
 
     @property
@@ -95,12 +110,26 @@ class DeckMapping(AdminBody):
                 found.add(column)
         return found
 
+    @property
+    def price_columns(self) -> tuple[str, ...]:
+        """The columns that say what a call costs, whatever its prefix and name."""
+        not_priced = {"prefix", "country_code", "destination"}
+        named = (column for name, column in self.columns if name not in not_priced)
+        return tuple(column for column in named if column is not None)
+
+    @property
+    def prefix_reader(self) -> PrefixReader:
+        """What reads the deck's prefixes."""
+        return PrefixReader(self.strip, self.international_prefix, self.list_separator)
+
     @model_validator(mode="after")
     def _has_the_least(self) -> "DeckMapping":
         if self.columns.price is None and self.defaults.price is None:
             raise ValueError("needs a column or a default for the price")
         if self.columns.prefix is None and not self.columns.destination:
             raise ValueError("needs a column for the prefix, or for names that have prefixes")
+        if self.columns.prefix is None and self.columns.country_code is not None:
+            raise ValueError("has a column for the country code, but none for the prefix")
         return self
 
 
@@ -116,9 +145,10 @@ class DeckReport:
 
 
 class _Entry(NamedTuple):
-    """A row that became a rate, with the lines that it stands on."""
+    """A row that became rates: one of them without its prefix, and the prefixes."""
 
     rate: Rate
+    spans: Sequence[Span]
     place: str
 
 
@@ -133,23 +163,26 @@ def import_deck(
     mapping: DeckMapping,
     card: str,
     effective_from: datetime,
-    prefixes_by_name: Mapping[str, Sequence[str]] | None = None,
+    names: Mapping[str, Sequence[Span]] | None = None,
 ) -> tuple[RateCardVersion, DeckReport]:
     """The card that the deck spells, and what became of its rows.
 
-    `prefixes_by_name` (of `read_names`) serves decks that name destinations and have no prefixes.
-    Raises BadRequest when the deck can't be read, Invalid with a line for each wrong field.
+    `names` (of `read_names`) serves decks that name destinations and have no prefixes.
+    Raises BadRequest when the deck can't be read, TooLarge, Invalid with a line for each wrong
+    field, Invalid `deck_too_costly` when that takes too long.
     """
-    importer = _Importer(mapping, prefixes_by_name or {})
+    budget = CpuBudget(limits.DECK_CPU_SECONDS_MAX)
+    importer = _Importer(mapping, names or {})
     needed = mapping.named_columns
     is_json = mapping.format == "json"
     for row in json_rows(body, needed) if is_json else csv_rows(body, mapping, needed):
+        budget.check()
         importer.take(row)
         if importer.is_full or len(importer.errors) >= limits.RATE_CARD_ERRORS_MAX:
             break
     if importer.errors:
         raise Invalid("The deck is not valid.", tuple(importer.errors))
-    entries = importer.entries
+    rates, places = importer.rates(budget)
     try:
         version = build_version(
             card=card,
@@ -157,38 +190,54 @@ def import_deck(
             currency=mapping.currency,
             time_zone=mapping.time_zone,
             rounding=Rounding(RoundingMode(mapping.rounding.mode), mapping.rounding.decimals),
-            rates=[entry.rate for entry in entries],
-            pointer=lambda at: entries[at].place,
+            rates=rates,
+            pointer=places.__getitem__,
         )
     except Invalid as error:
         raise Invalid("The deck is not valid.", error.errors) from None
-    return version, importer.report()
+    return version, importer.report(len(rates))
 
 
-def read_names(entries: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
-    """Prefixes by the plain form of a destination's name, of (prefix, name) pairs."""
-    found: dict[str, list[str]] = {}
-    for prefix, name in entries:
-        found.setdefault(comparable(name), []).append(prefix)
+def read_names(rows: Iterable[DeckRow], reader: PrefixReader) -> dict[str, list[Span]]:
+    """Prefixes by the plain form of a destination's name, of rows with the columns `prefix` and
+    `destination`. Raises Invalid with a line for each wrong field."""
+    budget = CpuBudget(limits.DECK_CPU_SECONDS_MAX)
+    found: dict[str, list[Span]] = {}
+    errors: list[FieldError] = []
+    for row in rows:
+        budget.check()
+        try:
+            if row.problem:
+                raise _Refused(row.place, row.problem)
+            name = comparable(_read(row, "destination", cell_name))
+            found.setdefault(name, []).extend(_read(row, "prefix", reader.spans))
+        except _Refused as refused:
+            errors.append(refused.error)
+            if len(errors) >= limits.RATE_CARD_ERRORS_MAX:
+                break
+    if errors:
+        raise Invalid("The table of names is not valid.", tuple(errors))
     return found
 
 
 class _Importer:
-    """Takes row after row; knows what it has taken."""
+    """Takes row after row; knows what it has taken. No range is expanded before all are counted."""
 
-    def __init__(self, mapping: DeckMapping, prefixes_by_name: Mapping[str, Sequence[str]]) -> None:
-        self.entries: list[_Entry] = []
+    def __init__(self, mapping: DeckMapping, names: Mapping[str, Sequence[Span]]) -> None:
         self.errors: list[FieldError] = []
-        self._mapping = mapping
-        self._names = prefixes_by_name
-        self._places: dict[tuple[str, str | None], int] = {}
-        self._rows = self._left_out = self._duplicates = 0
-        self._unknown: dict[str, None] = {}
-        self._open: list[int] = []  # the entries that the row before gave
-        self._open_cell: str | None = None
         self.is_full = False
-        self._clean = prefix_cleaner(mapping.strip, mapping.international_prefix)
-        self._price = partial(cell_price, decimal_comma=mapping.decimal_comma)
+        self._mapping = mapping
+        self._names = names
+        self._reader = mapping.prefix_reader
+        self._entries: list[_Entry] = []
+        self._rows = self._left_out = self._duplicates = 0
+        self._prefixes = self._range_prefixes = 0
+        self._unknown: dict[str, None] = {}
+        self._open: tuple[str, ...] | None = None  # what later slots of the last entry begin with
+        self._only_where = _conditions(mapping.only_where)
+        self._skip_where = _conditions(mapping.skip_where)
+        self._price_columns = mapping.price_columns
+        self._rates_read: dict[tuple[str, ...], tuple[Rate, int]] = {}
 
     def take(self, row: DeckRow) -> None:
         """One row: rates, a further slot of the rates before it, nothing, or an error."""
@@ -204,97 +253,150 @@ class _Importer:
         except _Refused as refused:
             self.errors.append(refused.error)
 
-    def report(self) -> DeckReport:
-        """What became of the rows so far."""
-        return DeckReport(
-            self._rows, len(self.entries), self._left_out, self._duplicates, tuple(self._unknown)
-        )
+    def rates(self, budget: CpuBudget) -> tuple[list[Rate], list[str]]:
+        """All rates, and the place of each. Raises Invalid where prefixes stand twice."""
+        rates: list[Rate] = []
+        places: list[str] = []
+        positions: dict[tuple[str, str | None], int] = {}
+        errors: list[FieldError] = []
+        for entry in self._entries:
+            budget.check()
+            for span in entry.spans:
+                for prefix in span.prefixes():
+                    rate = _for_prefix(entry.rate, prefix)
+                    at = positions.setdefault((prefix, rate.origin), len(rates))
+                    if at == len(rates):
+                        rates.append(rate)
+                        places.append(entry.place)
+                    elif self._mapping.duplicates == "refuse":
+                        errors.append(self._twice(prefix, places[at], entry.place))
+                        if len(errors) >= limits.RATE_CARD_ERRORS_MAX:
+                            raise Invalid("The deck is not valid.", tuple(errors))
+                    else:
+                        self._duplicates += 1
+                        if self._replaces(rate, rates[at]):
+                            rates[at], places[at] = rate, entry.place
+        if errors:
+            raise Invalid("The deck is not valid.", tuple(errors))
+        return rates, places
+
+    def report(self, rates: int) -> DeckReport:
+        """What became of the rows, of which so many rates were made."""
+        unknown = tuple(self._unknown)
+        return DeckReport(self._rows, rates, self._left_out, self._duplicates, unknown)
 
     def _is_left_out(self, row: DeckRow) -> bool:
-        fields, mapping = row.fields, self._mapping
+        fields = row.fields
         return any(
-            fields.get(name, "") not in values for name, values in mapping.only_where.items()
-        ) or any(fields.get(name, "") in values for name, values in mapping.skip_where.items())
+            cell_condition(fields.get(name, "")) not in values for name, values in self._only_where
+        ) or any(
+            cell_condition(fields.get(name, "")) in values for name, values in self._skip_where
+        )
 
     def _take(self, row: DeckRow) -> None:
         columns = self._mapping.columns
-        start = _number(row, columns.slot_start, cell_seconds, 0)
         name = self._name(row)
-        cell = name if columns.prefix is None else row.fields.get(columns.prefix, "")
-        if start and cell == self._open_cell:
-            for at in self._open:
-                entry = self.entries[at]
-                slots = (*entry.rate.slots, *self._slots(row, start))
-                self.entries[at] = entry._replace(rate=replace(entry.rate, slots=slots))
+        spans = self._spans(row, name)
+        if spans is None:
             return
-        self._open, self._open_cell = [], cell
-        rate = Rate(
-            LegKind(self._mapping.defaults.kind),
-            "",
-            name,
-            _number(
-                row, columns.connection_fee, self._price, self._mapping.defaults.connection_fee
-            ),
-            self._slots(row, start),
-            origin=row.fields.get(columns.origin or "") or None,
-            grace_seconds=_number(
-                row, columns.grace_seconds, cell_seconds, self._mapping.defaults.grace_seconds
-            ),
-        )
-        for prefix in self._prefixes(row, name):
-            self._add(replace(rate, prefix=prefix, destination=name or f"+{prefix}"), row.place)
+        rate, start = self._rate(row)
+        where = (columns.country_code, columns.prefix, columns.origin)
+        begins = (name if columns.prefix is None else "", *_fields(row, where))
+        if start and begins == self._open:
+            entry = self._entries[-1]
+            slots = (*entry.rate.slots, *rate.slots)
+            if len(slots) > limits.RATE_SLOTS_MAX or start <= entry.rate.slots[-1].from_second:
+                most = limits.RATE_SLOTS_MAX
+                detail = f"must be after the slot before, of at most {most}"
+                raise _Refused(_place(row, columns.slot_start), detail)
+            self._entries[-1] = entry._replace(rate=replace(entry.rate, slots=slots))
+            return
+        self._open = None
+        if start:
+            detail = "begins later than second 0, but the row before is of another prefix"
+            raise _Refused(_place(row, columns.slot_start), detail)
+        self._count(row, spans)
+        self._open = begins
+        self._entries.append(_Entry(replace(rate, destination=name), spans, row.place))
 
-    def _add(self, rate: Rate, place: str) -> None:
-        if len(self.entries) == limits.RATE_CARD_RATES_MAX:
-            self.is_full = True
-            most = limits.RATE_CARD_RATES_MAX
-            raise _Refused(place, f"is where the deck has more than {most} rates")
-        key = (rate.prefix, rate.origin)
-        earlier = self._places.get(key)
-        if earlier is None or self._mapping.duplicates == "refuse":
-            self._places[key] = len(self.entries)
-            self._open.append(len(self.entries))
-            self.entries.append(_Entry(rate, place))
+    def _count(self, row: DeckRow, spans: Sequence[Span]) -> None:
+        for span in spans:
+            self._prefixes += span.count
+            self._range_prefixes += span.count if span.first != span.last else 0
+        if self._range_prefixes > limits.DECK_RANGE_PREFIXES_MAX:
+            detail = f"is where ranges make more than {limits.DECK_RANGE_PREFIXES_MAX} prefixes"
+        elif self._prefixes > limits.RATE_CARD_RATES_MAX:
+            detail = f"is where the deck has more than {limits.RATE_CARD_RATES_MAX} prefixes"
+        else:
             return
-        self._duplicates += 1
-        kept = self.entries[earlier].rate
-        dearer = minute_picos(rate.slots) > minute_picos(kept.slots)
-        if self._mapping.duplicates == "last" or (self._mapping.duplicates == "dearest" and dearer):
-            self._open.append(earlier)
-            self.entries[earlier] = _Entry(rate, place)
+        self.is_full = True
+        raise _Refused(row.place, detail)
 
     def _name(self, row: DeckRow) -> str:
         columns = self._mapping.columns.destination
         parts = [_read(row, column, cell_name) for column in columns]
         name = ", ".join(dict.fromkeys(part for part in parts if part))
+        if name and (problem := label_problem(name)):
+            raise _Refused(_place(row, columns[0]), f"{_shown(name)} {problem}")
         return name or self._mapping.defaults.destination
 
-    def _prefixes(self, row: DeckRow, name: str) -> Sequence[str]:
-        columns = self._mapping.columns
+    def _spans(self, row: DeckRow, name: str) -> Sequence[Span] | None:
+        """The prefixes of a row; None where its name has none and may be passed over."""
+        columns, reader = self._mapping.columns, self._reader
         if columns.prefix is None:
-            return self._named_prefixes(row, name)
-        code = self._clean(row.fields.get(columns.country_code or "", ""))
-        found = _read(row, columns.prefix, partial(cell_prefixes, clean=self._clean))
-        return [code + digits for digits in found]
+            return self._named_spans(row, name)
+        code = ""
+        if columns.country_code is not None:
+            code = _read(row, columns.country_code, reader.code, as_text=True)
+        return _read(row, columns.prefix, lambda cell: reader.spans(cell, code), as_text=True)
 
-    def _named_prefixes(self, row: DeckRow, name: str) -> Sequence[str]:
+    def _named_spans(self, row: DeckRow, name: str) -> Sequence[Span] | None:
         found = self._names.get(comparable(name))
         if found is not None:
             return found
+        column = self._mapping.columns.destination[0]
         if self._mapping.unknown_names == "refuse":
-            raise _Refused(f"{row.place}/destination", f"no prefix is known for {name[:80]!r}")
+            detail = (
+                f"no prefix is known for {name[:80]!r}: the mapping's unknown_names can be skip"
+            )
+            raise _Refused(_place(row, column), detail)
         if len(self._unknown) < limits.RATE_CARD_ERRORS_MAX:
             self._unknown[name] = None
         self._left_out += 1
-        return ()
+        return None
+
+    def _rate(self, row: DeckRow) -> tuple[Rate, int]:
+        """The rate of a row without prefix and name, and the second at which its slots begin.
+
+        Most rows of a deck say the same as others; they are read once.
+        """
+        key = _fields(row, self._price_columns)
+        found = self._rates_read.get(key)
+        if found is None:
+            if len(self._rates_read) >= limits.DECK_TERMS_KEPT_MAX:
+                self._rates_read.clear()
+            found = self._rates_read[key] = self._read_rate(row)
+        return found
+
+    def _read_rate(self, row: DeckRow) -> tuple[Rate, int]:
+        columns, defaults = self._mapping.columns, self._mapping.defaults
+        start = _number(row, columns.slot_start, cell_seconds, 0)
+        fee = _number(row, columns.connection_fee, self._price, defaults.connection_fee)
+        grace = _number(row, columns.grace_seconds, cell_seconds, defaults.grace_seconds)
+        origin = row.fields.get(columns.origin or "", "").strip() or None
+        if origin is not None and not _REGION.fullmatch(origin):
+            detail = f"{_shown(origin)} must be an ISO region of two capital letters, such as US"
+            raise _Refused(_place(row, columns.origin), detail)
+        kind, slots = LegKind(defaults.kind), self._slots(row, start)
+        return Rate(kind, "", "", fee, slots, origin=origin, grace_seconds=grace), start
 
     def _slots(self, row: DeckRow, start: int) -> tuple[Slot, ...]:
         columns, defaults = self._mapping.columns, self._mapping.defaults
         price = self._row_price(row)
-        unit = _number(row, columns.unit, cell_seconds, defaults.unit_seconds)
-        increment = _number(row, columns.increment, cell_seconds, defaults.increment)
+        unit = _number(row, columns.unit, _positive_seconds, defaults.unit_seconds)
+        increment = _number(row, columns.increment, _positive_seconds, defaults.increment)
         first = _number(
-            row, columns.first_increment, cell_seconds, defaults.first_increment or increment
+            row, columns.first_increment, _positive_seconds, defaults.first_increment or increment
         )
         if start or first == increment:
             return (Slot(start, price, unit, increment),)
@@ -304,23 +406,95 @@ class _Importer:
         columns = self._mapping.columns
         price = _number(row, columns.price, self._price, self._mapping.defaults.price)
         if price is None:
-            raise _Refused(f"{row.place}/{columns.price}", "has no price")
-        multiplier = _number(row, columns.multiplier, self._price, PICOS_PER_UNIT)
+            raise _Refused(_place(row, columns.price), "has no price")
+        multiplier = _number(row, columns.multiplier, self._factor, PICOS_PER_UNIT)
         addition = _number(row, columns.addition, self._price, 0)
         scaled, rest = divmod(price * multiplier, PICOS_PER_UNIT)
         if rest:
             detail = "times its multiplier has more than 12 decimals"
-            raise _Refused(f"{row.place}/{columns.price}", detail)
+            raise _Refused(_place(row, columns.price), detail)
+        if scaled + addition > limits.PRICE_PICOS_MAX:
+            raise _Refused(_place(row, columns.price), "is over 1000000000")
         return scaled + addition
+
+    def _price(self, text: str) -> int:
+        mapping = self._mapping
+        return cell_price(text, mapping.currency, decimal_comma=mapping.decimal_comma)
+
+    def _factor(self, text: str) -> int:
+        return cell_factor(text, decimal_comma=self._mapping.decimal_comma)
+
+    def _twice(self, prefix: str, earlier: str, place: str) -> FieldError:
+        columns = self._mapping.columns
+        column = columns.prefix or columns.destination[0]
+        detail = (
+            f"{prefix!r} stands already at {earlier}: the mapping's duplicates can be first, last, "
+            "dearest or cheapest"
+        )
+        return FieldError(place + pointer((column,)), detail)
+
+    def _replaces(self, rate: Rate, kept: Rate) -> bool:
+        rule = self._mapping.duplicates
+        if rule in {"first", "last"}:
+            return rule == "last"
+        before, after = _reference_cost(kept.terms), _reference_cost(rate.terms)
+        return after > before if rule == "dearest" else after < before
+
+
+def _for_prefix(rate: Rate, prefix: str) -> Rate:
+    """The rate of a row with one of its prefixes. (`replace` takes three times as long.)"""
+    return Rate(
+        rate.kind,
+        prefix,
+        rate.destination or f"+{prefix}",
+        rate.connection_fee_picos,
+        rate.slots,
+        origin=rate.origin,
+        grace_seconds=rate.grace_seconds,
+    )
+
+
+@lru_cache(maxsize=limits.DECK_TERMS_KEPT_MAX)
+def _reference_cost(terms: Terms) -> Fraction:
+    """What the reference calls cost together, exactly, in currency units."""
+    tariff = Tariff(terms, _EXACT, "UTC")
+    numerators = (tariff.bill(_ANY_TIME, seconds)[0] for seconds in REFERENCE_CALL_SECONDS)
+    return Fraction(sum(numerators), tariff.denominator)
+
+
+def _conditions(where: Mapping[str, Sequence[str]]) -> list[tuple[str, frozenset[str]]]:
+    return [(name, frozenset(map(cell_condition, values))) for name, values in where.items()]
+
+
+def _positive_seconds(text: str) -> int:
+    return cell_seconds(text, 1)
+
+
+def _fields(row: DeckRow, columns: Iterable[str | None]) -> tuple[str, ...]:
+    fields = row.fields
+    return tuple([fields.get(column, "") for column in columns if column is not None])
 
 
 def _number[T](row: DeckRow, column: str | None, read: Callable[[str], int], default: T) -> int | T:
-    text = row.fields.get(column, "").strip() if column is not None else ""
-    return _read(row, column or "", lambda _: read(text)) if text else default
+    if column is None or not row.fields.get(column, "").strip():
+        return default
+    return _read(row, column, read)
 
 
-def _read[T](row: DeckRow, column: str, read: Callable[[str], T]) -> T:
+def _read[T](row: DeckRow, column: str, read: Callable[[str], T], *, as_text: bool = False) -> T:
+    """What a cell says. `as_text`: a JSON value must be a text or a whole number."""
+    text = row.fields.get(column, "")
+    if row.not_text and column in row.not_text and (as_text or not text):
+        raise _Refused(_place(row, column), row.not_text[column])
     try:
-        return read(row.fields.get(column, ""))
+        return read(text)
     except ValueError as error:
-        raise _Refused(f"{row.place}/{column}", str(error)) from None
+        raise _Refused(_place(row, column), f"{_shown(text)} {error}") from None
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _CELL_CHARS_SHOWN else f"{text[:_CELL_CHARS_SHOWN]}…")
+
+
+def _place(row: DeckRow, column: str | None) -> str:
+    return row.place if column is None else row.place + pointer((column,))

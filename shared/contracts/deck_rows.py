@@ -8,16 +8,23 @@ from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from shared.domain import limits
-from shared.domain.errors import BadRequest, FieldError, Invalid
+from shared.domain.errors import BadRequest, FieldError, Invalid, TooLarge
 from shared.domain.strict_json import loads
+
+_NOTHING: Mapping[str, str] = {}
+_COLUMNS_SHOWN_MAX = 30
 
 
 class DeckRow(NamedTuple):
-    """A row: `place` is a pointer such as `/lines/7`, `problem` why it has no fields."""
+    """A row: `place` is a pointer such as `/lines/7`, `problem` why it has no fields.
+
+    `not_text` says by column what a JSON value is that is neither a text nor a whole number.
+    """
 
     place: str
     fields: Mapping[str, str]
     problem: str = ""
+    not_text: Mapping[str, str] = _NOTHING
 
 
 class CsvShape(Protocol):
@@ -31,18 +38,46 @@ class CsvShape(Protocol):
     def comment(self) -> str: ...
 
 
+class BoundedLines:
+    """The lines of a text for a CSV reader; a quote that is never closed can't gather them all.
+
+    `row_done` is called after each row. Raises csv.Error.
+    """
+
+    def __init__(self, body: bytes, encoding: str) -> None:
+        self._lines = io.TextIOWrapper(io.BytesIO(body), encoding=encoding, newline="")
+        self._row_chars = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self._row_chars += len(line)
+            if self._row_chars > limits.DECK_ROW_CHARS_MAX:
+                raise csv.Error(f"a row has more than {limits.DECK_ROW_CHARS_MAX} characters")
+            yield line
+
+    def row_done(self) -> None:
+        """The next line begins a row."""
+        self._row_chars = 0
+
+
+def check_line_count(body: bytes, what: str) -> None:
+    """Raises TooLarge when there are so many lines that most of them can only be empty."""
+    if body.count(b"\n") > limits.DECK_LINES_MAX or body.count(b"\r") > limits.DECK_LINES_MAX:
+        raise TooLarge(f"The {what} may have {limits.DECK_LINES_MAX} lines.")
+
+
 def csv_rows(
     body: bytes, shape: CsvShape, needed: set[str], what: str = "deck"
 ) -> Iterator[DeckRow]:
     """The rows of a table with a header, read as they are asked for.
 
     Blank lines and comments are passed over; a header may itself begin like a comment.
-    Raises BadRequest when the bytes are no such table, Invalid when a column that is needed is
-    missing or there twice.
+    Raises BadRequest when the bytes are no such table, TooLarge, Invalid when a column that is
+    needed is missing or there twice.
     """
-    encoding = "utf-8-sig" if shape.encoding == "utf-8" else shape.encoding
-    text = io.TextIOWrapper(io.BytesIO(body), encoding=encoding, newline="")
-    reader = csv.reader(text, delimiter=shape.delimiter, strict=True)
+    check_line_count(body, what)
+    lines = BoundedLines(body, "utf-8-sig" if shape.encoding == "utf-8" else shape.encoding)
+    reader = csv.reader(lines, delimiter=shape.delimiter, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         if shape.comment and header:
@@ -53,7 +88,9 @@ def csv_rows(
             )
         _check_columns(header, needed, "/lines/1", what)
         line = reader.line_num + 1
+        lines.row_done()
         for fields in reader:
+            lines.row_done()
             place, line = f"/lines/{line}", reader.line_num + 1
             if not any(fields) or (shape.comment and fields[0].startswith(shape.comment)):
                 continue
@@ -77,31 +114,74 @@ def json_rows(body: bytes, needed: set[str]) -> Iterator[DeckRow]:
     items = loads(body)
     if not isinstance(items, list):
         raise BadRequest("The deck must be a list of objects.")
-    rows = [dict(_flat(item, "")) if isinstance(item, dict) else None for item in items]
-    if rows:
-        _check_columns(sorted({name for row in rows for name in row or ()}), needed, "", "deck")
-    for at, row in enumerate(rows):
-        yield DeckRow(f"/{at}", {}, "must be an object") if row is None else DeckRow(f"/{at}", row)
+    _check_fields(items, needed)
+    for at, item in enumerate(items):
+        place = f"/{at}"
+        if not isinstance(item, dict):
+            yield DeckRow(place, {}, "must be an object")
+            continue
+        pairs = list(_flat(item, ""))
+        flat = dict(pairs)
+        if len(flat) < len(pairs):
+            yield DeckRow(place, {}, "has one column in two ways, with a dot and as an object")
+            continue
+        not_text = {name: kind for name, value in flat.items() if (kind := _kind(value))}
+        fields = {name: _text(value) for name, value in flat.items()}
+        yield DeckRow(place, fields, "", not_text)
+
+
+def _check_fields(items: Sequence[object], needed: set[str]) -> None:
+    """Each column that is needed stands in some object."""
+    missing = set(needed)
+    seen: dict[str, None] = {}
+    for item in items:
+        if not missing:
+            return
+        for name, _ in _flat(item, "") if isinstance(item, dict) else ():
+            missing.discard(name)
+            if len(seen) <= _COLUMNS_SHOWN_MAX:
+                seen[name] = None
+    if missing and items:
+        _check_columns([*seen, *(needed - missing)], needed, "", "deck")
 
 
 def _check_columns(header: Sequence[str], needed: set[str], place: str, what: str) -> None:
     counts = Counter(header)
+    names = dict.fromkeys(name for name in header if name)
+    listed = ", ".join(repr(name[:80]) for name in list(names)[:_COLUMNS_SHOWN_MAX])
+    more = " and others" if len(names) > _COLUMNS_SHOWN_MAX else ""
     problems = [
-        f"has {'no column' if not counts[name] else 'the column'} {name[:80]!r}"
-        + (" twice" if counts[name] else "")
+        f"has the column {name[:80]!r} twice"
+        if counts[name]
+        else f"has no column {name[:80]!r}; there are {listed}{more}"
         for name in sorted(needed)
-        if counts[name] != 1
+        if (place and counts[name] != 1) or not counts[name]
     ]
     if problems:
         errors = tuple(FieldError(place, problem) for problem in problems)
         raise Invalid(f"The {what} is not valid.", errors)
 
 
-def _flat(item: Mapping[str, object], path: str) -> Iterator[tuple[str, str]]:
+def _flat(item: Mapping[str, object], path: str) -> Iterator[tuple[str, object]]:
     for name, value in item.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{path}{name}.")
-        elif isinstance(value, Decimal):
-            yield f"{path}{name}", f"{value:f}"
         else:
-            yield f"{path}{name}", "" if value is None else str(value)
+            yield f"{path}{name}", value
+
+
+def _kind(value: object) -> str:
+    """What a value is that a CSV cell can't be; "" of texts, whole numbers and null."""
+    if isinstance(value, bool):
+        return "is true or false"
+    if isinstance(value, Decimal):
+        return "is a number with a point or an exponent"
+    return "is a list" if isinstance(value, list) else ""
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return "" if value is None or isinstance(value, list) else str(value)

@@ -23,20 +23,28 @@ def parse_form(content_type: str, body: bytes) -> dict[str, bytes]:
     found = _BOUNDARY.search(content_type)
     if found is None:
         raise _invalid("The content type names no boundary.")
-    delimiter = b"\r\n--" + (found[1] or found[2]).encode("ascii", "replace")
-    pieces = (b"\r\n" + body).split(delimiter, limits.FORM_PARTS_MAX + 2)
-    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
-        raise _invalid("The form does not end, or has too many parts.")
+    delimiter = b"--" + (found[1] or found[2]).encode("ascii", "replace")
     parts: dict[str, bytes] = {}
-    for piece in pieces[1:-1]:
-        head, separator, content = piece.partition(b"\r\n\r\n")
-        if not separator or len(head) > limits.FORM_HEAD_BYTES_MAX:
+    # Pieces are found, not split: a body of the largest size is copied once, part by part.
+    at = -2 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter)
+    if at == -1:
+        raise _invalid("The form does not begin.")
+    begin = at + 2 + len(delimiter)
+    for _ in range(limits.FORM_PARTS_MAX + 1):
+        if body.startswith(b"--", begin):
+            return parts
+        end = body.find(b"\r\n" + delimiter, begin)
+        head_end = body.find(b"\r\n\r\n", begin, begin + limits.FORM_HEAD_BYTES_MAX + 4)
+        if end < 0:
+            break
+        if not begin <= head_end <= end:
             raise _invalid("A part of the form has no end to its headers.")
-        name = _name(head)
+        name = _name(body[begin:head_end])
         if name in parts:
             raise _invalid(f"The form has the part {name} twice.")
-        parts[name] = content
-    return parts
+        parts[name] = body[head_end + 4 : end]
+        begin = end + 2 + len(delimiter)
+    raise _invalid("The form does not end, or has too many parts.")
 
 
 def _name(head: bytes) -> str:

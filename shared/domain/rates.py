@@ -37,7 +37,7 @@ from shared.domain.terms import (
     Rounding,
     Slot,
     Terms,
-    is_label,
+    label_problem,
     terms_errors,
 )
 
@@ -327,8 +327,8 @@ def _destination_errors(rate: Rate) -> Iterator[FieldError]:
         yield FieldError("/kind", "voip legs are free and have no rates")
     if not _PREFIX.fullmatch(rate.prefix):
         yield FieldError("/prefix", "must be up to 15 digits, without +")
-    if not is_label(rate.destination):
-        yield FieldError("/destination", "must be 1 to 200 characters without controls")
+    if problem := label_problem(rate.destination):
+        yield FieldError("/destination", problem)
     if rate.origin is not None and not _REGION.fullmatch(rate.origin):
         yield FieldError("/origin", "must be an ISO region of two capital letters, such as US")
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from shared.domain import limits
 from shared.domain.errors import FieldError
+from shared.domain.formulas import FORMULA_RULE, is_formula
 from shared.domain.money import RoundingMode, ceil_div
 
 DAY_SECONDS = 86_400
@@ -108,9 +109,11 @@ def minute_picos(slots: tuple[Slot, ...]) -> int:
     return max(ceil_div(60 * slot.price_picos, slot.unit_seconds) for slot in slots)
 
 
-def is_label(text: str) -> bool:
-    """A name that people read: 1 to 200 characters, none of them a control or line break."""
-    return _NAME.fullmatch(text) is not None
+def label_problem(text: str) -> str:
+    """What is wrong with a name that people read; "" if nothing is."""
+    if not _NAME.fullmatch(text):
+        return "must be 1 to 200 characters without controls"
+    return FORMULA_RULE if is_formula(text) else ""
 
 
 def _picos_errors(pointer: str, picos: int) -> Iterator[FieldError]:
@@ -155,8 +158,8 @@ def _slots_errors(pointer: str, slots: tuple[Slot, ...]) -> Iterator[FieldError]
 
 
 def _band_errors(pointer: str, band: Band) -> Iterator[FieldError]:
-    if band.name and not is_label(band.name):
-        yield FieldError(f"{pointer}/name", "must be 1 to 200 characters without controls")
+    if band.name and (problem := label_problem(band.name)):
+        yield FieldError(f"{pointer}/name", problem)
     if not 1 <= band.weight <= limits.BAND_WEIGHT_MAX:
         yield FieldError(f"{pointer}/weight", f"must be 1 to {limits.BAND_WEIGHT_MAX}")
     if any(not 1 <= day <= 7 for day in band.weekdays):

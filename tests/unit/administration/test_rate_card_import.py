@@ -77,6 +77,65 @@ def test_a_wrong_row_is_named_by_its_line_and_nothing_is_taken(house: House) -> 
     assert house.get(CARD).status == 404
 
 
+PLAIN: dict[str, Any] = {
+    "currency": "USD",
+    "rounding": {"mode": "half_up", "decimals": 4},
+    "columns": {"prefix": "Code", "destination": ["Destination"], "price": "Price"},
+}
+TWO_COLUMNS = {**PLAIN, "columns": {"country_code": "CC", "prefix": "Area", "price": "Price"}}
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ("France mobile,33 6,0.031", "Code"),
+        ("France mobile,33\xa06,0.031", "Code"),
+        ("Japan mobile,81-90,0.130", "Code"),
+        ('Jamaica,"1,876",0.210', "Code"),
+        ("UK mobile,4.47E+11,0.010", "Code"),
+        ("United Kingdom,44,€0.010", "Price"),
+        ("United Kingdom,44,0.010 EUR", "Price"),
+        ("=HYPERLINK(1),44,0.010", "Destination"),
+    ],
+)
+def test_a_cell_of_two_readings_is_refused_with_its_line(
+    house: House, row: str, column: str
+) -> None:
+    deck = f"Destination,Code,Price\nGermany,49,0.1\n{row}\n"
+
+    answer = send(house, mapping=PLAIN, deck=deck.encode())
+
+    assert (answer.status, answer.code) == (422, "invalid")
+    assert answer.pointers() == [f"/lines/3/{column}"]
+    assert house.get(CARD).status == 404
+
+
+def test_areas_come_without_trunk_prefix_and_country_code(house: House) -> None:
+    deck = "CC,Area,Price\n44,020,1\n44,+447,2\n93,,3\n"
+    mapping = {**TWO_COLUMNS, "defaults": {"destination": "There"}}
+
+    assert send(house, mapping=mapping, deck=deck.encode()).status == 201
+    rates = house.get(IN_FORCE).json["rates"]
+    assert [rate["prefix"] for rate in rates] == ["4420", "447", "93"]
+
+
+def test_a_country_code_on_the_first_row_only_names_the_rows_below(house: House) -> None:
+    deck = "CC,Area,Price\n44,20,1\n,7,2\n,121,3\n"
+
+    answer = send(house, mapping=TWO_COLUMNS, deck=deck.encode())
+
+    assert (answer.status, answer.pointers()) == (422, ["/lines/3/CC", "/lines/4/CC"])
+
+
+def test_a_duplicate_names_the_option_that_would_help(house: House) -> None:
+    deck = "Destination,Code,Price\nA,44,1\nB,44,2\n"
+
+    answer = send(house, mapping=PLAIN, deck=deck.encode())
+
+    assert (answer.status, answer.pointers()) == (422, ["/lines/3/Code"])
+    assert "duplicates can be first, last, dearest or cheapest" in str(answer.json["errors"])
+
+
 def test_a_dry_run_imports_nothing(house: House) -> None:
     answer = send(house, IMPORT + "&dry_run=true", mapping=MAPPING, deck=DECK.encode())
 

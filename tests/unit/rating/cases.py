@@ -51,7 +51,7 @@ def slot(text: str, price: str) -> Slot:
 
 def rate(*slots: Slot, prefix: str = "44", fee: str = "0", **more: object) -> Rate:
     """A dial-out rate; everything else by name."""
-    facts = {"kind": LegKind.DIAL_OUT, "destination": f"+{prefix}", **more}
+    facts = {"kind": LegKind.DIAL_OUT, "destination": f"+{prefix}" if prefix else "any", **more}
     return Rate(prefix=prefix, connection_fee_picos=picos(fee), slots=slots, **facts)  # type: ignore[arg-type]
 
 

@@ -76,7 +76,7 @@ def test_random_cards_come_back(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ['a "b", c', " edge ", "=1+1", "é; \u00a0", "'", '"', ",", "NULL", "\ufeff"]
+    "name", ['a "b", c', " edge ", "1=1+1", "+44", "é; \u00a0", "'", '"', ",", "NULL", "\ufeff"]
 )
 def test_names_are_kept_to_the_letter(name: str) -> None:
     """Whatever a spreadsheet would make of them."""
@@ -258,3 +258,32 @@ def test_fuzzed_tables_are_refused_or_read_but_never_a_crash(part: int) -> None:
         again = read("".join(render_rate_card_csv(version)))
         assert list(again.rates()) == list(version.rates())
     assert seen == {BadRequest, Invalid, RateCardVersion}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["=HYPERLINK(1)", "+cmd", "-1+1", "@SUM(A1)", "\u200b=1+1", " =1+1", "＝1+1", "x;=cmd|'/c calc'!A0", "x; +y", "+44 20"],
+)  # fmt: skip
+def test_a_name_that_a_spreadsheet_takes_for_a_formula_is_refused(name: str) -> None:
+    """Of a rate and of a band, so that CSV out is the same card as CSV in."""
+    quoted = '"' + name.replace('"', '""') + '"'
+
+    assert "/lines/2/destination" in errors(MINIMAL.replace("France", quoted))
+    banded = (
+        MINIMAL.replace("destination", "destination,band,band_name,weight").replace(
+            "France", "France,,,"
+        )
+        + f"USD,UTC,half_up,4,dial_out,33,France,1,{quoted},10,0.05,0,0.012,60,60\n"
+    )
+    assert list(errors(banded)) == ["/lines/3/band_name"]
+
+
+@pytest.mark.parametrize(
+    "name", ["+442079460123", "-3", "A=B", "x; y", "a-b", "(+44)", "Åland", "'=1"]
+)
+def test_numbers_and_signs_within_a_name_are_kept(name: str) -> None:
+    """They are no formulas."""
+    version = read(MINIMAL.replace("France", f'"{name}"'))
+
+    assert [rate.destination for rate in version.rates()] == [name]
+    assert list(read("".join(render_rate_card_csv(version))).rates()) == list(version.rates())
