@@ -173,6 +173,9 @@ class _Person:
         cleaned = dict(row.values)
         if self._organizer is not None and row.values.get("organizer") == self._organizer:
             cleaned["organizer"] = ""
+            own = scope_key(Scope.ORGANIZER, self._organizer)
+            scopes = str(row.values.get("scopes", "")).split()
+            cleaned["scopes"] = " ".join(key for key in scopes if key != own)
         answer = str(row.values.get("answer", ""))
         for name in (self._number, self._organizer):
             if name is not None:  # as it is spelled within a text of JSON

@@ -9,14 +9,14 @@ from shared.adapters import hold_rows as rows
 from shared.adapters.commit_book import Answer, Loaded, Step
 from shared.domain import hold_decide, hold_notices, holds, limits
 from shared.domain.alerts import Event
-from shared.domain.counters import Counters
+from shared.domain.counters import Counters, minute_of
 from shared.domain.dial_out_facts import Denial
 from shared.domain.errors import PerminuteError
 from shared.domain.hold_decide import EndsBy, Granted
-from shared.domain.holds import HoldState, LedgerView, Posted
+from shared.domain.holds import Correction, HoldState, LedgerView, Posted
 from shared.domain.ledger import LedgerState
 from shared.domain.legs import format_time
-from shared.ports.holds import Answered, ExtendHold, PlaceHold, Switch
+from shared.ports.holds import Answered, ExtendHold, HoldRecord, PlaceHold, Switch
 from shared.ports.ledger import Ledger
 from shared.ports.notices import DueMark, DueMarks
 from shared.ports.queues import Backlog
@@ -162,13 +162,37 @@ class HoldBookRows:
         if known is None:
             return replace(book, state=state, viewed_at=now, news=None, is_fresh=is_fresh)
         posted: list[Posted] = []
-        # Without a call that is not over there is nothing that a journal row could settle.
-        if state.holds or state.unended:
+        # Without a call that is not over, and one that was charged, there is nothing that a journal
+        # row could settle or correct.
+        if state.holds or state.unended or state.counters.months:
             posted = await self._ledger.posted(
                 partition, after=state.ledger_commit, until=known.commit
             )
-        caught_up = holds.catch_up(state, _ledger_view(known), posted, now)
+        corrections = await self._corrections(partition, posted)
+        caught_up = holds.catch_up(state, _ledger_view(known), posted, now, corrections)
         return replace(book, state=caught_up, viewed_at=now, news=None, is_fresh=is_fresh)
+
+    async def _corrections(self, partition: str, posted: Iterable[Posted]) -> list[Correction]:
+        """Where the charges were counted that have changed: that stands in the calls' records."""
+        changed: dict[str, int] = {}
+        for post in posted:
+            if post.corrects and post.authorization is not None:
+                before = changed.get(post.authorization, 0)
+                changed[post.authorization] = before + post.charged_micros
+        slots = asyncio.Semaphore(limits.SCOPES_READ_AT_ONCE)
+
+        async def read(authorization: str) -> HoldRecord | None:
+            async with slots:
+                key = rows.hold_key(authorization)
+                row = await self._tables.get(self.table, partition, key)
+            return rows.read_record(row) if row else None
+
+        records = await asyncio.gather(*(read(name) for name in changed))
+        return [
+            Correction(record.day, record.scopes, minute_of(record.asked_at), micros)
+            for record, micros in zip(records, changed.values(), strict=True)
+            if record is not None and record.day and record.asked_at is not None
+        ]
 
     async def _with_scopes(self, partition: str, book: Book, scopes: Iterable[str]) -> Book:
         wanted = set(scopes)
@@ -284,6 +308,8 @@ def _place(book: Book, command: PlaceHold, now: datetime) -> Step[Book, Result] 
     if _is_cut_short(book, granted):
         return Answer(None)  # decided again: a refusal is never given from a state that was kept
     record = command.record(granted)
+    if granted.hold.is_dial_out:
+        record = replace(record, day=granted.hold.day, scopes=granted.hold.scopes)
     guard = Insert(rows.hold_key(record.authorization), rows.record_values(record))
     answer = Answered(record, events=bool(granted.events))
     return _step(book, granted.state, answer, _Written((guard,), granted.events))

@@ -26,7 +26,9 @@ from shared.ports.ledger import Outbox
 from shared.ports.tables import Row, Value
 
 TABLE = "holds"
-SCHEMA = 2  # 1 kept one day and one month of what was spent, no warnings, no later rate
+SCHEMA = 3
+"""1 kept one day and one month of what was spent, no warnings, no later rate; 2 did not keep where
+a charge is counted, nor since when a meeting goes on."""
 STATE = "state"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -71,7 +73,7 @@ def state_values(state: HoldState, commit: int, commit_id: str) -> dict[str, Val
         "unposted": [
             [
                 *(item.key, item.day, item.minute),
-                *(item.charged_micros, item.grant_minute, item.cost_micros),
+                *(item.charged_micros, item.grant_minute, item.cost_micros, item.is_correction),
             ]
             for item in state.unposted
         ],
@@ -139,6 +141,8 @@ def record_values(record: HoldRecord) -> dict[str, Value]:
         "conference": record.conference or "",
         "asked_at": format_time(record.asked_at) if record.asked_at else "",
         "rate": canonical_json(_rate(rate)).decode() if rate else "",
+        "day": record.day,
+        "scopes": " ".join(record.scopes),
         **grant_values(record),
     }
 
@@ -174,6 +178,8 @@ def read_record(row: Row, grant: Row | None = None) -> HoldRecord:
         rate=_read_rate(json.loads(rate)) if rate else None,
         organizer=str(values["organizer"]) or None,
         conference=str(values["conference"]) or None,
+        day=str(values.get("day", "")),
+        scopes=tuple(str(values.get("scopes", "")).split()),
     )
 
 
@@ -242,13 +248,14 @@ def _counters(counters: Counters) -> list[object]:
         [list(bucket) for bucket in counters.costs],
         list(counters.regions),
         list(counters.warned),
+        counters.meeting_since,
     ]
 
 
 def _read_counters(item: list[Any]) -> Counters:
     if item and isinstance(item[0], str):
         item = _of_schema_1(item)
-    days, months, meeting_minute, meeting_micros, placed, costs, regions, *warned = item
+    days, months, meeting_minute, meeting_micros, placed, costs, regions, *more = item
     return Counters(
         tuple((day, micros) for day, micros in days),
         tuple((month, micros) for month, micros in months),
@@ -257,7 +264,8 @@ def _read_counters(item: list[Any]) -> Counters:
         tuple((minute, count) for minute, count in placed),
         tuple((minute, micros) for minute, micros in costs),
         tuple(regions),
-        tuple(warned[0]) if warned else (),  # the last rows of schema 1 have none
+        tuple(more[0]) if more else (),  # the last rows of schema 1 have none
+        more[1] if len(more) > 1 else meeting_minute,  # rows of schema 2 have none
     )
 
 

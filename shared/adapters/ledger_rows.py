@@ -254,8 +254,9 @@ def _read_lines(lines: Sequence[bytes]) -> Iterator[Entry]:
 
 @fails_closed
 def read_posted(row: Row) -> list[Posted]:
-    """What the first debits of legs in a journal row charged: a hold book that catches up reads
-    thousands of them while somebody waits, so nothing else is read."""
+    """What the first debits of legs in a journal row charged, and what reversals and re-ratings
+    changed of it: a hold book that catches up reads thousands of them while somebody waits, so
+    nothing else is read."""
     check_schema(row)
     lines = iter(zlib.decompress(joined("data", row.values)).split(b"\n")[1:])
     found: list[Posted] = []
@@ -263,8 +264,10 @@ def read_posted(row: Row) -> list[Posted]:
         entry = json.loads(line)
         if entry.get("charge_digest") is not None:
             next(lines, None)  # its charge
-        if entry["kind"] == EntryKind.DEBIT and entry.get("rerates") is None:
-            found.append(Posted(entry.get("authorization"), entry.get("leg"), -entry["amount"]))
+        kind, leg = entry["kind"], entry.get("leg")
+        corrects = entry.get("rerates") is not None or kind == EntryKind.REVERSAL
+        if kind == EntryKind.DEBIT or (corrects and leg is not None):
+            found.append(Posted(entry.get("authorization"), leg, -entry["amount"], corrects))
     return found
 
 

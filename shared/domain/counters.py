@@ -28,7 +28,9 @@ class Counters:
     """What one scope spent and dialled.
 
     Two days and two months are kept, since a call that was let through before midnight may go on
-    and be charged after it. `warned` names the periods whose budget somebody was warned of.
+    and be charged after it. `meeting_since` is the minute of the first charge of the meeting,
+    `meeting_minute` that of the last one. `warned` names the periods whose budget somebody was
+    warned of.
     """
 
     days: Periods = ()
@@ -39,6 +41,7 @@ class Counters:
     costs: Buckets = ()
     regions: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
+    meeting_since: int = 0
 
     def spent_micros(self, period: Period, day: str, minute: int, *, running: bool) -> int:
         """What was charged in the period that `day` is in; of a meeting since it began.
@@ -81,13 +84,27 @@ class Counters:
 
     def with_charge(self, day: str, micros: int, minute: int) -> "Counters":
         """A call that was let through on `day` was charged."""
-        before = 0 if self._meeting_is_over(minute) else self.meeting_micros
+        is_new = self._meeting_is_over(minute)
         return replace(
             self,
             days=_charged(self.days, day, micros),
             months=_charged(self.months, month_of(day), micros),
             meeting_minute=minute,
-            meeting_micros=before + micros,
+            meeting_micros=micros if is_new else self.meeting_micros + micros,
+            meeting_since=minute if is_new else self.meeting_since,
+        )
+
+    def with_correction(self, day: str, micros: int, placed_minute: int) -> "Counters":
+        """What a call that was let through on `day`, in a minute, was charged has changed by so
+        much: its reversal takes all of it back. Periods that are no more counted stay as they are.
+        """
+        in_meeting = placed_minute >= self.meeting_since - limits.MEETING_GAP_MINUTES
+        meeting_micros = max(0, self.meeting_micros + micros) if in_meeting else self.meeting_micros
+        return replace(
+            self,
+            days=_corrected(self.days, day, micros),
+            months=_corrected(self.months, month_of(day), micros),
+            meeting_micros=meeting_micros,
         )
 
     def _meeting_is_over(self, minute: int) -> bool:
@@ -108,6 +125,12 @@ def _charged(periods: Periods, name: str, micros: int) -> Periods:
     spent = dict(periods)
     spent[name] = spent.get(name, 0) + micros
     return tuple(sorted(spent.items())[-_PERIODS_KEPT:])
+
+
+def _corrected(periods: Periods, name: str, micros: int) -> Periods:
+    return tuple(
+        (each, max(0, spent + micros) if each == name else spent) for each, spent in periods
+    )
 
 
 def _added(buckets: Buckets, minute: int, amount: int, oldest: int) -> Buckets:

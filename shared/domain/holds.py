@@ -71,7 +71,8 @@ class Unended:
 
 @dataclass(frozen=True, slots=True)
 class Unposted:
-    """What a scope has still to be told, because its counters were not at hand."""
+    """What a scope has still to be told, because its counters were not at hand: a charge, or by how
+    much the charge of a call let through in `grant_minute` has changed (`is_correction`)."""
 
     key: str
     day: str
@@ -79,6 +80,7 @@ class Unposted:
     charged_micros: int
     grant_minute: int
     cost_micros: int
+    is_correction: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +156,24 @@ class HoldState:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """What a debit tells the hold book: whose hold it settles, and what was charged."""
+    """What an entry tells the hold book: whose hold a debit settles, and what was charged. One that
+    `corrects` settles nothing: it changes the charge of a leg that was debited before."""
 
     authorization: str | None
     leg: str | None
     charged_micros: int = 0
+    corrects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """By how much the charge of a dial-out has changed that was let through on `day` of the
+    account's, in a minute since 1970; `scopes` are the counters that its charge went to."""
+
+    day: str
+    scopes: tuple[str, ...]
+    placed_minute: int
+    micros: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,17 +189,21 @@ class LedgerView:
 
 
 def catch_up(
-    state: HoldState, ledger: LedgerView, posted: Iterable[Posted], now: datetime
+    state: HoldState,
+    ledger: LedgerView,
+    posted: Iterable[Posted],
+    now: datetime,
+    corrections: Iterable[Correction] = (),
 ) -> HoldState:
     """The state as of a later ledger commit: its balance, without the holds that were settled, and
-    the counters with what they were charged.
+    the counters with what they were charged and how that was corrected.
 
     Holds that expired stay for an hour, so that a late leg is counted where it belongs; they hold
     nothing. Raises LedgerCorrupt when the ledger is behind the hold book, so was rolled back.
     """
     if ledger.commit < state.ledger_commit:
         raise LedgerCorrupt("The ledger is behind the hold book.")
-    posted = tuple(posted)
+    posted = tuple(post for post in posted if not post.corrects)
     charged = _charged_by_hold(state.holds, posted)
     kept = tuple(hold for hold in state.holds if hold.authorization not in charged)
     left = _without_long_lapsed(state, kept, now)
@@ -202,6 +221,9 @@ def catch_up(
     for hold in state.holds:
         if hold.authorization in charged and hold.is_dial_out:
             caught_up = _counted(caught_up, hold, charged[hold.authorization], now)
+    for each in corrections:
+        item = Unposted("", each.day, 0, each.micros, each.placed_minute, 0, is_correction=True)
+        caught_up = tell(caught_up, each.scopes, item)
     return caught_up
 
 
@@ -346,6 +368,8 @@ def _counted(state: HoldState, hold: Hold, charged_micros: int, now: datetime) -
 
 
 def _told(counters: Counters, item: Unposted) -> Counters:
+    if item.is_correction:
+        return counters.with_correction(item.day, item.charged_micros, item.grant_minute)
     told = counters.with_cost(item.grant_minute, item.cost_micros, item.minute)
     return told.with_charge(item.day, item.charged_micros, item.minute) if item.day else told
 

@@ -34,7 +34,8 @@ class HoldRecord:
 
     `granted_seconds` is 0 for a denial. What is granted, of which `pool_seconds` are paid in
     minutes, is as of the last extension; `rate`, `asked_at`, `organizer` and `conference` are what
-    one has to know.
+    one has to know. A dial-out that was let through has the `day` and the `scopes` that its charge
+    is counted in (`Hold`).
     """
 
     authorization: str
@@ -49,6 +50,8 @@ class HoldRecord:
     rate: RateReference | None = None
     organizer: str | None = None
     conference: str | None = None
+    day: str = ""
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,8 @@ class Ledger(Protocol):
 
     async def posted(self, account: str, *, after: int, until: int) -> list[Posted]:
         """What the first debits of legs in the commits above `after`, up to `until`, charged to
-        whose holds. Raises LedgerCorrupt when a commit is not there yet, which can't be."""
+        whose holds, and what reversals and re-ratings changed of such charges. Raises LedgerCorrupt
+        when a commit is not there yet, which can't be."""
         ...
 
     async def history(self, account: str, *, after: int) -> list[Commit]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 
 from shared.domain import limits
 from shared.domain.directory import Account
@@ -18,7 +20,7 @@ from shared.domain.ledger import Adjust, Entry, ReverseLeg, TopUp
 from shared.domain.legs import leg_key_of
 from shared.domain.lots import Lot, opening_entry
 from shared.ports.holds import HoldBook
-from shared.ports.ledger import Clash, Ledger, Written
+from shared.ports.ledger import Clash, Ledger, LegRecord, Written
 from shared.usecases.facts import Facts
 from shared.usecases.open_ledger import OpenLedger
 from shared.usecases.publish_events import PublishEvents
@@ -88,7 +90,7 @@ class CreditAccount:
             debits = await self._ledger.debits(account, leg)
             if not debits:
                 raise NotFound("There is no such charged leg.", code="leg_unknown")
-            debit = debits[-1].entry
+            debit = present_debit(debits)
             paid = await opened_lots(self._ledger, account, debit)
             try:
                 command = ReverseLeg(leg, debit, paid, reason=reason, actor=actor)
@@ -106,6 +108,15 @@ class CreditAccount:
                 raise
             await self._open_ledger(account)
             return await self._ledger.submit(account.id, command)
+
+
+def present_debit(debits: Sequence[LegRecord]) -> Entry:
+    """The debit of a leg that counts now, with the authorization that the leg is counted under."""
+    authorization = debits[0].charge.get("authorization")
+    entry = debits[-1].entry
+    if entry.authorization is None and isinstance(authorization, str):
+        return replace(entry, authorization=authorization)
+    return entry
 
 
 async def opened_lots(ledger: Ledger, account: str, debit: Entry) -> tuple[Lot, ...]:

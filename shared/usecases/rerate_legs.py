@@ -33,7 +33,7 @@ from shared.domain.rerating import (
 from shared.ports.ledger import Clash, Ledger, LegRecord
 from shared.ports.rate_cards import RateCardStore
 from shared.usecases.accounts import Accounts
-from shared.usecases.credit_account import opened_lots
+from shared.usecases.credit_account import opened_lots, present_debit
 from shared.usecases.past_legs import ANY_TIME, PastLegs, Place, Span
 from shared.usecases.publish_events import PublishEvents
 
@@ -301,7 +301,7 @@ class RerateLegs:
         self, found: _Found, outcome: RerateOutcome, booking: Booking, lots: dict[str, Lot]
     ) -> RerateOutcome | None:
         """The outcome once it is durable; None when the debit was taken back meanwhile."""
-        charge, debit = found.anew, found.present.entry
+        charge, debit = found.anew, present_debit(found.records)
         assert isinstance(charge, Charge)
         assert outcome.after is not None
         account = found.account.id

@@ -9,6 +9,8 @@ import pytest
 
 from shared.domain.errors import Invalid, LedgerCorrupt
 from shared.domain.holds import Posted
+from shared.domain.ledger import ReverseLeg
+from shared.domain.lots import Lot, LotKind
 from shared.domain.statements import asked_month_span, month_of, month_span
 from shared.usecases.closed_months import add_up_month
 from tests.unit.proof.house import ACCOUNT, START, LedgerHouse, leg
@@ -47,13 +49,18 @@ async def test_what_a_hold_book_reads_of_a_journal_is_what_its_entries_say() -> 
     legs = [leg(number, at=house.clock.now()) for number in range(100, 160)]
     legs = [replace(each, authorization=f"au_{each.leg}") for each in legs]
     await asyncio.gather(*(house.ledger.submit(ACCOUNT, each) for each in legs))
+    record = await house.ledger.leg(ACCOUNT, legs[7].leg)
+    assert record is not None
+    lots = tuple(Lot(draw.lot, LotKind.GRANTED, 1, 1, START, None) for draw in record.entry.draws)
+    await house.ledger.submit(ACCOUNT, ReverseLeg(record.leg, record.entry, lots, "a bad line"))
     commits = await house.ledger.journal(ACCOUNT, after=0, limit=100)
+    assert commits[-1].entries[0].authorization == legs[7].authorization
     for after in (0, 3, commits[-1].number - 1, commits[-1].number):
         expected = [
-            Posted(entry.authorization, entry.leg, -entry.amount_micros)
+            Posted(entry.authorization, entry.leg, -entry.amount_micros, corrects=not entry.charges)
             for commit in commits[after:]
             for entry in commit.entries
-            if entry.charges
+            if entry.leg is not None
         ]
 
         found = await house.ledger.posted(ACCOUNT, after=after, until=commits[-1].number)

@@ -1,0 +1,227 @@
+"""A reversal, or a re-rating, changes what a call took of its budgets: used = net spend."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.adapters import hold_rows
+from shared.domain import holds
+from shared.domain.counters import Counters, minute_of
+from shared.domain.dial_limits import Period, Scope
+from shared.domain.holds import Correction, LedgerView, Posted, local_day
+from shared.domain.ledger import RerateLeg, ReverseLeg
+from shared.domain.legs import content_digest
+from shared.ports.holds import PlaceHold
+from shared.ports.tables import Row
+from shared.usecases.credit_account import opened_lots, present_debit
+from tests.unit.administration.house import House
+from tests.unit.holds.calls import LONDON, Calls, rate
+from tests.unit.holds.cases import CENT, NOW, ask, budget, debited, placed
+from tests.unit.holds.test_counters import state_with
+from tests.unit.holds.world import ACCOUNT, World, question
+
+KEN = "organizer|ken"
+BOUNDS = (budget(10_000 * CENT), budget(10_000 * CENT, Period.MONTH, Scope.ORGANIZER, KEN))
+
+
+@pytest.fixture(name="calls")
+def _calls() -> Iterator[Calls]:
+    house = House()
+    yield Calls(house, top_up="100.00")
+    house.close()
+
+
+def _reverse(calls: Calls, leg: str) -> None:
+    path = f"/api/v1/accounts/contoso/legs/{quote(leg)}/reversal"
+    assert calls.house.post(path, {"reason": "a bad line"}).status == 201
+
+
+@pytest.mark.parametrize("period", ["day", "month", "meeting"])
+@pytest.mark.parametrize("scope", ["account", "organizer", "cost_center"])
+def test_a_reversed_call_gives_its_budget_back(calls: Calls, scope: str, period: str) -> None:
+    """A budget of 0.30, and calls at 0.05 + 0.01 a minute."""
+    budgets = {period: {"amount": "0.30"}}
+    if scope == "account":
+        calls.policy(budgets=budgets)
+    elif scope == "cost_center":
+        calls.policy(cost_centers={"cc": budgets})
+        calls.organizer("ann", cost_center="cc")
+    else:
+        calls.organizer("ann", budgets=budgets)
+    wanted = {"organizer_id": "ann" if scope != "account" else "ken", "conference_id": "3001"}
+    first = calls.ask(requested_seconds=600, **wanted)
+    charged = calls.charged(
+        first["authorization"], talk_seconds=600, conference_id="3001", organizer="ann"
+    )
+    assert charged["amount"] == "0.15"
+    # 0.15 are left: ten minutes.
+    assert calls.ask(requested_seconds=1500, dry_run=True, **wanted)["granted_seconds"] == 600
+
+    _reverse(calls, charged["leg"])
+
+    assert calls.ask(requested_seconds=1500, dry_run=True, **wanted)["granted_seconds"] == 900
+
+
+def test_what_a_re_rating_lowers_is_free_for_other_calls(calls: Calls) -> None:
+    calls.policy(budgets={"day": {"amount": "0.30"}})
+    first = calls.ask(requested_seconds=600)
+    charged = calls.charged(first["authorization"], talk_seconds=600)
+    version = {
+        "currency": "USD",
+        "time_zone": "UTC",
+        "rounding": {"mode": "half_up", "decimals": 4},
+        "rates": [rate("44", "0.002")],
+    }
+    calls.put("rate-cards/cheap/versions/2020-01-01T00:00:00Z", version)
+    body = {
+        "accounts": ["contoso"],
+        "legs": [charged["leg"]],
+        "rate_card": "cheap",
+        "dry_run": False,
+        "reason": "a wrong card",
+    }
+    answer = calls.house.post("/api/v1/reratings", body)
+    assert answer.status == 200, answer.body
+    used = _used(calls)
+    assert used == 20_000  # ten minutes at 0.002
+    assert calls.ask(requested_seconds=900, dry_run=True)["granted_seconds"] == 900
+
+
+def _used(calls: Calls) -> int:
+    view = calls.house.run(calls.house.container.holds.view("contoso"))
+    day = local_day(calls.house.clock.now(), "UTC")
+    return int(view.counters.spent_micros(Period.DAY, day, 0, running=False))
+
+
+def test_a_reversal_of_yesterdays_call_leaves_todays_budget_as_it_is(calls: Calls) -> None:
+    calls.policy(budgets={"day": {"amount": "1.00"}})
+    before = calls.charged(calls.ask()["authorization"])
+    calls.house.clock.advance(24 * 3600)
+    calls.charged(calls.ask()["authorization"])
+    today = _used(calls)
+    _reverse(calls, before["leg"])
+    assert _used(calls) == today > 0
+
+
+def test_a_reversal_is_seen_though_no_call_is_open(calls: Calls) -> None:
+    calls.policy(budgets={"day": {"amount": "1.00"}})
+    charged = calls.charged(calls.ask()["authorization"])
+    assert _used(calls) == 90_000
+    calls.house.clock.advance(3 * 3600)  # nothing is held any more, and nothing kept of it
+    assert calls.ask(LONDON, dry_run=True)["decision"] == "allow"
+    _reverse(calls, charged["leg"])
+    assert _used(calls) == 0
+
+
+def test_a_meeting_gets_back_what_its_own_calls_took_and_nothing_of_former_ones() -> None:
+    now = 1_000_000
+    former = Counters().with_charge("2026-11-23", 5 * CENT, now)
+    present = former.with_charge("2026-11-23", 7 * CENT, now + 500)
+    assert present.meeting_micros == 7 * CENT
+    kept = present.with_correction("2026-11-23", -5 * CENT, now - 3)
+    assert kept.meeting_micros == 7 * CENT
+    assert kept.with_correction("2026-11-23", -7 * CENT, now + 497).meeting_micros == 0
+
+
+def test_counters_that_a_former_version_stored_are_read() -> None:
+    stored = Counters().with_charge("2026-11-23", CENT, 9_000)
+    values = hold_rows.spend_values(stored)
+    text = str(values["data"]).replace(",9000]", "]")  # as schema 2 had it
+    row = _row({**values, "schema": 2, "data": text})
+    assert hold_rows.read_spend(row) == stored
+    assert hold_rows.read_spend(_row(values)) == stored
+
+
+def _row(values: Any) -> Row:
+    return Row(ACCOUNT, "spend|x", values, "")
+
+
+def test_a_scope_whose_counters_are_not_at_hand_gets_it_later() -> None:
+    state = placed(state_with(), ask(bounds=BOUNDS))
+    state = debited(state, Posted("au_1", None, 3 * CENT))
+    view = LedgerView(state.ledger_commit + 1, 0, 0)
+    change = Correction("2026-11-23", (KEN,), minute_of(NOW), -3 * CENT)
+    state = holds.catch_up(state, view, [], NOW, [change])
+    assert state.counters.days == (("2026-11-23", 0),)
+    read = holds.with_scopes(state, {KEN: Counters()})
+    assert read.scopes[KEN].days == (("2026-11-23", 0),)
+
+
+STEP = st.one_of(
+    st.tuples(st.just("call"), st.integers(1, 5 * CENT)),
+    st.tuples(st.just("reverse"), st.integers(0, 30)),
+    st.tuples(st.just("rerate"), st.integers(0, 30)),
+    st.tuples(st.just("wait"), st.integers(1, 11)),
+    st.tuples(st.just("look"), st.just(0)),
+)
+
+
+@settings(max_examples=60)
+@given(steps=st.lists(STEP, min_size=3, max_size=25))
+def test_in_every_order_of_debits_and_corrections_the_budget_used_is_the_net_spend(
+    steps: Sequence[tuple[str, int]],
+) -> None:
+    asyncio.run(_played(steps))
+
+
+async def _played(steps: Sequence[tuple[str, int]]) -> None:
+    world = World(processes=2)
+    await world.open(10**9)
+    spent: dict[str, tuple[str, int]] = {}  # leg → (day, what it costs now)
+    reversed_legs: set[str] = set()
+    for number, (what, value) in enumerate(steps):
+        legs = [leg for leg in spent if leg not in reversed_legs]
+        if what == "call":
+            name, leg = f"au_{number}", f"local~call-{number}"
+            place = question(replace(ask(name, bounds=BOUNDS)))
+            asked_at = world.clock.now()
+            await world.book.place(ACCOUNT, PlaceHold(place.authorise, _dated(place, asked_at)))
+            await world.debit(value, name, leg)
+            spent[leg] = (local_day(asked_at, "UTC"), value)
+        elif what == "wait":
+            world.clock.advance(value * 3600)
+        elif what == "look":
+            await world.books[value % 2].catch_up(ACCOUNT)
+        elif legs:
+            leg = legs[value % len(legs)]
+            debits = await world.ledger.debits(ACCOUNT, leg)
+            entry = present_debit(debits)
+            paid = await opened_lots(world.ledger, ACCOUNT, entry)
+            if what == "reverse":
+                await world.ledger.submit(ACCOUNT, ReverseLeg(leg, entry, paid, "why"))
+                spent[leg] = (spent[leg][0], 0)
+                reversed_legs.add(leg)
+            else:
+                charge = {"amount": str(value)}
+                command = RerateLeg(
+                    leg,
+                    entry,
+                    paid,
+                    f"card {number}",
+                    value * 1000,
+                    charge,
+                    content_digest(charge),
+                    "why",
+                )
+                await world.ledger.submit(ACCOUNT, command)
+                spent[leg] = (spent[leg][0], value * 1000)
+    view = await world.book.view(ACCOUNT, scopes=[KEN])
+    today = local_day(world.clock.now(), "UTC")
+    yesterday = local_day(world.clock.now() - timedelta(days=1), "UTC")
+    for counters in (view.counters, view.scopes[KEN]):
+        for day in {today, yesterday} & {day for day, _ in spent.values()}:
+            net = sum(micros for each, micros in spent.values() if each == day)
+            assert counters.spent_micros(Period.DAY, day, 0, running=False) == net
+        net = sum(micros for each, micros in spent.values() if each[:7] == today[:7])
+        assert counters.spent_micros(Period.MONTH, today, 0, running=False) == net
+
+
+def _dated(place: PlaceHold, asked_at: Any) -> Any:
+    return lambda granted: replace(place.record(granted), asked_at=asked_at)
