@@ -1,13 +1,21 @@
 """Accounts: their settings and what they hold."""
 
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
 import azure.functions as func
 
-from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
+from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list, with_warnings
 from shared.bootstrap import container
 from shared.contracts.queries import PAGE
 from shared.domain.access import READERS, Role
 
+if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.contracts.accounts import AccountBody
+
 bp = new_blueprint()
+_ACCOUNT = "v1/accounts/{account}"
 _SETTERS = frozenset({Role.FINANCE})
 
 
@@ -25,7 +33,7 @@ async def list_accounts(call: Call) -> func.HttpResponse:
     return await reply_list(call, fetch, ACCOUNT_COLUMNS, "accounts.csv")
 
 
-@admin_route(bp, "get_account", "GET", "v1/accounts/{account}", READERS)
+@admin_route(bp, "get_account", "GET", _ACCOUNT, READERS)
 async def get_account(call: Call) -> func.HttpResponse:
     """Settings, balance, what is held and available, open lots."""
     from shared.contracts.accounts import account_body
@@ -35,13 +43,36 @@ async def get_account(call: Call) -> func.HttpResponse:
     return reply(body, etag=str(body["etag"]))
 
 
-@admin_route(bp, "put_account", "PUT", "v1/accounts/{account}", _SETTERS)
+@admin_route(bp, "put_account", "PUT", _ACCOUNT, _SETTERS)
 async def put_account(call: Call) -> func.HttpResponse:
-    """Create or replace the settings."""
-    from shared.contracts.accounts import AccountBody, account_body
+    """Create or replace the settings; what is left out takes its default."""
+    from shared.contracts.accounts import AccountBody
     from shared.contracts.strict import read
 
-    settings = read(AccountBody, call.json()).settings()
-    view, saved = await container().accounts.put(call.path("account"), settings, call.if_match())
+    return await _save(call, read(AccountBody, call.json()), call.if_match())
+
+
+@admin_route(bp, "patch_account", "PATCH", _ACCOUNT, _SETTERS)
+async def patch_account(call: Call) -> func.HttpResponse:
+    """Change some settings: what is left out stays, null takes the default (RFC 7396)."""
+    from functions.patches import patch
+    from shared.contracts.accounts import AccountBody, settings_body
+
+    async def present() -> tuple[Mapping[str, object], str]:
+        body = settings_body(await container().accounts.known(call.path("account"), fresh=True))
+        return body, str(body["etag"])
+
+    return await patch(call, AccountBody, present, partial(_save, call))
+
+
+async def _save(call: Call, stated: "AccountBody", if_match: str | None) -> func.HttpResponse:
+    from shared.contracts.accounts import account_body
+
+    settings = stated.settings()
+    view, saved = await container().accounts.put(call.path("account"), settings, if_match)
     body = account_body(view.account, view.state, view.held_micros)
-    return reply(body, status=201 if saved.created else 200, etag=saved.etag)
+    return reply(
+        with_warnings(body, await container().absent.of_account(settings)),
+        status=201 if saved.created else 200,
+        etag=saved.etag,
+    )

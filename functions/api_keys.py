@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
+from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list, with_warnings
 from shared.bootstrap import container
 from shared.contracts.queries import PAGE
 from shared.domain.access import Role
@@ -23,7 +23,8 @@ async def create_api_key(call: Call) -> func.HttpResponse:
     kept, key = await container().api_keys.create(
         body.name, body.role_set(), frozenset(body.accounts)
     )
-    return reply({**api_key_body(kept), "key": key}, status=201)
+    absent = await container().absent.of_api_key(body.accounts)
+    return reply(with_warnings({**api_key_body(kept), "key": key}, absent), status=201)
 
 
 @admin_route(bp, "list_api_keys", "GET", "v1/api-keys", _ADMIN, queries=PAGE)

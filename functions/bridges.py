@@ -1,10 +1,24 @@
 """Bridges and their credentials."""
 
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
 import azure.functions as func
 
-from functions.edge import Call, admin_route, new_blueprint, reply
+from functions.edge import (
+    Call,
+    admin_route,
+    new_blueprint,
+    no_content,
+    reply,
+    with_warnings,
+)
 from shared.bootstrap import container
 from shared.domain.access import Role
+
+if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.contracts.access import BridgeBody
 
 bp = new_blueprint()
 _PATH = "v1/bridges/{bridge}"
@@ -24,14 +38,44 @@ async def get_bridge(call: Call) -> func.HttpResponse:
 @admin_route(bp, "put_bridge", "PUT", _PATH, _ADMIN)
 async def put_bridge(call: Call) -> func.HttpResponse:
     """Create or replace a bridge. A secret that we make is shown in this answer only."""
-    from shared.contracts.access import BridgeBody, bridge_body
+    from shared.contracts.access import BridgeBody
     from shared.contracts.strict import read
 
     call.principal.require_all_accounts()
-    wanted = read(BridgeBody, call.json()).wanted()
-    view, saved = await container().bridges.put(call.path("bridge"), wanted, call.if_match())
+    return await _save(call, read(BridgeBody, call.json()), call.if_match())
+
+
+@admin_route(bp, "patch_bridge", "PATCH", _PATH, _ADMIN)
+async def patch_bridge(call: Call) -> func.HttpResponse:
+    """Change some settings: what is left out stays, secrets too; null takes the default (RFC 7396).
+    `{"disabled": true}` refuses its requests from the next one on."""
+    from functions.patches import patch
+    from shared.contracts.access import BridgeBody, bridge_body
+
+    call.principal.require_all_accounts()
+
+    async def present() -> tuple[Mapping[str, object], str]:
+        view = await container().bridges.read(call.path("bridge"))
+        return bridge_body(view.bridge, view.etag, None), view.etag
+
+    return await patch(call, BridgeBody, present, partial(_save, call))
+
+
+@admin_route(bp, "delete_bridge", "DELETE", _PATH, _ADMIN)
+async def delete_bridge(call: Call) -> func.HttpResponse:
+    """Its requests are refused from the next one on; legs that it posted before stay."""
+    call.principal.require_all_accounts()
+    await container().bridges.delete(call.path("bridge"), call.if_match())
+    return no_content()
+
+
+async def _save(call: Call, stated: "BridgeBody", if_match: str | None) -> func.HttpResponse:
+    from shared.contracts.access import bridge_body
+
+    view, saved = await container().bridges.put(call.path("bridge"), stated.wanted(), if_match)
+    body = bridge_body(view.bridge, view.etag, view.new_secret)
     return reply(
-        bridge_body(view.bridge, view.etag, view.new_secret),
+        with_warnings(body, await container().absent.of_bridge(view.bridge)),
         status=201 if saved.created else 200,
         etag=view.etag,
     )

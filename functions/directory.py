@@ -1,10 +1,21 @@
 """Organizers, conferences, service numbers and the dial-out policy of an account."""
 
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
 import azure.functions as func
 
-from functions.edge import Call, admin_route, new_blueprint, reply
+from functions.edge import (
+    Call,
+    admin_route,
+    new_blueprint,
+    no_content,
+    reply,
+    with_warnings,
+)
 from shared.bootstrap import container
-from shared.contracts.queries import moment
+from shared.contracts.queries import flag, moment
 from shared.domain.access import READERS, Role
 from shared.domain.directory import (
     FOREIGN_ID_RULE,
@@ -16,9 +27,13 @@ from shared.domain.errors import Invalid
 from shared.domain.legs import ServiceNumberKind
 from shared.usecases.documents import Kind
 
+if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.contracts.dial_out_policy import DialOutPolicyBody, OrganizerBody
+
 bp = new_blueprint()
 _SETTERS = frozenset({Role.OPERATOR})
 _SINCE = (moment("from", "From when on it holds; now if left out."),)
+_HISTORY = (flag("history", "Also what has ended."),)
 _ORGANIZER = "v1/accounts/{account}/organizers/{organizer}"
 _CONFERENCE = "v1/accounts/{account}/conferences/{conference}"
 _NUMBER = "v1/accounts/{account}/service-numbers/{number}"
@@ -39,12 +54,44 @@ async def get_organizer(call: Call) -> func.HttpResponse:
 @admin_route(bp, "put_organizer", "PUT", _ORGANIZER, _SETTERS)
 async def put_organizer(call: Call) -> func.HttpResponse:
     """Create or replace an organizer."""
-    from shared.contracts.dial_out_policy import OrganizerBody, organizer_body
+    from shared.contracts.dial_out_policy import OrganizerBody
     from shared.contracts.strict import read
 
-    wanted = read(OrganizerBody, call.json()).facts(call.path("organizer"))
+    return await _save_organizer(call, read(OrganizerBody, call.json()), call.if_match())
+
+
+@admin_route(bp, "patch_organizer", "PATCH", _ORGANIZER, _SETTERS)
+async def patch_organizer(call: Call) -> func.HttpResponse:
+    """Change some of it: what is left out stays, null takes the default (RFC 7396)."""
+    from functions.patches import patch
+    from shared.contracts.dial_out_policy import OrganizerBody, organizer_body
+
+    async def present() -> tuple[Mapping[str, object], str]:
+        found, etag = await container().dial_out_settings.read_organizer(
+            call.path("account"), call.path("organizer")
+        )
+        return organizer_body(found), etag
+
+    return await patch(call, OrganizerBody, present, partial(_save_organizer, call))
+
+
+@admin_route(bp, "delete_organizer", "DELETE", _ORGANIZER, _SETTERS)
+async def delete_organizer(call: Call) -> func.HttpResponse:
+    """The account has it no more; legs that were answered before are charged as they would be."""
+    await container().dial_out_settings.delete_organizer(
+        call.path("account"), call.path("organizer"), call.if_match()
+    )
+    return no_content()
+
+
+async def _save_organizer(
+    call: Call, stated: "OrganizerBody", if_match: str | None
+) -> func.HttpResponse:
+    from shared.contracts.dial_out_policy import organizer_body
+
+    wanted = stated.facts(call.path("organizer"))
     saved = await container().dial_out_settings.put_organizer(
-        call.path("account"), wanted, call.if_match()
+        call.path("account"), wanted, if_match
     )
     return reply(
         {"id": wanted.organizer, **organizer_body(wanted), "etag": saved.etag},
@@ -65,18 +112,38 @@ async def get_dial_out_policy(call: Call) -> func.HttpResponse:
 @admin_route(bp, "put_dial_out_policy", "PUT", _POLICY, _SETTERS)
 async def put_dial_out_policy(call: Call) -> func.HttpResponse:
     """Create or replace the account's policy."""
-    from shared.contracts.dial_out_policy import DialOutPolicyBody, policy_body
+    from shared.contracts.dial_out_policy import DialOutPolicyBody
     from shared.contracts.strict import read
 
-    wanted = read(DialOutPolicyBody, call.json()).policy()
-    saved = await container().dial_out_settings.put_policy(
-        call.path("account"), wanted, call.if_match()
-    )
+    return await _save_policy(call, read(DialOutPolicyBody, call.json()), call.if_match())
+
+
+@admin_route(bp, "patch_dial_out_policy", "PATCH", _POLICY, _SETTERS)
+async def patch_dial_out_policy(call: Call) -> func.HttpResponse:
+    """Change some of it: what is left out stays, null takes the default (RFC 7396)."""
+    from functions.patches import patch
+    from shared.contracts.dial_out_policy import DialOutPolicyBody, policy_body
+
+    async def present() -> tuple[Mapping[str, object], str | None]:
+        found, etag = await container().dial_out_settings.read_policy(call.path("account"))
+        return policy_body(found), etag
+
+    return await patch(call, DialOutPolicyBody, present, partial(_save_policy, call))
+
+
+async def _save_policy(
+    call: Call, stated: "DialOutPolicyBody", if_match: str | None
+) -> func.HttpResponse:
+    from shared.contracts.dial_out_policy import policy_body
+
+    wanted = stated.policy()
+    saved = await container().dial_out_settings.put_policy(call.path("account"), wanted, if_match)
     body = {**policy_body(wanted), "etag": saved.etag}
-    return reply(body, status=201 if saved.created else 200, etag=saved.etag)
+    created = saved.created and call.request.method == "PUT"
+    return reply(body, status=201 if created else 200, etag=saved.etag)
 
 
-@admin_route(bp, "get_conference", "GET", _CONFERENCE, READERS)
+@admin_route(bp, "get_conference", "GET", _CONFERENCE, READERS, queries=_HISTORY)
 async def get_conference(call: Call) -> func.HttpResponse:
     """Whose meeting it is, and was in this account."""
     return await _get_registration(call, Kind.CONFERENCE, "conference", call.path("conference"))
@@ -96,7 +163,13 @@ async def put_conference(call: Call) -> func.HttpResponse:
     return await _put_registration(call, Kind.CONFERENCE, "conference", conference, wanted)
 
 
-@admin_route(bp, "get_service_number", "GET", _NUMBER, READERS)
+@admin_route(bp, "delete_conference", "DELETE", _CONFERENCE, _SETTERS)
+async def delete_conference(call: Call) -> func.HttpResponse:
+    """It is nobody's from now on; whose it was before stays registered."""
+    return await _end_registration(call, Kind.CONFERENCE, call.path("conference"))
+
+
+@admin_route(bp, "get_service_number", "GET", _NUMBER, READERS, queries=_HISTORY)
 async def get_service_number(call: Call) -> func.HttpResponse:
     """Whose number it is, and of which kind."""
     return await _get_registration(call, Kind.SERVICE_NUMBER, "number", call.path("number"))
@@ -116,11 +189,23 @@ async def put_service_number(call: Call) -> func.HttpResponse:
     return await _put_registration(call, Kind.SERVICE_NUMBER, "number", number, wanted)
 
 
+@admin_route(bp, "delete_service_number", "DELETE", _NUMBER, _SETTERS)
+async def delete_service_number(call: Call) -> func.HttpResponse:
+    """It is nobody's from now on; whose it was before stays registered."""
+    return await _end_registration(call, Kind.SERVICE_NUMBER, call.path("number"))
+
+
+async def _end_registration(call: Call, kind: Kind, key: str) -> func.HttpResponse:
+    await container().registrations.end(kind, key, call.path("account"), call.if_match())
+    return no_content()
+
+
 async def _get_registration(call: Call, kind: Kind, name: str, key: str) -> func.HttpResponse:
     from shared.contracts.directory import registrations_body
 
     account = call.path("account")
-    found = await container().registrations.read(kind, key, account)
+    history = call.flag("history")
+    found = await container().registrations.read(kind, key, account, ended=history)
     return reply(registrations_body(name, key, account, found.history, found.etag), etag=found.etag)
 
 
@@ -138,4 +223,7 @@ async def _put_registration(
         if_match=call.if_match(),
     )
     body = registrations_body(name, key, wanted.account, made.history, made.etag)
+    if wanted.organizer is not None:
+        absent = await container().absent.of_conference(wanted.account, wanted.organizer)
+        body = with_warnings(body, absent)
     return reply(body, status=201 if saved.created else 200, etag=made.etag)

@@ -26,6 +26,7 @@ from shared.domain import limits
 from shared.domain.access import Principal, Role
 from shared.domain.errors import (
     BadRequest,
+    FieldError,
     Invalid,
     NotAuthenticated,
     TooLarge,
@@ -393,6 +394,21 @@ def reply(
         headers=fields,
         mimetype=JSON_MEDIA_TYPE,
     )
+
+
+def with_warnings(
+    document: Mapping[str, object], warnings: Sequence[FieldError]
+) -> dict[str, object]:
+    """The answer to a setting, with what it names in vain."""
+    if not warnings:
+        return dict(document)
+    found = [{"pointer": each.pointer, "detail": each.detail} for each in warnings]
+    return {**document, "warnings": found}
+
+
+def no_content() -> func.HttpResponse:
+    """The answer to a removal."""
+    return func.HttpResponse(status_code=204)
 
 
 type Page = tuple[Sequence[Mapping[str, object]], str | None]

@@ -208,7 +208,7 @@ class _Person:
         """Whether a row of the directory is what was registered of the organizer."""
         return (
             self._organizer is not None
-            and row.partition.startswith("organizer")
+            and row.partition.startswith(("organizer", "former_organizer"))
             and row.values.get("id") == f"{account}|{self._organizer}"
         )
 

@@ -27,6 +27,7 @@ from shared.usecases.registrations import Registrations
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.adapters.entra import EntraTokens
+    from shared.usecases.absent import Absent
     from shared.usecases.alerts import Alerts
     from shared.usecases.audit_ledgers import AuditLedgers
     from shared.usecases.deliver_events import DeliverEvents
@@ -211,6 +212,13 @@ class Container(Legs):
         from shared.adapters.bridges import DIALECTS
 
         return Bridges(self.records, self.facts, frozenset(DIALECTS), self._new_bridge_secret)
+
+    @cached_property
+    def absent(self) -> Absent:
+        """What settings name in vain."""
+        from shared.usecases.absent import Absent
+
+        return Absent(self.facts, self.rate_cards)
 
     @cached_property
     def api_keys(self) -> ApiKeys:

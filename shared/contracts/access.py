@@ -45,6 +45,7 @@ class BridgeBody(AdminBody):
     country: Country | None = None
     on_outage: Literal["deny", "allow"] = "deny"
     assumed_seconds: CallSeconds | None = None
+    disabled: bool = False
 
     def wanted(self) -> WantedBridge:
         """What is wanted, for the domain."""
@@ -59,6 +60,7 @@ class BridgeBody(AdminBody):
             country=self.country,
             on_outage=OnOutage(self.on_outage),
             assumed_seconds=self.assumed_seconds,
+            disabled=self.disabled,
         )
 
 
@@ -90,6 +92,7 @@ def bridge_body(bridge: Bridge, etag: str, new_secret: str | None) -> dict[str, 
         "country": bridge.country,
         "on_outage": bridge.on_outage.value,
         "assumed_seconds": bridge.assumed_seconds,
+        "disabled": bridge.disabled,
         "etag": etag,
     }
     return {name: value for name, value in body.items() if value is not None}

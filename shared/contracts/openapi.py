@@ -15,11 +15,14 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from shared.contracts.openapi_parts import (
+    BODIES,
     BRIDGE_SECURITY,
     CREDIT_EVENT,
+    DELETES_BY_ETAG,
     HEADERS,
     LEGS,
     MAY_HAVE_NO_BODY,
+    NEEDS_KEY,
     PARAMETERS,
     PROBLEM,
     REQUESTS,
@@ -137,7 +140,7 @@ def _operation(route: Route, example: Json, models: Mapping[type[BaseModel], Jso
         "security": _security(route),
         "parameters": _parameters(route),
         "responses": {
-            str(example.get("status", 200)): _answer(example.get("response")),
+            **_answers(route, example),
             "default": {"$ref": "#/components/responses/Problem"},
         },
     }
@@ -146,6 +149,13 @@ def _operation(route: Route, example: Json, models: Mapping[type[BaseModel], Jso
     if body := _request_body(route, example, models):
         operation["requestBody"] = body
     return operation
+
+
+def _answers(route: Route, example: Json) -> Json:
+    """By status: a PUT creates or replaces."""
+    status = str(example.get("status", 200))
+    statuses = {status, "200"} if route.method == "PUT" else {status}
+    return {each: _answer(example.get("response")) for each in sorted(statuses)}
 
 
 def _answer(response: object) -> Json:
@@ -159,18 +169,41 @@ def _answer(response: object) -> Json:
 def _request_body(
     route: Route, example: Json, models: Mapping[type[BaseModel], Json]
 ) -> Json | None:
-    model = request_model(route.name)
-    if model is None and route.name != "post_call_ended":
+    if route.name in BODIES:
+        shown = {"example": example["request"]} if "request" in example else {}
+        content = {name: {**media, **shown} for name, media in BODIES[route.name].items()}
+    elif model := request_model(route.name):
+        patches = route.method == "PATCH"
+        media = {"schema": _patch_of(model) if patches else models[model]}
+        if "request" in example:
+            media["example"] = example["request"]
+        content = {"application/json": media}
+        if patches:
+            content["application/merge-patch+json"] = media
+    else:
         return None
-    schema = models[model] if model else {"$ref": "#/components/schemas/EndedLegs"}
-    content: Json = {"schema": schema}
-    if "request" in example:
-        content["example"] = example["request"]
     return {
         "required": route.name not in MAY_HAVE_NO_BODY,
         "description": f"At most {route.body_bytes_max:,} bytes.",
-        "content": {"application/json": content},
+        "content": content,
     }
+
+
+def _patch_of(model: type[BaseModel]) -> Json:
+    """The schema of a merge patch: any field may be left out, or null, which takes its default;
+    objects inside are merged too."""
+    fields = model.model_json_schema(ref_template=_REF)["properties"]
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: _nullable(_without_inner(each)) for name, each in fields.items()},
+    }
+
+
+def _nullable(schema: Json) -> Json:
+    if "items" not in schema and "$ref" in json.dumps(schema):
+        return {"type": ["object", "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def _parameters(route: Route) -> list[Json]:
@@ -188,14 +221,17 @@ def _parameters(route: Route) -> list[Json]:
         {"name": each.name, "in": "query", "description": each.about, "schema": each.schema()}
         for each in route.queries or ()
     ]
-    headers = [HEADERS[each] for each in _header_names(route)]
+    headers = [dict(HEADERS[each]) for each in _header_names(route)]
+    if route.name in NEEDS_KEY:
+        headers[0]["required"] = True
     return [*in_path, *in_query, *headers]
 
 
 def _header_names(route: Route) -> list[str]:
     if route.name in {"post_top_up", "post_adjustment", "post_dial_out", "post_dial_in"}:
         return ["Idempotency-Key"]
-    return ["If-Match"] if route.method == "PUT" else []
+    takes_etag = route.method in {"PUT", "PATCH"} or route.name in DELETES_BY_ETAG
+    return ["If-Match"] if takes_etag else []
 
 
 def _security(route: Route) -> list[Json]:

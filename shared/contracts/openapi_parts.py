@@ -25,6 +25,10 @@ TAGS = {
 REQUESTS = {
     "create_api_key": "access:ApiKeyBody",
     "extend_dial_out": "dial_out:ExtendRequest",
+    "patch_account": "accounts:AccountBody",
+    "patch_bridge": "access:BridgeBody",
+    "patch_dial_out_policy": "dial_out_policy:DialOutPolicyBody",
+    "patch_organizer": "dial_out_policy:OrganizerBody",
     "post_adjustment": "ledger:AdjustmentBody",
     "post_dial_in": "dial_out:DialInRequest",
     "post_dial_out": "dial_out:DialOutRequest",
@@ -53,6 +57,11 @@ REQUESTS = {
     "put_webhook": "webhooks:WebhookBody",
 }
 
+DELETES_BY_ETAG = frozenset(
+    {"delete_bridge", "delete_conference", "delete_organizer", "delete_service_number"}
+)
+NEEDS_KEY = frozenset({"post_top_up", "post_adjustment"})
+"""Functions that refuse a request without `Idempotency-Key`."""
 MAY_HAVE_NO_BODY = frozenset(
     {"dismiss_parked_leg", "release_dial_out", "replay_parked_leg", "replay_parked_legs"}
 )
@@ -87,7 +96,8 @@ HEADERS: dict[str, Json] = {
     "If-Match": {
         "name": "If-Match",
         "in": "header",
-        "description": "The `ETag` of what is replaced; left out to create.",
+        "description": "The `ETag` of what is replaced, left out to create. On PATCH and DELETE it "
+        "is optional: another version is then refused.",
         "schema": _TEXT,
     },
 }
@@ -178,4 +188,29 @@ CREDIT_EVENT: Json = {
         },
         "responses": {"2XX": {"description": "Taken; anything else is tried again."}},
     }
+}
+
+# Bodies that no contract of ours reads as JSON, by function and media type.
+BODIES: dict[str, Json] = {
+    "post_call_ended": {"application/json": {"schema": {"$ref": "#/components/schemas/EndedLegs"}}},
+    "import_rate_card_version": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["mapping", "deck"],
+                "properties": {
+                    "mapping": {
+                        "type": "object",
+                        "description": "Which column is what, the card's own fields, and how to "
+                        "read what is ambiguous: docs/rate-cards.md.",
+                    },
+                    "deck": {"type": "string", "description": "The carrier's deck as CSV."},
+                    "names": {
+                        "type": "string",
+                        "description": "CSV that maps prefixes to names of destinations.",
+                    },
+                },
+            }
+        }
+    },
 }

@@ -67,7 +67,8 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class Registration:
     """From `since` on (None: for all time before the next one) a conference or a service number
-    belongs to `account`. Conferences have an organizer, numbers a kind."""
+    belongs to `account`, "" where it belongs to none. Conferences have an organizer, numbers a
+    kind."""
 
     account: str
     since: datetime | None
@@ -80,7 +81,8 @@ class Bridge:
     """A conferencing system. `accounts` holds `"*"` or the ids that it acts for.
 
     `assumed_seconds` is how long its calls are taken to last, for one that asks once and never
-    extends; None: it extends, and is granted a slice at a time.
+    extends; None: it extends, and is granted a slice at a time. The requests of one that is
+    `disabled` are refused like wrong credentials.
     """
 
     id: str
@@ -91,6 +93,7 @@ class Bridge:
     country: str | None = None
     on_outage: OnOutage = OnOutage.DENY
     assumed_seconds: int | None = None
+    disabled: bool = False
 
     def serves(self, account: str) -> bool:
         """Whether the bridge may act for the account."""
@@ -110,6 +113,7 @@ class WantedBridge:
     country: str | None
     on_outage: OnOutage
     assumed_seconds: int | None = None
+    disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +150,12 @@ def is_service_number(text: str) -> bool:
 
 
 def registration_at(history: Sequence[Registration], moment: datetime) -> Registration | None:
-    """The registration in force at `moment`; None only where there is no history at all."""
+    """The registration in force at `moment`; None where there is no history, or it has ended."""
     found = history[0] if history else None
     for registration in history[1:]:
         if registration.since is not None and registration.since <= moment:
             found = registration
-    return found
+    return found if found is not None and found.account else None
 
 
 def register(
@@ -175,10 +179,22 @@ def register(
     return changed + after
 
 
+def end(
+    history: Sequence[Registration], account: str, moment: datetime
+) -> tuple[Registration, ...]:
+    """The history once `account` has nothing from `moment` on; what was before stays."""
+    kept = [r for r in history if r.since is None or r.since <= moment or r.account != account]
+    current = registration_at(history, moment)
+    if current is not None and current.account == account:
+        place = sum(r.since is None or r.since <= moment for r in kept)
+        kept.insert(place, Registration("", moment))
+    return tuple(kept)
+
+
 def accounts_from(history: Sequence[Registration], moment: datetime) -> frozenset[str]:
     """The accounts that the history names at `moment` or later: whose rights a change touches."""
     current = registration_at(history, moment)
-    later = (r.account for r in history if r.since is not None and r.since > moment)
+    later = (r.account for r in history if r.account and r.since is not None and r.since > moment)
     return frozenset([*later, *([current.account] if current else [])])
 
 

@@ -32,6 +32,14 @@ class Saved:
         return f'"{self.version}"'
 
 
+async def overwrite(
+    records: "RecordStore", kind: str, key: str, document: Mapping[str, object]
+) -> None:
+    """Write the document, whatever is there. Raises StoreUnavailable."""
+    present = await records.get(kind, key)
+    await records.put(kind, key, document, if_match="*" if present else None)
+
+
 class RecordStore(Protocol):
     """JSON documents by (kind, key), each with a version that counts up. Raises StoreUnavailable.
 

@@ -60,6 +60,6 @@ class BridgeGate:
     ) -> tuple[Bridge, str | None]:
         auth = bridge.auth if bridge else None
         webhook_id = self._verify(auth, headers, body, self._clock.now())
-        if bridge is None:
+        if bridge is None or bridge.disabled:
             raise NotAuthenticated("The credentials are missing, wrong or out of date.")
         return bridge, webhook_id

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from shared.domain.directory import ID_RULE, Bridge, WantedBridge, is_id
 from shared.domain.errors import FieldError, Invalid, NotFound
+from shared.domain.preconditions import check_etag
 from shared.domain.signatures import AuthScheme, BridgeAuth, check_auth
-from shared.ports.records import RecordStore, Saved
+from shared.ports.records import RecordStore, Saved, overwrite
 from shared.usecases import documents
 from shared.usecases.documents import Kind
 from shared.usecases.facts import Facts
@@ -67,6 +68,7 @@ class Bridges:
             country=wanted.country,
             on_outage=wanted.on_outage,
             assumed_seconds=wanted.assumed_seconds,
+            disabled=wanted.disabled,
         )
         if made.default_account is not None and not made.serves(made.default_account):
             raise _invalid("/default_account", "must be one of the bridge's accounts")
@@ -75,6 +77,21 @@ class Bridges:
         )
         self._facts.drop(Kind.BRIDGE, bridge)
         return BridgeView(made, saved.etag, new_secret), saved
+
+    async def delete(self, bridge: str, if_match: str | None) -> None:
+        """Let the bridge in no more; legs that it posted before are charged as they would be.
+
+        Raises NotFound `bridge_unknown`, PreconditionFailed.
+        """
+        view = await self.read(bridge)
+        if if_match is not None:
+            check_etag(view.etag, if_match)
+        former = replace(view.bridge, auth=replace(view.bridge.auth, secrets=()))
+        document = documents.bridge_document(former)
+        await overwrite(self._records, Kind.FORMER_BRIDGE, bridge, document)
+        await self._records.delete(Kind.BRIDGE, bridge)
+        self._facts.drop(Kind.BRIDGE, bridge)
+        self._facts.drop(Kind.FORMER_BRIDGE, bridge)
 
     async def read(self, bridge: str) -> BridgeView:
         """The bridge. Raises NotFound `bridge_unknown`."""

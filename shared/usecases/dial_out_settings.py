@@ -8,9 +8,10 @@ from shared.domain.directory import FOREIGN_ID_RULE, is_foreign_id
 from shared.domain.errors import Invalid, NotFound
 from shared.domain.holds import Hold
 from shared.domain.policy import AccountPolicy
+from shared.domain.preconditions import check_etag
 from shared.ports.holds import HoldBook, Switch
 from shared.ports.legs import ParkingLot
-from shared.ports.records import RecordStore, Saved
+from shared.ports.records import RecordStore, Saved, overwrite
 from shared.ports.world import Clock
 from shared.usecases import documents
 from shared.usecases.accounts import Accounts
@@ -71,6 +72,22 @@ class DialOutSettings:
         if record is None:
             raise NotFound("There is no such organizer.", code="organizer_unknown")
         return documents.organizer(record), record.etag
+
+    async def delete_organizer(self, account: str, organizer: str, if_match: str | None) -> None:
+        """The account has no such organizer from now on; legs that were answered before are charged
+        as they would be. Raises NotFound `organizer_unknown`, PreconditionFailed."""
+        await self._accounts.known(account)
+        key = organizer_key(account, organizer)
+        record = await self._records.get(Kind.ORGANIZER, key)
+        if record is None:
+            raise NotFound("There is no such organizer.", code="organizer_unknown")
+        if if_match is not None:
+            check_etag(record.etag, if_match)
+        former = documents.former_organizer_document(record.document, self._clock.now())
+        await overwrite(self._records, Kind.FORMER_ORGANIZER, key, former)
+        await self._records.delete(Kind.ORGANIZER, key)
+        self._facts.drop(Kind.ORGANIZER, key)
+        self._facts.drop(Kind.FORMER_ORGANIZER, key)
 
     async def put_policy(self, account: str, wanted: AccountPolicy, if_match: str | None) -> Saved:
         """Create or replace the account's policy. Raises what `RecordStore.put` raises.

@@ -6,6 +6,7 @@ SettingsUnreadable, which names it; fields that this version does not know are l
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from enum import StrEnum
 from functools import wraps
 from typing import Any
@@ -45,6 +46,11 @@ class Kind(StrEnum):
     DIAL_OUT_POLICY = "dial_out_policy"
     BRIDGE = "bridge"
     API_KEY = "api_key"
+    FORMER_ORGANIZER = "former_organizer"
+    FORMER_BRIDGE = "former_bridge"
+
+
+_OF_ACCOUNT = {Kind.ACCOUNT, Kind.ORGANIZER, Kind.FORMER_ORGANIZER, Kind.DIAL_OUT_POLICY}
 
 
 def organizer_key(account: str, organizer: str) -> str:
@@ -61,7 +67,7 @@ def _read_by[Fact](kind: Kind) -> Callable[[Callable[[Record], Fact]], Callable[
             try:
                 return read(record)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                of_account = kind in {Kind.ACCOUNT, Kind.ORGANIZER, Kind.DIAL_OUT_POLICY}
+                of_account = kind in _OF_ACCOUNT
                 raise SettingsUnreadable(
                     f"The stored {kind.value.replace('_', ' ')} {record.key} can't be read"
                     f" ({type(error).__name__}): put it anew, with If-Match {record.etag}.",
@@ -379,6 +385,7 @@ def bridge_document(bridge: Bridge) -> Document:
         "country": bridge.country,
         "on_outage": bridge.on_outage.value,
         "assumed_seconds": bridge.assumed_seconds,
+        "disabled": bridge.disabled,
     }
 
 
@@ -396,7 +403,21 @@ def bridge(record: Record) -> Bridge:
         country=document["country"],
         on_outage=OnOutage(document["on_outage"]),
         assumed_seconds=document.get("assumed_seconds"),
+        disabled=document.get("disabled", False),
     )
+
+
+def former_organizer_document(document: Document, until: datetime) -> Document:
+    """The document of an organizer that was deleted at `until`."""
+    return {"document": document, "until": format_time(until)}
+
+
+@_read_by(Kind.FORMER_ORGANIZER)
+def former_organizer(record: Record) -> tuple[OrganizerFacts, datetime]:
+    """An organizer that was deleted, and when."""
+    document: Document = record.document
+    was = Record(record.key, document["document"], record.version)
+    return organizer(was), parse_time(document["until"])
 
 
 def webhook_kind(account: str) -> str:

@@ -76,6 +76,19 @@ class Facts:
             fresh=fresh,
         )
 
+    async def former_organizer(
+        self, account: str, organizer: str, moment: datetime, *, known_at: datetime | None = None
+    ) -> OrganizerFacts | None:
+        """The organizer as it was at `moment`, where it was deleted after that."""
+        found = await self._read(
+            Kind.FORMER_ORGANIZER,
+            documents.organizer_key(account, organizer),
+            documents.former_organizer,
+            known_at,
+            fresh=False,
+        )
+        return found[0] if found is not None and moment < found[1] else None
+
     async def conference(
         self, conference: str, *, known_at: datetime | None = None, fresh: bool = False
     ) -> tuple[Registration, ...]:
@@ -99,6 +112,12 @@ class Facts:
     ) -> Bridge | None:
         """The bridge with its secrets, or None."""
         return await self._read(Kind.BRIDGE, bridge, documents.bridge, known_at, fresh=fresh)
+
+    async def former_bridge(
+        self, bridge: str, *, known_at: datetime | None = None
+    ) -> Bridge | None:
+        """A bridge that was deleted, without its secrets."""
+        return await self._read(Kind.FORMER_BRIDGE, bridge, documents.bridge, known_at, fresh=False)
 
     def remembered_bridge(self, bridge: str) -> tuple[Bridge | None, bool]:
         """(the bridge as this process last read it, whether that still holds), without a read."""

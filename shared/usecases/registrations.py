@@ -6,8 +6,9 @@ from datetime import datetime
 
 from shared.domain import limits
 from shared.domain.access import Principal
-from shared.domain.directory import Registration, accounts_from, register
+from shared.domain.directory import Registration, accounts_from, end, register
 from shared.domain.errors import NotFound, PreconditionFailed, StoreUnavailable
+from shared.domain.preconditions import check_etag
 from shared.ports.records import Record, RecordStore, Saved
 from shared.ports.world import Clock
 from shared.usecases import documents
@@ -77,10 +78,33 @@ class Registrations:
             return Registered(changed, saved.etag), Saved(created, saved.version)
         raise StoreUnavailable("This registration changes too often right now.")
 
-    async def read(self, kind: Kind, key: str, account: str) -> Registered:
-        """What is registered, if it is this account's now or later. Raises NotFound."""
+    async def end(self, kind: Kind, key: str, account: str, if_match: str | None) -> None:
+        """From now on it is not this account's; what was before stays. Raises NotFound,
+        PreconditionFailed."""
+        for _ in range(limits.RECORD_TRIES_MAX):
+            found = await self.read(kind, key, account)
+            if if_match is not None:
+                check_etag(found.etag, if_match)
+            changed = end(found.history, account, self._clock.now())
+            document = documents.registrations_document(changed)
+            try:
+                await self._records.put(kind, key, document, if_match=found.etag)
+            except PreconditionFailed:
+                continue
+            self._facts.drop(kind, key)
+            return
+        raise StoreUnavailable("This registration changes too often at present.")
+
+    async def read(self, kind: Kind, key: str, account: str, *, ended: bool = False) -> Registered:
+        """What is registered, if it is this account's now or later, or was so where `ended`.
+
+        Raises NotFound.
+        """
         record: Record | None = await self._records.get(kind, key)
         history = documents.registrations(record) if record else ()
-        if record is None or account not in accounts_from(history, self._clock.now()):
+        owners = accounts_from(history, self._clock.now())
+        if ended:
+            owners = frozenset(item.account for item in history)
+        if record is None or account not in owners:
             raise NotFound("This is not registered for the account.", code=f"{kind}_unknown")
         return Registered(history, record.etag)

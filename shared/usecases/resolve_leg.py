@@ -42,6 +42,8 @@ class ResolveLeg:
         leg, since = queued.leg, queued.received_at
         talk_seconds = billable_seconds(leg, self._clock.now())
         bridge = await self._facts.bridge(leg.bridge, known_at=since)
+        if bridge is None:  # a leg that was posted before its bridge was deleted
+            bridge = await self._facts.former_bridge(leg.bridge, known_at=since)
         if bridge is None:
             return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, "Its bridge is not registered.")
         number = await self._service_number(queued)
@@ -64,11 +66,9 @@ class ResolveLeg:
                 "Neither the bridge nor a registered service number tells its kind.",
                 account.id,
             )
-        known = (
-            await self._facts.organizer(account.id, owner.organizer, known_at=since)
-            if owner.organizer is not None
-            else None
-        )
+        known = None
+        if owner.organizer is not None:
+            known = await self._organizer(account.id, owner.organizer, queued)
         return (
             ResolvedLeg(
                 leg=leg,
@@ -83,6 +83,17 @@ class ResolveLeg:
             ),
             account,
         )
+
+    async def _organizer(
+        self, account: str, organizer: str, queued: QueuedLeg
+    ) -> OrganizerFacts | None:
+        """The organizer as it was when the leg was answered, if it was deleted since."""
+        since = queued.received_at
+        known = await self._facts.organizer(account, organizer, known_at=since)
+        if known is not None:
+            return known
+        moment = _moment(queued.leg)
+        return await self._facts.former_organizer(account, organizer, moment, known_at=since)
 
     async def _payer(
         self,

@@ -164,12 +164,18 @@ def _account(session: Session) -> None:
     session.call("post_top_up", "POST", f"{path}/top-ups", credit, key)
     session.call("get_account", "GET", path)
     session.call("list_accounts", "GET", "accounts")
+    session.call("patch_account", "PATCH", path, {"time_zone": "Europe/Paris"})
     organizer = {"license": "pay_per_minute", "cost_center": "sales"}
     session.call("put_organizer", "PUT", f"{path}/organizers/ken%40contoso.com", organizer)
     session.call("get_organizer", "GET", f"{path}/organizers/ken%40contoso.com")
+    session.call(
+        "patch_organizer", "PATCH", f"{path}/organizers/ken%40contoso.com", {"cost_center": "ops"}
+    )
     policy = {"blocked_regions": ["CU"]}
     session.call("put_dial_out_policy", "PUT", f"{path}/dial-out-policy", policy)
     session.call("get_dial_out_policy", "GET", f"{path}/dial-out-policy")
+    lists = {"blocked_regions": ["CU", "KP"]}
+    session.call("patch_dial_out_policy", "PATCH", f"{path}/dial-out-policy", lists)
     meeting = {"organizer": "ken@contoso.com"}
     session.call("put_conference", "PUT", f"{path}/conferences/3001", meeting)
     session.call("get_conference", "GET", f"{path}/conferences/3001")
@@ -192,6 +198,7 @@ def _bridge(session: Session) -> None:
     made = session.call("put_bridge", "PUT", f"bridges/{BRIDGE}", bridge)
     session.bridge = SigningBridge(session.http, BRIDGE, made["auth"]["secrets"][0])
     session.call("get_bridge", "GET", f"bridges/{BRIDGE}")
+    session.call("patch_bridge", "PATCH", f"bridges/{BRIDGE}", {"country": "GB"})
 
 
 def _calls(session: Session) -> None:
@@ -298,6 +305,14 @@ def _keys(session: Session) -> None:
     session.call("delete_api_key", "DELETE", f"api-keys/{made['id']}")
 
 
+def _removals(session: Session) -> None:
+    path = f"accounts/{ACCOUNT}"
+    session.call("delete_conference", "DELETE", f"{path}/conferences/3001")
+    session.call("delete_service_number", "DELETE", f"{path}/service-numbers/%2B33170180000")
+    session.call("delete_organizer", "DELETE", f"{path}/organizers/ken%40contoso.com")
+    session.call("delete_bridge", "DELETE", f"bridges/{BRIDGE}")
+
+
 def _short(value: Any) -> Any:
     """The answer with the beginning of its lists: an example, not a price list of the world."""
     if isinstance(value, list):
@@ -313,7 +328,7 @@ def _slot(price: str) -> dict[str, object]:
 
 STEPS = (
     *(_service, _prices, _account, _bridge, _calls),
-    *(_reratings, _corrections, _reports, _notices, _keys),
+    *(_reratings, _corrections, _reports, _notices, _keys, _removals),
 )
 
 

@@ -92,6 +92,14 @@ def test_bodies_are_described_by_the_contracts_that_read_them() -> None:
         and isinstance(call.func, ast.Name)
         and call.func.id == "read"
         and isinstance(call.args[0], ast.Name)
+    } | {
+        name: call.args[1].id
+        for name, handler in _handlers().items()
+        for call in ast.walk(handler)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "patch"
+        and isinstance(call.args[1], ast.Name)
     }
 
     assert {name: getattr(request_model(name), "__name__", "") for name in reads} == reads

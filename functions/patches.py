@@ -1,0 +1,42 @@
+"""PATCH: a JSON Merge Patch of a setting, written the way that PUT writes it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import azure.functions as func
+from pydantic import BaseModel
+
+from functions.edge import Call
+from shared.contracts.merge_patch import merge_patch
+from shared.contracts.strict import read
+from shared.domain.errors import PreconditionFailed, PreconditionMissing, StoreUnavailable
+from shared.domain.preconditions import check_etag
+
+_TRIES_MAX = 10
+
+
+async def patch[Body: BaseModel](
+    call: Call,
+    body: type[Body],
+    present: Callable[[], Awaitable[tuple[Mapping[str, object], str | None]]],
+    save: Callable[[Body, str | None], Awaitable[func.HttpResponse]],
+) -> func.HttpResponse:
+    """Merge the request's body into `present()` → (setting as it is shown, its ETag), read the
+    result as `body`, and `save` it in place of exactly that version.
+
+    What the patch leaves out stays, `null` takes the default. Without `If-Match` a change in
+    between is merged again. Raises PreconditionFailed where `If-Match` names another version,
+    Invalid, and what `present` and `save` raise.
+    """
+    stated, if_match = call.json(), call.if_match()
+    names = {field.alias or name for name, field in body.model_fields.items()}
+    for _ in range(_TRIES_MAX):
+        document, etag = await present()
+        if if_match is not None:
+            check_etag(etag or "", if_match)
+        kept = {name: value for name, value in document.items() if name in names}
+        try:
+            return await save(read(body, merge_patch(kept, stated)), etag)
+        except (PreconditionFailed, PreconditionMissing):
+            if if_match is not None:
+                raise
+    raise StoreUnavailable("This setting changes too often at present.")

@@ -1,0 +1,301 @@
+"""PATCH changes what it names and nothing else, on every setting that takes it."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.contracts.merge_patch import merge_patch
+from tests.unit.administration.house import House
+from tests.unit.administration.town import Town
+
+ACCOUNT = "/api/v1/accounts/contoso"
+ORGANIZER = f"{ACCOUNT}/organizers/ken%40contoso.com"
+POLICY = f"{ACCOUNT}/dial-out-policy"
+BRIDGE = "/api/v1/bridges/studio"
+FULL: dict[str, dict[str, Any]] = {
+    ACCOUNT: {
+        "currency": "USD",
+        "name": "Contoso",
+        "usage_location": "FR",
+        "time_zone": "Europe/Paris",
+        "credit_limit": "12.50",
+        "rate_card": "gold",
+        "alerts": [{"name": "low", "below": "20.00"}, {"name": "soon", "days_left": 3}],
+        "auto_recharge": {"trigger": "10.00", "amount": "50.00", "max_per_day": 2},
+        "emails": ["ops@contoso.com"],
+        "language": "fr",
+        "subscription_licenses": 3,
+    },
+    ORGANIZER: {
+        "usage_location": "FR",
+        "license": "subscription",
+        "policy": "DialoutCPCDomesticPSTNInternational",
+        "toll_free_dial_in": False,
+        "cost_center": "sales",
+    },
+    POLICY: {"blocked_regions": ["CU"], "default_policy": "DialoutCPCDomesticPSTNInternational"},
+    BRIDGE: {
+        "dialect": "perminute",
+        "auth": {"scheme": "basic", "username": "pbx", "secrets": ["one-secret-of-ours"]},
+        "accounts": ["contoso"],
+        "default_account": "contoso",
+        "country": "FR",
+        "on_outage": "allow",
+        "assumed_seconds": 600,
+    },
+}
+CHANGES: list[tuple[str, str, Any]] = [
+    (ACCOUNT, "name", "Contoso SA"),
+    (ACCOUNT, "alerts", [{"name": "low", "below": "30.00"}]),
+    (ACCOUNT, "time_zone", "UTC"),
+    (ACCOUNT, "credit_limit", "0.00"),
+    (ORGANIZER, "cost_center", "ops"),
+    (ORGANIZER, "license", "none"),
+    (POLICY, "blocked_regions", ["CU", "KP"]),
+    (BRIDGE, "country", "GB"),
+    (BRIDGE, "disabled", True),
+]
+EXTRA = {"etag", "id", "balance", "held", "available", "lots", "created_at", "pool", "warnings"}
+
+
+@pytest.fixture
+def settings(house: House) -> House:
+    house.account()
+    for path, body in FULL.items():
+        etag = house.get(path).headers.get("etag") if path == ACCOUNT else None
+        assert house.put(path, body, etag).status in {200, 201}, path
+    return house
+
+
+def shown(house: House, path: str) -> dict[str, Any]:
+    return {name: each for name, each in house.get(path).json.items() if name not in EXTRA}
+
+
+@pytest.mark.parametrize(("path", "name", "value"), CHANGES)
+@pytest.mark.parametrize("media_type", ["application/merge-patch+json", "application/json"])
+def test_what_a_patch_leaves_out_stays(
+    settings: House, path: str, name: str, value: Any, media_type: str
+) -> None:
+    before = shown(settings, path)
+
+    answer = settings.call("PATCH", path, {name: value}, headers={"content-type": media_type})
+
+    assert answer.status == 200, answer.body
+    assert shown(settings, path) == {**before, name: value}
+    assert answer.etag == settings.get(path).etag
+
+
+@pytest.mark.parametrize("path", list(FULL))
+def test_an_empty_patch_changes_nothing(settings: House, path: str) -> None:
+    before = shown(settings, path)
+
+    assert settings.call("PATCH", path, {}).status == 200
+    assert shown(settings, path) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [(path, name) for path, body in FULL.items() for name in body],
+)
+def test_null_takes_the_default_or_is_refused_where_there_is_none(
+    settings: House, path: str, name: str
+) -> None:
+    rest = {each: value for each, value in FULL[path].items() if each != name}
+    if path == BRIDGE and name == "accounts":
+        rest.pop("default_account")
+    answer = settings.call("PATCH", path, {name: None})
+    if name in {"currency", "dialect", "accounts"}:
+        assert (answer.status, answer.pointers()) == (422, [f"/{name}"])
+        return
+
+    assert answer.status == 200, answer.body
+    after = shown(settings, path)
+    put = settings.put(path, rest, answer.etag)
+    assert put.status == 200, put.body
+    assert after == shown(settings, path)
+
+
+def test_an_object_inside_is_merged_and_a_list_is_replaced(settings: House) -> None:
+    settings.call("PATCH", ACCOUNT, {"auto_recharge": {"amount": "70.00", "max_per_day": None}})
+
+    body = settings.get(ACCOUNT).json
+    assert body["auto_recharge"]["amount"] == "70.00"
+    assert body["auto_recharge"]["trigger"] == "10.00"
+    assert len(body["alerts"]) == 2
+
+
+def test_a_patched_bridge_keeps_its_secrets(settings: House) -> None:
+    before = settings.run(settings.container.facts.bridge("studio", fresh=True))
+
+    answer = settings.call("PATCH", BRIDGE, {"country": "GB"})
+    after = settings.run(settings.container.facts.bridge("studio", fresh=True))
+
+    assert after.auth == before.auth
+    assert "secrets" not in json.dumps(answer.json)
+
+
+@pytest.mark.parametrize("path", list(FULL))
+def test_if_match_is_optional_and_holds(settings: House, path: str) -> None:
+    etag = settings.get(path).etag
+    stale = settings.call("PATCH", path, {}, headers={"if-match": '"77"'})
+    current = settings.call("PATCH", path, {}, headers={"if-match": etag})
+    again = settings.call("PATCH", path, {}, headers={"if-match": etag})
+
+    assert (stale.status, stale.code) == (412, "etag_mismatch")
+    assert (current.status, again.status) == (200, 412)
+
+
+@pytest.mark.parametrize("path", list(FULL))
+@pytest.mark.parametrize("body", [{"nonsense": 1}, [], "text", 5, None])
+def test_a_patch_that_makes_no_setting_is_refused_and_changes_nothing(
+    settings: House, path: str, body: object
+) -> None:
+    before = settings.get(path).json
+
+    answer = settings.call("PATCH", path, json.dumps(body).encode())
+
+    assert answer.status == 422, answer.body
+    assert settings.get(path).json == before
+
+
+def test_a_patch_of_what_is_not_there_is_404(house: House) -> None:
+    assert house.call("PATCH", ACCOUNT, {"name": "x"}).code == "account_unknown"
+    house.account()
+    assert house.call("PATCH", ORGANIZER, {"cost_center": "x"}).code == "organizer_unknown"
+    assert house.call("PATCH", BRIDGE, {"country": "FR"}).code == "bridge_unknown"
+
+
+def test_a_policy_that_was_never_put_is_patched_from_its_defaults(house: House) -> None:
+    house.account()
+
+    answer = house.call("PATCH", POLICY, {"blocked_regions": ["CU"]})
+
+    assert (answer.status, answer.json["blocked_regions"]) == (200, ["CU"])
+    assert house.get(POLICY).etag == answer.etag
+
+
+def test_the_currency_never_changes_by_a_patch_either(settings: House) -> None:
+    assert settings.call("PATCH", ACCOUNT, {"currency": "EUR"}).code == "currency_fixed"
+
+
+def test_patches_at_once_are_all_kept(settings: House) -> None:
+    """Each is merged into what the others wrote."""
+    from tests.unit.administration import house as harness
+
+    function, values = harness._find("PATCH", ACCOUNT)
+    fields = [
+        {"name": "Contoso SA"},
+        {"usage_location": "GB"},
+        {"time_zone": "UTC"},
+        {"credit_limit": "1.00"},
+    ]
+
+    async def together() -> list[int]:
+        import asyncio
+        from types import SimpleNamespace
+
+        import azure.functions as func
+
+        requests = [
+            func.HttpRequest(
+                "PATCH",
+                f"http://x{ACCOUNT}",
+                headers={
+                    "authorization": f"Bearer {harness.ADMIN_KEY}",
+                    "content-type": "application/json",
+                },
+                route_params=values,
+                body=json.dumps(each).encode(),
+            )
+            for each in fields
+        ]
+        context = SimpleNamespace(invocation_id="an-invocation")
+        answers = await asyncio.gather(*(function(each, context) for each in requests))
+        return [answer.status_code for answer in answers]
+
+    assert settings.run(together()) == [200] * 4
+    after = settings.get(ACCOUNT).json
+    assert [after[name] for each in fields for name in each] == ["Contoso SA", "GB", "UTC", "1.00"]
+    assert after["auto_recharge"]["trigger"] == "10.00"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+OBJECTS = st.dictionaries(st.text(), JSON)
+
+
+@given(OBJECTS, OBJECTS)
+def test_a_merge_changes_the_members_that_the_patch_names(
+    target: dict[str, Any], patch: dict[str, Any]
+) -> None:
+    merged = merge_patch(target, patch)
+
+    assert isinstance(merged, dict)
+    assert {n: v for n, v in merged.items() if n not in patch} == {
+        n: v for n, v in target.items() if n not in patch
+    }
+    for name, value in patch.items():
+        if value is None:
+            assert name not in merged
+        elif not isinstance(value, dict):
+            assert merged[name] == value
+    assert merge_patch(merged, patch) == merged
+
+
+@pytest.mark.parametrize(
+    ("target", "patch", "merged"),
+    [
+        ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+        ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+        ({"a": "b"}, {"a": None}, {}),
+        ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+        ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+        (["a", "b"], ["c", "d"], ["c", "d"]),
+        ({"a": "foo"}, None, None),
+        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+        ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
+        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+    ],
+)
+def test_the_cases_of_rfc_7396(target: object, patch: object, merged: object) -> None:
+    assert merge_patch(target, patch) == merged
+
+
+def test_a_card_that_is_not_there_is_accepted_with_a_warning(house: House) -> None:
+    made = house.put(ACCOUNT, {"currency": "USD", "rate_card": "gold"})
+    patched = house.call("PATCH", ACCOUNT, {"rate_card": "silver"})
+
+    for answer, card in ((made, "gold"), (patched, "silver")):
+        [warning] = answer.json["warnings"]
+        assert answer.status in {200, 201}
+        assert warning["pointer"] == "/rate_card"
+        assert card in warning["detail"]
+
+
+def test_a_setting_that_names_what_is_there_has_no_warning(town: Town) -> None:
+    assert "warnings" not in town.call("PATCH", ACCOUNT, {"name": "x"}).json
+
+
+def test_accounts_and_organizers_that_are_not_there_are_accepted_with_a_warning(
+    town: Town,
+) -> None:
+    bridge = {"dialect": "perminute", "accounts": ["contoso", "nosuch"]}
+    key = {"name": "k", "roles": ["reader"], "accounts": ["contoso", "nosuch"]}
+    meeting = {"organizer": "nobody"}
+
+    def pointers(answer: Any) -> list[str]:
+        return [each["pointer"] for each in answer.json["warnings"]]
+
+    assert pointers(town.put(BRIDGE, {**bridge, "default_account": "nosuch"})) == [
+        "/accounts/1",
+        "/default_account",
+    ]
+    assert pointers(town.post("/api/v1/api-keys", key)) == ["/accounts/1"]
+    assert pointers(town.put(f"{ACCOUNT}/conferences/1", meeting)) == ["/organizer"]

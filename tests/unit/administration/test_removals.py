@@ -1,0 +1,203 @@
+"""What is deleted is gone with the next request, and what was before stays."""
+
+import base64
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.directory import Registration, end, register, registration_at
+from shared.domain.legs import LegKind, QueuedLeg
+from shared.usecases.charge_legs import Charged
+from tests.unit.administration.house import START, Answer
+from tests.unit.administration.town import LONDON, PARIS, Town
+
+ACCOUNT = "/api/v1/accounts/contoso"
+ORGANIZER = f"{ACCOUNT}/organizers/ken"
+CONFERENCE = f"{ACCOUNT}/conferences/3001"
+NUMBER = f"{ACCOUNT}/service-numbers/%2B33170000000"
+BRIDGE = "/api/v1/bridges/studio"
+ALL = [ORGANIZER, CONFERENCE, NUMBER, BRIDGE]
+CODES = {
+    ORGANIZER: "organizer_unknown",
+    CONFERENCE: "conference_unknown",
+    NUMBER: "service_number_unknown",
+    BRIDGE: "bridge_unknown",
+}
+
+
+@pytest.fixture
+def filled(town: Town) -> Town:
+    assert town.put(ORGANIZER, {"cost_center": "sales"}).status == 201
+    assert town.put(CONFERENCE, {"organizer": "ken"}).status == 201
+    assert town.put(NUMBER, {"kind": "toll"}).status == 201
+    bridge = {
+        "dialect": "perminute",
+        "auth": {"scheme": "basic", "username": "pbx", "secrets": ["one-secret-of-ours"]},
+        "accounts": ["*"],
+    }
+    assert town.put(BRIDGE, bridge).status == 201
+    return town
+
+
+def knock(town: Town) -> Answer:
+    """A dial-out of the bridge, which names the conference."""
+    credentials = base64.b64encode(b"pbx:one-secret-of-ours").decode()
+    town.count += 1
+    return town.post(
+        f"{BRIDGE}/dial-outs",
+        {"to": LONDON, "conference_id": "3001", "account": "contoso", "dry_run": True},
+        key=None,
+        headers={
+            "authorization": f"Basic {credentials}",
+            "idempotency-key": f"knock-{town.count}",
+        },
+    )
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_a_removal_is_204_then_404_and_can_be_made_again(filled: Town, path: str) -> None:
+    body = {
+        name: filled.get(path).json[name]
+        for name in ("organizer", "kind")
+        if name in filled.get(path).json
+    }
+    if path == BRIDGE:
+        body = {"dialect": "perminute", "accounts": ["*"]}
+
+    removed = filled.delete(path)
+
+    assert (removed.status, removed.body) == (204, b"")
+    for answer in (filled.get(path), filled.delete(path)):
+        assert (answer.status, answer.code) == (404, CODES[path])
+    assert filled.put(path, body).status == 201
+    assert filled.get(path).status == 200
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_a_removal_by_a_stale_etag_is_refused(filled: Town, path: str) -> None:
+    stale = filled.delete(path, headers={"if-match": '"77"'})
+    current = filled.delete(path, headers={"if-match": filled.get(path).etag})
+
+    assert (stale.status, stale.code, current.status) == (412, "etag_mismatch", 204)
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_a_removal_needs_the_role_that_setting_needs(filled: Town, path: str) -> None:
+    reader = filled.api_key("reader")
+
+    assert filled.delete(path, key=reader).status == 403
+    assert filled.get(path).status == 200
+
+
+def test_a_bridge_that_was_deleted_is_refused_with_its_next_request(filled: Town) -> None:
+    assert knock(filled).status == 200
+
+    filled.delete(BRIDGE)
+
+    assert (knock(filled).status, knock(filled).code) == (401, "not_authenticated")
+
+
+def test_a_bridge_is_disabled_and_enabled(filled: Town) -> None:
+    assert knock(filled).status == 200
+
+    filled.call("PATCH", BRIDGE, {"disabled": True})
+    refused = knock(filled)
+    wrong = filled.post(f"{BRIDGE}/dial-outs", {}, key="wrong")
+    assert filled.get(BRIDGE).json["disabled"] is True
+
+    assert (refused.status, refused.json["detail"]) == (401, wrong.json["detail"])
+    filled.call("PATCH", BRIDGE, {"disabled": False})
+    assert knock(filled).status == 200
+
+
+def test_a_leg_that_was_posted_before_its_bridge_was_deleted_is_charged(filled: Town) -> None:
+    queued = QueuedLeg(filled.ended(bridge="studio"), filled.clock.now())
+    filled.clock.advance(1)
+    filled.delete(BRIDGE)
+    filled.clock.advance(60)
+
+    outcome = filled.run(filled.container.charge_legs.charge(queued))
+
+    assert isinstance(outcome, Charged)
+
+
+def meeting_leg(town: Town, **more: Any) -> dict[str, Any]:
+    """A leg of conference 3001 that names nobody."""
+    return town.shown(town.leg(account=None, conference_id="3001", **more))  # type: ignore[arg-type]
+
+
+def test_legs_before_a_removal_keep_organizer_and_account(filled: Town) -> None:
+    charged = meeting_leg(filled)
+    late = filled.ended(None, conference_id="3001")
+    filled.clock.advance(300)
+    filled.delete(CONFERENCE)
+    filled.delete(ORGANIZER)
+    filled.clock.advance(300)
+
+    outcome = filled.run(filled.container.charge_legs.charge(QueuedLeg(late, filled.clock.now())))
+    assert isinstance(outcome, Charged)
+    after = filled.shown(late.key)
+    assert filled.shown(str(charged["leg"])) == charged
+    assert (after["organizer"], after["cost_center"]) == ("ken", "sales")
+    assert "organizer_unknown" not in after["flags"]
+
+    parked = filled.parked(filled.ended(None, conference_id="3001"))
+    assert parked["reason"] == "account_unknown"
+
+
+def test_a_leg_after_the_removal_of_its_organizer_says_so(filled: Town) -> None:
+    filled.delete(ORGANIZER)
+    filled.clock.advance(1)
+
+    assert "organizer_unknown" in meeting_leg(filled)["flags"]
+
+
+def test_a_number_that_was_removed_tells_no_kind_and_did_before(filled: Town) -> None:
+    early = filled.ended(None, PARIS, kind=None, from_number=LONDON)
+    filled.clock.advance(300)
+    filled.delete(NUMBER)
+    filled.clock.advance(1)
+    late = filled.ended("contoso", PARIS, kind=None, from_number=LONDON)
+
+    assert filled.parked(late)["reason"] == "kind_unknown"
+    resolved = filled.run(
+        filled.container.charge_legs._resolve(QueuedLeg(early, filled.clock.now()))
+    )
+    assert resolved[0].kind is LegKind.DIAL_IN
+
+
+@pytest.mark.parametrize("path", [CONFERENCE, NUMBER])
+def test_what_has_ended_stays_readable(filled: Town, path: str) -> None:
+    filled.clock.advance(60)
+    filled.delete(path)
+
+    [registration] = filled.get(f"{path}?history=true").json["registrations"]
+
+    assert registration["until"] == "2026-11-23T10:01:00Z"
+
+
+def test_another_account_never_ends_a_registration(filled: Town) -> None:
+    filled.account("other")
+    other = CONFERENCE.replace("contoso", "other")
+
+    assert filled.delete(other).code == "conference_unknown"
+    assert filled.get(f"{other}?history=true").status == 404
+    assert filled.get(CONFERENCE).status == 200
+
+
+def test_an_end_touches_nothing_before_it_and_no_other_account() -> None:
+    def at(hours: int) -> Any:
+        return START + timedelta(hours=hours)
+
+    history = register((), Registration("a", None, organizer="ken"), START)
+    history = register(history, Registration("b", None, organizer="eva"), at(10))
+    history = register(history, Registration("a", None, organizer="ken"), at(20))
+
+    ended = end(history, "a", at(5))
+    names = [
+        found and found.account for found in (registration_at(ended, at(h)) for h in range(30))
+    ]
+
+    assert names == ["a"] * 5 + [None] * 5 + ["b"] * 20
+    assert end(ended, "a", at(6)) == ended
