@@ -14,6 +14,8 @@ type Body = dict[str, object]
 
 _NOT_SETTINGS = frozenset({"etag", "id"})
 _WEBHOOK = "webhook"
+# Written just before the removal, which is logged itself.
+_KEPT_OF_REMOVALS = frozenset({Kind.FORMER_ORGANIZER, Kind.FORMER_BRIDGE})
 _REGISTERED = {Kind.CONFERENCE: "conference", Kind.SERVICE_NUMBER: "number"}
 
 
@@ -24,6 +26,8 @@ def described(kind: str, before: Record | None, after: Record | None) -> list[Ch
     name, _, owner = kind.partition("|")
     if name in _REGISTERED:
         return _registrations(Kind(name), before, after)
+    if name in _KEPT_OF_REMOVALS:
+        return []
     show = _SHOWN[name]
     account, key = _place(name, owner, record.key)
     shown_before, shown_after = _shown(show, owner, before), _shown(show, owner, after)
@@ -82,7 +86,7 @@ def _of_accounts(kind: Kind, record: Record | None) -> dict[str, Body]:
             ).items()
             if name not in {*_NOT_SETTINGS, "account", _REGISTERED[kind]}
         }
-        for account in {item.account for item in history}
+        for account in {item.account for item in history if item.account}
     }
 
 

@@ -82,6 +82,19 @@ def test_a_removal_by_a_stale_etag_is_refused(filled: Town, path: str) -> None:
     assert (stale.status, stale.code, current.status) == (412, "etag_mismatch", 204)
 
 
+def test_each_removal_and_patch_is_one_entry_of_the_audit_log(filled: Town) -> None:
+    def count() -> int:
+        return len(filled.get("/api/v1/audit-log").json["items"])
+
+    before = count()
+    filled.call("PATCH", ORGANIZER, {"cost_center": "ops"})
+    for path in ALL:
+        filled.clock.advance(1)
+        filled.delete(path)
+
+    assert count() == before + 1 + len(ALL)
+
+
 @pytest.mark.parametrize("path", ALL)
 def test_a_removal_needs_the_role_that_setting_needs(filled: Town, path: str) -> None:
     reader = filled.api_key("reader")
