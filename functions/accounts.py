@@ -71,8 +71,9 @@ async def _save(call: Call, stated: "AccountBody", if_match: str | None) -> func
     settings = stated.settings()
     view, saved = await container().accounts.put(call.path("account"), settings, if_match)
     body = account_body(view.account, view.state, view.held_micros)
+    named = "rate_card" in stated.model_fields_set
     return reply(
-        with_warnings(body, await container().absent.of_account(settings)),
+        with_warnings(body, await container().absent.of_account(settings) if named else []),
         status=201 if saved.created else 200,
         etag=saved.etag,
     )

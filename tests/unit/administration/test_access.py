@@ -34,6 +34,7 @@ def test_a_secret_that_we_make_is_shown_once(house: House) -> None:
         "auth": {"scheme": "standard-webhooks"},
         "accounts": ["*"],
         "on_outage": "deny",
+        "disabled": False,
         "etag": '"1"',
     }
 
