@@ -40,8 +40,8 @@ async def post_quote(call: Call) -> func.HttpResponse:
         account=body.account,
         rate_card=body.rate_card,
         kind=LegKind(body.kind),
-        from_number=body.from_number,
-        to_number=body.to,
+        from_received=body.from_number,
+        to_received=body.to,
         at=read_time(body.at) if body.at else None,
         talk_seconds=body.talk_seconds,
     )
@@ -65,8 +65,8 @@ async def post_quote_table(call: Call) -> func.HttpResponse:
         account=body.account,
         rate_card=body.rate_card,
         kind=LegKind(body.kind),
-        from_number=body.from_number,
-        to_number=body.to,
+        from_received=body.from_number,
+        to_received=body.to,
         at=read_time(body.at) if body.at else None,
         talk_seconds=0,
     )

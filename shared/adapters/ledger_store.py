@@ -300,7 +300,7 @@ class _LedgerBook:
             digest, entry = record.digest, record.entry
         else:
             digest, entry = rows.read_command(row)
-        if digest != _digest(command):
+        if digest not in _digests(command):
             return Clash(entry)
         if isinstance(command, RerateLeg):
             entry = (await self._rerated(partition, entry)) or entry
@@ -332,6 +332,12 @@ def _guard(command: Command) -> str | None:
             return rows.command_row_key(command.key)
         case Configure() | ExpireLot() | Tick() | Acknowledge() | Announce() | AnswerRecharge():
             return None
+
+
+def _digests(command: Command) -> tuple[str, ...]:
+    """The digests by which a guard may know the command, its own first."""
+    earlier = command.earlier_digests if isinstance(command, DebitLeg) else ()
+    return (_digest(command), *earlier)
 
 
 def _digest(command: Command) -> str:

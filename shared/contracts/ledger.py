@@ -190,6 +190,7 @@ def leg_body(
         **told,
         "from": person.get("from"),
         "to": person.get("to"),
+        **{name: person[name] for name in ("from_received", "to_received") if name in person},
         "organizer": person.get("organizer"),
         "funded_by": [
             {"lot": draw.lot, "amount": format_amount(draw.amount_micros)} for draw in entry.draws

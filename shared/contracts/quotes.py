@@ -11,17 +11,28 @@ from shared.contracts.strict import TimeText
 from shared.domain import limits
 from shared.domain.card_versions import CardVersion
 from shared.domain.legs import format_time
+from shared.domain.numbers import called_number, caller_number
 
 _NUMBER = re.compile(r"\+[0-9]{1,15}", re.ASCII)
 
 
-def _number(text: str) -> str:
-    if not _NUMBER.fullmatch(text):
+def _called(text: str) -> str:
+    return _number(text, called_number(text))
+
+
+def _caller(text: str) -> str:
+    return _number(text, caller_number(text))
+
+
+def _number(text: str, number: str | None) -> str:
+    """The text, if it stands for a number: the answer shows both."""
+    if not _NUMBER.fullmatch(number or ""):
         raise ValueError('must be E.164, such as "+442079460000"')
     return text
 
 
-Number = Annotated[str, AfterValidator(_number)]
+Called = Annotated[str, AfterValidator(_called)]
+Caller = Annotated[str, AfterValidator(_caller)]
 
 
 class QuoteBody(AdminBody):
@@ -30,8 +41,8 @@ class QuoteBody(AdminBody):
     account: Id | None = None
     rate_card: Id | None = None
     kind: Literal["dial_in", "dial_out", "voip"]
-    from_number: Number | None = Field(default=None, alias="from")
-    to: Number | None = None
+    from_number: Caller | None = Field(default=None, alias="from")
+    to: Called | None = None
     at: TimeText | None = None
     talk_seconds: Annotated[int, Field(ge=0, le=limits.LEG_SECONDS_MAX)]
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from shared.contracts.deck_import import DeckReport
 from shared.contracts.dial_out import Id
 from shared.contracts.dial_out_policy import AdminBody
-from shared.contracts.quotes import Number
+from shared.contracts.quotes import Called, Caller
 from shared.contracts.rate_cards import JsonObject
 from shared.contracts.strict import TimeText
 from shared.domain import limits
@@ -53,8 +53,8 @@ class QuoteTableBody(AdminBody):
     account: Id | None = None
     rate_card: Id | None = None
     kind: Literal["dial_in", "dial_out"] = "dial_out"
-    from_number: Number | None = Field(default=None, alias="from")
-    to: Number
+    from_number: Caller | None = Field(default=None, alias="from")
+    to: Called
     at: TimeText | None = None
     minutes: Annotated[
         list[Annotated[int, Field(ge=1, le=limits.LEG_SECONDS_MAX // 60)]],

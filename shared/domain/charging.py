@@ -8,6 +8,7 @@ from enum import StrEnum
 from shared.domain import limits
 from shared.domain.legs import EndedLeg, LegKind, format_time
 from shared.domain.money import format_amount, format_fraction, format_price
+from shared.domain.number_classes import NumberClass
 from shared.domain.parking import ParkReason
 from shared.domain.rating import Charge, ChargeLine, ChargeLineKind
 
@@ -38,7 +39,9 @@ class Unchargeable:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedLeg:
-    """A leg with the facts that are pinned for it: whose it is, what kind, how long."""
+    """A leg with the facts that are pinned for it: whose it is, what kind, how long, and the
+    normalised numbers: `from_number` None for an unknown caller, `to_number` the text as received
+    where it is no number. `region` and `number_class` are those of the called number."""
 
     leg: EndedLeg
     account: str
@@ -49,6 +52,10 @@ class ResolvedLeg:
     talk_seconds: int
     cost_center: str | None = None
     payer: Payer = Payer.CREDITS
+    from_number: str | None = None
+    to_number: str | None = None
+    region: str | None = None
+    number_class: NumberClass = NumberClass.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,8 @@ def zero_reason(resolved: ResolvedLeg) -> str | None:
         return "voip"
     if resolved.leg.answered_at is None:
         return "unanswered"
+    if resolved.talk_seconds == 0:
+        return "zero_duration"
     return "included" if resolved.payer is Payer.LICENSE else None
 
 
@@ -224,11 +233,24 @@ def _explained(charge: Charge, lines: Sequence[ChargeLine]) -> dict[str, object]
 def person_document(resolved: ResolvedLeg, salt: str) -> dict[str, object]:
     """The part of a leg that can be erased; the salt keeps its digest from being guessed."""
     return {
-        "from": resolved.leg.from_number,
-        "to": resolved.leg.to_number,
+        "from": resolved.from_number,
+        "to": resolved.to_number,
+        **received_texts(
+            (resolved.leg.from_number, resolved.from_number),
+            (resolved.leg.to_number, resolved.to_number),
+        ),
         "organizer": resolved.organizer,
         "salt": salt,
     }
+
+
+def received_texts(
+    caller: tuple[str | None, str | None], called: tuple[str | None, str | None]
+) -> dict[str, str]:
+    """`from_received` and `to_received` where the text differs from the number; both arguments are
+    (text as received, number)."""
+    pairs = (("from_received", caller), ("to_received", called))
+    return {name: text for name, (text, number) in pairs if text and text != number}
 
 
 def _leg_part(resolved: ResolvedLeg) -> dict[str, object]:
@@ -245,6 +267,9 @@ def _leg_part(resolved: ResolvedLeg) -> dict[str, object]:
         "currency": resolved.currency,
         "authorization": leg.authorization,
         "hangup_cause": leg.hangup_cause,
+        "cost_center": resolved.cost_center,
+        "region": resolved.region,
+        "number_class": resolved.number_class.value,
     }
 
 

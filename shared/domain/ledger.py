@@ -253,7 +253,8 @@ class PoolWish:
 class DebitLeg:
     """A rated leg. `charge` is the explanation that is kept for ever, `person` the part that can
     be erased; both are opaque here except for their digests, which the entry carries. `pool` is
-    what the leg may be paid with instead."""
+    what the leg may be paid with instead. `earlier_digests` are those by which earlier versions of
+    the product know the same content."""
 
     leg: str
     digest: str
@@ -265,6 +266,7 @@ class DebitLeg:
     charge_digest: str = ""
     person_digest: str = ""
     pool: PoolWish | None = field(default=None, hash=False, compare=False)
+    earlier_digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+_DIGEST_VERSION = 2
+_FIRST_DIGEST_FIELDS = (
+    *("account", "answered_at", "authorization", "conference", "ended_at", "from", "kind"),
+    *("organizer", "started_at", "talk_seconds", "to"),
+)
+"""The fields of digest version 1, which hashes an absent one as null. Never changed."""
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
 
@@ -31,10 +37,11 @@ class ServiceNumberKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EndedLeg:
-    """A leg that ended, in our own words; what a dialect makes of a bridge's post.
+    """A leg that ended, as a dialect read it from a bridge's post.
 
-    Times are aware UTC. `talk_seconds` is None when the bridge did not state it. `kind` is None
-    when the service number has to tell.
+    `from_number` and `to_number` are the texts as received; `ResolvedLeg` has the numbers that they
+    stand for. Times are aware UTC. `talk_seconds` is None when the bridge did not state it. `kind`
+    is None when the service number has to tell.
     """
 
     bridge: str
@@ -57,9 +64,13 @@ class EndedLeg:
         """`{bridge}~{leg_id}`: what makes a leg the same leg (docs/bridge-integration.md)."""
         return f"{self.bridge}~{self.leg_id}"
 
-    def content(self) -> dict[str, str | int | None]:
-        """The facts whose change makes a conflict, in a canonical shape
-        (docs/bridge-integration.md)."""
+    def content(self) -> dict[str, str | int]:
+        """The facts whose change makes a conflict, as received; absent ones are left out, so that
+        a new optional field changes no digest of a leg without it (docs/bridge-integration.md)."""
+        return {name: value for name, value in self.facts().items() if value is not None}
+
+    def facts(self) -> dict[str, str | int | None]:
+        """The content with null for what is absent."""
         return {
             "account": self.account,
             "answered_at": format_time(self.answered_at) if self.answered_at else None,
@@ -75,8 +86,13 @@ class EndedLeg:
         }
 
     def digest(self) -> str:
-        """SHA-256 of the content as canonical JSON, 64 hex digits."""
-        return content_digest(self.content())
+        """SHA-256 of the content and the version of this rule as canonical JSON, 64 hex digits."""
+        return content_digest({"digest_version": _DIGEST_VERSION, **self.content()})
+
+    def earlier_digests(self) -> tuple[str, ...]:
+        """The digests by which earlier versions of the product know the same content."""
+        facts = self.facts()
+        return (content_digest({name: facts[name] for name in _FIRST_DIGEST_FIELDS}),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +134,7 @@ def leg_key_of(shown: str) -> str:
 def leg_document(leg: EndedLeg) -> dict[str, Any]:
     """All of a leg in plain JSON values: what goes onto the queue and into the parking lot."""
     return {
-        **leg.content(),
+        **leg.facts(),
         "bridge": leg.bridge,
         "leg_id": leg.leg_id,
         "hangup_cause": leg.hangup_cause,

@@ -125,6 +125,14 @@ def caller_number(text: str, country: str | None = None) -> str | None:
     return number if _PLUS_AND_DIGITS.fullmatch(number) else None
 
 
+def service_number_keys(text: str, number: str) -> tuple[str, ...]:
+    """Under what the service number that a text names may be registered, the likeliest first: its
+    `called_number`, the digits after a plus that a trunk left out, the text itself (numbers that
+    were registered before they were normalised)."""
+    plus = (f"+{text}",) if _DIGITS.fullmatch(text) and number == text else ()
+    return tuple(dict.fromkeys((number, *plus, text)))
+
+
 def caller_origin(number: str | None) -> str | None:
     """The region by which callers of a number are rated; None for an unknown caller."""
     return None if number is None else classify(number).origin

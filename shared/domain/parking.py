@@ -62,6 +62,12 @@ def parked_id(leg: EndedLeg) -> str:
     return f"{leg_key_hash(leg.key)[:32]}.{leg.digest()[:32]}"
 
 
+def earlier_parked_ids(leg: EndedLeg) -> tuple[str, ...]:
+    """The ids under which earlier versions of the product parked the same content."""
+    key = leg_key_hash(leg.key)[:32]
+    return tuple(f"{key}.{digest[:32]}" for digest in leg.earlier_digests())
+
+
 def unreadable_id(bridge: str, leg_id: str | None, original: bytes) -> str:
     """As `parked_id`, of a post that could not be read."""
     content = hashlib.sha256(original).hexdigest()

@@ -169,7 +169,7 @@ class Charge(NamedTuple):
     def _sum(self, parts: Sequence[_Part]) -> str:
         tariff = self.tariff
         if not self.talk_seconds:
-            return "not answered, nothing is charged"
+            return "no full second of talk time, nothing is charged"
         if self.talk_seconds <= tariff.grace_seconds:
             return f"within the {tariff.grace_seconds} s that are free, nothing is charged"
         addends = " + ".join([_part_text(tariff, *part) for part in parts])
@@ -226,6 +226,23 @@ def rate_leg(
         version,
         row,
         tariff,
+    )
+
+
+def rate_missing(
+    version: RateCardVersion, kind: LegKind, to_number: str, origin: str | None
+) -> str:
+    """Why `rate_leg` found no rate for a number in E.164, as a sentence; it names the rates that
+    hold for callers of other countries only."""
+    text = f"Rate card {version.card} has no {kind.value} rate for {to_number}"
+    matches = version.index.matches(kind, to_number.removeprefix("+"))
+    origins = sorted({each for _, _, each in matches if each})
+    if not origins:
+        return f"{text}."
+    caller = f"is from {origin}" if origin else "is unknown or of no single country"
+    return (
+        f"{text} without an origin: the card prices callers from {_listed(origins)} only, "
+        f"and the caller {caller}."
     )
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from shared.domain.charging import pool_seconds_of
 from shared.domain.legs import LegKind, parse_time
 from shared.domain.money import parse_amount
-from shared.domain.numbers import classify
+from shared.domain.numbers import called_number, caller_number, caller_origin
 from shared.domain.rate_card_diff import LegFacts
 
 
@@ -17,6 +17,7 @@ class Untouched(StrEnum):
 
     VOIP = "voip"
     UNANSWERED = "unanswered"
+    ZERO_DURATION = "zero_duration"
     INCLUDED = "included"
     POOL = "pool"
     ERASED = "erased"
@@ -80,7 +81,7 @@ def leg_facts(charge: Mapping[str, object], person: Mapping[str, object]) -> Leg
     kind = LegKind(str(charge["kind"]))
     return LegFacts(
         kind=kind,
-        to_digits=str(to_number).removeprefix("+"),
+        to_digits=called_number(str(to_number)).removeprefix("+"),
         origin=origin_of(kind, person.get("from")),
         answered_at=parse_time(str(charge["answered_at"])) + timedelta(seconds=pool_seconds),
         talk_seconds=talk_seconds,
@@ -91,7 +92,7 @@ def origin_of(kind: LegKind, from_number: object) -> str | None:
     """The caller's region: dial-in is rated by it (docs/rating.md)."""
     if kind is not LegKind.DIAL_IN or not isinstance(from_number, str):
         return None
-    return classify(from_number).region
+    return caller_origin(caller_number(from_number))
 
 
 class RerateStatus(StrEnum):

@@ -18,7 +18,15 @@ from shared.domain.errors import OutcomeUnknown, Unavailable
 from shared.domain.hold_decide import Authorise, Granted
 from shared.domain.holds import HoldState
 from shared.domain.legs import LegKind
-from shared.domain.numbers import NumberFacts, classify, e164_digits
+from shared.domain.numbers import (
+    NumberFacts,
+    called_number,
+    caller_number,
+    caller_origin,
+    classify,
+    e164_digits,
+    service_number_keys,
+)
 from shared.domain.pools import dial_in_is_included, is_toll_free
 from shared.ports.holds import Answered, HoldBook, HoldRecord, PlaceHold
 from shared.ports.rate_cards import RateCards
@@ -39,6 +47,7 @@ from shared.usecases.questions import (
 @dataclass(frozen=True, slots=True)
 class _Resolved:
     facts: DialInFacts
+    called: str
     number: NumberFacts
     account: Account | None
     view: HoldState
@@ -131,14 +140,15 @@ class AdmitCaller:
 
     async def _resolve(self, bridge: Bridge, question: Question, *, fresh: bool) -> _Resolved:
         now = self._clock.now()
-        service = await self._service_number(bridge, question, now, fresh=fresh)
+        called, service = await self._called(bridge, question, now, fresh=fresh)
         party = await party_of(self._facts, bridge, question, now, fresh=fresh, number=service)
         account, organizer = party.account, party.organizer
-        number = classify(question.to)
+        number = classify(called)
+        origin = caller_origin(question.caller and caller_number(question.caller, bridge.country))
         toll_free = is_toll_free(service, number)
         if account is None:
             facts = DialInFacts(None, None, toll_free)
-            return _Resolved(facts, number, None, HoldState(), None)
+            return _Resolved(facts, called, number, None, HoldState(), None)
         view = await self._holds.view(account.id, fresh=fresh)
         policy = await self._facts.dial_out_policy(account.id, fresh=fresh)
         pricing: CallPricing | IncludedCall | Unpriced
@@ -150,8 +160,8 @@ class AdmitCaller:
                 card=account.settings.rate_card,
                 currency=account.settings.currency,
                 kind=LegKind.DIAL_IN,
-                digits=e164_digits(question.to),
-                origin=classify(question.caller).region if question.caller else None,
+                digits=e164_digits(called),
+                origin=origin,
                 now=now,
                 no_rate="The rate card has no price for callers of this number.",
             )
@@ -162,24 +172,29 @@ class AdmitCaller:
         )
         if isinstance(pricing, Unpriced):
             facts = DialInFacts(account_facts, organizer, toll_free, unpriced=pricing.why)
-            return _Resolved(facts, number, account, view, None)
+            return _Resolved(facts, called, number, account, view, None)
         facts = DialInFacts(account_facts, organizer, toll_free, pricing.facts())
-        return _Resolved(facts, number, account, view, pricing)
+        return _Resolved(facts, called, number, account, view, pricing)
 
-    async def _service_number(
+    async def _called(
         self, bridge: Bridge, question: Question, now: datetime, *, fresh: bool
-    ) -> Registration | None:
-        history = await self._facts.service_number(
-            question.to, known_at=now if fresh else None, fresh=fresh
-        )
-        found = registration_at(history, now)
-        return found if found is not None and bridge.serves(found.account) else None
+    ) -> tuple[str, Registration | None]:
+        """(the number that was called, whose service number it is), as its leg is resolved."""
+        number = called_number(question.to, bridge.country)
+        for each in service_number_keys(question.to, number):
+            history = await self._facts.service_number(
+                each, known_at=now if fresh else None, fresh=fresh
+            )
+            found = registration_at(history, now)
+            if found is not None and bridge.serves(found.account):
+                return (each if each != question.to else number), found
+        return number, None
 
     def _allowed(
         self, question: Question, resolved: _Resolved, granted: Granted
     ) -> dict[str, object]:
         checks = _checks(question, resolved, None, granted.hold.granted_seconds)
-        return self._wording.allowed(_allowance(question, resolved, granted), checks)
+        return self._wording.allowed(_allowance(resolved, granted), checks)
 
 
 def _is_included(organizer: OrganizerFacts | None, *, toll_free: bool) -> bool:
@@ -209,7 +224,7 @@ def _priced(resolved: _Resolved) -> tuple[Account, CallPricing | IncludedCall]:
     return resolved.account, resolved.pricing
 
 
-def _allowance(question: Question, resolved: _Resolved, granted: Granted) -> Allowance:
+def _allowance(resolved: _Resolved, granted: Granted) -> Allowance:
     account, pricing = _priced(resolved)
     hold, rate = granted.hold, pricing.facts()
     return Allowance(
@@ -224,7 +239,7 @@ def _allowance(question: Question, resolved: _Resolved, granted: Granted) -> All
         currency=account.settings.currency,
         held_micros=hold.amount_micros,
         destination=Destination(
-            number=resolved.number.e164 or question.to,
+            number=resolved.called,
             region=resolved.number.region,
             prefix=rate.prefix,
             number_class=resolved.number.number_class,

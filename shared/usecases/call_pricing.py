@@ -152,7 +152,11 @@ async def priced(
                 f"The rate card {card} is in {version.currency}, the account in {currency}."
             )
         rate = version.find(kind, digits, origin) if digits else None
-        return Unpriced(no_rate) if rate is None else CallPricing(rate, version, kind, origin, now)
+        if rate is not None:
+            return CallPricing(rate, version, kind, origin, now)
+        by_origin = digits and version.index.matches(kind, digits)
+        why = rating.rate_missing(version, kind, f"+{digits}", origin) if by_origin else no_rate
+        return Unpriced(why)
 
     found = await by_version_of(now)
     if isinstance(found, Unpriced):

@@ -25,11 +25,18 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.domain.ledger import Announce, DebitLeg, Entry, LegCharge, PoolWish
-from shared.domain.legs import LegKind, QueuedLeg, content_digest, leg_document, shown_leg
-from shared.domain.numbers import classify
-from shared.domain.parking import ParkedLeg, ParkReason, parked_id
+from shared.domain.legs import (
+    EndedLeg,
+    LegKind,
+    QueuedLeg,
+    content_digest,
+    leg_document,
+    shown_leg,
+)
+from shared.domain.numbers import caller_origin
+from shared.domain.parking import ParkedLeg, ParkReason, earlier_parked_ids, parked_id
 from shared.domain.pools import pool_month
-from shared.domain.rating import Charge, rate_leg
+from shared.domain.rating import Charge, rate_leg, rate_missing
 from shared.ports.holds import HoldBook
 from shared.ports.ledger import Clash, Ledger, Written
 from shared.ports.legs import ParkingLot
@@ -172,6 +179,7 @@ class ChargeLegs:
             charge_digest=charge.digest,
             person_digest=content_digest(person),
             pool=document.pool,
+            earlier_digests=queued.leg.earlier_digests(),
         )
         written = await self._debit(account, debit)
         if isinstance(written, Clash):
@@ -196,7 +204,7 @@ class ChargeLegs:
         record = await self._ledger.leg(account, queued.leg.key) if account else None
         if account is None or record is None:
             return NotCharged(queued, why, account)
-        if record.digest != queued.leg.digest():
+        if record.digest not in {queued.leg.digest(), *queued.leg.earlier_digests()}:
             return _conflict(queued, account, record.entry)
         return Charged(
             queued,
@@ -235,7 +243,7 @@ class ChargeLegs:
         flags = charging.hold_flags(leg, grant, now)
         if reason := charging.zero_reason(leg):
             return _Document(_leg_charge(charging.zero_charge_document(leg, reason, flags), 0))
-        to_number = leg.leg.to_number or ""
+        to_number = leg.to_number or ""
         if not _E164.fullmatch(to_number):
             return Unchargeable(
                 ParkReason.NUMBER_INVALID, f"{to_number or 'No number'} is not E.164."
@@ -252,18 +260,18 @@ class ChargeLegs:
                 ParkReason.CURRENCY_MISMATCH,
                 f"Rate card {card} is in {version.currency}, the account in {leg.currency}.",
             )
+        origin = caller_origin(leg.from_number) if leg.kind is LegKind.DIAL_IN else None
         charge = rate_leg(
             version,
             kind=leg.kind,
             to_digits=to_number[1:],
-            origin=_origin(leg),
+            origin=origin,
             answered_at=answered_at,
             talk_seconds=leg.talk_seconds,
         )
         if charge is None:
             return Unchargeable(
-                ParkReason.RATE_MISSING,
-                f"Rate card {card} has no {leg.kind.value} rate for {to_number}.",
+                ParkReason.RATE_MISSING, rate_missing(version, leg.kind, to_number, origin)
             )
         document = charging.charge_document(leg, charge, flags)
         return _Document(
@@ -281,7 +289,7 @@ class ChargeLegs:
 
     async def _park(self, outcome: NotCharged) -> Charged:
         leg = outcome.queued.leg
-        parked = await self._parking.park(
+        parked = await self._parked_earlier(leg) or await self._parking.park(
             ParkedLeg(
                 id=parked_id(leg),
                 leg=leg.key,
@@ -301,6 +309,13 @@ class ChargeLegs:
             parked=parked,
             events=told,
         )
+
+    async def _parked_earlier(self, leg: EndedLeg) -> ParkedLeg | None:
+        """The same content, as an earlier version of the product parked it."""
+        for parked_id_then in earlier_parked_ids(leg):
+            if found := await self._parking.get(parked_id_then):
+                return found
+        return None
 
     async def _announce(self, parked: ParkedLeg) -> bool:
         """Tell the account of a leg that waits; at least once, since whoever dies in between has
@@ -372,10 +387,3 @@ def _conflict(queued: QueuedLeg, account: str, entry: Entry) -> NotCharged:
         f"The same leg was charged with other content, entry {entry.sequence}.",
     )
     return NotCharged(queued, why, account)
-
-
-def _origin(leg: ResolvedLeg) -> str | None:
-    """The caller's region: toll-free dial-in is rated by it (docs/rating.md)."""
-    if leg.kind is not LegKind.DIAL_IN or leg.leg.from_number is None:
-        return None
-    return classify(leg.leg.from_number).region

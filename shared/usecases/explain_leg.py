@@ -13,6 +13,8 @@ from shared.ports.rate_cards import RateCardStore
 _FREE = {
     "voip": "VoIP legs are free.",
     "unanswered": "The call was not answered: nothing is charged.",
+    "zero_duration": "The call was answered, but has no full second of talk time: nothing is "
+    "charged.",
     "included": "The organizer's licence includes callers of toll numbers: nothing is charged.",
 }
 

@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 
 from shared.domain.access import Principal
 from shared.domain.card_versions import CardVersion, PutRules
-from shared.domain.charging import quoted
+from shared.domain.charging import quoted, received_texts
 from shared.domain.directory import ID_RULE, is_id
 from shared.domain.errors import FieldError, Invalid, NotFound
 from shared.domain.legs import LegKind, format_time
 from shared.domain.money import format_amount
-from shared.domain.numbers import classify
+from shared.domain.numbers import called_number, caller_number, caller_origin
 from shared.domain.price_list import quote_table
 from shared.domain.rates import RateCardVersion
-from shared.domain.rating import Charge, rate_leg
+from shared.domain.rating import Charge, rate_leg, rate_missing
 from shared.ports.rate_cards import RateCardStore
 from shared.ports.world import Clock
 from shared.usecases.accounts import Accounts
@@ -31,15 +31,25 @@ class PutVersion:
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """What would a call cost? For an account, or by a card; numbers as E.164."""
+    """What would a call cost? For an account, or by a card; the numbers' texts as received."""
 
     account: str | None
     rate_card: str | None
     kind: LegKind
-    from_number: str | None
-    to_number: str | None
+    from_received: str | None
+    to_received: str | None
     at: datetime | None
     talk_seconds: int
+
+    @property
+    def from_number(self) -> str | None:
+        """The caller's number, None where it is unknown."""
+        return caller_number(self.from_received) if self.from_received else None
+
+    @property
+    def to_number(self) -> str:
+        """The called number, "" where there is none."""
+        return called_number(self.to_received) if self.to_received else ""
 
 
 class RateCardDesk:
@@ -112,7 +122,7 @@ class RateCardDesk:
         if inquiry.kind is LegKind.VOIP:
             return _free(inquiry, answered_at, currency, "voip")
         if inquiry.talk_seconds == 0:
-            return _free(inquiry, answered_at, currency, "unanswered")
+            return _free(inquiry, answered_at, currency, "zero_duration")
         version = await self._version(card, currency, answered_at)
         charge = rate_leg(
             version,
@@ -123,7 +133,7 @@ class RateCardDesk:
             talk_seconds=inquiry.talk_seconds,
         )
         if charge is None:
-            raise _no_rate(card, inquiry)
+            raise _no_rate(version, inquiry)
         free = charge.amount_micros == 0
         return {
             **_asked(inquiry, answered_at, version.currency),
@@ -139,8 +149,9 @@ class RateCardDesk:
         """The charges of calls of so many minutes to one number. Raises what `quote` raises."""
         card, currency = await self._card(inquiry, principal)
         answered_at = inquiry.at or self._clock.now()
+        version = await self._version(card, currency, answered_at)
         charges = quote_table(
-            await self._version(card, currency, answered_at),
+            version,
             kind=inquiry.kind,
             to_digits=_digits(inquiry),
             origin=_origin(inquiry),
@@ -148,7 +159,7 @@ class RateCardDesk:
             minutes=minutes,
         )
         if charges is None:
-            raise _no_rate(card, inquiry)
+            raise _no_rate(version, inquiry)
         return charges
 
     async def _card(self, inquiry: Inquiry, principal: Principal) -> tuple[str, str | None]:
@@ -179,7 +190,10 @@ def _asked(inquiry: Inquiry, answered_at: datetime, currency: str | None) -> dic
         "account": inquiry.account,
         "kind": inquiry.kind.value,
         "from": inquiry.from_number,
-        "to": inquiry.to_number,
+        "to": inquiry.to_number or None,
+        **received_texts(
+            (inquiry.from_received, inquiry.from_number), (inquiry.to_received, inquiry.to_number)
+        ),
         "answered_at": format_time(answered_at),
         "ended_at": format_time(ended_at),
         "talk_seconds": inquiry.talk_seconds,
@@ -204,19 +218,15 @@ def _free(
 
 def _origin(inquiry: Inquiry) -> str | None:
     """The caller's region: toll-free dial-in is rated by it."""
-    if inquiry.kind is not LegKind.DIAL_IN or inquiry.from_number is None:
-        return None
-    return classify(inquiry.from_number).region
+    return caller_origin(inquiry.from_number) if inquiry.kind is LegKind.DIAL_IN else None
 
 
 def _digits(inquiry: Inquiry) -> str:
-    return (inquiry.to_number or "").removeprefix("+")
+    return inquiry.to_number.removeprefix("+")
 
 
-def _no_rate(card: str, inquiry: Inquiry) -> Invalid:
-    return _rate_missing(
-        f"Rate card {card} has no {inquiry.kind.value} rate for {inquiry.to_number}."
-    )
+def _no_rate(version: RateCardVersion, inquiry: Inquiry) -> Invalid:
+    return _rate_missing(rate_missing(version, inquiry.kind, inquiry.to_number, _origin(inquiry)))
 
 
 def _rate_missing(detail: str) -> Invalid:

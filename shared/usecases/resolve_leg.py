@@ -7,7 +7,13 @@ from shared.domain.charging import Payer, ResolvedLeg, Unchargeable, billable_se
 from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.directory import Account, Bridge, Registration, registration_at
 from shared.domain.legs import EndedLeg, LegKind, QueuedLeg
-from shared.domain.numbers import classify
+from shared.domain.numbers import (
+    NumberFacts,
+    called_number,
+    caller_number,
+    classify,
+    service_number_keys,
+)
 from shared.domain.parking import ParkReason
 from shared.domain.policy import License
 from shared.domain.pools import dial_in_is_included, is_toll_free, pool_pays
@@ -46,7 +52,7 @@ class ResolveLeg:
             bridge = await self._facts.former_bridge(leg.bridge, known_at=since)
         if bridge is None:
             return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, "Its bridge is not registered.")
-        number = await self._service_number(queued)
+        to_number, number = await self._called(queued, bridge)
         kind = leg.kind or (LegKind.DIAL_IN if number else None)
         owner = await self._owner(queued, bridge, number)
         # What can't be charged as it is pins nothing: mended, it may name another account.
@@ -69,9 +75,15 @@ class ResolveLeg:
         known = None
         if owner.organizer is not None:
             known = await self._organizer(account.id, owner.organizer, queued)
+        from_number = caller_number(leg.from_number, bridge.country) if leg.from_number else None
+        dialled = classify(to_number or "")
         return (
             ResolvedLeg(
                 leg=leg,
+                from_number=from_number,
+                to_number=to_number,
+                region=dialled.region,
+                number_class=dialled.number_class,
                 account=account.id,
                 currency=account.settings.currency,
                 kind=kind,
@@ -79,7 +91,7 @@ class ResolveLeg:
                 organizer_known=known is not None,
                 talk_seconds=talk_seconds,
                 cost_center=known.cost_center if known else None,
-                payer=await self._payer(queued, account, kind, known, number),
+                payer=await self._payer(queued, account, kind, known, number, dialled),
             ),
             account,
         )
@@ -102,11 +114,11 @@ class ResolveLeg:
         kind: LegKind,
         organizer: OrganizerFacts | None,
         number: Registration | None,
+        dialled: NumberFacts,
     ) -> Payer:
         """Who pays by the organizer's licence; one that is unknown pays by the minute."""
         if organizer is None or organizer.license is not License.SUBSCRIPTION:
             return Payer.CREDITS
-        dialled = classify(queued.leg.to_number or "")
         if kind is LegKind.DIAL_IN:
             toll_free = is_toll_free(number, dialled)
             included = dial_in_is_included(organizer.license, toll_free=toll_free)
@@ -115,12 +127,21 @@ class ResolveLeg:
         pays = pool_pays(organizer.license, dialled.region, policy.class_of(dialled))
         return Payer.POOL if kind is LegKind.DIAL_OUT and pays else Payer.CREDITS
 
-    async def _service_number(self, queued: QueuedLeg) -> Registration | None:
+    async def _called(
+        self, queued: QueuedLeg, bridge: Bridge
+    ) -> tuple[str | None, Registration | None]:
+        """(the number that was called, whose service number it is)."""
         leg = queued.leg
-        if leg.to_number is None or leg.kind not in {None, LegKind.DIAL_IN}:
-            return None
-        history = await self._facts.service_number(leg.to_number, known_at=queued.received_at)
-        return registration_at(history, _moment(leg))
+        if leg.to_number is None:
+            return None, None
+        number = called_number(leg.to_number, bridge.country)
+        if leg.kind not in {None, LegKind.DIAL_IN}:
+            return number, None
+        for each in service_number_keys(leg.to_number, number):
+            history = await self._facts.service_number(each, known_at=queued.received_at)
+            if found := registration_at(history, _moment(leg)):
+                return (each if each != leg.to_number else number), found
+        return number, None
 
     async def _owner(
         self, queued: QueuedLeg, bridge: Bridge, number: Registration | None

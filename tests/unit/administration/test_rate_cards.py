@@ -266,7 +266,7 @@ def test_what_can_not_be_quoted_says_why(
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"), [({"talk_seconds": 0}, "unanswered"), ({"kind": "voip"}, "voip")]
+    ("change", "reason"), [({"talk_seconds": 0}, "zero_duration"), ({"kind": "voip"}, "voip")]
 )
 def test_what_costs_nothing_is_quoted_without_a_rate(
     house: House, change: dict[str, object], reason: str

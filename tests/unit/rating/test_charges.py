@@ -240,7 +240,11 @@ def test_the_sentence_of_a_leg_that_costs_nothing_says_why() -> None:
     """Not answered, or within the grace."""
     version = card(rate(slot("60", "1"), grace_seconds=5), rounding=Rounding(RoundingMode.NONE, 0))
 
-    assert charge(version, 0).sentence().endswith("Z: not answered, nothing is charged.")
+    assert (
+        charge(version, 0)
+        .sentence()
+        .endswith("Z: no full second of talk time, nothing is charged.")
+    )
     assert (
         charge(version, 5).sentence().endswith("within the 5 s that are free, nothing is charged.")
     )
