@@ -23,8 +23,9 @@ from shared.domain.directory import (
     is_foreign_id,
     is_service_number,
 )
-from shared.domain.errors import Invalid
+from shared.domain.errors import Invalid, NotFound
 from shared.domain.legs import ServiceNumberKind
+from shared.domain.numbers import called_number
 from shared.usecases.documents import Kind
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
@@ -172,7 +173,14 @@ async def delete_conference(call: Call) -> func.HttpResponse:
 @admin_route(bp, "get_service_number", "GET", _NUMBER, READERS, queries=_HISTORY)
 async def get_service_number(call: Call) -> func.HttpResponse:
     """Whose number it is, and of which kind."""
-    return await _get_registration(call, Kind.SERVICE_NUMBER, "number", call.path("number"))
+    text = call.path("number")
+    number = called_number(text)
+    try:
+        return await _get_registration(call, Kind.SERVICE_NUMBER, "number", number)
+    except NotFound:  # registered before numbers were normalised
+        if number == text:
+            raise
+        return await _get_registration(call, Kind.SERVICE_NUMBER, "number", text)
 
 
 @admin_route(bp, "put_service_number", "PUT", _NUMBER, _SETTERS, queries=_SINCE)
@@ -181,7 +189,7 @@ async def put_service_number(call: Call) -> func.HttpResponse:
     from shared.contracts.directory import ServiceNumberBody
     from shared.contracts.strict import read
 
-    number = call.path("number")
+    number = called_number(call.path("number"))
     if not is_service_number(number):
         raise Invalid("A service number has + and 7 to 15 digits.", code="number_invalid")
     kind = ServiceNumberKind(read(ServiceNumberBody, call.json()).kind)

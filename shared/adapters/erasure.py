@@ -23,12 +23,14 @@ from shared.domain import limits
 from shared.domain.dial_limits import Scope
 from shared.domain.errors import EtagMismatch, OutcomeUnknown, StoreUnavailable
 from shared.domain.legs import canonical_json
+from shared.domain.numbers import called_number, caller_number
 from shared.domain.parking import ParkStatus
 from shared.domain.spend_limits import scope_key
 from shared.ports.erasure import Erased
 from shared.ports.tables import Delete, Operation, Replace, Row, TableStore, Value
 
 _ERASED = "(erased)"
+_NUMBER_FIELDS = ("from", "to", "from_received", "to_received")
 
 type Cleaned = dict[str, Value] | None
 """The properties of a row without the person, or None where the person is not in it."""
@@ -136,13 +138,15 @@ class _Person:
     """Where a number or an organizer stands in a row, and the row without it."""
 
     def __init__(self, number: str | None, organizer: str | None) -> None:
-        self._number = number
+        numbers = () if number is None else (number, called_number(number), caller_number(number))
+        self._numbers = frozenset(each for each in numbers if each)
         self._organizer = organizer
 
     def _is_in(self, document: Mapping[str, Any]) -> bool:
-        return (
-            self._number is not None and self._number in {document.get("from"), document.get("to")}
-        ) or (self._organizer is not None and document.get("organizer") == self._organizer)
+        texts = {document.get(name) for name in _NUMBER_FIELDS}
+        return not self._numbers.isdisjoint(texts) or (
+            self._organizer is not None and document.get("organizer") == self._organizer
+        )
 
     def of_leg(self, row: Row) -> Cleaned:
         """A leg's row without the whole person's part: its digest would not match a part of it."""
@@ -154,7 +158,11 @@ class _Person:
     def of_parked(self, row: Row) -> Cleaned:
         """A parked leg without its original, which then can't be replayed as it was."""
         original = cast("dict[str, Any]", unpack("original", row.values))
-        if not self._is_in(original):
+        named = {
+            "from": caller_number(str(original.get("from"))),
+            "to": called_number(str(original.get("to"))),
+        }
+        if not (self._is_in(original) or self._is_in(named)):
             return None
         kept = without("original", row.values)
         kept["detail"] = "The person was erased."
@@ -177,7 +185,7 @@ class _Person:
             scopes = str(row.values.get("scopes", "")).split()
             cleaned["scopes"] = " ".join(key for key in scopes if key != own)
         answer = str(row.values.get("answer", ""))
-        for name in (self._number, self._organizer):
+        for name in (*self._numbers, self._organizer):
             if name is not None:  # as it is spelled within a text of JSON
                 answer = answer.replace(canonical_json(name).decode()[1:-1], _ERASED)
         if answer != row.values.get("answer", ""):

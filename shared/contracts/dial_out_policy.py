@@ -15,6 +15,7 @@ from shared.domain.dial_limits import Budget, BudgetMode, Budgets, NewRegion, Ve
 from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.money import format_amount, format_price, parse_amount, parse_price
 from shared.domain.number_classes import NumberClass
+from shared.domain.numbers import called_number, prefix_digits
 from shared.domain.policy import (
     DEFAULT_IDENTITY,
     IDENTITIES,
@@ -25,7 +26,7 @@ from shared.domain.policy import (
 )
 from shared.domain.regions import INTERNATIONAL, NAMES
 
-_PREFIX = re.compile(r"\+?[1-9][0-9]{0,14}", re.ASCII)
+_PREFIX = re.compile(r"[1-9][0-9]{0,14}", re.ASCII)
 
 
 def _identity(name: str) -> str:
@@ -47,9 +48,10 @@ def _country(code: str) -> str:
 
 
 def _prefix(text: str) -> str:
-    if not _PREFIX.fullmatch(text):
+    digits = called_number(text).removeprefix("+")
+    if not _PREFIX.fullmatch(digits):
         raise ValueError("must be 1 to 15 digits of an international number, with or without +")
-    return text.removeprefix("+")
+    return prefix_digits(digits)
 
 
 def _amount(text: str) -> str:

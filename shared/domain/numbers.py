@@ -110,6 +110,11 @@ def called_number(text: str, country: str | None = None) -> str:
     return number if _E164.fullmatch(number) else text
 
 
+def prefix_digits(digits: str) -> str:
+    """The digits of the number that a prefix is in full; else the prefix itself."""
+    return classify(f"+{digits}").digits or digits
+
+
 def caller_number(text: str, country: str | None = None) -> str | None:
     """The E.164 number of a caller, None where it is unknown (withheld, an extension).
 

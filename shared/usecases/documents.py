@@ -27,6 +27,7 @@ from shared.domain.errors import SettingsUnreadable
 from shared.domain.legs import ServiceNumberKind, format_time, parse_time
 from shared.domain.money import format_amount, format_price, parse_amount, parse_price
 from shared.domain.number_classes import NumberClass
+from shared.domain.numbers import prefix_digits
 from shared.domain.policy import IDENTITIES, AccountPolicy, DialRules, GroupRules, License
 from shared.domain.recharge import AutoRecharge
 from shared.domain.signatures import AuthScheme, BridgeAuth
@@ -258,8 +259,8 @@ def _rules(document: Document) -> DialRules:
     return DialRules(
         allowed_regions=_texts_or_none(document, "allowed_regions"),
         blocked_regions=_texts(document, "blocked_regions"),
-        allowed_prefixes=_texts_or_none(document, "allowed_prefixes"),
-        blocked_prefixes=_texts(document, "blocked_prefixes"),
+        allowed_prefixes=_prefixes(document, "allowed_prefixes"),
+        blocked_prefixes=_prefixes(document, "blocked_prefixes") or frozenset(),
         allowed_classes=frozenset(map(NumberClass, _texts(document, "allowed_classes"))),
         blocked_classes=frozenset(map(NumberClass, _texts(document, "blocked_classes"))),
         rate_ceiling_picos=None if ceiling is None else parse_price(ceiling),
@@ -312,6 +313,12 @@ def _listed(items: Iterable[str] | None) -> list[str] | None:
 
 def _texts(document: Document, name: str) -> frozenset[str]:
     return _texts_or_none(document, name) or frozenset()
+
+
+def _prefixes(document: Document, name: str) -> frozenset[str] | None:
+    """A list of prefixes, in which a whole number is normalised: older rows have it as stated."""
+    texts = _texts_or_none(document, name)
+    return None if texts is None else frozenset(map(prefix_digits, texts))
 
 
 def _texts_or_none(document: Document, name: str) -> frozenset[str] | None:

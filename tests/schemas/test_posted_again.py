@@ -1,0 +1,76 @@
+"""Legs that a release charged or parked are the same legs when a bridge posts them again."""
+
+from typing import Any
+
+import pytest
+
+from shared.domain.legs import EndedLeg, LegKind, QueuedLeg, parse_time, read_leg_document
+from shared.domain.parking import earlier_parked_ids, parked_id
+from shared.usecases.charge_legs import Charged, ChargeStatus
+
+from .test_schemas import ACCOUNT, RELEASES, _no_house_stays, house_of, release
+
+__all__ = ["_no_house_stays"]
+
+
+def _as_posted(shown: dict[str, Any], **changes: Any) -> EndedLeg:
+    """A charged leg as its bridge posted it to the release: it named no account."""
+    bridge, _, leg_id = shown["leg"].partition("~")
+    answered_at = shown["answered_at"]
+    posted = {
+        "bridge": bridge,
+        "leg_id": leg_id,
+        "conference_id": shown["conference"],
+        "kind": LegKind(shown["kind"]),
+        "from_number": shown["from"],
+        "to_number": shown["to"],
+        "started_at": parse_time(shown["started_at"]),
+        "answered_at": parse_time(answered_at) if answered_at else None,
+        "ended_at": parse_time(shown["ended_at"]),
+        "talk_seconds": shown["talk_seconds"] if answered_at else None,
+        "authorization": shown["authorization"],
+    }
+    return EndedLeg(**posted | changes)
+
+
+@pytest.mark.parametrize("name", RELEASES)
+@pytest.mark.parametrize("leg", ["local~leg-2", "local~leg-3", "local~leg-4"])
+async def test_a_leg_that_a_release_charged_is_not_a_conflict_when_it_comes_again(
+    name: str, leg: str
+) -> None:
+    house, _ = await house_of(name)
+    posted = _as_posted(release(name)["answers"]["legs"][leg])
+    before = await house.ledger.state(ACCOUNT)
+
+    (outcome,) = await house.charge_legs([QueuedLeg(posted, house.clock.now())], seconds=10)
+
+    assert (outcome.status, outcome.detail) == (ChargeStatus.REPEATED, "")
+    after = await house.ledger.state(ACCOUNT)
+    assert before and after and before.balance_micros == after.balance_micros
+
+
+@pytest.mark.parametrize("name", RELEASES)
+async def test_a_leg_that_a_release_charged_is_a_conflict_with_other_content(name: str) -> None:
+    house, _ = await house_of(name)
+    posted = _as_posted(release(name)["answers"]["legs"]["local~leg-2"], talk_seconds=184)
+
+    (outcome,) = await house.charge_legs([QueuedLeg(posted, house.clock.now())], seconds=10)
+
+    assert outcome.status is ChargeStatus.PARKED
+    assert outcome.parked is not None and outcome.parked.reason == "conflict"
+
+
+@pytest.mark.parametrize("name", RELEASES)
+async def test_a_leg_that_a_release_parked_is_not_parked_twice(name: str) -> None:
+    house, _ = await house_of(name)
+    before, _ = await house.parking.page(where={}, limit=100, cursor=None)
+    legs = [read_leg_document(each.original) for each in before]
+    assert {parked_id(leg) for leg in legs}.isdisjoint(each.id for each in before)
+
+    queued = [QueuedLeg(leg, house.clock.now()) for leg in legs]
+    outcomes = await house.charge_legs(queued, seconds=10)
+
+    after, _ = await house.parking.page(where={}, limit=100, cursor=None)
+    assert {each.id for each in after} == {each.id for each in before}
+    assert all(isinstance(each, Charged) and each.parked for each in outcomes)
+    assert {each.id for each in before} == {earlier_parked_ids(leg)[0] for leg in legs}
