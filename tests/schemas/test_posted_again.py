@@ -46,7 +46,9 @@ async def test_a_leg_that_a_release_charged_is_not_a_conflict_when_it_comes_agai
 
     assert (outcome.status, outcome.detail) == (ChargeStatus.REPEATED, "")
     after = await house.ledger.state(ACCOUNT)
-    assert before and after and before.balance_micros == after.balance_micros
+    assert before is not None
+    assert after is not None
+    assert after.balance_micros == before.balance_micros
 
 
 @pytest.mark.parametrize("name", RELEASES)
@@ -57,7 +59,8 @@ async def test_a_leg_that_a_release_charged_is_a_conflict_with_other_content(nam
     (outcome,) = await house.charge_legs([QueuedLeg(posted, house.clock.now())], seconds=10)
 
     assert outcome.status is ChargeStatus.PARKED
-    assert outcome.parked is not None and outcome.parked.reason == "conflict"
+    assert outcome.parked is not None
+    assert outcome.parked.reason == "conflict"
 
 
 @pytest.mark.parametrize("name", RELEASES)
