@@ -205,7 +205,7 @@ class _Person:
 
     def _without(self, text: str, quoted: Callable[[str], str] | None = None) -> str:
         """A text, in JSON one of its strings, less the person."""
-        for name in (self._number, self._organizer):
+        for name in (*self._numbers, self._organizer):
             if name is not None and quoted is not None:
                 text = text.replace(canonical_json(name).decode(), quoted(_ERASED))
             elif name is not None and text == name:

@@ -214,3 +214,17 @@ def test_a_list_of_a_policy_blocks_a_number_in_every_form(house: House, text: st
     house.account(own, rate_card=CARD)
     answer = house.put(f"/api/v1/accounts/{own}/dial-out-policy", {"blocked_prefixes": [text]})
     assert (answer.status, answer.json["blocked_prefixes"]) == (201, ["442079460123"])
+
+
+@pytest.mark.parametrize("asked", ["+442079460199", "+4402079460199", "+44 (0)20 7946 0199"])
+def test_a_person_s_number_is_erased_with_the_text_as_received(calls: Calls, asked: str) -> None:
+    charge = calls.charged(to_number="+4402079460199")
+    parked = calls.ended(to_number="+4402079460199", kind=LegKind.DIAL_IN)
+    calls.house.run(calls.house.container.charge_legs([parked], seconds=10))
+
+    answer = calls.house.post("/api/v1/accounts/contoso/erasures", {"number": asked})
+
+    erased = answer.json["erased"]
+    assert (answer.status, erased["legs"], erased["parked"]) == (200, 1, 1)
+    shown = calls.house.get(f"/api/v1/accounts/contoso/legs/{charge['leg']}").json
+    assert (shown["to"], shown.get("to_received"), shown["amount"]) == (None, None, "0.04")
