@@ -1,6 +1,6 @@
 """Organizers, conferences, service numbers and the dial-out policy of an account."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -173,14 +173,24 @@ async def delete_conference(call: Call) -> func.HttpResponse:
 @admin_route(bp, "get_service_number", "GET", _NUMBER, READERS, queries=_HISTORY)
 async def get_service_number(call: Call) -> func.HttpResponse:
     """Whose number it is, and of which kind."""
+    return await _of_number(
+        call, lambda key: _get_registration(call, Kind.SERVICE_NUMBER, "number", key)
+    )
+
+
+async def _of_number(
+    call: Call, act: Callable[[str], Awaitable[func.HttpResponse]]
+) -> func.HttpResponse:
+    """`act` on the normalised number, else on the text: numbers that were registered before they
+    were normalised are found by it."""
     text = call.path("number")
     number = called_number(text)
     try:
-        return await _get_registration(call, Kind.SERVICE_NUMBER, "number", number)
-    except NotFound:  # registered before numbers were normalised
+        return await act(number)
+    except NotFound:
         if number == text:
             raise
-        return await _get_registration(call, Kind.SERVICE_NUMBER, "number", text)
+        return await act(text)
 
 
 @admin_route(bp, "put_service_number", "PUT", _NUMBER, _SETTERS, queries=_SINCE)
@@ -200,7 +210,7 @@ async def put_service_number(call: Call) -> func.HttpResponse:
 @admin_route(bp, "delete_service_number", "DELETE", _NUMBER, _SETTERS)
 async def delete_service_number(call: Call) -> func.HttpResponse:
     """It is nobody's from now on; whose it was before stays registered."""
-    return await _end_registration(call, Kind.SERVICE_NUMBER, call.path("number"))
+    return await _of_number(call, lambda key: _end_registration(call, Kind.SERVICE_NUMBER, key))
 
 
 async def _end_registration(call: Call, kind: Kind, key: str) -> func.HttpResponse:

@@ -207,6 +207,10 @@ def test_a_service_number_is_one_number_however_a_bridge_writes_it(calls: Calls)
         assert (charge["kind"], charge["to"]) == ("dial_in", "+33199009900")
         assert charge["amount"] == held["held"] == "0.007"
 
+    gone = calls.house.delete("/api/v1/accounts/contoso/service-numbers/+330199009900")
+    assert gone.status == 204
+    assert calls.house.get("/api/v1/accounts/contoso/service-numbers/+33199009900").status == 404
+
 
 @pytest.mark.parametrize("text", ["+4402079460123", "+442079460123", "442079460123"])
 def test_a_list_of_a_policy_blocks_a_number_in_every_form(house: House, text: str) -> None:
