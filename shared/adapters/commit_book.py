@@ -52,8 +52,8 @@ class Book[State, Command, Result](Protocol):
         """The state that decisions about the commands are made on (the hold book catches up)."""
         ...
 
-    def guard(self, command: Command) -> str | None:
-        """The key of the row that makes the command happen once, if it has one."""
+    def guards(self, command: Command) -> tuple[str, ...]:
+        """The keys of the rows that make the command happen once, if it has any."""
         ...
 
     def decide(
@@ -80,7 +80,7 @@ class Book[State, Command, Result](Protocol):
         ...
 
     async def recorded(self, partition: str, command: Command) -> Result | PerminuteError | None:
-        """The first result of a command whose guard is there already, or None."""
+        """The first result of a command one of whose guards is there already, or None."""
         ...
 
     async def landed(self, partition: str, after: State, commit_id: str) -> bool:
@@ -93,7 +93,7 @@ class Waiter[Command, Result]:
     """A command that waits for its group, and who waits for its result."""
 
     command: Command
-    guard: str | None
+    guards: tuple[str, ...]
     future: asyncio.Future[Result]
 
     def give(self, result: Result | PerminuteError) -> None:

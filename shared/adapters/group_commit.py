@@ -85,7 +85,7 @@ class GroupCommitter[State, Command, Result]:
         """
         lane = self._lane(partition)
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        lane.waiting.append(Waiter(command, self._book.guard(command), future))
+        lane.waiting.append(Waiter(command, self._book.guards(command), future))
         if lane.task is None:
             lane.task = asyncio.create_task(self._drain(partition, lane), context=NO_REQUEST())
         try:
@@ -154,15 +154,16 @@ class GroupCommitter[State, Command, Result]:
         group: list[Waiter[Command, Result]] = []
         guards: set[str] = set()
         later: list[Waiter[Command, Result]] = []
-        while lane.waiting and len(group) < self._book.commands_max:
+        rows_left = self._book.commands_max
+        while lane.waiting and rows_left >= max(1, len(lane.waiting[0].guards)):
             waiter = lane.waiting.popleft()
             if waiter.future.done():
                 continue
-            if waiter.guard is not None and waiter.guard in guards:
+            if not guards.isdisjoint(waiter.guards):
                 later.append(waiter)
                 continue
-            if waiter.guard is not None:
-                guards.add(waiter.guard)
+            guards.update(waiter.guards)
+            rows_left -= max(1, len(waiter.guards))
             group.append(waiter)
         lane.waiting.extendleft(reversed(later))
         return group
@@ -351,7 +352,7 @@ class GroupCommitter[State, Command, Result]:
         slots = asyncio.Semaphore(limits.GUARD_READS_AT_ONCE)
 
         async def look(waiter: Waiter[Command, Result]) -> bool:
-            if waiter.guard is None:
+            if not waiter.guards:
                 return False
             async with slots:
                 first = await self._book.recorded(partition, waiter.command)

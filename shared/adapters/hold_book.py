@@ -58,9 +58,10 @@ type Result = Answered | Denial | Granted | bool | None
 class Book:
     """The state with what is known of the rows that it comes from.
 
-    `stored` are counters as they lie in the table, `stored_ledger_commit` and `stored_holds` what
-    the state row says; `viewed_at` is when the book caught up, None: not yet. `news` is what was
-    read together with the state row. `is_fresh`: both were read for the decision at hand.
+    `stored` are counters as they lie in the table, `stored_ledger_commit` and `stored_holds` (how
+    many of them are not released) what the state row says; `viewed_at` is when the book caught
+    up, None: not yet. `news` is what was read together with the state row. `is_fresh`: both were
+    read for the decision at hand.
     """
 
     state: HoldState
@@ -117,7 +118,7 @@ class HoldBookRows:
             commit,
             commit_id,
             stored_ledger_commit=state.ledger_commit,
-            stored_holds=len(state.holds),
+            stored_holds=_unreleased(state),
             news=news,
         )
         return Loaded(book, row.etag)
@@ -213,10 +214,10 @@ class HoldBookRows:
             book, state=holds.with_scopes(book.state, read), stored={**book.stored, **read}
         )
 
-    def guard(self, command: Command) -> str | None:
+    def guards(self, command: Command) -> tuple[str, ...]:
         if isinstance(command, PlaceHold):
-            return rows.hold_key(command.authorise.authorization)
-        return None
+            return (rows.hold_key(command.authorise.authorization),)
+        return ()
 
     def decide(
         self, partition: str, state: Book, command: Command, now: datetime
@@ -228,12 +229,15 @@ class HoldBookRows:
                 return _extend(state, command, now)
             case ReleaseHold():
                 released = holds.release(state.state, command.authorization, now)
-                return _step_or_answer(state, released, result=None)
+                row = Upsert(rows.released_key(command.authorization), rows.released_values())
+                if released is None:
+                    return Answer(None)
+                return _step(state, released, None, _Written((row,)))
             case TurnSwitch():
                 return _switch(state, command.switch, command.marker)
             case CatchUp():
                 is_news = state.state.ledger_commit - state.stored_ledger_commit
-                settled = len(state.state.holds) != state.stored_holds
+                settled = _unreleased(state.state) != state.stored_holds
                 changed = is_news > command.lag_commits or (is_news and settled)
                 return _step_or_answer(state, state.state if changed else None, result=None)
 
@@ -276,7 +280,7 @@ class HoldBookRows:
             commit_id=commit_id,
             stored={**last.stored, **changed},
             stored_ledger_commit=last.state.ledger_commit,
-            stored_holds=len(last.state.holds),
+            stored_holds=_unreleased(last.state),
             is_fresh=False,
         )
         return after, operations
@@ -290,15 +294,20 @@ class HoldBookRows:
             await self._due.mark([DueMark(partition, EVENTS_DUE, now)])
 
     async def recorded(self, partition: str, command: Command) -> Result | PerminuteError | None:
-        key = self.guard(command)
-        row = await self._tables.get(self.table, partition, key) if key else None
-        return Answered(rows.read_record(row), repeated=True) if row else None
+        for key in self.guards(command):
+            if row := await self._tables.get(self.table, partition, key):
+                return Answered(rows.read_record(row), repeated=True)
+        return None
 
     async def landed(self, partition: str, after: Book, commit_id: str) -> bool:
         """Our commit's id is in the state row; once somebody committed after us, the number that
         we meant is passed and If-Match keeps ours from landing later, so a guard tells."""
         row = await self._tables.get(self.table, partition, rows.STATE)
         return row is not None and row.values.get("commit_id") == commit_id
+
+
+def _unreleased(state: HoldState) -> int:
+    return sum(not hold.released for hold in state.holds)
 
 
 def _place(book: Book, command: PlaceHold, now: datetime) -> Step[Book, Result] | Answer[Result]:
@@ -310,9 +319,14 @@ def _place(book: Book, command: PlaceHold, now: datetime) -> Step[Book, Result] 
     record = command.record(granted)
     if granted.hold.is_dial_out:
         record = replace(record, day=granted.hold.day, scopes=granted.hold.scopes)
-    guard = Insert(rows.hold_key(record.authorization), rows.record_values(record))
+    operations: list[Operation] = [
+        Insert(rows.hold_key(record.authorization), rows.record_values(record))
+    ]
+    if granted.hold.leg is not None:
+        values = rows.leg_values(record.authorization)
+        operations.append(Upsert(rows.leg_key(granted.hold.leg), values))
     answer = Answered(record, events=bool(granted.events))
-    return _step(book, granted.state, answer, _Written((guard,), granted.events))
+    return _step(book, granted.state, answer, _Written(tuple(operations), granted.events))
 
 
 def _is_cut_short(book: Book, granted: Granted) -> bool:

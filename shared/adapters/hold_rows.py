@@ -6,6 +6,8 @@ partition is the account.
 | `state`                      | holds, counters of the account, the ledger as of a commit      |
 | `hold|{authorisation}`       | the guard of a question, with the answer that it was given     |
 | `hold|{authorisation}|grant` | what an extension granted since                                |
+| `hold|{authorisation}|released` | the bridge gave it back                                     |
+| `leg|{hash of leg key}`      | the last authorisation that was placed for a leg               |
 | `spend|{scope}|{hash}`       | counters of an organizer, a cost centre, a meeting             |
 | `event|{commit}`             | outbox, deleted once published                                 |
 """
@@ -20,7 +22,7 @@ from shared.domain.alerts import Event
 from shared.domain.counters import Counters
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.holds import Hold, HoldState, Unended, Unposted
-from shared.domain.legs import canonical_json, format_time, parse_time
+from shared.domain.legs import canonical_json, format_time, leg_key_hash, parse_time
 from shared.ports.holds import HoldRecord, RateReference
 from shared.ports.ledger import Outbox
 from shared.ports.tables import Row, Value
@@ -42,6 +44,33 @@ def hold_key(authorization: str) -> str:
 def grant_key(authorization: str) -> str:
     """Row key of what was granted since; sorts right after the guard."""
     return f"hold|{authorization}|grant"
+
+
+def released_key(authorization: str) -> str:
+    """Row key of the bridge's word that the call did not happen; sorts after the grant."""
+    return f"hold|{authorization}|released"
+
+
+def released_values() -> dict[str, Value]:
+    """The properties of that row: it is there."""
+    return {"schema": SCHEMA}
+
+
+def leg_key(leg: str) -> str:
+    """Row key of the authorization that was placed for a leg."""
+    return f"leg|{leg_key_hash(leg)}"
+
+
+def leg_values(authorization: str) -> dict[str, Value]:
+    """The properties of that row."""
+    return {"schema": SCHEMA, "authorization": authorization}
+
+
+@fails_closed
+def read_leg(row: Row) -> str:
+    """The authorization that was placed for a leg."""
+    check_schema(row)
+    return str(row.values["authorization"])
 
 
 def spend_key(scope: str) -> str:
@@ -159,8 +188,9 @@ def grant_values(record: HoldRecord) -> dict[str, Value]:
 
 
 @fails_closed
-def read_record(row: Row, grant: Row | None = None) -> HoldRecord:
-    """The question and answer of a guard, with what was granted since."""
+def read_record(row: Row, grant: Row | None = None, *, released: bool = False) -> HoldRecord:
+    """The question and answer of a guard, with what was granted since, and whether the bridge gave
+    it back."""
     check_schema(row)
     values = row.values if grant is None else {**row.values, **grant.values}
     expires_at, asked_at = str(values["expires_at"]), str(values["asked_at"])
@@ -180,6 +210,7 @@ def read_record(row: Row, grant: Row | None = None) -> HoldRecord:
         conference=str(values["conference"]) or None,
         day=str(values.get("day", "")),
         scopes=tuple(str(values.get("scopes", "")).split()),
+        released=released,
     )
 
 

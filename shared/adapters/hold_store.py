@@ -100,9 +100,17 @@ class TableHoldBook:
     async def record(self, account: str, authorization: str) -> HoldRecord | None:
         """The question and answer of an authorisation, or None."""
         key, grant = rows.hold_key(authorization), rows.grant_key(authorization)
-        found = await self._tables.query(TABLE, account, first=key, before=f"{grant}~", limit=2)
+        released = rows.released_key(authorization)
+        found = await self._tables.query(TABLE, account, first=key, before=f"{released}~", limit=3)
         by_key = {row.key: row for row in found}
-        return rows.read_record(by_key[key], by_key.get(grant)) if key in by_key else None
+        if key not in by_key:
+            return None
+        return rows.read_record(by_key[key], by_key.get(grant), released=released in by_key)
+
+    async def placed_for(self, account: str, leg: str) -> str | None:
+        """The last authorisation that was placed for the leg with this key, or None."""
+        row = await self._tables.get(TABLE, account, rows.leg_key(leg))
+        return rows.read_leg(row) if row else None
 
     async def extend(self, account: str, command: ExtendHold) -> Granted | None:
         """Let a call go on as long as it can be paid (see the port)."""

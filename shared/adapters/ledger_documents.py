@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared.domain.ledger import Entry, EntryKind
+from shared.domain.ledger import Entry, EntryKind, HoldEffect
 from shared.domain.legs import format_time, parse_time
 from shared.domain.lots import Draw, Lot, LotKind
 from shared.domain.pools import PoolDraw
 
 _PLAIN = (
     *("leg", "authorization", "reverses", "rerates", "reference", "reason", "actor", "key"),
-    *("content_digest", "charge_digest", "person_digest", "recharge"),
+    *("content_digest", "charge_digest", "person_digest", "recharge", "hold"),
 )
 
 
@@ -65,6 +65,7 @@ def read_entry(data: Mapping[str, Any]) -> Entry:
         recharge=data.get("recharge"),
         pool=PoolDraw(*data["pool"]) if "pool" in data else None,
         charge=data.get("charge"),
+        hold=HoldEffect(data["hold"]) if "hold" in data else None,
     )
 
 

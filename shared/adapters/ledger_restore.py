@@ -6,7 +6,7 @@ after the way through the file. What persons' parts held is not in journals and 
 
 import base64
 import json
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from typing import cast
 
 from shared.adapters import ledger_rows as rows
@@ -63,7 +63,7 @@ async def restore(
         if commit.number <= there:
             await _check_same(tables, row)
             continue
-        guards = [guard for entry in commit.entries if (guard := _guard(entry, commit.number))]
+        guards = [row for entry in commit.entries for row in _guards(entry, commit.number)]
         await _write(tables, account, [Upsert(row.key, row.values), *guards])
     if state is None:
         raise LedgerCorrupt("The export is empty.")
@@ -96,7 +96,7 @@ async def _check_same(tables: TableStore, row: Row) -> None:
         raise Conflict("Another ledger is there.", code="ledger_not_empty")
 
 
-def _guard(entry: Entry, commit: int) -> Operation | None:
+def _guards(entry: Entry, commit: int) -> Iterator[Operation]:
     if entry.kind is EntryKind.DEBIT and entry.leg is not None:
         record = LegRecord(
             leg=entry.leg,
@@ -105,11 +105,11 @@ def _guard(entry: Entry, commit: int) -> Operation | None:
             person={},
             entry=entry,
         )
-        return Upsert(rows.debit_row_key(entry), rows.leg_values(record, commit))
-    key = rows.command_guard(entry)
-    if key is None:
-        return None
-    return Upsert(key, rows.command_values(entry, entry.content_digest or "", commit))
+        yield Upsert(rows.debit_row_key(entry), rows.leg_values(record, commit))
+        if hold_row := rows.hold_row_key(entry):
+            yield Upsert(hold_row, rows.hold_values(entry, commit))
+    elif key := rows.command_guard(entry):
+        yield Upsert(key, rows.command_values(entry, entry.content_digest or "", commit))
 
 
 async def _write(tables: TableStore, account: str, operations: list[Operation]) -> None:

@@ -6,6 +6,8 @@
 | `leg|{hash of leg key}` | guard, content digest, charge, entry; the person's part apart   |
 | `leg|{hash}|{entry}`    | the same of what replaced the debit with that number            |
 | `command|{hash of key}` | guard and entry of a top-up                                     |
+| `authorization|{hash}`  | guard: the leg that settled an authorization                    |
+| `authorization|{hash}|{entry}` | an unanswered leg that freed its hold                    |
 | `journal|{commit}`      | a commit: its entries, the balance, keyed hash over bytes stored |
 | `event|{commit}`        | outbox, deleted once published; the journal keeps its digest     |
 | `segment|{commit}`      | closed days packed, see `ledger_segments`                        |
@@ -33,7 +35,7 @@ from shared.adapters.packed import fails_closed, joined, pack, pack_json, split,
 from shared.domain.alerts import AlertRule, Event
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.holds import Posted
-from shared.domain.ledger import Entry, EntryKind, LedgerState, SettingsChange
+from shared.domain.ledger import Entry, EntryKind, HoldEffect, LedgerState, SettingsChange
 from shared.domain.legs import (
     canonical_json,
     content_digest,
@@ -46,11 +48,11 @@ from shared.ports.ledger import Commit, LegRecord, Outbox
 from shared.ports.tables import Row, Value
 
 TABLE = "ledger"
-SCHEMA = 1
+SCHEMA = 2  # 1 has no `hold` in an entry
 STATE = "state"
 VERIFIED = "verified"
 GENESIS = "0" * 64
-KINDS = ("command|", "event|", "journal|", "leg|", "month|", "segment|")
+KINDS = ("authorization|", "command|", "event|", "journal|", "leg|", "month|", "segment|")
 """What row keys begin with, in their order; besides them there are `state` and `verified`."""
 _DEFLATE_LEVEL = 3  # the next commit waits for it: half the time of 6, and an eighth more bytes
 _CHAINED = ("schema", "commit_id", "at", "first", "entries", "balance", "previous")
@@ -80,6 +82,37 @@ def debit_row_key(entry: Entry) -> str:
     """Row key of a debit: that of its leg, and right after it what replaced a debit of the leg."""
     key = leg_row_key(entry.leg or "")
     return key if entry.rerates is None else f"{key}|{entry.rerates:020d}"
+
+
+def authorization_row_key(authorization: str) -> str:
+    """Row key of the guard of an authorization."""
+    return f"authorization|{leg_key_hash(authorization)}"
+
+
+def hold_row_key(entry: Entry) -> str | None:
+    """Row key of what a debit did to the hold of its authorization; None where that is nothing."""
+    if not entry.charges or entry.authorization is None:
+        return None
+    key = authorization_row_key(entry.authorization)
+    match entry.hold:
+        case HoldEffect.SETTLES:
+            return key
+        case HoldEffect.FREES:
+            return f"{key}|{entry.sequence:020d}"
+        case _:
+            return None
+
+
+def hold_values(entry: Entry, commit: int) -> dict[str, Value]:
+    """The properties of the row that says what a debit did to a hold."""
+    return {"schema": SCHEMA, "leg": entry.leg or "", "commit": commit, "entry": entry.sequence}
+
+
+@fails_closed
+def read_hold(row: Row) -> tuple[str, int]:
+    """(leg, entry) that settled or freed a hold."""
+    check_schema(row)
+    return str(row.values["leg"]), int(cast("int", row.values["entry"]))
 
 
 def reversal_row_key(debit: int) -> str:
@@ -264,10 +297,13 @@ def read_posted(row: Row) -> list[Posted]:
         entry = json.loads(line)
         if entry.get("charge_digest") is not None:
             next(lines, None)  # its charge
-        kind, leg = entry["kind"], entry.get("leg")
+        kind, leg, hold = entry["kind"], entry.get("leg"), entry.get("hold")
         corrects = entry.get("rerates") is not None or kind == EntryKind.REVERSAL
-        if kind == EntryKind.DEBIT or (corrects and leg is not None):
-            found.append(Posted(entry.get("authorization"), leg, -entry["amount"], corrects))
+        is_debit = kind == EntryKind.DEBIT and hold != HoldEffect.KEEPS
+        if is_debit or (corrects and leg is not None):
+            frees = hold == HoldEffect.FREES
+            named = entry.get("authorization")
+            found.append(Posted(named, leg, -entry["amount"], corrects, frees))
     return found
 
 

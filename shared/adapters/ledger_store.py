@@ -10,7 +10,7 @@ from shared.adapters.commit_book import Answer, Loaded, Step
 from shared.adapters.group_commit import GroupCommitter
 from shared.adapters.ledger_verify import verify
 from shared.domain import limits
-from shared.domain.errors import LedgerCorrupt, PerminuteError, RowMissing
+from shared.domain.errors import LedgerCorrupt, PerminuteError, RowMissing, authorization_used
 from shared.domain.holds import Posted
 from shared.domain.ledger import (
     Acknowledge,
@@ -23,6 +23,7 @@ from shared.domain.ledger import (
     Decided,
     Entry,
     ExpireLot,
+    HoldEffect,
     LedgerState,
     Refused,
     RerateLeg,
@@ -35,7 +36,15 @@ from shared.domain.ledger import (
 from shared.domain.ledger_decide import decide
 from shared.domain.recharge import RechargeStatus
 from shared.domain.statements import ClosedMonth
-from shared.ports.ledger import Clash, Commit, LegRecord, Outbox, Verification, Written
+from shared.ports.ledger import (
+    AuthorizationUse,
+    Clash,
+    Commit,
+    LegRecord,
+    Outbox,
+    Verification,
+    Written,
+)
 from shared.ports.notices import DueMark, DueMarks
 from shared.ports.tables import Delete, Insert, Operation, Replace, TableStore
 from shared.ports.world import Clock, Ids
@@ -78,6 +87,17 @@ class TableLedger:
         """The debited leg with this key, or None."""
         row = await self._tables.get(rows.TABLE, account, rows.leg_row_key(leg))
         return rows.read_leg(row) if row else None
+
+    async def use_of(self, account: str, authorization: str) -> AuthorizationUse:
+        """What debits did to the hold of an authorization."""
+        key = rows.authorization_row_key(authorization)
+        found = await self._tables.query(rows.TABLE, account, first=key, before=f"{key}}}", limit=2)
+        settled = next((rows.read_hold(row) for row in found if row.key == key), None)
+        return AuthorizationUse(
+            settled_by=settled[0] if settled else None,
+            entry=settled[1] if settled else 0,
+            is_freed=any(row.key != key for row in found),
+        )
 
     async def debits(self, account: str, leg: str) -> list[LegRecord]:
         """The leg's debit and its re-ratings, in order; the last one is the present one."""
@@ -221,8 +241,9 @@ class _LedgerBook:
     ) -> Loaded[_Head]:
         return loaded
 
-    def guard(self, command: Command) -> str | None:
-        return _guard(command)
+    def guards(self, command: Command) -> tuple[str, ...]:
+        guard = _guard(command)
+        return (guard, *_settled(command)) if guard else ()
 
     def decide(
         self, partition: str, state: _Head, command: Command, now: datetime
@@ -294,7 +315,7 @@ class _LedgerBook:
         key = _guard(command)
         row = await self._tables.get(self.table, partition, key) if key else None
         if row is None:
-            return None
+            return await self._settled_before(partition, command)
         if isinstance(command, DebitLeg):
             record = rows.read_leg(row)
             digest, entry = record.digest, record.entry
@@ -305,6 +326,15 @@ class _LedgerBook:
         if isinstance(command, RerateLeg):
             entry = (await self._rerated(partition, entry)) or entry
         return Written(entry, repeated=True)
+
+    async def _settled_before(self, partition: str, command: Command) -> PerminuteError | None:
+        """The refusal of a leg whose authorization another leg has settled."""
+        for key in _settled(command):
+            row = await self._tables.get(self.table, partition, key)
+            if row is not None:
+                leg, entry = rows.read_hold(row)
+                return authorization_used(leg, entry)
+        return None
 
     async def _rerated(self, partition: str, reversal: Entry) -> Entry | None:
         """The debit that a re-rating booked after it had taken one back."""
@@ -338,6 +368,14 @@ def _digests(command: Command) -> tuple[str, ...]:
     """The digests by which a guard may know the command, its own first."""
     earlier = command.earlier_digests if isinstance(command, DebitLeg) else ()
     return (_digest(command), *earlier)
+
+
+def _settled(command: Command) -> tuple[str, ...]:
+    """The key of the row that makes one leg only settle an authorization."""
+    if not isinstance(command, DebitLeg) or command.authorization is None:
+        return ()
+    is_settled = command.hold is HoldEffect.SETTLES
+    return (rows.authorization_row_key(command.authorization),) if is_settled else ()
 
 
 def _digest(command: Command) -> str:
@@ -379,6 +417,8 @@ def _guard_rows(
         case DebitLeg():
             record = LegRecord(command.leg, command.digest, command.charge, command.person, entry)
             yield Insert(key, rows.leg_values(record, number, spelled[entry.sequence]))
+            if hold_key := rows.hold_row_key(entry):
+                yield Insert(hold_key, rows.hold_values(entry, number))
         case RerateLeg():
             digest = entry.content_digest or ""
             record = LegRecord(command.leg, digest, command.charge, {}, entry)

@@ -14,6 +14,7 @@ from shared.adapters.ledger_verify_rows import (
     Run,
     command_rows,
     event_rows,
+    hold_rows,
     leg_rows,
     new_guards,
     newer_rows,
@@ -56,6 +57,7 @@ async def verify(
     else:
         await leg_rows(run, tables, account)
         await command_rows(run, tables, account)
+        await hold_rows(run, tables, account)
         await other_rows(run, tables, account)
     await segment_rows(run, tables, account)
     compare_months(run)
@@ -161,6 +163,10 @@ def _guarded(run: Run, key: str, entry: Entry) -> None:
             run.wrong(key, f"entry {entry.sequence}: its leg is missing or debited twice")
         else:
             run.legs[leg_row] = Guarded(entry, run.commit)
+        if hold_row := rows.hold_row_key(entry):
+            if hold_row in run.holds:
+                run.wrong(key, f"entry {entry.sequence}: its authorization is settled twice")
+            run.holds[hold_row] = Guarded(entry, run.commit)
         if entry.charge is None or content_digest(entry.charge) != entry.charge_digest:
             run.wrong(key, f"entry {entry.sequence}: its charge is not the one that was debited")
     elif guard := rows.command_guard(entry):

@@ -21,6 +21,7 @@ UNREADABLE = (zlib.error, ValueError, KeyError, TypeError, AttributeError, Ledge
 _GUARD: dict[str, type] = {"schema": int, "digest": str, "commit": int, "entry": str}
 _NAMES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
     # (plain properties, contents) of a row by what its key begins with
+    "authorization|": ({"schema": int, "leg": str, "commit": int, "entry": int}, ()),
     "command|": (_GUARD, ()),
     "event|": ({"schema": int, "at": str}, ("data",)),
     "journal|": (
@@ -69,9 +70,10 @@ class Guarded:
 class Run:
     """What has been recomputed so far, and what is wrong with it.
 
-    `broken`: the journal can't be replayed any further. `legs` and `guards` by row key: what must
-    be there. `events`: commits that told something, by the key of their outbox row. `packed_commit`
-    and `month`: the last commit in a segment and the last closed month that were looked at.
+    `broken`: the journal can't be replayed any further. `legs`, `guards` and `holds` by row key:
+    what must be there. `events`: commits that told something, by the key of their outbox row.
+    `packed_commit` and `month`: the last commit in a segment and the last closed month that were
+    looked at.
     """
 
     head: str = rows.GENESIS
@@ -86,6 +88,7 @@ class Run:
     month: str = ""
     legs: dict[str, Guarded] = field(default_factory=dict)
     guards: dict[str, Guarded] = field(default_factory=dict)
+    holds: dict[str, Guarded] = field(default_factory=dict)
     events: dict[str, Commit] = field(default_factory=dict)
     newer: dict[str, int] = field(default_factory=dict)
     months: list[MonthRow] = field(default_factory=list)
@@ -189,6 +192,31 @@ def _command_row(run: Run, row: Row, guarded: Guarded) -> None:
         run.wrong(row.key, "digest: is not that of the command that was carried out")
 
 
+async def hold_rows(run: Run, tables: TableStore, account: str) -> None:
+    """Every debit that settled or freed a hold has its row, and there is no other."""
+    seen: set[str] = set()
+    async for row in read_range(tables, account, "authorization|", "authorization}"):
+        if _is_newer(run, row, row.values.get("commit")):
+            continue
+        guarded = run.holds.get(row.key)
+        if guarded is None:
+            run.wrong(row.key, "no entry of the journal settles or frees a hold by it")
+            continue
+        seen.add(row.key)
+        _hold_row(run, row, guarded)
+    for key in sorted(run.holds.keys() - seen):
+        run.wrong(key, f"the row of the hold of entry {run.holds[key].entry.sequence} is missing")
+
+
+def _hold_row(run: Run, row: Row, guarded: Guarded) -> None:
+    own_properties(run, row, "authorization|")
+    if row.values.get("commit") != guarded.commit:
+        run.wrong(row.key, f"commit: its entry was written by commit {guarded.commit}")
+    named = row.values.get("leg"), row.values.get("entry")
+    if named != (guarded.entry.leg, guarded.entry.sequence):
+        run.wrong(row.key, f"entry: is not entry {guarded.entry.sequence}, of {guarded.entry.leg}")
+
+
 async def new_guards(run: Run, tables: TableStore, account: str) -> None:
     """The guards of the entries since the last verification, each by its key."""
     for key, guarded in run.legs.items():
@@ -201,6 +229,11 @@ async def new_guards(run: Run, tables: TableStore, account: str) -> None:
             _command_row(run, row, guarded)
         else:
             run.wrong(key, f"the guard of entry {guarded.entry.sequence} is missing")
+    for key, guarded in run.holds.items():
+        if row := await tables.get(rows.TABLE, account, key):
+            _hold_row(run, row, guarded)
+        else:
+            run.wrong(key, f"the row of the hold of entry {guarded.entry.sequence} is missing")
 
 
 def _guard_row(run: Run, row: Row, guarded: Guarded) -> None:

@@ -93,7 +93,7 @@ class Legs(Stores):
         from shared.usecases.resolve_leg import ResolveLeg
 
         return ChargeLegs(
-            resolve=ResolveLeg(self.facts, TableClaims(self.tables), self.clock),
+            resolve=ResolveLeg(self.facts, TableClaims(self.tables), self.holds, self.clock),
             rate_cards=self.rate_cards,
             ledger=self.ledger,
             open_ledger=self.open_ledger,

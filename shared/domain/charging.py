@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain import limits
+from shared.domain.hangup_causes import frees_hold
+from shared.domain.ledger import HoldEffect
 from shared.domain.legs import EndedLeg, LegKind, format_time
 from shared.domain.money import format_amount, format_fraction, format_price
 from shared.domain.number_classes import NumberClass
@@ -56,15 +58,24 @@ class ResolvedLeg:
     to_number: str | None = None
     region: str | None = None
     number_class: NumberClass = NumberClass.UNKNOWN
+    hold: "Grant | None" = None
+
+    @property
+    def authorization(self) -> str | None:
+        """That of its hold, which may have been found by the leg's id; else what the leg names."""
+        return self.hold.authorization if self.hold else self.leg.authorization
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the hold book had granted for a leg, and how much of it in included minutes."""
+    """What the hold book had granted for a leg, and how much of it in included minutes. `released`:
+    the hold was freed before the leg came, by its bridge or by an unanswered attempt."""
 
+    authorization: str
     granted_seconds: int
     expires_at: datetime
     pool_seconds: int = 0
+    released: bool = False
 
 
 def billable_seconds(leg: EndedLeg, now: datetime) -> int | Unchargeable:
@@ -104,24 +115,40 @@ def zero_reason(resolved: ResolvedLeg) -> str | None:
     return "included" if resolved.payer is Payer.LICENSE else None
 
 
-def pool_seconds_wanted(resolved: ResolvedLeg, grant: Grant | None, now: datetime) -> int:
+def hold_effect(resolved: ResolvedLeg) -> HoldEffect | None:
+    """What a leg does to the hold of its call; None where no hold is known (docs/dial-out.md)."""
+    if resolved.kind is LegKind.VOIP:
+        return HoldEffect.KEEPS  # the phone leg of the call is another one
+    if resolved.leg.answered_at is None and not frees_hold(resolved.leg.hangup_cause):
+        return HoldEffect.KEEPS
+    if resolved.hold is None:
+        return None
+    return HoldEffect.FREES if resolved.leg.answered_at is None else HoldEffect.SETTLES
+
+
+def pool_seconds_wanted(resolved: ResolvedLeg, now: datetime) -> int:
     """What a leg may take from the pool: no more than its hold reserved of it, and all that is left
     where nothing was reserved for it (any more)."""
     if resolved.payer is not Payer.POOL:
         return 0
-    if grant is None or now >= grant.expires_at:
+    grant = resolved.hold
+    if grant is None or grant.released or now >= grant.expires_at:
         return resolved.talk_seconds
     return min(resolved.talk_seconds, grant.pool_seconds)
 
 
-def hold_flags(resolved: ResolvedLeg, grant: Grant | None, now: datetime) -> list[str]:
-    """`late`: debited after its hold expired. `overrun`: longer than granted. `organizer_unknown`:
-    charged as pay-per-minute, since nobody registered the organizer."""
+def hold_flags(resolved: ResolvedLeg, now: datetime) -> list[str]:
+    """`late` and `hold_expired`: debited after its hold expired. `overrun`: longer than granted.
+    `hold_released`: answered although its hold had been freed. `organizer_unknown`: charged as
+    pay-per-minute, since nobody registered the organizer."""
     flags: list[str] = []
+    grant = resolved.hold
     if grant is not None and now >= grant.expires_at:
-        flags.append("late")
+        flags += ["late", "hold_expired"]
     if grant is not None and resolved.talk_seconds > grant.granted_seconds:
         flags.append("overrun")
+    if grant is not None and grant.released and resolved.leg.answered_at is not None:
+        flags.append("hold_released")
     if not resolved.organizer_known:
         flags.append("organizer_unknown")
     return flags
@@ -265,7 +292,7 @@ def _leg_part(resolved: ResolvedLeg) -> dict[str, object]:
         "ended_at": format_time(leg.ended_at),
         "talk_seconds": resolved.talk_seconds,
         "currency": resolved.currency,
-        "authorization": leg.authorization,
+        "authorization": resolved.authorization,
         "hangup_cause": leg.hangup_cause,
         "cost_center": resolved.cost_center,
         "region": resolved.region,

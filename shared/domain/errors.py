@@ -93,6 +93,14 @@ class Conflict(PerminuteError):
     code = "conflict"
 
 
+def authorization_used(leg: str, entry: int) -> Conflict:
+    """The refusal of a leg whose authorization another leg has settled."""
+    return Conflict(
+        f"Its authorization was settled by the leg {leg}, entry {entry}: it is the same call.",
+        code="authorization_used",
+    )
+
+
 class PreconditionFailed(PerminuteError):
     """`If-Match` names a version that is no longer the current one."""
 

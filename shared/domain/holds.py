@@ -156,13 +156,15 @@ class HoldState:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """What an entry tells the hold book: whose hold a debit settles, and what was charged. One that
-    `corrects` settles nothing: it changes the charge of a leg that was debited before."""
+    """What an entry tells the hold book: whose hold a debit ends, and what was charged. One that
+    `corrects` settles nothing: it changes the charge of a leg that was debited before. `frees`: the
+    leg was not answered, so that another one may still be charged under the authorization."""
 
     authorization: str | None
     leg: str | None
     charged_micros: int = 0
     corrects: bool = False
+    frees: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +197,9 @@ def catch_up(
     now: datetime,
     corrections: Iterable[Correction] = (),
 ) -> HoldState:
-    """The state as of a later ledger commit: its balance, without the holds that were settled, and
-    the counters with what they were charged and how that was corrected.
+    """The state as of a later ledger commit: its balance, without the holds that were settled, with
+    those that were freed as released ones, and the counters with what was charged and how that was
+    corrected.
 
     Holds that expired stay for an hour, so that a late leg is counted where it belongs; they hold
     nothing. Raises LedgerCorrupt when the ledger is behind the hold book, so was rolled back.
@@ -204,8 +207,13 @@ def catch_up(
     if ledger.commit < state.ledger_commit:
         raise LedgerCorrupt("The ledger is behind the hold book.")
     posted = tuple(post for post in posted if not post.corrects)
-    charged = _charged_by_hold(state.holds, posted)
-    kept = tuple(hold for hold in state.holds if hold.authorization not in charged)
+    charged = _charged_by_hold(state.holds, (post for post in posted if not post.frees))
+    freed = _charged_by_hold(state.holds, (post for post in posted if post.frees))
+    kept = tuple(
+        replace(hold, released=True) if hold.authorization in freed else hold
+        for hold in state.holds
+        if hold.authorization not in charged
+    )
     left = _without_long_lapsed(state, kept, now)
     caught_up = replace(
         state,

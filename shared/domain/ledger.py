@@ -29,6 +29,18 @@ class EntryKind(StrEnum):
     EXPIRY = "expiry"
 
 
+class HoldEffect(StrEnum):
+    """What a leg does to the hold of its call.
+
+    An answered leg settles it. An unanswered one frees it, or keeps it: while another attempt may
+    be answered (shared/domain/hangup_causes.py).
+    """
+
+    SETTLES = "settles"
+    FREES = "frees"
+    KEEPS = "keeps"
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A line of the ledger.
@@ -36,7 +48,9 @@ class Entry:
     `amount_micros` is signed and equals what it did to lots and deficit: the lot that it opened
     (`lot.remaining_micros` at that moment) less what lots paid (`draws`) less what it added to the
     deficit. `reverses` is the number of the entry that it corrects; `rerates` that of the debit
-    which a re-rating takes back and books anew, on both entries that do so. `key` and
+    which a re-rating takes back and books anew, on both entries that do so. `hold` is what a debit
+    did to the hold of its `authorization`; None where none was known, or of older versions, whose
+    legs ended every hold that they named. `key` and
     `content_digest` are what its guard knows it by, and a debit in the journal carries its
     explained `charge`: so journals alone rebuild everything but the persons' parts.
     """
@@ -63,6 +77,7 @@ class Entry:
     recharge: int | None = None
     pool: PoolDraw | None = None
     rerates: int | None = None
+    hold: HoldEffect | None = None
 
     @property
     def charges(self) -> bool:
@@ -254,7 +269,9 @@ class DebitLeg:
     """A rated leg. `charge` is the explanation that is kept for ever, `person` the part that can
     be erased; both are opaque here except for their digests, which the entry carries. `pool` is
     what the leg may be paid with instead. `earlier_digests` are those by which earlier versions of
-    the product know the same content."""
+    the product know the same content. One leg only settles an `authorization`: a second one is
+    refused as `authorization_used`.
+    """
 
     leg: str
     digest: str
@@ -267,6 +284,7 @@ class DebitLeg:
     person_digest: str = ""
     pool: PoolWish | None = field(default=None, hash=False, compare=False)
     earlier_digests: tuple[str, ...] = ()
+    hold: HoldEffect | None = None
 
 
 @dataclass(frozen=True, slots=True)

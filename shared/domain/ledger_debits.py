@@ -31,6 +31,7 @@ def debit(state: LedgerState, command: DebitLeg, now: datetime) -> Decision:
         deficit_micros=drawn.uncovered_micros,
         leg=command.leg,
         authorization=command.authorization,
+        hold=command.hold,
         content_digest=command.digest,
         charge_digest=command.charge_digest,
         person_digest=command.person_digest,

@@ -20,6 +20,7 @@ class ParkReason(StrEnum):
     RATE_MISSING = "rate_missing"
     CURRENCY_MISMATCH = "currency_mismatch"
     CONFLICT = "conflict"
+    AUTHORIZATION_USED = "authorization_used"
     SETTINGS_UNREADABLE = "settings_unreadable"
 
 

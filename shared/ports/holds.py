@@ -8,6 +8,7 @@ from typing import Protocol
 from shared.domain.dial_out_facts import Denial
 from shared.domain.hold_decide import Authorise, Extend, Granted
 from shared.domain.holds import HoldState
+from shared.domain.legs import LegKind
 from shared.ports.ledger import Outbox
 
 
@@ -33,9 +34,9 @@ class HoldRecord:
     """A question as it is kept: who asked what (`digest`), and the answer that was given.
 
     `granted_seconds` is 0 for a denial. What is granted, of which `pool_seconds` are paid in
-    minutes, is as of the last extension; `rate`, `asked_at`, `organizer` and `conference` are what
-    one has to know. A dial-out that was let through has the `day` and the `scopes` that its charge
-    is counted in (`Hold`).
+    minutes, is as of the last extension; `released`: the bridge gave it back. `rate`, `asked_at`,
+    `organizer` and `conference` are what one has to know. A dial-out that was let through has the
+    `day` and the `scopes` that its charge is counted in (`Hold`).
     """
 
     authorization: str
@@ -52,6 +53,19 @@ class HoldRecord:
     conference: str | None = None
     day: str = ""
     scopes: tuple[str, ...] = ()
+    released: bool = False
+
+    @property
+    def is_dial_out(self) -> bool:
+        """Whether a call to be made was allowed, not a caller admitted."""
+        return self.rate is not None and self.rate.kind == LegKind.DIAL_OUT
+
+    @property
+    def number(self) -> str | None:
+        """The number to dial, or that was called, as it was answered."""
+        destination = self.answer.get("destination")
+        number = destination.get("number") if isinstance(destination, Mapping) else None
+        return str(number) if number else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +127,10 @@ class HoldBook(Protocol):
 
     async def record(self, account: str, authorization: str) -> HoldRecord | None:
         """The question and answer of an authorisation, or None."""
+        ...
+
+    async def placed_for(self, account: str, leg: str) -> str | None:
+        """The last authorisation that was placed for the leg with this key, or None."""
         ...
 
     async def extend(self, account: str, command: ExtendHold) -> Granted | None:

@@ -40,6 +40,16 @@ class LegRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthorizationUse:
+    """What debits did to the hold of an authorization: the leg that settled it, in which entry, and
+    whether an unanswered leg freed it."""
+
+    settled_by: str | None = None
+    entry: int = 0
+    is_freed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """One journal row: the entries that were written together, the number of the `first` one.
     `events_digest` is the digest of the events that it put into the outbox, if any."""
@@ -84,13 +94,18 @@ class Ledger(Protocol):
     async def submit(self, account: str, command: Command) -> Written | Clash:
         """The outcome of a command, once it is durable.
 
-        Raises what the decision refuses with; Unavailable when the outcome is not certain (come
+        Raises what the decision refuses with; Conflict `authorization_used` for a leg whose
+        authorization another leg has settled; Unavailable when the outcome is not certain (come
         back with the same key); Conflict `ledger_not_open` before the first Configure.
         """
         ...
 
     async def leg(self, account: str, leg: str) -> LegRecord | None:
         """The debited leg with this key, or None."""
+        ...
+
+    async def use_of(self, account: str, authorization: str) -> AuthorizationUse:
+        """What debits did to the hold of an authorization."""
         ...
 
     async def debits(self, account: str, leg: str) -> list[LegRecord]:

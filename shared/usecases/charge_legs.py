@@ -8,14 +8,14 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain import charging, limits
 from shared.domain.access import Principal
 from shared.domain.alerts import LEG_PARKED
-from shared.domain.charging import Grant, ResolvedLeg, Unchargeable
+from shared.domain.charging import ResolvedLeg, Unchargeable
 from shared.domain.directory import Account
 from shared.domain.errors import (
     Conflict,
@@ -23,8 +23,9 @@ from shared.domain.errors import (
     SettingsUnreadable,
     StoreError,
     Unavailable,
+    authorization_used,
 )
-from shared.domain.ledger import Announce, DebitLeg, Entry, LegCharge, PoolWish
+from shared.domain.ledger import Announce, DebitLeg, Entry, HoldEffect, LegCharge, PoolWish
 from shared.domain.legs import (
     EndedLeg,
     LegKind,
@@ -161,9 +162,12 @@ class ChargeLegs:
             return await self._unless_charged(queued, resolved, whose)
         leg, account = resolved
         try:
+            leg = await self._with_use(leg)
             document = await self._document(leg, account)
         except SettingsUnreadable as error:
             document = Unchargeable(ParkReason.SETTINGS_UNREADABLE, error.detail)
+        except Conflict as used:
+            document = _used(used)
         if isinstance(document, Unchargeable):
             return await self._unless_charged(queued, document, account.id)
         charge = document.charge
@@ -173,15 +177,19 @@ class ChargeLegs:
             digest=queued.leg.digest(),
             amount_micros=charge.amount_micros,
             answered_at=queued.leg.answered_at or queued.leg.started_at,
-            authorization=queued.leg.authorization,
+            authorization=leg.authorization,
             charge=charge.charge,
             person=person,
             charge_digest=charge.digest,
             person_digest=content_digest(person),
             pool=document.pool,
             earlier_digests=queued.leg.earlier_digests(),
+            hold=charging.hold_effect(leg),
         )
-        written = await self._debit(account, debit)
+        try:
+            written = await self._debit(account, debit)
+        except Conflict as used:
+            return await self._unless_charged(queued, _used(used), account.id)
         if isinstance(written, Clash):
             return _conflict(queued, account.id, written.entry)
         return Charged(
@@ -195,6 +203,16 @@ class ChargeLegs:
             organizer=leg.organizer,
             cost_center=leg.cost_center,
         )
+
+    async def _with_use(self, leg: ResolvedLeg) -> ResolvedLeg:
+        """The leg with what became of its hold. Raises Conflict `authorization_used` where another
+        leg has settled it; the commit decides it for good."""
+        if leg.hold is None or charging.hold_effect(leg) is not HoldEffect.SETTLES:
+            return leg
+        use = await self._ledger.use_of(leg.account, leg.hold.authorization)
+        if use.settled_by is not None and use.settled_by != leg.leg.key:
+            raise authorization_used(use.settled_by, use.entry)
+        return replace(leg, hold=replace(leg.hold, released=leg.hold.released or use.is_freed))
 
     async def _unless_charged(
         self, queued: QueuedLeg, why: Unchargeable, account: str | None
@@ -239,8 +257,8 @@ class ChargeLegs:
 
     async def _document(self, leg: ResolvedLeg, account: Account) -> _Document | Unchargeable:
         """What a leg costs, and what may pay for it beside credits."""
-        grant, now = await self._grant(leg), self._clock.now()
-        flags = charging.hold_flags(leg, grant, now)
+        now = self._clock.now()
+        flags = charging.hold_flags(leg, now)
         if reason := charging.zero_reason(leg):
             return _Document(_leg_charge(charging.zero_charge_document(leg, reason, flags), 0))
         to_number = leg.to_number or ""
@@ -276,16 +294,8 @@ class ChargeLegs:
         document = charging.charge_document(leg, charge, flags)
         return _Document(
             _leg_charge(document, charge.amount_micros),
-            _pool_wish(leg, account, charge, charging.pool_seconds_wanted(leg, grant, now), flags),
+            _pool_wish(leg, account, charge, charging.pool_seconds_wanted(leg, now), flags),
         )
-
-    async def _grant(self, leg: ResolvedLeg) -> Grant | None:
-        if leg.leg.authorization is None:
-            return None
-        record = await self._holds.record(leg.account, leg.leg.authorization)
-        if record is None or record.expires_at is None:
-            return None
-        return Grant(record.granted_seconds, record.expires_at, record.pool_seconds)
 
     async def _park(self, outcome: NotCharged) -> Charged:
         leg = outcome.queued.leg
@@ -379,6 +389,13 @@ def _pool_wish(
         return _leg_charge(document, rest.amount_micros if rest else 0)
 
     return PoolWish(pool_month(answered_at, account.settings.time_zone), seconds, after)
+
+
+def _used(conflict: Conflict) -> Unchargeable:
+    """Raises a conflict that is another one."""
+    if conflict.code != "authorization_used":
+        raise conflict
+    return Unchargeable(ParkReason.AUTHORIZATION_USED, conflict.detail)
 
 
 def _conflict(queued: QueuedLeg, account: str, entry: Entry) -> NotCharged:

@@ -48,13 +48,12 @@ class OpenCalls:
         if record.organizer is not None:
             organizer = await self._facts.organizer(account, record.organizer)
         policy = await self._facts.dial_out_policy(account)
-        is_dial_out = record.rate is not None and record.rate.kind == "dial_out"
         command = Extend(
             authorization=authorization,
             time_zone=known.settings.time_zone,
             wanted_seconds=seconds,
             pricing=pricing,
-            bounds=limits_of(policy, organizer, record.conference) if is_dial_out else (),
+            bounds=limits_of(policy, organizer, record.conference) if record.is_dial_out else (),
         )
         try:
             granted = await self._holds.extend(account, ExtendHold(command, record))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.domain.charging import Payer, ResolvedLeg, Unchargeable, billable_seconds
+from shared.domain.charging import Grant, Payer, ResolvedLeg, Unchargeable, billable_seconds
 from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.directory import Account, Bridge, Registration, registration_at
 from shared.domain.legs import EndedLeg, LegKind, QueuedLeg
@@ -17,9 +17,11 @@ from shared.domain.numbers import (
 from shared.domain.parking import ParkReason
 from shared.domain.policy import License
 from shared.domain.pools import dial_in_is_included, is_toll_free, pool_pays
+from shared.ports.holds import HoldBook, HoldRecord
 from shared.ports.legs import Claim, Claims
 from shared.ports.world import Clock
 from shared.usecases.facts import Facts
+from shared.usecases.questions import account_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,10 @@ class ResolveLeg:
     """Resolves a leg (docs/bridge-integration.md): the account named → the service number's →
     the conference's → the bridge's default; the organizer of the conference, then the one named."""
 
-    def __init__(self, facts: Facts, claims: Claims, clock: Clock) -> None:
+    def __init__(self, facts: Facts, claims: Claims, holds: HoldBook, clock: Clock) -> None:
         self._facts = facts
         self._claims = claims
+        self._holds = holds
         self._clock = clock
 
     async def __call__(self, queued: QueuedLeg) -> tuple[ResolvedLeg, Account] | Unchargeable:
@@ -52,8 +55,11 @@ class ResolveLeg:
             bridge = await self._facts.former_bridge(leg.bridge, known_at=since)
         if bridge is None:
             return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, "Its bridge is not registered.")
-        to_number, number = await self._called(queued, bridge)
+        named = await self._named(leg, bridge)
+        to_number, number = await self._called(queued, bridge, is_dial_out=named is not None)
         kind = leg.kind or (LegKind.DIAL_IN if number else None)
+        if named is not None and kind is not LegKind.VOIP:
+            kind = LegKind.DIAL_OUT  # a leg of an allowed dial-out is never a dial-in
         owner = await self._owner(queued, bridge, number)
         # What can't be charged as it is pins nothing: mended, it may name another account.
         sound = kind is not None and not isinstance(talk_seconds, Unchargeable)
@@ -72,6 +78,8 @@ class ResolveLeg:
                 "Neither the bridge nor a registered service number tells its kind.",
                 account.id,
             )
+        if named is not None and (odd := _other_call(leg, to_number, named)):
+            return Unchargeable(ParkReason.INCONSISTENT, odd, account.id)
         known = None
         if owner.organizer is not None:
             known = await self._organizer(account.id, owner.organizer, queued)
@@ -92,6 +100,7 @@ class ResolveLeg:
                 talk_seconds=talk_seconds,
                 cost_center=known.cost_center if known else None,
                 payer=await self._payer(queued, account, kind, known, number, dialled),
+                hold=await self._hold(leg, account.id, kind),
             ),
             account,
         )
@@ -106,6 +115,34 @@ class ResolveLeg:
             return known
         moment = _moment(queued.leg)
         return await self._facts.former_organizer(account, organizer, moment, known_at=since)
+
+    async def _named(self, leg: EndedLeg, bridge: Bridge) -> HoldRecord | None:
+        """The dial-out whose authorization the leg names."""
+        account = account_of(leg.authorization) if leg.authorization else None
+        if leg.authorization is None or account is None or not bridge.serves(account):
+            return None
+        record = await self._holds.record(account, leg.authorization)
+        return record if record is not None and record.is_dial_out else None
+
+    async def _hold(self, leg: EndedLeg, account: str, kind: LegKind) -> Grant | None:
+        """What was granted for a leg: by the authorization that it names, else by its id."""
+        if kind is LegKind.VOIP:
+            return None
+        record = None
+        if leg.authorization is not None:
+            record = await self._holds.record(account, leg.authorization)
+        if record is None:
+            placed = await self._holds.placed_for(account, leg.key)
+            record = await self._holds.record(account, placed) if placed else None
+        if record is None or record.expires_at is None:
+            return None
+        return Grant(
+            record.authorization,
+            record.granted_seconds,
+            record.expires_at,
+            record.pool_seconds,
+            record.released,
+        )
 
     async def _payer(
         self,
@@ -128,14 +165,14 @@ class ResolveLeg:
         return Payer.POOL if kind is LegKind.DIAL_OUT and pays else Payer.CREDITS
 
     async def _called(
-        self, queued: QueuedLeg, bridge: Bridge
+        self, queued: QueuedLeg, bridge: Bridge, *, is_dial_out: bool
     ) -> tuple[str | None, Registration | None]:
         """(the number that was called, whose service number it is)."""
         leg = queued.leg
         if leg.to_number is None:
             return None, None
         number = called_number(leg.to_number, bridge.country)
-        if leg.kind not in {None, LegKind.DIAL_IN}:
+        if is_dial_out or leg.kind not in {None, LegKind.DIAL_IN}:
             return number, None
         for each in service_number_keys(leg.to_number, number):
             history = await self._facts.service_number(each, known_at=queued.received_at)
@@ -178,6 +215,18 @@ class ResolveLeg:
         else:
             pinned = await self._claims.find(leg.key)
         return _Owner(pinned.account, pinned.organizer) if pinned else owner
+
+
+def _other_call(leg: EndedLeg, to_number: str | None, named: HoldRecord) -> str:
+    """What is wrong with an answered leg that came in under a dial-out's authorization, to another
+    number than the one that was dialled; "" where nothing is."""
+    is_other = to_number != named.number
+    if leg.kind is not LegKind.DIAL_IN or leg.answered_at is None or not is_other:
+        return ""
+    return (
+        f"It came in to {to_number}, and names the authorization of a dial-out to "
+        f"{named.number}: replay it without the authorization if it is a call of its own."
+    )
 
 
 def _moment(leg: EndedLeg) -> datetime:

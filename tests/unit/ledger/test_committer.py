@@ -435,7 +435,7 @@ async def test_a_row_of_a_newer_schema_is_not_guessed_at() -> None:
     house = await House().open(micros=100)
     row = await house.tables.get("ledger", ACCOUNT, "state")
     assert row is not None
-    await house.tables.transact("ledger", ACCOUNT, [Upsert("state", {**row.values, "schema": 2})])
+    await house.tables.transact("ledger", ACCOUNT, [Upsert("state", {**row.values, "schema": 99})])
     with pytest.raises(LedgerCorrupt):
         await House(house.tables, house.clock).ledger.submit(ACCOUNT, leg(1, 1))
 

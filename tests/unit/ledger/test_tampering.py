@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -13,7 +14,7 @@ from shared.adapters.memory_tables import MemoryTables
 from shared.adapters.packed import pack
 from shared.domain.alerts import AlertRule
 from shared.domain.errors import LedgerCorrupt
-from shared.domain.ledger import ExpireLot, ReverseLeg, TopUp
+from shared.domain.ledger import ExpireLot, HoldEffect, ReverseLeg, TopUp
 from shared.domain.lots import LotKind
 from shared.ports.tables import Delete, Insert, Row, Upsert, Value
 from shared.usecases.closed_months import close_months
@@ -35,6 +36,9 @@ async def _lived() -> dict[str, Row]:
             ledger.submit(ACCOUNT, leg(number + 1, UNIT // 8, clock.now())),
         )
         clock.pass_time(timedelta(minutes=10))
+    for number, hold in enumerate(("frees", "keeps", "settles")):
+        attempt = leg(f"attempt-{number}", 0, clock.now(), authorization="au_1")
+        await ledger.submit(ACCOUNT, replace(attempt, hold=HoldEffect(hold)))
     await ledger.submit(ACCOUNT, top_up(9 * UNIT, "second"))
     await ledger.submit(ACCOUNT, adjust(-UNIT, "fee"))
     await ledger.submit(ACCOUNT, configure(2, AlertRule("low", below_micros=9 * UNIT)))
@@ -56,7 +60,10 @@ async def _lived() -> dict[str, Row]:
     assert (await ledger.verify(ACCOUNT)).problems == ()
     rows = {row.key: row for row in await house.tables.query("ledger", ACCOUNT)}
     kinds = {key.partition("|")[0] for key in rows}
-    assert kinds == {"command", "event", "journal", "leg", "month", "segment", "state", "verified"}
+    assert kinds == {
+        *("authorization", "command", "event", "journal", "leg", "month", "segment", "state"),
+        "verified",
+    }
     assert len(rows) >= 70
     return rows
 
@@ -145,6 +152,8 @@ async def test_every_edit_of_every_property_is_named(rows: dict[str, Row]) -> No
     for key in _samples(rows):
         for name, value in rows[key].values.items():
             for edit in _edits(value):
+                if name == "schema" and edit == 1 and _kind(key) != "journal":
+                    continue  # an older schema is read as it is: nothing else changes
                 made += 1
                 problems = await _problems(_with(rows, key, {**rows[key].values, name: edit}))
                 if not _names(problems, key, *_fields(key, name)):
