@@ -212,9 +212,15 @@ def _hold_row(run: Run, row: Row, guarded: Guarded) -> None:
     own_properties(run, row, "authorization|")
     if row.values.get("commit") != guarded.commit:
         run.wrong(row.key, f"commit: its entry was written by commit {guarded.commit}")
-    named = row.values.get("leg"), row.values.get("entry")
-    if named != (guarded.entry.leg, guarded.entry.sequence):
-        run.wrong(row.key, f"entry: is not entry {guarded.entry.sequence}, of {guarded.entry.leg}")
+    try:
+        leg, entry = rows.read_hold(row)
+    except UNREADABLE as error:
+        run.wrong(row.key, f"entry: can't be read ({type(error).__name__})")
+        return
+    if leg != guarded.entry.leg:
+        run.wrong(row.key, f"leg: is not {guarded.entry.leg}")
+    if entry != guarded.entry.sequence:
+        run.wrong(row.key, f"entry: is not entry {guarded.entry.sequence}")
 
 
 async def new_guards(run: Run, tables: TableStore, account: str) -> None:
