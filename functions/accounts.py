@@ -69,6 +69,8 @@ async def _save(call: Call, stated: "AccountBody", if_match: str | None) -> func
     from shared.contracts.accounts import account_body
 
     settings = stated.settings()
+    for card in settings.cards:  # also one that is a default
+        await container().accounts.require_card(call.principal, card)
     view, saved = await container().accounts.put(call.path("account"), settings, if_match)
     body = account_body(view.account, view.state, view.held_micros)
     named = "rate_card" in stated.model_fields_set

@@ -19,9 +19,11 @@ from urllib.parse import quote, urlencode, urlsplit
 import azure.functions as func
 
 from shared.bootstrap import container
+from shared.contracts.cursors import seal, unseal
 from shared.contracts.problems import PROBLEM_MEDIA_TYPE, problem
 from shared.contracts.queries import Query, check_query, query_invalid, read_moment, read_month
 from shared.contracts.routes import Route
+from shared.contracts.visible_ids import ACCOUNTS, RATE_CARDS, ids_in
 from shared.domain import limits
 from shared.domain.access import Principal, Role
 from shared.domain.errors import (
@@ -29,6 +31,7 @@ from shared.domain.errors import (
     FieldError,
     Invalid,
     NotAuthenticated,
+    PerminuteError,
     TooLarge,
     UnsupportedMedia,
 )
@@ -45,6 +48,7 @@ _JSON_TYPES = re.compile(
 )
 _KEY = re.compile(r"[!-~]+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
+_PAGING = frozenset({"cursor", "limit", "format"})
 _NOBODY = Principal("", frozenset(), frozenset())
 CSV_ROWS_MAX = 100_000
 """Rows of a list as one CSV file (docs/configuration.md)."""
@@ -65,6 +69,7 @@ class Call:
     request_id: str
     body_bytes_max: int
     principal: Principal = _NOBODY
+    route: str = ""
     queries: tuple[Query, ...] = ()
     values: dict[str, str] = field(default_factory=dict)
 
@@ -150,6 +155,14 @@ class Call:
             raise BadRequest("The body is missing.", code="body_missing")
         return loads(body)
 
+    def json_object(self, *, optional: bool = False) -> dict[str, object]:
+        """The body as a JSON object; empty where it is `optional` and left out. Raises what `json`
+        raises, and Invalid."""
+        found = {} if optional and not self.body() else self.json()
+        if not isinstance(found, dict):
+            raise Invalid("The body must be an object.")
+        return found
+
     def if_match(self) -> str | None:
         """The `If-Match` header."""
         return self.headers.get("if-match") or None
@@ -184,8 +197,29 @@ class Call:
         return text
 
     def page(self) -> tuple[int, str | None]:
-        """`limit` and `cursor` of a list."""
-        return int(self.query("limit") or limits.LIST_ITEMS_DEFAULT), self.query("cursor")
+        """`limit` and the place that `cursor` names. Raises Invalid `cursor_invalid`."""
+        limit = int(self.query("limit") or limits.LIST_ITEMS_DEFAULT)
+        return limit, self.place_of(self.query("cursor"))
+
+    def place_of(self, cursor: str | None, body: Mapping[str, object] | None = None) -> str | None:
+        """The place in this list that a cursor names; `body` where the list is asked for by POST.
+
+        Raises Invalid `cursor_invalid` for a cursor of another list, query or caller's accounts.
+        """
+        if cursor is None:
+            return None
+        return unseal(container().settings.chain_key, self._list(body), cursor)
+
+    def cursor_of(self, place: str, body: Mapping[str, object] | None = None) -> str:
+        """The cursor that `place_of` reads."""
+        return seal(container().settings.chain_key, self._list(body), place)
+
+    def _list(self, body: Mapping[str, object] | None) -> object:
+        """What tells a list from others: path, query and body, and which accounts are seen."""
+        query = {name: text for name, text in self.values.items() if name not in _PAGING}
+        wanted = {name: value for name, value in (body or {}).items() if name not in _PAGING}
+        path = [self.route, *sorted(self.request.route_params.items())]
+        return [path, query, wanted, sorted(self.principal.accounts)]
 
     def wants_csv(self) -> bool:
         """Whether the caller asked for CSV rather than JSON: by `?format=`, or `Accept`."""
@@ -291,13 +325,13 @@ def _route(
             if declared is not None:
                 call.queries = declared
                 call.check_query()
-            if roles is not None and "account" in call.values:
-                call.principal.require_account(call.values["account"])
+            if roles is not None and not call.principal.sees_all_accounts:
+                await _require_visible(call)
             return await handler(call)
 
         async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
             started = time.perf_counter()
-            call = Call(req, str(context.invocation_id), body_bytes_max)
+            call = Call(req, str(context.invocation_id), body_bytes_max, route=name)
             try:
                 response = await answer(checked, call)
             except Exception as error:  # noqa: BLE001 - the last line of defence: logged, not shown
@@ -354,6 +388,24 @@ async def _let_in(call: Call, roles: frozenset[Role]) -> None:
     call.principal.require_one_of(roles)
     if "account" in call.request.route_params:
         call.principal.require_account(call.path("account"))
+
+
+async def _require_visible(call: Call) -> None:
+    """Every account and rate card that the request names, in path, query or body, must be one that
+    the caller sees. What a body names that can't be read is left to the handler, which refuses it.
+
+    Raises NotAllowed, the same for what is foreign and what is absent.
+    """
+    try:
+        body = loads(call.body()) if call.says_json() else None
+    except PerminuteError:
+        body = None
+    path = {name: call.path(name) for name in call.request.route_params}
+    named = [path, call.values, body]
+    for account in ids_in(named, ACCOUNTS):
+        call.principal.require_account(account)
+    for card in set(ids_in(named, RATE_CARDS)):
+        await container().accounts.require_card(call.principal, card)
 
 
 def _problem(error: Exception, call: Call) -> func.HttpResponse:
@@ -425,22 +477,26 @@ async def reply_list(
 ) -> func.HttpResponse:
     """A list as JSON pages, or as one CSV file with all rows, a page only where `limit` is sent.
 
-    `fetch(limit, cursor)` → (items, next cursor or None); `columns` are those of the CSV;
+    `fetch(limit, place)` → (items, place of the next page or None); `columns` are those of the CSV;
     `time_column` the one by which the route's `from` and `to` select. Raises Invalid
     `result_too_large` for a file of more than `CSV_ROWS_MAX` rows.
     """
     limit, cursor = call.page()
     if not call.wants_csv():
-        items, following = await fetch(limit, cursor)
-        if following is None:
+        items, place = await fetch(limit, cursor)
+        if place is None:
             return reply({"items": items})
+        following = call.cursor_of(place)
         headers = {"link": call.next_link(following)}
         return reply({"items": items, "next": following}, headers=headers)
     table = _Table(columns)
     if call.query("limit"):
-        items, following = await fetch(limit, cursor)
+        items, place = await fetch(limit, cursor)
         table.add(items)
-        more = {"link": call.next_link(following), "x-next-cursor": following} if following else {}
+        if place is None:
+            return table.reply(file_name, {})
+        following = call.cursor_of(place)
+        more = {"link": call.next_link(following), "x-next-cursor": following}
         return table.reply(file_name, more)
     while True:
         items, cursor = await fetch(limits.LIST_ITEMS_MAX, cursor)

@@ -72,12 +72,15 @@ async def replay_parked_legs(call: Call) -> func.HttpResponse:
     from shared.contracts.ledger import ReplayAllBody, swept_body
     from shared.contracts.strict import read
 
-    body = read(ReplayAllBody, call.json() if call.body() else {})
+    stated = call.json_object(optional=True)
+    body = read(ReplayAllBody, stated)
+    place = call.place_of(body.cursor, stated)
     swept = await container().parked_legs.replay_all(
-        call.principal, body.where(), limit=body.limit, cursor=body.cursor
+        call.principal, body.where(), limit=body.limit, cursor=place
     )
     event("legs_replayed", legs=len(swept.items), actor=call.principal.name)
-    return reply(swept_body(swept.items, swept.cursor))
+    cursor = swept.cursor and call.cursor_of(swept.cursor, stated)
+    return reply(swept_body(swept.items, cursor))
 
 
 @admin_route(bp, "dismiss_parked_legs", "POST", "v1/parked-legs/dismiss", _OPERATORS)
@@ -86,9 +89,12 @@ async def dismiss_parked_legs(call: Call) -> func.HttpResponse:
     from shared.contracts.ledger import DismissAllBody, swept_body
     from shared.contracts.strict import read
 
-    body = read(DismissAllBody, call.json())
+    stated = call.json_object()
+    body = read(DismissAllBody, stated)
+    place = call.place_of(body.cursor, stated)
     swept = await container().parked_legs.dismiss_all(
-        call.principal, body.where(), body.note, limit=body.limit, cursor=body.cursor
+        call.principal, body.where(), body.note, limit=body.limit, cursor=place
     )
     event("legs_dismissed", legs=len(swept.items), actor=call.principal.name)
-    return reply(swept_body(swept.items, swept.cursor))
+    cursor = swept.cursor and call.cursor_of(swept.cursor, stated)
+    return reply(swept_body(swept.items, cursor))

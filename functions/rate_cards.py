@@ -45,11 +45,12 @@ _VERSION = "v1/rate-cards/{card}/versions/{effective_from}"
 
 @admin_route(bp, "list_rate_cards", "GET", "v1/rate-cards", READERS, queries=PAGE)
 async def list_rate_cards(call: Call) -> func.HttpResponse:
-    """The names of all cards."""
-    call.principal.require_all_accounts()
+    """The names of the cards that the caller sees: all, or those that accounts of theirs use."""
 
     async def fetch(limit: int, cursor: str | None) -> Page:
-        names, following = await container().rate_card_desk.cards(limit=limit, after=cursor)
+        names, following = await container().rate_card_desk.cards(
+            call.principal, limit=limit, after=cursor
+        )
         return [{"id": name} for name in names], following
 
     return await reply_list(call, fetch, ("id",), "rate-cards.csv")
@@ -60,7 +61,6 @@ async def get_rate_card(call: Call) -> func.HttpResponse:
     """A card's versions, without their rates."""
     from shared.contracts.quotes import card_version_body
 
-    call.principal.require_all_accounts()
     card = call.path("card")
     versions = await container().rate_card_desk.versions(card)
     return reply({"id": card, "versions": [card_version_body(each) for each in versions]})
@@ -77,7 +77,6 @@ async def get_rate_card(call: Call) -> func.HttpResponse:
 )
 async def get_rate_card_version(call: Call) -> func.HttpResponse:
     """A whole version, as JSON or CSV: what was put, in one spelling."""
-    call.principal.require_all_accounts()
     effective_from = effective_from_of(call)
     about, version = await container().rate_card_desk.version(call.path("card"), effective_from)
     if not call.wants_csv():

@@ -59,7 +59,7 @@ async def post_rerating(call: Call) -> func.HttpResponse:
         call.principal,
         booking=booking,
         limit=body.limit,
-        cursor=_cursor(body.cursor),
+        cursor=_cursor(call, body.cursor),
     )
     if booking is not None:
         changed = sum(outcome.differs for outcome in found.outcomes)
@@ -96,19 +96,20 @@ async def post_price_what_if(call: Call) -> func.HttpResponse:
         version=read_time(body.version) if body.version else None,
     )
     found = await house.rerate_legs(
-        wanted, call.principal, booking=None, limit=body.limit, cursor=_cursor(body.cursor)
+        wanted, call.principal, booking=None, limit=body.limit, cursor=_cursor(call, body.cursor)
     )
     return _answer(call, found, dry_run=True, month=month)
 
 
-def _cursor(text: str | None) -> Cursor | None:
+def _cursor(call: Call, text: str | None) -> Cursor | None:
     from shared.contracts.reratings import read_cursor
     from shared.usecases.past_legs import Place
     from shared.usecases.rerate_legs import Cursor
 
-    if text is None:
+    opened = call.place_of(text, call.json_object())
+    if opened is None:
         return None
-    accounts, place = read_cursor(text)
+    accounts, place = read_cursor(opened)
     return Cursor(accounts, Place(*place) if place else None)
 
 
@@ -122,7 +123,8 @@ def _answer(
         write_cursor,
     )
 
-    cursor = found.cursor and write_cursor(found.cursor.accounts, found.cursor.place)
+    following = found.cursor and write_cursor(found.cursor.accounts, found.cursor.place)
+    cursor = following and call.cursor_of(following, call.json_object())
     if call.wants_csv():
         rows = (rerating_row(outcome) for outcome in found.outcomes)
         more = {"x-next-cursor": cursor} if cursor else {}

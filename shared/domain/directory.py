@@ -51,6 +51,11 @@ class AccountSettings:
     language: str = "en"
     subscription_licenses: int = 0
 
+    @property
+    def cards(self) -> tuple[str, ...]:
+        """The rate cards that the account uses."""
+        return (self.rate_card,)
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.domain.access import Principal
 from shared.domain.directory import ID_RULE, Account, AccountSettings, is_id, shard_for
-from shared.domain.errors import Conflict, Invalid, NotFound
+from shared.domain.errors import Conflict, Invalid, NotAllowed, NotFound
 from shared.domain.ledger import LedgerState
 from shared.ports.holds import HoldBook
 from shared.ports.ledger import Ledger
@@ -92,6 +92,21 @@ class Accounts:
         if found is None:
             raise NotFound("There is no such account.", code="account_unknown")
         return found
+
+    async def cards_of(self, principal: Principal, *, fresh: bool = False) -> frozenset[str]:
+        """The rate cards that the accounts of a principal for some accounts use."""
+        found = [await self._facts.account(each, fresh=fresh) for each in principal.accounts]
+        return frozenset(card for each in found if each for card in each.settings.cards)
+
+    async def require_card(self, principal: Principal, card: str) -> None:
+        """Raises NotAllowed `rate_card_not_allowed` unless the principal sees the card, which is so
+        for all accounts, or where an account of theirs uses it; the same for one that is absent."""
+        if principal.sees_all_accounts or card in await self.cards_of(principal):
+            return
+        if card not in await self.cards_of(principal, fresh=True):
+            raise NotAllowed(
+                "The rate card is not one that your accounts use.", code="rate_card_not_allowed"
+            )
 
     async def page(
         self, principal: Principal, *, limit: int, cursor: str | None

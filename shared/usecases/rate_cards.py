@@ -82,14 +82,21 @@ class RateCardDesk:
         version = await asyncio.to_thread(parse)
         return PutVersion(version, None if dry_run else await self._store.put(version, rules))
 
-    async def cards(self, *, limit: int, after: str | None) -> tuple[Sequence[str], str | None]:
-        """Names of cards in order, and the one after which the next page begins.
+    async def cards(
+        self, principal: Principal, *, limit: int, after: str | None
+    ) -> tuple[Sequence[str], str | None]:
+        """Names of cards that the principal sees, in order, and the one after which the next page
+        begins.
 
         Raises Invalid `cursor_invalid`.
         """
         if after is not None and not is_id(after):
             raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
-        found = await self._store.cards(limit=limit + 1, after=after)
+        if principal.sees_all_accounts:
+            found = await self._store.cards(limit=limit + 1, after=after)
+        else:
+            own = sorted(await self._accounts.cards_of(principal))
+            found = [card for card in own if card > (after or "")][: limit + 1]
         more = len(found) > limit
         return found[:limit], found[limit - 1] if more else None
 
@@ -165,7 +172,7 @@ class RateCardDesk:
     async def _card(self, inquiry: Inquiry, principal: Principal) -> tuple[str, str | None]:
         """(card, currency of the account) that an inquiry is about."""
         if inquiry.account is None:
-            principal.require_all_accounts()
+            await self._accounts.require_card(principal, inquiry.rate_card or "")
             return inquiry.rate_card or "", None
         principal.require_account(inquiry.account)
         settings = (await self._accounts.known(inquiry.account)).settings

@@ -253,20 +253,26 @@ def test_what_has_no_table_says_why(house: House, change: dict[str, object], cod
     assert house.post("/api/v1/quotes/table", ask).code == code
 
 
-def test_who_sees_one_account_asks_for_its_prices_but_reads_no_card(house: House) -> None:
+def test_who_sees_one_account_reads_the_cards_that_it_uses(house: House) -> None:
     house.account("contoso")
-    house.account("fabrikam")
+    house.account("fabrikam", rate_card="gold")
     house.put(IN_FORCE, card())
+    house.put(IN_FORCE.replace("default", "gold"), card())
     key = house.api_key("reader", accounts=("contoso",))
-    ask = {"account": "contoso", "to": "+33170000000"}
+    paths = (
+        f"{CARD}/price-list",
+        f"{IN_FORCE}/lint",
+        f"{CARD}/diff?from={JANUARY}&to={JANUARY}",
+        CARD,
+        IN_FORCE,
+    )
 
-    assert house.post("/api/v1/quotes/table", ask, key=key).status == 200
-    other = house.post("/api/v1/quotes/table", {**ask, "account": "fabrikam"}, key=key)
-    paths = (f"{CARD}/price-list", f"{IN_FORCE}/lint", f"{CARD}/diff?from={JANUARY}&to={JANUARY}")
-
-    assert {other.code, *(house.get(path, key=key).code for path in paths)} == {
-        "account_not_allowed"
-    }
+    assert {house.get(path, key=key).status for path in paths} == {200}
+    assert house.get("/api/v1/rate-cards", key=key).json["items"] == [{"id": "default"}]
+    for other in ("gold", "nosuch"):  # whether it is there or not
+        foreign = [house.get(path.replace("default", other), key=key) for path in paths]
+        foreign.append(house.get(f"{paths[2]}&to_card={other}", key=key))
+        assert {(each.status, each.code) for each in foreign} == {(403, "rate_card_not_allowed")}
 
 
 def test_a_card_with_everything_goes_through_csv_and_comes_back_the_same(house: House) -> None:
