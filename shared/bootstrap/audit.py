@@ -51,13 +51,8 @@ def _shown(show: Callable[[str, Record], Body], owner: str, record: Record | Non
         return None
     try:
         body = show(owner, record)
-    except (
-        KeyError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        PerminuteError,
-    ):  # it can still be replaced and removed
+    except (KeyError, ValueError, TypeError, AttributeError, PerminuteError):
+        # It can still be replaced and removed.
         return {"unreadable": True}
     return {name: value for name, value in body.items() if name not in _NOT_SETTINGS}
 
