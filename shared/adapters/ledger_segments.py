@@ -7,7 +7,7 @@ to read, and takes none away: the journal rows stay, and only they are hashed. S
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from shared.adapters.packed import inflated, joined, split
 from shared.domain import limits
 from shared.domain.errors import RowExists
 from shared.domain.legs import canonical_json, format_time, parse_time
+from shared.pacing import breathe
 from shared.ports.ledger import Commit
 from shared.ports.tables import Insert, Row, TableStore
 
@@ -37,7 +38,11 @@ async def history(tables: TableStore, account: str, *, after: int) -> list[Commi
         rows.TABLE, account, first=segment_key(after + 1), before="segment}", limit=1
     )
     if found:
-        commits = [each for each in read_segment(found[0]) if each.number > after]
+        commits = []
+        for commit in _commits(found[0]):
+            await breathe()
+            if commit.number > after:
+                commits.append(commit)
         if commits and commits[0].number == after + 1:
             return commits
     page = await tables.query(
@@ -47,7 +52,11 @@ async def history(tables: TableStore, account: str, *, after: int) -> list[Commi
         before="journal}",
         limit=limits.JOURNAL_PAGE_ROWS,
     )
-    return [rows.read_commit(row) for row in page]
+    commits = []
+    for row in page:
+        await breathe()
+        commits.append(rows.read_commit(row))
+    return commits
 
 
 async def pack_until(tables: TableStore, account: str, before: datetime) -> int:
@@ -114,15 +123,23 @@ def _document(commit: Commit) -> dict[str, object]:
 
 def read_segment(row: Row) -> list[Commit]:
     """The commits in a segment; settings and events are in the journal rows only."""
+    return list(_commits(row))
+
+
+def _commits(row: Row) -> Iterator[Commit]:
+    """Commit by commit: a whole segment is megabytes of JSON."""
     rows.check_schema(row)
-    documents = cast("list[dict[str, Any]]", json.loads(inflated(joined("data", row.values))))
-    return [
-        Commit(
+    text = inflated(joined("data", row.values)).decode()
+    decoder = json.JSONDecoder()
+    at = 1
+    while at < len(text):
+        document, at = decoder.raw_decode(text, at)
+        at += 1  # the comma, or the end of the list
+        each = cast("dict[str, Any]", document)
+        yield Commit(
             number=each["number"],
             at=parse_time(each["at"]),
             balance_micros=each["balance"],
             first=each["first"],
             entries=tuple(read_entry(entry) for entry in each["entries"]),
         )
-        for each in documents
-    ]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.adapters import ledger_months, ledger_segments
+from shared.adapters import ledger_bulk, ledger_months, ledger_segments
 from shared.adapters import ledger_rows as rows
 from shared.adapters.commit_book import Answer, Loaded, Step
 from shared.adapters.group_commit import GroupCommitter
@@ -36,6 +36,7 @@ from shared.domain.ledger import (
 from shared.domain.ledger_decide import decide
 from shared.domain.recharge import RechargeStatus
 from shared.domain.statements import ClosedMonth
+from shared.pacing import breathe
 from shared.ports.ledger import (
     AuthorizationUse,
     Clash,
@@ -104,6 +105,30 @@ class TableLedger:
         key = rows.leg_row_key(leg)
         found = await self._tables.query(rows.TABLE, account, first=key, before=f"{key}}}")
         return [rows.read_leg(row) for row in found]
+
+    async def debits_of(self, account: str, legs: Sequence[str]) -> dict[str, list[LegRecord]]:
+        """The debits of each of many legs, as `debits` gives them; none: no item."""
+        keys = {rows.leg_row_key(leg): leg for leg in legs}
+        found = await ledger_bulk.rows_of(
+            self._tables, account, list(keys), await self._entries(account)
+        )
+        records: dict[str, list[LegRecord]] = {}
+        for key, stored in found.items():
+            await breathe()
+            records[keys[key]] = [rows.read_leg(row) for row in stored]
+        return records
+
+    async def reversals_of(self, account: str, debits: Sequence[int]) -> dict[int, Entry]:
+        """The entries that took back many debits, by the debits' numbers; none: no item."""
+        keys = {rows.reversal_row_key(debit): debit for debit in debits}
+        found = await ledger_bulk.rows_of(
+            self._tables, account, list(keys), await self._entries(account)
+        )
+        return {keys[key]: rows.read_command(stored[0])[1] for key, stored in found.items()}
+
+    async def _entries(self, account: str) -> int:
+        state = await self.state(account)
+        return state.entry if state else 0
 
     async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
         """At most `limit` commits with numbers above `after`, in order."""

@@ -183,7 +183,7 @@ class Legs(Stores):
         """Judges past dial-outs by another policy."""
         from shared.usecases.what_if import AskWhatIf
 
-        return AskWhatIf(self.facts, self.ledger, self.read_ledger)
+        return AskWhatIf(self.facts, self.ledger)
 
     @cached_property
     def erase_person(self) -> ErasePerson:

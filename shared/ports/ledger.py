@@ -1,6 +1,6 @@
 """What happened to an account's credits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -110,6 +110,14 @@ class Ledger(Protocol):
 
     async def debits(self, account: str, leg: str) -> list[LegRecord]:
         """The leg's debit and its re-ratings, in order; the last one is the present one."""
+        ...
+
+    async def debits_of(self, account: str, legs: Sequence[str]) -> dict[str, list[LegRecord]]:
+        """The debits of each of many legs, as `debits` gives them; none: no item."""
+        ...
+
+    async def reversals_of(self, account: str, debits: Sequence[int]) -> dict[int, Entry]:
+        """The entries that took back many debits, by the debits' numbers; none: no item."""
         ...
 
     async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:

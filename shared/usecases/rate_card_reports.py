@@ -12,11 +12,19 @@ from shared.domain.access import Principal
 from shared.domain.errors import Invalid, NotFound
 from shared.domain.numbering_plan import typical_numbers
 from shared.domain.price_list import CountryPrices, price_list
-from shared.domain.rate_card_diff import ChangeKind, Effect, RateChange, changes, effect
+from shared.domain.rate_card_diff import (
+    ChangeKind,
+    Effect,
+    LegFacts,
+    RateChange,
+    changes,
+    effect,
+)
 from shared.domain.rate_card_lint import Finding, lint
 from shared.domain.rates import RateCardVersion
 from shared.domain.rerating import Untouched, leg_facts
 from shared.domain.statements import asked_month_span, last_month
+from shared.pacing import breathe
 from shared.ports.rate_cards import RateCardStore
 from shared.ports.world import Clock
 from shared.usecases.accounts import Accounts
@@ -113,8 +121,12 @@ class RateCardReports:
         legs, is_complete = await self._rerate_legs.records(
             account, span, limit=limits.EFFECT_LEGS_MAX
         )
-        facts = [leg_facts(debits[-1].charge, debits[0].person) for debits in legs]
-        rated = [each for each in facts if not isinstance(each, Untouched)]
+        rated: list[LegFacts] = []
+        for debits in legs:
+            await breathe()
+            facts = leg_facts(debits[-1].charge, debits[0].person)
+            if not isinstance(facts, Untouched):
+                rated.append(facts)
         found = await asyncio.to_thread(effect, before, after, rated)
         return MonthEffect(month, found, is_complete)
 

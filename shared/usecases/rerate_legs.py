@@ -30,6 +30,7 @@ from shared.domain.rerating import (
     leg_facts,
     rated_by,
 )
+from shared.pacing import breathe
 from shared.ports.ledger import Clash, Ledger, LegRecord
 from shared.ports.rate_cards import RateCardStore
 from shared.usecases.accounts import Accounts
@@ -197,13 +198,8 @@ class RerateLegs:
         return await self._debits(account.id, keys), page.place
 
     async def _debits(self, account: str, keys: Sequence[str]) -> list[list[LegRecord]]:
-        slots = asyncio.Semaphore(limits.RERATE_READS_AT_ONCE)
-
-        async def read(key: str) -> list[LegRecord]:
-            async with slots:
-                return await self._ledger.debits(account, key)
-
-        return list(await asyncio.gather(*(read(key) for key in keys)))
+        found = await self._ledger.debits_of(account, keys)
+        return [found.get(key, []) for key in keys]
 
     async def _outcomes(
         self,
@@ -213,6 +209,8 @@ class RerateLegs:
         booking: Booking | None,
     ) -> list[RerateOutcome]:
         """What becomes of each of the legs, in their order."""
+        if booking is None:
+            return await self._foreseen(account, legs, wanted)
         lots: dict[str, Lot] = {}
         outcomes: list[RerateOutcome] = []
         step = limits.RERATE_LEGS_AT_ONCE
@@ -226,18 +224,39 @@ class RerateLegs:
             await self._publish.best_effort(account.id)
         return outcomes
 
+    async def _foreseen(
+        self, account: Account, legs: Sequence[Sequence[LegRecord]], wanted: Wanted
+    ) -> list[RerateOutcome]:
+        """What would become of the legs, read together: thousands are asked about at once."""
+        outcomes: list[RerateOutcome] = []
+        for records in legs:
+            await breathe()
+            if _is_wanted(records, wanted):
+                outcomes.append(_outcome_of(await self._anew(account, records, wanted)))
+        differing = {outcome.entry: outcome.leg for outcome in outcomes if outcome.differs}
+        taken_back = await self._ledger.reversals_of(account.id, list(differing))
+        again = await self._ledger.debits_of(account.id, [differing[debit] for debit in taken_back])
+        for at, outcome in enumerate(outcomes):
+            if outcome.entry not in taken_back:
+                continue
+            records = again[outcome.leg]
+            if records[-1].entry.sequence == outcome.entry:
+                outcomes[at] = _taken_back(outcome)
+            else:  # somebody else charged it anew meanwhile
+                outcomes[at] = _outcome_of(await self._anew(account, records, wanted))
+        return outcomes
+
     async def _outcome(
         self,
         account: Account,
         records: Sequence[LegRecord],
         wanted: Wanted,
-        booking: Booking | None,
+        booking: Booking,
         lots: dict[str, Lot],
     ) -> RerateOutcome | None:
         """None for a leg that is not wanted."""
         for _ in range(limits.COMMIT_TRIES_MAX):
-            rate = rated_by(records[-1].charge)
-            if wanted.charged_by is not None and (rate is None or rate.card != wanted.charged_by):
+            if not _is_wanted(records, wanted):
                 return None
             found = await self._anew(account, records, wanted)
             outcome = _outcome_of(found)
@@ -245,20 +264,12 @@ class RerateLegs:
                 return outcome
             debit = found.present.entry
             if await self._ledger.reversal(account.id, debit.sequence) is None:
-                if booking is None:
-                    return outcome
                 booked = await self._book(found, outcome, booking, lots)
                 if booked is not None:
                     return booked
             again = await self._ledger.debits(account.id, records[-1].leg)
             if len(again) == len(records):
-                return replace(
-                    outcome,
-                    status=RerateStatus.SKIPPED,
-                    reason=Untouched.REVERSED,
-                    after=outcome.before,
-                    after_micros=outcome.before_micros,
-                )
+                return _taken_back(outcome)
             records = again  # somebody else charged it anew meanwhile
         raise Unavailable("The leg is charged anew again and again.", code="contended")
 
@@ -329,6 +340,22 @@ class RerateLegs:
         assert written.entry is not None
         number = written.entry.sequence
         return replace(outcome, status=RerateStatus.CHANGED, entries=(number - 1, number))
+
+
+def _is_wanted(records: Sequence[LegRecord], wanted: Wanted) -> bool:
+    rate = rated_by(records[-1].charge)
+    return wanted.charged_by is None or (rate is not None and rate.card == wanted.charged_by)
+
+
+def _taken_back(outcome: RerateOutcome) -> RerateOutcome:
+    """The outcome for a leg whose debit was reversed."""
+    return replace(
+        outcome,
+        status=RerateStatus.SKIPPED,
+        reason=Untouched.REVERSED,
+        after=outcome.before,
+        after_micros=outcome.before_micros,
+    )
 
 
 def _outcome_of(found: _Found) -> RerateOutcome:

@@ -98,8 +98,7 @@ def test_a_period_with_more_calls_than_are_judged_says_so(
     assert (what_if(calls)["legs"], what_if(calls)["more"]) == (3, False)
     monkeypatch.setattr(limits, "WHAT_IF_LEGS_MAX", 2)
     assert (what_if(calls)["legs"], what_if(calls)["more"]) == (2, True)
-    monkeypatch.setattr(limits, "LIST_ITEMS_MAX", 1)
-    monkeypatch.setattr(limits, "WHAT_IF_PAGES_MAX", 1)
+    monkeypatch.setattr(limits, "WHAT_IF_DEBITS_MAX", 1)
     assert (what_if(calls)["legs"], what_if(calls)["more"]) == (1, True)
 
 
@@ -116,3 +115,24 @@ def test_readers_may_ask_and_unknown_accounts_are_not_found(calls: Calls) -> Non
     path = "/api/v1/accounts/{}/dial-out-policy/what-if"
     assert calls.house.post(path.format("contoso"), {"policy": {}}, key=key).status == 200
     assert calls.house.post(path.format("nobody"), {"policy": {}}).status == 404
+
+
+def test_legs_are_read_together_not_one_by_one(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(40):
+        calls.charged()
+    reads: list[str] = []
+    tables = calls.house.tables
+    for name in ("get", "query"):
+        method = getattr(tables, name)
+
+        async def counted(*key: Any, method: Any = method, name: str = name, **more: Any) -> Any:
+            reads.append(name)
+            return await method(*key, **more)
+
+        monkeypatch.setattr(tables, name, counted)
+
+    assert what_if(calls, blocked_regions=["GB"])["denied"] == 40
+
+    assert len(reads) <= 10
