@@ -99,16 +99,45 @@ class Turns:
 
     calls: int = 0
     reports: int = 0
+    called_at: float = -math.inf
+    is_reading: bool = False
+    read_after: float = -math.inf
     _waiting: OrderedDict[str, deque[asyncio.Future[None]]] = field(default_factory=OrderedDict)
 
     @contextmanager
     def call(self) -> Iterator[None]:
         """While a request of a call in progress is served."""
         self.calls += 1
+        self.called_at = time.monotonic()
         try:
             yield
         finally:
             self.calls -= 1
+            self.called_at = time.monotonic()
+
+    @property
+    def are_calls_served(self) -> bool:
+        """Whether a call is served, or was a moment ago."""
+        return bool(self.calls) or (time.monotonic() - self.called_at < limits.CALLS_SERVED_SECONDS)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[None]:
+        """While a report reads: one at a time and, while calls are served, for a share of the
+        time only. Storage and its client are shared with the calls."""
+        # What is waited for is mostly a time, not an event.
+        while self.is_reading or (  # noqa: ASYNC110
+            self.are_calls_served and time.monotonic() < self.read_after
+        ):
+            await asyncio.sleep(limits.GIVE_WAY_STEP_SECONDS)
+        self.is_reading = True
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.is_reading = False
+            ended = time.monotonic()
+            pause_seconds = (ended - began) * limits.READ_PAUSE_RATIO
+            self.read_after = ended + min(pause_seconds, limits.READ_PAUSE_SECONDS_MAX)
 
     @asynccontextmanager
     async def report(self, caller: str) -> AsyncIterator[None]:
@@ -229,11 +258,16 @@ async def breathe() -> None:
     _slice_began = time.perf_counter()
 
 
-async def before_read() -> None:
-    """Before rows are read: a report gives way. Raises RateLimited past its deadline."""
+@asynccontextmanager
+async def reading() -> AsyncIterator[None]:
+    """Around a read of rows: a report waits for its share. Raises RateLimited past its deadline."""
     work = _WORK.get()
-    if work is not None:
+    if work is None or work.deadline is None:
+        yield
+        return
+    async with work.turns.read():
         await work.give_way()
+        yield
 
 
 def spent(rows: Sequence[Row]) -> None:

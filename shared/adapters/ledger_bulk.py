@@ -14,15 +14,20 @@ from shared.ports.tables import Row, TableStore
 
 
 async def rows_of(
-    tables: TableStore, account: str, keys: Sequence[str], entries: int
+    tables: TableStore,
+    account: str,
+    keys: Sequence[str],
+    entries: int,
+    select: Sequence[str] | None = None,
 ) -> dict[str, list[Row]]:
     """The rows under each of the keys, `{key}` and `{key}|…`, in order; none: no item.
 
-    All keys have the same length. `entries` is about how many rows of that kind there are.
+    All keys have the same length. `entries` is about how many rows of that kind there are; with
+    `select` the rows have only these properties.
     """
     wanted = sorted(set(keys))
     if not wanted or entries > len(wanted) * limits.BULK_ROWS_PER_KEY_MAX:
-        return await _one_by_one(tables, account, wanted)
+        return await _one_by_one(tables, account, wanted, select)
     length, known = len(wanted[0]), set(wanted)
     found: dict[str, list[Row]] = {}
     first, after = wanted[0], None
@@ -33,6 +38,7 @@ async def rows_of(
             first=first,
             after=after,
             before=f"{wanted[-1]}}}",
+            select=select,
             limit=limits.BULK_PAGE_ROWS,
         )
         for row in page:
@@ -51,14 +57,16 @@ async def rows_of(
 
 
 async def _one_by_one(
-    tables: TableStore, account: str, keys: Sequence[str]
+    tables: TableStore, account: str, keys: Sequence[str], select: Sequence[str] | None
 ) -> dict[str, list[Row]]:
     """Where the wanted rows are few among many."""
     slots = asyncio.Semaphore(limits.BULK_READS_AT_ONCE)
 
     async def read(key: str) -> list[Row]:
         async with slots:
-            return await tables.query(rows.TABLE, account, first=key, before=f"{key}}}")
+            return await tables.query(
+                rows.TABLE, account, first=key, before=f"{key}}}", select=select
+            )
 
     found = await asyncio.gather(*(read(key) for key in keys))
     return {key: read for key, read in zip(keys, found, strict=True) if read}

@@ -342,6 +342,17 @@ def read_leg(row: Row) -> LegRecord:
     )
 
 
+# The properties that `pack` may keep a person's part in: it is far smaller than 60 KiB.
+PERSON = ("schema", "person", "person0")
+
+
+@fails_closed
+def read_person(row: Row) -> dict[str, object]:
+    """The person's part in a leg's guard row, of which `PERSON` was read."""
+    check_schema(row)
+    return cast("dict[str, object]", unpack("person", row.values))
+
+
 def command_values(entry: Entry, content_digest: str, commit: int) -> dict[str, Value]:
     """The properties of a keyed command's guard row."""
     return {

@@ -118,6 +118,16 @@ class TableLedger:
             records[keys[key]] = [rows.read_leg(row) for row in stored]
         return records
 
+    async def persons_of(
+        self, account: str, legs: Sequence[str]
+    ) -> dict[str, Mapping[str, object]]:
+        """The persons' parts of many legs; of what was erased, an empty one; no leg: no item."""
+        keys = {rows.leg_row_key(leg): leg for leg in legs}
+        found = await ledger_bulk.rows_of(
+            self._tables, account, list(keys), await self._entries(account), rows.PERSON
+        )
+        return {keys[key]: rows.read_person(stored[0]) for key, stored in found.items()}
+
     async def reversals_of(self, account: str, debits: Sequence[int]) -> dict[int, Entry]:
         """The entries that took back many debits, by the debits' numbers; none: no item."""
         keys = {rows.reversal_row_key(debit): debit for debit in debits}

@@ -14,8 +14,8 @@ class PacedTables(TableStore):
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
         """One row, or None."""
-        await pacing.before_read()
-        row = await self._tables.get(table, partition, key)
+        async with pacing.reading():
+            row = await self._tables.get(table, partition, key)
         pacing.spent([row] if row else [])
         return row
 
@@ -32,17 +32,17 @@ class PacedTables(TableStore):
         limit: int | None = None,
     ) -> list[Row]:
         """Rows of one partition in key order."""
-        await pacing.before_read()
-        rows = await self._tables.query(
-            table,
-            partition,
-            first=first,
-            after=after,
-            before=before,
-            where=where,
-            select=select,
-            limit=limit,
-        )
+        async with pacing.reading():
+            rows = await self._tables.query(
+                table,
+                partition,
+                first=first,
+                after=after,
+                before=before,
+                where=where,
+                select=select,
+                limit=limit,
+            )
         pacing.spent(rows)
         return rows
 
@@ -55,8 +55,8 @@ class PacedTables(TableStore):
         cursor: str | None = None,
     ) -> Page:
         """Rows of all partitions, a page at a time."""
-        await pacing.before_read()
-        page = await self._tables.scan(table, where=where, limit=limit, cursor=cursor)
+        async with pacing.reading():
+            page = await self._tables.scan(table, where=where, limit=limit, cursor=cursor)
         pacing.spent(page.rows)
         return page
 

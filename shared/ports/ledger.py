@@ -116,6 +116,12 @@ class Ledger(Protocol):
         """The debits of each of many legs, as `debits` gives them; none: no item."""
         ...
 
+    async def persons_of(
+        self, account: str, legs: Sequence[str]
+    ) -> dict[str, Mapping[str, object]]:
+        """The persons' parts of many legs; of what was erased, an empty one; no leg: no item."""
+        ...
+
     async def reversals_of(self, account: str, debits: Sequence[int]) -> dict[int, Entry]:
         """The entries that took back many debits, by the debits' numbers; none: no item."""
         ...

@@ -1,6 +1,6 @@
 """What would another dial-out policy have denied and saved? Asked of the legs of a period."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from shared.domain.numbers import look_up
 from shared.domain.policy import AccountPolicy
 from shared.domain.spend_limits import limits_of
 from shared.pacing import breathe
-from shared.ports.ledger import Ledger, LegRecord
+from shared.ports.ledger import Ledger
 from shared.usecases.facts import Facts
 
 
@@ -39,13 +39,13 @@ class AskWhatIf:
         if known is None:
             raise NotFound("There is no such account.", code="account_unknown")
         entries, more = await self._dial_outs(account, since, until)
-        records = await self._ledger.debits_of(account, [entry.leg or "" for entry in entries])
+        persons = await self._ledger.persons_of(account, [entry.leg or "" for entry in entries])
         calls: list[PastCall] = []
         for entry in entries:
             await breathe()
-            debits = records.get(entry.leg or "")
-            if debits and debits[0].person.get("to"):
-                calls.append(await self._call(known, policy, debits))
+            person = persons.get(entry.leg or "", {})
+            if person.get("to"):
+                calls.append(await self._call(known, policy, entry, person))
         denied: list[Verdict] = []
         for verdict in judge(calls, known.settings.time_zone):
             await breathe()
@@ -79,10 +79,13 @@ class AskWhatIf:
         return found, False
 
     async def _call(
-        self, account: Account, policy: AccountPolicy, debits: Sequence[LegRecord]
+        self,
+        account: Account,
+        policy: AccountPolicy,
+        entry: Entry,
+        person: Mapping[str, object],
     ) -> PastCall:
-        person, present = debits[0].person, debits[-1]
-        charge: Mapping[str, Any] = present.charge
+        charge: Mapping[str, Any] = entry.charge or {}
         name = person.get("organizer")
         organizer = await self._facts.organizer(account.id, str(name)) if name else None
         # One that nobody registered was charged all the same: the lists judge it.
@@ -96,12 +99,12 @@ class AskWhatIf:
             rate=_rate(charge),
         )
         return PastCall(
-            leg=present.leg,
-            entry=present.entry.sequence,
+            leg=entry.leg or "",
+            entry=entry.sequence,
             dialled_at=parse_time(charge["started_at"]),
             ended_at=parse_time(charge["ended_at"]),
             talk_seconds=charge["talk_seconds"],
-            amount_micros=-present.entry.amount_micros,
+            amount_micros=-entry.amount_micros,
             facts=facts,
             bounds=limits_of(policy, organizer, charge.get("conference")),
         )

@@ -1,4 +1,8 @@
-"""Dial-outs of one account while another account makes heavy reports, over HTTP."""
+"""Dial-outs of one account while another account makes heavy reports, over HTTP.
+
+The accounts' ledgers are in two storage services, as two partitions are in Azure: the emulator
+answers one request at a time, and scans a whole table for a page of rows.
+"""
 
 import asyncio
 import statistics
@@ -12,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from local.stack import AZURITE_ACCOUNT, AZURITE_KEY, Stack
+from local.stack import Stack
 from shared.adapters.due_marks import TableDueMarks
 from shared.adapters.ledger_store import TableLedger
 from shared.adapters.system import RandomIds, SystemClock
@@ -20,6 +24,7 @@ from shared.adapters.tables import AzureTables
 from shared.domain.ledger import DebitLeg
 from shared.domain.legs import content_digest, format_time
 from tests.bench.records import record, wanted
+from tests.support.azurite import start_azurite
 from tests.support.client import Admin, Http, SigningBridge, unique
 
 DIAL_OUT = "fairness.dial_out_p99"
@@ -30,7 +35,7 @@ CALLERS = 2
 REQUESTS = 150  # with those that warm up fewer than an account may have open
 WARM_UP = 50
 ROUNDS = 3
-AZURITE = f"DefaultEndpointsProtocol=http;AccountName={AZURITE_ACCOUNT};AccountKey={AZURITE_KEY}"
+CALLING, REPORTING = "bench-3", "bench-0"  # in the first and in the second service
 WHAT_IF = {"policy": {"default_policy": "DialoutCPCDomesticPSTNInternational"}}
 
 
@@ -42,14 +47,17 @@ def records(only: str | None) -> Iterator[dict[str, Any]]:
 
 def _measure() -> dict[str, Any]:
     """Quiet rounds and rounds with three reports at a time take turns, on one stack."""
-    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder) / "data") as stack:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start_azurite() as other,
+        Stack(Path(folder) / "data", settings={"LEDGER_SHARDS": other.connection_string}) as stack,
+    ):
         http = Http(stack.base_url)
         admin = Admin(http, stack.admin_key)
         bridge = SigningBridge(http, "local", stack.bridge_secret)
         _accounts(admin)
-        connection = f"{AZURITE};TableEndpoint={stack.azurite_table_url}"
-        asyncio.run(_charged_legs(connection))
-        question = {"to": "+442079460123", "account": "calls", "organizer_id": "ken"}
+        asyncio.run(_charged_legs(other.connection_string))
+        question = {"to": "+442079460123", "account": CALLING, "organizer_id": "ken"}
 
         def dial_out(_: int) -> float:
             start = time.perf_counter()
@@ -101,7 +109,9 @@ class _Reports:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            answer = self._admin.ask("POST", "accounts/reports/dial-out-policy/what-if", WHAT_IF)
+            answer = self._admin.ask(
+                "POST", f"accounts/{REPORTING}/dial-out-policy/what-if", WHAT_IF
+            )
             self.statuses[answer.status] += 1
 
 
@@ -111,7 +121,7 @@ def _accounts(admin: Admin) -> None:
     card = {"currency": "USD", "time_zone": "UTC", "rates": [rate]}
     card["rounding"] = {"mode": "half_up", "decimals": 4}
     admin.put("rate-cards/bench/versions/2020-01-01T00:00:00Z", card)
-    for account in ("calls", "reports"):
+    for account in (CALLING, REPORTING):
         admin.put(f"accounts/{account}", {"currency": "USD", "rate_card": "bench"})
         admin.put(f"accounts/{account}/organizers/ken", {})
         velocity = {"concurrent": None, "per_hour": None}
@@ -131,7 +141,7 @@ async def _charged_legs(connection_string: str) -> None:
     try:
         for first in range(0, LEGS, IN_FLIGHT):
             legs = (_debit(begins, number) for number in range(first, first + IN_FLIGHT))
-            await asyncio.gather(*(ledger.submit("reports", leg) for leg in legs))
+            await asyncio.gather(*(ledger.submit(REPORTING, leg) for leg in legs))
     finally:
         await tables.close()
 
