@@ -30,6 +30,7 @@ async def post_call_ended(call: Call) -> func.HttpResponse:
         content_type=call.media_type(),
         query=call.request.params,
         headers=call.headers,
+        country=bridge.country,
     )
     received = await house.receive_legs(bridge.id, house.parse_post(bridge.dialect, post))
     event(

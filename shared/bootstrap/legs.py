@@ -76,7 +76,9 @@ class Legs(Stores):
         """Makes posted legs durable."""
         from shared.usecases.receive_legs import ReceiveLegs
 
-        return ReceiveLegs(self.queue, self.inbox, self.parking, self.clock, self.archive)
+        return ReceiveLegs(
+            self.queue, self.inbox, self.parking, self.clock, self.archive, self.facts
+        )
 
     @cached_property
     def forward_inbox(self) -> ForwardInbox:

@@ -41,7 +41,8 @@ class EndedLeg:
 
     `from_number` and `to_number` are the texts as received; `ResolvedLeg` has the numbers that they
     stand for. Times are aware UTC. `talk_seconds` is None when the bridge did not state it. `kind`
-    is None when the service number has to tell.
+    is None when the service number has to tell. `to_candidates` are other texts that may be the
+    number that a caller dialled: one that is a registered service number is; they are no content.
     """
 
     bridge: str
@@ -58,6 +59,7 @@ class EndedLeg:
     organizer: str | None = None
     authorization: str | None = None
     hangup_cause: str | None = None
+    to_candidates: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -138,6 +140,7 @@ def leg_document(leg: EndedLeg) -> dict[str, Any]:
         "bridge": leg.bridge,
         "leg_id": leg.leg_id,
         "hangup_cause": leg.hangup_cause,
+        **({"to_candidates": list(leg.to_candidates)} if leg.to_candidates else {}),
     }
 
 
@@ -158,6 +161,7 @@ def read_leg_document(data: Mapping[str, Any]) -> EndedLeg:
         organizer=_optional(data["organizer"]),
         authorization=_optional(data["authorization"]),
         hangup_cause=_optional(data.get("hangup_cause")),
+        to_candidates=tuple(_text(each) for each in data.get("to_candidates", ())),
     )
 
 

@@ -8,13 +8,15 @@ from shared.domain.legs import EndedLeg
 
 @dataclass(frozen=True, slots=True)
 class BridgePost:
-    """An authenticated request of a bridge. Header names are lower case, `body` is as received."""
+    """An authenticated request of a bridge. Header names are lower case, `body` is as received;
+    `country` is where the bridge stands, as far as it is known."""
 
     bridge: str
     body: bytes = field(repr=False)
     content_type: str = "application/json"
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    country: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +36,13 @@ class Unreadable:
     original: bytes = field(repr=False)
 
 
-type ParsedLeg = EndedLeg | Ignored | Unreadable
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """An answered leg that reached no conference: a leg where a number that was called is a
+    registered service number, else ignored for `why`."""
+
+    leg: EndedLeg
+    why: str
+
+
+type ParsedLeg = EndedLeg | Ignored | Undecided | Unreadable

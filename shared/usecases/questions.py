@@ -10,6 +10,8 @@ from shared.domain.dial_out_facts import Allowance, CheckResult, Denial, Organiz
 from shared.domain.directory import Account, Bridge, Registration, registration_at
 from shared.domain.errors import Invalid
 from shared.domain.hold_decide import Granted
+from shared.domain.legs import EndedLeg
+from shared.domain.numbers import called_number, service_number_keys
 from shared.domain.policy import Half
 from shared.ports.holds import Answered
 from shared.usecases.facts import Facts
@@ -92,6 +94,25 @@ async def party_of(
     if organizer is None:
         return Party(account)
     return Party(account, await facts.organizer(account.id, organizer, fresh=fresh))
+
+
+async def called_service_number(
+    facts: Facts,
+    leg: EndedLeg,
+    bridge: Bridge,
+    moment: datetime,
+    *,
+    known_at: datetime | None = None,
+) -> tuple[str, Registration] | None:
+    """(number, registration) of the service number that a leg called: the first of its texts that
+    was registered at that moment."""
+    for text in dict.fromkeys((leg.to_number, *leg.to_candidates)):
+        number = called_number(text, bridge.country) if text else ""
+        for each in service_number_keys(text, number) if text else ():
+            history = await facts.service_number(each, known_at=known_at)
+            if found := registration_at(history, moment):
+                return (each if each != text else number), found
+    return None
 
 
 def leg_key(bridge: Bridge, question: Question) -> str | None:

@@ -12,12 +12,14 @@ from shared.domain import limits
 from shared.domain.errors import QueueUnavailable, StoreError, Unavailable
 from shared.domain.legs import EndedLeg, QueuedLeg, canonical_json, queued_leg_bytes, shown_leg
 from shared.domain.parking import ParkedLeg, ParkReason, unreadable_id
-from shared.domain.posts import Ignored, ParsedLeg, Unreadable
+from shared.domain.posts import Ignored, ParsedLeg, Undecided, Unreadable
 from shared.ports.archive import Accepted, Archive
 from shared.ports.legs import ParkingLot
 from shared.ports.queues import CallQueue, Inbox, Message
 from shared.ports.world import Clock
 from shared.telemetry import event
+from shared.usecases.facts import Facts
+from shared.usecases.questions import called_service_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,10 @@ class ReceiveLegs:
         inbox: Inbox,
         parking: ParkingLot,
         clock: Clock,
-        archive: Archive | None = None,
+        archive: Archive | None,
+        facts: Facts,
     ) -> None:
+        self._facts = facts
         self._queue = queue
         self._inbox = inbox
         self._parking = parking
@@ -56,6 +60,7 @@ class ReceiveLegs:
 
         Raises StoreUnavailable when that is not certain: then the bridge posts again.
         """
+        parsed = [await self._decided(bridge, item) for item in parsed]
         now = self._clock.now()
         queued = [QueuedLeg(item, now) for item in parsed if isinstance(item, EndedLeg)]
         unreadable = [item for item in parsed if isinstance(item, Unreadable)]
@@ -65,6 +70,19 @@ class ReceiveLegs:
             *(self.park_unreadable(bridge, item) for item in unreadable),
         )
         return [_received(bridge, item) for item in parsed]
+
+    async def _decided(self, bridge: str, item: ParsedLeg) -> ParsedLeg:
+        """A leg that reached no conference is one where it called a registered service number of an
+        account that the bridge serves."""
+        if not isinstance(item, Undecided):
+            return item
+        known, moment = await self._facts.bridge(bridge), item.leg.answered_at
+        found = None
+        if known is not None and moment is not None:
+            found = await called_service_number(self._facts, item.leg, known, moment)
+        if known is not None and found is not None and known.serves(found[1].account):
+            return item.leg
+        return Ignored(item.leg.leg_id, item.why)
 
     async def _keep(self, messages: Sequence[Message]) -> None:
         try:
@@ -151,6 +169,8 @@ def _received(bridge: str, item: ParsedLeg) -> Received:
     match item:
         case EndedLeg():
             return Received(shown_leg(item.key), "queued")
+        case Undecided(leg=leg):
+            return Received(shown_leg(leg.key), "ignored", item.why)
         case Ignored():
             return Received(shown_leg(f"{bridge}~{item.leg_id}"), "ignored", item.why)
         case Unreadable():

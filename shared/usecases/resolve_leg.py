@@ -12,7 +12,6 @@ from shared.domain.numbers import (
     called_number,
     caller_number,
     classify,
-    service_number_keys,
 )
 from shared.domain.parking import ParkReason
 from shared.domain.policy import License
@@ -21,7 +20,7 @@ from shared.ports.holds import HoldBook, HoldRecord
 from shared.ports.legs import Claim, Claims
 from shared.ports.world import Clock
 from shared.usecases.facts import Facts
-from shared.usecases.questions import account_of
+from shared.usecases.questions import account_of, called_service_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +173,10 @@ class ResolveLeg:
         number = called_number(leg.to_number, bridge.country)
         if is_dial_out or leg.kind not in {None, LegKind.DIAL_IN}:
             return number, None
-        for each in service_number_keys(leg.to_number, number):
-            history = await self._facts.service_number(each, known_at=queued.received_at)
-            if found := registration_at(history, _moment(leg)):
-                return (each if each != leg.to_number else number), found
-        return number, None
+        found = await called_service_number(
+            self._facts, leg, bridge, _moment(leg), known_at=queued.received_at
+        )
+        return found or (number, None)
 
     async def _owner(
         self, queued: QueuedLeg, bridge: Bridge, number: Registration | None

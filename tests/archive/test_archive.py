@@ -110,6 +110,7 @@ class House:
             self.parking,  # type: ignore[arg-type]
             self.clock,
             self.archive,
+            None,  # type: ignore[arg-type]
         )
         self.replay = ReplayArchive(self.archive, self.queue, self.receive, self.ids)  # type: ignore[arg-type]
 

@@ -12,12 +12,21 @@ from shared.domain.directory import is_foreign_id, is_id
 from shared.domain.errors import BadRequest
 from shared.domain.legs import EndedLeg, LegKind
 from shared.domain.limits import FREESWITCH_PROFILES_MAX
-from shared.domain.posts import BridgePost, Ignored, ParsedLeg, Unreadable
+from shared.domain.numbers import called_number, caller_number
+from shared.domain.posts import BridgePost, Ignored, ParsedLeg, Undecided, Unreadable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNT = re.compile(r"[0-9]{1,17}", re.ASCII)
 _E164 = re.compile(r"\+[0-9]{7,15}", re.ASCII)
 _LONG_NUMBER = re.compile(r"[0-9]{7,20}", re.ASCII)
+_NO_TIME = re.compile(r"0+|-[0-9]+", re.ASCII)
+_TRUE = frozenset({"true", "yes", "on", "t", "y", "enabled", "active", "allow"})
+_LOOPBACK = re.compile(r"loopback/", re.ASCII | re.IGNORECASE)
+# Who the trunk says is calling, whatever the caller's phone says
+_ASSERTED = (
+    *("sip_P-Asserted-Identity", "sip_h_P-Asserted-Identity", "sip_P-Preferred-Identity"),
+    *("sip_h_P-Preferred-Identity", "sip_Remote-Party-ID", "sip_h_Remote-Party-ID"),
+)
 _KINDS = {"outbound": LegKind.DIAL_OUT, "inbound": LegKind.DIAL_IN}
 
 
@@ -40,12 +49,16 @@ def parse(post: BridgePost) -> list[ParsedLeg]:
         return [Unreadable(url_uuid, str(error), post.body)]
     if leg_id is None:
         return [Unreadable(None, "The record has no uuid.", post.body)]
+    if record.is_loopback():
+        return [Ignored(leg_id, "It is a loopback channel, which is no phone leg.")]
     try:
-        if not _is_conference_leg(record):
-            return [Ignored(leg_id, "The channel joined no conference.")]
-        return [_leg(post.bridge, leg_id, record)]
+        why = _why_ignored(record)
+        if why is not None and not (record.answered() and record.direction() != "outbound"):
+            return [Ignored(leg_id, why)]
+        leg = _leg(post, leg_id, record)
     except _OddError as error:
         return [Unreadable(leg_id, str(error), post.body)]
+    return [leg if why is None else Undecided(leg, why)]
 
 
 def _url_uuid(query: Mapping[str, str]) -> str | None:
@@ -109,6 +122,36 @@ class _Record:
         value = self.channel_data.get("direction") or self.text("direction")
         return value if isinstance(value, str) else None
 
+    def texts(self, name: str) -> list[str]:
+        """The texts of a variable that may stand several times; none where it is no text."""
+        value = self.variables.get(name)
+        values = value if isinstance(value, list) else [value]
+        texts = [each for each in values if isinstance(each, str) and each]
+        parts = [part for text in texts for part in text.removeprefix("ARRAY::").split("|:")]
+        return [_decoded(part) for part in parts]
+
+    def is_loopback(self) -> bool:
+        """Whether the channel leads back into the switch (mod_loopback)."""
+        says = [text.lower() for text in self.texts("is_loopback")]
+        names = [*self.texts("channel_name"), *self.caller("chan_name")]
+        return (
+            any(text in _TRUE or (text.isdecimal() and int(text) != 0) for text in says)
+            or bool(self.texts("loopback_leg"))
+            or any(_LOOPBACK.match(name) for name in names)
+            or "mod_loopback" in self.caller("source")
+        )
+
+    def unanswered(self) -> bool:
+        """Whether the record says that nobody answered. Raises _OddError."""
+        billed = self.text("billsec")
+        if billed is not None and not _NO_TIME.fullmatch(billed):
+            return False
+        return billed is not None or bool(self.text("answer_epoch") or self.text("answer_uepoch"))
+
+    def answered(self) -> bool:
+        """Whether somebody answered. Raises _OddError."""
+        return self.moment("answer", "answered_time") is not None
+
     def moment(self, variable: str, profile_time: str) -> datetime | None:
         """A time, best source first: microseconds, seconds, then the oldest profile that has it.
 
@@ -118,9 +161,11 @@ class _Record:
             (f"{variable}_uepoch", timedelta(microseconds=1)),
             (f"{variable}_epoch", timedelta(seconds=1)),
         ):
-            count = self.count(name)
-            if count:
-                return _moment(count, unit, name)
+            text = self.text(name)
+            if text is not None and not _NO_TIME.fullmatch(text):
+                count = self.count(name)
+                if count:
+                    return _moment(count, unit, name)
         for profile in reversed(self.profiles):
             text = str(_object(profile.get("times")).get(profile_time))
             if _COUNT.fullmatch(text) and int(text):
@@ -166,32 +211,36 @@ def _moment(count: int, unit: timedelta, name: str) -> datetime:
     return moment
 
 
-def _is_conference_leg(record: _Record) -> bool:
-    """Whether the record is ours to charge.
+def _why_ignored(record: _Record) -> str | None:
+    """Why a record is no leg, None where it is one: it reached a conference, it carries our
+    authorization, or it names an account (callers who were not answered excepted).
 
-    A dial-out that nobody answered joined no conference, but it must free its hold: what carries
-    our authorization is ours, and so is a dial-out that names the account.
+    A dial-out that nobody answered reached no conference, but it must free its hold.
     """
     if record.text("conference_name") or record.text("conference_uuid"):
-        return True
+        return None
     if record.text("perminute_authorization"):
-        return True
-    return record.direction() == "outbound" and record.text("perminute_account") is not None
+        return None
+    is_outbound = record.direction() == "outbound"
+    if record.text("perminute_account") and (is_outbound or record.answered()):
+        return None
+    return "The channel reached no conference."
 
 
-def _leg(bridge: str, leg_id: str, record: _Record) -> EndedLeg:
+def _leg(post: BridgePost, leg_id: str, record: _Record) -> EndedLeg:
     account = record.text("perminute_account")
     if account is not None and not is_id(account):
         raise _OddError("The variable perminute_account is no account id.")
     started_at, answered_at, ended_at = _times(record)
     kind = _kind(record)
+    called = _called(record, post.country)
     return EndedLeg(
-        bridge=bridge,
+        bridge=post.bridge,
         leg_id=leg_id,
         conference_id=record.identifier("conference_name") or record.identifier("conference_uuid"),
         kind=kind,
-        from_number=_from_number(record),
-        to_number=_to_number(record),
+        from_number=_caller(record, post.country),
+        to_number=next(iter(called), None),
         started_at=started_at,
         answered_at=answered_at,
         ended_at=ended_at,
@@ -199,7 +248,8 @@ def _leg(bridge: str, leg_id: str, record: _Record) -> EndedLeg:
         account=account,
         organizer=record.identifier("perminute_organizer"),
         authorization=record.identifier("perminute_authorization"),
-        hangup_cause=record.identifier("hangup_cause"),
+        hangup_cause=record.identifier("hangup_cause") or record.identifier("hangup_cause_q850"),
+        to_candidates=() if kind is LegKind.DIAL_OUT else tuple(called[1:]),
     )
 
 
@@ -216,6 +266,10 @@ def _times(record: _Record) -> tuple[datetime, datetime | None, datetime]:
     started_at = record.moment("start", "created_time")
     answered_at = record.moment("answer", "answered_time")
     ended_at = record.moment("end", "hangup_time")
+    if answered_at is None and record.unanswered():
+        # Hung up before it rang: the end may be 0, or lie before the start; it costs nothing.
+        started_at = started_at or ended_at or _EPOCH
+        return started_at, None, max(started_at, ended_at or started_at)
     if started_at is None or ended_at is None:
         raise _OddError("The record lacks the time of its start or of its end.")
     if answered_at is not None and started_at > answered_at:
@@ -227,41 +281,57 @@ def _times(record: _Record) -> tuple[datetime, datetime | None, datetime]:
 
 def _talk_seconds(record: _Record, answered_at: datetime | None) -> int | None:
     """`billsec`, which is what FreeSWITCH bills, up to a second off the difference."""
-    billed_seconds = record.count("billsec")
     if answered_at is not None:
-        return billed_seconds
-    if billed_seconds or (billed_seconds is None and record.text("answer_epoch") is None):
+        return record.count("billsec")
+    if not record.unanswered():
         raise _OddError("The record lacks the time of its answer.")
     return 0
 
 
-def _from_number(record: _Record) -> str | None:
-    """The caller. `caller_id_number` comes last: FreeSWITCH puts the dialled number there."""
-    candidates = [
-        *record.caller("ani")[:1],
-        record.text("sip_from_user"),
-        *record.caller("caller_id_number")[:1],
-    ]
-    return next((number for number in candidates if number and is_number_text(number)), None)
+def _caller(record: _Record, country: str | None) -> str | None:
+    """The caller: of all that names one the first number, else the first text.
 
-
-def _to_number(record: _Record) -> str | None:
-    """The number that was dialled, which may be hidden behind an extension of the dial plan.
-
-    What the dial plan exports, else the first that is E.164, else the first that is as long as a
-    phone number, else the newest profile's.
+    `caller_id_number` comes last: FreeSWITCH puts the dialled number there, of an outbound leg
+    always.
     """
-    exported = record.text("perminute_to")
-    dialled = [
-        *record.caller("destination_number"),
-        record.text("sip_req_user"),
-        record.text("sip_to_user"),
+    named = [
+        *record.caller("ani"),
+        *record.texts("sip_from_user"),
+        *(text for name in _ASSERTED for text in record.texts(name)),
+        *record.texts("sip_from_uri"),
     ]
-    candidates = [number for number in dialled if number and is_number_text(number)]
-    for shape in (_E164, _LONG_NUMBER):
-        for number in candidates:
-            if exported is None and shape.fullmatch(number):
-                return number
-    if exported is not None and is_number_text(exported):
-        return exported
-    return candidates[0] if candidates else None
+    last = record.caller("caller_id_number")
+    numbers = named if record.direction() == "outbound" else [*named, *last]
+    for text in map(_plain, numbers):
+        if is_number_text(text) and (number := caller_number(text, country)):
+            return number if ":" in text else text
+    texts = [text for text in map(_plain, [*named, *last]) if is_number_text(text)]
+    return next((text for text in texts if ":" not in text), None)
+
+
+def _called(record: _Record, country: str | None) -> list[str]:
+    """The number that was dialled, and the other texts that may be it.
+
+    What the dial plan exports; else of the SIP headers and the caller profiles, the oldest first,
+    since each transfer adds one, the first that is a number, else the first that is as long as a
+    number, else the first.
+    """
+    exported = [text for text in map(_plain, record.texts("perminute_to")) if is_number_text(text)]
+    dialled = [
+        *record.texts("sip_to_user"),
+        *record.texts("sip_req_user"),
+        *reversed(record.caller("destination_number")),
+    ]
+    texts = [text for text in map(_plain, dialled) if text and is_number_text(text)]
+    ranked = [
+        *exported,
+        *(text for text in texts if _E164.fullmatch(called_number(text, country))),
+        *(text for text in texts if _LONG_NUMBER.fullmatch(text)),
+        *texts,
+    ]
+    return list(dict.fromkeys(ranked))
+
+
+def _plain(text: str) -> str:
+    """A number is never percent-encoded: profiles, and values that were encoded twice, may be."""
+    return _decoded(_decoded(text)) if "%" in text else text

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.adapters.bridges import parse
 from shared.domain.legs import EndedLeg, LegKind
-from shared.domain.posts import BridgePost, Ignored, ParsedLeg, Unreadable
+from shared.domain.posts import BridgePost, Ignored, ParsedLeg, Undecided, Unreadable
 from tests.unit.edge.fuzzing import fuzz
 from tests.unit.edge.samples import FIXTURES, SAMPLES
 
@@ -107,8 +107,9 @@ def test_a_record_says_what_is_expected_of_it(path: Path, expected: dict[str, An
     authorised = b"perminute_authorization" in body
     if conference is None and not authorised:
         ignored = post(body)
-        assert isinstance(ignored, Ignored)
-        assert ignored.leg_id == expected["leg_id"]
+        assert isinstance(ignored, Ignored | Undecided)
+        leg_id = ignored.leg_id if isinstance(ignored, Ignored) else ignored.leg.leg_id
+        assert leg_id == expected["leg_id"]
         conference = "3001"
         body = in_conference(body, conference)
     for content_type in ("application/json", "application/x-www-form-urlencoded", ""):
@@ -132,7 +133,7 @@ def test_a_record_says_what_is_expected_of_it(path: Path, expected: dict[str, An
 )
 def test_no_file_of_any_kind_crashes_the_dialect(path: Path) -> None:
     parsed = post(path.read_bytes(), uuid=UUID(1))
-    assert isinstance(parsed, EndedLeg | Ignored | Unreadable)
+    assert isinstance(parsed, EndedLeg | Ignored | Undecided | Unreadable)
     if path.suffix in {".xml", ".csv"}:
         assert isinstance(parsed, Unreadable)
 
@@ -183,9 +184,21 @@ def test_an_unanswered_dial_out_without_conference_is_a_leg_that_frees_its_hold(
     assert by_account.account == "contoso"
 
 
-def test_a_caller_who_joined_no_conference_is_ignored_even_with_an_account() -> None:
+def test_an_answered_caller_who_reached_no_conference_is_a_leg_with_an_account() -> None:
     body = changed("dial_in_extension", conference_name=None, perminute_account="contoso")
-    assert post(body) == Ignored(UUID(3), "The channel joined no conference.")
+    assert leg(body).conference_id is None
+    record = json.loads(record_bytes("dial_in_extension"))
+    record["variables"] |= {"answer_epoch": "0", "answer_uepoch": "0", "billsec": "0"}
+    record["variables"] |= {"conference_name": "", "perminute_account": "contoso"}
+    record["callflow"] = []
+    ignored = post(json.dumps(record).encode())
+    assert ignored == Ignored(UUID(3), "The channel reached no conference.")
+
+
+def test_an_answered_caller_without_an_account_is_a_leg_if_the_number_is_registered() -> None:
+    found = post(changed("dial_in_extension", conference_name=None))
+    assert isinstance(found, Undecided)
+    assert found.leg.to_number == "+498912345099"
     assert isinstance(post(record_bytes("bridged_leg")), Ignored)
 
 
