@@ -182,7 +182,7 @@ def rerated_document(
     pool_seconds = pool_seconds_of(before)
     return {
         **about_leg,
-        **(_pooled_part(pool_seconds, charge) if pool_seconds else _rated_part(charge)),
+        **(_pooled_part(_pool_line_of(before), charge) if pool_seconds else _rated_part(charge)),
         "flags": before.get("flags", []),
         "replaces": {
             "entry": replaced_entry,
@@ -212,11 +212,18 @@ def _told(charge: Charge, sentence: str) -> dict[str, object]:
 
 
 def pooled_charge(
-    resolved: ResolvedLeg, pool_seconds: int, rest: Charge | None, flags: list[str]
+    resolved: ResolvedLeg, whole: Charge, pool_seconds: int, rest: Charge | None, flags: list[str]
 ) -> dict[str, object]:
-    """The explained charge of a leg whose first seconds the pool pays; `rest` is what comes after
-    them, rated as a call of its own, None where nothing does."""
-    return {**_leg_part(resolved), **_pooled_part(pool_seconds, rest), "flags": flags}
+    """The explained charge of a leg whose first seconds the pool pays. `whole` is what credits
+    would pay for all of it: its rate and destination are those of the pool's line. `rest` is what
+    comes after the pool's seconds, rated as a call of its own, None where nothing does."""
+    line = _pool_line(pool_seconds, whole.rate.destination)
+    return {
+        **_leg_part(resolved),
+        "rate": _rate(whole),
+        **_pooled_part(line, rest),
+        "flags": flags,
+    }
 
 
 def pool_seconds_of(charge: Mapping[str, object]) -> int:
@@ -237,23 +244,27 @@ def quoted(charge: Charge) -> dict[str, object]:
 
 def _explained(charge: Charge, lines: Sequence[ChargeLine]) -> dict[str, object]:
     version = charge.version
-    rate = charge.rate
     return {
         "billed_seconds": charge.billed_seconds,
         "amount": format_amount(charge.amount_micros),
-        "rate": {
-            "card": version.card,
-            "version": format_time(version.effective_from),
-            "prefix": rate.prefix,
-            "destination": rate.destination,
-            **({"origin": rate.origin} if rate.origin else {}),
-        },
+        "rate": _rate(charge),
         "lines": [_line(line) for line in lines],
         "rounding": {
             "mode": version.rounding.mode.value,
             "decimals": version.rounding.decimals,
             "unrounded": format_fraction(charge.unrounded),
         },
+    }
+
+
+def _rate(charge: Charge) -> dict[str, object]:
+    version, rate = charge.version, charge.rate
+    return {
+        "card": version.card,
+        "version": format_time(version.effective_from),
+        "prefix": rate.prefix,
+        "destination": rate.destination,
+        **({"origin": rate.origin} if rate.origin else {}),
     }
 
 
@@ -309,13 +320,23 @@ def _rated_part(charge: Charge) -> dict[str, object]:
     }
 
 
-def _pooled_part(pool_seconds: int, rest: Charge | None) -> dict[str, object]:
-    line: dict[str, object] = {
-        "kind": "pool",
-        "from_second": 0,
-        "seconds": pool_seconds,
-        "amount": "0",
-    }
+def _pool_line(seconds: int, destination: str | None) -> dict[str, object]:
+    line = {"kind": "pool", "from_second": 0, "seconds": seconds, "amount": "0"}
+    return {**line, "destination": destination} if destination is not None else line
+
+
+def _pool_line_of(charge: Mapping[str, object]) -> dict[str, object]:
+    """The pool's line of a kept charge; the destination that the pool paid for is that of then."""
+    rate, lines = charge.get("rate"), charge.get("lines")
+    for line in lines if isinstance(lines, list) else ():
+        if isinstance(line, dict) and "destination" in line:
+            return dict(line)
+    destination = rate.get("destination") if isinstance(rate, dict) else None
+    return _pool_line(pool_seconds_of(charge), destination)
+
+
+def _pooled_part(line: dict[str, object], rest: Charge | None) -> dict[str, object]:
+    pool_seconds = int(str(line["seconds"]))
     document: dict[str, object] = {
         "status": "charged" if rest and rest.amount_micros else "pool",
         "billed_seconds": pool_seconds,

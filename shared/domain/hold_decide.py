@@ -252,9 +252,12 @@ def _refused(
 
 
 def _cover(pricing: Pricing, means: _Means, wanted_seconds: int) -> _Cover:
-    """The longest call up to the seconds wanted: from the pool first, then from money."""
+    """The longest call up to the seconds wanted: from the pool first, then from money. A call that
+    costs nothing takes nothing of the pool, as its charge will not."""
     wanted = min(wanted_seconds, limits.LEG_SECONDS_MAX)
     pool = min(wanted, means.pool_seconds)
+    if pool and pricing.hold_micros(wanted, 0) == 0:
+        pool = 0
     paid = pricing.seconds_for(means.money_micros, wanted - pool, pool) if wanted > pool else 0
     amount = pricing.hold_micros(paid, pool) if paid > 0 else 0
     if amount > means.money_micros:

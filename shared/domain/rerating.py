@@ -43,9 +43,11 @@ class RatedBy:
 
 
 def rated_by(charge: Mapping[str, object]) -> RatedBy | None:
-    """The rate of a stored charge; None for what has none."""
+    """The rate by which credits paid a stored charge; None where they paid nothing by a rate: free
+    legs without one, legs that the pool paid in full."""
     rate = charge.get("rate")
-    if not isinstance(rate, dict):
+    pool_seconds = pool_seconds_of(charge)
+    if not isinstance(rate, dict) or (pool_seconds and pool_seconds == charge["talk_seconds"]):
         return None
     origin = rate.get("origin")
     return RatedBy(

@@ -369,8 +369,9 @@ def _leg_charge(document: dict[str, object], amount_micros: int) -> LegCharge:
 def _pool_wish(
     leg: ResolvedLeg, account: Account, whole: Charge, seconds: int, flags: list[str]
 ) -> PoolWish | None:
-    """What a leg may take from the pool, and what it costs once it took some."""
-    if seconds <= 0:
+    """What a leg may take from the pool, and what it costs once it took some. A leg for which
+    credits would pay nothing takes nothing."""
+    if seconds <= 0 or whole.amount_micros == 0:
         return None
     answered_at = whole.answered_at
 
@@ -385,7 +386,7 @@ def _pool_wish(
                 answered_at=answered_at + timedelta(seconds=pool_seconds),
                 talk_seconds=leg.talk_seconds - pool_seconds,
             )
-        document = charging.pooled_charge(leg, pool_seconds, rest, flags)
+        document = charging.pooled_charge(leg, whole, pool_seconds, rest, flags)
         return _leg_charge(document, rest.amount_micros if rest else 0)
 
     return PoolWish(pool_month(answered_at, account.settings.time_zone), seconds, after)

@@ -21,7 +21,7 @@ from shared.domain.pools import (
 )
 from tests.unit.administration.house import START, House
 
-from .calls import LONDON, NEW_YORK, TOLL, TOLL_FREE, Calls
+from .calls import LONDON, NEW_YORK, PARIS, TOLL, TOLL_FREE, Calls, rate
 
 HOUR = 3600
 EGYPT = "+20223456789"
@@ -195,7 +195,8 @@ def test_a_leg_that_the_pool_pays_costs_nothing_and_says_so(calls: Calls) -> Non
     allowed = ask(calls)
     leg = charged(calls, authorization=allowed["authorization"])
     assert (leg["status"], leg["amount"], leg["billed_seconds"]) == ("pool", "0.00", 183)
-    assert leg["lines"] == [{"kind": "pool", "from_second": 0, "seconds": 183, "amount": "0"}]
+    line = {"kind": "pool", "from_second": 0, "seconds": 183, "amount": "0", "destination": "44"}
+    assert leg["lines"] == [line]
     assert (leg["funded_by"], leg["balance_after"]) == ([], "10.00")
     assert pool(calls) == 183
     assert calls.account()["held"] == "0.00"
@@ -273,4 +274,96 @@ def test_more_licences_are_more_minutes_from_now_on(calls: Calls) -> None:
         etag,
     )
     assert ask(calls)["pool_seconds"] == 900
+    assert ledger_is_sound(calls)
+
+
+# What the pool pays for
+
+
+FREE_CALLS = {
+    "price 0": {"price": "0"},
+    "within the grace": {"price": "0.10", "grace_seconds": 183},
+    "rounded to nothing": {"price": "0.000001"},
+    "capped to nothing": {
+        "price": "0.10",
+        "maximum_charge": "0.00001",
+        "maximum_charge_strategy": "cap",
+    },
+}
+
+
+@pytest.mark.parametrize("terms", FREE_CALLS.values(), ids=FREE_CALLS)
+def test_a_call_for_which_credits_would_pay_nothing_takes_nothing_of_the_pool(
+    calls: Calls, terms: dict[str, Any]
+) -> None:
+    free, paid = rate("33", **terms), rate("44", "0.10")
+    version = {"currency": "USD", "time_zone": "UTC", "rates": [free, paid]}
+    version["rounding"] = {"mode": "half_up", "decimals": 4}
+    calls.put("rate-cards/card/versions/2026-01-01T00:00:00Z?backdate=true", version)
+
+    allowed = ask(calls, PARIS, requested_seconds=183)
+    leg = charged(calls, authorization=allowed["authorization"], to_number=PARIS)
+    without_hold = charged(calls, to_number=PARIS)
+
+    assert (allowed["held"], allowed.get("pool_seconds")) == ("0.00", None)
+    for free_leg in (leg, without_hold):
+        assert (free_leg["status"], free_leg["amount"]) == ("zero", "0.00")
+        assert free_leg["zero_reason"] == "free_rate"
+    assert pool(calls) == 0
+    whole_hour = charged(calls, talk_seconds=HOUR)
+    assert (whole_hour["status"], whole_hour["amount"]) == ("pool", "0.00")
+    assert pool(calls) == HOUR
+    assert ledger_is_sound(calls)
+
+
+def test_grace_is_for_short_calls_only_and_a_longer_one_takes_all_its_seconds(
+    calls: Calls,
+) -> None:
+    version = {
+        "currency": "USD",
+        "time_zone": "UTC",
+        "rates": [rate("44", "0.1", grace_seconds=20)],
+    }
+    version["rounding"] = {"mode": "half_up", "decimals": 4}
+    calls.put("rate-cards/card/versions/2026-01-01T00:00:00Z?backdate=true", version)
+
+    for seconds, used in ((20, 0), (21, 21), (12, 21)):
+        allowed = ask(calls)
+        charged(calls, authorization=allowed["authorization"], talk_seconds=seconds)
+        assert pool(calls) == used
+
+
+def test_a_leg_that_the_pool_pays_keeps_its_rate_and_destination(calls: Calls) -> None:
+    leg = charged(calls, to_number=PARIS, talk_seconds=3000)
+
+    assert (leg["status"], leg["amount"], leg["pool_seconds"]) == ("pool", "0.00", 3000)
+    assert (leg["rate"]["destination"], leg["rate"]["prefix"]) == ("33", "33")
+    assert (leg["region"], leg["number_class"]) == ("FR", "fixed_line")
+    assert leg["sentence"] == "The pool of included minutes pays all 3000 s."
+    (line,) = leg["lines"]
+    assert (line["kind"], line["seconds"], line["destination"]) == ("pool", 3000, "33")
+
+
+def test_the_pooled_part_of_a_leg_keeps_its_destination_when_the_rest_is_rated_again(
+    calls: Calls,
+) -> None:
+    charged(calls, talk_seconds=HOUR - 60)
+    leg = charged(calls, to_number=PARIS, talk_seconds=180)
+    assert (leg["status"], leg["pool_seconds"], leg["amount"]) == ("charged", 60, "0.04")
+    assert [line.get("destination") for line in leg["lines"]] == ["33", None]
+    version = {"currency": "USD", "time_zone": "UTC", "rates": [rate("33", "0.05")]}
+    version["rates"][0]["destination"] = "France"  # type: ignore[index]
+    version["rounding"] = {"mode": "half_up", "decimals": 4}
+    calls.put("rate-cards/other/versions/2026-01-01T00:00:00Z?backdate=true", version)
+
+    body = {"accounts": ["contoso"], "legs": [leg["leg"]], "rate_card": "other"}
+    body |= {"reason": "a mistake", "dry_run": False}
+    answer = calls.house.post("/api/v1/reratings", body)
+
+    assert answer.status in {200, 201}, answer.body
+    again = calls.house.get(f"/api/v1/accounts/contoso/legs/{leg['leg']}").json
+    assert (again["amount"], again["rate"]["destination"]) == ("0.10", "France")
+    pooled, *rest = again["lines"]
+    assert (pooled["kind"], pooled["seconds"], pooled["destination"]) == ("pool", 60, "33")
+    assert [line["from_second"] for line in rest if line["kind"] == "usage"] == [60]
     assert ledger_is_sound(calls)
