@@ -144,7 +144,7 @@ BUGS = (
     Bug(
         "the same leg with other content is taken for a repetition",
         "shared/adapters/ledger_store.py",
-        "if digest != _digest(command):",
+        "if digest not in _digests(command):",
         "if digest is None:",
         "ledger/test_committer.py",
         "test_the_same_leg_with_other_content_in_the_same_group_clashes",
@@ -467,5 +467,29 @@ BUGS = (
         'if made or str(row.values["marker"])]',
         "administration/test_audit_log.py",
         "test_a_change_is_in_the_log_if_and_only_if_it_was_made",
+    ),
+    Bug(
+        "number normalised in one place only",
+        "shared/usecases/resolve_leg.py",
+        "number = called_number(leg.to_number, bridge.country)",
+        "number = leg.to_number",
+        "holds/test_one_number.py",
+        "test_check_hold_quote_charge_and_display_agree_on_one_number",
+    ),
+    Bug(
+        "free calls use up included minutes",
+        "shared/usecases/charge_legs.py",
+        "if seconds <= 0 or whole.amount_micros == 0:",
+        "if seconds <= 0:",
+        "holds/test_pools.py",
+        "test_a_call_for_which_credits_would_pay_nothing_takes_nothing_of_the_pool",
+    ),
+    Bug(
+        "a guard knows a leg by the newest digest only",
+        "shared/adapters/ledger_store.py",
+        "if digest not in _digests(command):",
+        "if digest != _digest(command):",
+        "../schemas/test_posted_again.py",
+        "test_a_leg_that_a_release_charged_is_not_a_conflict_when_it_comes_again",
     ),
 )
