@@ -28,6 +28,8 @@ RATES = [
     rate("33", "0.007", kind="dial_in"),
 ]
 BY_ORIGIN = [
+    rate("1888", "0.02", kind="dial_in", origin="US"),
+    rate("1888", "0.05", kind="dial_in", origin="RU"),
     rate("1800", "0.02", kind="dial_in", origin="US"),
     rate("1800", "0.05", kind="dial_in", origin="RU"),
 ]
@@ -232,3 +234,35 @@ def test_a_person_s_number_is_erased_with_the_text_as_received(calls: Calls, ask
     assert (answer.status, erased["legs"], erased["parked"]) == (200, 1, 1)
     shown = calls.house.get(f"/api/v1/accounts/contoso/legs/{charge['leg']}").json
     assert (shown["to"], shown.get("to_received"), shown["amount"]) == (None, None, "0.04")
+
+
+@pytest.mark.parametrize(
+    ("caller", "cause"),
+    [
+        ({}, "the caller is unknown or of no single country"),
+        ({"from": "anonymous"}, "the caller is unknown or of no single country"),
+        ({"from": "+18005550199"}, "the caller is unknown or of no single country"),
+        ({"from": PARIS}, "the caller is from FR"),
+    ],
+)
+def test_a_caller_without_a_rate_is_told_for_which_callers_there_are_rates(
+    calls: Calls, caller: dict[str, str], cause: str
+) -> None:
+    number = "+18885550100"
+    asked = calls.come_in(number, **caller)
+    queued = calls.ended(
+        kind=LegKind.DIAL_IN, to_number=number, from_number=caller.get("from"), talk_seconds=60
+    )
+    outcome = calls.house.run(calls.house.container.charge_legs.charge(queued))
+    quoted = {"account": "contoso", "kind": "dial_in", "to": number, "talk_seconds": 60, **caller}
+    refused = calls.house.post("/api/v1/quotes", quoted)
+
+    assert (asked["decision"], asked["reason"]) == ("deny", "rate_missing")
+    assert outcome.why.reason == "rate_missing"
+    told = [asked["message"], outcome.why.detail]
+    if caller.get("from") != "anonymous":  # no number to quote for
+        assert (refused.status, refused.json["code"]) == (422, "rate_missing")
+        told.append(refused.json["detail"])
+    for text in told:
+        assert "prices callers from RU, US only" in text
+        assert cause in text
