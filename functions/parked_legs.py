@@ -4,7 +4,7 @@ import azure.functions as func
 
 from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
-from shared.contracts.queries import PAGE, Query, one_of
+from shared.contracts.queries import PAGE, Query, flag, one_of
 from shared.domain.access import READERS, Role
 from shared.domain.parking import ParkReason, ParkStatus
 from shared.telemetry import event
@@ -24,13 +24,19 @@ _OPERATORS = frozenset({Role.OPERATOR})
         Query("account", "Those of this account only."),
         one_of("reason", "Those parked for this reason only.", ParkReason),
         one_of("status", "Those in this state only.", ParkStatus),
+        flag("summary", "Only count them, by reason."),
     ),
 )
 async def list_parked_legs(call: Call) -> func.HttpResponse:
-    """Parked legs; `?reason=&account=&status=`."""
+    """Parked legs, the oldest first; `?reason=&account=&status=`; `?summary=true` counts them."""
     from shared.contracts.ledger import PARKED_COLUMNS, parked_body
 
     where = {name: value for name in ("account", "reason", "status") if (value := call.query(name))}
+
+    if call.flag("summary"):
+        counts = await container().parked_legs.counts(call.principal, where)
+        by_reason = dict(sorted(counts.items()))
+        return reply({"total": sum(by_reason.values()), "by_reason": by_reason})
 
     async def fetch(limit: int, cursor: str | None) -> Page:
         page = await container().parked_legs.page(call.principal, where, limit=limit, cursor=cursor)
@@ -41,8 +47,8 @@ async def list_parked_legs(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "replay_parked_leg", "POST", "v1/parked-legs/{id}/replay", _OPERATORS)
 async def replay_parked_leg(call: Call) -> func.HttpResponse:
-    """Charge it now; the body may carry the mended leg, in dialect perminute, or for a conflict the
-    id of the leg that it is charged as."""
+    """Charge it now; the body may carry the changed fields of the leg, in dialect perminute, or for
+    a conflict the id of the leg that it is charged as."""
     from shared.contracts.ledger import ReplayBody, parked_body
     from shared.contracts.strict import read
 

@@ -4,9 +4,14 @@ A post of up to 1 MiB that can't be read does not fit into one row: the last pro
 `original` stand in a second row, `{id}|more`, which never changes.
 """
 
-from collections.abc import Callable, Mapping
+import base64
+import binascii
+import heapq
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from operator import itemgetter
 from typing import cast
 
 from shared.adapters.ledger_rows import check_schema
@@ -14,6 +19,7 @@ from shared.adapters.packed import holders, pack, unpack
 from shared.domain import limits
 from shared.domain.errors import (
     EtagMismatch,
+    Invalid,
     LedgerCorrupt,
     OutcomeUnknown,
     RowExists,
@@ -93,18 +99,10 @@ class TableParkingLot:
     async def oldest_open(self) -> datetime | None:
         """When the oldest leg that is still open was received, of the first so many that are."""
         oldest: datetime | None = None
-        cursor: str | None = None
-        for _ in range(limits.PARKED_AGE_PAGES_MAX):
-            found, cursor = await self.page(
-                where={"status": ParkStatus.OPEN.value},
-                limit=limits.TABLE_PAGE_ROWS_MAX,
-                cursor=cursor,
-            )
-            oldest = min(
-                [each.received_at for each in found] + ([oldest] if oldest else []), default=None
-            )
-            if cursor is None:
-                break
+        where = {"status": ParkStatus.OPEN.value}
+        async for row in self._scan(where, pages=limits.PARKED_AGE_PAGES_MAX):
+            received_at = parse_time(str(row.values["received_at"]))
+            oldest = min(received_at, oldest or received_at)
         return oldest
 
     async def _change(
@@ -132,10 +130,50 @@ class TableParkingLot:
     async def page(
         self, *, where: Mapping[str, str], limit: int, cursor: str | None
     ) -> tuple[list[ParkedLeg], str | None]:
-        """Parked legs whose `account`, `reason` or `status` equal `where`, and the next cursor."""
-        page = await self._tables.scan(TABLE, where=where, limit=limit, cursor=cursor)
-        rows = [row for row in page.rows if not row.key.endswith(_MORE)]
-        return [await self._complete(row) for row in rows], page.cursor
+        """Parked legs whose `account`, `reason` or `status` equal `where`, the oldest first, and
+        the next cursor. Raises Invalid `cursor_invalid`.
+
+        Rows are spread by their hash, so each page reads all that match; parked legs are few.
+        """
+        after = _read_cursor(cursor) if cursor is not None else None
+        found: list[tuple[tuple[datetime, str], Row | None]] = []
+        async for row in self._scan(where):
+            place = parse_time(str(row.values["received_at"])), row.key
+            if after is None or place > after:
+                found.append((place, None if "original1" in row.values else row))  # small ones only
+            if len(found) > 2 * (limit + 1):
+                found = heapq.nsmallest(limit + 1, found, key=itemgetter(0))
+        found = heapq.nsmallest(limit + 1, found, key=itemgetter(0))
+        following = _cursor(found[limit - 1][0]) if len(found) > limit else None
+        page = [
+            await (self._complete(row) if row else self.get(parked_id))
+            for (_, parked_id), row in found[:limit]
+        ]
+        return [parked for parked in page if parked is not None], following
+
+    async def counts(self, where: Mapping[str, str]) -> Mapping[str, int]:
+        """How many parked legs equal `where`, by reason."""
+        found: Counter[str] = Counter()
+        async for row in self._scan(where):
+            found[str(row.values["reason"])] += 1
+        return found
+
+    async def _scan(
+        self, where: Mapping[str, str], *, pages: int = limits.PARKED_PAGES_MAX
+    ) -> AsyncIterator[Row]:
+        """Heads of parked legs that equal `where`, in no order, of so many pages at most."""
+        cursor: str | None = None
+        for _ in range(pages):
+            page = await self._tables.scan(
+                TABLE, where=where, limit=limits.TABLE_PAGE_ROWS_MAX, cursor=cursor
+            )
+            for row in page.rows:
+                if not row.key.endswith(_MORE):
+                    check_schema(row, SCHEMA)
+                    yield row
+            cursor = page.cursor
+            if cursor is None:
+                return
 
     async def _complete(self, row: Row) -> ParkedLeg:
         check_schema(row, SCHEMA)
@@ -145,6 +183,23 @@ class TableParkingLot:
         if more is None:
             raise LedgerCorrupt("The second row of a parked leg is gone.")
         return _read(replace(row, values={**row.values, **more.values}))
+
+
+def _cursor(place: tuple[datetime, str]) -> str:
+    text = f"{format_time(place[0])}|{place[1]}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+        moment, _, parked_id = text.partition("|")
+        if _is_id(parked_id):
+            return parse_time(moment), parked_id
+    except (binascii.Error, ValueError):
+        pass
+    raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
 
 
 def _is_id(text: str) -> bool:

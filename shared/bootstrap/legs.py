@@ -14,6 +14,7 @@ from shared.domain.posts import BridgePost, ParsedLeg
 from shared.domain.signatures import BridgeAuth
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.ports.legs import Claims
     from shared.usecases.admit_caller import AdmitCaller
     from shared.usecases.authorise_dial_out import AuthoriseDialOut
     from shared.usecases.bridge_gate import BridgeGate
@@ -88,14 +89,20 @@ class Legs(Stores):
         return ForwardInbox(self.inbox, self.queue)
 
     @cached_property
+    def claims(self) -> Claims:
+        """Whose legs are."""
+        from shared.adapters.claim_store import TableClaims
+
+        return TableClaims(self.tables)
+
+    @cached_property
     def charge_legs(self) -> ChargeLegs:
         """Rates and debits legs."""
-        from shared.adapters.claim_store import TableClaims
         from shared.usecases.charge_legs import ChargeLegs
         from shared.usecases.resolve_leg import ResolveLeg
 
         return ChargeLegs(
-            resolve=ResolveLeg(self.facts, TableClaims(self.tables), self.holds, self.clock),
+            resolve=ResolveLeg(self.facts, self.claims, self.holds, self.clock),
             rate_cards=self.rate_cards,
             ledger=self.ledger,
             open_ledger=self.open_ledger,
@@ -118,6 +125,7 @@ class Legs(Stores):
             self.charge_legs,
             self.publish_events,
             self.clock,
+            self.claims,
             lambda bridge, value: read_leg(bridge, value, pointer="/leg", refuse_unknown=True),
         )
 

@@ -11,7 +11,7 @@ from shared.contracts.times import read_time
 from shared.domain import limits
 from shared.domain.errors import PerminuteError
 from shared.domain.ledger import Adjust, Entry, TopUp
-from shared.domain.legs import content_digest, format_time, shown_leg
+from shared.domain.legs import content_digest, format_time, posted_leg, shown_leg
 from shared.domain.lots import LotKind
 from shared.domain.money import format_amount, parse_amount
 from shared.domain.parking import ParkedLeg, ParkReason, ParkStatus
@@ -110,8 +110,8 @@ class ErasureBody(BaseModel):
 
 
 class ReplayBody(BaseModel):
-    """What may come with a replay: the mended leg, whose fields the dialect checks; for a conflict
-    the id of the leg that it is charged as."""
+    """What may come with a replay: the changed fields of the leg, which the dialect checks; for a
+    conflict the id of the leg that it is charged as."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -226,7 +226,7 @@ def parked_body(parked: ParkedLeg) -> dict[str, object]:
         "reason": parked.reason.value,
         "detail": parked.detail,
         "received_at": format_time(parked.received_at),
-        "original": dict(parked.original),
+        "original": posted_leg(parked.original),
         "attempts": parked.attempts,
         "status": parked.status.value,
         "actor": parked.actor,

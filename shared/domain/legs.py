@@ -144,6 +144,19 @@ def leg_document(leg: EndedLeg) -> dict[str, Any]:
     }
 
 
+LEG_FIELDS = (
+    *("leg_id", "conference_id", "kind", "from", "to", "account", "organizer_id"),
+    *("started_at", "answered_at", "ended_at", "talk_seconds", "authorization", "hangup_cause"),
+)
+"""The names under which a leg is posted, in dialect `perminute`."""
+_POSTED_NAMES = {"conference": "conference_id", "organizer": "organizer_id"}
+
+
+def posted_leg(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A kept leg under the names by which legs are posted."""
+    return {_POSTED_NAMES.get(name, name): value for name, value in document.items()}
+
+
 def read_leg_document(data: Mapping[str, Any]) -> EndedLeg:
     """The leg that `leg_document` wrote. Raises KeyError, TypeError or ValueError on others."""
     return EndedLeg(

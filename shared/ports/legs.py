@@ -57,6 +57,10 @@ class ParkingLot(Protocol):
         """Note that the account was told."""
         ...
 
+    async def counts(self, where: Mapping[str, str]) -> Mapping[str, int]:
+        """How many parked legs equal `where`, by reason."""
+        ...
+
     async def oldest_open(self) -> datetime | None:
         """When the oldest leg that is still open was received, of the first so many that are."""
         ...

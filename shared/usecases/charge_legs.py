@@ -144,15 +144,20 @@ class ChargeLegs:
         return outcomes
 
     async def charge(
-        self, queued: QueuedLeg, *, on_behalf_of: Principal | None = None
+        self,
+        queued: QueuedLeg,
+        *,
+        on_behalf_of: Principal | None = None,
+        corrected: bool = False,
     ) -> Charged | NotCharged:
-        """Charge one leg now, or say why it has to wait in the parking lot.
+        """Charge one leg now, or say why it has to wait in the parking lot. `corrected` as in
+        ResolveLeg.
 
         Raises Unavailable or a StoreError when that is not certain: trying again is safe; and
         NotAllowed when it would be charged to an account that the principal does not see.
         """
         try:
-            resolved = await self._resolve(queued)
+            resolved = await self._resolve(queued, corrected=corrected)
         except SettingsUnreadable as error:
             resolved = Unchargeable(ParkReason.SETTINGS_UNREADABLE, error.detail, error.account)
         whose = resolved.account if isinstance(resolved, Unchargeable) else resolved[1].id
@@ -213,6 +218,19 @@ class ChargeLegs:
         if use.settled_by is not None and use.settled_by != leg.leg.key:
             raise authorization_used(use.settled_by, use.entry)
         return replace(leg, hold=replace(leg.hold, released=leg.hold.released or use.is_freed))
+
+    async def price_micros(self, leg: EndedLeg) -> int | None:
+        """What a leg would cost if credits paid for all of it, None where it has no price; nothing
+        is kept. Raises StoreUnavailable."""
+        queued = QueuedLeg(leg, self._clock.now())
+        try:
+            resolved = await self._resolve(queued, pins=False, corrected=True)
+            if isinstance(resolved, Unchargeable):
+                return None
+            document = await self._document(*resolved)
+        except SettingsUnreadable:
+            return None
+        return None if isinstance(document, Unchargeable) else document.charge.amount_micros
 
     async def _unless_charged(
         self, queued: QueuedLeg, why: Unchargeable, account: str | None

@@ -1,4 +1,4 @@
-"""Parked legs have a way out: replayed after mending, or dismissed. Charged once, whatever is
+"""Parked legs have a way out: replayed after a correction, or dismissed. Charged once, whatever is
 clicked twice."""
 
 import asyncio
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from shared.domain import limits
-from shared.domain.access import Principal
+from shared.domain.access import Principal, Role
 from shared.domain.errors import (
     Conflict,
     FieldError,
@@ -16,9 +16,16 @@ from shared.domain.errors import (
     PerminuteError,
     Unavailable,
 )
-from shared.domain.legs import EndedLeg, QueuedLeg, read_leg_document
+from shared.domain.legs import (
+    LEG_FIELDS,
+    EndedLeg,
+    LegKind,
+    QueuedLeg,
+    posted_leg,
+    read_leg_document,
+)
 from shared.domain.parking import ParkedLeg, ParkReason, ParkStatus
-from shared.ports.legs import ParkingLot
+from shared.ports.legs import Claims, ParkingLot
 from shared.ports.world import Clock
 from shared.usecases.charge_legs import Charged, ChargeLegs, NotCharged
 from shared.usecases.publish_events import PublishEvents
@@ -49,10 +56,12 @@ class ParkedLegs:
         charge: ChargeLegs,
         publish: PublishEvents,
         clock: Clock,
-        read_mended: Callable[[str, object], EndedLeg],
+        claims: Claims,
+        read_leg: Callable[[str, object], EndedLeg],
     ) -> None:
         self._parking = parking
-        self._read_mended = read_mended
+        self._claims = claims
+        self._read_leg = read_leg
         self._charge = charge
         self._publish = publish
         self._clock = clock
@@ -60,35 +69,41 @@ class ParkedLegs:
     async def page(
         self, principal: Principal, where: Mapping[str, str], *, limit: int, cursor: str | None
     ) -> ParkedPage:
-        """Parked legs that equal `where`. Who sees only some accounts has to name one."""
-        if "account" in where:
-            principal.require_account(where["account"])
-        else:
-            principal.require_all_accounts()
+        """Parked legs that equal `where`, the oldest first. Who sees only some accounts has to name
+        one. Raises Invalid `cursor_invalid`."""
+        _require_visible(principal, where)
         items, following = await self._parking.page(where=where, limit=limit, cursor=cursor)
         return ParkedPage(tuple(items), following)
+
+    async def counts(self, principal: Principal, where: Mapping[str, str]) -> Mapping[str, int]:
+        """How many parked legs equal `where`, by reason. Rights as for `page`."""
+        _require_visible(principal, where)
+        return await self._parking.counts(where)
 
     async def replay(
         self,
         principal: Principal,
         parked_id: str,
-        mended: object | None = None,
+        changes: Mapping[str, object] | None = None,
         *,
         charge_as: str | None = None,
     ) -> ParkedLeg:
-        """Charge it now, as it was or as `mended` (JSON values in dialect perminute) says; what
-        fails again says why and stays open. `charge_as` is another leg id for a conflict: it is
-        charged as that leg, beside the one that has its own id.
+        """Charge it now, as it was or with the fields in `changes` (JSON values, dialect perminute)
+        in place of its own; what fails again says why and stays open. `charge_as` is another leg id
+        for a conflict: it is charged as that leg, beside the one that has its own id.
 
         Raises NotFound, Conflict `parked_leg_dismissed` or `parked_leg_charged_as`, Invalid
-        `leg_needed` where the original can't be read, Invalid when the mended leg has another id,
-        NotAllowed when it belongs to an account that the caller does not see, and Unavailable when
-        it is not certain: replaying again is safe.
+        `leg_needed` where the original can't be read, Invalid when the leg would have another id or
+        an account that can't be its own, NotAllowed when it belongs to an account that the caller
+        does not see or would cost less than their roles allow, and Unavailable when it is not
+        certain: replaying again is safe.
         """
         parked = await self._visible(principal, parked_id)
         if parked.status is ParkStatus.OPEN:
-            leg = self._mended(parked, mended) if mended is not None else _original(parked)
+            leg = _original(parked) if changes is None else self._corrected(parked, changes)
             leg = _renamed(parked, leg, charge_as)
+            if changes is not None:
+                await self._check_correction(principal, parked, leg)
             if leg.key != parked.leg:
                 parked = await self._parking.pin(parked.id, leg.key)
         if parked.status is ParkStatus.REPLAYED:
@@ -101,9 +116,13 @@ class ParkedLegs:
             )
         queued = QueuedLeg(leg, self._clock.now())
         try:
-            outcome = await self._charge.charge(queued, on_behalf_of=principal)
+            outcome = await self._charge.charge(
+                queued, on_behalf_of=principal, corrected=changes is not None
+            )
         except OutcomeUnknown as unknown:
             raise Unavailable("It is not certain that the leg is charged.") from unknown
+        if isinstance(outcome, NotCharged) and _names_another_account(parked, leg, outcome):
+            raise _wrong_account(outcome.why.detail)
         after = await self._parking.update(
             _after(parked, outcome, principal), unpin=_has_other_content(outcome)
         )
@@ -172,14 +191,61 @@ class ParkedLegs:
 
         return Swept(tuple(await asyncio.gather(*map(one, page.items))), page.cursor)
 
-    def _mended(self, parked: ParkedLeg, mended: object) -> EndedLeg:
-        """The mended leg. It keeps its key: under another one it could be charged again."""
-        leg = self._read_mended(parked.bridge, mended)
+    def _corrected(self, parked: ParkedLeg, changes: Mapping[str, object]) -> EndedLeg:
+        """The leg with its changed fields. It keeps its id: under another one it could be charged
+        again. What is sent back as it was shown changes nothing."""
+        if parked.reason is ParkReason.UNREADABLE:
+            shown: dict[str, object] = {}
+        else:
+            shown = posted_leg(parked.original)
+        kept = {name: shown[name] for name in LEG_FIELDS if name in shown}
+        named = posted_leg(changes)
+        if len(named) < len(changes):
+            error = FieldError("/leg", "must not have a field under two names")
+            raise Invalid("1 field is wrong.", (error,))
+        told = {**parked.original, **shown}
+        changed = {
+            name: value
+            for name, value in named.items()
+            if name in LEG_FIELDS or name not in told or told[name] != value
+        }
+        leg = self._read_leg(parked.bridge, {**kept, **changed})
         _, _, leg_id = parked.leg.partition("~")
         if leg_id and leg.leg_id != leg_id:
             error = FieldError("/leg/leg_id", f"must be {leg_id}, as it was posted")
             raise Invalid("1 field is wrong.", (error,))
         return leg
+
+    async def _check_correction(
+        self, principal: Principal, parked: ParkedLeg, leg: EndedLeg
+    ) -> None:
+        """Raises NotAllowed or Invalid for a correction that the caller may not make.
+
+        Who may charge but not give credit back (operator) must not lower a charge by correcting its
+        leg: a leg that had a price costs no less afterwards, and one without a price is given
+        another number, conference, organizer or account, or the kind that was missing.
+        """
+        posted = None if parked.reason is ParkReason.UNREADABLE else _original(parked)
+        if leg.account is not None and (posted is None or leg.account != posted.account):
+            principal.require_account(leg.account)
+            claim = await self._claims.find(leg.key)
+            if claim is not None and claim.account != leg.account:
+                raise _wrong_account("The leg belongs to another account since it first came.")
+        if principal.holds_one_of(_FINANCE):
+            return
+        if leg.kind is LegKind.VOIP and (posted is None or posted.kind is not LegKind.VOIP):
+            principal.require_one_of(_FINANCE)
+        if posted is None or _same_but_for(posted, leg, ()):
+            return
+        before = await self._charge.price_micros(posted)
+        if before is None:
+            adds_kind = ("kind",) if posted.kind is None else ()
+            if not _same_but_for(posted, leg, (*_CORRECTED_WITHOUT_PRICE, *adds_kind)):
+                principal.require_one_of(_FINANCE)
+            return
+        after = await self._charge.price_micros(leg)
+        if after is not None and after < before:
+            principal.require_one_of(_FINANCE)
 
     async def _visible(self, principal: Principal, parked_id: str) -> ParkedLeg:
         parked = await self._parking.get(parked_id)
@@ -192,9 +258,38 @@ class ParkedLegs:
         return parked
 
 
+_FINANCE = frozenset({Role.FINANCE})
+_CORRECTED_WITHOUT_PRICE = (
+    *("from_number", "to_number", "conference_id", "organizer", "account"),
+    *("authorization", "hangup_cause", "leg_id"),
+)
+
+
+def _same_but_for(posted: EndedLeg, leg: EndedLeg, fields: tuple[str, ...]) -> bool:
+    """Whether two legs differ in nothing but these fields."""
+    return replace(posted, **{name: getattr(leg, name) for name in (*fields, "leg_id")}) == leg
+
+
+def _wrong_account(why: str) -> Invalid:
+    return Invalid("1 field is wrong.", (FieldError("/leg/account", why),))
+
+
+def _names_another_account(parked: ParkedLeg, leg: EndedLeg, outcome: NotCharged) -> bool:
+    """Whether a correction named an account that the leg can't have."""
+    named = leg.account is not None and leg.account != parked.original.get("account")
+    return named and outcome.why.reason is ParkReason.ACCOUNT_UNKNOWN
+
+
+def _require_visible(principal: Principal, where: Mapping[str, str]) -> None:
+    if "account" in where:
+        principal.require_account(where["account"])
+    else:
+        principal.require_all_accounts()
+
+
 def _original(parked: ParkedLeg) -> EndedLeg:
     if parked.reason is ParkReason.UNREADABLE:
-        raise Invalid("It could not be read: send the mended leg.", code="leg_needed")
+        raise Invalid("It could not be read: send the whole leg.", code="leg_needed")
     return read_leg_document(parked.original)
 
 

@@ -42,8 +42,12 @@ class ResolveLeg:
         self._holds = holds
         self._clock = clock
 
-    async def __call__(self, queued: QueuedLeg) -> tuple[ResolvedLeg, Account] | Unchargeable:
-        """The leg with its pinned facts and its account, or why it must be parked.
+    async def __call__(
+        self, queued: QueuedLeg, *, pins: bool = True, corrected: bool = False
+    ) -> tuple[ResolvedLeg, Account] | Unchargeable:
+        """The leg with its pinned facts and its account, or why it must be parked. `pins` False:
+        nothing is kept. `corrected`: a person corrected the leg, so its organizer is what the leg
+        and its conference say now; its account stays pinned.
 
         Raises StoreUnavailable when the directory does not answer.
         """
@@ -62,7 +66,7 @@ class ResolveLeg:
         owner = await self._owner(queued, bridge, number)
         # What can't be charged as it is pins nothing: mended, it may name another account.
         sound = kind is not None and not isinstance(talk_seconds, Unchargeable)
-        owner = await self._pinned(leg, owner, claim=sound)
+        owner = await self._pinned(leg, owner, claim=sound and pins, corrected=corrected)
         account = None
         if owner.account is not None:
             account = await self._facts.account(owner.account, known_at=since)
@@ -205,14 +209,18 @@ class ResolveLeg:
         history = await self._facts.conference(leg.conference_id, known_at=queued.received_at)
         return registration_at(history, _moment(leg))
 
-    async def _pinned(self, leg: EndedLeg, owner: _Owner, *, claim: bool) -> _Owner:
+    async def _pinned(
+        self, leg: EndedLeg, owner: _Owner, *, claim: bool, corrected: bool
+    ) -> _Owner:
         """The owner that the first delivery found, whomever the bridge has served since then."""
         name = owner.account
         if claim and name is not None and await self._facts.account(name) is not None:
             pinned: Claim | None = await self._claims.claim(leg.key, Claim(name, owner.organizer))
         else:
             pinned = await self._claims.find(leg.key)
-        return _Owner(pinned.account, pinned.organizer) if pinned else owner
+        if pinned is None or (corrected and pinned.account == owner.account):
+            return owner
+        return _Owner(pinned.account, pinned.organizer)
 
 
 def _other_call(leg: EndedLeg, to_number: str | None, named: HoldRecord) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from shared.adapters.bridges.fields import is_number_text, read_rfc3339
 from shared.domain.directory import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is_id
 from shared.domain.errors import FieldError, Invalid, TooLarge
-from shared.domain.legs import EndedLeg, LegKind
+from shared.domain.legs import LEG_FIELDS, EndedLeg, LegKind
 from shared.domain.limits import (
     CALL_ENDED_LEGS_MAX,
     FIELD_ERRORS_MAX,
@@ -20,12 +20,6 @@ _TIME_RULE = "an RFC 3339 time with its zone, such as 2026-11-23T10:00:00Z"
 _NUMBER_RULE = f"a text of at most {NUMBER_CHARS_MAX} characters, no control characters"
 # Far over what any leg can last (longer than a day is parked), and it fits every store
 _TALK_SECONDS_MAX = 10**9
-_FIELDS = frozenset(
-    (
-        *("leg_id", "conference_id", "kind", "from", "to", "account", "organizer_id"),
-        *("started_at", "answered_at", "ended_at", "talk_seconds", "authorization", "hangup_cause"),
-    )
-)
 
 
 def parse(post: BridgePost) -> list[ParsedLeg]:
@@ -66,7 +60,7 @@ def read_leg(
     """
     reader = _Reader(value, pointer)
     if refuse_unknown:
-        for name in sorted(reader.names - _FIELDS):
+        for name in sorted(reader.names - set(LEG_FIELDS)):
             reader.fail(name, "no field of a leg")
     leg = reader.leg(bridge)
     if leg is None:

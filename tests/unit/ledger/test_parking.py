@@ -113,13 +113,16 @@ async def test_a_mended_leg_keeps_its_id() -> None:
     assert await process.balance() == 100 * UNIT
 
 
-async def test_a_mended_leg_stays_with_the_account_that_it_is_pinned_to() -> None:
+async def test_a_corrected_leg_stays_with_the_account_that_it_is_pinned_to() -> None:
     process, parked = await _parked()
     body = {**MENDED, "account": "fabrikam"}
-    done = await process.house.parked_legs.replay(SMALL, parked.id, body)
-    assert done.account == "contoso"
-    assert await process.balance("fabrikam") == 100 * UNIT
-    assert await process.balance("contoso") == 100 * UNIT - PRICE
+    with pytest.raises(NotAllowed):
+        await process.house.parked_legs.replay(SMALL, parked.id, body)
+    with pytest.raises(Invalid) as refused:
+        await process.house.parked_legs.replay(ADMIN, parked.id, body)
+    assert [error.pointer for error in refused.value.errors] == ["/leg/account"]
+    for account in ("contoso", "fabrikam"):
+        assert await process.balance(account) == 100 * UNIT
 
 
 @pytest.mark.parametrize("why", [{"to": JP}, {"kind": None}, {"talk_seconds": 999}], ids=str)
