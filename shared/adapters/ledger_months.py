@@ -9,11 +9,15 @@ from typing import Any, cast
 from shared.adapters import ledger_rows as rows
 from shared.adapters.packed import fails_closed, pack, unpack
 from shared.domain import limits
-from shared.domain.errors import LedgerCorrupt, RowExists
+from shared.domain.errors import EtagMismatch, LedgerCorrupt, RowExists
 from shared.domain.statements import ClosedMonth, Statement, Total, month_span
 from shared.ports.ledger import Commit
-from shared.ports.tables import Insert, Row, TableStore, Value
+from shared.ports.tables import Insert, Replace, Row, TableStore, Value
 
+SCHEMA = 3  # before, rows were not net of corrections, and had no grouping but destinations
+_GROUPINGS = frozenset({"by_leg_kind", "by_destination", "by_organizer", "by_cost_center"})
+REBUILT = _GROUPINGS | {"charges", "restored"}
+"""What rows of earlier schemas lack, or say otherwise."""
 _PREFIX = "month|"
 
 
@@ -23,36 +27,48 @@ def month_key(month: str) -> str:
 
 
 async def closed_months(tables: TableStore, account: str) -> list[str]:
-    """The months that have a row, in order. They are few; their keys alone are read."""
+    """The months that have a row, in order. They are few; their schemas alone are read. One of an
+    earlier schema has to be closed again."""
     found = await tables.query(
         rows.TABLE, account, first=_PREFIX, before="month}", select=["schema"]
     )
-    return [row.key.removeprefix(_PREFIX) for row in found]
+    return [row.key.removeprefix(_PREFIX) for row in found if not is_outdated(row)]
+
+
+def is_outdated(row: Row) -> bool:
+    """Whether a month's row is of an earlier schema: what it says is not read any more."""
+    schema = row.values.get("schema")
+    return isinstance(schema, int) and not isinstance(schema, bool) and 1 <= schema < SCHEMA
 
 
 async def write_month(tables: TableStore, account: str, closed: ClosedMonth) -> None:
-    """Insert the row of a month; one that is there already says the same. A month of more
-    destinations than an entity holds gets none: its statement is added up each time."""
+    """Write the row of a month, instead of one of an earlier schema; another one that is there
+    already says the same. A month of more groups than an entity holds gets none: its statement is
+    added up each time."""
     values = month_values(closed)
     if sum(len(part) for part in values.values() if isinstance(part, bytes)) > (
         limits.SEGMENT_BYTES_MAX
     ):
         return
+    key = month_key(closed.statement.month)
+    present = await tables.get(rows.TABLE, account, key)
+    if present is not None and not is_outdated(present):
+        return
     try:
-        await tables.transact(
-            rows.TABLE, account, [Insert(month_key(closed.statement.month), values)]
-        )
-    except RowExists:
+        row = Replace(key, values, present.etag) if present else Insert(key, values)
+        await tables.transact(rows.TABLE, account, [row])
+    except (EtagMismatch, RowExists):
         return  # another night's run was faster: it added up the same commits
 
 
 async def closed_month(tables: TableStore, account: str, month: str) -> ClosedMonth | None:
-    """The row of a month, held against the journal's rows where it begins and ends; None: no row.
+    """The row of a month, held against the journal's rows where it begins and ends; None: no row
+    of the present schema.
 
     Raises LedgerCorrupt where it does not re-add, or isn't what the journal says.
     """
     row = await tables.get(rows.TABLE, account, month_key(month))
-    if row is None:
+    if row is None or is_outdated(row):
         return None
     closed = read_month(row)
     statement = closed.statement
@@ -79,7 +95,7 @@ def month_values(closed: ClosedMonth) -> dict[str, Value]:
     """The properties of a month's row."""
     statement = closed.statement
     return {
-        "schema": rows.SCHEMA,
+        "schema": SCHEMA,
         "time_zone": closed.time_zone,
         "after": closed.after,
         "last": closed.last,
@@ -91,7 +107,9 @@ def month_values(closed: ClosedMonth) -> dict[str, Value]:
             {
                 "entries": [statement.first_entry, statement.last_entry],
                 "by_kind": _totals(statement.by_kind),
-                "by_destination": _totals(statement.by_destination),
+                "charges": _total(statement.charges),
+                "restored": statement.restored_micros,
+                **{name: _totals(totals) for name, totals in statement.groupings.items()},
             },
         ),
     }
@@ -100,11 +118,15 @@ def month_values(closed: ClosedMonth) -> dict[str, Value]:
 @fails_closed
 def read_month(row: Row) -> ClosedMonth:
     """A month as its row says. Raises LedgerCorrupt on one that can't be read, or is newer."""
-    rows.check_schema(row)
+    rows.check_schema(row, SCHEMA)
     values = cast("dict[str, Any]", row.values)
     month = row.key.removeprefix(_PREFIX)
     month_span(month, values["time_zone"])
     data = cast("dict[str, Any]", unpack("data", row.values))
+    if is_outdated(row):
+        if data.keys() != {"entries", "by_kind", "by_destination"}:
+            raise ValueError("its content is not of an earlier schema")
+        data |= {"charges": [], "restored": 0} | {name: {} for name in _GROUPINGS}
     first, last = data["entries"]
     return ClosedMonth(
         Statement(
@@ -113,8 +135,13 @@ def read_month(row: Row) -> ClosedMonth:
             values["closing"],
             first,
             last,
-            {name: Total(*total) for name, total in data["by_kind"].items()},
-            {name: Total(*total) for name, total in data["by_destination"].items()},
+            by_kind=_read_totals(data["by_kind"]),
+            charges=Total(*data["charges"]),
+            restored_micros=data["restored"],
+            by_leg_kind=_read_totals(data["by_leg_kind"]),
+            by_destination=_read_totals(data["by_destination"]),
+            by_organizer=_read_totals(data["by_organizer"]),
+            by_cost_center=_read_totals(data["by_cost_center"]),
         ),
         values["time_zone"],
         values["after"],
@@ -124,9 +151,15 @@ def read_month(row: Row) -> ClosedMonth:
 
 
 def _totals(totals: Mapping[str, Total]) -> dict[str, list[int]]:
-    return {
-        name: [total.count, total.amount_micros, total.seconds] for name, total in totals.items()
-    }
+    return {name: _total(total) for name, total in totals.items()}
+
+
+def _total(total: Total) -> list[int]:
+    return [total.count, total.amount_micros, total.seconds, total.pool_seconds]
+
+
+def _read_totals(data: Mapping[str, list[int]]) -> dict[str, Total]:
+    return {name: Total(*total) for name, total in data.items()}
 
 
 class MonthRow:

@@ -48,7 +48,7 @@ from shared.ports.ledger import Commit, LegRecord, Outbox
 from shared.ports.tables import Row, Value
 
 TABLE = "ledger"
-SCHEMA = 2  # 1 has no `hold` in an entry
+SCHEMA = 2  # 1 has no `hold` in an entry; its first rows have no pools and no burn in the state
 STATE = "state"
 VERIFIED = "verified"
 GENESIS = "0" * 64

@@ -60,7 +60,7 @@ async def verify(
         await hold_rows(run, tables, account)
         await other_rows(run, tables, account)
     await segment_rows(run, tables, account)
-    compare_months(run)
+    await compare_months(run, tables, account)
     await event_rows(run, tables, account, after=start)
     await newer_rows(run, tables, account)
     if state_row is not None:

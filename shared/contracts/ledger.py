@@ -273,8 +273,10 @@ def parked_leg_body(parked: ParkedLeg) -> dict[str, object]:
     }
 
 
-def statement_body(account: str, statement: Statement, currency: str) -> dict[str, object]:
-    """A month added up."""
+def statement_body(
+    account: str, statement: Statement, currency: str, open_parked: int
+) -> dict[str, object]:
+    """A month added up. Amounts by kind are the ledger's, those of legs are charges."""
     return {
         "account": account,
         "month": statement.month,
@@ -283,18 +285,28 @@ def statement_body(account: str, statement: Statement, currency: str) -> dict[st
         "closing": format_amount(statement.closing_micros),
         "re_adds": statement.re_adds,
         "entries": {"first": statement.first_entry, "last": statement.last_entry},
-        "by_kind": _totals(statement.by_kind, with_seconds=False),
-        "by_destination": _totals(statement.by_destination, with_seconds=True),
+        "by_kind": [
+            {"name": name, "count": total.count, "amount": format_amount(total.amount_micros)}
+            for name, total in sorted(statement.by_kind.items())
+        ],
+        "restored": format_amount(statement.restored_micros),
+        "charges": _total(statement.charges),
+        **{
+            grouping: [
+                {"name": name or None, **_total(total)}
+                for name, total in sorted(totals.items())
+                if total != Total()
+            ]
+            for grouping, totals in statement.groupings.items()
+        },
+        "parked": {"open": open_parked},
     }
 
 
-def _totals(totals: Mapping[str, Total], *, with_seconds: bool) -> list[dict[str, object]]:
-    return [
-        {
-            "name": name,
-            "count": total.count,
-            "amount": format_amount(total.amount_micros),
-            **({"billed_seconds": total.seconds} if with_seconds else {}),
-        }
-        for name, total in sorted(totals.items())
-    ]
+def _total(total: Total) -> dict[str, object]:
+    return {
+        "count": total.count,
+        "amount": format_amount(total.amount_micros),
+        "billed_seconds": total.seconds,
+        "pool_seconds": total.pool_seconds,
+    }

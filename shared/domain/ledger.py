@@ -52,7 +52,8 @@ class Entry:
     did to the hold of its `authorization`; None where none was known, or of older versions, whose
     legs ended every hold that they named. `key` and
     `content_digest` are what its guard knows it by, and a debit in the journal carries its
-    explained `charge`: so journals alone rebuild everything but the persons' parts.
+    explained `charge`: so journals alone rebuild everything but the persons' parts. Whose meeting a
+    leg was in, `organizer`, belongs to a person's part: it is kept beside what is hashed.
     """
 
     sequence: int
@@ -78,6 +79,7 @@ class Entry:
     pool: PoolDraw | None = None
     rerates: int | None = None
     hold: HoldEffect | None = None
+    organizer: str | None = field(default=None, hash=False, compare=False)
 
     @property
     def charges(self) -> bool:

@@ -145,7 +145,8 @@ class Ledger(Protocol):
         ...
 
     async def closed_months(self, account: str) -> list[str]:
-        """The months `YYYY-MM` that were closed, in order."""
+        """The months `YYYY-MM` that were closed, in order, but for those in rows of an earlier
+        schema."""
         ...
 
     async def closed_month(self, account: str, month: str) -> ClosedMonth | None:
@@ -156,7 +157,8 @@ class Ledger(Protocol):
         ...
 
     async def close_month(self, account: str, closed: ClosedMonth) -> None:
-        """Keep a month that is over; nothing happens if it is kept already."""
+        """Keep a month that is over; nothing happens if it is kept already, in the present
+        schema."""
         ...
 
     async def commit_at(self, account: str, moment: datetime) -> Commit | None:

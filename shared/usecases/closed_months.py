@@ -1,15 +1,24 @@
 """Months added up: the row of each one that is over, so that its statement need not be again."""
 
+import asyncio
 from datetime import datetime, timedelta
 from itertools import islice
 
 from shared.domain import limits
-from shared.domain.statements import ClosedMonth, month_of, month_span, months_between
-from shared.ports.ledger import Ledger
+from shared.domain.ledger import Entry
+from shared.domain.statements import (
+    ClosedMonth,
+    Statement,
+    month_of,
+    month_span,
+    months_between,
+)
+from shared.ports.ledger import Ledger, LegRecord
 
 
 async def close_months(ledger: Ledger, account: str, time_zone: str, before: datetime) -> int:
-    """Write the rows of months that ended an hour or more before a time; the number of new ones.
+    """Write the rows of months that ended an hour or more before a time, and instead of those of an
+    earlier schema; the number of rows written.
 
     The hour is for clocks that differ: what is committed later counts in a later month.
     """
@@ -40,4 +49,22 @@ async def add_up_month(ledger: Ledger, account: str, month: str, time_zone: str)
         if commits[-1].number != found.last:
             break
     found.head = await ledger.head_at(account, found.last) or ""
+    await _resolve(ledger, account, found.statement)
     return found
+
+
+async def _resolve(ledger: Ledger, account: str, statement: Statement) -> None:
+    """Read the charges, from before the month, that reversals of the month take back."""
+    slots = asyncio.Semaphore(limits.STATEMENT_READS_AT_ONCE)
+
+    async def read(reversal: Entry) -> list[LegRecord]:
+        async with slots:
+            return await ledger.debits(account, reversal.leg or "")
+
+    reversals = tuple(statement.unresolved)
+    for reversal, debits in zip(
+        reversals, await asyncio.gather(*map(read, reversals)), strict=True
+    ):
+        for debit in debits:
+            if debit.entry.sequence == reversal.reverses:
+                statement.take_back(reversal, debit.charge, reversal.organizer)

@@ -136,19 +136,32 @@ class ReadLedger:
             return 0, None
         return commit.balance_micros, commit.first + len(commit.entries) - 1 or None
 
-    async def statement(self, account: str, month: str) -> tuple[Statement, str]:
-        """(a month added up, its currency); the month is one of the account's time zone.
+    async def statement(self, account: str, month: str) -> tuple[Statement, str, int]:
+        """(a month added up, its currency, how many legs that came in then are parked and open);
+        the month is one of the account's time zone.
 
         A closed month is read from its row. Raises Invalid `month_invalid`, and LedgerCorrupt where
         that row is not what the journal says.
         """
         known = await self._known(account)
         zone = known.settings.time_zone
-        asked_month_span(month, zone)
+        start, end = asked_month_span(month, zone)
         closed = await self._ledger.closed_month(account, month)
         if closed is None or closed.time_zone != zone:
             closed = await add_up_month(self._ledger, account, month, zone)
-        return closed.statement, known.settings.currency
+        parked = await self._open_parked(account, start, end)
+        return closed.statement, known.settings.currency, parked
+
+    async def _open_parked(self, account: str, start: datetime, end: datetime) -> int:
+        count, cursor = 0, None
+        where = {"account": account, "status": ParkStatus.OPEN.value}
+        while True:
+            page, cursor = await self._parking.page(
+                where=where, limit=limits.LIST_ITEMS_MAX, cursor=cursor
+            )
+            count += sum(start <= parked.received_at < end for parked in page)
+            if cursor is None:
+                return count
 
     async def verify(self, account: str, *, anchored: bool = False) -> Verification:
         """Recompute the ledger from what is stored; `anchored`: hold it against its newest anchor.

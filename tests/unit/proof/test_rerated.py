@@ -237,11 +237,11 @@ async def test_a_statement_counts_a_re_rated_leg_once_and_still_re_adds() -> Non
 
     assert statement.re_adds
     uk, britain = statement.by_destination["United Kingdom"], statement.by_destination["Britain"]
-    assert (uk.count, uk.amount_micros, uk.seconds) == (6, -6 * FIRST, 6 * 240)
-    assert (britain.count, britain.amount_micros, britain.seconds) == (1, -60_000, 240)
+    assert (uk.count, uk.amount_micros, uk.seconds) == (6, 6 * FIRST, 6 * 240)
+    assert (britain.count, britain.amount_micros, britain.seconds) == (1, 60_000, 240)
     entries = [e for c in await house.ledger.history(ACCOUNT, after=0) for e in c.entries]
     legs = [each for each in entries if each.kind in {EntryKind.DEBIT, EntryKind.REVERSAL}]
-    assert uk.amount_micros + britain.amount_micros == sum(each.amount_micros for each in legs)
+    assert uk.amount_micros + britain.amount_micros == -sum(each.amount_micros for each in legs)
 
 
 async def test_the_person_stands_in_the_first_row_alone() -> None:
