@@ -2,12 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench cost mutate infra package sim soak planted reliability
+.PHONY: help setup demo run test check bench cost mutate infra package requirements sim soak planted reliability
 PY := .venv/bin/python
 VENV_STAMP := .venv/.installed
 NODE_STAMP := local/node_modules/.installed
 KUSTO_STAMP := tests/infra/node_modules/.installed
 CHECKOV_STAMP := build/tools/checkov/.installed
+UV_STAMP := build/tools/uv/.installed
+REQUIREMENTS := requirements requirements-dev infra/tools/checkov-requirements infra/tools/uv-requirements
 
 help:
 	@echo "make setup   install what the other targets need, into .venv and local/node_modules"
@@ -23,6 +25,7 @@ help:
 	@echo "make mutate  mutation testing of money and rating (minutes)"
 	@echo "make check   ruff, mypy, import-linter"
 	@echo "make infra   templates, workflows, queries, security rules; BICEP=path of the compiler"
+	@echo "make requirements  requirements*.txt with hashes, of what requirements*.in pin"
 	@echo "make package the zip that is deployed, tried in an empty folder"
 
 setup: $(VENV_STAMP) $(NODE_STAMP) $(KUSTO_STAMP)
@@ -38,7 +41,7 @@ $(VENV_STAMP): requirements.txt requirements-dev.txt
 	  $$found -m venv --clear .venv; \
 	fi
 	@echo "installing Python packages into .venv"
-	@$(PY) -m pip install --quiet --no-input --disable-pip-version-check -r requirements-dev.txt
+	@$(PY) -m pip install --quiet --no-input --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
 $(NODE_STAMP): local/package.json local/package-lock.json
@@ -56,7 +59,12 @@ $(KUSTO_STAMP): tests/infra/package.json tests/infra/package-lock.json
 $(CHECKOV_STAMP): infra/tools/checkov-requirements.txt | $(VENV_STAMP)
 	@echo "installing Checkov into build/tools/checkov"
 	@$(PY) -m venv --clear build/tools/checkov
-	@build/tools/checkov/bin/pip install --quiet --no-input --disable-pip-version-check -r $<
+	@build/tools/checkov/bin/pip install --quiet --no-input --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(UV_STAMP): infra/tools/uv-requirements.txt | $(VENV_STAMP)
+	@$(PY) -m venv --clear build/tools/uv
+	@build/tools/uv/bin/pip install --quiet --no-input --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 demo: setup
@@ -104,3 +112,10 @@ infra: setup $(CHECKOV_STAMP)
 package: setup
 	@$(PY) -m infra.tools.package
 	@$(PY) -m infra.tools.try_package
+
+requirements: $(UV_STAMP)
+	@for name in $(REQUIREMENTS); do \
+	  build/tools/uv/bin/uv pip compile --quiet --no-deps --no-annotate --generate-hashes \
+	    --universal --python-version 3.13 --custom-compile-command "make requirements" \
+	    --output-file $$name.txt $$name.in; \
+	done

@@ -73,7 +73,7 @@ def vendor(stage: Path) -> None:
     wanted = [option for platform in PLATFORMS for option in ("--platform", platform)]
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--no-deps"),
-        *("--disable-pip-version-check", "--only-binary=:all:", "--no-compile"),
+        *("--disable-pip-version-check", "--only-binary=:all:", "--no-compile", "--require-hashes"),
         *("--python-version", ".".join(map(str, PYTHON)), "--implementation", "cp", *wanted),
         *("--target", str(stage / VENDORED), "-r", str(ROOT / "requirements.txt")),
     ]

@@ -15,6 +15,7 @@ from shared.domain.access import ALL_ACCOUNTS, Principal, Role
 from shared.domain.directory import is_id
 from shared.domain.errors import Unavailable
 from shared.domain.signatures import refused
+from shared.pacing import NO_REQUEST
 from shared.ports.world import Clock
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ ALGORITHM = "RS256"
 EVERY_ACCOUNT = "accounts.all"
 ONE_ACCOUNT = "account."
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
-_REQUIRED = ["exp", "nbf", "iat", "iss", "aud", "tid", "oid", "ver"]
+# What tokens about a sign-in have, and tokens for an API never.
+_ID_TOKEN_ONLY = ("nonce", "at_hash", "c_hash")
+_REQUIRED = ["exp", "nbf", "iat", "iss", "aud", "tid", "oid", "ver", "azp"]
 
 type FetchKeys = Callable[[], Awaitable[Mapping[str, Any]]]
 """The tenant's JSON Web Key Set, `{"keys": [...]}`. Raises Unavailable."""
@@ -45,7 +48,9 @@ class EntraTokens:
         self._clock = clock
         self._keys: dict[str, PyJWK] = {}
         self._fetched_at: datetime | None = None
-        self._fetching = asyncio.Lock()
+        self._tried_at: datetime | None = None
+        self._has_failed = False
+        self._refreshing: asyncio.Task[None] | None = None
 
     def are_meant(self, token: str) -> bool:
         """Whether a bearer token is a JSON Web Token rather than an API key."""
@@ -62,11 +67,13 @@ class EntraTokens:
         if len(token) > limits.ENTRA_TOKEN_CHARS_MAX:
             raise refused("the token is too long")
         try:
-            header = jwt.get_unverified_header(token)
+            unverified = jwt.decode_complete(token, options={"verify_signature": False})
         except jwt.PyJWTError:
             raise refused("the token can't be read") from None
+        header = unverified["header"]
         if header.get("alg") != ALGORITHM or not isinstance(header.get("kid"), str):
             raise refused("the token is not signed by RS256 with a named key")
+        self._check_claims(unverified["payload"])  # what is not for us is no reason to fetch keys
         key = await self._key(header["kid"])
         try:
             claims = jwt.decode(
@@ -78,6 +85,7 @@ class EntraTokens:
                 # Its times are held against our own clock below.
                 options={
                     "require": _REQUIRED,
+                    "strict_aud": True,
                     "verify_exp": False,
                     "verify_nbf": False,
                     "verify_iat": False,
@@ -85,10 +93,21 @@ class EntraTokens:
             )
         except jwt.PyJWTError as error:
             raise refused(f"the token is refused: {type(error).__name__}") from None
-        if claims["tid"] != self._tenant or claims["ver"] != "2.0":
-            raise refused("the token is another tenant's, or of version 1")
         self._check_times(claims)
         return _principal(claims)
+
+    def _check_claims(self, claims: Mapping[str, Any]) -> None:
+        """Whether this says to be an access token of the tenant for this API, in a fixed order."""
+        if claims.get("iss") != self._issuer:
+            raise refused("the token has another issuer")
+        if claims.get("tid") != self._tenant:
+            raise refused("the token is another tenant's")
+        if claims.get("ver") != "2.0":
+            raise refused("the token is of version 1")
+        if claims.get("aud") != self._audience:  # one text: a list of audiences is another API's
+            raise refused("the token is for another audience")
+        if any(name in claims for name in _ID_TOKEN_ONLY) or not _is_text(claims.get("azp")):
+            raise refused("the token is an ID token: it names no client that uses it")
 
     def _check_times(self, claims: Mapping[str, Any]) -> None:
         now = self._clock.now().timestamp()
@@ -100,39 +119,63 @@ class EntraTokens:
             raise refused("the token is out of date")
 
     async def _key(self, kid: str) -> "PyJWK":
-        if kid not in self._keys or self._is_old():
-            async with self._fetching:
-                if kid not in self._keys or self._is_old():
-                    await self._refresh(known=kid in self._keys)
-        if kid not in self._keys:
-            raise refused("the token is signed by a key that the tenant does not have")
-        return self._keys[kid]
-
-    def _is_old(self) -> bool:
+        """The key. A known one is given without waiting for the tenant, until it is very old."""
+        age = self._age()
+        is_known = kid in self._keys
         kept = timedelta(seconds=limits.ENTRA_KEYS_SECONDS_MAX)
-        return self._fetched_at is None or self._clock.now() - self._fetched_at >= kept
+        if is_known and age < kept:
+            return self._keys[kid]
+        self._refresh_soon()
+        if not (is_known and age < 2 * kept) and self._refreshing is not None:
+            await asyncio.shield(self._refreshing)
+        if kid in self._keys:
+            return self._keys[kid]
+        if self._has_failed:
+            raise Unavailable("The keys of the tenant can't be had.")
+        raise refused("the token is signed by a key that the tenant does not have")
 
-    async def _refresh(self, *, known: bool) -> None:
-        """Fetch the keys anew: not more often than every minute, whoever makes up key ids."""
+    def _age(self) -> timedelta:
+        return timedelta.max if self._fetched_at is None else self._clock.now() - self._fetched_at
+
+    def _refresh_soon(self) -> None:
+        """One fetch at a time, and a pause after each: a made-up key id costs nothing more."""
+        if self._refreshing is not None:
+            return
+        seconds = (
+            limits.ENTRA_RETRY_PAUSE_SECONDS
+            if self._has_failed
+            else limits.ENTRA_FETCH_PAUSE_SECONDS
+        )
+        now = self._clock.now()
+        if self._tried_at is not None and now - self._tried_at < timedelta(seconds=seconds):
+            return
+        self._tried_at = now
+        self._refreshing = asyncio.create_task(self._refresh(), context=NO_REQUEST())
+
+    async def _refresh(self) -> None:
+        """Fetch the keys anew. A failure is remembered and leaves the known keys."""
         import jwt
 
-        pause = timedelta(seconds=limits.ENTRA_FETCH_PAUSE_SECONDS)
-        if self._fetched_at is not None and self._clock.now() - self._fetched_at < pause:
-            return
         try:
             async with asyncio.timeout(limits.ENTRA_FETCH_SECONDS_MAX):
                 document = await self._fetch_keys()
             fetched = jwt.PyJWKSet.from_dict(dict(document))
-        except (Unavailable, TimeoutError, jwt.PyJWTError) as error:
-            if known:  # better a key that is a day old than nobody let in
-                return
-            raise Unavailable("The keys of the tenant can't be had.") from error
-        self._keys = {
-            key.key_id: key
-            for key in fetched.keys[: limits.ENTRA_KEYS_MAX]
-            if key.key_id and key.algorithm_name == ALGORITHM
-        }
-        self._fetched_at = self._clock.now()
+        except Exception:  # noqa: BLE001 - whatever was sent, the known keys serve on
+            self._has_failed = True
+        else:
+            self._keys = {
+                key.key_id: key
+                for key in fetched.keys[: limits.ENTRA_KEYS_MAX]
+                if key.key_id and key.algorithm_name == ALGORITHM
+            }
+            self._has_failed, self._fetched_at = False, self._clock.now()
+        finally:
+            self._tried_at = self._clock.now()
+            self._refreshing = None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def fetch_from(tenant: str, authority: str = AUTHORITY) -> FetchKeys:

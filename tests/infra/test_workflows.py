@@ -60,6 +60,87 @@ def test_every_action_is_pinned_by_its_commit() -> None:
     assert [each for each in uses if not PINNED.fullmatch(each[1])] == []
 
 
+def _rights(job: dict[str, Any]) -> set[str]:
+    return {f"{name}: {right}" for name, right in job["permissions"].items()}
+
+
+def test_only_what_ci_built_on_main_is_deployed() -> None:
+    """By its digest and its attestation, before anything logs in to Azure."""
+    job = _read(FOLDER / "workflows" / "deploy.yml")["jobs"]["deploy"]
+    steps = job["steps"]
+    names = [step.get("name", step.get("uses", "").partition("@")[0]) for step in steps]
+    verify = steps[names.index("Verify the package")]
+
+    order = ["Fetch the package", "Verify the package", "azure/login", "Deploy"]
+    assert [name for name in names if name in order] == order
+    assert verify["env"]["SOURCE"] == (
+        "${{ github.event_name == 'push' && github.ref || 'refs/heads/main' }}"
+    )
+    assert verify["env"]["DIGEST"] == "${{ inputs.digest }}"
+    assert "sha256sum --check --strict" in verify["run"]
+    assert 'merge-base --is-ancestor "$GITHUB_SHA" origin/main' in verify["run"]
+    for step in steps:
+        if script := step.get("run"):
+            fetched = len(re.findall(r"gh run download", script))
+            assert fetched == 0 or "gh attestation verify" in script + verify["run"]
+    for script in (verify["run"], steps[names.index("Fetch the package that serves now")]["run"]):
+        assert '--signer-workflow "$GITHUB_REPOSITORY/.github/workflows/ci.yml"' in script
+    assert "if" not in verify
+    assert "continue-on-error" not in verify
+
+
+def test_a_pull_requests_package_is_never_attested() -> None:
+    jobs = _read(FOLDER / "workflows" / "ci.yml")["jobs"]
+    attesting = {
+        name
+        for name, job in jobs.items()
+        for step in job["steps"]
+        if "attest-build-provenance" in step.get("uses", "")
+    }
+
+    assert attesting == {"attest"}
+    assert jobs["attest"]["if"] == "github.event_name == 'push'"
+    assert set(jobs["attest"]["needs"]) == set(jobs) - {"attest"}
+    assert {name for name, job in jobs.items() if "id-token: write" in _rights(job)} == {"attest"}
+
+
+HASHED = ["requirements", "requirements-dev", "infra/tools/checkov-requirements"]
+HASHED += ["infra/tools/uv-requirements"]
+
+
+@pytest.mark.parametrize("name", HASHED)
+def test_every_pinned_version_has_its_hashes(name: str) -> None:
+    """And nothing but what is pinned by hand; no file names a registry."""
+    pins = (ROOT / f"{name}.in").read_text("utf-8")
+    if name == "requirements-dev":
+        pins += (ROOT / "requirements.in").read_text("utf-8")
+    hashed = (ROOT / f"{name}.txt").read_text("utf-8")
+    blocks = re.findall(
+        r"^([\w.\[\]-]+)==(\S+)[^\n]*((?:\n {4}--hash=sha256:[0-9a-f]{64}[ \\]*)+)", hashed, re.M
+    )
+
+    wanted = re.findall(r"^([\w.\[\]-]+)==(\S+)", pins, re.M)
+    assert {(_plain(each), version) for each, version, _ in blocks} == {
+        (_plain(each), version) for each, version in wanted
+    }
+    assert "://" not in hashed + pins
+    assert "index-url" not in hashed + pins
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_nothing_is_installed_without_its_hash() -> None:
+    texts = [(ROOT / "Makefile").read_text("utf-8")]
+    texts += [path.read_text("utf-8") for path in FOLDER.rglob("*.yml")]
+    installs = [line for text in texts for line in text.splitlines() if "pip install" in line]
+
+    assert len(installs) == 3
+    assert [line for line in installs if "--require-hashes" not in line] == []
+    assert "--require-hashes" in (ROOT / "infra/tools/package.py").read_text("utf-8")
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_rights_are_given_job_by_job(path: Path) -> None:
     """None to the workflow; a token for Azure only where an environment may ask for approval."""
@@ -68,7 +149,7 @@ def test_rights_are_given_job_by_job(path: Path) -> None:
     assert workflow["permissions"] == {}
     for job in workflow["jobs"].values():
         assert "write-all" not in str(job["permissions"])
-        if "id-token" in job["permissions"]:
+        if "id-token" in job["permissions"] and "attestations: write" not in _rights(job):
             assert job["environment"] in {"plan", "infrastructure", "production"}
         for step in job.get("steps", []):
             if "actions/checkout" in step.get("uses", ""):

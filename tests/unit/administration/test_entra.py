@@ -61,6 +61,7 @@ def _claims(**changes: Any) -> dict[str, Any]:
         "tid": TENANT,
         "oid": "person-1",
         "ver": "2.0",
+        "azp": "bbbbbbbb-2222-3333-4444-555555555555",
         "iat": int(NOW.timestamp()),
         "nbf": int(NOW.timestamp()),
         "exp": int((NOW + timedelta(hours=1)).timestamp()),
@@ -112,6 +113,13 @@ SEALED = base64.urlsafe_b64encode(b'{"alg":"none","kid":"one"}').decode().rstrip
         pytest.param(_token(kid="made-up"), id="a key that the tenant does not have"),
         pytest.param(_token(aud="api://somebody-else"), id="for another audience"),
         pytest.param(_token(aud=...), id="for nobody"),
+        pytest.param(_token(aud=[AUDIENCE]), id="a list of audiences"),
+        pytest.param(_token(aud=[AUDIENCE, "other"]), id="for several audiences"),
+        pytest.param(_token(azp=...), id="an ID token: no client uses it"),
+        pytest.param(_token(azp=""), id="an empty client"),
+        pytest.param(_token(nonce="n"), id="an ID token with a nonce"),
+        pytest.param(_token(at_hash="h"), id="an ID token beside an access token"),
+        pytest.param(_token(c_hash="h"), id="an ID token beside a code"),
         pytest.param(_token(iss="https://login.example.test/"), id="another issuer"),
         pytest.param(
             _token(iss=f"https://login.microsoftonline.com/{OTHER_TENANT}/v2.0"),
@@ -194,15 +202,102 @@ async def test_made_up_key_ids_don_t_make_us_ask_more_than_once_a_minute() -> No
     assert tenant.asked == 1
 
 
-async def test_known_keys_serve_on_while_the_tenant_is_away() -> None:
+@pytest.mark.parametrize("days", [1, 2, 30])
+async def test_known_keys_serve_on_while_the_tenant_is_away(days: int) -> None:
     tenant, clock = Tenant("one"), Clock()
     verifier = _verifier(tenant, clock)
     await verifier.verify(_token())
-    clock.time += timedelta(seconds=limits.ENTRA_KEYS_SECONDS_MAX)
+    clock.time += timedelta(days=days)
     tenant.is_away = True
     late = {"nbf": int(clock.time.timestamp()), "exp": int(clock.time.timestamp()) + 60}
 
     assert await verifier.verify(_token(**late))
+
+
+class Hanging(Tenant):
+    """Never answers, once it is away."""
+
+    async def keys(self) -> Mapping[str, Any]:
+        if self.is_away:
+            self.asked += 1
+            await asyncio.Event().wait()
+        return await super().keys()
+
+
+async def test_made_up_key_ids_delay_nobody_while_the_tenant_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Twenty of them share one fetch; an administrator with a known key waits for none."""
+    monkeypatch.setattr(limits, "ENTRA_FETCH_SECONDS_MAX", 0.05)
+    tenant, clock = Hanging("one"), Clock()
+    verifier = _verifier(tenant, clock)
+    await verifier.verify(_token())
+    tenant.is_away = True
+    clock.time += timedelta(seconds=limits.ENTRA_FETCH_PAUSE_SECONDS)
+    junk = [
+        asyncio.create_task(verifier.verify(_token(kid=f"made-up-{number}")))
+        for number in range(20)
+    ]
+    await asyncio.sleep(0)
+
+    assert await verifier.verify(_token())
+    assert not any(task.done() for task in junk)
+    answers = await asyncio.gather(*junk, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {Unavailable}
+    with pytest.raises(Unavailable):  # the failure is remembered
+        await verifier.verify(_token(kid="made-up-again"))
+    assert tenant.asked == 2
+
+
+async def test_after_a_failure_the_keys_are_fetched_again_soon() -> None:
+    tenant, clock = Tenant("one"), Clock()
+    verifier = _verifier(tenant, clock)
+    tenant.is_away = True
+    with pytest.raises(Unavailable):
+        await verifier.verify(_token())
+    tenant.is_away = False
+    with pytest.raises(Unavailable):
+        await verifier.verify(_token())
+    clock.time += timedelta(seconds=limits.ENTRA_RETRY_PAUSE_SECONDS)
+
+    assert await verifier.verify(_token())
+
+
+JUNK = {
+    "too long": (_token(filler="x" * limits.ENTRA_TOKEN_CHARS_MAX, aud="x"), "too long"),
+    "unreadable": ("a.b.c", "can't be read"),
+    "algorithm": (_token(key="secret" * 8, algorithm="HS256", iss="x"), "RS256"),
+    "issuer": (_token(iss="x", tid="x", ver="1.0", aud="x", azp=...), "issuer"),
+    "tenant": (_token(tid="x", ver="1.0", aud="x", azp=...), "tenant"),
+    "version": (_token(ver="1.0", aud="x", azp=...), "version"),
+    "audience": (_token(aud=[AUDIENCE], azp=...), "audience"),
+    "ID token": (_token(azp=..., exp=1), "ID token"),
+}
+
+
+@pytest.mark.parametrize("name", JUNK)
+async def test_the_first_rule_that_fails_refuses_and_no_key_is_fetched(name: str) -> None:
+    token, why = JUNK[name]
+    tenant = Tenant("one")
+
+    with pytest.raises(NotAuthenticated) as caught:
+        await _verifier(tenant).verify(token)
+
+    assert why in caught.value.__notes__[0]
+    assert tenant.asked == 0
+
+
+async def test_the_signature_comes_before_the_times_and_the_times_before_the_roles() -> None:
+    verifier = _verifier(Tenant("one"))
+    for token, why in [
+        (_token(kid="unknown", exp=1, roles=[]), "a key that the tenant does not have"),
+        (_token(key=FOREIGN_KEY, exp=1, roles=[]), "InvalidSignatureError"),
+        (_token(exp=1, roles=[]), "out of date"),
+        (_token(roles=[]), "no role"),
+    ]:
+        with pytest.raises(NotAuthenticated) as caught:
+            await verifier.verify(token)
+        assert why in caught.value.__notes__[0]
 
 
 async def test_without_keys_nobody_is_let_in_and_nobody_is_refused() -> None:
@@ -219,7 +314,7 @@ async def test_a_withdrawn_key_opens_nothing_once_the_keys_are_fetched_anew() ->
     verifier = _verifier(tenant, clock)
     await verifier.verify(_token())
     tenant.kids[:] = ["two"]
-    clock.time += timedelta(seconds=limits.ENTRA_KEYS_SECONDS_MAX)
+    clock.time += 2 * timedelta(seconds=limits.ENTRA_KEYS_SECONDS_MAX)
     late = {"nbf": int(clock.time.timestamp()), "exp": int(clock.time.timestamp()) + 60}
 
     with pytest.raises(NotAuthenticated):
