@@ -182,9 +182,10 @@ def normalize(text: str, country: str | None) -> str:
     """
     if not 0 < len(text) <= limits.NUMBER_TEXT_CHARS_MAX:
         return text
-    digits = _digits(text)
+    user = _user_part(text)
+    digits = _digits(user)
     prefixed = [digits[len(prefix) :] for prefix in ("00", "011") if digits.startswith(prefix)]
-    attempts = [(text, country), *((f"+{rest}", None) for rest in prefixed)]
+    attempts = [(user, country), *((f"+{rest}", None) for rest in prefixed)]
     found = (_parsed(attempt, region) for attempt, region in attempts)
     return next((number for number in found if number), text)
 

@@ -119,6 +119,7 @@ def _is_what_was_sent(
         "unanswered",
         "voip",
         "free_rate",
+        "zero_duration",
     }:
         yield f"A4 {name}: leg {leg} is free for no reason"
 
@@ -129,7 +130,8 @@ def _matches(body: Json, sent: Json) -> bool:
         if (when(one) if one else None) != (when(other) if other else None):
             return False
     for name in ("from", "to"):
-        if sent.get(name) and digits_of(body.get(name) or "") != digits_of(sent[name]):
+        received = body.get(f"{name}_received") or body.get(name) or ""
+        if sent.get(name) and digits_of(received) != digits_of(sent[name]):
             return False
     kind_fits = sent.get("kind") in {None, body["kind"]}
     return kind_fits and int(body.get("talk_seconds") or 0) == talk_seconds_of(sent)
