@@ -10,24 +10,26 @@ bp = new_blueprint()
 
 @open_route(bp, "get_health", "GET", "health")
 async def get_health(_: Call) -> func.HttpResponse:
-    """`GET /api/health`: 503 when a leg or a dial-out could not be taken now; degraded, but 200,
-    while a leg is parked for over a day."""
-    house = container()
-    health = await house.health()
-    return reply(
-        {
-            "status": "ok" if health.is_ok and not health.has_forgotten_legs else "degraded",
-            "checks": {
-                **health.checks,
-                **({"parked_legs": "waiting"} if health.has_forgotten_legs else {}),
-            },
-            **(
-                {"oldest_parked_leg_seconds": health.parked_seconds}
-                if health.parked_seconds is not None
-                else {}
-            ),
-            "version": house.settings.version,
+    """`ok`; `degraded` while legs wait to be charged for over 2 minutes, one is parked for over a
+    day, or the queue is away; `failing`, with 503, while no leg can be accepted."""
+    from shared.usecases.health import Status
+
+    wired = container()
+    health = await wired.health()
+    body: dict[str, object] = {
+        "status": health.status.value,
+        "checks": {
+            **health.checks,
+            **({"legs": "waiting"} if health.legs_wait else {}),
+            **({"parked_legs": "waiting"} if health.has_forgotten_legs else {}),
         },
-        status=200 if health.is_ok else 503,
-        headers={} if health.is_ok else {"retry-after": "5"},
+        "oldest_waiting_leg_seconds": health.waiting_seconds,
+        "oldest_parked_leg_seconds": health.parked_seconds,
+        "version": wired.settings.version,
+    }
+    is_failing = health.status is Status.FAILING
+    return reply(
+        {name: value for name, value in body.items() if value is not None},
+        status=503 if is_failing else 200,
+        headers={"retry-after": "5"} if is_failing else {},
     )

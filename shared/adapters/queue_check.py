@@ -1,14 +1,20 @@
-"""Whether the queue takes messages: a sender is opened and closed, and nothing is sent.
+"""Whether the queue takes messages, and since when the oldest leg waits in it: a sender is opened
+and closed, the first messages are peeked at, and nothing is sent or locked.
 
 A connection of its own: one that was opened long ago may be dead without knowing it yet.
 """
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import QueueUnavailable
+from shared.domain.legs import read_queued_leg
 
 if TYPE_CHECKING:
+    from azure.servicebus import ServiceBusReceivedMessage
     from azure.servicebus.aio import ServiceBusClient
+
+_PEEKED = 10  # scheduled retries stand among them, so the first one need not be the oldest
 
 
 class QueueCheck:
@@ -27,8 +33,11 @@ class QueueCheck:
         self._namespace = namespace
         self._client_id = client_id
 
-    async def __call__(self) -> None:
-        """Returns when the broker has let us in. Raises QueueUnavailable."""
+    async def __call__(self) -> datetime | None:
+        """When the oldest leg of those first in the queue was received, None where it is empty.
+
+        Raises QueueUnavailable when the broker does not let us in.
+        """
         from azure.core.exceptions import AzureError
         from azure.servicebus.aio import ServiceBusClient
 
@@ -38,8 +47,7 @@ class QueueCheck:
                     self._connection_string, retry_total=0
                 )
                 async with client:
-                    await self._open(client)
-                return
+                    return await self._open(client)
             from azure.identity.aio import ManagedIdentityCredential
 
             credential = ManagedIdentityCredential(client_id=self._client_id)
@@ -47,10 +55,21 @@ class QueueCheck:
                 credential,
                 ServiceBusClient(self._namespace or "", credential, retry_total=0) as client,
             ):
-                await self._open(client)
+                return await self._open(client)
         except (AzureError, OSError, ValueError) as error:
             raise QueueUnavailable("The queue can't be reached.") from error
 
-    async def _open(self, client: "ServiceBusClient") -> None:
+    async def _open(self, client: "ServiceBusClient") -> datetime | None:
         async with client.get_queue_sender(self._queue) as sender:
             await sender.create_message_batch()  # asks the open link for its size limit
+        async with client.get_queue_receiver(self._queue) as receiver:
+            messages = await receiver.peek_messages(_PEEKED)
+        return min(map(_received_at, messages), default=None)
+
+
+def _received_at(message: "ServiceBusReceivedMessage") -> datetime:
+    """When a bridge posted the leg; when it was enqueued where the body can't be read."""
+    try:
+        return read_queued_leg(b"".join(message.body)).received_at
+    except ValueError:
+        return message.enqueued_time_utc or datetime.now(UTC)

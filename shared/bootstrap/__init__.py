@@ -22,7 +22,7 @@ from shared.usecases.accounts import Accounts
 from shared.usecases.administrators import Administrators
 from shared.usecases.api_keys import ApiKeys
 from shared.usecases.bridges import Bridges
-from shared.usecases.health import Check, HealthChecks
+from shared.usecases.health import HealthChecks, QueueState
 from shared.usecases.registrations import Registrations
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
@@ -239,11 +239,11 @@ class Container(Legs):
         async def tables() -> object:
             return await self.records.get("account", "health")
 
-        return HealthChecks({"tables": tables, "queue": self.queue_check}, self.parking, self.clock)
+        return HealthChecks(tables, self.queue_check, self.inbox, self.parking, self.clock)
 
     @cached_property
-    def queue_check(self) -> Check:
-        """Whether the queue takes messages."""
+    def queue_check(self) -> QueueState:
+        """Whether the queue takes messages, and since when legs wait in it."""
         from shared.adapters.queue_check import QueueCheck
 
         return QueueCheck(

@@ -53,7 +53,7 @@ BUGS = (
     Bug(
         "a leg is not claimed",
         "shared/usecases/resolve_leg.py",
-        "return _Owner(pinned.account, pinned.organizer) if pinned else owner",
+        "return _Owner(pinned.account, pinned.organizer)",
         "return owner",
         "ledger/test_delivery.py",
         "test_a_bridge_that_served_one_account_only_pins_its_legs_too",

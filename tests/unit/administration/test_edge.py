@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,10 @@ from functions import edge
 from functions.edge import Call
 from shared.contracts.queries import SPAN
 from shared.domain.errors import BadRequest, Invalid, QueueUnavailable, StoreUnavailable
+from shared.domain.legs import QueuedLeg
+from shared.usecases.receive_legs import leg_message
 from tests.unit.administration.house import ADMIN_KEY, House
+from tests.unit.administration.town import Town
 
 PATH = "/api/v1/accounts/contoso"
 
@@ -188,8 +192,52 @@ def test_health_is_503_when_legs_can_not_be_taken(house: House) -> None:
     answer = house.get("/api/health", key=None)
 
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
-    assert answer.json["status"] == "degraded"
+    assert answer.json["status"] == "failing"
     assert answer.json["checks"] == {"tables": "unavailable", "queue": "unavailable"}
+
+
+def test_health_is_degraded_while_the_queue_is_away_and_legs_are_accepted(house: House) -> None:
+    async def down() -> None:
+        raise QueueUnavailable("down")
+
+    house.container.queue_check = down
+
+    answer = house.get("/api/health", key=None)
+
+    assert (answer.status, answer.json["status"]) == (200, "degraded")
+    assert answer.json["checks"] == {"tables": "ok", "queue": "unavailable"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status"), [(0, "ok"), (119, "ok"), (120, "degraded"), (86_400, "degraded")]
+)
+def test_health_is_never_ok_while_legs_wait_to_be_charged(
+    house: House, seconds: int, status: str
+) -> None:
+    async def waiting() -> Any:
+        return house.clock.now() - timedelta(seconds=seconds)
+
+    house.container.queue_check = waiting
+
+    answer = house.get("/api/health", key=None)
+
+    assert (answer.status, answer.json["status"]) == (200, status)
+    assert answer.json["oldest_waiting_leg_seconds"] == seconds
+    assert (answer.json["checks"].get("legs") == "waiting") == (status == "degraded")
+
+
+def test_health_is_never_ok_while_legs_wait_in_the_inbox(town: Town) -> None:
+    async def fine() -> None:
+        return None
+
+    town.container.queue_check = fine
+    queued = QueuedLeg(town.ended(), town.clock.now())
+    town.run(town.container.inbox.keep([leg_message(queued)], town.clock.now()))
+    town.clock.advance(121)
+
+    answer = town.get("/api/health", key=None)
+
+    assert (answer.json["status"], answer.json["oldest_waiting_leg_seconds"]) == ("degraded", 121)
 
 
 def test_health_is_asked_again_only_after_a_moment(house: House) -> None:
