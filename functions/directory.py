@@ -34,6 +34,10 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
 bp = new_blueprint()
 _SETTERS = frozenset({Role.OPERATOR})
 _SINCE = (moment("from", "From when on it holds; now if left out."),)
+_REGISTER = (
+    *_SINCE,
+    flag("take_over", "End what other accounts of the caller have registered from then on."),
+)
 _HISTORY = (flag("history", "Also what has ended."),)
 _ORGANIZER = "v1/accounts/{account}/organizers/{organizer}"
 _CONFERENCE = "v1/accounts/{account}/conferences/{conference}"
@@ -150,9 +154,10 @@ async def get_conference(call: Call) -> func.HttpResponse:
     return await _get_registration(call, Kind.CONFERENCE, "conference", call.path("conference"))
 
 
-@admin_route(bp, "put_conference", "PUT", _CONFERENCE, _SETTERS, queries=_SINCE)
+@admin_route(bp, "put_conference", "PUT", _CONFERENCE, _SETTERS, queries=_REGISTER)
 async def put_conference(call: Call) -> func.HttpResponse:
-    """Say whose meeting it is, from now or `?from=` on."""
+    """Say whose meeting it is in this account, from now or `?from=` on. `?take_over=true` ends what
+    other accounts of the caller have registered."""
     from shared.contracts.directory import ConferenceBody
     from shared.contracts.strict import read
 
@@ -193,9 +198,10 @@ async def _of_number(
         return await act(text)
 
 
-@admin_route(bp, "put_service_number", "PUT", _NUMBER, _SETTERS, queries=_SINCE)
+@admin_route(bp, "put_service_number", "PUT", _NUMBER, _SETTERS, queries=_REGISTER)
 async def put_service_number(call: Call) -> func.HttpResponse:
-    """Say whose number it is, from now or `?from=` on."""
+    """Assign a number to an account, from now or `?from=` on; needs a key for all accounts."""
+    call.principal.require_all_accounts()
     from shared.contracts.directory import ServiceNumberBody
     from shared.contracts.strict import read
 
@@ -209,7 +215,9 @@ async def put_service_number(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "delete_service_number", "DELETE", _NUMBER, _SETTERS)
 async def delete_service_number(call: Call) -> func.HttpResponse:
-    """It is nobody's from now on; whose it was before stays registered."""
+    """It is nobody's from now on; whose it was before stays registered. Needs a key for all
+    accounts."""
+    call.principal.require_all_accounts()
     return await _of_number(call, lambda key: _end_registration(call, Kind.SERVICE_NUMBER, key))
 
 
@@ -239,6 +247,7 @@ async def _put_registration(
         call.principal,
         since=await call.moment("from"),
         if_match=call.if_match(),
+        take_over=call.flag("take_over"),
     )
     body = registrations_body(name, key, wanted.account, made.history, made.etag)
     if wanted.organizer is not None:

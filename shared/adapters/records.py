@@ -50,6 +50,8 @@ PLACE_SCHEMA = 3  # code from before these rows fails closed on them
 SEALED_LABEL = b"PMS1"
 # Webhooks are listed by account: a kind each, `webhook|{account}`.
 WEBHOOKS = "webhook|"
+# Registrations of a conference are listed, too: a kind each, `conference_of_account|{hash}`.
+CONFERENCES = "conference_of_account|"
 _OF_ACCOUNTS = frozenset({"account", "dial_out_policy", "organizer"})
 _PLACES = "~"  # sorts behind every id
 LISTED_KINDS = frozenset({"account", "api_key", "bridge", "dial_out_policy"})
@@ -281,7 +283,7 @@ def _has_secrets(kind: str) -> bool:
 
 
 def _is_listed(kind: str) -> bool:
-    return kind in LISTED_KINDS or kind.startswith(WEBHOOKS)
+    return kind in LISTED_KINDS or kind.startswith((WEBHOOKS, CONFERENCES))
 
 
 def _address(kind: str, key: str) -> tuple[str, str]:

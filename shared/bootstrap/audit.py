@@ -16,7 +16,11 @@ _NOT_SETTINGS = frozenset({"etag", "id"})
 _WEBHOOK = "webhook"
 # Written just before the removal, which is logged itself.
 _KEPT_OF_REMOVALS = frozenset({Kind.FORMER_ORGANIZER, Kind.FORMER_BRIDGE})
-_REGISTERED = {Kind.CONFERENCE: "conference", Kind.SERVICE_NUMBER: "number"}
+_REGISTERED = {
+    Kind.CONFERENCE: "conference",
+    documents.CONFERENCE_OF_ACCOUNT: "conference",
+    Kind.SERVICE_NUMBER: "number",
+}
 
 
 def described(kind: str, before: Record | None, after: Record | None) -> list[Change]:
@@ -25,7 +29,7 @@ def described(kind: str, before: Record | None, after: Record | None) -> list[Ch
     assert record is not None, "a change has a document before or after it"
     name, _, owner = kind.partition("|")
     if name in _REGISTERED:
-        return _registrations(Kind(name), before, after)
+        return _registrations(name, before, after)
     if name in _KEPT_OF_REMOVALS:
         return []
     show = _SHOWN[name]
@@ -57,11 +61,12 @@ def _shown(show: Callable[[str, Record], Body], owner: str, record: Record | Non
     return {name: value for name, value in body.items() if name not in _NOT_SETTINGS}
 
 
-def _registrations(kind: Kind, before: Record | None, after: Record | None) -> list[Change]:
+def _registrations(name: str, before: Record | None, after: Record | None) -> list[Change]:
     """For each account whose registrations differ, its own."""
-    was, now = _of_accounts(kind, before), _of_accounts(kind, after)
+    was, now = _of_accounts(name, before), _of_accounts(name, after)
     record = after or before
-    key = record.key if record else ""
+    key = str(record.document.get("conference", record.key)) if record else ""
+    kind = Kind.CONFERENCE if name == documents.CONFERENCE_OF_ACCOUNT else name
     return [
         Change(_action(was.get(each), now.get(each)), kind, key, each, was.get(each), now.get(each))
         for each in sorted({*was, *now})
@@ -69,17 +74,18 @@ def _registrations(kind: Kind, before: Record | None, after: Record | None) -> l
     ]
 
 
-def _of_accounts(kind: Kind, record: Record | None) -> dict[str, Body]:
+def _of_accounts(name: str, record: Record | None) -> dict[str, Body]:
     from shared.contracts.directory import registrations_body
 
     history = documents.registrations(record) if record else ()
+    dropped = {*_NOT_SETTINGS, "account", _REGISTERED[name]}
     return {
         account: {
-            name: value
-            for name, value in registrations_body(
-                _REGISTERED[kind], record.key if record else "", account, history, ""
+            field: value
+            for field, value in registrations_body(
+                _REGISTERED[name], "", account, history, ""
             ).items()
-            if name not in {*_NOT_SETTINGS, "account", _REGISTERED[kind]}
+            if field not in dropped
         }
         for account in {item.account for item in history if item.account}
     }

@@ -1,12 +1,14 @@
 """Facts that somebody registered: accounts, conferences, service numbers, bridges, API keys.
 
 Conferences and service numbers are effective-dated, since rooms and numbers are reused: each keeps
-its registrations in the order of the time from which they hold, and the first holds for all time.
+its registrations in the order of the time from which they hold, and the first holds for all time. A
+service number is assigned to one account at a time; a conference is registered by each account for
+itself, and several may claim the same one.
 """
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -155,27 +157,51 @@ def is_service_number(text: str) -> bool:
 
 
 def registration_at(history: Sequence[Registration], moment: datetime) -> Registration | None:
-    """The registration in force at `moment`; None where there is no history, or it has ended."""
-    found = history[0] if history else None
-    for registration in history[1:]:
-        if registration.since is not None and registration.since <= moment:
+    """The registration in force at `moment`; None where none has begun, or it has ended."""
+    found = None
+    for registration in history:
+        if registration.since is None or registration.since <= moment:
             found = registration
     return found if found is not None and found.account else None
 
 
+def claims_at(
+    histories: Mapping[str, Sequence[Registration]], moment: datetime
+) -> list[Registration]:
+    """The registrations of a conference in force at `moment`, one for each account that has one."""
+    found = (registration_at(histories[account], moment) for account in sorted(histories))
+    return [registration for registration in found if registration is not None]
+
+
+def of_account(history: Sequence[Registration], account: str) -> tuple[Registration, ...]:
+    """What a history that accounts share says of one of them."""
+    found: list[Registration] = []
+    for item in history:
+        if item.account == account:
+            found.append(item)
+        elif found and found[-1].account:
+            found.append(Registration("", item.since))
+    return tuple(found)
+
+
 def register(
-    history: Sequence[Registration], wanted: Registration, since: datetime
+    history: Sequence[Registration],
+    wanted: Registration,
+    since: datetime,
+    *,
+    is_taken_over: bool = False,
 ) -> tuple[Registration, ...]:
     """The history once `wanted` holds from `since` on, until the next registration after it.
 
-    The first one holds for all time, whatever `since` says. One with the same `since` is replaced;
-    one that only repeats what is in force is left out. Raises Conflict `too_many_registrations`.
+    The first one holds for all time, whatever `since` says, unless it is taken over from another
+    account. One with the same `since` is replaced; one that only repeats what is in force is left
+    out. Raises Conflict `too_many_registrations`.
     """
     if not history:
-        return (_dated(wanted, None),)
+        return (_dated(wanted, since if is_taken_over else None),)
     before = tuple(r for r in history if r.since is None or r.since < since)
     after = tuple(r for r in history if r.since is not None and r.since > since)
-    changed = before if _same(before[-1], wanted) else (*before, _dated(wanted, since))
+    changed = before if before and _same(before[-1], wanted) else (*before, _dated(wanted, since))
     if len(changed) + len(after) > limits.REGISTRATIONS_MAX:
         raise Conflict(
             f"There are {limits.REGISTRATIONS_MAX} registrations already.",

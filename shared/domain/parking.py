@@ -14,6 +14,7 @@ class ParkReason(StrEnum):
 
     UNREADABLE = "unreadable"
     ACCOUNT_UNKNOWN = "account_unknown"
+    ACCOUNT_AMBIGUOUS = "account_ambiguous"
     INCONSISTENT = "inconsistent"
     KIND_UNKNOWN = "kind_unknown"
     NUMBER_INVALID = "number_invalid"

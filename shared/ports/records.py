@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from shared.domain import limits
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -79,3 +81,14 @@ class RecordStore(Protocol):
         Raises Invalid `cursor_invalid` on a cursor that is not ours.
         """
         ...
+
+
+async def all_records(records: RecordStore, kind: str) -> list[Record]:
+    """Every document of a kind that can be listed."""
+    found: list[Record] = []
+    cursor: str | None = None
+    while True:
+        page, cursor = await records.list(kind, limit=limits.LIST_ITEMS_MAX, cursor=cursor)
+        found += page
+        if cursor is None:
+            return found

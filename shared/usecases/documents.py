@@ -4,6 +4,7 @@ What is kept never depends on the bodies of the API. A document that can't be re
 SettingsUnreadable, which names it; fields that this version does not know are left alone.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -51,6 +52,7 @@ class Kind(StrEnum):
     FORMER_BRIDGE = "former_bridge"
 
 
+CONFERENCE_OF_ACCOUNT = "conference_of_account"
 _OF_ACCOUNT = {Kind.ACCOUNT, Kind.ORGANIZER, Kind.FORMER_ORGANIZER, Kind.DIAL_OUT_POLICY}
 
 
@@ -346,6 +348,19 @@ def _of_type[Value](kind: type[Value], value: Any) -> Value:
     if not isinstance(value, kind):
         raise TypeError(f"no {kind.__name__}")
     return value
+
+
+def conference_kind(conference: str) -> str:
+    """The kind of the registrations of a conference: one document for each account, its key.
+
+    Before, all accounts' registrations of a conference were one document of `Kind.CONFERENCE`; it
+    holds for an account that has none of its own."""
+    return f"{CONFERENCE_OF_ACCOUNT}|{hashlib.sha256(conference.encode()).hexdigest()}"
+
+
+def conference_document(conference: str, history: Sequence[Registration]) -> Document:
+    """An account's registrations of a conference."""
+    return {"conference": conference, **registrations_document(history)}
 
 
 def registrations_document(history: Sequence[Registration]) -> Document:

@@ -8,17 +8,17 @@ passes the time at which a request came in sees all that was put before it, in w
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
 from shared.domain import limits
 from shared.domain.dial_out_facts import OrganizerFacts
-from shared.domain.directory import Account, ApiKey, Bridge, Registration
+from shared.domain.directory import Account, ApiKey, Bridge, Registration, of_account
 from shared.domain.policy import AccountPolicy
 from shared.pacing import NO_REQUEST
-from shared.ports.records import Record, RecordStore
+from shared.ports.records import Record, RecordStore, all_records
 from shared.ports.world import Clock
 from shared.usecases import documents
 from shared.usecases.documents import Kind
@@ -91,17 +91,31 @@ class Facts:
 
     async def conference(
         self, conference: str, *, known_at: datetime | None = None, fresh: bool = False
-    ) -> tuple[Registration, ...]:
-        """Its registrations, for `registration_at`; empty if there are none."""
-        found = await self._read(
-            Kind.CONFERENCE, conference, documents.registrations, known_at, fresh=fresh
+    ) -> Mapping[str, Sequence[Registration]]:
+        """Its registrations by account, for `claims_at`; empty if there are none."""
+        found = await self._fact(
+            Kind.CONFERENCE,
+            conference,
+            lambda: self._conference(conference),
+            known_at,
+            fresh=fresh,
         )
-        return found or ()
+        return found or {}
+
+    async def _conference(self, conference: str) -> Mapping[str, Sequence[Registration]] | None:
+        shared, found = await asyncio.gather(
+            self._records.get(Kind.CONFERENCE, conference),
+            all_records(self._records, documents.conference_kind(conference)),
+        )
+        history = documents.registrations(shared) if shared else ()
+        of_all = {item.account: of_account(history, item.account) for item in history}
+        own = {record.key: documents.registrations(record) for record in found}
+        return {account: each for account, each in (of_all | own).items() if account} or None
 
     async def service_number(
         self, number: str, *, known_at: datetime | None = None, fresh: bool = False
     ) -> tuple[Registration, ...]:
-        """Its registrations, as `conference` gives them."""
+        """Its registrations, for `registration_at`; empty if there are none."""
         found = await self._read(
             Kind.SERVICE_NUMBER, number, documents.registrations, known_at, fresh=fresh
         )
@@ -153,6 +167,21 @@ class Facts:
         *,
         fresh: bool,
     ) -> Fact | None:
+        async def load() -> Fact | None:
+            record = await self._records.get(kind, key)
+            return make(record) if record is not None else None
+
+        return await self._fact(kind, key, load, known_at, fresh=fresh)
+
+    async def _fact[Fact](
+        self,
+        kind: Kind,
+        key: str,
+        load: Callable[[], Awaitable[Fact | None]],
+        known_at: datetime | None,
+        *,
+        fresh: bool,
+    ) -> Fact | None:
         now = self._clock.now()
         slot = (kind, key)
         if not fresh:
@@ -162,7 +191,7 @@ class Facts:
             pending = self._pending.get(slot)
             if pending is not None and (known_at is None or known_at <= pending.read_at):
                 return cast("Fact | None", await asyncio.shield(pending.task))
-        task = asyncio.create_task(self._load(slot, make, now), context=NO_REQUEST())
+        task = asyncio.create_task(self._load(slot, load, now), context=NO_REQUEST())
         # Where all who wait have given up, nobody else looks at how it failed.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._pending[slot] = _Pending(task, now)
@@ -170,12 +199,11 @@ class Facts:
         return cast("Fact | None", await asyncio.shield(task))
 
     async def _load(
-        self, slot: tuple[Kind, str], make: Callable[[Record], object], now: datetime
+        self, slot: tuple[Kind, str], load: Callable[[], Awaitable[object]], now: datetime
     ) -> object:
         mine = asyncio.current_task()
         try:
-            record = await self._records.get(*slot)
-            fact = make(record) if record is not None else None
+            fact = await load()
         finally:
             pending = self._pending.get(slot)
             is_newest = pending is not None and pending.task is mine

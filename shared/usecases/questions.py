@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.dial_out_facts import Allowance, CheckResult, Denial, OrganizerFacts
-from shared.domain.directory import Account, Bridge, Registration, registration_at
+from shared.domain.directory import Account, Bridge, Registration, claims_at
 from shared.domain.errors import Invalid
 from shared.domain.hold_decide import Granted
 from shared.domain.legs import EndedLeg
@@ -70,27 +70,23 @@ async def party_of(
 ) -> Party:
     """Whose a call is: the account named, else the service number's, else the conference's, else
     the bridge's default; the organizer of the conference, else the one named."""
-    registration = None
+    claims: list[Registration] = []
     if question.conference is not None:
-        history = await facts.conference(
+        found = await facts.conference(
             question.conference, known_at=now if fresh else None, fresh=fresh
         )
-        registration = registration_at(history, now)
-        if registration is not None and not bridge.serves(registration.account):
-            registration = None
-    name = (
-        question.account
-        or (number.account if number else None)
-        or (registration.account if registration else None)
-        or bridge.default_account
-    )
+        claims = [claim for claim in claims_at(found, now) if bridge.serves(claim.account)]
+    name = question.account or (number.account if number else None)
+    if name is None and len(claims) > 1:
+        return Party()  # several accounts claim the conference: none is guessed
+    name = name or (claims[0].account if claims else None) or bridge.default_account
     if name is None or not bridge.serves(name):
         return Party()
     account = await facts.account(name, fresh=fresh)
     if account is None:
         return Party()
-    owns = registration is not None and registration.account == account.id
-    organizer = (registration.organizer if registration and owns else None) or question.organizer
+    registered = next((each.organizer for each in claims if each.account == account.id), None)
+    organizer = registered or question.organizer
     if organizer is None:
         return Party(account)
     return Party(account, await facts.organizer(account.id, organizer, fresh=fresh))

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from shared.domain.charging import Grant, Payer, ResolvedLeg, Unchargeable, billable_seconds
 from shared.domain.dial_out_facts import OrganizerFacts
-from shared.domain.directory import Account, Bridge, Registration, registration_at
+from shared.domain.directory import Account, Bridge, Registration, claims_at, registration_at
 from shared.domain.legs import EndedLeg, LegKind, QueuedLeg
 from shared.domain.numbers import (
     NumberFacts,
@@ -30,6 +30,7 @@ class _Owner:
     account: str | None
     organizer: str | None
     why: str = ""
+    reason: ParkReason = ParkReason.ACCOUNT_UNKNOWN
 
 
 class ResolveLeg:
@@ -74,7 +75,7 @@ class ResolveLeg:
             return replace(talk_seconds, account=account.id if account else None)
         if account is None:
             why = owner.why or f"There is no account {owner.account}."
-            return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, why)
+            return Unchargeable(owner.reason, why)
         if kind is None:
             return Unchargeable(
                 ParkReason.KIND_UNKNOWN,
@@ -186,28 +187,32 @@ class ResolveLeg:
         self, queued: QueuedLeg, bridge: Bridge, number: Registration | None
     ) -> _Owner:
         leg = queued.leg
-        conference = await self._conference(queued)
-        foreign = conference is not None and not bridge.serves(conference.account)
-        candidates = (
-            leg.account,
-            number.account if number else None,
-            conference.account if conference and not foreign else None,
-            bridge.default_account,
-        )
-        account = next((name for name in candidates if name), None)
+        claims = await self._claims_of(queued, bridge)
+        account = leg.account or (number.account if number else None)
+        if account is None and len(claims) > 1:
+            names = ", ".join(sorted(claims))
+            why = f"Several accounts have registered the conference: {names}."
+            return _Owner(None, leg.organizer, why, ParkReason.ACCOUNT_AMBIGUOUS)
+        account = account or next(iter(claims), None) or bridge.default_account
         if account is None:
             return _Owner(None, leg.organizer, "Nothing tells whose leg it is.")
         if not bridge.serves(account):
             return _Owner(None, leg.organizer, f"The bridge does not serve account {account}.")
-        registered = conference.organizer if conference and conference.account == account else None
+        conference = claims.get(account)
+        registered = conference.organizer if conference else None
         return _Owner(account, registered or leg.organizer)
 
-    async def _conference(self, queued: QueuedLeg) -> Registration | None:
+    async def _claims_of(self, queued: QueuedLeg, bridge: Bridge) -> dict[str, Registration]:
+        """The registrations of the leg's conference, by account of those that the bridge serves."""
         leg = queued.leg
         if leg.conference_id is None:
-            return None
-        history = await self._facts.conference(leg.conference_id, known_at=queued.received_at)
-        return registration_at(history, _moment(leg))
+            return {}
+        found = await self._facts.conference(leg.conference_id, known_at=queued.received_at)
+        return {
+            claim.account: claim
+            for claim in claims_at(found, _moment(leg))
+            if bridge.serves(claim.account)
+        }
 
     async def _pinned(
         self, leg: EndedLeg, owner: _Owner, *, claim: bool, corrected: bool

@@ -15,7 +15,7 @@ from shared.domain.directory import OnOutage, Registration, WantedBridge
 from shared.domain.legs import format_time
 from shared.domain.money import format_amount
 from shared.domain.signatures import AuthScheme
-from shared.usecases.documents import Kind
+from shared.usecases.documents import Kind, conference_kind
 from shared.usecases.webhooks import WantedWebhook
 from tests.sim.asking import Act, Asking, Json
 from tests.sim.scheduler import START
@@ -128,11 +128,17 @@ class Directory(Asking):
 
     async def _register(self, conference: str, account: str) -> None:
         async def act(house: Container) -> None:
-            record = await house.records.get(Kind.CONFERENCE, conference)
+            record = await house.records.get(conference_kind(conference), account)
             etag = record.etag if record else None
             wanted = Registration(account, None, organizer="ken")
             await house.registrations.put(
-                Kind.CONFERENCE, conference, wanted, ADMIN, since=None, if_match=etag
+                Kind.CONFERENCE,
+                conference,
+                wanted,
+                ADMIN,
+                since=None,
+                if_match=etag,
+                take_over=True,
             )
 
         await self.ask("register", account, {"conference": conference}, act)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.directory import registration_at
+from shared.domain.directory import claims_at
 from shared.domain.legs import format_time
 from tests.unit.administration.house import START, House
 
@@ -22,9 +22,13 @@ def accounts(house: House) -> None:
 
 def owner(house: House, seconds: float) -> str | None:
     """Whose room 3001 is, that long after the start."""
-    history = house.run(house.container.facts.conference("3001", fresh=True))
-    found = registration_at(history, START + timedelta(seconds=seconds))
-    return found.account if found else None
+    return owners_at(house, seconds)[0] if owners_at(house, seconds) else None
+
+
+def owners_at(house: House, seconds: float) -> list[str]:
+    """Who claims room 3001, that long after the start."""
+    found = house.run(house.container.facts.conference("3001", fresh=True))
+    return [each.account for each in claims_at(found, START + timedelta(seconds=seconds))]
 
 
 def test_a_first_registration_holds_for_all_time(house: House) -> None:
@@ -49,18 +53,21 @@ def test_a_first_registration_holds_for_all_time_whatever_from_says(house: House
     assert owner(house, -1e8) == "contoso"
 
 
+OTHER_ROOM = ROOM.replace("contoso", "fabrikam")
+
+
 def test_another_account_takes_over_from_now_on(house: House) -> None:
     house.put(ROOM, {"organizer": "ken"})
     house.clock.advance(60)
 
-    taken = house.put(ROOM.replace("contoso", "fabrikam"), {"organizer": "eve"})
+    taken = house.put(f"{OTHER_ROOM}?take_over=true", {"organizer": "eve"})
 
-    assert (taken.status, taken.etag) == (201, '"2"')
-    assert [owner(house, seconds) for seconds in (-1, 59.999, 60, 1e8)] == [
-        "contoso",
-        "contoso",
-        "fabrikam",
-        "fabrikam",
+    assert (taken.status, taken.etag) == (201, '"1"')
+    assert [owners_at(house, seconds) for seconds in (-1, 59.999, 60, 1e8)] == [
+        ["contoso"],
+        ["contoso"],
+        ["fabrikam"],
+        ["fabrikam"],
     ]
     # Nobody sees what was, or is, another's.
     assert taken.json["registrations"] == [
@@ -69,12 +76,18 @@ def test_another_account_takes_over_from_now_on(house: House) -> None:
     assert house.get(ROOM).code == "conference_unknown"
 
 
-def test_taking_over_with_if_match_needs_the_current_etag(house: House) -> None:
+def test_a_take_over_can_be_repeated_and_taken_back(house: House) -> None:
     house.put(ROOM, {"organizer": "ken"})
-    other = ROOM.replace("contoso", "fabrikam")
+    for seconds, target in ((60, OTHER_ROOM), (120, ROOM), (180, OTHER_ROOM)):
+        house.clock.moment = START + timedelta(seconds=seconds)
+        assert house.put(f"{target}?take_over=true", {"organizer": "eve"}).status == 201
 
-    assert house.put(other, {"organizer": "eve"}, '"9"').code == "etag_mismatch"
-    assert house.put(other, {"organizer": "eve"}, '"1"').status == 200
+    assert [owners_at(house, seconds) for seconds in (0, 60, 120, 180)] == [
+        ["contoso"],
+        ["fabrikam"],
+        ["contoso"],
+        ["fabrikam"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,41 +98,81 @@ def test_taking_over_with_if_match_needs_the_current_etag(house: House) -> None:
         (30, ["contoso", "contoso", "contoso"]),
     ],
 )
-def test_from_says_when_a_change_begins(house: House, seconds: int, owners: list[str]) -> None:
+def test_from_says_when_a_take_over_begins(house: House, seconds: int, owners: list[str]) -> None:
     house.put(ROOM, {"organizer": "ken"})
     since = format_time(START + timedelta(seconds=seconds))
 
-    house.put(f"{ROOM.replace('contoso', 'fabrikam')}?from={since}", {"organizer": "eve"})
+    house.put(f"{OTHER_ROOM}?take_over=true&from={since}", {"organizer": "eve"})
 
-    assert [owner(house, at) for at in (-31, -30, 0)] == owners
-    assert owner(house, 30) == "fabrikam"
-
-
-def test_rights_on_both_accounts_are_needed(house: House) -> None:
-    house.put(ROOM, {"organizer": "ken"})
-    key = house.api_key("operator", accounts=("fabrikam",))
-    both = house.api_key("operator", accounts=("fabrikam", "contoso"))
-    other = ROOM.replace("contoso", "fabrikam")
-
-    refused = house.put(other, {"organizer": "eve"}, key=key)
-    assert (refused.status, refused.code) == (403, "account_not_allowed")
-    assert "contoso" not in refused.body.decode()
-    assert owner(house, 1e8) == "contoso"
-    assert house.put(other, {"organizer": "eve"}, key=both).status == 201
+    assert [owners_at(house, at) for at in (-31, -30, 0)] == [[each] for each in owners]
+    assert owners_at(house, 30) == ["fabrikam"]
 
 
-def test_a_change_in_the_past_needs_rights_on_all_who_came_later(house: House) -> None:
-    house.put(ROOM, {"organizer": "ken"})
-    house.clock.advance(60)
-    house.put(ROOM.replace("contoso", "fabrikam"), {"organizer": "eve"})
-    key = house.api_key("operator", accounts=("fabrikam",))
-    since = format_time(START)
-
-    answer = house.put(
-        f"{ROOM.replace('contoso', 'fabrikam')}?from={since}", {"organizer": "eve"}, '"2"', key=key
+def test_each_account_registers_a_conference_for_itself(house: House) -> None:
+    """Nothing in the answers says that another account has registered it, or has not."""
+    operators = {
+        account: house.api_key("operator", accounts=(account,))
+        for account in ("contoso", "fabrikam")
+    }
+    first = house.put(ROOM, {"organizer": "ken"}, key=operators["contoso"])
+    second = house.put(OTHER_ROOM, {"organizer": "ken"}, key=operators["fabrikam"])
+    taken = house.put(
+        f"{OTHER_ROOM}?take_over=true", {"organizer": "eve"}, '"1"', key=operators["fabrikam"]
     )
 
-    assert answer.status == 403
+    assert (first.status, second.status, taken.status) == (201, 201, 200)
+    assert second.json == {**first.json, "account": "fabrikam"}
+    assert owners_at(house, 0) == ["contoso", "fabrikam"]
+    assert house.get(ROOM).json["organizer"] == "ken"
+
+
+def test_a_service_number_is_assigned_by_who_administers_all_accounts(house: House) -> None:
+    key = house.api_key("operator", accounts=("contoso", "fabrikam"))
+    other = NUMBER.replace("contoso", "fabrikam")
+
+    for call in (lambda: house.put(NUMBER, {"kind": "toll"}, key=key),
+                 lambda: house.delete(NUMBER, key=key)):  # fmt: skip
+        assert (call().status, call().code) == (403, "account_not_allowed")
+    assert house.put(NUMBER, {"kind": "toll"}, key=house.api_key("operator")).status == 201
+    for call in (lambda: house.put(NUMBER, {"kind": "toll"}, key=key),
+                 lambda: house.put(other, {"kind": "toll"}, key=key)):  # fmt: skip
+        assert (call().status, call().code) == (403, "account_not_allowed")  # as before
+    house.clock.advance(60)
+    assert house.put(other, {"kind": "toll_free"}).status == 201
+    assert house.get(NUMBER).status == 404
+
+
+def test_what_was_registered_for_all_accounts_in_one_document_reads_on(house: House) -> None:
+    """Documents of before: contoso had the room, then fabrikam, then contoso again."""
+    times = [None, START + timedelta(seconds=60), START + timedelta(seconds=120)]
+    history = [
+        {"account": account, "since": format_time(since) if since else None,
+         "organizer": organizer, "kind": None}
+        for account, since, organizer in zip(
+            ("contoso", "fabrikam", "contoso"), times, ("ken", "eve", "kim"), strict=True
+        )
+    ]  # fmt: skip
+    records = house.container.records
+    house.run(records.put("conference", "3001", {"registrations": history}, if_match=None))
+    before = [owners_at(house, seconds) for seconds in (0, 60, 120)]
+
+    house.clock.advance(200)
+    shown = house.get(ROOM)
+    assert (shown.json["organizer"], shown.etag) == ("kim", '"1"')
+    assert house.put(ROOM, {"organizer": "lee"}).status == 428
+    assert house.put(ROOM, {"organizer": "lee"}, shown.etag).status == 200
+    house.clock.advance(100)
+    assert house.delete(ROOM).status == 204
+
+    assert before == [["contoso"], ["fabrikam"], ["contoso"]]
+    assert [owners_at(house, seconds) for seconds in (0, 60, 120, 250, 300)] == [
+        ["contoso"],
+        ["fabrikam"],
+        ["contoso"],
+        ["contoso"],
+        [],
+    ]
+    assert house.get(f"{ROOM}?history=true").json["registrations"][-1]["organizer"] == "lee"
 
 
 def test_ones_own_registration_is_replaced_with_if_match(house: House) -> None:

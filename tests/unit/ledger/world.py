@@ -165,6 +165,7 @@ class Process:
             ADMIN,
             since=None,
             if_match=None,
+            take_over=True,
         )
 
     async def top_up(self, account: str, key: str, micros: int) -> None:

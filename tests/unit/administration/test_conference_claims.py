@@ -1,0 +1,143 @@
+"""A conference that several accounts have registered: whose leg it is, if anything tells."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from tests.unit.administration.house import Answer
+from tests.unit.administration.town import LONDON, Town
+
+BOTH = ("contoso", "fabrikam")
+NUMBER = "+33199009900"
+
+
+@pytest.fixture
+def claimed(town: Town) -> Town:
+    """Room 3001 is registered by contoso and by fabrikam, each through its own operator."""
+    town.account("fabrikam")
+    for account in BOTH:
+        key = town.api_key("operator", accounts=(account,))
+        path = f"/api/v1/accounts/{account}/conferences/3001"
+        assert town.put(path, {"organizer": f"boss@{account}"}, key=key).status == 201
+    return town
+
+
+def bridge(town: Town, **fields: Any) -> str:
+    town.count += 1
+    name = f"bridge-{town.count}"
+    auth = {"scheme": "basic", "username": "pbx", "secrets": ["one-secret-of-ours"]}
+    body = {"dialect": "perminute", "auth": auth, **fields}
+    assert town.put(f"/api/v1/bridges/{name}", body).status == 201
+    return name
+
+
+def charged_to(town: Town, **leg: Any) -> tuple[str | None, str]:
+    """(account, organizer or reason) of a leg that is posted."""
+    from shared.domain.legs import QueuedLeg
+
+    ended = town.ended(**{"account": None, "conference_id": "3001", **leg})
+    queued = QueuedLeg(ended, town.clock.now())
+    (outcome,) = town.run(town.container.charge_legs([queued], seconds=10))
+    if outcome.parked is not None:
+        parked = town.parked_now(outcome.parked.id)
+        return parked.get("account"), parked["reason"]
+    account = next(
+        each for each in BOTH
+        if town.get(f"/api/v1/accounts/{each}/legs/{ended.key}").status == 200
+    )  # fmt: skip
+    return account, town.shown(ended.key, account)["organizer"]
+
+
+def ask(town: Town, name: str, **body: Any) -> Answer:
+    """A dial-out into the room."""
+    town.count += 1
+    credentials = base64.b64encode(b"pbx:one-secret-of-ours").decode()
+    return town.post(
+        f"/api/v1/bridges/{name}/dial-outs",
+        {"to": LONDON, "conference_id": "3001", **body},
+        key=None,
+        headers={"authorization": f"Basic {credentials}", "idempotency-key": f"k{town.count}"},
+    )
+
+
+@pytest.mark.parametrize("default", [None, "contoso"])
+def test_a_leg_that_several_accounts_claim_is_parked_and_never_guessed(
+    claimed: Town, default: str | None
+) -> None:
+    more = {"default_account": default} if default else {}
+    name = bridge(claimed, accounts=["*"], **more)
+
+    assert charged_to(claimed, bridge=name) == (None, "account_ambiguous")
+
+
+@pytest.mark.parametrize("account", BOTH)
+def test_a_bridge_of_one_account_finds_that_accounts_conference(
+    claimed: Town, account: str
+) -> None:
+    name = bridge(claimed, accounts=[account])
+
+    assert charged_to(claimed, bridge=name) == (account, f"boss@{account}")
+
+
+@pytest.mark.parametrize("account", BOTH)
+def test_the_account_named_decides_and_brings_its_own_organizer(
+    claimed: Town, account: str
+) -> None:
+    name = bridge(claimed, accounts=["*"])
+
+    assert charged_to(claimed, bridge=name, account=account) == (account, f"boss@{account}")
+
+
+def test_the_service_number_decides_before_the_conference(claimed: Town) -> None:
+    from shared.domain.legs import LegKind
+
+    number = f"/api/v1/accounts/fabrikam/service-numbers/{NUMBER.replace('+', '%2B')}"
+    assert claimed.put(number, {"kind": "toll"}).status == 201
+    name = bridge(claimed, accounts=["*"])
+
+    found = charged_to(
+        claimed, bridge=name, kind=LegKind.DIAL_IN, from_number=LONDON, to_number=NUMBER
+    )
+
+    assert found == ("fabrikam", "rate_missing")  # the card has no dial-in: the account is found
+
+
+def test_a_parked_leg_is_charged_once_one_account_has_ended_its_claim(claimed: Town) -> None:
+    name = bridge(claimed, accounts=["*"])
+    leg = claimed.ended(account=None, conference_id="3001", bridge=name)
+    parked = claimed.parked(leg)
+    assert parked["reason"] == "account_ambiguous"
+    assert claimed.delete("/api/v1/accounts/contoso/conferences/3001").status == 204
+
+    replayed = claimed.post(f"/api/v1/parked-legs/{parked['id']}/replay", {})
+
+    assert (replayed.status, replayed.json["status"]) == (200, "replayed")
+    assert claimed.shown(leg.key, "fabrikam")["organizer"] == "boss@fabrikam"
+
+
+def test_a_dial_out_into_a_claimed_room_is_denied_unless_something_tells(claimed: Town) -> None:
+    name = bridge(claimed, accounts=["*"], default_account="contoso")
+
+    denied = ask(claimed, name)
+    told = ask(claimed, name, account="contoso", organizer_id="ken")
+    alone = ask(claimed, bridge(claimed, accounts=["contoso"]))
+
+    assert (denied.json["decision"], denied.json["reason"]) == ("deny", "account_unknown")
+    assert told.json.get("reason") != "account_unknown"
+    assert alone.json.get("reason") != "account_unknown"
+
+
+def test_a_squatter_gets_no_leg_of_an_owner_who_named_its_account(town: Town) -> None:
+    """Registering what another account uses changes nothing for the bridges of that account."""
+    town.account("fabrikam")
+    owner = town.api_key("operator", accounts=("contoso",))
+    squatter = town.api_key("operator", accounts=("fabrikam",))
+    path = "/api/v1/accounts/{}/conferences/3001"
+    name = bridge(town, accounts=["contoso"])
+
+    first = town.put(path.format("fabrikam"), {"organizer": "eve"}, key=squatter)
+    second = town.put(path.format("contoso"), {"organizer": "ken"}, key=owner)
+
+    assert (first.status, second.status) == (201, 201)
+    assert charged_to(town, bridge=name) == ("contoso", "ken")
