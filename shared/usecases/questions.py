@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.dial_out_facts import Allowance, CheckResult, Denial, OrganizerFacts
-from shared.domain.directory import Account, Bridge, Registration, claims_at
+from shared.domain.directory import Account, Bridge, Registration, claims_at, registration_at
 from shared.domain.errors import Invalid
 from shared.domain.hold_decide import Granted
 from shared.domain.legs import EndedLeg

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from shared.domain.charging import Grant, Payer, ResolvedLeg, Unchargeable, billable_seconds
 from shared.domain.dial_out_facts import OrganizerFacts
-from shared.domain.directory import Account, Bridge, Registration, claims_at, registration_at
+from shared.domain.directory import Account, Bridge, Registration, claims_at
 from shared.domain.legs import EndedLeg, LegKind, QueuedLeg
 from shared.domain.numbers import (
     NumberFacts,
@@ -64,7 +64,7 @@ class ResolveLeg:
         kind = leg.kind or (LegKind.DIAL_IN if number else None)
         if named is not None and kind is not LegKind.VOIP:
             kind = LegKind.DIAL_OUT  # a leg of an allowed dial-out is never a dial-in
-        owner = await self._owner(queued, bridge, number)
+        owner = await self._owner(queued, bridge, number, named)
         # What can't be charged as it is pins nothing: mended, it may name another account.
         sound = kind is not None and not isinstance(talk_seconds, Unchargeable)
         owner = await self._pinned(leg, owner, claim=sound and pins, corrected=corrected)
@@ -184,11 +184,17 @@ class ResolveLeg:
         return found or (number, None)
 
     async def _owner(
-        self, queued: QueuedLeg, bridge: Bridge, number: Registration | None
+        self,
+        queued: QueuedLeg,
+        bridge: Bridge,
+        number: Registration | None,
+        named: HoldRecord | None,
     ) -> _Owner:
         leg = queued.leg
         claims = await self._claims_of(queued, bridge)
         account = leg.account or (number.account if number else None)
+        if account is None and named is not None and len(claims) > 1:
+            account = account_of(named.authorization)  # for whom the dial-out was allowed
         if account is None and len(claims) > 1:
             names = ", ".join(sorted(claims))
             why = f"Several accounts have registered the conference: {names}."

@@ -252,17 +252,24 @@ def test_a_key_for_some_accounts_sees_no_other(world: World) -> None:
     assert admin.items(f"parked-legs?account={own}") == []
 
 
-def test_a_conference_is_taken_over_only_with_rights_on_both_accounts(world: World) -> None:
+def test_a_conference_is_registered_per_account_and_taken_over_with_rights_on_both(
+    world: World,
+) -> None:
     first, second, conference = world.account(None), world.account(None), unique("room")
     world.admin.put(f"accounts/{first}/conferences/{conference}", {"organizer": "ann"})
     path = f"accounts/{second}/conferences/{conference}"
 
-    answer = _key(world, "operator", accounts=(second,)).ask("PUT", path, {"organizer": "ben"})
-    assert_problem(answer, 403, "account_not_allowed")
+    alone = _key(world, "operator", accounts=(second,))
+    assert alone.ask("PUT", path, {"organizer": "ben"}).status == 201
+    assert world.admin.get(f"accounts/{first}/conferences/{conference}")["organizer"] == "ann"
 
     both = _key(world, "operator", accounts=(first, second))
-    assert both.ask("PUT", path, {"organizer": "ben"}).status == 201
+    taken = f"{path}?take_over=true"
+    etag = world.admin.get(path)["etag"]
+    assert both.ask("PUT", taken, {"organizer": "ben"}, headers={"if-match": etag}).status == 200
     assert world.admin.get(path)["organizer"] == "ben"
+    gone = world.admin.ask("GET", f"accounts/{first}/conferences/{conference}")
+    assert_problem(gone, 404, "conference_unknown")
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ def test_a_leg_delivered_again_after_its_conference_moved_stays_in_the_first_acc
     assert len(messages) == 1
     world.leg(first, ended["leg_id"])
 
-    start = "?from=2020-01-01T00:00:00Z"
+    start = "?take_over=true&from=2020-01-01T00:00:00Z"
     world.admin.put(f"accounts/{second}/conferences/{conference}{start}", {"organizer": "ben"})
     world.post(ended)
     world.deliver(messages)

@@ -128,6 +128,20 @@ def test_a_dial_out_into_a_claimed_room_is_denied_unless_something_tells(claimed
     assert alone.json.get("reason") != "account_unknown"
 
 
+def test_the_authorization_tells_for_whom_a_claimed_room_was_dialled(claimed: Town) -> None:
+    claimed.put("/api/v1/accounts/fabrikam/organizers/boss%40fabrikam", {})
+    name = bridge(claimed, accounts=["*"])
+    for account in BOTH:
+        top_up = {"idempotency-key": f"for-dial-out-{account}"}
+        claimed.post(f"/api/v1/accounts/{account}/top-ups", {"amount": "5"}, headers=top_up)
+    allowed = ask(claimed, name, account="fabrikam").json
+    assert allowed["decision"] == "allow", allowed
+
+    found = charged_to(claimed, bridge=name, authorization=allowed["authorization"])
+
+    assert found == ("fabrikam", "boss@fabrikam")
+
+
 def test_a_squatter_gets_no_leg_of_an_owner_who_named_its_account(town: Town) -> None:
     """Registering what another account uses changes nothing for the bridges of that account."""
     town.account("fabrikam")
