@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from shared.domain import limits
 from shared.domain.number_classes import NumberClass
+from shared.domain.number_prefixes import calling_code, can_begin_number, national_prefix
 from shared.domain.number_ranges import CLASS_OVERRIDES, HIGH_RISK, longest_prefix
 from shared.domain.regions import INTERNATIONAL
 
@@ -28,6 +29,7 @@ _PUNCTUATION = re.compile(r"\(0\)|[\s().\-/\u2010-\u2015\u2060]")
 _URI = re.compile(r"(?:.*<)?\s*(sips?|tel):([^>]*)>?.*", re.ASCII | re.IGNORECASE | re.DOTALL)
 _GEOGRAPHIC = frozenset({"FIXED_LINE", "MOBILE", "FIXED_LINE_OR_MOBILE"})
 _EMERGENCY_EVERYWHERE = frozenset({"112", "911"})
+_DIALLED_DIGITS_MIN = 6  # fewer may end the numbers of two calls
 _SHORT_DIGITS_MAX = 8  # longer than any short number in the tables
 _CLASS_NAMES = {
     "FIXED_LINE": NumberClass.FIXED_LINE,
@@ -96,6 +98,12 @@ def e164_digits(text: str) -> str:
     return text[1:] if _E164.fullmatch(text) else ""
 
 
+def is_international(text: str) -> bool:
+    """Whether a text is a plus and digits, as a normalised number is; how long it may be is for the
+    rate card to say."""
+    return _PLUS_AND_DIGITS.fullmatch(text) is not None
+
+
 def called_number(text: str, country: str | None = None) -> str:
     """The E.164 number that a leg's text stands for; the text itself where it stands for none.
 
@@ -111,8 +119,18 @@ def called_number(text: str, country: str | None = None) -> str:
 
 
 def prefix_digits(digits: str) -> str:
-    """The digits of the number that a prefix is in full; else the prefix itself."""
-    return classify(f"+{digits}").digits or digits
+    """A prefix as numbers are normalised: the digits of the number that it is in full, else without
+    a trunk prefix after the country code where only that can begin a number."""
+    whole = classify(f"+{digits}").digits
+    code = calling_code(digits)
+    if whole or code is None:
+        return whole or digits
+    area = digits.removeprefix(code)
+    trunk = national_prefix(code) if area else ""
+    shorter = code + area.removeprefix(trunk)
+    if trunk and area.startswith(trunk) and area != trunk and not can_begin_number(digits):
+        return shorter if can_begin_number(shorter) else digits
+    return digits
 
 
 def caller_number(text: str, country: str | None = None) -> str | None:
@@ -127,7 +145,17 @@ def caller_number(text: str, country: str | None = None) -> str | None:
         if found is not None or not user.startswith("0"):
             return found
     number = called_number(text, country)
-    return number if _PLUS_AND_DIGITS.fullmatch(number) else None
+    return number if is_international(number) else None
+
+
+def stands_for(text: str, number: str) -> bool:
+    """Whether a text in a dialled or national form (`00…`, `0…`, no plus) is this E.164 number, if
+    it is known that the number was dialled: its digits are the number's last ones."""
+    digits = _digits(_user_part(text))
+    dialled = digits.lstrip("0")
+    return normalize(text, None) == number or (
+        len(dialled) >= _DIALLED_DIGITS_MIN and number.endswith(dialled)
+    )
 
 
 def service_number_keys(text: str, number: str) -> tuple[str, ...]:
@@ -207,7 +235,7 @@ def _international(text: str) -> str | None:
     if found is not None:
         return found
     plain = _PUNCTUATION.sub("", text[: limits.NUMBER_CHARS_MAX + 1])
-    return plain if _PLUS_AND_DIGITS.fullmatch(plain) else None
+    return plain if is_international(plain) else None
 
 
 def _parsed(text: str, region: str | None) -> str | None:

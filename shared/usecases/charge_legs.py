@@ -6,7 +6,6 @@ come any number of times, in any order, to any process.
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -34,7 +33,7 @@ from shared.domain.legs import (
     leg_document,
     shown_leg,
 )
-from shared.domain.numbers import caller_origin
+from shared.domain.numbers import caller_origin, is_international
 from shared.domain.parking import ParkedLeg, ParkReason, earlier_parked_ids, parked_id
 from shared.domain.pools import pool_month
 from shared.domain.rating import Charge, rate_leg, rate_missing
@@ -49,8 +48,6 @@ from shared.usecases.open_ledger import OpenLedger
 from shared.usecases.publish_events import PublishEvents
 from shared.usecases.receive_legs import leg_message
 from shared.usecases.resolve_leg import ResolveLeg
-
-_E164 = re.compile(r"\+[0-9]+", re.ASCII)  # how long a number may be is for the rate card to say
 
 
 class ChargeStatus(StrEnum):
@@ -280,7 +277,7 @@ class ChargeLegs:
         if reason := charging.zero_reason(leg):
             return _Document(_leg_charge(charging.zero_charge_document(leg, reason, flags), 0))
         to_number = leg.to_number or ""
-        if not _E164.fullmatch(to_number):
+        if not is_international(to_number):
             return Unchargeable(
                 ParkReason.NUMBER_INVALID, f"{to_number or 'No number'} is not E.164."
             )

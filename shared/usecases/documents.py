@@ -216,7 +216,7 @@ def policy(record: Record) -> AccountPolicy:
         served_regions=_texts_or_none(document, "served_regions"),
         unserved_regions=_texts(document, "unserved_regions"),
         class_ranges={
-            _of_type(str, item["prefix"]): NumberClass(item["class"])
+            prefix_digits(_of_type(str, item["prefix"])): NumberClass(item["class"])
             for item in document.get("class_ranges", ())
         },
         block_high_risk=_flag(document, "block_high_risk", default=False),

@@ -12,6 +12,8 @@ from shared.domain.numbers import (
     called_number,
     caller_number,
     classify,
+    is_international,
+    stands_for,
 )
 from shared.domain.parking import ParkReason
 from shared.domain.policy import License
@@ -60,7 +62,7 @@ class ResolveLeg:
         if bridge is None:
             return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, "Its bridge is not registered.")
         named = await self._named(leg, bridge)
-        to_number, number = await self._called(queued, bridge, is_dial_out=named is not None)
+        to_number, number = await self._called(queued, bridge, named)
         kind = leg.kind or (LegKind.DIAL_IN if number else None)
         if named is not None and kind is not LegKind.VOIP:
             kind = LegKind.DIAL_OUT  # a leg of an allowed dial-out is never a dial-in
@@ -169,14 +171,18 @@ class ResolveLeg:
         return Payer.POOL if kind is LegKind.DIAL_OUT and pays else Payer.CREDITS
 
     async def _called(
-        self, queued: QueuedLeg, bridge: Bridge, *, is_dial_out: bool
+        self, queued: QueuedLeg, bridge: Bridge, named: HoldRecord | None
     ) -> tuple[str | None, Registration | None]:
-        """(the number that was called, whose service number it is)."""
+        """(the number that was called, whose service number it is). `named` is the dial-out whose
+        authorization the leg names: its number is the one that the leg's text stands for, where
+        the text alone does not tell."""
         leg = queued.leg
         if leg.to_number is None:
             return None, None
         number = called_number(leg.to_number, bridge.country)
-        if is_dial_out or leg.kind not in {None, LegKind.DIAL_IN}:
+        if named is not None and not is_international(number) and named.number:
+            return (named.number if stands_for(number, named.number) else number), None
+        if named is not None or leg.kind not in {None, LegKind.DIAL_IN}:
             return number, None
         found = await called_service_number(
             self._facts, leg, bridge, _moment(leg), known_at=queued.received_at

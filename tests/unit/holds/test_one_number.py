@@ -266,3 +266,42 @@ def test_a_caller_without_a_rate_is_told_for_which_callers_there_are_rates(
     for text in told:
         assert "prices callers from RU, US only" in text
         assert cause in text
+
+
+@pytest.fixture
+def abroad() -> Iterator[Calls]:
+    """A bridge whose country nobody registered, of an account in the United Kingdom."""
+    made = House()
+    calls = Calls(made)
+    etag = made.get("/api/v1/bridges/pbx").json["etag"]
+    auth = {"scheme": "basic", "username": "pbx"}
+    body = {"dialect": "perminute", "accounts": ["*"], "auth": auth}
+    assert made.put("/api/v1/bridges/pbx", body, etag).status == 200
+    calls.organizer("liz", usage_location="GB")
+    yield calls
+    bootstrap.install(None)
+    made.close()
+
+
+@pytest.mark.parametrize("text", ["00442079460123", "020 7946 0123"])
+def test_a_leg_in_the_form_that_was_dialled_is_charged_by_the_number_that_was_allowed(
+    abroad: Calls, text: str
+) -> None:
+    """The text alone does not tell the number, its authorization does."""
+    allowed = abroad.ask(text, normalize=True, organizer_id="liz")
+    assert allowed["destination"]["number"] == LONDON
+
+    charge = abroad.charged(allowed["authorization"], to_number=text, organizer="liz")
+
+    assert (charge["to"], charge["to_received"]) == (LONDON, text)
+    assert (charge["amount"], charge["flags"]) == ("0.09", [])
+
+
+@pytest.mark.parametrize("text", ["00442079460124", "0123", "3001"])
+def test_a_leg_of_another_number_is_not_charged_by_the_number_that_was_allowed(
+    abroad: Calls, text: str
+) -> None:
+    allowed = abroad.ask(LONDON)
+    queued = abroad.ended(allowed["authorization"], to_number=text)
+    outcome = abroad.house.run(abroad.house.container.charge_legs.charge(queued))
+    assert outcome.why.reason == "number_invalid"

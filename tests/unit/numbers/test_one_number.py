@@ -5,7 +5,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.domain.numbers import called_number, caller_number, caller_origin, classify
+from shared.domain.numbers import (
+    called_number,
+    caller_number,
+    caller_origin,
+    classify,
+    prefix_digits,
+)
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 LONDON = "+442079460123"
@@ -66,6 +72,26 @@ def test_the_text_of_a_called_number_stands_for_one_number(text, country, number
 )
 def test_the_text_of_a_caller_stands_for_one_number_or_for_an_unknown_caller(text, country, number):
     assert caller_number(text, country) == number
+
+
+@pytest.mark.parametrize(
+    ("prefix", "digits"),
+    [
+        ("4402079460123", "442079460123"),
+        ("44020", "4420"),
+        ("4407", "447"),
+        ("4420", "4420"),
+        ("440", "440"),
+        ("44", "44"),
+        ("7800", "7800"),  # 8 is the trunk prefix, and begins numbers too
+        ("39066", "39066"),  # 0 begins the numbers
+        ("1800", "1800"),
+        ("999", "999"),
+        ("2", "2"),
+    ],
+)
+def test_a_prefix_is_normalised_as_the_numbers_are_that_it_is_compared_with(prefix, digits):
+    assert prefix_digits(prefix) == digits
 
 
 _NUMBERS = [
