@@ -339,6 +339,9 @@ def _route(
             response.headers["x-request-id"] = call.request_id
             response.headers["cache-control"] = "no-store"
             response.headers["x-content-type-options"] = "nosniff"
+            is_unproven = response.status_code in {401, 429} and not call.principal.name
+            if is_unproven and not container().refusals.take():
+                return response
             event(
                 "http_request",
                 function=name,
@@ -370,13 +373,13 @@ async def _serve_call(handler: Handler, call: Call) -> func.HttpResponse:
 
 async def _work(handler: Handler, call: Call, *, is_report: bool) -> func.HttpResponse:
     """Within the caller's budget, and a report once it has a turn. Raises RateLimited."""
-    house, caller = container(), call.principal.name
-    house.budgets.admit(caller, house.settings.caller_allowance)
-    work = Work(house.budgets, caller, house.turns)
+    process, caller = container(), call.principal.name
+    process.budgets.admit(caller, process.settings.caller_allowance)
+    work = Work(process.budgets, caller, process.turns)
     if not is_report:
         with working(work):
             return await handler(call)
-    async with house.turns.report(caller):
+    async with process.turns.report(caller):
         work.deadline = time.monotonic() + limits.REPORT_SECONDS_MAX
         with working(work):
             return await handler(call)
@@ -413,7 +416,7 @@ def _problem(error: Exception, call: Call) -> func.HttpResponse:
     answer = problem(error, path)
     if answer.status >= 500 and answer.status != 503:
         failure("unexpected_error", error, request_id=call.request_id)
-    elif isinstance(error, NotAuthenticated):
+    elif isinstance(error, NotAuthenticated) and container().refusals.are_logged:
         event(
             "not_authenticated",
             why=getattr(error, "__notes__", [])[:1],

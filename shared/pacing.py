@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from shared.domain import limits
 from shared.domain.errors import RateLimited
 from shared.ports.tables import Row
+from shared.telemetry import event
 
 NO_REQUEST = Context
 """Makes the context of a task that serves several requests: none of them pays for it."""
@@ -199,6 +200,36 @@ def _busy() -> RateLimited:
     return RateLimited(
         "Too many reports are being made.", retry_after_seconds=limits.REPORT_WAIT_SECONDS_MAX
     )
+
+
+@dataclass(slots=True)
+class Refusals:
+    """How many refused requests were logged in this minute: anybody can make as many as they like.
+    What was left out is counted in one line."""
+
+    minute: int = 0
+    seen: int = 0
+
+    @property
+    def are_logged(self) -> bool:
+        """Whether another refusal has its own lines."""
+        self._turn()
+        return self.seen < limits.REFUSALS_LOGGED_PER_MINUTE
+
+    def take(self) -> bool:
+        """Count a refusal; whether it is logged."""
+        logged = self.are_logged
+        self.seen += 1
+        return logged
+
+    def _turn(self) -> None:
+        minute = int(time.monotonic() // 60)
+        if minute == self.minute:
+            return
+        left_out = self.seen - limits.REFUSALS_LOGGED_PER_MINUTE
+        self.minute, self.seen = minute, 0
+        if left_out > 0:
+            event("refusals_left_out", requests=left_out)
 
 
 @dataclass(slots=True)

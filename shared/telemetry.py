@@ -1,23 +1,32 @@
 """One JSON line per event: what dashboards count and what an operator greps.
 
-Phone numbers are masked wherever they stand: logs are read by more people, and kept elsewhere, than
-the ledger. docs/telemetry.md is the catalogue of events and fields.
+Phone numbers, e-mail addresses and organizers' ids are masked wherever they stand: logs are read by
+more people, and kept elsewhere, than the ledger. docs/telemetry.md is the catalogue of events and
+fields.
 """
 
+import hashlib
 import json
 import logging
 import re
 import traceback
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 from shared.domain import limits
 
 _LOGGER = logging.getLogger("perminute")
-_NUMBER = re.compile(r"\+[0-9]{7,15}", re.ASCII)
+_NUMBER = re.compile(r"(?:\+|%2[Bb])[0-9]{7,15}", re.ASCII)
+_EMAIL = re.compile(r"[\w.!#$&'*+/=?^`{|}~-]+(?:@|%40)[\w-]+(?:\.[\w-]+)+")
 # What may be a number in some national spelling; ids have such runs too, so only in free text.
 _DIGITS = re.compile(r"(?<![\w.:-])\+?[0-9](?:[ ().-]{0,2}[0-9]){6,19}(?![\w:-])", re.ASCII)
 _FREE_TEXT = frozenset({"detail", "why", "stack"})
 _NUMBERS = frozenset({"to", "from_number", "number"})
+_PERSONS = frozenset({"organizer"})
+# Ids of customers: a run of digits in them may be a number.
+_NAMES = frozenset({"conference", "path"})
+_RUN = re.compile(r"(?<![A-Za-z0-9])[0-9]{7,15}(?![A-Za-z0-9])", re.ASCII)
+_ORGANIZER_PATH = re.compile(r"(?<=/organizers/)[^/]+")
 _NOISY = ("azure", "azure.core.pipeline.policies.http_logging_policy", "uamqp", "aiohttp.access")
 
 
@@ -34,8 +43,16 @@ def failure(name: str, error: BaseException, **fields: object) -> None:
 
 
 def mask(text: str) -> str:
-    """The text with every E.164 number cut down to its first four and last two digits."""
-    return _NUMBER.sub(lambda match: _short(match[0]), text)
+    """The text with every E.164 number cut down to its first four and last two digits, and every
+    e-mail address replaced by a digest of it."""
+    text = _EMAIL.sub(lambda match: pseudonym(match[0]), text)
+    return _NUMBER.sub(lambda match: _short(match[0].replace("%2b", "+").replace("%2B", "+")), text)
+
+
+def pseudonym(text: str) -> str:
+    """What stands in logs for a person's id: the same for the same person, in any spelling."""
+    plain = unquote(text).lower()
+    return "person-" + hashlib.sha256(plain.encode()).hexdigest()[:12]
 
 
 def quieten() -> None:
@@ -54,6 +71,11 @@ def _masked(field: str, value: object) -> object:
     """A value as it may be logged: what a field is for tells how a number may be spelt in it."""
     if field in _NUMBERS and value is not None:
         return _short(str(value))
+    if field in _PERSONS and value is not None:
+        return pseudonym(str(value))
+    if field in _NAMES and value is not None:
+        shown = _ORGANIZER_PATH.sub(lambda match: pseudonym(match[0]), str(value))
+        return _RUN.sub(lambda match: _short(match[0]), mask(shown))[: limits.LOG_NAME_CHARS_MAX]
     if field not in _FREE_TEXT:
         return value
     if isinstance(value, list | tuple):

@@ -10,7 +10,7 @@ from shared.adapters.records import SEALED_LABEL, Records
 from shared.adapters.sealing import Sealing
 from shared.adapters.system import RandomIds, SystemClock
 from shared.bootstrap.audit import described
-from shared.pacing import Budgets, Turns
+from shared.pacing import Budgets, Refusals, Turns
 from shared.settings import Settings, is_address
 from shared.usecases.facts import Facts
 
@@ -82,6 +82,11 @@ class Stores:
     def budgets(self) -> Budgets:
         """What callers may use of this process."""
         return Budgets()
+
+    @cached_property
+    def refusals(self) -> Refusals:
+        """What was logged of requests that prove nothing."""
+        return Refusals()
 
     @cached_property
     def turns(self) -> Turns:

@@ -163,12 +163,12 @@ def test_a_bridge_has_a_budget_of_its_own(house: House, monotonic: Monotonic) ->
     st.integers(1, 20),
 )
 def test_nobody_gets_more_requests_than_the_burst_and_what_came_in(
-    asked: list[tuple[int, float]], per_second: int
+    bursts: list[tuple[int, float]], per_second: int
 ) -> None:
     monotonic = Monotonic()
     budgets = Budgets(monotonic)
     let_in = 0
-    for count, pause in asked:
+    for count, pause in bursts:
         for _ in range(count):
             with contextlib.suppress(RateLimited):
                 budgets.admit("somebody", Allowance(per_second, 1))

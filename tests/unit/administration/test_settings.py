@@ -95,6 +95,9 @@ def test_secrets_stay_out_of_repr() -> None:
     [
         ("+33170000000", "+3317…00"),
         ("from +442079460000 to +12025550123!", "from +4420…00 to +1202…23!"),
+        ("organizer Ken@contoso.com called", "organizer person-7502db21660e called"),
+        ("ken%40contoso.com", "person-7502db21660e"),
+        ("/service-numbers/%2B33170000000", "/service-numbers/+3317…00"),
         ("+123456 is no number", "+123456 is no number"),
         ('{"at": "2026-11-23T10:00:00+00:00"}', '{"at": "2026-11-23T10:00:00+00:00"}'),
     ],
