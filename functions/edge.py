@@ -348,6 +348,7 @@ def _route(
                 status=response.status_code,
                 duration_ms=round((time.perf_counter() - started) * 1000, 1),
                 caller=call.principal.name or None,
+                caller_key=call.principal.key or None,
                 request_id=call.request_id,
             )
             return response
@@ -373,7 +374,8 @@ async def _serve_call(handler: Handler, call: Call) -> func.HttpResponse:
 
 async def _work(handler: Handler, call: Call, *, is_report: bool) -> func.HttpResponse:
     """Within the caller's budget, and a report once it has a turn. Raises RateLimited."""
-    process, caller = container(), call.principal.name
+    process, principal = container(), call.principal
+    caller = f"key:{principal.key}" if principal.key else principal.name
     process.budgets.admit(caller, process.settings.caller_allowance)
     work = Work(process.budgets, caller, process.turns)
     if not is_report:

@@ -24,12 +24,14 @@ READERS = frozenset({Role.READER, Role.FINANCE, Role.OPERATOR})
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody who was let in. `name` goes into the ledger and the log; `accounts` holds `"*"` for
-    all, or account ids."""
+    """Somebody who was let in. `name` goes into the ledger and the log as actor; `accounts` holds
+    `"*"` for all, or account ids; `key` is the id of the API key, since names of keys may repeat,
+    "" for callers without one."""
 
     name: str
     roles: frozenset[Role]
     accounts: frozenset[str]
+    key: str = ""
 
     @property
     def sees_all_accounts(self) -> bool:

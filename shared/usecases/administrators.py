@@ -70,4 +70,4 @@ class Administrators:
         kept = await self._facts.api_key(presented.key_id)
         if not presented.matches(kept.secret_hash if kept else None) or kept is None:
             raise refused("no such API key")
-        return Principal(f"key:{kept.id}", kept.roles, kept.accounts)
+        return Principal(kept.name, kept.roles, kept.accounts, kept.id)

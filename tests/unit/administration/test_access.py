@@ -1,12 +1,14 @@
 """Bridges, API keys, and who may do what."""
 
 import base64
+import json
 import re
 from typing import Any
 
 import pytest
 
 from tests.unit.administration.house import ADMIN_KEY, House
+from tests.unit.administration.town import Town
 
 BRIDGE = "/api/v1/bridges/main"
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -242,3 +244,26 @@ def test_a_quote_for_another_account_is_refused(house: House) -> None:
     for whose in ({"account": "contoso"}, {"rate_card": "default"}):
         answer = house.post("/api/v1/quotes", {**ask, **whose}, key=key)
         assert (answer.status, answer.code) == (403, codes[next(iter(whose))])
+
+
+def test_the_actor_of_whatever_a_key_does_is_the_name_of_the_key(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="perminute")
+    roles = ["finance", "operator"]
+    made = town.post("/api/v1/api-keys", {"name": "Ann's key", "roles": roles, "accounts": ["*"]})
+    key = made.json["key"]
+    account = "/api/v1/accounts/contoso"
+    parked = town.parked(town.ended(to="020 79"))
+
+    entry = town.post(
+        f"{account}/top-ups", {"amount": "1.00"}, key=key, headers={"idempotency-key": "a"}
+    ).json["entry"]
+    dismissed = town.post(f"/api/v1/parked-legs/{parked['id']}/dismiss", {}, key=key).json
+    town.call("PATCH", f"{account}/dial-out-policy", {"blocked_regions": ["CU"]}, key=key)
+    changes = town.get("/api/v1/audit-log").json["items"]
+
+    assert [entry["actor"], dismissed["actor"], changes[0]["actor"]] == ["Ann's key"] * 3
+    lines = [json.loads(each.message) for each in caplog.records if each.name == "perminute"]
+    requests = [each for each in lines if each["event"] == "http_request"]
+    assert {"caller": "Ann's key", "caller_key": made.json["id"]}.items() <= requests[-2].items()
