@@ -362,7 +362,9 @@ def _switch(
         events = (hold_notices.stopped(switch.stop),) if stopped else ()
         state = stopped or state
     elif switch.stop is not None:
-        state = hold_decide.restart(state or book.state) or state
+        restarted = hold_decide.restart(state or book.state)
+        events = (hold_notices.restarted(),) if restarted else ()
+        state = restarted or state
     if state is None:
         return Answer(False)
     return _step(book, state, True, _Written((marker,) if marker else (), events))

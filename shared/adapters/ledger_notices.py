@@ -15,6 +15,7 @@ from shared.domain.ledger import (
     AnswerRecharge,
     Configure,
     LedgerState,
+    RulesChange,
     SettingsChange,
     Tick,
 )
@@ -32,7 +33,7 @@ from shared.domain.recharge import (
 
 def notice_document(state: LedgerState) -> dict[str, object]:
     """What is known for alerts and recharges, as part of the state's document."""
-    recharges, burn = state.recharges, state.burn
+    recharges = state.recharges
     return {
         "time_zone": state.time_zone,
         "auto_recharge": asdict(state.auto_recharge) if state.auto_recharge else None,
@@ -46,10 +47,44 @@ def notice_document(state: LedgerState) -> dict[str, object]:
             "day": [recharges.day, recharges.day_count],
             "month": [recharges.month, recharges.month_count, recharges.month_micros],
         },
+        "announced": [list(each) for each in state.announced],
+        "rules": state.rules,
+        **_decided_document(state),
+    }
+
+
+def rules_document(before: LedgerState | None, after: LedgerState) -> dict[str, object] | None:
+    """What the journal says of the rules; None where they are those of the commit before."""
+    if before is None:
+        return {"number": after.rules}
+    if before.rules == after.rules:
+        return None
+    armed = [asdict(rule) for rule in before.alert_rules]
+    return {"number": after.rules, "alert_rules": armed, **_decided_document(before)}
+
+
+def read_rules(data: Mapping[str, Any] | None) -> RulesChange | None:
+    """What `rules_document` wrote."""
+    if data is None:
+        return None
+    if "burn" not in data:
+        return RulesChange(data["number"], {})
+    armed = tuple(AlertRule(**rule) for rule in data["alert_rules"])
+    return RulesChange(data["number"], {"alert_rules": armed, **_read_decided(data)})
+
+
+RULED_FIELDS = frozenset({"alert_rules", "alerts", "burn", "raised", "warned"})
+"""The fields of the state that the rules decide."""
+
+
+def _decided_document(state: LedgerState) -> dict[str, object]:
+    burn = state.burn
+    return {
         "burn": [
             *(burn.hour, burn.open_micros, burn.hours, list(burn.week)),
             *(burn.recent_micros, burn.expected_micros),
             [[day.ordinal, day.spent_micros, day.balance_micros] for day in burn.days],
+            list(burn.last),
         ],
         "alerts": state.alerts,
         "raised": [
@@ -60,17 +95,37 @@ def notice_document(state: LedgerState) -> dict[str, object]:
             for raised in state.raised
         ],
         "warned": [list(each) for each in state.warned],
-        "announced": [list(each) for each in state.announced],
+    }
+
+
+def _read_decided(data: Mapping[str, Any]) -> dict[str, Any]:
+    hour, open_micros, hours, week, recent, expected, days, *last = data["burn"]
+    return {
+        "burn": Burn(
+            hour=hour,
+            open_micros=open_micros,
+            hours=hours,
+            week=tuple(week),
+            recent_micros=recent,
+            expected_micros=expected,
+            days=tuple(Day(*day) for day in days),
+            last=tuple(last[0]) if last else (),
+        ),
+        "alerts": data["alerts"],
+        "raised": tuple(
+            Raised(number, kind, name, parse_time(at), repeats, acknowledged)
+            for number, kind, name, at, repeats, acknowledged in data["raised"]
+        ),
+        "warned": tuple((lot, days) for lot, days in data["warned"]),
     }
 
 
 def read_notices(data: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the state that `notice_document` wrote; none for a row from before it."""
     if "burn" not in data:
-        return {}
+        return {"rules": 1}
     known = data["recharges"]
     pending, not_before = known["pending"], known["not_before"]
-    hour, open_micros, hours, week, recent, expected, days = data["burn"]
     return {
         "time_zone": data["time_zone"],
         "auto_recharge": _read_auto(data["auto_recharge"]),
@@ -87,22 +142,9 @@ def read_notices(data: Mapping[str, Any]) -> dict[str, Any]:
             month_count=known["month"][1],
             month_micros=known["month"][2],
         ),
-        "burn": Burn(
-            hour=hour,
-            open_micros=open_micros,
-            hours=hours,
-            week=tuple(week),
-            recent_micros=recent,
-            expected_micros=expected,
-            days=tuple(Day(*day) for day in days),
-        ),
-        "alerts": data["alerts"],
-        "raised": tuple(
-            Raised(number, kind, name, parse_time(at), repeats, acknowledged)
-            for number, kind, name, at, repeats, acknowledged in data["raised"]
-        ),
-        "warned": tuple((lot, days) for lot, days in data["warned"]),
         "announced": tuple((source, number) for source, number in data["announced"]),
+        "rules": data.get("rules", 1),
+        **_read_decided(data),
     }
 
 

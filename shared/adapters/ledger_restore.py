@@ -59,6 +59,7 @@ async def restore(
             at=commit.at,
             entries=commit.entries,
             settings=commit.settings,
+            rules=commit.rules,
         )
         if commit.number <= there:
             await _check_same(tables, row)

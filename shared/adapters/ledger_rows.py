@@ -30,6 +30,7 @@ from shared.adapters.ledger_notices import (
     notice_document,
     read_change,
     read_notices,
+    read_rules,
 )
 from shared.adapters.packed import fails_closed, joined, pack, pack_json, split, unpack
 from shared.domain.alerts import AlertRule, Event
@@ -49,6 +50,7 @@ from shared.ports.tables import Row, Value
 
 TABLE = "ledger"
 SCHEMA = 2  # 1 has no `hold` in an entry; its first rows have no pools and no burn in the state
+RULED_SCHEMA = 3  # of state and journal rows, which name the rules that decided
 STATE = "state"
 VERIFIED = "verified"
 GENESIS = "0" * 64
@@ -142,7 +144,7 @@ def check_schema(row: Row, known: int = SCHEMA) -> None:
 def state_values(state: LedgerState, head: str, commit_id: str) -> dict[str, Value]:
     """The properties of the state row."""
     return {
-        "schema": SCHEMA,
+        "schema": RULED_SCHEMA,
         "commit": state.commit,
         "entry": state.entry,
         "balance": state.balance_micros,
@@ -155,8 +157,10 @@ def state_values(state: LedgerState, head: str, commit_id: str) -> dict[str, Val
 @fails_closed
 def read_state(row: Row) -> tuple[LedgerState, str]:
     """(state, head hash) of the state row."""
-    check_schema(row)
+    check_schema(row, RULED_SCHEMA)
     data = cast("dict[str, Any]", unpack("data", row.values))
+    if ("rules" in data) is not (row.values["schema"] == RULED_SCHEMA):
+        raise LedgerCorrupt(f"Row {row.key} has a schema that is not that of its data.")
     state = LedgerState(
         currency=data["currency"],
         commit=int(cast("int", row.values["commit"])),
@@ -220,6 +224,7 @@ def journal_values(
     *,
     settings: Sequence[SettingsChange],
     events: Sequence[Event] = (),
+    rules: Mapping[str, object] | None = None,
     previous: str,
     commit_id: str,
     at: datetime,
@@ -234,10 +239,12 @@ def journal_values(
         document["settings"] = [change_document(change) for change in settings]
     if events:
         document["events"] = content_digest(_events_document(events))
+    if rules:
+        document["rules"] = rules
     lines = (line for spelled in entries for line in spelled if line is not None)
     data = zlib.compress(b"\n".join((canonical_json(document), *lines)), _DEFLATE_LEVEL)
     values: dict[str, Value] = {
-        "schema": SCHEMA,
+        "schema": RULED_SCHEMA,
         "commit_id": commit_id,
         "at": format_time(at),
         "first": state.entry - len(entries) + 1,
@@ -261,7 +268,7 @@ def chain_hash(
 @fails_closed
 def read_commit(row: Row) -> Commit:
     """The commit in a journal row; its hash is not checked here."""
-    check_schema(row)
+    check_schema(row, RULED_SCHEMA)
     head, *lines = zlib.decompress(joined("data", row.values)).split(b"\n")
     data = cast("dict[str, Any]", json.loads(head))
     return Commit(
@@ -272,6 +279,7 @@ def read_commit(row: Row) -> Commit:
         entries=tuple(_read_lines(lines)),
         settings=tuple(read_change(change) for change in data.get("settings", ())),
         events_digest=data.get("events"),
+        rules=read_rules(data.get("rules")),
     )
 
 
@@ -290,7 +298,7 @@ def read_posted(row: Row) -> list[Posted]:
     """What the first debits of legs in a journal row charged, and what reversals and re-ratings
     changed of it: a hold book that catches up reads thousands of them while somebody waits, so
     nothing else is read."""
-    check_schema(row)
+    check_schema(row, RULED_SCHEMA)
     lines = iter(zlib.decompress(joined("data", row.values)).split(b"\n")[1:])
     found: list[Posted] = []
     for line in lines:

@@ -8,6 +8,7 @@ from shared.adapters import ledger_bulk, ledger_months, ledger_segments
 from shared.adapters import ledger_rows as rows
 from shared.adapters.commit_book import Answer, Loaded, Step
 from shared.adapters.group_commit import GroupCommitter
+from shared.adapters.ledger_notices import rules_document
 from shared.adapters.ledger_verify import verify
 from shared.domain import limits
 from shared.domain.errors import LedgerCorrupt, PerminuteError, RowMissing, authorization_used
@@ -319,6 +320,7 @@ class _LedgerBook:
             tuple(spelled.values()),
             settings=_settings(decisions),
             events=events,
+            rules=rules_document(before.state.state, state),
             previous=before.state.hash,
             commit_id=commit_id,
             at=at,

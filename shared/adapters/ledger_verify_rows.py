@@ -306,7 +306,8 @@ async def segment_rows(run: Run, tables: TableStore, account: str) -> None:
                 before=rows.journal_key(last + 1),
             )
             commits = [
-                replace(rows.read_commit(each), settings=(), events_digest=None) for each in page
+                replace(rows.read_commit(each), settings=(), events_digest=None, rules=None)
+                for each in page
             ]
         except (*UNREADABLE, IndexError) as error:
             run.wrong(row.key, f"data: can't be read ({type(error).__name__})")

@@ -74,6 +74,15 @@ class TableNotices:
         except RowExists:
             return
 
+    async def end(self, account: str, number: int, at: datetime) -> None:
+        """Note that an alert is over; the first time stays."""
+        values: dict[str, Value] = {"schema": SCHEMA, "at": format_time(at)}
+        try:
+            row = Insert(f"{_prefix('alert', number)}|o", values)
+            await self._tables.transact(TABLE, account, [row])
+        except RowExists:
+            return
+
     async def recharges(
         self, account: str, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[Recharge], str | None]:

@@ -115,6 +115,7 @@ class Container(Legs):
             self.ledger,
             self.open_ledger,
             self.due,
+            self.notices,
             self.watch_balances,
             self.anchors,
             self.clock,

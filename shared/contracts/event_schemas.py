@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from shared.domain import alerts
 from shared.domain.burn import CHANCE
 from shared.domain.dial_limits import Period, Scope
+from shared.domain.event_types import EVENT_TYPES, event_type
 from shared.domain.limits import LOT_WARNING_DAYS
 from shared.domain.pools import POOL_NOTICES_PERCENT
 
@@ -42,13 +42,18 @@ _FIELDS: dict[str, Json] = {
     "alert": _of(_TEXT, "The name of the account's own threshold."),
     "threshold": _of(_MONEY, "The balance below which it is told."),
     "below_percent": _of(_COUNT, "The threshold is so many per cent of the last top-up."),
-    "hours_left": _of(_COUNT, "The threshold is what so many hours will cost."),
+    "threshold_hours": _of(_COUNT, "The threshold is what so many hours will cost."),
     "runs_out": {
         "type": "object",
         "description": "When nothing is left at the present burn, and between which times that is "
         "with the chance named; null: not within a year.",
         "properties": {
             "at": _TIME,
+            "hours_left": {
+                "type": "integer",
+                "minimum": 0,
+                "description": "Whole hours until then.",
+            },
             "between": {
                 "type": "array",
                 "items": {**_TIME, "type": ["string", "null"]},
@@ -57,7 +62,7 @@ _FIELDS: dict[str, Json] = {
             },
             "chance": {"const": CHANCE},
         },
-        "required": ["at", "between", "chance"],
+        "required": ["at", "hours_left", "between", "chance"],
     },
     "amount": _of(_MONEY, "How much."),
     "lot": _of(_TEXT, "The lot's id."),
@@ -88,86 +93,18 @@ _FIELDS: dict[str, Json] = {
 }
 _ALWAYS = ("account", "balance", "available", "currency")
 _AGAIN = ("repeat", "escalated")
-_EVENTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
-    alerts.LOW: (
-        "The balance fell below a threshold of the account's own.",
-        ("alert_id", "alert", "threshold", "what_to_do"),
-        ("below_percent", "hours_left", "runs_out", *_AGAIN),
-    ),
-    alerts.EMPTY: ("Nothing is left.", ("alert_id", "threshold", "what_to_do"), _AGAIN),
-    alerts.OVERDRAWN: (
-        "The balance fell below what the credit limit allows.",
-        ("alert_id", "threshold", "what_to_do"),
-        _AGAIN,
-    ),
-    alerts.EXPIRING: (
-        "A lot expires soon.",
-        ("alert_id", "lot", "remaining", "expires_at", "days", "what_to_do"),
-        (),
-    ),
-    alerts.TOPPED_UP: ("Credits came in.", ("amount",), ()),
-    alerts.RECHARGE_REQUESTED: (
-        "Money is wanted: collect it once, and post the recharge's result.",
-        ("recharge", "amount", "ask", "requested_at", "what_to_do"),
-        ("threshold",),
-    ),
-    alerts.RECHARGE_SUCCEEDED: (
-        "A recharge was paid, and credited.",
-        ("recharge", "amount"),
-        ("reference",),
-    ),
-    alerts.RECHARGE_DECLINED: (
-        "The payment side said no.",
-        ("alert_id", "recharge", "amount", "declines", "what_to_do"),
-        ("next_at",),
-    ),
-    alerts.RECHARGE_SUSPENDED: (
-        "No recharge is asked for, by a ceiling or after declines.",
-        ("alert_id", "reason", "detail", "what_to_do"),
-        ("recharge", "until", *_AGAIN),
-    ),
-    alerts.RECHARGE_UNANSWERED: (
-        "The payment side was asked often and said nothing.",
-        ("alert_id", "recharge", "amount", "asks", "requested_at", "what_to_do"),
-        _AGAIN,
-    ),
-    alerts.POOL_USED: (
-        "Most, or all, of the month's included minutes are used.",
-        ("alert_id", "month", "percent", "used_seconds", "pool_seconds", "what_to_do"),
-        (),
-    ),
-    alerts.DIAL_OUT_STOPPED: (
-        "Dial-out was stopped, by the breaker or by a person.",
-        ("alert_id", "reason", "what_to_do"),
-        ("since", *_AGAIN),
-    ),
-    alerts.LEG_PARKED: (
-        "A leg could not be charged and waits.",
-        ("parked", "leg", "reason", "detail", "what_to_do"),
-        (),
-    ),
-    alerts.NEW_REGION: (
-        "A region was dialled for the first time, where the policy wants to hear of it.",
-        ("scope", "region"),
-        (),
-    ),
-    alerts.OVER_BUDGET: (
-        "A budget that only warns is exceeded; told once a period, for a meeting once a day.",
-        ("scope", "period", "amount", "spent", "what_to_do"),
-        (),
-    ),
-}
 
 
 def event_schema(kind: str) -> Json:
     """The schema of a type of event, as a document of its own."""
-    about, wanted, possible = _EVENTS[kind]
-    required = (*_ALWAYS, *wanted)
-    fields = {name: _FIELDS[name] for name in sorted((*required, *possible))}
+    record = event_type(kind)
+    required = (*_ALWAYS, *(("alert_id",) if record.is_alert else ()), *record.required)
+    optional = (*record.optional, *(_AGAIN if record.is_repeated else ()))
+    fields = {name: _FIELDS[name] for name in sorted((*required, *optional))}
     return {
         "$schema": DIALECT,
         "title": kind,
-        "description": about,
+        "description": record.about,
         "type": "object",
         "required": ["specversion", "id", "source", "type", "time", "datacontenttype", "data"],
         "properties": {
@@ -191,7 +128,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.glob("*.json"):
         file.unlink()
-    for kind in alerts.EVENT_TYPES:
+    for kind in EVENT_TYPES:
         text = json.dumps(event_schema(kind), indent=2) + "\n"
         (folder / f"{kind}.json").write_text(text, "utf-8")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from shared.contracts.event_schemas import event_schema
 from shared.domain import limits
-from shared.domain.alerts import EVENT_TYPES
+from shared.domain.event_types import EVENT_TYPES
 
 type Json = dict[str, Any]
 

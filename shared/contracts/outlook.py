@@ -2,17 +2,18 @@
 
 from datetime import date, datetime
 
-from shared.domain.burn import CHANCE, Forecast
+from shared.domain import burn
+from shared.domain.burn import CHANCE, Forecast, hours_left
 from shared.domain.legs import format_time
+from shared.domain.limits import FORECAST_DAYS_MAX
 from shared.domain.money import format_amount
 from shared.domain.outlook import Outlook
 
-_SECONDS_PER_HOUR = 3600
-
 
 def outlook_body(account: str, found: Outlook) -> dict[str, object]:
-    """The outlook as the wire has it; what nobody knows is left out."""
-    body: dict[str, object | None] = {
+    """The outlook as the wire has it. `burn` is null, and when the money has run out not known,
+    while there is too little history; `recent` is what was spent lately in any case."""
+    return {
         "account": account,
         "at": format_time(found.at),
         "currency": found.currency,
@@ -20,17 +21,11 @@ def outlook_body(account: str, found: Outlook) -> dict[str, object]:
         "held": format_amount(found.held_micros),
         "available": format_amount(found.available_micros),
         "credit_limit": format_amount(found.credit_limit_micros),
-        "burn": {
-            "per_hour": format_amount(found.balance.per_day_micros // 24),
-            "per_day": format_amount(found.balance.per_day_micros),
-            "next_hour": format_amount(found.next_hour_micros),
-            "next_24_hours": format_amount(found.next_day_micros),
-            "stray_per_day": format_amount(found.balance.stray_micros),
-            "known_by": found.balance.by,
-            "hours_of_history": found.hours_known,
-        },
-        "runs_out": _forecast(found.balance, found.at),
-        "dial_outs_end": _forecast(found.dial_outs, found.at),
+        "hours_of_history": found.hours_known,
+        "recent": _recent(found),
+        "burn": _burn(found, found.balance) if found.balance else None,
+        "runs_out": _runs_out(found, found.balance, found.balance_micros),
+        "dial_outs_end": _runs_out(found, found.dial_outs, found.available_micros),
         "expires_unused": format_amount(found.unused_micros),
         "past": [
             {
@@ -49,20 +44,44 @@ def outlook_body(account: str, found: Outlook) -> dict[str, object]:
             for each in found.ahead
         ],
     }
-    return {name: value for name, value in body.items() if value is not None}
 
 
-def _forecast(known: Forecast, at: datetime) -> dict[str, object] | None:
-    if known.runs_out_at is None:
-        return None
-    between = (known.earliest_at, known.latest_at)
+def _burn(found: Outlook, known: Forecast) -> dict[str, object]:
     return {
-        "at": format_time(_whole(known.runs_out_at)),
-        "hours_left": int((known.runs_out_at - at).total_seconds()) // _SECONDS_PER_HOUR,
-        "between": [format_time(_whole(each)) if each else None for each in between],
-        "chance": CHANCE,
+        "per_hour": format_amount(known.per_day_micros // burn.HOURS_PER_DAY),
+        "per_day": format_amount(known.per_day_micros),
+        "next_hour": format_amount(found.next_hour_micros),
+        "next_24_hours": format_amount(found.next_day_micros),
+        "deviation_per_day": format_amount(known.spread.day_micros),
     }
 
 
-def _whole(moment: datetime) -> datetime:
-    return moment.replace(microsecond=0)
+def _recent(found: Outlook) -> dict[str, object]:
+    """What was spent lately, and how long the balance lasts at that pace."""
+    left = found.recent.seconds_left(found.balance_micros, found.at)
+    return {
+        "since": format_time(found.recent.since),
+        "spent": format_amount(found.recent.spent_micros),
+        "spent_24_hours": format_amount(found.recent.day_micros),
+        "hours_left": None if left is None else left // burn.SECONDS_PER_HOUR,
+    }
+
+
+def _runs_out(found: Outlook, known: Forecast | None, credit_micros: int) -> dict[str, object]:
+    """When so much has run out. Nothing left is known without any history."""
+    if known is None and credit_micros > 0:
+        return {"known": False, "why": found.why_unknown}
+    at = known.runs_out_at if known else found.at
+    between = (known.earliest_at, known.latest_at) if known else (found.at, found.at)
+    return {
+        "known": True,
+        "at": _text(at),
+        "hours_left": None if at is None else hours_left(found.at, at),
+        "between": [_text(each) for each in between],
+        "chance": CHANCE,
+        "within_days": FORECAST_DAYS_MAX,
+    }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return format_time(moment.replace(microsecond=0)) if moment else None

@@ -78,13 +78,14 @@ class _Picture:
         yield "</svg>"
 
     def _words(self) -> str:
-        known = self._found.balance
-        a_day = "no use known"
-        if known.per_day_micros:
-            cents = known.per_day_micros // _CENT * _CENT
-            a_day = f"{format_amount(cents)} {self._found.currency} a day"
+        known, currency = self._found.balance, self._found.currency
+        if known is None:
+            lately = format_amount(self._found.recent.day_micros)
+            return f"no forecast yet; {lately} {currency} in the last 24 hours"
+        cents = known.per_day_micros // _CENT * _CENT
+        a_day = f"{format_amount(cents)} {currency} a day"
         if known.runs_out_at is None:
-            return f"{a_day}; does not run out within a year, as far as is known"
+            return f"{a_day}; does not run out within a year"
         early = f"{known.earliest_at:%d %b}" if known.earliest_at else "now"
         late = f"{known.latest_at:%d %b}" if known.latest_at else "a year from now"
         when = f"{known.runs_out_at:%d %b %Y %H:%M} UTC"
@@ -128,7 +129,7 @@ class _Picture:
         yield f'<line x1="{x}" x2="{x}" y1="{_TOP}" y2="{bottom}" stroke="#d1d5db"/>'
         yield _text(x, bottom + 32, "now", _INK, "middle")
         yield f'<circle cx="{x}" cy="{y}" r="4" fill="{_BLUE}"/>'
-        gone = found.balance.runs_out_at
+        gone = found.balance.runs_out_at if found.balance else None
         if gone is not None and found.at < gone <= self._last:
             x, y = self._x(gone), self._y(0)
             yield f'<circle cx="{x}" cy="{y}" r="4" fill="#fff" stroke="{_RED}" stroke-width="2"/>'

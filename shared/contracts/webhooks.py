@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain import limits
-from shared.domain.alerts import EVENT_TYPES
+from shared.domain.event_types import EVENT_TYPES
 from shared.domain.legs import format_time
 from shared.domain.webhooks import Delivery, Webhook, masked_url
 

@@ -29,21 +29,10 @@ DIAL_OUT_STOPPED = "dial_out.stopped"
 LEG_PARKED = "leg.parked"
 NEW_REGION = "dial_out.new_region"
 OVER_BUDGET = "dial_out.over_budget"
-EVENT_TYPES = (
-    *(LOW, EMPTY, OVERDRAWN, EXPIRING, TOPPED_UP),
-    *(RECHARGE_REQUESTED, RECHARGE_SUCCEEDED, RECHARGE_DECLINED),
-    *(RECHARGE_SUSPENDED, RECHARGE_UNANSWERED, POOL_USED, DIAL_OUT_STOPPED, LEG_PARKED),
-    *(NEW_REGION, OVER_BUDGET),
-)
-# These go no further than our own records.
+# These go no further than our own records and the ledger.
 ALERT_OVER = "~alert.over"
 RECHARGE_CHANGED = "~recharge"
-# What is kept as an alert: somebody may have to act. Parked legs have a list of their own.
-ALERT_TYPES = frozenset(EVENT_TYPES) - {
-    *(TOPPED_UP, RECHARGE_REQUESTED, RECHARGE_SUCCEEDED, LEG_PARKED, NEW_REGION, OVER_BUDGET)
-}
-# What is told again while nobody acknowledges it and it is not over by itself.
-REPEATED_TYPES = ALERT_TYPES - {EXPIRING, POOL_USED, RECHARGE_DECLINED}
+DIAL_OUT_RESTARTED = "~dial_out.restarted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +83,11 @@ class Raised:
     at: datetime
     repeats: int = 0
     acknowledged: bool = False
+
+    @property
+    def same(self) -> tuple[str, str]:
+        """What at most one alert has that is not over."""
+        return self.type, self.name
 
 
 @dataclass(frozen=True, slots=True)

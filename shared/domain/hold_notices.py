@@ -4,7 +4,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from shared.domain.alerts import DIAL_OUT_STOPPED, NEW_REGION, OVER_BUDGET, Event
+from shared.domain.alerts import (
+    DIAL_OUT_RESTARTED,
+    DIAL_OUT_STOPPED,
+    NEW_REGION,
+    OVER_BUDGET,
+    Event,
+)
 from shared.domain.counters import Counters, month_of
 from shared.domain.dial_limits import BudgetMode, BudgetUse, Limit, Period
 from shared.domain.dial_limits import NewRegion as Wish
@@ -51,6 +57,11 @@ def stopped(why: str) -> Event:
             "what_to_do": "Find out who dialled, then restart dial-out of the account.",
         },
     )
+
+
+def restarted() -> Event:
+    """Dial-out of the account goes on: the ledger's alert of the stop is over."""
+    return Event(DIAL_OUT_RESTARTED, {})
 
 
 def _spent(use: BudgetUse) -> Event:

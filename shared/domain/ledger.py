@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from shared.domain.alerts import AlertRule, Event, Raised
 from shared.domain.burn import Burn
@@ -110,6 +111,10 @@ class Entry:
         return opened - sum(draw.amount_micros for draw in self.draws) - self.deficit_micros
 
 
+RULES = 2
+"""By which rules alerts and forecasts follow from movements. Who changes them raises the number:
+what older rules had left is then taken over (`RulesChange`), not decided anew."""
+
 _NO_RECHARGES = Recharges()
 _NO_BURN = Burn()
 
@@ -126,6 +131,7 @@ class LedgerState:
     `raised` are the ones that are not over; `warned` says of which lots a warning was given: (lot,
     days before its expiry); `announced` what others announced: (source, its last number).
     `pool_seconds` is the size of each month's pool of included minutes, `pools` what is used.
+    `rules` are those that decided last.
     """
 
     currency: str
@@ -151,6 +157,15 @@ class LedgerState:
     announced: tuple[tuple[str, int], ...] = ()
     pool_seconds: int = 0
     pools: tuple[PoolMonth, ...] = ()
+    rules: int = RULES
+
+
+@dataclass(frozen=True, slots=True)
+class RulesChange:
+    """The first commit by newer rules, with the fields of the state that older ones had decided."""
+
+    number: int
+    adopted: Mapping[str, Any] = field(hash=False)
 
 
 @dataclass(frozen=True, slots=True)

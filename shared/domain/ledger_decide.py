@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from shared.domain import alerts, limits, watch
 from shared.domain.errors import Conflict
 from shared.domain.ledger import (
+    RULES,
     Acknowledge,
     Adjust,
     Announce,
@@ -43,7 +44,7 @@ def decide(state: LedgerState | None, command: Command, now: datetime) -> Decisi
         return _configure(state, command, moment)
     if state is None:
         return Refused(Conflict("The account's ledger is not open yet.", code="ledger_not_open"))
-    state = _forget_expired(state, moment)
+    state = _by_present_rules(_forget_expired(state, moment))
     match command:
         case TopUp():
             decision = top_up(state, command, moment)
@@ -94,8 +95,13 @@ def _configure(state: LedgerState | None, command: Configure, now: datetime) -> 
         time_zone=command.time_zone,
         pool_seconds=command.pool_seconds,
         at=now,
+        rules=RULES,
     )
     return looked(watch.configured(before, changed, now), command)
+
+
+def _by_present_rules(state: LedgerState) -> LedgerState:
+    return state if state.rules == RULES else replace(state, rules=RULES)
 
 
 def _forget_expired(state: LedgerState, now: datetime) -> LedgerState:

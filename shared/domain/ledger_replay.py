@@ -12,6 +12,7 @@ from shared.domain import alerts, limits, watch
 from shared.domain.alerts import Event
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import (
+    RULES,
     Acknowledge,
     Announce,
     AnswerRecharge,
@@ -19,6 +20,7 @@ from shared.domain.ledger import (
     Entry,
     EntryKind,
     LedgerState,
+    RulesChange,
     SettingsChange,
     Tick,
 )
@@ -39,11 +41,16 @@ def replay(
     at: datetime,
     entries: Sequence[Entry],
     settings: Sequence[SettingsChange] = (),
+    rules: RulesChange | None = None,
 ) -> LedgerState:
-    """The state after a commit; `opened` learns the lots that it opened.
+    """The state after a commit; `opened` learns the lots that it opened. What alerts and forecasts
+    older rules left is not known from their commits, but from the first one by newer rules.
 
     Raises LedgerCorrupt, which names the entry, when lots, numbers or balance don't add up.
     """
+    number = rules.number if rules else state.rules if state else 1
+    if state is not None:
+        state = replace(state, rules=number, **(rules.adopted if rules else {}))
     changes = list(settings)
     start: LedgerState | None = None
     for entry in entries:
@@ -55,7 +62,7 @@ def replay(
             start = None
     last = state.entry if state else 0
     state = _changed(state, changes, at, until=last + 1)
-    return replace(state, commit=commit, at=at)
+    return replace(state, commit=commit, at=at, rules=number)
 
 
 def _told(before: LedgerState, entry: Entry) -> tuple[Event, ...]:
@@ -93,6 +100,8 @@ def _quiet(state: LedgerState | None, change: SettingsChange, at: datetime) -> L
         case Announce():
             look = watch.announced(state, command, at)
     if look is None:
+        if state.rules < RULES:
+            return state
         raise LedgerCorrupt(f"after entry {change.after_entry}: nothing was due")
     return look.state
 

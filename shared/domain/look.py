@@ -1,10 +1,12 @@
 """A look at an account: its state, and what is told, kept and due because of what was seen."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.domain import alerts, limits, notices, recharge
 from shared.domain.alerts import Event, Raised
+from shared.domain.event_types import event_type
 from shared.domain.evolve import evolve
 from shared.domain.ledger import LedgerState
 from shared.domain.recharge import Recharge
@@ -25,28 +27,26 @@ class Look:
         """Replace fields of the state."""
         self.state = evolve(self.state, **fields)
 
-    def tell(self, event: Event) -> None:
-        """An alert that is told once and over at once, or no alert at all."""
-        if event.type in alerts.ALERT_TYPES:
-            self.change(alerts=self.state.alerts + 1)
-            event = replace(event, alert=self.state.alerts)
-        self.events.append(self._with_money(event))
-
-    def raise_alert(self, name: str, event: Event) -> None:
-        """An alert that stays until it is over; one of the same type and name gives way."""
+    def tell(self, event: Event, name: str = "") -> None:
+        """An event; an alert stays until it is over, and one of its type and name gives way."""
+        if not event_type(event.type).is_alert:
+            self.events.append(self._with_money(event))
+            return
         self.end(event.type, name)
-        self.tell(event)
-        raised = Raised(self.state.alerts, event.type, name, self.at)
-        self.change(raised=(*self.state.raised, raised)[-limits.ALERTS_RAISED_MAX :])
+        for oldest in self.state.raised[: 1 - limits.ALERTS_RAISED_MAX]:
+            self.end(oldest.type, oldest.name)
+        raised = Raised(self.state.alerts + 1, event.type, name, self.at)
+        self.events.append(self._with_money(replace(event, alert=raised.number)))
+        self.change(alerts=raised.number, raised=(*self.state.raised, raised))
         self._remind(raised)
 
     def end(self, kind: str, name: str | None = None) -> None:
-        """The alerts of a type, or the one with this name, are over."""
-        gone = [
-            each
-            for each in self.state.raised
-            if each.type == kind and (name is None or each.name == name)
-        ]
+        """The alerts of a type, or those with this name, are over."""
+        self.end_those(lambda each: each.type == kind and (name is None or each.name == name))
+
+    def end_those(self, is_over: Callable[[Raised], bool]) -> None:
+        """The alerts of which that is true are over."""
+        gone = [each for each in self.state.raised if is_over(each)]
         if gone:
             self.events += [Event(alerts.ALERT_OVER, {}, alert=each.number) for each in gone]
             self.change(raised=tuple(each for each in self.state.raised if each not in gone))
@@ -81,7 +81,7 @@ class Look:
 
 def repeat_at(raised: Raised) -> datetime | None:
     """When an alert is told again, if it is."""
-    if raised.acknowledged or raised.type not in alerts.REPEATED_TYPES:
+    if raised.acknowledged or not event_type(raised.type).is_repeated:
         return None
     if raised.repeats >= len(limits.ALERT_REPEAT_HOURS):
         return None

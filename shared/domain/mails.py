@@ -3,36 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared.domain import alerts
+from shared.domain.event_types import event_type
 
 type Data = Mapping[str, Any]
 
-_SUBJECTS = {
-    "en": {
-        alerts.LOW: "{name}: credits are below {threshold} {currency}",
-        alerts.EMPTY: "{name}: no credits are left",
-        alerts.OVERDRAWN: "{name}: the credit limit is overdrawn",
-        alerts.EXPIRING: "{name}: {remaining} {currency} will expire in {days} days",
-        alerts.RECHARGE_SUCCEEDED: "{name}: recharged by {amount} {currency}",
-        alerts.RECHARGE_DECLINED: "{name}: a recharge was declined",
-        alerts.RECHARGE_SUSPENDED: "{name}: automatic recharge is suspended",
-        alerts.RECHARGE_UNANSWERED: "{name}: a recharge has no answer",
-        alerts.POOL_USED: "{name}: {percent} % of the month's minutes are used",
-        alerts.DIAL_OUT_STOPPED: "{name}: dial-out is stopped",
-    },
-    "fr": {
-        alerts.LOW: "{name} : le crédit est inférieur à {threshold} {currency}",
-        alerts.EMPTY: "{name} : il ne reste plus de crédit",
-        alerts.OVERDRAWN: "{name} : le découvert autorisé est dépassé",
-        alerts.EXPIRING: "{name} : {remaining} {currency} expirent dans {days} jours",
-        alerts.RECHARGE_SUCCEEDED: "{name} : rechargé de {amount} {currency}",
-        alerts.RECHARGE_DECLINED: "{name} : une recharge a été refusée",
-        alerts.RECHARGE_SUSPENDED: "{name} : la recharge automatique est suspendue",
-        alerts.RECHARGE_UNANSWERED: "{name} : une recharge reste sans réponse",
-        alerts.POOL_USED: "{name} : {percent} % des minutes du mois sont utilisés",
-        alerts.DIAL_OUT_STOPPED: "{name} : les appels sortants sont arrêtés",
-    },
-}
 _LABELS = {
     "en": {
         "balance": "Balance",
@@ -67,32 +41,6 @@ _LABELS = {
         "runs_out_between": "Entre",
     },
 }
-_ADVICE = {
-    "en": {
-        alerts.LOW: "Top up the account, or switch automatic recharge on.",
-        alerts.EMPTY: "Top up the account: until then no call is dialled out.",
-        alerts.OVERDRAWN: "Top up the account: the next credits pay what is owed first.",
-        alerts.EXPIRING: "Use these credits before they expire: what is left then is forfeited.",
-        alerts.RECHARGE_SUCCEEDED: "Nothing has to be done.",
-        alerts.RECHARGE_DECLINED: "Look at the payment method, or top up by other means.",
-        alerts.RECHARGE_SUSPENDED: "Look at the account's recharge settings and payment method.",
-        alerts.RECHARGE_UNANSWERED: "Look at the payment side: it is asked again.",
-        alerts.POOL_USED: "When the minutes are used up, credits pay for such calls.",
-        alerts.DIAL_OUT_STOPPED: "Look at the calls of the last hour, then let dial-out go on.",
-    },
-    "fr": {
-        alerts.LOW: "Rechargez le compte, ou activez la recharge automatique.",
-        alerts.EMPTY: "Rechargez le compte : d'ici là, aucun appel sortant n'est passé.",
-        alerts.OVERDRAWN: "Rechargez le compte : le prochain crédit paie d'abord ce qui est dû.",
-        alerts.EXPIRING: "Utilisez ce crédit avant qu'il n'expire : le reste est perdu.",
-        alerts.RECHARGE_SUCCEEDED: "Il n'y a rien à faire.",
-        alerts.RECHARGE_DECLINED: "Vérifiez le moyen de paiement, ou rechargez autrement.",
-        alerts.RECHARGE_SUSPENDED: "Vérifiez les réglages de recharge et le moyen de paiement.",
-        alerts.RECHARGE_UNANSWERED: "Vérifiez le service de paiement : la demande est répétée.",
-        alerts.POOL_USED: "Une fois les minutes épuisées, le crédit paie ces appels.",
-        alerts.DIAL_OUT_STOPPED: "Vérifiez les appels de la dernière heure, puis relancez-les.",
-    },
-}
 _MONEY = frozenset({"balance", "available", "threshold", "amount", "remaining"})
 _COLON = {"en": ": ", "fr": " : "}
 _AGAIN = {"en": "Reminder {repeat}: ", "fr": "Rappel {repeat} : "}
@@ -115,11 +63,13 @@ class _Known(dict[str, Any]):
 
 def written(language: str, name: str, event: Mapping[str, Any]) -> tuple[str, str]:
     """(subject, text) of the mail about an event; unknown languages get English."""
-    spoken = language if language in _SUBJECTS else "en"
+    spoken = language if language in _LABELS else "en"
     data = _flat(event["data"])
     kind = str(event["type"])
     known = _Known({**data, "name": name})
-    subject = _SUBJECTS[spoken].get(kind, f"{{name}}: {kind}").format_map(known)
+    record = event_type(kind)
+    words = record.fr if spoken == "fr" else record.en
+    subject = (words.subject if words else f"{{name}}: {kind}").format_map(known)
     if data.get("repeat"):
         subject = _AGAIN[spoken].format_map(known) + subject
     lines = [
@@ -139,7 +89,7 @@ def written(language: str, name: str, event: Mapping[str, Any]) -> tuple[str, st
         *([_ESCALATED[spoken], ""] if data.get("escalated") else []),
         *lines,
         "",
-        _ADVICE[spoken].get(kind, str(data.get("what_to_do", ""))),
+        words.advice if words else str(data.get("what_to_do", "")),
         "",
         foot,
     ]

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from shared.domain import alerts
 from shared.domain.alerts import AlertRule, Event
-from shared.domain.burn import CHANCE, Forecast
+from shared.domain.burn import CHANCE, Forecast, hours_left
 from shared.domain.legs import format_time
 from shared.domain.lots import Lot
 from shared.domain.money import format_amount
@@ -30,15 +30,19 @@ def topped_up(amount_micros: int) -> Event:
     return Event(alerts.TOPPED_UP, data)
 
 
-def low(rule: AlertRule, threshold_micros: int, ahead: Forecast | None) -> Event:
+def low(rule: AlertRule, threshold_micros: int, ahead: Forecast | None, at: datetime) -> Event:
     """`credits.low`: below a threshold of the account's own; how that was stated, and of one that
     looks ahead, when nothing is left and how sure that is."""
-    stated = {"below_percent": rule.below_percent, "hours_left": rule.hours_left}
+    stated = {"below_percent": rule.below_percent, "threshold_hours": rule.hours_left}
     data = {
         "alert": rule.name,
         "threshold": format_amount(threshold_micros),
         **{name: value for name, value in stated.items() if value is not None},
-        **({"runs_out": _runs_out(ahead)} if ahead and ahead.runs_out_at else {}),
+        **(
+            {"runs_out": _runs_out(ahead, ahead.runs_out_at, at)}
+            if ahead and ahead.runs_out_at
+            else {}
+        ),
         "what_to_do": _TOP_UP,
     }
     return Event(alerts.LOW, data)
@@ -158,10 +162,11 @@ def with_money(event: Event, balance_micros: int, currency: str) -> Event:
     return replace(event, data={**money, **event.data})
 
 
-def _runs_out(known: Forecast) -> dict[str, object]:
+def _runs_out(known: Forecast, runs_out_at: datetime, at: datetime) -> dict[str, object]:
     between = (known.earliest_at, known.latest_at)
     return {
-        "at": _day_time(known.runs_out_at),
+        "at": _day_time(runs_out_at),
+        "hours_left": hours_left(at, runs_out_at),
         "between": [_day_time(each) for each in between],
         "chance": CHANCE,
     }

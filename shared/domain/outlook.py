@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import isqrt
 
 from shared.domain import burn, limits
-from shared.domain.burn import Day, Forecast
+from shared.domain.burn import Day, Forecast, Recent
 from shared.domain.ledger import LedgerState, available_micros
 
 _DAY = timedelta(days=1)
@@ -24,7 +23,8 @@ class Ahead:
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """An account's money now and ahead. `balance` tells when nothing is left, `dial_outs` when the
-    next call can't be granted any more; `unused_micros` will expire before it is used."""
+    next call can't be granted any more: None while nobody knows, for the reason `why_unknown`.
+    `recent` is what was spent lately, `unused_micros` will expire before it is used."""
 
     at: datetime
     currency: str
@@ -36,8 +36,10 @@ class Outlook:
     next_day_micros: int
     hours_known: int
     unused_micros: int
-    balance: Forecast
-    dial_outs: Forecast
+    why_unknown: str | None
+    recent: Recent
+    balance: Forecast | None
+    dial_outs: Forecast | None
     past: tuple[Day, ...]
     ahead: tuple[Ahead, ...]
 
@@ -59,6 +61,8 @@ def outlook(state: LedgerState, held_micros: int, at: datetime) -> Outlook:
         next_day_micros=burn.expected_micros(known, at, zone, burn.HOURS_PER_DAY),
         hours_known=known.hours,
         unused_micros=unused,
+        why_unknown=burn.why_unknown(known, at, zone),
+        recent=burn.recent(known, at, zone),
         balance=of_balance,
         dial_outs=burn.forecast(known, at, zone, available - unused),
         past=known.days,
@@ -69,7 +73,7 @@ def outlook(state: LedgerState, held_micros: int, at: datetime) -> Outlook:
 def _unused(state: LedgerState, at: datetime) -> int:
     """What lots will lose to their expiry: used first in, first out, at the present burn."""
     unused = before = 0
-    if state.burn.hours < limits.BURN_HOURS_MIN:
+    if burn.why_unknown(state.burn, at, state.time_zone) is not None:
         return 0
     for lot in state.lots:
         before += lot.remaining_micros
@@ -86,14 +90,16 @@ def _unused(state: LedgerState, at: datetime) -> int:
     return unused
 
 
-def _ahead(state: LedgerState, known: Forecast, at: datetime) -> tuple[Ahead, ...]:
+def _ahead(state: LedgerState, known: Forecast | None, at: datetime) -> tuple[Ahead, ...]:
     """The balance at the end of each of the coming days, without what expires unused."""
+    if known is None:
+        return ()
     hours = burn.hourly(state.burn, at, state.time_zone, limits.OUTLOOK_DAYS * burn.HOURS_PER_DAY)
     balance = state.balance_micros
     found: list[Ahead] = []
     for day in range(1, limits.OUTLOOK_DAYS + 1):
         begin = (day - 1) * burn.HOURS_PER_DAY
         balance -= sum(hours[begin : begin + burn.HOURS_PER_DAY])
-        stray = known.stray_micros * burn.EXTREME_PER_CENT * isqrt(day * 10_000) // 10_000
-        found.append(Ahead(at + day * _DAY, balance, balance - stray, balance + stray))
+        half = known.spread.half_width_micros(day * burn.HOURS_PER_DAY)
+        found.append(Ahead(at + day * _DAY, balance, balance - half, balance + half))
     return tuple(found)

@@ -5,7 +5,7 @@ do. Months are those of the account's time zone.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from shared.domain.alerts import Event
 from shared.domain.counters import month_of
@@ -16,6 +16,7 @@ from shared.domain.number_classes import ALLOWED_BY_DEFAULT, NumberClass
 from shared.domain.numbers import NumberFacts
 from shared.domain.policy import License
 from shared.domain.regions import ZONE_A
+from shared.domain.time_zones import zone
 
 POOL_SECONDS_PER_LICENSE = 60 * 60
 POOL_NOTICES_PERCENT = (80, 100)
@@ -84,6 +85,13 @@ def _used(month: str, percent: int, used_seconds: int, size_seconds: int) -> Eve
 def pool_month(moment: datetime, time_zone: str) -> str:
     """The month that a moment is in, such as "2026-11"."""
     return month_of(local_day(moment, time_zone))
+
+
+def month_end(moment: datetime, time_zone: str) -> datetime:
+    """When the month that a moment is in ends there."""
+    local = moment.astimezone(zone(time_zone))
+    year, month = local.year + local.month // 12, local.month % 12 + 1
+    return datetime(year, month, 1, tzinfo=local.tzinfo).astimezone(UTC)
 
 
 def pool_pays(license_: License, region: str | None, number_class: NumberClass) -> bool:

@@ -10,12 +10,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.domain import alerts, burn, limits, notices, recharge
-from shared.domain.alerts import AlertRule, Event, Raised
+from shared.domain.alerts import Alert, AlertRule, Event, Raised
+from shared.domain.errors import LedgerCorrupt
 from shared.domain.ledger import Announce, Entry, LedgerState
-from shared.domain.look import LOT_DUE, RECHARGE_DUE, Look, repeat_at
+from shared.domain.look import ALERT_DUE, LOT_DUE, RECHARGE_DUE, Look, repeat_at
 from shared.domain.lots import Lot
+from shared.domain.pools import month_end, pool_month
 from shared.domain.recharge import HeldBack, Recharge, RechargeStatus
 
+_REARM_PAUSE = timedelta(days=7)
 _IN_FLIGHT_ALERTS = (alerts.RECHARGE_SUSPENDED, alerts.RECHARGE_UNANSWERED)
 
 
@@ -30,7 +33,7 @@ def moved(
     itself, `paid` the record of the recharge that it is the money of."""
     look = Look(after, entry.at)
     for event in told:
-        look.tell(event)
+        look.tell(event, str(event.data.get("month", "")))
     spent = -entry.amount_micros if entry.charges else 0
     known = burn.moved(
         after.burn,
@@ -44,8 +47,13 @@ def moved(
         _paid(look, entry.recharge, paid)
     if entry.lot is not None:
         look.due += lot_times(entry.lot, entry.at)
-    _thresholds(look, falling=after.balance_micros < before.balance_micros)
+    _thresholds(
+        look,
+        falling=after.balance_micros < before.balance_micros,
+        rising=after.balance_micros > before.balance_micros,
+    )
     _forget_warnings(look)
+    _end_of_month(look)
     _ask_for_money(look)
     return look
 
@@ -69,8 +77,9 @@ def configured(before: LedgerState | None, after: LedgerState, at: datetime) -> 
 def ticked(state: LedgerState, at: datetime) -> Look | None:
     """What is due by now; None when nothing is."""
     look = Look(state, at)
+    _end_of_month(look)
     _warn_of_lots(look)
-    _thresholds(look, falling=False, by_time=True)
+    _thresholds(look, by_time=True)
     _ask_for_money(look)
     _ask_again(look)
     _tell_again(look)
@@ -85,7 +94,7 @@ def declined(state: LedgerState, asked: Recharge, at: datetime, *, hard: bool) -
     look.keep(replace(asked, status=RechargeStatus.DECLINED, ask_at=None))
     look.end(alerts.RECHARGE_UNANSWERED)
     event = notices.recharge_declined(asked, known.declines, known.not_before)
-    look.raise_alert("recharge", event)
+    look.tell(event, "recharge")
     if known.paused:
         _suspended(look, known.held_back, None, asked)
     elif known.not_before is not None:
@@ -113,17 +122,13 @@ def mismatched(state: LedgerState, asked: Recharge, at: datetime, detail: str) -
 
 
 def acknowledged(state: LedgerState, number: int, at: datetime) -> Look | None:
-    """Somebody has seen an alert; one that nothing ends by itself is over then. None when it is
-    not raised any more, or was acknowledged before."""
+    """Somebody has seen an alert; it stays until its cause ends. None when it is not raised any
+    more, or was acknowledged before."""
     look = Look(state, at)
     for raised in state.raised:
         if raised.number == number and not raised.acknowledged:
-            if raised.type == alerts.DIAL_OUT_STOPPED:
-                look.end(raised.type, raised.name)
-            else:
-                seen = replace(raised, acknowledged=True)
-                others = (seen if each is raised else each for each in state.raised)
-                look.change(raised=tuple(others))
+            seen = replace(raised, acknowledged=True)
+            look.change(raised=tuple(seen if each is raised else each for each in state.raised))
     return None if look.state is state else look
 
 
@@ -136,12 +141,25 @@ def announced(state: LedgerState, command: Announce, at: datetime) -> Look | Non
             return None
         known[command.source] = command.number
         look.change(announced=tuple(known.items()))
-    event = Event(command.type, command.data)
-    if command.type in alerts.REPEATED_TYPES:
-        look.raise_alert(command.name, event)
+    if command.type == alerts.DIAL_OUT_RESTARTED:
+        stopped = command.data.get("alert")  # the one that was seen; None: all of them
+        look.end_those(
+            lambda each: each.type == alerts.DIAL_OUT_STOPPED and stopped in {None, each.number}
+        )
     else:
-        look.tell(event)
-    return look
+        look.tell(Event(command.type, command.data), command.name)
+    return look if look.events or look.state is not state else None
+
+
+def is_over(state: LedgerState, alert: Alert, at: datetime) -> bool:
+    """Whether the cause of an alert is gone that older rules listed without keeping it raised."""
+    if any(each.number == alert.number for each in state.raised):
+        return False
+    if alert.type == alerts.EXPIRING:
+        return alert.data.get("lot") not in {lot.id for lot in state.lots}
+    if alert.type == alerts.POOL_USED:
+        return str(alert.data.get("month")) < pool_month(at, state.time_zone)
+    return False
 
 
 def overdue(state: LedgerState, at: datetime) -> bool:
@@ -170,22 +188,49 @@ def _low(state: LedgerState, rule: AlertRule, at: datetime) -> Event:
     ahead = None
     if rule.hours_left is not None:
         ahead = burn.forecast(state.burn, at, state.time_zone, state.balance_micros)
-    return notices.low(rule, threshold_micros(state, rule, at), ahead)
+    return notices.low(rule, threshold_micros(state, rule, at), ahead, at)
 
 
-def _thresholds(look: Look, *, falling: bool, by_time: bool = False) -> None:
+def _rearmed_at_micros(state: LedgerState, rule: AlertRule, at: datetime) -> int:
+    """The balance from which on a rule is armed again: above its threshold by a margin. What so
+    many hours will cost differs from Friday to Sunday, so one that looks ahead is measured by the
+    dearest of them within a week."""
+    threshold = threshold_micros(state, rule, at)
+    if rule.hours_left is not None:
+        threshold = burn.highest_micros(state.burn, at, state.time_zone, rule.hours_left)
+    return threshold + alerts.margin_micros(threshold, state.last_charge_micros)
+
+
+def _may_rearm(look: Look, rule: AlertRule, *, rising: bool) -> bool:
+    """Whether a rule may be armed again now. One that looks ahead: where it is known what is ahead,
+    when the balance rises; a week after its alert also when the use fell."""
+    if rule.hours_left is None:
+        return True
+    if burn.why_unknown(look.state.burn, look.at, look.state.time_zone) is not None:
+        return rising
+    raised = (
+        each for each in look.state.raised if (each.type, each.name) == (alerts.LOW, rule.name)
+    )
+    return rising or all(look.at - each.at >= _REARM_PAUSE for each in raised)
+
+
+def _thresholds(
+    look: Look, *, falling: bool = False, rising: bool = False, by_time: bool = False
+) -> None:
     """Rules that the balance crossed; by the passing of time alone only those that look ahead."""
     state = look.state
     balance = state.balance_micros
     rules: list[AlertRule] = []
     for rule in state.alert_rules:
-        threshold = threshold_micros(state, rule, look.at)
-        margin = alerts.margin_micros(threshold, state.last_charge_micros)
         may_fire = falling or (by_time and rule.hours_left is not None)
-        if may_fire and rule.armed and balance < threshold:
+        if may_fire and rule.armed and balance < threshold_micros(state, rule, look.at):
             rules.append(replace(rule, armed=False))
-            look.raise_alert(rule.name, _low(state, rule, look.at))
-        elif not rule.armed and balance >= threshold + margin:
+            look.tell(_low(state, rule, look.at), rule.name)
+        elif (
+            not rule.armed
+            and balance >= _rearmed_at_micros(state, rule, look.at)
+            and _may_rearm(look, rule, rising=rising)
+        ):
             rules.append(replace(rule, armed=True))
             look.end(alerts.LOW, rule.name)
         else:
@@ -206,9 +251,9 @@ def _floor(look: Look, kind: str, floor_micros: int, crossed: bool) -> None:
     margin = alerts.margin_micros(floor_micros, state.last_charge_micros)
     if not look.is_raised(kind):
         if crossed and kind == alerts.EMPTY:
-            look.raise_alert("empty", notices.empty())
+            look.tell(notices.empty(), "empty")
         elif crossed:
-            look.raise_alert("overdrawn", notices.overdrawn(state.credit_limit_micros))
+            look.tell(notices.overdrawn(state.credit_limit_micros), "overdrawn")
     elif balance > floor_micros and balance >= floor_micros + margin:
         look.end(kind)
 
@@ -240,7 +285,7 @@ def _ask_again(look: Look) -> None:
     look.change(recharges=known)
     _request(look, known.pending)
     if known.pending.asks == limits.RECHARGE_ASKS_BEFORE_ALERT:
-        look.raise_alert("recharge", notices.recharge_unanswered(known.pending))
+        look.tell(notices.recharge_unanswered(known.pending), "recharge")
 
 
 def _request(look: Look, made: Recharge) -> None:
@@ -261,7 +306,7 @@ def _note_pending(look: Look) -> None:
 def _suspended(
     look: Look, reason: str, until: datetime | None, asked: Recharge | None = None
 ) -> None:
-    look.raise_alert("recharge", notices.recharge_suspended(reason, until, asked))
+    look.tell(notices.recharge_suspended(reason, until, asked), "recharge")
 
 
 def _paid(look: Look, number: int, record: Recharge | None) -> None:
@@ -284,7 +329,7 @@ def _warn_of_lots(look: Look) -> None:
         if days is None or warned.get(lot.id, days + 1) <= days:
             continue
         warned[lot.id] = days
-        look.tell(notices.expiring(lot, days))
+        look.tell(notices.expiring(lot, days), lot.id)
     if warned != dict(state.warned):
         look.change(warned=tuple(warned.items()))
 
@@ -308,26 +353,41 @@ def _forget_warnings(look: Look) -> None:
     """Of lots that are used up or expired."""
     if look.state.warned:
         open_lots = {lot.id for lot in look.state.lots}
+        look.end_those(lambda each: each.type == alerts.EXPIRING and each.name not in open_lots)
         kept = tuple(each for each in look.state.warned if each[0] in open_lots)
         if kept != look.state.warned:
             look.change(warned=kept)
+
+
+def _end_of_month(look: Look) -> None:
+    """What is said of a month is over with it; until then the timer has to know its end."""
+    month = pool_month(look.at, look.state.time_zone)
+    pools = [each for each in look.state.raised if each.type == alerts.POOL_USED]
+    look.end_those(lambda each: each.type == alerts.POOL_USED and each.name < month)
+    if any(each.at == look.at and each.name >= month for each in pools):
+        look.due.append((ALERT_DUE, month_end(look.at, look.state.time_zone)))
 
 
 def _tell_again(look: Look) -> None:
     for raised in look.state.raised:
         at = repeat_at(raised)
         if at is not None and at <= look.at:
-            look.repeat(raised, _as_now(look.state, raised, look.at))
+            event = _as_now(look.state, raised, look.at)
+            if event is None:
+                look.end(raised.type, raised.name)
+            else:
+                look.repeat(raised, event)
 
 
-def _as_now(state: LedgerState, raised: Raised, at: datetime) -> Event:
-    """An alert told again, as things are now."""
+def _as_now(state: LedgerState, raised: Raised, at: datetime) -> Event | None:
+    """An alert that is repeated, as things are now; None: its cause is gone. Raises LedgerCorrupt
+    for a type that has no reminder."""
     known = state.recharges
     match raised.type:
         case alerts.LOW:
             rules = (rule for rule in state.alert_rules if rule.name == raised.name)
-            rule = next(rules, AlertRule(raised.name, 0))
-            return _low(state, rule, at)
+            rule = next(rules, None)
+            return _low(state, rule, at) if rule else None
         case alerts.EMPTY:
             return notices.empty()
         case alerts.OVERDRAWN:
@@ -335,7 +395,9 @@ def _as_now(state: LedgerState, raised: Raised, at: datetime) -> Event:
         case alerts.RECHARGE_SUSPENDED:
             reason = "mismatch" if known.pending else known.held_back or "declined"
             return notices.recharge_suspended(reason, known.not_before)
-        case alerts.RECHARGE_UNANSWERED if known.pending is not None:
-            return notices.recharge_unanswered(known.pending)
-        case _:
+        case alerts.RECHARGE_UNANSWERED:
+            return notices.recharge_unanswered(known.pending) if known.pending else None
+        case alerts.DIAL_OUT_STOPPED:
             return notices.dial_out_stopped(raised.name, raised.at)
+        case unknown:
+            raise LedgerCorrupt(f"An alert of the type {unknown!r} has no reminder.")

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from shared.domain.alerts import Event
 from shared.domain.holds import Posted
-from shared.domain.ledger import Command, Entry, LedgerState, SettingsChange
+from shared.domain.ledger import Command, Entry, LedgerState, RulesChange, SettingsChange
 from shared.domain.statements import ClosedMonth
 
 
@@ -61,6 +61,7 @@ class Commit:
     entries: tuple[Entry, ...]
     settings: tuple[SettingsChange, ...] = ()
     events_digest: str | None = None
+    rules: RulesChange | None = None
 
 
 @dataclass(frozen=True, slots=True)

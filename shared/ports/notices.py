@@ -56,6 +56,10 @@ class Notices(Protocol):
         """Note who saw an alert; the first one stays."""
         ...
 
+    async def end(self, account: str, number: int, at: datetime) -> None:
+        """Note that an alert is over; the first time stays."""
+        ...
+
     async def recharges(
         self, account: str, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[Recharge], str | None]:

@@ -17,7 +17,7 @@ from shared.domain.directory import Account
 from shared.domain.errors import PerminuteError
 from shared.ports.anchors import Anchor, Anchors
 from shared.ports.ledger import Ledger
-from shared.ports.notices import DueMark, DueMarks
+from shared.ports.notices import DueMark, DueMarks, Notices
 from shared.ports.world import Clock
 from shared.usecases.accounts import Accounts
 from shared.usecases.closed_months import close_months
@@ -48,6 +48,7 @@ class AuditLedgers:
         ledger: Ledger,
         open_ledger: OpenLedger,
         due: DueMarks,
+        notices: Notices,
         watch_balances: WatchBalances,
         anchors: Anchors | None,
         clock: Clock,
@@ -56,6 +57,7 @@ class AuditLedgers:
         self._ledger = ledger
         self._open_ledger = open_ledger
         self._due = due
+        self._notices = notices
         self._watch_balances = watch_balances
         self._anchors = anchors
         self._clock = clock
@@ -90,6 +92,7 @@ class AuditLedgers:
             try:
                 await self._open_ledger(account)
                 await self._look_for_missed(account, found)
+                await self._end_alerts(account.id)
                 await self._ledger.pack_until(account.id, self._today())
                 zone = account.settings.time_zone
                 await close_months(self._ledger, account.id, zone, self._today())
@@ -102,6 +105,24 @@ class AuditLedgers:
 
     def _today(self) -> datetime:
         return self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+
+    async def _end_alerts(self, account: str) -> None:
+        """Alerts from before alerts ended with their cause."""
+        state = await self._ledger.state(account)
+        if state is None or not state.alerts:
+            return
+        await self._watch_balances.end_stops(account, state)
+        cursor: str | None = None
+        while True:
+            page, cursor = await self._notices.alerts(
+                account, limit=limits.LIST_ITEMS_MAX, cursor=cursor
+            )
+            now = self._clock.now()
+            for alert in page:
+                if alert.over_at is None and watch.is_over(state, alert, now):
+                    await self._notices.end(account, alert.number, now)
+            if cursor is None:
+                return
 
     async def _look_for_missed(self, account: Account, found: Audited) -> None:
         """What nobody published or did, although it was due before the last ticks."""

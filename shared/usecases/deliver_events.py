@@ -21,9 +21,9 @@ from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 from shared.domain import limits, mails
-from shared.domain.alerts import ALERT_TYPES, RECHARGE_SUCCEEDED
 from shared.domain.directory import Account
 from shared.domain.errors import PerminuteError, StoreError, Unavailable
+from shared.domain.event_types import EVENT_TYPES
 from shared.domain.webhooks import (
     MAIL,
     Delivery,
@@ -44,7 +44,7 @@ from shared.usecases.facts import Facts
 from shared.usecases.webhooks import Webhooks
 
 _log = logging.getLogger(__name__)
-MAILED = ALERT_TYPES | {RECHARGE_SUCCEEDED}
+MAILED = frozenset(kind for kind, record in EVENT_TYPES.items() if record.en is not None)
 type _Target = tuple[str, str]
 """(account, name of the webhook, or MAIL)"""
 

@@ -109,7 +109,10 @@ class DialOutSettings:
     async def restart(self, account: str) -> bool:
         """Let dial-out go on that a person or the breaker stopped; whether it was stopped."""
         await self._accounts.known(account)
-        return await self._holds.switch(account, Switch(stop=""))
+        was_stopped = await self._holds.switch(account, Switch(stop=""))
+        if was_stopped:
+            await self._publish.best_effort(account)
+        return was_stopped
 
     async def running(self, account: str) -> Running:
         """What the hold book says of the account's dial-out now."""

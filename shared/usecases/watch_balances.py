@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain import limits, watch
+from shared.domain.alerts import DIAL_OUT_RESTARTED, DIAL_OUT_STOPPED
 from shared.domain.errors import PerminuteError
-from shared.domain.ledger import ExpireLot, LedgerState, Tick
+from shared.domain.ledger import Announce, ExpireLot, LedgerState, Tick
 from shared.domain.look import LOT_DUE
 from shared.ports.holds import HoldBook
 from shared.ports.ledger import Clash, Ledger
@@ -95,9 +96,24 @@ class WatchBalances:
         """Expire lots, and commit what else time has brought; whether there was anything."""
         now = self._clock.now()
         expired = await self._expire(account, state, now)
+        if await self.end_stops(account, state):
+            state = await self._ledger.state(account) or state
         if watch.ticked(state, now) is None:
             return expired
         await self._ledger.submit(account, Tick())
+        return True
+
+    async def end_stops(self, account: str, state: LedgerState) -> bool:
+        """End alerts of a stop of dial-out that is over, where no restart told the ledger so:
+        whether there were any."""
+        stops = [each for each in state.raised if each.type == DIAL_OUT_STOPPED]
+        if not stops or (await self._holds.view(account)).stopped:
+            return False
+        for each in stops:
+            data = {"alert": each.number}
+            await self._ledger.submit(
+                account, Announce("holds", 0, DIAL_OUT_RESTARTED, each.name, data)
+            )
         return True
 
     async def _expire(self, account: str, state: LedgerState, now: datetime) -> bool:

@@ -21,6 +21,7 @@ from shared.adapters.claim_store import TableClaims
 from shared.adapters.memory_tables import MemoryTables
 from shared.bootstrap import Container
 from shared.domain.errors import PerminuteError
+from shared.domain.ledger import RULES, TopUp
 from shared.domain.legs import leg_key_of, posted_leg
 from shared.ports.tables import Insert, Upsert, Value
 from tests.sim import reader
@@ -179,3 +180,24 @@ async def _refusals(house: Container) -> list[str]:
         except (PerminuteError, AssertionError) as refused:
             found.append(repr(refused))
     return [*found, *(await house.ledger.verify(ACCOUNT)).problems]
+
+
+@pytest.mark.parametrize("name", RELEASES)
+async def test_what_older_rules_left_of_alerts_is_taken_over(name: str) -> None:
+    """The first commit says which rules decide from now on, and what the ones before had left."""
+    house, _ = await house_of(name)
+    before = await house.ledger.state(ACCOUNT)
+    assert before is not None
+    for number in range(3):
+        command = TopUp(f"later-{number}", f"content {number}", 1_000_000)
+        await house.ledger.submit(ACCOUNT, command)
+    found = await house.ledger.verify(ACCOUNT)
+
+    commits = await house.ledger.history(ACCOUNT, after=before.commit)
+    assert found.problems == ()
+    assert [each.rules is not None for each in commits] == [before.rules < RULES, False, False]
+    assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
+    state = await house.ledger.state(ACCOUNT)
+    assert state is not None
+    assert state.rules == RULES
+    assert state.burn.days[: len(before.burn.days) - 1] == before.burn.days[:-1]

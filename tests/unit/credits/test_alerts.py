@@ -1,10 +1,20 @@
 """Alerts: once per crossing, told again while nobody acknowledges them, over when they are over."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
+from shared.domain import alerts, limits, watch
+from shared.domain.alerts import Event, Raised
+from shared.domain.errors import LedgerCorrupt
+from shared.domain.event_types import EVENT_TYPES, EventType
+from shared.domain.ledger import Announce
+from shared.domain.legs import LegKind
+from shared.domain.look import Look
+from shared.ports.ledger import Outbox
 from tests.unit.credits.world import ACCOUNT, PATH, World, day
+from tests.unit.holds.calls import Calls
 
 LOW = {"name": "low", "below": "20.00"}
 QUIET = "credits.topped_up"
@@ -194,7 +204,7 @@ def test_a_stop_of_dial_out_is_an_event_of_the_account_in_its_one_order(world: W
     assert commits == sorted(commits)
     (stopped,) = [each for each in world.items("alerts") if each["type"] == "dial_out.stopped"]
     seen = world.post(f"{PATH}/alerts/{stopped['id']}/acknowledge", {}).json
-    assert seen["status"] == "over"
+    assert seen["status"] == "acknowledged"
 
 
 def test_a_rule_that_makes_no_sense_is_refused(world: World) -> None:
@@ -210,3 +220,241 @@ def test_a_rule_that_makes_no_sense_is_refused(world: World) -> None:
     shown = {"name": "a", "days_left": 5}, {"name": "b", "hours_left": 30}
     world.open(balance=None, alerts=list(shown))
     assert world.get(PATH).json["alerts"] == list(shown)
+
+
+# Rules that look ahead
+
+
+def weeks_of_calls(world: World, weeks: int, cost: str = "1.00") -> datetime:
+    """Calls from nine to five on weekdays from a Monday on; when they end."""
+    start = day(2026, 6, 1)
+    for number in range(7 * weeks):
+        for hour in range(9, 17):
+            if (start + timedelta(days=number)).weekday() < 5:
+                world.clock.moment = start + timedelta(days=number, hours=hour, minutes=30)
+                world.spend(cost)
+    return start + timedelta(days=7 * weeks)
+
+
+def test_a_rule_that_looks_ahead_is_silent_until_a_week_is_known(world: World) -> None:
+    """Most of the balance is gone on the first afternoon; the forecast says that it does not know,
+    and so does the rule."""
+    world.clock.moment = day(2026, 6, 1)
+    world.open(balance="50.00", alerts=[{"name": "soon", "days_left": 5}])
+    for number in range(7):
+        world.clock.moment = day(2026, 6, 1 + number, 12)
+        world.spend("6.00")
+        world.tick(hours=6)
+        assert world.types(QUIET) == []
+        assert world.get(f"{PATH}/outlook").json["runs_out"]["known"] is False
+
+    world.clock.moment = day(2026, 6, 8, 13)
+    world.spend("6.00")  # 2.00 left
+    (event,) = world.of_type("credits.low")
+    assert event["data"]["threshold_hours"] == 120
+    shown = world.get(f"{PATH}/outlook").json["runs_out"]
+    assert event["data"]["runs_out"]["hours_left"] == shown["hours_left"]
+    world.verified()
+
+
+def test_a_rule_that_looks_ahead_is_told_once_while_the_balance_falls(world: World) -> None:
+    """What two days cost is nothing on a Friday evening and much on a Monday: one crossing."""
+    world.clock.moment = day(2026, 6, 1)
+    world.open(balance="196.00", alerts=[{"name": "soon", "days_left": 2}])
+    monday = weeks_of_calls(world, 4)
+    assert world.types(QUIET) == []
+    for number in range(4):
+        for hour in range(9, 17):
+            world.clock.moment = monday + timedelta(days=number, hours=hour, minutes=30)
+            world.spend("1.00")
+    for hours in (114, 120, 140, 166, 177, 190):
+        world.clock.moment = monday + timedelta(hours=hours)
+        world.spend("0.01")
+        world.tick()
+
+    assert world.types(QUIET).count("credits.low") == 1 + len(
+        [each for each in world.of_type("credits.low") if "repeat" in each["data"]]
+    )
+    low = [each for each in world.items("alerts") if each["type"] == "credits.low"]
+    assert [each["status"] for each in low] == ["open"]
+    world.top_up("100.00")
+    low = [each for each in world.items("alerts") if each["type"] == "credits.low"]
+    assert [each["status"] for each in low] == ["over"]
+    world.verified()
+
+
+def test_a_rule_that_looks_ahead_is_over_once_the_use_has_fallen_for_weeks(world: World) -> None:
+    world.clock.moment = day(2026, 6, 1)
+    world.open(balance="195.00", alerts=[{"name": "soon", "days_left": 5}])
+    monday = weeks_of_calls(world, 4)
+    for number, status in ((0, "open"), (6, "open"), (60, "over")):
+        for passed in range(number + 1):
+            world.clock.moment = max(world.clock.moment, monday + timedelta(days=passed, hours=10))
+            world.spend("0.50" if passed == 0 else "0.01")
+        assert [each["status"] for each in world.items("alerts")] == [status]
+
+
+# An alert ends with its cause
+
+
+def test_a_restart_ends_the_alert_of_the_stop_and_its_reminders(world: World) -> None:
+    calls = Calls(world, "21.00")
+    world.topic = calls.topic
+    for _ in range(2):
+        assert calls.control("stop", {"reason": "a person"}).status == 200
+        world.run(world.container.publish_events(ACCOUNT))
+        assert world.items("alerts")[0]["status"] == "open"
+        assert calls.control("restart").status == 200
+        assert {each["status"] for each in world.items("alerts")} == {"over"}
+    world.forget()
+    world.tick_until(world.clock.now() + timedelta(days=10), timedelta(hours=6))
+    assert world.events == []
+    world.verified()
+
+
+def test_a_stop_that_goes_on_is_repeated_although_somebody_restarted_before(world: World) -> None:
+    calls = Calls(world, "21.00")
+    world.topic = calls.topic
+    for action in ("stop", "restart", "stop"):
+        calls.control(action, {"reason": "a person"} if action == "stop" else {})
+    world.run(world.container.publish_events(ACCOUNT))
+    world.forget()
+    world.tick_until(world.clock.now() + timedelta(days=2), timedelta(hours=6))
+    assert world.types() == ["dial_out.stopped"]
+    assert [each["status"] for each in world.items("alerts")] == ["open", "over"]
+
+
+def test_an_alert_of_a_stop_that_no_restart_ended_ends_with_the_next_tick(world: World) -> None:
+    """As ledgers have them from before: restarted, and nobody told the ledger."""
+    world.open(balance="21.00")
+    told = Announce("holds", 0, alerts.DIAL_OUT_STOPPED, "why", {"reason": "why", "what_to_do": ""})
+    world.run(world.container.ledger.submit(ACCOUNT, told))
+    world.forget()
+    world.tick_until(world.clock.now() + timedelta(days=10), timedelta(hours=6))
+    assert world.types() == ["dial_out.stopped"]  # what was told; no reminder
+    assert [each["status"] for each in world.items("alerts")] == ["over"]
+    world.verified()
+
+
+def test_a_lot_that_was_used_ends_the_warning_of_its_expiry(world: World) -> None:
+    world.open(balance=None)
+    world.top_up("5.00", expires_at="2026-12-31T00:00:00Z")
+    world.top_up("9.00", expires_at="2027-01-02T00:00:00Z")
+    world.tick(days=35)
+    statuses = [(each["data"]["lot"], each["status"]) for each in world.items("alerts")]
+    assert sorted(statuses) == [("lot-1", "open"), ("lot-2", "open")]
+    world.spend("6.00")
+    ended = {each["data"]["lot"]: each["status"] for each in world.items("alerts")}
+    assert ended == {"lot-1": "over", "lot-2": "open"}
+    world.verified()
+
+
+def test_an_expiry_ends_its_warnings_and_a_later_warning_the_one_before(world: World) -> None:
+    world.open(balance=None)
+    world.top_up("5.00", expires_at="2027-01-31T00:00:00Z")
+    for until, statuses in (
+        (day(2027, 1, 2), ["open"]),
+        (day(2027, 1, 25), ["open", "over"]),
+        (day(2027, 1, 30), ["open", "over", "over"]),
+        (day(2027, 1, 31, 1), ["over", "over", "over"]),
+    ):
+        world.tick_until(until, timedelta(hours=6))
+        warnings = [each for each in world.items("alerts") if each["type"] == "credits.expiring"]
+        assert [each["status"] for each in warnings] == statuses
+    assert len(world.of_type("credits.expiring")) == 3
+    world.verified()
+
+
+@pytest.mark.parametrize(
+    ("zone", "end"), [("UTC", day(2026, 12, 1)), ("America/New_York", day(2026, 12, 1, 5))]
+)
+def test_a_new_month_ends_what_is_said_of_the_pool(world: World, zone: str, end: datetime) -> None:
+    """The timer ends it, at the account's midnight, where nothing else happens."""
+    calls = Calls(world, "100.00", subscription_licenses=1, time_zone=zone)
+    world.topic = calls.topic
+    calls.organizer("sub", license="subscription")
+    calls.charged(organizer="sub", talk_seconds=3000, kind=LegKind.DIAL_OUT)
+    world.run(world.container.publish_events(ACCOUNT))
+    assert [each["status"] for each in world.items("alerts")] == ["open"]
+    world.tick_until(end - timedelta(minutes=1), timedelta(hours=6))
+    assert [each["status"] for each in world.items("alerts")] == ["open"]
+    world.tick(minutes=2)
+    (alert,) = world.items("alerts")
+    assert alert["status"] == "over"
+    world.verified()
+
+
+def test_alerts_that_were_only_listed_end_with_the_nightly_audit(world: World) -> None:
+    """As notices have them from before: never kept as open by the ledger."""
+    world.open(balance=None)
+    world.top_up("5.00", expires_at="2027-06-30T00:00:00Z")
+    state, now = world.state, world.clock.now()
+    stored = (
+        Event(alerts.EXPIRING, {"lot": "lot-1"}, alert=901),
+        Event(alerts.EXPIRING, {"lot": "lot-9"}, alert=902),
+        Event(alerts.POOL_USED, {"month": "2026-10"}, alert=903),
+        Event(alerts.POOL_USED, {"month": "2026-11"}, alert=904),
+    )
+    world.run(world.container.notices.keep(ACCOUNT, Outbox(state.commit, now, stored)))
+    world.run(
+        world.container.ledger.submit(
+            ACCOUNT, Announce("holds", 0, alerts.DIAL_OUT_STOPPED, "why", {})
+        )
+    )
+    for _ in range(2):
+        assert world.run(world.container.audit_ledgers()).problems == []
+    statuses = {each["id"]: each["status"] for each in world.items("alerts")}
+    assert {key: statuses[key] for key in ("901", "902", "903", "904")} == {
+        "901": "open",
+        "902": "over",
+        "903": "over",
+        "904": "open",
+    }
+
+
+# Types of events
+
+
+@pytest.mark.parametrize("kind", ["credits.new", "", "~new", "dial_out_stopped"])
+def test_an_event_of_an_unknown_type_raises(world: World, kind: str) -> None:
+    world.open(balance="21.00")
+    with pytest.raises(LedgerCorrupt, match="unknown"):
+        watch.announced(world.state, Announce("holds", 0, kind, "x", {}), world.clock.now())
+    raised = Raised(1, kind, "x", world.clock.now())
+    state = replace(world.state, raised=(raised,))
+    with pytest.raises(LedgerCorrupt, match="unknown"):
+        watch.ticked(state, world.clock.now() + timedelta(days=2))
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES)
+def test_every_type_that_is_repeated_has_a_reminder_of_its_own(world: World, kind: str) -> None:
+    record = EVENT_TYPES[kind]
+    world.open(balance="21.00", alerts=[LOW], auto_recharge={"trigger": "1.00", "amount": "5.00"})
+    raised = Raised(1, kind, "low", world.clock.now())
+    state = replace(world.state, raised=(raised,))
+    look = watch.ticked(state, world.clock.now() + timedelta(days=2))
+    repeated = [each.type for each in look.events if each.repeat] if look else []
+    gone = look is not None and not look.state.raised
+    assert repeated == ([kind] if record.is_repeated and not gone else [])
+    if gone:
+        assert kind in {alerts.RECHARGE_UNANSWERED, alerts.POOL_USED}
+    if record.is_repeated:
+        assert record.is_alert
+
+
+def test_a_new_type_is_no_alert_and_is_not_repeated_unless_it_says_so() -> None:
+    record = EventType("credits.new", "Something new.", required=())
+    assert (record.is_alert, record.is_repeated) == (False, False)
+
+
+def test_of_many_alerts_the_oldest_ends(world: World) -> None:
+    """No alert stays open because the ledger forgot it."""
+    world.open(balance=None)
+    world.top_up("1.00")
+    state = world.state
+    look = Look(state, world.clock.now())
+    for number in range(250):
+        look.tell(Event(alerts.EXPIRING, {}), f"lot-{number}")
+    assert len(look.state.raised) == limits.ALERTS_RAISED_MAX
+    over = {each.alert for each in look.events if each.type == alerts.ALERT_OVER}
+    assert over | {each.number for each in look.state.raised} == set(range(1, 251))

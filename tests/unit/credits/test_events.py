@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shared.contracts.event_schemas import event_schema
-from shared.domain.alerts import EVENT_TYPES
+from shared.domain.event_types import EVENT_TYPES
 from shared.domain.legs import LegKind
 from shared.domain.mails import written
 from shared.usecases.deliver_events import MAILED
@@ -43,7 +43,8 @@ def low(world: World) -> None:
         world.spend("3.00")
     world.tick_until(world.clock.now() + timedelta(days=4), timedelta(hours=12))
     (soon, *_) = [each for each in world.of_type("credits.low") if each["data"]["alert"] == "soon"]
-    assert soon["data"]["hours_left"] == 72
+    assert soon["data"]["threshold_hours"] == 72
+    assert 60 <= soon["data"]["runs_out"]["hours_left"] <= 72
     early, late = soon["data"]["runs_out"]["between"]
     assert early <= soon["data"]["runs_out"]["at"] <= late
 

@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from random import Random
 
@@ -15,6 +16,7 @@ from shared.domain.burn import Burn
 from shared.domain.ledger import LedgerState
 from shared.domain.lots import Lot, LotKind
 from shared.domain.outlook import outlook
+from tests.unit.credits.histories import SHAPES, Shape
 from tests.unit.credits.world import PATH, UNIT, World, day
 
 HOUR = timedelta(hours=1)
@@ -73,10 +75,10 @@ def test_a_forecast_is_within_ten_per_cent_of_what_happens(
 
     found = burn.forecast(known, now, "UTC", credit)
 
+    assert found is not None
     assert found.runs_out_at is not None
     error = abs(found.runs_out_at - gone_at)
     assert error <= max((gone_at - now) / 10, timedelta(hours=3)), (found.runs_out_at, gone_at)
-    assert found.by == "weekday and hour"
     assert found.earliest_at is not None
     assert found.earliest_at <= found.runs_out_at
 
@@ -104,35 +106,173 @@ def test_dial_outs_end_before_the_credits_do_by_what_live_calls_hold(world: Worl
     assert float(found["burn"]["per_day"]) == pytest.approx(4.8, rel=0.1)
     early, late = found["runs_out"]["between"]
     assert early <= found["runs_out"]["at"] <= late
-    assert found["burn"]["known_by"] == "weekday and hour"
 
 
-def test_with_little_history_the_outlook_says_what_it_goes_by(world: World) -> None:
+def test_without_a_week_of_history_the_outlook_says_why_it_knows_nothing(world: World) -> None:
     world.clock.moment = MONDAY
     world.open(balance="100.00")
     fresh = world.get(f"{PATH}/outlook").json
-    assert "runs_out" not in fresh
-    assert fresh["burn"]["known_by"] == "nothing"
-    for number, known_by in ((4, "nothing"), (20, "mean"), (80, "hour"), (170, "weekday and hour")):
-        while world.clock.moment < MONDAY + number * HOUR:
+    assert fresh["burn"] is None
+    assert fresh["runs_out"] == {
+        "known": False,
+        "why": "No call was charged yet, or none for a long time.",
+    }
+    assert fresh["recent"]["spent"] == "0.00"
+    assert fresh["recent"]["hours_left"] is None
+    for hours in (4, 69, 168):
+        while world.clock.moment < MONDAY + hours * HOUR:
             world.clock.moment += HOUR
             world.spend("0.10")
         found = world.get(f"{PATH}/outlook").json
-        assert found["burn"]["known_by"] == known_by
+        assert found["burn"] is None
+        assert found["ahead"] == []
+        for what in ("runs_out", "dial_outs_end"):
+            assert found[what] == {
+                "known": False,
+                "why": "A forecast needs the calls of a whole week:"
+                f" {hours - 1} of 168 hours are known.",
+            }
+    world.clock.moment += HOUR
+    world.spend("0.10")
+    found = world.get(f"{PATH}/outlook").json
+    assert found["runs_out"]["known"] is True
     assert found["runs_out"]["hours_left"] == pytest.approx((100 - 17) / 0.1, rel=0.02)
+    early, late = found["runs_out"]["between"]
+    assert early < found["runs_out"]["at"] < late
     assert len(found["ahead"]) == 30
     assert found["past"][-1]["day"] == "2026-06-08"
 
 
+def test_a_week_with_one_day_of_calls_is_not_enough(world: World) -> None:
+    world.clock.moment = MONDAY
+    world.open(balance="100.00")
+    world.spend("1.00")
+    for day_number, known in ((8, False), (10, False), (12, True)):
+        world.clock.moment = MONDAY + timedelta(days=day_number)
+        world.spend("0.00") if day_number == 8 else world.spend("1.00")
+        assert world.get(f"{PATH}/outlook").json["runs_out"]["known"] is known
+
+
+def test_a_sudden_use_is_seen_before_it_is_a_pattern(world: World) -> None:
+    """9.25 of 11.00 within seconds."""
+    world.open(balance="11.00")
+    for _ in range(37):
+        world.clock.moment += timedelta(seconds=1)
+        world.spend("0.25")
+
+    found = world.get(f"{PATH}/outlook").json
+
+    assert found["burn"] is None
+    assert found["runs_out"]["known"] is False
+    assert found["recent"]["spent"] == "9.25"
+    assert found["recent"]["spent_24_hours"] == "9.25"
+    assert found["recent"]["hours_left"] == 0
+    svg = world.get(f"{PATH}/outlook?format=svg").body.decode()
+    assert "no forecast yet; 9.25 USD in the last 24 hours" in svg
+
+
+def test_a_sudden_use_is_seen_beside_the_weekly_pattern(world: World) -> None:
+    world.clock.moment = MONDAY
+    world.open(balance="100.00")
+    for number in range(24 * 10):
+        world.clock.moment = MONDAY + number * HOUR
+        world.spend("0.05")
+    calm = world.get(f"{PATH}/outlook").json
+    world.spend("80.00")
+
+    found = world.get(f"{PATH}/outlook").json
+
+    assert found["burn"]["per_day"] == calm["burn"]["per_day"]  # the hour is open still
+    assert found["recent"]["spent"] == "80.10"
+    assert found["recent"]["spent_24_hours"] == "81.20"
+    assert calm["recent"]["hours_left"] > 500
+    assert found["recent"]["hours_left"] == 0
+
+
+def test_what_is_recent_is_forgotten_hour_by_hour() -> None:
+    known = burn.moved(Burn(), MONDAY, "UTC", spent_micros=7 * UNIT, balance_micros=0)
+    for hours, spent, of_day in ((1, 7, 7), (2, 0, 7), (23, 0, 7), (24, 0, 0), (900, 0, 0)):
+        found = burn.recent(known, MONDAY + hours * HOUR, "UTC")
+        assert (found.spent_micros, found.day_micros) == (spent * UNIT, of_day * UNIT)
+
+
+def test_with_nothing_left_it_is_known_without_any_history(world: World) -> None:
+    world.open(balance="1.00", credit_limit="5.00")
+    world.spend("1.00")
+
+    found = world.get(f"{PATH}/outlook").json
+
+    assert found["runs_out"]["known"] is True
+    assert found["runs_out"]["hours_left"] == 0
+    assert found["dial_outs_end"]["known"] is False
+
+
+@pytest.mark.parametrize("weeks", [1, 2, 4])
+def test_the_interval_of_a_use_that_never_differs_has_a_floor_by_its_sample(weeks: int) -> None:
+    known, hours = Burn(), 24 * 7 * weeks
+    for number in range(hours + 1):
+        moment = MONDAY + number * HOUR
+        known = burn.moved(known, moment, "UTC", spent_micros=100_000, balance_micros=0)
+
+    found = burn.forecast(known, MONDAY + hours * HOUR, "UTC", 24 * UNIT)
+
+    assert found is not None
+    assert found.runs_out_at is not None
+    assert found.earliest_at is not None
+    assert found.latest_at is not None
+    assert found.spread.day_micros == 2_400_000 // min(7 * weeks, 34)
+    width = (found.latest_at - found.earliest_at) / (found.runs_out_at - MONDAY - hours * HOUR)
+    assert width > 0.1
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_four_of_five_forecasts_hold(shape: Shape) -> None:
+    """A hundred accounts of each shape: from the first forecast on to four weeks later, with credit
+    for one day to a month. When it has run out lies between the times that were named."""
+    held = [_holds(shape, number) for number in range(100)]
+    assert 70 <= sum(held) <= 92
+
+
+def test_of_five_hundred_accounts_75_to_90_per_cent_of_the_intervals_hold() -> None:
+    held = [_holds(shape, number) for shape in SHAPES for number in range(100)]
+    assert 0.75 <= sum(held) / len(held) <= 0.90
+
+
+@cache
+def _holds(shape: Shape, number: int) -> bool:
+    """Whether one account ran out between the times that its forecast named."""
+    random = Random(f"{shape.__name__} {number}")  # the same in every run
+    calls = shape(MONDAY + timedelta(days=random.randrange(7)), random)
+    later = timedelta(days=random.choice([0, 0, 1, 3, 7, 14, 28]))
+    days_ahead = random.choice([1, 2, 4, 7, 14, 30])
+    known, now = Burn(), None
+    for moment, micros in calls:
+        if now is None and burn.why_unknown(known, moment, "UTC") is None:
+            now = moment.replace(minute=0, second=0) + later
+        if now is not None and moment > now:
+            break
+        known = burn.moved(known, moment, "UTC", spent_micros=micros, balance_micros=0)
+    assert now is not None
+    credit = burn.expected_micros(known, now, "UTC", 24 * days_ahead)
+    found = burn.forecast(known, now, "UTC", credit)
+    assert found is not None
+    left = credit - micros
+    while left > 0 and moment < now + timedelta(days=366):
+        moment, micros = next(calls)
+        left -= micros
+    early, late = found.earliest_at, found.latest_at
+    return early is not None and early <= moment and (late is None or moment <= late)
+
+
 def test_a_change_of_pace_is_followed_within_days() -> None:
-    """The use trebles: four days later the forecast has followed half of the way."""
+    """The use trebles: ten days later the forecast has followed most of the way."""
     known = Burn()
-    for number in range(24 * 28):
+    for number in range(24 * 34):
         micros = 100_000 if number < 24 * 24 else 300_000
         moment = MONDAY + number * HOUR
         known = burn.moved(known, moment, "UTC", spent_micros=micros, balance_micros=0)
-    per_day = burn.expected_micros(known, MONDAY + 24 * 28 * HOUR, "UTC", 24)
-    assert 1.8 * 2_400_000 <= per_day <= 3.3 * 2_400_000
+    per_day = burn.expected_micros(known, MONDAY + 24 * 34 * HOUR, "UTC", 24)
+    assert 2.2 * 2_400_000 <= per_day <= 3.3 * 2_400_000
 
 
 def test_what_a_lot_will_lose_to_its_expiry_is_not_counted_on() -> None:
@@ -148,6 +288,7 @@ def test_what_a_lot_will_lose_to_its_expiry_is_not_counted_on() -> None:
     state = LedgerState("USD", balance_micros=105 * UNIT, lots=lots, burn=known)
     found = outlook(state, 0, now)
     assert found.unused_micros == pytest.approx(97.6 * UNIT, rel=0.01)  # 2.40 in ten days
+    assert found.balance is not None
     assert found.balance.runs_out_at is not None
     days = (found.balance.runs_out_at - now).days
     assert days == pytest.approx(7.4 / 0.24, abs=1)
@@ -172,6 +313,10 @@ def test_no_history_makes_a_forecast_that_contradicts_itself(
         assert all(each >= 0 for each in known.week)
         assert len(known.days) <= 36
     found = burn.forecast(known, now, zone, credit)
+    if found is None:
+        assert burn.why_unknown(known, now, zone)
+        assert burn.expected_micros(known, now, zone, 24) == 0
+        return
     times = [found.earliest_at, found.runs_out_at, found.latest_at]
     given_times = [each for each in times if each is not None]
     assert given_times == sorted(given_times)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from shared.domain.alerts import AlertRule, Event
 from shared.domain.errors import PerminuteError
 from shared.domain.ledger import (
+    RULES,
     Adjust,
     Command,
     Configure,
@@ -19,6 +20,7 @@ from shared.domain.ledger import (
     LedgerState,
     Refused,
     ReverseLeg,
+    RulesChange,
     SettingsChange,
     TopUp,
 )
@@ -159,6 +161,7 @@ class Book:
                 at=self.sound.at or START,
                 entries=self.entries[number - 1 : number] if number else (),
                 settings=[one for one in self.settings if one.after_entry == number],
+                rules=None if number else RulesChange(RULES, {}),
             )
         assert state is not None
         return state
