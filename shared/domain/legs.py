@@ -43,6 +43,8 @@ class EndedLeg:
     stand for. Times are aware UTC. `talk_seconds` is None when the bridge did not state it. `kind`
     is None when the service number has to tell. `to_candidates` are other texts that may be the
     number that a caller dialled: one that is a registered service number is; they are no content.
+    `first_read` is (from, to) as the first release read the same record, where it chose others:
+    only for digests.
     """
 
     bridge: str
@@ -60,6 +62,7 @@ class EndedLeg:
     authorization: str | None = None
     hangup_cause: str | None = None
     to_candidates: tuple[str, ...] = ()
+    first_read: tuple[str | None, str | None] | None = None
 
     @property
     def key(self) -> str:
@@ -94,7 +97,12 @@ class EndedLeg:
     def earlier_digests(self) -> tuple[str, ...]:
         """The digests by which earlier versions of the product know the same content."""
         facts = self.facts()
-        return (content_digest({name: facts[name] for name in _FIRST_DIGEST_FIELDS}),)
+        first = {name: facts[name] for name in _FIRST_DIGEST_FIELDS}
+        readings = [first]
+        if self.first_read is not None:
+            caller, called = self.first_read
+            readings.append({**first, "from": caller, "to": called})
+        return tuple(map(content_digest, readings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,7 @@ def leg_document(leg: EndedLeg) -> dict[str, Any]:
         "leg_id": leg.leg_id,
         "hangup_cause": leg.hangup_cause,
         **({"to_candidates": list(leg.to_candidates)} if leg.to_candidates else {}),
+        **({"first_read": list(leg.first_read)} if leg.first_read else {}),
     }
 
 
@@ -175,6 +184,7 @@ def read_leg_document(data: Mapping[str, Any]) -> EndedLeg:
         authorization=_optional(data["authorization"]),
         hangup_cause=_optional(data.get("hangup_cause")),
         to_candidates=tuple(_text(each) for each in data.get("to_candidates", ())),
+        first_read=_pair(data["first_read"]) if data.get("first_read") else None,
     )
 
 
@@ -213,6 +223,12 @@ def _text(value: object) -> str:
 
 def _optional(value: object) -> str | None:
     return None if value is None else _text(value)
+
+
+def _pair(value: object) -> tuple[str | None, str | None]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise TypeError("two texts were expected")
+    return _optional(value[0]), _optional(value[1])
 
 
 def leg_key_hash(key: str) -> str:

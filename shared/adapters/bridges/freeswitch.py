@@ -234,13 +234,15 @@ def _leg(post: BridgePost, leg_id: str, record: _Record) -> EndedLeg:
     started_at, answered_at, ended_at = _times(record)
     kind = _kind(record)
     called = _called(record, post.country)
+    numbers = _caller(record, post.country), next(iter(called), None)
+    first_read = _first_read(record)
     return EndedLeg(
         bridge=post.bridge,
         leg_id=leg_id,
         conference_id=record.identifier("conference_name") or record.identifier("conference_uuid"),
         kind=kind,
-        from_number=_caller(record, post.country),
-        to_number=next(iter(called), None),
+        from_number=numbers[0],
+        to_number=numbers[1],
         started_at=started_at,
         answered_at=answered_at,
         ended_at=ended_at,
@@ -250,6 +252,7 @@ def _leg(post: BridgePost, leg_id: str, record: _Record) -> EndedLeg:
         authorization=record.identifier("perminute_authorization"),
         hangup_cause=record.identifier("hangup_cause") or record.identifier("hangup_cause_q850"),
         to_candidates=() if kind is LegKind.DIAL_OUT else tuple(called[1:]),
+        first_read=first_read if first_read != numbers else None,
     )
 
 
@@ -330,6 +333,27 @@ def _called(record: _Record, country: str | None) -> list[str]:
         *texts,
     ]
     return list(dict.fromkeys(ranked))
+
+
+def _first_read(record: _Record) -> tuple[str | None, str | None]:
+    """(from, to) as the first release chose them. FreeSWITCH keeps failed posts in files, so a
+    record of a leg that it charged may come again: it is the same leg."""
+    named = [*record.caller("ani")[:1], *record.texts("sip_from_user")[:1]]
+    callers = [*named, *record.caller("caller_id_number")[:1]]
+    dialled = [
+        *record.caller("destination_number"),
+        *record.texts("sip_req_user")[:1],
+        *record.texts("sip_to_user")[:1],
+    ]
+    texts = [text for text in dialled if is_number_text(text)]
+    called = [
+        *(text for text in record.texts("perminute_to")[:1] if is_number_text(text)),
+        *(text for text in texts if _E164.fullmatch(text)),
+        *(text for text in texts if _LONG_NUMBER.fullmatch(text)),
+        *texts,
+    ]
+    caller = next((text for text in callers if is_number_text(text)), None)
+    return caller, next(iter(called), None)
 
 
 def _plain(text: str) -> str:

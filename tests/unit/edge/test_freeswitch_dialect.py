@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.adapters.bridges import parse
-from shared.domain.legs import EndedLeg, LegKind
+from shared.domain.legs import EndedLeg, LegKind, leg_document, read_leg_document
 from shared.domain.posts import BridgePost, Ignored, ParsedLeg, Undecided, Unreadable
 from tests.unit.edge.fuzzing import fuzz
 from tests.unit.edge.samples import FIXTURES, SAMPLES
@@ -333,3 +334,41 @@ def test_any_damage_to_a_post_is_survived(data: st.DataObject) -> None:
         end = begin + data.draw(st.integers(0, 40))
         body[begin:end] = data.draw(st.binary(max_size=5))
     post(bytes(body))
+
+
+TWO_READINGS = {
+    "channel_data": {"direction": "outbound"},
+    "variables": {
+        "uuid": "a",
+        "start_epoch": "1795600000",
+        "answer_epoch": "1795600007",
+        "end_epoch": "1795600190",
+        "billsec": "183",
+        "conference_name": "3001",
+        "sip_to_user": "%2B442079460123",
+        "sip_from_user": "+33170180042",
+    },
+    "callflow": [
+        {"caller_profile": {"ani": "anonymous", "destination_number": "+33199009900"}},
+        {"caller_profile": {"ani": "anonymous", "destination_number": "+442079460123"}},
+    ],
+}
+
+
+def test_a_record_is_still_known_by_the_numbers_that_the_first_release_chose() -> None:
+    """It charged the newest profile's number, and took the first text for the caller."""
+    found = leg(json.dumps(TWO_READINGS).encode())
+    assert (found.from_number, found.to_number) == ("+33170180042", "+442079460123")
+
+    then = replace(found, from_number="anonymous", to_number="+33199009900", first_read=None)
+
+    assert found.first_read == ("anonymous", "+33199009900")
+    assert then.earlier_digests()[0] in found.earlier_digests()
+    assert then.digest() != found.digest()
+    assert read_leg_document(leg_document(found)) == found
+
+
+def test_a_record_with_one_reading_has_one_earlier_digest() -> None:
+    record = {**TWO_READINGS, "callflow": []}
+    found = leg(json.dumps(record).encode())
+    assert (found.first_read, len(found.earlier_digests())) == (None, 1)
