@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from shared.domain import limits
@@ -19,6 +20,7 @@ _SPACES = re.compile(r"[^\S\n\r]+")
 _DASH = re.compile(r" ?[-\u2010-\u2015\u2212] ?")
 _LISTS = re.compile(r"[,;/|\n\r]+")
 _PATTERN_ENDS = re.compile(r"(\.\*|\*|\.|X+|x+)\$?$", re.ASCII)
+_PLAIN_PREFIX = re.compile(r"[1-9][0-9]{0,14}", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,15}", re.ASCII)
 _ROUNDED = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+|[0-9]+\.[0-9]+", re.ASCII)
 _GROUPED_DIGITS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3}){1,4}", re.ASCII)
@@ -29,6 +31,7 @@ _PRICE = re.compile(r"([^\d.,]*?)\s*([0-9]{0,10})(?:\.([0-9]*))?\s*([^\d.,]*)")
 _FACTOR = re.compile(r"(?:[0-9]{1,10}(?:\.[0-9]*)?|\.[0-9]+)", re.ASCII)
 _THOUSANDS = re.compile(r"\D*[1-9][0-9]{0,2}(\.[0-9]{3})+,[0-9]*\D*", re.ASCII)
 _NOT_IN_NAMES = re.compile(r"[\W_]+")
+_CONDITIONS_KEPT_MAX = 10_000
 _NORTH_AMERICA = "1"
 _MONTHS, _DAYS = 12, 31
 
@@ -132,6 +135,8 @@ class PrefixReader:
         After a `code`, digits are those of an area, without a trunk prefix, and an empty cell is
         the country itself.
         """
+        if not code and _PLAIN_PREFIX.fullmatch(cell) and not (self.strip or self.list_separator):
+            return [Span(cell, cell)]  # as most cells are
         if len(cell) > limits.DECK_CELL_CHARS_MAX:
             raise ValueError(f"has more than {limits.DECK_CELL_CHARS_MAX} characters")
         text = _SPACES.sub(" ", _plain_text(cell))
@@ -150,8 +155,8 @@ class PrefixReader:
         if separator:
             yield from text.split() if separator == " " else _filled(text.split(separator))
             return
-        digits = text.count("0") + sum(text.count(digit) for digit in "123456789")
-        if _GROUPED_DIGITS.fullmatch(text) and digits <= limits.PREFIX_DIGITS_MAX:
+        digits = len(text) - text.count(",")
+        if digits <= limits.PREFIX_DIGITS_MAX and _GROUPED_DIGITS.fullmatch(text):
             raise ValueError(f"may be one number with a thousands separator, or {_SEVERAL[4:]}")
         for piece in _filled(_LISTS.split(text)):
             words = piece.split()
@@ -254,6 +259,7 @@ def cell_name(cell: str) -> str:
     return " ".join(cell.split())
 
 
+@lru_cache(maxsize=_CONDITIONS_KEPT_MAX)
 def cell_condition(cell: str) -> str:
     """A cell as it is compared with a condition: without case, space around it, or signs that
     nobody sees."""

@@ -15,6 +15,7 @@ from shared.domain.strict_json import loads
 _PARTS = frozenset({"mapping", "deck", "names"})
 _GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31
+_PIECE_BYTES = 64 * 1024
 _ZIP = b"PK\x03\x04"
 _NAMES = "table of names"
 
@@ -88,21 +89,28 @@ def inflated(content: bytes) -> bytes:
         limits.RATE_CARD_BODY_BYTES_MAX,
         max(limits.DECK_INFLATED_BYTES_LEAST, limits.DECK_INFLATION_MAX * len(content)),
     )
-    plain = bytearray()
-    rest = content
+    pieces: list[bytes] = []
+    at, size = 0, 0
     for _ in range(limits.DECK_GZIP_MEMBERS_MAX):
         inflater = zlib.decompressobj(_GZIP_WINDOW)
-        try:
-            plain += inflater.decompress(rest, most - len(plain) + 1)
-        except zlib.error:
-            raise BadRequest("The gzip file can't be read.") from None
-        if len(plain) > most:
-            raise TooLarge(f"The gzip file may inflate to {most} bytes.")
-        if not inflater.eof:
-            raise BadRequest("The gzip file is cut off.")
-        rest = inflater.unused_data
-        if not rest.strip(b"\0"):
-            return bytes(plain)
-        if not rest.startswith(_GZIP):
-            raise BadRequest("Something follows the end of the gzip file.")
-    raise TooLarge(f"The gzip file may have {limits.DECK_GZIP_MEMBERS_MAX} members.")
+        while not inflater.eof:
+            # Piece by piece, since zlib copies what it leaves over.
+            packed = content[at : at + _PIECE_BYTES]
+            if not packed:
+                raise BadRequest("The gzip file is cut off.")
+            at += len(packed)
+            try:
+                pieces.append(inflater.decompress(packed, most - size + 1))
+            except zlib.error:
+                raise BadRequest("The gzip file can't be read.") from None
+            size += len(pieces[-1])
+            if size > most:
+                raise TooLarge(f"The gzip file may inflate to {most} bytes.")
+        at -= len(inflater.unused_data)
+        if not content.startswith(_GZIP, at):
+            break
+    else:
+        raise TooLarge(f"The gzip file may have {limits.DECK_GZIP_MEMBERS_MAX} members.")
+    if content[at:].strip(b"\0"):
+        raise BadRequest("Something follows the end of the gzip file.")
+    return b"".join(pieces)

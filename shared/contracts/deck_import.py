@@ -145,9 +145,10 @@ class DeckReport:
 
 
 class _Entry(NamedTuple):
-    """A row that became rates: one of them without its prefix, and the prefixes."""
+    """A row that became rates: one of them without prefix and name, its name, and the prefixes."""
 
     rate: Rate
+    name: str
     spans: Sequence[Span]
     place: str
 
@@ -238,6 +239,9 @@ class _Importer:
         self._skip_where = _conditions(mapping.skip_where)
         self._price_columns = mapping.price_columns
         self._rates_read: dict[tuple[str, ...], tuple[Rate, int]] = {}
+        self._names_read: dict[tuple[str, ...], str] = {}
+        columns = mapping.columns
+        self._where = (columns.country_code, columns.prefix, columns.origin)
 
     def take(self, row: DeckRow) -> None:
         """One row: rates, a further slot of the rates before it, nothing, or an error."""
@@ -262,8 +266,9 @@ class _Importer:
         for entry in self._entries:
             budget.check()
             for span in entry.spans:
-                for prefix in span.prefixes():
-                    rate = _for_prefix(entry.rate, prefix)
+                one = span.first == span.last
+                for prefix in (span.first,) if one else span.prefixes():
+                    rate = _for_prefix(entry.rate, prefix, entry.name or f"+{prefix}")
                     at = positions.setdefault((prefix, rate.origin), len(rates))
                     if at == len(rates):
                         rates.append(rate)
@@ -300,8 +305,7 @@ class _Importer:
         if spans is None:
             return
         rate, start = self._rate(row)
-        where = (columns.country_code, columns.prefix, columns.origin)
-        begins = (name if columns.prefix is None else "", *_fields(row, where))
+        begins = (name if columns.prefix is None else "", *_fields(row, self._where))
         if start and begins == self._open:
             entry = self._entries[-1]
             slots = (*entry.rate.slots, *rate.slots)
@@ -317,12 +321,13 @@ class _Importer:
             raise _Refused(_place(row, columns.slot_start), detail)
         self._count(row, spans)
         self._open = begins
-        self._entries.append(_Entry(replace(rate, destination=name), spans, row.place))
+        self._entries.append(_Entry(rate, name, spans, row.place))
 
     def _count(self, row: DeckRow, spans: Sequence[Span]) -> None:
         for span in spans:
-            self._prefixes += span.count
-            self._range_prefixes += span.count if span.first != span.last else 0
+            count = 1 if span.first == span.last else span.count
+            self._prefixes += count
+            self._range_prefixes += count if count > 1 else 0
         if self._range_prefixes > limits.DECK_RANGE_PREFIXES_MAX:
             detail = f"is where ranges make more than {limits.DECK_RANGE_PREFIXES_MAX} prefixes"
         elif self._prefixes > limits.RATE_CARD_RATES_MAX:
@@ -333,6 +338,15 @@ class _Importer:
         raise _Refused(row.place, detail)
 
     def _name(self, row: DeckRow) -> str:
+        key = _fields(row, self._mapping.columns.destination)
+        name = self._names_read.get(key)
+        if name is None:
+            if len(self._names_read) >= limits.DECK_TERMS_KEPT_MAX:
+                self._names_read.clear()
+            name = self._names_read[key] = self._read_name(row)
+        return name
+
+    def _read_name(self, row: DeckRow) -> str:
         columns = self._mapping.columns.destination
         parts = [_read(row, column, cell_name) for column in columns]
         name = ", ".join(dict.fromkeys(part for part in parts if part))
@@ -441,12 +455,12 @@ class _Importer:
         return after > before if rule == "dearest" else after < before
 
 
-def _for_prefix(rate: Rate, prefix: str) -> Rate:
-    """The rate of a row with one of its prefixes. (`replace` takes three times as long.)"""
+def _for_prefix(rate: Rate, prefix: str, destination: str) -> Rate:
+    """The rate of a row for one of its prefixes. (`replace` takes three times as long.)"""
     return Rate(
         rate.kind,
         prefix,
-        rate.destination or f"+{prefix}",
+        destination,
         rate.connection_fee_picos,
         rate.slots,
         origin=rate.origin,

@@ -5,11 +5,12 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import chain, islice
 from typing import NamedTuple, Protocol
 
 from shared.domain import limits
 from shared.domain.errors import BadRequest, FieldError, Invalid, TooLarge
-from shared.domain.strict_json import loads
+from shared.domain.strict_json import load_items
 
 _NOTHING: Mapping[str, str] = {}
 _COLUMNS_SHOWN_MAX = 30
@@ -49,10 +50,12 @@ class BoundedLines:
         self._row_chars = 0
 
     def __iter__(self) -> Iterator[str]:
-        for line in self._lines:
+        most = limits.DECK_ROW_CHARS_MAX
+        read_line = self._lines.readline
+        while line := read_line(most + 1):
             self._row_chars += len(line)
-            if self._row_chars > limits.DECK_ROW_CHARS_MAX:
-                raise csv.Error(f"a row has more than {limits.DECK_ROW_CHARS_MAX} characters")
+            if self._row_chars > most:
+                raise csv.Error(f"a row has more than {most} characters")
             yield line
 
     def row_done(self) -> None:
@@ -111,11 +114,9 @@ def json_rows(body: bytes, needed: set[str]) -> Iterator[DeckRow]:
 
     Raises BadRequest when it is no list, Invalid when no object has a field that is needed.
     """
-    items = loads(body)
-    if not isinstance(items, list):
-        raise BadRequest("The deck must be a list of objects.")
-    _check_fields(items, needed)
-    for at, item in enumerate(items):
+    items = load_items(body)
+    first = _check_fields(items, needed)
+    for at, item in enumerate(chain(first, items)):
         place = f"/{at}"
         if not isinstance(item, dict):
             yield DeckRow(place, {}, "must be an object")
@@ -130,30 +131,37 @@ def json_rows(body: bytes, needed: set[str]) -> Iterator[DeckRow]:
         yield DeckRow(place, fields, "", not_text)
 
 
-def _check_fields(items: Sequence[object], needed: set[str]) -> None:
-    """Each column that is needed stands in some object."""
+def _check_fields(items: Iterator[object], needed: set[str]) -> list[object]:
+    """The first objects, in which each column that is needed stands: most often one object.
+
+    Raises Invalid where a column is missing.
+    """
     missing = set(needed)
     seen: dict[str, None] = {}
-    for item in items:
-        if not missing:
-            return
+    first: list[object] = []
+    for item in islice(items, limits.DECK_FIELDS_ITEMS_MAX):
+        first.append(item)
         for name, _ in _flat(item, "") if isinstance(item, dict) else ():
             missing.discard(name)
             if len(seen) <= _COLUMNS_SHOWN_MAX:
                 seen[name] = None
-    if missing and items:
+        if not missing:
+            break
+    if missing and first:
         _check_columns([*seen, *(needed - missing)], needed, "", "deck")
+    return first
 
 
 def _check_columns(header: Sequence[str], needed: set[str], place: str, what: str) -> None:
     counts = Counter(header)
     names = dict.fromkeys(name for name in header if name)
-    listed = ", ".join(repr(name[:80]) for name in list(names)[:_COLUMNS_SHOWN_MAX])
+    shown = ", ".join(repr(name[:80]) for name in list(names)[:_COLUMNS_SHOWN_MAX])
     more = " and others" if len(names) > _COLUMNS_SHOWN_MAX else ""
+    there_are = f"; there are {shown}{more}" if shown else ""
     problems = [
         f"has the column {name[:80]!r} twice"
         if counts[name]
-        else f"has no column {name[:80]!r}; there are {listed}{more}"
+        else f"has no column {name[:80]!r}{there_are}"
         for name in sorted(needed)
         if (place and counts[name] != 1) or not counts[name]
     ]

@@ -10,9 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from shared.contracts.cpu_budget import CpuBudget
 from shared.contracts.dial_out_policy import AdminBody
 from shared.contracts.strict import read
 from shared.domain import limits
+from shared.domain.errors import FieldError, Invalid
 from shared.domain.legs import LegKind
 from shared.domain.money import RoundingMode, format_price, parse_price
 from shared.domain.rates import (
@@ -29,6 +31,8 @@ from shared.domain.terms import DAY_SECONDS
 
 type JsonObject = dict[str, object]
 
+_RATES_AT_ONCE = 1_000
+_RATE_POINTER = re.compile(r"^/rates/([0-9]+)", re.ASCII)
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?|24:00(?::00)?", re.ASCII)
 PRICE_PATTERN = r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,12})?$"
 _PRICE_SCHEMA = {"type": "string", "pattern": PRICE_PATTERN}
@@ -160,17 +164,47 @@ class RateCardBody(AdminBody):
 def parse_rate_card_json(body: bytes, card: str, effective_from: datetime) -> RateCardVersion:
     """The version that the JSON spells.
 
-    Raises BadRequest when it is no JSON, Invalid with a pointer for each bad field.
+    Raises BadRequest when it is no JSON, Invalid with a pointer for each bad field, Invalid
+    `deck_too_costly`.
     """
-    parsed = read(RateCardBody, loads(body))
+    budget = CpuBudget(limits.DECK_CPU_SECONDS_MAX)
+    value = loads(body)
+    listed = value.get("rates") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(listed, list) or not listed:
+        read(RateCardBody, value)
+        raise AssertionError("a card without a list of rates is not valid")
+    if len(listed) > limits.RATE_CARD_RATES_MAX:
+        most = FieldError("/rates", f"must have at most {limits.RATE_CARD_RATES_MAX} rates")
+        raise Invalid("The rate card is not valid.", (most,))
+    rates: list[Rate] = []
+    # Part by part: of a million wrong rates, only those that are shown become errors.
+    for start in range(0, len(listed), _RATES_AT_ONCE):
+        budget.check()
+        parsed = _read_part(value, listed[start : start + _RATES_AT_ONCE], start)
+        rates += [rate.to_domain() for rate in parsed.rates]
     return build_version(
         card=card,
         effective_from=effective_from,
         currency=parsed.currency,
         time_zone=parsed.time_zone,
         rounding=Rounding(RoundingMode(parsed.rounding.mode), parsed.rounding.decimals),
-        rates=(rate.to_domain() for rate in parsed.rates),
+        rates=rates,
     )
+
+
+def _read_part(value: dict[str, object], rates: list[object], start: int) -> RateCardBody:
+    """The card with some of its rates. Raises Invalid; its pointers count from the first rate."""
+    try:
+        return read(RateCardBody, {**value, "rates": rates})
+    except Invalid as error:
+        moved = (
+            FieldError(
+                _RATE_POINTER.sub(lambda at: f"/rates/{int(at[1]) + start}", each.pointer, 1),
+                each.detail,
+            )
+            for each in error.errors
+        )
+        raise Invalid(error.detail, tuple(moved)) from None
 
 
 def render_rate_card_json(version: RateCardVersion) -> JsonObject:

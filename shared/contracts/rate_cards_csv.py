@@ -13,6 +13,8 @@ from datetime import datetime
 from operator import itemgetter
 from typing import NamedTuple
 
+from shared.contracts.cpu_budget import CpuBudget
+from shared.contracts.deck_rows import BoundedLines, check_line_count
 from shared.contracts.rate_cards import format_clock, read_clock
 from shared.domain import limits
 from shared.domain.errors import BadRequest, FieldError, Invalid
@@ -55,6 +57,7 @@ _ALIASES = {
 }
 _LEFT_OUT = {"time_zone": "UTC", "rounding_decimals": str(limits.AMOUNT_DECIMALS_MAX)}
 _DEFAULTS = [_LEFT_OUT.get(name, "") for name in COLUMNS]
+_COLUMNS_SHOWN_MAX = 30
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _SLOT_POINTER = re.compile(r"(?:/bands/([0-9]+))?/slots/([0-9]+)/(.+)", re.ASCII)
 _BAND_POINTER = re.compile(r"/bands/([0-9]+)/([a-z_]+).*", re.ASCII)
@@ -92,8 +95,8 @@ class _Refused(Exception):
 def parse_rate_card_csv(body: bytes, card: str, effective_from: datetime) -> RateCardVersion:
     """The version that the table spells, or nothing at all.
 
-    Raises BadRequest when it is no CSV in UTF-8, Invalid with `/lines/{line}/{column}` for each
-    field that is wrong.
+    Raises BadRequest when it is no CSV in UTF-8, TooLarge, Invalid with `/lines/{line}/{column}`
+    for each field that is wrong, Invalid `deck_too_costly`.
     """
     errors: list[FieldError] = []
     rows = _rows(body, errors)
@@ -106,7 +109,9 @@ def parse_rate_card_csv(body: bytes, card: str, effective_from: datetime) -> Rat
     rates: list[Rate] = []
     lines: list[list[int]] = []
     priced: dict[tuple[tuple[str, ...], ...], _Priced] = {}
+    budget = CpuBudget(limits.DECK_CPU_SECONDS_MAX)
     for group in _groups(first, rows):
+        budget.check()
         if len(errors) >= limits.RATE_CARD_ERRORS_MAX:
             break
         try:
@@ -181,16 +186,18 @@ def _band_fields(number: int, band: Band) -> tuple[str, ...]:
 
 def _rows(body: bytes, errors: list[FieldError]) -> Iterator[_Row]:
     """The rows that have the width of the header; the others are errors."""
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"The table is not UTF-8 at byte {error.start}") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    check_line_count(body, "table")
+    lines = BoundedLines(body, "utf-8-sig")
+    reader = csv.reader(lines, strict=True)
     try:
         header = next(reader, [])
+        lines.row_done()
+        if len(header) > limits.DECK_COLUMNS_MAX:
+            raise BadRequest(f"The table may have {limits.DECK_COLUMNS_MAX} columns.")
         arrange = itemgetter(*_places(header))
         width = len(header)
         for fields in reader:
+            lines.row_done()
             if not fields:
                 continue
             if len(fields) != width:
@@ -200,6 +207,8 @@ def _rows(body: bytes, errors: list[FieldError]) -> Iterator[_Row]:
                     return
                 continue
             yield _Row(reader.line_num, arrange(fields + _DEFAULTS))
+    except UnicodeError:
+        raise BadRequest(f"The table is not UTF-8 after line {reader.line_num}.") from None
     except csv.Error as error:
         raise BadRequest(f"The table can't be read at line {reader.line_num}: {error}") from None
 
@@ -210,9 +219,11 @@ def _places(header: list[str]) -> list[int]:
     unknown = [name for name in names if name not in COLUMNS]
     missing = sorted(_REQUIRED.difference(names))
     twice = sorted({name for name in names if names.count(name) > 1})
+    shown = ", ".join(name[:80] for name in header[:_COLUMNS_SHOWN_MAX])
+    there_are = f"; there are {shown}" if shown else ""
     problems = [
         *(f"has an unknown column {name[:80]!r}" for name in unknown[:20]),
-        *(f"has no column {name}" for name in missing),
+        *(f"has no column {name}{there_are}" for name in missing),
         *(f"has the column {name[:80]!r} twice" for name in twice[:20]),
     ]
     if problems:

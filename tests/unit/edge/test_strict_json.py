@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.domain.errors import BadRequest
 from shared.domain.limits import JSON_DEPTH_MAX
-from shared.domain.strict_json import loads
+from shared.domain.strict_json import load_items, loads
 from tests.unit.edge.fuzzing import fuzz
 
 REFUSED = {
@@ -33,6 +33,10 @@ REFUSED = {
     "unclosed nesting": b"[" * 1_000_000,
     "a long integer": b"9" * 41,
     "a very long integer": b"9" * 100_000,
+    "a long integer in a large body": b"[" + b" " * 1_500_000 + b"9" * 2_000_000 + b"]",
+    "more objects than a card has": b"[" + b"{}," * 1_500_000 + b"{}]",
+    "more values than a card has": b"[" + b"1," * 8_000_001 + b"1]",
+    "deep behind texts of brackets": b'["[[\\"]]", "\\\\", ' + b"[" * 65 + b"]" * 66,
     "a huge exponent": b"1e999999999",
     "a tiny exponent": b"1e-999999999",
     "half a surrogate pair": b'"\\ud83d"',
@@ -51,6 +55,47 @@ def test_what_is_not_sound_json_is_refused_quickly_with_one_code(body: bytes) ->
         loads(body)
     assert caught.value.code == "json_invalid"
     assert time.perf_counter() - began < 2
+
+
+def test_brackets_in_texts_are_no_nesting() -> None:
+    """Whatever is escaped before them."""
+    value = [
+        "[" * 100,
+        '"' + "[" * 100,
+        "\\",
+        "{" * 100,
+        "\\" * 3 + '"' + "[" * 70,
+        {"[": "]"},
+    ] * 20
+
+    assert loads(json.dumps(value).encode()) == value
+
+
+@given(st.recursive(st.text('[]{}"\\a', max_size=6), lambda inner: st.lists(inner, max_size=4)))
+def test_a_list_read_item_by_item_is_the_list(value: object) -> None:
+    """The same values, and refused where the whole is refused."""
+    body = json.dumps([value, value], indent=1).encode()
+
+    assert list(load_items(body)) == [value, value]
+    for broken in (body[:-1], body + b"]", body[:-1] + b",]", b"[," + body[1:], b"1"):
+        with pytest.raises(BadRequest):
+            list(load_items(broken))
+
+
+@pytest.mark.parametrize(
+    ("body", "items"), [(b"[]", []), (b" [ ] ", []), (b"[1]\n", [1]), (b"[1 , 2]", [1, 2])]
+)
+def test_short_lists_are_read_item_by_item(body: bytes, items: list[int]) -> None:
+    assert list(load_items(body)) == items
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[", b"[1", b"[1 2]", b"[1,]", b"{}", b"[] []", b'["\\ud800"]', b"[1]x"]
+)
+def test_what_is_no_list_is_refused_item_by_item(body: bytes) -> None:
+    with pytest.raises(BadRequest) as caught:
+        list(load_items(body))
+    assert caught.value.code == "json_invalid"
 
 
 def test_numbers_are_exact() -> None:

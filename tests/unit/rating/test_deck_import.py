@@ -234,7 +234,7 @@ def test_decks_in_json() -> None:
     assert errors('[{"fields": {"prefix": 1, "carrier_rate": "x"}}]', **fields)[0][0] == (
         "/0/fields.carrier_rate"
     )
-    with pytest.raises(BadRequest, match="list of objects"):
+    with pytest.raises(BadRequest, match="must be a list"):
         imported("{}", **fields)
 
 

@@ -181,7 +181,11 @@ def test_every_wrong_row_is_named_in_the_order_of_the_lines() -> None:
     [
         ("", "/lines/1", "has no column currency"),
         ("a,b\n", "/lines/1", "has an unknown column 'a'"),
-        (MINIMAL.replace("price", "rate"), "/lines/1", "has no column price"),
+        (
+            MINIMAL.replace("price", "rate"),
+            "/lines/1",
+            "has no column price; there are currency, time_zone, mode, decimals, kind, prefix, destination, connection_fee, from_second, rate, unit_seconds, increment_seconds",
+        ),
         (MINIMAL.replace("time_zone", "currency"), "/lines/1", "has the column 'currency' twice"),
         (MINIMAL.replace(",60,60", ",60"), "/lines/2", "has 11 fields, the header has 12"),
         (MINIMAL.replace(",60,60", ",60,60,"), "/lines/2", "has 13 fields, the header has 12"),
@@ -198,7 +202,7 @@ def test_a_wrong_header_or_width_is_named(text: str, pointer: str, detail: str) 
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
-        (b"\xff" + MINIMAL.encode(), "not UTF-8 at byte 0"),
+        (b"\xff" + MINIMAL.encode(), "not UTF-8 after line 0"),
         (MINIMAL.encode("utf-16"), "not UTF-8"),
         (MINIMAL.replace("France", '"France').encode(), "can't be read at line"),
         (MINIMAL.replace("France", '"Fra"nce').encode(), "can't be read at line 2"),

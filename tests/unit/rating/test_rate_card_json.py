@@ -14,6 +14,7 @@ from shared.contracts.rate_cards import (
     parse_rate_card_json,
     render_rate_card_json,
 )
+from shared.domain import limits
 from shared.domain.errors import BadRequest, Invalid
 from shared.domain.rates import RateCardVersion
 from tests.unit.rating.cases import VERSION_FROM, card, random_call
@@ -248,3 +249,37 @@ def test_mangled_json_is_refused_or_read_but_never_a_crash(seed: int) -> None:
             break
     with contextlib.suppress(BadRequest, Invalid):
         assert len(list(parse(value).rates())) == len(value["rates"])
+
+
+def test_wrong_rates_of_a_long_card_are_named_by_their_place() -> None:
+    """It is read part by part."""
+    one = CONTRACT["rates"][0]
+    rates = [{**one, "prefix": f"44{number:04d}"} for number in range(2_500)]
+    body = {**CONTRACT, "rates": rates}
+
+    assert len(parse_rate_card_json(json.dumps(body).encode(), "default", VERSION_FROM)) == 2_500
+    rates[2_100] = {**one, "kind": "fax"}
+    with pytest.raises(Invalid) as refused:
+        parse_rate_card_json(json.dumps(body).encode(), "default", VERSION_FROM)
+    assert [each.pointer for each in refused.value.errors] == ["/rates/2100/kind"]
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b'{"rates": 1}', b'{"rates": []}', b'{"rates": {}}'])
+def test_a_card_without_a_list_of_rates_is_not_valid(body: bytes) -> None:
+    with pytest.raises(Invalid):
+        parse_rate_card_json(body, "default", VERSION_FROM)
+
+
+def test_a_card_of_too_many_rates_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "RATE_CARD_RATES_MAX", 2)
+    with pytest.raises(Invalid) as refused:
+        parse_rate_card_json(b'{"rates": [1, 2, 3]}', "default", VERSION_FROM)
+    assert refused.value.errors[0].pointer == "/rates"
+
+
+def test_reading_has_a_budget_of_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A problem, and neither a worker that is gone nor an empty answer."""
+    monkeypatch.setattr(limits, "DECK_CPU_SECONDS_MAX", -1.0)
+    with pytest.raises(Invalid) as refused:
+        parse_rate_card_json(b'{"rates": [1]}', "default", VERSION_FROM)
+    assert refused.value.code == "deck_too_costly"
