@@ -35,6 +35,7 @@ from shared.domain.errors import (
     TooLarge,
     UnsupportedMedia,
 )
+from shared.domain.formulas import without_formulas
 from shared.domain.strict_json import loads
 from shared.pacing import Work, working
 from shared.ports.audit import ACTING, Actor
@@ -47,7 +48,6 @@ _JSON_TYPES = re.compile(
     r"|application/json|application/[a-z0-9.-]+\+json|application/x-www-form-urlencoded", re.ASCII
 )
 _KEY = re.compile(r"[!-~]+", re.ASCII)
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
 _PAGING = frozenset({"cursor", "limit", "format"})
 _NOBODY = Principal("", frozenset(), frozenset())
 CSV_ROWS_MAX = 100_000
@@ -569,9 +569,7 @@ def reply_text(
 
 def _cell(value: object) -> str:
     text = "" if value is None else _json(value) if isinstance(value, dict | list) else str(value)
-    if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) and not _NUMBER.fullmatch(text):
-        return "'" + text
-    return text
+    return without_formulas(text)
 
 
 def _json(value: object) -> str:

@@ -11,6 +11,7 @@ from shared.contracts.dial_out_policy import AdminBody, Amount, Country
 from shared.domain import limits
 from shared.domain.alerts import AlertRule
 from shared.domain.directory import Account, AccountSettings
+from shared.domain.formulas import FORMULA_RULE, is_formula
 from shared.domain.ledger import LedgerState, available_micros
 from shared.domain.legs import format_time
 from shared.domain.money import format_amount, parse_amount
@@ -44,6 +45,8 @@ def _time_zone(name: str) -> str:
 def _label(text: str) -> str:
     if not (text.strip() and text.isprintable() and len(text) <= limits.NAME_CHARS_MAX):
         raise ValueError(f"must have 1–{limits.NAME_CHARS_MAX} printable characters")
+    if is_formula(text):
+        raise ValueError(FORMULA_RULE)
     return text
 
 

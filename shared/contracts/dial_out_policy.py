@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from shared.contracts.dial_out import ForeignId
+from shared.contracts.strict import ReasonText
 from shared.domain import limits
 from shared.domain.dial_limits import Budget, BudgetMode, Budgets, NewRegion, Velocity
 from shared.domain.dial_out_facts import OrganizerFacts
@@ -220,7 +221,7 @@ class DialOutPolicyBody(RulesBody):
 class StopBody(AdminBody):
     """`POST …/dial-out-policy/stop`: why, in words that the denials give."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=limits.NAME_CHARS_MAX)]
+    reason: Annotated[ReasonText, Field(max_length=limits.NAME_CHARS_MAX)]
 
 
 def policy_body(policy: AccountPolicy) -> dict[str, object]:

@@ -18,6 +18,7 @@ from shared.contracts.deck_rows import BoundedLines, check_line_count
 from shared.contracts.rate_cards import format_clock, read_clock
 from shared.domain import limits
 from shared.domain.errors import BadRequest, FieldError, Invalid
+from shared.domain.formulas import without_formulas
 from shared.domain.legs import LegKind
 from shared.domain.money import RoundingMode, format_price, parse_price
 from shared.domain.rates import (
@@ -149,7 +150,8 @@ def render_rate_card_csv(version: RateCardVersion) -> Iterator[str]:
     )
     writer.writerow(COLUMNS)
     for rate in version.rates():
-        where = (rate.kind.value, rate.prefix, rate.destination, rate.origin or "")
+        name = without_formulas(rate.destination)  # of cards from before such names were refused
+        where = (rate.kind.value, rate.prefix, name, rate.origin or "")
         maximum = rate.maximum_charge_picos
         fees = (
             format_price(rate.connection_fee_picos),
@@ -174,7 +176,7 @@ def _band_fields(number: int, band: Band) -> tuple[str, ...]:
     fee = band.connection_fee_picos
     return (
         str(number),
-        band.name,
+        without_formulas(band.name),
         " ".join(map(str, band.weekdays)),
         format_clock(band.from_second_of_day),
         format_clock(band.until_second_of_day),

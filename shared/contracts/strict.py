@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from shared.contracts.times import read_time
 from shared.domain import limits
 from shared.domain.errors import FieldError, Invalid
+from shared.domain.formulas import FORMULA_RULE, is_formula
 from shared.domain.money import parse_amount
 
 _WORDS = {
@@ -64,6 +65,8 @@ def _time(text: str) -> str:
 def _printable(text: str) -> str:
     if not (text.strip() and text.isprintable()):
         raise ValueError("must have printable characters only, and not just spaces")
+    if is_formula(text):
+        raise ValueError(FORMULA_RULE)
     return text
 
 
