@@ -82,17 +82,41 @@ class TableRateCards:
         self._known: dict[str, _Card] = {}
         self._decoded: OrderedDict[str, RateCardVersion] = OrderedDict()
         self._loading: dict[str, asyncio.Task[RateCardVersion]] = {}
+        self._reading: dict[str, tuple[datetime, asyncio.Task[_Card]]] = {}
 
-    async def version_for(self, card: str, answered_at: datetime) -> RateCardVersion | None:
-        """The version in force then, or None. Absence is only told after a fresh read."""
+    async def version_for(
+        self, card: str, answered_at: datetime, *, known_at: datetime | None = None
+    ) -> RateCardVersion | None:
+        """The version in force then, or None. Absence is only told after a fresh read; what was put
+        before `known_at` counts, in whichever process."""
         known = self._known.get(card)
         life = timedelta(seconds=limits.RATE_CARD_LIST_SECONDS)
-        if known is not None and timedelta(0) <= self._clock.now() - known.read_at < life:
+        if (
+            known is not None
+            and timedelta(0) <= self._clock.now() - known.read_at < life
+            and (known_at is None or known_at <= known.read_at)
+        ):
             found = _in_force(known, answered_at)
             if found is not None:
                 return await self._load(found)
-        found = _in_force(await self._read(card), answered_at)
+        found = _in_force(await self._read_shared(card, known_at), answered_at)
         return await self._load(found) if found is not None else None
+
+    async def _read_shared(self, card: str, known_at: datetime | None) -> _Card:
+        """The card, read once for all who ask at the same time: the legs of a batch."""
+        started_at, task = self._reading.get(card, (None, None))
+        if task is None or started_at is None or (known_at or self._clock.now()) > started_at:
+            started_at = self._clock.now()
+            task = asyncio.create_task(self._read(card), context=NO_REQUEST())
+            self._reading[card] = (started_at, task)
+            task.add_done_callback(lambda done: self._was_read(card, done))
+        return await asyncio.shield(task)
+
+    def _was_read(self, card: str, task: "asyncio.Task[_Card]") -> None:
+        if self._reading.get(card, (None, None))[1] is task:
+            del self._reading[card]
+        if not task.cancelled():
+            task.exception()  # where all who wait have given up, nobody else looks at it
 
     async def put(self, version: RateCardVersion, rules: PutRules) -> CardVersion:
         """Make or replace a version; raises what `check_put` raises, and StoreUnavailable."""

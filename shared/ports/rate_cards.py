@@ -11,8 +11,11 @@ from shared.domain.rates import RateCardVersion
 class RateCards(Protocol):
     """Rate card versions by the time from which they hold."""
 
-    async def version_for(self, card: str, answered_at: datetime) -> RateCardVersion | None:
-        """The version in force then, or None. Absence is only told after a fresh read."""
+    async def version_for(
+        self, card: str, answered_at: datetime, *, known_at: datetime | None = None
+    ) -> RateCardVersion | None:
+        """The version in force then, or None. Absence is only told after a fresh read; what was put
+        before `known_at` counts, in whichever process."""
         ...
 
 

@@ -164,6 +164,7 @@ class AdmitCaller:
                 origin=origin,
                 now=now,
                 no_rate="The rate card has no price for callers of this number.",
+                fresh=fresh,
             )
         account_facts = AccountFacts(
             account.id,

@@ -180,6 +180,7 @@ class AuthoriseDialOut:
             origin=None,
             now=now,
             no_rate=dial_out.no_rate(dialled),
+            fresh=fresh,
         )
         price = pricing if isinstance(pricing, CallPricing) else None
         month = _pool_month(account, organizer, policy, dialled, now)

@@ -139,12 +139,13 @@ async def priced(
     origin: str | None,
     now: datetime,
     no_rate: str,
+    fresh: bool,
 ) -> CallPricing | Unpriced:
     """The pricing of a call to come, or why it has none. `no_rate` is the sentence for a card that
-    has no rate for the number."""
+    has no rate for the number. `fresh`: what was put before `now` counts, in whichever process."""
 
     async def by_version_of(moment: datetime) -> CallPricing | Unpriced:
-        version = await rate_cards.version_for(card, moment)
+        version = await rate_cards.version_for(card, moment, known_at=now if fresh else None)
         if version is None:
             return Unpriced(f"The rate card {card} has no version in force.")
         if version.currency != currency:

@@ -165,7 +165,7 @@ class ChargeLegs:
         leg, account = resolved
         try:
             leg = await self._with_use(leg)
-            document = await self._document(leg, account)
+            document = await self._document(leg, account, queued.received_at)
         except SettingsUnreadable as error:
             document = Unchargeable(ParkReason.SETTINGS_UNREADABLE, error.detail)
         except Conflict as used:
@@ -224,7 +224,7 @@ class ChargeLegs:
             resolved = await self._resolve(queued, pins=False, corrected=True)
             if isinstance(resolved, Unchargeable):
                 return None
-            document = await self._document(*resolved)
+            document = await self._document(*resolved, queued.received_at)
         except SettingsUnreadable:
             return None
         return None if isinstance(document, Unchargeable) else document.charge.amount_micros
@@ -270,8 +270,11 @@ class ChargeLegs:
             await self._open_ledger(account)
             return await self._ledger.submit(account.id, debit)
 
-    async def _document(self, leg: ResolvedLeg, account: Account) -> _Document | Unchargeable:
-        """What a leg costs, and what may pay for it beside credits."""
+    async def _document(
+        self, leg: ResolvedLeg, account: Account, received_at: datetime
+    ) -> _Document | Unchargeable:
+        """What a leg costs by what was known when it was received, and what may pay for it beside
+        credits."""
         now = self._clock.now()
         flags = charging.hold_flags(leg, now)
         if reason := charging.zero_reason(leg):
@@ -283,7 +286,7 @@ class ChargeLegs:
             )
         answered_at = leg.leg.answered_at or leg.leg.started_at
         card = account.settings.rate_card
-        version = await self._rate_cards.version_for(card, answered_at)
+        version = await self._rate_cards.version_for(card, answered_at, known_at=received_at)
         if version is None:
             return Unchargeable(
                 ParkReason.RATE_MISSING, f"Rate card {card} has no version for that time."

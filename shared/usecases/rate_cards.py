@@ -181,7 +181,10 @@ class RateCardDesk:
     async def _version(
         self, card: str, currency: str | None, answered_at: datetime
     ) -> RateCardVersion:
-        version = await self._store.version_for(card, answered_at) if is_id(card) else None
+        version = None
+        if is_id(card):
+            now = self._clock.now()
+            version = await self._store.version_for(card, answered_at, known_at=now)
         if version is None:
             raise _rate_missing(f"Rate card {card} has no version for that time.")
         if currency is not None and version.currency != currency:
