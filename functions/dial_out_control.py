@@ -1,5 +1,6 @@
 """An account's dial-out, as people see and stop it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import azure.functions as func
@@ -12,6 +13,8 @@ from shared.domain.money import format_amount
 from shared.telemetry import event
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+    from shared.domain.holds import Hold
+    from shared.ports.holds import HoldRecord
     from shared.usecases.missing_legs import MissingLeg
 
 bp = new_blueprint()
@@ -29,20 +32,31 @@ async def get_dial_out_state(call: Call) -> func.HttpResponse:
             "stopped": bool(running.stopped),
             **({"reason": running.stopped} if running.stopped else {}),
             "held": format_amount(running.held_micros),
-            "open": [
-                {
-                    "authorization": hold.authorization,
-                    "granted_seconds": hold.granted_seconds,
-                    "pool_seconds": hold.pool_seconds,
-                    "held": format_amount(hold.amount_micros),
-                    "placed_at": format_time(hold.placed_at),
-                    "expires_at": format_time(hold.expires_at),
-                }
-                for hold in running.holds
-            ],
+            "open": [_open(hold, record) for hold, record in running.calls],
             "missing": [_missing(each) for each in running.missing],
         }
     )
+
+
+def _open(hold: "Hold", record: "HoldRecord") -> dict[str, object]:
+    destination = record.answer.get("destination")
+    region = destination.get("region") if isinstance(destination, Mapping) else None
+    body = {
+        "authorization": hold.authorization,
+        "direction": "dial_out" if hold.is_dial_out else "dial_in",
+        "to": record.number,
+        "region": region,
+        "organizer": record.organizer,
+        "conference": record.conference,
+        "bridge": record.bridge,
+        "leg_id": hold.leg.partition("~")[2] if hold.leg else None,
+        "granted_seconds": hold.granted_seconds,
+        "pool_seconds": hold.pool_seconds,
+        "held": format_amount(hold.amount_micros),
+        "placed_at": format_time(hold.placed_at),
+        "expires_at": format_time(hold.expires_at),
+    }
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def _missing(each: "MissingLeg") -> dict[str, object]:

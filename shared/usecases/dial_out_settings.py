@@ -1,15 +1,17 @@
 """Organizers and an account's dial-out policy."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from shared.domain import limits
 from shared.domain.dial_out_facts import OrganizerFacts
 from shared.domain.directory import FOREIGN_ID_RULE, is_foreign_id
 from shared.domain.errors import Invalid, NotFound
 from shared.domain.holds import Hold
 from shared.domain.policy import AccountPolicy
 from shared.domain.preconditions import check_etag
-from shared.ports.holds import HoldBook, Switch
+from shared.ports.holds import HoldBook, HoldRecord, Switch
 from shared.ports.legs import ParkingLot
 from shared.ports.records import RecordStore, Saved, overwrite
 from shared.ports.world import Clock
@@ -23,12 +25,12 @@ from shared.usecases.publish_events import PublishEvents
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Dial-out as it runs: `stopped` is why it does not, "" while it does; `missing` are calls of
-    which nothing was heard for a day."""
+    """Dial-out as it runs: `stopped` is why it does not, "" while it does; `calls` are the open
+    ones with what was asked, `missing` those of which nothing was heard for a day."""
 
     suspended: bool
     stopped: str
-    holds: Sequence[Hold]
+    calls: Sequence[tuple[Hold, HoldRecord]]
     held_micros: int
     missing: Sequence[MissingLeg]
 
@@ -120,8 +122,16 @@ class DialOutSettings:
         view = await self._holds.view(account)
         now = self._clock.now()
         missing = await missing_legs(self._holds, self._parking, account, view, now)
-        open_holds, held_micros = view.open_holds(now), view.held_micros(now)
-        return Running(view.suspended, view.stopped, open_holds, held_micros, missing)
+        slots = asyncio.Semaphore(limits.BULK_READS_AT_ONCE)
+
+        async def asked(hold: Hold) -> tuple[Hold, HoldRecord] | None:
+            async with slots:
+                record = await self._holds.record(account, hold.authorization)
+            return None if record is None else (hold, record)
+
+        found = await asyncio.gather(*map(asked, view.open_holds(now)))
+        calls = [each for each in found if each is not None]
+        return Running(view.suspended, view.stopped, calls, view.held_micros(now), missing)
 
     async def read_policy(self, account: str) -> tuple[AccountPolicy, str | None]:
         """(the policy, its ETag); the default one without an ETag where none was put. Raises

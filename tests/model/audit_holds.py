@@ -25,6 +25,7 @@ from tests.model.audit_case import (
 )
 from tests.model.rating_model import cost, longest_prefix
 
+FREEING_CAUSES = {None, "", "USER_BUSY", "NO_ANSWER", "CALL_REJECTED", "ORIGINATOR_CANCEL", "17"}
 CONCURRENT_MAX, HOURLY_MAX = 100, 600
 
 
@@ -123,10 +124,18 @@ def _find_ends(case: Case, hold: HoldFacts) -> None:
     for op in case.ops("call_ended", "replay", unknown=True):
         leg = op["request"].get("leg") or {}
         is_own = own_leg is not None and leg.get("leg_id") == own_leg
+        if _keeps_hold(leg):
+            continue
         if leg.get("authorization") == hold.authorization or is_own:
             hold.ends.append(began(op))
             if "bridge" in op["request"]:
                 hold.leg_keys.add(leg_key(op["request"]["bridge"], leg["leg_id"]))
+
+
+def _keeps_hold(leg: Json) -> bool:
+    """A leg that ends no hold: VoIP, or an attempt that failed while another may be answered."""
+    is_failed = not leg.get("answered_at") and leg.get("hangup_cause") not in FREEING_CAUSES
+    return bool(leg) and (leg.get("kind") == "voip" or is_failed)
 
 
 # ---- A2

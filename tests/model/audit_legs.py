@@ -44,6 +44,26 @@ def a3_once(case: Case) -> Iterator[str]:
         if len(at) - sum(reversals[name, leg] for name in at) > 1:
             yield f"A3: leg {leg} is debited in {sorted(at)}"
 
+    yield from _one_charge_a_call(case)
+
+
+def _one_charge_a_call(case: Case) -> Iterator[str]:
+    """Of all answered phone legs that name one authorization of an account, one is debited."""
+    placed = {
+        (op["account"], op["result"].get("authorization"))
+        for op in case.ops("dial_out", "dial_in")
+        if op["result"].get("decision") == "allow"
+    }
+    legs: dict[tuple[str, str], list[str]] = {}
+    for name, leg, body in case.debited_legs():
+        authorization = body.get("authorization")
+        is_phone = bool(body.get("answered_at")) and body.get("kind") != "voip"
+        if is_phone and (name, authorization) in placed:
+            legs.setdefault((name, str(authorization)), []).append(leg)
+    for (name, authorization), found in legs.items():
+        if len(found) > 1:
+            yield f"A3 {name}: {sorted(found)} are all debited under {authorization}"
+
 
 # ---- A4
 

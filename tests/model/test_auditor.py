@@ -242,6 +242,12 @@ def copy_leg_to_fabrikam(_: list[Json], final: dict[str, Json]) -> None:
     del final["contoso"]["verify"]
 
 
+def debit_a_twin(history: list[Json], final: dict[str, Json]) -> None:
+    body = final["contoso"]["legs"][LEG1]
+    body["authorization"] = "au_1"
+    final["contoso"]["legs"]["local~twin"] = dict(body)
+
+
 def debit_twice(_: list[Json], final: dict[str, Json]) -> None:
     view = final["contoso"]
     view["entries"].append(entry(8, "debit", "-0.098", "71.902", "09:18:02Z", leg=LEG1))
@@ -300,6 +306,7 @@ SPOILT: list[tuple[str, str, Callable[[list[Json], dict[str, Json]], object]]] =
      lambda h, f: put(f["contoso"]["account"], held="0.46", available="76.54")),
     ("A3", "two accounts", copy_leg_to_fabrikam),
     ("A3", "twice in one account", debit_twice),
+    ("A3", "two legs of one call", debit_a_twin),
     ("A3", "taken back twice",
      lambda h, f: f["contoso"]["entries"].append(
          entry(8, "reversal", "0.098", "72.098", "09:19:00Z", leg=LEG1))),

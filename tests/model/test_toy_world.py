@@ -62,6 +62,7 @@ class Toy:
         self.stored: dict[str, Json] = {}
         self.sent: list[Json] = []
         self.authorizations: list[str] = []
+        self.settled: dict[str, str] = {}
         self._tell("put_rate_card", {"card": "default", "effective_from": instant(JANUARY),
                                      "version": VERSION}, None)  # fmt: skip
         self._tell("put_account", SETTINGS, {})
@@ -169,6 +170,10 @@ class Toy:
         price = cost(RATE, leg["talk_seconds"], VERSION["rounding"])
         assert price is not None
         amount = price["amount"] + (Fraction(1, 100) if self.bug == "wrong price" else 0)
+        settled_by = self.settled.setdefault(leg.get("authorization") or key, key)
+        if settled_by != key and self.bug != "charged twin":
+            self.parked[f"{key}{content}"] = {"id": f"{key}{content}", "leg": key}
+            return {"status": "queued"}
         if self.bug == "no guard" and self.ledger.legs.pop(key, None):
             content = ("again", key)
         lots = self.ledger.lots
@@ -337,7 +342,7 @@ PLANTED = {
     "stale balance": "A7", "no holds": "A7", "+= extend": "A7", "extend unpaid": "A7",
     "release ignored": "A2", "lost leg": "A4", "wrong price": "A14", "no guard": "A3",
     "last in, first out": "A6", "conflict lost": "A4", "no flags": "A7", "takes held": "A6",
-    "held forgotten": "A2", "alerts twice": "A11",
+    "held forgotten": "A2", "alerts twice": "A11", "charged twin": "A3",
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from tests.sim.world import World
 from tests.unit.ledger.world import ADMIN, JP
 
 LEGS_AT_ONCE = (1, 1, 1, 1, 1, 2, 2, 3, 12)
+CAUSES = ("NORMAL_TEMPORARY_FAILURE", "LOSE_RACE", "41", "USER_BUSY", "17", "ORIGINATOR_CANCEL")
 NUMBERS = ("+442079460000", "+33170000000", "+442079460001", JP)
 
 
@@ -28,6 +29,7 @@ class Callers(Directory):
         super().__init__(world, point)
         self.legs: list[Json] = []
         self.allowed: list[tuple[str, str]] = []
+        self.ended: list[tuple[str, str]] = []
         self.unacked: list[Json] = []
 
     # ---- a random caller
@@ -139,7 +141,16 @@ class Callers(Directory):
         elif chance < 0.73:
             leg["talk_seconds"] = talk_seconds + 100
         if self.allowed and self.rng.random() < 0.4:
-            authorization, account = self.allowed.pop(self.rng.randrange(len(self.allowed)))
+            place = self.rng.randrange(len(self.allowed))
+            authorization, account = self.allowed[place]
+            if self.rng.random() < 0.25:  # an attempt that failed; the call may go on
+                leg |= {"answered_at": None, "talk_seconds": None}
+                leg["hangup_cause"] = self.rng.choice(CAUSES)
+            else:
+                self.ended.append(self.allowed.pop(place))
+            leg |= {"authorization": authorization, "account": account, "organizer_id": "ken"}
+        elif self.ended and self.rng.random() < 0.1:  # the same call, reported twice
+            authorization, account = self.rng.choice(self.ended)
             leg |= {"authorization": authorization, "account": account, "organizer_id": "ken"}
         self.legs.append(leg)
         return leg

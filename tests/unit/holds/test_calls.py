@@ -435,3 +435,17 @@ def test_at_zero_credit_toll_callers_are_let_in_only_where_a_subscription_pays(
     calls.organizer("ann", license="subscription")
     assert calls.come_in(organizer_id="ann")["decision"] == "allow"
     assert reason(calls.come_in(organizer_id="ken")) == "credit_exhausted"
+
+
+def test_an_open_call_shows_number_organizer_and_bridge(calls: Calls) -> None:
+    calls.ask(leg_id="leg/1", conference_id="3001")
+    calls.come_in()
+    dial_out, dial_in = sorted(calls.dial_out_state()["open"], key=lambda each: each["direction"])[
+        ::-1
+    ]
+    shown = {name: dial_out[name] for name in ("direction", "to", "region", "organizer")}
+    assert shown == {"direction": "dial_out", "to": LONDON, "region": "GB", "organizer": "ken"}
+    assert (dial_out["bridge"], dial_out["leg_id"]) == ("pbx", "leg/1")
+    assert dial_out["conference"] == "3001"
+    assert (dial_in["direction"], dial_in["to"], dial_in["bridge"]) == ("dial_in", TOLL, "pbx")
+    assert "leg_id" not in dial_in
