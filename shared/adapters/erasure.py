@@ -46,6 +46,7 @@ class TableEraser:
         """Erase a person from an account. Again changes nothing. Raises StoreUnavailable when it
         is not certain: then erase again."""
         person = _Person(number, organizer)
+        await self._ledger_copies(account, person, organizer)
         ledger = read_range(self._tables, account, "leg|", "leg}")
         return Erased(
             legs=await self._clean(ledger_rows.TABLE, ledger, person.of_leg),
@@ -59,6 +60,19 @@ class TableEraser:
             + await self._counters(account, organizer),
             directory=await self._directory(account, person),
         )
+
+    async def _ledger_copies(self, account: str, person: "_Person", organizer: str | None) -> None:
+        """The organizer leaves journal rows and segments, where it stands beside what is hashed. A
+        closed month that names it goes: the nightly job makes it again."""
+        if organizer is None:
+            return
+        for kind in ("journal", "segment"):
+            found = read_range(self._tables, account, f"{kind}|", f"{kind}}}")
+            await self._clean(ledger_rows.TABLE, found, person.of_organizers)
+        async for row in read_range(self._tables, account, "month|", "month}"):
+            content = cast("dict[str, Any]", unpack("data", row.values))
+            if organizer in content.get("by_organizer", ()):
+                await self._write(ledger_rows.TABLE, account, Delete(row.key, row.etag))
 
     async def _clean(
         self, table: str, rows: AsyncIterator[Row], clean: Callable[[Row], Cleaned]
@@ -154,6 +168,20 @@ class _Person:
         if not self._is_in(person):
             return None
         return {**without("person", row.values), **pack("person", {})}
+
+    def of_organizers(self, row: Row) -> Cleaned:
+        """A journal row or a segment without the organizer beside its entries."""
+        named = ledger_rows.read_organizers(row)
+        kept = [
+            [self._other(name) for name in each] if isinstance(each, list) else self._other(each)
+            for each in named
+        ]
+        if kept == named:
+            return None
+        return {**without("organizers", row.values), **ledger_rows.organizers_values(kept)}
+
+    def _other(self, name: object) -> object:
+        return None if name == self._organizer else name
 
     def of_parked(self, row: Row) -> Cleaned:
         """A parked leg without its original, which then can't be replayed as it was."""

@@ -11,6 +11,7 @@ from typing import cast
 
 from shared.adapters import ledger_rows as rows
 from shared.adapters.ledger_ranges import read_range
+from shared.adapters.packed import without
 from shared.domain import limits
 from shared.domain.errors import Conflict, LedgerCorrupt
 from shared.domain.ledger import Entry, EntryKind, LedgerState
@@ -27,7 +28,7 @@ async def export(tables: TableStore, account: str) -> AsyncIterator[bytes]:
             name: {"base64": base64.b64encode(value).decode()}
             if isinstance(value, bytes)
             else value
-            for name, value in row.values.items()
+            for name, value in without("organizers", row.values).items()
         }
         yield canonical_json({"key": row.key, "values": values}) + b"\n"
 

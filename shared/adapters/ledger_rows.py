@@ -32,7 +32,7 @@ from shared.adapters.ledger_notices import (
     read_notices,
     read_rules,
 )
-from shared.adapters.packed import fails_closed, joined, pack, pack_json, split, unpack
+from shared.adapters.packed import fails_closed, holders, joined, pack, pack_json, split, unpack
 from shared.domain.alerts import AlertRule, Event
 from shared.domain.errors import LedgerCorrupt
 from shared.domain.holds import Posted
@@ -51,6 +51,7 @@ from shared.ports.tables import Row, Value
 TABLE = "ledger"
 SCHEMA = 2  # 1 has no `hold` in an entry; its first rows have no pools and no burn in the state
 RULED_SCHEMA = 3  # of state and journal rows, which name the rules that decided
+JOURNAL_SCHEMA = 4  # of journal rows, which name the organizers of their legs beside the entries
 STATE = "state"
 VERIFIED = "verified"
 GENESIS = "0" * 64
@@ -225,6 +226,7 @@ def journal_values(
     settings: Sequence[SettingsChange],
     events: Sequence[Event] = (),
     rules: Mapping[str, object] | None = None,
+    organizers: Sequence[str | None] = (),
     previous: str,
     commit_id: str,
     at: datetime,
@@ -232,7 +234,8 @@ def journal_values(
     """The properties of a commit's journal row, its keyed hash included.
 
     The bytes are lines: what changed beside the entries, then a line for each entry, followed by a
-    line with its charge where it has one.
+    line with its charge where it has one. Whose meetings the entries' legs were in stands beside
+    them, not hashed, so that it can be erased.
     """
     document: dict[str, object] = {}
     if settings:
@@ -244,7 +247,7 @@ def journal_values(
     lines = (line for spelled in entries for line in spelled if line is not None)
     data = zlib.compress(b"\n".join((canonical_json(document), *lines)), _DEFLATE_LEVEL)
     values: dict[str, Value] = {
-        "schema": RULED_SCHEMA,
+        "schema": JOURNAL_SCHEMA,
         "commit_id": commit_id,
         "at": format_time(at),
         "first": state.entry - len(entries) + 1,
@@ -253,7 +256,23 @@ def journal_values(
         "previous": previous,
     }
     values["hash"] = chain_hash(chain_key, account, state.commit, values, data)
-    return values | split("data", data)
+    return values | split("data", data) | organizers_values(organizers)
+
+
+def organizers_values(organizers: Sequence[object]) -> dict[str, Value]:
+    """The property with the organizers of entries, or of commits; none where nobody is named."""
+    is_named = any(any(each) if isinstance(each, list) else each for each in organizers)
+    if not is_named:
+        return {}
+    return split("organizers", zlib.compress(canonical_json(list(organizers)), _DEFLATE_LEVEL))
+
+
+def read_organizers(row: Row) -> list[Any]:
+    """The organizers beside the entries of a journal row, or the commits of a segment, in order;
+    empty where nothing is named."""
+    if not holders("organizers", row.values):
+        return []
+    return cast("list[Any]", unpack("organizers", row.values))
 
 
 def chain_hash(
@@ -268,7 +287,7 @@ def chain_hash(
 @fails_closed
 def read_commit(row: Row) -> Commit:
     """The commit in a journal row; its hash is not checked here."""
-    check_schema(row, RULED_SCHEMA)
+    check_schema(row, JOURNAL_SCHEMA)
     head, *lines = zlib.decompress(joined("data", row.values)).split(b"\n")
     data = cast("dict[str, Any]", json.loads(head))
     return Commit(
@@ -276,20 +295,22 @@ def read_commit(row: Row) -> Commit:
         at=parse_time(str(row.values["at"])),
         balance_micros=int(cast("int", row.values["balance"])),
         first=int(cast("int", row.values["first"])),
-        entries=tuple(_read_lines(lines)),
+        entries=tuple(_read_lines(lines, dict(enumerate(read_organizers(row))))),
         settings=tuple(read_change(change) for change in data.get("settings", ())),
         events_digest=data.get("events"),
         rules=read_rules(data.get("rules")),
     )
 
 
-def _read_lines(lines: Sequence[bytes]) -> Iterator[Entry]:
+def _read_lines(lines: Sequence[bytes], organizers: Mapping[int, str | None]) -> Iterator[Entry]:
     """The entries of a journal row; raises ValueError when a charge is missing."""
     rest = iter(lines)
-    for line in rest:
+    for number, line in enumerate(rest):
         entry = read_entry(json.loads(line))
-        if entry.charge_digest is not None:
-            entry = replace(entry, charge=json.loads(next(rest, b"")))
+        charge = json.loads(next(rest, b"")) if entry.charge_digest is not None else None
+        organizer = organizers.get(number)
+        if charge is not None or organizer is not None:
+            entry = replace(entry, charge=charge, organizer=organizer)
         yield entry
 
 
@@ -298,7 +319,7 @@ def read_posted(row: Row) -> list[Posted]:
     """What the first debits of legs in a journal row charged, and what reversals and re-ratings
     changed of it: a hold book that catches up reads thousands of them while somebody waits, so
     nothing else is read."""
-    check_schema(row, RULED_SCHEMA)
+    check_schema(row, JOURNAL_SCHEMA)
     lines = iter(zlib.decompress(joined("data", row.values)).split(b"\n")[1:])
     found: list[Posted] = []
     for line in lines:

@@ -8,6 +8,7 @@ to read, and takes none away: the journal rows stay, and only they are hashed. S
 import json
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -16,11 +17,13 @@ from shared.adapters.ledger_documents import entry_document, read_entry
 from shared.adapters.packed import inflated, joined, split
 from shared.domain import limits
 from shared.domain.errors import RowExists
+from shared.domain.ledger import Entry
 from shared.domain.legs import canonical_json, format_time, parse_time
 from shared.pacing import breathe
 from shared.ports.ledger import Commit
 from shared.ports.tables import Insert, Row, TableStore
 
+SCHEMA = 3  # before, segments named no organizers
 _PREFIX = "segment|"
 
 
@@ -102,7 +105,9 @@ async def _write(tables: TableStore, account: str, commits: Sequence[Commit]) ->
         return await _write(tables, account, commits[:half]) + await _write(
             tables, account, commits[half:]
         )
-    values = {"schema": rows.SCHEMA, **split("data", data)}
+    organizers = [[entry.organizer for entry in commit.entries] for commit in commits]
+    named = rows.organizers_values(organizers)
+    values = {"schema": SCHEMA, **split("data", data), **named}
     try:
         row = Insert(segment_key(commits[-1].number), values)
         await tables.transact(rows.TABLE, account, [row])
@@ -128,9 +133,10 @@ def read_segment(row: Row) -> list[Commit]:
 
 def _commits(row: Row) -> Iterator[Commit]:
     """Commit by commit: a whole segment is megabytes of JSON."""
-    rows.check_schema(row)
+    rows.check_schema(row, SCHEMA)
     text = inflated(joined("data", row.values)).decode()
     decoder = json.JSONDecoder()
+    organizers = iter(rows.read_organizers(row))
     at = 1
     while at < len(text):
         document, at = decoder.raw_decode(text, at)
@@ -141,5 +147,13 @@ def _commits(row: Row) -> Iterator[Commit]:
             at=parse_time(each["at"]),
             balance_micros=each["balance"],
             first=each["first"],
-            entries=tuple(read_entry(entry) for entry in each["entries"]),
+            entries=tuple(_entries(each["entries"], next(organizers, []))),
         )
+
+
+def _entries(documents: Sequence[dict[str, Any]], organizers: Sequence[str | None]) -> list[Entry]:
+    found = [read_entry(document) for document in documents]
+    for number, name in enumerate(organizers):
+        if name is not None:
+            found[number] = replace(found[number], organizer=name)
+    return found

@@ -321,6 +321,7 @@ class _LedgerBook:
             settings=_settings(decisions),
             events=events,
             rules=rules_document(before.state.state, state),
+            organizers=[entry.organizer for entry in entries],
             previous=before.state.hash,
             commit_id=commit_id,
             at=at,

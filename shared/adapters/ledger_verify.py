@@ -129,7 +129,7 @@ def _journal_row(run: Run, account: str, chain_key: bytes, row: Row) -> None:
     if commit.entries and commit.first != commit.entries[0].sequence:
         run.wrong(row.key, "first: is not the number of the first entry")
     for entry in commit.entries:
-        _guarded(run, row.key, entry)
+        _guarded(run, row, entry)
     _rerated(run, row.key, commit)
     _replayed(run, row.key, commit)
 
@@ -157,14 +157,21 @@ def _replayed(run: Run, key: str, commit: Commit) -> None:
         run.wrong(key, "balance: is not the sum of the entries")
 
 
-def _guarded(run: Run, key: str, entry: Entry) -> None:
+def _guarded(run: Run, row: Row, entry: Entry) -> None:
     """Note which guard row an entry must have."""
+    key = row.key
+    if not entry.charges and entry.leg is not None and entry.organizer is not None:
+        first = run.legs.get(rows.leg_row_key(entry.leg))
+        if first is not None and first.names_organizer and first.entry.organizer != entry.organizer:
+            run.wrong(key, "organizers: are not those of its legs")
     if entry.kind is EntryKind.DEBIT:
         leg_row = rows.debit_row_key(entry)
         if entry.leg is None or leg_row in run.legs:
             run.wrong(key, f"entry {entry.sequence}: its leg is missing or debited twice")
         else:
-            run.legs[leg_row] = Guarded(entry, run.commit)
+            schema = row.values.get("schema")
+            names_organizer = isinstance(schema, int) and schema >= rows.JOURNAL_SCHEMA
+            run.legs[leg_row] = Guarded(entry, run.commit, names_organizer and entry.charges)
         if hold_row := rows.hold_row_key(entry):
             if hold_row in run.holds:
                 run.wrong(key, f"entry {entry.sequence}: its authorization is settled twice")

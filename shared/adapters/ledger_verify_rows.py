@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.adapters import ledger_rows as rows
@@ -35,7 +36,7 @@ _NAMES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
             "previous": str,
             "hash": str,
         },
-        ("data",),
+        ("data", "organizers"),
     ),
     "leg|": ({**_GUARD, "leg": str}, ("charge", "person")),
     "month|": (
@@ -50,7 +51,7 @@ _NAMES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
         },
         ("data",),
     ),
-    "segment|": ({"schema": int}, ("data",)),
+    "segment|": ({"schema": int}, ("data", "organizers")),
     rows.STATE: (
         {"schema": int, "commit": int, "entry": int, "balance": int, "head": str, "commit_id": str},
         ("data",),
@@ -60,10 +61,12 @@ _NAMES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What a guard row must hold: the entry, and the commit that wrote both."""
+    """What a guard row must hold: the entry, and the commit that wrote both. `names_organizer`: the
+    journal row is of a schema that names the organizer of each leg."""
 
     entry: Entry
     commit: int
+    names_organizer: bool = False
 
 
 @dataclass(slots=True)
@@ -159,6 +162,12 @@ def _leg_row(run: Run, row: Row, guarded: Guarded) -> None:
         run.wrong(row.key, "charge: is not the one that was debited")
     if record.person and content_digest(record.person) != entry.person_digest:
         run.wrong(row.key, "person: is not the one that was debited")
+    elif (
+        record.person
+        and guarded.names_organizer
+        and record.person.get("organizer") != entry.organizer
+    ):
+        run.wrong(rows.journal_key(guarded.commit), "organizers: are not those of its legs")
 
 
 async def command_rows(run: Run, tables: TableStore, account: str) -> None:
@@ -312,11 +321,14 @@ async def segment_rows(run: Run, tables: TableStore, account: str) -> None:
         except (*UNREADABLE, IndexError) as error:
             run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
             continue
-        charges = [[entry.charge for entry in commit.entries] for commit in commits]
-        packed_charges = [[entry.charge for entry in commit.entries] for commit in packed]
-        if (packed, packed_charges) != (commits, charges):
+        if packed != commits or _beside(packed) != _beside(commits):
             run.wrong(row.key, "data: is not what the journal tells")
         run.packed_commit = last
+
+
+def _beside(commits: Sequence[Commit]) -> list[tuple[object, str | None]]:
+    """What entries carry and are not compared by."""
+    return [(entry.charge, entry.organizer) for commit in commits for entry in commit.entries]
 
 
 async def other_rows(run: Run, tables: TableStore, account: str) -> None:

@@ -1,5 +1,6 @@
 """The debit of a leg, with the included minutes and the lots that pay it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -36,6 +37,7 @@ def debit(state: LedgerState, command: DebitLeg, now: datetime) -> Decision:
         charge_digest=command.charge_digest,
         person_digest=command.person_digest,
         charge=command.charge,
+        organizer=_organizer(command.person),
         pool=taken,
         charge_micros=command.amount_micros,
     )
@@ -99,6 +101,11 @@ def _revive(
         )
         entries.append(entry)
     return state, tuple(entries)
+
+
+def _organizer(person: Mapping[str, object]) -> str | None:
+    name = person.get("organizer")
+    return name if isinstance(name, str) else None
 
 
 def _reach(command: DebitLeg, now: datetime) -> datetime:

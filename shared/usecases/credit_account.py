@@ -111,12 +111,16 @@ class CreditAccount:
 
 
 def present_debit(debits: Sequence[LegRecord]) -> Entry:
-    """The debit of a leg that counts now, with the authorization that the leg is counted under."""
-    authorization = debits[0].charge.get("authorization")
-    entry = debits[-1].entry
-    if entry.authorization is None and isinstance(authorization, str):
-        return replace(entry, authorization=authorization)
-    return entry
+    """The debit of a leg that counts now, with the authorization and the organizer that the leg is
+    counted under: both stand with its first debit."""
+    first, present = debits[0], debits[-1].entry
+    authorization = present.authorization or first.charge.get("authorization")
+    organizer = first.person.get("organizer")
+    return replace(
+        present,
+        authorization=authorization if isinstance(authorization, str) else None,
+        organizer=organizer if isinstance(organizer, str) else None,
+    )
 
 
 async def opened_lots(ledger: Ledger, account: str, debit: Entry) -> tuple[Lot, ...]:

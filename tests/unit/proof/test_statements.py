@@ -1,6 +1,8 @@
 """Statements are net of reversals and re-ratings by every grouping, in open and closed months."""
 
 import asyncio
+import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,6 +12,8 @@ from urllib.parse import quote
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.adapters import ledger_rows
+from shared.adapters.erasure import TableEraser
 from shared.adapters.ledger_months import month_values
 from shared.adapters.packed import pack, unpack
 from shared.domain.ledger import (
@@ -31,7 +35,7 @@ from shared.usecases.closed_months import add_up_month, close_months
 from shared.usecases.credit_account import opened_lots, present_debit
 from tests.unit.administration.house import House
 from tests.unit.holds.calls import Calls, rate
-from tests.unit.proof.house import ACCOUNT, START, CountedTables, LedgerHouse, leg
+from tests.unit.proof.house import ACCOUNT, START, CountedTables, LedgerHouse, all_rows, leg
 
 UNIT = 1_000_000
 KINDS = ("dial_out", "dial_in")
@@ -51,6 +55,7 @@ class _Known:
     pool_seconds: int = 0
     month: str = ""
     reversed: bool = False
+    organizer: str = ""
 
 
 def _charge(known: _Known) -> dict[str, object]:
@@ -111,6 +116,7 @@ class _History:
         assert record is not None
         if record.entry.pool is not None:
             known = rest
+        known.organizer = "ken" if number % 2 else ""
         self.legs[name] = known
         self._note(known, 1)
 
@@ -156,6 +162,7 @@ class _History:
                 "by_leg_kind": known.kind,
                 "by_destination": known.place,
                 "by_cost_center": known.center or "",
+                "by_organizer": known.organizer,
             }
             total = found.setdefault(names[grouping], Total())
             paid = known.seconds if known.amount else 0
@@ -212,9 +219,8 @@ async def _played(steps: Sequence[tuple[str, int, int, int]]) -> None:
 async def _agrees(history: _History, month: str, statement: Statement) -> None:
     assert statement.re_adds
     for grouping, totals in statement.groupings.items():
-        if grouping != "by_organizer":
-            shown = {name: total for name, total in totals.items() if total != Total()}
-            assert shown == history.expected(month, grouping), grouping
+        shown = {name: total for name, total in totals.items() if total != Total()}
+        assert shown == history.expected(month, grouping), grouping
     entries = [
         entry
         for commit in await history.house.ledger.history(ACCOUNT, after=0)
@@ -282,6 +288,57 @@ async def test_a_month_row_of_the_former_schema_is_not_read_and_is_rebuilt_at_ni
     assert problem == "month|2026-01: by_leg_kind: is not what the journal adds up to"
 
 
+async def test_an_erased_organizer_is_in_no_statement_row_and_the_sums_stay() -> None:
+    tables = CountedTables()
+    house = LedgerHouse(tables)
+    await house.lived()
+    for number in (20, 21):
+        await house.ledger.submit(ACCOUNT, leg(number, at=house.clock.now(), organizer="pia"))
+    debit = present_debit(await house.ledger.debits(ACCOUNT, "local~20"))
+    lots = await opened_lots(house.ledger, ACCOUNT, debit)
+    await house.ledger.submit(ACCOUNT, ReverseLeg("local~20", debit, lots, "a bad line"))
+    house.clock.moment = datetime.fromisoformat("2026-03-01T02:00Z")
+    await house.ledger.pack_until(ACCOUNT, house.clock.now())
+    await close_months(house.ledger, ACCOUNT, "UTC", house.clock.now())
+    before = await house.ledger.closed_month(ACCOUNT, "2026-01")
+    assert before is not None
+    assert before.statement.by_organizer["pia"].count == 1
+    assert before.statement.by_organizer["ken@contoso.com"].count == 7
+    assert (await house.ledger.verify(ACCOUNT)).problems == ()
+
+    for _ in range(2):
+        await TableEraser(tables).erase(ACCOUNT, number=None, organizer="pia")
+
+    for row in all_rows(tables, "ledger"):
+        names = json.dumps(ledger_rows.read_organizers(row))
+        assert "pia" not in names + str(row.values)
+    assert (await house.ledger.verify(ACCOUNT)).problems == ()
+    assert await house.ledger.closed_month(ACCOUNT, "2026-01") is None
+    await close_months(house.ledger, ACCOUNT, "UTC", house.clock.now())
+    after = await house.ledger.closed_month(ACCOUNT, "2026-01")
+    assert after is not None
+    assert after.statement.re_adds
+    assert after.statement.charges == before.statement.charges
+    assert after.statement.by_organizer[""] == before.statement.by_organizer["pia"]
+    assert (await house.ledger.verify(ACCOUNT)).problems == ()
+
+
+async def test_an_organizer_beside_the_entries_that_is_not_the_legs_is_named() -> None:
+    tables = CountedTables()
+    house = LedgerHouse(tables)
+    await house.lived()
+    (key, values) = next(
+        (row.key, row.values)
+        for row in all_rows(tables, "ledger")
+        if row.key.startswith("journal|") and "organizers0" in row.values
+    )
+    for other in (b'["pia"]', b"[null]"):
+        edit = Upsert(key, {**values, "organizers0": zlib.compress(other)})
+        await tables.transact("ledger", ACCOUNT, [edit])
+        (problem,) = (await house.ledger.verify(ACCOUNT)).problems
+        assert problem == f"{key}: organizers: are not those of its legs"
+
+
 def test_a_statement_shows_what_legs_cost_after_corrections_by_kind_and_destination() -> None:
     """Two legs of 0.06: one is reversed, the other is charged anew at 0.15. Another is parked."""
     house = House()
@@ -308,6 +365,8 @@ def test_a_statement_shows_what_legs_cost_after_corrections_by_kind_and_destinat
         one = {"count": 1, "amount": "0.15", "billed_seconds": 60, "pool_seconds": 0}
         assert shown["re_adds"]
         assert shown["by_destination"] == [{"name": "44", **one}]
+        assert shown["by_organizer"] == [{"name": "ken", **one}]
+        assert shown["by_cost_center"] == [{"name": None, **one}]
         assert shown["by_leg_kind"] == [{"name": "dial_out", **one}]
         assert shown["charges"] == one
         assert {each["name"]: each["amount"] for each in shown["by_kind"]} == {
