@@ -260,13 +260,13 @@ def _classify(text: str) -> NumberFacts:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
         return _NOT_A_NUMBER
-    if not phonenumbers.is_valid_number(number):
+    region = phonenumbers.region_code_for_number(number)
+    if not phonenumbers.is_valid_number_for_region(number, region):  # `is_valid_number`, once
         return _NOT_A_NUMBER
     e164 = str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
     if not _E164.fullmatch(e164):
         return _NOT_A_NUMBER
     digits = e164[1:]
-    region = phonenumbers.region_code_for_number(number)
     own_class = longest_prefix(digits, CLASS_OVERRIDES)
     name = phonenumbers.PhoneNumberType.to_string(phonenumbers.number_type(number))
     number_class = (
