@@ -127,7 +127,11 @@ class TableLedger:
         found = await ledger_bulk.rows_of(
             self._tables, account, list(keys), await self._entries(account), rows.PERSON
         )
-        return {keys[key]: rows.read_person(stored[0]) for key, stored in found.items()}
+        persons: dict[str, Mapping[str, object]] = {}
+        for key, stored in found.items():
+            await breathe()
+            persons[keys[key]] = rows.read_person(stored[0])
+        return persons
 
     async def reversals_of(self, account: str, debits: Sequence[int]) -> dict[int, Entry]:
         """The entries that took back many debits, by the debits' numbers; none: no item."""

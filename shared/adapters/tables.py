@@ -209,7 +209,12 @@ class AzureTables(TableStore):
     ) -> list[Row] | None:
         try:
             async with self._deadline():
-                return [to_row(entity) async for entity in await anext(pages)]
+                rows: list[Row] = []
+                async for entity in await anext(pages):
+                    rows.append(to_row(entity))
+                    if len(rows) % limits.TABLE_SLICE_ROWS == 0:
+                        await asyncio.sleep(0)  # a page of thousands takes tens of milliseconds
+                return rows
         except StopAsyncIteration:
             return None
 
