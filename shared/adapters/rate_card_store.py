@@ -33,7 +33,13 @@ from shared.domain.errors import (
 )
 from shared.domain.legs import format_time
 from shared.domain.rate_packing import Header
-from shared.domain.rates import RateCardVersion, decode_version, encode_chunks, version_in_force
+from shared.domain.rates import (
+    RateCardUnreadable,
+    RateCardVersion,
+    decode_version,
+    encode_chunks,
+    version_in_force,
+)
 from shared.pacing import NO_REQUEST
 from shared.ports.audit import Action, Change
 from shared.ports.tables import Insert, Operation, Replace, Row, TableStore, Upsert, Value
@@ -315,18 +321,23 @@ def _known_schema(row: Row) -> Row:
 
 
 def _stored(card: str, row: Row) -> _Stored:
-    values = row.values
-    header: Header = json.loads(str(values["header"]))
-    about = CardVersion(
-        card=card,
-        effective_from=_moment(values["effective_from"]),
-        currency=str(values["currency"]),
-        time_zone=str(values["time_zone"]),
-        rate_count=int(str(values["rate_count"])),
-        revision=int(str(values["revision"])),
-        written_at=_moment(values["written_at"]),
-    )
-    return _Stored(about, str(values["chunks"]), header, row.etag)
+    try:
+        values = row.values
+        header: Header = json.loads(str(values["header"]))
+        about = CardVersion(
+            card=card,
+            effective_from=_moment(values["effective_from"]),
+            currency=str(values["currency"]),
+            time_zone=str(values["time_zone"]),
+            rate_count=int(str(values["rate_count"])),
+            revision=int(str(values["revision"])),
+            written_at=_moment(values["written_at"]),
+        )
+        return _Stored(about, str(values["chunks"]), header, row.etag)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RateCardUnreadable(
+            f"The stored version {row.key} of rate card {card} can't be read: {error!r}."
+        ) from error
 
 
 def _moment(value: Value) -> datetime:

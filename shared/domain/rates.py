@@ -303,7 +303,7 @@ def decode_version(
             Texts(sections["destinations"], unpack_array("I", sections["destinations_ends"])),
             {},
         )
-    except (KeyError, ValueError, zlib.error) as error:
+    except (LookupError, TypeError, ValueError, zlib.error) as error:
         raise RateCardUnreadable(
             f"rate card {card} of {effective_from.isoformat()} can't be read: {error}"
         ) from error

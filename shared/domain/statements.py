@@ -238,12 +238,13 @@ def _leg(charge: Mapping[str, object], organizer: str | None) -> _Leg:
     pool_seconds = _whole(charge.get("pool_seconds"))
     billed_seconds = _whole(charge.get("billed_seconds")) - pool_seconds
     rate = charge.get("rate")
-    named = rate.get("destination") if isinstance(rate, dict) else charge.get("zero_reason")
-    destination = str(named or "unknown")
+    rated = rate.get("destination") if isinstance(rate, dict) else None
+    pooled = _pool_destination(charge)
+    destination = str(rated or pooled or charge.get("zero_reason") or "unknown")
     return _Leg(
         leg_kind=str(charge.get("kind") or "unknown"),
         destination=destination,
-        pool_destination=_pool_destination(charge) or destination,
+        pool_destination=pooled or destination,
         organizer=organizer or "",
         cost_center=str(charge.get("cost_center") or ""),
         seconds=billed_seconds if charge.get("status") == "charged" else 0,

@@ -122,6 +122,34 @@ def test_a_damaged_row_of_an_organizer_parks_the_leg_and_can_be_put_anew(calls: 
     assert _charged(calls).status is ChargeStatus.CHARGED
 
 
+@pytest.mark.parametrize("edit", [{"header": "{"}, {"rate_count": "many"}, {"header": "[]"}])
+def test_a_damaged_rate_card_version_parks_the_leg_and_answers_questions_with_a_problem(
+    edit: dict[str, str],
+) -> None:
+    house = House()
+    calls = Calls(house)
+    tables = house.tables
+    (row,) = [
+        each
+        for each in house.run(tables.query("ratecards", "card|card"))
+        if "header" in each.values
+    ]
+    damaged = Upsert(row.key, {**row.values, **edit})
+    house.run(tables.transact("ratecards", row.partition, [damaged]))
+    other = House(tables)  # a process that has kept nothing of the card
+    calls.house = other
+
+    outcome = _charged(calls)
+
+    assert outcome.status is ChargeStatus.PARKED
+    assert outcome.parked.reason == "settings_unreadable"
+    assert outcome.parked.account == "contoso"
+    answer = calls.send("dial-outs", {"to": LONDON, "account": "contoso", "organizer_id": "ken"})
+    assert (answer.status, answer.code) == (503, "rate_card_unreadable")
+    house.close()
+    other.close()
+
+
 def test_what_the_api_would_refuse_today_is_read_as_it_is_stored(calls: Calls) -> None:
     """Longer texts and fields of other versions: the limits of the API bind what is put only."""
     stored = {"cost_center": "c" * 5_000, "colour": "red", "license": "pay_per_minute"}
