@@ -23,6 +23,7 @@ bp = new_blueprint()
         Query("actor", "Changes by this actor only."),
         Query("kind", "Changes of this kind of setting only."),
     ),
+    is_report=True,
 )
 async def list_audit_log(call: Call) -> func.HttpResponse:
     """Changes of settings, the newest first: of `?account=`, else of all that the caller sees;

@@ -26,6 +26,7 @@ _OPERATORS = frozenset({Role.OPERATOR})
         one_of("status", "Those in this state only.", ParkStatus),
         flag("summary", "Only count them, by reason."),
     ),
+    is_report=True,
 )
 async def list_parked_legs(call: Call) -> func.HttpResponse:
     """Parked legs, the oldest first; `?reason=&account=&status=`; `?summary=true` counts them."""

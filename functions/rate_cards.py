@@ -97,6 +97,7 @@ async def get_rate_card_version(call: Call) -> func.HttpResponse:
     _SETTERS,
     queries=(_BACKDATE, _DRY_RUN, _LINT),
     body_bytes_max=limits.RATE_CARD_BODY_BYTES_MAX,
+    is_report=True,
 )
 async def put_rate_card_version(call: Call) -> func.HttpResponse:
     """Make or replace a version, as JSON or CSV; `?backdate=true`, `?dry_run=true`."""
@@ -121,6 +122,7 @@ async def put_rate_card_version(call: Call) -> func.HttpResponse:
     _SETTERS,
     queries=(moment("effective_from", "When the version takes effect."), _BACKDATE, _DRY_RUN),
     body_bytes_max=limits.RATE_CARD_BODY_BYTES_MAX,
+    is_report=True,
 )
 async def import_rate_card_version(call: Call) -> func.HttpResponse:
     """A carrier's deck becomes a version, by a mapping of columns: a form with `mapping` (JSON),
