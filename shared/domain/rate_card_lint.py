@@ -12,6 +12,7 @@ from shared.domain.bands import spans_on
 from shared.domain.legs import LegKind
 from shared.domain.money import PICOS_PER_MICRO
 from shared.domain.number_classes import NumberClass
+from shared.domain.number_prefixes import calling_code, can_begin_number
 from shared.domain.numbering_plan import PlanNumber
 from shared.domain.rate_index import NO_ROW
 from shared.domain.rates import RateCardVersion
@@ -24,6 +25,7 @@ _DEAR = frozenset({NumberClass.PREMIUM_RATE, NumberClass.SHARED_COST})
 _EPOCH = date(1970, 1, 1)
 _YEARLY_CHARS = len("12-25")
 _YEARS = range(2024, 2024 + 28)
+_CODES_SHOWN_MAX = 5
 _AREA_CODES = "1"  # North America is priced area by area; most digits after 1 are no gap
 
 
@@ -39,6 +41,11 @@ class LintCode(StrEnum):
     DUPLICATE_OF_PARENT = "duplicate_of_parent"
     MANY_DECIMALS = "many_decimals"
     NOT_E164 = "not_e164"
+    PREFIX_IMPOSSIBLE = "prefix_impossible"
+    PREFIX_OF_MANY_COUNTRIES = "prefix_of_many_countries"
+    PRICE_ZERO = "price_zero"
+    ORIGIN_ONLY = "origin_only"
+    NAME_OF_MANY_COUNTRIES = "name_of_many_countries"
 
 
 _DETAILS = {
@@ -51,6 +58,11 @@ _DETAILS = {
     LintCode.DUPLICATE_OF_PARENT: "says the same as the prefix above it, and could be left out",
     LintCode.MANY_DECIMALS: "decimals beyond the sixth in a price, or in the rounding",
     LintCode.NOT_E164: "no international number begins so",
+    LintCode.PREFIX_IMPOSSIBLE: "no number that libphonenumber knows begins so",
+    LintCode.PREFIX_OF_MANY_COUNTRIES: "shorter than a country calling code",
+    LintCode.PRICE_ZERO: "a minute costs nothing",
+    LintCode.ORIGIN_ONLY: "has rates by origin only: a caller whose country is unknown has none",
+    LintCode.NAME_OF_MANY_COUNTRIES: "one name for prefixes of several country calling codes",
 }
 _WARNINGS = frozenset(
     {
@@ -59,6 +71,10 @@ _WARNINGS = frozenset(
         LintCode.PREMIUM_AS_LANDLINE,
         LintCode.BANDS_OVERLAP,
         LintCode.NOT_E164,
+        LintCode.PREFIX_IMPOSSIBLE,
+        LintCode.PREFIX_OF_MANY_COUNTRIES,
+        LintCode.PRICE_ZERO,
+        LintCode.ORIGIN_ONLY,
     }
 )
 
@@ -104,6 +120,7 @@ def _oddities(
     if version.rounding.decimals > limits.AMOUNT_DECIMALS_MAX:
         yield LintCode.MANY_DECIMALS, "rounding"
     yield from _odd_rows(version)
+    yield from _odd_names(version)
     yield from _missing_countries(version, plan)
     yield from _gaps(version, plan)
     yield from _cheap_specials(version, plan)
@@ -125,8 +142,10 @@ def _odd_rows(version: RateCardVersion) -> Iterator[tuple[LintCode, str]]:
             place += f" from {origin}"
         for code in odd_terms[number]:
             yield code, place
-        if not prefix or prefix.startswith("0"):
-            yield LintCode.NOT_E164, place or "the empty prefix"
+        if odd := _odd_prefix(prefix):
+            yield odd, place or "the empty prefix"
+        if origin is not None and index.find(kind, prefix, None) == NO_ROW:
+            yield LintCode.ORIGIN_ONLY, place
         above = index.parent(row)
         if above == NO_ROW or origin != index.describe(above)[2]:
             continue
@@ -137,7 +156,28 @@ def _odd_rows(version: RateCardVersion) -> Iterator[tuple[LintCode, str]]:
             yield LintCode.CHEAPER_THAN_PARENT, place
 
 
+def _odd_prefix(prefix: str) -> LintCode | None:
+    if not prefix or prefix.startswith("0"):
+        return LintCode.NOT_E164
+    if not can_begin_number(prefix):
+        return LintCode.PREFIX_IMPOSSIBLE
+    return None if calling_code(prefix) else LintCode.PREFIX_OF_MANY_COUNTRIES
+
+
+def _odd_names(version: RateCardVersion) -> Iterator[tuple[LintCode, str]]:
+    codes_by_name: dict[str, set[str]] = {}
+    for row in range(len(version)):
+        if code := calling_code(version.index.describe(row)[1]):
+            codes_by_name.setdefault(version.destination(row), set()).add(code)
+    for name, codes in codes_by_name.items():
+        if len(codes) > 1:
+            listed = ", ".join(f"+{code}" for code in sorted(codes)[:_CODES_SHOWN_MAX])
+            yield LintCode.NAME_OF_MANY_COUNTRIES, f"{name}: {listed}"
+
+
 def _odd_terms(terms: Terms) -> Iterator[LintCode]:
+    if minute_picos(terms.slots) == 0:
+        yield LintCode.PRICE_ZERO
     tables = [terms.slots, *(band.slots for band in terms.bands)]
     prices = [terms.connection_fee_picos, *(slot.price_picos for slots in tables for slot in slots)]
     if any(price % PICOS_PER_MICRO for price in prices):

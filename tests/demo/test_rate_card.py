@@ -46,7 +46,8 @@ def test_every_calling_code_of_the_world_is_priced_but_for_the_missing_one() -> 
 
 
 def test_lint_finds_nothing_but_the_country_that_is_missing_on_purpose() -> None:
-    """And Chile, where ordinary and shared-cost numbers begin alike and differ in length."""
+    """And Chile, where ordinary and shared-cost numbers begin alike and differ in length, and codes
+    that are assigned but have no numbers yet."""
     warnings = {
         finding.code: finding.examples
         for finding in lint(VERSION, typical_numbers())
@@ -55,6 +56,7 @@ def test_lint_finds_nothing_but_the_country_that_is_missing_on_purpose() -> None
 
     assert warnings.pop(LintCode.COUNTRY_MISSING) == ("KG Kyrgyzstan +996",)
     assert warnings.pop(LintCode.PREMIUM_AS_LANDLINE) == ("CL shared cost +566001234567",)
+    assert warnings.pop(LintCode.PREFIX_IMPOSSIBLE) == ("1460", "379", "76")
     assert warnings == {}
 
 

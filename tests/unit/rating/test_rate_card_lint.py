@@ -51,7 +51,7 @@ def test_a_sound_card_has_no_findings() -> None:
     [
         ([rate(slot("60", "1"), prefix="331")], {"country_missing": FRANCE_MISSING, "prefix_gap": [f"33{digit}" for digit in "023456789"]}),
         ([rate(slot("60", "1"), prefix="49")], {"country_missing": FRANCE_MISSING}),
-        ([rate(slot("60", "1"), prefix="3")], {"premium_as_landline": ["FR premium rate +33891123456"]}),
+        ([rate(slot("60", "1"), prefix="3")], {"prefix_of_many_countries": ["3"], "premium_as_landline": ["FR premium rate +33891123456"]}),
         ([FRANCE], {"premium_as_landline": ["FR premium rate +33891123456"]}),
         ([FRANCE, rate(slot("60", "1.1"), prefix="3389")], {}),
     ],
@@ -141,7 +141,7 @@ def test_bands_on_other_days(one: Band, other: Band, overlap: bool) -> None:
         (rate(slot("60", "1"), fee="0.0000001"), {"many_decimals": ["44"]}),
         (rate(slot("60", "1"), prefix="044"), {"not_e164": ["044"]}),
         (rate(slot("60", "1"), prefix=""), {"not_e164": ["the empty prefix"]}),
-        (rate(slot("60", "1"), prefix="0800", kind=LegKind.DIAL_IN, origin="US"), {"not_e164": ["dial_in 0800 from US"]}),
+        (rate(slot("60", "1"), prefix="0800", kind=LegKind.DIAL_IN, origin="US"), {"not_e164": ["dial_in 0800 from US"], "origin_only": ["dial_in 0800 from US"]}),
     ],
 )  # fmt: skip
 def test_single_rates(priced: Rate, expected: dict[str, list[str]]) -> None:
@@ -157,7 +157,8 @@ def test_rounding_beyond_micros_is_odd() -> None:
 
 def test_findings_count_all_and_show_the_first() -> None:
     """Warnings come first."""
-    rates = [rate(slot("60", "0.0000001"), prefix=f"{number:03d}") for number in range(150)]
+    numbers = (*range(100), *range(4930000, 4930050))
+    rates = [rate(slot("60", "0.0000001"), prefix=f"{number:03d}") for number in numbers]
     warning, info = lint(card(*rates), ())
 
     assert (warning.code, warning.severity, warning.count) == (LintCode.NOT_E164, "warning", 100)
@@ -186,3 +187,39 @@ def test_the_demo_card_lacks_only_what_it_leaves_out_on_purpose() -> None:
     missing = findings[LintCode.COUNTRY_MISSING].examples
     assert [place for place in missing if not place.startswith("001 ")] == ["KG Kyrgyzstan +996"]
     assert LintCode.NOT_E164 not in findings
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ([rate(slot("60", "1"), prefix="44020")], {"prefix_impossible": ["44020"]}),
+        ([rate(slot("60", "1"), prefix="44447")], {"prefix_impossible": ["44447"]}),
+        ([rate(slot("60", "1"), prefix="21012")], {"prefix_impossible": ["21012"]}),
+        ([rate(slot("60", "1"), prefix="4420794601234")], {"prefix_impossible": ["4420794601234"]}),
+        ([rate(slot("60", "0"), prefix="53", fee="1")], {"price_zero": ["53"]}),
+        ([rate(slot("30", "0"), slot("30+60", "1"), prefix="53")], {}),
+        ([rate(slot("60", "1"), prefix="6")], {"prefix_of_many_countries": ["6"]}),
+        (
+            [rate(slot("60", "1"), prefix=prefix, destination="France mobile") for prefix in ("336", "6", "60", "61")],
+            {"prefix_of_many_countries": ["6"], "duplicate_of_parent": ["60", "61"], "name_of_many_countries": ["France mobile: +33, +60, +61"]},
+        ),
+        (
+            [rate(slot("60", "1"), prefix="1800", kind=LegKind.DIAL_IN, origin=origin) for origin in ("US", "FR")],
+            {"origin_only": ["dial_in 1800 from FR", "dial_in 1800 from US"]},
+        ),
+        (
+            [rate(slot("60", "1"), prefix="1800", kind=LegKind.DIAL_IN, origin="US"),
+             rate(slot("60", "1"), prefix="1", kind=LegKind.DIAL_IN)],
+            {},
+        ),
+        (
+            [rate(slot("60", "1"), prefix="1800", kind=LegKind.DIAL_IN, origin="US"), rate(slot("60", "1"), prefix="1")],
+            {"origin_only": ["dial_in 1800 from US"]},
+        ),
+    ],
+)  # fmt: skip
+def test_prefixes_and_prices_that_look_misread(
+    rates: list[Rate], expected: dict[str, list[str]]
+) -> None:
+    """No valid number, no price, no country, no caller without a country."""
+    assert found(*rates) == expected
