@@ -22,6 +22,10 @@ _ABOUT_CHARGE = frozenset(
 )
 
 
+ZERO_DURATION = "zero_duration"
+"""The reason of an answered leg without a full second: it keeps its rate where there is one."""
+
+
 class Payer(StrEnum):
     """Who pays for a leg: credits, the pool of included minutes first, or the licence itself."""
 
@@ -111,7 +115,7 @@ def zero_reason(resolved: ResolvedLeg) -> str | None:
     if resolved.leg.answered_at is None:
         return "unanswered"
     if resolved.talk_seconds == 0:
-        return "zero_duration"
+        return ZERO_DURATION
     return "included" if resolved.payer is Payer.LICENSE else None
 
 
@@ -315,7 +319,7 @@ def _rated_part(charge: Charge) -> dict[str, object]:
     free = charge.amount_micros == 0
     return {
         "status": "zero" if free else "charged",
-        **({"zero_reason": "free_rate"} if free else {}),
+        **({"zero_reason": "free_rate" if charge.talk_seconds else ZERO_DURATION} if free else {}),
         **explained(charge),
     }
 

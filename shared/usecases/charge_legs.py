@@ -277,8 +277,22 @@ class ChargeLegs:
         credits."""
         now = self._clock.now()
         flags = charging.hold_flags(leg, now)
-        if reason := charging.zero_reason(leg):
-            return _Document(_leg_charge(charging.zero_charge_document(leg, reason, flags), 0))
+        reason = charging.zero_reason(leg)
+        if reason in {None, charging.ZERO_DURATION}:
+            charge = await self._rated(leg, account, received_at)
+            if isinstance(charge, Charge):
+                return _Document(
+                    _leg_charge(charging.charge_document(leg, charge, flags), charge.amount_micros),
+                    _pool_wish(leg, account, charge, charging.pool_seconds_wanted(leg, now), flags),
+                )
+            if reason is None:
+                return charge
+        return _Document(_leg_charge(charging.zero_charge_document(leg, reason, flags), 0))
+
+    async def _rated(
+        self, leg: ResolvedLeg, account: Account, received_at: datetime
+    ) -> Charge | Unchargeable:
+        """What credits would pay for a leg."""
         to_number = leg.to_number or ""
         if not is_international(to_number):
             return Unchargeable(
@@ -309,11 +323,7 @@ class ChargeLegs:
             return Unchargeable(
                 ParkReason.RATE_MISSING, rate_missing(version, leg.kind, to_number, origin)
             )
-        document = charging.charge_document(leg, charge, flags)
-        return _Document(
-            _leg_charge(document, charge.amount_micros),
-            _pool_wish(leg, account, charge, charging.pool_seconds_wanted(leg, now), flags),
-        )
+        return charge
 
     async def _park(self, outcome: NotCharged) -> Charged:
         leg = outcome.queued.leg

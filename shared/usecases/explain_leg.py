@@ -32,11 +32,11 @@ class ExplainLeg:
         very charge (any more): rather nothing than something wrong. Raises StoreUnavailable."""
         pool_seconds = pool_seconds_of(charge)
         rate = rated_by(charge)
+        if sentence := _FREE.get(str(charge.get("zero_reason"))):
+            return {"sentence": sentence}
         if rate is None:
-            sentence = _FREE.get(str(charge.get("zero_reason")))
-            if pool_seconds:
-                sentence = f"The pool of included minutes pays all {pool_seconds} s."
-            return {"sentence": sentence} if sentence else {}
+            sentence = f"The pool of included minutes pays all {pool_seconds} s."
+            return {"sentence": sentence} if pool_seconds else {}
         try:
             found = await self._rate_cards.version(rate.card, parse_time(rate.version))
         except RateCardUnreadable:

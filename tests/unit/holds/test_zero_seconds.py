@@ -56,6 +56,7 @@ def test_an_answered_leg_of_less_than_a_second_is_zero_duration(
 
     assert (leg["status"], leg["zero_reason"], leg["amount"]) == ("zero", "zero_duration", "0.00")
     assert leg["talk_seconds"] == leg["billed_seconds"] == 0
+    assert leg["rate"]["destination"] == "44"
     assert "was answered" in leg["sentence"]
     assert "not answered" not in leg["sentence"]
 
@@ -71,6 +72,7 @@ def test_fractions_of_a_second_are_dropped_where_talk_seconds_is_left_out(
 def test_a_leg_of_zero_seconds_needs_no_rate_and_is_not_rated_again(calls: Calls) -> None:
     leg = calls.charged(to_number="+81312345678", talk_seconds=0)
     assert leg["zero_reason"] == "zero_duration"
+    assert "rate" not in leg
     body = {"accounts": ["contoso"], "legs": [leg["leg"]], "rate_card": "card"}
     answer = calls.house.post("/api/v1/reratings", body).json
     assert [each["reason"] for each in answer["items"]] == ["zero_duration"]
