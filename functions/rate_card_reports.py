@@ -90,16 +90,16 @@ async def post_quote_table(call: Call) -> func.HttpResponse:
 )
 async def get_price_list(call: Call) -> func.HttpResponse:
     """Prices by country in force now or `?at=`: as JSON, CSV, or text to read."""
-    from shared.contracts.rate_card_reports import render_price_list
+    from shared.contracts.rate_card_reports import render_dial_in_prices, render_price_list
     from shared.contracts.rate_card_tables import PRICE_COLUMNS, price_list_text, price_rows
 
     reports = container().rate_card_reports
-    version, listed = await reports.price_list(call.path("card"), await call.moment("at"))
+    version, listed, dial_in = await reports.price_list(call.path("card"), await call.moment("at"))
     if call.wants_csv():
-        return reply_csv(PRICE_COLUMNS, price_rows(listed), f"{version.card}-prices.csv")
+        return reply_csv(PRICE_COLUMNS, price_rows(listed, dial_in), f"{version.card}-prices.csv")
     accepts_text = TEXT_MEDIA_TYPE in call.headers.get("accept", "").lower()
     if call.query("format") == "text" or (accepts_text and not call.query("format")):
-        text = price_list_text(version, listed)
+        text = price_list_text(version, listed, dial_in)
         return reply_text(text, TEXT_MEDIA_TYPE, f"{version.card}-prices.txt")
     return reply(
         {
@@ -107,6 +107,7 @@ async def get_price_list(call: Call) -> func.HttpResponse:
             "version": format_time(version.effective_from),
             "currency": version.currency,
             "countries": render_price_list(listed),
+            "dial_in": render_dial_in_prices(dial_in),
         }
     )
 

@@ -84,6 +84,13 @@ def render_price_list(countries: Sequence[CountryPrices]) -> list[JsonObject]:
     ]
 
 
+def render_dial_in_prices(rates: Sequence[Rate]) -> list[JsonObject]:
+    """A row per service number, or prefix of service numbers, and origin of the caller."""
+    return [
+        {**_price(rate), "destination": rate.destination, "origin": rate.origin} for rate in rates
+    ]
+
+
 def _price(rate: Rate) -> JsonObject:
     return {
         "prefix": rate.prefix,

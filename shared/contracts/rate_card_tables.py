@@ -12,7 +12,7 @@ from shared.contracts.quotes import Called, Caller
 from shared.contracts.rate_cards import JsonObject
 from shared.contracts.strict import TimeText
 from shared.domain import limits
-from shared.domain.legs import format_time
+from shared.domain.legs import LegKind, format_time
 from shared.domain.money import (
     MICROS_PER_UNIT,
     RoundingMode,
@@ -35,7 +35,7 @@ CHANGE_COLUMNS = (
 )
 PRICE_COLUMNS = (
     *("region", "country", "calling_code", "number_class", "prefix", "destination"),
-    *("connection_fee", "price_per_minute", "increments", "bands"),
+    *("connection_fee", "price_per_minute", "increments", "bands", "kind", "origin"),
 )
 QUOTE_COLUMNS = ("minutes", "talk_seconds", "billed_seconds", "amount", "per_minute", "sentence")
 _SHOWN_CLASSES = (
@@ -105,8 +105,11 @@ def change_row(change: RateChange) -> JsonObject:
     }
 
 
-def price_rows(listed: Sequence[CountryPrices]) -> Iterator[JsonObject]:
-    """Prices as rows of PRICE_COLUMNS: one for each kind of number of each country."""
+def price_rows(
+    listed: Sequence[CountryPrices], dial_in: Sequence[Rate] = ()
+) -> Iterator[JsonObject]:
+    """Prices as rows of PRICE_COLUMNS: one for each kind of number of each country, and one for
+    each dial-in rate."""
     for each in listed:
         for number_class, rate in each.rates.items():
             yield {
@@ -115,23 +118,40 @@ def price_rows(listed: Sequence[CountryPrices]) -> Iterator[JsonObject]:
                 "calling_code": each.calling_code,
                 "number_class": number_class.value,
                 **({} if rate is None else _price(rate)),
+                "kind": LegKind.DIAL_OUT.value,
             }
+    for rate in dial_in:
+        yield {**_price(rate), "kind": rate.kind.value, "origin": rate.origin}
 
 
-def price_list_text(version: RateCardVersion, listed: Sequence[CountryPrices]) -> str:
-    """Prices as a table to read: a minute, the connection fee, the increments; `*` has bands."""
+def price_list_text(
+    version: RateCardVersion, listed: Sequence[CountryPrices], dial_in: Sequence[Rate] = ()
+) -> str:
+    """Prices as tables to read: a minute, the connection fee, the increments; `*` has bands."""
     heads = ["Country", "Code", *(name for _, name in _SHOWN_CLASSES)]
     lines = [[each.name, f"+{each.calling_code}", *_cells(each)] for each in listed]
-    widths = [max(len(line[at]) for line in [heads, *lines]) for at in range(len(heads))]
     title = (
         f"Rate card {version.card}, version {format_time(version.effective_from)}: dial-out in "
         f"{version.currency} a minute, with the connection fee and the increments in seconds.\n"
     )
-    table = (
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in [heads, *lines]
+    text = title + _aligned([heads, *lines])
+    if not dial_in:
+        return text
+    callers = [
+        [rate.destination, f"+{rate.prefix}", rate.origin or "any", _cell(rate)] for rate in dial_in
+    ]
+    return f"{text}\nDial-in, by service number.\n" + _aligned(
+        [["Service number", "Prefix", "Caller from", "Price"], *callers]
     )
-    return title + "\n".join(table) + "\n"
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        + "\n"
+        for line in lines
+    )
 
 
 def quote_table_body(charges: Sequence[Charge]) -> JsonObject:
@@ -192,7 +212,11 @@ def _cells(prices: CountryPrices) -> Iterator[str]:
         if rate is None:
             yield "no rate"
             continue
-        fee = rate.connection_fee_picos
-        text = format_price(minute_picos(rate.slots))
-        text += f" +{format_price(fee)}" if fee else ""
-        yield f"{text} {_increments(rate.slots)}" + ("*" if rate.bands else "")
+        yield _cell(rate)
+
+
+def _cell(rate: Rate) -> str:
+    fee = rate.connection_fee_picos
+    text = format_price(minute_picos(rate.slots))
+    text += f" +{format_price(fee)}" if fee else ""
+    return f"{text} {_increments(rate.slots)}" + ("*" if rate.bands else "")

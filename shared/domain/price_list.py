@@ -46,6 +46,16 @@ def price_list(version: RateCardVersion, plan: Sequence[PlanNumber]) -> tuple[Co
     return tuple(sorted(found.values(), key=_alphabetical))
 
 
+def dial_in_rates(version: RateCardVersion) -> tuple[Rate, ...]:
+    """The rates of callers, by service number and origin."""
+    rates: list[Rate] = []
+    for row in reversed(range(len(version))):
+        if version.index.describe(row)[0] is not LegKind.DIAL_IN:
+            break  # dial-out rows stand first
+        rates.append(version.rate(row))
+    return tuple(reversed(rates))
+
+
 def quote_table(
     version: RateCardVersion,
     *,

@@ -11,7 +11,7 @@ from shared.domain import limits
 from shared.domain.access import Principal
 from shared.domain.errors import Invalid, NotFound
 from shared.domain.numbering_plan import typical_numbers
-from shared.domain.price_list import CountryPrices, price_list
+from shared.domain.price_list import CountryPrices, dial_in_rates, price_list
 from shared.domain.rate_card_diff import (
     ChangeKind,
     Effect,
@@ -21,7 +21,7 @@ from shared.domain.rate_card_diff import (
     effect,
 )
 from shared.domain.rate_card_lint import Finding, lint
-from shared.domain.rates import RateCardVersion
+from shared.domain.rates import Rate, RateCardVersion
 from shared.domain.rerating import Untouched, leg_facts
 from shared.domain.statements import asked_month_span, last_month
 from shared.pacing import breathe
@@ -132,13 +132,14 @@ class RateCardReports:
 
     async def price_list(
         self, card: str, at: datetime | None
-    ) -> tuple[RateCardVersion, Sequence[CountryPrices]]:
-        """The prices in force then, by default now, by country.
+    ) -> tuple[RateCardVersion, Sequence[CountryPrices], Sequence[Rate]]:
+        """The prices in force then, by default now: dial-out by country, and the dial-in rates.
 
         Raises NotFound `rate_card_unknown`, or `rate_card_version_unknown` before its first one.
         """
         version = await self._in_force(card, at or self._clock.now())
-        return version, await asyncio.to_thread(lambda: price_list(version, typical_numbers()))
+        listed = await asyncio.to_thread(lambda: price_list(version, typical_numbers()))
+        return version, listed, await asyncio.to_thread(dial_in_rates, version)
 
     async def _in_force(self, card: str, moment: datetime) -> RateCardVersion:
         await self._desk.versions(card)

@@ -180,6 +180,29 @@ def test_a_price_list_is_by_country_in_three_spellings(house: House) -> None:
     ]
 
 
+def test_a_price_list_has_dial_in_prices_by_service_number_and_origin(house: House) -> None:
+    toll_free = {**FRANCE, "kind": "dial_in", "prefix": "1800", "destination": "US toll-free"}
+    house.put(IN_FORCE, card(FRANCE, toll_free, {**toll_free, "origin": "FR"}))
+
+    listed = house.get(f"{CARD}/price-list").json
+    rows = table(house.get(f"{CARD}/price-list", headers={"accept": "text/csv"}).body)
+    text = house.get(f"{CARD}/price-list", headers={"accept": "text/plain"}).body.decode()
+
+    price = {"prefix": "1800", "price_per_minute": "0.012", "connection_fee": "0.05"}
+    assert listed["dial_in"] == [
+        {**price, "destination": "US toll-free", "origin": origin} for origin in (None, "FR")
+    ]
+    callers = [row for row in rows if row["kind"] == "dial_in"]
+    assert [(row["prefix"], row["origin"], row["price_per_minute"]) for row in callers] == [
+        ("1800", "", "0.012"),
+        ("1800", "FR", "0.012"),
+    ]
+    assert [line.split()[2:] for line in text.splitlines() if line.startswith("US toll-free")] == [
+        ["+1800", "any", "0.012", "+0.05", "60"],
+        ["+1800", "FR", "0.012", "+0.05", "60"],
+    ]
+
+
 def test_a_price_list_is_of_the_version_in_force(house: House) -> None:
     house.put(IN_FORCE, card(FRANCE))
     house.put(TOMORROW, card(DEARER))
