@@ -163,8 +163,11 @@ def is_over(state: LedgerState, alert: Alert, at: datetime) -> bool:
 
 
 def overdue(state: LedgerState, at: datetime) -> bool:
-    """Whether something should have been done by then that only time could bring."""
-    return any(not lot.valid_at(at) for lot in state.lots) or ticked(state, at) is not None
+    """Whether something should have been done by then of which a due mark tells: what rules find
+    that look ahead has none."""
+    if any(not lot.valid_at(at) for lot in state.lots):
+        return True
+    return ticked(replace(state, alert_rules=()), at) is not None
 
 
 def lot_times(lot: Lot, at: datetime) -> list[tuple[str, datetime]]:

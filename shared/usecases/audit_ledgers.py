@@ -130,8 +130,10 @@ class AuditLedgers:
         waiting = await self._ledger.outbox(account.id, limit=1)
         missed = bool(waiting) and waiting[0].at < before
         state = await self._ledger.state(account.id)
-        if state is not None and watch.overdue(state, before):
-            missed |= await self._watch_balances.do_what_is_due(account.id, state)
+        if state is not None:
+            is_overdue = watch.overdue(state, before)
+            if await self._watch_balances.do_what_is_due(account.id, state):
+                missed |= is_overdue
         if missed:
             found.missed.append(account.id)
             now = self._clock.now()

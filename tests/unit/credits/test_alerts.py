@@ -294,6 +294,21 @@ def test_a_rule_that_looks_ahead_is_over_once_the_use_has_fallen_for_weeks(world
         assert [each["status"] for each in world.items("alerts")] == [status]
 
 
+def test_the_night_finds_a_crossing_ahead_and_no_mark_was_missed(world: World) -> None:
+    """What two days cost is more on a Sunday than on the Friday before; nobody calls in between."""
+    world.clock.moment = day(2026, 6, 1)
+    world.open(balance="204.00", alerts=[{"name": "soon", "days_left": 2}])
+    monday = weeks_of_calls(world, 5)  # 4.00 are left
+    assert world.types(QUIET) == []
+    world.clock.moment = monday - timedelta(hours=1)
+
+    audited = world.run(world.container.audit_ledgers())
+    world.tick(minutes=1)
+
+    assert (audited.missed, audited.problems) == ([], [])
+    assert world.types(QUIET) == ["credits.low"]
+
+
 # An alert ends with its cause
 
 
