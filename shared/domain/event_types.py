@@ -1,9 +1,8 @@
 """Every type of event as one record: what it says, whether it is an alert, how that ends, and what
 a mail about it says.
 
-An alert is listed and stays open until its cause ends. One that is repeated is told again while
-nobody acknowledges it: `watch` then says it anew, as things are. A type that is neither is told
-once.
+An alert is listed and stays open until its cause ends. One that is repeated is sent again while
+nobody acknowledges it, as things are by then (`watch`). A type that is neither is sent once.
 """
 
 from dataclasses import dataclass
