@@ -104,8 +104,8 @@ class WatchBalances:
         return True
 
     async def end_stops(self, account: str, state: LedgerState) -> bool:
-        """End alerts of a stop of dial-out that is over, where no restart told the ledger so:
-        whether there were any."""
+        """End alerts of a stop of dial-out that is over, where the ledger did not hear of the
+        restart: whether there were any."""
         stops = [each for each in state.raised if each.type == DIAL_OUT_STOPPED]
         if not stops or (await self._holds.view(account)).stopped:
             return False

@@ -257,7 +257,7 @@ def test_a_rule_that_looks_ahead_is_silent_until_a_week_is_known(world: World) -
     world.verified()
 
 
-def test_a_rule_that_looks_ahead_is_told_once_while_the_balance_falls(world: World) -> None:
+def test_a_rule_that_looks_ahead_is_raised_once_while_the_balance_falls(world: World) -> None:
     """What two days cost is nothing on a Friday evening and much on a Monday: one crossing."""
     world.clock.moment = day(2026, 6, 1)
     world.open(balance="196.00", alerts=[{"name": "soon", "days_left": 2}])
@@ -340,13 +340,13 @@ def test_a_stop_that_goes_on_is_repeated_although_somebody_restarted_before(worl
 
 
 def test_an_alert_of_a_stop_that_no_restart_ended_ends_with_the_next_tick(world: World) -> None:
-    """As ledgers have them from before: restarted, and nobody told the ledger."""
+    """As ledgers have them from before: restarted, and the ledger did not hear of it."""
     world.open(balance="21.00")
     told = Announce("holds", 0, alerts.DIAL_OUT_STOPPED, "why", {"reason": "why", "what_to_do": ""})
     world.run(world.container.ledger.submit(ACCOUNT, told))
     world.forget()
     world.tick_until(world.clock.now() + timedelta(days=10), timedelta(hours=6))
-    assert world.types() == ["dial_out.stopped"]  # what was told; no reminder
+    assert world.types() == ["dial_out.stopped"]  # the stop itself; no reminder
     assert [each["status"] for each in world.items("alerts")] == ["over"]
     world.verified()
 
