@@ -2,6 +2,7 @@
 
 import base64
 import json
+import random
 import time
 import uuid
 from collections.abc import Callable
@@ -158,8 +159,9 @@ def test_a_channel_outside_of_conferences_is_ignored(switch: FreeSwitch) -> None
         b"[" * 50_000,
         b'{"variables": []}',
         b'{"variables": {"conference_name": "1", "start_epoch": "1e5"}}',
+        random.Random(1).randbytes(1024 * 1024),
     ],
-    ids=["nothing", "bytes", "form", "half", "deep", "no variables", "odd times"],
+    ids=["nothing", "bytes", "form", "half", "deep", "no variables", "odd times", "a MiB of noise"],
 )
 def test_what_can_not_be_read_is_kept_byte_for_byte_and_parked(
     switch: FreeSwitch, body: bytes
