@@ -225,3 +225,12 @@ async def _played(steps: Sequence[tuple[str, int]]) -> None:
 
 def _dated(place: PlaceHold, asked_at: Any) -> Any:
     return lambda granted: replace(place.record(granted), asked_at=asked_at)
+
+
+def test_a_call_that_was_found_by_its_legs_id_gives_its_budget_back_too(calls: Calls) -> None:
+    calls.policy(budgets={"day": {"amount": "1.00"}})
+    calls.ask(leg_id="known")
+    charged = calls.charged(None, leg_id="known")
+    assert _used(calls) == 90_000
+    _reverse(calls, charged["leg"])
+    assert _used(calls) == 0
