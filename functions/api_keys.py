@@ -5,6 +5,7 @@ import azure.functions as func
 from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list, with_warnings
 from shared.bootstrap import container
 from shared.contracts.queries import PAGE
+from shared.contracts.times import read_time
 from shared.domain.access import Role
 
 bp = new_blueprint()
@@ -21,10 +22,13 @@ async def create_api_key(call: Call) -> func.HttpResponse:
     call.principal.require_all_accounts()
     body = read(ApiKeyBody, call.json())
     kept, key = await container().api_keys.create(
-        body.name, body.role_set(), frozenset(body.accounts)
+        body.name,
+        body.role_set(),
+        frozenset(body.accounts),
+        read_time(body.expires_at) if body.expires_at else None,
     )
     absent = await container().absent.of_api_key(body.accounts)
-    return reply(with_warnings({**api_key_body(kept), "key": key}, absent), status=201)
+    return reply(with_warnings({**api_key_body(kept, None), "key": key}, absent), status=201)
 
 
 @admin_route(bp, "list_api_keys", "GET", "v1/api-keys", _ADMIN, queries=PAGE)
@@ -36,7 +40,7 @@ async def list_api_keys(call: Call) -> func.HttpResponse:
 
     async def fetch(limit: int, cursor: str | None) -> Page:
         found, following = await container().api_keys.page(limit=limit, cursor=cursor)
-        return [api_key_body(key) for key in found], following
+        return [api_key_body(key, used_at) for key, used_at in found], following
 
     return await reply_list(call, fetch, API_KEY_COLUMNS, "api-keys.csv")
 

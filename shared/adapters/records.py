@@ -47,6 +47,8 @@ TABLE = "directory"
 SCHEMA = 1
 SEALED_SCHEMA = 2
 PLACE_SCHEMA = 3  # code from before these rows fails closed on them
+EXPIRY_SCHEMA = 4  # an API key that expires: code from before would let it in for ever
+_DOCUMENT_SCHEMAS = frozenset({SCHEMA, SEALED_SCHEMA, EXPIRY_SCHEMA})
 SEALED_LABEL = b"PMS1"
 # Webhooks are listed by account: a kind each, `webhook|{account}`.
 WEBHOOKS = "webhook|"
@@ -212,7 +214,9 @@ class Records:
     def _values(
         self, kind: str, key: str, document: Mapping[str, object], version: int
     ) -> dict[str, Value]:
-        values: dict[str, Value] = {"schema": SCHEMA, "id": key, "version": version}
+        expires = kind == "api_key" and document.get("expires_at") is not None
+        schema = EXPIRY_SCHEMA if expires else SCHEMA
+        values: dict[str, Value] = {"schema": schema, "id": key, "version": version}
         data = canonical_json(document)
         if self._sealing is not None and _has_secrets(kind):
             sealed = self._sealing.seal(f"{kind}|{key}", zlib.compress(data))
@@ -234,7 +238,7 @@ class Records:
 
     def _record(self, kind: str, row: Row) -> Record:
         schema = row.values.get("schema")
-        if not isinstance(schema, int) or schema > SEALED_SCHEMA:
+        if schema not in _DOCUMENT_SCHEMAS:
             raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
         version, key = row.values["version"], row.values["id"]
         document = self._document(kind, str(key), row.values)

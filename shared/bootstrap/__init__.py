@@ -53,7 +53,12 @@ class Container(Legs):
     def administrators(self) -> Administrators:
         """Lets administrators in."""
         return Administrators(
-            self.facts, presented_api_key, self.settings.bootstrap_admin_key, self.entra
+            self.facts,
+            presented_api_key,
+            self.settings.bootstrap_admin_key,
+            self.key_uses,
+            self.clock,
+            self.entra,
         )
 
     @cached_property
@@ -224,7 +229,9 @@ class Container(Legs):
     @cached_property
     def api_keys(self) -> ApiKeys:
         """Makes and takes away API keys."""
-        return ApiKeys(self.records, self.facts, self.clock, lambda: new_api_key(self.ids))
+        return ApiKeys(
+            self.records, self.facts, self.key_uses, self.clock, lambda: new_api_key(self.ids)
+        )
 
     @cached_property
     def read_audit_log(self) -> ReadAuditLog:

@@ -130,7 +130,8 @@ def _bridge(_: str, record: Record) -> Body:
 def _api_key(_: str, record: Record) -> Body:
     from shared.contracts.access import api_key_body
 
-    return api_key_body(documents.api_key(record))
+    body = api_key_body(documents.api_key(record), None)
+    return {name: value for name, value in body.items() if name != "last_used_at"}
 
 
 def _webhook(account: str, record: Record) -> Body:

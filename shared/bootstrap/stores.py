@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.ports.archive import Archive
     from shared.ports.deliveries import Deliveries, Mailer, WebhookSender
     from shared.ports.holds import HoldBook
+    from shared.ports.key_uses import KeyUses
     from shared.ports.ledger import Ledger
     from shared.ports.legs import ParkingLot
     from shared.ports.notices import DueMarks, Notices
@@ -108,6 +109,13 @@ class Stores:
     def audit_log(self) -> TableAuditLog:
         """Who changed which setting when."""
         return TableAuditLog(self.tables, self.clock, self.ids)
+
+    @cached_property
+    def key_uses(self) -> KeyUses:
+        """When API keys were last used."""
+        from shared.adapters.key_uses import TableKeyUses
+
+        return TableKeyUses(self.tables, self.clock)
 
     @cached_property
     def facts(self) -> Facts:

@@ -1,5 +1,6 @@
 """What administrators state about bridges and API keys, and are shown of them."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -7,13 +8,23 @@ from pydantic import AfterValidator, Field
 from shared.contracts.accounts import Label
 from shared.contracts.dial_out import CallSeconds, Id
 from shared.contracts.dial_out_policy import AdminBody, Country
+from shared.contracts.strict import TimeText
 from shared.domain import limits
 from shared.domain.access import ALL_ACCOUNTS, Role
 from shared.domain.directory import ID_RULE, ApiKey, Bridge, OnOutage, WantedBridge, is_id
 from shared.domain.legs import format_time
 from shared.domain.signatures import AuthScheme
 
-API_KEY_COLUMNS = ("id", "name", "roles", "accounts", "created_at")
+API_KEY_COLUMNS = (
+    "id",
+    "name",
+    "roles",
+    "accounts",
+    "created_at",
+    "expires_at",
+    "last_used_at",
+    "actor",
+)
 
 
 def _account(text: str) -> str:
@@ -70,6 +81,7 @@ class ApiKeyBody(AdminBody):
     name: Label
     roles: Annotated[list[RoleName], Field(min_length=1)]
     accounts: Annotated[list[Account], Field(min_length=1, max_length=limits.API_KEY_ACCOUNTS_MAX)]
+    expires_at: TimeText | None = None
 
     def role_set(self) -> frozenset[Role]:
         """The roles for the domain."""
@@ -98,12 +110,15 @@ def bridge_body(bridge: Bridge, etag: str, new_secret: str | None) -> dict[str, 
     return {name: value for name, value in body.items() if value is not None}
 
 
-def api_key_body(key: ApiKey) -> dict[str, object]:
-    """An API key as a JSON object, without what opens doors."""
+def api_key_body(key: ApiKey, last_used_at: datetime | None) -> dict[str, object]:
+    """An API key as a JSON object, without its secret."""
     return {
         "id": key.id,
         "name": key.name,
         "roles": sorted(role.value for role in key.roles),
         "accounts": sorted(key.accounts),
         "created_at": format_time(key.created_at),
+        "expires_at": format_time(key.expires_at) if key.expires_at else None,
+        "last_used_at": format_time(last_used_at) if last_used_at else None,
+        "actor": key.actor,
     }

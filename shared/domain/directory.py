@@ -125,7 +125,8 @@ class WantedBridge:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is kept: never the secret, only its hash."""
+    """A key as it is kept: never the secret, only its hash. `actor` is its name in the ledger and
+    the audit log, which no other key has."""
 
     id: str
     name: str
@@ -133,6 +134,12 @@ class ApiKey:
     accounts: frozenset[str]
     secret_hash: str
     created_at: datetime
+    expires_at: datetime | None = None
+    actor: str = ""
+
+    def has_expired(self, now: datetime) -> bool:
+        """Whether the key opens nothing any more."""
+        return self.expires_at is not None and self.expires_at <= now
 
 
 def shard_for(account: str, shards: int) -> str:

@@ -5,6 +5,8 @@ from typing import Protocol
 
 from shared.domain.access import ALL_ACCOUNTS, Principal, Role
 from shared.domain.signatures import authorization, refused, same_secret
+from shared.ports.key_uses import KeyUses
+from shared.ports.world import Clock
 from shared.usecases.facts import Facts
 
 BOOTSTRAP = Principal("bootstrap", frozenset({Role.ADMIN}), frozenset({ALL_ACCOUNTS}))
@@ -47,11 +49,15 @@ class Administrators:
         facts: Facts,
         present: Callable[[Mapping[str, str]], PresentedKey],
         bootstrap_key: str | None,
+        uses: KeyUses,
+        clock: Clock,
         tokens: Tokens | None = None,
     ) -> None:
         self._facts = facts
         self._present = present
         self._bootstrap_key = bootstrap_key
+        self._uses = uses
+        self._clock = clock
         self._tokens = tokens
 
     async def authenticate(self, headers: Mapping[str, str]) -> Principal:
@@ -67,7 +73,11 @@ class Administrators:
         if self._tokens is not None and self._tokens.are_meant(token):
             return await self._tokens.verify(token)
         presented = self._present(headers)
-        kept = await self._facts.api_key(presented.key_id)
+        # Always read: a key that was deleted opens nothing from the next request on.
+        kept = await self._facts.api_key(presented.key_id, fresh=True)
         if not presented.matches(kept.secret_hash if kept else None) or kept is None:
             raise refused("no such API key")
-        return Principal(kept.name, kept.roles, kept.accounts, kept.id)
+        if kept.has_expired(self._clock.now()):
+            raise refused("the API key has expired")
+        self._uses.note(kept.id)
+        return Principal(kept.actor, kept.roles, kept.accounts, kept.id)

@@ -484,6 +484,8 @@ def api_key_document(key: ApiKey) -> Document:
         "accounts": sorted(key.accounts),
         "secret_hash": key.secret_hash,
         "created_at": format_time(key.created_at),
+        "expires_at": format_time(key.expires_at) if key.expires_at else None,
+        "actor": key.actor,
     }
 
 
@@ -498,4 +500,6 @@ def api_key(record: Record) -> ApiKey:
         accounts=frozenset(document["accounts"]),
         secret_hash=document["secret_hash"],
         created_at=parse_time(document["created_at"]),
+        expires_at=parse_time(document["expires_at"]) if document.get("expires_at") else None,
+        actor=document.get("actor") or document["name"],
     )

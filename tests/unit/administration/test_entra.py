@@ -382,7 +382,7 @@ async def test_administrators_come_in_by_token_or_key() -> None:
         raise AssertionError("not a key")
 
     verifier = _verifier(Tenant("one"))
-    door = Administrators(None, no_key, "bootstrap-key-of-20-characters", verifier)  # type: ignore[arg-type]
+    door = Administrators(None, no_key, "bootstrap-key-of-20-characters", None, None, verifier)  # type: ignore[arg-type]
 
     assert (await door.authenticate({"authorization": f"Bearer {_token()}"})).name == (
         "entra:person-1"
