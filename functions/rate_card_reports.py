@@ -29,7 +29,8 @@ TEXT_MEDIA_TYPE = "text/plain"
 
 @admin_route(bp, "post_quote", "POST", "v1/quotes", READERS)
 async def post_quote(call: Call) -> func.HttpResponse:
-    """What a call would cost, explained like a charge."""
+    """What a call would cost, explained like a charge; with `organizer_id` by its licence: what
+    included minutes and the licence pay."""
     from shared.contracts.quotes import QuoteBody
     from shared.contracts.strict import read
     from shared.usecases.rate_cards import Inquiry
@@ -43,6 +44,7 @@ async def post_quote(call: Call) -> func.HttpResponse:
         to_received=body.to,
         at=read_time(body.at) if body.at else None,
         talk_seconds=body.talk_seconds,
+        organizer=body.organizer_id,
     )
     return reply(await container().rate_card_desk.quote(inquiry, call.principal))
 

@@ -76,7 +76,7 @@ class Container(Legs):
         """Puts, shows and quotes rate cards."""
         from shared.usecases.rate_cards import RateCardDesk
 
-        return RateCardDesk(self.rate_cards, self.accounts, self.clock)
+        return RateCardDesk(self.rate_cards, self.accounts, self.facts, self.clock)
 
     @cached_property
     def rate_card_reports(self) -> RateCardReports:

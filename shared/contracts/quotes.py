@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from shared.contracts.dial_out import Id
+from shared.contracts.dial_out import ForeignId, Id
 from shared.contracts.dial_out_policy import AdminBody
 from shared.contracts.strict import TimeText
 from shared.domain import limits
@@ -45,11 +45,14 @@ class QuoteBody(AdminBody):
     to: Called | None = None
     at: TimeText | None = None
     talk_seconds: Annotated[int, Field(ge=0, le=limits.LEG_SECONDS_MAX)]
+    organizer_id: ForeignId | None = None
 
     @model_validator(mode="after")
     def _one_card(self) -> Self:
         if (self.account is None) == (self.rate_card is None):
             raise ValueError("needs either account or rate_card")
+        if self.organizer_id is not None and self.account is None:
+            raise ValueError("needs the account of organizer_id")
         if self.to is None and self.kind != "voip":
             raise ValueError("needs to, unless the kind is voip")
         return self

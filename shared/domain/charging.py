@@ -230,6 +230,12 @@ def pooled_charge(
     }
 
 
+def quoted_pooled(whole: Charge, pool_seconds: int, rest: Charge | None) -> dict[str, object]:
+    """The part of a quote that `pooled_charge` would keep of a leg."""
+    line = _pool_line(pool_seconds, whole.rate.destination)
+    return {"rate": _rate(whole), **_pooled_part(line, rest)}
+
+
 def pool_seconds_of(charge: Mapping[str, object]) -> int:
     """How much of a kept charge the pool paid."""
     return int(str(charge.get("pool_seconds") or 0))

@@ -5,20 +5,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.domain import dial_out
 from shared.domain.access import Principal
 from shared.domain.card_versions import CardVersion, PutRules
-from shared.domain.charging import quoted, received_texts
-from shared.domain.directory import ID_RULE, is_id
+from shared.domain.charging import quoted, quoted_pooled, received_texts
+from shared.domain.dial_out_facts import AccountFacts, DialOutFacts, OrganizerFacts, RateFacts
+from shared.domain.directory import ID_RULE, Account, is_id, registration_at
 from shared.domain.errors import FieldError, Invalid, NotFound
 from shared.domain.legs import LegKind, format_time
 from shared.domain.money import format_amount
-from shared.domain.numbers import called_number, caller_number, caller_origin
+from shared.domain.numbers import called_number, caller_number, caller_origin, classify, look_up
+from shared.domain.policy import AccountPolicy
+from shared.domain.pools import (
+    dial_in_is_included,
+    is_toll_free,
+    left_seconds,
+    pool_month,
+    pool_pays,
+)
 from shared.domain.price_list import quote_table
 from shared.domain.rates import RateCardVersion
 from shared.domain.rating import Charge, rate_leg, rate_missing
+from shared.domain.terms import minute_picos
 from shared.ports.rate_cards import RateCardStore
 from shared.ports.world import Clock
 from shared.usecases.accounts import Accounts
+from shared.usecases.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,7 @@ class Inquiry:
     to_received: str | None
     at: datetime | None
     talk_seconds: int
+    organizer: str | None = None
 
     @property
     def from_number(self) -> str | None:
@@ -52,12 +65,19 @@ class Inquiry:
         return called_number(self.to_received) if self.to_received else ""
 
 
+# What a charge by credits says of all seconds, but the pool pays the first ones.
+_BY_CREDITS_ONLY = frozenset({"lines", "rounding", "sentence", "won_over"})
+
+
 class RateCardDesk:
     """Everything raises StoreUnavailable."""
 
-    def __init__(self, store: RateCardStore, accounts: Accounts, clock: Clock) -> None:
+    def __init__(
+        self, store: RateCardStore, accounts: Accounts, facts: Facts, clock: Clock
+    ) -> None:
         self._store = store
         self._accounts = accounts
+        self._facts = facts
         self._clock = clock
 
     async def put(
@@ -142,13 +162,58 @@ class RateCardDesk:
         if charge is None:
             raise _no_rate(version, inquiry)
         free = charge.amount_micros == 0
-        return {
+        by_credits = {
             **_asked(inquiry, answered_at, version.currency),
             "status": "zero" if free else "charged",
             **({"zero_reason": "free_rate"} if free else {}),
             **quoted(charge),
             "flags": [],
         }
+        return await self._by_licence(inquiry, charge, by_credits)
+
+    async def _by_licence(
+        self, inquiry: Inquiry, charge: Charge, by_credits: dict[str, object]
+    ) -> dict[str, object]:
+        """The quote by the organizer's licence; one that is unknown pays by the minute."""
+        if inquiry.account is None or inquiry.organizer is None:
+            return by_credits
+        organizer = await self._facts.organizer(inquiry.account, inquiry.organizer, fresh=True)
+        named = {**by_credits, "organizer": inquiry.organizer}
+        if organizer is None:
+            return {**named, "flags": ["organizer_unknown"]}
+        named["license"] = organizer.license.value
+        number = classify(inquiry.to_number)
+        if inquiry.kind is LegKind.DIAL_IN:
+            history = await self._facts.service_number(inquiry.to_number, fresh=True)
+            service = registration_at(history, charge.answered_at)
+            toll_free = is_toll_free(service, number)
+            if not dial_in_is_included(organizer.license, toll_free=toll_free):
+                return named
+            free = _free(inquiry, charge.answered_at, charge.version.currency, "included")
+            return {**named, **free}
+        policy = await self._facts.dial_out_policy(inquiry.account, fresh=True)
+        view = await self._accounts.read(inquiry.account)
+        named |= _permission(charge, view.account, organizer, policy)
+        pays = pool_pays(organizer.license, number.region, policy.class_of(number))
+        if charge.amount_micros == 0 or not pays:
+            return named
+        month = pool_month(charge.answered_at, view.account.settings.time_zone)
+        left = left_seconds(view.state.pools, month, view.state.pool_seconds)
+        pooled = min(left, inquiry.talk_seconds)
+        if not pooled:
+            return {**named, "pool_seconds": 0}
+        rest = None
+        if pooled < inquiry.talk_seconds:
+            rest = rate_leg(
+                charge.version,
+                kind=inquiry.kind,
+                to_digits=charge.to_digits,
+                origin=charge.origin,
+                answered_at=charge.answered_at + timedelta(seconds=pooled),
+                talk_seconds=inquiry.talk_seconds - pooled,
+            )
+        told = {name: named[name] for name in named if name not in _BY_CREDITS_ONLY}
+        return {**told, **quoted_pooled(charge, pooled, rest)}
 
     async def quote_table(
         self, inquiry: Inquiry, minutes: Sequence[int], principal: Principal
@@ -192,6 +257,26 @@ class RateCardDesk:
                 f"Rate card {card} is in {version.currency}, the account in {currency}."
             )
         return version
+
+
+def _permission(
+    charge: Charge, account: Account, organizer: OrganizerFacts, policy: AccountPolicy
+) -> dict[str, object]:
+    """The identity that binds the organizer, and why it may not dial the number, if so. What
+    changes from call to call (stops, budgets, velocity, credit) is not asked."""
+    home = account.settings.usage_location
+    facts = DialOutFacts(
+        dialled=look_up(f"+{charge.to_digits}", (organizer.usage_location or home,)),
+        account=AccountFacts(account.id, home, suspended=policy.suspended),
+        organizer=organizer,
+        policy=policy,
+        rate=RateFacts(
+            charge.rate.prefix, charge.rate.destination, minute_picos(charge.rate.slots)
+        ),
+    )
+    denial = dial_out.check_rules(facts)
+    denied = denial and {"reason": denial.reason.value, "message": denial.message}
+    return {"policy": facts.identity, **({"denied": denied} if denied else {})}
 
 
 def _asked(inquiry: Inquiry, answered_at: datetime, currency: str | None) -> dict[str, object]:

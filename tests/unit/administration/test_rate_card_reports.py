@@ -337,3 +337,63 @@ def test_a_card_with_everything_goes_through_csv_and_comes_back_the_same(house: 
     assert house.get(IN_FORCE).json == whole
     assert house.get(other).json == whole
     assert house.get(other, headers={"accept": "text/csv"}).body == as_csv
+
+
+def test_a_quote_for_an_organizer_shows_what_included_minutes_would_pay(house: House) -> None:
+    """And what credits pay after them; others pay by the minute."""
+    account = "/api/v1/accounts/contoso"
+    settings = {"currency": "USD", "subscription_licenses": 1, "rate_card": "default"}
+    assert house.put(account, settings).status == 201
+    house.put(IN_FORCE, card(FRANCE))
+    house.put(f"{account}/organizers/ken", {"license": "subscription"})
+    house.put(f"{account}/organizers/amy", {"license": "pay_per_minute"})
+
+    def quote(organizer: str, seconds: int) -> Any:
+        body = {**QUOTE, "talk_seconds": seconds, "organizer_id": organizer}
+        return house.post("/api/v1/quotes", body).json
+
+    short, long, payer = quote("ken", 600), quote("ken", 3_720), quote("amy", 600)
+    unknown = quote("nobody", 600)
+
+    assert (short["status"], short["amount"], short["pool_seconds"]) == ("pool", "0.00", 600)
+    assert (short["license"], short["rate"]["destination"]) == ("subscription", "France")
+    assert (long["status"], long["pool_seconds"], long["billed_seconds"]) == (
+        "charged",
+        3_600,
+        3_720,
+    )
+    assert long["amount"] == quote("amy", 120)["amount"]
+    assert long["lines"][0]["kind"] == "pool"
+    assert (payer["status"], payer["license"]) == ("charged", "pay_per_minute")
+    assert "pool_seconds" not in payer
+    assert "denied" not in payer
+    assert (unknown["amount"], unknown["flags"]) == (payer["amount"], ["organizer_unknown"])
+    by_card = {**QUOTE, "organizer_id": "ken", "rate_card": "default"}
+    del by_card["account"]
+    assert house.post("/api/v1/quotes", by_card).status == 422
+
+
+def test_a_quote_for_an_organizer_says_what_the_policy_denies(house: House) -> None:
+    account = "/api/v1/accounts/contoso"
+    house.put(account, {"currency": "USD", "rate_card": "default", "usage_location": "GB"})
+    house.put(IN_FORCE, card(FRANCE))
+    house.put(f"{account}/organizers/ken", {"policy": "DialoutCPCDomesticPSTNDisabled"})
+
+    found = house.post("/api/v1/quotes", {**QUOTE, "organizer_id": "ken"}).json
+
+    assert found["policy"] == "DialoutCPCDomesticPSTNDisabled"
+    assert found["denied"]["reason"] == "policy_domestic_only"
+    assert found["status"] == "charged"
+
+
+def test_a_toll_dial_in_of_a_subscription_is_quoted_as_included(house: House) -> None:
+    account = "/api/v1/accounts/contoso"
+    house.put(account, {"currency": "USD", "rate_card": "default"})
+    toll = {**FRANCE, "kind": "dial_in"}
+    house.put(IN_FORCE, card(FRANCE, toll))
+    house.put(f"{account}/organizers/ken", {"license": "subscription"})
+    body = {**QUOTE, "kind": "dial_in", "organizer_id": "ken"}
+
+    quote = house.post("/api/v1/quotes", body).json
+
+    assert (quote["status"], quote["zero_reason"], quote["amount"]) == ("zero", "included", "0.00")
