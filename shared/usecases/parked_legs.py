@@ -214,6 +214,8 @@ class ParkedLegs:
         if leg_id and leg.leg_id != leg_id:
             error = FieldError("/leg/leg_id", f"must be {leg_id}, as it was posted")
             raise Invalid("1 field is wrong.", (error,))
+        if "to_candidates" in parked.original and leg.to_number == parked.original["to"]:
+            return replace(leg, to_candidates=_original(parked).to_candidates)
         return leg
 
     async def _check_correction(

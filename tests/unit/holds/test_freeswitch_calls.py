@@ -179,6 +179,17 @@ def test_the_number_that_was_dialled_is_billed(switch: Switch, name: str) -> Non
     assert charge["kind"] == ("dial_out" if name.startswith("outbound") else "dial_in")
 
 
+def test_a_corrected_leg_is_still_billed_to_its_service_number(switch: Switch) -> None:
+    posted = record("inbound", "3001", TOLL, sip_to_user="+33170180099", billsec="500")
+    assert switch.ended(posted)["status"] == "queued"
+    (parked,) = switch.parked()
+    path = f"/api/v1/parked-legs/{parked['id']}/replay"
+    replayed = switch.house.post(path, {"leg": {"talk_seconds": 183}})
+    assert replayed.json["status"] == "replayed", replayed.body
+    leg = switch.house.get(f"/api/v1/accounts/contoso/legs/{parked['leg']}").json
+    assert (leg["to"], leg["to_received"]) == (TOLL, "+33170180099")
+
+
 CALLERS = {
     "ani": {"ani": CALLER},
     "From where ani is withheld": {"ani": "anonymous", "sip_from_user": CALLER},
