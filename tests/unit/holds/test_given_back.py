@@ -159,7 +159,7 @@ STEP = st.one_of(
     st.tuples(st.just("reverse"), st.integers(0, 30)),
     st.tuples(st.just("rerate"), st.integers(0, 30)),
     st.tuples(st.just("wait"), st.integers(1, 11)),
-    st.tuples(st.just("look"), st.just(0)),
+    st.tuples(st.just("catch up"), st.just(0)),
 )
 
 
@@ -181,13 +181,13 @@ async def _played(steps: Sequence[tuple[str, int]]) -> None:
         if what == "call":
             name, leg = f"au_{number}", f"local~call-{number}"
             place = question(replace(ask(name, bounds=BOUNDS)))
-            asked_at = world.clock.now()
-            await world.book.place(ACCOUNT, PlaceHold(place.authorise, _dated(place, asked_at)))
+            placed_at = world.clock.now()
+            await world.book.place(ACCOUNT, PlaceHold(place.authorise, _dated(place, placed_at)))
             await world.debit(value, name, leg)
-            spent[leg] = (local_day(asked_at, "UTC"), value)
+            spent[leg] = (local_day(placed_at, "UTC"), value)
         elif what == "wait":
             world.clock.advance(value * 3600)
-        elif what == "look":
+        elif what == "catch up":
             await world.books[value % 2].catch_up(ACCOUNT)
         elif legs:
             leg = legs[value % len(legs)]
@@ -223,8 +223,8 @@ async def _played(steps: Sequence[tuple[str, int]]) -> None:
         assert counters.spent_micros(Period.MONTH, today, 0, running=False) == net
 
 
-def _dated(place: PlaceHold, asked_at: Any) -> Any:
-    return lambda granted: replace(place.record(granted), asked_at=asked_at)
+def _dated(place: PlaceHold, placed_at: Any) -> Any:
+    return lambda granted: replace(place.record(granted), asked_at=placed_at)
 
 
 def test_a_call_that_was_found_by_its_legs_id_gives_its_budget_back_too(calls: Calls) -> None:

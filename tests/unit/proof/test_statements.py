@@ -88,13 +88,13 @@ class _History:
     async def leg(self, number: int, kind: int, place: int, center: int, size: int) -> None:
         known = _Known(KINDS[kind], PLACES[place], CENTERS[center], size * 1000, size * 60)
         name = f"local~{number}"
-        wish = None
+        pool = None
         if number % 3 == 0:  # the pool pays a part or all of it
             rest = replace(known, pool_seconds=30, amount=known.amount if number % 2 else 0)
             rest.seconds = known.seconds if rest.amount else 0
             charge = _charge(rest)
             paid = LegCharge(rest.amount, charge, content_digest(charge))
-            wish = PoolWish(self._month(), 30, lambda _: paid)
+            pool = PoolWish(self._month(), 30, lambda _: paid)
         charge = _charge(known)
         person = {"organizer": "ken" if number % 2 else None, "salt": str(number)}
         await self.house.ledger.submit(
@@ -109,7 +109,7 @@ class _History:
                 person=person,
                 charge_digest=content_digest(charge),
                 person_digest=content_digest(person),
-                pool=wish,
+                pool=pool,
             ),
         )
         record = await self.house.ledger.leg(ACCOUNT, name)
@@ -241,7 +241,7 @@ def _spoiled(statement: Statement, grouping: str, **change: int) -> Statement:
     return replace(statement, **{grouping: totals})
 
 
-async def test_re_adds_looks_at_every_grouping_and_every_sum() -> None:
+async def test_re_adds_covers_every_grouping_and_every_sum() -> None:
     house = LedgerHouse()
     await house.lived()
     statement = (await add_up_month(house.ledger, ACCOUNT, "2026-01", "UTC")).statement
