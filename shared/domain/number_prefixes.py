@@ -2,7 +2,7 @@
 
 Calling codes are those of E.164 itself, assigned or not. Whether a number may exist is what
 libphonenumber's patterns of all kinds of numbers say; they are loaded and compiled country by
-country, when the first prefix of a country is asked for.
+country, with the first prefix of each.
 """
 
 import re

@@ -212,8 +212,8 @@ class RateCardDesk:
                 answered_at=charge.answered_at + timedelta(seconds=pooled),
                 talk_seconds=inquiry.talk_seconds - pooled,
             )
-        told = {name: named[name] for name in named if name not in _BY_CREDITS_ONLY}
-        return {**told, **quoted_pooled(charge, pooled, rest)}
+        kept = {name: named[name] for name in named if name not in _BY_CREDITS_ONLY}
+        return {**kept, **quoted_pooled(charge, pooled, rest)}
 
     async def quote_table(
         self, inquiry: Inquiry, minutes: Sequence[int], principal: Principal
@@ -263,7 +263,7 @@ def _permission(
     charge: Charge, account: Account, organizer: OrganizerFacts, policy: AccountPolicy
 ) -> dict[str, object]:
     """The identity that binds the organizer, and why it may not dial the number, if so. What
-    changes from call to call (stops, budgets, velocity, credit) is not asked."""
+    changes from call to call (stops, budgets, velocity, credit) does not count."""
     home = account.settings.usage_location
     facts = DialOutFacts(
         dialled=look_up(f"+{charge.to_digits}", (organizer.usage_location or home,)),

@@ -218,7 +218,7 @@ def test_the_demo_card_lacks_only_what_it_leaves_out_on_purpose() -> None:
         ),
     ],
 )  # fmt: skip
-def test_prefixes_and_prices_that_look_misread(
+def test_prefixes_and_prices_that_may_be_misread(
     rates: list[Rate], expected: dict[str, list[str]]
 ) -> None:
     """No valid number, no price, no country, no caller without a country."""
