@@ -21,6 +21,7 @@ from shared.contracts.openapi_parts import (
     DELETES_BY_ETAG,
     HEADERS,
     LEGS,
+    MAY_BE_NULL,
     MAY_HAVE_NO_BODY,
     NEEDS_KEY,
     PARAMETERS,
@@ -82,24 +83,24 @@ def request_model(name: str) -> type[BaseModel] | None:
     return found
 
 
-def schema_of(value: object) -> Json:
-    """The schema that an example follows; what it does not show may be there too."""
+def schema_of(value: object, name: str = "") -> Json:
+    """The schema that an example, the value of field `name`, follows; what it does not show may be
+    there too."""
     match value:
         case bool():
-            return {"type": "boolean"}
+            schema: Json = {"type": "boolean"}
         case int():
-            return {"type": "integer"}
+            schema = {"type": "integer"}
         case str():
-            return {"type": "string"}
+            schema = {"type": "string"}
         case list():
-            return {"type": "array", "items": _schema_of_any(value)}
+            schema = {"type": "array", "items": _schema_of_any(value)}
         case dict():
-            return {
-                "type": "object",
-                "properties": {name: schema_of(inner) for name, inner in value.items()},
-            }
+            fields = {each: schema_of(inner, each) for each, inner in value.items()}
+            schema = {"type": "object", "properties": fields}
         case _:
             return {}
+    return {**schema, "type": [schema["type"], "null"]} if name in MAY_BE_NULL else schema
 
 
 def _schema_of_any(items: list[Any]) -> Json:

@@ -62,6 +62,16 @@ DELETES_BY_ETAG = frozenset(
 )
 NEEDS_KEY = frozenset({"post_top_up", "post_adjustment"})
 """Functions that refuse a request without `Idempotency-Key`."""
+MAY_BE_NULL = frozenset(
+    {
+        *("account", "authorization", "conference", "conference_id", "from", "hangup_cause"),
+        *("kind", "organizer", "organizer_id", "talk_seconds", "to", "answered_at"),
+        *("after", "before", "burn", "entry", "expires_at", "hours_left", "limit", "name"),
+        *("percent", "rate", "reversed_by", "rules", "until", "usage_location", "cost_center"),
+        *("destination", "number_class", "region"),
+    }
+)
+"""Fields of answers that are null where there is nothing to say."""
 MAY_HAVE_NO_BODY = frozenset(
     {"dismiss_parked_leg", "release_dial_out", "replay_parked_leg", "replay_parked_legs"}
 )

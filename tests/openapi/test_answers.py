@@ -1,0 +1,131 @@
+"""Answers of states that the recorded session does not reach follow the document too."""
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+import function_app
+from functions.edge import ROUTES
+from shared import bootstrap
+from shared.contracts.openapi import document
+from shared.domain.legs import LegKind
+from tests.unit.administration.house import Answer
+from tests.unit.administration.town import LONDON, TOKYO, Town
+
+assert function_app.app, "importing it declares the routes"
+ACCOUNT = "/api/v1/accounts/contoso"
+DESCRIBED: dict[str, Any] = json.loads(json.dumps(document(ROUTES, "1")))
+
+
+@pytest.fixture
+def town() -> Any:
+    made = Town()
+    made.settle()
+    yield made
+    bootstrap.install(None)
+    made.close()
+
+
+def check(path: str, answer: Answer) -> None:
+    """`path` as the document has it."""
+    responses = DESCRIBED["paths"][path]["get"]["responses"]
+    assert answer.status == 200, answer.body
+    schema = responses["200"]["content"]["application/json"]["schema"]
+    validator = Draft202012Validator({**schema, "components": DESCRIBED["components"]})
+    found = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(answer.json)]
+    assert found == [], path
+
+
+def test_an_account_without_entries_and_one_with_a_grant(town: Town) -> None:
+    town.account("empty")
+    check("/api/v1/accounts/{account}/balance", town.get("/api/v1/accounts/empty/balance"))
+    town.post(
+        f"{ACCOUNT}/top-ups",
+        {"amount": "5.00", "kind": "granted"},
+        headers={"idempotency-key": "grant"},
+    )
+    check("/api/v1/accounts/{account}", town.get(ACCOUNT))
+    check("/api/v1/accounts/{account}/entries", town.get(f"{ACCOUNT}/entries"))
+    check("/api/v1/accounts/{account}/outlook", town.get(f"{ACCOUNT}/outlook"))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"kind": LegKind.VOIP, "to": None, "from_number": None},
+        {"answered_at": None, "talk_seconds": 0},
+        {"organizer": "ken", "conference_id": "3001", "hangup_cause": "16"},
+    ],
+    ids=["plain", "voip", "unanswered", "full"],
+)
+def test_legs_of_every_kind(town: Town, facts: dict[str, Any]) -> None:
+    leg = town.leg(**{"to": LONDON, **facts})
+    check("/api/v1/accounts/{account}/legs/{leg}", town.get(f"{ACCOUNT}/legs/{leg}"))
+    town.post(f"{ACCOUNT}/legs/{leg}/reversal", {"reason": "Bad line"})
+    check("/api/v1/accounts/{account}/legs/{leg}", town.get(f"{ACCOUNT}/legs/{leg}"))
+    check(
+        "/api/v1/accounts/{account}/statements/{month}", town.get(f"{ACCOUNT}/statements/2026-11")
+    )
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"to": TOKYO},
+        {"account": None},
+        {"to": TOKYO, "organizer": "ken", "conference_id": "3001", "hangup_cause": "16"},
+        {"kind": None},
+    ],
+    ids=["no price", "no account", "full", "no kind"],
+)
+def test_parked_legs_of_every_kind(town: Town, facts: dict[str, Any]) -> None:
+    town.parked(town.ended(**facts))
+    check("/api/v1/parked-legs", town.get("/api/v1/parked-legs"))
+
+
+def test_registrations_with_a_history(town: Town) -> None:
+    for organizer in ("ken", "eva"):
+        town.clock.advance(60)
+        etag = town.get(f"{ACCOUNT}/conferences/3001").headers.get("etag")
+        town.put(f"{ACCOUNT}/conferences/3001", {"organizer": organizer}, etag)
+    conference = "/api/v1/accounts/{account}/conferences/{conference}"
+    check(conference, town.get(f"{ACCOUNT}/conferences/3001"))
+
+
+def test_every_operation_declares_who_may_call_it() -> None:
+    for path, operations in DESCRIBED["paths"].items():
+        for method, operation in operations.items():
+            assert operation["security"], (path, method)
+
+
+def test_a_put_documents_both_of_its_answers() -> None:
+    for path, operations in DESCRIBED["paths"].items():
+        if put := operations.get("put"):
+            assert {"200", "201"} <= put["responses"].keys(), path
+
+
+def test_a_required_idempotency_key_is_required() -> None:
+    needed = {
+        operation["operationId"]
+        for operations in DESCRIBED["paths"].values()
+        for operation in operations.values()
+        for each in operation["parameters"]
+        if each["name"] == "Idempotency-Key" and each.get("required")
+    }
+
+    assert needed == {"post_top_up", "post_adjustment"}
+
+
+def test_each_body_that_a_route_reads_is_described() -> None:
+    """A form too; routes without one take none."""
+    without = {
+        operation["operationId"]
+        for operations in DESCRIBED["paths"].values()
+        for method, operation in operations.items()
+        if method in {"post", "put", "patch"} and "requestBody" not in operation
+    }
+
+    assert without <= {"acknowledge_alert", "replay_delivery", "restart_dial_out"}
