@@ -211,9 +211,7 @@ def _may_rearm(look: Look, rule: AlertRule, *, rising: bool) -> bool:
         return True
     if burn.why_unknown(look.state.burn, look.at, look.state.time_zone) is not None:
         return rising
-    raised = (
-        each for each in look.state.raised if (each.type, each.name) == (alerts.LOW, rule.name)
-    )
+    raised = (each for each in look.state.raised if each.same == (alerts.LOW, rule.name))
     return rising or all(look.at - each.at >= _REARM_PAUSE for each in raised)
 
 
