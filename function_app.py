@@ -13,12 +13,12 @@ from functions import (
     dial_out_control,
     directory,
     fallback,
-    inbox,
+    forward_spillover,
+    health,
     ledger,
     low_balance,
     nightly_audit,
     openapi,
-    operations,
     outlook,
     parked_legs,
     rate_and_debit,
@@ -37,7 +37,7 @@ app.register_functions(rate_and_debit.bp)
 app.register_functions(dial_out.bp)
 app.register_functions(dial_out_control.bp)
 app.register_functions(low_balance.bp)
-app.register_functions(inbox.bp)
+app.register_functions(forward_spillover.bp)
 app.register_functions(nightly_audit.bp)
 app.register_functions(ledger.bp)
 app.register_functions(parked_legs.bp)
@@ -54,5 +54,5 @@ app.register_functions(recharges.bp)
 app.register_functions(outlook.bp)
 app.register_functions(webhooks.bp)
 app.register_functions(openapi.bp)
-app.register_functions(operations.bp)
+app.register_functions(health.bp)
 app.register_functions(fallback.bp)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list, with_warnings
+from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list, with_warnings
 from shared.bootstrap import container
-from shared.contracts.queries import PAGE
-from shared.domain.access import READERS, Role
+from shared.contracts.common.queries import PAGE
+from shared.domain.directory.access import READERS, Role
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
-    from shared.contracts.accounts import AccountBody
+    from shared.contracts.directory.accounts import AccountBody
 
 bp = new_blueprint()
 _ACCOUNT = "v1/accounts/{account}"
@@ -22,7 +22,7 @@ _SETTERS = frozenset({Role.FINANCE})
 @admin_route(bp, "list_accounts", "GET", "v1/accounts", READERS, queries=PAGE)
 async def list_accounts(call: Call) -> func.HttpResponse:
     """The accounts that the caller sees: settings only."""
-    from shared.contracts.accounts import ACCOUNT_COLUMNS, settings_body
+    from shared.contracts.directory.accounts import ACCOUNT_COLUMNS, settings_body
 
     async def fetch(limit: int, cursor: str | None) -> Page:
         found, following = await container().accounts.page(
@@ -36,7 +36,7 @@ async def list_accounts(call: Call) -> func.HttpResponse:
 @admin_route(bp, "get_account", "GET", _ACCOUNT, READERS)
 async def get_account(call: Call) -> func.HttpResponse:
     """Settings, balance, what is held and available, open lots."""
-    from shared.contracts.accounts import account_body
+    from shared.contracts.directory.accounts import account_body
 
     view = await container().accounts.read(call.path("account"))
     body = account_body(view.account, view.state, view.held_micros)
@@ -46,8 +46,8 @@ async def get_account(call: Call) -> func.HttpResponse:
 @admin_route(bp, "put_account", "PUT", _ACCOUNT, _SETTERS)
 async def put_account(call: Call) -> func.HttpResponse:
     """Create or replace the settings; what is left out takes its default."""
-    from shared.contracts.accounts import AccountBody
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.directory.accounts import AccountBody
 
     return await _save(call, read(AccountBody, call.json()), call.if_match())
 
@@ -56,7 +56,7 @@ async def put_account(call: Call) -> func.HttpResponse:
 async def patch_account(call: Call) -> func.HttpResponse:
     """Change some settings: what is left out stays, null takes the default (RFC 7396)."""
     from functions.patches import patch
-    from shared.contracts.accounts import AccountBody, settings_body
+    from shared.contracts.directory.accounts import AccountBody, settings_body
 
     async def present() -> tuple[Mapping[str, object], str]:
         body = settings_body(await container().accounts.known(call.path("account"), fresh=True))
@@ -66,7 +66,7 @@ async def patch_account(call: Call) -> func.HttpResponse:
 
 
 async def _save(call: Call, stated: "AccountBody", if_match: str | None) -> func.HttpResponse:
-    from shared.contracts.accounts import account_body
+    from shared.contracts.directory.accounts import account_body
 
     settings = stated.settings()
     for card in settings.cards:  # also one that is a default

@@ -2,10 +2,10 @@
 
 import azure.functions as func
 
-from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
+from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
-from shared.contracts.queries import PAGE
-from shared.domain.access import READERS, Role
+from shared.contracts.common.queries import PAGE
+from shared.domain.directory.access import READERS, Role
 from shared.telemetry import event
 
 bp = new_blueprint()
@@ -16,7 +16,7 @@ _WATCHERS = frozenset({Role.FINANCE, Role.OPERATOR})
 @admin_route(bp, "list_alerts", "GET", _PATH, READERS, queries=PAGE)
 async def list_alerts(call: Call) -> func.HttpResponse:
     """An account's alerts, the newest first."""
-    from shared.contracts.notices import ALERT_COLUMNS, alert_body
+    from shared.contracts.credits.alerts import ALERT_COLUMNS, alert_body
 
     account = call.path("account")
 
@@ -30,7 +30,7 @@ async def list_alerts(call: Call) -> func.HttpResponse:
 @admin_route(bp, "acknowledge_alert", "POST", f"{_PATH}/{{id}}/acknowledge", _WATCHERS)
 async def acknowledge_alert(call: Call) -> func.HttpResponse:
     """Somebody has seen it: it is not told again. The first who says so stays."""
-    from shared.contracts.notices import alert_body
+    from shared.contracts.credits.alerts import alert_body
 
     account = call.path("account")
     seen = await container().alerts.acknowledge(account, call.path("id"), call.principal.name)

@@ -2,11 +2,11 @@
 
 import azure.functions as func
 
-from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list, with_warnings
+from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list, with_warnings
 from shared.bootstrap import container
-from shared.contracts.queries import PAGE
-from shared.contracts.times import read_time
-from shared.domain.access import Role
+from shared.contracts.common.queries import PAGE
+from shared.contracts.common.times import read_time
+from shared.domain.directory.access import Role
 
 bp = new_blueprint()
 _ADMIN: frozenset[Role] = frozenset()
@@ -15,8 +15,8 @@ _ADMIN: frozenset[Role] = frozenset()
 @admin_route(bp, "create_api_key", "POST", "v1/api-keys", _ADMIN)
 async def create_api_key(call: Call) -> func.HttpResponse:
     """Make a key; the answer is the only place where it is ever shown."""
-    from shared.contracts.access import ApiKeyBody, api_key_body
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.directory.bridges_and_keys import ApiKeyBody, api_key_body
 
     # Whoever sees some accounts only could else make a key that sees all.
     call.principal.require_all_accounts()
@@ -34,7 +34,7 @@ async def create_api_key(call: Call) -> func.HttpResponse:
 @admin_route(bp, "list_api_keys", "GET", "v1/api-keys", _ADMIN, queries=PAGE)
 async def list_api_keys(call: Call) -> func.HttpResponse:
     """All keys, without what opens doors."""
-    from shared.contracts.access import API_KEY_COLUMNS, api_key_body
+    from shared.contracts.directory.bridges_and_keys import API_KEY_COLUMNS, api_key_body
 
     call.principal.require_all_accounts()
 

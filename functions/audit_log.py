@@ -2,10 +2,10 @@
 
 import azure.functions as func
 
-from functions.edge import Call, Page, admin_route, new_blueprint, reply_list
+from functions.http import Call, Page, admin_route, new_blueprint, reply_list
 from shared.bootstrap import container
-from shared.contracts.queries import PAGE, SPAN, Query
-from shared.domain.access import READERS
+from shared.contracts.common.queries import PAGE, SPAN, Query
+from shared.domain.directory.access import READERS
 
 bp = new_blueprint()
 
@@ -28,7 +28,7 @@ bp = new_blueprint()
 async def list_audit_log(call: Call) -> func.HttpResponse:
     """Changes of settings, the newest first: of `?account=`, else of all that the caller sees;
     `?from=&to=&actor=&kind=`, as JSON or CSV."""
-    from shared.contracts.audit import COLUMNS, change_body, change_row
+    from shared.contracts.directory.audit_log import COLUMNS, change_body, change_row
 
     since, until = await call.span()
 

@@ -6,19 +6,12 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.edge import (
-    Call,
-    admin_route,
-    new_blueprint,
-    no_content,
-    reply,
-    with_warnings,
-)
+from functions.http import Call, admin_route, new_blueprint, no_content, reply, with_warnings
 from shared.bootstrap import container
-from shared.domain.access import Role
+from shared.domain.directory.access import Role
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
-    from shared.contracts.access import BridgeBody
+    from shared.contracts.directory.bridges_and_keys import BridgeBody
 
 bp = new_blueprint()
 _PATH = "v1/bridges/{bridge}"
@@ -28,7 +21,7 @@ _ADMIN: frozenset[Role] = frozenset()
 @admin_route(bp, "get_bridge", "GET", _PATH, frozenset({Role.OPERATOR}))
 async def get_bridge(call: Call) -> func.HttpResponse:
     """A bridge without its secrets."""
-    from shared.contracts.access import bridge_body
+    from shared.contracts.directory.bridges_and_keys import bridge_body
 
     call.principal.require_all_accounts()
     view = await container().bridges.read(call.path("bridge"))
@@ -38,8 +31,8 @@ async def get_bridge(call: Call) -> func.HttpResponse:
 @admin_route(bp, "put_bridge", "PUT", _PATH, _ADMIN)
 async def put_bridge(call: Call) -> func.HttpResponse:
     """Create or replace a bridge. A secret that we make is shown in this answer only."""
-    from shared.contracts.access import BridgeBody
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.directory.bridges_and_keys import BridgeBody
 
     call.principal.require_all_accounts()
     return await _save(call, read(BridgeBody, call.json()), call.if_match())
@@ -50,7 +43,7 @@ async def patch_bridge(call: Call) -> func.HttpResponse:
     """Change some settings: what is left out stays, secrets too; null takes the default (RFC 7396).
     `{"disabled": true}` refuses its requests from the next one on."""
     from functions.patches import patch
-    from shared.contracts.access import BridgeBody, bridge_body
+    from shared.contracts.directory.bridges_and_keys import BridgeBody, bridge_body
 
     call.principal.require_all_accounts()
 
@@ -70,7 +63,7 @@ async def delete_bridge(call: Call) -> func.HttpResponse:
 
 
 async def _save(call: Call, stated: "BridgeBody", if_match: str | None) -> func.HttpResponse:
-    from shared.contracts.access import bridge_body
+    from shared.contracts.directory.bridges_and_keys import bridge_body
 
     view, saved = await container().bridges.put(call.path("bridge"), stated.wanted(), if_match)
     body = bridge_body(view.bridge, view.etag, view.new_secret)

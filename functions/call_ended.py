@@ -2,10 +2,10 @@
 
 import azure.functions as func
 
-from functions.edge import Call, new_blueprint, open_route, reply
+from functions.http import Call, new_blueprint, open_route, reply
 from shared.bootstrap import container
-from shared.domain import limits
-from shared.domain.posts import BridgePost
+from shared.domain.common import limits
+from shared.domain.legs.bridge_payloads import BridgePost
 from shared.telemetry import event
 
 bp = new_blueprint()

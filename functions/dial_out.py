@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import azure.functions as func
 
-from functions.edge import Call, new_blueprint, open_route, reply
+from functions.http import Call, new_blueprint, open_route, reply
 from shared.bootstrap import container
-from shared.domain.directory import Bridge
-from shared.domain.legs import content_digest
+from shared.domain.directory.entities import Bridge
+from shared.domain.legs.leg import content_digest
 from shared.telemetry import event
 
 bp = new_blueprint()
@@ -17,9 +17,9 @@ _CALL = "v1/bridges/{bridge}/dial-outs/{authorization}"
 @open_route(bp, "post_dial_out", "POST", "v1/bridges/{bridge}/dial-outs", serves_calls=True)
 async def post_dial_out(call: Call) -> func.HttpResponse:
     """200 either way: `decision` is allow or deny."""
-    from shared.contracts.dial_out import DialOutRequest
-    from shared.contracts.strict import read
-    from shared.usecases.questions import Question
+    from shared.contracts.common.validation import read
+    from shared.contracts.dial_out.requests import DialOutRequest
+    from shared.usecases.dial_out.authorisation_request import Question
 
     bridge, webhook_id = await _bridge(call)
     key = call.idempotency_key(signed=webhook_id)
@@ -60,9 +60,9 @@ async def post_dial_out(call: Call) -> func.HttpResponse:
 @open_route(bp, "post_dial_in", "POST", "v1/bridges/{bridge}/dial-ins", serves_calls=True)
 async def post_dial_in(call: Call) -> func.HttpResponse:
     """200 either way: `decision` is allow or deny. Extended and released as a dial-out is."""
-    from shared.contracts.dial_out import DialInRequest
-    from shared.contracts.strict import read
-    from shared.usecases.questions import Question
+    from shared.contracts.common.validation import read
+    from shared.contracts.dial_out.requests import DialInRequest
+    from shared.usecases.dial_out.authorisation_request import Question
 
     bridge, webhook_id = await _bridge(call)
     key = call.idempotency_key(signed=webhook_id)
@@ -102,8 +102,8 @@ async def post_dial_in(call: Call) -> func.HttpResponse:
 @open_route(bp, "extend_dial_out", "POST", f"{_CALL}/extend", serves_calls=True)
 async def extend_dial_out(call: Call) -> func.HttpResponse:
     """The call goes on: hold what it costs until the second wanted, counted from its answer."""
-    from shared.contracts.dial_out import ExtendRequest
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.dial_out.requests import ExtendRequest
 
     bridge, webhook_id = await _bridge(call)
     authorization = call.path("authorization")
@@ -126,8 +126,8 @@ async def extend_dial_out(call: Call) -> func.HttpResponse:
 @open_route(bp, "release_dial_out", "POST", f"{_CALL}/release", serves_calls=True)
 async def release_dial_out(call: Call) -> func.HttpResponse:
     """The call did not happen: give back what it holds. Again changes nothing."""
-    from shared.contracts.dial_out import ReleaseRequest
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.dial_out.requests import ReleaseRequest
 
     bridge, webhook_id = await _bridge(call)
     authorization = call.path("authorization")

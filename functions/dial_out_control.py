@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.edge import Call, admin_route, new_blueprint, reply
+from functions.http import Call, admin_route, new_blueprint, reply
 from shared.bootstrap import container
-from shared.domain.access import READERS, Role
-from shared.domain.legs import format_time
-from shared.domain.money import format_amount
+from shared.domain.common.money import format_amount
+from shared.domain.directory.access import READERS, Role
+from shared.domain.legs.leg import format_time
 from shared.telemetry import event
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
-    from shared.domain.holds import Hold
+    from shared.domain.dial_out.hold_book import Hold
     from shared.ports.holds import HoldRecord
-    from shared.usecases.missing_legs import MissingLeg
+    from shared.usecases.dial_out.missing_legs import MissingLeg
 
 bp = new_blueprint()
 _OPERATORS = frozenset({Role.OPERATOR})
@@ -78,8 +78,8 @@ def _missing(each: "MissingLeg") -> dict[str, object]:
 @admin_route(bp, "stop_dial_out", "POST", f"{_POLICY}/stop", _OPERATORS)
 async def stop_dial_out(call: Call) -> func.HttpResponse:
     """Nobody of the account dials out any more, on every process from the next question on."""
-    from shared.contracts.dial_out_policy import StopBody
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.dial_out.policy import StopBody
 
     account, body = call.path("account"), read(StopBody, call.json())
     await container().dial_out_settings.stop(account, body.reason)
@@ -100,9 +100,9 @@ async def restart_dial_out(call: Call) -> func.HttpResponse:
 async def post_what_if(call: Call) -> func.HttpResponse:
     """What a policy that is not in force would have denied of the dial-outs of a period, and saved.
     Nothing is changed."""
-    from shared.contracts.strict import read
-    from shared.contracts.times import read_time
-    from shared.contracts.what_if import WhatIfBody, what_if_body
+    from shared.contracts.common.times import read_time
+    from shared.contracts.common.validation import read
+    from shared.contracts.dial_out.policy_simulation import WhatIfBody, what_if_body
 
     body = read(WhatIfBody, call.json())
     found = await container().what_if(

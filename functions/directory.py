@@ -6,30 +6,23 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.edge import (
-    Call,
-    admin_route,
-    new_blueprint,
-    no_content,
-    reply,
-    with_warnings,
-)
+from functions.http import Call, admin_route, new_blueprint, no_content, reply, with_warnings
 from shared.bootstrap import container
-from shared.contracts.queries import flag, moment
-from shared.domain.access import READERS, Role
-from shared.domain.directory import (
+from shared.contracts.common.queries import flag, moment
+from shared.domain.common.errors import Invalid, NotFound
+from shared.domain.directory.access import READERS, Role
+from shared.domain.directory.entities import (
     FOREIGN_ID_RULE,
     Registration,
     is_foreign_id,
     is_service_number,
 )
-from shared.domain.errors import Invalid, NotFound
-from shared.domain.legs import ServiceNumberKind
-from shared.domain.numbers import called_number
-from shared.usecases.documents import Kind
+from shared.domain.legs.leg import ServiceNumberKind
+from shared.domain.numbers.numbers import called_number
+from shared.usecases.directory.codecs import Kind
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
-    from shared.contracts.dial_out_policy import DialOutPolicyBody, OrganizerBody
+    from shared.contracts.dial_out.policy import DialOutPolicyBody, OrganizerBody
 
 bp = new_blueprint()
 _SETTERS = frozenset({Role.OPERATOR})
@@ -48,7 +41,7 @@ _POLICY = "v1/accounts/{account}/dial-out-policy"
 @admin_route(bp, "get_organizer", "GET", _ORGANIZER, READERS)
 async def get_organizer(call: Call) -> func.HttpResponse:
     """An organizer, defaults filled in."""
-    from shared.contracts.dial_out_policy import organizer_body
+    from shared.contracts.dial_out.policy import organizer_body
 
     found, etag = await container().dial_out_settings.read_organizer(
         call.path("account"), call.path("organizer")
@@ -59,8 +52,8 @@ async def get_organizer(call: Call) -> func.HttpResponse:
 @admin_route(bp, "put_organizer", "PUT", _ORGANIZER, _SETTERS)
 async def put_organizer(call: Call) -> func.HttpResponse:
     """Create or replace an organizer."""
-    from shared.contracts.dial_out_policy import OrganizerBody
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.dial_out.policy import OrganizerBody
 
     return await _save_organizer(call, read(OrganizerBody, call.json()), call.if_match())
 
@@ -69,7 +62,7 @@ async def put_organizer(call: Call) -> func.HttpResponse:
 async def patch_organizer(call: Call) -> func.HttpResponse:
     """Change some of it: what is left out stays, null takes the default (RFC 7396)."""
     from functions.patches import patch
-    from shared.contracts.dial_out_policy import OrganizerBody, organizer_body
+    from shared.contracts.dial_out.policy import OrganizerBody, organizer_body
 
     async def present() -> tuple[Mapping[str, object], str]:
         found, etag = await container().dial_out_settings.read_organizer(
@@ -92,7 +85,7 @@ async def delete_organizer(call: Call) -> func.HttpResponse:
 async def _save_organizer(
     call: Call, stated: "OrganizerBody", if_match: str | None
 ) -> func.HttpResponse:
-    from shared.contracts.dial_out_policy import organizer_body
+    from shared.contracts.dial_out.policy import organizer_body
 
     wanted = stated.facts(call.path("organizer"))
     saved = await container().dial_out_settings.put_organizer(
@@ -108,7 +101,7 @@ async def _save_organizer(
 @admin_route(bp, "get_dial_out_policy", "GET", _POLICY, READERS)
 async def get_dial_out_policy(call: Call) -> func.HttpResponse:
     """The account's policy; what holds by default, without an ETag, where none was put."""
-    from shared.contracts.dial_out_policy import policy_body
+    from shared.contracts.dial_out.policy import policy_body
 
     found, etag = await container().dial_out_settings.read_policy(call.path("account"))
     return reply({**policy_body(found), **({"etag": etag} if etag else {})}, etag=etag)
@@ -117,8 +110,8 @@ async def get_dial_out_policy(call: Call) -> func.HttpResponse:
 @admin_route(bp, "put_dial_out_policy", "PUT", _POLICY, _SETTERS)
 async def put_dial_out_policy(call: Call) -> func.HttpResponse:
     """Create or replace the account's policy."""
-    from shared.contracts.dial_out_policy import DialOutPolicyBody
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.dial_out.policy import DialOutPolicyBody
 
     return await _save_policy(call, read(DialOutPolicyBody, call.json()), call.if_match())
 
@@ -127,7 +120,7 @@ async def put_dial_out_policy(call: Call) -> func.HttpResponse:
 async def patch_dial_out_policy(call: Call) -> func.HttpResponse:
     """Change some of it: what is left out stays, null takes the default (RFC 7396)."""
     from functions.patches import patch
-    from shared.contracts.dial_out_policy import DialOutPolicyBody, policy_body
+    from shared.contracts.dial_out.policy import DialOutPolicyBody, policy_body
 
     async def present() -> tuple[Mapping[str, object], str | None]:
         found, etag = await container().dial_out_settings.read_policy(call.path("account"))
@@ -139,7 +132,7 @@ async def patch_dial_out_policy(call: Call) -> func.HttpResponse:
 async def _save_policy(
     call: Call, stated: "DialOutPolicyBody", if_match: str | None
 ) -> func.HttpResponse:
-    from shared.contracts.dial_out_policy import policy_body
+    from shared.contracts.dial_out.policy import policy_body
 
     wanted = stated.policy()
     saved = await container().dial_out_settings.put_policy(call.path("account"), wanted, if_match)
@@ -158,8 +151,8 @@ async def get_conference(call: Call) -> func.HttpResponse:
 async def put_conference(call: Call) -> func.HttpResponse:
     """Say whose meeting it is in this account, from now or `?from=` on. `?take_over=true` ends what
     other accounts of the caller have registered."""
-    from shared.contracts.directory import ConferenceBody
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.directory.registrations import ConferenceBody
 
     conference = call.path("conference")
     if not is_foreign_id(conference):
@@ -202,8 +195,8 @@ async def _of_number(
 async def put_service_number(call: Call) -> func.HttpResponse:
     """Assign a number to an account, from now or `?from=` on; needs a key for all accounts."""
     call.principal.require_all_accounts()
-    from shared.contracts.directory import ServiceNumberBody
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.directory.registrations import ServiceNumberBody
 
     number = called_number(call.path("number"))
     if not is_service_number(number):
@@ -227,7 +220,7 @@ async def _end_registration(call: Call, kind: Kind, key: str) -> func.HttpRespon
 
 
 async def _get_registration(call: Call, kind: Kind, name: str, key: str) -> func.HttpResponse:
-    from shared.contracts.directory import registrations_body
+    from shared.contracts.directory.registrations import registrations_body
 
     account = call.path("account")
     history = call.flag("history")
@@ -238,7 +231,7 @@ async def _get_registration(call: Call, kind: Kind, name: str, key: str) -> func
 async def _put_registration(
     call: Call, kind: Kind, name: str, key: str, wanted: Registration
 ) -> func.HttpResponse:
-    from shared.contracts.directory import registrations_body
+    from shared.contracts.directory.registrations import registrations_body
 
     made, saved = await container().registrations.put(
         kind,

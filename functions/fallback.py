@@ -2,8 +2,8 @@
 
 import azure.functions as func
 
-from functions.edge import Call, fallback_route, methods_of, new_blueprint
-from shared.domain.errors import MethodNotAllowed, NotFound
+from functions.http import Call, fallback_route, methods_of, new_blueprint
+from shared.domain.common.errors import MethodNotAllowed, NotFound
 
 bp = new_blueprint()
 

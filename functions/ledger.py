@@ -4,13 +4,13 @@ from dataclasses import asdict
 
 import azure.functions as func
 
-from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
+from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
-from shared.contracts.queries import PAGE, SPAN, Query, flag, moment, one_of, query_invalid
-from shared.domain.access import READERS, Role
-from shared.domain.ledger import Entry, EntryKind
-from shared.domain.legs import format_time
-from shared.domain.money import format_amount
+from shared.contracts.common.queries import PAGE, SPAN, Query, flag, moment, one_of, query_invalid
+from shared.domain.common.money import format_amount
+from shared.domain.directory.access import READERS, Role
+from shared.domain.ledger.model import Entry, EntryKind
+from shared.domain.legs.leg import format_time
 from shared.telemetry import event
 
 bp = new_blueprint()
@@ -22,8 +22,8 @@ _ANCHORS = (flag("anchors", "Compare it with its newest anchor too."),)
 @admin_route(bp, "post_top_up", "POST", "v1/accounts/{account}/top-ups", _FINANCE)
 async def post_top_up(call: Call) -> func.HttpResponse:
     """Credits come in, once per Idempotency-Key."""
-    from shared.contracts.ledger import TopUpBody
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.ledger.entries import TopUpBody
 
     key = call.idempotency_key()
     command = read(TopUpBody, call.json()).command(key, call.principal.name)
@@ -34,8 +34,8 @@ async def post_top_up(call: Call) -> func.HttpResponse:
 @admin_route(bp, "post_adjustment", "POST", "v1/accounts/{account}/adjustments", _FINANCE)
 async def post_adjustment(call: Call) -> func.HttpResponse:
     """A person's correction, once per Idempotency-Key."""
-    from shared.contracts.ledger import AdjustmentBody
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.ledger.entries import AdjustmentBody
 
     key = call.idempotency_key()
     command = read(AdjustmentBody, call.json()).command(key, call.principal.name)
@@ -46,8 +46,8 @@ async def post_adjustment(call: Call) -> func.HttpResponse:
 @admin_route(bp, "post_reversal", "POST", "v1/accounts/{account}/legs/{leg}/reversal", _FINANCE)
 async def post_reversal(call: Call) -> func.HttpResponse:
     """Takes a leg's debit back, once, whoever asks how often."""
-    from shared.contracts.ledger import ReversalBody
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.ledger.entries import ReversalBody
 
     reason = read(ReversalBody, call.json()).reason
     account = call.path("account")
@@ -58,7 +58,7 @@ async def post_reversal(call: Call) -> func.HttpResponse:
 
 
 def _booked(account: str, entry: Entry, repeated: bool) -> func.HttpResponse:
-    from shared.contracts.ledger import entry_body
+    from shared.contracts.ledger.entries import entry_body
 
     event(
         "account_booked",
@@ -92,8 +92,8 @@ def _booked(account: str, entry: Entry, repeated: bool) -> func.HttpResponse:
 )
 async def list_entries(call: Call) -> func.HttpResponse:
     """The ledger's entries in order, as JSON or CSV; `?from=&to=&kind=` or `?leg=`."""
-    from shared.contracts.ledger import ENTRY_COLUMNS, entry_body
-    from shared.usecases.read_ledger import EntryFilter
+    from shared.contracts.ledger.entries import ENTRY_COLUMNS, entry_body
+    from shared.usecases.ledger.read_ledger import EntryFilter
 
     account, leg, kind = call.path("account"), call.query("leg"), call.query("kind")
     since, until = await call.span()
@@ -127,7 +127,7 @@ async def get_balance(call: Call) -> func.HttpResponse:
 )
 async def get_statement(call: Call) -> func.HttpResponse:
     """A month added up: opening, totals by kind and destination, closing."""
-    from shared.contracts.ledger import statement_body
+    from shared.contracts.ledger.entries import statement_body
 
     account = call.path("account")
     found = await container().read_ledger.statement(account, call.path("month"))
@@ -137,8 +137,8 @@ async def get_statement(call: Call) -> func.HttpResponse:
 @admin_route(bp, "get_leg", "GET", "v1/accounts/{account}/legs/{leg}", READERS)
 async def get_leg(call: Call) -> func.HttpResponse:
     """A leg and its explained charge; 404 while it is queued."""
-    from shared.contracts.ledger import leg_body, parked_leg_body, replaced_body
-    from shared.domain.parking import ParkedLeg
+    from shared.contracts.ledger.entries import leg_body, parked_leg_body, replaced_body
+    from shared.domain.legs.parking import ParkedLeg
 
     found = await container().read_ledger.leg(call.path("account"), call.path("leg"))
     if isinstance(found, ParkedLeg):
@@ -184,8 +184,8 @@ async def verify_ledger(call: Call) -> func.HttpResponse:
 @admin_route(bp, "post_erasure", "POST", "v1/accounts/{account}/erasures", frozenset())
 async def post_erasure(call: Call) -> func.HttpResponse:
     """A number or an organizer leaves every table; the ledger still verifies."""
-    from shared.contracts.ledger import ErasureBody
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.ledger.entries import ErasureBody
 
     account = call.path("account")
     asked = read(ErasureBody, call.json())

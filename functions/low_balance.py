@@ -2,8 +2,8 @@
 
 import azure.functions as func
 
-from functions.edge import new_blueprint
-from functions.ticks import left_to_the_next_tick
+from functions.http import new_blueprint
+from functions.timers import left_to_the_next_tick
 from shared.bootstrap import container
 from shared.telemetry import event
 

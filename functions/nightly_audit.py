@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.edge import new_blueprint
+from functions.http import new_blueprint
 from shared.bootstrap import container
 from shared.telemetry import event
 

@@ -4,7 +4,7 @@ from functools import cache
 
 import azure.functions as func
 
-from functions.edge import JSON_MEDIA_TYPE, ROUTES, Call, new_blueprint, open_route
+from functions.http import JSON_MEDIA_TYPE, ROUTES, Call, new_blueprint, open_route
 
 bp = new_blueprint()
 API_VERSION = "1"
@@ -20,6 +20,6 @@ async def get_openapi(_: Call) -> func.HttpResponse:
 def _text() -> str:
     import json
 
-    from shared.contracts.openapi import document
+    from shared.contracts.openapi.document import document
 
     return json.dumps(document(ROUTES, API_VERSION), ensure_ascii=False)

@@ -2,10 +2,10 @@
 
 import azure.functions as func
 
-from functions.edge import Call, admin_route, new_blueprint, reply
+from functions.http import Call, admin_route, new_blueprint, reply
 from shared.bootstrap import container
-from shared.contracts.queries import one_of
-from shared.domain.access import READERS
+from shared.contracts.common.queries import one_of
+from shared.domain.directory.access import READERS
 
 bp = new_blueprint()
 SVG_MEDIA_TYPE = "image/svg+xml"
@@ -17,8 +17,8 @@ _FORMAT = (one_of("format", "`svg` for a picture.", ("json", "svg")),)
 @admin_route(bp, "get_outlook", "GET", "v1/accounts/{account}/outlook", READERS, queries=_FORMAT)
 async def get_outlook(call: Call) -> func.HttpResponse:
     """As JSON, or as a picture with `?format=svg`."""
-    from shared.contracts.outlook import outlook_body
-    from shared.contracts.outlook_svg import outlook_svg
+    from shared.contracts.credits.outlook import outlook_body
+    from shared.contracts.credits.outlook_svg import outlook_svg
 
     account = call.path("account")
     view = await container().read_outlook(account)

@@ -2,11 +2,11 @@
 
 import azure.functions as func
 
-from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
+from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
-from shared.contracts.queries import PAGE, Query, flag, one_of
-from shared.domain.access import READERS, Role
-from shared.domain.parking import ParkReason, ParkStatus
+from shared.contracts.common.queries import PAGE, Query, flag, one_of
+from shared.domain.directory.access import READERS, Role
+from shared.domain.legs.parking import ParkReason, ParkStatus
 from shared.telemetry import event
 
 bp = new_blueprint()
@@ -30,7 +30,7 @@ _OPERATORS = frozenset({Role.OPERATOR})
 )
 async def list_parked_legs(call: Call) -> func.HttpResponse:
     """Parked legs, the oldest first; `?reason=&account=&status=`; `?summary=true` counts them."""
-    from shared.contracts.ledger import PARKED_COLUMNS, parked_body
+    from shared.contracts.ledger.entries import PARKED_COLUMNS, parked_body
 
     where = {name: value for name in ("account", "reason", "status") if (value := call.query(name))}
 
@@ -50,8 +50,8 @@ async def list_parked_legs(call: Call) -> func.HttpResponse:
 async def replay_parked_leg(call: Call) -> func.HttpResponse:
     """Charge it now; the body may carry the changed fields of the leg, in dialect perminute, or for
     a conflict the id of the leg that it is charged as."""
-    from shared.contracts.ledger import ReplayBody, parked_body
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.ledger.entries import ReplayBody, parked_body
 
     body = read(ReplayBody, call.json() if call.body() else {})
     parked = await container().parked_legs.replay(
@@ -64,8 +64,8 @@ async def replay_parked_leg(call: Call) -> func.HttpResponse:
 @admin_route(bp, "dismiss_parked_leg", "POST", "v1/parked-legs/{id}/dismiss", _OPERATORS)
 async def dismiss_parked_leg(call: Call) -> func.HttpResponse:
     """Nobody will charge it; the body may say why."""
-    from shared.contracts.ledger import DismissBody, parked_body
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.ledger.entries import DismissBody, parked_body
 
     note = read(DismissBody, call.json() if call.body() else {}).note
     parked = await container().parked_legs.dismiss(call.principal, call.path("id"), note)
@@ -76,8 +76,8 @@ async def dismiss_parked_leg(call: Call) -> func.HttpResponse:
 @admin_route(bp, "replay_parked_legs", "POST", "v1/parked-legs/replay", _OPERATORS)
 async def replay_parked_legs(call: Call) -> func.HttpResponse:
     """Charge the next open ones of an account or a reason now, as they are."""
-    from shared.contracts.ledger import ReplayAllBody, swept_body
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.ledger.entries import ReplayAllBody, swept_body
 
     stated = call.json_object(optional=True)
     body = read(ReplayAllBody, stated)
@@ -93,8 +93,8 @@ async def replay_parked_legs(call: Call) -> func.HttpResponse:
 @admin_route(bp, "dismiss_parked_legs", "POST", "v1/parked-legs/dismiss", _OPERATORS)
 async def dismiss_parked_legs(call: Call) -> func.HttpResponse:
     """Nobody will charge the next open ones of an account or a reason."""
-    from shared.contracts.ledger import DismissAllBody, swept_body
-    from shared.contracts.strict import read
+    from shared.contracts.common.validation import read
+    from shared.contracts.ledger.entries import DismissAllBody, swept_body
 
     stated = call.json_object()
     body = read(DismissAllBody, stated)

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Mapping
 import azure.functions as func
 from pydantic import BaseModel
 
-from functions.edge import Call
-from shared.contracts.merge_patch import merge_patch
-from shared.contracts.strict import read
-from shared.domain.errors import PreconditionFailed, PreconditionMissing, StoreUnavailable
-from shared.domain.preconditions import check_etag
+from functions.http import Call
+from shared.contracts.common.merge_patch import merge_patch
+from shared.contracts.common.validation import read
+from shared.domain.common.errors import PreconditionFailed, PreconditionMissing, StoreUnavailable
+from shared.domain.common.preconditions import check_etag
 
 _TRIES_MAX = 10
 

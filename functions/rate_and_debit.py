@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, List
 
 import azure.functions as func
 
-from functions.edge import new_blueprint
+from functions.http import new_blueprint
 from shared.bootstrap import container
-from shared.domain.legs import QueuedLeg, read_queued_leg
+from shared.domain.legs.leg import QueuedLeg, read_queued_leg
 from shared.telemetry import event
 
 if TYPE_CHECKING:
     from shared.bootstrap import Container
-    from shared.usecases.charge_legs import Charged
+    from shared.usecases.charging.charge_legs import Charged
 
 bp = new_blueprint()
 

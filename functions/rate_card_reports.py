@@ -5,23 +5,16 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.edge import (
-    Call,
-    admin_route,
-    new_blueprint,
-    reply,
-    reply_csv,
-    reply_text,
-)
+from functions.http import Call, admin_route, new_blueprint, reply, reply_csv, reply_text
 from functions.rate_cards import effective_from_of
 from shared.bootstrap import container
-from shared.contracts.queries import FORMAT, PAGE, Query, moment, one_of, query_invalid
-from shared.contracts.times import read_time
-from shared.domain.access import READERS
-from shared.domain.legs import LegKind, format_time
+from shared.contracts.common.queries import FORMAT, PAGE, Query, moment, one_of, query_invalid
+from shared.contracts.common.times import read_time
+from shared.domain.directory.access import READERS
+from shared.domain.legs.leg import LegKind, format_time
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
-    from shared.domain.rates import RateCardVersion
+    from shared.domain.rating.rate_card import RateCardVersion
 
 bp = new_blueprint()
 TEXT_MEDIA_TYPE = "text/plain"
@@ -31,9 +24,9 @@ TEXT_MEDIA_TYPE = "text/plain"
 async def post_quote(call: Call) -> func.HttpResponse:
     """What a call would cost, explained like a charge; with `organizer_id` by its licence: what
     included minutes and the licence pay."""
-    from shared.contracts.quotes import QuoteBody
-    from shared.contracts.strict import read
-    from shared.usecases.rate_cards import Inquiry
+    from shared.contracts.common.validation import read
+    from shared.contracts.rate_cards.quotes import QuoteBody
+    from shared.usecases.rate_cards.manage_rate_cards import Inquiry
 
     body = read(QuoteBody, call.json())
     inquiry = Inquiry(
@@ -52,14 +45,14 @@ async def post_quote(call: Call) -> func.HttpResponse:
 @admin_route(bp, "post_quote_table", "POST", "v1/quotes/table", READERS, queries=(FORMAT,))
 async def post_quote_table(call: Call) -> func.HttpResponse:
     """What calls of 1, 5, 15, 30 and 60 minutes to a number would cost, as JSON or CSV."""
-    from shared.contracts.rate_card_tables import (
+    from shared.contracts.common.validation import read
+    from shared.contracts.rate_cards.tables import (
         QUOTE_COLUMNS,
         QuoteTableBody,
         quote_rows,
         quote_table_body,
     )
-    from shared.contracts.strict import read
-    from shared.usecases.rate_cards import Inquiry
+    from shared.usecases.rate_cards.manage_rate_cards import Inquiry
 
     body = read(QuoteTableBody, call.json())
     inquiry = Inquiry(
@@ -92,8 +85,8 @@ async def post_quote_table(call: Call) -> func.HttpResponse:
 )
 async def get_price_list(call: Call) -> func.HttpResponse:
     """Prices by country in force now or `?at=`: as JSON, CSV, or text to read."""
-    from shared.contracts.rate_card_reports import render_dial_in_prices, render_price_list
-    from shared.contracts.rate_card_tables import PRICE_COLUMNS, price_list_text, price_rows
+    from shared.contracts.rate_cards.reports import render_dial_in_prices, render_price_list
+    from shared.contracts.rate_cards.tables import PRICE_COLUMNS, price_list_text, price_rows
 
     reports = container().rate_card_reports
     version, listed, dial_in = await reports.price_list(call.path("card"), await call.moment("at"))
@@ -124,7 +117,7 @@ async def get_price_list(call: Call) -> func.HttpResponse:
 )
 async def lint_rate_card_version(call: Call) -> func.HttpResponse:
     """What is odd in a version, warnings first."""
-    from shared.contracts.rate_card_reports import render_findings
+    from shared.contracts.rate_cards.reports import render_findings
 
     found = await container().rate_card_reports.lint(call.path("card"), effective_from_of(call))
     return reply({"findings": render_findings(found)})
@@ -150,12 +143,12 @@ async def diff_rate_card(call: Call) -> func.HttpResponse:
     """What differs from the version in force at `?from=` to that at `?to=`, perhaps of `?to_card=`:
     JSON pages or all of it as CSV. With `?account=` what its legs of last month, or of `?month=`,
     would have cost."""
-    from shared.contracts.rate_card_reports import (
+    from shared.contracts.rate_cards.reports import (
         render_change,
         render_changed_fields,
         render_effect,
     )
-    from shared.contracts.rate_card_tables import CHANGE_COLUMNS, change_counts_body, change_row
+    from shared.contracts.rate_cards.tables import CHANGE_COLUMNS, change_counts_body, change_row
 
     card = call.path("card")
     limit, place = call.page()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.edge import (
+from functions.http import (
     CSV_MEDIA_TYPE,
     JSON_MEDIA_TYPE,
     Call,
@@ -22,18 +22,18 @@ from functions.edge import (
     reply_text,
 )
 from shared.bootstrap import container
-from shared.contracts.queries import FORMAT, PAGE, flag, moment, query_invalid
-from shared.contracts.times import read_time
-from shared.domain import limits
-from shared.domain.access import READERS, Role
-from shared.domain.errors import Invalid, UnsupportedMedia
-from shared.domain.legs import format_time
+from shared.contracts.common.queries import FORMAT, PAGE, flag, moment, query_invalid
+from shared.contracts.common.times import read_time
+from shared.domain.common import limits
+from shared.domain.common.errors import Invalid, UnsupportedMedia
+from shared.domain.directory.access import READERS, Role
+from shared.domain.legs.leg import format_time
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
-    from shared.domain.rates import RateCardVersion
+    from shared.domain.rating.rate_card import RateCardVersion
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
-    from shared.usecases.rate_cards import PutVersion
+    from shared.usecases.rate_cards.manage_rate_cards import PutVersion
 
 bp = new_blueprint()
 _SETTERS = frozenset({Role.FINANCE})
@@ -59,7 +59,7 @@ async def list_rate_cards(call: Call) -> func.HttpResponse:
 @admin_route(bp, "get_rate_card", "GET", "v1/rate-cards/{card}", READERS)
 async def get_rate_card(call: Call) -> func.HttpResponse:
     """A card's versions, without their rates."""
-    from shared.contracts.quotes import card_version_body
+    from shared.contracts.rate_cards.quotes import card_version_body
 
     card = call.path("card")
     versions = await container().rate_card_desk.versions(card)
@@ -127,8 +127,8 @@ async def put_rate_card_version(call: Call) -> func.HttpResponse:
 async def import_rate_card_version(call: Call) -> func.HttpResponse:
     """A carrier's deck becomes a version, by a mapping of columns: a form with `mapping` (JSON),
     `deck` and perhaps `names`; `?effective_from=`, `?backdate=true`, `?dry_run=true`."""
-    from shared.contracts.deck_form import read_deck_form
-    from shared.contracts.rate_card_tables import deck_report_body
+    from shared.contracts.rate_cards.deck_form import read_deck_form
+    from shared.contracts.rate_cards.tables import deck_report_body
 
     call.principal.require_all_accounts()
     card, effective_from = call.path("card"), await call.moment("effective_from")
@@ -160,9 +160,9 @@ async def reply_put(
 ) -> func.HttpResponse:
     """The answer to a version that was put, or only checked: a dry run and an import say what is
     odd in it, and so does `?lint=true`; a backdated one proposes to charge legs anew."""
-    from shared.contracts.quotes import card_version_body
-    from shared.contracts.rate_card_reports import render_findings
-    from shared.usecases.rate_card_reports import found_in
+    from shared.contracts.rate_cards.quotes import card_version_body
+    from shared.contracts.rate_cards.reports import render_findings
+    from shared.usecases.rate_cards.rate_card_reports import found_in
 
     version, about = put.version, put.about
     body: dict[str, object] = (
@@ -189,7 +189,7 @@ async def reply_put(
 
 async def _proposal(call: Call, version: RateCardVersion) -> dict[str, object]:
     """Whose legs of the past the version is about."""
-    from shared.contracts.reratings import proposal_body
+    from shared.contracts.ledger.reratings import proposal_body
 
     card, effective_from = version.card, version.effective_from
     found = await container().propose_rerating(card, effective_from, call.principal)
@@ -202,8 +202,8 @@ async def _proposal(call: Call, version: RateCardVersion) -> dict[str, object]:
 
 def _parser(call: Call, card: str, effective_from: datetime) -> Callable[[], RateCardVersion]:
     """What reads the body in its media type. Raises UnsupportedMedia, TooLarge."""
-    from shared.contracts.rate_cards import parse_rate_card_json
-    from shared.contracts.rate_cards_csv import parse_rate_card_csv
+    from shared.contracts.rate_cards.csv_format import parse_rate_card_csv
+    from shared.contracts.rate_cards.json_format import parse_rate_card_json
 
     body = call.body()
     if call.media_type() == CSV_MEDIA_TYPE:
@@ -214,12 +214,12 @@ def _parser(call: Call, card: str, effective_from: datetime) -> Callable[[], Rat
 
 
 def _json(version: RateCardVersion) -> str:
-    from shared.contracts.rate_cards import render_rate_card_json
+    from shared.contracts.rate_cards.json_format import render_rate_card_json
 
     return json.dumps(render_rate_card_json(version), ensure_ascii=False)
 
 
 def _csv(version: RateCardVersion) -> str:
-    from shared.contracts.rate_cards_csv import render_rate_card_csv
+    from shared.contracts.rate_cards.csv_format import render_rate_card_csv
 
     return "".join(render_rate_card_csv(version))

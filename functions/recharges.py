@@ -2,11 +2,11 @@
 
 import azure.functions as func
 
-from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
+from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
-from shared.contracts.queries import PAGE
-from shared.domain.access import READERS, Role
-from shared.domain.recharge import read_recharge_id
+from shared.contracts.common.queries import PAGE
+from shared.domain.credits.recharge import read_recharge_id
+from shared.domain.directory.access import READERS, Role
 from shared.telemetry import event
 
 bp = new_blueprint()
@@ -16,9 +16,9 @@ _PAYMENTS = frozenset({Role.PAYMENTS})
 @admin_route(bp, "post_recharge_result", "POST", "v1/recharges/{recharge}/result", _PAYMENTS)
 async def post_recharge_result(call: Call) -> func.HttpResponse:
     """The payment side's answer; saying it again changes nothing."""
-    from shared.contracts.notices import RechargeResultBody, recharge_body
-    from shared.contracts.strict import read
-    from shared.usecases.recharges import Answer
+    from shared.contracts.common.validation import read
+    from shared.contracts.credits.alerts import RechargeResultBody, recharge_body
+    from shared.usecases.credits.record_recharge_results import Answer
 
     said = read(RechargeResultBody, call.json())
     recharge_id = call.path("recharge")
@@ -42,7 +42,7 @@ async def post_recharge_result(call: Call) -> func.HttpResponse:
 @admin_route(bp, "list_recharges", "GET", "v1/accounts/{account}/recharges", READERS, queries=PAGE)
 async def list_recharges(call: Call) -> func.HttpResponse:
     """An account's recharges, the newest first."""
-    from shared.contracts.notices import RECHARGE_COLUMNS, recharge_body
+    from shared.contracts.credits.alerts import RECHARGE_COLUMNS, recharge_body
 
     account = call.path("account")
     currency = (await container().accounts.known(account)).settings.currency

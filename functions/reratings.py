@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.edge import Call, admin_route, new_blueprint, reply, reply_csv
+from functions.http import Call, admin_route, new_blueprint, reply, reply_csv
 from shared.bootstrap import container
-from shared.contracts.queries import FORMAT
-from shared.contracts.times import read_time
-from shared.domain.access import READERS, Role
-from shared.domain.legs import leg_key_of
-from shared.domain.statements import asked_month_span, last_month
+from shared.contracts.common.queries import FORMAT
+from shared.contracts.common.times import read_time
+from shared.domain.directory.access import READERS, Role
+from shared.domain.ledger.statements import asked_month_span, last_month
+from shared.domain.legs.leg import leg_key_of
 from shared.telemetry import event
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
-    from shared.usecases.rerate_legs import Cursor, Reratings
+    from shared.usecases.charging.rerate_legs import Cursor, Reratings
 
 bp = new_blueprint()
 _FINANCE = frozenset({Role.FINANCE})
@@ -33,10 +33,10 @@ _FINANCE = frozenset({Role.FINANCE})
 )
 async def post_rerating(call: Call) -> func.HttpResponse:
     """Legs of a span, or named ones, by another card or version: a dry run unless it says no."""
-    from shared.contracts.reratings import ReratingBody
-    from shared.contracts.strict import read
-    from shared.usecases.past_legs import Span
-    from shared.usecases.rerate_legs import Booking, Wanted
+    from shared.contracts.common.validation import read
+    from shared.contracts.ledger.reratings import ReratingBody
+    from shared.usecases.charging.past_legs import Span
+    from shared.usecases.charging.rerate_legs import Booking, Wanted
 
     body = read(ReratingBody, call.json())
     booking = None
@@ -78,10 +78,10 @@ async def post_rerating(call: Call) -> func.HttpResponse:
 )
 async def post_price_what_if(call: Call) -> func.HttpResponse:
     """What the legs of a month, by default the last one, would cost by another card."""
-    from shared.contracts.reratings import PriceWhatIfBody
-    from shared.contracts.strict import read
-    from shared.usecases.past_legs import Span
-    from shared.usecases.rerate_legs import Wanted
+    from shared.contracts.common.validation import read
+    from shared.contracts.ledger.reratings import PriceWhatIfBody
+    from shared.usecases.charging.past_legs import Span
+    from shared.usecases.charging.rerate_legs import Wanted
 
     body = read(PriceWhatIfBody, call.json())
     house = container()
@@ -102,9 +102,9 @@ async def post_price_what_if(call: Call) -> func.HttpResponse:
 
 
 def _cursor(call: Call, text: str | None) -> Cursor | None:
-    from shared.contracts.reratings import read_cursor
-    from shared.usecases.past_legs import Place
-    from shared.usecases.rerate_legs import Cursor
+    from shared.contracts.ledger.reratings import read_cursor
+    from shared.usecases.charging.past_legs import Place
+    from shared.usecases.charging.rerate_legs import Cursor
 
     opened = call.place_of(text, call.json_object())
     if opened is None:
@@ -116,7 +116,7 @@ def _cursor(call: Call, text: str | None) -> Cursor | None:
 def _answer(
     call: Call, found: Reratings, *, dry_run: bool, month: str | None = None
 ) -> func.HttpResponse:
-    from shared.contracts.reratings import (
+    from shared.contracts.ledger.reratings import (
         RERATING_COLUMNS,
         rerating_body,
         rerating_row,

@@ -5,11 +5,11 @@ from typing import List
 
 import azure.functions as func
 
-from functions.edge import Call, Page, admin_route, new_blueprint, reply, reply_list
-from functions.ticks import left_to_the_next_tick
+from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
+from functions.timers import left_to_the_next_tick
 from shared.bootstrap import container
-from shared.contracts.queries import PAGE
-from shared.domain.access import READERS, Role
+from shared.contracts.common.queries import PAGE
+from shared.domain.directory.access import READERS, Role
 
 bp = new_blueprint()
 _PATH = "v1/accounts/{account}/webhooks"
@@ -28,7 +28,7 @@ _SETTERS = frozenset({Role.FINANCE, Role.OPERATOR})
 async def deliver_events(messages: List[func.ServiceBusMessage]) -> None:
     """Keep a delivery for each receiver, then send. Raises only when one could not be kept: then
     the batch comes again."""
-    from shared.usecases.deliver_events import report
+    from shared.usecases.delivery.deliver_events import report
 
     bodies = [message.get_body() for message in messages]
     house = container()
@@ -43,7 +43,7 @@ async def deliver_events(messages: List[func.ServiceBusMessage]) -> None:
 @left_to_the_next_tick
 async def retry_deliveries(timer: func.TimerRequest) -> None:
     """Send again what receivers did not take, and what a process that died had left."""
-    from shared.usecases.deliver_events import report
+    from shared.usecases.delivery.deliver_events import report
 
     house = container()
     done = await house.deliver_events.retry(seconds=house.settings.batch_deadline_seconds)
@@ -53,7 +53,7 @@ async def retry_deliveries(timer: func.TimerRequest) -> None:
 @admin_route(bp, "list_webhooks", "GET", _PATH, READERS, queries=PAGE)
 async def list_webhooks(call: Call) -> func.HttpResponse:
     """An account's webhooks, without their secrets; readers see no query of a URL."""
-    from shared.contracts.webhooks import WEBHOOK_COLUMNS, webhook_body
+    from shared.contracts.delivery.webhooks import WEBHOOK_COLUMNS, webhook_body
 
     account = call.path("account")
     await container().accounts.known(account)
@@ -78,7 +78,7 @@ async def list_webhooks(call: Call) -> func.HttpResponse:
 async def get_webhook(call: Call) -> func.HttpResponse:
     """A webhook without its secret; `status` is `stopped` once its receiver answered 410. Readers
     see no query of the URL."""
-    from shared.contracts.webhooks import webhook_body
+    from shared.contracts.delivery.webhooks import webhook_body
 
     view = await container().webhooks.read(call.path("account"), call.path("name"))
     masked = not call.principal.holds_one_of(_SETTERS)
@@ -91,9 +91,9 @@ async def get_webhook(call: Call) -> func.HttpResponse:
 @admin_route(bp, "put_webhook", "PUT", f"{_PATH}/{{name}}", _SETTERS)
 async def put_webhook(call: Call) -> func.HttpResponse:
     """Create or replace; the secret is shown in this answer only, when it was made."""
-    from shared.contracts.strict import read
-    from shared.contracts.webhooks import WebhookBody, webhook_body
-    from shared.usecases.webhooks import WantedWebhook
+    from shared.contracts.common.validation import read
+    from shared.contracts.delivery.webhooks import WebhookBody, webhook_body
+    from shared.usecases.delivery.manage_webhooks import WantedWebhook
 
     body = read(WebhookBody, call.json())
     wanted = WantedWebhook(body.url, tuple(dict.fromkeys(body.events)), body.rotate_secret)
@@ -118,7 +118,7 @@ async def delete_webhook(call: Call) -> func.HttpResponse:
 @admin_route(bp, "list_deliveries", "GET", f"{_PATH}/{{name}}/deliveries", READERS, queries=PAGE)
 async def list_deliveries(call: Call) -> func.HttpResponse:
     """What was sent to a webhook, or waits to be, the newest first."""
-    from shared.contracts.webhooks import DELIVERY_COLUMNS, delivery_body
+    from shared.contracts.delivery.webhooks import DELIVERY_COLUMNS, delivery_body
 
     account, name = call.path("account"), call.path("name")
 
@@ -134,7 +134,7 @@ async def list_deliveries(call: Call) -> func.HttpResponse:
 @admin_route(bp, "replay_delivery", "POST", f"{_PATH}/{{name}}/deliveries/{{id}}/replay", _SETTERS)
 async def replay_delivery(call: Call) -> func.HttpResponse:
     """Send an event again, soon, under the same id."""
-    from shared.contracts.webhooks import delivery_body
+    from shared.contracts.delivery.webhooks import delivery_body
 
     account, name = call.path("account"), call.path("name")
     again = await container().webhooks.replay(account, name, call.path("id"))

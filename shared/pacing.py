@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 
-from shared.domain import limits
-from shared.domain.errors import RateLimited
+from shared.domain.common import limits
+from shared.domain.common.errors import RateLimited
 from shared.ports.tables import Row
 from shared.telemetry import event
 

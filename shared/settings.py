@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from shared.domain import limits
+from shared.domain.common import limits
 from shared.pacing import Allowance
 
 CHAIN_KEY_BYTES_MIN = 32

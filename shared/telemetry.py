@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from shared.domain import limits
+from shared.domain.common import limits
 
 _LOGGER = logging.getLogger("perminute")
 _NUMBER = re.compile(r"(?:\+|%2[Bb])[0-9]{7,15}", re.ASCII)

@@ -11,10 +11,10 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from shared.adapters.ledger_restore import export, restore
+from shared.adapters.ledger.restore import export, restore
 from shared.bootstrap import Container
-from shared.domain.errors import NotFound, PerminuteError
-from shared.domain.money import format_amount
+from shared.domain.common.errors import NotFound, PerminuteError
+from shared.domain.common.money import format_amount
 from shared.settings import Settings, SettingsError
 
 

@@ -10,9 +10,9 @@ import sys
 from datetime import UTC, datetime
 
 from shared.bootstrap import Container
-from shared.domain.errors import PerminuteError
+from shared.domain.common.errors import PerminuteError
 from shared.settings import Settings, SettingsError
-from shared.usecases.replay_archive import ReplayArchive, Replayed
+from shared.usecases.operations.replay_archive import ReplayArchive, Replayed
 
 
 def main() -> int:

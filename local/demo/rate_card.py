@@ -12,8 +12,8 @@ from datetime import datetime
 import phonenumbers
 
 from local.demo.special_ranges import SpecialRange, special_ranges
-from shared.domain.legs import format_time
-from shared.domain.regions import INTERNATIONAL, NAMES, ZONE_A
+from shared.domain.legs.leg import format_time
+from shared.domain.numbers.regions import INTERNATIONAL, NAMES, ZONE_A
 
 type Rate = dict[str, object]
 

@@ -15,8 +15,8 @@ from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from shared.domain import limits
-from shared.domain.errors import StoreUnavailable
+from shared.domain.common import limits
+from shared.domain.common.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from azure.core import AsyncPipelineClient

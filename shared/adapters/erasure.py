@@ -8,24 +8,20 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
-from shared.adapters import (
-    audit_log,
-    claim_store,
-    hold_rows,
-    hold_store,
-    ledger_rows,
-    parking_store,
-    records,
-)
-from shared.adapters.ledger_ranges import read_range
-from shared.adapters.packed import pack, unpack, without
-from shared.domain import limits
-from shared.domain.dial_limits import Scope
-from shared.domain.errors import EtagMismatch, OutcomeUnknown, StoreUnavailable
-from shared.domain.legs import canonical_json
-from shared.domain.numbers import called_number, caller_number
-from shared.domain.parking import ParkStatus
-from shared.domain.spend_limits import scope_key
+from shared.adapters.dial_out import rows as hold_rows
+from shared.adapters.dial_out import store
+from shared.adapters.directory import audit_log, document_store
+from shared.adapters.ledger import rows as ledger_rows
+from shared.adapters.ledger.ranges import read_range
+from shared.adapters.legs import claim_store, parking_store
+from shared.adapters.tables.packing import pack, unpack, without
+from shared.domain.common import limits
+from shared.domain.common.errors import EtagMismatch, OutcomeUnknown, StoreUnavailable
+from shared.domain.dial_out.applicable_limits import scope_key
+from shared.domain.dial_out.budgets import Scope
+from shared.domain.legs.leg import canonical_json
+from shared.domain.legs.parking import ParkStatus
+from shared.domain.numbers.numbers import called_number, caller_number
 from shared.ports.erasure import Erased
 from shared.ports.tables import Delete, Operation, Replace, Row, TableStore, Value
 
@@ -56,7 +52,7 @@ class TableEraser:
             claims=await self._clean(
                 claim_store.TABLE, self._scan(claim_store.TABLE, account), person.of_claim
             ),
-            holds=await self._clean(hold_store.TABLE, self._holds(account), person.of_hold)
+            holds=await self._clean(store.TABLE, self._holds(account), person.of_hold)
             + await self._counters(account, organizer),
             directory=await self._directory(account, person),
         )
@@ -98,17 +94,21 @@ class TableEraser:
 
     async def _directory(self, account: str, person: "_Person") -> int:
         count = 0
-        async for row in self._scan(records.TABLE, None):
+        async for row in self._scan(document_store.TABLE, None):
             if row.key.startswith(audit_log.MARKERS):
                 continue
             if (logged := person.of_change(account, row)) is not None:
-                await self._write(records.TABLE, row.partition, Replace(row.key, logged, row.etag))
+                await self._write(
+                    document_store.TABLE, row.partition, Replace(row.key, logged, row.etag)
+                )
                 count += 1
             elif person.is_organizer_record(account, row):
-                await self._write(records.TABLE, row.partition, Delete(row.key, row.etag))
+                await self._write(document_store.TABLE, row.partition, Delete(row.key, row.etag))
                 count += 1
             elif (cleaned := person.of_registration(account, row)) is not None:
-                await self._write(records.TABLE, row.partition, Replace(row.key, cleaned, row.etag))
+                await self._write(
+                    document_store.TABLE, row.partition, Replace(row.key, cleaned, row.etag)
+                )
                 count += 1
         return count
 
@@ -135,7 +135,7 @@ class TableEraser:
         after = "hold|"
         while True:
             rows = await self._tables.query(
-                hold_store.TABLE,
+                store.TABLE,
                 account,
                 after=after,
                 before="hold}",

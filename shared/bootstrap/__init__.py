@@ -10,37 +10,33 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.adapters.authentication import (
-    new_api_key,
-    new_webhook_secret,
-    presented_api_key,
-)
-from shared.bootstrap.legs import Legs
-from shared.domain.signatures import AuthScheme
+from shared.adapters.directory.credentials import new_api_key, new_webhook_secret, presented_api_key
+from shared.bootstrap.use_cases import Legs
+from shared.domain.directory.request_signatures import AuthScheme
 from shared.settings import Settings
-from shared.usecases.accounts import Accounts
-from shared.usecases.administrators import Administrators
-from shared.usecases.api_keys import ApiKeys
-from shared.usecases.bridges import Bridges
-from shared.usecases.health import HealthChecks, QueueState
-from shared.usecases.registrations import Registrations
+from shared.usecases.directory.accounts import Accounts
+from shared.usecases.directory.api_keys import ApiKeys
+from shared.usecases.directory.authenticate_admin import Administrators
+from shared.usecases.directory.bridges import Bridges
+from shared.usecases.directory.registrations import Registrations
+from shared.usecases.operations.health import HealthChecks, QueueState
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
-    from shared.adapters.entra import EntraTokens
-    from shared.usecases.absent import Absent
-    from shared.usecases.alerts import Alerts
-    from shared.usecases.audit_ledgers import AuditLedgers
-    from shared.usecases.deliver_events import DeliverEvents
-    from shared.usecases.dial_out_settings import DialOutSettings
-    from shared.usecases.outlook import ReadOutlook
-    from shared.usecases.past_legs import PastLegs
-    from shared.usecases.propose_rerating import ProposeRerating
-    from shared.usecases.rate_card_reports import RateCardReports
-    from shared.usecases.rate_cards import RateCardDesk
-    from shared.usecases.read_audit_log import ReadAuditLog
-    from shared.usecases.recharges import RechargeDesk
-    from shared.usecases.rerate_legs import RerateLegs
-    from shared.usecases.webhooks import Webhooks
+    from shared.adapters.directory.entra import EntraTokens
+    from shared.usecases.charging.past_legs import PastLegs
+    from shared.usecases.charging.propose_rerating import ProposeRerating
+    from shared.usecases.charging.rerate_legs import RerateLegs
+    from shared.usecases.credits.acknowledge_alerts import Alerts
+    from shared.usecases.credits.outlook import ReadOutlook
+    from shared.usecases.credits.record_recharge_results import RechargeDesk
+    from shared.usecases.delivery.deliver_events import DeliverEvents
+    from shared.usecases.delivery.manage_webhooks import Webhooks
+    from shared.usecases.dial_out.dial_out_settings import DialOutSettings
+    from shared.usecases.directory.absent_references import Absent
+    from shared.usecases.directory.read_audit_log import ReadAuditLog
+    from shared.usecases.operations.audit_ledgers import AuditLedgers
+    from shared.usecases.rate_cards.manage_rate_cards import RateCardDesk
+    from shared.usecases.rate_cards.rate_card_reports import RateCardReports
 
 
 BRIDGE_SECRET_BYTES = 32
@@ -67,21 +63,21 @@ class Container(Legs):
         tenant, audience = self.settings.entra_tenant, self.settings.entra_audience
         if tenant is None or audience is None:
             return None
-        from shared.adapters.entra import EntraTokens, fetch_from
+        from shared.adapters.directory.entra import EntraTokens, fetch_from
 
         return EntraTokens(tenant, audience, fetch_from(tenant), self.clock)
 
     @cached_property
     def rate_card_desk(self) -> RateCardDesk:
         """Puts, shows and quotes rate cards."""
-        from shared.usecases.rate_cards import RateCardDesk
+        from shared.usecases.rate_cards.manage_rate_cards import RateCardDesk
 
         return RateCardDesk(self.rate_cards, self.accounts, self.facts, self.clock)
 
     @cached_property
     def rate_card_reports(self) -> RateCardReports:
         """Tells about rate cards."""
-        from shared.usecases.rate_card_reports import RateCardReports
+        from shared.usecases.rate_cards.rate_card_reports import RateCardReports
 
         return RateCardReports(
             self.rate_card_desk, self.rate_cards, self.accounts, self.rerate_legs, self.clock
@@ -90,14 +86,14 @@ class Container(Legs):
     @cached_property
     def past_legs(self) -> PastLegs:
         """Reads the legs of a span."""
-        from shared.usecases.past_legs import PastLegs
+        from shared.usecases.charging.past_legs import PastLegs
 
         return PastLegs(self.ledger)
 
     @cached_property
     def rerate_legs(self) -> RerateLegs:
         """Charges legs anew."""
-        from shared.usecases.rerate_legs import RerateLegs
+        from shared.usecases.charging.rerate_legs import RerateLegs
 
         return RerateLegs(
             self.accounts, self.past_legs, self.rate_cards, self.ledger, self.publish_events
@@ -106,14 +102,14 @@ class Container(Legs):
     @cached_property
     def propose_rerating(self) -> ProposeRerating:
         """Counts the legs that a backdated version is about."""
-        from shared.usecases.propose_rerating import ProposeRerating
+        from shared.usecases.charging.propose_rerating import ProposeRerating
 
         return ProposeRerating(self.rate_cards, self.accounts, self.past_legs, self.clock)
 
     @cached_property
     def audit_ledgers(self) -> AuditLedgers:
         """The nightly audit."""
-        from shared.usecases.audit_ledgers import AuditLedgers
+        from shared.usecases.operations.audit_ledgers import AuditLedgers
 
         return AuditLedgers(
             self.accounts,
@@ -142,21 +138,21 @@ class Container(Legs):
     @cached_property
     def alerts(self) -> Alerts:
         """Shows and acknowledges alerts."""
-        from shared.usecases.alerts import Alerts
+        from shared.usecases.credits.acknowledge_alerts import Alerts
 
         return Alerts(self.accounts, self.ledger, self.notices, self.publish_events, self.clock)
 
     @cached_property
     def read_outlook(self) -> ReadOutlook:
         """An account's money, now and ahead."""
-        from shared.usecases.outlook import ReadOutlook
+        from shared.usecases.credits.outlook import ReadOutlook
 
         return ReadOutlook(self.accounts, self.clock)
 
     @cached_property
     def webhooks(self) -> Webhooks:
         """Sets up customers' webhooks."""
-        from shared.usecases.webhooks import Webhooks
+        from shared.usecases.delivery.manage_webhooks import Webhooks
 
         return Webhooks(
             self.records,
@@ -171,7 +167,7 @@ class Container(Legs):
     @cached_property
     def deliver_events(self) -> DeliverEvents:
         """Sends events to receivers."""
-        from shared.usecases.deliver_events import DeliverEvents
+        from shared.usecases.delivery.deliver_events import DeliverEvents
 
         return DeliverEvents(
             self.facts,
@@ -186,7 +182,7 @@ class Container(Legs):
     @cached_property
     def recharge_desk(self) -> RechargeDesk:
         """Takes the payment side's answers."""
-        from shared.usecases.recharges import RechargeDesk
+        from shared.usecases.credits.record_recharge_results import RechargeDesk
 
         return RechargeDesk(
             self.accounts, self.ledger, self.holds, self.notices, self.publish_events
@@ -200,7 +196,7 @@ class Container(Legs):
     @cached_property
     def dial_out_settings(self) -> DialOutSettings:
         """Organizers and policies."""
-        from shared.usecases.dial_out_settings import DialOutSettings
+        from shared.usecases.dial_out.dial_out_settings import DialOutSettings
 
         return DialOutSettings(
             self.records,
@@ -222,7 +218,7 @@ class Container(Legs):
     @cached_property
     def absent(self) -> Absent:
         """What settings name in vain."""
-        from shared.usecases.absent import Absent
+        from shared.usecases.directory.absent_references import Absent
 
         return Absent(self.facts, self.rate_cards)
 
@@ -236,7 +232,7 @@ class Container(Legs):
     @cached_property
     def read_audit_log(self) -> ReadAuditLog:
         """Shows who changed which setting when."""
-        from shared.usecases.read_audit_log import ReadAuditLog
+        from shared.usecases.directory.read_audit_log import ReadAuditLog
 
         return ReadAuditLog(self.audit_log)
 
@@ -252,7 +248,7 @@ class Container(Legs):
     @cached_property
     def queue_check(self) -> QueueState:
         """Whether the queue takes messages, and since when legs wait in it."""
-        from shared.adapters.queue_check import QueueCheck
+        from shared.adapters.bus.health_check import QueueCheck
 
         return QueueCheck(
             self.settings.call_ended_queue,

@@ -4,11 +4,11 @@ secrets."""
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shared.domain.errors import PerminuteError
+from shared.domain.common.errors import PerminuteError
 from shared.ports.audit import Action, Change
 from shared.ports.records import Record
-from shared.usecases import documents
-from shared.usecases.documents import Kind
+from shared.usecases.directory import codecs
+from shared.usecases.directory.codecs import Kind
 
 type Body = dict[str, object]
 
@@ -18,7 +18,7 @@ _WEBHOOK = "webhook"
 _KEPT_OF_REMOVALS = frozenset({Kind.FORMER_ORGANIZER, Kind.FORMER_BRIDGE})
 _REGISTERED = {
     Kind.CONFERENCE: "conference",
-    documents.CONFERENCE_OF_ACCOUNT: "conference",
+    codecs.CONFERENCE_OF_ACCOUNT: "conference",
     Kind.SERVICE_NUMBER: "number",
 }
 
@@ -66,7 +66,7 @@ def _registrations(name: str, before: Record | None, after: Record | None) -> li
     was, now = _of_accounts(name, before), _of_accounts(name, after)
     record = after or before
     key = str(record.document.get("conference", record.key)) if record else ""
-    kind = Kind.CONFERENCE if name == documents.CONFERENCE_OF_ACCOUNT else name
+    kind = Kind.CONFERENCE if name == codecs.CONFERENCE_OF_ACCOUNT else name
     return [
         Change(_action(was.get(each), now.get(each)), kind, key, each, was.get(each), now.get(each))
         for each in sorted({*was, *now})
@@ -75,9 +75,9 @@ def _registrations(name: str, before: Record | None, after: Record | None) -> li
 
 
 def _of_accounts(name: str, record: Record | None) -> dict[str, Body]:
-    from shared.contracts.directory import registrations_body
+    from shared.contracts.directory.registrations import registrations_body
 
-    history = documents.registrations(record) if record else ()
+    history = codecs.registrations(record) if record else ()
     dropped = {*_NOT_SETTINGS, "account", _REGISTERED[name]}
     return {
         account: {
@@ -104,40 +104,40 @@ def _secrets(record: Record | None) -> object:
 
 
 def _account(_: str, record: Record) -> Body:
-    from shared.contracts.accounts import settings_body
+    from shared.contracts.directory.accounts import settings_body
 
-    return settings_body(documents.account(record))
+    return settings_body(codecs.account(record))
 
 
 def _organizer(_: str, record: Record) -> Body:
-    from shared.contracts.dial_out_policy import organizer_body
+    from shared.contracts.dial_out.policy import organizer_body
 
-    return organizer_body(documents.organizer(record))
+    return organizer_body(codecs.organizer(record))
 
 
 def _policy(_: str, record: Record) -> Body:
-    from shared.contracts.dial_out_policy import policy_body
+    from shared.contracts.dial_out.policy import policy_body
 
-    return policy_body(documents.policy(record))
+    return policy_body(codecs.policy(record))
 
 
 def _bridge(_: str, record: Record) -> Body:
-    from shared.contracts.access import bridge_body
+    from shared.contracts.directory.bridges_and_keys import bridge_body
 
-    return bridge_body(documents.bridge(record), "", None)
+    return bridge_body(codecs.bridge(record), "", None)
 
 
 def _api_key(_: str, record: Record) -> Body:
-    from shared.contracts.access import api_key_body
+    from shared.contracts.directory.bridges_and_keys import api_key_body
 
-    body = api_key_body(documents.api_key(record), None)
+    body = api_key_body(codecs.api_key(record), None)
     return {name: value for name, value in body.items() if name != "last_used_at"}
 
 
 def _webhook(account: str, record: Record) -> Body:
-    from shared.contracts.webhooks import webhook_body
+    from shared.contracts.delivery.webhooks import webhook_body
 
-    hook = documents.webhook(account, record)
+    hook = codecs.webhook(account, record)
     body = webhook_body(hook, "", stopped=False, masked=True, new_secret=None)
     return {name: value for name, value in body.items() if name != "status"}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.webhooks import Delivery, Reply
+from shared.domain.delivery.webhooks import Delivery, Reply
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.alerts import Event
-from shared.domain.holds import Posted
-from shared.domain.ledger import Command, Entry, LedgerState, RulesChange, SettingsChange
-from shared.domain.statements import ClosedMonth
+from shared.domain.credits.alerts import Event
+from shared.domain.dial_out.hold_book import Posted
+from shared.domain.ledger.model import Command, Entry, LedgerState, RulesChange, SettingsChange
+from shared.domain.ledger.statements import ClosedMonth
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.parking import ParkedLeg
+from shared.domain.legs.parking import ParkedLeg
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.alerts import Alert
-from shared.domain.recharge import Recharge
+from shared.domain.credits.alerts import Alert
+from shared.domain.credits.recharge import Recharge
 from shared.ports.ledger import Outbox
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.card_versions import CardVersion, PutRules
-from shared.domain.rates import RateCardVersion
+from shared.domain.rating.rate_card import RateCardVersion
+from shared.domain.rating.versioning import CardVersion, PutRules
 
 
 class RateCards(Protocol):

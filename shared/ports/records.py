@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.domain import limits
+from shared.domain.common import limits
 
 
 @dataclass(frozen=True, slots=True)

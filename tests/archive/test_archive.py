@@ -11,16 +11,16 @@ from uuid import uuid4
 
 import pytest
 
-from shared.adapters.leg_archive import BlobArchive
-from shared.domain import limits
-from shared.domain.errors import StoreUnavailable
-from shared.domain.legs import EndedLeg, LegKind
-from shared.domain.posts import Unreadable
+from shared.adapters.legs.leg_archive import BlobArchive
+from shared.domain.common import limits
+from shared.domain.common.errors import StoreUnavailable
+from shared.domain.legs.bridge_payloads import Unreadable
+from shared.domain.legs.leg import EndedLeg, LegKind
 from shared.ports.archive import Accepted
 from shared.ports.queues import Message
 from shared.settings import Settings, SettingsError
-from shared.usecases.receive_legs import ReceiveLegs
-from shared.usecases.replay_archive import ReplayArchive
+from shared.usecases.legs.receive_legs import ReceiveLegs
+from shared.usecases.operations.replay_archive import ReplayArchive
 from tests.support.azurite import Azurite, start_azurite
 from tests.unit.administration.test_settings import GOOD
 

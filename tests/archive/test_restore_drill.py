@@ -12,9 +12,9 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from shared.bootstrap import Container
-from shared.domain.access import ALL_ACCOUNTS, Principal
-from shared.domain.directory import AccountSettings
-from shared.domain.ledger import TopUp
+from shared.domain.directory.access import ALL_ACCOUNTS, Principal
+from shared.domain.directory.entities import AccountSettings
+from shared.domain.ledger.model import TopUp
 from shared.settings import Settings
 from tests.contract.test_blobs import _container
 from tests.support.azurite import Azurite, start_azurite

@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.adapters.due_marks import TableDueMarks
-from shared.adapters.ledger_store import TableLedger
-from shared.adapters.memory_tables import MemoryTables
-from shared.adapters.system import RandomIds, SystemClock
-from shared.adapters.tables import AzureTables
-from shared.domain.ledger import Configure, DebitLeg, LedgerState, TopUp
-from shared.domain.ledger_decide import decide
-from shared.domain.legs import content_digest
-from shared.domain.limits import GROUP_COMMIT_LEGS_MAX
+from shared.adapters.clock import RandomIds, SystemClock
+from shared.adapters.credits.due_marks import TableDueMarks
+from shared.adapters.ledger.store import TableLedger
+from shared.adapters.tables.azure_tables import AzureTables
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common.limits import GROUP_COMMIT_LEGS_MAX
+from shared.domain.ledger.decide import decide
+from shared.domain.ledger.model import Configure, DebitLeg, LedgerState, TopUp
+from shared.domain.legs.leg import content_digest
 from shared.ports.tables import Insert, Operation, Replace
 from tests.bench.cost import count
 from tests.bench.records import record, wanted

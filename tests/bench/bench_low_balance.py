@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from shared.adapters.due_marks import TableDueMarks
-from shared.adapters.memory_bus import MemoryTopic
-from shared.adapters.tables import AzureTables
+from shared.adapters.bus.memory_bus import MemoryTopic
+from shared.adapters.credits.due_marks import TableDueMarks
+from shared.adapters.tables.azure_tables import AzureTables
 from shared.bootstrap import Container
-from shared.domain.alerts import AlertRule
-from shared.domain.directory import AccountSettings
-from shared.domain.ledger import Adjust, TopUp
-from shared.domain.look import ALERT_DUE
-from shared.domain.lots import LotKind
+from shared.domain.credits.alerts import AlertRule
+from shared.domain.credits.lots import LotKind
+from shared.domain.directory.entities import AccountSettings
+from shared.domain.ledger.effects import ALERT_DUE
+from shared.domain.ledger.model import Adjust, TopUp
 from shared.ports.notices import DueMark
 from shared.ports.tables import Insert, TableStore
 from tests.bench.cost import CountingTables

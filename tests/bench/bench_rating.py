@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.contracts.rate_cards import render_rate_card_json
-from shared.contracts.rate_cards_csv import parse_rate_card_csv, render_rate_card_csv
-from shared.domain.legs import LegKind
-from shared.domain.numbering_plan import typical_numbers
-from shared.domain.rate_card_lint import lint
-from shared.domain.rates import (
+from shared.contracts.rate_cards.csv_format import parse_rate_card_csv, render_rate_card_csv
+from shared.contracts.rate_cards.json_format import render_rate_card_json
+from shared.domain.legs.leg import LegKind
+from shared.domain.numbers.example_numbers import typical_numbers
+from shared.domain.rating.lint import lint
+from shared.domain.rating.rate_card import (
     Rate,
     RateCardVersion,
     Rounding,
@@ -30,7 +30,7 @@ from shared.domain.rates import (
     decode_version,
     encode_chunks,
 )
-from shared.domain.rating import rate_leg
+from shared.domain.rating.rating import rate_leg
 from tests.bench import calibration
 from tests.bench.records import record, wanted
 

@@ -11,7 +11,7 @@ from typing import Any
 from azure.data.tables import TableTransactionError
 from azure.data.tables.aio import TableServiceClient
 
-from shared.adapters.tables import AzureTables
+from shared.adapters.tables.azure_tables import AzureTables
 from shared.ports.tables import Insert
 from tests.bench.records import record, wanted
 from tests.support.azurite import start_azurite

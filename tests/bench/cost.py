@@ -13,18 +13,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.adapters.memory_bus import MemoryQueue, MemoryTopic
-from shared.adapters.memory_tables import MemoryTables
-from shared.adapters.table_checks import check_transaction
+from shared.adapters.bus.memory_bus import MemoryQueue, MemoryTopic
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.adapters.tables.validation import check_transaction
 from shared.bootstrap import Container
-from shared.contracts.rate_cards import parse_rate_card_json
-from shared.domain.dial_out_facts import OrganizerFacts
-from shared.domain.directory import AccountSettings
-from shared.domain.ledger import TopUp
-from shared.domain.legs import EndedLeg, LegKind, read_queued_leg
+from shared.contracts.rate_cards.json_format import parse_rate_card_json
+from shared.domain.dial_out.facts import OrganizerFacts
+from shared.domain.directory.entities import AccountSettings
+from shared.domain.ledger.model import TopUp
+from shared.domain.legs.leg import EndedLeg, LegKind, read_queued_leg
 from shared.ports.tables import Operation, Row
 from shared.settings import Settings
-from shared.usecases.questions import Question
+from shared.usecases.dial_out.authorisation_request import Question
 
 PAGE = Path(__file__).parents[2] / "docs/cost.md"
 MARK = "<!-- counted -->"
@@ -150,9 +150,9 @@ def _house(tables: MemoryTables) -> Container:
 
 
 async def _furnish(house: Container) -> None:
-    from shared.domain.card_versions import PutRules
-    from shared.domain.directory import OnOutage, WantedBridge
-    from shared.domain.signatures import AuthScheme
+    from shared.domain.directory.entities import OnOutage, WantedBridge
+    from shared.domain.directory.request_signatures import AuthScheme
+    from shared.domain.rating.versioning import PutRules
 
     await house.accounts.put("contoso", AccountSettings("USD"), None)
     await house.credit_account("contoso", TopUp("credits", "digest", 10**12))

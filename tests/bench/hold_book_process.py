@@ -11,16 +11,16 @@ import json
 import sys
 import time
 
-from shared.adapters.backlog import TableBacklog
-from shared.adapters.due_marks import TableDueMarks
-from shared.adapters.hold_store import TableHoldBook
-from shared.adapters.ledger_store import TableLedger
-from shared.adapters.system import RandomIds, SystemClock
-from shared.adapters.tables import AzureTables
-from shared.domain.dial_limits import Limit, Scope
-from shared.domain.errors import Unavailable
-from shared.domain.ledger import Configure, DebitLeg, TopUp
-from shared.domain.legs import content_digest
+from shared.adapters.bus.backlog import TableBacklog
+from shared.adapters.clock import RandomIds, SystemClock
+from shared.adapters.credits.due_marks import TableDueMarks
+from shared.adapters.dial_out.store import TableHoldBook
+from shared.adapters.ledger.store import TableLedger
+from shared.adapters.tables.azure_tables import AzureTables
+from shared.domain.common.errors import Unavailable
+from shared.domain.dial_out.budgets import Limit, Scope
+from shared.domain.ledger.model import Configure, DebitLeg, TopUp
+from shared.domain.legs.leg import content_digest
 from shared.ports.holds import Answered
 from tests.unit.holds.cases import CENT, ask
 from tests.unit.holds.world import ACCOUNT, named, question

@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from shared.adapters.backlog import TableBacklog
-from shared.adapters.due_marks import TableDueMarks
-from shared.adapters.hold_store import TableHoldBook
-from shared.adapters.ledger_store import TableLedger
-from shared.adapters.memory_tables import MemoryTables
-from shared.adapters.system import RandomIds, SystemClock
-from shared.domain.ledger import Configure, TopUp
-from shared.domain.limits import PARTITIONS_CACHED_MAX
+from shared.adapters.bus.backlog import TableBacklog
+from shared.adapters.clock import RandomIds, SystemClock
+from shared.adapters.credits.due_marks import TableDueMarks
+from shared.adapters.dial_out.store import TableHoldBook
+from shared.adapters.ledger.store import TableLedger
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common.limits import PARTITIONS_CACHED_MAX
+from shared.domain.ledger.model import Configure, TopUp
 from shared.ports.holds import Answered
 from shared.ports.tables import Operation, Row
 from tests.bench.bench_ledger import leg

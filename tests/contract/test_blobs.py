@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from shared.adapters.anchor_store import BlobAnchors
 from shared.adapters.blobs import Blobs
-from shared.domain.errors import StoreUnavailable
+from shared.adapters.ledger.anchors import BlobAnchors
+from shared.domain.common.errors import StoreUnavailable
 from shared.ports.anchors import Anchor
 from tests.support.azurite import Azurite, free_port, start_azurite
 from tests.support.azurite import connection_string as connection_string_of

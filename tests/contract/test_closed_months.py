@@ -3,9 +3,9 @@
 from datetime import datetime
 from uuid import uuid4
 
-from shared.adapters.tables import AzureTables
-from shared.domain.ledger import Configure, TopUp
-from shared.usecases.closed_months import add_up_month, close_months
+from shared.adapters.tables.azure_tables import AzureTables
+from shared.domain.ledger.model import Configure, TopUp
+from shared.usecases.ledger.close_months import add_up_month, close_months
 from tests.support.azurite import Azurite
 from tests.unit.proof.house import LedgerHouse, leg
 

@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from shared.adapters.due_marks import TableDueMarks
-from shared.adapters.ledger_store import TableLedger
-from shared.adapters.memory_tables import MemoryTables
-from shared.adapters.system import RandomIds
-from shared.adapters.tables import AzureTables
-from shared.domain.errors import OutcomeUnknown, Unavailable
-from shared.domain.ledger import (
+from shared.adapters.clock import RandomIds
+from shared.adapters.credits.due_marks import TableDueMarks
+from shared.adapters.ledger.store import TableLedger
+from shared.adapters.tables.azure_tables import AzureTables
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common.errors import OutcomeUnknown, Unavailable
+from shared.domain.credits.lots import LotKind
+from shared.domain.ledger.model import (
     Adjust,
     Command,
     Configure,
@@ -29,11 +30,10 @@ from shared.domain.ledger import (
     ReverseLeg,
     TopUp,
 )
-from shared.domain.legs import content_digest
-from shared.domain.lots import LotKind
+from shared.domain.legs.leg import content_digest
 from shared.ports.ledger import Clash, Written
 from shared.ports.tables import TableStore
-from shared.usecases.credit_account import opened_lots
+from shared.usecases.ledger.credit_account import opened_lots
 from tests.model.ledger_model import LedgerModel
 from tests.support.azurite import Azurite
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from local.bus.receiver import QueueReceiver
-from shared.adapters.memory_bus import MemoryQueue, MemoryTopic
-from shared.adapters.service_bus import ServiceBusQueue, ServiceBusTopic
-from shared.domain import limits
-from shared.domain.errors import QueueUnavailable, TooLarge
+from shared.adapters.bus.memory_bus import MemoryQueue, MemoryTopic
+from shared.adapters.bus.service_bus import ServiceBusQueue, ServiceBusTopic
+from shared.domain.common import limits
+from shared.domain.common.errors import QueueUnavailable, TooLarge
 from shared.ports.queues import CallQueue, EventTopic, Message
 from tests.contract.bus_process import BusProcess
 

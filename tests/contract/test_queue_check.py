@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
-from shared.adapters.queue_check import QueueCheck
-from shared.domain.errors import QueueUnavailable
-from shared.domain.legs import EndedLeg, QueuedLeg, queued_leg_bytes
+from shared.adapters.bus.health_check import QueueCheck
+from shared.domain.common.errors import QueueUnavailable
+from shared.domain.legs.leg import EndedLeg, QueuedLeg, queued_leg_bytes
 from tests.contract.bus_process import BusProcess
 
 CONFIG = {"queues": [{"name": "call-ended", "lock_seconds": 30}], "topics": []}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.adapters.memory_tables import MemoryTables
-from shared.adapters.tables import AzureTables
-from shared.domain.errors import StoreError
+from shared.adapters.tables.azure_tables import AzureTables
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common.errors import StoreError
 from shared.ports.tables import Delete, Insert, Operation, Replace, TableStore, Upsert
 from tests.support.azurite import Azurite
 

@@ -9,11 +9,11 @@ from functools import partial
 
 import pytest
 
-from shared.adapters.memory_tables import MemoryTables
-from shared.adapters.packed import joined, split
-from shared.adapters.tables import AzureTables
-from shared.domain import limits
-from shared.domain.errors import (
+from shared.adapters.tables.azure_tables import AzureTables
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.adapters.tables.packing import joined, split
+from shared.domain.common import limits
+from shared.domain.common.errors import (
     EtagMismatch,
     Invalid,
     PerminuteError,

@@ -10,14 +10,14 @@ import pytest
 
 from local.demo.rate_card import MISSING_REGION, rate_card
 from local.demo.special_ranges import HEAD_DIGITS_MAX, heads, special_ranges
-from shared.contracts.rate_cards import parse_rate_card_json
-from shared.domain.legs import LegKind
-from shared.domain.number_classes import NumberClass
-from shared.domain.numbering_plan import typical_numbers
-from shared.domain.rate_card_lint import LintCode, lint
-from shared.domain.rates import Rate
-from shared.domain.regions import INTERNATIONAL, NAMES
-from shared.domain.terms import minute_picos
+from shared.contracts.rate_cards.json_format import parse_rate_card_json
+from shared.domain.legs.leg import LegKind
+from shared.domain.numbers.classes import NumberClass
+from shared.domain.numbers.example_numbers import typical_numbers
+from shared.domain.numbers.regions import INTERNATIONAL, NAMES
+from shared.domain.rating.lint import LintCode, lint
+from shared.domain.rating.rate_card import Rate
+from shared.domain.rating.terms import minute_picos
 
 VERSION = parse_rate_card_json(
     json.dumps(rate_card()).encode(), "default", datetime(2026, 1, 1, tzinfo=UTC)

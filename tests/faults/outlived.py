@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.adapters.anchor_store import BlobAnchors, BlobStore
-from shared.domain.directory import Account
-from shared.domain.errors import QueueUnavailable, StoreUnavailable
-from shared.domain.webhooks import Reply
+from shared.adapters.ledger.anchors import BlobAnchors, BlobStore
+from shared.domain.common.errors import QueueUnavailable, StoreUnavailable
+from shared.domain.delivery.webhooks import Reply
+from shared.domain.directory.entities import Account
+from shared.ports.clock import Clock
 from shared.ports.deliveries import WebhookSender
 from shared.ports.queues import CallQueue, EventTopic, Message
 from shared.ports.tables import Operation, Row, TableStore
-from shared.ports.world import Clock
 from tests.faults.house import Delivered, House
 from tests.faults.ports import Forwarded
 from tests.support import crash_points

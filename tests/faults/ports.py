@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from shared.adapters import hold_rows
-from shared.domain.errors import OutcomeUnknown, QueueUnavailable
+from shared.adapters.dial_out import rows
+from shared.domain.common.errors import OutcomeUnknown, QueueUnavailable
 from shared.ports.queues import CallQueue, EventTopic, Message
 from shared.ports.tables import Insert, Operation, Page, Row, TableStore
 from shared.ports.tables import Upsert as Upserted
@@ -102,7 +102,7 @@ def _is_grant(operation: Operation) -> bool:
 def _held(operation: Operation) -> Json:
     """What a hold book's state row says: its holds, and what there is to pay for them."""
     values = getattr(operation, "values", {})
-    state, _, _ = hold_rows.read_state(Row("", "", values, ""))
+    state, _, _ = rows.read_state(Row("", "", values, ""))
     return {
         "ledger_commit": state.ledger_commit,
         "balance": state.balance_micros,

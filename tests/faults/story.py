@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from shared.adapters.ledger_restore import export, restore
-from shared.adapters.tables import AzureTables
-from shared.domain import limits
+from shared.adapters.ledger.restore import export, restore
+from shared.adapters.tables.azure_tables import AzureTables
+from shared.domain.common import limits
 from shared.ports.tables import Delete, TableStore
 from tests.faults import workload
 from tests.faults.house import BRIDGE, House

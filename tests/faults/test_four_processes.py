@@ -31,7 +31,7 @@ from typing import IO, Any
 
 import pytest
 
-from shared.adapters.tables import AzureTables
+from shared.adapters.tables.azure_tables import AzureTables
 from shared.bootstrap import install
 from tests.faults.audited import (
     final,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.tables import AzureTables
+from shared.adapters.tables.azure_tables import AzureTables
 from shared.bootstrap import install
 from tests.faults import audited, outlived, story, workload
 from tests.faults.house import House

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from shared.adapters.tables import AzureTables
-from shared.domain.errors import Invalid, LedgerCorrupt, StoreUnavailable
+from shared.adapters.tables.azure_tables import AzureTables
+from shared.domain.common.errors import Invalid, LedgerCorrupt, StoreUnavailable
 from shared.ports.tables import Row
 from tests.support.azurite import connection_string
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.tables import AzureTables
-from shared.domain.errors import EtagMismatch, OutcomeUnknown, RowExists, StoreUnavailable
+from shared.adapters.tables.azure_tables import AzureTables
+from shared.domain.common.errors import EtagMismatch, OutcomeUnknown, RowExists, StoreUnavailable
 from shared.ports.tables import Insert, Replace, TableStore
 from tests.support.azurite import ROOT, Azurite, connection_string, free_port
 from tests.support.fault_proxy import (

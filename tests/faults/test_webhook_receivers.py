@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from shared.adapters.webhook_sender import HttpWebhookSender
-from shared.domain import limits, webhooks
-from shared.domain.webhooks import Reply
+from shared.adapters.delivery.webhook_sender import HttpWebhookSender
+from shared.domain.common import limits
+from shared.domain.delivery import webhooks
+from shared.domain.delivery.webhooks import Reply
 
 BODY = b'{"specversion": "1.0"}'
 HEADERS = {"content-type": "application/cloudevents+json", "webhook-id": "contoso:2:1"}
@@ -240,7 +241,7 @@ async def test_a_name_that_changes_its_address_is_asked_once_and_only_that_is_us
             return None if str(address) == "127.0.0.2" else "is no public address"
 
         one = HttpWebhookSender(allow_loopback=False, resolve=resolve)
-        monkeypatch.setattr("shared.adapters.webhook_sender.address_fault", fault)
+        monkeypatch.setattr("shared.adapters.delivery.webhook_sender.address_fault", fault)
         monkeypatch.setattr(webhooks, "HTTPS_PORT", server.port)
         one._tls = client_tls
         names: list[str] = []
@@ -262,7 +263,7 @@ async def test_the_name_is_in_host_and_in_the_handshake_and_its_certificate_is_c
     server_tls.sni_callback = lambda _socket, name, _context: names.append(name)
     async with serving(says("HTTP/1.1 200 OK\ncontent-length: 0\n\n"), server_tls) as server:
         monkeypatch.setattr(
-            "shared.adapters.webhook_sender.address_fault", lambda _, allow_loopback: None
+            "shared.adapters.delivery.webhook_sender.address_fault", lambda _, allow_loopback: None
         )
         monkeypatch.setattr(webhooks, "HTTPS_PORT", server.port)
         one = sender(allow_loopback=False)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from shared.domain.errors import PerminuteError
+from shared.domain.common.errors import PerminuteError
 from tests.faults import workload
 from tests.faults.house import BRIDGE, House
 from tests.faults.ports import FileTopic, LocalQueue, Watched
@@ -257,7 +257,7 @@ class _Counting(logging.Handler):
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    from shared.adapters.tables import AzureTables
+    from shared.adapters.tables.azure_tables import AzureTables
 
     told = _Counting()
     logging.getLogger("perminute").addHandler(told)

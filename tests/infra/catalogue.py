@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from shared.usecases.charge_legs import ChargeStatus
+from shared.usecases.charging.charge_legs import ChargeStatus
 from tests.infra.bicep import ROOT
 
 PAGE = ROOT / "docs" / "telemetry.md"

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain import limits
+from shared.domain.common import limits
 from shared.settings import Settings
 from tests.infra.bicep import ENVIRONMENTS, ROOT, resources
 

@@ -11,15 +11,15 @@ import json
 import sys
 from collections import Counter
 
-from shared.adapters.backlog import TableBacklog
-from shared.adapters.due_marks import TableDueMarks
-from shared.adapters.hold_store import TableHoldBook
-from shared.adapters.ledger_store import TableLedger
-from shared.adapters.system import RandomIds, SystemClock
-from shared.adapters.tables import AzureTables
-from shared.domain.dial_limits import Limit, Period, Scope
-from shared.domain.errors import Unavailable
-from shared.domain.hold_decide import Authorise
+from shared.adapters.bus.backlog import TableBacklog
+from shared.adapters.clock import RandomIds, SystemClock
+from shared.adapters.credits.due_marks import TableDueMarks
+from shared.adapters.dial_out.store import TableHoldBook
+from shared.adapters.ledger.store import TableLedger
+from shared.adapters.tables.azure_tables import AzureTables
+from shared.domain.common.errors import Unavailable
+from shared.domain.dial_out.budgets import Limit, Period, Scope
+from shared.domain.dial_out.decide import Authorise
 from shared.ports.holds import Answered
 from tests.unit.holds.cases import ACCOUNT as USUAL
 from tests.unit.holds.cases import CENT, PerMinute, ask, budget, velocity

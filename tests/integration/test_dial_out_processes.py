@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.adapters.due_marks import TableDueMarks
-from shared.adapters.ledger_store import TableLedger
-from shared.adapters.system import RandomIds, SystemClock
-from shared.adapters.tables import AzureTables
-from shared.domain.ledger import Configure, TopUp
+from shared.adapters.clock import RandomIds, SystemClock
+from shared.adapters.credits.due_marks import TableDueMarks
+from shared.adapters.ledger.store import TableLedger
+from shared.adapters.tables.azure_tables import AzureTables
+from shared.domain.ledger.model import Configure, TopUp
 from shared.ports.holds import Switch
 from tests.integration.dial_out_process import CHAIN_KEY, SLICE_MICROS, SLICES, book_on
 from tests.support.azurite import ROOT, Azurite, start_azurite

@@ -7,10 +7,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import function_app
-from functions.edge import ROUTES
+from functions.http import ROUTES
 from shared import bootstrap
-from shared.contracts.openapi import document
-from shared.domain.legs import LegKind
+from shared.contracts.openapi.document import document
+from shared.domain.legs.leg import LegKind
 from tests.unit.administration.house import Answer
 from tests.unit.administration.town import LONDON, TOKYO, Town
 

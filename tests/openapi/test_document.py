@@ -12,9 +12,9 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import function_app
-from functions.edge import ROUTES
-from shared.contracts.openapi import document, recorded, request_model, schema_of
-from shared.contracts.openapi_parts import REQUESTS
+from functions.http import ROUTES
+from shared.contracts.openapi.descriptions import REQUESTS
+from shared.contracts.openapi.document import document, recorded, request_model, schema_of
 from tests.openapi.session import ROOT, play, running
 
 MANIFEST = json.loads((ROOT / "tests" / "golden" / "binding_manifest.json").read_text("utf-8"))

@@ -13,11 +13,11 @@ from fractions import Fraction
 from math import gcd
 from typing import Any
 
-from shared.contracts.rate_cards import read_clock
-from shared.domain import limits
-from shared.domain.legs import LegKind
-from shared.domain.money import PICOS_PER_UNIT, RoundingMode
-from shared.domain.rates import (
+from shared.contracts.rate_cards.json_format import read_clock
+from shared.domain.common import limits
+from shared.domain.common.money import PICOS_PER_UNIT, RoundingMode
+from shared.domain.legs.leg import LegKind
+from shared.domain.rating.rate_card import (
     Band,
     MaximumStrategy,
     Rate,
@@ -26,8 +26,8 @@ from shared.domain.rates import (
     Slot,
     build_version,
 )
-from shared.domain.tariff import tariff_of
-from shared.domain.terms import DAY_SECONDS
+from shared.domain.rating.tariff import tariff_of
+from shared.domain.rating.terms import DAY_SECONDS
 
 type Case = dict[str, Any]
 

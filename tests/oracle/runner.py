@@ -4,11 +4,11 @@ import math
 from enum import Enum
 from fractions import Fraction
 
-from shared.domain.errors import Invalid
-from shared.domain.legs import LegKind
-from shared.domain.money import RoundingMode
-from shared.domain.rates import RateCardVersion
-from shared.domain.rating import Charge, max_usage, rate_leg
+from shared.domain.common.errors import Invalid
+from shared.domain.common.money import RoundingMode
+from shared.domain.legs.leg import LegKind
+from shared.domain.rating.rate_card import RateCardVersion
+from shared.domain.rating.rating import Charge, max_usage, rate_leg
 from tests.oracle.card import Case, digits_of, seconds_of, start_of, version_of
 
 KINDS = ("rate", "error", "max_usage", "debit")

@@ -26,7 +26,7 @@ class Bug:
 BUGS = (
     Bug(
         "the ledger's state is written without If-Match",
-        "shared/adapters/ledger_store.py",
+        "shared/adapters/ledger/store.py",
         "else Replace(rows.STATE, values, before.etag),",
         "else Replace(rows.STATE, values, None),",
         "ledger/test_committer.py",
@@ -34,7 +34,7 @@ BUGS = (
     ),
     Bug(
         "the hold book's state is written without If-Match",
-        "shared/adapters/hold_book.py",
+        "shared/adapters/dial_out/committable.py",
         "else Replace(rows.STATE, values, before.etag),",
         "else Replace(rows.STATE, values, None),",
         "holds/test_book.py",
@@ -42,7 +42,7 @@ BUGS = (
     ),
     Bug(
         "a debit leaves no guard",
-        "shared/adapters/ledger_store.py",
+        "shared/adapters/ledger/store.py",
         "*(row for decision in decisions for row in _guard_rows(decision, number, spelled)),",
         "*(row for decision in decisions if not isinstance(decision.command, DebitLeg)\n"
         "              for row in _guard_rows(decision, number, spelled)),",
@@ -52,7 +52,7 @@ BUGS = (
     ),
     Bug(
         "a leg is not claimed",
-        "shared/usecases/resolve_leg.py",
+        "shared/usecases/charging/resolve_leg.py",
         "return _Owner(pinned.account, pinned.organizer)",
         "return owner",
         "ledger/test_delivery.py",
@@ -61,7 +61,7 @@ BUGS = (
     ),
     Bug(
         "nobody looks for the commit's id after a time-out",
-        "shared/adapters/ledger_store.py",
+        "shared/adapters/ledger/store.py",
         'return row is not None and row.values.get("commit_id") == commit_id',
         "return False",
         "ledger/test_committer.py",
@@ -69,7 +69,7 @@ BUGS = (
     ),
     Bug(
         "after a time-out the commit is taken for written",
-        "shared/adapters/ledger_store.py",
+        "shared/adapters/ledger/store.py",
         'return row is not None and row.values.get("commit_id") == commit_id',
         "return True",
         "ledger/test_committer.py",
@@ -78,7 +78,7 @@ BUGS = (
     ),
     Bug(
         "a refusal from a cached state is given",
-        "shared/adapters/group_commit.py",
+        "shared/adapters/tables/group_commit.py",
         "if (at_once or group.answers) and cached is not None:",
         "if group.answers and cached is None and state is None:",
         "ledger/test_committer.py",
@@ -86,7 +86,7 @@ BUGS = (
     ),
     Bug(
         "an answer is given before the step of its group that it builds on is durable",
-        "shared/adapters/group_commit.py",
+        "shared/adapters/tables/group_commit.py",
         "answers = group.answers if group.steps else at_once",
         "answers = at_once",
         "holds/test_book.py",
@@ -94,7 +94,7 @@ BUGS = (
     ),
     Bug(
         "one row twice in a transaction: a guard is not looked for in its own group",
-        "shared/adapters/group_commit.py",
+        "shared/adapters/tables/group_commit.py",
         "if not guards.isdisjoint(waiter.guards):",
         "if not set[str]().isdisjoint(waiter.guards):",
         "ledger/test_committer.py",
@@ -102,7 +102,7 @@ BUGS = (
     ),
     Bug(
         "a second leg of an authorization is charged: its guard is not written",
-        "shared/adapters/ledger_store.py",
+        "shared/adapters/ledger/store.py",
         "if hold_key := rows.hold_row_key(entry):",
         "if hold_key := None:",
         "holds/test_attempts.py",
@@ -110,7 +110,7 @@ BUGS = (
     ),
     Bug(
         "a second leg of an authorization is charged where two processes charge at once",
-        "shared/adapters/ledger_store.py",
+        "shared/adapters/ledger/store.py",
         "return (guard, *_settled(command)) if guard else ()",
         "return (guard,) if guard else ()",
         "holds/test_attempts.py",
@@ -118,7 +118,7 @@ BUGS = (
     ),
     Bug(
         "a hold is freed by a failed attempt, whatever its cause",
-        "shared/domain/charging.py",
+        "shared/domain/charging/charge_record.py",
         "    if resolved.leg.answered_at is None and not frees_hold(resolved.leg.hangup_cause):\n"
         "        return HoldEffect.KEEPS\n",
         "",
@@ -127,7 +127,7 @@ BUGS = (
     ),
     Bug(
         "a second try forgets the group that the first had planned ahead",
-        "shared/adapters/group_commit.py",
+        "shared/adapters/tables/group_commit.py",
         "if lane.waiting and lane.ahead is None and not sending.done():",
         "if lane.waiting and not sending.done():",
         "ledger/test_committer.py",
@@ -135,7 +135,7 @@ BUGS = (
     ),
     Bug(
         "a leg too large for any transaction takes its group down",
-        "shared/adapters/group_commit.py",
+        "shared/adapters/tables/group_commit.py",
         "sent[0].give(too_large)  # its neighbours go on without it",
         "raise",
         "ledger/test_committer.py",
@@ -143,7 +143,7 @@ BUGS = (
     ),
     Bug(
         "the same leg with other content is taken for a repetition",
-        "shared/adapters/ledger_store.py",
+        "shared/adapters/ledger/store.py",
         "if digest not in _digests(command):",
         "if digest is None:",
         "ledger/test_committer.py",
@@ -152,7 +152,7 @@ BUGS = (
     ),
     Bug(
         "lots are drawn last in, first out",
-        "shared/domain/lots.py",
+        "shared/domain/credits/lots.py",
         "    for lot in lots:\n        taken = ",
         "    for lot in reversed(tuple(lots)):\n        taken = ",
         "ledger/test_lots.py",
@@ -161,7 +161,7 @@ BUGS = (
     ),
     Bug(
         "a new lot does not pay the deficit",
-        "shared/domain/ledger_booking.py",
+        "shared/domain/ledger/booking.py",
         "    owed = min(state.deficit_micros, amount_micros)\n",
         "    owed = 0\n",
         "ledger/test_lots.py",
@@ -170,7 +170,7 @@ BUGS = (
     ),
     Bug(
         "expiry takes what is held",
-        "shared/domain/ledger_credits.py",
+        "shared/domain/ledger/credits.py",
         "free = max(0, state.balance_micros - command.held_micros)",
         "free = max(0, state.balance_micros)",
         "ledger/test_invariants.py",
@@ -178,7 +178,7 @@ BUGS = (
     ),
     Bug(
         "a late leg draws on a lot for ever",
-        "shared/domain/ledger_debits.py",
+        "shared/domain/ledger/debits.py",
         "return max(command.answered_at, now - timedelta(hours=limits.LATE_LEG_HOURS))",
         "return command.answered_at",
         "ledger/test_lots.py",
@@ -186,7 +186,7 @@ BUGS = (
     ),
     Bug(
         "times run back with the clock",
-        "shared/domain/ledger_decide.py",
+        "shared/domain/ledger/decide.py",
         "moment = max(now, state.at) if state and state.at else now",
         "moment = now",
         "ledger/test_decide.py",
@@ -195,7 +195,7 @@ BUGS = (
     ),
     Bug(
         "an alert is armed again without a margin",
-        "shared/domain/alerts.py",
+        "shared/domain/credits/alerts.py",
         "return max(abs(threshold_micros) * REARM_PER_CENT // 100, last_charge_micros)",
         "return 0",
         "ledger/test_alerts.py",
@@ -203,7 +203,7 @@ BUGS = (
     ),
     Bug(
         "the chain does not hash the balance",
-        "shared/adapters/ledger_rows.py",
+        "shared/adapters/ledger/rows.py",
         '"entries", "balance", "previous")',
         '"entries", "previous")',
         "ledger/test_chain.py",
@@ -211,7 +211,7 @@ BUGS = (
     ),
     Bug(
         "verification does not look at leg rows",
-        "shared/adapters/ledger_verify.py",
+        "shared/adapters/ledger/verify.py",
         "        await leg_rows(run, tables, account)\n",
         "",
         "ledger/test_tampering.py",
@@ -219,7 +219,7 @@ BUGS = (
     ),
     Bug(
         "the due mark is skipped",
-        "shared/adapters/ledger_store.py",
+        "shared/adapters/ledger/store.py",
         "            await self._due.mark(sorted(marks, key=lambda mark: (mark.at, mark.kind)))",
         "            pass",
         "ledger/test_committer.py",
@@ -228,7 +228,7 @@ BUGS = (
     ),
     Bug(
         "the due mark is written after the commit",
-        "shared/adapters/group_commit.py",
+        "shared/adapters/tables/group_commit.py",
         "        await self._book.prepare(partition, group.steps, self._clock.now())\n"
         "        try:\n"
         "            etags = await self._send(partition, lane, plan)\n",
@@ -240,7 +240,7 @@ BUGS = (
     ),
     Bug(
         "a mark is cleared at once, though its commit may still come",
-        "shared/usecases/watch_balances.py",
+        "shared/usecases/credits/watch_balances.py",
         "settled = now - timedelta(seconds=limits.DUE_MARK_SETTLE_SECONDS)",
         "settled = now",
         "ledger/test_publishing.py",
@@ -248,7 +248,7 @@ BUGS = (
     ),
     Bug(
         "an event is deleted before it is published",
-        "shared/usecases/publish_events.py",
+        "shared/usecases/delivery/publish_events.py",
         "                await self._notices.keep(account, row)\n",
         "                await self._ledger.published(account, row.commit)\n"
         "                await self._notices.keep(account, row)\n",
@@ -258,7 +258,7 @@ BUGS = (
     ),
     Bug(
         "the message id is the leg's key alone",
-        "shared/domain/legs.py",
+        "shared/domain/legs/leg.py",
         'return f"{leg_key_hash(self.leg.key)[:40]}.{self.leg.digest()[:40]}.{self.attempt}"',
         "return leg_key_hash(self.leg.key)",
         "ledger/test_delivery.py",
@@ -267,7 +267,7 @@ BUGS = (
     ),
     Bug(
         "what is sent again has the id that it had",
-        "shared/usecases/charge_legs.py",
+        "shared/usecases/charging/charge_legs.py",
         "again = QueuedLeg(leg.leg, leg.received_at, leg.attempt + 1)",
         "again = QueuedLeg(leg.leg, leg.received_at, leg.attempt)",
         "ledger/test_delivery.py",
@@ -284,7 +284,7 @@ BUGS = (
     ),
     Bug(
         "an error of one leg takes its batch down",
-        "shared/usecases/charge_legs.py",
+        "shared/usecases/charging/charge_legs.py",
         "        except Exception as error:  # noqa: BLE001",
         "        except ZeroDivisionError as error:  #",
         "ledger/test_delivery.py",
@@ -292,7 +292,7 @@ BUGS = (
     ),
     Bug(
         "parked legs are told apart by their key alone",
-        "shared/domain/parking.py",
+        "shared/domain/legs/parking.py",
         'return f"{leg_key_hash(leg.key)[:32]}.{leg.digest()[:32]}"',
         'return f"{leg_key_hash(leg.key)[:32]}.{leg_key_hash(leg.key)[:32]}"',
         "ledger/test_parking.py",
@@ -301,7 +301,7 @@ BUGS = (
     ),
     Bug(
         "a parked leg that was replayed is opened again by who comes later",
-        "shared/adapters/parking_store.py",
+        "shared/adapters/legs/parking_store.py",
         "if _ORDER[kept.status] > _ORDER[parked.status]:",
         "if _ORDER[kept.status] > 9:",
         "ledger/test_parking.py",
@@ -309,7 +309,7 @@ BUGS = (
     ),
     Bug(
         "the inbox forgets a leg before the queue has it",
-        "shared/usecases/forward_inbox.py",
+        "shared/usecases/legs/forward_spillover.py",
         "        await self._queue.send(waiting)\n"
         "        for message in waiting:\n"
         "            await self._inbox.sent(message)\n",
@@ -322,7 +322,7 @@ BUGS = (
     ),
     Bug(
         "a webhook is answered 2xx although nobody has the leg",
-        "shared/usecases/receive_legs.py",
+        "shared/usecases/legs/receive_legs.py",
         "            await self._inbox.keep(messages, self._clock.now())\n",
         "            pass\n",
         "ledger/test_delivery.py",
@@ -331,7 +331,7 @@ BUGS = (
     ),
     Bug(
         "who wrote settings without an answer is told that somebody else was faster",
-        "shared/adapters/records.py",
+        "shared/adapters/directory/document_store.py",
         "                unsure = version\n",
         "                unsure = None\n",
         "ledger/test_unsure_writes.py",
@@ -339,7 +339,7 @@ BUGS = (
     ),
     Bug(
         "a recharge is asked for although one is in flight",
-        "shared/domain/recharge.py",
+        "shared/domain/credits/recharge.py",
         "    if known.pending or known.paused or balance_micros >= wanted.trigger_micros:",
         "    if known.paused or balance_micros >= wanted.trigger_micros:",
         "credits/test_recharges.py",
@@ -348,7 +348,7 @@ BUGS = (
     ),
     Bug(
         "a recharge is asked for again with a new id",
-        "shared/domain/recharge.py",
+        "shared/domain/credits/recharge.py",
         "again = replace(pending, asks=pending.asks + 1, ask_at=at + timedelta(seconds=seconds))",
         "again = replace(pending, number=pending.number + 1, asks=pending.asks + 1,\n"
         "                    ask_at=at + timedelta(seconds=seconds))",
@@ -358,7 +358,7 @@ BUGS = (
     ),
     Bug(
         "a recharge that was paid stays in flight",
-        "shared/domain/recharge.py",
+        "shared/domain/credits/recharge.py",
         "        pending=None if is_pending else known.pending,\n        declines=0,\n",
         "        declines=0,\n",
         "credits/test_recharges.py",
@@ -367,7 +367,7 @@ BUGS = (
     ),
     Bug(
         "another amount than was asked for is taken for the recharge's money",
-        "shared/domain/recharge.py",
+        "shared/domain/credits/recharge.py",
         "    if amount_micros != asked.amount_micros:",
         "    if amount_micros < 0:",
         "credits/test_recharges.py",
@@ -376,7 +376,7 @@ BUGS = (
     ),
     Bug(
         "the payment side is answered by records that are behind the ledger",
-        "shared/usecases/recharges.py",
+        "shared/usecases/credits/record_recharge_results.py",
         "        if after.status is not said.status:",
         "        if after is None:",
         "credits/test_recharges.py",
@@ -385,7 +385,7 @@ BUGS = (
     ),
     Bug(
         "an event that its receiver did not take counts as delivered",
-        "shared/domain/webhooks.py",
+        "shared/domain/delivery/webhooks.py",
         "return self.status is not None and 200 <= self.status < 300",
         "return self.status is not None",
         "credits/test_webhooks.py",
@@ -394,7 +394,7 @@ BUGS = (
     ),
     Bug(
         "a hold does not count the other holds",
-        "shared/domain/holds.py",
+        "shared/domain/dial_out/hold_book.py",
         "return self.available_micros(now) - lapsed",
         "return self.balance_micros + self.credit_limit_micros - lapsed",
         "holds/test_book.py",
@@ -402,7 +402,7 @@ BUGS = (
     ),
     Bug(
         "extending adds seconds instead of naming the total",
-        "shared/domain/hold_decide.py",
+        "shared/domain/dial_out/decide.py",
         "    cover = _cover(command.pricing, means, command.wanted_seconds)\n"
         "    if cover.seconds <= hold.granted_seconds:\n",
         "    more = hold.granted_seconds + command.wanted_seconds\n"
@@ -413,7 +413,7 @@ BUGS = (
     ),
     Bug(
         "a float touches the price",
-        "shared/domain/rating.py",
+        "shared/domain/rating/rating.py",
         "round_ratio(numerator, tariff.divisor, tariff.mode) * tariff.step_micros,",
         "round(numerator / tariff.divisor) * tariff.step_micros,",
         "rating/test_charges.py",
@@ -421,7 +421,7 @@ BUGS = (
     ),
     Bug(
         "an increment that has begun is not billed",
-        "shared/domain/rating.py",
+        "shared/domain/rating/rating.py",
         "count = -(-talk_seconds // tariff.increment_seconds)",
         "count = talk_seconds // tariff.increment_seconds",
         "rating/test_charges.py",
@@ -438,7 +438,7 @@ BUGS = (
     ),
     Bug(
         "the visibility of a rate card is not checked",
-        "functions/edge.py",
+        "functions/http.py",
         "        await container().accounts.require_card(call.principal, card)\n",
         "        await container().accounts.cards_of(call.principal)\n",
         "administration/test_visibility.py",
@@ -446,7 +446,7 @@ BUGS = (
     ),
     Bug(
         "the visibility of an account in a query or a body is not checked",
-        "functions/edge.py",
+        "functions/http.py",
         "    for account in ids_in(named, ACCOUNTS):\n",
         "    for account in ids_in([], ACCOUNTS):\n",
         "administration/test_visibility.py",
@@ -454,7 +454,7 @@ BUGS = (
     ),
     Bug(
         "a cursor is not bound to its list",
-        "functions/edge.py",
+        "functions/http.py",
         "        return [path, query, wanted, sorted(self.principal.accounts)]\n",
         "        return len([path, query, wanted])\n",
         "administration/test_visibility.py",
@@ -462,7 +462,7 @@ BUGS = (
     ),
     Bug(
         "a change is logged whether it was made or not",
-        "shared/adapters/audit_log.py",
+        "shared/adapters/directory/audit_log.py",
         'if str(row.values["marker"]) in made]',
         'if made or str(row.values["marker"])]',
         "administration/test_audit_log.py",
@@ -470,7 +470,7 @@ BUGS = (
     ),
     Bug(
         "number normalised in one place only",
-        "shared/usecases/resolve_leg.py",
+        "shared/usecases/charging/resolve_leg.py",
         "number = called_number(leg.to_number, bridge.country)",
         "number = leg.to_number",
         "holds/test_one_number.py",
@@ -478,7 +478,7 @@ BUGS = (
     ),
     Bug(
         "free calls use up included minutes",
-        "shared/usecases/charge_legs.py",
+        "shared/usecases/charging/charge_legs.py",
         "if seconds <= 0 or whole.amount_micros == 0:",
         "if seconds <= 0:",
         "holds/test_pools.py",
@@ -486,7 +486,7 @@ BUGS = (
     ),
     Bug(
         "a guard knows a leg by the newest digest only",
-        "shared/adapters/ledger_store.py",
+        "shared/adapters/ledger/store.py",
         "if digest not in _digests(command):",
         "if digest != _digest(command):",
         "../schemas/test_posted_again.py",

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.legs import EndedLeg, LegKind, QueuedLeg, parse_time, read_leg_document
-from shared.domain.parking import earlier_parked_ids, parked_id
-from shared.usecases.charge_legs import Charged, ChargeStatus
+from shared.domain.legs.leg import EndedLeg, LegKind, QueuedLeg, parse_time, read_leg_document
+from shared.domain.legs.parking import earlier_parked_ids, parked_id
+from shared.usecases.charging.charge_legs import Charged, ChargeStatus
 
 from .test_schemas import ACCOUNT, RELEASES, _no_house_stays, house_of, release
 

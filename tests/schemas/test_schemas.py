@@ -17,12 +17,12 @@ from urllib.parse import quote
 import pytest
 
 from shared import bootstrap
-from shared.adapters.claim_store import TableClaims
-from shared.adapters.memory_tables import MemoryTables
+from shared.adapters.legs.claim_store import TableClaims
+from shared.adapters.tables.memory_tables import MemoryTables
 from shared.bootstrap import Container
-from shared.domain.errors import PerminuteError
-from shared.domain.ledger import RULES, TopUp
-from shared.domain.legs import leg_key_of, posted_leg
+from shared.domain.common.errors import PerminuteError
+from shared.domain.ledger.model import RULES, TopUp
+from shared.domain.legs.leg import leg_key_of, posted_leg
 from shared.ports.tables import Insert, Upsert, Value
 from tests.sim import reader
 from tests.unit.ledger.world import World

@@ -7,7 +7,7 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from local.stack import Stack
-from shared.domain.directory import shard_for
+from shared.domain.directory.entities import shard_for
 from tests.e2e.world import CARD, RATES, card
 from tests.support.azurite import Azurite, start_azurite
 from tests.support.client import Admin, Http, SigningBridge, eventually

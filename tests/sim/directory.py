@@ -5,18 +5,18 @@ import json
 from datetime import datetime, timedelta
 
 from shared.bootstrap import Container
-from shared.contracts.accounts import AccountBody
-from shared.contracts.ledger import AdjustmentBody, TopUpBody, entry_body
-from shared.contracts.rate_cards import parse_rate_card_json
-from shared.contracts.strict import read
-from shared.domain.card_versions import PutRules
-from shared.domain.dial_out_facts import OrganizerFacts
-from shared.domain.directory import OnOutage, Registration, WantedBridge
-from shared.domain.legs import format_time
-from shared.domain.money import format_amount
-from shared.domain.signatures import AuthScheme
-from shared.usecases.documents import Kind, conference_kind
-from shared.usecases.webhooks import WantedWebhook
+from shared.contracts.common.validation import read
+from shared.contracts.directory.accounts import AccountBody
+from shared.contracts.ledger.entries import AdjustmentBody, TopUpBody, entry_body
+from shared.contracts.rate_cards.json_format import parse_rate_card_json
+from shared.domain.common.money import format_amount
+from shared.domain.dial_out.facts import OrganizerFacts
+from shared.domain.directory.entities import OnOutage, Registration, WantedBridge
+from shared.domain.directory.request_signatures import AuthScheme
+from shared.domain.legs.leg import format_time
+from shared.domain.rating.versioning import PutRules
+from shared.usecases.delivery.manage_webhooks import WantedWebhook
+from shared.usecases.directory.codecs import Kind, conference_kind
 from tests.sim.asking import Act, Asking, Json
 from tests.sim.scheduler import START
 from tests.sim.world import World

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from shared.adapters.message_checks import check_messages
-from shared.domain.errors import QueueUnavailable, StoreUnavailable
-from shared.domain.webhooks import Reply
+from shared.adapters.bus.validation import check_messages
+from shared.domain.common.errors import QueueUnavailable, StoreUnavailable
+from shared.domain.delivery.webhooks import Reply
 from shared.ports.queues import Message
 from tests.sim.scheduler import ACT, START
 from tests.support import crash_points

@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from shared.bootstrap import Container
-from shared.domain.access import ALL_ACCOUNTS, Principal, Role
-from shared.domain.money import parse_amount
-from shared.domain.recharge import RechargeStatus
+from shared.domain.common.money import parse_amount
+from shared.domain.credits.recharge import RechargeStatus
+from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role
 from shared.ports.queues import Message
-from shared.usecases.recharges import Answer
+from shared.usecases.credits.record_recharge_results import Answer
 from tests.sim.asking import Asking, Json
 
 PAYMENTS = Principal("payments", frozenset({Role.PAYMENTS}), frozenset({ALL_ACCOUNTS}))

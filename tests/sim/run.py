@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from shared.adapters.ledger_restore import export, restore
-from shared.domain import limits
-from shared.domain.legs import format_time, shown_leg
+from shared.adapters.ledger.restore import export, restore
+from shared.domain.common import limits
+from shared.domain.legs.leg import format_time, shown_leg
 from tests.model.auditor import audit
 from tests.sim import loop, reader
 from tests.sim.asking import Json

@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from shared.bootstrap import Container
-from shared.contracts.ledger import entry_body, parked_body
-from shared.domain.legs import content_digest, format_time, shown_leg
-from shared.domain.money import format_amount
-from shared.domain.parking import ParkStatus
-from shared.domain.posts import BridgePost
-from shared.usecases.questions import Question
+from shared.contracts.ledger.entries import entry_body, parked_body
+from shared.domain.common.money import format_amount
+from shared.domain.legs.bridge_payloads import BridgePost
+from shared.domain.legs.leg import content_digest, format_time, shown_leg
+from shared.domain.legs.parking import ParkStatus
+from shared.usecases.dial_out.authorisation_request import Question
 from tests.sim.asking import Json
 from tests.sim.directory import CONFERENCES, Directory
 from tests.sim.world import World

@@ -15,10 +15,10 @@ from typing import Any
 
 from functions.rate_and_debit import rate_and_debit
 from shared import bootstrap
-from shared.adapters.anchor_store import BlobAnchors
-from shared.adapters.memory_tables import CallKind, MemoryTables
+from shared.adapters.ledger.anchors import BlobAnchors
+from shared.adapters.tables.memory_tables import CallKind, MemoryTables
 from shared.bootstrap import Container
-from shared.domain.errors import (
+from shared.domain.common.errors import (
     EtagMismatch,
     OutcomeUnknown,
     QueueUnavailable,

@@ -15,10 +15,10 @@ Other products have points that this one has not:
 
 from collections.abc import Sequence
 
-from shared.adapters import delivery_store
-from shared.adapters import ledger_rows as rows
-from shared.domain.alerts import RECHARGE_REQUESTED
-from shared.domain.ledger import Entry, EntryKind
+from shared.adapters.delivery import delivery_store
+from shared.adapters.ledger import rows
+from shared.domain.credits.alerts import RECHARGE_REQUESTED
+from shared.domain.ledger.model import Entry, EntryKind
 from shared.ports.queues import Message
 from shared.ports.tables import Delete, Insert, Operation, Row, Upsert
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.parking import ParkReason
+from shared.domain.legs.parking import ParkReason
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = [

@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.adapters.memory_tables import MemoryTables
-from shared.domain.errors import OutcomeUnknown, StoreUnavailable
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common.errors import OutcomeUnknown, StoreUnavailable
 from shared.ports.tables import Insert
 
 

@@ -15,12 +15,12 @@ from azure.data.tables.aio import TableServiceClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.adapters.table_batch import Batch, decode_batch, encode_batch
-from shared.adapters.table_checks import check_transaction
-from shared.adapters.table_entities import to_sdk_operation
-from shared.adapters.table_outcomes import TableMissing
-from shared.domain import limits
-from shared.domain.errors import (
+from shared.adapters.tables.batch_codec import Batch, decode_batch, encode_batch
+from shared.adapters.tables.error_mapping import TableMissing
+from shared.adapters.tables.sdk_entities import to_sdk_operation
+from shared.adapters.tables.validation import check_transaction
+from shared.domain.common import limits
+from shared.domain.common.errors import (
     EtagMismatch,
     OutcomeUnknown,
     PerminuteError,

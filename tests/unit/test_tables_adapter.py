@@ -8,9 +8,9 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
-from shared.adapters.table_outcomes import failed
-from shared.adapters.tables import AzureTables
-from shared.domain.errors import OutcomeUnknown, StoreUnavailable
+from shared.adapters.tables.azure_tables import AzureTables
+from shared.adapters.tables.error_mapping import failed
+from shared.domain.common.errors import OutcomeUnknown, StoreUnavailable
 from shared.ports.tables import Insert
 from tests.support.azurite import ROOT, free_port
 
@@ -18,7 +18,7 @@ from tests.support.azurite import ROOT, free_port
 def test_importing_the_adapter_imports_no_library_of_azure() -> None:
     """They take a tenth of a second each, which a cold start does not have."""
     code = (
-        "import sys, shared.adapters.tables\n"
+        "import sys, shared.adapters.tables.azure_tables\n"
         "slow = {name.split('.')[0] for name in sys.modules} & {'azure', 'aiohttp', 'msrest'}\n"
         "sys.exit(str(slow) if slow else 0)"
     )

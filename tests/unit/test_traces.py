@@ -22,9 +22,9 @@ The above exception was the direct cause of the following exception:
 Traceback (most recent call last):
   File "/x/functions/webhooks.py", line 36, in deliver_events
     _tell(await house.deliver_events(bodies, seconds=seconds), "topic")
-  File "/x/shared/adapters/tables.py", line 86, in get
+  File "/x/shared/adapters/tables/azure_tables.py", line 86, in get
     raise _unread(error) from error
-shared.domain.errors.StoreUnavailable: Table storage can't be read: TimeoutError.
+shared.domain.common.errors.StoreUnavailable: Table storage can't be read: TimeoutError.
 """
 
 
@@ -41,8 +41,11 @@ def test_the_same_without_an_outage_or_after_it_is_not() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("shared.domain.errors.StoreUnavailable: Table", "KeyError: Table"),
-        ("shared.domain.errors.StoreUnavailable: ", "shared.domain.errors.LedgerCorrupt: "),
+        ("shared.domain.common.errors.StoreUnavailable: Table", "KeyError: Table"),
+        (
+            "shared.domain.common.errors.StoreUnavailable: ",
+            "shared.domain.common.errors.LedgerCorrupt: ",
+        ),
         ("in deliver_events", "in low_balance"),
         ("ERROR azure.functions - Native invocation failed", "ERROR local.host - a timer ended"),
         ("2026-11-28T05:11:19.857Z ERROR", "ERROR"),

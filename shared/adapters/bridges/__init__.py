@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from shared.adapters.bridges import freeswitch, perminute
-from shared.domain.errors import TooLarge
-from shared.domain.limits import CALL_ENDED_BODY_BYTES_MAX
-from shared.domain.posts import BridgePost, ParsedLeg
+from shared.domain.common.errors import TooLarge
+from shared.domain.common.limits import CALL_ENDED_BODY_BYTES_MAX
+from shared.domain.legs.bridge_payloads import BridgePost, ParsedLeg
 
 DIALECTS: Mapping[str, Callable[[BridgePost], list[ParsedLeg]]] = {
     "freeswitch": freeswitch.parse,

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.limits import NUMBER_CHARS_MAX
+from shared.domain.common.limits import NUMBER_CHARS_MAX
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _RFC3339 = re.compile(

@@ -8,12 +8,12 @@ from urllib.parse import unquote
 
 from shared.adapters.bridges.fields import is_number_text, is_plausible
 from shared.adapters.bridges.freeswitch_body import Record, read_body
-from shared.domain.directory import is_foreign_id, is_id
-from shared.domain.errors import BadRequest
-from shared.domain.legs import EndedLeg, LegKind
-from shared.domain.limits import FREESWITCH_PROFILES_MAX
-from shared.domain.numbers import called_number, caller_number
-from shared.domain.posts import BridgePost, Ignored, ParsedLeg, Undecided, Unreadable
+from shared.domain.common.errors import BadRequest
+from shared.domain.common.limits import FREESWITCH_PROFILES_MAX
+from shared.domain.directory.entities import is_foreign_id, is_id
+from shared.domain.legs.bridge_payloads import BridgePost, Ignored, ParsedLeg, Undecided, Unreadable
+from shared.domain.legs.leg import EndedLeg, LegKind
+from shared.domain.numbers.numbers import called_number, caller_number
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNT = re.compile(r"[0-9]{1,17}", re.ASCII)

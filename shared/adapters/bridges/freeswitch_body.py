@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
-from shared.domain.errors import BadRequest
-from shared.domain.strict_json import loads
+from shared.domain.common.errors import BadRequest
+from shared.domain.common.strict_json import loads
 
 type Record = dict[str, object]
 

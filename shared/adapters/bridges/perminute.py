@@ -4,16 +4,12 @@ from collections.abc import Callable
 from datetime import datetime
 
 from shared.adapters.bridges.fields import is_number_text, read_rfc3339
-from shared.domain.directory import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is_id
-from shared.domain.errors import FieldError, Invalid, TooLarge
-from shared.domain.legs import LEG_FIELDS, EndedLeg, LegKind
-from shared.domain.limits import (
-    CALL_ENDED_LEGS_MAX,
-    FIELD_ERRORS_MAX,
-    NUMBER_CHARS_MAX,
-)
-from shared.domain.posts import BridgePost, ParsedLeg
-from shared.domain.strict_json import loads
+from shared.domain.common.errors import FieldError, Invalid, TooLarge
+from shared.domain.common.limits import CALL_ENDED_LEGS_MAX, FIELD_ERRORS_MAX, NUMBER_CHARS_MAX
+from shared.domain.common.strict_json import loads
+from shared.domain.directory.entities import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is_id
+from shared.domain.legs.bridge_payloads import BridgePost, ParsedLeg
+from shared.domain.legs.leg import LEG_FIELDS, EndedLeg, LegKind
 
 _ID_RULE = f"a text of {FOREIGN_ID_RULE}"
 _TIME_RULE = "an RFC 3339 time with its zone, such as 2026-11-23T10:00:00Z"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import OutcomeUnknown
+from shared.domain.common.errors import OutcomeUnknown
 from tests.unit.administration.house import START, House
 
 KEYS = "/api/v1/api-keys"

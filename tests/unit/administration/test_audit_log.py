@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import OutcomeUnknown, PerminuteError, StoreUnavailable
+from shared.domain.common.errors import OutcomeUnknown, PerminuteError, StoreUnavailable
 from shared.ports.audit import ChangeFilter
 from tests.unit.administration.house import House
 

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import bootstrap, pacing
-from shared.adapters.memory_tables import MemoryTables
-from shared.adapters.paced_tables import PacedTables
-from shared.domain import limits
-from shared.domain.errors import RateLimited
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.adapters.tables.paced_tables import PacedTables
+from shared.domain.common import limits
+from shared.domain.common.errors import RateLimited
 from shared.pacing import Allowance, Budgets, Turns, Work
 from tests.unit.administration.house import SETTINGS, Answer, House
 

@@ -34,7 +34,7 @@ def bridge(town: Town, **fields: Any) -> str:
 
 def charged_to(town: Town, **leg: Any) -> tuple[str | None, str]:
     """(account, organizer or reason) of a leg that is posted."""
-    from shared.domain.legs import QueuedLeg
+    from shared.domain.legs.leg import QueuedLeg
 
     ended = town.ended(**{"account": None, "conference_id": "3001", **leg})
     queued = QueuedLeg(ended, town.clock.now())
@@ -90,7 +90,7 @@ def test_the_account_named_decides_and_brings_its_own_organizer(
 
 
 def test_the_service_number_decides_before_the_conference(claimed: Town) -> None:
-    from shared.domain.legs import LegKind
+    from shared.domain.legs.leg import LegKind
 
     number = f"/api/v1/accounts/fabrikam/service-numbers/{NUMBER.replace('+', '%2B')}"
     assert claimed.put(number, {"kind": "toll"}).status == 201

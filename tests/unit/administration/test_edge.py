@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from functions import edge
-from functions.edge import Call
-from shared.contracts.queries import SPAN
-from shared.domain.errors import BadRequest, Invalid, QueueUnavailable, StoreUnavailable
-from shared.domain.legs import QueuedLeg
-from shared.usecases.receive_legs import leg_message
+from functions import http
+from functions.http import Call
+from shared.contracts.common.queries import SPAN
+from shared.domain.common.errors import BadRequest, Invalid, QueueUnavailable, StoreUnavailable
+from shared.domain.legs.leg import QueuedLeg
+from shared.usecases.legs.receive_legs import leg_message
 from tests.unit.administration.house import ADMIN_KEY, House
 from tests.unit.administration.town import Town
 
@@ -145,7 +145,7 @@ def test_csv_guards_spreadsheets_and_keeps_numbers() -> None:
     columns = [str(index) for index in range(len(cells))]
     row: dict[str, Any] = dict(zip(columns, cells, strict=True))
 
-    answer = edge.reply_csv(columns, [row], "x.csv")
+    answer = http.reply_csv(columns, [row], "x.csv")
 
     line = answer.get_body().decode().split("\r\n")[1]
     assert line == '\'=1+1,+33,-3.20,\'@x,\'-x,\'\tx,"a,b","say ""x""",,5,\'+cmd'

@@ -14,12 +14,12 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from shared.adapters.entra import EntraTokens, fetch_from, read_keys
-from shared.domain import limits
-from shared.domain.access import Principal, Role
-from shared.domain.errors import NotAuthenticated, Unavailable
+from shared.adapters.directory.entra import EntraTokens, fetch_from, read_keys
+from shared.domain.common import limits
+from shared.domain.common.errors import NotAuthenticated, Unavailable
+from shared.domain.directory.access import Principal, Role
 from shared.settings import Settings, SettingsError
-from shared.usecases.administrators import Administrators
+from shared.usecases.directory.authenticate_admin import Administrators
 from tests.unit.administration.test_settings import GOOD
 
 TENANT = "11111111-2222-3333-4444-555555555555"

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.errors import StoreUnavailable
+from shared.domain.common.errors import StoreUnavailable
 from shared.ports.records import Record, Saved
-from shared.usecases.documents import Kind
-from shared.usecases.facts import Facts
+from shared.usecases.directory.codecs import Kind
+from shared.usecases.directory.directory_cache import Facts
 from tests.unit.administration.house import HandClock
 
 DOCUMENT = {

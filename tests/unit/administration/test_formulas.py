@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions import edge
-from shared.domain.formulas import is_formula, without_formulas
+from functions import http
+from shared.domain.common.formulas import is_formula, without_formulas
 from tests.unit.administration.house import House
 
 ACCOUNT = "/api/v1/accounts/contoso"
@@ -75,6 +75,6 @@ def test_a_cell_of_csv_begins_no_formula_and_loses_no_letter(text: str) -> None:
     ],
 )
 def test_a_foreign_text_is_shown_as_a_text(text: str, cell: str) -> None:
-    answer = edge.reply_csv(["conference"], [{"conference": text}], "x.csv")
+    answer = http.reply_csv(["conference"], [{"conference": text}], "x.csv")
 
     assert answer.get_body().decode() == f"conference\r\n{cell}\r\n"

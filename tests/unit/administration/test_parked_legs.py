@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.memory_tables import MemoryTables
-from shared.domain import limits
-from shared.domain.access import Principal
-from shared.domain.errors import PerminuteError, StoreUnavailable
-from shared.domain.legs import LegKind
-from shared.domain.parking import ParkedLeg
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common import limits
+from shared.domain.common.errors import PerminuteError, StoreUnavailable
+from shared.domain.directory.access import Principal
+from shared.domain.legs.leg import LegKind
+from shared.domain.legs.parking import ParkedLeg
 from tests.unit.administration.house import Answer, House
 from tests.unit.administration.town import BRITAIN, CARD, FRANCE, MAY, PARIS, Town, card, rate
 
@@ -252,7 +252,7 @@ def test_only_a_conflict_changes_its_id(town: Town) -> None:
 
 def test_what_had_no_id_is_charged_under_the_first_one_that_it_is_given(town: Town) -> None:
     """An unreadable post is mended by two people, each with an id of their own."""
-    from shared.domain.posts import Unreadable
+    from shared.domain.legs.bridge_payloads import Unreadable
 
     town.run(town.container.receive_legs.park_unreadable("pbx", Unreadable(None, "no JSON", b"{")))
     (parked,) = town.get(f"{PARKED}?reason=unreadable").json["items"]

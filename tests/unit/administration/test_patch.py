@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contracts.merge_patch import merge_patch
+from shared.contracts.common.merge_patch import merge_patch
 from tests.unit.administration.house import House
 from tests.unit.administration.town import Town
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import function_app
-from functions import edge
-from functions.edge import ROUTES
-from shared.contracts.queries import Query, QueryKind, check_query, read_moment
-from shared.contracts.routes import Route
-from shared.domain.errors import Invalid
+from functions import http
+from functions.http import ROUTES
+from shared.contracts.common.queries import Query, QueryKind, check_query, read_moment
+from shared.contracts.common.routes import Route
+from shared.domain.common.errors import Invalid
 from tests.unit.administration.house import Answer, House
 
 assert function_app.app, "importing it declares the routes"
@@ -81,7 +81,7 @@ def test_a_caller_without_a_key_learns_nothing_of_parameters(house: House) -> No
 
 def test_a_handler_cannot_read_a_parameter_that_its_route_does_not_declare() -> None:
     request = func.HttpRequest("GET", "http://x?a=1", route_params={}, body=b"")
-    call = edge.Call(request, "id", 1, queries=(Query("b", "B."),))
+    call = http.Call(request, "id", 1, queries=(Query("b", "B."),))
 
     with pytest.raises(LookupError):
         call.query("a")
@@ -189,7 +189,7 @@ def test_a_json_page_links_to_the_next_one_of_the_same_list(house: House) -> Non
 def test_csv_of_too_many_rows_names_a_span_that_fits(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edge, "CSV_ROWS_MAX", 3)
+    monkeypatch.setattr(http, "CSV_ROWS_MAX", 3)
     house.account()
     for number in range(5):
         house.clock.advance(60)
@@ -235,7 +235,7 @@ def test_a_request_that_is_refused_carries_its_request_id(house: House) -> None:
 
 def test_reading_a_moment_without_an_account_is_utc() -> None:
     request = func.HttpRequest("GET", "http://x?at=2026-11-01", route_params={}, body=b"")
-    call = edge.Call(request, "id", 1, queries=(Query("at", "", QueryKind.TIME),))
+    call = http.Call(request, "id", 1, queries=(Query("at", "", QueryKind.TIME),))
     call.check_query()
 
     assert asyncio.run(call.moment("at")) == datetime(2026, 11, 1, tzinfo=UTC)

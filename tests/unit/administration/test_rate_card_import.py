@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.multipart import parse_form
-from shared.domain.errors import BadRequest
+from shared.contracts.common.multipart import parse_form
+from shared.domain.common.errors import BadRequest
 from tests.unit.administration.house import Answer, House
 from tests.unit.administration.test_rate_cards import CARD, IN_FORCE, card
 

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.adapters.memory_tables import MemoryTables
-from shared.adapters.rate_card_store import TableRateCards
-from shared.domain import limits
-from shared.domain.card_versions import PutRules
-from shared.domain.errors import Conflict, Invalid, OutcomeUnknown, StoreUnavailable
-from shared.domain.legs import LegKind
-from shared.domain.money import RoundingMode
-from shared.domain.rates import Rate, RateCardVersion, Rounding, Slot, build_version
+from shared.adapters.rate_cards.store import TableRateCards
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common import limits
+from shared.domain.common.errors import Conflict, Invalid, OutcomeUnknown, StoreUnavailable
+from shared.domain.common.money import RoundingMode
+from shared.domain.legs.leg import LegKind
+from shared.domain.rating.rate_card import Rate, RateCardVersion, Rounding, Slot, build_version
+from shared.domain.rating.versioning import PutRules
 from tests.unit.administration.house import START, HandClock
 
 

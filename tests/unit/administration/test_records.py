@@ -5,11 +5,11 @@ import string
 
 import pytest
 
-from shared.adapters.memory_tables import MemoryTables
-from shared.adapters.records import SEALED_LABEL, Records
-from shared.adapters.sealing import Sealing
-from shared.adapters.system import RandomIds
-from shared.domain.errors import (
+from shared.adapters.clock import RandomIds
+from shared.adapters.directory.document_store import SEALED_LABEL, Records
+from shared.adapters.encryption import Sealing
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common.errors import (
     EtagMismatch,
     Invalid,
     OutcomeUnknown,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.directory import Registration, end, register, registration_at
-from shared.domain.legs import LegKind, QueuedLeg
-from shared.usecases.charge_legs import Charged
+from shared.domain.directory.entities import Registration, end, register, registration_at
+from shared.domain.legs.leg import LegKind, QueuedLeg
+from shared.usecases.charging.charge_legs import Charged
 from tests.unit.administration.house import START, Answer
 from tests.unit.administration.town import LONDON, PARIS, Town
 

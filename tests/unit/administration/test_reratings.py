@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.reratings import read_cursor, write_cursor
-from shared.domain import limits
-from shared.domain.errors import Invalid
-from shared.domain.legs import LegKind, format_time
+from shared.contracts.ledger.reratings import read_cursor, write_cursor
+from shared.domain.common import limits
+from shared.domain.common.errors import Invalid
+from shared.domain.legs.leg import LegKind, format_time
 from tests.unit.administration.house import START
 from tests.unit.administration.town import (
     BRITAIN,
@@ -140,8 +140,8 @@ def test_one_that_was_broken_off_is_gone_on_with(town: Town) -> None:
 def test_two_who_book_it_at_once_book_it_once(town: Town) -> None:
     legs = [town.leg() for _ in range(5)]
     town.cheaper()
-    from shared.domain.access import Principal
-    from shared.usecases.rerate_legs import Booking, Wanted
+    from shared.domain.directory.access import Principal
+    from shared.usecases.charging.rerate_legs import Booking, Wanted
 
     other = Town(town.tables, town.clock)
     both = [house.container.rerate_legs for house in (town, other)]

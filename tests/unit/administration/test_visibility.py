@@ -15,12 +15,12 @@ import pytest
 from pydantic import BaseModel
 
 import function_app
-from functions.edge import ROUTES
-from shared.contracts.cursors import seal
-from shared.contracts.openapi import request_model
-from shared.contracts.routes import Route
-from shared.contracts.visible_ids import ACCOUNTS, RATE_CARDS
-from shared.domain.access import Role
+from functions.http import ROUTES
+from shared.contracts.common.cursors import seal
+from shared.contracts.common.routes import Route
+from shared.contracts.common.visible_ids import ACCOUNTS, RATE_CARDS
+from shared.contracts.openapi.document import request_model
+from shared.domain.directory.access import Role
 from tests.unit.administration.house import SETTINGS, Answer, House
 
 OWN, FOREIGN, ABSENT = "contoso", "fabrikam", "nosuch"

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.adapters.memory_bus import MemoryQueue, MemoryTopic
-from shared.adapters.memory_tables import MemoryTables
-from shared.domain.legs import EndedLeg, LegKind, QueuedLeg
-from shared.usecases.charge_legs import Charged
+from shared.adapters.bus.memory_bus import MemoryQueue, MemoryTopic
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.legs.leg import EndedLeg, LegKind, QueuedLeg
+from shared.usecases.charging.charge_legs import Charged
 from tests.unit.administration.house import START, Answer, HandClock, House
 
 CARD = "/api/v1/rate-cards/default/versions"

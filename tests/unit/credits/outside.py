@@ -5,8 +5,8 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from shared.adapters.memory_tables import MemoryTables
-from shared.domain.webhooks import Reply
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.delivery.webhooks import Reply
 from shared.ports.deliveries import Mail
 from tests.unit.administration.house import HandClock
 from tests.unit.credits.world import PATH, World

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.domain.parking import ParkedLeg, ParkReason
+from shared.domain.legs.parking import ParkedLeg, ParkReason
 from shared.ports.notices import DueMark
 from tests.unit.credits.world import ACCOUNT, AUTO, World, day
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.access import Principal, Role
-from shared.domain.recharge import RechargeStatus
-from shared.usecases.recharges import Answer
+from shared.domain.credits.recharge import RechargeStatus
+from shared.domain.directory.access import Principal, Role
+from shared.usecases.credits.record_recharge_results import Answer
 from tests.unit.credits.outside import Outside
 from tests.unit.credits.world import ACCOUNT, AUTO
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from shared.contracts.event_schemas import event_schema
-from shared.domain.event_types import EVENT_TYPES
-from shared.domain.legs import LegKind
-from shared.domain.mails import written
-from shared.usecases.deliver_events import MAILED
+from shared.contracts.credits.event_schemas import event_schema
+from shared.domain.credits.event_types import EVENT_TYPES
+from shared.domain.credits.mail_texts import written
+from shared.domain.legs.leg import LegKind
+from shared.usecases.delivery.deliver_events import MAILED
 from tests.unit.credits.world import ACCOUNT, AUTO, World
 from tests.unit.holds.calls import Calls
 
@@ -142,7 +142,7 @@ def test_no_type_is_told_that_is_not_described(events: list[Json]) -> None:
 
 
 def test_the_folder_is_as_the_command_writes_it() -> None:
-    """`python -m shared.contracts.event_schemas docs/events`."""
+    """`python -m shared.contracts.credits.event_schemas docs/events`."""
     files = {file.stem: json.loads(file.read_text("utf-8")) for file in FOLDER.glob("*.json")}
     assert files == {kind: event_schema(kind) for kind in EVENT_TYPES}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.holds import HoldState
+from shared.domain.dial_out.hold_book import HoldState
 from tests.unit.credits.world import PATH, World, day
 
 EXPIRING = "credits.expiring"

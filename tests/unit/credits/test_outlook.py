@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain import burn
-from shared.domain.burn import Burn
-from shared.domain.ledger import LedgerState
-from shared.domain.lots import Lot, LotKind
-from shared.domain.outlook import outlook
+from shared.domain.credits import burn_rate
+from shared.domain.credits.burn_rate import Burn
+from shared.domain.credits.lots import Lot, LotKind
+from shared.domain.ledger.model import LedgerState
+from shared.domain.ledger.outlook import outlook
 from tests.unit.credits.histories import SHAPES, Shape
 from tests.unit.credits.world import PATH, UNIT, World, day
 
@@ -50,7 +50,7 @@ def played(script: Iterator[tuple[datetime, int]], until: datetime) -> tuple[Bur
         if moment > until:
             break
         spent += micros
-        known = burn.moved(known, moment, "UTC", spent_micros=micros, balance_micros=-spent)
+        known = burn_rate.moved(known, moment, "UTC", spent_micros=micros, balance_micros=-spent)
     return known, spent
 
 
@@ -73,7 +73,7 @@ def test_a_forecast_is_within_ten_per_cent_of_what_happens(
             if spent >= credit:
                 break
 
-    found = burn.forecast(known, now, "UTC", credit)
+    found = burn_rate.forecast(known, now, "UTC", credit)
 
     assert found is not None
     assert found.runs_out_at is not None
@@ -190,9 +190,9 @@ def test_a_sudden_use_is_seen_beside_the_weekly_pattern(world: World) -> None:
 
 
 def test_what_is_recent_is_forgotten_hour_by_hour() -> None:
-    known = burn.moved(Burn(), MONDAY, "UTC", spent_micros=7 * UNIT, balance_micros=0)
+    known = burn_rate.moved(Burn(), MONDAY, "UTC", spent_micros=7 * UNIT, balance_micros=0)
     for hours, spent, of_day in ((1, 7, 7), (2, 0, 7), (23, 0, 7), (24, 0, 0), (900, 0, 0)):
-        found = burn.recent(known, MONDAY + hours * HOUR, "UTC")
+        found = burn_rate.recent(known, MONDAY + hours * HOUR, "UTC")
         assert (found.spent_micros, found.day_micros) == (spent * UNIT, of_day * UNIT)
 
 
@@ -212,9 +212,9 @@ def test_the_interval_of_a_use_that_never_differs_has_a_floor_by_its_sample(week
     known, hours = Burn(), 24 * 7 * weeks
     for number in range(hours + 1):
         moment = MONDAY + number * HOUR
-        known = burn.moved(known, moment, "UTC", spent_micros=100_000, balance_micros=0)
+        known = burn_rate.moved(known, moment, "UTC", spent_micros=100_000, balance_micros=0)
 
-    found = burn.forecast(known, MONDAY + hours * HOUR, "UTC", 24 * UNIT)
+    found = burn_rate.forecast(known, MONDAY + hours * HOUR, "UTC", 24 * UNIT)
 
     assert found is not None
     assert found.runs_out_at is not None
@@ -247,14 +247,14 @@ def _holds(shape: Shape, number: int) -> bool:
     days_ahead = random.choice([1, 2, 4, 7, 14, 30])
     known, now = Burn(), None
     for moment, micros in calls:
-        if now is None and burn.why_unknown(known, moment, "UTC") is None:
+        if now is None and burn_rate.why_unknown(known, moment, "UTC") is None:
             now = moment.replace(minute=0, second=0) + later
         if now is not None and moment > now:
             break
-        known = burn.moved(known, moment, "UTC", spent_micros=micros, balance_micros=0)
+        known = burn_rate.moved(known, moment, "UTC", spent_micros=micros, balance_micros=0)
     assert now is not None
-    credit = burn.expected_micros(known, now, "UTC", 24 * days_ahead)
-    found = burn.forecast(known, now, "UTC", credit)
+    credit = burn_rate.expected_micros(known, now, "UTC", 24 * days_ahead)
+    found = burn_rate.forecast(known, now, "UTC", credit)
     assert found is not None
     left = credit - micros
     while left > 0 and moment < now + timedelta(days=366):
@@ -270,8 +270,8 @@ def test_a_change_of_pace_is_followed_within_days() -> None:
     for number in range(24 * 34):
         micros = 100_000 if number < 24 * 24 else 300_000
         moment = MONDAY + number * HOUR
-        known = burn.moved(known, moment, "UTC", spent_micros=micros, balance_micros=0)
-    per_day = burn.expected_micros(known, MONDAY + 24 * 34 * HOUR, "UTC", 24)
+        known = burn_rate.moved(known, moment, "UTC", spent_micros=micros, balance_micros=0)
+    per_day = burn_rate.expected_micros(known, MONDAY + 24 * 34 * HOUR, "UTC", 24)
     assert 2.2 * 2_400_000 <= per_day <= 3.3 * 2_400_000
 
 
@@ -279,7 +279,7 @@ def test_what_a_lot_will_lose_to_its_expiry_is_not_counted_on() -> None:
     known = Burn()
     for number in range(24 * 14):
         moment = MONDAY + number * HOUR
-        known = burn.moved(known, moment, "UTC", spent_micros=10_000, balance_micros=0)
+        known = burn_rate.moved(known, moment, "UTC", spent_micros=10_000, balance_micros=0)
     now = MONDAY + 24 * 14 * HOUR
     lots = (
         Lot("lot-1", LotKind.PURCHASED, 100 * UNIT, 100 * UNIT, MONDAY, now + timedelta(days=10)),
@@ -308,29 +308,29 @@ def test_no_history_makes_a_forecast_that_contradicts_itself(
     known, now = Burn(), datetime(2026, 10, 20, tzinfo=UTC)
     for minutes, micros in steps:
         now += timedelta(minutes=minutes)
-        known = burn.moved(known, now, zone, spent_micros=micros, balance_micros=0)
+        known = burn_rate.moved(known, now, zone, spent_micros=micros, balance_micros=0)
         assert len(known.week) in {0, 168}
         assert all(each >= 0 for each in known.week)
         assert len(known.days) <= 36
-    found = burn.forecast(known, now, zone, credit)
+    found = burn_rate.forecast(known, now, zone, credit)
     if found is None:
-        assert burn.why_unknown(known, now, zone)
-        assert burn.expected_micros(known, now, zone, 24) == 0
+        assert burn_rate.why_unknown(known, now, zone)
+        assert burn_rate.expected_micros(known, now, zone, 24) == 0
         return
     times = [found.earliest_at, found.runs_out_at, found.latest_at]
     given_times = [each for each in times if each is not None]
     assert given_times == sorted(given_times)
     assert all(each >= now for each in given_times)
-    assert burn.expected_micros(known, now, zone, 24) >= 0
+    assert burn_rate.expected_micros(known, now, zone, 24) >= 0
 
 
 def test_rolling_in_steps_is_rolling_at_once() -> None:
-    known = burn.moved(Burn(), MONDAY, "Europe/Paris", spent_micros=UNIT, balance_micros=0)
+    known = burn_rate.moved(Burn(), MONDAY, "Europe/Paris", spent_micros=UNIT, balance_micros=0)
     end = MONDAY + timedelta(days=20)
     stepwise = known
     for number in range(1, 41):
-        stepwise = burn.rolled(stepwise, MONDAY + number * timedelta(hours=12), "Europe/Paris")
-    assert stepwise == burn.rolled(known, end, "Europe/Paris")
+        stepwise = burn_rate.rolled(stepwise, MONDAY + number * timedelta(hours=12), "Europe/Paris")
+    assert stepwise == burn_rate.rolled(known, end, "Europe/Paris")
 
 
 def test_hours_are_the_accounts_own_through_a_change_of_the_clock() -> None:
@@ -340,8 +340,8 @@ def test_hours_are_the_accounts_own_through_a_change_of_the_clock() -> None:
         local = start + timedelta(days=number)
         utc_hour = 7 if local < day(2026, 10, 25) else 8
         moment = local.replace(hour=utc_hour, minute=30)
-        known = burn.moved(known, moment, "Europe/Paris", spent_micros=UNIT, balance_micros=0)
-    expected = burn.hourly(known, datetime(2026, 11, 2, 0, 0, tzinfo=UTC), "Europe/Paris", 23)
+        known = burn_rate.moved(known, moment, "Europe/Paris", spent_micros=UNIT, balance_micros=0)
+    expected = burn_rate.hourly(known, datetime(2026, 11, 2, 0, 0, tzinfo=UTC), "Europe/Paris", 23)
     assert max(range(23), key=lambda hour: expected[hour]) == 7  # the hour from 8:00 UTC
 
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import NotAuthenticated, PerminuteError, StoreUnavailable
-from shared.domain.signatures import verify_webhook
-from shared.domain.webhooks import (
+from shared.domain.common.errors import NotAuthenticated, PerminuteError, StoreUnavailable
+from shared.domain.delivery.webhooks import (
     MAIL,
     Delivery,
     Reply,
@@ -22,8 +21,9 @@ from shared.domain.webhooks import (
     signed_headers,
     url_fault,
 )
-from shared.usecases.deliver_events import DeliverEvents
-from shared.usecases.webhooks import WantedWebhook
+from shared.domain.directory.request_signatures import verify_webhook
+from shared.usecases.delivery.deliver_events import DeliverEvents
+from shared.usecases.delivery.manage_webhooks import WantedWebhook
 from tests.unit.administration.house import START
 from tests.unit.credits.outside import HOOK, OK, URL, Outside
 from tests.unit.credits.world import ACCOUNT, PATH

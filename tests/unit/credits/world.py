@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.adapters.memory_bus import MemoryTopic
-from shared.adapters.memory_tables import MemoryTables
-from shared.domain.ledger import DebitLeg, LedgerState
-from shared.domain.legs import content_digest
+from shared.adapters.bus.memory_bus import MemoryTopic
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.ledger.model import DebitLeg, LedgerState
+from shared.domain.legs.leg import content_digest
 from tests.unit.administration.house import Answer, HandClock, House
 
 ACCOUNT = "contoso"

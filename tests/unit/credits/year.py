@@ -19,19 +19,19 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from shared.adapters.memory_bus import MemoryTopic
-from shared.adapters.memory_tables import MemoryTables
+from shared.adapters.bus.memory_bus import MemoryTopic
+from shared.adapters.tables.memory_tables import MemoryTables
 from shared.bootstrap import Container
-from shared.contracts.accounts import AccountBody, account_body
-from shared.contracts.ledger import entry_body
-from shared.domain.access import Principal, Role
-from shared.domain.errors import PerminuteError
-from shared.domain.ledger import DebitLeg, Entry, TopUp
-from shared.domain.legs import content_digest, format_time
-from shared.domain.lots import LotKind
-from shared.domain.money import format_amount
-from shared.domain.recharge import RechargeStatus
-from shared.usecases.recharges import Answer
+from shared.contracts.directory.accounts import AccountBody, account_body
+from shared.contracts.ledger.entries import entry_body
+from shared.domain.common.errors import PerminuteError
+from shared.domain.common.money import format_amount
+from shared.domain.credits.lots import LotKind
+from shared.domain.credits.recharge import RechargeStatus
+from shared.domain.directory.access import Principal, Role
+from shared.domain.ledger.model import DebitLeg, Entry, TopUp
+from shared.domain.legs.leg import content_digest, format_time
+from shared.usecases.credits.record_recharge_results import Answer
 from tests.model.audit_case import Case
 from tests.model.audit_events import a10_events, a12_recharges
 from tests.model.audit_ledger import a1_balance, a5_sequences, a6_lots, a11_alerts, a15_bank

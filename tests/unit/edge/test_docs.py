@@ -6,11 +6,11 @@ import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.adapters.authentication import verify_bridge
 from shared.adapters.bridges import parse
-from shared.domain.legs import EndedLeg
-from shared.domain.posts import BridgePost
-from shared.domain.signatures import AuthScheme, BridgeAuth
+from shared.adapters.directory.credentials import verify_bridge
+from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
+from shared.domain.legs.bridge_payloads import BridgePost
+from shared.domain.legs.leg import EndedLeg
 from tests.unit.edge.samples import ROOT
 
 PAGE = (ROOT / "docs" / "bridge-integration.md").read_text()

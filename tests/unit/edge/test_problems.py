@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from shared.contracts.problems import problem
-from shared.domain import errors
+from shared.contracts.common.problems import problem
+from shared.domain.common import errors
 
 STATUS = {
     errors.BadRequest("d"): 400,

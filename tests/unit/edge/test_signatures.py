@@ -12,15 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.adapters.authentication import (
+from shared.adapters.directory.credentials import (
     Verified,
     new_api_key,
     new_webhook_secret,
     presented_api_key,
     verify_bridge,
 )
-from shared.domain.errors import Invalid, NotAuthenticated
-from shared.domain.signatures import AuthScheme, BridgeAuth, check_auth, sign_webhook
+from shared.domain.common.errors import Invalid, NotAuthenticated
+from shared.domain.directory.request_signatures import (
+    AuthScheme,
+    BridgeAuth,
+    check_auth,
+    sign_webhook,
+)
 from tests.unit.edge.fuzzing import fuzz
 from tests.unit.edge.samples import FIXTURES, SAMPLES
 

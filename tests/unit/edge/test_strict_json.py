@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.errors import BadRequest
-from shared.domain.limits import JSON_DEPTH_MAX
-from shared.domain.strict_json import load_items, loads
+from shared.domain.common.errors import BadRequest
+from shared.domain.common.limits import JSON_DEPTH_MAX
+from shared.domain.common.strict_json import load_items, loads
 from tests.unit.edge.fuzzing import fuzz
 
 REFUSED = {

@@ -3,10 +3,10 @@
 import pytest
 from pydantic import BaseModel
 
-from shared.contracts.ledger import AdjustmentBody, ReversalBody, TopUpBody
-from shared.contracts.notices import RechargeResultBody
-from shared.contracts.strict import read
-from shared.domain.errors import Invalid
+from shared.contracts.common.validation import read
+from shared.contracts.credits.alerts import RechargeResultBody
+from shared.contracts.ledger.entries import AdjustmentBody, ReversalBody, TopUpBody
+from shared.domain.common.errors import Invalid
 
 _RESULT = {"status": "succeeded", "amount": "1", "currency": "USD"}
 _FIELDS: list[tuple[type[BaseModel], dict[str, str], str]] = [

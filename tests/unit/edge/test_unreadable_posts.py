@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared import bootstrap
-from shared.domain.limits import CALL_ENDED_BODY_BYTES_MAX
+from shared.domain.common.limits import CALL_ENDED_BODY_BYTES_MAX
 from tests.unit.administration.house import Answer, House
 
 SECRET = "a-secret-of-the-bridge-for-the-tests"

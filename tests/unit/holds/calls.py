@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from shared.adapters.memory_bus import MemoryTopic
-from shared.domain.legs import EndedLeg, LegKind, QueuedLeg
+from shared.adapters.bus.memory_bus import MemoryTopic
+from shared.domain.legs.leg import EndedLeg, LegKind, QueuedLeg
 from tests.unit.administration.house import Answer, House
 
 CARD = "card"

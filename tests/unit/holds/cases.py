@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.domain import hold_decide
-from shared.domain.dial_limits import Budget, BudgetMode, Limit, Period, Scope, Velocity
-from shared.domain.dial_out_facts import Denial
-from shared.domain.hold_decide import Authorise, Extend, Granted
-from shared.domain.holds import HoldState, LedgerView, Posted, catch_up
+from shared.domain.dial_out import decide
+from shared.domain.dial_out.budgets import Budget, BudgetMode, Limit, Period, Scope, Velocity
+from shared.domain.dial_out.decide import Authorise, Extend, Granted
+from shared.domain.dial_out.facts import Denial
+from shared.domain.dial_out.hold_book import HoldState, LedgerView, Posted, catch_up
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 SLICE = 900
@@ -68,7 +68,7 @@ def longer(name: str = "au_1", seconds: int = 2 * SLICE, **changes: Any) -> Exte
 
 def allowed(state: HoldState, command: Authorise, now: datetime = NOW) -> Granted:
     """The grant of a question that must be allowed."""
-    granted = hold_decide.authorise(state, command, now)
+    granted = decide.authorise(state, command, now)
     assert isinstance(granted, Granted), granted
     return granted
 
@@ -82,7 +82,7 @@ def placed(state: HoldState, command: Authorise, now: datetime = NOW) -> HoldSta
 
 def reason(state: HoldState, command: Authorise, now: datetime = NOW) -> str:
     """Why a question is denied."""
-    denied = hold_decide.authorise(state, command, now)
+    denied = decide.authorise(state, command, now)
     assert isinstance(denied, Denial), denied
     return denied.reason.value
 

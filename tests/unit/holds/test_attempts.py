@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared import bootstrap
-from shared.domain.hangup_causes import frees_hold
-from shared.domain.legs import LegKind, QueuedLeg
+from shared.domain.legs.hangup_causes import frees_hold
+from shared.domain.legs.leg import LegKind, QueuedLeg
 from tests.unit.administration.house import House
 from tests.unit.holds.calls import PARIS, TOLL, Calls
 

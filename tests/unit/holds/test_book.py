@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from shared.adapters import hold_rows
-from shared.domain import limits
-from shared.domain.dial_limits import Scope, Velocity
-from shared.domain.dial_out_facts import Denial
-from shared.domain.errors import LedgerCorrupt, NotFound, OutcomeUnknown, StoreUnavailable
+from shared.adapters.dial_out import rows as hold_rows
+from shared.domain.common import limits
+from shared.domain.common.errors import LedgerCorrupt, NotFound, OutcomeUnknown, StoreUnavailable
+from shared.domain.dial_out.budgets import Scope, Velocity
+from shared.domain.dial_out.facts import Denial
 from shared.ports.holds import Answered, ExtendHold, HoldRecord, Switch
 from shared.ports.tables import Row, Value
 

@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.domain import hold_decide, holds
-from shared.domain.dial_limits import BudgetMode, NewRegion, Period, Scope
-from shared.domain.hold_decide import EndsBy
-from shared.domain.holds import HoldState, Posted, local_day
+from shared.domain.dial_out import decide, hold_book
+from shared.domain.dial_out.budgets import BudgetMode, NewRegion, Period, Scope
+from shared.domain.dial_out.decide import EndsBy
+from shared.domain.dial_out.hold_book import HoldState, Posted, local_day
 
 from .cases import (
     CENT,
@@ -32,9 +32,9 @@ SCOPES = [(Scope.ACCOUNT, ""), (Scope.ORGANIZER, ORGANIZER), (Scope.MEETING, "me
 
 def state_with(*keys: str, **changes: object) -> HoldState:
     """A hold book that has read the counters of these scopes."""
-    return holds.with_scopes(
+    return hold_book.with_scopes(
         account(**changes),  # type: ignore[arg-type]
-        {key: holds.Counters() for key in keys if key},
+        {key: hold_book.Counters() for key in keys if key},
     )
 
 
@@ -59,7 +59,7 @@ def test_a_released_call_gives_its_budget_back() -> None:
     bounds = (budget(15 * CENT),)
     state = placed(account(), ask(bounds=bounds))
     assert reason(state, ask("au_2", bounds=bounds)) == "budget_exceeded"
-    released = holds.release(state, "au_1", NOW)
+    released = hold_book.release(state, "au_1", NOW)
     assert released is not None
     allowed(released, ask("au_2", bounds=bounds))
 
@@ -70,7 +70,7 @@ def test_a_leg_that_comes_after_its_hold_ended_is_counted_all_the_same(how: str)
     state = placed(account(), ask(bounds=bounds))
     now = later(60)
     if how == "released":
-        state = holds.release(state, "au_1", now) or state
+        state = hold_book.release(state, "au_1", now) or state
     else:
         now = later(SLICE + 1020 + 60)
         state = debited(state, now=now)
@@ -112,7 +112,7 @@ def test_what_rings_on_over_midnight_is_of_its_own_day_only() -> None:
     assert (today.hold.granted_seconds, today.ends_by) == (1200, EndsBy.BUDGET)
     assert today.state is not None
     charged = debited(today.state, Posted("au_today", None, 20 * CENT), now=after)
-    granted = hold_decide.extend(charged, longer("au_running", bounds=bounds), after)
+    granted = decide.extend(charged, longer("au_running", bounds=bounds), after)
     assert granted is not None
     assert (granted.hold.granted_seconds, granted.ends_by) == (960, EndsBy.BUDGET)
 
@@ -166,7 +166,7 @@ def test_a_budget_that_only_warns_warns_once_a_period_of_each_scope() -> None:
 def test_an_extension_warns_too() -> None:
     bounds = (budget(20 * CENT, mode=BudgetMode.WARN),)
     state = placed(account(), ask(bounds=bounds))
-    granted = hold_decide.extend(state, longer(bounds=bounds), later(60))
+    granted = decide.extend(state, longer(bounds=bounds), later(60))
     assert granted is not None
     assert [event.type for event in granted.events] == ["dial_out.over_budget"]
 
@@ -174,7 +174,7 @@ def test_an_extension_warns_too() -> None:
 def test_an_extension_fits_into_the_budget_with_all_that_the_call_holds() -> None:
     bounds = (budget(20 * CENT),)
     state = placed(account(), ask(bounds=bounds))
-    granted = hold_decide.extend(state, longer(bounds=bounds), later(60))
+    granted = decide.extend(state, longer(bounds=bounds), later(60))
     assert granted is not None
     assert (granted.hold.granted_seconds, granted.ends_by) == (1200, EndsBy.BUDGET)
 
@@ -184,7 +184,7 @@ def test_counters_that_were_not_at_hand_are_told_later() -> None:
     state = placed(account(), ask(bounds=bounds))
     state = debited(state, Posted("au_1", None, 9 * CENT))
     assert [item.key for item in state.unposted] == [ORGANIZER]
-    read = holds.with_scopes(state, {ORGANIZER: holds.Counters()})
+    read = hold_book.with_scopes(state, {ORGANIZER: hold_book.Counters()})
     assert read.unposted == ()
     assert read.scopes[ORGANIZER].days == (("2026-11-23", 9 * CENT),)
     assert read.counters.days == (("2026-11-23", 9 * CENT),)
@@ -239,7 +239,7 @@ def test_no_hour_has_more_dial_outs_than_may_be_whenever_it_begins() -> None:
 def test_extensions_feed_the_breaker_too() -> None:
     bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
     state = placed(account(), ask(bounds=bounds))
-    granted = hold_decide.extend(state, longer(bounds=bounds), later(300))
+    granted = decide.extend(state, longer(bounds=bounds), later(300))
     assert granted is not None
     assert [event.type for event in granted.events] == ["dial_out.stopped"]
 
@@ -248,7 +248,7 @@ def test_after_a_restart_the_breaker_counts_from_nothing() -> None:
     bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
     state = placed(account(), ask(bounds=bounds))
     state = placed(state, ask("au_2", bounds=bounds))
-    restarted = hold_decide.restart(state)
+    restarted = decide.restart(state)
     assert restarted is not None
     granted = allowed(restarted, ask("au_3", bounds=bounds))
     assert granted.events == ()
@@ -261,7 +261,7 @@ def test_an_organizer_has_a_velocity_of_its_own() -> None:
     state = placed(state_with(ORGANIZER), ask(bounds=(bound,)))
     assert reason(state, ask("au_2", bounds=(bound,))) == "velocity_exceeded"
     allowed(state, ask("au_2", bounds=(velocity("organizer|ann", Scope.ORGANIZER),)))
-    assert state.scopes[ORGANIZER].placed_last_hour(holds.minute_of(NOW)) == 1
+    assert state.scopes[ORGANIZER].placed_last_hour(hold_book.minute_of(NOW)) == 1
 
 
 def test_a_region_is_new_until_it_was_dialled() -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from shared.domain import hold_decide, holds
-from shared.domain.dial_out_facts import Denial
-from shared.domain.hold_decide import EndsBy, restart, stop, suspend
-from shared.domain.holds import Posted
+from shared.domain.dial_out import decide, hold_book
+from shared.domain.dial_out.decide import EndsBy, restart, stop, suspend
+from shared.domain.dial_out.facts import Denial
+from shared.domain.dial_out.hold_book import Posted
 
 from .cases import (
     ACCOUNT,
@@ -90,27 +90,27 @@ def test_a_leg_that_ended_leaves_none_of_the_holds_that_were_placed_for_it(
 
 def test_a_hold_that_was_released_does_not_hide_the_open_one_of_its_leg() -> None:
     state = placed(placed(account(), ask(leg="local~1")), ask("au_2", leg="local~1"))
-    released = holds.release(state, "au_1", NOW)
+    released = hold_book.release(state, "au_1", NOW)
     assert released is not None
     after = debited(released, Posted(None, "local~1", 5 * CENT))
     assert after.held_micros(NOW) == 0
 
 
 def test_expiry_stands_still_while_the_queue_is_behind() -> None:
-    state = holds.replace(placed(account(15 * CENT), ask()), backlog_seconds=600)
+    state = hold_book.replace(placed(account(15 * CENT), ask()), backlog_seconds=600)
     assert reason(state, ask("au_2"), later(LAPSE_SECONDS + 599)) == "credit_exhausted"
     assert allowed(state, ask("au_2"), later(LAPSE_SECONDS + 600)).hold.granted_seconds == SLICE
 
 
 def test_an_extension_names_the_total_and_is_carried_out_once() -> None:
     state = placed(account(), ask())
-    first = hold_decide.extend(state, longer(), later(600))
+    first = decide.extend(state, longer(), later(600))
     assert first is not None
     assert first.state is not None
     assert (first.hold.granted_seconds, first.hold.amount_micros) == (1800, 30 * CENT)
     assert first.hold.expires_at == later(1800 + 120 + 900)
     assert first.ends_by is None
-    again = hold_decide.extend(first.state, longer(), later(601))
+    again = decide.extend(first.state, longer(), later(601))
     assert again is not None
     assert (again.state, again.hold) == (None, first.hold)
 
@@ -118,7 +118,7 @@ def test_an_extension_names_the_total_and_is_carried_out_once() -> None:
 @pytest.mark.parametrize("seconds", [1, 899, 900])
 def test_an_extension_never_shrinks_what_was_granted(seconds: int) -> None:
     state = placed(account(), ask())
-    same = hold_decide.extend(state, longer(seconds=seconds), NOW)
+    same = decide.extend(state, longer(seconds=seconds), NOW)
     assert same is not None
     assert same.state is None
     assert same.hold.granted_seconds == SLICE
@@ -126,14 +126,14 @@ def test_an_extension_never_shrinks_what_was_granted(seconds: int) -> None:
 
 def test_an_extension_grants_what_can_be_paid_and_says_that_it_is_the_last() -> None:
     state = placed(account(20 * CENT), ask())
-    granted = hold_decide.extend(state, longer(), later(600))
+    granted = decide.extend(state, longer(), later(600))
     assert granted is not None
     assert (granted.hold.granted_seconds, granted.ends_by) == (1200, EndsBy.CREDIT)
 
 
 def test_an_extension_without_credit_leaves_the_call_what_it_has() -> None:
     state = placed(account(15 * CENT), ask())
-    granted = hold_decide.extend(debited(state, Posted(None, None, 20 * CENT)), longer(), later(1))
+    granted = decide.extend(debited(state, Posted(None, None, 20 * CENT)), longer(), later(1))
     assert granted is not None
     assert (granted.state, granted.hold.granted_seconds) == (None, SLICE)
     assert granted.ends_by is EndsBy.CREDIT
@@ -141,19 +141,19 @@ def test_an_extension_without_credit_leaves_the_call_what_it_has() -> None:
 
 def test_an_expired_hold_is_not_extended() -> None:
     state = placed(account(), ask())
-    assert hold_decide.extend(state, longer(), later(LAPSE_SECONDS - 1)) is not None
-    assert hold_decide.extend(state, longer(), later(LAPSE_SECONDS)) is None
-    assert hold_decide.extend(state, longer("au_2"), NOW) is None
+    assert decide.extend(state, longer(), later(LAPSE_SECONDS - 1)) is not None
+    assert decide.extend(state, longer(), later(LAPSE_SECONDS)) is None
+    assert decide.extend(state, longer("au_2"), NOW) is None
 
 
 def test_a_released_hold_holds_nothing_and_is_released_once() -> None:
     state = placed(account(15 * CENT), ask())
-    released = holds.release(state, "au_1", NOW)
+    released = hold_book.release(state, "au_1", NOW)
     assert released is not None
     assert (released.held_micros(NOW), released.open_holds(NOW)) == (0, ())
-    assert holds.release(released, "au_1", NOW) is None
-    assert hold_decide.extend(released, longer(), NOW) is None
-    assert holds.release(state, "au_1", later(LAPSE_SECONDS)) is None
+    assert hold_book.release(released, "au_1", NOW) is None
+    assert decide.extend(released, longer(), NOW) is None
+    assert hold_book.release(state, "au_1", later(LAPSE_SECONDS)) is None
 
 
 @pytest.mark.parametrize("post", [Posted("au_1", "local~7", CENT), Posted(None, "local~1", CENT)])
@@ -169,11 +169,11 @@ def test_stopped_dial_out_is_denied_and_not_extended_until_a_person_restarts_it(
     state = placed(account(), ask())
     stopped = stop(state, "somebody saw odd calls")
     assert stopped is not None
-    denied = hold_decide.authorise(stopped, ask("au_2"), NOW)
+    denied = decide.authorise(stopped, ask("au_2"), NOW)
     assert isinstance(denied, Denial)
     assert denied.reason == "dial_out_stopped"
     assert "odd calls" in denied.message
-    going_on = hold_decide.extend(stopped, longer(), NOW)
+    going_on = decide.extend(stopped, longer(), NOW)
     assert going_on is not None
     assert (going_on.state, going_on.ends_by) == (None, EndsBy.STOPPED)
     restarted = restart(stopped)
@@ -199,10 +199,10 @@ def test_so_many_at_once_and_so_many_an_hour() -> None:
     for number in range(2):
         state = placed(state, ask(f"au_{number}", bounds=bounds))
     assert reason(state, ask("au_2", bounds=bounds)) == "velocity_exceeded"
-    freed = holds.release(state, "au_0", NOW)
+    freed = hold_book.release(state, "au_0", NOW)
     assert freed is not None
     state = placed(freed, ask("au_3", bounds=bounds), later(60))
-    one_left = holds.release(state, "au_1", later(60))
+    one_left = hold_book.release(state, "au_1", later(60))
     assert one_left is not None
     assert reason(one_left, ask("au_4", bounds=bounds), later(3599)) == "velocity_exceeded"
     allowed(one_left, ask("au_4", bounds=bounds), later(3660))
@@ -212,8 +212,8 @@ def test_an_account_has_at_most_a_thousand_calls_open() -> None:
     state = account(10**9)
     caller = ask(pricing=PerMinute(0), is_dial_out=False, bounds=())
     for number in range(1000):
-        state = placed(state, hold_decide.replace(caller, authorization=f"au_{number}"))
-    assert reason(state, hold_decide.replace(caller, authorization="au_x")) == "velocity_exceeded"
+        state = placed(state, decide.replace(caller, authorization=f"au_{number}"))
+    assert reason(state, decide.replace(caller, authorization="au_x")) == "velocity_exceeded"
 
 
 def test_reasons_come_in_order() -> None:
@@ -223,9 +223,9 @@ def test_reasons_come_in_order() -> None:
     bounds = (budget(0), velocity(concurrent_max=0))
     state = account(0, suspended=True, stopped="odd calls")
     found = [reason(state, ask(bounds=bounds))]
-    state = holds.replace(state, suspended=False)
+    state = hold_book.replace(state, suspended=False)
     found.append(reason(state, ask(bounds=bounds)))
-    state = holds.replace(state, stopped="")
+    state = hold_book.replace(state, stopped="")
     found += [reason(state, ask(bounds=bounds[index:])) for index in range(3)]
     assert found == [
         "account_suspended",

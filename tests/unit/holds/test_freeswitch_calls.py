@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from functions.rate_and_debit import rate_and_debit
 from shared import bootstrap
-from shared.adapters.memory_bus import MemoryQueue
+from shared.adapters.bus.memory_bus import MemoryQueue
 from tests.unit.administration.house import House
 from tests.unit.holds.calls import Calls, rate
 
@@ -371,7 +371,7 @@ def test_any_record_is_billed_to_the_first_candidate_in_the_documented_order(
     direction: str, numbers: list[str], variables: dict[str, str]
 ) -> None:
     from shared.adapters.bridges.freeswitch import parse
-    from shared.domain.posts import BridgePost
+    from shared.domain.legs.bridge_payloads import BridgePost
 
     posted = record(direction, *numbers, **variables)
     (leg,) = parse(BridgePost("fs1", json.dumps(posted).encode()))

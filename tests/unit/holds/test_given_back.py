@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.adapters import hold_rows
-from shared.domain import holds
-from shared.domain.counters import Counters, minute_of
-from shared.domain.dial_limits import Period, Scope
-from shared.domain.holds import Correction, LedgerView, Posted, local_day
-from shared.domain.ledger import RerateLeg, ReverseLeg
-from shared.domain.legs import content_digest
+from shared.adapters.dial_out import rows
+from shared.domain.dial_out import hold_book
+from shared.domain.dial_out.budgets import Period, Scope
+from shared.domain.dial_out.hold_book import Correction, LedgerView, Posted, local_day
+from shared.domain.dial_out.usage_counters import Counters, minute_of
+from shared.domain.ledger.model import RerateLeg, ReverseLeg
+from shared.domain.legs.leg import content_digest
 from shared.ports.holds import PlaceHold
 from shared.ports.tables import Row
-from shared.usecases.credit_account import opened_lots, present_debit
+from shared.usecases.ledger.credit_account import opened_lots, present_debit
 from tests.unit.administration.house import House
 from tests.unit.holds.calls import LONDON, Calls, rate
 from tests.unit.holds.cases import CENT, NOW, ask, budget, debited, placed
@@ -132,11 +132,11 @@ def test_a_meeting_gets_back_what_its_own_calls_took_and_nothing_of_former_ones(
 
 def test_counters_that_a_former_version_stored_are_read() -> None:
     stored = Counters().with_charge("2026-11-23", CENT, 9_000)
-    values = hold_rows.spend_values(stored)
+    values = rows.spend_values(stored)
     text = str(values["data"]).replace(",9000]", "]")  # as schema 2 had it
     row = _row({**values, "schema": 2, "data": text})
-    assert hold_rows.read_spend(row) == stored
-    assert hold_rows.read_spend(_row(values)) == stored
+    assert rows.read_spend(row) == stored
+    assert rows.read_spend(_row(values)) == stored
 
 
 def _row(values: Any) -> Row:
@@ -148,9 +148,9 @@ def test_a_scope_whose_counters_are_not_at_hand_gets_it_later() -> None:
     state = debited(state, Posted("au_1", None, 3 * CENT))
     view = LedgerView(state.ledger_commit + 1, 0, 0)
     change = Correction("2026-11-23", (KEN,), minute_of(NOW), -3 * CENT)
-    state = holds.catch_up(state, view, [], NOW, [change])
+    state = hold_book.catch_up(state, view, [], NOW, [change])
     assert state.counters.days == (("2026-11-23", 0),)
-    read = holds.with_scopes(state, {KEN: Counters()})
+    read = hold_book.with_scopes(state, {KEN: Counters()})
     assert read.scopes[KEN].days == (("2026-11-23", 0),)
 
 

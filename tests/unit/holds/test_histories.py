@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from shared.adapters import hold_rows
-from shared.adapters.packed import pack
-from shared.domain import counters
-from shared.domain.dial_limits import Period, Scope
-from shared.domain.holds import HoldState, budget_uses, minute_of
-from shared.domain.ledger import Configure, DebitLeg, LegCharge, PoolWish
-from shared.domain.legs import content_digest
+from shared.adapters.dial_out import rows
+from shared.adapters.tables.packing import pack
+from shared.domain.dial_out import usage_counters
+from shared.domain.dial_out.budgets import Period, Scope
+from shared.domain.dial_out.hold_book import HoldState, budget_uses, minute_of
+from shared.domain.ledger.model import Configure, DebitLeg, LegCharge, PoolWish
+from shared.domain.legs.leg import content_digest
 from shared.ports.holds import Answered
 from shared.ports.tables import Row
 
@@ -152,13 +152,13 @@ def test_budgets_and_pool_hold_at_every_commit_and_counters_are_what_was_charged
 def test_rows_of_the_schema_before_are_read() -> None:
     old = ["2026-11-23", 5, "2026-11", 9, 7, 2, [[7, 1]], [[7, 2]], ["FR"]]
     row = Row(ACCOUNT, "spend|organizer|ken", {"schema": 1, **pack("data", old)}, "etag")
-    read = hold_rows.read_spend(row)
+    read = rows.read_spend(row)
     assert (read.days, read.months) == ((("2026-11-23", 5),), (("2026-11", 9),))
     assert (read.placed, read.regions, read.warned) == (((7, 1),), ("FR",), ())
     unused = Row(
         ACCOUNT, row.key, {"schema": 1, **pack("data", ["", 0, "", 0, 0, 0, [], [], []])}, "etag"
     )
-    assert hold_rows.read_spend(unused) == counters.Counters()
+    assert rows.read_spend(unused) == usage_counters.Counters()
 
 
 def test_the_counters_survive_their_row() -> None:
@@ -167,11 +167,11 @@ def test_the_counters_survive_their_row() -> None:
     asyncio.run(world.play())
 
     async def read() -> HoldState:
-        row = await world.tables.get(hold_rows.TABLE, ACCOUNT, hold_rows.STATE)
+        row = await world.tables.get(rows.TABLE, ACCOUNT, rows.STATE)
         assert row is not None
-        state, commit, _ = hold_rows.read_state(row)
-        values = hold_rows.state_values(state, commit, "id")
-        again, *_ = hold_rows.read_state(replace(row, values=values))
+        state, commit, _ = rows.read_state(row)
+        values = rows.state_values(state, commit, "id")
+        again, *_ = rows.read_state(replace(row, values=values))
         assert again == state
         return state
 

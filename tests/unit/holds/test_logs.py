@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared import bootstrap
-from shared.domain import limits
+from shared.domain.common import limits
 from tests.unit.administration.house import House
 from tests.unit.holds.calls import Calls
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain import hold_decide, holds
-from shared.domain.hold_decide import Granted
-from shared.domain.holds import HoldState, Posted
+from shared.domain.dial_out import decide, hold_book
+from shared.domain.dial_out.decide import Granted
+from shared.domain.dial_out.hold_book import HoldState, Posted
 from shared.ports.holds import Answered
 from tests.model.hold_model import HoldModel
 
@@ -50,7 +50,7 @@ class Pair:
     def authorise(self, name: str, seconds: int) -> None:
         if name in self.asked:  # the guard answers, before the state is asked
             return
-        answer = hold_decide.authorise(self.state, ask(name, seconds), self.now)
+        answer = decide.authorise(self.state, ask(name, seconds), self.now)
         if isinstance(answer, Granted):
             assert answer.state is not None
             self.state = answer.state
@@ -67,7 +67,7 @@ class Pair:
             assert longer_amount > free, "one more minute could have been paid for"
 
     def extend(self, name: str, seconds: int) -> None:
-        granted = hold_decide.extend(self.state, longer(name, seconds), self.now)
+        granted = decide.extend(self.state, longer(name, seconds), self.now)
         known = self.model.find(name)
         if granted is None:
             assert known is None or not known.is_open(self.now)
@@ -87,7 +87,7 @@ class Pair:
         assert known.amount == granted.hold.amount_micros
 
     def release(self, name: str, _: int) -> None:
-        released = holds.release(self.state, name, self.now)
+        released = hold_book.release(self.state, name, self.now)
         self.state = released or self.state
         assert self.model.release(name, self.now) is (released is not None)
 
@@ -98,8 +98,8 @@ class Pair:
     def top_up(self, _: str, cents: int) -> None:
         balance = self.state.balance_micros + cents * CENT
         commit = self.state.ledger_commit + 1
-        view = holds.LedgerView(commit, balance, self.state.credit_limit_micros)
-        self.state = holds.catch_up(self.state, view, (), self.now)
+        view = hold_book.LedgerView(commit, balance, self.state.credit_limit_micros)
+        self.state = hold_book.catch_up(self.state, view, (), self.now)
 
     def wait(self, _: str, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
@@ -134,7 +134,7 @@ def test_no_order_of_events_frees_or_keeps_a_cent(order: list[int], lost: int) -
             if number != lost:
                 state, waiting = debited(state, *waiting), []
         elif number == 2:
-            state = holds.release(state, "au_2", NOW) or state
+            state = hold_book.release(state, "au_2", NOW) or state
     state = debited(state, *waiting)
     assert state.held_micros(NOW) == 3 * CENT
     assert state.balance_micros == 98 * CENT

@@ -7,10 +7,7 @@ from typing import Any
 import pytest
 
 from shared import bootstrap
-from shared.domain.legs import LegKind
-from shared.domain.number_classes import NumberClass
-from shared.domain.policy import License
-from shared.domain.pools import (
+from shared.domain.credits.included_minutes import (
     PoolDraw,
     PoolMonth,
     after_draw,
@@ -19,6 +16,9 @@ from shared.domain.pools import (
     pool_month,
     pool_pays,
 )
+from shared.domain.dial_out.policy import License
+from shared.domain.legs.leg import LegKind
+from shared.domain.numbers.classes import NumberClass
 from tests.unit.administration.house import START, House
 
 from .calls import LONDON, NEW_YORK, PARIS, TOLL, TOLL_FREE, Calls, rate

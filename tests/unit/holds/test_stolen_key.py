@@ -5,13 +5,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 from local.demo.rate_card import rate_card
-from shared.domain import hold_decide
-from shared.domain.dial_limits import Budget, Budgets, Velocity
-from shared.domain.dial_out_facts import Denial
-from shared.domain.holds import HoldState, Posted
-from shared.domain.number_ranges import longest_prefix
-from shared.domain.policy import AccountPolicy
-from shared.domain.spend_limits import limits_of
+from shared.domain.dial_out import decide
+from shared.domain.dial_out.applicable_limits import limits_of
+from shared.domain.dial_out.budgets import Budget, Budgets, Velocity
+from shared.domain.dial_out.facts import Denial
+from shared.domain.dial_out.hold_book import HoldState, Posted
+from shared.domain.dial_out.policy import AccountPolicy
+from shared.domain.numbers.ranges import longest_prefix
 from tests.unit.numbers.example_numbers import GOLDEN
 
 from .cases import CENT, NOW, PerMinute, account, ask, debited, named_ask
@@ -38,7 +38,7 @@ def spend(call_seconds: int, policy: AccountPolicy, credit_micros: int = 10**15)
         while True:
             name = f"au_{dialled}"
             command = named_ask(ask(pricing=price, bounds=bounds), name)
-            granted = hold_decide.authorise(state, command, now)
+            granted = decide.authorise(state, command, now)
             if isinstance(granted, Denial) or granted.state is None:
                 break
             state, dialled = granted.state, dialled + 1

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contracts.dial_out_policy import DialOutPolicyBody, OrganizerBody
-from shared.domain.errors import SettingsUnreadable
-from shared.domain.legs import shown_leg
+from shared.contracts.dial_out.policy import DialOutPolicyBody, OrganizerBody
+from shared.domain.common.errors import SettingsUnreadable
+from shared.domain.legs.leg import shown_leg
 from shared.ports.records import Record
 from shared.ports.tables import Upsert
-from shared.usecases import documents
-from shared.usecases.charge_legs import ChargeStatus
-from shared.usecases.documents import Kind
+from shared.usecases.charging.charge_legs import ChargeStatus
+from shared.usecases.directory import codecs
+from shared.usecases.directory.codecs import Kind
 from tests.unit.administration.house import House
 from tests.unit.holds.calls import LONDON, Calls
 
@@ -233,10 +233,10 @@ def test_every_organizer_is_stored_and_read_back_and_so_is_its_former_wire_form(
     stated = OrganizerBody.model_validate(body)
     organizer = stated.facts("ken")
     for document in (
-        documents.organizer_document(organizer),
+        codecs.organizer_document(organizer),
         stated.model_dump(mode="json", by_alias=True),
     ):
-        assert documents.organizer(Record("contoso|ken", document, 1)) == organizer
+        assert codecs.organizer(Record("contoso|ken", document, 1)) == organizer
 
 
 @given(body=POLICIES)
@@ -246,10 +246,10 @@ def test_every_policy_is_stored_and_read_back_and_so_is_its_former_wire_form(
     stated = DialOutPolicyBody.model_validate(body)
     policy = stated.policy()
     for document in (
-        documents.policy_document(policy),
+        codecs.policy_document(policy),
         stated.model_dump(mode="json", by_alias=True),
     ):
-        assert documents.policy(Record("contoso", document, 1)) == policy
+        assert codecs.policy(Record("contoso", document, 1)) == policy
 
 
 _JSON = st.recursive(
@@ -267,12 +267,12 @@ _NAMES = [
 @given(document=st.dictionaries(st.sampled_from(_NAMES), _JSON, max_size=4))
 def test_whatever_is_stored_is_read_or_named_as_unreadable(document: dict[str, Any]) -> None:
     for read in (
-        documents.account,
-        documents.api_key,
-        documents.bridge,
-        documents.organizer,
-        documents.policy,
-        documents.registrations,
+        codecs.account,
+        codecs.api_key,
+        codecs.bridge,
+        codecs.organizer,
+        codecs.policy,
+        codecs.registrations,
     ):
         error = _refusal(lambda read=read: read(Record("contoso|ken", document, 3)))
         assert error is None or (error.code, error.etag) == ("settings_unreadable", '"3"')

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared import bootstrap
-from shared.domain import limits
+from shared.domain.common import limits
 from tests.unit.administration.house import House
 
 from .calls import LONDON, NEW_YORK, PARIS, Calls

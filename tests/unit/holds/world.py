@@ -4,16 +4,16 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.adapters import hold_rows
-from shared.adapters.backlog import TableBacklog
-from shared.adapters.due_marks import TableDueMarks
-from shared.adapters.hold_store import TableHoldBook
-from shared.adapters.ledger_store import TableLedger
-from shared.adapters.memory_tables import MemoryTables
-from shared.domain.hold_decide import Authorise, Granted
-from shared.domain.holds import HoldState
-from shared.domain.ledger import Configure, DebitLeg, TopUp
-from shared.domain.legs import content_digest
+from shared.adapters.bus.backlog import TableBacklog
+from shared.adapters.credits.due_marks import TableDueMarks
+from shared.adapters.dial_out import rows
+from shared.adapters.dial_out.store import TableHoldBook
+from shared.adapters.ledger.store import TableLedger
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.dial_out.decide import Authorise, Granted
+from shared.domain.dial_out.hold_book import HoldState
+from shared.domain.ledger.model import Configure, DebitLeg, TopUp
+from shared.domain.legs.leg import content_digest
 from shared.ports.holds import Answered, ExtendHold, HoldRecord, PlaceHold
 from shared.ports.tables import Operation, Replace, Row
 from tests.unit.administration.house import CountedIds, HandClock
@@ -39,12 +39,12 @@ class WatchedTables(MemoryTables):
     async def transact(
         self, table: str, partition: str, operations: Sequence[Operation]
     ) -> tuple[str, ...]:
-        before = await super().get(table, partition, hold_rows.STATE)
+        before = await super().get(table, partition, rows.STATE)
         etags = await super().transact(table, partition, operations)
-        if table == hold_rows.TABLE and operations[0].key == hold_rows.STATE:
+        if table == rows.TABLE and operations[0].key == rows.STATE:
             self.commits += 1
-            old = hold_rows.read_state(before)[0] if before else HoldState()
-            new = hold_rows.read_state(_row(partition, operations[0]))[0]
+            old = rows.read_state(before)[0] if before else HoldState()
+            new = rows.read_state(_row(partition, operations[0]))[0]
             self._check(old, new)
         return etags
 

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.alerts import AlertRule, Event
-from shared.domain.errors import PerminuteError
-from shared.domain.ledger import (
+from shared.domain.common.errors import PerminuteError
+from shared.domain.credits.alerts import AlertRule, Event
+from shared.domain.credits.lots import Lot, LotKind
+from shared.domain.ledger.decide import decide
+from shared.domain.ledger.model import (
     RULES,
     Adjust,
     Command,
@@ -24,10 +26,8 @@ from shared.domain.ledger import (
     SettingsChange,
     TopUp,
 )
-from shared.domain.ledger_decide import decide
-from shared.domain.ledger_replay import Opened, replay
-from shared.domain.legs import content_digest
-from shared.domain.lots import Lot, LotKind
+from shared.domain.ledger.replay import Opened, replay
+from shared.domain.legs.leg import content_digest
 
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 UNIT = 1_000_000

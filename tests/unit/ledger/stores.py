@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.adapters.due_marks import TableDueMarks
-from shared.adapters.ledger_store import TableLedger
-from shared.adapters.memory_tables import MemoryTables
-from shared.domain.alerts import AlertRule
-from shared.domain.errors import OutcomeUnknown, PerminuteError, StoreError
+from shared.adapters.credits.due_marks import TableDueMarks
+from shared.adapters.ledger.store import TableLedger
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common.errors import OutcomeUnknown, PerminuteError, StoreError
+from shared.domain.credits.alerts import AlertRule
 from shared.ports.ledger import Written
 from shared.ports.tables import Operation, Row
 from tests.unit.ledger.ledgers import START, configure, top_up

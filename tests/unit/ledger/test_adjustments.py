@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contracts.ledger import AdjustmentBody
-from shared.domain.errors import Invalid
-from shared.domain.ledger import Decided, Refused
-from shared.domain.legs import content_digest
+from shared.contracts.ledger.entries import AdjustmentBody
+from shared.domain.common.errors import Invalid
+from shared.domain.ledger.model import Decided, Refused
+from shared.domain.legs.leg import content_digest
 from tests.unit.administration.house import Answer
 from tests.unit.credits.world import PATH, World
 from tests.unit.ledger.ledgers import UNIT, adjust, configure, leg, opened, top_up

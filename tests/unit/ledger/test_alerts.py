@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.domain.alerts import AlertRule
-from shared.domain.lots import LotKind
+from shared.domain.credits.alerts import AlertRule
+from shared.domain.credits.lots import LotKind
 from tests.unit.ledger.ledgers import HOUR, UNIT, Book, adjust, configure, leg, opened, top_up
 
 CENT = UNIT // 100

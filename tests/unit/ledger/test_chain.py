@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 
-from shared.adapters import ledger_rows
+from shared.adapters.ledger import rows as ledger_rows
 from shared.ports.tables import Value
 from tests.unit.ledger.ledgers import UNIT, leg
 from tests.unit.ledger.stores import ACCOUNT, CHAIN_KEY, House

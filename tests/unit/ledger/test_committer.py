@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.adapters.group_commit import GroupCommitter
-from shared.domain import limits
-from shared.domain.alerts import AlertRule
-from shared.domain.errors import (
+from shared.adapters.tables.group_commit import GroupCommitter
+from shared.domain.common import limits
+from shared.domain.common.errors import (
     Conflict,
     EtagMismatch,
     Invalid,
@@ -21,6 +20,7 @@ from shared.domain.errors import (
     StoreUnavailable,
     Unavailable,
 )
+from shared.domain.credits.alerts import AlertRule
 from shared.ports.ledger import Clash, Written
 from shared.ports.tables import Delete, Operation, Upsert
 from tests.unit.ledger.ledgers import UNIT, adjust, configure, leg, top_up
@@ -321,7 +321,7 @@ async def test_one_leg_that_never_fits_keeps_no_other_from_being_debited(place: 
 
 
 def _leg_hash(number: int) -> str:
-    from shared.domain.legs import leg_key_hash
+    from shared.domain.legs.leg import leg_key_hash
 
     return leg_key_hash(f"local~{number}")
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain import limits
-from shared.domain.errors import Conflict, Invalid
-from shared.domain.ledger import (
+from shared.domain.common import limits
+from shared.domain.common.errors import Conflict, Invalid
+from shared.domain.credits.lots import Draw, Lot, LotKind, lot_id
+from shared.domain.ledger.model import (
     Command,
     Configure,
     Decided,
@@ -16,7 +17,6 @@ from shared.domain.ledger import (
     Unchanged,
     available_micros,
 )
-from shared.domain.lots import Draw, Lot, LotKind, lot_id
 from tests.unit.ledger.ledgers import (
     DAY,
     HOUR,

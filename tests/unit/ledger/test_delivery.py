@@ -10,21 +10,21 @@ from typing import Any
 
 import pytest
 
-from functions.inbox import forward_inbox
+from functions.forward_spillover import forward_inbox
 from functions.low_balance import low_balance
 from functions.webhooks import retry_deliveries
 from shared import bootstrap
-from shared.adapters.ledger_rows import STATE, TABLE
-from shared.adapters.memory_tables import MemoryTables
-from shared.domain import limits
-from shared.domain.directory import AccountSettings
-from shared.domain.errors import OutcomeUnknown, QueueUnavailable, StoreUnavailable
-from shared.domain.legs import QueuedLeg, read_queued_leg
-from shared.domain.parking import ParkReason
+from shared.adapters.ledger.rows import STATE, TABLE
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common import limits
+from shared.domain.common.errors import OutcomeUnknown, QueueUnavailable, StoreUnavailable
+from shared.domain.directory.entities import AccountSettings
+from shared.domain.legs.leg import QueuedLeg, read_queued_leg
+from shared.domain.legs.parking import ParkReason
 from shared.ports.queues import Message
 from shared.ports.tables import Operation, Upsert
-from shared.usecases.charge_legs import ChargeStatus
-from shared.usecases.receive_legs import leg_message
+from shared.usecases.charging.charge_legs import ChargeStatus
+from shared.usecases.legs.receive_legs import leg_message
 from tests.unit.ledger.ledgers import DAY, START, UNIT
 from tests.unit.ledger.world import (
     CARD,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.domain.legs import EndedLeg, LegKind, content_digest
+from shared.domain.legs.leg import EndedLeg, LegKind, content_digest
 
 LEG = EndedLeg(
     bridge="local",

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.alerts import AlertRule
-from shared.domain.ledger import EntryKind, LedgerState, Unchanged, check
-from shared.domain.ledger_decide import decide
-from shared.domain.lots import LotKind
+from shared.domain.credits.alerts import AlertRule
+from shared.domain.credits.lots import LotKind
+from shared.domain.ledger.decide import decide
+from shared.domain.ledger.model import EntryKind, LedgerState, Unchanged, check
 from tests.unit.ledger.ledgers import START, UNIT, Book, adjust, configure, leg, opened, top_up
 
 _RULES = (

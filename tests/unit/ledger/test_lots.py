@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.ledger import EntryKind, Unchanged
-from shared.domain.lots import Draw, LotKind
+from shared.domain.credits.lots import Draw, LotKind
+from shared.domain.ledger.model import EntryKind, Unchanged
 from tests.unit.ledger.ledgers import (
     DAY,
     HOUR,

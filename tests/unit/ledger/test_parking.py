@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.access import Principal, Role
-from shared.domain.errors import (
+from shared.domain.common.errors import (
     Conflict,
     Invalid,
     NotAllowed,
@@ -17,9 +16,10 @@ from shared.domain.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from shared.domain.legs import QueuedLeg, read_leg_document
-from shared.domain.parking import ParkedLeg, ParkReason, ParkStatus
-from shared.domain.posts import Unreadable
+from shared.domain.directory.access import Principal, Role
+from shared.domain.legs.bridge_payloads import Unreadable
+from shared.domain.legs.leg import QueuedLeg, read_leg_document
+from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
 from shared.ports.tables import Operation
 from tests.unit.ledger.ledgers import START, UNIT
 from tests.unit.ledger.world import ADMIN, CARD, JP, Process, World, card_bytes, leg_json

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.ledger_rows import SCHEMA, TABLE, event_key
-from shared.adapters.packed import pack
-from shared.domain import limits
-from shared.domain.errors import OutcomeUnknown, QueueUnavailable, StoreUnavailable
-from shared.domain.ledger import Entry
+from shared.adapters.ledger.rows import SCHEMA, TABLE, event_key
+from shared.adapters.tables.packing import pack
+from shared.domain.common import limits
+from shared.domain.common.errors import OutcomeUnknown, QueueUnavailable, StoreUnavailable
+from shared.domain.ledger.model import Entry
 from shared.ports.queues import Message
 from shared.ports.tables import Upsert, Value
 from tests.unit.ledger.ledgers import UNIT, leg, top_up

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.alerts import AlertRule
-from shared.domain.ledger import (
+from shared.domain.credits.alerts import AlertRule
+from shared.domain.credits.included_minutes import PoolDraw
+from shared.domain.credits.lots import Draw, LotKind
+from shared.domain.ledger.model import (
     Entry,
     EntryKind,
     LegCharge,
@@ -17,9 +19,7 @@ from shared.domain.ledger import (
     ReverseLeg,
     check,
 )
-from shared.domain.legs import content_digest
-from shared.domain.lots import Draw, LotKind
-from shared.domain.pools import PoolDraw
+from shared.domain.legs.leg import content_digest
 from tests.unit.ledger.ledgers import DAY, UNIT, Book, adjust, configure, leg, opened, top_up
 from tests.unit.ledger.test_invariants import _RULES, _STEPS, _play
 

@@ -8,16 +8,16 @@ from itertools import pairwise
 
 import pytest
 
-from shared.adapters import ledger_rows
-from shared.adapters.ledger_segments import pack_until
-from shared.adapters.memory_tables import MemoryTables
-from shared.adapters.packed import pack
-from shared.domain.alerts import AlertRule
-from shared.domain.errors import LedgerCorrupt
-from shared.domain.ledger import ExpireLot, HoldEffect, ReverseLeg, TopUp
-from shared.domain.lots import LotKind
+from shared.adapters.ledger import rows as ledger_rows
+from shared.adapters.ledger.segments import pack_until
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.adapters.tables.packing import pack
+from shared.domain.common.errors import LedgerCorrupt
+from shared.domain.credits.alerts import AlertRule
+from shared.domain.credits.lots import LotKind
+from shared.domain.ledger.model import ExpireLot, HoldEffect, ReverseLeg, TopUp
 from shared.ports.tables import Delete, Insert, Row, Upsert, Value
-from shared.usecases.closed_months import close_months
+from shared.usecases.ledger.close_months import close_months
 from tests.unit.ledger.ledgers import UNIT, adjust, configure, leg, top_up
 from tests.unit.ledger.stores import ACCOUNT, House, TrickyTables
 

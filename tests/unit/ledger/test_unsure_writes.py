@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.adapters.memory_tables import MemoryTables
-from shared.adapters.records import Records
-from shared.domain.errors import OutcomeUnknown, PreconditionFailed, StoreUnavailable
+from shared.adapters.directory.document_store import Records
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common.errors import OutcomeUnknown, PreconditionFailed, StoreUnavailable
 from shared.ports.tables import Operation, Row, Upsert
 
 

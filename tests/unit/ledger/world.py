@@ -8,24 +8,24 @@ from typing import Any
 
 from functions.rate_and_debit import rate_and_debit
 from shared import bootstrap
-from shared.adapters.memory_bus import MemoryQueue, MemoryTopic
-from shared.adapters.memory_tables import MemoryTables
+from shared.adapters.bus.memory_bus import MemoryQueue, MemoryTopic
+from shared.adapters.tables.memory_tables import MemoryTables
 from shared.bootstrap import Container
-from shared.contracts.rate_cards import parse_rate_card_json
-from shared.domain.access import ALL_ACCOUNTS, Principal, Role
-from shared.domain.alerts import AlertRule
-from shared.domain.card_versions import PutRules
-from shared.domain.directory import AccountSettings, OnOutage, Registration, WantedBridge
-from shared.domain.ledger import TopUp
-from shared.domain.legs import format_time
-from shared.domain.parking import ParkedLeg
-from shared.domain.posts import BridgePost
-from shared.domain.signatures import AuthScheme
+from shared.contracts.rate_cards.json_format import parse_rate_card_json
+from shared.domain.credits.alerts import AlertRule
+from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role
+from shared.domain.directory.entities import AccountSettings, OnOutage, Registration, WantedBridge
+from shared.domain.directory.request_signatures import AuthScheme
+from shared.domain.ledger.model import TopUp
+from shared.domain.legs.bridge_payloads import BridgePost
+from shared.domain.legs.leg import format_time
+from shared.domain.legs.parking import ParkedLeg
+from shared.domain.rating.versioning import PutRules
 from shared.ports.ledger import LegRecord
 from shared.ports.queues import Message
 from shared.settings import Settings
-from shared.usecases.documents import Kind
-from shared.usecases.receive_legs import Received
+from shared.usecases.directory.codecs import Kind
+from shared.usecases.legs.receive_legs import Received
 from tests.unit.ledger.ledgers import START, UNIT
 from tests.unit.ledger.stores import CountedIds, HandClock
 

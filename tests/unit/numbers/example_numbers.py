@@ -9,9 +9,9 @@ from pathlib import Path
 import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumberType
 
-from shared.domain.dial_out import check_rules
-from shared.domain.dial_out_facts import AccountFacts, DialOutFacts, OrganizerFacts, RateFacts
-from shared.domain.numbers import look_up
+from shared.domain.dial_out.dial_out_checks import check_rules
+from shared.domain.dial_out.facts import AccountFacts, DialOutFacts, OrganizerFacts, RateFacts
+from shared.domain.numbers.numbers import look_up
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "example_numbers.json"
 _ANY_RATE = RateFacts("", "anywhere", 0)

@@ -2,8 +2,8 @@
 
 import json
 
-from shared.domain.number_classes import ALLOWED_BY_DEFAULT
-from shared.domain.regions import NAMES
+from shared.domain.numbers.classes import ALLOWED_BY_DEFAULT
+from shared.domain.numbers.regions import NAMES
 
 from .example_numbers import GOLDEN, dump, rows
 

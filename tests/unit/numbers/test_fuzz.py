@@ -4,11 +4,11 @@ import random
 import re
 import string
 
-from shared.domain.dial_out import check_rules
-from shared.domain.dial_out_facts import DialOutFacts
-from shared.domain.number_classes import NumberClass
-from shared.domain.numbers import look_up, normalize
-from shared.domain.regions import NAMES
+from shared.domain.dial_out.dial_out_checks import check_rules
+from shared.domain.dial_out.facts import DialOutFacts
+from shared.domain.numbers.classes import NumberClass
+from shared.domain.numbers.numbers import look_up, normalize
+from shared.domain.numbers.regions import NAMES
 
 TEXTS = 100_000
 NORMALISED_TEXTS = 3_000

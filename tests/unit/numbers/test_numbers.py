@@ -6,9 +6,9 @@ import sys
 import phonenumbers
 import pytest
 
-from shared.domain import limits
-from shared.domain.numbers import classify, is_emergency, is_special, look_up, normalize
-from shared.domain.regions import NAMES, country_name
+from shared.domain.common import limits
+from shared.domain.numbers.numbers import classify, is_emergency, is_special, look_up, normalize
+from shared.domain.numbers.regions import NAMES, country_name
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_every_region_of_libphonenumber_has_a_name():
 
 
 def test_no_lookup_is_remembered_beyond_its_bound():
-    from shared.domain.numbers import _classify
+    from shared.domain.numbers.numbers import _classify
 
     classify("+442079460123")
     assert _classify.cache_info().currsize <= limits.NUMBER_CACHE_MAX
@@ -157,7 +157,7 @@ def test_no_lookup_is_remembered_beyond_its_bound():
 
 def test_libphonenumber_is_not_loaded_before_a_number_is_looked_at():
     code = (
-        "import sys, shared.domain.dial_out, shared.domain.numbers\n"
+        "import sys, shared.domain.dial_out.dial_out_checks, shared.domain.numbers.numbers\n"
         "assert 'phonenumbers' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.domain.numbers import (
+from shared.domain.numbers.numbers import (
     called_number,
     caller_number,
     caller_origin,

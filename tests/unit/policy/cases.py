@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from shared.domain.dial_out_facts import AccountFacts, DialOutFacts, OrganizerFacts, RateFacts
-from shared.domain.numbers import look_up
+from shared.domain.dial_out.facts import AccountFacts, DialOutFacts, OrganizerFacts, RateFacts
+from shared.domain.numbers.numbers import look_up
 
 ACCOUNT = AccountFacts("contoso", usage_location="FR")
 ORGANIZER = OrganizerFacts("ken@contoso.com", usage_location="FR")

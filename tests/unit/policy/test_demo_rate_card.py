@@ -7,10 +7,10 @@ import phonenumbers
 import pytest
 
 from local.demo.rate_card import MISSING_REGION, missing_rates, rate_card, version_path
-from shared.contracts.rate_cards import parse_rate_card_json
-from shared.domain.legs import LegKind
-from shared.domain.numbers import classify
-from shared.domain.regions import NAMES
+from shared.contracts.rate_cards.json_format import parse_rate_card_json
+from shared.domain.legs.leg import LegKind
+from shared.domain.numbers.numbers import classify
+from shared.domain.numbers.regions import NAMES
 
 CARD = rate_card()
 RATES = CARD["rates"]

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from shared.domain.dial_in import DialInFacts, check_admission, explain_admission
-from shared.domain.dial_out import credit_line
-from shared.domain.dial_out_facts import Outcome
-from shared.domain.policy import License
+from shared.domain.dial_out.dial_in_checks import DialInFacts, check_admission, explain_admission
+from shared.domain.dial_out.dial_out_checks import credit_line
+from shared.domain.dial_out.facts import Outcome
+from shared.domain.dial_out.policy import License
 
 from .cases import ACCOUNT, ORGANIZER, RATE, organizer
 

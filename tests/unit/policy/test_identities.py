@@ -5,11 +5,10 @@ from collections import Counter
 
 import pytest
 
-from shared.contracts.dial_out_policy import DialOutPolicyBody
-from shared.domain.dial_out import check_rules, credit_line, explain
-from shared.domain.dial_out_facts import AccountFacts, Outcome
-from shared.domain.number_classes import NumberClass
-from shared.domain.policy import (
+from shared.contracts.dial_out.policy import DialOutPolicyBody
+from shared.domain.dial_out.dial_out_checks import check_rules, credit_line, explain
+from shared.domain.dial_out.facts import AccountFacts, Outcome
+from shared.domain.dial_out.policy import (
     DEFAULT_IDENTITY,
     IDENTITIES,
     AccountPolicy,
@@ -21,7 +20,8 @@ from shared.domain.policy import (
     rules_in_force,
     within_reach,
 )
-from shared.domain.regions import NAMES, ZONE_A, PremiumNumbers, availability
+from shared.domain.numbers.classes import NumberClass
+from shared.domain.numbers.regions import NAMES, ZONE_A, PremiumNumbers, availability
 
 from .cases import facts, organizer
 

@@ -1,6 +1,6 @@
 """Budgets and velocity as questions about counters."""
 
-from shared.domain.dial_limits import (
+from shared.domain.dial_out.budgets import (
     Budget,
     BudgetMode,
     BudgetUse,
@@ -14,7 +14,7 @@ from shared.domain.dial_limits import (
     exceeded_budgets,
     velocity_excess,
 )
-from shared.domain.dial_out import check_rules, credit_line, explain
+from shared.domain.dial_out.dial_out_checks import check_rules, credit_line, explain
 
 from .cases import RATE, facts
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.dial_out import check_rules
-from shared.domain.number_classes import NumberClass
-from shared.domain.policy import AccountPolicy, DialRules, GroupRules
+from shared.domain.dial_out.dial_out_checks import check_rules
+from shared.domain.dial_out.policy import AccountPolicy, DialRules, GroupRules
+from shared.domain.numbers.classes import NumberClass
 
 from .cases import facts, organizer
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain import denials
-from shared.domain.dial_limits import Budget, BudgetUse, Period, Scope, Velocity, VelocityUse
-from shared.domain.dial_out import check_rules, credit_line, explain
-from shared.domain.dial_out_facts import AccountFacts, DialOutFacts, Outcome, Reason
-from shared.domain.numbers import DialledNumber, classify
-from shared.domain.policy import AccountPolicy, DialRules, License
+from shared.domain.dial_out import denials
+from shared.domain.dial_out.budgets import Budget, BudgetUse, Period, Scope, Velocity, VelocityUse
+from shared.domain.dial_out.dial_out_checks import check_rules, credit_line, explain
+from shared.domain.dial_out.facts import AccountFacts, DialOutFacts, Outcome, Reason
+from shared.domain.dial_out.policy import AccountPolicy, DialRules, License
+from shared.domain.numbers.numbers import DialledNumber, classify
 
 from .cases import ACCOUNT, facts, organizer
 

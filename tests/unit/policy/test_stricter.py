@@ -10,15 +10,22 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain import hold_decide
-from shared.domain.dial_limits import Budget, BudgetUse, NewRegion, Period, Scope, Velocity
-from shared.domain.dial_limits import VelocityUse as Use
-from shared.domain.dial_out import check_rules
-from shared.domain.dial_out_facts import DialOutFacts
-from shared.domain.hold_decide import Authorise, Granted
-from shared.domain.holds import HoldState
-from shared.domain.number_classes import NumberClass
-from shared.domain.policy import IDENTITIES, AccountPolicy, DialRules, GroupRules, License, Reach
+from shared.domain.dial_out import decide
+from shared.domain.dial_out.budgets import Budget, BudgetUse, NewRegion, Period, Scope, Velocity
+from shared.domain.dial_out.budgets import VelocityUse as Use
+from shared.domain.dial_out.decide import Authorise, Granted
+from shared.domain.dial_out.dial_out_checks import check_rules
+from shared.domain.dial_out.facts import DialOutFacts
+from shared.domain.dial_out.hold_book import HoldState
+from shared.domain.dial_out.policy import (
+    IDENTITIES,
+    AccountPolicy,
+    DialRules,
+    GroupRules,
+    License,
+    Reach,
+)
+from shared.domain.numbers.classes import NumberClass
 from tests.unit.holds.cases import CENT, NOW, PerMinute, account, ask, budget, placed, velocity
 
 from .cases import RATE, facts, organizer
@@ -199,5 +206,5 @@ def test_a_stricter_hold_book_never_grants_a_second_more(seed: int) -> None:
 
 
 def _seconds(state: HoldState, command: Authorise) -> int:
-    granted = hold_decide.authorise(state, command, NOW)
+    granted = decide.authorise(state, command, NOW)
     return granted.hold.granted_seconds if isinstance(granted, Granted) else 0

@@ -5,24 +5,24 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from shared.contracts.dial_out import (
+from shared.contracts.dial_out.policy import (
+    DialOutPolicyBody,
+    OrganizerBody,
+    organizer_body,
+    policy_body,
+)
+from shared.contracts.dial_out.requests import (
     DialInRequest,
     DialOutRequest,
     ExtendRequest,
     allowed_body,
     denied_body,
 )
-from shared.contracts.dial_out_policy import (
-    DialOutPolicyBody,
-    OrganizerBody,
-    organizer_body,
-    policy_body,
-)
-from shared.domain.dial_limits import BudgetMode, NewRegion
-from shared.domain.dial_out import check_rules, credit_line, explain
-from shared.domain.dial_out_facts import Allowance, Destination
-from shared.domain.number_classes import NumberClass
-from shared.domain.policy import Half, License
+from shared.domain.dial_out.budgets import BudgetMode, NewRegion
+from shared.domain.dial_out.dial_out_checks import check_rules, credit_line, explain
+from shared.domain.dial_out.facts import Allowance, Destination
+from shared.domain.dial_out.policy import Half, License
+from shared.domain.numbers.classes import NumberClass
 
 from .cases import facts, organizer
 

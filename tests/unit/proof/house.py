@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from shared.adapters.due_marks import TableDueMarks
-from shared.adapters.ledger_store import TableLedger
-from shared.adapters.memory_tables import MemoryTables
-from shared.domain.alerts import AlertRule
-from shared.domain.ledger import Adjust, Configure, DebitLeg, TopUp
-from shared.domain.legs import content_digest
+from shared.adapters.credits.due_marks import TableDueMarks
+from shared.adapters.ledger.store import TableLedger
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.credits.alerts import AlertRule
+from shared.domain.ledger.model import Adjust, Configure, DebitLeg, TopUp
+from shared.domain.legs.leg import content_digest
 from shared.ports.tables import Row
 
 ACCOUNT = "contoso"

@@ -4,14 +4,14 @@ import zlib
 
 import pytest
 
-from shared.adapters.backlog import TableBacklog
-from shared.adapters.claim_store import TableClaims
-from shared.adapters.due_marks import TableDueMarks
+from shared.adapters.bus.backlog import TableBacklog
+from shared.adapters.credits.due_marks import TableDueMarks
+from shared.adapters.dial_out.store import TableHoldBook
+from shared.adapters.directory.document_store import Records
 from shared.adapters.erasure import TableEraser
-from shared.adapters.hold_store import TableHoldBook
-from shared.adapters.parking_store import TableParkingLot
-from shared.adapters.records import Records
-from shared.domain.parking import ParkedLeg, ParkReason
+from shared.adapters.legs.claim_store import TableClaims
+from shared.adapters.legs.parking_store import TableParkingLot
+from shared.domain.legs.parking import ParkedLeg, ParkReason
 from shared.ports.holds import HoldRecord
 from shared.ports.legs import Claim
 from tests.unit.proof.house import ACCOUNT, START, LedgerHouse, all_rows, leg
@@ -61,7 +61,7 @@ async def _house() -> LedgerHouse:
 
 def _where(house: LedgerHouse, text: str) -> list[str]:
     """The rows whose properties, unpacked, name a text."""
-    from shared.adapters.packed import joined
+    from shared.adapters.tables.packing import joined
 
     found = []
     for table in TABLES:

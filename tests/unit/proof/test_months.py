@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.ledger_restore import export, restore
-from shared.adapters.memory_tables import MemoryTables
-from shared.domain.errors import LedgerCorrupt, OutcomeUnknown
-from shared.domain.ledger import Adjust
+from shared.adapters.ledger.restore import export, restore
+from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common.errors import LedgerCorrupt, OutcomeUnknown
+from shared.domain.ledger.model import Adjust
 from shared.ports.tables import Row, Upsert
-from shared.usecases.closed_months import close_months
+from shared.usecases.ledger.close_months import close_months
 from tests.unit.credits.world import PATH, World
 from tests.unit.proof.house import ACCOUNT, CHAIN_KEY, CountedTables, LedgerHouse, leg, lines
 

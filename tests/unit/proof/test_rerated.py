@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from shared.adapters.ledger_restore import export, restore
-from shared.adapters.ledger_rows import TABLE, journal_key, leg_row_key
-from shared.domain.ledger import Entry, EntryKind, RerateLeg, ReverseLeg
-from shared.domain.legs import content_digest
-from shared.domain.lots import Lot
+from shared.adapters.ledger.restore import export, restore
+from shared.adapters.ledger.rows import TABLE, journal_key, leg_row_key
+from shared.domain.credits.lots import Lot
+from shared.domain.ledger.model import Entry, EntryKind, RerateLeg, ReverseLeg
+from shared.domain.legs.leg import content_digest
 from shared.ports.ledger import Clash, LegRecord, Written
 from shared.ports.tables import Delete, Upsert
-from shared.usecases.closed_months import add_up_month
+from shared.usecases.ledger.close_months import add_up_month
 from tests.unit.proof.house import ACCOUNT, CHAIN_KEY, LedgerHouse, leg, lines
 
 LEG = "local~3"
@@ -211,8 +211,8 @@ async def test_a_debit_without_what_it_replaces_is_named() -> None:
     await house.ledger.submit(ACCOUNT, await command(house, 50_000))
     commits = await house.ledger.journal(ACCOUNT, after=0, limit=100)
     back, anew = commits[-1].entries
-    from shared.adapters.ledger_verify import _rerated
-    from shared.adapters.ledger_verify_rows import Run
+    from shared.adapters.ledger.verify import _rerated
+    from shared.adapters.ledger.verify_rows import Run
 
     def problems(*entries: Entry) -> int:
         run = Run()

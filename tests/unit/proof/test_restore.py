@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from shared.adapters.ledger_restore import export, restore
-from shared.domain.errors import Conflict, LedgerCorrupt
-from shared.domain.ledger import ReverseLeg, TopUp
+from shared.adapters.ledger.restore import export, restore
+from shared.domain.common.errors import Conflict, LedgerCorrupt
+from shared.domain.ledger.model import ReverseLeg, TopUp
 from tests.unit.proof.house import ACCOUNT, CHAIN_KEY, LedgerHouse, leg, lines
 
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.adapters.ledger_segments import history, pack_until
-from shared.domain.ledger import TopUp
-from shared.usecases.closed_months import add_up_month
+from shared.adapters.ledger.segments import history, pack_until
+from shared.domain.ledger.model import TopUp
+from shared.usecases.ledger.close_months import add_up_month
 from tests.unit.proof.house import ACCOUNT, CountedTables, LedgerHouse, all_rows, leg
 
 LEGS = 100_000

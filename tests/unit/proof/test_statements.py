@@ -12,11 +12,13 @@ from urllib.parse import quote
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.adapters import ledger_rows
 from shared.adapters.erasure import TableEraser
-from shared.adapters.ledger_months import month_values
-from shared.adapters.packed import pack, unpack
-from shared.domain.ledger import (
+from shared.adapters.ledger import rows
+from shared.adapters.ledger.months import month_values
+from shared.adapters.tables.packing import pack, unpack
+from shared.domain.common.money import format_amount
+from shared.domain.credits.lots import LotKind
+from shared.domain.ledger.model import (
     DebitLeg,
     EntryKind,
     ExpireLot,
@@ -26,13 +28,11 @@ from shared.domain.ledger import (
     ReverseLeg,
     TopUp,
 )
-from shared.domain.legs import content_digest
-from shared.domain.lots import LotKind
-from shared.domain.money import format_amount
-from shared.domain.statements import Statement, Total, month_of
+from shared.domain.ledger.statements import Statement, Total, month_of
+from shared.domain.legs.leg import content_digest
 from shared.ports.tables import Upsert
-from shared.usecases.closed_months import add_up_month, close_months
-from shared.usecases.credit_account import opened_lots, present_debit
+from shared.usecases.ledger.close_months import add_up_month, close_months
+from shared.usecases.ledger.credit_account import opened_lots, present_debit
 from tests.unit.administration.house import House
 from tests.unit.holds.calls import Calls, rate
 from tests.unit.proof.house import ACCOUNT, START, CountedTables, LedgerHouse, all_rows, leg
@@ -310,7 +310,7 @@ async def test_an_erased_organizer_is_in_no_statement_row_and_the_sums_stay() ->
         await TableEraser(tables).erase(ACCOUNT, number=None, organizer="pia")
 
     for row in all_rows(tables, "ledger"):
-        names = json.dumps(ledger_rows.read_organizers(row))
+        names = json.dumps(rows.read_organizers(row))
         assert "pia" not in names + str(row.values)
     assert (await house.ledger.verify(ACCOUNT)).problems == ()
     assert await house.ledger.closed_month(ACCOUNT, "2026-01") is None

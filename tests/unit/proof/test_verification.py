@@ -2,8 +2,8 @@
 
 from datetime import date
 
-from shared.adapters.anchor_store import BlobAnchors
-from shared.adapters.ledger_rows import TABLE, VERIFIED, journal_key
+from shared.adapters.ledger.anchors import BlobAnchors
+from shared.adapters.ledger.rows import TABLE, VERIFIED, journal_key
 from shared.ports.anchors import Anchor
 from shared.ports.tables import Delete, Upsert
 from tests.unit.proof.house import ACCOUNT, CountedTables, LedgerHouse, all_rows, leg

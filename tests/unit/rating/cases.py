@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from shared.domain.legs import LegKind
-from shared.domain.rates import (
+from shared.domain.legs.leg import LegKind
+from shared.domain.rating.rate_card import (
     Band,
     MaximumStrategy,
     Rate,
@@ -17,7 +17,7 @@ from shared.domain.rates import (
     Slot,
     build_version,
 )
-from shared.domain.rating import Charge, rate_leg
+from shared.domain.rating.rating import Charge, rate_leg
 
 VERSION_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 ANSWERED_AT = datetime(2026, 11, 23, 10, 0, 7, tzinfo=UTC)

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from shared.domain.rates import Band, Rate, Rounding, Slot
+from shared.domain.rating.rate_card import Band, Rate, Rounding, Slot
 
 UNIT = 10**12
 DAY = timedelta(days=1)

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.bands import BASE
-from shared.domain.rates import Band, Rate, Slot
-from shared.domain.tariff import tariff_of
+from shared.domain.rating.rate_card import Band, Rate, Slot
+from shared.domain.rating.tariff import tariff_of
+from shared.domain.rating.time_bands import BASE
 from tests.unit.rating.cases import HALF_UP_4, card, charge, rate, slot
 
 HOUR = 3600

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.deck_cells import PrefixReader, Span
-from shared.contracts.deck_import import DeckMapping, DeckReport, import_deck, read_names
-from shared.contracts.deck_rows import csv_rows
-from shared.contracts.strict import read
-from shared.domain import limits
-from shared.domain.errors import BadRequest, Invalid
-from shared.domain.legs import LegKind
-from shared.domain.rates import Rate, RateCardVersion, Slot
+from shared.contracts.common.validation import read
+from shared.contracts.rate_cards.deck_cells import PrefixReader, Span
+from shared.contracts.rate_cards.deck_import import DeckMapping, DeckReport, import_deck, read_names
+from shared.contracts.rate_cards.deck_rows import csv_rows
+from shared.domain.common import limits
+from shared.domain.common.errors import BadRequest, Invalid
+from shared.domain.legs.leg import LegKind
+from shared.domain.rating.rate_card import Rate, RateCardVersion, Slot
 from tests.unit.rating.cases import VERSION_FROM, picos, rate, slot
 
 CARD = {"currency": "EUR", "rounding": {"mode": "up", "decimals": 6}}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.contracts.deck_cells import PrefixReader, cell_price
-from shared.domain.number_prefixes import calling_code
+from shared.contracts.rate_cards.deck_cells import PrefixReader, cell_price
+from shared.domain.numbers.prefixes import calling_code
 from tests.unit.rating.test_deck_import import SIMPLE, errors, imported, rates
 
 IN_TWO_COLUMNS: dict[str, Any] = {
@@ -377,9 +377,9 @@ def test_a_column_with_a_slash_is_escaped_in_its_pointer() -> None:
 
 def test_prefixes_of_a_table_of_names_are_read_as_strictly() -> None:
     """Its cells may hold several, too."""
-    from shared.contracts.deck_import import read_names
-    from shared.contracts.deck_rows import DeckRow
-    from shared.domain.errors import Invalid
+    from shared.contracts.rate_cards.deck_import import read_names
+    from shared.contracts.rate_cards.deck_rows import DeckRow
+    from shared.domain.common.errors import Invalid
 
     def row(line: int, prefix: str) -> DeckRow:
         return DeckRow(f"/lines/{line}", {"prefix": prefix, "destination": "There"})

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from shared.domain.rates import Band, MaximumStrategy, Rate, Rounding, RoundingMode, Slot
-from shared.domain.rating import dearest_price_per_minute, hold_amount_micros, max_usage
+from shared.domain.rating.rate_card import Band, MaximumStrategy, Rate, Rounding, RoundingMode, Slot
+from shared.domain.rating.rating import dearest_price_per_minute, hold_amount_micros, max_usage
 from tests.unit.rating.cases import ANSWERED_AT, HALF_UP_4, charge, picos, random_call, rate, slot
 
 HOUR = 3600

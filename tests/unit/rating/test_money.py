@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.money import (
+from shared.domain.common.money import (
     RoundingMode,
     ceil_div,
     format_amount,

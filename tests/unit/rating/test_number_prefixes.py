@@ -5,8 +5,8 @@ import random
 import phonenumbers
 import pytest
 
-from shared.domain.number_prefixes import calling_code, can_begin_number, national_prefix
-from shared.domain.numbering_plan import typical_numbers
+from shared.domain.numbers.example_numbers import typical_numbers
+from shared.domain.numbers.prefixes import calling_code, can_begin_number, national_prefix
 
 
 def test_every_known_calling_code_is_found_in_its_numbers() -> None:

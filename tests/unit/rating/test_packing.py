@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.domain import limits
-from shared.domain.legs import LegKind
-from shared.domain.rates import (
+from shared.domain.common import limits
+from shared.domain.legs.leg import LegKind
+from shared.domain.rating.rate_card import (
     Rate,
     RateCardUnreadable,
     RateCardVersion,

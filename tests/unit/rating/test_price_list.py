@@ -1,9 +1,9 @@
 """Prices for people: by country, and by the length of a call."""
 
-from shared.domain.legs import LegKind
-from shared.domain.number_classes import NumberClass
-from shared.domain.numbering_plan import typical_numbers
-from shared.domain.price_list import price_list, quote_table
+from shared.domain.legs.leg import LegKind
+from shared.domain.numbers.classes import NumberClass
+from shared.domain.numbers.example_numbers import typical_numbers
+from shared.domain.rating.price_list import price_list, quote_table
 from tests.unit.rating.cases import ANSWERED_AT, card, rate, slot
 
 FIXED, MOBILE, PREMIUM = (

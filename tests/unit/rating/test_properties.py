@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.rates import Band, Rate, RateCardVersion, Slot
+from shared.domain.rating.rate_card import Band, Rate, RateCardVersion, Slot
 from tests.unit.rating.cases import Call, card, charge, picos, random_call, rate, slot
 
 CALLS = 150

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain import limits
-from shared.domain.errors import FieldError, Invalid
-from shared.domain.legs import LegKind
-from shared.domain.rates import (
+from shared.domain.common import limits
+from shared.domain.common.errors import FieldError, Invalid
+from shared.domain.legs.leg import LegKind
+from shared.domain.rating.rate_card import (
     Band,
     MaximumStrategy,
     Rate,
@@ -17,7 +17,7 @@ from shared.domain.rates import (
     build_version,
     version_in_force,
 )
-from shared.domain.terms import minute_picos
+from shared.domain.rating.terms import minute_picos
 from tests.unit.rating.cases import HALF_UP_4, VERSION_FROM, card, picos, rate, slot
 
 GOOD = rate(slot("60", "1"))

@@ -6,10 +6,14 @@ from collections.abc import Iterable
 
 import pytest
 
-from shared.contracts.rate_cards import render_rate_card_json
-from shared.contracts.rate_cards_csv import COLUMNS, parse_rate_card_csv, render_rate_card_csv
-from shared.domain.errors import BadRequest, Invalid
-from shared.domain.rates import RateCardVersion
+from shared.contracts.rate_cards.csv_format import (
+    COLUMNS,
+    parse_rate_card_csv,
+    render_rate_card_csv,
+)
+from shared.contracts.rate_cards.json_format import render_rate_card_json
+from shared.domain.common.errors import BadRequest, Invalid
+from shared.domain.rating.rate_card import RateCardVersion
 from tests.unit.rating.cases import VERSION_FROM, card, rate, slot
 from tests.unit.rating.test_packing import random_version
 from tests.unit.rating.test_rate_card_json import CONTRACT, changed, parse

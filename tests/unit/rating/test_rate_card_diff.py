@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from shared.domain.legs import LegKind
-from shared.domain.rate_card_diff import ChangeKind, LegFacts, RateChange, changes, effect
-from shared.domain.rates import Rate, decode_version, encode_chunks
+from shared.domain.legs.leg import LegKind
+from shared.domain.rating.diff import ChangeKind, LegFacts, RateChange, changes, effect
+from shared.domain.rating.rate_card import Rate, decode_version, encode_chunks
 from tests.unit.rating.cases import ANSWERED_AT, VERSION_FROM, card, rate, slot
 
 VERSION = ("default", VERSION_FROM)

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.rate_cards import (
+from shared.contracts.rate_cards.json_format import (
     RateCardBody,
     parse_rate_card_json,
     render_rate_card_json,
 )
-from shared.domain import limits
-from shared.domain.errors import BadRequest, Invalid
-from shared.domain.rates import RateCardVersion
+from shared.domain.common import limits
+from shared.domain.common.errors import BadRequest, Invalid
+from shared.domain.rating.rate_card import RateCardVersion
 from tests.unit.rating.cases import VERSION_FROM, card, random_call
 from tests.unit.rating.test_packing import random_version
 

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from local.demo.rate_card import rate_card
-from shared.contracts.rate_cards import parse_rate_card_json
-from shared.domain import limits
-from shared.domain.legs import LegKind, canonical_json
-from shared.domain.number_classes import NumberClass
-from shared.domain.numbering_plan import PlanNumber, typical_numbers
-from shared.domain.rate_card_lint import LintCode, lint
-from shared.domain.rates import Band, Rate, Rounding, RoundingMode, Slot
+from shared.contracts.rate_cards.json_format import parse_rate_card_json
+from shared.domain.common import limits
+from shared.domain.legs.leg import LegKind, canonical_json
+from shared.domain.numbers.classes import NumberClass
+from shared.domain.numbers.example_numbers import PlanNumber, typical_numbers
+from shared.domain.rating.lint import LintCode, lint
+from shared.domain.rating.rate_card import Band, Rate, Rounding, RoundingMode, Slot
 from tests.unit.rating.cases import card, rate, slot
 
 FIXED, MOBILE = NumberClass.FIXED_LINE, NumberClass.MOBILE

@@ -2,17 +2,17 @@
 
 import json
 
-from shared.contracts.rate_card_reports import (
+from shared.contracts.rate_cards.reports import (
     render_change,
     render_effect,
     render_findings,
     render_price_list,
 )
-from shared.domain.legs import LegKind
-from shared.domain.numbering_plan import typical_numbers
-from shared.domain.price_list import price_list
-from shared.domain.rate_card_diff import LegFacts, changes, effect
-from shared.domain.rate_card_lint import lint
+from shared.domain.legs.leg import LegKind
+from shared.domain.numbers.example_numbers import typical_numbers
+from shared.domain.rating.diff import LegFacts, changes, effect
+from shared.domain.rating.lint import lint
+from shared.domain.rating.price_list import price_list
 from tests.unit.rating.cases import ANSWERED_AT, card, rate, slot
 
 OLD = card(rate(slot("60", "0.03"), prefix="44"), rate(slot("60", "0.1"), prefix="1"))

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.domain.bands import BASE, BandClock
-from shared.domain.rates import Band
+from shared.domain.rating.rate_card import Band
+from shared.domain.rating.time_bands import BASE, BandClock
 from tests.unit.rating.cases import Call, card, charge, random_call, rate, slot
 from tests.unit.rating.slow_model import slow_band, slow_round, slow_sum
 

@@ -1,0 +1,35 @@
+"""Health: for load balancers and for people."""
+
+import azure.functions as func
+
+from functions.http import Call, new_blueprint, open_route, reply
+from shared.bootstrap import container
+
+bp = new_blueprint()
+
+
+@open_route(bp, "get_health", "GET", "health")
+async def get_health(_: Call) -> func.HttpResponse:
+    """`ok`; `degraded` while legs wait to be charged for over 2 minutes, one is parked for over a
+    day, or the queue is away; `failing`, with 503, while no leg can be accepted."""
+    from shared.usecases.operations.health import Status
+
+    wired = container()
+    health = await wired.health()
+    body: dict[str, object] = {
+        "status": health.status.value,
+        "checks": {
+            **health.checks,
+            **({"legs": "waiting"} if health.legs_wait else {}),
+            **({"parked_legs": "waiting"} if health.has_forgotten_legs else {}),
+        },
+        "oldest_waiting_leg_seconds": health.waiting_seconds,
+        "oldest_parked_leg_seconds": health.parked_seconds,
+        "version": wired.settings.version,
+    }
+    is_failing = health.status is Status.FAILING
+    return reply(
+        {name: value for name, value in body.items() if value is not None},
+        status=503 if is_failing else 200,
+        headers={"retry-after": "5"} if is_failing else {},
+    )

@@ -1,0 +1,582 @@
+"""What every HTTP function shares: one way in, one way out.
+
+`open_route` lets anybody in (the handler checks who calls), `admin_route` only those who hold a
+role, and only for their own accounts. A handler takes a `Call` and returns a response; what it
+raises becomes a problem document, and an unexpected error a 500 that tells nothing.
+"""
+
+import csv
+import io
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import azure.functions as func
+
+from shared.bootstrap import container
+from shared.contracts.common.cursors import seal, unseal
+from shared.contracts.common.problems import PROBLEM_MEDIA_TYPE, problem
+from shared.contracts.common.queries import (
+    Query,
+    check_query,
+    query_invalid,
+    read_moment,
+    read_month,
+)
+from shared.contracts.common.routes import Route
+from shared.contracts.common.visible_ids import ACCOUNTS, RATE_CARDS, ids_in
+from shared.domain.common import limits
+from shared.domain.common.errors import (
+    BadRequest,
+    FieldError,
+    Invalid,
+    NotAuthenticated,
+    PerminuteError,
+    TooLarge,
+    UnsupportedMedia,
+)
+from shared.domain.common.formulas import without_formulas
+from shared.domain.common.strict_json import loads
+from shared.domain.directory.access import Principal, Role
+from shared.pacing import Work, working
+from shared.ports.audit import ACTING, Actor
+from shared.telemetry import event, failure
+
+JSON_MEDIA_TYPE = "application/json"
+CSV_MEDIA_TYPE = "text/csv"
+# curl's default for `-d`; whoever sends JSON so means JSON.
+_JSON_TYPES = re.compile(
+    r"|application/json|application/[a-z0-9.-]+\+json|application/x-www-form-urlencoded", re.ASCII
+)
+_KEY = re.compile(r"[!-~]+", re.ASCII)
+_PAGING = frozenset({"cursor", "limit", "format"})
+_NOBODY = Principal("", frozenset(), frozenset())
+CSV_ROWS_MAX = 100_000
+"""Rows of a list as one CSV file (docs/configuration.md)."""
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+
+type Handler = Callable[[Call], Awaitable[func.HttpResponse]]
+type Answer = Callable[[Handler, Call], Awaitable[func.HttpResponse]]
+ROUTES: list[Route] = []
+"""Every HTTP function of the app, as it was declared; the API's description is made of them."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, read only through these methods: each checks what it reads."""
+
+    request: func.HttpRequest
+    request_id: str
+    body_bytes_max: int
+    principal: Principal = _NOBODY
+    route: str = ""
+    queries: tuple[Query, ...] = ()
+    values: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Header values by lower-case name."""
+        headers: Mapping[str, str] = self.request.headers
+        return headers
+
+    def path(self, name: str) -> str:
+        """A decoded segment of the path. Azure's host leaves an encoded slash as it is."""
+        return re.sub("%2f", "/", str(self.request.route_params[name]), flags=re.IGNORECASE)
+
+    def check_query(self) -> None:
+        """Read the query as the route declares it. Raises Invalid `query_invalid`."""
+        self.values = check_query(self.request.url, self.queries)
+
+    def query(self, name: str) -> str | None:
+        """A query parameter that the route declares, None if it is missing or empty."""
+        if all(each.name != name for each in self.queries):
+            raise LookupError(f"the route does not declare the query parameter {name}")
+        return self.values.get(name)
+
+    def flag(self, name: str) -> bool:
+        """A yes-or-no query parameter, no if missing."""
+        return (self.query(name) or "").lower() in {"true", "1"}
+
+    async def moment(self, name: str) -> datetime | None:
+        """A time in the query, aware UTC; a date is midnight in the account's time zone.
+
+        Raises NotFound `account_unknown`.
+        """
+        text = self.query(name)
+        return None if text is None else read_moment(text, await self._zone(text))
+
+    async def span(self) -> tuple[datetime | None, datetime | None]:
+        """The times `from` and `to`, or the whole `month`. Raises Invalid `query_invalid`."""
+        month = self.query("month")
+        if month is None:
+            since, until = await self.moment("from"), await self.moment("to")
+            if since is not None and until is not None and until < since:
+                raise query_invalid(("to", "must not be before from"))
+            return since, until
+        if self.query("from") or self.query("to"):
+            raise query_invalid(("month", "can't be combined with from and to"))
+        return read_month(month, await self._zone(month))
+
+    async def _zone(self, text: str) -> str:
+        """The time zone in which dates are meant: that of the account which the request names."""
+        account = self.request.route_params.get("account") or self.values.get("account")
+        if "T" in text.upper() or not account:
+            return "UTC"
+        return (await container().accounts.known(str(account))).settings.time_zone
+
+    def body(self) -> bytes:
+        """The body as it came. Raises TooLarge, UnsupportedMedia, BadRequest `length_required`."""
+        encoding = self.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in {"", "identity"}:
+            raise UnsupportedMedia("The body must not be compressed.", code="encoding_unsupported")
+        body: bytes = self.request.get_body()
+        if len(body) > self.body_bytes_max:
+            raise TooLarge(f"The body may have {self.body_bytes_max} bytes.")
+        if not body and "chunked" in self.headers.get("transfer-encoding", "").lower():
+            raise BadRequest(
+                "A chunked body does not get here: send a Content-Length.", code="length_required"
+            )
+        return body
+
+    def media_type(self) -> str:
+        """The content type without parameters, lower case; "" if there is none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def says_json(self) -> bool:
+        """Whether the content type is one by which JSON is sent."""
+        return _JSON_TYPES.fullmatch(self.media_type()) is not None
+
+    def json(self) -> object:
+        """The body as JSON. Raises what `body` and `strict_json.loads` raise."""
+        body = self.body()
+        if not self.says_json():
+            raise UnsupportedMedia("This route reads application/json.")
+        if not body:
+            raise BadRequest("The body is missing.", code="body_missing")
+        return loads(body)
+
+    def json_object(self, *, optional: bool = False) -> dict[str, object]:
+        """The body as a JSON object; empty where it is `optional` and left out. Raises what `json`
+        raises, and Invalid."""
+        found = {} if optional and not self.body() else self.json()
+        if not isinstance(found, dict):
+            raise Invalid("The body must be an object.")
+        return found
+
+    def if_match(self) -> str | None:
+        """The `If-Match` header."""
+        return self.headers.get("if-match") or None
+
+    def idempotency_key(self, *, signed: str | None = None) -> str:
+        """The `Idempotency-Key`, without the quotes around it. On a signed request the key is
+        `signed`, its webhook id: the signature does not cover the header.
+
+        Raises BadRequest.
+        """
+        text = self.headers.get("idempotency-key", "").strip()
+        if len(text) >= 2 and text.startswith('"') and text.endswith('"'):
+            text = text[1:-1]
+        if signed is not None:
+            if text and text != signed:
+                raise BadRequest(
+                    "The Idempotency-Key of a signed request is its webhook-id: send the same "
+                    "text, or leave the header out.",
+                    code="idempotency_key_mismatch",
+                )
+            return signed
+        if not text:
+            raise BadRequest(
+                "This needs the header Idempotency-Key.", code="idempotency_key_missing"
+            )
+        if len(text) > limits.IDEMPOTENCY_KEY_CHARS_MAX or not _KEY.fullmatch(text):
+            raise BadRequest(
+                f"An Idempotency-Key has 1–{limits.IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII "
+                "characters without spaces.",
+                code="idempotency_key_invalid",
+            )
+        return text
+
+    def page(self) -> tuple[int, str | None]:
+        """`limit` and the place that `cursor` names. Raises Invalid `cursor_invalid`."""
+        limit = int(self.query("limit") or limits.LIST_ITEMS_DEFAULT)
+        return limit, self.place_of(self.query("cursor"))
+
+    def place_of(self, cursor: str | None, body: Mapping[str, object] | None = None) -> str | None:
+        """The place in this list that a cursor names; `body` where the list is asked for by POST.
+
+        Raises Invalid `cursor_invalid` for a cursor of another list, query or caller's accounts.
+        """
+        if cursor is None:
+            return None
+        return unseal(container().settings.chain_key, self._list(body), cursor)
+
+    def cursor_of(self, place: str, body: Mapping[str, object] | None = None) -> str:
+        """The cursor that `place_of` reads."""
+        return seal(container().settings.chain_key, self._list(body), place)
+
+    def _list(self, body: Mapping[str, object] | None) -> object:
+        """What tells a list from others: path, query and body, and which accounts are seen."""
+        query = {name: text for name, text in self.values.items() if name not in _PAGING}
+        wanted = {name: value for name, value in (body or {}).items() if name not in _PAGING}
+        path = [self.route, *sorted(self.request.route_params.items())]
+        return [path, query, wanted, sorted(self.principal.accounts)]
+
+    def wants_csv(self) -> bool:
+        """Whether the caller asked for CSV rather than JSON: by `?format=`, or `Accept`."""
+        accepted = "csv" if CSV_MEDIA_TYPE in self.headers.get("accept", "").lower() else "json"
+        return (self.query("format") or accepted) == "csv"
+
+    def next_link(self, cursor: str) -> str:
+        """The `Link` header of a page that another one follows."""
+        parts = urlsplit(self.request.url)
+        query = urlencode({**self.values, "cursor": cursor})
+        url = quote(parts._replace(query=query, fragment="").geturl(), safe="/:?&=%+~@!$'(),;*[]")
+        return f'<{url}>; rel="next"'
+
+
+def new_blueprint() -> func.Blueprint:
+    """An empty blueprint (Microsoft left its constructor untyped)."""
+    return func.Blueprint()  # type: ignore[no-untyped-call]
+
+
+def open_route(
+    blueprint: func.Blueprint,
+    name: str,
+    method: str,
+    path: str,
+    *,
+    queries: Sequence[Query] | None = (),
+    body_bytes_max: int = limits.BODY_BYTES_MAX,
+    serves_calls: bool = False,
+) -> Callable[[Handler], Any]:
+    """A route whose handler checks itself who calls: bridges by their scheme, health for all.
+    `queries` are the query parameters that it takes, None: any. Reports give way to routes that
+    serve calls in progress."""
+    answer = _serve_call if serves_calls else _serve_anybody
+    return _route(blueprint, name, method, path, None, queries, body_bytes_max, answer)
+
+
+def admin_route(
+    blueprint: func.Blueprint,
+    name: str,
+    method: str,
+    path: str,
+    roles: frozenset[Role],
+    *,
+    queries: Sequence[Query] = (),
+    body_bytes_max: int = limits.BODY_BYTES_MAX,
+    is_report: bool = False,
+) -> Callable[[Handler], Any]:
+    """A route for administrators who hold one of `roles` (or `admin`). Where the path names an
+    `{account}` it must be one of theirs. `queries` are the query parameters that it takes.
+
+    A report reads or computes much: it waits for a turn and gives way to calls in progress.
+    """
+
+    async def answer(handler: Handler, call: Call) -> func.HttpResponse:
+        await _let_in(call, roles)
+        return await _work(handler, call, is_report=is_report)
+
+    return _route(blueprint, name, method, path, roles, queries, body_bytes_max, answer)
+
+
+def fallback_route(blueprint: func.Blueprint, name: str) -> Callable[[Handler], Any]:
+    """What no other route takes: a path that is not there, or not with this method."""
+    return _route(
+        blueprint, name, _METHODS, "{*path}", None, None, limits.BODY_BYTES_MAX, _serve_anybody
+    )
+
+
+def methods_of(path: str) -> frozenset[str]:
+    """The methods that routes of this path take, none if there is no such path."""
+    segments = path.removesuffix("/").split("/")
+    found = (each.method for each in ROUTES if _fits(each.path.split("/"), segments))
+    return frozenset(found)
+
+
+def _fits(template: Sequence[str], segments: Sequence[str]) -> bool:
+    return len(template) == len(segments) and all(
+        (wanted.startswith("{") and bool(text)) or wanted == text.lower()
+        for wanted, text in zip(template, segments, strict=True)
+    )
+
+
+def _route(
+    blueprint: func.Blueprint,
+    name: str,
+    methods: str | Sequence[str],
+    path: str,
+    roles: frozenset[Role] | None,
+    queries: Sequence[Query] | None,
+    body_bytes_max: int,
+    answer: Answer,
+) -> Callable[[Handler], Any]:
+    taken = [methods] if isinstance(methods, str) else list(methods)
+    declared = None if queries is None else tuple(queries)
+
+    def decorate(handler: Handler) -> Any:
+        if "*" not in path:
+            about = " ".join((handler.__doc__ or "").split())
+            ROUTES.extend(
+                Route(name, each, path, roles, about, body_bytes_max, declared) for each in taken
+            )
+
+        async def checked(call: Call) -> func.HttpResponse:
+            if declared is not None:
+                call.queries = declared
+                call.check_query()
+            if roles is not None and not call.principal.sees_all_accounts:
+                await _require_visible(call)
+            return await handler(call)
+
+        async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+            started = time.perf_counter()
+            call = Call(req, str(context.invocation_id), body_bytes_max, route=name)
+            try:
+                response = await answer(checked, call)
+            except Exception as error:  # noqa: BLE001 - the last line of defence: logged, not shown
+                response = _problem(error, call)
+            response.headers["x-request-id"] = call.request_id
+            response.headers["cache-control"] = "no-store"
+            response.headers["x-content-type-options"] = "nosniff"
+            is_unproven = response.status_code in {401, 429} and not call.principal.name
+            if is_unproven and not container().refusals.take():
+                return response
+            event(
+                "http_request",
+                function=name,
+                status=response.status_code,
+                duration_ms=round((time.perf_counter() - started) * 1000, 1),
+                caller=call.principal.name or None,
+                caller_key=call.principal.key or None,
+                request_id=call.request_id,
+            )
+            return response
+
+        function.__name__ = name
+        function.__qualname__ = name
+        function.__module__ = handler.__module__
+        function.__doc__ = handler.__doc__
+        routed = blueprint.route(path, methods=taken, auth_level=func.AuthLevel.ANONYMOUS)
+        return blueprint.function_name(name)(routed(function))
+
+    return decorate
+
+
+async def _serve_anybody(handler: Handler, call: Call) -> func.HttpResponse:
+    return await handler(call)
+
+
+async def _serve_call(handler: Handler, call: Call) -> func.HttpResponse:
+    with container().turns.call():
+        return await handler(call)
+
+
+async def _work(handler: Handler, call: Call, *, is_report: bool) -> func.HttpResponse:
+    """Within the caller's budget, and a report once it has a turn. Raises RateLimited."""
+    process, principal = container(), call.principal
+    caller = f"key:{principal.key}" if principal.key else principal.name
+    process.budgets.admit(caller, process.settings.caller_allowance)
+    work = Work(process.budgets, caller, process.turns)
+    if not is_report:
+        with working(work):
+            return await handler(call)
+    async with process.turns.report(caller):
+        work.deadline = time.monotonic() + limits.REPORT_SECONDS_MAX
+        with working(work):
+            return await handler(call)
+
+
+async def _let_in(call: Call, roles: frozenset[Role]) -> None:
+    call.principal = await container().administrators.authenticate(call.headers)
+    ACTING.set(Actor(call.principal.name, call.request_id))  # whose changes these are
+    call.principal.require_one_of(roles)
+    if "account" in call.request.route_params:
+        call.principal.require_account(call.path("account"))
+
+
+async def _require_visible(call: Call) -> None:
+    """Every account and rate card that the request names, in path, query or body, must be one that
+    the caller sees. What a body names that can't be read is left to the handler, which refuses it.
+
+    Raises NotAllowed, the same for what is foreign and what is absent.
+    """
+    try:
+        body = loads(call.body()) if call.says_json() else None
+    except PerminuteError:
+        body = None
+    path = {name: call.path(name) for name in call.request.route_params}
+    named = [path, call.values, body]
+    for account in ids_in(named, ACCOUNTS):
+        call.principal.require_account(account)
+    for card in set(ids_in(named, RATE_CARDS)):
+        await container().accounts.require_card(call.principal, card)
+
+
+def _problem(error: Exception, call: Call) -> func.HttpResponse:
+    path = urlsplit(call.request.url).path
+    answer = problem(error, path)
+    if answer.status >= 500 and answer.status != 503:
+        failure("unexpected_error", error, request_id=call.request_id)
+    elif isinstance(error, NotAuthenticated) and container().refusals.are_logged:
+        event(
+            "not_authenticated",
+            why=getattr(error, "__notes__", [])[:1],
+            bridge=call.request.route_params.get("bridge"),
+            path=path,
+            request_id=call.request_id,
+        )
+    return func.HttpResponse(
+        json.dumps({**answer.body, "request_id": call.request_id}, ensure_ascii=False),
+        status_code=answer.status,
+        headers=answer.headers,
+        mimetype=PROBLEM_MEDIA_TYPE,
+    )
+
+
+def reply(
+    document: object,
+    *,
+    status: int = 200,
+    etag: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> func.HttpResponse:
+    """A JSON answer."""
+    fields = dict(headers or {})
+    if etag is not None:
+        fields["etag"] = etag
+    return func.HttpResponse(
+        json.dumps(document, ensure_ascii=False, allow_nan=False),
+        status_code=status,
+        headers=fields,
+        mimetype=JSON_MEDIA_TYPE,
+    )
+
+
+def with_warnings(
+    document: Mapping[str, object], warnings: Sequence[FieldError]
+) -> dict[str, object]:
+    """The answer to a setting, with what it names in vain."""
+    if not warnings:
+        return dict(document)
+    found = [{"pointer": each.pointer, "detail": each.detail} for each in warnings]
+    return {**document, "warnings": found}
+
+
+def no_content() -> func.HttpResponse:
+    """The answer to a removal."""
+    return func.HttpResponse(status_code=204)
+
+
+type Page = tuple[Sequence[Mapping[str, object]], str | None]
+"""Items as they are shown, and the cursor of the next page, None on the last one."""
+
+
+async def reply_list(
+    call: Call,
+    fetch: Callable[[int, str | None], Awaitable[Page]],
+    columns: Sequence[str],
+    file_name: str,
+    *,
+    time_column: str | None = None,
+) -> func.HttpResponse:
+    """A list as JSON pages, or as one CSV file with all rows, a page only where `limit` is sent.
+
+    `fetch(limit, place)` → (items, place of the next page or None); `columns` are those of the CSV;
+    `time_column` the one by which the route's `from` and `to` select. Raises Invalid
+    `result_too_large` for a file of more than `CSV_ROWS_MAX` rows.
+    """
+    limit, cursor = call.page()
+    if not call.wants_csv():
+        items, place = await fetch(limit, cursor)
+        if place is None:
+            return reply({"items": items})
+        following = call.cursor_of(place)
+        headers = {"link": call.next_link(following)}
+        return reply({"items": items, "next": following}, headers=headers)
+    table = _Table(columns)
+    if call.query("limit"):
+        items, place = await fetch(limit, cursor)
+        table.add(items)
+        if place is None:
+            return table.reply(file_name, {})
+        following = call.cursor_of(place)
+        more = {"link": call.next_link(following), "x-next-cursor": following}
+        return table.reply(file_name, more)
+    while True:
+        items, cursor = await fetch(limits.LIST_ITEMS_MAX, cursor)
+        if table.rows + len(items) > CSV_ROWS_MAX:
+            first_left = items[CSV_ROWS_MAX - table.rows]
+            raise _result_too_large(first_left.get(time_column or ""))
+        table.add(items)
+        if cursor is None:
+            return table.reply(file_name, {})
+
+
+def _result_too_large(moment: object) -> Invalid:
+    way_out = (
+        f"Narrow the span: the rows before to={moment} fit into one file."
+        if moment
+        else "Send limit, and follow the header Link."
+    )
+    detail = f"More than {CSV_ROWS_MAX:,} rows match, which is the most for one CSV file. {way_out}"
+    return Invalid(detail, code="result_too_large")
+
+
+class _Table:
+    """CSV that grows row by row, with a header line."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._text = io.StringIO()
+        self._writer = csv.writer(self._text, lineterminator="\r\n")
+        self._writer.writerow(columns)
+        self.rows = 0
+
+    def add(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """What a spreadsheet would take for a formula is quoted."""
+        for row in rows:
+            self._writer.writerow([_cell(row.get(column)) for column in self._columns])
+            self.rows += 1
+
+    def reply(self, file_name: str, headers: Mapping[str, str]) -> func.HttpResponse:
+        return reply_text(self._text.getvalue(), CSV_MEDIA_TYPE, file_name, headers=headers)
+
+
+def reply_csv(
+    columns: Sequence[str],
+    rows: Iterable[Mapping[str, object]],
+    file_name: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> func.HttpResponse:
+    """A CSV answer with a header line; what a spreadsheet would take for a formula is quoted."""
+    table = _Table(columns)
+    table.add(rows)
+    return table.reply(file_name, headers or {})
+
+
+def reply_text(
+    text: str, media_type: str, file_name: str, *, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
+    """A text to be saved under a name of our own making (never one that a caller chose)."""
+    disposition = {
+        **(headers or {}),
+        "content-disposition": f'attachment; filename="{file_name}"',
+    }
+    return func.HttpResponse(text, status_code=200, headers=disposition, mimetype=media_type)
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else _json(value) if isinstance(value, dict | list) else str(value)
+    return without_formulas(text)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,75 @@
+"""Whether the queue takes messages, and since when the oldest leg waits in it: a sender is opened
+and closed, the first messages are peeked at, and nothing is sent or locked.
+
+A connection of its own: one that was opened long ago may be dead without knowing it yet.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from shared.domain.common.errors import QueueUnavailable
+from shared.domain.legs.leg import read_queued_leg
+
+if TYPE_CHECKING:
+    from azure.servicebus import ServiceBusReceivedMessage
+    from azure.servicebus.aio import ServiceBusClient
+
+_PEEKED = 10  # scheduled retries stand among them, so the first one need not be the oldest
+
+
+class QueueCheck:
+    """A check of one queue, by a connection string or by a managed identity."""
+
+    def __init__(
+        self,
+        queue: str,
+        *,
+        connection_string: str | None = None,
+        namespace: str | None = None,
+        client_id: str | None = None,
+    ) -> None:
+        self._queue = queue
+        self._connection_string = connection_string
+        self._namespace = namespace
+        self._client_id = client_id
+
+    async def __call__(self) -> datetime | None:
+        """When the oldest leg of those first in the queue was received, None where it is empty.
+
+        Raises QueueUnavailable when the broker does not let us in.
+        """
+        from azure.core.exceptions import AzureError
+        from azure.servicebus.aio import ServiceBusClient
+
+        try:
+            if self._connection_string:
+                client = ServiceBusClient.from_connection_string(
+                    self._connection_string, retry_total=0
+                )
+                async with client:
+                    return await self._open(client)
+            from azure.identity.aio import ManagedIdentityCredential
+
+            credential = ManagedIdentityCredential(client_id=self._client_id)
+            async with (
+                credential,
+                ServiceBusClient(self._namespace or "", credential, retry_total=0) as client,
+            ):
+                return await self._open(client)
+        except (AzureError, OSError, ValueError) as error:
+            raise QueueUnavailable("The queue can't be reached.") from error
+
+    async def _open(self, client: "ServiceBusClient") -> datetime | None:
+        async with client.get_queue_sender(self._queue) as sender:
+            await sender.create_message_batch()  # asks the open link for its size limit
+        async with client.get_queue_receiver(self._queue) as receiver:
+            messages = await receiver.peek_messages(_PEEKED)
+        return min(map(_received_at, messages), default=None)
+
+
+def _received_at(message: "ServiceBusReceivedMessage") -> datetime:
+    """When a bridge posted the leg; when it was enqueued where the body can't be read."""
+    try:
+        return read_queued_leg(b"".join(message.body)).received_at
+    except ValueError:
+        return message.enqueued_time_utc or datetime.now(UTC)

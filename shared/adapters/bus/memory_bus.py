@@ -1,0 +1,64 @@
+"""The queue and the topic in memory, for tests: the same promises as the real ones."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from shared.adapters.bus.validation import check_messages
+from shared.domain.common.errors import QueueUnavailable
+from shared.ports.clock import Clock
+from shared.ports.queues import CallQueue, EventTopic, Message
+
+DUPLICATE_WINDOW_SECONDS = 600
+
+
+class MemoryQueue(CallQueue):
+    """A queue that drops repeated message ids. While `available` is False every send fails."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waiting: list[tuple[datetime, int, Message]] = []
+        self._sent_count = 0
+        self._seen: dict[str, datetime] = {}
+        self.available = True
+
+    async def send(self, messages: Sequence[Message], *, at: datetime | None = None) -> None:
+        """Keeps all of them, or raises QueueUnavailable."""
+        check_messages(messages)
+        if not self.available:
+            raise QueueUnavailable("The queue can't be reached.")
+        now = self._clock.now()
+        for message in messages:
+            seen_at = self._seen.get(message.message_id)
+            if seen_at and now - seen_at < timedelta(seconds=DUPLICATE_WINDOW_SECONDS):
+                continue
+            self._seen[message.message_id] = now
+            self._sent_count += 1
+            self._waiting.append((max(at or now, now), self._sent_count, message))
+
+    def take(self, count: int) -> list[Message]:
+        """Removes the next messages that are due, at most `count`."""
+        now = self._clock.now()
+        due = sorted(item for item in self._waiting if item[0] <= now)[:count]
+        self._waiting = [item for item in self._waiting if item not in due]
+        return [message for _, _, message in due]
+
+    @property
+    def scheduled(self) -> list[tuple[datetime, Message]]:
+        """What waits for a later time, the earliest first."""
+        now = self._clock.now()
+        return [(at, message) for at, _, message in sorted(self._waiting) if at > now]
+
+
+class MemoryTopic(EventTopic):
+    """A topic that keeps what was published. While `available` is False every publish fails."""
+
+    def __init__(self) -> None:
+        self.published: list[Message] = []
+        self.available = True
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Keeps all of them in order, or raises QueueUnavailable."""
+        check_messages(messages)
+        if not self.available:
+            raise QueueUnavailable("The topic can't be reached.")
+        self.published.extend(messages)

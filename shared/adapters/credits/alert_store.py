@@ -1,0 +1,187 @@
+"""Alerts and recharges as they are shown, in table `notices`, partition = account.
+
+| row key                            | what                                                     |
+| ---------------------------------- | -------------------------------------------------------- |
+| `alert|{number}|{part}`            | raised `0`, told again `1`, …, acknowledged `a`, over `o` |
+| `recharge|{number}|{commit}|{n}`   | a recharge as a commit left it; the last one is current  |
+
+Numbers are counted down, so that the newest comes first. The publisher writes these rows from the
+outbox, before the events go out and before the outbox row is deleted; each row is written with the
+same content however often, so publishers may do it twice, and in any order.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any, cast
+
+from shared.adapters.tables.packing import pack, unpack
+from shared.domain.common import limits
+from shared.domain.common.errors import Invalid, LedgerCorrupt, RowExists
+from shared.domain.credits.alerts import ALERT_OVER, RECHARGE_CHANGED, Alert, Event
+from shared.domain.credits.recharge import Recharge, read_recharge
+from shared.domain.legs.leg import format_time, parse_time
+from shared.ports.ledger import Outbox
+from shared.ports.tables import Insert, Operation, Row, TableStore, Upsert, Value
+
+TABLE = "notices"
+SCHEMA = 1
+_NUMBERS = 10**20 - 1
+_KEY = re.compile(r"(alert|recharge)\|[0-9]{20}", re.ASCII)
+
+
+class TableNotices:
+    """Implements the port `Notices` on a TableStore."""
+
+    def __init__(self, tables: TableStore) -> None:
+        self._tables = tables
+
+    async def keep(self, account: str, row: Outbox) -> None:
+        """Write what an outbox row tells of alerts and recharges."""
+        operations = [
+            operation
+            for place, event in enumerate(row.events)
+            if (operation := _operation(event, row, place))
+        ]
+        for start in range(0, len(operations), limits.TRANSACTION_OPERATIONS_MAX):
+            part = operations[start : start + limits.TRANSACTION_OPERATIONS_MAX]
+            await self._tables.transact(TABLE, account, part)
+
+    async def alerts(
+        self, account: str, *, limit: int, cursor: str | None
+    ) -> tuple[Sequence[Alert], str | None]:
+        """The newest alerts first. Raises Invalid `cursor_invalid`."""
+        groups, following = await self._groups(account, "alert", limit, cursor)
+        return [_alert(rows) for rows in groups], following
+
+    async def alert(self, account: str, number: int) -> Alert | None:
+        """The alert with this number, or None."""
+        prefix = _prefix("alert", number)
+        rows = await self._tables.query(
+            TABLE, account, first=f"{prefix}|", before=f"{prefix}}}", limit=limits.NOTICE_PARTS_MAX
+        )
+        return _alert(rows) if rows else None
+
+    async def acknowledge(self, account: str, number: int, actor: str, at: datetime) -> None:
+        """Note who saw an alert; the first one stays."""
+        values: dict[str, Value] = {"schema": SCHEMA, "at": format_time(at), "actor": actor}
+        row = Insert(f"{_prefix('alert', number)}|a", values)
+        try:
+            await self._tables.transact(TABLE, account, [row])
+        except RowExists:
+            return
+
+    async def end(self, account: str, number: int, at: datetime) -> None:
+        """Note that an alert is over; the first time stays."""
+        values: dict[str, Value] = {"schema": SCHEMA, "at": format_time(at)}
+        try:
+            row = Insert(f"{_prefix('alert', number)}|o", values)
+            await self._tables.transact(TABLE, account, [row])
+        except RowExists:
+            return
+
+    async def recharges(
+        self, account: str, *, limit: int, cursor: str | None
+    ) -> tuple[Sequence[Recharge], str | None]:
+        """The newest recharges first. Raises Invalid `cursor_invalid`."""
+        groups, following = await self._groups(account, "recharge", limit, cursor)
+        return [_recharge(rows) for rows in groups], following
+
+    async def recharge(self, account: str, number: int) -> Recharge | None:
+        """The recharge with this number, or None."""
+        prefix = _prefix("recharge", number)
+        rows = await self._tables.query(
+            TABLE, account, first=f"{prefix}|", before=f"{prefix}}}", limit=limits.NOTICE_PARTS_MAX
+        )
+        return _recharge(rows) if rows else None
+
+    async def _groups(
+        self, account: str, kind: str, limit: int, cursor: str | None
+    ) -> tuple[list[list[Row]], str | None]:
+        """The rows of the next things, together; the last one is whole."""
+        after = f"{_read_cursor(cursor, kind)}}}" if cursor is not None else None
+        most = (limit + 1) * limits.NOTICE_PARTS_MAX
+        rows = await self._tables.query(
+            TABLE, account, first=f"{kind}|", after=after, before=f"{kind}}}", limit=most
+        )
+        groups = [(key, list(found)) for key, found in groupby(rows, key=_thing)]
+        page = groups[:limit]
+        more = len(groups) > limit
+        return [found for _, found in page], _cursor(page[-1][0]) if more else None
+
+
+def _operation(event: Event, row: Outbox, place: int) -> Operation | None:
+    if event.type == RECHARGE_CHANGED and event.recharge is not None:
+        key = f"{_prefix('recharge', event.recharge)}|{row.commit:020d}|{place:04d}"
+        return Upsert(key, {"schema": SCHEMA, **pack("data", event.data)})
+    if event.alert is None:
+        return None
+    prefix = _prefix("alert", event.alert)
+    values: dict[str, Value] = {"schema": SCHEMA, "at": format_time(row.at)}
+    if event.type == ALERT_OVER:
+        return Upsert(f"{prefix}|o", values)
+    told = {"type": event.type, "data": event.data, "recharge": event.recharge}
+    return Upsert(f"{prefix}|{event.repeat}", values | pack("data", told))
+
+
+def _alert(rows: Sequence[Row]) -> Alert:
+    """An alert from its parts; `o` may have come before what it ends."""
+    parts = {row.key.rsplit("|", 1)[1]: row for row in rows}
+    told = sorted((part for part in parts if part.isdecimal()), key=int)
+    for row in rows:
+        _check_schema(row)
+    data = cast("dict[str, Any]", unpack("data", parts[told[-1]].values)) if told else {}
+    seen, over = parts.get("a"), parts.get("o")
+    return Alert(
+        number=_NUMBERS - int(rows[0].key.split("|")[1]),
+        type=data.get("type", ""),
+        data=data.get("data", {}),
+        recharge=data.get("recharge"),
+        raised_at=_at(parts[told[0]]) if told else _at(rows[0]),
+        repeats=int(told[-1]) if told else 0,
+        acknowledged_at=_at(seen) if seen else None,
+        acknowledged_by=str(seen.values["actor"]) if seen else None,
+        over_at=_at(over) if over else None,
+    )
+
+
+def _recharge(rows: Sequence[Row]) -> Recharge:
+    _check_schema(rows[-1])
+    return read_recharge(cast("dict[str, Any]", unpack("data", rows[-1].values)))
+
+
+def _at(row: Row) -> datetime:
+    return parse_time(str(row.values["at"]))
+
+
+def _prefix(kind: str, number: int) -> str:
+    return f"{kind}|{_NUMBERS - number:020d}"
+
+
+def _thing(row: Row) -> str:
+    return "|".join(row.key.split("|")[:2])
+
+
+def _check_schema(row: Row) -> None:
+    schema = row.values.get("schema")
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise LedgerCorrupt(f"Row {row.key} has schema {schema!r}; this code knows {SCHEMA}.")
+
+
+def _cursor(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, kind: str) -> str:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        key = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        key = ""
+    match = _KEY.fullmatch(key)
+    if match is None or match[1] != kind:
+        raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
+    return key

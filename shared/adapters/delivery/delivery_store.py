@@ -1,0 +1,239 @@
+"""Deliveries in table `deliveries`, partition = account and target.
+
+| row key                     | what                                                         |
+| --------------------------- | ------------------------------------------------------------ |
+| `event|{counted down}`      | a delivery with the event's body, the newest first           |
+| `pending|{commit}|{n}`      | that it waits, in the order of the account's events          |
+| `state`                     | who is at work here, and until when; whether it was stopped  |
+
+Both rows of a delivery are written in one transaction, so what waits is never forgotten.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from shared.adapters.tables.packing import joined, split
+from shared.domain.common import limits
+from shared.domain.common.errors import EtagMismatch, Invalid, LedgerCorrupt, RowExists, RowMissing
+from shared.domain.delivery.webhooks import Delivery, DeliveryStatus, place_of
+from shared.domain.legs.leg import format_time, parse_time
+from shared.ports.clock import Ids
+from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore, Upsert, Value
+
+TABLE = "deliveries"
+SCHEMA = 1
+STATE = "state"
+_COMMITS = 10**20 - 1
+_NUMBERS = 10**4 - 1
+_KEY = re.compile(r"event\|[0-9]{20}\|[0-9]{4}", re.ASCII)
+_LEASE_ID_BYTES = 12
+
+
+class TableDeliveries:
+    """Implements the port `Deliveries` on a TableStore."""
+
+    def __init__(self, tables: TableStore, ids: Ids) -> None:
+        self._tables = tables
+        self._ids = ids
+
+    async def accept(self, delivery: Delivery) -> bool:
+        """Keep a delivery that waits; False if it is there already."""
+        place = place_of(delivery.event)
+        operations = [
+            Insert(_event_key(place), _values(delivery)),
+            Insert(_pending_key(place), {"schema": SCHEMA, "event": delivery.event}),
+        ]
+        try:
+            await self._tables.transact(TABLE, _partition(delivery), operations)
+        except RowExists:
+            return False
+        return True
+
+    async def waiting(self, account: str, target: str, *, limit: int) -> list[str]:
+        """The oldest events that wait, by their ids, in their order."""
+        rows = await self._tables.query(
+            TABLE, f"{account}|{target}", first="pending|", before="pending}", limit=limit
+        )
+        return [str(row.values["event"]) for row in rows]
+
+    async def get(self, account: str, target: str, event: str) -> Delivery | None:
+        """The delivery of an event, or None."""
+        try:
+            key = _event_key(place_of(event))
+        except ValueError:
+            return None
+        row = await self._tables.get(TABLE, f"{account}|{target}", key)
+        found = _read(account, target, row) if row else None
+        return found if found and found.event == event else None
+
+    async def update(self, delivery: Delivery) -> None:
+        """Write how far it is; it waits as long as its status says so."""
+        place = place_of(delivery.event)
+        operations: list[Operation] = [Upsert(_event_key(place), _values(delivery))]
+        if delivery.status is DeliveryStatus.PENDING:
+            operations.append(
+                Upsert(_pending_key(place), {"schema": SCHEMA, "event": delivery.event})
+            )
+        else:
+            operations.append(Delete(_pending_key(place)))
+        try:
+            await self._tables.transact(TABLE, _partition(delivery), operations)
+        except RowMissing:  # it waited no longer
+            await self._tables.transact(TABLE, _partition(delivery), operations[:1])
+
+    async def page(
+        self, account: str, target: str, *, limit: int, cursor: str | None
+    ) -> tuple[Sequence[Delivery], str | None]:
+        """The newest deliveries first. Raises Invalid `cursor_invalid`."""
+        rows = await self._tables.query(
+            TABLE,
+            f"{account}|{target}",
+            first="event|",
+            after=_read_cursor(cursor) if cursor is not None else None,
+            before="event}",
+            limit=limit + 1,
+        )
+        page = rows[:limit]
+        following = _cursor(page[-1].key) if len(rows) > limit else None
+        return [_read(account, target, row) for row in page], following
+
+    async def lease(self, account: str, target: str, now: datetime) -> str | None:
+        """Take the right to send, so that events go out in order; its token, or None while
+        somebody else has it."""
+        partition = f"{account}|{target}"
+        row = await self._tables.get(TABLE, partition, STATE)
+        token = self._ids.token(_LEASE_ID_BYTES)
+        until = format_time(now + timedelta(seconds=limits.WEBHOOK_LEASE_SECONDS))
+        values: dict[str, Value] = {"schema": SCHEMA, "token": token, "until": until}
+        if row is not None:
+            _check_schema(row)
+            held_until = str(row.values["until"])
+            if held_until and parse_time(held_until) > now:
+                return None
+            values["stopped"] = row.values.get("stopped", "")
+        operation = Replace(STATE, values, row.etag) if row else Insert(STATE, values)
+        try:
+            await self._tables.transact(TABLE, partition, [operation])
+        except (RowExists, EtagMismatch, RowMissing):
+            return None
+        return token
+
+    async def release(self, account: str, target: str, token: str) -> None:
+        """Give the right back, if it is still ours."""
+        await self._set(account, target, token, stopped=None)
+
+    async def stop(self, account: str, target: str, token: str, at: datetime) -> None:
+        """The receiver wants nothing any more."""
+        await self._set(account, target, token, stopped=format_time(at))
+
+    async def stopped_at(self, account: str, target: str) -> datetime | None:
+        """When its receiver said so, or None."""
+        row = await self._tables.get(TABLE, f"{account}|{target}", STATE)
+        text = str(row.values.get("stopped", "")) if row else ""
+        return parse_time(text) if text else None
+
+    async def restart(self, account: str, target: str) -> None:
+        """It was set up anew: its receiver may want events again."""
+        partition = f"{account}|{target}"
+        row = await self._tables.get(TABLE, partition, STATE)
+        if row is not None and row.values.get("stopped"):
+            await self._tables.transact(
+                TABLE, partition, [Upsert(STATE, {**row.values, "stopped": ""})]
+            )
+
+    async def _set(self, account: str, target: str, token: str, stopped: str | None) -> None:
+        partition = f"{account}|{target}"
+        row = await self._tables.get(TABLE, partition, STATE)
+        if row is None or row.values.get("token") != token:
+            return
+        values = {**row.values, "until": ""}
+        if stopped is not None:
+            values["stopped"] = stopped
+        try:
+            await self._tables.transact(TABLE, partition, [Replace(STATE, values, row.etag)])
+        except (EtagMismatch, RowMissing):
+            return  # our time was over
+
+
+def _partition(delivery: Delivery) -> str:
+    return f"{delivery.account}|{delivery.target}"
+
+
+def _event_key(place: tuple[int, int]) -> str:
+    commit, number = place
+    return f"event|{_COMMITS - commit:020d}|{_NUMBERS - number:04d}"
+
+
+def _pending_key(place: tuple[int, int]) -> str:
+    commit, number = place
+    return f"pending|{commit:020d}|{number:04d}"
+
+
+def _values(delivery: Delivery) -> dict[str, Value]:
+    return {
+        "schema": SCHEMA,
+        "event": delivery.event,
+        "type": delivery.type,
+        "status": delivery.status.value,
+        "attempts": delivery.attempts,
+        "accepted_at": format_time(delivery.accepted_at),
+        "first_at": _text(delivery.first_at),
+        "next_at": _text(delivery.next_at),
+        "ended_at": _text(delivery.ended_at),
+        "answer": delivery.answer or 0,
+        "error": delivery.error or "",
+        **split("body", delivery.body),
+    }
+
+
+def _read(account: str, target: str, row: Row) -> Delivery:
+    _check_schema(row)
+    values = row.values
+    answer = values["answer"]
+    return Delivery(
+        account=account,
+        target=target,
+        event=str(values["event"]),
+        type=str(values["type"]),
+        body=joined("body", values),
+        accepted_at=parse_time(str(values["accepted_at"])),
+        status=DeliveryStatus(str(values["status"])),
+        attempts=int(str(values["attempts"])),
+        first_at=_moment(values["first_at"]),
+        next_at=_moment(values["next_at"]),
+        ended_at=_moment(values["ended_at"]),
+        answer=int(answer) or None if isinstance(answer, int) else None,
+        error=str(values["error"]) or None,
+    )
+
+
+def _text(moment: datetime | None) -> str:
+    return format_time(moment) if moment else ""
+
+
+def _moment(value: Value) -> datetime | None:
+    return parse_time(str(value)) if value else None
+
+
+def _check_schema(row: Row) -> None:
+    schema = row.values.get("schema")
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise LedgerCorrupt(f"Row {row.key} has schema {schema!r}; this code knows {SCHEMA}.")
+
+
+def _cursor(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> str:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        key = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        key = ""
+    if not _KEY.fullmatch(key):
+        raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
+    return key

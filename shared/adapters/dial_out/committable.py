@@ -1,0 +1,424 @@
+"""What the group committer has to know of a hold book: load, catch up, decide, render."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.adapters.dial_out import rows
+from shared.adapters.tables.committable import Answer, Loaded, Step
+from shared.domain.common import limits
+from shared.domain.common.errors import PerminuteError
+from shared.domain.credits.alerts import Event
+from shared.domain.dial_out import decide as hold_decide
+from shared.domain.dial_out import event_payloads, hold_book
+from shared.domain.dial_out.decide import EndsBy, Granted
+from shared.domain.dial_out.facts import Denial
+from shared.domain.dial_out.hold_book import Correction, HoldState, LedgerView, Posted
+from shared.domain.dial_out.usage_counters import Counters, minute_of
+from shared.domain.ledger.model import LedgerState
+from shared.domain.legs.leg import format_time
+from shared.ports.clock import Clock
+from shared.ports.holds import Answered, ExtendHold, HoldRecord, PlaceHold, Switch
+from shared.ports.ledger import Ledger
+from shared.ports.notices import DueMark, DueMarks
+from shared.ports.queues import Backlog
+from shared.ports.tables import Insert, Operation, Replace, TableStore, Upsert
+
+EVENTS_DUE = "hold_events"
+
+_MEANS = {EndsBy.CREDIT, EndsBy.BUDGET, EndsBy.POOL}
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHold:
+    """Give back what an authorisation holds."""
+
+    authorization: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSwitch:
+    """Stop, restart, suspend; `marker` is written with it and says in the audit log that it was."""
+
+    switch: Switch
+    marker: Operation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """Know what the ledger knows; with a lag, only where that matters by now."""
+
+    lag_commits: int
+
+
+type Command = PlaceHold | ExtendHold | ReleaseHold | TurnSwitch | CatchUp
+type Result = Answered | Denial | Granted | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The state with what is known of the rows that it comes from.
+
+    `stored` are counters as they lie in the table, `stored_ledger_commit` and `stored_holds` (how
+    many of them are not released) what the state row says; `viewed_at` is when the book caught
+    up, None: not yet. `news` is what was read together with the state row. `is_fresh`: both were
+    read for the decision at hand.
+    """
+
+    state: HoldState
+    commit: int
+    commit_id: str
+    stored: Mapping[str, Counters] = field(default_factory=dict)
+    stored_ledger_commit: int = 0
+    stored_holds: int = 0
+    viewed_at: datetime | None = None
+    news: "_News | None" = None
+    is_fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """The ledger, and how far the queue is behind."""
+
+    ledger: LedgerState | None
+    backlog_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What a step adds to the transaction."""
+
+    operations: tuple[Operation, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+class HoldBookRows:
+    """Implements `group_commit.Book` on table `holds`."""
+
+    table = rows.TABLE
+    commands_max = limits.GROUP_COMMIT_LEGS_MAX
+
+    def __init__(
+        self, tables: TableStore, ledger: Ledger, due: DueMarks, backlog: Backlog, clock: Clock
+    ) -> None:
+        self._tables = tables
+        self._ledger = ledger
+        self._due = due
+        self._backlog = backlog
+        self._clock = clock
+
+    async def load(self, partition: str) -> Loaded[Book]:
+        row, news = await asyncio.gather(
+            self._tables.get(self.table, partition, rows.STATE), self._news(partition)
+        )
+        if row is None:
+            return Loaded(Book(HoldState(), 0, "", news=news), None)
+        state, commit, commit_id = rows.read_state(row)
+        book = Book(
+            state,
+            commit,
+            commit_id,
+            stored_ledger_commit=state.ledger_commit,
+            stored_holds=_unreleased(state),
+            news=news,
+        )
+        return Loaded(book, row.etag)
+
+    async def _news(self, partition: str) -> _News:
+        ledger, backlog_seconds = await asyncio.gather(
+            self._ledger.state(partition), self._backlog.seconds()
+        )
+        return _News(ledger, backlog_seconds)
+
+    async def view(
+        self, partition: str, loaded: Loaded[Book], commands: Sequence[Command]
+    ) -> Loaded[Book]:
+        """A view at most 2 s old, with the counters that the commands need."""
+        wanted = [key for command in commands for key in _scopes(command)]
+        return await self.caught_up(partition, loaded, wanted)
+
+    async def caught_up(
+        self, partition: str, loaded: Loaded[Book], scopes: Iterable[str]
+    ) -> Loaded[Book]:
+        """The book as of the ledger's newest commit where it is older than 2 s, and with counters.
+
+        Counters are read after the state: should they be newer, the commit's If-Match fails.
+        """
+        book = loaded.state
+        now = self._clock.now()
+        oldest = now - timedelta(seconds=limits.HOLD_VIEW_SECONDS_MAX)
+        if book.viewed_at is None or not oldest <= book.viewed_at <= now:
+            book = await self._with_ledger(partition, book, now)
+        book = await self._with_scopes(partition, book, scopes)
+        return Loaded(book, loaded.etag)
+
+    async def _with_ledger(self, partition: str, book: Book, now: datetime) -> Book:
+        """Catch up: the ledger's state, and whose holds the commits in between settled."""
+        is_fresh = book.news is not None
+        news = book.news or await self._news(partition)
+        if news.ledger is not None and news.ledger.commit < book.state.ledger_commit:
+            # Read at the same time as a state that somebody committed in between.
+            news = await self._news(partition)
+        known = news.ledger
+        state = replace(book.state, backlog_seconds=news.backlog_seconds)
+        if known is None:
+            return replace(book, state=state, viewed_at=now, news=None, is_fresh=is_fresh)
+        posted: list[Posted] = []
+        # Without a call that is not over, and one that was charged, there is nothing that a journal
+        # row could settle or correct.
+        if state.holds or state.unended or state.counters.months:
+            posted = await self._ledger.posted(
+                partition, after=state.ledger_commit, until=known.commit
+            )
+        corrections = await self._corrections(partition, posted)
+        caught_up = hold_book.catch_up(state, _ledger_view(known), posted, now, corrections)
+        return replace(book, state=caught_up, viewed_at=now, news=None, is_fresh=is_fresh)
+
+    async def _corrections(self, partition: str, posted: Iterable[Posted]) -> list[Correction]:
+        """Where the charges were counted that have changed: that stands in the calls' records."""
+        changed: dict[str, int] = {}
+        for post in posted:
+            if post.corrects and post.authorization is not None:
+                before = changed.get(post.authorization, 0)
+                changed[post.authorization] = before + post.charged_micros
+        slots = asyncio.Semaphore(limits.SCOPES_READ_AT_ONCE)
+
+        async def read(authorization: str) -> HoldRecord | None:
+            async with slots:
+                key = rows.hold_key(authorization)
+                row = await self._tables.get(self.table, partition, key)
+            return rows.read_record(row) if row else None
+
+        records = await asyncio.gather(*(read(name) for name in changed))
+        return [
+            Correction(record.day, record.scopes, minute_of(record.asked_at), micros)
+            for record, micros in zip(records, changed.values(), strict=True)
+            if record is not None and record.day and record.asked_at is not None
+        ]
+
+    async def _with_scopes(self, partition: str, book: Book, scopes: Iterable[str]) -> Book:
+        wanted = set(scopes)
+        if len(book.state.unposted) > limits.UNPOSTED_CHARGES_MAX:
+            wanted |= {item.key for item in book.state.unposted[: limits.SCOPES_READ_AT_ONCE]}
+        book = _without_idle_scopes(book, wanted)
+        missing = sorted(wanted - book.stored.keys())
+        if not missing:
+            return book
+        found = await asyncio.gather(
+            *(self._tables.get(self.table, partition, rows.spend_key(key)) for key in missing)
+        )
+        read = {
+            key: rows.read_spend(row) if row else Counters()
+            for key, row in zip(missing, found, strict=True)
+        }
+        return replace(
+            book, state=hold_book.with_scopes(book.state, read), stored={**book.stored, **read}
+        )
+
+    def guards(self, command: Command) -> tuple[str, ...]:
+        if isinstance(command, PlaceHold):
+            return (rows.hold_key(command.authorise.authorization),)
+        return ()
+
+    def decide(
+        self, partition: str, state: Book, command: Command, now: datetime
+    ) -> Step[Book, Result] | Answer[Result]:
+        match command:
+            case PlaceHold():
+                return _place(state, command, now)
+            case ExtendHold():
+                return _extend(state, command, now)
+            case ReleaseHold():
+                released = hold_book.release(state.state, command.authorization, now)
+                row = Upsert(rows.released_key(command.authorization), rows.released_values())
+                if released is None:
+                    return Answer(None)
+                return _step(state, released, None, _Written((row,)))
+            case TurnSwitch():
+                return _switch(state, command.switch, command.marker)
+            case CatchUp():
+                is_news = state.state.ledger_commit - state.stored_ledger_commit
+                settled = _unreleased(state.state) != state.stored_holds
+                changed = is_news > command.lag_commits or (is_news and settled)
+                return _step_or_answer(state, state.state if changed else None, result=None)
+
+    def render(
+        self,
+        partition: str,
+        before: Loaded[Book],
+        steps: Sequence[Step[Book, Result]],
+        commit_id: str,
+        now: datetime,
+    ) -> tuple[Book, list[Operation]]:
+        last = steps[-1].state
+        commit = before.state.commit + 1
+        values = rows.state_values(last.state, commit, commit_id)
+        changed = {
+            key: counters
+            for key, counters in last.state.scopes.items()
+            if last.stored.get(key) != counters
+        }
+        written = [step.decision for step in steps if isinstance(step.decision, _Written)]
+        # The newest word about an authorisation, should a group hold two extensions of it.
+        others = {item.key: item for each in written for item in each.operations}
+        operations: list[Operation] = [
+            Insert(rows.STATE, values)
+            if before.etag is None
+            else Replace(rows.STATE, values, before.etag),
+            *others.values(),
+            *(
+                Upsert(rows.spend_key(key), rows.spend_values(each))
+                for key, each in changed.items()
+            ),
+        ]
+        events = [event for each in written for event in each.events]
+        if events:
+            at = format_time(now)
+            operations.append(Insert(rows.event_key(commit), rows.event_values(events, at)))
+        after = replace(
+            last,
+            commit=commit,
+            commit_id=commit_id,
+            stored={**last.stored, **changed},
+            stored_ledger_commit=last.state.ledger_commit,
+            stored_holds=_unreleased(last.state),
+            is_fresh=False,
+        )
+        return after, operations
+
+    async def prepare(
+        self, partition: str, steps: Sequence[Step[Book, Result]], now: datetime
+    ) -> None:
+        """Holds expire by themselves; only events have to be marked."""
+        written = [step.decision for step in steps if isinstance(step.decision, _Written)]
+        if any(each.events for each in written):
+            await self._due.mark([DueMark(partition, EVENTS_DUE, now)])
+
+    async def recorded(self, partition: str, command: Command) -> Result | PerminuteError | None:
+        for key in self.guards(command):
+            if row := await self._tables.get(self.table, partition, key):
+                return Answered(rows.read_record(row), repeated=True)
+        return None
+
+    async def landed(self, partition: str, after: Book, commit_id: str) -> bool:
+        """Our commit's id is in the state row; once somebody committed after us, the number that
+        we meant is passed and If-Match keeps ours from landing later, so a guard tells."""
+        row = await self._tables.get(self.table, partition, rows.STATE)
+        return row is not None and row.values.get("commit_id") == commit_id
+
+
+def _unreleased(state: HoldState) -> int:
+    return sum(not hold.released for hold in state.holds)
+
+
+def _place(book: Book, command: PlaceHold, now: datetime) -> Step[Book, Result] | Answer[Result]:
+    granted = hold_decide.authorise(book.state, command.authorise, now)
+    if isinstance(granted, Denial):
+        return Answer(granted)
+    if _is_cut_short(book, granted):
+        return Answer(None)  # decided again: a refusal is never given from a state that was kept
+    record = command.record(granted)
+    if granted.hold.is_dial_out:
+        record = replace(record, day=granted.hold.day, scopes=granted.hold.scopes)
+    operations: list[Operation] = [
+        Insert(rows.hold_key(record.authorization), rows.record_values(record))
+    ]
+    if granted.hold.leg is not None:
+        values = rows.leg_values(record.authorization)
+        operations.append(Upsert(rows.leg_key(granted.hold.leg), values))
+    answer = Answered(record, events=bool(granted.events))
+    return _step(book, granted.state, answer, _Written(tuple(operations), granted.events))
+
+
+def _is_cut_short(book: Book, granted: Granted) -> bool:
+    """Whether means end the call within its grant that may have grown since they were read."""
+    return not book.is_fresh and granted.ends_by in _MEANS
+
+
+def _extend(book: Book, command: ExtendHold, now: datetime) -> Step[Book, Result] | Answer[Result]:
+    granted = hold_decide.extend(book.state, command.extend, now)
+    if granted is None or granted.state is None or _is_cut_short(book, granted):
+        return Answer(granted)
+    hold = granted.hold
+    longer = replace(
+        command.record,
+        granted_seconds=hold.granted_seconds,
+        pool_seconds=hold.pool_seconds,
+        amount_micros=hold.amount_micros,
+        expires_at=hold.expires_at,
+    )
+    row = Upsert(rows.grant_key(hold.authorization), rows.grant_values(longer))
+    return _step(book, granted.state, granted, _Written((row,), granted.events))
+
+
+def _switch(
+    book: Book, switch: Switch, marker: Operation | None
+) -> Step[Book, Result] | Answer[Result]:
+    state: HoldState | None = None
+    events: tuple[Event, ...] = ()
+    if switch.suspended is not None:
+        state = hold_decide.suspend(book.state, suspended=switch.suspended)
+    if switch.stop:
+        stopped = hold_decide.stop(state or book.state, switch.stop)
+        events = (event_payloads.stopped(switch.stop),) if stopped else ()
+        state = stopped or state
+    elif switch.stop is not None:
+        restarted = hold_decide.restart(state or book.state)
+        events = (event_payloads.restarted(),) if restarted else ()
+        state = restarted or state
+    if state is None:
+        return Answer(False)
+    return _step(book, state, True, _Written((marker,) if marker else (), events))
+
+
+def _step_or_answer(
+    book: Book, state: HoldState | None, *, result: Result
+) -> Step[Book, Result] | Answer[Result]:
+    return Answer(result) if state is None else _step(book, state, result, _Written())
+
+
+def _step(
+    book: Book, state: HoldState | None, result: Result, written: _Written
+) -> Step[Book, Result]:
+    assert state is not None
+    return Step(replace(book, state=state), result, written)
+
+
+def _scopes(command: Command) -> tuple[str, ...]:
+    """The counters that a decision about a command needs beside the account's."""
+    match command:
+        case PlaceHold():
+            return tuple(bound.key for bound in command.authorise.bounds if bound.key)
+        case ExtendHold():
+            return tuple(bound.key for bound in command.extend.bounds if bound.key)
+        case _:
+            return ()
+
+
+def _without_idle_scopes(book: Book, wanted: set[str]) -> Book:
+    """A process keeps few counters in memory: those that are asked for, and what is not written."""
+    if len(book.stored) <= limits.SCOPES_CACHED_MAX:
+        return book
+    kept = {
+        key: counters
+        for key, counters in book.state.scopes.items()
+        if key in wanted or book.stored.get(key) != counters
+    }
+    stored = {key: counters for key, counters in book.stored.items() if key in kept}
+    return replace(book, state=replace(book.state, scopes=kept), stored=stored)
+
+
+def _ledger_view(known: LedgerState) -> LedgerView:
+    return LedgerView(
+        commit=known.commit,
+        balance_micros=known.balance_micros,
+        credit_limit_micros=known.credit_limit_micros,
+        lapsing=tuple(
+            (lot.expires_at, lot.remaining_micros)
+            for lot in known.lots
+            if lot.expires_at is not None
+        ),
+        pool_seconds=known.pool_seconds,
+        pools_used=tuple((pool.month, pool.used_seconds) for pool in known.pools),
+    )

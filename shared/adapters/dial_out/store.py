@@ -1,0 +1,191 @@
+"""The hold book in Table storage: decisions committed in groups; reads, and the outbox.
+
+A decision is made on a view of the ledger that is at most 2 s old; an older one catches up first,
+from the ledger's state and the journal rows since the commit that the hold book knows. A refusal is
+only given on a view that was caught up for it (the committer sees to that). How the rows lie stands
+in `hold_rows`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.adapters.dial_out import rows
+from shared.adapters.dial_out.committable import (
+    Book,
+    CatchUp,
+    Command,
+    HoldBookRows,
+    ReleaseHold,
+    Result,
+    TurnSwitch,
+)
+from shared.adapters.directory.audit_log import TableAuditLog
+from shared.adapters.tables.committable import Loaded
+from shared.adapters.tables.group_commit import GroupCommitter
+from shared.domain.common import limits
+from shared.domain.common.errors import (
+    LedgerCorrupt,
+    NotFound,
+    PerminuteError,
+    RowExists,
+    RowMissing,
+)
+from shared.domain.dial_out.decide import Granted
+from shared.domain.dial_out.facts import Denial
+from shared.domain.dial_out.hold_book import HoldState
+from shared.pacing import NO_REQUEST
+from shared.ports.audit import Action, Change
+from shared.ports.clock import Clock, Ids
+from shared.ports.holds import Answered, ExtendHold, HoldRecord, PlaceHold, Switch
+from shared.ports.ledger import Ledger, Outbox
+from shared.ports.notices import DueMarks
+from shared.ports.queues import Backlog
+from shared.ports.tables import Delete, Insert, Operation, TableStore
+
+TABLE = rows.TABLE
+_NUDGE_PAUSE = timedelta(seconds=limits.NUDGE_SECONDS_MIN)
+_log = logging.getLogger(__name__)
+
+
+class TableHoldBook:
+    """Implements the port `HoldBook` on a TableStore and a Ledger."""
+
+    def __init__(
+        self,
+        tables: TableStore,
+        ledger: Ledger,
+        due: DueMarks,
+        backlog: Backlog,
+        clock: Clock,
+        ids: Ids,
+        log: TableAuditLog | None = None,
+    ) -> None:
+        self._tables = tables
+        self._log = log
+        self._clock = clock
+        self._nudged_at: dict[str, datetime] = {}
+        self._nudges: dict[str, asyncio.Task[None]] = {}
+        self._book = HoldBookRows(tables, ledger, due, backlog, clock)
+        self._committer: GroupCommitter[Book, Command, Result] = GroupCommitter(
+            tables, self._book, clock, ids
+        )
+
+    async def view(
+        self, account: str, *, fresh: bool = True, scopes: Sequence[str] = ()
+    ) -> HoldState:
+        """The hold book with the counters of these scopes; nothing is written (see the port)."""
+        loaded = None if fresh else self._committer.cached(account)
+        if loaded is None:
+            loaded = await self._book.load(account)
+        viewed = await self._book.caught_up(account, loaded, scopes)
+        kept = replace(viewed.state, is_fresh=False)
+        self._committer.offer(account, Loaded(kept, viewed.etag))
+        return viewed.state.state
+
+    async def place(self, account: str, command: PlaceHold) -> Answered | Denial:
+        """Place a hold and keep the answer under its authorisation (see the port)."""
+        result = await self._committer.submit(account, command)
+        assert isinstance(result, Answered | Denial)
+        return result
+
+    async def keep(self, account: str, record: HoldRecord) -> Answered:
+        """Keep an answer that needs no hold, a denial; the first answer wins."""
+        row = Insert(rows.hold_key(record.authorization), rows.record_values(record))
+        try:
+            await self._tables.transact(TABLE, account, [row])
+        except RowExists:
+            first = await self.record(account, record.authorization)
+            if first is None:
+                raise LedgerCorrupt("An answer is there and can't be read.") from None
+            return Answered(first, repeated=True)
+        return Answered(record)
+
+    async def record(self, account: str, authorization: str) -> HoldRecord | None:
+        """The question and answer of an authorisation, or None."""
+        key, grant = rows.hold_key(authorization), rows.grant_key(authorization)
+        released = rows.released_key(authorization)
+        found = await self._tables.query(TABLE, account, first=key, before=f"{released}~", limit=3)
+        by_key = {row.key: row for row in found}
+        if key not in by_key:
+            return None
+        return rows.read_record(by_key[key], by_key.get(grant), released=released in by_key)
+
+    async def placed_for(self, account: str, leg: str) -> str | None:
+        """The last authorisation that was placed for the leg with this key, or None."""
+        row = await self._tables.get(TABLE, account, rows.leg_key(leg))
+        return rows.read_leg(row) if row else None
+
+    async def extend(self, account: str, command: ExtendHold) -> Granted | None:
+        """Let a call go on as long as it can be paid (see the port)."""
+        result = await self._committer.submit(account, command)
+        assert result is None or isinstance(result, Granted)
+        return result
+
+    async def release(self, account: str, authorization: str, bridge: str) -> None:
+        """Give back what an authorisation holds. Raises NotFound when this bridge has none such."""
+        record = await self.record(account, authorization)
+        if record is None or record.bridge != bridge or not record.granted_seconds:
+            raise NotFound("There is no such authorization.", code="authorization_unknown")
+        await self._committer.submit(account, ReleaseHold(authorization))
+
+    async def switch(self, account: str, command: Switch) -> bool:
+        """Stop, restart, suspend: whether anything changed. A stop and a restart are logged in the
+        commit that makes them; a suspension is part of the policy, whose change is logged."""
+        marker: Operation | None = None
+        if command.stop is not None and self._log is not None:
+            was = (await self.view(account)).stopped
+            change = Change(
+                Action.STOPPED if command.stop else Action.RESTARTED,
+                "dial_out",
+                account,
+                account,
+                _stop_body(was),
+                _stop_body(command.stop),
+            )
+            marker = await self._log.propose(TABLE, account, [change])
+        return await self._committer.submit(account, TurnSwitch(command, marker)) is True
+
+    async def catch_up(self, account: str, *, lag_commits: int = 0) -> None:
+        """Settle what debits settled, and know the balance as it is now (see the port)."""
+        await self._committer.submit(account, CatchUp(lag_commits))
+
+    def nudge(self, account: str) -> None:
+        """The account was debited: catch up in the background, at most once a second, and write
+        only where that settles something."""
+        now = self._clock.now()
+        last = self._nudged_at.get(account)
+        if account in self._nudges or (last and now - last < _NUDGE_PAUSE):
+            return
+        self._nudged_at[account] = now
+        if len(self._nudged_at) > limits.PARTITIONS_CACHED_MAX:
+            del self._nudged_at[next(iter(self._nudged_at))]
+        task = asyncio.get_running_loop().create_task(self._nudge(account), context=NO_REQUEST())
+        self._nudges[account] = task
+        task.add_done_callback(lambda _: self._nudges.pop(account, None))
+
+    async def _nudge(self, account: str) -> None:
+        try:
+            await self.catch_up(account, lag_commits=limits.NUDGE_LAG_COMMITS)
+        except PerminuteError as error:
+            _log.info("a hold book was not nudged: %s", error.detail)
+
+    async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
+        """The oldest unpublished events, in order."""
+        found = await self._tables.query(
+            TABLE, account, first="event|", before="event}", limit=limit
+        )
+        return [rows.read_outbox(row) for row in found]
+
+    async def published(self, account: str, commit: int) -> None:
+        """Take a commit's events out of the outbox."""
+        try:
+            await self._tables.transact(TABLE, account, [Delete(rows.event_key(commit))])
+        except RowMissing:
+            return  # another publisher took it out: it published the same events
+
+
+def _stop_body(why: str) -> dict[str, object]:
+    return {"stopped": True, "reason": why} if why else {"stopped": False}

@@ -1,0 +1,161 @@
+"""The audit log in Table storage.
+
+A change must be logged if and only if it happened, and Table storage writes atomically only within
+one partition. So a change is written twice:
+
+1. as a row of table `directory`, in the partitions `audit|{account}` (if it has one) and `audit|*`,
+   before the setting is written: a proposal that nobody sees;
+2. as a marker `~~audit|{key}` in the partition of the setting, in the very transaction that writes
+   the setting.
+
+Whoever reads the log shows the proposals that have their marker. A process that dies between the
+two leaves a proposal without a marker: the setting was not written, and the log does not show it.
+Nothing needs repair, however a write ends.
+
+Keys descend with time, so the newest change comes first. Rows and markers are never changed.
+"""
+
+import heapq
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from shared.adapters.tables.packing import pack, unpack
+from shared.domain.common.errors import Invalid, OutcomeUnknown, StoreUnavailable
+from shared.ports.audit import ACTING, Action, Actor, Change, ChangeFilter, LoggedChange
+from shared.ports.clock import Clock, Ids
+from shared.ports.tables import Operation, Row, TableStore, Upsert, Value
+
+TABLE = "directory"
+SCHEMA = 1
+MARKERS = "~~audit|"  # behind the rows of every partition that it is written to
+PARTITIONS = "audit|"
+_EVERY = "*"
+_KEY = re.compile(r"[0-9]{16}\|[A-Za-z0-9_-]{1,40}", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KEY_TOP = 10**16
+_ID_BYTES = 9
+
+
+class TableAuditLog:
+    """Implements the port `AuditLog`, and gives the stores of settings what they write."""
+
+    def __init__(self, tables: TableStore, clock: Clock, ids: Ids) -> None:
+        self._tables = tables
+        self._clock = clock
+        self._ids = ids
+        self._last_micros = 0
+
+    async def propose(self, table: str, partition: str, changes: Sequence[Change]) -> Operation:
+        """What belongs into the transaction that makes the changes, in `partition` of `table`.
+
+        Call this anew for each try. The actor is `ACTING`. Raises StoreUnavailable.
+        """
+        actor, now = ACTING.get(), self._clock.now()
+        key = f"{self._descending(now)}|{self._ids.token(_ID_BYTES)}"
+        for number, change in enumerate(changes):
+            values = _values(change, actor, now, (table, partition, f"{MARKERS}{key}"))
+            row = Upsert(f"{key}{number}" if number else key, values)
+            await self._write(f"{PARTITIONS}{_EVERY}", row)
+            if change.account is not None:
+                await self._write(f"{PARTITIONS}{change.account}", row)
+        return Upsert(f"{MARKERS}{key}", {"schema": SCHEMA})
+
+    async def page(
+        self, wanted: ChangeFilter, *, limit: int, cursor: str | None
+    ) -> tuple[Sequence[LoggedChange], str | None]:
+        """Changes, the newest first, and the cursor of the next page."""
+        if cursor is not None and not _KEY.fullmatch(cursor):
+            raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
+        where = {"actor": wanted.actor, "kind": wanted.kind}
+        names = sorted(set(wanted.accounts)) if wanted.accounts is not None else [_EVERY]
+        found = [
+            await self._tables.query(
+                TABLE,
+                f"{PARTITIONS}{name}",
+                first=f"{_descending(wanted.until)}}}" if wanted.until else "",
+                after=cursor,
+                before=f"{_descending(wanted.since)}}}" if wanted.since else None,
+                where={name: text for name, text in where.items() if text is not None},
+                limit=limit + 1,
+            )
+            for name in names
+        ]
+        rows = list(heapq.merge(*found, key=lambda row: row.key))
+        page = rows[:limit]
+        made = await self._made(page)
+        changes = [_read(row) for row in page if str(row.values["marker"]) in made]
+        return changes, page[-1].key if len(rows) > limit else None
+
+    async def _made(self, rows: Sequence[Row]) -> set[str]:
+        """The markers of these rows that are there."""
+        places: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for row in rows:
+            place = str(row.values["table"]), str(row.values["partition"])
+            places[place].append(str(row.values["marker"]))
+        made: set[str] = set()
+        for (table, partition), markers in places.items():
+            first, before = min(markers), f"{max(markers)}\x20"
+            found = await self._tables.query(table, partition, first=first, before=before)
+            made |= {row.key for row in found}
+        return made
+
+    async def _write(self, partition: str, row: Upsert) -> None:
+        try:
+            await self._tables.transact(TABLE, partition, [row])
+        except OutcomeUnknown as unknown:  # the setting is not written either
+            raise StoreUnavailable("The audit log does not answer.") from unknown
+
+    def _descending(self, now: datetime) -> str:
+        """The key's time: changes of one process that happen at the same instant keep their
+        order."""
+        micros = (now - _EPOCH) // timedelta(microseconds=1)
+        self._last_micros = max(micros, self._last_micros + 1)
+        return f"{_KEY_TOP - self._last_micros:016}"
+
+
+def _descending(moment: datetime) -> str:
+    return f"{_KEY_TOP - (moment - _EPOCH) // timedelta(microseconds=1):016}"
+
+
+def _values(
+    change: Change, actor: Actor, now: datetime, marker: tuple[str, str, str]
+) -> dict[str, Value]:
+    table, partition, key = marker
+    return {
+        "schema": SCHEMA,
+        "at": now,
+        "actor": actor.name,
+        "request_id": actor.request_id or "",
+        "action": change.action.value,
+        "kind": change.kind,
+        "key": change.key,
+        "account": change.account or "",
+        "table": table,
+        "partition": partition,
+        "marker": key,
+        **pack("before", change.before),
+        **pack("after", change.after),
+    }
+
+
+def _read(row: Row) -> LoggedChange:
+    values = row.values
+    schema, at = values.get("schema"), values["at"]
+    if not isinstance(schema, int) or schema > SCHEMA or not isinstance(at, datetime):
+        raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
+    return LoggedChange(
+        at=at,
+        actor=str(values["actor"]),
+        request_id=str(values["request_id"]) or None,
+        change=Change(
+            action=Action(str(values["action"])),
+            kind=str(values["kind"]),
+            key=str(values["key"]),
+            account=str(values["account"]) or None,
+            before=cast("dict[str, Any] | None", unpack("before", values)),
+            after=cast("dict[str, Any] | None", unpack("after", values)),
+        ),
+    )

@@ -1,0 +1,103 @@
+"""Who is calling: bridges by their scheme, administrators by API key."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.domain.directory.request_signatures import (
+    SECRET_PREFIX,
+    AuthScheme,
+    BridgeAuth,
+    authorization,
+    refused,
+    same_secret,
+    verify_basic,
+    verify_bearer,
+    verify_webhook,
+)
+from shared.ports.clock import Ids
+
+_API_KEY = re.compile(r"pm_([0-9a-f]{16})_([A-Za-z0-9_-]{16,200})", re.ASCII)
+# What an unknown bridge is checked against: its refusal takes as long as a known one's.
+_NOBODY = BridgeAuth(AuthScheme.STANDARD_WEBHOOKS, (SECRET_PREFIX + "A" * 44,))
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A request that its bridge sent. `webhook_id`: Standard Webhooks only."""
+
+    webhook_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """A key just made: `key` is shown once, `secret_hash` is what is kept under `key_id`."""
+
+    key_id: str
+    key: str = field(repr=False)
+    secret_hash: str
+
+
+def verify_bridge(
+    auth: BridgeAuth | None, headers: Mapping[str, str], body: bytes, now: datetime
+) -> Verified:
+    """Proof that the bridge with `auth` sent these bytes; `auth` is None for an unknown bridge.
+
+    Header names are lower case. Raises NotAuthenticated, always with the same words.
+    """
+    if auth is None:
+        verify_webhook(_NOBODY.secrets, headers, body, now)
+        raise refused("no such bridge")
+    match auth.scheme:
+        case AuthScheme.STANDARD_WEBHOOKS:
+            return Verified(verify_webhook(auth.secrets, headers, body, now))
+        case AuthScheme.BASIC:
+            verify_basic(auth.username, auth.secrets, headers)
+        case AuthScheme.BEARER:
+            verify_bearer(auth.secrets, headers)
+    return Verified()
+
+
+def new_webhook_secret(ids: Ids) -> str:
+    """A fresh `whsec_` secret of 32 bytes."""
+    key = hashlib.sha256(ids.token(32).encode()).digest()
+    return SECRET_PREFIX + base64.b64encode(key).decode("ascii")
+
+
+def new_api_key(ids: Ids) -> NewApiKey:
+    """A fresh key, `pm_{id}_{secret}`; the id is 16 hex digits."""
+    key_id = hashlib.sha256(ids.token(16).encode()).hexdigest()[:16]
+    secret = ids.token(32)
+    return NewApiKey(key_id, f"pm_{key_id}_{secret}", hash_secret(secret))
+
+
+def hash_secret(secret: str) -> str:
+    """SHA-256, hex. Enough, because the secret is 32 random bytes and nobody's password."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedApiKey:
+    """A key as a caller sent it: look up `key_id`, then ask `matches`."""
+
+    key_id: str
+    secret: str = field(repr=False)
+
+    def matches(self, secret_hash: str | None) -> bool:
+        """Whether this is the key whose hash is kept; None (no such key) takes as long."""
+        same = same_secret(hash_secret(self.secret).encode(), (secret_hash or "").encode())
+        return same and secret_hash is not None
+
+
+def presented_api_key(headers: Mapping[str, str]) -> PresentedApiKey:
+    """The key in `Authorization: Bearer pm_…`; header names are lower case.
+
+    Raises NotAuthenticated.
+    """
+    match = _API_KEY.fullmatch(authorization(headers, "bearer"))
+    if match is None:
+        raise refused("the bearer token is no API key")
+    return PresentedApiKey(match[1], match[2])

@@ -1,0 +1,313 @@
+"""The directory: JSON documents by kind and key, each with a version that counts up.
+
+Table `directory`. A kind with ids of our own is one partition, so that it can be listed in order.
+A kind with foreign ids (conferences, organizers, service numbers) is spread over 256 partitions by
+the hash of the key, which is the row key; the key itself is the property `id`.
+
+A kind with a maximum has a row `~{n}` beside each document, inserted and deleted in the same
+transaction: there are only so many n, so parallel creations can't pass the maximum. Documents from
+before these rows have none, and so many n stay unused.
+
+Bridges and webhooks hold secrets: their documents are sealed, where a key for it is set. Who may
+read the table then still can't sign as a bridge.
+
+Every write and removal is logged in the audit log, in the same transaction (`audit_log.py`).
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+
+from shared.adapters.directory.audit_log import TableAuditLog
+from shared.adapters.encryption import Sealing
+from shared.adapters.tables.packing import inflated, joined, pack, split, unpack
+from shared.domain.common import limits
+from shared.domain.common.errors import (
+    EtagMismatch,
+    Invalid,
+    KindFull,
+    OutcomeUnknown,
+    PreconditionFailed,
+    RowExists,
+    RowMissing,
+    SettingsUnreadable,
+    StoreUnavailable,
+)
+from shared.domain.common.preconditions import check_etag
+from shared.domain.directory.entities import is_id
+from shared.domain.legs.leg import canonical_json
+from shared.ports.audit import Change
+from shared.ports.records import Record, Saved
+from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore, Value
+
+TABLE = "directory"
+SCHEMA = 1
+SEALED_SCHEMA = 2
+PLACE_SCHEMA = 3  # code from before these rows fails closed on them
+EXPIRY_SCHEMA = 4  # an API key that expires: code from before would let it in for ever
+_DOCUMENT_SCHEMAS = frozenset({SCHEMA, SEALED_SCHEMA, EXPIRY_SCHEMA})
+SEALED_LABEL = b"PMS1"
+# Webhooks are listed by account: a kind each, `webhook|{account}`.
+WEBHOOKS = "webhook|"
+# Registrations of a conference are listed, too: a kind each, `conference_of_account|{hash}`.
+CONFERENCES = "conference_of_account|"
+_OF_ACCOUNTS = frozenset({"account", "dial_out_policy", "organizer"})
+_PLACES = "~"  # sorts behind every id
+LISTED_KINDS = frozenset({"account", "api_key", "bridge", "dial_out_policy"})
+
+type Describe = Callable[[str, Record | None, Record | None], Sequence[Change]]
+"""(kind, before, after) → what a change of a document means for each account that it is about,
+without secrets; nothing for a kind that is no setting."""
+
+
+class Records:
+    """Documents in Table storage; the port `RecordStore`.
+
+    Without `sealing` documents with secrets are kept as they are; without `log` nothing is logged.
+    """
+
+    def __init__(
+        self,
+        tables: TableStore,
+        sealing: Sealing | None = None,
+        log: tuple[TableAuditLog, Describe] | None = None,
+    ) -> None:
+        self._tables = tables
+        self._sealing = sealing
+        self._log = log
+
+    async def get(self, kind: str, key: str) -> Record | None:
+        """The document, or None."""
+        found = await self._row(kind, key)
+        return self._record(kind, found) if found else None
+
+    async def put(
+        self,
+        kind: str,
+        key: str,
+        document: Mapping[str, object],
+        *,
+        if_match: str | None,
+        count_max: int | None = None,
+    ) -> Saved:
+        """Create, or replace the version that `if_match` names; see `RecordStore`.
+
+        The change is logged in the same transaction, with who acts (`ports.audit.ACTING`).
+
+        A write without an answer may land later: until that is known nobody is told "no".
+        """
+        unsure: int | None = None
+        for _ in range(limits.RECORD_TRIES_MAX):
+            row = await self._row(kind, key)
+            current = self._replaced(kind, row) if row else None
+            if unsure is not None and current is not None and current.version >= unsure:
+                # The same content in the version that we meant is as good as ours.
+                if (current.version, current.document) == (unsure, document):
+                    return Saved(created=unsure == 1, version=unsure)
+                raise StoreUnavailable("It is not certain that this was written.")
+            _check_precondition(current, if_match)
+            version = current.version + 1 if current else 1
+            more: list[Operation] = []
+            if current is None and count_max is not None:
+                place = await self._free_place(kind, key, count_max)
+                more = [Insert(place, {"schema": PLACE_SCHEMA, "id": key})]
+            values = self._values(kind, key, document, version)
+            write = (
+                Replace(row.key, values, row.etag)
+                if row
+                else Insert(_address(kind, key)[1], values)
+            )
+            try:
+                after = Record(key, document, version)
+                await self._write(kind, key, [write, *more], current, after)
+            except (RowExists, EtagMismatch, RowMissing):
+                continue  # somebody else wrote between our reading and writing
+            except OutcomeUnknown:
+                unsure = version
+                continue
+            return Saved(created=current is None, version=version)
+        raise StoreUnavailable("The directory changes too often right now.")
+
+    async def delete(self, kind: str, key: str) -> bool:
+        """Remove the document, and log that in the same transaction; False if there was none."""
+        for _ in range(limits.RECORD_TRIES_MAX):
+            row = await self._row(kind, key)
+            if row is None:
+                return False
+            places = [each.key for each in await self._places(kind) if each.values["id"] == key]
+            removals = [Delete(row.key, row.etag), *(Delete(each) for each in places)]
+            try:
+                await self._write(kind, key, removals, self._removed(kind, row), None)
+            except RowMissing:
+                return False
+            except EtagMismatch:
+                continue  # what is removed is what the log says
+            except OutcomeUnknown as unknown:
+                if await self._row(kind, key) is None:
+                    return True
+                raise StoreUnavailable("It is not certain that this was removed.") from unknown
+            return True
+        raise StoreUnavailable("The directory changes too often right now.")
+
+    async def list(
+        self, kind: str, *, limit: int, cursor: str | None = None
+    ) -> tuple[Sequence[Record], str | None]:
+        """Documents of a kind in the order of their keys, and the cursor of the next page."""
+        if not _is_listed(kind):
+            raise ValueError(f"the kind {kind} can't be listed")
+        after = _read_cursor(cursor) if cursor is not None else None
+        rows = await self._tables.query(TABLE, kind, after=after, before=_PLACES, limit=limit + 1)
+        page = rows[:limit]
+        more = len(rows) > limit
+        return [self._record(kind, row) for row in page], _cursor(page[-1].key) if more else None
+
+    async def _row(self, kind: str, key: str) -> Row | None:
+        if _is_listed(kind) and not is_id(key):
+            return None  # no such row can have been written, and some can't even be asked for
+        partition, row_key = _address(kind, key)
+        return await self._tables.get(TABLE, partition, row_key)
+
+    async def _places(self, kind: str) -> Sequence[Row]:
+        """The rows that count the documents of a kind with a maximum."""
+        if not kind.startswith(WEBHOOKS):
+            return ()
+        return await self._tables.query(
+            TABLE, kind, first=_PLACES, before=f"{_PLACES}}}", limit=limits.LIST_ITEMS_MAX
+        )
+
+    async def _free_place(self, kind: str, key: str, count_max: int) -> str:
+        """The row that counts one document more; raises KindFull. The key chooses it, so that
+        parallel creations seldom want the same one."""
+        rows = await self._tables.query(
+            TABLE, kind, before=f"{_PLACES}}}", limit=limits.LIST_ITEMS_MAX
+        )
+        taken = {row.key: row.values["id"] for row in rows if row.key.startswith(_PLACES)}
+        counted = frozenset(taken.values())
+        uncounted = sum(
+            not row.key.startswith(_PLACES) and row.values["id"] not in counted for row in rows
+        )
+        places = [f"{_PLACES}{number}" for number in range(count_max - uncounted)]
+        free = [place for place in places if place not in taken]
+        if not free:
+            raise KindFull(f"There are {count_max} already.")
+        return free[zlib.crc32(key.encode()) % len(free)]
+
+    async def _write(
+        self,
+        kind: str,
+        key: str,
+        operations: Sequence[Operation],
+        before: Record | None,
+        after: Record | None,
+    ) -> None:
+        partition, _ = _address(kind, key)
+        markers: list[Operation] = []
+        if self._log is not None:
+            log, describe = self._log
+            if changes := describe(kind, before, after):
+                markers = [await log.propose(TABLE, partition, changes)]
+        await self._tables.transact(TABLE, partition, [*operations, *markers])
+
+    def _values(
+        self, kind: str, key: str, document: Mapping[str, object], version: int
+    ) -> dict[str, Value]:
+        expires = kind == "api_key" and document.get("expires_at") is not None
+        schema = EXPIRY_SCHEMA if expires else SCHEMA
+        values: dict[str, Value] = {"schema": schema, "id": key, "version": version}
+        data = canonical_json(document)
+        if self._sealing is not None and _has_secrets(kind):
+            sealed = self._sealing.seal(f"{kind}|{key}", zlib.compress(data))
+            return {**values, "schema": SEALED_SCHEMA, **split("sealed", sealed)}
+        text = data.decode()
+        if len(text) <= limits.PROPERTY_TEXT_CHARS_MAX:
+            return {**values, "document": text}
+        return {**values, **pack("packed", document)}
+
+    def _replaced(self, kind: str, row: Row) -> Record:
+        """What a write replaces: empty where it can't be read, for it can be put anew."""
+        try:
+            return self._record(kind, row)
+        except SettingsUnreadable:
+            version = row.values["version"]
+            if not isinstance(version, int):
+                raise
+            return Record(str(row.values["id"]), {}, version)
+
+    def _record(self, kind: str, row: Row) -> Record:
+        schema = row.values.get("schema")
+        if schema not in _DOCUMENT_SCHEMAS:
+            raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
+        version, key = row.values["version"], row.values["id"]
+        document = self._document(kind, str(key), row.values)
+        if not (isinstance(document, dict) and isinstance(version, int) and isinstance(key, str)):
+            raise SettingsUnreadable(
+                f"The row of {kind} {key!s} in the directory can't be read.",
+                account=str(key).partition("|")[0] if kind in _OF_ACCOUNTS else None,
+                etag=f'"{version!s}"',
+                code="row_unreadable",
+            )
+        return Record(key, document, version)
+
+    def _removed(self, kind: str, row: Row) -> Record:
+        """What is removed; one that can't be read can be removed all the same."""
+        try:
+            return self._record(kind, row)
+        except StoreUnavailable:
+            return Record(str(row.values.get("id", row.key)), {}, 0)
+
+    def _document(self, kind: str, key: str, values: Mapping[str, Value]) -> object:
+        """The document; None where it can't be read, since somebody moved or changed it. Raises
+        StoreUnavailable where it is sealed and this process has no key."""
+        sealed = joined("sealed", values)
+        if sealed and self._sealing is None:
+            raise StoreUnavailable("A sealed row needs the key for it.", code="row_unreadable")
+        try:
+            if isinstance(text := values.get("document"), str):
+                return json.loads(text)
+            if self._sealing is None or not sealed:
+                return unpack("packed", values)
+            return json.loads(inflated(self._sealing.open(f"{kind}|{key}", sealed)))
+        except (ValueError, zlib.error):
+            return None
+
+
+def _check_precondition(current: Record | None, if_match: str | None) -> None:
+    if current is None:
+        if if_match is not None:
+            raise PreconditionFailed("There is nothing yet that `If-Match` could name.")
+        return
+    check_etag(current.etag, if_match)
+
+
+def _has_secrets(kind: str) -> bool:
+    return kind == "bridge" or kind.startswith(WEBHOOKS)
+
+
+def _is_listed(kind: str) -> bool:
+    return kind in LISTED_KINDS or kind.startswith((WEBHOOKS, CONFERENCES))
+
+
+def _address(kind: str, key: str) -> tuple[str, str]:
+    if _is_listed(kind):
+        return kind, key
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return f"{kind}|{digest[:2]}", digest
+
+
+def _cursor(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> str:
+    try:
+        key = base64.b64decode(
+            cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True
+        ).decode()
+    except (binascii.Error, ValueError):
+        key = ""
+    if not is_id(key):
+        raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
+    return key

@@ -1,0 +1,72 @@
+"""Many rows of a ledger read together: pages of the rows between them instead of a read each.
+
+The row keys of legs and of reversals are hashes, so the wanted ones lie evenly among all. A page
+begins at the next wanted row, so that there are never more pages than wanted rows.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from shared.adapters.ledger import rows
+from shared.domain.common import limits
+from shared.ports.tables import Row, TableStore
+
+
+async def rows_of(
+    tables: TableStore,
+    account: str,
+    keys: Sequence[str],
+    entries: int,
+    select: Sequence[str] | None = None,
+) -> dict[str, list[Row]]:
+    """The rows under each of the keys, `{key}` and `{key}|…`, in order; none: no item.
+
+    All keys have the same length. `entries` is about how many rows of that kind there are; with
+    `select` the rows have only these properties.
+    """
+    wanted = sorted(set(keys))
+    if not wanted or entries > len(wanted) * limits.BULK_ROWS_PER_KEY_MAX:
+        return await _one_by_one(tables, account, wanted, select)
+    length, known = len(wanted[0]), set(wanted)
+    found: dict[str, list[Row]] = {}
+    first, after = wanted[0], None
+    while True:
+        page = await tables.query(
+            rows.TABLE,
+            account,
+            first=first,
+            after=after,
+            before=f"{wanted[-1]}}}",
+            select=select,
+            limit=limits.BULK_PAGE_ROWS,
+        )
+        for row in page:
+            if row.key[:length] in known:
+                found.setdefault(row.key[:length], []).append(row)
+        if len(page) < limits.BULK_PAGE_ROWS:
+            return found
+        last = page[-1].key
+        following = bisect_right(wanted, last)
+        if last[:length] in known:
+            after = last  # more rows of this key may follow
+        elif following < len(wanted):
+            first, after = wanted[following], None
+        else:
+            return found
+
+
+async def _one_by_one(
+    tables: TableStore, account: str, keys: Sequence[str], select: Sequence[str] | None
+) -> dict[str, list[Row]]:
+    """Where the wanted rows are few among many."""
+    slots = asyncio.Semaphore(limits.BULK_READS_AT_ONCE)
+
+    async def read(key: str) -> list[Row]:
+        async with slots:
+            return await tables.query(
+                rows.TABLE, account, first=key, before=f"{key}}}", select=select
+            )
+
+    found = await asyncio.gather(*(read(key) for key in keys))
+    return {key: read for key, read in zip(keys, found, strict=True) if read}

@@ -1,0 +1,70 @@
+"""How far a ledger was verified: row `verified`, under a keyed seal."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from shared.adapters.ledger import rows
+from shared.adapters.ledger.entry_codec import lot_document, read_lot
+from shared.adapters.tables.packing import pack, unpack
+from shared.domain.common.errors import LedgerCorrupt
+from shared.domain.credits.lots import Lot
+from shared.domain.ledger.model import LedgerState
+from shared.domain.legs.leg import canonical_json
+from shared.ports.tables import Row, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a verification ended: the state with the hash and id of its commit, the lots that were
+    ever opened, the legs so far; the last commit in a segment and the last closed month, both as
+    far as they were held against the journal (0, "": none was)."""
+
+    state: LedgerState
+    head: str
+    commit_id: str
+    opened: dict[str, Lot]
+    legs: int
+    packed_commit: int = 0
+    month: str = ""
+
+
+def verified_values(chain_key: bytes, account: str, found: Checkpoint) -> dict[str, Value]:
+    """The properties of the row that says how far the ledger was verified, under a keyed seal:
+    whoever could write it could hide what came before it."""
+    values = {
+        **rows.state_values(found.state, found.head, found.commit_id),
+        "legs": found.legs,
+        "packed_commit": found.packed_commit,
+        "month": found.month,
+        **pack("opened", [lot_document(lot) for lot in found.opened.values()]),
+    }
+    return {**values, "seal": _seal(chain_key, account, values)}
+
+
+def _seal(chain_key: bytes, account: str, values: Mapping[str, Value]) -> str:
+    plain = {
+        name: value.hex() if isinstance(value, bytes) else value for name, value in values.items()
+    }
+    return hmac.new(chain_key, canonical_json([account, plain]), hashlib.sha256).hexdigest()
+
+
+def read_verified(chain_key: bytes, row: Row) -> Checkpoint:
+    """What that row says. Raises LedgerCorrupt when its seal is not ours."""
+    sealed = {name: value for name, value in row.values.items() if name != "seal"}
+    seal = _seal(chain_key, row.partition, sealed)
+    if not hmac.compare_digest(seal.encode(), str(row.values.get("seal")).encode()):
+        raise LedgerCorrupt("The seal is not ours.")
+    state, head = rows.read_state(row)
+    lots = (read_lot(lot) for lot in cast("list[Any]", unpack("opened", row.values)))
+    return Checkpoint(
+        state,
+        head,
+        commit_id=str(row.values["commit_id"]),
+        opened={lot.id: lot for lot in lots},
+        legs=int(cast("int", row.values["legs"])),
+        packed_commit=int(cast("int", row.values.get("packed_commit", 0))),
+        month=str(row.values.get("month", "")),
+    )

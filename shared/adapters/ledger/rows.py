@@ -1,0 +1,455 @@
+"""How the ledger lies in table `ledger` (docs/ledger.md): rows to domain and back, and the chain.
+
+| row key                 | what                                                            |
+| ----------------------- | --------------------------------------------------------------- |
+| `state`                 | the state that the next decision needs                          |
+| `leg|{hash of leg key}` | guard, content digest, charge, entry; the person's part apart   |
+| `leg|{hash}|{entry}`    | the same of what replaced the debit with that number            |
+| `command|{hash of key}` | guard and entry of a top-up                                     |
+| `authorization|{hash}`  | guard: the leg that settled an authorization                    |
+| `authorization|{hash}|{entry}` | an unanswered leg that freed its hold                    |
+| `journal|{commit}`      | a commit: its entries, the balance, keyed hash over bytes stored |
+| `event|{commit}`        | outbox, deleted once published; the journal keeps its digest     |
+| `segment|{commit}`      | closed days packed, see `ledger_segments`                        |
+| `month|{YYYY-MM}`       | a closed month added up, see `ledger_months`                     |
+| `verified`              | how far the ledger was verified, to go on from there             |
+"""
+
+import hashlib
+import hmac
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+from shared.adapters.ledger.entry_codec import entry_document, lot_document, read_entry, read_lot
+from shared.adapters.ledger.state_codec import (
+    change_document,
+    notice_document,
+    read_change,
+    read_notices,
+    read_rules,
+)
+from shared.adapters.tables.packing import (
+    fails_closed,
+    holders,
+    joined,
+    pack,
+    pack_json,
+    split,
+    unpack,
+)
+from shared.domain.common.errors import LedgerCorrupt
+from shared.domain.credits.alerts import AlertRule, Event
+from shared.domain.credits.included_minutes import PoolMonth
+from shared.domain.dial_out.hold_book import Posted
+from shared.domain.ledger.model import Entry, EntryKind, HoldEffect, LedgerState, SettingsChange
+from shared.domain.legs.leg import (
+    canonical_json,
+    content_digest,
+    format_time,
+    leg_key_hash,
+    parse_time,
+)
+from shared.ports.ledger import Commit, LegRecord, Outbox
+from shared.ports.tables import Row, Value
+
+TABLE = "ledger"
+SCHEMA = 2  # 1 has no `hold` in an entry; its first rows have no pools and no burn in the state
+RULED_SCHEMA = 3  # of state and journal rows, which name the rules that decided
+JOURNAL_SCHEMA = 4  # of journal rows, which name the organizers of their legs beside the entries
+STATE = "state"
+VERIFIED = "verified"
+GENESIS = "0" * 64
+KINDS = ("authorization|", "command|", "event|", "journal|", "leg|", "month|", "segment|")
+"""What row keys begin with, in their order; besides them there are `state` and `verified`."""
+_DEFLATE_LEVEL = 3  # the next commit waits for it: half the time of 6, and an eighth more bytes
+_CHAINED = ("schema", "commit_id", "at", "first", "entries", "balance", "previous")
+
+
+def journal_key(commit: int) -> str:
+    """Row key of a commit; zero-padded, so that keys sort as numbers do."""
+    return f"journal|{commit:020d}"
+
+
+def event_key(commit: int) -> str:
+    """Row key of a commit's events."""
+    return f"event|{commit:020d}"
+
+
+def leg_row_key(leg: str) -> str:
+    """Row key of the guard of a leg."""
+    return f"leg|{leg_key_hash(leg)}"
+
+
+def command_row_key(key: str) -> str:
+    """Row key of the guard of a keyed command."""
+    return f"command|{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def debit_row_key(entry: Entry) -> str:
+    """Row key of a debit: that of its leg, and right after it what replaced a debit of the leg."""
+    key = leg_row_key(entry.leg or "")
+    return key if entry.rerates is None else f"{key}|{entry.rerates:020d}"
+
+
+def authorization_row_key(authorization: str) -> str:
+    """Row key of the guard of an authorization."""
+    return f"authorization|{leg_key_hash(authorization)}"
+
+
+def hold_row_key(entry: Entry) -> str | None:
+    """Row key of what a debit did to the hold of its authorization; None where that is nothing."""
+    if not entry.charges or entry.authorization is None:
+        return None
+    key = authorization_row_key(entry.authorization)
+    match entry.hold:
+        case HoldEffect.SETTLES:
+            return key
+        case HoldEffect.FREES:
+            return f"{key}|{entry.sequence:020d}"
+        case _:
+            return None
+
+
+def hold_values(entry: Entry, commit: int) -> dict[str, Value]:
+    """The properties of the row that says what a debit did to a hold."""
+    return {"schema": SCHEMA, "leg": entry.leg or "", "commit": commit, "entry": entry.sequence}
+
+
+@fails_closed
+def read_hold(row: Row) -> tuple[str, int]:
+    """(leg, entry) that settled or freed a hold."""
+    check_schema(row)
+    return str(row.values["leg"]), int(cast("int", row.values["entry"]))
+
+
+def reversal_row_key(debit: int) -> str:
+    """Row key of the guard of a debit's reversal, by the number of its entry."""
+    return command_row_key(f"\nreversal of entry {debit}")  # no idempotency key has a line break
+
+
+def command_guard(entry: Entry) -> str | None:
+    """Row key of the guard that an entry which is no debit must have, if any."""
+    if entry.kind is EntryKind.REVERSAL and entry.reverses is not None:
+        return reversal_row_key(entry.reverses)
+    if entry.kind is EntryKind.DEBIT or entry.key is None:
+        return None
+    return command_row_key(entry.key)
+
+
+def check_schema(row: Row, known: int = SCHEMA) -> None:
+    """Raises LedgerCorrupt for a row of a newer schema than this code knows."""
+    schema = row.values.get("schema")
+    if isinstance(schema, bool) or not isinstance(schema, int) or not 1 <= schema <= known:
+        raise LedgerCorrupt(f"Row {row.key} has schema {schema!r}; this code knows {known}.")
+
+
+# State
+
+
+def state_values(state: LedgerState, head: str, commit_id: str) -> dict[str, Value]:
+    """The properties of the state row."""
+    return {
+        "schema": RULED_SCHEMA,
+        "commit": state.commit,
+        "entry": state.entry,
+        "balance": state.balance_micros,
+        "head": head,
+        "commit_id": commit_id,
+        **pack("data", _state_document(state)),
+    }
+
+
+@fails_closed
+def read_state(row: Row) -> tuple[LedgerState, str]:
+    """(state, head hash) of the state row."""
+    check_schema(row, RULED_SCHEMA)
+    data = cast("dict[str, Any]", unpack("data", row.values))
+    if ("rules" in data) is not (row.values["schema"] == RULED_SCHEMA):
+        raise LedgerCorrupt(f"Row {row.key} has a schema that is not that of its data.")
+    state = LedgerState(
+        currency=data["currency"],
+        commit=int(cast("int", row.values["commit"])),
+        entry=int(cast("int", row.values["entry"])),
+        balance_micros=int(cast("int", row.values["balance"])),
+        deficit_micros=data["deficit"],
+        lots=tuple(read_lot(lot) for lot in data["lots"]),
+        expired=tuple(read_lot(lot) for lot in data["expired"]),
+        credit_limit_micros=data["credit_limit"],
+        alert_rules=tuple(AlertRule(**rule) for rule in data["alert_rules"]),
+        settings_version=data["settings_version"],
+        last_top_up_micros=data["last_top_up"],
+        last_charge_micros=data["last_charge"],
+        at=parse_time(data["at"]) if data["at"] else None,
+        pool_seconds=data.get("pool_seconds", 0),
+        pools=tuple(PoolMonth(*pool) for pool in data.get("pools", ())),
+        **read_notices(data),
+    )
+    return state, str(row.values["head"])
+
+
+def _state_document(state: LedgerState) -> dict[str, object]:
+    return {
+        "currency": state.currency,
+        "deficit": state.deficit_micros,
+        "lots": [lot_document(lot) for lot in state.lots],
+        "expired": [lot_document(lot) for lot in state.expired],
+        "credit_limit": state.credit_limit_micros,
+        "alert_rules": [asdict(rule) for rule in state.alert_rules],
+        "settings_version": state.settings_version,
+        "last_top_up": state.last_top_up_micros,
+        "last_charge": state.last_charge_micros,
+        "at": format_time(state.at) if state.at else None,
+        "pool_seconds": state.pool_seconds,
+        "pools": [[pool.month, pool.used_seconds, pool.told_percent] for pool in state.pools],
+        **notice_document(state),
+    }
+
+
+# Journal
+
+
+class Spelled(NamedTuple):
+    """An entry and its explained charge as canonical JSON: spelled once, written twice."""
+
+    entry: bytes
+    charge: bytes | None
+
+
+def spell(entry: Entry) -> Spelled:
+    """The bytes of an entry that go into the journal and into its guard."""
+    charge = canonical_json(entry.charge) if entry.charge is not None else None
+    return Spelled(canonical_json(entry_document(entry)), charge)
+
+
+def journal_values(
+    chain_key: bytes,
+    account: str,
+    state: LedgerState,
+    entries: Sequence[Spelled],
+    *,
+    settings: Sequence[SettingsChange],
+    events: Sequence[Event] = (),
+    rules: Mapping[str, object] | None = None,
+    organizers: Sequence[str | None] = (),
+    previous: str,
+    commit_id: str,
+    at: datetime,
+) -> dict[str, Value]:
+    """The properties of a commit's journal row, its keyed hash included.
+
+    The bytes are lines: what changed beside the entries, then a line for each entry, followed by a
+    line with its charge where it has one. Whose meetings the entries' legs were in stands beside
+    them, not hashed, so that it can be erased.
+    """
+    document: dict[str, object] = {}
+    if settings:
+        document["settings"] = [change_document(change) for change in settings]
+    if events:
+        document["events"] = content_digest(_events_document(events))
+    if rules:
+        document["rules"] = rules
+    lines = (line for spelled in entries for line in spelled if line is not None)
+    data = zlib.compress(b"\n".join((canonical_json(document), *lines)), _DEFLATE_LEVEL)
+    values: dict[str, Value] = {
+        "schema": JOURNAL_SCHEMA,
+        "commit_id": commit_id,
+        "at": format_time(at),
+        "first": state.entry - len(entries) + 1,
+        "entries": len(entries),
+        "balance": state.balance_micros,
+        "previous": previous,
+    }
+    values["hash"] = chain_hash(chain_key, account, state.commit, values, data)
+    return values | split("data", data) | organizers_values(organizers)
+
+
+def organizers_values(organizers: Sequence[object]) -> dict[str, Value]:
+    """The property with the organizers of entries, or of commits; none where nobody is named."""
+    is_named = any(any(each) if isinstance(each, list) else each for each in organizers)
+    if not is_named:
+        return {}
+    return split("organizers", zlib.compress(canonical_json(list(organizers)), _DEFLATE_LEVEL))
+
+
+def read_organizers(row: Row) -> list[Any]:
+    """The organizers beside the entries of a journal row, or the commits of a segment, in order;
+    empty where nothing is named."""
+    if not holders("organizers", row.values):
+        return []
+    return cast("list[Any]", unpack("organizers", row.values))
+
+
+def chain_hash(
+    chain_key: bytes, account: str, commit: int, values: Mapping[str, Value], data: bytes
+) -> str:
+    """HMAC-SHA256 over a journal row as it is stored: what is in plain properties and the bytes."""
+    plain = {name: values.get(name) for name in _CHAINED}
+    head = canonical_json({"account": account, "commit": commit, **plain})
+    return hmac.new(chain_key, head + b"\n" + data, hashlib.sha256).hexdigest()
+
+
+@fails_closed
+def read_commit(row: Row) -> Commit:
+    """The commit in a journal row; its hash is not checked here."""
+    check_schema(row, JOURNAL_SCHEMA)
+    head, *lines = zlib.decompress(joined("data", row.values)).split(b"\n")
+    data = cast("dict[str, Any]", json.loads(head))
+    return Commit(
+        number=int(row.key.removeprefix("journal|")),
+        at=parse_time(str(row.values["at"])),
+        balance_micros=int(cast("int", row.values["balance"])),
+        first=int(cast("int", row.values["first"])),
+        entries=tuple(_read_lines(lines, dict(enumerate(read_organizers(row))))),
+        settings=tuple(read_change(change) for change in data.get("settings", ())),
+        events_digest=data.get("events"),
+        rules=read_rules(data.get("rules")),
+    )
+
+
+def _read_lines(lines: Sequence[bytes], organizers: Mapping[int, str | None]) -> Iterator[Entry]:
+    """The entries of a journal row; raises ValueError when a charge is missing."""
+    rest = iter(lines)
+    for number, line in enumerate(rest):
+        entry = read_entry(json.loads(line))
+        charge = json.loads(next(rest, b"")) if entry.charge_digest is not None else None
+        organizer = organizers.get(number)
+        if charge is not None or organizer is not None:
+            entry = replace(entry, charge=charge, organizer=organizer)
+        yield entry
+
+
+@fails_closed
+def read_posted(row: Row) -> list[Posted]:
+    """What the first debits of legs in a journal row charged, and what reversals and re-ratings
+    changed of it: a hold book that catches up reads thousands of them while somebody waits, so
+    nothing else is read."""
+    check_schema(row, JOURNAL_SCHEMA)
+    lines = iter(zlib.decompress(joined("data", row.values)).split(b"\n")[1:])
+    found: list[Posted] = []
+    for line in lines:
+        entry = json.loads(line)
+        if entry.get("charge_digest") is not None:
+            next(lines, None)  # its charge
+        kind, leg, hold = entry["kind"], entry.get("leg"), entry.get("hold")
+        corrects = entry.get("rerates") is not None or kind == EntryKind.REVERSAL
+        is_debit = kind == EntryKind.DEBIT and hold != HoldEffect.KEEPS
+        if is_debit or (corrects and leg is not None):
+            frees = hold == HoldEffect.FREES
+            named = entry.get("authorization")
+            found.append(Posted(named, leg, -entry["amount"], corrects, frees))
+    return found
+
+
+def journal_bytes(row: Row) -> bytes:
+    """The stored bytes that the chain hash covers."""
+    return joined("data", row.values)
+
+
+# Legs, commands, events
+
+
+def leg_values(record: LegRecord, commit: int, spelled: Spelled | None = None) -> dict[str, Value]:
+    """The properties of a leg's guard row; the person's part can be erased alone."""
+    entry, charge = spelled or spell(record.entry)
+    return {
+        "schema": SCHEMA,
+        "leg": record.leg,
+        "digest": record.digest,
+        "commit": commit,
+        "entry": entry.decode(),
+        **pack_json("charge", charge or canonical_json(record.charge)),
+        **pack("person", record.person),
+    }
+
+
+@fails_closed
+def read_leg(row: Row) -> LegRecord:
+    """The record in a leg's guard row."""
+    check_schema(row)
+    return LegRecord(
+        leg=str(row.values["leg"]),
+        digest=str(row.values["digest"]),
+        charge=cast("dict[str, object]", unpack("charge", row.values)),
+        person=cast("dict[str, object]", unpack("person", row.values)),
+        entry=read_entry(json.loads(str(row.values["entry"]))),
+    )
+
+
+# The properties that `pack` may keep a person's part in: it is far smaller than 60 KiB.
+PERSON = ("schema", "person", "person0")
+
+
+@fails_closed
+def read_person(row: Row) -> dict[str, object]:
+    """The person's part in a leg's guard row, of which `PERSON` was read."""
+    check_schema(row)
+    return cast("dict[str, object]", unpack("person", row.values))
+
+
+def command_values(entry: Entry, content_digest: str, commit: int) -> dict[str, Value]:
+    """The properties of a keyed command's guard row."""
+    return {
+        "schema": SCHEMA,
+        "digest": content_digest,
+        "commit": commit,
+        "entry": canonical_json(entry_document(entry)).decode(),
+    }
+
+
+@fails_closed
+def read_command(row: Row) -> tuple[str, Entry]:
+    """(digest of what was asked, entry) of a keyed command."""
+    check_schema(row)
+    return str(row.values["digest"]), read_entry(json.loads(str(row.values["entry"])))
+
+
+def event_values(events: tuple[Event, ...], at: datetime) -> dict[str, Value]:
+    """The properties of an outbox row."""
+    return {
+        "schema": SCHEMA,
+        "at": format_time(at),
+        **pack("data", _events_document(events)),
+    }
+
+
+def _events_document(events: Sequence[Event]) -> list[dict[str, object]]:
+    return [
+        {"type": event.type, "data": event.data}
+        | {
+            name: number
+            for name, number in (
+                *(("alert", event.alert), ("repeat", event.repeat)),
+                ("recharge", event.recharge),
+            )
+            if number
+        }
+        for event in events
+    ]
+
+
+@fails_closed
+def read_outbox(row: Row) -> Outbox:
+    """The events in an outbox row."""
+    check_schema(row)
+    data = cast("list[dict[str, Any]]", unpack("data", row.values))
+    return Outbox(
+        commit=int(row.key.removeprefix("event|")),
+        at=parse_time(str(row.values["at"])),
+        events=tuple(
+            Event(
+                item["type"],
+                item["data"],
+                alert=item.get("alert"),
+                repeat=item.get("repeat", 0),
+                recharge=item.get("recharge"),
+            )
+            for item in data
+        ),
+    )
+
+
+# Entries and lots

@@ -1,0 +1,159 @@
+"""Closed days packed: the journal rows of days that are over, in few large rows.
+
+`segment|{last commit}` holds commits in order, deflated, under the size of an entity. It adds a way
+to read, and takes none away: the journal rows stay, and only they are hashed. So a statement of
+100,000 legs reads tens of rows, and a damaged segment can be made again.
+"""
+
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, cast
+
+from shared.adapters.ledger import rows
+from shared.adapters.ledger.entry_codec import entry_document, read_entry
+from shared.adapters.tables.packing import inflated, joined, split
+from shared.domain.common import limits
+from shared.domain.common.errors import RowExists
+from shared.domain.ledger.model import Entry
+from shared.domain.legs.leg import canonical_json, format_time, parse_time
+from shared.pacing import breathe
+from shared.ports.ledger import Commit
+from shared.ports.tables import Insert, Row, TableStore
+
+SCHEMA = 3  # before, segments named no organizers
+_PREFIX = "segment|"
+
+
+def segment_key(last_commit: int) -> str:
+    """Row key of the segment that ends with a commit."""
+    return f"{_PREFIX}{last_commit:020d}"
+
+
+async def history(tables: TableStore, account: str, *, after: int) -> list[Commit]:
+    """The next commits after a number: the rest of a segment, or a page of journal rows.
+
+    Empty when there are none.
+    """
+    found = await tables.query(
+        rows.TABLE, account, first=segment_key(after + 1), before="segment}", limit=1
+    )
+    if found:
+        commits = []
+        for commit in _commits(found[0]):
+            await breathe()
+            if commit.number > after:
+                commits.append(commit)
+        if commits and commits[0].number == after + 1:
+            return commits
+    page = await tables.query(
+        rows.TABLE,
+        account,
+        after=rows.journal_key(after),
+        before="journal}",
+        limit=limits.JOURNAL_PAGE_ROWS,
+    )
+    commits = []
+    for row in page:
+        await breathe()
+        commits.append(rows.read_commit(row))
+    return commits
+
+
+async def pack_until(tables: TableStore, account: str, before: datetime) -> int:
+    """Pack the commits made before a time that are in no segment yet; the number of segments."""
+    after = await _last_packed(tables, account)
+    written = 0
+    waiting: list[Commit] = []
+    size = 0
+    while page := await tables.query(
+        rows.TABLE,
+        account,
+        after=rows.journal_key(after),
+        before="journal}",
+        limit=limits.TABLE_PAGE_ROWS_MAX,
+    ):
+        for row in page:
+            commit = rows.read_commit(row)
+            if commit.at >= before:
+                return written + await _write(tables, account, waiting)
+            size += sum(len(part) for part in row.values.values() if isinstance(part, bytes))
+            if waiting and size > limits.SEGMENT_BYTES_MAX:
+                written += await _write(tables, account, waiting)
+                waiting, size = [], 0
+            waiting.append(commit)
+        after = int(page[-1].key.removeprefix("journal|"))
+    return written + await _write(tables, account, waiting)
+
+
+async def _last_packed(tables: TableStore, account: str) -> int:
+    """The last commit in a segment. Segments are few; their keys alone are read."""
+    found = await tables.query(
+        rows.TABLE, account, first=_PREFIX, before="segment}", select=["schema"]
+    )
+    return int(found[-1].key.removeprefix(_PREFIX)) if found else 0
+
+
+async def _write(tables: TableStore, account: str, commits: Sequence[Commit]) -> int:
+    if not commits:
+        return 0
+    data = zlib.compress(canonical_json([_document(commit) for commit in commits]), 6)
+    if len(data) > limits.SEGMENT_BYTES_MAX and len(commits) > 1:
+        half = len(commits) // 2
+        return await _write(tables, account, commits[:half]) + await _write(
+            tables, account, commits[half:]
+        )
+    organizers = [[entry.organizer for entry in commit.entries] for commit in commits]
+    named = rows.organizers_values(organizers)
+    values = {"schema": SCHEMA, **split("data", data), **named}
+    try:
+        row = Insert(segment_key(commits[-1].number), values)
+        await tables.transact(rows.TABLE, account, [row])
+    except RowExists:
+        return 0  # another night's run was faster: it packed the same commits
+    return 1
+
+
+def _document(commit: Commit) -> dict[str, object]:
+    return {
+        "number": commit.number,
+        "at": format_time(commit.at),
+        "balance": commit.balance_micros,
+        "first": commit.first,
+        "entries": [entry_document(entry, with_charge=True) for entry in commit.entries],
+    }
+
+
+def read_segment(row: Row) -> list[Commit]:
+    """The commits in a segment; settings and events are in the journal rows only."""
+    return list(_commits(row))
+
+
+def _commits(row: Row) -> Iterator[Commit]:
+    """Commit by commit: a whole segment is megabytes of JSON."""
+    rows.check_schema(row, SCHEMA)
+    text = inflated(joined("data", row.values)).decode()
+    decoder = json.JSONDecoder()
+    organizers = iter(rows.read_organizers(row))
+    at = 1
+    while at < len(text):
+        document, at = decoder.raw_decode(text, at)
+        at += 1  # the comma, or the end of the list
+        each = cast("dict[str, Any]", document)
+        yield Commit(
+            number=each["number"],
+            at=parse_time(each["at"]),
+            balance_micros=each["balance"],
+            first=each["first"],
+            entries=tuple(_entries(each["entries"], next(organizers, []))),
+        )
+
+
+def _entries(documents: Sequence[dict[str, Any]], organizers: Sequence[str | None]) -> list[Entry]:
+    found = [read_entry(document) for document in documents]
+    for number, name in enumerate(organizers):
+        if name is not None:
+            found[number] = replace(found[number], organizer=name)
+    return found

@@ -1,0 +1,476 @@
+"""The ledger in Table storage: decisions committed in groups, reads, and the outbox."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.adapters.ledger import bulk_reads, months, rows, segments
+from shared.adapters.ledger.state_codec import rules_document
+from shared.adapters.ledger.verify import verify
+from shared.adapters.tables.committable import Answer, Loaded, Step
+from shared.adapters.tables.group_commit import GroupCommitter
+from shared.domain.common import limits
+from shared.domain.common.errors import (
+    LedgerCorrupt,
+    PerminuteError,
+    RowMissing,
+    authorization_used,
+)
+from shared.domain.credits.recharge import RechargeStatus
+from shared.domain.dial_out.hold_book import Posted
+from shared.domain.ledger.decide import decide
+from shared.domain.ledger.model import (
+    Acknowledge,
+    Adjust,
+    Announce,
+    AnswerRecharge,
+    Command,
+    Configure,
+    DebitLeg,
+    Decided,
+    Entry,
+    ExpireLot,
+    HoldEffect,
+    LedgerState,
+    Refused,
+    RerateLeg,
+    ReverseLeg,
+    SettingsChange,
+    Tick,
+    TopUp,
+    Unchanged,
+)
+from shared.domain.ledger.statements import ClosedMonth
+from shared.pacing import breathe
+from shared.ports.clock import Clock, Ids
+from shared.ports.ledger import (
+    AuthorizationUse,
+    Clash,
+    Commit,
+    LegRecord,
+    Outbox,
+    Verification,
+    Written,
+)
+from shared.ports.notices import DueMark, DueMarks
+from shared.ports.tables import Delete, Insert, Operation, Replace, TableStore
+
+EVENTS_DUE = "events"
+_QUIET = (Configure, Tick, AnswerRecharge, Acknowledge, Announce)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A ledger's state (None before it is opened) with the hash of its last journal row."""
+
+    state: LedgerState | None
+    hash: str
+
+
+type Outcome = Written | Clash
+
+
+class TableLedger:
+    """Implements the port `Ledger` on a TableStore."""
+
+    def __init__(
+        self, tables: TableStore, due: DueMarks, clock: Clock, ids: Ids, chain_key: bytes
+    ) -> None:
+        self._tables = tables
+        self._chain_key = chain_key
+        self._book = _LedgerBook(tables, due, chain_key)
+        self._committer = GroupCommitter(tables, self._book, clock, ids, plans_ahead=True)
+
+    async def state(self, account: str) -> LedgerState | None:
+        """The state as it is stored now; None before the ledger is opened."""
+        return (await self._book.load(account)).state.state
+
+    async def submit(self, account: str, command: Command) -> Outcome:
+        """The outcome of a command, once it is durable (see the port)."""
+        return await self._committer.submit(account, command)
+
+    async def leg(self, account: str, leg: str) -> LegRecord | None:
+        """The debited leg with this key, or None."""
+        row = await self._tables.get(rows.TABLE, account, rows.leg_row_key(leg))
+        return rows.read_leg(row) if row else None
+
+    async def use_of(self, account: str, authorization: str) -> AuthorizationUse:
+        """What debits did to the hold of an authorization."""
+        key = rows.authorization_row_key(authorization)
+        found = await self._tables.query(rows.TABLE, account, first=key, before=f"{key}}}", limit=2)
+        settled = next((rows.read_hold(row) for row in found if row.key == key), None)
+        return AuthorizationUse(
+            settled_by=settled[0] if settled else None,
+            entry=settled[1] if settled else 0,
+            is_freed=any(row.key != key for row in found),
+        )
+
+    async def debits(self, account: str, leg: str) -> list[LegRecord]:
+        """The leg's debit and its re-ratings, in order; the last one is the present one."""
+        key = rows.leg_row_key(leg)
+        found = await self._tables.query(rows.TABLE, account, first=key, before=f"{key}}}")
+        return [rows.read_leg(row) for row in found]
+
+    async def debits_of(self, account: str, legs: Sequence[str]) -> dict[str, list[LegRecord]]:
+        """The debits of each of many legs, as `debits` gives them; none: no item."""
+        keys = {rows.leg_row_key(leg): leg for leg in legs}
+        found = await bulk_reads.rows_of(
+            self._tables, account, list(keys), await self._entries(account)
+        )
+        records: dict[str, list[LegRecord]] = {}
+        for key, stored in found.items():
+            await breathe()
+            records[keys[key]] = [rows.read_leg(row) for row in stored]
+        return records
+
+    async def persons_of(
+        self, account: str, legs: Sequence[str]
+    ) -> dict[str, Mapping[str, object]]:
+        """The persons' parts of many legs; of what was erased, an empty one; no leg: no item."""
+        keys = {rows.leg_row_key(leg): leg for leg in legs}
+        found = await bulk_reads.rows_of(
+            self._tables, account, list(keys), await self._entries(account), rows.PERSON
+        )
+        persons: dict[str, Mapping[str, object]] = {}
+        for key, stored in found.items():
+            await breathe()
+            persons[keys[key]] = rows.read_person(stored[0])
+        return persons
+
+    async def reversals_of(self, account: str, debits: Sequence[int]) -> dict[int, Entry]:
+        """The entries that took back many debits, by the debits' numbers; none: no item."""
+        keys = {rows.reversal_row_key(debit): debit for debit in debits}
+        found = await bulk_reads.rows_of(
+            self._tables, account, list(keys), await self._entries(account)
+        )
+        return {keys[key]: rows.read_command(stored[0])[1] for key, stored in found.items()}
+
+    async def _entries(self, account: str) -> int:
+        state = await self.state(account)
+        return state.entry if state else 0
+
+    async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
+        """At most `limit` commits with numbers above `after`, in order."""
+        found = await self._tables.query(
+            rows.TABLE,
+            account,
+            after=rows.journal_key(after),
+            before="journal}",
+            limit=limit,
+        )
+        return [rows.read_commit(row) for row in found]
+
+    async def posted(self, account: str, *, after: int, until: int) -> list[Posted]:
+        """What was charged to whose holds, in commits above `after`, up to `until` (the port)."""
+        posted: list[Posted] = []
+        while after < until:
+            found = await self._tables.query(
+                rows.TABLE,
+                account,
+                after=rows.journal_key(after),
+                before=rows.journal_key(until + 1),
+                limit=limits.JOURNAL_PAGE_ROWS,
+            )
+            if not found:
+                raise LedgerCorrupt("The journal ends before the ledger's state.")
+            posted += [each for row in found for each in rows.read_posted(row)]
+            after = int(found[-1].key.removeprefix("journal|"))
+        return posted
+
+    async def history(self, account: str, *, after: int) -> list[Commit]:
+        """The next commits after a number, many at a time; empty when there are none."""
+        return await segments.history(self._tables, account, after=after)
+
+    async def pack_until(self, account: str, before: datetime) -> int:
+        """Pack what was committed before a time into segments; the number of new ones."""
+        return await segments.pack_until(self._tables, account, before)
+
+    async def closed_months(self, account: str) -> list[str]:
+        """The months `YYYY-MM` that were closed, in order."""
+        return await months.closed_months(self._tables, account)
+
+    async def closed_month(self, account: str, month: str) -> ClosedMonth | None:
+        """A closed month, held against the journal where it begins and ends (see the port)."""
+        return await months.closed_month(self._tables, account, month)
+
+    async def close_month(self, account: str, closed: ClosedMonth) -> None:
+        """Keep a month that is over; nothing happens if it is kept already."""
+        await months.write_month(self._tables, account, closed)
+
+    async def commit_at(self, account: str, moment: datetime) -> Commit | None:
+        """The last commit at or before a moment: found by halving; None if there is none."""
+        state = await self.state(account)
+        low, high = 1, state.commit if state else 0
+        found: Commit | None = None
+        while low <= high:
+            middle = (low + high) // 2
+            row = await self._tables.get(rows.TABLE, account, rows.journal_key(middle))
+            if row is None:
+                raise LedgerCorrupt(f"commit {middle} is missing")
+            commit = rows.read_commit(row)
+            if commit.at <= moment:
+                found, low = commit, middle + 1
+            else:
+                high = middle - 1
+        return found
+
+    async def entry(self, account: str, sequence: int) -> Entry | None:
+        """The entry with this number: found by halving, in a handful of reads."""
+        state = await self.state(account)
+        low, high = 1, state.commit if state else 0
+        while low <= high:
+            middle = (low + high) // 2
+            row = await self._tables.get(rows.TABLE, account, rows.journal_key(middle))
+            if row is None:
+                return None
+            commit = rows.read_commit(row)
+            if commit.first > sequence:
+                high = middle - 1
+            elif commit.first + len(commit.entries) <= sequence:
+                low = middle + 1
+            else:
+                return commit.entries[sequence - commit.first]
+        return None
+
+    async def reversal(self, account: str, debit: int) -> Entry | None:
+        """The entry that took the debit with this number back, or None."""
+        row = await self._tables.get(rows.TABLE, account, rows.reversal_row_key(debit))
+        return rows.read_command(row)[1] if row else None
+
+    async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
+        """The oldest unpublished events, in order."""
+        found = await self._tables.query(
+            rows.TABLE, account, first="event|", before="event}", limit=limit
+        )
+        return [rows.read_outbox(row) for row in found]
+
+    async def published(self, account: str, commit: int) -> None:
+        """Take a commit's events out of the outbox."""
+        try:
+            await self._tables.transact(rows.TABLE, account, [Delete(rows.event_key(commit))])
+        except RowMissing:
+            return  # another publisher took it out: it published the same events
+
+    async def head_at(self, account: str, commit: int) -> str | None:
+        """The hash of a commit's journal row, or None."""
+        row = await self._tables.get(rows.TABLE, account, rows.journal_key(commit))
+        return str(row.values["hash"]) if row else None
+
+    async def verify(self, account: str, *, resume: bool = False) -> Verification:
+        """Recompute chain, numbers, balances, lots and guards from what is stored; with `resume`
+        from where the last sound verification ended."""
+        return await verify(self._tables, account, self._chain_key, resume=resume)
+
+
+class _LedgerBook:
+    """What the committer has to know of a ledger partition."""
+
+    table = rows.TABLE
+    commands_max = limits.GROUP_COMMIT_LEGS_MAX
+
+    def __init__(self, tables: TableStore, due: DueMarks, chain_key: bytes) -> None:
+        self._tables = tables
+        self._due = due
+        self._chain_key = chain_key
+
+    async def load(self, partition: str) -> Loaded[_Head]:
+        row = await self._tables.get(self.table, partition, rows.STATE)
+        if row is None:
+            return Loaded(_Head(None, rows.GENESIS), None)
+        state, head = rows.read_state(row)
+        return Loaded(_Head(state, head), row.etag)
+
+    async def view(
+        self, partition: str, loaded: Loaded[_Head], commands: Sequence[Command]
+    ) -> Loaded[_Head]:
+        return loaded
+
+    def guards(self, command: Command) -> tuple[str, ...]:
+        guard = _guard(command)
+        return (guard, *_settled(command)) if guard else ()
+
+    def decide(
+        self, partition: str, state: _Head, command: Command, now: datetime
+    ) -> Step[_Head, Outcome] | Answer[Outcome]:
+        decision = decide(state.state, command, now)
+        match decision:
+            case Refused(error):
+                return Answer(error)
+            case Unchanged():
+                return Answer(Written(None, repeated=True))
+            case Decided():
+                return Step(
+                    _Head(decision.state, state.hash),
+                    Written(_last(decision), events=bool(decision.events)),
+                    decision,
+                )
+
+    def render(
+        self,
+        partition: str,
+        before: Loaded[_Head],
+        steps: Sequence[Step[_Head, Outcome]],
+        commit_id: str,
+        now: datetime,
+    ) -> tuple[_Head, list[Operation]]:
+        decisions = _decisions(steps)
+        last = decisions[-1].state
+        number = (before.state.state.commit if before.state.state else 0) + 1
+        state = replace(last, commit=number)
+        at = state.at or now
+        entries = tuple(entry for decision in decisions for entry in decision.entries)
+        events = tuple(event for decision in decisions for event in decision.events)
+        spelled = {entry.sequence: rows.spell(entry) for entry in entries}
+        journal = rows.journal_values(
+            self._chain_key,
+            partition,
+            state,
+            tuple(spelled.values()),
+            settings=_settings(decisions),
+            events=events,
+            rules=rules_document(before.state.state, state),
+            organizers=[entry.organizer for entry in entries],
+            previous=before.state.hash,
+            commit_id=commit_id,
+            at=at,
+        )
+        head = str(journal["hash"])
+        values = rows.state_values(state, head, commit_id)
+        operations: list[Operation] = [
+            Insert(rows.STATE, values)
+            if before.etag is None
+            else Replace(rows.STATE, values, before.etag),
+            Insert(rows.journal_key(number), journal),
+            *(row for decision in decisions for row in _guard_rows(decision, number, spelled)),
+        ]
+        if events:
+            operations.append(Insert(rows.event_key(number), rows.event_values(events, at)))
+        return _Head(state, head), operations
+
+    async def prepare(
+        self, partition: str, steps: Sequence[Step[_Head, Outcome]], now: datetime
+    ) -> None:
+        decisions = _decisions(steps)
+        marks = {DueMark(partition, kind, at) for each in decisions for kind, at in each.due}
+        if any(each.events for each in decisions):
+            marks.add(DueMark(partition, EVENTS_DUE, now))
+        if marks:
+            await self._due.mark(sorted(marks, key=lambda mark: (mark.at, mark.kind)))
+
+    async def recorded(self, partition: str, command: Command) -> Outcome | PerminuteError | None:
+        key = _guard(command)
+        row = await self._tables.get(self.table, partition, key) if key else None
+        if row is None:
+            return await self._settled_before(partition, command)
+        if isinstance(command, DebitLeg):
+            record = rows.read_leg(row)
+            digest, entry = record.digest, record.entry
+        else:
+            digest, entry = rows.read_command(row)
+        if digest not in _digests(command):
+            return Clash(entry)
+        if isinstance(command, RerateLeg):
+            entry = (await self._rerated(partition, entry)) or entry
+        return Written(entry, repeated=True)
+
+    async def _settled_before(self, partition: str, command: Command) -> PerminuteError | None:
+        """The refusal of a leg whose authorization another leg has settled."""
+        for key in _settled(command):
+            row = await self._tables.get(self.table, partition, key)
+            if row is not None:
+                leg, entry = rows.read_hold(row)
+                return authorization_used(leg, entry)
+        return None
+
+    async def _rerated(self, partition: str, reversal: Entry) -> Entry | None:
+        """The debit that a re-rating booked after it had taken one back."""
+        key = rows.debit_row_key(reversal)
+        row = await self._tables.get(self.table, partition, key)
+        return rows.read_leg(row).entry if row else None
+
+    async def landed(self, partition: str, after: _Head, commit_id: str) -> bool:
+        number = after.state.commit if after.state else 0
+        row = await self._tables.get(self.table, partition, rows.journal_key(number))
+        return row is not None and row.values.get("commit_id") == commit_id
+
+
+def _guard(command: Command) -> str | None:
+    """The key of the row that makes a command happen once. Those without one ask for a state, not
+    for a change."""
+    match command:
+        case DebitLeg():
+            return rows.leg_row_key(command.leg)
+        case TopUp() | Adjust():
+            return rows.command_row_key(command.key)
+        case ReverseLeg() | RerateLeg():
+            return rows.reversal_row_key(command.debit.sequence)
+        case AnswerRecharge(status=RechargeStatus.SUCCEEDED):
+            return rows.command_row_key(command.key)
+        case Configure() | ExpireLot() | Tick() | Acknowledge() | Announce() | AnswerRecharge():
+            return None
+
+
+def _digests(command: Command) -> tuple[str, ...]:
+    """The digests by which a guard may know the command, its own first."""
+    earlier = command.earlier_digests if isinstance(command, DebitLeg) else ()
+    return (_digest(command), *earlier)
+
+
+def _settled(command: Command) -> tuple[str, ...]:
+    """The key of the row that makes one leg only settle an authorization."""
+    if not isinstance(command, DebitLeg) or command.authorization is None:
+        return ()
+    is_settled = command.hold is HoldEffect.SETTLES
+    return (rows.authorization_row_key(command.authorization),) if is_settled else ()
+
+
+def _digest(command: Command) -> str:
+    """What a repeated command must have in common with the first one."""
+    match command:
+        case DebitLeg() | TopUp() | Adjust() | ReverseLeg() | RerateLeg() | AnswerRecharge():
+            return command.digest
+        case Configure() | ExpireLot() | Tick() | Acknowledge() | Announce():
+            return ""
+
+
+def _last(decision: Decided) -> Entry | None:
+    """The entry that the command asked for; those before it made it possible."""
+    return decision.entries[-1] if decision.entries else None
+
+
+def _decisions(steps: Sequence[Step[_Head, Outcome]]) -> list[Decided]:
+    return [step.decision for step in steps if isinstance(step.decision, Decided)]
+
+
+def _settings(decisions: Sequence[Decided]) -> list[SettingsChange]:
+    """What a commit changed without an entry, so that journals alone can rebuild the state."""
+    return [
+        SettingsChange(decision.state.entry, decision.command)
+        for decision in decisions
+        if isinstance(decision.command, _QUIET) and not decision.entries
+    ]
+
+
+def _guard_rows(
+    decision: Decided, number: int, spelled: Mapping[int, rows.Spelled]
+) -> Iterator[Operation]:
+    """The guard of a command, and of a re-rating the leg's new row too; `spelled` are the commit's
+    entries by their numbers."""
+    command, entry, key = decision.command, _last(decision), _guard(decision.command)
+    if entry is None or key is None:
+        return
+    match command:
+        case DebitLeg():
+            record = LegRecord(command.leg, command.digest, command.charge, command.person, entry)
+            yield Insert(key, rows.leg_values(record, number, spelled[entry.sequence]))
+            if hold_key := rows.hold_row_key(entry):
+                yield Insert(hold_key, rows.hold_values(entry, number))
+        case RerateLeg():
+            digest = entry.content_digest or ""
+            record = LegRecord(command.leg, digest, command.charge, {}, entry)
+            taken_back = rows.command_values(decision.entries[0], command.digest, number)
+            yield Insert(key, taken_back)
+            values = rows.leg_values(record, number, spelled[entry.sequence])
+            yield Insert(rows.debit_row_key(entry), values)
+        case _:
+            yield Insert(key, rows.command_values(entry, _digest(command), number))

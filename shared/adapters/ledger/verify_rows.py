@@ -1,0 +1,341 @@
+"""What `verify` checks of rows beside the journal: guards, events, segments, and what is no row."""
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from shared.adapters.ledger import rows
+from shared.adapters.ledger.months import MonthRow
+from shared.adapters.ledger.ranges import read_range
+from shared.adapters.ledger.segments import read_segment, segment_key
+from shared.adapters.tables.packing import holders, unpack
+from shared.domain.common import limits
+from shared.domain.common.errors import LedgerCorrupt
+from shared.domain.ledger.model import Entry, LedgerState
+from shared.domain.ledger.replay import Opened
+from shared.domain.legs.leg import canonical_json, content_digest, format_time
+from shared.ports.ledger import Commit
+from shared.ports.tables import Row, TableStore
+
+UNREADABLE = (zlib.error, ValueError, KeyError, TypeError, AttributeError, LedgerCorrupt)
+_GUARD: dict[str, type] = {"schema": int, "digest": str, "commit": int, "entry": str}
+_NAMES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
+    # (plain properties, contents) of a row by what its key begins with
+    "authorization|": ({"schema": int, "leg": str, "commit": int, "entry": int}, ()),
+    "command|": (_GUARD, ()),
+    "event|": ({"schema": int, "at": str}, ("data",)),
+    "journal|": (
+        {
+            "schema": int,
+            "commit_id": str,
+            "at": str,
+            "first": int,
+            "entries": int,
+            "balance": int,
+            "previous": str,
+            "hash": str,
+        },
+        ("data", "organizers"),
+    ),
+    "leg|": ({**_GUARD, "leg": str}, ("charge", "person")),
+    "month|": (
+        {
+            "schema": int,
+            "time_zone": str,
+            "after": int,
+            "last": int,
+            "opening": int,
+            "closing": int,
+            "head": str,
+        },
+        ("data",),
+    ),
+    "segment|": ({"schema": int}, ("data", "organizers")),
+    rows.STATE: (
+        {"schema": int, "commit": int, "entry": int, "balance": int, "head": str, "commit_id": str},
+        ("data",),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What a guard row must hold: the entry, and the commit that wrote both. `names_organizer`: the
+    journal row is of a schema that names the organizer of each leg."""
+
+    entry: Entry
+    commit: int
+    names_organizer: bool = False
+
+
+@dataclass(slots=True)
+class Run:
+    """What has been recomputed so far, and what is wrong with it.
+
+    `broken`: the journal can't be replayed any further. `legs`, `guards` and `holds` by row key:
+    what must be there. `events`: commits that told something, by the key of their outbox row.
+    `packed_commit` and `month`: the last commit in a segment and the last closed month that were
+    looked at.
+    """
+
+    head: str = rows.GENESIS
+    commit: int = 0
+    commit_id: str = ""
+    entries: int = 0
+    state: LedgerState | None = None
+    opened: Opened = field(default_factory=dict)
+    broken: bool = False
+    legs_before: int = 0
+    packed_commit: int = 0
+    month: str = ""
+    legs: dict[str, Guarded] = field(default_factory=dict)
+    guards: dict[str, Guarded] = field(default_factory=dict)
+    holds: dict[str, Guarded] = field(default_factory=dict)
+    events: dict[str, Commit] = field(default_factory=dict)
+    newer: dict[str, int] = field(default_factory=dict)
+    months: list[MonthRow] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def new_legs(self) -> int:
+        """How many legs were debited; re-ratings are no legs."""
+        return sum(guarded.entry.rerates is None for guarded in self.legs.values())
+
+    def wrong(self, key: str, what: str) -> None:
+        """Note a problem of a row."""
+        if len(self.problems) < limits.PROBLEMS_MAX:
+            self.problems.append(f"{key}: {what}")
+
+
+def _is_newer(run: Run, row: Row, commit: object) -> bool:
+    """Whether a row says that it was written by a commit after those that were read."""
+    if not isinstance(commit, int) or commit <= run.commit:
+        return False
+    run.newer[row.key] = commit
+    return True
+
+
+async def newer_rows(run: Run, tables: TableStore, account: str) -> None:
+    """What came after the rows that were read must come from a commit that there is by now."""
+    if not run.newer:
+        return
+    row = await tables.get(rows.TABLE, account, rows.STATE)
+    last = row.values.get("commit") if row else None
+    for key, commit in run.newer.items():
+        if not isinstance(last, int) or commit > last:
+            run.wrong(key, f"commit: there is no commit {commit}")
+
+
+async def leg_rows(run: Run, tables: TableStore, account: str) -> None:
+    """Every debit has its leg row, and there is no other."""
+    seen: set[str] = set()
+    async for row in read_range(tables, account, "leg|", "leg}"):
+        if _is_newer(run, row, row.values.get("commit")):
+            continue
+        guarded = run.legs.get(row.key)
+        if guarded is None:
+            run.wrong(row.key, "leg: no entry of the journal debits it")
+            continue
+        seen.add(row.key)
+        _leg_row(run, row, guarded)
+    for key in sorted(run.legs.keys() - seen):
+        run.wrong(key, f"the row of leg {run.legs[key].entry.leg} is missing")
+
+
+def _leg_row(run: Run, row: Row, guarded: Guarded) -> None:
+    entry = guarded.entry
+    own_properties(run, row, "leg|")
+    _guard_row(run, row, guarded)
+    try:
+        record = rows.read_leg(row)
+    except UNREADABLE as error:
+        run.wrong(row.key, f"charge: can't be read ({type(error).__name__})")
+        return
+    if record.leg != entry.leg:
+        run.wrong(row.key, f"leg: is not {entry.leg}")
+    if record.entry != entry:
+        run.wrong(row.key, "entry: is not the one in the journal")
+    if record.digest != entry.content_digest:
+        run.wrong(row.key, "digest: is not that of the leg that was debited")
+    if content_digest(record.charge) != entry.charge_digest:
+        run.wrong(row.key, "charge: is not the one that was debited")
+    if record.person and content_digest(record.person) != entry.person_digest:
+        run.wrong(row.key, "person: is not the one that was debited")
+    elif (
+        record.person
+        and guarded.names_organizer
+        and record.person.get("organizer") != entry.organizer
+    ):
+        run.wrong(rows.journal_key(guarded.commit), "organizers: are not those of its legs")
+
+
+async def command_rows(run: Run, tables: TableStore, account: str) -> None:
+    """Every keyed command has its guard, and there is no other."""
+    seen: set[str] = set()
+    async for row in read_range(tables, account, "command|", "command}"):
+        if _is_newer(run, row, row.values.get("commit")):
+            continue
+        guarded = run.guards.get(row.key)
+        if guarded is None:
+            run.wrong(row.key, "no entry of the journal comes from it")
+            continue
+        seen.add(row.key)
+        _command_row(run, row, guarded)
+    for key in sorted(run.guards.keys() - seen):
+        run.wrong(key, f"the guard of entry {run.guards[key].entry.sequence} is missing")
+
+
+def _command_row(run: Run, row: Row, guarded: Guarded) -> None:
+    entry = guarded.entry
+    own_properties(run, row, "command|")
+    _guard_row(run, row, guarded)
+    try:
+        digest, recorded = rows.read_command(row)
+    except UNREADABLE as error:
+        run.wrong(row.key, f"entry: can't be read ({type(error).__name__})")
+        return
+    if recorded != entry:
+        run.wrong(row.key, "entry: is not the one in the journal")
+    if digest != entry.content_digest:
+        run.wrong(row.key, "digest: is not that of the command that was carried out")
+
+
+async def hold_rows(run: Run, tables: TableStore, account: str) -> None:
+    """Every debit that settled or freed a hold has its row, and there is no other."""
+    seen: set[str] = set()
+    async for row in read_range(tables, account, "authorization|", "authorization}"):
+        if _is_newer(run, row, row.values.get("commit")):
+            continue
+        guarded = run.holds.get(row.key)
+        if guarded is None:
+            run.wrong(row.key, "no entry of the journal settles or frees a hold by it")
+            continue
+        seen.add(row.key)
+        _hold_row(run, row, guarded)
+    for key in sorted(run.holds.keys() - seen):
+        run.wrong(key, f"the row of the hold of entry {run.holds[key].entry.sequence} is missing")
+
+
+def _hold_row(run: Run, row: Row, guarded: Guarded) -> None:
+    own_properties(run, row, "authorization|")
+    if row.values.get("commit") != guarded.commit:
+        run.wrong(row.key, f"commit: its entry was written by commit {guarded.commit}")
+    try:
+        leg, entry = rows.read_hold(row)
+    except UNREADABLE as error:
+        run.wrong(row.key, f"entry: can't be read ({type(error).__name__})")
+        return
+    if leg != guarded.entry.leg:
+        run.wrong(row.key, f"leg: is not {guarded.entry.leg}")
+    if entry != guarded.entry.sequence:
+        run.wrong(row.key, f"entry: is not entry {guarded.entry.sequence}")
+
+
+async def new_guards(run: Run, tables: TableStore, account: str) -> None:
+    """The guards of the entries since the last verification, each by its key."""
+    for key, guarded in run.legs.items():
+        if row := await tables.get(rows.TABLE, account, key):
+            _leg_row(run, row, guarded)
+        else:
+            run.wrong(key, f"the row of leg {guarded.entry.leg} is missing")
+    for key, guarded in run.guards.items():
+        if row := await tables.get(rows.TABLE, account, key):
+            _command_row(run, row, guarded)
+        else:
+            run.wrong(key, f"the guard of entry {guarded.entry.sequence} is missing")
+    for key, guarded in run.holds.items():
+        if row := await tables.get(rows.TABLE, account, key):
+            _hold_row(run, row, guarded)
+        else:
+            run.wrong(key, f"the row of the hold of entry {guarded.entry.sequence} is missing")
+
+
+def _guard_row(run: Run, row: Row, guarded: Guarded) -> None:
+    """What leg and command rows have in common."""
+    if row.values.get("commit") != guarded.commit:
+        run.wrong(row.key, f"commit: its entry was written by commit {guarded.commit}")
+    if not _is_spelled(row.values.get("entry")):
+        run.wrong(row.key, "entry: is not spelled as we do")
+
+
+def _is_spelled(text: object) -> bool:
+    try:
+        return canonical_json(json.loads(str(text))).decode() == text
+    except ValueError:
+        return False
+
+
+def own_properties(run: Run, row: Row, kind: str) -> None:
+    """What we write stands in a row, in its type and spelling, and nothing else."""
+    plain, contents = _NAMES[kind]
+    for name, is_a in plain.items():
+        if type(row.values.get(name)) is not is_a:
+            run.wrong(row.key, f"{name}: is missing, or no {is_a.__name__}")
+    held: set[str] = set()
+    for content in contents:
+        held |= holders(content, row.values)
+        if content in held and not _is_spelled(row.values[content]):
+            run.wrong(row.key, f"{content}: is not spelled as we do")
+    for name in sorted(row.values.keys() - plain.keys() - held):
+        run.wrong(row.key, f"{name}: is no property of ours")
+
+
+async def event_rows(run: Run, tables: TableStore, account: str, *, after: int) -> None:
+    """Events of commits after a number that wait to be published; those that were are gone."""
+    async for row in read_range(tables, account, rows.event_key(after + 1), "event}"):
+        own_properties(run, row, "event|")
+        told = run.events.get(row.key)
+        if told is not None and row.values.get("at") != format_time(told.at):
+            run.wrong(row.key, "at: is not the time of that commit")
+        try:
+            outbox = rows.read_outbox(row)
+            digest = content_digest(unpack("data", row.values))
+        except UNREADABLE as error:
+            run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
+            continue
+        if _is_newer(run, row, outbox.commit):
+            continue
+        if told is None or digest != told.events_digest:
+            run.wrong(row.key, "data: are not the events of that commit")
+
+
+async def segment_rows(run: Run, tables: TableStore, account: str) -> None:
+    """Packed days must tell what the journal tells: those behind the last ones looked at."""
+    first = segment_key(run.packed_commit + 1) if run.packed_commit else "segment|"
+    async for row in read_range(tables, account, first, "segment}"):
+        own_properties(run, row, "segment|")
+        try:
+            packed = read_segment(row)
+            last = int(row.key.removeprefix("segment|"))
+            page = await tables.query(
+                rows.TABLE,
+                account,
+                first=rows.journal_key(packed[0].number),
+                before=rows.journal_key(last + 1),
+            )
+            commits = [
+                replace(rows.read_commit(each), settings=(), events_digest=None, rules=None)
+                for each in page
+            ]
+        except (*UNREADABLE, IndexError) as error:
+            run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
+            continue
+        if packed != commits or _beside(packed) != _beside(commits):
+            run.wrong(row.key, "data: is not what the journal tells")
+        run.packed_commit = last
+
+
+def _beside(commits: Sequence[Commit]) -> list[tuple[object, str | None]]:
+    """What entries carry and are not compared by."""
+    return [(entry.charge, entry.organizer) for commit in commits for entry in commit.entries]
+
+
+async def other_rows(run: Run, tables: TableStore, account: str) -> None:
+    """Rows of no kind that we know."""
+    ends = ["", *(kind[:-1] + "}" for kind in rows.KINDS)]
+    gaps = [*zip(ends, [*rows.KINDS, rows.STATE], strict=True)]
+    gaps += [(rows.STATE + "\0", rows.VERIFIED), (rows.VERIFIED + "\0", "\U0010ffff")]
+    for first, before in gaps:
+        async for row in read_range(tables, account, first, before):
+            run.wrong(row.key, "is no row of a ledger")

@@ -1,0 +1,102 @@
+"""The archive of accepted legs: blobs in another storage account, sealed, for weeks.
+
+A blob `{day}/{hour}/{minute}{second}-{random}` holds what was accepted within a moment: lines of
+JSON, deflated and sealed, since legs hold numbers.
+"""
+
+import asyncio
+import json
+import zlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from shared.adapters.encryption import Sealing
+from shared.domain.common import limits
+from shared.domain.common.errors import StoreUnavailable
+from shared.domain.legs.leg import canonical_json
+from shared.pacing import NO_REQUEST
+from shared.ports.archive import Accepted
+from shared.ports.clock import Clock, Ids
+
+FORMAT = b"PMA1"
+
+
+class BlobStore(Protocol):
+    """Blobs that are written once."""
+
+    async def put_once(self, name: str, content: bytes) -> bool:
+        """Write a blob that is not there yet; False if it is. Raises StoreUnavailable."""
+        ...
+
+    async def get(self, name: str) -> bytes | None:
+        """The content of a blob, or None. Raises StoreUnavailable."""
+        ...
+
+    async def names(self, prefix: str) -> list[str]:
+        """The names that begin with `prefix`, in order. Raises StoreUnavailable."""
+        ...
+
+
+class BlobArchive:
+    """Implements the port `Archive` on blobs.
+
+    What is accepted at the same time shares a blob: the first waits a moment for the others.
+    """
+
+    def __init__(self, blobs: BlobStore, keys: Sequence[bytes], clock: Clock, ids: Ids) -> None:
+        self._blobs = blobs
+        self._sealing = Sealing(FORMAT, keys, ids)
+        self._clock = clock
+        self._ids = ids
+        self._waiting: list[Accepted] = []
+        self._flush: asyncio.Task[None] | None = None
+
+    async def keep(self, items: Sequence[Accepted]) -> None:
+        """Returns once all are written. Raises StoreUnavailable when that is not certain."""
+        if not items:
+            return
+        self._waiting += items
+        if self._flush is None:
+            self._flush = asyncio.create_task(self._write_soon(), context=NO_REQUEST())
+        # Shielded: who gives up waiting takes nobody else's legs away.
+        await asyncio.shield(self._flush)
+
+    async def read(self, since: datetime, until: datetime) -> AsyncIterator[Accepted]:
+        """What was accepted from `since` to before `until`, hour by hour.
+
+        Raises StoreUnavailable, and ValueError for a blob that none of the keys opens.
+        """
+        hour = since.replace(minute=0, second=0, microsecond=0)
+        while hour < until:
+            for name in await self._blobs.names(f"{hour:%Y-%m-%d/%H}/"):
+                content = await self._blobs.get(name)
+                for item in self._open(name, content or b""):
+                    if since <= item.at < until:
+                        yield item
+            hour += timedelta(hours=1)
+
+    async def _write_soon(self) -> None:
+        await asyncio.sleep(limits.ARCHIVE_LINGER_SECONDS)
+        items, self._waiting, self._flush = self._waiting, [], None
+        name = f"{self._clock.now():%Y-%m-%d/%H/%M%S}-{self._ids.token(12)}"
+        async with asyncio.timeout(limits.ARCHIVE_SECONDS_MAX):
+            if not await self._blobs.put_once(name, self._seal(name, items)):
+                raise StoreUnavailable("A blob of that random name is there.")
+
+    def _seal(self, name: str, items: Sequence[Accepted]) -> bytes:
+        lines = b"\n".join(
+            canonical_json(
+                {"at": item.at.isoformat(), "kind": item.kind, "body": item.body.decode()}
+            )
+            for item in items
+        )
+        return self._sealing.seal(name, zlib.compress(lines))
+
+    def _open(self, name: str, content: bytes) -> list[Accepted]:
+        lines = zlib.decompress(self._sealing.open(name, content))
+        found = (json.loads(line) for line in lines.splitlines())
+        return [
+            Accepted(datetime.fromisoformat(each["at"]), each["kind"], each["body"].encode())
+            for each in found
+        ]

@@ -1,0 +1,256 @@
+"""The parking lot in table `parked`: partition = two digits of the leg key's hash, row key = id.
+
+A post of up to 1 MiB that can't be read does not fit into one row: the last properties of its
+`original` stand in a second row, `{id}|more`, which never changes.
+"""
+
+import base64
+import binascii
+import heapq
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from operator import itemgetter
+from typing import cast
+
+from shared.adapters.ledger.rows import check_schema
+from shared.adapters.tables.packing import holders, pack, unpack
+from shared.domain.common import limits
+from shared.domain.common.errors import (
+    EtagMismatch,
+    Invalid,
+    LedgerCorrupt,
+    OutcomeUnknown,
+    RowExists,
+    StoreUnavailable,
+)
+from shared.domain.legs.leg import format_time, leg_key_hash, parse_time
+from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
+from shared.ports.tables import Insert, Replace, Row, TableStore, Value
+
+TABLE = "parked"
+SCHEMA = 2  # 1 has no second row
+_MORE = "|more"
+_ORIGINAL_PROPERTIES_MAX = 12  # of 60 KiB: with all others the row stays under 1 MiB
+_ORDER = {ParkStatus.OPEN: 0, ParkStatus.DISMISSED: 1, ParkStatus.REPLAYED: 2}
+
+
+class TableParkingLot:
+    """Implements the port `ParkingLot` on a TableStore."""
+
+    def __init__(self, tables: TableStore) -> None:
+        self._tables = tables
+
+    async def park(self, parked: ParkedLeg) -> ParkedLeg:
+        """Keep it; one that is there with the same id stays as it is and is returned."""
+        values, more = _split(_values(parked))
+        rows = [Insert(parked.id, values), *([Insert(f"{parked.id}{_MORE}", more)] if more else [])]
+        try:
+            await self._tables.transact(TABLE, parked.id[:2], rows)
+        except (RowExists, OutcomeUnknown) as error:
+            found = await self.get(parked.id)
+            if found is None:
+                raise StoreUnavailable("It is not certain that the leg is parked.") from error
+            return found
+        return parked
+
+    async def get(self, parked_id: str) -> ParkedLeg | None:
+        """The parked leg with this id, or None."""
+        if not _is_id(parked_id):
+            return None
+        row = await self._tables.get(TABLE, parked_id[:2], parked_id)
+        return await self._complete(row) if row else None
+
+    async def of_leg(self, leg: str) -> list[ParkedLeg]:
+        """All that is parked under a leg key."""
+        prefix = leg_key_hash(leg)[:32]
+        rows = await self._tables.query(
+            TABLE, prefix[:2], first=f"{prefix}.", before=f"{prefix}/", limit=limits.LIST_ITEMS_MAX
+        )
+        return [await self._complete(row) for row in rows if not row.key.endswith(_MORE)]
+
+    async def update(self, parked: ParkedLeg, *, unpin: bool = False) -> ParkedLeg:
+        """Write its status, attempts and reason, unless it has a later status meanwhile: open,
+        dismissed, replayed. Its pin stays, unless `unpin`. Returns what is kept."""
+
+        def change(kept: ParkedLeg) -> ParkedLeg | None:
+            if _ORDER[kept.status] > _ORDER[parked.status]:
+                return None
+            pin = None if unpin else kept.charged_as
+            return replace(parked, charged_as=pin, announced=kept.announced)
+
+        return await self._change(parked.id, change)
+
+    async def pin(self, parked_id: str, leg: str) -> ParkedLeg:
+        """Say as which leg it is charged, unless that was said before or it is closed. Returns
+        what is kept."""
+
+        def change(kept: ParkedLeg) -> ParkedLeg | None:
+            is_free = kept.charged_as is None and kept.status is ParkStatus.OPEN
+            return replace(kept, charged_as=leg) if is_free else None
+
+        return await self._change(parked_id, change)
+
+    async def announced(self, parked_id: str) -> None:
+        """Note that the account was told."""
+        await self._change(parked_id, lambda kept: replace(kept, announced=True))
+
+    async def oldest_open(self) -> datetime | None:
+        """When the oldest leg that is still open was received, of the first so many that are."""
+        oldest: datetime | None = None
+        where = {"status": ParkStatus.OPEN.value}
+        async for row in self._scan(where, pages=limits.PARKED_AGE_PAGES_MAX):
+            received_at = parse_time(str(row.values["received_at"]))
+            oldest = min(received_at, oldest or received_at)
+        return oldest
+
+    async def _change(
+        self, parked_id: str, change: Callable[[ParkedLeg], ParkedLeg | None]
+    ) -> ParkedLeg:
+        """What is kept once `change` was written; None leaves it as it is."""
+        for _ in range(limits.RECORD_TRIES_MAX):
+            row = await self._tables.get(TABLE, parked_id[:2], parked_id)
+            if row is None:
+                raise LedgerCorrupt("A parked leg is gone.")
+            kept = await self._complete(row)
+            changed = change(kept)
+            if changed is None:
+                return kept
+            operation = Replace(parked_id, _split(_values(changed))[0], row.etag)
+            try:
+                await self._tables.transact(TABLE, parked_id[:2], [operation])
+            except EtagMismatch:
+                continue
+            except OutcomeUnknown as unknown:
+                raise StoreUnavailable("It is not certain that the change is kept.") from unknown
+            return changed
+        raise StoreUnavailable("Too many others change the same parked leg.")
+
+    async def page(
+        self, *, where: Mapping[str, str], limit: int, cursor: str | None
+    ) -> tuple[list[ParkedLeg], str | None]:
+        """Parked legs whose `account`, `reason` or `status` equal `where`, the oldest first, and
+        the next cursor. Raises Invalid `cursor_invalid`.
+
+        Rows are spread by their hash, so each page reads all that match; parked legs are few.
+        """
+        after = _read_cursor(cursor) if cursor is not None else None
+        found: list[tuple[tuple[datetime, str], Row | None]] = []
+        async for row in self._scan(where):
+            place = parse_time(str(row.values["received_at"])), row.key
+            if after is None or place > after:
+                found.append((place, None if "original1" in row.values else row))  # small ones only
+            if len(found) > 2 * (limit + 1):
+                found = heapq.nsmallest(limit + 1, found, key=itemgetter(0))
+        found = heapq.nsmallest(limit + 1, found, key=itemgetter(0))
+        following = _cursor(found[limit - 1][0]) if len(found) > limit else None
+        page = [
+            await (self._complete(row) if row else self.get(parked_id))
+            for (_, parked_id), row in found[:limit]
+        ]
+        return [parked for parked in page if parked is not None], following
+
+    async def counts(self, where: Mapping[str, str]) -> Mapping[str, int]:
+        """How many parked legs equal `where`, by reason."""
+        found: Counter[str] = Counter()
+        async for row in self._scan(where):
+            found[str(row.values["reason"])] += 1
+        return found
+
+    async def _scan(
+        self, where: Mapping[str, str], *, pages: int = limits.PARKED_PAGES_MAX
+    ) -> AsyncIterator[Row]:
+        """Heads of parked legs that equal `where`, in no order, of so many pages at most."""
+        cursor: str | None = None
+        for _ in range(pages):
+            page = await self._tables.scan(
+                TABLE, where=where, limit=limits.TABLE_PAGE_ROWS_MAX, cursor=cursor
+            )
+            for row in page.rows:
+                if not row.key.endswith(_MORE):
+                    check_schema(row, SCHEMA)
+                    yield row
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def _complete(self, row: Row) -> ParkedLeg:
+        check_schema(row, SCHEMA)
+        if not row.values.get("more"):
+            return _read(row)
+        more = await self._tables.get(TABLE, row.partition, f"{row.key}{_MORE}")
+        if more is None:
+            raise LedgerCorrupt("The second row of a parked leg is gone.")
+        return _read(replace(row, values={**row.values, **more.values}))
+
+
+def _cursor(place: tuple[datetime, str]) -> str:
+    text = f"{format_time(place[0])}|{place[1]}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+        moment, _, parked_id = text.partition("|")
+        if _is_id(parked_id):
+            return parse_time(moment), parked_id
+    except (binascii.Error, ValueError):
+        pass
+    raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
+
+
+def _is_id(text: str) -> bool:
+    hashes = text.split(".")
+    return len(hashes) == 2 and all(len(part) == 32 and part.isalnum() for part in hashes)
+
+
+def _values(parked: ParkedLeg) -> dict[str, Value]:
+    return {
+        "schema": SCHEMA,
+        "leg": parked.leg,
+        "bridge": parked.bridge,
+        "account": parked.account or "",
+        "reason": parked.reason.value,
+        "detail": parked.detail,
+        "received_at": format_time(parked.received_at),
+        "attempts": parked.attempts,
+        "status": parked.status.value,
+        "actor": parked.actor or "",
+        "charged_as": parked.charged_as or "",
+        "note": parked.note or "",
+        "announced": parked.announced,
+        **pack("original", parked.original),
+    }
+
+
+def _split(values: dict[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:
+    """The properties of the row and of its second one, which is empty unless it is needed."""
+    held = holders("original", values)
+    more = {f"original{index}" for index in range(_ORIGINAL_PROPERTIES_MAX, len(held))}
+    if not more:
+        return values, {}
+    first = {name: value for name, value in values.items() if name not in more}
+    return {**first, "more": True}, {name: values[name] for name in more}
+
+
+def _read(row: Row) -> ParkedLeg:
+    values = row.values
+    return ParkedLeg(
+        id=row.key,
+        leg=str(values["leg"]),
+        bridge=str(values["bridge"]),
+        reason=ParkReason(str(values["reason"])),
+        detail=str(values["detail"]),
+        received_at=parse_time(str(values["received_at"])),
+        account=str(values["account"]) or None,
+        original=cast("Mapping[str, object]", unpack("original", values)),
+        attempts=int(cast("int", values["attempts"])),
+        status=ParkStatus(str(values["status"])),
+        actor=str(values["actor"]) or None,
+        charged_as=str(values.get("charged_as", "")) or None,
+        note=str(values.get("note", "")) or None,
+        announced=values.get("announced") is not False,
+    )

@@ -1,0 +1,79 @@
+"""The inbox: messages that the queue could not take, kept in table `inbox` until it can."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared.adapters.ledger.rows import check_schema
+from shared.adapters.tables.packing import joined, split
+from shared.domain.common import limits
+from shared.domain.common.errors import OutcomeUnknown, RowMissing, StoreUnavailable
+from shared.domain.legs.leg import format_time
+from shared.ports.queues import Message
+from shared.ports.tables import Delete, Operation, Row, TableStore, Upsert
+
+TABLE = "inbox"
+
+
+class TableInbox:
+    """Implements the port `Inbox`; messages are spread over a few partitions by their ids."""
+
+    def __init__(self, tables: TableStore) -> None:
+        self._tables = tables
+
+    async def keep(self, messages: Sequence[Message], now: datetime) -> None:
+        """Returns once all are durable. Raises StoreUnavailable when that is not certain."""
+        buckets: dict[str, dict[str, Operation]] = {}
+        for message in messages:
+            values = {
+                "schema": 1,
+                "received_at": format_time(now),
+                "bridge": message.properties.get("bridge", ""),
+                "attempt": message.properties.get("attempt", ""),
+                **split("body", message.body),
+            }
+            operation = Upsert(message.message_id, values)
+            buckets.setdefault(_bucket(message.message_id), {})[message.message_id] = operation
+        for partition, operations in buckets.items():
+            rows = list(operations.values())
+            for start in range(0, len(rows), limits.INBOX_ROWS_AT_ONCE):
+                part = rows[start : start + limits.INBOX_ROWS_AT_ONCE]
+                try:
+                    await self._tables.transact(TABLE, partition, part)
+                except OutcomeUnknown as unknown:
+                    raise StoreUnavailable("It is not certain that the legs are kept.") from unknown
+
+    async def waiting(self, *, limit: int) -> list[Message]:
+        """At most `limit` of the messages that are kept."""
+        found: list[Message] = []
+        for bucket in range(limits.INBOX_BUCKETS):
+            if len(found) >= limit:
+                break
+            rows = await self._tables.query(TABLE, f"{bucket:02d}", limit=limit - len(found))
+            found += [_read(row) for row in rows]
+        return found
+
+    async def sent(self, message: Message) -> None:
+        """Take one out; another timer may have been faster."""
+        key = message.message_id
+        try:
+            await self._tables.transact(TABLE, _bucket(key), [Delete(key)])
+        except RowMissing:
+            return
+
+
+def _bucket(message_id: str) -> str:
+    number = int.from_bytes(hashlib.sha256(message_id.encode()).digest()[:4])
+    return f"{number % limits.INBOX_BUCKETS:02d}"
+
+
+def _read(row: Row) -> Message:
+    check_schema(row)
+    return Message(
+        message_id=row.key,
+        body=joined("body", row.values),
+        properties={
+            "bridge": str(row.values["bridge"]),
+            "attempt": str(row.values["attempt"]),
+        },
+    )

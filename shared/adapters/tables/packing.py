@@ -1,0 +1,93 @@
+"""Content in a row: canonical JSON, as text while it is short, else deflated in binary properties
+of at most 60 KiB. Deflating what is short would cost more time than the bytes are worth."""
+
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Concatenate
+
+from shared.domain.common import limits
+from shared.domain.common.errors import LedgerCorrupt
+from shared.domain.legs.leg import canonical_json
+from shared.ports.tables import Row, Value
+
+
+def pack(name: str, content: object) -> dict[str, Value]:
+    """The property `name`, or the properties `{name}0`, `{name}1`, … that hold the content."""
+    return pack_json(name, canonical_json(content))
+
+
+def pack_json(name: str, data: bytes) -> dict[str, Value]:
+    """As `pack`, of content that is canonical JSON already."""
+    if len(data) <= limits.PACKED_TEXT_BYTES_MAX:
+        return {name: data.decode()}
+    return split(name, zlib.compress(data, 6))
+
+
+def split(name: str, data: bytes) -> dict[str, Value]:
+    """Properties `{name}0`, `{name}1`, … that hold the bytes as they are."""
+    size = limits.PROPERTY_BINARY_BYTES_MAX
+    return {
+        f"{name}{index}": data[start : start + size]
+        for index, start in enumerate(range(0, len(data) or 1, size))
+    }
+
+
+def joined(name: str, values: Mapping[str, Value]) -> bytes:
+    """The bytes that `split` laid out; empty when the property is not there."""
+    parts: list[bytes] = []
+    while isinstance(part := values.get(f"{name}{len(parts)}"), bytes):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def unpack(name: str, values: Mapping[str, Value]) -> object:
+    """The content that `pack` stored. Raises zlib.error or ValueError when it was tampered with."""
+    text = values.get(name)
+    if isinstance(text, str):
+        return json.loads(text)
+    return json.loads(inflated(joined(name, values)))
+
+
+def inflated(data: bytes) -> bytes:
+    """What was deflated. Raises zlib.error when it was cut, changed or appended to."""
+    stream = zlib.decompressobj()
+    content = stream.decompress(data)
+    if not stream.eof or stream.unused_data:
+        raise zlib.error("the deflated content does not end where it should")
+    return content
+
+
+def holders(name: str, values: Mapping[str, Value]) -> set[str]:
+    """The names of the properties that hold the content `name`."""
+    if isinstance(values.get(name), str):
+        return {name}
+    held: set[str] = set()
+    while isinstance(values.get(part := f"{name}{len(held)}"), bytes):
+        held.add(part)
+    return held
+
+
+def without(name: str, values: Mapping[str, Value]) -> dict[str, Value]:
+    """The properties less those that hold the content `name`."""
+    return {
+        each: value
+        for each, value in values.items()
+        if each != name and not (each.startswith(name) and each.removeprefix(name).isdigit())
+    }
+
+
+def fails_closed[**More, Read](
+    read: Callable[Concatenate[Row, More], Read],
+) -> Callable[Concatenate[Row, More], Read]:
+    """What can't be read is a ledger that halts, not an error of whoever reads it."""
+
+    @wraps(read)
+    def reading(row: Row, /, *args: More.args, **kwargs: More.kwargs) -> Read:
+        try:
+            return read(row, *args, **kwargs)
+        except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise LedgerCorrupt(f"Row {row.key} can't be read: {error!r}.") from error
+
+    return reading

@@ -1,0 +1,58 @@
+"""A form with files (`multipart/form-data`, RFC 7578), as `curl -F` sends it: bytes by name."""
+
+import re
+
+from shared.domain.common import limits
+from shared.domain.common.errors import BadRequest
+
+FORM_MEDIA_TYPE = "multipart/form-data"
+_BOUNDARY = re.compile(
+    r';\s*boundary=(?:"([^"]{1,70})"|([^\s";,]{1,70}))', re.ASCII | re.IGNORECASE
+)
+_NAME = re.compile(
+    rb'^content-disposition:\s*form-data\s*;(?:.*;)?\s*name="?([A-Za-z0-9_-]{1,60})"?\s*(?:;|$)',
+    re.IGNORECASE,
+)
+
+
+def parse_form(content_type: str, body: bytes) -> dict[str, bytes]:
+    """The parts of the form by name, as they were sent.
+
+    Raises BadRequest `form_invalid` when it is no form, or names a part twice.
+    """
+    found = _BOUNDARY.search(content_type)
+    if found is None:
+        raise _invalid("The content type names no boundary.")
+    delimiter = b"--" + (found[1] or found[2]).encode("ascii", "replace")
+    parts: dict[str, bytes] = {}
+    # Pieces are found, not split: a body of the largest size is copied once, part by part.
+    at = -2 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter)
+    if at == -1:
+        raise _invalid("The form does not begin.")
+    begin = at + 2 + len(delimiter)
+    for _ in range(limits.FORM_PARTS_MAX + 1):
+        if body.startswith(b"--", begin):
+            return parts
+        end = body.find(b"\r\n" + delimiter, begin)
+        head_end = body.find(b"\r\n\r\n", begin, begin + limits.FORM_HEAD_BYTES_MAX + 4)
+        if end < 0:
+            break
+        if not begin <= head_end <= end:
+            raise _invalid("A part of the form has no end to its headers.")
+        name = _name(body[begin:head_end])
+        if name in parts:
+            raise _invalid(f"The form has the part {name} twice.")
+        parts[name] = body[head_end + 4 : end]
+        begin = end + 2 + len(delimiter)
+    raise _invalid("The form does not end, or has too many parts.")
+
+
+def _name(head: bytes) -> str:
+    for line in head.split(b"\r\n"):
+        if match := _NAME.match(line):
+            return match[1].decode("ascii")
+    raise _invalid("A part of the form has no name.")
+
+
+def _invalid(detail: str) -> BadRequest:
+    return BadRequest(detail, code="form_invalid")

@@ -1,0 +1,137 @@
+"""JSON Schema of every event that goes out: CloudEvents 1.0 with data of our own.
+
+`python -m shared.contracts.credits.event_schemas FOLDER` writes a file per type. The schemas allow
+more fields, since later versions may add some; receivers must allow them too.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from shared.domain.common.limits import LOT_WARNING_DAYS
+from shared.domain.credits.burn_rate import CHANCE
+from shared.domain.credits.event_types import EVENT_TYPES, event_type
+from shared.domain.credits.included_minutes import POOL_NOTICES_PERCENT
+from shared.domain.dial_out.budgets import Period, Scope
+
+type Json = dict[str, Any]
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_TIME: Json = {"type": "string", "format": "date-time", "pattern": "Z$"}
+_MONEY: Json = {"type": "string", "pattern": r"^-?[0-9]+\.[0-9]{2,6}$"}
+_COUNT: Json = {"type": "integer", "minimum": 1}
+_TEXT: Json = {"type": "string"}
+_RECHARGE: Json = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9._-]{0,62}~[1-9][0-9]*$"}
+
+
+def _of(schema: Json, description: str) -> Json:
+    return {**schema, "description": description}
+
+
+_FIELDS: dict[str, Json] = {
+    "account": _of(_TEXT, "The account that it is about."),
+    "balance": _of(_MONEY, "The balance as of the commit that told it."),
+    "available": _of(_MONEY, "Balance - holds + credit limit, as of the publication."),
+    "currency": _of({"type": "string", "pattern": "^[A-Z]{3}$"}, "The account's currency."),
+    "what_to_do": _of(_TEXT, "A sentence for people."),
+    "alert_id": _of(
+        {"type": "string", "pattern": "^[1-9][0-9]*$"}, "The alert's id, to acknowledge it by."
+    ),
+    "repeat": _of(_COUNT, "How often the alert was told before; not there the first time."),
+    "escalated": _of({"type": "boolean"}, "Whether nobody has acknowledged it for days."),
+    "alert": _of(_TEXT, "The name of the account's own threshold."),
+    "threshold": _of(_MONEY, "The balance below which it is told."),
+    "below_percent": _of(_COUNT, "The threshold is so many per cent of the last top-up."),
+    "threshold_hours": _of(_COUNT, "The threshold is what so many hours will cost."),
+    "runs_out": {
+        "type": "object",
+        "description": "When nothing is left at the present burn, and between which times that is "
+        "with the chance named; null: not within a year.",
+        "properties": {
+            "at": _TIME,
+            "hours_left": {
+                "type": "integer",
+                "minimum": 0,
+                "description": "Whole hours until then.",
+            },
+            "between": {
+                "type": "array",
+                "items": {**_TIME, "type": ["string", "null"]},
+                "minItems": 2,
+                "maxItems": 2,
+            },
+            "chance": {"const": CHANCE},
+        },
+        "required": ["at", "hours_left", "between", "chance"],
+    },
+    "amount": _of(_MONEY, "How much."),
+    "lot": _of(_TEXT, "The lot's id."),
+    "remaining": _of(_MONEY, "What is left of the lot."),
+    "expires_at": _of(_TIME, "When the lot expires."),
+    "days": _of({"enum": list(LOT_WARNING_DAYS)}, "So many days before, or less."),
+    "recharge": _of(_RECHARGE, "The recharge's id: collect once for each, answer under it."),
+    "ask": _of(_COUNT, "How often it was asked for, this time included."),
+    "asks": _of(_COUNT, "How often it was asked for."),
+    "requested_at": _of(_TIME, "When it was asked for at first."),
+    "reference": _of(_TEXT, "What the payment side calls the payment."),
+    "declines": _of(_COUNT, "Declines since the last success."),
+    "next_at": _of(_TIME, "When a recharge is asked for again; not there: not by itself."),
+    "reason": _of(_TEXT, "Why."),
+    "detail": _of(_TEXT, "The reason as a sentence."),
+    "until": _of(_TIME, "Until when; not there: until a person acted."),
+    "since": _of(_TIME, "Since when."),
+    "month": _of({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"}, "The account's month."),
+    "percent": _of({"enum": list(POOL_NOTICES_PERCENT)}, "How much is used, at least."),
+    "used_seconds": _of(_COUNT, "Seconds used in the month."),
+    "pool_seconds": _of(_COUNT, "Seconds that the month has."),
+    "parked": _of(_TEXT, "The parked leg's id, to replay it by."),
+    "leg": _of(_TEXT, "The leg's key."),
+    "scope": _of({"enum": [scope.value for scope in Scope]}, "Whose limits want to hear of it."),
+    "period": _of({"enum": [period.value for period in Period]}, "What the budget is for."),
+    "spent": _of(_MONEY, "What calls of the period were charged, and what open ones hold."),
+    "region": _of({"type": "string", "pattern": "^([A-Z]{2}|001)$"}, "The region dialled."),
+}
+_ALWAYS = ("account", "balance", "available", "currency")
+_AGAIN = ("repeat", "escalated")
+
+
+def event_schema(kind: str) -> Json:
+    """The schema of a type of event, as a document of its own."""
+    record = event_type(kind)
+    required = (*_ALWAYS, *(("alert_id",) if record.is_alert else ()), *record.required)
+    optional = (*record.optional, *(_AGAIN if record.is_repeated else ()))
+    fields = {name: _FIELDS[name] for name in sorted((*required, *optional))}
+    return {
+        "$schema": DIALECT,
+        "title": kind,
+        "description": record.about,
+        "type": "object",
+        "required": ["specversion", "id", "source", "type", "time", "datacontenttype", "data"],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": {
+                "type": "string",
+                "pattern": r"^[a-z0-9][a-z0-9._-]{0,62}:[1-9][0-9]*:[1-9][0-9]*$",
+                "description": "`{account}:{sequence}:{n}`: the same however often it comes.",
+            },
+            "source": {"type": "string", "pattern": "^/accounts/[a-z0-9][a-z0-9._-]{0,62}$"},
+            "type": {"const": kind},
+            "time": _TIME,
+            "datacontenttype": {"const": "application/json"},
+            "data": {"type": "object", "required": sorted(required), "properties": fields},
+        },
+    }
+
+
+def main(folder: Path) -> None:
+    """Write every schema; a file of a type that is no more is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("*.json"):
+        file.unlink()
+    for kind in EVENT_TYPES:
+        text = json.dumps(event_schema(kind), indent=2) + "\n"
+        (folder / f"{kind}.json").write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,59 @@
+"""What crosses the edge of customers' webhooks."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.domain.common import limits
+from shared.domain.credits.event_types import EVENT_TYPES
+from shared.domain.delivery.webhooks import Delivery, Webhook, masked_url
+from shared.domain.legs.leg import format_time
+
+WEBHOOK_COLUMNS = ("name", "url", "events", "status", "created_at")
+DELIVERY_COLUMNS = (
+    *("id", "type", "status", "attempts", "accepted_at", "first_attempt_at", "next_attempt_at"),
+    *("ended_at", "answer", "error"),
+)
+
+
+class WebhookBody(BaseModel):
+    """`PUT /api/v1/accounts/{account}/webhooks/{name}`. `rotate_secret`: make a new secret; the
+    old one signs beside it for a day."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: str = Field(max_length=limits.WEBHOOK_URL_CHARS_MAX)
+    events: list[str] = Field(min_length=1, max_length=len(EVENT_TYPES) + 1)
+    rotate_secret: bool = False
+
+
+def webhook_body(
+    webhook: Webhook, etag: str, *, stopped: bool, new_secret: str | None, masked: bool
+) -> dict[str, object]:
+    """A webhook as the wire has it: a secret only where it was just made. `masked`: for somebody
+    who may not write it, without what may be secret in the URL."""
+    body: dict[str, object | None] = {
+        "name": webhook.name,
+        "url": masked_url(webhook.url) if masked else webhook.url,
+        "events": list(webhook.events),
+        "status": "stopped" if stopped else "active",
+        "created_at": format_time(webhook.created_at),
+        "etag": etag,
+        "secret": new_secret,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def delivery_body(delivery: Delivery) -> dict[str, object]:
+    """A delivery as the wire has it: its id is the event's."""
+    body: dict[str, object | None] = {
+        "id": delivery.event,
+        "type": delivery.type,
+        "status": delivery.status.value,
+        "attempts": delivery.attempts,
+        "accepted_at": format_time(delivery.accepted_at),
+        "first_attempt_at": format_time(delivery.first_at) if delivery.first_at else None,
+        "next_attempt_at": format_time(delivery.next_at) if delivery.next_at else None,
+        "ended_at": format_time(delivery.ended_at) if delivery.ended_at else None,
+        "answer": delivery.answer,
+        "error": delivery.error,
+    }
+    return {name: value for name, value in body.items() if value is not None}

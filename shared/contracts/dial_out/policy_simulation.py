@@ -1,0 +1,47 @@
+"""What an administrator asks of a policy that is not in force, and is told."""
+
+from pydantic import Field
+
+from shared.contracts.common.validation import TimeText
+from shared.contracts.dial_out.policy import AdminBody, DialOutPolicyBody
+from shared.domain.common import limits
+from shared.domain.common.money import format_amount
+from shared.domain.dial_out.policy_simulation import Verdict, WhatIf
+from shared.domain.legs.leg import format_time, shown_leg
+
+
+class WhatIfBody(AdminBody):
+    """`POST …/dial-out-policy/what-if`: a policy, and the legs debited from `from` until `to`."""
+
+    policy: DialOutPolicyBody
+    since: TimeText | None = Field(default=None, alias="from")
+    until: TimeText | None = Field(default=None, alias="to")
+
+
+def what_if_body(found: WhatIf) -> dict[str, object]:
+    """What the policy would have denied and saved; the first denied calls one by one."""
+    return {
+        "legs": found.legs,
+        "denied": len(found.denied),
+        "saved": format_amount(found.saved_micros),
+        "by_reason": {
+            reason: {"legs": legs, "saved": format_amount(micros)}
+            for reason, (legs, micros) in found.by_reason().items()
+        },
+        "unknown": found.unknown,
+        "more": found.more,
+        "items": [_item(verdict) for verdict in found.denied[: limits.WHAT_IF_ITEMS_MAX]],
+    }
+
+
+def _item(verdict: Verdict) -> dict[str, object]:
+    call, denial = verdict.call, verdict.denial
+    assert denial is not None
+    return {
+        "leg": shown_leg(call.leg),
+        "entry": call.entry,
+        "at": format_time(call.dialled_at),
+        "reason": denial.reason.value,
+        "message": denial.message,
+        "amount": format_amount(call.amount_micros),
+    }

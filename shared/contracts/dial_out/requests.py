@@ -1,0 +1,185 @@
+"""What bridges post to dial out or admit a caller, and what they hear (docs/dial-out.md)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from shared.domain.common import limits
+from shared.domain.common.errors import FieldError, Invalid
+from shared.domain.common.money import format_amount, format_price
+from shared.domain.dial_out.decide import Granted
+from shared.domain.dial_out.facts import Allowance, CheckResult, Denial
+from shared.domain.dial_out.policy import Half
+from shared.domain.directory.entities import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is_id
+from shared.domain.legs.leg import format_time
+from shared.domain.numbers.regions import country_name
+
+
+def _foreign_id(text: str) -> str:
+    if not is_foreign_id(text):
+        raise ValueError(FOREIGN_ID_RULE)
+    return text
+
+
+def _id(text: str) -> str:
+    if not is_id(text):
+        raise ValueError(ID_RULE)
+    return text
+
+
+ForeignId = Annotated[str, AfterValidator(_foreign_id)]
+Id = Annotated[str, AfterValidator(_id)]
+CallSeconds = Annotated[int, Field(ge=1, le=limits.LEG_SECONDS_MAX)]
+
+
+class BridgeBody(BaseModel):
+    """A body of a bridge: strict types, unknown fields ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class DialOutRequest(BridgeBody):
+    """May this number be dialled? Any text may stand in `to`: what is no number is denied.
+
+    `normalize` reads `to` as dialled in the bridge's country (`00…`, `011…`, national). `call` is
+    "user" for a user's own call, named by `organizer_id`, instead of a meeting's dial-out.
+    """
+
+    to: str
+    conference_id: ForeignId | None = None
+    organizer_id: ForeignId | None = None
+    account: Id | None = None
+    from_number: str | None = Field(default=None, alias="from")
+    leg_id: ForeignId | None = None
+    requested_seconds: CallSeconds | None = None
+    explain: bool = False
+    dry_run: bool = False
+    normalize: bool = False
+    call: Literal["meeting", "user"] = "meeting"
+
+    @property
+    def half(self) -> Half:
+        """The half of the policy that this call is under."""
+        return Half.PSTN if self.call == "user" else Half.CONFERENCE
+
+
+class DialInRequest(BridgeBody):
+    """May this caller be let in? `to` is the service number that was called."""
+
+    to: str
+    conference_id: ForeignId | None = None
+    organizer_id: ForeignId | None = None
+    account: Id | None = None
+    from_number: str | None = Field(default=None, alias="from")
+    leg_id: ForeignId | None = None
+    requested_seconds: CallSeconds | None = None
+    explain: bool = False
+    dry_run: bool = False
+
+
+class ExtendRequest(BridgeBody):
+    """The total of seconds wanted, counted from the first answer. A signed request names its
+    `authorization` too: the signature does not cover the path."""
+
+    seconds: CallSeconds
+    authorization: str | None = None
+
+    def check(self, authorization: str, *, signed: bool) -> None:
+        """Passes a body that belongs to the path. Raises Invalid."""
+        _raise(_authorization_errors(self.authorization, authorization, signed=signed))
+
+
+class ReleaseRequest(BridgeBody):
+    """The call did not happen. A signed request says so in its body: `authorization` as in the
+    path, and `release` true."""
+
+    authorization: str | None = None
+    release: bool | None = None
+
+    def check(self, authorization: str, *, signed: bool) -> None:
+        """Passes a body that belongs to the path and asks for a release. Raises Invalid."""
+        errors = _authorization_errors(self.authorization, authorization, signed=signed)
+        if self.release is False or (signed and not self.release):
+            errors.append(FieldError("/release", "must be true"))
+        _raise(errors)
+
+
+def _authorization_errors(named: str | None, in_path: str, *, signed: bool) -> list[FieldError]:
+    if named == in_path or (named is None and not signed):
+        return []
+    detail = "is missing: a signed request names it" if named is None else "is not that of the path"
+    return [FieldError("/authorization", detail)]
+
+
+def _raise(errors: list[FieldError]) -> None:
+    if errors:
+        count = len(errors)
+        fields = "1 field is" if count == 1 else f"{count} fields are"
+        raise Invalid(f"{fields} wrong.", tuple(errors))
+
+
+def allowed_body(
+    allowance: Allowance, checks: Sequence[CheckResult] | None = None
+) -> dict[str, object]:
+    """The answer that lets it ring, as a JSON object."""
+    destination = allowance.destination
+    body: dict[str, object] = {
+        "decision": "allow",
+        "authorization": allowance.authorization,
+        "granted_seconds": allowance.granted_seconds,
+        "final": allowance.final,
+        "ends_by": allowance.ends_by or None,
+        "pool_seconds": allowance.pool_seconds or None,
+        "expires_at": format_time(allowance.expires_at) if allowance.expires_at else None,
+        "price_per_minute": format_price(allowance.price_per_minute_picos),
+        "connection_fee": format_price(allowance.connection_fee_picos),
+        "currency": allowance.currency,
+        "held": format_amount(allowance.held_micros),
+        "destination": {
+            "number": destination.number,
+            "region": destination.region,
+            "name": country_name(destination.region),
+            "prefix": destination.prefix,
+            "number_class": destination.number_class.value,
+        },
+    }
+    present = {name: value for name, value in body.items() if value is not None}
+    return _with_checks(present, checks)
+
+
+def extended_body(answer: Mapping[str, object], granted: Granted) -> dict[str, object]:
+    """The answer to an extension: that of the allowance, with what is granted now."""
+    hold = granted.hold
+    changing = {"final", "ends_by", "pool_seconds", "checks"}
+    body: dict[str, object] = {name: answer[name] for name in answer if name not in changing}
+    body |= {
+        "granted_seconds": hold.granted_seconds,
+        "final": granted.ends_by is not None,
+        "expires_at": format_time(hold.expires_at),
+        "held": format_amount(hold.amount_micros),
+    }
+    if granted.ends_by is not None:
+        body["ends_by"] = granted.ends_by.value
+    if hold.pool_seconds:
+        body["pool_seconds"] = hold.pool_seconds
+    return body
+
+
+def denied_body(denial: Denial, checks: Sequence[CheckResult] | None = None) -> dict[str, object]:
+    """The answer that does not let it ring, as a JSON object."""
+    body = {"decision": "deny", "reason": denial.reason.value, "message": denial.message}
+    return _with_checks(body, checks)
+
+
+def _with_checks(
+    body: Mapping[str, object], checks: Sequence[CheckResult] | None
+) -> dict[str, object]:
+    if checks is None:
+        return dict(body)
+    return {**body, "checks": [_check_line(check) for check in checks]}
+
+
+def _check_line(check: CheckResult) -> dict[str, str]:
+    line = {"check": check.check, "outcome": check.outcome.value, "detail": check.detail}
+    return line if check.reason is None else {**line, "reason": check.reason.value}

@@ -1,0 +1,124 @@
+"""What administrators state about bridges and API keys, and are shown of them."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from shared.contracts.common.validation import TimeText
+from shared.contracts.dial_out.policy import AdminBody, Country
+from shared.contracts.dial_out.requests import CallSeconds, Id
+from shared.contracts.directory.accounts import Label
+from shared.domain.common import limits
+from shared.domain.directory.access import ALL_ACCOUNTS, Role
+from shared.domain.directory.entities import ID_RULE, ApiKey, Bridge, OnOutage, WantedBridge, is_id
+from shared.domain.directory.request_signatures import AuthScheme
+from shared.domain.legs.leg import format_time
+
+API_KEY_COLUMNS = (
+    "id",
+    "name",
+    "roles",
+    "accounts",
+    "created_at",
+    "expires_at",
+    "last_used_at",
+    "actor",
+)
+
+
+def _account(text: str) -> str:
+    if text != ALL_ACCOUNTS and not is_id(text):
+        raise ValueError(f'must be "*" or an account: {ID_RULE}')
+    return text
+
+
+Account = Annotated[str, AfterValidator(_account)]
+Secrets = Annotated[list[str], Field(min_length=1, max_length=limits.BRIDGE_SECRETS_MAX)]
+RoleName = Literal["reader", "finance", "operator", "payments", "admin"]
+
+
+class AuthBody(AdminBody):
+    """How a bridge proves itself. Secrets are never shown again."""
+
+    scheme: Literal["standard-webhooks", "basic", "bearer"] = "standard-webhooks"
+    username: str | None = None
+    secrets: Secrets | None = None
+
+
+class BridgeBody(AdminBody):
+    """`PUT /api/v1/bridges/{bridge}`."""
+
+    dialect: str
+    auth: AuthBody = AuthBody()
+    accounts: Annotated[list[Account], Field(min_length=1, max_length=limits.BRIDGE_ACCOUNTS_MAX)]
+    default_account: Id | None = None
+    country: Country | None = None
+    on_outage: Literal["deny", "allow"] = "deny"
+    assumed_seconds: CallSeconds | None = None
+    disabled: bool = False
+
+    def wanted(self) -> WantedBridge:
+        """What is wanted, for the domain."""
+        secrets = self.auth.secrets
+        return WantedBridge(
+            dialect=self.dialect,
+            scheme=AuthScheme(self.auth.scheme),
+            username=self.auth.username,
+            secrets=None if secrets is None else tuple(secrets),
+            accounts=frozenset(self.accounts),
+            default_account=self.default_account,
+            country=self.country,
+            on_outage=OnOutage(self.on_outage),
+            assumed_seconds=self.assumed_seconds,
+            disabled=self.disabled,
+        )
+
+
+class ApiKeyBody(AdminBody):
+    """`POST /api/v1/api-keys`."""
+
+    name: Label
+    roles: Annotated[list[RoleName], Field(min_length=1)]
+    accounts: Annotated[list[Account], Field(min_length=1, max_length=limits.API_KEY_ACCOUNTS_MAX)]
+    expires_at: TimeText | None = None
+
+    def role_set(self) -> frozenset[Role]:
+        """The roles for the domain."""
+        return frozenset(Role(role) for role in self.roles)
+
+
+def bridge_body(bridge: Bridge, etag: str, new_secret: str | None) -> dict[str, object]:
+    """A bridge as a JSON object; its secret only where it was made just now."""
+    auth: dict[str, object] = {"scheme": bridge.auth.scheme.value}
+    if bridge.auth.username is not None:
+        auth["username"] = bridge.auth.username
+    if new_secret is not None:
+        auth["secrets"] = [new_secret]
+    body: dict[str, object] = {
+        "id": bridge.id,
+        "dialect": bridge.dialect,
+        "auth": auth,
+        "accounts": sorted(bridge.accounts),
+        "default_account": bridge.default_account,
+        "country": bridge.country,
+        "on_outage": bridge.on_outage.value,
+        "assumed_seconds": bridge.assumed_seconds,
+        "disabled": bridge.disabled,
+        "etag": etag,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def api_key_body(key: ApiKey, last_used_at: datetime | None) -> dict[str, object]:
+    """An API key as a JSON object, without its secret."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "roles": sorted(role.value for role in key.roles),
+        "accounts": sorted(key.accounts),
+        "created_at": format_time(key.created_at),
+        "expires_at": format_time(key.expires_at) if key.expires_at else None,
+        "last_used_at": format_time(last_used_at) if last_used_at else None,
+        "actor": key.actor,
+    }

@@ -1,0 +1,58 @@
+"""What administrators state about organizers, conferences and service numbers, and are shown."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from shared.contracts.dial_out.policy import AdminBody
+from shared.contracts.dial_out.requests import ForeignId
+from shared.domain.directory.entities import Registration
+from shared.domain.legs.leg import format_time
+
+
+class ConferenceBody(AdminBody):
+    """`PUT …/conferences/{conference}`: whose meeting it is."""
+
+    organizer: ForeignId
+
+
+class ServiceNumberBody(AdminBody):
+    """`PUT …/service-numbers/{number}`: who pays for the call to it."""
+
+    kind: Literal["toll", "toll_free"]
+
+
+def registrations_body(
+    name: str, key: str, account: str, history: Sequence[Registration], etag: str
+) -> dict[str, object]:
+    """A conference (`name` "conference") or service number ("number") as its account sees it:
+
+    its own latest registration, and all of its own with the time that they hold for. What belongs
+    to other accounts is not shown.
+    """
+    ends: list[Registration | None] = [*history[1:], None]
+    own = [
+        (item, following.since if following else None)
+        for item, following in zip(history, ends, strict=True)
+        if item.account == account
+    ]
+    latest, _ = own[-1]
+    return {
+        name: key,
+        "account": account,
+        **_value(latest),
+        "registrations": [
+            {
+                **_value(item),
+                "from": format_time(item.since) if item.since else None,
+                "until": format_time(until) if until else None,
+            }
+            for item, until in own
+        ],
+        "etag": etag,
+    }
+
+
+def _value(item: Registration) -> dict[str, object]:
+    if item.kind is not None:
+        return {"kind": item.kind.value}
+    return {"organizer": item.organizer}

@@ -1,0 +1,312 @@
+"""What crosses the edge of the ledger: top-ups in; entries, legs and verifications out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from shared.contracts.common.times import read_time
+from shared.contracts.common.validation import AmountText, ReasonText, ReferenceText, TimeText
+from shared.contracts.dial_out.requests import ForeignId
+from shared.domain.common import limits
+from shared.domain.common.errors import PerminuteError
+from shared.domain.common.money import format_amount, parse_amount
+from shared.domain.credits.lots import LotKind
+from shared.domain.ledger.model import Adjust, Entry, TopUp
+from shared.domain.ledger.statements import Statement, Total
+from shared.domain.legs.leg import content_digest, format_time, posted_leg, shown_leg
+from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
+
+ParkReasonText = Annotated[str, Field(pattern=f"^({'|'.join(ParkReason)})$")]
+ENTRY_COLUMNS = (
+    *("sequence", "kind", "amount", "balance", "leg", "lot", "reference", "at"),
+    *("reason", "reverses", "rerates", "actor"),
+)
+
+PARKED_COLUMNS = (
+    *("id", "leg", "bridge", "account", "reason", "detail", "received_at", "original"),
+    *("attempts", "status", "actor", "charged_as", "note"),
+)
+
+
+class TopUpBody(BaseModel):
+    """Credits that were bought or given. `purchased` expires after 12 months unless `expires_at`
+    says otherwise, `granted` only by `expires_at`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    amount: AmountText
+    kind: str = Field(default="purchased", pattern="^(purchased|granted)$")
+    reference: ReferenceText | None = None
+    expires_at: TimeText | None = None
+
+    def command(self, key: str, actor: str) -> TopUp:
+        """The ledger's command; the digest covers what was asked, not how it was written."""
+        asked = {"route": "top-ups", **self.model_dump()}
+        return TopUp(
+            key=key,
+            digest=content_digest(asked),
+            amount_micros=parse_amount(self.amount),
+            kind=LotKind(self.kind),
+            reference=self.reference,
+            expires_at=read_time(self.expires_at) if self.expires_at else None,
+            actor=actor,
+        )
+
+
+class AdjustmentBody(BaseModel):
+    """A correction by a person: positive opens a granted lot, negative draws, beyond balance +
+    credit limit only with `allow_overdraft`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    amount: AmountText
+    reason: ReasonText
+    allow_overdraft: bool = False
+
+    def command(self, key: str, actor: str) -> Adjust:
+        """The ledger's command; its digest leaves `allow_overdraft` out where it is false, so that
+        adjustments of versions without that field keep their digests."""
+        asked: dict[str, object] = {
+            "route": "adjustments",
+            "amount": self.amount,
+            "reason": self.reason,
+        }
+        if self.allow_overdraft:
+            asked["allow_overdraft"] = True
+        return Adjust(
+            key=key,
+            digest=content_digest(asked),
+            amount_micros=parse_amount(self.amount),
+            reason=self.reason,
+            actor=actor,
+            allow_overdraft=self.allow_overdraft,
+        )
+
+
+class ReversalBody(BaseModel):
+    """Why a leg's debit is taken back."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reason: ReasonText
+
+
+class ErasureBody(BaseModel):
+    """Who is to be forgotten: a number as it was posted, or an organizer; one of them."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    number: str | None = Field(default=None, min_length=3, max_length=limits.NUMBER_CHARS_MAX)
+    organizer: str | None = Field(
+        default=None, min_length=1, max_length=limits.FOREIGN_ID_CHARS_MAX
+    )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.number is None) == (self.organizer is None):
+            raise ValueError("either number or organizer is needed")
+        return self
+
+
+class ReplayBody(BaseModel):
+    """What may come with a replay: the changed fields of the leg, which the dialect checks; for a
+    conflict the id of the leg that it is charged as."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    leg: dict[str, object] | None = None
+    charge_as: ForeignId | None = None
+
+
+class DismissBody(BaseModel):
+    """Why nobody will charge it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    note: ReasonText | None = None
+
+
+class ReplayAllBody(BaseModel):
+    """Which open parked legs: a page of them, like a list's."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    account: str | None = Field(default=None, min_length=1, max_length=63)
+    reason: ParkReasonText | None = None
+    limit: int = Field(default=limits.LIST_ITEMS_DEFAULT, ge=1, le=limits.PARKED_BULK_MAX)
+    cursor: str | None = Field(default=None, max_length=limits.TABLE_CURSOR_CHARS_MAX)
+
+    def where(self) -> dict[str, str]:
+        """What they must equal."""
+        stated = {"account": self.account, "reason": self.reason}
+        return {name: value for name, value in stated.items() if value is not None}
+
+
+class DismissAllBody(ReplayAllBody):
+    """The same, and why; not all at once: an account or a reason is needed."""
+
+    note: ReasonText
+
+    @model_validator(mode="after")
+    def _some_of_them(self) -> Self:
+        if not self.where():
+            raise ValueError("needs account or reason")
+        return self
+
+
+def entry_body(entry: Entry) -> dict[str, object]:
+    """An entry as the wire has it."""
+    body: dict[str, object | None] = {
+        "sequence": entry.sequence,
+        "kind": entry.kind.value,
+        "amount": format_amount(entry.amount_micros),
+        "balance": format_amount(entry.balance_micros),
+        "leg": shown_leg(entry.leg) if entry.leg else None,
+        "lot": entry.lot_id,
+        "reference": entry.reference,
+        "reason": entry.reason,
+        "reverses": entry.reverses,
+        "rerates": entry.rerates,
+        "actor": entry.actor,
+        "at": format_time(entry.at),
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def leg_body(
+    leg: str,
+    charge: Mapping[str, object],
+    person: Mapping[str, object],
+    entry: Entry,
+    reversal: Entry | None,
+    told: Mapping[str, object],
+) -> dict[str, object]:
+    """A charged leg (docs/rating.md): its explained charge, what is told of it only when asked, who
+    it was, how it was paid, and the entry that took it back, if one did."""
+    return {
+        "leg": shown_leg(leg),
+        **charge,
+        **told,
+        "from": person.get("from"),
+        "to": person.get("to"),
+        **{name: person[name] for name in ("from_received", "to_received") if name in person},
+        "organizer": person.get("organizer"),
+        "funded_by": [
+            {"lot": draw.lot, "amount": format_amount(draw.amount_micros)} for draw in entry.draws
+        ],
+        "balance_before": format_amount(entry.balance_micros - entry.amount_micros),
+        "balance_after": format_amount(entry.balance_micros),
+        "entry": entry.sequence,
+        **({"reversed_by": reversal.sequence} if reversal else {}),
+    }
+
+
+def replaced_body(
+    charge: Mapping[str, object], entry: Entry, reversal: Entry | None
+) -> dict[str, object]:
+    """A charge of a leg that a re-rating replaced."""
+    return {
+        "entry": entry.sequence,
+        "at": format_time(entry.at),
+        "amount": charge.get("amount"),
+        "billed_seconds": charge.get("billed_seconds"),
+        "rate": charge.get("rate"),
+        "reversed_by": reversal.sequence if reversal else None,
+    }
+
+
+def parked_body(parked: ParkedLeg) -> dict[str, object]:
+    """A leg in the parking lot."""
+    body: dict[str, object | None] = {
+        "id": parked.id,
+        "leg": shown_leg(parked.leg),
+        "bridge": parked.bridge,
+        "account": parked.account,
+        "reason": parked.reason.value,
+        "detail": parked.detail,
+        "received_at": format_time(parked.received_at),
+        "original": posted_leg(parked.original),
+        "attempts": parked.attempts,
+        "status": parked.status.value,
+        "actor": parked.actor,
+        "charged_as": shown_leg(parked.charged_as) if parked.charged_as else None,
+        "note": parked.note,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def swept_body(
+    items: Sequence[tuple[ParkedLeg, PerminuteError | None]], cursor: str | None
+) -> dict[str, object]:
+    """What became of parked legs that were handled together."""
+    counts = {status.value: 0 for status in ParkStatus}
+    for parked, _ in items:
+        counts[parked.status.value] += 1
+    return {
+        **counts,
+        "items": [
+            {
+                "id": parked.id,
+                "leg": shown_leg(parked.leg),
+                "account": parked.account,
+                "status": parked.status.value,
+                "reason": parked.reason.value,
+                "detail": error.detail if error else parked.detail,
+                **({"code": error.code} if error else {}),
+            }
+            for parked, error in items
+        ],
+        **({"next": cursor} if cursor else {}),
+    }
+
+
+def parked_leg_body(parked: ParkedLeg) -> dict[str, object]:
+    """A parked leg where its charge is asked for."""
+    return {
+        "leg": shown_leg(parked.leg),
+        "account": parked.account,
+        "status": "parked",
+        "reason": parked.reason.value,
+        "detail": parked.detail,
+        "parked": parked.id,
+    }
+
+
+def statement_body(
+    account: str, statement: Statement, currency: str, open_parked: int
+) -> dict[str, object]:
+    """A month added up. Amounts by kind are the ledger's, those of legs are charges."""
+    return {
+        "account": account,
+        "month": statement.month,
+        "currency": currency,
+        "opening": format_amount(statement.opening_micros),
+        "closing": format_amount(statement.closing_micros),
+        "re_adds": statement.re_adds,
+        "entries": {"first": statement.first_entry, "last": statement.last_entry},
+        "by_kind": [
+            {"name": name, "count": total.count, "amount": format_amount(total.amount_micros)}
+            for name, total in sorted(statement.by_kind.items())
+        ],
+        "restored": format_amount(statement.restored_micros),
+        "charges": _total(statement.charges),
+        **{
+            grouping: [
+                {"name": name or None, **_total(total)}
+                for name, total in sorted(totals.items())
+                if total != Total()
+            ]
+            for grouping, totals in statement.groupings.items()
+        },
+        "parked": {"open": open_parked},
+    }
+
+
+def _total(total: Total) -> dict[str, object]:
+    return {
+        "count": total.count,
+        "amount": format_amount(total.amount_micros),
+        "billed_seconds": total.seconds,
+        "pool_seconds": total.pool_seconds,
+    }

@@ -1,0 +1,226 @@
+"""The parts of the API's description that no route or contract tells: words, and who reads what."""
+
+from typing import Any
+
+from shared.contracts.credits.event_schemas import event_schema
+from shared.domain.common import limits
+from shared.domain.credits.event_types import EVENT_TYPES
+
+type Json = dict[str, Any]
+
+TAGS = {
+    "bridges": "What conferencing bridges call, and their entries",
+    "accounts": "Accounts, their ledger, organizers, conferences, numbers and policies",
+    "rate-cards": "Prices, by card and by the time from which they hold",
+    "quotes": "What a call would cost",
+    "reratings": "Legs charged anew by another card or version",
+    "parked-legs": "Legs that could not be charged, and their way out",
+    "api-keys": "Keys of administrators and scripts",
+    "audit-log": "Who changed which setting when",
+    "recharges": "What payment providers report",
+    "service": "Health, and this document",
+}
+
+# The contract that reads a function's body: module and class in shared/contracts.
+REQUESTS = {
+    "create_api_key": "access:ApiKeyBody",
+    "extend_dial_out": "dial_out:ExtendRequest",
+    "patch_account": "accounts:AccountBody",
+    "patch_bridge": "access:BridgeBody",
+    "patch_dial_out_policy": "dial_out_policy:DialOutPolicyBody",
+    "patch_organizer": "dial_out_policy:OrganizerBody",
+    "post_adjustment": "ledger:AdjustmentBody",
+    "post_dial_in": "dial_out:DialInRequest",
+    "post_dial_out": "dial_out:DialOutRequest",
+    "post_what_if": "what_if:WhatIfBody",
+    "post_erasure": "ledger:ErasureBody",
+    "post_quote": "quotes:QuoteBody",
+    "post_price_what_if": "reratings:PriceWhatIfBody",
+    "post_rerating": "reratings:ReratingBody",
+    "post_quote_table": "rate_card_tables:QuoteTableBody",
+    "post_reversal": "ledger:ReversalBody",
+    "release_dial_out": "dial_out:ReleaseRequest",
+    "post_top_up": "ledger:TopUpBody",
+    "put_account": "accounts:AccountBody",
+    "put_bridge": "access:BridgeBody",
+    "put_conference": "directory:ConferenceBody",
+    "put_dial_out_policy": "dial_out_policy:DialOutPolicyBody",
+    "put_organizer": "dial_out_policy:OrganizerBody",
+    "put_rate_card_version": "rate_cards:RateCardBody",
+    "put_service_number": "directory:ServiceNumberBody",
+    "dismiss_parked_leg": "ledger:DismissBody",
+    "dismiss_parked_legs": "ledger:DismissAllBody",
+    "replay_parked_leg": "ledger:ReplayBody",
+    "replay_parked_legs": "ledger:ReplayAllBody",
+    "stop_dial_out": "dial_out_policy:StopBody",
+    "post_recharge_result": "notices:RechargeResultBody",
+    "put_webhook": "webhooks:WebhookBody",
+}
+
+DELETES_BY_ETAG = frozenset(
+    {"delete_bridge", "delete_conference", "delete_organizer", "delete_service_number"}
+)
+NEEDS_KEY = frozenset({"post_top_up", "post_adjustment"})
+"""Functions that refuse a request without `Idempotency-Key`."""
+MAY_BE_NULL = frozenset(
+    {
+        *("account", "authorization", "conference", "conference_id", "from", "hangup_cause"),
+        *("kind", "organizer", "organizer_id", "talk_seconds", "to", "answered_at"),
+        *("after", "before", "burn", "entry", "expires_at", "hours_left", "limit", "name"),
+        *("percent", "rate", "reversed_by", "rules", "until", "usage_location", "cost_center"),
+        *("destination", "number_class", "region"),
+    }
+)
+"""Fields of answers that are null where there is nothing to say."""
+MAY_HAVE_NO_BODY = frozenset(
+    {"dismiss_parked_leg", "release_dial_out", "replay_parked_leg", "replay_parked_legs"}
+)
+
+_TEXT: Json = {"type": "string"}
+_TIME: Json = {"type": "string", "format": "date-time"}
+PARAMETERS = {
+    "account": "Id of an account.",
+    "authorization": "Id of an authorisation, as the dial-out was answered.",
+    "bridge": "Id of a bridge.",
+    "card": "Name of a rate card.",
+    "conference": "The bridge's id of a conference, percent-encoded.",
+    "effective_from": "The time from which a version holds, RFC 3339.",
+    "id": "Id, as the list has it.",
+    "key": "Id of an API key.",
+    "leg": "`{bridge}~{leg_id}`, or `{bridge}~~{base64url}` where the id has other characters.",
+    "month": "A month, `2026-11`.",
+    "name": "Its name.",
+    "number": "A service number, E.164 with its plus percent-encoded.",
+    "organizer": "The organizer's id, percent-encoded.",
+    "recharge": "Id of a recharge, as its request named it.",
+}
+
+HEADERS: dict[str, Json] = {
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "The same key with the same body gets the first answer, for ever. On a "
+        "signed dial-out or dial-in the key is the `webhook-id`: leave this out, or repeat it.",
+        "schema": {"type": "string", "maxLength": limits.IDEMPOTENCY_KEY_CHARS_MAX},
+    },
+    "If-Match": {
+        "name": "If-Match",
+        "in": "header",
+        "description": "The `ETag` of what is replaced, left out to create. On PATCH and DELETE it "
+        "is optional: another version is then refused.",
+        "schema": _TEXT,
+    },
+}
+
+SECURITY_SCHEMES: Json = {
+    "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, `pm_…`."},
+    "entra": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A Microsoft Entra access token with an app role of this API.",
+    },
+    "standardWebhooks": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "webhook-signature",
+        "description": "Standard Webhooks: `webhook-id`, `webhook-timestamp` and a signature over "
+        "them and the raw body.",
+    },
+    "bridgeBasic": {"type": "http", "scheme": "basic"},
+    "bridgeBearer": {"type": "http", "scheme": "bearer"},
+}
+BRIDGE_SECURITY: list[Json] = [{"standardWebhooks": []}, {"bridgeBasic": []}, {"bridgeBearer": []}]
+
+PROBLEM: Json = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance", "code"],
+    "properties": {
+        "type": {"type": "string", "description": "`/problems/{code}`"},
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "detail": _TEXT,
+        "instance": {"type": "string", "description": "The path that was asked for."},
+        "code": {"type": "string", "description": "Stable: docs/errors.md lists them."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {"pointer": _TEXT, "detail": _TEXT},
+            },
+        },
+    },
+}
+
+_LEG: Json = {
+    "type": "object",
+    "description": "A leg in dialect `perminute`; other dialects post their bridge's own shape.",
+    "required": ["leg_id", "started_at", "answered_at", "ended_at"],
+    "properties": {
+        "leg_id": {"type": "string", "maxLength": limits.FOREIGN_ID_CHARS_MAX},
+        "conference_id": {"type": ["string", "null"], "maxLength": limits.FOREIGN_ID_CHARS_MAX},
+        "kind": {"enum": ["dial_in", "dial_out", "voip", None]},
+        "from": {"type": ["string", "null"]},
+        "to": {"type": ["string", "null"]},
+        "started_at": _TIME,
+        "answered_at": {"type": ["string", "null"], "format": "date-time"},
+        "ended_at": _TIME,
+        "talk_seconds": {"type": ["integer", "null"], "minimum": 0},
+        "account": {"type": ["string", "null"]},
+        "organizer_id": {"type": ["string", "null"], "maxLength": limits.FOREIGN_ID_CHARS_MAX},
+        "authorization": {"type": ["string", "null"]},
+        "hangup_cause": {"type": ["string", "null"]},
+    },
+}
+LEGS: Json = {
+    "oneOf": [
+        _LEG,
+        {
+            "type": "array",
+            "items": _LEG,
+            "minItems": 1,
+            "maxItems": limits.CALL_ENDED_LEGS_MAX,
+        },
+    ]
+}
+
+CREDIT_EVENT: Json = {
+    "post": {
+        "operationId": "credit_event",
+        "summary": "A credit event, signed by Standard Webhooks",
+        "requestBody": {
+            "content": {
+                "application/cloudevents+json": {
+                    "schema": {"oneOf": [event_schema(kind) for kind in EVENT_TYPES]}
+                }
+            }
+        },
+        "responses": {"2XX": {"description": "Taken; anything else is tried again."}},
+    }
+}
+
+# Bodies that no contract of ours reads as JSON, by function and media type.
+BODIES: dict[str, Json] = {
+    "post_call_ended": {"application/json": {"schema": {"$ref": "#/components/schemas/EndedLegs"}}},
+    "import_rate_card_version": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["mapping", "deck"],
+                "properties": {
+                    "mapping": {
+                        "type": "object",
+                        "description": "Which column is what, the card's own fields, and how to "
+                        "read what is ambiguous: docs/rate-cards.md.",
+                    },
+                    "deck": {"type": "string", "description": "The carrier's deck as CSV."},
+                    "names": {
+                        "type": "string",
+                        "description": "CSV that maps prefixes to names of destinations.",
+                    },
+                },
+            }
+        }
+    },
+}

@@ -1,0 +1,116 @@
+"""A carrier's deck as it is sent to be imported: a form with the mapping, the deck, and names."""
+
+import zlib
+from datetime import datetime
+
+from shared.contracts.common.multipart import FORM_MEDIA_TYPE, parse_form
+from shared.contracts.common.validation import read
+from shared.contracts.rate_cards.deck_import import DeckMapping, DeckReport, import_deck, read_names
+from shared.contracts.rate_cards.deck_rows import csv_rows
+from shared.domain.common import limits
+from shared.domain.common.errors import BadRequest, TooLarge, UnsupportedMedia
+from shared.domain.common.strict_json import loads
+from shared.domain.rating.rate_card import RateCardVersion
+
+_PARTS = frozenset({"mapping", "deck", "names"})
+_GZIP = b"\x1f\x8b"
+_GZIP_WINDOW = 31
+_PIECE_BYTES = 64 * 1024
+_ZIP = b"PK\x03\x04"
+_NAMES = "table of names"
+
+
+class DeckForm:
+    """A deck with the mapping that says what its columns mean; `report` is there once it is read.
+
+    `names` is a table with the columns `prefix` and `destination`, for decks that name their
+    destinations and have no prefixes.
+    """
+
+    def __init__(self, mapping: DeckMapping, deck: bytes, names: bytes | None) -> None:
+        self._mapping = mapping
+        self._deck = deck
+        self._names = names
+        self._report: DeckReport | None = None
+
+    @property
+    def report(self) -> DeckReport:
+        """What became of the rows."""
+        assert self._report is not None
+        return self._report
+
+    def version(self, card: str, effective_from: datetime) -> RateCardVersion:
+        """The version that the deck spells, all of it. Raises TooLarge and what `import_deck`
+        raises: BadRequest, or Invalid with a line for each field that is wrong."""
+        deck, names = inflated(self._deck), None
+        if self._names is not None:
+            rows = csv_rows(inflated(self._names), _Plain(), {"prefix", "destination"}, _NAMES)
+            names = read_names(rows, self._mapping.prefix_reader)
+        version, self._report = import_deck(deck, self._mapping, card, effective_from, names)
+        return version
+
+
+def read_deck_form(content_type: str, body: bytes) -> DeckForm:
+    """The form that was sent; the deck in it is not read yet.
+
+    Raises UnsupportedMedia, BadRequest `form_invalid` or `json_invalid`, Invalid.
+    """
+    if content_type.partition(";")[0].strip().lower() != FORM_MEDIA_TYPE:
+        raise UnsupportedMedia("This route reads multipart/form-data: mapping, deck, names.")
+    parts = parse_form(content_type, body)
+    if unknown := sorted(parts.keys() - _PARTS):
+        raise BadRequest(f"The form has an unknown part {unknown[0]}.", code="form_invalid")
+    missing = [name for name in ("mapping", "deck") if name not in parts]
+    if missing:
+        raise BadRequest(f"The form has no part {missing[0]}.", code="form_invalid")
+    if len(parts["mapping"]) > limits.BODY_BYTES_MAX:
+        raise TooLarge(f"The mapping may have {limits.BODY_BYTES_MAX} bytes.")
+    mapping = read(DeckMapping, loads(parts["mapping"]))
+    return DeckForm(mapping, parts["deck"], parts.get("names"))
+
+
+class _Plain:
+    encoding = "utf-8"
+    delimiter = ","
+    comment = ""
+
+
+def inflated(content: bytes) -> bytes:
+    """What is in a gzip file, in all of its members, or the content itself.
+
+    Raises BadRequest where it can't be read, TooLarge where it is a bomb: over the limit of a rate
+    card, over DECK_INFLATION_MAX times its own size, or of more members than packers make.
+    """
+    if content.startswith(_ZIP):
+        raise BadRequest("This is a spreadsheet or a ZIP archive: send the table as CSV or JSON.")
+    if not content.startswith(_GZIP):
+        return content
+    most = min(
+        limits.RATE_CARD_BODY_BYTES_MAX,
+        max(limits.DECK_INFLATED_BYTES_LEAST, limits.DECK_INFLATION_MAX * len(content)),
+    )
+    pieces: list[bytes] = []
+    at, size = 0, 0
+    for _ in range(limits.DECK_GZIP_MEMBERS_MAX):
+        inflater = zlib.decompressobj(_GZIP_WINDOW)
+        while not inflater.eof:
+            # Piece by piece, since zlib copies what it leaves over.
+            packed = content[at : at + _PIECE_BYTES]
+            if not packed:
+                raise BadRequest("The gzip file is cut off.")
+            at += len(packed)
+            try:
+                pieces.append(inflater.decompress(packed, most - size + 1))
+            except zlib.error:
+                raise BadRequest("The gzip file can't be read.") from None
+            size += len(pieces[-1])
+            if size > most:
+                raise TooLarge(f"The gzip file may inflate to {most} bytes.")
+        at -= len(inflater.unused_data)
+        if not content.startswith(_GZIP, at):
+            break
+    else:
+        raise TooLarge(f"The gzip file may have {limits.DECK_GZIP_MEMBERS_MAX} members.")
+    if content[at:].strip(b"\0"):
+        raise BadRequest("Something follows the end of the gzip file.")
+    return b"".join(pieces)

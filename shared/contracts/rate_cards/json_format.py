@@ -1,0 +1,274 @@
+"""A version of a rate card as JSON, in and out.
+
+Prices and amounts are decimal strings with up to twelve decimals; a JSON number is refused, since
+whoever wrote it may have rounded it on the way.
+"""
+
+import re
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from shared.contracts.common.cpu_budget import CpuBudget
+from shared.contracts.common.validation import read
+from shared.contracts.dial_out.policy import AdminBody
+from shared.domain.common import limits
+from shared.domain.common.errors import FieldError, Invalid
+from shared.domain.common.money import RoundingMode, format_price, parse_price
+from shared.domain.common.strict_json import loads
+from shared.domain.legs.leg import LegKind
+from shared.domain.rating.rate_card import (
+    Band,
+    MaximumStrategy,
+    Rate,
+    RateCardVersion,
+    Rounding,
+    Slot,
+    build_version,
+)
+from shared.domain.rating.terms import DAY_SECONDS
+
+type JsonObject = dict[str, object]
+
+_RATES_AT_ONCE = 1_000
+_RATE_POINTER = re.compile(r"^/rates/([0-9]+)", re.ASCII)
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?|24:00(?::00)?", re.ASCII)
+PRICE_PATTERN = r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,12})?$"
+_PRICE_SCHEMA = {"type": "string", "pattern": PRICE_PATTERN}
+_CLOCK_SCHEMA = {"type": "string", "pattern": r"^[0-2][0-9]:[0-5][0-9](:[0-5][0-9])?$"}
+
+
+def read_price(value: object) -> int:
+    """Picos of a decimal string. Raises ValueError on everything else, numbers included."""
+    if not isinstance(value, str):
+        raise ValueError('must be a decimal string such as "0.012", not a JSON number')
+    return parse_price(value)
+
+
+def read_clock(value: object) -> int:
+    """Seconds of the local day of "18:00", "18:00:30" or "24:00"."""
+    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('must be a time of day such as "18:00"')
+    if match[1] is None:
+        return DAY_SECONDS
+    return int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3] or 0)
+
+
+def format_clock(second_of_day: int) -> str:
+    """What `read_clock` reads; seconds only where there are any."""
+    minutes, seconds = divmod(second_of_day, 60)
+    text = f"{minutes // 60:02d}:{minutes % 60:02d}"
+    return f"{text}:{seconds:02d}" if seconds else text
+
+
+def _read_prefix(value: object) -> object:
+    return value.removeprefix("+") if isinstance(value, str) else value
+
+
+Price = Annotated[int, BeforeValidator(read_price), WithJsonSchema(_PRICE_SCHEMA)]
+Clock = Annotated[int, BeforeValidator(read_clock), WithJsonSchema(_CLOCK_SCHEMA)]
+Prefix = Annotated[str, BeforeValidator(_read_prefix), Field(max_length=limits.PREFIX_DIGITS_MAX)]
+Seconds = Annotated[int, Field(ge=0, le=limits.RATE_SECONDS_MAX)]
+
+
+class SlotBody(AdminBody):
+    """A price from a second of the call on."""
+
+    from_second: Seconds
+    price: Price
+    unit_seconds: Seconds
+    increment_seconds: Seconds
+
+    def to_domain(self) -> Slot:
+        """The same in picos."""
+        return Slot(self.from_second, self.price, self.unit_seconds, self.increment_seconds)
+
+
+class BandBody(AdminBody):
+    """Other slots at certain times of the card's local clock."""
+
+    name: str = ""
+    weekdays: list[int] = Field(default_factory=list, max_length=7)
+    from_: Annotated[Clock, Field(alias="from")] = 0
+    until: Clock = DAY_SECONDS
+    dates: list[str] = Field(default_factory=list, max_length=limits.BAND_DATES_MAX)
+    weight: int
+    connection_fee: Price | None = None
+    slots: Annotated[list[SlotBody], Field(min_length=1, max_length=limits.RATE_SLOTS_MAX)]
+
+    def to_domain(self) -> Band:
+        """The same in picos and seconds of the day."""
+        return Band(
+            self.weight,
+            tuple(slot.to_domain() for slot in self.slots),
+            self.name,
+            tuple(sorted(self.weekdays)),
+            self.from_,
+            self.until,
+            tuple(self.dates),
+            self.connection_fee,
+        )
+
+
+class RateBody(AdminBody):
+    """What legs of a kind to numbers with a prefix cost."""
+
+    kind: Literal["dial_in", "dial_out"]
+    prefix: Prefix
+    destination: str
+    connection_fee: Price = 0
+    slots: Annotated[list[SlotBody], Field(min_length=1, max_length=limits.RATE_SLOTS_MAX)]
+    minimum_charge: Price = 0
+    maximum_charge: Price | None = None
+    maximum_charge_strategy: Literal["cap", "stop"] | None = None
+    bands: list[BandBody] = Field(default_factory=list, max_length=limits.RATE_BANDS_MAX)
+    origin: str | None = None
+    grace_seconds: Seconds = 0
+
+    def to_domain(self) -> Rate:
+        """The same in picos. A maximum without a strategy is a cap."""
+        strategy = self.maximum_charge_strategy or ("cap" if self.maximum_charge else None)
+        return Rate(
+            LegKind(self.kind),
+            self.prefix,
+            self.destination,
+            self.connection_fee,
+            tuple(slot.to_domain() for slot in self.slots),
+            self.minimum_charge,
+            self.maximum_charge,
+            MaximumStrategy(strategy) if strategy else None,
+            tuple(band.to_domain() for band in self.bands),
+            self.origin,
+            self.grace_seconds,
+        )
+
+
+class RoundingBody(AdminBody):
+    """The one rounding at the end of a charge."""
+
+    mode: Literal["half_up", "up", "down", "half_even", "none"]
+    decimals: Annotated[int, Field(ge=0, le=limits.RATE_DECIMALS_MAX)] = limits.AMOUNT_DECIMALS_MAX
+
+
+class RateCardBody(AdminBody):
+    """A whole version of a rate card."""
+
+    currency: str
+    time_zone: str = "UTC"
+    rounding: RoundingBody
+    rates: Annotated[list[RateBody], Field(min_length=1, max_length=limits.RATE_CARD_RATES_MAX)]
+
+
+def parse_rate_card_json(body: bytes, card: str, effective_from: datetime) -> RateCardVersion:
+    """The version that the JSON spells.
+
+    Raises BadRequest when it is no JSON, Invalid with a pointer for each bad field, Invalid
+    `deck_too_costly`.
+    """
+    budget = CpuBudget(limits.DECK_CPU_SECONDS_MAX)
+    value = loads(body)
+    listed = value.get("rates") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(listed, list) or not listed:
+        read(RateCardBody, value)
+        raise AssertionError("a card without a list of rates is not valid")
+    if len(listed) > limits.RATE_CARD_RATES_MAX:
+        most = FieldError("/rates", f"must have at most {limits.RATE_CARD_RATES_MAX} rates")
+        raise Invalid("The rate card is not valid.", (most,))
+    rates: list[Rate] = []
+    # Part by part: of a million wrong rates, only those that are shown become errors.
+    for start in range(0, len(listed), _RATES_AT_ONCE):
+        budget.check()
+        parsed = _read_part(value, listed[start : start + _RATES_AT_ONCE], start)
+        rates += [rate.to_domain() for rate in parsed.rates]
+    return build_version(
+        card=card,
+        effective_from=effective_from,
+        currency=parsed.currency,
+        time_zone=parsed.time_zone,
+        rounding=Rounding(RoundingMode(parsed.rounding.mode), parsed.rounding.decimals),
+        rates=rates,
+    )
+
+
+def _read_part(value: dict[str, object], rates: list[object], start: int) -> RateCardBody:
+    """The card with some of its rates. Raises Invalid; its pointers count from the first rate."""
+    try:
+        return read(RateCardBody, {**value, "rates": rates})
+    except Invalid as error:
+        moved = (
+            FieldError(
+                _RATE_POINTER.sub(lambda at: f"/rates/{int(at[1]) + start}", each.pointer, 1),
+                each.detail,
+            )
+            for each in error.errors
+        )
+        raise Invalid(error.detail, tuple(moved)) from None
+
+
+def render_rate_card_json(version: RateCardVersion) -> JsonObject:
+    """The version as `parse_rate_card_json` reads it; optional fields only where they say much."""
+    return {**render_card_fields(version), "rates": [render_rate(each) for each in version.rates()]}
+
+
+def render_card_fields(version: RateCardVersion) -> JsonObject:
+    """What the card says of itself, whatever its rates."""
+    return {
+        "currency": version.currency,
+        "time_zone": version.time_zone,
+        "rounding": {
+            "mode": version.rounding.mode.value,
+            "decimals": version.rounding.decimals,
+        },
+    }
+
+
+def render_rate(rate: Rate) -> JsonObject:
+    """One rate of a version, as in its JSON."""
+    content: JsonObject = {
+        "kind": rate.kind.value,
+        "prefix": rate.prefix,
+        "destination": rate.destination,
+        "connection_fee": format_price(rate.connection_fee_picos),
+        "slots": _slots(rate.slots),
+    }
+    if rate.minimum_charge_picos:
+        content["minimum_charge"] = format_price(rate.minimum_charge_picos)
+    if rate.maximum_charge_picos is not None and rate.maximum_charge_strategy is not None:
+        content["maximum_charge"] = format_price(rate.maximum_charge_picos)
+        content["maximum_charge_strategy"] = rate.maximum_charge_strategy.value
+    if rate.bands:
+        content["bands"] = [_band(band) for band in rate.bands]
+    if rate.origin is not None:
+        content["origin"] = rate.origin
+    if rate.grace_seconds:
+        content["grace_seconds"] = rate.grace_seconds
+    return content
+
+
+def _band(band: Band) -> JsonObject:
+    content: JsonObject = {"name": band.name} if band.name else {}
+    if band.weekdays:
+        content["weekdays"] = list(band.weekdays)
+    content["from"] = format_clock(band.from_second_of_day)
+    content["until"] = format_clock(band.until_second_of_day)
+    if band.dates:
+        content["dates"] = list(band.dates)
+    content["weight"] = band.weight
+    if band.connection_fee_picos is not None:
+        content["connection_fee"] = format_price(band.connection_fee_picos)
+    content["slots"] = _slots(band.slots)
+    return content
+
+
+def _slots(slots: tuple[Slot, ...]) -> list[JsonObject]:
+    return [
+        {
+            "from_second": slot.from_second,
+            "price": format_price(slot.price_picos),
+            "unit_seconds": slot.unit_seconds,
+            "increment_seconds": slot.increment_seconds,
+        }
+        for slot in slots
+    ]

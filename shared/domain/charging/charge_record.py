@@ -1,0 +1,383 @@
+"""From an ended leg and what is known of it to the debit: what it costs, and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.domain.common import limits
+from shared.domain.common.money import format_amount, format_fraction, format_price
+from shared.domain.ledger.model import HoldEffect
+from shared.domain.legs.hangup_causes import frees_hold
+from shared.domain.legs.leg import EndedLeg, LegKind, format_time
+from shared.domain.legs.parking import ParkReason
+from shared.domain.numbers.classes import NumberClass
+from shared.domain.rating.rating import Charge, ChargeLine, ChargeLineKind
+
+_ABOUT_CHARGE = frozenset(
+    {
+        *("status", "zero_reason", "billed_seconds", "amount", "rate", "lines", "rounding"),
+        *("flags", "replaces", "pool_seconds"),
+    }
+)
+
+
+ZERO_DURATION = "zero_duration"
+"""The reason of an answered leg without a full second: it keeps its rate where there is one."""
+
+
+class Payer(StrEnum):
+    """Who pays for a leg: credits, the pool of included minutes first, or the licence itself."""
+
+    CREDITS = "credits"
+    POOL = "pool"
+    LICENSE = "license"
+
+
+@dataclass(frozen=True, slots=True)
+class Unchargeable:
+    """Why a leg has to be parked; `account` where it is known whose it is."""
+
+    reason: ParkReason
+    detail: str
+    account: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedLeg:
+    """A leg with the facts that are pinned for it: whose it is, what kind, how long, and the
+    normalised numbers: `from_number` None for an unknown caller, `to_number` the text as received
+    where it is no number. `region` and `number_class` are those of the called number."""
+
+    leg: EndedLeg
+    account: str
+    currency: str
+    kind: LegKind
+    organizer: str | None
+    organizer_known: bool
+    talk_seconds: int
+    cost_center: str | None = None
+    payer: Payer = Payer.CREDITS
+    from_number: str | None = None
+    to_number: str | None = None
+    region: str | None = None
+    number_class: NumberClass = NumberClass.UNKNOWN
+    hold: "Grant | None" = None
+
+    @property
+    def authorization(self) -> str | None:
+        """That of its hold, which may have been found by the leg's id; else what the leg names."""
+        return self.hold.authorization if self.hold else self.leg.authorization
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the hold book had granted for a leg, and how much of it in included minutes. `released`:
+    the hold was freed before the leg came, by its bridge or by an unanswered attempt."""
+
+    authorization: str
+    granted_seconds: int
+    expires_at: datetime
+    pool_seconds: int = 0
+    released: bool = False
+
+
+def billable_seconds(leg: EndedLeg, now: datetime) -> int | Unchargeable:
+    """The answered seconds of a leg, or why its times can't be trusted
+    (docs/bridge-integration.md)."""
+    if leg.ended_at > now + timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX):
+        return Unchargeable(ParkReason.INCONSISTENT, "It ends more than 5 minutes in the future.")
+    if leg.answered_at is None:
+        if leg.talk_seconds:
+            return Unchargeable(ParkReason.INCONSISTENT, "It was not answered, but has talk time.")
+        return 0
+    if leg.ended_at < leg.answered_at:
+        return Unchargeable(ParkReason.INCONSISTENT, "It ended before it was answered.")
+    measured = leg.ended_at - leg.answered_at
+    seconds = measured // timedelta(seconds=1)
+    talked = seconds if leg.talk_seconds is None else leg.talk_seconds
+    if not 0 <= talked <= limits.LEG_SECONDS_MAX:
+        return Unchargeable(ParkReason.INCONSISTENT, "It lasts longer than 24 hours.")
+    if abs(timedelta(seconds=talked) - measured) > timedelta(
+        seconds=limits.LEG_TALK_TOLERANCE_SECONDS
+    ):
+        return Unchargeable(
+            ParkReason.INCONSISTENT,
+            f"talk_seconds says {talked}, the times from answer to end say {seconds}.",
+        )
+    return talked
+
+
+def zero_reason(resolved: ResolvedLeg) -> str | None:
+    """Why a leg costs nothing whatever its rate is, or None."""
+    if resolved.kind is LegKind.VOIP:
+        return "voip"
+    if resolved.leg.answered_at is None:
+        return "unanswered"
+    if resolved.talk_seconds == 0:
+        return ZERO_DURATION
+    return "included" if resolved.payer is Payer.LICENSE else None
+
+
+def hold_effect(resolved: ResolvedLeg) -> HoldEffect | None:
+    """What a leg does to the hold of its call; None where no hold is known (docs/dial-out.md)."""
+    if resolved.kind is LegKind.VOIP:
+        return HoldEffect.KEEPS  # the phone leg of the call is another one
+    if resolved.leg.answered_at is None and not frees_hold(resolved.leg.hangup_cause):
+        return HoldEffect.KEEPS
+    if resolved.hold is None:
+        return None
+    return HoldEffect.FREES if resolved.leg.answered_at is None else HoldEffect.SETTLES
+
+
+def pool_seconds_wanted(resolved: ResolvedLeg, now: datetime) -> int:
+    """What a leg may take from the pool: no more than its hold reserved of it, and all that is left
+    where nothing was reserved for it (any more)."""
+    if resolved.payer is not Payer.POOL:
+        return 0
+    grant = resolved.hold
+    if grant is None or grant.released or now >= grant.expires_at:
+        return resolved.talk_seconds
+    return min(resolved.talk_seconds, grant.pool_seconds)
+
+
+def hold_flags(resolved: ResolvedLeg, now: datetime) -> list[str]:
+    """`late` and `hold_expired`: debited after its hold expired. `overrun`: longer than granted.
+    `hold_released`: answered although its hold had been freed. `organizer_unknown`: charged as
+    pay-per-minute, since nobody registered the organizer."""
+    flags: list[str] = []
+    grant = resolved.hold
+    if grant is not None and now >= grant.expires_at:
+        flags += ["late", "hold_expired"]
+    if grant is not None and resolved.talk_seconds > grant.granted_seconds:
+        flags.append("overrun")
+    if grant is not None and grant.released and resolved.leg.answered_at is not None:
+        flags.append("hold_released")
+    if not resolved.organizer_known:
+        flags.append("organizer_unknown")
+    return flags
+
+
+def zero_charge_document(resolved: ResolvedLeg, reason: str, flags: list[str]) -> dict[str, object]:
+    """The explained charge of a leg that costs nothing and has no rate."""
+    return {
+        **_leg_part(resolved),
+        "status": "zero",
+        "zero_reason": reason,
+        "billed_seconds": 0,
+        "amount": format_amount(0),
+        "lines": [],
+        "flags": flags,
+    }
+
+
+def charge_document(resolved: ResolvedLeg, charge: Charge, flags: list[str]) -> dict[str, object]:
+    """The explained charge of a rated leg, as it is kept for ever (docs/rating.md)."""
+    return {**_leg_part(resolved), **_rated_part(charge), "flags": flags}
+
+
+def rerated_document(
+    before: Mapping[str, object], charge: Charge, replaced_entry: int
+) -> dict[str, object]:
+    """The explained charge of a leg that is charged anew: what `before` says of the leg, what the
+    new charge says of itself, and in `replaces` what it was. What the pool paid it pays again; the
+    charge is that of the rest, as in `pooled_charge`."""
+    about_leg = {name: value for name, value in before.items() if name not in _ABOUT_CHARGE}
+    pool_seconds = pool_seconds_of(before)
+    return {
+        **about_leg,
+        **(_pooled_part(_pool_line_of(before), charge) if pool_seconds else _rated_part(charge)),
+        "flags": before.get("flags", []),
+        "replaces": {
+            "entry": replaced_entry,
+            "amount": before.get("amount"),
+            "billed_seconds": before.get("billed_seconds"),
+            "rate": before.get("rate"),
+        },
+    }
+
+
+def told(charge: Charge) -> dict[str, object]:
+    """What is said of a charge when somebody asks, and not kept: the sentence, and the prefixes
+    that the rate's prefix won over."""
+    return _told(charge, charge.sentence())
+
+
+def _told(charge: Charge, sentence: str) -> dict[str, object]:
+    losers = charge.version.index.matches(charge.kind, charge.to_digits)
+    return {
+        "sentence": sentence,
+        "won_over": [
+            prefix
+            for row, prefix, origin in losers
+            if row != charge.row and origin in {None, charge.origin}
+        ],
+    }
+
+
+def pooled_charge(
+    resolved: ResolvedLeg, whole: Charge, pool_seconds: int, rest: Charge | None, flags: list[str]
+) -> dict[str, object]:
+    """The explained charge of a leg whose first seconds the pool pays. `whole` is what credits
+    would pay for all of it: its rate and destination are those of the pool's line. `rest` is what
+    comes after the pool's seconds, rated as a call of its own, None where nothing does."""
+    line = _pool_line(pool_seconds, whole.rate.destination)
+    return {
+        **_leg_part(resolved),
+        "rate": _rate(whole),
+        **_pooled_part(line, rest),
+        "flags": flags,
+    }
+
+
+def quoted_pooled(whole: Charge, pool_seconds: int, rest: Charge | None) -> dict[str, object]:
+    """The part of a quote that `pooled_charge` would keep of a leg."""
+    line = _pool_line(pool_seconds, whole.rate.destination)
+    return {"rate": _rate(whole), **_pooled_part(line, rest)}
+
+
+def pool_seconds_of(charge: Mapping[str, object]) -> int:
+    """How much of a kept charge the pool paid."""
+    return int(str(charge.get("pool_seconds") or 0))
+
+
+def explained(charge: Charge) -> dict[str, object]:
+    """What a rating says of itself: rate, lines, rounding. It is kept."""
+    return _explained(charge, charge.lines())
+
+
+def quoted(charge: Charge) -> dict[str, object]:
+    """What is kept of a charge, and what is said of it besides."""
+    lines, sentence = charge.explain()
+    return {**_explained(charge, lines), **_told(charge, sentence)}
+
+
+def _explained(charge: Charge, lines: Sequence[ChargeLine]) -> dict[str, object]:
+    version = charge.version
+    return {
+        "billed_seconds": charge.billed_seconds,
+        "amount": format_amount(charge.amount_micros),
+        "rate": _rate(charge),
+        "lines": [_line(line) for line in lines],
+        "rounding": {
+            "mode": version.rounding.mode.value,
+            "decimals": version.rounding.decimals,
+            "unrounded": format_fraction(charge.unrounded),
+        },
+    }
+
+
+def _rate(charge: Charge) -> dict[str, object]:
+    version, rate = charge.version, charge.rate
+    return {
+        "card": version.card,
+        "version": format_time(version.effective_from),
+        "prefix": rate.prefix,
+        "destination": rate.destination,
+        **({"origin": rate.origin} if rate.origin else {}),
+    }
+
+
+def person_document(resolved: ResolvedLeg, salt: str) -> dict[str, object]:
+    """The part of a leg that can be erased; the salt keeps its digest from being guessed."""
+    return {
+        "from": resolved.from_number,
+        "to": resolved.to_number,
+        **received_texts(
+            (resolved.leg.from_number, resolved.from_number),
+            (resolved.leg.to_number, resolved.to_number),
+        ),
+        "organizer": resolved.organizer,
+        "salt": salt,
+    }
+
+
+def received_texts(
+    caller: tuple[str | None, str | None], called: tuple[str | None, str | None]
+) -> dict[str, str]:
+    """`from_received` and `to_received` where the text differs from the number; both arguments are
+    (text as received, number)."""
+    pairs = (("from_received", caller), ("to_received", called))
+    return {name: text for name, (text, number) in pairs if text and text != number}
+
+
+def _leg_part(resolved: ResolvedLeg) -> dict[str, object]:
+    leg = resolved.leg
+    return {
+        "account": resolved.account,
+        "bridge": leg.bridge,
+        "kind": resolved.kind.value,
+        "conference": leg.conference_id,
+        "started_at": format_time(leg.started_at),
+        "answered_at": format_time(leg.answered_at) if leg.answered_at else None,
+        "ended_at": format_time(leg.ended_at),
+        "talk_seconds": resolved.talk_seconds,
+        "currency": resolved.currency,
+        "authorization": resolved.authorization,
+        "hangup_cause": leg.hangup_cause,
+        "cost_center": resolved.cost_center,
+        "region": resolved.region,
+        "number_class": resolved.number_class.value,
+    }
+
+
+def _rated_part(charge: Charge) -> dict[str, object]:
+    free = charge.amount_micros == 0
+    return {
+        "status": "zero" if free else "charged",
+        **({"zero_reason": "free_rate" if charge.talk_seconds else ZERO_DURATION} if free else {}),
+        **explained(charge),
+    }
+
+
+def _pool_line(seconds: int, destination: str | None) -> dict[str, object]:
+    line = {"kind": "pool", "from_second": 0, "seconds": seconds, "amount": "0"}
+    return {**line, "destination": destination} if destination is not None else line
+
+
+def _pool_line_of(charge: Mapping[str, object]) -> dict[str, object]:
+    """The pool's line of a kept charge; the destination that the pool paid for is that of then."""
+    rate, lines = charge.get("rate"), charge.get("lines")
+    for line in lines if isinstance(lines, list) else ():
+        if isinstance(line, dict) and "destination" in line:
+            return dict(line)
+    destination = rate.get("destination") if isinstance(rate, dict) else None
+    return _pool_line(pool_seconds_of(charge), destination)
+
+
+def _pooled_part(line: dict[str, object], rest: Charge | None) -> dict[str, object]:
+    pool_seconds = int(str(line["seconds"]))
+    document: dict[str, object] = {
+        "status": "charged" if rest and rest.amount_micros else "pool",
+        "billed_seconds": pool_seconds,
+        "amount": format_amount(0),
+        "lines": [line],
+        "pool_seconds": pool_seconds,
+    }
+    if rest is None:
+        return document
+    lines = [_line(each, after_seconds=pool_seconds) for each in rest.lines()]
+    return {
+        **document,
+        **explained(rest),
+        "billed_seconds": pool_seconds + rest.billed_seconds,
+        "lines": [line, *lines],
+    }
+
+
+def _line(line: ChargeLine, *, after_seconds: int = 0) -> dict[str, object]:
+    document: dict[str, object] = {
+        "kind": line.kind.value,
+        "amount": format_fraction(line.amount),
+    }
+    if line.kind is not ChargeLineKind.USAGE:
+        return document
+    return {
+        **document,
+        "from_second": after_seconds + line.from_second,
+        "seconds": line.seconds,
+        "increments": line.increments,
+        "price": format_price(line.price_picos),
+        "unit_seconds": line.unit_seconds,
+        **({"band": line.band} if line.band else {}),
+    }

@@ -1,0 +1,178 @@
+"""A charged leg seen again: what its price depends on, and whether another price can be had."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from shared.domain.charging.charge_record import pool_seconds_of
+from shared.domain.common.money import parse_amount
+from shared.domain.legs.leg import LegKind, parse_time
+from shared.domain.numbers.numbers import called_number, caller_number, caller_origin
+from shared.domain.rating.diff import LegFacts
+
+
+class Untouched(StrEnum):
+    """Why a leg keeps its charge, whatever the card says."""
+
+    VOIP = "voip"
+    UNANSWERED = "unanswered"
+    ZERO_DURATION = "zero_duration"
+    INCLUDED = "included"
+    POOL = "pool"
+    ERASED = "erased"
+    REVERSED = "reversed"
+    RATE_MISSING = "rate_missing"
+    CURRENCY_MISMATCH = "currency_mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class RatedBy:
+    """What a stored charge says of its rate."""
+
+    card: str
+    version: str
+    prefix: str
+    destination: str
+    origin: str | None
+
+    @property
+    def target(self) -> str:
+        """Card and version as one text."""
+        return f"{self.card}|{self.version}"
+
+
+def rated_by(charge: Mapping[str, object]) -> RatedBy | None:
+    """The rate by which credits paid a stored charge; None where they paid nothing by a rate: free
+    legs without one, legs that the pool paid in full."""
+    rate = charge.get("rate")
+    pool_seconds = pool_seconds_of(charge)
+    if not isinstance(rate, dict) or (pool_seconds and pool_seconds == charge["talk_seconds"]):
+        return None
+    origin = rate.get("origin")
+    return RatedBy(
+        str(rate["card"]),
+        str(rate["version"]),
+        str(rate["prefix"]),
+        str(rate["destination"]),
+        str(origin) if origin else None,
+    )
+
+
+def amount_micros(charge: Mapping[str, object]) -> int:
+    """What a stored charge came to."""
+    return parse_amount(str(charge["amount"]))
+
+
+def leg_facts(charge: Mapping[str, object], person: Mapping[str, object]) -> LegFacts | Untouched:
+    """What the price of a charged leg depends on, or why it can't be priced again.
+
+    `person` is the part of the leg that can be erased: it has the numbers. Of a leg that the pool
+    paid in part these are the facts of the rest, which is a call of its own.
+    """
+    reason = charge.get("zero_reason")
+    if reason in set(Untouched):
+        return Untouched(str(reason))
+    pool_seconds = pool_seconds_of(charge)
+    talk_seconds = int(str(charge["talk_seconds"])) - pool_seconds
+    if pool_seconds and talk_seconds <= 0:
+        return Untouched.POOL
+    to_number = person.get("to")
+    if not to_number:
+        return Untouched.ERASED
+    kind = LegKind(str(charge["kind"]))
+    return LegFacts(
+        kind=kind,
+        to_digits=called_number(str(to_number)).removeprefix("+"),
+        origin=origin_of(kind, person.get("from")),
+        answered_at=parse_time(str(charge["answered_at"])) + timedelta(seconds=pool_seconds),
+        talk_seconds=talk_seconds,
+    )
+
+
+def origin_of(kind: LegKind, from_number: object) -> str | None:
+    """The caller's region: dial-in is rated by it (docs/rating.md)."""
+    if kind is not LegKind.DIAL_IN or not isinstance(from_number, str):
+        return None
+    return caller_origin(caller_number(from_number))
+
+
+class RerateStatus(StrEnum):
+    """What re-rating does to a leg. `would_change` in a dry run becomes `changed`; `present` legs
+    are charged by that version already."""
+
+    WOULD_CHANGE = "would_change"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    PRESENT = "present"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class RerateOutcome:
+    """A leg, what it costs now and what it would cost. `entries` are those that were written.
+
+    `after` and its amount are those of now where nothing else could be found.
+    """
+
+    account: str
+    currency: str
+    leg: str
+    entry: int
+    status: RerateStatus
+    before_micros: int
+    after_micros: int
+    answered_at: str | None = None
+    talk_seconds: int = 0
+    reason: Untouched | None = None
+    before: RatedBy | None = None
+    after: RatedBy | None = None
+    entries: tuple[int, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Whether the leg costs something else, or did until now."""
+        return self.status in {RerateStatus.WOULD_CHANGE, RerateStatus.CHANGED}
+
+
+@dataclass(slots=True)
+class Difference:
+    """Legs added up; amounts of those that differ and those that don't alike, in micros."""
+
+    legs: int = 0
+    changed: int = 0
+    before_micros: int = 0
+    after_micros: int = 0
+
+    def add(self, outcome: RerateOutcome) -> None:
+        """One more leg."""
+        self.legs += 1
+        self.changed += outcome.differs
+        self.before_micros += outcome.before_micros
+        self.after_micros += outcome.after_micros
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Sums by (account, currency) and by (currency, destination); skipped legs by their reason."""
+
+    accounts: Mapping[tuple[str, str], Difference]
+    destinations: Mapping[tuple[str, str], Difference]
+    skipped: Mapping[Untouched, int]
+
+
+def add_up(outcomes: Iterable[RerateOutcome]) -> Differences:
+    """The outcomes added up; a destination has the name that it gets."""
+    accounts: dict[tuple[str, str], Difference] = {}
+    destinations: dict[tuple[str, str], Difference] = {}
+    skipped: dict[Untouched, int] = {}
+    for outcome in outcomes:
+        if outcome.reason is not None:
+            skipped[outcome.reason] = skipped.get(outcome.reason, 0) + 1
+            continue
+        account = outcome.account, outcome.currency
+        accounts.setdefault(account, Difference()).add(outcome)
+        rate = outcome.after or outcome.before
+        place = outcome.currency, rate.destination if rate else ""
+        destinations.setdefault(place, Difference()).add(outcome)
+    return Differences(accounts, destinations, skipped)

@@ -1,0 +1,37 @@
+"""Copies of frozen slotted dataclasses with some fields changed, where microseconds count."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from shared.domain.common import limits
+
+
+def evolve[State](old: State, **changes: object) -> State:
+    """As `dataclasses.replace`, for frozen slotted dataclasses without `__post_init__`.
+
+    `replace` collects all fields and hands them to an `__init__` that gets past the freezing field
+    by field; here the slots are copied, in less than half the time. A debit makes two states of
+    some twenty fields. Raises KeyError on a field that is not there.
+    """
+    kind: Any = type(old)
+    slots = _slots(kind)
+    made: State = object.__new__(kind)
+    for put, value in zip(slots.put.values(), slots.get(old), strict=True):
+        put(made, value)
+    for name, value in changes.items():
+        slots.put[name](made, value)
+    return made
+
+
+class _Slots(NamedTuple):
+    get: Callable[[object], tuple[object, ...]]
+    put: dict[str, Callable[[object, object], None]]
+
+
+@lru_cache(maxsize=limits.EVOLVED_KINDS_MAX)
+def _slots(kind: Any) -> _Slots:
+    names = [field.name for field in fields(kind)]
+    return _Slots(attrgetter(*names), {name: getattr(kind, name).__set__ for name in names})

@@ -1,0 +1,219 @@
+"""Everything that can be refused or go wrong, as one tree with stable codes.
+
+PerminuteError
+├── BadRequest             400  what was sent is not understood
+│   └── SignatureMissing …
+├── NotAuthenticated       401
+├── NotAllowed             403
+├── NotFound               404
+├── MethodNotAllowed       405
+├── Conflict               409
+├── PreconditionFailed     412
+├── TooLarge               413
+├── UnsupportedMedia       415
+├── Invalid                422  understood but wrong; carries the failing fields
+├── PreconditionMissing    428
+├── RateLimited            429  too much for now; carries the seconds to wait
+├── Unavailable            503  try again; carries the seconds to wait
+│   ├── QueueUnavailable
+│   └── StoreUnavailable
+│       └── SettingsUnreadable  a stored setting has to be put anew
+└── StoreError                  answers of Table storage, for the adapters' callers only
+    ├── RowExists               409 of one operation
+    ├── EtagMismatch            412 of one operation
+    ├── RowMissing              404 of one operation
+    ├── RequestTooLarge         refused by our own checks before sending
+    ├── KindFull                no further document of a kind that has a maximum
+    └── OutcomeUnknown          no proof of success nor of failure
+
+`code` is what scripts read; it never changes once released. The mapping to HTTP stands in
+`shared/contracts/common/problems.py`.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field that is wrong: an RFC 6901 pointer into what was sent, and a sentence."""
+
+    pointer: str
+    detail: str
+
+
+class PerminuteError(Exception):
+    """The root. `code` is stable, `detail` is a sentence for a person."""
+
+    code = "internal"
+
+    def __init__(self, detail: str, *, code: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        if code:
+            self.code = code
+
+
+class BadRequest(PerminuteError):
+    """What was sent can't be understood."""
+
+    code = "bad_request"
+
+
+class NotAuthenticated(PerminuteError):
+    """Nobody that we know sent this."""
+
+    code = "not_authenticated"
+
+
+class NotAllowed(PerminuteError):
+    """The caller is known and may not do this."""
+
+    code = "not_allowed"
+
+
+class NotFound(PerminuteError):
+    """What is named does not exist, or is not the caller's to see."""
+
+    code = "not_found"
+
+
+class MethodNotAllowed(PerminuteError):
+    """The path is there, but does not take this method; `allowed` are those that it takes."""
+
+    code = "method_not_allowed"
+
+    def __init__(self, detail: str, allowed: frozenset[str]) -> None:
+        super().__init__(detail)
+        self.allowed = allowed
+
+
+class Conflict(PerminuteError):
+    """The state of what is named does not allow this."""
+
+    code = "conflict"
+
+
+def authorization_used(leg: str, entry: int) -> Conflict:
+    """The refusal of a leg whose authorization another leg has settled."""
+    return Conflict(
+        f"Its authorization was settled by the leg {leg}, entry {entry}: it is the same call.",
+        code="authorization_used",
+    )
+
+
+class PreconditionFailed(PerminuteError):
+    """`If-Match` names a version that is no longer the current one."""
+
+    code = "etag_mismatch"
+
+
+class PreconditionMissing(PerminuteError):
+    """What exists is replaced only with `If-Match`."""
+
+    code = "if_match_missing"
+
+
+class TooLarge(PerminuteError):
+    """The body is over its named limit."""
+
+    code = "too_large"
+
+
+class UnsupportedMedia(PerminuteError):
+    """The content type or encoding is not one that this route reads."""
+
+    code = "unsupported_media_type"
+
+
+class Invalid(PerminuteError):
+    """Understood, but wrong. `errors` names each failing field."""
+
+    code = "invalid"
+
+    def __init__(self, detail: str, errors: tuple[FieldError, ...] = (), *, code: str = "") -> None:
+        super().__init__(detail, code=code)
+        self.errors = errors
+
+
+class RateLimited(PerminuteError):
+    """The caller asks for more than its budget; trying again after the wait is right."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unavailable(PerminuteError):
+    """Something that we need does not answer; trying again later is right."""
+
+    code = "unavailable"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int = 5, code: str = "") -> None:
+        super().__init__(detail, code=code)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class QueueUnavailable(Unavailable):
+    """The broker did not confirm that it has the message."""
+
+
+class StoreUnavailable(Unavailable):
+    """Table storage refused for now (busy, timed out before sending); nothing was written."""
+
+
+class SettingsUnreadable(StoreUnavailable):
+    """A stored setting can't be read: what needs it waits until the setting is put anew.
+
+    `account` is whose setting it is, where one account's; `etag` is what replaces it.
+    """
+
+    code = "settings_unreadable"
+
+    def __init__(
+        self, detail: str, *, account: str | None = None, etag: str | None = None, code: str = ""
+    ) -> None:
+        super().__init__(detail, retry_after_seconds=60, code=code)
+        self.account = account
+        self.etag = etag
+
+
+class LedgerCorrupt(PerminuteError):
+    """An invariant of the ledger does not hold; nothing more is written to it."""
+
+    code = "ledger_corrupt"
+
+
+class StoreError(PerminuteError):
+    """An answer of Table storage that its caller decides upon."""
+
+    code = "store"
+
+    def __init__(self, detail: str, *, index: int = 0) -> None:
+        super().__init__(detail)
+        self.index = index
+
+
+class RowExists(StoreError):
+    """The row that operation `index` inserts is there already; nothing was written."""
+
+
+class EtagMismatch(StoreError):
+    """The row that operation `index` replaces has another version; nothing was written."""
+
+
+class RowMissing(StoreError):
+    """The row that operation `index` replaces or deletes is not there; nothing was written."""
+
+
+class RequestTooLarge(StoreError):
+    """Over a limit of Table storage; refused before it was sent."""
+
+
+class KindFull(StoreError):
+    """There are as many documents of the kind as there may be."""
+
+
+class OutcomeUnknown(StoreError):
+    """No proof that the transaction was written, and none that it was not."""

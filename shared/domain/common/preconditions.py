@@ -1,0 +1,16 @@
+"""`If-Match`, checked in one place."""
+
+from shared.domain.common.errors import PreconditionFailed, PreconditionMissing
+
+
+def check_etag(etag: str, if_match: str | None) -> None:
+    """Passes when `if_match` names the ETag, or any (`*`).
+
+    Strong tags only; a bare one is taken for quoted, since shells eat quotes. Raises
+    PreconditionMissing, PreconditionFailed.
+    """
+    if if_match is None:
+        raise PreconditionMissing("This exists; send `If-Match` with its ETag to replace it.")
+    tags = {f'"{tag.strip().strip('"')}"' for tag in if_match.split(",")}
+    if if_match.strip() != "*" and etag not in tags:
+        raise PreconditionFailed("This was changed since; read it again for its present ETag.")

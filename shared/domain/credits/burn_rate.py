@@ -1,0 +1,358 @@
+"""How fast credits are used, and when they will have run out (the statistics: docs/credits.md).
+
+Every full hour that passed is one observation of its hour of the week, in the account's time zone:
+168 averages that forget with time (a new week weighs a quarter). Beside them the last days are
+weighed against what was expected of them: the trend, with a half-life of five days. Before a whole
+week is known, with calls on some of its days, there is no forecast. The last 24 hours are kept as
+they were: a sudden use is seen there before it is a pattern.
+
+All is counted in integer micros, so the same history gives the same forecast everywhere.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import accumulate, chain, islice
+from math import isqrt
+
+from shared.domain.common import limits
+from shared.domain.common.calendar import zone
+
+HOURS_PER_DAY = 24
+HOURS_PER_WEEK = 168
+SECONDS_PER_HOUR = 3600
+_WEIGHT = 4  # a new week weighs 1/4
+_TREND_HOURS = 168  # what the trend remembers of an hour is 167/168 an hour later
+_TREND_MOST = 4  # a trend is believed up to four times, or a quarter of, what was expected
+_QUANTILE_PER_CENT = 128  # 1.28 standard deviations: four of five lie within
+_QUANTILE_PER_CENT_BY_FREEDOM = 96  # more for few degrees of freedom, as Student's t has it
+_PRIOR_FREEDOM = (
+    3  # what the spread of all working days, and of weekends, weighs beside that by weekday
+)
+_LEVEL_DAYS_MAX = 7  # what is laid over the pattern forgets: the level is that of so many days
+_LEVEL_PER_CENT = 4  # a level drifts
+CHANCE = "80 %"  # that what happens lies between the extremes
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day of the account: what was spent, and the balance at its last movement."""
+
+    ordinal: int
+    spent_micros: int
+    balance_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Burn:
+    """What is known of an account's use. `hour` is the hour that is open, in hours since 1970, None
+    before the first debit; `hours` counts those that closed. `recent_micros` and `expected_micros`
+    are what the trend compares; `last` are the last hours that closed, the newest at the end."""
+
+    hour: int | None = None
+    open_micros: int = 0
+    hours: int = 0
+    week: tuple[int, ...] = ()
+    recent_micros: int = 0
+    expected_micros: int = 0
+    days: tuple[Day, ...] = ()
+    last: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How sure a forecast is. `day_micros` is the standard deviation of a day, `level_micros` that
+    of the mean day, `quantile_per_cent` how many of them the interval extends to each side."""
+
+    day_micros: int
+    level_micros: int
+    quantile_per_cent: int
+
+    def half_width_micros(self, hours: int) -> int:
+        """Half the interval of what so many hours cost: days, begun ones too, differ by themselves,
+        the level of all of them is wrong in one direction."""
+        days = -(-hours // HOURS_PER_DAY) * self.day_micros**2
+        level = (hours * self.level_micros // HOURS_PER_DAY) ** 2
+        return isqrt(days + level) * self.quantile_per_cent // 100
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """When the credits will have run out (None: not within a year), and between which times with
+    four chances of five. `per_day_micros` is what a mean day costs."""
+
+    per_day_micros: int
+    spread: Spread
+    runs_out_at: datetime | None
+    earliest_at: datetime | None
+    latest_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What was spent lately, whatever the pattern is: since the begin of the clock hour before the
+    present one, and in the last 24 clock hours."""
+
+    since: datetime
+    spent_micros: int
+    day_micros: int
+
+    def seconds_left(self, credit_micros: int, at: datetime) -> int | None:
+        """How long the credit lasts at the pace since then; None where nothing was spent."""
+        if self.spent_micros <= 0:
+            return None
+        elapsed = int((at - self.since).total_seconds())
+        return max(0, credit_micros) * elapsed // self.spent_micros
+
+
+def moved(
+    burn: Burn, at: datetime, time_zone: str, *, spent_micros: int, balance_micros: int
+) -> Burn:
+    """The burn after the balance moved; `spent_micros` is what legs cost."""
+    days = _with_day(burn.days, at, time_zone, spent_micros, balance_micros)
+    if burn.hour is None and not spent_micros:
+        return replace(burn, days=days)
+    burn = rolled(burn, at, time_zone)
+    hour = _hour(at) if burn.hour is None else burn.hour
+    return replace(burn, hour=hour, open_micros=burn.open_micros + spent_micros, days=days)
+
+
+def rolled(burn: Burn, at: datetime, time_zone: str) -> Burn:
+    """The burn with every hour closed that is over at that time."""
+    now = _hour(at)
+    if burn.hour is None or now <= burn.hour:
+        return burn
+    return _rolled(burn, burn.hour, now, time_zone)
+
+
+@lru_cache(maxsize=limits.BURN_PROFILES_CACHED_MAX)
+def _rolled(burn: Burn, first: int, now: int, time_zone: str) -> Burn:
+    """Kept, since one look at an account asks for it several times."""
+    if now - first > limits.BURN_GAP_HOURS_MAX:
+        return Burn(days=burn.days)  # what was so long ago says nothing about today
+    week = list(burn.week or (0,) * HOURS_PER_WEEK)
+    last = (*burn.last, burn.open_micros, *(0,) * min(now - first - 1, HOURS_PER_DAY))
+    recent, expected, spent, hours = (
+        burn.recent_micros,
+        burn.expected_micros,
+        burn.open_micros,
+        burn.hours,
+    )
+    for place in _places_between(first, now, time_zone):
+        usual = week[place]
+        recent += spent - recent // _TREND_HOURS
+        expected += (usual if hours >= HOURS_PER_WEEK else spent) - expected // _TREND_HOURS
+        if usual != spent:
+            weeks = hours // HOURS_PER_WEEK + 1
+            week[place] = usual + (spent - usual) // (weeks if weeks < _WEIGHT else _WEIGHT)
+        hours += 1
+        spent = 0
+    return replace(
+        burn,
+        hour=now,
+        open_micros=0,
+        hours=hours,
+        week=tuple(week),
+        recent_micros=recent,
+        expected_micros=expected,
+        last=last[-HOURS_PER_DAY:],
+    )
+
+
+def why_unknown(burn: Burn, at: datetime, time_zone: str) -> str | None:
+    """Why there is no forecast, as a sentence; None where there is one."""
+    burn = rolled(burn, at, time_zone)
+    if burn.hour is None:
+        return "No call was charged yet, or none for a long time."
+    if burn.hours < HOURS_PER_WEEK:
+        return (
+            f"A forecast needs the calls of a whole week: {burn.hours} of {HOURS_PER_WEEK} hours"
+            " are known."
+        )
+    days = sum(day.spent_micros > 0 for day in burn.days)
+    if days < limits.BURN_SPENT_DAYS_MIN:
+        return (
+            f"A forecast needs {limits.BURN_SPENT_DAYS_MIN} days with calls within five weeks:"
+            f" {days} are known."
+        )
+    return None
+
+
+def recent(burn: Burn, at: datetime, time_zone: str) -> Recent:
+    """What was spent lately."""
+    burn = rolled(burn, at, time_zone)
+    since = datetime.fromtimestamp((_hour(at) - 1) * SECONDS_PER_HOUR, UTC)
+    spent = burn.open_micros + sum(burn.last[-1:])
+    return Recent(since, spent, burn.open_micros + sum(burn.last[-(HOURS_PER_DAY - 1) :]))
+
+
+def expected_micros(burn: Burn, at: datetime, time_zone: str, hours: int) -> int:
+    """What the coming full hours will cost; 0 while there is no forecast."""
+    burn = rolled(burn, at, time_zone)
+    if burn.hour is None or why_unknown(burn, at, time_zone) is not None:
+        return 0
+    return _sum(_profile(burn), _place(burn.hour, time_zone) + 1, hours)
+
+
+def highest_micros(burn: Burn, at: datetime, time_zone: str, hours: int) -> int:
+    """The most that so many hours in a row will cost within a week, whenever they begin."""
+    burn = rolled(burn, at, time_zone)
+    if burn.hour is None or why_unknown(burn, at, time_zone) is not None:
+        return 0
+    return _highest(_profile(burn), hours)
+
+
+@lru_cache(maxsize=limits.BURN_PROFILES_CACHED_MAX)
+def _highest(profile: tuple[int, ...], hours: int) -> int:
+    weeks, rest = divmod(hours, HOURS_PER_WEEK)
+    sums = list(accumulate(profile * 2, initial=0))
+    most = max(sums[start + rest] - sums[start] for start in range(HOURS_PER_WEEK))
+    return weeks * sums[HOURS_PER_WEEK] + most
+
+
+def forecast(burn: Burn, at: datetime, time_zone: str, credit_micros: int) -> Forecast | None:
+    """When so much credit will have run out at the present burn; None while nobody knows."""
+    burn = rolled(burn, at, time_zone)
+    if burn.hour is None or why_unknown(burn, at, time_zone) is not None:
+        return None
+    profile = _profile(burn)
+    spread = _spread(burn, sum(profile) // 7, at, time_zone)
+    start = _place(burn.hour, time_zone)
+    left = SECONDS_PER_HOUR - int(at.timestamp()) % SECONDS_PER_HOUR
+
+    def reached(side: int) -> datetime | None:
+        return _reached(profile, start, left, at, credit_micros, spread, side)
+
+    return Forecast(
+        per_day_micros=sum(profile) // 7,
+        spread=spread,
+        runs_out_at=reached(0),
+        earliest_at=reached(1),
+        latest_at=reached(-1),
+    )
+
+
+def hours_left(at: datetime, runs_out_at: datetime) -> int:
+    """Whole hours until then."""
+    return int((runs_out_at - at).total_seconds()) // SECONDS_PER_HOUR
+
+
+def hourly(burn: Burn, at: datetime, time_zone: str, hours: int) -> tuple[int, ...]:
+    """What each of the coming full hours will cost; 0 while there is no forecast."""
+    burn = rolled(burn, at, time_zone)
+    if burn.hour is None or why_unknown(burn, at, time_zone) is not None:
+        return (0,) * hours
+    profile = _profile(burn)
+    start = _place(burn.hour, time_zone) + 1
+    return tuple(profile[(start + i) % HOURS_PER_WEEK] for i in range(hours))
+
+
+def _reached(
+    profile: tuple[int, ...],
+    start: int,
+    seconds_left: int,
+    at: datetime,
+    credit_micros: int,
+    spread: Spread,
+    side: int,
+) -> datetime | None:
+    """When the credit is gone: as expected (`side` 0), at the earliest (1), at the latest (-1)."""
+    if credit_micros <= 0:
+        return at
+    spent = gone = 0
+    for hour in range(limits.FORECAST_DAYS_MAX * HOURS_PER_DAY):
+        seconds = seconds_left if hour == 0 else SECONDS_PER_HOUR
+        spent += profile[(start + hour) % HOURS_PER_WEEK] * seconds // SECONDS_PER_HOUR
+        before, gone = gone, spent + side * spread.half_width_micros(hour + 1)
+        if gone >= credit_micros:
+            begin = at if hour == 0 else at + timedelta(hours=hour - 1, seconds=seconds_left)
+            return begin + timedelta(seconds=seconds * (credit_micros - before) // (gone - before))
+    return None
+
+
+def _spread(burn: Burn, mean_micros: int, at: datetime, time_zone: str) -> Spread:
+    """How far days differ from those of the same weekday, as far as that is known, and from all
+    others, where it is not; never less than the sample size allows to say."""
+    today = at.astimezone(zone(time_zone)).date().toordinal()
+    count = min(burn.hours // HOURS_PER_DAY, limits.BURN_DAYS_KEPT - 1)
+    known = {day.ordinal: day.spent_micros for day in burn.days}
+    spent = {ordinal: known.get(ordinal, 0) for ordinal in range(today - count, today)}
+    weekdays = [[spent[each] for each in spent if each % 7 == weekday] for weekday in range(7)]
+    within = sum(_squares(each) for each in weekdays)
+    freedom = _PRIOR_FREEDOM + sum(len(each) - 1 for each in weekdays if each)
+    apart = _squares(list(chain(*weekdays[1:6]))) + _squares([*weekdays[6], *weekdays[0]])
+    prior = _PRIOR_FREEDOM * apart // (count - 2)
+    day = max(isqrt((prior + within) // freedom), mean_micros // count)
+    drift = mean_micros * _LEVEL_PER_CENT // 100
+    level = isqrt(day**2 // min(count, _LEVEL_DAYS_MAX) + drift**2)
+    return Spread(day, level, _QUANTILE_PER_CENT + _QUANTILE_PER_CENT_BY_FREEDOM // freedom)
+
+
+def _squares(values: Sequence[int]) -> int:
+    """The sum of squared differences from the mean."""
+    if not values:
+        return 0
+    mean = sum(values) // len(values)
+    return sum((value - mean) ** 2 for value in values)
+
+
+def _sum(profile: tuple[int, ...], start: int, hours: int) -> int:
+    weeks, rest = divmod(hours, HOURS_PER_WEEK)
+    return weeks * sum(profile) + sum(profile[(start + i) % HOURS_PER_WEEK] for i in range(rest))
+
+
+def _trend(burn: Burn) -> tuple[int, int]:
+    """The trend as a fraction: what was spent lately over what was expected."""
+    if burn.expected_micros <= 0:
+        return 1, 1
+    most = burn.expected_micros * _TREND_MOST
+    least = burn.expected_micros // _TREND_MOST
+    # The averages follow, too: half of the trend is in them already.
+    trend = (max(least, min(most, burn.recent_micros)) + burn.expected_micros) // 2
+    return trend, burn.expected_micros
+
+
+def _profile(burn: Burn) -> tuple[int, ...]:
+    """What each hour of a week costs by the present trend."""
+    most, least = _trend(burn)
+    return tuple(micros * most // least for micros in burn.week)
+
+
+def _with_day(
+    days: tuple[Day, ...], at: datetime, time_zone: str, spent_micros: int, balance_micros: int
+) -> tuple[Day, ...]:
+    ordinal = at.astimezone(zone(time_zone)).date().toordinal()
+    if days and days[-1].ordinal == ordinal:
+        day = Day(ordinal, days[-1].spent_micros + spent_micros, balance_micros)
+        return (*days[:-1], day)
+    kept = tuple(day for day in days if day.ordinal > ordinal - limits.BURN_DAYS_KEPT)
+    return (*kept, Day(ordinal, spent_micros, balance_micros))
+
+
+def _hour(moment: datetime) -> int:
+    return int(moment.timestamp()) // SECONDS_PER_HOUR
+
+
+def _places_between(first: int, end: int, time_zone: str) -> Iterator[int]:
+    days = range(first // HOURS_PER_DAY, (end - 1) // HOURS_PER_DAY + 1)
+    places = chain.from_iterable(_places(day, time_zone) for day in days)
+    skipped = first % HOURS_PER_DAY
+    return islice(places, skipped, skipped + end - first)
+
+
+def _place(hour: int, time_zone: str) -> int:
+    """Which hour of the week an hour is there; Monday's first is 0."""
+    day, rest = divmod(hour, HOURS_PER_DAY)
+    return _places(day, time_zone)[rest]
+
+
+@lru_cache(maxsize=limits.BURN_PLACE_DAYS_CACHED_MAX)
+def _places(day: int, time_zone: str) -> tuple[int, ...]:
+    """The places of a day's hours, in days since 1970: kept, since every account asks for them."""
+    here = zone(time_zone)
+    places: list[int] = []
+    for hour in range(day * HOURS_PER_DAY, (day + 1) * HOURS_PER_DAY):
+        local = datetime.fromtimestamp(hour * SECONDS_PER_HOUR, here)
+        places.append(local.weekday() * HOURS_PER_DAY + local.hour)
+    return tuple(places)

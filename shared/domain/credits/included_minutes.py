@@ -1,0 +1,113 @@
+"""The pool of included minutes: 60 a month for each subscription licence (docs/dial-out.md).
+
+It pays for dial-outs of subscription organizers to Zone A that are no premium calls, before credits
+do. Months are those of the account's time zone.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from shared.domain.common.calendar import zone
+from shared.domain.credits.alerts import Event
+from shared.domain.dial_out.hold_book import local_day
+from shared.domain.dial_out.policy import License
+from shared.domain.dial_out.usage_counters import month_of
+from shared.domain.directory.entities import Registration
+from shared.domain.legs.leg import ServiceNumberKind
+from shared.domain.numbers.classes import ALLOWED_BY_DEFAULT, NumberClass
+from shared.domain.numbers.numbers import NumberFacts
+from shared.domain.numbers.regions import ZONE_A
+
+POOL_SECONDS_PER_LICENSE = 60 * 60
+POOL_NOTICES_PERCENT = (80, 100)
+POOL_MONTHS_KEPT = 2  # this one, and the one of a leg that comes late
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMonth:
+    """What was used of one month's pool, and the last notice that was given of it, in per cent."""
+
+    month: str
+    used_seconds: int = 0
+    told_percent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PoolDraw:
+    """Seconds that a leg took of a month's pool; negative where they were given back."""
+
+    month: str
+    seconds: int
+
+
+def left_seconds(pools: tuple[PoolMonth, ...], month: str, size_seconds: int) -> int:
+    """What debits have left of a month's pool; nothing of a month that is long over."""
+    months = [pool.month for pool in pools]
+    if month not in months and len(months) == POOL_MONTHS_KEPT and month < months[0]:
+        return 0
+    used = sum(pool.used_seconds for pool in pools if pool.month == month)
+    return max(0, size_seconds - used)
+
+
+def after_draw(
+    pools: tuple[PoolMonth, ...], draw: PoolDraw, size_seconds: int
+) -> tuple[tuple[PoolMonth, ...], tuple[Event, ...]]:
+    """The pools after a draw, the newest two in order, and a notice for each share that was just
+    used up; each notice once a month."""
+    known = {pool.month: pool for pool in pools}
+    pool = known.get(draw.month, PoolMonth(draw.month))
+    used = max(0, pool.used_seconds + draw.seconds)
+    crossed = [
+        percent
+        for percent in POOL_NOTICES_PERCENT
+        if pool.told_percent < percent and 100 * used >= percent * size_seconds > 0
+    ]
+    told = crossed[-1] if crossed else pool.told_percent
+    known[draw.month] = replace(pool, used_seconds=used, told_percent=told)
+    kept = sorted(known)[-POOL_MONTHS_KEPT:]
+    events = tuple(_used(draw.month, percent, used, size_seconds) for percent in crossed)
+    return tuple(known[month] for month in kept), events
+
+
+def _used(month: str, percent: int, used_seconds: int, size_seconds: int) -> Event:
+    return Event(
+        "pool.used",
+        {
+            "month": month,
+            "percent": percent,
+            "used_seconds": used_seconds,
+            "pool_seconds": size_seconds,
+            "what_to_do": "What the pool does not pay is paid from credits.",
+        },
+    )
+
+
+def pool_month(moment: datetime, time_zone: str) -> str:
+    """The month that a moment is in, such as "2026-11"."""
+    return month_of(local_day(moment, time_zone))
+
+
+def month_end(moment: datetime, time_zone: str) -> datetime:
+    """When the month that a moment is in ends there."""
+    local = moment.astimezone(zone(time_zone))
+    year, month = local.year + local.month // 12, local.month % 12 + 1
+    return datetime(year, month, 1, tzinfo=local.tzinfo).astimezone(UTC)
+
+
+def pool_pays(license_: License, region: str | None, number_class: NumberClass) -> bool:
+    """Whether the pool pays for a dial-out to such a number."""
+    return (
+        license_ is License.SUBSCRIPTION and region in ZONE_A and number_class in ALLOWED_BY_DEFAULT
+    )
+
+
+def dial_in_is_included(license_: License, *, toll_free: bool) -> bool:
+    """Whether the licence pays for callers: of toll numbers with a subscription."""
+    return license_ is License.SUBSCRIPTION and not toll_free
+
+
+def is_toll_free(service: Registration | None, number: NumberFacts) -> bool:
+    """Whether callers of a service number pay nothing: by its registration, else by its class."""
+    if service is not None:
+        return service.kind is ServiceNumberKind.TOLL_FREE
+    return number.number_class is NumberClass.TOLL_FREE

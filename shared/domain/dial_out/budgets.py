@@ -1,0 +1,163 @@
+"""Budgets and velocity: how much may be spent on dial-outs, and how fast.
+
+Everything is a pure question about counters; who counts also commits the counters with the hold.
+Only what was allowed is counted.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.domain.common import limits
+from shared.domain.common.money import format_amount
+
+
+class Scope(StrEnum):
+    """Whose spending a limit bounds."""
+
+    ORGANIZER = "organizer"
+    COST_CENTER = "cost_center"
+    MEETING = "meeting"
+    ACCOUNT = "account"
+
+
+class Period(StrEnum):
+    """What a budget is for: a day or a month in the account's time zone, or one meeting."""
+
+    DAY = "day"
+    MONTH = "month"
+    MEETING = "meeting"
+
+
+class BudgetMode(StrEnum):
+    """Whether a spent budget refuses, or only warns."""
+
+    HARD = "hard"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """An amount for a period."""
+
+    amount_micros: int
+    mode: BudgetMode = BudgetMode.HARD
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """What one scope may spend in a day and a month of the account's, and in each meeting."""
+
+    day: Budget | None = None
+    month: Budget | None = None
+    meeting: Budget | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetUse:
+    """A budget and what is spent of it: charged in the period plus what open holds may take."""
+
+    scope: Scope
+    name: str
+    period: Period
+    budget: Budget
+    used_micros: int
+
+    @property
+    def remaining_micros(self) -> int:
+        """What is left, never below zero."""
+        return max(0, self.budget.amount_micros - self.used_micros)
+
+    def label(self) -> str:
+        """The budget in words, such as "the organizer's budget for the day"."""
+        return f"the {self.scope.value.replace('_', ' ')}'s budget for the {self.period.value}"
+
+
+def budget_remaining_micros(uses: Iterable[BudgetUse]) -> int | None:
+    """What the tightest hard budget leaves for one more call; None without a hard budget."""
+    return min(
+        (use.remaining_micros for use in uses if use.budget.mode is BudgetMode.HARD), default=None
+    )
+
+
+def exceeded_budgets(uses: Iterable[BudgetUse], least_charge_micros: int) -> tuple[BudgetUse, ...]:
+    """The budgets, hard ones first, that do not cover what an answered call costs at least.
+
+    A call that costs nothing exceeds no budget.
+    """
+    exceeded = [
+        use
+        for use in uses
+        if least_charge_micros > 0 and use.remaining_micros < least_charge_micros
+    ]
+    return tuple(sorted(exceeded, key=lambda use: use.budget.mode is not BudgetMode.HARD))
+
+
+class NewRegion(StrEnum):
+    """What happens when an account dials a region for the first time."""
+
+    ALLOW = "allow"
+    NOTICE = "notice"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Velocity:
+    """How fast one scope may dial. None: no bound.
+
+    Beyond `cost_per_ten_minutes_micros` the breaker stops the account's dial-out until a person
+    starts it again.
+    """
+
+    concurrent_max: int | None = limits.DIAL_OUT_CONCURRENT_DEFAULT
+    per_hour_max: int | None = limits.DIAL_OUTS_PER_HOUR_DEFAULT
+    new_region: NewRegion = NewRegion.ALLOW
+    cost_per_ten_minutes_micros: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What bounds one scope of a dial-out. `key` names its counters; "" are the account's own."""
+
+    scope: Scope
+    key: str
+    name: str
+    budgets: tuple[tuple[Period, Budget], ...] = ()
+    velocity: Velocity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VelocityUse:
+    """The velocity of one scope and its counters at this moment, this call not among them."""
+
+    scope: Scope
+    velocity: Velocity
+    concurrent: int = 0
+    allowed_last_hour: int = 0
+    region_is_new: bool = False
+    cost_last_ten_minutes_micros: int = 0
+
+
+def velocity_excess(use: VelocityUse) -> str | None:
+    """Why one more dial-out would be too fast, in words; None when it is not."""
+    velocity, whose = use.velocity, f"the {use.scope.value.replace('_', ' ')}"
+    if velocity.concurrent_max is not None and use.concurrent >= velocity.concurrent_max:
+        return f"{whose} has {use.concurrent} dial-outs open and may have {velocity.concurrent_max}"
+    if velocity.per_hour_max is not None and use.allowed_last_hour >= velocity.per_hour_max:
+        return (
+            f"{whose} dialled out {use.allowed_last_hour} times within an hour"
+            f" and may {velocity.per_hour_max} times"
+        )
+    if use.region_is_new and velocity.new_region is NewRegion.DENY:
+        return f"{whose} never dialled this region before, and its policy asks to be told first"
+    return breaker_excess(use)
+
+
+def breaker_excess(use: VelocityUse) -> str | None:
+    """Why dial-out of the account has to stop until a person starts it again; None: it has not."""
+    most = use.velocity.cost_per_ten_minutes_micros
+    if most is None or use.cost_last_ten_minutes_micros < most:
+        return None
+    spent = format_amount(use.cost_last_ten_minutes_micros)
+    whose = f"the {use.scope.value.replace('_', ' ')}"
+    return f"{whose} spent {spent} within ten minutes and may {format_amount(most)}"

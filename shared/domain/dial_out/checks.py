@@ -1,0 +1,129 @@
+"""Checks in order: how they are run, and those that dial-out and dial-in have in common."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.domain.dial_out import denials
+from shared.domain.dial_out.facts import (
+    AccountFacts,
+    CheckResult,
+    Denial,
+    OrganizerFacts,
+    Outcome,
+    Reason,
+)
+from shared.domain.dial_out.policy import License
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A fact that the check needs is missing; why, in a sentence."""
+
+    why: str
+
+
+type Answer = Denial | Skipped | None
+
+
+@dataclass(frozen=True, slots=True)
+class Check[F]:
+    """A named question to the facts, and what to say when it is passed."""
+
+    name: str
+    ask: Callable[[F], Answer]
+    passed: Callable[[F], str]
+
+
+class Party(Protocol):
+    """Facts that name an account and an organizer."""
+
+    @property
+    def account(self) -> AccountFacts | None:
+        """The account that pays."""
+        ...
+
+    @property
+    def organizer(self) -> OrganizerFacts | None:
+        """The organizer of the meeting."""
+        ...
+
+
+def first_denial[F](checks: Iterable[Check[F]], facts: F) -> Denial | None:
+    """The denial of the first check that fails."""
+    for check in checks:
+        answer = check.ask(facts)
+        if isinstance(answer, Denial):
+            return answer
+    return None
+
+
+def results[F](checks: Iterable[Check[F]], facts: F) -> tuple[CheckResult, ...]:
+    """The outcome of every check, in order."""
+    return tuple(_result(check, facts) for check in checks)
+
+
+def _result[F](check: Check[F], facts: F) -> CheckResult:
+    answer = check.ask(facts)
+    if isinstance(answer, Denial):
+        return CheckResult(check.name, Outcome.FAIL, answer.message, answer.reason)
+    if isinstance(answer, Skipped):
+        return CheckResult(check.name, Outcome.SKIPPED, answer.why)
+    return CheckResult(check.name, Outcome.PASS, check.passed(facts))
+
+
+def _account(facts: Party) -> Answer:
+    if facts.account is not None:
+        return None
+    return Denial(Reason.ACCOUNT_UNKNOWN, "No account is known that this call belongs to.")
+
+
+def _account_active(facts: Party) -> Answer:
+    if facts.account is None:
+        return Skipped("There is no account to check.")
+    if not facts.account.suspended:
+        return None
+    return denials.suspended(facts.account.account)
+
+
+def _organizer(facts: Party) -> Answer:
+    if facts.account is None:
+        return Skipped("There is no account to check.")
+    if facts.organizer is not None:
+        return None
+    return Denial(
+        Reason.ORGANIZER_UNKNOWN, "No organizer is registered for this meeting in the account."
+    )
+
+
+def _license(facts: Party) -> Answer:
+    if facts.organizer is None:
+        return Skipped("There is no organizer to check.")
+    if facts.organizer.license is not License.NONE:
+        return None
+    return Denial(
+        Reason.LICENSE_MISSING,
+        f"The organizer {facts.organizer.organizer} has no licence for audio conferencing.",
+    )
+
+
+def _account_name(facts: Party) -> str:
+    return facts.account.account if facts.account else ""
+
+
+def _organizer_name(facts: Party) -> str:
+    return facts.organizer.organizer if facts.organizer else ""
+
+
+def _license_name(facts: Party) -> str:
+    return facts.organizer.license.value if facts.organizer else ""
+
+
+ACCOUNT_CHECKS: tuple[Check[Party], ...] = (
+    Check("account", _account, _account_name),
+    Check("account_active", _account_active, lambda _: "The account is active."),
+)
+ORGANIZER_CHECKS: tuple[Check[Party], ...] = (
+    Check("organizer", _organizer, _organizer_name),
+    Check("license", _license, _license_name),
+)

@@ -1,0 +1,331 @@
+"""How the hold book decides: place, extend, stop. Pure; the state says all that is known.
+
+Promise 4: a hold is exactly what the granted seconds can cost, and no hold is placed or extended
+that would bring the sum of open holds above balance + credit limit.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from shared.domain.common import limits
+from shared.domain.credits.alerts import Event
+from shared.domain.dial_out import denials, event_payloads
+from shared.domain.dial_out.budgets import (
+    BudgetMode,
+    Limit,
+    breaker_excess,
+    budget_remaining_micros,
+    exceeded_budgets,
+    velocity_excess,
+)
+from shared.domain.dial_out.facts import Denial
+from shared.domain.dial_out.hold_book import (
+    Hold,
+    HoldState,
+    Unposted,
+    budget_uses,
+    local_day,
+    of_account,
+    tell,
+    velocity_uses,
+    with_hold,
+)
+from shared.domain.dial_out.usage_counters import minute_of
+
+
+class Pricing(Protocol):
+    """What a call costs, seen from before it happens: never less than what it will be charged.
+
+    The first `after_seconds` are paid in minutes; what comes then is a call of its own.
+    """
+
+    def seconds_for(self, credit_micros: int, wanted_seconds: int, after_seconds: int) -> int:
+        """The longest call of at most `wanted_seconds` that the credit pays for; 0 if none."""
+        ...
+
+    def hold_micros(self, seconds: int, after_seconds: int) -> int:
+        """The most that a call of so many seconds can cost."""
+        ...
+
+
+class EndsBy(StrEnum):
+    """What ends a call at its granted seconds, so that no extension will follow."""
+
+    CREDIT = "credit"
+    BUDGET = "budget"
+    POOL = "pool"
+    LENGTH = "length"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Authorise:
+    """Reserve what a call of up to `wanted_seconds` costs. The id derives from the bridge's
+    idempotency key, so that there are never two holds for one question.
+
+    `bounds` are the limits of the account and of other scopes; none of them binds a caller who is
+    let in. `pool_month` is None where the pool does not pay.
+    """
+
+    authorization: str
+    account: str
+    currency: str
+    time_zone: str
+    wanted_seconds: int
+    pricing: Pricing
+    leg: str | None = None
+    region: str | None = None
+    bounds: tuple[Limit, ...] = ()
+    pool_month: str | None = None
+    is_dial_out: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """Let an open call go on until `wanted_seconds`, counted from its answer; `bounds` as in
+    `Authorise`."""
+
+    authorization: str
+    time_zone: str
+    wanted_seconds: int
+    pricing: Pricing
+    bounds: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A hold as it is now and what ends the call there, None if it may be extended.
+
+    `state` is None where nothing changed.
+    """
+
+    state: HoldState | None
+    hold: Hold
+    ends_by: EndsBy | None
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What may be spent on one call."""
+
+    credit_micros: int
+    budget_micros: int | None
+    pool_seconds: int
+
+    @property
+    def money_micros(self) -> int:
+        """The money that credit and budgets leave."""
+        if self.budget_micros is None:
+            return self.credit_micros
+        return min(self.credit_micros, self.budget_micros)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cover:
+    """What the means pay for."""
+
+    seconds: int
+    pool_seconds: int
+    amount_micros: int
+
+
+def authorise(state: HoldState, command: Authorise, now: datetime) -> Granted | Denial:
+    """Place a hold that pays for what is granted, or say why not, in the order of docs/dial-out.md.
+
+    Pool seconds come first, then money. A call that costs nothing needs no credit. Counters change
+    with the hold; the one that reaches the breaker's limit stops the account's dial-out.
+    """
+    day = local_day(now, command.time_zone)
+    pool = state.pool_left_seconds(command.pool_month, now) if command.pool_month else 0
+    if refused := _refused(state, command, day, pool, now):
+        return refused
+    means = _Means(
+        max(0, state.spendable_micros(now)),
+        budget_remaining_micros(budget_uses(state, command.bounds, day, now)),
+        pool,
+    )
+    cover = _cover(command.pricing, means, command.wanted_seconds)
+    if cover.seconds <= 0:
+        return denials.no_credit(state.spendable_micros(now), command.currency)
+    minute = minute_of(now)
+    hold = Hold(
+        authorization=command.authorization,
+        amount_micros=cover.amount_micros,
+        granted_seconds=cover.seconds,
+        placed_at=now,
+        day=day,
+        leg=command.leg,
+        is_dial_out=command.is_dial_out,
+        scopes=tuple(dict.fromkeys(bound.key for bound in command.bounds if bound.key)),
+        pool_month=command.pool_month,
+        pool_seconds=cover.pool_seconds,
+        grant_minute=minute,
+        grant_micros=cover.amount_micros,
+    )
+    ends_by = _ends_by(command.pricing, means, cover)
+    placed = with_hold(state, hold)
+    if not command.is_dial_out:
+        return Granted(placed, hold, ends_by)
+    first_time = event_payloads.first_time(state, command.bounds, command.region)
+    counted = _placed(placed, command, minute)
+    after, told = _watched(counted, command.bounds, day, now)
+    return Granted(after, hold, ends_by, first_time + told)
+
+
+def extend(state: HoldState, command: Extend, now: datetime) -> Granted | None:
+    """Hold what the call costs until the second wanted; None when there is no such open hold.
+
+    The target is absolute, so extending twice is once, and a grant never shrinks. What can't be
+    paid for is not granted: the answer is what was granted before, and what ends the call there.
+    """
+    hold = state.find(command.authorization, now)
+    if hold is None:
+        return None
+    if command.wanted_seconds <= hold.granted_seconds:
+        return Granted(None, hold, _still(state, command, hold, now))
+    if hold.is_dial_out and (state.stopped or state.suspended):
+        return Granted(None, hold, EndsBy.STOPPED)
+    means = _means_beside(state, command, hold, now)
+    cover = _cover(command.pricing, means, command.wanted_seconds)
+    if cover.seconds <= hold.granted_seconds:
+        return Granted(None, hold, _still(state, command, hold, now))
+    minute = minute_of(now)
+    longer = replace(
+        hold,
+        amount_micros=cover.amount_micros,
+        granted_seconds=cover.seconds,
+        pool_seconds=cover.pool_seconds,
+        grant_minute=minute,
+        grant_micros=max(0, cover.amount_micros - hold.amount_micros),
+    )
+    extended = with_hold(state, longer)
+    ends_by = _ends_by(command.pricing, means, cover)
+    if not hold.is_dial_out:
+        return Granted(extended, longer, ends_by)
+    # What was granted before is spent by now: the call is going on.
+    before = Unposted("", "", minute, 0, hold.grant_minute, hold.grant_micros)
+    counted = tell(extended, hold.scopes, before)
+    after, told = _watched(counted, command.bounds, hold.day, now)
+    return Granted(after, longer, ends_by, told)
+
+
+def stop(state: HoldState, why: str) -> HoldState | None:
+    """Dial-out stopped; None when it is stopped already."""
+    return None if state.stopped else replace(state, stopped=why)
+
+
+def restart(state: HoldState) -> HoldState | None:
+    """Dial-out let go on by a person, who has seen what was spent: the last ten minutes count no
+    more. None when nothing was stopped."""
+    if not state.stopped:
+        return None
+    holds = tuple(replace(hold, grant_micros=0) for hold in state.holds)
+    return replace(state, stopped="", holds=holds, counters=replace(state.counters, costs=()))
+
+
+def suspend(state: HoldState, *, suspended: bool) -> HoldState | None:
+    """The account suspended or not; None when it is so already."""
+    return None if state.suspended == suspended else replace(state, suspended=suspended)
+
+
+def _refused(
+    state: HoldState, command: Authorise, day: str, pool_seconds: int, now: datetime
+) -> Denial | None:
+    if state.suspended:
+        return denials.suspended(command.account)
+    opened = state.open_holds(now)
+    if command.is_dial_out:
+        if state.stopped:
+            return denials.stopped(state.stopped)
+        least = 0 if pool_seconds else command.pricing.hold_micros(1, 0)
+        exceeded = exceeded_budgets(budget_uses(state, command.bounds, day, now), least)
+        if exceeded and exceeded[0].budget.mode is BudgetMode.HARD:
+            return denials.over_budget(exceeded[0])
+        for use in velocity_uses(state, command.bounds, command.region, now):
+            if excess := velocity_excess(use):
+                return denials.too_fast(excess)
+    if len(opened) >= limits.OPEN_HOLDS_MAX:
+        return denials.too_fast(f"the account has {len(opened)} calls open")
+    return None
+
+
+def _cover(pricing: Pricing, means: _Means, wanted_seconds: int) -> _Cover:
+    """The longest call up to the seconds wanted: from the pool first, then from money. A call that
+    costs nothing takes nothing of the pool, as its charge will not."""
+    wanted = min(wanted_seconds, limits.LEG_SECONDS_MAX)
+    pool = min(wanted, means.pool_seconds)
+    if pool and pricing.hold_micros(wanted, 0) == 0:
+        pool = 0
+    paid = pricing.seconds_for(means.money_micros, wanted - pool, pool) if wanted > pool else 0
+    amount = pricing.hold_micros(paid, pool) if paid > 0 else 0
+    if amount > means.money_micros:
+        return _Cover(pool, pool, 0)
+    return _Cover(pool + max(0, paid), pool, amount)
+
+
+def _ends_by(pricing: Pricing, means: _Means, cover: _Cover) -> EndsBy | None:
+    """What keeps the call from going on for one second more than is covered."""
+    if cover.seconds >= limits.LEG_SECONDS_MAX:
+        return EndsBy.LENGTH
+    if _cover(pricing, means, cover.seconds + 1).seconds > cover.seconds:
+        return None
+    if means.budget_micros is not None and means.budget_micros < means.credit_micros:
+        return EndsBy.BUDGET
+    return EndsBy.POOL if cover.pool_seconds == cover.seconds else EndsBy.CREDIT
+
+
+def _means_beside(state: HoldState, command: Extend, hold: Hold, now: datetime) -> _Means:
+    """What may be spent on an open call in all: what it holds, and what is free."""
+    uses = budget_uses(state, command.bounds, hold.day, now, without=hold.authorization)
+    pool = 0
+    if hold.pool_month:
+        # What was reserved stays reserved, even where debits without a hold emptied the pool.
+        pool = hold.pool_seconds + state.pool_left_seconds(hold.pool_month, now)
+    return _Means(
+        max(0, state.spendable_micros(now) + hold.amount_micros),
+        budget_remaining_micros(uses) if hold.is_dial_out else None,
+        pool,
+    )
+
+
+def _still(state: HoldState, command: Extend, hold: Hold, now: datetime) -> EndsBy | None:
+    """What ends a call at the seconds that it has already."""
+    if hold.is_dial_out and (state.stopped or state.suspended):
+        return EndsBy.STOPPED
+    means = _means_beside(state, command, hold, now)
+    cover = _Cover(hold.granted_seconds, hold.pool_seconds, hold.amount_micros)
+    return _ends_by(command.pricing, means, cover)
+
+
+def _placed(state: HoldState, command: Authorise, minute: int) -> HoldState:
+    """The dial-out counted: by the account, and by the scopes whose velocity is bounded."""
+    scopes = dict(state.scopes)
+    for bound in command.bounds:
+        if bound.key and bound.velocity is not None:
+            known = state.counters_of(bound.key)
+            scopes[bound.key] = known.with_placed(minute, command.region)
+    counters = state.counters.with_placed(minute, command.region)
+    return replace(state, counters=counters, scopes=scopes)
+
+
+def _watched(
+    state: HoldState, bounds: tuple[Limit, ...], day: str, now: datetime
+) -> tuple[HoldState, tuple[Event, ...]]:
+    """The state after a grant, with what people are told of it: budgets, the breaker."""
+    warned, warnings = event_payloads.over_budget(state, bounds, day, now)
+    stopped, tripped = _breaker(warned, bounds, now)
+    return stopped, warnings + tripped
+
+
+def _breaker(
+    state: HoldState, bounds: tuple[Limit, ...], now: datetime
+) -> tuple[HoldState, tuple[Event, ...]]:
+    """Stops the account's dial-out once it was granted as much in ten minutes as it may be."""
+    use = of_account(velocity_uses(state, bounds, None, now))
+    why = breaker_excess(use) if use else None
+    if why is None or state.stopped:
+        return state, ()
+    return replace(state, stopped=why), (event_payloads.stopped(why),)

@@ -1,0 +1,77 @@
+"""May a caller be let in? The ordered checks before credit, as for a dial-out."""
+
+from dataclasses import dataclass
+
+from shared.domain.common.money import format_price
+from shared.domain.dial_out.checks import (
+    ACCOUNT_CHECKS,
+    ORGANIZER_CHECKS,
+    Answer,
+    Check,
+    Skipped,
+    first_denial,
+    results,
+)
+from shared.domain.dial_out.facts import (
+    AccountFacts,
+    CheckResult,
+    Denial,
+    OrganizerFacts,
+    RateFacts,
+    Reason,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DialInFacts:
+    """All that is known when a bridge asks to let a caller in. `toll_free`: so is the number that
+    was called, by its registration or else by its class. `unpriced`: why there is no rate."""
+
+    account: AccountFacts | None
+    organizer: OrganizerFacts | None
+    toll_free: bool
+    rate: RateFacts | None = None
+    unpriced: str = ""
+
+
+def check_admission(facts: DialInFacts) -> Denial | None:
+    """The first rule that keeps the caller out, None when only credit is left to ask for."""
+    return first_denial(_CHECKS, facts)
+
+
+def explain_admission(facts: DialInFacts, credit: CheckResult) -> tuple[CheckResult, ...]:
+    """Every check in order with its outcome; `credit` is the hold book's line, the last."""
+    return (*results(_CHECKS, facts), credit)
+
+
+def _toll_free(facts: DialInFacts) -> Answer:
+    if not facts.toll_free:
+        return None
+    if facts.organizer is None:
+        return Skipped("There is no organizer to check.")
+    if facts.organizer.toll_free_dial_in:
+        return None
+    return Denial(
+        Reason.TOLL_FREE_DISABLED,
+        f"Meetings of {facts.organizer.organizer} can't be joined through a toll-free number.",
+    )
+
+
+def _rate(facts: DialInFacts) -> Answer:
+    if facts.rate is not None:
+        return None
+    return Denial(Reason.RATE_MISSING, facts.unpriced)
+
+
+def _rate_passed(facts: DialInFacts) -> str:
+    assert facts.rate is not None
+    price = format_price(facts.rate.price_per_minute_picos)
+    return f"{facts.rate.destination} (prefix {facts.rate.prefix}) costs {price} a minute."
+
+
+_CHECKS: tuple[Check[DialInFacts], ...] = (
+    *ACCOUNT_CHECKS,
+    *ORGANIZER_CHECKS,
+    Check("toll_free", _toll_free, lambda _: "The number may be called."),
+    Check("rate", _rate, _rate_passed),
+)

@@ -1,0 +1,84 @@
+"""What people are told of a dial-out: a region that is new, a budget that is spent, a stop."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from shared.domain.common.money import format_amount
+from shared.domain.credits.alerts import (
+    DIAL_OUT_RESTARTED,
+    DIAL_OUT_STOPPED,
+    NEW_REGION,
+    OVER_BUDGET,
+    Event,
+)
+from shared.domain.dial_out.budgets import BudgetMode, BudgetUse, Limit, Period
+from shared.domain.dial_out.budgets import NewRegion as Wish
+from shared.domain.dial_out.hold_book import HoldState, budget_uses
+from shared.domain.dial_out.usage_counters import Counters, month_of
+
+
+def first_time(state: HoldState, bounds: Iterable[Limit], region: str | None) -> tuple[Event, ...]:
+    """The notice of a region that a scope never dialled before, where its policy wants one."""
+    return tuple(
+        Event(NEW_REGION, {"scope": bound.scope.value, "region": region})
+        for bound in bounds
+        if bound.velocity is not None
+        and bound.velocity.new_region is Wish.NOTICE
+        and region is not None
+        and region not in state.counters_of(bound.key).regions
+    )
+
+
+def over_budget(
+    state: HoldState, bounds: Iterable[Limit], day: str, now: datetime
+) -> tuple[HoldState, tuple[Event, ...]]:
+    """The warnings of budgets that only warn and that charges and open holds exceed: one a period
+    of each scope, for a meeting one a day; and the state that remembers them."""
+    events: list[Event] = []
+    for bound in bounds:
+        for use in budget_uses(state, (bound,), day, now):
+            if use.budget.mode is BudgetMode.HARD or use.used_micros <= use.budget.amount_micros:
+                continue
+            counters = state.counters_of(bound.key)
+            mark = f"{use.period.value} {month_of(day) if use.period is Period.MONTH else day}"
+            if mark not in counters.warned:
+                events.append(_spent(use))
+                state = _with_counters(state, bound.key, counters.with_warned(mark))
+    return state, tuple(events)
+
+
+def stopped(why: str) -> Event:
+    """Dial-out of the account is stopped."""
+    return Event(
+        DIAL_OUT_STOPPED,
+        {
+            "reason": why,
+            "what_to_do": "Find out who dialled, then restart dial-out of the account.",
+        },
+    )
+
+
+def restarted() -> Event:
+    """Dial-out of the account goes on: the ledger's alert of the stop is over."""
+    return Event(DIAL_OUT_RESTARTED, {})
+
+
+def _spent(use: BudgetUse) -> Event:
+    """Without the name of an organizer or a room, which may be erased one day."""
+    return Event(
+        OVER_BUDGET,
+        {
+            "scope": use.scope.value,
+            "period": use.period.value,
+            "amount": format_amount(use.budget.amount_micros),
+            "spent": format_amount(use.used_micros),
+            "what_to_do": "Calls go on. Raise the budget, or make it a hard one.",
+        },
+    )
+
+
+def _with_counters(state: HoldState, key: str, counters: Counters) -> HoldState:
+    if key == "":
+        return replace(state, counters=counters)
+    return replace(state, scopes={**state.scopes, key: counters})

@@ -1,0 +1,417 @@
+"""The hold book says what may happen: what authorisations have reserved, and what was spent.
+
+It knows the ledger as of one commit (`ledger_commit`) and catches up by the commits after it:
+`catch_up` takes the new balance and settles the holds whose legs were debited in between. A hold
+that has expired counts for nothing from its instant on, whoever removes it (docs/architecture.md);
+expiry stands still while the queue has a backlog. How questions are decided: `hold_decide`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.domain.common import limits
+from shared.domain.common.calendar import zone
+from shared.domain.common.errors import LedgerCorrupt
+from shared.domain.dial_out.budgets import BudgetUse, Limit, Period, Scope, VelocityUse
+from shared.domain.dial_out.usage_counters import COST_WINDOW_MINUTES, Counters, minute_of, month_of
+
+_NOTHING = Counters()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What an open authorisation has reserved: money, and seconds of its month's pool.
+
+    It lapses by itself at `expires_at`: after the granted seconds, ringing and a late event. `day`
+    is the account's date when it was placed, `scopes` are the counters that its charge goes
+    to beside the account's. `grant_minute` and `grant_micros` are the last grant: when, and what
+    it added. `pool_month` is None where the pool does not pay for such calls. One that was
+    `released` holds nothing and is kept for a while, like one that expired: should its leg be
+    charged all the same, that is counted where it belongs.
+    """
+
+    authorization: str
+    amount_micros: int
+    granted_seconds: int
+    placed_at: datetime
+    day: str
+    leg: str | None = None
+    is_dial_out: bool = True
+    scopes: tuple[str, ...] = ()
+    pool_month: str | None = None
+    pool_seconds: int = 0
+    grant_minute: int = 0
+    grant_micros: int = 0
+    released: bool = False
+    expires_at: datetime = field(init=False)  # reckoned once: it is asked for very often
+
+    def __post_init__(self) -> None:
+        seconds = limits.HOLD_RINGING_SECONDS + limits.HOLD_LATE_EVENT_SECONDS
+        expires_at = self.placed_at + timedelta(seconds=self.granted_seconds + seconds)
+        object.__setattr__(self, "expires_at", expires_at)
+
+    def counts_in(self, key: str) -> bool:
+        """Whether it is a dial-out of the scope; "" is the account."""
+        return self.is_dial_out and (key == "" or key in self.scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class Unended:
+    """A call that was let through and of which nothing was heard since: its hold has lapsed."""
+
+    authorization: str
+    placed_at: datetime
+    leg: str | None = None
+
+    def is_missing(self, now: datetime) -> bool:
+        """Whether its bridge should have told of its end by now."""
+        return now - self.placed_at >= timedelta(seconds=limits.LEG_MISSING_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Unposted:
+    """What a scope has still to be told, because its counters were not at hand: a charge, or by how
+    much the charge of a call let through in `grant_minute` has changed (`is_correction`)."""
+
+    key: str
+    day: str
+    minute: int
+    charged_micros: int
+    grant_minute: int
+    cost_micros: int
+    is_correction: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HoldState:
+    """What the next authorisation needs.
+
+    `lapsing` are the lots that expire: (when, micros left). From its expiry on no hold counts on a
+    lot, although the balance still has it until the expiry is booked. `pool_seconds` is the pool of
+    a month, `pools_used` what debits took of it: (month, seconds). `counters` are the account's,
+    `scopes` those of other scopes as far as they were read. `stopped` says why dial-out is
+    stopped, "" while it is not. `backlog_seconds` is how far the queue is behind. `unended` are
+    calls that nobody ended, the last ones of them.
+    """
+
+    ledger_commit: int = 0
+    balance_micros: int = 0
+    credit_limit_micros: int = 0
+    holds: tuple[Hold, ...] = ()
+    lapsing: tuple[tuple[datetime, int], ...] = ()
+    pool_seconds: int = 0
+    pools_used: tuple[tuple[str, int], ...] = ()
+    counters: Counters = _NOTHING
+    unposted: tuple[Unposted, ...] = ()
+    unended: tuple[Unended, ...] = ()
+    suspended: bool = False
+    stopped: str = ""
+    backlog_seconds: int = 0
+    scopes: Mapping[str, Counters] = field(default_factory=dict, hash=False)
+
+    def is_open(self, hold: Hold, now: datetime) -> bool:
+        """Whether a hold counts: its time is not over."""
+        return not hold.released and hold.expires_at > self._expired_by(now)
+
+    def open_holds(self, now: datetime) -> tuple[Hold, ...]:
+        """Holds that count."""
+        by = self._expired_by(now)
+        return tuple([hold for hold in self.holds if hold.expires_at > by and not hold.released])
+
+    def find(self, authorization: str, now: datetime) -> Hold | None:
+        """The open hold of an authorisation."""
+        holds = (hold for hold in self.holds if hold.authorization == authorization)
+        return next((hold for hold in holds if self.is_open(hold, now)), None)
+
+    def held_micros(self, now: datetime) -> int:
+        """The sum of open holds."""
+        return sum([hold.amount_micros for hold in self.open_holds(now)])
+
+    def available_micros(self, now: datetime) -> int:
+        """balance - holds + credit limit (docs/ledger.md)."""
+        return self.balance_micros - self.held_micros(now) + self.credit_limit_micros
+
+    def spendable_micros(self, now: datetime) -> int:
+        """What a new hold may count on: what is available less lots that have expired."""
+        lapsed = sum(micros for expires_at, micros in self.lapsing if expires_at <= now)
+        return self.available_micros(now) - lapsed
+
+    def pool_left_seconds(self, month: str, now: datetime) -> int:
+        """What neither debits took of a month's pool nor open holds have reserved of it."""
+        used = sum(seconds for name, seconds in self.pools_used if name == month)
+        reserved = sum(
+            hold.pool_seconds for hold in self.open_holds(now) if hold.pool_month == month
+        )
+        return max(0, self.pool_seconds - used - reserved)
+
+    def _expired_by(self, now: datetime) -> datetime:
+        """Expiry stands still by as much as the queue is behind."""
+        return now - timedelta(seconds=self.backlog_seconds) if self.backlog_seconds else now
+
+    def counters_of(self, key: str) -> Counters:
+        """The counters of a scope; "" is the account."""
+        return self.counters if key == "" else self.scopes.get(key, _NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What an entry tells the hold book: whose hold a debit ends, and what was charged. One that
+    `corrects` settles nothing: it changes the charge of a leg that was debited before. `frees`: the
+    leg was not answered, so that another one may still be charged under the authorization."""
+
+    authorization: str | None
+    leg: str | None
+    charged_micros: int = 0
+    corrects: bool = False
+    frees: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """By how much the charge of a dial-out has changed that was let through on `day` of the
+    account's, in a minute since 1970; `scopes` are the counters that its charge went to."""
+
+    day: str
+    scopes: tuple[str, ...]
+    placed_minute: int
+    micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerView:
+    """The ledger as of a commit, as far as the hold book needs it (see `HoldState`)."""
+
+    commit: int
+    balance_micros: int
+    credit_limit_micros: int
+    lapsing: tuple[tuple[datetime, int], ...] = ()
+    pool_seconds: int = 0
+    pools_used: tuple[tuple[str, int], ...] = ()
+
+
+def catch_up(
+    state: HoldState,
+    ledger: LedgerView,
+    posted: Iterable[Posted],
+    now: datetime,
+    corrections: Iterable[Correction] = (),
+) -> HoldState:
+    """The state as of a later ledger commit: its balance, without the holds that were settled, with
+    those that were freed as released ones, and the counters with what was charged and how that was
+    corrected.
+
+    Holds that expired stay for an hour, so that a late leg is counted where it belongs; they hold
+    nothing. Raises LedgerCorrupt when the ledger is behind the hold book, so was rolled back.
+    """
+    if ledger.commit < state.ledger_commit:
+        raise LedgerCorrupt("The ledger is behind the hold book.")
+    posted = tuple(post for post in posted if not post.corrects)
+    charged = _charged_by_hold(state.holds, (post for post in posted if not post.frees))
+    freed = _charged_by_hold(state.holds, (post for post in posted if post.frees))
+    kept = tuple(
+        replace(hold, released=True) if hold.authorization in freed else hold
+        for hold in state.holds
+        if hold.authorization not in charged
+    )
+    left = _without_long_lapsed(state, kept, now)
+    caught_up = replace(
+        state,
+        ledger_commit=ledger.commit,
+        balance_micros=ledger.balance_micros,
+        credit_limit_micros=ledger.credit_limit_micros,
+        lapsing=ledger.lapsing,
+        pool_seconds=ledger.pool_seconds,
+        pools_used=ledger.pools_used,
+        holds=left,
+        unended=_unended(state, kept, left, posted, now),
+    )
+    for hold in state.holds:
+        if hold.authorization in charged and hold.is_dial_out:
+            caught_up = _counted(caught_up, hold, charged[hold.authorization], now)
+    for each in corrections:
+        item = Unposted("", each.day, 0, each.micros, each.placed_minute, 0, is_correction=True)
+        caught_up = tell(caught_up, each.scopes, item)
+    return caught_up
+
+
+def release(state: HoldState, authorization: str, now: datetime) -> HoldState | None:
+    """The state with a hold released; None when there is no such open one: twice is once."""
+    found = state.find(authorization, now)
+    return None if found is None else with_hold(state, replace(found, released=True))
+
+
+def with_hold(state: HoldState, hold: Hold) -> HoldState:
+    """The state with a hold in its newest shape."""
+    others = tuple(each for each in state.holds if each.authorization != hold.authorization)
+    return replace(state, holds=(*others, hold))
+
+
+def with_scopes(state: HoldState, read: Mapping[str, Counters]) -> HoldState:
+    """The state with counters that were read, told what had to wait for them."""
+    if not read:
+        return state
+    scopes = {**state.scopes, **read}
+    waiting = []
+    for item in state.unposted:
+        if item.key in scopes:
+            scopes[item.key] = _told(scopes[item.key], item)
+        else:
+            waiting.append(item)
+    return replace(state, scopes=scopes, unposted=tuple(waiting))
+
+
+def tell(state: HoldState, keys: Iterable[str], item: Unposted) -> HoldState:
+    """The state after the account and these scopes were told of a charge or a cost."""
+    scopes = dict(state.scopes)
+    waiting: list[Unposted] = []
+    for key in keys:
+        named = replace(item, key=key)
+        if key in scopes:
+            scopes[key] = _told(scopes[key], named)
+        else:
+            waiting.append(named)
+    return replace(
+        state,
+        counters=_told(state.counters, item),
+        scopes=scopes,
+        unposted=(*state.unposted, *waiting),
+    )
+
+
+def budget_uses(
+    state: HoldState, bounds: Iterable[Limit], day: str, now: datetime, *, without: str = ""
+) -> tuple[BudgetUse, ...]:
+    """The budgets with what is charged and held of them; `without` leaves an authorisation out."""
+    bounds = [bound for bound in bounds if bound.budgets]
+    if not bounds:
+        return ()
+    opened = [hold for hold in state.open_holds(now) if hold.authorization != without]
+    uses: list[BudgetUse] = []
+    for bound in bounds:
+        held = [hold for hold in opened if hold.counts_in(bound.key)]
+        counters = state.counters_of(bound.key)
+        for period, budget in bound.budgets:
+            used = counters.spent_micros(period, day, minute_of(now), running=bool(held))
+            used += sum(hold.amount_micros for hold in held if _is_of(period, hold.day, day))
+            uses.append(BudgetUse(bound.scope, bound.name, period, budget, used))
+    return tuple(uses)
+
+
+def velocity_uses(
+    state: HoldState, bounds: Iterable[Limit], region: str | None, now: datetime
+) -> tuple[VelocityUse, ...]:
+    """How fast each scope dials that may not dial as fast as it likes."""
+    opened = state.open_holds(now)
+    minute = minute_of(now)
+    uses: list[VelocityUse] = []
+    for bound in bounds:
+        if bound.velocity is None:
+            continue
+        counters = state.counters_of(bound.key)
+        held = [hold for hold in opened if hold.counts_in(bound.key)]
+        oldest = minute - COST_WINDOW_MINUTES
+        uses.append(
+            VelocityUse(
+                bound.scope,
+                bound.velocity,
+                concurrent=len(held),
+                allowed_last_hour=counters.placed_last_hour(minute),
+                region_is_new=region is not None and region not in counters.regions,
+                cost_last_ten_minutes_micros=counters.cost_since(oldest)
+                + sum(hold.grant_micros for hold in held if hold.grant_minute >= oldest),
+            )
+        )
+    return tuple(uses)
+
+
+def _is_of(period: Period, day: str, wanted: str) -> bool:
+    """Whether a call let through on a day counts for the period that the wanted day is in."""
+    if period is Period.MONTH:
+        return month_of(day) == month_of(wanted)
+    return period is Period.MEETING or day == wanted
+
+
+def of_account(uses: Iterable[VelocityUse]) -> VelocityUse | None:
+    """The use of the account's own velocity."""
+    return next((use for use in uses if use.scope is Scope.ACCOUNT), None)
+
+
+def local_day(moment: datetime, time_zone: str) -> str:
+    """The date of a moment in a time zone, as ISO text; seven characters of it are the month."""
+    return moment.astimezone(zone(time_zone)).date().isoformat()
+
+
+def _charged_by_hold(holds: Sequence[Hold], posted: Iterable[Posted]) -> dict[str, int]:
+    """What was charged to each hold that was settled: to the one that a leg names by its
+    authorisation, else to the last open one that was placed for the leg. All others that were
+    placed for it are settled with nothing: it has ended."""
+    by_leg: dict[str, list[str]] = {}
+    for hold in sorted(holds, key=lambda hold: not hold.released):
+        if hold.leg is not None:
+            by_leg.setdefault(hold.leg, []).append(hold.authorization)
+    authorizations = {hold.authorization for hold in holds}
+    charged: dict[str, int] = {}
+    for post in posted:
+        of_leg = by_leg.get(post.leg, []) if post.leg else []
+        charged |= {name: 0 for name in of_leg if name not in charged}
+        name = post.authorization if post.authorization in authorizations else None
+        name = name or next(reversed(of_leg), None)
+        if name is not None:
+            charged[name] = charged.get(name, 0) + post.charged_micros
+    return charged
+
+
+def _counted(state: HoldState, hold: Hold, charged_micros: int, now: datetime) -> HoldState:
+    before = hold.amount_micros - hold.grant_micros
+    item = Unposted(
+        key="",
+        day=hold.day,
+        minute=minute_of(now),
+        charged_micros=charged_micros,
+        grant_minute=hold.grant_minute,
+        cost_micros=max(0, min(charged_micros - before, charged_micros)),
+    )
+    return tell(state, hold.scopes, item)
+
+
+def _told(counters: Counters, item: Unposted) -> Counters:
+    if item.is_correction:
+        return counters.with_correction(item.day, item.charged_micros, item.grant_minute)
+    told = counters.with_cost(item.grant_minute, item.cost_micros, item.minute)
+    return told.with_charge(item.day, item.charged_micros, item.minute) if item.day else told
+
+
+def _without_long_lapsed(
+    state: HoldState, holds: tuple[Hold, ...], now: datetime
+) -> tuple[Hold, ...]:
+    oldest = now - timedelta(seconds=limits.LAPSED_HOLDS_KEPT_SECONDS + state.backlog_seconds)
+    lapsed = [hold for hold in holds if not state.is_open(hold, now) and hold.expires_at > oldest]
+    kept = {hold.authorization for hold in lapsed[-limits.LAPSED_HOLDS_KEPT_MAX :]}
+    return tuple(hold for hold in holds if state.is_open(hold, now) or hold.authorization in kept)
+
+
+def _unended(
+    state: HoldState,
+    holds: tuple[Hold, ...],
+    left: tuple[Hold, ...],
+    posted: Iterable[Posted],
+    now: datetime,
+) -> tuple[Unended, ...]:
+    """What nobody ended: with the holds that go now, without what was charged after all."""
+    if not state.unended and len(holds) == len(left):
+        return ()
+    stay = {hold.authorization for hold in left}
+    gone = (hold for hold in holds if hold.authorization not in stay and not hold.released)
+    known = (
+        *state.unended,
+        *(Unended(each.authorization, each.placed_at, each.leg) for each in gone),
+    )
+    charged = {name for post in posted for name in (post.authorization, post.leg) if name}
+    oldest = now - timedelta(seconds=limits.UNENDED_KEPT_SECONDS)
+    open_still = (
+        each
+        for each in known
+        if each.placed_at > oldest and not {each.authorization, each.leg} & charged
+    )
+    return tuple(open_still)[-limits.UNENDED_KEPT_MAX :]

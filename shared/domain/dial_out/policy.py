@@ -1,0 +1,210 @@
+"""Who may dial what: the twelve Teams identities, and an account's own rules.
+
+The names of the identities are irregular, so a table tells, never a pattern. The conference half
+binds dial-outs from the meetings that a user organises, whoever presses the button; the PSTN half
+binds the calls that the user makes, emergency calls excepted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.domain.dial_out.budgets import Budgets, Velocity
+from shared.domain.numbers.classes import ALLOWED_BY_DEFAULT, NumberClass
+from shared.domain.numbers.numbers import NumberFacts
+from shared.domain.numbers.ranges import longest_prefix
+from shared.domain.numbers.regions import INTERNATIONAL, ZONE_A
+
+
+class Reach(StrEnum):
+    """How far one half of an identity lets somebody dial."""
+
+    ANY = "any"
+    ZONE_A = "zone_a"
+    DOMESTIC = "domestic"
+    NONE = "none"
+
+
+class Half(StrEnum):
+    """Which half of an identity a call is under."""
+
+    CONFERENCE = "conference"
+    PSTN = "pstn"
+
+
+class License(StrEnum):
+    """Who pays for an organizer's meetings: by the minute, from a pool of minutes, or nobody."""
+
+    PAY_PER_MINUTE = "pay_per_minute"
+    SUBSCRIPTION = "subscription"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One of the twelve policies: how far its meetings dial, and how far its user calls."""
+
+    name: str
+    conference: Reach
+    pstn: Reach
+
+    def reach(self, half: Half) -> Reach:
+        """The reach of one half."""
+        return self.conference if half is Half.CONFERENCE else self.pstn
+
+
+DEFAULT_IDENTITY = "DialoutCPCandPSTNInternational"
+IDENTITIES: Mapping[str, Identity] = {
+    identity.name: identity
+    for identity in (
+        Identity(DEFAULT_IDENTITY, Reach.ANY, Reach.ANY),
+        Identity("DialoutCPCDomesticPSTNInternational", Reach.DOMESTIC, Reach.ANY),
+        Identity("DialoutCPCDisabledPSTNInternational", Reach.NONE, Reach.ANY),
+        Identity("DialoutCPCInternationalPSTNDomestic", Reach.ANY, Reach.DOMESTIC),
+        Identity("DialoutCPCInternationalPSTNDisabled", Reach.ANY, Reach.NONE),
+        Identity("DialoutCPCandPSTNDomestic", Reach.DOMESTIC, Reach.DOMESTIC),
+        Identity("DialoutCPCDomesticPSTNDisabled", Reach.DOMESTIC, Reach.NONE),
+        Identity("DialoutCPCDisabledPSTNDomestic", Reach.NONE, Reach.DOMESTIC),
+        Identity("DialoutCPCandPSTNDisabled", Reach.NONE, Reach.NONE),
+        Identity("DialoutCPCZoneAPSTNInternational", Reach.ZONE_A, Reach.ANY),
+        Identity("DialoutCPCZoneAPSTNDomestic", Reach.ZONE_A, Reach.DOMESTIC),
+        Identity("DialoutCPCZoneAPSTNDisabled", Reach.ZONE_A, Reach.NONE),
+    )
+}
+
+
+def within_reach(reach: Reach, region: str | None, domestic: str | None) -> bool:
+    """Whether a destination region lies within a reach; `domestic` is the caller's own region.
+
+    Zone A does not contain the domestic region by itself, and an international network is domestic
+    to nobody.
+    """
+    if reach is Reach.ANY:
+        return True
+    if reach is Reach.ZONE_A:
+        return region in ZONE_A
+    return reach is Reach.DOMESTIC and is_domestic(region, domestic)
+
+
+def is_domestic(region: str | None, domestic: str | None) -> bool:
+    """Whether a destination is in the caller's own region."""
+    return region is not None and region == domestic and region != INTERNATIONAL
+
+
+@dataclass(frozen=True, slots=True)
+class DialRules:
+    """Lists of one scope: the account, a group or an organizer.
+
+    A list that allows admits only what it names; None admits all. A list that blocks wins over it.
+    Prefixes are E.164 digits without `+`. `rate_ceiling_picos` bounds the price per minute.
+    """
+
+    allowed_regions: frozenset[str] | None = None
+    blocked_regions: frozenset[str] = frozenset()
+    allowed_prefixes: frozenset[str] | None = None
+    blocked_prefixes: frozenset[str] = frozenset()
+    allowed_classes: frozenset[NumberClass] = frozenset()
+    blocked_classes: frozenset[NumberClass] = frozenset()
+    rate_ceiling_picos: int | None = None
+
+    def admits_region(self, region: str | None) -> bool:
+        """Whether the region lists let a region pass."""
+        if region in self.blocked_regions:
+            return False
+        return self.allowed_regions is None or region in self.allowed_regions
+
+    def admits_digits(self, digits: str) -> bool:
+        """Whether the prefix lists let a number pass."""
+        if _starts_with_one_of(digits, self.blocked_prefixes):
+            return False
+        return self.allowed_prefixes is None or _starts_with_one_of(digits, self.allowed_prefixes)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRules:
+    """Rules of a group of organizers; of several groups, the lowest rank names the identity."""
+
+    rank: int
+    identity: str | None = None
+    rules: DialRules = field(default_factory=DialRules)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPolicy:
+    """An account's dial-out policy.
+
+    `served_regions` None serves every region but `001`. `class_ranges` gives ranges another class
+    than ours, by the longest prefix. `block_high_risk` refuses the ranges known for toll fraud.
+    `budgets` are the account's own, their `meeting` that of every meeting; `cost_centers` has those
+    of the cost centres by name; `organizer_velocity` bounds each organizer.
+    """
+
+    default_identity: str = DEFAULT_IDENTITY
+    served_regions: frozenset[str] | None = None
+    unserved_regions: frozenset[str] = frozenset()
+    class_ranges: Mapping[str, NumberClass] = field(default_factory=dict)
+    block_high_risk: bool = False
+    rules: DialRules = field(default_factory=DialRules)
+    groups: Mapping[str, GroupRules] = field(default_factory=dict)
+    budgets: Budgets = Budgets()  # noqa: RUF009 - frozen
+    cost_centers: Mapping[str, Budgets] = field(default_factory=dict)
+    velocity: Velocity = Velocity()  # noqa: RUF009 - frozen
+    organizer_velocity: Velocity = Velocity(None, None)  # noqa: RUF009 - frozen
+    suspended: bool = False
+
+    def serves(self, region: str | None) -> bool:
+        """Whether a region is served at all; `001` only when the account names it."""
+        if region is None or region in self.unserved_regions:
+            return False
+        if self.served_regions is None:
+            return region != INTERNATIONAL
+        return region in self.served_regions
+
+    def class_of(self, number: NumberFacts) -> NumberClass:
+        """The class of a number, after the account's own ranges."""
+        own = longest_prefix(number.digits, self.class_ranges)
+        return self.class_ranges[own] if own else number.number_class
+
+
+def effective_identity(
+    policy: AccountPolicy, organizer_identity: str | None, groups: tuple[str, ...] = ()
+) -> str:
+    """The name of the identity that binds an organizer: own, else by group rank, else default."""
+    if organizer_identity is not None:
+        return organizer_identity
+    ranked = sorted(
+        (policy.groups[name] for name in groups if name in policy.groups),
+        key=lambda group: group.rank,
+    )
+    for group in ranked:
+        if group.identity is not None:
+            return group.identity
+    return policy.default_identity
+
+
+def rules_in_force(
+    policy: AccountPolicy, organizer_rules: DialRules | None, groups: tuple[str, ...] = ()
+) -> tuple[DialRules, ...]:
+    """All rules that a dial-out has to pass, the organizer's first, the account's last."""
+    own = () if organizer_rules is None else (organizer_rules,)
+    named = tuple(policy.groups[name].rules for name in groups if name in policy.groups)
+    return (*own, *named, policy.rules)
+
+
+def class_allowed(number_class: NumberClass, rules: tuple[DialRules, ...]) -> bool:
+    """Whether a class may be dialled: a block wins over an allowance, and that over the default."""
+    if any(number_class in rule.blocked_classes for rule in rules):
+        return False
+    return number_class in ALLOWED_BY_DEFAULT or any(
+        number_class in rule.allowed_classes for rule in rules
+    )
+
+
+def rate_ceiling_picos(rules: tuple[DialRules, ...]) -> int | None:
+    """The lowest ceiling of the rules, None where there is none."""
+    ceilings = [rule.rate_ceiling_picos for rule in rules if rule.rate_ceiling_picos is not None]
+    return min(ceilings, default=None)
+
+
+def _starts_with_one_of(digits: str, prefixes: frozenset[str]) -> bool:
+    return any(digits[:length] in prefixes for length in range(1, len(digits) + 1))

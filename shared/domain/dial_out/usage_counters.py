@@ -1,0 +1,139 @@
+"""Counters of one scope: what its dial-outs were charged, how many were let through, where to.
+
+They hold what is over: the amounts of open holds are added by the hold book, which knows them.
+Minutes are counted since 1970; days and months are the account's own, as ISO text.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.domain.common import limits
+from shared.domain.dial_out.budgets import Period
+
+MINUTES_PER_HOUR = 60
+COST_WINDOW_MINUTES = 10
+_MONTH_CHARS = len("2026-11")
+_PERIODS_KEPT = 2
+_WARNED_KEPT = 2 * len(Period)  # a day and a month, before and after midnight; a meeting
+
+type Buckets = tuple[tuple[int, int], ...]
+"""(minute, count or micros) in order of time."""
+
+type Periods = tuple[tuple[str, int], ...]
+"""(day or month as ISO text, micros), the newest last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What one scope spent and dialled.
+
+    Two days and two months are kept, since a call that was let through before midnight may go on
+    and be charged after it. `meeting_since` is the minute of the first charge of the meeting,
+    `meeting_minute` that of the last one. `warned` names the periods whose budget somebody was
+    warned of.
+    """
+
+    days: Periods = ()
+    months: Periods = ()
+    meeting_minute: int = 0
+    meeting_micros: int = 0
+    placed: Buckets = ()
+    costs: Buckets = ()
+    regions: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
+    meeting_since: int = 0
+
+    def spent_micros(self, period: Period, day: str, minute: int, *, running: bool) -> int:
+        """What was charged in the period that `day` is in; of a meeting since it began.
+
+        A meeting is over when nothing was charged for some hours and no call of it is `running`.
+        """
+        if period is Period.DAY:
+            return dict(self.days).get(day, 0)
+        if period is Period.MONTH:
+            return dict(self.months).get(month_of(day), 0)
+        return self.meeting_micros if running or not self._meeting_is_over(minute) else 0
+
+    def placed_last_hour(self, minute: int) -> int:
+        """Dial-outs let through in the last hour, and in what else of its first minute there was:
+        a limit holds for every 60 minutes, whenever they begin."""
+        return sum(count for at, count in self.placed if at >= minute - MINUTES_PER_HOUR)
+
+    def cost_since(self, minute: int) -> int:
+        """Micros of the calls granted in this minute or later that are no open hold's."""
+        return sum(micros for at, micros in self.costs if at >= minute)
+
+    def with_placed(self, minute: int, region: str | None) -> "Counters":
+        """One more dial-out was let through."""
+        regions = self.regions
+        if region is not None and region not in regions:
+            regions = tuple(sorted((*regions, region)))
+        oldest = minute - MINUTES_PER_HOUR - 1
+        return replace(self, placed=_added(self.placed, minute, 1, oldest), regions=regions)
+
+    def with_warned(self, mark: str) -> "Counters":
+        """Somebody was warned of a period's budget; the newest few are remembered."""
+        return replace(self, warned=(*self.warned, mark)[-_WARNED_KEPT:])
+
+    def with_cost(self, granted_minute: int, micros: int, minute: int) -> "Counters":
+        """What was granted in a minute turned out to cost so much."""
+        oldest = minute - COST_WINDOW_MINUTES - 1
+        if micros <= 0 or granted_minute <= oldest:
+            return self
+        return replace(self, costs=_added(self.costs, granted_minute, micros, oldest))
+
+    def with_charge(self, day: str, micros: int, minute: int) -> "Counters":
+        """A call that was let through on `day` was charged."""
+        is_new = self._meeting_is_over(minute)
+        return replace(
+            self,
+            days=_charged(self.days, day, micros),
+            months=_charged(self.months, month_of(day), micros),
+            meeting_minute=minute,
+            meeting_micros=micros if is_new else self.meeting_micros + micros,
+            meeting_since=minute if is_new else self.meeting_since,
+        )
+
+    def with_correction(self, day: str, micros: int, placed_minute: int) -> "Counters":
+        """What a call that was let through on `day`, in a minute, was charged has changed by so
+        much: its reversal takes all of it back. Periods that are no more counted stay as they are.
+        """
+        in_meeting = placed_minute >= self.meeting_since - limits.MEETING_GAP_MINUTES
+        meeting_micros = max(0, self.meeting_micros + micros) if in_meeting else self.meeting_micros
+        return replace(
+            self,
+            days=_corrected(self.days, day, micros),
+            months=_corrected(self.months, month_of(day), micros),
+            meeting_micros=meeting_micros,
+        )
+
+    def _meeting_is_over(self, minute: int) -> bool:
+        return minute - self.meeting_minute > limits.MEETING_GAP_MINUTES
+
+
+def minute_of(moment: datetime) -> int:
+    """The minute since 1970 that a moment is in."""
+    return int(moment.timestamp()) // 60
+
+
+def month_of(day: str) -> str:
+    """The month of a day, both ISO text."""
+    return day[:_MONTH_CHARS]
+
+
+def _charged(periods: Periods, name: str, micros: int) -> Periods:
+    spent = dict(periods)
+    spent[name] = spent.get(name, 0) + micros
+    return tuple(sorted(spent.items())[-_PERIODS_KEPT:])
+
+
+def _corrected(periods: Periods, name: str, micros: int) -> Periods:
+    return tuple(
+        (each, max(0, spent + micros) if each == name else spent) for each, spent in periods
+    )
+
+
+def _added(buckets: Buckets, minute: int, amount: int, oldest: int) -> Buckets:
+    recent = {at: value for at, value in buckets if at > oldest}
+    recent[minute] = recent.get(minute, 0) + amount
+    return tuple(sorted(recent.items()))

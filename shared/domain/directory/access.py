@@ -1,0 +1,63 @@
+"""Who may do what: administrators' roles, and the accounts that they see."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.domain.common.errors import NotAllowed
+
+ALL_ACCOUNTS = "*"
+
+
+class Role(StrEnum):
+    """What an API key may be for (docs/access.md). `admin` holds all others."""
+
+    READER = "reader"
+    FINANCE = "finance"
+    OPERATOR = "operator"
+    PAYMENTS = "payments"
+    ADMIN = "admin"
+
+
+# Who sees anything but changes only their own part; payment providers see nothing.
+READERS = frozenset({Role.READER, Role.FINANCE, Role.OPERATOR})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody who was let in. `name` goes into the ledger and the log as actor; `accounts` holds
+    `"*"` for all, or account ids; `key` is the id of the API key, since names of keys may repeat,
+    "" for callers without one."""
+
+    name: str
+    roles: frozenset[Role]
+    accounts: frozenset[str]
+    key: str = ""
+
+    @property
+    def sees_all_accounts(self) -> bool:
+        """Whether nothing is foreign to them."""
+        return ALL_ACCOUNTS in self.accounts
+
+    def sees(self, account: str) -> bool:
+        """Whether the account is theirs."""
+        return self.sees_all_accounts or account in self.accounts
+
+    def holds_one_of(self, roles: frozenset[Role]) -> bool:
+        """Whether they hold one of the roles, or are admin."""
+        return Role.ADMIN in self.roles or bool(roles & self.roles)
+
+    def require_one_of(self, roles: frozenset[Role]) -> None:
+        """Raises NotAllowed `role_missing` unless they hold one of the roles, or are admin."""
+        if not self.holds_one_of(roles):
+            names = ", ".join(sorted({*roles, Role.ADMIN}))
+            raise NotAllowed(f"This needs one of the roles {names}.", code="role_missing")
+
+    def require_account(self, account: str) -> None:
+        """Raises NotAllowed `account_not_allowed`, whether the account exists or not."""
+        if not self.sees(account):
+            raise NotAllowed("The account is not one of yours.", code="account_not_allowed")
+
+    def require_all_accounts(self) -> None:
+        """Raises NotAllowed: what all accounts share is not for those who see only some."""
+        if not self.sees_all_accounts:
+            raise NotAllowed("This needs a key for all accounts.", code="account_not_allowed")

@@ -1,0 +1,248 @@
+"""Facts that somebody registered: accounts, conferences, service numbers, bridges, API keys.
+
+Conferences and service numbers are effective-dated, since rooms and numbers are reused: each keeps
+its registrations in the order of the time from which they hold, and the first holds for all time. A
+service number is assigned to one account at a time; a conference is registered by each account for
+itself, and several may claim the same one.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.common import limits
+from shared.domain.common.errors import Conflict
+from shared.domain.credits.alerts import AlertRule
+from shared.domain.credits.recharge import AutoRecharge
+from shared.domain.directory.access import ALL_ACCOUNTS, Role
+from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
+from shared.domain.legs.leg import ServiceNumberKind
+
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
+_FOREIGN_ID = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{limits.FOREIGN_ID_CHARS_MAX}}}")
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+ID_RULE = "1–63 characters of a–z, 0–9, '.', '_' and '-', the first a letter or digit"
+FOREIGN_ID_RULE = f"1–{limits.FOREIGN_ID_CHARS_MAX} characters, none of them a control character"
+
+
+class OnOutage(StrEnum):
+    """What a bridge does with a dial-out when we do not answer."""
+
+    DENY = "deny"
+    ALLOW = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """What an administrator states about an account; amounts in micros. `emails` get alerts as
+    mail, in `language`, `en` or `fr`. Each of its `subscription_licenses` brings an hour a month to
+    the pool of included minutes."""
+
+    currency: str
+    name: str | None = None
+    usage_location: str | None = None
+    time_zone: str = "UTC"
+    credit_limit_micros: int = 0
+    rate_card: str = "default"
+    alerts: tuple[AlertRule, ...] = ()
+    auto_recharge: AutoRecharge | None = None
+    emails: tuple[str, ...] = ()
+    language: str = "en"
+    subscription_licenses: int = 0
+
+    @property
+    def cards(self) -> tuple[str, ...]:
+        """The rate cards that the account uses."""
+        return (self.rate_card,)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An organisation that holds credits. `shard` names its storage account, for ever;
+    `settings_version` counts the changes of `settings`."""
+
+    id: str
+    settings: AccountSettings
+    settings_version: int
+    created_at: datetime
+    shard: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """From `since` on (None: for all time before the next one) a conference or a service number
+    belongs to `account`, "" where it belongs to none. Conferences have an organizer, numbers a
+    kind."""
+
+    account: str
+    since: datetime | None
+    organizer: str | None = None
+    kind: ServiceNumberKind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A conferencing system. `accounts` holds `"*"` or the ids that it acts for.
+
+    `assumed_seconds` is how long its calls are taken to last, for one that asks once and never
+    extends; None: it extends, and is granted a slice at a time. The requests of one that is
+    `disabled` are refused like wrong credentials.
+    """
+
+    id: str
+    dialect: str
+    auth: BridgeAuth
+    accounts: frozenset[str]
+    default_account: str | None = None
+    country: str | None = None
+    on_outage: OnOutage = OnOutage.DENY
+    assumed_seconds: int | None = None
+    disabled: bool = False
+
+    def serves(self, account: str) -> bool:
+        """Whether the bridge may act for the account."""
+        return ALL_ACCOUNTS in self.accounts or account in self.accounts
+
+
+@dataclass(frozen=True, slots=True)
+class WantedBridge:
+    """What an administrator states; `secrets` None: keep those that are there, or make one."""
+
+    dialect: str
+    scheme: AuthScheme
+    username: str | None
+    secrets: tuple[str, ...] | None
+    accounts: frozenset[str]
+    default_account: str | None
+    country: str | None
+    on_outage: OnOutage
+    assumed_seconds: int | None = None
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it is kept: never the secret, only its hash. `actor` is its name in the ledger and
+    the audit log, which no other key has."""
+
+    id: str
+    name: str
+    roles: frozenset[Role]
+    accounts: frozenset[str]
+    secret_hash: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    actor: str = ""
+
+    def has_expired(self, now: datetime) -> bool:
+        """Whether the key opens nothing any more."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+def shard_for(account: str, shards: int) -> str:
+    """The storage account, of so many, that a new account's ledger is put into."""
+    digest = hashlib.sha256(account.encode()).digest()
+    return str(int.from_bytes(digest[:4]) % shards)
+
+
+def is_id(text: str) -> bool:
+    """Whether this can be the id of an account, a card or a bridge."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_foreign_id(text: str) -> bool:
+    """Whether this can be the id of a leg, a conference or an organizer."""
+    return _FOREIGN_ID.fullmatch(text) is not None
+
+
+def is_service_number(text: str) -> bool:
+    """Whether this can be a service number: `+` and 7 to 15 digits, E.164."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def registration_at(history: Sequence[Registration], moment: datetime) -> Registration | None:
+    """The registration in force at `moment`; None where none has begun, or it has ended."""
+    found = None
+    for registration in history:
+        if registration.since is None or registration.since <= moment:
+            found = registration
+    return found if found is not None and found.account else None
+
+
+def claims_at(
+    histories: Mapping[str, Sequence[Registration]], moment: datetime
+) -> list[Registration]:
+    """The registrations of a conference in force at `moment`, one for each account that has one."""
+    found = (registration_at(histories[account], moment) for account in sorted(histories))
+    return [registration for registration in found if registration is not None]
+
+
+def of_account(history: Sequence[Registration], account: str) -> tuple[Registration, ...]:
+    """What a history that accounts share says of one of them."""
+    found: list[Registration] = []
+    for item in history:
+        if item.account == account:
+            found.append(item)
+        elif found and found[-1].account:
+            found.append(Registration("", item.since))
+    return tuple(found)
+
+
+def register(
+    history: Sequence[Registration],
+    wanted: Registration,
+    since: datetime,
+    *,
+    is_taken_over: bool = False,
+) -> tuple[Registration, ...]:
+    """The history once `wanted` holds from `since` on, until the next registration after it.
+
+    The first one holds for all time, whatever `since` says, unless it is taken over from another
+    account. One with the same `since` is replaced; one that only repeats what is in force is left
+    out. Raises Conflict `too_many_registrations`.
+    """
+    if not history:
+        return (_dated(wanted, since if is_taken_over else None),)
+    before = tuple(r for r in history if r.since is None or r.since < since)
+    after = tuple(r for r in history if r.since is not None and r.since > since)
+    changed = before if before and _same(before[-1], wanted) else (*before, _dated(wanted, since))
+    if len(changed) + len(after) > limits.REGISTRATIONS_MAX:
+        raise Conflict(
+            f"There are {limits.REGISTRATIONS_MAX} registrations already.",
+            code="too_many_registrations",
+        )
+    return changed + after
+
+
+def end(
+    history: Sequence[Registration], account: str, moment: datetime
+) -> tuple[Registration, ...]:
+    """The history once `account` has nothing from `moment` on; what was before stays."""
+    kept = [r for r in history if r.since is None or r.since <= moment or r.account != account]
+    current = registration_at(history, moment)
+    if current is not None and current.account == account:
+        place = sum(r.since is None or r.since <= moment for r in kept)
+        kept.insert(place, Registration("", moment))
+    return tuple(kept)
+
+
+def accounts_from(history: Sequence[Registration], moment: datetime) -> frozenset[str]:
+    """The accounts that the history names at `moment` or later: whose rights a change touches."""
+    current = registration_at(history, moment)
+    later = (r.account for r in history if r.account and r.since is not None and r.since > moment)
+    return frozenset([*later, *([current.account] if current else [])])
+
+
+def _same(left: Registration, right: Registration) -> bool:
+    return (left.account, left.organizer, left.kind) == (
+        right.account,
+        right.organizer,
+        right.kind,
+    )
+
+
+def _dated(registration: Registration, since: datetime | None) -> Registration:
+    return Registration(registration.account, since, registration.organizer, registration.kind)

@@ -1,0 +1,94 @@
+"""The next entry with the state that it leads to; the decision with all that follows from it."""
+
+from datetime import datetime
+from typing import Any
+
+from shared.domain.common import limits
+from shared.domain.common.copying import evolve
+from shared.domain.common.errors import Conflict
+from shared.domain.credits.alerts import Event
+from shared.domain.credits.lots import Lot, LotKind, lot_id
+from shared.domain.credits.recharge import Recharge
+from shared.domain.ledger import monitoring
+from shared.domain.ledger.effects import Look
+from shared.domain.ledger.model import Command, Decided, Entry, EntryKind, LedgerState, Refused
+
+
+def open_lot(
+    state: LedgerState,
+    kind: EntryKind,
+    lot_kind: LotKind,
+    amount_micros: int,
+    expires_at: datetime | None,
+    now: datetime,
+    **words: Any,
+) -> tuple[LedgerState, Entry]:
+    """A new lot first pays what is owed (docs/credits.md)."""
+    owed = min(state.deficit_micros, amount_micros)
+    left = amount_micros - owed
+    lot = Lot(lot_id(state.entry + 1), lot_kind, amount_micros, left, now, expires_at)
+    lots = (*state.lots, lot) if left else state.lots
+    return book(state, kind, amount_micros, now, lots=lots, deficit_micros=-owed, lot=lot, **words)
+
+
+def book(
+    state: LedgerState,
+    kind: EntryKind,
+    amount_micros: int,
+    now: datetime,
+    *,
+    lots: tuple[Lot, ...],
+    deficit_micros: int = 0,
+    charge_micros: int = 0,
+    **words: Any,
+) -> tuple[LedgerState, Entry]:
+    """The next entry, and the state with it. `charge_micros` is what a leg cost: a free one says
+    nothing about how far a charge moves the balance."""
+    changed = evolve(
+        state,
+        entry=state.entry + 1,
+        balance_micros=state.balance_micros + amount_micros,
+        deficit_micros=state.deficit_micros + deficit_micros,
+        lots=lots,
+        last_charge_micros=charge_micros or state.last_charge_micros,
+        at=now,
+    )
+    entry = Entry(
+        sequence=changed.entry,
+        kind=kind,
+        amount_micros=amount_micros,
+        balance_micros=changed.balance_micros,
+        at=now,
+        deficit_micros=deficit_micros,
+        **words,
+    )
+    return changed, entry
+
+
+def decided(
+    before: LedgerState,
+    after: LedgerState,
+    command: Command,
+    *told: Entry | Event,
+    paid: Recharge | None = None,
+) -> Decided:
+    """The decision, with all that follows from the movement of the balance."""
+    entries = tuple(each for each in told if isinstance(each, Entry))
+    events = (each for each in told if isinstance(each, Event))
+    return looked(monitoring.moved(before, after, entries[-1], events, paid), command, entries)
+
+
+def looked(look: Look, command: Command, entries: tuple[Entry, ...] = ()) -> Decided:
+    """The decision that a look leads to."""
+    state = look.state if look.state.at == look.at else evolve(look.state, at=look.at)
+    return Decided(state, command, entries, tuple(look.events), tuple(look.due))
+
+
+def lots_full(state: LedgerState) -> Refused | None:
+    """The refusal of one lot more, if as many are open as may be."""
+    return None if len(state.lots) < limits.OPEN_LOTS_MAX else too_many_lots()
+
+
+def too_many_lots() -> Refused:
+    """The refusal of what would open one lot too many."""
+    return Refused(Conflict(f"{limits.OPEN_LOTS_MAX} lots are open already.", code="too_many_lots"))

@@ -1,0 +1,113 @@
+"""The one decision function of the ledger: total, pure, without a clock."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.domain.common import limits
+from shared.domain.common.errors import Conflict
+from shared.domain.credits import alerts
+from shared.domain.ledger import monitoring
+from shared.domain.ledger.booking import looked
+from shared.domain.ledger.credits import adjust, answer, expire, top_up
+from shared.domain.ledger.debits import debit
+from shared.domain.ledger.model import (
+    RULES,
+    Acknowledge,
+    Adjust,
+    Announce,
+    AnswerRecharge,
+    Command,
+    Configure,
+    DebitLeg,
+    Decided,
+    Decision,
+    ExpireLot,
+    LedgerState,
+    Refused,
+    RerateLeg,
+    ReverseLeg,
+    Tick,
+    TopUp,
+    Unchanged,
+    check,
+)
+from shared.domain.ledger.reversals import rerate, reverse
+
+
+def decide(state: LedgerState | None, command: Command, now: datetime) -> Decision:
+    """The next state, the entries that tell it, and what others must hear of.
+
+    `state` is None before the ledger is opened. Times never run backwards in the entries: an
+    earlier `now` counts as the time of the last commit. Raises LedgerCorrupt when an invariant
+    breaks: then nothing may be written.
+    """
+    moment = max(now, state.at) if state and state.at else now
+    if isinstance(command, Configure):
+        return _configure(state, command, moment)
+    if state is None:
+        return Refused(Conflict("The account's ledger is not open yet.", code="ledger_not_open"))
+    state = _by_present_rules(_forget_expired(state, moment))
+    match command:
+        case TopUp():
+            decision = top_up(state, command, moment)
+        case Adjust():
+            decision = adjust(state, command, moment)
+        case DebitLeg():
+            decision = debit(state, command, moment)
+        case ReverseLeg():
+            decision = reverse(state, command, moment)
+        case RerateLeg():
+            decision = rerate(state, command, moment)
+        case ExpireLot():
+            decision = expire(state, command, moment)
+        case AnswerRecharge():
+            decision = answer(state, command, moment)
+        case Tick() | Acknowledge() | Announce():
+            decision = _watch(state, command, moment)
+    if isinstance(decision, Decided):
+        check(decision.state)
+    return decision
+
+
+def _watch(state: LedgerState, command: Tick | Acknowledge | Announce, now: datetime) -> Decision:
+    match command:
+        case Tick():
+            look = monitoring.ticked(state, now)
+        case Acknowledge():
+            look = monitoring.acknowledged(state, command.alert, now)
+        case Announce():
+            look = monitoring.announced(state, command, now)
+    return Unchanged() if look is None else looked(look, command)
+
+
+def _configure(state: LedgerState | None, command: Configure, now: datetime) -> Decision:
+    before = state
+    if state is None:
+        state = LedgerState(currency=command.currency)
+    elif command.settings_version <= state.settings_version:
+        return Unchanged()
+    if command.currency != state.currency:
+        return Refused(Conflict("The currency of an account never changes.", code="currency_fixed"))
+    changed = replace(
+        state,
+        credit_limit_micros=command.credit_limit_micros,
+        alert_rules=alerts.merge_rules(state.alert_rules, command.alert_rules),
+        settings_version=command.settings_version,
+        auto_recharge=command.auto_recharge,
+        time_zone=command.time_zone,
+        pool_seconds=command.pool_seconds,
+        at=now,
+        rules=RULES,
+    )
+    return looked(monitoring.configured(before, changed, now), command)
+
+
+def _by_present_rules(state: LedgerState) -> LedgerState:
+    return state if state.rules == RULES else replace(state, rules=RULES)
+
+
+def _forget_expired(state: LedgerState, now: datetime) -> LedgerState:
+    """Lots whose 72 hours are over are out of reach even for a late leg."""
+    oldest = now - timedelta(hours=limits.LATE_LEG_HOURS)
+    kept = tuple(lot for lot in state.expired if lot.expires_at and lot.expires_at > oldest)
+    return state if len(kept) == len(state.expired) else replace(state, expired=kept)

@@ -1,0 +1,89 @@
+"""A look at an account: its state, and what is told, kept and due because of what was seen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.domain.common import limits
+from shared.domain.common.copying import evolve
+from shared.domain.credits import alerts, event_payloads, recharge
+from shared.domain.credits.alerts import Event, Raised
+from shared.domain.credits.event_types import event_type
+from shared.domain.credits.recharge import Recharge
+from shared.domain.ledger.model import LedgerState
+
+LOT_DUE, RECHARGE_DUE, ALERT_DUE = "lot", "recharge", "alert"
+
+
+@dataclass(slots=True)
+class Look:
+    """A state and what it leads to, collected on the way (see `Decided`)."""
+
+    state: LedgerState
+    at: datetime
+    events: list[Event] = field(default_factory=list)
+    due: list[tuple[str, datetime]] = field(default_factory=list)
+
+    def change(self, **fields: object) -> None:
+        """Replace fields of the state."""
+        self.state = evolve(self.state, **fields)
+
+    def tell(self, event: Event, name: str = "") -> None:
+        """An event; an alert stays until it is over, and one of its type and name gives way."""
+        if not event_type(event.type).is_alert:
+            self.events.append(self._with_money(event))
+            return
+        self.end(event.type, name)
+        for oldest in self.state.raised[: 1 - limits.ALERTS_RAISED_MAX]:
+            self.end(oldest.type, oldest.name)
+        raised = Raised(self.state.alerts + 1, event.type, name, self.at)
+        self.events.append(self._with_money(replace(event, alert=raised.number)))
+        self.change(alerts=raised.number, raised=(*self.state.raised, raised))
+        self._remind(raised)
+
+    def end(self, kind: str, name: str | None = None) -> None:
+        """The alerts of a type, or those with this name, are over."""
+        self.end_those(lambda each: each.type == kind and (name is None or each.name == name))
+
+    def end_those(self, is_over: Callable[[Raised], bool]) -> None:
+        """The alerts of which that is true are over."""
+        gone = [each for each in self.state.raised if is_over(each)]
+        if gone:
+            self.events += [Event(alerts.ALERT_OVER, {}, alert=each.number) for each in gone]
+            self.change(raised=tuple(each for each in self.state.raised if each not in gone))
+
+    def keep(self, made: Recharge) -> None:
+        """A recharge has changed: our records learn of it."""
+        document = recharge.recharge_document(made)
+        self.events.append(Event(alerts.RECHARGE_CHANGED, document, recharge=made.number))
+
+    def is_raised(self, kind: str) -> bool:
+        """Whether an alert of this type is not over."""
+        return any(each.type == kind for each in self.state.raised)
+
+    def repeat(self, raised: Raised, event: Event) -> None:
+        """Tell an alert again."""
+        again = replace(raised, repeats=raised.repeats + 1)
+        escalated = again.repeats >= limits.ALERT_ESCALATES_AT_REPEAT
+        data = {**event.data, "repeat": again.repeats, "escalated": escalated}
+        told = replace(event, data=data, alert=again.number, repeat=again.repeats)
+        self.events.append(self._with_money(told))
+        self.change(raised=tuple(again if each is raised else each for each in self.state.raised))
+        self._remind(again)
+
+    def _with_money(self, event: Event) -> Event:
+        return event_payloads.with_money(event, self.state.balance_micros, self.state.currency)
+
+    def _remind(self, raised: Raised) -> None:
+        at = repeat_at(raised)
+        if at is not None:
+            self.due.append((ALERT_DUE, at))
+
+
+def repeat_at(raised: Raised) -> datetime | None:
+    """When an alert is told again, if it is."""
+    if raised.acknowledged or not event_type(raised.type).is_repeated:
+        return None
+    if raised.repeats >= len(limits.ALERT_REPEAT_HOURS):
+        return None
+    return raised.at + timedelta(hours=limits.ALERT_REPEAT_HOURS[raised.repeats])

@@ -1,0 +1,400 @@
+"""The ledger says what happened: one account's credits, its commands and its entries.
+
+How a command is decided stands in `shared/domain/ledger/decide.py`. Two invariants hold after every
+entry (docs/ledger.md): balance = sum of entries, and balance = sum of lot remainders -
+deficit. `check` asserts the second; `verify` recomputes both from what is stored.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from shared.domain.common.errors import LedgerCorrupt, PerminuteError
+from shared.domain.credits.alerts import AlertRule, Event, Raised
+from shared.domain.credits.burn_rate import Burn
+from shared.domain.credits.included_minutes import PoolDraw, PoolMonth
+from shared.domain.credits.lots import Draw, Lot, LotKind
+from shared.domain.credits.recharge import AutoRecharge, Recharge, Recharges, RechargeStatus
+
+
+class EntryKind(StrEnum):
+    """What a line of the ledger is (docs/ledger.md)."""
+
+    TOP_UP = "top_up"
+    GRANT = "grant"
+    DEBIT = "debit"
+    REVERSAL = "reversal"
+    ADJUSTMENT = "adjustment"
+    EXPIRY = "expiry"
+
+
+class HoldEffect(StrEnum):
+    """What a leg does to the hold of its call.
+
+    An answered leg settles it. An unanswered one frees it, or keeps it: while another attempt may
+    be answered (shared/domain/legs/hangup_causes.py).
+    """
+
+    SETTLES = "settles"
+    FREES = "frees"
+    KEEPS = "keeps"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the ledger.
+
+    `amount_micros` is signed and equals what it did to lots and deficit: the lot that it opened
+    (`lot.remaining_micros` at that moment) less what lots paid (`draws`) less what it added to the
+    deficit. `reverses` is the number of the entry that it corrects; `rerates` that of the debit
+    which a re-rating takes back and books anew, on both entries that do so. `hold` is what a debit
+    did to the hold of its `authorization`; None where none was known, or of older versions, whose
+    legs ended every hold that they named. `key` and
+    `content_digest` are what its guard knows it by, and a debit in the journal carries its
+    explained `charge`: so journals alone rebuild everything but the persons' parts. Whose meeting a
+    leg was in, `organizer`, belongs to a person's part: it is kept beside what is hashed.
+    """
+
+    sequence: int
+    kind: EntryKind
+    amount_micros: int
+    balance_micros: int
+    at: datetime
+    draws: tuple[Draw, ...] = ()
+    deficit_micros: int = 0
+    lot: Lot | None = None
+    leg: str | None = None
+    authorization: str | None = None
+    reverses: int | None = None
+    reference: str | None = None
+    reason: str | None = None
+    actor: str | None = None
+    key: str | None = None
+    content_digest: str | None = None
+    charge_digest: str | None = None
+    person_digest: str | None = None
+    charge: Mapping[str, object] | None = field(default=None, hash=False, compare=False)
+    recharge: int | None = None
+    pool: PoolDraw | None = None
+    rerates: int | None = None
+    hold: HoldEffect | None = None
+    organizer: str | None = field(default=None, hash=False, compare=False)
+
+    @property
+    def charges(self) -> bool:
+        """Whether a leg is debited for the first time; a re-rating corrects what it cost."""
+        return self.kind is EntryKind.DEBIT and self.rerates is None
+
+    @property
+    def revives(self) -> bool:
+        """Whether it gives credit that had lapsed back for a late leg, the entry after it."""
+        return self.kind is EntryKind.REVERSAL and self.leg is None
+
+    @property
+    def prelude(self) -> bool:
+        """Whether it only prepares the entry after it: both are one movement of the balance."""
+        return self.revives or (self.kind is EntryKind.REVERSAL and self.rerates is not None)
+
+    @property
+    def lot_id(self) -> str | None:
+        """The lot that it opened, that it expired, or that a late leg gets back."""
+        if self.lot is not None:
+            return self.lot.id
+        return self.draws[0].lot if self.kind is EntryKind.EXPIRY or self.revives else None
+
+    @property
+    def moved_micros(self) -> int:
+        """What the entry did to lots and deficit; equals `amount_micros` in a sound ledger."""
+        opened = self.lot.remaining_micros if self.lot else 0
+        return opened - sum(draw.amount_micros for draw in self.draws) - self.deficit_micros
+
+
+RULES = 2
+"""By which rules alerts and forecasts follow from movements. Who changes them raises the number:
+what older rules had left is then taken over (`RulesChange`), not decided anew."""
+
+_NO_RECHARGES = Recharges()
+_NO_BURN = Burn()
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """All that the next decision needs; as small after ten years as on the first day.
+
+    `commit` and `entry` are the last numbers given out, both without gaps; the committer counts the
+    commits, since one commit holds the entries of many commands. `expired` are lots that an expiry
+    emptied in the last 72 hours, with what it took: a late leg may still draw on them.
+    `settings_version` says which version of the account's settings the alert rules, the credit
+    limit, `time_zone` and `auto_recharge` come from. `alerts` counts those that were ever raised,
+    `raised` are the ones that are not over; `warned` says of which lots a warning was given: (lot,
+    days before its expiry); `announced` what others announced: (source, its last number).
+    `pool_seconds` is the size of each month's pool of included minutes, `pools` what is used.
+    `rules` are those that decided last.
+    """
+
+    currency: str
+    commit: int = 0
+    entry: int = 0
+    balance_micros: int = 0
+    deficit_micros: int = 0
+    lots: tuple[Lot, ...] = ()
+    expired: tuple[Lot, ...] = ()
+    credit_limit_micros: int = 0
+    alert_rules: tuple[AlertRule, ...] = ()
+    settings_version: int = 0
+    last_top_up_micros: int = 0
+    last_charge_micros: int = 0
+    at: datetime | None = None
+    time_zone: str = "UTC"
+    auto_recharge: AutoRecharge | None = None
+    recharges: Recharges = _NO_RECHARGES
+    burn: Burn = _NO_BURN
+    alerts: int = 0
+    raised: tuple[Raised, ...] = ()
+    warned: tuple[tuple[str, int], ...] = ()
+    announced: tuple[tuple[str, int], ...] = ()
+    pool_seconds: int = 0
+    pools: tuple[PoolMonth, ...] = ()
+    rules: int = RULES
+
+
+@dataclass(frozen=True, slots=True)
+class RulesChange:
+    """The first commit by newer rules, with the fields of the state that older ones had decided."""
+
+    number: int
+    adopted: Mapping[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Settings of the account that decisions depend on; opens the ledger the first time."""
+
+    settings_version: int
+    currency: str
+    credit_limit_micros: int
+    alert_rules: tuple[AlertRule, ...] = ()
+    auto_recharge: AutoRecharge | None = None
+    time_zone: str = "UTC"
+    pool_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed: what is due by now is told, asked for, told again."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRecharge:
+    """The payment side's answer. `recharge` is the record as it was read, for one that is not in
+    flight any more. Success is a top-up under `key`, the recharge's id; `digest` as in `TopUp`."""
+
+    recharge: Recharge
+    status: RechargeStatus
+    amount_micros: int
+    currency: str
+    key: str
+    digest: str
+    reference: str | None = None
+    hard: bool = False
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Somebody has seen an alert: it is not told again."""
+
+    alert: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Something happened outside the ledger that others must hear of. A `source` numbers what it
+    tells; a number that is not above the last one was told before (0: nobody counts). `name` tells
+    alerts of a type apart."""
+
+    source: str
+    number: int
+    type: str
+    name: str
+    data: Mapping[str, object] = field(hash=False)
+
+
+type Quiet = Configure | Tick | AnswerRecharge | Acknowledge | Announce
+"""Commands that may change the state without an entry: journals keep the commands themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChange:
+    """A quiet command as a journal keeps it: it was carried out after this entry."""
+
+    after_entry: int
+    command: Quiet
+
+
+@dataclass(frozen=True, slots=True)
+class TopUp:
+    """Credits come in as a new lot. `key` is the caller's idempotency key, scoped to the account;
+    `digest` is the SHA-256 of what was asked."""
+
+    key: str
+    digest: str
+    amount_micros: int
+    kind: LotKind = LotKind.PURCHASED
+    reference: str | None = None
+    expires_at: datetime | None = None
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Adjust:
+    """A correction by a person: positive opens a granted lot, negative draws first in, first out,
+    below balance + credit limit only with `allow_overdraft`. `key` and `digest` as in `TopUp`."""
+
+    key: str
+    digest: str
+    amount_micros: int
+    reason: str
+    actor: str | None = None
+    allow_overdraft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LegCharge:
+    """What a leg costs, and why: the explanation that is kept for ever, with its digest."""
+
+    amount_micros: int
+    charge: Mapping[str, object] = field(hash=False)
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolWish:
+    """A leg may take up to `seconds` from a month's pool; `after` tells what it costs once it took
+    some: the rest is a call of its own."""
+
+    month: str
+    seconds: int
+    after: Callable[[int], LegCharge]
+
+
+@dataclass(frozen=True, slots=True)
+class DebitLeg:
+    """A rated leg. `charge` is the explanation that is kept for ever, `person` the part that can
+    be erased; both are opaque here except for their digests, which the entry carries. `pool` is
+    what the leg may be paid with instead. `earlier_digests` are those by which earlier versions of
+    the product know the same content. One leg only settles an `authorization`: a second one is
+    refused as `authorization_used`.
+    """
+
+    leg: str
+    digest: str
+    amount_micros: int
+    answered_at: datetime
+    authorization: str | None
+    charge: Mapping[str, object] = field(hash=False)
+    person: Mapping[str, object] = field(hash=False)
+    charge_digest: str = ""
+    person_digest: str = ""
+    pool: PoolWish | None = field(default=None, hash=False, compare=False)
+    earlier_digests: tuple[str, ...] = ()
+    hold: HoldEffect | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseLeg:
+    """A debit is taken back, once: `debit` is its entry, `paid` are the lots that paid it, as they
+    were opened."""
+
+    leg: str
+    debit: Entry
+    paid: tuple[Lot, ...]
+    reason: str
+    actor: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """What two reversals of a leg have in common, whatever reason they give."""
+        return f"entry {self.debit.sequence}"
+
+
+@dataclass(frozen=True, slots=True)
+class RerateLeg:
+    """A leg is charged anew: `debit`, its present one, is taken back and another one booked, once.
+
+    `target` names the card and version that rated it now; the other fields are as in `DebitLeg`
+    and `ReverseLeg`.
+    """
+
+    leg: str
+    debit: Entry
+    paid: tuple[Lot, ...]
+    target: str
+    amount_micros: int
+    charge: Mapping[str, object] = field(hash=False)
+    charge_digest: str
+    reason: str
+    actor: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """What two re-ratings of a debit have in common that ask for the same."""
+        return f"entry {self.debit.sequence} by {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireLot:
+    """A lot has come to its end. `held_micros` is what open holds have reserved, read after its
+    expiry: from then on no hold counts on it."""
+
+    lot: str
+    held_micros: int
+
+
+type Command = TopUp | Adjust | DebitLeg | ReverseLeg | RerateLeg | ExpireLot | Quiet
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a command leads to; `entries` is empty when there is nothing to tell (settings).
+
+    `due` is what the timer has to look at, and when.
+    """
+
+    state: LedgerState
+    command: Command
+    entries: tuple[Entry, ...]
+    events: tuple[Event, ...] = ()
+    due: tuple[tuple[str, datetime], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The command can't be carried out; nothing changes."""
+
+    error: PerminuteError
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The command asks for what is the case already."""
+
+
+type Decision = Decided | Refused | Unchanged
+
+
+def check(state: LedgerState) -> None:
+    """Raises LedgerCorrupt unless balance = sum of lot remainders - deficit, none negative."""
+    remaining = sum(lot.remaining_micros for lot in state.lots)
+    if state.balance_micros != remaining - state.deficit_micros:
+        raise LedgerCorrupt("The balance is not the sum of the lots less the deficit.")
+    if state.deficit_micros < 0 or any(lot.remaining_micros <= 0 for lot in state.lots):
+        raise LedgerCorrupt("An open lot is empty or negative, or the deficit is negative.")
+
+
+def available_micros(state: LedgerState, held_micros: int) -> int:
+    """balance - holds + credit limit (docs/ledger.md)."""
+    return state.balance_micros - held_micros + state.credit_limit_micros

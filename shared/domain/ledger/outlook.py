@@ -1,0 +1,108 @@
+"""What lies ahead of an account: when its credits will have run out, and how sure that is."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.domain.common import limits
+from shared.domain.credits import burn_rate
+from shared.domain.credits.burn_rate import Day, Forecast, Recent
+from shared.domain.ledger.model import LedgerState, available_micros
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """The balance at a time to come, and between what it will be with four chances of five."""
+
+    at: datetime
+    balance_micros: int
+    low_micros: int
+    high_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """An account's money now and ahead. `balance` tells when nothing is left, `dial_outs` when the
+    next call can't be granted any more: None while nobody knows, for the reason `why_unknown`.
+    `recent` is what was spent lately, `unused_micros` will expire before it is used."""
+
+    at: datetime
+    currency: str
+    balance_micros: int
+    held_micros: int
+    available_micros: int
+    credit_limit_micros: int
+    next_hour_micros: int
+    next_day_micros: int
+    hours_known: int
+    unused_micros: int
+    why_unknown: str | None
+    recent: Recent
+    balance: Forecast | None
+    dial_outs: Forecast | None
+    past: tuple[Day, ...]
+    ahead: tuple[Ahead, ...]
+
+
+def outlook(state: LedgerState, held_micros: int, at: datetime) -> Outlook:
+    """What is known of the account, as of its ledger's state and its open holds."""
+    known, zone = burn_rate.rolled(state.burn, at, state.time_zone), state.time_zone
+    unused = _unused(replace(state, burn=known), at)
+    available = available_micros(state, held_micros)
+    of_balance = burn_rate.forecast(known, at, zone, state.balance_micros - unused)
+    return Outlook(
+        at=at,
+        currency=state.currency,
+        balance_micros=state.balance_micros,
+        held_micros=held_micros,
+        available_micros=available,
+        credit_limit_micros=state.credit_limit_micros,
+        next_hour_micros=burn_rate.expected_micros(known, at, zone, 1),
+        next_day_micros=burn_rate.expected_micros(known, at, zone, burn_rate.HOURS_PER_DAY),
+        hours_known=known.hours,
+        unused_micros=unused,
+        why_unknown=burn_rate.why_unknown(known, at, zone),
+        recent=burn_rate.recent(known, at, zone),
+        balance=of_balance,
+        dial_outs=burn_rate.forecast(known, at, zone, available - unused),
+        past=known.days,
+        ahead=_ahead(state, of_balance, at),
+    )
+
+
+def _unused(state: LedgerState, at: datetime) -> int:
+    """What lots will lose to their expiry: used first in, first out, at the present burn."""
+    unused = before = 0
+    if burn_rate.why_unknown(state.burn, at, state.time_zone) is not None:
+        return 0
+    for lot in state.lots:
+        before += lot.remaining_micros
+        if lot.expires_at is None:
+            continue
+        left = max(timedelta(0), lot.expires_at - at)
+        if left > timedelta(days=limits.FORECAST_DAYS_MAX):
+            continue
+        hours = int(left.total_seconds()) // burn_rate.SECONDS_PER_HOUR
+        spent = burn_rate.expected_micros(state.burn, at, state.time_zone, hours)
+        lapses = min(lot.remaining_micros, max(0, before - spent))
+        unused += lapses
+        before -= lapses
+    return unused
+
+
+def _ahead(state: LedgerState, known: Forecast | None, at: datetime) -> tuple[Ahead, ...]:
+    """The balance at the end of each of the coming days, without what expires unused."""
+    if known is None:
+        return ()
+    hours = burn_rate.hourly(
+        state.burn, at, state.time_zone, limits.OUTLOOK_DAYS * burn_rate.HOURS_PER_DAY
+    )
+    balance = state.balance_micros
+    found: list[Ahead] = []
+    for day in range(1, limits.OUTLOOK_DAYS + 1):
+        begin = (day - 1) * burn_rate.HOURS_PER_DAY
+        balance -= sum(hours[begin : begin + burn_rate.HOURS_PER_DAY])
+        half = known.spread.half_width_micros(day * burn_rate.HOURS_PER_DAY)
+        found.append(Ahead(at + day * _DAY, balance, balance - half, balance + half))
+    return tuple(found)

@@ -1,0 +1,274 @@
+"""A month of a ledger, added up: what it opened with, what happened, what it closed with."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from shared.domain.common.errors import Invalid
+from shared.domain.common.money import parse_amount
+from shared.domain.ledger.model import Entry, EntryKind
+
+_MONTH = re.compile(r"(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])", re.ASCII)
+
+
+@dataclass(slots=True)
+class Total:
+    """Entries or legs added up. `seconds` are billed seconds that credits paid, `pool_seconds`
+    those that included minutes paid; free legs have neither."""
+
+    count: int = 0
+    amount_micros: int = 0
+    seconds: int = 0
+    pool_seconds: int = 0
+
+    def add(
+        self, amount_micros: int, count: int = 1, seconds: int = 0, pool_seconds: int = 0
+    ) -> None:
+        """One entry more, or one leg; a `count` of -1 and negative seconds take one back."""
+        self.count += count
+        self.amount_micros += amount_micros
+        self.seconds += seconds
+        self.pool_seconds += pool_seconds
+
+
+type Totals = dict[str, Total]
+"""Sums by name; "" is what has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """What a charge counts as: the group of each grouping, and its seconds. Seconds of the pool
+    stand under the destination that the pool paid for."""
+
+    leg_kind: str
+    destination: str
+    pool_destination: str
+    organizer: str
+    cost_center: str
+    seconds: int
+    pool_seconds: int
+
+
+@dataclass(slots=True)
+class Statement:
+    """A month in the account's time zone, net of reversals and re-ratings.
+
+    It re-adds: opening + totals by kind = closing, and each grouping of the legs = `charges`, the
+    legs in all. Amounts by kind are the ledger's; those of legs are charges, positive for money
+    spent. A reversal takes its leg back in the month in which it is booked. `restored_micros` is
+    what reversals gave back of lapsed lots, which is no leg's. `unresolved` are reversals of debits
+    before the month, until `take_back` is given the charge.
+    """
+
+    month: str
+    opening_micros: int = 0
+    closing_micros: int = 0
+    first_entry: int | None = None
+    last_entry: int | None = None
+    by_kind: Totals = field(default_factory=dict)
+    charges: Total = field(default_factory=Total)
+    restored_micros: int = 0
+    by_leg_kind: Totals = field(default_factory=dict)
+    by_destination: Totals = field(default_factory=dict)
+    by_organizer: Totals = field(default_factory=dict)
+    by_cost_center: Totals = field(default_factory=dict)
+    unresolved: list[Entry] = field(default_factory=list, repr=False)
+    _legs: dict[int, _Leg] = field(default_factory=dict, repr=False, compare=False)
+
+    def add(self, entry: Entry) -> None:
+        """One more entry, in order."""
+        if self.first_entry is None:
+            self.first_entry = entry.sequence
+            self.opening_micros = entry.balance_micros - entry.amount_micros
+        self.last_entry = entry.sequence
+        self.closing_micros = entry.balance_micros
+        self.by_kind.setdefault(entry.kind.value, Total()).add(entry.amount_micros)
+        if entry.kind is EntryKind.DEBIT:
+            self._charge(entry)
+        elif entry.revives:
+            self.restored_micros += entry.amount_micros
+        elif entry.kind is EntryKind.REVERSAL:
+            leg = self._legs.get(entry.reverses or 0)
+            if leg is None:
+                self.unresolved.append(entry)
+            else:
+                self._count(leg, entry, -1)
+
+    def take_back(
+        self, reversal: Entry, charge: Mapping[str, object], organizer: str | None
+    ) -> None:
+        """The charge that an unresolved reversal takes back."""
+        self.unresolved.remove(reversal)
+        self._count(_leg(charge, organizer), reversal, -1)
+
+    def _charge(self, entry: Entry) -> None:
+        charge = entry.charge or {}
+        leg = self._legs[entry.sequence] = _leg(charge, entry.organizer)
+        if entry.rerates is not None and self.unresolved:
+            reversal = self.unresolved[-1]
+            if reversal.reverses == entry.rerates:  # its new charge says what it was
+                self.take_back(reversal, _replaced(charge), reversal.organizer)
+        self._count(leg, entry, 1)
+
+    def _count(self, leg: _Leg, entry: Entry, sign: int) -> None:
+        amount, seconds, pool_seconds = (
+            -entry.amount_micros,
+            sign * leg.seconds,
+            sign * leg.pool_seconds,
+        )
+        self.charges.add(amount, sign, seconds, pool_seconds)
+        for totals, name in (
+            (self.by_leg_kind, leg.leg_kind),
+            (self.by_organizer, leg.organizer),
+            (self.by_cost_center, leg.cost_center),
+        ):
+            totals.setdefault(name, Total()).add(amount, sign, seconds, pool_seconds)
+        self.by_destination.setdefault(leg.destination, Total()).add(amount, sign, seconds)
+        if pool_seconds:
+            paid = self.by_destination.setdefault(leg.pool_destination, Total())
+            paid.add(0, 0, 0, pool_seconds)
+
+    @property
+    def groupings(self) -> Mapping[str, Totals]:
+        """The groupings of the legs by their names."""
+        return {
+            "by_leg_kind": self.by_leg_kind,
+            "by_destination": self.by_destination,
+            "by_organizer": self.by_organizer,
+            "by_cost_center": self.by_cost_center,
+        }
+
+    @property
+    def re_adds(self) -> bool:
+        """Whether opening and totals by kind make the closing balance, the legs are what the
+        ledger debited for legs and gave back, and each grouping adds up to the legs."""
+        moved = {name: total.amount_micros for name, total in self.by_kind.items()}
+        for_legs = self.restored_micros - moved.get("debit", 0) - moved.get("reversal", 0)
+        return (
+            not self.unresolved
+            and self.opening_micros + sum(moved.values()) == self.closing_micros
+            and self.charges.amount_micros == for_legs
+            and all(_sum(totals) == self.charges for totals in self.groupings.values())
+        )
+
+
+@dataclass(slots=True)
+class ClosedMonth:
+    """A month's statement with its place in the journal: it begins after the commit `after` (0:
+    with the first one) and ends with the commit `last`, whose hash is `head`."""
+
+    statement: Statement
+    time_zone: str
+    after: int = 0
+    last: int = 0
+    head: str = ""
+
+    @classmethod
+    def opened(cls, month: str, time_zone: str) -> "ClosedMonth":
+        """A month before anything is known of it."""
+        return cls(Statement(month), time_zone)
+
+    def begin_after(self, commit: int, balance_micros: int) -> None:
+        """A commit that was made before the month, in order."""
+        self.after = self.last = commit
+        self.statement.opening_micros = self.statement.closing_micros = balance_micros
+
+    def add(self, commit: int, entries: Iterable[Entry]) -> None:
+        """A commit of the month, in order."""
+        self.last = commit
+        for entry in entries:
+            self.statement.add(entry)
+
+
+def months_between(first: str, end: str) -> Iterator[str]:
+    """The months `YYYY-MM` from the first one on, without the last one."""
+    year, number = (int(part) for part in first.split("-"))
+    while (month := f"{year:04}-{number:02}") < end:
+        yield month
+        year, number = year + number // 12, number % 12 + 1
+
+
+def month_span(month: str, time_zone: str) -> tuple[datetime, datetime]:
+    """The first instant of a month `YYYY-MM` in a zone, and that of the next one.
+
+    Raises ValueError on what is no month, or lies before 1970 or at the end of the calendar.
+    """
+    if not _MONTH.fullmatch(month):
+        raise ValueError(f"no month: {month!r}")
+    year, number = (int(part) for part in month.split("-"))
+    zone = ZoneInfo(time_zone)
+    first = date(year, number, 1)
+    after = date(year + number // 12, number % 12 + 1, 1)
+    start, end = (
+        datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(ZoneInfo("UTC"))
+        for day in (first, after)
+    )
+    return start, end
+
+
+def asked_month_span(month: str, time_zone: str) -> tuple[datetime, datetime]:
+    """The span of a month that a caller named. Raises Invalid `month_invalid`."""
+    try:
+        return month_span(month, time_zone)
+    except ValueError:
+        raise Invalid("A month is written YYYY-MM, from 1970 on.", code="month_invalid") from None
+
+
+def last_month(now: datetime, time_zone: str) -> str:
+    """The month `YYYY-MM` before the present one, in a zone."""
+    first = now.astimezone(ZoneInfo(time_zone)).date().replace(day=1)
+    return f"{first - timedelta(days=1):%Y-%m}"
+
+
+def month_of(moment: datetime, time_zone: str) -> str:
+    """The month `YYYY-MM` that a moment lies in, in a zone."""
+    return moment.astimezone(ZoneInfo(time_zone)).strftime("%Y-%m")
+
+
+def _sum(totals: Totals) -> Total:
+    found = Total()
+    for total in totals.values():
+        found.add(total.amount_micros, total.count, total.seconds, total.pool_seconds)
+    return found
+
+
+def _leg(charge: Mapping[str, object], organizer: str | None) -> _Leg:
+    pool_seconds = _whole(charge.get("pool_seconds"))
+    billed_seconds = _whole(charge.get("billed_seconds")) - pool_seconds
+    rate = charge.get("rate")
+    rated = rate.get("destination") if isinstance(rate, dict) else None
+    pooled = _pool_destination(charge)
+    destination = str(rated or pooled or charge.get("zero_reason") or "unknown")
+    return _Leg(
+        leg_kind=str(charge.get("kind") or "unknown"),
+        destination=destination,
+        pool_destination=pooled or destination,
+        organizer=organizer or "",
+        cost_center=str(charge.get("cost_center") or ""),
+        seconds=billed_seconds if charge.get("status") == "charged" else 0,
+        pool_seconds=pool_seconds,
+    )
+
+
+def _pool_destination(charge: Mapping[str, object]) -> str | None:
+    """The destination that included minutes paid for, where a charge says it apart."""
+    lines = charge.get("lines")
+    for line in lines if isinstance(lines, list) else ():
+        if isinstance(line, dict) and line.get("kind") == "pool" and line.get("destination"):
+            return str(line["destination"])
+    return None
+
+
+def _replaced(charge: Mapping[str, object]) -> Mapping[str, object]:
+    """The charge of a leg before it was charged anew."""
+    before = charge.get("replaces")
+    if not isinstance(before, dict):
+        return {}
+    is_free = parse_amount(str(before.get("amount"))) == 0
+    return {**charge, **before, "status": "zero" if is_free else "charged"}
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0

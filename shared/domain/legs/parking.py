@@ -1,0 +1,77 @@
+"""Legs that could not be charged: kept with their reason, mended, replayed, charged once."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.legs.leg import EndedLeg, leg_key_hash
+
+
+class ParkReason(StrEnum):
+    """Why a leg waits. Each has a way out: mend the card, the mapping or the leg, and replay."""
+
+    UNREADABLE = "unreadable"
+    ACCOUNT_UNKNOWN = "account_unknown"
+    ACCOUNT_AMBIGUOUS = "account_ambiguous"
+    INCONSISTENT = "inconsistent"
+    KIND_UNKNOWN = "kind_unknown"
+    NUMBER_INVALID = "number_invalid"
+    RATE_MISSING = "rate_missing"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    CONFLICT = "conflict"
+    AUTHORIZATION_USED = "authorization_used"
+    SETTINGS_UNREADABLE = "settings_unreadable"
+
+
+class ParkStatus(StrEnum):
+    """Where a parked leg stands."""
+
+    OPEN = "open"
+    REPLAYED = "replayed"
+    DISMISSED = "dismissed"
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedLeg:
+    """A leg in the parking lot. `original` is the leg as plain JSON values, or, where it could not
+    be read, the text that was posted.
+
+    `charged_as` is the key of the leg that it was, or is to be, charged as where that is not its
+    own: set once, before charging, so that it is charged once. `note` says why it was dismissed;
+    `announced`: the account was told of it.
+    """
+
+    id: str
+    leg: str
+    bridge: str
+    reason: ParkReason
+    detail: str
+    received_at: datetime
+    account: str | None = None
+    original: Mapping[str, object] = field(default_factory=dict, hash=False)
+    attempts: int = 1
+    status: ParkStatus = ParkStatus.OPEN
+    actor: str | None = None
+    charged_as: str | None = None
+    note: str | None = None
+    announced: bool = False
+
+
+def parked_id(leg: EndedLeg) -> str:
+    """Leg key and content digest: the same leg with the same content is parked once."""
+    return f"{leg_key_hash(leg.key)[:32]}.{leg.digest()[:32]}"
+
+
+def earlier_parked_ids(leg: EndedLeg) -> tuple[str, ...]:
+    """The ids under which earlier versions of the product parked the same content."""
+    key = leg_key_hash(leg.key)[:32]
+    return tuple(f"{key}.{digest[:32]}" for digest in leg.earlier_digests())
+
+
+def unreadable_id(bridge: str, leg_id: str | None, original: bytes) -> str:
+    """As `parked_id`, of a post that could not be read."""
+    content = hashlib.sha256(original).hexdigest()
+    key = f"{bridge}~{leg_id if leg_id is not None else content}"
+    return f"{leg_key_hash(key)[:32]}.{content[:32]}"

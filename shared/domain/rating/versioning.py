@@ -1,0 +1,71 @@
+"""When a version of a rate card may be made, and when it may still be changed.
+
+Every process must know a version before it takes effect, and what a leg was charged by must stay
+as it was. So a version is made ahead of time, and is frozen shortly before it takes effect.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.common import limits
+from shared.domain.common.errors import Conflict, Invalid, PreconditionFailed
+from shared.domain.common.preconditions import check_etag
+
+
+@dataclass(frozen=True, slots=True)
+class CardVersion:
+    """A version of a rate card without its rates. `revision` counts its replacements."""
+
+    card: str
+    effective_from: datetime
+    currency: str
+    time_zone: str
+    rate_count: int
+    revision: int
+    written_at: datetime
+
+    @property
+    def etag(self) -> str:
+        """The quoted revision, as HTTP wants it."""
+        return f'"{self.revision}"'
+
+
+@dataclass(frozen=True, slots=True)
+class PutRules:
+    """How a version is put: `if_match` names the revision that it replaces, `backdate` lets a new
+    one take effect at once or in the past."""
+
+    now: datetime
+    if_match: str | None = None
+    backdate: bool = False
+
+
+def check_put(known: Sequence[CardVersion], effective_from: datetime, rules: PutRules) -> None:
+    """Passes a version that may be made or replaced among those that are known.
+
+    Raises PreconditionMissing, PreconditionFailed, Conflict `version_frozen`, Conflict
+    `too_many_versions`, Invalid `effective_from_too_soon`.
+    """
+    ahead = timedelta(seconds=limits.RATE_CARD_AHEAD_SECONDS)
+    replaced = next((v for v in known if v.effective_from == effective_from), None)
+    if replaced is not None:
+        check_etag(replaced.etag, rules.if_match)
+        if rules.now > effective_from - ahead:
+            raise Conflict(
+                "The version is frozen: it takes effect within 5 minutes, or has done so.",
+                code="version_frozen",
+            )
+        return
+    if rules.if_match is not None:
+        raise PreconditionFailed("There is no such version yet that `If-Match` could name.")
+    if len(known) >= limits.RATE_CARD_VERSIONS_MAX:
+        raise Conflict(
+            f"The card has {limits.RATE_CARD_VERSIONS_MAX} versions.", code="too_many_versions"
+        )
+    if known and not rules.backdate and effective_from < rules.now + ahead:
+        raise Invalid(
+            "A later version of a card takes effect at least 5 minutes from now, or is put with "
+            "`?backdate=true`.",
+            code="effective_from_too_soon",
+        )

@@ -1,0 +1,440 @@
+"""Queued legs are rated and debited, once each; what can't be is parked with its reason.
+
+Exactly once comes from the guard in the ledger's transaction, not from the queue: a message may
+come any number of times, in any order, to any process.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.domain.charging import charge_record
+from shared.domain.charging.charge_record import ResolvedLeg, Unchargeable
+from shared.domain.common import limits
+from shared.domain.common.errors import (
+    Conflict,
+    PerminuteError,
+    SettingsUnreadable,
+    StoreError,
+    Unavailable,
+    authorization_used,
+)
+from shared.domain.credits.alerts import LEG_PARKED
+from shared.domain.credits.included_minutes import pool_month
+from shared.domain.directory.access import Principal
+from shared.domain.directory.entities import Account
+from shared.domain.ledger.model import Announce, DebitLeg, Entry, HoldEffect, LegCharge, PoolWish
+from shared.domain.legs.leg import (
+    EndedLeg,
+    LegKind,
+    QueuedLeg,
+    content_digest,
+    leg_document,
+    shown_leg,
+)
+from shared.domain.legs.parking import ParkedLeg, ParkReason, earlier_parked_ids, parked_id
+from shared.domain.numbers.numbers import caller_origin, is_international
+from shared.domain.rating.rating import Charge, rate_leg, rate_missing
+from shared.ports.clock import Clock, Ids
+from shared.ports.holds import HoldBook
+from shared.ports.ledger import Clash, Ledger, Written
+from shared.ports.legs import ParkingLot
+from shared.ports.queues import CallQueue
+from shared.ports.rate_cards import RateCards
+from shared.telemetry import failure
+from shared.usecases.charging.resolve_leg import ResolveLeg
+from shared.usecases.delivery.publish_events import PublishEvents
+from shared.usecases.directory.sync_ledger_settings import OpenLedger
+from shared.usecases.legs.receive_legs import leg_message
+
+
+class ChargeStatus(StrEnum):
+    """What became of a queued leg."""
+
+    CHARGED = "charged"
+    REPEATED = "repeated"
+    PARKED = "parked"
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """The outcome for one leg. `amount_micros` is what was debited, `balance_micros` what was left;
+    `charge` explains it; `parked` is what was parked."""
+
+    queued: QueuedLeg
+    status: ChargeStatus
+    account: str | None = None
+    amount_micros: int = 0
+    parked: ParkedLeg | None = None
+    events: bool = False
+    detail: str = ""
+    balance_micros: int | None = None
+    charge: Mapping[str, object] = field(default_factory=dict)
+    organizer: str | None = None
+    cost_center: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """What a leg costs if credits pay for all of it, and what the pool may pay instead."""
+
+    charge: LegCharge
+    pool: PoolWish | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotCharged:
+    """A leg that has to wait, and why; `account` as far as it is known."""
+
+    queued: QueuedLeg
+    why: Unchargeable
+    account: str | None = None
+
+
+class ChargeLegs:
+    """Rates and debits a batch of legs under a deadline."""
+
+    def __init__(
+        self,
+        resolve: ResolveLeg,
+        rate_cards: RateCards,
+        ledger: Ledger,
+        open_ledger: OpenLedger,
+        holds: HoldBook,
+        parking: ParkingLot,
+        publish: PublishEvents,
+        queue: CallQueue,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._resolve = resolve
+        self._rate_cards = rate_cards
+        self._ledger = ledger
+        self._open_ledger = open_ledger
+        self._holds = holds
+        self._parking = parking
+        self._publish = publish
+        self._queue = queue
+        self._clock = clock
+        self._ids = ids
+
+    async def __call__(self, legs: Sequence[QueuedLeg], *, seconds: float) -> list[Charged]:
+        """One outcome a leg, in order. What fails for now is sent again, scheduled for later. What
+        can't be published in time the timer publishes: a batch that runs on would come again.
+
+        Raises QueueUnavailable only when that can't be done: then the whole batch must come again.
+        """
+        deadline = asyncio.get_running_loop().time() + seconds
+        outcomes = await asyncio.gather(*(self._within(leg, seconds) for leg in legs))
+        await self._send_again([o.queued for o in outcomes if o.status is ChargeStatus.LATER])
+        for account in sorted({o.account for o in outcomes if o.account}):
+            self._holds.nudge(account)
+        accounts = sorted({o.account for o in outcomes if o.events and o.account})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await asyncio.gather(
+                    *(self._publish.best_effort(account, hold_book=False) for account in accounts)
+                )
+        return outcomes
+
+    async def charge(
+        self,
+        queued: QueuedLeg,
+        *,
+        on_behalf_of: Principal | None = None,
+        corrected: bool = False,
+    ) -> Charged | NotCharged:
+        """Charge one leg now, or say why it has to wait in the parking lot. `corrected` as in
+        ResolveLeg.
+
+        Raises Unavailable or a StoreError when that is not certain: trying again is safe; and
+        NotAllowed when it would be charged to an account that the principal does not see.
+        """
+        try:
+            resolved = await self._resolve(queued, corrected=corrected)
+        except SettingsUnreadable as error:
+            resolved = Unchargeable(ParkReason.SETTINGS_UNREADABLE, error.detail, error.account)
+        whose = resolved.account if isinstance(resolved, Unchargeable) else resolved[1].id
+        if on_behalf_of is not None and whose is not None:
+            on_behalf_of.require_account(whose)
+        if isinstance(resolved, Unchargeable):
+            return await self._unless_charged(queued, resolved, whose)
+        leg, account = resolved
+        try:
+            leg = await self._with_use(leg)
+            document = await self._document(leg, account, queued.received_at)
+        except SettingsUnreadable as error:
+            document = Unchargeable(ParkReason.SETTINGS_UNREADABLE, error.detail)
+        except Conflict as used:
+            document = _used(used)
+        if isinstance(document, Unchargeable):
+            return await self._unless_charged(queued, document, account.id)
+        charge = document.charge
+        person = charge_record.person_document(leg, self._ids.token(limits.SALT_BYTES))
+        debit = DebitLeg(
+            leg=queued.leg.key,
+            digest=queued.leg.digest(),
+            amount_micros=charge.amount_micros,
+            answered_at=queued.leg.answered_at or queued.leg.started_at,
+            authorization=leg.authorization,
+            charge=charge.charge,
+            person=person,
+            charge_digest=charge.digest,
+            person_digest=content_digest(person),
+            pool=document.pool,
+            earlier_digests=queued.leg.earlier_digests(),
+            hold=charge_record.hold_effect(leg),
+        )
+        try:
+            written = await self._debit(account, debit)
+        except Conflict as used:
+            return await self._unless_charged(queued, _used(used), account.id)
+        if isinstance(written, Clash):
+            return _conflict(queued, account.id, written.entry)
+        return Charged(
+            queued,
+            ChargeStatus.REPEATED if written.repeated else ChargeStatus.CHARGED,
+            account=account.id,
+            amount_micros=-written.entry.amount_micros if written.entry else 0,
+            events=written.events,
+            balance_micros=written.entry.balance_micros if written.entry else None,
+            charge=(written.entry and written.entry.charge) or charge.charge,
+            organizer=leg.organizer,
+            cost_center=leg.cost_center,
+        )
+
+    async def _with_use(self, leg: ResolvedLeg) -> ResolvedLeg:
+        """The leg with what became of its hold. Raises Conflict `authorization_used` where another
+        leg has settled it; the commit decides it for good."""
+        if leg.hold is None or charge_record.hold_effect(leg) is not HoldEffect.SETTLES:
+            return leg
+        use = await self._ledger.use_of(leg.account, leg.hold.authorization)
+        if use.settled_by is not None and use.settled_by != leg.leg.key:
+            raise authorization_used(use.settled_by, use.entry)
+        return replace(leg, hold=replace(leg.hold, released=leg.hold.released or use.is_freed))
+
+    async def price_micros(self, leg: EndedLeg) -> int | None:
+        """What a leg would cost if credits paid for all of it, None where it has no price; nothing
+        is kept. Raises StoreUnavailable."""
+        queued = QueuedLeg(leg, self._clock.now())
+        try:
+            resolved = await self._resolve(queued, pins=False, corrected=True)
+            if isinstance(resolved, Unchargeable):
+                return None
+            document = await self._document(*resolved, queued.received_at)
+        except SettingsUnreadable:
+            return None
+        return None if isinstance(document, Unchargeable) else document.charge.amount_micros
+
+    async def _unless_charged(
+        self, queued: QueuedLeg, why: Unchargeable, account: str | None
+    ) -> Charged | NotCharged:
+        """What a leg that could not be charged today comes to: its id may have been charged before
+        with this content, when its rate card was another one, or with other content."""
+        record = await self._ledger.leg(account, queued.leg.key) if account else None
+        if account is None or record is None:
+            return NotCharged(queued, why, account)
+        if record.digest not in {queued.leg.digest(), *queued.leg.earlier_digests()}:
+            return _conflict(queued, account, record.entry)
+        return Charged(
+            queued,
+            ChargeStatus.REPEATED,
+            account=account,
+            amount_micros=-record.entry.amount_micros,
+            balance_micros=record.entry.balance_micros,
+            charge=record.charge,
+        )
+
+    async def _within(self, queued: QueuedLeg, seconds: float) -> Charged:
+        """One leg under the batch's deadline: no error of one leg touches another."""
+        try:
+            async with asyncio.timeout(seconds):
+                outcome = await self.charge(queued)
+                return await self._park(outcome) if isinstance(outcome, NotCharged) else outcome
+        except (Unavailable, StoreError, TimeoutError) as error:
+            detail = error.detail if isinstance(error, PerminuteError) else "out of time"
+            return Charged(queued, ChargeStatus.LATER, detail=detail)
+        except Exception as error:  # noqa: BLE001 a ledger that halts, an error of ours: one leg's
+            failure("leg_failed", error, leg=queued.leg.key, attempt=queued.attempt)
+            return Charged(queued, ChargeStatus.LATER, detail="It met an error and waits.")
+
+    async def _debit(self, account: Account, debit: DebitLeg) -> Written | Clash:
+        try:
+            return await self._ledger.submit(account.id, debit)
+        except Conflict as conflict:
+            if conflict.code != "ledger_not_open":
+                raise
+            await self._open_ledger(account)
+            return await self._ledger.submit(account.id, debit)
+
+    async def _document(
+        self, leg: ResolvedLeg, account: Account, received_at: datetime
+    ) -> _Document | Unchargeable:
+        """What a leg costs by what was known when it was received, and what may pay for it beside
+        credits."""
+        now = self._clock.now()
+        flags = charge_record.hold_flags(leg, now)
+        reason = charge_record.zero_reason(leg)
+        if reason in {None, charge_record.ZERO_DURATION}:
+            charge = await self._rated(leg, account, received_at)
+            if isinstance(charge, Charge):
+                return _Document(
+                    _leg_charge(
+                        charge_record.charge_document(leg, charge, flags), charge.amount_micros
+                    ),
+                    _pool_wish(
+                        leg, account, charge, charge_record.pool_seconds_wanted(leg, now), flags
+                    ),
+                )
+            if reason is None:
+                return charge
+        return _Document(_leg_charge(charge_record.zero_charge_document(leg, reason, flags), 0))
+
+    async def _rated(
+        self, leg: ResolvedLeg, account: Account, received_at: datetime
+    ) -> Charge | Unchargeable:
+        """What credits would pay for a leg."""
+        to_number = leg.to_number or ""
+        if not is_international(to_number):
+            return Unchargeable(
+                ParkReason.NUMBER_INVALID, f"{to_number or 'No number'} is not E.164."
+            )
+        answered_at = leg.leg.answered_at or leg.leg.started_at
+        card = account.settings.rate_card
+        version = await self._rate_cards.version_for(card, answered_at, known_at=received_at)
+        if version is None:
+            return Unchargeable(
+                ParkReason.RATE_MISSING, f"Rate card {card} has no version for that time."
+            )
+        if version.currency != leg.currency:
+            return Unchargeable(
+                ParkReason.CURRENCY_MISMATCH,
+                f"Rate card {card} is in {version.currency}, the account in {leg.currency}.",
+            )
+        origin = caller_origin(leg.from_number) if leg.kind is LegKind.DIAL_IN else None
+        charge = rate_leg(
+            version,
+            kind=leg.kind,
+            to_digits=to_number[1:],
+            origin=origin,
+            answered_at=answered_at,
+            talk_seconds=leg.talk_seconds,
+        )
+        if charge is None:
+            return Unchargeable(
+                ParkReason.RATE_MISSING, rate_missing(version, leg.kind, to_number, origin)
+            )
+        return charge
+
+    async def _park(self, outcome: NotCharged) -> Charged:
+        leg = outcome.queued.leg
+        parked = await self._parked_earlier(leg) or await self._parking.park(
+            ParkedLeg(
+                id=parked_id(leg),
+                leg=leg.key,
+                bridge=leg.bridge,
+                reason=outcome.why.reason,
+                detail=outcome.why.detail,
+                received_at=outcome.queued.received_at,
+                account=outcome.account,
+                original=leg_document(leg),
+            )
+        )
+        told = await self._announce(parked)
+        return Charged(
+            outcome.queued,
+            ChargeStatus.PARKED,
+            account=outcome.account,
+            parked=parked,
+            events=told,
+        )
+
+    async def _parked_earlier(self, leg: EndedLeg) -> ParkedLeg | None:
+        """The same content, as an earlier version of the product parked it."""
+        for parked_id_then in earlier_parked_ids(leg):
+            if found := await self._parking.get(parked_id_then):
+                return found
+        return None
+
+    async def _announce(self, parked: ParkedLeg) -> bool:
+        """Tell the account of a leg that waits; at least once, since whoever dies in between has
+        the leg come again."""
+        if parked.account is None or parked.announced:
+            return False
+        data = {
+            "parked": parked.id,
+            "leg": shown_leg(parked.leg),
+            "reason": parked.reason.value,
+            "detail": parked.detail,
+            "what_to_do": "Mend what the reason names, then replay the parked leg.",
+        }
+        told = Announce("parked", 0, LEG_PARKED, parked.id, data)
+        try:
+            await self._ledger.submit(parked.account, told)
+        except Conflict as conflict:
+            if conflict.code != "ledger_not_open":
+                raise
+            return False
+        await self._parking.announced(parked.id)
+        return True
+
+    async def _send_again(self, legs: Sequence[QueuedLeg]) -> None:
+        """Schedule what failed for now, each attempt later than the one before."""
+        by_time: dict[datetime, list[QueuedLeg]] = {}
+        now = self._clock.now()
+        for leg in legs:
+            doublings = min(leg.attempt, limits.RESEND_DELAY_SECONDS_MAX.bit_length())
+            delay = min(2**doublings, limits.RESEND_DELAY_SECONDS_MAX)
+            again = QueuedLeg(leg.leg, leg.received_at, leg.attempt + 1)
+            by_time.setdefault(now + timedelta(seconds=delay), []).append(again)
+        for at, group in by_time.items():
+            await self._queue.send([leg_message(leg) for leg in group], at=at)
+
+
+def _leg_charge(document: dict[str, object], amount_micros: int) -> LegCharge:
+    return LegCharge(amount_micros, document, content_digest(document))
+
+
+def _pool_wish(
+    leg: ResolvedLeg, account: Account, whole: Charge, seconds: int, flags: list[str]
+) -> PoolWish | None:
+    """What a leg may take from the pool, and what it costs once it took some. A leg for which
+    credits would pay nothing takes nothing."""
+    if seconds <= 0 or whole.amount_micros == 0:
+        return None
+    answered_at = whole.answered_at
+
+    def after(pool_seconds: int) -> LegCharge:
+        rest = None
+        if pool_seconds < leg.talk_seconds:
+            rest = rate_leg(
+                whole.version,
+                kind=leg.kind,
+                to_digits=whole.to_digits,
+                origin=whole.origin,
+                answered_at=answered_at + timedelta(seconds=pool_seconds),
+                talk_seconds=leg.talk_seconds - pool_seconds,
+            )
+        document = charge_record.pooled_charge(leg, whole, pool_seconds, rest, flags)
+        return _leg_charge(document, rest.amount_micros if rest else 0)
+
+    return PoolWish(pool_month(answered_at, account.settings.time_zone), seconds, after)
+
+
+def _used(conflict: Conflict) -> Unchargeable:
+    """Raises a conflict that is another one."""
+    if conflict.code != "authorization_used":
+        raise conflict
+    return Unchargeable(ParkReason.AUTHORIZATION_USED, conflict.detail)
+
+
+def _conflict(queued: QueuedLeg, account: str, entry: Entry) -> NotCharged:
+    why = Unchargeable(
+        ParkReason.CONFLICT,
+        f"The same leg was charged with other content, entry {entry.sequence}.",
+    )
+    return NotCharged(queued, why, account)

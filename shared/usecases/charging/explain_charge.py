@@ -1,0 +1,82 @@
+"""A kept charge in words: the sentence is built from the card when somebody asks, and not kept."""
+
+from collections.abc import Mapping
+
+from shared.domain.charging.charge_record import pool_seconds_of, told
+from shared.domain.charging.rerating import RatedBy, Untouched, leg_facts, rated_by
+from shared.domain.common.money import format_amount
+from shared.domain.legs.leg import parse_time
+from shared.domain.rating.rate_card import RateCardUnreadable, RateCardVersion
+from shared.domain.rating.rating import Charge, rate_leg
+from shared.ports.rate_cards import RateCardStore
+
+_FREE = {
+    "voip": "VoIP legs are free.",
+    "unanswered": "The call was not answered: nothing is charged.",
+    "zero_duration": "The call was answered, but has no full second of talk time: nothing is "
+    "charged.",
+    "included": "The organizer's licence includes callers of toll numbers: nothing is charged.",
+}
+
+
+class ExplainLeg:
+    """Says which prefix won over which others, and how the amount came about."""
+
+    def __init__(self, rate_cards: RateCardStore) -> None:
+        self._rate_cards = rate_cards
+
+    async def __call__(
+        self, charge: Mapping[str, object], person: Mapping[str, object]
+    ) -> dict[str, object]:
+        """`sentence` and `won_over` of a stored charge; empty where the card does not give this
+        very charge (any more): rather nothing than something wrong. Raises StoreUnavailable."""
+        pool_seconds = pool_seconds_of(charge)
+        rate = rated_by(charge)
+        if sentence := _FREE.get(str(charge.get("zero_reason"))):
+            return {"sentence": sentence}
+        if rate is None:
+            sentence = f"The pool of included minutes pays all {pool_seconds} s."
+            return {"sentence": sentence} if pool_seconds else {}
+        try:
+            found = await self._rate_cards.version(rate.card, parse_time(rate.version))
+        except RateCardUnreadable:
+            return {}
+        again = _rated_again(found[1], rate, charge, person) if found else None
+        if again is None:
+            return {}
+        words = told(again)
+        if pool_seconds:
+            words["sentence"] = (
+                f"The pool of included minutes pays the first {pool_seconds} s. {words['sentence']}"
+            )
+        replaces = charge.get("replaces")
+        if isinstance(replaces, dict):
+            words["sentence"] = (
+                f"{words['sentence']} It replaces the charge of {replaces['amount']} "
+                f"in entry {replaces['entry']}."
+            )
+        return words
+
+
+def _rated_again(
+    version: RateCardVersion,
+    rate: RatedBy,
+    charge: Mapping[str, object],
+    person: Mapping[str, object],
+) -> Charge | None:
+    """The charge as the engine gives it; without the number, which may be erased, its prefix
+    wins over the same others."""
+    facts = leg_facts(charge, {**person, "to": person.get("to") or f"+{rate.prefix}"})
+    if isinstance(facts, Untouched):
+        return None
+    again = rate_leg(
+        version,
+        kind=facts.kind,
+        to_digits=facts.to_digits,
+        origin=facts.origin or rate.origin,
+        answered_at=facts.answered_at,
+        talk_seconds=facts.talk_seconds,
+    )
+    if again is None or format_amount(again.amount_micros) != charge["amount"]:
+        return None
+    return again if again.rate.prefix == rate.prefix else None

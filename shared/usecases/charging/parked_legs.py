@@ -1,0 +1,324 @@
+"""Parked legs have a way out: replayed after a correction, or dismissed. Charged once, whatever is
+clicked twice."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+
+from shared.domain.common import limits
+from shared.domain.common.errors import (
+    Conflict,
+    FieldError,
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    PerminuteError,
+    Unavailable,
+)
+from shared.domain.directory.access import Principal, Role
+from shared.domain.legs.leg import (
+    LEG_FIELDS,
+    EndedLeg,
+    LegKind,
+    QueuedLeg,
+    posted_leg,
+    read_leg_document,
+)
+from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
+from shared.ports.clock import Clock
+from shared.ports.legs import Claims, ParkingLot
+from shared.usecases.charging.charge_legs import Charged, ChargeLegs, NotCharged
+from shared.usecases.delivery.publish_events import PublishEvents
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedPage:
+    """Parked legs; `cursor` is None on the last page."""
+
+    items: tuple[ParkedLeg, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What became of parked legs, each with the error that it met; `cursor` as in a page."""
+
+    items: tuple[tuple[ParkedLeg, PerminuteError | None], ...]
+    cursor: str | None
+
+
+class ParkedLegs:
+    """Lists, replays and dismisses parked legs, within the accounts that the caller sees."""
+
+    def __init__(
+        self,
+        parking: ParkingLot,
+        charge: ChargeLegs,
+        publish: PublishEvents,
+        clock: Clock,
+        claims: Claims,
+        read_leg: Callable[[str, object], EndedLeg],
+    ) -> None:
+        self._parking = parking
+        self._claims = claims
+        self._read_leg = read_leg
+        self._charge = charge
+        self._publish = publish
+        self._clock = clock
+
+    async def page(
+        self, principal: Principal, where: Mapping[str, str], *, limit: int, cursor: str | None
+    ) -> ParkedPage:
+        """Parked legs that equal `where`, the oldest first. Who sees only some accounts has to name
+        one. Raises Invalid `cursor_invalid`."""
+        _require_visible(principal, where)
+        items, following = await self._parking.page(where=where, limit=limit, cursor=cursor)
+        return ParkedPage(tuple(items), following)
+
+    async def counts(self, principal: Principal, where: Mapping[str, str]) -> Mapping[str, int]:
+        """How many parked legs equal `where`, by reason. Rights as for `page`."""
+        _require_visible(principal, where)
+        return await self._parking.counts(where)
+
+    async def replay(
+        self,
+        principal: Principal,
+        parked_id: str,
+        changes: Mapping[str, object] | None = None,
+        *,
+        charge_as: str | None = None,
+    ) -> ParkedLeg:
+        """Charge it now, as it was or with the fields in `changes` (JSON values, dialect perminute)
+        in place of its own; what fails again says why and stays open. `charge_as` is another leg id
+        for a conflict: it is charged as that leg, beside the one that has its own id.
+
+        Raises NotFound, Conflict `parked_leg_dismissed` or `parked_leg_charged_as`, Invalid
+        `leg_needed` where the original can't be read, Invalid when the leg would have another id or
+        an account that can't be its own, NotAllowed when it belongs to an account that the caller
+        does not see or would cost less than their roles allow, and Unavailable when it is not
+        certain: replaying again is safe.
+        """
+        parked = await self._visible(principal, parked_id)
+        if parked.status is ParkStatus.OPEN:
+            leg = _original(parked) if changes is None else self._corrected(parked, changes)
+            leg = _renamed(parked, leg, charge_as)
+            if changes is not None:
+                await self._check_correction(principal, parked, leg)
+            if leg.key != parked.leg:
+                parked = await self._parking.pin(parked.id, leg.key)
+        if parked.status is ParkStatus.REPLAYED:
+            return parked
+        if parked.status is ParkStatus.DISMISSED:
+            raise Conflict("The leg was dismissed.", code="parked_leg_dismissed")
+        if parked.charged_as is not None and leg.key != parked.charged_as:
+            raise Conflict(
+                f"Somebody has it charged as {parked.charged_as}.", code="parked_leg_charged_as"
+            )
+        queued = QueuedLeg(leg, self._clock.now())
+        try:
+            outcome = await self._charge.charge(
+                queued, on_behalf_of=principal, corrected=changes is not None
+            )
+        except OutcomeUnknown as unknown:
+            raise Unavailable("It is not certain that the leg is charged.") from unknown
+        if isinstance(outcome, NotCharged) and _names_another_account(parked, leg, outcome):
+            raise _wrong_account(outcome.why.detail)
+        after = await self._parking.update(
+            _after(parked, outcome, principal), unpin=_has_other_content(outcome)
+        )
+        if isinstance(outcome, Charged) and outcome.events and outcome.account:
+            await self._publish.best_effort(outcome.account)
+        return after
+
+    async def dismiss(
+        self, principal: Principal, parked_id: str, note: str | None = None
+    ) -> ParkedLeg:
+        """Nobody will charge it, for a reason that `note` keeps; again changes nothing.
+
+        Raises NotFound, Conflict once replayed.
+        """
+        parked = await self._visible(principal, parked_id)
+        if parked.status is ParkStatus.OPEN:
+            parked = replace(
+                parked, status=ParkStatus.DISMISSED, actor=principal.name, note=note or parked.note
+            )
+            parked = await self._parking.update(parked)
+        if parked.status is ParkStatus.REPLAYED:
+            raise Conflict("The leg was replayed.", code="parked_leg_replayed")
+        return parked
+
+    async def replay_all(
+        self, principal: Principal, where: Mapping[str, str], *, limit: int, cursor: str | None
+    ) -> Swept:
+        """Replay the next open ones that equal `where`, as they are: one outcome each."""
+        return await self._sweep(
+            principal, where, limit, cursor, lambda parked: self.replay(principal, parked.id)
+        )
+
+    async def dismiss_all(
+        self,
+        principal: Principal,
+        where: Mapping[str, str],
+        note: str,
+        *,
+        limit: int,
+        cursor: str | None,
+    ) -> Swept:
+        """Dismiss the next open ones that equal `where`."""
+        return await self._sweep(
+            principal, where, limit, cursor, lambda parked: self.dismiss(principal, parked.id, note)
+        )
+
+    async def _sweep(
+        self,
+        principal: Principal,
+        where: Mapping[str, str],
+        limit: int,
+        cursor: str | None,
+        handle: Callable[[ParkedLeg], Awaitable[ParkedLeg]],
+    ) -> Swept:
+        page = await self.page(
+            principal, {**where, "status": ParkStatus.OPEN.value}, limit=limit, cursor=cursor
+        )
+        slots = asyncio.Semaphore(limits.PARKED_AT_ONCE)
+
+        async def one(parked: ParkedLeg) -> tuple[ParkedLeg, PerminuteError | None]:
+            async with slots:
+                try:
+                    return await handle(parked), None
+                except PerminuteError as error:  # one leg's error stays its own
+                    return parked, error
+
+        return Swept(tuple(await asyncio.gather(*map(one, page.items))), page.cursor)
+
+    def _corrected(self, parked: ParkedLeg, changes: Mapping[str, object]) -> EndedLeg:
+        """The leg with its changed fields. It keeps its id: under another one it could be charged
+        again. What is sent back as it was shown changes nothing."""
+        if parked.reason is ParkReason.UNREADABLE:
+            shown: dict[str, object] = {}
+        else:
+            shown = posted_leg(parked.original)
+        kept = {name: shown[name] for name in LEG_FIELDS if name in shown}
+        named = posted_leg(changes)
+        if len(named) < len(changes):
+            error = FieldError("/leg", "must not have a field under two names")
+            raise Invalid("1 field is wrong.", (error,))
+        told = {**parked.original, **shown}
+        changed = {
+            name: value
+            for name, value in named.items()
+            if name in LEG_FIELDS or name not in told or told[name] != value
+        }
+        leg = self._read_leg(parked.bridge, {**kept, **changed})
+        _, _, leg_id = parked.leg.partition("~")
+        if leg_id and leg.leg_id != leg_id:
+            error = FieldError("/leg/leg_id", f"must be {leg_id}, as it was posted")
+            raise Invalid("1 field is wrong.", (error,))
+        if "to_candidates" in parked.original and leg.to_number == parked.original["to"]:
+            return replace(leg, to_candidates=_original(parked).to_candidates)
+        return leg
+
+    async def _check_correction(
+        self, principal: Principal, parked: ParkedLeg, leg: EndedLeg
+    ) -> None:
+        """Raises NotAllowed or Invalid for a correction that the caller may not make.
+
+        Who may charge but not give credit back (operator) must not lower a charge by correcting its
+        leg: a leg that had a price costs no less afterwards, and one without a price is given
+        another number, conference, organizer or account, or the kind that was missing.
+        """
+        posted = None if parked.reason is ParkReason.UNREADABLE else _original(parked)
+        if leg.account is not None and (posted is None or leg.account != posted.account):
+            principal.require_account(leg.account)
+            claim = await self._claims.find(leg.key)
+            if claim is not None and claim.account != leg.account:
+                raise _wrong_account("The leg belongs to another account since it first came.")
+        if principal.holds_one_of(_FINANCE):
+            return
+        if leg.kind is LegKind.VOIP and (posted is None or posted.kind is not LegKind.VOIP):
+            principal.require_one_of(_FINANCE)
+        if posted is None or _same_but_for(posted, leg, ()):
+            return
+        before = await self._charge.price_micros(posted)
+        if before is None:
+            adds_kind = ("kind",) if posted.kind is None else ()
+            if not _same_but_for(posted, leg, (*_CORRECTED_WITHOUT_PRICE, *adds_kind)):
+                principal.require_one_of(_FINANCE)
+            return
+        after = await self._charge.price_micros(leg)
+        if after is not None and after < before:
+            principal.require_one_of(_FINANCE)
+
+    async def _visible(self, principal: Principal, parked_id: str) -> ParkedLeg:
+        parked = await self._parking.get(parked_id)
+        visible = parked is not None and (
+            principal.sees_all_accounts
+            or (parked.account is not None and principal.sees(parked.account))
+        )
+        if parked is None or not visible:
+            raise NotFound("There is no such parked leg.", code="parked_leg_unknown")
+        return parked
+
+
+_FINANCE = frozenset({Role.FINANCE})
+_CORRECTED_WITHOUT_PRICE = (
+    *("from_number", "to_number", "conference_id", "organizer", "account"),
+    *("authorization", "hangup_cause", "leg_id"),
+)
+
+
+def _same_but_for(posted: EndedLeg, leg: EndedLeg, fields: tuple[str, ...]) -> bool:
+    """Whether two legs differ in nothing but these fields."""
+    return replace(posted, **{name: getattr(leg, name) for name in (*fields, "leg_id")}) == leg
+
+
+def _wrong_account(why: str) -> Invalid:
+    return Invalid("1 field is wrong.", (FieldError("/leg/account", why),))
+
+
+def _names_another_account(parked: ParkedLeg, leg: EndedLeg, outcome: NotCharged) -> bool:
+    """Whether a correction named an account that the leg can't have."""
+    named = leg.account is not None and leg.account != parked.original.get("account")
+    return named and outcome.why.reason is ParkReason.ACCOUNT_UNKNOWN
+
+
+def _require_visible(principal: Principal, where: Mapping[str, str]) -> None:
+    if "account" in where:
+        principal.require_account(where["account"])
+    else:
+        principal.require_all_accounts()
+
+
+def _original(parked: ParkedLeg) -> EndedLeg:
+    if parked.reason is ParkReason.UNREADABLE:
+        raise Invalid("It could not be read: send the whole leg.", code="leg_needed")
+    return read_leg_document(parked.original)
+
+
+def _renamed(parked: ParkedLeg, leg: EndedLeg, charge_as: str | None) -> EndedLeg:
+    """The leg under the id that it is charged as: a conflict has lost its own to another leg."""
+    if charge_as is not None:
+        if parked.reason is not ParkReason.CONFLICT and parked.charged_as is None:
+            detail = "is for conflicts only: any other leg keeps its id"
+            raise Invalid("1 field is wrong.", (FieldError("/charge_as", detail),))
+        return replace(leg, leg_id=charge_as)
+    if parked.charged_as is not None and parked.leg.partition("~")[2]:
+        return replace(leg, leg_id=parked.charged_as.partition("~")[2])
+    return leg
+
+
+def _has_other_content(outcome: Charged | NotCharged) -> bool:
+    """Whether the id belongs to another leg: under it this one will never be charged."""
+    return isinstance(outcome, NotCharged) and outcome.why.reason is ParkReason.CONFLICT
+
+
+def _after(parked: ParkedLeg, outcome: Charged | NotCharged, principal: Principal) -> ParkedLeg:
+    tried = replace(parked, attempts=parked.attempts + 1, actor=principal.name)
+    if isinstance(outcome, Charged):
+        return replace(tried, status=ParkStatus.REPLAYED, account=outcome.account)
+    return replace(
+        tried,
+        reason=outcome.why.reason,
+        detail=outcome.why.detail,
+        account=outcome.account or parked.account,
+    )

@@ -1,0 +1,103 @@
+"""What a backdated version of a rate card would have charged otherwise: whose legs, how many."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.charging.rerating import rated_by
+from shared.domain.common import limits
+from shared.domain.directory.access import Principal
+from shared.domain.ledger.model import Entry
+from shared.ports.clock import Clock
+from shared.ports.rate_cards import RateCardStore
+from shared.usecases.charging.past_legs import PastLegs, Place, Span
+from shared.usecases.directory.accounts import Accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Legs that a card charged in a span for which it has a new version: (account, how many).
+
+    `is_complete` is false where so many legs or accounts were looked at that counting stopped.
+    """
+
+    card: str
+    since: datetime
+    until: datetime
+    accounts: Sequence[tuple[str, int]]
+    is_complete: bool
+
+
+class ProposeRerating:
+    """Counts in the journals; nothing is rated and nothing is written."""
+
+    def __init__(
+        self, store: RateCardStore, accounts: Accounts, past_legs: PastLegs, clock: Clock
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._past_legs = past_legs
+        self._clock = clock
+
+    async def __call__(
+        self, card: str, effective_from: datetime, principal: Principal
+    ) -> Proposal | None:
+        """None for a version that begins in the future: it has charged nobody.
+
+        Raises NotAllowed, StoreUnavailable.
+        """
+        now = self._clock.now()
+        later = [
+            version.effective_from
+            for version in await self._store.versions(card)
+            if version.effective_from > effective_from
+        ]
+        until = min([now, *later])
+        if effective_from >= until:
+            return None
+        counting = _Counting(card, Span(effective_from, until), limits.PROPOSAL_LEGS_MAX)
+        found: list[tuple[str, int]] = []
+        cursor: str | None = None
+        for _ in range(limits.PROPOSAL_ACCOUNTS_MAX // limits.PROPOSAL_ACCOUNTS_AT_ONCE):
+            page, cursor = await self._accounts.page(
+                principal, limit=limits.PROPOSAL_ACCOUNTS_AT_ONCE, cursor=cursor
+            )
+            counts = await asyncio.gather(*(self._count(each.id, counting) for each in page))
+            charged = zip((each.id for each in page), counts, strict=True)
+            found += [(account, legs) for account, legs in charged if legs]
+            if counting.is_cut or cursor is None:
+                break
+        is_complete = cursor is None and not counting.is_cut
+        return Proposal(card, effective_from, until, found, is_complete)
+
+    async def _count(self, account: str, counting: "_Counting") -> int:
+        """Legs that the card charged in the account; not all of them where counting stops."""
+        charged = 0
+        place: Place | None = None
+        while counting.legs_left > 0:
+            limit = min(counting.legs_left, limits.PROPOSAL_PAGE_LEGS)
+            page = await self._past_legs(account, counting.span, place=place, limit=limit)
+            charged += sum(_is_charged_by(entry, counting.card) for entry in page.entries)
+            counting.legs_left -= len(page.entries)
+            place = page.place
+            if place is None:
+                return charged
+        counting.is_cut = True
+        return charged
+
+
+@dataclass(slots=True)
+class _Counting:
+    """What is counted, in several accounts at once, and how many legs may still be looked at: a few
+    pages more are, where accounts read at the same time."""
+
+    card: str
+    span: Span
+    legs_left: int
+    is_cut: bool = False
+
+
+def _is_charged_by(entry: Entry, card: str) -> bool:
+    rate = rated_by(entry.charge or {})
+    return rate is not None and rate.card == card

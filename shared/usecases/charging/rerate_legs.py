@@ -1,0 +1,402 @@
+"""Legs charged anew by another card or version: first what it would change, then done.
+
+A leg keeps its guard and its first debit for ever. Charging it anew writes two entries in one
+commit: its present debit is taken back and another one booked, once each, under the guard of that
+debit's reversal. So the same request again changes nothing, and one that was broken off is gone on
+with by sending it again.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.domain.charging.charge_record import rerated_document
+from shared.domain.charging.rerating import (
+    RatedBy,
+    RerateOutcome,
+    RerateStatus,
+    Untouched,
+    amount_micros,
+    leg_facts,
+    rated_by,
+)
+from shared.domain.common import limits
+from shared.domain.common.errors import NotFound, OutcomeUnknown, Unavailable
+from shared.domain.credits.lots import Lot
+from shared.domain.directory.access import Principal
+from shared.domain.directory.entities import Account
+from shared.domain.ledger.model import RerateLeg
+from shared.domain.legs.leg import content_digest, format_time, parse_time
+from shared.domain.rating.rate_card import RateCardVersion
+from shared.domain.rating.rating import Charge, rate_leg
+from shared.pacing import breathe
+from shared.ports.ledger import Clash, Ledger, LegRecord
+from shared.ports.rate_cards import RateCardStore
+from shared.usecases.charging.past_legs import ANY_TIME, PastLegs, Place, Span
+from shared.usecases.delivery.publish_events import PublishEvents
+from shared.usecases.directory.accounts import Accounts
+from shared.usecases.ledger.credit_account import opened_lots, present_debit
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which legs, and by what they are charged anew.
+
+    `accounts` None: all of them. `legs` are leg keys of the one account that is named then. With
+    `charged_by` only legs that this card charges now. `rate_card` None: the card that charges the
+    leg now; `version` None: the one in force when the leg was answered.
+    """
+
+    accounts: tuple[str, ...] | None
+    legs: tuple[str, ...] = ()
+    span: Span = ANY_TIME
+    charged_by: str | None = None
+    rate_card: str | None = None
+    version: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """That it is to be booked: why, and by whom."""
+
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a request went on to: the page of accounts, and the place in the journal."""
+
+    accounts: str | None
+    place: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reratings:
+    """What became of legs, or would; `cursor` is None when all were looked at."""
+
+    outcomes: Sequence[RerateOutcome]
+    cursor: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A leg's records, with the charge that it would have or why it keeps its own."""
+
+    account: Account
+    records: Sequence[LegRecord]
+    anew: Charge | Untouched
+
+    @property
+    def present(self) -> LegRecord:
+        """The debit that counts now."""
+        return self.records[-1]
+
+
+class RerateLegs:
+    """All raise StoreUnavailable; what was booked until then stays, and is found booked again."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        past_legs: PastLegs,
+        rate_cards: RateCardStore,
+        ledger: Ledger,
+        publish: PublishEvents,
+    ) -> None:
+        self._accounts = accounts
+        self._past_legs = past_legs
+        self._rate_cards = rate_cards
+        self._ledger = ledger
+        self._publish = publish
+
+    async def __call__(
+        self,
+        wanted: Wanted,
+        principal: Principal,
+        *,
+        booking: Booking | None,
+        limit: int,
+        cursor: Cursor | None,
+    ) -> Reratings:
+        """Look at up to `limit` legs, and book what differs if there is a `booking`.
+
+        Raises NotAllowed, NotFound `account_unknown`, `leg_unknown`, `rate_card_unknown` or
+        `rate_card_version_unknown`, Conflict `too_many_lots`, Unavailable.
+        """
+        await self._require_cards(wanted)
+        outcomes: list[RerateOutcome] = []
+        seen = scans = 0
+        place = cursor.place if cursor else None
+        following = cursor.accounts if cursor else None
+        while True:
+            account, at, following = await self._page(wanted, principal, following)
+            while account is not None:
+                legs, place = await self._legs(account, wanted, place, limit - seen)
+                outcomes += await self._outcomes(account, legs, wanted, booking)
+                seen += len(legs)
+                scans += 1
+                if place is None:
+                    break
+                if seen >= limit or scans >= limits.RERATE_SCANS_MAX:
+                    return Reratings(outcomes, Cursor(at, place))
+            if following is None:
+                return Reratings(outcomes, None)
+            if seen >= limit or scans >= limits.RERATE_SCANS_MAX:
+                return Reratings(outcomes, Cursor(following, None))
+
+    async def records(
+        self, account: str, span: Span, *, limit: int
+    ) -> tuple[list[list[LegRecord]], bool]:
+        """(debits of each leg of the span, whether these are all), at most `limit` legs."""
+        found: list[list[LegRecord]] = []
+        place: Place | None = None
+        while True:
+            page = await self._past_legs(account, span, place=place, limit=limit - len(found))
+            keys = [entry.leg for entry in page.entries if entry.leg is not None]
+            found += await self._debits(account, keys)
+            place = page.place
+            if place is None or len(found) >= limit:
+                return found, place is None
+
+    async def _require_cards(self, wanted: Wanted) -> None:
+        """Raises NotFound for a name that is mistyped: no leg would be found, or every leg skipped,
+        and both look like an answer."""
+        if wanted.rate_card is not None and wanted.version is not None:
+            await self._named(wanted.rate_card, wanted.version)
+        for card in (wanted.rate_card, wanted.charged_by):
+            if card is not None and not await self._rate_cards.versions(card):
+                raise NotFound(f"There is no rate card {card}.", code="rate_card_unknown")
+
+    async def _page(
+        self, wanted: Wanted, principal: Principal, at: str | None
+    ) -> tuple[Account | None, str | None, str | None]:
+        """(an account, the cursor that leads to it, the cursor of the next one)."""
+        if wanted.accounts is None:
+            principal.require_all_accounts()
+            found, following = await self._accounts.page(principal, limit=1, cursor=at)
+            return (found[0] if found else None), at, following
+        for name in wanted.accounts:
+            principal.require_account(name)
+        left = sorted({name for name in wanted.accounts if at is None or name >= at})
+        if not left:
+            return None, at, None
+        return await self._accounts.known(left[0]), left[0], left[1] if len(left) > 1 else None
+
+    async def _legs(
+        self, account: Account, wanted: Wanted, place: Place | None, limit: int
+    ) -> tuple[list[list[LegRecord]], Place | None]:
+        if wanted.legs:
+            records = await self._debits(account.id, wanted.legs)
+            for key, debits in zip(wanted.legs, records, strict=True):
+                if not debits:
+                    raise NotFound(f"There is no charged leg {key}.", code="leg_unknown")
+            return records, None
+        page = await self._past_legs(account.id, wanted.span, place=place, limit=limit)
+        keys = [entry.leg for entry in page.entries if entry.leg is not None]
+        return await self._debits(account.id, keys), page.place
+
+    async def _debits(self, account: str, keys: Sequence[str]) -> list[list[LegRecord]]:
+        found = await self._ledger.debits_of(account, keys)
+        return [found.get(key, []) for key in keys]
+
+    async def _outcomes(
+        self,
+        account: Account,
+        legs: Sequence[Sequence[LegRecord]],
+        wanted: Wanted,
+        booking: Booking | None,
+    ) -> list[RerateOutcome]:
+        """What becomes of each of the legs, in their order."""
+        if booking is None:
+            return await self._foreseen(account, legs, wanted)
+        lots: dict[str, Lot] = {}
+        outcomes: list[RerateOutcome] = []
+        step = limits.RERATE_LEGS_AT_ONCE
+        for start in range(0, len(legs), step):
+            chunk = legs[start : start + step]
+            found = await asyncio.gather(
+                *(self._outcome(account, records, wanted, booking, lots) for records in chunk)
+            )
+            outcomes += [outcome for outcome in found if outcome is not None]
+        if any(outcome.status is RerateStatus.CHANGED for outcome in outcomes):
+            await self._publish.best_effort(account.id)
+        return outcomes
+
+    async def _foreseen(
+        self, account: Account, legs: Sequence[Sequence[LegRecord]], wanted: Wanted
+    ) -> list[RerateOutcome]:
+        """What would become of the legs, read together: thousands are asked about at once."""
+        outcomes: list[RerateOutcome] = []
+        for records in legs:
+            await breathe()
+            if _is_wanted(records, wanted):
+                outcomes.append(_outcome_of(await self._anew(account, records, wanted)))
+        differing = {outcome.entry: outcome.leg for outcome in outcomes if outcome.differs}
+        taken_back = await self._ledger.reversals_of(account.id, list(differing))
+        again = await self._ledger.debits_of(account.id, [differing[debit] for debit in taken_back])
+        for at, outcome in enumerate(outcomes):
+            if outcome.entry not in taken_back:
+                continue
+            records = again[outcome.leg]
+            if records[-1].entry.sequence == outcome.entry:
+                outcomes[at] = _taken_back(outcome)
+            else:  # somebody else charged it anew meanwhile
+                outcomes[at] = _outcome_of(await self._anew(account, records, wanted))
+        return outcomes
+
+    async def _outcome(
+        self,
+        account: Account,
+        records: Sequence[LegRecord],
+        wanted: Wanted,
+        booking: Booking,
+        lots: dict[str, Lot],
+    ) -> RerateOutcome | None:
+        """None for a leg that is not wanted."""
+        for _ in range(limits.COMMIT_TRIES_MAX):
+            if not _is_wanted(records, wanted):
+                return None
+            found = await self._anew(account, records, wanted)
+            outcome = _outcome_of(found)
+            if not outcome.differs:
+                return outcome
+            debit = found.present.entry
+            if await self._ledger.reversal(account.id, debit.sequence) is None:
+                booked = await self._book(found, outcome, booking, lots)
+                if booked is not None:
+                    return booked
+            again = await self._ledger.debits(account.id, records[-1].leg)
+            if len(again) == len(records):
+                return _taken_back(outcome)
+            records = again  # somebody else charged it anew meanwhile
+        raise Unavailable("The leg is charged anew again and again.", code="contended")
+
+    async def _anew(self, account: Account, records: Sequence[LegRecord], wanted: Wanted) -> _Found:
+        present = records[-1]
+        rate = rated_by(present.charge)
+        facts = leg_facts(present.charge, records[0].person)
+        if isinstance(facts, Untouched):
+            return _Found(account, records, facts)
+        card = wanted.rate_card or (rate.card if rate else account.settings.rate_card)
+        if wanted.version is not None:
+            version: RateCardVersion | None = await self._named(card, wanted.version)
+        else:
+            answered_at = parse_time(str(present.charge["answered_at"]))
+            version = await self._rate_cards.version_for(card, answered_at)
+        if version is None:
+            return _Found(account, records, Untouched.RATE_MISSING)
+        if version.currency != account.settings.currency:
+            return _Found(account, records, Untouched.CURRENCY_MISMATCH)
+        charge = rate_leg(
+            version,
+            kind=facts.kind,
+            to_digits=facts.to_digits,
+            origin=facts.origin,
+            answered_at=facts.answered_at,
+            talk_seconds=facts.talk_seconds,
+        )
+        return _Found(account, records, charge or Untouched.RATE_MISSING)
+
+    async def _named(self, card: str, effective_from: datetime) -> RateCardVersion:
+        found = await self._rate_cards.version(card, effective_from)
+        if found is None:
+            raise NotFound(
+                f"Rate card {card} has no version that takes effect then.",
+                code="rate_card_version_unknown",
+            )
+        return found[1]
+
+    async def _book(
+        self, found: _Found, outcome: RerateOutcome, booking: Booking, lots: dict[str, Lot]
+    ) -> RerateOutcome | None:
+        """The outcome once it is durable; None when the debit was taken back meanwhile."""
+        charge, debit = found.anew, present_debit(found.records)
+        assert isinstance(charge, Charge)
+        assert outcome.after is not None
+        account = found.account.id
+        document = rerated_document(found.present.charge, charge, debit.sequence)
+        missing = [draw.lot for draw in debit.draws if draw.lot not in lots]
+        if missing:
+            lots |= {lot.id: lot for lot in await opened_lots(self._ledger, account, debit)}
+        command = RerateLeg(
+            leg=found.present.leg,
+            debit=debit,
+            paid=tuple(lots[draw.lot] for draw in debit.draws),
+            target=outcome.after.target,
+            amount_micros=charge.amount_micros,
+            charge=document,
+            charge_digest=content_digest(document),
+            reason=booking.reason,
+            actor=booking.actor,
+        )
+        try:
+            written = await self._ledger.submit(account, command)
+        except OutcomeUnknown as unknown:
+            raise Unavailable("It is not certain that all is booked: send it again.") from unknown
+        if isinstance(written, Clash):
+            return None
+        assert written.entry is not None
+        number = written.entry.sequence
+        return replace(outcome, status=RerateStatus.CHANGED, entries=(number - 1, number))
+
+
+def _is_wanted(records: Sequence[LegRecord], wanted: Wanted) -> bool:
+    rate = rated_by(records[-1].charge)
+    return wanted.charged_by is None or (rate is not None and rate.card == wanted.charged_by)
+
+
+def _taken_back(outcome: RerateOutcome) -> RerateOutcome:
+    """The outcome for a leg whose debit was reversed."""
+    return replace(
+        outcome,
+        status=RerateStatus.SKIPPED,
+        reason=Untouched.REVERSED,
+        after=outcome.before,
+        after_micros=outcome.before_micros,
+    )
+
+
+def _outcome_of(found: _Found) -> RerateOutcome:
+    """What charging a leg anew would do."""
+    present, charge = found.present, found.anew
+    before = rated_by(present.charge)
+    micros = amount_micros(present.charge)
+    outcome = RerateOutcome(
+        account=found.account.id,
+        currency=found.account.settings.currency,
+        leg=present.leg,
+        entry=present.entry.sequence,
+        status=RerateStatus.SKIPPED,
+        before_micros=micros,
+        after_micros=micros,
+        answered_at=_text(present.charge.get("answered_at")),
+        talk_seconds=int(str(present.charge.get("talk_seconds") or 0)),
+        before=before,
+        after=before,
+    )
+    if isinstance(charge, Untouched):
+        return replace(outcome, reason=charge)
+    after = _rated(charge)
+    status = RerateStatus.WOULD_CHANGE
+    if before is not None and before.target == after.target:
+        status = RerateStatus.PRESENT
+    elif charge.amount_micros == micros:
+        status = RerateStatus.UNCHANGED
+    return replace(outcome, status=status, after=after, after_micros=charge.amount_micros)
+
+
+def _rated(charge: Charge) -> RatedBy:
+    rate, version = charge.rate, charge.version
+    return RatedBy(
+        version.card,
+        format_time(version.effective_from),
+        rate.prefix,
+        rate.destination,
+        rate.origin,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,262 @@
+"""Whose a leg is, what kind it is, and who organized it; pinned at its first delivery."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.domain.charging.charge_record import (
+    Grant,
+    Payer,
+    ResolvedLeg,
+    Unchargeable,
+    billable_seconds,
+)
+from shared.domain.credits.included_minutes import dial_in_is_included, is_toll_free, pool_pays
+from shared.domain.dial_out.facts import OrganizerFacts
+from shared.domain.dial_out.policy import License
+from shared.domain.directory.entities import Account, Bridge, Registration, claims_at
+from shared.domain.legs.leg import EndedLeg, LegKind, QueuedLeg
+from shared.domain.legs.parking import ParkReason
+from shared.domain.numbers.numbers import (
+    NumberFacts,
+    called_number,
+    caller_number,
+    classify,
+    is_international,
+    stands_for,
+)
+from shared.ports.clock import Clock
+from shared.ports.holds import HoldBook, HoldRecord
+from shared.ports.legs import Claim, Claims
+from shared.usecases.dial_out.authorisation_request import account_of, called_service_number
+from shared.usecases.directory.directory_cache import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Who pays, as far as the leg and what is registered tell."""
+
+    account: str | None
+    organizer: str | None
+    why: str = ""
+    reason: ParkReason = ParkReason.ACCOUNT_UNKNOWN
+
+
+class ResolveLeg:
+    """Resolves a leg (docs/bridge-integration.md): the account named → the service number's →
+    the conference's → the bridge's default; the organizer of the conference, then the one named."""
+
+    def __init__(self, facts: Facts, claims: Claims, holds: HoldBook, clock: Clock) -> None:
+        self._facts = facts
+        self._claims = claims
+        self._holds = holds
+        self._clock = clock
+
+    async def __call__(
+        self, queued: QueuedLeg, *, pins: bool = True, corrected: bool = False
+    ) -> tuple[ResolvedLeg, Account] | Unchargeable:
+        """The leg with its pinned facts and its account, or why it must be parked. `pins` False:
+        nothing is kept. `corrected`: a person corrected the leg, so its organizer is what the leg
+        and its conference say now; its account stays pinned.
+
+        Raises StoreUnavailable when the directory does not answer.
+        """
+        leg, since = queued.leg, queued.received_at
+        talk_seconds = billable_seconds(leg, self._clock.now())
+        bridge = await self._facts.bridge(leg.bridge, known_at=since)
+        if bridge is None:  # a leg that was posted before its bridge was deleted
+            bridge = await self._facts.former_bridge(leg.bridge, known_at=since)
+        if bridge is None:
+            return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, "Its bridge is not registered.")
+        named = await self._named(leg, bridge)
+        to_number, number = await self._called(queued, bridge, named)
+        kind = leg.kind or (LegKind.DIAL_IN if number else None)
+        if named is not None and kind is not LegKind.VOIP:
+            kind = LegKind.DIAL_OUT  # a leg of an allowed dial-out is never a dial-in
+        owner = await self._owner(queued, bridge, number, named)
+        # What can't be charged as it is pins nothing: mended, it may name another account.
+        sound = kind is not None and not isinstance(talk_seconds, Unchargeable)
+        owner = await self._pinned(leg, owner, claim=sound and pins, corrected=corrected)
+        account = None
+        if owner.account is not None:
+            account = await self._facts.account(owner.account, known_at=since)
+        if isinstance(talk_seconds, Unchargeable):
+            return replace(talk_seconds, account=account.id if account else None)
+        if account is None:
+            why = owner.why or f"There is no account {owner.account}."
+            return Unchargeable(owner.reason, why)
+        if kind is None:
+            return Unchargeable(
+                ParkReason.KIND_UNKNOWN,
+                "Neither the bridge nor a registered service number tells its kind.",
+                account.id,
+            )
+        if named is not None and (odd := _other_call(leg, to_number, named)):
+            return Unchargeable(ParkReason.INCONSISTENT, odd, account.id)
+        known = None
+        if owner.organizer is not None:
+            known = await self._organizer(account.id, owner.organizer, queued)
+        from_number = caller_number(leg.from_number, bridge.country) if leg.from_number else None
+        dialled = classify(to_number or "")
+        return (
+            ResolvedLeg(
+                leg=leg,
+                from_number=from_number,
+                to_number=to_number,
+                region=dialled.region,
+                number_class=dialled.number_class,
+                account=account.id,
+                currency=account.settings.currency,
+                kind=kind,
+                organizer=owner.organizer,
+                organizer_known=known is not None,
+                talk_seconds=talk_seconds,
+                cost_center=known.cost_center if known else None,
+                payer=await self._payer(queued, account, kind, known, number, dialled),
+                hold=await self._hold(leg, account.id, kind),
+            ),
+            account,
+        )
+
+    async def _organizer(
+        self, account: str, organizer: str, queued: QueuedLeg
+    ) -> OrganizerFacts | None:
+        """The organizer as it was when the leg was answered, if it was deleted since."""
+        since = queued.received_at
+        known = await self._facts.organizer(account, organizer, known_at=since)
+        if known is not None:
+            return known
+        moment = _moment(queued.leg)
+        return await self._facts.former_organizer(account, organizer, moment, known_at=since)
+
+    async def _named(self, leg: EndedLeg, bridge: Bridge) -> HoldRecord | None:
+        """The dial-out whose authorization the leg names."""
+        account = account_of(leg.authorization) if leg.authorization else None
+        if leg.authorization is None or account is None or not bridge.serves(account):
+            return None
+        record = await self._holds.record(account, leg.authorization)
+        return record if record is not None and record.is_dial_out else None
+
+    async def _hold(self, leg: EndedLeg, account: str, kind: LegKind) -> Grant | None:
+        """What was granted for a leg: by the authorization that it names, else by its id."""
+        if kind is LegKind.VOIP:
+            return None
+        record = None
+        if leg.authorization is not None:
+            record = await self._holds.record(account, leg.authorization)
+        if record is None:
+            placed = await self._holds.placed_for(account, leg.key)
+            record = await self._holds.record(account, placed) if placed else None
+        if record is None or record.expires_at is None:
+            return None
+        return Grant(
+            record.authorization,
+            record.granted_seconds,
+            record.expires_at,
+            record.pool_seconds,
+            record.released,
+        )
+
+    async def _payer(
+        self,
+        queued: QueuedLeg,
+        account: Account,
+        kind: LegKind,
+        organizer: OrganizerFacts | None,
+        number: Registration | None,
+        dialled: NumberFacts,
+    ) -> Payer:
+        """Who pays by the organizer's licence; one that is unknown pays by the minute."""
+        if organizer is None or organizer.license is not License.SUBSCRIPTION:
+            return Payer.CREDITS
+        if kind is LegKind.DIAL_IN:
+            toll_free = is_toll_free(number, dialled)
+            included = dial_in_is_included(organizer.license, toll_free=toll_free)
+            return Payer.LICENSE if included else Payer.CREDITS
+        policy = await self._facts.dial_out_policy(account.id, known_at=queued.received_at)
+        pays = pool_pays(organizer.license, dialled.region, policy.class_of(dialled))
+        return Payer.POOL if kind is LegKind.DIAL_OUT and pays else Payer.CREDITS
+
+    async def _called(
+        self, queued: QueuedLeg, bridge: Bridge, named: HoldRecord | None
+    ) -> tuple[str | None, Registration | None]:
+        """(the number that was called, whose service number it is). `named` is the dial-out whose
+        authorization the leg names: its number is the one that the leg's text stands for, where
+        the text alone does not tell."""
+        leg = queued.leg
+        if leg.to_number is None:
+            return None, None
+        number = called_number(leg.to_number, bridge.country)
+        if named is not None and not is_international(number) and named.number:
+            return (named.number if stands_for(number, named.number) else number), None
+        if named is not None or leg.kind not in {None, LegKind.DIAL_IN}:
+            return number, None
+        found = await called_service_number(
+            self._facts, leg, bridge, _moment(leg), known_at=queued.received_at
+        )
+        return found or (number, None)
+
+    async def _owner(
+        self,
+        queued: QueuedLeg,
+        bridge: Bridge,
+        number: Registration | None,
+        named: HoldRecord | None,
+    ) -> _Owner:
+        leg = queued.leg
+        claims = await self._claims_of(queued, bridge)
+        account = leg.account or (number.account if number else None)
+        if account is None and named is not None and len(claims) > 1:
+            account = account_of(named.authorization)  # for whom the dial-out was allowed
+        if account is None and len(claims) > 1:
+            names = ", ".join(sorted(claims))
+            why = f"Several accounts have registered the conference: {names}."
+            return _Owner(None, leg.organizer, why, ParkReason.ACCOUNT_AMBIGUOUS)
+        account = account or next(iter(claims), None) or bridge.default_account
+        if account is None:
+            return _Owner(None, leg.organizer, "Nothing tells whose leg it is.")
+        if not bridge.serves(account):
+            return _Owner(None, leg.organizer, f"The bridge does not serve account {account}.")
+        conference = claims.get(account)
+        registered = conference.organizer if conference else None
+        return _Owner(account, registered or leg.organizer)
+
+    async def _claims_of(self, queued: QueuedLeg, bridge: Bridge) -> dict[str, Registration]:
+        """The registrations of the leg's conference, by account of those that the bridge serves."""
+        leg = queued.leg
+        if leg.conference_id is None:
+            return {}
+        found = await self._facts.conference(leg.conference_id, known_at=queued.received_at)
+        return {
+            claim.account: claim
+            for claim in claims_at(found, _moment(leg))
+            if bridge.serves(claim.account)
+        }
+
+    async def _pinned(
+        self, leg: EndedLeg, owner: _Owner, *, claim: bool, corrected: bool
+    ) -> _Owner:
+        """The owner that the first delivery found, whomever the bridge has served since then."""
+        name = owner.account
+        if claim and name is not None and await self._facts.account(name) is not None:
+            pinned: Claim | None = await self._claims.claim(leg.key, Claim(name, owner.organizer))
+        else:
+            pinned = await self._claims.find(leg.key)
+        if pinned is None or (corrected and pinned.account == owner.account):
+            return owner
+        return _Owner(pinned.account, pinned.organizer)
+
+
+def _other_call(leg: EndedLeg, to_number: str | None, named: HoldRecord) -> str:
+    """What is wrong with an answered leg that came in under a dial-out's authorization, to another
+    number than the one that was dialled; "" where nothing is."""
+    is_other = to_number != named.number
+    if leg.kind is not LegKind.DIAL_IN or leg.answered_at is None or not is_other:
+        return ""
+    return (
+        f"It came in to {to_number}, and names the authorization of a dial-out to "
+        f"{named.number}: replay it without the authorization if it is a call of its own."
+    )
+
+
+def _moment(leg: EndedLeg) -> datetime:
+    return leg.answered_at or leg.started_at

@@ -1,0 +1,59 @@
+"""An account's alerts: their history, and who has seen them."""
+
+import re
+from collections.abc import Sequence
+
+from shared.domain.common.errors import NotFound
+from shared.domain.credits.alerts import Alert
+from shared.domain.ledger.model import Acknowledge
+from shared.ports.clock import Clock
+from shared.ports.ledger import Ledger, Written
+from shared.ports.notices import Notices
+from shared.usecases.delivery.publish_events import PublishEvents
+from shared.usecases.directory.accounts import Accounts
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+
+
+class Alerts:
+    """Shows and acknowledges alerts. Everything raises StoreUnavailable, NotFound
+    `account_unknown`."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        ledger: Ledger,
+        notices: Notices,
+        publish: PublishEvents,
+        clock: Clock,
+    ) -> None:
+        self._accounts = accounts
+        self._ledger = ledger
+        self._notices = notices
+        self._publish = publish
+        self._clock = clock
+
+    async def page(
+        self, account: str, *, limit: int, cursor: str | None
+    ) -> tuple[Sequence[Alert], str | None]:
+        """The newest alerts first. Raises Invalid `cursor_invalid`."""
+        await self._accounts.known(account)
+        return await self._notices.alerts(account, limit=limit, cursor=cursor)
+
+    async def acknowledge(self, account: str, shown_id: str, actor: str) -> Alert:
+        """Somebody has seen it: it is not told again. The first who says so stays.
+
+        Raises NotFound `alert_unknown`.
+        """
+        await self._accounts.known(account)
+        number = int(shown_id) if _NUMBER.fullmatch(shown_id) else 0
+        if number == 0 or await self._notices.alert(account, number) is None:
+            raise NotFound("There is no such alert.", code="alert_unknown")
+        await self._notices.acknowledge(account, number, actor, self._clock.now())
+        written = await self._ledger.submit(account, Acknowledge(number, actor))
+        if isinstance(written, Written) and written.events:
+            await self._publish.best_effort(account, hold_book=False)
+        seen = await self._notices.alert(account, number)
+        if seen is None:
+            raise NotFound("There is no such alert.", code="alert_unknown")
+        return seen

@@ -1,0 +1,148 @@
+"""Answers of the payment side: a recharge's money comes in once, whatever is said how often."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.domain.common import limits
+from shared.domain.common.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    PerminuteError,
+    Unavailable,
+)
+from shared.domain.credits.recharge import Recharge, RechargeStatus, read_recharge_id, recharge_id
+from shared.domain.directory.access import Principal
+from shared.domain.ledger.model import AnswerRecharge
+from shared.domain.legs.leg import content_digest
+from shared.ports.holds import HoldBook
+from shared.ports.ledger import Clash, Ledger
+from shared.ports.notices import Notices
+from shared.usecases.delivery.publish_events import PublishEvents
+from shared.usecases.directory.accounts import Accounts
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the payment side says of a recharge."""
+
+    status: RechargeStatus
+    amount_micros: int
+    currency: str
+    reference: str | None = None
+    hard: bool = False
+
+
+class RechargeDesk:
+    """Takes answers, and shows an account's recharges. Everything raises StoreUnavailable."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        ledger: Ledger,
+        holds: HoldBook,
+        notices: Notices,
+        publish: PublishEvents,
+    ) -> None:
+        self._accounts = accounts
+        self._ledger = ledger
+        self._holds = holds
+        self._notices = notices
+        self._publish = publish
+
+    async def answer(self, principal: Principal, shown_id: str, said: Answer) -> Recharge:
+        """The recharge as it is after the answer.
+
+        Raises NotFound `recharge_unknown`, NotAllowed, Conflict `recharge_settled` (it succeeded
+        before), Invalid `recharge_mismatch` (another amount or currency: kept for a person to look
+        at), Conflict `too_many_lots`, and Unavailable when it is not certain: say it again.
+        """
+        account, number = _parsed(shown_id)
+        principal.require_account(account)
+        for _ in range(limits.RECHARGE_ANSWER_TRIES_MAX):
+            known = await self._find(account, number)
+            if known is None:
+                raise NotFound("There is no such recharge.", code="recharge_unknown")
+            try:
+                return await self._submit(account, known, said, principal.name)
+            except Conflict as conflict:
+                if conflict.code != "recharge_moved_on":
+                    raise
+                # Our records are behind the ledger: its events wait for a topic, or for a timer.
+                await self._publish.keep_records(account)
+        raise Unavailable("The recharge changes too often right now.")
+
+    async def page(
+        self, account: str, *, limit: int, cursor: str | None
+    ) -> tuple[Sequence[Recharge], str | None]:
+        """An account's recharges, the newest first. Raises NotFound, Invalid `cursor_invalid`."""
+        await self._accounts.known(account)
+        return await self._notices.recharges(account, limit=limit, cursor=cursor)
+
+    async def _find(self, account: str, number: int) -> Recharge | None:
+        """The ledger knows the one in flight, our records all others."""
+        state = await self._ledger.state(account)
+        if state is None or number > state.recharges.number:
+            return None
+        pending = state.recharges.pending
+        if pending is not None and pending.number == number:
+            return pending
+        known = await self._notices.recharge(account, number)
+        if known is None:
+            await self._publish.keep_records(account)
+            known = await self._notices.recharge(account, number)
+        return known
+
+    async def _submit(self, account: str, known: Recharge, said: Answer, actor: str) -> Recharge:
+        key = recharge_id(account, known.number)
+        command = AnswerRecharge(
+            recharge=known,
+            status=said.status,
+            amount_micros=said.amount_micros,
+            currency=said.currency,
+            key=key,
+            digest=content_digest([key, said.amount_micros, said.currency]),
+            reference=said.reference,
+            hard=said.hard,
+            actor=actor,
+        )
+        try:
+            written = await self._ledger.submit(account, command)
+        except OutcomeUnknown as unknown:
+            raise Unavailable("It is not certain that the answer is kept.") from unknown
+        if isinstance(written, Clash):
+            raise Conflict(
+                "The recharge has succeeded with another amount or currency.",
+                code="recharge_settled",
+            )
+        if written.entry is not None:
+            await self._nudge(account)
+        if written.events:
+            await self._publish.best_effort(account, hold_book=False)
+        after = await self._find(account, known.number) or known
+        if after.status is not said.status:  # unless it does not fit, our records are behind
+            await self._publish.keep_records(account)
+            after = await self._find(account, known.number) or known
+        if after.status is RechargeStatus.PARKED:
+            raise Invalid(after.detail or "", code="recharge_mismatch")
+        return after
+
+    async def _nudge(self, account: str) -> None:
+        """Let the hold book know of the credits. It would find out by itself."""
+        try:
+            async with asyncio.timeout(limits.NUDGE_WAIT_SECONDS_MAX):
+                await self._holds.catch_up(account)
+        except (PerminuteError, TimeoutError) as error:
+            _log.info("a hold book was not told of credits: %s", error)
+
+
+def _parsed(shown_id: str) -> tuple[str, int]:
+    parsed = read_recharge_id(shown_id)
+    if parsed is None:
+        raise NotFound("There is no such recharge.", code="recharge_unknown")
+    return parsed

@@ -1,0 +1,134 @@
+"""The low-balance timer: looks at the accounts that a due mark names, never at all of them.
+
+Thresholds are checked at every commit. What only time brings is done here: lots expire and are
+warned of, recharges are asked for (again), alerts that nobody acknowledges are told again, and
+events that a dead process left are published.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.common import limits
+from shared.domain.common.errors import PerminuteError
+from shared.domain.credits.alerts import DIAL_OUT_RESTARTED, DIAL_OUT_STOPPED
+from shared.domain.ledger import monitoring
+from shared.domain.ledger.effects import LOT_DUE
+from shared.domain.ledger.model import Announce, ExpireLot, LedgerState, Tick
+from shared.ports.clock import Clock
+from shared.ports.holds import HoldBook
+from shared.ports.ledger import Clash, Ledger
+from shared.ports.notices import DueMark, DueMarks
+from shared.usecases.delivery.publish_events import PublishEvents
+
+EVENTS, HOLD_EVENTS = "events", "hold_events"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a tick did: marks acted upon, events published, failures.
+
+    `oldest_seconds` is the age of the oldest mark: marks live for minutes, unless nothing can be
+    published.
+    """
+
+    marks: int
+    events: int
+    failures: tuple[str, ...]
+    oldest_seconds: float
+
+
+class WatchBalances:
+    """Acts on due marks; a missed, doubled or simultaneous tick changes nothing."""
+
+    def __init__(
+        self,
+        due: DueMarks,
+        ledger: Ledger,
+        holds: HoldBook,
+        publish: PublishEvents,
+        clock: Clock,
+    ) -> None:
+        self._due = due
+        self._ledger = ledger
+        self._holds = holds
+        self._publish = publish
+        self._clock = clock
+
+    async def __call__(self) -> Watched:
+        """One tick. A failing account does not stop the others; its marks stay.
+
+        A mark is written before its commit, so it stays until no commit can follow it any more.
+        """
+        now = self._clock.now()
+        marks = await self._due.due(now, limit=limits.DUE_MARKS_MAX)
+        by_account: dict[str, list[DueMark]] = {}
+        for mark in marks:
+            by_account.setdefault(mark.account, []).append(mark)
+        slots = asyncio.Semaphore(limits.WATCHED_AT_ONCE)
+        failures: list[str] = []
+
+        async def one(account: str, named: Sequence[DueMark]) -> tuple[int, Sequence[DueMark]]:
+            async with slots:
+                try:
+                    kinds = {mark.kind for mark in named}
+                    return await self.look(account, kinds), named
+                except PerminuteError as error:
+                    failures.append(f"{account}: {error.detail}")
+                    return 0, ()
+
+        looked = await asyncio.gather(*(one(*item) for item in by_account.items()))
+        settled = now - timedelta(seconds=limits.DUE_MARK_SETTLE_SECONDS)
+        await self._due.clear([mark for _, done in looked for mark in done if mark.at <= settled])
+        oldest = max((now - mark.at for mark in marks), default=timedelta(0))
+        events = sum(count for count, _ in looked)
+        return Watched(len(marks), events, tuple(failures), oldest.total_seconds())
+
+    async def look(self, account: str, kinds: set[str]) -> int:
+        """Do what is due of an account; the number of events published. `kinds` are its marks'."""
+        if kinds - {EVENTS, HOLD_EVENTS}:
+            state = await self._ledger.state(account)
+            if state is not None:
+                await self.do_what_is_due(account, state)
+        return await self._publish(account, hold_book=HOLD_EVENTS in kinds)
+
+    async def do_what_is_due(self, account: str, state: LedgerState) -> bool:
+        """Expire lots, and commit what else time has brought; whether there was anything."""
+        now = self._clock.now()
+        expired = await self._expire(account, state, now)
+        if await self.end_stops(account, state):
+            state = await self._ledger.state(account) or state
+        if monitoring.ticked(state, now) is None:
+            return expired
+        await self._ledger.submit(account, Tick())
+        return True
+
+    async def end_stops(self, account: str, state: LedgerState) -> bool:
+        """End alerts of a stop of dial-out that is over, where the ledger did not hear of the
+        restart: whether there were any."""
+        stops = [each for each in state.raised if each.type == DIAL_OUT_STOPPED]
+        if not stops or (await self._holds.view(account)).stopped:
+            return False
+        for each in stops:
+            data = {"alert": each.number}
+            await self._ledger.submit(
+                account, Announce("holds", 0, DIAL_OUT_RESTARTED, each.name, data)
+            )
+        return True
+
+    async def _expire(self, account: str, state: LedgerState, now: datetime) -> bool:
+        lots = [lot for lot in state.lots if not lot.valid_at(now)]
+        if not lots:
+            return False
+        # Read after the expiry: from then on no new hold counts on these lots.
+        held = (await self._holds.view(account)).held_micros(now)
+        outcomes = await asyncio.gather(
+            *(self._ledger.submit(account, ExpireLot(lot.id, held)) for lot in lots)
+        )
+        entries = [None if isinstance(each, Clash) else each.entry for each in outcomes]
+        lapsed = -sum(entry.amount_micros for entry in entries if entry)
+        if lapsed < sum(lot.remaining_micros for lot in lots):  # the rest is held
+            again = now + timedelta(seconds=limits.LOT_RETRY_SECONDS)
+            await self._due.mark([DueMark(account, LOT_DUE, again)])
+        return lapsed > 0

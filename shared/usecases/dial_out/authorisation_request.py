@@ -1,0 +1,145 @@
+"""What a bridge asks before a call, who the call belongs to, and how an answer is kept."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.common.errors import Invalid
+from shared.domain.dial_out.decide import Granted
+from shared.domain.dial_out.facts import Allowance, CheckResult, Denial, OrganizerFacts
+from shared.domain.dial_out.policy import Half
+from shared.domain.directory.entities import (
+    Account,
+    Bridge,
+    Registration,
+    claims_at,
+    registration_at,
+)
+from shared.domain.legs.leg import EndedLeg
+from shared.domain.numbers.numbers import called_number, service_number_keys
+from shared.ports.holds import Answered
+from shared.usecases.directory.directory_cache import Facts
+
+type Checks = Sequence[CheckResult] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A bridge's question. `key` is its idempotency key, `digest` the SHA-256 of what it asked.
+
+    `to` is the number to dial, or the service number that was called. `normalize`: it may stand
+    there as it is dialled in the bridge's country.
+    """
+
+    to: str
+    key: str
+    digest: str
+    conference: str | None = None
+    organizer: str | None = None
+    account: str | None = None
+    caller: str | None = None
+    leg_id: str | None = None
+    requested_seconds: int | None = None
+    explain: bool = False
+    dry_run: bool = False
+    normalize: bool = False
+    half: Half = Half.CONFERENCE
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How answers are put: the wire's words, which are kept as they were given."""
+
+    allowed: Callable[[Allowance, Checks], dict[str, object]]
+    denied: Callable[[Denial, Checks], dict[str, object]]
+    extended: Callable[[Mapping[str, object], Granted], dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Whose a call is, as far as anything tells."""
+
+    account: Account | None = None
+    organizer: OrganizerFacts | None = None
+
+
+async def party_of(
+    facts: Facts,
+    bridge: Bridge,
+    question: Question,
+    now: datetime,
+    *,
+    fresh: bool,
+    number: Registration | None = None,
+) -> Party:
+    """Whose a call is: the account named, else the service number's, else the conference's, else
+    the bridge's default; the organizer of the conference, else the one named."""
+    claims: list[Registration] = []
+    if question.conference is not None:
+        found = await facts.conference(
+            question.conference, known_at=now if fresh else None, fresh=fresh
+        )
+        claims = [claim for claim in claims_at(found, now) if bridge.serves(claim.account)]
+    name = question.account or (number.account if number else None)
+    if name is None and len(claims) > 1:
+        return Party()  # several accounts claim the conference: none is guessed
+    name = name or (claims[0].account if claims else None) or bridge.default_account
+    if name is None or not bridge.serves(name):
+        return Party()
+    account = await facts.account(name, fresh=fresh)
+    if account is None:
+        return Party()
+    registered = next((each.organizer for each in claims if each.account == account.id), None)
+    organizer = registered or question.organizer
+    if organizer is None:
+        return Party(account)
+    return Party(account, await facts.organizer(account.id, organizer, fresh=fresh))
+
+
+async def called_service_number(
+    facts: Facts,
+    leg: EndedLeg,
+    bridge: Bridge,
+    moment: datetime,
+    *,
+    known_at: datetime | None = None,
+) -> tuple[str, Registration] | None:
+    """(number, registration) of the service number that a leg called: the first of its texts that
+    was registered at that moment."""
+    for text in dict.fromkeys((leg.to_number, *leg.to_candidates)):
+        number = called_number(text, bridge.country) if text else ""
+        for each in service_number_keys(text, number) if text else ():
+            history = await facts.service_number(each, known_at=known_at)
+            if found := registration_at(history, moment):
+                return (each if each != text else number), found
+    return None
+
+
+def leg_key(bridge: Bridge, question: Question) -> str | None:
+    """The key of the leg that the bridge will report, if it knows it already."""
+    return f"{bridge.id}~{question.leg_id}" if question.leg_id else None
+
+
+def authorization_of(account: str, bridge: str, key: str) -> str:
+    """The authorisation that a bridge's idempotency key leads to: the same one, for ever.
+
+    It names its account, whose hold book alone knows it.
+    """
+    digest = hashlib.sha256(f"{bridge}\n{key}".encode()).digest()
+    return f"au_{base64.b32encode(digest[:15]).decode().lower()}.{account}"
+
+
+def account_of(authorization: str) -> str | None:
+    """The account that an authorisation names, None if it is none of ours."""
+    return authorization.partition(".")[2] or None
+
+
+def same_question(answered: Answered, question: Question) -> Mapping[str, object]:
+    """The kept answer. Raises Invalid `idempotency_key_reused` if it answers another question."""
+    if answered.repeated and answered.record.digest != question.digest:
+        raise Invalid(
+            "The Idempotency-Key was used for another question.", code="idempotency_key_reused"
+        )
+    return answered.record.answer

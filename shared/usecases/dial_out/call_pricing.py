@@ -1,0 +1,185 @@
+"""A rate as the hold book sees it: what a call costs, whenever in the ringing it is answered."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.domain.common import limits
+from shared.domain.common.money import PICOS_PER_UNIT, ceil_div
+from shared.domain.dial_out.facts import RateFacts
+from shared.domain.legs.leg import LegKind
+from shared.domain.rating import rating
+from shared.domain.rating.rate_card import Rate, RateCardVersion
+from shared.ports.holds import RateReference
+from shared.ports.rate_cards import RateCards
+
+
+@dataclass(frozen=True, slots=True)
+class CallPricing:
+    """Implements `Pricing` for a rate that was found.
+
+    `after` is what the same call costs by the card's next version, where that takes effect while it
+    rings: a leg is charged by the version in force when it was answered, so the dearer one counts.
+    """
+
+    rate: Rate
+    version: RateCardVersion
+    kind: LegKind
+    origin: str | None
+    asked_at: datetime
+    after: "CallPricing | None" = None
+
+    def seconds_for(self, credit_micros: int, wanted_seconds: int, after_seconds: int) -> int:
+        """The longest call of at most `wanted_seconds` that the credit pays for, beginning after
+        the seconds that are paid in minutes."""
+        start = self.asked_at + timedelta(seconds=after_seconds)
+        seconds = rating.max_usage(
+            self.rate,
+            self.version.rounding,
+            self.version.time_zone,
+            answered_at=start,
+            answered_until=start + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
+            credit_micros=credit_micros,
+            wanted_seconds=wanted_seconds,
+        )
+        if self.after is None:
+            return seconds
+        return min(seconds, self.after.seconds_for(credit_micros, wanted_seconds, after_seconds))
+
+    def hold_micros(self, seconds: int, after_seconds: int) -> int:
+        """The most that a call of so many seconds can cost."""
+        start = self.asked_at + timedelta(seconds=after_seconds)
+        micros = rating.hold_amount_micros(
+            self.rate,
+            self.version.rounding,
+            self.version.time_zone,
+            answered_at=start,
+            answered_until=start + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
+            seconds=seconds,
+        )
+        if self.after is None:
+            return micros
+        return max(micros, self.after.hold_micros(seconds, after_seconds))
+
+    def facts(self, *, pays_from_pool: bool = False) -> RateFacts:
+        """What the ordered checks ask of a rate; a call that the pool pays costs nothing first."""
+        rate, version = self.rate, self.version
+        dearest = rating.dearest_price_per_minute(
+            rate,
+            version.rounding,
+            version.time_zone,
+            span_start=self.asked_at,
+            span_seconds=limits.HOLD_SLICE_SECONDS + limits.HOLD_RINGING_SECONDS,
+        )
+        price = ceil_div(dearest.numerator * PICOS_PER_UNIT, dearest.denominator)
+        fee = rate.connection_fee_picos
+        if self.after is not None:
+            later = self.after.facts()
+            price = max(price, later.price_per_minute_picos)
+            fee = max(fee, later.connection_fee_picos)
+        return RateFacts(
+            prefix=rate.prefix,
+            destination=rate.destination,
+            price_per_minute_picos=price,
+            connection_fee_picos=fee,
+            least_charge_micros=0 if pays_from_pool else self.hold_micros(1, 0),
+        )
+
+    @property
+    def reference(self) -> RateReference:
+        """What finds the same rate again, without the number."""
+        version = self.version
+        return RateReference(
+            card=version.card,
+            version=version.effective_from,
+            kind=self.kind.value,
+            prefix=self.rate.prefix,
+            origin=self.origin,
+            after=self.after.reference if self.after else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IncludedCall:
+    """Implements `Pricing` for a call that the organizer's licence pays for."""
+
+    kind: LegKind
+    asked_at: datetime
+
+    def seconds_for(self, credit_micros: int, wanted_seconds: int, after_seconds: int) -> int:
+        """As long as is wanted."""
+        return wanted_seconds
+
+    def hold_micros(self, seconds: int, after_seconds: int) -> int:
+        """Nothing."""
+        return 0
+
+    def facts(self) -> RateFacts:
+        """The free rate."""
+        return RateFacts("", "included in the licence", 0)
+
+    @property
+    def reference(self) -> RateReference:
+        """What says that it is included."""
+        return RateReference("", self.asked_at, self.kind.value, "", None, is_included=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """Why a call to come has no price, as a sentence."""
+
+    why: str
+
+
+async def priced(
+    rate_cards: RateCards,
+    *,
+    card: str,
+    currency: str,
+    kind: LegKind,
+    digits: str,
+    origin: str | None,
+    now: datetime,
+    no_rate: str,
+    fresh: bool,
+) -> CallPricing | Unpriced:
+    """The pricing of a call to come, or why it has none. `no_rate` is the sentence for a card that
+    has no rate for the number. `fresh`: what was put before `now` counts, in whichever process."""
+
+    async def by_version_of(moment: datetime) -> CallPricing | Unpriced:
+        version = await rate_cards.version_for(card, moment, known_at=now if fresh else None)
+        if version is None:
+            return Unpriced(f"The rate card {card} has no version in force.")
+        if version.currency != currency:
+            return Unpriced(
+                f"The rate card {card} is in {version.currency}, the account in {currency}."
+            )
+        rate = version.find(kind, digits, origin) if digits else None
+        if rate is not None:
+            return CallPricing(rate, version, kind, origin, now)
+        by_origin = digits and version.index.matches(kind, digits)
+        why = rating.rate_missing(version, kind, f"+{digits}", origin) if by_origin else no_rate
+        return Unpriced(why)
+
+    found = await by_version_of(now)
+    if isinstance(found, Unpriced):
+        return found
+    after = await by_version_of(now + timedelta(seconds=limits.HOLD_RINGING_SECONDS))
+    if isinstance(after, Unpriced) or after.version.effective_from == found.version.effective_from:
+        return found
+    return replace(found, after=after)
+
+
+async def priced_again(
+    rate_cards: RateCards, reference: RateReference, asked_at: datetime
+) -> CallPricing | IncludedCall | None:
+    """The pricing that a hold was reckoned with; None where the card lost its rate."""
+    kind = LegKind(reference.kind)
+    if reference.is_included:
+        return IncludedCall(kind, asked_at)
+    version = await rate_cards.version_for(reference.card, reference.version)
+    rate = version.find(kind, reference.prefix, reference.origin) if version else None
+    if version is None or rate is None:
+        return None
+    after = await priced_again(rate_cards, reference.after, asked_at) if reference.after else None
+    later = after if isinstance(after, CallPricing) else None
+    return CallPricing(rate, version, kind, reference.origin, asked_at, later)

@@ -1,0 +1,154 @@
+"""Organizers and an account's dial-out policy."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.domain.common import limits
+from shared.domain.common.errors import Invalid, NotFound
+from shared.domain.common.preconditions import check_etag
+from shared.domain.dial_out.facts import OrganizerFacts
+from shared.domain.dial_out.hold_book import Hold
+from shared.domain.dial_out.policy import AccountPolicy
+from shared.domain.directory.entities import FOREIGN_ID_RULE, is_foreign_id
+from shared.ports.clock import Clock
+from shared.ports.holds import HoldBook, HoldRecord, Switch
+from shared.ports.legs import ParkingLot
+from shared.ports.records import RecordStore, Saved, overwrite
+from shared.usecases.delivery.publish_events import PublishEvents
+from shared.usecases.dial_out.missing_legs import MissingLeg, missing_legs
+from shared.usecases.directory import codecs
+from shared.usecases.directory.accounts import Accounts
+from shared.usecases.directory.codecs import Kind, organizer_key
+from shared.usecases.directory.directory_cache import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Dial-out as it runs: `stopped` is why it does not, "" while it does; `calls` are the open
+    ones with what was asked, `missing` those of which nothing was heard for a day."""
+
+    suspended: bool
+    stopped: str
+    calls: Sequence[tuple[Hold, HoldRecord]]
+    held_micros: int
+    missing: Sequence[MissingLeg]
+
+
+class DialOutSettings:
+    """Everything raises StoreUnavailable, and NotFound `account_unknown`."""
+
+    def __init__(
+        self,
+        records: RecordStore,
+        facts: Facts,
+        accounts: Accounts,
+        holds: HoldBook,
+        parking: ParkingLot,
+        publish: PublishEvents,
+        clock: Clock,
+    ) -> None:
+        self._records = records
+        self._facts = facts
+        self._accounts = accounts
+        self._holds = holds
+        self._parking = parking
+        self._publish = publish
+        self._clock = clock
+
+    async def put_organizer(
+        self, account: str, wanted: OrganizerFacts, if_match: str | None
+    ) -> Saved:
+        """Create or replace an organizer. Raises Invalid `id_invalid` and what
+        `RecordStore.put` raises."""
+        if not is_foreign_id(wanted.organizer):
+            raise Invalid(f"An organizer's id has {FOREIGN_ID_RULE}.", code="id_invalid")
+        key = organizer_key(account, wanted.organizer)
+        document = codecs.organizer_document(wanted)
+        return await self._put(account, Kind.ORGANIZER, key, document, if_match)
+
+    async def read_organizer(self, account: str, organizer: str) -> tuple[OrganizerFacts, str]:
+        """(the organizer, its ETag). Raises NotFound `organizer_unknown`, SettingsUnreadable."""
+        await self._accounts.known(account)
+        record = await self._records.get(Kind.ORGANIZER, organizer_key(account, organizer))
+        if record is None:
+            raise NotFound("There is no such organizer.", code="organizer_unknown")
+        return codecs.organizer(record), record.etag
+
+    async def delete_organizer(self, account: str, organizer: str, if_match: str | None) -> None:
+        """The account has no such organizer from now on; legs that were answered before are charged
+        as they would be. Raises NotFound `organizer_unknown`, PreconditionFailed."""
+        await self._accounts.known(account)
+        key = organizer_key(account, organizer)
+        record = await self._records.get(Kind.ORGANIZER, key)
+        if record is None:
+            raise NotFound("There is no such organizer.", code="organizer_unknown")
+        if if_match is not None:
+            check_etag(record.etag, if_match)
+        former = codecs.former_organizer_document(record.document, self._clock.now())
+        await overwrite(self._records, Kind.FORMER_ORGANIZER, key, former)
+        await self._records.delete(Kind.ORGANIZER, key)
+        self._facts.drop(Kind.ORGANIZER, key)
+        self._facts.drop(Kind.FORMER_ORGANIZER, key)
+
+    async def put_policy(self, account: str, wanted: AccountPolicy, if_match: str | None) -> Saved:
+        """Create or replace the account's policy. Raises what `RecordStore.put` raises.
+
+        Whether the account is suspended stands in its hold book too, where it bites at once: should
+        that fail, put the policy again.
+        """
+        document = codecs.policy_document(wanted)
+        saved = await self._put(account, Kind.DIAL_OUT_POLICY, account, document, if_match)
+        await self._holds.switch(account, Switch(suspended=wanted.suspended))
+        return saved
+
+    async def stop(self, account: str, why: str) -> None:
+        """Stop the account's dial-out on every process until `restart`. Twice is once."""
+        await self._accounts.known(account)
+        if await self._holds.switch(account, Switch(stop=why)):
+            await self._publish.best_effort(account)
+
+    async def restart(self, account: str) -> bool:
+        """Let dial-out go on that a person or the breaker stopped; whether it was stopped."""
+        await self._accounts.known(account)
+        was_stopped = await self._holds.switch(account, Switch(stop=""))
+        if was_stopped:
+            await self._publish.best_effort(account)
+        return was_stopped
+
+    async def running(self, account: str) -> Running:
+        """What the hold book says of the account's dial-out now."""
+        await self._accounts.known(account)
+        view = await self._holds.view(account)
+        now = self._clock.now()
+        missing = await missing_legs(self._holds, self._parking, account, view, now)
+        slots = asyncio.Semaphore(limits.BULK_READS_AT_ONCE)
+
+        async def asked(hold: Hold) -> tuple[Hold, HoldRecord] | None:
+            async with slots:
+                record = await self._holds.record(account, hold.authorization)
+            return None if record is None else (hold, record)
+
+        found = await asyncio.gather(*map(asked, view.open_holds(now)))
+        calls = [each for each in found if each is not None]
+        return Running(view.suspended, view.stopped, calls, view.held_micros(now), missing)
+
+    async def read_policy(self, account: str) -> tuple[AccountPolicy, str | None]:
+        """(the policy, its ETag); the default one without an ETag where none was put. Raises
+        SettingsUnreadable."""
+        await self._accounts.known(account)
+        record = await self._records.get(Kind.DIAL_OUT_POLICY, account)
+        return (codecs.policy(record), record.etag) if record else (AccountPolicy(), None)
+
+    async def _put(
+        self,
+        account: str,
+        kind: Kind,
+        key: str,
+        document: Mapping[str, object],
+        if_match: str | None,
+    ) -> Saved:
+        await self._accounts.known(account)
+        saved = await self._records.put(kind, key, document, if_match=if_match)
+        self._facts.drop(kind, key)
+        return saved

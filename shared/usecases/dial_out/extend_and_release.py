@@ -1,0 +1,96 @@
+"""Calls that were let through: extended while they go on, released where they did not happen."""
+
+from collections.abc import Mapping
+
+from shared.domain.common.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
+from shared.domain.dial_out.applicable_limits import limits_of
+from shared.domain.dial_out.decide import Extend
+from shared.domain.directory.entities import Bridge
+from shared.ports.holds import ExtendHold, HoldBook, HoldRecord
+from shared.ports.rate_cards import RateCards
+from shared.usecases.delivery.publish_events import PublishEvents
+from shared.usecases.dial_out.authorisation_request import Wording, account_of
+from shared.usecases.dial_out.call_pricing import CallPricing, IncludedCall, priced_again
+from shared.usecases.directory.directory_cache import Facts
+
+
+class OpenCalls:
+    """Extends and releases authorisations, each for the bridge that has them only."""
+
+    def __init__(
+        self,
+        facts: Facts,
+        rate_cards: RateCards,
+        hold_book: HoldBook,
+        publish: PublishEvents,
+        wording: Wording,
+    ) -> None:
+        self._facts = facts
+        self._rate_cards = rate_cards
+        self._holds = hold_book
+        self._publish = publish
+        self._wording = wording
+
+    async def extend(
+        self, bridge: Bridge, authorization: str, seconds: int
+    ) -> Mapping[str, object]:
+        """Let a call go on until so many seconds after its answer, as far as it can be paid.
+
+        Answered like an allow; extending twice is once, and nothing is ever taken back. Raises
+        NotFound `authorization_unknown`, Conflict `authorization_ended`, Unavailable.
+        """
+        account, record = await self._record(bridge, authorization)
+        known = await self._facts.account(account)
+        pricing = await self._pricing(record)
+        if known is None or pricing is None:
+            raise Unavailable("What the call costs can't be told now.")
+        organizer = None
+        if record.organizer is not None:
+            organizer = await self._facts.organizer(account, record.organizer)
+        policy = await self._facts.dial_out_policy(account)
+        command = Extend(
+            authorization=authorization,
+            time_zone=known.settings.time_zone,
+            wanted_seconds=seconds,
+            pricing=pricing,
+            bounds=limits_of(policy, organizer, record.conference) if record.is_dial_out else (),
+        )
+        try:
+            granted = await self._holds.extend(account, ExtendHold(command, record))
+        except OutcomeUnknown as unknown:
+            raise Unavailable("It is not certain that the credit is held.") from unknown
+        if granted is None:
+            raise Conflict(
+                "The call is over: its hold was settled, released or has expired.",
+                code="authorization_ended",
+            )
+        if granted.events:
+            await self._publish.best_effort(account)
+        return self._wording.extended(record.answer, granted)
+
+    async def release(self, bridge: Bridge, authorization: str) -> None:
+        """A call that was allowed did not happen: give its hold back. Twice is once.
+
+        Raises NotFound `authorization_unknown` when this bridge has no such authorisation.
+        """
+        account, _ = await self._record(bridge, authorization)
+        try:
+            await self._holds.release(account, authorization, bridge.id)
+        except OutcomeUnknown as unknown:
+            raise Unavailable("It is not certain that the hold was released.") from unknown
+
+    async def _record(self, bridge: Bridge, authorization: str) -> tuple[str, HoldRecord]:
+        account = account_of(authorization)
+        record = None
+        if account is not None and bridge.serves(account):
+            record = await self._holds.record(account, authorization)
+        if account is None or record is None or record.bridge != bridge.id:
+            raise NotFound("There is no such authorization.", code="authorization_unknown")
+        if not record.granted_seconds:
+            raise NotFound("The call was denied.", code="authorization_unknown")
+        return account, record
+
+    async def _pricing(self, record: HoldRecord) -> CallPricing | IncludedCall | None:
+        if record.rate is None or record.asked_at is None:
+            return None
+        return await priced_again(self._rate_cards, record.rate, record.asked_at)

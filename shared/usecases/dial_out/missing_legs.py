@@ -1,0 +1,44 @@
+"""Legs that never ended: their calls were let through, and no call-ended came for a day."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.common import limits
+from shared.domain.dial_out.hold_book import HoldState
+from shared.ports.holds import HoldBook, HoldRecord
+from shared.ports.legs import ParkingLot
+
+
+@dataclass(frozen=True, slots=True)
+class MissingLeg:
+    """A call that was let through, as it was answered, and nothing of its end."""
+
+    record: HoldRecord
+    placed_at: datetime
+    leg: str | None
+
+
+async def missing_legs(
+    holds: HoldBook, parking: ParkingLot, account: str, view: HoldState, now: datetime
+) -> Sequence[MissingLeg]:
+    """The account's, the newest first. What was parked did end: it waits there.
+
+    Raises StoreUnavailable.
+    """
+    silent = [each for each in view.unended if each.is_missing(now)]
+    if not silent:
+        return ()
+    parked, _ = await parking.page(
+        where={"account": account}, limit=limits.LIST_ITEMS_MAX, cursor=None
+    )
+    ended = {each.original.get("authorization") for each in parked} | {each.leg for each in parked}
+    wanted = [each for each in silent if not {each.authorization, each.leg} & ended]
+    records = await asyncio.gather(*(holds.record(account, each.authorization) for each in wanted))
+    found = [
+        MissingLeg(record, each.placed_at, each.leg)
+        for each, record in zip(wanted, records, strict=True)
+        if record is not None
+    ]
+    return sorted(found, key=lambda each: each.placed_at, reverse=True)

@@ -1,0 +1,126 @@
+"""What would another dial-out policy have denied and saved? Asked of the legs of a period."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.domain.common import limits
+from shared.domain.common.errors import NotFound
+from shared.domain.common.money import ceil_div, parse_price
+from shared.domain.dial_out.applicable_limits import limits_of
+from shared.domain.dial_out.facts import AccountFacts, DialOutFacts, OrganizerFacts, RateFacts
+from shared.domain.dial_out.policy import AccountPolicy
+from shared.domain.dial_out.policy_simulation import PastCall, Verdict, WhatIf, judge
+from shared.domain.directory.entities import Account
+from shared.domain.ledger.model import Entry
+from shared.domain.legs.leg import LegKind, parse_time
+from shared.domain.numbers.numbers import look_up
+from shared.pacing import breathe
+from shared.ports.ledger import Ledger
+from shared.usecases.directory.directory_cache import Facts
+
+
+class AskWhatIf:
+    """Plays the dial-outs of a period again under a policy that is not in force."""
+
+    def __init__(self, facts: Facts, ledger: Ledger) -> None:
+        self._facts = facts
+        self._ledger = ledger
+
+    async def __call__(
+        self, account: str, policy: AccountPolicy, since: datetime | None, until: datetime | None
+    ) -> WhatIf:
+        """Judge the period's dial-outs: at most 2,000 of them, among 20,000 debits. Nothing is
+        changed.
+
+        Raises NotFound `account_unknown`, StoreUnavailable.
+        """
+        known = await self._facts.account(account)
+        if known is None:
+            raise NotFound("There is no such account.", code="account_unknown")
+        entries, more = await self._dial_outs(account, since, until)
+        persons = await self._ledger.persons_of(account, [entry.leg or "" for entry in entries])
+        calls: list[PastCall] = []
+        for entry in entries:
+            await breathe()
+            person = persons.get(entry.leg or "", {})
+            if person.get("to"):
+                calls.append(await self._call(known, policy, entry, person))
+        denied: list[Verdict] = []
+        for verdict in judge(calls, known.settings.time_zone):
+            await breathe()
+            if verdict.denial:
+                denied.append(verdict)
+        return WhatIf(len(calls), len(entries) - len(calls), more, denied)
+
+    async def _dial_outs(
+        self, account: str, since: datetime | None, until: datetime | None
+    ) -> tuple[list[Entry], bool]:
+        """(first debits of the period's dial-outs, whether there are more)."""
+        found: list[Entry] = []
+        seen = after = 0
+        if since is not None:  # nothing before it is read
+            before = await self._ledger.commit_at(account, since - timedelta(microseconds=1))
+            after = before.number if before else 0
+        while commits := await self._ledger.history(account, after=after):
+            for commit in commits:
+                await breathe()
+                if until is not None and commit.at >= until:
+                    return found, False
+                for entry in commit.entries:
+                    if not entry.charges or (since is not None and entry.at < since):
+                        continue
+                    if seen == limits.WHAT_IF_DEBITS_MAX or len(found) == limits.WHAT_IF_LEGS_MAX:
+                        return found, True
+                    seen += 1
+                    if _kind(entry) == LegKind.DIAL_OUT.value:
+                        found.append(entry)
+            after = commits[-1].number
+        return found, False
+
+    async def _call(
+        self,
+        account: Account,
+        policy: AccountPolicy,
+        entry: Entry,
+        person: Mapping[str, object],
+    ) -> PastCall:
+        charge: Mapping[str, Any] = entry.charge or {}
+        name = person.get("organizer")
+        organizer = await self._facts.organizer(account.id, str(name)) if name else None
+        # One that nobody registered was charged all the same: the lists judge it.
+        organizer = organizer or OrganizerFacts(str(name or ""))
+        settings = account.settings
+        facts = DialOutFacts(
+            dialled=look_up(str(person["to"]), (settings.usage_location,)),
+            account=AccountFacts(account.id, settings.usage_location),
+            organizer=organizer,
+            policy=policy,
+            rate=_rate(charge),
+        )
+        return PastCall(
+            leg=entry.leg or "",
+            entry=entry.sequence,
+            dialled_at=parse_time(charge["started_at"]),
+            ended_at=parse_time(charge["ended_at"]),
+            talk_seconds=charge["talk_seconds"],
+            amount_micros=-entry.amount_micros,
+            facts=facts,
+            bounds=limits_of(policy, organizer, charge.get("conference")),
+        )
+
+
+def _kind(entry: Entry) -> object:
+    return entry.charge.get("kind") if entry.charge else None
+
+
+def _rate(charge: Mapping[str, Any]) -> RateFacts:
+    """The rate by which a leg was charged, as its explanation tells it."""
+    usage = [line for line in charge["lines"] if line["kind"] == "usage"]
+    prices = [ceil_div(60 * parse_price(line["price"]), line["unit_seconds"]) for line in usage]
+    rate = charge.get("rate") or {}
+    return RateFacts(
+        prefix=rate.get("prefix", ""),
+        destination=rate.get("destination", ""),
+        price_per_minute_picos=max(prices, default=0),
+    )

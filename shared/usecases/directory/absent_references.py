@@ -1,0 +1,66 @@
+"""Settings that name something which is not there: accepted, with a warning for each."""
+
+from collections.abc import Iterable, Sequence
+
+from shared.domain.common.errors import FieldError
+from shared.domain.directory.access import ALL_ACCOUNTS
+from shared.domain.directory.entities import AccountSettings, Bridge, is_id
+from shared.ports.rate_cards import RateCardStore
+from shared.usecases.directory.directory_cache import Facts
+
+
+class Absent:
+    """What a setting names in vain: a pointer into the setting and a sentence each.
+
+    Everything raises StoreUnavailable.
+    """
+
+    def __init__(self, facts: Facts, rate_cards: RateCardStore) -> None:
+        self._facts = facts
+        self._rate_cards = rate_cards
+
+    async def of_account(self, settings: AccountSettings) -> Sequence[FieldError]:
+        """The rate card of an account, where it has no version."""
+        if is_id(settings.rate_card) and await self._rate_cards.versions(settings.rate_card):
+            return []
+        detail = (
+            f"There is no rate card {settings.rate_card} yet: legs are parked as rate_missing "
+            "until it has a version."
+        )
+        return [FieldError("/rate_card", detail)]
+
+    async def of_bridge(self, bridge: Bridge) -> Sequence[FieldError]:
+        """The accounts of a bridge that do not exist."""
+        named = [
+            (f"/accounts/{place}", account)
+            for place, account in enumerate(sorted(bridge.accounts))
+            if account != ALL_ACCOUNTS
+        ]
+        if bridge.default_account is not None:
+            named.append(("/default_account", bridge.default_account))
+        return await self._accounts(named)
+
+    async def of_api_key(self, accounts: Sequence[str]) -> Sequence[FieldError]:
+        """The accounts of an API key that do not exist."""
+        return await self._accounts(
+            (f"/accounts/{place}", account)
+            for place, account in enumerate(accounts)
+            if account != ALL_ACCOUNTS
+        )
+
+    async def of_conference(self, account: str, organizer: str) -> Sequence[FieldError]:
+        """The organizer of a conference, where the account has none of that id."""
+        if await self._facts.organizer(account, organizer, fresh=True) is not None:
+            return []
+        detail = (
+            f"The account has no organizer {organizer} yet: legs are charged as pay_per_minute "
+            "until it is registered."
+        )
+        return [FieldError("/organizer", detail)]
+
+    async def _accounts(self, named: Iterable[tuple[str, str]]) -> Sequence[FieldError]:
+        return [
+            FieldError(pointer, f"There is no account {account} yet.")
+            for pointer, account in named
+            if await self._facts.account(account) is None
+        ]

@@ -1,0 +1,128 @@
+"""Accounts: settings in the directory, money in the ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.domain.common.errors import Conflict, Invalid, NotAllowed, NotFound
+from shared.domain.directory.access import Principal
+from shared.domain.directory.entities import ID_RULE, Account, AccountSettings, is_id, shard_for
+from shared.domain.ledger.model import LedgerState
+from shared.ports.clock import Clock
+from shared.ports.holds import HoldBook
+from shared.ports.ledger import Ledger
+from shared.ports.records import RecordStore, Saved
+from shared.usecases.directory import codecs
+from shared.usecases.directory.codecs import Kind
+from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.sync_ledger_settings import OpenLedger
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """An account as it is shown: settings, ledger, and what open holds have reserved."""
+
+    account: Account
+    state: LedgerState
+    held_micros: int
+
+
+class Accounts:
+    """Makes, changes and shows accounts. Everything raises StoreUnavailable.
+
+    A new account gets one of `shards` storage accounts, for ever.
+    """
+
+    def __init__(
+        self,
+        records: RecordStore,
+        facts: Facts,
+        ledger: Ledger,
+        open_ledger: OpenLedger,
+        holds: HoldBook,
+        clock: Clock,
+        shards: int = 1,
+    ) -> None:
+        self._records = records
+        self._facts = facts
+        self._ledger = ledger
+        self._open_ledger = open_ledger
+        self._holds = holds
+        self._clock = clock
+        self._shards = shards
+
+    async def put(
+        self, account: str, settings: AccountSettings, if_match: str | None
+    ) -> tuple[AccountView, Saved]:
+        """Create or replace the settings, and open the ledger.
+
+        Raises Invalid `id_invalid`, Conflict `currency_fixed`, and what `RecordStore.put` raises.
+        """
+        if not is_id(account):
+            raise Invalid(f"An account's id has {ID_RULE}.", code="id_invalid")
+        known = await self._facts.account(account, fresh=True)
+        if known is not None and if_match is not None:
+            _same_currency(known.settings, settings)
+        created_at = known.created_at if known else self._clock.now()
+        shard = known.shard if known else shard_for(account, self._shards)
+        wanted = Account(account, settings, 0, created_at, shard)
+        saved = await self._records.put(
+            Kind.ACCOUNT, account, codecs.account_document(wanted), if_match=if_match
+        )
+        self._facts.drop(Kind.ACCOUNT, account)
+        return await self.read(account), saved
+
+    async def read(self, account: str) -> AccountView:
+        """The account as it is now. Raises NotFound `account_unknown`."""
+        known = await self.known(account, fresh=True)
+        # Holds first: a debit in between then counts twice rather than not at all.
+        held = await self._holds.view(account)
+        state = await self._ledger.state(account)
+        if state is None or state.settings_version < known.settings_version:
+            # New, or a process died after the settings were written.
+            await self._open_ledger(known)
+            state = await self._ledger.state(account)
+            held = await self._holds.view(account)  # limit and pool hold for the next question
+        if state is None:
+            raise Conflict("The account's ledger is not open yet.", code="ledger_not_open")
+        return AccountView(known, state, held.held_micros(self._clock.now()))
+
+    async def known(self, account: str, *, fresh: bool = False) -> Account:
+        """The account's settings. Raises NotFound `account_unknown`."""
+        found = await self._facts.account(account, fresh=fresh)
+        if found is None:
+            raise NotFound("There is no such account.", code="account_unknown")
+        return found
+
+    async def cards_of(self, principal: Principal, *, fresh: bool = False) -> frozenset[str]:
+        """The rate cards that the accounts of a principal for some accounts use."""
+        found = [await self._facts.account(each, fresh=fresh) for each in principal.accounts]
+        return frozenset(card for each in found if each for card in each.settings.cards)
+
+    async def require_card(self, principal: Principal, card: str) -> None:
+        """Raises NotAllowed `rate_card_not_allowed` unless the principal sees the card, which is so
+        for all accounts, or where an account of theirs uses it; the same for one that is absent."""
+        if principal.sees_all_accounts or card in await self.cards_of(principal):
+            return
+        if card not in await self.cards_of(principal, fresh=True):
+            raise NotAllowed(
+                "The rate card is not one that your accounts use.", code="rate_card_not_allowed"
+            )
+
+    async def page(
+        self, principal: Principal, *, limit: int, cursor: str | None
+    ) -> tuple[Sequence[Account], str | None]:
+        """The accounts that the principal sees, by id. Raises Invalid `cursor_invalid`."""
+        if principal.sees_all_accounts:
+            found, following = await self._records.list(Kind.ACCOUNT, limit=limit, cursor=cursor)
+            return [codecs.account(record) for record in found], following
+        if cursor is not None and not is_id(cursor):
+            raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
+        own = [account for account in sorted(principal.accounts) if account > (cursor or "")]
+        known = [await self._facts.account(account) for account in own[:limit]]
+        following = own[limit - 1] if len(own) > limit else None
+        return [account for account in known if account is not None], following
+
+
+def _same_currency(known: AccountSettings, wanted: AccountSettings) -> None:
+    if known.currency != wanted.currency:
+        raise Conflict("The currency of an account never changes.", code="currency_fixed")

@@ -1,0 +1,112 @@
+"""API keys: made once, shown once, kept as a hash, taken away."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.common.errors import FieldError, Invalid, NotFound
+from shared.domain.directory.access import Role
+from shared.domain.directory.entities import ApiKey
+from shared.ports.audit import NOBODY
+from shared.ports.clock import Clock
+from shared.ports.key_uses import KeyUses
+from shared.ports.records import RecordStore, all_records
+from shared.usecases.directory import codecs
+from shared.usecases.directory.authenticate_admin import BOOTSTRAP
+from shared.usecases.directory.codecs import Kind
+from shared.usecases.directory.directory_cache import Facts
+
+_RESERVED = frozenset({BOOTSTRAP.name, NOBODY.name})
+_ENTRA = "entra:"
+
+
+class NewKey(Protocol):
+    """A key just made; `key` is what its holder sends."""
+
+    @property
+    def key_id(self) -> str:
+        """Under which the hash is kept."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """The whole key, shown once."""
+        ...
+
+    @property
+    def secret_hash(self) -> str:
+        """What is kept."""
+        ...
+
+
+class ApiKeys:
+    """Everything raises StoreUnavailable."""
+
+    def __init__(
+        self,
+        records: RecordStore,
+        facts: Facts,
+        uses: KeyUses,
+        clock: Clock,
+        new_key: Callable[[], NewKey],
+    ) -> None:
+        self._records = records
+        self._facts = facts
+        self._uses = uses
+        self._clock = clock
+        self._new_key = new_key
+
+    async def create(
+        self,
+        name: str,
+        roles: frozenset[Role],
+        accounts: frozenset[str],
+        expires_at: datetime | None = None,
+    ) -> tuple[ApiKey, str]:
+        """The key as it is kept, and as its holder sends it: shown this once.
+
+        Raises Invalid for a time of expiry that has passed, and for a name that the ledger and the
+        audit log use for others.
+        """
+        now = self._clock.now()
+        if expires_at is not None and expires_at <= now:
+            raise _invalid("/expires_at", "must be in the future")
+        if name in _RESERVED or name.startswith(_ENTRA):
+            raise _invalid(
+                "/name", f"must not be {', '.join(sorted(_RESERVED))} or begin with {_ENTRA}"
+            )
+        new = self._new_key()
+        others = await all_records(self._records, Kind.API_KEY)
+        taken = {codecs.api_key(record).actor for record in others}
+        kept = ApiKey(
+            id=new.key_id,
+            name=name,
+            roles=roles,
+            accounts=accounts,
+            secret_hash=new.secret_hash,
+            created_at=now,
+            expires_at=expires_at,
+            actor=f"{name} ({new.key_id})" if name in taken else name,
+        )
+        await self._records.put(Kind.API_KEY, kept.id, codecs.api_key_document(kept), if_match=None)
+        return kept, new.key
+
+    async def page(
+        self, *, limit: int, cursor: str | None
+    ) -> tuple[Sequence[tuple[ApiKey, datetime | None]], str | None]:
+        """All keys, each with the time of its last use. Raises Invalid `cursor_invalid`."""
+        found, following = await self._records.list(Kind.API_KEY, limit=limit, cursor=cursor)
+        last = await self._uses.last()
+        return [(codecs.api_key(each), last.get(each.key)) for each in found], following
+
+    async def delete(self, key_id: str) -> None:
+        """Take a key away; it opens nothing from the next request on, in every process. Raises
+        NotFound."""
+        removed = await self._records.delete(Kind.API_KEY, key_id)
+        self._facts.drop(Kind.API_KEY, key_id)
+        if not removed:
+            raise NotFound("There is no such API key.", code="api_key_unknown")
+
+
+def _invalid(pointer: str, rule: str) -> Invalid:
+    return Invalid("1 field is wrong.", (FieldError(pointer, rule),))

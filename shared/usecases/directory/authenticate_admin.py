@@ -1,0 +1,83 @@
+"""Who an administrator is: who holds an API key, an Entra token, or the deployment's own key."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role
+from shared.domain.directory.request_signatures import authorization, refused, same_secret
+from shared.ports.clock import Clock
+from shared.ports.key_uses import KeyUses
+from shared.usecases.directory.directory_cache import Facts
+
+BOOTSTRAP = Principal("bootstrap", frozenset({Role.ADMIN}), frozenset({ALL_ACCOUNTS}))
+
+
+class PresentedKey(Protocol):
+    """An API key as a caller sent it."""
+
+    @property
+    def key_id(self) -> str:
+        """Under which its hash is kept."""
+        ...
+
+    def matches(self, secret_hash: str | None) -> bool:
+        """Whether this is the key with that hash, in constant time; None: there is none."""
+        ...
+
+
+class Tokens(Protocol):
+    """Verifies access tokens of an identity provider."""
+
+    def are_meant(self, token: str) -> bool:
+        """Whether this is such a token, sound or not, rather than an API key."""
+        ...
+
+    async def verify(self, token: str) -> Principal:
+        """Who it names. Raises NotAuthenticated, Unavailable."""
+        ...
+
+
+class Administrators:
+    """Lets administrators in.
+
+    `present` takes the API key out of the headers. `bootstrap_key` is the key of a deployment that
+    has no API key yet; None where it was taken away. `tokens` is None where no tenant is set.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        present: Callable[[Mapping[str, str]], PresentedKey],
+        bootstrap_key: str | None,
+        uses: KeyUses,
+        clock: Clock,
+        tokens: Tokens | None = None,
+    ) -> None:
+        self._facts = facts
+        self._present = present
+        self._bootstrap_key = bootstrap_key
+        self._uses = uses
+        self._clock = clock
+        self._tokens = tokens
+
+    async def authenticate(self, headers: Mapping[str, str]) -> Principal:
+        """Who sent these headers (lower-case names).
+
+        Raises NotAuthenticated, StoreUnavailable, Unavailable.
+        """
+        token = authorization(headers, "bearer")
+        if self._bootstrap_key is not None and same_secret(
+            token.encode("utf-8", "backslashreplace"), self._bootstrap_key.encode()
+        ):
+            return BOOTSTRAP
+        if self._tokens is not None and self._tokens.are_meant(token):
+            return await self._tokens.verify(token)
+        presented = self._present(headers)
+        # Always read: a key that was deleted opens nothing from the next request on.
+        kept = await self._facts.api_key(presented.key_id, fresh=True)
+        if not presented.matches(kept.secret_hash if kept else None) or kept is None:
+            raise refused("no such API key")
+        if kept.has_expired(self._clock.now()):
+            raise refused("the API key has expired")
+        self._uses.note(kept.id)
+        return Principal(kept.actor, kept.roles, kept.accounts, kept.id)

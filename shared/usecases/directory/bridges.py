@@ -1,0 +1,114 @@
+"""Bridges: who posts, how they prove it, and for whom they act."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from shared.domain.common.errors import FieldError, Invalid, NotFound
+from shared.domain.common.preconditions import check_etag
+from shared.domain.directory.entities import ID_RULE, Bridge, WantedBridge, is_id
+from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth, check_auth
+from shared.ports.records import RecordStore, Saved, overwrite
+from shared.usecases.directory import codecs
+from shared.usecases.directory.codecs import Kind
+from shared.usecases.directory.directory_cache import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeView:
+    """A bridge as it is shown. `new_secret` was made just now and is shown this once."""
+
+    bridge: Bridge
+    etag: str
+    new_secret: str | None = None
+
+
+class Bridges:
+    """Makes, changes and shows bridges. Everything raises StoreUnavailable.
+
+    `dialects` are those that somebody can parse; `new_secret` makes one that fits a scheme.
+    """
+
+    def __init__(
+        self,
+        records: RecordStore,
+        facts: Facts,
+        dialects: frozenset[str],
+        new_secret: Callable[[AuthScheme], str],
+    ) -> None:
+        self._records = records
+        self._facts = facts
+        self._dialects = dialects
+        self._new_secret = new_secret
+
+    async def put(
+        self, bridge: str, wanted: WantedBridge, if_match: str | None
+    ) -> tuple[BridgeView, Saved]:
+        """Create or replace a bridge. Raises Invalid, and what `RecordStore.put` raises."""
+        if not is_id(bridge):
+            raise Invalid(f"A bridge's id has {ID_RULE}.", code="id_invalid")
+        if wanted.dialect not in self._dialects:
+            known = ", ".join(sorted(self._dialects))
+            raise _invalid("/dialect", f"must be one of {known}")
+        record = await self._records.get(Kind.BRIDGE, bridge)
+        present = codecs.bridge(record).auth if record else None
+        new_secret = None
+        if wanted.secrets is not None:
+            secrets = tuple(wanted.secrets)
+        elif present is not None and present.scheme is wanted.scheme:
+            secrets = present.secrets
+        else:
+            new_secret = self._new_secret(wanted.scheme)
+            secrets = (new_secret,)
+        made = Bridge(
+            id=bridge,
+            dialect=wanted.dialect,
+            auth=_checked(BridgeAuth(wanted.scheme, secrets, wanted.username)),
+            accounts=wanted.accounts,
+            default_account=wanted.default_account,
+            country=wanted.country,
+            on_outage=wanted.on_outage,
+            assumed_seconds=wanted.assumed_seconds,
+            disabled=wanted.disabled,
+        )
+        if made.default_account is not None and not made.serves(made.default_account):
+            raise _invalid("/default_account", "must be one of the bridge's accounts")
+        saved = await self._records.put(
+            Kind.BRIDGE, bridge, codecs.bridge_document(made), if_match=if_match
+        )
+        self._facts.drop(Kind.BRIDGE, bridge)
+        return BridgeView(made, saved.etag, new_secret), saved
+
+    async def delete(self, bridge: str, if_match: str | None) -> None:
+        """Let the bridge in no more; legs that it posted before are charged as they would be.
+
+        Raises NotFound `bridge_unknown`, PreconditionFailed.
+        """
+        view = await self.read(bridge)
+        if if_match is not None:
+            check_etag(view.etag, if_match)
+        former = replace(view.bridge, auth=replace(view.bridge.auth, secrets=()))
+        document = codecs.bridge_document(former)
+        await overwrite(self._records, Kind.FORMER_BRIDGE, bridge, document)
+        await self._records.delete(Kind.BRIDGE, bridge)
+        self._facts.drop(Kind.BRIDGE, bridge)
+        self._facts.drop(Kind.FORMER_BRIDGE, bridge)
+
+    async def read(self, bridge: str) -> BridgeView:
+        """The bridge. Raises NotFound `bridge_unknown`."""
+        record = await self._records.get(Kind.BRIDGE, bridge)
+        if record is None:
+            raise NotFound("There is no such bridge.", code="bridge_unknown")
+        return BridgeView(codecs.bridge(record), record.etag)
+
+
+def _checked(auth: BridgeAuth) -> BridgeAuth:
+    try:
+        check_auth(auth)
+    except Invalid as error:
+        inside = tuple(replace(item, pointer="/auth" + item.pointer) for item in error.errors)
+        raise Invalid(error.detail, inside) from None
+    return auth
+
+
+def _invalid(pointer: str, rule: str) -> Invalid:
+    return Invalid("1 field is wrong.", (FieldError(pointer, rule),))

@@ -1,0 +1,505 @@
+"""How the directory's facts are kept as JSON documents: one writer and one reader each.
+
+What is kept never depends on the bodies of the API. A document that can't be read raises
+SettingsUnreadable, which names it; fields that this version does not know are left alone.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from enum import StrEnum
+from functools import wraps
+from typing import Any
+
+from shared.domain.common.errors import SettingsUnreadable
+from shared.domain.common.money import format_amount, format_price, parse_amount, parse_price
+from shared.domain.credits.alerts import AlertRule
+from shared.domain.credits.recharge import AutoRecharge
+from shared.domain.delivery.webhooks import Secret, Webhook
+from shared.domain.dial_out.budgets import Budget, BudgetMode, Budgets, NewRegion, Velocity
+from shared.domain.dial_out.facts import OrganizerFacts
+from shared.domain.dial_out.policy import IDENTITIES, AccountPolicy, DialRules, GroupRules, License
+from shared.domain.directory.access import Role
+from shared.domain.directory.entities import (
+    Account,
+    AccountSettings,
+    ApiKey,
+    Bridge,
+    OnOutage,
+    Registration,
+)
+from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
+from shared.domain.legs.leg import ServiceNumberKind, format_time, parse_time
+from shared.domain.numbers.classes import NumberClass
+from shared.domain.numbers.numbers import prefix_digits
+from shared.ports.records import Record
+
+type Document = Mapping[str, Any]
+
+
+class Kind(StrEnum):
+    """What the directory holds."""
+
+    ACCOUNT = "account"
+    ORGANIZER = "organizer"
+    CONFERENCE = "conference"
+    SERVICE_NUMBER = "service_number"
+    DIAL_OUT_POLICY = "dial_out_policy"
+    BRIDGE = "bridge"
+    API_KEY = "api_key"
+    FORMER_ORGANIZER = "former_organizer"
+    FORMER_BRIDGE = "former_bridge"
+
+
+CONFERENCE_OF_ACCOUNT = "conference_of_account"
+_OF_ACCOUNT = {Kind.ACCOUNT, Kind.ORGANIZER, Kind.FORMER_ORGANIZER, Kind.DIAL_OUT_POLICY}
+
+
+def organizer_key(account: str, organizer: str) -> str:
+    """Organizers of different accounts may have the same id; an account's id has no bar in it."""
+    return f"{account}|{organizer}"
+
+
+def _read_by[Fact](kind: Kind) -> Callable[[Callable[[Record], Fact]], Callable[[Record], Fact]]:
+    """A reader of documents of a kind whose every failure is SettingsUnreadable."""
+
+    def reading(read: Callable[[Record], Fact]) -> Callable[[Record], Fact]:
+        @wraps(read)
+        def checked(record: Record) -> Fact:
+            try:
+                return read(record)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                of_account = kind in _OF_ACCOUNT
+                raise SettingsUnreadable(
+                    f"The stored {kind.value.replace('_', ' ')} {record.key} can't be read"
+                    f" ({type(error).__name__}): put it anew, with If-Match {record.etag}.",
+                    account=record.key.partition("|")[0] if of_account else None,
+                    etag=record.etag,
+                ) from error
+
+        return checked
+
+    return reading
+
+
+def account_document(account: Account) -> Document:
+    """An account without its id and version, which the record carries."""
+    settings = account.settings
+    return {
+        "currency": settings.currency,
+        "name": settings.name,
+        "usage_location": settings.usage_location,
+        "time_zone": settings.time_zone,
+        "credit_limit_micros": settings.credit_limit_micros,
+        "rate_card": settings.rate_card,
+        "alerts": [
+            {
+                "name": rule.name,
+                "below_micros": rule.below_micros,
+                "below_percent": rule.below_percent,
+                "hours_left": rule.hours_left,
+            }
+            for rule in settings.alerts
+        ],
+        "auto_recharge": asdict(settings.auto_recharge) if settings.auto_recharge else None,
+        "emails": list(settings.emails),
+        "language": settings.language,
+        "subscription_licenses": settings.subscription_licenses,
+        "created_at": format_time(account.created_at),
+        "shard": account.shard,
+    }
+
+
+@_read_by(Kind.ACCOUNT)
+def account(record: Record) -> Account:
+    """The account of a record."""
+    document: Document = record.document
+    return Account(
+        id=record.key,
+        settings=AccountSettings(
+            currency=document["currency"],
+            name=document["name"],
+            usage_location=document["usage_location"],
+            time_zone=document["time_zone"],
+            credit_limit_micros=document["credit_limit_micros"],
+            rate_card=document["rate_card"],
+            alerts=tuple(
+                AlertRule(
+                    rule["name"],
+                    rule["below_micros"],
+                    rule["below_percent"],
+                    hours_left=rule.get("hours_left"),
+                )
+                for rule in document["alerts"]
+            ),
+            auto_recharge=_auto_recharge(document.get("auto_recharge")),
+            emails=tuple(document.get("emails", ())),
+            language=document.get("language", "en"),
+            subscription_licenses=document.get("subscription_licenses", 0),
+        ),
+        settings_version=record.version,
+        created_at=parse_time(document["created_at"]),
+        shard=document["shard"],
+    )
+
+
+def _auto_recharge(document: Document | None) -> AutoRecharge | None:
+    return AutoRecharge(**document) if document else None
+
+
+def organizer_document(organizer: OrganizerFacts) -> Document:
+    """An organizer without its id, which the record carries."""
+    return {
+        "usage_location": organizer.usage_location,
+        "license": organizer.license.value,
+        "policy": organizer.identity,
+        "toll_free_dial_in": organizer.toll_free_dial_in,
+        "budgets": _budgets_document(organizer.budgets),
+        "cost_center": organizer.cost_center,
+        "groups": list(organizer.groups),
+        "rules": _rules_document(organizer.rules) if organizer.rules else None,
+    }
+
+
+@_read_by(Kind.ORGANIZER)
+def organizer(record: Record) -> OrganizerFacts:
+    """The organizer of a record."""
+    document: Document = record.document
+    rules = document.get("rules")
+    return OrganizerFacts(
+        organizer=record.key.partition("|")[2],
+        usage_location=_text_or_none(document, "usage_location"),
+        license=License(document.get("license", License.PAY_PER_MINUTE)),
+        identity=_identity(document.get("policy")),
+        toll_free_dial_in=_flag(document, "toll_free_dial_in", default=True),
+        groups=tuple(_of_type(str, name) for name in document.get("groups", ())),
+        rules=_rules(rules) if rules else None,
+        budgets=_budgets(document.get("budgets")),
+        cost_center=_text_or_none(document, "cost_center"),
+    )
+
+
+def policy_document(policy: AccountPolicy) -> Document:
+    """An account's dial-out policy."""
+    return {
+        **_rules_document(policy.rules),
+        "suspended": policy.suspended,
+        "default_policy": policy.default_identity,
+        "served_regions": _listed(policy.served_regions),
+        "unserved_regions": sorted(policy.unserved_regions),
+        "class_ranges": [
+            {"prefix": prefix, "class": number_class.value}
+            for prefix, number_class in policy.class_ranges.items()
+        ],
+        "block_high_risk": policy.block_high_risk,
+        "groups": {
+            name: {**_rules_document(group.rules), "rank": group.rank, "policy": group.identity}
+            for name, group in policy.groups.items()
+        },
+        "budgets": _budgets_document(policy.budgets),
+        "cost_centers": {
+            name: _budgets_document(budgets) for name, budgets in policy.cost_centers.items()
+        },
+        "velocity": _velocity_document(policy.velocity),
+        "organizer_velocity": _velocity_document(policy.organizer_velocity),
+    }
+
+
+@_read_by(Kind.DIAL_OUT_POLICY)
+def policy(record: Record) -> AccountPolicy:
+    """The dial-out policy of a record."""
+    document: Document = record.document
+    default = AccountPolicy()
+    return AccountPolicy(
+        default_identity=_identity(document.get("default_policy")) or default.default_identity,
+        served_regions=_texts_or_none(document, "served_regions"),
+        unserved_regions=_texts(document, "unserved_regions"),
+        class_ranges={
+            prefix_digits(_of_type(str, item["prefix"])): NumberClass(item["class"])
+            for item in document.get("class_ranges", ())
+        },
+        block_high_risk=_flag(document, "block_high_risk", default=False),
+        rules=_rules(document),
+        groups={
+            name: GroupRules(int(group["rank"]), _identity(group.get("policy")), _rules(group))
+            for name, group in document.get("groups", {}).items()
+        },
+        budgets=_budgets(document.get("budgets")),
+        cost_centers={
+            name: _budgets(budgets) for name, budgets in document.get("cost_centers", {}).items()
+        },
+        velocity=_velocity(document.get("velocity"), default.velocity),
+        organizer_velocity=_velocity(
+            document.get("organizer_velocity"), default.organizer_velocity
+        ),
+        suspended=_flag(document, "suspended", default=False),
+    )
+
+
+def _identity(name: str | None) -> str | None:
+    if name is not None and name not in IDENTITIES:
+        raise ValueError(f"no dial-out policy is named {name}")
+    return name
+
+
+def _rules_document(rules: DialRules) -> Document:
+    ceiling = rules.rate_ceiling_picos
+    return {
+        "allowed_regions": _listed(rules.allowed_regions),
+        "blocked_regions": sorted(rules.blocked_regions),
+        "allowed_prefixes": _listed(rules.allowed_prefixes),
+        "blocked_prefixes": sorted(rules.blocked_prefixes),
+        "allowed_classes": sorted(rules.allowed_classes),
+        "blocked_classes": sorted(rules.blocked_classes),
+        "max_price_per_minute": None if ceiling is None else format_price(ceiling),
+    }
+
+
+def _rules(document: Document) -> DialRules:
+    ceiling = document.get("max_price_per_minute")
+    return DialRules(
+        allowed_regions=_texts_or_none(document, "allowed_regions"),
+        blocked_regions=_texts(document, "blocked_regions"),
+        allowed_prefixes=_prefixes(document, "allowed_prefixes"),
+        blocked_prefixes=_prefixes(document, "blocked_prefixes") or frozenset(),
+        allowed_classes=frozenset(map(NumberClass, _texts(document, "allowed_classes"))),
+        blocked_classes=frozenset(map(NumberClass, _texts(document, "blocked_classes"))),
+        rate_ceiling_picos=None if ceiling is None else parse_price(ceiling),
+    )
+
+
+def _budgets_document(budgets: Budgets) -> Document:
+    each = {"day": budgets.day, "month": budgets.month, "meeting": budgets.meeting}
+    return {
+        period: budget
+        and {"amount": format_amount(budget.amount_micros), "mode": budget.mode.value}
+        for period, budget in each.items()
+    }
+
+
+def _budgets(document: Document | None) -> Budgets:
+    def budget(period: str) -> Budget | None:
+        found = (document or {}).get(period)
+        if found is None:
+            return None
+        return Budget(parse_amount(found["amount"]), BudgetMode(found.get("mode", BudgetMode.HARD)))
+
+    return Budgets(budget("day"), budget("month"), budget("meeting"))
+
+
+def _velocity_document(velocity: Velocity) -> Document:
+    cost = velocity.cost_per_ten_minutes_micros
+    return {
+        "concurrent": velocity.concurrent_max,
+        "per_hour": velocity.per_hour_max,
+        "new_region": velocity.new_region.value,
+        "cost_per_ten_minutes": None if cost is None else format_amount(cost),
+    }
+
+
+def _velocity(document: Document | None, default: Velocity) -> Velocity:
+    document = document or {}
+    cost = document.get("cost_per_ten_minutes")
+    return Velocity(
+        concurrent_max=_count_or_none(document, "concurrent", default.concurrent_max),
+        per_hour_max=_count_or_none(document, "per_hour", default.per_hour_max),
+        new_region=NewRegion(document.get("new_region", default.new_region)),
+        cost_per_ten_minutes_micros=None if cost is None else parse_amount(cost),
+    )
+
+
+def _listed(items: Iterable[str] | None) -> list[str] | None:
+    return None if items is None else sorted(items)
+
+
+def _texts(document: Document, name: str) -> frozenset[str]:
+    return _texts_or_none(document, name) or frozenset()
+
+
+def _prefixes(document: Document, name: str) -> frozenset[str] | None:
+    """A list of prefixes, in which a whole number is normalised: older rows have it as stated."""
+    texts = _texts_or_none(document, name)
+    return None if texts is None else frozenset(map(prefix_digits, texts))
+
+
+def _texts_or_none(document: Document, name: str) -> frozenset[str] | None:
+    items = document.get(name)
+    if items is None:
+        return None
+    return frozenset(_of_type(str, item) for item in _of_type(list, items))
+
+
+def _text_or_none(document: Document, name: str) -> str | None:
+    text = document.get(name)
+    return None if text is None else _of_type(str, text)
+
+
+def _flag(document: Document, name: str, *, default: bool) -> bool:
+    return _of_type(bool, document.get(name, default))
+
+
+def _count_or_none(document: Document, name: str, default: int | None) -> int | None:
+    count = document.get(name, default)
+    return None if count is None else _of_type(int, count)
+
+
+def _of_type[Value](kind: type[Value], value: Any) -> Value:
+    if not isinstance(value, kind):
+        raise TypeError(f"no {kind.__name__}")
+    return value
+
+
+def conference_kind(conference: str) -> str:
+    """The kind of the registrations of a conference: one document for each account, its key.
+
+    Before, all accounts' registrations of a conference were one document of `Kind.CONFERENCE`; it
+    holds for an account that has none of its own."""
+    return f"{CONFERENCE_OF_ACCOUNT}|{hashlib.sha256(conference.encode()).hexdigest()}"
+
+
+def conference_document(conference: str, history: Sequence[Registration]) -> Document:
+    """An account's registrations of a conference."""
+    return {"conference": conference, **registrations_document(history)}
+
+
+def registrations_document(history: Sequence[Registration]) -> Document:
+    """The registrations of a conference or a service number, in their order."""
+    return {
+        "registrations": [
+            {
+                "account": item.account,
+                "since": format_time(item.since) if item.since else None,
+                "organizer": item.organizer,
+                "kind": item.kind.value if item.kind else None,
+            }
+            for item in history
+        ]
+    }
+
+
+@_read_by(Kind.CONFERENCE)
+def registrations(record: Record) -> tuple[Registration, ...]:
+    """The registrations of a record, in their order."""
+    document: Document = record.document
+    return tuple(
+        Registration(
+            account=item["account"],
+            since=parse_time(item["since"]) if item["since"] else None,
+            organizer=item["organizer"],
+            kind=ServiceNumberKind(item["kind"]) if item["kind"] else None,
+        )
+        for item in document["registrations"]
+    )
+
+
+def bridge_document(bridge: Bridge) -> Document:
+    """A bridge with its secrets."""
+    return {
+        "dialect": bridge.dialect,
+        "auth": {
+            "scheme": bridge.auth.scheme.value,
+            "username": bridge.auth.username,
+            "secrets": list(bridge.auth.secrets),
+        },
+        "accounts": sorted(bridge.accounts),
+        "default_account": bridge.default_account,
+        "country": bridge.country,
+        "on_outage": bridge.on_outage.value,
+        "assumed_seconds": bridge.assumed_seconds,
+        "disabled": bridge.disabled,
+    }
+
+
+@_read_by(Kind.BRIDGE)
+def bridge(record: Record) -> Bridge:
+    """The bridge of a record, with its secrets."""
+    document: Document = record.document
+    auth = document["auth"]
+    return Bridge(
+        id=record.key,
+        dialect=document["dialect"],
+        auth=BridgeAuth(AuthScheme(auth["scheme"]), tuple(auth["secrets"]), auth["username"]),
+        accounts=frozenset(document["accounts"]),
+        default_account=document["default_account"],
+        country=document["country"],
+        on_outage=OnOutage(document["on_outage"]),
+        assumed_seconds=document.get("assumed_seconds"),
+        disabled=document.get("disabled", False),
+    )
+
+
+def former_organizer_document(document: Document, until: datetime) -> Document:
+    """The document of an organizer that was deleted at `until`."""
+    return {"document": document, "until": format_time(until)}
+
+
+@_read_by(Kind.FORMER_ORGANIZER)
+def former_organizer(record: Record) -> tuple[OrganizerFacts, datetime]:
+    """An organizer that was deleted, and when."""
+    document: Document = record.document
+    was = Record(record.key, document["document"], record.version)
+    return organizer(was), parse_time(document["until"])
+
+
+def webhook_kind(account: str) -> str:
+    """The kind of an account's webhooks: each account's are listed apart."""
+    return f"webhook|{account}"
+
+
+def webhook_document(webhook: Webhook) -> Document:
+    """A webhook with its secrets."""
+    return {
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "secrets": [
+            {"text": secret.text, "until": format_time(secret.until) if secret.until else None}
+            for secret in webhook.secrets
+        ],
+        "created_at": format_time(webhook.created_at),
+    }
+
+
+def webhook(account: str, record: Record) -> Webhook:
+    """The webhook of a record, with its secrets."""
+    document: Document = record.document
+    return Webhook(
+        account=account,
+        name=record.key,
+        url=document["url"],
+        events=tuple(document["events"]),
+        secrets=tuple(
+            Secret(each["text"], parse_time(each["until"]) if each["until"] else None)
+            for each in document["secrets"]
+        ),
+        created_at=parse_time(document["created_at"]),
+    )
+
+
+def api_key_document(key: ApiKey) -> Document:
+    """An API key: never the secret, only its hash."""
+    return {
+        "name": key.name,
+        "roles": sorted(role.value for role in key.roles),
+        "accounts": sorted(key.accounts),
+        "secret_hash": key.secret_hash,
+        "created_at": format_time(key.created_at),
+        "expires_at": format_time(key.expires_at) if key.expires_at else None,
+        "actor": key.actor,
+    }
+
+
+@_read_by(Kind.API_KEY)
+def api_key(record: Record) -> ApiKey:
+    """The API key of a record."""
+    document: Document = record.document
+    return ApiKey(
+        id=record.key,
+        name=document["name"],
+        roles=frozenset(Role(role) for role in document["roles"]),
+        accounts=frozenset(document["accounts"]),
+        secret_hash=document["secret_hash"],
+        created_at=parse_time(document["created_at"]),
+        expires_at=parse_time(document["expires_at"]) if document.get("expires_at") else None,
+        actor=document.get("actor") or document["name"],
+    )

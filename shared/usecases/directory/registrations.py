@@ -1,0 +1,184 @@
+"""Whose a conference or a service number is, from which time on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.common import limits
+from shared.domain.common.errors import NotFound, PreconditionFailed, StoreUnavailable
+from shared.domain.common.preconditions import check_etag
+from shared.domain.directory.access import Principal
+from shared.domain.directory.entities import Registration, accounts_from, end, of_account, register
+from shared.ports.clock import Clock
+from shared.ports.records import RecordStore, Saved
+from shared.usecases.directory import codecs
+from shared.usecases.directory.accounts import Accounts
+from shared.usecases.directory.codecs import Kind
+from shared.usecases.directory.directory_cache import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The registrations of a number, or of a conference in one account, with their ETag."""
+
+    history: Sequence[Registration]
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is stored: `etag` "" where nothing is, `is_shared` where it still stands in a document
+    that accounts share."""
+
+    history: Sequence[Registration] = ()
+    etag: str = ""
+    is_shared: bool = False
+
+
+class Registrations:
+    """Registers conferences and service numbers. Everything raises StoreUnavailable.
+
+    An account registers a conference for itself, and is told nothing of the others that do; a
+    service number belongs to one account at a time, to which it is assigned.
+    """
+
+    def __init__(
+        self, records: RecordStore, facts: Facts, accounts: Accounts, clock: Clock
+    ) -> None:
+        self._records = records
+        self._facts = facts
+        self._accounts = accounts
+        self._clock = clock
+
+    async def put(
+        self,
+        kind: Kind,
+        key: str,
+        wanted: Registration,
+        principal: Principal,
+        *,
+        since: datetime | None,
+        if_match: str | None,
+        take_over: bool = False,
+    ) -> tuple[Registered, Saved]:
+        """`wanted` holds from `since` (default: now) on; the first registration for all time.
+
+        With `take_over` what other accounts of the principal have registered of a conference ends
+        then. A number that is another account's is assigned to this one from then on. Neither
+        needs `If-Match`, for it makes something new for this account. Raises NotFound
+        `account_unknown`, NotAllowed `account_not_allowed`, Conflict `too_many_registrations`, and
+        what `RecordStore.put` raises.
+        """
+        account = wanted.account
+        await self._accounts.known(account)
+        for _ in range(limits.RECORD_TRIES_MAX):
+            now = self._clock.now()
+            start = since or now
+            kept = await self._kept(kind, key, account)
+            if kind is Kind.SERVICE_NUMBER:
+                for owner in sorted(accounts_from(kept.history, min(start, now))):
+                    principal.require_account(owner)
+            others = await self._others(key, account, principal, start) if take_over else []
+            is_own = account in accounts_from(kept.history, now)
+            if kept.is_shared and (is_own or if_match is not None):
+                check_etag(kept.etag, if_match)
+            changed = register(kept.history, wanted, start, is_taken_over=bool(others))
+            condition = if_match if is_own or if_match else kept.etag or None
+            try:
+                saved = await self._save(kind, key, account, changed, kept, condition)
+            except PreconditionFailed:
+                if condition == if_match:
+                    raise
+                continue  # somebody else took it over meanwhile: look at it again
+            for other in others:
+                await self.end(kind, key, other, None, at=start)
+            created = not is_own and if_match is None
+            return Registered(changed, saved.etag), Saved(created, saved.version)
+        raise StoreUnavailable("This registration changes too often right now.")
+
+    async def end(
+        self,
+        kind: Kind,
+        key: str,
+        account: str,
+        if_match: str | None,
+        *,
+        at: datetime | None = None,
+    ) -> None:
+        """From `at` (default: now) on it is not this account's; what was before stays. Raises
+        NotFound, PreconditionFailed."""
+        for _ in range(limits.RECORD_TRIES_MAX):
+            kept = await self._kept(kind, key, account)
+            if account not in accounts_from(kept.history, at or self._clock.now()):
+                raise _unknown(kind)
+            if if_match is not None:
+                check_etag(kept.etag, if_match)
+            changed = end(kept.history, account, at or self._clock.now())
+            try:
+                await self._save(kind, key, account, changed, kept, kept.etag)
+            except PreconditionFailed:
+                continue
+            return
+        raise StoreUnavailable("This registration changes too often at present.")
+
+    async def read(self, kind: Kind, key: str, account: str, *, ended: bool = False) -> Registered:
+        """What is registered, if it is this account's now or later, or was so where `ended`.
+
+        Raises NotFound.
+        """
+        kept = await self._kept(kind, key, account)
+        owners = accounts_from(kept.history, self._clock.now())
+        if ended:
+            owners = frozenset(item.account for item in kept.history)
+        if account not in owners:
+            raise _unknown(kind)
+        return Registered(kept.history, kept.etag)
+
+    async def _kept(self, kind: Kind, key: str, account: str) -> _Kept:
+        record = await self._records.get(*_place(kind, key, account))
+        if record is not None:
+            return _Kept(codecs.registrations(record), record.etag)
+        shared = await self._records.get(kind, key) if kind is Kind.CONFERENCE else None
+        history = of_account(codecs.registrations(shared), account) if shared else ()
+        return _Kept(history, shared.etag, is_shared=True) if shared and history else _Kept()
+
+    async def _save(
+        self,
+        kind: Kind,
+        key: str,
+        account: str,
+        history: Sequence[Registration],
+        kept: _Kept,
+        condition: str | None,
+    ) -> Saved:
+        """Write the history; what stood in a shared document gets one of its own."""
+        document = codecs.registrations_document(history)
+        if kind is Kind.CONFERENCE:
+            document = codecs.conference_document(key, history)
+        saved = await self._records.put(
+            *_place(kind, key, account), document, if_match=None if kept.is_shared else condition
+        )
+        self._facts.drop(kind, key)
+        return saved
+
+    async def _others(
+        self, conference: str, account: str, principal: Principal, start: datetime
+    ) -> list[str]:
+        """The principal's other accounts that have the conference at `start` or later."""
+        found = await self._facts.conference(conference, fresh=True)
+        return [
+            other
+            for other, history in sorted(found.items())
+            if other != account and principal.sees(other) and accounts_from(history, start)
+        ]
+
+
+def _place(kind: Kind, key: str, account: str) -> tuple[str, str]:
+    """(kind, key) of the record that a registration is written to."""
+    if kind is Kind.CONFERENCE:
+        return codecs.conference_kind(key), account
+    return kind, key
+
+
+def _unknown(kind: Kind) -> NotFound:
+    return NotFound("This is not registered for the account.", code=f"{kind}_unknown")

@@ -1,0 +1,70 @@
+"""Months added up: the row of each one that is over, so that its statement need not be again."""
+
+import asyncio
+from datetime import datetime, timedelta
+from itertools import islice
+
+from shared.domain.common import limits
+from shared.domain.ledger.model import Entry
+from shared.domain.ledger.statements import (
+    ClosedMonth,
+    Statement,
+    month_of,
+    month_span,
+    months_between,
+)
+from shared.ports.ledger import Ledger, LegRecord
+
+
+async def close_months(ledger: Ledger, account: str, time_zone: str, before: datetime) -> int:
+    """Write the rows of months that ended an hour or more before a time, and instead of those of an
+    earlier schema; the number of rows written.
+
+    The hour is for clocks that differ: what is committed later counts in a later month.
+    """
+    start = await ledger.journal(account, after=0, limit=1)
+    if not start:
+        return 0
+    over = before - timedelta(seconds=limits.MONTH_CLOSES_AFTER_SECONDS)
+    months = months_between(month_of(start[0].at, time_zone), month_of(over, time_zone))
+    present = set(await ledger.closed_months(account))
+    missing = [month for month in months if month not in present]
+    for month in islice(missing, limits.MONTHS_CLOSED_PER_NIGHT_MAX):
+        await ledger.close_month(account, await add_up_month(ledger, account, month, time_zone))
+    return min(len(missing), limits.MONTHS_CLOSED_PER_NIGHT_MAX)
+
+
+async def add_up_month(ledger: Ledger, account: str, month: str, time_zone: str) -> ClosedMonth:
+    """A month of the ledger, from its commits. Raises ValueError on what is no month."""
+    start, end = month_span(month, time_zone)
+    before = await ledger.commit_at(account, start - timedelta(microseconds=1))
+    found = ClosedMonth.opened(month, time_zone)
+    if before is not None:
+        found.begin_after(before.number, before.balance_micros)
+    while commits := await ledger.history(account, after=found.last):
+        for commit in commits:
+            if commit.at >= end:
+                break
+            found.add(commit.number, commit.entries)
+        if commits[-1].number != found.last:
+            break
+    found.head = await ledger.head_at(account, found.last) or ""
+    await _resolve(ledger, account, found.statement)
+    return found
+
+
+async def _resolve(ledger: Ledger, account: str, statement: Statement) -> None:
+    """Read the charges, from before the month, that reversals of the month take back."""
+    slots = asyncio.Semaphore(limits.STATEMENT_READS_AT_ONCE)
+
+    async def read(reversal: Entry) -> list[LegRecord]:
+        async with slots:
+            return await ledger.debits(account, reversal.leg or "")
+
+    reversals = tuple(statement.unresolved)
+    for reversal, debits in zip(
+        reversals, await asyncio.gather(*map(read, reversals)), strict=True
+    ):
+        for debit in debits:
+            if debit.entry.sequence == reversal.reverses:
+                statement.take_back(reversal, debit.charge, reversal.organizer)

@@ -1,0 +1,134 @@
+"""Money that people move: top-ups, grants, adjustments and reversals, each once."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shared.domain.common import limits
+from shared.domain.common.errors import (
+    Conflict,
+    Invalid,
+    LedgerCorrupt,
+    NotFound,
+    OutcomeUnknown,
+    PerminuteError,
+    Unavailable,
+)
+from shared.domain.credits.lots import Lot, opening_entry
+from shared.domain.directory.entities import Account
+from shared.domain.ledger.model import Adjust, Entry, ReverseLeg, TopUp
+from shared.domain.legs.leg import leg_key_of
+from shared.ports.holds import HoldBook
+from shared.ports.ledger import Clash, Ledger, LegRecord, Written
+from shared.usecases.delivery.publish_events import PublishEvents
+from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.sync_ledger_settings import OpenLedger
+
+type Booking = TopUp | Adjust | ReverseLeg
+_log = logging.getLogger(__name__)
+
+
+class CreditAccount:
+    """Books what a person or a payment provider asks for, once per key."""
+
+    def __init__(
+        self,
+        facts: Facts,
+        ledger: Ledger,
+        open_ledger: OpenLedger,
+        holds: HoldBook,
+        publish: PublishEvents,
+    ) -> None:
+        self._facts = facts
+        self._ledger = ledger
+        self._open_ledger = open_ledger
+        self._holds = holds
+        self._publish = publish
+
+    async def __call__(self, account: str, command: Booking) -> tuple[Entry, bool]:
+        """(the entry, whether it was there before).
+
+        Raises NotFound `account_unknown`, Invalid (also `idempotency_key_reused`), Conflict
+        `too_many_lots`, and Unavailable when it is not certain: come back with the same key.
+        """
+        known = await self._facts.account(account)
+        if known is None:
+            raise NotFound("There is no such account.", code="account_unknown")
+        try:
+            written = await self._submit(known, command)
+        except OutcomeUnknown as unknown:
+            raise Unavailable("It is not certain that this is booked.") from unknown
+        if isinstance(written, Clash):
+            raise Invalid(
+                "The Idempotency-Key was used with another body.", code="idempotency_key_reused"
+            )
+        if written.entry is None:
+            raise Unavailable("The booking left no entry.")
+        await self._nudge(account)
+        if written.events:
+            await self._publish.best_effort(account, hold_book=False)
+        return written.entry, written.repeated
+
+    async def _nudge(self, account: str) -> None:
+        """Let the hold book know of it before the caller does. It would find out by itself."""
+        try:
+            async with asyncio.timeout(limits.NUDGE_WAIT_SECONDS_MAX):
+                await self._holds.catch_up(account)
+        except (PerminuteError, TimeoutError) as error:
+            _log.info("a hold book was not told of credits: %s", error)
+
+    async def reverse(
+        self, account: str, shown_leg: str, *, reason: str, actor: str
+    ) -> tuple[Entry, bool]:
+        """Take a leg's present debit back: (the entry, whether it was taken back before).
+
+        Raises NotFound `leg_unknown`, and what booking raises.
+        """
+        leg = leg_key_of(shown_leg)
+        for _ in range(limits.COMMIT_TRIES_MAX):
+            debits = await self._ledger.debits(account, leg)
+            if not debits:
+                raise NotFound("There is no such charged leg.", code="leg_unknown")
+            debit = present_debit(debits)
+            paid = await opened_lots(self._ledger, account, debit)
+            try:
+                command = ReverseLeg(leg, debit, paid, reason=reason, actor=actor)
+                return await self(account, command)
+            except Invalid as clash:
+                if clash.code != "idempotency_key_reused":
+                    raise  # else it was charged anew meanwhile: that is the debit to take back
+        raise Unavailable("The leg is charged anew again and again.", code="contended")
+
+    async def _submit(self, account: Account, command: Booking) -> Written | Clash:
+        try:
+            return await self._ledger.submit(account.id, command)
+        except Conflict as conflict:
+            if conflict.code != "ledger_not_open":
+                raise
+            await self._open_ledger(account)
+            return await self._ledger.submit(account.id, command)
+
+
+def present_debit(debits: Sequence[LegRecord]) -> Entry:
+    """The debit of a leg that counts now, with the authorization and the organizer that the leg is
+    counted under: both stand with its first debit."""
+    first, present = debits[0], debits[-1].entry
+    authorization = present.authorization or first.charge.get("authorization")
+    organizer = first.person.get("organizer")
+    return replace(
+        present,
+        authorization=authorization if isinstance(authorization, str) else None,
+        organizer=organizer if isinstance(organizer, str) else None,
+    )
+
+
+async def opened_lots(ledger: Ledger, account: str, debit: Entry) -> tuple[Lot, ...]:
+    """The lots that paid a debit, as they were opened. Raises LedgerCorrupt."""
+    lots: list[Lot] = []
+    for draw in debit.draws:
+        entry = await ledger.entry(account, opening_entry(draw.lot))
+        if entry is None or entry.lot is None:
+            raise LedgerCorrupt(f"The entry that opened {draw.lot} is missing.")
+        lots.append(entry.lot)
+    return tuple(lots)

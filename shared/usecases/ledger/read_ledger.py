@@ -1,0 +1,225 @@
+"""What an administrator reads of a ledger: entries, a leg with its charge, the verification."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.domain.common import limits
+from shared.domain.common.errors import Conflict, Invalid, NotFound
+from shared.domain.directory.entities import Account
+from shared.domain.ledger.model import Entry, EntryKind
+from shared.domain.ledger.statements import Statement, asked_month_span
+from shared.domain.legs.leg import leg_key_of
+from shared.domain.legs.parking import ParkedLeg, ParkStatus
+from shared.ports.anchors import Anchors
+from shared.ports.clock import Clock
+from shared.ports.ledger import Commit, Ledger, LegRecord, Verification
+from shared.ports.legs import ParkingLot
+from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.ledger.close_months import add_up_month
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which entries: `since` <= at < `until`, of a kind. None: any."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    kind: EntryKind | None = None
+
+    def admits(self, entry: Entry) -> bool:
+        """Whether the entry is one of them."""
+        return (
+            (self.since is None or entry.at >= self.since)
+            and (self.until is None or entry.at < self.until)
+            and (self.kind is None or entry.kind is self.kind)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Entries in order; `cursor` is None on the last page. A page may be short."""
+
+    entries: tuple[Entry, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LegHistory:
+    """A charged leg: its debits in order, the last one the present one, and for each the entry
+    that took it back, if one did. The person is in the first record."""
+
+    debits: tuple[LegRecord, ...]
+    reversals: tuple[Entry | None, ...]
+
+    @property
+    def present(self) -> LegRecord:
+        """What the leg costs now."""
+        return self.debits[-1]
+
+    @property
+    def person(self) -> Mapping[str, object]:
+        """Who it was; empty once erased."""
+        return self.debits[0].person
+
+
+class ReadLedger:
+    """Reads of one account's ledger. All raise NotFound `account_unknown` and StoreUnavailable."""
+
+    def __init__(
+        self,
+        facts: Facts,
+        ledger: Ledger,
+        parking: ParkingLot,
+        anchors: Anchors | None,
+        clock: Clock,
+    ) -> None:
+        self._anchors = anchors
+        self._clock = clock
+        self._facts = facts
+        self._ledger = ledger
+        self._parking = parking
+
+    async def entries(
+        self, account: str, wanted: EntryFilter, *, limit: int, cursor: str | None
+    ) -> EntryPage:
+        """A page of entries. Raises Invalid `cursor_invalid` on one that is not this account's."""
+        await self._known(account)
+        after, skip = _read_cursor(account, cursor)
+        if cursor is None and wanted.since is not None:  # nothing before it is read
+            before = await self._ledger.commit_at(account, wanted.since - timedelta(microseconds=1))
+            after = before.number if before else 0
+        found: list[Entry] = []
+        for _ in range(limits.ENTRY_SCANS_MAX):
+            commits = await self._ledger.history(account, after=after)
+            for commit in commits:
+                if wanted.until is not None and commit.at >= wanted.until:
+                    return EntryPage(tuple(found), None)
+                place = _take(commit, wanted, found, skip, limit)
+                if place is not None:
+                    return EntryPage(tuple(found), _cursor(account, commit.number - 1, place))
+                after, skip = commit.number, 0
+            if not commits:
+                return EntryPage(tuple(found), None)
+        return EntryPage(tuple(found), _cursor(account, after, 0))
+
+    async def leg(self, account: str, shown: str) -> LegHistory | ParkedLeg:
+        """The charged leg with what became of its charge, or the parked one.
+
+        Raises NotFound `leg_unknown` while it is queued.
+        """
+        await self._known(account)
+        key = leg_key_of(shown)
+        if debits := await self._ledger.debits(account, key):
+            reversals = [await self._ledger.reversal(account, d.entry.sequence) for d in debits]
+            return LegHistory(tuple(debits), tuple(reversals))
+        for parked in await self._parking.of_leg(key):
+            if parked.account == account and parked.status is ParkStatus.OPEN:
+                return parked
+        raise NotFound("There is no such leg, or it is still queued.", code="leg_unknown")
+
+    async def of_leg(self, account: str, shown: str) -> EntryPage:
+        """The entries of one leg: its debits, and what took them back."""
+        found = await self.leg(account, shown)
+        if isinstance(found, ParkedLeg):
+            return EntryPage((), None)
+        entries = [*(debit.entry for debit in found.debits), *filter(None, found.reversals)]
+        return EntryPage(tuple(sorted(entries, key=lambda entry: entry.sequence)), None)
+
+    async def balance_at(self, account: str, moment: datetime) -> tuple[int, int | None]:
+        """(balance in micros, number of the last entry or None) as of a moment."""
+        await self._known(account)
+        commit = await self._ledger.commit_at(account, moment)
+        if commit is None:
+            return 0, None
+        return commit.balance_micros, commit.first + len(commit.entries) - 1 or None
+
+    async def statement(self, account: str, month: str) -> tuple[Statement, str, int]:
+        """(a month added up, its currency, how many legs that came in then are parked and open);
+        the month is one of the account's time zone.
+
+        A closed month is read from its row. Raises Invalid `month_invalid`, and LedgerCorrupt where
+        that row is not what the journal says.
+        """
+        known = await self._known(account)
+        zone = known.settings.time_zone
+        start, end = asked_month_span(month, zone)
+        closed = await self._ledger.closed_month(account, month)
+        if closed is None or closed.time_zone != zone:
+            closed = await add_up_month(self._ledger, account, month, zone)
+        parked = await self._open_parked(account, start, end)
+        return closed.statement, known.settings.currency, parked
+
+    async def _open_parked(self, account: str, start: datetime, end: datetime) -> int:
+        count, cursor = 0, None
+        where = {"account": account, "status": ParkStatus.OPEN.value}
+        while True:
+            page, cursor = await self._parking.page(
+                where=where, limit=limits.LIST_ITEMS_MAX, cursor=cursor
+            )
+            count += sum(start <= parked.received_at < end for parked in page)
+            if cursor is None:
+                return count
+
+    async def verify(self, account: str, *, anchored: bool = False) -> Verification:
+        """Recompute the ledger from what is stored; `anchored`: hold it against its newest anchor.
+
+        Raises Conflict `anchors_off` where heads are not anchored.
+        """
+        await self._known(account)
+        found = await self._ledger.verify(account)
+        if not anchored:
+            return found
+        if self._anchors is None:
+            raise Conflict("Heads are not anchored here.", code="anchors_off")
+        anchor = await self._anchors.latest(account, self._clock.now().date())
+        if anchor is None:
+            return replace(found, problems=(*found.problems, "There is no anchor to compare with."))
+        head = await self._ledger.head_at(account, anchor.commit)
+        if anchor.commit == 0 or head == anchor.head:
+            return found
+        problem = (
+            f"commit {anchor.commit}: is gone; the ledger was rolled back"
+            if head is None
+            else f"commit {anchor.commit}: is not the one that was anchored; it was rewritten"
+        )
+        return replace(found, problems=(*found.problems, problem))
+
+    async def _known(self, account: str) -> Account:
+        known = await self._facts.account(account)
+        if known is None:
+            raise NotFound("There is no such account.", code="account_unknown")
+        return known
+
+
+def _take(
+    commit: Commit, wanted: EntryFilter, found: list[Entry], skip: int, limit: int
+) -> int | None:
+    """Add a commit's entries from place `skip` on; the place where the page was full, or None."""
+    for place, entry in enumerate(commit.entries[skip:], start=skip):
+        if not wanted.admits(entry):
+            continue
+        if len(found) == limit:
+            return place
+        found.append(entry)
+    return None
+
+
+def _cursor(account: str, after: int, skip: int) -> str:
+    return base64.urlsafe_b64encode(f"{account}|{after}|{skip}".encode()).decode().rstrip("=")
+
+
+def _read_cursor(account: str, cursor: str | None) -> tuple[int, int]:
+    if cursor is None:
+        return 0, 0
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+        owner, after, skip = text.split("|")
+        if owner == account:
+            return int(after), int(skip)
+    except (binascii.Error, ValueError):
+        pass
+    raise Invalid("The cursor is none of this account's.", code="cursor_invalid")

@@ -1,0 +1,141 @@
+"""The nightly audit: goes through the directory and proves that the marks missed nothing.
+
+For every account: its settings stand in the ledger, its events are published, what time brought is
+done, its closed days are packed and its closed months added up, its chain verifies from where the
+last night ended; then the heads of all ledgers are anchored in another storage account. What is
+found wrong is mended where that is safe, and always told.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from shared.domain.common import limits
+from shared.domain.common.errors import PerminuteError
+from shared.domain.directory.access import ALL_ACCOUNTS, Principal
+from shared.domain.directory.entities import Account
+from shared.domain.ledger import monitoring
+from shared.ports.anchors import Anchor, Anchors
+from shared.ports.clock import Clock
+from shared.ports.ledger import Ledger
+from shared.ports.notices import DueMark, DueMarks, Notices
+from shared.usecases.credits.watch_balances import EVENTS, HOLD_EVENTS, WatchBalances
+from shared.usecases.directory.accounts import Accounts
+from shared.usecases.directory.sync_ledger_settings import OpenLedger
+from shared.usecases.ledger.close_months import close_months
+
+_AUDITOR = Principal("nightly audit", frozenset(), frozenset({ALL_ACCOUNTS}))
+
+
+@dataclass(slots=True)
+class Audited:
+    """What an audit found. `missed` are accounts in which something was due for minutes and no mark
+    had named it: always none."""
+
+    day: date
+    accounts: int = 0
+    anchored: int = 0
+    missed: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class AuditLedgers:
+    """One run over all accounts; running it twice changes nothing."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        ledger: Ledger,
+        open_ledger: OpenLedger,
+        due: DueMarks,
+        notices: Notices,
+        watch_balances: WatchBalances,
+        anchors: Anchors | None,
+        clock: Clock,
+    ) -> None:
+        self._accounts = accounts
+        self._ledger = ledger
+        self._open_ledger = open_ledger
+        self._due = due
+        self._notices = notices
+        self._watch_balances = watch_balances
+        self._anchors = anchors
+        self._clock = clock
+
+    async def __call__(self) -> Audited:
+        """Audit all accounts. One that fails is told and does not stop the others."""
+        found = Audited(self._clock.now().date())
+        heads: list[Anchor] = []
+        async for page in self._pages():
+            slots = asyncio.Semaphore(limits.AUDIT_ACCOUNTS_AT_ONCE)
+            anchors = await asyncio.gather(*(self._one(each, found, slots) for each in page))
+            heads += [anchor for anchor in anchors if anchor]
+            found.accounts += len(page)
+        if self._anchors is not None:
+            found.anchored = await self._anchors.write(found.day, heads)
+        return found
+
+    async def _pages(self) -> AsyncIterator[list[Account]]:
+        cursor: str | None = None
+        while True:
+            page, cursor = await self._accounts.page(
+                _AUDITOR, limit=limits.LIST_ITEMS_MAX, cursor=cursor
+            )
+            yield list(page)
+            if cursor is None:
+                return
+
+    async def _one(
+        self, account: Account, found: Audited, slots: asyncio.Semaphore
+    ) -> Anchor | None:
+        async with slots:
+            try:
+                await self._open_ledger(account)
+                await self._look_for_missed(account, found)
+                await self._end_alerts(account.id)
+                await self._ledger.pack_until(account.id, self._today())
+                zone = account.settings.time_zone
+                await close_months(self._ledger, account.id, zone, self._today())
+                verified = await self._ledger.verify(account.id, resume=True)
+            except PerminuteError as error:
+                found.problems.append(f"{account.id}: {error.detail}")
+                return None
+            found.problems += [f"{account.id}: {problem}" for problem in verified.problems]
+            return Anchor(account.id, verified.commits, verified.head)
+
+    def _today(self) -> datetime:
+        return self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+
+    async def _end_alerts(self, account: str) -> None:
+        """Alerts from before alerts ended with their cause."""
+        state = await self._ledger.state(account)
+        if state is None or not state.alerts:
+            return
+        await self._watch_balances.end_stops(account, state)
+        cursor: str | None = None
+        while True:
+            page, cursor = await self._notices.alerts(
+                account, limit=limits.LIST_ITEMS_MAX, cursor=cursor
+            )
+            now = self._clock.now()
+            for alert in page:
+                if alert.over_at is None and monitoring.is_over(state, alert, now):
+                    await self._notices.end(account, alert.number, now)
+            if cursor is None:
+                return
+
+    async def _look_for_missed(self, account: Account, found: Audited) -> None:
+        """What nobody published or did, although it was due before the last ticks."""
+        before = self._clock.now() - timedelta(seconds=limits.OUTBOX_AGE_SECONDS_MAX)
+        waiting = await self._ledger.outbox(account.id, limit=1)
+        missed = bool(waiting) and waiting[0].at < before
+        state = await self._ledger.state(account.id)
+        if state is not None:
+            is_overdue = monitoring.overdue(state, before)
+            if await self._watch_balances.do_what_is_due(account.id, state):
+                missed |= is_overdue
+        if missed:
+            found.missed.append(account.id)
+            now = self._clock.now()
+            await self._due.mark([DueMark(account.id, kind, now) for kind in (EVENTS, HOLD_EVENTS)])

@@ -1,0 +1,23 @@
+"""A person asks to be forgotten: a number or an organizer is erased from an account."""
+
+from shared.domain.common.errors import NotFound
+from shared.ports.erasure import Erased, Eraser
+from shared.usecases.directory.codecs import Kind, organizer_key
+from shared.usecases.directory.directory_cache import Facts
+
+
+class ErasePerson:
+    """Erases, and drops what this process has cached of the person."""
+
+    def __init__(self, facts: Facts, eraser: Eraser) -> None:
+        self._facts = facts
+        self._eraser = eraser
+
+    async def __call__(self, account: str, *, number: str | None, organizer: str | None) -> Erased:
+        """What was erased. Raises NotFound `account_unknown`, StoreUnavailable."""
+        if await self._facts.account(account) is None:
+            raise NotFound("There is no such account.", code="account_unknown")
+        erased = await self._eraser.erase(account, number=number, organizer=organizer)
+        if organizer is not None:
+            self._facts.drop(Kind.ORGANIZER, organizer_key(account, organizer))
+        return erased

@@ -1,0 +1,135 @@
+"""Whether this process can do its work: each thing that it needs is asked, really."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.domain.common import limits
+from shared.domain.common.errors import PerminuteError
+from shared.domain.legs.leg import read_queued_leg
+from shared.ports.clock import Clock
+from shared.ports.legs import ParkingLot
+from shared.ports.queues import Inbox
+
+type Check = Callable[[], Awaitable[object]]
+type QueueState = Callable[[], Awaitable[datetime | None]]
+"""Since when the oldest leg waits in the queue, None: none does; raises like a check."""
+
+WAITING_SECONDS_MAX = 120
+"""A leg that waits longer than this to be charged makes the product degraded."""
+
+
+class Status(StrEnum):
+    """Whether the product does its work."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What each check found: "ok", or the code of what is wrong; for how many seconds the oldest
+    leg waits to be charged, and the oldest open parked leg, None while there is none or that is
+    not known."""
+
+    checks: Mapping[str, str]
+    waiting_seconds: int | None = None
+    parked_seconds: int | None = None
+
+    @property
+    def can_accept_legs(self) -> bool:
+        """Whether new legs can be accepted: what the queue can't take the tables keep."""
+        return self.checks.get("tables") == "ok"
+
+    @property
+    def legs_wait(self) -> bool:
+        """Whether a leg waits to be charged for longer than it should."""
+        return (self.waiting_seconds or 0) >= WAITING_SECONDS_MAX
+
+    @property
+    def has_forgotten_legs(self) -> bool:
+        """Whether a leg is parked for so long that a person has to act."""
+        return (self.parked_seconds or 0) >= limits.PARKED_AGE_SECONDS_MAX
+
+    @property
+    def status(self) -> Status:
+        """The worst of all that was found."""
+        if not self.can_accept_legs:
+            return Status.FAILING
+        is_ok = all(outcome == "ok" for outcome in self.checks.values())
+        has_delay = self.legs_wait or self.has_forgotten_legs
+        return Status.OK if is_ok and not has_delay else Status.DEGRADED
+
+
+class HealthChecks:
+    """Asks all at once, each within `HEALTH_SECONDS_MAX`.
+
+    The answer is open to all, so it is kept for a moment: asking often costs nothing.
+    """
+
+    def __init__(
+        self, tables: Check, queue: QueueState, inbox: Inbox, parking: ParkingLot, clock: Clock
+    ) -> None:
+        self._tables = tables
+        self._queue = queue
+        self._inbox = inbox
+        self._parking = parking
+        self._clock = clock
+        self._last: tuple[datetime, Health] | None = None
+        self._scanned: tuple[datetime, datetime | None, datetime | None] | None = None
+
+    async def __call__(self) -> Health:
+        """The outcome of every check; raises nothing."""
+        now = self._clock.now()
+        kept = timedelta(seconds=limits.HEALTH_KEPT_SECONDS)
+        if self._last is not None and timedelta(0) <= now - self._last[0] < kept:
+            return self._last[1]
+        (tables, _), (queue, queued_at) = await asyncio.gather(
+            _outcome(self._tables), _outcome(self._queue)
+        )
+        kept_at, parked_at = await self._scan(now)
+        waiting_at = min(filter(None, (queued_at, kept_at)), default=None)
+        checks = {"tables": tables, "queue": queue}
+        health = Health(checks, _age(now, waiting_at), _age(now, parked_at))
+        self._last = (now, health)
+        return health
+
+    async def _scan(self, now: datetime) -> tuple[datetime | None, datetime | None]:
+        """(when a leg of the inbox was received, when the oldest open parked leg was); looked up
+        once in a while, since these are scans."""
+        kept = timedelta(seconds=limits.PARKED_AGE_KEPT_SECONDS)
+        if self._scanned is None or not timedelta(0) <= now - self._scanned[0] < kept:
+            try:
+                async with asyncio.timeout(limits.HEALTH_SECONDS_MAX):
+                    waiting = await self._inbox.waiting(limit=1)
+                    kept_at = _received_at(waiting[0].body, now) if waiting else None
+                    self._scanned = (now, kept_at, await self._parking.oldest_open())
+            except (PerminuteError, TimeoutError):
+                self._scanned = None  # the checks say what is away
+        return self._scanned[1:] if self._scanned else (None, None)
+
+
+def _received_at(body: bytes, now: datetime) -> datetime:
+    try:
+        return read_queued_leg(body).received_at
+    except ValueError:
+        return now
+
+
+def _age(now: datetime, moment: datetime | None) -> int | None:
+    return None if moment is None else max(0, (now - moment) // timedelta(seconds=1))
+
+
+async def _outcome[Found](
+    check: Callable[[], Awaitable[Found]],
+) -> tuple[str, Found | None]:
+    try:
+        async with asyncio.timeout(limits.HEALTH_SECONDS_MAX):
+            return "ok", await check()
+    except TimeoutError:
+        return "timeout", None
+    except PerminuteError as error:
+        return error.code, None

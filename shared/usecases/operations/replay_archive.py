@@ -1,0 +1,57 @@
+"""Accepted legs come back from the archive: after the loss of a region, or of a queue.
+
+They go onto the queue again, under message ids of this replay, since the broker drops one that it
+has seen. Each leg is charged once all the same: what was charged already answers with its charge.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.domain.common import limits
+from shared.domain.legs.leg import read_queued_leg
+from shared.ports.archive import Archive
+from shared.ports.clock import Ids
+from shared.ports.queues import CallQueue, Message
+from shared.usecases.legs.receive_legs import ReceiveLegs, leg_message, read_unreadable
+
+RUN_ID_BYTES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay put back: legs onto the queue, and what can't be read into the parking lot."""
+
+    legs: int
+    unreadable: int
+
+
+class ReplayArchive:
+    """Puts back what was accepted in a span of time."""
+
+    def __init__(self, archive: Archive, queue: CallQueue, receive: ReceiveLegs, ids: Ids) -> None:
+        self._archive = archive
+        self._queue = queue
+        self._receive = receive
+        self._ids = ids
+
+    async def __call__(self, since: datetime, until: datetime) -> Replayed:
+        """What was accepted from `since` to before `until`; again is safe, also after a failure.
+
+        Raises StoreUnavailable, QueueUnavailable, and ValueError for what no key opens.
+        """
+        run = self._ids.token(RUN_ID_BYTES)
+        waiting: list[Message] = []
+        legs = unreadable = 0
+        async for item in self._archive.read(since, until):
+            if item.kind == "leg":
+                message = leg_message(read_queued_leg(item.body))
+                waiting.append(replace(message, message_id=f"{message.message_id}.{run}"))
+                legs += 1
+            else:
+                await self._receive.park_unreadable(*read_unreadable(item.body))
+                unreadable += 1
+            if len(waiting) >= limits.REPLAY_LEGS_AT_ONCE:
+                await self._queue.send(waiting)
+                waiting = []
+        await self._queue.send(waiting)
+        return Replayed(legs, unreadable)

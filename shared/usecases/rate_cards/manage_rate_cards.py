@@ -1,0 +1,334 @@
+"""Rate cards: put, shown, and asked for a price."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.charging.charge_record import quoted, quoted_pooled, received_texts
+from shared.domain.common.errors import FieldError, Invalid, NotFound
+from shared.domain.common.money import format_amount
+from shared.domain.credits.included_minutes import (
+    dial_in_is_included,
+    is_toll_free,
+    left_seconds,
+    pool_month,
+    pool_pays,
+)
+from shared.domain.dial_out import dial_out_checks
+from shared.domain.dial_out.facts import AccountFacts, DialOutFacts, OrganizerFacts, RateFacts
+from shared.domain.dial_out.policy import AccountPolicy
+from shared.domain.directory.access import Principal
+from shared.domain.directory.entities import ID_RULE, Account, is_id, registration_at
+from shared.domain.legs.leg import LegKind, format_time
+from shared.domain.numbers.numbers import (
+    called_number,
+    caller_number,
+    caller_origin,
+    classify,
+    look_up,
+)
+from shared.domain.rating.price_list import quote_table
+from shared.domain.rating.rate_card import RateCardVersion
+from shared.domain.rating.rating import Charge, rate_leg, rate_missing
+from shared.domain.rating.terms import minute_picos
+from shared.domain.rating.versioning import CardVersion, PutRules
+from shared.ports.clock import Clock
+from shared.ports.rate_cards import RateCardStore
+from shared.usecases.directory.accounts import Accounts
+from shared.usecases.directory.directory_cache import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class PutVersion:
+    """A version that was read and found valid; `about` is None when nothing was written."""
+
+    version: RateCardVersion
+    about: CardVersion | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What would a call cost? For an account, or by a card; the numbers' texts as received."""
+
+    account: str | None
+    rate_card: str | None
+    kind: LegKind
+    from_received: str | None
+    to_received: str | None
+    at: datetime | None
+    talk_seconds: int
+    organizer: str | None = None
+
+    @property
+    def from_number(self) -> str | None:
+        """The caller's number, None where it is unknown."""
+        return caller_number(self.from_received) if self.from_received else None
+
+    @property
+    def to_number(self) -> str:
+        """The called number, "" where there is none."""
+        return called_number(self.to_received) if self.to_received else ""
+
+
+# What a charge by credits says of all seconds, but the pool pays the first ones.
+_BY_CREDITS_ONLY = frozenset({"lines", "rounding", "sentence", "won_over"})
+
+
+class RateCardDesk:
+    """Everything raises StoreUnavailable."""
+
+    def __init__(
+        self, store: RateCardStore, accounts: Accounts, facts: Facts, clock: Clock
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._facts = facts
+        self._clock = clock
+
+    async def put(
+        self,
+        card: str,
+        effective_from: datetime,
+        parse: Callable[[], RateCardVersion],
+        *,
+        if_match: str | None,
+        backdate: bool,
+        dry_run: bool,
+    ) -> PutVersion:
+        """Make or replace a version; with `dry_run` only check it.
+
+        `parse` reads what was sent, in a thread of its own, since a large deck takes seconds.
+        Raises Invalid, BadRequest, and what `check_put` raises.
+        """
+        if not is_id(card):
+            raise Invalid(f"A rate card's id has {ID_RULE}.", code="id_invalid")
+        rules = PutRules(self._clock.now(), if_match, backdate)
+        await self._store.check(card, effective_from, rules)
+        version = await asyncio.to_thread(parse)
+        return PutVersion(version, None if dry_run else await self._store.put(version, rules))
+
+    async def cards(
+        self, principal: Principal, *, limit: int, after: str | None
+    ) -> tuple[Sequence[str], str | None]:
+        """Names of cards that the principal sees, in order, and the one after which the next page
+        begins.
+
+        Raises Invalid `cursor_invalid`.
+        """
+        if after is not None and not is_id(after):
+            raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
+        if principal.sees_all_accounts:
+            found = await self._store.cards(limit=limit + 1, after=after)
+        else:
+            own = sorted(await self._accounts.cards_of(principal))
+            found = [card for card in own if card > (after or "")][: limit + 1]
+        more = len(found) > limit
+        return found[:limit], found[limit - 1] if more else None
+
+    async def versions(self, card: str) -> Sequence[CardVersion]:
+        """The versions of a card. Raises NotFound `rate_card_unknown`."""
+        found = await self._store.versions(card) if is_id(card) else []
+        if not found:
+            raise NotFound("There is no such rate card.", code="rate_card_unknown")
+        return found
+
+    async def version(
+        self, card: str, effective_from: datetime
+    ) -> tuple[CardVersion, RateCardVersion]:
+        """A whole version. Raises NotFound `rate_card_version_unknown`."""
+        found = await self._store.version(card, effective_from) if is_id(card) else None
+        if found is None:
+            raise NotFound(
+                "The rate card has no version that takes effect then.",
+                code="rate_card_version_unknown",
+            )
+        return found
+
+    async def quote(self, inquiry: Inquiry, principal: Principal) -> dict[str, object]:
+        """The charge of a call that has not happened (docs/rating.md).
+
+        Raises NotAllowed, NotFound `account_unknown`, Invalid `rate_missing`.
+        """
+        card, currency = await self._card(inquiry, principal)
+        answered_at = inquiry.at or self._clock.now()
+        if inquiry.kind is LegKind.VOIP:
+            return _free(inquiry, answered_at, currency, "voip")
+        if inquiry.talk_seconds == 0:
+            return _free(inquiry, answered_at, currency, "zero_duration")
+        version = await self._version(card, currency, answered_at)
+        charge = rate_leg(
+            version,
+            kind=inquiry.kind,
+            to_digits=_digits(inquiry),
+            origin=_origin(inquiry),
+            answered_at=answered_at,
+            talk_seconds=inquiry.talk_seconds,
+        )
+        if charge is None:
+            raise _no_rate(version, inquiry)
+        free = charge.amount_micros == 0
+        by_credits = {
+            **_asked(inquiry, answered_at, version.currency),
+            "status": "zero" if free else "charged",
+            **({"zero_reason": "free_rate"} if free else {}),
+            **quoted(charge),
+            "flags": [],
+        }
+        return await self._by_licence(inquiry, charge, by_credits)
+
+    async def _by_licence(
+        self, inquiry: Inquiry, charge: Charge, by_credits: dict[str, object]
+    ) -> dict[str, object]:
+        """The quote by the organizer's licence; one that is unknown pays by the minute."""
+        if inquiry.account is None or inquiry.organizer is None:
+            return by_credits
+        organizer = await self._facts.organizer(inquiry.account, inquiry.organizer, fresh=True)
+        named = {**by_credits, "organizer": inquiry.organizer}
+        if organizer is None:
+            return {**named, "flags": ["organizer_unknown"]}
+        named["license"] = organizer.license.value
+        number = classify(inquiry.to_number)
+        if inquiry.kind is LegKind.DIAL_IN:
+            history = await self._facts.service_number(inquiry.to_number, fresh=True)
+            service = registration_at(history, charge.answered_at)
+            toll_free = is_toll_free(service, number)
+            if not dial_in_is_included(organizer.license, toll_free=toll_free):
+                return named
+            free = _free(inquiry, charge.answered_at, charge.version.currency, "included")
+            return {**named, **free}
+        policy = await self._facts.dial_out_policy(inquiry.account, fresh=True)
+        view = await self._accounts.read(inquiry.account)
+        named |= _permission(charge, view.account, organizer, policy)
+        pays = pool_pays(organizer.license, number.region, policy.class_of(number))
+        if charge.amount_micros == 0 or not pays:
+            return named
+        month = pool_month(charge.answered_at, view.account.settings.time_zone)
+        left = left_seconds(view.state.pools, month, view.state.pool_seconds)
+        pooled = min(left, inquiry.talk_seconds)
+        if not pooled:
+            return {**named, "pool_seconds": 0}
+        rest = None
+        if pooled < inquiry.talk_seconds:
+            rest = rate_leg(
+                charge.version,
+                kind=inquiry.kind,
+                to_digits=charge.to_digits,
+                origin=charge.origin,
+                answered_at=charge.answered_at + timedelta(seconds=pooled),
+                talk_seconds=inquiry.talk_seconds - pooled,
+            )
+        kept = {name: named[name] for name in named if name not in _BY_CREDITS_ONLY}
+        return {**kept, **quoted_pooled(charge, pooled, rest)}
+
+    async def quote_table(
+        self, inquiry: Inquiry, minutes: Sequence[int], principal: Principal
+    ) -> tuple[Charge, ...]:
+        """The charges of calls of so many minutes to one number. Raises what `quote` raises."""
+        card, currency = await self._card(inquiry, principal)
+        answered_at = inquiry.at or self._clock.now()
+        version = await self._version(card, currency, answered_at)
+        charges = quote_table(
+            version,
+            kind=inquiry.kind,
+            to_digits=_digits(inquiry),
+            origin=_origin(inquiry),
+            answered_at=answered_at,
+            minutes=minutes,
+        )
+        if charges is None:
+            raise _no_rate(version, inquiry)
+        return charges
+
+    async def _card(self, inquiry: Inquiry, principal: Principal) -> tuple[str, str | None]:
+        """(card, currency of the account) that an inquiry is about."""
+        if inquiry.account is None:
+            await self._accounts.require_card(principal, inquiry.rate_card or "")
+            return inquiry.rate_card or "", None
+        principal.require_account(inquiry.account)
+        settings = (await self._accounts.known(inquiry.account)).settings
+        return settings.rate_card, settings.currency
+
+    async def _version(
+        self, card: str, currency: str | None, answered_at: datetime
+    ) -> RateCardVersion:
+        version = None
+        if is_id(card):
+            now = self._clock.now()
+            version = await self._store.version_for(card, answered_at, known_at=now)
+        if version is None:
+            raise _rate_missing(f"Rate card {card} has no version for that time.")
+        if currency is not None and version.currency != currency:
+            raise _rate_missing(
+                f"Rate card {card} is in {version.currency}, the account in {currency}."
+            )
+        return version
+
+
+def _permission(
+    charge: Charge, account: Account, organizer: OrganizerFacts, policy: AccountPolicy
+) -> dict[str, object]:
+    """The identity that binds the organizer, and why it may not dial the number, if so. What
+    changes from call to call (stops, budgets, velocity, credit) does not count."""
+    home = account.settings.usage_location
+    facts = DialOutFacts(
+        dialled=look_up(f"+{charge.to_digits}", (organizer.usage_location or home,)),
+        account=AccountFacts(account.id, home, suspended=policy.suspended),
+        organizer=organizer,
+        policy=policy,
+        rate=RateFacts(
+            charge.rate.prefix, charge.rate.destination, minute_picos(charge.rate.slots)
+        ),
+    )
+    denial = dial_out_checks.check_rules(facts)
+    denied = denial and {"reason": denial.reason.value, "message": denial.message}
+    return {"policy": facts.identity, **({"denied": denied} if denied else {})}
+
+
+def _asked(inquiry: Inquiry, answered_at: datetime, currency: str | None) -> dict[str, object]:
+    ended_at = answered_at + timedelta(seconds=inquiry.talk_seconds)
+    stated = {
+        "account": inquiry.account,
+        "kind": inquiry.kind.value,
+        "from": inquiry.from_number,
+        "to": inquiry.to_number or None,
+        **received_texts(
+            (inquiry.from_received, inquiry.from_number), (inquiry.to_received, inquiry.to_number)
+        ),
+        "answered_at": format_time(answered_at),
+        "ended_at": format_time(ended_at),
+        "talk_seconds": inquiry.talk_seconds,
+        "currency": currency,
+    }
+    return {name: value for name, value in stated.items() if value is not None}
+
+
+def _free(
+    inquiry: Inquiry, answered_at: datetime, currency: str | None, reason: str
+) -> dict[str, object]:
+    return {
+        **_asked(inquiry, answered_at, currency),
+        "status": "zero",
+        "zero_reason": reason,
+        "billed_seconds": 0,
+        "amount": format_amount(0),
+        "lines": [],
+        "flags": [],
+    }
+
+
+def _origin(inquiry: Inquiry) -> str | None:
+    """The caller's region: toll-free dial-in is rated by it."""
+    return caller_origin(inquiry.from_number) if inquiry.kind is LegKind.DIAL_IN else None
+
+
+def _digits(inquiry: Inquiry) -> str:
+    return inquiry.to_number.removeprefix("+")
+
+
+def _no_rate(version: RateCardVersion, inquiry: Inquiry) -> Invalid:
+    return _rate_missing(rate_missing(version, inquiry.kind, inquiry.to_number, _origin(inquiry)))
+
+
+def _rate_missing(detail: str) -> Invalid:
+    return Invalid(detail, (FieldError("/to", detail),), code="rate_missing")

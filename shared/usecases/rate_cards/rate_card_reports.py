@@ -1,0 +1,162 @@
+"""What an administrator asks of rate cards before and after a change: lint, differences, prices."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from shared.domain.charging.rerating import Untouched, leg_facts
+from shared.domain.common import limits
+from shared.domain.common.errors import Invalid, NotFound
+from shared.domain.directory.access import Principal
+from shared.domain.ledger.statements import asked_month_span, last_month
+from shared.domain.numbers.example_numbers import typical_numbers
+from shared.domain.rating.diff import ChangeKind, Effect, LegFacts, RateChange, changes, effect
+from shared.domain.rating.lint import Finding, lint
+from shared.domain.rating.price_list import CountryPrices, dial_in_rates, price_list
+from shared.domain.rating.rate_card import Rate, RateCardVersion
+from shared.pacing import breathe
+from shared.ports.clock import Clock
+from shared.ports.rate_cards import RateCardStore
+from shared.usecases.charging.past_legs import Span
+from shared.usecases.charging.rerate_legs import RerateLegs
+from shared.usecases.directory.accounts import Accounts
+from shared.usecases.rate_cards.manage_rate_cards import RateCardDesk
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What differs from one version to another: counts of all, and `items` of one page."""
+
+    before: RateCardVersion
+    after: RateCardVersion
+    counts: Mapping[ChangeKind, int]
+    dearer: int
+    cheaper: int
+    items: tuple[RateChange, ...]
+    following: int | None
+
+    def every(self) -> Iterator[RateChange]:
+        """All that differs, again from the beginning."""
+        return changes(self.before, self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class MonthEffect:
+    """Legs of a month under two versions; `is_complete` is false where there are too many."""
+
+    month: str
+    effect: Effect
+    is_complete: bool
+
+
+class RateCardReports:
+    """Reads versions and tells about them; writes nothing. Everything raises StoreUnavailable."""
+
+    def __init__(
+        self,
+        desk: RateCardDesk,
+        store: RateCardStore,
+        accounts: Accounts,
+        rerate_legs: RerateLegs,
+        clock: Clock,
+    ) -> None:
+        self._desk = desk
+        self._store = store
+        self._accounts = accounts
+        self._rerate_legs = rerate_legs
+        self._clock = clock
+
+    async def lint(self, card: str, effective_from: datetime) -> Sequence[Finding]:
+        """What is odd in a version. Raises NotFound `rate_card_version_unknown`."""
+        _, version = await self._desk.version(card, effective_from)
+        return await found_in(version)
+
+    async def compare(
+        self,
+        before: tuple[str, datetime],
+        after: tuple[str, datetime],
+        *,
+        skip: int,
+        limit: int,
+    ) -> Comparison:
+        """What differs between two versions, each a card and a time at which it is in force.
+
+        Raises NotFound `rate_card_unknown`, `rate_card_version_unknown`, Invalid
+        `currencies_differ`.
+        """
+        old, new = await self._in_force(*before), await self._in_force(*after)
+        if old.currency != new.currency:
+            raise Invalid(
+                f"Prices in {old.currency} and {new.currency} can't be compared.",
+                code="currencies_differ",
+            )
+        return await asyncio.to_thread(_compare, old, new, skip, limit)
+
+    async def effect(
+        self,
+        before: RateCardVersion,
+        after: RateCardVersion,
+        account: str,
+        month: str | None,
+        principal: Principal,
+    ) -> MonthEffect:
+        """What an account's legs of a month, by default the last one, cost under both versions.
+
+        Raises NotAllowed, NotFound `account_unknown`, Invalid `month_invalid`.
+        """
+        principal.require_account(account)
+        zone = (await self._accounts.known(account)).settings.time_zone
+        month = month or last_month(self._clock.now(), zone)
+        span = Span(*asked_month_span(month, zone))
+        legs, is_complete = await self._rerate_legs.records(
+            account, span, limit=limits.EFFECT_LEGS_MAX
+        )
+        rated: list[LegFacts] = []
+        for debits in legs:
+            await breathe()
+            facts = leg_facts(debits[-1].charge, debits[0].person)
+            if not isinstance(facts, Untouched):
+                rated.append(facts)
+        found = await asyncio.to_thread(effect, before, after, rated)
+        return MonthEffect(month, found, is_complete)
+
+    async def price_list(
+        self, card: str, at: datetime | None
+    ) -> tuple[RateCardVersion, Sequence[CountryPrices], Sequence[Rate]]:
+        """The prices in force then, by default now: dial-out by country, and the dial-in rates.
+
+        Raises NotFound `rate_card_unknown`, or `rate_card_version_unknown` before its first one.
+        """
+        version = await self._in_force(card, at or self._clock.now())
+        listed = await asyncio.to_thread(lambda: price_list(version, typical_numbers()))
+        return version, listed, await asyncio.to_thread(dial_in_rates, version)
+
+    async def _in_force(self, card: str, moment: datetime) -> RateCardVersion:
+        await self._desk.versions(card)
+        version = await self._store.version_for(card, moment)
+        if version is None:
+            raise NotFound(
+                "The rate card has no version in force then.", code="rate_card_version_unknown"
+            )
+        return version
+
+
+async def found_in(version: RateCardVersion) -> Sequence[Finding]:
+    """What lint finds, looked for in a thread: a large deck takes a second."""
+    return await asyncio.to_thread(lambda: lint(version, typical_numbers()))
+
+
+def _compare(before: RateCardVersion, after: RateCardVersion, skip: int, limit: int) -> Comparison:
+    counts: Counter[ChangeKind] = Counter()
+    dearer = cheaper = 0
+    for change in changes(before, after):
+        counts[change.kind] += 1
+        percent = change.percent
+        dearer += percent is not None and percent > 0
+        cheaper += percent is not None and percent < 0
+    items = tuple(islice(changes(before, after), skip, skip + limit))
+    following = skip + limit if skip + limit < counts.total() else None
+    return Comparison(before, after, counts, dearer, cheaper, items, following)
