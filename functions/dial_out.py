@@ -6,8 +6,8 @@ import azure.functions as func
 
 from functions.http import Call, new_blueprint, open_route, reply
 from shared.bootstrap import container
+from shared.domain.common.canonical import content_digest
 from shared.domain.directory.entities import Bridge
-from shared.domain.legs.leg import content_digest
 from shared.telemetry import event
 
 bp = new_blueprint()

@@ -7,9 +7,9 @@ import azure.functions as func
 
 from functions.http import Call, admin_route, new_blueprint, reply
 from shared.bootstrap import container
+from shared.domain.common.canonical import format_time
 from shared.domain.common.money import format_amount
 from shared.domain.directory.access import READERS, Role
-from shared.domain.legs.leg import format_time
 from shared.telemetry import event
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for

@@ -10,14 +10,10 @@ from functions.http import Call, admin_route, new_blueprint, no_content, reply, 
 from shared.bootstrap import container
 from shared.contracts.common.queries import flag, moment
 from shared.domain.common.errors import Invalid, NotFound
+from shared.domain.common.ids import FOREIGN_ID_RULE, is_foreign_id, is_service_number
+from shared.domain.common.kinds import ServiceNumberKind
 from shared.domain.directory.access import READERS, Role
-from shared.domain.directory.entities import (
-    FOREIGN_ID_RULE,
-    Registration,
-    is_foreign_id,
-    is_service_number,
-)
-from shared.domain.legs.leg import ServiceNumberKind
+from shared.domain.directory.entities import Registration
 from shared.domain.numbers.numbers import called_number
 from shared.usecases.directory.codecs import Kind
 

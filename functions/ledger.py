@@ -7,10 +7,10 @@ import azure.functions as func
 from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE, SPAN, Query, flag, moment, one_of, query_invalid
+from shared.domain.common.canonical import format_time
 from shared.domain.common.money import format_amount
 from shared.domain.directory.access import READERS, Role
 from shared.domain.ledger.model import Entry, EntryKind
-from shared.domain.legs.leg import format_time
 from shared.telemetry import event
 
 bp = new_blueprint()

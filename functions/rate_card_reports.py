@@ -10,8 +10,9 @@ from functions.rate_cards import effective_from_of
 from shared.bootstrap import container
 from shared.contracts.common.queries import FORMAT, PAGE, Query, moment, one_of, query_invalid
 from shared.contracts.common.times import read_time
+from shared.domain.common.canonical import format_time
+from shared.domain.common.kinds import LegKind
 from shared.domain.directory.access import READERS
-from shared.domain.legs.leg import LegKind, format_time
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.domain.rating.rate_card import RateCardVersion

@@ -25,9 +25,9 @@ from shared.bootstrap import container
 from shared.contracts.common.queries import FORMAT, PAGE, flag, moment, query_invalid
 from shared.contracts.common.times import read_time
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import Invalid, UnsupportedMedia
 from shared.domain.directory.access import READERS, Role
-from shared.domain.legs.leg import format_time
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.domain.rating.rate_card import RateCardVersion

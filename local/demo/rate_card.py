@@ -12,7 +12,7 @@ from datetime import datetime
 import phonenumbers
 
 from local.demo.special_ranges import SpecialRange, special_ranges
-from shared.domain.legs.leg import format_time
+from shared.domain.common.canonical import format_time
 from shared.domain.numbers.regions import INTERNATIONAL, NAMES, ZONE_A
 
 type Rate = dict[str, object]

@@ -16,10 +16,10 @@ from shared.adapters.ledger.ranges import read_range
 from shared.adapters.legs import claim_store, parking_store
 from shared.adapters.tables.packing import pack, unpack, without
 from shared.domain.common import limits
+from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import EtagMismatch, OutcomeUnknown, StoreUnavailable
 from shared.domain.dial_out.applicable_limits import scope_key
 from shared.domain.dial_out.budgets import Scope
-from shared.domain.legs.leg import canonical_json
 from shared.domain.legs.parking import ParkStatus
 from shared.domain.numbers.numbers import called_number, caller_number
 from shared.ports.erasure import Erased

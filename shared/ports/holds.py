@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from shared.domain.common.kinds import LegKind
 from shared.domain.dial_out.decide import Authorise, Extend, Granted
 from shared.domain.dial_out.facts import Denial
 from shared.domain.dial_out.hold_book import HoldState
-from shared.domain.legs.leg import LegKind
 from shared.ports.ledger import Outbox
 
 

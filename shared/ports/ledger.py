@@ -6,8 +6,14 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.domain.credits.alerts import Event
-from shared.domain.dial_out.hold_book import Posted
-from shared.domain.ledger.model import Command, Entry, LedgerState, RulesChange, SettingsChange
+from shared.domain.ledger.model import (
+    Command,
+    Entry,
+    LedgerState,
+    Posted,
+    RulesChange,
+    SettingsChange,
+)
 from shared.domain.ledger.statements import ClosedMonth
 
 

@@ -14,8 +14,9 @@ import pytest
 from shared.adapters.legs.leg_archive import BlobArchive
 from shared.domain.common import limits
 from shared.domain.common.errors import StoreUnavailable
+from shared.domain.common.kinds import LegKind
 from shared.domain.legs.bridge_payloads import Unreadable
-from shared.domain.legs.leg import EndedLeg, LegKind
+from shared.domain.legs.leg import EndedLeg
 from shared.ports.archive import Accepted
 from shared.ports.queues import Message
 from shared.settings import Settings, SettingsError

@@ -21,8 +21,8 @@ from shared.adapters.clock import RandomIds, SystemClock
 from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.azure_tables import AzureTables
+from shared.domain.common.canonical import content_digest, format_time
 from shared.domain.ledger.model import DebitLeg
-from shared.domain.legs.leg import content_digest, format_time
 from tests.bench.records import record, wanted
 from tests.support.azurite import start_azurite
 from tests.support.client import Admin, Http, SigningBridge, unique

@@ -13,10 +13,10 @@ from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common.canonical import content_digest
 from shared.domain.common.limits import GROUP_COMMIT_LEGS_MAX
 from shared.domain.ledger.decide import decide
 from shared.domain.ledger.model import Configure, DebitLeg, LedgerState, TopUp
-from shared.domain.legs.leg import content_digest
 from shared.ports.tables import Insert, Operation, Replace
 from tests.bench.cost import count
 from tests.bench.records import record, wanted

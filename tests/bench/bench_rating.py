@@ -17,7 +17,7 @@ from typing import Any
 
 from shared.contracts.rate_cards.csv_format import parse_rate_card_csv, render_rate_card_csv
 from shared.contracts.rate_cards.json_format import render_rate_card_json
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from shared.domain.numbers.example_numbers import typical_numbers
 from shared.domain.rating.lint import lint
 from shared.domain.rating.rate_card import (

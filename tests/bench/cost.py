@@ -18,10 +18,11 @@ from shared.adapters.tables.memory_tables import MemoryTables
 from shared.adapters.tables.validation import check_transaction
 from shared.bootstrap import Container
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
+from shared.domain.common.kinds import LegKind
 from shared.domain.dial_out.facts import OrganizerFacts
 from shared.domain.directory.entities import AccountSettings
 from shared.domain.ledger.model import TopUp
-from shared.domain.legs.leg import EndedLeg, LegKind, read_queued_leg
+from shared.domain.legs.leg import EndedLeg, read_queued_leg
 from shared.ports.tables import Operation, Row
 from shared.settings import Settings
 from shared.usecases.dial_out.authorisation_request import Question

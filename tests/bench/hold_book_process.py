@@ -17,10 +17,10 @@ from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.dial_out.store import TableHoldBook
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.azure_tables import AzureTables
+from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import Unavailable
 from shared.domain.dial_out.budgets import Limit, Scope
 from shared.domain.ledger.model import Configure, DebitLeg, TopUp
-from shared.domain.legs.leg import content_digest
 from shared.ports.holds import Answered
 from tests.unit.holds.cases import CENT, ask
 from tests.unit.holds.world import ACCOUNT, named, question

@@ -18,6 +18,7 @@ from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import OutcomeUnknown, Unavailable
 from shared.domain.credits.lots import LotKind
 from shared.domain.ledger.model import (
@@ -30,7 +31,6 @@ from shared.domain.ledger.model import (
     ReverseLeg,
     TopUp,
 )
-from shared.domain.legs.leg import content_digest
 from shared.ports.ledger import Clash, Written
 from shared.ports.tables import TableStore
 from shared.usecases.ledger.credit_account import opened_lots

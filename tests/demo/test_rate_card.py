@@ -11,7 +11,7 @@ import pytest
 from local.demo.rate_card import MISSING_REGION, rate_card
 from local.demo.special_ranges import HEAD_DIGITS_MAX, heads, special_ranges
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.example_numbers import typical_numbers
 from shared.domain.numbers.regions import INTERNATIONAL, NAMES

@@ -10,7 +10,7 @@ import function_app
 from functions.http import ROUTES
 from shared import bootstrap
 from shared.contracts.openapi.document import document
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from tests.unit.administration.house import Answer
 from tests.unit.administration.town import LONDON, TOKYO, Town
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from shared.contracts.rate_cards.json_format import read_clock
 from shared.domain.common import limits
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import PICOS_PER_UNIT, RoundingMode
-from shared.domain.legs.leg import LegKind
 from shared.domain.rating.rate_card import (
     Band,
     MaximumStrategy,

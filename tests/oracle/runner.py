@@ -5,8 +5,8 @@ from enum import Enum
 from fractions import Fraction
 
 from shared.domain.common.errors import Invalid
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import RoundingMode
-from shared.domain.legs.leg import LegKind
 from shared.domain.rating.rate_card import RateCardVersion
 from shared.domain.rating.rating import Charge, max_usage, rate_leg
 from tests.oracle.card import Case, digits_of, seconds_of, start_of, version_of

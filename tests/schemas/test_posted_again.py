@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.legs.leg import EndedLeg, LegKind, QueuedLeg, parse_time, read_leg_document
+from shared.domain.common.canonical import parse_time
+from shared.domain.common.kinds import LegKind
+from shared.domain.legs.leg import EndedLeg, QueuedLeg, read_leg_document
 from shared.domain.legs.parking import earlier_parked_ids, parked_id
 from shared.usecases.charging.charge_legs import Charged, ChargeStatus
 

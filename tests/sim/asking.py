@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from shared.bootstrap import Container
+from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import OutcomeUnknown, PerminuteError, StoreError, Unavailable
-from shared.domain.legs.leg import format_time
 from tests.sim.world import World, finished
 
 ACCOUNTS = ("contoso", "fabrikam", "northwind")

@@ -9,11 +9,11 @@ from shared.contracts.common.validation import read
 from shared.contracts.directory.accounts import AccountBody
 from shared.contracts.ledger.entries import AdjustmentBody, TopUpBody, entry_body
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
+from shared.domain.common.canonical import format_time
 from shared.domain.common.money import format_amount
 from shared.domain.dial_out.facts import OrganizerFacts
 from shared.domain.directory.entities import OnOutage, Registration, WantedBridge
 from shared.domain.directory.request_signatures import AuthScheme
-from shared.domain.legs.leg import format_time
 from shared.domain.rating.versioning import PutRules
 from shared.usecases.delivery.manage_webhooks import WantedWebhook
 from shared.usecases.directory.codecs import Kind, conference_kind

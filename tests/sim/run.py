@@ -14,7 +14,8 @@ from datetime import timedelta
 
 from shared.adapters.ledger.restore import export, restore
 from shared.domain.common import limits
-from shared.domain.legs.leg import format_time, shown_leg
+from shared.domain.common.canonical import format_time
+from shared.domain.legs.leg import shown_leg
 from tests.model.auditor import audit
 from tests.sim import loop, reader
 from tests.sim.asking import Json

@@ -7,9 +7,10 @@ from typing import Any
 
 from shared.bootstrap import Container
 from shared.contracts.ledger.entries import entry_body, parked_body
+from shared.domain.common.canonical import content_digest, format_time
 from shared.domain.common.money import format_amount
 from shared.domain.legs.bridge_payloads import BridgePost
-from shared.domain.legs.leg import content_digest, format_time, shown_leg
+from shared.domain.legs.leg import shown_leg
 from shared.domain.legs.parking import ParkStatus
 from shared.usecases.dial_out.authorisation_request import Question
 from tests.sim.asking import Json

@@ -9,10 +9,11 @@ from urllib.parse import unquote
 from shared.adapters.bridges.fields import is_number_text, is_plausible
 from shared.adapters.bridges.freeswitch_body import Record, read_body
 from shared.domain.common.errors import BadRequest
+from shared.domain.common.ids import is_foreign_id, is_id
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.limits import FREESWITCH_PROFILES_MAX
-from shared.domain.directory.entities import is_foreign_id, is_id
 from shared.domain.legs.bridge_payloads import BridgePost, Ignored, ParsedLeg, Undecided, Unreadable
-from shared.domain.legs.leg import EndedLeg, LegKind
+from shared.domain.legs.leg import EndedLeg
 from shared.domain.numbers.numbers import called_number, caller_number
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -5,11 +5,12 @@ from datetime import datetime
 
 from shared.adapters.bridges.fields import is_number_text, read_rfc3339
 from shared.domain.common.errors import FieldError, Invalid, TooLarge
+from shared.domain.common.ids import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is_id
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.limits import CALL_ENDED_LEGS_MAX, FIELD_ERRORS_MAX, NUMBER_CHARS_MAX
 from shared.domain.common.strict_json import loads
-from shared.domain.directory.entities import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is_id
 from shared.domain.legs.bridge_payloads import BridgePost, ParsedLeg
-from shared.domain.legs.leg import LEG_FIELDS, EndedLeg, LegKind
+from shared.domain.legs.leg import LEG_FIELDS, EndedLeg
 
 _ID_RULE = f"a text of {FOREIGN_ID_RULE}"
 _TIME_RULE = "an RFC 3339 time with its zone, such as 2026-11-23T10:00:00Z"

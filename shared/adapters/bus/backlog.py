@@ -8,8 +8,8 @@ import logging
 from datetime import timedelta
 
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time, parse_time
 from shared.domain.common.errors import PerminuteError
-from shared.domain.legs.leg import format_time, parse_time
 from shared.ports.clock import Clock
 from shared.ports.tables import TableStore, Upsert
 

@@ -19,11 +19,12 @@ from itertools import groupby
 from typing import Any, cast
 
 from shared.adapters.tables.packing import pack, unpack
+from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
-from shared.domain.common.errors import Invalid, LedgerCorrupt, RowExists
+from shared.domain.common.canonical import format_time, parse_time
+from shared.domain.common.errors import Invalid, RowExists
 from shared.domain.credits.alerts import ALERT_OVER, RECHARGE_CHANGED, Alert, Event
 from shared.domain.credits.recharge import Recharge, read_recharge
-from shared.domain.legs.leg import format_time, parse_time
 from shared.ports.ledger import Outbox
 from shared.ports.tables import Insert, Operation, Row, TableStore, Upsert, Value
 
@@ -132,7 +133,7 @@ def _alert(rows: Sequence[Row]) -> Alert:
     parts = {row.key.rsplit("|", 1)[1]: row for row in rows}
     told = sorted((part for part in parts if part.isdecimal()), key=int)
     for row in rows:
-        _check_schema(row)
+        check_schema(row, SCHEMA)
     data = cast("dict[str, Any]", unpack("data", parts[told[-1]].values)) if told else {}
     seen, over = parts.get("a"), parts.get("o")
     return Alert(
@@ -149,7 +150,7 @@ def _alert(rows: Sequence[Row]) -> Alert:
 
 
 def _recharge(rows: Sequence[Row]) -> Recharge:
-    _check_schema(rows[-1])
+    check_schema(rows[-1], SCHEMA)
     return read_recharge(cast("dict[str, Any]", unpack("data", rows[-1].values)))
 
 
@@ -163,12 +164,6 @@ def _prefix(kind: str, number: int) -> str:
 
 def _thing(row: Row) -> str:
     return "|".join(row.key.split("|")[:2])
-
-
-def _check_schema(row: Row) -> None:
-    schema = row.values.get("schema")
-    if not isinstance(schema, int) or schema > SCHEMA:
-        raise LedgerCorrupt(f"Row {row.key} has schema {schema!r}; this code knows {SCHEMA}.")
 
 
 def _cursor(key: str) -> str:

@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from shared.adapters.tables.packing import joined, split
+from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
-from shared.domain.common.errors import EtagMismatch, Invalid, LedgerCorrupt, RowExists, RowMissing
+from shared.domain.common.canonical import format_time, parse_time
+from shared.domain.common.errors import EtagMismatch, Invalid, RowExists, RowMissing
 from shared.domain.delivery.webhooks import Delivery, DeliveryStatus, place_of
-from shared.domain.legs.leg import format_time, parse_time
 from shared.ports.clock import Ids
 from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore, Upsert, Value
 
@@ -109,7 +110,7 @@ class TableDeliveries:
         until = format_time(now + timedelta(seconds=limits.WEBHOOK_LEASE_SECONDS))
         values: dict[str, Value] = {"schema": SCHEMA, "token": token, "until": until}
         if row is not None:
-            _check_schema(row)
+            check_schema(row, SCHEMA)
             held_until = str(row.values["until"])
             if held_until and parse_time(held_until) > now:
                 return None
@@ -190,7 +191,7 @@ def _values(delivery: Delivery) -> dict[str, Value]:
 
 
 def _read(account: str, target: str, row: Row) -> Delivery:
-    _check_schema(row)
+    check_schema(row, SCHEMA)
     values = row.values
     answer = values["answer"]
     return Delivery(
@@ -216,12 +217,6 @@ def _text(moment: datetime | None) -> str:
 
 def _moment(value: Value) -> datetime | None:
     return parse_time(str(value)) if value else None
-
-
-def _check_schema(row: Row) -> None:
-    schema = row.values.get("schema")
-    if not isinstance(schema, int) or schema > SCHEMA:
-        raise LedgerCorrupt(f"Row {row.key} has schema {schema!r}; this code knows {SCHEMA}.")
 
 
 def _cursor(key: str) -> str:

@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 from shared.adapters.dial_out import rows
 from shared.adapters.tables.committable import Answer, Loaded, Step
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import PerminuteError
 from shared.domain.credits.alerts import Event
 from shared.domain.dial_out import decide as hold_decide
 from shared.domain.dial_out import event_payloads, hold_book
 from shared.domain.dial_out.decide import EndsBy, Granted
 from shared.domain.dial_out.facts import Denial
-from shared.domain.dial_out.hold_book import Correction, HoldState, LedgerView, Posted
+from shared.domain.dial_out.hold_book import Correction, HoldState, LedgerView
 from shared.domain.dial_out.usage_counters import Counters, minute_of
-from shared.domain.ledger.model import LedgerState
-from shared.domain.legs.leg import format_time
+from shared.domain.ledger.model import LedgerState, Posted
 from shared.ports.clock import Clock
 from shared.ports.holds import Answered, ExtendHold, HoldRecord, PlaceHold, Switch
 from shared.ports.ledger import Ledger

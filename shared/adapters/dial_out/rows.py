@@ -18,11 +18,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from shared.adapters.tables.packing import fails_closed, pack, unpack
-from shared.domain.common.errors import LedgerCorrupt
+from shared.adapters.tables.schema import check_schema
+from shared.domain.common.canonical import canonical_json, format_time, parse_time
 from shared.domain.credits.alerts import Event
 from shared.domain.dial_out.hold_book import Hold, HoldState, Unended, Unposted
 from shared.domain.dial_out.usage_counters import Counters
-from shared.domain.legs.leg import canonical_json, format_time, leg_key_hash, parse_time
+from shared.domain.legs.leg import leg_key_hash
 from shared.ports.holds import HoldRecord, RateReference
 from shared.ports.ledger import Outbox
 from shared.ports.tables import Row, Value
@@ -69,7 +70,7 @@ def leg_values(authorization: str) -> dict[str, Value]:
 @fails_closed
 def read_leg(row: Row) -> str:
     """The authorization that was placed for a leg."""
-    check_schema(row)
+    check_schema(row, SCHEMA)
     return str(row.values["authorization"])
 
 
@@ -81,13 +82,6 @@ def spend_key(scope: str) -> str:
 def event_key(commit: int) -> str:
     """Row key of a commit's events."""
     return f"event|{commit:020d}"
-
-
-def check_schema(row: Row) -> None:
-    """Raises LedgerCorrupt for a row of a newer schema than this code knows."""
-    schema = row.values.get("schema")
-    if not isinstance(schema, int) or schema > SCHEMA:
-        raise LedgerCorrupt(f"Row {row.key} has schema {schema!r}; this code knows {SCHEMA}.")
 
 
 def state_values(state: HoldState, commit: int, commit_id: str) -> dict[str, Value]:
@@ -122,7 +116,7 @@ def state_values(state: HoldState, commit: int, commit_id: str) -> dict[str, Val
 @fails_closed
 def read_state(row: Row) -> tuple[HoldState, int, str]:
     """(state, commit, commit id) of the state row."""
-    check_schema(row)
+    check_schema(row, SCHEMA)
     data = cast("dict[str, Any]", unpack("data", row.values))
     pool_seconds, pools_used = data["pool"]
     state = HoldState(
@@ -153,7 +147,7 @@ def spend_values(counters: Counters) -> dict[str, Value]:
 @fails_closed
 def read_spend(row: Row) -> Counters:
     """The counters of a scope."""
-    check_schema(row)
+    check_schema(row, SCHEMA)
     return _read_counters(cast("list[Any]", unpack("data", row.values)))
 
 
@@ -191,7 +185,7 @@ def grant_values(record: HoldRecord) -> dict[str, Value]:
 def read_record(row: Row, grant: Row | None = None, *, released: bool = False) -> HoldRecord:
     """The question and answer of a guard, with what was granted since, and whether the bridge gave
     it back."""
-    check_schema(row)
+    check_schema(row, SCHEMA)
     values = row.values if grant is None else {**row.values, **grant.values}
     expires_at, asked_at = str(values["expires_at"]), str(values["asked_at"])
     rate = str(values["rate"])
@@ -223,7 +217,7 @@ def event_values(events: Sequence[Event], at: str) -> dict[str, Value]:
 @fails_closed
 def read_outbox(row: Row) -> Outbox:
     """The events in an outbox row."""
-    check_schema(row)
+    check_schema(row, SCHEMA)
     data = cast("list[dict[str, Any]]", unpack("data", row.values))
     return Outbox(
         commit=int(row.key.removeprefix("event|")),

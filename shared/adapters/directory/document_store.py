@@ -25,6 +25,7 @@ from shared.adapters.directory.audit_log import TableAuditLog
 from shared.adapters.encryption import Sealing
 from shared.adapters.tables.packing import inflated, joined, pack, split, unpack
 from shared.domain.common import limits
+from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import (
     EtagMismatch,
     Invalid,
@@ -36,9 +37,8 @@ from shared.domain.common.errors import (
     SettingsUnreadable,
     StoreUnavailable,
 )
+from shared.domain.common.ids import is_id
 from shared.domain.common.preconditions import check_etag
-from shared.domain.directory.entities import is_id
-from shared.domain.legs.leg import canonical_json
 from shared.ports.audit import Change
 from shared.ports.records import Record, Saved
 from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore, Value

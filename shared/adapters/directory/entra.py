@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.common import limits
 from shared.domain.common.errors import Unavailable
+from shared.domain.common.ids import is_id
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role
-from shared.domain.directory.entities import is_id
 from shared.domain.directory.request_signatures import refused
 from shared.pacing import NO_REQUEST
 from shared.ports.clock import Clock

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from typing import Protocol
 
 from shared.domain.common import limits
-from shared.domain.legs.leg import canonical_json
+from shared.domain.common.canonical import canonical_json
 from shared.ports.anchors import Anchor
 
 

@@ -9,10 +9,10 @@ from typing import Any, cast
 from shared.adapters.ledger import rows
 from shared.adapters.ledger.entry_codec import lot_document, read_lot
 from shared.adapters.tables.packing import pack, unpack
+from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.credits.lots import Lot
 from shared.domain.ledger.model import LedgerState
-from shared.domain.legs.leg import canonical_json
 from shared.ports.tables import Row, Value
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from shared.domain.common.canonical import format_time, parse_time
 from shared.domain.credits.included_minutes import PoolDraw
 from shared.domain.credits.lots import Draw, Lot, LotKind
 from shared.domain.ledger.model import Entry, EntryKind, HoldEffect
-from shared.domain.legs.leg import format_time, parse_time
 
 _PLAIN = (
     *("leg", "authorization", "reverses", "rerates", "reference", "reason", "actor", "key"),

@@ -13,10 +13,10 @@ from shared.adapters.ledger import rows
 from shared.adapters.ledger.ranges import read_range
 from shared.adapters.tables.packing import without
 from shared.domain.common import limits
+from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import Conflict, LedgerCorrupt
 from shared.domain.ledger.model import Entry, EntryKind, LedgerState
 from shared.domain.ledger.replay import Opened, replay
-from shared.domain.legs.leg import canonical_json
 from shared.ports.ledger import LegRecord
 from shared.ports.tables import Operation, Row, TableStore, Upsert, Value
 

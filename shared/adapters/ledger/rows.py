@@ -41,18 +41,20 @@ from shared.adapters.tables.packing import (
     split,
     unpack,
 )
+from shared.adapters.tables.schema import check_schema
+from shared.domain.common.canonical import canonical_json, content_digest, format_time, parse_time
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.credits.alerts import AlertRule, Event
 from shared.domain.credits.included_minutes import PoolMonth
-from shared.domain.dial_out.hold_book import Posted
-from shared.domain.ledger.model import Entry, EntryKind, HoldEffect, LedgerState, SettingsChange
-from shared.domain.legs.leg import (
-    canonical_json,
-    content_digest,
-    format_time,
-    leg_key_hash,
-    parse_time,
+from shared.domain.ledger.model import (
+    Entry,
+    EntryKind,
+    HoldEffect,
+    LedgerState,
+    Posted,
+    SettingsChange,
 )
+from shared.domain.legs.leg import leg_key_hash
 from shared.ports.ledger import Commit, LegRecord, Outbox
 from shared.ports.tables import Row, Value
 
@@ -122,7 +124,7 @@ def hold_values(entry: Entry, commit: int) -> dict[str, Value]:
 @fails_closed
 def read_hold(row: Row) -> tuple[str, int]:
     """(leg, entry) that settled or freed a hold."""
-    check_schema(row)
+    check_schema(row, SCHEMA)
     return str(row.values["leg"]), int(cast("int", row.values["entry"]))
 
 
@@ -138,13 +140,6 @@ def command_guard(entry: Entry) -> str | None:
     if entry.kind is EntryKind.DEBIT or entry.key is None:
         return None
     return command_row_key(entry.key)
-
-
-def check_schema(row: Row, known: int = SCHEMA) -> None:
-    """Raises LedgerCorrupt for a row of a newer schema than this code knows."""
-    schema = row.values.get("schema")
-    if isinstance(schema, bool) or not isinstance(schema, int) or not 1 <= schema <= known:
-        raise LedgerCorrupt(f"Row {row.key} has schema {schema!r}; this code knows {known}.")
 
 
 # State
@@ -369,7 +364,7 @@ def leg_values(record: LegRecord, commit: int, spelled: Spelled | None = None) -
 @fails_closed
 def read_leg(row: Row) -> LegRecord:
     """The record in a leg's guard row."""
-    check_schema(row)
+    check_schema(row, SCHEMA)
     return LegRecord(
         leg=str(row.values["leg"]),
         digest=str(row.values["digest"]),
@@ -386,7 +381,7 @@ PERSON = ("schema", "person", "person0")
 @fails_closed
 def read_person(row: Row) -> dict[str, object]:
     """The person's part in a leg's guard row, of which `PERSON` was read."""
-    check_schema(row)
+    check_schema(row, SCHEMA)
     return cast("dict[str, object]", unpack("person", row.values))
 
 
@@ -403,7 +398,7 @@ def command_values(entry: Entry, content_digest: str, commit: int) -> dict[str, 
 @fails_closed
 def read_command(row: Row) -> tuple[str, Entry]:
     """(digest of what was asked, entry) of a keyed command."""
-    check_schema(row)
+    check_schema(row, SCHEMA)
     return str(row.values["digest"]), read_entry(json.loads(str(row.values["entry"])))
 
 
@@ -434,7 +429,7 @@ def _events_document(events: Sequence[Event]) -> list[dict[str, object]]:
 @fails_closed
 def read_outbox(row: Row) -> Outbox:
     """The events in an outbox row."""
-    check_schema(row)
+    check_schema(row, SCHEMA)
     data = cast("list[dict[str, Any]]", unpack("data", row.values))
     return Outbox(
         commit=int(row.key.removeprefix("event|")),

@@ -15,10 +15,11 @@ from typing import Any, cast
 from shared.adapters.ledger import rows
 from shared.adapters.ledger.entry_codec import entry_document, read_entry
 from shared.adapters.tables.packing import inflated, joined, split
+from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
+from shared.domain.common.canonical import canonical_json, format_time, parse_time
 from shared.domain.common.errors import RowExists
 from shared.domain.ledger.model import Entry
-from shared.domain.legs.leg import canonical_json, format_time, parse_time
 from shared.pacing import breathe
 from shared.ports.ledger import Commit
 from shared.ports.tables import Insert, Row, TableStore
@@ -133,7 +134,7 @@ def read_segment(row: Row) -> list[Commit]:
 
 def _commits(row: Row) -> Iterator[Commit]:
     """Commit by commit: a whole segment is megabytes of JSON."""
-    rows.check_schema(row, SCHEMA)
+    check_schema(row, SCHEMA)
     text = inflated(joined("data", row.values)).decode()
     decoder = json.JSONDecoder()
     organizers = iter(rows.read_organizers(row))

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from shared.domain.common.canonical import format_time, parse_time
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.credits.alerts import AlertRule, Raised
 from shared.domain.credits.burn_rate import Burn, Day
@@ -26,7 +27,6 @@ from shared.domain.ledger.model import (
     SettingsChange,
     Tick,
 )
-from shared.domain.legs.leg import format_time, parse_time
 
 # What the state carries
 

@@ -17,7 +17,6 @@ from shared.domain.common.errors import (
     authorization_used,
 )
 from shared.domain.credits.recharge import RechargeStatus
-from shared.domain.dial_out.hold_book import Posted
 from shared.domain.ledger.decide import decide
 from shared.domain.ledger.model import (
     Acknowledge,
@@ -32,6 +31,7 @@ from shared.domain.ledger.model import (
     ExpireLot,
     HoldEffect,
     LedgerState,
+    Posted,
     Refused,
     RerateLeg,
     ReverseLeg,

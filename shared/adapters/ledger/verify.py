@@ -23,10 +23,10 @@ from shared.adapters.ledger.verify_rows import (
     own_properties,
     segment_rows,
 )
+from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import RULES, Entry, EntryKind, LedgerState, check
 from shared.domain.ledger.replay import replay
-from shared.domain.legs.leg import content_digest
 from shared.ports.ledger import Commit, Verification
 from shared.ports.tables import Row, TableStore, Upsert
 

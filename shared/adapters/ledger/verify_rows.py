@@ -11,10 +11,10 @@ from shared.adapters.ledger.ranges import read_range
 from shared.adapters.ledger.segments import read_segment, segment_key
 from shared.adapters.tables.packing import holders, unpack
 from shared.domain.common import limits
+from shared.domain.common.canonical import canonical_json, content_digest, format_time
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import Entry, LedgerState
 from shared.domain.ledger.replay import Opened
-from shared.domain.legs.leg import canonical_json, content_digest, format_time
 from shared.ports.ledger import Commit
 from shared.ports.tables import Row, TableStore
 

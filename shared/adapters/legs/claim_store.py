@@ -1,12 +1,14 @@
 """Claims in table `legs`: a leg is pinned to one account before its first commit, for ever."""
 
-from shared.adapters.ledger.rows import check_schema
+from shared.adapters.tables.schema import check_schema
 from shared.domain.common.errors import OutcomeUnknown, RowExists, StoreUnavailable
 from shared.domain.legs.leg import leg_key_hash
 from shared.ports.legs import Claim
 from shared.ports.tables import Insert, TableStore
 
 TABLE = "legs"
+
+SCHEMA = 1
 
 
 class TableClaims:
@@ -21,7 +23,7 @@ class TableClaims:
         row = Insert(
             key,
             {
-                "schema": 1,
+                "schema": SCHEMA,
                 "leg": leg,
                 "account": wanted.account,
                 "organizer": wanted.organizer or "",
@@ -42,7 +44,7 @@ class TableClaims:
         row = await self._tables.get(TABLE, partition, key)
         if row is None:
             return None
-        check_schema(row)
+        check_schema(row, SCHEMA)
         return Claim(str(row.values["account"]), str(row.values["organizer"]) or None)
 
 

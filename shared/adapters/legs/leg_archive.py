@@ -13,8 +13,8 @@ from typing import Protocol
 
 from shared.adapters.encryption import Sealing
 from shared.domain.common import limits
+from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import StoreUnavailable
-from shared.domain.legs.leg import canonical_json
 from shared.pacing import NO_REQUEST
 from shared.ports.archive import Accepted
 from shared.ports.clock import Clock, Ids

@@ -14,9 +14,10 @@ from datetime import datetime
 from operator import itemgetter
 from typing import cast
 
-from shared.adapters.ledger.rows import check_schema
 from shared.adapters.tables.packing import holders, pack, unpack
+from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time, parse_time
 from shared.domain.common.errors import (
     EtagMismatch,
     Invalid,
@@ -25,7 +26,7 @@ from shared.domain.common.errors import (
     RowExists,
     StoreUnavailable,
 )
-from shared.domain.legs.leg import format_time, leg_key_hash, parse_time
+from shared.domain.legs.leg import leg_key_hash
 from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
 from shared.ports.tables import Insert, Replace, Row, TableStore, Value
 

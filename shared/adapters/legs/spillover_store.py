@@ -4,15 +4,17 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.adapters.ledger.rows import check_schema
 from shared.adapters.tables.packing import joined, split
+from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import OutcomeUnknown, RowMissing, StoreUnavailable
-from shared.domain.legs.leg import format_time
 from shared.ports.queues import Message
 from shared.ports.tables import Delete, Operation, Row, TableStore, Upsert
 
 TABLE = "inbox"
+
+SCHEMA = 1
 
 
 class TableInbox:
@@ -26,7 +28,7 @@ class TableInbox:
         buckets: dict[str, dict[str, Operation]] = {}
         for message in messages:
             values = {
-                "schema": 1,
+                "schema": SCHEMA,
                 "received_at": format_time(now),
                 "bridge": message.properties.get("bridge", ""),
                 "attempt": message.properties.get("attempt", ""),
@@ -68,7 +70,7 @@ def _bucket(message_id: str) -> str:
 
 
 def _read(row: Row) -> Message:
-    check_schema(row)
+    check_schema(row, SCHEMA)
     return Message(
         message_id=row.key,
         body=joined("body", row.values),

@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from shared.adapters.directory.audit_log import MARKERS, TableAuditLog
 from shared.adapters.tables.packing import joined, split
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import (
     EtagMismatch,
     OutcomeUnknown,
@@ -30,7 +31,6 @@ from shared.domain.common.errors import (
     RowMissing,
     StoreUnavailable,
 )
-from shared.domain.legs.leg import format_time
 from shared.domain.rating.packing import Header
 from shared.domain.rating.rate_card import (
     RateCardUnreadable,

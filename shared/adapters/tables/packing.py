@@ -8,8 +8,8 @@ from functools import wraps
 from typing import Concatenate
 
 from shared.domain.common import limits
+from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import LedgerCorrupt
-from shared.domain.legs.leg import canonical_json
 from shared.ports.tables import Row, Value
 
 

@@ -6,10 +6,10 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from shared.contracts.common.validation import AmountText, ReferenceText
 from shared.contracts.directory.accounts import Currency
+from shared.domain.common.canonical import format_time
 from shared.domain.common.money import format_amount, parse_amount
 from shared.domain.credits.alerts import Alert
 from shared.domain.credits.recharge import Recharge, RechargeStatus, recharge_id
-from shared.domain.legs.leg import format_time
 
 ALERT_COLUMNS = (
     *("id", "type", "status", "raised_at", "repeats", "acknowledged_at", "acknowledged_by"),

@@ -2,12 +2,12 @@
 
 from datetime import date, datetime
 
+from shared.domain.common.canonical import format_time
 from shared.domain.common.limits import FORECAST_DAYS_MAX
 from shared.domain.common.money import format_amount
 from shared.domain.credits import burn_rate
 from shared.domain.credits.burn_rate import CHANCE, Forecast, hours_left
 from shared.domain.ledger.outlook import Outlook
-from shared.domain.legs.leg import format_time
 
 
 def outlook_body(account: str, found: Outlook) -> dict[str, object]:

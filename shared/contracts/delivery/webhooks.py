@@ -3,9 +3,9 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time
 from shared.domain.credits.event_types import EVENT_TYPES
 from shared.domain.delivery.webhooks import Delivery, Webhook, masked_url
-from shared.domain.legs.leg import format_time
 
 WEBHOOK_COLUMNS = ("name", "url", "events", "status", "created_at")
 DELIVERY_COLUMNS = (

@@ -7,10 +7,10 @@ left out takes its default.
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from shared.contracts.common.fields import AdminBody, Amount, Country, ForeignId, Price
 from shared.contracts.common.validation import ReasonText
-from shared.contracts.dial_out.requests import ForeignId
 from shared.domain.common import limits
 from shared.domain.common.money import format_amount, format_price, parse_amount, parse_price
 from shared.domain.dial_out.budgets import Budget, BudgetMode, Budgets, NewRegion, Velocity
@@ -25,7 +25,7 @@ from shared.domain.dial_out.policy import (
 )
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.numbers import called_number, prefix_digits
-from shared.domain.numbers.regions import INTERNATIONAL, NAMES
+from shared.domain.numbers.regions import NAMES
 
 _PREFIX = re.compile(r"[1-9][0-9]{0,14}", re.ASCII)
 
@@ -42,12 +42,6 @@ def _region(code: str) -> str:
     return code
 
 
-def _country(code: str) -> str:
-    if code not in NAMES or code == INTERNATIONAL:
-        raise ValueError('must be a country such as "FR"')
-    return code
-
-
 def _prefix(text: str) -> str:
     digits = called_number(text).removeprefix("+")
     if not _PREFIX.fullmatch(digits):
@@ -55,35 +49,15 @@ def _prefix(text: str) -> str:
     return prefix_digits(digits)
 
 
-def _amount(text: str) -> str:
-    if parse_amount(text) < 0:
-        raise ValueError("must not be negative")
-    return text
-
-
-def _price(text: str) -> str:
-    parse_price(text)
-    return text
-
-
 IdentityName = Annotated[str, AfterValidator(_identity)]
 Region = Annotated[str, AfterValidator(_region)]
-Country = Annotated[str, AfterValidator(_country)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
-Amount = Annotated[str, AfterValidator(_amount)]
-Price = Annotated[str, AfterValidator(_price)]
 ClassName = Annotated[NumberClass, Field(strict=False)]
 Regions = Annotated[list[Region], Field(max_length=len(NAMES))]
 Prefixes = Annotated[list[Prefix], Field(max_length=limits.POLICY_LIST_MAX)]
 Classes = Annotated[list[ClassName], Field(max_length=len(NumberClass))]
 Count = Annotated[int, Field(ge=0, le=limits.OPEN_HOLDS_MAX)]
 HourCount = Annotated[int, Field(ge=0, le=limits.DIAL_OUTS_PER_HOUR_MAX)]
-
-
-class AdminBody(BaseModel):
-    """A body of an administrator: strict types, unknown fields refused."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class RulesBody(AdminBody):

@@ -2,12 +2,14 @@
 
 from pydantic import Field
 
+from shared.contracts.common.fields import AdminBody
 from shared.contracts.common.validation import TimeText
-from shared.contracts.dial_out.policy import AdminBody, DialOutPolicyBody
+from shared.contracts.dial_out.policy import DialOutPolicyBody
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time
 from shared.domain.common.money import format_amount
 from shared.domain.dial_out.policy_simulation import Verdict, WhatIf
-from shared.domain.legs.leg import format_time, shown_leg
+from shared.domain.legs.leg import shown_leg
 
 
 class WhatIfBody(AdminBody):

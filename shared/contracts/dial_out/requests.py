@@ -1,42 +1,18 @@
 """What bridges post to dial out or admit a caller, and what they hear (docs/dial-out.md)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from shared.domain.common import limits
+from shared.contracts.common.fields import BridgeBody, CallSeconds, ForeignId, Id
+from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import FieldError, Invalid
 from shared.domain.common.money import format_amount, format_price
 from shared.domain.dial_out.decide import Granted
 from shared.domain.dial_out.facts import Allowance, CheckResult, Denial
 from shared.domain.dial_out.policy import Half
-from shared.domain.directory.entities import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is_id
-from shared.domain.legs.leg import format_time
 from shared.domain.numbers.regions import country_name
-
-
-def _foreign_id(text: str) -> str:
-    if not is_foreign_id(text):
-        raise ValueError(FOREIGN_ID_RULE)
-    return text
-
-
-def _id(text: str) -> str:
-    if not is_id(text):
-        raise ValueError(ID_RULE)
-    return text
-
-
-ForeignId = Annotated[str, AfterValidator(_foreign_id)]
-Id = Annotated[str, AfterValidator(_id)]
-CallSeconds = Annotated[int, Field(ge=1, le=limits.LEG_SECONDS_MAX)]
-
-
-class BridgeBody(BaseModel):
-    """A body of a bridge: strict types, unknown fields ignored."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
 class DialOutRequest(BridgeBody):

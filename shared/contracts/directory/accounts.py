@@ -6,16 +6,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from shared.contracts.dial_out.policy import AdminBody, Amount, Country
-from shared.contracts.dial_out.requests import Id
+from shared.contracts.common.fields import AdminBody, Amount, Country, Id
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time
 from shared.domain.common.formulas import FORMULA_RULE, is_formula
 from shared.domain.common.money import format_amount, parse_amount
 from shared.domain.credits.alerts import AlertRule
 from shared.domain.credits.recharge import AutoRecharge
 from shared.domain.directory.entities import Account, AccountSettings
 from shared.domain.ledger.model import LedgerState, available_micros
-from shared.domain.legs.leg import format_time
 
 ACCOUNT_COLUMNS = (
     *("id", "currency", "name", "usage_location", "time_zone", "credit_limit", "rate_card"),

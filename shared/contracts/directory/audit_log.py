@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from shared.domain.legs.leg import format_time
+from shared.domain.common.canonical import format_time
 
 COLUMNS = ("at", "actor", "action", "kind", "key", "account", "before", "after", "request_id")
 

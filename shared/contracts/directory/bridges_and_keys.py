@@ -5,15 +5,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from shared.contracts.common.fields import AdminBody, CallSeconds, Country, Id
 from shared.contracts.common.validation import TimeText
-from shared.contracts.dial_out.policy import AdminBody, Country
-from shared.contracts.dial_out.requests import CallSeconds, Id
 from shared.contracts.directory.accounts import Label
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time
+from shared.domain.common.ids import ID_RULE, is_id
 from shared.domain.directory.access import ALL_ACCOUNTS, Role
-from shared.domain.directory.entities import ID_RULE, ApiKey, Bridge, OnOutage, WantedBridge, is_id
+from shared.domain.directory.entities import ApiKey, Bridge, OnOutage, WantedBridge
 from shared.domain.directory.request_signatures import AuthScheme
-from shared.domain.legs.leg import format_time
 
 API_KEY_COLUMNS = (
     "id",

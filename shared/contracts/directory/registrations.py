@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from shared.contracts.dial_out.policy import AdminBody
-from shared.contracts.dial_out.requests import ForeignId
+from shared.contracts.common.fields import AdminBody, ForeignId
+from shared.domain.common.canonical import format_time
 from shared.domain.directory.entities import Registration
-from shared.domain.legs.leg import format_time
 
 
 class ConferenceBody(AdminBody):

@@ -5,16 +5,17 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from shared.contracts.common.fields import ForeignId
 from shared.contracts.common.times import read_time
 from shared.contracts.common.validation import AmountText, ReasonText, ReferenceText, TimeText
-from shared.contracts.dial_out.requests import ForeignId
 from shared.domain.common import limits
+from shared.domain.common.canonical import content_digest, format_time
 from shared.domain.common.errors import PerminuteError
 from shared.domain.common.money import format_amount, parse_amount
 from shared.domain.credits.lots import LotKind
 from shared.domain.ledger.model import Adjust, Entry, TopUp
 from shared.domain.ledger.statements import Statement, Total
-from shared.domain.legs.leg import content_digest, format_time, posted_leg, shown_leg
+from shared.domain.legs.leg import posted_leg, shown_leg
 from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
 
 ParkReasonText = Annotated[str, Field(pattern=f"^({'|'.join(ParkReason)})$")]

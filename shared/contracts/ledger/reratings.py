@@ -8,15 +8,15 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from shared.contracts.common.fields import AdminBody, Id
 from shared.contracts.common.validation import ReasonText, TimeText
-from shared.contracts.dial_out.policy import AdminBody
-from shared.contracts.dial_out.requests import Id
 from shared.contracts.rate_cards.json_format import JsonObject
 from shared.domain.charging.rerating import Difference, RatedBy, RerateOutcome, RerateStatus, add_up
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import Invalid
 from shared.domain.common.money import format_amount
-from shared.domain.legs.leg import format_time, shown_leg
+from shared.domain.legs.leg import shown_leg
 
 RERATING_COLUMNS = (
     *("account", "leg", "entry", "answered_at", "talk_seconds", "status", "reason"),

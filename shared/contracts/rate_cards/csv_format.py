@@ -19,8 +19,8 @@ from shared.contracts.rate_cards.json_format import format_clock, read_clock
 from shared.domain.common import limits
 from shared.domain.common.errors import BadRequest, FieldError, Invalid
 from shared.domain.common.formulas import without_formulas
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import RoundingMode, format_price, parse_price
-from shared.domain.legs.leg import LegKind
 from shared.domain.rating.rate_card import (
     Band,
     MaximumStrategy,

@@ -16,8 +16,8 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from shared.contracts.common.cpu_budget import CpuBudget
+from shared.contracts.common.fields import AdminBody
 from shared.contracts.common.validation import pointer
-from shared.contracts.dial_out.policy import AdminBody
 from shared.contracts.rate_cards.deck_cells import (
     PrefixReader,
     Span,
@@ -32,8 +32,8 @@ from shared.contracts.rate_cards.deck_rows import DeckRow, csv_rows, json_rows
 from shared.contracts.rate_cards.json_format import Price, RoundingBody
 from shared.domain.common import limits
 from shared.domain.common.errors import FieldError, Invalid
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import PICOS_PER_UNIT, RoundingMode
-from shared.domain.legs.leg import LegKind
 from shared.domain.rating.rate_card import Rate, RateCardVersion, Rounding, Slot, build_version
 from shared.domain.rating.tariff import Tariff
 from shared.domain.rating.terms import Terms, label_problem

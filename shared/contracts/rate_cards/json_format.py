@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from shared.contracts.common.cpu_budget import CpuBudget
+from shared.contracts.common.fields import AdminBody
 from shared.contracts.common.validation import read
-from shared.contracts.dial_out.policy import AdminBody
 from shared.domain.common import limits
 from shared.domain.common.errors import FieldError, Invalid
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import RoundingMode, format_price, parse_price
 from shared.domain.common.strict_json import loads
-from shared.domain.legs.leg import LegKind
 from shared.domain.rating.rate_card import (
     Band,
     MaximumStrategy,

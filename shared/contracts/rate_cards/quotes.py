@@ -5,11 +5,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from shared.contracts.common.fields import AdminBody, ForeignId, Id
 from shared.contracts.common.validation import TimeText
-from shared.contracts.dial_out.policy import AdminBody
-from shared.contracts.dial_out.requests import ForeignId, Id
 from shared.domain.common import limits
-from shared.domain.legs.leg import format_time
+from shared.domain.common.canonical import format_time
 from shared.domain.numbers.numbers import called_number, caller_number
 from shared.domain.rating.versioning import CardVersion
 

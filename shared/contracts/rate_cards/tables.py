@@ -5,13 +5,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from shared.contracts.common.fields import AdminBody, Id
 from shared.contracts.common.validation import TimeText
-from shared.contracts.dial_out.policy import AdminBody
-from shared.contracts.dial_out.requests import Id
 from shared.contracts.rate_cards.deck_import import DeckReport
 from shared.contracts.rate_cards.json_format import JsonObject
 from shared.contracts.rate_cards.quotes import Called, Caller
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import (
     MICROS_PER_UNIT,
     RoundingMode,
@@ -21,7 +22,6 @@ from shared.domain.common.money import (
     format_ratio,
     round_ratio,
 )
-from shared.domain.legs.leg import LegKind, format_time
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.rating.diff import ChangeKind, RateChange
 from shared.domain.rating.price_list import CountryPrices

@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import format_amount, format_fraction, format_price
 from shared.domain.ledger.model import HoldEffect
 from shared.domain.legs.hangup_causes import frees_hold
-from shared.domain.legs.leg import EndedLeg, LegKind, format_time
+from shared.domain.legs.leg import EndedLeg
 from shared.domain.legs.parking import ParkReason
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.rating.rating import Charge, ChargeLine, ChargeLineKind

@@ -6,8 +6,9 @@ from datetime import timedelta
 from enum import StrEnum
 
 from shared.domain.charging.charge_record import pool_seconds_of
+from shared.domain.common.canonical import parse_time
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import parse_amount
-from shared.domain.legs.leg import LegKind, parse_time
 from shared.domain.numbers.numbers import called_number, caller_number, caller_origin
 from shared.domain.rating.diff import LegFacts
 

@@ -1,9 +1,22 @@
 """IANA time zones by name, kept: the days and months of every account ask for theirs."""
 
+from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from shared.domain.common import limits
+
+_MONTH_CHARS = len("2026-11")
+
+
+def month_of(day: str) -> str:
+    """The month of a day, both ISO text."""
+    return day[:_MONTH_CHARS]
+
+
+def local_day(moment: datetime, time_zone: str) -> str:
+    """The date of a moment in a time zone, as ISO text; seven characters of it are the month."""
+    return moment.astimezone(zone(time_zone)).date().isoformat()
 
 
 @lru_cache(maxsize=limits.TIME_ZONES_CACHED_MAX)

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from datetime import datetime
 
+from shared.domain.common.canonical import format_time
 from shared.domain.common.money import format_amount
 from shared.domain.credits import alerts
 from shared.domain.credits.alerts import AlertRule, Event
 from shared.domain.credits.burn_rate import CHANCE, Forecast, hours_left
 from shared.domain.credits.lots import Lot
 from shared.domain.credits.recharge import Recharge
-from shared.domain.legs.leg import format_time
 
 _TOP_UP = "Top up the account, or switch automatic recharge on."
 _CEILINGS = {

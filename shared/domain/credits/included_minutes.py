@@ -7,16 +7,8 @@ do. Months are those of the account's time zone.
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from shared.domain.common.calendar import zone
+from shared.domain.common.calendar import local_day, month_of, zone
 from shared.domain.credits.alerts import Event
-from shared.domain.dial_out.hold_book import local_day
-from shared.domain.dial_out.policy import License
-from shared.domain.dial_out.usage_counters import month_of
-from shared.domain.directory.entities import Registration
-from shared.domain.legs.leg import ServiceNumberKind
-from shared.domain.numbers.classes import ALLOWED_BY_DEFAULT, NumberClass
-from shared.domain.numbers.numbers import NumberFacts
-from shared.domain.numbers.regions import ZONE_A
 
 POOL_SECONDS_PER_LICENSE = 60 * 60
 POOL_NOTICES_PERCENT = (80, 100)
@@ -92,22 +84,3 @@ def month_end(moment: datetime, time_zone: str) -> datetime:
     local = moment.astimezone(zone(time_zone))
     year, month = local.year + local.month // 12, local.month % 12 + 1
     return datetime(year, month, 1, tzinfo=local.tzinfo).astimezone(UTC)
-
-
-def pool_pays(license_: License, region: str | None, number_class: NumberClass) -> bool:
-    """Whether the pool pays for a dial-out to such a number."""
-    return (
-        license_ is License.SUBSCRIPTION and region in ZONE_A and number_class in ALLOWED_BY_DEFAULT
-    )
-
-
-def dial_in_is_included(license_: License, *, toll_free: bool) -> bool:
-    """Whether the licence pays for callers: of toll numbers with a subscription."""
-    return license_ is License.SUBSCRIPTION and not toll_free
-
-
-def is_toll_free(service: Registration | None, number: NumberFacts) -> bool:
-    """Whether callers of a service number pay nothing: by its registration, else by its class."""
-    if service is not None:
-        return service.kind is ServiceNumberKind.TOLL_FREE
-    return number.number_class is NumberClass.TOLL_FREE

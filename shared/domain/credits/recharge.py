@@ -16,8 +16,8 @@ from typing import Any
 
 from shared.domain.common import limits
 from shared.domain.common.calendar import zone
+from shared.domain.common.canonical import format_time, parse_time
 from shared.domain.common.money import ceil_div, format_amount
-from shared.domain.legs.leg import format_time, parse_time
 
 _ID = re.compile(r"([a-z0-9][a-z0-9._-]{0,62})~([1-9][0-9]{0,17})", re.ASCII)
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from shared.domain.common import limits
+from shared.domain.common.calendar import local_day
 from shared.domain.credits.alerts import Event
 from shared.domain.dial_out import denials, event_payloads
 from shared.domain.dial_out.budgets import (
@@ -26,7 +27,6 @@ from shared.domain.dial_out.hold_book import (
     HoldState,
     Unposted,
     budget_uses,
-    local_day,
     of_account,
     tell,
     velocity_uses,

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from shared.domain.common.calendar import month_of
 from shared.domain.common.money import format_amount
 from shared.domain.credits.alerts import (
     DIAL_OUT_RESTARTED,
@@ -15,7 +16,7 @@ from shared.domain.credits.alerts import (
 from shared.domain.dial_out.budgets import BudgetMode, BudgetUse, Limit, Period
 from shared.domain.dial_out.budgets import NewRegion as Wish
 from shared.domain.dial_out.hold_book import HoldState, budget_uses
-from shared.domain.dial_out.usage_counters import Counters, month_of
+from shared.domain.dial_out.usage_counters import Counters
 
 
 def first_time(state: HoldState, bounds: Iterable[Limit], region: str | None) -> tuple[Event, ...]:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.domain.common import limits
-from shared.domain.common.calendar import zone
+from shared.domain.common.calendar import month_of
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.dial_out.budgets import BudgetUse, Limit, Period, Scope, VelocityUse
-from shared.domain.dial_out.usage_counters import COST_WINDOW_MINUTES, Counters, minute_of, month_of
+from shared.domain.dial_out.usage_counters import COST_WINDOW_MINUTES, Counters, minute_of
+from shared.domain.ledger.model import Posted
 
 _NOTHING = Counters()
 
@@ -152,19 +153,6 @@ class HoldState:
     def counters_of(self, key: str) -> Counters:
         """The counters of a scope; "" is the account."""
         return self.counters if key == "" else self.scopes.get(key, _NOTHING)
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """What an entry tells the hold book: whose hold a debit ends, and what was charged. One that
-    `corrects` settles nothing: it changes the charge of a leg that was debited before. `frees`: the
-    leg was not answered, so that another one may still be charged under the authorization."""
-
-    authorization: str | None
-    leg: str | None
-    charged_micros: int = 0
-    corrects: bool = False
-    frees: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,11 +323,6 @@ def _is_of(period: Period, day: str, wanted: str) -> bool:
 def of_account(uses: Iterable[VelocityUse]) -> VelocityUse | None:
     """The use of the account's own velocity."""
     return next((use for use in uses if use.scope is Scope.ACCOUNT), None)
-
-
-def local_day(moment: datetime, time_zone: str) -> str:
-    """The date of a moment in a time zone, as ISO text; seven characters of it are the month."""
-    return moment.astimezone(zone(time_zone)).date().isoformat()
 
 
 def _charged_by_hold(holds: Sequence[Hold], posted: Iterable[Posted]) -> dict[str, int]:

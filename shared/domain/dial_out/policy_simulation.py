@@ -16,8 +16,9 @@ from shared.domain.dial_out.budgets import Limit
 from shared.domain.dial_out.decide import Authorise
 from shared.domain.dial_out.dial_out_checks import check_rules
 from shared.domain.dial_out.facts import Denial, DialOutFacts, Reason
-from shared.domain.dial_out.hold_book import HoldState, LedgerView, Posted
+from shared.domain.dial_out.hold_book import HoldState, LedgerView
 from shared.domain.dial_out.usage_counters import Counters
+from shared.domain.ledger.model import Posted
 
 _CREDIT_MICROS = 10**18
 

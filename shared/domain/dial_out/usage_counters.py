@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.common import limits
+from shared.domain.common.calendar import month_of
 from shared.domain.dial_out.budgets import Period
 
 MINUTES_PER_HOUR = 60
 COST_WINDOW_MINUTES = 10
-_MONTH_CHARS = len("2026-11")
 _PERIODS_KEPT = 2
 _WARNED_KEPT = 2 * len(Period)  # a day and a month, before and after midnight; a meeting
 
@@ -114,11 +114,6 @@ class Counters:
 def minute_of(moment: datetime) -> int:
     """The minute since 1970 that a moment is in."""
     return int(moment.timestamp()) // 60
-
-
-def month_of(day: str) -> str:
-    """The month of a day, both ISO text."""
-    return day[:_MONTH_CHARS]
 
 
 def _charged(periods: Periods, name: str, micros: int) -> Periods:

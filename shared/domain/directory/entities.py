@@ -7,7 +7,6 @@ itself, and several may claim the same one.
 """
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,17 +14,11 @@ from enum import StrEnum
 
 from shared.domain.common import limits
 from shared.domain.common.errors import Conflict
+from shared.domain.common.kinds import ServiceNumberKind
 from shared.domain.credits.alerts import AlertRule
 from shared.domain.credits.recharge import AutoRecharge
 from shared.domain.directory.access import ALL_ACCOUNTS, Role
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
-from shared.domain.legs.leg import ServiceNumberKind
-
-_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
-_FOREIGN_ID = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{limits.FOREIGN_ID_CHARS_MAX}}}")
-_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
-ID_RULE = "1–63 characters of a–z, 0–9, '.', '_' and '-', the first a letter or digit"
-FOREIGN_ID_RULE = f"1–{limits.FOREIGN_ID_CHARS_MAX} characters, none of them a control character"
 
 
 class OnOutage(StrEnum):
@@ -146,21 +139,6 @@ def shard_for(account: str, shards: int) -> str:
     """The storage account, of so many, that a new account's ledger is put into."""
     digest = hashlib.sha256(account.encode()).digest()
     return str(int.from_bytes(digest[:4]) % shards)
-
-
-def is_id(text: str) -> bool:
-    """Whether this can be the id of an account, a card or a bridge."""
-    return _ID.fullmatch(text) is not None
-
-
-def is_foreign_id(text: str) -> bool:
-    """Whether this can be the id of a leg, a conference or an organizer."""
-    return _FOREIGN_ID.fullmatch(text) is not None
-
-
-def is_service_number(text: str) -> bool:
-    """Whether this can be a service number: `+` and 7 to 15 digits, E.164."""
-    return _NUMBER.fullmatch(text) is not None
 
 
 def registration_at(history: Sequence[Registration], moment: datetime) -> Registration | None:

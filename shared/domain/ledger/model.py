@@ -19,6 +19,19 @@ from shared.domain.credits.lots import Draw, Lot, LotKind
 from shared.domain.credits.recharge import AutoRecharge, Recharge, Recharges, RechargeStatus
 
 
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What an entry tells the hold book: whose hold a debit ends, and what was charged. One that
+    `corrects` settles nothing: it changes the charge of a leg that was debited before. `frees`: the
+    leg was not answered, so that another one may still be charged under the authorization."""
+
+    authorization: str | None
+    leg: str | None
+    charged_micros: int = 0
+    corrects: bool = False
+    frees: bool = False
+
+
 class EntryKind(StrEnum):
     """What a line of the ledger is (docs/ledger.md)."""
 

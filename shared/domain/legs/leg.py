@@ -8,8 +8,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
+
+from shared.domain.common.canonical import canonical_json, content_digest, format_time, parse_time
+from shared.domain.common.kinds import LegKind
 
 _DIGEST_VERSION = 2
 _FIRST_DIGEST_FIELDS = (
@@ -18,21 +20,6 @@ _FIRST_DIGEST_FIELDS = (
 )
 """The fields of digest version 1, which hashes an absent one as null. Never changed."""
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
-
-
-class LegKind(StrEnum):
-    """What kind of connection a leg is. `voip` is free and never debited."""
-
-    DIAL_IN = "dial_in"
-    DIAL_OUT = "dial_out"
-    VOIP = "voip"
-
-
-class ServiceNumberKind(StrEnum):
-    """An account's own conferencing number: who pays for the call to it."""
-
-    TOLL = "toll"
-    TOLL_FREE = "toll_free"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,32 +221,3 @@ def _pair(value: object) -> tuple[str | None, str | None]:
 def leg_key_hash(key: str) -> str:
     """SHA-256 of a leg key, hex: foreign ids never become row keys as they are."""
     return hashlib.sha256(key.encode()).hexdigest()
-
-
-def content_digest(content: object) -> str:
-    """SHA-256 of content as canonical JSON, hex."""
-    return hashlib.sha256(canonical_json(content)).hexdigest()
-
-
-_CANONICAL = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-)
-
-
-def canonical_json(value: object) -> bytes:
-    """One spelling only: sorted keys, no spaces, UTF-8."""
-    return _CANONICAL.encode(value).encode()
-
-
-def format_time(moment: datetime) -> str:
-    """RFC 3339 in UTC with `Z`; microseconds only where there are any."""
-    text = moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds")
-    return text.removesuffix("+00:00") + "Z"
-
-
-def parse_time(text: str) -> datetime:
-    """The aware UTC time that `format_time` wrote. Raises ValueError without an offset."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a time without an offset")
-    return moment

@@ -7,7 +7,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple
 
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from shared.domain.rating.rate_card import Rate, RateCardVersion
 from shared.domain.rating.rating import Charge, rate_leg
 from shared.domain.rating.terms import minute_picos

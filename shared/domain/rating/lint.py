@@ -8,8 +8,8 @@ from enum import StrEnum
 from itertools import combinations, pairwise
 
 from shared.domain.common import limits
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import PICOS_PER_MICRO
-from shared.domain.legs.leg import LegKind
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.example_numbers import PlanNumber
 from shared.domain.numbers.prefixes import calling_code, can_begin_number

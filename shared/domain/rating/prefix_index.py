@@ -11,8 +11,8 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.limits import PREFIX_DIGITS_MAX
-from shared.domain.legs.leg import LegKind
 
 NO_ROW = -1
 _SPANS: tuple[int, ...] = tuple(10**zeros for zeros in range(PREFIX_DIGITS_MAX, -1, -1))

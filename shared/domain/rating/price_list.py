@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.example_numbers import PlanNumber
 from shared.domain.numbers.regions import INTERNATIONAL, NAMES

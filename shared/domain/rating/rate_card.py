@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.domain.common import limits
 from shared.domain.common.errors import FieldError, Invalid, SettingsUnreadable
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import RoundingMode
-from shared.domain.legs.leg import LegKind
 from shared.domain.rating.packing import Header, Texts, pack, terms_from_json, terms_to_json, unpack
 from shared.domain.rating.prefix_index import (
     NO_ROW,

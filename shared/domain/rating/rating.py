@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import PICOS_PER_UNIT, RoundingMode, format_amount, round_ratio
-from shared.domain.legs.leg import LegKind, format_time
 from shared.domain.rating.rate_card import NO_ROW, Rate, RateCardVersion, Rounding
 from shared.domain.rating.tariff import Stretch, Tariff, price_text, tariff_of
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from shared.domain.charging import charge_record
 from shared.domain.charging.charge_record import ResolvedLeg, Unchargeable
 from shared.domain.common import limits
+from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import (
     Conflict,
     PerminuteError,
@@ -22,19 +23,13 @@ from shared.domain.common.errors import (
     Unavailable,
     authorization_used,
 )
+from shared.domain.common.kinds import LegKind
 from shared.domain.credits.alerts import LEG_PARKED
 from shared.domain.credits.included_minutes import pool_month
 from shared.domain.directory.access import Principal
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Announce, DebitLeg, Entry, HoldEffect, LegCharge, PoolWish
-from shared.domain.legs.leg import (
-    EndedLeg,
-    LegKind,
-    QueuedLeg,
-    content_digest,
-    leg_document,
-    shown_leg,
-)
+from shared.domain.legs.leg import EndedLeg, QueuedLeg, leg_document, shown_leg
 from shared.domain.legs.parking import ParkedLeg, ParkReason, earlier_parked_ids, parked_id
 from shared.domain.numbers.numbers import caller_origin, is_international
 from shared.domain.rating.rating import Charge, rate_leg, rate_missing

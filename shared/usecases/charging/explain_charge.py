@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from shared.domain.charging.charge_record import pool_seconds_of, told
 from shared.domain.charging.rerating import RatedBy, Untouched, leg_facts, rated_by
+from shared.domain.common.canonical import parse_time
 from shared.domain.common.money import format_amount
-from shared.domain.legs.leg import parse_time
 from shared.domain.rating.rate_card import RateCardUnreadable, RateCardVersion
 from shared.domain.rating.rating import Charge, rate_leg
 from shared.ports.rate_cards import RateCardStore

@@ -15,15 +15,9 @@ from shared.domain.common.errors import (
     PerminuteError,
     Unavailable,
 )
+from shared.domain.common.kinds import LegKind
 from shared.domain.directory.access import Principal, Role
-from shared.domain.legs.leg import (
-    LEG_FIELDS,
-    EndedLeg,
-    LegKind,
-    QueuedLeg,
-    posted_leg,
-    read_leg_document,
-)
+from shared.domain.legs.leg import LEG_FIELDS, EndedLeg, QueuedLeg, posted_leg, read_leg_document
 from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
 from shared.ports.clock import Clock
 from shared.ports.legs import Claims, ParkingLot

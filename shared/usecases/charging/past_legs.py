@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from shared.domain.common import limits
+from shared.domain.common.canonical import parse_time
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import Entry
-from shared.domain.legs.leg import parse_time
 from shared.ports.ledger import Ledger
 
 

@@ -22,12 +22,12 @@ from shared.domain.charging.rerating import (
     rated_by,
 )
 from shared.domain.common import limits
+from shared.domain.common.canonical import content_digest, format_time, parse_time
 from shared.domain.common.errors import NotFound, OutcomeUnknown, Unavailable
 from shared.domain.credits.lots import Lot
 from shared.domain.directory.access import Principal
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import RerateLeg
-from shared.domain.legs.leg import content_digest, format_time, parse_time
 from shared.domain.rating.rate_card import RateCardVersion
 from shared.domain.rating.rating import Charge, rate_leg
 from shared.pacing import breathe

@@ -10,11 +10,12 @@ from shared.domain.charging.charge_record import (
     Unchargeable,
     billable_seconds,
 )
-from shared.domain.credits.included_minutes import dial_in_is_included, is_toll_free, pool_pays
+from shared.domain.common.kinds import LegKind
 from shared.domain.dial_out.facts import OrganizerFacts
+from shared.domain.dial_out.included_minutes import dial_in_is_included, is_toll_free, pool_pays
 from shared.domain.dial_out.policy import License
 from shared.domain.directory.entities import Account, Bridge, Registration, claims_at
-from shared.domain.legs.leg import EndedLeg, LegKind, QueuedLeg
+from shared.domain.legs.leg import EndedLeg, QueuedLeg
 from shared.domain.legs.parking import ParkReason
 from shared.domain.numbers.numbers import (
     NumberFacts,

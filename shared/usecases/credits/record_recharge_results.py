@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.domain.common import limits
+from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import (
     Conflict,
     Invalid,
@@ -17,7 +18,6 @@ from shared.domain.common.errors import (
 from shared.domain.credits.recharge import Recharge, RechargeStatus, read_recharge_id, recharge_id
 from shared.domain.directory.access import Principal
 from shared.domain.ledger.model import AnswerRecharge
-from shared.domain.legs.leg import content_digest
 from shared.ports.holds import HoldBook
 from shared.ports.ledger import Clash, Ledger
 from shared.ports.notices import Notices

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from shared.domain.common import limits
 from shared.domain.common.errors import Conflict, FieldError, Invalid, KindFull, NotFound
+from shared.domain.common.ids import ID_RULE, is_id
 from shared.domain.delivery.webhooks import (
     Delivery,
     DeliveryStatus,
@@ -15,7 +16,6 @@ from shared.domain.delivery.webhooks import (
     url_fault,
     valid_secrets,
 )
-from shared.domain.directory.entities import ID_RULE, is_id
 from shared.ports.clock import Clock
 from shared.ports.deliveries import Deliveries
 from shared.ports.notices import DueMark, DueMarks

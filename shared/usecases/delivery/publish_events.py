@@ -3,12 +3,12 @@
 import logging
 
 from shared.domain.common import limits
+from shared.domain.common.canonical import canonical_json, format_time
 from shared.domain.common.errors import PerminuteError
 from shared.domain.common.money import format_amount
 from shared.domain.credits.alerts import Event
 from shared.domain.credits.recharge import recharge_id
 from shared.domain.ledger.model import Announce
-from shared.domain.legs.leg import canonical_json, format_time
 from shared.ports.clock import Clock
 from shared.ports.holds import HoldBook
 from shared.ports.ledger import Ledger, Outbox

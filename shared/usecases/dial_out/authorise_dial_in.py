@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared.domain.common import limits
 from shared.domain.common.errors import OutcomeUnknown, Unavailable
-from shared.domain.credits.included_minutes import dial_in_is_included, is_toll_free
+from shared.domain.common.kinds import LegKind
 from shared.domain.dial_out import decide, dial_in_checks, dial_out_checks
 from shared.domain.dial_out.decide import Authorise, Granted
 from shared.domain.dial_out.dial_in_checks import DialInFacts
@@ -18,8 +18,8 @@ from shared.domain.dial_out.facts import (
     OrganizerFacts,
 )
 from shared.domain.dial_out.hold_book import HoldState
+from shared.domain.dial_out.included_minutes import dial_in_is_included, is_toll_free
 from shared.domain.directory.entities import Account, Bridge, Registration, registration_at
-from shared.domain.legs.leg import LegKind
 from shared.domain.numbers.numbers import (
     NumberFacts,
     called_number,

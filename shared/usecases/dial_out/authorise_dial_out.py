@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.common import limits
+from shared.domain.common.calendar import local_day
 from shared.domain.common.errors import OutcomeUnknown, Unavailable
-from shared.domain.credits.included_minutes import pool_month, pool_pays
+from shared.domain.common.kinds import LegKind
+from shared.domain.credits.included_minutes import pool_month
 from shared.domain.dial_out import decide, dial_out_checks
 from shared.domain.dial_out import hold_book as holds
 from shared.domain.dial_out.applicable_limits import limits_of
@@ -20,10 +22,10 @@ from shared.domain.dial_out.facts import (
     DialOutFacts,
     OrganizerFacts,
 )
-from shared.domain.dial_out.hold_book import HoldState, local_day
+from shared.domain.dial_out.hold_book import HoldState
+from shared.domain.dial_out.included_minutes import pool_pays
 from shared.domain.dial_out.policy import AccountPolicy
 from shared.domain.directory.entities import Account, Bridge
-from shared.domain.legs.leg import LegKind
 from shared.domain.numbers.numbers import DialledNumber, classify, look_up, normalize
 from shared.ports.clock import Clock
 from shared.ports.holds import Answered, HoldBook, HoldRecord, PlaceHold

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.common import limits
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import PICOS_PER_UNIT, ceil_div
 from shared.domain.dial_out.facts import RateFacts
-from shared.domain.legs.leg import LegKind
 from shared.domain.rating import rating
 from shared.domain.rating.rate_card import Rate, RateCardVersion
 from shared.ports.holds import RateReference

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from shared.domain.common import limits
 from shared.domain.common.errors import Invalid, NotFound
+from shared.domain.common.ids import FOREIGN_ID_RULE, is_foreign_id
 from shared.domain.common.preconditions import check_etag
 from shared.domain.dial_out.facts import OrganizerFacts
 from shared.domain.dial_out.hold_book import Hold
 from shared.domain.dial_out.policy import AccountPolicy
-from shared.domain.directory.entities import FOREIGN_ID_RULE, is_foreign_id
 from shared.ports.clock import Clock
 from shared.ports.holds import HoldBook, HoldRecord, Switch
 from shared.ports.legs import ParkingLot

@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.domain.common import limits
+from shared.domain.common.canonical import parse_time
 from shared.domain.common.errors import NotFound
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import ceil_div, parse_price
 from shared.domain.dial_out.applicable_limits import limits_of
 from shared.domain.dial_out.facts import AccountFacts, DialOutFacts, OrganizerFacts, RateFacts
@@ -13,7 +15,6 @@ from shared.domain.dial_out.policy import AccountPolicy
 from shared.domain.dial_out.policy_simulation import PastCall, Verdict, WhatIf, judge
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Entry
-from shared.domain.legs.leg import LegKind, parse_time
 from shared.domain.numbers.numbers import look_up
 from shared.pacing import breathe
 from shared.ports.ledger import Ledger

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from shared.domain.common.errors import FieldError
+from shared.domain.common.ids import is_id
 from shared.domain.directory.access import ALL_ACCOUNTS
-from shared.domain.directory.entities import AccountSettings, Bridge, is_id
+from shared.domain.directory.entities import AccountSettings, Bridge
 from shared.ports.rate_cards import RateCardStore
 from shared.usecases.directory.directory_cache import Facts
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.domain.common.errors import Conflict, Invalid, NotAllowed, NotFound
+from shared.domain.common.ids import ID_RULE, is_id
 from shared.domain.directory.access import Principal
-from shared.domain.directory.entities import ID_RULE, Account, AccountSettings, is_id, shard_for
+from shared.domain.directory.entities import Account, AccountSettings, shard_for
 from shared.domain.ledger.model import LedgerState
 from shared.ports.clock import Clock
 from shared.ports.holds import HoldBook

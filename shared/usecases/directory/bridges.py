@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from shared.domain.common.errors import FieldError, Invalid, NotFound
+from shared.domain.common.ids import ID_RULE, is_id
 from shared.domain.common.preconditions import check_etag
-from shared.domain.directory.entities import ID_RULE, Bridge, WantedBridge, is_id
+from shared.domain.directory.entities import Bridge, WantedBridge
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth, check_auth
 from shared.ports.records import RecordStore, Saved, overwrite
 from shared.usecases.directory import codecs

@@ -12,7 +12,9 @@ from enum import StrEnum
 from functools import wraps
 from typing import Any
 
+from shared.domain.common.canonical import format_time, parse_time
 from shared.domain.common.errors import SettingsUnreadable
+from shared.domain.common.kinds import ServiceNumberKind
 from shared.domain.common.money import format_amount, format_price, parse_amount, parse_price
 from shared.domain.credits.alerts import AlertRule
 from shared.domain.credits.recharge import AutoRecharge
@@ -30,7 +32,6 @@ from shared.domain.directory.entities import (
     Registration,
 )
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
-from shared.domain.legs.leg import ServiceNumberKind, format_time, parse_time
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.numbers import prefix_digits
 from shared.ports.records import Record

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.domain.common import limits
+from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import QueueUnavailable, StoreError, Unavailable
 from shared.domain.legs.bridge_payloads import Ignored, ParsedLeg, Undecided, Unreadable
-from shared.domain.legs.leg import EndedLeg, QueuedLeg, canonical_json, queued_leg_bytes, shown_leg
+from shared.domain.legs.leg import EndedLeg, QueuedLeg, queued_leg_bytes, shown_leg
 from shared.domain.legs.parking import ParkedLeg, ParkReason, unreadable_id
 from shared.ports.archive import Accepted, Archive
 from shared.ports.clock import Clock

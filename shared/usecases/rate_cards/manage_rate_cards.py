@@ -6,21 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.charging.charge_record import quoted, quoted_pooled, received_texts
+from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import FieldError, Invalid, NotFound
+from shared.domain.common.ids import ID_RULE, is_id
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import format_amount
-from shared.domain.credits.included_minutes import (
-    dial_in_is_included,
-    is_toll_free,
-    left_seconds,
-    pool_month,
-    pool_pays,
-)
+from shared.domain.credits.included_minutes import left_seconds, pool_month
 from shared.domain.dial_out import dial_out_checks
 from shared.domain.dial_out.facts import AccountFacts, DialOutFacts, OrganizerFacts, RateFacts
+from shared.domain.dial_out.included_minutes import dial_in_is_included, is_toll_free, pool_pays
 from shared.domain.dial_out.policy import AccountPolicy
 from shared.domain.directory.access import Principal
-from shared.domain.directory.entities import ID_RULE, Account, is_id, registration_at
-from shared.domain.legs.leg import LegKind, format_time
+from shared.domain.directory.entities import Account, registration_at
 from shared.domain.numbers.numbers import (
     called_number,
     caller_number,

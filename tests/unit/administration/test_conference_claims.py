@@ -90,7 +90,7 @@ def test_the_account_named_decides_and_brings_its_own_organizer(
 
 
 def test_the_service_number_decides_before_the_conference(claimed: Town) -> None:
-    from shared.domain.legs.leg import LegKind
+    from shared.domain.common.kinds import LegKind
 
     number = f"/api/v1/accounts/fabrikam/service-numbers/{NUMBER.replace('+', '%2B')}"
     assert claimed.put(number, {"kind": "toll"}).status == 201

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from tests.unit.administration.house import Answer
 from tests.unit.administration.town import LONDON, PARIS, TOKYO, Town
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.common.canonical import format_time
 from shared.domain.directory.entities import claims_at
-from shared.domain.legs.leg import format_time
 from tests.unit.administration.house import START, House
 
 ROOM = "/api/v1/accounts/contoso/conferences/3001"

@@ -9,8 +9,8 @@ import pytest
 from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common import limits
 from shared.domain.common.errors import PerminuteError, StoreUnavailable
+from shared.domain.common.kinds import LegKind
 from shared.domain.directory.access import Principal
-from shared.domain.legs.leg import LegKind
 from shared.domain.legs.parking import ParkedLeg
 from tests.unit.administration.house import Answer, House
 from tests.unit.administration.town import BRITAIN, CARD, FRANCE, MAY, PARIS, Town, card, rate

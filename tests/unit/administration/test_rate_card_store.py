@@ -11,8 +11,8 @@ from shared.adapters.rate_cards.store import TableRateCards
 from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common import limits
 from shared.domain.common.errors import Conflict, Invalid, OutcomeUnknown, StoreUnavailable
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import RoundingMode
-from shared.domain.legs.leg import LegKind
 from shared.domain.rating.rate_card import Rate, RateCardVersion, Rounding, Slot, build_version
 from shared.domain.rating.versioning import PutRules
 from tests.unit.administration.house import START, HandClock

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.legs.leg import format_time
+from shared.domain.common.canonical import format_time
 from tests.unit.administration.house import START, House
 
 CARD = "/api/v1/rate-cards/default"

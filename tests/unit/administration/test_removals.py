@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from shared.domain.common.kinds import LegKind
 from shared.domain.directory.entities import Registration, end, register, registration_at
-from shared.domain.legs.leg import LegKind, QueuedLeg
+from shared.domain.legs.leg import QueuedLeg
 from shared.usecases.charging.charge_legs import Charged
 from tests.unit.administration.house import START, Answer
 from tests.unit.administration.town import LONDON, PARIS, Town

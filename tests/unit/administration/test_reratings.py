@@ -10,8 +10,9 @@ import pytest
 
 from shared.contracts.ledger.reratings import read_cursor, write_cursor
 from shared.domain.common import limits
+from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import Invalid
-from shared.domain.legs.leg import LegKind, format_time
+from shared.domain.common.kinds import LegKind
 from tests.unit.administration.house import START
 from tests.unit.administration.town import (
     BRITAIN,

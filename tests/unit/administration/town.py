@@ -5,7 +5,8 @@ from typing import Any
 
 from shared.adapters.bus.memory_bus import MemoryQueue, MemoryTopic
 from shared.adapters.tables.memory_tables import MemoryTables
-from shared.domain.legs.leg import EndedLeg, LegKind, QueuedLeg
+from shared.domain.common.kinds import LegKind
+from shared.domain.legs.leg import EndedLeg, QueuedLeg
 from shared.usecases.charging.charge_legs import Charged
 from tests.unit.administration.house import START, Answer, HandClock, House
 

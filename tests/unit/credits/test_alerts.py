@@ -7,13 +7,13 @@ import pytest
 
 from shared.domain.common import limits
 from shared.domain.common.errors import LedgerCorrupt
+from shared.domain.common.kinds import LegKind
 from shared.domain.credits import alerts
 from shared.domain.credits.alerts import Event, Raised
 from shared.domain.credits.event_types import EVENT_TYPES, EventType
 from shared.domain.ledger import monitoring
 from shared.domain.ledger.effects import Look
 from shared.domain.ledger.model import Announce
-from shared.domain.legs.leg import LegKind
 from shared.ports.ledger import Outbox
 from tests.unit.credits.world import ACCOUNT, PATH, World, day
 from tests.unit.holds.calls import Calls

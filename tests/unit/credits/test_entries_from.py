@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.domain.legs.leg import format_time
+from shared.domain.common.canonical import format_time
 from tests.unit.credits.world import PATH, World
 from tests.unit.proof.house import CountedTables
 

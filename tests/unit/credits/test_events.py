@@ -11,9 +11,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shared.contracts.credits.event_schemas import event_schema
+from shared.domain.common.kinds import LegKind
 from shared.domain.credits.event_types import EVENT_TYPES
 from shared.domain.credits.mail_texts import written
-from shared.domain.legs.leg import LegKind
 from shared.usecases.delivery.deliver_events import MAILED
 from tests.unit.credits.world import ACCOUNT, AUTO, World
 from tests.unit.holds.calls import Calls

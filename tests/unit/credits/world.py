@@ -7,8 +7,8 @@ from typing import Any
 
 from shared.adapters.bus.memory_bus import MemoryTopic
 from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common.canonical import content_digest
 from shared.domain.ledger.model import DebitLeg, LedgerState
-from shared.domain.legs.leg import content_digest
 from tests.unit.administration.house import Answer, HandClock, House
 
 ACCOUNT = "contoso"

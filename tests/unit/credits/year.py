@@ -24,13 +24,13 @@ from shared.adapters.tables.memory_tables import MemoryTables
 from shared.bootstrap import Container
 from shared.contracts.directory.accounts import AccountBody, account_body
 from shared.contracts.ledger.entries import entry_body
+from shared.domain.common.canonical import content_digest, format_time
 from shared.domain.common.errors import PerminuteError
 from shared.domain.common.money import format_amount
 from shared.domain.credits.lots import LotKind
 from shared.domain.credits.recharge import RechargeStatus
 from shared.domain.directory.access import Principal, Role
 from shared.domain.ledger.model import DebitLeg, Entry, TopUp
-from shared.domain.legs.leg import content_digest, format_time
 from shared.usecases.credits.record_recharge_results import Answer
 from tests.model.audit_case import Case
 from tests.model.audit_events import a10_events, a12_recharges

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.adapters.bridges import parse
+from shared.domain.common.kinds import LegKind
 from shared.domain.legs.bridge_payloads import BridgePost, Ignored, ParsedLeg, Undecided, Unreadable
-from shared.domain.legs.leg import EndedLeg, LegKind, leg_document, read_leg_document
+from shared.domain.legs.leg import EndedLeg, leg_document, read_leg_document
 from tests.unit.edge.fuzzing import fuzz
 from tests.unit.edge.samples import FIXTURES, SAMPLES
 

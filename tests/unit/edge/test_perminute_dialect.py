@@ -12,9 +12,10 @@ from shared.adapters.bridges import DIALECTS, parse
 from shared.adapters.bridges.fields import read_rfc3339
 from shared.adapters.bridges.perminute import read_leg
 from shared.domain.common.errors import BadRequest, Invalid, TooLarge
+from shared.domain.common.kinds import LegKind
 from shared.domain.common.limits import CALL_ENDED_BODY_BYTES_MAX
 from shared.domain.legs.bridge_payloads import BridgePost
-from shared.domain.legs.leg import EndedLeg, LegKind
+from shared.domain.legs.leg import EndedLeg
 from tests.unit.edge.fuzzing import fuzz
 
 LEG: dict[str, Any] = {

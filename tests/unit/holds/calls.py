@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.adapters.bus.memory_bus import MemoryTopic
-from shared.domain.legs.leg import EndedLeg, LegKind, QueuedLeg
+from shared.domain.common.kinds import LegKind
+from shared.domain.legs.leg import EndedLeg, QueuedLeg
 from tests.unit.administration.house import Answer, House
 
 CARD = "card"

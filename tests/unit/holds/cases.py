@@ -8,7 +8,8 @@ from shared.domain.dial_out import decide
 from shared.domain.dial_out.budgets import Budget, BudgetMode, Limit, Period, Scope, Velocity
 from shared.domain.dial_out.decide import Authorise, Extend, Granted
 from shared.domain.dial_out.facts import Denial
-from shared.domain.dial_out.hold_book import HoldState, LedgerView, Posted, catch_up
+from shared.domain.dial_out.hold_book import HoldState, LedgerView, catch_up
+from shared.domain.ledger.model import Posted
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 SLICE = 900

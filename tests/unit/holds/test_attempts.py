@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared import bootstrap
+from shared.domain.common.kinds import LegKind
 from shared.domain.legs.hangup_causes import frees_hold
-from shared.domain.legs.leg import LegKind, QueuedLeg
+from shared.domain.legs.leg import QueuedLeg
 from tests.unit.administration.house import House
 from tests.unit.holds.calls import PARIS, TOLL, Calls
 

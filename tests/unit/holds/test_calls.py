@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared import bootstrap
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from tests.unit.administration.house import House
 
 from .calls import CARD, LONDON, NEW_YORK, PARIS, RATES, ROME, TOLL, TOLL_FREE, Calls, rate

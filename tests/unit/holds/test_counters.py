@@ -4,10 +4,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from shared.domain.common.calendar import local_day
 from shared.domain.dial_out import decide, hold_book
 from shared.domain.dial_out.budgets import BudgetMode, NewRegion, Period, Scope
 from shared.domain.dial_out.decide import EndsBy
-from shared.domain.dial_out.hold_book import HoldState, Posted, local_day
+from shared.domain.dial_out.hold_book import HoldState
+from shared.domain.ledger.model import Posted
 
 from .cases import (
     CENT,

@@ -5,7 +5,7 @@ import pytest
 from shared.domain.dial_out import decide, hold_book
 from shared.domain.dial_out.decide import EndsBy, restart, stop, suspend
 from shared.domain.dial_out.facts import Denial
-from shared.domain.dial_out.hold_book import Posted
+from shared.domain.ledger.model import Posted
 
 from .cases import (
     ACCOUNT,

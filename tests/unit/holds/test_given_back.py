@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.adapters.dial_out import rows
+from shared.domain.common.calendar import local_day
+from shared.domain.common.canonical import content_digest
 from shared.domain.dial_out import hold_book
 from shared.domain.dial_out.budgets import Period, Scope
-from shared.domain.dial_out.hold_book import Correction, LedgerView, Posted, local_day
+from shared.domain.dial_out.hold_book import Correction, LedgerView
 from shared.domain.dial_out.usage_counters import Counters, minute_of
-from shared.domain.ledger.model import RerateLeg, ReverseLeg
-from shared.domain.legs.leg import content_digest
+from shared.domain.ledger.model import Posted, RerateLeg, ReverseLeg
 from shared.ports.holds import PlaceHold
 from shared.ports.tables import Row
 from shared.usecases.ledger.credit_account import opened_lots, present_debit

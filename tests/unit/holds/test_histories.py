@@ -10,11 +10,11 @@ import pytest
 
 from shared.adapters.dial_out import rows
 from shared.adapters.tables.packing import pack
+from shared.domain.common.canonical import content_digest
 from shared.domain.dial_out import usage_counters
 from shared.domain.dial_out.budgets import Period, Scope
 from shared.domain.dial_out.hold_book import HoldState, budget_uses, minute_of
 from shared.domain.ledger.model import Configure, DebitLeg, LegCharge, PoolWish
-from shared.domain.legs.leg import content_digest
 from shared.ports.holds import Answered
 from shared.ports.tables import Row
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from shared.domain.dial_out import decide, hold_book
 from shared.domain.dial_out.decide import Granted
-from shared.domain.dial_out.hold_book import HoldState, Posted
+from shared.domain.dial_out.hold_book import HoldState
+from shared.domain.ledger.model import Posted
 from shared.ports.holds import Answered
 from tests.model.hold_model import HoldModel
 

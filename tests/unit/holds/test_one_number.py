@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from shared import bootstrap
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from tests.unit.administration.house import House
 
 from .calls import CARD, PARIS, Calls, rate

@@ -7,17 +7,16 @@ from typing import Any
 import pytest
 
 from shared import bootstrap
+from shared.domain.common.kinds import LegKind
 from shared.domain.credits.included_minutes import (
     PoolDraw,
     PoolMonth,
     after_draw,
-    dial_in_is_included,
     left_seconds,
     pool_month,
-    pool_pays,
 )
+from shared.domain.dial_out.included_minutes import dial_in_is_included, pool_pays
 from shared.domain.dial_out.policy import License
-from shared.domain.legs.leg import LegKind
 from shared.domain.numbers.classes import NumberClass
 from tests.unit.administration.house import START, House
 

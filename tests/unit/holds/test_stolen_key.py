@@ -9,8 +9,9 @@ from shared.domain.dial_out import decide
 from shared.domain.dial_out.applicable_limits import limits_of
 from shared.domain.dial_out.budgets import Budget, Budgets, Velocity
 from shared.domain.dial_out.facts import Denial
-from shared.domain.dial_out.hold_book import HoldState, Posted
+from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.dial_out.policy import AccountPolicy
+from shared.domain.ledger.model import Posted
 from shared.domain.numbers.ranges import longest_prefix
 from tests.unit.numbers.example_numbers import GOLDEN
 

@@ -10,8 +10,9 @@ import pytest
 
 from shared import bootstrap
 from shared.adapters.bridges import parse
+from shared.domain.common.kinds import LegKind
 from shared.domain.legs.bridge_payloads import BridgePost
-from shared.domain.legs.leg import EndedLeg, LegKind, QueuedLeg
+from shared.domain.legs.leg import EndedLeg, QueuedLeg
 from tests.unit.administration.house import House
 
 from .calls import TOLL, Calls

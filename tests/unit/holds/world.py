@@ -10,10 +10,10 @@ from shared.adapters.dial_out import rows
 from shared.adapters.dial_out.store import TableHoldBook
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common.canonical import content_digest
 from shared.domain.dial_out.decide import Authorise, Granted
 from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.ledger.model import Configure, DebitLeg, TopUp
-from shared.domain.legs.leg import content_digest
 from shared.ports.holds import Answered, ExtendHold, HoldRecord, PlaceHold
 from shared.ports.tables import Operation, Replace, Row
 from tests.unit.administration.house import CountedIds, HandClock

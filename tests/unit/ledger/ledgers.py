@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import PerminuteError
 from shared.domain.credits.alerts import AlertRule, Event
 from shared.domain.credits.lots import Lot, LotKind
@@ -27,7 +28,6 @@ from shared.domain.ledger.model import (
     TopUp,
 )
 from shared.domain.ledger.replay import Opened, replay
-from shared.domain.legs.leg import content_digest
 
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 UNIT = 1_000_000

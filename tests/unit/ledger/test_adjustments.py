@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.ledger.entries import AdjustmentBody
+from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import Invalid
 from shared.domain.ledger.model import Decided, Refused
-from shared.domain.legs.leg import content_digest
 from tests.unit.administration.house import Answer
 from tests.unit.credits.world import PATH, World
 from tests.unit.ledger.ledgers import UNIT, adjust, configure, leg, opened, top_up

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.domain.legs.leg import EndedLeg, LegKind, content_digest
+from shared.domain.common.canonical import content_digest
+from shared.domain.common.kinds import LegKind
+from shared.domain.legs.leg import EndedLeg
 
 LEG = EndedLeg(
     bridge="local",

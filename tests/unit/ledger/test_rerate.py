@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.common.canonical import content_digest
 from shared.domain.credits.alerts import AlertRule
 from shared.domain.credits.included_minutes import PoolDraw
 from shared.domain.credits.lots import Draw, LotKind
@@ -19,7 +20,6 @@ from shared.domain.ledger.model import (
     ReverseLeg,
     check,
 )
-from shared.domain.legs.leg import content_digest
 from tests.unit.ledger.ledgers import DAY, UNIT, Book, adjust, configure, leg, opened, top_up
 from tests.unit.ledger.test_invariants import _RULES, _STEPS, _play
 

@@ -12,13 +12,13 @@ from shared.adapters.bus.memory_bus import MemoryQueue, MemoryTopic
 from shared.adapters.tables.memory_tables import MemoryTables
 from shared.bootstrap import Container
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
+from shared.domain.common.canonical import format_time
 from shared.domain.credits.alerts import AlertRule
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role
 from shared.domain.directory.entities import AccountSettings, OnOutage, Registration, WantedBridge
 from shared.domain.directory.request_signatures import AuthScheme
 from shared.domain.ledger.model import TopUp
 from shared.domain.legs.bridge_payloads import BridgePost
-from shared.domain.legs.leg import format_time
 from shared.domain.legs.parking import ParkedLeg
 from shared.domain.rating.versioning import PutRules
 from shared.ports.ledger import LegRecord

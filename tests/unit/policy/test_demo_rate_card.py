@@ -8,7 +8,7 @@ import pytest
 
 from local.demo.rate_card import MISSING_REGION, missing_rates, rate_card, version_path
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from shared.domain.numbers.numbers import classify
 from shared.domain.numbers.regions import NAMES
 

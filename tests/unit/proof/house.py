@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.memory_tables import MemoryTables
+from shared.domain.common.canonical import content_digest
 from shared.domain.credits.alerts import AlertRule
 from shared.domain.ledger.model import Adjust, Configure, DebitLeg, TopUp
-from shared.domain.legs.leg import content_digest
 from shared.ports.tables import Row
 
 ACCOUNT = "contoso"

@@ -9,8 +9,7 @@ import pytest
 
 from shared.domain.common.errors import Invalid, LedgerCorrupt
 from shared.domain.credits.lots import Lot, LotKind
-from shared.domain.dial_out.hold_book import Posted
-from shared.domain.ledger.model import ReverseLeg
+from shared.domain.ledger.model import Posted, ReverseLeg
 from shared.domain.ledger.statements import asked_month_span, month_of, month_span
 from shared.usecases.ledger.close_months import add_up_month
 from tests.unit.proof.house import ACCOUNT, START, LedgerHouse, leg

@@ -8,9 +8,9 @@ import pytest
 
 from shared.adapters.ledger.restore import export, restore
 from shared.adapters.ledger.rows import TABLE, journal_key, leg_row_key
+from shared.domain.common.canonical import content_digest
 from shared.domain.credits.lots import Lot
 from shared.domain.ledger.model import Entry, EntryKind, RerateLeg, ReverseLeg
-from shared.domain.legs.leg import content_digest
 from shared.ports.ledger import Clash, LegRecord, Written
 from shared.ports.tables import Delete, Upsert
 from shared.usecases.ledger.close_months import add_up_month

@@ -16,6 +16,7 @@ from shared.adapters.erasure import TableEraser
 from shared.adapters.ledger import rows
 from shared.adapters.ledger.months import month_values
 from shared.adapters.tables.packing import pack, unpack
+from shared.domain.common.canonical import content_digest
 from shared.domain.common.money import format_amount
 from shared.domain.credits.lots import LotKind
 from shared.domain.ledger.model import (
@@ -29,7 +30,6 @@ from shared.domain.ledger.model import (
     TopUp,
 )
 from shared.domain.ledger.statements import Statement, Total, month_of
-from shared.domain.legs.leg import content_digest
 from shared.ports.tables import Upsert
 from shared.usecases.ledger.close_months import add_up_month, close_months
 from shared.usecases.ledger.credit_account import opened_lots, present_debit

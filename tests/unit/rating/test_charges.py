@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from shared.domain.rating.rate_card import MaximumStrategy, Rate, Rounding, RoundingMode, Slot
 from shared.domain.rating.rating import ChargeLineKind, rate_leg
 from tests.unit.rating.cases import ANSWERED_AT, card, charge, picos, rate, slot

@@ -14,7 +14,7 @@ from shared.contracts.rate_cards.deck_import import DeckMapping, DeckReport, imp
 from shared.contracts.rate_cards.deck_rows import csv_rows
 from shared.domain.common import limits
 from shared.domain.common.errors import BadRequest, Invalid
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from shared.domain.rating.rate_card import Rate, RateCardVersion, Slot
 from tests.unit.rating.cases import VERSION_FROM, picos, rate, slot
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.domain.common import limits
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from shared.domain.rating.rate_card import (
     Rate,
     RateCardUnreadable,

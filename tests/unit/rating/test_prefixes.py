@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from shared.domain.rating.rate_card import Rate, Slot, build_version, decode_version, encode_chunks
 from tests.unit.rating.cases import HALF_UP_4, VERSION_FROM, card, rate
 

@@ -1,6 +1,6 @@
 """Prices for people: by country, and by the length of a call."""
 
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.example_numbers import typical_numbers
 from shared.domain.rating.price_list import price_list, quote_table

@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.common import limits
 from shared.domain.common.errors import FieldError, Invalid
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from shared.domain.rating.rate_card import (
     Band,
     MaximumStrategy,

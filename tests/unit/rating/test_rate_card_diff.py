@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from shared.domain.rating.diff import ChangeKind, LegFacts, RateChange, changes, effect
 from shared.domain.rating.rate_card import Rate, decode_version, encode_chunks
 from tests.unit.rating.cases import ANSWERED_AT, VERSION_FROM, card, rate, slot

@@ -9,7 +9,8 @@ import pytest
 from local.demo.rate_card import rate_card
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
 from shared.domain.common import limits
-from shared.domain.legs.leg import LegKind, canonical_json
+from shared.domain.common.canonical import canonical_json
+from shared.domain.common.kinds import LegKind
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.example_numbers import PlanNumber, typical_numbers
 from shared.domain.rating.lint import LintCode, lint

@@ -8,7 +8,7 @@ from shared.contracts.rate_cards.reports import (
     render_findings,
     render_price_list,
 )
-from shared.domain.legs.leg import LegKind
+from shared.domain.common.kinds import LegKind
 from shared.domain.numbers.example_numbers import typical_numbers
 from shared.domain.rating.diff import LegFacts, changes, effect
 from shared.domain.rating.lint import lint

@@ -1,0 +1,11 @@
+"""Schema numbers of stored rows: a newer one fails closed."""
+
+from shared.domain.common.errors import LedgerCorrupt
+from shared.ports.tables import Row
+
+
+def check_schema(row: Row, known: int) -> None:
+    """Raises LedgerCorrupt if the row has no schema number, or a newer one than `known`."""
+    schema = row.values.get("schema")
+    if isinstance(schema, bool) or not isinstance(schema, int) or not 1 <= schema <= known:
+        raise LedgerCorrupt(f"Row {row.key} has schema {schema!r}; this code knows {known}.")

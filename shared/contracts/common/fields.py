@@ -1,0 +1,65 @@
+"""Field types and base models that several bodies use."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from shared.domain.common import limits
+from shared.domain.common.ids import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is_id
+from shared.domain.common.money import parse_amount, parse_price
+from shared.domain.numbers.regions import INTERNATIONAL, NAMES
+
+
+def _country(code: str) -> str:
+    if code not in NAMES or code == INTERNATIONAL:
+        raise ValueError('must be a country such as "FR"')
+    return code
+
+
+def _amount(text: str) -> str:
+    if parse_amount(text) < 0:
+        raise ValueError("must not be negative")
+    return text
+
+
+def _price(text: str) -> str:
+    parse_price(text)
+    return text
+
+
+Country = Annotated[str, AfterValidator(_country)]
+
+Amount = Annotated[str, AfterValidator(_amount)]
+
+Price = Annotated[str, AfterValidator(_price)]
+
+
+class AdminBody(BaseModel):
+    """A body of an administrator: strict types, unknown fields refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+def _foreign_id(text: str) -> str:
+    if not is_foreign_id(text):
+        raise ValueError(FOREIGN_ID_RULE)
+    return text
+
+
+def _id(text: str) -> str:
+    if not is_id(text):
+        raise ValueError(ID_RULE)
+    return text
+
+
+ForeignId = Annotated[str, AfterValidator(_foreign_id)]
+
+Id = Annotated[str, AfterValidator(_id)]
+
+CallSeconds = Annotated[int, Field(ge=1, le=limits.LEG_SECONDS_MAX)]
+
+
+class BridgeBody(BaseModel):
+    """A body of a bridge: strict types, unknown fields ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
