@@ -11,6 +11,7 @@ from shared.domain.charging.charge_record import (
     billable_seconds,
 )
 from shared.domain.common.kinds import LegKind
+from shared.domain.dial_out.authorization_ids import account_of
 from shared.domain.dial_out.facts import OrganizerFacts
 from shared.domain.dial_out.included_minutes import dial_in_is_included, is_toll_free, pool_pays
 from shared.domain.dial_out.policy import License
@@ -28,7 +29,7 @@ from shared.domain.numbers.numbers import (
 from shared.ports.clock import Clock
 from shared.ports.holds import HoldBook, HoldRecord
 from shared.ports.legs import Claim, Claims
-from shared.usecases.dial_out.authorisation_request import account_of, called_service_number
+from shared.usecases.directory.called_numbers import called_service_number
 from shared.usecases.directory.directory_cache import Facts
 
 

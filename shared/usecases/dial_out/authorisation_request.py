@@ -1,7 +1,5 @@
 """What a bridge asks before a call, who the call belongs to, and how an answer is kept."""
 
-import base64
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,10 +13,7 @@ from shared.domain.directory.entities import (
     Bridge,
     Registration,
     claims_at,
-    registration_at,
 )
-from shared.domain.legs.leg import EndedLeg
-from shared.domain.numbers.numbers import called_number, service_number_keys
 from shared.ports.holds import Answered
 from shared.usecases.directory.directory_cache import Facts
 
@@ -98,42 +93,9 @@ async def party_of(
     return Party(account, await facts.organizer(account.id, organizer, fresh=fresh))
 
 
-async def called_service_number(
-    facts: Facts,
-    leg: EndedLeg,
-    bridge: Bridge,
-    moment: datetime,
-    *,
-    known_at: datetime | None = None,
-) -> tuple[str, Registration] | None:
-    """(number, registration) of the service number that a leg called: the first of its texts that
-    was registered at that moment."""
-    for text in dict.fromkeys((leg.to_number, *leg.to_candidates)):
-        number = called_number(text, bridge.country) if text else ""
-        for each in service_number_keys(text, number) if text else ():
-            history = await facts.service_number(each, known_at=known_at)
-            if found := registration_at(history, moment):
-                return (each if each != text else number), found
-    return None
-
-
 def leg_key(bridge: Bridge, question: Question) -> str | None:
     """The key of the leg that the bridge will report, if it knows it already."""
     return f"{bridge.id}~{question.leg_id}" if question.leg_id else None
-
-
-def authorization_of(account: str, bridge: str, key: str) -> str:
-    """The authorisation that a bridge's idempotency key leads to: the same one, for ever.
-
-    It names its account, whose hold book alone knows it.
-    """
-    digest = hashlib.sha256(f"{bridge}\n{key}".encode()).digest()
-    return f"au_{base64.b32encode(digest[:15]).decode().lower()}.{account}"
-
-
-def account_of(authorization: str) -> str | None:
-    """The account that an authorisation names, None if it is none of ours."""
-    return authorization.partition(".")[2] or None
 
 
 def same_question(answered: Answered, question: Question) -> Mapping[str, object]:

@@ -8,6 +8,7 @@ from shared.domain.common import limits
 from shared.domain.common.errors import OutcomeUnknown, Unavailable
 from shared.domain.common.kinds import LegKind
 from shared.domain.dial_out import decide, dial_in_checks, dial_out_checks
+from shared.domain.dial_out.authorization_ids import authorization_of
 from shared.domain.dial_out.decide import Authorise, Granted
 from shared.domain.dial_out.dial_in_checks import DialInFacts
 from shared.domain.dial_out.facts import (
@@ -36,7 +37,6 @@ from shared.usecases.dial_out.authorisation_request import (
     Checks,
     Question,
     Wording,
-    authorization_of,
     leg_key,
     party_of,
     same_question,

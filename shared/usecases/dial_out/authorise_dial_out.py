@@ -12,6 +12,7 @@ from shared.domain.credits.included_minutes import pool_month
 from shared.domain.dial_out import decide, dial_out_checks
 from shared.domain.dial_out import hold_book as holds
 from shared.domain.dial_out.applicable_limits import limits_of
+from shared.domain.dial_out.authorization_ids import authorization_of
 from shared.domain.dial_out.budgets import Limit
 from shared.domain.dial_out.decide import Authorise, Granted
 from shared.domain.dial_out.facts import (
@@ -35,7 +36,6 @@ from shared.usecases.dial_out.authorisation_request import (
     Checks,
     Question,
     Wording,
-    authorization_of,
     leg_key,
     party_of,
     same_question,

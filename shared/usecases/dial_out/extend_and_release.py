@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 from shared.domain.common.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from shared.domain.dial_out.applicable_limits import limits_of
+from shared.domain.dial_out.authorization_ids import account_of
 from shared.domain.dial_out.decide import Extend
 from shared.domain.directory.entities import Bridge
 from shared.ports.holds import ExtendHold, HoldBook, HoldRecord
 from shared.ports.rate_cards import RateCards
 from shared.usecases.delivery.publish_events import PublishEvents
-from shared.usecases.dial_out.authorisation_request import Wording, account_of
+from shared.usecases.dial_out.authorisation_request import Wording
 from shared.usecases.dial_out.call_pricing import CallPricing, IncludedCall, priced_again
 from shared.usecases.directory.directory_cache import Facts
 

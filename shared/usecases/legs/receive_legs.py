@@ -19,7 +19,7 @@ from shared.ports.clock import Clock
 from shared.ports.legs import ParkingLot
 from shared.ports.queues import CallQueue, Inbox, Message
 from shared.telemetry import event
-from shared.usecases.dial_out.authorisation_request import called_service_number
+from shared.usecases.directory.called_numbers import called_service_number
 from shared.usecases.directory.directory_cache import Facts
 
 

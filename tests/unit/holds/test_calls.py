@@ -111,7 +111,7 @@ def test_an_extension_names_seconds(calls: Calls, seconds: object) -> None:
 def test_a_denied_question_can_be_neither_extended_nor_released(house: House) -> None:
     calls = Calls(house, "")
     assert reason(calls.ask(key="k")) == "credit_exhausted"
-    from shared.usecases.dial_out.authorisation_request import authorization_of
+    from shared.domain.dial_out.authorization_ids import authorization_of
 
     name = authorization_of("contoso", "pbx", "k")
     assert calls.extend(name, 60).code == "authorization_unknown"
