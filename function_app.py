@@ -28,9 +28,9 @@ from functions import (
     reratings,
     webhooks,
 )
-from shared.telemetry import quieten
+from shared.telemetry import silence_libraries
 
-quieten()
+silence_libraries()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 app.register_functions(call_ended.bp)
 app.register_functions(rate_and_debit.bp)

@@ -5,7 +5,7 @@ import azure.functions as func
 from functions.http import Call, new_blueprint, open_route, reply
 from shared.bootstrap import container
 from shared.domain.common import limits
-from shared.domain.legs.bridge_payloads import BridgePost
+from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.telemetry import event
 
 bp = new_blueprint()
@@ -22,9 +22,9 @@ bp = new_blueprint()
 )
 async def post_call_ended(call: Call) -> func.HttpResponse:
     """202 once every leg is durable; a second delivery of the same leg is 202 too."""
-    house = container()
-    bridge, _ = await house.bridge_gate(call.path("bridge"), call.headers, call.body())
-    post = BridgePost(
+    services = container()
+    bridge, _ = await services.bridge_gate(call.path("bridge"), call.headers, call.body())
+    post = BridgePayload(
         bridge=bridge.id,
         body=call.body(),
         content_type=call.media_type(),
@@ -32,7 +32,7 @@ async def post_call_ended(call: Call) -> func.HttpResponse:
         headers=call.headers,
         country=bridge.country,
     )
-    received = await house.receive_legs(bridge.id, house.parse_post(bridge.dialect, post))
+    received = await services.receive_legs(bridge.id, services.parse_post(bridge.dialect, post))
     event(
         "legs_received",
         bridge=bridge.id,

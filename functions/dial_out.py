@@ -19,7 +19,7 @@ async def post_dial_out(call: Call) -> func.HttpResponse:
     """200 either way: `decision` is allow or deny."""
     from shared.contracts.common.validation import read
     from shared.contracts.dial_out.requests import DialOutRequest
-    from shared.usecases.dial_out.authorisation_request import Question
+    from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
 
     bridge, webhook_id = await _bridge(call)
     key = call.idempotency_key(signed=webhook_id)
@@ -27,7 +27,7 @@ async def post_dial_out(call: Call) -> func.HttpResponse:
     request = read(DialOutRequest, asked)
     answer = await container().authorise_dial_out(
         bridge,
-        Question(
+        AuthorisationRequest(
             to=request.to,
             key=key,
             digest=content_digest(asked_content(asked)),
@@ -62,7 +62,7 @@ async def post_dial_in(call: Call) -> func.HttpResponse:
     """200 either way: `decision` is allow or deny. Extended and released as a dial-out is."""
     from shared.contracts.common.validation import read
     from shared.contracts.dial_out.requests import DialInRequest
-    from shared.usecases.dial_out.authorisation_request import Question
+    from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
 
     bridge, webhook_id = await _bridge(call)
     key = call.idempotency_key(signed=webhook_id)
@@ -70,7 +70,7 @@ async def post_dial_in(call: Call) -> func.HttpResponse:
     request = read(DialInRequest, asked)
     answer = await container().admit_caller(
         bridge,
-        Question(
+        AuthorisationRequest(
             to=request.to,
             key=key,
             digest=content_digest(asked_content({"dial_in": asked})),

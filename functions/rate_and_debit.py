@@ -31,7 +31,7 @@ bp = new_blueprint()
 async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
     """Charge or park each leg once. Raises only when what failed for now can't be sent again: then
     the whole batch comes again."""
-    house = container()
+    services = container()
     legs: dict[str, QueuedLeg] = {}
     for message in messages:
         body = message.get_body()
@@ -39,21 +39,21 @@ async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
             queued = read_queued_leg(body)
         except ValueError as error:
             bridge, attempt = _sender(message)
-            await house.receive_legs.park_message(bridge, str(error), body, attempt)
+            await services.receive_legs.park_message(bridge, str(error), body, attempt)
         else:
             # The same leg may stand in a batch more than once; other content is another matter. The
             # highest attempt counts: one after a lower would have an id that the broker knows.
             name = f"{queued.leg.key}\n{queued.leg.digest()}"
             if name not in legs or legs[name].attempt < queued.attempt:
                 legs[name] = queued
-    seconds = house.settings.batch_deadline_seconds
+    seconds = services.settings.batch_deadline_seconds
     received = [leg.received_at for leg in legs.values()]
-    age_seconds = (house.clock.now() - min(received)).total_seconds() if received else None
+    age_seconds = (services.clock.now() - min(received)).total_seconds() if received else None
     outcomes, _ = await asyncio.gather(
-        house.charge_legs(list(legs.values()), seconds=seconds),
-        _note_age(house, age_seconds, seconds),
+        services.charge_legs(list(legs.values()), seconds=seconds),
+        _note_age(services, age_seconds, seconds),
     )
-    now = house.clock.now()
+    now = services.clock.now()
     for outcome in outcomes:
         _tell(outcome, now)
     counts = Counter(outcome.status.value for outcome in outcomes)
@@ -69,12 +69,12 @@ async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
     )
 
 
-async def _note_age(house: "Container", age_seconds: float | None, seconds: float) -> None:
+async def _note_age(services: "Container", age_seconds: float | None, seconds: float) -> None:
     """Tell how old the oldest leg is, beside the charging: it must not take of a batch's time."""
     if age_seconds is not None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await house.backlog.seen(age_seconds)
+                await services.backlog.seen(age_seconds)
 
 
 def _tell(outcome: "Charged", now: datetime) -> None:

@@ -40,7 +40,7 @@ async def post_quote(call: Call) -> func.HttpResponse:
         talk_seconds=body.talk_seconds,
         organizer=body.organizer_id,
     )
-    return reply(await container().rate_card_desk.quote(inquiry, call.principal))
+    return reply(await container().rate_card_service.quote(inquiry, call.principal))
 
 
 @admin_route(bp, "post_quote_table", "POST", "v1/quotes/table", READERS, queries=(FORMAT,))
@@ -65,7 +65,7 @@ async def post_quote_table(call: Call) -> func.HttpResponse:
         at=read_time(body.at) if body.at else None,
         talk_seconds=0,
     )
-    desk = container().rate_card_desk
+    desk = container().rate_card_service
     charges = await desk.quote_table(inquiry, body.minutes, call.principal)
     if call.wants_csv():
         return reply_csv(QUOTE_COLUMNS, quote_rows(charges), "quotes.csv")

@@ -48,7 +48,7 @@ async def list_rate_cards(call: Call) -> func.HttpResponse:
     """The names of the cards that the caller sees: all, or those that accounts of theirs use."""
 
     async def fetch(limit: int, cursor: str | None) -> Page:
-        names, following = await container().rate_card_desk.cards(
+        names, following = await container().rate_card_service.cards(
             call.principal, limit=limit, after=cursor
         )
         return [{"id": name} for name in names], following
@@ -62,7 +62,7 @@ async def get_rate_card(call: Call) -> func.HttpResponse:
     from shared.contracts.rate_cards.quotes import card_version_body
 
     card = call.path("card")
-    versions = await container().rate_card_desk.versions(card)
+    versions = await container().rate_card_service.versions(card)
     return reply({"id": card, "versions": [card_version_body(each) for each in versions]})
 
 
@@ -78,7 +78,7 @@ async def get_rate_card(call: Call) -> func.HttpResponse:
 async def get_rate_card_version(call: Call) -> func.HttpResponse:
     """A whole version, as JSON or CSV: what was put, in one spelling."""
     effective_from = effective_from_of(call)
-    about, version = await container().rate_card_desk.version(call.path("card"), effective_from)
+    about, version = await container().rate_card_service.version(call.path("card"), effective_from)
     if not call.wants_csv():
         # In a thread, like all else that touches every rate of a large deck.
         text = await asyncio.to_thread(_json, version)
@@ -103,7 +103,7 @@ async def put_rate_card_version(call: Call) -> func.HttpResponse:
     """Make or replace a version, as JSON or CSV; `?backdate=true`, `?dry_run=true`."""
     call.principal.require_all_accounts()
     card, effective_from = call.path("card"), effective_from_of(call)
-    put = await container().rate_card_desk.put(
+    put = await container().rate_card_service.put(
         card,
         effective_from,
         _parser(call, card, effective_from),
@@ -135,7 +135,7 @@ async def import_rate_card_version(call: Call) -> func.HttpResponse:
     if effective_from is None:
         raise query_invalid(("effective_from", "must say when the version takes effect"))
     form = read_deck_form(call.headers.get("content-type", ""), call.body())
-    put = await container().rate_card_desk.put(
+    put = await container().rate_card_service.put(
         card,
         effective_from,
         lambda: form.version(card, effective_from),

@@ -25,7 +25,7 @@ async def post_recharge_result(call: Call) -> func.HttpResponse:
     answer = Answer(
         said.recharge_status, said.amount_micros, said.currency, said.reference, said.hard
     )
-    after = await container().recharge_desk.answer(call.principal, recharge_id, answer)
+    after = await container().recharge_service.answer(call.principal, recharge_id, answer)
     account, _ = read_recharge_id(recharge_id) or ("", 0)
     event(
         "recharge_answered",
@@ -48,7 +48,9 @@ async def list_recharges(call: Call) -> func.HttpResponse:
     currency = (await container().accounts.known(account)).settings.currency
 
     async def fetch(limit: int, cursor: str | None) -> Page:
-        found, following = await container().recharge_desk.page(account, limit=limit, cursor=cursor)
+        found, following = await container().recharge_service.page(
+            account, limit=limit, cursor=cursor
+        )
         return [recharge_body(account, each, currency) for each in found], following
 
     return await reply_list(call, fetch, RECHARGE_COLUMNS, f"{account}-recharges.csv")

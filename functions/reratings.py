@@ -12,7 +12,7 @@ from shared.contracts.common.queries import FORMAT
 from shared.contracts.common.times import read_time
 from shared.domain.directory.access import READERS, Role
 from shared.domain.ledger.statements import asked_month_span, last_month
-from shared.domain.legs.leg import leg_key_of
+from shared.domain.legs.leg import decode_leg_key
 from shared.telemetry import event
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
@@ -36,16 +36,16 @@ async def post_rerating(call: Call) -> func.HttpResponse:
     from shared.contracts.common.validation import read
     from shared.contracts.ledger.reratings import ReratingBody
     from shared.usecases.charging.past_legs import Span
-    from shared.usecases.charging.rerate_legs import Booking, Wanted
+    from shared.usecases.charging.rerate_legs import Booking, RerateSelection
 
     body = read(ReratingBody, call.json())
     booking = None
     if not body.dry_run:
         call.principal.require_one_of(_FINANCE)
         booking = Booking(body.reason or "", call.principal.name)
-    wanted = Wanted(
+    wanted = RerateSelection(
         accounts=tuple(body.accounts) if body.accounts is not None else None,
-        legs=tuple(dict.fromkeys(leg_key_of(leg) for leg in body.legs or ())),
+        legs=tuple(dict.fromkeys(decode_leg_key(leg) for leg in body.legs or ())),
         span=Span(
             read_time(body.since) if body.since else None,
             read_time(body.until) if body.until else None,
@@ -81,21 +81,21 @@ async def post_price_what_if(call: Call) -> func.HttpResponse:
     from shared.contracts.common.validation import read
     from shared.contracts.ledger.reratings import PriceWhatIfBody
     from shared.usecases.charging.past_legs import Span
-    from shared.usecases.charging.rerate_legs import Wanted
+    from shared.usecases.charging.rerate_legs import RerateSelection
 
     body = read(PriceWhatIfBody, call.json())
-    house = container()
-    account = await house.accounts.known(call.path("account"))
+    services = container()
+    account = await services.accounts.known(call.path("account"))
     zone = account.settings.time_zone
-    month = body.month or last_month(house.clock.now(), zone)
+    month = body.month or last_month(services.clock.now(), zone)
     span = Span(*asked_month_span(month, zone))
-    wanted = Wanted(
+    wanted = RerateSelection(
         accounts=(account.id,),
         span=span,
         rate_card=body.rate_card,
         version=read_time(body.version) if body.version else None,
     )
-    found = await house.rerate_legs(
+    found = await services.rerate_legs(
         wanted, call.principal, booking=None, limit=body.limit, cursor=_cursor(call, body.cursor)
     )
     return _answer(call, found, dry_run=True, month=month)

@@ -31,9 +31,9 @@ async def deliver_events(messages: List[func.ServiceBusMessage]) -> None:
     from shared.usecases.delivery.deliver_events import report
 
     bodies = [message.get_body() for message in messages]
-    house = container()
-    seconds = house.settings.batch_deadline_seconds
-    report(await house.deliver_events(bodies, seconds=seconds), "topic")
+    services = container()
+    seconds = services.settings.batch_deadline_seconds
+    report(await services.deliver_events(bodies, seconds=seconds), "topic")
 
 
 @bp.function_name("retry_deliveries")
@@ -45,8 +45,8 @@ async def retry_deliveries(timer: func.TimerRequest) -> None:
     """Send again what receivers did not take, and what a process that died had left."""
     from shared.usecases.delivery.deliver_events import report
 
-    house = container()
-    done = await house.deliver_events.retry(seconds=house.settings.batch_deadline_seconds)
+    services = container()
+    done = await services.deliver_events.retry(seconds=services.settings.batch_deadline_seconds)
     report(done, "late timer" if timer.past_due else "timer")
 
 
@@ -93,10 +93,10 @@ async def put_webhook(call: Call) -> func.HttpResponse:
     """Create or replace; the secret is shown in this answer only, when it was made."""
     from shared.contracts.common.validation import read
     from shared.contracts.delivery.webhooks import WebhookBody, webhook_body
-    from shared.usecases.delivery.manage_webhooks import WantedWebhook
+    from shared.usecases.delivery.manage_webhooks import WebhookInput
 
     body = read(WebhookBody, call.json())
-    wanted = WantedWebhook(body.url, tuple(dict.fromkeys(body.events)), body.rotate_secret)
+    wanted = WebhookInput(body.url, tuple(dict.fromkeys(body.events)), body.rotate_secret)
     account, name = call.path("account"), call.path("name")
     view, saved = await container().webhooks.put(account, name, wanted, call.if_match())
     return reply(

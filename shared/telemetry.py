@@ -55,7 +55,7 @@ def pseudonym(text: str) -> str:
     return "person-" + hashlib.sha256(plain.encode()).hexdigest()[:12]
 
 
-def quieten() -> None:
+def silence_libraries() -> None:
     """Libraries log only what is wrong: their requests are counted by our own events."""
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -28,14 +28,14 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.usecases.charging.rerate_legs import RerateLegs
     from shared.usecases.credits.acknowledge_alerts import Alerts
     from shared.usecases.credits.outlook import ReadOutlook
-    from shared.usecases.credits.record_recharge_results import RechargeDesk
+    from shared.usecases.credits.record_recharge_results import RechargeService
     from shared.usecases.delivery.deliver_events import DeliverEvents
     from shared.usecases.delivery.manage_webhooks import Webhooks
     from shared.usecases.dial_out.dial_out_settings import DialOutSettings
     from shared.usecases.directory.absent_references import Absent
     from shared.usecases.directory.read_audit_log import ReadAuditLog
     from shared.usecases.operations.audit_ledgers import AuditLedgers
-    from shared.usecases.rate_cards.manage_rate_cards import RateCardDesk
+    from shared.usecases.rate_cards.manage_rate_cards import RateCardService
     from shared.usecases.rate_cards.rate_card_reports import RateCardReports
 
 
@@ -68,11 +68,11 @@ class Container(Legs):
         return EntraTokens(tenant, audience, fetch_from(tenant), self.clock)
 
     @cached_property
-    def rate_card_desk(self) -> RateCardDesk:
+    def rate_card_service(self) -> RateCardService:
         """Puts, shows and quotes rate cards."""
-        from shared.usecases.rate_cards.manage_rate_cards import RateCardDesk
+        from shared.usecases.rate_cards.manage_rate_cards import RateCardService
 
-        return RateCardDesk(self.rate_cards, self.accounts, self.facts, self.clock)
+        return RateCardService(self.rate_cards, self.accounts, self.facts, self.clock)
 
     @cached_property
     def rate_card_reports(self) -> RateCardReports:
@@ -80,7 +80,7 @@ class Container(Legs):
         from shared.usecases.rate_cards.rate_card_reports import RateCardReports
 
         return RateCardReports(
-            self.rate_card_desk, self.rate_cards, self.accounts, self.rerate_legs, self.clock
+            self.rate_card_service, self.rate_cards, self.accounts, self.rerate_legs, self.clock
         )
 
     @cached_property
@@ -180,11 +180,11 @@ class Container(Legs):
         )
 
     @cached_property
-    def recharge_desk(self) -> RechargeDesk:
+    def recharge_service(self) -> RechargeService:
         """Takes the payment side's answers."""
-        from shared.usecases.credits.record_recharge_results import RechargeDesk
+        from shared.usecases.credits.record_recharge_results import RechargeService
 
-        return RechargeDesk(
+        return RechargeService(
             self.accounts, self.ledger, self.holds, self.notices, self.publish_events
         )
 
@@ -274,7 +274,7 @@ def container() -> Container:
     return _installed
 
 
-def install(house: Container | None) -> None:
+def install(container: Container | None) -> None:
     """Make this the process's house (None: make a new one when asked); for tests and tools."""
     global _installed  # noqa: PLW0603
-    _installed = house
+    _installed = container

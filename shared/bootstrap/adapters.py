@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from shared.adapters.clock import RandomIds, SystemClock
 from shared.adapters.directory.audit_log import TableAuditLog
-from shared.adapters.directory.document_store import SEALED_LABEL, Records
+from shared.adapters.directory.document_store import SEALED_LABEL, DocumentStore
 from shared.adapters.encryption import Sealing
 from shared.bootstrap.audit import described
 from shared.pacing import Budgets, Refusals, Turns
 from shared.settings import Settings, is_address
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.ports.anchors import Anchors
@@ -99,11 +99,11 @@ class Stores:
         return found.shard if found else None
 
     @cached_property
-    def records(self) -> Records:
+    def records(self) -> DocumentStore:
         """The directory's documents; each change of one is logged with it."""
         keys = self.settings.secrets_keys
         sealing = Sealing(SEALED_LABEL, keys, self.ids) if keys else None
-        return Records(self.tables, sealing, (self.audit_log, described))
+        return DocumentStore(self.tables, sealing, (self.audit_log, described))
 
     @cached_property
     def audit_log(self) -> TableAuditLog:
@@ -118,9 +118,9 @@ class Stores:
         return TableKeyUses(self.tables, self.clock)
 
     @cached_property
-    def facts(self) -> Facts:
+    def facts(self) -> DirectoryCache:
         """The directory's facts, cached."""
-        return Facts(self.records, self.clock)
+        return DirectoryCache(self.records, self.clock)
 
     @cached_property
     def due(self) -> DueMarks:

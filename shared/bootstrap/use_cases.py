@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.adapters.directory.credentials import verify_bridge
 from shared.domain.directory.request_signatures import BridgeAuth
-from shared.domain.legs.bridge_payloads import BridgePost, ParsedLeg
+from shared.domain.legs.bridge_payloads import BridgePayload, ParsedLeg
 
 if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.ports.legs import Claims
@@ -18,12 +18,12 @@ if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.usecases.charging.parked_legs import ParkedLegs
     from shared.usecases.credits.watch_balances import WatchBalances
     from shared.usecases.delivery.publish_events import PublishEvents
-    from shared.usecases.dial_out.authorisation_request import Wording
-    from shared.usecases.dial_out.authorise_dial_in import AdmitCaller
+    from shared.usecases.dial_out.authorisation_request import ResponseRenderer
+    from shared.usecases.dial_out.authorise_dial_in import AuthoriseDialIn
     from shared.usecases.dial_out.authorise_dial_out import AuthoriseDialOut
-    from shared.usecases.dial_out.extend_and_release import OpenCalls
-    from shared.usecases.dial_out.simulate_policy import AskWhatIf
-    from shared.usecases.directory.authenticate_bridge import BridgeGate
+    from shared.usecases.dial_out.extend_and_release import ActiveCalls
+    from shared.usecases.dial_out.simulate_policy import SimulatePolicy
+    from shared.usecases.directory.authenticate_bridge import BridgeAuthenticator
     from shared.usecases.directory.sync_ledger_settings import OpenLedger
     from shared.usecases.ledger.credit_account import CreditAccount
     from shared.usecases.ledger.read_ledger import ReadLedger
@@ -52,11 +52,11 @@ class Legs(Stores):
         return PublishEvents(self.ledger, self.holds, self.notices, self.topic, self.clock)
 
     @cached_property
-    def bridge_gate(self) -> BridgeGate:
+    def bridge_gate(self) -> BridgeAuthenticator:
         """Lets bridges in."""
-        from shared.usecases.directory.authenticate_bridge import BridgeGate
+        from shared.usecases.directory.authenticate_bridge import BridgeAuthenticator
 
-        return BridgeGate(
+        return BridgeAuthenticator(
             self.facts,
             _verified_webhook_id,
             self.clock,
@@ -64,7 +64,7 @@ class Legs(Stores):
             self.settings.bridge_allowance,
         )
 
-    def parse_post(self, dialect: str, post: BridgePost) -> list[ParsedLeg]:
+    def parse_post(self, dialect: str, post: BridgePayload) -> list[ParsedLeg]:
         """What a bridge's post says, in its dialect. Raises TooLarge, BadRequest, Invalid."""
         from shared.adapters.bridges import parse
 
@@ -144,12 +144,12 @@ class Legs(Stores):
         return ReadLedger(self.facts, self.ledger, self.parking, self.anchors, self.clock)
 
     @cached_property
-    def wording(self) -> Wording:
+    def wording(self) -> ResponseRenderer:
         """How answers to bridges are put."""
         from shared.contracts.dial_out.requests import allowed_body, denied_body, extended_body
-        from shared.usecases.dial_out.authorisation_request import Wording
+        from shared.usecases.dial_out.authorisation_request import ResponseRenderer
 
-        return Wording(allowed_body, denied_body, extended_body)
+        return ResponseRenderer(allowed_body, denied_body, extended_body)
 
     @cached_property
     def explain_leg(self) -> ExplainLeg:
@@ -173,25 +173,27 @@ class Legs(Stores):
         )
 
     @cached_property
-    def admit_caller(self) -> AdmitCaller:
+    def admit_caller(self) -> AuthoriseDialIn:
         """Answers dial-in questions."""
-        from shared.usecases.dial_out.authorise_dial_in import AdmitCaller
+        from shared.usecases.dial_out.authorise_dial_in import AuthoriseDialIn
 
-        return AdmitCaller(self.facts, self.rate_cards, self.holds, self.clock, self.wording)
+        return AuthoriseDialIn(self.facts, self.rate_cards, self.holds, self.clock, self.wording)
 
     @cached_property
-    def open_calls(self) -> OpenCalls:
+    def open_calls(self) -> ActiveCalls:
         """Extends and releases what was allowed."""
-        from shared.usecases.dial_out.extend_and_release import OpenCalls
+        from shared.usecases.dial_out.extend_and_release import ActiveCalls
 
-        return OpenCalls(self.facts, self.rate_cards, self.holds, self.publish_events, self.wording)
+        return ActiveCalls(
+            self.facts, self.rate_cards, self.holds, self.publish_events, self.wording
+        )
 
     @cached_property
-    def what_if(self) -> AskWhatIf:
+    def what_if(self) -> SimulatePolicy:
         """Judges past dial-outs by another policy."""
-        from shared.usecases.dial_out.simulate_policy import AskWhatIf
+        from shared.usecases.dial_out.simulate_policy import SimulatePolicy
 
-        return AskWhatIf(self.facts, self.ledger)
+        return SimulatePolicy(self.facts, self.ledger)
 
     @cached_property
     def erase_person(self) -> ErasePerson:

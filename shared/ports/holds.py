@@ -85,7 +85,7 @@ class ExtendHold:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class StoredDecision:
     """The answer that is kept; `repeated`: it was given before. `events`: others must hear."""
 
     record: HoldRecord
@@ -94,7 +94,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Switch:
+class DialOutControl:
     """What a person (or a setting) turns in the hold book, where it bites at once. None: as it is.
 
     `stop` is why dial-out is stopped, "" lets it go on.
@@ -117,11 +117,11 @@ class HoldBook(Protocol):
         """
         ...
 
-    async def place(self, account: str, command: PlaceHold) -> Answered | Denial:
+    async def place(self, account: str, command: PlaceHold) -> StoredDecision | Denial:
         """Place a hold, or say why not. The same authorisation gets its first answer."""
         ...
 
-    async def keep(self, account: str, record: HoldRecord) -> Answered:
+    async def keep(self, account: str, record: HoldRecord) -> StoredDecision:
         """Keep an answer that holds nothing, a denial; the first answer wins."""
         ...
 
@@ -144,7 +144,7 @@ class HoldBook(Protocol):
         """
         ...
 
-    async def switch(self, account: str, command: Switch) -> bool:
+    async def switch(self, account: str, command: DialOutControl) -> bool:
         """Stop, restart, suspend; whether anything changed, which it has on every process then."""
         ...
 
@@ -153,7 +153,7 @@ class HoldBook(Protocol):
         where a hold is to be settled, or the hold book is so far behind."""
         ...
 
-    def nudge(self, account: str) -> None:
+    def refresh_async(self, account: str) -> None:
         """The account was debited: catch up soon, in the background. Best effort: a lost nudge only
         makes the hold book too careful for a moment."""
         ...

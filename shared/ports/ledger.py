@@ -10,15 +10,15 @@ from shared.domain.ledger.model import (
     Command,
     Entry,
     LedgerState,
-    Posted,
     RulesChange,
     SettingsChange,
+    SettledDebit,
 )
 from shared.domain.ledger.statements import ClosedMonth
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class CommitResult:
     """What became of a ledger command. `repeated`: it was carried out before, and this is its
     first result. `events` tells that the commit put events into the outbox."""
 
@@ -28,7 +28,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Clash:
+class IdempotencyConflict:
     """The same key was used before for something else, whose entry this is."""
 
     entry: Entry
@@ -98,7 +98,7 @@ class Ledger(Protocol):
         """The state as it is stored now; None before the ledger is opened."""
         ...
 
-    async def submit(self, account: str, command: Command) -> Written | Clash:
+    async def submit(self, account: str, command: Command) -> CommitResult | IdempotencyConflict:
         """The outcome of a command, once it is durable.
 
         Raises what the decision refuses with; Conflict `authorization_used` for a leg whose
@@ -137,7 +137,7 @@ class Ledger(Protocol):
         """At most `limit` commits with numbers above `after`, in order."""
         ...
 
-    async def posted(self, account: str, *, after: int, until: int) -> list[Posted]:
+    async def posted(self, account: str, *, after: int, until: int) -> list[SettledDebit]:
         """What the first debits of legs in the commits above `after`, up to `until`, charged to
         whose holds, and what reversals and re-ratings changed of such charges. Raises LedgerCorrupt
         when a commit is not there yet, which can't be."""

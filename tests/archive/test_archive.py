@@ -120,16 +120,16 @@ class House:
 
 
 async def test_what_was_accepted_comes_back_as_it_was() -> None:
-    house = House()
-    await house.receive("studio", [LEG, ODD])
-    house.queue.sent.clear()
-    house.parking.parked.clear()
+    app = House()
+    await app.receive("studio", [LEG, ODD])
+    app.queue.sent.clear()
+    app.parking.parked.clear()
 
-    replayed = await house.replay(NOW, NOW + timedelta(seconds=1))
+    replayed = await app.replay(NOW, NOW + timedelta(seconds=1))
 
     assert (replayed.legs, replayed.unreadable) == (1, 1)
-    (message,) = house.queue.sent
-    (parked,) = house.parking.parked
+    (message,) = app.queue.sent
+    (parked,) = app.parking.parked
     assert b'"+442079460123"' in message.body
     assert parked.leg == "studio~2"
 
@@ -152,52 +152,52 @@ async def test_what_can_t_be_read_is_told_when_it_is_parked(
 
 async def test_a_replay_uses_message_ids_of_its_own() -> None:
     """The broker would drop the first id: it has seen it."""
-    house = House()
-    await house.receive("studio", [LEG])
-    await house.replay(NOW, NOW + timedelta(seconds=1))
-    await house.replay(NOW, NOW + timedelta(seconds=1))
+    app = House()
+    await app.receive("studio", [LEG])
+    await app.replay(NOW, NOW + timedelta(seconds=1))
+    await app.replay(NOW, NOW + timedelta(seconds=1))
 
-    assert len({message.message_id for message in house.queue.sent}) == 3
-    assert len({message.body for message in house.queue.sent}) == 1
-    assert all(len(m.message_id) <= limits.MESSAGE_ID_CHARS_MAX for m in house.queue.sent)
+    assert len({message.message_id for message in app.queue.sent}) == 3
+    assert len({message.body for message in app.queue.sent}) == 1
+    assert all(len(m.message_id) <= limits.MESSAGE_ID_CHARS_MAX for m in app.queue.sent)
 
 
 async def test_numbers_are_sealed() -> None:
-    house = House()
-    await house.receive("studio", [LEG])
-    (content,) = house.blobs.blobs.values()
+    app = House()
+    await app.receive("studio", [LEG])
+    (content,) = app.blobs.blobs.values()
 
     assert b"442079460123" not in content
     assert b"contoso" not in content
 
 
 async def test_what_is_accepted_at_once_shares_a_blob() -> None:
-    house = House()
-    await asyncio.gather(*(house.receive("studio", [LEG]) for _ in range(20)))
+    app = House()
+    await asyncio.gather(*(app.receive("studio", [LEG]) for _ in range(20)))
 
-    assert len(house.blobs.blobs) == 1
-    assert len(await house.read()) == 20
+    assert len(app.blobs.blobs) == 1
+    assert len(await app.read()) == 20
 
 
 async def test_legs_are_taken_while_the_archive_is_away() -> None:
     """It is told, in an event; the leg is on the queue."""
-    house = House()
-    house.blobs.is_away = True
-    (received,) = await house.receive("studio", [LEG])
+    app = House()
+    app.blobs.is_away = True
+    (received,) = await app.receive("studio", [LEG])
 
     assert received.status == "queued"
-    assert len(house.queue.sent) == 1
+    assert len(app.queue.sent) == 1
 
 
 async def test_only_the_wanted_span_is_read() -> None:
-    house = House()
+    app = House()
     for hour in range(3):
-        house.clock.time = NOW + timedelta(hours=hour, minutes=30)
-        await house.receive("studio", [LEG])
+        app.clock.time = NOW + timedelta(hours=hour, minutes=30)
+        await app.receive("studio", [LEG])
 
-    assert len(await house.read(NOW + timedelta(minutes=30))) == 3
-    assert len(await house.read(NOW + timedelta(minutes=31))) == 2
-    assert len(await house.read(NOW + timedelta(hours=2, minutes=31))) == 0
+    assert len(await app.read(NOW + timedelta(minutes=30))) == 3
+    assert len(await app.read(NOW + timedelta(minutes=31))) == 2
+    assert len(await app.read(NOW + timedelta(hours=2, minutes=31))) == 0
 
 
 async def test_a_new_key_seals_and_the_old_one_still_opens() -> None:
@@ -217,23 +217,23 @@ async def test_a_new_key_seals_and_the_old_one_still_opens() -> None:
 
 @pytest.mark.parametrize("cut", [slice(0, -1), slice(0, 20), slice(0, 0)])
 async def test_a_bent_blob_is_told_and_never_read(cut: slice) -> None:
-    house = House()
-    await house.receive("studio", [LEG])
-    ((name, content),) = house.blobs.blobs.items()
-    house.blobs.blobs[name] = content[cut]
+    app = House()
+    await app.receive("studio", [LEG])
+    ((name, content),) = app.blobs.blobs.items()
+    app.blobs.blobs[name] = content[cut]
     with pytest.raises(ValueError, match=name):
-        await house.read()
+        await app.read()
 
 
 async def test_a_blob_under_another_name_is_not_read() -> None:
     """Its name has its time: legs can't be moved to another day."""
-    house = House()
-    await house.receive("studio", [LEG])
-    ((_, content),) = house.blobs.blobs.items()
-    house.blobs.blobs = {"2026-11-23/11/0000-x": content}
+    app = House()
+    await app.receive("studio", [LEG])
+    ((_, content),) = app.blobs.blobs.items()
+    app.blobs.blobs = {"2026-11-23/11/0000-x": content}
 
     with pytest.raises(ValueError, match="not what was written"):
-        await house.read()
+        await app.read()
 
 
 @pytest.mark.parametrize("key", ["", " ", "c2hvcnQ=", "no base64!", "QUFB " * 2])

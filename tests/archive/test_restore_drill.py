@@ -70,19 +70,19 @@ async def _services(azurite: Azurite, blob_service: Azurite) -> Services:
 
 async def _live(services: Services, *keys: str) -> None:
     """Make the account where it is missing, and top it up once for each key."""
-    house = Container(Settings.from_environment(services.environment))
-    if await house.facts.account(ACCOUNT) is None:
-        await house.accounts.put(ACCOUNT, AccountSettings("USD"), None)
+    app = Container(Settings.from_environment(services.environment))
+    if await app.facts.account(ACCOUNT) is None:
+        await app.accounts.put(ACCOUNT, AccountSettings("USD"), None)
     for key in keys:
         command = TopUp(key=key, digest=key, amount_micros=10_000_000, actor="drill")
-        await house.ledger.submit(ACCOUNT, command)
-    await house.close()
+        await app.ledger.submit(ACCOUNT, command)
+    await app.close()
 
 
 async def _anchor(services: Services) -> None:
-    house = Container(Settings.from_environment(services.environment))
-    assert (await house.audit_ledgers()).anchored == 1
-    await house.close()
+    app = Container(Settings.from_environment(services.environment))
+    assert (await app.audit_ledgers()).anchored == 1
+    await app.close()
 
 
 @pytest.mark.timeout(180)

@@ -27,7 +27,7 @@ from shared.ports.tables import Insert, TableStore
 from tests.bench.cost import CountingTables
 from tests.bench.records import record, wanted
 from tests.support.azurite import start_azurite
-from tests.unit.administration.house import SETTINGS, START, CountedIds, HandClock
+from tests.unit.administration.app import SETTINGS, START, CountedIds, HandClock
 
 TICK, TELLING = "low_balance.tick", "low_balance.tick_telling"
 TICK_MS, AUDIT = "low_balance.tick_ms", "low_balance.audit"
@@ -110,12 +110,12 @@ class _House:
         await asyncio.gather(*(one(number) for number in range(count)))
 
     async def _open(self, name: str) -> None:
-        house = self.container
+        app = self.container
         rules = (AlertRule("low", below_micros=20 * UNIT),)
-        await house.accounts.put(name, AccountSettings("USD", alerts=rules), None)
-        await house.ledger.submit(name, TopUp("k", "d", 21 * UNIT, LotKind.GRANTED))
-        await house.ledger.submit(name, Adjust("fee", "d", -2 * UNIT, "a fee"))
-        await house.publish_events(name, hold_book=False)
+        await app.accounts.put(name, AccountSettings("USD", alerts=rules), None)
+        await app.ledger.submit(name, TopUp("k", "d", 21 * UNIT, LotKind.GRANTED))
+        await app.ledger.submit(name, Adjust("fee", "d", -2 * UNIT, "a fee"))
+        await app.publish_events(name, hold_book=False)
 
     async def settle(self) -> None:
         """Every mark so far is old enough to go, and gone."""
@@ -133,19 +133,19 @@ class _House:
 async def _requests() -> tuple[int, int]:
     """(requests of a tick that looks, of one that tells), in a process that knows nothing yet."""
     tables = CountingTables()
-    house = _House(tables)
-    await house.open(DUE)
-    later = house.clock.now() + timedelta(days=300)
+    app = _House(tables)
+    await app.open(DUE)
+    later = app.clock.now() + timedelta(days=300)
     others = [DueMark(f"account-{number}", ALERT_DUE, later) for number in range(DUE, MANY)]
-    await house.container.due.mark(others)
+    await app.container.due.mark(others)
     ledgers = tables._tables["ledger"]
     for mark in others:  # never to be read, so one for all will do
         ledgers[mark.account] = ledgers["account-0"]
-    await house.settle()
-    await house.mark(DUE)
-    looking = await _counted(tables, house.clock, DUE)
-    house.clock.moment += timedelta(days=1, minutes=10)
-    telling = await _counted(tables, house.clock, DUE)
+    await app.settle()
+    await app.mark(DUE)
+    looking = await _counted(tables, app.clock, DUE)
+    app.clock.moment += timedelta(days=1, minutes=10)
+    telling = await _counted(tables, app.clock, DUE)
     return looking, telling
 
 
@@ -165,16 +165,16 @@ async def _on_azurite(connection_string: str) -> tuple[float, float, float, floa
     """
     tables = AzureTables(connection_string=connection_string, read_seconds=60)
     try:
-        house = _House(tables)
-        await house.open(AUDITED)
-        await house.settle()
+        app = _House(tables)
+        await app.open(AUDITED)
+        await app.settle()
         await _fill(tables)
         ticks, bare = [], []
         for _ in range(TICKS):
-            await house.mark(DUE)
-            ticks.append(await _ms(house.container.watch_balances()))
+            await app.mark(DUE)
+            ticks.append(await _ms(app.container.watch_balances()))
             bare.append(await _ms(_bare(tables)))
-        audit = await _ms(house.container.audit_ledgers())
+        audit = await _ms(app.container.audit_ledgers())
         reads = await _ms(_bare(tables, AUDITED, AUDIT_READS // 2))
         tick, queries = statistics.median(ticks), statistics.median(bare)
         return tick, queries, AUDITED * 1_000 / audit, AUDITED * 1_000 / reads

@@ -25,7 +25,7 @@ from shared.domain.ledger.model import TopUp
 from shared.domain.legs.leg import EndedLeg, read_queued_leg
 from shared.ports.tables import Operation, Row
 from shared.settings import Settings
-from shared.usecases.dial_out.authorisation_request import Question
+from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
 
 PAGE = Path(__file__).parents[2] / "docs/cost.md"
 MARK = "<!-- counted -->"
@@ -107,18 +107,18 @@ async def count(rate: float) -> Counted:
     """What a leg takes when so many end a second."""
     batch = max(1, min(100, round(rate * BATCH_SECONDS)))
     tables = CountingTables()
-    house = _house(tables)
-    await _furnish(house)
-    queue = house.queue
+    app = _house(tables)
+    await _furnish(app)
+    queue = app.queue
     assert isinstance(queue, MemoryQueue)
     tables.requests.clear()
     tables.bytes_kept = 0
     for start in range(0, LEGS_COUNTED, batch):
-        ended = [await _ended(house, number) for number in range(start, start + batch)]
-        await house.receive_legs("local", ended)
+        ended = [await _ended(app, number) for number in range(start, start + batch)]
+        await app.receive_legs("local", ended)
         messages = queue.take(batch)
         legs = [read_queued_leg(message.body) for message in messages]
-        await house.charge_legs(legs, seconds=10)
+        await app.charge_legs(legs, seconds=10)
     legs_done = -(-LEGS_COUNTED // batch) * batch
     asked = 1 / LEGS_PER_QUESTION
     return Counted(
@@ -132,7 +132,7 @@ async def count(rate: float) -> Counted:
 
 
 def _house(tables: MemoryTables) -> Container:
-    house = Container(
+    app = Container(
         Settings.from_environment(
             {
                 "TABLES_CONNECTION_STRING": "memory",
@@ -144,23 +144,23 @@ def _house(tables: MemoryTables) -> Container:
             }
         )
     )
-    house.tables = tables
-    house.queue = MemoryQueue(house.clock)
-    house.topic = MemoryTopic()
-    return house
+    app.tables = tables
+    app.queue = MemoryQueue(app.clock)
+    app.topic = MemoryTopic()
+    return app
 
 
-async def _furnish(house: Container) -> None:
-    from shared.domain.directory.entities import OnOutage, WantedBridge
+async def _furnish(app: Container) -> None:
+    from shared.domain.directory.entities import BridgeInput, OnOutage
     from shared.domain.directory.request_signatures import AuthScheme
     from shared.domain.rating.versioning import PutRules
 
-    await house.accounts.put("contoso", AccountSettings("USD"), None)
-    await house.credit_account("contoso", TopUp("credits", "digest", 10**12))
+    await app.accounts.put("contoso", AccountSettings("USD"), None)
+    await app.credit_account("contoso", TopUp("credits", "digest", 10**12))
     version = parse_rate_card_json(CARD, "default", datetime(2026, 1, 1, tzinfo=UTC))
-    rules = PutRules(now=house.clock.now(), if_match=None, backdate=True)
-    await house.rate_cards.put(version, rules)
-    wanted = WantedBridge(
+    rules = PutRules(now=app.clock.now(), if_match=None, backdate=True)
+    await app.rate_cards.put(version, rules)
+    wanted = BridgeInput(
         dialect="perminute",
         scheme=AuthScheme.STANDARD_WEBHOOKS,
         username=None,
@@ -170,22 +170,24 @@ async def _furnish(house: Container) -> None:
         country=None,
         on_outage=OnOutage.DENY,
     )
-    await house.bridges.put("local", wanted, None)
+    await app.bridges.put("local", wanted, None)
     organizer = OrganizerFacts("ken@contoso.com", usage_location="GB")
-    await house.dial_out_settings.put_organizer("contoso", organizer, None)
+    await app.dial_out_settings.put_organizer("contoso", organizer, None)
 
 
-async def _ended(house: Container, number: int) -> EndedLeg:
+async def _ended(app: Container, number: int) -> EndedLeg:
     """A call that is over; every third was asked for by a dial-out."""
     if number % LEGS_PER_QUESTION:
         return _leg(number)
-    bridge = await house.facts.bridge("local")
+    bridge = await app.facts.bridge("local")
     assert bridge is not None
     leg = _leg(number)
     key = f"question-{number}"
-    answer = await house.authorise_dial_out(
+    answer = await app.authorise_dial_out(
         bridge,
-        Question(leg.to_number or "", key, key, account=leg.account, organizer=leg.organizer),
+        AuthorisationRequest(
+            leg.to_number or "", key, key, account=leg.account, organizer=leg.organizer
+        ),
     )
     assert answer["decision"] == "allow", answer
     return replace(leg, authorization=str(answer["authorization"]))

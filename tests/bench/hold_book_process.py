@@ -21,7 +21,7 @@ from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import Unavailable
 from shared.domain.dial_out.budgets import Limit, Scope
 from shared.domain.ledger.model import Configure, DebitLeg, TopUp
-from shared.ports.holds import Answered
+from shared.ports.holds import StoredDecision
 from tests.unit.holds.cases import CENT, ask
 from tests.unit.holds.world import ACCOUNT, named, question
 
@@ -61,7 +61,7 @@ class Process:
                     answer = await self.book.place(ACCOUNT, question(command))
                 except Unavailable:
                     continue
-                assert isinstance(answer, Answered), answer
+                assert isinstance(answer, StoredDecision), answer
                 return (time.perf_counter() - start) * 1_000
             raise AssertionError("never answered")
 

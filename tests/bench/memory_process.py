@@ -22,7 +22,7 @@ from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.limits import PARTITIONS_CACHED_MAX
 from shared.domain.ledger.model import Configure, TopUp
-from shared.ports.holds import Answered
+from shared.ports.holds import StoredDecision
 from shared.ports.tables import Operation, Row
 from tests.bench.bench_ledger import leg
 from tests.unit.holds.cases import ask
@@ -90,7 +90,7 @@ async def main() -> None:
         account = f"account-{number}"
         await ledger.submit(account, leg(number))
         answer = await book.place(account, question(ask(f"au_{number}", account=account)))
-        assert isinstance(answer, Answered), answer
+        assert isinstance(answer, StoredDecision), answer
         if number + 1 in STEPS:
             peaks.append(_peak_mb())
     print(json.dumps(peaks))

@@ -31,7 +31,7 @@ from shared.domain.ledger.model import (
     ReverseLeg,
     TopUp,
 )
-from shared.ports.ledger import Clash, Written
+from shared.ports.ledger import CommitResult, IdempotencyConflict
 from shared.ports.tables import TableStore
 from shared.usecases.ledger.credit_account import opened_lots
 from tests.model.ledger_model import LedgerModel
@@ -83,7 +83,7 @@ class LedgerMachine(RuleBasedStateMachine):
         before = self.run(self.processes[who].state(self.account))
         assert before is not None
         outcome = self.asked(who, command)
-        assert isinstance(outcome, Written)
+        assert isinstance(outcome, CommitResult)
         if outcome.entry is not None:
             for number in range(before.entry + 1, outcome.entry.sequence):
                 brought = self.run(self.processes[who].entry(self.account, number))
@@ -97,7 +97,7 @@ class LedgerMachine(RuleBasedStateMachine):
             outcome.entry.sequence if outcome.entry else 0
         )
 
-    def asked(self, who: int, command: Command) -> Written | Clash:
+    def asked(self, who: int, command: Command) -> CommitResult | IdempotencyConflict:
         """The outcome; whoever has no answer asks again."""
         for _ in range(TRIES_MAX):
             try:
@@ -188,7 +188,7 @@ class LedgerMachine(RuleBasedStateMachine):
         leg = self.legs[which % len(self.legs)]
         other = DebitLeg(leg.leg, "other", 1, leg.answered_at, None, {}, {})
         outcome = self.asked(who, other)
-        assert isinstance(outcome, Clash)
+        assert isinstance(outcome, IdempotencyConflict)
         told = self.model.charge(leg.leg, "other", Fraction(1), leg.answered_at, self.moment)
         assert told["outcome"] == "conflict"
 
@@ -211,7 +211,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def what_is_over_expires(self, who: int) -> None:
         for lot in list(self.model.lots):
             outcome = self.asked(who, ExpireLot(lot.id, 0))
-            assert isinstance(outcome, Written)
+            assert isinstance(outcome, CommitResult)
             if outcome.entry is not None:
                 amount = Fraction(-outcome.entry.amount_micros)
                 told = self.model.expire(lot.id, self.moment, amount=amount)

@@ -122,9 +122,9 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture(scope="module")
 def bus_house(bus: BusProcess, runner: asyncio.Runner) -> Iterator[House]:
-    house = BusHouse(bus)
-    yield house
-    runner.run(house.close())
+    app = BusHouse(bus)
+    yield app
+    runner.run(app.close())
 
 
 @pytest.fixture
@@ -138,56 +138,56 @@ def own_bus(tmp_path: Path) -> Iterator[BusProcess]:
 
 @asynccontextmanager
 async def _house(bus: BusProcess) -> AsyncIterator[House]:
-    house = BusHouse(bus)
+    app = BusHouse(bus)
     try:
-        yield house
+        yield app
     finally:
-        await house.close()
+        await app.close()
 
 
 @pytest.fixture(params=["memory", "bus"])
-def house(request: pytest.FixtureRequest) -> House:
+def app(request: pytest.FixtureRequest) -> House:
     if request.param == "memory":
         return MemoryHouse()
-    house: House = request.getfixturevalue("bus_house")
-    return house
+    app: House = request.getfixturevalue("bus_house")
+    return app
 
 
 def _message(message_id: str, body: bytes = b"{}") -> Message:
     return Message(message_id, body, {"bridge": "local", "attempt": "1"})
 
 
-def test_what_is_sent_is_taken_in_order_and_unchanged(house: House, runner: asyncio.Runner) -> None:
+def test_what_is_sent_is_taken_in_order_and_unchanged(app: House, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         sent = [_message(f"order-{i}", b'{"amount": 1.10, "n": %d}' % i) for i in range(5)]
 
-        await house.queue.send(sent)
+        await app.queue.send(sent)
 
-        assert await house.take(5) == sent
+        assert await app.take(5) == sent
 
     runner.run(scenario())
 
 
 def test_a_repeated_message_id_is_sent_without_complaint_and_arrives_once(
-    house: House, runner: asyncio.Runner
+    app: House, runner: asyncio.Runner
 ) -> None:
     async def scenario() -> None:
-        await house.queue.send([_message("same", b"1"), _message("same", b"2")])
-        await house.queue.send([_message("same", b"3"), _message("last", b"4")])
+        await app.queue.send([_message("same", b"1"), _message("same", b"2")])
+        await app.queue.send([_message("same", b"3"), _message("last", b"4")])
 
-        assert [message.body for message in await house.take(2)] == [b"1", b"4"]
+        assert [message.body for message in await app.take(2)] == [b"1", b"4"]
 
     runner.run(scenario())
 
 
-def test_what_is_scheduled_arrives_at_its_time(house: House, runner: asyncio.Runner) -> None:
+def test_what_is_scheduled_arrives_at_its_time(app: House, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
-        await house.queue.send([_message("first")])  # opening the connection takes its time
+        await app.queue.send([_message("first")])  # opening the connection takes its time
         due = datetime.now(UTC) + timedelta(seconds=0.5)
-        await house.queue.send([_message("scheduled")], at=due)
-        await house.queue.send([_message("at-once")])
+        await app.queue.send([_message("scheduled")], at=due)
+        await app.queue.send([_message("at-once")])
 
-        arrived = [message.message_id for message in await house.take(3)]
+        arrived = [message.message_id for message in await app.take(3)]
 
         assert arrived == ["first", "at-once", "scheduled"]
         assert datetime.now(UTC) >= due
@@ -195,45 +195,43 @@ def test_what_is_scheduled_arrives_at_its_time(house: House, runner: asyncio.Run
     runner.run(scenario())
 
 
-def test_events_are_published_in_order(house: House, runner: asyncio.Runner) -> None:
+def test_events_are_published_in_order(app: House, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
-        await house.topic.publish([_message("e-1"), _message("e-2")])
-        await house.topic.publish([_message("e-3")])
+        await app.topic.publish([_message("e-1"), _message("e-2")])
+        await app.topic.publish([_message("e-3")])
 
-        published = await house.published(3)
+        published = await app.published(3)
 
         assert [message.message_id for message in published] == ["e-1", "e-2", "e-3"]
 
     runner.run(scenario())
 
 
-def test_nothing_to_send_is_nothing_to_do(house: House, runner: asyncio.Runner) -> None:
+def test_nothing_to_send_is_nothing_to_do(app: House, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
-        await house.queue.send([])
-        await house.topic.publish([])
+        await app.queue.send([])
+        await app.topic.publish([])
 
     runner.run(scenario())
 
 
-def test_what_no_broker_takes_is_refused_before_sending(
-    house: House, runner: asyncio.Runner
-) -> None:
+def test_what_no_broker_takes_is_refused_before_sending(app: House, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         with pytest.raises(TooLarge):
-            await house.queue.send([_message("big", b"x" * (limits.MESSAGE_BODY_BYTES_MAX + 1))])
+            await app.queue.send([_message("big", b"x" * (limits.MESSAGE_BODY_BYTES_MAX + 1))])
         for message_id in ("", "x" * 129):
             with pytest.raises(ValueError, match="message id"):
-                await house.queue.send([_message(message_id)])
+                await app.queue.send([_message(message_id)])
 
     runner.run(scenario())
 
 
-def test_a_message_of_the_largest_size_is_sent(house: House, runner: asyncio.Runner) -> None:
+def test_a_message_of_the_largest_size_is_sent(app: House, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         body = b"x" * limits.MESSAGE_BODY_BYTES_MAX
-        await house.queue.send([_message("i" * 128, body), _message("second", body)])
+        await app.queue.send([_message("i" * 128, body), _message("second", body)])
 
-        assert [message.body for message in await house.take(2)] == [body, body]
+        assert [message.body for message in await app.take(2)] == [body, body]
 
     runner.run(scenario())
 
@@ -256,13 +254,13 @@ def test_many_callers_at_once_share_batches_and_each_is_answered(
     bus_house: House, runner: asyncio.Runner
 ) -> None:
     """300 webhooks of 1 to 3 legs, all sent at the same moment by one sender."""
-    house = bus_house
+    app = bus_house
 
     async def scenario() -> None:
         calls = [[_message(f"{i}-{j}") for j in range(i % 3 + 1)] for i in range(300)]
 
-        await asyncio.gather(*(house.queue.send(call) for call in calls))
-        taken = [message.message_id for message in await house.take(600)]
+        await asyncio.gather(*(app.queue.send(call) for call in calls))
+        taken = [message.message_id for message in await app.take(600)]
 
         assert taken == [message.message_id for call in calls for message in call]
 
@@ -271,27 +269,27 @@ def test_many_callers_at_once_share_batches_and_each_is_answered(
 
 def test_more_than_one_batch_holds_is_split(bus_house: House, runner: asyncio.Runner) -> None:
     """A thousand legs of 1 KiB: four batches of the Standard tier at least."""
-    house = bus_house
+    app = bus_house
 
     async def scenario() -> None:
-        await house.queue.send([_message(f"leg-{i}", b"x" * 1024) for i in range(1_000)])
+        await app.queue.send([_message(f"leg-{i}", b"x" * 1024) for i in range(1_000)])
 
-        assert len(await house.take(1_000)) == 1_000
+        assert len(await app.take(1_000)) == 1_000
 
     runner.run(scenario())
 
 
 def test_a_caller_who_gives_up_harms_nobody(bus_house: House, runner: asyncio.Runner) -> None:
-    house = bus_house
+    app = bus_house
 
     async def scenario() -> None:
-        impatient = asyncio.create_task(house.queue.send([_message("impatient")]))
-        patient = asyncio.create_task(house.queue.send([_message("patient")]))
+        impatient = asyncio.create_task(app.queue.send([_message("impatient")]))
+        patient = asyncio.create_task(app.queue.send([_message("patient")]))
         await asyncio.sleep(0)
         impatient.cancel()
         await patient
 
-        assert "patient" in {message.message_id for message in await house.take(2)}
+        assert "patient" in {message.message_id for message in await app.take(2)}
 
     runner.run(scenario())
 
@@ -301,20 +299,20 @@ def test_when_the_bus_is_away_the_sender_says_so_and_recovers(own_bus: BusProces
     own_bus.kill()
 
     async def scenario() -> None:
-        async with _house(own_bus) as house:
+        async with _house(own_bus) as app:
             with pytest.raises(QueueUnavailable):
-                await house.queue.send([_message("before")])
+                await app.queue.send([_message("before")])
             own_bus.start()
-            await house.queue.send([_message("one")])
+            await app.queue.send([_message("one")])
             own_bus.kill()
             both = await asyncio.gather(
-                house.queue.send([_message("two")]),
-                house.queue.send([_message("three")]),
+                app.queue.send([_message("two")]),
+                app.queue.send([_message("three")]),
                 return_exceptions=True,
             )
             own_bus.start()
-            await house.queue.send([_message("four")])
-            taken = [message.message_id for message in await house.take(2)]
+            await app.queue.send([_message("four")])
+            taken = [message.message_id for message in await app.take(2)]
 
             assert [type(error) for error in both] == [QueueUnavailable, QueueUnavailable]
             assert taken == ["one", "four"]
@@ -326,13 +324,13 @@ def test_a_bus_that_restarts_between_two_sends_is_not_noticed(own_bus: BusProces
     """The broken connection costs the first try; the second opens a new one."""
 
     async def scenario() -> None:
-        async with _house(own_bus) as house:
-            await house.queue.send([_message("one")])
+        async with _house(own_bus) as app:
+            await app.queue.send([_message("one")])
             own_bus.kill()
             own_bus.start()
-            await house.queue.send([_message("two")])
+            await app.queue.send([_message("two")])
 
-            assert [message.message_id for message in await house.take(2)] == ["one", "two"]
+            assert [message.message_id for message in await app.take(2)] == ["one", "two"]
 
     asyncio.run(scenario())
 
@@ -345,12 +343,12 @@ def test_a_bus_that_does_not_answer_costs_a_bounded_time(
     monkeypatch.setattr(limits, "SENDER_CLOSE_SECONDS_MAX", 0.3)
 
     async def scenario() -> None:
-        async with _house(own_bus) as house:
-            await house.queue.send([_message("answered")])
+        async with _house(own_bus) as app:
+            await app.queue.send([_message("answered")])
             own_bus.freeze()
             async with asyncio.timeout(60):
                 with pytest.raises(QueueUnavailable):
-                    await house.queue.send([_message("frozen")])
+                    await app.queue.send([_message("frozen")])
 
     asyncio.run(scenario())
 

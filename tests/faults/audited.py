@@ -9,19 +9,19 @@ from pathlib import Path
 
 from shared.ports.tables import TableStore
 from tests.faults import workload
-from tests.faults.house import BRIDGE, House, opened_bridge
+from tests.faults.app import BRIDGE, House, opened_bridge
 from tests.faults.records import Read, now_text
 from tests.model.audit_case import leg_key
 from tests.model.auditor import audit
 from tests.support.client import Json
 
 
-async def opened(house: House) -> list[Json]:
+async def opened(app: House) -> list[Json]:
     """The bridge and the rate card, once per table storage; the history of it."""
-    await house.put(f"bridges/{BRIDGE}", opened_bridge())
+    await app.put(f"bridges/{BRIDGE}", opened_bridge())
     path = f"rate-cards/{workload.CARD}/versions/{workload.CARD_SINCE}"
     began = now_text()
-    await house.put(path, workload.CARD_VERSION)
+    await app.put(path, workload.CARD_VERSION)
     request = {
         "card": workload.CARD,
         "effective_from": workload.CARD_SINCE,
@@ -31,36 +31,36 @@ async def opened(house: House) -> list[Json]:
     return [done("put_rate_card", "", request, {}, began) | {"at": workload.CARD_SINCE}]
 
 
-async def opened_account(house: House, run: str, name: str) -> list[Json]:
+async def opened_account(app: House, run: str, name: str) -> list[Json]:
     """One account with some credit; the history of it."""
     began = now_text()
-    await house.put(f"accounts/{name}", workload.ACCOUNT)
+    await app.put(f"accounts/{name}", workload.ACCOUNT)
     made = done("put_account", name, workload.ACCOUNT, {}, began)
-    await house.put(f"accounts/{name}/organizers/{workload.organizer(run)}", {})
-    return [made, await credited(house, name, f"{run}-first", {"amount": workload.FIRST_TOP_UP})]
+    await app.put(f"accounts/{name}/organizers/{workload.organizer(run)}", {})
+    return [made, await credited(app, name, f"{run}-first", {"amount": workload.FIRST_TOP_UP})]
 
 
-async def changed_account(house: House, name: str, body: Json) -> Json:
+async def changed_account(app: House, name: str, body: Json) -> Json:
     """Other settings; the history of it."""
     began = now_text()
-    etag = (await house.admin("GET", f"accounts/{name}")).headers["etag"]
-    answer = await house.admin("PUT", f"accounts/{name}", body, if_match=etag)
+    etag = (await app.admin("GET", f"accounts/{name}")).headers["etag"]
+    answer = await app.admin("PUT", f"accounts/{name}", body, if_match=etag)
     assert answer.status == 200, answer
     return done("put_account", name, body, {}, began)
 
 
-async def credited(house: House, name: str, key: str, body: Json) -> Json:
+async def credited(app: House, name: str, key: str, body: Json) -> Json:
     """A top-up; the history of it."""
     began = now_text()
-    answer = await house.admin("POST", f"accounts/{name}/top-ups", body, key=key)
+    answer = await app.admin("POST", f"accounts/{name}/top-ups", body, key=key)
     assert answer.status == 201, answer
     return done("top_up", name, {"key": key, "body": body}, answer.json(), began)
 
 
-async def opened_accounts(house: House, run: str) -> list[Json]:
+async def opened_accounts(app: House, run: str) -> list[Json]:
     """The accounts of a run with some credit; the history of it."""
     names = workload.account_names(run)
-    found = await asyncio.gather(*(opened_account(house, run, name) for name in names))
+    found = await asyncio.gather(*(opened_account(app, run, name) for name in names))
     return [op for ops in found for op in ops]
 
 
@@ -84,28 +84,28 @@ class Final:
     debits: int
 
 
-async def view(house: House, name: str, events: dict[str, list[Json]]) -> Json:
+async def view(app: House, name: str, events: dict[str, list[Json]]) -> Json:
     """One account, as `auditor.audit` wants it."""
     path = f"accounts/{name}"
-    entries = await house.items(f"{path}/entries")
+    entries = await app.items(f"{path}/entries")
     keys = sorted({entry["leg"] for entry in entries if entry["kind"] == "debit"})
-    bodies = await asyncio.gather(*(house.get(f"{path}/legs/{key}") for key in keys))
+    bodies = await asyncio.gather(*(app.get(f"{path}/legs/{key}") for key in keys))
     return {
-        "account": await house.get(path),
+        "account": await app.get(path),
         "at": now_text(),
         "entries": entries,
         "legs": dict(zip(keys, bodies, strict=True)),
-        "parked": await house.items(f"parked-legs?account={name}"),
-        "verify": await house.get(f"{path}/verify"),
+        "parked": await app.items(f"parked-legs?account={name}"),
+        "verify": await app.get(f"{path}/verify"),
         "events": events.get(name, []),
     }
 
 
-async def final(house: House, run: str, events: dict[str, list[Json]]) -> Final:
+async def final(app: House, run: str, events: dict[str, list[Json]]) -> Final:
     """Every account of the run, as `auditor.audit` wants it."""
 
     names = workload.account_names(run)
-    found = await asyncio.gather(*(view(house, name, events) for name in names))
+    found = await asyncio.gather(*(view(app, name, events) for name in names))
     views = dict(zip(names, found, strict=True))
     debits = sum(entry["kind"] == "debit" for view in views.values() for entry in view["entries"])
     return Final(views, debits)

@@ -14,7 +14,7 @@ from shared.domain.common.errors import OutcomeUnknown, QueueUnavailable
 from shared.ports.queues import CallQueue, EventTopic, Message
 from shared.ports.tables import Insert, Operation, Page, Row, TableStore
 from shared.ports.tables import Upsert as Upserted
-from tests.faults.house import Delivered
+from tests.faults.app import Delivered
 from tests.support.client import Json
 
 

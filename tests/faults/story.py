@@ -19,7 +19,7 @@ from shared.adapters.tables.azure_tables import AzureTables
 from shared.domain.common import limits
 from shared.ports.tables import Delete, TableStore
 from tests.faults import workload
-from tests.faults.house import BRIDGE, House
+from tests.faults.app import BRIDGE, House
 from tests.faults.outlived import (
     ACT,
     Ahead,
@@ -49,15 +49,15 @@ class Story:
         self,
         run: str,
         base: datetime,
-        house: House,
+        app: House,
         folder: Path,
         history: History,
         chapters: Sequence[str],
     ) -> None:
-        container: Any = house.container
+        container: Any = app.container
         self._run = run
         self._base = base
-        self._house = house
+        self._house = app
         self._queue: FolderQueue = container.queue
         self._topic: StoryTopic = container.topic
         self._folder = folder
@@ -300,12 +300,12 @@ def play(
         )
         tables = StoryTables(inner, passage)
         queue = FolderQueue(place / "queue", passage)
-        house = House(tables, queue, StoryTopic(place / "events.jsonl", passage))
-        outside(house, place, passage)
+        app = House(tables, queue, StoryTopic(place / "events.jsonl", passage))
+        outside(app, place, passage)
         name = f"{os.getpid()}-{datetime.now(UTC).timestamp()}"
         with (place / f"{name}.history.jsonl").open("a", encoding="utf-8") as file:
             history = History(file, name)
-            story = Story(run, datetime.fromisoformat(base), house, place, history, chapters)
+            story = Story(run, datetime.fromisoformat(base), app, place, history, chapters)
             await story.play(tables)
         await inner.close()
 

@@ -33,6 +33,7 @@ import pytest
 
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.bootstrap import install
+from tests.faults.app import House
 from tests.faults.audited import (
     final,
     hold_problems,
@@ -42,7 +43,6 @@ from tests.faults.audited import (
     problems,
     write_figures,
 )
-from tests.faults.house import House
 from tests.faults.ports import FileTopic, LocalQueue, events_of
 from tests.faults.records import now_text, read
 from tests.faults.workload import account_names
@@ -225,9 +225,9 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
             with _workers(proxy.proxy.port, folder) as workers:
 
                 async def prepare() -> list[Json]:
-                    house, tables = _house(azurite, folder, WARM)
-                    made = await opened(house)
-                    await opened_accounts(house, WARM)
+                    app, tables = _house(azurite, folder, WARM)
+                    made = await opened(app)
+                    await opened_accounts(app, WARM)
                     await tables.close()
                     return made
 
@@ -247,8 +247,8 @@ def test_no_fault_makes_four_processes_debit_twice_or_lose_a_leg(plant: Plant, k
     run = f"{kind.replace('_', '-')}-{SEED}"
 
     async def prepare() -> list[Json]:
-        house, tables = _house(plant.azurite, plant.folder, run)
-        made = await opened_accounts(house, run)
+        app, tables = _house(plant.azurite, plant.folder, run)
+        made = await opened_accounts(app, run)
         await tables.close()
         return made
 
@@ -267,11 +267,11 @@ def test_no_fault_makes_four_processes_debit_twice_or_lose_a_leg(plant: Plant, k
     history = [*plant.card, *prepared, *found.operations]
 
     async def judge() -> tuple[list[str], tuple[int, int, int], int]:
-        house, tables = _house(plant.azurite, plant.folder, run)
+        app, tables = _house(plant.azurite, plant.folder, run)
         for account in account_names(run):
-            await house.container.publish_events(account)
+            await app.container.publish_events(account)
         events = events_of(plant.folder / f"{run}.events.jsonl")
-        quiet = await final(house, run, events)
+        quiet = await final(app, run, events)
         wrong = [*problems(history, quiet), *await hold_problems(tables, found)]
         writes = await landed(tables, found)
         await tables.close()

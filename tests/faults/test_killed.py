@@ -20,7 +20,7 @@ import pytest
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.bootstrap import install
 from tests.faults import audited, outlived, story, workload
-from tests.faults.house import House
+from tests.faults.app import House
 from tests.faults.ports import events_of
 from tests.faults.records import read
 from tests.support.azurite import ROOT, Azurite, start_azurite
@@ -63,7 +63,7 @@ class Nursery:
         assert process.exitcode is not None
         return process.exitcode
 
-    def house(self, folder: Path) -> tuple[House, AzureTables]:
+    def app(self, folder: Path) -> tuple[House, AzureTables]:
         """A product that nobody kills."""
         tables = AzureTables(
             connection_string=self.azurite.connection_string,
@@ -73,9 +73,9 @@ class Nursery:
         passage = outlived.Passage(folder / "points of the reader", None)
         (folder / "queue").mkdir(exist_ok=True)
         queue = outlived.FolderQueue(folder / "queue", passage)
-        house = House(tables, queue, outlived.StoryTopic(folder / "events.jsonl", passage))
-        outlived.outside(house, folder, passage)
-        return house, tables
+        app = House(tables, queue, outlived.StoryTopic(folder / "events.jsonl", passage))
+        outlived.outside(app, folder, passage)
+        return app, tables
 
 
 def ids(path: Path) -> set[str]:
@@ -90,8 +90,8 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
         made = Nursery(azurite, [])
 
         async def prepare() -> list[Json]:
-            house, tables = made.house(tmp_path_factory.mktemp("opening"))
-            card = await audited.opened(house)
+            app, tables = made.app(tmp_path_factory.mktemp("opening"))
+            card = await audited.opened(app)
             await tables.close()
             return card
 
@@ -111,15 +111,15 @@ def test_whoever_is_killed_another_one_finishes_the_work(
     chapters = [each for each in story.CHAPTERS if point is None or point.startswith(each)]
 
     async def prepare() -> list[Json]:
-        house, tables = nursery.house(tmp_path)
-        made = await audited.opened_account(house, run, account)
+        app, tables = nursery.app(tmp_path)
+        made = await audited.opened_account(app, run, account)
         soon = datetime.now(UTC) + timedelta(seconds=EXPIRES_SECONDS)
         lapsing = {"amount": "1.00", "kind": "granted", "expires_at": soon.isoformat()}
-        made.append(await audited.credited(house, account, f"{run}-lapsing", lapsing))
+        made.append(await audited.credited(app, account, f"{run}-lapsing", lapsing))
         settings = {**workload.ACCOUNT, "auto_recharge": AUTO_RECHARGE}
-        made.append(await audited.changed_account(house, account, settings))
+        made.append(await audited.changed_account(app, account, settings))
         if story.DELIVERY in chapters:
-            await house.put(f"accounts/{account}/webhooks/erp", HOOK)
+            await app.put(f"accounts/{account}/webhooks/erp", HOOK)
         await tables.close()
         return made
 
@@ -133,9 +133,9 @@ def test_whoever_is_killed_another_one_finishes_the_work(
     found = read(sorted(tmp_path.glob("*.history.jsonl")))
 
     async def judge() -> tuple[Json, list[str]]:
-        house, tables = nursery.house(tmp_path)
-        await house.container.publish_events(account)
-        seen = await audited.view(house, account, events_of(tmp_path / "events.jsonl"))
+        app, tables = nursery.app(tmp_path)
+        await app.container.publish_events(account)
+        seen = await audited.view(app, account, events_of(tmp_path / "events.jsonl"))
         if story.RESTORE in chapters:
             shown = json.loads((tmp_path / "export.legs").read_text("utf-8"))
             with_persons(seen["legs"], shown)
@@ -146,7 +146,7 @@ def test_whoever_is_killed_another_one_finishes_the_work(
             if row.key.startswith("event|")
         ]
         if story.AUDIT in chapters:
-            left += (await house.get(f"accounts/{account}/verify?anchors=true"))["problems"]
+            left += (await app.get(f"accounts/{account}/verify?anchors=true"))["problems"]
         await tables.close()
         history = [*nursery.card, *prepared, *found.operations]
         wrong = audited.problems(history, audited.Final({account: seen}, 0))

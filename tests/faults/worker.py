@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 from shared.domain.common.errors import PerminuteError
 from tests.faults import workload
-from tests.faults.house import BRIDGE, House
+from tests.faults.app import BRIDGE, House
 from tests.faults.ports import FileTopic, LocalQueue, Watched
 from tests.faults.records import History, outcome_of
 from tests.support.azurite import connection_string
@@ -46,8 +46,8 @@ type Repeat = Callable[[], Awaitable[str]]
 class Driver:
     """One run of one process."""
 
-    def __init__(self, house: House, history: History, queue: LocalQueue, run: Json) -> None:
-        self._house = house
+    def __init__(self, app: House, history: History, queue: LocalQueue, run: Json) -> None:
+        self._house = app
         self._history = history
         self._queue = queue
         self._run = str(run["run"])

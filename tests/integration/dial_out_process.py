@@ -20,7 +20,7 @@ from shared.adapters.tables.azure_tables import AzureTables
 from shared.domain.common.errors import Unavailable
 from shared.domain.dial_out.budgets import Limit, Period, Scope
 from shared.domain.dial_out.decide import Authorise
-from shared.ports.holds import Answered
+from shared.ports.holds import StoredDecision
 from tests.unit.holds.cases import ACCOUNT as USUAL
 from tests.unit.holds.cases import CENT, PerMinute, ask, budget, velocity
 from tests.unit.holds.world import named, question
@@ -92,7 +92,7 @@ class Asker:
                 answer = await self._book.place(self._limit, asked)
             except Unavailable:
                 continue  # as a bridge does: the same key again
-            return name, "allowed" if isinstance(answer, Answered) else answer.reason.value
+            return name, "allowed" if isinstance(answer, StoredDecision) else answer.reason.value
         return name, "unavailable"
 
     async def _release(self, name: str) -> None:

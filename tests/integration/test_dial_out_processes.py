@@ -14,7 +14,7 @@ from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.domain.ledger.model import Configure, TopUp
-from shared.ports.holds import Switch
+from shared.ports.holds import DialOutControl
 from tests.integration.dial_out_process import CHAIN_KEY, SLICE_MICROS, SLICES, book_on
 from tests.support.azurite import ROOT, Azurite, start_azurite
 from tests.unit.holds.cases import SLICE
@@ -99,7 +99,7 @@ async def _open(connection: str, limit: str) -> None:
 async def _restart(connection: str, limit: str) -> bool:
     """A person lets dial-out go on; whether it was stopped."""
     tables = AzureTables(connection_string=connection)
-    restarted = await book_on(tables).switch(limit, Switch(stop=""))
+    restarted = await book_on(tables).switch(limit, DialOutControl(stop=""))
     await tables.close()
     return restarted
 

@@ -11,7 +11,7 @@ from functions.http import ROUTES
 from shared import bootstrap
 from shared.contracts.openapi.document import document
 from shared.domain.common.kinds import LegKind
-from tests.unit.administration.house import Answer
+from tests.unit.administration.app import Answer
 from tests.unit.administration.town import LONDON, TOKYO, Town
 
 assert function_app.app, "importing it declares the routes"

@@ -40,14 +40,14 @@ def _as_posted(shown: dict[str, Any], **changes: Any) -> EndedLeg:
 async def test_a_leg_that_a_release_charged_is_not_a_conflict_when_it_comes_again(
     name: str, leg: str
 ) -> None:
-    house, _ = await house_of(name)
+    app, _ = await house_of(name)
     posted = _as_posted(release(name)["answers"]["legs"][leg])
-    before = await house.ledger.state(ACCOUNT)
+    before = await app.ledger.state(ACCOUNT)
 
-    (outcome,) = await house.charge_legs([QueuedLeg(posted, house.clock.now())], seconds=10)
+    (outcome,) = await app.charge_legs([QueuedLeg(posted, app.clock.now())], seconds=10)
 
     assert (outcome.status, outcome.detail) == (ChargeStatus.REPEATED, "")
-    after = await house.ledger.state(ACCOUNT)
+    after = await app.ledger.state(ACCOUNT)
     assert before is not None
     assert after is not None
     assert after.balance_micros == before.balance_micros
@@ -55,10 +55,10 @@ async def test_a_leg_that_a_release_charged_is_not_a_conflict_when_it_comes_agai
 
 @pytest.mark.parametrize("name", RELEASES)
 async def test_a_leg_that_a_release_charged_is_a_conflict_with_other_content(name: str) -> None:
-    house, _ = await house_of(name)
+    app, _ = await house_of(name)
     posted = _as_posted(release(name)["answers"]["legs"]["local~leg-2"], talk_seconds=184)
 
-    (outcome,) = await house.charge_legs([QueuedLeg(posted, house.clock.now())], seconds=10)
+    (outcome,) = await app.charge_legs([QueuedLeg(posted, app.clock.now())], seconds=10)
 
     assert outcome.status is ChargeStatus.PARKED
     assert outcome.parked is not None
@@ -67,15 +67,15 @@ async def test_a_leg_that_a_release_charged_is_a_conflict_with_other_content(nam
 
 @pytest.mark.parametrize("name", RELEASES)
 async def test_a_leg_that_a_release_parked_is_not_parked_twice(name: str) -> None:
-    house, _ = await house_of(name)
-    before, _ = await house.parking.page(where={}, limit=100, cursor=None)
+    app, _ = await house_of(name)
+    before, _ = await app.parking.page(where={}, limit=100, cursor=None)
     legs = [read_leg_document(each.original) for each in before]
     assert {parked_id(leg) for leg in legs}.isdisjoint(each.id for each in before)
 
-    queued = [QueuedLeg(leg, house.clock.now()) for leg in legs]
-    outcomes = await house.charge_legs(queued, seconds=10)
+    queued = [QueuedLeg(leg, app.clock.now()) for leg in legs]
+    outcomes = await app.charge_legs(queued, seconds=10)
 
-    after, _ = await house.parking.page(where={}, limit=100, cursor=None)
+    after, _ = await app.parking.page(where={}, limit=100, cursor=None)
     assert {each.id for each in after} == {each.id for each in before}
     assert all(isinstance(each, Charged) and each.parked for each in outcomes)
     assert {each.id for each in before} == {earlier_parked_ids(leg)[0] for leg in legs}

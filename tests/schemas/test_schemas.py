@@ -22,7 +22,7 @@ from shared.adapters.tables.memory_tables import MemoryTables
 from shared.bootstrap import Container
 from shared.domain.common.errors import PerminuteError
 from shared.domain.ledger.model import RULES, TopUp
-from shared.domain.legs.leg import leg_key_of, posted_leg
+from shared.domain.legs.leg import decode_leg_key, posted_leg
 from shared.ports.tables import Insert, Upsert, Value
 from tests.sim import reader
 from tests.unit.ledger.world import World
@@ -62,9 +62,9 @@ async def house_of(name: str) -> tuple[Container, MemoryTables]:
     for row in release(name)["rows"]:
         values = {key: _value(value) for key, value in row["values"].items()}
         await world.tables.transact(row["table"], row["partition"], [Insert(row["key"], values)])
-    house = world.process().house
-    bootstrap.install(house)
-    return house, world.tables
+    app = world.process().app
+    bootstrap.install(app)
+    return app, world.tables
 
 
 @pytest.fixture(autouse=True)
@@ -100,15 +100,15 @@ def _same(now: Json, then: Json) -> bool:
 @pytest.mark.parametrize("name", RELEASES)
 async def test_a_release_goes_on_where_it_stood(name: str) -> None:
     """Its waiting events are told, its inbox is emptied, its state takes the next commit."""
-    house, _ = await house_of(name)
+    app, _ = await house_of(name)
 
-    assert await house.publish_events(ACCOUNT) > 0
-    await house.forward_inbox()
-    await house.watch_balances()
+    assert await app.publish_events(ACCOUNT) > 0
+    await app.forward_inbox()
+    await app.watch_balances()
 
-    assert await house.ledger.outbox(ACCOUNT, limit=10) == []
-    assert await house.inbox.waiting(limit=10) == []
-    assert (await house.ledger.verify(ACCOUNT)).problems == ()
+    assert await app.ledger.outbox(ACCOUNT, limit=10) == []
+    assert await app.inbox.waiting(limit=10) == []
+    assert (await app.ledger.verify(ACCOUNT)).problems == ()
 
 
 def _kinds(name: str) -> list[tuple[str, str, str]]:
@@ -126,14 +126,14 @@ def _kinds(name: str) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("row", _kinds(RELEASES[-1]), ids=lambda row: f"{row[0]}-{row[2][:12]}")
 async def test_a_row_of_a_newer_version_is_not_guessed_at(row: tuple[str, str, str]) -> None:
-    house, tables = await house_of(RELEASES[-1])
+    app, tables = await house_of(RELEASES[-1])
     stored = await tables.get(*row)
     assert stored is not None
     table, partition, key = row
     newer = Upsert(key, {**stored.values, "schema": NEWER})
     await tables.transact(table, partition, [newer])
 
-    assert await _refusals(house) != []
+    assert await _refusals(app) != []
 
 
 def _of(table: str, id_property: str) -> list[tuple[str, str]]:
@@ -145,29 +145,29 @@ def _of(table: str, id_property: str) -> list[tuple[str, str]]:
     ]
 
 
-async def _refusals(house: Container) -> list[str]:
+async def _refusals(app: Container) -> list[str]:
     """What is not answered, of all that can be asked."""
     legs = [
-        leg_key_of(str(row["leg"]))
+        decode_leg_key(str(row["leg"]))
         for row in release(RELEASES[-1])["answers"]["entries"]
         if "leg" in row
     ]
     asked: list[Callable[[], Awaitable[object]]] = [
-        lambda: house.ledger.outbox(ACCOUNT, limit=10),
-        lambda: house.inbox.waiting(limit=10),
-        lambda: house.holds.view(ACCOUNT),
-        lambda: house.parking.page(where={}, limit=100, cursor=None),
+        lambda: app.ledger.outbox(ACCOUNT, limit=10),
+        lambda: app.inbox.waiting(limit=10),
+        lambda: app.holds.view(ACCOUNT),
+        lambda: app.parking.page(where={}, limit=100, cursor=None),
         *(
-            (lambda kind=kind, key=key: house.records.get(kind, key))
+            (lambda kind=kind, key=key: app.records.get(kind, key))
             for kind, key in _of("directory", "id")
         ),
         *(
-            (lambda key=key: house.holds.record(ACCOUNT, key.removeprefix("hold|")))
+            (lambda key=key: app.holds.record(ACCOUNT, key.removeprefix("hold|")))
             for _, key in _of("holds", "")
             if key.startswith("hold|") and key.count("|") == 1
         ),
-        *((lambda each=each: TableClaims(house.tables).find(each)) for each in legs),
-        *((lambda each=each: house.ledger.leg(ACCOUNT, each)) for each in legs),
+        *((lambda each=each: TableClaims(app.tables).find(each)) for each in legs),
+        *((lambda each=each: app.ledger.leg(ACCOUNT, each)) for each in legs),
         lambda: reader.items(f"{BASE}/entries"),
         lambda: reader.items("/api/v1/rate-cards"),
         lambda: reader.get(CARD),
@@ -179,25 +179,25 @@ async def _refusals(house: Container) -> list[str]:
             await ask()
         except (PerminuteError, AssertionError) as refused:
             found.append(repr(refused))
-    return [*found, *(await house.ledger.verify(ACCOUNT)).problems]
+    return [*found, *(await app.ledger.verify(ACCOUNT)).problems]
 
 
 @pytest.mark.parametrize("name", RELEASES)
 async def test_what_older_rules_left_of_alerts_is_taken_over(name: str) -> None:
     """The first commit says which rules decide from now on, and what the ones before had left."""
-    house, _ = await house_of(name)
-    before = await house.ledger.state(ACCOUNT)
+    app, _ = await house_of(name)
+    before = await app.ledger.state(ACCOUNT)
     assert before is not None
     for number in range(3):
         command = TopUp(f"later-{number}", f"content {number}", 1_000_000)
-        await house.ledger.submit(ACCOUNT, command)
-    found = await house.ledger.verify(ACCOUNT)
+        await app.ledger.submit(ACCOUNT, command)
+    found = await app.ledger.verify(ACCOUNT)
 
-    commits = await house.ledger.history(ACCOUNT, after=before.commit)
+    commits = await app.ledger.history(ACCOUNT, after=before.commit)
     assert found.problems == ()
     assert [each.rules is not None for each in commits] == [before.rules < RULES, False, False]
-    assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
-    state = await house.ledger.state(ACCOUNT)
+    assert (await app.ledger.verify(ACCOUNT, resume=True)).problems == ()
+    state = await app.ledger.state(ACCOUNT)
     assert state is not None
     assert state.rules == RULES
     assert state.burn.days[: len(before.burn.days) - 1] == before.burn.days[:-1]

@@ -26,41 +26,41 @@ class House:
 
 @pytest.mark.parametrize("table", sorted(SHARDED))
 async def test_an_accounts_rows_are_in_its_shard_alone(table: str) -> None:
-    house = House()
+    app = House()
     for account in "abc":
-        await house.tables.transact(table, account, [Insert("state", {"n": 1})])
+        await app.tables.transact(table, account, [Insert("state", {"n": 1})])
 
     for index, account in enumerate("abc"):
-        found = [await store.get(table, account, "state") for store in house.stores]
+        found = [await store.get(table, account, "state") for store in app.stores]
         assert [row is not None for row in found] == [place == index for place in range(3)]
-        assert await house.tables.get(table, account, "state") is not None
-        assert len(await house.tables.query(table, account)) == 1
+        assert await app.tables.get(table, account, "state") is not None
+        assert len(await app.tables.query(table, account)) == 1
 
 
 async def test_other_tables_are_in_the_first_account_and_nobody_is_asked() -> None:
-    house = House()
-    await house.tables.transact("directory", "account", [Insert("b", {})])
+    app = House()
+    await app.tables.transact("directory", "account", [Insert("b", {})])
 
-    assert await house.stores[0].get("directory", "account", "b") is not None
-    assert house.asked == []
+    assert await app.stores[0].get("directory", "account", "b") is not None
+    assert app.asked == []
 
 
 async def test_an_account_is_asked_about_once() -> None:
-    house = House()
+    app = House()
     for _ in range(5):
-        await house.tables.get("ledger", "b", "state")
-        await house.tables.query("holds", "b")
+        await app.tables.get("ledger", "b", "state")
+        await app.tables.query("holds", "b")
 
-    assert house.asked == ["b"]
+    assert app.asked == ["b"]
 
 
 async def test_an_account_that_is_not_there_yet_is_asked_about_again() -> None:
     """It may be made at the next moment, in any shard."""
-    house = House()
-    assert await house.tables.get("ledger", "new", "state") is None
-    assert await house.tables.get("ledger", "new", "state") is None
+    app = House()
+    assert await app.tables.get("ledger", "new", "state") is None
+    assert await app.tables.get("ledger", "new", "state") is None
 
-    assert house.asked == ["new", "new"]
+    assert app.asked == ["new", "new"]
 
 
 @pytest.mark.parametrize("account", ["lost", "odd"])
@@ -71,13 +71,13 @@ async def test_a_shard_that_is_not_set_is_no_other_shard(account: str) -> None:
 
 
 async def test_a_scan_goes_through_all_shards_page_by_page() -> None:
-    house = House()
+    app = House()
     for account in "abc":
         rows = [Insert(f"k{number}", {}) for number in range(3)]
-        await house.tables.transact("ledger", account, rows)
+        await app.tables.transact("ledger", account, rows)
     found, cursor = [], None
     for _ in range(20):
-        page = await house.tables.scan("ledger", limit=2, cursor=cursor)
+        page = await app.tables.scan("ledger", limit=2, cursor=cursor)
         found += [(row.partition, row.key) for row in page.rows]
         cursor = page.cursor
         if cursor is None:
@@ -85,7 +85,7 @@ async def test_a_scan_goes_through_all_shards_page_by_page() -> None:
 
     assert found == [(account, f"k{number}") for account in "abc" for number in range(3)]
     with pytest.raises(Invalid):
-        await house.tables.scan("ledger", limit=2, cursor="9.x")
+        await app.tables.scan("ledger", limit=2, cursor="9.x")
 
 
 def test_accounts_are_spread_evenly_and_always_alike() -> None:

@@ -48,7 +48,7 @@ class Asking:
             process = self.rng.choice(alive)
 
             async def run() -> Any:
-                return await act(process.house)
+                return await act(process.app)
 
             task = process.spawn(op, run())
             if await finished(task, process, PATIENCE_SECONDS):

@@ -12,10 +12,10 @@ from shared.contracts.rate_cards.json_format import parse_rate_card_json
 from shared.domain.common.canonical import format_time
 from shared.domain.common.money import format_amount
 from shared.domain.dial_out.facts import OrganizerFacts
-from shared.domain.directory.entities import OnOutage, Registration, WantedBridge
+from shared.domain.directory.entities import BridgeInput, OnOutage, Registration
 from shared.domain.directory.request_signatures import AuthScheme
 from shared.domain.rating.versioning import PutRules
-from shared.usecases.delivery.manage_webhooks import WantedWebhook
+from shared.usecases.delivery.manage_webhooks import WebhookInput
 from shared.usecases.directory.codecs import Kind, conference_kind
 from tests.sim.asking import Act, Asking, Json
 from tests.sim.scheduler import START
@@ -24,7 +24,7 @@ from tests.unit.ledger.world import ADMIN, CARD
 
 CONFERENCES = ("3001", "3002", "3003")
 FIRST_CREDITS = ("3", "25", "60.5")
-HOOK = WantedWebhook("https://erp.example.com/credits", ("*",))
+HOOK = WebhookInput("https://erp.example.com/credits", ("*",))
 
 
 class Directory(Asking):
@@ -77,19 +77,17 @@ class Directory(Asking):
 
     @staticmethod
     def _organizer(account: str) -> Act:
-        return lambda house: house.dial_out_settings.put_organizer(
-            account, OrganizerFacts("ken"), None
-        )
+        return lambda app: app.dial_out_settings.put_organizer(account, OrganizerFacts("ken"), None)
 
     @staticmethod
     def _hook(account: str) -> Act:
-        return lambda house: house.webhooks.put(account, "erp", HOOK, None)
+        return lambda app: app.webhooks.put(account, "erp", HOOK, None)
 
     @staticmethod
     def _bridge(
         name: str, accounts: frozenset[str], default: str | None, etag: str | None = None
     ) -> Act:
-        wanted = WantedBridge(
+        wanted = BridgeInput(
             dialect="perminute",
             scheme=AuthScheme.BEARER,
             username=None,
@@ -99,12 +97,12 @@ class Directory(Asking):
             country=None,
             on_outage=OnOutage.DENY,
         )
-        return lambda house: house.bridges.put(name, wanted, etag)
+        return lambda app: app.bridges.put(name, wanted, etag)
 
     async def _put_card(self, version: Json, effective_from: datetime) -> None:
-        async def act(house: Container) -> None:
+        async def act(app: Container) -> None:
             parsed = parse_rate_card_json(json.dumps(version).encode(), "default", effective_from)
-            await house.rate_cards.put(parsed, PutRules(house.clock.now(), backdate=True))
+            await app.rate_cards.put(parsed, PutRules(app.clock.now(), backdate=True))
 
         request = {"card": "default", "effective_from": format_time(effective_from)}
         await self.ask("put_rate_card", "", {**request, "version": version}, act)
@@ -117,9 +115,9 @@ class Directory(Asking):
             **({"auto_recharge": self.recharging[name]} if name in self.recharging else {}),
         }
 
-        async def act(house: Container) -> None:
+        async def act(app: Container) -> None:
             settings = read(AccountBody, body).settings()
-            await house.accounts.put(name, settings, if_match)
+            await app.accounts.put(name, settings, if_match)
 
         await self.ask("put_account", name, body, act)
 
@@ -127,11 +125,11 @@ class Directory(Asking):
         await self._register(self.rng.choice(CONFERENCES), self.rng.choice(self.accounts))
 
     async def _register(self, conference: str, account: str) -> None:
-        async def act(house: Container) -> None:
-            record = await house.records.get(conference_kind(conference), account)
+        async def act(app: Container) -> None:
+            record = await app.records.get(conference_kind(conference), account)
             etag = record.etag if record else None
             wanted = Registration(account, None, organizer="ken")
-            await house.registrations.put(
+            await app.registrations.put(
                 Kind.CONFERENCE,
                 conference,
                 wanted,
@@ -147,9 +145,9 @@ class Directory(Asking):
         """The bridge of one account serves another one from now on."""
         account = self.rng.choice(self.accounts)
 
-        async def act(house: Container) -> None:
-            etag = (await house.bridges.read("solo")).etag
-            await self._bridge("solo", frozenset({account}), account, etag)(house)
+        async def act(app: Container) -> None:
+            etag = (await app.bridges.read("solo")).etag
+            await self._bridge("solo", frozenset({account}), account, etag)(app)
 
         await self.ask("put_bridge", "", {}, act)
 
@@ -157,8 +155,8 @@ class Directory(Asking):
         account = self.rng.choice(self.accounts)
         versions: list[str] = []
 
-        async def act(house: Container) -> None:
-            record = await house.records.get(Kind.ACCOUNT, account)
+        async def act(app: Container) -> None:
+            record = await app.records.get(Kind.ACCOUNT, account)
             versions.append(record.etag if record else "")
 
         async with self.at_the_settings:  # by one person: which of two was last, nobody can tell
@@ -183,9 +181,9 @@ class Directory(Asking):
         self.keys.append((f"{op} {account}", key, body))
         model = TopUpBody if op == "top_up" else AdjustmentBody
 
-        async def act(house: Container) -> Json:
+        async def act(app: Container) -> Json:
             command = read(model, body).command(key, "admin")
-            entry, _ = await house.credit_account(account, command)
+            entry, _ = await app.credit_account(account, command)
             return {"entry": entry_body(entry), "balance": format_amount(entry.balance_micros)}
 
         await self.ask(op, account, {"key": key, "body": body}, act, tries=tries)

@@ -114,8 +114,8 @@ class Payments:
             status == "hard",
         )
 
-        async def act(house: Container) -> Any:
-            return (await house.recharge_desk.answer(PAYMENTS, recharge, said)).status.value
+        async def act(app: Container) -> Any:
+            return (await app.recharge_service.answer(PAYMENTS, recharge, said)).status.value
 
         body = {"status": told, "amount": amount, "currency": data["currency"]}
         body["reference"] = said.reference

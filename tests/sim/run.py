@@ -15,7 +15,7 @@ from datetime import timedelta
 from shared.adapters.ledger.restore import export, restore
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
-from shared.domain.legs.leg import shown_leg
+from shared.domain.legs.leg import encode_leg_key
 from tests.model.auditor import audit
 from tests.sim import loop, reader
 from tests.sim.asking import Json
@@ -173,12 +173,12 @@ async def _host(world: World) -> None:
     """The platform: gives messages to workers, and fires timers, one beside the other."""
     running: set[asyncio.Task[None]] = set()
     timers = {
-        "forward_inbox": lambda house: house.forward_inbox(),
-        "watch_balances": lambda house: house.watch_balances(),
+        "forward_inbox": lambda app: app.forward_inbox(),
+        "watch_balances": lambda app: app.watch_balances(),
     }
     if world.broker.subscribers:
         seconds = DELIVER_SECONDS
-        timers["retry_deliveries"] = lambda house: house.deliver_events.retry(seconds=seconds)
+        timers["retry_deliveries"] = lambda app: app.deliver_events.retry(seconds=seconds)
     tick_at = 0.0
     while True:
         scheduler = world.scheduler
@@ -234,7 +234,7 @@ async def _restored(world: World, account: str) -> None:
     world.scheduler.target = ("restore.half", world.scheduler.rng.randrange(3))
     for _ in range(2):
         process = world.workers[0]
-        tables, key = process.house.tables, process.house.settings.chain_key
+        tables, key = process.app.tables, process.app.settings.chain_key
         task = process.spawn("restore", restore(tables, account, lines(), key))
         if await finished(task, process, 240.0):
             task.result()
@@ -245,7 +245,7 @@ async def _restored(world: World, account: str) -> None:
 async def _audited(world: World, callers: Callers) -> list[str]:
     """The nightly audit, once more: it finds nothing, and all that was anchored is still there."""
     process = world.workers[0]
-    audit_ledgers = process.house.audit_ledgers
+    audit_ledgers = process.app.audit_ledgers
     found = await process.spawn("nightly_audit", audit_ledgers())
     problems = [*found.problems, *(f"missed {account}" for account in found.missed)]
     for name in callers.accounts:
@@ -280,7 +280,7 @@ def _named(entries: list[Json], parked: list[Json]) -> set[str]:
 
 
 def _shown(op: Json) -> str:
-    return shown_leg(f"{op['request']['bridge']}~{op['request']['leg']['leg_id']}")
+    return encode_leg_key(f"{op['request']['bridge']}~{op['request']['leg']['leg_id']}")
 
 
 async def _legs(base: str, legs: list[str]) -> dict[str, Json]:

@@ -9,10 +9,10 @@ from shared.bootstrap import Container
 from shared.contracts.ledger.entries import entry_body, parked_body
 from shared.domain.common.canonical import content_digest, format_time
 from shared.domain.common.money import format_amount
-from shared.domain.legs.bridge_payloads import BridgePost
-from shared.domain.legs.leg import shown_leg
+from shared.domain.legs.bridge_payloads import BridgePayload
+from shared.domain.legs.leg import encode_leg_key
 from shared.domain.legs.parking import ParkStatus
-from shared.usecases.dial_out.authorisation_request import Question
+from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
 from tests.sim.asking import Json
 from tests.sim.directory import CONFERENCES, Directory
 from tests.sim.world import World
@@ -79,13 +79,13 @@ class Callers(Directory):
                 await asyncio.sleep(100)  # for most answers
             case "inbox.sent":
                 await self.leg_ended()
-                await self.world.tick("forward_inbox", lambda house: house.forward_inbox())
+                await self.world.tick("forward_inbox", lambda app: app.forward_inbox())
             case "parked.charged":
                 await self.mend()
             case "delivery.kept" | "delivery.posted":
                 await self.top_up()
             case "checkpoint.written":
-                await self.world.tick("nightly_audit", lambda house: house.audit_ledgers())
+                await self.world.tick("nightly_audit", lambda app: app.audit_ledgers())
             case _:
                 await self.leg_ended()
 
@@ -97,9 +97,9 @@ class Callers(Directory):
         """What a bridge posts at once; it posts again what was not taken."""
         unique = list({leg["leg_id"]: leg for leg in legs}.values())
 
-        async def act(house: Container) -> list[str]:
-            post = BridgePost(bridge=bridge, body=json.dumps(unique).encode())
-            received = await house.receive_legs(bridge, house.parse_post("perminute", post))
+        async def act(app: Container) -> list[str]:
+            post = BridgePayload(bridge=bridge, body=json.dumps(unique).encode())
+            received = await app.receive_legs(bridge, app.parse_post("perminute", post))
             return [each.status for each in received]
 
         before = len(self.history)
@@ -161,7 +161,7 @@ class Callers(Directory):
         key = f"dial-{self.next()}"
         body: Json = {"to": self.rng.choice(NUMBERS[:3]), "account": account}
         body |= {"organizer_id": "ken", "requested_seconds": self.rng.choice((60, 300, 900))}
-        question = Question(
+        question = AuthorisationRequest(
             to=body["to"],
             key=key,
             digest=content_digest(body),
@@ -170,10 +170,10 @@ class Callers(Directory):
             requested_seconds=body["requested_seconds"],
         )
 
-        async def act(house: Container) -> Any:
-            bridge = await house.facts.bridge("local")
+        async def act(app: Container) -> Any:
+            bridge = await app.facts.bridge("local")
             assert bridge is not None
-            return dict(await house.authorise_dial_out(bridge, question))
+            return dict(await app.authorise_dial_out(bridge, question))
 
         request = {"bridge": "local", "key": key, "body": body}
         tries = self.rng.choice((1, 1, 3))
@@ -187,10 +187,10 @@ class Callers(Directory):
         authorization, account = self.rng.choice(self.allowed)
         seconds = self.rng.choice((600, 1_200, 1_800))
 
-        async def act(house: Container) -> Any:
-            bridge = await house.facts.bridge("local")
+        async def act(app: Container) -> Any:
+            bridge = await app.facts.bridge("local")
             assert bridge is not None
-            return dict(await house.open_calls.extend(bridge, authorization, seconds))
+            return dict(await app.open_calls.extend(bridge, authorization, seconds))
 
         request = {"bridge": "local", "authorization": authorization, "seconds": seconds}
         await self.ask("extend", account, request, act, tries=self.rng.choice((1, 2)))
@@ -200,10 +200,10 @@ class Callers(Directory):
             return
         authorization, account = self.allowed.pop(self.rng.randrange(len(self.allowed)))
 
-        async def act(house: Container) -> None:
-            bridge = await house.facts.bridge("local")
+        async def act(app: Container) -> None:
+            bridge = await app.facts.bridge("local")
             assert bridge is not None
-            await house.open_calls.release(bridge, authorization)
+            await app.open_calls.release(bridge, authorization)
 
         request = {"bridge": "local", "authorization": authorization}
         await self.ask("release", account, request, act, tries=self.rng.choice((1, 2)))
@@ -227,11 +227,11 @@ class Callers(Directory):
     async def reverse(self) -> None:
         if not self.legs:
             return
-        leg = shown_leg(f"local~{self.rng.choice(self.legs)['leg_id']}")
+        leg = encode_leg_key(f"local~{self.rng.choice(self.legs)['leg_id']}")
         account = self.rng.choice(self.accounts)
 
-        async def act(house: Container) -> Json:
-            entry, _ = await house.credit_account.reverse(
+        async def act(app: Container) -> Json:
+            entry, _ = await app.credit_account.reverse(
                 account, leg, reason="a mistake", actor="admin"
             )
             return {"entry": entry_body(entry), "balance": format_amount(entry.balance_micros)}
@@ -249,13 +249,13 @@ class Callers(Directory):
         mended = {**leg, "to": NUMBERS[0]}
         chosen: list[str] = []
 
-        async def act(house: Container) -> Json:
-            items, _ = await house.parking.page(where={"status": "open"}, limit=50, cursor=None)
+        async def act(app: Container) -> Json:
+            items, _ = await app.parking.page(where={"status": "open"}, limit=50, cursor=None)
             if not chosen:
                 chosen.extend(each.id for each in items if each.leg == key)
             if not chosen:
                 return {}
-            return parked_body(await house.parked_legs.replay(ADMIN, chosen[0], mended))
+            return parked_body(await app.parked_legs.replay(ADMIN, chosen[0], mended))
 
         for _ in range(3):
             record = await self.ask_once("replay", "", {}, act)
@@ -268,12 +268,12 @@ class Callers(Directory):
     async def replay(self) -> None:
         chosen: list[str] = []
 
-        async def act(house: Container) -> Json:
-            items, _ = await house.parking.page(where={"status": "open"}, limit=20, cursor=None)
+        async def act(app: Container) -> Json:
+            items, _ = await app.parking.page(where={"status": "open"}, limit=20, cursor=None)
             if not items:
                 return {}
             chosen.append(self.rng.choice(items).id)
-            return parked_body(await house.parked_legs.replay(ADMIN, chosen[0]))
+            return parked_body(await app.parked_legs.replay(ADMIN, chosen[0]))
 
         record = await self.ask_once("replay", "", {}, act)
         if chosen:
@@ -294,14 +294,14 @@ class Callers(Directory):
     async def replay_open(self) -> None:
         """Somebody replays all that waits."""
 
-        async def act(house: Container) -> None:
-            items, _ = await house.parking.page(where={}, limit=1_000, cursor=None)
+        async def act(app: Container) -> None:
+            items, _ = await app.parking.page(where={}, limit=1_000, cursor=None)
             for item in items:
                 if item.status is ParkStatus.OPEN:
                     request = {"parked": item.id, "bridge": item.bridge}
                     record = {"op": "replay", "account": "", "request": request, "result": None}
                     began = self.time()
-                    await house.parked_legs.replay(ADMIN, item.id)
+                    await app.parked_legs.replay(ADMIN, item.id)
                     done = {"began": began, "at": self.time(), "outcome": "ok"}
                     self.history.append(record | done)
 

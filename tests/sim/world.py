@@ -62,14 +62,14 @@ class Process:
         self.death: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.tasks: set[asyncio.Task[Any]] = set()
         self.skew = timedelta(0)
-        self.house = Container(SETTINGS)
-        self.house.clock = self
-        self.house.ids = SeededIds(random.Random(world.scheduler.rng.getrandbits(64)))
-        self.house.tables = SimTables(world, self)  # type: ignore[assignment]
-        self.house.queue = SimQueueClient(world, self)
-        self.house.topic = SimTopicClient(world, self)
-        self.house.webhook_sender = SimSender(world, self)
-        self.house.__dict__["anchors"] = BlobAnchors(SimBlobs(world, self))
+        self.app = Container(SETTINGS)
+        self.app.clock = self
+        self.app.ids = SeededIds(random.Random(world.scheduler.rng.getrandbits(64)))
+        self.app.tables = SimTables(world, self)  # type: ignore[assignment]
+        self.app.queue = SimQueueClient(world, self)
+        self.app.topic = SimTopicClient(world, self)
+        self.app.webhook_sender = SimSender(world, self)
+        self.app.__dict__["anchors"] = BlobAnchors(SimBlobs(world, self))
         if world.scheduler.happens("clock_skewed"):
             self.skew = timedelta(seconds=world.scheduler.rng.uniform(-300, 300))
 
@@ -104,7 +104,7 @@ class _CurrentHouse:
     """The house of whichever process is running."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(_CURRENT.get().house, name)
+        return getattr(_CURRENT.get().app, name)
 
 
 class SeededIds:
@@ -270,7 +270,7 @@ class World:
         bodies = [message.body for message in batch]
 
         async def run() -> None:
-            await process.house.deliver_events(bodies, seconds=DELIVER_SECONDS)
+            await process.app.deliver_events(bodies, seconds=DELIVER_SECONDS)
 
         task = process.spawn("deliver_events", run())
         if not await finished(task, process, LOCK_SECONDS):
@@ -290,7 +290,7 @@ class World:
         process = self.scheduler.rng.choice(alive)
 
         async def run() -> None:
-            await act(process.house)
+            await act(process.app)
 
         task = process.spawn(name, run())
         if await finished(task, process, 240.0):

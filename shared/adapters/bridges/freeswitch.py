@@ -12,7 +12,13 @@ from shared.domain.common.errors import BadRequest
 from shared.domain.common.ids import is_foreign_id, is_id
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.limits import FREESWITCH_PROFILES_MAX
-from shared.domain.legs.bridge_payloads import BridgePost, Ignored, ParsedLeg, Undecided, Unreadable
+from shared.domain.legs.bridge_payloads import (
+    BridgePayload,
+    Ignored,
+    ParsedLeg,
+    Undecided,
+    Unreadable,
+)
 from shared.domain.legs.leg import EndedLeg
 from shared.domain.numbers.numbers import called_number, caller_number
 
@@ -35,7 +41,7 @@ class _OddError(Exception):
     """Why a record can't be read, as a sentence."""
 
 
-def parse(post: BridgePost) -> list[ParsedLeg]:
+def parse(post: BridgePayload) -> list[ParsedLeg]:
     """The one leg of a post: rated if it can be read, else Ignored or Unreadable. Never raises:
     FreeSWITCH would not send the record again."""
     url_uuid = _url_uuid(post.query)
@@ -228,7 +234,7 @@ def _why_ignored(record: _Record) -> str | None:
     return "The channel reached no conference."
 
 
-def _leg(post: BridgePost, leg_id: str, record: _Record) -> EndedLeg:
+def _leg(post: BridgePayload, leg_id: str, record: _Record) -> EndedLeg:
     account = record.text("perminute_account")
     if account is not None and not is_id(account):
         raise _OddError("The variable perminute_account is no account id.")

@@ -9,7 +9,7 @@ from shared.domain.common.ids import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.limits import CALL_ENDED_LEGS_MAX, FIELD_ERRORS_MAX, NUMBER_CHARS_MAX
 from shared.domain.common.strict_json import loads
-from shared.domain.legs.bridge_payloads import BridgePost, ParsedLeg
+from shared.domain.legs.bridge_payloads import BridgePayload, ParsedLeg
 from shared.domain.legs.leg import LEG_FIELDS, EndedLeg
 
 _ID_RULE = f"a text of {FOREIGN_ID_RULE}"
@@ -19,7 +19,7 @@ _NUMBER_RULE = f"a text of at most {NUMBER_CHARS_MAX} characters, no control cha
 _TALK_SECONDS_MAX = 10**9
 
 
-def parse(post: BridgePost) -> list[ParsedLeg]:
+def parse(post: BridgePayload) -> list[ParsedLeg]:
     """One leg or an array of up to 1,000, in their order.
 
     Raises BadRequest (no JSON), TooLarge (too many legs) and Invalid with a pointer for each

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.adapters.dial_out import rows
-from shared.adapters.tables.committable import Answer, Loaded, Step
+from shared.adapters.tables.committable import Change, Loaded, NoChange
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import PerminuteError
@@ -17,9 +17,9 @@ from shared.domain.dial_out.decide import EndsBy, Granted
 from shared.domain.dial_out.facts import Denial
 from shared.domain.dial_out.hold_book import Correction, HoldState, LedgerView
 from shared.domain.dial_out.usage_counters import Counters, minute_of
-from shared.domain.ledger.model import LedgerState, Posted
+from shared.domain.ledger.model import LedgerState, SettledDebit
 from shared.ports.clock import Clock
-from shared.ports.holds import Answered, ExtendHold, HoldRecord, PlaceHold, Switch
+from shared.ports.holds import DialOutControl, ExtendHold, HoldRecord, PlaceHold, StoredDecision
 from shared.ports.ledger import Ledger
 from shared.ports.notices import DueMark, DueMarks
 from shared.ports.queues import Backlog
@@ -38,10 +38,10 @@ class ReleaseHold:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnSwitch:
+class SetDialOutControl:
     """Stop, restart, suspend; `marker` is written with it and says in the audit log that it was."""
 
-    switch: Switch
+    switch: DialOutControl
     marker: Operation | None = None
 
 
@@ -52,12 +52,12 @@ class CatchUp:
     lag_commits: int
 
 
-type Command = PlaceHold | ExtendHold | ReleaseHold | TurnSwitch | CatchUp
-type Result = Answered | Denial | Granted | bool | None
+type Command = PlaceHold | ExtendHold | ReleaseHold | SetDialOutControl | CatchUp
+type Result = StoredDecision | Denial | Granted | bool | None
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class HoldPartitionState:
     """The state with what is known of the rows that it comes from.
 
     `stored` are counters as they lie in the table, `stored_ledger_commit` and `stored_holds` (how
@@ -86,7 +86,7 @@ class _News:
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
+class CounterWrite:
     """What a step adds to the transaction."""
 
     operations: tuple[Operation, ...] = ()
@@ -108,14 +108,14 @@ class HoldBookRows:
         self._backlog = backlog
         self._clock = clock
 
-    async def load(self, partition: str) -> Loaded[Book]:
+    async def load(self, partition: str) -> Loaded[HoldPartitionState]:
         row, news = await asyncio.gather(
             self._tables.get(self.table, partition, rows.STATE), self._news(partition)
         )
         if row is None:
-            return Loaded(Book(HoldState(), 0, "", news=news), None)
+            return Loaded(HoldPartitionState(HoldState(), 0, "", news=news), None)
         state, commit, commit_id = rows.read_state(row)
-        book = Book(
+        book = HoldPartitionState(
             state,
             commit,
             commit_id,
@@ -132,15 +132,15 @@ class HoldBookRows:
         return _News(ledger, backlog_seconds)
 
     async def view(
-        self, partition: str, loaded: Loaded[Book], commands: Sequence[Command]
-    ) -> Loaded[Book]:
+        self, partition: str, loaded: Loaded[HoldPartitionState], commands: Sequence[Command]
+    ) -> Loaded[HoldPartitionState]:
         """A view at most 2 s old, with the counters that the commands need."""
         wanted = [key for command in commands for key in _scopes(command)]
         return await self.caught_up(partition, loaded, wanted)
 
     async def caught_up(
-        self, partition: str, loaded: Loaded[Book], scopes: Iterable[str]
-    ) -> Loaded[Book]:
+        self, partition: str, loaded: Loaded[HoldPartitionState], scopes: Iterable[str]
+    ) -> Loaded[HoldPartitionState]:
         """The book as of the ledger's newest commit where it is older than 2 s, and with counters.
 
         Counters are read after the state: should they be newer, the commit's If-Match fails.
@@ -153,7 +153,9 @@ class HoldBookRows:
         book = await self._with_scopes(partition, book, scopes)
         return Loaded(book, loaded.etag)
 
-    async def _with_ledger(self, partition: str, book: Book, now: datetime) -> Book:
+    async def _with_ledger(
+        self, partition: str, book: HoldPartitionState, now: datetime
+    ) -> HoldPartitionState:
         """Catch up: the ledger's state, and whose holds the commits in between settled."""
         is_fresh = book.news is not None
         news = book.news or await self._news(partition)
@@ -164,7 +166,7 @@ class HoldBookRows:
         state = replace(book.state, backlog_seconds=news.backlog_seconds)
         if known is None:
             return replace(book, state=state, viewed_at=now, news=None, is_fresh=is_fresh)
-        posted: list[Posted] = []
+        posted: list[SettledDebit] = []
         # Without a call that is not over, and one that was charged, there is nothing that a journal
         # row could settle or correct.
         if state.holds or state.unended or state.counters.months:
@@ -175,7 +177,9 @@ class HoldBookRows:
         caught_up = hold_book.catch_up(state, _ledger_view(known), posted, now, corrections)
         return replace(book, state=caught_up, viewed_at=now, news=None, is_fresh=is_fresh)
 
-    async def _corrections(self, partition: str, posted: Iterable[Posted]) -> list[Correction]:
+    async def _corrections(
+        self, partition: str, posted: Iterable[SettledDebit]
+    ) -> list[Correction]:
         """Where the charges were counted that have changed: that stands in the calls' records."""
         changed: dict[str, int] = {}
         for post in posted:
@@ -197,7 +201,9 @@ class HoldBookRows:
             if record is not None and record.day and record.asked_at is not None
         ]
 
-    async def _with_scopes(self, partition: str, book: Book, scopes: Iterable[str]) -> Book:
+    async def _with_scopes(
+        self, partition: str, book: HoldPartitionState, scopes: Iterable[str]
+    ) -> HoldPartitionState:
         wanted = set(scopes)
         if len(book.state.unposted) > limits.UNPOSTED_CHARGES_MAX:
             wanted |= {item.key for item in book.state.unposted[: limits.SCOPES_READ_AT_ONCE]}
@@ -222,8 +228,8 @@ class HoldBookRows:
         return ()
 
     def decide(
-        self, partition: str, state: Book, command: Command, now: datetime
-    ) -> Step[Book, Result] | Answer[Result]:
+        self, partition: str, state: HoldPartitionState, command: Command, now: datetime
+    ) -> Change[HoldPartitionState, Result] | NoChange[Result]:
         match command:
             case PlaceHold():
                 return _place(state, command, now)
@@ -233,9 +239,9 @@ class HoldBookRows:
                 released = hold_book.release(state.state, command.authorization, now)
                 row = Upsert(rows.released_key(command.authorization), rows.released_values())
                 if released is None:
-                    return Answer(None)
-                return _step(state, released, None, _Written((row,)))
-            case TurnSwitch():
+                    return NoChange(None)
+                return _step(state, released, None, CounterWrite((row,)))
+            case SetDialOutControl():
                 return _switch(state, command.switch, command.marker)
             case CatchUp():
                 is_news = state.state.ledger_commit - state.stored_ledger_commit
@@ -246,11 +252,11 @@ class HoldBookRows:
     def render(
         self,
         partition: str,
-        before: Loaded[Book],
-        steps: Sequence[Step[Book, Result]],
+        before: Loaded[HoldPartitionState],
+        steps: Sequence[Change[HoldPartitionState, Result]],
         commit_id: str,
         now: datetime,
-    ) -> tuple[Book, list[Operation]]:
+    ) -> tuple[HoldPartitionState, list[Operation]]:
         last = steps[-1].state
         commit = before.state.commit + 1
         values = rows.state_values(last.state, commit, commit_id)
@@ -259,7 +265,7 @@ class HoldBookRows:
             for key, counters in last.state.scopes.items()
             if last.stored.get(key) != counters
         }
-        written = [step.decision for step in steps if isinstance(step.decision, _Written)]
+        written = [step.decision for step in steps if isinstance(step.decision, CounterWrite)]
         # The newest word about an authorisation, should a group hold two extensions of it.
         others = {item.key: item for each in written for item in each.operations}
         operations: list[Operation] = [
@@ -288,20 +294,20 @@ class HoldBookRows:
         return after, operations
 
     async def prepare(
-        self, partition: str, steps: Sequence[Step[Book, Result]], now: datetime
+        self, partition: str, steps: Sequence[Change[HoldPartitionState, Result]], now: datetime
     ) -> None:
         """Holds expire by themselves; only events have to be marked."""
-        written = [step.decision for step in steps if isinstance(step.decision, _Written)]
+        written = [step.decision for step in steps if isinstance(step.decision, CounterWrite)]
         if any(each.events for each in written):
             await self._due.mark([DueMark(partition, EVENTS_DUE, now)])
 
     async def recorded(self, partition: str, command: Command) -> Result | PerminuteError | None:
         for key in self.guards(command):
             if row := await self._tables.get(self.table, partition, key):
-                return Answered(rows.read_record(row), repeated=True)
+                return StoredDecision(rows.read_record(row), repeated=True)
         return None
 
-    async def landed(self, partition: str, after: Book, commit_id: str) -> bool:
+    async def landed(self, partition: str, after: HoldPartitionState, commit_id: str) -> bool:
         """Our commit's id is in the state row; once somebody committed after us, the number that
         we meant is passed and If-Match keeps ours from landing later, so a guard tells."""
         row = await self._tables.get(self.table, partition, rows.STATE)
@@ -312,12 +318,14 @@ def _unreleased(state: HoldState) -> int:
     return sum(not hold.released for hold in state.holds)
 
 
-def _place(book: Book, command: PlaceHold, now: datetime) -> Step[Book, Result] | Answer[Result]:
+def _place(
+    book: HoldPartitionState, command: PlaceHold, now: datetime
+) -> Change[HoldPartitionState, Result] | NoChange[Result]:
     granted = hold_decide.authorise(book.state, command.authorise, now)
     if isinstance(granted, Denial):
-        return Answer(granted)
+        return NoChange(granted)
     if _is_cut_short(book, granted):
-        return Answer(None)  # decided again: a refusal is never given from a state that was kept
+        return NoChange(None)  # decided again: a refusal is never given from a state that was kept
     record = command.record(granted)
     if granted.hold.is_dial_out:
         record = replace(record, day=granted.hold.day, scopes=granted.hold.scopes)
@@ -327,19 +335,21 @@ def _place(book: Book, command: PlaceHold, now: datetime) -> Step[Book, Result] 
     if granted.hold.leg is not None:
         values = rows.leg_values(record.authorization)
         operations.append(Upsert(rows.leg_key(granted.hold.leg), values))
-    answer = Answered(record, events=bool(granted.events))
-    return _step(book, granted.state, answer, _Written(tuple(operations), granted.events))
+    answer = StoredDecision(record, events=bool(granted.events))
+    return _step(book, granted.state, answer, CounterWrite(tuple(operations), granted.events))
 
 
-def _is_cut_short(book: Book, granted: Granted) -> bool:
+def _is_cut_short(book: HoldPartitionState, granted: Granted) -> bool:
     """Whether means end the call within its grant that may have grown since they were read."""
     return not book.is_fresh and granted.ends_by in _MEANS
 
 
-def _extend(book: Book, command: ExtendHold, now: datetime) -> Step[Book, Result] | Answer[Result]:
+def _extend(
+    book: HoldPartitionState, command: ExtendHold, now: datetime
+) -> Change[HoldPartitionState, Result] | NoChange[Result]:
     granted = hold_decide.extend(book.state, command.extend, now)
     if granted is None or granted.state is None or _is_cut_short(book, granted):
-        return Answer(granted)
+        return NoChange(granted)
     hold = granted.hold
     longer = replace(
         command.record,
@@ -349,12 +359,12 @@ def _extend(book: Book, command: ExtendHold, now: datetime) -> Step[Book, Result
         expires_at=hold.expires_at,
     )
     row = Upsert(rows.grant_key(hold.authorization), rows.grant_values(longer))
-    return _step(book, granted.state, granted, _Written((row,), granted.events))
+    return _step(book, granted.state, granted, CounterWrite((row,), granted.events))
 
 
 def _switch(
-    book: Book, switch: Switch, marker: Operation | None
-) -> Step[Book, Result] | Answer[Result]:
+    book: HoldPartitionState, switch: DialOutControl, marker: Operation | None
+) -> Change[HoldPartitionState, Result] | NoChange[Result]:
     state: HoldState | None = None
     events: tuple[Event, ...] = ()
     if switch.suspended is not None:
@@ -368,21 +378,21 @@ def _switch(
         events = (event_payloads.restarted(),) if restarted else ()
         state = restarted or state
     if state is None:
-        return Answer(False)
-    return _step(book, state, True, _Written((marker,) if marker else (), events))
+        return NoChange(False)
+    return _step(book, state, True, CounterWrite((marker,) if marker else (), events))
 
 
 def _step_or_answer(
-    book: Book, state: HoldState | None, *, result: Result
-) -> Step[Book, Result] | Answer[Result]:
-    return Answer(result) if state is None else _step(book, state, result, _Written())
+    book: HoldPartitionState, state: HoldState | None, *, result: Result
+) -> Change[HoldPartitionState, Result] | NoChange[Result]:
+    return NoChange(result) if state is None else _step(book, state, result, CounterWrite())
 
 
 def _step(
-    book: Book, state: HoldState | None, result: Result, written: _Written
-) -> Step[Book, Result]:
+    book: HoldPartitionState, state: HoldState | None, result: Result, written: CounterWrite
+) -> Change[HoldPartitionState, Result]:
     assert state is not None
-    return Step(replace(book, state=state), result, written)
+    return Change(replace(book, state=state), result, written)
 
 
 def _scopes(command: Command) -> tuple[str, ...]:
@@ -396,7 +406,7 @@ def _scopes(command: Command) -> tuple[str, ...]:
             return ()
 
 
-def _without_idle_scopes(book: Book, wanted: set[str]) -> Book:
+def _without_idle_scopes(book: HoldPartitionState, wanted: set[str]) -> HoldPartitionState:
     """A process keeps few counters in memory: those that are asked for, and what is not written."""
     if len(book.stored) <= limits.SCOPES_CACHED_MAX:
         return book

@@ -21,7 +21,7 @@ from shared.adapters.tables.packing import fails_closed, pack, unpack
 from shared.adapters.tables.schema import check_schema
 from shared.domain.common.canonical import canonical_json, format_time, parse_time
 from shared.domain.credits.alerts import Event
-from shared.domain.dial_out.hold_book import Hold, HoldState, Unended, Unposted
+from shared.domain.dial_out.hold_book import Hold, HoldState, PendingCounterUpdate, UnconfirmedCall
 from shared.domain.dial_out.usage_counters import Counters
 from shared.domain.legs.leg import leg_key_hash
 from shared.ports.holds import HoldRecord, RateReference
@@ -128,9 +128,9 @@ def read_state(row: Row) -> tuple[HoldState, int, str]:
         pool_seconds=pool_seconds,
         pools_used=tuple((month, seconds) for month, seconds in pools_used),
         counters=_read_counters(data["counters"]),
-        unposted=tuple(Unposted(*item) for item in data["unposted"]),
+        unposted=tuple(PendingCounterUpdate(*item) for item in data["unposted"]),
         unended=tuple(
-            Unended(authorization, parse_time(placed_at), leg)
+            UnconfirmedCall(authorization, parse_time(placed_at), leg)
             for authorization, placed_at, leg in data.get("unended", ())
         ),
         suspended=data["suspended"],
@@ -244,7 +244,7 @@ def _hold(hold: Hold) -> list[object]:
     ]
 
 
-def _unended(each: Unended) -> list[object]:
+def _unended(each: UnconfirmedCall) -> list[object]:
     return [each.authorization, format_time(each.placed_at), each.leg]
 
 

@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 
 from shared.adapters.dial_out import rows
 from shared.adapters.dial_out.committable import (
-    Book,
     CatchUp,
     Command,
     HoldBookRows,
+    HoldPartitionState,
     ReleaseHold,
     Result,
-    TurnSwitch,
+    SetDialOutControl,
 )
 from shared.adapters.directory.audit_log import TableAuditLog
 from shared.adapters.tables.committable import Loaded
@@ -39,7 +39,7 @@ from shared.domain.dial_out.hold_book import HoldState
 from shared.pacing import NO_REQUEST
 from shared.ports.audit import Action, Change
 from shared.ports.clock import Clock, Ids
-from shared.ports.holds import Answered, ExtendHold, HoldRecord, PlaceHold, Switch
+from shared.ports.holds import DialOutControl, ExtendHold, HoldRecord, PlaceHold, StoredDecision
 from shared.ports.ledger import Ledger, Outbox
 from shared.ports.notices import DueMarks
 from shared.ports.queues import Backlog
@@ -69,7 +69,7 @@ class TableHoldBook:
         self._nudged_at: dict[str, datetime] = {}
         self._nudges: dict[str, asyncio.Task[None]] = {}
         self._book = HoldBookRows(tables, ledger, due, backlog, clock)
-        self._committer: GroupCommitter[Book, Command, Result] = GroupCommitter(
+        self._committer: GroupCommitter[HoldPartitionState, Command, Result] = GroupCommitter(
             tables, self._book, clock, ids
         )
 
@@ -85,13 +85,13 @@ class TableHoldBook:
         self._committer.offer(account, Loaded(kept, viewed.etag))
         return viewed.state.state
 
-    async def place(self, account: str, command: PlaceHold) -> Answered | Denial:
+    async def place(self, account: str, command: PlaceHold) -> StoredDecision | Denial:
         """Place a hold and keep the answer under its authorisation (see the port)."""
         result = await self._committer.submit(account, command)
-        assert isinstance(result, Answered | Denial)
+        assert isinstance(result, StoredDecision | Denial)
         return result
 
-    async def keep(self, account: str, record: HoldRecord) -> Answered:
+    async def keep(self, account: str, record: HoldRecord) -> StoredDecision:
         """Keep an answer that needs no hold, a denial; the first answer wins."""
         row = Insert(rows.hold_key(record.authorization), rows.record_values(record))
         try:
@@ -100,8 +100,8 @@ class TableHoldBook:
             first = await self.record(account, record.authorization)
             if first is None:
                 raise LedgerCorrupt("An answer is there and can't be read.") from None
-            return Answered(first, repeated=True)
-        return Answered(record)
+            return StoredDecision(first, repeated=True)
+        return StoredDecision(record)
 
     async def record(self, account: str, authorization: str) -> HoldRecord | None:
         """The question and answer of an authorisation, or None."""
@@ -131,7 +131,7 @@ class TableHoldBook:
             raise NotFound("There is no such authorization.", code="authorization_unknown")
         await self._committer.submit(account, ReleaseHold(authorization))
 
-    async def switch(self, account: str, command: Switch) -> bool:
+    async def switch(self, account: str, command: DialOutControl) -> bool:
         """Stop, restart, suspend: whether anything changed. A stop and a restart are logged in the
         commit that makes them; a suspension is part of the policy, whose change is logged."""
         marker: Operation | None = None
@@ -146,13 +146,13 @@ class TableHoldBook:
                 _stop_body(command.stop),
             )
             marker = await self._log.propose(TABLE, account, [change])
-        return await self._committer.submit(account, TurnSwitch(command, marker)) is True
+        return await self._committer.submit(account, SetDialOutControl(command, marker)) is True
 
     async def catch_up(self, account: str, *, lag_commits: int = 0) -> None:
         """Settle what debits settled, and know the balance as it is now (see the port)."""
         await self._committer.submit(account, CatchUp(lag_commits))
 
-    def nudge(self, account: str) -> None:
+    def refresh_async(self, account: str) -> None:
         """The account was debited: catch up in the background, at most once a second, and write
         only where that settles something."""
         now = self._clock.now()
@@ -162,11 +162,13 @@ class TableHoldBook:
         self._nudged_at[account] = now
         if len(self._nudged_at) > limits.PARTITIONS_CACHED_MAX:
             del self._nudged_at[next(iter(self._nudged_at))]
-        task = asyncio.get_running_loop().create_task(self._nudge(account), context=NO_REQUEST())
+        task = asyncio.get_running_loop().create_task(
+            self._refresh_async(account), context=NO_REQUEST()
+        )
         self._nudges[account] = task
         task.add_done_callback(lambda _: self._nudges.pop(account, None))
 
-    async def _nudge(self, account: str) -> None:
+    async def _refresh_async(self, account: str) -> None:
         try:
             await self.catch_up(account, lag_commits=limits.NUDGE_LAG_COMMITS)
         except PerminuteError as error:

@@ -63,7 +63,7 @@ type Describe = Callable[[str, Record | None, Record | None], Sequence[Change]]
 without secrets; nothing for a kind that is no setting."""
 
 
-class Records:
+class DocumentStore:
     """Documents in Table storage; the port `RecordStore`.
 
     Without `sealing` documents with secrets are kept as they are; without `log` nothing is logged.

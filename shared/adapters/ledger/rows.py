@@ -51,8 +51,8 @@ from shared.domain.ledger.model import (
     EntryKind,
     HoldEffect,
     LedgerState,
-    Posted,
     SettingsChange,
+    SettledDebit,
 )
 from shared.domain.legs.leg import leg_key_hash
 from shared.ports.ledger import Commit, LegRecord, Outbox
@@ -207,24 +207,24 @@ def _state_document(state: LedgerState) -> dict[str, object]:
 # Journal
 
 
-class Spelled(NamedTuple):
+class EncodedEntry(NamedTuple):
     """An entry and its explained charge as canonical JSON: spelled once, written twice."""
 
     entry: bytes
     charge: bytes | None
 
 
-def spell(entry: Entry) -> Spelled:
+def encode_entry(entry: Entry) -> EncodedEntry:
     """The bytes of an entry that go into the journal and into its guard."""
     charge = canonical_json(entry.charge) if entry.charge is not None else None
-    return Spelled(canonical_json(entry_document(entry)), charge)
+    return EncodedEntry(canonical_json(entry_document(entry)), charge)
 
 
 def journal_values(
     chain_key: bytes,
     account: str,
     state: LedgerState,
-    entries: Sequence[Spelled],
+    entries: Sequence[EncodedEntry],
     *,
     settings: Sequence[SettingsChange],
     events: Sequence[Event] = (),
@@ -247,7 +247,7 @@ def journal_values(
         document["events"] = content_digest(_events_document(events))
     if rules:
         document["rules"] = rules
-    lines = (line for spelled in entries for line in spelled if line is not None)
+    lines = (line for encoded in entries for line in encoded if line is not None)
     data = zlib.compress(b"\n".join((canonical_json(document), *lines)), _DEFLATE_LEVEL)
     values: dict[str, Value] = {
         "schema": JOURNAL_SCHEMA,
@@ -318,13 +318,13 @@ def _read_lines(lines: Sequence[bytes], organizers: Mapping[int, str | None]) ->
 
 
 @fails_closed
-def read_posted(row: Row) -> list[Posted]:
+def read_posted(row: Row) -> list[SettledDebit]:
     """What the first debits of legs in a journal row charged, and what reversals and re-ratings
     changed of it: a hold book that catches up reads thousands of them while somebody waits, so
     nothing else is read."""
     check_schema(row, JOURNAL_SCHEMA)
     lines = iter(zlib.decompress(joined("data", row.values)).split(b"\n")[1:])
-    found: list[Posted] = []
+    found: list[SettledDebit] = []
     for line in lines:
         entry = json.loads(line)
         if entry.get("charge_digest") is not None:
@@ -335,7 +335,7 @@ def read_posted(row: Row) -> list[Posted]:
         if is_debit or (corrects and leg is not None):
             frees = hold == HoldEffect.FREES
             named = entry.get("authorization")
-            found.append(Posted(named, leg, -entry["amount"], corrects, frees))
+            found.append(SettledDebit(named, leg, -entry["amount"], corrects, frees))
     return found
 
 
@@ -347,9 +347,11 @@ def journal_bytes(row: Row) -> bytes:
 # Legs, commands, events
 
 
-def leg_values(record: LegRecord, commit: int, spelled: Spelled | None = None) -> dict[str, Value]:
+def leg_values(
+    record: LegRecord, commit: int, encoded: EncodedEntry | None = None
+) -> dict[str, Value]:
     """The properties of a leg's guard row; the person's part can be erased alone."""
-    entry, charge = spelled or spell(record.entry)
+    entry, charge = encoded or encode_entry(record.entry)
     return {
         "schema": SCHEMA,
         "leg": record.leg,

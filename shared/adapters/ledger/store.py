@@ -7,7 +7,7 @@ from datetime import datetime
 from shared.adapters.ledger import bulk_reads, months, rows, segments
 from shared.adapters.ledger.state_codec import rules_document
 from shared.adapters.ledger.verify import verify
-from shared.adapters.tables.committable import Answer, Loaded, Step
+from shared.adapters.tables.committable import Change, Loaded, NoChange
 from shared.adapters.tables.group_commit import GroupCommitter
 from shared.domain.common import limits
 from shared.domain.common.errors import (
@@ -24,6 +24,7 @@ from shared.domain.ledger.model import (
     Announce,
     AnswerRecharge,
     Command,
+    CommandRefused,
     Configure,
     DebitLeg,
     Decided,
@@ -31,11 +32,10 @@ from shared.domain.ledger.model import (
     ExpireLot,
     HoldEffect,
     LedgerState,
-    Posted,
-    Refused,
     RerateLeg,
     ReverseLeg,
     SettingsChange,
+    SettledDebit,
     Tick,
     TopUp,
     Unchanged,
@@ -45,12 +45,12 @@ from shared.pacing import breathe
 from shared.ports.clock import Clock, Ids
 from shared.ports.ledger import (
     AuthorizationUse,
-    Clash,
     Commit,
+    CommitResult,
+    IdempotencyConflict,
     LegRecord,
     Outbox,
     Verification,
-    Written,
 )
 from shared.ports.notices import DueMark, DueMarks
 from shared.ports.tables import Delete, Insert, Operation, Replace, TableStore
@@ -67,7 +67,7 @@ class _Head:
     hash: str
 
 
-type Outcome = Written | Clash
+type Outcome = CommitResult | IdempotencyConflict
 
 
 class TableLedger:
@@ -78,7 +78,7 @@ class TableLedger:
     ) -> None:
         self._tables = tables
         self._chain_key = chain_key
-        self._book = _LedgerBook(tables, due, chain_key)
+        self._book = LedgerPartition(tables, due, chain_key)
         self._committer = GroupCommitter(tables, self._book, clock, ids, plans_ahead=True)
 
     async def state(self, account: str) -> LedgerState | None:
@@ -160,9 +160,9 @@ class TableLedger:
         )
         return [rows.read_commit(row) for row in found]
 
-    async def posted(self, account: str, *, after: int, until: int) -> list[Posted]:
+    async def posted(self, account: str, *, after: int, until: int) -> list[SettledDebit]:
         """What was charged to whose holds, in commits above `after`, up to `until` (the port)."""
-        posted: list[Posted] = []
+        posted: list[SettledDebit] = []
         while after < until:
             found = await self._tables.query(
                 rows.TABLE,
@@ -262,7 +262,7 @@ class TableLedger:
         return await verify(self._tables, account, self._chain_key, resume=resume)
 
 
-class _LedgerBook:
+class LedgerPartition:
     """What the committer has to know of a ledger partition."""
 
     table = rows.TABLE
@@ -291,17 +291,17 @@ class _LedgerBook:
 
     def decide(
         self, partition: str, state: _Head, command: Command, now: datetime
-    ) -> Step[_Head, Outcome] | Answer[Outcome]:
+    ) -> Change[_Head, Outcome] | NoChange[Outcome]:
         decision = decide(state.state, command, now)
         match decision:
-            case Refused(error):
-                return Answer(error)
+            case CommandRefused(error):
+                return NoChange(error)
             case Unchanged():
-                return Answer(Written(None, repeated=True))
+                return NoChange(CommitResult(None, repeated=True))
             case Decided():
-                return Step(
+                return Change(
                     _Head(decision.state, state.hash),
-                    Written(_last(decision), events=bool(decision.events)),
+                    CommitResult(_last(decision), events=bool(decision.events)),
                     decision,
                 )
 
@@ -309,7 +309,7 @@ class _LedgerBook:
         self,
         partition: str,
         before: Loaded[_Head],
-        steps: Sequence[Step[_Head, Outcome]],
+        steps: Sequence[Change[_Head, Outcome]],
         commit_id: str,
         now: datetime,
     ) -> tuple[_Head, list[Operation]]:
@@ -320,12 +320,12 @@ class _LedgerBook:
         at = state.at or now
         entries = tuple(entry for decision in decisions for entry in decision.entries)
         events = tuple(event for decision in decisions for event in decision.events)
-        spelled = {entry.sequence: rows.spell(entry) for entry in entries}
+        encoded = {entry.sequence: rows.encode_entry(entry) for entry in entries}
         journal = rows.journal_values(
             self._chain_key,
             partition,
             state,
-            tuple(spelled.values()),
+            tuple(encoded.values()),
             settings=_settings(decisions),
             events=events,
             rules=rules_document(before.state.state, state),
@@ -341,14 +341,14 @@ class _LedgerBook:
             if before.etag is None
             else Replace(rows.STATE, values, before.etag),
             Insert(rows.journal_key(number), journal),
-            *(row for decision in decisions for row in _guard_rows(decision, number, spelled)),
+            *(row for decision in decisions for row in _guard_rows(decision, number, encoded)),
         ]
         if events:
             operations.append(Insert(rows.event_key(number), rows.event_values(events, at)))
         return _Head(state, head), operations
 
     async def prepare(
-        self, partition: str, steps: Sequence[Step[_Head, Outcome]], now: datetime
+        self, partition: str, steps: Sequence[Change[_Head, Outcome]], now: datetime
     ) -> None:
         decisions = _decisions(steps)
         marks = {DueMark(partition, kind, at) for each in decisions for kind, at in each.due}
@@ -368,10 +368,10 @@ class _LedgerBook:
         else:
             digest, entry = rows.read_command(row)
         if digest not in _digests(command):
-            return Clash(entry)
+            return IdempotencyConflict(entry)
         if isinstance(command, RerateLeg):
             entry = (await self._rerated(partition, entry)) or entry
-        return Written(entry, repeated=True)
+        return CommitResult(entry, repeated=True)
 
     async def _settled_before(self, partition: str, command: Command) -> PerminuteError | None:
         """The refusal of a leg whose authorization another leg has settled."""
@@ -438,7 +438,7 @@ def _last(decision: Decided) -> Entry | None:
     return decision.entries[-1] if decision.entries else None
 
 
-def _decisions(steps: Sequence[Step[_Head, Outcome]]) -> list[Decided]:
+def _decisions(steps: Sequence[Change[_Head, Outcome]]) -> list[Decided]:
     return [step.decision for step in steps if isinstance(step.decision, Decided)]
 
 
@@ -452,7 +452,7 @@ def _settings(decisions: Sequence[Decided]) -> list[SettingsChange]:
 
 
 def _guard_rows(
-    decision: Decided, number: int, spelled: Mapping[int, rows.Spelled]
+    decision: Decided, number: int, encoded: Mapping[int, rows.EncodedEntry]
 ) -> Iterator[Operation]:
     """The guard of a command, and of a re-rating the leg's new row too; `spelled` are the commit's
     entries by their numbers."""
@@ -462,7 +462,7 @@ def _guard_rows(
     match command:
         case DebitLeg():
             record = LegRecord(command.leg, command.digest, command.charge, command.person, entry)
-            yield Insert(key, rows.leg_values(record, number, spelled[entry.sequence]))
+            yield Insert(key, rows.leg_values(record, number, encoded[entry.sequence]))
             if hold_key := rows.hold_row_key(entry):
                 yield Insert(hold_key, rows.hold_values(entry, number))
         case RerateLeg():
@@ -470,7 +470,7 @@ def _guard_rows(
             record = LegRecord(command.leg, digest, command.charge, {}, entry)
             taken_back = rows.command_values(decision.entries[0], command.digest, number)
             yield Insert(key, taken_back)
-            values = rows.leg_values(record, number, spelled[entry.sequence])
+            values = rows.leg_values(record, number, encoded[entry.sequence])
             yield Insert(rows.debit_row_key(entry), values)
         case _:
             yield Insert(key, rows.command_values(entry, _digest(command), number))

@@ -21,7 +21,7 @@ class Loaded[State]:
 
 
 @dataclass(frozen=True, slots=True)
-class Step[State, Result]:
+class Change[State, Result]:
     """A command that changes the state: what its caller gets, and the book's own decision."""
 
     state: State
@@ -30,13 +30,13 @@ class Step[State, Result]:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer[Result]:
+class NoChange[Result]:
     """A command that changes nothing: its result, or the error that refuses it."""
 
     result: Result | PerminuteError
 
 
-class Book[State, Command, Result](Protocol):
+class Partition[State, Command, Result](Protocol):
     """What the committer has to know of a kind of partition."""
 
     table: str
@@ -58,7 +58,7 @@ class Book[State, Command, Result](Protocol):
 
     def decide(
         self, partition: str, state: State, command: Command, now: datetime
-    ) -> Step[State, Result] | Answer[Result]:
+    ) -> Change[State, Result] | NoChange[Result]:
         """The decision about one command."""
         ...
 
@@ -66,7 +66,7 @@ class Book[State, Command, Result](Protocol):
         self,
         partition: str,
         before: Loaded[State],
-        steps: Sequence[Step[State, Result]],
+        steps: Sequence[Change[State, Result]],
         commit_id: str,
         now: datetime,
     ) -> tuple[State, list[Operation]]:
@@ -74,7 +74,7 @@ class Book[State, Command, Result](Protocol):
         ...
 
     async def prepare(
-        self, partition: str, steps: Sequence[Step[State, Result]], now: datetime
+        self, partition: str, steps: Sequence[Change[State, Result]], now: datetime
     ) -> None:
         """What must be written before the commit (due marks)."""
         ...
@@ -89,7 +89,7 @@ class Book[State, Command, Result](Protocol):
 
 
 @dataclass(slots=True)
-class Waiter[Command, Result]:
+class PendingCommand[Command, Result]:
     """A command that waits for its group, and who waits for its result."""
 
     command: Command
@@ -114,9 +114,9 @@ class Group[State, Command, Result]:
     """
 
     before: Loaded[State]
-    waiters: list[Waiter[Command, Result]] = field(default_factory=list)
-    steps: list[Step[State, Result]] = field(default_factory=list)
-    answers: list[tuple[Waiter[Command, Result], Result | PerminuteError]] = field(
+    waiters: list[PendingCommand[Command, Result]] = field(default_factory=list)
+    steps: list[Change[State, Result]] = field(default_factory=list)
+    answers: list[tuple[PendingCommand[Command, Result], Result | PerminuteError]] = field(
         default_factory=list
     )
 

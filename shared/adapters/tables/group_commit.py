@@ -23,7 +23,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.adapters.tables.committable import NOT_YET, Answer, Book, Group, Loaded, Plan, Waiter
+from shared.adapters.tables.committable import (
+    NOT_YET,
+    Group,
+    Loaded,
+    NoChange,
+    Partition,
+    PendingCommand,
+    Plan,
+)
 from shared.domain.common import limits
 from shared.domain.common.errors import (
     EtagMismatch,
@@ -41,8 +49,8 @@ from shared.telemetry import event
 
 
 @dataclass(slots=True)
-class _Lane[State, Command, Result]:
-    waiting: deque[Waiter[Command, Result]] = field(default_factory=deque)
+class _PartitionQueue[State, Command, Result]:
+    waiting: deque[PendingCommand[Command, Result]] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
     cached: Loaded[State] | None = None
     ahead: Plan[State, Command, Result] | None = None
@@ -59,7 +67,7 @@ class GroupCommitter[State, Command, Result]:
     def __init__(
         self,
         tables: TableStore,
-        book: Book[State, Command, Result],
+        book: Partition[State, Command, Result],
         clock: Clock,
         ids: Ids,
         *,
@@ -73,7 +81,7 @@ class GroupCommitter[State, Command, Result]:
         self._plans_ahead = plans_ahead
         self._pause = pause
         self._turn = asyncio.Lock()
-        self._lanes: OrderedDict[str, _Lane[State, Command, Result]] = OrderedDict()
+        self._lanes: OrderedDict[str, _PartitionQueue[State, Command, Result]] = OrderedDict()
 
     async def submit(
         self, partition: str, command: Command, *, seconds: float = limits.COMMIT_SECONDS_MAX
@@ -85,7 +93,7 @@ class GroupCommitter[State, Command, Result]:
         """
         lane = self._lane(partition)
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        lane.waiting.append(Waiter(command, self._book.guards(command), future))
+        lane.waiting.append(PendingCommand(command, self._book.guards(command), future))
         if lane.task is None:
             lane.task = asyncio.create_task(self._drain(partition, lane), context=NO_REQUEST())
         try:
@@ -110,12 +118,12 @@ class GroupCommitter[State, Command, Result]:
         if lane.task is None:
             lane.cached = loaded
 
-    def _lane(self, partition: str) -> _Lane[State, Command, Result]:
+    def _lane(self, partition: str) -> _PartitionQueue[State, Command, Result]:
         lane = self._lanes.get(partition)
         if lane is None:
             if len(self._lanes) >= limits.PARTITIONS_CACHED_MAX:
                 self._drop_idle()
-            lane = self._lanes[partition] = _Lane()
+            lane = self._lanes[partition] = _PartitionQueue()
         self._lanes.move_to_end(partition)
         return lane
 
@@ -125,7 +133,7 @@ class GroupCommitter[State, Command, Result]:
                 del self._lanes[partition]
                 return
 
-    async def _drain(self, partition: str, lane: _Lane[State, Command, Result]) -> None:
+    async def _drain(self, partition: str, lane: _PartitionQueue[State, Command, Result]) -> None:
         try:
             while lane.waiting or lane.ahead:
                 ahead, lane.ahead = lane.ahead, None
@@ -146,14 +154,16 @@ class GroupCommitter[State, Command, Result]:
         finally:
             lane.task = None
 
-    def _take(self, lane: _Lane[State, Command, Result]) -> list[Waiter[Command, Result]]:
+    def _take(
+        self, lane: _PartitionQueue[State, Command, Result]
+    ) -> list[PendingCommand[Command, Result]]:
         """The next group: at most what fits, each guard once (a row goes into a transaction once).
 
         A second command with the same guard waits for the next group, where the guard answers.
         """
-        group: list[Waiter[Command, Result]] = []
+        group: list[PendingCommand[Command, Result]] = []
         guards: set[str] = set()
-        later: list[Waiter[Command, Result]] = []
+        later: list[PendingCommand[Command, Result]] = []
         rows_left = self._book.commands_max
         while lane.waiting and rows_left >= max(1, len(lane.waiting[0].guards)):
             waiter = lane.waiting.popleft()
@@ -171,8 +181,8 @@ class GroupCommitter[State, Command, Result]:
     async def _commit(
         self,
         partition: str,
-        lane: _Lane[State, Command, Result],
-        group: list[Waiter[Command, Result]],
+        lane: _PartitionQueue[State, Command, Result],
+        group: list[PendingCommand[Command, Result]],
         ahead: Plan[State, Command, Result] | None = None,
     ) -> None:
         waiters = group
@@ -213,8 +223,8 @@ class GroupCommitter[State, Command, Result]:
     async def _plan(
         self,
         partition: str,
-        lane: _Lane[State, Command, Result],
-        waiters: Sequence[Waiter[Command, Result]],
+        lane: _PartitionQueue[State, Command, Result],
+        waiters: Sequence[PendingCommand[Command, Result]],
     ) -> Plan[State, Command, Result] | None:
         """The transaction for those who change something; None when nobody does."""
         group = await self._decide(partition, lane, waiters, self._clock.now())
@@ -231,7 +241,7 @@ class GroupCommitter[State, Command, Result]:
     async def _write(
         self,
         partition: str,
-        lane: _Lane[State, Command, Result],
+        lane: _PartitionQueue[State, Command, Result],
         plan: Plan[State, Command, Result],
     ) -> None:
         """One transaction. Raises OutcomeUnknown only when our commit is not in the table (yet):
@@ -254,7 +264,7 @@ class GroupCommitter[State, Command, Result]:
     async def _send(
         self,
         partition: str,
-        lane: _Lane[State, Command, Result],
+        lane: _PartitionQueue[State, Command, Result],
         plan: Plan[State, Command, Result],
     ) -> tuple[str, ...]:
         """The new ETags. While the transaction is on its way, the next one is planned."""
@@ -276,7 +286,7 @@ class GroupCommitter[State, Command, Result]:
         return await sending
 
     def _plan_ahead(
-        self, partition: str, lane: _Lane[State, Command, Result], after: State
+        self, partition: str, lane: _PartitionQueue[State, Command, Result], after: State
     ) -> None:
         """Plan the next group on a state that is not yet in the table, if all of it changes it."""
         group = Group[State, Command, Result](Loaded(after, NOT_YET), self._take(lane))
@@ -284,7 +294,7 @@ class GroupCommitter[State, Command, Result]:
         try:
             for waiter in group.waiters:
                 decision = self._book.decide(partition, state, waiter.command, now)
-                if isinstance(decision, Answer):
+                if isinstance(decision, NoChange):
                     return
                 state = decision.state
                 group.steps.append(decision)
@@ -299,8 +309,8 @@ class GroupCommitter[State, Command, Result]:
     async def _decide(
         self,
         partition: str,
-        lane: _Lane[State, Command, Result],
-        waiters: Sequence[Waiter[Command, Result]],
+        lane: _PartitionQueue[State, Command, Result],
+        waiters: Sequence[PendingCommand[Command, Result]],
         now: datetime,
     ) -> Group[State, Command, Result]:
         """Decide all waiters in order; answer those that change nothing, at once unless the answer
@@ -317,11 +327,11 @@ class GroupCommitter[State, Command, Result]:
             if self._plans_ahead:
                 await self._take_turn()
             group = Group[State, Command, Result](viewed)
-            at_once: list[tuple[Waiter[Command, Result], Result | PerminuteError]] = []
+            at_once: list[tuple[PendingCommand[Command, Result], Result | PerminuteError]] = []
             state = viewed.state
             for waiter in waiters:
                 decision = self._book.decide(partition, state, waiter.command, now)
-                if isinstance(decision, Answer):
+                if isinstance(decision, NoChange):
                     answers = group.answers if group.steps else at_once
                     answers.append((waiter, decision.result))
                 else:
@@ -346,12 +356,12 @@ class GroupCommitter[State, Command, Result]:
                 await asyncio.sleep(0)
 
     async def _answer_recorded(
-        self, partition: str, waiters: Sequence[Waiter[Command, Result]]
+        self, partition: str, waiters: Sequence[PendingCommand[Command, Result]]
     ) -> bool:
         """Give their first results to those that were committed before; whether there was one."""
         slots = asyncio.Semaphore(limits.GUARD_READS_AT_ONCE)
 
-        async def look(waiter: Waiter[Command, Result]) -> bool:
+        async def look(waiter: PendingCommand[Command, Result]) -> bool:
             if not waiter.guards:
                 return False
             async with slots:

@@ -9,7 +9,7 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.money import format_amount
 from shared.domain.dial_out.policy_simulation import Verdict, WhatIf
-from shared.domain.legs.leg import shown_leg
+from shared.domain.legs.leg import encode_leg_key
 
 
 class WhatIfBody(AdminBody):
@@ -40,7 +40,7 @@ def _item(verdict: Verdict) -> dict[str, object]:
     call, denial = verdict.call, verdict.denial
     assert denial is not None
     return {
-        "leg": shown_leg(call.leg),
+        "leg": encode_leg_key(call.leg),
         "entry": call.entry,
         "at": format_time(call.dialled_at),
         "reason": denial.reason.value,

@@ -11,7 +11,7 @@ from shared.domain.common.errors import FieldError, Invalid
 from shared.domain.common.money import format_amount, format_price
 from shared.domain.dial_out.decide import Granted
 from shared.domain.dial_out.facts import Allowance, CheckResult, Denial
-from shared.domain.dial_out.policy import Half
+from shared.domain.dial_out.policy import CallContext
 from shared.domain.numbers.regions import country_name
 
 
@@ -35,9 +35,9 @@ class DialOutRequest(BridgeBody):
     call: Literal["meeting", "user"] = "meeting"
 
     @property
-    def half(self) -> Half:
+    def half(self) -> CallContext:
         """The half of the policy that this call is under."""
-        return Half.PSTN if self.call == "user" else Half.CONFERENCE
+        return CallContext.PSTN if self.call == "user" else CallContext.CONFERENCE
 
 
 class DialInRequest(BridgeBody):

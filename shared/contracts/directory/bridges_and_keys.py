@@ -12,7 +12,7 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.ids import ID_RULE, is_id
 from shared.domain.directory.access import ALL_ACCOUNTS, Role
-from shared.domain.directory.entities import ApiKey, Bridge, OnOutage, WantedBridge
+from shared.domain.directory.entities import ApiKey, Bridge, BridgeInput, OnOutage
 from shared.domain.directory.request_signatures import AuthScheme
 
 API_KEY_COLUMNS = (
@@ -58,10 +58,10 @@ class BridgeBody(AdminBody):
     assumed_seconds: CallSeconds | None = None
     disabled: bool = False
 
-    def wanted(self) -> WantedBridge:
+    def wanted(self) -> BridgeInput:
         """What is wanted, for the domain."""
         secrets = self.auth.secrets
-        return WantedBridge(
+        return BridgeInput(
             dialect=self.dialect,
             scheme=AuthScheme(self.auth.scheme),
             username=self.auth.username,

@@ -15,7 +15,7 @@ from shared.domain.common.money import format_amount, parse_amount
 from shared.domain.credits.lots import LotKind
 from shared.domain.ledger.model import Adjust, Entry, TopUp
 from shared.domain.ledger.statements import Statement, Total
-from shared.domain.legs.leg import posted_leg, shown_leg
+from shared.domain.legs.leg import encode_leg_key, posted_leg
 from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
 
 ParkReasonText = Annotated[str, Field(pattern=f"^({'|'.join(ParkReason)})$")]
@@ -163,7 +163,7 @@ def entry_body(entry: Entry) -> dict[str, object]:
         "kind": entry.kind.value,
         "amount": format_amount(entry.amount_micros),
         "balance": format_amount(entry.balance_micros),
-        "leg": shown_leg(entry.leg) if entry.leg else None,
+        "leg": encode_leg_key(entry.leg) if entry.leg else None,
         "lot": entry.lot_id,
         "reference": entry.reference,
         "reason": entry.reason,
@@ -186,7 +186,7 @@ def leg_body(
     """A charged leg (docs/rating.md): its explained charge, what is told of it only when asked, who
     it was, how it was paid, and the entry that took it back, if one did."""
     return {
-        "leg": shown_leg(leg),
+        "leg": encode_leg_key(leg),
         **charge,
         **told,
         "from": person.get("from"),
@@ -221,7 +221,7 @@ def parked_body(parked: ParkedLeg) -> dict[str, object]:
     """A leg in the parking lot."""
     body: dict[str, object | None] = {
         "id": parked.id,
-        "leg": shown_leg(parked.leg),
+        "leg": encode_leg_key(parked.leg),
         "bridge": parked.bridge,
         "account": parked.account,
         "reason": parked.reason.value,
@@ -231,7 +231,7 @@ def parked_body(parked: ParkedLeg) -> dict[str, object]:
         "attempts": parked.attempts,
         "status": parked.status.value,
         "actor": parked.actor,
-        "charged_as": shown_leg(parked.charged_as) if parked.charged_as else None,
+        "charged_as": encode_leg_key(parked.charged_as) if parked.charged_as else None,
         "note": parked.note,
     }
     return {name: value for name, value in body.items() if value is not None}
@@ -249,7 +249,7 @@ def swept_body(
         "items": [
             {
                 "id": parked.id,
-                "leg": shown_leg(parked.leg),
+                "leg": encode_leg_key(parked.leg),
                 "account": parked.account,
                 "status": parked.status.value,
                 "reason": parked.reason.value,
@@ -265,7 +265,7 @@ def swept_body(
 def parked_leg_body(parked: ParkedLeg) -> dict[str, object]:
     """A parked leg where its charge is asked for."""
     return {
-        "leg": shown_leg(parked.leg),
+        "leg": encode_leg_key(parked.leg),
         "account": parked.account,
         "status": "parked",
         "reason": parked.reason.value,

@@ -16,7 +16,7 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import Invalid
 from shared.domain.common.money import format_amount
-from shared.domain.legs.leg import shown_leg
+from shared.domain.legs.leg import encode_leg_key
 
 RERATING_COLUMNS = (
     *("account", "leg", "entry", "answered_at", "talk_seconds", "status", "reason"),
@@ -122,7 +122,7 @@ def rerating_row(outcome: RerateOutcome) -> JsonObject:
     """A leg as a row of RERATING_COLUMNS."""
     row: JsonObject = {
         "account": outcome.account,
-        "leg": shown_leg(outcome.leg),
+        "leg": encode_leg_key(outcome.leg),
         "entry": outcome.entry,
         "answered_at": outcome.answered_at,
         "talk_seconds": outcome.talk_seconds,
@@ -169,7 +169,7 @@ def _count(value: object) -> int:
 def _item(outcome: RerateOutcome) -> JsonObject:
     item: JsonObject = {
         "account": outcome.account,
-        "leg": shown_leg(outcome.leg),
+        "leg": encode_leg_key(outcome.leg),
         "entry": outcome.entry,
         "answered_at": outcome.answered_at,
         "talk_seconds": outcome.talk_seconds,

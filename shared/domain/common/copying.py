@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from shared.domain.common import limits
 
 
-def evolve[State](old: State, **changes: object) -> State:
+def fast_replace[State](old: State, **changes: object) -> State:
     """As `dataclasses.replace`, for frozen slotted dataclasses without `__post_init__`.
 
     `replace` collects all fields and hands them to an `__init__` that gets past the freezing field

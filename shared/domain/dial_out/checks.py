@@ -35,7 +35,7 @@ class Check[F]:
     passed: Callable[[F], str]
 
 
-class Party(Protocol):
+class CreditSource(Protocol):
     """Facts that name an account and an organizer."""
 
     @property
@@ -72,13 +72,13 @@ def _result[F](check: Check[F], facts: F) -> CheckResult:
     return CheckResult(check.name, Outcome.PASS, check.passed(facts))
 
 
-def _account(facts: Party) -> Answer:
+def _account(facts: CreditSource) -> Answer:
     if facts.account is not None:
         return None
     return Denial(Reason.ACCOUNT_UNKNOWN, "No account is known that this call belongs to.")
 
 
-def _account_active(facts: Party) -> Answer:
+def _account_active(facts: CreditSource) -> Answer:
     if facts.account is None:
         return Skipped("There is no account to check.")
     if not facts.account.suspended:
@@ -86,7 +86,7 @@ def _account_active(facts: Party) -> Answer:
     return denials.suspended(facts.account.account)
 
 
-def _organizer(facts: Party) -> Answer:
+def _organizer(facts: CreditSource) -> Answer:
     if facts.account is None:
         return Skipped("There is no account to check.")
     if facts.organizer is not None:
@@ -96,7 +96,7 @@ def _organizer(facts: Party) -> Answer:
     )
 
 
-def _license(facts: Party) -> Answer:
+def _license(facts: CreditSource) -> Answer:
     if facts.organizer is None:
         return Skipped("There is no organizer to check.")
     if facts.organizer.license is not License.NONE:
@@ -107,23 +107,23 @@ def _license(facts: Party) -> Answer:
     )
 
 
-def _account_name(facts: Party) -> str:
+def _account_name(facts: CreditSource) -> str:
     return facts.account.account if facts.account else ""
 
 
-def _organizer_name(facts: Party) -> str:
+def _organizer_name(facts: CreditSource) -> str:
     return facts.organizer.organizer if facts.organizer else ""
 
 
-def _license_name(facts: Party) -> str:
+def _license_name(facts: CreditSource) -> str:
     return facts.organizer.license.value if facts.organizer else ""
 
 
-ACCOUNT_CHECKS: tuple[Check[Party], ...] = (
+ACCOUNT_CHECKS: tuple[Check[CreditSource], ...] = (
     Check("account", _account, _account_name),
     Check("account_active", _account_active, lambda _: "The account is active."),
 )
-ORGANIZER_CHECKS: tuple[Check[Party], ...] = (
+ORGANIZER_CHECKS: tuple[Check[CreditSource], ...] = (
     Check("organizer", _organizer, _organizer_name),
     Check("license", _license, _license_name),
 )

@@ -25,10 +25,10 @@ from shared.domain.dial_out.facts import Denial
 from shared.domain.dial_out.hold_book import (
     Hold,
     HoldState,
-    Unposted,
+    PendingCounterUpdate,
     budget_uses,
     of_account,
-    tell,
+    update_counters,
     velocity_uses,
     with_hold,
 )
@@ -108,7 +108,7 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Means:
+class _SpendingCapacity:
     """What may be spent on one call."""
 
     credit_micros: int
@@ -124,7 +124,7 @@ class _Means:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cover:
+class _Coverage:
     """What the means pay for."""
 
     seconds: int
@@ -142,12 +142,12 @@ def authorise(state: HoldState, command: Authorise, now: datetime) -> Granted | 
     pool = state.pool_left_seconds(command.pool_month, now) if command.pool_month else 0
     if refused := _refused(state, command, day, pool, now):
         return refused
-    means = _Means(
+    means = _SpendingCapacity(
         max(0, state.spendable_micros(now)),
         budget_remaining_micros(budget_uses(state, command.bounds, day, now)),
         pool,
     )
-    cover = _cover(command.pricing, means, command.wanted_seconds)
+    cover = _coverage(command.pricing, means, command.wanted_seconds)
     if cover.seconds <= 0:
         return denials.no_credit(state.spendable_micros(now), command.currency)
     minute = minute_of(now)
@@ -188,8 +188,8 @@ def extend(state: HoldState, command: Extend, now: datetime) -> Granted | None:
         return Granted(None, hold, _still(state, command, hold, now))
     if hold.is_dial_out and (state.stopped or state.suspended):
         return Granted(None, hold, EndsBy.STOPPED)
-    means = _means_beside(state, command, hold, now)
-    cover = _cover(command.pricing, means, command.wanted_seconds)
+    means = _capacity_beside(state, command, hold, now)
+    cover = _coverage(command.pricing, means, command.wanted_seconds)
     if cover.seconds <= hold.granted_seconds:
         return Granted(None, hold, _still(state, command, hold, now))
     minute = minute_of(now)
@@ -206,8 +206,8 @@ def extend(state: HoldState, command: Extend, now: datetime) -> Granted | None:
     if not hold.is_dial_out:
         return Granted(extended, longer, ends_by)
     # What was granted before is spent by now: the call is going on.
-    before = Unposted("", "", minute, 0, hold.grant_minute, hold.grant_micros)
-    counted = tell(extended, hold.scopes, before)
+    before = PendingCounterUpdate("", "", minute, 0, hold.grant_minute, hold.grant_micros)
+    counted = update_counters(extended, hold.scopes, before)
     after, told = _watched(counted, command.bounds, hold.day, now)
     return Granted(after, longer, ends_by, told)
 
@@ -252,7 +252,7 @@ def _refused(
     return None
 
 
-def _cover(pricing: Pricing, means: _Means, wanted_seconds: int) -> _Cover:
+def _coverage(pricing: Pricing, means: _SpendingCapacity, wanted_seconds: int) -> _Coverage:
     """The longest call up to the seconds wanted: from the pool first, then from money. A call that
     costs nothing takes nothing of the pool, as its charge will not."""
     wanted = min(wanted_seconds, limits.LEG_SECONDS_MAX)
@@ -262,29 +262,31 @@ def _cover(pricing: Pricing, means: _Means, wanted_seconds: int) -> _Cover:
     paid = pricing.seconds_for(means.money_micros, wanted - pool, pool) if wanted > pool else 0
     amount = pricing.hold_micros(paid, pool) if paid > 0 else 0
     if amount > means.money_micros:
-        return _Cover(pool, pool, 0)
-    return _Cover(pool + max(0, paid), pool, amount)
+        return _Coverage(pool, pool, 0)
+    return _Coverage(pool + max(0, paid), pool, amount)
 
 
-def _ends_by(pricing: Pricing, means: _Means, cover: _Cover) -> EndsBy | None:
+def _ends_by(pricing: Pricing, means: _SpendingCapacity, cover: _Coverage) -> EndsBy | None:
     """What keeps the call from going on for one second more than is covered."""
     if cover.seconds >= limits.LEG_SECONDS_MAX:
         return EndsBy.LENGTH
-    if _cover(pricing, means, cover.seconds + 1).seconds > cover.seconds:
+    if _coverage(pricing, means, cover.seconds + 1).seconds > cover.seconds:
         return None
     if means.budget_micros is not None and means.budget_micros < means.credit_micros:
         return EndsBy.BUDGET
     return EndsBy.POOL if cover.pool_seconds == cover.seconds else EndsBy.CREDIT
 
 
-def _means_beside(state: HoldState, command: Extend, hold: Hold, now: datetime) -> _Means:
+def _capacity_beside(
+    state: HoldState, command: Extend, hold: Hold, now: datetime
+) -> _SpendingCapacity:
     """What may be spent on an open call in all: what it holds, and what is free."""
     uses = budget_uses(state, command.bounds, hold.day, now, without=hold.authorization)
     pool = 0
     if hold.pool_month:
         # What was reserved stays reserved, even where debits without a hold emptied the pool.
         pool = hold.pool_seconds + state.pool_left_seconds(hold.pool_month, now)
-    return _Means(
+    return _SpendingCapacity(
         max(0, state.spendable_micros(now) + hold.amount_micros),
         budget_remaining_micros(uses) if hold.is_dial_out else None,
         pool,
@@ -295,8 +297,8 @@ def _still(state: HoldState, command: Extend, hold: Hold, now: datetime) -> Ends
     """What ends a call at the seconds that it has already."""
     if hold.is_dial_out and (state.stopped or state.suspended):
         return EndsBy.STOPPED
-    means = _means_beside(state, command, hold, now)
-    cover = _Cover(hold.granted_seconds, hold.pool_seconds, hold.amount_micros)
+    means = _capacity_beside(state, command, hold, now)
+    cover = _Coverage(hold.granted_seconds, hold.pool_seconds, hold.amount_micros)
     return _ends_by(command.pricing, means, cover)
 
 

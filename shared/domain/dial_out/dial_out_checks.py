@@ -19,8 +19,8 @@ from shared.domain.dial_out.checks import (
 from shared.domain.dial_out.facts import CheckResult, Denial, DialOutFacts, Outcome, Reason
 from shared.domain.dial_out.policy import (
     IDENTITIES,
-    Half,
-    Reach,
+    CallContext,
+    DialScope,
     class_allowed,
     is_domestic,
     rate_ceiling_picos,
@@ -119,7 +119,7 @@ def _policy(facts: DialOutFacts) -> Answer:
     if _is_exempt(facts):
         return None
     reach = IDENTITIES[facts.identity].reach(facts.half)
-    if reach is Reach.NONE:
+    if reach is DialScope.NONE:
         return Denial(
             Reason.POLICY_DISABLED, f"The policy {facts.identity} does not let anybody dial out."
         )
@@ -129,7 +129,7 @@ def _policy(facts: DialOutFacts) -> Answer:
     if within_reach(reach, number.region, facts.domestic_region):
         return None
     where = country_name(number.region)
-    if reach is Reach.ZONE_A:
+    if reach is DialScope.ZONE_A:
         return Denial(Reason.POLICY_ZONE_A_ONLY, f"The policy allows Zone A only: {where} is not.")
     home = country_name(facts.domestic_region) or "an unknown country"
     return Denial(
@@ -204,7 +204,7 @@ def _least_charge_micros(facts: DialOutFacts) -> int:
 
 def _is_exempt(facts: DialOutFacts) -> bool:
     """A user's own emergency calls are under no policy; those of a meeting are."""
-    return facts.dialled.emergency and facts.half is Half.PSTN
+    return facts.dialled.emergency and facts.half is CallContext.PSTN
 
 
 def _region_passed(facts: DialOutFacts) -> str:

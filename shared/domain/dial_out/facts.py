@@ -7,8 +7,8 @@ from enum import StrEnum
 from shared.domain.dial_out.budgets import Budgets, BudgetUse, VelocityUse
 from shared.domain.dial_out.policy import (
     AccountPolicy,
+    CallContext,
     DialRules,
-    Half,
     License,
     effective_identity,
     rules_in_force,
@@ -103,7 +103,7 @@ class DialOutFacts:
     rate: RateFacts | None = None
     budgets: tuple[BudgetUse, ...] = ()
     velocities: tuple[VelocityUse, ...] = ()
-    half: Half = Half.CONFERENCE
+    half: CallContext = CallContext.CONFERENCE
     unpriced: str = ""
 
     @property

@@ -15,7 +15,7 @@ from shared.domain.common.calendar import month_of
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.dial_out.budgets import BudgetUse, Limit, Period, Scope, VelocityUse
 from shared.domain.dial_out.usage_counters import COST_WINDOW_MINUTES, Counters, minute_of
-from shared.domain.ledger.model import Posted
+from shared.domain.ledger.model import SettledDebit
 
 _NOTHING = Counters()
 
@@ -58,7 +58,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Unended:
+class UnconfirmedCall:
     """A call that was let through and of which nothing was heard since: its hold has lapsed."""
 
     authorization: str
@@ -71,7 +71,7 @@ class Unended:
 
 
 @dataclass(frozen=True, slots=True)
-class Unposted:
+class PendingCounterUpdate:
     """What a scope has still to be told, because its counters were not at hand: a charge, or by how
     much the charge of a call let through in `grant_minute` has changed (`is_correction`)."""
 
@@ -104,8 +104,8 @@ class HoldState:
     pool_seconds: int = 0
     pools_used: tuple[tuple[str, int], ...] = ()
     counters: Counters = _NOTHING
-    unposted: tuple[Unposted, ...] = ()
-    unended: tuple[Unended, ...] = ()
+    unposted: tuple[PendingCounterUpdate, ...] = ()
+    unended: tuple[UnconfirmedCall, ...] = ()
     suspended: bool = False
     stopped: str = ""
     backlog_seconds: int = 0
@@ -181,7 +181,7 @@ class LedgerView:
 def catch_up(
     state: HoldState,
     ledger: LedgerView,
-    posted: Iterable[Posted],
+    posted: Iterable[SettledDebit],
     now: datetime,
     corrections: Iterable[Correction] = (),
 ) -> HoldState:
@@ -218,8 +218,10 @@ def catch_up(
         if hold.authorization in charged and hold.is_dial_out:
             caught_up = _counted(caught_up, hold, charged[hold.authorization], now)
     for each in corrections:
-        item = Unposted("", each.day, 0, each.micros, each.placed_minute, 0, is_correction=True)
-        caught_up = tell(caught_up, each.scopes, item)
+        item = PendingCounterUpdate(
+            "", each.day, 0, each.micros, each.placed_minute, 0, is_correction=True
+        )
+        caught_up = update_counters(caught_up, each.scopes, item)
     return caught_up
 
 
@@ -249,10 +251,10 @@ def with_scopes(state: HoldState, read: Mapping[str, Counters]) -> HoldState:
     return replace(state, scopes=scopes, unposted=tuple(waiting))
 
 
-def tell(state: HoldState, keys: Iterable[str], item: Unposted) -> HoldState:
+def update_counters(state: HoldState, keys: Iterable[str], item: PendingCounterUpdate) -> HoldState:
     """The state after the account and these scopes were told of a charge or a cost."""
     scopes = dict(state.scopes)
-    waiting: list[Unposted] = []
+    waiting: list[PendingCounterUpdate] = []
     for key in keys:
         named = replace(item, key=key)
         if key in scopes:
@@ -325,7 +327,7 @@ def of_account(uses: Iterable[VelocityUse]) -> VelocityUse | None:
     return next((use for use in uses if use.scope is Scope.ACCOUNT), None)
 
 
-def _charged_by_hold(holds: Sequence[Hold], posted: Iterable[Posted]) -> dict[str, int]:
+def _charged_by_hold(holds: Sequence[Hold], posted: Iterable[SettledDebit]) -> dict[str, int]:
     """What was charged to each hold that was settled: to the one that a leg names by its
     authorisation, else to the last open one that was placed for the leg. All others that were
     placed for it are settled with nothing: it has ended."""
@@ -347,7 +349,7 @@ def _charged_by_hold(holds: Sequence[Hold], posted: Iterable[Posted]) -> dict[st
 
 def _counted(state: HoldState, hold: Hold, charged_micros: int, now: datetime) -> HoldState:
     before = hold.amount_micros - hold.grant_micros
-    item = Unposted(
+    item = PendingCounterUpdate(
         key="",
         day=hold.day,
         minute=minute_of(now),
@@ -355,10 +357,10 @@ def _counted(state: HoldState, hold: Hold, charged_micros: int, now: datetime) -
         grant_minute=hold.grant_minute,
         cost_micros=max(0, min(charged_micros - before, charged_micros)),
     )
-    return tell(state, hold.scopes, item)
+    return update_counters(state, hold.scopes, item)
 
 
-def _told(counters: Counters, item: Unposted) -> Counters:
+def _told(counters: Counters, item: PendingCounterUpdate) -> Counters:
     if item.is_correction:
         return counters.with_correction(item.day, item.charged_micros, item.grant_minute)
     told = counters.with_cost(item.grant_minute, item.cost_micros, item.minute)
@@ -378,9 +380,9 @@ def _unended(
     state: HoldState,
     holds: tuple[Hold, ...],
     left: tuple[Hold, ...],
-    posted: Iterable[Posted],
+    posted: Iterable[SettledDebit],
     now: datetime,
-) -> tuple[Unended, ...]:
+) -> tuple[UnconfirmedCall, ...]:
     """What nobody ended: with the holds that go now, without what was charged after all."""
     if not state.unended and len(holds) == len(left):
         return ()
@@ -388,7 +390,7 @@ def _unended(
     gone = (hold for hold in holds if hold.authorization not in stay and not hold.released)
     known = (
         *state.unended,
-        *(Unended(each.authorization, each.placed_at, each.leg) for each in gone),
+        *(UnconfirmedCall(each.authorization, each.placed_at, each.leg) for each in gone),
     )
     charged = {name for post in posted for name in (post.authorization, post.leg) if name}
     oldest = now - timedelta(seconds=limits.UNENDED_KEPT_SECONDS)

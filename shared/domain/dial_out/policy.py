@@ -16,7 +16,7 @@ from shared.domain.numbers.ranges import longest_prefix
 from shared.domain.numbers.regions import INTERNATIONAL, ZONE_A
 
 
-class Reach(StrEnum):
+class DialScope(StrEnum):
     """How far one half of an identity lets somebody dial."""
 
     ANY = "any"
@@ -25,7 +25,7 @@ class Reach(StrEnum):
     NONE = "none"
 
 
-class Half(StrEnum):
+class CallContext(StrEnum):
     """Which half of an identity a call is under."""
 
     CONFERENCE = "conference"
@@ -45,45 +45,45 @@ class Identity:
     """One of the twelve policies: how far its meetings dial, and how far its user calls."""
 
     name: str
-    conference: Reach
-    pstn: Reach
+    conference: DialScope
+    pstn: DialScope
 
-    def reach(self, half: Half) -> Reach:
+    def reach(self, half: CallContext) -> DialScope:
         """The reach of one half."""
-        return self.conference if half is Half.CONFERENCE else self.pstn
+        return self.conference if half is CallContext.CONFERENCE else self.pstn
 
 
 DEFAULT_IDENTITY = "DialoutCPCandPSTNInternational"
 IDENTITIES: Mapping[str, Identity] = {
     identity.name: identity
     for identity in (
-        Identity(DEFAULT_IDENTITY, Reach.ANY, Reach.ANY),
-        Identity("DialoutCPCDomesticPSTNInternational", Reach.DOMESTIC, Reach.ANY),
-        Identity("DialoutCPCDisabledPSTNInternational", Reach.NONE, Reach.ANY),
-        Identity("DialoutCPCInternationalPSTNDomestic", Reach.ANY, Reach.DOMESTIC),
-        Identity("DialoutCPCInternationalPSTNDisabled", Reach.ANY, Reach.NONE),
-        Identity("DialoutCPCandPSTNDomestic", Reach.DOMESTIC, Reach.DOMESTIC),
-        Identity("DialoutCPCDomesticPSTNDisabled", Reach.DOMESTIC, Reach.NONE),
-        Identity("DialoutCPCDisabledPSTNDomestic", Reach.NONE, Reach.DOMESTIC),
-        Identity("DialoutCPCandPSTNDisabled", Reach.NONE, Reach.NONE),
-        Identity("DialoutCPCZoneAPSTNInternational", Reach.ZONE_A, Reach.ANY),
-        Identity("DialoutCPCZoneAPSTNDomestic", Reach.ZONE_A, Reach.DOMESTIC),
-        Identity("DialoutCPCZoneAPSTNDisabled", Reach.ZONE_A, Reach.NONE),
+        Identity(DEFAULT_IDENTITY, DialScope.ANY, DialScope.ANY),
+        Identity("DialoutCPCDomesticPSTNInternational", DialScope.DOMESTIC, DialScope.ANY),
+        Identity("DialoutCPCDisabledPSTNInternational", DialScope.NONE, DialScope.ANY),
+        Identity("DialoutCPCInternationalPSTNDomestic", DialScope.ANY, DialScope.DOMESTIC),
+        Identity("DialoutCPCInternationalPSTNDisabled", DialScope.ANY, DialScope.NONE),
+        Identity("DialoutCPCandPSTNDomestic", DialScope.DOMESTIC, DialScope.DOMESTIC),
+        Identity("DialoutCPCDomesticPSTNDisabled", DialScope.DOMESTIC, DialScope.NONE),
+        Identity("DialoutCPCDisabledPSTNDomestic", DialScope.NONE, DialScope.DOMESTIC),
+        Identity("DialoutCPCandPSTNDisabled", DialScope.NONE, DialScope.NONE),
+        Identity("DialoutCPCZoneAPSTNInternational", DialScope.ZONE_A, DialScope.ANY),
+        Identity("DialoutCPCZoneAPSTNDomestic", DialScope.ZONE_A, DialScope.DOMESTIC),
+        Identity("DialoutCPCZoneAPSTNDisabled", DialScope.ZONE_A, DialScope.NONE),
     )
 }
 
 
-def within_reach(reach: Reach, region: str | None, domestic: str | None) -> bool:
+def within_reach(reach: DialScope, region: str | None, domestic: str | None) -> bool:
     """Whether a destination region lies within a reach; `domestic` is the caller's own region.
 
     Zone A does not contain the domestic region by itself, and an international network is domestic
     to nobody.
     """
-    if reach is Reach.ANY:
+    if reach is DialScope.ANY:
         return True
-    if reach is Reach.ZONE_A:
+    if reach is DialScope.ZONE_A:
         return region in ZONE_A
-    return reach is Reach.DOMESTIC and is_domestic(region, domestic)
+    return reach is DialScope.DOMESTIC and is_domestic(region, domestic)
 
 
 def is_domestic(region: str | None, domestic: str | None) -> bool:

@@ -18,7 +18,7 @@ from shared.domain.dial_out.dial_out_checks import check_rules
 from shared.domain.dial_out.facts import Denial, DialOutFacts, Reason
 from shared.domain.dial_out.hold_book import HoldState, LedgerView
 from shared.domain.dial_out.usage_counters import Counters
-from shared.domain.ledger.model import Posted
+from shared.domain.ledger.model import SettledDebit
 
 _CREDIT_MICROS = 10**18
 
@@ -136,5 +136,5 @@ def _ended(state: HoldState, calls: list[PastCall], now: datetime) -> HoldState:
     if not calls:
         return state
     view = LedgerView(state.ledger_commit, _CREDIT_MICROS, 0)
-    posted = [Posted(call.leg, None, call.amount_micros) for call in calls]
+    posted = [SettledDebit(call.leg, None, call.amount_micros) for call in calls]
     return replace(hold_book.catch_up(state, view, posted, now), balance_micros=_CREDIT_MICROS)

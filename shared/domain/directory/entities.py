@@ -101,7 +101,7 @@ class Bridge:
 
 
 @dataclass(frozen=True, slots=True)
-class WantedBridge:
+class BridgeInput:
     """What an administrator states; `secrets` None: keep those that are there, or make one."""
 
     dialect: str

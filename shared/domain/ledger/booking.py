@@ -4,14 +4,21 @@ from datetime import datetime
 from typing import Any
 
 from shared.domain.common import limits
-from shared.domain.common.copying import evolve
+from shared.domain.common.copying import fast_replace
 from shared.domain.common.errors import Conflict
 from shared.domain.credits.alerts import Event
 from shared.domain.credits.lots import Lot, LotKind, lot_id
 from shared.domain.credits.recharge import Recharge
 from shared.domain.ledger import monitoring
-from shared.domain.ledger.effects import Look
-from shared.domain.ledger.model import Command, Decided, Entry, EntryKind, LedgerState, Refused
+from shared.domain.ledger.effects import Evaluation
+from shared.domain.ledger.model import (
+    Command,
+    CommandRefused,
+    Decided,
+    Entry,
+    EntryKind,
+    LedgerState,
+)
 
 
 def open_lot(
@@ -44,7 +51,7 @@ def book(
 ) -> tuple[LedgerState, Entry]:
     """The next entry, and the state with it. `charge_micros` is what a leg cost: a free one says
     nothing about how far a charge moves the balance."""
-    changed = evolve(
+    changed = fast_replace(
         state,
         entry=state.entry + 1,
         balance_micros=state.balance_micros + amount_micros,
@@ -75,20 +82,30 @@ def decided(
     """The decision, with all that follows from the movement of the balance."""
     entries = tuple(each for each in told if isinstance(each, Entry))
     events = (each for each in told if isinstance(each, Event))
-    return looked(monitoring.moved(before, after, entries[-1], events, paid), command, entries)
+    return to_decision(
+        monitoring.on_posted(before, after, entries[-1], events, paid), command, entries
+    )
 
 
-def looked(look: Look, command: Command, entries: tuple[Entry, ...] = ()) -> Decided:
+def to_decision(
+    evaluation: Evaluation, command: Command, entries: tuple[Entry, ...] = ()
+) -> Decided:
     """The decision that a look leads to."""
-    state = look.state if look.state.at == look.at else evolve(look.state, at=look.at)
-    return Decided(state, command, entries, tuple(look.events), tuple(look.due))
+    state = (
+        evaluation.state
+        if evaluation.state.at == evaluation.at
+        else fast_replace(evaluation.state, at=evaluation.at)
+    )
+    return Decided(state, command, entries, tuple(evaluation.events), tuple(evaluation.due))
 
 
-def lots_full(state: LedgerState) -> Refused | None:
+def lots_full(state: LedgerState) -> CommandRefused | None:
     """The refusal of one lot more, if as many are open as may be."""
     return None if len(state.lots) < limits.OPEN_LOTS_MAX else too_many_lots()
 
 
-def too_many_lots() -> Refused:
+def too_many_lots() -> CommandRefused:
     """The refusal of what would open one lot too many."""
-    return Refused(Conflict(f"{limits.OPEN_LOTS_MAX} lots are open already.", code="too_many_lots"))
+    return CommandRefused(
+        Conflict(f"{limits.OPEN_LOTS_MAX} lots are open already.", code="too_many_lots")
+    )

@@ -10,15 +10,15 @@ from shared.domain.credits import event_payloads
 from shared.domain.credits.lots import Draw, LotKind, add_months, by_age, draw
 from shared.domain.credits.recharge import IN_FLIGHT, Recharge, RechargeStatus, misfit
 from shared.domain.ledger import monitoring
-from shared.domain.ledger.booking import book, decided, looked, lots_full, open_lot
+from shared.domain.ledger.booking import book, decided, lots_full, open_lot, to_decision
 from shared.domain.ledger.model import (
     Adjust,
     AnswerRecharge,
+    CommandRefused,
     Decision,
     EntryKind,
     ExpireLot,
     LedgerState,
-    Refused,
     TopUp,
     Unchanged,
 )
@@ -91,7 +91,7 @@ def adjust(state: LedgerState, command: Adjust, now: datetime) -> Decision:
     return decided(state, changed, command, entry)
 
 
-def _overdraft(state: LedgerState, command: Adjust) -> Refused | None:
+def _overdraft(state: LedgerState, command: Adjust) -> CommandRefused | None:
     """The refusal of an adjustment that draws more than balance + credit limit."""
     covered = max(0, state.balance_micros + state.credit_limit_micros)
     if -command.amount_micros <= covered:
@@ -142,25 +142,29 @@ def answer(state: LedgerState, command: AnswerRecharge, now: datetime) -> Decisi
     if asked.status is RechargeStatus.SUCCEEDED:
         if command.status is RechargeStatus.SUCCEEDED:
             return Unchanged()
-        return Refused(Conflict("The recharge has succeeded.", code="recharge_settled"))
+        return CommandRefused(Conflict("The recharge has succeeded.", code="recharge_settled"))
     if asked is not known and asked.status in IN_FLIGHT:
-        return Refused(Conflict("The recharge was answered meanwhile.", code="recharge_moved_on"))
+        return CommandRefused(
+            Conflict("The recharge was answered meanwhile.", code="recharge_moved_on")
+        )
     if detail := misfit(asked, state.currency, command.amount_micros, command.currency):
         if asked.status not in IN_FLIGHT:
-            return Refused(Invalid(detail, code="recharge_mismatch"))
+            return CommandRefused(Invalid(detail, code="recharge_mismatch"))
         if asked.status is RechargeStatus.PARKED and asked.detail == detail:
             return Unchanged()
-        return looked(monitoring.mismatched(state, asked, now, detail), command)
+        return to_decision(monitoring.on_recharge_mismatch(state, asked, now, detail), command)
     if command.status is RechargeStatus.SUCCEEDED:
         return _paid(state, command, asked, now)
     if asked.status is RechargeStatus.DECLINED:
         return Unchanged()
     if command.status is RechargeStatus.DECLINED:
         asked = replace(asked, reference=command.reference, answered_at=now, detail=None)
-        return looked(monitoring.declined(state, asked, now, hard=command.hard), command)
+        return to_decision(
+            monitoring.on_recharge_declined(state, asked, now, hard=command.hard), command
+        )
     if asked.status is RechargeStatus.PENDING:
         return Unchanged()
-    return looked(monitoring.kept_waiting(state, asked, now), command)
+    return to_decision(monitoring.on_recharge_deferred(state, asked, now), command)
 
 
 def _paid(state: LedgerState, command: AnswerRecharge, asked: Recharge, now: datetime) -> Decision:
@@ -194,7 +198,7 @@ def _paid(state: LedgerState, command: AnswerRecharge, asked: Recharge, now: dat
     return decided(state, credited, command, entry, told, paid=paid)
 
 
-def _refused(pointer: str, rule: str, *, code: str) -> Refused:
+def _refused(pointer: str, rule: str, *, code: str) -> CommandRefused:
     """One field of the command breaks a rule."""
     detail = f"The field {pointer.removeprefix('/')} {rule}."
-    return Refused(Invalid(detail, (FieldError(pointer, rule),), code=code))
+    return CommandRefused(Invalid(detail, (FieldError(pointer, rule),), code=code))

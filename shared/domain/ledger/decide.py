@@ -7,7 +7,7 @@ from shared.domain.common import limits
 from shared.domain.common.errors import Conflict
 from shared.domain.credits import alerts
 from shared.domain.ledger import monitoring
-from shared.domain.ledger.booking import looked
+from shared.domain.ledger.booking import to_decision
 from shared.domain.ledger.credits import adjust, answer, expire, top_up
 from shared.domain.ledger.debits import debit
 from shared.domain.ledger.model import (
@@ -17,13 +17,13 @@ from shared.domain.ledger.model import (
     Announce,
     AnswerRecharge,
     Command,
+    CommandRefused,
     Configure,
     DebitLeg,
     Decided,
     Decision,
     ExpireLot,
     LedgerState,
-    Refused,
     RerateLeg,
     ReverseLeg,
     Tick,
@@ -45,7 +45,9 @@ def decide(state: LedgerState | None, command: Command, now: datetime) -> Decisi
     if isinstance(command, Configure):
         return _configure(state, command, moment)
     if state is None:
-        return Refused(Conflict("The account's ledger is not open yet.", code="ledger_not_open"))
+        return CommandRefused(
+            Conflict("The account's ledger is not open yet.", code="ledger_not_open")
+        )
     state = _by_present_rules(_forget_expired(state, moment))
     match command:
         case TopUp():
@@ -72,12 +74,12 @@ def decide(state: LedgerState | None, command: Command, now: datetime) -> Decisi
 def _watch(state: LedgerState, command: Tick | Acknowledge | Announce, now: datetime) -> Decision:
     match command:
         case Tick():
-            look = monitoring.ticked(state, now)
+            evaluation = monitoring.on_timer(state, now)
         case Acknowledge():
-            look = monitoring.acknowledged(state, command.alert, now)
+            evaluation = monitoring.on_acknowledged(state, command.alert, now)
         case Announce():
-            look = monitoring.announced(state, command, now)
-    return Unchanged() if look is None else looked(look, command)
+            evaluation = monitoring.on_announced(state, command, now)
+    return Unchanged() if evaluation is None else to_decision(evaluation, command)
 
 
 def _configure(state: LedgerState | None, command: Configure, now: datetime) -> Decision:
@@ -87,7 +89,9 @@ def _configure(state: LedgerState | None, command: Configure, now: datetime) -> 
     elif command.settings_version <= state.settings_version:
         return Unchanged()
     if command.currency != state.currency:
-        return Refused(Conflict("The currency of an account never changes.", code="currency_fixed"))
+        return CommandRefused(
+            Conflict("The currency of an account never changes.", code="currency_fixed")
+        )
     changed = replace(
         state,
         credit_limit_micros=command.credit_limit_micros,
@@ -99,7 +103,7 @@ def _configure(state: LedgerState | None, command: Configure, now: datetime) -> 
         at=now,
         rules=RULES,
     )
-    return looked(monitoring.configured(before, changed, now), command)
+    return to_decision(monitoring.on_configured(before, changed, now), command)
 
 
 def _by_present_rules(state: LedgerState) -> LedgerState:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.domain.common import limits
-from shared.domain.common.copying import evolve
+from shared.domain.common.copying import fast_replace
 from shared.domain.credits import alerts, event_payloads, recharge
 from shared.domain.credits.alerts import Event, Raised
 from shared.domain.credits.event_types import event_type
@@ -16,7 +16,7 @@ LOT_DUE, RECHARGE_DUE, ALERT_DUE = "lot", "recharge", "alert"
 
 
 @dataclass(slots=True)
-class Look:
+class Evaluation:
     """A state and what it leads to, collected on the way (see `Decided`)."""
 
     state: LedgerState
@@ -26,7 +26,7 @@ class Look:
 
     def change(self, **fields: object) -> None:
         """Replace fields of the state."""
-        self.state = evolve(self.state, **fields)
+        self.state = fast_replace(self.state, **fields)
 
     def tell(self, event: Event, name: str = "") -> None:
         """An event; an alert stays until it is over, and one of its type and name gives way."""

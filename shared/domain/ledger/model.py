@@ -20,7 +20,7 @@ from shared.domain.credits.recharge import AutoRecharge, Recharge, Recharges, Re
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
+class SettledDebit:
     """What an entry tells the hold book: whose hold a debit ends, and what was charged. One that
     `corrects` settles nothing: it changes the charge of a leg that was debited before. `frees`: the
     leg was not answered, so that another one may still be charged under the authorization."""
@@ -285,7 +285,7 @@ class LegCharge:
 
 
 @dataclass(frozen=True, slots=True)
-class PoolWish:
+class PoolRequest:
     """A leg may take up to `seconds` from a month's pool; `after` tells what it costs once it took
     some: the rest is a call of its own."""
 
@@ -312,7 +312,7 @@ class DebitLeg:
     person: Mapping[str, object] = field(hash=False)
     charge_digest: str = ""
     person_digest: str = ""
-    pool: PoolWish | None = field(default=None, hash=False, compare=False)
+    pool: PoolRequest | None = field(default=None, hash=False, compare=False)
     earlier_digests: tuple[str, ...] = ()
     hold: HoldEffect | None = None
 
@@ -385,7 +385,7 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class CommandRefused:
     """The command can't be carried out; nothing changes."""
 
     error: PerminuteError
@@ -396,7 +396,7 @@ class Unchanged:
     """The command asks for what is the case already."""
 
 
-type Decision = Decided | Refused | Unchanged
+type Decision = Decided | CommandRefused | Unchanged
 
 
 def check(state: LedgerState) -> None:

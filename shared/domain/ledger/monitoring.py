@@ -16,25 +16,25 @@ from shared.domain.credits.alerts import Alert, AlertRule, Event, Raised
 from shared.domain.credits.included_minutes import month_end, pool_month
 from shared.domain.credits.lots import Lot
 from shared.domain.credits.recharge import HeldBack, Recharge, RechargeStatus
-from shared.domain.ledger.effects import ALERT_DUE, LOT_DUE, RECHARGE_DUE, Look, repeat_at
+from shared.domain.ledger.effects import ALERT_DUE, LOT_DUE, RECHARGE_DUE, Evaluation, repeat_at
 from shared.domain.ledger.model import Announce, Entry, LedgerState
 
 _REARM_PAUSE = timedelta(days=7)
 _IN_FLIGHT_ALERTS = (alerts.RECHARGE_SUSPENDED, alerts.RECHARGE_UNANSWERED)
 
 
-def moved(
+def on_posted(
     before: LedgerState,
     after: LedgerState,
     entry: Entry,
     told: Iterable[Event] = (),
     paid: Recharge | None = None,
-) -> Look:
+) -> Evaluation:
     """The balance moved by an entry (and those that only prepared it). `told` is what it told by
     itself, `paid` the record of the recharge that it is the money of."""
-    look = Look(after, entry.at)
+    evaluation = Evaluation(after, entry.at)
     for event in told:
-        look.tell(event, str(event.data.get("month", "")))
+        evaluation.tell(event, str(event.data.get("month", "")))
     spent = -entry.amount_micros if entry.charges else 0
     known = burn_rate.moved(
         after.burn,
@@ -43,113 +43,119 @@ def moved(
         spent_micros=spent,
         balance_micros=after.balance_micros,
     )
-    look.change(burn=known)
+    evaluation.change(burn=known)
     if entry.recharge is not None:
-        _paid(look, entry.recharge, paid)
+        _paid(evaluation, entry.recharge, paid)
     if entry.lot is not None:
-        look.due += lot_times(entry.lot, entry.at)
+        evaluation.due += lot_times(entry.lot, entry.at)
     _thresholds(
-        look,
+        evaluation,
         falling=after.balance_micros < before.balance_micros,
         rising=after.balance_micros > before.balance_micros,
     )
-    _forget_warnings(look)
-    _end_of_month(look)
-    _ask_for_money(look)
-    return look
+    _forget_warnings(evaluation)
+    _end_of_month(evaluation)
+    _request_recharge(evaluation)
+    return evaluation
 
 
-def configured(before: LedgerState | None, after: LedgerState, at: datetime) -> Look:
+def on_configured(before: LedgerState | None, after: LedgerState, at: datetime) -> Evaluation:
     """Settings changed: a person may have mended what held recharges back."""
-    look = Look(after, at)
+    evaluation = Evaluation(after, at)
     rules = {rule.name for rule in after.alert_rules if not rule.armed}
     for raised in after.raised:
         if raised.type == alerts.LOW and raised.name not in rules:
-            look.end(alerts.LOW, raised.name)
+            evaluation.end(alerts.LOW, raised.name)
     if before is not None:
-        look.change(recharges=recharge.let_go_on(after.recharges))
+        evaluation.change(recharges=recharge.let_go_on(after.recharges))
         for kind in (alerts.RECHARGE_DECLINED, alerts.RECHARGE_SUSPENDED):
-            look.end(kind)
+            evaluation.end(kind)
     if after.entry:  # an account that never had credits is not recharged before it has some
-        _ask_for_money(look)
-    return look
+        _request_recharge(evaluation)
+    return evaluation
 
 
-def ticked(state: LedgerState, at: datetime) -> Look | None:
+def on_timer(state: LedgerState, at: datetime) -> Evaluation | None:
     """What is due by now; None when nothing is."""
-    look = Look(state, at)
-    _end_of_month(look)
-    _warn_of_lots(look)
-    _thresholds(look, by_time=True)
-    _ask_for_money(look)
-    _ask_again(look)
-    _tell_again(look)
-    return look if look.events or look.state is not state else None
+    evaluation = Evaluation(state, at)
+    _end_of_month(evaluation)
+    _warn_of_lots(evaluation)
+    _thresholds(evaluation, by_time=True)
+    _request_recharge(evaluation)
+    _retry_recharge(evaluation)
+    _remind(evaluation)
+    return evaluation if evaluation.events or evaluation.state is not state else None
 
 
-def declined(state: LedgerState, asked: Recharge, at: datetime, *, hard: bool) -> Look:
+def on_recharge_declined(
+    state: LedgerState, asked: Recharge, at: datetime, *, hard: bool
+) -> Evaluation:
     """The payment side said no."""
-    look = Look(state, at)
+    evaluation = Evaluation(state, at)
     known = recharge.declined(state.recharges, asked, at, state.time_zone, hard=hard)
-    look.change(recharges=known)
-    look.keep(replace(asked, status=RechargeStatus.DECLINED, ask_at=None))
-    look.end(alerts.RECHARGE_UNANSWERED)
+    evaluation.change(recharges=known)
+    evaluation.keep(replace(asked, status=RechargeStatus.DECLINED, ask_at=None))
+    evaluation.end(alerts.RECHARGE_UNANSWERED)
     event = event_payloads.recharge_declined(asked, known.declines, known.not_before)
-    look.tell(event, "recharge")
+    evaluation.tell(event, "recharge")
     if known.paused:
-        _suspended(look, known.held_back, None, asked)
+        _suspended(evaluation, known.held_back, None, asked)
     elif known.not_before is not None:
-        look.due.append((RECHARGE_DUE, known.not_before))
-    return look
+        evaluation.due.append((RECHARGE_DUE, known.not_before))
+    return evaluation
 
 
-def kept_waiting(state: LedgerState, asked: Recharge, at: datetime) -> Look:
+def on_recharge_deferred(state: LedgerState, asked: Recharge, at: datetime) -> Evaluation:
     """The payment side has it and will say more."""
-    look = Look(state, at)
-    look.change(recharges=recharge.kept_waiting(state.recharges, asked, at))
-    _note_pending(look)
+    evaluation = Evaluation(state, at)
+    evaluation.change(recharges=recharge.kept_waiting(state.recharges, asked, at))
+    _note_pending(evaluation)
     for kind in _IN_FLIGHT_ALERTS:
-        look.end(kind)
-    return look
+        evaluation.end(kind)
+    return evaluation
 
 
-def mismatched(state: LedgerState, asked: Recharge, at: datetime, detail: str) -> Look:
+def on_recharge_mismatch(
+    state: LedgerState, asked: Recharge, at: datetime, detail: str
+) -> Evaluation:
     """The payment side's answer does not fit: a person has to look."""
-    look = Look(state, at)
-    look.change(recharges=recharge.parked(state.recharges, asked, at, detail))
-    _note_pending(look)
-    _suspended(look, "mismatch", None, asked)
-    return look
+    evaluation = Evaluation(state, at)
+    evaluation.change(recharges=recharge.parked(state.recharges, asked, at, detail))
+    _note_pending(evaluation)
+    _suspended(evaluation, "mismatch", None, asked)
+    return evaluation
 
 
-def acknowledged(state: LedgerState, number: int, at: datetime) -> Look | None:
+def on_acknowledged(state: LedgerState, number: int, at: datetime) -> Evaluation | None:
     """Somebody has seen an alert; it stays until its cause ends. None when it is not raised any
     more, or was acknowledged before."""
-    look = Look(state, at)
+    evaluation = Evaluation(state, at)
     for raised in state.raised:
         if raised.number == number and not raised.acknowledged:
             seen = replace(raised, acknowledged=True)
-            look.change(raised=tuple(seen if each is raised else each for each in state.raised))
-    return None if look.state is state else look
+            evaluation.change(
+                raised=tuple(seen if each is raised else each for each in state.raised)
+            )
+    return None if evaluation.state is state else evaluation
 
 
-def announced(state: LedgerState, command: Announce, at: datetime) -> Look | None:
+def on_announced(state: LedgerState, command: Announce, at: datetime) -> Evaluation | None:
     """Something happened outside the ledger; None when it was told before."""
-    look = Look(state, at)
+    evaluation = Evaluation(state, at)
     if command.number:
         known = dict(state.announced)
         if command.number <= known.get(command.source, 0):
             return None
         known[command.source] = command.number
-        look.change(announced=tuple(known.items()))
+        evaluation.change(announced=tuple(known.items()))
     if command.type == alerts.DIAL_OUT_RESTARTED:
         stopped = command.data.get("alert")  # the one that was seen; None: all of them
-        look.end_those(
+        evaluation.end_those(
             lambda each: each.type == alerts.DIAL_OUT_STOPPED and stopped in {None, each.number}
         )
     else:
-        look.tell(Event(command.type, command.data), command.name)
-    return look if look.events or look.state is not state else None
+        evaluation.tell(Event(command.type, command.data), command.name)
+    return evaluation if evaluation.events or evaluation.state is not state else None
 
 
 def is_over(state: LedgerState, alert: Alert, at: datetime) -> bool:
@@ -168,7 +174,7 @@ def overdue(state: LedgerState, at: datetime) -> bool:
     that look ahead has none."""
     if any(not lot.valid_at(at) for lot in state.lots):
         return True
-    return ticked(replace(state, alert_rules=()), at) is not None
+    return on_timer(replace(state, alert_rules=()), at) is not None
 
 
 def lot_times(lot: Lot, at: datetime) -> list[tuple[str, datetime]]:
@@ -205,135 +211,138 @@ def _rearmed_at_micros(state: LedgerState, rule: AlertRule, at: datetime) -> int
     return threshold + alerts.margin_micros(threshold, state.last_charge_micros)
 
 
-def _may_rearm(look: Look, rule: AlertRule, *, rising: bool) -> bool:
+def _may_rearm(evaluation: Evaluation, rule: AlertRule, *, rising: bool) -> bool:
     """Whether a rule may be armed again now. One that looks ahead: where it is known what is ahead,
     when the balance rises; a week after its alert also when the use fell."""
     if rule.hours_left is None:
         return True
-    if burn_rate.why_unknown(look.state.burn, look.at, look.state.time_zone) is not None:
+    if (
+        burn_rate.why_unknown(evaluation.state.burn, evaluation.at, evaluation.state.time_zone)
+        is not None
+    ):
         return rising
-    raised = (each for each in look.state.raised if each.same == (alerts.LOW, rule.name))
-    return rising or all(look.at - each.at >= _REARM_PAUSE for each in raised)
+    raised = (each for each in evaluation.state.raised if each.same == (alerts.LOW, rule.name))
+    return rising or all(evaluation.at - each.at >= _REARM_PAUSE for each in raised)
 
 
 def _thresholds(
-    look: Look, *, falling: bool = False, rising: bool = False, by_time: bool = False
+    evaluation: Evaluation, *, falling: bool = False, rising: bool = False, by_time: bool = False
 ) -> None:
     """Rules that the balance crossed; by the passing of time alone only those that look ahead."""
-    state = look.state
+    state = evaluation.state
     balance = state.balance_micros
     rules: list[AlertRule] = []
     for rule in state.alert_rules:
         may_fire = falling or (by_time and rule.hours_left is not None)
-        if may_fire and rule.armed and balance < threshold_micros(state, rule, look.at):
+        if may_fire and rule.armed and balance < threshold_micros(state, rule, evaluation.at):
             rules.append(replace(rule, armed=False))
-            look.tell(_low(state, rule, look.at), rule.name)
+            evaluation.tell(_low(state, rule, evaluation.at), rule.name)
         elif (
             not rule.armed
-            and balance >= _rearmed_at_micros(state, rule, look.at)
-            and _may_rearm(look, rule, rising=rising)
+            and balance >= _rearmed_at_micros(state, rule, evaluation.at)
+            and _may_rearm(evaluation, rule, rising=rising)
         ):
             rules.append(replace(rule, armed=True))
-            look.end(alerts.LOW, rule.name)
+            evaluation.end(alerts.LOW, rule.name)
         else:
             rules.append(rule)
     if tuple(rules) != state.alert_rules:
-        look.change(alert_rules=tuple(rules))
+        evaluation.change(alert_rules=tuple(rules))
     if by_time:
         return
-    _floor(look, alerts.EMPTY, 0, falling and balance <= 0)
+    _floor(evaluation, alerts.EMPTY, 0, falling and balance <= 0)
     floor = -state.credit_limit_micros
-    _floor(look, alerts.OVERDRAWN, floor, falling and balance < floor)
+    _floor(evaluation, alerts.OVERDRAWN, floor, falling and balance < floor)
 
 
-def _floor(look: Look, kind: str, floor_micros: int, crossed: bool) -> None:
+def _floor(evaluation: Evaluation, kind: str, floor_micros: int, crossed: bool) -> None:
     """The two thresholds that every account has: nothing left, and less than it may owe."""
-    state = look.state
+    state = evaluation.state
     balance = state.balance_micros
     margin = alerts.margin_micros(floor_micros, state.last_charge_micros)
-    if not look.is_raised(kind):
+    if not evaluation.is_raised(kind):
         if crossed and kind == alerts.EMPTY:
-            look.tell(event_payloads.empty(), "empty")
+            evaluation.tell(event_payloads.empty(), "empty")
         elif crossed:
-            look.tell(event_payloads.overdrawn(state.credit_limit_micros), "overdrawn")
+            evaluation.tell(event_payloads.overdrawn(state.credit_limit_micros), "overdrawn")
     elif balance > floor_micros and balance >= floor_micros + margin:
-        look.end(kind)
+        evaluation.end(kind)
 
 
-def _ask_for_money(look: Look) -> None:
+def _request_recharge(evaluation: Evaluation) -> None:
     """A recharge, if one is due; after a success that did not close the gap another one."""
-    state = look.state
+    state = evaluation.state
     if state.auto_recharge is None:
         return
     asked = recharge.request(
-        state.recharges, state.auto_recharge, state.balance_micros, look.at, state.time_zone
+        state.recharges, state.auto_recharge, state.balance_micros, evaluation.at, state.time_zone
     )
     if asked is None:
         return
     known, made = asked
-    look.change(recharges=known)
+    evaluation.change(recharges=known)
     if isinstance(made, HeldBack):
-        _suspended(look, made.reason, made.until)
-        look.due.append((RECHARGE_DUE, made.until))
+        _suspended(evaluation, made.reason, made.until)
+        evaluation.due.append((RECHARGE_DUE, made.until))
         return
-    look.end(alerts.RECHARGE_SUSPENDED)
-    _request(look, made)
+    evaluation.end(alerts.RECHARGE_SUSPENDED)
+    _request(evaluation, made)
 
 
-def _ask_again(look: Look) -> None:
-    known = recharge.ask_again(look.state.recharges, look.at)
+def _retry_recharge(evaluation: Evaluation) -> None:
+    known = recharge.ask_again(evaluation.state.recharges, evaluation.at)
     if known is None or known.pending is None:
         return
-    look.change(recharges=known)
-    _request(look, known.pending)
+    evaluation.change(recharges=known)
+    _request(evaluation, known.pending)
     if known.pending.asks == limits.RECHARGE_ASKS_BEFORE_ALERT:
-        look.tell(event_payloads.recharge_unanswered(known.pending), "recharge")
+        evaluation.tell(event_payloads.recharge_unanswered(known.pending), "recharge")
 
 
-def _request(look: Look, made: Recharge) -> None:
-    state = look.state
+def _request(evaluation: Evaluation, made: Recharge) -> None:
+    state = evaluation.state
     trigger = state.auto_recharge.trigger_micros if state.auto_recharge else None
-    look.tell(event_payloads.recharge_requested(made, trigger))
-    _note_pending(look)
+    evaluation.tell(event_payloads.recharge_requested(made, trigger))
+    _note_pending(evaluation)
 
 
-def _note_pending(look: Look) -> None:
-    pending = look.state.recharges.pending
+def _note_pending(evaluation: Evaluation) -> None:
+    pending = evaluation.state.recharges.pending
     if pending is not None:
-        look.keep(pending)
+        evaluation.keep(pending)
         if pending.ask_at is not None:
-            look.due.append((RECHARGE_DUE, pending.ask_at))
+            evaluation.due.append((RECHARGE_DUE, pending.ask_at))
 
 
 def _suspended(
-    look: Look, reason: str, until: datetime | None, asked: Recharge | None = None
+    evaluation: Evaluation, reason: str, until: datetime | None, asked: Recharge | None = None
 ) -> None:
-    look.tell(event_payloads.recharge_suspended(reason, until, asked), "recharge")
+    evaluation.tell(event_payloads.recharge_suspended(reason, until, asked), "recharge")
 
 
-def _paid(look: Look, number: int, record: Recharge | None) -> None:
-    look.change(recharges=recharge.succeeded(look.state.recharges, number))
-    look.end(alerts.RECHARGE_DECLINED)
-    if look.state.recharges.pending is None:  # else they are about that one
+def _paid(evaluation: Evaluation, number: int, record: Recharge | None) -> None:
+    evaluation.change(recharges=recharge.succeeded(evaluation.state.recharges, number))
+    evaluation.end(alerts.RECHARGE_DECLINED)
+    if evaluation.state.recharges.pending is None:  # else they are about that one
         for kind in _IN_FLIGHT_ALERTS:
-            look.end(kind)
+            evaluation.end(kind)
     if record is not None:
-        look.keep(record)
-        look.tell(event_payloads.recharge_succeeded(record))
+        evaluation.keep(record)
+        evaluation.tell(event_payloads.recharge_succeeded(record))
 
 
-def _warn_of_lots(look: Look) -> None:
+def _warn_of_lots(evaluation: Evaluation) -> None:
     """The warning that is due now, of every lot; one that is late leaves out those before it."""
-    warned = dict(look.state.warned)
-    state = look.state
+    warned = dict(evaluation.state.warned)
+    state = evaluation.state
     for lot in state.lots:
-        days = _warning_due(lot, look.at)
+        days = _warning_due(lot, evaluation.at)
         if days is None or warned.get(lot.id, days + 1) <= days:
             continue
         warned[lot.id] = days
-        look.tell(event_payloads.expiring(lot, days), lot.id)
+        evaluation.tell(event_payloads.expiring(lot, days), lot.id)
     if warned != dict(state.warned):
-        look.change(warned=tuple(warned.items()))
+        evaluation.change(warned=tuple(warned.items()))
 
 
 def _warning_due(lot: Lot, at: datetime) -> int | None:
@@ -351,34 +360,36 @@ def _warning_due(lot: Lot, at: datetime) -> int | None:
     return due
 
 
-def _forget_warnings(look: Look) -> None:
+def _forget_warnings(evaluation: Evaluation) -> None:
     """Of lots that are used up or expired."""
-    if look.state.warned:
-        open_lots = {lot.id for lot in look.state.lots}
-        look.end_those(lambda each: each.type == alerts.EXPIRING and each.name not in open_lots)
-        kept = tuple(each for each in look.state.warned if each[0] in open_lots)
-        if kept != look.state.warned:
-            look.change(warned=kept)
+    if evaluation.state.warned:
+        open_lots = {lot.id for lot in evaluation.state.lots}
+        evaluation.end_those(
+            lambda each: each.type == alerts.EXPIRING and each.name not in open_lots
+        )
+        kept = tuple(each for each in evaluation.state.warned if each[0] in open_lots)
+        if kept != evaluation.state.warned:
+            evaluation.change(warned=kept)
 
 
-def _end_of_month(look: Look) -> None:
+def _end_of_month(evaluation: Evaluation) -> None:
     """What is said of a month is over with it; until then the timer has to know its end."""
-    month = pool_month(look.at, look.state.time_zone)
-    pools = [each for each in look.state.raised if each.type == alerts.POOL_USED]
-    look.end_those(lambda each: each.type == alerts.POOL_USED and each.name < month)
-    if any(each.at == look.at and each.name >= month for each in pools):
-        look.due.append((ALERT_DUE, month_end(look.at, look.state.time_zone)))
+    month = pool_month(evaluation.at, evaluation.state.time_zone)
+    pools = [each for each in evaluation.state.raised if each.type == alerts.POOL_USED]
+    evaluation.end_those(lambda each: each.type == alerts.POOL_USED and each.name < month)
+    if any(each.at == evaluation.at and each.name >= month for each in pools):
+        evaluation.due.append((ALERT_DUE, month_end(evaluation.at, evaluation.state.time_zone)))
 
 
-def _tell_again(look: Look) -> None:
-    for raised in look.state.raised:
+def _remind(evaluation: Evaluation) -> None:
+    for raised in evaluation.state.raised:
         at = repeat_at(raised)
-        if at is not None and at <= look.at:
-            event = _as_now(look.state, raised, look.at)
+        if at is not None and at <= evaluation.at:
+            event = _as_now(evaluation.state, raised, evaluation.at)
             if event is None:
-                look.end(raised.type, raised.name)
+                evaluation.end(raised.type, raised.name)
             else:
-                look.repeat(raised, event)
+                evaluation.repeat(raised, event)
 
 
 def _as_now(state: LedgerState, raised: Raised, at: datetime) -> Event | None:

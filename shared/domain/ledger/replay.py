@@ -16,7 +16,7 @@ from shared.domain.credits.included_minutes import after_draw
 from shared.domain.credits.lots import Lot, by_age
 from shared.domain.credits.recharge import RechargeStatus, misfit
 from shared.domain.ledger import monitoring
-from shared.domain.ledger.effects import Look
+from shared.domain.ledger.effects import Evaluation
 from shared.domain.ledger.model import (
     RULES,
     Acknowledge,
@@ -60,7 +60,7 @@ def replay(
         start = start or state
         state = _booked(_forget(state, entry.at), opened, entry)
         if not entry.prelude:  # it and its preludes are one movement of the balance
-            state = monitoring.moved(start, state, entry, _told(start, entry)).state
+            state = monitoring.on_posted(start, state, entry, _told(start, entry)).state
             start = None
     last = state.entry if state else 0
     state = _changed(state, changes, at, until=last + 1)
@@ -94,18 +94,18 @@ def _quiet(state: LedgerState | None, change: SettingsChange, at: datetime) -> L
     state = _forget(state, at)
     match command:
         case Tick():
-            look = monitoring.ticked(state, at)
+            evaluation = monitoring.on_timer(state, at)
         case AnswerRecharge():
-            look = _answered(state, command, at)
+            evaluation = _answered(state, command, at)
         case Acknowledge():
-            look = monitoring.acknowledged(state, command.alert, at)
+            evaluation = monitoring.on_acknowledged(state, command.alert, at)
         case Announce():
-            look = monitoring.announced(state, command, at)
-    if look is None:
+            evaluation = monitoring.on_announced(state, command, at)
+    if evaluation is None:
         if state.rules < RULES:
             return state
         raise LedgerCorrupt(f"after entry {change.after_entry}: nothing was due")
-    return look.state
+    return evaluation.state
 
 
 def _configured(state: LedgerState | None, command: Configure, at: datetime) -> LedgerState:
@@ -119,19 +119,19 @@ def _configured(state: LedgerState | None, command: Configure, at: datetime) -> 
         time_zone=command.time_zone,
         pool_seconds=command.pool_seconds,
     )
-    return monitoring.configured(state, changed, at).state
+    return monitoring.on_configured(state, changed, at).state
 
 
-def _answered(state: LedgerState, command: AnswerRecharge, at: datetime) -> Look:
+def _answered(state: LedgerState, command: AnswerRecharge, at: datetime) -> Evaluation:
     """An answer that brought no money; what did is an entry."""
     asked = state.recharges.pending
     if asked is None or asked.number != command.recharge.number:
         raise LedgerCorrupt(f"recharge {command.recharge.number} is not in flight")
     if detail := misfit(asked, state.currency, command.amount_micros, command.currency):
-        return monitoring.mismatched(state, asked, at, detail)
+        return monitoring.on_recharge_mismatch(state, asked, at, detail)
     if command.status is RechargeStatus.DECLINED:
-        return monitoring.declined(state, asked, at, hard=command.hard)
-    return monitoring.kept_waiting(state, asked, at)
+        return monitoring.on_recharge_declined(state, asked, at, hard=command.hard)
+    return monitoring.on_recharge_deferred(state, asked, at)
 
 
 def _booked(state: LedgerState, opened: Opened, entry: Entry) -> LedgerState:

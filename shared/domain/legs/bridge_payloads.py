@@ -7,7 +7,7 @@ from shared.domain.legs.leg import EndedLeg
 
 
 @dataclass(frozen=True, slots=True)
-class BridgePost:
+class BridgePayload:
     """An authenticated request of a bridge. Header names are lower case, `body` is as received;
     `country` is where the bridge stands, as far as it is known."""
 

@@ -107,7 +107,7 @@ class QueuedLeg:
         return f"{leg_key_hash(self.leg.key)[:40]}.{self.leg.digest()[:40]}.{self.attempt}"
 
 
-def shown_leg(key: str) -> str:
+def encode_leg_key(key: str) -> str:
     """A leg key as it is shown: ids outside `[A-Za-z0-9._-]` as `{bridge}~~{base64url}`."""
     bridge, _, leg_id = key.partition("~")
     if _PLAIN_ID.fullmatch(leg_id):
@@ -116,7 +116,7 @@ def shown_leg(key: str) -> str:
     return f"{bridge}~~{coded}"
 
 
-def leg_key_of(shown: str) -> str:
+def decode_leg_key(shown: str) -> str:
     """The leg key behind what is shown; one that is written as it is stays as it is."""
     bridge, separator, coded = shown.partition("~~")
     if not separator:

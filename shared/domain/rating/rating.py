@@ -16,7 +16,7 @@ from shared.domain.common.canonical import format_time
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import PICOS_PER_UNIT, RoundingMode, format_amount, round_ratio
 from shared.domain.rating.rate_card import NO_ROW, Rate, RateCardVersion, Rounding
-from shared.domain.rating.tariff import Stretch, Tariff, price_text, tariff_of
+from shared.domain.rating.tariff import Tariff, UsageSegment, price_text, tariff_of
 
 _SECOND = timedelta(seconds=1)
 
@@ -30,7 +30,7 @@ class ChargeLineKind(StrEnum):
     MAXIMUM_CHARGE = "maximum_charge"
 
 
-type _Part = tuple[ChargeLineKind, int, Stretch | None]
+type _Part = tuple[ChargeLineKind, int, UsageSegment | None]
 
 
 class ChargeLine(NamedTuple):
@@ -317,7 +317,7 @@ def _moments(
 
 
 def _part_text(
-    tariff: Tariff, kind: ChargeLineKind, numerator: int, stretch: Stretch | None
+    tariff: Tariff, kind: ChargeLineKind, numerator: int, stretch: UsageSegment | None
 ) -> str:
     amount = tariff.amount_text(numerator)
     if stretch is None:

@@ -26,7 +26,7 @@ _ENDLESS = 1 << 62
 price_text = lru_cache(maxsize=limits.TARIFFS_DECODED_MAX)(format_price)
 
 
-class Stretch(NamedTuple):
+class UsageSegment(NamedTuple):
     """Whole increments of one slot in one band: a line of the bill."""
 
     band: int
@@ -144,7 +144,7 @@ class Tariff:
         """The band in force at that moment, BASE for none."""
         return BASE if self._clock is None else self._clock.changes(moment, 1)[0][1]
 
-    def stretches(self, answered_at: datetime, talk_seconds: int) -> list[Stretch]:
+    def stretches(self, answered_at: datetime, talk_seconds: int) -> list[UsageSegment]:
         """The lines of a call that is longer than the grace, in order."""
         return self._walk(self._changes(answered_at, talk_seconds), talk_seconds)
 
@@ -203,9 +203,9 @@ class Tariff:
             return [(0, BASE)]
         return self._clock.changes(answered_at, seconds)
 
-    def _walk(self, changes: list[tuple[int, int]], talk_seconds: int) -> list[Stretch]:
+    def _walk(self, changes: list[tuple[int, int]], talk_seconds: int) -> list[UsageSegment]:
         """Whole increments, each priced by the band and slot of its first second."""
-        found: list[Stretch] = []
+        found: list[UsageSegment] = []
         position = 0
         last = len(changes) - 1
         for index, (_, band) in enumerate(changes):
@@ -215,7 +215,7 @@ class Tariff:
                     break
                 if position < until:
                     count = -((position - (until if until < band_end else band_end)) // increment)
-                    found.append(Stretch(band, slot, position, count, count * cost))
+                    found.append(UsageSegment(band, slot, position, count, count * cost))
                     position += count * increment
         return found
 

@@ -28,14 +28,14 @@ from shared.domain.credits.alerts import LEG_PARKED
 from shared.domain.credits.included_minutes import pool_month
 from shared.domain.directory.access import Principal
 from shared.domain.directory.entities import Account
-from shared.domain.ledger.model import Announce, DebitLeg, Entry, HoldEffect, LegCharge, PoolWish
-from shared.domain.legs.leg import EndedLeg, QueuedLeg, leg_document, shown_leg
+from shared.domain.ledger.model import Announce, DebitLeg, Entry, HoldEffect, LegCharge, PoolRequest
+from shared.domain.legs.leg import EndedLeg, QueuedLeg, encode_leg_key, leg_document
 from shared.domain.legs.parking import ParkedLeg, ParkReason, earlier_parked_ids, parked_id
 from shared.domain.numbers.numbers import caller_origin, is_international
 from shared.domain.rating.rating import Charge, rate_leg, rate_missing
 from shared.ports.clock import Clock, Ids
 from shared.ports.holds import HoldBook
-from shared.ports.ledger import Clash, Ledger, Written
+from shared.ports.ledger import CommitResult, IdempotencyConflict, Ledger
 from shared.ports.legs import ParkingLot
 from shared.ports.queues import CallQueue
 from shared.ports.rate_cards import RateCards
@@ -78,7 +78,7 @@ class _Document:
     """What a leg costs if credits pay for all of it, and what the pool may pay instead."""
 
     charge: LegCharge
-    pool: PoolWish | None = None
+    pool: PoolRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class ChargeLegs:
         outcomes = await asyncio.gather(*(self._within(leg, seconds) for leg in legs))
         await self._send_again([o.queued for o in outcomes if o.status is ChargeStatus.LATER])
         for account in sorted({o.account for o in outcomes if o.account}):
-            self._holds.nudge(account)
+            self._holds.refresh_async(account)
         accounts = sorted({o.account for o in outcomes if o.events and o.account})
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
@@ -188,7 +188,7 @@ class ChargeLegs:
             written = await self._debit(account, debit)
         except Conflict as used:
             return await self._unless_charged(queued, _used(used), account.id)
-        if isinstance(written, Clash):
+        if isinstance(written, IdempotencyConflict):
             return _conflict(queued, account.id, written.entry)
         return Charged(
             queued,
@@ -257,7 +257,7 @@ class ChargeLegs:
             failure("leg_failed", error, leg=queued.leg.key, attempt=queued.attempt)
             return Charged(queued, ChargeStatus.LATER, detail="It met an error and waits.")
 
-    async def _debit(self, account: Account, debit: DebitLeg) -> Written | Clash:
+    async def _debit(self, account: Account, debit: DebitLeg) -> CommitResult | IdempotencyConflict:
         try:
             return await self._ledger.submit(account.id, debit)
         except Conflict as conflict:
@@ -362,7 +362,7 @@ class ChargeLegs:
             return False
         data = {
             "parked": parked.id,
-            "leg": shown_leg(parked.leg),
+            "leg": encode_leg_key(parked.leg),
             "reason": parked.reason.value,
             "detail": parked.detail,
             "what_to_do": "Mend what the reason names, then replay the parked leg.",
@@ -396,7 +396,7 @@ def _leg_charge(document: dict[str, object], amount_micros: int) -> LegCharge:
 
 def _pool_wish(
     leg: ResolvedLeg, account: Account, whole: Charge, seconds: int, flags: list[str]
-) -> PoolWish | None:
+) -> PoolRequest | None:
     """What a leg may take from the pool, and what it costs once it took some. A leg for which
     credits would pay nothing takes nothing."""
     if seconds <= 0 or whole.amount_micros == 0:
@@ -417,7 +417,7 @@ def _pool_wish(
         document = charge_record.pooled_charge(leg, whole, pool_seconds, rest, flags)
         return _leg_charge(document, rest.amount_micros if rest else 0)
 
-    return PoolWish(pool_month(answered_at, account.settings.time_zone), seconds, after)
+    return PoolRequest(pool_month(answered_at, account.settings.time_zone), seconds, after)
 
 
 def _used(conflict: Conflict) -> Unchargeable:

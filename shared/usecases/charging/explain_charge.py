@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from shared.domain.charging.charge_record import pool_seconds_of, told
+from shared.domain.charging.charge_record import charge_fields, pool_seconds_of
 from shared.domain.charging.rerating import RatedBy, Untouched, leg_facts, rated_by
 from shared.domain.common.canonical import parse_time
 from shared.domain.common.money import format_amount
@@ -44,7 +44,7 @@ class ExplainLeg:
         again = _rated_again(found[1], rate, charge, person) if found else None
         if again is None:
             return {}
-        words = told(again)
+        words = charge_fields(again)
         if pool_seconds:
             words["sentence"] = (
                 f"The pool of included minutes pays the first {pool_seconds} s. {words['sentence']}"

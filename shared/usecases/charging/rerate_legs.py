@@ -31,7 +31,7 @@ from shared.domain.ledger.model import RerateLeg
 from shared.domain.rating.rate_card import RateCardVersion
 from shared.domain.rating.rating import Charge, rate_leg
 from shared.pacing import breathe
-from shared.ports.ledger import Clash, Ledger, LegRecord
+from shared.ports.ledger import IdempotencyConflict, Ledger, LegRecord
 from shared.ports.rate_cards import RateCardStore
 from shared.usecases.charging.past_legs import ANY_TIME, PastLegs, Place, Span
 from shared.usecases.delivery.publish_events import PublishEvents
@@ -40,7 +40,7 @@ from shared.usecases.ledger.credit_account import opened_lots, present_debit
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RerateSelection:
     """Which legs, and by what they are charged anew.
 
     `accounts` None: all of them. `legs` are leg keys of the one account that is named then. With
@@ -113,7 +113,7 @@ class RerateLegs:
 
     async def __call__(
         self,
-        wanted: Wanted,
+        wanted: RerateSelection,
         principal: Principal,
         *,
         booking: Booking | None,
@@ -160,7 +160,7 @@ class RerateLegs:
             if place is None or len(found) >= limit:
                 return found, place is None
 
-    async def _require_cards(self, wanted: Wanted) -> None:
+    async def _require_cards(self, wanted: RerateSelection) -> None:
         """Raises NotFound for a name that is mistyped: no leg would be found, or every leg skipped,
         and both look like an answer."""
         if wanted.rate_card is not None and wanted.version is not None:
@@ -170,7 +170,7 @@ class RerateLegs:
                 raise NotFound(f"There is no rate card {card}.", code="rate_card_unknown")
 
     async def _page(
-        self, wanted: Wanted, principal: Principal, at: str | None
+        self, wanted: RerateSelection, principal: Principal, at: str | None
     ) -> tuple[Account | None, str | None, str | None]:
         """(an account, the cursor that leads to it, the cursor of the next one)."""
         if wanted.accounts is None:
@@ -185,7 +185,7 @@ class RerateLegs:
         return await self._accounts.known(left[0]), left[0], left[1] if len(left) > 1 else None
 
     async def _legs(
-        self, account: Account, wanted: Wanted, place: Place | None, limit: int
+        self, account: Account, wanted: RerateSelection, place: Place | None, limit: int
     ) -> tuple[list[list[LegRecord]], Place | None]:
         if wanted.legs:
             records = await self._debits(account.id, wanted.legs)
@@ -205,7 +205,7 @@ class RerateLegs:
         self,
         account: Account,
         legs: Sequence[Sequence[LegRecord]],
-        wanted: Wanted,
+        wanted: RerateSelection,
         booking: Booking | None,
     ) -> list[RerateOutcome]:
         """What becomes of each of the legs, in their order."""
@@ -225,7 +225,7 @@ class RerateLegs:
         return outcomes
 
     async def _foreseen(
-        self, account: Account, legs: Sequence[Sequence[LegRecord]], wanted: Wanted
+        self, account: Account, legs: Sequence[Sequence[LegRecord]], wanted: RerateSelection
     ) -> list[RerateOutcome]:
         """What would become of the legs, read together: thousands are asked about at once."""
         outcomes: list[RerateOutcome] = []
@@ -250,7 +250,7 @@ class RerateLegs:
         self,
         account: Account,
         records: Sequence[LegRecord],
-        wanted: Wanted,
+        wanted: RerateSelection,
         booking: Booking,
         lots: dict[str, Lot],
     ) -> RerateOutcome | None:
@@ -273,7 +273,9 @@ class RerateLegs:
             records = again  # somebody else charged it anew meanwhile
         raise Unavailable("The leg is charged anew again and again.", code="contended")
 
-    async def _anew(self, account: Account, records: Sequence[LegRecord], wanted: Wanted) -> _Found:
+    async def _anew(
+        self, account: Account, records: Sequence[LegRecord], wanted: RerateSelection
+    ) -> _Found:
         present = records[-1]
         rate = rated_by(present.charge)
         facts = leg_facts(present.charge, records[0].person)
@@ -335,14 +337,14 @@ class RerateLegs:
             written = await self._ledger.submit(account, command)
         except OutcomeUnknown as unknown:
             raise Unavailable("It is not certain that all is booked: send it again.") from unknown
-        if isinstance(written, Clash):
+        if isinstance(written, IdempotencyConflict):
             return None
         assert written.entry is not None
         number = written.entry.sequence
         return replace(outcome, status=RerateStatus.CHANGED, entries=(number - 1, number))
 
 
-def _is_wanted(records: Sequence[LegRecord], wanted: Wanted) -> bool:
+def _is_wanted(records: Sequence[LegRecord], wanted: RerateSelection) -> bool:
     rate = rated_by(records[-1].charge)
     return wanted.charged_by is None or (rate is not None and rate.card == wanted.charged_by)
 

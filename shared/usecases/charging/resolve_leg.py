@@ -30,7 +30,7 @@ from shared.ports.clock import Clock
 from shared.ports.holds import HoldBook, HoldRecord
 from shared.ports.legs import Claim, Claims
 from shared.usecases.directory.called_numbers import called_service_number
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,9 @@ class ResolveLeg:
     """Resolves a leg (docs/bridge-integration.md): the account named → the service number's →
     the conference's → the bridge's default; the organizer of the conference, then the one named."""
 
-    def __init__(self, facts: Facts, claims: Claims, holds: HoldBook, clock: Clock) -> None:
+    def __init__(
+        self, facts: DirectoryCache, claims: Claims, holds: HoldBook, clock: Clock
+    ) -> None:
         self._facts = facts
         self._claims = claims
         self._holds = holds

@@ -7,7 +7,7 @@ from shared.domain.common.errors import NotFound
 from shared.domain.credits.alerts import Alert
 from shared.domain.ledger.model import Acknowledge
 from shared.ports.clock import Clock
-from shared.ports.ledger import Ledger, Written
+from shared.ports.ledger import CommitResult, Ledger
 from shared.ports.notices import Notices
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.directory.accounts import Accounts
@@ -51,7 +51,7 @@ class Alerts:
             raise NotFound("There is no such alert.", code="alert_unknown")
         await self._notices.acknowledge(account, number, actor, self._clock.now())
         written = await self._ledger.submit(account, Acknowledge(number, actor))
-        if isinstance(written, Written) and written.events:
+        if isinstance(written, CommitResult) and written.events:
             await self._publish.best_effort(account, hold_book=False)
         seen = await self._notices.alert(account, number)
         if seen is None:

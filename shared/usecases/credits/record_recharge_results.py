@@ -19,7 +19,7 @@ from shared.domain.credits.recharge import Recharge, RechargeStatus, read_rechar
 from shared.domain.directory.access import Principal
 from shared.domain.ledger.model import AnswerRecharge
 from shared.ports.holds import HoldBook
-from shared.ports.ledger import Clash, Ledger
+from shared.ports.ledger import IdempotencyConflict, Ledger
 from shared.ports.notices import Notices
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.directory.accounts import Accounts
@@ -38,7 +38,7 @@ class Answer:
     hard: bool = False
 
 
-class RechargeDesk:
+class RechargeService:
     """Takes answers, and shows an account's recharges. Everything raises StoreUnavailable."""
 
     def __init__(
@@ -115,13 +115,13 @@ class RechargeDesk:
             written = await self._ledger.submit(account, command)
         except OutcomeUnknown as unknown:
             raise Unavailable("It is not certain that the answer is kept.") from unknown
-        if isinstance(written, Clash):
+        if isinstance(written, IdempotencyConflict):
             raise Conflict(
                 "The recharge has succeeded with another amount or currency.",
                 code="recharge_settled",
             )
         if written.entry is not None:
-            await self._nudge(account)
+            await self._refresh_async(account)
         if written.events:
             await self._publish.best_effort(account, hold_book=False)
         after = await self._find(account, known.number) or known
@@ -132,7 +132,7 @@ class RechargeDesk:
             raise Invalid(after.detail or "", code="recharge_mismatch")
         return after
 
-    async def _nudge(self, account: str) -> None:
+    async def _refresh_async(self, account: str) -> None:
         """Let the hold book know of the credits. It would find out by itself."""
         try:
             async with asyncio.timeout(limits.NUDGE_WAIT_SECONDS_MAX):

@@ -18,7 +18,7 @@ from shared.domain.ledger.effects import LOT_DUE
 from shared.domain.ledger.model import Announce, ExpireLot, LedgerState, Tick
 from shared.ports.clock import Clock
 from shared.ports.holds import HoldBook
-from shared.ports.ledger import Clash, Ledger
+from shared.ports.ledger import IdempotencyConflict, Ledger
 from shared.ports.notices import DueMark, DueMarks
 from shared.usecases.delivery.publish_events import PublishEvents
 
@@ -99,7 +99,7 @@ class WatchBalances:
         expired = await self._expire(account, state, now)
         if await self.end_stops(account, state):
             state = await self._ledger.state(account) or state
-        if monitoring.ticked(state, now) is None:
+        if monitoring.on_timer(state, now) is None:
             return expired
         await self._ledger.submit(account, Tick())
         return True
@@ -126,7 +126,9 @@ class WatchBalances:
         outcomes = await asyncio.gather(
             *(self._ledger.submit(account, ExpireLot(lot.id, held)) for lot in lots)
         )
-        entries = [None if isinstance(each, Clash) else each.entry for each in outcomes]
+        entries = [
+            None if isinstance(each, IdempotencyConflict) else each.entry for each in outcomes
+        ]
         lapsed = -sum(entry.amount_micros for entry in entries if entry)
         if lapsed < sum(lot.remaining_micros for lot in lots):  # the rest is held
             again = now + timedelta(seconds=limits.LOT_RETRY_SECONDS)

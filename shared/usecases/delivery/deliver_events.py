@@ -42,7 +42,7 @@ from shared.ports.deliveries import Deliveries, Mail, Mailer, WebhookSender
 from shared.ports.notices import DueMark, DueMarks
 from shared.telemetry import event, failure
 from shared.usecases.delivery.manage_webhooks import Webhooks
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 _log = logging.getLogger(__name__)
 MAILED = frozenset(kind for kind, record in EVENT_TYPES.items() if record.en is not None)
@@ -94,7 +94,7 @@ class DeliverEvents:
 
     def __init__(
         self,
-        facts: Facts,
+        facts: DirectoryCache,
         webhooks: Webhooks,
         deliveries: Deliveries,
         due: DueMarks,

@@ -25,7 +25,7 @@ from shared.usecases.directory.accounts import Accounts
 
 
 @dataclass(frozen=True, slots=True)
-class WantedWebhook:
+class WebhookInput:
     """What somebody states; `rotate`: make a new secret, the last one signs for a day beside it."""
 
     url: str
@@ -66,7 +66,7 @@ class Webhooks:
         self._allow_loopback = allow_loopback
 
     async def put(
-        self, account: str, name: str, wanted: WantedWebhook, if_match: str | None
+        self, account: str, name: str, wanted: WebhookInput, if_match: str | None
     ) -> tuple[WebhookView, Saved]:
         """Create or replace. Raises Invalid, Conflict `too_many_webhooks`, and what
         `RecordStore.put` raises."""
@@ -154,7 +154,7 @@ class Webhooks:
         await self._deliveries.update(again)
         return again
 
-    def _check(self, wanted: WantedWebhook) -> None:
+    def _check(self, wanted: WebhookInput) -> None:
         if fault := url_fault(wanted.url, allow_loopback=self._allow_loopback):
             raise Invalid("The URL can't be used.", (FieldError("/url", fault),))
         if unknown := unknown_events(wanted.events):

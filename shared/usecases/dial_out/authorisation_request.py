@@ -7,21 +7,21 @@ from datetime import datetime
 from shared.domain.common.errors import Invalid
 from shared.domain.dial_out.decide import Granted
 from shared.domain.dial_out.facts import Allowance, CheckResult, Denial, OrganizerFacts
-from shared.domain.dial_out.policy import Half
+from shared.domain.dial_out.policy import CallContext
 from shared.domain.directory.entities import (
     Account,
     Bridge,
     Registration,
     claims_at,
 )
-from shared.ports.holds import Answered
-from shared.usecases.directory.directory_cache import Facts
+from shared.ports.holds import StoredDecision
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 type Checks = Sequence[CheckResult] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AuthorisationRequest:
     """A bridge's question. `key` is its idempotency key, `digest` the SHA-256 of what it asked.
 
     `to` is the number to dial, or the service number that was called. `normalize`: it may stand
@@ -40,11 +40,11 @@ class Question:
     explain: bool = False
     dry_run: bool = False
     normalize: bool = False
-    half: Half = Half.CONFERENCE
+    half: CallContext = CallContext.CONFERENCE
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class ResponseRenderer:
     """How answers are put: the wire's words, which are kept as they were given."""
 
     allowed: Callable[[Allowance, Checks], dict[str, object]]
@@ -53,22 +53,22 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
-class Party:
+class Payer:
     """Whose a call is, as far as anything tells."""
 
     account: Account | None = None
     organizer: OrganizerFacts | None = None
 
 
-async def party_of(
-    facts: Facts,
+async def resolve_payer(
+    facts: DirectoryCache,
     bridge: Bridge,
-    question: Question,
+    question: AuthorisationRequest,
     now: datetime,
     *,
     fresh: bool,
     number: Registration | None = None,
-) -> Party:
+) -> Payer:
     """Whose a call is: the account named, else the service number's, else the conference's, else
     the bridge's default; the organizer of the conference, else the one named."""
     claims: list[Registration] = []
@@ -79,26 +79,26 @@ async def party_of(
         claims = [claim for claim in claims_at(found, now) if bridge.serves(claim.account)]
     name = question.account or (number.account if number else None)
     if name is None and len(claims) > 1:
-        return Party()  # several accounts claim the conference: none is guessed
+        return Payer()  # several accounts claim the conference: none is guessed
     name = name or (claims[0].account if claims else None) or bridge.default_account
     if name is None or not bridge.serves(name):
-        return Party()
+        return Payer()
     account = await facts.account(name, fresh=fresh)
     if account is None:
-        return Party()
+        return Payer()
     registered = next((each.organizer for each in claims if each.account == account.id), None)
     organizer = registered or question.organizer
     if organizer is None:
-        return Party(account)
-    return Party(account, await facts.organizer(account.id, organizer, fresh=fresh))
+        return Payer(account)
+    return Payer(account, await facts.organizer(account.id, organizer, fresh=fresh))
 
 
-def leg_key(bridge: Bridge, question: Question) -> str | None:
+def leg_key(bridge: Bridge, question: AuthorisationRequest) -> str | None:
     """The key of the leg that the bridge will report, if it knows it already."""
     return f"{bridge.id}~{question.leg_id}" if question.leg_id else None
 
 
-def same_question(answered: Answered, question: Question) -> Mapping[str, object]:
+def same_request(answered: StoredDecision, question: AuthorisationRequest) -> Mapping[str, object]:
     """The kept answer. Raises Invalid `idempotency_key_reused` if it answers another question."""
     if answered.repeated and answered.record.digest != question.digest:
         raise Invalid(

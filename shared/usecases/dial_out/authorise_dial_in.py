@@ -31,18 +31,18 @@ from shared.domain.numbers.numbers import (
     service_number_keys,
 )
 from shared.ports.clock import Clock
-from shared.ports.holds import Answered, HoldBook, HoldRecord, PlaceHold
+from shared.ports.holds import HoldBook, HoldRecord, PlaceHold, StoredDecision
 from shared.ports.rate_cards import RateCards
 from shared.usecases.dial_out.authorisation_request import (
+    AuthorisationRequest,
     Checks,
-    Question,
-    Wording,
+    ResponseRenderer,
     leg_key,
-    party_of,
-    same_question,
+    resolve_payer,
+    same_request,
 )
 from shared.usecases.dial_out.call_pricing import CallPricing, IncludedCall, Unpriced, priced
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,16 @@ class _Resolved:
     pricing: CallPricing | IncludedCall | None
 
 
-class AdmitCaller:
+class AuthoriseDialIn:
     """Answers whether a caller may come in, and holds the credit that the call needs."""
 
     def __init__(
         self,
-        facts: Facts,
+        facts: DirectoryCache,
         rate_cards: RateCards,
         hold_book: HoldBook,
         clock: Clock,
-        wording: Wording,
+        wording: ResponseRenderer,
     ) -> None:
         self._facts = facts
         self._rate_cards = rate_cards
@@ -72,7 +72,9 @@ class AdmitCaller:
         self._clock = clock
         self._wording = wording
 
-    async def __call__(self, bridge: Bridge, question: Question) -> Mapping[str, object]:
+    async def __call__(
+        self, bridge: Bridge, question: AuthorisationRequest
+    ) -> Mapping[str, object]:
         """The answer, in the wire's words; the same question again gets its first answer.
 
         A denial from cached facts is asked again with fresh ones. Raises Invalid
@@ -86,8 +88,8 @@ class AdmitCaller:
         try:
             if denial is None and not question.dry_run:
                 placed = await self._place(bridge, question, resolved)
-                if isinstance(placed, Answered):
-                    return same_question(placed, question)
+                if isinstance(placed, StoredDecision):
+                    return same_request(placed, question)
                 denial = placed
             if denial is None:
                 command = _admit("", bridge, question, resolved)
@@ -100,8 +102,8 @@ class AdmitCaller:
             raise Unavailable("It is not certain that the credit is held.") from unknown
 
     async def _place(
-        self, bridge: Bridge, question: Question, resolved: _Resolved
-    ) -> Answered | Denial:
+        self, bridge: Bridge, question: AuthorisationRequest, resolved: _Resolved
+    ) -> StoredDecision | Denial:
         account, pricing = _priced(resolved)
         organizer = resolved.facts.organizer
         authorization = authorization_of(account.id, bridge.id, question.key)
@@ -126,7 +128,7 @@ class AdmitCaller:
         return await self._holds.place(account.id, PlaceHold(command, record))
 
     async def _denied(
-        self, bridge: Bridge, question: Question, resolved: _Resolved, denial: Denial
+        self, bridge: Bridge, question: AuthorisationRequest, resolved: _Resolved, denial: Denial
     ) -> Mapping[str, object]:
         answer = self._wording.denied(denial, _checks(question, resolved, denial, None))
         if resolved.account is None or question.dry_run:
@@ -137,12 +139,14 @@ class AdmitCaller:
             digest=question.digest,
             answer=answer,
         )
-        return same_question(await self._holds.keep(resolved.account.id, record), question)
+        return same_request(await self._holds.keep(resolved.account.id, record), question)
 
-    async def _resolve(self, bridge: Bridge, question: Question, *, fresh: bool) -> _Resolved:
+    async def _resolve(
+        self, bridge: Bridge, question: AuthorisationRequest, *, fresh: bool
+    ) -> _Resolved:
         now = self._clock.now()
         called, service = await self._called(bridge, question, now, fresh=fresh)
-        party = await party_of(self._facts, bridge, question, now, fresh=fresh, number=service)
+        party = await resolve_payer(self._facts, bridge, question, now, fresh=fresh, number=service)
         account, organizer = party.account, party.organizer
         number = classify(called)
         origin = caller_origin(question.caller and caller_number(question.caller, bridge.country))
@@ -179,7 +183,7 @@ class AdmitCaller:
         return _Resolved(facts, called, number, account, view, pricing)
 
     async def _called(
-        self, bridge: Bridge, question: Question, now: datetime, *, fresh: bool
+        self, bridge: Bridge, question: AuthorisationRequest, now: datetime, *, fresh: bool
     ) -> tuple[str, Registration | None]:
         """(the number that was called, whose service number it is), as its leg is resolved."""
         number = called_number(question.to, bridge.country)
@@ -193,7 +197,7 @@ class AdmitCaller:
         return number, None
 
     def _allowed(
-        self, question: Question, resolved: _Resolved, granted: Granted
+        self, question: AuthorisationRequest, resolved: _Resolved, granted: Granted
     ) -> dict[str, object]:
         checks = _checks(question, resolved, None, granted.hold.granted_seconds)
         return self._wording.allowed(_allowance(resolved, granted), checks)
@@ -204,7 +208,7 @@ def _is_included(organizer: OrganizerFacts | None, *, toll_free: bool) -> bool:
 
 
 def _admit(
-    authorization: str, bridge: Bridge, question: Question, resolved: _Resolved
+    authorization: str, bridge: Bridge, question: AuthorisationRequest, resolved: _Resolved
 ) -> Authorise:
     account, pricing = _priced(resolved)
     slice_seconds = bridge.assumed_seconds or limits.HOLD_SLICE_SECONDS
@@ -250,7 +254,7 @@ def _allowance(resolved: _Resolved, granted: Granted) -> Allowance:
 
 
 def _checks(
-    question: Question,
+    question: AuthorisationRequest,
     resolved: _Resolved,
     denial: Denial | None,
     granted_seconds: int | None,

@@ -29,19 +29,19 @@ from shared.domain.dial_out.policy import AccountPolicy
 from shared.domain.directory.entities import Account, Bridge
 from shared.domain.numbers.numbers import DialledNumber, classify, look_up, normalize
 from shared.ports.clock import Clock
-from shared.ports.holds import Answered, HoldBook, HoldRecord, PlaceHold
+from shared.ports.holds import HoldBook, HoldRecord, PlaceHold, StoredDecision
 from shared.ports.rate_cards import RateCards
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.dial_out.authorisation_request import (
+    AuthorisationRequest,
     Checks,
-    Question,
-    Wording,
+    ResponseRenderer,
     leg_key,
-    party_of,
-    same_question,
+    resolve_payer,
+    same_request,
 )
 from shared.usecases.dial_out.call_pricing import CallPricing, Unpriced, priced
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,12 @@ class AuthoriseDialOut:
 
     def __init__(
         self,
-        facts: Facts,
+        facts: DirectoryCache,
         rate_cards: RateCards,
         hold_book: HoldBook,
         publish: PublishEvents,
         clock: Clock,
-        wording: Wording,
+        wording: ResponseRenderer,
     ) -> None:
         self._facts = facts
         self._rate_cards = rate_cards
@@ -73,7 +73,9 @@ class AuthoriseDialOut:
         self._clock = clock
         self._wording = wording
 
-    async def __call__(self, bridge: Bridge, question: Question) -> Mapping[str, object]:
+    async def __call__(
+        self, bridge: Bridge, question: AuthorisationRequest
+    ) -> Mapping[str, object]:
         """The answer, in the wire's words; the same question again gets its first answer.
 
         A denial from cached facts is asked again with fresh ones. Raises Invalid
@@ -94,7 +96,7 @@ class AuthoriseDialOut:
             raise Unavailable("It is not certain that the credit is held.") from unknown
 
     async def _place(
-        self, bridge: Bridge, question: Question, resolved: _Resolved
+        self, bridge: Bridge, question: AuthorisationRequest, resolved: _Resolved
     ) -> Mapping[str, object]:
         account, pricing = _priced(resolved)
         organizer = resolved.facts.organizer
@@ -120,14 +122,14 @@ class AuthoriseDialOut:
 
         command = _authorise(authorization, bridge, question, resolved)
         placed = await self._holds.place(account.id, PlaceHold(command, record))
-        if isinstance(placed, Answered):
+        if isinstance(placed, StoredDecision):
             if placed.events:
                 await self._publish.best_effort(account.id)
-            return same_question(placed, question)
+            return same_request(placed, question)
         return await self._keep(bridge, question, resolved, placed)
 
     async def _keep(
-        self, bridge: Bridge, question: Question, resolved: _Resolved, denial: Denial
+        self, bridge: Bridge, question: AuthorisationRequest, resolved: _Resolved, denial: Denial
     ) -> Mapping[str, object]:
         """Keep a denial under the question's key. Without an account there is nowhere to keep it:
         it is found anew each time."""
@@ -140,10 +142,14 @@ class AuthoriseDialOut:
             digest=question.digest,
             answer=answer,
         )
-        return same_question(await self._holds.keep(resolved.account.id, record), question)
+        return same_request(await self._holds.keep(resolved.account.id, record), question)
 
     def _dry_run(
-        self, bridge: Bridge, question: Question, resolved: _Resolved, denial: Denial | None
+        self,
+        bridge: Bridge,
+        question: AuthorisationRequest,
+        resolved: _Resolved,
+        denial: Denial | None,
     ) -> Mapping[str, object]:
         if denial is None:
             command = _authorise("", bridge, question, resolved)
@@ -154,9 +160,11 @@ class AuthoriseDialOut:
             denial = granted
         return self._wording.denied(denial, _checks(question, resolved, denial, None))
 
-    async def _resolve(self, bridge: Bridge, question: Question, *, fresh: bool) -> _Resolved:
+    async def _resolve(
+        self, bridge: Bridge, question: AuthorisationRequest, *, fresh: bool
+    ) -> _Resolved:
         now = self._clock.now()
-        party = await party_of(self._facts, bridge, question, now, fresh=fresh)
+        party = await resolve_payer(self._facts, bridge, question, now, fresh=fresh)
         account, organizer = party.account, party.organizer
         if account is None:
             facts = DialOutFacts(
@@ -210,7 +218,7 @@ class AuthoriseDialOut:
         return _Resolved(facts, account, view, price, bounds, month)
 
 
-def _dialled(question: Question, bridge: Bridge, home: str | None) -> DialledNumber:
+def _dialled(question: AuthorisationRequest, bridge: Bridge, home: str | None) -> DialledNumber:
     """The facts of the number; it is only read as a national one when it is no short number."""
     dialled = look_up(question.to, (home, bridge.country))
     if not question.normalize or dialled.emergency or dialled.special:
@@ -239,7 +247,7 @@ def _pool_month(
 
 
 def _authorise(
-    authorization: str, bridge: Bridge, question: Question, resolved: _Resolved
+    authorization: str, bridge: Bridge, question: AuthorisationRequest, resolved: _Resolved
 ) -> Authorise:
     account, pricing = _priced(resolved)
     slice_seconds = bridge.assumed_seconds or limits.HOLD_SLICE_SECONDS
@@ -290,7 +298,7 @@ def _allowance(resolved: _Resolved, granted: Granted) -> Allowance:
 
 
 def _checks(
-    question: Question,
+    question: AuthorisationRequest,
     resolved: _Resolved,
     denial: Denial | None,
     granted_seconds: int | None,

@@ -12,7 +12,7 @@ from shared.domain.dial_out.facts import OrganizerFacts
 from shared.domain.dial_out.hold_book import Hold
 from shared.domain.dial_out.policy import AccountPolicy
 from shared.ports.clock import Clock
-from shared.ports.holds import HoldBook, HoldRecord, Switch
+from shared.ports.holds import DialOutControl, HoldBook, HoldRecord
 from shared.ports.legs import ParkingLot
 from shared.ports.records import RecordStore, Saved, overwrite
 from shared.usecases.delivery.publish_events import PublishEvents
@@ -20,11 +20,11 @@ from shared.usecases.dial_out.missing_legs import MissingLeg, missing_legs
 from shared.usecases.directory import codecs
 from shared.usecases.directory.accounts import Accounts
 from shared.usecases.directory.codecs import Kind, organizer_key
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class DialOutStatus:
     """Dial-out as it runs: `stopped` is why it does not, "" while it does; `calls` are the open
     ones with what was asked, `missing` those of which nothing was heard for a day."""
 
@@ -41,7 +41,7 @@ class DialOutSettings:
     def __init__(
         self,
         records: RecordStore,
-        facts: Facts,
+        facts: DirectoryCache,
         accounts: Accounts,
         holds: HoldBook,
         parking: ParkingLot,
@@ -99,24 +99,24 @@ class DialOutSettings:
         """
         document = codecs.policy_document(wanted)
         saved = await self._put(account, Kind.DIAL_OUT_POLICY, account, document, if_match)
-        await self._holds.switch(account, Switch(suspended=wanted.suspended))
+        await self._holds.switch(account, DialOutControl(suspended=wanted.suspended))
         return saved
 
     async def stop(self, account: str, why: str) -> None:
         """Stop the account's dial-out on every process until `restart`. Twice is once."""
         await self._accounts.known(account)
-        if await self._holds.switch(account, Switch(stop=why)):
+        if await self._holds.switch(account, DialOutControl(stop=why)):
             await self._publish.best_effort(account)
 
     async def restart(self, account: str) -> bool:
         """Let dial-out go on that a person or the breaker stopped; whether it was stopped."""
         await self._accounts.known(account)
-        was_stopped = await self._holds.switch(account, Switch(stop=""))
+        was_stopped = await self._holds.switch(account, DialOutControl(stop=""))
         if was_stopped:
             await self._publish.best_effort(account)
         return was_stopped
 
-    async def running(self, account: str) -> Running:
+    async def running(self, account: str) -> DialOutStatus:
         """What the hold book says of the account's dial-out now."""
         await self._accounts.known(account)
         view = await self._holds.view(account)
@@ -131,7 +131,7 @@ class DialOutSettings:
 
         found = await asyncio.gather(*map(asked, view.open_holds(now)))
         calls = [each for each in found if each is not None]
-        return Running(view.suspended, view.stopped, calls, view.held_micros(now), missing)
+        return DialOutStatus(view.suspended, view.stopped, calls, view.held_micros(now), missing)
 
     async def read_policy(self, account: str) -> tuple[AccountPolicy, str | None]:
         """(the policy, its ETag); the default one without an ETag where none was put. Raises

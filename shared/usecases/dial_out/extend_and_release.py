@@ -10,21 +10,21 @@ from shared.domain.directory.entities import Bridge
 from shared.ports.holds import ExtendHold, HoldBook, HoldRecord
 from shared.ports.rate_cards import RateCards
 from shared.usecases.delivery.publish_events import PublishEvents
-from shared.usecases.dial_out.authorisation_request import Wording
+from shared.usecases.dial_out.authorisation_request import ResponseRenderer
 from shared.usecases.dial_out.call_pricing import CallPricing, IncludedCall, priced_again
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 
-class OpenCalls:
+class ActiveCalls:
     """Extends and releases authorisations, each for the bridge that has them only."""
 
     def __init__(
         self,
-        facts: Facts,
+        facts: DirectoryCache,
         rate_cards: RateCards,
         hold_book: HoldBook,
         publish: PublishEvents,
-        wording: Wording,
+        wording: ResponseRenderer,
     ) -> None:
         self._facts = facts
         self._rate_cards = rate_cards

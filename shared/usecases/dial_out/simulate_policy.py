@@ -18,13 +18,13 @@ from shared.domain.ledger.model import Entry
 from shared.domain.numbers.numbers import look_up
 from shared.pacing import breathe
 from shared.ports.ledger import Ledger
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 
-class AskWhatIf:
+class SimulatePolicy:
     """Plays the dial-outs of a period again under a policy that is not in force."""
 
-    def __init__(self, facts: Facts, ledger: Ledger) -> None:
+    def __init__(self, facts: DirectoryCache, ledger: Ledger) -> None:
         self._facts = facts
         self._ledger = ledger
 

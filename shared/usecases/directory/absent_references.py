@@ -7,7 +7,7 @@ from shared.domain.common.ids import is_id
 from shared.domain.directory.access import ALL_ACCOUNTS
 from shared.domain.directory.entities import AccountSettings, Bridge
 from shared.ports.rate_cards import RateCardStore
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 
 class Absent:
@@ -16,7 +16,7 @@ class Absent:
     Everything raises StoreUnavailable.
     """
 
-    def __init__(self, facts: Facts, rate_cards: RateCardStore) -> None:
+    def __init__(self, facts: DirectoryCache, rate_cards: RateCardStore) -> None:
         self._facts = facts
         self._rate_cards = rate_cards
 

@@ -14,7 +14,7 @@ from shared.ports.ledger import Ledger
 from shared.ports.records import RecordStore, Saved
 from shared.usecases.directory import codecs
 from shared.usecases.directory.codecs import Kind
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 from shared.usecases.directory.sync_ledger_settings import OpenLedger
 
 
@@ -36,7 +36,7 @@ class Accounts:
     def __init__(
         self,
         records: RecordStore,
-        facts: Facts,
+        facts: DirectoryCache,
         ledger: Ledger,
         open_ledger: OpenLedger,
         holds: HoldBook,

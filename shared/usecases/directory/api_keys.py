@@ -14,7 +14,7 @@ from shared.ports.records import RecordStore, all_records
 from shared.usecases.directory import codecs
 from shared.usecases.directory.authenticate_admin import BOOTSTRAP
 from shared.usecases.directory.codecs import Kind
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 _RESERVED = frozenset({BOOTSTRAP.name, NOBODY.name})
 _ENTRA = "entra:"
@@ -45,7 +45,7 @@ class ApiKeys:
     def __init__(
         self,
         records: RecordStore,
-        facts: Facts,
+        facts: DirectoryCache,
         uses: KeyUses,
         clock: Clock,
         new_key: Callable[[], NewKey],

@@ -7,7 +7,7 @@ from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role
 from shared.domain.directory.request_signatures import authorization, refused, same_secret
 from shared.ports.clock import Clock
 from shared.ports.key_uses import KeyUses
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 BOOTSTRAP = Principal("bootstrap", frozenset({Role.ADMIN}), frozenset({ALL_ACCOUNTS}))
 
@@ -46,7 +46,7 @@ class Administrators:
 
     def __init__(
         self,
-        facts: Facts,
+        facts: DirectoryCache,
         present: Callable[[Mapping[str, str]], PresentedKey],
         bootstrap_key: str | None,
         uses: KeyUses,

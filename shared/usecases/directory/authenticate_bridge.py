@@ -9,7 +9,7 @@ from shared.domain.directory.entities import Bridge
 from shared.domain.directory.request_signatures import BridgeAuth
 from shared.pacing import Allowance, Budgets
 from shared.ports.clock import Clock
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 type Verify = Callable[[BridgeAuth | None, Mapping[str, str], bytes, datetime], str | None]
 """(auth, headers by lower-case name, raw body, now) → webhook id; raises NotAuthenticated."""
@@ -18,7 +18,7 @@ _UNPROVEN = "unproven"
 _UNPROVEN_READS = Allowance(limits.UNPROVEN_READS_PER_SECOND, limits.UNPROVEN_READS_PER_SECOND)
 
 
-class BridgeGate:
+class BridgeAuthenticator:
     """Proof that a request comes from the bridge that its path names.
 
     What nobody has proved costs the same whether there is such a bridge or not: two verifications
@@ -27,7 +27,12 @@ class BridgeGate:
     """
 
     def __init__(
-        self, facts: Facts, verify: Verify, clock: Clock, budgets: Budgets, allowance: Allowance
+        self,
+        facts: DirectoryCache,
+        verify: Verify,
+        clock: Clock,
+        budgets: Budgets,
+        allowance: Allowance,
     ) -> None:
         self._facts = facts
         self._verify = verify

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from shared.domain.common.errors import FieldError, Invalid, NotFound
 from shared.domain.common.ids import ID_RULE, is_id
 from shared.domain.common.preconditions import check_etag
-from shared.domain.directory.entities import Bridge, WantedBridge
+from shared.domain.directory.entities import Bridge, BridgeInput
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth, check_auth
 from shared.ports.records import RecordStore, Saved, overwrite
 from shared.usecases.directory import codecs
 from shared.usecases.directory.codecs import Kind
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Bridges:
     def __init__(
         self,
         records: RecordStore,
-        facts: Facts,
+        facts: DirectoryCache,
         dialects: frozenset[str],
         new_secret: Callable[[AuthScheme], str],
     ) -> None:
@@ -42,7 +42,7 @@ class Bridges:
         self._new_secret = new_secret
 
     async def put(
-        self, bridge: str, wanted: WantedBridge, if_match: str | None
+        self, bridge: str, wanted: BridgeInput, if_match: str | None
     ) -> tuple[BridgeView, Saved]:
         """Create or replace a bridge. Raises Invalid, and what `RecordStore.put` raises."""
         if not is_id(bridge):

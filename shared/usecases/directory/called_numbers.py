@@ -9,11 +9,11 @@ from shared.domain.directory.entities import (
 )
 from shared.domain.legs.leg import EndedLeg
 from shared.domain.numbers.numbers import called_number, service_number_keys
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 
 async def called_service_number(
-    facts: Facts,
+    facts: DirectoryCache,
     leg: EndedLeg,
     bridge: Bridge,
     moment: datetime,

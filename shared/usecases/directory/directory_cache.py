@@ -38,7 +38,7 @@ class _Pending:
     read_at: datetime
 
 
-class Facts:
+class DirectoryCache:
     """Facts by kind and key. All readers raise StoreUnavailable, SettingsUnreadable among them."""
 
     def __init__(

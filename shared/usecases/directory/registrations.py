@@ -14,7 +14,7 @@ from shared.ports.records import RecordStore, Saved
 from shared.usecases.directory import codecs
 from shared.usecases.directory.accounts import Accounts
 from shared.usecases.directory.codecs import Kind
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Registrations:
     """
 
     def __init__(
-        self, records: RecordStore, facts: Facts, accounts: Accounts, clock: Clock
+        self, records: RecordStore, facts: DirectoryCache, accounts: Accounts, clock: Clock
     ) -> None:
         self._records = records
         self._facts = facts

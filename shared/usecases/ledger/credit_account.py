@@ -18,11 +18,11 @@ from shared.domain.common.errors import (
 from shared.domain.credits.lots import Lot, opening_entry
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Adjust, Entry, ReverseLeg, TopUp
-from shared.domain.legs.leg import leg_key_of
+from shared.domain.legs.leg import decode_leg_key
 from shared.ports.holds import HoldBook
-from shared.ports.ledger import Clash, Ledger, LegRecord, Written
+from shared.ports.ledger import CommitResult, IdempotencyConflict, Ledger, LegRecord
 from shared.usecases.delivery.publish_events import PublishEvents
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 from shared.usecases.directory.sync_ledger_settings import OpenLedger
 
 type Booking = TopUp | Adjust | ReverseLeg
@@ -34,7 +34,7 @@ class CreditAccount:
 
     def __init__(
         self,
-        facts: Facts,
+        facts: DirectoryCache,
         ledger: Ledger,
         open_ledger: OpenLedger,
         holds: HoldBook,
@@ -59,18 +59,18 @@ class CreditAccount:
             written = await self._submit(known, command)
         except OutcomeUnknown as unknown:
             raise Unavailable("It is not certain that this is booked.") from unknown
-        if isinstance(written, Clash):
+        if isinstance(written, IdempotencyConflict):
             raise Invalid(
                 "The Idempotency-Key was used with another body.", code="idempotency_key_reused"
             )
         if written.entry is None:
             raise Unavailable("The booking left no entry.")
-        await self._nudge(account)
+        await self._refresh_async(account)
         if written.events:
             await self._publish.best_effort(account, hold_book=False)
         return written.entry, written.repeated
 
-    async def _nudge(self, account: str) -> None:
+    async def _refresh_async(self, account: str) -> None:
         """Let the hold book know of it before the caller does. It would find out by itself."""
         try:
             async with asyncio.timeout(limits.NUDGE_WAIT_SECONDS_MAX):
@@ -85,7 +85,7 @@ class CreditAccount:
 
         Raises NotFound `leg_unknown`, and what booking raises.
         """
-        leg = leg_key_of(shown_leg)
+        leg = decode_leg_key(shown_leg)
         for _ in range(limits.COMMIT_TRIES_MAX):
             debits = await self._ledger.debits(account, leg)
             if not debits:
@@ -100,7 +100,9 @@ class CreditAccount:
                     raise  # else it was charged anew meanwhile: that is the debit to take back
         raise Unavailable("The leg is charged anew again and again.", code="contended")
 
-    async def _submit(self, account: Account, command: Booking) -> Written | Clash:
+    async def _submit(
+        self, account: Account, command: Booking
+    ) -> CommitResult | IdempotencyConflict:
         try:
             return await self._ledger.submit(account.id, command)
         except Conflict as conflict:

@@ -11,13 +11,13 @@ from shared.domain.common.errors import Conflict, Invalid, NotFound
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Entry, EntryKind
 from shared.domain.ledger.statements import Statement, asked_month_span
-from shared.domain.legs.leg import leg_key_of
+from shared.domain.legs.leg import decode_leg_key
 from shared.domain.legs.parking import ParkedLeg, ParkStatus
 from shared.ports.anchors import Anchors
 from shared.ports.clock import Clock
 from shared.ports.ledger import Commit, Ledger, LegRecord, Verification
 from shared.ports.legs import ParkingLot
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 from shared.usecases.ledger.close_months import add_up_month
 
 
@@ -70,7 +70,7 @@ class ReadLedger:
 
     def __init__(
         self,
-        facts: Facts,
+        facts: DirectoryCache,
         ledger: Ledger,
         parking: ParkingLot,
         anchors: Anchors | None,
@@ -111,7 +111,7 @@ class ReadLedger:
         Raises NotFound `leg_unknown` while it is queued.
         """
         await self._known(account)
-        key = leg_key_of(shown)
+        key = decode_leg_key(shown)
         if debits := await self._ledger.debits(account, key):
             reversals = [await self._ledger.reversal(account, d.entry.sequence) for d in debits]
             return LegHistory(tuple(debits), tuple(reversals))

@@ -12,7 +12,7 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import QueueUnavailable, StoreError, Unavailable
 from shared.domain.legs.bridge_payloads import Ignored, ParsedLeg, Undecided, Unreadable
-from shared.domain.legs.leg import EndedLeg, QueuedLeg, queued_leg_bytes, shown_leg
+from shared.domain.legs.leg import EndedLeg, QueuedLeg, encode_leg_key, queued_leg_bytes
 from shared.domain.legs.parking import ParkedLeg, ParkReason, unreadable_id
 from shared.ports.archive import Accepted, Archive
 from shared.ports.clock import Clock
@@ -20,7 +20,7 @@ from shared.ports.legs import ParkingLot
 from shared.ports.queues import CallQueue, Inbox, Message
 from shared.telemetry import event
 from shared.usecases.directory.called_numbers import called_service_number
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ReceiveLegs:
         parking: ParkingLot,
         clock: Clock,
         archive: Archive | None,
-        facts: Facts,
+        facts: DirectoryCache,
     ) -> None:
         self._facts = facts
         self._queue = queue
@@ -169,11 +169,11 @@ def leg_message(queued: QueuedLeg) -> Message:
 def _received(bridge: str, item: ParsedLeg) -> Received:
     match item:
         case EndedLeg():
-            return Received(shown_leg(item.key), "queued")
+            return Received(encode_leg_key(item.key), "queued")
         case Undecided(leg=leg):
-            return Received(shown_leg(leg.key), "ignored", item.why)
+            return Received(encode_leg_key(leg.key), "ignored", item.why)
         case Ignored():
-            return Received(shown_leg(f"{bridge}~{item.leg_id}"), "ignored", item.why)
+            return Received(encode_leg_key(f"{bridge}~{item.leg_id}"), "ignored", item.why)
         case Unreadable():
-            shown = shown_leg(f"{bridge}~{item.leg_id}") if item.leg_id else ""
+            shown = encode_leg_key(f"{bridge}~{item.leg_id}") if item.leg_id else ""
             return Received(shown, "parked", ParkReason.UNREADABLE.value)

@@ -3,13 +3,13 @@
 from shared.domain.common.errors import NotFound
 from shared.ports.erasure import Erased, Eraser
 from shared.usecases.directory.codecs import Kind, organizer_key
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 
 class ErasePerson:
     """Erases, and drops what this process has cached of the person."""
 
-    def __init__(self, facts: Facts, eraser: Eraser) -> None:
+    def __init__(self, facts: DirectoryCache, eraser: Eraser) -> None:
         self._facts = facts
         self._eraser = eraser
 

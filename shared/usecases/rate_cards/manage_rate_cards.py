@@ -33,7 +33,7 @@ from shared.domain.rating.versioning import CardVersion, PutRules
 from shared.ports.clock import Clock
 from shared.ports.rate_cards import RateCardStore
 from shared.usecases.directory.accounts import Accounts
-from shared.usecases.directory.directory_cache import Facts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,11 @@ class Inquiry:
 _BY_CREDITS_ONLY = frozenset({"lines", "rounding", "sentence", "won_over"})
 
 
-class RateCardDesk:
+class RateCardService:
     """Everything raises StoreUnavailable."""
 
     def __init__(
-        self, store: RateCardStore, accounts: Accounts, facts: Facts, clock: Clock
+        self, store: RateCardStore, accounts: Accounts, facts: DirectoryCache, clock: Clock
     ) -> None:
         self._store = store
         self._accounts = accounts

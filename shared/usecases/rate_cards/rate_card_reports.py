@@ -23,7 +23,7 @@ from shared.ports.rate_cards import RateCardStore
 from shared.usecases.charging.past_legs import Span
 from shared.usecases.charging.rerate_legs import RerateLegs
 from shared.usecases.directory.accounts import Accounts
-from shared.usecases.rate_cards.manage_rate_cards import RateCardDesk
+from shared.usecases.rate_cards.manage_rate_cards import RateCardService
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class RateCardReports:
 
     def __init__(
         self,
-        desk: RateCardDesk,
+        desk: RateCardService,
         store: RateCardStore,
         accounts: Accounts,
         rerate_legs: RerateLegs,

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from shared import bootstrap
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 from tests.unit.administration.town import Town
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def app() -> Iterator[House]:
     made = House()
     yield made
     bootstrap.install(None)

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 from tests.unit.administration.test_rate_card_import import IMPORT, PLAIN, form
 from tests.unit.administration.test_rate_cards import IN_FORCE
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.administration.house import ADMIN_KEY, House
+from tests.unit.administration.app import ADMIN_KEY, House
 from tests.unit.administration.town import Town
 
 BRIDGE = "/api/v1/bridges/main"
@@ -19,18 +19,18 @@ def bridge(**fields: Any) -> dict[str, Any]:
     return {"dialect": "perminute", "accounts": ["*"], **fields}
 
 
-def secrets(house: House) -> tuple[str, ...]:
-    found = house.run(house.container.facts.bridge("main", fresh=True))
+def secrets(app: House) -> tuple[str, ...]:
+    found = app.run(app.container.facts.bridge("main", fresh=True))
     return tuple(found.auth.secrets)
 
 
-def test_a_secret_that_we_make_is_shown_once(house: House) -> None:
-    created = house.put(BRIDGE, bridge())
+def test_a_secret_that_we_make_is_shown_once(app: House) -> None:
+    created = app.put(BRIDGE, bridge())
 
     [secret] = created.json["auth"]["secrets"]
     assert created.status == 201
-    assert secrets(house) == (secret,)
-    assert house.get(BRIDGE).json == {
+    assert secrets(app) == (secret,)
+    assert app.get(BRIDGE).json == {
         "id": "main",
         "dialect": "perminute",
         "auth": {"scheme": "standard-webhooks"},
@@ -41,38 +41,38 @@ def test_a_secret_that_we_make_is_shown_once(house: House) -> None:
     }
 
 
-def test_secrets_that_were_sent_are_never_shown(house: House) -> None:
-    created = house.put(BRIDGE, bridge(auth={"scheme": "standard-webhooks", "secrets": [SECRET]}))
+def test_secrets_that_were_sent_are_never_shown(app: House) -> None:
+    created = app.put(BRIDGE, bridge(auth={"scheme": "standard-webhooks", "secrets": [SECRET]}))
 
     assert SECRET not in created.body.decode()
-    assert secrets(house) == (SECRET,)
+    assert secrets(app) == (SECRET,)
 
 
-def test_two_secrets_are_live_while_one_replaces_the_other(house: House) -> None:
-    house.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
+def test_two_secrets_are_live_while_one_replaces_the_other(app: House) -> None:
+    app.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
 
-    rotated = house.put(BRIDGE, bridge(auth={"secrets": [SECRET, OTHER_SECRET]}), '"1"')
+    rotated = app.put(BRIDGE, bridge(auth={"secrets": [SECRET, OTHER_SECRET]}), '"1"')
 
     assert rotated.status == 200
-    assert secrets(house) == (SECRET, OTHER_SECRET)
+    assert secrets(app) == (SECRET, OTHER_SECRET)
 
 
-def test_replacing_without_secrets_keeps_them(house: House) -> None:
-    house.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
+def test_replacing_without_secrets_keeps_them(app: House) -> None:
+    app.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
 
-    replaced = house.put(BRIDGE, bridge(country="FR"), '"1"')
+    replaced = app.put(BRIDGE, bridge(country="FR"), '"1"')
 
     assert "secrets" not in replaced.json["auth"]
-    assert secrets(house) == (SECRET,)
+    assert secrets(app) == (SECRET,)
 
 
-def test_another_scheme_gets_a_secret_of_its_own(house: House) -> None:
-    house.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
+def test_another_scheme_gets_a_secret_of_its_own(app: House) -> None:
+    app.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
 
-    replaced = house.put(BRIDGE, bridge(auth={"scheme": "basic", "username": "fs"}), '"1"')
+    replaced = app.put(BRIDGE, bridge(auth={"scheme": "basic", "username": "fs"}), '"1"')
 
     [secret] = replaced.json["auth"]["secrets"]
-    assert secrets(house) == (secret,)
+    assert secrets(app) == (secret,)
     assert not secret.startswith("whsec_")
 
 
@@ -95,37 +95,37 @@ def test_another_scheme_gets_a_secret_of_its_own(house: House) -> None:
         (bridge(secret=SECRET), "/secret"),
     ],
 )
-def test_bad_bridges_are_refused(house: House, body: object, pointer: str) -> None:
-    answer = house.put(BRIDGE, body)
+def test_bad_bridges_are_refused(app: House, body: object, pointer: str) -> None:
+    answer = app.put(BRIDGE, body)
 
     assert (answer.status, answer.pointers()) == (422, [pointer])
-    assert house.get(BRIDGE).code == "bridge_unknown"
+    assert app.get(BRIDGE).code == "bridge_unknown"
     assert SECRET not in answer.body.decode()
 
 
-def test_a_bridges_id_has_a_shape(house: House) -> None:
-    assert house.put("/api/v1/bridges/Main", bridge()).code == "id_invalid"
+def test_a_bridges_id_has_a_shape(app: House) -> None:
+    assert app.put("/api/v1/bridges/Main", bridge()).code == "id_invalid"
 
 
-def test_an_api_key_is_shown_once_and_kept_as_a_hash(house: House) -> None:
-    key = house.api_key("reader")
+def test_an_api_key_is_shown_once_and_kept_as_a_hash(app: House) -> None:
+    key = app.api_key("reader")
 
-    [listed] = house.get("/api/v1/api-keys").json["items"]
+    [listed] = app.get("/api/v1/api-keys").json["items"]
     assert re.fullmatch(r"pm_[0-9a-f]{16}_.+", key)
     assert (listed["name"], listed["roles"], listed["accounts"]) == ("somebody", ["reader"], ["*"])
-    record = house.run(house.container.records.get("api_key", listed["id"]))
+    record = app.run(app.container.records.get("api_key", listed["id"]))
     assert key.split("_", 2)[2] not in str(record)
 
 
-def test_a_key_that_was_taken_away_opens_nothing(house: House) -> None:
-    key = house.api_key("reader")
-    [listed] = house.get("/api/v1/api-keys").json["items"]
-    assert house.get("/api/v1/accounts", key=key).status == 200
+def test_a_key_that_was_taken_away_opens_nothing(app: House) -> None:
+    key = app.api_key("reader")
+    [listed] = app.get("/api/v1/api-keys").json["items"]
+    assert app.get("/api/v1/accounts", key=key).status == 200
 
-    assert house.delete(f"/api/v1/api-keys/{listed['id']}").status == 204
+    assert app.delete(f"/api/v1/api-keys/{listed['id']}").status == 204
 
-    assert house.get("/api/v1/accounts", key=key).status == 401
-    assert house.delete(f"/api/v1/api-keys/{listed['id']}").code == "api_key_unknown"
+    assert app.get("/api/v1/accounts", key=key).status == 401
+    assert app.delete(f"/api/v1/api-keys/{listed['id']}").code == "api_key_unknown"
 
 
 @pytest.mark.parametrize(
@@ -141,11 +141,11 @@ def test_a_key_that_was_taken_away_opens_nothing(house: House) -> None:
         ({"id": "mine"}, "/id"),
     ],
 )
-def test_bad_keys_are_refused(house: House, change: dict[str, object], pointer: str) -> None:
+def test_bad_keys_are_refused(app: House, change: dict[str, object], pointer: str) -> None:
     body = {"name": "x", "roles": ["reader"], "accounts": ["*"], **change}
 
-    assert house.post("/api/v1/api-keys", body).pointers() == [pointer]
-    assert house.get("/api/v1/api-keys").json["items"] == []
+    assert app.post("/api/v1/api-keys", body).pointers() == [pointer]
+    assert app.get("/api/v1/api-keys").json["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -164,19 +164,19 @@ def test_bad_keys_are_refused(house: House, change: dict[str, object], pointer: 
     ],
 )
 def test_who_can_not_prove_who_they_are_gets_401_and_no_reason(
-    house: House, authorization: str
+    app: House, authorization: str
 ) -> None:
-    answer = house.get("/api/v1/accounts", key=None, headers={"authorization": authorization})
+    answer = app.get("/api/v1/accounts", key=None, headers={"authorization": authorization})
 
     assert (answer.status, answer.code) == (401, "not_authenticated")
     assert answer.json["detail"] == "The credentials are missing, wrong or out of date."
     assert "www-authenticate" in answer.headers
 
 
-def test_without_a_bootstrap_key_in_the_settings_there_is_none(house: House) -> None:
-    house.container.administrators._bootstrap_key = None
+def test_without_a_bootstrap_key_in_the_settings_there_is_none(app: House) -> None:
+    app.container.administrators._bootstrap_key = None
 
-    assert house.get("/api/v1/accounts").status == 401
+    assert app.get("/api/v1/accounts").status == 401
 
 
 # A route of each kind, with a body that would pass; who may use it, besides `admin`.
@@ -209,10 +209,10 @@ ROUTES: list[tuple[str, str, object, set[str]]] = [
 
 
 @pytest.mark.parametrize("role", ["reader", "finance", "operator", "payments", "admin"])
-def test_a_role_opens_its_routes_and_no_others(house: House, role: str) -> None:
-    key = house.api_key(role)
+def test_a_role_opens_its_routes_and_no_others(app: House, role: str) -> None:
+    key = app.api_key(role)
     for method, path, body, roles in ROUTES:
-        answer = house.call(method, path, body, key=key)
+        answer = app.call(method, path, body, key=key)
         may = role == "admin" or role in roles
         if may:
             assert answer.status not in {401, 403}, (method, path)
@@ -221,28 +221,28 @@ def test_a_role_opens_its_routes_and_no_others(house: House, role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ["reader", "finance", "operator", "payments", "admin"])
-def test_another_account_and_what_all_share_stay_closed(house: House, role: str) -> None:
+def test_another_account_and_what_all_share_stay_closed(app: House, role: str) -> None:
     """Whether the foreign account exists makes no difference."""
-    house.account("contoso")
-    key = house.api_key(role, accounts=("fabrikam",))
+    app.account("contoso")
+    key = app.api_key(role, accounts=("fabrikam",))
     for method, path, body, _ in ROUTES:
         lists_own = path in {"/api/v1/accounts", "/api/v1/rate-cards"}
         if lists_own or path.startswith("/api/v1/quotes"):
             continue
-        answer = house.call(method, path, body, key=key)
+        answer = app.call(method, path, body, key=key)
         assert answer.status == 403, (method, path)
-        missing = house.call(method, path.replace("contoso", "nobody"), body, key=key)
+        missing = app.call(method, path.replace("contoso", "nobody"), body, key=key)
         assert missing.json["code"] == answer.json["code"]
 
 
-def test_a_quote_for_another_account_is_refused(house: House) -> None:
-    house.account("contoso")
-    key = house.api_key("reader", accounts=("fabrikam",))
+def test_a_quote_for_another_account_is_refused(app: House) -> None:
+    app.account("contoso")
+    key = app.api_key("reader", accounts=("fabrikam",))
     ask = {"kind": "dial_out", "to": "+33170000000", "talk_seconds": 60}
 
     codes = {"account": "account_not_allowed", "rate_card": "rate_card_not_allowed"}
     for whose in ({"account": "contoso"}, {"rate_card": "default"}):
-        answer = house.post("/api/v1/quotes", {**ask, **whose}, key=key)
+        answer = app.post("/api/v1/quotes", {**ask, **whose}, key=key)
         assert (answer.status, answer.code) == (403, codes[next(iter(whose))])
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 
 PATH = "/api/v1/accounts/contoso"
 
 
-def test_a_new_account_has_defaults_and_no_money(house: House) -> None:
-    answer = house.put(PATH, {"currency": "USD"})
+def test_a_new_account_has_defaults_and_no_money(app: House) -> None:
+    answer = app.put(PATH, {"currency": "USD"})
 
     assert answer.status == 201
     assert answer.etag == '"1"'
@@ -26,10 +26,10 @@ def test_a_new_account_has_defaults_and_no_money(house: House) -> None:
         "available": "0.00",
         "lots": [],
     }
-    assert house.get(PATH).json == answer.json
+    assert app.get(PATH).json == answer.json
 
 
-def test_what_is_stated_is_shown(house: House) -> None:
+def test_what_is_stated_is_shown(app: House) -> None:
     settings = {
         "currency": "EUR",
         "name": "Contoso SA",
@@ -39,58 +39,58 @@ def test_what_is_stated_is_shown(house: House) -> None:
         "rate_card": "france",
         "alerts": [{"name": "low", "below": "20.00"}, {"name": "lower", "below_percent": 10}],
     }
-    house.put(PATH, settings)
+    app.put(PATH, settings)
 
-    shown = house.get(PATH).json
+    shown = app.get(PATH).json
 
     assert {name: shown[name] for name in settings} == settings
     assert shown["available"] == "12.50"
 
 
-def test_replacing_needs_the_current_etag(house: House) -> None:
-    created = house.account("contoso")
+def test_replacing_needs_the_current_etag(app: House) -> None:
+    created = app.account("contoso")
 
-    assert (house.put(PATH, {"currency": "USD"}).status, created.etag) == (428, '"1"')
-    replaced = house.put(PATH, {"currency": "USD", "name": "New"}, '"1"')
+    assert (app.put(PATH, {"currency": "USD"}).status, created.etag) == (428, '"1"')
+    replaced = app.put(PATH, {"currency": "USD", "name": "New"}, '"1"')
     assert (replaced.status, replaced.etag) == (200, '"2"')
-    assert house.put(PATH, {"currency": "USD"}, '"1"').code == "etag_mismatch"
-    assert house.get(PATH).json["name"] == "New"
+    assert app.put(PATH, {"currency": "USD"}, '"1"').code == "etag_mismatch"
+    assert app.get(PATH).json["name"] == "New"
 
 
-def test_what_is_left_out_takes_its_default_again(house: House) -> None:
-    house.account("contoso", name="Contoso", credit_limit="5")
+def test_what_is_left_out_takes_its_default_again(app: House) -> None:
+    app.account("contoso", name="Contoso", credit_limit="5")
 
-    replaced = house.put(PATH, {"currency": "USD"}, '"1"').json
+    replaced = app.put(PATH, {"currency": "USD"}, '"1"').json
 
     assert "name" not in replaced
     assert replaced["credit_limit"] == "0.00"
     assert replaced["created_at"] == "2026-11-23T10:00:00Z"
 
 
-def test_the_currency_never_changes(house: House) -> None:
-    house.account("contoso")
+def test_the_currency_never_changes(app: House) -> None:
+    app.account("contoso")
 
-    answer = house.put(PATH, {"currency": "EUR"}, '"1"')
+    answer = app.put(PATH, {"currency": "EUR"}, '"1"')
 
     assert (answer.status, answer.code) == (409, "currency_fixed")
-    assert house.get(PATH).json["currency"] == "USD"
+    assert app.get(PATH).json["currency"] == "USD"
 
 
-def test_an_account_that_is_not_there_is_404(house: House) -> None:
-    answer = house.get("/api/v1/accounts/nobody")
+def test_an_account_that_is_not_there_is_404(app: House) -> None:
+    answer = app.get("/api/v1/accounts/nobody")
 
     assert (answer.status, answer.code) == (404, "account_unknown")
 
 
-def test_the_ledger_hears_of_settings_that_a_dead_process_left(house: House) -> None:
+def test_the_ledger_hears_of_settings_that_a_dead_process_left(app: House) -> None:
     """A process that dies between writing the settings and telling the ledger loses nothing."""
-    house.account("contoso")
-    document = dict(house.run(house.container.records.get("account", "contoso")).document)
+    app.account("contoso")
+    document = dict(app.run(app.container.records.get("account", "contoso")).document)
     document["credit_limit_micros"] = 7_000_000
-    house.run(house.container.records.put("account", "contoso", document, if_match='"1"'))
+    app.run(app.container.records.put("account", "contoso", document, if_match='"1"'))
 
-    assert house.get(PATH).json["available"] == "7.00"
-    state = house.run(house.container.ledger.state("contoso"))
+    assert app.get(PATH).json["available"] == "7.00"
+    state = app.run(app.container.ledger.state("contoso"))
     assert (state.settings_version, state.credit_limit_micros) == (2, 7_000_000)
 
 
@@ -133,40 +133,40 @@ def test_the_ledger_hears_of_settings_that_a_dead_process_left(house: House) -> 
     ],
 )
 def test_bad_fields_are_named_and_nothing_is_written(
-    house: House, body: object, pointers: list[str]
+    app: House, body: object, pointers: list[str]
 ) -> None:
-    answer = house.put(PATH, body)
+    answer = app.put(PATH, body)
 
     assert (answer.status, answer.code, answer.pointers()) == (422, "invalid", pointers)
-    assert house.get(PATH).status == 404
+    assert app.get(PATH).status == 404
 
 
 @pytest.mark.parametrize("account", ["Contoso", "-a", "a b", "a" * 64, "a%2Fb", "%C3%A9"])
-def test_ids_of_accounts_have_a_shape(house: House, account: str) -> None:
-    answer = house.put(f"/api/v1/accounts/{account}", {"currency": "USD"})
+def test_ids_of_accounts_have_a_shape(app: House, account: str) -> None:
+    answer = app.put(f"/api/v1/accounts/{account}", {"currency": "USD"})
 
     assert (answer.status, answer.code) == (422, "id_invalid")
 
 
-def test_accounts_are_listed_by_id_in_pages(house: House) -> None:
+def test_accounts_are_listed_by_id_in_pages(app: House) -> None:
     for name in ("beta", "alpha", "delta", "gamma"):
-        house.account(name)
+        app.account(name)
 
-    first = house.get("/api/v1/accounts?limit=3").json
-    second = house.get(f"/api/v1/accounts?limit=3&cursor={first['next']}").json
+    first = app.get("/api/v1/accounts?limit=3").json
+    second = app.get(f"/api/v1/accounts?limit=3&cursor={first['next']}").json
 
     assert [item["id"] for item in first["items"]] == ["alpha", "beta", "delta"]
     assert [item["id"] for item in second["items"]] == ["gamma"]
     assert "next" not in second
 
 
-def test_a_key_for_some_accounts_lists_those(house: House) -> None:
+def test_a_key_for_some_accounts_lists_those(app: House) -> None:
     for name in ("alpha", "beta", "delta"):
-        house.account(name)
-    key = house.api_key("reader", accounts=("delta", "alpha", "not-there"))
+        app.account(name)
+    key = app.api_key("reader", accounts=("delta", "alpha", "not-there"))
 
-    first = house.get("/api/v1/accounts?limit=1", key=key).json
-    rest = house.get(f"/api/v1/accounts?cursor={first['next']}", key=key).json
+    first = app.get("/api/v1/accounts?limit=1", key=key).json
+    rest = app.get(f"/api/v1/accounts?cursor={first['next']}", key=key).json
 
     assert [item["id"] for item in first["items"] + rest["items"]] == ["alpha", "delta"]
 
@@ -174,14 +174,14 @@ def test_a_key_for_some_accounts_lists_those(house: House) -> None:
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=-1", "limit=1001", "limit=ten", "limit=1.0", "limit=１"]
 )
-def test_a_senseless_limit_is_422(house: House, query: str) -> None:
-    answer = house.get(f"/api/v1/accounts?{query}")
+def test_a_senseless_limit_is_422(app: House, query: str) -> None:
+    answer = app.get(f"/api/v1/accounts?{query}")
 
     assert (answer.status, answer.code) == (422, "query_invalid")
 
 
 @pytest.mark.parametrize("cursor", ["%20", "not-ours!", "%ff", "====", "YQ==="])
-def test_a_cursor_that_is_not_ours_is_422(house: House, cursor: str) -> None:
-    answer = house.get(f"/api/v1/accounts?cursor={cursor}")
+def test_a_cursor_that_is_not_ours_is_422(app: House, cursor: str) -> None:
+    answer = app.get(f"/api/v1/accounts?cursor={cursor}")
 
     assert (answer.status, answer.code) == (422, "cursor_invalid")

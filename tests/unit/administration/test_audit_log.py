@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.common.errors import OutcomeUnknown, PerminuteError, StoreUnavailable
 from shared.ports.audit import ChangeFilter
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 
 ACCOUNT = "/api/v1/accounts/contoso"
 CARD = "/api/v1/rate-cards/default/versions/2026-01-01T00:00:00Z"
@@ -26,18 +26,18 @@ RATES = {
 type Step = tuple[str, str, object, str | None]
 
 
-def log(house: House, query: str = "", **more: Any) -> list[dict[str, Any]]:
-    answer = house.get(f"/api/v1/audit-log{query}", **more)
+def log(app: House, query: str = "", **more: Any) -> list[dict[str, Any]]:
+    answer = app.get(f"/api/v1/audit-log{query}", **more)
     assert answer.status == 200, answer.body
     items: list[dict[str, Any]] = answer.json["items"]
     return items
 
 
-def test_a_changed_account_shows_who_changed_what_before_and_after(house: House) -> None:
-    house.account(name="Contoso", credit_limit="5")
-    house.put(ACCOUNT, {"currency": "USD", "name": "Contoso", "credit_limit": "7.5"}, '"1"')
+def test_a_changed_account_shows_who_changed_what_before_and_after(app: House) -> None:
+    app.account(name="Contoso", credit_limit="5")
+    app.put(ACCOUNT, {"currency": "USD", "name": "Contoso", "credit_limit": "7.5"}, '"1"')
 
-    changed, created = log(house, "?account=contoso")
+    changed, created = log(app, "?account=contoso")
 
     assert changed["at"] == "2026-11-23T10:00:00Z"
     assert (changed["actor"], changed["request_id"]) == ("bootstrap", "an-invocation")
@@ -73,28 +73,28 @@ CHANGES: list[tuple[Step, str, str, str | None]] = [
 
 @pytest.mark.parametrize("change", CHANGES, ids=[each[1] for each in CHANGES])
 def test_every_kind_of_setting_is_logged_once_with_its_change(
-    house: House, change: tuple[Step, str, str, str | None]
+    app: House, change: tuple[Step, str, str, str | None]
 ) -> None:
     (method, path, body, _), kind, key, account = change
-    house.account()
-    assert house.call(method, path, body).status in {200, 201}
+    app.account()
+    assert app.call(method, path, body).status in {200, 201}
 
-    [found] = log(house, f"?kind={kind}")
+    [found] = log(app, f"?kind={kind}")
 
     assert (found["kind"], found["key"], found.get("account")) == (kind, key, account)
     assert found["after"]
-    of_account = log(house, f"?account=contoso&kind={kind}")
+    of_account = log(app, f"?account=contoso&kind={kind}")
     assert of_account == ([found] if account else [])
 
 
-def test_a_stop_and_a_restart_that_change_nothing_are_not_logged(house: House) -> None:
-    house.account()
+def test_a_stop_and_a_restart_that_change_nothing_are_not_logged(app: House) -> None:
+    app.account()
     for _ in range(2):
-        house.post(f"{ACCOUNT}/dial-out-policy/stop", {"reason": "fraud"})
+        app.post(f"{ACCOUNT}/dial-out-policy/stop", {"reason": "fraud"})
     for _ in range(2):
-        house.post(f"{ACCOUNT}/dial-out-policy/restart", {})
+        app.post(f"{ACCOUNT}/dial-out-policy/restart", {})
 
-    restarted, stopped = log(house, "?kind=dial_out")
+    restarted, stopped = log(app, "?kind=dial_out")
 
     assert (restarted["action"], restarted["before"], restarted["after"]) == (
         "restarted",
@@ -104,79 +104,79 @@ def test_a_stop_and_a_restart_that_change_nothing_are_not_logged(house: House) -
     assert (stopped["action"], stopped["before"]) == ("stopped", {"stopped": False})
 
 
-def test_what_is_removed_is_logged_as_it_was(house: House) -> None:
-    house.account()
-    house.put(f"{ACCOUNT}/webhooks/erp", {"url": "https://erp.contoso.com/in", "events": ["*"]})
-    house.delete(f"{ACCOUNT}/webhooks/erp")
+def test_what_is_removed_is_logged_as_it_was(app: House) -> None:
+    app.account()
+    app.put(f"{ACCOUNT}/webhooks/erp", {"url": "https://erp.contoso.com/in", "events": ["*"]})
+    app.delete(f"{ACCOUNT}/webhooks/erp")
 
-    removed = log(house, "?kind=webhook")[0]
+    removed = log(app, "?kind=webhook")[0]
 
     assert (removed["action"], removed["after"]) == ("deleted", None)
     assert removed["before"]["url"] == "https://erp.contoso.com/in"
 
 
-def test_no_secret_stands_in_the_log(house: House) -> None:
-    house.account()
+def test_no_secret_stands_in_the_log(app: House) -> None:
+    app.account()
     secret = "whsec_" + "A" * 44
-    house.put(BRIDGE, {"dialect": "perminute", "accounts": ["*"], "auth": {"secrets": [secret]}})
-    made = house.put(BRIDGE, {"dialect": "perminute", "accounts": ["*"],
+    app.put(BRIDGE, {"dialect": "perminute", "accounts": ["*"], "auth": {"secrets": [secret]}})
+    made = app.put(BRIDGE, {"dialect": "perminute", "accounts": ["*"],
                               "auth": {"scheme": "bearer"}}, '"1"')  # fmt: skip
-    hook = house.put(f"{ACCOUNT}/webhooks/erp",
+    hook = app.put(f"{ACCOUNT}/webhooks/erp",
                      {"url": "https://erp.contoso.com/in?key=s3cret", "events": ["*"]})  # fmt: skip
-    key = house.api_key("reader")
+    key = app.api_key("reader")
 
-    shown = house.get("/api/v1/audit-log").body.decode()
-    stored = str(house.run(house.tables.query("directory", "audit|*")))
+    shown = app.get("/api/v1/audit-log").body.decode()
+    stored = str(app.run(app.tables.query("directory", "audit|*")))
 
     secrets = [secret, made.json["auth"]["secrets"][0], hook.json["secret"], key.split("_")[2]]
     for each in (*secrets, "s3cret"):
         assert each not in shown
         assert each not in stored
-    assert log(house, "?kind=bridge")[0]["after"]["secrets_changed"] is True
+    assert log(app, "?kind=bridge")[0]["after"]["secrets_changed"] is True
 
 
-def test_who_sees_some_accounts_sees_their_changes_only(house: House) -> None:
-    house.account()
-    house.account("fabrikam")
-    house.put(BRIDGE, {"dialect": "perminute", "accounts": ["*"]})
-    key = house.api_key("reader", accounts=("contoso",))
+def test_who_sees_some_accounts_sees_their_changes_only(app: House) -> None:
+    app.account()
+    app.account("fabrikam")
+    app.put(BRIDGE, {"dialect": "perminute", "accounts": ["*"]})
+    key = app.api_key("reader", accounts=("contoso",))
 
-    assert {each["account"] for each in log(house, key=key)} == {"contoso"}
-    assert house.get("/api/v1/audit-log?account=contoso", key=key).status == 200
+    assert {each["account"] for each in log(app, key=key)} == {"contoso"}
+    assert app.get("/api/v1/audit-log?account=contoso", key=key).status == 200
     for foreign in ("fabrikam", "nosuch"):
-        answer = house.get(f"/api/v1/audit-log?account={foreign}", key=key)
+        answer = app.get(f"/api/v1/audit-log?account={foreign}", key=key)
         assert (answer.status, answer.code) == (403, "account_not_allowed")
-    two = house.api_key("reader", accounts=("contoso", "fabrikam"))
-    assert [each["account"] for each in log(house, key=two)] == ["fabrikam", "contoso"]
-    assert house.get("/api/v1/audit-log", key=house.api_key("payments")).status == 403
+    two = app.api_key("reader", accounts=("contoso", "fabrikam"))
+    assert [each["account"] for each in log(app, key=two)] == ["fabrikam", "contoso"]
+    assert app.get("/api/v1/audit-log", key=app.api_key("payments")).status == 403
 
 
-def test_pages_hold_every_change_once_the_newest_first(house: House) -> None:
-    house.account()
+def test_pages_hold_every_change_once_the_newest_first(app: House) -> None:
+    app.account()
     for number in range(6):
-        house.clock.advance(60)
-        house.put(f"{ACCOUNT}/organizers/o{number}", {})
+        app.clock.advance(60)
+        app.put(f"{ACCOUNT}/organizers/o{number}", {})
 
     keys, target = [], "/api/v1/audit-log?limit=3"
     while target:
-        answer = house.get(target).json
+        answer = app.get(target).json
         keys += [each["key"] for each in answer["items"]]
         target = f"/api/v1/audit-log?limit=3&cursor={answer['next']}" if "next" in answer else ""
 
     assert keys == [f"o{number}" for number in reversed(range(6))] + ["contoso"]
     spans = {"from=2026-11-23T10:02:00Z&to=2026-11-23T10:04:00Z": ["o2", "o1"]}
     for span, expected in spans.items():
-        assert [each["key"] for each in log(house, f"?{span}")] == expected
-    assert log(house, "?actor=nobody") == []
-    assert house.get("/api/v1/audit-log?cursor=x").code == "cursor_invalid"
+        assert [each["key"] for each in log(app, f"?{span}")] == expected
+    assert log(app, "?actor=nobody") == []
+    assert app.get("/api/v1/audit-log?cursor=x").code == "cursor_invalid"
 
 
-def test_csv_holds_every_row(house: House) -> None:
-    house.account()
+def test_csv_holds_every_row(app: House) -> None:
+    app.account()
     for number in range(150):
-        house.put(f"{ACCOUNT}/organizers/o{number}", {})
+        app.put(f"{ACCOUNT}/organizers/o{number}", {})
 
-    answer = house.get("/api/v1/audit-log?account=contoso", headers={"accept": "text/csv"})
+    answer = app.get("/api/v1/audit-log?account=contoso", headers={"accept": "text/csv"})
 
     rows = list(csv.DictReader(io.StringIO(answer.body.decode())))
     assert len(rows) == 151
@@ -193,44 +193,44 @@ def test_csv_holds_every_row(house: House) -> None:
     ],
 )
 def test_a_change_is_in_the_log_if_and_only_if_it_was_made(
-    house: House, nth: int, error: PerminuteError, after: bool
+    app: House, nth: int, error: PerminuteError, after: bool
 ) -> None:
     """Whichever write fails, and whether it was carried out or not: the log says what is stored."""
-    house.account()
-    house.tables.inject(nth, error, after=after)
+    app.account()
+    app.tables.inject(nth, error, after=after)
 
-    house.put(f"{ACCOUNT}/organizers/ken", {"cost_center": "R&D"})
+    app.put(f"{ACCOUNT}/organizers/ken", {"cost_center": "R&D"})
 
-    kept = house.get(f"{ACCOUNT}/organizers/ken").status == 200
-    assert len(log(house, "?kind=organizer")) == kept
+    kept = app.get(f"{ACCOUNT}/organizers/ken").status == 200
+    assert len(log(app, "?kind=organizer")) == kept
 
 
-def test_a_process_that_dies_between_proposal_and_change_leaves_no_trace(house: House) -> None:
-    house.account()
+def test_a_process_that_dies_between_proposal_and_change_leaves_no_trace(app: House) -> None:
+    app.account()
 
     async def dies() -> None:
-        transact = house.tables.transact
+        transact = app.tables.transact
 
         async def killed(table: str, partition: str, operations: Any) -> Any:
             if partition.startswith("organizer|"):
                 raise asyncio.CancelledError
             return await transact(table, partition, operations)
 
-        house.tables.transact = killed  # type: ignore[method-assign]
+        app.tables.transact = killed  # type: ignore[method-assign]
         with pytest.raises(asyncio.CancelledError):
-            await house.container.records.put("organizer", "contoso|ken", {}, if_match=None)
-        house.tables.transact = transact  # type: ignore[method-assign]
+            await app.container.records.put("organizer", "contoso|ken", {}, if_match=None)
+        app.tables.transact = transact  # type: ignore[method-assign]
 
-    house.run(dies())
+    app.run(dies())
 
-    proposals = house.run(house.tables.query("directory", "audit|contoso"))
+    proposals = app.run(app.tables.query("directory", "audit|contoso"))
     assert [row.values["kind"] for row in proposals].count("organizer") == 1
-    assert log(house, "?kind=organizer") == []
+    assert log(app, "?kind=organizer") == []
 
 
-def test_concurrent_changes_are_logged_in_the_order_of_their_versions(house: House) -> None:
-    house.account()
-    records = house.container.records
+def test_concurrent_changes_are_logged_in_the_order_of_their_versions(app: House) -> None:
+    app.account()
+    records = app.container.records
 
     async def race() -> None:
         await asyncio.gather(
@@ -241,13 +241,13 @@ def test_concurrent_changes_are_logged_in_the_order_of_their_versions(house: Hou
             return_exceptions=True,
         )
 
-    house.run(records.put("organizer", "contoso|ken", {"cost_center": "first"}, if_match=None))
-    house.run(race())
+    app.run(records.put("organizer", "contoso|ken", {"cost_center": "first"}, if_match=None))
+    app.run(race())
 
-    changes, _ = house.run(
-        house.container.audit_log.page(ChangeFilter(None, kind="organizer"), limit=100, cursor=None)
+    changes, _ = app.run(
+        app.container.audit_log.page(ChangeFilter(None, kind="organizer"), limit=100, cursor=None)
     )
-    record = house.run(records.get("organizer", "contoso|ken"))
+    record = app.run(records.get("organizer", "contoso|ken"))
     assert len(changes) == record.version
     afters = [dict(each.change.after or {})["cost_center"] for each in changes]
     befores = [each.change.before["cost_center"] for each in changes if each.change.before]
@@ -255,20 +255,20 @@ def test_concurrent_changes_are_logged_in_the_order_of_their_versions(house: Hou
     assert sorted(befores) == sorted(set(afters) - {record.document["cost_center"]})
 
 
-def test_an_erased_person_is_gone_from_the_log_and_the_changes_stay(house: House) -> None:
-    house.account()
-    house.account("fabrikam")
+def test_an_erased_person_is_gone_from_the_log_and_the_changes_stay(app: House) -> None:
+    app.account()
+    app.account("fabrikam")
     for account in ("contoso", "fabrikam"):
-        house.put(f"/api/v1/accounts/{account}/organizers/ken%40contoso.com", {})
-    house.put(f"{ACCOUNT}/conferences/3001", {"organizer": "ken@contoso.com"})
+        app.put(f"/api/v1/accounts/{account}/organizers/ken%40contoso.com", {})
+    app.put(f"{ACCOUNT}/conferences/3001", {"organizer": "ken@contoso.com"})
 
-    house.post(f"{ACCOUNT}/erasures", {"organizer": "ken@contoso.com"})
+    app.post(f"{ACCOUNT}/erasures", {"organizer": "ken@contoso.com"})
 
-    changes = house.get("/api/v1/audit-log?account=contoso").body.decode()
+    changes = app.get("/api/v1/audit-log?account=contoso").body.decode()
     assert "ken@contoso.com" not in changes
-    assert [each["key"] for each in log(house, "?account=contoso")] == [
+    assert [each["key"] for each in log(app, "?account=contoso")] == [
         "3001",
         "(erased)",
         "contoso",
     ]
-    assert log(house, "?account=fabrikam")[0]["key"] == "ken@contoso.com"
+    assert log(app, "?account=fabrikam")[0]["key"] == "ken@contoso.com"

@@ -20,7 +20,7 @@ from shared.adapters.tables.paced_tables import PacedTables
 from shared.domain.common import limits
 from shared.domain.common.errors import RateLimited
 from shared.pacing import Allowance, Budgets, Turns, Work
-from tests.unit.administration.house import SETTINGS, Answer, House
+from tests.unit.administration.app import SETTINGS, Answer, House
 
 SECRET = base64.b64encode(b"k" * 32).decode()
 
@@ -51,7 +51,7 @@ def monotonic() -> Monotonic:
 
 
 @pytest.fixture
-def house(monotonic: Monotonic) -> Iterator[House]:
+def app(monotonic: Monotonic) -> Iterator[House]:
     """A process whose reads are counted and whose callers have small budgets."""
     made = House(CountedReads())
     container = made.container
@@ -65,97 +65,95 @@ def house(monotonic: Monotonic) -> Iterator[House]:
     made.close()
 
 
-def _ask(house: House, key: str) -> Answer:
-    return house.get("/api/v1/rate-cards", key=key)
+def _ask(app: House, key: str) -> Answer:
+    return app.get("/api/v1/rate-cards", key=key)
 
 
-def _dial_out(house: House, bridge: str, key: bytes = b"k" * 32) -> Answer:
+def _dial_out(app: House, bridge: str, key: bytes = b"k" * 32) -> Answer:
     body = b'{"to": "+442079460123", "account": "contoso", "organizer_id": "ken"}'
-    stamp = str(int(house.clock.now().timestamp()))
+    stamp = str(int(app.clock.now().timestamp()))
     signed = hmac.digest(key, f"m1.{stamp}.".encode() + body, hashlib.sha256)
     headers = {
         "webhook-id": "m1",
         "webhook-timestamp": stamp,
         "webhook-signature": "v1," + base64.b64encode(signed).decode(),
     }
-    return house.call(
-        "POST", f"/api/v1/bridges/{bridge}/dial-outs", body, key=None, headers=headers
-    )
+    return app.call("POST", f"/api/v1/bridges/{bridge}/dial-outs", body, key=None, headers=headers)
 
 
-def _bridge(house: House, name: str = "b1") -> None:
+def _bridge(app: House, name: str = "b1") -> None:
     auth = {"scheme": "standard-webhooks", "secrets": [f"whsec_{SECRET}"]}
-    made = house.put(
+    made = app.put(
         f"/api/v1/bridges/{name}", {"dialect": "perminute", "auth": auth, "accounts": ["*"]}
     )
     assert made.status == 201, made.body
 
 
 def test_a_caller_over_its_budget_of_requests_waits_and_others_do_not(
-    house: House, monotonic: Monotonic
+    app: House, monotonic: Monotonic
 ) -> None:
-    hasty, calm = house.api_key("reader"), house.api_key("reader")
-    answers = [_ask(house, hasty) for _ in range(limits.BUDGET_BURST_SECONDS + 1)]
+    hasty, calm = app.api_key("reader"), app.api_key("reader")
+    answers = [_ask(app, hasty) for _ in range(limits.BUDGET_BURST_SECONDS + 1)]
 
     assert {each.status for each in answers[:-1]} == {200}
     assert (answers[-1].status, answers[-1].code) == (429, "rate_limited")
     assert answers[-1].headers["Retry-After"] == "1"
-    assert _ask(house, calm).status == 200
+    assert _ask(app, calm).status == 200
     monotonic.seconds += 1
-    assert _ask(house, hasty).status == 200
+    assert _ask(app, hasty).status == 200
 
 
 def test_a_caller_over_its_budget_of_work_waits_until_the_debt_is_paid(
-    house: House, monotonic: Monotonic
+    app: House, monotonic: Monotonic
 ) -> None:
     """The work of a request is what it reads; it is never known before."""
-    reader, other = house.api_key("reader"), house.api_key("reader")
-    house.account()
+    reader, other = app.api_key("reader"), app.api_key("reader")
+    app.account()
     burst = 100 * limits.BUDGET_BURST_SECONDS
-    _ask(house, reader)
-    caller = next(each for each in house.container.budgets._callers if reader[3:19] in each)
-    house.container.budgets.spend(caller, burst + 150)
+    _ask(app, reader)
+    caller = next(each for each in app.container.budgets._callers if reader[3:19] in each)
+    app.container.budgets.spend(caller, burst + 150)
 
-    refused = house.get("/api/v1/accounts/contoso/entries", key=reader)
+    refused = app.get("/api/v1/accounts/contoso/entries", key=reader)
 
     assert (refused.status, refused.code) == (429, "rate_limited")
     assert refused.headers["Retry-After"] == "2"
-    assert house.get("/api/v1/accounts/contoso/entries", key=other).status == 200
+    assert app.get("/api/v1/accounts/contoso/entries", key=other).status == 200
     monotonic.seconds += 2
-    assert house.get("/api/v1/accounts/contoso/entries", key=reader).status == 200
+    assert app.get("/api/v1/accounts/contoso/entries", key=reader).status == 200
 
 
-def test_what_a_request_reads_is_its_work(house: House) -> None:
+def test_what_a_request_reads_is_its_work(app: House) -> None:
     """Also where the route is none of the reports: nobody can forget to count."""
-    house.account()
-    reader = house.api_key("reader")
+    app.account()
+    reader = app.api_key("reader")
     caller = f"key:{reader[3:19]}"
-    _ask(house, reader)
-    work = house.container.budgets._callers[caller][1]
+    _ask(app, reader)
+    work = app.container.budgets._callers[caller][1]
     before = work.tokens
 
-    assert house.get("/api/v1/accounts/contoso", key=reader).status == 200
+    assert app.get("/api/v1/accounts/contoso", key=reader).status == 200
 
     assert work.tokens < before
 
 
-def test_an_account_dials_out_while_the_budget_of_its_reports_is_used_up(house: House) -> None:
-    house.account()
-    _bridge(house)
-    answers = [house.get("/api/v1/rate-cards").status for _ in range(limits.BUDGET_BURST_SECONDS)]
+def test_an_account_dials_out_while_the_budget_of_its_reports_is_used_up(app: House) -> None:
+    app.account()
+    _bridge(app)
+    answers = [app.get("/api/v1/rate-cards").status for _ in range(limits.BUDGET_BURST_SECONDS)]
     assert answers[-1] == 429
 
-    assert _dial_out(house, "b1").status == 200
+    assert _dial_out(app, "b1").status == 200
 
 
-def test_a_bridge_has_a_budget_of_its_own(house: House, monotonic: Monotonic) -> None:
-    house.account()
-    _bridge(house, "b1")
-    _bridge(house, "b2")
-    answers = [_dial_out(house, "b1").status for _ in range(limits.BUDGET_BURST_SECONDS + 1)]
+def test_a_bridge_has_a_budget_of_its_own(app: House, monotonic: Monotonic) -> None:
+    app.account()
+    _bridge(app, "b1")
+    _bridge(app, "b2")
+    answers = [_dial_out(app, "b1").status for _ in range(limits.BUDGET_BURST_SECONDS + 1)]
 
     assert answers == [200] * limits.BUDGET_BURST_SECONDS + [429]
-    assert _dial_out(house, "b2").status == 200
+    assert _dial_out(app, "b2").status == 200
 
 
 @given(
@@ -293,12 +291,12 @@ async def test_a_task_that_serves_several_requests_is_nobodys_work() -> None:
     assert work.units == 0
 
 
-def test_every_answer_forbids_guessing_its_type(house: House) -> None:
+def test_every_answer_forbids_guessing_its_type(app: House) -> None:
     answers = [
-        house.get("/api/v1/rate-cards"),
-        house.get("/api/v1/rate-cards", key=None),
-        house.get("/api/v1/rate-cards/none"),
-        _dial_out(house, "none"),
+        app.get("/api/v1/rate-cards"),
+        app.get("/api/v1/rate-cards", key=None),
+        app.get("/api/v1/rate-cards/none"),
+        _dial_out(app, "none"),
     ]
 
     assert [each.status for each in answers] == [200, 401, 404, 401]
@@ -309,10 +307,10 @@ def test_every_answer_forbids_guessing_its_type(house: House) -> None:
 
 @pytest.mark.parametrize("is_cached", [False, True])
 def test_an_unknown_bridge_costs_what_a_known_one_costs_and_is_answered_alike(
-    house: House, monkeypatch: pytest.MonkeyPatch, *, is_cached: bool
+    app: House, monkeypatch: pytest.MonkeyPatch, *, is_cached: bool
 ) -> None:
-    _bridge(house)
-    house.account()
+    _bridge(app)
+    app.account()
     digests = 0
     digest = hmac.digest
 
@@ -325,16 +323,16 @@ def test_an_unknown_bridge_costs_what_a_known_one_costs_and_is_answered_alike(
     seen = []
     for name in ("b1", "nobody"):
         if is_cached:
-            _dial_out(house, "b1")
+            _dial_out(app, "b1")
         else:
-            house.clock.advance(limits.FACTS_SECONDS_MAX + 1)
-            house.container.facts._cache.clear()
-        reads, before = house.tables.reads, digests  # type: ignore[attr-defined]
-        answer = _dial_out(house, name, key=b"x" * 32)
+            app.clock.advance(limits.FACTS_SECONDS_MAX + 1)
+            app.container.facts._cache.clear()
+        reads, before = app.tables.reads, digests  # type: ignore[attr-defined]
+        answer = _dial_out(app, name, key=b"x" * 32)
         digests -= 1  # the test's own
         body = json.loads(answer.body.replace(name.encode(), b"*"))
         seen.append(
-            (answer.status, body, house.tables.reads - reads, digests - before)  # type: ignore[attr-defined]
+            (answer.status, body, app.tables.reads - reads, digests - before)  # type: ignore[attr-defined]
         )
 
     assert seen[0] == seen[1]
@@ -343,27 +341,27 @@ def test_an_unknown_bridge_costs_what_a_known_one_costs_and_is_answered_alike(
 
 
 def test_requests_that_prove_nothing_have_a_budget_of_reads(
-    house: House, monotonic: Monotonic
+    app: House, monotonic: Monotonic
 ) -> None:
     """A bridge with the right credentials is let in all the while, also once its facts are old."""
-    house.account()
-    _bridge(house)
-    assert _dial_out(house, "b1").status == 200
+    app.account()
+    _bridge(app)
+    assert _dial_out(app, "b1").status == 200
     budget = limits.UNPROVEN_READS_PER_SECOND * limits.BUDGET_BURST_SECONDS
-    refused = [_dial_out(house, f"nobody-{number}").status for number in range(budget + 5)]
-    reads = house.tables.reads  # type: ignore[attr-defined]
+    refused = [_dial_out(app, f"nobody-{number}").status for number in range(budget + 5)]
+    reads = app.tables.reads  # type: ignore[attr-defined]
 
     assert refused == [401] * (budget - 1) + [429] * 6  # the first read of b1 was one, too
-    assert _dial_out(house, "nobody").status == 429
-    assert _dial_out(house, "b1", key=b"x" * 32).status == 429
-    assert house.tables.reads == reads  # type: ignore[attr-defined]
-    assert _dial_out(house, "b1").status == 200
-    house.clock.advance(limits.FACTS_SECONDS_MAX + 1)
-    assert _dial_out(house, "b1").status == 200
+    assert _dial_out(app, "nobody").status == 429
+    assert _dial_out(app, "b1", key=b"x" * 32).status == 429
+    assert app.tables.reads == reads  # type: ignore[attr-defined]
+    assert _dial_out(app, "b1").status == 200
+    app.clock.advance(limits.FACTS_SECONDS_MAX + 1)
+    assert _dial_out(app, "b1").status == 200
 
 
-def test_a_bridge_works_at_once_after_its_name_was_refused(house: House) -> None:
-    house.account()
-    assert _dial_out(house, "b1").status == 401
-    _bridge(house)
-    assert _dial_out(house, "b1").status == 200
+def test_a_bridge_works_at_once_after_its_name_was_refused(app: House) -> None:
+    app.account()
+    assert _dial_out(app, "b1").status == 401
+    _bridge(app)
+    assert _dial_out(app, "b1").status == 200

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.administration.house import Answer
+from tests.unit.administration.app import Answer
 from tests.unit.administration.town import LONDON, Town
 
 BOTH = ("contoso", "fabrikam")

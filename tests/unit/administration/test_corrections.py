@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.domain.common.kinds import LegKind
-from tests.unit.administration.house import Answer
+from tests.unit.administration.app import Answer
 from tests.unit.administration.town import LONDON, PARIS, TOKYO, Town
 
 PARKED = "/api/v1/parked-legs"

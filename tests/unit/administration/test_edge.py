@@ -13,7 +13,7 @@ from shared.contracts.common.queries import SPAN
 from shared.domain.common.errors import BadRequest, Invalid, QueueUnavailable, StoreUnavailable
 from shared.domain.legs.leg import QueuedLeg
 from shared.usecases.legs.receive_legs import leg_message
-from tests.unit.administration.house import ADMIN_KEY, House
+from tests.unit.administration.app import ADMIN_KEY, House
 from tests.unit.administration.town import Town
 
 PATH = "/api/v1/accounts/contoso"
@@ -27,14 +27,14 @@ def call(**headers: str) -> Call:
     return Call(request, "id", 100)
 
 
-def test_every_answer_carries_the_request_id_and_is_not_kept(house: House) -> None:
-    for answer in (house.get(PATH), house.account(), house.get(PATH, key=None)):
+def test_every_answer_carries_the_request_id_and_is_not_kept(app: House) -> None:
+    for answer in (app.get(PATH), app.account(), app.get(PATH, key=None)):
         assert answer.headers["x-request-id"] == "an-invocation"
         assert answer.headers["cache-control"] == "no-store"
 
 
-def test_an_error_is_a_problem_document(house: House) -> None:
-    answer = house.get(PATH)
+def test_an_error_is_a_problem_document(app: House) -> None:
+    answer = app.get(PATH)
 
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json == {
@@ -48,14 +48,14 @@ def test_an_error_is_a_problem_document(house: House) -> None:
     }
 
 
-def test_an_unexpected_error_tells_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_tells_nothing(app: House, caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         async def read(self, _: str) -> None:
             raise RuntimeError("a secret of ours")
 
-    house.container.accounts = Broken()
+    app.container.accounts = Broken()
 
-    answer = house.get(PATH)
+    answer = app.get(PATH)
 
     assert (answer.status, answer.code) == (500, "internal")
     assert b"secret" not in answer.body
@@ -63,10 +63,10 @@ def test_an_unexpected_error_tells_nothing(house: House, caplog: pytest.LogCaptu
     assert "a secret of ours" in caplog.text
 
 
-def test_an_outage_is_503_with_retry_after(house: House) -> None:
-    house.tables.inject(1, StoreUnavailable("busy"), kind="get")
+def test_an_outage_is_503_with_retry_after(app: House) -> None:
+    app.tables.inject(1, StoreUnavailable("busy"), kind="get")
 
-    answer = house.get(PATH)
+    answer = app.get(PATH)
 
     assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "unavailable", "5")
 
@@ -97,16 +97,16 @@ def test_an_outage_is_503_with_retry_after(house: House) -> None:
     ],
 )
 def test_bodies_that_are_not_understood(
-    house: House, body: bytes, headers: dict[str, str], status: int, code: str
+    app: House, body: bytes, headers: dict[str, str], status: int, code: str
 ) -> None:
-    answer = house.put(PATH, body, headers=headers)
+    answer = app.put(PATH, body, headers=headers)
 
     assert (answer.status, answer.code) == (status, code)
-    assert house.get(PATH).status == 404
+    assert app.get(PATH).status == 404
 
 
-def test_who_is_not_let_in_learns_nothing_of_their_body(house: House) -> None:
-    assert house.put(PATH, b"no json", key="wrong").status == 401
+def test_who_is_not_let_in_learns_nothing_of_their_body(app: House) -> None:
+    assert app.put(PATH, b"no json", key="wrong").status == 401
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_a_missing_or_odd_idempotency_key_is_400(header: str | None, code: str) 
     assert caught.value.code == code
 
 
-def test_a_flag_is_true_or_false(house: House) -> None:
+def test_a_flag_is_true_or_false(app: House) -> None:
     path = "/api/v1/rate-cards/x/versions/2026-01-01T00:00:00Z?dry_run=maybe"
-    assert house.put(path, {}).code == "query_invalid"
+    assert app.put(path, {}).code == "query_invalid"
 
 
 def test_csv_guards_spreadsheets_and_keeps_numbers() -> None:
@@ -168,13 +168,13 @@ def test_times_in_a_query_may_have_a_plus_that_forms_decode() -> None:
         moment("2026-11-32")
 
 
-def test_health_is_open_to_all_and_asks_what_it_needs(house: House) -> None:
+def test_health_is_open_to_all_and_asks_what_it_needs(app: House) -> None:
     async def fine() -> None:
         return None
 
-    house.container.queue_check = fine
+    app.container.queue_check = fine
 
-    answer = house.get("/api/health", key=None)
+    answer = app.get("/api/health", key=None)
 
     assert (answer.status, answer.json) == (
         200,
@@ -182,27 +182,27 @@ def test_health_is_open_to_all_and_asks_what_it_needs(house: House) -> None:
     )
 
 
-def test_health_is_503_when_legs_can_not_be_taken(house: House) -> None:
+def test_health_is_503_when_legs_can_not_be_taken(app: House) -> None:
     async def down() -> None:
         raise QueueUnavailable("down")
 
-    house.container.queue_check = down
-    house.tables.inject(1, StoreUnavailable("down"), kind="get")
+    app.container.queue_check = down
+    app.tables.inject(1, StoreUnavailable("down"), kind="get")
 
-    answer = house.get("/api/health", key=None)
+    answer = app.get("/api/health", key=None)
 
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
     assert answer.json["status"] == "failing"
     assert answer.json["checks"] == {"tables": "unavailable", "queue": "unavailable"}
 
 
-def test_health_is_degraded_while_the_queue_is_away_and_legs_are_accepted(house: House) -> None:
+def test_health_is_degraded_while_the_queue_is_away_and_legs_are_accepted(app: House) -> None:
     async def down() -> None:
         raise QueueUnavailable("down")
 
-    house.container.queue_check = down
+    app.container.queue_check = down
 
-    answer = house.get("/api/health", key=None)
+    answer = app.get("/api/health", key=None)
 
     assert (answer.status, answer.json["status"]) == (200, "degraded")
     assert answer.json["checks"] == {"tables": "ok", "queue": "unavailable"}
@@ -212,14 +212,14 @@ def test_health_is_degraded_while_the_queue_is_away_and_legs_are_accepted(house:
     ("seconds", "status"), [(0, "ok"), (119, "ok"), (120, "degraded"), (86_400, "degraded")]
 )
 def test_health_is_never_ok_while_legs_wait_to_be_charged(
-    house: House, seconds: int, status: str
+    app: House, seconds: int, status: str
 ) -> None:
     async def waiting() -> Any:
-        return house.clock.now() - timedelta(seconds=seconds)
+        return app.clock.now() - timedelta(seconds=seconds)
 
-    house.container.queue_check = waiting
+    app.container.queue_check = waiting
 
-    answer = house.get("/api/health", key=None)
+    answer = app.get("/api/health", key=None)
 
     assert (answer.status, answer.json["status"]) == (200, status)
     assert answer.json["oldest_waiting_leg_seconds"] == seconds
@@ -240,26 +240,26 @@ def test_health_is_never_ok_while_legs_wait_in_the_inbox(town: Town) -> None:
     assert (answer.json["status"], answer.json["oldest_waiting_leg_seconds"]) == ("degraded", 121)
 
 
-def test_health_is_asked_again_only_after_a_moment(house: House) -> None:
+def test_health_is_asked_again_only_after_a_moment(app: House) -> None:
     asked = []
 
     async def count() -> None:
         asked.append(1)
 
-    house.container.queue_check = count
+    app.container.queue_check = count
     for _ in range(5):
-        house.get("/api/health", key=None)
+        app.get("/api/health", key=None)
     assert len(asked) == 1
-    house.clock.advance(2)
-    house.get("/api/health", key=None)
+    app.clock.advance(2)
+    app.get("/api/health", key=None)
     assert len(asked) == 2
 
 
 def test_each_request_is_one_line_in_the_log_without_secrets(
-    house: House, caplog: pytest.LogCaptureFixture
+    app: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="perminute")
-    house.get("/api/v1/accounts/contoso/service-numbers/+33170000000")
+    app.get("/api/v1/accounts/contoso/service-numbers/+33170000000")
 
     lines = [json.loads(record.message) for record in caplog.records if record.name == "perminute"]
     [line] = [line for line in lines if line["event"] == "http_request"]
@@ -275,17 +275,17 @@ def test_each_request_is_one_line_in_the_log_without_secrets(
 @pytest.mark.parametrize(
     "name", ["%00", "a%0Ab", "'%20or%20'1", "%F0%9F%98%80", "x" * 5_000, "%25", "a%2F.."]
 )
-def test_an_id_that_nothing_can_have_is_404(house: House, name: str) -> None:
+def test_an_id_that_nothing_can_have_is_404(app: House, name: str) -> None:
     for path in ("accounts/{}", "bridges/{}", "rate-cards/{}", "accounts/{}/dial-out-policy"):
-        assert house.get("/api/v1/" + path.format(name)).status == 404
-    assert house.delete(f"/api/v1/api-keys/{name}").status == 404
-    assert house.get(f"/api/v1/accounts/{name}/conferences/{name}").status == 404
-    assert house.get(f"/api/v1/accounts/{name}/service-numbers/{name}").status == 404
+        assert app.get("/api/v1/" + path.format(name)).status == 404
+    assert app.delete(f"/api/v1/api-keys/{name}").status == 404
+    assert app.get(f"/api/v1/accounts/{name}/conferences/{name}").status == 404
+    assert app.get(f"/api/v1/accounts/{name}/service-numbers/{name}").status == 404
 
 
 @pytest.mark.parametrize("path", ["accounts", "api-keys", "rate-cards"])
 @pytest.mark.parametrize("cursor", ["JyBvciAnMQ", "A%20B", "..", "AA"])
-def test_a_cursor_that_was_made_up_is_422(house: House, path: str, cursor: str) -> None:
-    answer = house.get(f"/api/v1/{path}?cursor={cursor}")
+def test_a_cursor_that_was_made_up_is_422(app: House, path: str, cursor: str) -> None:
+    answer = app.get(f"/api/v1/{path}?cursor={cursor}")
 
     assert (answer.status, answer.code) == (422, "cursor_invalid")

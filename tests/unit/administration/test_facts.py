@@ -10,8 +10,8 @@ import pytest
 from shared.domain.common.errors import StoreUnavailable
 from shared.ports.records import Record, Saved
 from shared.usecases.directory.codecs import Kind
-from shared.usecases.directory.directory_cache import Facts
-from tests.unit.administration.house import HandClock
+from shared.usecases.directory.directory_cache import DirectoryCache
+from tests.unit.administration.app import HandClock
 
 DOCUMENT = {
     "dialect": "perminute",
@@ -56,7 +56,7 @@ class World:
     def __init__(self) -> None:
         self.records = CountingRecords()
         self.clock = HandClock()
-        self.facts = Facts(self.records, self.clock)
+        self.facts = DirectoryCache(self.records, self.clock)
         self.records.documents["bridge", "local"] = DOCUMENT
 
     async def started(self) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from functions import http
 from shared.domain.common.formulas import is_formula, without_formulas
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 
 ACCOUNT = "/api/v1/accounts/contoso"
 FORMULAS = ("=1+1", "+cmd", "-x", "@SUM(A1)", "x;=cmd|'/c calc'!A0", "\u200b=1", " =1", "＝1")
@@ -16,12 +16,12 @@ SETTINGS: dict[str, Any] = {"currency": "USD", "name": "Contoso"}
 
 
 @pytest.fixture
-def contoso(house: House) -> House:
-    assert house.put(ACCOUNT, SETTINGS).status == 201
+def contoso(app: House) -> House:
+    assert app.put(ACCOUNT, SETTINGS).status == 201
     top_up = {"amount": "10"}
     more = {"headers": {"idempotency-key": "first"}}
-    assert house.post(f"{ACCOUNT}/top-ups", top_up, **more).status == 201
-    return house
+    assert app.post(f"{ACCOUNT}/top-ups", top_up, **more).status == 201
+    return app
 
 
 @pytest.mark.parametrize("text", FORMULAS)

@@ -12,7 +12,7 @@ from shared.domain.common.errors import PerminuteError, StoreUnavailable
 from shared.domain.common.kinds import LegKind
 from shared.domain.directory.access import Principal
 from shared.domain.legs.parking import ParkedLeg
-from tests.unit.administration.house import Answer, House
+from tests.unit.administration.app import Answer, House
 from tests.unit.administration.town import BRITAIN, CARD, FRANCE, MAY, PARIS, Town, card, rate
 
 PARKED = "/api/v1/parked-legs"
@@ -273,9 +273,9 @@ def test_what_had_no_id_is_charged_under_the_first_one_that_it_is_given(town: To
     assert town.balance() == "9.90"
 
 
-def test_the_health_check_tells_how_long_the_oldest_one_waits(house: House) -> None:
+def test_the_health_check_tells_how_long_the_oldest_one_waits(app: House) -> None:
     """Degraded after a day, which is no reason to take the house out of service."""
-    town = Town(house.tables, house.clock)
+    town = Town(app.tables, app.clock)
     town.settle()
 
     async def fine() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.common.merge_patch import merge_patch
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 from tests.unit.administration.town import Town
 
 ACCOUNT = "/api/v1/accounts/contoso"
@@ -62,16 +62,16 @@ EXTRA = {"etag", "id", "balance", "held", "available", "lots", "created_at", "po
 
 
 @pytest.fixture
-def settings(house: House) -> House:
-    house.account()
+def settings(app: House) -> House:
+    app.account()
     for path, body in FULL.items():
-        etag = house.get(path).headers.get("etag") if path == ACCOUNT else None
-        assert house.put(path, body, etag).status in {200, 201}, path
-    return house
+        etag = app.get(path).headers.get("etag") if path == ACCOUNT else None
+        assert app.put(path, body, etag).status in {200, 201}, path
+    return app
 
 
-def shown(house: House, path: str) -> dict[str, Any]:
-    return {name: each for name, each in house.get(path).json.items() if name not in EXTRA}
+def shown(app: House, path: str) -> dict[str, Any]:
+    return {name: each for name, each in app.get(path).json.items() if name not in EXTRA}
 
 
 @pytest.mark.parametrize(("path", "name", "value"), CHANGES)
@@ -161,20 +161,20 @@ def test_a_patch_that_makes_no_setting_is_refused_and_changes_nothing(
     assert settings.get(path).json == before
 
 
-def test_a_patch_of_what_is_not_there_is_404(house: House) -> None:
-    assert house.call("PATCH", ACCOUNT, {"name": "x"}).code == "account_unknown"
-    house.account()
-    assert house.call("PATCH", ORGANIZER, {"cost_center": "x"}).code == "organizer_unknown"
-    assert house.call("PATCH", BRIDGE, {"country": "FR"}).code == "bridge_unknown"
+def test_a_patch_of_what_is_not_there_is_404(app: House) -> None:
+    assert app.call("PATCH", ACCOUNT, {"name": "x"}).code == "account_unknown"
+    app.account()
+    assert app.call("PATCH", ORGANIZER, {"cost_center": "x"}).code == "organizer_unknown"
+    assert app.call("PATCH", BRIDGE, {"country": "FR"}).code == "bridge_unknown"
 
 
-def test_a_policy_that_was_never_put_is_patched_from_its_defaults(house: House) -> None:
-    house.account()
+def test_a_policy_that_was_never_put_is_patched_from_its_defaults(app: House) -> None:
+    app.account()
 
-    answer = house.call("PATCH", POLICY, {"blocked_regions": ["CU"]})
+    answer = app.call("PATCH", POLICY, {"blocked_regions": ["CU"]})
 
     assert (answer.status, answer.json["blocked_regions"]) == (200, ["CU"])
-    assert house.get(POLICY).etag == answer.etag
+    assert app.get(POLICY).etag == answer.etag
 
 
 def test_the_currency_never_changes_by_a_patch_either(settings: House) -> None:
@@ -183,7 +183,7 @@ def test_the_currency_never_changes_by_a_patch_either(settings: House) -> None:
 
 def test_patches_at_once_are_all_kept(settings: House) -> None:
     """Each is merged into what the others wrote."""
-    from tests.unit.administration import house as harness
+    from tests.unit.administration import app as harness
 
     function, values = harness._find("PATCH", ACCOUNT)
     fields = [
@@ -268,9 +268,9 @@ def test_the_cases_of_rfc_7396(target: object, patch: object, merged: object) ->
     assert merge_patch(target, patch) == merged
 
 
-def test_a_card_that_is_not_there_is_accepted_with_a_warning(house: House) -> None:
-    made = house.put(ACCOUNT, {"currency": "USD", "rate_card": "gold"})
-    patched = house.call("PATCH", ACCOUNT, {"rate_card": "silver"})
+def test_a_card_that_is_not_there_is_accepted_with_a_warning(app: House) -> None:
+    made = app.put(ACCOUNT, {"currency": "USD", "rate_card": "gold"})
+    patched = app.call("PATCH", ACCOUNT, {"rate_card": "silver"})
 
     for answer, card in ((made, "gold"), (patched, "silver")):
         [warning] = answer.json["warnings"]

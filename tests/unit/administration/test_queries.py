@@ -16,7 +16,7 @@ from functions.http import ROUTES
 from shared.contracts.common.queries import Query, QueryKind, check_query, read_moment
 from shared.contracts.common.routes import Route
 from shared.domain.common.errors import Invalid
-from tests.unit.administration.house import Answer, House
+from tests.unit.administration.app import Answer, House
 
 assert function_app.app, "importing it declares the routes"
 CHECKED = [route for route in ROUTES if route.queries is not None]
@@ -29,16 +29,14 @@ BAD = {
 }
 
 
-def ask(house: House, route: Route, query: str) -> Answer:
+def ask(app: House, route: Route, query: str) -> Answer:
     path = re.sub(r"\{\w+\}", "x", route.path)
-    return house.call(route.method, f"/api/{path}?{query}")
+    return app.call(route.method, f"/api/{path}?{query}")
 
 
 @pytest.mark.parametrize("route", CHECKED, ids=lambda route: route.name)
-def test_every_route_refuses_a_parameter_that_it_does_not_declare(
-    house: House, route: Route
-) -> None:
-    answer = ask(house, route, "organiser=ken")
+def test_every_route_refuses_a_parameter_that_it_does_not_declare(app: House, route: Route) -> None:
+    answer = ask(app, route, "organiser=ken")
 
     assert (answer.status, answer.code) == (422, "query_invalid")
     assert "organiser" in answer.json["detail"]
@@ -47,9 +45,9 @@ def test_every_route_refuses_a_parameter_that_it_does_not_declare(
 
 
 @pytest.mark.parametrize("route", CHECKED, ids=lambda route: route.name)
-def test_every_route_refuses_a_parameter_that_is_sent_twice(house: House, route: Route) -> None:
+def test_every_route_refuses_a_parameter_that_is_sent_twice(app: House, route: Route) -> None:
     for each in route.queries or ():
-        answer = ask(house, route, f"{each.name}=&{each.name}=")
+        answer = ask(app, route, f"{each.name}=&{each.name}=")
 
         assert (answer.status, answer.code) == (422, "query_invalid")
         assert f"{each.name} is sent twice" in answer.json["detail"]
@@ -57,26 +55,26 @@ def test_every_route_refuses_a_parameter_that_is_sent_twice(house: House, route:
 
 @pytest.mark.parametrize("route", CHECKED, ids=lambda route: route.name)
 def test_every_route_refuses_a_value_that_its_parameter_does_not_take(
-    house: House, route: Route
+    app: House, route: Route
 ) -> None:
     for each in route.queries or ():
         for value in ["nonsense"] if each.choices else BAD.get(each.kind, []):
-            answer = ask(house, route, f"{each.name}={value}")
+            answer = ask(app, route, f"{each.name}={value}")
 
             assert (answer.status, answer.code) == (422, "query_invalid"), (each.name, value)
             assert each.name in answer.json["detail"]
 
 
-def test_call_ended_takes_any_query(house: House) -> None:
+def test_call_ended_takes_any_query(app: House) -> None:
     unchecked = [route.name for route in ROUTES if route.queries is None]
-    answer = house.post("/api/v1/bridges/x/call-ended?foo=1&foo=2", {}, key=None)
+    answer = app.post("/api/v1/bridges/x/call-ended?foo=1&foo=2", {}, key=None)
 
     assert unchecked == ["post_call_ended"]
     assert answer.status == 401
 
 
-def test_a_caller_without_a_key_learns_nothing_of_parameters(house: House) -> None:
-    assert house.get(f"{ENTRIES}?foo=1", key=None).status == 401
+def test_a_caller_without_a_key_learns_nothing_of_parameters(app: House) -> None:
+    assert app.get(f"{ENTRIES}?foo=1", key=None).status == 401
 
 
 def test_a_handler_cannot_read_a_parameter_that_its_route_does_not_declare() -> None:
@@ -87,10 +85,10 @@ def test_a_handler_cannot_read_a_parameter_that_its_route_does_not_declare() -> 
         call.query("a")
 
 
-def test_names_differ_by_case(house: House) -> None:
-    house.account()
+def test_names_differ_by_case(app: House) -> None:
+    app.account()
 
-    assert house.get(f"{ENTRIES}?Kind=debit").code == "query_invalid"
+    assert app.get(f"{ENTRIES}?Kind=debit").code == "query_invalid"
 
 
 @given(st.text(min_size=1), st.text())
@@ -118,37 +116,37 @@ def test_a_date_is_midnight_in_the_zone(text: str, zone: str, moment: datetime) 
     assert read_moment(text, zone) == moment
 
 
-def top_up(house: House, times: int, first: int = 0) -> None:
+def top_up(app: House, times: int, first: int = 0) -> None:
     for number in range(first, first + times):
-        house.post(
+        app.post(
             "/api/v1/accounts/contoso/top-ups",
             {"amount": "1.00"},
             headers={"idempotency-key": f"k{number}"},
         )
 
 
-def test_a_span_of_dates_and_a_month_are_those_of_the_account(house: House) -> None:
-    house.clock.moment = datetime(2026, 10, 31, 23, 30, tzinfo=UTC)  # 1 November in Paris
-    house.account(time_zone="Europe/Paris")
-    top_up(house, 1)
+def test_a_span_of_dates_and_a_month_are_those_of_the_account(app: House) -> None:
+    app.clock.moment = datetime(2026, 10, 31, 23, 30, tzinfo=UTC)  # 1 November in Paris
+    app.account(time_zone="Europe/Paris")
+    top_up(app, 1)
 
     def count(query: str) -> int:
-        return len(house.get(f"{ENTRIES}?{query}").json["items"])
+        return len(app.get(f"{ENTRIES}?{query}").json["items"])
 
     assert (count("month=2026-11"), count("month=2026-10")) == (1, 0)
     assert (count("from=2026-11-01"), count("to=2026-11-01")) == (1, 0)
     assert count("from=2026-11-01T00:00:00Z") == 0
-    assert house.get(f"{ENTRIES}?month=2026-11&from=2026-11-01").code == "query_invalid"
-    assert house.get(f"{ENTRIES}?from=2026-11-02&to=2026-11-01").code == "query_invalid"
+    assert app.get(f"{ENTRIES}?month=2026-11&from=2026-11-01").code == "query_invalid"
+    assert app.get(f"{ENTRIES}?from=2026-11-02&to=2026-11-01").code == "query_invalid"
 
 
-def test_csv_has_all_rows_in_one_file(house: House) -> None:
-    house.account()
-    top_up(house, 120)
+def test_csv_has_all_rows_in_one_file(app: House) -> None:
+    app.account()
+    top_up(app, 120)
 
     for csv in (
-        house.get(ENTRIES, headers={"accept": "text/csv"}),
-        house.get(f"{ENTRIES}?format=csv"),
+        app.get(ENTRIES, headers={"accept": "text/csv"}),
+        app.get(f"{ENTRIES}?format=csv"),
     ):
         lines = csv.body.decode().splitlines()
         assert (csv.status, len(lines)) == (200, 121)
@@ -156,25 +154,25 @@ def test_csv_has_all_rows_in_one_file(house: House) -> None:
         assert "link" not in csv.headers
 
 
-def test_csv_is_cut_into_pages_where_limit_is_sent(house: House) -> None:
-    house.account()
-    top_up(house, 5)
+def test_csv_is_cut_into_pages_where_limit_is_sent(app: House) -> None:
+    app.account()
+    top_up(app, 5)
 
-    first = house.get(f"{ENTRIES}?format=csv&limit=3")
+    first = app.get(f"{ENTRIES}?format=csv&limit=3")
     url = urlsplit(first.headers["link"].removeprefix("<").partition(">")[0])
-    second = house.get(f"{url.path}?{url.query}")
+    second = app.get(f"{url.path}?{url.query}")
 
     assert [len(page.body.decode().splitlines()) for page in (first, second)] == [4, 3]
     assert "link" not in second.headers
 
 
-def test_a_json_page_links_to_the_next_one_of_the_same_list(house: House) -> None:
-    house.account()
-    top_up(house, 5)
+def test_a_json_page_links_to_the_next_one_of_the_same_list(app: House) -> None:
+    app.account()
+    top_up(app, 5)
 
     seen, target = [], f"{ENTRIES}?limit=2&kind=top_up&from=2026-11-01"
     while True:
-        page = house.get(target)
+        page = app.get(target)
         seen += [item["sequence"] for item in page.json["items"]]
         assert ("link" in page.headers) == ("next" in page.json)
         if "link" not in page.headers:
@@ -187,20 +185,20 @@ def test_a_json_page_links_to_the_next_one_of_the_same_list(house: House) -> Non
 
 
 def test_csv_of_too_many_rows_names_a_span_that_fits(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    app: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "CSV_ROWS_MAX", 3)
-    house.account()
+    app.account()
     for number in range(5):
-        house.clock.advance(60)
-        top_up(house, 1, number)
+        app.clock.advance(60)
+        top_up(app, 1, number)
 
-    refused = house.get(f"{ENTRIES}?format=csv")
+    refused = app.get(f"{ENTRIES}?format=csv")
     found = re.search(r"to=(\S+) fit", refused.json["detail"])
 
     assert (refused.status, refused.code) == (422, "result_too_large")
     assert found is not None
-    narrower = house.get(f"{ENTRIES}?format=csv&to={found[1]}")
+    narrower = app.get(f"{ENTRIES}?format=csv&to={found[1]}")
     assert len(narrower.body.decode().splitlines()) == 4
 
 
@@ -211,9 +209,9 @@ LISTS = sorted(
 
 
 @pytest.mark.parametrize("route", LISTS, ids=lambda route: route.name)
-def test_every_list_answers_csv(house: House, route: Route) -> None:
-    house.account("x")
-    answer = ask(house, route, "format=csv")
+def test_every_list_answers_csv(app: House, route: Route) -> None:
+    app.account("x")
+    answer = ask(app, route, "format=csv")
 
     if answer.status == 200:
         assert answer.headers["content-disposition"].endswith('.csv"')
@@ -229,8 +227,8 @@ def test_lists_are_those_routes_that_page() -> None:
         assert ("cursor" in names) == ({"limit", "cursor", "format"} <= names), route.name
 
 
-def test_a_request_that_is_refused_carries_its_request_id(house: House) -> None:
-    assert house.get(f"{ENTRIES}?foo=1").json["request_id"] == "an-invocation"
+def test_a_request_that_is_refused_carries_its_request_id(app: House) -> None:
+    assert app.get(f"{ENTRIES}?foo=1").json["request_id"] == "an-invocation"
 
 
 def test_reading_a_moment_without_an_account_is_utc() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from shared.contracts.common.multipart import parse_form
 from shared.domain.common.errors import BadRequest
-from tests.unit.administration.house import Answer, House
+from tests.unit.administration.app import Answer, House
 from tests.unit.administration.test_rate_cards import CARD, IN_FORCE, card
 
 BOUNDARY = "a-boundary-of-ours"
@@ -41,13 +41,13 @@ def form(**parts: object) -> tuple[bytes, str]:
     return body + f"--{BOUNDARY}--\r\n".encode(), f"multipart/form-data; boundary={BOUNDARY}"
 
 
-def send(house: House, path: str = IMPORT, **parts: object) -> Answer:
+def send(app: House, path: str = IMPORT, **parts: object) -> Answer:
     body, content_type = form(**parts)
-    return house.post(path, body, headers={"content-type": content_type})
+    return app.post(path, body, headers={"content-type": content_type})
 
 
-def test_a_deck_becomes_a_version_and_says_what_became_of_its_rows(house: House) -> None:
-    answer = send(house, mapping=MAPPING, deck=DECK.encode())
+def test_a_deck_becomes_a_version_and_says_what_became_of_its_rows(app: House) -> None:
+    answer = send(app, mapping=MAPPING, deck=DECK.encode())
 
     assert (answer.status, answer.json["rate_count"]) == (201, 3)
     assert answer.json["deck"] == {
@@ -58,7 +58,7 @@ def test_a_deck_becomes_a_version_and_says_what_became_of_its_rows(house: House)
         "unknown_names": [],
     }
     assert "duplicate_of_parent" in {each["code"] for each in answer.json["findings"]}
-    rates = house.get(IN_FORCE).json["rates"]
+    rates = app.get(IN_FORCE).json["rates"]
     assert [(rate["prefix"], rate["destination"]) for rate in rates] == [
         ("33", "France"),
         ("43", "Austria, Vienna"),
@@ -67,14 +67,14 @@ def test_a_deck_becomes_a_version_and_says_what_became_of_its_rows(house: House)
     assert [slot["increment_seconds"] for slot in rates[1]["slots"]] == [60, 1]
 
 
-def test_a_wrong_row_is_named_by_its_line_and_nothing_is_taken(house: House) -> None:
+def test_a_wrong_row_is_named_by_its_line_and_nothing_is_taken(app: House) -> None:
     wrong = DECK + "Nowhere,abc,0.1,60,60\nSpain,34,cheap,60,60\n"
 
-    answer = send(house, mapping=MAPPING, deck=wrong.encode())
+    answer = send(app, mapping=MAPPING, deck=wrong.encode())
 
     assert (answer.status, answer.code) == (422, "invalid")
     assert answer.pointers() == ["/lines/4/Code", "/lines/5/Per minute"]
-    assert house.get(CARD).status == 404
+    assert app.get(CARD).status == 404
 
 
 PLAIN: dict[str, Any] = {
@@ -98,71 +98,69 @@ TWO_COLUMNS = {**PLAIN, "columns": {"country_code": "CC", "prefix": "Area", "pri
         ("=HYPERLINK(1),44,0.010", "Destination"),
     ],
 )
-def test_a_cell_of_two_readings_is_refused_with_its_line(
-    house: House, row: str, column: str
-) -> None:
+def test_a_cell_of_two_readings_is_refused_with_its_line(app: House, row: str, column: str) -> None:
     deck = f"Destination,Code,Price\nGermany,49,0.1\n{row}\n"
 
-    answer = send(house, mapping=PLAIN, deck=deck.encode())
+    answer = send(app, mapping=PLAIN, deck=deck.encode())
 
     assert (answer.status, answer.code) == (422, "invalid")
     assert answer.pointers() == [f"/lines/3/{column}"]
-    assert house.get(CARD).status == 404
+    assert app.get(CARD).status == 404
 
 
-def test_areas_come_without_trunk_prefix_and_country_code(house: House) -> None:
+def test_areas_come_without_trunk_prefix_and_country_code(app: House) -> None:
     deck = "CC,Area,Price\n44,020,1\n44,+447,2\n93,,3\n"
     mapping = {**TWO_COLUMNS, "defaults": {"destination": "There"}}
 
-    assert send(house, mapping=mapping, deck=deck.encode()).status == 201
-    rates = house.get(IN_FORCE).json["rates"]
+    assert send(app, mapping=mapping, deck=deck.encode()).status == 201
+    rates = app.get(IN_FORCE).json["rates"]
     assert [rate["prefix"] for rate in rates] == ["4420", "447", "93"]
 
 
-def test_a_country_code_on_the_first_row_only_names_the_rows_below(house: House) -> None:
+def test_a_country_code_on_the_first_row_only_names_the_rows_below(app: House) -> None:
     deck = "CC,Area,Price\n44,20,1\n,7,2\n,121,3\n"
 
-    answer = send(house, mapping=TWO_COLUMNS, deck=deck.encode())
+    answer = send(app, mapping=TWO_COLUMNS, deck=deck.encode())
 
     assert (answer.status, answer.pointers()) == (422, ["/lines/3/CC", "/lines/4/CC"])
 
 
-def test_a_duplicate_names_the_option_that_would_help(house: House) -> None:
+def test_a_duplicate_names_the_option_that_would_help(app: House) -> None:
     deck = "Destination,Code,Price\nA,44,1\nB,44,2\n"
 
-    answer = send(house, mapping=PLAIN, deck=deck.encode())
+    answer = send(app, mapping=PLAIN, deck=deck.encode())
 
     assert (answer.status, answer.pointers()) == (422, ["/lines/3/Code"])
     assert "duplicates can be first, last, dearest or cheapest" in str(answer.json["errors"])
 
 
-def test_a_dry_run_imports_nothing(house: House) -> None:
-    answer = send(house, IMPORT + "&dry_run=true", mapping=MAPPING, deck=DECK.encode())
+def test_a_dry_run_imports_nothing(app: House) -> None:
+    answer = send(app, IMPORT + "&dry_run=true", mapping=MAPPING, deck=DECK.encode())
 
     assert (answer.status, answer.json["dry_run"], answer.json["deck"]["rows"]) == (200, True, 2)
-    assert house.get(CARD).status == 404
+    assert app.get(CARD).status == 404
 
 
-def test_a_deck_may_be_packed(house: House) -> None:
+def test_a_deck_may_be_packed(app: House) -> None:
     packed = gzip.compress(DECK.encode())
 
-    assert send(house, mapping=MAPPING, deck=packed).json["rate_count"] == 3
-    cut = send(house, IMPORT + "&dry_run=true&backdate=true", mapping=MAPPING, deck=packed[:-9])
+    assert send(app, mapping=MAPPING, deck=packed).json["rate_count"] == 3
+    cut = send(app, IMPORT + "&dry_run=true&backdate=true", mapping=MAPPING, deck=packed[:-9])
     assert (cut.status, cut.code) == (428, "if_match_missing")
     elsewhere = "/api/v1/rate-cards/other/import?effective_from=2026-01-01T00:00:00Z"
-    assert send(house, elsewhere, mapping=MAPPING, deck=packed[:-9]).code == "bad_request"
-    assert send(house, elsewhere, mapping=MAPPING, deck=b"\x1f\x8bno").code == "bad_request"
+    assert send(app, elsewhere, mapping=MAPPING, deck=packed[:-9]).code == "bad_request"
+    assert send(app, elsewhere, mapping=MAPPING, deck=b"\x1f\x8bno").code == "bad_request"
 
 
-def test_a_deck_that_names_its_destinations_takes_prefixes_from_a_table(house: House) -> None:
+def test_a_deck_that_names_its_destinations_takes_prefixes_from_a_table(app: House) -> None:
     mapping = {**MAPPING, "columns": {"destination": ["rate"], "price": "price"}}
     deck = b'rate,price\n"Austria, mobile",0.2\n'
 
     answer = send(
-        house, mapping=mapping, deck=deck, names=b"prefix,destination\n43660,Austria Mobile\n"
+        app, mapping=mapping, deck=deck, names=b"prefix,destination\n43660,Austria Mobile\n"
     )
     odd = send(
-        house,
+        app,
         "/api/v1/rate-cards/other/import?effective_from=2026-01-01T00:00:00Z",
         mapping=mapping,
         deck=deck,
@@ -170,19 +168,19 @@ def test_a_deck_that_names_its_destinations_takes_prefixes_from_a_table(house: H
     )
 
     assert answer.status == 201, answer.body
-    assert house.get(IN_FORCE).json["rates"][0]["prefix"] == "43660"
+    assert app.get(IN_FORCE).json["rates"][0]["prefix"] == "43660"
     assert (odd.status, odd.pointers()) == (422, ["/lines/1", "/lines/1"])
 
 
-def test_an_import_keeps_the_rules_of_a_put(house: House) -> None:
+def test_an_import_keeps_the_rules_of_a_put(app: House) -> None:
     """Frozen, too soon, backdated: as for JSON and CSV."""
-    house.put(IN_FORCE, card())
+    app.put(IN_FORCE, card())
     at_once = f"{CARD}/import?effective_from=2026-11-23T10:00:00Z"
 
-    assert send(house, mapping=MAPPING, deck=DECK.encode()).code == "if_match_missing"
-    soon = send(house, at_once, mapping=MAPPING, deck=DECK.encode())
+    assert send(app, mapping=MAPPING, deck=DECK.encode()).code == "if_match_missing"
+    soon = send(app, at_once, mapping=MAPPING, deck=DECK.encode())
     assert soon.code == "effective_from_too_soon"
-    backdated = send(house, f"{at_once}&backdate=true", mapping=MAPPING, deck=DECK.encode())
+    backdated = send(app, f"{at_once}&backdate=true", mapping=MAPPING, deck=DECK.encode())
     assert backdated.status == 201
 
 
@@ -201,19 +199,19 @@ def test_an_import_keeps_the_rules_of_a_put(house: House) -> None:
     ],
 )
 def test_what_is_no_deck_says_why(
-    house: House, parts: dict[str, object], status: int, code: str
+    app: House, parts: dict[str, object], status: int, code: str
 ) -> None:
-    answer = send(house, **parts)
+    answer = send(app, **parts)
 
     assert (answer.status, answer.code) == (status, code)
-    assert house.get(CARD).status == 404
+    assert app.get(CARD).status == 404
 
 
-def test_an_import_needs_a_form_and_a_time(house: House) -> None:
+def test_an_import_needs_a_form_and_a_time(app: House) -> None:
     body, content_type = form(mapping=MAPPING, deck=DECK.encode())
 
-    plain = house.post(IMPORT, body, headers={"content-type": "text/csv"})
-    timeless = house.post(f"{CARD}/import", body, headers={"content-type": content_type})
+    plain = app.post(IMPORT, body, headers={"content-type": "text/csv"})
+    timeless = app.post(f"{CARD}/import", body, headers={"content-type": content_type})
 
     assert (plain.status, timeless.code) == (415, "query_invalid")
 
@@ -253,7 +251,7 @@ def test_a_form_is_read_as_curl_sends_it() -> None:
     }
 
 
-def test_whatever_is_posted_there_is_never_a_traceback(house: House) -> None:
+def test_whatever_is_posted_there_is_never_a_traceback(app: House) -> None:
     """A deck with random bytes changed, cut or doubled: a card, or a sentence; never a 500."""
     rng = random.Random(7)
     for number in range(150):
@@ -268,9 +266,9 @@ def test_whatever_is_posted_there_is_never_a_traceback(house: House) -> None:
             else:
                 deck[at:at] = bytes(rng.choices(b'",;\r\n\x000123456789.-+\xe9', k=5))
         path = f"/api/v1/rate-cards/fuzz-{number}/import?effective_from=2026-01-01T00:00:00Z"
-        answer = send(house, path, mapping=MAPPING, deck=bytes(deck))
+        answer = send(app, path, mapping=MAPPING, deck=bytes(deck))
 
         assert answer.status in {201, 400, 422}, (answer.body, deck)
-        assert (house.get(f"/api/v1/rate-cards/fuzz-{number}").status == 200) is (
+        assert (app.get(f"/api/v1/rate-cards/fuzz-{number}").status == 200) is (
             answer.status == 201
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 from tests.unit.administration.test_rate_cards import CARD, FRANCE, IN_FORCE, QUOTE, TOMORROW, card
 
 SPAIN = {**FRANCE, "prefix": "34", "destination": "Spain"}
@@ -23,10 +23,10 @@ def by_code(findings: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {finding["code"]: finding for finding in findings}
 
 
-def test_a_dry_run_says_what_is_odd_beside_what_it_checked(house: House) -> None:
+def test_a_dry_run_says_what_is_odd_beside_what_it_checked(app: House) -> None:
     odd = card(FRANCE, {**FRANCE, "prefix": "331"}, {**FRANCE, "prefix": "0"})
 
-    answer = house.put(IN_FORCE + "?dry_run=true", odd)
+    answer = app.put(IN_FORCE + "?dry_run=true", odd)
 
     found = by_code(answer.json["findings"])
     assert answer.status == 200
@@ -39,28 +39,28 @@ def test_a_dry_run_says_what_is_odd_beside_what_it_checked(house: House) -> None
     }
     assert found["duplicate_of_parent"]["examples"] == ["331"]
     assert found["country_missing"]["count"] > 200
-    assert house.get(CARD).status == 404
+    assert app.get(CARD).status == 404
 
 
-def test_a_version_that_is_there_is_linted_too(house: House) -> None:
-    house.put(IN_FORCE, card(FRANCE, {**FRANCE, "prefix": "331"}))
+def test_a_version_that_is_there_is_linted_too(app: House) -> None:
+    app.put(IN_FORCE, card(FRANCE, {**FRANCE, "prefix": "331"}))
 
-    found = house.get(f"{IN_FORCE}/lint")
+    found = app.get(f"{IN_FORCE}/lint")
 
     assert by_code(found.json["findings"])["duplicate_of_parent"]["count"] == 1
-    assert house.get(f"{TOMORROW}/lint").code == "rate_card_version_unknown"
+    assert app.get(f"{TOMORROW}/lint").code == "rate_card_version_unknown"
 
 
-def test_a_put_says_what_is_odd_only_when_asked(house: House) -> None:
-    assert "findings" not in house.put(IN_FORCE, card()).json
-    assert house.put(f"{TOMORROW}?lint=true", card()).json["findings"]
+def test_a_put_says_what_is_odd_only_when_asked(app: House) -> None:
+    assert "findings" not in app.put(IN_FORCE, card()).json
+    assert app.put(f"{TOMORROW}?lint=true", card()).json["findings"]
 
 
-def test_the_difference_of_two_versions_names_every_rate_and_by_how_much(house: House) -> None:
-    house.put(IN_FORCE, card(FRANCE, TOLL))
-    house.put(TOMORROW, card(DEARER, SPAIN))
+def test_the_difference_of_two_versions_names_every_rate_and_by_how_much(app: House) -> None:
+    app.put(IN_FORCE, card(FRANCE, TOLL))
+    app.put(TOMORROW, card(DEARER, SPAIN))
 
-    answer = house.get(f"{CARD}/diff?from={JANUARY}&to={LATER}").json
+    answer = app.get(f"{CARD}/diff?from={JANUARY}&to={LATER}").json
 
     assert answer["counts"] == {"added": 1, "removed": 1, "changed": 1, "dearer": 1, "cheaper": 0}
     assert answer["items"] == [
@@ -71,14 +71,14 @@ def test_the_difference_of_two_versions_names_every_rate_and_by_how_much(house: 
     assert "next" not in answer
 
 
-def test_a_long_difference_comes_in_pages_or_as_one_table(house: House) -> None:
-    house.put(IN_FORCE, card(FRANCE, TOLL))
-    house.put(TOMORROW, card(DEARER, SPAIN))
+def test_a_long_difference_comes_in_pages_or_as_one_table(app: House) -> None:
+    app.put(IN_FORCE, card(FRANCE, TOLL))
+    app.put(TOMORROW, card(DEARER, SPAIN))
     path = f"{CARD}/diff?from={JANUARY}&to={LATER}"
 
-    first = house.get(f"{path}&limit=2").json
-    rest = house.get(f"{path}&limit=2&cursor={first['next']}").json
-    rows = table(house.get(path, headers={"accept": "text/csv"}).body)
+    first = app.get(f"{path}&limit=2").json
+    rest = app.get(f"{path}&limit=2&cursor={first['next']}").json
+    rows = table(app.get(path, headers={"accept": "text/csv"}).body)
 
     assert [len(first["items"]), len(rest["items"]), "next" in rest] == [2, 1, False]
     assert first["counts"] == rest["counts"]
@@ -90,48 +90,48 @@ def test_a_long_difference_comes_in_pages_or_as_one_table(house: House) -> None:
     assert (rows[0]["price_before"], rows[0]["price_after"]) == ("0.012", "0.015")
 
 
-def test_a_difference_tells_what_the_card_itself_says_otherwise(house: House) -> None:
+def test_a_difference_tells_what_the_card_itself_says_otherwise(app: House) -> None:
     """The same prices, rounded otherwise or on another clock, make other charges."""
-    house.put(IN_FORCE, card(FRANCE))
-    house.put(TOMORROW, {**card(FRANCE), "time_zone": "Europe/Paris"})
+    app.put(IN_FORCE, card(FRANCE))
+    app.put(TOMORROW, {**card(FRANCE), "time_zone": "Europe/Paris"})
 
-    answer = house.get(f"{CARD}/diff?from={JANUARY}&to={LATER}").json
-    same = house.get(f"{CARD}/diff?from={JANUARY}&to={JANUARY}").json
+    answer = app.get(f"{CARD}/diff?from={JANUARY}&to={LATER}").json
+    same = app.get(f"{CARD}/diff?from={JANUARY}&to={JANUARY}").json
 
     assert answer["fields"] == {"time_zone": {"before": "UTC", "after": "Europe/Paris"}}
     assert (same["fields"], same["items"]) == ({}, [])
 
 
-def test_prices_in_two_currencies_are_not_compared(house: House) -> None:
-    house.put(IN_FORCE, card(FRANCE))
-    house.put(TOMORROW, {**card(FRANCE), "currency": "EUR"})
+def test_prices_in_two_currencies_are_not_compared(app: House) -> None:
+    app.put(IN_FORCE, card(FRANCE))
+    app.put(TOMORROW, {**card(FRANCE), "currency": "EUR"})
 
     for media_type in ("application/json", "text/csv"):
         headers = {"accept": media_type}
-        answer = house.get(f"{CARD}/diff?from={JANUARY}&to={LATER}", headers=headers)
+        answer = app.get(f"{CARD}/diff?from={JANUARY}&to={LATER}", headers=headers)
         assert (answer.status, answer.code) == (422, "currencies_differ")
 
 
-def test_versions_are_named_by_any_time_at_which_they_are_in_force(house: House) -> None:
-    house.put(IN_FORCE, card(FRANCE))
-    house.put(TOMORROW, card(DEARER))
+def test_versions_are_named_by_any_time_at_which_they_are_in_force(app: House) -> None:
+    app.put(IN_FORCE, card(FRANCE))
+    app.put(TOMORROW, card(DEARER))
 
-    answer = house.get(f"{CARD}/diff?from=2026-05-01T00:00:00Z&to=2027-01-01T00:00:00Z").json
+    answer = app.get(f"{CARD}/diff?from=2026-05-01T00:00:00Z&to=2027-01-01T00:00:00Z").json
 
     assert (answer["from"]["version"], answer["to"]["version"]) == (JANUARY, LATER)
     assert answer["counts"]["changed"] == 1
 
 
-def test_curls_own_media_type_is_taken_for_json(house: House) -> None:
+def test_curls_own_media_type_is_taken_for_json(app: House) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}
-    assert house.put(IN_FORCE, card(FRANCE), headers=form).status == 201
+    assert app.put(IN_FORCE, card(FRANCE), headers=form).status == 201
 
 
-def test_versions_of_two_cards_are_compared_as_well(house: House) -> None:
-    house.put(IN_FORCE, card(FRANCE))
-    house.put(f"/api/v1/rate-cards/gold/versions/{JANUARY}", card(DEARER))
+def test_versions_of_two_cards_are_compared_as_well(app: House) -> None:
+    app.put(IN_FORCE, card(FRANCE))
+    app.put(f"/api/v1/rate-cards/gold/versions/{JANUARY}", card(DEARER))
 
-    answer = house.get(f"{CARD}/diff?from={JANUARY}&to={JANUARY}&to_card=gold").json
+    answer = app.get(f"{CARD}/diff?from={JANUARY}&to={JANUARY}&to_card=gold").json
 
     assert (answer["to"]["card"], answer["counts"]["changed"]) == ("gold", 1)
 
@@ -147,18 +147,18 @@ def test_versions_of_two_cards_are_compared_as_well(house: House) -> None:
         (f"from={JANUARY}&to={JANUARY}&to_card=nobody", "rate_card_unknown"),
     ],
 )
-def test_a_difference_of_what_is_not_there_says_why(house: House, query: str, code: str) -> None:
-    house.put(IN_FORCE, card())
+def test_a_difference_of_what_is_not_there_says_why(app: House, query: str, code: str) -> None:
+    app.put(IN_FORCE, card())
 
-    assert house.get(f"{CARD}/diff?{query}").code == code
+    assert app.get(f"{CARD}/diff?{query}").code == code
 
 
-def test_a_price_list_is_by_country_in_three_spellings(house: House) -> None:
-    house.put(IN_FORCE, card(FRANCE, {**SPAIN, "connection_fee": "0"}))
+def test_a_price_list_is_by_country_in_three_spellings(app: House) -> None:
+    app.put(IN_FORCE, card(FRANCE, {**SPAIN, "connection_fee": "0"}))
 
-    listed = house.get(f"{CARD}/price-list")
-    rows = table(house.get(f"{CARD}/price-list", headers={"accept": "text/csv"}).body)
-    text = house.get(f"{CARD}/price-list", headers={"accept": "text/plain"}).body.decode()
+    listed = app.get(f"{CARD}/price-list")
+    rows = table(app.get(f"{CARD}/price-list", headers={"accept": "text/csv"}).body)
+    text = app.get(f"{CARD}/price-list", headers={"accept": "text/plain"}).body.decode()
 
     assert (listed.json["version"], listed.json["currency"]) == (JANUARY, "USD")
     prices = {each["name"]: each["prices"] for each in listed.json["countries"]}
@@ -180,13 +180,13 @@ def test_a_price_list_is_by_country_in_three_spellings(house: House) -> None:
     ]
 
 
-def test_a_price_list_has_dial_in_prices_by_service_number_and_origin(house: House) -> None:
+def test_a_price_list_has_dial_in_prices_by_service_number_and_origin(app: House) -> None:
     toll_free = {**FRANCE, "kind": "dial_in", "prefix": "1800", "destination": "US toll-free"}
-    house.put(IN_FORCE, card(FRANCE, toll_free, {**toll_free, "origin": "FR"}))
+    app.put(IN_FORCE, card(FRANCE, toll_free, {**toll_free, "origin": "FR"}))
 
-    listed = house.get(f"{CARD}/price-list").json
-    rows = table(house.get(f"{CARD}/price-list", headers={"accept": "text/csv"}).body)
-    text = house.get(f"{CARD}/price-list", headers={"accept": "text/plain"}).body.decode()
+    listed = app.get(f"{CARD}/price-list").json
+    rows = table(app.get(f"{CARD}/price-list", headers={"accept": "text/csv"}).body)
+    text = app.get(f"{CARD}/price-list", headers={"accept": "text/plain"}).body.decode()
 
     price = {"prefix": "1800", "price_per_minute": "0.012", "connection_fee": "0.05"}
     assert listed["dial_in"] == [
@@ -203,24 +203,24 @@ def test_a_price_list_has_dial_in_prices_by_service_number_and_origin(house: Hou
     ]
 
 
-def test_a_price_list_is_of_the_version_in_force(house: House) -> None:
-    house.put(IN_FORCE, card(FRANCE))
-    house.put(TOMORROW, card(DEARER))
+def test_a_price_list_is_of_the_version_in_force(app: House) -> None:
+    app.put(IN_FORCE, card(FRANCE))
+    app.put(TOMORROW, card(DEARER))
 
     def version(query: str) -> object:
-        return house.get(f"{CARD}/price-list{query}").json.get("version")
+        return app.get(f"{CARD}/price-list{query}").json.get("version")
 
     assert (version(""), version("?at=2026-12-01T00:00:00Z")) == (JANUARY, LATER)
-    before = house.get(f"{CARD}/price-list?at=2025-01-01T00:00:00Z")
+    before = app.get(f"{CARD}/price-list?at=2025-01-01T00:00:00Z")
     assert before.code == "rate_card_version_unknown"
-    assert house.get("/api/v1/rate-cards/nobody/price-list").code == "rate_card_unknown"
+    assert app.get("/api/v1/rate-cards/nobody/price-list").code == "rate_card_unknown"
 
 
-def test_a_quote_says_in_a_sentence_which_prefix_won_and_over_which(house: House) -> None:
-    house.account("contoso")
-    house.put(IN_FORCE, card(FRANCE, {**FRANCE, "prefix": "331"}, {**FRANCE, "prefix": "3317"}))
+def test_a_quote_says_in_a_sentence_which_prefix_won_and_over_which(app: House) -> None:
+    app.account("contoso")
+    app.put(IN_FORCE, card(FRANCE, {**FRANCE, "prefix": "331"}, {**FRANCE, "prefix": "3317"}))
 
-    quote = house.post("/api/v1/quotes", QUOTE).json
+    quote = app.post("/api/v1/quotes", QUOTE).json
 
     assert quote["won_over"] == ["331", "33"]
     assert quote["sentence"] == (
@@ -231,13 +231,13 @@ def test_a_quote_says_in_a_sentence_which_prefix_won_and_over_which(house: House
     )
 
 
-def test_quotes_come_as_a_table_of_lengths(house: House) -> None:
-    house.account("contoso")
-    house.put(IN_FORCE, card())
+def test_quotes_come_as_a_table_of_lengths(app: House) -> None:
+    app.account("contoso")
+    app.put(IN_FORCE, card())
     ask = {"account": "contoso", "to": "+33170000000"}
 
-    answer = house.post("/api/v1/quotes/table", ask).json
-    rows = table(house.post("/api/v1/quotes/table", ask, headers={"accept": "text/csv"}).body)
+    answer = app.post("/api/v1/quotes/table", ask).json
+    rows = table(app.post("/api/v1/quotes/table", ask, headers={"accept": "text/csv"}).body)
 
     assert answer["rate"]["prefix"] == "33"
     assert [(item["minutes"], item["amount"]) for item in answer["items"]] == [
@@ -249,7 +249,7 @@ def test_quotes_come_as_a_table_of_lengths(house: House) -> None:
     ]
     assert answer["items"][1]["per_minute"] == "0.022"
     assert [row["amount"] for row in rows] == [item["amount"] for item in answer["items"]]
-    own = house.post("/api/v1/quotes/table", {**ask, "minutes": [2, 7]}).json
+    own = app.post("/api/v1/quotes/table", {**ask, "minutes": [2, 7]}).json
     assert [item["talk_seconds"] for item in own["items"]] == [120, 420]
     # 0.134 for 7 minutes: a figure for people, no fraction.
     assert own["items"][1]["per_minute"] == "0.019143"
@@ -268,20 +268,20 @@ def test_quotes_come_as_a_table_of_lengths(house: House) -> None:
         ({"account": "nobody"}, "account_unknown"),
     ],
 )
-def test_what_has_no_table_says_why(house: House, change: dict[str, object], code: str) -> None:
-    house.account("contoso")
-    house.put(IN_FORCE, card())
+def test_what_has_no_table_says_why(app: House, change: dict[str, object], code: str) -> None:
+    app.account("contoso")
+    app.put(IN_FORCE, card())
     ask = {"account": "contoso", "to": "+33170000000", **change}
 
-    assert house.post("/api/v1/quotes/table", ask).code == code
+    assert app.post("/api/v1/quotes/table", ask).code == code
 
 
-def test_who_sees_one_account_reads_the_cards_that_it_uses(house: House) -> None:
-    house.account("contoso")
-    house.account("fabrikam", rate_card="gold")
-    house.put(IN_FORCE, card())
-    house.put(IN_FORCE.replace("default", "gold"), card())
-    key = house.api_key("reader", accounts=("contoso",))
+def test_who_sees_one_account_reads_the_cards_that_it_uses(app: House) -> None:
+    app.account("contoso")
+    app.account("fabrikam", rate_card="gold")
+    app.put(IN_FORCE, card())
+    app.put(IN_FORCE.replace("default", "gold"), card())
+    key = app.api_key("reader", accounts=("contoso",))
     paths = (
         f"{CARD}/price-list",
         f"{IN_FORCE}/lint",
@@ -290,15 +290,15 @@ def test_who_sees_one_account_reads_the_cards_that_it_uses(house: House) -> None
         IN_FORCE,
     )
 
-    assert {house.get(path, key=key).status for path in paths} == {200}
-    assert house.get("/api/v1/rate-cards", key=key).json["items"] == [{"id": "default"}]
+    assert {app.get(path, key=key).status for path in paths} == {200}
+    assert app.get("/api/v1/rate-cards", key=key).json["items"] == [{"id": "default"}]
     for other in ("gold", "nosuch"):  # whether it is there or not
-        foreign = [house.get(path.replace("default", other), key=key) for path in paths]
-        foreign.append(house.get(f"{paths[2]}&to_card={other}", key=key))
+        foreign = [app.get(path.replace("default", other), key=key) for path in paths]
+        foreign.append(app.get(f"{paths[2]}&to_card={other}", key=key))
         assert {(each.status, each.code) for each in foreign} == {(403, "rate_card_not_allowed")}
 
 
-def test_a_card_with_everything_goes_through_csv_and_comes_back_the_same(house: House) -> None:
+def test_a_card_with_everything_goes_through_csv_and_comes_back_the_same(app: House) -> None:
     """Bands, origins, grace, bounds, twelve decimals: JSON in, CSV out, CSV in, JSON out."""
     slots = [
         {"from_second": 0, "price": "0.123456789012", "unit_seconds": 60, "increment_seconds": 30},
@@ -328,29 +328,29 @@ def test_a_card_with_everything_goes_through_csv_and_comes_back_the_same(house: 
         "grace_seconds": 3,
     }
     whole = card(FRANCE, full, time_zone="Europe/Paris", rounding={"mode": "none", "decimals": 9})
-    house.put(IN_FORCE, whole)
+    app.put(IN_FORCE, whole)
     other = f"/api/v1/rate-cards/other/versions/{JANUARY}"
 
-    as_csv = house.get(IN_FORCE, headers={"accept": "text/csv"}).body
-    house.put(other, as_csv, headers={"content-type": "text/csv"})
+    as_csv = app.get(IN_FORCE, headers={"accept": "text/csv"}).body
+    app.put(other, as_csv, headers={"content-type": "text/csv"})
 
-    assert house.get(IN_FORCE).json == whole
-    assert house.get(other).json == whole
-    assert house.get(other, headers={"accept": "text/csv"}).body == as_csv
+    assert app.get(IN_FORCE).json == whole
+    assert app.get(other).json == whole
+    assert app.get(other, headers={"accept": "text/csv"}).body == as_csv
 
 
-def test_a_quote_for_an_organizer_shows_what_included_minutes_would_pay(house: House) -> None:
+def test_a_quote_for_an_organizer_shows_what_included_minutes_would_pay(app: House) -> None:
     """And what credits pay after them; others pay by the minute."""
     account = "/api/v1/accounts/contoso"
     settings = {"currency": "USD", "subscription_licenses": 1, "rate_card": "default"}
-    assert house.put(account, settings).status == 201
-    house.put(IN_FORCE, card(FRANCE))
-    house.put(f"{account}/organizers/ken", {"license": "subscription"})
-    house.put(f"{account}/organizers/amy", {"license": "pay_per_minute"})
+    assert app.put(account, settings).status == 201
+    app.put(IN_FORCE, card(FRANCE))
+    app.put(f"{account}/organizers/ken", {"license": "subscription"})
+    app.put(f"{account}/organizers/amy", {"license": "pay_per_minute"})
 
     def quote(organizer: str, seconds: int) -> Any:
         body = {**QUOTE, "talk_seconds": seconds, "organizer_id": organizer}
-        return house.post("/api/v1/quotes", body).json
+        return app.post("/api/v1/quotes", body).json
 
     short, long, payer = quote("ken", 600), quote("ken", 3_720), quote("amy", 600)
     unknown = quote("nobody", 600)
@@ -370,30 +370,30 @@ def test_a_quote_for_an_organizer_shows_what_included_minutes_would_pay(house: H
     assert (unknown["amount"], unknown["flags"]) == (payer["amount"], ["organizer_unknown"])
     by_card = {**QUOTE, "organizer_id": "ken", "rate_card": "default"}
     del by_card["account"]
-    assert house.post("/api/v1/quotes", by_card).status == 422
+    assert app.post("/api/v1/quotes", by_card).status == 422
 
 
-def test_a_quote_for_an_organizer_says_what_the_policy_denies(house: House) -> None:
+def test_a_quote_for_an_organizer_says_what_the_policy_denies(app: House) -> None:
     account = "/api/v1/accounts/contoso"
-    house.put(account, {"currency": "USD", "rate_card": "default", "usage_location": "GB"})
-    house.put(IN_FORCE, card(FRANCE))
-    house.put(f"{account}/organizers/ken", {"policy": "DialoutCPCDomesticPSTNDisabled"})
+    app.put(account, {"currency": "USD", "rate_card": "default", "usage_location": "GB"})
+    app.put(IN_FORCE, card(FRANCE))
+    app.put(f"{account}/organizers/ken", {"policy": "DialoutCPCDomesticPSTNDisabled"})
 
-    found = house.post("/api/v1/quotes", {**QUOTE, "organizer_id": "ken"}).json
+    found = app.post("/api/v1/quotes", {**QUOTE, "organizer_id": "ken"}).json
 
     assert found["policy"] == "DialoutCPCDomesticPSTNDisabled"
     assert found["denied"]["reason"] == "policy_domestic_only"
     assert found["status"] == "charged"
 
 
-def test_a_toll_dial_in_of_a_subscription_is_quoted_as_included(house: House) -> None:
+def test_a_toll_dial_in_of_a_subscription_is_quoted_as_included(app: House) -> None:
     account = "/api/v1/accounts/contoso"
-    house.put(account, {"currency": "USD", "rate_card": "default"})
+    app.put(account, {"currency": "USD", "rate_card": "default"})
     toll = {**FRANCE, "kind": "dial_in"}
-    house.put(IN_FORCE, card(FRANCE, toll))
-    house.put(f"{account}/organizers/ken", {"license": "subscription"})
+    app.put(IN_FORCE, card(FRANCE, toll))
+    app.put(f"{account}/organizers/ken", {"license": "subscription"})
     body = {**QUOTE, "kind": "dial_in", "organizer_id": "ken"}
 
-    quote = house.post("/api/v1/quotes", body).json
+    quote = app.post("/api/v1/quotes", body).json
 
     assert (quote["status"], quote["zero_reason"], quote["amount"]) == ("zero", "included", "0.00")

@@ -15,7 +15,7 @@ from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import RoundingMode
 from shared.domain.rating.rate_card import Rate, RateCardVersion, Rounding, Slot, build_version
 from shared.domain.rating.versioning import PutRules
-from tests.unit.administration.house import START, HandClock
+from tests.unit.administration.app import START, HandClock
 
 
 def version(start: datetime, count: int = 1, price: int = 10**10) -> RateCardVersion:

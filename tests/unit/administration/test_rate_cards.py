@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.domain.common.canonical import format_time
-from tests.unit.administration.house import START, House
+from tests.unit.administration.app import START, House
 
 CARD = "/api/v1/rate-cards/default"
 FRANCE = {
@@ -36,8 +36,8 @@ IN_FORCE = version(datetime.fromisoformat("2026-01-01T00:00:00Z"))
 TOMORROW = version(START + timedelta(days=1))
 
 
-def test_the_first_version_may_start_at_any_time(house: House) -> None:
-    answer = house.put(IN_FORCE, card())
+def test_the_first_version_may_start_at_any_time(app: House) -> None:
+    answer = app.put(IN_FORCE, card())
 
     assert (answer.status, answer.etag) == (201, '"1"')
     assert answer.json == {
@@ -51,26 +51,26 @@ def test_the_first_version_may_start_at_any_time(house: House) -> None:
     }
 
 
-def test_what_was_put_comes_out_again(house: House) -> None:
-    house.put(IN_FORCE, card())
+def test_what_was_put_comes_out_again(app: House) -> None:
+    app.put(IN_FORCE, card())
 
-    shown = house.get(IN_FORCE)
+    shown = app.get(IN_FORCE)
 
     assert (shown.status, shown.etag) == (200, '"1"')
     assert shown.json == card()
 
 
-def test_csv_out_is_the_same_card_as_csv_in(house: House) -> None:
-    house.put(IN_FORCE, card())
-    text = house.get(IN_FORCE, headers={"accept": "text/csv"})
-    again = house.put(
+def test_csv_out_is_the_same_card_as_csv_in(app: House) -> None:
+    app.put(IN_FORCE, card())
+    text = app.get(IN_FORCE, headers={"accept": "text/csv"})
+    again = app.put(
         "/api/v1/rate-cards/other/versions/2026-01-01T00:00:00Z",
         text.body,
         headers={"content-type": "text/csv; charset=utf-8"},
     )
 
     assert again.status == 201
-    assert house.get("/api/v1/rate-cards/other/versions/2026-01-01T00:00:00Z").json == card()
+    assert app.get("/api/v1/rate-cards/other/versions/2026-01-01T00:00:00Z").json == card()
     assert "attachment" in text.headers["content-disposition"]
 
 
@@ -87,58 +87,58 @@ def test_csv_out_is_the_same_card_as_csv_in(house: House) -> None:
     ],
 )
 def test_a_later_version_starts_five_minutes_ahead_or_is_backdated(
-    house: House, seconds_ahead: int, query: str, status: int
+    app: House, seconds_ahead: int, query: str, status: int
 ) -> None:
-    house.put(IN_FORCE, card())
+    app.put(IN_FORCE, card())
 
-    answer = house.put(version(START + timedelta(seconds=seconds_ahead)) + query, card())
+    answer = app.put(version(START + timedelta(seconds=seconds_ahead)) + query, card())
 
     assert answer.status == status
     if status == 422:
         assert answer.code == "effective_from_too_soon"
 
 
-def test_a_version_is_replaced_with_if_match_until_it_is_frozen(house: House) -> None:
-    house.put(IN_FORCE, card())
+def test_a_version_is_replaced_with_if_match_until_it_is_frozen(app: House) -> None:
+    app.put(IN_FORCE, card())
     dearer = card({**FRANCE, "connection_fee": "0.06"})
-    house.put(TOMORROW, card())
+    app.put(TOMORROW, card())
 
-    assert (house.put(TOMORROW, dearer).status) == 428
-    assert house.put(TOMORROW, dearer, '"7"').status == 412
-    replaced = house.put(TOMORROW, dearer, '"1"')
+    assert (app.put(TOMORROW, dearer).status) == 428
+    assert app.put(TOMORROW, dearer, '"7"').status == 412
+    replaced = app.put(TOMORROW, dearer, '"1"')
     assert (replaced.status, replaced.etag) == (200, '"2"')
-    assert house.get(TOMORROW).json == dearer
+    assert app.get(TOMORROW).json == dearer
 
-    house.clock.advance(24 * 3600 - 300)
-    assert house.put(TOMORROW, card(), '"2"').status == 200
-    house.clock.advance(1)
-    frozen = house.put(TOMORROW, dearer, '"3"')
+    app.clock.advance(24 * 3600 - 300)
+    assert app.put(TOMORROW, card(), '"2"').status == 200
+    app.clock.advance(1)
+    frozen = app.put(TOMORROW, dearer, '"3"')
     assert (frozen.status, frozen.code) == (409, "version_frozen")
-    assert house.get(TOMORROW).json == card()
+    assert app.get(TOMORROW).json == card()
 
 
-def test_if_match_never_creates(house: House) -> None:
-    assert house.put(IN_FORCE, card(), '"1"').code == "etag_mismatch"
-    assert house.get(CARD).code == "rate_card_unknown"
+def test_if_match_never_creates(app: House) -> None:
+    assert app.put(IN_FORCE, card(), '"1"').code == "etag_mismatch"
+    assert app.get(CARD).code == "rate_card_unknown"
 
 
-def test_a_dry_run_only_checks(house: House) -> None:
-    good = house.put(IN_FORCE + "?dry_run=true", card())
-    bad = house.put(IN_FORCE + "?dry_run=true", card({**FRANCE, "prefix": "+33x"}))
+def test_a_dry_run_only_checks(app: House) -> None:
+    good = app.put(IN_FORCE + "?dry_run=true", card())
+    bad = app.put(IN_FORCE + "?dry_run=true", card({**FRANCE, "prefix": "+33x"}))
 
     assert (good.status, good.json["rate_count"], good.json["dry_run"]) == (200, 1, True)
     assert (bad.status, bad.pointers()) == (422, ["/rates/0/prefix"])
-    assert house.get(CARD).status == 404
+    assert app.get(CARD).status == 404
 
 
-def test_cards_and_versions_are_listed(house: House) -> None:
-    house.put(TOMORROW, card())
-    house.put(IN_FORCE + "?backdate=true", card(FRANCE, {**FRANCE, "prefix": "44"}))
-    house.put("/api/v1/rate-cards/alpha/versions/2026-01-01T00:00:00Z", card())
+def test_cards_and_versions_are_listed(app: House) -> None:
+    app.put(TOMORROW, card())
+    app.put(IN_FORCE + "?backdate=true", card(FRANCE, {**FRANCE, "prefix": "44"}))
+    app.put("/api/v1/rate-cards/alpha/versions/2026-01-01T00:00:00Z", card())
 
-    first = house.get("/api/v1/rate-cards?limit=1").json
-    rest = house.get(f"/api/v1/rate-cards?cursor={first['next']}").json
-    versions = house.get(CARD).json["versions"]
+    first = app.get("/api/v1/rate-cards?limit=1").json
+    rest = app.get(f"/api/v1/rate-cards?cursor={first['next']}").json
+    versions = app.get(CARD).json["versions"]
 
     assert [item["id"] for item in first["items"] + rest["items"]] == ["alpha", "default"]
     assert [(item["effective_from"], item["rate_count"]) for item in versions] == [
@@ -147,20 +147,20 @@ def test_cards_and_versions_are_listed(house: House) -> None:
     ]
 
 
-def test_a_time_is_the_same_version_however_it_is_spelled(house: House) -> None:
-    house.put(f"{CARD}/versions/2026-01-01T02:00:00%2B02:00", card())
+def test_a_time_is_the_same_version_however_it_is_spelled(app: House) -> None:
+    app.put(f"{CARD}/versions/2026-01-01T02:00:00%2B02:00", card())
 
-    assert house.get(IN_FORCE).status == 200
-    assert house.get(f"{CARD}/versions/2026-01-01T02:00:00+02:00").status == 200
+    assert app.get(IN_FORCE).status == 200
+    assert app.get(f"{CARD}/versions/2026-01-01T02:00:00+02:00").status == 200
 
 
 @pytest.mark.parametrize(
     "text",
     ["now", "2026-01-01", "2026-01-01T00:00:00", "0001-01-01T00:00:00Z", "2026-13-01T00:00:00Z"],
 )
-def test_a_version_has_a_time(house: House, text: str) -> None:
-    assert house.put(f"{CARD}/versions/{text}", card()).code == "effective_from_invalid"
-    assert house.get(f"{CARD}/versions/{text}").code == "effective_from_invalid"
+def test_a_version_has_a_time(app: House, text: str) -> None:
+    assert app.put(f"{CARD}/versions/{text}", card()).code == "effective_from_invalid"
+    assert app.get(f"{CARD}/versions/{text}").code == "effective_from_invalid"
 
 
 @pytest.mark.parametrize(
@@ -175,18 +175,18 @@ def test_a_version_has_a_time(house: House, text: str) -> None:
     ],
 )
 def test_what_is_no_card_is_refused(
-    house: House, body: bytes, media_type: str, status: int, code: str
+    app: House, body: bytes, media_type: str, status: int, code: str
 ) -> None:
-    answer = house.put(IN_FORCE, body, headers={"content-type": media_type})
+    answer = app.put(IN_FORCE, body, headers={"content-type": media_type})
 
     assert (answer.status, answer.code) == (status, code)
-    assert house.get(CARD).status == 404
+    assert app.get(CARD).status == 404
 
 
-def test_bad_prices_are_named(house: House) -> None:
+def test_bad_prices_are_named(app: House) -> None:
     slot = {"from_second": 0, "price": 0.012, "unit_seconds": 60, "increment_seconds": 60}
 
-    answer = house.put(IN_FORCE, card({**FRANCE, "slots": [slot]}))
+    answer = app.put(IN_FORCE, card({**FRANCE, "slots": [slot]}))
 
     assert answer.pointers() == ["/rates/0/slots/0/price"]
 
@@ -194,11 +194,11 @@ def test_bad_prices_are_named(house: House) -> None:
 QUOTE = {"account": "contoso", "kind": "dial_out", "to": "+33170000000", "talk_seconds": 183}
 
 
-def test_a_quote_is_the_charge_of_a_leg_that_has_not_happened(house: House) -> None:
-    house.account("contoso")
-    house.put(IN_FORCE, card())
+def test_a_quote_is_the_charge_of_a_leg_that_has_not_happened(app: House) -> None:
+    app.account("contoso")
+    app.put(IN_FORCE, card())
 
-    answer = house.post("/api/v1/quotes", QUOTE)
+    answer = app.post("/api/v1/quotes", QUOTE)
 
     assert answer.status == 200
     quote = answer.json
@@ -209,29 +209,29 @@ def test_a_quote_is_the_charge_of_a_leg_that_has_not_happened(house: House) -> N
     assert quote["answered_at"] == "2026-11-23T10:00:00Z"
 
 
-def test_a_quote_takes_the_version_in_force_at_its_time(house: House) -> None:
-    house.put(IN_FORCE, card())
-    house.put(TOMORROW, card({**FRANCE, "connection_fee": "1"}))
+def test_a_quote_takes_the_version_in_force_at_its_time(app: House) -> None:
+    app.put(IN_FORCE, card())
+    app.put(TOMORROW, card({**FRANCE, "connection_fee": "1"}))
     ask = {"rate_card": "default", "kind": "dial_out", "to": "+33170000000", "talk_seconds": 60}
 
     def amount(at: str) -> str:
-        return str(house.post("/api/v1/quotes", {**ask, "at": at}).json["amount"])
+        return str(app.post("/api/v1/quotes", {**ask, "at": at}).json["amount"])
 
     assert amount("2026-11-24T09:59:59Z") == "0.062"
     assert amount("2026-11-24T10:00:00Z") == "1.012"
 
 
-def test_a_version_that_was_just_put_holds_at_once(house: House) -> None:
-    house.account("contoso")
-    house.put(IN_FORCE, card())
-    house.post("/api/v1/quotes", QUOTE)
-    other = House(house.tables, house.clock)
+def test_a_version_that_was_just_put_holds_at_once(app: House) -> None:
+    app.account("contoso")
+    app.put(IN_FORCE, card())
+    app.post("/api/v1/quotes", QUOTE)
+    other = House(app.tables, app.clock)
     other.post("/api/v1/quotes", QUOTE)
 
-    house.put(version(START) + "?backdate=true", card({**FRANCE, "connection_fee": "1"}))
+    app.put(version(START) + "?backdate=true", card({**FRANCE, "connection_fee": "1"}))
 
-    assert house.post("/api/v1/quotes", QUOTE).json["amount"] == "1.048"
-    house.clock.advance(1)
+    assert app.post("/api/v1/quotes", QUOTE).json["amount"] == "1.048"
+    app.clock.advance(1)
     assert other.post("/api/v1/quotes", QUOTE).json["amount"] == "1.048"
     other.close()
 
@@ -255,31 +255,29 @@ def test_a_version_that_was_just_put_holds_at_once(house: House) -> None:
         ({"extra": 1}, "invalid"),
     ],
 )
-def test_what_can_not_be_quoted_says_why(
-    house: House, change: dict[str, object], code: str
-) -> None:
-    house.account("contoso")
-    house.put(IN_FORCE, card())
+def test_what_can_not_be_quoted_says_why(app: House, change: dict[str, object], code: str) -> None:
+    app.account("contoso")
+    app.put(IN_FORCE, card())
     body = {name: value for name, value in {**QUOTE, **change}.items() if value is not None}
 
-    assert house.post("/api/v1/quotes", body).code == code
+    assert app.post("/api/v1/quotes", body).code == code
 
 
 @pytest.mark.parametrize(
     ("change", "reason"), [({"talk_seconds": 0}, "zero_duration"), ({"kind": "voip"}, "voip")]
 )
 def test_what_costs_nothing_is_quoted_without_a_rate(
-    house: House, change: dict[str, object], reason: str
+    app: House, change: dict[str, object], reason: str
 ) -> None:
-    house.account("contoso")
+    app.account("contoso")
 
-    quote = house.post("/api/v1/quotes", {**QUOTE, **change}).json
+    quote = app.post("/api/v1/quotes", {**QUOTE, **change}).json
 
     assert (quote["amount"], quote["status"], quote["zero_reason"]) == ("0.00", "zero", reason)
 
 
-def test_an_account_in_another_currency_has_no_rate(house: House) -> None:
-    house.put("/api/v1/accounts/euro", {"currency": "EUR"})
-    house.put(IN_FORCE, card())
+def test_an_account_in_another_currency_has_no_rate(app: House) -> None:
+    app.put("/api/v1/accounts/euro", {"currency": "EUR"})
+    app.put(IN_FORCE, card())
 
-    assert house.post("/api/v1/quotes", {**QUOTE, "account": "euro"}).code == "rate_missing"
+    assert app.post("/api/v1/quotes", {**QUOTE, "account": "euro"}).code == "rate_missing"

@@ -6,7 +6,7 @@ import string
 import pytest
 
 from shared.adapters.clock import RandomIds
-from shared.adapters.directory.document_store import SEALED_LABEL, Records
+from shared.adapters.directory.document_store import SEALED_LABEL, DocumentStore
 from shared.adapters.encryption import Sealing
 from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.errors import (
@@ -44,7 +44,7 @@ WRITES_TRIED = 8
 async def test_a_document_is_created_or_replaced_by_its_etag(
     versions: int, if_match: str | None, outcome: tuple[bool, int] | type[Exception]
 ) -> None:
-    records = Records(MemoryTables())
+    records = DocumentStore(MemoryTables())
     for number in range(versions):
         tag = f'"{number}"' if number else None
         await records.put("account", "a", {"number": number}, if_match=tag)
@@ -66,7 +66,7 @@ async def test_a_document_is_created_or_replaced_by_its_etag(
 
 async def test_a_write_whose_answer_was_lost_is_told_as_it_happened() -> None:
     tables = MemoryTables()
-    records = Records(tables)
+    records = DocumentStore(tables)
     tables.inject(1, OutcomeUnknown("lost"), after=True)
 
     saved = await records.put("account", "a", {"x": 1}, if_match=None)
@@ -76,7 +76,7 @@ async def test_a_write_whose_answer_was_lost_is_told_as_it_happened() -> None:
 
 async def test_a_write_that_never_arrived_is_sent_again() -> None:
     tables = MemoryTables()
-    records = Records(tables)
+    records = DocumentStore(tables)
     tables.inject(1, OutcomeUnknown("lost"))
 
     saved = await records.put("account", "a", {"x": 1}, if_match=None)
@@ -86,7 +86,7 @@ async def test_a_write_that_never_arrived_is_sent_again() -> None:
 
 async def test_who_is_overtaken_looks_again() -> None:
     tables = MemoryTables()
-    records = Records(tables)
+    records = DocumentStore(tables)
     await records.put("account", "a", {"x": 1}, if_match=None)
     tables.inject(1, EtagMismatch("overtaken"))
 
@@ -99,11 +99,11 @@ async def test_a_store_that_never_answers_is_unavailable() -> None:
         tables.inject(nth, OutcomeUnknown("lost"))
 
     with pytest.raises(StoreUnavailable):
-        await Records(tables).put("account", "a", {"x": 1}, if_match=None)
+        await DocumentStore(tables).put("account", "a", {"x": 1}, if_match=None)
 
 
 async def test_large_documents_are_packed_and_come_out_whole() -> None:
-    records = Records(MemoryTables())
+    records = DocumentStore(MemoryTables())
     noise = random.Random(7)
     text = "".join(noise.choices(string.ascii_letters + "é€😀", k=150_000))
 
@@ -116,7 +116,7 @@ async def test_large_documents_are_packed_and_come_out_whole() -> None:
 
 @pytest.mark.parametrize("key", ["a/b", "#?%", "a\\b", "été 😀", "x" * 200, "a|b"])
 async def test_foreign_ids_may_hold_what_row_keys_may_not(key: str) -> None:
-    records = Records(MemoryTables())
+    records = DocumentStore(MemoryTables())
 
     await records.put("conference", key, {"k": key}, if_match=None)
     found = await records.get("conference", key)
@@ -128,7 +128,7 @@ async def test_foreign_ids_may_hold_what_row_keys_may_not(key: str) -> None:
 @pytest.mark.parametrize("kind", ["account", "conference"])
 async def test_a_row_of_a_newer_version_is_not_guessed_at(kind: str) -> None:
     tables = MemoryTables()
-    records = Records(tables)
+    records = DocumentStore(tables)
     await records.put(kind, "a", {"x": 1}, if_match=None)
     page = await tables.scan("directory", limit=10)
     [row] = page.rows
@@ -144,7 +144,7 @@ async def test_a_row_of_a_newer_version_is_not_guessed_at(kind: str) -> None:
 
 async def test_deleting_tells_whether_something_was_there() -> None:
     tables = MemoryTables()
-    records = Records(tables)
+    records = DocumentStore(tables)
     await records.put("api_key", "a", {"x": 1}, if_match=None)
     tables.inject(1, OutcomeUnknown("lost"), after=True)
 
@@ -155,7 +155,7 @@ async def test_deleting_tells_whether_something_was_there() -> None:
 
 async def test_an_uncertain_deletion_says_so() -> None:
     tables = MemoryTables()
-    records = Records(tables)
+    records = DocumentStore(tables)
     await records.put("api_key", "a", {"x": 1}, if_match=None)
     tables.inject(1, OutcomeUnknown("lost"))
 
@@ -164,7 +164,7 @@ async def test_an_uncertain_deletion_says_so() -> None:
 
 
 async def test_pages_hold_every_document_once_in_order() -> None:
-    records = Records(MemoryTables())
+    records = DocumentStore(MemoryTables())
     names = [f"a{number:02}" for number in range(11)]
     for name in reversed(names):
         await records.put("account", name, {}, if_match=None)
@@ -181,7 +181,7 @@ async def test_pages_hold_every_document_once_in_order() -> None:
 @pytest.mark.parametrize("cursor", ["!", "=", "é", "_w"])
 async def test_a_foreign_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(Invalid) as caught:
-        await Records(MemoryTables()).list("account", limit=1, cursor=cursor)
+        await DocumentStore(MemoryTables()).list("account", limit=1, cursor=cursor)
     assert caught.value.code == "cursor_invalid"
 
 
@@ -204,7 +204,7 @@ def _sealing(*keys: bytes) -> Sealing:
 async def test_documents_with_secrets_are_sealed(kind: str, is_sealed: bool) -> None:
     """Read and listed as they were written; who reads the table finds no secret."""
     tables = MemoryTables()
-    records = Records(tables, _sealing(b"k"))
+    records = DocumentStore(tables, _sealing(b"k"))
     document = {"auth": {"secrets": [SECRET]}}
     await records.put(kind, "studio", document, if_match=None)
 
@@ -220,8 +220,8 @@ async def test_documents_with_secrets_are_sealed(kind: str, is_sealed: bool) -> 
 
 async def test_what_was_written_without_a_key_is_read_and_sealed_with_its_next_version() -> None:
     tables = MemoryTables()
-    await Records(tables).put("bridge", "studio", {"secret": SECRET}, if_match=None)
-    records = Records(tables, _sealing(b"k"))
+    await DocumentStore(tables).put("bridge", "studio", {"secret": SECRET}, if_match=None)
+    records = DocumentStore(tables, _sealing(b"k"))
 
     assert (await records.get("bridge", "studio")) is not None
     await records.put("bridge", "studio", {"secret": SECRET, "new": True}, if_match='"1"')
@@ -232,12 +232,12 @@ async def test_what_was_written_without_a_key_is_read_and_sealed_with_its_next_v
 
 async def test_a_new_key_seals_and_the_old_one_opens_until_it_is_taken_away() -> None:
     tables = MemoryTables()
-    await Records(tables, _sealing(b"o")).put("bridge", "old", {"n": 1}, if_match=None)
-    both = Records(tables, _sealing(b"n", b"o"))
+    await DocumentStore(tables, _sealing(b"o")).put("bridge", "old", {"n": 1}, if_match=None)
+    both = DocumentStore(tables, _sealing(b"n", b"o"))
     await both.put("bridge", "new", {"n": 2}, if_match=None)
     assert len((await both.list("bridge", limit=10))[0]) == 2
 
-    alone = Records(tables, _sealing(b"n"))
+    alone = DocumentStore(tables, _sealing(b"n"))
     assert (await alone.get("bridge", "new")) is not None
     with pytest.raises(StoreUnavailable) as caught:
         await alone.get("bridge", "old")
@@ -247,7 +247,7 @@ async def test_a_new_key_seals_and_the_old_one_opens_until_it_is_taken_away() ->
 @pytest.mark.parametrize("change", ["moved", "bent", "no key"])
 async def test_a_sealed_document_that_was_tampered_with_lets_nobody_in(change: str) -> None:
     tables = MemoryTables()
-    records = Records(tables, _sealing(b"k"))
+    records = DocumentStore(tables, _sealing(b"k"))
     await records.put("bridge", "mine", {"n": 1}, if_match=None)
     await records.put("bridge", "yours", {"n": 2}, if_match=None)
     mine, yours = await tables.query("directory", "bridge")
@@ -259,7 +259,7 @@ async def test_a_sealed_document_that_was_tampered_with_lets_nobody_in(change: s
         values = {**yours.values, "sealed0": bent}
         await tables.transact("directory", "bridge", [Replace("yours", values, yours.etag)])
     else:
-        records = Records(tables)
+        records = DocumentStore(tables)
 
     with pytest.raises(StoreUnavailable) as caught:
         await records.get("bridge", "yours")

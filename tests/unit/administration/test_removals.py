@@ -10,7 +10,7 @@ from shared.domain.common.kinds import LegKind
 from shared.domain.directory.entities import Registration, end, register, registration_at
 from shared.domain.legs.leg import QueuedLeg
 from shared.usecases.charging.charge_legs import Charged
-from tests.unit.administration.house import START, Answer
+from tests.unit.administration.app import START, Answer
 from tests.unit.administration.town import LONDON, PARIS, Town
 
 ACCOUNT = "/api/v1/accounts/contoso"

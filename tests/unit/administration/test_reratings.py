@@ -13,7 +13,7 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import Invalid
 from shared.domain.common.kinds import LegKind
-from tests.unit.administration.house import START
+from tests.unit.administration.app import START
 from tests.unit.administration.town import (
     BRITAIN,
     CARD,
@@ -142,12 +142,12 @@ def test_two_who_book_it_at_once_book_it_once(town: Town) -> None:
     legs = [town.leg() for _ in range(5)]
     town.cheaper()
     from shared.domain.directory.access import Principal
-    from shared.usecases.charging.rerate_legs import Booking, Wanted
+    from shared.usecases.charging.rerate_legs import Booking, RerateSelection
 
     other = Town(town.tables, town.clock)
-    both = [house.container.rerate_legs for house in (town, other)]
+    both = [app.container.rerate_legs for app in (town, other)]
     ann = Principal("ann", frozenset(), frozenset("*"))
-    wanted = Wanted(("contoso",), legs=tuple(legs))
+    wanted = RerateSelection(("contoso",), legs=tuple(legs))
 
     async def at_once() -> Any:
         return await asyncio.gather(

@@ -21,7 +21,7 @@ from shared.contracts.common.routes import Route
 from shared.contracts.common.visible_ids import ACCOUNTS, RATE_CARDS
 from shared.contracts.openapi.document import request_model
 from shared.domain.directory.access import Role
-from tests.unit.administration.house import SETTINGS, Answer, House
+from tests.unit.administration.app import SETTINGS, Answer, House
 
 OWN, FOREIGN, ABSENT = "contoso", "fabrikam", "nosuch"
 MARK = "of-fabrikam-only"
@@ -127,10 +127,10 @@ def test_every_name_of_what_others_have_is_known() -> None:
 @cache
 def _neighbours() -> House:
     """Own and foreign things of every kind, in one house for the whole matrix."""
-    house = House()
+    app = House()
     for index, (account, card) in enumerate(((OWN, "own-card"), (FOREIGN, "foreign-card"))):
         mark = MARK if account == FOREIGN else "mine"
-        house.account(account, rate_card=card, name=mark)
+        app.account(account, rate_card=card, name=mark)
         base = f"/api/v1/accounts/{account}"
         rates = {
             "currency": "USD",
@@ -150,12 +150,12 @@ def _neighbours() -> House:
                 {"url": f"https://{mark}.example/x", "events": ["*"]},
             ),
         ):
-            assert house.put(f"/api/v1/{path}", body).status == 201, path
-        stop = house.post(f"{base}/dial-out-policy/stop", {"reason": mark})
+            assert app.put(f"/api/v1/{path}", body).status == 201, path
+        stop = app.post(f"{base}/dial-out-policy/stop", {"reason": mark})
         assert stop.status == 200
         top_up = {"idempotency-key": account}
-        assert house.post(f"{base}/top-ups", {"amount": "10"}, headers=top_up).status == 201
-    return house
+        assert app.post(f"{base}/top-ups", {"amount": "10"}, headers=top_up).status == 201
+    return app
 
 
 @cache
@@ -260,30 +260,30 @@ def test_a_cursor_of_another_list_or_an_altered_one_is_refused(place: Place) -> 
 
 
 def test_a_cursor_serves_its_own_account_query_and_caller_only() -> None:
-    house = _neighbours()
+    app = _neighbours()
     entries = "/api/v1/accounts/{}/entries?limit=1"
     for account in (OWN, FOREIGN):
         for number in range(3):
             key = {"idempotency-key": f"{account}-{number}"}
-            house.post(f"/api/v1/accounts/{account}/top-ups", {"amount": "1"}, headers=key)
+            app.post(f"/api/v1/accounts/{account}/top-ups", {"amount": "1"}, headers=key)
 
-    cursor = house.get(entries.format(FOREIGN)).json["next"]
+    cursor = app.get(entries.format(FOREIGN)).json["next"]
 
-    assert house.get(f"{entries.format(FOREIGN)}&cursor={cursor}").status == 200
-    assert house.get(f"{entries.format(FOREIGN)}&cursor={cursor}".replace("=1", "=2")).status == 200
+    assert app.get(f"{entries.format(FOREIGN)}&cursor={cursor}").status == 200
+    assert app.get(f"{entries.format(FOREIGN)}&cursor={cursor}".replace("=1", "=2")).status == 200
     for target in (
         f"{entries.format(OWN)}&cursor={cursor}",
         f"{entries.format(FOREIGN)}&kind=top_up&cursor={cursor}",
         f"/api/v1/accounts?limit=1&cursor={cursor}",
     ):
-        assert house.get(target).code == "cursor_invalid", target
+        assert app.get(target).code == "cursor_invalid", target
     for number in range(0, len(cursor), 5):
         other = "B" if cursor[number] == "A" else "A"
         altered = f"{cursor[:number]}{other}{cursor[number + 1 :]}"
-        answer = house.get(f"{entries.format(FOREIGN)}&cursor={altered}")
+        answer = app.get(f"{entries.format(FOREIGN)}&cursor={altered}")
         assert answer.code == "cursor_invalid", altered
-    limited = house.api_key("reader", accounts=(FOREIGN,))
-    refused = house.get(f"{entries.format(FOREIGN)}&cursor={cursor}", key=limited)
+    limited = app.api_key("reader", accounts=(FOREIGN,))
+    refused = app.get(f"{entries.format(FOREIGN)}&cursor={cursor}", key=limited)
     assert refused.code == "cursor_invalid"
 
 
@@ -300,21 +300,21 @@ def test_a_cursor_serves_its_own_account_query_and_caller_only() -> None:
 def test_finance_of_one_account_gets_no_price_of_a_foreign_card(
     method: str, path: str, body: dict[str, object]
 ) -> None:
-    house, key = _neighbours(), _key(Role.FINANCE)
+    app, key = _neighbours(), _key(Role.FINANCE)
     for card in ("foreign-card", "absent-card"):
         named = {name: card if value == "{card}" else value for name, value in body.items()}
-        answer = house.call(method, f"/api/v1/{path}", named, key=key)
+        answer = app.call(method, f"/api/v1/{path}", named, key=key)
         assert (answer.status, answer.code) == (403, "rate_card_not_allowed")
 
 
 def test_finance_of_one_account_does_not_fall_back_onto_a_card_that_it_does_not_see() -> None:
     """A PUT takes the default for what is left out; the card of that name may be another's."""
-    house = _neighbours()
-    etag = house.get(f"/api/v1/accounts/{OWN}").etag
+    app = _neighbours()
+    etag = app.get(f"/api/v1/accounts/{OWN}").etag
 
-    answer = house.put(f"/api/v1/accounts/{OWN}", {"currency": "USD"}, etag, key=_key(Role.FINANCE))
+    answer = app.put(f"/api/v1/accounts/{OWN}", {"currency": "USD"}, etag, key=_key(Role.FINANCE))
 
     assert (answer.status, answer.code) == (403, "rate_card_not_allowed")
     kept = {"currency": "USD", "rate_card": "own-card", "name": "mine"}
-    put = house.put(f"/api/v1/accounts/{OWN}", kept, etag, key=_key(Role.FINANCE))
+    put = app.put(f"/api/v1/accounts/{OWN}", kept, etag, key=_key(Role.FINANCE))
     assert put.status == 200

@@ -8,7 +8,7 @@ from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.leg import EndedLeg, QueuedLeg
 from shared.usecases.charging.charge_legs import Charged
-from tests.unit.administration.house import START, Answer, HandClock, House
+from tests.unit.administration.app import START, Answer, HandClock, House
 
 CARD = "/api/v1/rate-cards/default/versions"
 JANUARY, MAY = "2026-01-01T00:00:00Z", "2026-05-01T00:00:00Z"

@@ -8,7 +8,7 @@ from datetime import timedelta
 from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.delivery.webhooks import Reply
 from shared.ports.deliveries import Mail
-from tests.unit.administration.house import HandClock
+from tests.unit.administration.app import HandClock
 from tests.unit.credits.world import PATH, World
 
 HOOK = f"{PATH}/webhooks/erp"

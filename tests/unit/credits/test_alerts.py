@@ -12,7 +12,7 @@ from shared.domain.credits import alerts
 from shared.domain.credits.alerts import Event, Raised
 from shared.domain.credits.event_types import EVENT_TYPES, EventType
 from shared.domain.ledger import monitoring
-from shared.domain.ledger.effects import Look
+from shared.domain.ledger.effects import Evaluation
 from shared.domain.ledger.model import Announce
 from shared.ports.ledger import Outbox
 from tests.unit.credits.world import ACCOUNT, PATH, World, day
@@ -436,11 +436,11 @@ def test_alerts_that_were_only_listed_end_with_the_nightly_audit(world: World) -
 def test_an_event_of_an_unknown_type_raises(world: World, kind: str) -> None:
     world.open(balance="21.00")
     with pytest.raises(LedgerCorrupt, match="unknown"):
-        monitoring.announced(world.state, Announce("holds", 0, kind, "x", {}), world.clock.now())
+        monitoring.on_announced(world.state, Announce("holds", 0, kind, "x", {}), world.clock.now())
     raised = Raised(1, kind, "x", world.clock.now())
     state = replace(world.state, raised=(raised,))
     with pytest.raises(LedgerCorrupt, match="unknown"):
-        monitoring.ticked(state, world.clock.now() + timedelta(days=2))
+        monitoring.on_timer(state, world.clock.now() + timedelta(days=2))
 
 
 @pytest.mark.parametrize("kind", EVENT_TYPES)
@@ -449,7 +449,7 @@ def test_every_type_that_is_repeated_has_a_reminder_of_its_own(world: World, kin
     world.open(balance="21.00", alerts=[LOW], auto_recharge={"trigger": "1.00", "amount": "5.00"})
     raised = Raised(1, kind, "low", world.clock.now())
     state = replace(world.state, raised=(raised,))
-    look = monitoring.ticked(state, world.clock.now() + timedelta(days=2))
+    look = monitoring.on_timer(state, world.clock.now() + timedelta(days=2))
     repeated = [each.type for each in look.events if each.repeat] if look else []
     gone = look is not None and not look.state.raised
     assert repeated == ([kind] if record.is_repeated and not gone else [])
@@ -469,7 +469,7 @@ def test_of_many_alerts_the_oldest_ends(world: World) -> None:
     world.open(balance=None)
     world.top_up("1.00")
     state = world.state
-    look = Look(state, world.clock.now())
+    look = Evaluation(state, world.clock.now())
     for number in range(250):
         look.tell(Event(alerts.EXPIRING, {}), f"lot-{number}")
     assert len(look.state.raised) == limits.ALERTS_RAISED_MAX

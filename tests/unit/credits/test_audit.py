@@ -67,11 +67,11 @@ def test_a_parked_leg_is_told_once_however_often_it_comes(world: World) -> None:
         received_at=world.clock.now(),
         account=ACCOUNT,
     )
-    house = world.container
+    app = world.container
     for _ in range(3):
-        kept = world.run(house.parking.park(parked))
-        world.run(house.charge_legs._announce(kept))
-    world.run(house.publish_events(ACCOUNT))
+        kept = world.run(app.parking.park(parked))
+        world.run(app.charge_legs._announce(kept))
+    world.run(app.publish_events(ACCOUNT))
     (event,) = world.of_type("leg.parked")
     assert event["data"]["reason"] == "rate_missing"
     assert event["data"]["parked"] == parked.id

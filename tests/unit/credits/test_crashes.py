@@ -85,7 +85,7 @@ class Dying(Outside):
     async def answered(self, status: str) -> None:
         """The payment side says so."""
         said = Answer(RechargeStatus(status), 50_000_000, "USD", "p-1")
-        await self.container.recharge_desk.answer(PAYMENTS, "contoso~1", said)
+        await self.container.recharge_service.answer(PAYMENTS, "contoso~1", said)
 
 
 def survivor(dead: Dying) -> Outside:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from shared.domain.common.canonical import format_time
 from tests.unit.credits.world import PATH, World
-from tests.unit.proof.house import CountedTables
+from tests.unit.proof.app import CountedTables
 
 LEGS = 64
 

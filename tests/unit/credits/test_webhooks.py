@@ -23,8 +23,8 @@ from shared.domain.delivery.webhooks import (
 )
 from shared.domain.directory.request_signatures import verify_webhook
 from shared.usecases.delivery.deliver_events import DeliverEvents
-from shared.usecases.delivery.manage_webhooks import WantedWebhook
-from tests.unit.administration.house import START
+from shared.usecases.delivery.manage_webhooks import WebhookInput
+from tests.unit.administration.app import START
 from tests.unit.credits.outside import HOOK, OK, URL, Outside
 from tests.unit.credits.world import ACCOUNT, PATH
 
@@ -347,7 +347,7 @@ def test_an_account_has_ten_webhooks_at_most(outside: Outside) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_puts_at_the_same_time_do_not_pass_the_ten(outside: Outside, seed: int) -> None:
     outside.open(balance=None)
-    webhooks, wanted = outside.container.webhooks, WantedWebhook(URL, ("*",))
+    webhooks, wanted = outside.container.webhooks, WebhookInput(URL, ("*",))
 
     async def put(name: str) -> str:
         try:

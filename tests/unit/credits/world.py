@@ -9,7 +9,7 @@ from shared.adapters.bus.memory_bus import MemoryTopic
 from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.canonical import content_digest
 from shared.domain.ledger.model import DebitLeg, LedgerState
-from tests.unit.administration.house import Answer, HandClock, House
+from tests.unit.administration.app import Answer, HandClock, House
 
 ACCOUNT = "contoso"
 UNIT = 1_000_000

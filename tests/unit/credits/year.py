@@ -36,7 +36,7 @@ from tests.model.audit_case import Case
 from tests.model.audit_events import a10_events, a12_recharges
 from tests.model.audit_ledger import a1_balance, a5_sequences, a6_lots, a11_alerts, a15_bank
 from tests.sim import loop
-from tests.unit.administration.house import SETTINGS, CountedIds, HandClock
+from tests.unit.administration.app import SETTINGS, CountedIds, HandClock
 
 START = datetime(2027, 9, 1, tzinfo=UTC)  # the year has a leap day and two changes of the clock
 END = START + timedelta(days=366)
@@ -75,7 +75,7 @@ class Year:
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
-        self.houses = [self._house(), self._house()]  # two processes on the same tables
+        self.apps = [self._house(), self._house()]  # two processes on the same tables
         self.customers: dict[str, Customer] = {}
         self.captured: dict[str, int] = {}  # what the provider took, by recharge
         self.answered: set[str] = set()
@@ -85,15 +85,15 @@ class Year:
         self._heap: list[tuple[datetime, int, str, str, Any]] = []
 
     def _house(self) -> Container:
-        house = Container(SETTINGS)
-        house.tables, house.clock, house.topic = self.tables, self.clock, self.topic
-        house.ids = CountedIds()
-        return house
+        app = Container(SETTINGS)
+        app.tables, app.clock, app.topic = self.tables, self.clock, self.topic
+        app.ids = CountedIds()
+        return app
 
     @property
-    def house(self) -> Container:
+    def app(self) -> Container:
         """Either process, by chance."""
-        return self.random.choice(self.houses)
+        return self.random.choice(self.apps)
 
     async def play(self) -> None:
         """From the first day to the last, then the reckoning."""
@@ -110,7 +110,7 @@ class Year:
         self.topic.available = True
         for hours in range(3):
             self.clock.moment = END + timedelta(hours=hours)
-            await self._tick(self.houses[0])
+            await self._tick(self.apps[0])
         await self._reckon()
 
     # ---- what happens
@@ -157,19 +157,19 @@ class Year:
         if chance < 0.04:
             self.told["ticks missed"] += 1
             self.clock.moment += timedelta(minutes=self.random.randint(1, 9))
-        await self._tick(self.house)
+        await self._tick(self.app)
         if chance > 0.96:
             self.told["ticks doubled"] += 1
-            await self._tick(self.house)
+            await self._tick(self.app)
         elif chance > 0.92:
             self.told["ticks at once"] += 1
-            await asyncio.gather(*(self._tick(house) for house in self.houses))
+            await asyncio.gather(*(self._tick(app) for app in self.apps))
         self._listen()
 
-    async def _tick(self, house: Container) -> None:
+    async def _tick(self, app: Container) -> None:
         self._ticked_at = self.clock.now()
         self.told["ticks"] += 1
-        watched = await house.watch_balances()
+        watched = await app.watch_balances()
         if watched.failures and self.topic.available:
             self.problems += watched.failures
 
@@ -213,7 +213,7 @@ class Year:
     async def _put(self, customer: Customer) -> None:
         wanted = AccountBody.model_validate(customer.settings).settings()
         began = self.clock.now()
-        _, saved = await self.house.accounts.put(customer.name, wanted, customer.etag)
+        _, saved = await self.app.accounts.put(customer.name, wanted, customer.etag)
         customer.etag = saved.etag
         self._note("put_account", customer.name, dict(customer.settings), began)
 
@@ -236,7 +236,7 @@ class Year:
         body = {"amount": f"{units}.00"}
         key = f"hand-{customer.legs}"
         command = TopUp(key, content_digest(body), units * UNIT, LotKind.PURCHASED)
-        entry, _ = await self.house.credit_account(customer.name, command)
+        entry, _ = await self.app.credit_account(customer.name, command)
         self.told["top-ups by hand"] += 1
         self._note(
             "top_up",
@@ -248,13 +248,13 @@ class Year:
 
     async def _call(self, customer: Customer) -> None:
         """A call ended; sometimes many at once, sometimes the process dies before it publishes."""
-        rand, house = self.random, self.house
+        rand, app = self.random, self.app
         calls = rand.choice([1, 1, 1, 1, 3])
         legs = [self._leg(customer) for _ in range(calls)]
-        await asyncio.gather(*(house.ledger.submit(customer.name, leg) for leg in legs))
+        await asyncio.gather(*(app.ledger.submit(customer.name, leg) for leg in legs))
         self.told["calls"] += calls
         if rand.random() < 0.9:
-            await house.publish_events.best_effort(customer.name, hold_book=False)
+            await app.publish_events.best_effort(customer.name, hold_book=False)
         else:
             self.told["died before publishing"] += 1
         self._plan(self._later(customer), "call", customer.name)
@@ -283,13 +283,13 @@ class Year:
 
     async def _person(self, customer: Customer) -> None:
         """Somebody looks: acknowledges, tops up what is empty, mends what is paused."""
-        house, rand = self.house, self.random
-        state = await house.ledger.state(customer.name)
+        app, rand = self.app, self.random
+        state = await app.ledger.state(customer.name)
         assert state is not None
-        shown, _ = await house.notices.alerts(customer.name, limit=5, cursor=None)
+        shown, _ = await app.notices.alerts(customer.name, limit=5, cursor=None)
         for alert in shown:
             if alert.acknowledged_at is None and rand.random() < 0.9:
-                await house.alerts.acknowledge(customer.name, str(alert.number), "a person")
+                await app.alerts.acknowledge(customer.name, str(alert.number), "a person")
                 self.told["alerts acknowledged"] += 1
         if customer.is_paid_by_hand and state.balance_micros < 10 * UNIT:
             await self._top_up(customer, rand.choice([20, 50, 100]))
@@ -339,7 +339,7 @@ class Year:
         if status == "succeeded":
             self.captured[recharge] = amount
         try:
-            await self.house.recharge_desk.answer(PAYMENTS, recharge, said)
+            await self.app.recharge_service.answer(PAYMENTS, recharge, said)
         except PerminuteError as error:
             if error.code == "recharge_settled" and status == "declined":
                 return
@@ -351,7 +351,7 @@ class Year:
     # ---- the reckoning
 
     async def _reckon(self) -> None:
-        house = self.houses[0]
+        app = self.apps[0]
         by_account: dict[str, list[Json]] = {name: [] for name in self.customers}
         for message in self.topic.published:
             event = json.loads(message.body)
@@ -359,7 +359,7 @@ class Year:
         final: dict[str, Json] = {}
         credited: Counter[str] = Counter()
         for name in self.customers:
-            entries = await self._entries(house, name)
+            entries = await self._entries(app, name)
             credited.update(
                 {
                     str(entry.key): entry.amount_micros
@@ -368,12 +368,12 @@ class Year:
                 }
             )
             self.problems += self._expired_on_time(name, entries)
-            view = await house.accounts.read(name)
+            view = await app.accounts.read(name)
             if view.state.at and len([e for e in entries if e.recharge]) != len(
                 {e.recharge for e in entries if e.recharge}
             ):
                 self.problems.append(f"{name}: a recharge was credited twice")
-            verified = await house.ledger.verify(name)
+            verified = await app.ledger.verify(name)
             self.problems += [f"{name}: {problem}" for problem in verified.problems]
             final[name] = {
                 "account": account_body(view.account, view.state, view.held_micros),
@@ -386,16 +386,16 @@ class Year:
                     shown["lot"] = _lot_of(entries, int(shown["sequence"]))
         if credited != Counter(self.captured):
             self.problems.append("what was credited is not what the provider took")
-        audited = await house.audit_ledgers()
+        audited = await app.audit_ledgers()
         self.problems += [f"missed: {name}" for name in audited.missed] + audited.problems
         for name, view in final.items():
             case = Case([op for op in self.history if op["account"] == name], {name: view})
             self.problems += [problem for rule in RULES for problem in rule(case)]
 
-    async def _entries(self, house: Container, name: str) -> list[Entry]:
+    async def _entries(self, app: Container, name: str) -> list[Entry]:
         found: list[Entry] = []
         after = 0
-        while commits := await house.ledger.history(name, after=after):
+        while commits := await app.ledger.history(name, after=after):
             found += [entry for commit in commits for entry in commit.entries]
             after = commits[-1].number
         return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from shared.adapters.bridges import parse
 from shared.adapters.directory.credentials import verify_bridge
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
-from shared.domain.legs.bridge_payloads import BridgePost
+from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.domain.legs.leg import EndedLeg
 from tests.unit.edge.samples import ROOT
 
@@ -48,7 +48,7 @@ def test_the_signed_curl_of_the_page_is_let_in_and_read(tmp_path: Path) -> None:
     body = (tmp_path / "leg.json").read_bytes()
     auth = BridgeAuth(AuthScheme.STANDARD_WEBHOOKS, (SECRET,))
     assert verify_bridge(auth, headers, body, datetime.now(UTC)).webhook_id == headers["webhook-id"]
-    assert isinstance(parse("perminute", BridgePost("studio", body))[0], EndedLeg)
+    assert isinstance(parse("perminute", BridgePayload("studio", body))[0], EndedLeg)
 
 
 def test_the_configuration_of_the_page_is_sound_xml() -> None:

@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 
 from shared.adapters.bridges import parse
 from shared.domain.common.kinds import LegKind
-from shared.domain.legs.bridge_payloads import BridgePost, Ignored, ParsedLeg, Undecided, Unreadable
+from shared.domain.legs.bridge_payloads import (
+    BridgePayload,
+    Ignored,
+    ParsedLeg,
+    Undecided,
+    Unreadable,
+)
 from shared.domain.legs.leg import EndedLeg, leg_document, read_leg_document
 from tests.unit.edge.fuzzing import fuzz
 from tests.unit.edge.samples import FIXTURES, SAMPLES
@@ -30,7 +36,7 @@ def record_bytes(name: str) -> bytes:
 
 
 def post(body: bytes, content_type: str = "application/json", **query: str) -> ParsedLeg:
-    legs = parse("freeswitch", BridgePost("fs", body, content_type, query))
+    legs = parse("freeswitch", BridgePayload("fs", body, content_type, query))
     assert len(legs) == 1
     return legs[0]
 

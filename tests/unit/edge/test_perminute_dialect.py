@@ -14,7 +14,7 @@ from shared.adapters.bridges.perminute import read_leg
 from shared.domain.common.errors import BadRequest, Invalid, TooLarge
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.limits import CALL_ENDED_BODY_BYTES_MAX
-from shared.domain.legs.bridge_payloads import BridgePost
+from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.domain.legs.leg import EndedLeg
 from tests.unit.edge.fuzzing import fuzz
 
@@ -43,7 +43,7 @@ def leg_with(**changes: object) -> dict[str, Any]:
 
 def read(value: object) -> list[EndedLeg]:
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
-    legs = parse("perminute", BridgePost("local", body))
+    legs = parse("perminute", BridgePayload("local", body))
     assert all(isinstance(leg, EndedLeg) for leg in legs)
     return legs  # type: ignore[return-value]
 
@@ -226,6 +226,6 @@ def test_any_field_of_any_type_is_read_or_refused(changes: dict[str, Any]) -> No
 @given(st.binary(max_size=300), st.sampled_from(sorted(DIALECTS)))
 def test_any_body_in_any_dialect_is_read_or_refused(body: bytes, dialect: str) -> None:
     try:
-        parse(dialect, BridgePost("local", body))
+        parse(dialect, BridgePayload("local", body))
     except (BadRequest, Invalid):
         assert dialect == "perminute"

@@ -8,7 +8,7 @@ import pytest
 
 from shared import bootstrap
 from shared.domain.common.limits import CALL_ENDED_BODY_BYTES_MAX
-from tests.unit.administration.house import Answer, House
+from tests.unit.administration.app import Answer, House
 
 SECRET = "a-secret-of-the-bridge-for-the-tests"
 KIB = 1024
@@ -47,7 +47,7 @@ BODIES = {
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def app() -> Iterator[House]:
     made = House()
     auth = {"scheme": "basic", "username": "fs1", "secrets": [SECRET]}
     bridge = {"dialect": "freeswitch", "accounts": ["*"], "auth": auth}
@@ -57,29 +57,29 @@ def house() -> Iterator[House]:
     made.close()
 
 
-def post(house: House, body: bytes) -> Answer:
+def post(app: House, body: bytes) -> Answer:
     login = base64.b64encode(f"fs1:{SECRET}".encode()).decode()
     headers = {"authorization": f"Basic {login}", "content-type": "application/json"}
     target = "/api/v1/bridges/fs1/call-ended?uuid=abc"
-    return house.call("POST", target, body, key=None, headers=headers)
+    return app.call("POST", target, body, key=None, headers=headers)
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_body_that_cannot_be_read_is_202_and_kept_byte_for_byte(house: House, name: str) -> None:
+def test_a_body_that_cannot_be_read_is_202_and_kept_byte_for_byte(app: House, name: str) -> None:
     body = BODIES[name]
     for _ in range(2):
-        answer = post(house, body)
+        answer = post(app, body)
         assert answer.status == 202, answer.body[:300]
         (leg,) = answer.json["legs"]
         assert (leg["status"], leg["reason"]) == ("parked", "unreadable")
-    (parked,) = house.get("/api/v1/parked-legs").json["items"]
+    (parked,) = app.get("/api/v1/parked-legs").json["items"]
     assert base64.b64decode(parked["original"]["base64"]) == body
-    dismissed = house.post(f"/api/v1/parked-legs/{parked['id']}/dismiss", {"note": "noise"})
+    dismissed = app.post(f"/api/v1/parked-legs/{parked['id']}/dismiss", {"note": "noise"})
     assert dismissed.status == 200
     assert base64.b64decode(dismissed.json["original"]["base64"]) == body
-    assert len(house.get("/api/v1/parked-legs?status=dismissed").json["items"]) == 1
-    assert house.run(house.container.parking.of_leg("fs1~abc"))[0].id == parked["id"]
+    assert len(app.get("/api/v1/parked-legs?status=dismissed").json["items"]) == 1
+    assert app.run(app.container.parking.of_leg("fs1~abc"))[0].id == parked["id"]
 
 
-def test_a_body_beyond_the_limit_is_413(house: House) -> None:
-    assert post(house, b"x" * (CALL_ENDED_BODY_BYTES_MAX + 1)).code == "too_large"
+def test_a_body_beyond_the_limit_is_413(app: House) -> None:
+    assert post(app, b"x" * (CALL_ENDED_BODY_BYTES_MAX + 1)).code == "too_large"

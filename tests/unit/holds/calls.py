@@ -9,7 +9,7 @@ from urllib.parse import quote
 from shared.adapters.bus.memory_bus import MemoryTopic
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.leg import EndedLeg, QueuedLeg
-from tests.unit.administration.house import Answer, House
+from tests.unit.administration.app import Answer, House
 
 CARD = "card"
 LONDON, PARIS, NEW_YORK, ROME = "+442079460123", "+33170180042", "+12125550123", "+390669812345"
@@ -42,14 +42,14 @@ RATES = [
 class Calls:
     """An account with credits, an organizer and a bridge."""
 
-    def __init__(self, house: House, top_up: str = "10.00", **settings: Any) -> None:
-        self.house = house
+    def __init__(self, app: House, top_up: str = "10.00", **settings: Any) -> None:
+        self.app = app
         self.keys = 0
-        self.topic = house.container.topic = MemoryTopic()
+        self.topic = app.container.topic = MemoryTopic()
         version = {"currency": "USD", "time_zone": "UTC", "rates": RATES}
         version["rounding"] = {"mode": "half_up", "decimals": 4}
         self.put(f"rate-cards/{CARD}/versions/2020-01-01T00:00:00Z", version)
-        house.account("contoso", rate_card=CARD, usage_location="FR", **settings)
+        app.account("contoso", rate_card=CARD, usage_location="FR", **settings)
         if top_up:
             self.top_up(top_up)
         self.organizer("ken")
@@ -57,7 +57,7 @@ class Calls:
         self.bridge(auth=auth)
 
     def put(self, path: str, body: Any, etag: str | None = None) -> Any:
-        answer = self.house.put(f"/api/v1/{path}", body, etag)
+        answer = self.app.put(f"/api/v1/{path}", body, etag)
         assert answer.status in {200, 201}, answer.body
         return answer.json
 
@@ -74,7 +74,7 @@ class Calls:
     def top_up(self, amount: str) -> None:
         self.keys += 1
         headers = {"idempotency-key": f"top-up-{self.keys}"}
-        answer = self.house.post(
+        answer = self.app.post(
             "/api/v1/accounts/contoso/top-ups", {"amount": amount}, headers=headers
         )
         assert answer.status == 201, answer.body
@@ -87,7 +87,7 @@ class Calls:
             "authorization": f"Basic {login}",
             "idempotency-key": key or f"ask-{self.keys}",
         }
-        return self.house.post(f"/api/v1/bridges/pbx/{path}", body, key=None, headers=headers)
+        return self.app.post(f"/api/v1/bridges/pbx/{path}", body, key=None, headers=headers)
 
     def ask(self, to: str = LONDON, *, key: str | None = None, **more: Any) -> Any:
         """The answer to a dial-out question."""
@@ -110,18 +110,18 @@ class Calls:
         return self.send(f"dial-outs/{authorization}/release", {})
 
     def account(self) -> Any:
-        return self.house.get("/api/v1/accounts/contoso").json
+        return self.app.get("/api/v1/accounts/contoso").json
 
     def dial_out_state(self) -> Any:
-        return self.house.get("/api/v1/accounts/contoso/dial-out-policy/state").json
+        return self.app.get("/api/v1/accounts/contoso/dial-out-policy/state").json
 
     def control(self, what: str, body: Any = None) -> Answer:
-        return self.house.post(f"/api/v1/accounts/contoso/dial-out-policy/{what}", body or {})
+        return self.app.post(f"/api/v1/accounts/contoso/dial-out-policy/{what}", body or {})
 
     def ended(self, authorization: str | None = None, **changes: Any) -> QueuedLeg:
         """A leg that ended just now."""
         self.keys += 1
-        now = self.house.clock.now()
+        now = self.app.clock.now()
         talk_seconds = changes.pop("talk_seconds", 183)
         wanted = EndedLeg(
             bridge="pbx",
@@ -143,8 +143,8 @@ class Calls:
     def charged(self, authorization: str | None = None, **changes: Any) -> Any:
         """A leg that ended just now and its charge."""
         queued = self.ended(authorization, **changes)
-        outcome = self.house.run(self.house.container.charge_legs.charge(queued))
+        outcome = self.app.run(self.app.container.charge_legs.charge(queued))
         assert outcome.status == "charged", outcome
-        leg = self.house.get(f"/api/v1/accounts/contoso/legs/{queued.leg.key}")
+        leg = self.app.get(f"/api/v1/accounts/contoso/legs/{queued.leg.key}")
         assert leg.status == 200, leg.body
         return leg.json

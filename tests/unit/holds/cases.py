@@ -9,7 +9,7 @@ from shared.domain.dial_out.budgets import Budget, BudgetMode, Limit, Period, Sc
 from shared.domain.dial_out.decide import Authorise, Extend, Granted
 from shared.domain.dial_out.facts import Denial
 from shared.domain.dial_out.hold_book import HoldState, LedgerView, catch_up
-from shared.domain.ledger.model import Posted
+from shared.domain.ledger.model import SettledDebit
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 SLICE = 900
@@ -88,7 +88,7 @@ def reason(state: HoldState, command: Authorise, now: datetime = NOW) -> str:
     return denied.reason.value
 
 
-def debited(state: HoldState, *posts: Posted, now: datetime = NOW) -> HoldState:
+def debited(state: HoldState, *posts: SettledDebit, now: datetime = NOW) -> HoldState:
     """The state after these debits."""
     balance = state.balance_micros - sum(post.charged_micros for post in posts)
     view = LedgerView(

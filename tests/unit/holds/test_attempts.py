@@ -15,7 +15,7 @@ from shared import bootstrap
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.hangup_causes import frees_hold
 from shared.domain.legs.leg import QueuedLeg
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 from tests.unit.holds.calls import PARIS, TOLL, Calls
 
 FREEING = [
@@ -41,22 +41,22 @@ KEEPING = [
 
 @pytest.fixture
 def calls() -> Iterator[Calls]:
-    house = House()
-    yield Calls(house)
+    app = House()
+    yield Calls(app)
     bootstrap.install(None)
-    house.close()
+    app.close()
 
 
 def charge(calls: Calls, queued: QueuedLeg) -> Any:
     """What becomes of a leg; the hold book has caught up then."""
-    house = calls.house
-    (outcome,) = house.run(house.container.charge_legs([queued], seconds=60))
-    house.run(house.container.holds.catch_up("contoso"))
+    app = calls.app
+    (outcome,) = app.run(app.container.charge_legs([queued], seconds=60))
+    app.run(app.container.holds.catch_up("contoso"))
     return outcome
 
 
 def shown(calls: Calls, queued: QueuedLeg) -> Any:
-    answer = calls.house.get(f"/api/v1/accounts/contoso/legs/{queued.leg.key}")
+    answer = calls.app.get(f"/api/v1/accounts/contoso/legs/{queued.leg.key}")
     assert answer.status == 200, answer.body
     return answer.json
 
@@ -70,7 +70,7 @@ def held(calls: Calls) -> str:
 
 
 def debits(calls: Calls) -> list[str]:
-    answer = calls.house.get("/api/v1/accounts/contoso/entries?kind=debit&limit=1000")
+    answer = calls.app.get("/api/v1/accounts/contoso/entries?kind=debit&limit=1000")
     return [entry["amount"] for entry in answer.json["items"] if entry["amount"] != "0.00"]
 
 
@@ -105,7 +105,7 @@ def test_an_unanswered_attempt_frees_the_hold_or_leaves_it_to_the_answered_one(
 
 
 def test_the_credit_of_a_call_that_goes_on_is_not_granted_again(calls: Calls) -> None:
-    calls.house.post(
+    calls.app.post(
         "/api/v1/accounts/contoso/adjustments",
         {"amount": "-9.75", "reason": "leaves 0.25"},
         headers={"idempotency-key": "less"},
@@ -141,7 +141,7 @@ def test_the_cause_decides_for_a_hold_found_by_the_leg_id_too(
 
 def test_a_leg_after_its_hold_expired_says_so(calls: Calls) -> None:
     authorization = calls.ask()["authorization"]
-    calls.house.clock.advance(900 + 120 + 900)
+    calls.app.clock.advance(900 + 120 + 900)
     leg = calls.ended(authorization)
     charge(calls, leg)
     assert shown(calls, leg)["flags"] == ["late", "hold_expired"]
@@ -166,7 +166,7 @@ def test_a_second_answered_leg_of_an_authorization_is_parked(calls: Calls) -> No
     assert first.leg.key in outcome.parked.detail
     assert charge(calls, first).status == "repeated"
     assert len(debits(calls)) == 1
-    assert calls.house.get("/api/v1/accounts/contoso/verify").json["problems"] == []
+    assert calls.app.get("/api/v1/accounts/contoso/verify").json["problems"] == []
 
 
 def test_a_parked_twin_is_charged_once_its_authorization_is_dropped(calls: Calls) -> None:
@@ -176,8 +176,8 @@ def test_a_parked_twin_is_charged_once_its_authorization_is_dropped(calls: Calls
     charge(calls, calls.ended(authorization))
     parked = charge(calls, twin).parked
     path = f"/api/v1/parked-legs/{parked.id}/replay"
-    assert calls.house.post(path, {}).json["reason"] == "authorization_used"
-    replayed = calls.house.post(path, {"leg": {"authorization": None}})
+    assert calls.app.post(path, {}).json["reason"] == "authorization_used"
+    replayed = calls.app.post(path, {"leg": {"authorization": None}})
     assert replayed.json["status"] == "replayed", replayed.body
     assert len(debits(calls)) == 2
 
@@ -218,26 +218,26 @@ def test_three_answered_channels_of_one_call_are_one_debit_in_any_order(
 
 
 def test_twins_in_one_batch_and_in_two_processes_are_one_debit(calls: Calls) -> None:
-    house = calls.house
-    other = House(house.tables, house.clock)
+    app = calls.app
+    other = House(app.tables, app.clock)
     other.loop.close()
-    other.loop = house.loop
-    other.container.topic = house.container.topic
+    other.loop = app.loop
+    other.container.topic = app.container.topic
     for _ in range(5):
         authorization = calls.ask()["authorization"]
         twins = [calls.ended(authorization) for _ in range(8)]
 
         async def both(twins: list[QueuedLeg] = twins) -> list[Any]:
             halves = await asyncio.gather(
-                house.container.charge_legs(twins[:4], seconds=60),
+                app.container.charge_legs(twins[:4], seconds=60),
                 other.container.charge_legs(twins[4:], seconds=60),
             )
             return [outcome for half in halves for outcome in half]
 
-        outcomes = house.run(both())
+        outcomes = app.run(both())
         assert sorted(outcome.status for outcome in outcomes) == ["charged", *["parked"] * 7]
     assert len(debits(calls)) == 5
-    assert house.get("/api/v1/accounts/contoso/verify").json["problems"] == []
+    assert app.get("/api/v1/accounts/contoso/verify").json["problems"] == []
 
 
 STEPS = st.lists(
@@ -260,17 +260,17 @@ def test_one_phone_call_is_one_charge_and_its_hold_stays_while_it_may_run(
     steps: list[tuple[str, Any]],
 ) -> None:
     """Any order of attempts, twins, releases and late records of one authorization."""
-    house = House()
+    app = House()
     try:
-        calls = Calls(house)
+        calls = Calls(app)
         authorization = calls.ask()["authorization"]
-        expires_at = house.clock.now() + timedelta(seconds=900 + 120 + 900)
+        expires_at = app.clock.now() + timedelta(seconds=900 + 120 + 900)
         posted: list[QueuedLeg] = []
         charged = 0
         is_open = True
         for step, value in steps:
             if step == "later":
-                house.clock.advance(value)
+                app.clock.advance(value)
             elif step == "release":
                 assert calls.release(authorization).status == 200
                 is_open = False
@@ -287,13 +287,13 @@ def test_one_phone_call_is_one_charge_and_its_hold_stays_while_it_may_run(
                 assert outcome.status == ("parked" if charged else "charged")
                 charged += 1
                 is_open = False
-            is_held = is_open and house.clock.now() < expires_at
+            is_held = is_open and app.clock.now() < expires_at
             assert held(calls) == ("0.20" if is_held else "0.00")
             assert len(debits(calls)) <= 1
-        assert house.get("/api/v1/accounts/contoso/verify").json["problems"] == []
+        assert app.get("/api/v1/accounts/contoso/verify").json["problems"] == []
     finally:
         bootstrap.install(None)
-        house.close()
+        app.close()
 
 
 def test_a_voip_leg_neither_settles_nor_frees_the_hold_of_the_phone_leg(calls: Calls) -> None:

@@ -10,7 +10,7 @@ from shared.domain.common import limits
 from shared.domain.common.errors import LedgerCorrupt, NotFound, OutcomeUnknown, StoreUnavailable
 from shared.domain.dial_out.budgets import Scope, Velocity
 from shared.domain.dial_out.facts import Denial
-from shared.ports.holds import Answered, ExtendHold, HoldRecord, Switch
+from shared.ports.holds import DialOutControl, ExtendHold, HoldRecord, StoredDecision
 from shared.ports.tables import Row, Value
 
 from .cases import CENT, SLICE, Limit, Period, ask, budget, longer, velocity
@@ -57,10 +57,10 @@ def test_an_older_view_catches_up_first() -> None:
 
 def test_a_denial_for_lack_of_credit_is_never_given_from_a_view_that_is_not_caught_up() -> None:
     async def story(world: World) -> None:
-        assert isinstance(await world.ask(), Answered)
+        assert isinstance(await world.ask(), StoredDecision)
         assert isinstance(await world.ask(named(ask(), "au_2")), Denial)
         await world.top_up(15 * CENT)
-        assert isinstance(await world.ask(named(ask(), "au_2")), Answered)
+        assert isinstance(await world.ask(named(ask(), "au_2")), StoredDecision)
 
     play(story, cents=15)
 
@@ -70,7 +70,7 @@ def test_a_call_is_never_cut_short_by_a_view_that_is_not_caught_up() -> None:
         await world.ask(named(ask(seconds=300), "au_1"))
         await world.top_up(200 * CENT)
         answer = await world.ask(named(ask(), "au_2"))
-        assert isinstance(answer, Answered)
+        assert isinstance(answer, StoredDecision)
         assert answer.record.granted_seconds == SLICE
         await world.top_up(200 * CENT)
         await world.extend("au_1", 20_000)
@@ -84,10 +84,10 @@ def test_a_call_is_never_cut_short_by_a_view_that_is_not_caught_up() -> None:
 def test_what_another_process_freed_is_seen_before_somebody_is_refused() -> None:
     async def story(world: World) -> None:
         first, second = world.books
-        assert isinstance(await world.ask(book=first), Answered)
+        assert isinstance(await world.ask(book=first), StoredDecision)
         assert isinstance(await world.ask(named(ask(), "au_2"), second), Denial)
         await first.release(ACCOUNT, "au_1", "local")
-        assert isinstance(await world.ask(named(ask(), "au_2"), second), Answered)
+        assert isinstance(await world.ask(named(ask(), "au_2"), second), StoredDecision)
 
     play(story, processes=2, cents=15)
 
@@ -112,8 +112,8 @@ def test_a_nudge_writes_only_where_a_hold_is_settled_and_once_a_second() -> None
 
         async def nudged() -> int:
             before = world.tables.commits
-            world.book.nudge(ACCOUNT)
-            world.book.nudge(ACCOUNT)
+            world.book.refresh_async(ACCOUNT)
+            world.book.refresh_async(ACCOUNT)
             while world.book._nudges:
                 await asyncio.sleep(0)
             return world.tables.commits - before
@@ -134,8 +134,8 @@ def test_the_same_question_is_answered_once_whatever_happened_since() -> None:
         first = await world.ask()
         await world.debit(15 * CENT, "au_1")
         again = await world.ask(named(ask(seconds=60), "au_1"))
-        assert isinstance(first, Answered)
-        assert isinstance(again, Answered)
+        assert isinstance(first, StoredDecision)
+        assert isinstance(again, StoredDecision)
         assert (again.repeated, again.record) == (True, first.record)
 
     play(story, cents=15)
@@ -204,13 +204,13 @@ def test_a_stop_bites_on_every_process_with_its_next_question() -> None:
     async def story(world: World) -> None:
         first, second = world.books
         await world.ask(book=second)
-        assert await first.switch(ACCOUNT, Switch(stop="odd calls"))
+        assert await first.switch(ACCOUNT, DialOutControl(stop="odd calls"))
         denied = await world.ask(named(ask(), "au_2"), second)
         assert isinstance(denied, Denial)
         assert denied.reason == "dial_out_stopped"
-        assert not await second.switch(ACCOUNT, Switch(stop="odd calls"))
-        assert await second.switch(ACCOUNT, Switch(stop=""))
-        assert isinstance(await world.ask(named(ask(), "au_2"), first), Answered)
+        assert not await second.switch(ACCOUNT, DialOutControl(stop="odd calls"))
+        assert await second.switch(ACCOUNT, DialOutControl(stop=""))
+        assert isinstance(await world.ask(named(ask(), "au_2"), first), StoredDecision)
 
     play(story, processes=2)
 
@@ -219,7 +219,7 @@ def test_a_suspended_account_is_denied_on_every_process() -> None:
     async def story(world: World) -> None:
         first, second = world.books
         await world.ask(book=second)
-        await first.switch(ACCOUNT, Switch(suspended=True))
+        await first.switch(ACCOUNT, DialOutControl(suspended=True))
         denied = await world.ask(named(ask(), "au_2"), second)
         assert isinstance(denied, Denial)
         assert denied.reason == "account_suspended"
@@ -231,7 +231,7 @@ def test_the_stop_is_told_once_and_a_mark_makes_sure_of_it() -> None:
     async def story(world: World) -> None:
         bound = velocity(cost_per_ten_minutes_micros=15 * CENT)
         answer = await world.ask(ask(bounds=(bound,)))
-        assert isinstance(answer, Answered)
+        assert isinstance(answer, StoredDecision)
         assert answer.events
         rows = await world.book.outbox(ACCOUNT, limit=10)
         assert [event.type for row in rows for event in row.events] == ["dial_out.stopped"]
@@ -253,7 +253,7 @@ def test_counters_of_an_organizer_are_written_with_the_hold_and_read_by_others()
         await world.ask(named(ask(seconds=60, bounds=bounds), "au_1"), first)
         await world.debit(8 * CENT, "au_1")
         allowed = await world.ask(named(ask(bounds=bounds), "au_2"), second)
-        assert isinstance(allowed, Answered)
+        assert isinstance(allowed, StoredDecision)
         assert allowed.record.granted_seconds == 60
         await second.release(ACCOUNT, "au_2", "local")
         denied = await world.ask(named(ask(bounds=bounds), "au_3"), first)
@@ -295,7 +295,7 @@ def test_while_the_queue_is_behind_no_hold_expires() -> None:
         assert isinstance(await world.ask(named(ask(), "au_2"), world.books[1]), Denial)
         await world.backlog.seen(3)
         world.clock.advance(limits.BACKLOG_READ_SECONDS)
-        assert isinstance(await world.ask(named(ask(), "au_2"), world.books[1]), Answered)
+        assert isinstance(await world.ask(named(ask(), "au_2"), world.books[1]), StoredDecision)
 
     play(story, processes=2, cents=15)
 
@@ -315,7 +315,7 @@ def test_an_uncertain_commit_is_cleared_up(after: bool) -> None:
         await world.ask(named(ask(), "au_0"))
         world.tables.inject(1, OutcomeUnknown("?"), after=after)
         answer = await world.ask()
-        assert isinstance(answer, Answered)
+        assert isinstance(answer, StoredDecision)
         view = await world.books[1].view(ACCOUNT)
         assert len(view.holds) == 2
 

@@ -8,13 +8,13 @@ import pytest
 
 from shared import bootstrap
 from shared.domain.common.kinds import LegKind
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 
 from .calls import CARD, LONDON, NEW_YORK, PARIS, RATES, ROME, TOLL, TOLL_FREE, Calls, rate
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def app() -> Iterator[House]:
     made = House()
     yield made
     bootstrap.install(None)
@@ -22,8 +22,8 @@ def house() -> Iterator[House]:
 
 
 @pytest.fixture
-def calls(house: House) -> Calls:
-    return Calls(house)
+def calls(app: House) -> Calls:
+    return Calls(app)
 
 
 def reason(answer: Any) -> str:
@@ -68,8 +68,8 @@ def test_less_than_a_slice_is_granted_where_less_is_requested_and_extended_all_t
     assert (long["granted_seconds"], long["final"]) == (900, False)
 
 
-def test_credit_that_ends_within_the_call_makes_the_answer_final(house: House) -> None:
-    calls = Calls(house, "0.08")
+def test_credit_that_ends_within_the_call_makes_the_answer_final(app: House) -> None:
+    calls = Calls(app, "0.08")
     allowed = calls.ask()
     assert (allowed["granted_seconds"], allowed["final"], allowed["ends_by"]) == (
         180,
@@ -84,14 +84,14 @@ def test_credit_that_ends_within_the_call_makes_the_answer_final(house: House) -
     assert "ends_by" not in longer
 
 
-def test_an_authorisation_that_is_over_is_not_extended(calls: Calls, house: House) -> None:
+def test_an_authorisation_that_is_over_is_not_extended(calls: Calls, app: House) -> None:
     released, expired = calls.ask()["authorization"], calls.ask()["authorization"]
     assert calls.release(released).status == 200
     assert (calls.extend(released, 1800).status, calls.extend(released, 1800).code) == (
         409,
         "authorization_ended",
     )
-    house.clock.advance(900 + 120 + 900)
+    app.clock.advance(900 + 120 + 900)
     assert calls.extend(expired, 1800).code == "authorization_ended"
     assert calls.release(expired).status == 200
 
@@ -108,8 +108,8 @@ def test_an_extension_names_seconds(calls: Calls, seconds: object) -> None:
     assert answer.status == 422
 
 
-def test_a_denied_question_can_be_neither_extended_nor_released(house: House) -> None:
-    calls = Calls(house, "")
+def test_a_denied_question_can_be_neither_extended_nor_released(app: House) -> None:
+    calls = Calls(app, "")
     assert reason(calls.ask(key="k")) == "credit_exhausted"
     from shared.domain.dial_out.authorization_ids import authorization_of
 
@@ -121,8 +121,8 @@ def test_a_denied_question_can_be_neither_extended_nor_released(house: House) ->
 def test_a_bridge_that_asks_once_is_granted_what_its_calls_are_assumed_to_last(
     calls: Calls,
 ) -> None:
-    shown = calls.house.get("/api/v1/bridges/pbx")
-    calls.house.put(
+    shown = calls.app.get("/api/v1/bridges/pbx")
+    calls.app.put(
         "/api/v1/bridges/pbx",
         {
             "dialect": "perminute",
@@ -212,7 +212,7 @@ def test_a_budget_that_warns_is_explained_and_lets_ring(calls: Calls) -> None:
 # Velocity and the switches
 
 
-def test_velocity_comes_from_the_policy(calls: Calls, house: House) -> None:
+def test_velocity_comes_from_the_policy(calls: Calls, app: House) -> None:
     calls.policy(velocity={"concurrent": 2, "per_hour": 3})
     first = calls.ask()["authorization"]
     calls.ask()
@@ -221,7 +221,7 @@ def test_velocity_comes_from_the_policy(calls: Calls, house: House) -> None:
     third = calls.ask()["authorization"]
     calls.release(third)
     assert reason(calls.ask()) == "velocity_exceeded"
-    house.clock.advance(3660)
+    app.clock.advance(3660)
     assert calls.ask()["decision"] == "allow"
 
 
@@ -269,11 +269,11 @@ def test_a_suspended_account_neither_dials_out_nor_lets_callers_in(calls: Calls)
 
 
 @pytest.mark.parametrize("what", ["stop", "restart"])
-def test_only_operators_turn_the_switches(calls: Calls, house: House, what: str) -> None:
+def test_only_operators_turn_the_switches(calls: Calls, app: House, what: str) -> None:
     path = f"/api/v1/accounts/contoso/dial-out-policy/{what}"
     for role, status in (("reader", 403), ("finance", 403), ("operator", 200)):
-        key = house.api_key(role)
-        assert house.post(path, {"reason": "r"}, key=key).status == status
+        key = app.api_key(role)
+        assert app.post(path, {"reason": "r"}, key=key).status == status
 
 
 # Dial-in
@@ -317,8 +317,8 @@ def test_a_service_number_that_no_table_knows_is_let_in_at_the_price_that_its_le
     assert calls.charged(kind=LegKind.DIAL_IN, to_number=unlisted)["amount"] == "0.02"
 
 
-def test_callers_are_refused_for_the_reasons_of_their_own(house: House) -> None:
-    calls = Calls(house, "")
+def test_callers_are_refused_for_the_reasons_of_their_own(app: House) -> None:
+    calls = Calls(app, "")
     calls.organizer("bob", license="none")
     assert reason(calls.come_in(account="nobody")) == "account_unknown"
     assert reason(calls.come_in(organizer_id="nobody")) == "organizer_unknown"
@@ -329,8 +329,8 @@ def test_callers_are_refused_for_the_reasons_of_their_own(house: House) -> None:
     assert [line["check"] for line in explained["checks"]][-1] == "credit"
 
 
-def test_toll_dial_in_is_included_in_a_subscription_and_toll_free_is_not(house: House) -> None:
-    calls = Calls(house, "")
+def test_toll_dial_in_is_included_in_a_subscription_and_toll_free_is_not(app: House) -> None:
+    calls = Calls(app, "")
     calls.organizer("ann", license="subscription")
     answer = calls.come_in(organizer_id="ann")
     assert (answer["decision"], answer["held"], answer["price_per_minute"]) == (
@@ -360,22 +360,22 @@ def test_a_dry_admission_holds_nothing(calls: Calls) -> None:
 
 
 def test_a_price_that_rises_while_it_rings_is_held_and_extended_at_the_dearer(
-    calls: Calls, house: House
+    calls: Calls, app: House
 ) -> None:
     """A leg is charged by the version in force when it was answered."""
-    rises_at = house.clock.now() + timedelta(minutes=6)
+    rises_at = app.clock.now() + timedelta(minutes=6)
     dearer = {"currency": "USD", "time_zone": "UTC", "rates": [rate("442", "0.03", "0.06")]}
     dearer["rounding"] = {"mode": "half_up", "decimals": 4}
     calls.put(f"rate-cards/{CARD}/versions/{rises_at:%Y-%m-%dT%H:%M:%SZ}", dearer)
-    house.clock.advance(6 * 60 - 121)
+    app.clock.advance(6 * 60 - 121)
     before = calls.ask()
-    house.clock.advance(60)
+    app.clock.advance(60)
     ringing = calls.ask()
     assert [answer["held"] for answer in (before, ringing)] == ["0.20", "0.51"]
     assert [answer["price_per_minute"] for answer in (before, ringing)] == ["0.01", "0.03"]
     assert [answer["connection_fee"] for answer in (before, ringing)] == ["0.05", "0.06"]
     assert calls.extend(ringing["authorization"], 1800).json["held"] == "0.96"
-    house.clock.advance(61 + 1800)
+    app.clock.advance(61 + 1800)
     leg = calls.charged(ringing["authorization"], talk_seconds=1800)
     assert (leg["amount"], leg["flags"]) == ("0.96", [])
 
@@ -386,7 +386,7 @@ def test_prices_of_different_places_hold_different_amounts(calls: Calls) -> None
 
 @pytest.mark.parametrize("person", [{"number": LONDON}, {"organizer": "ann@contoso.example"}])
 def test_an_erased_person_is_in_no_row_of_the_hold_book(
-    calls: Calls, house: House, person: dict[str, str]
+    calls: Calls, app: House, person: dict[str, str]
 ) -> None:
     """Questions, answers, their explanations and counters: of calls that were allowed or denied."""
     name = "ann@contoso.example"
@@ -396,27 +396,27 @@ def test_an_erased_person_is_in_no_row_of_the_hold_book(
     for _ in range(2):
         calls.ask(organizer_id=name, explain=True)
     calls.come_in(organizer_id=name, explain=True)
-    house.clock.advance(4000)
+    app.clock.advance(4000)
     text = next(iter(person.values()))
 
-    answer = house.post("/api/v1/accounts/contoso/erasures", person)
+    answer = app.post("/api/v1/accounts/contoso/erasures", person)
 
     assert answer.status == 200, answer.body
-    rows = house.run(house.tables.query("holds", "contoso"))
+    rows = app.run(app.tables.query("holds", "contoso"))
     assert rows
     assert [row.key for row in rows if text in str(row.values)] == []
     if "organizer" in person:
         assert [row.key for row in rows if row.key.startswith("spend|organizer")] == []
 
 
-def test_a_card_in_another_currency_is_named_as_the_cause(calls: Calls, house: House) -> None:
+def test_a_card_in_another_currency_is_named_as_the_cause(calls: Calls, app: House) -> None:
     """Not as a number that has no price."""
     version = {"currency": "EUR", "time_zone": "UTC", "rates": RATES}
     version["rounding"] = {"mode": "half_up", "decimals": 4}
     calls.put("rate-cards/euros/versions/2020-01-01T00:00:00Z", version)
-    house.account("fabrikam", rate_card="euros", usage_location="FR")
+    app.account("fabrikam", rate_card="euros", usage_location="FR")
     calls.put("accounts/fabrikam/organizers/ken", {})
-    house.account("nocard", rate_card="absent", usage_location="FR")
+    app.account("nocard", rate_card="absent", usage_location="FR")
     calls.put("accounts/nocard/organizers/ken", {})
     for answer in (calls.ask(account="fabrikam"), calls.come_in(account="fabrikam")):
         assert reason(answer) == "rate_missing"
@@ -429,9 +429,9 @@ def test_a_card_in_another_currency_is_named_as_the_cause(calls: Calls, house: H
 
 
 def test_at_zero_credit_toll_callers_are_let_in_only_where_a_subscription_pays(
-    house: House,
+    app: House,
 ) -> None:
-    calls = Calls(house, "")
+    calls = Calls(app, "")
     calls.organizer("ann", license="subscription")
     assert calls.come_in(organizer_id="ann")["decision"] == "allow"
     assert reason(calls.come_in(organizer_id="ken")) == "credit_exhausted"

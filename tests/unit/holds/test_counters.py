@@ -9,7 +9,7 @@ from shared.domain.dial_out import decide, hold_book
 from shared.domain.dial_out.budgets import BudgetMode, NewRegion, Period, Scope
 from shared.domain.dial_out.decide import EndsBy
 from shared.domain.dial_out.hold_book import HoldState
-from shared.domain.ledger.model import Posted
+from shared.domain.ledger.model import SettledDebit
 
 from .cases import (
     CENT,
@@ -51,7 +51,9 @@ def test_a_budget_bounds_what_is_held_and_what_was_charged(
     assert (second.hold.granted_seconds, second.ends_by) == (300, EndsBy.BUDGET)
     assert second.state is not None
     assert reason(second.state, ask("au_3", bounds=bounds)) == "budget_exceeded"
-    settled = debited(second.state, Posted("au_1", None, 3 * CENT), Posted("au_2", None, 2 * CENT))
+    settled = debited(
+        second.state, SettledDebit("au_1", None, 3 * CENT), SettledDebit("au_2", None, 2 * CENT)
+    )
     third = allowed(settled, ask("au_3", bounds=bounds))
     assert third.hold.granted_seconds == SLICE
     assert third.ends_by is EndsBy.BUDGET
@@ -77,7 +79,7 @@ def test_a_leg_that_comes_after_its_hold_ended_is_counted_all_the_same(how: str)
         now = later(SLICE + 1020 + 60)
         state = debited(state, now=now)
     assert state.held_micros(now) == 0
-    late = debited(state, Posted("au_1", None, 18 * CENT), now=now)
+    late = debited(state, SettledDebit("au_1", None, 18 * CENT), now=now)
     assert allowed(late, ask("au_2", bounds=bounds), now).hold.granted_seconds == 120
 
 
@@ -88,7 +90,7 @@ def test_days_and_months_are_those_of_the_account() -> None:
     bounds = (budget(15 * CENT, Period.DAY), budget(40 * CENT, Period.MONTH))
     tokyo = {"bounds": bounds, "time_zone": "Asia/Tokyo"}
     state = placed(account(), ask(**tokyo), evening)
-    state = debited(state, Posted("au_1", None, 15 * CENT), now=evening)
+    state = debited(state, SettledDebit("au_1", None, 15 * CENT), now=evening)
     assert reason(state, ask("au_2", **tokyo), evening) == "budget_exceeded"
     after_midnight = evening.replace(hour=20)
     assert allowed(state, ask("au_2", **tokyo), after_midnight).hold.granted_seconds == SLICE
@@ -98,7 +100,7 @@ def test_a_call_counts_for_the_day_on_which_it_was_let_through() -> None:
     bounds = (budget(15 * CENT, Period.DAY),)
     before, after = NOW.replace(hour=23, minute=59), NOW.replace(day=24, hour=0, minute=5)
     state = placed(account(), ask(bounds=bounds), before)
-    state = debited(state, Posted("au_1", None, 15 * CENT), now=after)
+    state = debited(state, SettledDebit("au_1", None, 15 * CENT), now=after)
     allowed(state, ask("au_2", bounds=bounds), after)
 
 
@@ -108,12 +110,12 @@ def test_what_rings_on_over_midnight_is_of_its_own_day_only() -> None:
     bounds = (budget(20 * CENT, Period.DAY), budget(90 * CENT, Period.MONTH))
     before, after = NOW.replace(hour=23, minute=59), NOW.replace(day=24, hour=0, minute=1)
     state = placed(account(), ask("au_before", 60, bounds=bounds), before)
-    state = debited(state, Posted("au_before", None, 4 * CENT), now=before)
+    state = debited(state, SettledDebit("au_before", None, 4 * CENT), now=before)
     state = placed(state, ask("au_running", bounds=bounds), before)
     today = allowed(state, ask("au_today", 2 * SLICE, bounds=bounds), after)
     assert (today.hold.granted_seconds, today.ends_by) == (1200, EndsBy.BUDGET)
     assert today.state is not None
-    charged = debited(today.state, Posted("au_today", None, 20 * CENT), now=after)
+    charged = debited(today.state, SettledDebit("au_today", None, 20 * CENT), now=after)
     granted = decide.extend(charged, longer("au_running", bounds=bounds), after)
     assert granted is not None
     assert (granted.hold.granted_seconds, granted.ends_by) == (960, EndsBy.BUDGET)
@@ -132,7 +134,7 @@ def test_a_day_of_the_account_has_as_many_hours_as_its_clocks_say(
     bounds = (budget(15 * CENT, Period.DAY),)
     paris = {"bounds": bounds, "time_zone": "Europe/Paris"}
     state = placed(account(), ask(**paris), start)
-    state = debited(state, Posted("au_1", None, 15 * CENT), now=start)
+    state = debited(state, SettledDebit("au_1", None, 15 * CENT), now=start)
     last = start + timedelta(hours=hours, seconds=-1)
     assert reason(state, ask("au_2", **paris), last) == "budget_exceeded"
     allowed(state, ask("au_2", **paris), last + timedelta(seconds=1))
@@ -142,7 +144,7 @@ def test_a_room_that_was_silent_for_hours_has_a_new_meeting() -> None:
     key = "meeting|3001"
     bounds = (budget(15 * CENT, Period.MEETING, Scope.MEETING, key),)
     state = placed(state_with(key), ask(bounds=bounds))
-    state = debited(state, Posted("au_1", None, 15 * CENT))
+    state = debited(state, SettledDebit("au_1", None, 15 * CENT))
     assert reason(state, ask("au_2", bounds=bounds), later(4 * 3600)) == "budget_exceeded"
     allowed(state, ask("au_2", bounds=bounds), later(4 * 3600 + 120))
 
@@ -184,7 +186,7 @@ def test_an_extension_fits_into_the_budget_with_all_that_the_call_holds() -> Non
 def test_counters_that_were_not_at_hand_are_told_later() -> None:
     bounds = (budget(20 * CENT, Period.DAY, Scope.ORGANIZER, ORGANIZER),)
     state = placed(account(), ask(bounds=bounds))
-    state = debited(state, Posted("au_1", None, 9 * CENT))
+    state = debited(state, SettledDebit("au_1", None, 9 * CENT))
     assert [item.key for item in state.unposted] == [ORGANIZER]
     read = hold_book.with_scopes(state, {ORGANIZER: hold_book.Counters()})
     assert read.unposted == ()
@@ -196,7 +198,7 @@ def test_callers_who_come_in_count_for_no_dial_out_limit() -> None:
     bounds = (budget(15 * CENT), velocity(concurrent_max=1, per_hour_max=1))
     state = placed(account(), ask("au_in", is_dial_out=False, bounds=()))
     state = placed(state, ask(bounds=bounds))
-    state = debited(state, Posted("au_in", None, 5 * CENT))
+    state = debited(state, SettledDebit("au_in", None, 5 * CENT))
     assert state.counters.days == ()
 
 
@@ -215,7 +217,7 @@ def test_the_breaker_stops_dial_out_with_the_hold_that_reaches_its_limit() -> No
 def test_the_breaker_counts_what_calls_really_cost_once_that_is_known() -> None:
     bounds = (velocity(cost_per_ten_minutes_micros=31 * CENT),)
     state = placed(account(), ask(bounds=bounds))
-    state = debited(state, Posted("au_1", None, 2 * CENT), now=later(60))
+    state = debited(state, SettledDebit("au_1", None, 2 * CENT), now=later(60))
     for number in range(2, 4):
         granted = allowed(state, ask(f"au_{number}", bounds=bounds), later(60))
         assert granted.state is not None
@@ -254,7 +256,7 @@ def test_after_a_restart_the_breaker_counts_from_nothing() -> None:
     assert restarted is not None
     granted = allowed(restarted, ask("au_3", bounds=bounds))
     assert granted.events == ()
-    settled = debited(restarted, Posted("au_1", None, 15 * CENT))
+    settled = debited(restarted, SettledDebit("au_1", None, 15 * CENT))
     assert settled.counters.costs == ()
 
 

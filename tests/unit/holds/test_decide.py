@@ -5,7 +5,7 @@ import pytest
 from shared.domain.dial_out import decide, hold_book
 from shared.domain.dial_out.decide import EndsBy, restart, stop, suspend
 from shared.domain.dial_out.facts import Denial
-from shared.domain.ledger.model import Posted
+from shared.domain.ledger.model import SettledDebit
 
 from .cases import (
     ACCOUNT,
@@ -83,7 +83,7 @@ def test_a_leg_that_ended_leaves_none_of_the_holds_that_were_placed_for_it(
 ) -> None:
     """Its bridge asked twice, with a key of its own each time."""
     state = placed(placed(account(), ask(leg="local~1")), ask("au_2", leg="local~1"))
-    after = debited(state, Posted(named, "local~1", 5 * CENT))
+    after = debited(state, SettledDebit(named, "local~1", 5 * CENT))
     assert after.open_holds(NOW) == ()
     assert after.counters.days == (("2026-11-23", 5 * CENT),)
 
@@ -92,7 +92,7 @@ def test_a_hold_that_was_released_does_not_hide_the_open_one_of_its_leg() -> Non
     state = placed(placed(account(), ask(leg="local~1")), ask("au_2", leg="local~1"))
     released = hold_book.release(state, "au_1", NOW)
     assert released is not None
-    after = debited(released, Posted(None, "local~1", 5 * CENT))
+    after = debited(released, SettledDebit(None, "local~1", 5 * CENT))
     assert after.held_micros(NOW) == 0
 
 
@@ -133,7 +133,7 @@ def test_an_extension_grants_what_can_be_paid_and_says_that_it_is_the_last() -> 
 
 def test_an_extension_without_credit_leaves_the_call_what_it_has() -> None:
     state = placed(account(15 * CENT), ask())
-    granted = decide.extend(debited(state, Posted(None, None, 20 * CENT)), longer(), later(1))
+    granted = decide.extend(debited(state, SettledDebit(None, None, 20 * CENT)), longer(), later(1))
     assert granted is not None
     assert (granted.state, granted.hold.granted_seconds) == (None, SLICE)
     assert granted.ends_by is EndsBy.CREDIT
@@ -156,8 +156,10 @@ def test_a_released_hold_holds_nothing_and_is_released_once() -> None:
     assert hold_book.release(state, "au_1", later(LAPSE_SECONDS)) is None
 
 
-@pytest.mark.parametrize("post", [Posted("au_1", "local~7", CENT), Posted(None, "local~1", CENT)])
-def test_a_debit_settles_the_hold_that_it_names_or_whose_leg_it_is(post: Posted) -> None:
+@pytest.mark.parametrize(
+    "post", [SettledDebit("au_1", "local~7", CENT), SettledDebit(None, "local~1", CENT)]
+)
+def test_a_debit_settles_the_hold_that_it_names_or_whose_leg_it_is(post: SettledDebit) -> None:
     state = placed(account(), ask(leg="local~1"))
     state = placed(state, ask("au_2", leg="local~2"))
     settled = debited(state, post)

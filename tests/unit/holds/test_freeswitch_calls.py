@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from functions.rate_and_debit import rate_and_debit
 from shared import bootstrap
 from shared.adapters.bus.memory_bus import MemoryQueue
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 from tests.unit.holds.calls import Calls, rate
 
 SECRET = "a-secret-of-the-bridge-for-the-tests"
@@ -39,15 +39,15 @@ class Switch:
     """FreeSWITCH, and an account whose two numbers are registered."""
 
     def __init__(self, **settings: Any) -> None:
-        self.house = House()
-        self.house.container.queue = MemoryQueue(self.house.clock)
-        self.calls = Calls(self.house)
+        self.app = House()
+        self.app.container.queue = MemoryQueue(self.app.clock)
+        self.calls = Calls(self.app)
         version = {"currency": "USD", "time_zone": "UTC", "rates": RATES}
         version["rounding"] = {"mode": "half_up", "decimals": 4}
         self.calls.put("rate-cards/fs/versions/2020-01-01T00:00:00Z", version)
-        answer = self.house.get("/api/v1/accounts/contoso")
+        answer = self.app.get("/api/v1/accounts/contoso")
         body = {"currency": "USD", "rate_card": "fs", "usage_location": "FR"}
-        assert self.house.put("/api/v1/accounts/contoso", body, answer.etag).status == 200
+        assert self.app.put("/api/v1/accounts/contoso", body, answer.etag).status == 200
         for number, kind in ((TOLL, "toll"), (TOLL_FREE, "toll_free")):
             path = f"accounts/contoso/service-numbers/{quote(number)}"
             self.calls.put(path, {"kind": kind})
@@ -57,20 +57,20 @@ class Switch:
 
     def close(self) -> None:
         bootstrap.install(None)
-        self.house.close()
+        self.app.close()
 
     def send(self, path: str, body: Any, **headers: str) -> Any:
         login = base64.b64encode(f"fs1:{SECRET}".encode()).decode()
         fields = {"authorization": f"Basic {login}"} | {
             name.replace("_", "-"): text for name, text in headers.items()
         }
-        return self.house.post(f"/api/v1/bridges/fs1/{path}", body, key=None, headers=fields)
+        return self.app.post(f"/api/v1/bridges/fs1/{path}", body, key=None, headers=fields)
 
     def ended(self, record: Mapping[str, Any]) -> Any:
         """What is answered to a record; whatever was queued has been charged then."""
         answer = self.send("call-ended", record)
         assert answer.status == 202, answer.body
-        queue = self.house.container.queue
+        queue = self.app.container.queue
         while batch := queue.take(100):
             messages = [
                 SimpleNamespace(
@@ -79,15 +79,15 @@ class Switch:
                 )
                 for each in batch
             ]
-            self.house.run(rate_and_debit(messages))
-        self.house.run(self.house.container.holds.catch_up("contoso"))
+            self.app.run(rate_and_debit(messages))
+        self.app.run(self.app.container.holds.catch_up("contoso"))
         (leg,) = answer.json["legs"]
         return leg
 
     def charge(self, record: Mapping[str, Any]) -> Any:
         leg = self.ended(record)
         assert leg["status"] == "queued", leg
-        answer = self.house.get(f"/api/v1/accounts/contoso/legs/{leg['leg']}")
+        answer = self.app.get(f"/api/v1/accounts/contoso/legs/{leg['leg']}")
         assert answer.status == 200, answer.body
         return answer.json
 
@@ -101,11 +101,11 @@ class Switch:
         return str(self.calls.account()["held"])
 
     def parked(self) -> list[Any]:
-        found: list[Any] = self.house.get("/api/v1/parked-legs").json["items"]
+        found: list[Any] = self.app.get("/api/v1/parked-legs").json["items"]
         return found
 
     def debits(self) -> list[str]:
-        items = self.house.get("/api/v1/accounts/contoso/entries?kind=debit").json["items"]
+        items = self.app.get("/api/v1/accounts/contoso/entries?kind=debit").json["items"]
         return [item["amount"] for item in items if item["amount"] != "0.00"]
 
 
@@ -184,9 +184,9 @@ def test_a_corrected_leg_is_still_billed_to_its_service_number(switch: Switch) -
     assert switch.ended(posted)["status"] == "queued"
     (parked,) = switch.parked()
     path = f"/api/v1/parked-legs/{parked['id']}/replay"
-    replayed = switch.house.post(path, {"leg": {"talk_seconds": 183}})
+    replayed = switch.app.post(path, {"leg": {"talk_seconds": 183}})
     assert replayed.json["status"] == "replayed", replayed.body
-    leg = switch.house.get(f"/api/v1/accounts/contoso/legs/{parked['leg']}").json
+    leg = switch.app.get(f"/api/v1/accounts/contoso/legs/{parked['leg']}").json
     assert (leg["to"], leg["to_received"]) == (TOLL, "+33170180099")
 
 
@@ -371,10 +371,10 @@ def test_any_record_is_billed_to_the_first_candidate_in_the_documented_order(
     direction: str, numbers: list[str], variables: dict[str, str]
 ) -> None:
     from shared.adapters.bridges.freeswitch import parse
-    from shared.domain.legs.bridge_payloads import BridgePost
+    from shared.domain.legs.bridge_payloads import BridgePayload
 
     posted = record(direction, *numbers, **variables)
-    (leg,) = parse(BridgePost("fs1", json.dumps(posted).encode()))
+    (leg,) = parse(BridgePayload("fs1", json.dumps(posted).encode()))
     order = [variables.get(name, "") for name in ("sip_to_user", "sip_req_user")]
     order += [number for number in reversed(numbers) if number]
     exported = variables.get("perminute_to", "")

@@ -18,11 +18,11 @@ from shared.domain.dial_out import hold_book
 from shared.domain.dial_out.budgets import Period, Scope
 from shared.domain.dial_out.hold_book import Correction, LedgerView
 from shared.domain.dial_out.usage_counters import Counters, minute_of
-from shared.domain.ledger.model import Posted, RerateLeg, ReverseLeg
+from shared.domain.ledger.model import RerateLeg, ReverseLeg, SettledDebit
 from shared.ports.holds import PlaceHold
 from shared.ports.tables import Row
 from shared.usecases.ledger.credit_account import opened_lots, present_debit
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 from tests.unit.holds.calls import LONDON, Calls, rate
 from tests.unit.holds.cases import CENT, NOW, ask, budget, debited, placed
 from tests.unit.holds.test_counters import state_with
@@ -34,14 +34,14 @@ BOUNDS = (budget(10_000 * CENT), budget(10_000 * CENT, Period.MONTH, Scope.ORGAN
 
 @pytest.fixture(name="calls")
 def _calls() -> Iterator[Calls]:
-    house = House()
-    yield Calls(house, top_up="100.00")
-    house.close()
+    app = House()
+    yield Calls(app, top_up="100.00")
+    app.close()
 
 
 def _reverse(calls: Calls, leg: str) -> None:
     path = f"/api/v1/accounts/contoso/legs/{quote(leg)}/reversal"
-    assert calls.house.post(path, {"reason": "a bad line"}).status == 201
+    assert calls.app.post(path, {"reason": "a bad line"}).status == 201
 
 
 @pytest.mark.parametrize("period", ["day", "month", "meeting"])
@@ -88,7 +88,7 @@ def test_what_a_re_rating_lowers_is_free_for_other_calls(calls: Calls) -> None:
         "dry_run": False,
         "reason": "a wrong card",
     }
-    answer = calls.house.post("/api/v1/reratings", body)
+    answer = calls.app.post("/api/v1/reratings", body)
     assert answer.status == 200, answer.body
     used = _used(calls)
     assert used == 20_000  # ten minutes at 0.002
@@ -96,15 +96,15 @@ def test_what_a_re_rating_lowers_is_free_for_other_calls(calls: Calls) -> None:
 
 
 def _used(calls: Calls) -> int:
-    view = calls.house.run(calls.house.container.holds.view("contoso"))
-    day = local_day(calls.house.clock.now(), "UTC")
+    view = calls.app.run(calls.app.container.holds.view("contoso"))
+    day = local_day(calls.app.clock.now(), "UTC")
     return int(view.counters.spent_micros(Period.DAY, day, 0, running=False))
 
 
 def test_a_reversal_of_yesterdays_call_leaves_todays_budget_as_it_is(calls: Calls) -> None:
     calls.policy(budgets={"day": {"amount": "1.00"}})
     before = calls.charged(calls.ask()["authorization"])
-    calls.house.clock.advance(24 * 3600)
+    calls.app.clock.advance(24 * 3600)
     calls.charged(calls.ask()["authorization"])
     today = _used(calls)
     _reverse(calls, before["leg"])
@@ -115,7 +115,7 @@ def test_a_reversal_is_seen_though_no_call_is_open(calls: Calls) -> None:
     calls.policy(budgets={"day": {"amount": "1.00"}})
     charged = calls.charged(calls.ask()["authorization"])
     assert _used(calls) == 90_000
-    calls.house.clock.advance(3 * 3600)  # nothing is held any more, and nothing kept of it
+    calls.app.clock.advance(3 * 3600)  # nothing is held any more, and nothing kept of it
     assert calls.ask(LONDON, dry_run=True)["decision"] == "allow"
     _reverse(calls, charged["leg"])
     assert _used(calls) == 0
@@ -146,7 +146,7 @@ def _row(values: Any) -> Row:
 
 def test_a_scope_whose_counters_are_not_at_hand_gets_it_later() -> None:
     state = placed(state_with(), ask(bounds=BOUNDS))
-    state = debited(state, Posted("au_1", None, 3 * CENT))
+    state = debited(state, SettledDebit("au_1", None, 3 * CENT))
     view = LedgerView(state.ledger_commit + 1, 0, 0)
     change = Correction("2026-11-23", (KEN,), minute_of(NOW), -3 * CENT)
     state = hold_book.catch_up(state, view, [], NOW, [change])

@@ -14,8 +14,8 @@ from shared.domain.common.canonical import content_digest
 from shared.domain.dial_out import usage_counters
 from shared.domain.dial_out.budgets import Period, Scope
 from shared.domain.dial_out.hold_book import HoldState, budget_uses, minute_of
-from shared.domain.ledger.model import Configure, DebitLeg, LegCharge, PoolWish
-from shared.ports.holds import Answered
+from shared.domain.ledger.model import Configure, DebitLeg, LegCharge, PoolRequest
+from shared.ports.holds import StoredDecision
 from shared.ports.tables import Row
 
 from .cases import CENT, PerMinute, ask, budget
@@ -72,7 +72,7 @@ class Histories(World):
         )
         book = self.rng.choice(self.books)
         answer = await self.ask(named(command, name), book)
-        if isinstance(answer, Answered):
+        if isinstance(answer, StoredDecision):
             self.calls[name] = (organizer, is_pooled)
 
     async def end(self) -> None:
@@ -95,7 +95,7 @@ class Histories(World):
 
         charge: dict[str, object] = {"leg": name}
         wanted = min(talk_seconds, record.pool_seconds) if is_pooled else 0
-        wish = PoolWish(MONTH, wanted, after) if wanted else None
+        wish = PoolRequest(MONTH, wanted, after) if wanted else None
         debit = DebitLeg(
             leg=f"local~{name}",
             digest=name,

@@ -8,7 +8,7 @@ import pytest
 
 from shared import bootstrap
 from shared.domain.common import limits
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 from tests.unit.holds.calls import Calls
 
 PERSONS = {
@@ -24,7 +24,7 @@ def calls() -> Iterator[Calls]:
     made = Calls(House())
     yield made
     bootstrap.install(None)
-    made.house.close()
+    made.app.close()
 
 
 def test_no_record_of_a_scenario_names_a_person(
@@ -33,13 +33,13 @@ def test_no_record_of_a_scenario_names_a_person(
     """Directory, dial-outs that are allowed and denied, legs that are charged and parked, a wrong
     path, refused requests, an erasure."""
     caplog.set_level(logging.DEBUG, "perminute")
-    house = calls.house
+    app = calls.app
     account = "/api/v1/accounts/contoso"
-    house.put(f"{account}/organizers/ken%40contoso.com", {})
-    house.put(f"{account}/conferences/33170000099", {"organizer": "ken@contoso.com"})
-    house.put(f"{account}/service-numbers/%2B33170000042", {"kind": "toll"})
+    app.put(f"{account}/organizers/ken%40contoso.com", {})
+    app.put(f"{account}/conferences/33170000099", {"organizer": "ken@contoso.com"})
+    app.put(f"{account}/service-numbers/%2B33170000042", {"kind": "toll"})
     for target in ("organizers/ken%40contoso.com", "service-numbers/%2B33170000042"):
-        house.get(f"{account}/{target}", key="pm_0123456789abcdef_secretsecretsecret")
+        app.get(f"{account}/{target}", key="pm_0123456789abcdef_secretsecretsecret")
     calls.charged()
     for question in (
         {"to": "+442079460123", "organizer_id": "ken@contoso.com"},
@@ -47,7 +47,7 @@ def test_no_record_of_a_scenario_names_a_person(
         {"to": "00 33 1 70 00 00 42", "organizer_id": "ken@contoso.com"},
     ):
         calls.ask(**question)
-    house.post(f"{account}/erasures", {"organizer": "ken@contoso.com"})
+    app.post(f"{account}/erasures", {"organizer": "ken@contoso.com"})
 
     records = [record.getMessage() for record in caplog.records]
     assert len(records) >= 10
@@ -64,16 +64,16 @@ def test_refused_requests_have_a_bounded_number_of_lines(
     """What was left out is counted."""
     monkeypatch.setattr(limits, "REFUSALS_LOGGED_PER_MINUTE", 5)
     caplog.set_level(logging.INFO, "perminute")
-    refusals = calls.house.container.refusals
+    refusals = calls.app.container.refusals
     refusals._turn()
     for number in range(20):
         path = f"/api/v1/bridges/nobody-{number}/dial-outs"
-        answer = calls.house.call("POST", path, {}, key=None)
+        answer = calls.app.call("POST", path, {}, key=None)
         assert answer.status == 401
     assert len(caplog.records) == 10
 
     refusals.minute -= 1
-    calls.house.call("POST", "/api/v1/bridges/nobody/dial-outs", {}, key=None)
+    calls.app.call("POST", "/api/v1/bridges/nobody/dial-outs", {}, key=None)
 
     lines = [json.loads(record.getMessage()) for record in caplog.records[10:]]
     assert [line["event"] for line in lines] == [

@@ -8,7 +8,7 @@ import pytest
 
 from shared import bootstrap
 from shared.domain.common import limits
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 
 from .calls import TOLL, Calls
 
@@ -18,15 +18,15 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 def calls() -> Iterator[Calls]:
-    house = House()
-    yield Calls(house)
+    app = House()
+    yield Calls(app)
     bootstrap.install(None)
-    house.close()
+    app.close()
 
 
 def later(calls: Calls, span: timedelta, *, written: bool = False) -> None:
     """Time passes; the hold book may be written in between, as other calls do."""
-    calls.house.clock.moment += span
+    calls.app.clock.moment += span
     if written:
         calls.release(calls.ask()["authorization"])
 
@@ -61,8 +61,8 @@ def test_what_ended_was_released_or_denied_is_not_missing(calls: Calls) -> None:
     ended, unanswered, released = (calls.ask()["authorization"] for _ in range(3))
     calls.ask("+3312")
     calls.charged(ended)
-    calls.house.run(
-        calls.house.container.charge_legs([calls.ended(unanswered, answered_at=None)], seconds=10)
+    calls.app.run(
+        calls.app.container.charge_legs([calls.ended(unanswered, answered_at=None)], seconds=10)
     )
     calls.release(released)
     later(calls, 2 * DAY)
@@ -84,7 +84,7 @@ def test_a_leg_that_was_parked_did_end(calls: Calls) -> None:
     calls.ask()
     later(calls, MINUTE)
     parked = calls.ended(allowed, to_number="+81312345678")
-    calls.house.run(calls.house.container.charge_legs([parked], seconds=10))
+    calls.app.run(calls.app.container.charge_legs([parked], seconds=10))
     later(calls, 2 * DAY)
     (other,) = missing(calls)
     assert other["authorization"] != allowed

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from shared.domain.dial_out import decide, hold_book
 from shared.domain.dial_out.decide import Granted
 from shared.domain.dial_out.hold_book import HoldState
-from shared.domain.ledger.model import Posted
-from shared.ports.holds import Answered
+from shared.domain.ledger.model import SettledDebit
+from shared.ports.holds import StoredDecision
 from tests.model.hold_model import HoldModel
 
 from .cases import CENT, NOW, ask, debited, longer, placed
@@ -93,7 +93,7 @@ class Pair:
         assert self.model.release(name, self.now) is (released is not None)
 
     def debit(self, name: str, cents: int) -> None:
-        self.state = debited(self.state, Posted(name, None, cents * CENT), now=self.now)
+        self.state = debited(self.state, SettledDebit(name, None, cents * CENT), now=self.now)
         self.model.settle("local~1", name, 0, self.now)
 
     def top_up(self, _: str, cents: int) -> None:
@@ -128,10 +128,10 @@ def test_no_order_of_events_frees_or_keeps_a_cent(order: list[int], lost: int) -
     state = HoldState(balance_micros=100 * CENT)
     for number in range(6):
         state = placed(state, ask(f"au_{number}", 60))
-    waiting: list[Posted] = []
+    waiting: list[SettledDebit] = []
     for number in order:
         if number < 2:
-            waiting.append(Posted(f"au_{number}", None, CENT))
+            waiting.append(SettledDebit(f"au_{number}", None, CENT))
             if number != lost:
                 state, waiting = debited(state, *waiting), []
         elif number == 2:
@@ -155,7 +155,7 @@ def test_processes_that_do_everything_at_once_keep_promise_4_at_every_commit(see
         name = f"au_{rng.randrange(20)}"
         if what == "ask":
             answer = await world.ask(named(ask(seconds=rng.randrange(1, 900)), name), book)
-            done["allowed" if isinstance(answer, Answered) else "denied"] += 1
+            done["allowed" if isinstance(answer, StoredDecision) else "denied"] += 1
         elif what in {"extend", "release"}:
             if await book.record(ACCOUNT, name) is None:
                 return

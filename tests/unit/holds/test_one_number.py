@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared import bootstrap
 from shared.domain.common.kinds import LegKind
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 
 from .calls import CARD, PARIS, Calls, rate
 
@@ -43,7 +43,7 @@ NUMBERS = [
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[House]:
+def app() -> Iterator[House]:
     made = House()
     yield made
     bootstrap.install(None)
@@ -51,8 +51,8 @@ def house() -> Iterator[House]:
 
 
 @pytest.fixture(scope="module")
-def calls(house: House) -> Calls:
-    made = Calls(house, top_up="100000.00")
+def calls(app: House) -> Calls:
+    made = Calls(app, top_up="100000.00")
     made.policy(velocity={"concurrent": None, "per_hour": None}, served_regions=REGIONS)
     _card(made, "2026-01-01T00:00:00Z", [*RATES, *BY_ORIGIN, rate("1800", "0.03", kind="dial_in")])
     return made
@@ -60,13 +60,13 @@ def calls(house: House) -> Calls:
 
 def _card(calls: Calls, effective_from: str, rates: list[Any]) -> None:
     path = f"/api/v1/rate-cards/{CARD}/versions/{effective_from}?backdate=true"
-    answer = calls.house.put(path, {**VERSION, "rates": rates})
+    answer = calls.app.put(path, {**VERSION, "rates": rates})
     assert answer.status == 201, answer.body
 
 
 def _quote(calls: Calls, **body: Any) -> Any:
     asked = {"account": "contoso", "kind": "dial_out", "talk_seconds": 900, **body}
-    answer = calls.house.post("/api/v1/quotes", asked)
+    answer = calls.app.post("/api/v1/quotes", asked)
     assert answer.status == 200, answer.body
     return answer.json
 
@@ -193,11 +193,11 @@ def test_a_caller_of_no_single_country_takes_the_rate_without_origin(
 
 def test_a_service_number_is_one_number_however_a_bridge_writes_it(calls: Calls) -> None:
     """Registered with a trunk prefix, called without a plus."""
-    answer = calls.house.put(
+    answer = calls.app.put(
         "/api/v1/accounts/contoso/service-numbers/+330199009900", {"kind": "toll"}
     )
     assert (answer.status, answer.json["number"]) == (201, "+33199009900")
-    shown = calls.house.get("/api/v1/accounts/contoso/service-numbers/+330199009900")
+    shown = calls.app.get("/api/v1/accounts/contoso/service-numbers/+330199009900")
     assert (shown.status, shown.json["number"]) == (200, "+33199009900")
 
     for text in ("33199009900", "+33199009900", "+33 (0)1 99 00 99 00"):
@@ -209,16 +209,16 @@ def test_a_service_number_is_one_number_however_a_bridge_writes_it(calls: Calls)
         assert (charge["kind"], charge["to"]) == ("dial_in", "+33199009900")
         assert charge["amount"] == held["held"] == "0.007"
 
-    gone = calls.house.delete("/api/v1/accounts/contoso/service-numbers/+330199009900")
+    gone = calls.app.delete("/api/v1/accounts/contoso/service-numbers/+330199009900")
     assert gone.status == 204
-    assert calls.house.get("/api/v1/accounts/contoso/service-numbers/+33199009900").status == 404
+    assert calls.app.get("/api/v1/accounts/contoso/service-numbers/+33199009900").status == 404
 
 
 @pytest.mark.parametrize("text", ["+4402079460123", "+442079460123", "442079460123"])
-def test_a_list_of_a_policy_blocks_a_number_in_every_form(house: House, text: str) -> None:
+def test_a_list_of_a_policy_blocks_a_number_in_every_form(app: House, text: str) -> None:
     own = f"blocking-{len(text)}{text[1]}"
-    house.account(own, rate_card=CARD)
-    answer = house.put(f"/api/v1/accounts/{own}/dial-out-policy", {"blocked_prefixes": [text]})
+    app.account(own, rate_card=CARD)
+    answer = app.put(f"/api/v1/accounts/{own}/dial-out-policy", {"blocked_prefixes": [text]})
     assert (answer.status, answer.json["blocked_prefixes"]) == (201, ["442079460123"])
 
 
@@ -226,13 +226,13 @@ def test_a_list_of_a_policy_blocks_a_number_in_every_form(house: House, text: st
 def test_a_person_s_number_is_erased_with_the_text_as_received(calls: Calls, asked: str) -> None:
     charge = calls.charged(to_number="+4402079460199")
     parked = calls.ended(to_number="+4402079460199", kind=LegKind.DIAL_IN)
-    calls.house.run(calls.house.container.charge_legs([parked], seconds=10))
+    calls.app.run(calls.app.container.charge_legs([parked], seconds=10))
 
-    answer = calls.house.post("/api/v1/accounts/contoso/erasures", {"number": asked})
+    answer = calls.app.post("/api/v1/accounts/contoso/erasures", {"number": asked})
 
     erased = answer.json["erased"]
     assert (answer.status, erased["legs"], erased["parked"]) == (200, 1, 1)
-    shown = calls.house.get(f"/api/v1/accounts/contoso/legs/{charge['leg']}").json
+    shown = calls.app.get(f"/api/v1/accounts/contoso/legs/{charge['leg']}").json
     assert (shown["to"], shown.get("to_received"), shown["amount"]) == (None, None, "0.04")
 
 
@@ -253,9 +253,9 @@ def test_a_caller_without_a_rate_is_told_for_which_callers_there_are_rates(
     queued = calls.ended(
         kind=LegKind.DIAL_IN, to_number=number, from_number=caller.get("from"), talk_seconds=60
     )
-    outcome = calls.house.run(calls.house.container.charge_legs.charge(queued))
+    outcome = calls.app.run(calls.app.container.charge_legs.charge(queued))
     quoted = {"account": "contoso", "kind": "dial_in", "to": number, "talk_seconds": 60, **caller}
-    refused = calls.house.post("/api/v1/quotes", quoted)
+    refused = calls.app.post("/api/v1/quotes", quoted)
 
     assert (asked["decision"], asked["reason"]) == ("deny", "rate_missing")
     assert outcome.why.reason == "rate_missing"
@@ -303,5 +303,5 @@ def test_a_leg_of_another_number_is_not_charged_by_the_number_that_was_allowed(
 ) -> None:
     allowed = abroad.ask(LONDON)
     queued = abroad.ended(allowed["authorization"], to_number=text)
-    outcome = abroad.house.run(abroad.house.container.charge_legs.charge(queued))
+    outcome = abroad.app.run(abroad.app.container.charge_legs.charge(queued))
     assert outcome.why.reason == "number_invalid"

@@ -18,7 +18,7 @@ from shared.domain.credits.included_minutes import (
 from shared.domain.dial_out.included_minutes import dial_in_is_included, pool_pays
 from shared.domain.dial_out.policy import License
 from shared.domain.numbers.classes import NumberClass
-from tests.unit.administration.house import START, House
+from tests.unit.administration.app import START, House
 
 from .calls import LONDON, NEW_YORK, PARIS, TOLL, TOLL_FREE, Calls, rate
 
@@ -27,7 +27,7 @@ EGYPT = "+20223456789"
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def app() -> Iterator[House]:
     made = House()
     yield made
     bootstrap.install(None)
@@ -35,9 +35,9 @@ def house() -> Iterator[House]:
 
 
 @pytest.fixture
-def calls(house: House) -> Calls:
+def calls(app: House) -> Calls:
     """An account with one subscription licence: an hour a month; ann has it, ken pays."""
-    made = Calls(house, subscription_licenses=1)
+    made = Calls(app, subscription_licenses=1)
     made.organizer("ann", license="subscription")
     return made
 
@@ -56,7 +56,7 @@ def pool(calls: Calls) -> int:
 
 
 def ledger_is_sound(calls: Calls) -> bool:
-    found = calls.house.get("/api/v1/accounts/contoso/verify").json
+    found = calls.app.get("/api/v1/accounts/contoso/verify").json
     return found["ok"] is True or found["problems"] == []
 
 
@@ -142,8 +142,8 @@ def test_a_call_that_straddles_the_end_of_the_pool_holds_both(calls: Calls) -> N
     assert split["held"] == "0.15", "a fee of 0.05 and ten minutes at 0.01"
 
 
-def test_without_credit_the_pool_alone_pays_and_the_call_ends_with_it(house: House) -> None:
-    calls = Calls(house, "", subscription_licenses=1)
+def test_without_credit_the_pool_alone_pays_and_the_call_ends_with_it(app: House) -> None:
+    calls = Calls(app, "", subscription_licenses=1)
     calls.organizer("ann", license="subscription")
     assert ask(calls)["final"] is False
     authorization = ask(calls)["authorization"]
@@ -180,7 +180,7 @@ def test_a_budget_of_money_does_not_bind_included_minutes(calls: Calls) -> None:
 
 
 def test_a_call_that_rings_while_the_month_ends_is_paid_from_credits(calls: Calls) -> None:
-    clock = calls.house.clock
+    clock = calls.app.clock
     clock.moment = clock.moment.replace(month=11, day=30, hour=23, minute=58, second=30)
     assert "pool_seconds" not in ask(calls)
     clock.advance(120)
@@ -246,7 +246,7 @@ def test_an_unknown_organizer_pays_by_the_minute(calls: Calls) -> None:
 
 def test_a_reversal_gives_the_minutes_back(calls: Calls) -> None:
     leg = charged(calls)
-    answer = calls.house.post(
+    answer = calls.app.post(
         f"/api/v1/accounts/contoso/legs/{leg['leg']}/reversal", {"reason": "a dispute"}
     )
     assert answer.status == 201, answer.body
@@ -256,7 +256,7 @@ def test_a_reversal_gives_the_minutes_back(calls: Calls) -> None:
 
 def test_the_notices_go_out_with_the_commit_that_used_the_pool(calls: Calls) -> None:
     charged(calls, talk_seconds=HOUR)
-    calls.house.run(calls.house.container.publish_events("contoso"))
+    calls.app.run(calls.app.container.publish_events("contoso"))
     told = [json.loads(message.body) for message in calls.topic.published]
     used = [event["data"]["percent"] for event in told if event["type"] == "pool.used"]
     assert used == [80, 100]
@@ -264,7 +264,7 @@ def test_the_notices_go_out_with_the_commit_that_used_the_pool(calls: Calls) -> 
 
 def test_more_licences_are_more_minutes_from_now_on(calls: Calls) -> None:
     charged(calls, talk_seconds=HOUR)
-    calls.house.clock.advance(3)
+    calls.app.clock.advance(3)
     assert "pool_seconds" not in ask(calls)
     etag = calls.account()["etag"]
     calls.put(
@@ -357,10 +357,10 @@ def test_the_pooled_part_of_a_leg_keeps_its_destination_when_the_rest_is_rated_a
 
     body = {"accounts": ["contoso"], "legs": [leg["leg"]], "rate_card": "other"}
     body |= {"reason": "a mistake", "dry_run": False}
-    answer = calls.house.post("/api/v1/reratings", body)
+    answer = calls.app.post("/api/v1/reratings", body)
 
     assert answer.status in {200, 201}, answer.body
-    again = calls.house.get(f"/api/v1/accounts/contoso/legs/{leg['leg']}").json
+    again = calls.app.get(f"/api/v1/accounts/contoso/legs/{leg['leg']}").json
     assert (again["amount"], again["rate"]["destination"]) == ("0.10", "France")
     pooled, *rest = again["lines"]
     assert (pooled["kind"], pooled["seconds"], pooled["destination"]) == ("pool", 60, "33")

@@ -8,7 +8,7 @@ import pytest
 
 from shared import bootstrap
 from tests.support.client import signed
-from tests.unit.administration.house import Answer, House
+from tests.unit.administration.app import Answer, House
 from tests.unit.holds.calls import LONDON, TOLL, Calls
 
 SECRET = "whsec_" + "QUJD" * 8
@@ -18,9 +18,9 @@ QUESTION = {"to": LONDON, "account": "contoso", "organizer_id": "ken"}
 class Signer:
     """A bridge that signs, and whoever captured what it sent."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.calls = Calls(house)
+    def __init__(self, app: House) -> None:
+        self.app = app
+        self.calls = Calls(app)
         self.calls.put(
             "bridges/signer",
             {
@@ -32,12 +32,12 @@ class Signer:
 
     def sign(self, body: Any) -> tuple[bytes, dict[str, str]]:
         content = json.dumps(body).encode()
-        return content, signed(SECRET, content, at=self.house.clock.now().timestamp())
+        return content, signed(SECRET, content, at=self.app.clock.now().timestamp())
 
     def send(self, path: str, captured: tuple[bytes, dict[str, str]], **more: str) -> Answer:
         content, headers = captured
         headers = headers | {name.replace("_", "-"): text for name, text in more.items()}
-        return self.house.post(f"/api/v1/bridges/signer/{path}", content, key=None, headers=headers)
+        return self.app.post(f"/api/v1/bridges/signer/{path}", content, key=None, headers=headers)
 
     def authorization(self) -> str:
         answer = self.send("dial-outs", self.sign(QUESTION)).json
@@ -50,10 +50,10 @@ class Signer:
 
 @pytest.fixture
 def signer() -> Iterator[Signer]:
-    house = House()
-    yield Signer(house)
+    app = House()
+    yield Signer(app)
     bootstrap.install(None)
-    house.close()
+    app.close()
 
 
 @pytest.mark.parametrize("route", ["dial-outs", "dial-ins"])

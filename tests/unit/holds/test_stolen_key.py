@@ -11,7 +11,7 @@ from shared.domain.dial_out.budgets import Budget, Budgets, Velocity
 from shared.domain.dial_out.facts import Denial
 from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.dial_out.policy import AccountPolicy
-from shared.domain.ledger.model import Posted
+from shared.domain.ledger.model import SettledDebit
 from shared.domain.numbers.ranges import longest_prefix
 from tests.unit.numbers.example_numbers import GOLDEN
 
@@ -34,7 +34,9 @@ def spend(call_seconds: int, policy: AccountPolicy, credit_micros: int = 10**15)
         over = [call for call in running if call[1] <= second]
         running = [call for call in running if call[1] > second]
         costs = {name: price.hold_micros(end - start, 0) for start, end, name in over}
-        state = debited(state, *(Posted(name, None, cost) for name, cost in costs.items()), now=now)
+        state = debited(
+            state, *(SettledDebit(name, None, cost) for name, cost in costs.items()), now=now
+        )
         charged += sum(costs.values())
         while True:
             name = f"au_{dialled}"

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from shared.contracts.dial_out.policy import DialOutPolicyBody, OrganizerBody
 from shared.domain.common.errors import SettingsUnreadable
-from shared.domain.legs.leg import shown_leg
+from shared.domain.legs.leg import encode_leg_key
 from shared.ports.records import Record
 from shared.ports.tables import Upsert
 from shared.usecases.charging.charge_legs import ChargeStatus
 from shared.usecases.directory import codecs
 from shared.usecases.directory.codecs import Kind
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 from tests.unit.holds.calls import LONDON, Calls
 
 ORGANIZER = ("organizer", "contoso|ken", "organizers/ken")
@@ -39,26 +39,26 @@ BROKEN = [
 
 @pytest.fixture(name="calls")
 def _calls() -> Iterator[Calls]:
-    house = House()
-    calls = Calls(house)
+    app = House()
+    calls = Calls(app)
     calls.policy()
     calls.put("accounts/contoso/organizers/pia", {"license": "subscription"})
     yield calls
-    house.close()
+    app.close()
 
 
 def _keep(calls: Calls, kind: str, key: str, document: Mapping[str, object]) -> None:
     """The document as it is stored, whatever the API would say of it."""
-    house = calls.house
-    record = house.run(house.container.records.get(kind, key))
-    house.run(house.container.records.put(kind, key, document, if_match=record.etag))
-    house.container.facts.drop(Kind(kind), key)
+    app = calls.app
+    record = app.run(app.container.records.get(kind, key))
+    app.run(app.container.records.put(kind, key, document, if_match=record.etag))
+    app.container.facts.drop(Kind(kind), key)
 
 
 def _charged(calls: Calls, **changes: Any) -> Any:
     """What becomes of a leg from the queue. Its organizer's licence needs the policy too."""
     queued = calls.ended(**changes)
-    (outcome,) = calls.house.run(calls.house.container.charge_legs([queued], seconds=10))
+    (outcome,) = calls.app.run(calls.app.container.charge_legs([queued], seconds=10))
     return outcome
 
 
@@ -74,18 +74,18 @@ def test_a_setting_that_cannot_be_read_parks_the_leg_and_put_anew_the_leg_is_cha
 
     assert outcome.status is ChargeStatus.PARKED
     assert outcome.parked.reason == "settings_unreadable"
-    parked = calls.house.get("/api/v1/parked-legs?reason=settings_unreadable").json["items"]
+    parked = calls.app.get("/api/v1/parked-legs?reason=settings_unreadable").json["items"]
     assert [each["account"] for each in parked] == ["contoso"]
-    shown = calls.house.get(f"/api/v1/accounts/contoso/{path}")
+    shown = calls.app.get(f"/api/v1/accounts/contoso/{path}")
     assert (shown.status, shown.code) == (503, "settings_unreadable")
     assert "put it anew" in shown.json["detail"]
-    put = calls.house.put(f"/api/v1/accounts/contoso/{path}", {}, shown.etag)
+    put = calls.app.put(f"/api/v1/accounts/contoso/{path}", {}, shown.etag)
     assert put.status == 200, put.body
-    assert calls.house.get(f"/api/v1/accounts/contoso/{path}").status == 200
-    replayed = calls.house.post(f"/api/v1/parked-legs/{parked[0]['id']}/replay", {})
+    assert calls.app.get(f"/api/v1/accounts/contoso/{path}").status == 200
+    replayed = calls.app.post(f"/api/v1/parked-legs/{parked[0]['id']}/replay", {})
     assert replayed.json["status"] == "replayed", replayed.json
-    leg = quote(shown_leg(outcome.queued.leg.key))
-    assert calls.house.get(f"/api/v1/accounts/contoso/legs/{leg}").json["status"] == "charged"
+    leg = quote(encode_leg_key(outcome.queued.leg.key))
+    assert calls.app.get(f"/api/v1/accounts/contoso/legs/{leg}").json["status"] == "charged"
 
 
 @pytest.mark.parametrize(("where", "document"), BROKEN)
@@ -102,23 +102,23 @@ def test_a_question_that_needs_an_unreadable_setting_gets_a_stable_problem(
 
 
 def test_a_damaged_row_of_an_organizer_parks_the_leg_and_can_be_put_anew(calls: Calls) -> None:
-    tables = calls.house.tables
+    tables = calls.app.tables
     where = {"id": "contoso|ken"}
-    page = calls.house.run(tables.scan("directory", where=where, limit=10, cursor=None))
+    page = calls.app.run(tables.scan("directory", where=where, limit=10, cursor=None))
     (row,) = page.rows
     damaged = Upsert(row.key, {**row.values, "document": "{"})
-    calls.house.run(tables.transact("directory", row.partition, [damaged]))
-    calls.house.container.facts.drop(Kind.ORGANIZER, "contoso|ken")
+    calls.app.run(tables.transact("directory", row.partition, [damaged]))
+    calls.app.container.facts.drop(Kind.ORGANIZER, "contoso|ken")
 
     outcome = _charged(calls)
 
     assert outcome.status is ChargeStatus.PARKED
     assert outcome.parked.account == "contoso"
     path = "/api/v1/accounts/contoso/organizers/ken"
-    shown = calls.house.get(path)
+    shown = calls.app.get(path)
     assert (shown.status, shown.code) == (503, "row_unreadable")
-    assert calls.house.put(path, {}).code == "if_match_missing"
-    assert calls.house.put(path, {}, shown.etag).status == 200
+    assert calls.app.put(path, {}).code == "if_match_missing"
+    assert calls.app.put(path, {}, shown.etag).status == 200
     assert _charged(calls).status is ChargeStatus.CHARGED
 
 
@@ -126,18 +126,16 @@ def test_a_damaged_row_of_an_organizer_parks_the_leg_and_can_be_put_anew(calls: 
 def test_a_damaged_rate_card_version_parks_the_leg_and_answers_questions_with_a_problem(
     edit: dict[str, str],
 ) -> None:
-    house = House()
-    calls = Calls(house)
-    tables = house.tables
+    app = House()
+    calls = Calls(app)
+    tables = app.tables
     (row,) = [
-        each
-        for each in house.run(tables.query("ratecards", "card|card"))
-        if "header" in each.values
+        each for each in app.run(tables.query("ratecards", "card|card")) if "header" in each.values
     ]
     damaged = Upsert(row.key, {**row.values, **edit})
-    house.run(tables.transact("ratecards", row.partition, [damaged]))
+    app.run(tables.transact("ratecards", row.partition, [damaged]))
     other = House(tables)  # a process that has kept nothing of the card
-    calls.house = other
+    calls.app = other
 
     outcome = _charged(calls)
 
@@ -146,7 +144,7 @@ def test_a_damaged_rate_card_version_parks_the_leg_and_answers_questions_with_a_
     assert outcome.parked.account == "contoso"
     answer = calls.send("dial-outs", {"to": LONDON, "account": "contoso", "organizer_id": "ken"})
     assert (answer.status, answer.code) == (503, "rate_card_unreadable")
-    house.close()
+    app.close()
     other.close()
 
 
@@ -158,7 +156,7 @@ def test_what_the_api_would_refuse_today_is_read_as_it_is_stored(calls: Calls) -
 
     assert _charged(calls).status is ChargeStatus.CHARGED
     assert calls.ask()["decision"] == "allow"
-    shown = calls.house.get("/api/v1/accounts/contoso/organizers/ken").json
+    shown = calls.app.get("/api/v1/accounts/contoso/organizers/ken").json
     assert shown["cost_center"] == "c" * 5_000
     assert "colour" not in shown
 

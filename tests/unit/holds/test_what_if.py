@@ -7,17 +7,17 @@ import pytest
 
 from shared import bootstrap
 from shared.domain.common import limits
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 
 from .calls import LONDON, NEW_YORK, PARIS, Calls
 
 
 @pytest.fixture
 def calls() -> Iterator[Calls]:
-    house = House()
-    yield Calls(house)
+    app = House()
+    yield Calls(app)
     bootstrap.install(None)
-    house.close()
+    app.close()
 
 
 def what_if(calls: Calls, /, period: Any = None, **policy: Any) -> Any:
@@ -49,7 +49,7 @@ def test_the_policy_in_force_stays_and_an_empty_one_denies_nothing(calls: Calls)
 
 def test_a_budget_is_counted_over_the_calls_that_it_lets_through(calls: Calls) -> None:
     """Each call cost 0.09: two fit into 0.20, day by day."""
-    clock = calls.house.clock
+    clock = calls.app.clock
     for _ in range(2):
         for _ in range(3):
             clock.advance(600)
@@ -64,7 +64,7 @@ def test_velocity_is_counted_too(calls: Calls) -> None:
     for _ in range(3):
         calls.charged()
     assert what_if(calls, velocity={"concurrent": 2})["denied"] == 1
-    calls.house.clock.advance(600)
+    calls.app.clock.advance(600)
     calls.charged()
     assert what_if(calls, velocity={"concurrent": 2})["denied"] == 1
     assert what_if(calls, velocity={"per_hour": 1})["denied"] == 3
@@ -72,7 +72,7 @@ def test_velocity_is_counted_too(calls: Calls) -> None:
 
 def test_the_breaker_would_have_stopped_dial_out_for_an_hour(calls: Calls) -> None:
     for seconds in (0, 600, 600, 3600):
-        calls.house.clock.advance(seconds)
+        calls.app.clock.advance(seconds)
         calls.charged(talk_seconds=60)
     found = what_if(calls, velocity={"cost_per_ten_minutes": "0.05"})
     assert {item["reason"] for item in found["items"]} == {"dial_out_stopped"}
@@ -81,7 +81,7 @@ def test_the_breaker_would_have_stopped_dial_out_for_an_hour(calls: Calls) -> No
 
 def test_only_the_period_is_looked_at(calls: Calls) -> None:
     calls.charged()
-    calls.house.clock.advance(3600)
+    calls.app.clock.advance(3600)
     calls.charged()
     period = {"from": "2026-11-23T10:30:00Z"}
     assert what_if(calls, period, blocked_regions=["GB"])["denied"] == 1
@@ -104,17 +104,17 @@ def test_a_period_with_more_calls_than_are_judged_says_so(
 
 def test_a_leg_whose_number_was_erased_is_not_judged(calls: Calls) -> None:
     calls.charged()
-    erased = calls.house.post("/api/v1/accounts/contoso/erasures", {"number": LONDON})
+    erased = calls.app.post("/api/v1/accounts/contoso/erasures", {"number": LONDON})
     assert erased.status == 200, erased.body
     found = what_if(calls, blocked_regions=["GB"])
     assert (found["legs"], found["unknown"], found["denied"]) == (0, 1, 0)
 
 
 def test_readers_may_ask_and_unknown_accounts_are_not_found(calls: Calls) -> None:
-    key = calls.house.api_key("reader")
+    key = calls.app.api_key("reader")
     path = "/api/v1/accounts/{}/dial-out-policy/what-if"
-    assert calls.house.post(path.format("contoso"), {"policy": {}}, key=key).status == 200
-    assert calls.house.post(path.format("nobody"), {"policy": {}}).status == 404
+    assert calls.app.post(path.format("contoso"), {"policy": {}}, key=key).status == 200
+    assert calls.app.post(path.format("nobody"), {"policy": {}}).status == 404
 
 
 def test_legs_are_read_together_not_one_by_one(
@@ -123,7 +123,7 @@ def test_legs_are_read_together_not_one_by_one(
     for _ in range(40):
         calls.charged()
     reads: list[str] = []
-    tables = calls.house.tables
+    tables = calls.app.tables
     for name in ("get", "query"):
         method = getattr(tables, name)
 

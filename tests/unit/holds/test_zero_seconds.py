@@ -11,15 +11,15 @@ import pytest
 from shared import bootstrap
 from shared.adapters.bridges import parse
 from shared.domain.common.kinds import LegKind
-from shared.domain.legs.bridge_payloads import BridgePost
+from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.domain.legs.leg import EndedLeg, QueuedLeg
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 
 from .calls import TOLL, Calls
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def app() -> Iterator[House]:
     made = House()
     yield made
     bootstrap.install(None)
@@ -27,22 +27,22 @@ def house() -> Iterator[House]:
 
 
 @pytest.fixture
-def calls(house: House) -> Calls:
-    made = Calls(house, subscription_licenses=1)
+def calls(app: House) -> Calls:
+    made = Calls(app, subscription_licenses=1)
     made.organizer("ann", license="subscription")
     return made
 
 
 def _shown(calls: Calls, leg: EndedLeg) -> Any:
-    queued = QueuedLeg(leg, calls.house.clock.now())
-    outcome = calls.house.run(calls.house.container.charge_legs.charge(queued))
+    queued = QueuedLeg(leg, calls.app.clock.now())
+    outcome = calls.app.run(calls.app.container.charge_legs.charge(queued))
     assert outcome.status == "charged", outcome
-    return calls.house.get(f"/api/v1/accounts/contoso/legs/{leg.key}").json
+    return calls.app.get(f"/api/v1/accounts/contoso/legs/{leg.key}").json
 
 
 def _lasting(calls: Calls, milliseconds: int, **changes: Any) -> EndedLeg:
     """A leg that says when it was answered and ended, and not how long it lasted."""
-    answered_at = calls.house.clock.now() - timedelta(milliseconds=milliseconds)
+    answered_at = calls.app.clock.now() - timedelta(milliseconds=milliseconds)
     started_at = answered_at - timedelta(seconds=7)
     leg = calls.ended(started_at=started_at, answered_at=answered_at, **changes).leg
     return replace(leg, talk_seconds=None)
@@ -75,7 +75,7 @@ def test_a_leg_of_zero_seconds_needs_no_rate_and_is_not_rated_again(calls: Calls
     assert leg["zero_reason"] == "zero_duration"
     assert "rate" not in leg
     body = {"accounts": ["contoso"], "legs": [leg["leg"]], "rate_card": "card"}
-    answer = calls.house.post("/api/v1/reratings", body).json
+    answer = calls.app.post("/api/v1/reratings", body).json
     assert [each["reason"] for each in answer["items"]] == ["zero_duration"]
 
 
@@ -102,6 +102,6 @@ def test_a_freeswitch_record_answered_and_ended_in_one_second_is_zero_duration(
             "sip_to_user": "%2B442079460123",
         },
     }
-    (leg,) = parse("freeswitch", BridgePost("pbx", json.dumps(record).encode()))
+    (leg,) = parse("freeswitch", BridgePayload("pbx", json.dumps(record).encode()))
     assert isinstance(leg, EndedLeg)
     assert _shown(calls, leg)["zero_reason"] == "zero_duration"

@@ -14,9 +14,9 @@ from shared.domain.common.canonical import content_digest
 from shared.domain.dial_out.decide import Authorise, Granted
 from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.ledger.model import Configure, DebitLeg, TopUp
-from shared.ports.holds import Answered, ExtendHold, HoldRecord, PlaceHold
+from shared.ports.holds import ExtendHold, HoldRecord, PlaceHold, StoredDecision
 from shared.ports.tables import Operation, Replace, Row
-from tests.unit.administration.house import CountedIds, HandClock
+from tests.unit.administration.app import CountedIds, HandClock
 
 from .cases import CENT, ask, longer
 
@@ -116,7 +116,7 @@ class World:
 
     async def ask(
         self, command: Authorise | None = None, book: TableHoldBook | None = None
-    ) -> Answered | object:
+    ) -> StoredDecision | object:
         """Place a hold; an `Answered` or a `Denial`."""
         return await (book or self.book).place(ACCOUNT, question(command or ask()))
 

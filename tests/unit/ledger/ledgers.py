@@ -13,6 +13,7 @@ from shared.domain.ledger.model import (
     RULES,
     Adjust,
     Command,
+    CommandRefused,
     Configure,
     DebitLeg,
     Decided,
@@ -21,7 +22,6 @@ from shared.domain.ledger.model import (
     EntryKind,
     ExpireLot,
     LedgerState,
-    Refused,
     ReverseLeg,
     RulesChange,
     SettingsChange,
@@ -114,7 +114,7 @@ class Book:
         """Why the command is refused; nothing may have changed."""
         before = self.state
         decision = self.do(command)
-        assert isinstance(decision, Refused), decision
+        assert isinstance(decision, CommandRefused), decision
         assert self.state is before
         return decision.error
 

@@ -11,7 +11,7 @@ from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.errors import OutcomeUnknown, PerminuteError, StoreError
 from shared.domain.credits.alerts import AlertRule
-from shared.ports.ledger import Written
+from shared.ports.ledger import CommitResult
 from shared.ports.tables import Operation, Row
 from tests.unit.ledger.ledgers import START, configure, top_up
 
@@ -153,6 +153,6 @@ class House:
         assert (await self.ledger.verify(ACCOUNT)).problems == ()
 
 
-def written(outcome: object) -> Written:
-    assert isinstance(outcome, Written), outcome
+def written(outcome: object) -> CommitResult:
+    assert isinstance(outcome, CommitResult), outcome
     return outcome

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from shared.contracts.ledger.entries import AdjustmentBody
 from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import Invalid
-from shared.domain.ledger.model import Decided, Refused
-from tests.unit.administration.house import Answer
+from shared.domain.ledger.model import CommandRefused, Decided
+from tests.unit.administration.app import Answer
 from tests.unit.credits.world import PATH, World
 from tests.unit.ledger.ledgers import UNIT, adjust, configure, leg, opened, top_up
 
@@ -88,7 +88,7 @@ def test_no_order_of_movements_lets_an_adjustment_overdraw(
             command = adjust(-amount, f"adjustment {number}", allow_overdraft=False)
             decision = book.do(command)
             covered = amount <= max(0, before + limit)
-            assert isinstance(decision, Decided if covered else Refused)
+            assert isinstance(decision, Decided if covered else CommandRefused)
             assert book.sound.balance_micros == (before - amount if covered else before)
 
 

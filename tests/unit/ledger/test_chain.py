@@ -35,16 +35,16 @@ def _documented(key: bytes, account: str, commit: int, values: dict[str, Value])
 
 
 async def test_every_journal_row_bears_the_hash_that_is_documented() -> None:
-    house = await House().open(micros=UNIT)
+    app = await House().open(micros=UNIT)
     for number in range(5):
-        await house.ledger.submit(ACCOUNT, leg(number, 7))
-    rows = await house.tables.query("ledger", ACCOUNT, first="journal|", before="journal}")
+        await app.ledger.submit(ACCOUNT, leg(number, 7))
+    rows = await app.tables.query("ledger", ACCOUNT, first="journal|", before="journal}")
     previous = "0" * 64
     for number, row in enumerate(rows, start=1):
         assert row.values["previous"] == previous
         previous = _documented(CHAIN_KEY, ACCOUNT, number, dict(row.values))
         assert row.values["hash"] == previous
-    state = await house.tables.get("ledger", ACCOUNT, "state")
+    state = await app.tables.get("ledger", ACCOUNT, "state")
     assert state is not None
     assert state.values["head"] == previous
 

@@ -21,7 +21,7 @@ from shared.domain.common.errors import (
     Unavailable,
 )
 from shared.domain.credits.alerts import AlertRule
-from shared.ports.ledger import Clash, Written
+from shared.ports.ledger import CommitResult, IdempotencyConflict
 from shared.ports.tables import Delete, Operation, Upsert
 from tests.unit.ledger.ledgers import UNIT, adjust, configure, leg, top_up
 from tests.unit.ledger.stores import (
@@ -44,10 +44,10 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "COMMIT_BACKOFF_SECONDS", 0)
 
 
-async def _all(house: House, count: int, first: int = 0) -> list[object]:
+async def _all(app: House, count: int, first: int = 0) -> list[object]:
     commands = (leg(number, 1) for number in range(first, first + count))
     return await asyncio.gather(
-        *(house.ledger.submit(ACCOUNT, command) for command in commands), return_exceptions=True
+        *(app.ledger.submit(ACCOUNT, command) for command in commands), return_exceptions=True
     )
 
 
@@ -71,23 +71,23 @@ async def _all(house: House, count: int, first: int = 0) -> list[object]:
 async def test_a_leg_is_debited_once_whatever_the_store_answers(
     tricks: list[Trick | None], transactions: int
 ) -> None:
-    house = await House().open(micros=100)
-    house.tables.tricks.extend(tricks)
-    outcome = written(await house.ledger.submit(ACCOUNT, leg(1, 7)))
+    app = await House().open(micros=100)
+    app.tables.tricks.extend(tricks)
+    outcome = written(await app.ledger.submit(ACCOUNT, leg(1, 7)))
     assert outcome.entry is not None
     assert outcome.entry.amount_micros == -7
-    assert len(house.tables.transactions) == transactions
-    assert await house.debits() == ["local~1"]
-    assert await house.balance() == 93
-    await house.sound()
+    assert len(app.tables.transactions) == transactions
+    assert await app.debits() == ["local~1"]
+    assert await app.balance() == 93
+    await app.sound()
 
 
 async def test_who_loses_a_race_tells_it(caplog: pytest.LogCaptureFixture) -> None:
     """One event for each try that was in vain."""
-    house = await House().open(micros=100)
-    house.tables.tricks.extend([fails(EtagMismatch("not so")), lost_request])
+    app = await House().open(micros=100)
+    app.tables.tricks.extend([fails(EtagMismatch("not so")), lost_request])
     with caplog.at_level(logging.INFO, "perminute"):
-        written(await house.ledger.submit(ACCOUNT, leg(1, 7)))
+        written(await app.ledger.submit(ACCOUNT, leg(1, 7)))
 
     told = [json.loads(record.getMessage()) for record in caplog.records]
     assert [(each["attempt"], each["cause"]) for each in told] == [
@@ -100,139 +100,139 @@ async def test_who_loses_a_race_tells_it(caplog: pytest.LogCaptureFixture) -> No
 
 
 async def test_a_request_that_lands_after_its_retry_is_refused() -> None:
-    house = await House().open(micros=100)
-    house.tables.tricks.extend([late])
-    written(await house.ledger.submit(ACCOUNT, leg(1, 7)))
-    (refused,) = await house.tables.land()
+    app = await House().open(micros=100)
+    app.tables.tricks.extend([late])
+    written(await app.ledger.submit(ACCOUNT, leg(1, 7)))
+    (refused,) = await app.tables.land()
     assert isinstance(refused, EtagMismatch)
-    assert await house.debits() == ["local~1"]
-    await house.sound()
+    assert await app.debits() == ["local~1"]
+    await app.sound()
 
 
 async def test_commands_without_a_guard_are_not_done_twice_by_a_late_landing() -> None:
-    house = await House().open(micros=100)
-    house.tables.tricks.extend([late, late_now])
-    written(await house.ledger.submit(ACCOUNT, configure(2, credit_limit_micros=5)))
-    commits = await house.ledger.journal(ACCOUNT, after=0, limit=10)
+    app = await House().open(micros=100)
+    app.tables.tricks.extend([late, late_now])
+    written(await app.ledger.submit(ACCOUNT, configure(2, credit_limit_micros=5)))
+    commits = await app.ledger.journal(ACCOUNT, after=0, limit=10)
     assert sum(len(commit.settings) for commit in commits) == 2  # version 1 and version 2
-    await house.sound()
+    await app.sound()
 
 
 async def test_a_busy_store_is_told_to_the_callers_and_the_next_try_works() -> None:
-    house = await House().open(micros=100)
-    house.tables.tricks.append(fails(StoreUnavailable("busy")))
-    outcomes = await _all(house, 3)
+    app = await House().open(micros=100)
+    app.tables.tricks.append(fails(StoreUnavailable("busy")))
+    outcomes = await _all(app, 3)
     assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
-    assert await house.debits() == []
-    assert all(isinstance(outcome, Written) for outcome in await _all(house, 3))
-    await house.sound()
+    assert await app.debits() == []
+    assert all(isinstance(outcome, CommitResult) for outcome in await _all(app, 3))
+    await app.sound()
 
 
 async def test_when_even_the_look_up_fails_the_caller_is_told_that_it_is_not_certain() -> None:
-    house = await House().open(micros=100)
-    house.tables.tricks.append(lost_reply)
-    house.tables.inject(1, StoreUnavailable("busy"), kind="get")
+    app = await House().open(micros=100)
+    app.tables.tricks.append(lost_reply)
+    app.tables.inject(1, StoreUnavailable("busy"), kind="get")
     with pytest.raises(Unavailable):
-        await house.ledger.submit(ACCOUNT, leg(1, 7))
-    repeated = written(await house.ledger.submit(ACCOUNT, leg(1, 7)))
+        await app.ledger.submit(ACCOUNT, leg(1, 7))
+    repeated = written(await app.ledger.submit(ACCOUNT, leg(1, 7)))
     assert repeated.repeated
-    assert await house.debits() == ["local~1"]
+    assert await app.debits() == ["local~1"]
 
 
 async def test_what_is_never_certain_ends_after_a_bounded_number_of_tries() -> None:
-    house = await House().open(micros=100)
-    house.tables.tricks.extend([fails(EtagMismatch("not so"))] * 100)
+    app = await House().open(micros=100)
+    app.tables.tricks.extend([fails(EtagMismatch("not so"))] * 100)
     with pytest.raises(Unavailable) as refused:
-        await house.ledger.submit(ACCOUNT, leg(1, 7))
+        await app.ledger.submit(ACCOUNT, leg(1, 7))
     assert refused.value.code == "contended"
-    assert len(house.tables.transactions) == limits.COMMIT_TRIES_MAX
-    house.tables.tricks.clear()
-    written(await house.ledger.submit(ACCOUNT, leg(1, 7)))
-    await house.sound()
+    assert len(app.tables.transactions) == limits.COMMIT_TRIES_MAX
+    app.tables.tricks.clear()
+    written(await app.ledger.submit(ACCOUNT, leg(1, 7)))
+    await app.sound()
 
 
 async def test_the_due_mark_is_written_before_the_commit_and_its_failure_stops_it() -> None:
-    house = await House().open(micros=100)
-    house.tables.inject(1, StoreUnavailable("busy"))  # the mark is the next transaction of all
+    app = await House().open(micros=100)
+    app.tables.inject(1, StoreUnavailable("busy"))  # the mark is the next transaction of all
     with pytest.raises(StoreUnavailable):
-        await house.ledger.submit(ACCOUNT, top_up(5))
-    assert house.tables.transactions == []
-    house.tables.inject(1, OutcomeUnknown("no answer"), after=True)
-    assert not written(await house.ledger.submit(ACCOUNT, top_up(5))).repeated
-    assert await house.balance() == 105
+        await app.ledger.submit(ACCOUNT, top_up(5))
+    assert app.tables.transactions == []
+    app.tables.inject(1, OutcomeUnknown("no answer"), after=True)
+    assert not written(await app.ledger.submit(ACCOUNT, top_up(5))).repeated
+    assert await app.balance() == 105
 
 
 # Groups
 
 
 async def test_what_waits_together_is_committed_together() -> None:
-    house = await House().open(micros=100)
-    await _all(house, limits.GROUP_COMMIT_LEGS_MAX)
-    (operations,) = house.tables.transactions
+    app = await House().open(micros=100)
+    await _all(app, limits.GROUP_COMMIT_LEGS_MAX)
+    (operations,) = app.tables.transactions
     assert len(operations) == 2 + limits.GROUP_COMMIT_LEGS_MAX
-    await house.sound()
+    await app.sound()
 
 
 async def test_a_full_group_with_an_event_is_still_a_transaction() -> None:
-    house = await House().open(AlertRule("low", below_micros=50), micros=100)
-    await _all(house, limits.GROUP_COMMIT_LEGS_MAX)
-    (operations,) = house.tables.transactions
+    app = await House().open(AlertRule("low", below_micros=50), micros=100)
+    await _all(app, limits.GROUP_COMMIT_LEGS_MAX)
+    (operations,) = app.tables.transactions
     assert len(operations) == limits.TRANSACTION_OPERATIONS_MAX
-    await house.sound()
+    await app.sound()
 
 
 async def test_98_duplicates_are_at_most_two_transactions() -> None:
-    house = await House().open(micros=100)
-    first = await _all(house, 98)
-    house.tables.transactions.clear()
-    again = await _all(House(house.tables, house.clock, "two"), 98)
-    assert len(house.tables.transactions) <= 2
+    app = await House().open(micros=100)
+    first = await _all(app, 98)
+    app.tables.transactions.clear()
+    again = await _all(House(app.tables, app.clock, "two"), 98)
+    assert len(app.tables.transactions) <= 2
     for before, after in zip(first, again, strict=True):
         assert written(after).repeated
         assert written(after).entry == written(before).entry
-    assert len(await house.debits()) == 98
+    assert len(await app.debits()) == 98
 
 
 @pytest.mark.parametrize("old", [1, 48, 96])
 async def test_duplicates_among_new_legs_cost_one_more_transaction(old: int) -> None:
-    house = await House().open(micros=1_000)
-    await _all(house, old)
-    house.tables.transactions.clear()
-    outcomes = await _all(house, 97)
-    assert len(house.tables.transactions) == 2
+    app = await House().open(micros=1_000)
+    await _all(app, old)
+    app.tables.transactions.clear()
+    outcomes = await _all(app, 97)
+    assert len(app.tables.transactions) == 2
     assert [written(outcome).repeated for outcome in outcomes] == [n < old for n in range(97)]
-    assert sorted(await house.debits()) == sorted(f"local~{number}" for number in range(97))
-    await house.sound()
+    assert sorted(await app.debits()) == sorted(f"local~{number}" for number in range(97))
+    await app.sound()
 
 
 async def test_one_leg_fifty_times_at_once_is_one_debit_with_one_answer() -> None:
-    house = await House().open(micros=100)
-    outcomes = await asyncio.gather(*(house.ledger.submit(ACCOUNT, leg(1, 7)) for _ in range(50)))
+    app = await House().open(micros=100)
+    outcomes = await asyncio.gather(*(app.ledger.submit(ACCOUNT, leg(1, 7)) for _ in range(50)))
     entries = {written(outcome).entry for outcome in outcomes}
     assert len(entries) == 1
     assert sum(not written(outcome).repeated for outcome in outcomes) == 1
-    assert await house.debits() == ["local~1"]
+    assert await app.debits() == ["local~1"]
 
 
 async def test_the_same_leg_with_other_content_in_the_same_group_clashes() -> None:
-    house = await House().open(micros=100)
+    app = await House().open(micros=100)
     one, other = await asyncio.gather(
-        house.ledger.submit(ACCOUNT, leg(1, 7)),
-        house.ledger.submit(ACCOUNT, leg(1, 9, content="other")),
+        app.ledger.submit(ACCOUNT, leg(1, 7)),
+        app.ledger.submit(ACCOUNT, leg(1, 9, content="other")),
     )
-    assert isinstance(other, Clash)
+    assert isinstance(other, IdempotencyConflict)
     assert other.entry == written(one).entry
-    assert await house.balance() == 93
+    assert await app.balance() == 93
 
 
 async def test_the_same_key_with_another_body_clashes_the_same_body_is_a_hit() -> None:
-    house = await House().open()
-    first = written(await house.ledger.submit(ACCOUNT, top_up(5, "k")))
-    again = written(await house.ledger.submit(ACCOUNT, top_up(5, "k")))
+    app = await House().open()
+    first = written(await app.ledger.submit(ACCOUNT, top_up(5, "k")))
+    again = written(await app.ledger.submit(ACCOUNT, top_up(5, "k")))
     assert (again.repeated, again.entry) == (True, first.entry)
-    assert isinstance(await house.ledger.submit(ACCOUNT, adjust(5, "k")), Written)
-    other = await house.ledger.submit(ACCOUNT, _with_digest("another"))
-    assert isinstance(other, Clash)
+    assert isinstance(await app.ledger.submit(ACCOUNT, adjust(5, "k")), CommitResult)
+    other = await app.ledger.submit(ACCOUNT, _with_digest("another"))
+    assert isinstance(other, IdempotencyConflict)
 
 
 def _with_digest(digest: str) -> object:
@@ -242,11 +242,11 @@ def _with_digest(digest: str) -> object:
 
 
 async def test_a_refused_command_takes_nobody_down_with_it() -> None:
-    house = await House().open(micros=100)
+    app = await House().open(micros=100)
     good, bad, fine = await asyncio.gather(
-        house.ledger.submit(ACCOUNT, leg(1, 1)),
-        house.ledger.submit(ACCOUNT, top_up(-5)),
-        house.ledger.submit(ACCOUNT, leg(2, 1)),
+        app.ledger.submit(ACCOUNT, leg(1, 1)),
+        app.ledger.submit(ACCOUNT, top_up(-5)),
+        app.ledger.submit(ACCOUNT, leg(2, 1)),
         return_exceptions=True,
     )
     assert isinstance(bad, Invalid)
@@ -255,11 +255,11 @@ async def test_a_refused_command_takes_nobody_down_with_it() -> None:
 
 
 async def test_what_was_carried_out_before_is_answered_although_it_would_be_refused_now() -> None:
-    house = await House().open()
-    command = top_up(5, "k", expires_at=house.clock.now().replace(year=2027))
-    first = written(await house.ledger.submit(ACCOUNT, command))
-    house.clock.moment = house.clock.moment.replace(year=2028)
-    again = written(await House(house.tables, house.clock).ledger.submit(ACCOUNT, command))
+    app = await House().open()
+    command = top_up(5, "k", expires_at=app.clock.now().replace(year=2027))
+    first = written(await app.ledger.submit(ACCOUNT, command))
+    app.clock.moment = app.clock.moment.replace(year=2028)
+    again = written(await House(app.tables, app.clock).ledger.submit(ACCOUNT, command))
     assert (again.repeated, again.entry) == (True, first.entry)
 
 
@@ -296,28 +296,30 @@ def _too_large(over: int) -> Trick:
 
 @pytest.mark.parametrize("over", [3, 10, 50, 98])
 async def test_a_group_that_is_too_large_is_split_until_it_fits(over: int) -> None:
-    house = await House().open(micros=100)
-    house.tables.tricks.extend([_too_large(over)] * 1_000)
-    outcomes = await _all(house, 97)
-    assert all(isinstance(outcome, Written) for outcome in outcomes)
-    assert sorted(await house.debits()) == sorted(f"local~{number}" for number in range(97))
-    await house.sound()
+    app = await House().open(micros=100)
+    app.tables.tricks.extend([_too_large(over)] * 1_000)
+    outcomes = await _all(app, 97)
+    assert all(isinstance(outcome, CommitResult) for outcome in outcomes)
+    assert sorted(await app.debits()) == sorted(f"local~{number}" for number in range(97))
+    await app.sound()
 
 
 @pytest.mark.parametrize("place", [0, 1, 13, 48, 95, 96])
 async def test_one_leg_that_never_fits_keeps_no_other_from_being_debited(place: int) -> None:
-    house = await House().open(micros=100)
+    app = await House().open(micros=100)
     key = f"leg|{_leg_hash(place)}"
 
     def trick(_: TrickyTables, partition: str, operations: Sequence[Operation]) -> None:
         if any(operation.key == key for operation in operations):
             raise RequestTooLarge("too large")
 
-    house.tables.tricks.extend([trick] * 1_000)
-    outcomes = await _all(house, 97)
-    assert [isinstance(outcome, Written) for outcome in outcomes] == [n != place for n in range(97)]
+    app.tables.tricks.extend([trick] * 1_000)
+    outcomes = await _all(app, 97)
+    assert [isinstance(outcome, CommitResult) for outcome in outcomes] == [
+        n != place for n in range(97)
+    ]
     assert isinstance(outcomes[place], RequestTooLarge)
-    await house.sound()
+    await app.sound()
 
 
 def _leg_hash(number: int) -> str:
@@ -330,26 +332,26 @@ def _leg_hash(number: int) -> str:
 
 
 async def test_a_waiter_leaves_at_its_own_deadline_and_its_leg_is_debited_once() -> None:
-    house = await House().open(micros=100)
+    app = await House().open(micros=100)
     gate = asyncio.Event()
-    house.tables.tricks.append(lambda *_: gate.wait())
-    committer = house.ledger._committer
+    app.tables.tricks.append(lambda *_: gate.wait())
+    committer = app.ledger._committer
     with pytest.raises(Unavailable):
         await committer.submit(ACCOUNT, leg(1, 7), seconds=0.01)
     gate.set()
-    assert written(await house.ledger.submit(ACCOUNT, leg(1, 7))).repeated
-    assert await house.debits() == ["local~1"]
+    assert written(await app.ledger.submit(ACCOUNT, leg(1, 7))).repeated
+    assert await app.debits() == ["local~1"]
 
 
 async def test_a_waiter_that_is_cancelled_before_its_turn_is_not_debited() -> None:
-    house = await House().open(micros=100)
+    app = await House().open(micros=100)
     gate = asyncio.Event()
-    house.tables.tricks.append(lambda *_: gate.wait())
-    first = asyncio.create_task(house.ledger.submit(ACCOUNT, leg(1, 7)))
-    while not house.tables.transactions:
+    app.tables.tricks.append(lambda *_: gate.wait())
+    first = asyncio.create_task(app.ledger.submit(ACCOUNT, leg(1, 7)))
+    while not app.tables.transactions:
         await asyncio.sleep(0)
-    second = asyncio.create_task(house.ledger.submit(ACCOUNT, leg(2, 7)))
-    third = asyncio.create_task(house.ledger.submit(ACCOUNT, leg(3, 7)))
+    second = asyncio.create_task(app.ledger.submit(ACCOUNT, leg(2, 7)))
+    third = asyncio.create_task(app.ledger.submit(ACCOUNT, leg(3, 7)))
     await asyncio.sleep(0)
     second.cancel()
     gate.set()
@@ -357,38 +359,42 @@ async def test_a_waiter_that_is_cancelled_before_its_turn_is_not_debited() -> No
     written(await third)
     with pytest.raises(asyncio.CancelledError):
         await second
-    assert await house.debits() == ["local~1", "local~3"]
+    assert await app.debits() == ["local~1", "local~3"]
 
 
 async def test_cancelling_one_waiter_leaves_the_others_of_its_group_alone() -> None:
-    house = await House().open(micros=100)
+    app = await House().open(micros=100)
     gate = asyncio.Event()
-    house.tables.tricks.append(lambda *_: gate.wait())
-    tasks = [
-        asyncio.create_task(house.ledger.submit(ACCOUNT, leg(number, 1))) for number in range(5)
-    ]
-    while not house.tables.transactions:
+    app.tables.tricks.append(lambda *_: gate.wait())
+    tasks = [asyncio.create_task(app.ledger.submit(ACCOUNT, leg(number, 1))) for number in range(5)]
+    while not app.tables.transactions:
         await asyncio.sleep(0)
     tasks[2].cancel()
     gate.set()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [isinstance(outcome, Written) for outcome in outcomes] == [True, True, False, True, True]
+    assert [isinstance(outcome, CommitResult) for outcome in outcomes] == [
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
     # It was on its way already: it is booked, and whoever comes back is told so.
-    assert written(await house.ledger.submit(ACCOUNT, leg(2, 1))).repeated
+    assert written(await app.ledger.submit(ACCOUNT, leg(2, 1))).repeated
 
 
 async def test_an_error_that_nobody_foresaw_reaches_the_waiters_and_leaves_the_lane_usable() -> (
     None
 ):
-    house = await House().open(micros=100)
+    app = await House().open(micros=100)
 
     def trick(_: TrickyTables, partition: str, operations: Sequence[Operation]) -> None:
         raise ZeroDivisionError
 
-    house.tables.tricks.append(trick)
-    outcomes = await _all(house, 2)
+    app.tables.tricks.append(trick)
+    outcomes = await _all(app, 2)
     assert all(isinstance(outcome, ZeroDivisionError) for outcome in outcomes)
-    assert all(isinstance(outcome, Written) for outcome in await _all(house, 2))
+    assert all(isinstance(outcome, CommitResult) for outcome in await _all(app, 2))
 
 
 # The journal ahead of the state
@@ -396,48 +402,48 @@ async def test_an_error_that_nobody_foresaw_reaches_the_waiters_and_leaves_the_l
 
 async def _rolled_back() -> House:
     """The state alone is what it was two commits ago."""
-    house = await House().open(micros=100)
-    row = await house.tables.get("ledger", ACCOUNT, "state")
+    app = await House().open(micros=100)
+    row = await app.tables.get("ledger", ACCOUNT, "state")
     assert row is not None
-    await house.ledger.submit(ACCOUNT, leg(1, 1))
-    await house.ledger.submit(ACCOUNT, leg(2, 1))
-    await house.tables.transact("ledger", ACCOUNT, [Upsert("state", row.values)])
-    return House(house.tables, house.clock, "two")
+    await app.ledger.submit(ACCOUNT, leg(1, 1))
+    await app.ledger.submit(ACCOUNT, leg(2, 1))
+    await app.tables.transact("ledger", ACCOUNT, [Upsert("state", row.values)])
+    return House(app.tables, app.clock, "two")
 
 
 async def test_a_state_that_was_rolled_back_halts_the_ledger() -> None:
-    house = await _rolled_back()
-    before = await house.tables.query("ledger", ACCOUNT)
+    app = await _rolled_back()
+    before = await app.tables.query("ledger", ACCOUNT)
     for command in (leg(3, 1), top_up(5), configure(2)):
         with pytest.raises(LedgerCorrupt):
-            await house.ledger.submit(ACCOUNT, command)
-    assert await house.tables.query("ledger", ACCOUNT) == before
+            await app.ledger.submit(ACCOUNT, command)
+    assert await app.tables.query("ledger", ACCOUNT) == before
 
 
 async def test_what_the_lost_commits_debited_is_still_answered() -> None:
-    house = await _rolled_back()
-    assert written(await house.ledger.submit(ACCOUNT, leg(1, 1))).repeated
+    app = await _rolled_back()
+    assert written(await app.ledger.submit(ACCOUNT, leg(1, 1))).repeated
     outcomes = await asyncio.gather(
-        *(house.ledger.submit(ACCOUNT, leg(number, 1)) for number in (1, 2, 3)),
+        *(app.ledger.submit(ACCOUNT, leg(number, 1)) for number in (1, 2, 3)),
         return_exceptions=True,
     )
-    assert [type(outcome) for outcome in outcomes] == [Written, Written, LedgerCorrupt]
+    assert [type(outcome) for outcome in outcomes] == [CommitResult, CommitResult, LedgerCorrupt]
 
 
 async def test_a_state_that_is_gone_halts_the_ledger_too() -> None:
-    house = await House().open(micros=100)
-    await house.tables.transact("ledger", ACCOUNT, [Delete("state")])
+    app = await House().open(micros=100)
+    await app.tables.transact("ledger", ACCOUNT, [Delete("state")])
     with pytest.raises(PerminuteError):
-        await House(house.tables, house.clock).ledger.submit(ACCOUNT, configure(1))
+        await House(app.tables, app.clock).ledger.submit(ACCOUNT, configure(1))
 
 
 async def test_a_row_of_a_newer_schema_is_not_guessed_at() -> None:
-    house = await House().open(micros=100)
-    row = await house.tables.get("ledger", ACCOUNT, "state")
+    app = await House().open(micros=100)
+    row = await app.tables.get("ledger", ACCOUNT, "state")
     assert row is not None
-    await house.tables.transact("ledger", ACCOUNT, [Upsert("state", {**row.values, "schema": 99})])
+    await app.tables.transact("ledger", ACCOUNT, [Upsert("state", {**row.values, "schema": 99})])
     with pytest.raises(LedgerCorrupt):
-        await House(house.tables, house.clock).ledger.submit(ACCOUNT, leg(1, 1))
+        await House(app.tables, app.clock).ledger.submit(ACCOUNT, leg(1, 1))
 
 
 # Many partitions, many processes
@@ -445,15 +451,15 @@ async def test_a_row_of_a_newer_schema_is_not_guessed_at() -> None:
 
 async def test_what_is_kept_of_partitions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "PARTITIONS_CACHED_MAX", 10)
-    house = House()
+    app = House()
     for number in range(100):
-        await house.ledger.submit(f"account-{number}", configure())
-        assert len(house.ledger._committer._lanes) <= 10
+        await app.ledger.submit(f"account-{number}", configure())
+        assert len(app.ledger._committer._lanes) <= 10
     await asyncio.gather(
-        *(house.ledger.submit(f"account-{number}", top_up(5)) for number in range(100))
+        *(app.ledger.submit(f"account-{number}", top_up(5)) for number in range(100))
     )
     for number in range(100):
-        state = await house.ledger.state(f"account-{number}")
+        state = await app.ledger.state(f"account-{number}")
         assert state is not None
         assert state.balance_micros == 5
 
@@ -462,20 +468,20 @@ async def test_a_busy_partition_keeps_its_one_lane_however_many_others_come(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "PARTITIONS_CACHED_MAX", 2)
-    house = await House().open(micros=100)
+    app = await House().open(micros=100)
     for number in range(5):
-        await house.ledger.submit(f"account-{number}", configure())
+        await app.ledger.submit(f"account-{number}", configure())
     gate = asyncio.Event()
-    house.tables.tricks.extend([lambda *_: gate.wait()] * 3)
+    app.tables.tricks.extend([lambda *_: gate.wait()] * 3)
     tasks = [
-        asyncio.create_task(house.ledger.submit(account, leg(number, 1)))
+        asyncio.create_task(app.ledger.submit(account, leg(number, 1)))
         for number, account in enumerate([ACCOUNT, "account-0", "account-1"])
     ]
-    while len(house.tables.transactions) < 5 + 3:
+    while len(app.tables.transactions) < 5 + 3:
         await asyncio.sleep(0)
-    tasks.append(asyncio.create_task(house.ledger.submit("account-1", leg(9, 1))))
+    tasks.append(asyncio.create_task(app.ledger.submit("account-1", leg(9, 1))))
     await asyncio.sleep(0)
-    assert len(house.tables.transactions) == 5 + 3  # it waits for the lane that is there
+    assert len(app.tables.transactions) == 5 + 3  # it waits for the lane that is there
     gate.set()
     await asyncio.gather(*tasks)
 
@@ -485,20 +491,20 @@ async def test_processes_that_fight_over_a_partition_all_get_on_and_debit_once(
     processes: int,
 ) -> None:
     one = await House().open(micros=10_000)
-    houses = [one, *(House(one.tables, one.clock, f"p{n}") for n in range(1, processes))]
+    apps = [one, *(House(one.tables, one.clock, f"p{n}") for n in range(1, processes))]
     legs = 120
 
-    async def run(house: House, order: int) -> list[Written]:
+    async def run(app: House, order: int) -> list[CommitResult]:
         outcomes = []
         for start in range(0, legs, 10):
             numbers = range(start, start + 10)
             commands = [leg(n, 1) for n in (numbers if order % 2 else reversed(numbers))]
             outcomes += await asyncio.gather(
-                *(house.ledger.submit(ACCOUNT, command) for command in commands)
+                *(app.ledger.submit(ACCOUNT, command) for command in commands)
             )
         return [written(outcome) for outcome in outcomes]
 
-    results = await asyncio.gather(*(run(house, n) for n, house in enumerate(houses)))
+    results = await asyncio.gather(*(run(app, n) for n, app in enumerate(apps)))
     assert sorted(await one.debits()) == sorted(f"local~{number}" for number in range(legs))
     assert sum(not outcome.repeated for result in results for outcome in result) == legs
     assert await one.balance() == 10_000 - legs
@@ -508,18 +514,18 @@ async def test_processes_that_fight_over_a_partition_all_get_on_and_debit_once(
 async def test_two_processes_that_open_the_same_ledger_open_it_once() -> None:
     one = House()
     two = House(one.tables, one.clock, "two")
-    await asyncio.gather(*(house.ledger.submit(ACCOUNT, configure()) for house in (one, two)))
+    await asyncio.gather(*(app.ledger.submit(ACCOUNT, configure()) for app in (one, two)))
     commits = await one.ledger.journal(ACCOUNT, after=0, limit=10)
     assert len(commits) == 1
-    await asyncio.gather(*(house.ledger.submit(ACCOUNT, top_up(UNIT)) for house in (one, two)))
+    await asyncio.gather(*(app.ledger.submit(ACCOUNT, top_up(UNIT)) for app in (one, two)))
     assert await one.balance() == UNIT
 
 
 async def test_in_each_round_of_a_fight_somebody_commits() -> None:
     one = await House().open(micros=10_000)
-    houses = [one, *(House(one.tables, one.clock, f"p{n}") for n in range(1, 8))]
+    apps = [one, *(House(one.tables, one.clock, f"p{n}") for n in range(1, 8))]
     await asyncio.gather(
-        *(house.ledger.submit(ACCOUNT, leg(f"{n}", 1)) for n, house in enumerate(houses))
+        *(app.ledger.submit(ACCOUNT, leg(f"{n}", 1)) for n, app in enumerate(apps))
     )
     commits = await one.ledger.journal(ACCOUNT, after=2, limit=100)
     assert len(commits) == 8
@@ -528,16 +534,16 @@ async def test_in_each_round_of_a_fight_somebody_commits() -> None:
 
 
 async def test_forgetting_makes_the_next_decision_read() -> None:
-    house = await House().open(micros=100)
-    await house.ledger.submit(ACCOUNT, leg(1, 1))
-    house.tables.reads = 0
-    await house.ledger.submit(ACCOUNT, leg(2, 1))
-    assert house.tables.reads == 0
-    committer: GroupCommitter[object, object, object] = house.ledger._committer  # type: ignore[assignment]
+    app = await House().open(micros=100)
+    await app.ledger.submit(ACCOUNT, leg(1, 1))
+    app.tables.reads = 0
+    await app.ledger.submit(ACCOUNT, leg(2, 1))
+    assert app.tables.reads == 0
+    committer: GroupCommitter[object, object, object] = app.ledger._committer  # type: ignore[assignment]
     committer.forget(ACCOUNT)
     committer.forget("unknown")
-    await house.ledger.submit(ACCOUNT, leg(3, 1))
-    assert house.tables.reads == 1
+    await app.ledger.submit(ACCOUNT, leg(3, 1))
+    assert app.tables.reads == 1
 
 
 # Planning ahead: the next group is decided while a transaction is on its way
@@ -557,8 +563,8 @@ async def test_forgetting_makes_the_next_decision_read() -> None:
 async def test_nobody_is_forgotten_who_was_planned_ahead_of_a_commit_that_failed(
     tricks: list[Trick | None],
 ) -> None:
-    house = await House().open(micros=1_000)
-    tables = house.tables
+    app = await House().open(micros=1_000)
+    tables = app.tables
 
     def slowly(trick: Trick | None) -> Trick:
         async def wait(partition: str, operations: Sequence[Operation]) -> None:
@@ -573,7 +579,7 @@ async def test_nobody_is_forgotten_who_was_planned_ahead_of_a_commit_that_failed
     tables.tricks.extend(slowly(trick) for trick in [*tricks, *[None] * 20])
     tasks = []
     for number in range(60):
-        tasks.append(asyncio.create_task(house.ledger.submit(ACCOUNT, leg(number, 1))))
+        tasks.append(asyncio.create_task(app.ledger.submit(ACCOUNT, leg(number, 1))))
         for _ in range(number % 7):
             await asyncio.sleep(0)
     for _ in range(20_000):  # turns of the loop, many times what it takes
@@ -582,11 +588,11 @@ async def test_nobody_is_forgotten_who_was_planned_ahead_of_a_commit_that_failed
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     for number, outcome in enumerate(outcomes):
         if isinstance(outcome, StoreUnavailable):
-            written(await house.ledger.submit(ACCOUNT, leg(number, 1)))
+            written(await app.ledger.submit(ACCOUNT, leg(number, 1)))
         else:
             written(outcome)
-    assert sorted(await house.debits()) == sorted(f"local~{number}" for number in range(60))
-    await house.sound()
+    assert sorted(await app.debits()) == sorted(f"local~{number}" for number in range(60))
+    await app.sound()
 
 
 async def test_what_was_planned_ahead_is_planned_again_after_somebody_else_committed() -> None:
@@ -614,31 +620,31 @@ async def test_what_was_planned_ahead_is_planned_again_after_somebody_else_commi
 
 async def test_nobody_is_told_that_all_is_done_before_it_is() -> None:
     """Twice the same settings in one group: the second changes nothing, once the first is there."""
-    house = await House().open()
-    house.tables.tricks.append(fails(StoreUnavailable("busy")))
-    same = [house.ledger.submit(ACCOUNT, configure(2, credit_limit_micros=5)) for _ in range(2)]
+    app = await House().open()
+    app.tables.tricks.append(fails(StoreUnavailable("busy")))
+    same = [app.ledger.submit(ACCOUNT, configure(2, credit_limit_micros=5)) for _ in range(2)]
     outcomes = await asyncio.gather(*same, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 2
 
-    same = [house.ledger.submit(ACCOUNT, configure(2, credit_limit_micros=5)) for _ in range(2)]
+    same = [app.ledger.submit(ACCOUNT, configure(2, credit_limit_micros=5)) for _ in range(2)]
     first, second = (written(outcome) for outcome in await asyncio.gather(*same))
     assert (first.repeated, second.repeated) == (False, True)
-    assert len(house.tables.transactions) == 2
+    assert len(app.tables.transactions) == 2
 
 
 async def test_an_answer_to_what_another_overtook_is_decided_again() -> None:
     """Both of a group meet settings that another process made newer in between."""
-    house = await House().open()
-    other = House(house.tables, house.clock, "two")
+    app = await House().open()
+    other = House(app.tables, app.clock, "two")
 
     async def overtaken() -> None:
         written(await other.ledger.submit(ACCOUNT, configure(3, credit_limit_micros=7)))
 
-    house.tables.tricks.append(lambda *_: overtaken())
+    app.tables.tricks.append(lambda *_: overtaken())
     outcomes = await asyncio.gather(
-        *(house.ledger.submit(ACCOUNT, configure(2, credit_limit_micros=5)) for _ in range(2))
+        *(app.ledger.submit(ACCOUNT, configure(2, credit_limit_micros=5)) for _ in range(2))
     )
     assert [written(outcome).repeated for outcome in outcomes] == [True, True]
-    state = await house.ledger.state(ACCOUNT)
+    state = await app.ledger.state(ACCOUNT)
     assert state is not None
     assert state.credit_limit_micros == 7

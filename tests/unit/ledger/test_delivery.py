@@ -86,7 +86,7 @@ async def _another_card(world: World) -> None:
     process = world.process()
     rates = [rate for rate in CARD["rates"] if rate["prefix"] == "33"]
     await process.put_card(card_bytes(rates=rates), START - 400 * DAY, card="poor")
-    await process.house.accounts.put("contoso", AccountSettings("USD", rate_card="poor"), '"1"')
+    await process.app.accounts.put("contoso", AccountSettings("USD", rate_card="poor"), '"1"')
 
 
 async def _another_currency(world: World) -> None:
@@ -98,15 +98,15 @@ async def _another_currency(world: World) -> None:
 async def _another_owner(world: World) -> None:
     """The meeting belongs to somebody else."""
     process = world.process()
-    await process.house.accounts.put("fabrikam", AccountSettings("USD"), None)
+    await process.app.accounts.put("fabrikam", AccountSettings("USD"), None)
     await process.register("3001", "fabrikam")
 
 
 async def _bridge_narrowed(world: World) -> None:
     """The bridge acts for another account only, from now on."""
     process = world.process()
-    await process.house.accounts.put("fabrikam", AccountSettings("USD"), None)
-    view = await process.house.bridges.read("local")
+    await process.app.accounts.put("fabrikam", AccountSettings("USD"), None)
+    view = await process.app.bridges.read("local")
     await process.put_bridge("local", frozenset({"fabrikam"}), "fabrikam", view.etag)
 
 
@@ -156,9 +156,9 @@ async def test_two_processes_that_see_different_owners_charge_one_account() -> N
     await old.post(leg_json("1", account=None, answered_at=None))  # unanswered: as of its start
     (message,) = world.queue.take(100)
     queued = read_queued_leg(message.body)
-    await asyncio.gather(*(each.house.facts.conference("3001") for each in (old, new)))
+    await asyncio.gather(*(each.app.facts.conference("3001") for each in (old, new)))
     await old.register("3001", "fabrikam")
-    outcomes = await asyncio.gather(*(each.house.charge_legs.charge(queued) for each in (old, new)))
+    outcomes = await asyncio.gather(*(each.app.charge_legs.charge(queued) for each in (old, new)))
     accounts = {outcome.account for outcome in outcomes}
     assert len(accounts) == 1
 
@@ -266,11 +266,9 @@ async def test_a_batch_ends_by_its_deadline_whatever_it_has_to_tell(
     async def no_answer(_: object) -> None:
         await asyncio.Event().wait()
 
-    place, name = (
-        (world.topic, "publish") if stalled == "topic" else (process.house.backlog, "seen")
-    )
+    place, name = (world.topic, "publish") if stalled == "topic" else (process.app.backlog, "seen")
     monkeypatch.setattr(place, name, no_answer)
-    process.house.settings = replace(SETTINGS, call_ended_lock_seconds=1)
+    process.app.settings = replace(SETTINGS, call_ended_lock_seconds=1)
     async with asyncio.timeout(30):
         await process.work(world.queue.take(100))
     assert await process.balance() == 100 * UNIT - PRICE
@@ -386,7 +384,7 @@ async def test_a_leg_that_runs_out_of_time_is_sent_again(monkeypatch: pytest.Mon
         await stuck.wait()
 
     monkeypatch.setattr(world.tables, "get", never)
-    (outcome,) = await process.house.charge_legs([queued], seconds=0.01)
+    (outcome,) = await process.app.charge_legs([queued], seconds=0.01)
     assert outcome.status is ChargeStatus.LATER
     monkeypatch.undo()
     stuck.set()
@@ -419,14 +417,14 @@ async def test_an_error_of_ours_with_one_leg_does_not_stop_the_others(
     world = World()
     process = world.process()
     await process.set_up()
-    charge = process.house.charge_legs.charge
+    charge = process.app.charge_legs.charge
 
     async def broken(queued: QueuedLeg, **more: Any) -> Any:
         if queued.leg.leg_id == "1":
             raise ZeroDivisionError
         return await charge(queued, **more)
 
-    monkeypatch.setattr(process.house.charge_legs, "charge", broken)
+    monkeypatch.setattr(process.app.charge_legs, "charge", broken)
     await process.post(leg_json("1"), leg_json("2"))
     await process.drain()
     assert await process.balance() == 100 * UNIT - PRICE
@@ -538,10 +536,10 @@ async def test_while_the_queue_is_away_legs_wait_in_the_inbox_and_go_on_once() -
     world.queue.available = False
     await process.post(*(leg_json(str(number)) for number in range(70)))
     with pytest.raises(QueueUnavailable):
-        await process.house.forward_inbox()
+        await process.app.forward_inbox()
     world.queue.available = True
-    assert await process.house.forward_inbox() == 70
-    assert await process.house.forward_inbox() == 0
+    assert await process.app.forward_inbox() == 70
+    assert await process.app.forward_inbox() == 0
     await process.drain()
     assert await process.balance() == 100 * UNIT - 70 * PRICE
 
@@ -552,7 +550,7 @@ async def test_a_timer_that_meets_an_outage_tells_so_in_a_line_and_goes_on_later
 ) -> None:
     process = World().process()
     await process.set_up()
-    bootstrap.install(process.house)
+    bootstrap.install(process.app)
     tick = timer._function.get_user_function()
     process.world.tables.inject(1, StoreUnavailable("No answer."), kind="query")
     caplog.clear()  # what the set-up told, if an earlier test imported the application
@@ -575,9 +573,9 @@ async def test_a_crash_between_sending_on_and_deleting_sends_twice_and_charges_o
     world.queue.available = True
     world.tables.inject(1, StoreUnavailable("crash"))
     with pytest.raises(StoreUnavailable):
-        await process.house.forward_inbox()
+        await process.app.forward_inbox()
     world.clock.pass_time(timedelta(hours=1))  # the broker has forgotten the id
-    assert await world.process().house.forward_inbox() == 1
+    assert await world.process().app.forward_inbox() == 1
     await process.drain()
     assert await process.balance() == 100 * UNIT - PRICE
 
@@ -589,8 +587,8 @@ async def test_two_timers_forward_the_same_inbox_at_once() -> None:
     world.queue.available = False
     await one.post(*(leg_json(str(number)) for number in range(9)))
     world.queue.available = True
-    await asyncio.gather(one.house.forward_inbox(), two.house.forward_inbox())
-    assert await one.house.forward_inbox() == 0
+    await asyncio.gather(one.app.forward_inbox(), two.app.forward_inbox())
+    assert await one.app.forward_inbox() == 0
     await one.drain()
     assert await one.balance() == 100 * UNIT - 9 * PRICE
 
@@ -611,9 +609,9 @@ async def test_a_leg_that_the_queue_took_without_saying_so_is_charged_once() -> 
     process = world.process()
     await process.set_up()
     queued = QueuedLeg(read_queued_leg(await _body(process, world)).leg, START)
-    await process.house.inbox.keep([leg_message(queued)], START)
+    await process.app.inbox.keep([leg_message(queued)], START)
     world.clock.pass_time(timedelta(hours=1))
-    await process.house.forward_inbox()
+    await process.app.forward_inbox()
     await process.drain()
     assert await process.balance() == 100 * UNIT - PRICE
 
@@ -641,7 +639,7 @@ async def test_an_hour_of_clock_going_back_stops_no_leg() -> None:
     await process.post(leg_json("2", **early))
     await process.drain()
     assert await process.balance() == 100 * UNIT - 2 * PRICE
-    entries = [entry for commit in await process.house.ledger.journal("contoso", after=0, limit=9)
+    entries = [entry for commit in await process.app.ledger.journal("contoso", after=0, limit=9)
                for entry in commit.entries]  # fmt: skip
     assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)
     await process.sound()

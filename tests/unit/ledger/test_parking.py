@@ -49,17 +49,17 @@ async def _mend_card(process: Process) -> None:
 
 async def test_a_leg_without_a_rate_is_replayed_once_there_is_one() -> None:
     process, parked = await _parked()
-    again = await process.house.parked_legs.replay(ADMIN, parked.id)
+    again = await process.app.parked_legs.replay(ADMIN, parked.id)
     assert (again.status, again.attempts, again.reason) == (
         ParkStatus.OPEN,
         2,
         ParkReason.RATE_MISSING,
     )
     await _mend_card(process)
-    done = await process.house.parked_legs.replay(ADMIN, parked.id)
+    done = await process.app.parked_legs.replay(ADMIN, parked.id)
     assert (done.status, done.actor, done.account) == (ParkStatus.REPLAYED, "admin", "contoso")
     assert await process.balance() == 100 * UNIT - JAPAN_PRICE
-    assert await process.house.parked_legs.replay(ADMIN, parked.id) == done
+    assert await process.app.parked_legs.replay(ADMIN, parked.id) == done
 
 
 async def test_two_contents_of_one_leg_are_two_parked_legs() -> None:
@@ -82,7 +82,7 @@ async def test_a_hundred_replays_at_once_are_one_debit() -> None:
     await _mend_card(process)
     other = process.world.process()
     done = await asyncio.gather(
-        *(each.house.parked_legs.replay(ADMIN, parked.id) for each in [process, other] * 50)
+        *(each.app.parked_legs.replay(ADMIN, parked.id) for each in [process, other] * 50)
     )
     assert {one.status for one in done} == {ParkStatus.REPLAYED}
     assert await process.balance() == 100 * UNIT - JAPAN_PRICE
@@ -96,7 +96,7 @@ async def test_one_leg_mended_in_two_ways_at_once_is_charged_once_and_stays_repl
         bodies = ({**MENDED}, {**MENDED, "conference_id": "another"})
         await asyncio.gather(
             *(
-                each.house.parked_legs.replay(ADMIN, parked.id, body)
+                each.app.parked_legs.replay(ADMIN, parked.id, body)
                 for each, body in zip(order, bodies, strict=True)
             )
         )
@@ -108,7 +108,7 @@ async def test_one_leg_mended_in_two_ways_at_once_is_charged_once_and_stays_repl
 async def test_a_mended_leg_keeps_its_id() -> None:
     process, parked = await _parked()
     with pytest.raises(Invalid) as refused:
-        await process.house.parked_legs.replay(ADMIN, parked.id, {**MENDED, "leg_id": "2"})
+        await process.app.parked_legs.replay(ADMIN, parked.id, {**MENDED, "leg_id": "2"})
     assert refused.value.errors[0].pointer == "/leg/leg_id"
     assert await process.balance() == 100 * UNIT
 
@@ -117,9 +117,9 @@ async def test_a_corrected_leg_stays_with_the_account_that_it_is_pinned_to() -> 
     process, parked = await _parked()
     body = {**MENDED, "account": "fabrikam"}
     with pytest.raises(NotAllowed):
-        await process.house.parked_legs.replay(SMALL, parked.id, body)
+        await process.app.parked_legs.replay(SMALL, parked.id, body)
     with pytest.raises(Invalid) as refused:
-        await process.house.parked_legs.replay(ADMIN, parked.id, body)
+        await process.app.parked_legs.replay(ADMIN, parked.id, body)
     assert [error.pointer for error in refused.value.errors] == ["/leg/account"]
     for account in ("contoso", "fabrikam"):
         assert await process.balance(account) == 100 * UNIT
@@ -131,35 +131,35 @@ async def test_nobody_charges_an_account_that_is_not_theirs(why: dict[str, Any])
     queued = QueuedLeg(read_leg_document(parked.original), START)
     stranger = Principal("other", frozenset({Role.OPERATOR}), frozenset({"fabrikam"}))
     with pytest.raises(NotAllowed):
-        await process.house.charge_legs.charge(queued, on_behalf_of=stranger)
+        await process.app.charge_legs.charge(queued, on_behalf_of=stranger)
 
 
 async def test_somebody_elses_parked_leg_is_not_found() -> None:
     process, parked = await _parked(leg_json("1", to=JP, account="fabrikam"))
-    for act in (process.house.parked_legs.replay, process.house.parked_legs.dismiss):
+    for act in (process.app.parked_legs.replay, process.app.parked_legs.dismiss):
         with pytest.raises(NotFound):
             await act(SMALL, parked.id)
 
 
 async def test_a_dismissed_leg_is_not_replayed_and_a_replayed_one_not_dismissed() -> None:
     process, parked = await _parked()
-    desk = process.house.parked_legs
+    desk = process.app.parked_legs
     dismissed = await desk.dismiss(ADMIN, parked.id)
     assert await desk.dismiss(ADMIN, parked.id) == dismissed
     with pytest.raises(Conflict):
         await desk.replay(ADMIN, parked.id, MENDED)
     process, parked = await _parked()
-    await process.house.parked_legs.replay(ADMIN, parked.id, MENDED)
+    await process.app.parked_legs.replay(ADMIN, parked.id, MENDED)
     with pytest.raises(Conflict):
-        await process.house.parked_legs.dismiss(ADMIN, parked.id)
+        await process.app.parked_legs.dismiss(ADMIN, parked.id)
 
 
 async def test_dismissed_while_it_is_replayed_it_is_charged_and_says_so() -> None:
     process, parked = await _parked()
     other = process.world.process()
     outcomes = await asyncio.gather(
-        process.house.parked_legs.replay(ADMIN, parked.id, MENDED),
-        other.house.parked_legs.dismiss(ADMIN, parked.id),
+        process.app.parked_legs.replay(ADMIN, parked.id, MENDED),
+        other.app.parked_legs.dismiss(ADMIN, parked.id),
         return_exceptions=True,
     )
     (kept,) = await process.parked()
@@ -172,15 +172,15 @@ async def test_a_failed_replay_does_not_open_what_was_dismissed_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     process, parked = await _parked()
-    charge = process.house.charge_legs.charge
+    charge = process.app.charge_legs.charge
 
     async def slow(*args: Any, **more: Any) -> Any:
         outcome = await charge(*args, **more)
-        await process.world.process().house.parked_legs.dismiss(ADMIN, parked.id)
+        await process.world.process().app.parked_legs.dismiss(ADMIN, parked.id)
         return outcome
 
-    monkeypatch.setattr(process.house.charge_legs, "charge", slow)
-    after = await process.house.parked_legs.replay(ADMIN, parked.id)
+    monkeypatch.setattr(process.app.charge_legs, "charge", slow)
+    after = await process.app.parked_legs.replay(ADMIN, parked.id)
     assert after.status is ParkStatus.DISMISSED
 
 
@@ -191,7 +191,7 @@ async def test_a_replay_whose_answer_is_lost_is_safe_to_repeat(after: bool) -> N
         process.world.tables.inject(nth, OutcomeUnknown("no answer"), after=after)
     for _ in range(5):
         try:
-            await process.house.parked_legs.replay(ADMIN, parked.id, MENDED)
+            await process.app.parked_legs.replay(ADMIN, parked.id, MENDED)
         except Unavailable:
             continue
         break
@@ -209,7 +209,7 @@ async def test_a_parked_leg_that_is_posted_again_is_charged_and_replaying_it_cha
     await process.post(leg_json("1", to=JP))
     await process.drain()
     assert await process.balance() == 100 * UNIT - JAPAN_PRICE
-    done = await process.house.parked_legs.replay(ADMIN, parked.id)
+    done = await process.app.parked_legs.replay(ADMIN, parked.id)
     assert done.status is ParkStatus.REPLAYED
     assert await process.balance() == 100 * UNIT - JAPAN_PRICE
 
@@ -217,13 +217,13 @@ async def test_a_parked_leg_that_is_posted_again_is_charged_and_replaying_it_cha
 async def test_what_could_not_be_read_is_mended_by_hand_and_charged_once() -> None:
     process = World().process()
     await process.set_up()
-    await process.house.receive_legs.park_unreadable("local", Unreadable("1", "no JSON", b"{"))
+    await process.app.receive_legs.park_unreadable("local", Unreadable("1", "no JSON", b"{"))
     (parked,) = await process.parked()
     with pytest.raises(Invalid) as refused:
-        await process.house.parked_legs.replay(ADMIN, parked.id)
+        await process.app.parked_legs.replay(ADMIN, parked.id)
     assert refused.value.code == "leg_needed"
     for _ in range(2):
-        await process.house.parked_legs.replay(ADMIN, parked.id, MENDED)
+        await process.app.parked_legs.replay(ADMIN, parked.id, MENDED)
     assert await process.balance() == 100 * UNIT - PRICE
 
 
@@ -252,5 +252,5 @@ async def test_an_update_that_nobody_can_confirm_is_not_claimed() -> None:
     process, parked = await _parked()
     process.world.tables.inject(1, OutcomeUnknown("no answer"))
     with pytest.raises(StoreUnavailable):
-        await process.house.parked_legs.dismiss(ADMIN, parked.id)
-    assert (await process.house.parked_legs.dismiss(ADMIN, parked.id)).actor == "admin"
+        await process.app.parked_legs.dismiss(ADMIN, parked.id)
+    assert (await process.app.parked_legs.dismiss(ADMIN, parked.id)).actor == "admin"

@@ -41,7 +41,7 @@ async def test_a_crossing_is_published_as_a_cloud_event_with_a_stable_id() -> No
         await process.drain()
     (message,) = process.world.topic.published
     event = json.loads(message.body)
-    state = await process.house.ledger.state("contoso")
+    state = await process.app.ledger.state("contoso")
     assert state is not None
     assert event["id"] == message.message_id == f"contoso:{state.commit}:1"
     assert (event["specversion"], event["source"]) == ("1.0", "/accounts/contoso")
@@ -64,8 +64,8 @@ async def test_a_crash_between_publishing_and_deleting_publishes_the_same_id_aga
     process.world.topic.available = True
     process.world.tables.inject(1, StoreUnavailable("crash"))
     with pytest.raises(StoreUnavailable):
-        await process.house.publish_events("contoso")
-    await process.world.process().house.publish_events("contoso")
+        await process.app.publish_events("contoso")
+    await process.world.process().app.publish_events("contoso")
     first, second = process.world.topic.published
     assert first.message_id == second.message_id
     assert json.loads(first.body) == json.loads(second.body)
@@ -78,11 +78,11 @@ async def test_two_publishers_at_once_keep_the_order_of_first_appearances() -> N
         await process.top_up("contoso", f"k{number}", UNIT)
     process.world.topic.available = True
     others = [process.world.process() for _ in range(4)]
-    await asyncio.gather(*(each.house.publish_events("contoso") for each in [process, *others]))
+    await asyncio.gather(*(each.app.publish_events("contoso") for each in [process, *others]))
     seen = list(dict.fromkeys(_ids(process.world.topic.published)))
     assert seen == sorted(seen, key=lambda each: int(each.split(":")[1]))
     assert len(seen) == 10
-    assert await process.house.ledger.outbox("contoso", limit=10) == []
+    assert await process.app.ledger.outbox("contoso", limit=10) == []
 
 
 async def test_an_outbox_that_cannot_be_read_stops_neither_charging_nor_a_top_up() -> None:
@@ -114,7 +114,7 @@ async def test_an_error_of_the_publisher_does_not_undo_what_was_committed(
 
     kinds = [each.kind.value for each in await _entries(process)]
     assert kinds[-4:] == ["top_up", "debit", "debit", "debit"]
-    assert len(await process.house.ledger.outbox("contoso", limit=10)) == 2  # credited, low
+    assert len(await process.app.ledger.outbox("contoso", limit=10)) == 2  # credited, low
 
 
 async def _break_outbox(process: Process) -> None:
@@ -128,7 +128,7 @@ async def _break_outbox(process: Process) -> None:
 
 
 async def _entries(process: Process) -> list[Entry]:
-    commits = await process.house.ledger.journal("contoso", after=0, limit=100)
+    commits = await process.app.ledger.journal("contoso", after=0, limit=100)
     return [entry for commit in commits for entry in commit.entries]
 
 
@@ -138,15 +138,15 @@ async def test_what_the_committing_process_could_not_publish_the_timer_does() ->
     await process.top_up("contoso", "k", UNIT)
     assert process.world.topic.published == []
     process.world.topic.available = True
-    watched = await process.world.process().house.watch_balances()
+    watched = await process.world.process().app.watch_balances()
     assert (watched.events, watched.failures) == (1, ())
     assert _types(process.world.topic.published) == ["credits.topped_up"]
 
 
 async def test_a_process_that_dies_right_after_its_commit_loses_no_event() -> None:
     process = await _quiet()
-    await process.house.ledger.submit("contoso", top_up(UNIT, "k"))  # and no word to a publisher
-    watched = await process.world.process().house.watch_balances()
+    await process.app.ledger.submit("contoso", top_up(UNIT, "k"))  # and no word to a publisher
+    watched = await process.world.process().app.watch_balances()
     assert watched.events == 1
 
 
@@ -156,8 +156,8 @@ async def test_a_commit_of_unknown_outcome_publishes_what_it_wrote_and_no_more(
 ) -> None:
     process = await _quiet()
     process.world.tables.inject(2, OutcomeUnknown("no answer"), after=after)  # 1 is the mark
-    await process.house.ledger.submit("contoso", top_up(UNIT, "k"))
-    await process.house.watch_balances()
+    await process.app.ledger.submit("contoso", top_up(UNIT, "k"))
+    await process.app.watch_balances()
     assert _types(process.world.topic.published) == ["credits.topped_up"]
 
 
@@ -176,30 +176,30 @@ async def test_a_mark_stays_until_no_commit_can_follow_it_any_more() -> None:
         return await transact(table, *rest)
 
     process.world.tables.transact = slow  # type: ignore[method-assign]
-    commit = asyncio.create_task(process.house.ledger.submit("contoso", top_up(UNIT, "k")))
+    commit = asyncio.create_task(process.app.ledger.submit("contoso", top_up(UNIT, "k")))
     timer = process.world.process()
-    while not await timer.house.due.due(process.clock.now(), limit=10):
+    while not await timer.app.due.due(process.clock.now(), limit=10):
         await asyncio.sleep(0)
     for _ in range(3):
-        assert (await timer.house.watch_balances()).events == 0
+        assert (await timer.app.watch_balances()).events == 0
     gate.set()
     await commit
-    assert (await timer.house.watch_balances()).events == 1
+    assert (await timer.app.watch_balances()).events == 1
 
 
 async def test_marks_go_once_they_are_settled() -> None:
     process = await _quiet()
-    await process.house.watch_balances()
+    await process.app.watch_balances()
     process.clock.pass_time(timedelta(seconds=limits.DUE_MARK_SETTLE_SECONDS))
-    await process.house.watch_balances()
-    assert await process.house.due.due(process.clock.now(), limit=10) == []
+    await process.app.watch_balances()
+    assert await process.app.due.due(process.clock.now(), limit=10) == []
 
 
 async def test_a_process_whose_clock_is_five_minutes_slow_loses_no_event() -> None:
     world = World()
     process = await _settled(world)
     slow = world.process()
-    slow.house.clock = _Shifted(world, timedelta(minutes=-5))
+    slow.app.clock = _Shifted(world, timedelta(minutes=-5))
     gate = asyncio.Event()
     transact = world.tables.transact
 
@@ -209,21 +209,21 @@ async def test_a_process_whose_clock_is_five_minutes_slow_loses_no_event() -> No
         return await transact(table, *rest)
 
     world.tables.transact = late  # type: ignore[method-assign]
-    commit = asyncio.create_task(slow.house.ledger.submit("contoso", top_up(UNIT, "k")))
-    while not await process.house.due.due(world.clock.now(), limit=10):
+    commit = asyncio.create_task(slow.app.ledger.submit("contoso", top_up(UNIT, "k")))
+    while not await process.app.due.due(world.clock.now(), limit=10):
         await asyncio.sleep(0)
-    await process.house.watch_balances()
+    await process.app.watch_balances()
     gate.set()
     await commit
-    assert (await process.house.watch_balances()).events == 1
+    assert (await process.app.watch_balances()).events == 1
 
 
 async def _settled(world: World) -> Process:
     process = world.process()
     await process.set_up()
     world.clock.pass_time(timedelta(hours=1))
-    await process.house.watch_balances()
-    assert await process.house.due.due(world.clock.now(), limit=10) == []
+    await process.app.watch_balances()
+    assert await process.app.due.due(world.clock.now(), limit=10) == []
     return process
 
 
@@ -248,7 +248,7 @@ async def test_an_outbox_that_cannot_be_read_does_not_stop_the_timer() -> None:
         await process.top_up(account, "k", UNIT)
     process.world.topic.available = True
 
-    watched = await process.house.watch_balances()
+    watched = await process.app.watch_balances()
 
     assert watched.events == 1
     assert [each.partition(":")[0] for each in watched.failures] == ["contoso"]
@@ -263,11 +263,11 @@ async def test_one_account_that_fails_does_not_stop_the_others() -> None:
     for account in ("contoso", "fabrikam", "northwind"):
         await process.top_up(account, "k", UNIT)
     world.topic.available = True
-    state = await process.house.ledger.state("fabrikam")
+    state = await process.app.ledger.state("fabrikam")
     assert state is not None
     broken = Upsert(event_key(state.commit), {"schema": 1, "at": "whenever", "data": "["})
     await world.tables.transact(TABLE, "fabrikam", [broken])
-    watched = await world.process().house.watch_balances()
+    watched = await world.process().app.watch_balances()
     assert [failure.split(":")[0] for failure in watched.failures] == ["fabrikam"]
     told = {message.properties["account"] for message in world.topic.published}
     assert told == {"contoso", "northwind"}
@@ -278,11 +278,11 @@ async def test_while_the_topic_is_away_everything_waits_and_nothing_fails() -> N
     process.world.topic.available = False
     await process.top_up("contoso", "k", UNIT)
     with pytest.raises(QueueUnavailable):
-        await process.house.publish_events("contoso")
-    watched = await process.house.watch_balances()
+        await process.app.publish_events("contoso")
+    watched = await process.app.watch_balances()
     assert len(watched.failures) == 1
     process.world.topic.available = True
-    assert (await process.house.watch_balances()).events == 1
+    assert (await process.app.watch_balances()).events == 1
 
 
 async def test_the_nightly_audit_finds_what_no_mark_named() -> None:
@@ -290,22 +290,22 @@ async def test_the_nightly_audit_finds_what_no_mark_named() -> None:
     process.world.topic.available = False
     await process.top_up("contoso", "k", UNIT)
     process.world.topic.available = True
-    await process.house.due.clear(await process.house.due.due(process.clock.now(), limit=100))
+    await process.app.due.clear(await process.app.due.due(process.clock.now(), limit=100))
     process.clock.pass_time(timedelta(seconds=limits.OUTBOX_AGE_SECONDS_MAX + 1))
-    found = await process.house.audit_ledgers()
+    found = await process.app.audit_ledgers()
     assert found.missed == ["contoso"]
-    await process.house.watch_balances()
+    await process.app.watch_balances()
     assert _types(process.world.topic.published) == ["credits.topped_up"]
 
 
 async def test_a_thousand_legs_around_a_threshold_are_one_published_alert() -> None:
     process = await _quiet()
-    ledger = process.house.ledger
+    ledger = process.app.ledger
     await ledger.submit("contoso", leg("big", 80 * UNIT))
     for number in range(200):
         await asyncio.gather(
             *(ledger.submit("contoso", leg(f"{number} {each}", 2_000)) for each in range(5))
         )
         await ledger.submit("contoso", top_up(10_000, f"k{number}"))
-    await process.house.watch_balances()
+    await process.app.watch_balances()
     assert _types(process.world.topic.published).count("credits.low") == 1

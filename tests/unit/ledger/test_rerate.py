@@ -15,7 +15,7 @@ from shared.domain.ledger.model import (
     Entry,
     EntryKind,
     LegCharge,
-    PoolWish,
+    PoolRequest,
     RerateLeg,
     ReverseLeg,
     check,
@@ -187,7 +187,7 @@ def test_included_minutes_that_paid_a_part_pay_it_again() -> None:
     book.done(top_up(10 * UNIT))
     rest = LegCharge(UNIT, {"amount": "1"}, content_digest({"amount": "1"}))
     book.done(
-        replace(leg("a", 3 * UNIT), pool=PoolWish("2026-11", 120, lambda _: rest)),
+        replace(leg("a", 3 * UNIT), pool=PoolRequest("2026-11", 120, lambda _: rest)),
     )
 
     book.done(rerate(book, "a", 2 * UNIT))

@@ -26,8 +26,8 @@ LEGS = 36
 
 async def _lived() -> dict[str, Row]:
     """The rows of a ledger with every kind of entry and row, about 80 of them."""
-    house = await House().open(AlertRule("low", below_micros=20 * UNIT), micros=30 * UNIT)
-    ledger, clock = house.ledger, house.clock
+    app = await House().open(AlertRule("low", below_micros=20 * UNIT), micros=30 * UNIT)
+    ledger, clock = app.ledger, app.clock
     gift = TopUp("gift", "d", UNIT, LotKind.GRANTED, expires_at=clock.now() + timedelta(hours=5))
     await ledger.submit(ACCOUNT, gift)
     for number in range(0, LEGS, 2):
@@ -53,12 +53,12 @@ async def _lived() -> dict[str, Row]:
         await ledger.submit(ACCOUNT, ReverseLeg(record.leg, record.entry, (), "a mistake"))
     first = await ledger.outbox(ACCOUNT, limit=1)
     await ledger.published(ACCOUNT, first[0].commit)
-    assert await pack_until(house.tables, ACCOUNT, clock.now()) > 0
+    assert await pack_until(app.tables, ACCOUNT, clock.now()) > 0
     clock.pass_time(timedelta(days=40))
     assert await close_months(ledger, ACCOUNT, "UTC", clock.now()) == 2
     await ledger.submit(ACCOUNT, leg("last", UNIT, clock.now()))
     assert (await ledger.verify(ACCOUNT)).problems == ()
-    rows = {row.key: row for row in await house.tables.query("ledger", ACCOUNT)}
+    rows = {row.key: row for row in await app.tables.query("ledger", ACCOUNT)}
     kinds = {key.partition("|")[0] for key in rows}
     assert kinds == {
         *("authorization", "command", "event", "journal", "leg", "month", "segment", "state"),
@@ -74,8 +74,8 @@ def rows() -> dict[str, Row]:
 
 
 async def _problems(rows: Mapping[str, Row]) -> tuple[str, ...]:
-    house = House(_tables(rows))
-    return (await house.ledger.verify(ACCOUNT)).problems
+    app = House(_tables(rows))
+    return (await app.ledger.verify(ACCOUNT)).problems
 
 
 def _tables(rows: Mapping[str, Row]) -> TrickyTables:
@@ -291,50 +291,50 @@ async def test_another_accounts_ledger_in_this_ones_place_is_named(rows: dict[st
 
 
 async def test_a_state_rolled_back_alone_is_named_and_the_next_commit_halts() -> None:
-    house = await House().open(micros=UNIT)
-    await house.ledger.submit(ACCOUNT, leg(1, 1))
-    before = await house.tables.get("ledger", ACCOUNT, "state")
+    app = await House().open(micros=UNIT)
+    await app.ledger.submit(ACCOUNT, leg(1, 1))
+    before = await app.tables.get("ledger", ACCOUNT, "state")
     assert before is not None
-    await house.ledger.submit(ACCOUNT, leg(2, 1))
-    await house.tables.transact("ledger", ACCOUNT, [Upsert("state", before.values)])
-    problems = (await house.ledger.verify(ACCOUNT)).problems
+    await app.ledger.submit(ACCOUNT, leg(2, 1))
+    await app.tables.transact("ledger", ACCOUNT, [Upsert("state", before.values)])
+    problems = (await app.ledger.verify(ACCOUNT)).problems
     assert _names(problems, "state", "commit: says 3, the journal ends with 4")
     assert _names(problems, "state", "head:")
     with pytest.raises(LedgerCorrupt):
-        await House(house.tables, house.clock).ledger.submit(ACCOUNT, leg(3, 1))
+        await House(app.tables, app.clock).ledger.submit(ACCOUNT, leg(3, 1))
 
 
 async def test_a_resumed_verification_believes_no_checkpoint_but_its_own() -> None:
-    house = await House().open(micros=UNIT)
-    await house.ledger.submit(ACCOUNT, leg(1, 1))
-    assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
-    row = await house.tables.get("ledger", ACCOUNT, "verified")
+    app = await House().open(micros=UNIT)
+    await app.ledger.submit(ACCOUNT, leg(1, 1))
+    assert (await app.ledger.verify(ACCOUNT, resume=True)).problems == ()
+    row = await app.tables.get("ledger", ACCOUNT, "verified")
     assert row is not None
     for name, value in (("commit", 1), ("head", "0" * 64), ("legs", 9), ("seal", "0" * 64)):
         forged = {**row.values, name: value}
-        await house.tables.transact("ledger", ACCOUNT, [Upsert("verified", forged)])
-        (problem,) = (await house.ledger.verify(ACCOUNT, resume=True)).problems
+        await app.tables.transact("ledger", ACCOUNT, [Upsert("verified", forged)])
+        (problem,) = (await app.ledger.verify(ACCOUNT, resume=True)).problems
         assert problem.startswith("verified: seal:")
-        assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
+        assert (await app.ledger.verify(ACCOUNT, resume=True)).problems == ()
 
 
 async def test_a_checkpoint_of_another_account_is_not_believed() -> None:
-    house = await House().open(micros=UNIT)
-    assert (await house.ledger.verify(ACCOUNT)).problems == ()
-    row = await house.tables.get("ledger", ACCOUNT, "verified")
+    app = await House().open(micros=UNIT)
+    assert (await app.ledger.verify(ACCOUNT)).problems == ()
+    row = await app.tables.get("ledger", ACCOUNT, "verified")
     assert row is not None
-    await house.ledger.submit("fabrikam", configure(1))
-    await house.tables.transact("ledger", "fabrikam", [Upsert("verified", row.values)])
-    (problem,) = (await house.ledger.verify("fabrikam", resume=True)).problems
+    await app.ledger.submit("fabrikam", configure(1))
+    await app.tables.transact("ledger", "fabrikam", [Upsert("verified", row.values)])
+    (problem,) = (await app.ledger.verify("fabrikam", resume=True)).problems
     assert problem.startswith("verified: seal:")
 
 
 async def test_what_was_tampered_with_since_the_last_verification_is_found_by_the_next() -> None:
-    house = await House().open(AlertRule("low", below_micros=UNIT), micros=UNIT)
-    assert (await house.ledger.verify(ACCOUNT)).problems == ()
-    await house.ledger.submit(ACCOUNT, leg(1, 1))
-    await house.ledger.submit(ACCOUNT, top_up(5))
-    rows = {row.key: row for row in await house.tables.query("ledger", ACCOUNT)}
+    app = await House().open(AlertRule("low", below_micros=UNIT), micros=UNIT)
+    assert (await app.ledger.verify(ACCOUNT)).problems == ()
+    await app.ledger.submit(ACCOUNT, leg(1, 1))
+    await app.ledger.submit(ACCOUNT, top_up(5))
+    rows = {row.key: row for row in await app.tables.query("ledger", ACCOUNT)}
     new = ("journal|00000000000000000003", "journal|00000000000000000004", "state")
     leg_row = next(key for key in rows if key.startswith("leg|"))
     for key in (*new, leg_row, "event|00000000000000000004"):
@@ -346,20 +346,20 @@ async def test_what_was_tampered_with_since_the_last_verification_is_found_by_th
 
 
 async def test_a_deleted_guard_does_not_let_its_leg_be_debited_twice_unnoticed() -> None:
-    house = await House().open(micros=UNIT)
-    await house.ledger.submit(ACCOUNT, leg(1, 1))
+    app = await House().open(micros=UNIT)
+    await app.ledger.submit(ACCOUNT, leg(1, 1))
     key = ledger_rows.leg_row_key("local~1")
-    await house.tables.transact("ledger", ACCOUNT, [Delete(key)])
-    await house.ledger.submit(ACCOUNT, leg(1, 1))
-    problems = (await house.ledger.verify(ACCOUNT)).problems
+    await app.tables.transact("ledger", ACCOUNT, [Delete(key)])
+    await app.ledger.submit(ACCOUNT, leg(1, 1))
+    problems = (await app.ledger.verify(ACCOUNT)).problems
     assert any("debited twice" in problem for problem in problems)
 
 
 async def test_an_idempotency_key_can_not_take_the_place_of_a_reversal() -> None:
-    house = await House().open(micros=UNIT)
-    await house.ledger.submit(ACCOUNT, leg(1, 1))
-    await house.ledger.submit(ACCOUNT, top_up(1, "reversal of leg local~1"))
-    record = await house.ledger.leg(ACCOUNT, "local~1")
+    app = await House().open(micros=UNIT)
+    await app.ledger.submit(ACCOUNT, leg(1, 1))
+    await app.ledger.submit(ACCOUNT, top_up(1, "reversal of leg local~1"))
+    record = await app.ledger.leg(ACCOUNT, "local~1")
     assert record is not None
-    await house.ledger.submit(ACCOUNT, ReverseLeg(record.leg, record.entry, (), "a mistake"))
-    await house.sound()
+    await app.ledger.submit(ACCOUNT, ReverseLeg(record.leg, record.entry, (), "a mistake"))
+    await app.sound()

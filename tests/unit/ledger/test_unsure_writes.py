@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.adapters.directory.document_store import Records
+from shared.adapters.directory.document_store import DocumentStore
 from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.errors import OutcomeUnknown, PreconditionFailed, StoreUnavailable
 from shared.ports.tables import Operation, Row, Upsert
@@ -43,7 +43,7 @@ class LateTables(MemoryTables):
 @pytest.mark.parametrize("lands_after", [1, 2])
 async def test_a_write_that_lands_late_is_not_told_to_have_failed(lands_after: int) -> None:
     tables = LateTables()
-    records = Records(tables)
+    records = DocumentStore(tables)
     await records.put("account", "contoso", {"limit": 1}, if_match=None)
     tables.lands_after = lands_after
     saved = await records.put("account", "contoso", {"limit": 2}, if_match='"1"')
@@ -57,13 +57,13 @@ async def test_a_write_that_lands_late_is_not_told_to_have_failed(lands_after: i
 async def test_a_first_write_that_lands_late_is_told_to_have_created(lands_after: int) -> None:
     tables = LateTables()
     tables.lands_after = lands_after
-    saved = await Records(tables).put("account", "contoso", {"limit": 1}, if_match=None)
+    saved = await DocumentStore(tables).put("account", "contoso", {"limit": 1}, if_match=None)
     assert (saved.created, saved.version) == (True, 1)
 
 
 async def test_who_was_overwritten_meanwhile_hears_that_it_is_not_certain() -> None:
     tables = MemoryTables()
-    records = Records(tables)
+    records = DocumentStore(tables)
     await records.put("account", "contoso", {"limit": 1}, if_match=None)
     row = await tables.get("directory", "account", "contoso")
     assert row is not None
@@ -80,11 +80,11 @@ async def test_who_was_overwritten_meanwhile_hears_that_it_is_not_certain() -> N
             raise OutcomeUnknown("no answer")
 
     with pytest.raises(StoreUnavailable):
-        await Records(Overwritten()).put("account", "contoso", {"limit": 2}, if_match='"1"')
+        await DocumentStore(Overwritten()).put("account", "contoso", {"limit": 2}, if_match='"1"')
 
 
 async def test_a_stale_version_is_still_refused() -> None:
-    records = Records(MemoryTables())
+    records = DocumentStore(MemoryTables())
     await records.put("account", "contoso", {"limit": 1}, if_match=None)
     await records.put("account", "contoso", {"limit": 2}, if_match='"1"')
     with pytest.raises(PreconditionFailed):

@@ -15,10 +15,10 @@ from shared.contracts.rate_cards.json_format import parse_rate_card_json
 from shared.domain.common.canonical import format_time
 from shared.domain.credits.alerts import AlertRule
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role
-from shared.domain.directory.entities import AccountSettings, OnOutage, Registration, WantedBridge
+from shared.domain.directory.entities import AccountSettings, BridgeInput, OnOutage, Registration
 from shared.domain.directory.request_signatures import AuthScheme
 from shared.domain.ledger.model import TopUp
-from shared.domain.legs.bridge_payloads import BridgePost
+from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.domain.legs.parking import ParkedLeg
 from shared.domain.rating.versioning import PutRules
 from shared.ports.ledger import LegRecord
@@ -119,19 +119,19 @@ class Process:
     def __init__(self, world: World, name: str) -> None:
         self.world = world
         self.clock = world.clock
-        self.house = Container(SETTINGS)
-        self.house.clock = world.clock
-        self.house.ids = CountedIds(name)
-        self.house.tables = world.tables
-        self.house.queue = world.queue
-        self.house.topic = world.topic
+        self.app = Container(SETTINGS)
+        self.app.clock = world.clock
+        self.app.ids = CountedIds(name)
+        self.app.tables = world.tables
+        self.app.queue = world.queue
+        self.app.topic = world.topic
 
     async def set_up(self, *accounts: str, micros: int = 100 * UNIT, low: int = 20) -> None:
         """A rate card, accounts with credits, and the bridge `local` for all of them."""
         await self.put_card(card_bytes(), START - timedelta(days=400))
         for account in accounts or ("contoso",):
             alerts = (AlertRule("low", below_micros=low * UNIT),)
-            await self.house.accounts.put(account, AccountSettings("USD", alerts=alerts), None)
+            await self.app.accounts.put(account, AccountSettings("USD", alerts=alerts), None)
             if micros:
                 await self.top_up(account, "opening", micros)
         await self.put_bridge("local", frozenset({ALL_ACCOUNTS}))
@@ -139,12 +139,12 @@ class Process:
     async def put_card(self, body: bytes, effective_from: datetime, card: str = "default") -> None:
         version = parse_rate_card_json(body, card, effective_from)
         rules = PutRules(self.clock.now(), backdate=True)
-        await self.house.rate_cards.put(version, rules)
+        await self.app.rate_cards.put(version, rules)
 
     async def put_bridge(
         self, name: str, accounts: frozenset[str], default: str | None = None, etag: Any = None
     ) -> str:
-        wanted = WantedBridge(
+        wanted = BridgeInput(
             dialect="perminute",
             scheme=AuthScheme.BEARER,
             username=None,
@@ -154,11 +154,11 @@ class Process:
             country=None,
             on_outage=OnOutage.DENY,
         )
-        view, _ = await self.house.bridges.put(name, wanted, etag)
+        view, _ = await self.app.bridges.put(name, wanted, etag)
         return view.etag
 
     async def register(self, conference: str, account: str, organizer: str = "ken") -> None:
-        await self.house.registrations.put(
+        await self.app.registrations.put(
             Kind.CONFERENCE,
             conference,
             Registration(account, None, organizer=organizer),
@@ -169,16 +169,16 @@ class Process:
         )
 
     async def top_up(self, account: str, key: str, micros: int) -> None:
-        await self.house.credit_account(account, TopUp(key, f"digest {key}", micros))
+        await self.app.credit_account(account, TopUp(key, f"digest {key}", micros))
 
     async def post(self, *legs: Mapping[str, Any], bridge: str = "local") -> list[Received]:
         """What the webhook does once the bridge is let in."""
-        post = BridgePost(bridge=bridge, body=json.dumps(legs).encode())
-        return await self.house.receive_legs(bridge, self.house.parse_post("perminute", post))
+        post = BridgePayload(bridge=bridge, body=json.dumps(legs).encode())
+        return await self.app.receive_legs(bridge, self.app.parse_post("perminute", post))
 
     async def work(self, messages: Sequence[Message | FakeMessage]) -> None:
         """The trigger with a batch."""
-        bootstrap.install(self.house)
+        bootstrap.install(self.app)
         batch = [
             each if isinstance(each, FakeMessage) else FakeMessage(each.body, dict(each.properties))
             for each in messages
@@ -197,16 +197,16 @@ class Process:
         raise AssertionError("the queue never ends")
 
     async def record(self, leg_id: str, account: str = "contoso") -> LegRecord | None:
-        return await self.house.ledger.leg(account, f"local~{leg_id}")
+        return await self.app.ledger.leg(account, f"local~{leg_id}")
 
     async def balance(self, account: str = "contoso") -> int:
-        state = await self.house.ledger.state(account)
+        state = await self.app.ledger.state(account)
         return state.balance_micros if state else 0
 
     async def parked(self, **where: str) -> list[ParkedLeg]:
-        items, _ = await self.house.parking.page(where=where, limit=1_000, cursor=None)
+        items, _ = await self.app.parking.page(where=where, limit=1_000, cursor=None)
         return items
 
     async def sound(self, *accounts: str) -> None:
         for account in accounts or ("contoso",):
-            assert (await self.house.ledger.verify(account)).problems == ()
+            assert (await self.app.ledger.verify(account)).problems == ()

@@ -12,10 +12,10 @@ from shared.domain.dial_out.policy import (
     DEFAULT_IDENTITY,
     IDENTITIES,
     AccountPolicy,
+    CallContext,
     DialRules,
+    DialScope,
     GroupRules,
-    Half,
-    Reach,
     effective_identity,
     rules_in_force,
     within_reach,
@@ -93,7 +93,7 @@ def expected(reach: str, to: str, location: str) -> str | None:
 @pytest.mark.parametrize(("identity", "conference", "pstn"), TABLE)
 def test_each_identity_lets_dial_what_its_table_row_says(identity, conference, pstn):
     for to, location, (half, reach) in itertools.product(
-        COUNTRIES, LOCATIONS, [(Half.CONFERENCE, conference), (Half.PSTN, pstn)]
+        COUNTRIES, LOCATIONS, [(CallContext.CONFERENCE, conference), (CallContext.PSTN, pstn)]
     ):
         own = organizer(usage_location=location, identity=identity)
         denial = check_rules(facts(to, organizer=own, half=half))
@@ -103,7 +103,7 @@ def test_each_identity_lets_dial_what_its_table_row_says(identity, conference, p
 
 @pytest.mark.parametrize(("to", "reason"), ALWAYS.items())
 def test_dangerous_numbers_are_refused_under_every_identity_and_location(to, reason):
-    for (identity, _, _), location, half in itertools.product(TABLE, LOCATIONS, Half):
+    for (identity, _, _), location, half in itertools.product(TABLE, LOCATIONS, CallContext):
         own = organizer(usage_location=location, identity=identity)
         denial = check_rules(facts(to, organizer=own, half=half))
         assert denial is not None
@@ -113,7 +113,7 @@ def test_dangerous_numbers_are_refused_under_every_identity_and_location(to, rea
 @pytest.mark.parametrize("identity", IDENTITIES)
 def test_a_users_own_emergency_call_is_under_no_policy(identity):
     """It is left to the bridge all the same; but it is not the policy that refuses it."""
-    known = facts("112", organizer=organizer(identity=identity), half=Half.PSTN)
+    known = facts("112", organizer=organizer(identity=identity), half=CallContext.PSTN)
     lines = {line.check: line for line in explain(known, credit_line(None, None))}
     assert lines["policy"].outcome is Outcome.PASS
     assert "emergency" in lines["policy"].detail
@@ -122,7 +122,7 @@ def test_a_users_own_emergency_call_is_under_no_policy(identity):
 
 def test_there_are_exactly_the_twelve_identities_and_the_default_dials_everywhere():
     assert set(IDENTITIES) == {name for name, _, _ in TABLE}
-    assert IDENTITIES[DEFAULT_IDENTITY].conference is Reach.ANY
+    assert IDENTITIES[DEFAULT_IDENTITY].conference is DialScope.ANY
     assert DialOutPolicyBody().policy().default_identity == "DialoutCPCandPSTNInternational"
 
 
@@ -141,8 +141,8 @@ def test_zone_a_does_not_contain_the_organizers_own_country():
 
 
 def test_an_international_network_is_domestic_to_nobody():
-    assert not within_reach(Reach.DOMESTIC, "001", "001")
-    assert not within_reach(Reach.DOMESTIC, None, None)
+    assert not within_reach(DialScope.DOMESTIC, "001", "001")
+    assert not within_reach(DialScope.DOMESTIC, None, None)
 
 
 def test_the_usage_location_is_the_organizers_then_the_accounts_then_the_bridges():

@@ -21,9 +21,9 @@ from shared.domain.dial_out.policy import (
     IDENTITIES,
     AccountPolicy,
     DialRules,
+    DialScope,
     GroupRules,
     License,
-    Reach,
 )
 from shared.domain.numbers.classes import NumberClass
 from tests.unit.holds.cases import CENT, NOW, PerMinute, account, ask, budget, placed, velocity
@@ -38,10 +38,10 @@ NUMBERS = (
 PREFIXES = ("33", "44", "1", "20", "3317", "4420", "1212", "870")
 CLASSES = tuple(NumberClass)
 NARROWER = {
-    Reach.ANY: {Reach.ZONE_A, Reach.DOMESTIC, Reach.NONE},
-    Reach.ZONE_A: {Reach.NONE},
-    Reach.DOMESTIC: {Reach.NONE},
-    Reach.NONE: {Reach.NONE},
+    DialScope.ANY: {DialScope.ZONE_A, DialScope.DOMESTIC, DialScope.NONE},
+    DialScope.ZONE_A: {DialScope.NONE},
+    DialScope.DOMESTIC: {DialScope.NONE},
+    DialScope.NONE: {DialScope.NONE},
 }
 CASES_A_SEED = 60
 ANY = (None,) * 5

@@ -21,7 +21,7 @@ from shared.contracts.dial_out.requests import (
 from shared.domain.dial_out.budgets import BudgetMode, NewRegion
 from shared.domain.dial_out.dial_out_checks import check_rules, credit_line, explain
 from shared.domain.dial_out.facts import Allowance, Destination
-from shared.domain.dial_out.policy import Half, License
+from shared.domain.dial_out.policy import CallContext, License
 from shared.domain.numbers.classes import NumberClass
 
 from .cases import facts, organizer
@@ -33,10 +33,10 @@ def test_a_bridges_unknown_fields_are_ignored_and_nulls_are_absent():
     assert (request.to, request.from_number, request.half) == (
         "+33170123456",
         "+3317000",
-        Half.CONFERENCE,
+        CallContext.CONFERENCE,
     )
     assert (request.explain, request.dry_run, request.requested_seconds) == (False, False, None)
-    assert DialOutRequest.model_validate({"to": "1", "call": "user"}).half is Half.PSTN
+    assert DialOutRequest.model_validate({"to": "1", "call": "user"}).half is CallContext.PSTN
     assert DialInRequest.model_validate({"to": "+33170000000", "x": 1}).to == "+33170000000"
 
 

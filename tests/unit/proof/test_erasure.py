@@ -7,27 +7,25 @@ import pytest
 from shared.adapters.bus.backlog import TableBacklog
 from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.dial_out.store import TableHoldBook
-from shared.adapters.directory.document_store import Records
+from shared.adapters.directory.document_store import DocumentStore
 from shared.adapters.erasure import TableEraser
 from shared.adapters.legs.claim_store import TableClaims
 from shared.adapters.legs.parking_store import TableParkingLot
 from shared.domain.legs.parking import ParkedLeg, ParkReason
 from shared.ports.holds import HoldRecord
 from shared.ports.legs import Claim
-from tests.unit.proof.house import ACCOUNT, START, LedgerHouse, all_rows, leg
+from tests.unit.proof.app import ACCOUNT, START, LedgerHouse, all_rows, leg
 
 NUMBER, ORGANIZER = "+15550001111", "ann@contoso.com"
 TABLES = ("ledger", "holds", "legs", "parked", "directory")
 
 
 async def _house() -> LedgerHouse:
-    house = LedgerHouse()
-    await house.lived()
-    await house.ledger.submit(
-        ACCOUNT, leg(50, at=house.clock.now(), to=NUMBER, organizer=ORGANIZER)
-    )
-    await TableClaims(house.tables).claim("local~50", Claim(ACCOUNT, ORGANIZER))
-    await TableParkingLot(house.tables).park(
+    app = LedgerHouse()
+    await app.lived()
+    await app.ledger.submit(ACCOUNT, leg(50, at=app.clock.now(), to=NUMBER, organizer=ORGANIZER))
+    await TableClaims(app.tables).claim("local~50", Claim(ACCOUNT, ORGANIZER))
+    await TableParkingLot(app.tables).park(
         ParkedLeg(
             id=f"{'a' * 32}.{'b' * 32}",
             leg="local~51",
@@ -40,15 +38,15 @@ async def _house() -> LedgerHouse:
         )
     )
     book = TableHoldBook(
-        house.tables,
-        house.ledger,
-        TableDueMarks(house.tables),
-        TableBacklog(house.tables, house.clock),
-        house.clock,
-        house.ids,
+        app.tables,
+        app.ledger,
+        TableDueMarks(app.tables),
+        TableBacklog(app.tables, app.clock),
+        app.clock,
+        app.ids,
     )
     await book.keep(ACCOUNT, HoldRecord("au_1", "local", "d", {"destination": {"number": NUMBER}}))
-    records = Records(house.tables)
+    records = DocumentStore(app.tables)
     await records.put("organizer", f"{ACCOUNT}|{ORGANIZER}", {"license": "none"}, if_match=None)
     await records.put(
         "conference",
@@ -56,16 +54,16 @@ async def _house() -> LedgerHouse:
         {"registrations": [{"account": ACCOUNT, "organizer": ORGANIZER, "since": None}]},
         if_match=None,
     )
-    return house
+    return app
 
 
-def _where(house: LedgerHouse, text: str) -> list[str]:
+def _where(app: LedgerHouse, text: str) -> list[str]:
     """The rows whose properties, unpacked, name a text."""
     from shared.adapters.tables.packing import joined
 
     found = []
     for table in TABLES:
-        for row in all_rows(house.tables, table):
+        for row in all_rows(app.tables, table):
             names = {name.rstrip("0123456789") for name in row.values}
             contents = [str(value) for value in row.values.values() if isinstance(value, str)]
             contents += [
@@ -88,15 +86,15 @@ def _where(house: LedgerHouse, text: str) -> list[str]:
 async def test_a_person_is_gone_from_every_table_and_the_chain_verifies(
     number: str | None, organizer: str | None, tables: set[str]
 ) -> None:
-    house = await _house()
+    app = await _house()
     text = number or organizer or ""
-    assert {each.split()[0] for each in _where(house, text)} == tables
+    assert {each.split()[0] for each in _where(app, text)} == tables
 
-    await TableEraser(house.tables).erase(ACCOUNT, number=number, organizer=organizer)
+    await TableEraser(app.tables).erase(ACCOUNT, number=number, organizer=organizer)
 
-    assert _where(house, text) == []
-    assert (await house.ledger.verify(ACCOUNT)).problems == ()
-    record = await house.ledger.leg(ACCOUNT, "local~50")
+    assert _where(app, text) == []
+    assert (await app.ledger.verify(ACCOUNT)).problems == ()
+    record = await app.ledger.leg(ACCOUNT, "local~50")
     assert record is not None
     assert record.person == {}
     assert record.charge["amount"] == "0.098"
@@ -104,20 +102,20 @@ async def test_a_person_is_gone_from_every_table_and_the_chain_verifies(
 
 async def test_a_leg_that_comes_again_brings_nobody_back() -> None:
     """From the queue, or out of the archive: it is answered with what was charged first."""
-    house = await _house()
-    await TableEraser(house.tables).erase(ACCOUNT, number=NUMBER, organizer=None)
+    app = await _house()
+    await TableEraser(app.tables).erase(ACCOUNT, number=NUMBER, organizer=None)
 
-    again = await house.ledger.submit(
-        ACCOUNT, leg(50, at=house.clock.now(), to=NUMBER, organizer=ORGANIZER)
+    again = await app.ledger.submit(
+        ACCOUNT, leg(50, at=app.clock.now(), to=NUMBER, organizer=ORGANIZER)
     )
 
     assert again.repeated
-    assert _where(house, NUMBER) == []
+    assert _where(app, NUMBER) == []
 
 
 async def test_erasing_again_changes_nothing() -> None:
-    house = await _house()
-    eraser = TableEraser(house.tables)
+    app = await _house()
+    eraser = TableEraser(app.tables)
     first = await eraser.erase(ACCOUNT, number=NUMBER, organizer=None)
 
     again = await eraser.erase(ACCOUNT, number=NUMBER, organizer=None)
@@ -127,10 +125,10 @@ async def test_erasing_again_changes_nothing() -> None:
 
 
 async def test_others_stay_as_they_are() -> None:
-    house = await _house()
+    app = await _house()
 
-    await TableEraser(house.tables).erase(ACCOUNT, number=NUMBER, organizer=None)
+    await TableEraser(app.tables).erase(ACCOUNT, number=NUMBER, organizer=None)
 
-    record = await house.ledger.leg(ACCOUNT, "local~3")
+    record = await app.ledger.leg(ACCOUNT, "local~3")
     assert record is not None
     assert record.person["to"] == "+442079460000"

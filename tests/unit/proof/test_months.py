@@ -13,7 +13,7 @@ from shared.domain.ledger.model import Adjust
 from shared.ports.tables import Row, Upsert
 from shared.usecases.ledger.close_months import close_months
 from tests.unit.credits.world import PATH, World
-from tests.unit.proof.house import ACCOUNT, CHAIN_KEY, CountedTables, LedgerHouse, leg, lines
+from tests.unit.proof.app import ACCOUNT, CHAIN_KEY, CountedTables, LedgerHouse, leg, lines
 
 JANUARY = "month|2026-01"
 MARCH = datetime.fromisoformat("2026-03-01T02:00Z")
@@ -21,51 +21,51 @@ MARCH = datetime.fromisoformat("2026-03-01T02:00Z")
 
 async def _lived(tables: MemoryTables | None = None) -> LedgerHouse:
     """Things happened in January and February; it is March."""
-    house = LedgerHouse(tables)
-    await house.lived()
-    house.clock.advance(days=20)
-    await house.ledger.submit(ACCOUNT, leg(50, at=house.clock.now()))
-    house.clock.moment = MARCH
-    return house
+    app = LedgerHouse(tables)
+    await app.lived()
+    app.clock.advance(days=20)
+    await app.ledger.submit(ACCOUNT, leg(50, at=app.clock.now()))
+    app.clock.moment = MARCH
+    return app
 
 
-async def _close(house: LedgerHouse) -> int:
-    return await close_months(house.ledger, ACCOUNT, "UTC", house.clock.now())
+async def _close(app: LedgerHouse) -> int:
+    return await close_months(app.ledger, ACCOUNT, "UTC", app.clock.now())
 
 
-async def _months(house: LedgerHouse) -> dict[str, Row]:
-    found = await house.tables.query("ledger", ACCOUNT, first="month|", before="month}")
+async def _months(app: LedgerHouse) -> dict[str, Row]:
+    found = await app.tables.query("ledger", ACCOUNT, first="month|", before="month}")
     return {row.key: row for row in found}
 
 
 async def test_a_month_row_tells_what_happened_and_where_it_ends() -> None:
-    house = await _lived()
+    app = await _lived()
 
-    assert await _close(house) == 2
+    assert await _close(app) == 2
 
-    january = await house.ledger.closed_month(ACCOUNT, "2026-01")
-    february = await house.ledger.closed_month(ACCOUNT, "2026-02")
+    january = await app.ledger.closed_month(ACCOUNT, "2026-01")
+    february = await app.ledger.closed_month(ACCOUNT, "2026-02")
     assert january is not None
     assert february is not None
     assert january.statement.re_adds
     assert january.statement.opening_micros == 0
     assert january.statement.by_kind["debit"].count == 7
     assert (january.statement.first_entry, january.statement.last_entry) == (1, 10)
-    assert january.head == await house.ledger.head_at(ACCOUNT, january.last)
+    assert january.head == await app.ledger.head_at(ACCOUNT, january.last)
     assert (february.after, february.statement.opening_micros) == (
         january.last,
         january.statement.closing_micros,
     )
-    assert (await house.ledger.verify(ACCOUNT)).problems == ()
+    assert (await app.ledger.verify(ACCOUNT)).problems == ()
 
 
 async def test_closed_again_at_once_or_after_a_crash_the_rows_are_the_same() -> None:
-    house = await _lived()
-    await asyncio.gather(_close(house), _close(house), _close(house))
-    rows = await _months(house)
+    app = await _lived()
+    await asyncio.gather(_close(app), _close(app), _close(app))
+    rows = await _months(app)
 
-    assert await _close(house) == 0
-    assert await _months(house) == rows
+    assert await _close(app) == 0
+    assert await _months(app) == rows
 
     again = await _lived(_LosesTheFirstReply())
     with pytest.raises(OutcomeUnknown):
@@ -92,49 +92,49 @@ def _values(rows: dict[str, Row]) -> dict[str, object]:
 
 
 async def test_a_late_correction_leaves_the_closed_month_as_it_is() -> None:
-    house = await _lived()
-    await _close(house)
-    rows = await _months(house)
+    app = await _lived()
+    await _close(app)
+    rows = await _months(app)
 
-    await house.ledger.submit(ACCOUNT, Adjust("late", "digest", -5, "of a leg in January"))
-    house.clock.advance(days=40)
+    await app.ledger.submit(ACCOUNT, Adjust("late", "digest", -5, "of a leg in January"))
+    app.clock.advance(days=40)
 
-    assert await _close(house) == 1
-    assert {key: row for key, row in (await _months(house)).items() if key in rows} == rows
-    assert (await house.ledger.verify(ACCOUNT)).problems == ()
+    assert await _close(app) == 1
+    assert {key: row for key, row in (await _months(app)).items() if key in rows} == rows
+    assert (await app.ledger.verify(ACCOUNT)).problems == ()
 
 
 async def test_a_month_is_not_closed_while_clocks_may_differ_about_its_end() -> None:
-    house = await _lived()
-    house.clock.moment = datetime.fromisoformat("2026-03-01T00:59:59Z")
-    assert await _close(house) == 1
-    assert list(await _months(house)) == [JANUARY]
+    app = await _lived()
+    app.clock.moment = datetime.fromisoformat("2026-03-01T00:59:59Z")
+    assert await _close(app) == 1
+    assert list(await _months(app)) == [JANUARY]
 
 
 @pytest.mark.parametrize("field", ["opening", "closing", "after", "last"])
 async def test_a_changed_month_row_is_named_and_its_statement_refused(field: str) -> None:
-    house = await _lived()
-    await _close(house)
-    row = (await _months(house))["month|2026-02"]
+    app = await _lived()
+    await _close(app)
+    row = (await _months(app))["month|2026-02"]
     changed = {**row.values, field: int(str(row.values[field])) - 1}
-    await house.tables.transact("ledger", ACCOUNT, [Upsert(row.key, changed)])
+    await app.tables.transact("ledger", ACCOUNT, [Upsert(row.key, changed)])
 
-    problems = (await house.ledger.verify(ACCOUNT)).problems
+    problems = (await app.ledger.verify(ACCOUNT)).problems
 
     assert f"month|2026-02: {field}: is not what the journal adds up to" in problems
     with pytest.raises(LedgerCorrupt):
-        await house.ledger.closed_month(ACCOUNT, "2026-02")
+        await app.ledger.closed_month(ACCOUNT, "2026-02")
 
 
 @pytest.mark.parametrize("kind", ["month", "segment"])
 async def test_the_night_holds_what_it_has_just_written_against_the_journal(kind: str) -> None:
     """Also of commits that an earlier night verified; what it found sound it reads no more."""
     tables = CountedTables()
-    house = await _lived(tables)
-    assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
-    await house.ledger.submit(ACCOUNT, leg(51, at=house.clock.now()))
-    await house.ledger.pack_until(ACCOUNT, MARCH)
-    await _close(house)
+    app = await _lived(tables)
+    assert (await app.ledger.verify(ACCOUNT, resume=True)).problems == ()
+    await app.ledger.submit(ACCOUNT, leg(51, at=app.clock.now()))
+    await app.ledger.pack_until(ACCOUNT, MARCH)
+    await _close(app)
     found = await tables.query("ledger", ACCOUNT, first=f"{kind}|", before=f"{kind}}}")
 
     for row in found:
@@ -142,40 +142,40 @@ async def test_the_night_holds_what_it_has_just_written_against_the_journal(kind
             if name in row.values:
                 changed = {**row.values, name: edit}
                 await tables.transact("ledger", ACCOUNT, [Upsert(row.key, changed)])
-                problems = (await house.ledger.verify(ACCOUNT, resume=True)).problems
+                problems = (await app.ledger.verify(ACCOUNT, resume=True)).problems
                 assert any(each.startswith(f"{row.key}: ") for each in problems), (row.key, name)
         await tables.transact("ledger", ACCOUNT, [Upsert(row.key, row.values)])
 
     assert found
-    assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
+    assert (await app.ledger.verify(ACCOUNT, resume=True)).problems == ()
     tables.rows_read = 0
-    assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
+    assert (await app.ledger.verify(ACCOUNT, resume=True)).problems == ()
     assert tables.rows_read <= 2  # checkpoint, state
 
 
 async def test_a_month_row_of_a_newer_version_is_not_guessed_at() -> None:
-    house = await _lived()
-    await _close(house)
-    row = (await _months(house))[JANUARY]
-    await house.tables.transact("ledger", ACCOUNT, [Upsert(JANUARY, {**row.values, "schema": 99})])
+    app = await _lived()
+    await _close(app)
+    row = (await _months(app))[JANUARY]
+    await app.tables.transact("ledger", ACCOUNT, [Upsert(JANUARY, {**row.values, "schema": 99})])
 
     with pytest.raises(LedgerCorrupt, match="schema 99"):
-        await house.ledger.closed_month(ACCOUNT, "2026-01")
-    assert any(each.startswith(JANUARY) for each in (await house.ledger.verify(ACCOUNT)).problems)
+        await app.ledger.closed_month(ACCOUNT, "2026-01")
+    assert any(each.startswith(JANUARY) for each in (await app.ledger.verify(ACCOUNT)).problems)
 
 
 async def test_a_restored_ledger_gets_the_same_month_rows_at_night() -> None:
-    house = await _lived()
-    await _close(house)
+    app = await _lived()
+    await _close(app)
     after = LedgerHouse()
     after.clock.moment = MARCH
-    exported = [line async for line in export(house.tables, ACCOUNT)]
+    exported = [line async for line in export(app.tables, ACCOUNT)]
     await restore(after.tables, ACCOUNT, lines(exported), CHAIN_KEY)
 
     await _close(after)
 
     for month in ("2026-01", "2026-02"):
-        first, again = [await each.ledger.closed_month(ACCOUNT, month) for each in (house, after)]
+        first, again = [await each.ledger.closed_month(ACCOUNT, month) for each in (app, after)]
         assert first is not None
         assert again is not None
         assert set(first.statement.by_organizer) == {"ken@contoso.com"}

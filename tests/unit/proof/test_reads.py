@@ -9,73 +9,75 @@ import pytest
 
 from shared.domain.common.errors import Invalid, LedgerCorrupt
 from shared.domain.credits.lots import Lot, LotKind
-from shared.domain.ledger.model import Posted, ReverseLeg
+from shared.domain.ledger.model import ReverseLeg, SettledDebit
 from shared.domain.ledger.statements import asked_month_span, month_of, month_span
 from shared.usecases.ledger.close_months import add_up_month
-from tests.unit.proof.house import ACCOUNT, START, LedgerHouse, leg
+from tests.unit.proof.app import ACCOUNT, START, LedgerHouse, leg
 
 
 async def test_the_balance_as_of_any_time_is_that_of_the_last_commit_before_it() -> None:
-    house = LedgerHouse()
-    await house.lived()
+    app = LedgerHouse()
+    await app.lived()
 
-    commits = await house.ledger.journal(ACCOUNT, after=0, limit=100)
+    commits = await app.ledger.journal(ACCOUNT, after=0, limit=100)
     for commit, following in pairwise(commits):
         if following.at > commit.at:
-            found = await house.ledger.commit_at(ACCOUNT, commit.at)
+            found = await app.ledger.commit_at(ACCOUNT, commit.at)
             assert found is not None
             assert found.balance_micros == commit.balance_micros
-    assert await house.ledger.commit_at(ACCOUNT, datetime(2020, 1, 1, tzinfo=UTC)) is None
-    last = await house.ledger.commit_at(ACCOUNT, datetime(2030, 1, 1, tzinfo=UTC))
+    assert await app.ledger.commit_at(ACCOUNT, datetime(2020, 1, 1, tzinfo=UTC)) is None
+    last = await app.ledger.commit_at(ACCOUNT, datetime(2030, 1, 1, tzinfo=UTC))
     assert last == commits[-1]
 
 
 async def test_every_entry_is_found_by_its_number() -> None:
-    house = LedgerHouse()
-    await house.lived()
-    commits = await house.ledger.journal(ACCOUNT, after=0, limit=100)
+    app = LedgerHouse()
+    await app.lived()
+    commits = await app.ledger.journal(ACCOUNT, after=0, limit=100)
     entries = [entry for commit in commits for entry in commit.entries]
 
-    found = [await house.ledger.entry(ACCOUNT, entry.sequence) for entry in entries]
+    found = [await app.ledger.entry(ACCOUNT, entry.sequence) for entry in entries]
 
     assert found == entries
-    assert await house.ledger.entry(ACCOUNT, len(entries) + 1) is None
+    assert await app.ledger.entry(ACCOUNT, len(entries) + 1) is None
 
 
 async def test_what_a_hold_book_reads_of_a_journal_is_what_its_entries_say() -> None:
-    house = LedgerHouse()
-    await house.lived()
-    legs = [leg(number, at=house.clock.now()) for number in range(100, 160)]
+    app = LedgerHouse()
+    await app.lived()
+    legs = [leg(number, at=app.clock.now()) for number in range(100, 160)]
     legs = [replace(each, authorization=f"au_{each.leg}") for each in legs]
-    await asyncio.gather(*(house.ledger.submit(ACCOUNT, each) for each in legs))
-    record = await house.ledger.leg(ACCOUNT, legs[7].leg)
+    await asyncio.gather(*(app.ledger.submit(ACCOUNT, each) for each in legs))
+    record = await app.ledger.leg(ACCOUNT, legs[7].leg)
     assert record is not None
     lots = tuple(Lot(draw.lot, LotKind.GRANTED, 1, 1, START, None) for draw in record.entry.draws)
-    await house.ledger.submit(ACCOUNT, ReverseLeg(record.leg, record.entry, lots, "a bad line"))
-    commits = await house.ledger.journal(ACCOUNT, after=0, limit=100)
+    await app.ledger.submit(ACCOUNT, ReverseLeg(record.leg, record.entry, lots, "a bad line"))
+    commits = await app.ledger.journal(ACCOUNT, after=0, limit=100)
     assert commits[-1].entries[0].authorization == legs[7].authorization
     for after in (0, 3, commits[-1].number - 1, commits[-1].number):
         expected = [
-            Posted(entry.authorization, entry.leg, -entry.amount_micros, corrects=not entry.charges)
+            SettledDebit(
+                entry.authorization, entry.leg, -entry.amount_micros, corrects=not entry.charges
+            )
             for commit in commits[after:]
             for entry in commit.entries
             if entry.leg is not None
         ]
 
-        found = await house.ledger.posted(ACCOUNT, after=after, until=commits[-1].number)
+        found = await app.ledger.posted(ACCOUNT, after=after, until=commits[-1].number)
 
         assert found == expected
     with pytest.raises(LedgerCorrupt):
-        await house.ledger.posted(ACCOUNT, after=0, until=commits[-1].number + 1)
+        await app.ledger.posted(ACCOUNT, after=0, until=commits[-1].number + 1)
 
 
 async def test_a_month_re_adds_to_the_balance() -> None:
-    house = LedgerHouse()
-    await house.lived()
+    app = LedgerHouse()
+    await app.lived()
 
-    statement = (await add_up_month(house.ledger, ACCOUNT, "2026-01", "UTC")).statement
+    statement = (await add_up_month(app.ledger, ACCOUNT, "2026-01", "UTC")).statement
 
-    state = await house.ledger.state(ACCOUNT)
+    state = await app.ledger.state(ACCOUNT)
     assert state is not None
     assert statement.re_adds
     assert statement.closing_micros == state.balance_micros

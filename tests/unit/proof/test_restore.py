@@ -7,39 +7,39 @@ import pytest
 from shared.adapters.ledger.restore import export, restore
 from shared.domain.common.errors import Conflict, LedgerCorrupt
 from shared.domain.ledger.model import ReverseLeg, TopUp
-from tests.unit.proof.house import ACCOUNT, CHAIN_KEY, LedgerHouse, leg, lines
+from tests.unit.proof.app import ACCOUNT, CHAIN_KEY, LedgerHouse, leg, lines
 
 
-async def _exported(house: LedgerHouse) -> list[bytes]:
-    return [line async for line in export(house.tables, ACCOUNT)]
+async def _exported(app: LedgerHouse) -> list[bytes]:
+    return [line async for line in export(app.tables, ACCOUNT)]
 
 
 async def test_a_dropped_ledger_is_restored_and_verifies() -> None:
-    house = LedgerHouse()
-    await house.lived()
-    record = await house.ledger.leg(ACCOUNT, "local~3")
+    app = LedgerHouse()
+    await app.lived()
+    record = await app.ledger.leg(ACCOUNT, "local~3")
     assert record is not None
-    opened = await house.ledger.entry(ACCOUNT, 1)
+    opened = await app.ledger.entry(ACCOUNT, 1)
     assert opened is not None
     assert opened.lot is not None
-    await house.ledger.submit(
+    await app.ledger.submit(
         ACCOUNT, ReverseLeg("local~3", record.entry, (opened.lot,), "a mistake")
     )
     after = LedgerHouse()
 
-    await restore(after.tables, ACCOUNT, lines(await _exported(house)), CHAIN_KEY)
+    await restore(after.tables, ACCOUNT, lines(await _exported(app)), CHAIN_KEY)
 
-    assert await after.ledger.state(ACCOUNT) == await house.ledger.state(ACCOUNT)
+    assert await after.ledger.state(ACCOUNT) == await app.ledger.state(ACCOUNT)
     verified = await after.ledger.verify(ACCOUNT)
     assert verified.problems == ()
-    assert verified == await house.ledger.verify(ACCOUNT)
+    assert verified == await app.ledger.verify(ACCOUNT)
 
 
 async def test_the_restored_guards_still_refuse_a_second_debit() -> None:
-    house = LedgerHouse()
-    await house.lived()
+    app = LedgerHouse()
+    await app.lived()
     after = LedgerHouse()
-    await restore(after.tables, ACCOUNT, lines(await _exported(house)), CHAIN_KEY)
+    await restore(after.tables, ACCOUNT, lines(await _exported(app)), CHAIN_KEY)
     before = await after.ledger.state(ACCOUNT)
 
     again = await after.ledger.submit(ACCOUNT, leg(3, at=after.clock.now()))
@@ -51,9 +51,9 @@ async def test_the_restored_guards_still_refuse_a_second_debit() -> None:
 
 
 async def test_a_restore_that_was_broken_off_is_finished_by_the_next_one() -> None:
-    house = LedgerHouse()
-    await house.lived()
-    exported = await _exported(house)
+    app = LedgerHouse()
+    await app.lived()
+    exported = await _exported(app)
     after = LedgerHouse()
     await restore(after.tables, ACCOUNT, lines(exported[:4]), CHAIN_KEY)
 
@@ -63,22 +63,22 @@ async def test_a_restore_that_was_broken_off_is_finished_by_the_next_one() -> No
 
 
 async def test_a_ledger_that_has_gone_on_is_not_overwritten() -> None:
-    house = LedgerHouse()
-    await house.lived()
-    exported = await _exported(house)
-    await house.ledger.submit(ACCOUNT, leg(99, at=house.clock.now()))
+    app = LedgerHouse()
+    await app.lived()
+    exported = await _exported(app)
+    await app.ledger.submit(ACCOUNT, leg(99, at=app.clock.now()))
 
     with pytest.raises(Conflict) as refused:
-        await restore(house.tables, ACCOUNT, lines(exported), CHAIN_KEY)
+        await restore(app.tables, ACCOUNT, lines(exported), CHAIN_KEY)
 
     assert refused.value.code == "ledger_not_empty"
 
 
 @pytest.mark.parametrize("field", ["balance", "at", "hash", "previous", "data0"])
 async def test_an_edited_export_is_refused(field: str) -> None:
-    house = LedgerHouse()
-    await house.lived()
-    exported = await _exported(house)
+    app = LedgerHouse()
+    await app.lived()
+    exported = await _exported(app)
     document = json.loads(exported[3])
     value = document["values"][field]
     edited = {"base64": "AAAA"} if isinstance(value, dict) else f"{value}1"

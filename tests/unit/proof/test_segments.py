@@ -8,7 +8,7 @@ import pytest
 from shared.adapters.ledger.segments import history, pack_until
 from shared.domain.ledger.model import TopUp
 from shared.usecases.ledger.close_months import add_up_month
-from tests.unit.proof.house import ACCOUNT, CountedTables, LedgerHouse, all_rows, leg
+from tests.unit.proof.app import ACCOUNT, CountedTables, LedgerHouse, all_rows, leg
 
 LEGS = 100_000
 # The figures that docs/ledger.md tells.
@@ -16,25 +16,25 @@ ROWS_OF_PACKED_MONTH = 20
 ROWS_OF_CLOSED_MONTH = 4
 
 
-async def _all_commits(house: LedgerHouse) -> list[int]:
+async def _all_commits(app: LedgerHouse) -> list[int]:
     numbers: list[int] = []
-    while commits := await history(house.tables, ACCOUNT, after=numbers[-1] if numbers else 0):
+    while commits := await history(app.tables, ACCOUNT, after=numbers[-1] if numbers else 0):
         numbers += [commit.number for commit in commits]
     return numbers
 
 
 async def test_packed_and_unpacked_history_tell_the_same() -> None:
-    house = LedgerHouse()
-    await house.lived()
-    before = [await house.ledger.entry(ACCOUNT, number) for number in range(1, 10)]
-    numbers = await _all_commits(house)
+    app = LedgerHouse()
+    await app.lived()
+    before = [await app.ledger.entry(ACCOUNT, number) for number in range(1, 10)]
+    numbers = await _all_commits(app)
 
-    assert await pack_until(house.tables, ACCOUNT, datetime(2026, 1, 17, tzinfo=UTC)) == 1
-    assert await pack_until(house.tables, ACCOUNT, datetime(2026, 1, 17, tzinfo=UTC)) == 0
-    assert await _all_commits(house) == numbers
-    assert await pack_until(house.tables, ACCOUNT, datetime(2026, 2, 1, tzinfo=UTC)) == 1
-    assert await _all_commits(house) == numbers
-    commits = await history(house.tables, ACCOUNT, after=0)
+    assert await pack_until(app.tables, ACCOUNT, datetime(2026, 1, 17, tzinfo=UTC)) == 1
+    assert await pack_until(app.tables, ACCOUNT, datetime(2026, 1, 17, tzinfo=UTC)) == 0
+    assert await _all_commits(app) == numbers
+    assert await pack_until(app.tables, ACCOUNT, datetime(2026, 2, 1, tzinfo=UTC)) == 1
+    assert await _all_commits(app) == numbers
+    commits = await history(app.tables, ACCOUNT, after=0)
     entries = [entry for commit in commits for entry in commit.entries]
     assert entries == before[: len(entries)]
 
@@ -42,19 +42,19 @@ async def test_packed_and_unpacked_history_tell_the_same() -> None:
 @pytest.mark.timeout(600)  # writes them all: most of a minute
 async def test_a_statement_of_100000_legs_reads_tens_of_rows() -> None:
     tables = CountedTables()
-    house = LedgerHouse(tables)
-    await house.open(credits_micros=100_000 * 98_000)
+    app = LedgerHouse(tables)
+    await app.open(credits_micros=100_000 * 98_000)
     for first in range(0, LEGS, 1_000):
         await asyncio.gather(
             *(
-                house.ledger.submit(ACCOUNT, leg(number, at=house.clock.now()))
+                app.ledger.submit(ACCOUNT, leg(number, at=app.clock.now()))
                 for number in range(first, first + 1_000)
             )
         )
-    await pack_until(house.tables, ACCOUNT, datetime(2026, 2, 1, tzinfo=UTC))
+    await pack_until(app.tables, ACCOUNT, datetime(2026, 2, 1, tzinfo=UTC))
     tables.rows_read = 0
 
-    month = await add_up_month(house.ledger, ACCOUNT, "2026-01", "UTC")
+    month = await add_up_month(app.ledger, ACCOUNT, "2026-01", "UTC")
 
     statement = month.statement
     assert statement.by_kind["debit"].count == LEGS
@@ -62,24 +62,24 @@ async def test_a_statement_of_100000_legs_reads_tens_of_rows() -> None:
     assert statement.re_adds
     assert tables.rows_read == ROWS_OF_PACKED_MONTH
 
-    await house.ledger.close_month(ACCOUNT, month)
+    await app.ledger.close_month(ACCOUNT, month)
     tables.rows_read = 0
-    assert await house.ledger.closed_month(ACCOUNT, "2026-01") == month
+    assert await app.ledger.closed_month(ACCOUNT, "2026-01") == month
     assert tables.rows_read == ROWS_OF_CLOSED_MONTH
 
 
 async def test_segments_never_exceed_an_entity() -> None:
-    house = LedgerHouse()
-    await house.open()
+    app = LedgerHouse()
+    await app.open()
     for number in range(300):
-        await house.ledger.submit(
+        await app.ledger.submit(
             ACCOUNT, TopUp(f"k{number}", "digest", 1, reference=f"{number:0200d}")
         )
-    await pack_until(house.tables, ACCOUNT, datetime(2026, 2, 1, tzinfo=UTC))
+    await pack_until(app.tables, ACCOUNT, datetime(2026, 2, 1, tzinfo=UTC))
 
     sizes = [
         sum(len(value) for value in row.values.values() if isinstance(value, bytes))
-        for row in all_rows(house.tables, "ledger")
+        for row in all_rows(app.tables, "ledger")
         if row.key.startswith("segment|")
     ]
 

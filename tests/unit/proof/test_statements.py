@@ -24,7 +24,7 @@ from shared.domain.ledger.model import (
     EntryKind,
     ExpireLot,
     LegCharge,
-    PoolWish,
+    PoolRequest,
     RerateLeg,
     ReverseLeg,
     TopUp,
@@ -33,9 +33,9 @@ from shared.domain.ledger.statements import Statement, Total, month_of
 from shared.ports.tables import Upsert
 from shared.usecases.ledger.close_months import add_up_month, close_months
 from shared.usecases.ledger.credit_account import opened_lots, present_debit
-from tests.unit.administration.house import House
+from tests.unit.administration.app import House
 from tests.unit.holds.calls import Calls, rate
-from tests.unit.proof.house import ACCOUNT, START, CountedTables, LedgerHouse, all_rows, leg
+from tests.unit.proof.app import ACCOUNT, START, CountedTables, LedgerHouse, all_rows, leg
 
 UNIT = 1_000_000
 KINDS = ("dial_out", "dial_in")
@@ -75,12 +75,12 @@ def _charge(known: _Known) -> dict[str, object]:
 class _History:
     """A ledger to which random things happen, and what they come to."""
 
-    house: LedgerHouse = field(default_factory=LedgerHouse)
+    app: LedgerHouse = field(default_factory=LedgerHouse)
     legs: dict[str, _Known] = field(default_factory=dict)
     moved: list[tuple[str, _Known, int]] = field(default_factory=list)
 
     def _month(self) -> str:
-        return month_of(self.house.clock.now(), "UTC")
+        return month_of(self.app.clock.now(), "UTC")
 
     def _note(self, known: _Known, sign: int) -> None:
         self.moved.append((self._month(), replace(known), sign))
@@ -94,16 +94,16 @@ class _History:
             rest.seconds = known.seconds if rest.amount else 0
             charge = _charge(rest)
             paid = LegCharge(rest.amount, charge, content_digest(charge))
-            pool = PoolWish(self._month(), 30, lambda _: paid)
+            pool = PoolRequest(self._month(), 30, lambda _: paid)
         charge = _charge(known)
         person = {"organizer": "ken" if number % 2 else None, "salt": str(number)}
-        await self.house.ledger.submit(
+        await self.app.ledger.submit(
             ACCOUNT,
             DebitLeg(
                 leg=name,
                 digest=f"content {number}",
                 amount_micros=known.amount,
-                answered_at=self.house.clock.now() - timedelta(days=number % 5 * 20),
+                answered_at=self.app.clock.now() - timedelta(days=number % 5 * 20),
                 authorization=None,
                 charge=charge,
                 person=person,
@@ -112,7 +112,7 @@ class _History:
                 pool=pool,
             ),
         )
-        record = await self.house.ledger.leg(ACCOUNT, name)
+        record = await self.app.ledger.leg(ACCOUNT, name)
         assert record is not None
         if record.entry.pool is not None:
             known = rest
@@ -126,12 +126,12 @@ class _History:
             return
         name = names[which % len(names)]
         known = self.legs[name]
-        debits = await self.house.ledger.debits(ACCOUNT, name)
+        debits = await self.app.ledger.debits(ACCOUNT, name)
         debit = present_debit(debits)
-        lots = await opened_lots(self.house.ledger, ACCOUNT, debit)
+        lots = await opened_lots(self.app.ledger, ACCOUNT, debit)
         self._note(known, -1)
         if not anew:
-            await self.house.ledger.submit(ACCOUNT, ReverseLeg(name, debit, lots, "a bad line"))
+            await self.app.ledger.submit(ACCOUNT, ReverseLeg(name, debit, lots, "a bad line"))
             known.reversed = True
             return
         other = replace(known, place=PLACES[place], amount=size * 700)
@@ -148,7 +148,7 @@ class _History:
         command = RerateLeg(
             name, debit, lots, f"x|{debit.sequence}", other.amount, charge, digest, "a wrong card"
         )
-        await self.house.ledger.submit(ACCOUNT, command)
+        await self.app.ledger.submit(ACCOUNT, command)
         self.legs[name] = other
         self._note(other, 1)
 
@@ -192,28 +192,28 @@ def test_every_grouping_of_every_month_re_adds_to_the_ledger_open_and_closed(
 
 async def _played(steps: Sequence[tuple[str, int, int, int]]) -> None:
     history = _History()
-    house = history.house
-    await house.open(credits_micros=50_000)  # small: debits go beyond it, and lots lapse
+    app = history.app
+    await app.open(credits_micros=50_000)  # small: debits go beyond it, and lots lapse
     for number, (what, first, second, third) in enumerate(steps):
         if what == "leg":
             await history.leg(number, first, second, number % 3, third)
         elif what == "wait":
-            house.clock.advance(days=first)
+            app.clock.advance(days=first)
         else:
             await history.correct(first, second, third, anew=what == "rerate")
-    months = {month for month, _, _ in history.moved} | {month_of(house.clock.now(), "UTC")}
-    opened = {m: (await add_up_month(house.ledger, ACCOUNT, m, "UTC")).statement for m in months}
+    months = {month for month, _, _ in history.moved} | {month_of(app.clock.now(), "UTC")}
+    opened = {m: (await add_up_month(app.ledger, ACCOUNT, m, "UTC")).statement for m in months}
     for month, statement in opened.items():
         await _agrees(history, month, statement)
-    house.clock.advance(days=62)
-    await house.ledger.pack_until(ACCOUNT, house.clock.now())
-    await close_months(house.ledger, ACCOUNT, "UTC", house.clock.now())
+    app.clock.advance(days=62)
+    await app.ledger.pack_until(ACCOUNT, app.clock.now())
+    await close_months(app.ledger, ACCOUNT, "UTC", app.clock.now())
     for month, statement in opened.items():
-        closed = await house.ledger.closed_month(ACCOUNT, month)
+        closed = await app.ledger.closed_month(ACCOUNT, month)
         assert closed is not None
         assert replace(closed.statement) == statement
-    assert (await house.ledger.verify(ACCOUNT)).problems == ()
-    assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
+    assert (await app.ledger.verify(ACCOUNT)).problems == ()
+    assert (await app.ledger.verify(ACCOUNT, resume=True)).problems == ()
 
 
 async def _agrees(history: _History, month: str, statement: Statement) -> None:
@@ -223,7 +223,7 @@ async def _agrees(history: _History, month: str, statement: Statement) -> None:
         assert shown == history.expected(month, grouping), grouping
     entries = [
         entry
-        for commit in await history.house.ledger.history(ACCOUNT, after=0)
+        for commit in await history.app.ledger.history(ACCOUNT, after=0)
         for entry in commit.entries
         if entry.leg is not None and month_of(entry.at, "UTC") == month
     ]
@@ -242,9 +242,9 @@ def _spoiled(statement: Statement, grouping: str, **change: int) -> Statement:
 
 
 async def test_re_adds_covers_every_grouping_and_every_sum() -> None:
-    house = LedgerHouse()
-    await house.lived()
-    statement = (await add_up_month(house.ledger, ACCOUNT, "2026-01", "UTC")).statement
+    app = LedgerHouse()
+    await app.lived()
+    statement = (await add_up_month(app.ledger, ACCOUNT, "2026-01", "UTC")).statement
     assert statement.re_adds
     for grouping in statement.groupings:
         for change in ("count", "amount_micros", "seconds", "pool_seconds"):
@@ -254,10 +254,10 @@ async def test_re_adds_covers_every_grouping_and_every_sum() -> None:
 
 async def test_a_month_row_of_the_former_schema_is_not_read_and_is_rebuilt_at_night() -> None:
     tables = CountedTables()
-    house = LedgerHouse(tables)
-    await house.lived()
-    house.clock.moment = datetime.fromisoformat("2026-03-01T02:00Z")
-    await close_months(house.ledger, ACCOUNT, "UTC", house.clock.now())
+    app = LedgerHouse(tables)
+    await app.lived()
+    app.clock.moment = datetime.fromisoformat("2026-03-01T02:00Z")
+    await close_months(app.ledger, ACCOUNT, "UTC", app.clock.now())
     row = await tables.get("ledger", ACCOUNT, "month|2026-01")
     assert row is not None
     content: Any = unpack("data", row.values)
@@ -270,41 +270,41 @@ async def test_a_month_row_of_the_former_schema_is_not_read_and_is_rebuilt_at_ni
     values = {**plain, "schema": 1, **pack("data", former)}
     await tables.transact("ledger", ACCOUNT, [Upsert(row.key, values)])
 
-    assert await house.ledger.closed_month(ACCOUNT, "2026-01") is None
-    assert (await house.ledger.verify(ACCOUNT)).problems == ()
-    assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
-    both = [close_months(house.ledger, ACCOUNT, "UTC", house.clock.now()) for _ in range(2)]
+    assert await app.ledger.closed_month(ACCOUNT, "2026-01") is None
+    assert (await app.ledger.verify(ACCOUNT)).problems == ()
+    assert (await app.ledger.verify(ACCOUNT, resume=True)).problems == ()
+    both = [close_months(app.ledger, ACCOUNT, "UTC", app.clock.now()) for _ in range(2)]
     await asyncio.gather(*both)
     rebuilt = await tables.get("ledger", ACCOUNT, "month|2026-01")
     assert rebuilt is not None
     assert rebuilt.values == row.values
-    closed = await house.ledger.closed_month(ACCOUNT, "2026-01")
+    closed = await app.ledger.closed_month(ACCOUNT, "2026-01")
     assert closed is not None
     assert month_values(closed) == row.values
-    assert await close_months(house.ledger, ACCOUNT, "UTC", house.clock.now()) == 0
+    assert await close_months(app.ledger, ACCOUNT, "UTC", app.clock.now()) == 0
     spoiled = {**row.values, **pack("data", content | {"by_leg_kind": {}})}
     await tables.transact("ledger", ACCOUNT, [Upsert(row.key, spoiled)])
-    (problem,) = (await house.ledger.verify(ACCOUNT, resume=True)).problems
+    (problem,) = (await app.ledger.verify(ACCOUNT, resume=True)).problems
     assert problem == "month|2026-01: by_leg_kind: is not what the journal adds up to"
 
 
 async def test_an_erased_organizer_is_in_no_statement_row_and_the_sums_stay() -> None:
     tables = CountedTables()
-    house = LedgerHouse(tables)
-    await house.lived()
+    app = LedgerHouse(tables)
+    await app.lived()
     for number in (20, 21):
-        await house.ledger.submit(ACCOUNT, leg(number, at=house.clock.now(), organizer="pia"))
-    debit = present_debit(await house.ledger.debits(ACCOUNT, "local~20"))
-    lots = await opened_lots(house.ledger, ACCOUNT, debit)
-    await house.ledger.submit(ACCOUNT, ReverseLeg("local~20", debit, lots, "a bad line"))
-    house.clock.moment = datetime.fromisoformat("2026-03-01T02:00Z")
-    await house.ledger.pack_until(ACCOUNT, house.clock.now())
-    await close_months(house.ledger, ACCOUNT, "UTC", house.clock.now())
-    before = await house.ledger.closed_month(ACCOUNT, "2026-01")
+        await app.ledger.submit(ACCOUNT, leg(number, at=app.clock.now(), organizer="pia"))
+    debit = present_debit(await app.ledger.debits(ACCOUNT, "local~20"))
+    lots = await opened_lots(app.ledger, ACCOUNT, debit)
+    await app.ledger.submit(ACCOUNT, ReverseLeg("local~20", debit, lots, "a bad line"))
+    app.clock.moment = datetime.fromisoformat("2026-03-01T02:00Z")
+    await app.ledger.pack_until(ACCOUNT, app.clock.now())
+    await close_months(app.ledger, ACCOUNT, "UTC", app.clock.now())
+    before = await app.ledger.closed_month(ACCOUNT, "2026-01")
     assert before is not None
     assert before.statement.by_organizer["pia"].count == 1
     assert before.statement.by_organizer["ken@contoso.com"].count == 7
-    assert (await house.ledger.verify(ACCOUNT)).problems == ()
+    assert (await app.ledger.verify(ACCOUNT)).problems == ()
 
     for _ in range(2):
         await TableEraser(tables).erase(ACCOUNT, number=None, organizer="pia")
@@ -312,21 +312,21 @@ async def test_an_erased_organizer_is_in_no_statement_row_and_the_sums_stay() ->
     for row in all_rows(tables, "ledger"):
         names = json.dumps(rows.read_organizers(row))
         assert "pia" not in names + str(row.values)
-    assert (await house.ledger.verify(ACCOUNT)).problems == ()
-    assert await house.ledger.closed_month(ACCOUNT, "2026-01") is None
-    await close_months(house.ledger, ACCOUNT, "UTC", house.clock.now())
-    after = await house.ledger.closed_month(ACCOUNT, "2026-01")
+    assert (await app.ledger.verify(ACCOUNT)).problems == ()
+    assert await app.ledger.closed_month(ACCOUNT, "2026-01") is None
+    await close_months(app.ledger, ACCOUNT, "UTC", app.clock.now())
+    after = await app.ledger.closed_month(ACCOUNT, "2026-01")
     assert after is not None
     assert after.statement.re_adds
     assert after.statement.charges == before.statement.charges
     assert after.statement.by_organizer[""] == before.statement.by_organizer["pia"]
-    assert (await house.ledger.verify(ACCOUNT)).problems == ()
+    assert (await app.ledger.verify(ACCOUNT)).problems == ()
 
 
 async def test_an_organizer_beside_the_entries_that_is_not_the_legs_is_named() -> None:
     tables = CountedTables()
-    house = LedgerHouse(tables)
-    await house.lived()
+    app = LedgerHouse(tables)
+    await app.lived()
     (key, values) = next(
         (row.key, row.values)
         for row in all_rows(tables, "ledger")
@@ -335,14 +335,14 @@ async def test_an_organizer_beside_the_entries_that_is_not_the_legs_is_named() -
     for other in (b'["pia"]', b"[null]"):
         edit = Upsert(key, {**values, "organizers0": zlib.compress(other)})
         await tables.transact("ledger", ACCOUNT, [edit])
-        (problem,) = (await house.ledger.verify(ACCOUNT)).problems
+        (problem,) = (await app.ledger.verify(ACCOUNT)).problems
         assert problem == f"{key}: organizers: are not those of its legs"
 
 
 def test_a_statement_shows_what_legs_cost_after_corrections_by_kind_and_destination() -> None:
     """Two legs of 0.06: one is reversed, the other is charged anew at 0.15. Another is parked."""
-    house = House()
-    calls = Calls(house)
+    app = House()
+    calls = Calls(app)
     try:
         other = {
             "currency": "USD",
@@ -354,13 +354,13 @@ def test_a_statement_shows_what_legs_cost_after_corrections_by_kind_and_destinat
         first, second = (calls.charged(talk_seconds=60) for _ in range(2))
         path = "/api/v1/accounts/contoso"
         reversal = f"{path}/legs/{quote(first['leg'])}/reversal"
-        assert house.post(reversal, {"reason": "a bad line"}).status == 201
+        assert app.post(reversal, {"reason": "a bad line"}).status == 201
         body = {"accounts": ["contoso"], "legs": [second["leg"]], "rate_card": "other"}
         body |= {"dry_run": False, "reason": "a wrong card"}
-        assert house.post("/api/v1/reratings", body).status == 200
-        house.run(house.container.charge_legs([calls.ended(to_number="+81312345678")], seconds=9))
+        assert app.post("/api/v1/reratings", body).status == 200
+        app.run(app.container.charge_legs([calls.ended(to_number="+81312345678")], seconds=9))
 
-        shown = house.get(f"{path}/statements/{calls.house.clock.now():%Y-%m}").json
+        shown = app.get(f"{path}/statements/{calls.app.clock.now():%Y-%m}").json
 
         one = {"count": 1, "amount": "0.15", "billed_seconds": 60, "pool_seconds": 0}
         assert shown["re_adds"]
@@ -376,19 +376,19 @@ def test_a_statement_shows_what_legs_cost_after_corrections_by_kind_and_destinat
         }
         assert shown["parked"] == {"open": 1}
     finally:
-        house.close()
+        app.close()
 
 
 def test_a_month_with_only_the_reversal_shows_one_leg_less() -> None:
-    house = House()
-    calls = Calls(house)
+    app = House()
+    calls = Calls(app)
     try:
         first = calls.charged(talk_seconds=60)
-        house.clock.advance(40 * 24 * 3600)
+        app.clock.advance(40 * 24 * 3600)
         path = "/api/v1/accounts/contoso"
-        house.post(f"{path}/legs/{quote(first['leg'])}/reversal", {"reason": "a bad line"})
-        month = f"{house.clock.now():%Y-%m}"
-        before = house.get(f"{path}/statements/{month}").json
+        app.post(f"{path}/legs/{quote(first['leg'])}/reversal", {"reason": "a bad line"})
+        month = f"{app.clock.now():%Y-%m}"
+        before = app.get(f"{path}/statements/{month}").json
         assert before["by_destination"] == [
             {
                 "name": "44",
@@ -399,26 +399,26 @@ def test_a_month_with_only_the_reversal_shows_one_leg_less() -> None:
             }
         ]
         assert before["re_adds"]
-        house.clock.advance(40 * 24 * 3600)
-        assert house.run(house.container.audit_ledgers()).problems == []
-        assert house.get(f"{path}/statements/{month}").json == before
-        assert house.get(f"{path}/verify").json["problems"] == []
+        app.clock.advance(40 * 24 * 3600)
+        assert app.run(app.container.audit_ledgers()).problems == []
+        assert app.get(f"{path}/statements/{month}").json == before
+        assert app.get(f"{path}/verify").json["problems"] == []
     finally:
-        house.close()
+        app.close()
 
 
 async def test_what_a_late_leg_gets_back_of_a_lapsed_lot_is_no_legs_charge() -> None:
-    house = LedgerHouse()
-    await house.open(credits_micros=1)
+    app = LedgerHouse()
+    await app.open(credits_micros=1)
     expires_at = START + timedelta(days=1)
-    await house.ledger.submit(
+    await app.ledger.submit(
         ACCOUNT, TopUp("gift", "digest", UNIT, LotKind.GRANTED, expires_at=expires_at)
     )
-    house.clock.advance(days=2)
-    await house.ledger.submit(ACCOUNT, ExpireLot("lot-2", 0))
-    await house.ledger.submit(ACCOUNT, leg(1, at=START, amount_micros=300_000))
+    app.clock.advance(days=2)
+    await app.ledger.submit(ACCOUNT, ExpireLot("lot-2", 0))
+    await app.ledger.submit(ACCOUNT, leg(1, at=START, amount_micros=300_000))
 
-    statement = (await add_up_month(house.ledger, ACCOUNT, "2026-01", "UTC")).statement
+    statement = (await add_up_month(app.ledger, ACCOUNT, "2026-01", "UTC")).statement
 
     assert statement.re_adds
     assert statement.restored_micros == statement.by_kind["reversal"].amount_micros > 0

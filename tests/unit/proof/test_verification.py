@@ -6,7 +6,7 @@ from shared.adapters.ledger.anchors import BlobAnchors
 from shared.adapters.ledger.rows import TABLE, VERIFIED, journal_key
 from shared.ports.anchors import Anchor
 from shared.ports.tables import Delete, Upsert
-from tests.unit.proof.house import ACCOUNT, CountedTables, LedgerHouse, all_rows, leg
+from tests.unit.proof.app import ACCOUNT, CountedTables, LedgerHouse, all_rows, leg
 
 DAY = date(2026, 1, 16)
 
@@ -26,37 +26,37 @@ class MemoryBlobs:
 
 async def test_a_resumed_verification_reads_only_what_came_since() -> None:
     tables = CountedTables()
-    house = LedgerHouse(tables)
-    await house.lived()
-    full = await house.ledger.verify(ACCOUNT)
-    await house.ledger.submit(ACCOUNT, leg(70, at=house.clock.now()))
+    app = LedgerHouse(tables)
+    await app.lived()
+    full = await app.ledger.verify(ACCOUNT)
+    await app.ledger.submit(ACCOUNT, leg(70, at=app.clock.now()))
     tables.rows_read = 0
 
-    resumed = await house.ledger.verify(ACCOUNT, resume=True)
+    resumed = await app.ledger.verify(ACCOUNT, resume=True)
 
     assert tables.rows_read <= 4  # checkpoint, journal row, leg row, state
     assert resumed.problems == ()
     assert (resumed.commits, resumed.legs) == (full.commits + 1, full.legs + 1)
-    assert resumed == await house.ledger.verify(ACCOUNT)
+    assert resumed == await app.ledger.verify(ACCOUNT)
 
 
 async def test_a_verification_with_problems_is_no_place_to_resume_from() -> None:
-    house = LedgerHouse()
-    await house.lived()
-    await house.tables.transact(TABLE, ACCOUNT, [Delete(journal_key(4))])
+    app = LedgerHouse()
+    await app.lived()
+    await app.tables.transact(TABLE, ACCOUNT, [Delete(journal_key(4))])
 
-    assert (await house.ledger.verify(ACCOUNT)).problems
-    assert await house.tables.get(TABLE, ACCOUNT, VERIFIED) is None
+    assert (await app.ledger.verify(ACCOUNT)).problems
+    assert await app.tables.get(TABLE, ACCOUNT, VERIFIED) is None
 
 
 async def test_an_unreadable_checkpoint_means_from_the_beginning() -> None:
-    house = LedgerHouse()
-    await house.lived()
-    await house.tables.transact(TABLE, ACCOUNT, [Upsert(VERIFIED, {"schema": 1, "data0": b"x"})])
+    app = LedgerHouse()
+    await app.lived()
+    await app.tables.transact(TABLE, ACCOUNT, [Upsert(VERIFIED, {"schema": 1, "data0": b"x"})])
 
-    (problem,) = (await house.ledger.verify(ACCOUNT, resume=True)).problems
+    (problem,) = (await app.ledger.verify(ACCOUNT, resume=True)).problems
     assert problem.startswith("verified: seal:")
-    assert (await house.ledger.verify(ACCOUNT, resume=True)).problems == ()
+    assert (await app.ledger.verify(ACCOUNT, resume=True)).problems == ()
 
 
 async def test_the_newest_anchor_of_an_account_is_found() -> None:
@@ -78,18 +78,18 @@ async def test_the_first_anchor_of_a_day_stays() -> None:
 
 
 async def test_a_ledger_rolled_back_as_a_whole_verifies_but_its_anchored_commit_is_gone() -> None:
-    house = LedgerHouse()
-    await house.lived()
-    old = {row.key: row for row in all_rows(house.tables, TABLE)}
-    await house.ledger.submit(ACCOUNT, leg(80, at=house.clock.now()))
-    state = await house.ledger.state(ACCOUNT)
+    app = LedgerHouse()
+    await app.lived()
+    old = {row.key: row for row in all_rows(app.tables, TABLE)}
+    await app.ledger.submit(ACCOUNT, leg(80, at=app.clock.now()))
+    state = await app.ledger.state(ACCOUNT)
     assert state is not None
-    for row in all_rows(house.tables, TABLE):
+    for row in all_rows(app.tables, TABLE):
         back = old.get(row.key)
         operation = Upsert(row.key, back.values) if back else Delete(row.key)
-        await house.tables.transact(TABLE, ACCOUNT, [operation])
+        await app.tables.transact(TABLE, ACCOUNT, [operation])
 
-    rolled_back = await LedgerHouse(house.tables).ledger.verify(ACCOUNT)
+    rolled_back = await LedgerHouse(app.tables).ledger.verify(ACCOUNT)
 
     assert rolled_back.problems == ()
-    assert await house.ledger.head_at(ACCOUNT, state.commit) is None
+    assert await app.ledger.head_at(ACCOUNT, state.commit) is None
