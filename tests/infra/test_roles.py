@@ -54,6 +54,7 @@ CALLS = {
         ),
     ),
     r"\.get_queue_sender\(": Need("app", "queues/call-ended", (f"{QUEUE}/send/action",)),
+    r"\.get_queue_receiver\(": Need("app", "queues/call-ended", (f"{QUEUE}/receive/action",)),
     r"\.get_topic_sender\(": Need("app", "topics/credit-events$", (f"{TOPIC}/send/action",)),
     r'"PUT",\s+name': Need("keeper", "containers/", (f"{BLOBS}/write", f"{BLOBS}/add/action")),
     r'_send\("GET", name': Need("keeper", "containers/", (f"{BLOBS}/read",)),
@@ -81,6 +82,7 @@ ASKED = {
     *("get_entity", "query_entities", "list_entities", "submit_transaction"),
     *("get_queue_sender", "get_topic_sender", "create_message_batch", "send_messages"),
     "send_request",
+    "get_queue_receiver",
 }
 # … these stay here, and this one Azure refuses (docs/adr/0021).
 UNASKED = {"close", "from_connection_string", "get_table_client", "get"}

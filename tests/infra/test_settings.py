@@ -211,7 +211,7 @@ def _tables_in_code() -> set[str]:
     """What adapters call `TABLE` or `…_TABLE`."""
     return {
         node.value.value
-        for path in (ROOT / "shared" / "adapters").glob("*.py")
+        for path in (ROOT / "shared" / "adapters").rglob("*.py")
         for node in ast.parse(path.read_text("utf-8")).body
         if isinstance(node, ast.Assign)
         and isinstance(node.value, ast.Constant)

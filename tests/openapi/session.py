@@ -17,7 +17,7 @@ from local.stack import Stack
 from tests.support.client import Admin, Answer, Http, SigningBridge, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDED = ROOT / "shared" / "contracts" / "openapi_examples.json"
+RECORDED = ROOT / "shared" / "contracts" / "openapi" / "openapi_examples.json"
 SECRETS = re.compile(r"whsec_[A-Za-z0-9+/=]+|(?<=pm_)[0-9a-f]{16}_[A-Za-z0-9_-]+")
 ITEMS_MAX = 3
 VERSION = "2026-01-01T00:00:00Z"

@@ -43,9 +43,9 @@ BUGS = (
     Bug(
         "a debit leaves no guard",
         "shared/adapters/ledger/store.py",
-        "*(row for decision in decisions for row in _guard_rows(decision, number, spelled)),",
+        "*(row for decision in decisions for row in _guard_rows(decision, number, encoded)),",
         "*(row for decision in decisions if not isinstance(decision.command, DebitLeg)\n"
-        "              for row in _guard_rows(decision, number, spelled)),",
+        "              for row in _guard_rows(decision, number, encoded)),",
         "ledger/test_committer.py",
         "test_a_leg_is_debited_once_whatever_the_store_answers",
         seed=0,
@@ -403,10 +403,10 @@ BUGS = (
     Bug(
         "extending adds seconds instead of naming the total",
         "shared/domain/dial_out/decide.py",
-        "    cover = _cover(command.pricing, means, command.wanted_seconds)\n"
+        "    cover = _coverage(command.pricing, means, command.wanted_seconds)\n"
         "    if cover.seconds <= hold.granted_seconds:\n",
         "    more = hold.granted_seconds + command.wanted_seconds\n"
-        "    cover = _cover(command.pricing, means, more)\n"
+        "    cover = _coverage(command.pricing, means, more)\n"
         "    if cover.seconds <= hold.granted_seconds:\n",
         "holds/test_book.py",
         "test_a_call_is_never_cut_short_by_a_view_that_is_not_caught_up",

@@ -14,7 +14,9 @@ _FAILED = re.compile(
 )
 # These give their batch back by failing when the outage outlasts them.
 _BATCHES = re.compile(r"functions/\w+\.py\", line \d+, in (rate_and_debit|deliver_events)\n")
-_AWAY = re.compile(r"shared\.domain\.errors\.(Store|Queue)?(Unavailable|OutcomeUnknown): .*")
+_AWAY = re.compile(
+    r"shared\.domain\.common\.errors\.(Store|Queue)?(Unavailable|OutcomeUnknown): .*"
+)
 
 
 def unexplained_traces(log: str, outages: Sequence[Outage]) -> list[str]:
