@@ -12,7 +12,6 @@ from shared.adapters.clock import RandomIds, SystemClock
 from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.azure_tables import AzureTables
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.canonical import content_digest
 from shared.domain.common.limits import GROUP_COMMIT_LEGS_MAX
 from shared.domain.ledger.decide import decide
@@ -21,6 +20,7 @@ from shared.ports.tables import Insert, Operation, Replace
 from tests.bench.cost import count
 from tests.bench.records import record, wanted
 from tests.support.azurite import start_azurite
+from tests.support.memory_tables import MemoryTables
 
 ONE = "ledger.debits_per_second"
 HUNDRED = "ledger.debits_per_second_100_accounts"

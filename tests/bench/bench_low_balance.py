@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from shared.adapters.bus.memory_bus import MemoryTopic
 from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.bootstrap import Container
@@ -27,6 +26,7 @@ from shared.ports.tables import Insert, TableStore
 from tests.bench.cost import CountingTables
 from tests.bench.records import record, wanted
 from tests.support.azurite import start_azurite
+from tests.support.memory_bus import MemoryTopic
 from tests.unit.administration.app import SETTINGS, START, CountedIds, HandClock
 
 TICK, TELLING = "low_balance.tick", "low_balance.tick_telling"

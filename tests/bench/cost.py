@@ -13,8 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.adapters.bus.memory_bus import MemoryQueue, MemoryTopic
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.adapters.tables.validation import check_transaction
 from shared.bootstrap import Container
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
@@ -26,6 +24,8 @@ from shared.domain.legs.leg import EndedLeg, read_queued_leg
 from shared.ports.tables import Operation, Row
 from shared.settings import Settings
 from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
+from tests.support.memory_bus import MemoryQueue, MemoryTopic
+from tests.support.memory_tables import MemoryTables
 
 PAGE = Path(__file__).parents[2] / "docs/cost.md"
 MARK = "<!-- counted -->"

@@ -19,12 +19,12 @@ from shared.adapters.clock import RandomIds, SystemClock
 from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.dial_out.store import TableHoldBook
 from shared.adapters.ledger.store import TableLedger
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.limits import PARTITIONS_CACHED_MAX
 from shared.domain.ledger.model import Configure, TopUp
 from shared.ports.holds import StoredDecision
 from shared.ports.tables import Operation, Row
 from tests.bench.bench_ledger import leg
+from tests.support.memory_tables import MemoryTables
 from tests.unit.holds.cases import ask
 from tests.unit.holds.world import question
 

@@ -17,7 +17,6 @@ from shared.adapters.clock import RandomIds
 from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.azure_tables import AzureTables
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import OutcomeUnknown, Unavailable
 from shared.domain.credits.lots import LotKind
@@ -36,6 +35,7 @@ from shared.ports.tables import TableStore
 from shared.usecases.ledger.credit_account import opened_lots
 from tests.model.ledger_model import LedgerModel
 from tests.support.azurite import Azurite
+from tests.support.memory_tables import MemoryTables
 
 CHAIN_KEY = b"k" * 32
 START = datetime(2027, 11, 20, 10, 0, tzinfo=UTC)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from local.bus.receiver import QueueReceiver
-from shared.adapters.bus.memory_bus import MemoryQueue, MemoryTopic
 from shared.adapters.bus.service_bus import ServiceBusQueue, ServiceBusTopic
 from shared.domain.common import limits
 from shared.domain.common.errors import QueueUnavailable, TooLarge
 from shared.ports.queues import CallQueue, EventTopic, Message
 from tests.contract.bus_process import BusProcess
+from tests.support.memory_bus import MemoryQueue, MemoryTopic
 
 CONFIG: dict[str, Any] = {
     "queues": [{"name": "call-ended", "lock_seconds": 30, "duplicate_window_seconds": 600}],

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.adapters.tables.azure_tables import AzureTables
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.errors import StoreError
 from shared.ports.tables import Delete, Insert, Operation, Replace, TableStore, Upsert
 from tests.support.azurite import Azurite
+from tests.support.memory_tables import MemoryTables
 
 KEYS = ["a", "b", "c", "c|1", "c}", "é"]
 VERSIONS = ["current", "older", "never"]

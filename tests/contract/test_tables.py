@@ -10,7 +10,6 @@ from functools import partial
 import pytest
 
 from shared.adapters.tables.azure_tables import AzureTables
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.adapters.tables.packing import joined, split
 from shared.domain.common import limits
 from shared.domain.common.errors import (
@@ -22,6 +21,7 @@ from shared.domain.common.errors import (
     RowMissing,
 )
 from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore, Upsert, Value
+from tests.support.memory_tables import MemoryTables
 
 type Opener = Callable[[], AbstractAsyncContextManager[TableStore]]
 

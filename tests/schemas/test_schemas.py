@@ -18,13 +18,13 @@ import pytest
 
 from shared import bootstrap
 from shared.adapters.legs.claim_store import TableClaims
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.bootstrap import Container
 from shared.domain.common.errors import PerminuteError
 from shared.domain.ledger.model import RULES, TopUp
 from shared.domain.legs.leg import decode_leg_key, posted_leg
 from shared.ports.tables import Insert, Upsert, Value
 from tests.sim import reader
+from tests.support.memory_tables import MemoryTables
 from tests.unit.ledger.world import World
 
 type Json = dict[str, Any]

@@ -2,11 +2,11 @@
 
 import pytest
 
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.adapters.tables.sharded_tables import SHARDED, ShardedTables
 from shared.domain.common.errors import Invalid, StoreUnavailable
 from shared.domain.directory.entities import shard_for
 from shared.ports.tables import Insert
+from tests.support.memory_tables import MemoryTables
 
 PLACES = {"a": "0", "b": "1", "c": "2", "lost": "7", "odd": "x"}
 

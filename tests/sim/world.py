@@ -16,7 +16,6 @@ from typing import Any
 from functions.rate_and_debit import rate_and_debit
 from shared import bootstrap
 from shared.adapters.ledger.anchors import BlobAnchors
-from shared.adapters.tables.memory_tables import CallKind, MemoryTables
 from shared.bootstrap import Container
 from shared.domain.common.errors import (
     EtagMismatch,
@@ -39,6 +38,7 @@ from tests.sim.outside import (
 )
 from tests.sim.scheduler import ACT, Scheduler
 from tests.support import crash_points
+from tests.support.memory_tables import CallKind, MemoryTables
 from tests.unit.ledger.world import SETTINGS, FakeMessage
 
 LATE_SECONDS_MAX = 20.0

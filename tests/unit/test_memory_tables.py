@@ -2,9 +2,9 @@
 
 import pytest
 
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.errors import OutcomeUnknown, StoreUnavailable
 from shared.ports.tables import Insert
+from tests.support.memory_tables import MemoryTables
 
 
 async def test_a_fault_before_a_call_leaves_nothing_written() -> None:

@@ -13,10 +13,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import azure.functions as func
 
 from shared import bootstrap
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.bootstrap import Container
 from shared.settings import Settings
 from tests.support.functions import app_functions
+from tests.support.memory_tables import MemoryTables
 
 ADMIN_KEY = "an-admin-key-for-the-tests-only"
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)

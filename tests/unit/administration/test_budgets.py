@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import bootstrap, pacing
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.adapters.tables.paced_tables import PacedTables
 from shared.domain.common import limits
 from shared.domain.common.errors import RateLimited
 from shared.pacing import Allowance, Budgets, Turns, Work
+from tests.support.memory_tables import MemoryTables
 from tests.unit.administration.app import SETTINGS, Answer, House
 
 SECRET = base64.b64encode(b"k" * 32).decode()

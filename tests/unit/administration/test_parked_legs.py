@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common import limits
 from shared.domain.common.errors import PerminuteError, StoreUnavailable
 from shared.domain.common.kinds import LegKind
 from shared.domain.directory.access import Principal
 from shared.domain.legs.parking import ParkedLeg
+from tests.support.memory_tables import MemoryTables
 from tests.unit.administration.app import Answer, House
 from tests.unit.administration.town import BRITAIN, CARD, FRANCE, MAY, PARIS, Town, card, rate
 

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from shared.adapters.rate_cards.store import TableRateCards
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common import limits
 from shared.domain.common.errors import Conflict, Invalid, OutcomeUnknown, StoreUnavailable
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import RoundingMode
 from shared.domain.rating.rate_card import Rate, RateCardVersion, Rounding, Slot, build_version
 from shared.domain.rating.versioning import PutRules
+from tests.support.memory_tables import MemoryTables
 from tests.unit.administration.app import START, HandClock
 
 

@@ -8,7 +8,6 @@ import pytest
 from shared.adapters.clock import RandomIds
 from shared.adapters.directory.document_store import SEALED_LABEL, DocumentStore
 from shared.adapters.encryption import Sealing
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.errors import (
     EtagMismatch,
     Invalid,
@@ -18,6 +17,7 @@ from shared.domain.common.errors import (
     StoreUnavailable,
 )
 from shared.ports.tables import Replace, Upsert
+from tests.support.memory_tables import MemoryTables
 
 WRITES_TRIED = 8
 

@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.adapters.bus.memory_bus import MemoryQueue, MemoryTopic
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.leg import EndedLeg, QueuedLeg
 from shared.usecases.charging.charge_legs import Charged
+from tests.support.memory_bus import MemoryQueue, MemoryTopic
+from tests.support.memory_tables import MemoryTables
 from tests.unit.administration.app import START, Answer, HandClock, House
 
 CARD = "/api/v1/rate-cards/default/versions"

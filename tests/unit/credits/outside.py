@@ -5,9 +5,9 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.delivery.webhooks import Reply
 from shared.ports.deliveries import Mail
+from tests.support.memory_tables import MemoryTables
 from tests.unit.administration.app import HandClock
 from tests.unit.credits.world import PATH, World
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.adapters.bus.memory_bus import MemoryTopic
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.canonical import content_digest
 from shared.domain.ledger.model import DebitLeg, LedgerState
+from tests.support.memory_bus import MemoryTopic
+from tests.support.memory_tables import MemoryTables
 from tests.unit.administration.app import Answer, HandClock, House
 
 ACCOUNT = "contoso"

@@ -19,8 +19,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from shared.adapters.bus.memory_bus import MemoryTopic
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.bootstrap import Container
 from shared.contracts.directory.accounts import AccountBody, account_body
 from shared.contracts.ledger.entries import entry_body
@@ -36,6 +34,8 @@ from tests.model.audit_case import Case
 from tests.model.audit_events import a10_events, a12_recharges
 from tests.model.audit_ledger import a1_balance, a5_sequences, a6_lots, a11_alerts, a15_bank
 from tests.sim import loop
+from tests.support.memory_bus import MemoryTopic
+from tests.support.memory_tables import MemoryTables
 from tests.unit.administration.app import SETTINGS, CountedIds, HandClock
 
 START = datetime(2027, 9, 1, tzinfo=UTC)  # the year has a leap day and two changes of the clock

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from shared.adapters.bus.memory_bus import MemoryTopic
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.leg import EndedLeg, QueuedLeg
+from tests.support.memory_bus import MemoryTopic
 from tests.unit.administration.app import Answer, House
 
 CARD = "card"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from functions.rate_and_debit import rate_and_debit
 from shared import bootstrap
-from shared.adapters.bus.memory_bus import MemoryQueue
+from tests.support.memory_bus import MemoryQueue
 from tests.unit.administration.app import House
 from tests.unit.holds.calls import Calls, rate
 

@@ -9,13 +9,13 @@ from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.dial_out import rows
 from shared.adapters.dial_out.store import TableHoldBook
 from shared.adapters.ledger.store import TableLedger
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.canonical import content_digest
 from shared.domain.dial_out.decide import Authorise, Granted
 from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.ledger.model import Configure, DebitLeg, TopUp
 from shared.ports.holds import ExtendHold, HoldRecord, PlaceHold, StoredDecision
 from shared.ports.tables import Operation, Replace, Row
+from tests.support.memory_tables import MemoryTables
 from tests.unit.administration.app import CountedIds, HandClock
 
 from .cases import CENT, ask, longer

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.ledger.store import TableLedger
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.errors import OutcomeUnknown, PerminuteError, StoreError
 from shared.domain.credits.alerts import AlertRule
 from shared.ports.ledger import CommitResult
 from shared.ports.tables import Operation, Row
+from tests.support.memory_tables import MemoryTables
 from tests.unit.ledger.ledgers import START, configure, top_up
 
 ACCOUNT = "contoso"

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.adapters.ledger.bulk_reads import rows_of
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common import limits
 from shared.ports.tables import Insert, Row
+from tests.support.memory_tables import MemoryTables
 
 KEYS = st.integers(0, 60).map(lambda number: f"leg|{number:02d}")
 

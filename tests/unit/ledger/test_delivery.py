@@ -15,7 +15,6 @@ from functions.low_balance import low_balance
 from functions.webhooks import retry_deliveries
 from shared import bootstrap
 from shared.adapters.ledger.rows import STATE, TABLE
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common import limits
 from shared.domain.common.errors import OutcomeUnknown, QueueUnavailable, StoreUnavailable
 from shared.domain.directory.entities import AccountSettings
@@ -25,6 +24,7 @@ from shared.ports.queues import Message
 from shared.ports.tables import Operation, Upsert
 from shared.usecases.charging.charge_legs import ChargeStatus
 from shared.usecases.legs.receive_legs import leg_message
+from tests.support.memory_tables import MemoryTables
 from tests.unit.ledger.ledgers import DAY, START, UNIT
 from tests.unit.ledger.world import (
     CARD,

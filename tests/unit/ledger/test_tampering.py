@@ -10,7 +10,6 @@ import pytest
 
 from shared.adapters.ledger import rows as ledger_rows
 from shared.adapters.ledger.segments import pack_until
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.adapters.tables.packing import pack
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.credits.alerts import AlertRule
@@ -18,6 +17,7 @@ from shared.domain.credits.lots import LotKind
 from shared.domain.ledger.model import ExpireLot, HoldEffect, ReverseLeg, TopUp
 from shared.ports.tables import Delete, Insert, Row, Upsert, Value
 from shared.usecases.ledger.close_months import close_months
+from tests.support.memory_tables import MemoryTables
 from tests.unit.ledger.ledgers import UNIT, adjust, configure, leg, top_up
 from tests.unit.ledger.stores import ACCOUNT, House, TrickyTables
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from shared.adapters.directory.document_store import DocumentStore
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.errors import OutcomeUnknown, PreconditionFailed, StoreUnavailable
 from shared.ports.tables import Operation, Row, Upsert
+from tests.support.memory_tables import MemoryTables
 
 
 class LateTables(MemoryTables):

@@ -8,8 +8,6 @@ from typing import Any
 
 from functions.rate_and_debit import rate_and_debit
 from shared import bootstrap
-from shared.adapters.bus.memory_bus import MemoryQueue, MemoryTopic
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.bootstrap import Container
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
 from shared.domain.common.canonical import format_time
@@ -26,6 +24,8 @@ from shared.ports.queues import Message
 from shared.settings import Settings
 from shared.usecases.directory.codecs import Kind
 from shared.usecases.legs.receive_legs import Received
+from tests.support.memory_bus import MemoryQueue, MemoryTopic
+from tests.support.memory_tables import MemoryTables
 from tests.unit.ledger.ledgers import START, UNIT
 from tests.unit.ledger.stores import CountedIds, HandClock
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.ledger.store import TableLedger
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.canonical import content_digest
 from shared.domain.credits.alerts import AlertRule
 from shared.domain.ledger.model import Adjust, Configure, DebitLeg, TopUp
 from shared.ports.tables import Row
+from tests.support.memory_tables import MemoryTables
 
 ACCOUNT = "contoso"
 CHAIN_KEY = b"k" * 32

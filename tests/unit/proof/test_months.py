@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from shared.adapters.ledger.restore import export, restore
-from shared.adapters.tables.memory_tables import MemoryTables
 from shared.domain.common.errors import LedgerCorrupt, OutcomeUnknown
 from shared.domain.ledger.model import Adjust
 from shared.ports.tables import Row, Upsert
 from shared.usecases.ledger.close_months import close_months
+from tests.support.memory_tables import MemoryTables
 from tests.unit.credits.world import PATH, World
 from tests.unit.proof.app import ACCOUNT, CHAIN_KEY, CountedTables, LedgerHouse, leg, lines
 

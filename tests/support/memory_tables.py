@@ -1,4 +1,4 @@
-"""Tables in memory, with the semantics of the port: for tests and for the simulator."""
+"""In-memory implementation of the port `TableStore` for tests and the simulator."""
 
 import asyncio
 from bisect import bisect_left, bisect_right, insort

@@ -1,4 +1,4 @@
-"""The queue and the topic in memory, for tests: the same promises as the real ones."""
+"""In-memory implementations of the ports `CallQueue` and `EventTopic` for tests."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
