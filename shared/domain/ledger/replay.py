@@ -62,6 +62,8 @@ def replay(
         if not entry.prelude:  # it and its preludes are one movement of the balance
             state = monitoring.on_posted(start, state, entry, _told(start, entry)).state
             start = None
+    if start is not None:
+        raise LedgerCorrupt(f"entry {entries[-1].sequence}: what it prepares does not follow it")
     last = state.entry if state else 0
     state = _changed(state, changes, at, until=last + 1)
     return replace(state, commit=commit, at=at, rules=number)

@@ -150,17 +150,24 @@ class Book:
         return [event for event in self.events if event.type == kind]
 
     def replayed(self) -> LedgerState:
-        """The state that the entries alone lead to, each a commit of its own."""
+        """The state that the entries alone lead to, those of each command a commit of its own: a
+        commit never ends between an entry and the one that it prepares."""
+        commits: list[list[Entry]] = [[], []]
+        for entry in self.entries:
+            commits[-1].append(entry)
+            if not entry.prelude:
+                commits.append([])
         opened: Opened = {}
         state: LedgerState | None = None
-        for number in range(len(self.entries) + 1):
+        for number, entries in enumerate(commits[: max(1, len(commits) - 1)]):
+            last = entries[-1].sequence if entries else 0
             state = replay(
                 state,
                 opened,
                 commit=0,
                 at=self.sound.at or START,
-                entries=self.entries[number - 1 : number] if number else (),
-                settings=[one for one in self.settings if one.after_entry == number],
+                entries=entries,
+                settings=[one for one in self.settings if one.after_entry == last],
                 rules=None if number else RulesChange(RULES, {}),
             )
         assert state is not None

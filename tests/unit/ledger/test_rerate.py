@@ -4,22 +4,26 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.domain.common.canonical import content_digest
+from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.credits.alerts import AlertRule
 from shared.domain.credits.included_minutes import PoolDraw
 from shared.domain.credits.lots import Draw, LotKind
 from shared.domain.ledger.model import (
+    RULES,
     Entry,
     EntryKind,
     LegCharge,
     PoolRequest,
     RerateLeg,
     ReverseLeg,
+    RulesChange,
     check,
 )
+from shared.domain.ledger.replay import replay
 from tests.unit.ledger.ledgers import DAY, UNIT, Book, adjust, configure, leg, opened, top_up
 from tests.unit.ledger.test_invariants import _RULES, _STEPS, _play
 
@@ -203,7 +207,30 @@ def test_included_minutes_that_paid_a_part_pay_it_again() -> None:
     assert (book.balance, book.replayed()) == (10 * UNIT, book.sound)
 
 
+def test_a_movement_that_ends_between_its_two_entries_is_corrupt() -> None:
+    book = opened()
+    book.done(top_up(10 * UNIT))
+    book.done(leg("a", 3 * UNIT))
+    book.done(rerate(book, "a", 2 * UNIT))
+    book.entries.pop()
+    assert book.entries[-1].prelude
+    with pytest.raises(LedgerCorrupt, match="entry 3: what it prepares does not follow it"):
+        replay(
+            None,
+            {},
+            commit=1,
+            at=book.now,
+            entries=book.entries,
+            settings=book.settings,
+            rules=RulesChange(RULES, {}),
+        )
+
+
+_TINY = ("top_up", 1, 0, 0)
+
+
 @given(st.lists(st.one_of(_STEPS, st.integers(0, 9 * UNIT)), max_size=40))
+@example([*[_TINY] * 3, ("leg", 1, 0, 0), *[("configure", n, 0, 0) for n in (4, 1)], 1])
 def test_whatever_happens_beside_it_the_ledger_stays_sound(steps: list[object]) -> None:
     """Balance, lots, deficit, numbers, and the state that the entries alone lead to."""
     book = opened(*_RULES)
