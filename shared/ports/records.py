@@ -1,10 +1,12 @@
 """The directory: JSON documents with versions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from shared.domain.common import limits
+from shared.domain.common.errors import PreconditionFailed, StoreUnavailable
+from shared.domain.common.preconditions import check_etag
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,32 @@ async def overwrite(
     await records.put(kind, key, document, if_match="*" if present else None)
 
 
+async def retire(
+    records: "RecordStore",
+    kind: str,
+    former_kind: str,
+    key: str,
+    if_match: str | None,
+    former: Callable[[Record], Mapping[str, object]],
+) -> bool:
+    """Remove the document, and keep `former(document)` of exactly that version under another kind.
+
+    False if there was none. Raises PreconditionFailed where `if_match` names no current version.
+    """
+    for _ in range(limits.RECORD_TRIES_MAX):
+        record = await records.get(kind, key)
+        if record is None:
+            return False
+        if if_match is not None:
+            check_etag(record.etag, if_match)
+        await overwrite(records, former_kind, key, former(record))
+        try:
+            return await records.delete(kind, key, if_match=record.etag)
+        except PreconditionFailed:
+            continue  # changed since it was read
+    raise StoreUnavailable("This setting changes too often at present.")
+
+
 class RecordStore(Protocol):
     """JSON documents by (kind, key), each with a version that counts up. Raises StoreUnavailable.
 
@@ -69,8 +97,11 @@ class RecordStore(Protocol):
         """
         ...
 
-    async def delete(self, kind: str, key: str) -> bool:
-        """Remove the document; False if there was none."""
+    async def delete(self, kind: str, key: str, *, if_match: str | None = None) -> bool:
+        """Remove the document, or only the version that `if_match` names; False if there was none.
+
+        Raises PreconditionFailed where `if_match` names no current version.
+        """
         ...
 
     async def list(

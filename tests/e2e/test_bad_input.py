@@ -308,7 +308,8 @@ def test_what_an_administrator_sends_wrong_is_refused(
         ("GET", "/api/v1/bridges/local/call-ended", "POST"),
         ("HEAD", "/api/v1/bridges/local/call-ended", "POST"),
         ("OPTIONS", "/api/v1/bridges/local/Call-Ended/", "POST"),
-        ("PATCH", "/api/v1/accounts/contoso", "GET, PUT"),
+        ("DELETE", "/api/v1/accounts/contoso", "GET, PATCH, PUT"),
+        ("PATCH", "/api/v1/accounts/contoso/entries", "GET"),
         ("DELETE", "/api/health", "GET"),
     ],
 )

@@ -131,12 +131,14 @@ class DocumentStore:
             return Saved(created=current is None, version=version)
         raise StoreUnavailable("The directory changes too often right now.")
 
-    async def delete(self, kind: str, key: str) -> bool:
-        """Remove the document, and log that in the same transaction; False if there was none."""
+    async def delete(self, kind: str, key: str, *, if_match: str | None = None) -> bool:
+        """Remove the document, and log that in the same transaction; see `RecordStore`."""
         for _ in range(limits.RECORD_TRIES_MAX):
             row = await self._row(kind, key)
             if row is None:
                 return False
+            if if_match is not None:
+                check_etag(f'"{row.values["version"]!s}"', if_match)
             places = [each.key for each in await self._places(kind) if each.values["id"] == key]
             removals = [Delete(row.key, row.etag), *(Delete(each) for each in places)]
             try:

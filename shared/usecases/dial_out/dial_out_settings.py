@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from shared.domain.common import limits
 from shared.domain.common.errors import Invalid, NotFound
 from shared.domain.common.ids import FOREIGN_ID_RULE, is_foreign_id
-from shared.domain.common.preconditions import check_etag
 from shared.domain.dial_out.facts import OrganizerFacts
 from shared.domain.dial_out.hold_book import Hold
 from shared.domain.dial_out.policy import AccountPolicy
 from shared.ports.clock import Clock
 from shared.ports.holds import DialOutControl, HoldBook, HoldRecord
 from shared.ports.legs import ParkingLot
-from shared.ports.records import RecordStore, Saved, overwrite
+from shared.ports.records import Record, RecordStore, Saved, retire
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.dial_out.missing_legs import MissingLeg, missing_legs
 from shared.usecases.directory import codecs
@@ -80,14 +79,15 @@ class DialOutSettings:
         as they would be. Raises NotFound `organizer_unknown`, PreconditionFailed."""
         await self._accounts.known(account)
         key = organizer_key(account, organizer)
-        record = await self._records.get(Kind.ORGANIZER, key)
-        if record is None:
+
+        def former(record: Record) -> Mapping[str, object]:
+            return codecs.former_organizer_document(record.document, self._clock.now())
+
+        is_removed = await retire(
+            self._records, Kind.ORGANIZER, Kind.FORMER_ORGANIZER, key, if_match, former
+        )
+        if not is_removed:
             raise NotFound("There is no such organizer.", code="organizer_unknown")
-        if if_match is not None:
-            check_etag(record.etag, if_match)
-        former = codecs.former_organizer_document(record.document, self._clock.now())
-        await overwrite(self._records, Kind.FORMER_ORGANIZER, key, former)
-        await self._records.delete(Kind.ORGANIZER, key)
         self._facts.drop(Kind.ORGANIZER, key)
         self._facts.drop(Kind.FORMER_ORGANIZER, key)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from shared.domain.common import limits
-from shared.domain.common.errors import NotAuthenticated
+from shared.domain.common.errors import NotAuthenticated, StoreUnavailable
 from shared.domain.directory.entities import Bridge
 from shared.domain.directory.request_signatures import BridgeAuth
 from shared.pacing import Allowance, Budgets
@@ -21,9 +21,10 @@ _UNPROVEN_READS = Allowance(limits.UNPROVEN_READS_PER_SECOND, limits.UNPROVEN_RE
 class BridgeAuthenticator:
     """Proof that a request comes from the bridge that its path names.
 
-    What nobody has proved costs the same whether there is such a bridge or not: two verifications
-    and one read, and all such reads together have a budget. A bridge that proves itself by the
-    credentials that this process remembers is never limited by that budget.
+    Each request costs two verifications and one read, whether there is such a bridge or not. The
+    read lets no bridge in that was disabled or deleted, and no secret that was replaced, in
+    whichever process. Reads for requests that the remembered credentials do not prove have a
+    budget together. While the store can't answer, what was read within 30 s holds.
     """
 
     def __init__(
@@ -43,18 +44,23 @@ class BridgeAuthenticator:
     async def __call__(
         self, name: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[Bridge, str | None]:
-        """(bridge, webhook id where its scheme has one). Raises NotAuthenticated, RateLimited.
-
-        A refusal is only given on fresh facts: a secret that was just rotated holds at once.
-        """
+        """(bridge, webhook id where its scheme has one). Raises NotAuthenticated, RateLimited,
+        StoreUnavailable."""
+        came_in = self._clock.now()
         remembered, is_current = self._facts.remembered_bridge(name)
+        is_proven = False
         try:
             let_in = self._let_in(remembered, headers, body)
-            if not is_current:
-                let_in = self._let_in(await self._facts.bridge(name), headers, body)
+            is_proven = True
         except NotAuthenticated:
             self._budgets.admit(_UNPROVEN, _UNPROVEN_READS)
-            let_in = self._let_in(await self._facts.bridge(name, fresh=True), headers, body)
+        try:
+            present = await self._facts.bridge(name, known_at=came_in, fresh=not is_proven)
+        except StoreUnavailable:
+            if not (is_proven and is_current):
+                raise
+        else:
+            let_in = self._let_in(present, headers, body)
         caller = f"bridge:{let_in[0].id}"
         self._budgets.admit(caller, self._allowance)
         self._budgets.spend(caller, len(body) // 1024)

@@ -1,14 +1,13 @@
 """Bridges: who posts, how they prove it, and for whom they act."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from shared.domain.common.errors import FieldError, Invalid, NotFound
 from shared.domain.common.ids import ID_RULE, is_id
-from shared.domain.common.preconditions import check_etag
 from shared.domain.directory.entities import Bridge, BridgeInput
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth, check_auth
-from shared.ports.records import RecordStore, Saved, overwrite
+from shared.ports.records import Record, RecordStore, Saved, retire
 from shared.usecases.directory import codecs
 from shared.usecases.directory.codecs import Kind
 from shared.usecases.directory.directory_cache import DirectoryCache
@@ -84,13 +83,11 @@ class Bridges:
 
         Raises NotFound `bridge_unknown`, PreconditionFailed.
         """
-        view = await self.read(bridge)
-        if if_match is not None:
-            check_etag(view.etag, if_match)
-        former = replace(view.bridge, auth=replace(view.bridge.auth, secrets=()))
-        document = codecs.bridge_document(former)
-        await overwrite(self._records, Kind.FORMER_BRIDGE, bridge, document)
-        await self._records.delete(Kind.BRIDGE, bridge)
+        is_removed = await retire(
+            self._records, Kind.BRIDGE, Kind.FORMER_BRIDGE, bridge, if_match, _former
+        )
+        if not is_removed:
+            raise _unknown()
         self._facts.drop(Kind.BRIDGE, bridge)
         self._facts.drop(Kind.FORMER_BRIDGE, bridge)
 
@@ -98,8 +95,18 @@ class Bridges:
         """The bridge. Raises NotFound `bridge_unknown`."""
         record = await self._records.get(Kind.BRIDGE, bridge)
         if record is None:
-            raise NotFound("There is no such bridge.", code="bridge_unknown")
+            raise _unknown()
         return BridgeView(codecs.bridge(record), record.etag)
+
+
+def _former(record: Record) -> Mapping[str, object]:
+    """A deleted bridge as it is kept: without its secrets."""
+    bridge = codecs.bridge(record)
+    return codecs.bridge_document(replace(bridge, auth=replace(bridge.auth, secrets=())))
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no such bridge.", code="bridge_unknown")
 
 
 def _checked(auth: BridgeAuth) -> BridgeAuth:

@@ -1,11 +1,13 @@
 """What is deleted is gone with the next request, and what was before stays."""
 
 import base64
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from shared.domain.common.errors import StoreUnavailable
 from shared.domain.common.kinds import LegKind
 from shared.domain.directory.entities import Registration, end, register, registration_at
 from shared.domain.legs.leg import QueuedLeg
@@ -83,6 +85,40 @@ def test_a_removal_by_a_stale_etag_is_refused(filled: Town, path: str) -> None:
     assert (stale.status, stale.code, current.status) == (412, "etag_mismatch", 204)
 
 
+@pytest.mark.parametrize("path", [ORGANIZER, BRIDGE])
+@pytest.mark.parametrize("is_conditional", [True, False])
+def test_a_change_just_before_the_removal_is_never_lost(
+    filled: Town, path: str, is_conditional: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a stale ETag nothing is removed; without one, what is kept is what was removed."""
+    records, change = filled.container.records, {"cost_center": "ops"}
+    kind = "organizer" if path == ORGANIZER else "bridge"
+    key = "contoso|ken" if path == ORGANIZER else "studio"
+    if path == BRIDGE:
+        change = {"country": "FR"}
+    delete = records.delete
+    left = [change]
+
+    async def late(kind: str, key: str, **more: Any) -> bool:
+        if left:
+            document = (await records.get(kind, key)).document
+            await records.put(kind, key, {**document, **left.pop()}, if_match="*")
+        return bool(await delete(kind, key, **more))
+
+    monkeypatch.setattr(records, "delete", late)
+    headers = {"if-match": filled.get(path).etag} if is_conditional else {}
+    answer = filled.delete(path, headers=headers)
+
+    assert left == []
+    if is_conditional:
+        assert (answer.status, answer.code) == (412, "etag_mismatch")
+        assert filled.get(path).json.items() >= change.items()
+    else:
+        assert answer.status == 204
+        former = filled.run(records.get(f"former_{kind}", key))
+        assert json.dumps(change).strip("{}") in json.dumps(former.document)
+
+
 def test_each_removal_and_patch_is_one_entry_of_the_audit_log(filled: Town) -> None:
     def count() -> int:
         return len(filled.get("/api/v1/audit-log").json["items"])
@@ -123,6 +159,51 @@ def test_a_bridge_is_disabled_and_enabled(filled: Town) -> None:
     assert (refused.status, refused.json["detail"]) == (401, wrong.json["detail"])
     filled.call("PATCH", BRIDGE, {"disabled": False})
     assert knock(filled).status == 200
+
+
+@pytest.mark.parametrize("change", ["disabled", "deleted", "another secret"])
+def test_every_process_refuses_a_bridge_with_its_next_request(filled: Town, change: str) -> None:
+    other = Town(filled.tables, filled.clock)
+    assert knock(other).status == 200
+    filled.clock.advance(1)
+
+    if change == "disabled":
+        filled.call("PATCH", BRIDGE, {"disabled": True})
+    elif change == "deleted":
+        filled.delete(BRIDGE)
+    else:
+        auth = {"scheme": "basic", "username": "pbx", "secrets": ["another-secret-of-ours"]}
+        filled.call("PATCH", BRIDGE, {"auth": auth})
+    filled.clock.advance(0.001)
+    answer = knock(other)
+    other.close()
+
+    assert (answer.status, answer.code) == (401, "not_authenticated")
+
+
+def test_a_bridge_is_let_in_by_what_was_read_within_30_s_while_the_store_is_down(
+    filled: Town,
+) -> None:
+    def post() -> Answer:
+        leg = {
+            "leg_id": "late-1",
+            "kind": "dial_out",
+            "from": PARIS,
+            "to": LONDON,
+            "started_at": "2026-11-23T09:00:00Z",
+            "answered_at": "2026-11-23T09:00:07Z",
+            "ended_at": "2026-11-23T09:03:10Z",
+            "account": "contoso",
+        }
+        credentials = base64.b64encode(b"pbx:one-secret-of-ours").decode()
+        headers = {"authorization": f"Basic {credentials}"}
+        return filled.post(f"{BRIDGE}/call-ended", leg, key=None, headers=headers)
+
+    assert post().status == 202
+    for seconds, status in ((29, 202), (1, 503)):
+        filled.clock.advance(seconds)
+        filled.tables.inject(1, StoreUnavailable("down"), kind="get")
+        assert post().status == status
 
 
 def test_a_leg_that_was_posted_before_its_bridge_was_deleted_is_charged(filled: Town) -> None:

@@ -82,3 +82,7 @@ def test_refused_requests_have_a_bounded_number_of_lines(
         "http_request",
     ]
     assert lines[0]["requests"] == 15
+    assert (lines[1]["bridge"], lines[1]["path"]) == (
+        "nobody",
+        "/api/v1/bridges/nobody/dial-outs",
+    )
