@@ -1,6 +1,7 @@
 """The one mapping from errors to HTTP: RFC 9457 problem documents."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from shared.domain.common.errors import (
     BadRequest,
@@ -33,42 +34,42 @@ class Problem:
     body: dict[str, object]
 
 
-_STATUS: tuple[tuple[type[PerminuteError], int, str], ...] = (
-    (BadRequest, 400, "Not understood"),
-    (NotAuthenticated, 401, "Not authenticated"),
-    (NotAllowed, 403, "Not allowed"),
-    (NotFound, 404, "Not found"),
-    (MethodNotAllowed, 405, "Method not allowed"),
-    (Conflict, 409, "Conflict"),
-    (PreconditionFailed, 412, "Changed meanwhile"),
-    (TooLarge, 413, "Too large"),
-    (UnsupportedMedia, 415, "Unsupported media type"),
-    (Invalid, 422, "Understood, but wrong"),
-    (PreconditionMissing, 428, "If-Match is missing"),
-    (RateLimited, 429, "Too many requests"),
-    (Unavailable, 503, "Try again later"),
+_STATUS: tuple[tuple[type[PerminuteError], HTTPStatus], ...] = (
+    (BadRequest, HTTPStatus.BAD_REQUEST),
+    (NotAuthenticated, HTTPStatus.UNAUTHORIZED),
+    (NotAllowed, HTTPStatus.FORBIDDEN),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (MethodNotAllowed, HTTPStatus.METHOD_NOT_ALLOWED),
+    (Conflict, HTTPStatus.CONFLICT),
+    (PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
+    (TooLarge, HTTPStatus.CONTENT_TOO_LARGE),
+    (UnsupportedMedia, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (Invalid, HTTPStatus.UNPROCESSABLE_CONTENT),
+    (PreconditionMissing, HTTPStatus.PRECONDITION_REQUIRED),
+    (RateLimited, HTTPStatus.TOO_MANY_REQUESTS),
+    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 
 def problem(error: Exception, instance: str) -> Problem:
-    """What the caller is told about `error`; `instance` is the path that was asked for.
+    """The problem document of `error`; `instance` is the path of the request.
 
-    `type` is a relative reference, `/problems/{code}`. Only errors of the tree that are meant for
-    callers speak for themselves; all others are a 500 without a word of their own text.
+    `type` is a relative reference, `/problems/{code}`; `title` is the reason phrase of the status
+    (RFC 9110, RFC 6585). An error outside the tree becomes a 500 without any of its own text.
     """
-    for kind, status, title in _STATUS:
+    for kind, status in _STATUS:
         if isinstance(error, kind):
-            return _render(error, status, title, instance)
+            return _render(error, status, instance)
     unexpected = PerminuteError("Something went wrong on our side; the request id names it.")
-    return _render(unexpected, 500, "Internal error", instance)
+    return _render(unexpected, HTTPStatus.INTERNAL_SERVER_ERROR, instance)
 
 
-def _render(error: PerminuteError, status: int, title: str, instance: str) -> Problem:
+def _render(error: PerminuteError, status: HTTPStatus, instance: str) -> Problem:
     headers = {"Content-Type": PROBLEM_MEDIA_TYPE}
     body: dict[str, object] = {
         "type": f"/problems/{error.code}",
-        "title": title,
-        "status": status,
+        "title": status.phrase,
+        "status": int(status),
         "detail": error.detail,
         "instance": instance,
         "code": error.code,
@@ -86,4 +87,4 @@ def _render(error: PerminuteError, status: int, title: str, instance: str) -> Pr
         headers["ETag"] = error.etag
     if isinstance(error, RateLimited | Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)
-    return Problem(status, headers, body)
+    return Problem(int(status), headers, body)

@@ -39,7 +39,7 @@ def test_an_error_is_a_problem_document(app: House) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json == {
         "type": "/problems/account_unknown",
-        "title": "Not found",
+        "title": "Not Found",
         "status": 404,
         "detail": "There is no such account.",
         "instance": PATH,

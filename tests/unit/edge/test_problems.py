@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem documents."""
 
 import json
+from http import HTTPStatus
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_each_error_has_its_status_and_says_it_in_the_body(
     assert answer.body["type"] == f"/problems/{error.code}"
     assert answer.body["detail"] == "d"
     assert answer.body["instance"] == "/api/v1/x"
-    assert answer.body["title"]
+    assert answer.body["title"] == HTTPStatus(status).phrase
 
 
 @pytest.mark.parametrize(
