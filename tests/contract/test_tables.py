@@ -22,6 +22,7 @@ from shared.domain.common.errors import (
 )
 from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore, Upsert, Value
 from tests.support.memory_tables import MemoryTables
+from tests.support.sdk_tables import SdkTables
 
 type Opener = Callable[[], AbstractAsyncContextManager[TableStore]]
 
@@ -32,8 +33,10 @@ async def open_memory() -> AsyncIterator[TableStore]:
 
 
 @asynccontextmanager
-async def open_azurite(connection_string: str, sdk_transactions: bool) -> AsyncIterator[TableStore]:
-    store = AzureTables(connection_string=connection_string, sdk_transactions=sdk_transactions)
+async def open_azurite(
+    adapter: type[AzureTables], connection_string: str
+) -> AsyncIterator[TableStore]:
+    store = adapter(connection_string=connection_string)
     try:
         yield store
     finally:
@@ -46,8 +49,8 @@ def opened(request: pytest.FixtureRequest) -> Opener:
     if request.param == "memory":
         return open_memory
     azurite = request.getfixturevalue("azurite")
-    sdk_transactions = request.param != "azurite"
-    return partial(open_azurite, azurite.connection_string, sdk_transactions)
+    adapter = AzureTables if request.param == "azurite" else SdkTables
+    return partial(open_azurite, adapter, azurite.connection_string)
 
 
 @pytest.fixture

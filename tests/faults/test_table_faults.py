@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -28,22 +29,22 @@ from tests.support.fault_proxy import (
     Status,
     Trickle,
 )
+from tests.support.sdk_tables import SdkTables
 
 BATCH = "$batch"
 
 
 @contextlib.asynccontextmanager
 async def stores(
-    azurite: Azurite, *, sdk_transactions: bool = False, seconds: float = 0.6
+    azurite: Azurite, adapter: type[AzureTables] = AzureTables, *, seconds: float = 0.6
 ) -> AsyncIterator[tuple[FaultProxy, TableStore, TableStore]]:
     """A proxy, a store behind it with short time-outs, and a store that goes round it."""
     direct = AzureTables(connection_string=azurite.connection_string)
     async with FaultProxy(azurite.port) as proxy:
-        faulty = AzureTables(
+        faulty = adapter(
             connection_string=connection_string(proxy.port),
             connect_seconds=seconds,
             read_seconds=seconds,
-            sdk_transactions=sdk_transactions,
         )
         try:
             yield proxy, faulty, direct
@@ -57,9 +58,9 @@ def table() -> str:
     return f"t{uuid.uuid4().hex}"
 
 
-@pytest.fixture(params=[False, True], ids=["codec", "sdk"])
-def sdk_transactions(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
+@pytest.fixture(params=[AzureTables, SdkTables], ids=["codec", "sdk"])
+def adapter(request: pytest.FixtureRequest) -> type[AzureTables]:
+    return cast("type[AzureTables]", request.param)
 
 
 @pytest.mark.parametrize(
@@ -85,9 +86,9 @@ def sdk_transactions(request: pytest.FixtureRequest) -> bool:
     ids=str,
 )
 async def test_a_transaction_without_proof_has_an_unknown_outcome_and_is_sent_once(
-    azurite: Azurite, table: str, sdk_transactions: bool, fault: Fault, written: bool
+    azurite: Azurite, table: str, adapter: type[AzureTables], fault: Fault, written: bool
 ) -> None:
-    async with stores(azurite, sdk_transactions=sdk_transactions) as (proxy, faulty, direct):
+    async with stores(azurite, adapter) as (proxy, faulty, direct):
         (etag,) = await faulty.transact(table, "p", [Insert("state", {"n": 1})])
         proxy.add(Rule(fault, path=BATCH))
         before = proxy.count("POST", BATCH)
@@ -115,9 +116,9 @@ async def eventually_written(store: TableStore, table: str, written: bool) -> No
 
 
 async def test_a_transaction_that_lands_late_is_refused_by_what_was_written_meanwhile(
-    azurite: Azurite, table: str, sdk_transactions: bool
+    azurite: Azurite, table: str, adapter: type[AzureTables]
 ) -> None:
-    async with stores(azurite, sdk_transactions=sdk_transactions) as (proxy, faulty, direct):
+    async with stores(azurite, adapter) as (proxy, faulty, direct):
         (etag,) = await faulty.transact(table, "p", [Insert("state", {"n": 1})])
         proxy.add(Rule(Late(0.3), path=BATCH, nth=1))
         with pytest.raises(OutcomeUnknown):
@@ -131,9 +132,9 @@ async def test_a_transaction_that_lands_late_is_refused_by_what_was_written_mean
 
 
 async def test_who_asks_again_after_a_lost_answer_meets_the_own_first_write(
-    azurite: Azurite, table: str, sdk_transactions: bool
+    azurite: Azurite, table: str, adapter: type[AzureTables]
 ) -> None:
-    async with stores(azurite, sdk_transactions=sdk_transactions) as (proxy, faulty, _):
+    async with stores(azurite, adapter) as (proxy, faulty, _):
         (etag,) = await faulty.transact(table, "p", [Insert("state", {})])
         proxy.add(Rule(DropResponse(), path=BATCH, nth=1))
         with pytest.raises(OutcomeUnknown):
@@ -155,9 +156,9 @@ async def test_a_short_delay_changes_nothing(azurite: Azurite, table: str) -> No
 
 @pytest.mark.parametrize("fault", [DropResponse(), Status(503), Cut(0.5)], ids=str)
 async def test_a_table_that_can_not_be_made_proves_that_nothing_was_written(
-    azurite: Azurite, table: str, sdk_transactions: bool, fault: Fault
+    azurite: Azurite, table: str, adapter: type[AzureTables], fault: Fault
 ) -> None:
-    async with stores(azurite, sdk_transactions=sdk_transactions) as (proxy, faulty, direct):
+    async with stores(azurite, adapter) as (proxy, faulty, direct):
         proxy.add(Rule(fault, path="/Tables"))
         with pytest.raises(StoreUnavailable):
             await faulty.transact(table, "p", [Insert("k", {})])
@@ -169,11 +170,9 @@ async def test_a_table_that_can_not_be_made_proves_that_nothing_was_written(
 
 
 async def test_a_refused_connection_proves_that_nothing_was_written(
-    table: str, sdk_transactions: bool
+    table: str, adapter: type[AzureTables]
 ) -> None:
-    store = AzureTables(
-        connection_string=connection_string(free_port()), sdk_transactions=sdk_transactions
-    )
+    store = adapter(connection_string=connection_string(free_port()))
     with pytest.raises(StoreUnavailable):
         await store.transact(table, "p", [Insert("k", {})])
     for read in [store.get(table, "p", "k"), store.query(table, "p"), store.scan(table, limit=1)]:
@@ -183,7 +182,7 @@ async def test_a_refused_connection_proves_that_nothing_was_written(
 
 
 async def test_a_connection_that_is_never_made_ends_in_time(
-    table: str, sdk_transactions: bool
+    table: str, adapter: type[AzureTables]
 ) -> None:
     """A listener whose queue is full does not answer to SYN."""
     with contextlib.ExitStack() as held, socket.socket() as listener:
@@ -193,11 +192,10 @@ async def test_a_connection_that_is_never_made_ends_in_time(
             waiting = held.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(listener.getsockname())
-        store = AzureTables(
+        store = adapter(
             connection_string=connection_string(listener.getsockname()[1]),
             connect_seconds=0.2,
             read_seconds=5,
-            sdk_transactions=sdk_transactions,
         )
         async with asyncio.timeout(5):
             with pytest.raises(StoreUnavailable):

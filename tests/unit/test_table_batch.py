@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from shared.adapters.tables.batch_codec import Batch, decode_batch, encode_batch
 from shared.adapters.tables.error_mapping import TableMissing
-from shared.adapters.tables.sdk_entities import to_sdk_operation
 from shared.adapters.tables.validation import check_transaction
 from shared.domain.common import limits
 from shared.domain.common.errors import (
@@ -31,6 +30,7 @@ from shared.domain.common.errors import (
 )
 from shared.ports.tables import Delete, Insert, Operation, Replace, Upsert, Value
 from tests.support.azurite import connection_string
+from tests.support.sdk_tables import to_sdk_operation
 
 ADDRESS = "http://127.0.0.1:10002/devstoreaccount1"
 DATE = "Mon, 23 Nov 2026 19:11:01 GMT"

@@ -13,6 +13,7 @@ from shared.adapters.tables.error_mapping import failed
 from shared.domain.common.errors import OutcomeUnknown, StoreUnavailable
 from shared.ports.tables import Insert
 from tests.support.azurite import ROOT, free_port
+from tests.support.sdk_tables import SdkTables
 
 
 def test_importing_the_adapter_imports_no_library_of_azure() -> None:
@@ -63,15 +64,11 @@ def identities(monkeypatch: pytest.MonkeyPatch) -> list[FakeIdentity]:
     return FakeIdentity.made
 
 
-@pytest.mark.parametrize("sdk_transactions", [False, True])
+@pytest.mark.parametrize("adapter", [AzureTables, SdkTables])
 async def test_an_endpoint_is_used_with_the_identity_of_the_app(
-    identities: list[FakeIdentity], sdk_transactions: bool
+    identities: list[FakeIdentity], adapter: type[AzureTables]
 ) -> None:
-    store = AzureTables(
-        endpoint=f"https://127.0.0.1:{free_port()}",
-        client_id="app",
-        sdk_transactions=sdk_transactions,
-    )
+    store = adapter(endpoint=f"https://127.0.0.1:{free_port()}", client_id="app")
     with pytest.raises(StoreUnavailable):
         await store.transact("ledger", "p", [Insert("k", {})])
     with pytest.raises(StoreUnavailable):
@@ -84,14 +81,12 @@ async def test_an_endpoint_is_used_with_the_identity_of_the_app(
     assert identity.closed
 
 
-@pytest.mark.parametrize("sdk_transactions", [False, True])
+@pytest.mark.parametrize("adapter", [AzureTables, SdkTables])
 async def test_without_a_token_nothing_was_sent(
-    identities: list[FakeIdentity], sdk_transactions: bool, monkeypatch: pytest.MonkeyPatch
+    identities: list[FakeIdentity], adapter: type[AzureTables], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakeIdentity, "refuses", True)
-    store = AzureTables(
-        endpoint=f"https://127.0.0.1:{free_port()}", sdk_transactions=sdk_transactions
-    )
+    store = adapter(endpoint=f"https://127.0.0.1:{free_port()}")
     with pytest.raises(StoreUnavailable, match="No credential"):
         await store.transact("ledger", "p", [Insert("k", {})])
     await store.close()

@@ -8,7 +8,7 @@ from shared.adapters.tables.cursors import pack_cursor, unpack_cursor
 from shared.adapters.tables.entity_json import check_property
 from shared.adapters.tables.error_mapping import TableMissing, error_code
 from shared.adapters.tables.sdk_entities import to_row
-from shared.adapters.tables.transactions import LeanTransactions, SdkTransactions, Transactions
+from shared.adapters.tables.transactions import BatchTransactions
 from shared.adapters.tables.validation import check_table, check_transaction, storable_key
 from shared.domain.common import limits
 from shared.domain.common.errors import Invalid, PerminuteError, StoreUnavailable
@@ -47,12 +47,8 @@ class AzureTables(TableStore):
         client_id: str | None = None,
         connect_seconds: float = limits.TABLE_CONNECT_SECONDS,
         read_seconds: float = limits.TABLE_READ_SECONDS,
-        sdk_transactions: bool = False,
     ) -> None:
-        """Either a connection string, or an https endpoint for a managed identity.
-
-        With `sdk_transactions` they go through the SDK instead of our own codec.
-        """
+        """Either a connection string, or an https endpoint for a managed identity."""
         if bool(connection_string) == bool(endpoint):
             raise ValueError("Either a connection string or an endpoint is needed.")
         self._connection_string = connection_string
@@ -60,7 +56,6 @@ class AzureTables(TableStore):
         self._client_id = client_id
         self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
-        self._sdk_transactions = sdk_transactions
         self._opened: _Opened | None = None
 
     async def close(self) -> None:
@@ -182,16 +177,22 @@ class AzureTables(TableStore):
     ) -> tuple[str, ...]:
         """All of the operations, or none."""
         contents = check_transaction(table, partition, operations)
-        transactions = self._open().transactions
-        seconds = self._connect_seconds + self._read_seconds
         try:
-            return await transactions.submit(table, partition, operations, contents, seconds)
+            return await self._submit(table, partition, operations, contents)
         except TableMissing:
             await self._create(table)
         try:
-            return await transactions.submit(table, partition, operations, contents, seconds)
+            return await self._submit(table, partition, operations, contents)
         except TableMissing as error:
             raise StoreUnavailable("The table can't be made.") from error
+
+    async def _submit(
+        self, table: str, partition: str, operations: Sequence[Operation], contents: Sequence[str]
+    ) -> tuple[str, ...]:
+        """One attempt at a validated transaction. Raises as `transact`, and TableMissing."""
+        seconds = self._connect_seconds + self._read_seconds
+        transactions = self._open().transactions
+        return await transactions.submit(table, partition, operations, contents, seconds)
 
     async def _create(self, table: str) -> None:
         from azure.core.exceptions import ResourceExistsError
@@ -259,7 +260,7 @@ class AzureTables(TableStore):
 
                 credential = ManagedIdentityCredential(client_id=self._client_id)
                 service = TableServiceClient(self._endpoint, credential=credential, **options)
-            self._opened = _Opened(service, transport, credential, self._sdk_transactions)
+            self._opened = _Opened(service, transport, credential)
         return self._opened
 
 
@@ -271,15 +272,10 @@ class _Opened:
         service: "TableServiceClient",
         transport: "AioHttpTransport",
         credential: "ManagedIdentityCredential | None",
-        sdk_transactions: bool,
     ) -> None:
         self.service = service
         self.credential = credential
-        self.transactions: Transactions = (
-            SdkTransactions(self.client)
-            if sdk_transactions
-            else LeanTransactions(service, transport)
-        )
+        self.transactions = BatchTransactions(service, transport)
         self._clients: dict[str, TableClient] = {}
 
     def client(self, table: str) -> "TableClient":

@@ -1,89 +1,31 @@
-"""The two ways to send a transaction: our codec, and the SDK's `submit_transaction`.
-
-Neither tries again. Both raise what `table_outcomes` says, never an exception of a library.
-"""
+"""Sends a transaction of Table storage: one request encoded by `batch_codec`, without retries."""
 
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 from wsgiref.handlers import format_date_time
 
 from shared.adapters.tables.batch_codec import decode_batch, encode_batch
-from shared.adapters.tables.error_mapping import error_code, failed, refused
-from shared.adapters.tables.sdk_entities import to_sdk_operation
-from shared.domain.common.errors import OutcomeUnknown
-from shared.ports.tables import Delete, Operation
+from shared.adapters.tables.error_mapping import failed
+from shared.ports.tables import Operation
 
 if TYPE_CHECKING:
     from azure.core.pipeline import AsyncPipeline
     from azure.core.pipeline.transport import AioHttpTransport
     from azure.core.rest import AsyncHttpResponse, HttpRequest
-    from azure.data.tables.aio import TableClient, TableServiceClient
+    from azure.data.tables.aio import TableServiceClient
 
 _USER_AGENT = "perminute"
 _STORAGE_SCOPE = "https://storage.azure.com/.default"
 
 
-class Transactions(Protocol):
-    """A way to send a transaction that was checked before."""
+class BatchTransactions:
+    """Transactions on azure-core's pipeline with its authentication and tracing.
 
-    async def submit(
-        self,
-        table: str,
-        partition: str,
-        operations: Sequence[Operation],
-        contents: Sequence[str],
-        seconds: float,
-    ) -> tuple[str, ...]:
-        """The new ETags; `contents` are the rows as JSON.
-
-        Raises as `TableStore.transact`, and TableMissing.
-        """
-        ...
-
-
-class SdkTransactions:
-    """Through `submit_transaction`."""
-
-    def __init__(self, client_of: "Callable[[str], TableClient]") -> None:
-        self._client_of = client_of
-
-    async def submit(
-        self,
-        table: str,
-        partition: str,
-        operations: Sequence[Operation],
-        contents: Sequence[str],
-        seconds: float,
-    ) -> tuple[str, ...]:
-        """The new ETags."""
-        from azure.core.exceptions import HttpResponseError
-
-        client = self._client_of(table)
-        sdk_operations = [to_sdk_operation(partition, operation) for operation in operations]
-        try:
-            async with asyncio.timeout(seconds):
-                answers = await client.submit_transaction(sdk_operations, retry_total=0)
-        except HttpResponseError as error:
-            if not error.status_code:
-                raise failed(error) from error
-            index = getattr(error, "index", 0)
-            raise refused(error.status_code, error_code(error), index, len(operations)) from error
-        except Exception as error:
-            raise failed(error) from error
-        etags = tuple(str(answer.get("etag", "")) for answer in answers)
-        written = [not isinstance(operation, Delete) for operation in operations]
-        if [bool(etag) for etag in etags] != written:
-            raise OutcomeUnknown("Table storage answered for some of the operations only.")
-        return etags
-
-
-class LeanTransactions:
-    """Through our codec, on azure-core's pipeline: authentication and tracing stay theirs.
-
-    There is no policy in the pipeline that retries or follows redirects.
+    The pipeline has no policy that retries or follows redirects: a transaction that is sent twice
+    conflicts with its own first attempt.
     """
 
     def __init__(self, service: "TableServiceClient", transport: "AioHttpTransport") -> None:
@@ -106,7 +48,10 @@ class LeanTransactions:
         contents: Sequence[str],
         seconds: float,
     ) -> tuple[str, ...]:
-        """The new ETags."""
+        """The new ETags; `contents` are the rows as JSON.
+
+        Raises as `TableStore.transact`, and TableMissing; never an exception of a library.
+        """
         from azure.core.rest import HttpRequest
 
         http_date = format_date_time(time.time())
