@@ -2,20 +2,24 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench cost mutate infra package requirements sim soak planted reliability
+.PHONY: help setup demo run test test-all durations check bench cost mutate infra package requirements sim soak planted reliability
 PY := .venv/bin/python
+PYTEST := $(PY) -m pytest -n 2 --dist worksteal
+RUN_STAMP := .venv/.installed-local
 VENV_STAMP := .venv/.installed
 NODE_STAMP := local/node_modules/.installed
 KUSTO_STAMP := tests/infra/node_modules/.installed
 CHECKOV_STAMP := build/tools/checkov/.installed
 UV_STAMP := build/tools/uv/.installed
-REQUIREMENTS := requirements requirements-dev infra/tools/checkov-requirements infra/tools/uv-requirements
+REQUIREMENTS := requirements requirements-local requirements-dev infra/tools/checkov-requirements infra/tools/uv-requirements
 
 help:
-	@echo "make setup   install what the other targets need, into .venv and local/node_modules"
+	@echo "make setup   install what the tests and checks need; make demo and make run install less"
 	@echo "make demo    start everything with fresh data, play a meeting, show what it cost"
 	@echo "make run     serve until Ctrl-C; PORT=7071 DATA=build/data SEED=demo|none"
-	@echo "make test    all tests"
+	@echo "make test    the base tests: unit, contract, end to end, a short simulator run, infrastructure"
+	@echo "make test-all  the extended tests, which are the others, and the planted bugs (minutes)"
+	@echo "make durations  the tables of docs/testing.md from the last make test and make test-all"
 	@echo "make sim     one history of the simulator, step by step; SEED=7 STEPS=30"
 	@echo "make soak    new histories until time is up, then a year of accounts; MINUTES=10 ACCOUNTS=2000"
 	@echo "make planted deliberate bugs, each of which must turn the tests red (minutes)"
@@ -30,7 +34,7 @@ help:
 
 setup: $(VENV_STAMP) $(NODE_STAMP) $(KUSTO_STAMP)
 
-$(VENV_STAMP): requirements.txt requirements-dev.txt
+$(RUN_STAMP): requirements-local.txt
 	@if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
 	  for python in python3.13 python3 python; do \
 	    if $$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
@@ -40,7 +44,12 @@ $(VENV_STAMP): requirements.txt requirements-dev.txt
 	  if [ -z "$${found:-}" ]; then echo "Python 3.13 is needed and was not found." >&2; exit 1; fi; \
 	  $$found -m venv --clear .venv; \
 	fi
-	@echo "installing Python packages into .venv"
+	@echo "installing what runs into .venv"
+	@$(PY) -m pip install --quiet --no-input --disable-pip-version-check --require-hashes -r requirements-local.txt
+	@touch $@
+
+$(VENV_STAMP): requirements-dev.txt $(RUN_STAMP)
+	@echo "installing what tests and checks into .venv"
 	@$(PY) -m pip install --quiet --no-input --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
@@ -67,14 +76,21 @@ $(UV_STAMP): infra/tools/uv-requirements.txt | $(VENV_STAMP)
 	@build/tools/uv/bin/pip install --quiet --no-input --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-demo: setup
+demo: $(RUN_STAMP) $(NODE_STAMP)
 	@$(PY) -m local.demo
 
-run: setup
+run: $(RUN_STAMP) $(NODE_STAMP)
 	@exec $(PY) -m local.run
 
 test: setup
-	@$(PY) -m pytest -n 2 tests
+	@$(PYTEST) -m "not extended" --junitxml=build/test.xml tests
+
+test-all: setup
+	@$(PYTEST) -m extended --junitxml=build/test-all.xml tests
+	@$(PY) -m tests.planted
+
+durations: setup
+	@$(PY) -m tests.durations
 
 sim: setup
 	@$(PY) -m tests.sim --log --seed $(or $(SEED),0) $(if $(STEPS),--steps $(STEPS))
@@ -105,7 +121,7 @@ mutate: setup
 	@$(PY) -m tests.mutation
 
 infra: setup $(CHECKOV_STAMP)
-	@$(PY) -m pytest -n 2 tests/infra
+	@$(PYTEST) tests/infra
 	@$(PY) -m infra.tools.checkov build/tools/checkov/bin/checkov
 	@$(MAKE) --no-print-directory package
 

@@ -1,7 +1,8 @@
 """Writes docs/reliability.md from the figures that the tests left in build/: `make reliability`.
 
-`make test` leaves those of the simulator, the fault proxy and the killed processes, `make planted`
-those of the planted bugs. Lines of several runs are added up, as long as the files are kept.
+`make test-all` leaves those of the simulator, the fault proxy and the killed processes, and
+`make planted` those of the planted bugs. Lines of several runs are added up, as long as the files
+are kept.
 """
 
 import json
@@ -23,7 +24,7 @@ def main() -> int:
     """1 if there are no figures yet."""
     sims, killed, faults = (_lines(name) for name in ("sim", "killed", "faults"))
     if not (sims and killed and faults):
-        print("No figures: `make test` leaves them in build/.", file=sys.stderr)
+        print("No figures: `make test-all` leaves them in build/.", file=sys.stderr)
         return 1
     planted = _planted()
     parts = [_head(), _simulator(sims), _points(sims, killed), _proxy(faults), _bugs(planted)]
@@ -47,8 +48,8 @@ def _head() -> str:
     return """# Reliability
 
 What goes wrong on the way, what must hold all the same, and how often that was tried. This page is
-written by `make reliability` from the figures of the last runs of `make test` and `make planted`
-on 2 cores.
+written by `make reliability` from the figures of the last runs of `make test-all` and
+`make planted` on 2 cores.
 """
 
 

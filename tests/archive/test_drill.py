@@ -68,6 +68,7 @@ def _replay(stack: Stack, settings: dict[str, str]) -> str:
     return done.stdout
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(300)
 async def test_a_region_is_lost_and_no_leg_with_it(tmp_path: Path) -> None:
     """What the copy does not know is charged from the archive; what it knows is not charged twice,

@@ -85,6 +85,7 @@ async def _anchor(services: Services) -> None:
     await app.close()
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(180)
 async def test_a_lost_table_is_rebuilt_and_verifies_against_its_anchor(
     tmp_path: Path, blob_service: Azurite

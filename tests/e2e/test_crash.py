@@ -16,7 +16,7 @@ LEGS, POSTED_BEFORE, POSTED_AT_ONCE = 300, 250, 10
 POST_SECONDS_MAX = 50.0
 CHARGED_SECONDS_MAX = 120.0  # a lock of a killed process has to end first
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(300)]
 
 
 @contextmanager

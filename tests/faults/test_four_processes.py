@@ -242,6 +242,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
             install(None)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_fault_makes_four_processes_debit_twice_or_lose_a_leg(plant: Plant, kind: str) -> None:
     run = f"{kind.replace('_', '-')}-{SEED}"

@@ -100,6 +100,7 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
         install(None)
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("point", [None, *POINTS])
 def test_whoever_is_killed_another_one_finishes_the_work(

@@ -104,16 +104,14 @@ def test_a_pull_requests_package_is_never_attested() -> None:
     assert {name for name, job in jobs.items() if "id-token: write" in _rights(job)} == {"attest"}
 
 
-HASHED = ["requirements", "requirements-dev", "infra/tools/checkov-requirements"]
-HASHED += ["infra/tools/uv-requirements"]
+HASHED = ["requirements", "requirements-local", "requirements-dev"]
+HASHED += ["infra/tools/checkov-requirements", "infra/tools/uv-requirements"]
 
 
 @pytest.mark.parametrize("name", HASHED)
 def test_every_pinned_version_has_its_hashes(name: str) -> None:
     """And nothing but what is pinned by hand; no file names a registry."""
-    pins = (ROOT / f"{name}.in").read_text("utf-8")
-    if name == "requirements-dev":
-        pins += (ROOT / "requirements.in").read_text("utf-8")
+    pins = _pins(ROOT / f"{name}.in")
     hashed = (ROOT / f"{name}.txt").read_text("utf-8")
     blocks = re.findall(
         r"^([\w.\[\]-]+)==(\S+)[^\n]*((?:\n {4}--hash=sha256:[0-9a-f]{64}[ \\]*)+)", hashed, re.M
@@ -127,6 +125,13 @@ def test_every_pinned_version_has_its_hashes(name: str) -> None:
     assert "index-url" not in hashed + pins
 
 
+def _pins(path: Path) -> str:
+    """The text of a file of pins, with the files that it includes."""
+    text = path.read_text("utf-8")
+    included = re.findall(r"^-r (\S+)", text, re.M)
+    return text + "".join(_pins(path.parent / name) for name in included)
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -136,7 +141,7 @@ def test_nothing_is_installed_without_its_hash() -> None:
     texts += [path.read_text("utf-8") for path in FOLDER.rglob("*.yml")]
     installs = [line for text in texts for line in text.splitlines() if "pip install" in line]
 
-    assert len(installs) == 3
+    assert len(installs) == 4
     assert [line for line in installs if "--require-hashes" not in line] == []
     assert "--require-hashes" in (ROOT / "infra/tools/package.py").read_text("utf-8")
 

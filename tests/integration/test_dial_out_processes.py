@@ -20,7 +20,7 @@ from tests.support.azurite import ROOT, Azurite, start_azurite
 from tests.unit.holds.cases import SLICE
 
 PROCESSES, QUESTIONS_EACH = 4, 50
-pytestmark = pytest.mark.timeout(300)  # on a machine that does ten things at once
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(300)]  # on a machine that is busy
 REASONS = {
     "credit": "credit_exhausted",
     "budget": "budget_exceeded",

@@ -81,6 +81,7 @@ def _accounts() -> dict[int, str]:
     return found
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(240)
 def test_accounts_live_in_their_shards_work_there_and_stay_there(sharded: Sharded) -> None:
     """Made, topped up, authorised, charged, listed, verified and changed: each in one shard, none

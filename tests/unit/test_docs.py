@@ -82,7 +82,7 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
 def test_every_dependency_of_ours_is_explained() -> None:
     """Each package that the requirements name before "needed by these" has its line."""
     page = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
-    for name in ("requirements.in", "requirements-dev.in"):
+    for name in ("requirements.in", "requirements-local.in", "requirements-dev.in"):
         own = (ROOT / name).read_text("utf-8").partition("# needed by these")[0]
         packages = re.findall(r"^([A-Za-z0-9-]+)==", own, re.MULTILINE)
         assert packages

@@ -10,6 +10,7 @@ ACCOUNTS = int(os.environ.get("YEAR_ACCOUNTS", "200"))
 SEED = int(os.environ.get("YEAR_SEED", "1"))
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(max(600, ACCOUNTS * 2))
 def test_a_year_of_many_accounts_is_as_the_independent_model_says() -> None:
     year = played(ACCOUNTS, SEED)

@@ -39,6 +39,7 @@ async def test_packed_and_unpacked_history_tell_the_same() -> None:
     assert entries == before[: len(entries)]
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(600)  # writes them all: most of a minute
 async def test_a_statement_of_100000_legs_reads_tens_of_rows() -> None:
     tables = CountedTables()
