@@ -10,8 +10,6 @@ outbox, before the events go out and before the outbox row is deleted; each row 
 same content however often, so publishers may do it twice, and in any order.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,7 +20,8 @@ from shared.adapters.tables.packing import pack, unpack
 from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time, parse_time
-from shared.domain.common.errors import Invalid, RowExists
+from shared.domain.common.errors import RowExists
+from shared.domain.common.opaque import from_cursor, to_cursor
 from shared.domain.credits.alerts import ALERT_OVER, RECHARGE_CHANGED, Alert, Event
 from shared.domain.credits.recharge import Recharge, read_recharge
 from shared.ports.ledger import Outbox
@@ -31,7 +30,6 @@ from shared.ports.tables import Insert, Operation, Row, TableStore, Upsert, Valu
 TABLE = "notices"
 SCHEMA = 1
 _NUMBERS = 10**20 - 1
-_KEY = re.compile(r"(alert|recharge)\|[0-9]{20}", re.ASCII)
 
 
 class TableNotices:
@@ -103,7 +101,8 @@ class TableNotices:
         self, account: str, kind: str, limit: int, cursor: str | None
     ) -> tuple[list[list[Row]], str | None]:
         """The rows of the next things, together; the last one is whole."""
-        after = f"{_read_cursor(cursor, kind)}}}" if cursor is not None else None
+        key = re.compile(rf"{kind}\|[0-9]{{20}}")
+        after = f"{from_cursor(cursor, key.fullmatch)[0]}}}" if cursor is not None else None
         most = (limit + 1) * limits.NOTICE_PARTS_MAX
         rows = await self._tables.query(
             TABLE, account, first=f"{kind}|", after=after, before=f"{kind}}}", limit=most
@@ -111,7 +110,7 @@ class TableNotices:
         groups = [(key, list(found)) for key, found in groupby(rows, key=_thing)]
         page = groups[:limit]
         more = len(groups) > limit
-        return [found for _, found in page], _cursor(page[-1][0]) if more else None
+        return [found for _, found in page], to_cursor(page[-1][0]) if more else None
 
 
 def _operation(event: Event, row: Outbox, place: int) -> Operation | None:
@@ -164,19 +163,3 @@ def _prefix(kind: str, number: int) -> str:
 
 def _thing(row: Row) -> str:
     return "|".join(row.key.split("|")[:2])
-
-
-def _cursor(key: str) -> str:
-    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str, kind: str) -> str:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        key = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        key = ""
-    match = _KEY.fullmatch(key)
-    if match is None or match[1] != kind:
-        raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
-    return key

@@ -9,8 +9,6 @@
 Both rows of a delivery are written in one transaction, so what waits is never forgotten.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,7 +17,8 @@ from shared.adapters.tables.packing import joined, split
 from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time, parse_time
-from shared.domain.common.errors import EtagMismatch, Invalid, RowExists, RowMissing
+from shared.domain.common.errors import EtagMismatch, RowExists, RowMissing
+from shared.domain.common.opaque import from_cursor, to_cursor
 from shared.domain.delivery.webhooks import Delivery, DeliveryStatus, place_of
 from shared.ports.clock import Ids
 from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore, Upsert, Value
@@ -93,12 +92,12 @@ class TableDeliveries:
             TABLE,
             f"{account}|{target}",
             first="event|",
-            after=_read_cursor(cursor) if cursor is not None else None,
+            after=from_cursor(cursor, _KEY.fullmatch)[0] if cursor is not None else None,
             before="event}",
             limit=limit + 1,
         )
         page = rows[:limit]
-        following = _cursor(page[-1].key) if len(rows) > limit else None
+        following = to_cursor(page[-1].key) if len(rows) > limit else None
         return [_read(account, target, row) for row in page], following
 
     async def lease(self, account: str, target: str, now: datetime) -> str | None:
@@ -217,18 +216,3 @@ def _text(moment: datetime | None) -> str:
 
 def _moment(value: Value) -> datetime | None:
     return parse_time(str(value)) if value else None
-
-
-def _cursor(key: str) -> str:
-    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> str:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        key = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        key = ""
-    if not _KEY.fullmatch(key):
-        raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
-    return key

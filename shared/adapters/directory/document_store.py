@@ -14,8 +14,6 @@ read the table then still can't sign as a bridge.
 Every write and removal is logged in the audit log, in the same transaction (`audit_log.py`).
 """
 
-import base64
-import binascii
 import hashlib
 import json
 import zlib
@@ -28,7 +26,6 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import (
     EtagMismatch,
-    Invalid,
     KindFull,
     OutcomeUnknown,
     PreconditionFailed,
@@ -38,6 +35,7 @@ from shared.domain.common.errors import (
     StoreUnavailable,
 )
 from shared.domain.common.ids import is_id
+from shared.domain.common.opaque import from_cursor, to_cursor
 from shared.domain.common.preconditions import check_etag
 from shared.ports.audit import Change
 from shared.ports.records import Record, Saved
@@ -160,11 +158,11 @@ class DocumentStore:
         """Documents of a kind in the order of their keys, and the cursor of the next page."""
         if not _is_listed(kind):
             raise ValueError(f"the kind {kind} can't be listed")
-        after = _read_cursor(cursor) if cursor is not None else None
+        after = from_cursor(cursor, _id) if cursor is not None else None
         rows = await self._tables.query(TABLE, kind, after=after, before=_PLACES, limit=limit + 1)
         page = rows[:limit]
         more = len(rows) > limit
-        return [self._record(kind, row) for row in page], _cursor(page[-1].key) if more else None
+        return [self._record(kind, row) for row in page], to_cursor(page[-1].key) if more else None
 
     async def _row(self, kind: str, key: str) -> Row | None:
         if _is_listed(kind) and not is_id(key):
@@ -299,17 +297,5 @@ def _address(kind: str, key: str) -> tuple[str, str]:
     return f"{kind}|{digest[:2]}", digest
 
 
-def _cursor(key: str) -> str:
-    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> str:
-    try:
-        key = base64.b64decode(
-            cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True
-        ).decode()
-    except (binascii.Error, ValueError):
-        key = ""
-    if not is_id(key):
-        raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
-    return key
+def _id(key: str) -> str | None:
+    return key if is_id(key) else None

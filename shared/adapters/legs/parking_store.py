@@ -4,8 +4,6 @@ A post of up to 1 MiB that can't be read does not fit into one row: the last pro
 `original` stand in a second row, `{id}|more`, which never changes.
 """
 
-import base64
-import binascii
 import heapq
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -20,12 +18,12 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import format_time, parse_time
 from shared.domain.common.errors import (
     EtagMismatch,
-    Invalid,
     LedgerCorrupt,
     OutcomeUnknown,
     RowExists,
     StoreUnavailable,
 )
+from shared.domain.common.opaque import from_cursor, to_cursor
 from shared.domain.legs.leg import leg_key_hash
 from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
 from shared.ports.tables import Insert, Replace, Row, TableStore, Value
@@ -136,7 +134,7 @@ class TableParkingLot:
 
         Rows are spread by their hash, so each page reads all that match; parked legs are few.
         """
-        after = _read_cursor(cursor) if cursor is not None else None
+        after = from_cursor(cursor, _position) if cursor is not None else None
         found: list[tuple[tuple[datetime, str], Row | None]] = []
         async for row in self._scan(where):
             place = parse_time(str(row.values["received_at"])), row.key
@@ -145,7 +143,10 @@ class TableParkingLot:
             if len(found) > 2 * (limit + 1):
                 found = heapq.nsmallest(limit + 1, found, key=itemgetter(0))
         found = heapq.nsmallest(limit + 1, found, key=itemgetter(0))
-        following = _cursor(found[limit - 1][0]) if len(found) > limit else None
+        following = None
+        if len(found) > limit:
+            moment, last_id = found[limit - 1][0]
+            following = to_cursor(f"{format_time(moment)}|{last_id}")
         page = [
             await (self._complete(row) if row else self.get(parked_id))
             for (_, parked_id), row in found[:limit]
@@ -186,21 +187,9 @@ class TableParkingLot:
         return _read(replace(row, values={**row.values, **more.values}))
 
 
-def _cursor(place: tuple[datetime, str]) -> str:
-    text = f"{format_time(place[0])}|{place[1]}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
-        moment, _, parked_id = text.partition("|")
-        if _is_id(parked_id):
-            return parse_time(moment), parked_id
-    except (binascii.Error, ValueError):
-        pass
-    raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
+def _position(text: str) -> tuple[datetime, str] | None:
+    moment, _, parked_id = text.partition("|")
+    return (parse_time(moment), parked_id) if _is_id(parked_id) else None
 
 
 def _is_id(text: str) -> bool:

@@ -4,12 +4,12 @@ A cursor is a MAC of the place in the list and of what the list is about, then t
 list's cursor, or one that was changed, is refused before it is used.
 """
 
-import base64
 import hashlib
 import hmac
 import json
 
 from shared.domain.common.errors import Invalid
+from shared.domain.common.opaque import from_base64url, to_base64url
 
 _LABEL = b"perminute cursor\n"
 _MAC_BYTES = 12
@@ -17,15 +17,13 @@ _MAC_BYTES = 12
 
 def seal(key: bytes, about: object, place: str) -> str:
     """The cursor of a place in the list that `about` (plain JSON) describes."""
-    sealed = _mac(key, about, place) + place.encode()
-    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+    return to_base64url(_mac(key, about, place) + place.encode())
 
 
 def unseal(key: bytes, about: object, cursor: str) -> str:
     """The place. Raises Invalid `cursor_invalid` for a cursor that this list did not give out."""
     try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        sealed = base64.b64decode(padded, altchars=b"-_", validate=True)
+        sealed = from_base64url(cursor)
         place = sealed[_MAC_BYTES:].decode()
     except ValueError:
         sealed, place = b"", ""

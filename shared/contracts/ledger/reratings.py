@@ -1,6 +1,5 @@
 """Re-rating and what-if: what is asked, and what became of the legs."""
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,8 +13,8 @@ from shared.contracts.rate_cards.json_format import JsonObject
 from shared.domain.charging.rerating import Difference, RatedBy, RerateOutcome, RerateStatus, add_up
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
-from shared.domain.common.errors import Invalid
 from shared.domain.common.money import format_amount
+from shared.domain.common.opaque import from_cursor, to_cursor
 from shared.domain.legs.leg import encode_leg_key
 
 RERATING_COLUMNS = (
@@ -141,23 +140,22 @@ def rerating_row(outcome: RerateOutcome) -> JsonObject:
 
 def write_cursor(accounts: str | None, place: tuple[int, int] | None) -> str:
     """Where the next request goes on, as opaque text."""
-    text = json.dumps([accounts, list(place) if place else None])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return to_cursor(json.dumps([accounts, list(place) if place else None]))
 
 
 def read_cursor(cursor: str) -> tuple[str | None, tuple[int, int] | None]:
-    """What `write_cursor` wrote. Raises Invalid `cursor_invalid`."""
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        accounts, place = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if accounts is not None and not isinstance(accounts, str):
-            raise TypeError("no account")
-        if place is None:
-            return accounts, None
-        commit, skip = place
-        return accounts, (_count(commit), _count(skip))
-    except (ValueError, TypeError, RecursionError):
-        raise Invalid("The cursor is not one of ours.", code="cursor_invalid") from None
+    """The reverse of `write_cursor`. Raises Invalid `cursor_invalid`."""
+    return from_cursor(cursor, _position)
+
+
+def _position(text: str) -> tuple[str | None, tuple[int, int] | None]:
+    accounts, place = json.loads(text)
+    if accounts is not None and not isinstance(accounts, str):
+        raise TypeError("no account")
+    if place is None:
+        return accounts, None
+    commit, skip = place
+    return accounts, (_count(commit), _count(skip))
 
 
 def _count(value: object) -> int:

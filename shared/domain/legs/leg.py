@@ -1,7 +1,5 @@
 """A leg: one participant's connection to a conference, as its bridge reported it."""
 
-import base64
-import binascii
 import hashlib
 import json
 import re
@@ -12,6 +10,7 @@ from typing import Any
 
 from shared.domain.common.canonical import canonical_json, content_digest, format_time, parse_time
 from shared.domain.common.kinds import LegKind
+from shared.domain.common.opaque import from_base64url, to_base64url
 
 _DIGEST_VERSION = 2
 _FIRST_DIGEST_FIELDS = (
@@ -112,8 +111,7 @@ def encode_leg_key(key: str) -> str:
     bridge, _, leg_id = key.partition("~")
     if _PLAIN_ID.fullmatch(leg_id):
         return key
-    coded = base64.urlsafe_b64encode(leg_id.encode()).decode().rstrip("=")
-    return f"{bridge}~~{coded}"
+    return f"{bridge}~~{to_base64url(leg_id.encode())}"
 
 
 def decode_leg_key(shown: str) -> str:
@@ -122,9 +120,8 @@ def decode_leg_key(shown: str) -> str:
     if not separator:
         return shown
     try:
-        padded = coded + "=" * (-len(coded) % 4)
-        return f"{bridge}~{base64.b64decode(padded, altchars=b'-_', validate=True).decode()}"
-    except (binascii.Error, ValueError):
+        return f"{bridge}~{from_base64url(coded).decode()}"
+    except ValueError:
         return shown
 
 

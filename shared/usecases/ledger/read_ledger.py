@@ -1,13 +1,13 @@
 """What an administrator reads of a ledger: entries, a leg with its charge, the verification."""
 
-import base64
-import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.common import limits
-from shared.domain.common.errors import Conflict, Invalid, NotFound
+from shared.domain.common.errors import Conflict, NotFound
+from shared.domain.common.opaque import from_cursor, to_cursor
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Entry, EntryKind
 from shared.domain.ledger.statements import Statement, asked_month_span
@@ -87,7 +87,10 @@ class ReadLedger:
     ) -> EntryPage:
         """A page of entries. Raises Invalid `cursor_invalid` on one that is not this account's."""
         await self._known(account)
-        after, skip = _read_cursor(account, cursor)
+        after, skip = 0, 0
+        if cursor is not None:
+            pattern = re.compile(rf"{re.escape(account)}\|([0-9]{{1,18}})\|([0-9]{{1,18}})")
+            after, skip = map(int, from_cursor(cursor, pattern.fullmatch).groups())
         if cursor is None and wanted.since is not None:  # nothing before it is read
             before = await self._ledger.commit_at(account, wanted.since - timedelta(microseconds=1))
             after = before.number if before else 0
@@ -99,11 +102,13 @@ class ReadLedger:
                     return EntryPage(tuple(found), None)
                 place = _take(commit, wanted, found, skip, limit)
                 if place is not None:
-                    return EntryPage(tuple(found), _cursor(account, commit.number - 1, place))
+                    return EntryPage(
+                        tuple(found), to_cursor(f"{account}|{commit.number - 1}|{place}")
+                    )
                 after, skip = commit.number, 0
             if not commits:
                 return EntryPage(tuple(found), None)
-        return EntryPage(tuple(found), _cursor(account, after, 0))
+        return EntryPage(tuple(found), to_cursor(f"{account}|{after}|0"))
 
     async def leg(self, account: str, shown: str) -> LegHistory | ParkedLeg:
         """The charged leg with what became of its charge, or the parked one.
@@ -205,21 +210,3 @@ def _take(
             return place
         found.append(entry)
     return None
-
-
-def _cursor(account: str, after: int, skip: int) -> str:
-    return base64.urlsafe_b64encode(f"{account}|{after}|{skip}".encode()).decode().rstrip("=")
-
-
-def _read_cursor(account: str, cursor: str | None) -> tuple[int, int]:
-    if cursor is None:
-        return 0, 0
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
-        owner, after, skip = text.split("|")
-        if owner == account:
-            return int(after), int(skip)
-    except (binascii.Error, ValueError):
-        pass
-    raise Invalid("The cursor is none of this account's.", code="cursor_invalid")
