@@ -11,16 +11,13 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 
 from shared.domain.common import limits
 from shared.domain.common.errors import RateLimited
 from shared.ports.tables import Row
 from shared.telemetry import event
-
-NO_REQUEST = Context
-"""Makes the context of a task that serves several requests: none of them pays for it."""
 
 
 @dataclass(slots=True)
@@ -261,6 +258,15 @@ class Work:
 
 
 _WORK: ContextVar[Work | None] = ContextVar("work", default=None)
+
+
+def NO_REQUEST() -> Context:  # noqa: N802
+    """The context of a task that serves several requests: none of them pays for it."""
+    context = copy_context()
+    context.run(_WORK.set, None)
+    return context
+
+
 _slice_began = 0.0
 
 

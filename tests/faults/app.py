@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import quote, unquote
 
 import azure.functions as func
 
@@ -136,13 +136,11 @@ def opened_bridge() -> Json:
 
 
 async def _ask(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    path, _, query = path.partition("?")
-    function, names = _routed(method, path)
+    function, names = _routed(method, path.partition("?")[0])
     request = func.HttpRequest(
         method=method,
         url=f"http://localhost/api/{path}",
         headers={"content-type": "application/json", **headers},
-        params={name: values[-1] for name, values in parse_qs(query).items()},
         route_params=names,
         body=body,
     )

@@ -180,7 +180,7 @@ class Story:
         await self._told(
             "extend",
             {"bridge": BRIDGE, **wanted},
-            lambda: self._house.bridge(path, {"seconds": 600}),
+            lambda: self._house.bridge(path, wanted),
         )
         return authorization
 
