@@ -227,6 +227,7 @@ async def test_a_read_survives_two_quick_faults_and_is_not_tried_for_ever(
         assert proxy.count("GET") - before <= 6
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("fault", [Status(503, retry_after_seconds=60), Clog(), Trickle(50)])
 async def test_a_slow_read_ends_in_time(azurite: Azurite, table: str, fault: Fault) -> None:
     async with stores(azurite) as (proxy, faulty, _):

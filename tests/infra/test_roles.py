@@ -45,7 +45,7 @@ CALLS = {
     r"\.(get_entity|query_entities|list_entities)\(": Need(
         "app", "storageAccounts/pmledger", (f"{TABLES}/entities/read",)
     ),
-    r"\.submit_transaction\(|multipart/mixed": Need(
+    r"multipart/mixed": Need(
         "app",
         "storageAccounts/pmledger",
         tuple(
@@ -79,7 +79,7 @@ CLIENTS = {
 
 # Their methods that the code calls. These go to Azure and are allowed by a row of CALLS …
 ASKED = {
-    *("get_entity", "query_entities", "list_entities", "submit_transaction"),
+    *("get_entity", "query_entities", "list_entities"),
     *("get_queue_sender", "get_topic_sender", "create_message_batch", "send_messages"),
     "send_request",
     "get_queue_receiver",

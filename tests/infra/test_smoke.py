@@ -41,6 +41,7 @@ def _directory(stack: Stack) -> str:
     return found
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(240)
 def test_a_deployment_is_prepared_once_and_tried_as_often_as_wanted(tmp_path: Path) -> None:
     """The same release is charged once; a wrong secret is told, and leaves nothing behind."""

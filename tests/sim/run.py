@@ -248,6 +248,8 @@ async def _restored(world: World, account: str) -> None:
 
 async def _audited(world: World, callers: Callers) -> list[str]:
     """The nightly audit, once more: it finds nothing, and all that was anchored is still there."""
+    # The last timer before the calm may have died, and the next one may be hours away.
+    await world.tick("watch_balances", lambda app: app.watch_balances())
     process = world.workers[0]
     audit_ledgers = process.app.audit_ledgers
     found = await process.spawn("nightly_audit", audit_ledgers())

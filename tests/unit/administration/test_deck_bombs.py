@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.extended
 SECONDS_MAX = 2
 MIB_MAX = 300
 
