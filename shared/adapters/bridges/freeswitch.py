@@ -240,8 +240,8 @@ def _leg(post: BridgePayload, leg_id: str, record: _Record) -> EndedLeg:
         raise _OddError("The variable perminute_account is no account id.")
     started_at, answered_at, ended_at = _times(record)
     kind = _kind(record)
-    called = _called(record, post.country)
-    numbers = _caller(record, post.country), next(iter(called), None)
+    called, candidates = _called(record, post.country)
+    numbers = _caller(record, post.country), called
     first_read = _first_read(record)
     return EndedLeg(
         bridge=post.bridge,
@@ -258,7 +258,7 @@ def _leg(post: BridgePayload, leg_id: str, record: _Record) -> EndedLeg:
         organizer=record.identifier("perminute_organizer"),
         authorization=record.identifier("perminute_authorization"),
         hangup_cause=record.identifier("hangup_cause") or record.identifier("hangup_cause_q850"),
-        to_candidates=() if kind is LegKind.DIAL_OUT else tuple(called[1:]),
+        to_candidates=() if kind is LegKind.DIAL_OUT or len(candidates) < 2 else candidates,
         first_read=first_read if first_read != numbers else None,
     )
 
@@ -309,22 +309,23 @@ def _caller(record: _Record, country: str | None) -> str | None:
         *record.texts("sip_from_user"),
         *(text for name in _ASSERTED for text in record.texts(name)),
         *record.texts("sip_from_uri"),
+        *record.texts("sip_full_from"),
     ]
     last = record.caller("caller_id_number")
     numbers = named if record.direction() == "outbound" else [*named, *last]
     for text in map(_plain, numbers):
         if is_number_text(text) and (number := caller_number(text, country)):
-            return number if ":" in text else text
+            return number if ":" in text or "@" in text else text
     texts = [text for text in map(_plain, [*named, *last]) if is_number_text(text)]
-    return next((text for text in texts if ":" not in text), None)
+    return next((text for text in texts if ":" not in text and "@" not in text), None)
 
 
-def _called(record: _Record, country: str | None) -> list[str]:
-    """The number that was dialled, and the other texts that may be it.
+def _called(record: _Record, country: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """(the number that was dialled where no service number was, the texts that may be it).
 
-    What the dial plan exports; else of the SIP headers and the caller profiles, the oldest first,
-    since each transfer adds one, the first that is a number, else the first that is as long as a
-    number, else the first.
+    The texts: what the dial plan exports, the SIP headers, the caller profiles, the oldest first,
+    since each transfer adds one. The number: what is exported; else the first text that is a
+    number, else the first that is as long as a number, else the first.
     """
     exported = [text for text in map(_plain, record.texts("perminute_to")) if is_number_text(text)]
     dialled = [
@@ -339,7 +340,7 @@ def _called(record: _Record, country: str | None) -> list[str]:
         *(text for text in texts if _LONG_NUMBER.fullmatch(text)),
         *texts,
     ]
-    return list(dict.fromkeys(ranked))
+    return next(iter(ranked), None), tuple(dict.fromkeys((*exported, *texts)))
 
 
 def _first_read(record: _Record) -> tuple[str | None, str | None]:

@@ -124,7 +124,7 @@ class Entry:
         return opened - sum(draw.amount_micros for draw in self.draws) - self.deficit_micros
 
 
-RULES = 2
+RULES = 3
 """By which rules alerts and forecasts follow from movements. Who changes them raises the number:
 what older rules had left is then taken over (`RulesChange`), not decided anew."""
 

@@ -216,13 +216,22 @@ def _may_rearm(evaluation: Evaluation, rule: AlertRule, *, rising: bool) -> bool
     when the balance rises; a week after its alert also when the use fell."""
     if rule.hours_left is None:
         return True
-    if (
-        burn_rate.why_unknown(evaluation.state.burn, evaluation.at, evaluation.state.time_zone)
-        is not None
-    ):
+    if not _has_forecast(evaluation.state, evaluation.at):
         return rising
     raised = (each for each in evaluation.state.raised if each.same == (alerts.LOW, rule.name))
     return rising or all(evaluation.at - each.at >= _REARM_PAUSE for each in raised)
+
+
+def _is_below(state: LedgerState, rule: AlertRule, at: datetime) -> bool:
+    """Whether the balance is below a rule's threshold; one that looks ahead has none without a
+    forecast."""
+    if rule.hours_left is not None and not _has_forecast(state, at):
+        return False
+    return state.balance_micros < threshold_micros(state, rule, at)
+
+
+def _has_forecast(state: LedgerState, at: datetime) -> bool:
+    return burn_rate.why_unknown(state.burn, at, state.time_zone) is None
 
 
 def _thresholds(
@@ -234,7 +243,7 @@ def _thresholds(
     rules: list[AlertRule] = []
     for rule in state.alert_rules:
         may_fire = falling or (by_time and rule.hours_left is not None)
-        if may_fire and rule.armed and balance < threshold_micros(state, rule, evaluation.at):
+        if may_fire and rule.armed and _is_below(state, rule, evaluation.at):
             rules.append(replace(rule, armed=False))
             evaluation.tell(_low(state, rule, evaluation.at), rule.name)
         elif (

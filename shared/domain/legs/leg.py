@@ -27,8 +27,9 @@ class EndedLeg:
 
     `from_number` and `to_number` are the texts as received; `ResolvedLeg` has the numbers that they
     stand for. Times are aware UTC. `talk_seconds` is None when the bridge did not state it. `kind`
-    is None when the service number has to tell. `to_candidates` are other texts that may be the
-    number that a caller dialled: one that is a registered service number is; they are no content.
+    is None when the service number has to tell. `to_candidates` are the texts that may be the
+    number that a caller dialled, in order: the first that is a registered service number is that
+    number; they are no content. Legs of earlier versions leave `to_number` out of them.
     `first_read` is (from, to) as the first release read the same record, where it chose others:
     only for digests.
     """

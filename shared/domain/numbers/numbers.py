@@ -27,6 +27,7 @@ _DIGITS = re.compile(r"[0-9]{1,15}", re.ASCII)
 _PLUS = re.compile(r"[+\uff0b]")
 _PUNCTUATION = re.compile(r"\(0\)|[\s().\-/\u2010-\u2015\u2060]")
 _URI = re.compile(r"(?:.*<)?\s*(sips?|tel):([^>]*)>?.*", re.ASCII | re.IGNORECASE | re.DOTALL)
+_USER_AT_HOST = re.compile(r"([^@\s<>\"]+)@[^@\s]+", re.ASCII)
 _GEOGRAPHIC = frozenset({"FIXED_LINE", "MOBILE", "FIXED_LINE_OR_MOBILE"})
 _EMERGENCY_EVERYWHERE = frozenset({"112", "911"})
 _DIALLED_DIGITS_MIN = 6  # fewer may end the numbers of two calls
@@ -107,7 +108,8 @@ def is_international(text: str) -> bool:
 def called_number(text: str, country: str | None = None) -> str:
     """The E.164 number that a leg's text stands for; the text itself where it stands for none.
 
-    International form in any punctuation, with a trunk prefix, as `tel:` or `sip:` URI; and, where
+    International form in any punctuation, with a trunk prefix, as `tel:` or `sip:` URI with or
+    without its scheme; and, where
     the bridge's `country` is known, the form in which it is dialled there (`00…`, national). A
     number in international form that libphonenumber does not know keeps its digits.
     """
@@ -160,10 +162,12 @@ def stands_for(text: str, number: str) -> bool:
 
 def service_number_keys(text: str, number: str) -> tuple[str, ...]:
     """Under what the service number that a text names may be registered, the likeliest first: its
-    `called_number`, the digits after a plus that a trunk left out, the text itself (numbers that
-    were registered before they were normalised)."""
-    plus = (f"+{text}",) if _DIGITS.fullmatch(text) and number == text else ()
-    return tuple(dict.fromkeys((number, *plus, text)))
+    `called_number`, the digits after a plus that a trunk left out, the number after `00` or `011`,
+    the text itself (numbers that were registered before they were normalised)."""
+    user = _user_part(text)
+    is_dialled = _DIGITS.fullmatch(user) is not None and number == text
+    others = (f"+{user}", normalize(user, None)) if is_dialled else ()
+    return tuple(dict.fromkeys((number, *others, text)))
 
 
 def caller_origin(number: str | None) -> str | None:
@@ -219,10 +223,14 @@ def normalize(text: str, country: str | None) -> str:
 
 
 def _user_part(text: str) -> str:
-    """The number within a `tel:` or `sip:` URI, with or without a display name; else the text."""
-    uri = _URI.fullmatch(text) if len(text) <= limits.NUMBER_CHARS_MAX else None
-    if uri is None:
+    """The number within a `tel:` or `sip:` URI, with or without a display name, or before the `@`
+    of a SIP address without scheme; else the text."""
+    if len(text) > limits.NUMBER_CHARS_MAX:
         return text.strip()
+    uri = _URI.fullmatch(text)
+    if uri is None:
+        address = _USER_AT_HOST.fullmatch(text.strip())
+        return unquote(address[1]) if address else text.strip()
     scheme, rest = uri[1].lower(), unquote(uri[2])
     if scheme == "tel" and "phone-context" in rest:
         return f"tel:{rest}"

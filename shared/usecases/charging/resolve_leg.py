@@ -18,6 +18,7 @@ from shared.domain.dial_out.policy import License
 from shared.domain.directory.entities import Account, Bridge, Registration, claims_at
 from shared.domain.legs.leg import EndedLeg, QueuedLeg
 from shared.domain.legs.parking import ParkReason
+from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.numbers import (
     NumberFacts,
     called_number,
@@ -101,13 +102,14 @@ class ResolveLeg:
             known = await self._organizer(account.id, owner.organizer, queued)
         from_number = caller_number(leg.from_number, bridge.country) if leg.from_number else None
         dialled = classify(to_number or "")
+        number_class = await self._number_class(queued, account, kind, dialled)
         return (
             ResolvedLeg(
                 leg=leg,
                 from_number=from_number,
                 to_number=to_number,
                 region=dialled.region,
-                number_class=dialled.number_class,
+                number_class=number_class,
                 account=account.id,
                 currency=account.settings.currency,
                 kind=kind,
@@ -115,7 +117,7 @@ class ResolveLeg:
                 organizer_known=known is not None,
                 talk_seconds=talk_seconds,
                 cost_center=known.cost_center if known else None,
-                payer=await self._payer(queued, account, kind, known, number, dialled),
+                payer=_payer(kind, known, number, dialled, number_class),
                 hold=await self._hold(leg, account.id, kind),
             ),
             account,
@@ -160,25 +162,15 @@ class ResolveLeg:
             record.released,
         )
 
-    async def _payer(
-        self,
-        queued: QueuedLeg,
-        account: Account,
-        kind: LegKind,
-        organizer: OrganizerFacts | None,
-        number: Registration | None,
-        dialled: NumberFacts,
-    ) -> Payer:
-        """Who pays by the organizer's licence; one that is unknown pays by the minute."""
-        if organizer is None or organizer.license is not License.SUBSCRIPTION:
-            return Payer.CREDITS
-        if kind is LegKind.DIAL_IN:
-            toll_free = is_toll_free(number, dialled)
-            included = dial_in_is_included(organizer.license, toll_free=toll_free)
-            return Payer.LICENSE if included else Payer.CREDITS
+    async def _number_class(
+        self, queued: QueuedLeg, account: Account, kind: LegKind, dialled: NumberFacts
+    ) -> NumberClass:
+        """The class of the called number; of a dial-out by the account's own ranges, as its grant
+        says. One that is no number has none."""
+        if kind is not LegKind.DIAL_OUT or not dialled.valid:
+            return dialled.number_class
         policy = await self._facts.dial_out_policy(account.id, known_at=queued.received_at)
-        pays = pool_pays(organizer.license, dialled.region, policy.class_of(dialled))
-        return Payer.POOL if kind is LegKind.DIAL_OUT and pays else Payer.CREDITS
+        return policy.class_of(dialled)
 
     async def _called(
         self, queued: QueuedLeg, bridge: Bridge, named: HoldRecord | None
@@ -248,6 +240,24 @@ class ResolveLeg:
         if pinned is None or (corrected and pinned.account == owner.account):
             return owner
         return _Owner(pinned.account, pinned.organizer)
+
+
+def _payer(
+    kind: LegKind,
+    organizer: OrganizerFacts | None,
+    number: Registration | None,
+    dialled: NumberFacts,
+    number_class: NumberClass,
+) -> Payer:
+    """Who pays by the organizer's licence; one that is unknown pays by the minute."""
+    if organizer is None or organizer.license is not License.SUBSCRIPTION:
+        return Payer.CREDITS
+    if kind is LegKind.DIAL_IN:
+        toll_free = is_toll_free(number, dialled)
+        included = dial_in_is_included(organizer.license, toll_free=toll_free)
+        return Payer.LICENSE if included else Payer.CREDITS
+    pays = pool_pays(organizer.license, dialled.region, number_class)
+    return Payer.POOL if kind is LegKind.DIAL_OUT and pays else Payer.CREDITS
 
 
 def _other_call(leg: EndedLeg, to_number: str | None, named: HoldRecord) -> str:

@@ -22,7 +22,8 @@ async def called_service_number(
 ) -> tuple[str, Registration] | None:
     """(number, registration) of the service number that a leg called: the first of its texts that
     was registered at that moment."""
-    for text in dict.fromkeys((leg.to_number, *leg.to_candidates)):
+    is_among_them = leg.to_number in leg.to_candidates
+    for text in leg.to_candidates if is_among_them else (leg.to_number, *leg.to_candidates):
         number = called_number(text, bridge.country) if text else ""
         for each in service_number_keys(text, number) if text else ():
             history = await facts.service_number(each, known_at=known_at)

@@ -157,6 +157,14 @@ DIALLED: dict[str, tuple[Any, str]] = {
         record("inbound", "3001", TOLL, sip_to_user="+33170180099", sip_req_user="+331701"), TOLL),
     "inbound, several DIDs folded into one": (
         record("inbound", TOLL, "3001", sip_to_user=TOLL_FREE), TOLL_FREE),
+    "inbound, the first of several DIDs lacks its plus": (
+        record("inbound", TOLL, "3001", sip_to_user=TOLL_FREE[1:]), TOLL_FREE),
+    "inbound, the first of several DIDs is a URI": (
+        record("inbound", "3001", TOLL, sip_req_user=f"sip:{TOLL_FREE}@gw"), TOLL_FREE),
+    "inbound, an exported DID without plus before a header": (
+        record("inbound", TOLL, perminute_to=TOLL_FREE[1:], sip_to_user=TOLL), TOLL_FREE),
+    "inbound, 00 and a service number": (record("inbound", "00" + TOLL[1:]), TOLL),
+    "inbound, a URI without plus": (record("inbound", f"sip:{TOLL[1:]}@gw:5060"), TOLL),
     "inbound, digits without plus": (record("inbound", "3001", sip_to_user="33199009900"), TOLL),
     "inbound, no direction": (record(None, "3001", TOLL), TOLL),
     "inbound, a registered number before an exported one": (
@@ -197,6 +205,16 @@ CALLERS = {
     "ani without plus": {"ani": "33170180042"},
     "ani as an extension, From without plus": {"ani": "1001", "sip_from_user": "33170180042"},
     "a sip URI": {"ani": "sip:+33170180042@10.0.0.1;user=phone"},
+    "From as user and host": {"ani": "anonymous", "sip_from_uri": "+33170180042@10.0.0.1:5060"},
+    "From as user and host, encoded, without plus": {
+        "ani": "anonymous",
+        "sip_from_uri": "33170180042%4010.0.0.1",
+    },
+    "the whole From header": {
+        "ani": "anonymous",
+        "sip_from_user": "anonymous",
+        "sip_full_from": '"A" <sip:+33170180042@trunk.example>;tag=1',
+    },
     "a tel URI": {"ani": "tel:+33-1-70-18-00-42"},
     "P-Asserted-Identity": {
         "ani": "anonymous",

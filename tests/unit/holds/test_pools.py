@@ -366,3 +366,25 @@ def test_the_pooled_part_of_a_leg_keeps_its_destination_when_the_rest_is_rated_a
     assert (pooled["kind"], pooled["seconds"], pooled["destination"]) == ("pool", 60, "33")
     assert [line["from_second"] for line in rest if line["kind"] == "usage"] == [60]
     assert ledger_is_sound(calls)
+
+
+def test_the_number_class_of_a_grant_and_of_its_charge_follows_the_ranges_of_the_account(
+    calls: Calls,
+) -> None:
+    calls.policy(class_ranges=[{"prefix": "+4420", "class": "uan"}], allowed_classes=["uan"])
+
+    granted = calls.ask(LONDON)
+    charge = calls.charged(granted["authorization"])
+    unasked = calls.charged()
+
+    assert granted["destination"]["number_class"] == "uan"
+    assert (charge["number_class"], unasked["number_class"]) == ("uan", "uan")
+
+
+def test_the_number_class_of_a_caller_s_leg_is_that_of_the_numbering_plan(calls: Calls) -> None:
+    """The account's ranges say what may be dialled."""
+    calls.policy(class_ranges=[{"prefix": "+49", "class": "uan"}], allowed_classes=["uan"])
+
+    charge = calls.charged(kind=LegKind.DIAL_IN, to_number=TOLL)
+
+    assert charge["number_class"] == "fixed_line"

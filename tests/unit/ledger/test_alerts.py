@@ -4,6 +4,7 @@ import pytest
 
 from shared.domain.credits.alerts import AlertRule
 from shared.domain.credits.lots import LotKind
+from shared.domain.ledger.model import Tick
 from tests.unit.ledger.ledgers import HOUR, UNIT, Book, adjust, configure, leg, opened, top_up
 
 CENT = UNIT // 100
@@ -151,3 +152,17 @@ def test_credits_that_come_in_are_told() -> None:
     book.done(top_up(3 * UNIT))
     (event,) = book.of_type("credits.topped_up")
     assert dict(event.data) == {"amount": "3.00", "balance": "2.00", "currency": "USD"}
+
+
+@pytest.mark.parametrize("balance", [0, 1, -1, -5 * UNIT])
+def test_a_rule_that_looks_ahead_is_silent_without_a_forecast_whatever_the_balance_is(
+    balance: int,
+) -> None:
+    book = opened(AlertRule("soon", hours_left=120), AlertRule("owed", below_micros=-UNIT))
+    book.done(top_up(10 * UNIT))
+    book.done(leg("a", 10 * UNIT - balance))
+    book.pass_time(HOUR)
+    book.do(Tick())
+
+    assert _alerts(book) == (["owed"] if balance < -UNIT else [])
+    assert book.sound.alert_rules[0].armed
