@@ -123,7 +123,7 @@ async def list_deliveries(call: Call) -> func.HttpResponse:
     account, name = call.path("account"), call.path("name")
 
     async def fetch(limit: int, cursor: str | None) -> Page:
-        found, following = await container().webhooks.deliveries(
+        found, following = await container().webhooks.list_deliveries(
             account, name, limit=limit, cursor=cursor
         )
         return [delivery_body(each) for each in found], following

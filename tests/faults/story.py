@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -247,9 +248,9 @@ class Story:
 
     async def _audit(self) -> None:
         """The night's audit of this one account: others are alive beside it."""
-        audit: Any = self._house.container.audit_ledgers
-        audit._accounts = Alone(await self._house.container.accounts.known(self.account))
-        found = await audit()
+        container = self._house.container
+        alone: Any = Alone(await container.accounts.known(self.account))
+        found = await replace(container.audit_ledgers, accounts=alone)()
         assert found.problems == [], found
 
     async def _export(self, path: Path) -> None:

@@ -249,9 +249,9 @@ BUGS = (
     Bug(
         "an event is deleted before it is published",
         "shared/usecases/delivery/publish_events.py",
-        "                await self._notices.keep(account, row)\n",
-        "                await self._ledger.published(account, row.commit)\n"
-        "                await self._notices.keep(account, row)\n",
+        "                await self.notices.keep(account, row)\n",
+        "                await self.ledger.published(account, row.commit)\n"
+        "                await self.notices.keep(account, row)\n",
         "ledger/test_publishing.py",
         "test_a_crash_between_publishing_and_deleting_publishes_the_same_id_again",
         seed=14,
@@ -310,12 +310,12 @@ BUGS = (
     Bug(
         "the inbox forgets a leg before the queue has it",
         "shared/usecases/legs/forward_spillover.py",
-        "        await self._queue.send(waiting)\n"
+        "        await self.queue.send(waiting)\n"
         "        for message in waiting:\n"
-        "            await self._inbox.sent(message)\n",
+        "            await self.inbox.sent(message)\n",
         "        for message in waiting:\n"
-        "            await self._inbox.sent(message)\n"
-        "        await self._queue.send(waiting)\n",
+        "            await self.inbox.sent(message)\n"
+        "        await self.queue.send(waiting)\n",
         "ledger/test_delivery.py",
         "test_while_the_queue_is_away_legs_wait_in_the_inbox_and_go_on_once",
         seed=29,
@@ -323,7 +323,7 @@ BUGS = (
     Bug(
         "a webhook is answered 2xx although nobody has the leg",
         "shared/usecases/legs/receive_legs.py",
-        "            await self._inbox.keep(messages, self._clock.now())\n",
+        "            await self.inbox.keep(messages, self.clock.now())\n",
         "            pass\n",
         "ledger/test_delivery.py",
         "test_while_the_queue_is_away_legs_wait_in_the_inbox_and_go_on_once",

@@ -90,32 +90,20 @@ class NotCharged:
     account: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class ChargeLegs:
     """Rates and debits a batch of legs under a deadline."""
 
-    def __init__(
-        self,
-        resolve: ResolveLeg,
-        rate_cards: RateCards,
-        ledger: Ledger,
-        open_ledger: OpenLedger,
-        holds: HoldBook,
-        parking: ParkingLot,
-        publish: PublishEvents,
-        queue: CallQueue,
-        clock: Clock,
-        ids: Ids,
-    ) -> None:
-        self._resolve = resolve
-        self._rate_cards = rate_cards
-        self._ledger = ledger
-        self._open_ledger = open_ledger
-        self._holds = holds
-        self._parking = parking
-        self._publish = publish
-        self._queue = queue
-        self._clock = clock
-        self._ids = ids
+    resolve: ResolveLeg
+    rate_cards: RateCards
+    ledger: Ledger
+    open_ledger: OpenLedger
+    holds: HoldBook
+    parking: ParkingLot
+    publish: PublishEvents
+    queue: CallQueue
+    clock: Clock
+    ids: Ids
 
     async def __call__(self, legs: Sequence[QueuedLeg], *, seconds: float) -> list[Charged]:
         """One outcome a leg, in order. What fails for now is sent again, scheduled for later. What
@@ -127,12 +115,12 @@ class ChargeLegs:
         outcomes = await asyncio.gather(*(self._within(leg, seconds) for leg in legs))
         await self._send_again([o.queued for o in outcomes if o.status is ChargeStatus.LATER])
         for account in sorted({o.account for o in outcomes if o.account}):
-            self._holds.refresh_async(account)
+            self.holds.refresh_async(account)
         accounts = sorted({o.account for o in outcomes if o.events and o.account})
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 await asyncio.gather(
-                    *(self._publish.best_effort(account, hold_book=False) for account in accounts)
+                    *(self.publish.best_effort(account, hold_book=False) for account in accounts)
                 )
         return outcomes
 
@@ -150,7 +138,7 @@ class ChargeLegs:
         NotAllowed when it would be charged to an account that the principal does not see.
         """
         try:
-            resolved = await self._resolve(queued, corrected=corrected)
+            resolved = await self.resolve(queued, corrected=corrected)
         except SettingsUnreadable as error:
             resolved = Unchargeable(ParkReason.SETTINGS_UNREADABLE, error.detail, error.account)
         whose = resolved.account if isinstance(resolved, Unchargeable) else resolved[1].id
@@ -169,7 +157,7 @@ class ChargeLegs:
         if isinstance(document, Unchargeable):
             return await self._unless_charged(queued, document, account.id)
         charge = document.charge
-        person = charge_record.person_document(leg, self._ids.token(limits.SALT_BYTES))
+        person = charge_record.person_document(leg, self.ids.token(limits.SALT_BYTES))
         debit = DebitLeg(
             leg=queued.leg.key,
             digest=queued.leg.digest(),
@@ -207,7 +195,7 @@ class ChargeLegs:
         leg has settled it; the commit decides it for good."""
         if leg.hold is None or charge_record.hold_effect(leg) is not HoldEffect.SETTLES:
             return leg
-        use = await self._ledger.use_of(leg.account, leg.hold.authorization)
+        use = await self.ledger.use_of(leg.account, leg.hold.authorization)
         if use.settled_by is not None and use.settled_by != leg.leg.key:
             raise authorization_used(use.settled_by, use.entry)
         return replace(leg, hold=replace(leg.hold, released=leg.hold.released or use.is_freed))
@@ -215,9 +203,9 @@ class ChargeLegs:
     async def price_micros(self, leg: EndedLeg) -> int | None:
         """What a leg would cost if credits paid for all of it, None where it has no price; nothing
         is kept. Raises StoreUnavailable."""
-        queued = QueuedLeg(leg, self._clock.now())
+        queued = QueuedLeg(leg, self.clock.now())
         try:
-            resolved = await self._resolve(queued, pins=False, corrected=True)
+            resolved = await self.resolve(queued, pins=False, corrected=True)
             if isinstance(resolved, Unchargeable):
                 return None
             document = await self._document(*resolved, queued.received_at)
@@ -230,7 +218,7 @@ class ChargeLegs:
     ) -> Charged | NotCharged:
         """What a leg that could not be charged today comes to: its id may have been charged before
         with this content, when its rate card was another one, or with other content."""
-        record = await self._ledger.leg(account, queued.leg.key) if account else None
+        record = await self.ledger.leg(account, queued.leg.key) if account else None
         if account is None or record is None:
             return NotCharged(queued, why, account)
         if record.digest not in {queued.leg.digest(), *queued.leg.earlier_digests()}:
@@ -259,19 +247,19 @@ class ChargeLegs:
 
     async def _debit(self, account: Account, debit: DebitLeg) -> CommitResult | IdempotencyConflict:
         try:
-            return await self._ledger.submit(account.id, debit)
+            return await self.ledger.submit(account.id, debit)
         except Conflict as conflict:
             if conflict.code != "ledger_not_open":
                 raise
-            await self._open_ledger(account)
-            return await self._ledger.submit(account.id, debit)
+            await self.open_ledger(account)
+            return await self.ledger.submit(account.id, debit)
 
     async def _document(
         self, leg: ResolvedLeg, account: Account, received_at: datetime
     ) -> _Document | Unchargeable:
         """What a leg costs by what was known when it was received, and what may pay for it beside
         credits."""
-        now = self._clock.now()
+        now = self.clock.now()
         flags = charge_record.hold_flags(leg, now)
         reason = charge_record.zero_reason(leg)
         if reason in {None, charge_record.ZERO_DURATION}:
@@ -300,7 +288,7 @@ class ChargeLegs:
             )
         answered_at = leg.leg.answered_at or leg.leg.started_at
         card = account.settings.rate_card
-        version = await self._rate_cards.version_for(card, answered_at, known_at=received_at)
+        version = await self.rate_cards.version_for(card, answered_at, known_at=received_at)
         if version is None:
             return Unchargeable(
                 ParkReason.RATE_MISSING, f"Rate card {card} has no version for that time."
@@ -327,7 +315,7 @@ class ChargeLegs:
 
     async def _park(self, outcome: NotCharged) -> Charged:
         leg = outcome.queued.leg
-        parked = await self._parked_earlier(leg) or await self._parking.park(
+        parked = await self._parked_earlier(leg) or await self.parking.park(
             ParkedLeg(
                 id=parked_id(leg),
                 leg=leg.key,
@@ -351,7 +339,7 @@ class ChargeLegs:
     async def _parked_earlier(self, leg: EndedLeg) -> ParkedLeg | None:
         """The same content, as an earlier version of the product parked it."""
         for parked_id_then in earlier_parked_ids(leg):
-            if found := await self._parking.get(parked_id_then):
+            if found := await self.parking.get(parked_id_then):
                 return found
         return None
 
@@ -369,25 +357,25 @@ class ChargeLegs:
         }
         told = Announce("parked", 0, LEG_PARKED, parked.id, data)
         try:
-            await self._ledger.submit(parked.account, told)
+            await self.ledger.submit(parked.account, told)
         except Conflict as conflict:
             if conflict.code != "ledger_not_open":
                 raise
             return False
-        await self._parking.announced(parked.id)
+        await self.parking.announced(parked.id)
         return True
 
     async def _send_again(self, legs: Sequence[QueuedLeg]) -> None:
         """Schedule what failed for now, each attempt later than the one before."""
         by_time: dict[datetime, list[QueuedLeg]] = {}
-        now = self._clock.now()
+        now = self.clock.now()
         for leg in legs:
             doublings = min(leg.attempt, limits.RESEND_DELAY_SECONDS_MAX.bit_length())
             delay = min(2**doublings, limits.RESEND_DELAY_SECONDS_MAX)
             again = QueuedLeg(leg.leg, leg.received_at, leg.attempt + 1)
             by_time.setdefault(now + timedelta(seconds=delay), []).append(again)
         for at, group in by_time.items():
-            await self._queue.send([leg_message(leg) for leg in group], at=at)
+            await self.queue.send([leg_message(leg) for leg in group], at=at)
 
 
 def _leg_charge(document: dict[str, object], amount_micros: int) -> LegCharge:

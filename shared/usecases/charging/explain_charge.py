@@ -1,6 +1,7 @@
 """A kept charge in words: the sentence is built from the card when somebody asks, and not kept."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from shared.domain.charging.charge_record import charge_fields, pool_seconds_of
 from shared.domain.charging.rerating import RatedBy, Untouched, leg_facts, rated_by
@@ -19,11 +20,11 @@ _FREE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
 class ExplainLeg:
     """Says which prefix won over which others, and how the amount came about."""
 
-    def __init__(self, rate_cards: RateCardStore) -> None:
-        self._rate_cards = rate_cards
+    rate_cards: RateCardStore
 
     async def __call__(
         self, charge: Mapping[str, object], person: Mapping[str, object]
@@ -38,7 +39,7 @@ class ExplainLeg:
             sentence = f"The pool of included minutes pays all {pool_seconds} s."
             return {"sentence": sentence} if pool_seconds else {}
         try:
-            found = await self._rate_cards.version(rate.card, parse_time(rate.version))
+            found = await self.rate_cards.version(rate.card, parse_time(rate.version))
         except RateCardUnreadable:
             return {}
         again = _rated_again(found[1], rate, charge, person) if found else None

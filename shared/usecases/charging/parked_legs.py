@@ -41,24 +41,16 @@ class Swept:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
 class ParkedLegs:
     """Lists, replays and dismisses parked legs, within the accounts that the caller sees."""
 
-    def __init__(
-        self,
-        parking: ParkingLot,
-        charge: ChargeLegs,
-        publish: PublishEvents,
-        clock: Clock,
-        claims: Claims,
-        read_leg: Callable[[str, object], EndedLeg],
-    ) -> None:
-        self._parking = parking
-        self._claims = claims
-        self._read_leg = read_leg
-        self._charge = charge
-        self._publish = publish
-        self._clock = clock
+    parking: ParkingLot
+    charge: ChargeLegs
+    publish: PublishEvents
+    clock: Clock
+    claims: Claims
+    read_leg: Callable[[str, object], EndedLeg]
 
     async def page(
         self, principal: Principal, where: Mapping[str, str], *, limit: int, cursor: str | None
@@ -66,13 +58,13 @@ class ParkedLegs:
         """Parked legs that equal `where`, the oldest first. Who sees only some accounts has to name
         one. Raises Invalid `cursor_invalid`."""
         _require_visible(principal, where)
-        items, following = await self._parking.page(where=where, limit=limit, cursor=cursor)
+        items, following = await self.parking.page(where=where, limit=limit, cursor=cursor)
         return ParkedPage(tuple(items), following)
 
     async def counts(self, principal: Principal, where: Mapping[str, str]) -> Mapping[str, int]:
         """How many parked legs equal `where`, by reason. Rights as for `page`."""
         _require_visible(principal, where)
-        return await self._parking.counts(where)
+        return await self.parking.counts(where)
 
     async def replay(
         self,
@@ -99,7 +91,7 @@ class ParkedLegs:
             if changes is not None:
                 await self._check_correction(principal, parked, leg)
             if leg.key != parked.leg:
-                parked = await self._parking.pin(parked.id, leg.key)
+                parked = await self.parking.pin(parked.id, leg.key)
         if parked.status is ParkStatus.REPLAYED:
             return parked
         if parked.status is ParkStatus.DISMISSED:
@@ -108,20 +100,20 @@ class ParkedLegs:
             raise Conflict(
                 f"Somebody has it charged as {parked.charged_as}.", code="parked_leg_charged_as"
             )
-        queued = QueuedLeg(leg, self._clock.now())
+        queued = QueuedLeg(leg, self.clock.now())
         try:
-            outcome = await self._charge.charge(
+            outcome = await self.charge.charge(
                 queued, on_behalf_of=principal, corrected=changes is not None
             )
         except OutcomeUnknown as unknown:
             raise Unavailable("It is not certain that the leg is charged.") from unknown
         if isinstance(outcome, NotCharged) and _names_another_account(parked, leg, outcome):
             raise _wrong_account(outcome.why.detail)
-        after = await self._parking.update(
+        after = await self.parking.update(
             _after(parked, outcome, principal), unpin=_has_other_content(outcome)
         )
         if isinstance(outcome, Charged) and outcome.events and outcome.account:
-            await self._publish.best_effort(outcome.account)
+            await self.publish.best_effort(outcome.account)
         return after
 
     async def dismiss(
@@ -136,7 +128,7 @@ class ParkedLegs:
             parked = replace(
                 parked, status=ParkStatus.DISMISSED, actor=principal.name, note=note or parked.note
             )
-            parked = await self._parking.update(parked)
+            parked = await self.parking.update(parked)
         if parked.status is ParkStatus.REPLAYED:
             raise Conflict("The leg was replayed.", code="parked_leg_replayed")
         return parked
@@ -203,7 +195,7 @@ class ParkedLegs:
             for name, value in named.items()
             if name in LEG_FIELDS or name not in told or told[name] != value
         }
-        leg = self._read_leg(parked.bridge, {**kept, **changed})
+        leg = self.read_leg(parked.bridge, {**kept, **changed})
         _, _, leg_id = parked.leg.partition("~")
         if leg_id and leg.leg_id != leg_id:
             error = FieldError("/leg/leg_id", f"must be {leg_id}, as it was posted")
@@ -224,7 +216,7 @@ class ParkedLegs:
         posted = None if parked.reason is ParkReason.UNREADABLE else _original(parked)
         if leg.account is not None and (posted is None or leg.account != posted.account):
             principal.require_account(leg.account)
-            claim = await self._claims.find(leg.key)
+            claim = await self.claims.find(leg.key)
             if claim is not None and claim.account != leg.account:
                 raise _wrong_account("The leg belongs to another account since it first came.")
         if principal.holds_one_of(_FINANCE):
@@ -233,18 +225,18 @@ class ParkedLegs:
             principal.require_one_of(_FINANCE)
         if posted is None or _same_but_for(posted, leg, ()):
             return
-        before = await self._charge.price_micros(posted)
+        before = await self.charge.price_micros(posted)
         if before is None:
             adds_kind = ("kind",) if posted.kind is None else ()
             if not _same_but_for(posted, leg, (*_CORRECTED_WITHOUT_PRICE, *adds_kind)):
                 principal.require_one_of(_FINANCE)
             return
-        after = await self._charge.price_micros(leg)
+        after = await self.charge.price_micros(leg)
         if after is not None and after < before:
             principal.require_one_of(_FINANCE)
 
     async def _visible(self, principal: Principal, parked_id: str) -> ParkedLeg:
-        parked = await self._parking.get(parked_id)
+        parked = await self.parking.get(parked_id)
         visible = parked is not None and (
             principal.sees_all_accounts
             or (parked.account is not None and principal.sees(parked.account))

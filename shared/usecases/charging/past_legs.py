@@ -48,25 +48,25 @@ class Span:
 ANY_TIME = Span()
 
 
+@dataclass(frozen=True, slots=True)
 class PastLegs:
     """Reads journals page by page; a leg may be debited long after it was answered, so a span is
     read from its beginning to the end of the journal."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    ledger: Ledger
 
     async def __call__(
         self, account: str, span: Span, *, place: Place | None, limit: int
     ) -> DebitsPage:
         """At most `limit` first debits; a page may be short, or empty, and not the last one."""
-        state = await self._ledger.state(account)
+        state = await self.ledger.state(account)
         last = state.commit if state else 0
         after, skip = place or Place(await self._start(account, span, last), 0)
         found: list[Entry] = []
         for _ in range(limits.ENTRY_SCANS_MAX):
             if after >= last:
                 return DebitsPage(found, None)
-            commits = await self._ledger.history(account, after=after)
+            commits = await self.ledger.history(account, after=after)
             for commit in commits:
                 for at, entry in enumerate(commit.entries[skip:], start=skip):
                     if not (entry.charges and span.has(entry)):
@@ -85,5 +85,5 @@ class PastLegs:
         if span.since is None or last <= limits.JOURNAL_PAGE_ROWS:
             return 0
         ahead = timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX, microseconds=1)
-        before = await self._ledger.commit_at(account, span.since - ahead)
+        before = await self.ledger.commit_at(account, span.since - ahead)
         return before.number if before else 0

@@ -29,16 +29,14 @@ class Proposal:
     is_complete: bool
 
 
+@dataclass(frozen=True, slots=True)
 class ProposeRerating:
     """Counts in the journals; nothing is rated and nothing is written."""
 
-    def __init__(
-        self, store: RateCardStore, accounts: Accounts, past_legs: PastLegs, clock: Clock
-    ) -> None:
-        self._store = store
-        self._accounts = accounts
-        self._past_legs = past_legs
-        self._clock = clock
+    store: RateCardStore
+    accounts: Accounts
+    past_legs: PastLegs
+    clock: Clock
 
     async def __call__(
         self, card: str, effective_from: datetime, principal: Principal
@@ -47,10 +45,10 @@ class ProposeRerating:
 
         Raises NotAllowed, StoreUnavailable.
         """
-        now = self._clock.now()
+        now = self.clock.now()
         later = [
             version.effective_from
-            for version in await self._store.versions(card)
+            for version in await self.store.versions(card)
             if version.effective_from > effective_from
         ]
         until = min([now, *later])
@@ -60,7 +58,7 @@ class ProposeRerating:
         found: list[tuple[str, int]] = []
         cursor: str | None = None
         for _ in range(limits.PROPOSAL_ACCOUNTS_MAX // limits.PROPOSAL_ACCOUNTS_AT_ONCE):
-            page, cursor = await self._accounts.page(
+            page, cursor = await self.accounts.page(
                 principal, limit=limits.PROPOSAL_ACCOUNTS_AT_ONCE, cursor=cursor
             )
             counts = await asyncio.gather(*(self._count(each.id, counting) for each in page))
@@ -77,7 +75,7 @@ class ProposeRerating:
         place: Place | None = None
         while counting.legs_left > 0:
             limit = min(counting.legs_left, limits.PROPOSAL_PAGE_LEGS)
-            page = await self._past_legs(account, counting.span, place=place, limit=limit)
+            page = await self.past_legs(account, counting.span, place=place, limit=limit)
             charged += sum(_is_charged_by(entry, counting.card) for entry in page.entries)
             counting.legs_left -= len(page.entries)
             place = page.place

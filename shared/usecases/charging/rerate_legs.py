@@ -94,22 +94,15 @@ class _Found:
         return self.records[-1]
 
 
+@dataclass(frozen=True, slots=True)
 class RerateLegs:
     """All raise StoreUnavailable; what was booked until then stays, and is found booked again."""
 
-    def __init__(
-        self,
-        accounts: Accounts,
-        past_legs: PastLegs,
-        rate_cards: RateCardStore,
-        ledger: Ledger,
-        publish: PublishEvents,
-    ) -> None:
-        self._accounts = accounts
-        self._past_legs = past_legs
-        self._rate_cards = rate_cards
-        self._ledger = ledger
-        self._publish = publish
+    accounts: Accounts
+    past_legs: PastLegs
+    rate_cards: RateCardStore
+    ledger: Ledger
+    publish: PublishEvents
 
     async def __call__(
         self,
@@ -153,7 +146,7 @@ class RerateLegs:
         found: list[list[LegRecord]] = []
         place: Place | None = None
         while True:
-            page = await self._past_legs(account, span, place=place, limit=limit - len(found))
+            page = await self.past_legs(account, span, place=place, limit=limit - len(found))
             keys = [entry.leg for entry in page.entries if entry.leg is not None]
             found += await self._debits(account, keys)
             place = page.place
@@ -166,7 +159,7 @@ class RerateLegs:
         if wanted.rate_card is not None and wanted.version is not None:
             await self._named(wanted.rate_card, wanted.version)
         for card in (wanted.rate_card, wanted.charged_by):
-            if card is not None and not await self._rate_cards.versions(card):
+            if card is not None and not await self.rate_cards.versions(card):
                 raise NotFound(f"There is no rate card {card}.", code="rate_card_unknown")
 
     async def _page(
@@ -175,14 +168,14 @@ class RerateLegs:
         """(an account, the cursor that leads to it, the cursor of the next one)."""
         if wanted.accounts is None:
             principal.require_all_accounts()
-            found, following = await self._accounts.page(principal, limit=1, cursor=at)
+            found, following = await self.accounts.page(principal, limit=1, cursor=at)
             return (found[0] if found else None), at, following
         for name in wanted.accounts:
             principal.require_account(name)
         left = sorted({name for name in wanted.accounts if at is None or name >= at})
         if not left:
             return None, at, None
-        return await self._accounts.known(left[0]), left[0], left[1] if len(left) > 1 else None
+        return await self.accounts.known(left[0]), left[0], left[1] if len(left) > 1 else None
 
     async def _legs(
         self, account: Account, wanted: RerateSelection, place: Place | None, limit: int
@@ -193,12 +186,12 @@ class RerateLegs:
                 if not debits:
                     raise NotFound(f"There is no charged leg {key}.", code="leg_unknown")
             return records, None
-        page = await self._past_legs(account.id, wanted.span, place=place, limit=limit)
+        page = await self.past_legs(account.id, wanted.span, place=place, limit=limit)
         keys = [entry.leg for entry in page.entries if entry.leg is not None]
         return await self._debits(account.id, keys), page.place
 
     async def _debits(self, account: str, keys: Sequence[str]) -> list[list[LegRecord]]:
-        found = await self._ledger.debits_of(account, keys)
+        found = await self.ledger.debits_of(account, keys)
         return [found.get(key, []) for key in keys]
 
     async def _outcomes(
@@ -221,7 +214,7 @@ class RerateLegs:
             )
             outcomes += [outcome for outcome in found if outcome is not None]
         if any(outcome.status is RerateStatus.CHANGED for outcome in outcomes):
-            await self._publish.best_effort(account.id)
+            await self.publish.best_effort(account.id)
         return outcomes
 
     async def _foreseen(
@@ -234,8 +227,8 @@ class RerateLegs:
             if _is_wanted(records, wanted):
                 outcomes.append(_outcome_of(await self._anew(account, records, wanted)))
         differing = {outcome.entry: outcome.leg for outcome in outcomes if outcome.differs}
-        taken_back = await self._ledger.reversals_of(account.id, list(differing))
-        again = await self._ledger.debits_of(account.id, [differing[debit] for debit in taken_back])
+        taken_back = await self.ledger.reversals_of(account.id, list(differing))
+        again = await self.ledger.debits_of(account.id, [differing[debit] for debit in taken_back])
         for at, outcome in enumerate(outcomes):
             if outcome.entry not in taken_back:
                 continue
@@ -263,11 +256,11 @@ class RerateLegs:
             if not outcome.differs:
                 return outcome
             debit = found.present.entry
-            if await self._ledger.reversal(account.id, debit.sequence) is None:
+            if await self.ledger.reversal(account.id, debit.sequence) is None:
                 booked = await self._book(found, outcome, booking, lots)
                 if booked is not None:
                     return booked
-            again = await self._ledger.debits(account.id, records[-1].leg)
+            again = await self.ledger.debits(account.id, records[-1].leg)
             if len(again) == len(records):
                 return _taken_back(outcome)
             records = again  # somebody else charged it anew meanwhile
@@ -286,7 +279,7 @@ class RerateLegs:
             version: RateCardVersion | None = await self._named(card, wanted.version)
         else:
             answered_at = parse_time(str(present.charge["answered_at"]))
-            version = await self._rate_cards.version_for(card, answered_at)
+            version = await self.rate_cards.version_for(card, answered_at)
         if version is None:
             return _Found(account, records, Untouched.RATE_MISSING)
         if version.currency != account.settings.currency:
@@ -302,7 +295,7 @@ class RerateLegs:
         return _Found(account, records, charge or Untouched.RATE_MISSING)
 
     async def _named(self, card: str, effective_from: datetime) -> RateCardVersion:
-        found = await self._rate_cards.version(card, effective_from)
+        found = await self.rate_cards.version(card, effective_from)
         if found is None:
             raise NotFound(
                 f"Rate card {card} has no version that takes effect then.",
@@ -321,7 +314,7 @@ class RerateLegs:
         document = rerated_document(found.present.charge, charge, debit.sequence)
         missing = [draw.lot for draw in debit.draws if draw.lot not in lots]
         if missing:
-            lots |= {lot.id: lot for lot in await opened_lots(self._ledger, account, debit)}
+            lots |= {lot.id: lot for lot in await opened_lots(self.ledger, account, debit)}
         command = RerateLeg(
             leg=found.present.leg,
             debit=debit,
@@ -334,7 +327,7 @@ class RerateLegs:
             actor=booking.actor,
         )
         try:
-            written = await self._ledger.submit(account, command)
+            written = await self.ledger.submit(account, command)
         except OutcomeUnknown as unknown:
             raise Unavailable("It is not certain that all is booked: send it again.") from unknown
         if isinstance(written, IdempotencyConflict):

@@ -44,17 +44,15 @@ class _Owner:
     reason: ParkReason = ParkReason.ACCOUNT_UNKNOWN
 
 
+@dataclass(frozen=True, slots=True)
 class ResolveLeg:
     """Resolves a leg (docs/bridge-integration.md): the account named → the service number's →
     the conference's → the bridge's default; the organizer of the conference, then the one named."""
 
-    def __init__(
-        self, facts: DirectoryCache, claims: Claims, holds: HoldBook, clock: Clock
-    ) -> None:
-        self._facts = facts
-        self._claims = claims
-        self._holds = holds
-        self._clock = clock
+    facts: DirectoryCache
+    claims: Claims
+    holds: HoldBook
+    clock: Clock
 
     async def __call__(
         self, queued: QueuedLeg, *, pins: bool = True, corrected: bool = False
@@ -66,10 +64,10 @@ class ResolveLeg:
         Raises StoreUnavailable when the directory does not answer.
         """
         leg, since = queued.leg, queued.received_at
-        talk_seconds = billable_seconds(leg, self._clock.now())
-        bridge = await self._facts.bridge(leg.bridge, known_at=since)
+        talk_seconds = billable_seconds(leg, self.clock.now())
+        bridge = await self.facts.bridge(leg.bridge, known_at=since)
         if bridge is None:  # a leg that was posted before its bridge was deleted
-            bridge = await self._facts.former_bridge(leg.bridge, known_at=since)
+            bridge = await self.facts.former_bridge(leg.bridge, known_at=since)
         if bridge is None:
             return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, "Its bridge is not registered.")
         named = await self._named(leg, bridge)
@@ -83,7 +81,7 @@ class ResolveLeg:
         owner = await self._pinned(leg, owner, claim=sound and pins, corrected=corrected)
         account = None
         if owner.account is not None:
-            account = await self._facts.account(owner.account, known_at=since)
+            account = await self.facts.account(owner.account, known_at=since)
         if isinstance(talk_seconds, Unchargeable):
             return replace(talk_seconds, account=account.id if account else None)
         if account is None:
@@ -128,18 +126,18 @@ class ResolveLeg:
     ) -> OrganizerFacts | None:
         """The organizer as it was when the leg was answered, if it was deleted since."""
         since = queued.received_at
-        known = await self._facts.organizer(account, organizer, known_at=since)
+        known = await self.facts.organizer(account, organizer, known_at=since)
         if known is not None:
             return known
         moment = _moment(queued.leg)
-        return await self._facts.former_organizer(account, organizer, moment, known_at=since)
+        return await self.facts.former_organizer(account, organizer, moment, known_at=since)
 
     async def _named(self, leg: EndedLeg, bridge: Bridge) -> HoldRecord | None:
         """The dial-out whose authorization the leg names."""
         account = account_of(leg.authorization) if leg.authorization else None
         if leg.authorization is None or account is None or not bridge.serves(account):
             return None
-        record = await self._holds.record(account, leg.authorization)
+        record = await self.holds.record(account, leg.authorization)
         return record if record is not None and record.is_dial_out else None
 
     async def _hold(self, leg: EndedLeg, account: str, kind: LegKind) -> Grant | None:
@@ -148,10 +146,10 @@ class ResolveLeg:
             return None
         record = None
         if leg.authorization is not None:
-            record = await self._holds.record(account, leg.authorization)
+            record = await self.holds.record(account, leg.authorization)
         if record is None:
-            placed = await self._holds.placed_for(account, leg.key)
-            record = await self._holds.record(account, placed) if placed else None
+            placed = await self.holds.placed_for(account, leg.key)
+            record = await self.holds.record(account, placed) if placed else None
         if record is None or record.expires_at is None:
             return None
         return Grant(
@@ -169,7 +167,7 @@ class ResolveLeg:
         says. One that is no number has none."""
         if kind is not LegKind.DIAL_OUT or not dialled.valid:
             return dialled.number_class
-        policy = await self._facts.dial_out_policy(account.id, known_at=queued.received_at)
+        policy = await self.facts.dial_out_policy(account.id, known_at=queued.received_at)
         return policy.class_of(dialled)
 
     async def _called(
@@ -187,7 +185,7 @@ class ResolveLeg:
         if named is not None or leg.kind not in {None, LegKind.DIAL_IN}:
             return number, None
         found = await called_service_number(
-            self._facts, leg, bridge, _moment(leg), known_at=queued.received_at
+            self.facts, leg, bridge, _moment(leg), known_at=queued.received_at
         )
         return found or (number, None)
 
@@ -221,7 +219,7 @@ class ResolveLeg:
         leg = queued.leg
         if leg.conference_id is None:
             return {}
-        found = await self._facts.conference(leg.conference_id, known_at=queued.received_at)
+        found = await self.facts.conference(leg.conference_id, known_at=queued.received_at)
         return {
             claim.account: claim
             for claim in claims_at(found, _moment(leg))
@@ -233,10 +231,10 @@ class ResolveLeg:
     ) -> _Owner:
         """The owner that the first delivery found, whomever the bridge has served since then."""
         name = owner.account
-        if claim and name is not None and await self._facts.account(name) is not None:
-            pinned: Claim | None = await self._claims.claim(leg.key, Claim(name, owner.organizer))
+        if claim and name is not None and await self.facts.account(name) is not None:
+            pinned: Claim | None = await self.claims.claim(leg.key, Claim(name, owner.organizer))
         else:
-            pinned = await self._claims.find(leg.key)
+            pinned = await self.claims.find(leg.key)
         if pinned is None or (corrected and pinned.account == owner.account):
             return owner
         return _Owner(pinned.account, pinned.organizer)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from shared.domain.common.errors import NotFound
 from shared.domain.credits.alerts import Alert
@@ -15,45 +16,38 @@ from shared.usecases.directory.accounts import Accounts
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 
+@dataclass(frozen=True, slots=True)
 class Alerts:
     """Shows and acknowledges alerts. Everything raises StoreUnavailable, NotFound
     `account_unknown`."""
 
-    def __init__(
-        self,
-        accounts: Accounts,
-        ledger: Ledger,
-        notices: Notices,
-        publish: PublishEvents,
-        clock: Clock,
-    ) -> None:
-        self._accounts = accounts
-        self._ledger = ledger
-        self._notices = notices
-        self._publish = publish
-        self._clock = clock
+    accounts: Accounts
+    ledger: Ledger
+    notices: Notices
+    publish: PublishEvents
+    clock: Clock
 
     async def page(
         self, account: str, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[Alert], str | None]:
         """The newest alerts first. Raises Invalid `cursor_invalid`."""
-        await self._accounts.known(account)
-        return await self._notices.alerts(account, limit=limit, cursor=cursor)
+        await self.accounts.known(account)
+        return await self.notices.alerts(account, limit=limit, cursor=cursor)
 
     async def acknowledge(self, account: str, shown_id: str, actor: str) -> Alert:
         """Somebody has seen it: it is not told again. The first who says so stays.
 
         Raises NotFound `alert_unknown`.
         """
-        await self._accounts.known(account)
+        await self.accounts.known(account)
         number = int(shown_id) if _NUMBER.fullmatch(shown_id) else 0
-        if number == 0 or await self._notices.alert(account, number) is None:
+        if number == 0 or await self.notices.alert(account, number) is None:
             raise NotFound("There is no such alert.", code="alert_unknown")
-        await self._notices.acknowledge(account, number, actor, self._clock.now())
-        written = await self._ledger.submit(account, Acknowledge(number, actor))
+        await self.notices.acknowledge(account, number, actor, self.clock.now())
+        written = await self.ledger.submit(account, Acknowledge(number, actor))
         if isinstance(written, CommitResult) and written.events:
-            await self._publish.best_effort(account, hold_book=False)
-        seen = await self._notices.alert(account, number)
+            await self.publish.best_effort(account, hold_book=False)
+        seen = await self.notices.alert(account, number)
         if seen is None:
             raise NotFound("There is no such alert.", code="alert_unknown")
         return seen

@@ -18,15 +18,15 @@ class OutlookView:
     outlook: Outlook
 
 
+@dataclass(frozen=True, slots=True)
 class ReadOutlook:
     """Raises NotFound `account_unknown` and StoreUnavailable."""
 
-    def __init__(self, accounts: Accounts, clock: Clock) -> None:
-        self._accounts = accounts
-        self._clock = clock
+    accounts: Accounts
+    clock: Clock
 
     async def __call__(self, account: str) -> OutlookView:
         """The outlook now."""
-        view = await self._accounts.read(account)
-        found = outlook(view.state, view.held_micros, self._clock.now())
+        view = await self.accounts.read(account)
+        found = outlook(view.state, view.held_micros, self.clock.now())
         return OutlookView(view.account, view.state, found)

@@ -38,22 +38,15 @@ class Answer:
     hard: bool = False
 
 
+@dataclass(frozen=True, slots=True)
 class RechargeService:
     """Takes answers, and shows an account's recharges. Everything raises StoreUnavailable."""
 
-    def __init__(
-        self,
-        accounts: Accounts,
-        ledger: Ledger,
-        holds: HoldBook,
-        notices: Notices,
-        publish: PublishEvents,
-    ) -> None:
-        self._accounts = accounts
-        self._ledger = ledger
-        self._holds = holds
-        self._notices = notices
-        self._publish = publish
+    accounts: Accounts
+    ledger: Ledger
+    holds: HoldBook
+    notices: Notices
+    publish: PublishEvents
 
     async def answer(self, principal: Principal, shown_id: str, said: Answer) -> Recharge:
         """The recharge as it is after the answer.
@@ -74,28 +67,28 @@ class RechargeService:
                 if conflict.code != "recharge_moved_on":
                     raise
                 # Our records are behind the ledger: its events wait for a topic, or for a timer.
-                await self._publish.keep_records(account)
+                await self.publish.keep_records(account)
         raise Unavailable("The recharge changes too often right now.")
 
     async def page(
         self, account: str, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[Recharge], str | None]:
         """An account's recharges, the newest first. Raises NotFound, Invalid `cursor_invalid`."""
-        await self._accounts.known(account)
-        return await self._notices.recharges(account, limit=limit, cursor=cursor)
+        await self.accounts.known(account)
+        return await self.notices.recharges(account, limit=limit, cursor=cursor)
 
     async def _find(self, account: str, number: int) -> Recharge | None:
         """The ledger knows the one in flight, our records all others."""
-        state = await self._ledger.state(account)
+        state = await self.ledger.state(account)
         if state is None or number > state.recharges.number:
             return None
         pending = state.recharges.pending
         if pending is not None and pending.number == number:
             return pending
-        known = await self._notices.recharge(account, number)
+        known = await self.notices.recharge(account, number)
         if known is None:
-            await self._publish.keep_records(account)
-            known = await self._notices.recharge(account, number)
+            await self.publish.keep_records(account)
+            known = await self.notices.recharge(account, number)
         return known
 
     async def _submit(self, account: str, known: Recharge, said: Answer, actor: str) -> Recharge:
@@ -112,7 +105,7 @@ class RechargeService:
             actor=actor,
         )
         try:
-            written = await self._ledger.submit(account, command)
+            written = await self.ledger.submit(account, command)
         except OutcomeUnknown as unknown:
             raise Unavailable("It is not certain that the answer is kept.") from unknown
         if isinstance(written, IdempotencyConflict):
@@ -123,10 +116,10 @@ class RechargeService:
         if written.entry is not None:
             await self._refresh_async(account)
         if written.events:
-            await self._publish.best_effort(account, hold_book=False)
+            await self.publish.best_effort(account, hold_book=False)
         after = await self._find(account, known.number) or known
         if after.status is not said.status:  # unless it does not fit, our records are behind
-            await self._publish.keep_records(account)
+            await self.publish.keep_records(account)
             after = await self._find(account, known.number) or known
         if after.status is RechargeStatus.PARKED:
             raise Invalid(after.detail or "", code="recharge_mismatch")
@@ -136,7 +129,7 @@ class RechargeService:
         """Let the hold book know of the credits. It would find out by itself."""
         try:
             async with asyncio.timeout(limits.NUDGE_WAIT_SECONDS_MAX):
-                await self._holds.catch_up(account)
+                await self.holds.catch_up(account)
         except (PerminuteError, TimeoutError) as error:
             _log.info("a hold book was not told of credits: %s", error)
 

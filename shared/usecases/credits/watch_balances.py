@@ -39,30 +39,23 @@ class Watched:
     oldest_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
 class WatchBalances:
     """Acts on due marks; a missed, doubled or simultaneous tick changes nothing."""
 
-    def __init__(
-        self,
-        due: DueMarks,
-        ledger: Ledger,
-        holds: HoldBook,
-        publish: PublishEvents,
-        clock: Clock,
-    ) -> None:
-        self._due = due
-        self._ledger = ledger
-        self._holds = holds
-        self._publish = publish
-        self._clock = clock
+    due: DueMarks
+    ledger: Ledger
+    holds: HoldBook
+    publish: PublishEvents
+    clock: Clock
 
     async def __call__(self) -> Watched:
         """One tick. A failing account does not stop the others; its marks stay.
 
         A mark is written before its commit, so it stays until no commit can follow it any more.
         """
-        now = self._clock.now()
-        marks = await self._due.due(now, limit=limits.DUE_MARKS_MAX)
+        now = self.clock.now()
+        marks = await self.due.due(now, limit=limits.DUE_MARKS_MAX)
         by_account: dict[str, list[DueMark]] = {}
         for mark in marks:
             by_account.setdefault(mark.account, []).append(mark)
@@ -80,7 +73,7 @@ class WatchBalances:
 
         looked = await asyncio.gather(*(one(*item) for item in by_account.items()))
         settled = now - timedelta(seconds=limits.DUE_MARK_SETTLE_SECONDS)
-        await self._due.clear([mark for _, done in looked for mark in done if mark.at <= settled])
+        await self.due.clear([mark for _, done in looked for mark in done if mark.at <= settled])
         oldest = max((now - mark.at for mark in marks), default=timedelta(0))
         events = sum(count for count, _ in looked)
         return Watched(len(marks), events, tuple(failures), oldest.total_seconds())
@@ -88,31 +81,31 @@ class WatchBalances:
     async def look(self, account: str, kinds: set[str]) -> int:
         """Do what is due of an account; the number of events published. `kinds` are its marks'."""
         if kinds - {EVENTS, HOLD_EVENTS}:
-            state = await self._ledger.state(account)
+            state = await self.ledger.state(account)
             if state is not None:
                 await self.do_what_is_due(account, state)
-        return await self._publish(account, hold_book=HOLD_EVENTS in kinds)
+        return await self.publish(account, hold_book=HOLD_EVENTS in kinds)
 
     async def do_what_is_due(self, account: str, state: LedgerState) -> bool:
         """Expire lots, and commit what else time has brought; whether there was anything."""
-        now = self._clock.now()
+        now = self.clock.now()
         expired = await self._expire(account, state, now)
         if await self.end_stops(account, state):
-            state = await self._ledger.state(account) or state
+            state = await self.ledger.state(account) or state
         if monitoring.on_timer(state, now) is None:
             return expired
-        await self._ledger.submit(account, Tick())
+        await self.ledger.submit(account, Tick())
         return True
 
     async def end_stops(self, account: str, state: LedgerState) -> bool:
         """End alerts of a stop of dial-out that is over, where the ledger did not hear of the
         restart: whether there were any."""
         stops = [each for each in state.raised if each.type == DIAL_OUT_STOPPED]
-        if not stops or (await self._holds.view(account)).stopped:
+        if not stops or (await self.holds.view(account)).stopped:
             return False
         for each in stops:
             data = {"alert": each.number}
-            await self._ledger.submit(
+            await self.ledger.submit(
                 account, Announce("holds", 0, DIAL_OUT_RESTARTED, each.name, data)
             )
         return True
@@ -122,9 +115,9 @@ class WatchBalances:
         if not lots:
             return False
         # Read after the expiry: from then on no new hold counts on these lots.
-        held = (await self._holds.view(account)).held_micros(now)
+        held = (await self.holds.view(account)).held_micros(now)
         outcomes = await asyncio.gather(
-            *(self._ledger.submit(account, ExpireLot(lot.id, held)) for lot in lots)
+            *(self.ledger.submit(account, ExpireLot(lot.id, held)) for lot in lots)
         )
         entries = [
             None if isinstance(each, IdempotencyConflict) else each.entry for each in outcomes
@@ -132,5 +125,5 @@ class WatchBalances:
         lapsed = -sum(entry.amount_micros for entry in entries if entry)
         if lapsed < sum(lot.remaining_micros for lot in lots):  # the rest is held
             again = now + timedelta(seconds=limits.LOT_RETRY_SECONDS)
-            await self._due.mark([DueMark(account, LOT_DUE, again)])
+            await self.due.mark([DueMark(account, LOT_DUE, again)])
         return lapsed > 0

@@ -1,7 +1,7 @@
 """Customers' webhooks: set up, rotated, taken away; what was delivered, and delivered again."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from shared.domain.common import limits
 from shared.domain.common.errors import Conflict, FieldError, Invalid, KindFull, NotFound
@@ -43,90 +43,80 @@ class WebhookView:
     new_secret: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class Webhooks:
     """Everything raises StoreUnavailable, and NotFound `account_unknown`."""
 
-    def __init__(
-        self,
-        records: RecordStore,
-        accounts: Accounts,
-        deliveries: Deliveries,
-        due: DueMarks,
-        clock: Clock,
-        new_secret: Callable[[], str],
-        *,
-        allow_loopback: bool,
-    ) -> None:
-        self._records = records
-        self._accounts = accounts
-        self._deliveries = deliveries
-        self._due = due
-        self._clock = clock
-        self._new_secret = new_secret
-        self._allow_loopback = allow_loopback
+    records: RecordStore
+    accounts: Accounts
+    deliveries: Deliveries
+    due: DueMarks
+    clock: Clock
+    new_secret: Callable[[], str]
+    allow_loopback: bool = field(kw_only=True)
 
     async def put(
         self, account: str, name: str, wanted: WebhookInput, if_match: str | None
     ) -> tuple[WebhookView, Saved]:
         """Create or replace. Raises Invalid, Conflict `too_many_webhooks`, and what
         `RecordStore.put` raises."""
-        await self._accounts.known(account)
+        await self.accounts.known(account)
         if not is_id(name):
             raise Invalid(f"A webhook's name has {ID_RULE}.", code="id_invalid")
         self._check(wanted)
         kind = codecs.webhook_kind(account)
-        record = await self._records.get(kind, name)
+        record = await self.records.get(kind, name)
         known = codecs.webhook(account, record) if record else None
-        new_secret = self._new_secret() if known is None or wanted.rotate else None
+        new_secret = self.new_secret() if known is None or wanted.rotate else None
         made = Webhook(
             account=account,
             name=name,
             url=wanted.url,
             events=wanted.events,
             secrets=self._secrets(known, new_secret),
-            created_at=known.created_at if known else self._clock.now(),
+            created_at=known.created_at if known else self.clock.now(),
         )
         document = codecs.webhook_document(made)
         try:
-            saved = await self._records.put(
+            saved = await self.records.put(
                 kind, name, document, if_match=if_match, count_max=limits.WEBHOOKS_MAX
             )
         except KindFull:
             raise Conflict(
                 f"The account has {limits.WEBHOOKS_MAX} webhooks.", code="too_many_webhooks"
             ) from None
-        await self._deliveries.restart(account, name)
+        await self.deliveries.restart(account, name)
         return WebhookView(made, saved.etag, new_secret=new_secret), saved
 
     async def read(self, account: str, name: str) -> WebhookView:
         """The webhook. Raises NotFound `webhook_unknown`."""
-        await self._accounts.known(account)
-        record = await self._records.get(codecs.webhook_kind(account), name)
+        await self.accounts.known(account)
+        record = await self.records.get(codecs.webhook_kind(account), name)
         if record is None:
             raise NotFound("There is no such webhook.", code="webhook_unknown")
-        stopped = await self._deliveries.stopped_at(account, name)
+        stopped = await self.deliveries.stopped_at(account, name)
         return WebhookView(codecs.webhook(account, record), record.etag, stopped is not None)
 
     async def delete(self, account: str, name: str) -> None:
         """Take it away. Raises NotFound `webhook_unknown`."""
-        await self._accounts.known(account)
-        if not await self._records.delete(codecs.webhook_kind(account), name):
+        await self.accounts.known(account)
+        if not await self.records.delete(codecs.webhook_kind(account), name):
             raise NotFound("There is no such webhook.", code="webhook_unknown")
 
     async def of_account(self, account: str) -> list[Webhook]:
         """All webhooks of an account."""
-        found, _ = await self._records.list(
+        found, _ = await self.records.list(
             codecs.webhook_kind(account), limit=limits.LIST_ITEMS_MAX
         )
         return [codecs.webhook(account, record) for record in found]
 
-    async def deliveries(
+    async def list_deliveries(
         self, account: str, name: str, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[Delivery], str | None]:
         """What was sent, or waits to be, the newest first. Raises what `read` raises, and Invalid
         `cursor_invalid`."""
         await self.read(account, name)
-        return await self._deliveries.page(account, name, limit=limit, cursor=cursor)
+        return await self.deliveries.page(account, name, limit=limit, cursor=cursor)
 
     async def replay(self, account: str, name: str, event: str) -> Delivery:
         """Send an event again, soon, under the same id.
@@ -134,12 +124,12 @@ class Webhooks:
         Raises what `read` raises, and NotFound `delivery_unknown`.
         """
         await self.read(account, name)
-        known = await self._deliveries.get(account, name, event)
+        known = await self.deliveries.get(account, name, event)
         if known is None:
             raise NotFound("There is no such delivery.", code="delivery_unknown")
         if known.status is DeliveryStatus.PENDING:
             return known
-        now = self._clock.now()
+        now = self.clock.now()
         again = replace(
             known,
             status=DeliveryStatus.PENDING,
@@ -149,13 +139,13 @@ class Webhooks:
             ended_at=None,
             error=None,
         )
-        await self._due.mark([DueMark(account, name, now)])
-        await self._deliveries.restart(account, name)
-        await self._deliveries.update(again)
+        await self.due.mark([DueMark(account, name, now)])
+        await self.deliveries.restart(account, name)
+        await self.deliveries.update(again)
         return again
 
     def _check(self, wanted: WebhookInput) -> None:
-        if fault := url_fault(wanted.url, allow_loopback=self._allow_loopback):
+        if fault := url_fault(wanted.url, allow_loopback=self.allow_loopback):
             raise Invalid("The URL can't be used.", (FieldError("/url", fault),))
         if unknown := unknown_events(wanted.events):
             index = wanted.events.index(unknown[0])
@@ -164,5 +154,5 @@ class Webhooks:
 
     def _secrets(self, known: Webhook | None, new_secret: str | None) -> tuple[Secret, ...]:
         secrets = known.secrets if known else ()
-        now = self._clock.now()
+        now = self.clock.now()
         return rotated(secrets, new_secret, now) if new_secret else valid_secrets(secrets, now)

@@ -1,6 +1,7 @@
 """What commits put into the outbox goes to the topic `credit-events`: at least once, in order."""
 
 import logging
+from dataclasses import dataclass
 
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json, format_time
@@ -19,22 +20,15 @@ from shared.telemetry import event, failure
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class PublishEvents:
     """Publishes an account's outbox. A crash anywhere leaves the rows for the next publisher."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        holds: HoldBook,
-        notices: Notices,
-        topic: EventTopic,
-        clock: Clock,
-    ) -> None:
-        self._ledger = ledger
-        self._notices = notices
-        self._holds = holds
-        self._topic = topic
-        self._clock = clock
+    ledger: Ledger
+    holds: HoldBook
+    notices: Notices
+    topic: EventTopic
+    clock: Clock
 
     async def __call__(self, account: str, *, hold_book: bool = True) -> int:
         """The number of events published; without `hold_book` those of the ledger only.
@@ -44,14 +38,14 @@ class PublishEvents:
         if hold_book:
             await self._take_over(account)
         published = 0
-        while rows := await self._ledger.outbox(account, limit=limits.OUTBOX_ROWS_MAX):
+        while rows := await self.ledger.outbox(account, limit=limits.OUTBOX_ROWS_MAX):
             available = await self._available(account)
             for row in rows:
-                await self._notices.keep(account, row)
+                await self.notices.keep(account, row)
                 messages = cloud_events(account, row, available)
                 if messages:
-                    await self._topic.publish(messages)
-                await self._ledger.published(account, row.commit)
+                    await self.topic.publish(messages)
+                await self.ledger.published(account, row.commit)
                 _tell(account, row)
                 published += len(messages)
             if len(rows) < limits.OUTBOX_ROWS_MAX:
@@ -60,22 +54,22 @@ class PublishEvents:
 
     async def _take_over(self, account: str) -> None:
         """The hold book's events go through the ledger, which numbers all events of an account."""
-        while rows := await self._holds.outbox(account, limit=limits.OUTBOX_ROWS_MAX):
+        while rows := await self.holds.outbox(account, limit=limits.OUTBOX_ROWS_MAX):
             for row in rows:
                 for place, each in enumerate(row.events, start=1):
                     number = row.commit * limits.HOLD_EVENTS_A_COMMIT_MAX + place
                     told = Announce(
                         "holds", number, each.type, str(each.data.get("reason")), each.data
                     )
-                    await self._ledger.submit(account, told)
-                await self._holds.published(account, row.commit)
+                    await self.ledger.submit(account, told)
+                await self.holds.published(account, row.commit)
             if len(rows) < limits.OUTBOX_ROWS_MAX:
                 break
 
     async def keep_records(self, account: str) -> None:
         """Write what waits in the outbox tells of alerts and recharges, topic or no topic."""
-        for row in await self._ledger.outbox(account, limit=limits.LIST_ITEMS_MAX):
-            await self._notices.keep(account, row)
+        for row in await self.ledger.outbox(account, limit=limits.LIST_ITEMS_MAX):
+            await self.notices.keep(account, row)
 
     async def best_effort(self, account: str, *, hold_book: bool = True) -> None:
         """Publish now if that works; the timer does it otherwise. Nothing that happens here may
@@ -88,8 +82,8 @@ class PublishEvents:
             failure("publish_failed", error, account=account)
 
     async def _available(self, account: str) -> str:
-        view = await self._holds.view(account)
-        return format_amount(view.available_micros(self._clock.now()))
+        view = await self.holds.view(account)
+        return format_amount(view.available_micros(self.clock.now()))
 
 
 def _tell(account: str, row: Outbox) -> None:

@@ -55,22 +55,15 @@ class _Resolved:
     pricing: CallPricing | IncludedCall | None
 
 
+@dataclass(frozen=True, slots=True)
 class AuthoriseDialIn:
     """Answers whether a caller may come in, and holds the credit that the call needs."""
 
-    def __init__(
-        self,
-        facts: DirectoryCache,
-        rate_cards: RateCards,
-        hold_book: HoldBook,
-        clock: Clock,
-        wording: ResponseRenderer,
-    ) -> None:
-        self._facts = facts
-        self._rate_cards = rate_cards
-        self._holds = hold_book
-        self._clock = clock
-        self._wording = wording
+    facts: DirectoryCache
+    rate_cards: RateCards
+    hold_book: HoldBook
+    clock: Clock
+    renderer: ResponseRenderer
 
     async def __call__(
         self, bridge: Bridge, question: AuthorisationRequest
@@ -93,7 +86,7 @@ class AuthoriseDialIn:
                 denial = placed
             if denial is None:
                 command = _admit("", bridge, question, resolved)
-                granted = decide.authorise(resolved.view, command, self._clock.now())
+                granted = decide.authorise(resolved.view, command, self.clock.now())
                 if isinstance(granted, Granted):
                     return self._allowed(question, resolved, granted)
                 denial = granted
@@ -125,12 +118,12 @@ class AuthoriseDialIn:
             )
 
         command = _admit(authorization, bridge, question, resolved)
-        return await self._holds.place(account.id, PlaceHold(command, record))
+        return await self.hold_book.place(account.id, PlaceHold(command, record))
 
     async def _denied(
         self, bridge: Bridge, question: AuthorisationRequest, resolved: _Resolved, denial: Denial
     ) -> Mapping[str, object]:
-        answer = self._wording.denied(denial, _checks(question, resolved, denial, None))
+        answer = self.renderer.denied(denial, _checks(question, resolved, denial, None))
         if resolved.account is None or question.dry_run:
             return answer
         record = HoldRecord(
@@ -139,14 +132,14 @@ class AuthoriseDialIn:
             digest=question.digest,
             answer=answer,
         )
-        return same_request(await self._holds.keep(resolved.account.id, record), question)
+        return same_request(await self.hold_book.keep(resolved.account.id, record), question)
 
     async def _resolve(
         self, bridge: Bridge, question: AuthorisationRequest, *, fresh: bool
     ) -> _Resolved:
-        now = self._clock.now()
+        now = self.clock.now()
         called, service = await self._called(bridge, question, now, fresh=fresh)
-        party = await resolve_payer(self._facts, bridge, question, now, fresh=fresh, number=service)
+        party = await resolve_payer(self.facts, bridge, question, now, fresh=fresh, number=service)
         account, organizer = party.account, party.organizer
         number = classify(called)
         origin = caller_origin(question.caller and caller_number(question.caller, bridge.country))
@@ -154,14 +147,14 @@ class AuthoriseDialIn:
         if account is None:
             facts = DialInFacts(None, None, toll_free)
             return _Resolved(facts, called, number, None, HoldState(), None)
-        view = await self._holds.view(account.id, fresh=fresh)
-        policy = await self._facts.dial_out_policy(account.id, fresh=fresh)
+        view = await self.hold_book.view(account.id, fresh=fresh)
+        policy = await self.facts.dial_out_policy(account.id, fresh=fresh)
         pricing: CallPricing | IncludedCall | Unpriced
         if _is_included(organizer, toll_free=toll_free):
             pricing = IncludedCall(LegKind.DIAL_IN, now)
         else:
             pricing = await priced(
-                self._rate_cards,
+                self.rate_cards,
                 card=account.settings.rate_card,
                 currency=account.settings.currency,
                 kind=LegKind.DIAL_IN,
@@ -188,7 +181,7 @@ class AuthoriseDialIn:
         """(the number that was called, whose service number it is), as its leg is resolved."""
         number = called_number(question.to, bridge.country)
         for each in service_number_keys(question.to, number):
-            history = await self._facts.service_number(
+            history = await self.facts.service_number(
                 each, known_at=now if fresh else None, fresh=fresh
             )
             found = registration_at(history, now)
@@ -200,7 +193,7 @@ class AuthoriseDialIn:
         self, question: AuthorisationRequest, resolved: _Resolved, granted: Granted
     ) -> dict[str, object]:
         checks = _checks(question, resolved, None, granted.hold.granted_seconds)
-        return self._wording.allowed(_allowance(resolved, granted), checks)
+        return self.renderer.allowed(_allowance(resolved, granted), checks)
 
 
 def _is_included(organizer: OrganizerFacts | None, *, toll_free: bool) -> bool:

@@ -54,24 +54,16 @@ class _Resolved:
     pool_month: str | None
 
 
+@dataclass(frozen=True, slots=True)
 class AuthoriseDialOut:
     """Answers a dial-out question, and holds the credit that an allowed call needs."""
 
-    def __init__(
-        self,
-        facts: DirectoryCache,
-        rate_cards: RateCards,
-        hold_book: HoldBook,
-        publish: PublishEvents,
-        clock: Clock,
-        wording: ResponseRenderer,
-    ) -> None:
-        self._facts = facts
-        self._rate_cards = rate_cards
-        self._holds = hold_book
-        self._publish = publish
-        self._clock = clock
-        self._wording = wording
+    facts: DirectoryCache
+    rate_cards: RateCards
+    hold_book: HoldBook
+    publish: PublishEvents
+    clock: Clock
+    renderer: ResponseRenderer
 
     async def __call__(
         self, bridge: Bridge, question: AuthorisationRequest
@@ -109,7 +101,7 @@ class AuthoriseDialOut:
                 authorization=authorization,
                 bridge=bridge.id,
                 digest=question.digest,
-                answer=self._wording.allowed(_allowance(resolved, granted), checks),
+                answer=self.renderer.allowed(_allowance(resolved, granted), checks),
                 granted_seconds=hold.granted_seconds,
                 pool_seconds=hold.pool_seconds,
                 amount_micros=hold.amount_micros,
@@ -121,10 +113,10 @@ class AuthoriseDialOut:
             )
 
         command = _authorise(authorization, bridge, question, resolved)
-        placed = await self._holds.place(account.id, PlaceHold(command, record))
+        placed = await self.hold_book.place(account.id, PlaceHold(command, record))
         if isinstance(placed, StoredDecision):
             if placed.events:
-                await self._publish.best_effort(account.id)
+                await self.publish.best_effort(account.id)
             return same_request(placed, question)
         return await self._keep(bridge, question, resolved, placed)
 
@@ -133,7 +125,7 @@ class AuthoriseDialOut:
     ) -> Mapping[str, object]:
         """Keep a denial under the question's key. Without an account there is nowhere to keep it:
         it is found anew each time."""
-        answer = self._wording.denied(denial, _checks(question, resolved, denial, None))
+        answer = self.renderer.denied(denial, _checks(question, resolved, denial, None))
         if resolved.account is None:
             return answer
         record = HoldRecord(
@@ -142,7 +134,7 @@ class AuthoriseDialOut:
             digest=question.digest,
             answer=answer,
         )
-        return same_request(await self._holds.keep(resolved.account.id, record), question)
+        return same_request(await self.hold_book.keep(resolved.account.id, record), question)
 
     def _dry_run(
         self,
@@ -153,18 +145,18 @@ class AuthoriseDialOut:
     ) -> Mapping[str, object]:
         if denial is None:
             command = _authorise("", bridge, question, resolved)
-            granted = decide.authorise(resolved.view, command, self._clock.now())
+            granted = decide.authorise(resolved.view, command, self.clock.now())
             if isinstance(granted, Granted):
                 checks = _checks(question, resolved, None, granted.hold.granted_seconds)
-                return self._wording.allowed(_allowance(resolved, granted), checks)
+                return self.renderer.allowed(_allowance(resolved, granted), checks)
             denial = granted
-        return self._wording.denied(denial, _checks(question, resolved, denial, None))
+        return self.renderer.denied(denial, _checks(question, resolved, denial, None))
 
     async def _resolve(
         self, bridge: Bridge, question: AuthorisationRequest, *, fresh: bool
     ) -> _Resolved:
-        now = self._clock.now()
-        party = await resolve_payer(self._facts, bridge, question, now, fresh=fresh)
+        now = self.clock.now()
+        party = await resolve_payer(self.facts, bridge, question, now, fresh=fresh)
         account, organizer = party.account, party.organizer
         if account is None:
             facts = DialOutFacts(
@@ -175,16 +167,16 @@ class AuthoriseDialOut:
                 half=question.half,
             )
             return _Resolved(facts, None, HoldState(), None, (), None)
-        policy = await self._facts.dial_out_policy(account.id, fresh=fresh)
+        policy = await self.facts.dial_out_policy(account.id, fresh=fresh)
         bounds = limits_of(policy, organizer, question.conference)
-        view = await self._holds.view(
+        view = await self.hold_book.view(
             account.id, fresh=fresh, scopes=[bound.key for bound in bounds if bound.key]
         )
         settings = account.settings
         home = (organizer and organizer.usage_location) or settings.usage_location
         dialled = _dialled(question, bridge, home)
         pricing = await priced(
-            self._rate_cards,
+            self.rate_cards,
             card=settings.rate_card,
             currency=settings.currency,
             kind=LegKind.DIAL_OUT,

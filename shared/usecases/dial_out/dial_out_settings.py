@@ -34,26 +34,17 @@ class DialOutStatus:
     missing: Sequence[MissingLeg]
 
 
+@dataclass(frozen=True, slots=True)
 class DialOutSettings:
     """Everything raises StoreUnavailable, and NotFound `account_unknown`."""
 
-    def __init__(
-        self,
-        records: RecordStore,
-        facts: DirectoryCache,
-        accounts: Accounts,
-        holds: HoldBook,
-        parking: ParkingLot,
-        publish: PublishEvents,
-        clock: Clock,
-    ) -> None:
-        self._records = records
-        self._facts = facts
-        self._accounts = accounts
-        self._holds = holds
-        self._parking = parking
-        self._publish = publish
-        self._clock = clock
+    records: RecordStore
+    facts: DirectoryCache
+    accounts: Accounts
+    holds: HoldBook
+    parking: ParkingLot
+    publish: PublishEvents
+    clock: Clock
 
     async def put_organizer(
         self, account: str, wanted: OrganizerFacts, if_match: str | None
@@ -68,8 +59,8 @@ class DialOutSettings:
 
     async def read_organizer(self, account: str, organizer: str) -> tuple[OrganizerFacts, str]:
         """(the organizer, its ETag). Raises NotFound `organizer_unknown`, SettingsUnreadable."""
-        await self._accounts.known(account)
-        record = await self._records.get(Kind.ORGANIZER, organizer_key(account, organizer))
+        await self.accounts.known(account)
+        record = await self.records.get(Kind.ORGANIZER, organizer_key(account, organizer))
         if record is None:
             raise NotFound("There is no such organizer.", code="organizer_unknown")
         return codecs.organizer(record), record.etag
@@ -77,19 +68,19 @@ class DialOutSettings:
     async def delete_organizer(self, account: str, organizer: str, if_match: str | None) -> None:
         """The account has no such organizer from now on; legs that were answered before are charged
         as they would be. Raises NotFound `organizer_unknown`, PreconditionFailed."""
-        await self._accounts.known(account)
+        await self.accounts.known(account)
         key = organizer_key(account, organizer)
 
         def former(record: Record) -> Mapping[str, object]:
-            return codecs.former_organizer_document(record.document, self._clock.now())
+            return codecs.former_organizer_document(record.document, self.clock.now())
 
         is_removed = await retire(
-            self._records, Kind.ORGANIZER, Kind.FORMER_ORGANIZER, key, if_match, former
+            self.records, Kind.ORGANIZER, Kind.FORMER_ORGANIZER, key, if_match, former
         )
         if not is_removed:
             raise NotFound("There is no such organizer.", code="organizer_unknown")
-        self._facts.drop(Kind.ORGANIZER, key)
-        self._facts.drop(Kind.FORMER_ORGANIZER, key)
+        self.facts.drop(Kind.ORGANIZER, key)
+        self.facts.drop(Kind.FORMER_ORGANIZER, key)
 
     async def put_policy(self, account: str, wanted: AccountPolicy, if_match: str | None) -> Saved:
         """Create or replace the account's policy. Raises what `RecordStore.put` raises.
@@ -99,34 +90,34 @@ class DialOutSettings:
         """
         document = codecs.policy_document(wanted)
         saved = await self._put(account, Kind.DIAL_OUT_POLICY, account, document, if_match)
-        await self._holds.switch(account, DialOutControl(suspended=wanted.suspended))
+        await self.holds.switch(account, DialOutControl(suspended=wanted.suspended))
         return saved
 
     async def stop(self, account: str, why: str) -> None:
         """Stop the account's dial-out on every process until `restart`. Twice is once."""
-        await self._accounts.known(account)
-        if await self._holds.switch(account, DialOutControl(stop=why)):
-            await self._publish.best_effort(account)
+        await self.accounts.known(account)
+        if await self.holds.switch(account, DialOutControl(stop=why)):
+            await self.publish.best_effort(account)
 
     async def restart(self, account: str) -> bool:
         """Let dial-out go on that a person or the breaker stopped; whether it was stopped."""
-        await self._accounts.known(account)
-        was_stopped = await self._holds.switch(account, DialOutControl(stop=""))
+        await self.accounts.known(account)
+        was_stopped = await self.holds.switch(account, DialOutControl(stop=""))
         if was_stopped:
-            await self._publish.best_effort(account)
+            await self.publish.best_effort(account)
         return was_stopped
 
     async def running(self, account: str) -> DialOutStatus:
         """What the hold book says of the account's dial-out now."""
-        await self._accounts.known(account)
-        view = await self._holds.view(account)
-        now = self._clock.now()
-        missing = await missing_legs(self._holds, self._parking, account, view, now)
+        await self.accounts.known(account)
+        view = await self.holds.view(account)
+        now = self.clock.now()
+        missing = await missing_legs(self.holds, self.parking, account, view, now)
         slots = asyncio.Semaphore(limits.BULK_READS_AT_ONCE)
 
         async def asked(hold: Hold) -> tuple[Hold, HoldRecord] | None:
             async with slots:
-                record = await self._holds.record(account, hold.authorization)
+                record = await self.holds.record(account, hold.authorization)
             return None if record is None else (hold, record)
 
         found = await asyncio.gather(*map(asked, view.open_holds(now)))
@@ -136,8 +127,8 @@ class DialOutSettings:
     async def read_policy(self, account: str) -> tuple[AccountPolicy, str | None]:
         """(the policy, its ETag); the default one without an ETag where none was put. Raises
         SettingsUnreadable."""
-        await self._accounts.known(account)
-        record = await self._records.get(Kind.DIAL_OUT_POLICY, account)
+        await self.accounts.known(account)
+        record = await self.records.get(Kind.DIAL_OUT_POLICY, account)
         return (codecs.policy(record), record.etag) if record else (AccountPolicy(), None)
 
     async def _put(
@@ -148,7 +139,7 @@ class DialOutSettings:
         document: Mapping[str, object],
         if_match: str | None,
     ) -> Saved:
-        await self._accounts.known(account)
-        saved = await self._records.put(kind, key, document, if_match=if_match)
-        self._facts.drop(kind, key)
+        await self.accounts.known(account)
+        saved = await self.records.put(kind, key, document, if_match=if_match)
+        self.facts.drop(kind, key)
         return saved

@@ -1,6 +1,7 @@
 """Calls that were let through: extended while they go on, released where they did not happen."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from shared.domain.common.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from shared.domain.dial_out.applicable_limits import limits_of
@@ -15,22 +16,15 @@ from shared.usecases.dial_out.call_pricing import CallPricing, IncludedCall, pri
 from shared.usecases.directory.directory_cache import DirectoryCache
 
 
+@dataclass(frozen=True, slots=True)
 class ActiveCalls:
     """Extends and releases authorisations, each for the bridge that has them only."""
 
-    def __init__(
-        self,
-        facts: DirectoryCache,
-        rate_cards: RateCards,
-        hold_book: HoldBook,
-        publish: PublishEvents,
-        wording: ResponseRenderer,
-    ) -> None:
-        self._facts = facts
-        self._rate_cards = rate_cards
-        self._holds = hold_book
-        self._publish = publish
-        self._wording = wording
+    facts: DirectoryCache
+    rate_cards: RateCards
+    hold_book: HoldBook
+    publish: PublishEvents
+    renderer: ResponseRenderer
 
     async def extend(
         self, bridge: Bridge, authorization: str, seconds: int
@@ -41,14 +35,14 @@ class ActiveCalls:
         NotFound `authorization_unknown`, Conflict `authorization_ended`, Unavailable.
         """
         account, record = await self._record(bridge, authorization)
-        known = await self._facts.account(account)
+        known = await self.facts.account(account)
         pricing = await self._pricing(record)
         if known is None or pricing is None:
             raise Unavailable("What the call costs can't be told now.")
         organizer = None
         if record.organizer is not None:
-            organizer = await self._facts.organizer(account, record.organizer)
-        policy = await self._facts.dial_out_policy(account)
+            organizer = await self.facts.organizer(account, record.organizer)
+        policy = await self.facts.dial_out_policy(account)
         command = Extend(
             authorization=authorization,
             time_zone=known.settings.time_zone,
@@ -57,7 +51,7 @@ class ActiveCalls:
             bounds=limits_of(policy, organizer, record.conference) if record.is_dial_out else (),
         )
         try:
-            granted = await self._holds.extend(account, ExtendHold(command, record))
+            granted = await self.hold_book.extend(account, ExtendHold(command, record))
         except OutcomeUnknown as unknown:
             raise Unavailable("It is not certain that the credit is held.") from unknown
         if granted is None:
@@ -66,8 +60,8 @@ class ActiveCalls:
                 code="authorization_ended",
             )
         if granted.events:
-            await self._publish.best_effort(account)
-        return self._wording.extended(record.answer, granted)
+            await self.publish.best_effort(account)
+        return self.renderer.extended(record.answer, granted)
 
     async def release(self, bridge: Bridge, authorization: str) -> None:
         """A call that was allowed did not happen: give its hold back. Twice is once.
@@ -76,7 +70,7 @@ class ActiveCalls:
         """
         account, _ = await self._record(bridge, authorization)
         try:
-            await self._holds.release(account, authorization, bridge.id)
+            await self.hold_book.release(account, authorization, bridge.id)
         except OutcomeUnknown as unknown:
             raise Unavailable("It is not certain that the hold was released.") from unknown
 
@@ -84,7 +78,7 @@ class ActiveCalls:
         account = account_of(authorization)
         record = None
         if account is not None and bridge.serves(account):
-            record = await self._holds.record(account, authorization)
+            record = await self.hold_book.record(account, authorization)
         if account is None or record is None or record.bridge != bridge.id:
             raise NotFound("There is no such authorization.", code="authorization_unknown")
         if not record.granted_seconds:
@@ -94,4 +88,4 @@ class ActiveCalls:
     async def _pricing(self, record: HoldRecord) -> CallPricing | IncludedCall | None:
         if record.rate is None or record.asked_at is None:
             return None
-        return await priced_again(self._rate_cards, record.rate, record.asked_at)
+        return await priced_again(self.rate_cards, record.rate, record.asked_at)

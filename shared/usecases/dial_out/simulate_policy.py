@@ -1,6 +1,7 @@
 """What would another dial-out policy have denied and saved? Asked of the legs of a period."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,12 +22,12 @@ from shared.ports.ledger import Ledger
 from shared.usecases.directory.directory_cache import DirectoryCache
 
 
+@dataclass(frozen=True, slots=True)
 class SimulatePolicy:
     """Plays the dial-outs of a period again under a policy that is not in force."""
 
-    def __init__(self, facts: DirectoryCache, ledger: Ledger) -> None:
-        self._facts = facts
-        self._ledger = ledger
+    facts: DirectoryCache
+    ledger: Ledger
 
     async def __call__(
         self, account: str, policy: AccountPolicy, since: datetime | None, until: datetime | None
@@ -36,11 +37,11 @@ class SimulatePolicy:
 
         Raises NotFound `account_unknown`, StoreUnavailable.
         """
-        known = await self._facts.account(account)
+        known = await self.facts.account(account)
         if known is None:
             raise NotFound("There is no such account.", code="account_unknown")
         entries, more = await self._dial_outs(account, since, until)
-        persons = await self._ledger.persons_of(account, [entry.leg or "" for entry in entries])
+        persons = await self.ledger.persons_of(account, [entry.leg or "" for entry in entries])
         calls: list[PastCall] = []
         for entry in entries:
             await breathe()
@@ -61,9 +62,9 @@ class SimulatePolicy:
         found: list[Entry] = []
         seen = after = 0
         if since is not None:  # nothing before it is read
-            before = await self._ledger.commit_at(account, since - timedelta(microseconds=1))
+            before = await self.ledger.commit_at(account, since - timedelta(microseconds=1))
             after = before.number if before else 0
-        while commits := await self._ledger.history(account, after=after):
+        while commits := await self.ledger.history(account, after=after):
             for commit in commits:
                 await breathe()
                 if until is not None and commit.at >= until:
@@ -88,7 +89,7 @@ class SimulatePolicy:
     ) -> PastCall:
         charge: Mapping[str, Any] = entry.charge or {}
         name = person.get("organizer")
-        organizer = await self._facts.organizer(account.id, str(name)) if name else None
+        organizer = await self.facts.organizer(account.id, str(name)) if name else None
         # One that nobody registered was charged all the same: the lists judge it.
         organizer = organizer or OrganizerFacts(str(name or ""))
         settings = account.settings

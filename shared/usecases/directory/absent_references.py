@@ -1,6 +1,7 @@
 """Settings that name something which is not there: accepted, with a warning for each."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from shared.domain.common.errors import FieldError
 from shared.domain.common.ids import is_id
@@ -10,19 +11,19 @@ from shared.ports.rate_cards import RateCardStore
 from shared.usecases.directory.directory_cache import DirectoryCache
 
 
+@dataclass(frozen=True, slots=True)
 class Absent:
     """What a setting names in vain: a pointer into the setting and a sentence each.
 
     Everything raises StoreUnavailable.
     """
 
-    def __init__(self, facts: DirectoryCache, rate_cards: RateCardStore) -> None:
-        self._facts = facts
-        self._rate_cards = rate_cards
+    facts: DirectoryCache
+    rate_cards: RateCardStore
 
     async def of_account(self, settings: AccountSettings) -> Sequence[FieldError]:
         """The rate card of an account, where it has no version."""
-        if is_id(settings.rate_card) and await self._rate_cards.versions(settings.rate_card):
+        if is_id(settings.rate_card) and await self.rate_cards.versions(settings.rate_card):
             return []
         detail = (
             f"There is no rate card {settings.rate_card} yet: legs are parked as rate_missing "
@@ -51,7 +52,7 @@ class Absent:
 
     async def of_conference(self, account: str, organizer: str) -> Sequence[FieldError]:
         """The organizer of a conference, where the account has none of that id."""
-        if await self._facts.organizer(account, organizer, fresh=True) is not None:
+        if await self.facts.organizer(account, organizer, fresh=True) is not None:
             return []
         detail = (
             f"The account has no organizer {organizer} yet: legs are charged as pay_per_minute "
@@ -63,5 +64,5 @@ class Absent:
         return [
             FieldError(pointer, f"There is no account {account} yet.")
             for pointer, account in named
-            if await self._facts.account(account) is None
+            if await self.facts.account(account) is None
         ]

@@ -27,29 +27,20 @@ class AccountView:
     held_micros: int
 
 
+@dataclass(frozen=True, slots=True)
 class Accounts:
     """Makes, changes and shows accounts. Everything raises StoreUnavailable.
 
     A new account gets one of `shards` storage accounts, for ever.
     """
 
-    def __init__(
-        self,
-        records: RecordStore,
-        facts: DirectoryCache,
-        ledger: Ledger,
-        open_ledger: OpenLedger,
-        holds: HoldBook,
-        clock: Clock,
-        shards: int = 1,
-    ) -> None:
-        self._records = records
-        self._facts = facts
-        self._ledger = ledger
-        self._open_ledger = open_ledger
-        self._holds = holds
-        self._clock = clock
-        self._shards = shards
+    records: RecordStore
+    facts: DirectoryCache
+    ledger: Ledger
+    open_ledger: OpenLedger
+    holds: HoldBook
+    clock: Clock
+    shards: int = 1
 
     async def put(
         self, account: str, settings: AccountSettings, if_match: str | None
@@ -60,43 +51,43 @@ class Accounts:
         """
         if not is_id(account):
             raise Invalid(f"An account's id has {ID_RULE}.", code="id_invalid")
-        known = await self._facts.account(account, fresh=True)
+        known = await self.facts.account(account, fresh=True)
         if known is not None and if_match is not None:
             _same_currency(known.settings, settings)
-        created_at = known.created_at if known else self._clock.now()
-        shard = known.shard if known else shard_for(account, self._shards)
+        created_at = known.created_at if known else self.clock.now()
+        shard = known.shard if known else shard_for(account, self.shards)
         wanted = Account(account, settings, 0, created_at, shard)
-        saved = await self._records.put(
+        saved = await self.records.put(
             Kind.ACCOUNT, account, codecs.account_document(wanted), if_match=if_match
         )
-        self._facts.drop(Kind.ACCOUNT, account)
+        self.facts.drop(Kind.ACCOUNT, account)
         return await self.read(account), saved
 
     async def read(self, account: str) -> AccountView:
         """The account as it is now. Raises NotFound `account_unknown`."""
         known = await self.known(account, fresh=True)
         # Holds first: a debit in between then counts twice rather than not at all.
-        held = await self._holds.view(account)
-        state = await self._ledger.state(account)
+        held = await self.holds.view(account)
+        state = await self.ledger.state(account)
         if state is None or state.settings_version < known.settings_version:
             # New, or a process died after the settings were written.
-            await self._open_ledger(known)
-            state = await self._ledger.state(account)
-            held = await self._holds.view(account)  # limit and pool hold for the next question
+            await self.open_ledger(known)
+            state = await self.ledger.state(account)
+            held = await self.holds.view(account)  # limit and pool hold for the next question
         if state is None:
             raise Conflict("The account's ledger is not open yet.", code="ledger_not_open")
-        return AccountView(known, state, held.held_micros(self._clock.now()))
+        return AccountView(known, state, held.held_micros(self.clock.now()))
 
     async def known(self, account: str, *, fresh: bool = False) -> Account:
         """The account's settings. Raises NotFound `account_unknown`."""
-        found = await self._facts.account(account, fresh=fresh)
+        found = await self.facts.account(account, fresh=fresh)
         if found is None:
             raise NotFound("There is no such account.", code="account_unknown")
         return found
 
     async def cards_of(self, principal: Principal, *, fresh: bool = False) -> frozenset[str]:
         """The rate cards that the accounts of a principal for some accounts use."""
-        found = [await self._facts.account(each, fresh=fresh) for each in principal.accounts]
+        found = [await self.facts.account(each, fresh=fresh) for each in principal.accounts]
         return frozenset(card for each in found if each for card in each.settings.cards)
 
     async def require_card(self, principal: Principal, card: str) -> None:
@@ -114,12 +105,12 @@ class Accounts:
     ) -> tuple[Sequence[Account], str | None]:
         """The accounts that the principal sees, by id. Raises Invalid `cursor_invalid`."""
         if principal.sees_all_accounts:
-            found, following = await self._records.list(Kind.ACCOUNT, limit=limit, cursor=cursor)
+            found, following = await self.records.list(Kind.ACCOUNT, limit=limit, cursor=cursor)
             return [codecs.account(record) for record in found], following
         if cursor is not None and not is_id(cursor):
             raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
         own = [account for account in sorted(principal.accounts) if account > (cursor or "")]
-        known = [await self._facts.account(account) for account in own[:limit]]
+        known = [await self.facts.account(account) for account in own[:limit]]
         following = own[limit - 1] if len(own) > limit else None
         return [account for account in known if account is not None], following
 

@@ -1,6 +1,7 @@
 """API keys: made once, shown once, kept as a hash, taken away."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -39,22 +40,15 @@ class NewKey(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class ApiKeys:
     """Everything raises StoreUnavailable."""
 
-    def __init__(
-        self,
-        records: RecordStore,
-        facts: DirectoryCache,
-        uses: KeyUses,
-        clock: Clock,
-        new_key: Callable[[], NewKey],
-    ) -> None:
-        self._records = records
-        self._facts = facts
-        self._uses = uses
-        self._clock = clock
-        self._new_key = new_key
+    records: RecordStore
+    facts: DirectoryCache
+    uses: KeyUses
+    clock: Clock
+    new_key: Callable[[], NewKey]
 
     async def create(
         self,
@@ -68,15 +62,15 @@ class ApiKeys:
         Raises Invalid for a time of expiry that has passed, and for a name that the ledger and the
         audit log use for others.
         """
-        now = self._clock.now()
+        now = self.clock.now()
         if expires_at is not None and expires_at <= now:
             raise _invalid("/expires_at", "must be in the future")
         if name in _RESERVED or name.startswith(_ENTRA):
             raise _invalid(
                 "/name", f"must not be {', '.join(sorted(_RESERVED))} or begin with {_ENTRA}"
             )
-        new = self._new_key()
-        others = await all_records(self._records, Kind.API_KEY)
+        new = self.new_key()
+        others = await all_records(self.records, Kind.API_KEY)
         taken = {codecs.api_key(record).actor for record in others}
         kept = ApiKey(
             id=new.key_id,
@@ -88,22 +82,22 @@ class ApiKeys:
             expires_at=expires_at,
             actor=f"{name} ({new.key_id})" if name in taken else name,
         )
-        await self._records.put(Kind.API_KEY, kept.id, codecs.api_key_document(kept), if_match=None)
+        await self.records.put(Kind.API_KEY, kept.id, codecs.api_key_document(kept), if_match=None)
         return kept, new.key
 
     async def page(
         self, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[tuple[ApiKey, datetime | None]], str | None]:
         """All keys, each with the time of its last use. Raises Invalid `cursor_invalid`."""
-        found, following = await self._records.list(Kind.API_KEY, limit=limit, cursor=cursor)
-        last = await self._uses.last()
+        found, following = await self.records.list(Kind.API_KEY, limit=limit, cursor=cursor)
+        last = await self.uses.last()
         return [(codecs.api_key(each), last.get(each.key)) for each in found], following
 
     async def delete(self, key_id: str) -> None:
         """Take a key away; it opens nothing from the next request on, in every process. Raises
         NotFound."""
-        removed = await self._records.delete(Kind.API_KEY, key_id)
-        self._facts.drop(Kind.API_KEY, key_id)
+        removed = await self.records.delete(Kind.API_KEY, key_id)
+        self.facts.drop(Kind.API_KEY, key_id)
         if not removed:
             raise NotFound("There is no such API key.", code="api_key_unknown")
 

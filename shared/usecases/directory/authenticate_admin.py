@@ -1,6 +1,7 @@
 """Who an administrator is: who holds an API key, an Entra token, or the deployment's own key."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role
@@ -37,6 +38,7 @@ class Tokens(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class Administrators:
     """Lets administrators in.
 
@@ -44,21 +46,12 @@ class Administrators:
     has no API key yet; None where it was taken away. `tokens` is None where no tenant is set.
     """
 
-    def __init__(
-        self,
-        facts: DirectoryCache,
-        present: Callable[[Mapping[str, str]], PresentedKey],
-        bootstrap_key: str | None,
-        uses: KeyUses,
-        clock: Clock,
-        tokens: Tokens | None = None,
-    ) -> None:
-        self._facts = facts
-        self._present = present
-        self._bootstrap_key = bootstrap_key
-        self._uses = uses
-        self._clock = clock
-        self._tokens = tokens
+    facts: DirectoryCache
+    present: Callable[[Mapping[str, str]], PresentedKey]
+    bootstrap_key: str | None
+    uses: KeyUses
+    clock: Clock
+    tokens: Tokens | None = None
 
     async def authenticate(self, headers: Mapping[str, str]) -> Principal:
         """Who sent these headers (lower-case names).
@@ -66,18 +59,18 @@ class Administrators:
         Raises NotAuthenticated, StoreUnavailable, Unavailable.
         """
         token = authorization(headers, "bearer")
-        if self._bootstrap_key is not None and same_secret(
-            token.encode("utf-8", "backslashreplace"), self._bootstrap_key.encode()
+        if self.bootstrap_key is not None and same_secret(
+            token.encode("utf-8", "backslashreplace"), self.bootstrap_key.encode()
         ):
             return BOOTSTRAP
-        if self._tokens is not None and self._tokens.are_meant(token):
-            return await self._tokens.verify(token)
-        presented = self._present(headers)
+        if self.tokens is not None and self.tokens.are_meant(token):
+            return await self.tokens.verify(token)
+        presented = self.present(headers)
         # Always read: a key that was deleted opens nothing from the next request on.
-        kept = await self._facts.api_key(presented.key_id, fresh=True)
+        kept = await self.facts.api_key(presented.key_id, fresh=True)
         if not presented.matches(kept.secret_hash if kept else None) or kept is None:
             raise refused("no such API key")
-        if kept.has_expired(self._clock.now()):
+        if kept.has_expired(self.clock.now()):
             raise refused("the API key has expired")
-        self._uses.note(kept.id)
+        self.uses.note(kept.id)
         return Principal(kept.actor, kept.roles, kept.accounts, kept.id)

@@ -1,6 +1,7 @@
 """Lets bridges in, each by its own scheme and credentials (docs/access.md)."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.common import limits
@@ -18,6 +19,7 @@ _UNPROVEN = "unproven"
 _UNPROVEN_READS = Allowance(limits.UNPROVEN_READS_PER_SECOND, limits.UNPROVEN_READS_PER_SECOND)
 
 
+@dataclass(frozen=True, slots=True)
 class BridgeAuthenticator:
     """Proof that a request comes from the bridge that its path names.
 
@@ -27,50 +29,42 @@ class BridgeAuthenticator:
     budget together. While the store can't answer, what was read within 30 s holds.
     """
 
-    def __init__(
-        self,
-        facts: DirectoryCache,
-        verify: Verify,
-        clock: Clock,
-        budgets: Budgets,
-        allowance: Allowance,
-    ) -> None:
-        self._facts = facts
-        self._verify = verify
-        self._clock = clock
-        self._budgets = budgets
-        self._allowance = allowance
+    facts: DirectoryCache
+    verify: Verify
+    clock: Clock
+    budgets: Budgets
+    allowance: Allowance
 
     async def __call__(
         self, name: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[Bridge, str | None]:
         """(bridge, webhook id where its scheme has one). Raises NotAuthenticated, RateLimited,
         StoreUnavailable."""
-        came_in = self._clock.now()
-        remembered, is_current = self._facts.remembered_bridge(name)
+        came_in = self.clock.now()
+        remembered, is_current = self.facts.remembered_bridge(name)
         is_proven = False
         try:
             let_in = self._let_in(remembered, headers, body)
             is_proven = True
         except NotAuthenticated:
-            self._budgets.admit(_UNPROVEN, _UNPROVEN_READS)
+            self.budgets.admit(_UNPROVEN, _UNPROVEN_READS)
         try:
-            present = await self._facts.bridge(name, known_at=came_in, fresh=not is_proven)
+            present = await self.facts.bridge(name, known_at=came_in, fresh=not is_proven)
         except StoreUnavailable:
             if not (is_proven and is_current):
                 raise
         else:
             let_in = self._let_in(present, headers, body)
         caller = f"bridge:{let_in[0].id}"
-        self._budgets.admit(caller, self._allowance)
-        self._budgets.spend(caller, len(body) // 1024)
+        self.budgets.admit(caller, self.allowance)
+        self.budgets.spend(caller, len(body) // 1024)
         return let_in
 
     def _let_in(
         self, bridge: Bridge | None, headers: Mapping[str, str], body: bytes
     ) -> tuple[Bridge, str | None]:
         auth = bridge.auth if bridge else None
-        webhook_id = self._verify(auth, headers, body, self._clock.now())
+        webhook_id = self.verify(auth, headers, body, self.clock.now())
         if bridge is None or bridge.disabled:
             raise NotAuthenticated("The credentials are missing, wrong or out of date.")
         return bridge, webhook_id

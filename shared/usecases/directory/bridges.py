@@ -22,23 +22,17 @@ class BridgeView:
     new_secret: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class Bridges:
     """Makes, changes and shows bridges. Everything raises StoreUnavailable.
 
     `dialects` are those that somebody can parse; `new_secret` makes one that fits a scheme.
     """
 
-    def __init__(
-        self,
-        records: RecordStore,
-        facts: DirectoryCache,
-        dialects: frozenset[str],
-        new_secret: Callable[[AuthScheme], str],
-    ) -> None:
-        self._records = records
-        self._facts = facts
-        self._dialects = dialects
-        self._new_secret = new_secret
+    records: RecordStore
+    facts: DirectoryCache
+    dialects: frozenset[str]
+    new_secret: Callable[[AuthScheme], str]
 
     async def put(
         self, bridge: str, wanted: BridgeInput, if_match: str | None
@@ -46,10 +40,10 @@ class Bridges:
         """Create or replace a bridge. Raises Invalid, and what `RecordStore.put` raises."""
         if not is_id(bridge):
             raise Invalid(f"A bridge's id has {ID_RULE}.", code="id_invalid")
-        if wanted.dialect not in self._dialects:
-            known = ", ".join(sorted(self._dialects))
+        if wanted.dialect not in self.dialects:
+            known = ", ".join(sorted(self.dialects))
             raise _invalid("/dialect", f"must be one of {known}")
-        record = await self._records.get(Kind.BRIDGE, bridge)
+        record = await self.records.get(Kind.BRIDGE, bridge)
         present = codecs.bridge(record).auth if record else None
         new_secret = None
         if wanted.secrets is not None:
@@ -57,7 +51,7 @@ class Bridges:
         elif present is not None and present.scheme is wanted.scheme:
             secrets = present.secrets
         else:
-            new_secret = self._new_secret(wanted.scheme)
+            new_secret = self.new_secret(wanted.scheme)
             secrets = (new_secret,)
         made = Bridge(
             id=bridge,
@@ -72,10 +66,10 @@ class Bridges:
         )
         if made.default_account is not None and not made.serves(made.default_account):
             raise _invalid("/default_account", "must be one of the bridge's accounts")
-        saved = await self._records.put(
+        saved = await self.records.put(
             Kind.BRIDGE, bridge, codecs.bridge_document(made), if_match=if_match
         )
-        self._facts.drop(Kind.BRIDGE, bridge)
+        self.facts.drop(Kind.BRIDGE, bridge)
         return BridgeView(made, saved.etag, new_secret), saved
 
     async def delete(self, bridge: str, if_match: str | None) -> None:
@@ -84,16 +78,16 @@ class Bridges:
         Raises NotFound `bridge_unknown`, PreconditionFailed.
         """
         is_removed = await retire(
-            self._records, Kind.BRIDGE, Kind.FORMER_BRIDGE, bridge, if_match, _former
+            self.records, Kind.BRIDGE, Kind.FORMER_BRIDGE, bridge, if_match, _former
         )
         if not is_removed:
             raise _unknown()
-        self._facts.drop(Kind.BRIDGE, bridge)
-        self._facts.drop(Kind.FORMER_BRIDGE, bridge)
+        self.facts.drop(Kind.BRIDGE, bridge)
+        self.facts.drop(Kind.FORMER_BRIDGE, bridge)
 
     async def read(self, bridge: str) -> BridgeView:
         """The bridge. Raises NotFound `bridge_unknown`."""
-        record = await self._records.get(Kind.BRIDGE, bridge)
+        record = await self.records.get(Kind.BRIDGE, bridge)
         if record is None:
             raise _unknown()
         return BridgeView(codecs.bridge(record), record.etag)

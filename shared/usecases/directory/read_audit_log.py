@@ -1,17 +1,18 @@
 """Who changed which setting when, for those who may know."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.directory.access import Principal
 from shared.ports.audit import AuditLog, ChangeFilter, LoggedChange
 
 
+@dataclass(frozen=True, slots=True)
 class ReadAuditLog:
     """Reads the audit log for a principal."""
 
-    def __init__(self, log: AuditLog) -> None:
-        self._log = log
+    log: AuditLog
 
     async def __call__(
         self,
@@ -37,4 +38,4 @@ class ReadAuditLog:
         else:
             accounts = None if principal.sees_all_accounts else sorted(principal.accounts)
         wanted = ChangeFilter(accounts, since, until, actor, kind)
-        return await self._log.page(wanted, limit=limit, cursor=cursor)
+        return await self.log.page(wanted, limit=limit, cursor=cursor)

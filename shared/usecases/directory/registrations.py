@@ -35,6 +35,7 @@ class _Kept:
     is_shared: bool = False
 
 
+@dataclass(frozen=True, slots=True)
 class Registrations:
     """Registers conferences and service numbers. Everything raises StoreUnavailable.
 
@@ -42,13 +43,10 @@ class Registrations:
     service number belongs to one account at a time, to which it is assigned.
     """
 
-    def __init__(
-        self, records: RecordStore, facts: DirectoryCache, accounts: Accounts, clock: Clock
-    ) -> None:
-        self._records = records
-        self._facts = facts
-        self._accounts = accounts
-        self._clock = clock
+    records: RecordStore
+    facts: DirectoryCache
+    accounts: Accounts
+    clock: Clock
 
     async def put(
         self,
@@ -70,9 +68,9 @@ class Registrations:
         what `RecordStore.put` raises.
         """
         account = wanted.account
-        await self._accounts.known(account)
+        await self.accounts.known(account)
         for _ in range(limits.RECORD_TRIES_MAX):
-            now = self._clock.now()
+            now = self.clock.now()
             start = since or now
             kept = await self._kept(kind, key, account)
             if kind is Kind.SERVICE_NUMBER:
@@ -109,11 +107,11 @@ class Registrations:
         NotFound, PreconditionFailed."""
         for _ in range(limits.RECORD_TRIES_MAX):
             kept = await self._kept(kind, key, account)
-            if account not in accounts_from(kept.history, at or self._clock.now()):
+            if account not in accounts_from(kept.history, at or self.clock.now()):
                 raise _unknown(kind)
             if if_match is not None:
                 check_etag(kept.etag, if_match)
-            changed = end(kept.history, account, at or self._clock.now())
+            changed = end(kept.history, account, at or self.clock.now())
             try:
                 await self._save(kind, key, account, changed, kept, kept.etag)
             except PreconditionFailed:
@@ -127,7 +125,7 @@ class Registrations:
         Raises NotFound.
         """
         kept = await self._kept(kind, key, account)
-        owners = accounts_from(kept.history, self._clock.now())
+        owners = accounts_from(kept.history, self.clock.now())
         if ended:
             owners = frozenset(item.account for item in kept.history)
         if account not in owners:
@@ -135,10 +133,10 @@ class Registrations:
         return Registered(kept.history, kept.etag)
 
     async def _kept(self, kind: Kind, key: str, account: str) -> _Kept:
-        record = await self._records.get(*_place(kind, key, account))
+        record = await self.records.get(*_place(kind, key, account))
         if record is not None:
             return _Kept(codecs.registrations(record), record.etag)
-        shared = await self._records.get(kind, key) if kind is Kind.CONFERENCE else None
+        shared = await self.records.get(kind, key) if kind is Kind.CONFERENCE else None
         history = of_account(codecs.registrations(shared), account) if shared else ()
         return _Kept(history, shared.etag, is_shared=True) if shared and history else _Kept()
 
@@ -155,17 +153,17 @@ class Registrations:
         document = codecs.registrations_document(history)
         if kind is Kind.CONFERENCE:
             document = codecs.conference_document(key, history)
-        saved = await self._records.put(
+        saved = await self.records.put(
             *_place(kind, key, account), document, if_match=None if kept.is_shared else condition
         )
-        self._facts.drop(kind, key)
+        self.facts.drop(kind, key)
         return saved
 
     async def _others(
         self, conference: str, account: str, principal: Principal, start: datetime
     ) -> list[str]:
         """The principal's other accounts that have the conference at `start` or later."""
-        found = await self._facts.conference(conference, fresh=True)
+        found = await self.facts.conference(conference, fresh=True)
         return [
             other
             for other, history in sorted(found.items())

@@ -1,24 +1,26 @@
 """The settings that the ledger decides by, brought from the directory into the ledger."""
 
+from dataclasses import dataclass
+
 from shared.domain.credits.included_minutes import POOL_SECONDS_PER_LICENSE
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Configure
 from shared.ports.ledger import Ledger
 
 
+@dataclass(frozen=True, slots=True)
 class OpenLedger:
     """Opens an account's ledger, or brings its settings up to date; again changes nothing.
 
     The directory is written first. A crash in between is mended by whoever finds the ledger behind.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    ledger: Ledger
 
     async def __call__(self, account: Account) -> None:
         """Raises Unavailable when it is not certain."""
         settings = account.settings
-        await self._ledger.submit(
+        await self.ledger.submit(
             account.id,
             Configure(
                 settings_version=account.settings_version,

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from shared.domain.common import limits
 from shared.domain.common.errors import (
@@ -29,22 +29,15 @@ type Booking = TopUp | Adjust | ReverseLeg
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class CreditAccount:
     """Books what a person or a payment provider asks for, once per key."""
 
-    def __init__(
-        self,
-        facts: DirectoryCache,
-        ledger: Ledger,
-        open_ledger: OpenLedger,
-        holds: HoldBook,
-        publish: PublishEvents,
-    ) -> None:
-        self._facts = facts
-        self._ledger = ledger
-        self._open_ledger = open_ledger
-        self._holds = holds
-        self._publish = publish
+    facts: DirectoryCache
+    ledger: Ledger
+    open_ledger: OpenLedger
+    holds: HoldBook
+    publish: PublishEvents
 
     async def __call__(self, account: str, command: Booking) -> tuple[Entry, bool]:
         """(the entry, whether it was there before).
@@ -52,7 +45,7 @@ class CreditAccount:
         Raises NotFound `account_unknown`, Invalid (also `idempotency_key_reused`), Conflict
         `too_many_lots`, and Unavailable when it is not certain: come back with the same key.
         """
-        known = await self._facts.account(account)
+        known = await self.facts.account(account)
         if known is None:
             raise NotFound("There is no such account.", code="account_unknown")
         try:
@@ -67,14 +60,14 @@ class CreditAccount:
             raise Unavailable("The booking left no entry.")
         await self._refresh_async(account)
         if written.events:
-            await self._publish.best_effort(account, hold_book=False)
+            await self.publish.best_effort(account, hold_book=False)
         return written.entry, written.repeated
 
     async def _refresh_async(self, account: str) -> None:
         """Let the hold book know of it before the caller does. It would find out by itself."""
         try:
             async with asyncio.timeout(limits.NUDGE_WAIT_SECONDS_MAX):
-                await self._holds.catch_up(account)
+                await self.holds.catch_up(account)
         except (PerminuteError, TimeoutError) as error:
             _log.info("a hold book was not told of credits: %s", error)
 
@@ -87,11 +80,11 @@ class CreditAccount:
         """
         leg = decode_leg_key(shown_leg)
         for _ in range(limits.COMMIT_TRIES_MAX):
-            debits = await self._ledger.debits(account, leg)
+            debits = await self.ledger.debits(account, leg)
             if not debits:
                 raise NotFound("There is no such charged leg.", code="leg_unknown")
             debit = present_debit(debits)
-            paid = await opened_lots(self._ledger, account, debit)
+            paid = await opened_lots(self.ledger, account, debit)
             try:
                 command = ReverseLeg(leg, debit, paid, reason=reason, actor=actor)
                 return await self(account, command)
@@ -104,12 +97,12 @@ class CreditAccount:
         self, account: Account, command: Booking
     ) -> CommitResult | IdempotencyConflict:
         try:
-            return await self._ledger.submit(account.id, command)
+            return await self.ledger.submit(account.id, command)
         except Conflict as conflict:
             if conflict.code != "ledger_not_open":
                 raise
-            await self._open_ledger(account)
-            return await self._ledger.submit(account.id, command)
+            await self.open_ledger(account)
+            return await self.ledger.submit(account.id, command)
 
 
 def present_debit(debits: Sequence[LegRecord]) -> Entry:

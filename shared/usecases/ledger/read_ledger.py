@@ -65,22 +65,15 @@ class LegHistory:
         return self.debits[0].person
 
 
+@dataclass(frozen=True, slots=True)
 class ReadLedger:
     """Reads of one account's ledger. All raise NotFound `account_unknown` and StoreUnavailable."""
 
-    def __init__(
-        self,
-        facts: DirectoryCache,
-        ledger: Ledger,
-        parking: ParkingLot,
-        anchors: Anchors | None,
-        clock: Clock,
-    ) -> None:
-        self._anchors = anchors
-        self._clock = clock
-        self._facts = facts
-        self._ledger = ledger
-        self._parking = parking
+    facts: DirectoryCache
+    ledger: Ledger
+    parking: ParkingLot
+    anchors: Anchors | None
+    clock: Clock
 
     async def entries(
         self, account: str, wanted: EntryFilter, *, limit: int, cursor: str | None
@@ -92,11 +85,11 @@ class ReadLedger:
             pattern = re.compile(rf"{re.escape(account)}\|([0-9]{{1,18}})\|([0-9]{{1,18}})")
             after, skip = map(int, from_cursor(cursor, pattern.fullmatch).groups())
         if cursor is None and wanted.since is not None:  # nothing before it is read
-            before = await self._ledger.commit_at(account, wanted.since - timedelta(microseconds=1))
+            before = await self.ledger.commit_at(account, wanted.since - timedelta(microseconds=1))
             after = before.number if before else 0
         found: list[Entry] = []
         for _ in range(limits.ENTRY_SCANS_MAX):
-            commits = await self._ledger.history(account, after=after)
+            commits = await self.ledger.history(account, after=after)
             for commit in commits:
                 if wanted.until is not None and commit.at >= wanted.until:
                     return EntryPage(tuple(found), None)
@@ -117,10 +110,10 @@ class ReadLedger:
         """
         await self._known(account)
         key = decode_leg_key(shown)
-        if debits := await self._ledger.debits(account, key):
-            reversals = [await self._ledger.reversal(account, d.entry.sequence) for d in debits]
+        if debits := await self.ledger.debits(account, key):
+            reversals = [await self.ledger.reversal(account, d.entry.sequence) for d in debits]
             return LegHistory(tuple(debits), tuple(reversals))
-        for parked in await self._parking.of_leg(key):
+        for parked in await self.parking.of_leg(key):
             if parked.account == account and parked.status is ParkStatus.OPEN:
                 return parked
         raise NotFound("There is no such leg, or it is still queued.", code="leg_unknown")
@@ -136,7 +129,7 @@ class ReadLedger:
     async def balance_at(self, account: str, moment: datetime) -> tuple[int, int | None]:
         """(balance in micros, number of the last entry or None) as of a moment."""
         await self._known(account)
-        commit = await self._ledger.commit_at(account, moment)
+        commit = await self.ledger.commit_at(account, moment)
         if commit is None:
             return 0, None
         return commit.balance_micros, commit.first + len(commit.entries) - 1 or None
@@ -151,9 +144,9 @@ class ReadLedger:
         known = await self._known(account)
         zone = known.settings.time_zone
         start, end = asked_month_span(month, zone)
-        closed = await self._ledger.closed_month(account, month)
+        closed = await self.ledger.closed_month(account, month)
         if closed is None or closed.time_zone != zone:
-            closed = await add_up_month(self._ledger, account, month, zone)
+            closed = await add_up_month(self.ledger, account, month, zone)
         parked = await self._open_parked(account, start, end)
         return closed.statement, known.settings.currency, parked
 
@@ -161,7 +154,7 @@ class ReadLedger:
         count, cursor = 0, None
         where = {"account": account, "status": ParkStatus.OPEN.value}
         while True:
-            page, cursor = await self._parking.page(
+            page, cursor = await self.parking.page(
                 where=where, limit=limits.LIST_ITEMS_MAX, cursor=cursor
             )
             count += sum(start <= parked.received_at < end for parked in page)
@@ -174,15 +167,15 @@ class ReadLedger:
         Raises Conflict `anchors_off` where heads are not anchored.
         """
         await self._known(account)
-        found = await self._ledger.verify(account)
+        found = await self.ledger.verify(account)
         if not anchored:
             return found
-        if self._anchors is None:
+        if self.anchors is None:
             raise Conflict("Heads are not anchored here.", code="anchors_off")
-        anchor = await self._anchors.latest(account, self._clock.now().date())
+        anchor = await self.anchors.latest(account, self.clock.now().date())
         if anchor is None:
             return replace(found, problems=(*found.problems, "There is no anchor to compare with."))
-        head = await self._ledger.head_at(account, anchor.commit)
+        head = await self.ledger.head_at(account, anchor.commit)
         if anchor.commit == 0 or head == anchor.head:
             return found
         problem = (
@@ -193,7 +186,7 @@ class ReadLedger:
         return replace(found, problems=(*found.problems, problem))
 
     async def _known(self, account: str) -> Account:
-        known = await self._facts.account(account)
+        known = await self.facts.account(account)
         if known is None:
             raise NotFound("There is no such account.", code="account_unknown")
         return known

@@ -32,6 +32,7 @@ class Received:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class ReceiveLegs:
     """Puts posted legs onto the queue; what can't be read goes to the parking lot.
 
@@ -40,21 +41,12 @@ class ReceiveLegs:
     to turn legs away for.
     """
 
-    def __init__(
-        self,
-        queue: CallQueue,
-        inbox: Inbox,
-        parking: ParkingLot,
-        clock: Clock,
-        archive: Archive | None,
-        facts: DirectoryCache,
-    ) -> None:
-        self._facts = facts
-        self._queue = queue
-        self._inbox = inbox
-        self._parking = parking
-        self._clock = clock
-        self._archive = archive
+    queue: CallQueue
+    inbox: Inbox
+    parking: ParkingLot
+    clock: Clock
+    archive: Archive | None
+    facts: DirectoryCache
 
     async def __call__(self, bridge: str, parsed: Sequence[ParsedLeg]) -> list[Received]:
         """One result a leg, in order, once all are durable.
@@ -62,7 +54,7 @@ class ReceiveLegs:
         Raises StoreUnavailable when that is not certain: then the bridge posts again.
         """
         parsed = [await self._decided(bridge, item) for item in parsed]
-        now = self._clock.now()
+        now = self.clock.now()
         queued = [QueuedLeg(item, now) for item in parsed if isinstance(item, EndedLeg)]
         unreadable = [item for item in parsed if isinstance(item, Unreadable)]
         await asyncio.gather(
@@ -77,33 +69,33 @@ class ReceiveLegs:
         account that the bridge serves."""
         if not isinstance(item, Undecided):
             return item
-        known, moment = await self._facts.bridge(bridge), item.leg.answered_at
+        known, moment = await self.facts.bridge(bridge), item.leg.answered_at
         found = None
         if known is not None and moment is not None:
-            found = await called_service_number(self._facts, item.leg, known, moment)
+            found = await called_service_number(self.facts, item.leg, known, moment)
         if known is not None and found is not None and known.serves(found[1].account):
             return item.leg
         return Ignored(item.leg.leg_id, item.why)
 
     async def _keep(self, messages: Sequence[Message]) -> None:
         try:
-            await self._queue.send(messages)
+            await self.queue.send(messages)
         except QueueUnavailable:
-            await self._inbox.keep(messages, self._clock.now())
+            await self.inbox.keep(messages, self.clock.now())
             event("legs_spilled", legs=len(messages))
 
     async def _archive_all(
         self, bridge: str, queued: Sequence[QueuedLeg], unreadable: Sequence[Unreadable]
     ) -> None:
-        if self._archive is None:
+        if self.archive is None:
             return
-        now = self._clock.now()
+        now = self.clock.now()
         items = [Accepted(now, "leg", queued_leg_bytes(leg)) for leg in queued]
         items += [
             Accepted(now, "unreadable", unreadable_bytes(bridge, item)) for item in unreadable
         ]
         try:
-            await self._archive.keep(items)
+            await self.archive.keep(items)
         except (Unavailable, TimeoutError) as error:
             event("archive_failed", legs=len(items), why=type(error).__name__)
 
@@ -115,10 +107,10 @@ class ReceiveLegs:
             bridge=bridge,
             reason=ParkReason.UNREADABLE,
             detail=item.detail,
-            received_at=self._clock.now(),
+            received_at=self.clock.now(),
             original={"base64": base64.b64encode(item.original).decode()},
         )
-        await self._parking.park(parked)
+        await self.parking.park(parked)
         event("leg_parked", leg=parked.leg, reason=parked.reason.value, detail=parked.detail)
 
     async def park_message(self, bridge: str, detail: str, body: bytes, attempt: int) -> None:
@@ -135,7 +127,7 @@ class ReceiveLegs:
                 properties={"bridge": bridge, "attempt": str(attempt + 1)},
             )
             later = timedelta(seconds=limits.RESEND_DELAY_SECONDS_MAX)
-            await self._queue.send([again], at=self._clock.now() + later)
+            await self.queue.send([again], at=self.clock.now() + later)
 
 
 def unreadable_bytes(bridge: str, item: Unreadable) -> bytes:

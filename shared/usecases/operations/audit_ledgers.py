@@ -40,46 +40,36 @@ class Audited:
     problems: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
 class AuditLedgers:
     """One run over all accounts; running it twice changes nothing."""
 
-    def __init__(
-        self,
-        accounts: Accounts,
-        ledger: Ledger,
-        open_ledger: OpenLedger,
-        due: DueMarks,
-        notices: Notices,
-        watch_balances: WatchBalances,
-        anchors: Anchors | None,
-        clock: Clock,
-    ) -> None:
-        self._accounts = accounts
-        self._ledger = ledger
-        self._open_ledger = open_ledger
-        self._due = due
-        self._notices = notices
-        self._watch_balances = watch_balances
-        self._anchors = anchors
-        self._clock = clock
+    accounts: Accounts
+    ledger: Ledger
+    open_ledger: OpenLedger
+    due: DueMarks
+    notices: Notices
+    watch_balances: WatchBalances
+    anchors: Anchors | None
+    clock: Clock
 
     async def __call__(self) -> Audited:
         """Audit all accounts. One that fails is told and does not stop the others."""
-        found = Audited(self._clock.now().date())
+        found = Audited(self.clock.now().date())
         heads: list[Anchor] = []
         async for page in self._pages():
             slots = asyncio.Semaphore(limits.AUDIT_ACCOUNTS_AT_ONCE)
             anchors = await asyncio.gather(*(self._one(each, found, slots) for each in page))
             heads += [anchor for anchor in anchors if anchor]
             found.accounts += len(page)
-        if self._anchors is not None:
-            found.anchored = await self._anchors.write(found.day, heads)
+        if self.anchors is not None:
+            found.anchored = await self.anchors.write(found.day, heads)
         return found
 
     async def _pages(self) -> AsyncIterator[list[Account]]:
         cursor: str | None = None
         while True:
-            page, cursor = await self._accounts.page(
+            page, cursor = await self.accounts.page(
                 _AUDITOR, limit=limits.LIST_ITEMS_MAX, cursor=cursor
             )
             yield list(page)
@@ -91,13 +81,13 @@ class AuditLedgers:
     ) -> Anchor | None:
         async with slots:
             try:
-                await self._open_ledger(account)
+                await self.open_ledger(account)
                 await self._look_for_missed(account, found)
                 await self._end_alerts(account.id)
-                await self._ledger.pack_until(account.id, self._today())
+                await self.ledger.pack_until(account.id, self._today())
                 zone = account.settings.time_zone
-                await close_months(self._ledger, account.id, zone, self._today())
-                verified = await self._ledger.verify(account.id, resume=True)
+                await close_months(self.ledger, account.id, zone, self._today())
+                verified = await self.ledger.verify(account.id, resume=True)
             except PerminuteError as error:
                 found.problems.append(f"{account.id}: {error.detail}")
                 return None
@@ -105,37 +95,37 @@ class AuditLedgers:
             return Anchor(account.id, verified.commits, verified.head)
 
     def _today(self) -> datetime:
-        return self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        return self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
 
     async def _end_alerts(self, account: str) -> None:
         """Alerts from before alerts ended with their cause."""
-        state = await self._ledger.state(account)
+        state = await self.ledger.state(account)
         if state is None or not state.alerts:
             return
-        await self._watch_balances.end_stops(account, state)
+        await self.watch_balances.end_stops(account, state)
         cursor: str | None = None
         while True:
-            page, cursor = await self._notices.alerts(
+            page, cursor = await self.notices.alerts(
                 account, limit=limits.LIST_ITEMS_MAX, cursor=cursor
             )
-            now = self._clock.now()
+            now = self.clock.now()
             for alert in page:
                 if alert.over_at is None and monitoring.is_over(state, alert, now):
-                    await self._notices.end(account, alert.number, now)
+                    await self.notices.end(account, alert.number, now)
             if cursor is None:
                 return
 
     async def _look_for_missed(self, account: Account, found: Audited) -> None:
         """What nobody published or did, although it was due before the last ticks."""
-        before = self._clock.now() - timedelta(seconds=limits.OUTBOX_AGE_SECONDS_MAX)
-        waiting = await self._ledger.outbox(account.id, limit=1)
+        before = self.clock.now() - timedelta(seconds=limits.OUTBOX_AGE_SECONDS_MAX)
+        waiting = await self.ledger.outbox(account.id, limit=1)
         missed = bool(waiting) and waiting[0].at < before
-        state = await self._ledger.state(account.id)
+        state = await self.ledger.state(account.id)
         if state is not None:
             is_overdue = monitoring.overdue(state, before)
-            if await self._watch_balances.do_what_is_due(account.id, state):
+            if await self.watch_balances.do_what_is_due(account.id, state):
                 missed |= is_overdue
         if missed:
             found.missed.append(account.id)
-            now = self._clock.now()
-            await self._due.mark([DueMark(account.id, kind, now) for kind in (EVENTS, HOLD_EVENTS)])
+            now = self.clock.now()
+            await self.due.mark([DueMark(account.id, kind, now) for kind in (EVENTS, HOLD_EVENTS)])

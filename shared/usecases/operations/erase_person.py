@@ -1,23 +1,25 @@
 """A person asks to be forgotten: a number or an organizer is erased from an account."""
 
+from dataclasses import dataclass
+
 from shared.domain.common.errors import NotFound
 from shared.ports.erasure import Erased, Eraser
 from shared.usecases.directory.codecs import Kind, organizer_key
 from shared.usecases.directory.directory_cache import DirectoryCache
 
 
+@dataclass(frozen=True, slots=True)
 class ErasePerson:
     """Erases, and drops what this process has cached of the person."""
 
-    def __init__(self, facts: DirectoryCache, eraser: Eraser) -> None:
-        self._facts = facts
-        self._eraser = eraser
+    facts: DirectoryCache
+    eraser: Eraser
 
     async def __call__(self, account: str, *, number: str | None, organizer: str | None) -> Erased:
         """What was erased. Raises NotFound `account_unknown`, StoreUnavailable."""
-        if await self._facts.account(account) is None:
+        if await self.facts.account(account) is None:
             raise NotFound("There is no such account.", code="account_unknown")
-        erased = await self._eraser.erase(account, number=number, organizer=organizer)
+        erased = await self.eraser.erase(account, number=number, organizer=organizer)
         if organizer is not None:
-            self._facts.drop(Kind.ORGANIZER, organizer_key(account, organizer))
+            self.facts.drop(Kind.ORGANIZER, organizer_key(account, organizer))
         return erased

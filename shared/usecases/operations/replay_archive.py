@@ -25,33 +25,33 @@ class Replayed:
     unreadable: int
 
 
+@dataclass(frozen=True, slots=True)
 class ReplayArchive:
     """Puts back what was accepted in a span of time."""
 
-    def __init__(self, archive: Archive, queue: CallQueue, receive: ReceiveLegs, ids: Ids) -> None:
-        self._archive = archive
-        self._queue = queue
-        self._receive = receive
-        self._ids = ids
+    archive: Archive
+    queue: CallQueue
+    receive: ReceiveLegs
+    ids: Ids
 
     async def __call__(self, since: datetime, until: datetime) -> Replayed:
         """What was accepted from `since` to before `until`; again is safe, also after a failure.
 
         Raises StoreUnavailable, QueueUnavailable, and ValueError for what no key opens.
         """
-        run = self._ids.token(RUN_ID_BYTES)
+        run = self.ids.token(RUN_ID_BYTES)
         waiting: list[Message] = []
         legs = unreadable = 0
-        async for item in self._archive.read(since, until):
+        async for item in self.archive.read(since, until):
             if item.kind == "leg":
                 message = leg_message(read_queued_leg(item.body))
                 waiting.append(replace(message, message_id=f"{message.message_id}.{run}"))
                 legs += 1
             else:
-                await self._receive.park_unreadable(*read_unreadable(item.body))
+                await self.receive.park_unreadable(*read_unreadable(item.body))
                 unreadable += 1
             if len(waiting) >= limits.REPLAY_LEGS_AT_ONCE:
-                await self._queue.send(waiting)
+                await self.queue.send(waiting)
                 waiting = []
-        await self._queue.send(waiting)
+        await self.queue.send(waiting)
         return Replayed(legs, unreadable)

@@ -72,16 +72,14 @@ class Inquiry:
 _BY_CREDITS_ONLY = frozenset({"lines", "rounding", "sentence", "won_over"})
 
 
+@dataclass(frozen=True, slots=True)
 class RateCardService:
     """Everything raises StoreUnavailable."""
 
-    def __init__(
-        self, store: RateCardStore, accounts: Accounts, facts: DirectoryCache, clock: Clock
-    ) -> None:
-        self._store = store
-        self._accounts = accounts
-        self._facts = facts
-        self._clock = clock
+    store: RateCardStore
+    accounts: Accounts
+    facts: DirectoryCache
+    clock: Clock
 
     async def put(
         self,
@@ -100,10 +98,10 @@ class RateCardService:
         """
         if not is_id(card):
             raise Invalid(f"A rate card's id has {ID_RULE}.", code="id_invalid")
-        rules = PutRules(self._clock.now(), if_match, backdate)
-        await self._store.check(card, effective_from, rules)
+        rules = PutRules(self.clock.now(), if_match, backdate)
+        await self.store.check(card, effective_from, rules)
         version = await asyncio.to_thread(parse)
-        return PutVersion(version, None if dry_run else await self._store.put(version, rules))
+        return PutVersion(version, None if dry_run else await self.store.put(version, rules))
 
     async def cards(
         self, principal: Principal, *, limit: int, after: str | None
@@ -116,16 +114,16 @@ class RateCardService:
         if after is not None and not is_id(after):
             raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
         if principal.sees_all_accounts:
-            found = await self._store.cards(limit=limit + 1, after=after)
+            found = await self.store.cards(limit=limit + 1, after=after)
         else:
-            own = sorted(await self._accounts.cards_of(principal))
+            own = sorted(await self.accounts.cards_of(principal))
             found = [card for card in own if card > (after or "")][: limit + 1]
         more = len(found) > limit
         return found[:limit], found[limit - 1] if more else None
 
     async def versions(self, card: str) -> Sequence[CardVersion]:
         """The versions of a card. Raises NotFound `rate_card_unknown`."""
-        found = await self._store.versions(card) if is_id(card) else []
+        found = await self.store.versions(card) if is_id(card) else []
         if not found:
             raise NotFound("There is no such rate card.", code="rate_card_unknown")
         return found
@@ -134,7 +132,7 @@ class RateCardService:
         self, card: str, effective_from: datetime
     ) -> tuple[CardVersion, RateCardVersion]:
         """A whole version. Raises NotFound `rate_card_version_unknown`."""
-        found = await self._store.version(card, effective_from) if is_id(card) else None
+        found = await self.store.version(card, effective_from) if is_id(card) else None
         if found is None:
             raise NotFound(
                 "The rate card has no version that takes effect then.",
@@ -148,7 +146,7 @@ class RateCardService:
         Raises NotAllowed, NotFound `account_unknown`, Invalid `rate_missing`.
         """
         card, currency = await self._card(inquiry, principal)
-        answered_at = inquiry.at or self._clock.now()
+        answered_at = inquiry.at or self.clock.now()
         if inquiry.kind is LegKind.VOIP:
             return _free(inquiry, answered_at, currency, "voip")
         if inquiry.talk_seconds == 0:
@@ -180,22 +178,22 @@ class RateCardService:
         """The quote by the organizer's licence; one that is unknown pays by the minute."""
         if inquiry.account is None or inquiry.organizer is None:
             return by_credits
-        organizer = await self._facts.organizer(inquiry.account, inquiry.organizer, fresh=True)
+        organizer = await self.facts.organizer(inquiry.account, inquiry.organizer, fresh=True)
         named = {**by_credits, "organizer": inquiry.organizer}
         if organizer is None:
             return {**named, "flags": ["organizer_unknown"]}
         named["license"] = organizer.license.value
         number = classify(inquiry.to_number)
         if inquiry.kind is LegKind.DIAL_IN:
-            history = await self._facts.service_number(inquiry.to_number, fresh=True)
+            history = await self.facts.service_number(inquiry.to_number, fresh=True)
             service = registration_at(history, charge.answered_at)
             toll_free = is_toll_free(service, number)
             if not dial_in_is_included(organizer.license, toll_free=toll_free):
                 return named
             free = _free(inquiry, charge.answered_at, charge.version.currency, "included")
             return {**named, **free}
-        policy = await self._facts.dial_out_policy(inquiry.account, fresh=True)
-        view = await self._accounts.read(inquiry.account)
+        policy = await self.facts.dial_out_policy(inquiry.account, fresh=True)
+        view = await self.accounts.read(inquiry.account)
         named |= _permission(charge, view.account, organizer, policy)
         pays = pool_pays(organizer.license, number.region, policy.class_of(number))
         if charge.amount_micros == 0 or not pays:
@@ -223,7 +221,7 @@ class RateCardService:
     ) -> tuple[Charge, ...]:
         """The charges of calls of so many minutes to one number. Raises what `quote` raises."""
         card, currency = await self._card(inquiry, principal)
-        answered_at = inquiry.at or self._clock.now()
+        answered_at = inquiry.at or self.clock.now()
         version = await self._version(card, currency, answered_at)
         charges = quote_table(
             version,
@@ -240,10 +238,10 @@ class RateCardService:
     async def _card(self, inquiry: Inquiry, principal: Principal) -> tuple[str, str | None]:
         """(card, currency of the account) that an inquiry is about."""
         if inquiry.account is None:
-            await self._accounts.require_card(principal, inquiry.rate_card or "")
+            await self.accounts.require_card(principal, inquiry.rate_card or "")
             return inquiry.rate_card or "", None
         principal.require_account(inquiry.account)
-        settings = (await self._accounts.known(inquiry.account)).settings
+        settings = (await self.accounts.known(inquiry.account)).settings
         return settings.rate_card, settings.currency
 
     async def _version(
@@ -251,8 +249,8 @@ class RateCardService:
     ) -> RateCardVersion:
         version = None
         if is_id(card):
-            now = self._clock.now()
-            version = await self._store.version_for(card, answered_at, known_at=now)
+            now = self.clock.now()
+            version = await self.store.version_for(card, answered_at, known_at=now)
         if version is None:
             raise _rate_missing(f"Rate card {card} has no version for that time.")
         if currency is not None and version.currency != currency:

@@ -52,26 +52,19 @@ class MonthEffect:
     is_complete: bool
 
 
+@dataclass(frozen=True, slots=True)
 class RateCardReports:
     """Reads versions and tells about them; writes nothing. Everything raises StoreUnavailable."""
 
-    def __init__(
-        self,
-        desk: RateCardService,
-        store: RateCardStore,
-        accounts: Accounts,
-        rerate_legs: RerateLegs,
-        clock: Clock,
-    ) -> None:
-        self._desk = desk
-        self._store = store
-        self._accounts = accounts
-        self._rerate_legs = rerate_legs
-        self._clock = clock
+    service: RateCardService
+    store: RateCardStore
+    accounts: Accounts
+    rerate_legs: RerateLegs
+    clock: Clock
 
     async def lint(self, card: str, effective_from: datetime) -> Sequence[Finding]:
         """What is odd in a version. Raises NotFound `rate_card_version_unknown`."""
-        _, version = await self._desk.version(card, effective_from)
+        _, version = await self.service.version(card, effective_from)
         return await found_in(version)
 
     async def compare(
@@ -108,10 +101,10 @@ class RateCardReports:
         Raises NotAllowed, NotFound `account_unknown`, Invalid `month_invalid`.
         """
         principal.require_account(account)
-        zone = (await self._accounts.known(account)).settings.time_zone
-        month = month or last_month(self._clock.now(), zone)
+        zone = (await self.accounts.known(account)).settings.time_zone
+        month = month or last_month(self.clock.now(), zone)
         span = Span(*asked_month_span(month, zone))
-        legs, is_complete = await self._rerate_legs.records(
+        legs, is_complete = await self.rerate_legs.records(
             account, span, limit=limits.EFFECT_LEGS_MAX
         )
         rated: list[LegFacts] = []
@@ -130,13 +123,13 @@ class RateCardReports:
 
         Raises NotFound `rate_card_unknown`, or `rate_card_version_unknown` before its first one.
         """
-        version = await self._in_force(card, at or self._clock.now())
+        version = await self._in_force(card, at or self.clock.now())
         listed = await asyncio.to_thread(lambda: price_list(version, typical_numbers()))
         return version, listed, await asyncio.to_thread(dial_in_rates, version)
 
     async def _in_force(self, card: str, moment: datetime) -> RateCardVersion:
-        await self._desk.versions(card)
-        version = await self._store.version_for(card, moment)
+        await self.service.versions(card)
+        version = await self.store.version_for(card, moment)
         if version is None:
             raise NotFound(
                 "The rate card has no version in force then.", code="rate_card_version_unknown"

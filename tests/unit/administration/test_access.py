@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -174,7 +175,8 @@ def test_who_can_not_prove_who_they_are_gets_401_and_no_reason(
 
 
 def test_without_a_bootstrap_key_in_the_settings_there_is_none(app: House) -> None:
-    app.container.administrators._bootstrap_key = None
+    container = app.container
+    container.administrators = replace(container.administrators, bootstrap_key=None)
 
     assert app.get("/api/v1/accounts").status == 401
 

@@ -257,7 +257,7 @@ def test_a_number_that_was_removed_tells_no_kind_and_did_before(filled: Town) ->
 
     assert filled.parked(late)["reason"] == "kind_unknown"
     resolved = filled.run(
-        filled.container.charge_legs._resolve(QueuedLeg(early, filled.clock.now()))
+        filled.container.charge_legs.resolve(QueuedLeg(early, filled.clock.now()))
     )
     assert resolved[0].kind is LegKind.DIAL_IN
 

@@ -2,10 +2,13 @@
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
 from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -379,11 +382,11 @@ def test_the_picture_of_little_history_has_round_scales(world: World, balance: s
 
 
 def _hold(world: World, micros: int) -> None:
-    accounts = world.container.accounts
-    read = accounts.read
+    container = world.container
+    read = container.accounts.read
 
     async def patched(account: str) -> object:
-        view = await read(account)
-        return type(view)(view.account, view.state, micros)
+        return replace(await read(account), held_micros=micros)
 
-    accounts.read = patched  # type: ignore[method-assign, assignment]
+    accounts: Any = SimpleNamespace(read=patched)
+    container.read_outlook = replace(container.read_outlook, accounts=accounts)

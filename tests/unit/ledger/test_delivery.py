@@ -22,7 +22,7 @@ from shared.domain.legs.leg import QueuedLeg, read_queued_leg
 from shared.domain.legs.parking import ParkReason
 from shared.ports.queues import Message
 from shared.ports.tables import Operation, Upsert
-from shared.usecases.charging.charge_legs import ChargeStatus
+from shared.usecases.charging.charge_legs import ChargeLegs, ChargeStatus
 from shared.usecases.legs.receive_legs import leg_message
 from tests.support.memory_tables import MemoryTables
 from tests.unit.ledger.ledgers import DAY, START, UNIT
@@ -424,7 +424,7 @@ async def test_an_error_of_ours_with_one_leg_does_not_stop_the_others(
             raise ZeroDivisionError
         return await charge(queued, **more)
 
-    monkeypatch.setattr(process.app.charge_legs, "charge", broken)
+    monkeypatch.setattr(ChargeLegs, "charge", staticmethod(broken))
     await process.post(leg_json("1"), leg_json("2"))
     await process.drain()
     assert await process.balance() == 100 * UNIT - PRICE

@@ -21,6 +21,7 @@ from shared.domain.legs.bridge_payloads import Unreadable
 from shared.domain.legs.leg import QueuedLeg, read_leg_document
 from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
 from shared.ports.tables import Operation
+from shared.usecases.charging.charge_legs import ChargeLegs
 from tests.unit.ledger.ledgers import START, UNIT
 from tests.unit.ledger.world import ADMIN, CARD, JP, Process, World, card_bytes, leg_json
 
@@ -179,7 +180,7 @@ async def test_a_failed_replay_does_not_open_what_was_dismissed_meanwhile(
         await process.world.process().app.parked_legs.dismiss(ADMIN, parked.id)
         return outcome
 
-    monkeypatch.setattr(process.app.charge_legs, "charge", slow)
+    monkeypatch.setattr(ChargeLegs, "charge", staticmethod(slow))
     after = await process.app.parked_legs.replay(ADMIN, parked.id)
     assert after.status is ParkStatus.DISMISSED
 
