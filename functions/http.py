@@ -40,7 +40,7 @@ from shared.domain.common.errors import (
     TooLarge,
     UnsupportedMedia,
 )
-from shared.domain.common.formulas import without_formulas
+from shared.domain.common.formulas import escape_formulas
 from shared.domain.common.strict_json import loads
 from shared.domain.directory.access import Principal, Role
 from shared.pacing import Work, working
@@ -575,7 +575,7 @@ def reply_text(
 
 def _cell(value: object) -> str:
     text = "" if value is None else _json(value) if isinstance(value, dict | list) else str(value)
-    return without_formulas(text)
+    return escape_formulas(text)
 
 
 def _json(value: object) -> str:

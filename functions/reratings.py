@@ -11,7 +11,7 @@ from shared.bootstrap import container
 from shared.contracts.common.queries import FORMAT
 from shared.contracts.common.times import read_time
 from shared.domain.directory.access import READERS, Role
-from shared.domain.ledger.statements import asked_month_span, last_month
+from shared.domain.ledger.statements import last_month, requested_month_span
 from shared.domain.legs.leg import decode_leg_key
 from shared.telemetry import event
 
@@ -88,7 +88,7 @@ async def post_price_what_if(call: Call) -> func.HttpResponse:
     account = await services.accounts.known(call.path("account"))
     zone = account.settings.time_zone
     month = body.month or last_month(services.clock.now(), zone)
-    span = Span(*asked_month_span(month, zone))
+    span = Span(*requested_month_span(month, zone))
     wanted = RerateSelection(
         accounts=(account.id,),
         span=span,

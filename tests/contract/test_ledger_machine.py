@@ -88,7 +88,7 @@ class LedgerMachine(RuleBasedStateMachine):
             for number in range(before.entry + 1, outcome.entry.sequence):
                 brought = self.run(self.processes[who].entry(self.account, number))
                 assert brought is not None
-                assert brought.revives
+                assert brought.restores_lot
                 (draw,) = brought.draws
                 amount = Fraction(brought.amount_micros)
                 told = self.model.revive(draw.lot, amount, self.moment)

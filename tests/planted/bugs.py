@@ -340,8 +340,8 @@ BUGS = (
     Bug(
         "a recharge is asked for although one is in flight",
         "shared/domain/credits/recharge.py",
-        "    if known.pending or known.paused or balance_micros >= wanted.trigger_micros:",
-        "    if known.paused or balance_micros >= wanted.trigger_micros:",
+        "if recharges.pending or recharges.paused or balance_micros >= settings.trigger_micros:",
+        "if recharges.paused or balance_micros >= settings.trigger_micros:",
         "credits/test_recharges.py",
         "test_one_is_in_flight_however_often_the_balance_falls",
         seed=2,
@@ -359,7 +359,7 @@ BUGS = (
     Bug(
         "a recharge that was paid stays in flight",
         "shared/domain/credits/recharge.py",
-        "        pending=None if is_pending else known.pending,\n        declines=0,\n",
+        "        pending=None if is_pending else recharges.pending,\n        declines=0,\n",
         "        declines=0,\n",
         "credits/test_recharges.py",
         "test_success_is_one_top_up_under_the_recharges_id_however_often_it_is_said",
@@ -368,7 +368,7 @@ BUGS = (
     Bug(
         "another amount than was asked for is taken for the recharge's money",
         "shared/domain/credits/recharge.py",
-        "    if amount_micros != asked.amount_micros:",
+        "    if amount_micros != requested.amount_micros:",
         "    if amount_micros < 0:",
         "credits/test_recharges.py",
         "test_an_answer_that_does_not_fit_is_kept_and_credits_nothing",
@@ -403,11 +403,11 @@ BUGS = (
     Bug(
         "extending adds seconds instead of naming the total",
         "shared/domain/dial_out/decide.py",
-        "    cover = _coverage(command.pricing, means, command.wanted_seconds)\n"
-        "    if cover.seconds <= hold.granted_seconds:\n",
+        "    coverage = _coverage(command.pricing, capacity, command.wanted_seconds)\n"
+        "    if coverage.seconds <= hold.granted_seconds:\n",
         "    more = hold.granted_seconds + command.wanted_seconds\n"
-        "    cover = _coverage(command.pricing, means, more)\n"
-        "    if cover.seconds <= hold.granted_seconds:\n",
+        "    coverage = _coverage(command.pricing, capacity, more)\n"
+        "    if coverage.seconds <= hold.granted_seconds:\n",
         "holds/test_book.py",
         "test_a_call_is_never_cut_short_by_a_view_that_is_not_caught_up",
     ),

@@ -169,7 +169,7 @@ class HoldBookRows:
         posted: list[SettledDebit] = []
         # Without a call that is not over, and one that was charged, there is nothing that a journal
         # row could settle or correct.
-        if state.holds or state.unended or state.counters.months:
+        if state.holds or state.unconfirmed_calls or state.counters.months:
             posted = await self._ledger.posted(
                 partition, after=state.ledger_commit, until=known.commit
             )
@@ -424,7 +424,7 @@ def _ledger_view(known: LedgerState) -> LedgerView:
         commit=known.commit,
         balance_micros=known.balance_micros,
         credit_limit_micros=known.credit_limit_micros,
-        lapsing=tuple(
+        expiring_lots=tuple(
             (lot.expires_at, lot.remaining_micros)
             for lot in known.lots
             if lot.expires_at is not None

@@ -90,7 +90,7 @@ def state_values(state: HoldState, commit: int, commit_id: str) -> dict[str, Val
         "balance": state.balance_micros,
         "credit_limit": state.credit_limit_micros,
         "holds": [_hold(hold) for hold in state.holds],
-        "lapsing": [[format_time(when), micros] for when, micros in state.lapsing],
+        "lapsing": [[format_time(when), micros] for when, micros in state.expiring_lots],
         "pool": [state.pool_seconds, [list(used) for used in state.pools_used]],
         "counters": _counters(state.counters),
         "unposted": [
@@ -100,7 +100,11 @@ def state_values(state: HoldState, commit: int, commit_id: str) -> dict[str, Val
             ]
             for item in state.unposted
         ],
-        **({"unended": [_unended(each) for each in state.unended]} if state.unended else {}),
+        **(
+            {"unended": [_unconfirmed_calls(each) for each in state.unconfirmed_calls]}
+            if state.unconfirmed_calls
+            else {}
+        ),
         "suspended": state.suspended,
         "stopped": state.stopped,
     }
@@ -124,12 +128,12 @@ def read_state(row: Row) -> tuple[HoldState, int, str]:
         balance_micros=data["balance"],
         credit_limit_micros=data["credit_limit"],
         holds=tuple(_read_hold(item) for item in data["holds"]),
-        lapsing=tuple((parse_time(when), micros) for when, micros in data["lapsing"]),
+        expiring_lots=tuple((parse_time(when), micros) for when, micros in data["lapsing"]),
         pool_seconds=pool_seconds,
         pools_used=tuple((month, seconds) for month, seconds in pools_used),
         counters=_read_counters(data["counters"]),
         unposted=tuple(PendingCounterUpdate(*item) for item in data["unposted"]),
-        unended=tuple(
+        unconfirmed_calls=tuple(
             UnconfirmedCall(authorization, parse_time(placed_at), leg)
             for authorization, placed_at, leg in data.get("unended", ())
         ),
@@ -244,7 +248,7 @@ def _hold(hold: Hold) -> list[object]:
     ]
 
 
-def _unended(each: UnconfirmedCall) -> list[object]:
+def _unconfirmed_calls(each: UnconfirmedCall) -> list[object]:
     return [each.authorization, format_time(each.placed_at), each.leg]
 
 

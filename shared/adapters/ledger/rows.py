@@ -199,7 +199,7 @@ def _state_document(state: LedgerState) -> dict[str, object]:
         "last_charge": state.last_charge_micros,
         "at": format_time(state.at) if state.at else None,
         "pool_seconds": state.pool_seconds,
-        "pools": [[pool.month, pool.used_seconds, pool.told_percent] for pool in state.pools],
+        "pools": [[pool.month, pool.used_seconds, pool.announced_percent] for pool in state.pools],
         **notice_document(state),
     }
 

@@ -18,7 +18,7 @@ from shared.contracts.rate_cards.deck_rows import BoundedLines, check_line_count
 from shared.contracts.rate_cards.json_format import format_clock, read_clock
 from shared.domain.common import limits
 from shared.domain.common.errors import BadRequest, FieldError, Invalid
-from shared.domain.common.formulas import without_formulas
+from shared.domain.common.formulas import escape_formulas
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import RoundingMode, format_price, parse_price
 from shared.domain.rating.rate_card import (
@@ -150,7 +150,7 @@ def render_rate_card_csv(version: RateCardVersion) -> Iterator[str]:
     )
     writer.writerow(COLUMNS)
     for rate in version.rates():
-        name = without_formulas(rate.destination)  # of cards from before such names were refused
+        name = escape_formulas(rate.destination)  # of cards from before such names were refused
         where = (rate.kind.value, rate.prefix, name, rate.origin or "")
         maximum = rate.maximum_charge_picos
         fees = (
@@ -176,7 +176,7 @@ def _band_fields(number: int, band: Band) -> tuple[str, ...]:
     fee = band.connection_fee_picos
     return (
         str(number),
-        without_formulas(band.name),
+        escape_formulas(band.name),
         " ".join(map(str, band.weekdays)),
         format_clock(band.from_second_of_day),
         format_clock(band.until_second_of_day),

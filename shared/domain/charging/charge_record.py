@@ -132,7 +132,7 @@ def hold_effect(resolved: ResolvedLeg) -> HoldEffect | None:
     return HoldEffect.FREES if resolved.leg.answered_at is None else HoldEffect.SETTLES
 
 
-def pool_seconds_wanted(resolved: ResolvedLeg, now: datetime) -> int:
+def pool_seconds_requested(resolved: ResolvedLeg, now: datetime) -> int:
     """What a leg may take from the pool: no more than its hold reserved of it, and all that is left
     where nothing was reserved for it (any more)."""
     if resolved.payer is not Payer.POOL:

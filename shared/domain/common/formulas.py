@@ -25,7 +25,7 @@ def is_formula(text: str) -> bool:
     return _PLAIN.fullmatch(text) is None and any(map(_begins_formula, _CELL_ENDS.split(text)))
 
 
-def without_formulas(text: str) -> str:
+def escape_formulas(text: str) -> str:
     """The text with an apostrophe before what would be a formula."""
     if not is_formula(text):
         return text

@@ -139,13 +139,13 @@ def _rolled(burn: Burn, first: int, now: int, time_zone: str) -> Burn:
         burn.open_micros,
         burn.hours,
     )
-    for place in _places_between(first, now, time_zone):
-        usual = week[place]
+    for hour_of_week in _hours_of_week_between(first, now, time_zone):
+        usual = week[hour_of_week]
         recent += spent - recent // _TREND_HOURS
         expected += (usual if hours >= HOURS_PER_WEEK else spent) - expected // _TREND_HOURS
         if usual != spent:
             weeks = hours // HOURS_PER_WEEK + 1
-            week[place] = usual + (spent - usual) // (weeks if weeks < _WEIGHT else _WEIGHT)
+            week[hour_of_week] = usual + (spent - usual) // (weeks if weeks < _WEIGHT else _WEIGHT)
         hours += 1
         spent = 0
     return replace(
@@ -192,7 +192,7 @@ def expected_micros(burn: Burn, at: datetime, time_zone: str, hours: int) -> int
     burn = rolled(burn, at, time_zone)
     if burn.hour is None or why_unknown(burn, at, time_zone) is not None:
         return 0
-    return _sum(_profile(burn), _place(burn.hour, time_zone) + 1, hours)
+    return _sum(_profile(burn), _hour_of_week(burn.hour, time_zone) + 1, hours)
 
 
 def highest_micros(burn: Burn, at: datetime, time_zone: str, hours: int) -> int:
@@ -218,18 +218,18 @@ def forecast(burn: Burn, at: datetime, time_zone: str, credit_micros: int) -> Fo
         return None
     profile = _profile(burn)
     spread = _spread(burn, sum(profile) // 7, at, time_zone)
-    start = _place(burn.hour, time_zone)
+    start = _hour_of_week(burn.hour, time_zone)
     left = SECONDS_PER_HOUR - int(at.timestamp()) % SECONDS_PER_HOUR
 
-    def reached(side: int) -> datetime | None:
-        return _reached(profile, start, left, at, credit_micros, spread, side)
+    def exhausted_at(side: int) -> datetime | None:
+        return _exhausted_at(profile, start, left, at, credit_micros, spread, side)
 
     return Forecast(
         per_day_micros=sum(profile) // 7,
         spread=spread,
-        runs_out_at=reached(0),
-        earliest_at=reached(1),
-        latest_at=reached(-1),
+        runs_out_at=exhausted_at(0),
+        earliest_at=exhausted_at(1),
+        latest_at=exhausted_at(-1),
     )
 
 
@@ -244,11 +244,11 @@ def hourly(burn: Burn, at: datetime, time_zone: str, hours: int) -> tuple[int, .
     if burn.hour is None or why_unknown(burn, at, time_zone) is not None:
         return (0,) * hours
     profile = _profile(burn)
-    start = _place(burn.hour, time_zone) + 1
+    start = _hour_of_week(burn.hour, time_zone) + 1
     return tuple(profile[(start + i) % HOURS_PER_WEEK] for i in range(hours))
 
 
-def _reached(
+def _exhausted_at(
     profile: tuple[int, ...],
     start: int,
     seconds_left: int,
@@ -260,14 +260,14 @@ def _reached(
     """When the credit is gone: as expected (`side` 0), at the earliest (1), at the latest (-1)."""
     if credit_micros <= 0:
         return at
-    spent = gone = 0
+    spent = bound = 0
     for hour in range(limits.FORECAST_DAYS_MAX * HOURS_PER_DAY):
         seconds = seconds_left if hour == 0 else SECONDS_PER_HOUR
         spent += profile[(start + hour) % HOURS_PER_WEEK] * seconds // SECONDS_PER_HOUR
-        before, gone = gone, spent + side * spread.half_width_micros(hour + 1)
-        if gone >= credit_micros:
+        before, bound = bound, spent + side * spread.half_width_micros(hour + 1)
+        if bound >= credit_micros:
             begin = at if hour == 0 else at + timedelta(hours=hour - 1, seconds=seconds_left)
-            return begin + timedelta(seconds=seconds * (credit_micros - before) // (gone - before))
+            return begin + timedelta(seconds=seconds * (credit_micros - before) // (bound - before))
     return None
 
 
@@ -334,25 +334,25 @@ def _hour(moment: datetime) -> int:
     return int(moment.timestamp()) // SECONDS_PER_HOUR
 
 
-def _places_between(first: int, end: int, time_zone: str) -> Iterator[int]:
+def _hours_of_week_between(first: int, end: int, time_zone: str) -> Iterator[int]:
     days = range(first // HOURS_PER_DAY, (end - 1) // HOURS_PER_DAY + 1)
-    places = chain.from_iterable(_places(day, time_zone) for day in days)
+    hours_of_week = chain.from_iterable(_hours_of_week(day, time_zone) for day in days)
     skipped = first % HOURS_PER_DAY
-    return islice(places, skipped, skipped + end - first)
+    return islice(hours_of_week, skipped, skipped + end - first)
 
 
-def _place(hour: int, time_zone: str) -> int:
+def _hour_of_week(hour: int, time_zone: str) -> int:
     """Which hour of the week an hour is there; Monday's first is 0."""
     day, rest = divmod(hour, HOURS_PER_DAY)
-    return _places(day, time_zone)[rest]
+    return _hours_of_week(day, time_zone)[rest]
 
 
 @lru_cache(maxsize=limits.BURN_PLACE_DAYS_CACHED_MAX)
-def _places(day: int, time_zone: str) -> tuple[int, ...]:
+def _hours_of_week(day: int, time_zone: str) -> tuple[int, ...]:
     """The places of a day's hours, in days since 1970: kept, since every account asks for them."""
     here = zone(time_zone)
-    places: list[int] = []
+    hours_of_week: list[int] = []
     for hour in range(day * HOURS_PER_DAY, (day + 1) * HOURS_PER_DAY):
         local = datetime.fromtimestamp(hour * SECONDS_PER_HOUR, here)
-        places.append(local.weekday() * HOURS_PER_DAY + local.hour)
-    return tuple(places)
+        hours_of_week.append(local.weekday() * HOURS_PER_DAY + local.hour)
+    return tuple(hours_of_week)

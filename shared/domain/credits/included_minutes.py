@@ -21,7 +21,7 @@ class PoolMonth:
 
     month: str
     used_seconds: int = 0
-    told_percent: int = 0
+    announced_percent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ def after_draw(
     crossed = [
         percent
         for percent in POOL_NOTICES_PERCENT
-        if pool.told_percent < percent and 100 * used >= percent * size_seconds > 0
+        if pool.announced_percent < percent and 100 * used >= percent * size_seconds > 0
     ]
-    told = crossed[-1] if crossed else pool.told_percent
-    known[draw.month] = replace(pool, used_seconds=used, told_percent=told)
+    told = crossed[-1] if crossed else pool.announced_percent
+    known[draw.month] = replace(pool, used_seconds=used, announced_percent=told)
     kept = sorted(known)[-POOL_MONTHS_KEPT:]
     events = tuple(_used(draw.month, percent, used, size_seconds) for percent in crossed)
     return tuple(known[month] for month in kept), events

@@ -88,7 +88,7 @@ class Recharges:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldBack:
+class CeilingReached:
     """A ceiling that was hit: its name, and when the next recharge may be asked for."""
 
     reason: str
@@ -135,84 +135,87 @@ def read_recharge_id(text: str) -> tuple[str, int] | None:
 
 
 def request(
-    known: Recharges, wanted: AutoRecharge, balance_micros: int, at: datetime, time_zone: str
-) -> tuple[Recharges, Recharge | HeldBack] | None:
+    recharges: Recharges, settings: AutoRecharge, balance_micros: int, at: datetime, time_zone: str
+) -> tuple[Recharges, Recharge | CeilingReached] | None:
     """The recharge that is due now, or the ceiling that it hit; None when none is due."""
-    if known.pending or known.paused or balance_micros >= wanted.trigger_micros:
+    if recharges.pending or recharges.paused or balance_micros >= settings.trigger_micros:
         return None
-    if known.not_before is not None and at < known.not_before:
+    if recharges.not_before is not None and at < recharges.not_before:
         return None
     today = local_date(at, time_zone)
-    known = _in_period(known, today)
-    ceiling = _ceiling(known, wanted)
+    recharges = _in_period(recharges, today)
+    ceiling = _ceiling(recharges, settings)
     if ceiling is not None:
         tomorrow = today + timedelta(days=1)
         first = tomorrow if ceiling == "max_per_day" else _next_month(today)
         until = _midnight(first, time_zone)
-        held = replace(known, not_before=until, held_back=ceiling)
-        return held, HeldBack(ceiling, until)
-    amount = _sized(known, wanted, balance_micros)
+        blocked = replace(recharges, not_before=until, held_back=ceiling)
+        return blocked, CeilingReached(ceiling, until)
+    amount = _sized(recharges, settings, balance_micros)
     made = Recharge(
-        number=known.number + 1,
+        number=recharges.number + 1,
         amount_micros=amount,
         requested_at=at,
         ask_at=at + timedelta(seconds=limits.RECHARGE_ASK_SECONDS),
     )
-    asked = replace(
-        known,
+    requested = replace(
+        recharges,
         number=made.number,
         pending=made,
         not_before=None,
         held_back="",
-        day_count=known.day_count + 1,
-        month_count=known.month_count + 1,
-        month_micros=known.month_micros + amount,
+        day_count=recharges.day_count + 1,
+        month_count=recharges.month_count + 1,
+        month_micros=recharges.month_micros + amount,
     )
-    return asked, made
+    return requested, made
 
 
-def misfit(asked: Recharge, account_currency: str, amount_micros: int, currency: str) -> str | None:
+def mismatch_detail(
+    requested: Recharge, account_currency: str, amount_micros: int, currency: str
+) -> str | None:
     """Why an answer does not belong to what was asked for, if it does not."""
     if currency != account_currency:
         return f"The answer is in {currency}, the account in {account_currency}."
-    if amount_micros != asked.amount_micros:
-        told, wanted = format_amount(amount_micros), format_amount(asked.amount_micros)
-        return f"The answer is about {told}, asked for were {wanted}."
+    if amount_micros != requested.amount_micros:
+        answered, amount = format_amount(amount_micros), format_amount(requested.amount_micros)
+        return f"The answer is about {answered}, asked for were {amount}."
     return None
 
 
-def ask_again(known: Recharges, at: datetime) -> Recharges | None:
+def retry_request(recharges: Recharges, at: datetime) -> Recharges | None:
     """The payment side is asked once more, with the same id; None when that is not due."""
-    pending = known.pending
+    pending = recharges.pending
     if pending is None or pending.ask_at is None or pending.ask_at > at:
         return None
     seconds = limits.RECHARGE_ASK_SECONDS * 2 ** min(pending.asks, limits.RECHARGE_ASK_DOUBLINGS)
     again = replace(pending, asks=pending.asks + 1, ask_at=at + timedelta(seconds=seconds))
-    return replace(known, pending=again)
+    return replace(recharges, pending=again)
 
 
-def kept_waiting(known: Recharges, recharge: Recharge, at: datetime) -> Recharges:
+def deferred(recharges: Recharges, recharge: Recharge, at: datetime) -> Recharges:
     """The payment side has it: it is asked again after hours only."""
     again = at + timedelta(seconds=limits.RECHARGE_PENDING_ASK_SECONDS)
     return replace(
-        known, pending=replace(recharge, status=RechargeStatus.PENDING, ask_at=again, detail=None)
+        recharges,
+        pending=replace(recharge, status=RechargeStatus.PENDING, ask_at=again, detail=None),
     )
 
 
-def parked(known: Recharges, recharge: Recharge, at: datetime, detail: str) -> Recharges:
+def parked(recharges: Recharges, recharge: Recharge, at: datetime, detail: str) -> Recharges:
     """The answer does not fit: it stays in flight, and nobody is asked, until a person looked."""
-    stopped = replace(
+    parked_recharge = replace(
         recharge, status=RechargeStatus.PARKED, ask_at=None, answered_at=at, detail=detail
     )
-    return replace(known, pending=stopped)
+    return replace(recharges, pending=parked_recharge)
 
 
-def succeeded(known: Recharges, number: int) -> Recharges:
+def succeeded(recharges: Recharges, number: int) -> Recharges:
     """The money is there: what declines left behind is forgotten."""
-    is_pending = known.pending is not None and known.pending.number == number
+    is_pending = recharges.pending is not None and recharges.pending.number == number
     return replace(
-        known,
-        pending=None if is_pending else known.pending,
+        recharges,
+        pending=None if is_pending else recharges.pending,
         declines=0,
         not_before=None,
         held_back="",
@@ -221,31 +224,31 @@ def succeeded(known: Recharges, number: int) -> Recharges:
 
 
 def declined(
-    known: Recharges, recharge: Recharge, at: datetime, time_zone: str, *, hard: bool
+    recharges: Recharges, recharge: Recharge, at: datetime, time_zone: str, *, hard: bool
 ) -> Recharges:
     """The payment side said no: wait 1, 2, 4 hours, or stop until a person lets it go on."""
-    declines = known.declines + 1
+    declines = recharges.declines + 1
     paused = hard or declines >= limits.RECHARGE_DECLINES_MAX
     wait = timedelta(seconds=limits.RECHARGE_BACK_OFF_SECONDS * 2 ** (declines - 1))
-    asked_on = local_date(recharge.requested_at, time_zone)
-    same_day = asked_on.isoformat() == known.day
-    same_month = _month(asked_on) == known.month
+    requested_on = local_date(recharge.requested_at, time_zone)
+    same_day = requested_on.isoformat() == recharges.day
+    same_month = _month(requested_on) == recharges.month
     return replace(
-        known,
+        recharges,
         pending=None,
         declines=declines,
         not_before=None if paused else at + wait,
         held_back="hard_decline" if hard else "declined",
         paused=paused,
-        day_count=known.day_count - same_day,
-        month_count=known.month_count - same_month,
-        month_micros=known.month_micros - (recharge.amount_micros if same_month else 0),
+        day_count=recharges.day_count - same_day,
+        month_count=recharges.month_count - same_month,
+        month_micros=recharges.month_micros - (recharge.amount_micros if same_month else 0),
     )
 
 
-def let_go_on(known: Recharges) -> Recharges:
+def resume(recharges: Recharges) -> Recharges:
     """A person changed the settings: what held recharges back is forgotten, ceilings are not."""
-    return replace(known, declines=0, not_before=None, held_back="", paused=False)
+    return replace(recharges, declines=0, not_before=None, held_back="", paused=False)
 
 
 def local_date(moment: datetime, time_zone: str) -> date:
@@ -253,34 +256,34 @@ def local_date(moment: datetime, time_zone: str) -> date:
     return moment.astimezone(zone(time_zone)).date()
 
 
-def _in_period(known: Recharges, today: date) -> Recharges:
-    if known.day != today.isoformat():
-        known = replace(known, day=today.isoformat(), day_count=0)
-    if known.month != _month(today):
-        known = replace(known, month=_month(today), month_count=0, month_micros=0)
-    return known
+def _in_period(recharges: Recharges, today: date) -> Recharges:
+    if recharges.day != today.isoformat():
+        recharges = replace(recharges, day=today.isoformat(), day_count=0)
+    if recharges.month != _month(today):
+        recharges = replace(recharges, month=_month(today), month_count=0, month_micros=0)
+    return recharges
 
 
-def _ceiling(known: Recharges, wanted: AutoRecharge) -> str | None:
+def _ceiling(recharges: Recharges, settings: AutoRecharge) -> str | None:
     """The ceiling that one more recharge would break; the longest wait first."""
-    most = wanted.max_amount_per_month_micros
-    if most is not None and known.month_micros + wanted.amount_micros > most:
+    most = settings.max_amount_per_month_micros
+    if most is not None and recharges.month_micros + settings.amount_micros > most:
         return "max_amount_per_month"
-    if known.month_count >= wanted.max_per_month:
+    if recharges.month_count >= settings.max_per_month:
         return "max_per_month"
-    if known.day_count >= wanted.max_per_day:
+    if recharges.day_count >= settings.max_per_day:
         return "max_per_day"
     return None
 
 
-def _sized(known: Recharges, wanted: AutoRecharge, balance_micros: int) -> int:
+def _sized(recharges: Recharges, settings: AutoRecharge, balance_micros: int) -> int:
     """As many whole steps as bring the balance to the trigger, within the month's ceiling."""
-    steps = ceil_div(wanted.trigger_micros - balance_micros, wanted.amount_micros)
+    steps = ceil_div(settings.trigger_micros - balance_micros, settings.amount_micros)
     steps = min(max(1, steps), limits.RECHARGE_STEPS_MAX)
-    if wanted.max_amount_per_month_micros is not None:
-        left = wanted.max_amount_per_month_micros - known.month_micros
-        steps = min(steps, left // wanted.amount_micros)
-    return steps * wanted.amount_micros
+    if settings.max_amount_per_month_micros is not None:
+        left = settings.max_amount_per_month_micros - recharges.month_micros
+        steps = min(steps, left // settings.amount_micros)
+    return steps * settings.amount_micros
 
 
 def _month(day: date) -> str:

@@ -142,37 +142,37 @@ def authorise(state: HoldState, command: Authorise, now: datetime) -> Granted | 
     pool = state.pool_left_seconds(command.pool_month, now) if command.pool_month else 0
     if refused := _refused(state, command, day, pool, now):
         return refused
-    means = _SpendingCapacity(
+    capacity = _SpendingCapacity(
         max(0, state.spendable_micros(now)),
         budget_remaining_micros(budget_uses(state, command.bounds, day, now)),
         pool,
     )
-    cover = _coverage(command.pricing, means, command.wanted_seconds)
-    if cover.seconds <= 0:
+    coverage = _coverage(command.pricing, capacity, command.wanted_seconds)
+    if coverage.seconds <= 0:
         return denials.no_credit(state.spendable_micros(now), command.currency)
     minute = minute_of(now)
     hold = Hold(
         authorization=command.authorization,
-        amount_micros=cover.amount_micros,
-        granted_seconds=cover.seconds,
+        amount_micros=coverage.amount_micros,
+        granted_seconds=coverage.seconds,
         placed_at=now,
         day=day,
         leg=command.leg,
         is_dial_out=command.is_dial_out,
         scopes=tuple(dict.fromkeys(bound.key for bound in command.bounds if bound.key)),
         pool_month=command.pool_month,
-        pool_seconds=cover.pool_seconds,
+        pool_seconds=coverage.pool_seconds,
         grant_minute=minute,
-        grant_micros=cover.amount_micros,
+        grant_micros=coverage.amount_micros,
     )
-    ends_by = _ends_by(command.pricing, means, cover)
+    ends_by = _ends_by(command.pricing, capacity, coverage)
     placed = with_hold(state, hold)
     if not command.is_dial_out:
         return Granted(placed, hold, ends_by)
     first_time = event_payloads.first_time(state, command.bounds, command.region)
     counted = _placed(placed, command, minute)
-    after, told = _watched(counted, command.bounds, day, now)
-    return Granted(after, hold, ends_by, first_time + told)
+    after, events = _with_warnings(counted, command.bounds, day, now)
+    return Granted(after, hold, ends_by, first_time + events)
 
 
 def extend(state: HoldState, command: Extend, now: datetime) -> Granted | None:
@@ -185,31 +185,31 @@ def extend(state: HoldState, command: Extend, now: datetime) -> Granted | None:
     if hold is None:
         return None
     if command.wanted_seconds <= hold.granted_seconds:
-        return Granted(None, hold, _still(state, command, hold, now))
+        return Granted(None, hold, _ends_without_extension(state, command, hold, now))
     if hold.is_dial_out and (state.stopped or state.suspended):
         return Granted(None, hold, EndsBy.STOPPED)
-    means = _capacity_beside(state, command, hold, now)
-    cover = _coverage(command.pricing, means, command.wanted_seconds)
-    if cover.seconds <= hold.granted_seconds:
-        return Granted(None, hold, _still(state, command, hold, now))
+    capacity = _capacity_with_hold(state, command, hold, now)
+    coverage = _coverage(command.pricing, capacity, command.wanted_seconds)
+    if coverage.seconds <= hold.granted_seconds:
+        return Granted(None, hold, _ends_without_extension(state, command, hold, now))
     minute = minute_of(now)
     longer = replace(
         hold,
-        amount_micros=cover.amount_micros,
-        granted_seconds=cover.seconds,
-        pool_seconds=cover.pool_seconds,
+        amount_micros=coverage.amount_micros,
+        granted_seconds=coverage.seconds,
+        pool_seconds=coverage.pool_seconds,
         grant_minute=minute,
-        grant_micros=max(0, cover.amount_micros - hold.amount_micros),
+        grant_micros=max(0, coverage.amount_micros - hold.amount_micros),
     )
     extended = with_hold(state, longer)
-    ends_by = _ends_by(command.pricing, means, cover)
+    ends_by = _ends_by(command.pricing, capacity, coverage)
     if not hold.is_dial_out:
         return Granted(extended, longer, ends_by)
     # What was granted before is spent by now: the call is going on.
     before = PendingCounterUpdate("", "", minute, 0, hold.grant_minute, hold.grant_micros)
     counted = update_counters(extended, hold.scopes, before)
-    after, told = _watched(counted, command.bounds, hold.day, now)
-    return Granted(after, longer, ends_by, told)
+    after, events = _with_warnings(counted, command.bounds, hold.day, now)
+    return Granted(after, longer, ends_by, events)
 
 
 def stop(state: HoldState, why: str) -> HoldState | None:
@@ -252,36 +252,36 @@ def _refused(
     return None
 
 
-def _coverage(pricing: Pricing, means: _SpendingCapacity, wanted_seconds: int) -> _Coverage:
+def _coverage(pricing: Pricing, capacity: _SpendingCapacity, wanted_seconds: int) -> _Coverage:
     """The longest call up to the seconds wanted: from the pool first, then from money. A call that
     costs nothing takes nothing of the pool, as its charge will not."""
     wanted = min(wanted_seconds, limits.LEG_SECONDS_MAX)
-    pool = min(wanted, means.pool_seconds)
+    pool = min(wanted, capacity.pool_seconds)
     if pool and pricing.hold_micros(wanted, 0) == 0:
         pool = 0
-    paid = pricing.seconds_for(means.money_micros, wanted - pool, pool) if wanted > pool else 0
+    paid = pricing.seconds_for(capacity.money_micros, wanted - pool, pool) if wanted > pool else 0
     amount = pricing.hold_micros(paid, pool) if paid > 0 else 0
-    if amount > means.money_micros:
+    if amount > capacity.money_micros:
         return _Coverage(pool, pool, 0)
     return _Coverage(pool + max(0, paid), pool, amount)
 
 
-def _ends_by(pricing: Pricing, means: _SpendingCapacity, cover: _Coverage) -> EndsBy | None:
+def _ends_by(pricing: Pricing, capacity: _SpendingCapacity, coverage: _Coverage) -> EndsBy | None:
     """What keeps the call from going on for one second more than is covered."""
-    if cover.seconds >= limits.LEG_SECONDS_MAX:
+    if coverage.seconds >= limits.LEG_SECONDS_MAX:
         return EndsBy.LENGTH
-    if _coverage(pricing, means, cover.seconds + 1).seconds > cover.seconds:
+    if _coverage(pricing, capacity, coverage.seconds + 1).seconds > coverage.seconds:
         return None
-    if means.budget_micros is not None and means.budget_micros < means.credit_micros:
+    if capacity.budget_micros is not None and capacity.budget_micros < capacity.credit_micros:
         return EndsBy.BUDGET
-    return EndsBy.POOL if cover.pool_seconds == cover.seconds else EndsBy.CREDIT
+    return EndsBy.POOL if coverage.pool_seconds == coverage.seconds else EndsBy.CREDIT
 
 
-def _capacity_beside(
+def _capacity_with_hold(
     state: HoldState, command: Extend, hold: Hold, now: datetime
 ) -> _SpendingCapacity:
     """What may be spent on an open call in all: what it holds, and what is free."""
-    uses = budget_uses(state, command.bounds, hold.day, now, without=hold.authorization)
+    uses = budget_uses(state, command.bounds, hold.day, now, exclude=hold.authorization)
     pool = 0
     if hold.pool_month:
         # What was reserved stays reserved, even where debits without a hold emptied the pool.
@@ -293,13 +293,15 @@ def _capacity_beside(
     )
 
 
-def _still(state: HoldState, command: Extend, hold: Hold, now: datetime) -> EndsBy | None:
+def _ends_without_extension(
+    state: HoldState, command: Extend, hold: Hold, now: datetime
+) -> EndsBy | None:
     """What ends a call at the seconds that it has already."""
     if hold.is_dial_out and (state.stopped or state.suspended):
         return EndsBy.STOPPED
-    means = _capacity_beside(state, command, hold, now)
-    cover = _Coverage(hold.granted_seconds, hold.pool_seconds, hold.amount_micros)
-    return _ends_by(command.pricing, means, cover)
+    capacity = _capacity_with_hold(state, command, hold, now)
+    coverage = _Coverage(hold.granted_seconds, hold.pool_seconds, hold.amount_micros)
+    return _ends_by(command.pricing, capacity, coverage)
 
 
 def _placed(state: HoldState, command: Authorise, minute: int) -> HoldState:
@@ -313,7 +315,7 @@ def _placed(state: HoldState, command: Authorise, minute: int) -> HoldState:
     return replace(state, counters=counters, scopes=scopes)
 
 
-def _watched(
+def _with_warnings(
     state: HoldState, bounds: tuple[Limit, ...], day: str, now: datetime
 ) -> tuple[HoldState, tuple[Event, ...]]:
     """The state after a grant, with what people are told of it: budgets, the breaker."""

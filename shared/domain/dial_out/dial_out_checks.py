@@ -23,8 +23,8 @@ from shared.domain.dial_out.policy import (
     DialScope,
     class_allowed,
     is_domestic,
+    is_within_scope,
     rate_ceiling_picos,
-    within_reach,
 )
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.numbers import DialledNumber
@@ -126,7 +126,7 @@ def _policy(facts: DialOutFacts) -> Answer:
     number = facts.dialled.number
     if not number.valid:
         return _NO_NUMBER
-    if within_reach(reach, number.region, facts.domestic_region):
+    if is_within_scope(reach, number.region, facts.domestic_region):
         return None
     where = country_name(number.region)
     if reach is DialScope.ZONE_A:

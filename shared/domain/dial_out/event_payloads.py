@@ -14,7 +14,7 @@ from shared.domain.credits.alerts import (
     Event,
 )
 from shared.domain.dial_out.budgets import BudgetMode, BudgetUse, Limit, Period
-from shared.domain.dial_out.budgets import NewRegion as Wish
+from shared.domain.dial_out.budgets import NewRegion as NewRegionMode
 from shared.domain.dial_out.hold_book import HoldState, budget_uses
 from shared.domain.dial_out.usage_counters import Counters
 
@@ -25,7 +25,7 @@ def first_time(state: HoldState, bounds: Iterable[Limit], region: str | None) ->
         Event(NEW_REGION, {"scope": bound.scope.value, "region": region})
         for bound in bounds
         if bound.velocity is not None
-        and bound.velocity.new_region is Wish.NOTICE
+        and bound.velocity.new_region is NewRegionMode.NOTICE
         and region is not None
         and region not in state.counters_of(bound.key).regions
     )

@@ -86,26 +86,27 @@ class PendingCounterUpdate:
 
 @dataclass(frozen=True, slots=True)
 class HoldState:
-    """What the next authorisation needs.
+    """The state from which the next authorization is decided.
 
-    `lapsing` are the lots that expire: (when, micros left). From its expiry on no hold counts on a
-    lot, although the balance still has it until the expiry is booked. `pool_seconds` is the pool of
-    a month, `pools_used` what debits took of it: (month, seconds). `counters` are the account's,
-    `scopes` those of other scopes as far as they were read. `stopped` says why dial-out is
-    stopped, "" while it is not. `backlog_seconds` is how far the queue is behind. `unended` are
-    calls that nobody ended, the last ones of them.
+    `expiring_lots` are lots with an expiry: (expiry, micros left). From the expiry on no hold
+    counts on such a lot, although the balance includes it until the expiry is booked.
+    `pool_seconds` is the pool of a month, `pools_used` the seconds that debits took: (month,
+    seconds). `counters` are the account's, `scopes` those of other scopes as far as they were read.
+    `stopped` is the reason why dial-out is stopped, "" if it is not. `backlog_seconds` is the age
+    of the oldest leg on the queue. `unconfirmed_calls` are the latest calls without a call-ended
+    event.
     """
 
     ledger_commit: int = 0
     balance_micros: int = 0
     credit_limit_micros: int = 0
     holds: tuple[Hold, ...] = ()
-    lapsing: tuple[tuple[datetime, int], ...] = ()
+    expiring_lots: tuple[tuple[datetime, int], ...] = ()
     pool_seconds: int = 0
     pools_used: tuple[tuple[str, int], ...] = ()
     counters: Counters = _NOTHING
     unposted: tuple[PendingCounterUpdate, ...] = ()
-    unended: tuple[UnconfirmedCall, ...] = ()
+    unconfirmed_calls: tuple[UnconfirmedCall, ...] = ()
     suspended: bool = False
     stopped: str = ""
     backlog_seconds: int = 0
@@ -135,8 +136,8 @@ class HoldState:
 
     def spendable_micros(self, now: datetime) -> int:
         """What a new hold may count on: what is available less lots that have expired."""
-        lapsed = sum(micros for expires_at, micros in self.lapsing if expires_at <= now)
-        return self.available_micros(now) - lapsed
+        expired = sum(micros for expires_at, micros in self.expiring_lots if expires_at <= now)
+        return self.available_micros(now) - expired
 
     def pool_left_seconds(self, month: str, now: datetime) -> int:
         """What neither debits took of a month's pool nor open holds have reserved of it."""
@@ -173,7 +174,7 @@ class LedgerView:
     commit: int
     balance_micros: int
     credit_limit_micros: int
-    lapsing: tuple[tuple[datetime, int], ...] = ()
+    expiring_lots: tuple[tuple[datetime, int], ...] = ()
     pool_seconds: int = 0
     pools_used: tuple[tuple[str, int], ...] = ()
 
@@ -202,17 +203,17 @@ def catch_up(
         for hold in state.holds
         if hold.authorization not in charged
     )
-    left = _without_long_lapsed(state, kept, now)
+    remaining = _without_long_expired(state, kept, now)
     caught_up = replace(
         state,
         ledger_commit=ledger.commit,
         balance_micros=ledger.balance_micros,
         credit_limit_micros=ledger.credit_limit_micros,
-        lapsing=ledger.lapsing,
+        expiring_lots=ledger.expiring_lots,
         pool_seconds=ledger.pool_seconds,
         pools_used=ledger.pools_used,
-        holds=left,
-        unended=_unended(state, kept, left, posted, now),
+        holds=remaining,
+        unconfirmed_calls=_unconfirmed_calls(state, kept, remaining, posted, now),
     )
     for hold in state.holds:
         if hold.authorization in charged and hold.is_dial_out:
@@ -227,8 +228,8 @@ def catch_up(
 
 def release(state: HoldState, authorization: str, now: datetime) -> HoldState | None:
     """The state with a hold released; None when there is no such open one: twice is once."""
-    found = state.find(authorization, now)
-    return None if found is None else with_hold(state, replace(found, released=True))
+    hold = state.find(authorization, now)
+    return None if hold is None else with_hold(state, replace(hold, released=True))
 
 
 def with_hold(state: HoldState, hold: Hold) -> HoldState:
@@ -245,7 +246,7 @@ def with_scopes(state: HoldState, read: Mapping[str, Counters]) -> HoldState:
     waiting = []
     for item in state.unposted:
         if item.key in scopes:
-            scopes[item.key] = _told(scopes[item.key], item)
+            scopes[item.key] = _posted(scopes[item.key], item)
         else:
             waiting.append(item)
     return replace(state, scopes=scopes, unposted=tuple(waiting))
@@ -258,25 +259,25 @@ def update_counters(state: HoldState, keys: Iterable[str], item: PendingCounterU
     for key in keys:
         named = replace(item, key=key)
         if key in scopes:
-            scopes[key] = _told(scopes[key], named)
+            scopes[key] = _posted(scopes[key], named)
         else:
             waiting.append(named)
     return replace(
         state,
-        counters=_told(state.counters, item),
+        counters=_posted(state.counters, item),
         scopes=scopes,
         unposted=(*state.unposted, *waiting),
     )
 
 
 def budget_uses(
-    state: HoldState, bounds: Iterable[Limit], day: str, now: datetime, *, without: str = ""
+    state: HoldState, bounds: Iterable[Limit], day: str, now: datetime, *, exclude: str = ""
 ) -> tuple[BudgetUse, ...]:
-    """The budgets with what is charged and held of them; `without` leaves an authorisation out."""
+    """The budgets with what is charged and held of them; `exclude` leaves an authorisation out."""
     bounds = [bound for bound in bounds if bound.budgets]
     if not bounds:
         return ()
-    opened = [hold for hold in state.open_holds(now) if hold.authorization != without]
+    opened = [hold for hold in state.open_holds(now) if hold.authorization != exclude]
     uses: list[BudgetUse] = []
     for bound in bounds:
         held = [hold for hold in opened if hold.counts_in(bound.key)]
@@ -315,11 +316,11 @@ def velocity_uses(
     return tuple(uses)
 
 
-def _is_of(period: Period, day: str, wanted: str) -> bool:
+def _is_of(period: Period, day: str, requested_day: str) -> bool:
     """Whether a call let through on a day counts for the period that the wanted day is in."""
     if period is Period.MONTH:
-        return month_of(day) == month_of(wanted)
-    return period is Period.MEETING or day == wanted
+        return month_of(day) == month_of(requested_day)
+    return period is Period.MEETING or day == requested_day
 
 
 def of_account(uses: Iterable[VelocityUse]) -> VelocityUse | None:
@@ -360,43 +361,43 @@ def _counted(state: HoldState, hold: Hold, charged_micros: int, now: datetime) -
     return update_counters(state, hold.scopes, item)
 
 
-def _told(counters: Counters, item: PendingCounterUpdate) -> Counters:
+def _posted(counters: Counters, item: PendingCounterUpdate) -> Counters:
     if item.is_correction:
         return counters.with_correction(item.day, item.charged_micros, item.grant_minute)
-    told = counters.with_cost(item.grant_minute, item.cost_micros, item.minute)
-    return told.with_charge(item.day, item.charged_micros, item.minute) if item.day else told
+    changed = counters.with_cost(item.grant_minute, item.cost_micros, item.minute)
+    return changed.with_charge(item.day, item.charged_micros, item.minute) if item.day else changed
 
 
-def _without_long_lapsed(
+def _without_long_expired(
     state: HoldState, holds: tuple[Hold, ...], now: datetime
 ) -> tuple[Hold, ...]:
-    oldest = now - timedelta(seconds=limits.LAPSED_HOLDS_KEPT_SECONDS + state.backlog_seconds)
-    lapsed = [hold for hold in holds if not state.is_open(hold, now) and hold.expires_at > oldest]
-    kept = {hold.authorization for hold in lapsed[-limits.LAPSED_HOLDS_KEPT_MAX :]}
+    oldest = now - timedelta(seconds=limits.EXPIRED_HOLDS_KEPT_SECONDS + state.backlog_seconds)
+    expired = [hold for hold in holds if not state.is_open(hold, now) and hold.expires_at > oldest]
+    kept = {hold.authorization for hold in expired[-limits.EXPIRED_HOLDS_KEPT_MAX :]}
     return tuple(hold for hold in holds if state.is_open(hold, now) or hold.authorization in kept)
 
 
-def _unended(
+def _unconfirmed_calls(
     state: HoldState,
     holds: tuple[Hold, ...],
-    left: tuple[Hold, ...],
+    remaining: tuple[Hold, ...],
     posted: Iterable[SettledDebit],
     now: datetime,
 ) -> tuple[UnconfirmedCall, ...]:
     """What nobody ended: with the holds that go now, without what was charged after all."""
-    if not state.unended and len(holds) == len(left):
+    if not state.unconfirmed_calls and len(holds) == len(remaining):
         return ()
-    stay = {hold.authorization for hold in left}
-    gone = (hold for hold in holds if hold.authorization not in stay and not hold.released)
-    known = (
-        *state.unended,
-        *(UnconfirmedCall(each.authorization, each.placed_at, each.leg) for each in gone),
+    stay = {hold.authorization for hold in remaining}
+    removed = (hold for hold in holds if hold.authorization not in stay and not hold.released)
+    calls = (
+        *state.unconfirmed_calls,
+        *(UnconfirmedCall(each.authorization, each.placed_at, each.leg) for each in removed),
     )
     charged = {name for post in posted for name in (post.authorization, post.leg) if name}
-    oldest = now - timedelta(seconds=limits.UNENDED_KEPT_SECONDS)
-    open_still = (
+    oldest = now - timedelta(seconds=limits.UNCONFIRMED_CALLS_KEPT_SECONDS)
+    unconfirmed = (
         each
-        for each in known
+        for each in calls
         if each.placed_at > oldest and not {each.authorization, each.leg} & charged
     )
-    return tuple(open_still)[-limits.UNENDED_KEPT_MAX :]
+    return tuple(unconfirmed)[-limits.UNCONFIRMED_CALLS_KEPT_MAX :]

@@ -73,7 +73,7 @@ IDENTITIES: Mapping[str, Identity] = {
 }
 
 
-def within_reach(reach: DialScope, region: str | None, domestic: str | None) -> bool:
+def is_within_scope(reach: DialScope, region: str | None, domestic: str | None) -> bool:
     """Whether a destination region lies within a reach; `domestic` is the caller's own region.
 
     Zone A does not contain the domestic region by itself, and an international network is domestic

@@ -100,7 +100,7 @@ def judge(calls: Iterable[PastCall], time_zone: str) -> Iterator[Verdict]:
         state = _ended(state, over, now)
         if stopped_at and now >= stopped_at + timedelta(seconds=limits.WHAT_IF_RESTART_SECONDS):
             state, stopped_at = decide.restart(state) or state, None
-        state, denial = _asked(state, call, time_zone, now)
+        state, denial = _requested(state, call, time_zone, now)
         if denial is None:
             running.append(call)
         if state.stopped and stopped_at is None:
@@ -108,7 +108,7 @@ def judge(calls: Iterable[PastCall], time_zone: str) -> Iterator[Verdict]:
         yield Verdict(call, denial)
 
 
-def _asked(
+def _requested(
     state: HoldState, call: PastCall, time_zone: str, now: datetime
 ) -> tuple[HoldState, Denial | None]:
     missing = {bound.key for bound in call.bounds if bound.key} - state.scopes.keys()

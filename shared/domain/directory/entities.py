@@ -143,30 +143,30 @@ def shard_for(account: str, shards: int) -> str:
 
 def registration_at(history: Sequence[Registration], moment: datetime) -> Registration | None:
     """The registration in force at `moment`; None where none has begun, or it has ended."""
-    found = None
+    in_force = None
     for registration in history:
         if registration.since is None or registration.since <= moment:
-            found = registration
-    return found if found is not None and found.account else None
+            in_force = registration
+    return in_force if in_force is not None and in_force.account else None
 
 
 def claims_at(
     histories: Mapping[str, Sequence[Registration]], moment: datetime
 ) -> list[Registration]:
     """The registrations of a conference in force at `moment`, one for each account that has one."""
-    found = (registration_at(histories[account], moment) for account in sorted(histories))
-    return [registration for registration in found if registration is not None]
+    in_force = (registration_at(histories[account], moment) for account in sorted(histories))
+    return [registration for registration in in_force if registration is not None]
 
 
 def of_account(history: Sequence[Registration], account: str) -> tuple[Registration, ...]:
     """What a history that accounts share says of one of them."""
-    found: list[Registration] = []
+    in_force: list[Registration] = []
     for item in history:
         if item.account == account:
-            found.append(item)
-        elif found and found[-1].account:
-            found.append(Registration("", item.since))
-    return tuple(found)
+            in_force.append(item)
+        elif in_force and in_force[-1].account:
+            in_force.append(Registration("", item.since))
+    return tuple(in_force)
 
 
 def register(
@@ -186,7 +186,9 @@ def register(
         return (_dated(wanted, since if is_taken_over else None),)
     before = tuple(r for r in history if r.since is None or r.since < since)
     after = tuple(r for r in history if r.since is not None and r.since > since)
-    changed = before if before and _same(before[-1], wanted) else (*before, _dated(wanted, since))
+    changed = (
+        before if before and _is_same(before[-1], wanted) else (*before, _dated(wanted, since))
+    )
     if len(changed) + len(after) > limits.REGISTRATIONS_MAX:
         raise Conflict(
             f"There are {limits.REGISTRATIONS_MAX} registrations already.",
@@ -214,7 +216,7 @@ def accounts_from(history: Sequence[Registration], moment: datetime) -> frozense
     return frozenset([*later, *([current.account] if current else [])])
 
 
-def _same(left: Registration, right: Registration) -> bool:
+def _is_same(left: Registration, right: Registration) -> bool:
     return (left.account, left.organizer, left.kind) == (
         right.account,
         right.organizer,

@@ -8,7 +8,7 @@ from shared.domain.common.errors import Conflict, FieldError, Invalid
 from shared.domain.common.money import format_amount
 from shared.domain.credits import event_payloads
 from shared.domain.credits.lots import Draw, LotKind, add_months, by_age, draw
-from shared.domain.credits.recharge import IN_FLIGHT, Recharge, RechargeStatus, misfit
+from shared.domain.credits.recharge import IN_FLIGHT, Recharge, RechargeStatus, mismatch_detail
 from shared.domain.ledger import monitoring
 from shared.domain.ledger.booking import book, decided, lots_full, open_lot, to_decision
 from shared.domain.ledger.model import (
@@ -128,46 +128,56 @@ def expire(state: LedgerState, command: ExpireLot, now: datetime) -> Decision:
         draws=(Draw(lot.id, amount),),
         reason=f"{lot.id} expired.",
     )
-    lapsed = next((each.remaining_micros for each in state.expired if each.id == lot.id), 0)
+    expired_micros = next((each.remaining_micros for each in state.expired if each.id == lot.id), 0)
     others = tuple(each for each in state.expired if each.id != lot.id)
-    emptied = replace(lot, remaining_micros=lapsed + amount)
+    emptied = replace(lot, remaining_micros=expired_micros + amount)
     return decided(state, replace(changed, expired=by_age((*others, emptied))), command, entry)
 
 
 def answer(state: LedgerState, command: AnswerRecharge, now: datetime) -> Decision:
     """The payment side's answer. Money that has moved is credited, however late the answer is; an
     answer that does not fit is kept with the recharge until a person has looked at it."""
-    known = state.recharges.pending
-    asked = known if known and known.number == command.recharge.number else command.recharge
-    if asked.status is RechargeStatus.SUCCEEDED:
+    pending = state.recharges.pending
+    recharge_record = (
+        pending if pending and pending.number == command.recharge.number else command.recharge
+    )
+    if recharge_record.status is RechargeStatus.SUCCEEDED:
         if command.status is RechargeStatus.SUCCEEDED:
             return Unchanged()
         return CommandRefused(Conflict("The recharge has succeeded.", code="recharge_settled"))
-    if asked is not known and asked.status in IN_FLIGHT:
+    if recharge_record is not pending and recharge_record.status in IN_FLIGHT:
         return CommandRefused(
             Conflict("The recharge was answered meanwhile.", code="recharge_moved_on")
         )
-    if detail := misfit(asked, state.currency, command.amount_micros, command.currency):
-        if asked.status not in IN_FLIGHT:
+    if detail := mismatch_detail(
+        recharge_record, state.currency, command.amount_micros, command.currency
+    ):
+        if recharge_record.status not in IN_FLIGHT:
             return CommandRefused(Invalid(detail, code="recharge_mismatch"))
-        if asked.status is RechargeStatus.PARKED and asked.detail == detail:
+        if recharge_record.status is RechargeStatus.PARKED and recharge_record.detail == detail:
             return Unchanged()
-        return to_decision(monitoring.on_recharge_mismatch(state, asked, now, detail), command)
+        return to_decision(
+            monitoring.on_recharge_mismatch(state, recharge_record, now, detail), command
+        )
     if command.status is RechargeStatus.SUCCEEDED:
-        return _paid(state, command, asked, now)
-    if asked.status is RechargeStatus.DECLINED:
+        return _paid(state, command, recharge_record, now)
+    if recharge_record.status is RechargeStatus.DECLINED:
         return Unchanged()
     if command.status is RechargeStatus.DECLINED:
-        asked = replace(asked, reference=command.reference, answered_at=now, detail=None)
-        return to_decision(
-            monitoring.on_recharge_declined(state, asked, now, hard=command.hard), command
+        recharge_record = replace(
+            recharge_record, reference=command.reference, answered_at=now, detail=None
         )
-    if asked.status is RechargeStatus.PENDING:
+        return to_decision(
+            monitoring.on_recharge_declined(state, recharge_record, now, hard=command.hard), command
+        )
+    if recharge_record.status is RechargeStatus.PENDING:
         return Unchanged()
-    return to_decision(monitoring.on_recharge_deferred(state, asked, now), command)
+    return to_decision(monitoring.on_recharge_deferred(state, recharge_record, now), command)
 
 
-def _paid(state: LedgerState, command: AnswerRecharge, asked: Recharge, now: datetime) -> Decision:
+def _paid(
+    state: LedgerState, command: AnswerRecharge, recharge_record: Recharge, now: datetime
+) -> Decision:
     """A recharge's money comes in as a top-up, once, under the recharge's id."""
     if refused := lots_full(state):
         return refused
@@ -175,18 +185,18 @@ def _paid(state: LedgerState, command: AnswerRecharge, asked: Recharge, now: dat
         state,
         EntryKind.TOP_UP,
         LotKind.PURCHASED,
-        asked.amount_micros,
+        recharge_record.amount_micros,
         add_months(now, limits.LOT_LIFE_MONTHS),
         now,
         reference=command.reference,
         actor=command.actor,
         key=command.key,
         content_digest=command.digest,
-        recharge=asked.number,
+        recharge=recharge_record.number,
     )
-    credited = replace(credited, last_top_up_micros=asked.amount_micros)
+    credited = replace(credited, last_top_up_micros=recharge_record.amount_micros)
     paid = replace(
-        asked,
+        recharge_record,
         status=RechargeStatus.SUCCEEDED,
         ask_at=None,
         answered_at=now,
@@ -194,8 +204,8 @@ def _paid(state: LedgerState, command: AnswerRecharge, asked: Recharge, now: dat
         detail=None,
         entry=entry.sequence,
     )
-    told = event_payloads.topped_up(asked.amount_micros)
-    return decided(state, credited, command, entry, told, paid=paid)
+    event = event_payloads.topped_up(recharge_record.amount_micros)
+    return decided(state, credited, command, entry, event, paid=paid)
 
 
 def _refused(pointer: str, rule: str, *, code: str) -> CommandRefused:

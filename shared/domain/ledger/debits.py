@@ -19,11 +19,11 @@ def debit(state: LedgerState, command: DebitLeg, now: datetime) -> Decision:
     is first given back what the leg draws, for 72 hours (docs/credits.md). Included minutes
     come first.
     """
-    state, command, taken, told = _pooled(state, command)
-    revived, restored = _revive(state, command, now)
-    drawn = draw(revived.lots, command.amount_micros, valid_at=_reach(command, now))
+    state, command, taken, events = _pooled(state, command)
+    with_restored, restored = _restore_expired(state, command, now)
+    drawn = draw(with_restored.lots, command.amount_micros, valid_at=_valid_from(command, now))
     changed, entry = book(
-        revived,
+        with_restored,
         EntryKind.DEBIT,
         -command.amount_micros,
         now,
@@ -41,20 +41,20 @@ def debit(state: LedgerState, command: DebitLeg, now: datetime) -> Decision:
         pool=taken,
         charge_micros=command.amount_micros,
     )
-    return decided(state, changed, command, *restored, entry, *told)
+    return decided(state, changed, command, *restored, entry, *events)
 
 
 def _pooled(
     state: LedgerState, command: DebitLeg
 ) -> tuple[LedgerState, DebitLeg, PoolDraw | None, tuple[Event, ...]]:
     """(state, leg, draw, notices) once a month's pool has paid what it has left for the leg."""
-    wish = command.pool
-    if wish is None:
+    request = command.pool
+    if request is None:
         return state, command, None, ()
-    seconds = min(wish.seconds, left_seconds(state.pools, wish.month, state.pool_seconds))
+    seconds = min(request.seconds, left_seconds(state.pools, request.month, state.pool_seconds))
     if seconds <= 0:
         return state, replace(command, pool=None), None, ()
-    rest = wish.after(seconds)
+    rest = request.after(seconds)
     paid = replace(
         command,
         amount_micros=rest.amount_micros,
@@ -62,12 +62,12 @@ def _pooled(
         charge_digest=rest.digest,
         pool=None,
     )
-    taken = PoolDraw(wish.month, seconds)
-    pools, told = after_draw(state.pools, taken, state.pool_seconds)
-    return replace(state, pools=pools), paid, taken, told
+    taken = PoolDraw(request.month, seconds)
+    pools, events = after_draw(state.pools, taken, state.pool_seconds)
+    return replace(state, pools=pools), paid, taken, events
 
 
-def _revive(
+def _restore_expired(
     state: LedgerState, command: DebitLeg, now: datetime
 ) -> tuple[LedgerState, tuple[Entry, ...]]:
     """Give back to expired lots what a late leg, answered before their expiry, draws on them.
@@ -76,22 +76,22 @@ def _revive(
     """
     if not state.expired:
         return state, ()
-    still_open = {lot.id: lot.remaining_micros for lot in state.lots}
-    lapsed = {lot.id: lot for lot in state.expired}
-    in_reach = state.lots
+    open_micros = {lot.id: lot.remaining_micros for lot in state.lots}
+    expired = {lot.id: lot for lot in state.expired}
+    valid = state.lots
     for lot in state.expired:
-        in_reach = give_back(in_reach, lot, lot.remaining_micros)
-    drawn = draw(in_reach, command.amount_micros, valid_at=_reach(command, now))
+        valid = give_back(valid, lot, lot.remaining_micros)
+    drawn = draw(valid, command.amount_micros, valid_at=_valid_from(command, now))
     entries: list[Entry] = []
     for part in drawn.draws:
-        amount = part.amount_micros - still_open.get(part.lot, 0)
+        amount = part.amount_micros - open_micros.get(part.lot, 0)
         if amount <= 0:
             continue
-        lot = lapsed[part.lot]
-        left = replace(lot, remaining_micros=lot.remaining_micros - amount)
+        lot = expired[part.lot]
+        remaining = replace(lot, remaining_micros=lot.remaining_micros - amount)
         others = tuple(each for each in state.expired if each.id != lot.id)
         state, entry = book(
-            replace(state, expired=by_age((*others, left))),
+            replace(state, expired=by_age((*others, remaining))),
             EntryKind.REVERSAL,
             amount,
             now,
@@ -108,7 +108,7 @@ def _organizer(person: Mapping[str, object]) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _reach(command: DebitLeg, now: datetime) -> datetime:
+def _valid_from(command: DebitLeg, now: datetime) -> datetime:
     """A lot pays if it expires after this: valid when the leg was answered, and expired for less
     than 72 hours, whether or not its expiry is booked yet."""
     return max(command.answered_at, now - timedelta(hours=limits.LATE_LEG_HOURS))

@@ -28,7 +28,7 @@ class Evaluation:
         """Replace fields of the state."""
         self.state = fast_replace(self.state, **fields)
 
-    def tell(self, event: Event, name: str = "") -> None:
+    def emit(self, event: Event, name: str = "") -> None:
         """An event; an alert stays until it is over, and one of its type and name gives way."""
         if not event_type(event.type).is_alert:
             self.events.append(self._with_money(event))
@@ -43,16 +43,16 @@ class Evaluation:
 
     def end(self, kind: str, name: str | None = None) -> None:
         """The alerts of a type, or those with this name, are over."""
-        self.end_those(lambda each: each.type == kind and (name is None or each.name == name))
+        self.end_where(lambda each: each.type == kind and (name is None or each.name == name))
 
-    def end_those(self, is_over: Callable[[Raised], bool]) -> None:
+    def end_where(self, is_over: Callable[[Raised], bool]) -> None:
         """The alerts of which that is true are over."""
-        gone = [each for each in self.state.raised if is_over(each)]
-        if gone:
-            self.events += [Event(alerts.ALERT_OVER, {}, alert=each.number) for each in gone]
-            self.change(raised=tuple(each for each in self.state.raised if each not in gone))
+        ended = [each for each in self.state.raised if is_over(each)]
+        if ended:
+            self.events += [Event(alerts.ALERT_OVER, {}, alert=each.number) for each in ended]
+            self.change(raised=tuple(each for each in self.state.raised if each not in ended))
 
-    def keep(self, made: Recharge) -> None:
+    def record_recharge(self, made: Recharge) -> None:
         """A recharge has changed: our records learn of it."""
         document = recharge.recharge_document(made)
         self.events.append(Event(alerts.RECHARGE_CHANGED, document, recharge=made.number))
@@ -66,8 +66,8 @@ class Evaluation:
         again = replace(raised, repeats=raised.repeats + 1)
         escalated = again.repeats >= limits.ALERT_ESCALATES_AT_REPEAT
         data = {**event.data, "repeat": again.repeats, "escalated": escalated}
-        told = replace(event, data=data, alert=again.number, repeat=again.repeats)
-        self.events.append(self._with_money(told))
+        reminder = replace(event, data=data, alert=again.number, repeat=again.repeats)
+        self.events.append(self._with_money(reminder))
         self.change(raised=tuple(again if each is raised else each for each in self.state.raised))
         self._remind(again)
 

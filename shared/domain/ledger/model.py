@@ -101,21 +101,21 @@ class Entry:
         return self.kind is EntryKind.DEBIT and self.rerates is None
 
     @property
-    def revives(self) -> bool:
+    def restores_lot(self) -> bool:
         """Whether it gives credit that had lapsed back for a late leg, the entry after it."""
         return self.kind is EntryKind.REVERSAL and self.leg is None
 
     @property
-    def prelude(self) -> bool:
+    def is_preliminary(self) -> bool:
         """Whether it only prepares the entry after it: both are one movement of the balance."""
-        return self.revives or (self.kind is EntryKind.REVERSAL and self.rerates is not None)
+        return self.restores_lot or (self.kind is EntryKind.REVERSAL and self.rerates is not None)
 
     @property
     def lot_id(self) -> str | None:
         """The lot that it opened, that it expired, or that a late leg gets back."""
         if self.lot is not None:
             return self.lot.id
-        return self.draws[0].lot if self.kind is EntryKind.EXPIRY or self.revives else None
+        return self.draws[0].lot if self.kind is EntryKind.EXPIRY or self.restores_lot else None
 
     @property
     def moved_micros(self) -> int:

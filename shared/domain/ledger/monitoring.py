@@ -15,7 +15,7 @@ from shared.domain.credits import alerts, burn_rate, event_payloads, recharge
 from shared.domain.credits.alerts import Alert, AlertRule, Event, Raised
 from shared.domain.credits.included_minutes import month_end, pool_month
 from shared.domain.credits.lots import Lot
-from shared.domain.credits.recharge import HeldBack, Recharge, RechargeStatus
+from shared.domain.credits.recharge import CeilingReached, Recharge, RechargeStatus
 from shared.domain.ledger.effects import ALERT_DUE, LOT_DUE, RECHARGE_DUE, Evaluation, repeat_at
 from shared.domain.ledger.model import Announce, Entry, LedgerState
 
@@ -27,14 +27,16 @@ def on_posted(
     before: LedgerState,
     after: LedgerState,
     entry: Entry,
-    told: Iterable[Event] = (),
+    own_events: Iterable[Event] = (),
     paid: Recharge | None = None,
 ) -> Evaluation:
-    """The balance moved by an entry (and those that only prepared it). `told` is what it told by
-    itself, `paid` the record of the recharge that it is the money of."""
+    """Evaluate a movement of the balance by an entry and its preliminary entries.
+
+    `own_events` are the events of the entry itself; `paid` is the recharge whose money it is.
+    """
     evaluation = Evaluation(after, entry.at)
-    for event in told:
-        evaluation.tell(event, str(event.data.get("month", "")))
+    for event in own_events:
+        evaluation.emit(event, str(event.data.get("month", "")))
     spent = -entry.amount_micros if entry.charges else 0
     known = burn_rate.moved(
         after.burn,
@@ -67,7 +69,7 @@ def on_configured(before: LedgerState | None, after: LedgerState, at: datetime) 
         if raised.type == alerts.LOW and raised.name not in rules:
             evaluation.end(alerts.LOW, raised.name)
     if before is not None:
-        evaluation.change(recharges=recharge.let_go_on(after.recharges))
+        evaluation.change(recharges=recharge.resume(after.recharges))
         for kind in (alerts.RECHARGE_DECLINED, alerts.RECHARGE_SUSPENDED):
             evaluation.end(kind)
     if after.entry:  # an account that never had credits is not recharged before it has some
@@ -88,27 +90,27 @@ def on_timer(state: LedgerState, at: datetime) -> Evaluation | None:
 
 
 def on_recharge_declined(
-    state: LedgerState, asked: Recharge, at: datetime, *, hard: bool
+    state: LedgerState, requested: Recharge, at: datetime, *, hard: bool
 ) -> Evaluation:
     """The payment side said no."""
     evaluation = Evaluation(state, at)
-    known = recharge.declined(state.recharges, asked, at, state.time_zone, hard=hard)
+    known = recharge.declined(state.recharges, requested, at, state.time_zone, hard=hard)
     evaluation.change(recharges=known)
-    evaluation.keep(replace(asked, status=RechargeStatus.DECLINED, ask_at=None))
+    evaluation.record_recharge(replace(requested, status=RechargeStatus.DECLINED, ask_at=None))
     evaluation.end(alerts.RECHARGE_UNANSWERED)
-    event = event_payloads.recharge_declined(asked, known.declines, known.not_before)
-    evaluation.tell(event, "recharge")
+    event = event_payloads.recharge_declined(requested, known.declines, known.not_before)
+    evaluation.emit(event, "recharge")
     if known.paused:
-        _suspended(evaluation, known.held_back, None, asked)
+        _suspended(evaluation, known.held_back, None, requested)
     elif known.not_before is not None:
         evaluation.due.append((RECHARGE_DUE, known.not_before))
     return evaluation
 
 
-def on_recharge_deferred(state: LedgerState, asked: Recharge, at: datetime) -> Evaluation:
+def on_recharge_deferred(state: LedgerState, requested: Recharge, at: datetime) -> Evaluation:
     """The payment side has it and will say more."""
     evaluation = Evaluation(state, at)
-    evaluation.change(recharges=recharge.kept_waiting(state.recharges, asked, at))
+    evaluation.change(recharges=recharge.deferred(state.recharges, requested, at))
     _note_pending(evaluation)
     for kind in _IN_FLIGHT_ALERTS:
         evaluation.end(kind)
@@ -116,13 +118,13 @@ def on_recharge_deferred(state: LedgerState, asked: Recharge, at: datetime) -> E
 
 
 def on_recharge_mismatch(
-    state: LedgerState, asked: Recharge, at: datetime, detail: str
+    state: LedgerState, requested: Recharge, at: datetime, detail: str
 ) -> Evaluation:
     """The payment side's answer does not fit: a person has to look."""
     evaluation = Evaluation(state, at)
-    evaluation.change(recharges=recharge.parked(state.recharges, asked, at, detail))
+    evaluation.change(recharges=recharge.parked(state.recharges, requested, at, detail))
     _note_pending(evaluation)
-    _suspended(evaluation, "mismatch", None, asked)
+    _suspended(evaluation, "mismatch", None, requested)
     return evaluation
 
 
@@ -132,9 +134,11 @@ def on_acknowledged(state: LedgerState, number: int, at: datetime) -> Evaluation
     evaluation = Evaluation(state, at)
     for raised in state.raised:
         if raised.number == number and not raised.acknowledged:
-            seen = replace(raised, acknowledged=True)
+            acknowledged_alert = replace(raised, acknowledged=True)
             evaluation.change(
-                raised=tuple(seen if each is raised else each for each in state.raised)
+                raised=tuple(
+                    acknowledged_alert if each is raised else each for each in state.raised
+                )
             )
     return None if evaluation.state is state else evaluation
 
@@ -150,11 +154,11 @@ def on_announced(state: LedgerState, command: Announce, at: datetime) -> Evaluat
         evaluation.change(announced=tuple(known.items()))
     if command.type == alerts.DIAL_OUT_RESTARTED:
         stopped = command.data.get("alert")  # the one that was seen; None: all of them
-        evaluation.end_those(
+        evaluation.end_where(
             lambda each: each.type == alerts.DIAL_OUT_STOPPED and stopped in {None, each.number}
         )
     else:
-        evaluation.tell(Event(command.type, command.data), command.name)
+        evaluation.emit(Event(command.type, command.data), command.name)
     return evaluation if evaluation.events or evaluation.state is not state else None
 
 
@@ -194,7 +198,7 @@ def threshold_micros(state: LedgerState, rule: AlertRule, at: datetime) -> int:
     return state.last_top_up_micros * (rule.below_percent or 0) // 100
 
 
-def _low(state: LedgerState, rule: AlertRule, at: datetime) -> Event:
+def _low_event(state: LedgerState, rule: AlertRule, at: datetime) -> Event:
     ahead = None
     if rule.hours_left is not None:
         ahead = burn_rate.forecast(state.burn, at, state.time_zone, state.balance_micros)
@@ -245,7 +249,7 @@ def _thresholds(
         may_fire = falling or (by_time and rule.hours_left is not None)
         if may_fire and rule.armed and _is_below(state, rule, evaluation.at):
             rules.append(replace(rule, armed=False))
-            evaluation.tell(_low(state, rule, evaluation.at), rule.name)
+            evaluation.emit(_low_event(state, rule, evaluation.at), rule.name)
         elif (
             not rule.armed
             and balance >= _rearmed_at_micros(state, rule, evaluation.at)
@@ -271,9 +275,9 @@ def _floor(evaluation: Evaluation, kind: str, floor_micros: int, crossed: bool) 
     margin = alerts.margin_micros(floor_micros, state.last_charge_micros)
     if not evaluation.is_raised(kind):
         if crossed and kind == alerts.EMPTY:
-            evaluation.tell(event_payloads.empty(), "empty")
+            evaluation.emit(event_payloads.empty(), "empty")
         elif crossed:
-            evaluation.tell(event_payloads.overdrawn(state.credit_limit_micros), "overdrawn")
+            evaluation.emit(event_payloads.overdrawn(state.credit_limit_micros), "overdrawn")
     elif balance > floor_micros and balance >= floor_micros + margin:
         evaluation.end(kind)
 
@@ -283,14 +287,14 @@ def _request_recharge(evaluation: Evaluation) -> None:
     state = evaluation.state
     if state.auto_recharge is None:
         return
-    asked = recharge.request(
+    requested = recharge.request(
         state.recharges, state.auto_recharge, state.balance_micros, evaluation.at, state.time_zone
     )
-    if asked is None:
+    if requested is None:
         return
-    known, made = asked
+    known, made = requested
     evaluation.change(recharges=known)
-    if isinstance(made, HeldBack):
+    if isinstance(made, CeilingReached):
         _suspended(evaluation, made.reason, made.until)
         evaluation.due.append((RECHARGE_DUE, made.until))
         return
@@ -299,34 +303,34 @@ def _request_recharge(evaluation: Evaluation) -> None:
 
 
 def _retry_recharge(evaluation: Evaluation) -> None:
-    known = recharge.ask_again(evaluation.state.recharges, evaluation.at)
+    known = recharge.retry_request(evaluation.state.recharges, evaluation.at)
     if known is None or known.pending is None:
         return
     evaluation.change(recharges=known)
     _request(evaluation, known.pending)
     if known.pending.asks == limits.RECHARGE_ASKS_BEFORE_ALERT:
-        evaluation.tell(event_payloads.recharge_unanswered(known.pending), "recharge")
+        evaluation.emit(event_payloads.recharge_unanswered(known.pending), "recharge")
 
 
 def _request(evaluation: Evaluation, made: Recharge) -> None:
     state = evaluation.state
     trigger = state.auto_recharge.trigger_micros if state.auto_recharge else None
-    evaluation.tell(event_payloads.recharge_requested(made, trigger))
+    evaluation.emit(event_payloads.recharge_requested(made, trigger))
     _note_pending(evaluation)
 
 
 def _note_pending(evaluation: Evaluation) -> None:
     pending = evaluation.state.recharges.pending
     if pending is not None:
-        evaluation.keep(pending)
+        evaluation.record_recharge(pending)
         if pending.ask_at is not None:
             evaluation.due.append((RECHARGE_DUE, pending.ask_at))
 
 
 def _suspended(
-    evaluation: Evaluation, reason: str, until: datetime | None, asked: Recharge | None = None
+    evaluation: Evaluation, reason: str, until: datetime | None, requested: Recharge | None = None
 ) -> None:
-    evaluation.tell(event_payloads.recharge_suspended(reason, until, asked), "recharge")
+    evaluation.emit(event_payloads.recharge_suspended(reason, until, requested), "recharge")
 
 
 def _paid(evaluation: Evaluation, number: int, record: Recharge | None) -> None:
@@ -336,8 +340,8 @@ def _paid(evaluation: Evaluation, number: int, record: Recharge | None) -> None:
         for kind in _IN_FLIGHT_ALERTS:
             evaluation.end(kind)
     if record is not None:
-        evaluation.keep(record)
-        evaluation.tell(event_payloads.recharge_succeeded(record))
+        evaluation.record_recharge(record)
+        evaluation.emit(event_payloads.recharge_succeeded(record))
 
 
 def _warn_of_lots(evaluation: Evaluation) -> None:
@@ -349,7 +353,7 @@ def _warn_of_lots(evaluation: Evaluation) -> None:
         if days is None or warned.get(lot.id, days + 1) <= days:
             continue
         warned[lot.id] = days
-        evaluation.tell(event_payloads.expiring(lot, days), lot.id)
+        evaluation.emit(event_payloads.expiring(lot, days), lot.id)
     if warned != dict(state.warned):
         evaluation.change(warned=tuple(warned.items()))
 
@@ -373,7 +377,7 @@ def _forget_warnings(evaluation: Evaluation) -> None:
     """Of lots that are used up or expired."""
     if evaluation.state.warned:
         open_lots = {lot.id for lot in evaluation.state.lots}
-        evaluation.end_those(
+        evaluation.end_where(
             lambda each: each.type == alerts.EXPIRING and each.name not in open_lots
         )
         kept = tuple(each for each in evaluation.state.warned if each[0] in open_lots)
@@ -385,7 +389,7 @@ def _end_of_month(evaluation: Evaluation) -> None:
     """What is said of a month is over with it; until then the timer has to know its end."""
     month = pool_month(evaluation.at, evaluation.state.time_zone)
     pools = [each for each in evaluation.state.raised if each.type == alerts.POOL_USED]
-    evaluation.end_those(lambda each: each.type == alerts.POOL_USED and each.name < month)
+    evaluation.end_where(lambda each: each.type == alerts.POOL_USED and each.name < month)
     if any(each.at == evaluation.at and each.name >= month for each in pools):
         evaluation.due.append((ALERT_DUE, month_end(evaluation.at, evaluation.state.time_zone)))
 
@@ -394,14 +398,14 @@ def _remind(evaluation: Evaluation) -> None:
     for raised in evaluation.state.raised:
         at = repeat_at(raised)
         if at is not None and at <= evaluation.at:
-            event = _as_now(evaluation.state, raised, evaluation.at)
+            event = _reminder(evaluation.state, raised, evaluation.at)
             if event is None:
                 evaluation.end(raised.type, raised.name)
             else:
                 evaluation.repeat(raised, event)
 
 
-def _as_now(state: LedgerState, raised: Raised, at: datetime) -> Event | None:
+def _reminder(state: LedgerState, raised: Raised, at: datetime) -> Event | None:
     """An alert that is repeated, as things are now; None: its cause is gone. Raises LedgerCorrupt
     for a type that has no reminder."""
     known = state.recharges
@@ -409,7 +413,7 @@ def _as_now(state: LedgerState, raised: Raised, at: datetime) -> Event | None:
         case alerts.LOW:
             rules = (rule for rule in state.alert_rules if rule.name == raised.name)
             rule = next(rules, None)
-            return _low(state, rule, at) if rule else None
+            return _low_event(state, rule, at) if rule else None
         case alerts.EMPTY:
             return event_payloads.empty()
         case alerts.OVERDRAWN:

@@ -14,7 +14,7 @@ from shared.domain.credits import alerts
 from shared.domain.credits.alerts import Event
 from shared.domain.credits.included_minutes import after_draw
 from shared.domain.credits.lots import Lot, by_age
-from shared.domain.credits.recharge import RechargeStatus, misfit
+from shared.domain.credits.recharge import RechargeStatus, mismatch_detail
 from shared.domain.ledger import monitoring
 from shared.domain.ledger.effects import Evaluation
 from shared.domain.ledger.model import (
@@ -56,38 +56,38 @@ def replay(
     changes = list(settings)
     start: LedgerState | None = None
     for entry in entries:
-        state = _changed(state, changes, at, until=entry.sequence)
+        state = _after_settings(state, changes, at, until=entry.sequence)
         start = start or state
         state = _booked(_forget(state, entry.at), opened, entry)
-        if not entry.prelude:  # it and its preludes are one movement of the balance
-            state = monitoring.on_posted(start, state, entry, _told(start, entry)).state
+        if not entry.is_preliminary:  # it and its preludes are one movement of the balance
+            state = monitoring.on_posted(start, state, entry, _own_events(start, entry)).state
             start = None
     if start is not None:
         raise LedgerCorrupt(f"entry {entries[-1].sequence}: what it prepares does not follow it")
     last = state.entry if state else 0
-    state = _changed(state, changes, at, until=last + 1)
+    state = _after_settings(state, changes, at, until=last + 1)
     return replace(state, commit=commit, at=at, rules=number)
 
 
-def _told(before: LedgerState, entry: Entry) -> tuple[Event, ...]:
+def _own_events(before: LedgerState, entry: Entry) -> tuple[Event, ...]:
     """What an entry told by itself: of alerts the state keeps the count."""
     if entry.pool is None or not entry.charges:
         return ()
     return after_draw(before.pools, entry.pool, before.pool_seconds)[1]
 
 
-def _changed(
+def _after_settings(
     state: LedgerState | None, changes: list[SettingsChange], at: datetime, *, until: int
 ) -> LedgerState:
     """The state after the quiet commands that came before an entry."""
     while changes and changes[0].after_entry < until:
-        state = _quiet(state, changes.pop(0), at)
+        state = _without_entry(state, changes.pop(0), at)
     if state is None:
         raise LedgerCorrupt("The first commit has no settings.")
     return state
 
 
-def _quiet(state: LedgerState | None, change: SettingsChange, at: datetime) -> LedgerState:
+def _without_entry(state: LedgerState | None, change: SettingsChange, at: datetime) -> LedgerState:
     command = change.command
     if isinstance(command, Configure):
         return _configured(state, command, at)
@@ -111,11 +111,11 @@ def _quiet(state: LedgerState | None, change: SettingsChange, at: datetime) -> L
 
 
 def _configured(state: LedgerState | None, command: Configure, at: datetime) -> LedgerState:
-    known = state or LedgerState(currency=command.currency)
+    present = state or LedgerState(currency=command.currency)
     changed = replace(
-        known,
+        present,
         credit_limit_micros=command.credit_limit_micros,
-        alert_rules=alerts.merge_rules(known.alert_rules, command.alert_rules),
+        alert_rules=alerts.merge_rules(present.alert_rules, command.alert_rules),
         settings_version=command.settings_version,
         auto_recharge=command.auto_recharge,
         time_zone=command.time_zone,
@@ -126,14 +126,14 @@ def _configured(state: LedgerState | None, command: Configure, at: datetime) -> 
 
 def _answered(state: LedgerState, command: AnswerRecharge, at: datetime) -> Evaluation:
     """An answer that brought no money; what did is an entry."""
-    asked = state.recharges.pending
-    if asked is None or asked.number != command.recharge.number:
+    pending = state.recharges.pending
+    if pending is None or pending.number != command.recharge.number:
         raise LedgerCorrupt(f"recharge {command.recharge.number} is not in flight")
-    if detail := misfit(asked, state.currency, command.amount_micros, command.currency):
-        return monitoring.on_recharge_mismatch(state, asked, at, detail)
+    if detail := mismatch_detail(pending, state.currency, command.amount_micros, command.currency):
+        return monitoring.on_recharge_mismatch(state, pending, at, detail)
     if command.status is RechargeStatus.DECLINED:
-        return monitoring.on_recharge_declined(state, asked, at, hard=command.hard)
-    return monitoring.on_recharge_deferred(state, asked, at)
+        return monitoring.on_recharge_declined(state, pending, at, hard=command.hard)
+    return monitoring.on_recharge_deferred(state, pending, at)
 
 
 def _booked(state: LedgerState, opened: Opened, entry: Entry) -> LedgerState:
@@ -153,11 +153,11 @@ def _booked(state: LedgerState, opened: Opened, entry: Entry) -> LedgerState:
             raise LedgerCorrupt(f"entry {entry.sequence}: {draw.lot} does not hold what it paid")
         lots[draw.lot] = replace(lot, remaining_micros=left)
         if entry.kind is EntryKind.EXPIRY:
-            lapsed = expired[draw.lot].remaining_micros if draw.lot in expired else 0
-            expired[draw.lot] = replace(lot, remaining_micros=lapsed + draw.amount_micros)
-        elif entry.revives:
-            lapsed = expired[draw.lot].remaining_micros + draw.amount_micros
-            expired[draw.lot] = replace(expired[draw.lot], remaining_micros=lapsed)
+            expired_micros = expired[draw.lot].remaining_micros if draw.lot in expired else 0
+            expired[draw.lot] = replace(lot, remaining_micros=expired_micros + draw.amount_micros)
+        elif entry.restores_lot:
+            expired_micros = expired[draw.lot].remaining_micros + draw.amount_micros
+            expired[draw.lot] = replace(expired[draw.lot], remaining_micros=expired_micros)
     balance = state.balance_micros + entry.amount_micros
     if entry.balance_micros != balance:
         raise LedgerCorrupt(f"entry {entry.sequence}: its balance is not the running sum")

@@ -87,7 +87,7 @@ class Statement:
         self.by_kind.setdefault(entry.kind.value, Total()).add(entry.amount_micros)
         if entry.kind is EntryKind.DEBIT:
             self._charge(entry)
-        elif entry.revives:
+        elif entry.restores_lot:
             self.restored_micros += entry.amount_micros
         elif entry.kind is EntryKind.REVERSAL:
             leg = self._legs.get(entry.reverses or 0)
@@ -208,7 +208,7 @@ def month_span(month: str, time_zone: str) -> tuple[datetime, datetime]:
     return start, end
 
 
-def asked_month_span(month: str, time_zone: str) -> tuple[datetime, datetime]:
+def requested_month_span(month: str, time_zone: str) -> tuple[datetime, datetime]:
     """The span of a month that a caller named. Raises Invalid `month_invalid`."""
     try:
         return month_span(month, time_zone)

@@ -44,7 +44,7 @@ def can_begin_number(digits: str) -> bool:
     if code is None:
         return any(known.startswith(digits) for known in _known_codes())
     plan = _plan(code)
-    return plan is not None and plan.goes_on(digits[len(code) :])
+    return plan is not None and plan.can_continue(digits[len(code) :])
 
 
 def national_prefix(code: str) -> str:
@@ -114,9 +114,9 @@ class _Plan:
     def add(self, pattern: str) -> None:
         """One more pattern that a whole number may match; before the first walk."""
         alternatives, _ = _alternatives(pattern, 0)
-        self._starts.append(self._any_of(alternatives, 0))
+        self._starts.append(self._alternation(alternatives, 0))
 
-    def goes_on(self, digits: str) -> bool:
+    def can_continue(self, digits: str) -> bool:
         """Whether some number begins with the digits, or is them."""
         if not self._sets:
             self._number(self._closure(()))
@@ -153,7 +153,7 @@ class _Plan:
                 seen.update(following)
         return frozenset(seen)
 
-    def _any_of(self, alternatives: list[list[_Item]], then: int) -> int:
+    def _alternation(self, alternatives: list[list[_Item]], then: int) -> int:
         return self._node(0, tuple(self._sequence(items, then) for items in alternatives))
 
     def _sequence(self, items: list[_Item], then: int) -> int:
@@ -161,7 +161,9 @@ class _Plan:
             end = then
             for count in range(item.most, 0, -1):
                 once = (
-                    self._any_of(item.group, then) if item.group else self._node(item.mask, (then,))
+                    self._alternation(item.group, then)
+                    if item.group
+                    else self._node(item.mask, (then,))
                 )
                 then = once if count <= item.least else self._node(0, (once, end))
         return then

@@ -97,7 +97,7 @@ def lint(version: RateCardVersion, plan: Sequence[PlanNumber]) -> tuple[Finding,
     """
     places: dict[LintCode, list[str]] = {}
     counts: dict[LintCode, int] = {}
-    for code, place in _oddities(version, plan):
+    for code, place in _all_findings(version, plan):
         counts[code] = counts.get(code, 0) + 1
         listed = places.setdefault(code, [])
         if len(listed) < limits.LINT_EXAMPLES_MAX:
@@ -114,35 +114,35 @@ def lint(version: RateCardVersion, plan: Sequence[PlanNumber]) -> tuple[Finding,
     )
 
 
-def _oddities(
+def _all_findings(
     version: RateCardVersion, plan: Sequence[PlanNumber]
 ) -> Iterator[tuple[LintCode, str]]:
     if version.rounding.decimals > limits.AMOUNT_DECIMALS_MAX:
         yield LintCode.MANY_DECIMALS, "rounding"
-    yield from _odd_rows(version)
-    yield from _odd_names(version)
+    yield from _row_findings(version)
+    yield from _name_findings(version)
     yield from _missing_countries(version, plan)
     yield from _gaps(version, plan)
     yield from _cheap_specials(version, plan)
 
 
-def _odd_rows(version: RateCardVersion) -> Iterator[tuple[LintCode, str]]:
+def _row_findings(version: RateCardVersion) -> Iterator[tuple[LintCode, str]]:
     index = version.index
-    odd_terms: dict[int, tuple[LintCode, ...]] = {}
+    terms_findings: dict[int, tuple[LintCode, ...]] = {}
     minutes: dict[int, int] = {}
     for row in range(len(version)):
         kind, prefix, origin = index.describe(row)
         number = version.terms_number(row)
         if number not in minutes:
             terms = version.tariff(row).terms
-            odd_terms[number] = tuple(_odd_terms(terms))
+            terms_findings[number] = tuple(_terms_findings(terms))
             minutes[number] = minute_picos(terms.slots)
         place = prefix if kind is LegKind.DIAL_OUT else f"{kind} {prefix}"
         if origin is not None:
             place += f" from {origin}"
-        for code in odd_terms[number]:
+        for code in terms_findings[number]:
             yield code, place
-        if odd := _odd_prefix(prefix):
+        if odd := _prefix_finding(prefix):
             yield odd, place or "the empty prefix"
         if origin is not None and index.find(kind, prefix, None) == NO_ROW:
             yield LintCode.ORIGIN_ONLY, place
@@ -156,7 +156,7 @@ def _odd_rows(version: RateCardVersion) -> Iterator[tuple[LintCode, str]]:
             yield LintCode.CHEAPER_THAN_PARENT, place
 
 
-def _odd_prefix(prefix: str) -> LintCode | None:
+def _prefix_finding(prefix: str) -> LintCode | None:
     if not prefix or prefix.startswith("0"):
         return LintCode.NOT_E164
     if not can_begin_number(prefix):
@@ -164,7 +164,7 @@ def _odd_prefix(prefix: str) -> LintCode | None:
     return None if calling_code(prefix) else LintCode.PREFIX_OF_MANY_COUNTRIES
 
 
-def _odd_names(version: RateCardVersion) -> Iterator[tuple[LintCode, str]]:
+def _name_findings(version: RateCardVersion) -> Iterator[tuple[LintCode, str]]:
     codes_by_name: dict[str, set[str]] = {}
     for row in range(len(version)):
         if code := calling_code(version.index.describe(row)[1]):
@@ -175,7 +175,7 @@ def _odd_names(version: RateCardVersion) -> Iterator[tuple[LintCode, str]]:
             yield LintCode.NAME_OF_MANY_COUNTRIES, f"{name}: {listed}"
 
 
-def _odd_terms(terms: Terms) -> Iterator[LintCode]:
+def _terms_findings(terms: Terms) -> Iterator[LintCode]:
     if minute_picos(terms.slots) == 0:
         yield LintCode.PRICE_ZERO
     tables = [terms.slots, *(band.slots for band in terms.bands)]

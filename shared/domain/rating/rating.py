@@ -103,25 +103,25 @@ class Charge(NamedTuple):
         denominator = self.tariff.denominator
         lines = [
             ChargeLine(kind, numerator, denominator)
-            if stretch is None
+            if segment is None
             else ChargeLine(
                 kind,
                 numerator,
                 denominator,
-                stretch.from_second,
-                stretch.increments * stretch.slot.increment_seconds,
-                stretch.increments,
-                stretch.slot.price_picos,
-                stretch.slot.unit_seconds,
-                stretch.slot.increment_seconds,
-                self.tariff.band_name(stretch.band),
+                segment.from_second,
+                segment.increments * segment.slot.increment_seconds,
+                segment.increments,
+                segment.slot.price_picos,
+                segment.slot.unit_seconds,
+                segment.slot.increment_seconds,
+                self.tariff.band_name(segment.band),
             )
-            for kind, numerator, stretch in parts
+            for kind, numerator, segment in parts
         ]
         return tuple(lines)
 
     def _sentence(self, parts: Sequence[_Part]) -> str:
-        return f"{self._whose_price()}: {self._sum(parts)}."
+        return f"{self._price_owner()}: {self._sum(parts)}."
 
     def _parts(self) -> list[_Part]:
         """(kind, numerator, the stretch of a usage line) in the order of the bill."""
@@ -132,16 +132,16 @@ class Charge(NamedTuple):
         total = tariff.connection_fee(self.answered_at)
         if total:
             parts.append((ChargeLineKind.CONNECTION_FEE, total, None))
-        for stretch in tariff.stretches(self.answered_at, self.talk_seconds):
-            total += stretch.numerator
-            parts.append((ChargeLineKind.USAGE, stretch.numerator, stretch))
+        for segment in tariff.segments(self.answered_at, self.talk_seconds):
+            total += segment.numerator
+            parts.append((ChargeLineKind.USAGE, segment.numerator, segment))
         if total < self.numerator:
             parts.append((ChargeLineKind.MINIMUM_CHARGE, self.numerator - total, None))
         elif total > self.numerator:
             parts.append((ChargeLineKind.MAXIMUM_CHARGE, self.numerator - total, None))
         return parts
 
-    def _whose_price(self) -> str:
+    def _price_owner(self) -> str:
         version = self.version
         won_over: list[str] = []
         not_for: list[str] = []
@@ -260,7 +260,7 @@ def max_usage(
     tariff = tariff_of(rate.terms, rounding, time_zone)
     return min(
         tariff.max_seconds(moment, credit_micros, wanted_seconds)
-        for moment in _moments(tariff, answered_at, answered_until, wanted_seconds)
+        for moment in _answer_moments(tariff, answered_at, answered_until, wanted_seconds)
     )
 
 
@@ -280,7 +280,7 @@ def hold_amount_micros(
     tariff = tariff_of(rate.terms, rounding, time_zone)
     return max(
         tariff.round_micros(tariff.bill(moment, seconds)[0])
-        for moment in _moments(tariff, answered_at, answered_until, seconds)
+        for moment in _answer_moments(tariff, answered_at, answered_until, seconds)
     )
 
 
@@ -301,7 +301,7 @@ def dearest_price_per_minute(
     )
 
 
-def _moments(
+def _answer_moments(
     tariff: Tariff, answered_at: datetime, answered_until: datetime | None, seconds: int
 ) -> Iterator[datetime]:
     """The answer times to look at: one where no band changes, else every second of the window."""
@@ -317,16 +317,16 @@ def _moments(
 
 
 def _part_text(
-    tariff: Tariff, kind: ChargeLineKind, numerator: int, stretch: UsageSegment | None
+    tariff: Tariff, kind: ChargeLineKind, numerator: int, segment: UsageSegment | None
 ) -> str:
     amount = tariff.amount_text(numerator)
-    if stretch is None:
+    if segment is None:
         return f"{_words(kind)} {amount}"
-    slot = stretch.slot
-    name = tariff.band_name(stretch.band)
+    slot = segment.slot
+    name = tariff.band_name(segment.band)
     band = "" if name is None else f" in {name}"
     return (
-        f"{stretch.increments} x {slot.increment_seconds} s from second {stretch.from_second}"
+        f"{segment.increments} x {slot.increment_seconds} s from second {segment.from_second}"
         f"{band} at {price_text(slot.price_picos)} per {slot.unit_seconds} s ({amount})"
     )
 

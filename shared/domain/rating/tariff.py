@@ -41,7 +41,7 @@ class UsageSegment(NamedTuple):
         return self.from_second + self.increments * self.slot.increment_seconds
 
 
-class _Step(NamedTuple):
+class _PricedSlot(NamedTuple):
     """A slot, ready to count with: `cost` is the numerator of one increment."""
 
     until_second: int
@@ -118,9 +118,9 @@ class Tariff:
             total, billed_seconds = self._bill_slots(talk_seconds)
         else:
             changes = self._clock.changes(answered_at, talk_seconds)
-            stretches = self._walk(changes, talk_seconds)
-            total = self._fees[changes[0][1]] + sum(each.numerator for each in stretches)
-            billed_seconds = stretches[-1].until_second
+            segments = self._walk(changes, talk_seconds)
+            total = self._fees[changes[0][1]] + sum(each.numerator for each in segments)
+            billed_seconds = segments[-1].until_second
         if self.cap is not None:
             total = min(total, self.cap)
         return max(total, self.minimum), billed_seconds
@@ -144,7 +144,7 @@ class Tariff:
         """The band in force at that moment, BASE for none."""
         return BASE if self._clock is None else self._clock.changes(moment, 1)[0][1]
 
-    def stretches(self, answered_at: datetime, talk_seconds: int) -> list[UsageSegment]:
+    def segments(self, answered_at: datetime, talk_seconds: int) -> list[UsageSegment]:
         """The lines of a call that is longer than the grace, in order."""
         return self._walk(self._changes(answered_at, talk_seconds), talk_seconds)
 
@@ -180,12 +180,12 @@ class Tariff:
         left = budget - self._fees[changes[0][1]]
         if left < 0:
             return free
-        for stretch in self._walk(changes, wanted_seconds):
-            if stretch.numerator > left:
-                paid = left // (stretch.numerator // stretch.increments)
-                until = stretch.from_second + paid * stretch.slot.increment_seconds
+        for segment in self._walk(changes, wanted_seconds):
+            if segment.numerator > left:
+                paid = left // (segment.numerator // segment.increments)
+                until = segment.from_second + paid * segment.slot.increment_seconds
                 return max(min(until, wanted_seconds), free)
-            left -= stretch.numerator
+            left -= segment.numerator
         return wanted_seconds
 
     def round_micros(self, numerator: int) -> int:
@@ -220,10 +220,10 @@ class Tariff:
         return found
 
 
-def _steps(slots: tuple[Slot, ...], scale: int) -> list[_Step]:
+def _steps(slots: tuple[Slot, ...], scale: int) -> list[_PricedSlot]:
     ends = [*(slot.from_second for slot in slots[1:]), _ENDLESS]
     return [
-        _Step(
+        _PricedSlot(
             end,
             slot.increment_seconds,
             slot.price_picos * slot.increment_seconds * (scale // slot.unit_seconds),

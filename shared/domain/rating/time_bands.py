@@ -42,13 +42,13 @@ class BandClock:
         """
         start = (answered_at - _EPOCH) // _SECOND
         found: list[tuple[int, int]] = []
-        for begin, end, offset in self._steady_stretches(start, start + seconds):
+        for begin, end, offset in self._fixed_offset_spans(start, start + seconds):
             for moment, band in self._walk(begin + offset, end + offset):
                 if not found or found[-1][1] != band:
                     found.append((moment - offset - start, band))
         return found
 
-    def _steady_stretches(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    def _fixed_offset_spans(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """(begin, end, UTC offset) in seconds, cut where the zone's clock moves."""
         begin = start
         while begin < end:

@@ -270,7 +270,7 @@ class ChargeLegs:
                         charge_record.charge_document(leg, charge, flags), charge.amount_micros
                     ),
                     _pool_wish(
-                        leg, account, charge, charge_record.pool_seconds_wanted(leg, now), flags
+                        leg, account, charge, charge_record.pool_seconds_requested(leg, now), flags
                     ),
                 )
             if reason is None:

@@ -27,7 +27,7 @@ async def missing_legs(
 
     Raises StoreUnavailable.
     """
-    silent = [each for each in view.unended if each.is_missing(now)]
+    silent = [each for each in view.unconfirmed_calls if each.is_missing(now)]
     if not silent:
         return ()
     parked, _ = await parking.page(

@@ -10,7 +10,7 @@ from shared.domain.common.errors import Conflict, NotFound
 from shared.domain.common.opaque import from_cursor, to_cursor
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Entry, EntryKind
-from shared.domain.ledger.statements import Statement, asked_month_span
+from shared.domain.ledger.statements import Statement, requested_month_span
 from shared.domain.legs.leg import decode_leg_key
 from shared.domain.legs.parking import ParkedLeg, ParkStatus
 from shared.ports.anchors import Anchors
@@ -143,7 +143,7 @@ class ReadLedger:
         """
         known = await self._known(account)
         zone = known.settings.time_zone
-        start, end = asked_month_span(month, zone)
+        start, end = requested_month_span(month, zone)
         closed = await self.ledger.closed_month(account, month)
         if closed is None or closed.time_zone != zone:
             closed = await add_up_month(self.ledger, account, month, zone)

@@ -11,7 +11,7 @@ from shared.domain.charging.rerating import Untouched, leg_facts
 from shared.domain.common import limits
 from shared.domain.common.errors import Invalid, NotFound
 from shared.domain.directory.access import Principal
-from shared.domain.ledger.statements import asked_month_span, last_month
+from shared.domain.ledger.statements import last_month, requested_month_span
 from shared.domain.numbers.example_numbers import typical_numbers
 from shared.domain.rating.diff import ChangeKind, Effect, LegFacts, RateChange, changes, effect
 from shared.domain.rating.lint import Finding, lint
@@ -103,7 +103,7 @@ class RateCardReports:
         principal.require_account(account)
         zone = (await self.accounts.known(account)).settings.time_zone
         month = month or last_month(self.clock.now(), zone)
-        span = Span(*asked_month_span(month, zone))
+        span = Span(*requested_month_span(month, zone))
         legs, is_complete = await self.rerate_legs.records(
             account, span, limit=limits.EFFECT_LEGS_MAX
         )

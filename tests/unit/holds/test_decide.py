@@ -66,7 +66,7 @@ def test_the_credit_limit_is_credit() -> None:
 
 
 def test_a_lot_that_expired_is_not_counted_on() -> None:
-    state = account(2 * CENT, lapsing=((later(10), CENT),))
+    state = account(2 * CENT, expiring_lots=((later(10), CENT),))
     assert allowed(state, ask(), NOW).hold.granted_seconds == 120
     assert allowed(state, ask(), later(10)).hold.granted_seconds == 60
 

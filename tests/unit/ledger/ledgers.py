@@ -155,7 +155,7 @@ class Book:
         commits: list[list[Entry]] = [[], []]
         for entry in self.entries:
             commits[-1].append(entry)
-            if not entry.prelude:
+            if not entry.is_preliminary:
                 commits.append([])
         opened: Opened = {}
         state: LedgerState | None = None

@@ -196,7 +196,7 @@ def test_a_reversal_points_at_what_it_corrects() -> None:
     entry = book.done(book.reverse(1))
     assert (entry.kind, entry.leg, entry.reverses) == (EntryKind.REVERSAL, "local~1", 2)
     assert (entry.amount_micros, entry.draws) == (4, (Draw("lot-1", -4),))
-    assert not entry.prelude
+    assert not entry.is_preliminary
 
 
 def test_a_leg_that_cost_nothing_is_reversed_for_nothing() -> None:

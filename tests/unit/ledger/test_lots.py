@@ -197,7 +197,7 @@ def test_a_late_leg_gets_back_from_an_expired_lot_what_it_draws_and_no_more() ->
     decision_entry = book.done(leg(1, 4, expiry - SECOND))
     prelude = book.entries[-2]
     assert (prelude.kind, prelude.amount_micros) == (EntryKind.REVERSAL, 4)
-    assert prelude.prelude
+    assert prelude.is_preliminary
     assert decision_entry.draws == (Draw("lot-1", 4),)
     assert (book.balance, book.remaining) == (0, {})
     assert book.sound.expired[0].remaining_micros == 6
@@ -223,7 +223,7 @@ def test_after_72_hours_an_expired_lot_pays_for_nothing(is_booked: bool) -> None
     book.pass_time(LATE)
     entry = book.done(leg(1, 4, expiry - SECOND))
     assert (entry.draws, entry.deficit_micros) == ((), 4)
-    assert not any(each.prelude for each in book.entries)
+    assert not any(each.is_preliminary for each in book.entries)
 
 
 def test_a_late_leg_takes_an_older_open_lot_before_an_expired_one() -> None:
@@ -234,7 +234,9 @@ def test_a_late_leg_takes_an_older_open_lot_before_an_expired_one() -> None:
     book.done(book.expire("lot-2"))
     entry = book.done(leg(1, 30, expiry - SECOND))
     assert entry.draws == (Draw("lot-1", 30),)
-    assert not any(each.prelude for each in book.entries)  # nothing is given back for nothing
+    assert not any(
+        each.is_preliminary for each in book.entries
+    )  # nothing is given back for nothing
     assert book.balance == 70
 
 

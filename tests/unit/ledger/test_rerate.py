@@ -63,8 +63,8 @@ def test_it_writes_a_reversal_and_a_debit_that_point_at_what_they_replace() -> N
     assert (back.kind, back.amount_micros, back.reverses) == (EntryKind.REVERSAL, 3 * UNIT, 2)
     assert (anew.kind, anew.amount_micros, anew.reverses) == (EntryKind.DEBIT, -2 * UNIT, None)
     assert (back.rerates, anew.rerates) == (2, 2)
-    assert back.prelude
-    assert not back.revives
+    assert back.is_preliminary
+    assert not back.restores_lot
     assert (back.leg, anew.leg, anew.actor) == ("local~a", "local~a", "ann")
     assert anew.content_digest == debit_of(book, "a").content_digest
     assert (book.balance, book.remaining) == (8 * UNIT, {"lot-1": 8 * UNIT})
@@ -213,7 +213,7 @@ def test_a_movement_that_ends_between_its_two_entries_is_corrupt() -> None:
     book.done(leg("a", 3 * UNIT))
     book.done(rerate(book, "a", 2 * UNIT))
     book.entries.pop()
-    assert book.entries[-1].prelude
+    assert book.entries[-1].is_preliminary
     with pytest.raises(LedgerCorrupt, match="entry 3: what it prepares does not follow it"):
         replay(
             None,

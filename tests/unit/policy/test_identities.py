@@ -17,8 +17,8 @@ from shared.domain.dial_out.policy import (
     DialScope,
     GroupRules,
     effective_identity,
+    is_within_scope,
     rules_in_force,
-    within_reach,
 )
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.regions import NAMES, ZONE_A, PremiumNumbers, availability
@@ -141,8 +141,8 @@ def test_zone_a_does_not_contain_the_organizers_own_country():
 
 
 def test_an_international_network_is_domestic_to_nobody():
-    assert not within_reach(DialScope.DOMESTIC, "001", "001")
-    assert not within_reach(DialScope.DOMESTIC, None, None)
+    assert not is_within_scope(DialScope.DOMESTIC, "001", "001")
+    assert not is_within_scope(DialScope.DOMESTIC, None, None)
 
 
 def test_the_usage_location_is_the_organizers_then_the_accounts_then_the_bridges():

@@ -10,7 +10,7 @@ import pytest
 from shared.domain.common.errors import Invalid, LedgerCorrupt
 from shared.domain.credits.lots import Lot, LotKind
 from shared.domain.ledger.model import ReverseLeg, SettledDebit
-from shared.domain.ledger.statements import asked_month_span, month_of, month_span
+from shared.domain.ledger.statements import month_of, month_span, requested_month_span
 from shared.usecases.ledger.close_months import add_up_month
 from tests.unit.proof.app import ACCOUNT, START, LedgerHouse, leg
 
@@ -123,5 +123,5 @@ def test_a_month_is_that_of_the_accounts_zone(month: str, zone: str, start: str,
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "Pacific/Honolulu"])
 def test_what_is_no_month_is_refused(text: str, zone: str) -> None:
     with pytest.raises(Invalid) as refused:
-        asked_month_span(text, zone)
+        requested_month_span(text, zone)
     assert refused.value.code == "month_invalid"
