@@ -469,9 +469,9 @@ def test_of_many_alerts_the_oldest_ends(world: World) -> None:
     world.open(balance=None)
     world.top_up("1.00")
     state = world.state
-    look = Evaluation(state, world.clock.now())
+    evaluation = Evaluation(state, world.clock.now())
     for number in range(250):
-        look.tell(Event(alerts.EXPIRING, {}), f"lot-{number}")
-    assert len(look.state.raised) == limits.ALERTS_RAISED_MAX
-    over = {each.alert for each in look.events if each.type == alerts.ALERT_OVER}
-    assert over | {each.number for each in look.state.raised} == set(range(1, 251))
+        evaluation.emit(Event(alerts.EXPIRING, {}), f"lot-{number}")
+    assert len(evaluation.state.raised) == limits.ALERTS_RAISED_MAX
+    over = {each.alert for each in evaluation.events if each.type == alerts.ALERT_OVER}
+    assert over | {each.number for each in evaluation.state.raised} == set(range(1, 251))

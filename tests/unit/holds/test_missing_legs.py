@@ -93,7 +93,7 @@ def test_a_leg_that_was_parked_did_end(calls: Calls) -> None:
 def test_the_list_is_bounded_and_forgets_after_a_month(
     calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "UNENDED_KEPT_MAX", 2)
+    monkeypatch.setattr(limits, "UNCONFIRMED_CALLS_KEPT_MAX", 2)
     asked = []
     for _ in range(3):
         asked.append(calls.ask()["authorization"])
