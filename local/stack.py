@@ -1,6 +1,6 @@
 """The laptop stack as a library: Azurite, the bus and the two Functions hosts, kept running.
 
-`with Stack(folder) as stack: …` has everything on loopback, on free ports unless told otherwise. A
+`with Stack(folder) as stack: …` has everything on loopback, on free ports unless configured otherwise. A
 part that dies is started again on its port. `run.py` is the command on top of this.
 """
 
@@ -157,7 +157,7 @@ class Stack:
             self._has_started.set()
             while not self._stopping.wait(TICK_SECONDS):
                 self._watch()
-        except Exception as error:  # noqa: BLE001 (raised by `start`, or told by `wait`)
+        except Exception as error:  # noqa: BLE001 (raised by `start`, or reported by `wait`)
             self._error = error
         finally:
             self._stop_parts(["http", "background"])

@@ -1,4 +1,4 @@
-"""`python -m local.bus --port N --data DIR [--config FILE.json]`: serves until told to end."""
+"""`python -m local.bus --port N --data DIR [--config FILE.json]`: serves until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class BusHandler:
         print(f"bus ready on 127.0.0.1:{self._port}", flush=True)
 
     def on_timer_task(self, event: Any) -> None:
-        """Ends what has run out, and the bus itself when it was told to stop."""
+        """Ends what has run out, and the bus itself when a stop was requested."""
         if self.stopping:
             self._acceptor.close()
             event.container.stop()

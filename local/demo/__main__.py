@@ -1,4 +1,4 @@
-"""`make demo`: everything started with fresh data, a meeting played, and told what it cost."""
+"""`make demo`: everything started with fresh data, a meeting played, and its cost reported."""
 
 import shutil
 import signal

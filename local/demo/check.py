@@ -109,7 +109,7 @@ def _recharges(story: Story) -> Iterator[str]:
 def _told(story: Story) -> Iterator[str]:
     events = [each.event for each in story.webhooks]
     types = [event["type"] for event in events]
-    yield from _differs("The customer's webhooks", types, list(meeting.TOLD))
+    yield from _differs("The customer's webhooks", types, list(meeting.EXPECTED_EVENTS))
     ids = [each.headers["webhook-id"] for each in story.webhooks]
     yield from _differs("The webhooks' ids", ids, [event["id"] for event in events])
     yield from _differs("The webhooks refused", story.webhooks_refused, 0)

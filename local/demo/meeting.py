@@ -28,14 +28,14 @@ BRIDGE_NUMBER = "+33170180042"  # what those who are dialled see
 @dataclass(frozen=True, slots=True)
 class Question:
     """A dial-out that is asked for. `leg` is the leg that an allowed one becomes; `expected` is
-    what has to be held for an allowed one, else the reason of the denial; `told` says it shortly.
+    what has to be held for an allowed one, else the reason of the denial; `summary` is its text.
     """
 
     conference: str
     to: str
     expected: str
     leg: str = ""
-    told: str = ""
+    summary: str = ""
     bridge: str = LOCAL_BRIDGE
 
 
@@ -57,11 +57,13 @@ ALLOWED = (
 # 0.23 + 0.1275 + 0.23 + 0.725 + 2.10 + 4.45
 HELD_IN_ALL = "7.8625"
 DENIED = (
-    Question(KEN_MEETING, "+33899123456", "number_class_blocked", told="premium number"),
-    Question(MARIA_MEETING, "+442079460999", "policy_domestic_only", told="outside home country"),
-    Question(KEN_MEETING, "112", "emergency_number", told="emergency"),
+    Question(KEN_MEETING, "+33899123456", "number_class_blocked", summary="premium number"),
+    Question(
+        MARIA_MEETING, "+442079460999", "policy_domestic_only", summary="outside home country"
+    ),
+    Question(KEN_MEETING, "112", "emergency_number", summary="emergency"),
     # Fabrikam has 0.05, the first minute costs 0.062
-    Question(SAM_MEETING, "+442079460123", "credit_exhausted", told="credit exhausted"),
+    Question(SAM_MEETING, "+442079460123", "credit_exhausted", summary="credit exhausted"),
 )
 
 
@@ -168,7 +170,7 @@ PAYMENTS = (Planned(DECLINED), Planned(SUCCEEDED, after_seconds=1.0))
 RECHARGES = (DECLINED, SUCCEEDED)
 PAYMENT_ANSWERS = (DECLINED, PENDING, SUCCEEDED)
 # What the account's own webhook asks for, and gets, in this order; the same is mailed.
-TOLD = ("credits.low", "recharge.declined", "recharge.succeeded")
+EXPECTED_EVENTS = ("credits.low", "recharge.declined", "recharge.succeeded")
 SUBJECTS = (
     "Contoso SA: credits are below 95.00 USD",
     "Contoso SA: a recharge was declined",

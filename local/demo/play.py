@@ -90,7 +90,7 @@ class Play:
         self._ask_dial_outs()
         self._post_legs()
         self._receive_alert()
-        self._mend_parked_leg()
+        self._replay_parked_leg()
         self._recharge()
         self._top_up()
         self._read_back()
@@ -113,7 +113,7 @@ class Play:
         self._outside.payments.plan.extend(meeting.PAYMENTS)
         self._outside.payments.connect(self._base_url, self._admin_key, [ACCOUNT])
         url = self._receiver.url
-        secret = subscribe(self._admin, ACCOUNT, WEBHOOK, url, list(meeting.TOLD))
+        secret = subscribe(self._admin, ACCOUNT, WEBHOOK, url, list(meeting.EXPECTED_EVENTS))
         self._receiver.secrets.append(secret)
         self._put_auto_recharge()
         card = self._admin.get(f"/api/v1/rate-cards/{CARD}")
@@ -190,14 +190,14 @@ class Play:
         threshold = self.story.alert["data"]["threshold"]
         self._say(f"alert received from the topic: {ACCOUNT} is below {threshold}")
 
-    def _mend_parked_leg(self) -> None:
+    def _replay_parked_leg(self) -> None:
         parked = self._admin.get(f"/api/v1/parked-legs?account={ACCOUNT}&status=open")["items"]
         if len(parked) != 1:
             raise DemoError(f"{len(parked)} legs are parked, and not the one without a rate")
         self.story.parked = parked[0]
         card = rate_card()
         rates: list[Rate] = [*_rates(card), *missing_rates()]
-        # The leg was answered when there was no rate: only a backdated version mends it.
+        # The leg was answered when there was no rate: only a backdated version rates it.
         path = version_path(CARD, self.story.began_at)
         self._admin.put(f"{path}?backdate=true", {**card, "rates": rates})
         replay = f"/api/v1/parked-legs/{quote(parked[0]['id'])}/replay"
@@ -205,7 +205,7 @@ class Play:
         if answer.status != 200:
             raise DemoError(f"the replay was answered {answer.status}: {answer.body}")
         self.story.replayed = answer.body
-        self._say(f"rate card mended, parked leg replayed: {answer.body['status']}")
+        self._say(f"rate card corrected, parked leg replayed: {answer.body['status']}")
 
     def _recharge(self) -> None:
         """The replayed leg brought the balance below the trigger."""
@@ -216,8 +216,12 @@ class Play:
         paid = self._wait_for_recharge(2, "succeeded")
         self._say(f"recharge of {paid['amount']} asked for again, kept waiting, and paid")
         story.payment_answers = self._outside.payments.said
-        told, webhooks, mails = len(meeting.TOLD), self._receiver.received, self._outside.mails
-        self._wait(lambda: min(len(webhooks), len(mails)) >= told, "all webhooks and mails")
+        expected, webhooks, mails = (
+            len(meeting.EXPECTED_EVENTS),
+            self._receiver.received,
+            self._outside.mails,
+        )
+        self._wait(lambda: min(len(webhooks), len(mails)) >= expected, "all webhooks and mails")
         self._say(f"{len(webhooks)} webhooks received and verified, {len(mails)} mails received")
 
     def _wait_for_recharge(self, number: int, status: str) -> Json:

@@ -3,7 +3,7 @@
 Countries that share a code, islands, satellite networks, premium and shared-cost ranges have rows
 of their own, by libphonenumber.
 
-Kyrgyzstan (+996) is left out on purpose: the demo shows a leg without a rate, and mends the card.
+Kyrgyzstan (+996) is left out on purpose: the demo shows a leg without a rate, and adds the rate.
 """
 
 from dataclasses import dataclass
@@ -145,7 +145,7 @@ def rate_card(currency: str = "USD") -> dict[str, object]:
 
 
 def missing_rates() -> list[Rate]:
-    """The rates that mend the card: Kyrgyzstan's."""
+    """The missing rates: Kyrgyzstan's."""
     return list(_region_rates(MISSING_REGION))
 
 

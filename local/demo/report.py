@@ -53,7 +53,7 @@ def _sections(story: Story) -> Iterator[str]:
     )
     for leg in LEGS:
         yield from _leg(leg, story.legs[leg.key])
-    yield from ("", "PARKED, until the rate card was mended")
+    yield from ("", "PARKED, until the rate card was corrected")
     yield f"  {story.parked['leg']}: {story.parked['reason']}. {story.parked['detail']}"
     rate = story.legs[story.parked["leg"]]["rate"]
     yield (
@@ -102,10 +102,10 @@ def _sentences(story: Story) -> Iterator[str]:
     yield (
         f"{len(story.legs)} legs posted, {len(posted_often)} of them {_times(posted_often)}: "
         f"{charged_at_once} charged, {legs['zero']} free ({free}), "
-        f"1 parked (no rate for +{prefix}), mended, {story.replayed['status']}, "
+        f"1 parked (no rate for +{prefix}), corrected, {story.replayed['status']}, "
         f"{story.legs[parked]['status']}"
     )
-    denied = [question.told for question, answer in story.dial_outs if _is_denied(answer)]
+    denied = [question.summary for question, answer in story.dial_outs if _is_denied(answer)]
     allowed = len(story.dial_outs) - len(denied)
     yield f"dial-outs: {allowed} allowed; denied: {', '.join(denied)}"
     first, last = story.account_at_first, story.account_at_last
