@@ -1,6 +1,6 @@
 """The laptop stack as a library: Azurite, the bus and the two Functions hosts, kept running.
 
-`with Stack(folder) as stack: …` has everything on loopback, on free ports unless configured otherwise. A
+`with Stack(folder) as stack: …` has everything on loopback, on free or configured ports. A
 part that dies is started again on its port. `run.py` is the command on top of this.
 """
 

@@ -1,4 +1,4 @@
-"""`python -m local.bus --port N --data DIR [--config FILE.json]`: serves until SIGINT or SIGTERM."""
+"""`python -m local.bus --port N --data DIR [--config FILE.json]`: runs until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
