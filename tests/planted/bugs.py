@@ -395,8 +395,8 @@ BUGS = (
     Bug(
         "a hold does not count the other holds",
         "shared/domain/dial_out/hold_book.py",
-        "return self.available_micros(now) - lapsed",
-        "return self.balance_micros + self.credit_limit_micros - lapsed",
+        "return self.available_micros(now) - expired",
+        "return self.balance_micros + self.credit_limit_micros - expired",
         "holds/test_book.py",
         "test_a_denial_for_lack_of_credit_is_never_given_from_a_view_that_is_not_caught_up",
     ),
