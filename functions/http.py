@@ -51,7 +51,12 @@ JSON_MEDIA_TYPE = "application/json"
 CSV_MEDIA_TYPE = "text/csv"
 # curl's default for `-d`; whoever sends JSON so means JSON.
 _JSON_TYPES = re.compile(
-    r"|application/json|application/[a-z0-9.-]+\+json|application/x-www-form-urlencoded", re.ASCII
+    r"|application/json|application/(?!json-patch)[a-z0-9.-]+\+json"
+    r"|application/x-www-form-urlencoded",
+    re.ASCII,
+)
+_MERGE_PATCH_TYPES = frozenset(
+    {"", "application/json", "application/merge-patch+json", "application/x-www-form-urlencoded"}
 )
 _KEY = re.compile(r"[!-~]+", re.ASCII)
 _PAGING = frozenset({"cursor", "limit", "format"})
@@ -149,17 +154,25 @@ class Call:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def says_json(self) -> bool:
-        """Whether the content type is one by which JSON is sent."""
+        """Whether the content type is one by which JSON is sent; for PATCH, a merge patch."""
+        if self.request.method == "PATCH":
+            return self.media_type() in _MERGE_PATCH_TYPES
         return _JSON_TYPES.fullmatch(self.media_type()) is not None
 
     def json(self) -> object:
         """The body as JSON. Raises what `body` and `strict_json.loads` raise."""
         body = self.body()
         if not self.says_json():
-            raise UnsupportedMedia("This route reads application/json.")
+            raise self._unsupported()
         if not body:
             raise BadRequest("The body is missing.", code="body_missing")
         return loads(body)
+
+    def _unsupported(self) -> UnsupportedMedia:
+        name, accepted = "Accept", JSON_MEDIA_TYPE
+        if self.request.method == "PATCH":
+            name, accepted = "Accept-Patch", f"application/merge-patch+json, {JSON_MEDIA_TYPE}"
+        return UnsupportedMedia(f"This route reads {accepted}.", (name, accepted))
 
     def json_object(self, *, optional: bool = False) -> dict[str, object]:
         """The body as a JSON object; empty where it is `optional` and left out. Raises what `json`

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from functions.http import Call
 from shared.contracts.common.merge_patch import merge_patch
-from shared.contracts.common.validation import read
+from shared.contracts.common.validation import read, refuse_unknown_fields
 from shared.domain.common.errors import PreconditionFailed, PreconditionMissing, StoreUnavailable
 from shared.domain.common.preconditions import check_etag
 
@@ -28,6 +28,7 @@ async def patch[Body: BaseModel](
     Invalid, and what `present` and `save` raise.
     """
     stated, if_match = call.json(), call.if_match()
+    refuse_unknown_fields(body, stated)
     names = {field.alias or name for name, field in body.model_fields.items()}
     for _ in range(_TRIES_MAX):
         document, etag = await present()

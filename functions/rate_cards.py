@@ -210,7 +210,8 @@ def _parser(call: Call, card: str, effective_from: datetime) -> Callable[[], Rat
         return lambda: parse_rate_card_csv(body, card, effective_from)
     if call.says_json():
         return lambda: parse_rate_card_json(body, card, effective_from)
-    raise UnsupportedMedia("This route reads application/json and text/csv.")
+    accepted = f"{JSON_MEDIA_TYPE}, {CSV_MEDIA_TYPE}"
+    raise UnsupportedMedia(f"This route reads {accepted}.", ("Accept", accepted))
 
 
 def _json(version: RateCardVersion) -> str:

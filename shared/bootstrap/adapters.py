@@ -103,7 +103,7 @@ class Stores:
         """The directory's documents; each change of one is logged with it."""
         keys = self.settings.secrets_keys
         sealing = Sealing(SEALED_LABEL, keys, self.ids) if keys else None
-        return DocumentStore(self.tables, sealing, (self.audit_log, described))
+        return DocumentStore(self.tables, sealing, (self.audit_log, described), self.ids)
 
     @cached_property
     def audit_log(self) -> TableAuditLog:

@@ -1,5 +1,8 @@
 """The directory: JSON documents by kind and key, each with a version that counts up.
 
+A new document of a kind that can be removed begins with a random version of 48 bits, so that the
+ETag of a document that was removed never names the one made again under its key.
+
 Table `directory`. A kind with ids of our own is one partition, so that it can be listed in order.
 A kind with foreign ids (conferences, organizers, service numbers) is spread over 256 partitions by
 the hash of the key, which is the row key; the key itself is the property `id`.
@@ -19,6 +22,7 @@ import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 
+from shared.adapters.clock import RandomIds
 from shared.adapters.directory.audit_log import TableAuditLog
 from shared.adapters.encryption import Sealing
 from shared.adapters.tables.packing import inflated, joined, pack, split, unpack
@@ -38,6 +42,7 @@ from shared.domain.common.ids import is_id
 from shared.domain.common.opaque import from_cursor, to_cursor
 from shared.domain.common.preconditions import check_etag
 from shared.ports.audit import Change
+from shared.ports.clock import Ids
 from shared.ports.records import Record, Saved
 from shared.ports.tables import Delete, Insert, Operation, Replace, Row, TableStore, Value
 
@@ -53,6 +58,9 @@ WEBHOOKS = "webhook|"
 # Registrations of a conference are listed, too: a kind each, `conference_of_account|{hash}`.
 CONFERENCES = "conference_of_account|"
 _OF_ACCOUNTS = frozenset({"account", "dial_out_policy", "organizer"})
+# Of all others a document made again must not have a version that an earlier one had.
+_NEVER_REMOVED = frozenset({"account", "dial_out_policy", "service_number"})
+_FIRST_VERSION_BYTES = 6
 _PLACES = "~"  # sorts behind every id
 LISTED_KINDS = frozenset({"account", "api_key", "bridge", "dial_out_policy"})
 
@@ -72,10 +80,12 @@ class DocumentStore:
         tables: TableStore,
         sealing: Sealing | None = None,
         log: tuple[TableAuditLog, Describe] | None = None,
+        ids: Ids | None = None,
     ) -> None:
         self._tables = tables
         self._sealing = sealing
         self._log = log
+        self._ids = ids or RandomIds()
 
     async def get(self, kind: str, key: str) -> Record | None:
         """The document, or None."""
@@ -98,16 +108,21 @@ class DocumentStore:
         A write without an answer may land later: until that is known nobody is told "no".
         """
         unsure: int | None = None
+        first = self._first_version(kind)
         for _ in range(limits.RECORD_TRIES_MAX):
             row = await self._row(kind, key)
             current = self._replaced(kind, row) if row else None
-            if unsure is not None and current is not None and current.version >= unsure:
+            if (
+                unsure is not None
+                and current is not None
+                and (unsure == first or current.version >= unsure)
+            ):
                 # The same content in the version that we meant is as good as ours.
                 if (current.version, current.document) == (unsure, document):
-                    return Saved(created=unsure == 1, version=unsure)
+                    return Saved(created=unsure == first, version=unsure)
                 raise StoreUnavailable("It is not certain that this was written.")
             _check_precondition(current, if_match)
-            version = current.version + 1 if current else 1
+            version = current.version + 1 if current else first
             more: list[Operation] = []
             if current is None and count_max is not None:
                 place = await self._free_place(kind, key, count_max)
@@ -210,6 +225,13 @@ class DocumentStore:
             if changes := describe(kind, before, after):
                 markers = [await log.propose(TABLE, partition, changes)]
         await self._tables.transact(TABLE, partition, [*operations, *markers])
+
+    def _first_version(self, kind: str) -> int:
+        """The version of a new document: 1, or a number that none removed before it had."""
+        if kind in _NEVER_REMOVED:
+            return 1
+        digest = hashlib.sha256(self._ids.token(_FIRST_VERSION_BYTES).encode()).digest()
+        return 1 + int.from_bytes(digest[:_FIRST_VERSION_BYTES])
 
     def _values(
         self, kind: str, key: str, document: Mapping[str, object], version: int

@@ -42,13 +42,13 @@ class AdminBody(BaseModel):
 
 def _foreign_id(text: str) -> str:
     if not is_foreign_id(text):
-        raise ValueError(FOREIGN_ID_RULE)
+        raise ValueError(f"must have {FOREIGN_ID_RULE}")
     return text
 
 
 def _id(text: str) -> str:
     if not is_id(text):
-        raise ValueError(ID_RULE)
+        raise ValueError(f"must have {ID_RULE}")
     return text
 
 

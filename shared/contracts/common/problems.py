@@ -83,6 +83,9 @@ def _render(error: PerminuteError, status: HTTPStatus, instance: str) -> Problem
         headers["WWW-Authenticate"] = 'Bearer, Basic realm="perminute"'
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed))
+    if isinstance(error, UnsupportedMedia) and error.accepted is not None:
+        name, media_types = error.accepted
+        headers[name] = media_types
     if isinstance(error, SettingsUnreadable) and error.etag is not None:
         headers["ETag"] = error.etag
     if isinstance(error, RateLimited | Unavailable):

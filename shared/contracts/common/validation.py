@@ -1,8 +1,10 @@
 """Reading what crossed the edge with pydantic, and saying exactly what is wrong with it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from shared.contracts.common.times import read_time
 from shared.domain.common import limits
@@ -10,17 +12,29 @@ from shared.domain.common.errors import FieldError, Invalid
 from shared.domain.common.formulas import FORMULA_RULE, is_formula
 from shared.domain.common.money import parse_amount
 
-_WORDS = {
+_SENTENCES = {
     "extra_forbidden": "is not a field that this route knows",
     "missing": "is missing",
     "string_type": "must be a string",
     "int_type": "must be a whole number",
+    "int_parsing_size": "is out of range",
     "bool_type": "must be true or false",
     "list_type": "must be a list",
     "dict_type": "must be an object",
     "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} {items}",
+    "too_long": "must have at most {max_length} {items}",
+    "string_pattern_mismatch": "must match the pattern {pattern}",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "value_error": "{error}",
 }
+"""Sentences about a field, by pydantic's type of error; `{…}` stands for its context."""
+_NAME_ERRORS = frozenset({"value_error", "string_too_long"})
 
 
 def read[Model: BaseModel](model: type[Model], value: object) -> Model:
@@ -28,15 +42,36 @@ def read[Model: BaseModel](model: type[Model], value: object) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        fields = tuple(
-            FieldError(pointer(item["loc"]), _words(item["type"], item["msg"]))
-            for item in found[: limits.FIELD_ERRORS_MAX]
-        )
-        count = len(found)
-        raise Invalid(
-            f"{count} {'field is' if count == 1 else 'fields are'} wrong.", fields
-        ) from None
+        raise _invalid(error.errors(include_url=False, include_input=False)) from None
+
+
+def refuse_unknown_fields(model: type[BaseModel], patch: object) -> None:
+    """Raises Invalid for every field of a merge patch, at any depth, that the model does not have.
+
+    A merge drops members that are null before the result is read.
+    """
+    try:
+        model.model_validate(patch)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        if unknown := [item for item in found if item["type"] == "extra_forbidden"]:
+            raise _invalid(unknown) from None
+
+
+def _invalid(found: Sequence[ErrorDetails]) -> Invalid:
+    fields = tuple(
+        FieldError(pointer(_place(item)), sentence(item["type"], item.get("ctx", {})))
+        for item in found[: limits.FIELD_ERRORS_MAX]
+    )
+    count = len(found)
+    return Invalid(f"{count} {'field is' if count == 1 else 'fields are'} wrong.", fields)
+
+
+def _place(item: ErrorDetails) -> tuple[int | str, ...]:
+    """Where the error is: pydantic puts `[key]` after a member whose name is wrong."""
+    place = item["loc"]
+    is_name = len(place) > 1 and place[-1] == "[key]" and item["type"] in _NAME_ERRORS
+    return place[:-1] if is_name else place
 
 
 def pointer(location: tuple[int | str, ...]) -> str:
@@ -45,11 +80,13 @@ def pointer(location: tuple[int | str, ...]) -> str:
     return "".join(f"/{part}" for part in parts)
 
 
-def _words(kind: str, message: str) -> str:
-    if kind in _WORDS:
-        return _WORDS[kind]
-    text = message.removeprefix("Value error, ").removesuffix(".")
-    return text[:1].lower() + text[1:]
+def sentence(kind: str, context: Mapping[str, object]) -> str:
+    """What is wrong with a field, after its name: pydantic's type of error in words of our own."""
+    template = _SENTENCES.get(kind, "has a value that this route does not take")
+    count = context.get("min_length", context.get("max_length"))
+    items = "item" if count == 1 else "items"
+    text = template.format_map({**context, "items": items})
+    return text[:1].lower() + text[1:].removesuffix(".")
 
 
 def _amount(text: str) -> str:

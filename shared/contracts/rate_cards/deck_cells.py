@@ -36,7 +36,9 @@ _NORTH_AMERICA = "1"
 _MONTHS, _DAYS = 12, 31
 
 LIST_SEPARATORS = (",", ";", "/", "|", " ")
-_SEVERAL = "may be one prefix or several: the mapping's list_separator can say what separates them"
+_SEVERAL = (
+    "is ambiguous: one prefix or several? The mapping's list_separator can name what separates them"
+)
 
 # Signs by the currencies that write them, alone or with letters before
 _DOLLARS_TEXT = """

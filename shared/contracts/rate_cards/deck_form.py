@@ -56,7 +56,10 @@ def read_deck_form(content_type: str, body: bytes) -> DeckForm:
     Raises UnsupportedMedia, BadRequest `form_invalid` or `json_invalid`, Invalid.
     """
     if content_type.partition(";")[0].strip().lower() != FORM_MEDIA_TYPE:
-        raise UnsupportedMedia("This route reads multipart/form-data: mapping, deck, names.")
+        raise UnsupportedMedia(
+            "This route reads multipart/form-data: mapping, deck, names.",
+            ("Accept", FORM_MEDIA_TYPE),
+        )
     parts = parse_form(content_type, body)
     if unknown := sorted(parts.keys() - _PARTS):
         raise BadRequest(f"The form has an unknown part {unknown[0]}.", code="form_invalid")

@@ -120,9 +120,16 @@ class TooLarge(PerminuteError):
 
 
 class UnsupportedMedia(PerminuteError):
-    """The content type or encoding is not one that this route reads."""
+    """The content type or encoding is not one that this route reads; `accepted` are those that it
+    reads, by the name of the response header that lists them."""
 
     code = "unsupported_media_type"
+
+    def __init__(
+        self, detail: str, accepted: tuple[str, str] | None = None, *, code: str = ""
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.accepted = accepted
 
 
 class Invalid(PerminuteError):

@@ -78,10 +78,12 @@ class Registrations:
                     principal.require_account(owner)
             others = await self._others(key, account, principal, start) if take_over else []
             is_own = account in accounts_from(kept.history, now)
-            if kept.is_shared and (is_own or if_match is not None):
+            if if_match is not None and not is_own:
+                raise PreconditionFailed("There is nothing at present that `If-Match` could name.")
+            if kept.is_shared and is_own:
                 check_etag(kept.etag, if_match)
             changed = register(kept.history, wanted, start, is_taken_over=bool(others))
-            condition = if_match if is_own or if_match else kept.etag or None
+            condition = if_match if is_own else kept.etag or None
             try:
                 saved = await self._save(kind, key, account, changed, kept, condition)
             except PreconditionFailed:
@@ -90,8 +92,7 @@ class Registrations:
                 continue  # somebody else took it over meanwhile: look at it again
             for other in others:
                 await self.end(kind, key, other, None, at=start)
-            created = not is_own and if_match is None
-            return Registered(changed, saved.etag), Saved(created, saved.version)
+            return Registered(changed, saved.etag), Saved(not is_own, saved.version)
         raise StoreUnavailable("This registration changes too often right now.")
 
     async def end(

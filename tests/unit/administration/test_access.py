@@ -38,7 +38,7 @@ def test_a_secret_that_we_make_is_shown_once(app: House) -> None:
         "accounts": ["*"],
         "on_outage": "deny",
         "disabled": False,
-        "etag": '"1"',
+        "etag": created.etag,
     }
 
 
@@ -50,27 +50,27 @@ def test_secrets_that_were_sent_are_never_shown(app: House) -> None:
 
 
 def test_two_secrets_are_live_while_one_replaces_the_other(app: House) -> None:
-    app.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
+    made = app.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
 
-    rotated = app.put(BRIDGE, bridge(auth={"secrets": [SECRET, OTHER_SECRET]}), '"1"')
+    rotated = app.put(BRIDGE, bridge(auth={"secrets": [SECRET, OTHER_SECRET]}), made.etag)
 
     assert rotated.status == 200
     assert secrets(app) == (SECRET, OTHER_SECRET)
 
 
 def test_replacing_without_secrets_keeps_them(app: House) -> None:
-    app.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
+    made = app.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
 
-    replaced = app.put(BRIDGE, bridge(country="FR"), '"1"')
+    replaced = app.put(BRIDGE, bridge(country="FR"), made.etag)
 
     assert "secrets" not in replaced.json["auth"]
     assert secrets(app) == (SECRET,)
 
 
 def test_another_scheme_gets_a_secret_of_its_own(app: House) -> None:
-    app.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
+    made = app.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
 
-    replaced = app.put(BRIDGE, bridge(auth={"scheme": "basic", "username": "fs"}), '"1"')
+    replaced = app.put(BRIDGE, bridge(auth={"scheme": "basic", "username": "fs"}), made.etag)
 
     [secret] = replaced.json["auth"]["secrets"]
     assert secrets(app) == (secret,)

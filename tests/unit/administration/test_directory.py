@@ -35,13 +35,13 @@ def test_a_first_registration_holds_for_all_time(app: House) -> None:
     app.put("/api/v1/accounts/contoso/organizers/ken", {})
     answer = app.put(ROOM, {"organizer": "ken"})
 
-    assert (answer.status, answer.etag) == (201, '"1"')
+    assert answer.status == 201
     assert answer.json == {
         "conference": "3001",
         "account": "contoso",
         "organizer": "ken",
         "registrations": [{"organizer": "ken", "from": None, "until": None}],
-        "etag": '"1"',
+        "etag": answer.etag,
     }
     assert [owner(app, seconds) for seconds in (-1e8, 0, 1e8)] == ["contoso"] * 3
     assert app.get(ROOM).json == answer.json
@@ -62,7 +62,7 @@ def test_another_account_takes_over_from_now_on(app: House) -> None:
 
     taken = app.put(f"{OTHER_ROOM}?take_over=true", {"organizer": "eve"})
 
-    assert (taken.status, taken.etag) == (201, '"1"')
+    assert taken.status == 201
     assert [owners_at(app, seconds) for seconds in (-1, 59.999, 60, 1e8)] == [
         ["contoso"],
         ["contoso"],
@@ -116,11 +116,14 @@ def test_each_account_registers_a_conference_for_itself(app: House) -> None:
     first = app.put(ROOM, {"organizer": "ken"}, key=operators["contoso"])
     second = app.put(OTHER_ROOM, {"organizer": "ken"}, key=operators["fabrikam"])
     taken = app.put(
-        f"{OTHER_ROOM}?take_over=true", {"organizer": "eve"}, '"1"', key=operators["fabrikam"]
+        f"{OTHER_ROOM}?take_over=true",
+        {"organizer": "eve"},
+        second.etag,
+        key=operators["fabrikam"],
     )
 
     assert (first.status, second.status, taken.status) == (201, 201, 200)
-    assert second.json == {**first.json, "account": "fabrikam"}
+    assert second.json == {**first.json, "account": "fabrikam", "etag": second.etag}
     assert owners_at(app, 0) == ["contoso", "fabrikam"]
     assert app.get(ROOM).json["organizer"] == "ken"
 
@@ -157,7 +160,7 @@ def test_what_was_registered_for_all_accounts_in_one_document_reads_on(app: Hous
 
     app.clock.advance(200)
     shown = app.get(ROOM)
-    assert (shown.json["organizer"], shown.etag) == ("kim", '"1"')
+    assert shown.json["organizer"] == "kim"
     assert app.put(ROOM, {"organizer": "lee"}).status == 428
     assert app.put(ROOM, {"organizer": "lee"}, shown.etag).status == 200
     app.clock.advance(100)
@@ -179,7 +182,7 @@ def test_ones_own_registration_is_replaced_with_if_match(app: House) -> None:
     app.clock.advance(60)
 
     assert app.put(ROOM, {"organizer": "kim"}).status == 428
-    changed = app.put(ROOM, {"organizer": "kim"}, '"1"')
+    changed = app.put(ROOM, {"organizer": "kim"}, app.get(ROOM).etag)
     assert changed.status == 200
     assert changed.json["registrations"] == [
         {"organizer": "ken", "from": None, "until": "2026-11-23T10:01:00Z"},
@@ -191,7 +194,7 @@ def test_saying_the_same_again_registers_nothing_new(app: House) -> None:
     app.put(ROOM, {"organizer": "ken"})
     app.clock.advance(60)
 
-    again = app.put(ROOM, {"organizer": "ken"}, '"1"')
+    again = app.put(ROOM, {"organizer": "ken"}, app.get(ROOM).etag)
 
     assert (again.status, len(again.json["registrations"])) == (200, 1)
 
@@ -231,7 +234,7 @@ def test_service_numbers_are_e164(app: House, number: str) -> None:
 def test_an_organizer_has_defaults(app: House) -> None:
     created = app.put(ORGANIZER, {})
 
-    assert (created.status, created.etag) == (201, '"1"')
+    assert (created.status, created.etag) == (201, created.json["etag"])
     shown = app.get(ORGANIZER).json
     assert shown == created.json
     assert (shown["id"], shown["license"]) == ("ken@contoso.com", "pay_per_minute")
@@ -343,7 +346,8 @@ def test_what_is_shown_can_be_put_again(app: House, path: str) -> None:
     app.put(path, {})
     shown = {k: v for k, v in app.get(path).json.items() if k not in {"id", "etag"}}
 
-    again = app.put(path, shown, '"1"')
+    again = app.put(path, shown, app.get(path).etag)
+    third = app.put(path, shown, again.etag)
 
-    assert again.status == 200
-    assert {**again.json, "etag": '"1"'} == app.put(path, shown, '"2"').json | {"etag": '"1"'}
+    assert (again.status, third.status) == (200, 200)
+    assert {**again.json, "etag": None} == {**third.json, "etag": None}

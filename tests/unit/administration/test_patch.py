@@ -161,6 +161,76 @@ def test_a_patch_that_makes_no_setting_is_refused_and_changes_nothing(
     assert settings.get(path).json == before
 
 
+UNKNOWN_NULLS: list[tuple[str, dict[str, Any], list[str]]] = [
+    (ACCOUNT, {"bogus": None}, ["/bogus"]),
+    (ACCOUNT, {"auto_recharge": {"bogus": None}}, ["/auto_recharge/bogus"]),
+    (ACCOUNT, {"name": None, "nmae": None}, ["/nmae"]),
+    (ORGANIZER, {"bogus": None}, ["/bogus"]),
+    (ORGANIZER, {"budgets": {"week": None}}, ["/budgets/week"]),
+    (ORGANIZER, {"rules": {"bogus": None, "blocked_regions": None}}, ["/rules/bogus"]),
+    (POLICY, {"bogus": None}, ["/bogus"]),
+    (POLICY, {"velocity": {"bogus": None, "concurrent": 3}}, ["/velocity/bogus"]),
+    (POLICY, {"groups": {"sales": {"bogus": None}}}, ["/groups/sales/bogus"]),
+    (POLICY, {"budgets": {"day": {"bogus": None}}}, ["/budgets/day/bogus"]),
+    (BRIDGE, {"bogus": None}, ["/bogus"]),
+    (BRIDGE, {"auth": {"bogus": None, "scheme": "basic"}}, ["/auth/bogus"]),
+]
+
+
+@pytest.mark.parametrize(("path", "change", "pointers"), UNKNOWN_NULLS)
+def test_a_patch_with_an_unknown_field_that_is_null_is_refused(
+    settings: House, path: str, change: dict[str, Any], pointers: list[str]
+) -> None:
+    before = settings.get(path).json
+
+    answer = settings.call("PATCH", path, change)
+
+    assert (answer.status, answer.code, answer.pointers()) == (422, "invalid", pointers)
+    assert settings.get(path).json == before
+
+
+def test_a_member_of_a_free_name_is_removed_by_null(settings: House) -> None:
+    settings.call("PATCH", POLICY, {"groups": {"sales": {"rank": 1}}})
+    removed = settings.call("PATCH", POLICY, {"groups": {"sales": None, "never-there": None}})
+
+    assert (removed.status, removed.json["groups"]) == (200, {})
+
+
+@pytest.mark.parametrize("path", list(FULL))
+@pytest.mark.parametrize(
+    ("media_type", "is_accepted"),
+    [
+        ("application/merge-patch+json", True),
+        ("Application/JSON; charset=utf-8", True),
+        ("application/x-www-form-urlencoded", True),
+        ("application/json-patch+json", False),
+        ("application/json-patch+json; charset=utf-8", False),
+        ("application/vnd.api+json", False),
+        ("application/merge-patch+xml", False),
+        ("text/plain", False),
+        ("text/csv", False),
+    ],
+)
+def test_a_patch_is_a_merge_patch_by_its_media_type(
+    settings: House, path: str, media_type: str, is_accepted: bool
+) -> None:
+    answer = settings.call("PATCH", path, {}, headers={"content-type": media_type})
+
+    if is_accepted:
+        assert answer.status == 200
+        return
+    accepted = "application/merge-patch+json, application/json"
+    assert (answer.status, answer.code) == (415, "unsupported_media_type")
+    assert (answer.headers["accept-patch"], accepted in answer.json["detail"]) == (accepted, True)
+
+
+def test_a_json_patch_is_not_read_as_a_setting(app: House) -> None:
+    headers = {"content-type": "application/json-patch+json"}
+    answer = app.put(ACCOUNT, {"currency": "USD"}, headers=headers)
+
+    assert (answer.status, answer.headers["accept"]) == (415, "application/json")
+
+
 def test_a_patch_of_what_is_not_there_is_404(app: House) -> None:
     assert app.call("PATCH", ACCOUNT, {"name": "x"}).code == "account_unknown"
     app.account()

@@ -220,11 +220,11 @@ async def test_documents_with_secrets_are_sealed(kind: str, is_sealed: bool) -> 
 
 async def test_what_was_written_without_a_key_is_read_and_sealed_with_its_next_version() -> None:
     tables = MemoryTables()
-    await DocumentStore(tables).put("bridge", "studio", {"secret": SECRET}, if_match=None)
+    made = await DocumentStore(tables).put("bridge", "studio", {"secret": SECRET}, if_match=None)
     records = DocumentStore(tables, _sealing(b"k"))
 
     assert (await records.get("bridge", "studio")) is not None
-    await records.put("bridge", "studio", {"secret": SECRET, "new": True}, if_match='"1"')
+    await records.put("bridge", "studio", {"secret": SECRET, "new": True}, if_match=made.etag)
 
     (row,) = await tables.query("directory", "bridge")
     assert SECRET not in str(row.values)
