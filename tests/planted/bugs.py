@@ -478,11 +478,19 @@ BUGS = (
     ),
     Bug(
         "free calls use up included minutes",
-        "shared/usecases/charging/charge_legs.py",
-        "if seconds <= 0 or whole.amount_micros == 0:",
-        "if seconds <= 0:",
+        "shared/domain/rating/rating.py",
+        "if not charge.amount_micros:",
+        "if not charge.talk_seconds:",
         "holds/test_pools.py",
         "test_a_call_for_which_credits_would_pay_nothing_takes_nothing_of_the_pool",
+    ),
+    Bug(
+        "free seconds of a paid call use up included minutes",
+        "shared/domain/rating/tariff.py",
+        "if not segment.numerator:",
+        "if not segment.increments:",
+        "holds/test_free_seconds.py",
+        "test_the_pool_pays_only_for_seconds_for_which_credits_would_pay",
     ),
     Bug(
         "a guard knows a leg by the newest digest only",

@@ -265,7 +265,8 @@ def cell_name(cell: str) -> str:
 def cell_condition(cell: str) -> str:
     """A cell as it is compared with a condition: without case, space around it, or signs that
     nobody sees."""
-    seen = "".join(each for each in cell if unicodedata.category(each) != "Cf")
+    plain = unicodedata.normalize("NFKC", cell)
+    seen = "".join(each for each in plain if unicodedata.category(each) != "Cf")
     return " ".join(seen.split()).casefold()
 
 
@@ -325,6 +326,8 @@ def _area(code: str, digits: str) -> str:
     possible = [reading for reading in readings if can_begin_number(reading)]
     if len(possible) == 1:
         return possible[0]
+    if len(readings) == 1:
+        raise ValueError(f"begins no number after the country code {code}")
     listed = " or ".join(sorted(readings))
     raise ValueError(f"after the country code {code} may be {listed}")
 

@@ -12,6 +12,9 @@ from shared.domain.common import limits
 from shared.domain.common.errors import BadRequest, FieldError, Invalid, TooLarge
 from shared.domain.common.strict_json import load_items
 
+DECK = "deck"
+ENCODINGS = ("utf-8", "utf-16", "cp1252")
+DELIMITERS = (",", ";", "\t", "|")
 _NOTHING: Mapping[str, str] = {}
 _COLUMNS_SHOWN_MAX = 30
 
@@ -69,9 +72,7 @@ def check_line_count(body: bytes, what: str) -> None:
         raise TooLarge(f"The {what} may have {limits.DECK_LINES_MAX} lines.")
 
 
-def csv_rows(
-    body: bytes, shape: CsvShape, needed: set[str], what: str = "deck"
-) -> Iterator[DeckRow]:
+def csv_rows(body: bytes, shape: CsvShape, needed: set[str], what: str = DECK) -> Iterator[DeckRow]:
     """The rows of a table with a header, read as they are asked for.
 
     Blank lines and comments are passed over; a header may itself begin like a comment.
@@ -106,6 +107,8 @@ def csv_rows(
                 yield DeckRow(place, {}, problem)
     except (csv.Error, UnicodeError) as error:
         detail = f"The {what} can't be read after line {reader.line_num}: {error}"
+        if isinstance(error, UnicodeError) and what == DECK:
+            detail += f"; the mapping's encoding, {shape.encoding}, can be {listed(ENCODINGS)}"
         raise BadRequest(detail) from None
 
 
@@ -148,7 +151,7 @@ def _check_fields(items: Iterator[object], needed: set[str]) -> list[object]:
         if not missing:
             break
     if missing and first:
-        _check_columns([*seen, *(needed - missing)], needed, "", "deck")
+        _check_columns([*seen, *(needed - missing)], needed, "", DECK)
     return first
 
 
@@ -158,6 +161,9 @@ def _check_columns(header: Sequence[str], needed: set[str], place: str, what: st
     shown = ", ".join(repr(name[:80]) for name in list(names)[:_COLUMNS_SHOWN_MAX])
     more = " and others" if len(names) > _COLUMNS_SHOWN_MAX else ""
     there_are = f"; there are {shown}{more}" if shown else ""
+    within = [each for each in DELIMITERS if place and len(header) == 1 and each in header[0]]
+    if within and what == DECK:
+        there_are += f": the mapping's delimiter can be {listed(within)}"
     problems = [
         f"has the column {name[:80]!r} twice"
         if counts[name]
@@ -168,6 +174,11 @@ def _check_columns(header: Sequence[str], needed: set[str], place: str, what: st
     if problems:
         errors = tuple(FieldError(place, problem) for problem in problems)
         raise Invalid(f"The {what} is not valid.", errors)
+
+
+def listed(options: Sequence[str]) -> str:
+    """The values of an option, for a message."""
+    return " or ".join(map(repr, options))
 
 
 def _flat(item: Mapping[str, object], path: str) -> Iterator[tuple[str, object]]:

@@ -218,29 +218,44 @@ def _told(charge: Charge, sentence: str) -> dict[str, object]:
 
 
 def pooled_charge(
-    resolved: ResolvedLeg, whole: Charge, pool_seconds: int, rest: Charge | None, flags: list[str]
+    resolved: ResolvedLeg,
+    whole: Charge,
+    pool_seconds: int,
+    rest: tuple[int, Charge | None],
+    flags: list[str],
 ) -> dict[str, object]:
-    """The explained charge of a leg whose first seconds the pool pays. `whole` is what credits
-    would pay for all of it: its rate and destination are those of the pool's line. `rest` is what
-    comes after the pool's seconds, rated as a call of its own, None where nothing does."""
-    line = _pool_line(pool_seconds, whole.rate.destination)
+    """The explained charge of a leg whose first paid seconds the pool pays. `whole` is what credits
+    would pay for all of it: its rate and destination are those of the pool's line. `rest` is that
+    of `rest_after`."""
+    begin, charge = rest
+    line = _pool_line(pool_seconds, begin, whole.rate.destination)
     return {
         **_leg_part(resolved),
         "rate": _rate(whole),
-        **_pooled_part(line, rest),
+        **_pooled_part(line, charge),
         "flags": flags,
     }
 
 
-def quoted_pooled(whole: Charge, pool_seconds: int, rest: Charge | None) -> dict[str, object]:
+def quoted_pooled(
+    whole: Charge, pool_seconds: int, rest: tuple[int, Charge | None]
+) -> dict[str, object]:
     """The part of a quote that `pooled_charge` would keep of a leg."""
-    line = _pool_line(pool_seconds, whole.rate.destination)
-    return {"rate": _rate(whole), **_pooled_part(line, rest)}
+    begin, charge = rest
+    line = _pool_line(pool_seconds, begin, whole.rate.destination)
+    return {"rate": _rate(whole), **_pooled_part(line, charge)}
 
 
 def pool_seconds_of(charge: Mapping[str, object]) -> int:
     """How much of a kept charge the pool paid."""
     return int(str(charge.get("pool_seconds") or 0))
+
+
+def pool_until_second_of(charge: Mapping[str, object]) -> int:
+    """The second of a kept charge's call at which the part that the pool paid ends: later than the
+    seconds that it paid where some of that part are free."""
+    until = _pool_line_of(charge).get("until_second")
+    return until if isinstance(until, int) else pool_seconds_of(charge)
 
 
 def explained(charge: Charge) -> dict[str, object]:
@@ -332,9 +347,15 @@ def _rated_part(charge: Charge) -> dict[str, object]:
     }
 
 
-def _pool_line(seconds: int, destination: str | None) -> dict[str, object]:
-    line = {"kind": "pool", "from_second": 0, "seconds": seconds, "amount": "0"}
-    return {**line, "destination": destination} if destination is not None else line
+def _pool_line(seconds: int, until_second: int, destination: str | None) -> dict[str, object]:
+    return {
+        "kind": "pool",
+        "from_second": 0,
+        "seconds": seconds,
+        "amount": "0",
+        **({"until_second": until_second} if until_second != seconds else {}),
+        **({"destination": destination} if destination is not None else {}),
+    }
 
 
 def _pool_line_of(charge: Mapping[str, object]) -> dict[str, object]:
@@ -344,7 +365,8 @@ def _pool_line_of(charge: Mapping[str, object]) -> dict[str, object]:
         if isinstance(line, dict) and "destination" in line:
             return dict(line)
     destination = rate.get("destination") if isinstance(rate, dict) else None
-    return _pool_line(pool_seconds_of(charge), destination)
+    pool_seconds = pool_seconds_of(charge)
+    return _pool_line(pool_seconds, pool_seconds, destination)
 
 
 def _pooled_part(line: dict[str, object], rest: Charge | None) -> dict[str, object]:
@@ -358,7 +380,8 @@ def _pooled_part(line: dict[str, object], rest: Charge | None) -> dict[str, obje
     }
     if rest is None:
         return document
-    lines = [_line(each, after_seconds=pool_seconds) for each in rest.lines()]
+    begin = int(str(line.get("until_second", pool_seconds)))
+    lines = [_line(each, after_seconds=begin) for each in rest.lines()]
     return {
         **document,
         **explained(rest),

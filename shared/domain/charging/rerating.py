@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from shared.domain.charging.charge_record import pool_seconds_of
+from shared.domain.charging.charge_record import pool_until_second_of
 from shared.domain.common.canonical import parse_time
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import parse_amount
@@ -47,8 +47,8 @@ def rated_by(charge: Mapping[str, object]) -> RatedBy | None:
     """The rate by which credits paid a stored charge; None where they paid nothing by a rate: free
     legs without one, legs that the pool paid in full."""
     rate = charge.get("rate")
-    pool_seconds = pool_seconds_of(charge)
-    if not isinstance(rate, dict) or (pool_seconds and pool_seconds == charge["talk_seconds"]):
+    pool_until = pool_until_second_of(charge)
+    if not isinstance(rate, dict) or (pool_until and pool_until == charge["talk_seconds"]):
         return None
     origin = rate.get("origin")
     return RatedBy(
@@ -74,9 +74,9 @@ def leg_facts(charge: Mapping[str, object], person: Mapping[str, object]) -> Leg
     reason = charge.get("zero_reason")
     if reason in set(Untouched):
         return Untouched(str(reason))
-    pool_seconds = pool_seconds_of(charge)
-    talk_seconds = int(str(charge["talk_seconds"])) - pool_seconds
-    if pool_seconds and talk_seconds <= 0:
+    pool_until = pool_until_second_of(charge)
+    talk_seconds = int(str(charge["talk_seconds"])) - pool_until
+    if pool_until and talk_seconds <= 0:
         return Untouched.POOL
     to_number = person.get("to")
     if not to_number:
@@ -86,7 +86,7 @@ def leg_facts(charge: Mapping[str, object], person: Mapping[str, object]) -> Leg
         kind=kind,
         to_digits=called_number(str(to_number)).removeprefix("+"),
         origin=origin_of(kind, person.get("from")),
-        answered_at=parse_time(str(charge["answered_at"])) + timedelta(seconds=pool_seconds),
+        answered_at=parse_time(str(charge["answered_at"])) + timedelta(seconds=pool_until),
         talk_seconds=talk_seconds,
     )
 

@@ -225,6 +225,33 @@ def rate_leg(
     )
 
 
+def paid_seconds(charge: Charge) -> int:
+    """How many of its seconds a call is charged for, which is what included minutes may pay for."""
+    if not charge.amount_micros:
+        return 0
+    return charge.tariff.paid_seconds(charge.answered_at, charge.talk_seconds)
+
+
+def rest_after(charge: Charge, seconds: int) -> tuple[int, Charge | None]:
+    """What is left of a call once included minutes paid for `seconds` of it: (the second at which
+    the rest begins, its charge as that of a call of its own, None where nothing is left)."""
+    tariff, talk_seconds = charge.tariff, charge.talk_seconds
+    if seconds >= paid_seconds(charge):
+        return talk_seconds, None
+    begin = tariff.second_after(charge.answered_at, talk_seconds, seconds)
+    if begin >= talk_seconds:
+        return talk_seconds, None
+    rest = rate_leg(
+        charge.version,
+        kind=charge.kind,
+        to_digits=charge.to_digits,
+        origin=charge.origin,
+        answered_at=charge.answered_at + timedelta(seconds=begin),
+        talk_seconds=talk_seconds - begin,
+    )
+    return begin, rest
+
+
 def rate_missing(
     version: RateCardVersion, kind: LegKind, to_number: str, origin: str | None
 ) -> str:

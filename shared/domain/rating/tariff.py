@@ -165,6 +165,35 @@ class Tariff:
         """What a person calls the band: its name, or its number counted from 1; None for BASE."""
         return None if band == BASE else self.terms.bands[band].name or f"band {band + 1}"
 
+    def paid_seconds(self, answered_at: datetime, talk_seconds: int) -> int:
+        """The talked seconds that a call is charged for: those that have a price, until a cap is
+        reached; all of them where the connection fee or the minimum is the whole charge."""
+        left = None if self.cap is None else self.cap - self.connection_fee(answered_at)
+        seconds = 0
+        for segment in self.segments(answered_at, talk_seconds):
+            if not segment.numerator:
+                continue
+            end = min(segment.until_second, talk_seconds)
+            if left is not None and segment.numerator >= left:
+                count = -(-max(left, 0) * segment.increments // segment.numerator)
+                reached = segment.from_second + count * segment.slot.increment_seconds
+                return seconds + min(reached, end) - segment.from_second or talk_seconds
+            seconds += end - segment.from_second
+            left = None if left is None else left - segment.numerator
+        return seconds or talk_seconds
+
+    def second_after(self, answered_at: datetime, talk_seconds: int, paid_seconds: int) -> int:
+        """The second at which `paid_seconds` have passed, time bands without a price not counted;
+        `talk_seconds` where the call is over before."""
+        changes = self._changes(answered_at, talk_seconds)
+        ends = [*(begin for begin, _ in changes[1:]), talk_seconds]
+        for (begin, band), end in zip(changes, ends, strict=True):
+            if any(step.cost for step in self._steps[band]):
+                if paid_seconds < end - begin:
+                    return begin + paid_seconds
+                paid_seconds -= end - begin
+        return talk_seconds
+
     def max_seconds(self, answered_at: datetime, credit_micros: int, wanted_seconds: int) -> int:
         """The most seconds, up to those wanted, whose charge stays within the credit.
 

@@ -32,7 +32,13 @@ from shared.domain.ledger.model import Announce, DebitLeg, Entry, HoldEffect, Le
 from shared.domain.legs.leg import EndedLeg, QueuedLeg, encode_leg_key, leg_document
 from shared.domain.legs.parking import ParkedLeg, ParkReason, earlier_parked_ids, parked_id
 from shared.domain.numbers.numbers import caller_origin, is_international
-from shared.domain.rating.rating import Charge, rate_leg, rate_missing
+from shared.domain.rating.rating import (
+    Charge,
+    paid_seconds,
+    rate_leg,
+    rate_missing,
+    rest_after,
+)
 from shared.ports.clock import Clock, Ids
 from shared.ports.holds import HoldBook
 from shared.ports.ledger import CommitResult, IdempotencyConflict, Ledger
@@ -385,27 +391,18 @@ def _leg_charge(document: dict[str, object], amount_micros: int) -> LegCharge:
 def _pool_wish(
     leg: ResolvedLeg, account: Account, whole: Charge, seconds: int, flags: list[str]
 ) -> PoolRequest | None:
-    """What a leg may take from the pool, and what it costs once it took some. A leg for which
-    credits would pay nothing takes nothing."""
-    if seconds <= 0 or whole.amount_micros == 0:
+    """What a leg may take from the pool, and what it costs once it took some: no more than the
+    seconds for which credits would pay."""
+    seconds = min(seconds, paid_seconds(whole))
+    if seconds <= 0:
         return None
-    answered_at = whole.answered_at
 
     def after(pool_seconds: int) -> LegCharge:
-        rest = None
-        if pool_seconds < leg.talk_seconds:
-            rest = rate_leg(
-                whole.version,
-                kind=leg.kind,
-                to_digits=whole.to_digits,
-                origin=whole.origin,
-                answered_at=answered_at + timedelta(seconds=pool_seconds),
-                talk_seconds=leg.talk_seconds - pool_seconds,
-            )
+        rest = rest_after(whole, pool_seconds)
         document = charge_record.pooled_charge(leg, whole, pool_seconds, rest, flags)
-        return _leg_charge(document, rest.amount_micros if rest else 0)
+        return _leg_charge(document, rest[1].amount_micros if rest[1] else 0)
 
-    return PoolRequest(pool_month(answered_at, account.settings.time_zone), seconds, after)
+    return PoolRequest(pool_month(whole.answered_at, account.settings.time_zone), seconds, after)
 
 
 def _used(conflict: Conflict) -> Unchargeable:

@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.domain.charging.charge_record import charge_fields, pool_seconds_of
+from shared.domain.charging.charge_record import (
+    charge_fields,
+    pool_seconds_of,
+    pool_until_second_of,
+)
 from shared.domain.charging.rerating import RatedBy, Untouched, leg_facts, rated_by
 from shared.domain.common.canonical import parse_time
 from shared.domain.common.money import format_amount
@@ -36,8 +40,7 @@ class ExplainLeg:
         if sentence := _FREE.get(str(charge.get("zero_reason"))):
             return {"sentence": sentence}
         if rate is None:
-            sentence = f"The pool of included minutes pays all {pool_seconds} s."
-            return {"sentence": sentence} if pool_seconds else {}
+            return {"sentence": _pooled(charge, pool_seconds)} if pool_seconds else {}
         try:
             found = await self.rate_cards.version(rate.card, parse_time(rate.version))
         except RateCardUnreadable:
@@ -57,6 +60,13 @@ class ExplainLeg:
                 f"in entry {replaces['entry']}."
             )
         return words
+
+
+def _pooled(charge: Mapping[str, object], pool_seconds: int) -> str:
+    free_seconds = pool_until_second_of(charge) - pool_seconds
+    if not free_seconds:
+        return f"The pool of included minutes pays all {pool_seconds} s."
+    return f"The pool of included minutes pays {pool_seconds} s, {free_seconds} s are free."
 
 
 def _rated_again(

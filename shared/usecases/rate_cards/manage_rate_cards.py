@@ -27,7 +27,13 @@ from shared.domain.numbers.numbers import (
 )
 from shared.domain.rating.price_list import quote_table
 from shared.domain.rating.rate_card import RateCardVersion
-from shared.domain.rating.rating import Charge, rate_leg, rate_missing
+from shared.domain.rating.rating import (
+    Charge,
+    paid_seconds,
+    rate_leg,
+    rate_missing,
+    rest_after,
+)
 from shared.domain.rating.terms import minute_picos
 from shared.domain.rating.versioning import CardVersion, PutRules
 from shared.ports.clock import Clock
@@ -200,19 +206,10 @@ class RateCardService:
             return named
         month = pool_month(charge.answered_at, view.account.settings.time_zone)
         left = left_seconds(view.state.pools, month, view.state.pool_seconds)
-        pooled = min(left, inquiry.talk_seconds)
+        pooled = min(left, paid_seconds(charge))
         if not pooled:
             return {**named, "pool_seconds": 0}
-        rest = None
-        if pooled < inquiry.talk_seconds:
-            rest = rate_leg(
-                charge.version,
-                kind=inquiry.kind,
-                to_digits=charge.to_digits,
-                origin=charge.origin,
-                answered_at=charge.answered_at + timedelta(seconds=pooled),
-                talk_seconds=inquiry.talk_seconds - pooled,
-            )
+        rest = rest_after(charge, pooled)
         kept = {name: named[name] for name in named if name not in _BY_CREDITS_ONLY}
         return {**kept, **quoted_pooled(charge, pooled, rest)}
 

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.contracts.rate_cards.deck_cells import PrefixReader, cell_price
+from shared.domain.common.errors import BadRequest
 from shared.domain.numbers.prefixes import calling_code
 from tests.unit.rating.test_deck_import import SIMPLE, errors, imported, rates
 
@@ -393,3 +394,17 @@ def test_prefixes_of_a_table_of_names_are_read_as_strictly() -> None:
 
     assert [rate.prefix for rate in version.rates()] == ["43", "431"]
     assert [each.pointer for each in refused.value.errors] == ["/lines/3/prefix", "/lines/4"]
+
+
+def test_a_deck_that_cannot_be_read_names_the_option_of_the_mapping_that_would_help() -> None:
+    deck = "prefix,name,price\n33,Côte,1\n"
+    for encoding in ("utf-16", "cp1252", "latin-1", "utf-32"):
+        with pytest.raises(BadRequest, match="encoding, utf-8, can be 'utf-8' or 'utf-16' or"):
+            imported(deck.encode(encoding), **SIMPLE)
+    for delimiter in (";", "\t", "|"):
+        text = deck.replace(",", delimiter)
+        (_, detail), *_ = errors(text, **SIMPLE)
+        assert detail.endswith(f"the mapping's delimiter can be {delimiter!r}")
+        assert rates(text, **SIMPLE, delimiter=delimiter)
+    ((_, detail),) = errors("cc,area,price\n36,06,1\n", **IN_TWO_COLUMNS)
+    assert detail == "'06' begins no number after the country code 36"
