@@ -142,7 +142,7 @@ async def _bridge(call: Call) -> tuple[Bridge, str | None]:
 
 
 def asked_content(asked: object) -> object:
-    """What was asked, in values that canonical JSON can spell: numbers with a fraction as text."""
+    """The request in values of canonical JSON: numbers with a fraction as text."""
     if isinstance(asked, dict):
         return {str(name): asked_content(value) for name, value in asked.items()}
     if isinstance(asked, list):

@@ -65,8 +65,8 @@ async def post_quote_table(call: Call) -> func.HttpResponse:
         at=read_time(body.at) if body.at else None,
         talk_seconds=0,
     )
-    desk = container().rate_card_service
-    charges = await desk.quote_table(inquiry, body.minutes, call.principal)
+    rate_cards = container().rate_card_service
+    charges = await rate_cards.quote_table(inquiry, body.minutes, call.principal)
     if call.wants_csv():
         return reply_csv(QUOTE_COLUMNS, quote_rows(charges), "quotes.csv")
     return reply(quote_table_body(charges))

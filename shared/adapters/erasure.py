@@ -214,7 +214,7 @@ class _Person:
             cleaned["scopes"] = " ".join(key for key in scopes if key != own)
         answer = str(row.values.get("answer", ""))
         for name in (*self._numbers, self._organizer):
-            if name is not None:  # as it is spelled within a text of JSON
+            if name is not None:  # as it is encoded within a text of JSON
                 answer = answer.replace(canonical_json(name).decode()[1:-1], _ERASED)
         if answer != row.values.get("answer", ""):
             cleaned["answer"] = answer

@@ -1,6 +1,6 @@
 """The one place where things are wired together.
 
-`container()` is this process's house. Everything in it is made once, when it is first asked for:
+`container()` is this process's container. Each object in it is made once, when it is first used:
 a function that needs no bus never loads Azure's SDK for it. Tests make a `Container` of their own,
 put stand-ins into it by assignment, and `install` it.
 """
@@ -267,14 +267,14 @@ _installed: Container | None = None
 
 
 def container() -> Container:
-    """This process's house. Raises SettingsError, which names the missing setting."""
-    global _installed  # noqa: PLW0603 - one house a process, made when first asked for
+    """This process's container. Raises SettingsError, which names the missing setting."""
+    global _installed  # noqa: PLW0603 - one container a process, made at its first use
     if _installed is None:
         _installed = Container(Settings.from_environment())
     return _installed
 
 
 def install(container: Container | None) -> None:
-    """Make this the process's house (None: make a new one when asked); for tests and tools."""
+    """Make this the process's container (None: a new one at its next use)."""
     global _installed  # noqa: PLW0603
     _installed = container

@@ -1,4 +1,4 @@
-"""What the house stands on: tables, queue, topic, clock, and the stores on them."""
+"""The adapters of a container: tables, queue, topic, clock, and the stores on them."""
 
 from __future__ import annotations
 

@@ -154,8 +154,8 @@ class HoldBook(Protocol):
         ...
 
     def refresh_async(self, account: str) -> None:
-        """The account was debited: catch up soon, in the background. Best effort: a lost nudge only
-        makes the hold book too careful for a moment."""
+        """The account was debited: catch up soon, in the background. Best effort: a lost refresh
+        only makes the hold book too careful for a moment."""
         ...
 
     async def outbox(self, account: str, *, limit: int) -> list[Outbox]:

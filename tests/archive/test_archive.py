@@ -98,7 +98,7 @@ class Parking:
         return parked
 
 
-class House:
+class ArchivedIntake:
     """Receiving with an archive, and what it left behind."""
 
     def __init__(self, *keys: bytes) -> None:
@@ -120,7 +120,7 @@ class House:
 
 
 async def test_what_was_accepted_comes_back_as_it_was() -> None:
-    app = House()
+    app = ArchivedIntake()
     await app.receive("studio", [LEG, ODD])
     app.queue.sent.clear()
     app.parking.parked.clear()
@@ -134,12 +134,12 @@ async def test_what_was_accepted_comes_back_as_it_was() -> None:
     assert parked.leg == "studio~2"
 
 
-async def test_what_can_t_be_read_is_told_when_it_is_parked(
+async def test_what_can_t_be_read_is_reported_when_it_is_parked(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The alert on parked legs counts these events."""
     with caplog.at_level(logging.INFO, "perminute"):
-        await House().receive("studio", [ODD])
+        await ArchivedIntake().receive("studio", [ODD])
 
     (told,) = (json.loads(record.getMessage()) for record in caplog.records)
     assert told == {
@@ -152,7 +152,7 @@ async def test_what_can_t_be_read_is_told_when_it_is_parked(
 
 async def test_a_replay_uses_message_ids_of_its_own() -> None:
     """The broker would drop the first id: it has seen it."""
-    app = House()
+    app = ArchivedIntake()
     await app.receive("studio", [LEG])
     await app.replay(NOW, NOW + timedelta(seconds=1))
     await app.replay(NOW, NOW + timedelta(seconds=1))
@@ -163,7 +163,7 @@ async def test_a_replay_uses_message_ids_of_its_own() -> None:
 
 
 async def test_numbers_are_sealed() -> None:
-    app = House()
+    app = ArchivedIntake()
     await app.receive("studio", [LEG])
     (content,) = app.blobs.blobs.values()
 
@@ -172,7 +172,7 @@ async def test_numbers_are_sealed() -> None:
 
 
 async def test_what_is_accepted_at_once_shares_a_blob() -> None:
-    app = House()
+    app = ArchivedIntake()
     await asyncio.gather(*(app.receive("studio", [LEG]) for _ in range(20)))
 
     assert len(app.blobs.blobs) == 1
@@ -181,7 +181,7 @@ async def test_what_is_accepted_at_once_shares_a_blob() -> None:
 
 async def test_legs_are_taken_while_the_archive_is_away() -> None:
     """It is told, in an event; the leg is on the queue."""
-    app = House()
+    app = ArchivedIntake()
     app.blobs.is_away = True
     (received,) = await app.receive("studio", [LEG])
 
@@ -190,7 +190,7 @@ async def test_legs_are_taken_while_the_archive_is_away() -> None:
 
 
 async def test_only_the_wanted_span_is_read() -> None:
-    app = House()
+    app = ArchivedIntake()
     for hour in range(3):
         app.clock.time = NOW + timedelta(hours=hour, minutes=30)
         await app.receive("studio", [LEG])
@@ -201,23 +201,23 @@ async def test_only_the_wanted_span_is_read() -> None:
 
 
 async def test_a_new_key_seals_and_the_old_one_still_opens() -> None:
-    old = House()
+    old = ArchivedIntake()
     await old.receive("studio", [LEG])
-    new = House(OTHER_KEY, KEY)
+    new = ArchivedIntake(OTHER_KEY, KEY)
     new.ids.numbers = itertools.count(100)
     new.blobs.blobs.update(old.blobs.blobs)
     await new.receive("studio", [LEG])
     assert len(await new.read()) == 2
 
-    alone = House(OTHER_KEY)
+    alone = ArchivedIntake(OTHER_KEY)
     alone.blobs.blobs.update(old.blobs.blobs)
     with pytest.raises(ValueError, match="another key"):
         await alone.read()
 
 
 @pytest.mark.parametrize("cut", [slice(0, -1), slice(0, 20), slice(0, 0)])
-async def test_a_bent_blob_is_told_and_never_read(cut: slice) -> None:
-    app = House()
+async def test_a_bent_blob_is_reported_and_never_read(cut: slice) -> None:
+    app = ArchivedIntake()
     await app.receive("studio", [LEG])
     ((name, content),) = app.blobs.blobs.items()
     app.blobs.blobs[name] = content[cut]
@@ -227,7 +227,7 @@ async def test_a_bent_blob_is_told_and_never_read(cut: slice) -> None:
 
 async def test_a_blob_under_another_name_is_not_read() -> None:
     """Its name has its time: legs can't be moved to another day."""
-    app = House()
+    app = ArchivedIntake()
     await app.receive("studio", [LEG])
     ((_, content),) = app.blobs.blobs.items()
     app.blobs.blobs = {"2026-11-23/11/0000-x": content}

@@ -11,7 +11,7 @@ import pytest
 
 from local.stack import AZURITE_ACCOUNT, AZURITE_KEY, ROOT, Stack
 from tests.contract.test_blobs import _container
-from tests.e2e.world import CARD, RATES, card
+from tests.e2e.deployment import CARD, RATES, card
 from tests.support.azurite import start_azurite
 from tests.support.client import Admin, Http, SigningBridge, eventually
 

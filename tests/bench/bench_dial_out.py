@@ -24,7 +24,7 @@ from shared.usecases.dial_out.call_pricing import CallPricing
 from tests.bench.records import record, wanted
 from tests.support.azurite import ROOT
 from tests.support.client import Admin, Http, SigningBridge, unique
-from tests.unit.holds.cases import ACCOUNT, NOW, ask, later, placed
+from tests.support.hold_cases import ACCOUNT, NOW, ask, later, placed
 from tests.unit.policy.cases import facts
 
 DECIDE = "dial_out.decide"
@@ -63,7 +63,7 @@ def records(only: str | None) -> Iterator[dict[str, Any]]:
 
 
 def _decide() -> dict[str, Any]:
-    """All rules and the hold, with fifty calls open, beside spelling the answer as JSON."""
+    """All rules and the hold, with fifty calls open, beside encoding the answer as JSON."""
     state, command = _busy(), _question()
     known = facts("+442079460123")
 
@@ -86,10 +86,10 @@ def _decide() -> dict[str, Any]:
         Destination("+442079460123", "GB", "44", NumberClass.FIXED_LINE),
     )
 
-    def spell() -> None:
+    def encode() -> None:
         json.dumps(allowed_body(allowance))
 
-    ours, theirs = _turns(decide, spell)
+    ours, theirs = _turns(decide, encode)
     goal = "stated"
     return record(DECIDE, ours, "us", "the answer as JSON", theirs, goal, lambda _: True)
 
@@ -140,7 +140,7 @@ def _over_http() -> dict[str, Any]:
         (app / "host.json").write_text((ROOT / "host.json").read_text("utf-8"), "utf-8")
         with Stack(Path(folder) / "data", app=app) as stack:
             http = Http(stack.base_url)
-            question = _house(Admin(http, stack.admin_key))
+            question = _open_account(Admin(http, stack.admin_key))
             bridge = SigningBridge(http, "local", stack.bridge_secret)
             body = json.dumps(question).encode()
 
@@ -167,7 +167,7 @@ def _over_http() -> dict[str, Any]:
     )
 
 
-def _house(admin: Admin) -> dict[str, Any]:
+def _open_account(admin: Admin) -> dict[str, Any]:
     """An account that may dial as fast as it likes; the question of one of its organizers."""
     slot = {"from_second": 0, "price": "0.012", "unit_seconds": 60, "increment_seconds": 60}
     rate = {"kind": "dial_out", "prefix": "44", "destination": "United Kingdom", "slots": [slot]}

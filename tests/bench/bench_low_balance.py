@@ -27,7 +27,7 @@ from tests.bench.cost import CountingTables
 from tests.bench.records import record, wanted
 from tests.support.azurite import start_azurite
 from tests.support.memory_bus import MemoryTopic
-from tests.unit.administration.app import SETTINGS, START, CountedIds, HandClock
+from tests.support.product import SETTINGS, START, CountedIds, ManualClock
 
 TICK, TELLING = "low_balance.tick", "low_balance.tick_telling"
 TICK_MS, AUDIT = "low_balance.tick_ms", "low_balance.audit"
@@ -90,11 +90,11 @@ def records(only: str | None) -> Iterator[dict[str, Any]]:
         )
 
 
-class _House:
+class _Process:
     """A process on such tables, with a clock that is moved by hand."""
 
     def __init__(self, tables: TableStore) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.container = Container(SETTINGS)
         self.container.tables, self.container.clock = tables, self.clock
         self.container.topic, self.container.ids = MemoryTopic(), CountedIds()
@@ -133,7 +133,7 @@ class _House:
 async def _requests() -> tuple[int, int]:
     """(requests of a tick that looks, of one that tells), in a process that knows nothing yet."""
     tables = CountingTables()
-    app = _House(tables)
+    app = _Process(tables)
     await app.open(DUE)
     later = app.clock.now() + timedelta(days=300)
     others = [DueMark(f"account-{number}", ALERT_DUE, later) for number in range(DUE, MANY)]
@@ -149,8 +149,8 @@ async def _requests() -> tuple[int, int]:
     return looking, telling
 
 
-async def _counted(tables: CountingTables, clock: HandClock, due: int) -> int:
-    fresh = _House(tables)
+async def _counted(tables: CountingTables, clock: ManualClock, due: int) -> int:
+    fresh = _Process(tables)
     fresh.container.clock = clock
     tables.requests.clear()
     watched = await fresh.container.watch_balances()
@@ -165,7 +165,7 @@ async def _on_azurite(connection_string: str) -> tuple[float, float, float, floa
     """
     tables = AzureTables(connection_string=connection_string, read_seconds=60)
     try:
-        app = _House(tables)
+        app = _Process(tables)
         await app.open(AUDITED)
         await app.settle()
         await _fill(tables)

@@ -107,7 +107,7 @@ async def count(rate: float) -> Counted:
     """What a leg takes when so many end a second."""
     batch = max(1, min(100, round(rate * BATCH_SECONDS)))
     tables = CountingTables()
-    app = _house(tables)
+    app = _container(tables)
     await _furnish(app)
     queue = app.queue
     assert isinstance(queue, MemoryQueue)
@@ -131,7 +131,7 @@ async def count(rate: float) -> Counted:
     )
 
 
-def _house(tables: MemoryTables) -> Container:
+def _container(tables: MemoryTables) -> Container:
     app = Container(
         Settings.from_environment(
             {

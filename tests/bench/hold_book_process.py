@@ -22,8 +22,8 @@ from shared.domain.common.errors import Unavailable
 from shared.domain.dial_out.budgets import Limit, Scope
 from shared.domain.ledger.model import Configure, DebitLeg, TopUp
 from shared.ports.holds import StoredDecision
-from tests.unit.holds.cases import CENT, ask
-from tests.unit.holds.world import ACCOUNT, named, question
+from tests.support.hold_books import ACCOUNT, named, question
+from tests.support.hold_cases import CENT, ask
 
 AT_ONCE = 50
 FLOOD = 97

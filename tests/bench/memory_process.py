@@ -24,9 +24,9 @@ from shared.domain.ledger.model import Configure, TopUp
 from shared.ports.holds import StoredDecision
 from shared.ports.tables import Operation, Row
 from tests.bench.bench_ledger import leg
+from tests.support.hold_books import question
+from tests.support.hold_cases import ask
 from tests.support.memory_tables import MemoryTables
-from tests.unit.holds.cases import ask
-from tests.unit.holds.world import question
 
 STEPS = (PARTITIONS_CACHED_MAX, 10_000)
 _MODEL = "contoso"

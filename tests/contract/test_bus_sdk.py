@@ -220,7 +220,9 @@ def test_peeking_shows_locked_and_scheduled_messages_and_locks_nothing(ends: End
     assert _complete(receiver, 1) == ["free"]
 
 
-def test_when_a_lock_ends_the_message_comes_again_and_the_old_holder_is_told(ends: Ends) -> None:
+def test_when_a_lock_ends_the_message_comes_again_and_the_old_holder_gets_an_error(
+    ends: Ends,
+) -> None:
     sender, receiver = ends.sender("short"), ends.receiver("short")
     sender.send_messages(ServiceBusMessage("slow"))
 

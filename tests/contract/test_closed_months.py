@@ -7,14 +7,14 @@ from shared.adapters.tables.azure_tables import AzureTables
 from shared.domain.ledger.model import Configure, TopUp
 from shared.usecases.ledger.close_months import add_up_month, close_months
 from tests.support.azurite import Azurite
-from tests.unit.proof.app import LedgerHouse, leg
+from tests.support.stored_ledger import StoredLedger, leg
 
 
 async def test_a_closed_month_is_kept_by_the_emulator(azurite: Azurite) -> None:
     account = f"months-{uuid4().hex}"
     tables = AzureTables(connection_string=azurite.connection_string)
     try:
-        app = LedgerHouse(tables)
+        app = StoredLedger(tables)
         await app.ledger.submit(account, Configure(1, "USD", 0, ()))
         await app.ledger.submit(account, TopUp("first", "digest", 9_000_000_000_000))
         await app.ledger.submit(account, leg(1, at=app.clock.now()))

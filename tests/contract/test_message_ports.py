@@ -29,7 +29,7 @@ class RealClock:
         return datetime.now(UTC)
 
 
-class House:
+class Messaging:
     """A queue and a topic, and a way to see what is in them."""
 
     queue: CallQueue
@@ -47,7 +47,7 @@ class House:
         """Gives back what was opened."""
 
 
-class MemoryHouse(House):
+class MemoryMessaging(Messaging):
     def __init__(self) -> None:
         self.queue = self._queue = MemoryQueue(RealClock())
         self.topic = self._topic = MemoryTopic()
@@ -63,7 +63,7 @@ class MemoryHouse(House):
         return self._topic.published[:count]
 
 
-class BusHouse(House):
+class BusMessaging(Messaging):
     def __init__(self, bus: BusProcess) -> None:
         text = bus.connection_string
         self.queue = self._queue = ServiceBusQueue("call-ended", connection_string=text)
@@ -121,8 +121,8 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture(scope="module")
-def bus_house(bus: BusProcess, runner: asyncio.Runner) -> Iterator[House]:
-    app = BusHouse(bus)
+def bus_messaging(bus: BusProcess, runner: asyncio.Runner) -> Iterator[Messaging]:
+    app = BusMessaging(bus)
     yield app
     runner.run(app.close())
 
@@ -137,8 +137,8 @@ def own_bus(tmp_path: Path) -> Iterator[BusProcess]:
 
 
 @asynccontextmanager
-async def _house(bus: BusProcess) -> AsyncIterator[House]:
-    app = BusHouse(bus)
+async def _messaging(bus: BusProcess) -> AsyncIterator[Messaging]:
+    app = BusMessaging(bus)
     try:
         yield app
     finally:
@@ -146,10 +146,10 @@ async def _house(bus: BusProcess) -> AsyncIterator[House]:
 
 
 @pytest.fixture(params=["memory", "bus"])
-def app(request: pytest.FixtureRequest) -> House:
+def app(request: pytest.FixtureRequest) -> Messaging:
     if request.param == "memory":
-        return MemoryHouse()
-    app: House = request.getfixturevalue("bus_house")
+        return MemoryMessaging()
+    app: Messaging = request.getfixturevalue("bus_messaging")
     return app
 
 
@@ -157,7 +157,9 @@ def _message(message_id: str, body: bytes = b"{}") -> Message:
     return Message(message_id, body, {"bridge": "local", "attempt": "1"})
 
 
-def test_what_is_sent_is_taken_in_order_and_unchanged(app: House, runner: asyncio.Runner) -> None:
+def test_what_is_sent_is_taken_in_order_and_unchanged(
+    app: Messaging, runner: asyncio.Runner
+) -> None:
     async def scenario() -> None:
         sent = [_message(f"order-{i}", b'{"amount": 1.10, "n": %d}' % i) for i in range(5)]
 
@@ -169,7 +171,7 @@ def test_what_is_sent_is_taken_in_order_and_unchanged(app: House, runner: asynci
 
 
 def test_a_repeated_message_id_is_sent_without_complaint_and_arrives_once(
-    app: House, runner: asyncio.Runner
+    app: Messaging, runner: asyncio.Runner
 ) -> None:
     async def scenario() -> None:
         await app.queue.send([_message("same", b"1"), _message("same", b"2")])
@@ -180,7 +182,7 @@ def test_a_repeated_message_id_is_sent_without_complaint_and_arrives_once(
     runner.run(scenario())
 
 
-def test_what_is_scheduled_arrives_at_its_time(app: House, runner: asyncio.Runner) -> None:
+def test_what_is_scheduled_arrives_at_its_time(app: Messaging, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         await app.queue.send([_message("first")])  # opening the connection takes its time
         due = datetime.now(UTC) + timedelta(seconds=0.5)
@@ -195,7 +197,7 @@ def test_what_is_scheduled_arrives_at_its_time(app: House, runner: asyncio.Runne
     runner.run(scenario())
 
 
-def test_events_are_published_in_order(app: House, runner: asyncio.Runner) -> None:
+def test_events_are_published_in_order(app: Messaging, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         await app.topic.publish([_message("e-1"), _message("e-2")])
         await app.topic.publish([_message("e-3")])
@@ -207,7 +209,7 @@ def test_events_are_published_in_order(app: House, runner: asyncio.Runner) -> No
     runner.run(scenario())
 
 
-def test_nothing_to_send_is_nothing_to_do(app: House, runner: asyncio.Runner) -> None:
+def test_nothing_to_send_is_nothing_to_do(app: Messaging, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         await app.queue.send([])
         await app.topic.publish([])
@@ -215,7 +217,9 @@ def test_nothing_to_send_is_nothing_to_do(app: House, runner: asyncio.Runner) ->
     runner.run(scenario())
 
 
-def test_what_no_broker_takes_is_refused_before_sending(app: House, runner: asyncio.Runner) -> None:
+def test_what_no_broker_takes_is_refused_before_sending(
+    app: Messaging, runner: asyncio.Runner
+) -> None:
     async def scenario() -> None:
         with pytest.raises(TooLarge):
             await app.queue.send([_message("big", b"x" * (limits.MESSAGE_BODY_BYTES_MAX + 1))])
@@ -226,7 +230,7 @@ def test_what_no_broker_takes_is_refused_before_sending(app: House, runner: asyn
     runner.run(scenario())
 
 
-def test_a_message_of_the_largest_size_is_sent(app: House, runner: asyncio.Runner) -> None:
+def test_a_message_of_the_largest_size_is_sent(app: Messaging, runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         body = b"x" * limits.MESSAGE_BODY_BYTES_MAX
         await app.queue.send([_message("i" * 128, body), _message("second", body)])
@@ -236,7 +240,7 @@ def test_a_message_of_the_largest_size_is_sent(app: House, runner: asyncio.Runne
     runner.run(scenario())
 
 
-def test_the_twin_fails_when_told_to() -> None:
+def test_the_twin_fails_on_request() -> None:
     async def scenario() -> None:
         queue, topic = MemoryQueue(RealClock()), MemoryTopic()
         queue.available = topic.available = False
@@ -251,10 +255,10 @@ def test_the_twin_fails_when_told_to() -> None:
 
 
 def test_many_callers_at_once_share_batches_and_each_is_answered(
-    bus_house: House, runner: asyncio.Runner
+    bus_messaging: Messaging, runner: asyncio.Runner
 ) -> None:
     """300 webhooks of 1 to 3 legs, all sent at the same moment by one sender."""
-    app = bus_house
+    app = bus_messaging
 
     async def scenario() -> None:
         calls = [[_message(f"{i}-{j}") for j in range(i % 3 + 1)] for i in range(300)]
@@ -267,9 +271,11 @@ def test_many_callers_at_once_share_batches_and_each_is_answered(
     runner.run(scenario())
 
 
-def test_more_than_one_batch_holds_is_split(bus_house: House, runner: asyncio.Runner) -> None:
+def test_more_than_one_batch_holds_is_split(
+    bus_messaging: Messaging, runner: asyncio.Runner
+) -> None:
     """A thousand legs of 1 KiB: four batches of the Standard tier at least."""
-    app = bus_house
+    app = bus_messaging
 
     async def scenario() -> None:
         await app.queue.send([_message(f"leg-{i}", b"x" * 1024) for i in range(1_000)])
@@ -279,8 +285,10 @@ def test_more_than_one_batch_holds_is_split(bus_house: House, runner: asyncio.Ru
     runner.run(scenario())
 
 
-def test_a_caller_who_gives_up_harms_nobody(bus_house: House, runner: asyncio.Runner) -> None:
-    app = bus_house
+def test_a_caller_who_gives_up_harms_nobody(
+    bus_messaging: Messaging, runner: asyncio.Runner
+) -> None:
+    app = bus_messaging
 
     async def scenario() -> None:
         impatient = asyncio.create_task(app.queue.send([_message("impatient")]))
@@ -299,7 +307,7 @@ def test_when_the_bus_is_away_the_sender_says_so_and_recovers(own_bus: BusProces
     own_bus.kill()
 
     async def scenario() -> None:
-        async with _house(own_bus) as app:
+        async with _messaging(own_bus) as app:
             with pytest.raises(QueueUnavailable):
                 await app.queue.send([_message("before")])
             own_bus.start()
@@ -324,7 +332,7 @@ def test_a_bus_that_restarts_between_two_sends_is_not_noticed(own_bus: BusProces
     """The broken connection costs the first try; the second opens a new one."""
 
     async def scenario() -> None:
-        async with _house(own_bus) as app:
+        async with _messaging(own_bus) as app:
             await app.queue.send([_message("one")])
             own_bus.kill()
             own_bus.start()
@@ -343,7 +351,7 @@ def test_a_bus_that_does_not_answer_costs_a_bounded_time(
     monkeypatch.setattr(limits, "SENDER_CLOSE_SECONDS_MAX", 0.3)
 
     async def scenario() -> None:
-        async with _house(own_bus) as app:
+        async with _messaging(own_bus) as app:
             await app.queue.send([_message("answered")])
             own_bus.freeze()
             async with asyncio.timeout(60):
@@ -354,7 +362,7 @@ def test_a_bus_that_does_not_answer_costs_a_bounded_time(
 
 
 @pytest.mark.parametrize("given", [{}, {"connection_string": UNREACHABLE, "namespace": "n"}])
-def test_it_is_told_one_way_to_connect(given: dict[str, str]) -> None:
+def test_the_adapter_takes_one_way_to_connect(given: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="connection string or a namespace"):
         ServiceBusQueue("call-ended", **given)
 

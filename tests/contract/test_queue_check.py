@@ -15,7 +15,7 @@ from tests.contract.bus_process import BusProcess
 CONFIG = {"queues": [{"name": "call-ended", "lock_seconds": 30}], "topics": []}
 
 
-def test_a_queue_tells_since_when_legs_wait_until_its_broker_dies(tmp_path: Path) -> None:
+def test_a_queue_reports_since_when_legs_wait_until_its_broker_dies(tmp_path: Path) -> None:
     bus = BusProcess(tmp_path, CONFIG)
     bus.start()
     try:

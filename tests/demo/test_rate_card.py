@@ -1,4 +1,4 @@
-"""The shipped card prices the world as it is dialled: codes, islands, satellites, dear numbers."""
+"""The shipped card prices all countries: codes, islands, satellites, dear numbers."""
 
 import json
 import random
@@ -29,7 +29,7 @@ def found(digits: str) -> Rate | None:
     return VERSION.find(LegKind.DIAL_OUT, digits, None)
 
 
-def test_every_calling_code_of_the_world_is_priced_but_for_the_missing_one() -> None:
+def test_every_calling_code_of_the_numbering_plan_is_priced_but_for_the_missing_one() -> None:
     """ITU's codes as libphonenumber has them, networks without a country included."""
     codes = set(phonenumbers.COUNTRY_CODE_TO_REGION_CODE) - {996}
     unpriced = {

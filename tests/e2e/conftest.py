@@ -6,8 +6,8 @@ import pytest
 from azure.servicebus import ServiceBusClient
 
 from local.stack import Stack
+from tests.e2e.deployment import CARD, RATES, Deployment, card
 from tests.e2e.topic import TopicListener
-from tests.e2e.world import CARD, RATES, World, card
 from tests.support.client import Admin, Http, SigningBridge
 from tests.support.traces import unexplained_traces
 
@@ -17,7 +17,7 @@ SETTINGS = {"CALL_ENDED_LOCK_SECONDS": "20", "LOW_BALANCE_SCHEDULE": "*/5 * * * 
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A stack with the bridge `local` and a rate card."""
     with (
         Stack(tmp_path_factory.mktemp("e2e") / "data", settings=SETTINGS) as stack,
@@ -28,16 +28,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         admin = Admin(http, stack.admin_key)
         admin.put(f"rate-cards/{CARD}/versions/2020-01-01T00:00:00Z", card(*RATES))
         bridge = SigningBridge(http, "local", stack.bridge_secret)
-        yield World(stack, http, admin, bridge, bus, topic)
+        yield Deployment(stack, http, admin, bridge, bus, topic)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def no_stack_trace(world: World) -> Iterator[None]:
+def no_stack_trace(deployment: Deployment) -> Iterator[None]:
     """Whatever a module does, no process of the product prints a stack trace. But for batches that
     an outage outlasts: a function gives one back by failing, which Microsoft's library logs so."""
-    lengths = [log.stat().st_size for log in world.logs]
+    lengths = [log.stat().st_size for log in deployment.logs]
     yield
-    for log, length in zip(world.logs, lengths, strict=True):
+    for log, length in zip(deployment.logs, lengths, strict=True):
         text = log.read_bytes()[length:].decode("utf-8", "replace")
-        traces = unexplained_traces(text, world.outages)
+        traces = unexplained_traces(text, deployment.outages)
         assert not traces, f"{log.name}: {len(traces)} stack traces:\n{traces[0][-3000:]}"

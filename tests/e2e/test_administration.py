@@ -8,13 +8,13 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.e2e.deployment import LONDON, Deployment, card, leg, rate, slot
 from tests.e2e.test_bad_input import assert_problem
-from tests.e2e.world import LONDON, World, card, leg, rate, slot
 from tests.support.client import Admin, Json, SigningBridge, at_once, every, unique
 
 
-def test_health_needs_no_key_and_says_what_it_asked(world: World) -> None:
-    answer = world.http.send("GET", "/api/health")
+def test_health_needs_no_key_and_says_what_it_checked(deployment: Deployment) -> None:
+    answer = deployment.http.send("GET", "/api/health")
 
     assert answer.status == 200
     health = answer.json()
@@ -25,13 +25,13 @@ def test_health_needs_no_key_and_says_what_it_asked(world: World) -> None:
     assert answer.headers["x-request-id"]
 
 
-def test_a_top_up_counts_once_and_says_when_it_was_there(world: World) -> None:
-    account, key = world.account(None), unique("key")
+def test_a_top_up_counts_once_and_says_when_it_was_there(deployment: Deployment) -> None:
+    account, key = deployment.account(None), unique("key")
     path, body = f"accounts/{account}/top-ups", {"amount": "12.5", "reference": "invoice 7"}
 
-    first = world.admin.ask("POST", path, body, idempotency_key=key)
-    again = world.admin.ask("POST", path, body, idempotency_key=key)
-    quoted = world.admin.ask("POST", path, body, idempotency_key=f'"{key}"')
+    first = deployment.admin.ask("POST", path, body, idempotency_key=key)
+    again = deployment.admin.ask("POST", path, body, idempotency_key=key)
+    quoted = deployment.admin.ask("POST", path, body, idempotency_key=f'"{key}"')
 
     every([first, again, quoted], 201)
     assert "idempotency-hit" not in first.headers
@@ -47,72 +47,74 @@ def test_a_top_up_counts_once_and_says_when_it_was_there(world: World) -> None:
             "reference": "invoice 7",
         }.items()
     )
-    assert len(world.entries(account)) == 1
+    assert len(deployment.entries(account)) == 1
 
 
-def test_a_stored_answer_stays_the_first_one(world: World) -> None:
-    account, key = world.account(None), unique("key")
+def test_a_stored_answer_stays_the_first_one(deployment: Deployment) -> None:
+    account, key = deployment.account(None), unique("key")
     path, body = f"accounts/{account}/top-ups", {"amount": "10.00"}
-    first = world.admin.ask("POST", path, body, idempotency_key=key)
-    world.charged(account, leg(account))
-    again = world.admin.ask("POST", path, body, idempotency_key=key)
+    first = deployment.admin.ask("POST", path, body, idempotency_key=key)
+    deployment.charged(account, leg(account))
+    again = deployment.admin.ask("POST", path, body, idempotency_key=key)
     assert again.json() == first.json()
-    assert world.balance(account) == Decimal("9.902")
+    assert deployment.balance(account) == Decimal("9.902")
 
 
-def test_the_same_top_up_20_times_at_once_counts_once(world: World) -> None:
-    account, key = world.account(None), unique("key")
+def test_the_same_top_up_20_times_at_once_counts_once(deployment: Deployment) -> None:
+    account, key = deployment.account(None), unique("key")
     path = f"accounts/{account}/top-ups"
 
     answers = at_once(
-        20, lambda _: world.admin.ask("POST", path, {"amount": "1"}, idempotency_key=key)
+        20, lambda _: deployment.admin.ask("POST", path, {"amount": "1"}, idempotency_key=key)
     )
 
     every(answers, 201)
     assert len([one for one in answers if "idempotency-hit" not in one.headers]) == 1
-    assert world.balance(account) == 1
-    assert world.verified(account)["entries"] == 1
+    assert deployment.balance(account) == 1
+    assert deployment.verified(account)["entries"] == 1
 
 
-def test_20_top_ups_at_once_all_count(world: World) -> None:
-    account = world.account(None)
-    at_once(20, lambda _: world.top_up(account, "0.000001"))
+def test_20_top_ups_at_once_all_count(deployment: Deployment) -> None:
+    account = deployment.account(None)
+    at_once(20, lambda _: deployment.top_up(account, "0.000001"))
 
-    balances = [Decimal(entry["balance"]) for entry in world.entries(account)]
+    balances = [Decimal(entry["balance"]) for entry in deployment.entries(account)]
 
     assert balances == [Decimal(number).scaleb(-6) for number in range(1, 21)]
-    assert world.verified(account)["balance"] == "0.00002"
+    assert deployment.verified(account)["balance"] == "0.00002"
 
 
-def test_a_key_used_for_another_amount_is_refused(world: World) -> None:
-    account, key = world.account(None), unique("key")
+def test_a_key_used_for_another_amount_is_refused(deployment: Deployment) -> None:
+    account, key = deployment.account(None), unique("key")
     path = f"accounts/{account}/top-ups"
-    world.admin.ask("POST", path, {"amount": "1"}, idempotency_key=key)
+    deployment.admin.ask("POST", path, {"amount": "1"}, idempotency_key=key)
 
-    answer = world.admin.ask("POST", path, {"amount": "2"}, idempotency_key=key)
+    answer = deployment.admin.ask("POST", path, {"amount": "2"}, idempotency_key=key)
 
     assert_problem(answer, 422, "idempotency_key_reused")
-    assert world.balance(account) == 1
+    assert deployment.balance(account) == 1
 
 
-def test_a_top_up_needs_a_key_and_is_asked_for_it_before_its_body(world: World) -> None:
-    account = world.account(None)
+def test_a_top_up_needs_a_key_which_is_checked_before_its_body(deployment: Deployment) -> None:
+    account = deployment.account(None)
     path = f"accounts/{account}/top-ups"
     for body in ({"amount": "1"}, b"{"):
-        answer = world.admin.ask("POST", path, body)
+        answer = deployment.admin.ask("POST", path, body)
         assert_problem(answer, 400, "idempotency_key_missing")
-    assert world.balance(account) == 0
+    assert deployment.balance(account) == 0
 
 
-def test_purchased_credits_expire_after_a_year_and_granted_ones_when_said(world: World) -> None:
-    account = world.account("5.00")
+def test_purchased_credits_expire_after_a_year_and_granted_ones_when_said(
+    deployment: Deployment,
+) -> None:
+    account = deployment.account("5.00")
     granted = {"amount": "3", "kind": "granted"}
     ending = granted | {"expires_at": "2099-12-31T23:59:59Z"}
     for body in (granted, ending):
         path = f"accounts/{account}/top-ups"
-        world.admin.ask("POST", path, body, idempotency_key=unique("key"))
+        deployment.admin.ask("POST", path, body, idempotency_key=unique("key"))
 
-    lots = world.admin.get(f"accounts/{account}")["lots"]
+    lots = deployment.admin.get(f"accounts/{account}")["lots"]
 
     assert [lot["kind"] for lot in lots] == ["purchased", "granted", "granted"]
     bought, ends = lots[0]["purchased_at"], lots[0]["expires_at"]
@@ -140,16 +142,16 @@ def test_purchased_credits_expire_after_a_year_and_granted_ones_when_said(world:
     ids=["account", "organizer", "conference", "policy", "bridge"],
 )
 def test_a_put_creates_once_and_replaces_only_what_was_read(
-    world: World, path: str, first: Json, second: Json
+    deployment: Deployment, path: str, first: Json, second: Json
 ) -> None:
-    path = path.format(account=world.account(None), name=unique("name"))
+    path = path.format(account=deployment.account(None), name=unique("name"))
 
-    created = world.admin.ask("PUT", path, first)
-    blind = world.admin.ask("PUT", path, second)
-    stale = world.admin.ask("PUT", path, second, if_match='"nothing"')
-    etag = world.admin.ask("GET", path).headers["etag"]
-    replaced = world.admin.ask("PUT", path, second, if_match=etag)
-    late = world.admin.ask("PUT", path, first, if_match=etag)
+    created = deployment.admin.ask("PUT", path, first)
+    blind = deployment.admin.ask("PUT", path, second)
+    stale = deployment.admin.ask("PUT", path, second, if_match='"nothing"')
+    etag = deployment.admin.ask("GET", path).headers["etag"]
+    replaced = deployment.admin.ask("PUT", path, second, if_match=etag)
+    late = deployment.admin.ask("PUT", path, first, if_match=etag)
 
     assert created.status == 201
     assert created.headers["etag"] == created.json()["etag"] == etag
@@ -158,50 +160,50 @@ def test_a_put_creates_once_and_replaces_only_what_was_read(
     assert replaced.status == 200
     assert replaced.headers["etag"] != etag
     assert_problem(late, 412, "etag_mismatch")
-    shown = world.admin.get(path)
+    shown = deployment.admin.get(path)
     assert all(shown[name] == value for name, value in second.items())
 
 
-def test_what_is_left_out_of_a_put_takes_its_default_again(world: World) -> None:
-    account = world.account(None, credit_limit="5", name="Contoso", time_zone="Europe/Paris")
+def test_what_is_left_out_of_a_put_takes_its_default_again(deployment: Deployment) -> None:
+    account = deployment.account(None, credit_limit="5", name="Contoso", time_zone="Europe/Paris")
     path = f"accounts/{account}"
-    etag = world.admin.get(path)["etag"]
-    world.admin.ask("PUT", path, {"currency": "USD"}, if_match=etag)
+    etag = deployment.admin.get(path)["etag"]
+    deployment.admin.ask("PUT", path, {"currency": "USD"}, if_match=etag)
 
-    shown = world.admin.get(path)
+    shown = deployment.admin.get(path)
 
     assert (shown["credit_limit"], shown["time_zone"]) == ("0.00", "UTC")
     assert (shown["rate_card"], "name" in shown) == ("default", False)
     assert shown["available"] == "0.00"
 
 
-def test_money_that_moves_does_not_change_the_etag_of_the_settings(world: World) -> None:
-    account = world.account(None)
-    before = world.admin.get(f"accounts/{account}")["etag"]
-    world.top_up(account, "5.00")
-    world.charged(account, leg(account))
-    assert world.admin.get(f"accounts/{account}")["etag"] == before
+def test_money_that_moves_does_not_change_the_etag_of_the_settings(deployment: Deployment) -> None:
+    account = deployment.account(None)
+    before = deployment.admin.get(f"accounts/{account}")["etag"]
+    deployment.top_up(account, "5.00")
+    deployment.charged(account, leg(account))
+    assert deployment.admin.get(f"accounts/{account}")["etag"] == before
 
 
-def test_the_currency_of_an_account_never_changes(world: World) -> None:
-    account = world.account(None)
+def test_the_currency_of_an_account_never_changes(deployment: Deployment) -> None:
+    account = deployment.account(None)
     path = f"accounts/{account}"
-    etag = world.admin.get(path)["etag"]
-    answer = world.admin.ask("PUT", path, {"currency": "EUR"}, if_match=etag)
+    etag = deployment.admin.get(path)["etag"]
+    answer = deployment.admin.ask("PUT", path, {"currency": "EUR"}, if_match=etag)
     assert_problem(answer, 409, "currency_fixed")
 
 
-def test_of_20_puts_at_once_one_creates(world: World) -> None:
+def test_of_20_puts_at_once_one_creates(deployment: Deployment) -> None:
     path = f"accounts/{unique('acct')}"
-    answers = at_once(20, lambda _: world.admin.ask("PUT", path, {"currency": "USD"}))
+    answers = at_once(20, lambda _: deployment.admin.ask("PUT", path, {"currency": "USD"}))
     assert sorted(answer.status for answer in answers) == [201] + [428] * 19
 
 
-def _key(world: World, *roles: str, accounts: tuple[str, ...] = ("*",)) -> Admin:
+def _key(deployment: Deployment, *roles: str, accounts: tuple[str, ...] = ("*",)) -> Admin:
     body = {"name": "a test's", "roles": list(roles), "accounts": list(accounts)}
-    answer = world.admin.ask("POST", "api-keys", body)
+    answer = deployment.admin.ask("POST", "api-keys", body)
     assert answer.status == 201, answer
-    return Admin(world.http, answer.json()["key"])
+    return Admin(deployment.http, answer.json()["key"])
 
 
 ROLES = ("reader", "finance", "operator", "payments", "admin")
@@ -222,11 +224,11 @@ WORK: dict[str, tuple[str, str, Json | None, str]] = {
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_each_role_does_its_own_work_only(world: World, name: str) -> None:
+def test_each_role_does_its_own_work_only(deployment: Deployment, name: str) -> None:
     method, path, body, may = WORK[name]
-    account = world.account(None)
+    account = deployment.account(None)
     for role in ROLES:
-        answer = _key(world, role).ask(
+        answer = _key(deployment, role).ask(
             *(method, path.format(account=account, new=unique("new")), body),
             idempotency_key=unique("key"),
         )
@@ -236,9 +238,9 @@ def test_each_role_does_its_own_work_only(world: World, name: str) -> None:
             assert_problem(answer, 403, "role_missing")
 
 
-def test_a_key_for_some_accounts_sees_no_other(world: World) -> None:
-    own, foreign = world.account(), world.account()
-    admin = _key(world, "admin", accounts=(own,))
+def test_a_key_for_some_accounts_sees_no_other(deployment: Deployment) -> None:
+    own, foreign = deployment.account(), deployment.account()
+    admin = _key(deployment, "admin", accounts=(own,))
 
     assert admin.get(f"accounts/{own}")["balance"] == "100.00"
     assert [item["id"] for item in admin.items("accounts")] == [own]
@@ -253,22 +255,22 @@ def test_a_key_for_some_accounts_sees_no_other(world: World) -> None:
 
 
 def test_a_conference_is_registered_per_account_and_taken_over_with_rights_on_both(
-    world: World,
+    deployment: Deployment,
 ) -> None:
-    first, second, conference = world.account(None), world.account(None), unique("room")
-    world.admin.put(f"accounts/{first}/conferences/{conference}", {"organizer": "ann"})
+    first, second, conference = deployment.account(None), deployment.account(None), unique("room")
+    deployment.admin.put(f"accounts/{first}/conferences/{conference}", {"organizer": "ann"})
     path = f"accounts/{second}/conferences/{conference}"
 
-    alone = _key(world, "operator", accounts=(second,))
+    alone = _key(deployment, "operator", accounts=(second,))
     assert alone.ask("PUT", path, {"organizer": "ben"}).status == 201
-    assert world.admin.get(f"accounts/{first}/conferences/{conference}")["organizer"] == "ann"
+    assert deployment.admin.get(f"accounts/{first}/conferences/{conference}")["organizer"] == "ann"
 
-    both = _key(world, "operator", accounts=(first, second))
+    both = _key(deployment, "operator", accounts=(first, second))
     taken = f"{path}?take_over=true"
-    etag = world.admin.get(path)["etag"]
+    etag = deployment.admin.get(path)["etag"]
     assert both.ask("PUT", taken, {"organizer": "ben"}, headers={"if-match": etag}).status == 200
-    assert world.admin.get(path)["organizer"] == "ben"
-    gone = world.admin.ask("GET", f"accounts/{first}/conferences/{conference}")
+    assert deployment.admin.get(path)["organizer"] == "ben"
+    gone = deployment.admin.ask("GET", f"accounts/{first}/conferences/{conference}")
     assert_problem(gone, 404, "conference_unknown")
 
 
@@ -276,59 +278,63 @@ def test_a_conference_is_registered_per_account_and_taken_over_with_rights_on_bo
     "authorization",
     ["", "Bearer", "Bearer nonsense", "Basic YTpi", "bearer\tx", "Bearer " + "x" * 5_000],
 )
-def test_who_has_no_key_is_not_let_in(world: World, authorization: str) -> None:
+def test_who_has_no_key_is_not_let_in(deployment: Deployment, authorization: str) -> None:
     for path in ("accounts", "accounts/x", "parked-legs", "api-keys", "rate-cards"):
         fields = {"authorization": authorization} if authorization else {}
-        answer = world.http.send("GET", f"/api/v1/{path}", headers=fields)
+        answer = deployment.http.send("GET", f"/api/v1/{path}", headers=fields)
         assert_problem(answer, 401, "not_authenticated")
 
 
-def test_a_key_that_was_taken_away_opens_nothing(world: World) -> None:
+def test_a_key_that_was_taken_away_opens_nothing(deployment: Deployment) -> None:
     body = {"name": "short-lived", "roles": ["reader"], "accounts": ["*"]}
-    made = world.admin.ask("POST", "api-keys", body).json()
-    holder = Admin(world.http, made["key"])
+    made = deployment.admin.ask("POST", "api-keys", body).json()
+    holder = Admin(deployment.http, made["key"])
     assert holder.ask("GET", "accounts").status == 200
-    listed = [key for key in world.admin.items("api-keys") if key["id"] == made["id"]]
+    listed = [key for key in deployment.admin.items("api-keys") if key["id"] == made["id"]]
     assert listed[0].keys().isdisjoint({"key", "secret", "secret_hash"})
 
-    assert world.admin.ask("DELETE", f"api-keys/{made['id']}").status == 204
+    assert deployment.admin.ask("DELETE", f"api-keys/{made['id']}").status == 204
     assert_problem(holder.ask("GET", "accounts"), 401, "not_authenticated")
 
 
-def test_two_secrets_of_a_bridge_are_good_until_the_old_one_is_taken_away(world: World) -> None:
-    account = world.account()
-    old = world.new_bridge(accounts=[account])
-    new = SigningBridge(world.http, old.name, "whsec_" + "QUJD" * 11)
+def test_two_secrets_of_a_bridge_are_good_until_the_old_one_is_taken_away(
+    deployment: Deployment,
+) -> None:
+    account = deployment.account()
+    old = deployment.new_bridge(accounts=[account])
+    new = SigningBridge(deployment.http, old.name, "whsec_" + "QUJD" * 11)
     assert_problem(new.ended(leg(account)), 401, "not_authenticated")
 
     def put(*secrets: str) -> None:
         path = f"bridges/{old.name}"
-        etag = world.admin.get(path)["etag"]
+        etag = deployment.admin.get(path)["etag"]
         auth = {"scheme": "standard-webhooks", "secrets": list(secrets)}
         body = {"dialect": "perminute", "accounts": [account], "auth": auth}
-        assert world.admin.ask("PUT", path, body, if_match=etag).status == 200
+        assert deployment.admin.ask("PUT", path, body, if_match=etag).status == 200
 
     put(new.secret, old.secret)
     every([new.ended(leg(account)), old.ended(leg(account))], 202)
     put(new.secret)
     every([new.ended(leg(account))], 202)
     assert_problem(old.ended(leg(account)), 401, "not_authenticated")
-    world.debits(account, 3)
+    deployment.debits(account, 3)
 
 
-def test_a_bridge_may_prove_itself_by_a_bearer_token(world: World) -> None:
-    account, name, token = world.account(), unique("bridge"), "a-token-of-its-own"
+def test_a_bridge_may_prove_itself_by_a_bearer_token(deployment: Deployment) -> None:
+    account, name, token = deployment.account(), unique("bridge"), "a-token-of-its-own"
     auth = {"scheme": "bearer", "secrets": [token]}
     wanted = {"dialect": "perminute", "accounts": [account], "auth": auth}
-    world.admin.put(f"bridges/{name}", wanted)
+    deployment.admin.put(f"bridges/{name}", wanted)
     path, body = f"/api/v1/bridges/{name}/call-ended", json.dumps(leg(account)).encode()
 
-    right = world.http.send("POST", path, body, {"authorization": f"Bearer {token}"})
-    wrong = world.http.send("POST", path, body, {"authorization": f"Bearer {world.admin.key}"})
+    right = deployment.http.send("POST", path, body, {"authorization": f"Bearer {token}"})
+    wrong = deployment.http.send(
+        "POST", path, body, {"authorization": f"Bearer {deployment.admin.key}"}
+    )
 
     assert right.status == 202
     assert_problem(wrong, 401, "not_authenticated")
-    world.debits(account, 1)
+    deployment.debits(account, 1)
 
 
 UNKNOWN = {
@@ -348,38 +354,40 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("path", UNKNOWN)
-def test_what_is_not_there_is_a_404_with_a_problem_document(world: World, path: str) -> None:
-    account = world.account(None)
-    answer = world.admin.ask("GET", path.format(account=account, new=unique("new")))
+def test_what_is_not_there_is_a_404_with_a_problem_document(
+    deployment: Deployment, path: str
+) -> None:
+    account = deployment.account(None)
+    answer = deployment.admin.ask("GET", path.format(account=account, new=unique("new")))
     assert_problem(answer, 404, UNKNOWN[path])
 
 
-def test_pages_of_entries_join_without_gap_or_repetition(world: World) -> None:
-    account = world.account(None)
+def test_pages_of_entries_join_without_gap_or_repetition(deployment: Deployment) -> None:
+    account = deployment.account(None)
     for _ in range(5):
-        world.top_up(account, "1.00")
-    world.post(*[leg(account) for _ in range(20)])
-    world.debits(account, 20)
+        deployment.top_up(account, "1.00")
+    deployment.post(*[leg(account) for _ in range(20)])
+    deployment.debits(account, 20)
 
-    whole = world.entries(account)
-    pages = world.admin.items(f"accounts/{account}/entries", limit=7)
+    whole = deployment.entries(account)
+    pages = deployment.admin.items(f"accounts/{account}/entries", limit=7)
 
     assert [entry["sequence"] for entry in whole] == list(range(1, 26))
     assert pages == whole
-    only = world.admin.items(f"accounts/{account}/entries?kind=top_up", limit=2)
+    only = deployment.admin.items(f"accounts/{account}/entries?kind=top_up", limit=2)
     assert only == whole[:5]
 
 
-def test_entries_are_found_by_their_time(world: World) -> None:
-    account = world.account(None)
+def test_entries_are_found_by_their_time(deployment: Deployment) -> None:
+    account = deployment.account(None)
     for _ in range(3):
-        world.top_up(account, "1.00")
-    times = [entry["at"] for entry in world.entries(account)]
+        deployment.top_up(account, "1.00")
+    times = [entry["at"] for entry in deployment.entries(account)]
 
-    found = world.entries(account, f"?from={times[1]}&to={times[2]}")
+    found = deployment.entries(account, f"?from={times[1]}&to={times[2]}")
 
     assert [entry["sequence"] for entry in found] == [2]
-    assert world.entries(account, "?from=2099-01-01T00:00:00Z") == []
+    assert deployment.entries(account, "?from=2099-01-01T00:00:00Z") == []
 
 
 @pytest.mark.parametrize(
@@ -397,103 +405,107 @@ def test_entries_are_found_by_their_time(world: World) -> None:
         ("cursor=%00%ff", "cursor_invalid"),
     ],
 )
-def test_a_query_that_makes_no_sense_is_refused(world: World, query: str, code: str) -> None:
-    account = world.account(None)
-    assert_problem(world.admin.ask("GET", f"accounts/{account}/entries?{query}"), 422, code)
+def test_a_query_that_makes_no_sense_is_refused(
+    deployment: Deployment, query: str, code: str
+) -> None:
+    account = deployment.account(None)
+    assert_problem(deployment.admin.ask("GET", f"accounts/{account}/entries?{query}"), 422, code)
 
 
-def test_a_cursor_of_another_account_is_refused(world: World) -> None:
-    first, second = world.account(), world.account()
-    world.top_up(first, "1")
-    cursor = world.admin.get(f"accounts/{first}/entries?limit=1")["next"]
+def test_a_cursor_of_another_account_is_refused(deployment: Deployment) -> None:
+    first, second = deployment.account(), deployment.account()
+    deployment.top_up(first, "1")
+    cursor = deployment.admin.get(f"accounts/{first}/entries?limit=1")["next"]
     path = f"accounts/{second}/entries?cursor={quote(cursor)}"
-    assert_problem(world.admin.ask("GET", path), 422, "cursor_invalid")
+    assert_problem(deployment.admin.ask("GET", path), 422, "cursor_invalid")
 
 
 @pytest.mark.parametrize("path", ["accounts", "api-keys", "parked-legs"])
-def test_a_made_up_cursor_is_refused_by_every_list(world: World, path: str) -> None:
+def test_a_made_up_cursor_is_refused_by_every_list(deployment: Deployment, path: str) -> None:
     for cursor in ("nonsense", "%00", "eyJhIjoxfQ", "x" * 7_000):
-        answer = world.admin.ask("GET", f"{path}?cursor={cursor}")
+        answer = deployment.admin.ask("GET", f"{path}?cursor={cursor}")
         assert_problem(answer, 422, "cursor_invalid")
 
 
-def test_entries_as_csv_are_the_same_entries(world: World) -> None:
-    account = world.account(None)
+def test_entries_as_csv_are_the_same_entries(deployment: Deployment) -> None:
+    account = deployment.account(None)
     body = {"amount": "3.20", "reference": 'invoice 7, "quoted" and more'}
     path = f"accounts/{account}/top-ups"
     formula = body | {"reference": '=SUM(A1:A9), "quoted" and more'}
-    refused = world.admin.ask("POST", path, formula, idempotency_key=unique("key"))
+    refused = deployment.admin.ask("POST", path, formula, idempotency_key=unique("key"))
     assert_problem(refused, 422, "invalid")
-    world.admin.ask("POST", path, body, idempotency_key=unique("key"))
-    world.charged(account, leg(account))
+    deployment.admin.ask("POST", path, body, idempotency_key=unique("key"))
+    deployment.charged(account, leg(account))
 
-    answer = world.admin.ask("GET", f"accounts/{account}/entries", headers={"accept": "text/csv"})
+    answer = deployment.admin.ask(
+        "GET", f"accounts/{account}/entries", headers={"accept": "text/csv"}
+    )
 
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/csv")
     rows = list(csv.DictReader(io.StringIO(answer.body.decode(), newline="")))
     columns = ["sequence", "kind", "amount", "balance", "leg", "lot", "reference", "at"]
     assert list(rows[0])[: len(columns)] == columns
-    for row, entry in zip(rows, world.entries(account), strict=True):
+    for row, entry in zip(rows, deployment.entries(account), strict=True):
         shown = {name: value for name, value in row.items() if value}
         assert shown == {k: str(v) for k, v in entry.items()}
     assert rows[0]["reference"] == body["reference"]
     assert rows[1]["amount"] == "-0.098"
 
 
-def test_an_account_may_be_named_in_any_letters_but_not_its_id(world: World) -> None:
-    account = world.account(None, name="Zürich — 株式会社 ٣ 🎉")
-    shown = world.admin.ask("GET", f"accounts/{account}")
+def test_an_account_may_be_named_in_any_letters_but_not_its_id(deployment: Deployment) -> None:
+    account = deployment.account(None, name="Zürich — 株式会社 ٣ 🎉")
+    shown = deployment.admin.ask("GET", f"accounts/{account}")
     assert shown.json()["name"] == "Zürich — 株式会社 ٣ 🎉"
 
 
-def test_a_quote_is_the_charge_of_a_leg_that_has_not_happened(world: World) -> None:
-    account = world.account(None)
+def test_a_quote_is_the_charge_of_a_leg_that_has_not_happened(deployment: Deployment) -> None:
+    account = deployment.account(None)
     asked = {"account": account, "kind": "dial_out", "to": LONDON, "talk_seconds": 183}
 
-    quoted = world.admin.ask("POST", "quotes", asked)
+    quoted = deployment.admin.ask("POST", "quotes", asked)
 
     assert quoted.status == 200, quoted
-    charge = world.charged(account, leg(account))
+    charge = deployment.charged(account, leg(account))
     for name in ("amount", "billed_seconds", "rate", "lines", "rounding"):
         assert quoted.json()[name] == charge[name]
-    missing = world.admin.ask("POST", "quotes", asked | {"to": "+390669812345"})
+    missing = deployment.admin.ask("POST", "quotes", asked | {"to": "+390669812345"})
     assert_problem(missing, 422, "rate_missing")
-    assert len(world.entries(account)) == 1
+    assert len(deployment.entries(account)) == 1
 
 
-def test_a_rate_card_comes_out_as_it_went_in(world: World) -> None:
+def test_a_rate_card_comes_out_as_it_went_in(deployment: Deployment) -> None:
     name, start = unique("card"), "2026-01-01T00:00:00Z"
     version = card(rate("44", slot("0.012345678901", 6), fee="0.05"), rate("1", slot("0.0085", 1)))
     path = f"rate-cards/{name}/versions/{start}"
-    created = world.admin.ask("PUT", path, version)
+    created = deployment.admin.ask("PUT", path, version)
     assert created.status == 201, created
 
-    shown = world.admin.get(path)
+    shown = deployment.admin.get(path)
     by_prefix = {one["prefix"]: one for one in shown["rates"]}
     for wanted in version["rates"]:
         assert by_prefix[wanted["prefix"]].items() >= wanted.items()
-    as_csv = world.admin.ask("GET", path, headers={"accept": "text/csv"})
+    as_csv = deployment.admin.ask("GET", path, headers={"accept": "text/csv"})
     assert as_csv.headers["content-type"].startswith("text/csv")
     other = f"rate-cards/{unique('card')}/versions/{start}"
-    put = world.admin.ask("PUT", other, as_csv.body, headers={"content-type": "text/csv"})
+    put = deployment.admin.ask("PUT", other, as_csv.body, headers={"content-type": "text/csv"})
     assert put.status == 201, put
-    assert world.admin.get(other)["rates"] == shown["rates"]
+    assert deployment.admin.get(other)["rates"] == shown["rates"]
 
 
-def test_a_version_that_is_in_force_is_frozen(world: World) -> None:
+def test_a_version_that_is_in_force_is_frozen(deployment: Deployment) -> None:
     name = unique("card")
     path = f"rate-cards/{name}/versions/2026-01-01T00:00:00Z"
-    created = world.admin.ask("PUT", path, card(rate("44", slot("0.01"))))
+    created = deployment.admin.ask("PUT", path, card(rate("44", slot("0.01"))))
     cheaper = card(rate("44", slot("0.001")))
 
-    replaced = world.admin.ask("PUT", path, cheaper, if_match=created.headers["etag"])
+    replaced = deployment.admin.ask("PUT", path, cheaper, if_match=created.headers["etag"])
     assert replaced.status == 409, replaced
-    soon = world.admin.ask("PUT", f"rate-cards/{name}/versions/2026-02-01T00:00:00Z", cheaper)
+    soon = deployment.admin.ask("PUT", f"rate-cards/{name}/versions/2026-02-01T00:00:00Z", cheaper)
     assert soon.status == 422, soon
-    checked = world.admin.ask(
+    checked = deployment.admin.ask(
         "PUT", f"rate-cards/{name}/versions/2099-01-01T00:00:00Z?dry_run=true", cheaper
     )
     assert checked.status == 200, checked
-    listed = world.admin.get(f"rate-cards/{name}")
+    listed = deployment.admin.get(f"rate-cards/{name}")
     assert "2099" not in str(listed)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.world import LONDON, World, leg
+from tests.e2e.deployment import LONDON, Deployment, leg
 from tests.support.client import Answer, Json, SigningBridge, basic, signed, unique
 
 PROBLEM_FIELDS = {"type", "title", "status", "detail", "instance", "code"}
@@ -80,24 +80,26 @@ def assert_problem(answer: Answer, status: int, code: str, instance: str | None 
 
 
 @pytest.fixture(scope="module")
-def account(world: World) -> str:
-    return world.account()
+def account(deployment: Deployment) -> str:
+    return deployment.account()
 
 
 @pytest.fixture(scope="module")
-def bridge(world: World, account: str) -> SigningBridge:
-    return world.new_bridge(accounts=[account], default_account=account)
+def bridge(deployment: Deployment, account: str) -> SigningBridge:
+    return deployment.new_bridge(accounts=[account], default_account=account)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def nothing_is_written(world: World, account: str, bridge: SigningBridge) -> Any:
+def nothing_is_written(deployment: Deployment, account: str, bridge: SigningBridge) -> Any:
     """All that this module posts leaves no entry and no parked leg."""
     yield
     # The queue is in order: once this one is charged, the others would have been.
-    world.charged(account, leg(account), bridge)
-    assert [entry["kind"] for entry in world.entries(account)] == ["top_up", "debit"]
-    assert not [item for item in world.admin.items("parked-legs") if item["bridge"] == bridge.name]
-    assert world.admin.get(f"accounts/{account}")["held"] == "0.00"
+    deployment.charged(account, leg(account), bridge)
+    assert [entry["kind"] for entry in deployment.entries(account)] == ["top_up", "debit"]
+    assert not [
+        item for item in deployment.admin.items("parked-legs") if item["bridge"] == bridge.name
+    ]
+    assert deployment.admin.get(f"accounts/{account}")["held"] == "0.00"
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -171,7 +173,7 @@ def _password(bridge: SigningBridge, _: bytes) -> Json:
     ],
 )
 def test_who_does_not_prove_himself_is_not_let_in(
-    world: World,
+    deployment: Deployment,
     bridge: SigningBridge,
     account: str,
     proof: Callable[[SigningBridge, bytes], Json],
@@ -182,7 +184,7 @@ def test_who_does_not_prove_himself_is_not_let_in(
         ("dial-outs/au_x/release", {}),
     ):
         content = json.dumps(body).encode()
-        answer = world.http.send(
+        answer = deployment.http.send(
             *("POST", f"/api/v1/bridges/{bridge.name}/{path}", content),
             {"content-type": "application/json"} | proof(bridge, content),
         )
@@ -190,11 +192,11 @@ def test_who_does_not_prove_himself_is_not_let_in(
 
 
 def test_an_unknown_bridge_is_answered_like_a_wrong_signature(
-    world: World, bridge: SigningBridge, account: str
+    deployment: Deployment, bridge: SigningBridge, account: str
 ) -> None:
-    stranger = SigningBridge(world.http, unique("nobody"), bridge.secret)
+    stranger = SigningBridge(deployment.http, unique("nobody"), bridge.secret)
     unknown = assert_problem(stranger.ended(leg(account)), 401, "not_authenticated")
-    wrong = SigningBridge(world.http, bridge.name, "whsec_" + "QUJD" * 8).ended(leg(account))
+    wrong = SigningBridge(deployment.http, bridge.name, "whsec_" + "QUJD" * 8).ended(leg(account))
     assert unknown["detail"] == assert_problem(wrong, 401, "not_authenticated")["detail"]
 
 
@@ -287,10 +289,10 @@ ADMIN_BODIES: dict[str, tuple[str, str, bytes, int, str]] = {
 
 @pytest.mark.parametrize("name", ADMIN_BODIES)
 def test_what_an_administrator_sends_wrong_is_refused(
-    world: World, account: str, name: str
+    deployment: Deployment, account: str, name: str
 ) -> None:
     method, path, body, status, code = ADMIN_BODIES[name]
-    answer = world.admin.ask(
+    answer = deployment.admin.ask(
         *(method, path.format(account=account, new=unique("new")), body),
         idempotency_key=unique("key"),
     )
@@ -313,10 +315,10 @@ def test_what_an_administrator_sends_wrong_is_refused(
         ("DELETE", "/api/health", "GET"),
     ],
 )
-def test_a_path_that_is_not_there_or_takes_another_method_is_told_apart(
-    world: World, method: str, path: str, allow: str | None
+def test_an_unknown_path_and_a_wrong_method_are_distinguished(
+    deployment: Deployment, method: str, path: str, allow: str | None
 ) -> None:
-    answer = world.http.send(method, path)
+    answer = deployment.http.send(method, path)
     assert (answer.status, answer.headers.get("allow")) == (405 if allow else 404, allow)
     if method != "HEAD":
         code = "method_not_allowed" if allow else "path_unknown"
@@ -324,8 +326,8 @@ def test_a_path_that_is_not_there_or_takes_another_method_is_told_apart(
 
 
 @pytest.mark.parametrize("name", ["Contoso", "-a", "a" * 64, "a%20b", "%2e%2e", "b%2fc", "%00"])
-def test_an_id_that_is_none_makes_no_account(world: World, name: str) -> None:
-    answer = world.admin.ask("PUT", f"accounts/{name}", {"currency": "USD"})
+def test_an_id_that_is_none_makes_no_account(deployment: Deployment, name: str) -> None:
+    answer = deployment.admin.ask("PUT", f"accounts/{name}", {"currency": "USD"})
     assert_problem(answer, 422, "id_invalid")
 
 
@@ -342,8 +344,8 @@ def test_an_id_that_is_none_makes_no_account(world: World, name: str) -> None:
     ],
     ids=["TLS", "version", "length", "lengths", "line", "header", "name"],
 )
-def test_what_is_no_http_does_no_harm(world: World, garbage: bytes) -> None:
-    port = int(world.stack.base_url.rpartition(":")[2])
+def test_what_is_no_http_does_no_harm(deployment: Deployment, garbage: bytes) -> None:
+    port = int(deployment.stack.base_url.rpartition(":")[2])
     with (
         contextlib.suppress(OSError),
         socket.create_connection(("127.0.0.1", port), timeout=5) as connection,
@@ -352,4 +354,4 @@ def test_what_is_no_http_does_no_harm(world: World, garbage: bytes) -> None:
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(65536):
             pass
-    assert world.http.send("GET", "/api/health").status == 200
+    assert deployment.http.send("GET", "/api/health").status == 200

@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_bad_input import assert_problem
-from tests.e2e.world import (
+from tests.e2e.deployment import (
     LONDON,
     NEW_YORK,
     PARIS,
     ROME,
-    World,
+    Deployment,
     card,
     leg,
     london_price,
     rate,
     slot,
 )
+from tests.e2e.test_bad_input import assert_problem
 from tests.support.client import Json, at_once, every, unique
 
 HELD_FOR_LONDON = Decimal("0.23")  # 0.05 and 15 minutes at 0.012
@@ -26,31 +26,31 @@ SLICE_SECONDS = 900
 EXPIRY_SECONDS = SLICE_SECONDS + 120 + 900
 
 
-def asked(world: World, account: str, **question: Any) -> Json:
+def asked(deployment: Deployment, account: str, **question: Any) -> Json:
     """A question of an organizer that is made for it, unless one is named."""
     named = question.keys() & {"conference_id", "organizer_id"}
-    more = {} if named else {"organizer_id": world.organizer(account)}
+    more = {} if named else {"organizer_id": deployment.organizer(account)}
     return {"to": LONDON, "account": account} | more | question
 
 
-def answered(world: World, question: Json, key: str | None = None) -> Json:
-    answer = world.bridge.ask(question, key)
+def answered(deployment: Deployment, question: Json, key: str | None = None) -> Json:
+    answer = deployment.bridge.ask(question, key)
     assert answer.status == 200, answer
     found: Json = answer.json()
     return found
 
 
-def held(world: World, account: str) -> tuple[Decimal, Decimal]:
+def held(deployment: Deployment, account: str) -> tuple[Decimal, Decimal]:
     """(held, available) as the account shows them."""
-    shown = world.admin.get(f"accounts/{account}")
+    shown = deployment.admin.get(f"accounts/{account}")
     return Decimal(shown["held"]), Decimal(shown["available"])
 
 
-def test_an_allowed_dial_out_holds_what_it_can_cost(world: World) -> None:
-    account = world.account("10.00", credit_limit="5.00")
+def test_an_allowed_dial_out_holds_what_it_can_cost(deployment: Deployment) -> None:
+    account = deployment.account("10.00", credit_limit="5.00")
     before = datetime.now(UTC)
 
-    allowed = answered(world, asked(world, account))
+    allowed = answered(deployment, asked(deployment, account))
     after = datetime.now(UTC)
 
     expires_at = datetime.fromisoformat(allowed.pop("expires_at"))
@@ -75,31 +75,33 @@ def test_an_allowed_dial_out_holds_what_it_can_cost(world: World) -> None:
         "currency": "USD",
         "held": "0.23",
     }
-    assert held(world, account) == (HELD_FOR_LONDON, 15 - HELD_FOR_LONDON)
-    assert world.balance(account) == 10
+    assert held(deployment, account) == (HELD_FOR_LONDON, 15 - HELD_FOR_LONDON)
+    assert deployment.balance(account) == 10
 
 
-def test_the_conference_tells_account_and_organizer(world: World) -> None:
-    account, conference = world.account(), unique("room")
-    organizer = world.organizer(account, policy="DialoutCPCDomesticPSTNInternational")
-    world.admin.put(f"accounts/{account}/conferences/{conference}", {"organizer": organizer})
+def test_the_conference_names_account_and_organizer(deployment: Deployment) -> None:
+    account, conference = deployment.account(), unique("room")
+    organizer = deployment.organizer(account, policy="DialoutCPCDomesticPSTNInternational")
+    deployment.admin.put(f"accounts/{account}/conferences/{conference}", {"organizer": organizer})
 
-    home = answered(world, {"to": PARIS, "conference_id": conference})
-    abroad = answered(world, {"to": LONDON, "conference_id": conference})
+    home = answered(deployment, {"to": PARIS, "conference_id": conference})
+    abroad = answered(deployment, {"to": LONDON, "conference_id": conference})
 
     assert home["decision"] == "allow"
     assert (abroad["decision"], abroad["reason"]) == ("deny", "policy_domestic_only")
 
 
-def test_fewer_seconds_are_granted_and_held_where_fewer_are_asked_for(world: World) -> None:
-    account = world.account()
-    allowed = answered(world, asked(world, account, requested_seconds=61))
+def test_fewer_seconds_are_granted_and_held_where_fewer_are_requested(
+    deployment: Deployment,
+) -> None:
+    account = deployment.account()
+    allowed = answered(deployment, asked(deployment, account, requested_seconds=61))
     assert (allowed["granted_seconds"], allowed["held"]) == (61, "0.074")
 
 
-def test_what_is_granted_is_what_the_credit_pays_for(world: World) -> None:
-    account = world.account("0.08")
-    allowed = answered(world, asked(world, account))
+def test_what_is_granted_is_what_the_credit_pays_for(deployment: Deployment) -> None:
+    account = deployment.account("0.08")
+    allowed = answered(deployment, asked(deployment, account))
     assert (allowed["granted_seconds"], allowed["held"], allowed["final"]) == (120, "0.074", True)
 
 
@@ -125,59 +127,61 @@ POLICIES: dict[str, Json] = {
 }
 
 
-def _denied(world: World, account: str, reason: str, **question: Any) -> None:
-    denied = answered(world, asked(world, account, **question))
+def _denied(deployment: Deployment, account: str, reason: str, **question: Any) -> None:
+    denied = answered(deployment, asked(deployment, account, **question))
     assert (denied["decision"], denied["reason"]) == ("deny", reason)
     assert denied["message"].endswith(".")
-    assert held(world, account)[0] == 0
+    assert held(deployment, account)[0] == 0
 
 
 @pytest.mark.parametrize("reason", ORGANIZERS)
-def test_the_organizer_decides_what_may_be_dialled(world: World, reason: str) -> None:
-    account = world.account()
-    organizer = world.organizer(account, **ORGANIZERS[reason])
-    _denied(world, account, reason, organizer_id=organizer, to=NUMBERS.get(reason, LONDON))
+def test_the_organizer_decides_what_may_be_dialled(deployment: Deployment, reason: str) -> None:
+    account = deployment.account()
+    organizer = deployment.organizer(account, **ORGANIZERS[reason])
+    _denied(deployment, account, reason, organizer_id=organizer, to=NUMBERS.get(reason, LONDON))
 
 
 @pytest.mark.parametrize(
     "reason", [name for name in NUMBERS if name not in ORGANIZERS], ids=lambda name: name
 )
-def test_some_numbers_are_not_dialled(world: World, reason: str) -> None:
-    _denied(world, world.account(), reason, to=NUMBERS[reason])
+def test_some_numbers_are_not_dialled(deployment: Deployment, reason: str) -> None:
+    _denied(deployment, deployment.account(), reason, to=NUMBERS[reason])
 
 
 @pytest.mark.parametrize("reason", POLICIES)
-def test_the_account_has_lists_of_its_own(world: World, reason: str) -> None:
-    account = world.account()
-    world.admin.put(f"accounts/{account}/dial-out-policy", POLICIES[reason])
-    _denied(world, account, reason)
+def test_the_account_has_lists_of_its_own(deployment: Deployment, reason: str) -> None:
+    account = deployment.account()
+    deployment.admin.put(f"accounts/{account}/dial-out-policy", POLICIES[reason])
+    _denied(deployment, account, reason)
 
 
-def test_an_unknown_organizer_is_denied(world: World) -> None:
-    _denied(world, world.account(), "organizer_unknown", organizer_id="nobody@example.com")
+def test_an_unknown_organizer_is_denied(deployment: Deployment) -> None:
+    _denied(
+        deployment, deployment.account(), "organizer_unknown", organizer_id="nobody@example.com"
+    )
 
 
-def test_an_unknown_account_is_denied(world: World) -> None:
-    denied = answered(world, {"to": LONDON, "account": unique("acct"), "organizer_id": "ann"})
+def test_an_unknown_account_is_denied(deployment: Deployment) -> None:
+    denied = answered(deployment, {"to": LONDON, "account": unique("acct"), "organizer_id": "ann"})
     assert denied["reason"] == "account_unknown"
 
 
-def test_a_bridge_asks_only_for_its_own_accounts(world: World) -> None:
-    own, foreign = world.account(), world.account()
-    bridge = world.new_bridge(accounts=[own])
-    answer = bridge.ask(asked(world, foreign))
+def test_a_bridge_authorises_only_for_its_own_accounts(deployment: Deployment) -> None:
+    own, foreign = deployment.account(), deployment.account()
+    bridge = deployment.new_bridge(accounts=[own])
+    answer = bridge.ask(asked(deployment, foreign))
     assert answer.json()["reason"] == "account_unknown"
-    assert held(world, foreign)[0] == 0
+    assert held(deployment, foreign)[0] == 0
 
 
-def test_without_credit_for_the_first_minute_it_is_denied(world: World) -> None:
-    _denied(world, world.account("0.06"), "credit_exhausted")
+def test_without_credit_for_the_first_minute_it_is_denied(deployment: Deployment) -> None:
+    _denied(deployment, deployment.account("0.06"), "credit_exhausted")
 
 
-def test_an_explained_answer_shows_every_check_in_order(world: World) -> None:
-    account = world.account()
-    organizer = world.organizer(account, policy="DialoutCPCandPSTNDisabled")
-    denied = answered(world, asked(world, account, organizer_id=organizer, explain=True))
+def test_an_explained_answer_shows_every_check_in_order(deployment: Deployment) -> None:
+    account = deployment.account()
+    organizer = deployment.organizer(account, policy="DialoutCPCandPSTNDisabled")
+    denied = answered(deployment, asked(deployment, account, organizer_id=organizer, explain=True))
 
     checks = {check["check"]: check for check in denied["checks"]}
     assert list(checks)[:3] == ["emergency", "special", "number"]
@@ -189,126 +193,128 @@ def test_an_explained_answer_shows_every_check_in_order(world: World) -> None:
     assert all(check["detail"] for check in checks.values())
 
 
-def test_a_dry_run_holds_nothing(world: World) -> None:
-    account = world.account()
-    allowed = answered(world, asked(world, account, dry_run=True))
+def test_a_dry_run_holds_nothing(deployment: Deployment) -> None:
+    account = deployment.account()
+    allowed = answered(deployment, asked(deployment, account, dry_run=True))
     assert (allowed["decision"], allowed["held"]) == ("allow", "0.23")
     assert "authorization" not in allowed
-    assert held(world, account)[0] == 0
+    assert held(deployment, account)[0] == 0
 
 
-def test_the_same_question_has_one_answer_and_one_hold(world: World) -> None:
-    account = world.account()
-    question, key = asked(world, account), unique("ask")
+def test_the_same_question_has_one_answer_and_one_hold(deployment: Deployment) -> None:
+    account = deployment.account()
+    question, key = asked(deployment, account), unique("ask")
 
-    answers = at_once(10, lambda _: world.bridge.ask(question, key))
+    answers = at_once(10, lambda _: deployment.bridge.ask(question, key))
 
     every(answers, 200)
     assert all(answer.json() == answers[0].json() for answer in answers)
-    assert held(world, account)[0] == HELD_FOR_LONDON
+    assert held(deployment, account)[0] == HELD_FOR_LONDON
 
 
-def test_a_denial_is_kept_under_its_key_too(world: World) -> None:
-    account = world.account(None)
-    question, key = asked(world, account), unique("ask")
-    assert answered(world, question, key)["reason"] == "credit_exhausted"
-    world.top_up(account, "5.00")
+def test_a_denial_is_kept_under_its_key_too(deployment: Deployment) -> None:
+    account = deployment.account(None)
+    question, key = asked(deployment, account), unique("ask")
+    assert answered(deployment, question, key)["reason"] == "credit_exhausted"
+    deployment.top_up(account, "5.00")
 
-    assert answered(world, question, key)["reason"] == "credit_exhausted"
-    assert answered(world, question)["decision"] == "allow"
+    assert answered(deployment, question, key)["reason"] == "credit_exhausted"
+    assert answered(deployment, question)["decision"] == "allow"
 
 
-def test_another_question_under_the_same_key_is_refused(world: World) -> None:
-    account = world.account()
-    question, key = asked(world, account), unique("ask")
-    answered(world, question, key)
+def test_another_question_under_the_same_key_is_refused(deployment: Deployment) -> None:
+    account = deployment.account()
+    question, key = asked(deployment, account), unique("ask")
+    answered(deployment, question, key)
 
-    answer = world.bridge.ask(question | {"to": PARIS}, key)
+    answer = deployment.bridge.ask(question | {"to": PARIS}, key)
 
     assert_problem(answer, 422, "idempotency_key_reused")
-    assert held(world, account)[0] == HELD_FOR_LONDON
+    assert held(deployment, account)[0] == HELD_FOR_LONDON
 
 
-def test_the_webhook_id_serves_where_the_key_is_missing(world: World) -> None:
-    account = world.account()
-    question = asked(world, account)
-    first = world.bridge.post("dial-outs", question).json()
-    second = world.bridge.post("dial-outs", question).json()
+def test_the_webhook_id_serves_where_the_key_is_missing(deployment: Deployment) -> None:
+    account = deployment.account()
+    question = asked(deployment, account)
+    first = deployment.bridge.post("dial-outs", question).json()
+    second = deployment.bridge.post("dial-outs", question).json()
     assert first["authorization"] != second["authorization"]
-    assert held(world, account)[0] == 2 * HELD_FOR_LONDON
+    assert held(deployment, account)[0] == 2 * HELD_FOR_LONDON
 
 
-def test_a_release_gives_the_hold_back_once(world: World) -> None:
-    account = world.account()
-    authorization = answered(world, asked(world, account))["authorization"]
-    answered(world, asked(world, account))
+def test_a_release_gives_the_hold_back_once(deployment: Deployment) -> None:
+    account = deployment.account()
+    authorization = answered(deployment, asked(deployment, account))["authorization"]
+    answered(deployment, asked(deployment, account))
 
-    every([world.bridge.release(authorization), world.bridge.release(authorization)], 200)
+    every([deployment.bridge.release(authorization), deployment.bridge.release(authorization)], 200)
 
-    assert held(world, account) == (HELD_FOR_LONDON, 100 - HELD_FOR_LONDON)
+    assert held(deployment, account) == (HELD_FOR_LONDON, 100 - HELD_FOR_LONDON)
 
 
-def test_only_its_own_bridge_releases_an_authorization(world: World) -> None:
-    account = world.account()
-    authorization = answered(world, asked(world, account))["authorization"]
-    other = world.new_bridge(accounts=["*"])
+def test_only_its_own_bridge_releases_an_authorization(deployment: Deployment) -> None:
+    account = deployment.account()
+    authorization = answered(deployment, asked(deployment, account))["authorization"]
+    other = deployment.new_bridge(accounts=["*"])
 
     for unknown in (authorization, "au_none", f"au_none.{account}", "x" * 500):
         assert_problem(other.release(unknown), 404, "authorization_unknown")
-    assert held(world, account)[0] == HELD_FOR_LONDON
+    assert held(deployment, account)[0] == HELD_FOR_LONDON
 
 
-def test_the_leg_that_names_its_authorization_settles_the_hold(world: World) -> None:
-    account = world.account()
-    authorization = answered(world, asked(world, account))["authorization"]
+def test_the_leg_that_names_its_authorization_settles_the_hold(deployment: Deployment) -> None:
+    account = deployment.account()
+    authorization = answered(deployment, asked(deployment, account))["authorization"]
 
-    charge = world.charged(account, leg(account, authorization=authorization))
+    charge = deployment.charged(account, leg(account, authorization=authorization))
 
     assert charge["flags"] == ["organizer_unknown"]
     price = london_price(183)
-    assert held(world, account) == (Decimal(0), 100 - price)
+    assert held(deployment, account) == (Decimal(0), 100 - price)
 
 
-def test_the_leg_id_that_was_announced_settles_the_hold(world: World) -> None:
-    account = world.account()
+def test_the_leg_id_that_was_announced_settles_the_hold(deployment: Deployment) -> None:
+    account = deployment.account()
     ended = leg(account)
-    answered(world, asked(world, account, leg_id=ended["leg_id"]))
-    assert held(world, account)[0] == HELD_FOR_LONDON
+    answered(deployment, asked(deployment, account, leg_id=ended["leg_id"]))
+    assert held(deployment, account)[0] == HELD_FOR_LONDON
 
-    world.charged(account, ended)
+    deployment.charged(account, ended)
 
-    assert held(world, account)[0] == 0
+    assert held(deployment, account)[0] == 0
 
 
-def test_an_unanswered_call_costs_nothing_and_frees_its_hold(world: World) -> None:
-    account = world.account()
-    authorization = answered(world, asked(world, account))["authorization"]
+def test_an_unanswered_call_costs_nothing_and_frees_its_hold(deployment: Deployment) -> None:
+    account = deployment.account()
+    authorization = answered(deployment, asked(deployment, account))["authorization"]
 
-    charge = world.charged(account, leg(account, answered=False, authorization=authorization))
+    charge = deployment.charged(account, leg(account, answered=False, authorization=authorization))
 
     assert charge["zero_reason"] == "unanswered"
-    assert held(world, account) == (Decimal(0), Decimal(100))
+    assert held(deployment, account) == (Decimal(0), Decimal(100))
 
 
-def test_a_call_longer_than_granted_is_booked_and_flagged(world: World) -> None:
-    account = world.account("0.08")
-    authorization = answered(world, asked(world, account))["authorization"]
+def test_a_call_longer_than_granted_is_booked_and_flagged(deployment: Deployment) -> None:
+    account = deployment.account("0.08")
+    authorization = answered(deployment, asked(deployment, account))["authorization"]
 
-    charge = world.charged(account, leg(account, authorization=authorization, talk_seconds=3600))
+    charge = deployment.charged(
+        account, leg(account, authorization=authorization, talk_seconds=3600)
+    )
 
     assert "overrun" in charge["flags"]
     assert "late" not in charge["flags"]
-    assert world.balance(account) == Decimal("0.08") - london_price(3600)
-    assert held(world, account)[0] == 0
-    world.verified(account)
+    assert deployment.balance(account) == Decimal("0.08") - london_price(3600)
+    assert held(deployment, account)[0] == 0
+    deployment.verified(account)
 
 
-def test_50_dial_outs_at_once_never_hold_more_than_there_is(world: World) -> None:
+def test_50_dial_outs_at_once_never_hold_more_than_there_is(deployment: Deployment) -> None:
     """Twelve holds of 0.23 and one of what is left fit into 3.00; no thirteenth cent is given."""
-    account = world.account("3.00")
-    question = asked(world, account)
+    account = deployment.account("3.00")
+    question = asked(deployment, account)
 
-    answers = at_once(50, lambda _: world.bridge.ask(question))
+    answers = at_once(50, lambda _: deployment.bridge.ask(question))
 
     every(answers, 200)
     bodies = [answer.json() for answer in answers]
@@ -316,54 +322,54 @@ def test_50_dial_outs_at_once_never_hold_more_than_there_is(world: World) -> Non
     total = sum(Decimal(body["held"]) for body in allowed)
     assert {body["reason"] for body in bodies if body["decision"] == "deny"} == {"credit_exhausted"}
     assert len({body["authorization"] for body in allowed}) == len(allowed)
-    assert held(world, account) == (total, 3 - total)
+    assert held(deployment, account) == (total, 3 - total)
     assert Decimal("2.94") < total <= 3
 
 
-def test_holds_and_debits_at_the_same_time_add_up(world: World) -> None:
-    account = world.account("6.00")
-    question = asked(world, account)
+def test_holds_and_debits_at_the_same_time_add_up(deployment: Deployment) -> None:
+    account = deployment.account("6.00")
+    question = asked(deployment, account)
 
     def ask_or_debit(number: int) -> Decimal:
         if number % 2:
-            world.post(leg(account, talk_seconds=600))
+            deployment.post(leg(account, talk_seconds=600))
             return Decimal(0)
-        answer = world.bridge.ask(question).json()
+        answer = deployment.bridge.ask(question).json()
         return Decimal(answer.get("held", 0))
 
     total = sum(at_once(40, ask_or_debit))
-    world.debits(account, 20)
+    deployment.debits(account, 20)
 
     spent = 20 * london_price(600)
-    assert held(world, account) == (total, 6 - spent - total)
-    world.verified(account)
+    assert held(deployment, account) == (total, 6 - spent - total)
+    deployment.verified(account)
 
 
-def test_of_101_dial_outs_at_once_one_is_too_many(world: World) -> None:
-    account = world.account("1000.00")
-    question = asked(world, account)
+def test_of_101_dial_outs_at_once_one_is_too_many(deployment: Deployment) -> None:
+    account = deployment.account("1000.00")
+    question = asked(deployment, account)
 
-    answers = at_once(101, lambda _: world.bridge.ask(question))
+    answers = at_once(101, lambda _: deployment.bridge.ask(question))
 
     every(answers, 200)
     denied = [body for answer in answers if (body := answer.json())["decision"] == "deny"]
     assert [body["reason"] for body in denied] == ["velocity_exceeded"]
-    assert held(world, account)[0] == 100 * HELD_FOR_LONDON
+    assert held(deployment, account)[0] == 100 * HELD_FOR_LONDON
 
 
-def test_the_same_key_of_another_bridge_is_another_question(world: World) -> None:
-    account, key = world.account(), unique("ask")
-    question, other = asked(world, account), world.new_bridge(accounts=["*"])
-    first = world.bridge.ask(question, key).json()
+def test_the_same_key_of_another_bridge_is_another_question(deployment: Deployment) -> None:
+    account, key = deployment.account(), unique("ask")
+    question, other = asked(deployment, account), deployment.new_bridge(accounts=["*"])
+    first = deployment.bridge.ask(question, key).json()
     second = other.ask(question, key).json()
     assert first["authorization"] != second["authorization"]
 
 
-def test_a_free_destination_needs_no_credit(world: World) -> None:
+def test_a_free_destination_needs_no_credit(deployment: Deployment) -> None:
     own_card = unique("card")
-    world.admin.put(
+    deployment.admin.put(
         f"rate-cards/{own_card}/versions/2020-01-01T00:00:00Z", card(rate("1", slot("0")))
     )
-    account = world.account(None, rate_card=own_card)
-    allowed = answered(world, asked(world, account, to=NEW_YORK))
+    account = deployment.account(None, rate_card=own_card)
+    allowed = answered(deployment, asked(deployment, account, to=NEW_YORK))
     assert (allowed["decision"], allowed["held"]) == ("allow", "0.00")

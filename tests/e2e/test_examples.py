@@ -18,8 +18,8 @@ from urllib.parse import unquote
 import pytest
 from lupa.lua52 import LuaRuntime
 
+from tests.e2e.deployment import LONDON, ROME, Deployment, london_price
 from tests.e2e.test_dial_out import held
-from tests.e2e.world import LONDON, ROME, World, london_price
 from tests.support.client import Http, basic, eventually, unique
 
 EXAMPLES = Path(__file__).parents[2] / "docs/examples"
@@ -44,17 +44,17 @@ def examples(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 class Room:
     """An account, its conference, and a bridge that logs in with a password."""
 
-    def __init__(self, world: World, **bridge: Any) -> None:
-        self.world = world
-        self.account = world.account()
+    def __init__(self, deployment: Deployment, **bridge: Any) -> None:
+        self.deployment = deployment
+        self.account = deployment.account()
         self.conference, self.bridge = unique("room"), unique("pbx")
-        organizer = world.organizer(self.account)
+        organizer = deployment.organizer(self.account)
         path = f"accounts/{self.account}/conferences/{self.conference}"
-        world.admin.put(path, {"organizer": organizer})
+        deployment.admin.put(path, {"organizer": organizer})
         auth = {"scheme": "basic", "username": "pbx", "secrets": [SECRET]}
         settings = {"dialect": "perminute", "auth": auth, "accounts": [self.account]} | bridge
-        world.admin.put(f"bridges/{self.bridge}", settings)
-        self.url = f"{world.http.base_url}/api/v1"
+        deployment.admin.put(f"bridges/{self.bridge}", settings)
+        self.url = f"{deployment.http.base_url}/api/v1"
 
     def client(self, examples: Any, **more: Any) -> Any:
         perminute = examples("perminute")
@@ -62,7 +62,7 @@ class Room:
 
     @property
     def held(self) -> Any:
-        return held(self.world, self.account)[0]
+        return held(self.deployment, self.account)[0]
 
 
 class Twilio:
@@ -81,8 +81,8 @@ class Twilio:
         self.made.append(words)
 
 
-def test_twilio_dials_for_as_long_as_is_granted(world: World, examples: Any) -> None:
-    room = Room(world, assumed_seconds=3600)
+def test_twilio_dials_for_as_long_as_is_granted(deployment: Deployment, examples: Any) -> None:
+    room = Room(deployment, assumed_seconds=3600)
     client, perminute = Twilio(), room.client(examples)
     add = examples("twilio_call").add_participant
 
@@ -96,8 +96,8 @@ def test_twilio_dials_for_as_long_as_is_granted(world: World, examples: Any) -> 
     assert room.held > 0
 
 
-def test_twilio_gives_back_what_a_failed_dial_holds(world: World, examples: Any) -> None:
-    room = Room(world)
+def test_twilio_gives_back_what_a_failed_dial_holds(deployment: Deployment, examples: Any) -> None:
+    room = Room(deployment)
     add = examples("twilio_call").add_participant
     with pytest.raises(RuntimeError):
         add(
@@ -111,8 +111,8 @@ def test_twilio_gives_back_what_a_failed_dial_holds(world: World, examples: Any)
     assert room.held == 0
 
 
-def test_livekit_bounds_the_call(world: World, examples: Any) -> None:
-    room = Room(world, assumed_seconds=1800)
+def test_livekit_bounds_the_call(deployment: Deployment, examples: Any) -> None:
+    room = Room(deployment, assumed_seconds=1800)
     made: list[Any] = []
 
     async def create(request: Any) -> None:
@@ -179,8 +179,10 @@ class Asterisk:
         return "200 result=0" if value is None else f"200 result=1 ({value})"
 
 
-def test_asterisk_asks_dials_for_so_long_and_tells_how_it_ended(world: World) -> None:
-    room = Room(world)
+def test_asterisk_authorises_dials_for_so_long_and_reports_how_it_ended(
+    deployment: Deployment,
+) -> None:
+    room = Room(deployment)
     asterisk = Asterisk(room)
 
     asterisk.run("ask", LONDON, room.conference)
@@ -196,13 +198,13 @@ def test_asterisk_asks_dials_for_so_long_and_tells_how_it_ended(world: World) ->
         "CDR(billsec)": "183",
     }
     asterisk.run("ended", LONDON, room.conference)
-    charge = world.leg(room.account, asterisk.variables["UNIQUEID"], room.bridge)
+    charge = deployment.leg(room.account, asterisk.variables["UNIQUEID"], room.bridge)
     assert charge["amount"] == str(london_price(183))
     assert eventually(lambda: room.held == 0)
 
 
-def test_asterisk_is_told_why_not(world: World) -> None:
-    room = Room(world)
+def test_asterisk_gets_the_reason_of_a_denial(deployment: Deployment) -> None:
+    room = Room(deployment)
     asterisk = Asterisk(room)
     asterisk.run("ask", ROME, room.conference)
     assert asterisk.variables["PERMINUTE_DECISION"] == "deny"
@@ -213,7 +215,7 @@ class FreeSwitch:
     """The switch's side of a Lua script: its API, with requests that are really sent."""
 
     def __init__(self, room: Room, *, dials: str = "+OK", url: str = "") -> None:
-        host = room.world.http.base_url.removeprefix("http://")
+        host = room.deployment.http.base_url.removeprefix("http://")
         login = f"http://pbx:{SECRET}@{host}/api/v1/bridges/{room.bridge}"
         self.room = room
         self.base_url = url or login
@@ -264,30 +266,32 @@ class FreeSwitch:
         self.said += text
 
 
-def test_freeswitch_dials_with_an_end_at_what_is_granted(world: World) -> None:
-    room = Room(world)
+def test_freeswitch_dials_with_an_end_at_what_is_granted(deployment: Deployment) -> None:
+    room = Room(deployment)
     switch = FreeSwitch(room)
 
     switch.run(LONDON)
 
     (dialled,) = switch.dialled
-    (hold,) = world.admin.get(f"accounts/{room.account}/dial-out-policy/state")["open"]
+    (hold,) = deployment.admin.get(f"accounts/{room.account}/dial-out-policy/state")["open"]
     assert f"perminute_authorization={hold['authorization']}," in dialled
     assert "execute_on_answer='sched_hangup +900 allotted_timeout'" in dialled
     assert f"sofia/gateway/trunk/{LONDON} &conference({room.conference}@default)" in dialled
     assert room.held > 0
 
 
-def test_freeswitch_gives_back_what_a_failed_dial_holds(world: World) -> None:
-    room = Room(world)
+def test_freeswitch_gives_back_what_a_failed_dial_holds(deployment: Deployment) -> None:
+    room = Room(deployment)
     switch = FreeSwitch(room, dials="-ERR USER_BUSY")
     switch.run(LONDON)
     assert len(switch.dialled) == 1
     assert room.held == 0
 
 
-def test_freeswitch_does_not_dial_what_is_denied_or_what_nobody_answers(world: World) -> None:
-    room = Room(world)
+def test_freeswitch_does_not_dial_what_is_denied_or_what_nobody_answers(
+    deployment: Deployment,
+) -> None:
+    room = Room(deployment)
     denied, alone = FreeSwitch(room), FreeSwitch(room, url="http://pbx:x@127.0.0.1:9/nobody")
     denied.run(ROME)
     alone.run(LONDON)

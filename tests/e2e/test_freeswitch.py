@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.e2e.deployment import LONDON, Deployment, london_price
 from tests.e2e.test_bad_input import assert_problem
-from tests.e2e.world import LONDON, World, london_price
 from tests.support.client import Answer, Json, basic, unique
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "freeswitch"
@@ -25,7 +25,7 @@ FORM = "application/x-www-form-urlencoded"
 class FreeSwitch:
     """A FreeSWITCH that is registered for one account."""
 
-    world: World
+    deployment: Deployment
     name: str
     account: str
 
@@ -33,17 +33,17 @@ class FreeSwitch:
         """What mod_json_cdr posts at hangup."""
         fields = basic(self.name, password) | {"content-type": content_type}
         path = f"/api/v1/bridges/{self.name}/call-ended?uuid={leg_id}"
-        return self.world.http.send("POST", path, body, fields)
+        return self.deployment.http.send("POST", path, body, fields)
 
     def charge(self, leg_id: str) -> Json:
-        return self.world.leg(self.account, leg_id, self.name)
+        return self.deployment.leg(self.account, leg_id, self.name)
 
 
 @pytest.fixture
-def switch(world: World) -> FreeSwitch:
-    account, name = world.account(), unique("fs")
+def switch(deployment: Deployment) -> FreeSwitch:
+    account, name = deployment.account(), unique("fs")
     auth = {"scheme": "basic", "username": name, "secrets": [PASSWORD]}
-    world.admin.put(
+    deployment.admin.put(
         f"bridges/{name}",
         {
             "dialect": "freeswitch",
@@ -52,7 +52,7 @@ def switch(world: World) -> FreeSwitch:
             "default_account": account,
         },
     )
-    return FreeSwitch(world, name, account)
+    return FreeSwitch(deployment, name, account)
 
 
 def record(switch: FreeSwitch, file: str) -> tuple[str, Json]:
@@ -106,7 +106,7 @@ def test_each_encoding_of_a_record_is_charged(
         "3001",
         "ken@contoso.example".replace("contoso", switch.account),
     )
-    assert switch.world.balance(switch.account) == 100 - london_price(183)
+    assert switch.deployment.balance(switch.account) == 100 - london_price(183)
 
 
 def test_the_same_record_in_all_encodings_is_charged_once(switch: FreeSwitch) -> None:
@@ -118,8 +118,8 @@ def test_the_same_record_in_all_encodings_is_charged_once(switch: FreeSwitch) ->
     switch.post(*_raw(json.dumps(other).encode()), other_id)
     switch.charge(other_id)
 
-    assert len(switch.world.debits(switch.account, 2)) == 2
-    assert not switch.world.all_parked(leg_id, switch.name)
+    assert len(switch.deployment.debits(switch.account, 2)) == 2
+    assert not switch.deployment.all_parked(leg_id, switch.name)
 
 
 def test_an_unanswered_call_costs_nothing(switch: FreeSwitch) -> None:
@@ -130,7 +130,7 @@ def test_an_unanswered_call_costs_nothing(switch: FreeSwitch) -> None:
     charge = switch.charge(leg_id)
 
     assert (charge["status"], charge["zero_reason"]) == ("zero", "unanswered")
-    assert switch.world.balance(switch.account) == 100
+    assert switch.deployment.balance(switch.account) == 100
 
 
 def test_a_record_with_a_bare_nan_is_charged(switch: FreeSwitch) -> None:
@@ -146,7 +146,7 @@ def test_a_channel_outside_of_conferences_is_ignored(switch: FreeSwitch) -> None
     answer = switch.post(*_raw(json.dumps(cdr).encode()), leg_id)
     (shown,) = answer.json()["legs"]
     assert (answer.status, shown["status"]) == (202, "ignored")
-    assert switch.world.entries(switch.account, "?kind=debit") == []
+    assert switch.deployment.entries(switch.account, "?kind=debit") == []
 
 
 @pytest.mark.parametrize(
@@ -174,19 +174,19 @@ def test_what_can_not_be_read_is_kept_byte_for_byte_and_parked(
         (shown,) = answer.json()["legs"]
         assert (answer.status, shown["status"]) == (202, "parked"), answer
         assert shown["reason"] == "unreadable"
-    parked = switch.world.parked(leg_id, switch.name)
+    parked = switch.deployment.parked(leg_id, switch.name)
     assert (parked["reason"], parked["status"]) == ("unreadable", "open")
     assert base64.b64decode(parked["original"]["base64"]) == body
 
 
-def test_an_unreadable_record_is_replayed_with_its_mended_leg(switch: FreeSwitch) -> None:
+def test_an_unreadable_record_is_replayed_with_its_corrected_leg(switch: FreeSwitch) -> None:
     leg_id = str(uuid.uuid4())
     switch.post(b"cdr=!!!", FORM, leg_id)
-    parked = switch.world.parked(leg_id, switch.name)
+    parked = switch.deployment.parked(leg_id, switch.name)
     path = f"parked-legs/{parked['id']}/replay"
-    assert_problem(switch.world.admin.ask("POST", path), 422, "leg_needed")
+    assert_problem(switch.deployment.admin.ask("POST", path), 422, "leg_needed")
 
-    mended = {
+    corrected = {
         "leg_id": leg_id,
         "kind": "dial_out",
         "to": LONDON,
@@ -196,7 +196,7 @@ def test_an_unreadable_record_is_replayed_with_its_mended_leg(switch: FreeSwitch
         "ended_at": "2026-01-01T00:03:03Z",
         "account": switch.account,
     }
-    assert switch.world.replay(parked["id"], {"leg": mended})["status"] == "replayed"
+    assert switch.deployment.replay(parked["id"], {"leg": corrected})["status"] == "replayed"
     assert switch.charge(leg_id)["amount"] == "0.098"
 
 
@@ -208,18 +208,20 @@ def test_a_wrong_password_is_refused_and_nothing_is_kept(switch: FreeSwitch) -> 
         assert_problem(answer, 401, "not_authenticated")
     answer = switch.post(b"unreadable", FORM, leg_id, "wrong password")
     assert_problem(answer, 401, "not_authenticated")
-    assert not switch.world.all_parked(leg_id, switch.name)
+    assert not switch.deployment.all_parked(leg_id, switch.name)
 
 
 def test_a_new_password_holds_at_once_beside_the_old_one(switch: FreeSwitch) -> None:
     leg_id, cdr = record(switch, "dial_out_answered")
     body, content_type = _raw(json.dumps(cdr).encode())
     path = f"bridges/{switch.name}"
-    bridge = switch.world.admin.get(path)
+    bridge = switch.deployment.admin.get(path)
     assert "secrets" not in bridge["auth"]
     settings = {name: bridge[name] for name in ("dialect", "accounts", "default_account")}
     auth = {"scheme": "basic", "username": switch.name, "secrets": ["brand new one", PASSWORD]}
-    put = switch.world.admin.ask("PUT", path, settings | {"auth": auth}, if_match=bridge["etag"])
+    put = switch.deployment.admin.ask(
+        "PUT", path, settings | {"auth": auth}, if_match=bridge["etag"]
+    )
     assert put.status == 200, put
 
     for password in ("brand new one", PASSWORD):

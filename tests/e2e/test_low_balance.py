@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from tests.e2e.world import World, leg
+from tests.e2e.deployment import Deployment, leg
 from tests.support.client import Json, at_once
 
 ALERTS = [{"name": "low", "below": "20.00"}]
@@ -14,34 +14,34 @@ def lows(events: list[Json]) -> list[Json]:
     return [event for event in events if event["type"] == "credits.low"]
 
 
-def spend(world: World, account: str, legs: int) -> None:
-    before = len(world.entries(account, "?kind=debit"))
-    world.post(*[leg(account, talk_seconds=DEAR_SECONDS) for _ in range(legs)])
-    world.debits(account, before + legs)
+def spend(deployment: Deployment, account: str, legs: int) -> None:
+    before = len(deployment.entries(account, "?kind=debit"))
+    deployment.post(*[leg(account, talk_seconds=DEAR_SECONDS) for _ in range(legs)])
+    deployment.debits(account, before + legs)
 
 
-def test_one_alert_per_crossing_armed_again_by_a_top_up(world: World) -> None:
-    account = world.account("22.00", alerts=ALERTS)
+def test_one_alert_per_crossing_armed_again_by_a_top_up(deployment: Deployment) -> None:
+    account = deployment.account("22.00", alerts=ALERTS)
 
-    spend(world, account, LEGS_DOWN)
-    spend(world, account, 2)
+    spend(deployment, account, LEGS_DOWN)
+    spend(deployment, account, 2)
     # Events of an account come in order: whatever came before the second top-up is there now.
-    world.top_up(account, "10.00")
-    first = world.events(account, {"credits.topped_up": 2, "credits.low": 1})
+    deployment.top_up(account, "10.00")
+    first = deployment.events(account, {"credits.topped_up": 2, "credits.low": 1})
     assert len(lows(first)) == 1
 
-    spend(world, account, 12)
-    world.top_up(account, "1.00")
-    both = world.events(account, {"credits.topped_up": 3, "credits.low": 2})
+    spend(deployment, account, 12)
+    deployment.top_up(account, "1.00")
+    both = deployment.events(account, {"credits.topped_up": 3, "credits.low": 2})
     assert len(lows(both)) == 2
     assert len({event["id"] for event in both}) == len(both) == 5
 
 
-def test_the_alert_is_a_cloud_event_that_names_what_was_crossed(world: World) -> None:
-    account = world.account("22.00", alerts=ALERTS)
-    spend(world, account, LEGS_DOWN)
+def test_the_alert_is_a_cloud_event_that_names_what_was_crossed(deployment: Deployment) -> None:
+    account = deployment.account("22.00", alerts=ALERTS)
+    spend(deployment, account, LEGS_DOWN)
 
-    (low,) = lows(world.events(account, {"credits.low": 1}))
+    (low,) = lows(deployment.events(account, {"credits.low": 1}))
 
     assert low["specversion"] == "1.0"
     assert low["source"] == f"/accounts/{account}"
@@ -53,21 +53,21 @@ def test_the_alert_is_a_cloud_event_that_names_what_was_crossed(world: World) ->
     assert Decimal(data["available"]) < 20
 
 
-def test_debits_at_the_same_instant_cross_a_threshold_once(world: World) -> None:
-    account = world.account("20.50", alerts=ALERTS)
+def test_debits_at_the_same_instant_cross_a_threshold_once(deployment: Deployment) -> None:
+    account = deployment.account("20.50", alerts=ALERTS)
 
-    at_once(20, lambda _: world.post(leg(account, talk_seconds=DEAR_SECONDS)))
-    world.debits(account, 20)
-    world.top_up(account, "0.01")
+    at_once(20, lambda _: deployment.post(leg(account, talk_seconds=DEAR_SECONDS)))
+    deployment.debits(account, 20)
+    deployment.top_up(account, "0.01")
 
-    assert len(lows(world.events(account, {"credits.topped_up": 2, "credits.low": 1}))) == 1
+    assert len(lows(deployment.events(account, {"credits.topped_up": 2, "credits.low": 1}))) == 1
 
 
-def test_each_threshold_has_its_own_alert(world: World) -> None:
+def test_each_threshold_has_its_own_alert(deployment: Deployment) -> None:
     rules = [*ALERTS, {"name": "tenth", "below_percent": 10}, {"name": "deep", "below": "5"}]
-    account = world.account("22.00", alerts=rules)
-    spend(world, account, 27)  # 1.21 left: under all three
-    alerts = lows(world.events(account, {"credits.low": 3}))
+    account = deployment.account("22.00", alerts=rules)
+    spend(deployment, account, 27)  # 1.21 left: under all three
+    alerts = lows(deployment.events(account, {"credits.low": 3}))
     assert {(event["data"]["alert"], event["data"]["threshold"]) for event in alerts} == {
         ("low", "20.00"),
         ("tenth", "2.20"),
@@ -75,9 +75,9 @@ def test_each_threshold_has_its_own_alert(world: World) -> None:
     }
 
 
-def test_an_account_above_its_threshold_hears_nothing(world: World) -> None:
-    account = world.account("100.00", alerts=ALERTS)
-    spend(world, account, 3)
-    world.top_up(account, "1.00")
-    events = world.events(account, {"credits.topped_up": 2})
+def test_an_account_above_its_threshold_hears_nothing(deployment: Deployment) -> None:
+    account = deployment.account("100.00", alerts=ALERTS)
+    spend(deployment, account, 3)
+    deployment.top_up(account, "1.00")
+    events = deployment.events(account, {"credits.topped_up": 2})
     assert [event["type"] for event in events] == ["credits.topped_up"] * 2

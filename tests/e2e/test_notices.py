@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.world import World, leg
+from tests.e2e.deployment import Deployment, leg
 from tests.support.client import Json, eventually
 
 AUTO = {"trigger": "20.00", "amount": "50.00", "max_per_day": 2}
@@ -75,23 +75,25 @@ def signed_by(secret: str, headers: dict[str, str], body: bytes) -> bool:
     return f"v1,{right}" in headers["webhook-signature"].split(" ")
 
 
-def result(world: World, recharge: str, status: str, amount: str = "50.00", **more: Any) -> Json:
+def result(
+    deployment: Deployment, recharge: str, status: str, amount: str = "50.00", **more: Any
+) -> Json:
     body = {"status": status, "amount": amount, "currency": "USD", **more}
-    answer = world.admin.ask("POST", f"recharges/{recharge}/result", body)
+    answer = deployment.admin.ask("POST", f"recharges/{recharge}/result", body)
     assert answer.status == 200, answer
     found: Json = answer.json()
     return found
 
 
-def test_a_recharge_is_asked_for_by_a_signed_webhook_and_paid_once(
-    world: World, receiver: Receiver
+def test_a_recharge_is_requested_by_a_signed_webhook_and_paid_once(
+    deployment: Deployment, receiver: Receiver
 ) -> None:
-    account = world.account("21.00", auto_recharge=AUTO)
-    secret = world.admin.put(
+    account = deployment.account("21.00", auto_recharge=AUTO)
+    secret = deployment.admin.put(
         f"accounts/{account}/webhooks/payments",
         {"url": receiver.url, "events": ["recharge.requested"]},
     )["secret"]
-    world.post(*[leg(account, talk_seconds=DEAR_SECONDS) for _ in range(2)])
+    deployment.post(*[leg(account, talk_seconds=DEAR_SECONDS) for _ in range(2)])
     assert eventually(lambda: receiver.got, 15)
     ((headers, body),) = receiver.got
     event = json.loads(body)
@@ -100,36 +102,36 @@ def test_a_recharge_is_asked_for_by_a_signed_webhook_and_paid_once(
     data = event["data"]
     assert (data["amount"], data["currency"]) == ("50.00", "USD")
 
-    declined = result(world, data["recharge"], "declined", reference="card 4242")
+    declined = result(deployment, data["recharge"], "declined", reference="card 4242")
     assert declined["status"] == "declined"
-    world.events(account, {"recharge.declined": 1})
+    deployment.events(account, {"recharge.declined": 1})
 
-    etag = world.admin.get(f"accounts/{account}")["etag"]
+    etag = deployment.admin.get(f"accounts/{account}")["etag"]
     again = {"currency": "USD", "rate_card": "e2e", "usage_location": "FR", "auto_recharge": AUTO}
-    answer = world.admin.ask("PUT", f"accounts/{account}", again, if_match=etag)
+    answer = deployment.admin.ask("PUT", f"accounts/{account}", again, if_match=etag)
     assert answer.status == 200, answer
     assert eventually(lambda: len(receiver.of_type("recharge.requested")) == 2, 15)
     second = receiver.of_type("recharge.requested")[1]["data"]["recharge"]
-    paid = [result(world, second, "succeeded", reference="card 4343") for _ in range(3)]
+    paid = [result(deployment, second, "succeeded", reference="card 4343") for _ in range(3)]
     assert paid[0] == paid[1] == paid[2]
-    assert world.balance(account) == Decimal("21.00") - 2 * Decimal("0.77") + 50
-    events = world.events(account, {"recharge.succeeded": 1, "credits.topped_up": 2})
+    assert deployment.balance(account) == Decimal("21.00") - 2 * Decimal("0.77") + 50
+    events = deployment.events(account, {"recharge.succeeded": 1, "credits.topped_up": 2})
     assert [event["type"] for event in events if event["type"].startswith("recharge.")] == [
         *("recharge.requested", "recharge.declined"),
         *("recharge.requested", "recharge.succeeded"),
     ]
-    listed = world.admin.items(f"accounts/{account}/recharges")
+    listed = deployment.admin.items(f"accounts/{account}/recharges")
     assert [each["status"] for each in listed] == ["succeeded", "declined"]
-    world.verified(account)
+    deployment.verified(account)
 
 
 def test_a_webhook_that_fails_at_first_gets_the_event_again_within_ten_seconds(
-    world: World, receiver: Receiver
+    deployment: Deployment, receiver: Receiver
 ) -> None:
-    account = world.account(None)
-    world.admin.put(f"accounts/{account}/webhooks/erp", {"url": receiver.url, "events": ["*"]})
+    account = deployment.account(None)
+    deployment.admin.put(f"accounts/{account}/webhooks/erp", {"url": receiver.url, "events": ["*"]})
     receiver.statuses = [500]
-    world.top_up(account, "5.00")
+    deployment.top_up(account, "5.00")
     assert eventually(lambda: len(receiver.got) == 2, 20)
     first, second = receiver.got
     assert first[1] == second[1]
@@ -137,26 +139,28 @@ def test_a_webhook_that_fails_at_first_gets_the_event_again_within_ten_seconds(
     seconds = int(second[0]["webhook-timestamp"]) - int(first[0]["webhook-timestamp"])
     assert seconds <= 10
     path = f"accounts/{account}/webhooks/erp/deliveries"
-    assert eventually(lambda: world.admin.items(path)[0]["status"] == "delivered", 5)
-    (delivery,) = world.admin.items(path)
+    assert eventually(lambda: deployment.admin.items(path)[0]["status"] == "delivered", 5)
+    (delivery,) = deployment.admin.items(path)
     assert delivery["attempts"] == 2
-    answer = world.admin.ask("POST", f"{path}/{delivery['id']}/replay", {})
+    answer = deployment.admin.ask("POST", f"{path}/{delivery['id']}/replay", {})
     assert answer.status == 202
     assert eventually(lambda: len(receiver.got) == 3, 15)
 
 
-def test_an_alert_is_listed_and_acknowledged_and_the_outlook_is_there(world: World) -> None:
-    account = world.account("22.00", alerts=[{"name": "low", "below": "21.50"}])
-    world.post(leg(account, talk_seconds=DEAR_SECONDS))
+def test_an_alert_is_listed_and_acknowledged_and_the_outlook_is_there(
+    deployment: Deployment,
+) -> None:
+    account = deployment.account("22.00", alerts=[{"name": "low", "below": "21.50"}])
+    deployment.post(leg(account, talk_seconds=DEAR_SECONDS))
     (low,) = [
         event
-        for event in world.events(account, {"credits.low": 1})
+        for event in deployment.events(account, {"credits.low": 1})
         if event["type"] == "credits.low"
     ]
-    (listed,) = world.admin.items(f"accounts/{account}/alerts")
+    (listed,) = deployment.admin.items(f"accounts/{account}/alerts")
     assert (listed["id"], listed["status"]) == (low["data"]["alert_id"], "open")
     path = f"accounts/{account}/alerts/{listed['id']}/acknowledge"
-    assert world.admin.ask("POST", path, {}).json()["status"] == "acknowledged"
-    outlook = world.admin.get(f"accounts/{account}/outlook")
+    assert deployment.admin.ask("POST", path, {}).json()["status"] == "acknowledged"
+    outlook = deployment.admin.get(f"accounts/{account}/outlook")
     assert (outlook["balance"], outlook["available"]) == ("21.23", "21.23")
-    world.verified(account)
+    deployment.verified(account)

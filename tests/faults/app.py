@@ -1,7 +1,7 @@
 """The product inside this process: its own functions, called as Azure's host would call them.
 
-Only what lies outside is handed in: tables, queue, topic. So a test decides what the world does to
-the product, and still talks to it as its callers do: in JSON, with signatures and keys.
+Only what lies outside is handed in: tables, queue, topic. So a test decides what storage and bus do
+to the product, and still talks to it as its callers do: in JSON, with signatures and keys.
 """
 
 import base64
@@ -60,7 +60,7 @@ class _Timer:
     past_due: bool = False
 
 
-class House:
+class Product:
     """One product, installed as this process's only one. `container` is what it is made of."""
 
     def __init__(self, tables: TableStore, queue: CallQueue, topic: EventTopic) -> None:
@@ -127,7 +127,7 @@ class House:
 
 
 def opened_bridge() -> Json:
-    """The bridge that `House.bridge` speaks for. It serves all accounts: its legs are claimed."""
+    """The bridge that `Product.bridge` signs for. It serves all accounts: its legs are claimed."""
     return {
         "dialect": "perminute",
         "auth": {"scheme": "standard-webhooks", "secrets": [BRIDGE_SECRET]},

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from shared.ports.tables import TableStore
 from tests.faults import workload
-from tests.faults.app import BRIDGE, House, opened_bridge
+from tests.faults.app import BRIDGE, Product, opened_bridge
 from tests.faults.records import Read, now_text
 from tests.model.audit_case import leg_key
 from tests.model.auditor import audit
 from tests.support.client import Json
 
 
-async def opened(app: House) -> list[Json]:
+async def opened(app: Product) -> list[Json]:
     """The bridge and the rate card, once per table storage; the history of it."""
     await app.put(f"bridges/{BRIDGE}", opened_bridge())
     path = f"rate-cards/{workload.CARD}/versions/{workload.CARD_SINCE}"
@@ -31,7 +31,7 @@ async def opened(app: House) -> list[Json]:
     return [done("put_rate_card", "", request, {}, began) | {"at": workload.CARD_SINCE}]
 
 
-async def opened_account(app: House, run: str, name: str) -> list[Json]:
+async def opened_account(app: Product, run: str, name: str) -> list[Json]:
     """One account with some credit; the history of it."""
     began = now_text()
     await app.put(f"accounts/{name}", workload.ACCOUNT)
@@ -40,7 +40,7 @@ async def opened_account(app: House, run: str, name: str) -> list[Json]:
     return [made, await credited(app, name, f"{run}-first", {"amount": workload.FIRST_TOP_UP})]
 
 
-async def changed_account(app: House, name: str, body: Json) -> Json:
+async def changed_account(app: Product, name: str, body: Json) -> Json:
     """Other settings; the history of it."""
     began = now_text()
     etag = (await app.admin("GET", f"accounts/{name}")).headers["etag"]
@@ -49,7 +49,7 @@ async def changed_account(app: House, name: str, body: Json) -> Json:
     return done("put_account", name, body, {}, began)
 
 
-async def credited(app: House, name: str, key: str, body: Json) -> Json:
+async def credited(app: Product, name: str, key: str, body: Json) -> Json:
     """A top-up; the history of it."""
     began = now_text()
     answer = await app.admin("POST", f"accounts/{name}/top-ups", body, key=key)
@@ -57,7 +57,7 @@ async def credited(app: House, name: str, key: str, body: Json) -> Json:
     return done("top_up", name, {"key": key, "body": body}, answer.json(), began)
 
 
-async def opened_accounts(app: House, run: str) -> list[Json]:
+async def opened_accounts(app: Product, run: str) -> list[Json]:
     """The accounts of a run with some credit; the history of it."""
     names = workload.account_names(run)
     found = await asyncio.gather(*(opened_account(app, run, name) for name in names))
@@ -84,7 +84,7 @@ class Final:
     debits: int
 
 
-async def view(app: House, name: str, events: dict[str, list[Json]]) -> Json:
+async def view(app: Product, name: str, events: dict[str, list[Json]]) -> Json:
     """One account, as `auditor.audit` wants it."""
     path = f"accounts/{name}"
     entries = await app.items(f"{path}/entries")
@@ -101,7 +101,7 @@ async def view(app: House, name: str, events: dict[str, list[Json]]) -> Json:
     }
 
 
-async def final(app: House, run: str, events: dict[str, list[Json]]) -> Final:
+async def final(app: Product, run: str, events: dict[str, list[Json]]) -> Final:
     """Every account of the run, as `auditor.audit` wants it."""
 
     names = workload.account_names(run)

@@ -1,4 +1,4 @@
-"""Stand-ins for the world outside that watch, refuse, or kill."""
+"""Ports that record, refuse, or kill."""
 
 import asyncio
 import json

@@ -20,7 +20,7 @@ from shared.adapters.tables.azure_tables import AzureTables
 from shared.domain.common import limits
 from shared.ports.tables import Delete, TableStore
 from tests.faults import workload
-from tests.faults.app import BRIDGE, House
+from tests.faults.app import BRIDGE, Product
 from tests.faults.outlived import (
     ACT,
     Ahead,
@@ -35,7 +35,7 @@ from tests.faults.records import History, outcome_of
 from tests.support.client import Answer, Json
 
 LATER_CARD = "later"
-MENDED = 6
+CORRECTED = 6
 EXPIRY_SECONDS_MAX = 30.0
 DELIVERY, AUDIT, RESTORE = CHAPTERS = ("delivery", "checkpoint", "restore")
 """What is played on top of the day, each for the points that begin with its name."""
@@ -50,7 +50,7 @@ class Story:
         self,
         run: str,
         base: datetime,
-        app: House,
+        app: Product,
         folder: Path,
         history: History,
         chapters: Sequence[str],
@@ -58,7 +58,7 @@ class Story:
         container: Any = app.container
         self._run = run
         self._base = base
-        self._house = app
+        self._product = app
         self._queue: FolderQueue = container.queue
         self._topic: StoryTopic = container.topic
         self._folder = folder
@@ -82,15 +82,15 @@ class Story:
         self._queue.refuses = True
         await self._post([self._leg(3, workload.LONDON_MOBILE, 59)])
         self._queue.refuses = False
-        await self._act("forward_inbox", self._house.tick("forward_inbox"))
+        await self._act("forward_inbox", self._product.tick("forward_inbox"))
         await self._put_card()
         tables.refuses = True
         await self._deliver()
         tables.refuses = False
         await self._post([self._leg(4, workload.ROME, 60)])  # without a rate: it is parked
-        await self._post([self._leg(MENDED, workload.ROME, 60)])
+        await self._post([self._leg(CORRECTED, workload.ROME, 60)])
         await self._until_delivered()
-        await self._mend()
+        await self._correct()
         await self._recharge()
         await self._book()
         authorization = await self._dial_out()
@@ -100,7 +100,7 @@ class Story:
         await self._post([self._leg(1, workload.LONDON, 61)])
         await self._until_delivered()
         await self._expiry()
-        await self._house.container.publish_events(self.account)
+        await self._product.container.publish_events(self.account)
         if DELIVERY in self._chapters:
             await self._act("deliver_events", self._deliver_events())
         if AUDIT in self._chapters:
@@ -135,13 +135,13 @@ class Story:
     async def _post(self, legs: list[Json]) -> None:
         requests = [{"bridge": BRIDGE, "leg": leg} for leg in legs]
         numbers = [self._history.sent("call_ended", self.account, each) for each in requests]
-        answer = await self._act("call_ended", self._house.bridge("call-ended", legs))
+        answer = await self._act("call_ended", self._product.bridge("call-ended", legs))
         for number, told in zip(numbers, answer.json()["legs"], strict=True):
             self._history.answered(number, "ok", told)
 
     async def _deliver(self) -> None:
         batch = self._queue.take()
-        await self._act("rate_and_debit", self._house.deliver(list(batch.values())))
+        await self._act("rate_and_debit", self._product.deliver(list(batch.values())))
         self._queue.complete(list(batch))
 
     async def _until_delivered(self) -> None:
@@ -154,7 +154,7 @@ class Story:
     async def _put_card(self) -> None:
         since = self._base.replace(microsecond=0) + timedelta(hours=1)
         path = f"rate-cards/{LATER_CARD}-{self._run}/versions/{since:%Y-%m-%dT%H:%M:%SZ}"
-        work = self._house.admin("PUT", path, workload.CARD_VERSION)
+        work = self._product.admin("PUT", path, workload.CARD_VERSION)
         answer = await self._act("put_rate_card", work)
         assert answer.status in {201, 428}, answer  # it is there already
 
@@ -162,7 +162,9 @@ class Story:
         key, body = f"{self._run}-more", {"amount": "2.00"}
         path = f"accounts/{self.account}/top-ups"
         request = {"key": key, "body": body}
-        await self._told("top_up", request, lambda: self._house.admin("POST", path, body, key=key))
+        await self._told(
+            "top_up", request, lambda: self._product.admin("POST", path, body, key=key)
+        )
 
     async def _dial_out(self) -> str | None:
         key = f"{self._run}-ask"
@@ -170,7 +172,7 @@ class Story:
         body["organizer_id"] = workload.organizer(self._run)
         request = {"bridge": BRIDGE, "key": key, "body": body}
         answer = await self._told(
-            "dial_out", request, lambda: self._house.bridge("dial-outs", body, key=key)
+            "dial_out", request, lambda: self._product.bridge("dial-outs", body, key=key)
         )
         assert answer["decision"] == "allow", answer
         authorization = str(answer["authorization"])
@@ -181,12 +183,12 @@ class Story:
         await self._told(
             "extend",
             {"bridge": BRIDGE, **wanted},
-            lambda: self._house.bridge(path, wanted),
+            lambda: self._product.bridge(path, wanted),
         )
         return authorization
 
     async def _entries(self) -> list[Json]:
-        return await self._house.items(f"accounts/{self.account}/entries")
+        return await self._product.items(f"accounts/{self.account}/entries")
 
     async def _expiry(self) -> None:
         async with asyncio.timeout(EXPIRY_SECONDS_MAX):
@@ -196,15 +198,15 @@ class Story:
                     return
                 await asyncio.sleep(0.1)
 
-    async def _mend(self) -> None:
-        """An operator mends a parked leg and has it charged."""
-        name = f"{self._run}-{MENDED}"
-        parked = await self._house.items(f"parked-legs?account={self.account}")
+    async def _correct(self) -> None:
+        """An operator corrects a parked leg and has it charged."""
+        name = f"{self._run}-{CORRECTED}"
+        parked = await self._product.items(f"parked-legs?account={self.account}")
         (item,) = [each for each in parked if each["leg"].endswith(f"~{name}")]
-        leg = self._leg(MENDED, workload.LONDON_MOBILE, 60)
+        leg = self._leg(CORRECTED, workload.LONDON_MOBILE, 60)
         path = f"parked-legs/{quote(item['id'], safe='')}/replay"
         request = {"parked": item["id"], "bridge": BRIDGE, "leg": leg}
-        await self._told("replay", request, lambda: self._house.admin("POST", path, {"leg": leg}))
+        await self._told("replay", request, lambda: self._product.admin("POST", path, {"leg": leg}))
 
     async def _recharge(self) -> None:
         """The payment side hears of a recharge, and says that the money is there."""
@@ -220,7 +222,7 @@ class Story:
             answer = await self._told(
                 "recharge_result",
                 request,
-                lambda path=path, body=body: self._house.admin("POST", path, body),
+                lambda path=path, body=body: self._product.admin("POST", path, body),
             )
             assert answer["status"] == "succeeded", answer
 
@@ -234,12 +236,12 @@ class Story:
         }
 
     async def _tick(self) -> None:
-        await self._act("watch_balances", self._house.container.watch_balances())
+        await self._act("watch_balances", self._product.container.watch_balances())
 
     async def _deliver_events(self) -> None:
         """The topic hands over all that was published, and what waits is posted. Who died has the
         lease still: it is over for the next one, whose clock is that much ahead."""
-        deliver = self._house.container.deliver_events
+        deliver = self._product.container.deliver_events
         done = await deliver(self._topic.published(), seconds=STORE_SECONDS)
         if done.busy:
             deliver._clock = Ahead(limits.WEBHOOK_LEASE_SECONDS)
@@ -248,7 +250,7 @@ class Story:
 
     async def _audit(self) -> None:
         """The night's audit of this one account: others are alive beside it."""
-        container = self._house.container
+        container = self._product.container
         alone: Any = Alone(await container.accounts.known(self.account))
         found = await replace(container.audit_ledgers, accounts=alone)()
         assert found.problems == [], found
@@ -256,9 +258,11 @@ class Story:
     async def _export(self, path: Path) -> None:
         """Journals, and beside them what is shown of legs: journals hold no numbers."""
         keys = {entry["leg"] for entry in await self._entries() if entry["kind"] == "debit"}
-        shown = {key: await self._house.get(f"accounts/{self.account}/legs/{key}") for key in keys}
+        shown = {
+            key: await self._product.get(f"accounts/{self.account}/legs/{key}") for key in keys
+        }
         path.with_suffix(".legs").write_text(json.dumps(shown), "utf-8")
-        lines = [line async for line in export(self._house.container.tables, self.account)]
+        lines = [line async for line in export(self._product.container.tables, self.account)]
         path.with_suffix(".new").write_bytes(b"".join(lines))
         path.with_suffix(".new").rename(path)
 
@@ -276,7 +280,7 @@ class Story:
             for line in path.read_bytes().splitlines(keepends=True):
                 yield line
 
-        key = self._house.container.settings.chain_key
+        key = self._product.container.settings.chain_key
         await self._act("restore", restore(tables, self.account, lines(), key))
 
 
@@ -301,7 +305,7 @@ def play(
         )
         tables = StoryTables(inner, passage)
         queue = FolderQueue(place / "queue", passage)
-        app = House(tables, queue, StoryTopic(place / "events.jsonl", passage))
+        app = Product(tables, queue, StoryTopic(place / "events.jsonl", passage))
         outside(app, place, passage)
         name = f"{os.getpid()}-{datetime.now(UTC).timestamp()}"
         with (place / f"{name}.history.jsonl").open("a", encoding="utf-8") as file:

@@ -33,7 +33,7 @@ import pytest
 
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.bootstrap import install
-from tests.faults.app import House
+from tests.faults.app import Product
 from tests.faults.audited import (
     final,
     hold_problems,
@@ -208,12 +208,12 @@ def _workers(port: int, folder: Path) -> Iterator[list[Worker]]:
             worker.process.communicate()
 
 
-def _house(azurite: Azurite, folder: Path, run: str) -> tuple[House, AzureTables]:
+def _product(azurite: Azurite, folder: Path, run: str) -> tuple[Product, AzureTables]:
     """A product that no fault touches."""
     chance = random.Random(SEED)
     tables = AzureTables(connection_string=azurite.connection_string)
     topic = FileTopic(folder / f"{run}.events.jsonl", chance, 0.0)
-    return House(tables, LocalQueue(chance, 0.0), topic), tables
+    return Product(tables, LocalQueue(chance, 0.0), topic), tables
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +225,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
             with _workers(proxy.proxy.port, folder) as workers:
 
                 async def prepare() -> list[Json]:
-                    app, tables = _house(azurite, folder, WARM)
+                    app, tables = _product(azurite, folder, WARM)
                     made = await opened(app)
                     await opened_accounts(app, WARM)
                     await tables.close()
@@ -248,7 +248,7 @@ def test_no_fault_makes_four_processes_debit_twice_or_lose_a_leg(plant: Plant, k
     run = f"{kind.replace('_', '-')}-{SEED}"
 
     async def prepare() -> list[Json]:
-        app, tables = _house(plant.azurite, plant.folder, run)
+        app, tables = _product(plant.azurite, plant.folder, run)
         made = await opened_accounts(app, run)
         await tables.close()
         return made
@@ -268,7 +268,7 @@ def test_no_fault_makes_four_processes_debit_twice_or_lose_a_leg(plant: Plant, k
     history = [*plant.card, *prepared, *found.operations]
 
     async def judge() -> tuple[list[str], tuple[int, int, int], int]:
-        app, tables = _house(plant.azurite, plant.folder, run)
+        app, tables = _product(plant.azurite, plant.folder, run)
         for account in account_names(run):
             await app.container.publish_events(account)
         events = events_of(plant.folder / f"{run}.events.jsonl")

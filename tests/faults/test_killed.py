@@ -20,7 +20,7 @@ import pytest
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.bootstrap import install
 from tests.faults import audited, outlived, story, workload
-from tests.faults.app import House
+from tests.faults.app import Product
 from tests.faults.ports import events_of
 from tests.faults.records import read
 from tests.support.azurite import ROOT, Azurite, start_azurite
@@ -63,7 +63,7 @@ class Nursery:
         assert process.exitcode is not None
         return process.exitcode
 
-    def app(self, folder: Path) -> tuple[House, AzureTables]:
+    def app(self, folder: Path) -> tuple[Product, AzureTables]:
         """A product that nobody kills."""
         tables = AzureTables(
             connection_string=self.azurite.connection_string,
@@ -73,7 +73,7 @@ class Nursery:
         passage = outlived.Passage(folder / "points of the reader", None)
         (folder / "queue").mkdir(exist_ok=True)
         queue = outlived.FolderQueue(folder / "queue", passage)
-        app = House(tables, queue, outlived.StoryTopic(folder / "events.jsonl", passage))
+        app = Product(tables, queue, outlived.StoryTopic(folder / "events.jsonl", passage))
         outlived.outside(app, folder, passage)
         return app, tables
 
@@ -103,7 +103,7 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 @pytest.mark.extended
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("point", [None, *POINTS])
-def test_whoever_is_killed_another_one_finishes_the_work(
+def test_whichever_process_is_killed_another_one_finishes_the_work(
     nursery: Nursery, tmp_path: Path, point: str | None
 ) -> None:
     run = f"killed-{(point or 'nowhere').replace('.', '-').replace('_', '-')}"

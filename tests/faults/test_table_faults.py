@@ -131,7 +131,7 @@ async def test_a_transaction_that_lands_late_is_refused_by_what_was_written_mean
         assert [row.key for row in rows] == ["2nd", "state"]
 
 
-async def test_who_asks_again_after_a_lost_answer_meets_the_own_first_write(
+async def test_a_retry_after_a_lost_answer_meets_the_own_first_write(
     azurite: Azurite, table: str, adapter: type[AzureTables]
 ) -> None:
     async with stores(azurite, adapter) as (proxy, faulty, _):

@@ -75,7 +75,7 @@ def sender(
     return HttpWebhookSender(allow_loopback=allow_loopback, resolve=resolve)
 
 
-async def test_a_receiver_that_answers_is_told_the_event_as_it_is() -> None:
+async def test_a_receiver_gets_the_event_byte_for_byte() -> None:
     async with serving(says("HTTP/1.1 204 No Content\n\n")) as server:
         reply = await sender().post(f"http://127.0.0.1:{server.port}/hook?a=b", HEADERS, BODY)
     assert reply == Reply(204)
@@ -222,7 +222,7 @@ async def test_a_name_with_one_address_that_is_not_public_is_not_connected_to(
     assert server.requests == []
 
 
-async def test_a_name_that_changes_its_address_is_asked_once_and_only_that_is_used(
+async def test_a_name_that_changes_its_address_is_resolved_once_and_only_that_address_is_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The rebinding name: public when it is checked, loopback when it is asked again. It is never

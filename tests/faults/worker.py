@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 from shared.domain.common.errors import PerminuteError
 from tests.faults import workload
-from tests.faults.app import BRIDGE, House
+from tests.faults.app import BRIDGE, Product
 from tests.faults.ports import FileTopic, LocalQueue, Watched
 from tests.faults.records import History, outcome_of
 from tests.support.azurite import connection_string
@@ -46,8 +46,8 @@ type Repeat = Callable[[], Awaitable[str]]
 class Driver:
     """One run of one process."""
 
-    def __init__(self, app: House, history: History, queue: LocalQueue, run: Json) -> None:
-        self._house = app
+    def __init__(self, app: Product, history: History, queue: LocalQueue, run: Json) -> None:
+        self._product = app
         self._history = history
         self._queue = queue
         self._run = str(run["run"])
@@ -100,7 +100,7 @@ class Driver:
         is_settled = not messages
         try:
             if messages:
-                await self._house.deliver(messages)
+                await self._product.deliver(messages)
                 is_settled = True
         except PerminuteError:
             self.counts["batches again"] += 1
@@ -111,7 +111,7 @@ class Driver:
 
     async def _forward(self) -> None:
         try:
-            await self._house.tick("forward_inbox")
+            await self._product.tick("forward_inbox")
         except PerminuteError:
             self.counts["inbox again"] += 1
 
@@ -158,7 +158,7 @@ class Driver:
         requests = [{"bridge": BRIDGE, "leg": leg} for leg in legs]
         numbers = [self._history.sent("call_ended", leg["account"], r) for leg, r in
                    zip(legs, requests, strict=True)]  # fmt: skip
-        answer = await self._house.bridge("call-ended", legs)
+        answer = await self._product.bridge("call-ended", legs)
         outcome = outcome_of(answer)
         self.counts[f"call_ended {outcome}"] += len(legs)
         told = answer.json()["legs"] if outcome == "ok" else [None] * len(legs)
@@ -174,7 +174,7 @@ class Driver:
             "dial_out",
             body["account"],
             request,
-            lambda: self._house.bridge("dial-outs", body, key=key),
+            lambda: self._product.bridge("dial-outs", body, key=key),
         )
         if outcome == "ok" and answer["decision"] == "allow" and "authorization" in answer:
             await self._live(number, body, answer["authorization"])
@@ -192,7 +192,7 @@ class Driver:
                         "extend",
                         account,
                         {**request, "seconds": seconds},
-                        lambda: self._house.bridge(
+                        lambda: self._product.bridge(
                             f"{path}/extend",
                             {"seconds": seconds, "authorization": authorization},
                         ),
@@ -206,7 +206,7 @@ class Driver:
                         "release",
                         account,
                         request,
-                        lambda: self._house.bridge(
+                        lambda: self._product.bridge(
                             f"{path}/release", {"authorization": authorization, "release": True}
                         ),
                     )
@@ -224,7 +224,7 @@ class Driver:
             op,
             account,
             {"key": key, "body": body},
-            lambda: self._house.admin("POST", f"accounts/{account}/{route}", body, key=key),
+            lambda: self._product.admin("POST", f"accounts/{account}/{route}", body, key=key),
         )
         return outcome
 
@@ -235,7 +235,7 @@ class Driver:
             "reverse",
             account,
             {"leg": shown, "body": body},
-            lambda: self._house.admin("POST", f"accounts/{account}/legs/{shown}/reversal", body),
+            lambda: self._product.admin("POST", f"accounts/{account}/legs/{shown}/reversal", body),
         )
         return outcome
 
@@ -274,13 +274,13 @@ async def _serve(options: argparse.Namespace) -> None:
         answer: Json
         if "run" in command:
             run = command["run"]
-            chance = random.Random(f"{command['seed']} {name} world")
+            chance = random.Random(f"{command['seed']} {name} outside")
             path = options.folder / f"{run}.{name}.jsonl"
             history = History(path.open("a", encoding="utf-8"), f"{run} {name}")
             queue = LocalQueue(chance, REFUSALS)
             topic = FileTopic(options.folder / f"{run}.events.jsonl", chance, REFUSALS)
             watched = Watched(tables, lambda fields, to=history: to.note(**fields))
-            driver = Driver(House(watched, queue, topic), history, queue, command)
+            driver = Driver(Product(watched, queue, topic), history, queue, command)
             await driver.work(command["seconds"])
             answer = {"ran": run}
         else:

@@ -127,7 +127,7 @@ def test_every_setting_is_explained() -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_queue_and_topic_are_those_that_the_code_is_told(environment: str) -> None:
+def test_queue_and_topic_are_those_of_the_settings(environment: str) -> None:
     settings = _settings(environment)
     (queue,) = resources(environment, "ServiceBus/namespaces/queues")
     (topic,) = resources(environment, "ServiceBus/namespaces/topics")
@@ -148,7 +148,7 @@ def test_queue_and_topic_are_those_that_the_code_is_told(environment: str) -> No
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_the_code_is_told_the_lock_that_the_queue_has(environment: str) -> None:
+def test_the_lock_setting_is_that_of_the_queue(environment: str) -> None:
     """A batch works for half the lock, and functions are stopped before the lock ends."""
     (queue,) = resources(environment, "ServiceBus/namespaces/queues")
     lock_seconds = int(_settings(environment)["CALL_ENDED_LOCK_SECONDS"])

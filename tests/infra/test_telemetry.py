@@ -122,7 +122,7 @@ def test_every_event_that_a_query_names_is_logged() -> None:
     assert unknown == {}
 
 
-def test_every_invocation_without_http_is_told() -> None:
+def test_every_invocation_without_http_is_reported() -> None:
     """Whatever came of it: the event stands in the body of the function, under no condition. The
     edge tells those with HTTP (`http_request`)."""
     manifest = json.loads((ROOT / "tests" / "golden" / "binding_manifest.json").read_text("utf-8"))
@@ -204,7 +204,7 @@ def test_workbooks_are_whole(environment: str) -> None:
                 assert item["customWidth"] in {"50", "100"}
 
 
-def test_finance_finds_what_it_asks_for() -> None:
+def test_finance_finds_its_figures() -> None:
     titles = {name.partition(": Finance (prod): ")[2] for name in _charts("prod")}
 
     assert {
@@ -214,7 +214,7 @@ def test_finance_finds_what_it_asks_for() -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_every_alert_tells_somebody_and_leads_to_the_runbook(environment: str) -> None:
+def test_every_alert_notifies_somebody_and_leads_to_the_runbook(environment: str) -> None:
     runbook = (ROOT / "docs" / "operations.md").read_text("utf-8")
     headings = {
         re.sub(r"[^\w -]", "", line.lstrip("# ")).strip().lower().replace(" ", "-")

@@ -236,7 +236,7 @@ def test_every_ecosystem_is_kept_up_to_date_after_a_week() -> None:
             assert (ROOT / folder.lstrip("/")).is_dir()
 
 
-def test_the_comment_tells_what_would_change() -> None:
+def test_the_comment_reports_what_would_change() -> None:
     told = list(
         lines(
             {

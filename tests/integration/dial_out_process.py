@@ -21,9 +21,9 @@ from shared.domain.common.errors import Unavailable
 from shared.domain.dial_out.budgets import Limit, Period, Scope
 from shared.domain.dial_out.decide import Authorise
 from shared.ports.holds import StoredDecision
-from tests.unit.holds.cases import ACCOUNT as USUAL
-from tests.unit.holds.cases import CENT, PerMinute, ask, budget, velocity
-from tests.unit.holds.world import named, question
+from tests.support.hold_books import named, question
+from tests.support.hold_cases import ACCOUNT as USUAL
+from tests.support.hold_cases import CENT, PerMinute, ask, budget, velocity
 
 CHAIN_KEY = b"k" * 32
 ORGANIZER = "organizer|ken"

@@ -17,7 +17,7 @@ from shared.domain.ledger.model import Configure, TopUp
 from shared.ports.holds import DialOutControl
 from tests.integration.dial_out_process import CHAIN_KEY, SLICE_MICROS, SLICES, book_on
 from tests.support.azurite import ROOT, Azurite, start_azurite
-from tests.unit.holds.cases import SLICE
+from tests.support.hold_cases import SLICE
 
 PROCESSES, QUESTIONS_EACH = 4, 50
 pytestmark = [pytest.mark.extended, pytest.mark.timeout(300)]  # on a machine that is busy

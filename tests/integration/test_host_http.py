@@ -138,7 +138,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(host: Host) -> No
     assert _raw(host, request).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_caller_that_asks_first_is_told_to_go_on(host: Host) -> None:
+def test_a_caller_that_expects_100_continue_gets_it(host: Host) -> None:
     """curl sends `Expect: 100-continue` with large bodies."""
     request = (
         b"POST /base/size HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"

@@ -93,7 +93,7 @@ def a4_conserved(case: Case) -> Iterator[str]:
     items: dict[str, list[Json]] = {}
     for item in case.parked():
         items.setdefault(str(item.get("leg")), []).append(item)
-    mended = _mended(case)
+    corrected = _corrected(case)
     for leg in sorted({*perhaps, *debited, *items} - {"None"}):
         sent = {content_of(op["request"]["leg"]) for op in acked.get(leg, [])}
         most = {content_of(op["request"]["leg"]) for op in perhaps.get(leg, [])}
@@ -106,11 +106,11 @@ def a4_conserved(case: Case) -> Iterator[str]:
         if leg in debited:
             ops = [op["request"]["leg"] for op in perhaps.get(leg, [])]
             name, body = debited[leg]
-            yield from _is_what_was_sent(case, leg, name, body, ops + mended.get(leg, []))
+            yield from _is_what_was_sent(case, leg, name, body, ops + corrected.get(leg, []))
 
 
-def _mended(case: Case) -> dict[str, list[Json]]:
-    """Legs as they were mended when they were replayed."""
+def _corrected(case: Case) -> dict[str, list[Json]]:
+    """Legs as they were corrected when they were replayed."""
     found: dict[str, list[Json]] = {}
     parked = {item["id"]: item for item in case.parked()}
     for op in case.ops("replay", unknown=True):

@@ -24,7 +24,7 @@ with its rule: `A1 contoso: …`. It shares no code with the product.
 | `reverse` | `{"leg", "body"}`, `leg` as it is shown: `local~9f2c-1` | `{"entry": {…}, …}` |
 | `move` | `{"leg"}`, account = the one that it leaves | - |
 | `call_ended` | `{"bridge", "leg": one leg, dialect perminute}`; one record a leg | `{"status"}` |
-| `replay` | `{"parked": id, "leg"?: mended, "bridge"?}` | - |
+| `replay` | `{"parked": id, "leg"?: corrected, "bridge"?}` | - |
 | `dial_out`, `dial_in` | `{"bridge", "key", "body"}` | the allow or deny |
 | `extend` | `{"bridge", "authorization", "seconds"}` | like an allow; `held` is the hold's total |
 | `release` | `{"bridge", "authorization"}` | - |

@@ -278,10 +278,10 @@ class LedgerModel:
         start = before if self.balance_before is None else self.balance_before
         self.balance_before = start if quiet else None
         if not quiet:
-            self._look_at_alerts(start, entry["sequence"])
+            self._evaluate_alerts(start, entry["sequence"])
         return entry
 
-    def _look_at_alerts(self, before: Fraction, sequence: int) -> None:
+    def _evaluate_alerts(self, before: Fraction, sequence: int) -> None:
         for rule in self.rules:
             threshold = rule.below
             if rule.below_percent is not None:

@@ -169,7 +169,7 @@ def test_the_last_charge_is_the_margin_when_it_is_larger() -> None:
     assert len(model.alerts) == 2
 
 
-def test_a_threshold_in_per_cent_looks_at_the_last_top_up() -> None:
+def test_a_threshold_in_per_cent_relates_to_the_last_top_up() -> None:
     model = LedgerModel()
     model.configure({"alerts": [{"name": "low", "below_percent": 20}]})
     model.adjust("x", {"amount": "-1"}, T0)

@@ -219,8 +219,8 @@ def _calls(session: Session) -> None:
     waiting = "parked-legs?status=open"
     assert eventually(lambda: len(session.admin.get(waiting)["items"]) == 2)
     first, second = session.call("list_parked_legs", "GET", waiting)["items"]
-    mended = {"leg": {**LEG, "leg_id": first["leg"].partition("~")[2]}}
-    session.call("replay_parked_leg", "POST", f"parked-legs/{first['id']}/replay", mended)
+    corrected = {"leg": {**LEG, "leg_id": first["leg"].partition("~")[2]}}
+    session.call("replay_parked_leg", "POST", f"parked-legs/{first['id']}/replay", corrected)
     because = {"note": "A test call"}
     session.call("dismiss_parked_leg", "POST", f"parked-legs/{second['id']}/dismiss", because)
     assert session.bridge.ended([{**NO_PRICE, "leg_id": "9f2c-4"}]).status == 202
@@ -314,7 +314,7 @@ def _removals(session: Session) -> None:
 
 
 def _short(value: Any) -> Any:
-    """The answer with the beginning of its lists: an example, not a price list of the world."""
+    """The answer with the beginning of its lists: an example, not a whole price list."""
     if isinstance(value, list):
         return [_short(each) for each in value[:ITEMS_MAX]]
     if isinstance(value, dict):

@@ -11,8 +11,8 @@ from functions.http import ROUTES
 from shared import bootstrap
 from shared.contracts.openapi.document import document
 from shared.domain.common.kinds import LegKind
-from tests.unit.administration.app import Answer
-from tests.unit.administration.town import LONDON, TOKYO, Town
+from tests.support.charging_app import LONDON, TOKYO, ChargingApp
+from tests.support.product import Answer
 
 assert function_app.app, "importing it declares the routes"
 ACCOUNT = "/api/v1/accounts/contoso"
@@ -20,8 +20,8 @@ DESCRIBED: dict[str, Any] = json.loads(json.dumps(document(ROUTES, "1")))
 
 
 @pytest.fixture
-def town() -> Any:
-    made = Town()
+def charging() -> Any:
+    made = ChargingApp()
     made.settle()
     yield made
     bootstrap.install(None)
@@ -38,17 +38,17 @@ def check(path: str, answer: Answer) -> None:
     assert found == [], path
 
 
-def test_an_account_without_entries_and_one_with_a_grant(town: Town) -> None:
-    town.account("empty")
-    check("/api/v1/accounts/{account}/balance", town.get("/api/v1/accounts/empty/balance"))
-    town.post(
+def test_an_account_without_entries_and_one_with_a_grant(charging: ChargingApp) -> None:
+    charging.account("empty")
+    check("/api/v1/accounts/{account}/balance", charging.get("/api/v1/accounts/empty/balance"))
+    charging.post(
         f"{ACCOUNT}/top-ups",
         {"amount": "5.00", "kind": "granted"},
         headers={"idempotency-key": "grant"},
     )
-    check("/api/v1/accounts/{account}", town.get(ACCOUNT))
-    check("/api/v1/accounts/{account}/entries", town.get(f"{ACCOUNT}/entries"))
-    check("/api/v1/accounts/{account}/outlook", town.get(f"{ACCOUNT}/outlook"))
+    check("/api/v1/accounts/{account}", charging.get(ACCOUNT))
+    check("/api/v1/accounts/{account}/entries", charging.get(f"{ACCOUNT}/entries"))
+    check("/api/v1/accounts/{account}/outlook", charging.get(f"{ACCOUNT}/outlook"))
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,14 @@ def test_an_account_without_entries_and_one_with_a_grant(town: Town) -> None:
     ],
     ids=["plain", "voip", "unanswered", "full"],
 )
-def test_legs_of_every_kind(town: Town, facts: dict[str, Any]) -> None:
-    leg = town.leg(**{"to": LONDON, **facts})
-    check("/api/v1/accounts/{account}/legs/{leg}", town.get(f"{ACCOUNT}/legs/{leg}"))
-    town.post(f"{ACCOUNT}/legs/{leg}/reversal", {"reason": "Bad line"})
-    check("/api/v1/accounts/{account}/legs/{leg}", town.get(f"{ACCOUNT}/legs/{leg}"))
+def test_legs_of_every_kind(charging: ChargingApp, facts: dict[str, Any]) -> None:
+    leg = charging.leg(**{"to": LONDON, **facts})
+    check("/api/v1/accounts/{account}/legs/{leg}", charging.get(f"{ACCOUNT}/legs/{leg}"))
+    charging.post(f"{ACCOUNT}/legs/{leg}/reversal", {"reason": "Bad line"})
+    check("/api/v1/accounts/{account}/legs/{leg}", charging.get(f"{ACCOUNT}/legs/{leg}"))
     check(
-        "/api/v1/accounts/{account}/statements/{month}", town.get(f"{ACCOUNT}/statements/2026-11")
+        "/api/v1/accounts/{account}/statements/{month}",
+        charging.get(f"{ACCOUNT}/statements/2026-11"),
     )
 
 
@@ -81,18 +82,18 @@ def test_legs_of_every_kind(town: Town, facts: dict[str, Any]) -> None:
     ],
     ids=["no price", "no account", "full", "no kind"],
 )
-def test_parked_legs_of_every_kind(town: Town, facts: dict[str, Any]) -> None:
-    town.parked(town.ended(**facts))
-    check("/api/v1/parked-legs", town.get("/api/v1/parked-legs"))
+def test_parked_legs_of_every_kind(charging: ChargingApp, facts: dict[str, Any]) -> None:
+    charging.parked(charging.ended(**facts))
+    check("/api/v1/parked-legs", charging.get("/api/v1/parked-legs"))
 
 
-def test_registrations_with_a_history(town: Town) -> None:
+def test_registrations_with_a_history(charging: ChargingApp) -> None:
     for organizer in ("ken", "eva"):
-        town.clock.advance(60)
-        etag = town.get(f"{ACCOUNT}/conferences/3001").headers.get("etag")
-        town.put(f"{ACCOUNT}/conferences/3001", {"organizer": organizer}, etag)
+        charging.clock.advance(60)
+        etag = charging.get(f"{ACCOUNT}/conferences/3001").headers.get("etag")
+        charging.put(f"{ACCOUNT}/conferences/3001", {"organizer": organizer}, etag)
     conference = "/api/v1/accounts/{account}/conferences/{conference}"
-    check(conference, town.get(f"{ACCOUNT}/conferences/3001"))
+    check(conference, charging.get(f"{ACCOUNT}/conferences/3001"))
 
 
 def test_every_operation_declares_who_may_call_it() -> None:

@@ -82,7 +82,7 @@ BUGS = (
         "if (at_once or group.answers) and cached is not None:",
         "if group.answers and cached is None and state is None:",
         "ledger/test_committer.py",
-        "test_a_refusal_from_what_this_process_committed_itself_is_asked_again",
+        "test_a_refusal_from_what_this_process_committed_itself_is_decided_again",
     ),
     Bug(
         "an answer is given before the step of its group that it builds on is durable",
@@ -305,7 +305,7 @@ BUGS = (
         "if _ORDER[kept.status] > _ORDER[parked.status]:",
         "if _ORDER[kept.status] > 9:",
         "ledger/test_parking.py",
-        "test_one_leg_mended_in_two_ways_at_once_is_charged_once_and_stays_replayed",
+        "test_one_leg_corrected_in_two_ways_at_once_is_charged_once_and_stays_replayed",
     ),
     Bug(
         "the inbox forgets a leg before the queue has it",
@@ -335,7 +335,7 @@ BUGS = (
         "                unsure = version\n",
         "                unsure = None\n",
         "ledger/test_unsure_writes.py",
-        "test_a_write_that_lands_late_is_not_told_to_have_failed",
+        "test_a_write_that_lands_late_is_not_reported_to_have_failed",
     ),
     Bug(
         "a recharge is asked for although one is in flight",
@@ -353,7 +353,7 @@ BUGS = (
         "again = replace(pending, number=pending.number + 1, asks=pending.asks + 1,\n"
         "                    ask_at=at + timedelta(seconds=seconds))",
         "credits/test_recharges.py",
-        "test_it_is_asked_again_with_the_same_id_until_there_is_an_answer",
+        "test_it_is_requested_again_with_the_same_id_until_there_is_an_answer",
         seed=2,
     ),
     Bug(

@@ -10,9 +10,9 @@ from shared.domain.legs.leg import EndedLeg, QueuedLeg, read_leg_document
 from shared.domain.legs.parking import earlier_parked_ids, parked_id
 from shared.usecases.charging.charge_legs import Charged, ChargeStatus
 
-from .test_schemas import ACCOUNT, RELEASES, _no_house_stays, house_of, release
+from .test_schemas import ACCOUNT, RELEASES, _uninstall_container, container_of, release
 
-__all__ = ["_no_house_stays"]
+__all__ = ["_uninstall_container"]
 
 
 def _as_posted(shown: dict[str, Any], **changes: Any) -> EndedLeg:
@@ -40,7 +40,7 @@ def _as_posted(shown: dict[str, Any], **changes: Any) -> EndedLeg:
 async def test_a_leg_that_a_release_charged_is_not_a_conflict_when_it_comes_again(
     name: str, leg: str
 ) -> None:
-    app, _ = await house_of(name)
+    app, _ = await container_of(name)
     posted = _as_posted(release(name)["answers"]["legs"][leg])
     before = await app.ledger.state(ACCOUNT)
 
@@ -55,7 +55,7 @@ async def test_a_leg_that_a_release_charged_is_not_a_conflict_when_it_comes_agai
 
 @pytest.mark.parametrize("name", RELEASES)
 async def test_a_leg_that_a_release_charged_is_a_conflict_with_other_content(name: str) -> None:
-    app, _ = await house_of(name)
+    app, _ = await container_of(name)
     posted = _as_posted(release(name)["answers"]["legs"]["local~leg-2"], talk_seconds=184)
 
     (outcome,) = await app.charge_legs([QueuedLeg(posted, app.clock.now())], seconds=10)
@@ -67,7 +67,7 @@ async def test_a_leg_that_a_release_charged_is_a_conflict_with_other_content(nam
 
 @pytest.mark.parametrize("name", RELEASES)
 async def test_a_leg_that_a_release_parked_is_not_parked_twice(name: str) -> None:
-    app, _ = await house_of(name)
+    app, _ = await container_of(name)
     before, _ = await app.parking.page(where={}, limit=100, cursor=None)
     legs = [read_leg_document(each.original) for each in before]
     assert {parked_id(leg) for leg in legs}.isdisjoint(each.id for each in before)

@@ -25,7 +25,7 @@ from shared.domain.legs.leg import decode_leg_key, posted_leg
 from shared.ports.tables import Insert, Upsert, Value
 from tests.sim import reader
 from tests.support.memory_tables import MemoryTables
-from tests.unit.ledger.world import World
+from tests.support.processes import Deployment
 
 type Json = dict[str, Any]
 
@@ -55,20 +55,22 @@ def _value(stored: Any) -> Value:
     return stored
 
 
-async def house_of(name: str) -> tuple[Container, MemoryTables]:
+async def container_of(name: str) -> tuple[Container, MemoryTables]:
     """A product on the rows of a release, at that time."""
-    world = World()
-    world.clock.moment = datetime.fromisoformat(release(name)["answers"]["at"])
+    deployment = Deployment()
+    deployment.clock.moment = datetime.fromisoformat(release(name)["answers"]["at"])
     for row in release(name)["rows"]:
         values = {key: _value(value) for key, value in row["values"].items()}
-        await world.tables.transact(row["table"], row["partition"], [Insert(row["key"], values)])
-    app = world.process().app
+        await deployment.tables.transact(
+            row["table"], row["partition"], [Insert(row["key"], values)]
+        )
+    app = deployment.process().app
     bootstrap.install(app)
-    return app, world.tables
+    return app, deployment.tables
 
 
 @pytest.fixture(autouse=True)
-def _no_house_stays() -> Any:
+def _uninstall_container() -> Any:
     yield
     bootstrap.install(None)
 
@@ -76,7 +78,7 @@ def _no_house_stays() -> Any:
 @pytest.mark.parametrize("name", RELEASES)
 async def test_what_a_release_wrote_is_answered_as_it_was_then(name: str) -> None:
     """Fields may have been added since; those of then are the same."""
-    await house_of(name)
+    await container_of(name)
     then = release(name)["answers"]
 
     entries = await reader.items(f"{BASE}/entries")
@@ -100,7 +102,7 @@ def _same(now: Json, then: Json) -> bool:
 @pytest.mark.parametrize("name", RELEASES)
 async def test_a_release_goes_on_where_it_stood(name: str) -> None:
     """Its waiting events are told, its inbox is emptied, its state takes the next commit."""
-    app, _ = await house_of(name)
+    app, _ = await container_of(name)
 
     assert await app.publish_events(ACCOUNT) > 0
     await app.forward_inbox()
@@ -126,7 +128,7 @@ def _kinds(name: str) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("row", _kinds(RELEASES[-1]), ids=lambda row: f"{row[0]}-{row[2][:12]}")
 async def test_a_row_of_a_newer_version_is_not_guessed_at(row: tuple[str, str, str]) -> None:
-    app, tables = await house_of(RELEASES[-1])
+    app, tables = await container_of(RELEASES[-1])
     stored = await tables.get(*row)
     assert stored is not None
     table, partition, key = row
@@ -185,7 +187,7 @@ async def _refusals(app: Container) -> list[str]:
 @pytest.mark.parametrize("name", RELEASES)
 async def test_what_older_rules_left_of_alerts_is_taken_over(name: str) -> None:
     """The first commit says which rules decide from now on, and what the ones before had left."""
-    app, _ = await house_of(name)
+    app, _ = await container_of(name)
     before = await app.ledger.state(ACCOUNT)
     assert before is not None
     for number in range(3):

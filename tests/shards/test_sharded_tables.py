@@ -11,7 +11,7 @@ from tests.support.memory_tables import MemoryTables
 PLACES = {"a": "0", "b": "1", "c": "2", "lost": "7", "odd": "x"}
 
 
-class House:
+class Stores:
     """Three stores, and what was asked about accounts."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class House:
 
 @pytest.mark.parametrize("table", sorted(SHARDED))
 async def test_an_accounts_rows_are_in_its_shard_alone(table: str) -> None:
-    app = House()
+    app = Stores()
     for account in "abc":
         await app.tables.transact(table, account, [Insert("state", {"n": 1})])
 
@@ -37,16 +37,16 @@ async def test_an_accounts_rows_are_in_its_shard_alone(table: str) -> None:
         assert len(await app.tables.query(table, account)) == 1
 
 
-async def test_other_tables_are_in_the_first_account_and_nobody_is_asked() -> None:
-    app = House()
+async def test_other_tables_are_in_the_first_account_without_a_read() -> None:
+    app = Stores()
     await app.tables.transact("directory", "account", [Insert("b", {})])
 
     assert await app.stores[0].get("directory", "account", "b") is not None
     assert app.asked == []
 
 
-async def test_an_account_is_asked_about_once() -> None:
-    app = House()
+async def test_an_account_is_read_once() -> None:
+    app = Stores()
     for _ in range(5):
         await app.tables.get("ledger", "b", "state")
         await app.tables.query("holds", "b")
@@ -54,9 +54,9 @@ async def test_an_account_is_asked_about_once() -> None:
     assert app.asked == ["b"]
 
 
-async def test_an_account_that_is_not_there_yet_is_asked_about_again() -> None:
+async def test_an_account_that_is_not_there_yet_is_read_again() -> None:
     """It may be made at the next moment, in any shard."""
-    app = House()
+    app = Stores()
     assert await app.tables.get("ledger", "new", "state") is None
     assert await app.tables.get("ledger", "new", "state") is None
 
@@ -67,11 +67,11 @@ async def test_an_account_that_is_not_there_yet_is_asked_about_again() -> None:
 async def test_a_shard_that_is_not_set_is_no_other_shard(account: str) -> None:
     """Better no answer than a second ledger."""
     with pytest.raises(StoreUnavailable):
-        await House().tables.get("ledger", account, "state")
+        await Stores().tables.get("ledger", account, "state")
 
 
 async def test_a_scan_goes_through_all_shards_page_by_page() -> None:
-    app = House()
+    app = Stores()
     for account in "abc":
         rows = [Insert(f"k{number}", {}) for number in range(3)]
         await app.tables.transact("ledger", account, rows)

@@ -8,7 +8,7 @@ from azure.data.tables import TableServiceClient
 
 from local.stack import Stack
 from shared.domain.directory.entities import shard_for
-from tests.e2e.world import CARD, RATES, card
+from tests.e2e.deployment import CARD, RATES, card
 from tests.support.azurite import Azurite, start_azurite
 from tests.support.client import Admin, Http, SigningBridge, eventually
 

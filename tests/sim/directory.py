@@ -17,21 +17,21 @@ from shared.domain.directory.request_signatures import AuthScheme
 from shared.domain.rating.versioning import PutRules
 from shared.usecases.delivery.manage_webhooks import WebhookInput
 from shared.usecases.directory.codecs import Kind, conference_kind
-from tests.sim.asking import Act, Asking, Json
+from tests.sim.deployment import Deployment
+from tests.sim.requester import Act, Json, Requester
 from tests.sim.scheduler import START
-from tests.sim.world import World
-from tests.unit.ledger.world import ADMIN, CARD
+from tests.support.processes import ADMIN, CARD
 
 CONFERENCES = ("3001", "3002", "3003")
 FIRST_CREDITS = ("3", "25", "60.5")
 HOOK = WebhookInput("https://erp.example.com/credits", ("*",))
 
 
-class Directory(Asking):
+class Directory(Requester):
     """Administrators."""
 
-    def __init__(self, world: World, point: str) -> None:
-        super().__init__(world)
+    def __init__(self, deployment: Deployment, point: str) -> None:
+        super().__init__(deployment)
         self.keys: list[tuple[str, str, Json]] = []
         self.at_the_settings = asyncio.Lock()
         always = point.startswith("recharge.")
@@ -59,7 +59,7 @@ class Directory(Asking):
         for name in self.accounts:
             await self._put_account(name, limits[name])
             if name in self.hooked:
-                self.world.broker.subscribers.add(name)
+                self.deployment.broker.subscribers.add(name)
                 await self.ask("put_webhook", name, {}, self._hook(name))
             await self.ask(
                 "put_organizer", name, {"organizer": "ken", "body": {}}, self._organizer(name)

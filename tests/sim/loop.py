@@ -1,4 +1,4 @@
-"""An event loop without a world: virtual time, no threads, no sockets, always the same order."""
+"""An event loop without I/O: virtual time, no threads, no sockets, always the same order."""
 
 import asyncio
 import contextlib

@@ -17,7 +17,7 @@ from tests.sim.scheduler import ACT, START
 from tests.support import crash_points
 
 if TYPE_CHECKING:
-    from tests.sim.world import Process, World
+    from tests.sim.deployment import Deployment, Process
 
 DUPLICATE_WINDOW_SECONDS = 600.0
 LOCK_SECONDS = 30.0
@@ -41,8 +41,8 @@ def shortened(message: Message) -> str:
 class Broker:
     """Queue and topic: at least once, with duplicate detection and locks."""
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, deployment: "Deployment") -> None:
+        self._deployment = deployment
         self._seen: dict[str, float] = {}
         self.waiting: list[_Queued] = []
         self.published: list[Message] = []
@@ -68,24 +68,24 @@ class Broker:
         next_at = min([until, *(each.visible_at for each in self.waiting)])
         if self.untold:
             next_at = min(next_at, self.locked_until)
-        seconds = next_at - self._world.scheduler.seconds()
+        seconds = next_at - self._deployment.scheduler.seconds()
         if seconds > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), seconds)
 
     def accept(self, messages: Sequence[Message], at: datetime | None) -> None:
-        now = self._world.scheduler.seconds()
+        now = self._deployment.scheduler.seconds()
         for message in messages:
             last = self._seen.get(message.message_id)
             if last is not None and now - last < DUPLICATE_WINDOW_SECONDS:
                 self.dropped += 1
-                self._world.scheduler.note(f"  dropped {shortened(message)}")
+                self._deployment.scheduler.note(f"  dropped {shortened(message)}")
                 continue
             self._seen[message.message_id] = now
             due = now if at is None else (at - START).total_seconds()
             self.waiting.append(_Queued(message, max(now, due), len(self._seen)))
             self._news.set()
-            self._world.scheduler.note(f"  queued {shortened(message)}")
+            self._deployment.scheduler.note(f"  queued {shortened(message)}")
 
     def publish(self, messages: Sequence[Message]) -> None:
         """The topic has them."""
@@ -102,14 +102,14 @@ class Broker:
 
     def lock(self, count: int) -> list[_Queued]:
         """The next messages that can be had, out of sight of others for the time of a lock."""
-        now = self._world.scheduler.seconds()
+        now = self._deployment.scheduler.seconds()
         found = sorted(
             (each for each in self.waiting if each.visible_at <= now), key=lambda each: each.number
         )[:count]
         for each in found:
             each.visible_at = now + LOCK_SECONDS
             each.deliveries += 1
-            self._world.scheduler.note(f"  locked {shortened(each.message)}")
+            self._deployment.scheduler.note(f"  locked {shortened(each.message)}")
         return found
 
     def complete(self, batch: Sequence[_Queued]) -> None:
@@ -119,20 +119,20 @@ class Broker:
 
     def abandon(self, batch: Sequence[_Queued]) -> None:
         for each in batch:
-            each.visible_at = self._world.scheduler.seconds()
+            each.visible_at = self._deployment.scheduler.seconds()
         self._news.set()
 
 
 class SimQueueClient:
     """The queue as one process meets it."""
 
-    def __init__(self, world: "World", process: "Process") -> None:
-        self._world = world
+    def __init__(self, deployment: "Deployment", process: "Process") -> None:
+        self._deployment = deployment
         self._process = process
 
     async def send(self, messages: Sequence[Message], *, at: datetime | None = None) -> None:
         check_messages(messages)
-        scheduler = self._world.scheduler
+        scheduler = self._deployment.scheduler
 
         def point(when: str) -> str | None:
             return crash_points.at_queue(ACT.get(), when) if messages else None
@@ -142,26 +142,26 @@ class SimQueueClient:
             raise QueueUnavailable("no answer")
         if messages and scheduler.happens("queue_lost_reply"):
             part = scheduler.rng.randint(0, len(messages))
-            self._world.broker.accept(messages[:part], at)
+            self._deployment.broker.accept(messages[:part], at)
             raise QueueUnavailable("no answer")
-        self._world.broker.accept(messages, at)
+        self._deployment.broker.accept(messages, at)
         await scheduler.pause("queue.after_send", self._process, lambda: point("after"))
 
 
 class SimTopicClient:
     """The topic as one process meets it."""
 
-    def __init__(self, world: "World", process: "Process") -> None:
-        self._world = world
+    def __init__(self, deployment: "Deployment", process: "Process") -> None:
+        self._deployment = deployment
         self._process = process
 
     async def publish(self, messages: Sequence[Message]) -> None:
         check_messages(messages)
-        scheduler = self._world.scheduler
+        scheduler = self._deployment.scheduler
         await scheduler.pause("topic.before_publish", self._process)
         if scheduler.happens("topic_lost_request"):
             raise QueueUnavailable("no answer")
-        self._world.broker.publish(messages)
+        self._deployment.broker.publish(messages)
         if scheduler.happens("topic_lost_reply"):
             raise QueueUnavailable("no answer")
         await scheduler.pause(
@@ -200,12 +200,12 @@ class Receivers:
 class SimSender:
     """The way to receivers, from one process."""
 
-    def __init__(self, world: "World", process: "Process") -> None:
-        self._world = world
+    def __init__(self, deployment: "Deployment", process: "Process") -> None:
+        self._deployment = deployment
         self._process = process
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        scheduler, receivers = self._world.scheduler, self._world.receivers
+        scheduler, receivers = self._deployment.scheduler, self._deployment.receivers
         event = str(json.loads(body)["id"])
         await scheduler.pause("receiver.before_post", self._process)
         is_patient = receivers.failures[event] < RECEIVER_FAILURES_MAX
@@ -226,17 +226,17 @@ class SimSender:
 class SimBlobs:
     """Blobs that are written once, as one process meets them."""
 
-    def __init__(self, world: "World", process: "Process") -> None:
-        self._world = world
+    def __init__(self, deployment: "Deployment", process: "Process") -> None:
+        self._deployment = deployment
         self._process = process
 
     async def put_once(self, name: str, content: bytes) -> bool:
-        scheduler = self._world.scheduler
+        scheduler = self._deployment.scheduler
         await scheduler.pause("blobs.before_write", self._process)
         if scheduler.happens("busy"):
             raise StoreUnavailable("busy")
-        is_new = name not in self._world.blobs
-        self._world.blobs.setdefault(name, content)
+        is_new = name not in self._deployment.blobs
+        self._deployment.blobs.setdefault(name, content)
         if scheduler.happens("lost_reply"):
             raise StoreUnavailable("no answer")
         await scheduler.pause(
@@ -245,5 +245,5 @@ class SimBlobs:
         return is_new
 
     async def get(self, name: str) -> bytes | None:
-        await self._world.scheduler.pause("blobs.read", self._process)
-        return self._world.blobs.get(name)
+        await self._deployment.scheduler.pause("blobs.read", self._process)
+        return self._deployment.blobs.get(name)

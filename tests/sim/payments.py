@@ -13,7 +13,7 @@ from shared.domain.credits.recharge import RechargeStatus
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role
 from shared.ports.queues import Message
 from shared.usecases.credits.record_recharge_results import Answer
-from tests.sim.asking import Asking, Json
+from tests.sim.requester import Json, Requester
 
 PAYMENTS = Principal("payments", frozenset({Role.PAYMENTS}), frozenset({ALL_ACCOUNTS}))
 PLANS = (
@@ -34,7 +34,7 @@ TRIES_MAX = 100
 class Payments:
     """Whoever holds the customers' cards. `open` are recharges that wait for its last word."""
 
-    def __init__(self, callers: Asking, point: str) -> None:
+    def __init__(self, callers: Requester, point: str) -> None:
         self.callers = callers
         self.pays_at_once = point == "recharge.credited"
         self.scheduler = callers.scheduler
@@ -46,7 +46,7 @@ class Payments:
         self.problems: list[str] = []
         self.hurries = asyncio.Event()
         self.tasks: set[asyncio.Task[None]] = set()
-        callers.world.broker.hears = self._hears
+        callers.deployment.broker.hears = self._hears
 
     def hurry(self) -> None:
         """From now on nothing is overheard, and what was to come late comes now."""

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import azure.functions as func
 
 from tests.support.functions import app_functions
-from tests.unit.ledger.world import SETTINGS
+from tests.support.processes import SETTINGS
 
 type Json = dict[str, Any]
 

@@ -20,12 +20,12 @@ from shared.domain.common.canonical import format_time
 from shared.domain.legs.leg import encode_leg_key
 from tests.model.auditor import audit
 from tests.sim import loop, reader
-from tests.sim.asking import Json
+from tests.sim.deployment import DELIVER_SECONDS, Deployment, finished
 from tests.sim.faults import CALM, Rates
 from tests.sim.payments import Payments
+from tests.sim.requester import Json
 from tests.sim.scheduler import Scheduler
 from tests.sim.workload import Callers
-from tests.sim.world import DELIVER_SECONDS, World, finished
 from tests.support.crash_points import POINTS
 from tests.support.restored import with_persons
 
@@ -106,10 +106,10 @@ async def _run(
     seed: int, steps: int | None, log: Callable[[str], None] | None, outcome: Outcome
 ) -> None:
     scheduler = Scheduler(seed, log)
-    world = World(scheduler)
-    world.start(webs=scheduler.rng.randint(1, 3), workers=scheduler.rng.randint(1, 3))
+    deployment = Deployment(scheduler)
+    deployment.start(webs=scheduler.rng.randint(1, 3), workers=scheduler.rng.randint(1, 3))
     point = POINTS[seed % len(POINTS)]
-    callers = Callers(world, point)
+    callers = Callers(deployment, point)
     payments = Payments(callers, point)
     await callers.set_up()
     scheduler.rates = Rates.drawn(scheduler.rng)
@@ -117,45 +117,45 @@ async def _run(
     if point in TROUBLE:
         scheduler.rates = replace(scheduler.rates, **TROUBLE[point])
     scheduler.note(f"somebody dies at {scheduler.target}; rates {scheduler.rates}")
-    host = asyncio.create_task(_host(world))
+    host = asyncio.create_task(_host(deployment))
     drawn = scheduler.rng.choice(STEPS)
-    await _chaos(world, callers, point, drawn if steps is None else steps)
+    await _chaos(deployment, callers, point, drawn if steps is None else steps)
     scheduler.note("---- nothing fails any more")
     scheduler.rates, scheduler.target = CALM, None
     payments.hurry()
-    for process in [*world.webs, *world.workers]:
+    for process in [*deployment.webs, *deployment.workers]:
         process.skew = timedelta(0)
-    world.revive()
+    deployment.revive()
     await callers.post_again()
-    outcome.problems += await _rest(world, payments)
+    outcome.problems += await _rest(deployment, payments)
     before: dict[str, Json] = {}
     if point == "restore.half":
-        before = await world.webs[0].spawn("read", _final(world, callers))
-        await _restored(world, scheduler.rng.choice(callers.accounts))
+        before = await deployment.webs[0].spawn("read", _final(deployment, callers))
+        await _restored(deployment, scheduler.rng.choice(callers.accounts))
     await callers.replay_open()
-    outcome.problems += await _rest(world, payments)
+    outcome.problems += await _rest(deployment, payments)
     if point == "checkpoint.written":
-        outcome.problems += await _audited(world, callers)
+        outcome.problems += await _audited(deployment, callers)
     # Holds stand still while the queue is behind, and for a while after the last word of that.
     await asyncio.sleep(limits.BACKLOG_KEPT_SECONDS + 60)
     host.cancel()
     await payments.rest()
-    final = await world.webs[0].spawn("read", _final(world, callers))
+    final = await deployment.webs[0].spawn("read", _final(deployment, callers))
     for name, view in before.items():
         with_persons(final[name].get("legs", {}), view.get("legs", {}))
     outcome.problems += audit(callers.history, final, skew_seconds=SKEW_SECONDS)
     outcome.problems += payments.audited(final)
-    outcome.problems += world.receivers.audited(world.broker)
-    outcome.problems += [f"an error escaped: {each}" for each in world.escaped]
+    outcome.problems += deployment.receivers.audited(deployment.broker)
+    outcome.problems += [f"an error escaped: {each}" for each in deployment.escaped]
     outcome.faults, outcome.labels = scheduler.faults, scheduler.labels
     outcome.crashes = scheduler.crashes
-    outcome.counts = _counts(world, callers, final)
+    outcome.counts = _counts(deployment, callers, final)
     outcome.loop_steps = getattr(asyncio.get_running_loop(), "steps", 0)
 
 
-async def _chaos(world: World, callers: Callers, point: str, steps: int) -> None:
+async def _chaos(deployment: Deployment, callers: Callers, point: str, steps: int) -> None:
     """Callers do this and that; some of them what leads to the point where somebody dies."""
-    scheduler = world.scheduler
+    scheduler = deployment.scheduler
     tasks: list[asyncio.Task[None]] = []
     acts = [callers.somebody] * steps + [lambda: callers.lead_to(point)] * LEADS
     scheduler.rng.shuffle(acts)
@@ -166,101 +166,101 @@ async def _chaos(world: World, callers: Callers, point: str, steps: int) -> None
         if scheduler.happens("idle"):
             await asyncio.sleep(scheduler.rng.choice((60, 1_000, 4_000, 100_000)))
         if scheduler.rng.random() < 0.1:
-            world.revive()
+            deployment.revive()
         if scheduler.rng.random() < 0.05 and scheduler.rates.clock_skewed:
-            process = scheduler.rng.choice([*world.webs, *world.workers])
+            process = scheduler.rng.choice([*deployment.webs, *deployment.workers])
             process.skew = timedelta(seconds=scheduler.rng.uniform(-300, 300))
     await asyncio.gather(*tasks)
 
 
-async def _host(world: World) -> None:
+async def _host(deployment: Deployment) -> None:
     """The platform: gives messages to workers, and fires timers, one beside the other."""
     running: set[asyncio.Task[None]] = set()
     timers = {
         "forward_inbox": lambda app: app.forward_inbox(),
         "watch_balances": lambda app: app.watch_balances(),
     }
-    if world.broker.subscribers:
+    if deployment.broker.subscribers:
         seconds = DELIVER_SECONDS
         timers["retry_deliveries"] = lambda app: app.deliver_events.retry(seconds=seconds)
     tick_at = 0.0
     while True:
-        scheduler = world.scheduler
+        scheduler = deployment.scheduler
         now = scheduler.seconds()
         if scheduler.rng.random() < 0.1:
-            world.revive()
-        acts = [world.deliver()] if world.broker.is_due(now) else []
-        acts += [world.tell()] if world.broker.tells(now) else []
+            deployment.revive()
+        acts = [deployment.deliver()] if deployment.broker.is_due(now) else []
+        acts += [deployment.tell()] if deployment.broker.tells(now) else []
         if now >= tick_at:
             spans = CALM_TICK_SECONDS if scheduler.rates is CALM else TICK_SECONDS
             tick_at = now + scheduler.rng.choice(spans)
-            acts += [world.tick(name, act) for name, act in timers.items()]
+            acts += [deployment.tick(name, act) for name, act in timers.items()]
         for act in acts:
             task = asyncio.create_task(act)
             running.add(task)
             task.add_done_callback(running.discard)
-        await world.broker.something(until=tick_at)
+        await deployment.broker.something(until=tick_at)
         await asyncio.sleep(scheduler.rng.uniform(0.05, 0.5))
 
 
-async def _rest(world: World, payments: Payments) -> list[str]:
+async def _rest(deployment: Deployment, payments: Payments) -> list[str]:
     """Wait until nothing is on its way; what is not in time is named."""
-    ends = world.scheduler.seconds() + DRAIN_SECONDS_MAX
+    ends = deployment.scheduler.seconds() + DRAIN_SECONDS_MAX
     while True:
         await asyncio.sleep(20.0)
-        waiting = len(world.broker.waiting) + len(world.broker.untold)
-        if not (waiting or world.landing or payments.open or _left_over(world)):
+        waiting = len(deployment.broker.waiting) + len(deployment.broker.untold)
+        if not (waiting or deployment.landing or payments.open or _left_over(deployment)):
             return []
-        if world.scheduler.seconds() >= ends:
-            left = [*_left_over(world), *sorted(payments.open)]
+        if deployment.scheduler.seconds() >= ends:
+            left = [*_left_over(deployment), *sorted(payments.open)]
             return [f"liveness: after {DRAIN_SECONDS_MAX} s {waiting} messages wait, and {left}"]
 
 
-def _left_over(world: World) -> list[str]:
+def _left_over(deployment: Deployment) -> list[str]:
     """Rows that wait for somebody: in the inbox, in an outbox, for a receiver."""
     found: list[str] = []
     for table, prefix in WAITING_ROWS:
-        for partition in world.tables._tables.get(table, {}).values():
+        for partition in deployment.tables._tables.get(table, {}).values():
             place = bisect_left(partition.keys, prefix)
             found += [key for key in partition.keys[place:] if key.startswith(prefix)]
     return found
 
 
-async def _restored(world: World, account: str) -> None:
+async def _restored(deployment: Deployment, account: str) -> None:
     """The table of an account's ledger is lost, and rebuilt from what was exported of it."""
-    exported = [line async for line in export(world.tables, account)]
-    del world.tables._tables["ledger"][account]
+    exported = [line async for line in export(deployment.tables, account)]
+    del deployment.tables._tables["ledger"][account]
 
     async def lines() -> AsyncIterator[bytes]:
         for line in exported:
             yield line
 
-    world.scheduler.target = ("restore.half", world.scheduler.rng.randrange(3))
+    deployment.scheduler.target = ("restore.half", deployment.scheduler.rng.randrange(3))
     for _ in range(2):
-        process = world.workers[0]
+        process = deployment.workers[0]
         tables, key = process.app.tables, process.app.settings.chain_key
         task = process.spawn("restore", restore(tables, account, lines(), key))
         if await finished(task, process, 240.0):
             task.result()
             return
-        world.revive()
+        deployment.revive()
 
 
-async def _audited(world: World, callers: Callers) -> list[str]:
+async def _audited(deployment: Deployment, callers: Callers) -> list[str]:
     """The nightly audit, once more: it finds nothing, and all that was anchored is still there."""
     # The last timer before the calm may have died, and the next one may be hours away.
-    await world.tick("watch_balances", lambda app: app.watch_balances())
-    process = world.workers[0]
+    await deployment.tick("watch_balances", lambda app: app.watch_balances())
+    process = deployment.workers[0]
     audit_ledgers = process.app.audit_ledgers
     found = await process.spawn("nightly_audit", audit_ledgers())
     problems = [*found.problems, *(f"missed {account}" for account in found.missed)]
     for name in callers.accounts:
         get = reader.get(f"/api/v1/accounts/{name}/verify?anchors=true")
-        problems += (await world.webs[0].spawn("read", get))["problems"]
+        problems += (await deployment.webs[0].spawn("read", get))["problems"]
     return [f"audit: {problem}" for problem in problems]
 
 
-async def _final(world: World, callers: Callers) -> dict[str, Json]:
+async def _final(deployment: Deployment, callers: Callers) -> dict[str, Json]:
     """What a reader sees, by the product's own API."""
     parked = await reader.items("/api/v1/parked-legs")
     legs = {_shown(op) for op in callers.history if op["op"] == "call_ended"}
@@ -269,12 +269,12 @@ async def _final(world: World, callers: Callers) -> dict[str, Json]:
         base = f"/api/v1/accounts/{name}"
         entries = await reader.items(f"{base}/entries")
         views[name] = {
-            "at": format_time(world.scheduler.now()),
+            "at": format_time(deployment.scheduler.now()),
             "account": await reader.get(base),
             "entries": entries,
             "legs": await _legs(base, sorted(legs & _named(entries, parked))),
             "parked": [each for each in parked if each.get("account") == name],
-            "events": _events(world, name),
+            "events": _events(deployment, name),
             "verify": await reader.get(f"{base}/verify"),
         }
     return views
@@ -297,11 +297,11 @@ async def _legs(base: str, legs: list[str]) -> dict[str, Json]:
     return found
 
 
-def _events(world: World, account: str) -> list[Json]:
+def _events(deployment: Deployment, account: str) -> list[Json]:
     """What was published of an account. `available` is as of the publication, so that an event
     which is told twice may tell two of them."""
     found: list[Json] = []
-    for message in world.broker.published:
+    for message in deployment.broker.published:
         event = json.loads(message.body)
         if event["source"] == f"/accounts/{account}":
             event["data"].pop("available", None)
@@ -309,7 +309,7 @@ def _events(world: World, account: str) -> list[Json]:
     return found
 
 
-def _counts(world: World, callers: Callers, final: dict[str, Json]) -> Counter[str]:
+def _counts(deployment: Deployment, callers: Callers, final: dict[str, Json]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for record in callers.history:
         counts[f"{record['op']} {record['outcome']}"] += 1
@@ -317,6 +317,6 @@ def _counts(world: World, callers: Callers, final: dict[str, Json]) -> Counter[s
         counts["entries"] += len(view.get("entries", ()))
         counts["events"] += len(view.get("events", ()))
         counts["parked"] += len(view.get("parked", ()))
-    counts["duplicates the broker dropped"] = world.broker.dropped
-    counts["batches"] = world.batches
+    counts["duplicates the broker dropped"] = deployment.broker.dropped
+    counts["batches"] = deployment.batches
     return counts

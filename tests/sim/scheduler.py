@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.sim.faults import CALM, Rates
 
 if TYPE_CHECKING:
-    from tests.sim.world import Process
+    from tests.sim.deployment import Process
 
 START = datetime.fromisoformat("2026-11-23T10:00:00+00:00")
 ACT: contextvars.ContextVar[str] = contextvars.ContextVar("act", default="")

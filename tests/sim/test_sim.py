@@ -1,4 +1,4 @@
-"""Two thousand histories of a product whose world fails: every leg once, no cent lost, all at rest.
+"""Two thousand histories on failing storage and bus: every leg once, no cent lost, all at rest.
 
 In each a process dies for certain at one of the crash points, beside all that chance does. Each
 part of `make test-all` must have met every fault and every crash point, else it would be blind

@@ -13,10 +13,10 @@ from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.domain.legs.leg import encode_leg_key
 from shared.domain.legs.parking import ParkStatus
 from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
-from tests.sim.asking import Json
+from tests.sim.deployment import Deployment
 from tests.sim.directory import CONFERENCES, Directory
-from tests.sim.world import World
-from tests.unit.ledger.world import ADMIN, JP
+from tests.sim.requester import Json
+from tests.support.processes import ADMIN, JP
 
 LEGS_AT_ONCE = (1, 1, 1, 1, 1, 2, 2, 3, 12)
 CAUSES = ("NORMAL_TEMPORARY_FAILURE", "LOSE_RACE", "41", "USER_BUSY", "17", "ORIGINATOR_CANCEL")
@@ -26,8 +26,8 @@ NUMBERS = ("+442079460000", "+33170000000", "+442079460001", JP)
 class Callers(Directory):
     """Bridges, administrators and operators of a run."""
 
-    def __init__(self, world: World, point: str) -> None:
-        super().__init__(world, point)
+    def __init__(self, deployment: Deployment, point: str) -> None:
+        super().__init__(deployment, point)
         self.legs: list[Json] = []
         self.allowed: list[tuple[str, str]] = []
         self.ended: list[tuple[str, str]] = []
@@ -79,13 +79,13 @@ class Callers(Directory):
                 await asyncio.sleep(100)  # for most answers
             case "inbox.sent":
                 await self.leg_ended()
-                await self.world.tick("forward_inbox", lambda app: app.forward_inbox())
+                await self.deployment.tick("forward_inbox", lambda app: app.forward_inbox())
             case "parked.charged":
-                await self.mend()
+                await self.correct()
             case "delivery.kept" | "delivery.posted":
                 await self.top_up()
             case "checkpoint.written":
-                await self.world.tick("nightly_audit", lambda app: app.audit_ledgers())
+                await self.deployment.tick("nightly_audit", lambda app: app.audit_ledgers())
             case _:
                 await self.leg_ended()
 
@@ -239,14 +239,14 @@ class Callers(Directory):
         request = {"leg": leg, "body": {"reason": "a mistake"}}
         await self.ask("reverse", account, request, act, tries=2)
 
-    async def mend(self) -> None:
-        """A leg without a price is parked, then somebody mends it, until that is answered."""
+    async def correct(self) -> None:
+        """A leg without a price is parked, then somebody corrects it, until that is answered."""
         leg = {**self._leg(), "leg_id": f"leg-{self.next()}", "to": JP}
         leg |= {"kind": "dial_out", "account": self.rng.choice(self.accounts)}
         await self.post("local", [leg])
         await asyncio.sleep(20)
         key = f"local~{leg['leg_id']}"
-        mended = {**leg, "to": NUMBERS[0]}
+        corrected = {**leg, "to": NUMBERS[0]}
         chosen: list[str] = []
 
         async def act(app: Container) -> Json:
@@ -255,12 +255,12 @@ class Callers(Directory):
                 chosen.extend(each.id for each in items if each.leg == key)
             if not chosen:
                 return {}
-            return parked_body(await app.parked_legs.replay(ADMIN, chosen[0], mended))
+            return parked_body(await app.parked_legs.replay(ADMIN, chosen[0], corrected))
 
         for _ in range(3):
             record = await self.ask_once("replay", "", {}, act)
             if chosen:
-                request = {"parked": chosen[0], "bridge": "local", "leg": mended}
+                request = {"parked": chosen[0], "bridge": "local", "leg": corrected}
                 self.history.append({**record, "request": request})
             if record["outcome"] != "info":
                 return

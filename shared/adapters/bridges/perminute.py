@@ -51,7 +51,7 @@ def parse(post: BridgePayload) -> list[ParsedLeg]:
 def read_leg(
     bridge: str, value: object, *, pointer: str = "", refuse_unknown: bool = False
 ) -> EndedLeg:
-    """The leg that a JSON value spells; unknown fields are ignored unless told otherwise.
+    """The leg that a JSON value encodes; unknown fields are ignored by default.
 
     Raises Invalid; its pointers begin with `pointer`.
     """

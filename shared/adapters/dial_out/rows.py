@@ -235,7 +235,7 @@ def _hold(hold: Hold) -> list[object]:
         hold.authorization,
         hold.amount_micros,
         hold.granted_seconds,
-        (hold.placed_at - _EPOCH) // _MICROSECOND,  # a number is spelled faster than a time
+        (hold.placed_at - _EPOCH) // _MICROSECOND,  # a number is encoded faster than a time
         hold.day,
         hold.leg,
         hold.is_dial_out,

@@ -172,7 +172,7 @@ class TableHoldBook:
         try:
             await self.catch_up(account, lag_commits=limits.NUDGE_LAG_COMMITS)
         except PerminuteError as error:
-            _log.info("a hold book was not nudged: %s", error.detail)
+            _log.info("a hold book was not refreshed: %s", error.detail)
 
     async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
         """The oldest unpublished events, in order."""

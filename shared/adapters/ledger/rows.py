@@ -208,7 +208,7 @@ def _state_document(state: LedgerState) -> dict[str, object]:
 
 
 class EncodedEntry(NamedTuple):
-    """An entry and its explained charge as canonical JSON: spelled once, written twice."""
+    """An entry and its explained charge as canonical JSON: encoded once, written twice."""
 
     entry: bytes
     charge: bytes | None

@@ -454,7 +454,7 @@ def _settings(decisions: Sequence[Decided]) -> list[SettingsChange]:
 def _guard_rows(
     decision: Decided, number: int, encoded: Mapping[int, rows.EncodedEntry]
 ) -> Iterator[Operation]:
-    """The guard of a command, and of a re-rating the leg's new row too; `spelled` are the commit's
+    """The guard of a command, and of a re-rating the leg's new row too; `encoded` are the commit's
     entries by their numbers."""
     command, entry, key = decision.command, _last(decision), _guard(decision.command)
     if entry is None or key is None:

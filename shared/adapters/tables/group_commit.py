@@ -59,7 +59,7 @@ class _PartitionQueue[State, Command, Result]:
 class GroupCommitter[State, Command, Result]:
     """Commits commands to partitions of one book: a lane each, one transaction at a time.
 
-    With `plans_ahead` the next group is decided and spelled while a transaction is on its way, as
+    With `plans_ahead` the next group is decided and encoded while a transaction is on its way, as
     if that had succeeded. The plan is used only on the very state that it builds on, so a book may
     plan ahead whose decisions need nothing but the state.
     """

@@ -22,7 +22,7 @@ RECHARGE_COLUMNS = (
 
 
 class RechargeResultBody(BaseModel):
-    """What the payment side says of a recharge. `hard`: a decline that trying again can't mend."""
+    """What the payment side says of a recharge. `hard`: a decline that no retry can change."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -72,7 +72,7 @@ class _Row(NamedTuple):
 
 
 class _Priced(NamedTuple):
-    """The part of a rate that its rows beyond `_WHERE` spell; shared by rows that say the same."""
+    """The part of a rate that its columns beyond `_WHERE` encode; equal rows share one object."""
 
     connection_fee_picos: int
     slots: tuple[Slot, ...]
@@ -94,7 +94,7 @@ class _Refused(Exception):
 
 
 def parse_rate_card_csv(body: bytes, card: str, effective_from: datetime) -> RateCardVersion:
-    """The version that the table spells, or nothing at all.
+    """The version that the table encodes, or nothing at all.
 
     Raises BadRequest when it is no CSV in UTF-8, TooLarge, Invalid with `/lines/{line}/{column}`
     for each field that is wrong, Invalid `deck_too_costly`.

@@ -40,7 +40,7 @@ class DeckForm:
         return self._report
 
     def version(self, card: str, effective_from: datetime) -> RateCardVersion:
-        """The version that the deck spells, all of it. Raises TooLarge and what `import_deck`
+        """The version that the deck encodes, all of it. Raises TooLarge and what `import_deck`
         raises: BadRequest, or Invalid with a line for each field that is wrong."""
         deck, names = inflated(self._deck), None
         if self._names is not None:

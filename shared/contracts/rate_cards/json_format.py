@@ -162,7 +162,7 @@ class RateCardBody(AdminBody):
 
 
 def parse_rate_card_json(body: bytes, card: str, effective_from: datetime) -> RateCardVersion:
-    """The version that the JSON spells.
+    """The version that the JSON encodes.
 
     Raises BadRequest when it is no JSON, Invalid with a pointer for each bad field, Invalid
     `deck_too_costly`.

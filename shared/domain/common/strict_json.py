@@ -30,7 +30,7 @@ _DIGITS_AS_ZEROS = bytes(48 if chr(byte) in "0123456789" else 32 for byte in ran
 
 
 def loads(body: bytes, *, nan_as_null: bool = False, gather_repeats: bool = False) -> object:
-    """The value that `body` spells: dict, list, str, int, Decimal, bool or None.
+    """The value that `body` encodes: dict, list, str, int, Decimal, bool or None.
 
     A number with a point or an exponent is a Decimal, never a float. With `nan_as_null`, a bare
     `nan` or `inf` in any case reads as null (printf writes them so). With `gather_repeats`, the
@@ -54,7 +54,7 @@ def loads(body: bytes, *, nan_as_null: bool = False, gather_repeats: bool = Fals
 
 
 def load_items(body: bytes) -> Iterator[object]:
-    """The values of the list that `body` spells, read one by one, so that one is held at a time.
+    """The values of the list that `body` encodes, read one by one, so that one is held at a time.
 
     Raises BadRequest `json_invalid` as `loads` does, and where the body is no list.
     """

@@ -129,7 +129,7 @@ def recharge_suspended(
         "what_to_do": (
             "Raise the ceiling, or top up by other means."
             if reason in _CEILINGS
-            else "Mend the payment, then PUT the account's settings again to let it go on."
+            else "Correct the payment, then PUT the account's settings again to let it go on."
         ),
     }
     return Event(alerts.RECHARGE_SUSPENDED, data, recharge=recharge.number if recharge else None)

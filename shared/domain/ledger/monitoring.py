@@ -62,7 +62,7 @@ def on_posted(
 
 
 def on_configured(before: LedgerState | None, after: LedgerState, at: datetime) -> Evaluation:
-    """Settings changed: a person may have mended what held recharges back."""
+    """Settings changed: a person may have corrected what held recharges back."""
     evaluation = Evaluation(after, at)
     rules = {rule.name for rule in after.alert_rules if not rule.armed}
     for raised in after.raised:

@@ -1,4 +1,4 @@
-"""Legs that could not be charged: kept with their reason, mended, replayed, charged once."""
+"""Legs that could not be charged: kept with their reason, corrected, replayed, charged once."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from shared.domain.legs.leg import EndedLeg, leg_key_hash
 
 
 class ParkReason(StrEnum):
-    """Why a leg waits. Each has a way out: mend the card, the mapping or the leg, and replay."""
+    """Why a leg waits. Each has a way out: correct the card, the mapping or the leg, and replay."""
 
     UNREADABLE = "unreadable"
     ACCOUNT_UNKNOWN = "account_unknown"

@@ -359,7 +359,7 @@ class ChargeLegs:
             "leg": encode_leg_key(parked.leg),
             "reason": parked.reason.value,
             "detail": parked.detail,
-            "what_to_do": "Mend what the reason names, then replay the parked leg.",
+            "what_to_do": "Correct what the reason names, then replay the parked leg.",
         }
         told = Announce("parked", 0, LEG_PARKED, parked.id, data)
         try:

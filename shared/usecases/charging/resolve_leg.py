@@ -76,7 +76,7 @@ class ResolveLeg:
         if named is not None and kind is not LegKind.VOIP:
             kind = LegKind.DIAL_OUT  # a leg of an allowed dial-out is never a dial-in
         owner = await self._owner(queued, bridge, number, named)
-        # What can't be charged as it is pins nothing: mended, it may name another account.
+        # What can't be charged as it is pins nothing: corrected, it may name another account.
         sound = kind is not None and not isinstance(talk_seconds, Unchargeable)
         owner = await self._pinned(leg, owner, claim=sound and pins, corrected=corrected)
         account = None

@@ -12,7 +12,8 @@ from shared.ports.ledger import Ledger
 class OpenLedger:
     """Opens an account's ledger, or brings its settings up to date; again changes nothing.
 
-    The directory is written first. A crash in between is mended by whoever finds the ledger behind.
+    The directory is written first. A crash in between is repaired by the
+    next process that finds the ledger behind.
     """
 
     ledger: Ledger

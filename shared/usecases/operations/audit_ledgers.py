@@ -3,7 +3,7 @@
 For every account: its settings stand in the ledger, its events are published, what time brought is
 done, its closed days are packed and its closed months added up, its chain verifies from where the
 last night ended; then the heads of all ledgers are anchored in another storage account. What is
-found wrong is mended where that is safe, and always told.
+found wrong is repaired where that is safe, and always reported.
 """
 
 import asyncio

@@ -1,26 +1,26 @@
-"""A fresh house, or town, for every test."""
+"""A fresh product for every test."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from shared import bootstrap
-from tests.unit.administration.app import House
-from tests.unit.administration.town import Town
+from tests.support.charging_app import ChargingApp
+from tests.support.product import Product
 
 
 @pytest.fixture
-def app() -> Iterator[House]:
-    made = House()
+def app() -> Iterator[Product]:
+    made = Product()
     yield made
     bootstrap.install(None)
     made.close()
 
 
 @pytest.fixture
-def town() -> Iterator[Town]:
+def charging() -> Iterator[ChargingApp]:
     """With account `contoso`, which has ten dollars, and a card of two countries."""
-    made = Town()
+    made = ChargingApp()
     made.settle()
     yield made
     bootstrap.install(None)

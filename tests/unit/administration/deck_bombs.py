@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.unit.administration.app import House
+from tests.support.product import Product
 from tests.unit.administration.test_rate_card_import import IMPORT, PLAIN, form
 from tests.unit.administration.test_rate_cards import IN_FORCE
 
@@ -105,7 +105,7 @@ def cards() -> Iterator[tuple[str, bytes]]:
 
 def main() -> None:
     """Posts them all."""
-    client = House()
+    client = Product()
     for name, mapping, deck in decks():
         body, content_type = form(mapping=mapping, deck=deck)
         del deck
@@ -115,7 +115,7 @@ def main() -> None:
 
 
 def report(
-    name: str, client: House, method: str, target: str, body: bytes, content_type: str
+    name: str, client: Product, method: str, target: str, body: bytes, content_type: str
 ) -> None:
     """Sends one and prints its line."""
     began = time.process_time()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.administration.app import ADMIN_KEY, House
-from tests.unit.administration.town import Town
+from tests.support.charging_app import ChargingApp
+from tests.support.product import ADMIN_KEY, Product
 
 BRIDGE = "/api/v1/bridges/main"
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -20,12 +20,12 @@ def bridge(**fields: Any) -> dict[str, Any]:
     return {"dialect": "perminute", "accounts": ["*"], **fields}
 
 
-def secrets(app: House) -> tuple[str, ...]:
+def secrets(app: Product) -> tuple[str, ...]:
     found = app.run(app.container.facts.bridge("main", fresh=True))
     return tuple(found.auth.secrets)
 
 
-def test_a_secret_that_we_make_is_shown_once(app: House) -> None:
+def test_a_secret_that_we_make_is_shown_once(app: Product) -> None:
     created = app.put(BRIDGE, bridge())
 
     [secret] = created.json["auth"]["secrets"]
@@ -42,14 +42,14 @@ def test_a_secret_that_we_make_is_shown_once(app: House) -> None:
     }
 
 
-def test_secrets_that_were_sent_are_never_shown(app: House) -> None:
+def test_secrets_that_were_sent_are_never_shown(app: Product) -> None:
     created = app.put(BRIDGE, bridge(auth={"scheme": "standard-webhooks", "secrets": [SECRET]}))
 
     assert SECRET not in created.body.decode()
     assert secrets(app) == (SECRET,)
 
 
-def test_two_secrets_are_live_while_one_replaces_the_other(app: House) -> None:
+def test_two_secrets_are_live_while_one_replaces_the_other(app: Product) -> None:
     made = app.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
 
     rotated = app.put(BRIDGE, bridge(auth={"secrets": [SECRET, OTHER_SECRET]}), made.etag)
@@ -58,7 +58,7 @@ def test_two_secrets_are_live_while_one_replaces_the_other(app: House) -> None:
     assert secrets(app) == (SECRET, OTHER_SECRET)
 
 
-def test_replacing_without_secrets_keeps_them(app: House) -> None:
+def test_replacing_without_secrets_keeps_them(app: Product) -> None:
     made = app.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
 
     replaced = app.put(BRIDGE, bridge(country="FR"), made.etag)
@@ -67,7 +67,7 @@ def test_replacing_without_secrets_keeps_them(app: House) -> None:
     assert secrets(app) == (SECRET,)
 
 
-def test_another_scheme_gets_a_secret_of_its_own(app: House) -> None:
+def test_another_scheme_gets_a_secret_of_its_own(app: Product) -> None:
     made = app.put(BRIDGE, bridge(auth={"secrets": [SECRET]}))
 
     replaced = app.put(BRIDGE, bridge(auth={"scheme": "basic", "username": "fs"}), made.etag)
@@ -96,7 +96,7 @@ def test_another_scheme_gets_a_secret_of_its_own(app: House) -> None:
         (bridge(secret=SECRET), "/secret"),
     ],
 )
-def test_bad_bridges_are_refused(app: House, body: object, pointer: str) -> None:
+def test_bad_bridges_are_refused(app: Product, body: object, pointer: str) -> None:
     answer = app.put(BRIDGE, body)
 
     assert (answer.status, answer.pointers()) == (422, [pointer])
@@ -104,11 +104,11 @@ def test_bad_bridges_are_refused(app: House, body: object, pointer: str) -> None
     assert SECRET not in answer.body.decode()
 
 
-def test_a_bridges_id_has_a_shape(app: House) -> None:
+def test_a_bridges_id_has_a_shape(app: Product) -> None:
     assert app.put("/api/v1/bridges/Main", bridge()).code == "id_invalid"
 
 
-def test_an_api_key_is_shown_once_and_kept_as_a_hash(app: House) -> None:
+def test_an_api_key_is_shown_once_and_kept_as_a_hash(app: Product) -> None:
     key = app.api_key("reader")
 
     [listed] = app.get("/api/v1/api-keys").json["items"]
@@ -118,7 +118,7 @@ def test_an_api_key_is_shown_once_and_kept_as_a_hash(app: House) -> None:
     assert key.split("_", 2)[2] not in str(record)
 
 
-def test_a_key_that_was_taken_away_opens_nothing(app: House) -> None:
+def test_a_key_that_was_taken_away_opens_nothing(app: Product) -> None:
     key = app.api_key("reader")
     [listed] = app.get("/api/v1/api-keys").json["items"]
     assert app.get("/api/v1/accounts", key=key).status == 200
@@ -142,7 +142,7 @@ def test_a_key_that_was_taken_away_opens_nothing(app: House) -> None:
         ({"id": "mine"}, "/id"),
     ],
 )
-def test_bad_keys_are_refused(app: House, change: dict[str, object], pointer: str) -> None:
+def test_bad_keys_are_refused(app: Product, change: dict[str, object], pointer: str) -> None:
     body = {"name": "x", "roles": ["reader"], "accounts": ["*"], **change}
 
     assert app.post("/api/v1/api-keys", body).pointers() == [pointer]
@@ -165,7 +165,7 @@ def test_bad_keys_are_refused(app: House, change: dict[str, object], pointer: st
     ],
 )
 def test_who_can_not_prove_who_they_are_gets_401_and_no_reason(
-    app: House, authorization: str
+    app: Product, authorization: str
 ) -> None:
     answer = app.get("/api/v1/accounts", key=None, headers={"authorization": authorization})
 
@@ -174,7 +174,7 @@ def test_who_can_not_prove_who_they_are_gets_401_and_no_reason(
     assert "www-authenticate" in answer.headers
 
 
-def test_without_a_bootstrap_key_in_the_settings_there_is_none(app: House) -> None:
+def test_without_a_bootstrap_key_in_the_settings_there_is_none(app: Product) -> None:
     container = app.container
     container.administrators = replace(container.administrators, bootstrap_key=None)
 
@@ -211,7 +211,7 @@ ROUTES: list[tuple[str, str, object, set[str]]] = [
 
 
 @pytest.mark.parametrize("role", ["reader", "finance", "operator", "payments", "admin"])
-def test_a_role_opens_its_routes_and_no_others(app: House, role: str) -> None:
+def test_a_role_opens_its_routes_and_no_others(app: Product, role: str) -> None:
     key = app.api_key(role)
     for method, path, body, roles in ROUTES:
         answer = app.call(method, path, body, key=key)
@@ -223,7 +223,7 @@ def test_a_role_opens_its_routes_and_no_others(app: House, role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ["reader", "finance", "operator", "payments", "admin"])
-def test_another_account_and_what_all_share_stay_closed(app: House, role: str) -> None:
+def test_another_account_and_what_all_share_stay_closed(app: Product, role: str) -> None:
     """Whether the foreign account exists makes no difference."""
     app.account("contoso")
     key = app.api_key(role, accounts=("fabrikam",))
@@ -237,7 +237,7 @@ def test_another_account_and_what_all_share_stay_closed(app: House, role: str) -
         assert missing.json["code"] == answer.json["code"]
 
 
-def test_a_quote_for_another_account_is_refused(app: House) -> None:
+def test_a_quote_for_another_account_is_refused(app: Product) -> None:
     app.account("contoso")
     key = app.api_key("reader", accounts=("fabrikam",))
     ask = {"kind": "dial_out", "to": "+33170000000", "talk_seconds": 60}
@@ -249,21 +249,23 @@ def test_a_quote_for_another_account_is_refused(app: House) -> None:
 
 
 def test_the_actor_of_whatever_a_key_does_is_the_name_of_the_key(
-    town: Town, caplog: pytest.LogCaptureFixture
+    charging: ChargingApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="perminute")
     roles = ["finance", "operator"]
-    made = town.post("/api/v1/api-keys", {"name": "Ann's key", "roles": roles, "accounts": ["*"]})
+    made = charging.post(
+        "/api/v1/api-keys", {"name": "Ann's key", "roles": roles, "accounts": ["*"]}
+    )
     key = made.json["key"]
     account = "/api/v1/accounts/contoso"
-    parked = town.parked(town.ended(to="020 79"))
+    parked = charging.parked(charging.ended(to="020 79"))
 
-    entry = town.post(
+    entry = charging.post(
         f"{account}/top-ups", {"amount": "1.00"}, key=key, headers={"idempotency-key": "a"}
     ).json["entry"]
-    dismissed = town.post(f"/api/v1/parked-legs/{parked['id']}/dismiss", {}, key=key).json
-    town.call("PATCH", f"{account}/dial-out-policy", {"blocked_regions": ["CU"]}, key=key)
-    changes = town.get("/api/v1/audit-log").json["items"]
+    dismissed = charging.post(f"/api/v1/parked-legs/{parked['id']}/dismiss", {}, key=key).json
+    charging.call("PATCH", f"{account}/dial-out-policy", {"blocked_regions": ["CU"]}, key=key)
+    changes = charging.get("/api/v1/audit-log").json["items"]
 
     assert [entry["actor"], dismissed["actor"], changes[0]["actor"]] == ["Ann's key"] * 3
     lines = [json.loads(each.message) for each in caplog.records if each.name == "perminute"]

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.unit.administration.app import House
+from tests.support.product import Product
 
 PATH = "/api/v1/accounts/contoso"
 
 
-def test_a_new_account_has_defaults_and_no_money(app: House) -> None:
+def test_a_new_account_has_defaults_and_no_money(app: Product) -> None:
     answer = app.put(PATH, {"currency": "USD"})
 
     assert answer.status == 201
@@ -29,7 +29,7 @@ def test_a_new_account_has_defaults_and_no_money(app: House) -> None:
     assert app.get(PATH).json == answer.json
 
 
-def test_what_is_stated_is_shown(app: House) -> None:
+def test_what_is_stated_is_shown(app: Product) -> None:
     settings = {
         "currency": "EUR",
         "name": "Contoso SA",
@@ -47,7 +47,7 @@ def test_what_is_stated_is_shown(app: House) -> None:
     assert shown["available"] == "12.50"
 
 
-def test_replacing_needs_the_current_etag(app: House) -> None:
+def test_replacing_needs_the_current_etag(app: Product) -> None:
     created = app.account("contoso")
 
     assert (app.put(PATH, {"currency": "USD"}).status, created.etag) == (428, '"1"')
@@ -57,7 +57,7 @@ def test_replacing_needs_the_current_etag(app: House) -> None:
     assert app.get(PATH).json["name"] == "New"
 
 
-def test_what_is_left_out_takes_its_default_again(app: House) -> None:
+def test_what_is_left_out_takes_its_default_again(app: Product) -> None:
     app.account("contoso", name="Contoso", credit_limit="5")
 
     replaced = app.put(PATH, {"currency": "USD"}, '"1"').json
@@ -67,7 +67,7 @@ def test_what_is_left_out_takes_its_default_again(app: House) -> None:
     assert replaced["created_at"] == "2026-11-23T10:00:00Z"
 
 
-def test_the_currency_never_changes(app: House) -> None:
+def test_the_currency_never_changes(app: Product) -> None:
     app.account("contoso")
 
     answer = app.put(PATH, {"currency": "EUR"}, '"1"')
@@ -76,13 +76,13 @@ def test_the_currency_never_changes(app: House) -> None:
     assert app.get(PATH).json["currency"] == "USD"
 
 
-def test_an_account_that_is_not_there_is_404(app: House) -> None:
+def test_an_account_that_is_not_there_is_404(app: Product) -> None:
     answer = app.get("/api/v1/accounts/nobody")
 
     assert (answer.status, answer.code) == (404, "account_unknown")
 
 
-def test_the_ledger_hears_of_settings_that_a_dead_process_left(app: House) -> None:
+def test_the_ledger_hears_of_settings_that_a_dead_process_left(app: Product) -> None:
     """A process that dies between writing the settings and telling the ledger loses nothing."""
     app.account("contoso")
     document = dict(app.run(app.container.records.get("account", "contoso")).document)
@@ -133,7 +133,7 @@ def test_the_ledger_hears_of_settings_that_a_dead_process_left(app: House) -> No
     ],
 )
 def test_bad_fields_are_named_and_nothing_is_written(
-    app: House, body: object, pointers: list[str]
+    app: Product, body: object, pointers: list[str]
 ) -> None:
     answer = app.put(PATH, body)
 
@@ -142,13 +142,13 @@ def test_bad_fields_are_named_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("account", ["Contoso", "-a", "a b", "a" * 64, "a%2Fb", "%C3%A9"])
-def test_ids_of_accounts_have_a_shape(app: House, account: str) -> None:
+def test_ids_of_accounts_have_a_shape(app: Product, account: str) -> None:
     answer = app.put(f"/api/v1/accounts/{account}", {"currency": "USD"})
 
     assert (answer.status, answer.code) == (422, "id_invalid")
 
 
-def test_accounts_are_listed_by_id_in_pages(app: House) -> None:
+def test_accounts_are_listed_by_id_in_pages(app: Product) -> None:
     for name in ("beta", "alpha", "delta", "gamma"):
         app.account(name)
 
@@ -160,7 +160,7 @@ def test_accounts_are_listed_by_id_in_pages(app: House) -> None:
     assert "next" not in second
 
 
-def test_a_key_for_some_accounts_lists_those(app: House) -> None:
+def test_a_key_for_some_accounts_lists_those(app: Product) -> None:
     for name in ("alpha", "beta", "delta"):
         app.account(name)
     key = app.api_key("reader", accounts=("delta", "alpha", "not-there"))
@@ -174,14 +174,14 @@ def test_a_key_for_some_accounts_lists_those(app: House) -> None:
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=-1", "limit=1001", "limit=ten", "limit=1.0", "limit=１"]
 )
-def test_a_senseless_limit_is_422(app: House, query: str) -> None:
+def test_a_senseless_limit_is_422(app: Product, query: str) -> None:
     answer = app.get(f"/api/v1/accounts?{query}")
 
     assert (answer.status, answer.code) == (422, "query_invalid")
 
 
 @pytest.mark.parametrize("cursor", ["%20", "not-ours!", "%ff", "====", "YQ==="])
-def test_a_cursor_that_is_not_ours_is_422(app: House, cursor: str) -> None:
+def test_a_cursor_that_is_not_ours_is_422(app: Product, cursor: str) -> None:
     answer = app.get(f"/api/v1/accounts?cursor={cursor}")
 
     assert (answer.status, answer.code) == (422, "cursor_invalid")

@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.common.errors import OutcomeUnknown, PerminuteError, StoreUnavailable
 from shared.ports.audit import ChangeFilter
-from tests.unit.administration.app import House
+from tests.support.product import Product
 
 ACCOUNT = "/api/v1/accounts/contoso"
 CARD = "/api/v1/rate-cards/default/versions/2026-01-01T00:00:00Z"
@@ -26,14 +26,14 @@ RATES = {
 type Step = tuple[str, str, object, str | None]
 
 
-def log(app: House, query: str = "", **more: Any) -> list[dict[str, Any]]:
+def log(app: Product, query: str = "", **more: Any) -> list[dict[str, Any]]:
     answer = app.get(f"/api/v1/audit-log{query}", **more)
     assert answer.status == 200, answer.body
     items: list[dict[str, Any]] = answer.json["items"]
     return items
 
 
-def test_a_changed_account_shows_who_changed_what_before_and_after(app: House) -> None:
+def test_a_changed_account_shows_who_changed_what_before_and_after(app: Product) -> None:
     app.account(name="Contoso", credit_limit="5")
     app.put(ACCOUNT, {"currency": "USD", "name": "Contoso", "credit_limit": "7.5"}, '"1"')
 
@@ -73,7 +73,7 @@ CHANGES: list[tuple[Step, str, str, str | None]] = [
 
 @pytest.mark.parametrize("change", CHANGES, ids=[each[1] for each in CHANGES])
 def test_every_kind_of_setting_is_logged_once_with_its_change(
-    app: House, change: tuple[Step, str, str, str | None]
+    app: Product, change: tuple[Step, str, str, str | None]
 ) -> None:
     (method, path, body, _), kind, key, account = change
     app.account()
@@ -87,7 +87,7 @@ def test_every_kind_of_setting_is_logged_once_with_its_change(
     assert of_account == ([found] if account else [])
 
 
-def test_a_stop_and_a_restart_that_change_nothing_are_not_logged(app: House) -> None:
+def test_a_stop_and_a_restart_that_change_nothing_are_not_logged(app: Product) -> None:
     app.account()
     for _ in range(2):
         app.post(f"{ACCOUNT}/dial-out-policy/stop", {"reason": "fraud"})
@@ -104,7 +104,7 @@ def test_a_stop_and_a_restart_that_change_nothing_are_not_logged(app: House) -> 
     assert (stopped["action"], stopped["before"]) == ("stopped", {"stopped": False})
 
 
-def test_what_is_removed_is_logged_as_it_was(app: House) -> None:
+def test_what_is_removed_is_logged_as_it_was(app: Product) -> None:
     app.account()
     app.put(f"{ACCOUNT}/webhooks/erp", {"url": "https://erp.contoso.com/in", "events": ["*"]})
     app.delete(f"{ACCOUNT}/webhooks/erp")
@@ -115,7 +115,7 @@ def test_what_is_removed_is_logged_as_it_was(app: House) -> None:
     assert removed["before"]["url"] == "https://erp.contoso.com/in"
 
 
-def test_no_secret_stands_in_the_log(app: House) -> None:
+def test_no_secret_stands_in_the_log(app: Product) -> None:
     app.account()
     secret = "whsec_" + "A" * 44
     app.put(BRIDGE, {"dialect": "perminute", "accounts": ["*"], "auth": {"secrets": [secret]}})
@@ -135,7 +135,7 @@ def test_no_secret_stands_in_the_log(app: House) -> None:
     assert log(app, "?kind=bridge")[0]["after"]["secrets_changed"] is True
 
 
-def test_who_sees_some_accounts_sees_their_changes_only(app: House) -> None:
+def test_who_sees_some_accounts_sees_their_changes_only(app: Product) -> None:
     app.account()
     app.account("fabrikam")
     app.put(BRIDGE, {"dialect": "perminute", "accounts": ["*"]})
@@ -151,7 +151,7 @@ def test_who_sees_some_accounts_sees_their_changes_only(app: House) -> None:
     assert app.get("/api/v1/audit-log", key=app.api_key("payments")).status == 403
 
 
-def test_pages_hold_every_change_once_the_newest_first(app: House) -> None:
+def test_pages_hold_every_change_once_the_newest_first(app: Product) -> None:
     app.account()
     for number in range(6):
         app.clock.advance(60)
@@ -171,7 +171,7 @@ def test_pages_hold_every_change_once_the_newest_first(app: House) -> None:
     assert app.get("/api/v1/audit-log?cursor=x").code == "cursor_invalid"
 
 
-def test_csv_holds_every_row(app: House) -> None:
+def test_csv_holds_every_row(app: Product) -> None:
     app.account()
     for number in range(150):
         app.put(f"{ACCOUNT}/organizers/o{number}", {})
@@ -193,7 +193,7 @@ def test_csv_holds_every_row(app: House) -> None:
     ],
 )
 def test_a_change_is_in_the_log_if_and_only_if_it_was_made(
-    app: House, nth: int, error: PerminuteError, after: bool
+    app: Product, nth: int, error: PerminuteError, after: bool
 ) -> None:
     """Whichever write fails, and whether it was carried out or not: the log says what is stored."""
     app.account()
@@ -205,7 +205,7 @@ def test_a_change_is_in_the_log_if_and_only_if_it_was_made(
     assert len(log(app, "?kind=organizer")) == kept
 
 
-def test_a_process_that_dies_between_proposal_and_change_leaves_no_trace(app: House) -> None:
+def test_a_process_that_dies_between_proposal_and_change_leaves_no_trace(app: Product) -> None:
     app.account()
 
     async def dies() -> None:
@@ -228,7 +228,7 @@ def test_a_process_that_dies_between_proposal_and_change_leaves_no_trace(app: Ho
     assert log(app, "?kind=organizer") == []
 
 
-def test_concurrent_changes_are_logged_in_the_order_of_their_versions(app: House) -> None:
+def test_concurrent_changes_are_logged_in_the_order_of_their_versions(app: Product) -> None:
     app.account()
     records = app.container.records
 
@@ -255,7 +255,7 @@ def test_concurrent_changes_are_logged_in_the_order_of_their_versions(app: House
     assert sorted(befores) == sorted(set(afters) - {record.document["cost_center"]})
 
 
-def test_an_erased_person_is_gone_from_the_log_and_the_changes_stay(app: House) -> None:
+def test_an_erased_person_is_gone_from_the_log_and_the_changes_stay(app: Product) -> None:
     app.account()
     app.account("fabrikam")
     for account in ("contoso", "fabrikam"):

@@ -20,7 +20,7 @@ from shared.domain.common import limits
 from shared.domain.common.errors import RateLimited
 from shared.pacing import Allowance, Budgets, Turns, Work
 from tests.support.memory_tables import MemoryTables
-from tests.unit.administration.app import SETTINGS, Answer, House
+from tests.support.product import SETTINGS, Answer, Product
 
 SECRET = base64.b64encode(b"k" * 32).decode()
 
@@ -51,9 +51,9 @@ def monotonic() -> Monotonic:
 
 
 @pytest.fixture
-def app(monotonic: Monotonic) -> Iterator[House]:
+def app(monotonic: Monotonic) -> Iterator[Product]:
     """A process whose reads are counted and whose callers have small budgets."""
-    made = House(CountedReads())
+    made = Product(CountedReads())
     container = made.container
     container.tables = PacedTables(made.tables)
     container.budgets = Budgets(monotonic)
@@ -65,11 +65,11 @@ def app(monotonic: Monotonic) -> Iterator[House]:
     made.close()
 
 
-def _ask(app: House, key: str) -> Answer:
+def _ask(app: Product, key: str) -> Answer:
     return app.get("/api/v1/rate-cards", key=key)
 
 
-def _dial_out(app: House, bridge: str, key: bytes = b"k" * 32) -> Answer:
+def _dial_out(app: Product, bridge: str, key: bytes = b"k" * 32) -> Answer:
     body = b'{"to": "+442079460123", "account": "contoso", "organizer_id": "ken"}'
     stamp = str(int(app.clock.now().timestamp()))
     signed = hmac.digest(key, f"m1.{stamp}.".encode() + body, hashlib.sha256)
@@ -81,7 +81,7 @@ def _dial_out(app: House, bridge: str, key: bytes = b"k" * 32) -> Answer:
     return app.call("POST", f"/api/v1/bridges/{bridge}/dial-outs", body, key=None, headers=headers)
 
 
-def _bridge(app: House, name: str = "b1") -> None:
+def _bridge(app: Product, name: str = "b1") -> None:
     auth = {"scheme": "standard-webhooks", "secrets": [f"whsec_{SECRET}"]}
     made = app.put(
         f"/api/v1/bridges/{name}", {"dialect": "perminute", "auth": auth, "accounts": ["*"]}
@@ -90,7 +90,7 @@ def _bridge(app: House, name: str = "b1") -> None:
 
 
 def test_a_caller_over_its_budget_of_requests_waits_and_others_do_not(
-    app: House, monotonic: Monotonic
+    app: Product, monotonic: Monotonic
 ) -> None:
     hasty, calm = app.api_key("reader"), app.api_key("reader")
     answers = [_ask(app, hasty) for _ in range(limits.BUDGET_BURST_SECONDS + 1)]
@@ -104,7 +104,7 @@ def test_a_caller_over_its_budget_of_requests_waits_and_others_do_not(
 
 
 def test_a_caller_over_its_budget_of_work_waits_until_the_debt_is_paid(
-    app: House, monotonic: Monotonic
+    app: Product, monotonic: Monotonic
 ) -> None:
     """The work of a request is what it reads; it is never known before."""
     reader, other = app.api_key("reader"), app.api_key("reader")
@@ -123,7 +123,7 @@ def test_a_caller_over_its_budget_of_work_waits_until_the_debt_is_paid(
     assert app.get("/api/v1/accounts/contoso/entries", key=reader).status == 200
 
 
-def test_what_a_request_reads_is_its_work(app: House) -> None:
+def test_what_a_request_reads_is_its_work(app: Product) -> None:
     """Also where the route is none of the reports: nobody can forget to count."""
     app.account()
     reader = app.api_key("reader")
@@ -137,7 +137,7 @@ def test_what_a_request_reads_is_its_work(app: House) -> None:
     assert work.tokens < before
 
 
-def test_an_account_dials_out_while_the_budget_of_its_reports_is_used_up(app: House) -> None:
+def test_an_account_dials_out_while_the_budget_of_its_reports_is_used_up(app: Product) -> None:
     app.account()
     _bridge(app)
     answers = [app.get("/api/v1/rate-cards").status for _ in range(limits.BUDGET_BURST_SECONDS)]
@@ -146,7 +146,7 @@ def test_an_account_dials_out_while_the_budget_of_its_reports_is_used_up(app: Ho
     assert _dial_out(app, "b1").status == 200
 
 
-def test_a_bridge_has_a_budget_of_its_own(app: House, monotonic: Monotonic) -> None:
+def test_a_bridge_has_a_budget_of_its_own(app: Product, monotonic: Monotonic) -> None:
     app.account()
     _bridge(app, "b1")
     _bridge(app, "b2")
@@ -291,7 +291,7 @@ async def test_a_task_that_serves_several_requests_is_nobodys_work() -> None:
     assert work.units == 0
 
 
-def test_every_answer_forbids_guessing_its_type(app: House) -> None:
+def test_every_answer_forbids_guessing_its_type(app: Product) -> None:
     answers = [
         app.get("/api/v1/rate-cards"),
         app.get("/api/v1/rate-cards", key=None),
@@ -307,7 +307,7 @@ def test_every_answer_forbids_guessing_its_type(app: House) -> None:
 
 @pytest.mark.parametrize("is_cached", [False, True])
 def test_an_unknown_bridge_costs_what_a_known_one_costs_and_is_answered_alike(
-    app: House, monkeypatch: pytest.MonkeyPatch, *, is_cached: bool
+    app: Product, monkeypatch: pytest.MonkeyPatch, *, is_cached: bool
 ) -> None:
     _bridge(app)
     app.account()
@@ -341,7 +341,7 @@ def test_an_unknown_bridge_costs_what_a_known_one_costs_and_is_answered_alike(
 
 
 def test_requests_that_prove_nothing_have_a_budget_of_reads(
-    app: House, monotonic: Monotonic
+    app: Product, monotonic: Monotonic
 ) -> None:
     """A bridge with the right credentials is let in all the while, also once its facts are old."""
     app.account()
@@ -360,7 +360,7 @@ def test_requests_that_prove_nothing_have_a_budget_of_reads(
     assert _dial_out(app, "b1").status == 200
 
 
-def test_a_bridge_works_at_once_after_its_name_was_refused(app: House) -> None:
+def test_a_bridge_works_at_once_after_its_name_was_refused(app: Product) -> None:
     app.account()
     assert _dial_out(app, "b1").status == 401
     _bridge(app)

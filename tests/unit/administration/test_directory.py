@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.common.canonical import format_time
 from shared.domain.directory.entities import claims_at
-from tests.unit.administration.app import START, House
+from tests.support.product import START, Product
 
 ROOM = "/api/v1/accounts/contoso/conferences/3001"
 NUMBER = "/api/v1/accounts/contoso/service-numbers/+33170000000"
@@ -15,23 +15,23 @@ POLICY = "/api/v1/accounts/contoso/dial-out-policy"
 
 
 @pytest.fixture(autouse=True)
-def accounts(app: House) -> None:
+def accounts(app: Product) -> None:
     app.account("contoso")
     app.account("fabrikam")
 
 
-def owner(app: House, seconds: float) -> str | None:
+def owner(app: Product, seconds: float) -> str | None:
     """Whose room 3001 is, that long after the start."""
     return owners_at(app, seconds)[0] if owners_at(app, seconds) else None
 
 
-def owners_at(app: House, seconds: float) -> list[str]:
+def owners_at(app: Product, seconds: float) -> list[str]:
     """Who claims room 3001, that long after the start."""
     found = app.run(app.container.facts.conference("3001", fresh=True))
     return [each.account for each in claims_at(found, START + timedelta(seconds=seconds))]
 
 
-def test_a_first_registration_holds_for_all_time(app: House) -> None:
+def test_a_first_registration_holds_for_all_time(app: Product) -> None:
     app.put("/api/v1/accounts/contoso/organizers/ken", {})
     answer = app.put(ROOM, {"organizer": "ken"})
 
@@ -47,7 +47,7 @@ def test_a_first_registration_holds_for_all_time(app: House) -> None:
     assert app.get(ROOM).json == answer.json
 
 
-def test_a_first_registration_holds_for_all_time_whatever_from_says(app: House) -> None:
+def test_a_first_registration_holds_for_all_time_whatever_from_says(app: Product) -> None:
     app.put(ROOM + "?from=2026-12-01T00:00:00Z", {"organizer": "ken"})
 
     assert owner(app, -1e8) == "contoso"
@@ -56,7 +56,7 @@ def test_a_first_registration_holds_for_all_time_whatever_from_says(app: House) 
 OTHER_ROOM = ROOM.replace("contoso", "fabrikam")
 
 
-def test_another_account_takes_over_from_now_on(app: House) -> None:
+def test_another_account_takes_over_from_now_on(app: Product) -> None:
     app.put(ROOM, {"organizer": "ken"})
     app.clock.advance(60)
 
@@ -76,7 +76,7 @@ def test_another_account_takes_over_from_now_on(app: House) -> None:
     assert app.get(ROOM).code == "conference_unknown"
 
 
-def test_a_take_over_can_be_repeated_and_taken_back(app: House) -> None:
+def test_a_take_over_can_be_repeated_and_taken_back(app: Product) -> None:
     app.put(ROOM, {"organizer": "ken"})
     for seconds, target in ((60, OTHER_ROOM), (120, ROOM), (180, OTHER_ROOM)):
         app.clock.moment = START + timedelta(seconds=seconds)
@@ -98,7 +98,7 @@ def test_a_take_over_can_be_repeated_and_taken_back(app: House) -> None:
         (30, ["contoso", "contoso", "contoso"]),
     ],
 )
-def test_from_says_when_a_take_over_begins(app: House, seconds: int, owners: list[str]) -> None:
+def test_from_says_when_a_take_over_begins(app: Product, seconds: int, owners: list[str]) -> None:
     app.put(ROOM, {"organizer": "ken"})
     since = format_time(START + timedelta(seconds=seconds))
 
@@ -108,7 +108,7 @@ def test_from_says_when_a_take_over_begins(app: House, seconds: int, owners: lis
     assert owners_at(app, 30) == ["fabrikam"]
 
 
-def test_each_account_registers_a_conference_for_itself(app: House) -> None:
+def test_each_account_registers_a_conference_for_itself(app: Product) -> None:
     """Nothing in the answers says that another account has registered it, or has not."""
     operators = {
         account: app.api_key("operator", accounts=(account,)) for account in ("contoso", "fabrikam")
@@ -128,7 +128,7 @@ def test_each_account_registers_a_conference_for_itself(app: House) -> None:
     assert app.get(ROOM).json["organizer"] == "ken"
 
 
-def test_a_service_number_is_assigned_by_who_administers_all_accounts(app: House) -> None:
+def test_a_service_number_is_assigned_by_who_administers_all_accounts(app: Product) -> None:
     key = app.api_key("operator", accounts=("contoso", "fabrikam"))
     other = NUMBER.replace("contoso", "fabrikam")
 
@@ -144,7 +144,7 @@ def test_a_service_number_is_assigned_by_who_administers_all_accounts(app: House
     assert app.get(NUMBER).status == 404
 
 
-def test_what_was_registered_for_all_accounts_in_one_document_reads_on(app: House) -> None:
+def test_what_was_registered_for_all_accounts_in_one_document_reads_on(app: Product) -> None:
     """Documents of before: contoso had the room, then fabrikam, then contoso again."""
     times = [None, START + timedelta(seconds=60), START + timedelta(seconds=120)]
     history = [
@@ -177,7 +177,7 @@ def test_what_was_registered_for_all_accounts_in_one_document_reads_on(app: Hous
     assert app.get(f"{ROOM}?history=true").json["registrations"][-1]["organizer"] == "lee"
 
 
-def test_ones_own_registration_is_replaced_with_if_match(app: House) -> None:
+def test_ones_own_registration_is_replaced_with_if_match(app: Product) -> None:
     app.put(ROOM, {"organizer": "ken"})
     app.clock.advance(60)
 
@@ -190,7 +190,7 @@ def test_ones_own_registration_is_replaced_with_if_match(app: House) -> None:
     ]
 
 
-def test_saying_the_same_again_registers_nothing_new(app: House) -> None:
+def test_saying_the_same_again_registers_nothing_new(app: Product) -> None:
     app.put(ROOM, {"organizer": "ken"})
     app.clock.advance(60)
 
@@ -199,7 +199,7 @@ def test_saying_the_same_again_registers_nothing_new(app: House) -> None:
     assert (again.status, len(again.json["registrations"])) == (200, 1)
 
 
-def test_a_service_number_is_toll_or_toll_free(app: House) -> None:
+def test_a_service_number_is_toll_or_toll_free(app: Product) -> None:
     answer = app.put(NUMBER, {"kind": "toll_free"})
 
     assert answer.status == 201
@@ -207,7 +207,7 @@ def test_a_service_number_is_toll_or_toll_free(app: House) -> None:
     assert app.get(NUMBER.replace("+", "%2B")).json == answer.json
 
 
-def test_foreign_ids_may_hold_anything_but_control_characters(app: House) -> None:
+def test_foreign_ids_may_hold_anything_but_control_characters(app: Product) -> None:
     for room in ("a%2Fb", "%C3%A9t%C3%A9", "%23%3F%25", "x" * 200, "a%20b", "..."):
         path = f"/api/v1/accounts/contoso/conferences/{room}"
         assert app.put(path, {"organizer": "ken"}).status == 201
@@ -216,7 +216,7 @@ def test_foreign_ids_may_hold_anything_but_control_characters(app: House) -> Non
 
 
 @pytest.mark.parametrize("room", ["%00", "a%0Ab", "%7F", "%C2%85", "x" * 201])
-def test_foreign_ids_have_no_control_characters(app: House, room: str) -> None:
+def test_foreign_ids_have_no_control_characters(app: Product, room: str) -> None:
     for kind, body in (("conferences", {"organizer": "ken"}), ("organizers", {})):
         answer = app.put(f"/api/v1/accounts/contoso/{kind}/{room}", body)
         assert (answer.status, answer.code) == (422, "id_invalid")
@@ -225,13 +225,13 @@ def test_foreign_ids_have_no_control_characters(app: House, room: str) -> None:
 @pytest.mark.parametrize(
     "number", ["33170000000", "+0170000000", "+1", "+1234567890123456", "+٣٣١٧٠٠٠٠"]
 )
-def test_service_numbers_are_e164(app: House, number: str) -> None:
+def test_service_numbers_are_e164(app: Product, number: str) -> None:
     answer = app.put(f"/api/v1/accounts/contoso/service-numbers/{number}", {"kind": "toll"})
 
     assert (answer.status, answer.code) == (422, "number_invalid")
 
 
-def test_an_organizer_has_defaults(app: House) -> None:
+def test_an_organizer_has_defaults(app: Product) -> None:
     created = app.put(ORGANIZER, {})
 
     assert (created.status, created.etag) == (201, created.json["etag"])
@@ -245,7 +245,7 @@ def test_an_organizer_has_defaults(app: House) -> None:
     )
 
 
-def test_the_organizers_facts_are_what_was_put(app: House) -> None:
+def test_the_organizers_facts_are_what_was_put(app: Product) -> None:
     app.put(
         ORGANIZER,
         {
@@ -268,7 +268,7 @@ def test_the_organizers_facts_are_what_was_put(app: House) -> None:
     assert app.run(app.container.facts.organizer("fabrikam", "ken@contoso.com")) is None
 
 
-def test_the_policy_has_defaults_until_it_is_put(app: House) -> None:
+def test_the_policy_has_defaults_until_it_is_put(app: Product) -> None:
     before = app.get(POLICY)
     assert before.status == 200
     assert "etag" not in before.headers
@@ -285,7 +285,7 @@ def test_the_policy_has_defaults_until_it_is_put(app: House) -> None:
 
 
 @pytest.mark.parametrize("path", [ROOM, NUMBER, ORGANIZER, POLICY])
-def test_an_account_that_is_not_there_has_no_directory(app: House, path: str) -> None:
+def test_an_account_that_is_not_there_has_no_directory(app: Product, path: str) -> None:
     bodies = {ROOM: {"organizer": "ken"}, NUMBER: {"kind": "toll"}}
     missing = path.replace("contoso", "nobody")
 
@@ -311,7 +311,7 @@ def test_an_account_that_is_not_there_has_no_directory(app: House, path: str) ->
         (POLICY, {"blocked_regions": ["XX"]}, ["/blocked_regions/0"]),
     ],
 )
-def test_bad_fields_are_named(app: House, path: str, body: object, pointers: list[str]) -> None:
+def test_bad_fields_are_named(app: Product, path: str, body: object, pointers: list[str]) -> None:
     answer = app.put(path, body)
 
     assert (answer.status, answer.pointers()) == (422, pointers)
@@ -320,7 +320,7 @@ def test_bad_fields_are_named(app: House, path: str, body: object, pointers: lis
 @pytest.mark.parametrize(
     "since", ["now", "2026-11-32", "2026-11-23T10:00:00", "9999-12-31T00:00:00Z"]
 )
-def test_from_is_a_time(app: House, since: str) -> None:
+def test_from_is_a_time(app: Product, since: str) -> None:
     answer = app.put(f"{ROOM}?from={since}", {"organizer": "ken"})
 
     assert (answer.status, answer.code) == (422, "query_invalid")
@@ -334,7 +334,7 @@ def test_from_is_a_time(app: House, since: str) -> None:
         (POLICY, {"cost_centers": {"4711": {}}, "suspended": True}),
     ],
 )
-def test_limits_are_kept_as_they_were_put(app: House, path: str, body: dict[str, object]) -> None:
+def test_limits_are_kept_as_they_were_put(app: Product, path: str, body: dict[str, object]) -> None:
     assert app.put(path, body).status == 201
 
     shown = app.get(path).json
@@ -342,7 +342,7 @@ def test_limits_are_kept_as_they_were_put(app: House, path: str, body: dict[str,
 
 
 @pytest.mark.parametrize("path", [ORGANIZER, POLICY])
-def test_what_is_shown_can_be_put_again(app: House, path: str) -> None:
+def test_what_is_shown_can_be_put_again(app: Product, path: str) -> None:
     app.put(path, {})
     shown = {k: v for k, v in app.get(path).json.items() if k not in {"id", "etag"}}
 

@@ -13,8 +13,8 @@ from shared.contracts.common.queries import SPAN
 from shared.domain.common.errors import BadRequest, Invalid, QueueUnavailable, StoreUnavailable
 from shared.domain.legs.leg import QueuedLeg
 from shared.usecases.legs.receive_legs import leg_message
-from tests.unit.administration.app import ADMIN_KEY, House
-from tests.unit.administration.town import Town
+from tests.support.charging_app import ChargingApp
+from tests.support.product import ADMIN_KEY, Product
 
 PATH = "/api/v1/accounts/contoso"
 
@@ -27,13 +27,13 @@ def call(**headers: str) -> Call:
     return Call(request, "id", 100)
 
 
-def test_every_answer_carries_the_request_id_and_is_not_kept(app: House) -> None:
+def test_every_answer_carries_the_request_id_and_is_not_kept(app: Product) -> None:
     for answer in (app.get(PATH), app.account(), app.get(PATH, key=None)):
         assert answer.headers["x-request-id"] == "an-invocation"
         assert answer.headers["cache-control"] == "no-store"
 
 
-def test_an_error_is_a_problem_document(app: House) -> None:
+def test_an_error_is_a_problem_document(app: Product) -> None:
     answer = app.get(PATH)
 
     assert answer.headers["content-type"] == "application/problem+json"
@@ -48,7 +48,9 @@ def test_an_error_is_a_problem_document(app: House) -> None:
     }
 
 
-def test_an_unexpected_error_tells_nothing(app: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_reports_nothing(
+    app: Product, caplog: pytest.LogCaptureFixture
+) -> None:
     class Broken:
         async def read(self, _: str) -> None:
             raise RuntimeError("a secret of ours")
@@ -63,7 +65,7 @@ def test_an_unexpected_error_tells_nothing(app: House, caplog: pytest.LogCapture
     assert "a secret of ours" in caplog.text
 
 
-def test_an_outage_is_503_with_retry_after(app: House) -> None:
+def test_an_outage_is_503_with_retry_after(app: Product) -> None:
     app.tables.inject(1, StoreUnavailable("busy"), kind="get")
 
     answer = app.get(PATH)
@@ -97,7 +99,7 @@ def test_an_outage_is_503_with_retry_after(app: House) -> None:
     ],
 )
 def test_bodies_that_are_not_understood(
-    app: House, body: bytes, headers: dict[str, str], status: int, code: str
+    app: Product, body: bytes, headers: dict[str, str], status: int, code: str
 ) -> None:
     answer = app.put(PATH, body, headers=headers)
 
@@ -105,7 +107,7 @@ def test_bodies_that_are_not_understood(
     assert app.get(PATH).status == 404
 
 
-def test_who_is_not_let_in_learns_nothing_of_their_body(app: House) -> None:
+def test_who_is_not_let_in_learns_nothing_of_their_body(app: Product) -> None:
     assert app.put(PATH, b"no json", key="wrong").status == 401
 
 
@@ -135,7 +137,7 @@ def test_a_missing_or_odd_idempotency_key_is_400(header: str | None, code: str) 
     assert caught.value.code == code
 
 
-def test_a_flag_is_true_or_false(app: House) -> None:
+def test_a_flag_is_true_or_false(app: Product) -> None:
     path = "/api/v1/rate-cards/x/versions/2026-01-01T00:00:00Z?dry_run=maybe"
     assert app.put(path, {}).code == "query_invalid"
 
@@ -168,7 +170,7 @@ def test_times_in_a_query_may_have_a_plus_that_forms_decode() -> None:
         moment("2026-11-32")
 
 
-def test_health_is_open_to_all_and_asks_what_it_needs(app: House) -> None:
+def test_health_is_open_to_all_and_checks_what_it_needs(app: Product) -> None:
     async def fine() -> None:
         return None
 
@@ -182,7 +184,7 @@ def test_health_is_open_to_all_and_asks_what_it_needs(app: House) -> None:
     )
 
 
-def test_health_is_503_when_legs_can_not_be_taken(app: House) -> None:
+def test_health_is_503_when_legs_can_not_be_taken(app: Product) -> None:
     async def down() -> None:
         raise QueueUnavailable("down")
 
@@ -196,7 +198,7 @@ def test_health_is_503_when_legs_can_not_be_taken(app: House) -> None:
     assert answer.json["checks"] == {"tables": "unavailable", "queue": "unavailable"}
 
 
-def test_health_is_degraded_while_the_queue_is_away_and_legs_are_accepted(app: House) -> None:
+def test_health_is_degraded_while_the_queue_is_away_and_legs_are_accepted(app: Product) -> None:
     async def down() -> None:
         raise QueueUnavailable("down")
 
@@ -212,7 +214,7 @@ def test_health_is_degraded_while_the_queue_is_away_and_legs_are_accepted(app: H
     ("seconds", "status"), [(0, "ok"), (119, "ok"), (120, "degraded"), (86_400, "degraded")]
 )
 def test_health_is_never_ok_while_legs_wait_to_be_charged(
-    app: House, seconds: int, status: str
+    app: Product, seconds: int, status: str
 ) -> None:
     async def waiting() -> Any:
         return app.clock.now() - timedelta(seconds=seconds)
@@ -226,21 +228,21 @@ def test_health_is_never_ok_while_legs_wait_to_be_charged(
     assert (answer.json["checks"].get("legs") == "waiting") == (status == "degraded")
 
 
-def test_health_is_never_ok_while_legs_wait_in_the_inbox(town: Town) -> None:
+def test_health_is_never_ok_while_legs_wait_in_the_inbox(charging: ChargingApp) -> None:
     async def fine() -> None:
         return None
 
-    town.container.queue_check = fine
-    queued = QueuedLeg(town.ended(), town.clock.now())
-    town.run(town.container.inbox.keep([leg_message(queued)], town.clock.now()))
-    town.clock.advance(121)
+    charging.container.queue_check = fine
+    queued = QueuedLeg(charging.ended(), charging.clock.now())
+    charging.run(charging.container.inbox.keep([leg_message(queued)], charging.clock.now()))
+    charging.clock.advance(121)
 
-    answer = town.get("/api/health", key=None)
+    answer = charging.get("/api/health", key=None)
 
     assert (answer.json["status"], answer.json["oldest_waiting_leg_seconds"]) == ("degraded", 121)
 
 
-def test_health_is_asked_again_only_after_a_moment(app: House) -> None:
+def test_health_is_checked_again_only_after_a_moment(app: Product) -> None:
     asked = []
 
     async def count() -> None:
@@ -256,7 +258,7 @@ def test_health_is_asked_again_only_after_a_moment(app: House) -> None:
 
 
 def test_each_request_is_one_line_in_the_log_without_secrets(
-    app: House, caplog: pytest.LogCaptureFixture
+    app: Product, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="perminute")
     app.get("/api/v1/accounts/contoso/service-numbers/+33170000000")
@@ -275,7 +277,7 @@ def test_each_request_is_one_line_in_the_log_without_secrets(
 @pytest.mark.parametrize(
     "name", ["%00", "a%0Ab", "'%20or%20'1", "%F0%9F%98%80", "x" * 5_000, "%25", "a%2F.."]
 )
-def test_an_id_that_nothing_can_have_is_404(app: House, name: str) -> None:
+def test_an_id_that_nothing_can_have_is_404(app: Product, name: str) -> None:
     for path in ("accounts/{}", "bridges/{}", "rate-cards/{}", "accounts/{}/dial-out-policy"):
         assert app.get("/api/v1/" + path.format(name)).status == 404
     assert app.delete(f"/api/v1/api-keys/{name}").status == 404
@@ -285,7 +287,7 @@ def test_an_id_that_nothing_can_have_is_404(app: House, name: str) -> None:
 
 @pytest.mark.parametrize("path", ["accounts", "api-keys", "rate-cards"])
 @pytest.mark.parametrize("cursor", ["JyBvciAnMQ", "A%20B", "..", "AA"])
-def test_a_cursor_that_was_made_up_is_422(app: House, path: str, cursor: str) -> None:
+def test_a_cursor_that_was_made_up_is_422(app: Product, path: str, cursor: str) -> None:
     answer = app.get(f"/api/v1/{path}?cursor={cursor}")
 
     assert (answer.status, answer.code) == (422, "cursor_invalid")

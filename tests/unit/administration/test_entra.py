@@ -192,7 +192,7 @@ async def test_keys_are_fetched_once_and_again_when_a_new_one_is_named() -> None
     assert tenant.asked == 2
 
 
-async def test_made_up_key_ids_don_t_make_us_ask_more_than_once_a_minute() -> None:
+async def test_made_up_key_ids_don_t_make_us_request_more_than_once_a_minute() -> None:
     tenant = Tenant("one")
     verifier = _verifier(tenant)
     for number in range(20):
@@ -322,7 +322,7 @@ async def test_a_withdrawn_key_opens_nothing_once_the_keys_are_fetched_anew() ->
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"keys"'])
-def test_what_is_no_key_set_is_told(body: bytes) -> None:
+def test_what_is_no_key_set_is_reported(body: bytes) -> None:
     with pytest.raises(Unavailable):
         read_keys(body)
 

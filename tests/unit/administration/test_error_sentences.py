@@ -17,7 +17,7 @@ import shared.contracts
 from shared.contracts.common.validation import read, sentence
 from shared.contracts.directory.bridges_and_keys import BridgeBody
 from shared.domain.common.errors import Invalid
-from tests.unit.administration.app import House
+from tests.support.product import Product
 
 BRIDGE = "/api/v1/bridges/studio"
 JARGON = re.compile(
@@ -162,7 +162,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("change", "pointer", "detail"), CASES)
 def test_a_wrong_field_of_a_bridge_is_named_with_its_rule(
-    app: House, change: dict[str, Any], pointer: str, detail: str
+    app: Product, change: dict[str, Any], pointer: str, detail: str
 ) -> None:
     answer = app.put(BRIDGE, {"dialect": "perminute", "accounts": ["*"], **change})
 
@@ -170,7 +170,7 @@ def test_a_wrong_field_of_a_bridge_is_named_with_its_rule(
     assert answer.json["errors"] == [{"pointer": pointer, "detail": detail}]
 
 
-def test_a_wrong_name_of_a_group_is_named_by_the_pointer_of_the_group(app: House) -> None:
+def test_a_wrong_name_of_a_group_is_named_by_the_pointer_of_the_group(app: Product) -> None:
     app.account()
     policy = "/api/v1/accounts/contoso/dial-out-policy"
     answer = app.put(policy, {"groups": {"a\n": {"rank": 1}}})

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.administration.app import House
-from tests.unit.administration.town import Town
+from tests.support.charging_app import ChargingApp
+from tests.support.product import Product
 
 ACCOUNT = "/api/v1/accounts/contoso"
 CONFERENCE = f"{ACCOUNT}/conferences/3001"
@@ -23,7 +23,7 @@ REGISTERED = [each for each in REMOVABLE if each[0] in {CONFERENCE, NUMBER}]
 @pytest.mark.parametrize(("path", "body"), REMOVABLE)
 @pytest.mark.parametrize("changes", [0, 2])
 def test_what_is_made_again_has_an_etag_that_no_earlier_state_had(
-    app: House, path: str, body: dict[str, Any], changes: int
+    app: Product, path: str, body: dict[str, Any], changes: int
 ) -> None:
     app.account()
     seen: list[str] = []
@@ -40,7 +40,7 @@ def test_what_is_made_again_has_an_etag_that_no_earlier_state_had(
 
 @pytest.mark.parametrize(("path", "body"), REMOVABLE)
 def test_a_stale_etag_overwrites_nothing_that_was_made_again(
-    app: House, path: str, body: dict[str, Any]
+    app: Product, path: str, body: dict[str, Any]
 ) -> None:
     app.account()
     stale = app.put(path, body).etag
@@ -56,7 +56,7 @@ def test_a_stale_etag_overwrites_nothing_that_was_made_again(
 @pytest.mark.parametrize(("path", "body"), REMOVABLE)
 @pytest.mark.parametrize("if_match", ["*", "the last one", '"1"'])
 def test_nothing_that_was_removed_is_replaced(
-    app: House, path: str, body: dict[str, Any], if_match: str
+    app: Product, path: str, body: dict[str, Any], if_match: str
 ) -> None:
     app.account()
     last = app.put(path, body).etag
@@ -74,22 +74,22 @@ def test_nothing_that_was_removed_is_replaced(
 @pytest.mark.parametrize(("path", "body"), REGISTERED)
 @pytest.mark.parametrize("if_match", ["*", '"1"'])
 def test_a_registration_of_another_account_is_not_replaced_by_etag(
-    town: Town, path: str, body: dict[str, Any], if_match: str
+    charging: ChargingApp, path: str, body: dict[str, Any], if_match: str
 ) -> None:
-    town.account("fabrikam")
-    owner = town.put(path.replace("contoso", "fabrikam"), body)
+    charging.account("fabrikam")
+    owner = charging.put(path.replace("contoso", "fabrikam"), body)
     assert owner.status == 201
 
-    refused = town.put(path, body, if_match)
-    by_its_etag = town.put(path, body, owner.etag)
+    refused = charging.put(path, body, if_match)
+    by_its_etag = charging.put(path, body, owner.etag)
 
     assert (refused.status, by_its_etag.status) == (412, 412)
-    assert town.get(path).status == 404
+    assert charging.get(path).status == 404
 
 
 @pytest.mark.parametrize(("path", "body"), REGISTERED)
 def test_a_registration_that_begins_later_is_replaced_by_its_etag(
-    app: House, path: str, body: dict[str, Any]
+    app: Product, path: str, body: dict[str, Any]
 ) -> None:
     app.account()
     app.put(path, body)

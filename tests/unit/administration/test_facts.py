@@ -11,7 +11,7 @@ from shared.domain.common.errors import StoreUnavailable
 from shared.ports.records import Record, Saved
 from shared.usecases.directory.codecs import Kind
 from shared.usecases.directory.directory_cache import DirectoryCache
-from tests.unit.administration.app import HandClock
+from tests.support.product import ManualClock
 
 DOCUMENT = {
     "dialect": "perminute",
@@ -52,10 +52,10 @@ class CountingRecords:
         raise NotImplementedError
 
 
-class World:
+class CachedDirectory:
     def __init__(self) -> None:
         self.records = CountingRecords()
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.facts = DirectoryCache(self.records, self.clock)
         self.records.documents["bridge", "local"] = DOCUMENT
 
@@ -71,38 +71,38 @@ class World:
 
 def test_a_fact_is_read_once_in_thirty_seconds() -> None:
     async def scene() -> None:
-        world = World()
-        await world.facts.bridge("local")
-        world.clock.advance(29.9)
-        await world.facts.bridge("local")
-        assert world.reads == 1
-        world.clock.advance(0.1)
-        await world.facts.bridge("local")
-        assert world.reads == 2
+        directory = CachedDirectory()
+        await directory.facts.bridge("local")
+        directory.clock.advance(29.9)
+        await directory.facts.bridge("local")
+        assert directory.reads == 1
+        directory.clock.advance(0.1)
+        await directory.facts.bridge("local")
+        assert directory.reads == 2
 
     asyncio.run(scene())
 
 
 def test_absence_is_never_cached() -> None:
     async def scene() -> None:
-        world = World()
-        assert await world.facts.bridge("new") is None
-        world.records.documents["bridge", "new"] = DOCUMENT
-        assert await world.facts.bridge("new") is not None
-        del world.records.documents["bridge", "new"]
-        assert await world.facts.bridge("new", fresh=True) is None
-        assert await world.facts.bridge("new") is None
+        directory = CachedDirectory()
+        assert await directory.facts.bridge("new") is None
+        directory.records.documents["bridge", "new"] = DOCUMENT
+        assert await directory.facts.bridge("new") is not None
+        del directory.records.documents["bridge", "new"]
+        assert await directory.facts.bridge("new", fresh=True) is None
+        assert await directory.facts.bridge("new") is None
 
     asyncio.run(scene())
 
 
 def test_our_own_writes_drop_what_is_cached() -> None:
     async def scene() -> None:
-        world = World()
-        await world.facts.bridge("local")
-        world.records.documents["bridge", "local"] = {**DOCUMENT, "country": "FR"}
-        world.facts.drop(Kind.BRIDGE, "local")
-        found = await world.facts.bridge("local")
+        directory = CachedDirectory()
+        await directory.facts.bridge("local")
+        directory.records.documents["bridge", "local"] = {**DOCUMENT, "country": "FR"}
+        directory.facts.drop(Kind.BRIDGE, "local")
+        found = await directory.facts.bridge("local")
         assert found is not None
         assert found.country == "FR"
 
@@ -111,14 +111,14 @@ def test_our_own_writes_drop_what_is_cached() -> None:
 
 def test_a_read_that_began_before_a_write_is_not_cached() -> None:
     async def scene() -> None:
-        world = World()
-        world.records.gate.clear()
-        slow = asyncio.create_task(world.facts.bridge("local"))
-        await world.started()
-        world.records.documents["bridge", "local"] = {**DOCUMENT, "country": "FR"}
-        world.facts.drop(Kind.BRIDGE, "local")
-        world.records.gate.set()
-        before, after = await slow, await world.facts.bridge("local")
+        directory = CachedDirectory()
+        directory.records.gate.clear()
+        slow = asyncio.create_task(directory.facts.bridge("local"))
+        await directory.started()
+        directory.records.documents["bridge", "local"] = {**DOCUMENT, "country": "FR"}
+        directory.facts.drop(Kind.BRIDGE, "local")
+        directory.records.gate.set()
+        before, after = await slow, await directory.facts.bridge("local")
         assert before is not None
         assert after is not None
         assert (before.country, after.country) == (None, "FR")
@@ -128,39 +128,39 @@ def test_a_read_that_began_before_a_write_is_not_cached() -> None:
 
 def test_what_was_read_before_a_request_came_does_not_answer_it() -> None:
     async def scene() -> None:
-        world = World()
-        await world.facts.bridge("local")
-        read_at = world.clock.now()
-        await world.facts.bridge("local", known_at=read_at)
-        await world.facts.bridge("local", known_at=read_at - timedelta(hours=1))
-        assert world.reads == 1
-        world.clock.advance(1)
-        await world.facts.bridge("local", known_at=read_at + timedelta(microseconds=1))
-        assert world.reads == 2
+        directory = CachedDirectory()
+        await directory.facts.bridge("local")
+        read_at = directory.clock.now()
+        await directory.facts.bridge("local", known_at=read_at)
+        await directory.facts.bridge("local", known_at=read_at - timedelta(hours=1))
+        assert directory.reads == 1
+        directory.clock.advance(1)
+        await directory.facts.bridge("local", known_at=read_at + timedelta(microseconds=1))
+        assert directory.reads == 2
 
     asyncio.run(scene())
 
 
-def test_many_who_ask_at_once_share_one_read() -> None:
+def test_many_who_request_at_once_share_one_read() -> None:
     async def scene() -> None:
-        world = World()
-        found = await asyncio.gather(*(world.facts.bridge("local") for _ in range(50)))
+        directory = CachedDirectory()
+        found = await asyncio.gather(*(directory.facts.bridge("local") for _ in range(50)))
         assert len(found) == 50
-        assert world.reads == 1
+        assert directory.reads == 1
 
     asyncio.run(scene())
 
 
 def test_who_gives_up_waiting_takes_nobody_elses_answer_away() -> None:
     async def scene() -> None:
-        world = World()
-        world.records.gate.clear()
-        first = asyncio.create_task(world.facts.bridge("local"))
-        second = asyncio.create_task(world.facts.bridge("local"))
-        await world.started()
+        directory = CachedDirectory()
+        directory.records.gate.clear()
+        first = asyncio.create_task(directory.facts.bridge("local"))
+        second = asyncio.create_task(directory.facts.bridge("local"))
+        await directory.started()
         first.cancel()
         await asyncio.sleep(0)
-        world.records.gate.set()
+        directory.records.gate.set()
         assert await second is not None
         with pytest.raises(asyncio.CancelledError):
             await first
@@ -170,11 +170,11 @@ def test_who_gives_up_waiting_takes_nobody_elses_answer_away() -> None:
 
 def test_an_outage_is_not_cached() -> None:
     async def scene() -> None:
-        world = World()
-        world.records.documents["bridge", "local"] = {}
+        directory = CachedDirectory()
+        directory.records.documents["bridge", "local"] = {}
         with pytest.raises(StoreUnavailable):
-            await world.facts.bridge("local")
-        world.records.documents["bridge", "local"] = DOCUMENT
-        assert await world.facts.bridge("local") is not None
+            await directory.facts.bridge("local")
+        directory.records.documents["bridge", "local"] = DOCUMENT
+        assert await directory.facts.bridge("local") is not None
 
     asyncio.run(scene())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from functions import http
 from shared.domain.common.formulas import escape_formulas, is_formula
-from tests.unit.administration.app import House
+from tests.support.product import Product
 
 ACCOUNT = "/api/v1/accounts/contoso"
 FORMULAS = ("=1+1", "+cmd", "-x", "@SUM(A1)", "x;=cmd|'/c calc'!A0", "\u200b=1", " =1", "＝1")
@@ -16,7 +16,7 @@ SETTINGS: dict[str, Any] = {"currency": "USD", "name": "Contoso"}
 
 
 @pytest.fixture
-def contoso(app: House) -> House:
+def contoso(app: Product) -> Product:
     assert app.put(ACCOUNT, SETTINGS).status == 201
     top_up = {"amount": "10"}
     more = {"headers": {"idempotency-key": "first"}}
@@ -25,7 +25,7 @@ def contoso(app: House) -> House:
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-def test_names_references_and_reasons_are_no_formulas(contoso: House, text: str) -> None:
+def test_names_references_and_reasons_are_no_formulas(contoso: Product, text: str) -> None:
     keyed = {"headers": {"idempotency-key": "second"}}
     answers = {
         "/name": contoso.put("/api/v1/accounts/other", {"currency": "USD", "name": text}),
@@ -45,7 +45,7 @@ def test_names_references_and_reasons_are_no_formulas(contoso: House, text: str)
 
 
 @pytest.mark.parametrize("text", ["+442079460123", "-3.20", "A = B", "a-b; c", "50 % off", "x@y"])
-def test_numbers_and_signs_within_a_text_are_kept(contoso: House, text: str) -> None:
+def test_numbers_and_signs_within_a_text_are_kept(contoso: Product, text: str) -> None:
     keyed = {"headers": {"idempotency-key": "second"}}
     answer = contoso.post(f"{ACCOUNT}/top-ups", {"amount": "1", "reference": text}, **keyed)
 

@@ -5,49 +5,55 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.administration.town import BRITAIN, CARD, FRANCE, MAY, TOKYO, Town, card, rate
+from tests.support.charging_app import BRITAIN, CARD, FRANCE, MAY, TOKYO, ChargingApp, card, rate
 
 JAPAN = rate("81", "0.30", "Japan")
 ACCOUNT = "/api/v1/accounts/contoso"
 
 
 @pytest.fixture
-def other(town: Town) -> Iterator[Town]:
+def other(charging: ChargingApp) -> Iterator[ChargingApp]:
     """A second process on the same tables, which has read all that there is."""
-    made = Town(town.tables, town.clock)
+    made = ChargingApp(charging.tables, charging.clock)
     made.count = 1_000
     made.leg()
     yield made
     made.close()
 
 
-def test_a_rate_that_was_just_put_is_charged_by_every_process(town: Town, other: Town) -> None:
-    town.put(f"{CARD}/{MAY}?backdate=true", card(BRITAIN, FRANCE, JAPAN))
-    town.clock.advance(0.1)
+def test_a_rate_that_was_just_put_is_charged_by_every_process(
+    charging: ChargingApp, other: ChargingApp
+) -> None:
+    charging.put(f"{CARD}/{MAY}?backdate=true", card(BRITAIN, FRANCE, JAPAN))
+    charging.clock.advance(0.1)
 
     assert other.shown(other.leg(to=TOKYO))["amount"] == "0.30"
 
 
-def test_a_price_that_was_just_changed_is_charged_by_every_process(town: Town, other: Town) -> None:
-    town.cheaper()
-    town.clock.advance(0.1)
+def test_a_price_that_was_just_changed_is_charged_by_every_process(
+    charging: ChargingApp, other: ChargingApp
+) -> None:
+    charging.cheaper()
+    charging.clock.advance(0.1)
 
     assert other.shown(other.leg())["amount"] == "0.05"
 
 
 def test_a_quote_by_a_rate_that_was_just_put_is_given_by_every_process(
-    town: Town, other: Town
+    charging: ChargingApp, other: ChargingApp
 ) -> None:
     asked = {"account": "contoso", "kind": "dial_out", "to": TOKYO, "talk_seconds": 60}
     assert other.post("/api/v1/quotes", asked).code == "rate_missing"
 
-    town.put(f"{CARD}/{MAY}?backdate=true", card(BRITAIN, FRANCE, JAPAN))
-    town.clock.advance(0.1)
+    charging.put(f"{CARD}/{MAY}?backdate=true", card(BRITAIN, FRANCE, JAPAN))
+    charging.clock.advance(0.1)
 
     assert other.post("/api/v1/quotes", asked).json["amount"] == "0.30"
 
 
-def test_what_was_missing_is_found_with_the_next_request(town: Town, other: Town) -> None:
+def test_what_was_missing_is_found_with_the_next_request(
+    charging: ChargingApp, other: ChargingApp
+) -> None:
     """Absence is never remembered."""
     missing = {
         "/api/v1/accounts/late": {"currency": "USD"},
@@ -58,12 +64,12 @@ def test_what_was_missing_is_found_with_the_next_request(town: Town, other: Town
     }
     for path, body in missing.items():
         assert other.get(path).status == 404, path
-        assert town.put(path, body).status == 201, path
+        assert charging.put(path, body).status == 201, path
         assert other.get(path).status == 200, path
 
 
-def test_the_legs_of_a_batch_read_a_card_once(town: Town, other: Town) -> None:
-    town.clock.advance(0.1)
+def test_the_legs_of_a_batch_read_a_card_once(charging: ChargingApp, other: ChargingApp) -> None:
+    charging.clock.advance(0.1)
     reads = []
     read = other.container.rate_cards._read  # type: ignore[attr-defined]
 
@@ -72,7 +78,7 @@ def test_the_legs_of_a_batch_read_a_card_once(town: Town, other: Town) -> None:
         return await read(name)
 
     other.container.rate_cards._read = counted  # type: ignore[attr-defined]
-    now = town.clock.now()
+    now = charging.clock.now()
 
     async def batch() -> None:
         cards = other.container.rate_cards

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.common.merge_patch import merge_patch
-from tests.unit.administration.app import House
-from tests.unit.administration.town import Town
+from tests.support.charging_app import ChargingApp
+from tests.support.product import Product
 
 ACCOUNT = "/api/v1/accounts/contoso"
 ORGANIZER = f"{ACCOUNT}/organizers/ken%40contoso.com"
@@ -62,7 +62,7 @@ EXTRA = {"etag", "id", "balance", "held", "available", "lots", "created_at", "po
 
 
 @pytest.fixture
-def settings(app: House) -> House:
+def settings(app: Product) -> Product:
     app.account()
     for path, body in FULL.items():
         etag = app.get(path).headers.get("etag") if path == ACCOUNT else None
@@ -70,14 +70,14 @@ def settings(app: House) -> House:
     return app
 
 
-def shown(app: House, path: str) -> dict[str, Any]:
+def shown(app: Product, path: str) -> dict[str, Any]:
     return {name: each for name, each in app.get(path).json.items() if name not in EXTRA}
 
 
 @pytest.mark.parametrize(("path", "name", "value"), CHANGES)
 @pytest.mark.parametrize("media_type", ["application/merge-patch+json", "application/json"])
 def test_what_a_patch_leaves_out_stays(
-    settings: House, path: str, name: str, value: Any, media_type: str
+    settings: Product, path: str, name: str, value: Any, media_type: str
 ) -> None:
     before = shown(settings, path)
 
@@ -89,7 +89,7 @@ def test_what_a_patch_leaves_out_stays(
 
 
 @pytest.mark.parametrize("path", list(FULL))
-def test_an_empty_patch_changes_nothing(settings: House, path: str) -> None:
+def test_an_empty_patch_changes_nothing(settings: Product, path: str) -> None:
     before = shown(settings, path)
 
     assert settings.call("PATCH", path, {}).status == 200
@@ -101,7 +101,7 @@ def test_an_empty_patch_changes_nothing(settings: House, path: str) -> None:
     [(path, name) for path, body in FULL.items() for name in body],
 )
 def test_null_takes_the_default_or_is_refused_where_there_is_none(
-    settings: House, path: str, name: str
+    settings: Product, path: str, name: str
 ) -> None:
     rest = {each: value for each, value in FULL[path].items() if each != name}
     if path == BRIDGE and name == "accounts":
@@ -118,7 +118,7 @@ def test_null_takes_the_default_or_is_refused_where_there_is_none(
     assert after == shown(settings, path)
 
 
-def test_an_object_inside_is_merged_and_a_list_is_replaced(settings: House) -> None:
+def test_an_object_inside_is_merged_and_a_list_is_replaced(settings: Product) -> None:
     settings.call("PATCH", ACCOUNT, {"auto_recharge": {"amount": "70.00", "max_per_day": None}})
 
     body = settings.get(ACCOUNT).json
@@ -127,7 +127,7 @@ def test_an_object_inside_is_merged_and_a_list_is_replaced(settings: House) -> N
     assert len(body["alerts"]) == 2
 
 
-def test_a_patched_bridge_keeps_its_secrets(settings: House) -> None:
+def test_a_patched_bridge_keeps_its_secrets(settings: Product) -> None:
     before = settings.run(settings.container.facts.bridge("studio", fresh=True))
 
     answer = settings.call("PATCH", BRIDGE, {"country": "GB"})
@@ -138,7 +138,7 @@ def test_a_patched_bridge_keeps_its_secrets(settings: House) -> None:
 
 
 @pytest.mark.parametrize("path", list(FULL))
-def test_if_match_is_optional_and_holds(settings: House, path: str) -> None:
+def test_if_match_is_optional_and_holds(settings: Product, path: str) -> None:
     etag = settings.get(path).etag
     stale = settings.call("PATCH", path, {}, headers={"if-match": '"77"'})
     current = settings.call("PATCH", path, {}, headers={"if-match": etag})
@@ -151,7 +151,7 @@ def test_if_match_is_optional_and_holds(settings: House, path: str) -> None:
 @pytest.mark.parametrize("path", list(FULL))
 @pytest.mark.parametrize("body", [{"nonsense": 1}, [], "text", 5, None])
 def test_a_patch_that_makes_no_setting_is_refused_and_changes_nothing(
-    settings: House, path: str, body: object
+    settings: Product, path: str, body: object
 ) -> None:
     before = settings.get(path).json
 
@@ -179,7 +179,7 @@ UNKNOWN_NULLS: list[tuple[str, dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("path", "change", "pointers"), UNKNOWN_NULLS)
 def test_a_patch_with_an_unknown_field_that_is_null_is_refused(
-    settings: House, path: str, change: dict[str, Any], pointers: list[str]
+    settings: Product, path: str, change: dict[str, Any], pointers: list[str]
 ) -> None:
     before = settings.get(path).json
 
@@ -189,7 +189,7 @@ def test_a_patch_with_an_unknown_field_that_is_null_is_refused(
     assert settings.get(path).json == before
 
 
-def test_a_member_of_a_free_name_is_removed_by_null(settings: House) -> None:
+def test_a_member_of_a_free_name_is_removed_by_null(settings: Product) -> None:
     settings.call("PATCH", POLICY, {"groups": {"sales": {"rank": 1}}})
     removed = settings.call("PATCH", POLICY, {"groups": {"sales": None, "never-there": None}})
 
@@ -212,7 +212,7 @@ def test_a_member_of_a_free_name_is_removed_by_null(settings: House) -> None:
     ],
 )
 def test_a_patch_is_a_merge_patch_by_its_media_type(
-    settings: House, path: str, media_type: str, is_accepted: bool
+    settings: Product, path: str, media_type: str, is_accepted: bool
 ) -> None:
     answer = settings.call("PATCH", path, {}, headers={"content-type": media_type})
 
@@ -224,21 +224,21 @@ def test_a_patch_is_a_merge_patch_by_its_media_type(
     assert (answer.headers["accept-patch"], accepted in answer.json["detail"]) == (accepted, True)
 
 
-def test_a_json_patch_is_not_read_as_a_setting(app: House) -> None:
+def test_a_json_patch_is_not_read_as_a_setting(app: Product) -> None:
     headers = {"content-type": "application/json-patch+json"}
     answer = app.put(ACCOUNT, {"currency": "USD"}, headers=headers)
 
     assert (answer.status, answer.headers["accept"]) == (415, "application/json")
 
 
-def test_a_patch_of_what_is_not_there_is_404(app: House) -> None:
+def test_a_patch_of_what_is_not_there_is_404(app: Product) -> None:
     assert app.call("PATCH", ACCOUNT, {"name": "x"}).code == "account_unknown"
     app.account()
     assert app.call("PATCH", ORGANIZER, {"cost_center": "x"}).code == "organizer_unknown"
     assert app.call("PATCH", BRIDGE, {"country": "FR"}).code == "bridge_unknown"
 
 
-def test_a_policy_that_was_never_put_is_patched_from_its_defaults(app: House) -> None:
+def test_a_policy_that_was_never_put_is_patched_from_its_defaults(app: Product) -> None:
     app.account()
 
     answer = app.call("PATCH", POLICY, {"blocked_regions": ["CU"]})
@@ -247,13 +247,13 @@ def test_a_policy_that_was_never_put_is_patched_from_its_defaults(app: House) ->
     assert app.get(POLICY).etag == answer.etag
 
 
-def test_the_currency_never_changes_by_a_patch_either(settings: House) -> None:
+def test_the_currency_never_changes_by_a_patch_either(settings: Product) -> None:
     assert settings.call("PATCH", ACCOUNT, {"currency": "EUR"}).code == "currency_fixed"
 
 
-def test_patches_at_once_are_all_kept(settings: House) -> None:
+def test_patches_at_once_are_all_kept(settings: Product) -> None:
     """Each is merged into what the others wrote."""
-    from tests.unit.administration import app as harness
+    from tests.support import product as harness
 
     function, values = harness._find("PATCH", ACCOUNT)
     fields = [
@@ -338,7 +338,7 @@ def test_the_cases_of_rfc_7396(target: object, patch: object, merged: object) ->
     assert merge_patch(target, patch) == merged
 
 
-def test_a_card_that_is_not_there_is_accepted_with_a_warning(app: House) -> None:
+def test_a_card_that_is_not_there_is_accepted_with_a_warning(app: Product) -> None:
     made = app.put(ACCOUNT, {"currency": "USD", "rate_card": "gold"})
     patched = app.call("PATCH", ACCOUNT, {"rate_card": "silver"})
 
@@ -349,12 +349,12 @@ def test_a_card_that_is_not_there_is_accepted_with_a_warning(app: House) -> None
         assert card in warning["detail"]
 
 
-def test_a_setting_that_names_what_is_there_has_no_warning(town: Town) -> None:
-    assert "warnings" not in town.call("PATCH", ACCOUNT, {"name": "x"}).json
+def test_a_setting_that_names_what_is_there_has_no_warning(charging: ChargingApp) -> None:
+    assert "warnings" not in charging.call("PATCH", ACCOUNT, {"name": "x"}).json
 
 
 def test_accounts_and_organizers_that_are_not_there_are_accepted_with_a_warning(
-    town: Town,
+    charging: ChargingApp,
 ) -> None:
     bridge = {"dialect": "perminute", "accounts": ["contoso", "nosuch"]}
     key = {"name": "k", "roles": ["reader"], "accounts": ["contoso", "nosuch"]}
@@ -363,9 +363,9 @@ def test_accounts_and_organizers_that_are_not_there_are_accepted_with_a_warning(
     def pointers(answer: Any) -> list[str]:
         return [each["pointer"] for each in answer.json["warnings"]]
 
-    assert pointers(town.put(BRIDGE, {**bridge, "default_account": "nosuch"})) == [
+    assert pointers(charging.put(BRIDGE, {**bridge, "default_account": "nosuch"})) == [
         "/accounts/1",
         "/default_account",
     ]
-    assert pointers(town.post("/api/v1/api-keys", key)) == ["/accounts/1"]
-    assert pointers(town.put(f"{ACCOUNT}/conferences/1", meeting)) == ["/organizer"]
+    assert pointers(charging.post("/api/v1/api-keys", key)) == ["/accounts/1"]
+    assert pointers(charging.put(f"{ACCOUNT}/conferences/1", meeting)) == ["/organizer"]

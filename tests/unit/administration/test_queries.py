@@ -16,7 +16,7 @@ from functions.http import ROUTES
 from shared.contracts.common.queries import Query, QueryKind, check_query, read_moment
 from shared.contracts.common.routes import Route
 from shared.domain.common.errors import Invalid
-from tests.unit.administration.app import Answer, House
+from tests.support.product import Answer, Product
 
 assert function_app.app, "importing it declares the routes"
 CHECKED = [route for route in ROUTES if route.queries is not None]
@@ -29,13 +29,15 @@ BAD = {
 }
 
 
-def ask(app: House, route: Route, query: str) -> Answer:
+def ask(app: Product, route: Route, query: str) -> Answer:
     path = re.sub(r"\{\w+\}", "x", route.path)
     return app.call(route.method, f"/api/{path}?{query}")
 
 
 @pytest.mark.parametrize("route", CHECKED, ids=lambda route: route.name)
-def test_every_route_refuses_a_parameter_that_it_does_not_declare(app: House, route: Route) -> None:
+def test_every_route_refuses_a_parameter_that_it_does_not_declare(
+    app: Product, route: Route
+) -> None:
     answer = ask(app, route, "organiser=ken")
 
     assert (answer.status, answer.code) == (422, "query_invalid")
@@ -45,7 +47,7 @@ def test_every_route_refuses_a_parameter_that_it_does_not_declare(app: House, ro
 
 
 @pytest.mark.parametrize("route", CHECKED, ids=lambda route: route.name)
-def test_every_route_refuses_a_parameter_that_is_sent_twice(app: House, route: Route) -> None:
+def test_every_route_refuses_a_parameter_that_is_sent_twice(app: Product, route: Route) -> None:
     for each in route.queries or ():
         answer = ask(app, route, f"{each.name}=&{each.name}=")
 
@@ -55,7 +57,7 @@ def test_every_route_refuses_a_parameter_that_is_sent_twice(app: House, route: R
 
 @pytest.mark.parametrize("route", CHECKED, ids=lambda route: route.name)
 def test_every_route_refuses_a_value_that_its_parameter_does_not_take(
-    app: House, route: Route
+    app: Product, route: Route
 ) -> None:
     for each in route.queries or ():
         for value in ["nonsense"] if each.choices else BAD.get(each.kind, []):
@@ -65,7 +67,7 @@ def test_every_route_refuses_a_value_that_its_parameter_does_not_take(
             assert each.name in answer.json["detail"]
 
 
-def test_call_ended_takes_any_query(app: House) -> None:
+def test_call_ended_takes_any_query(app: Product) -> None:
     unchecked = [route.name for route in ROUTES if route.queries is None]
     answer = app.post("/api/v1/bridges/x/call-ended?foo=1&foo=2", {}, key=None)
 
@@ -73,7 +75,7 @@ def test_call_ended_takes_any_query(app: House) -> None:
     assert answer.status == 401
 
 
-def test_a_caller_without_a_key_learns_nothing_of_parameters(app: House) -> None:
+def test_a_caller_without_a_key_learns_nothing_of_parameters(app: Product) -> None:
     assert app.get(f"{ENTRIES}?foo=1", key=None).status == 401
 
 
@@ -85,7 +87,7 @@ def test_a_handler_cannot_read_a_parameter_that_its_route_does_not_declare() -> 
         call.query("a")
 
 
-def test_names_differ_by_case(app: House) -> None:
+def test_names_differ_by_case(app: Product) -> None:
     app.account()
 
     assert app.get(f"{ENTRIES}?Kind=debit").code == "query_invalid"
@@ -116,7 +118,7 @@ def test_a_date_is_midnight_in_the_zone(text: str, zone: str, moment: datetime) 
     assert read_moment(text, zone) == moment
 
 
-def top_up(app: House, times: int, first: int = 0) -> None:
+def top_up(app: Product, times: int, first: int = 0) -> None:
     for number in range(first, first + times):
         app.post(
             "/api/v1/accounts/contoso/top-ups",
@@ -125,7 +127,7 @@ def top_up(app: House, times: int, first: int = 0) -> None:
         )
 
 
-def test_a_span_of_dates_and_a_month_are_those_of_the_account(app: House) -> None:
+def test_a_span_of_dates_and_a_month_are_those_of_the_account(app: Product) -> None:
     app.clock.moment = datetime(2026, 10, 31, 23, 30, tzinfo=UTC)  # 1 November in Paris
     app.account(time_zone="Europe/Paris")
     top_up(app, 1)
@@ -140,7 +142,7 @@ def test_a_span_of_dates_and_a_month_are_those_of_the_account(app: House) -> Non
     assert app.get(f"{ENTRIES}?from=2026-11-02&to=2026-11-01").code == "query_invalid"
 
 
-def test_csv_has_all_rows_in_one_file(app: House) -> None:
+def test_csv_has_all_rows_in_one_file(app: Product) -> None:
     app.account()
     top_up(app, 120)
 
@@ -154,7 +156,7 @@ def test_csv_has_all_rows_in_one_file(app: House) -> None:
         assert "link" not in csv.headers
 
 
-def test_csv_is_cut_into_pages_where_limit_is_sent(app: House) -> None:
+def test_csv_is_cut_into_pages_where_limit_is_sent(app: Product) -> None:
     app.account()
     top_up(app, 5)
 
@@ -166,7 +168,7 @@ def test_csv_is_cut_into_pages_where_limit_is_sent(app: House) -> None:
     assert "link" not in second.headers
 
 
-def test_a_json_page_links_to_the_next_one_of_the_same_list(app: House) -> None:
+def test_a_json_page_links_to_the_next_one_of_the_same_list(app: Product) -> None:
     app.account()
     top_up(app, 5)
 
@@ -185,7 +187,7 @@ def test_a_json_page_links_to_the_next_one_of_the_same_list(app: House) -> None:
 
 
 def test_csv_of_too_many_rows_names_a_span_that_fits(
-    app: House, monkeypatch: pytest.MonkeyPatch
+    app: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "CSV_ROWS_MAX", 3)
     app.account()
@@ -209,7 +211,7 @@ LISTS = sorted(
 
 
 @pytest.mark.parametrize("route", LISTS, ids=lambda route: route.name)
-def test_every_list_answers_csv(app: House, route: Route) -> None:
+def test_every_list_answers_csv(app: Product, route: Route) -> None:
     app.account("x")
     answer = ask(app, route, "format=csv")
 
@@ -227,7 +229,7 @@ def test_lists_are_those_routes_that_page() -> None:
         assert ("cursor" in names) == ({"limit", "cursor", "format"} <= names), route.name
 
 
-def test_a_request_that_is_refused_carries_its_request_id(app: House) -> None:
+def test_a_request_that_is_refused_carries_its_request_id(app: Product) -> None:
     assert app.get(f"{ENTRIES}?foo=1").json["request_id"] == "an-invocation"
 
 

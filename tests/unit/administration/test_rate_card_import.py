@@ -9,7 +9,7 @@ import pytest
 
 from shared.contracts.common.multipart import parse_form
 from shared.domain.common.errors import BadRequest
-from tests.unit.administration.app import Answer, House
+from tests.support.product import Answer, Product
 from tests.unit.administration.test_rate_cards import CARD, IN_FORCE, card
 
 BOUNDARY = "a-boundary-of-ours"
@@ -41,12 +41,12 @@ def form(**parts: object) -> tuple[bytes, str]:
     return body + f"--{BOUNDARY}--\r\n".encode(), f"multipart/form-data; boundary={BOUNDARY}"
 
 
-def send(app: House, path: str = IMPORT, **parts: object) -> Answer:
+def send(app: Product, path: str = IMPORT, **parts: object) -> Answer:
     body, content_type = form(**parts)
     return app.post(path, body, headers={"content-type": content_type})
 
 
-def test_a_deck_becomes_a_version_and_says_what_became_of_its_rows(app: House) -> None:
+def test_a_deck_becomes_a_version_and_says_what_became_of_its_rows(app: Product) -> None:
     answer = send(app, mapping=MAPPING, deck=DECK.encode())
 
     assert (answer.status, answer.json["rate_count"]) == (201, 3)
@@ -67,7 +67,7 @@ def test_a_deck_becomes_a_version_and_says_what_became_of_its_rows(app: House) -
     assert [slot["increment_seconds"] for slot in rates[1]["slots"]] == [60, 1]
 
 
-def test_a_wrong_row_is_named_by_its_line_and_nothing_is_taken(app: House) -> None:
+def test_a_wrong_row_is_named_by_its_line_and_nothing_is_taken(app: Product) -> None:
     wrong = DECK + "Nowhere,abc,0.1,60,60\nSpain,34,cheap,60,60\n"
 
     answer = send(app, mapping=MAPPING, deck=wrong.encode())
@@ -98,7 +98,9 @@ TWO_COLUMNS = {**PLAIN, "columns": {"country_code": "CC", "prefix": "Area", "pri
         ("=HYPERLINK(1),44,0.010", "Destination"),
     ],
 )
-def test_a_cell_of_two_readings_is_refused_with_its_line(app: House, row: str, column: str) -> None:
+def test_a_cell_of_two_readings_is_refused_with_its_line(
+    app: Product, row: str, column: str
+) -> None:
     deck = f"Destination,Code,Price\nGermany,49,0.1\n{row}\n"
 
     answer = send(app, mapping=PLAIN, deck=deck.encode())
@@ -108,7 +110,7 @@ def test_a_cell_of_two_readings_is_refused_with_its_line(app: House, row: str, c
     assert app.get(CARD).status == 404
 
 
-def test_areas_come_without_trunk_prefix_and_country_code(app: House) -> None:
+def test_areas_come_without_trunk_prefix_and_country_code(app: Product) -> None:
     deck = "CC,Area,Price\n44,020,1\n44,+447,2\n93,,3\n"
     mapping = {**TWO_COLUMNS, "defaults": {"destination": "There"}}
 
@@ -117,7 +119,7 @@ def test_areas_come_without_trunk_prefix_and_country_code(app: House) -> None:
     assert [rate["prefix"] for rate in rates] == ["4420", "447", "93"]
 
 
-def test_a_country_code_on_the_first_row_only_names_the_rows_below(app: House) -> None:
+def test_a_country_code_on_the_first_row_only_names_the_rows_below(app: Product) -> None:
     deck = "CC,Area,Price\n44,20,1\n,7,2\n,121,3\n"
 
     answer = send(app, mapping=TWO_COLUMNS, deck=deck.encode())
@@ -125,7 +127,7 @@ def test_a_country_code_on_the_first_row_only_names_the_rows_below(app: House) -
     assert (answer.status, answer.pointers()) == (422, ["/lines/3/CC", "/lines/4/CC"])
 
 
-def test_a_duplicate_names_the_option_that_would_help(app: House) -> None:
+def test_a_duplicate_names_the_option_that_would_help(app: Product) -> None:
     deck = "Destination,Code,Price\nA,44,1\nB,44,2\n"
 
     answer = send(app, mapping=PLAIN, deck=deck.encode())
@@ -134,14 +136,14 @@ def test_a_duplicate_names_the_option_that_would_help(app: House) -> None:
     assert "duplicates can be first, last, dearest or cheapest" in str(answer.json["errors"])
 
 
-def test_a_dry_run_imports_nothing(app: House) -> None:
+def test_a_dry_run_imports_nothing(app: Product) -> None:
     answer = send(app, IMPORT + "&dry_run=true", mapping=MAPPING, deck=DECK.encode())
 
     assert (answer.status, answer.json["dry_run"], answer.json["deck"]["rows"]) == (200, True, 2)
     assert app.get(CARD).status == 404
 
 
-def test_a_deck_may_be_packed(app: House) -> None:
+def test_a_deck_may_be_packed(app: Product) -> None:
     packed = gzip.compress(DECK.encode())
 
     assert send(app, mapping=MAPPING, deck=packed).json["rate_count"] == 3
@@ -152,7 +154,7 @@ def test_a_deck_may_be_packed(app: House) -> None:
     assert send(app, elsewhere, mapping=MAPPING, deck=b"\x1f\x8bno").code == "bad_request"
 
 
-def test_a_deck_that_names_its_destinations_takes_prefixes_from_a_table(app: House) -> None:
+def test_a_deck_that_names_its_destinations_takes_prefixes_from_a_table(app: Product) -> None:
     mapping = {**MAPPING, "columns": {"destination": ["rate"], "price": "price"}}
     deck = b'rate,price\n"Austria, mobile",0.2\n'
 
@@ -172,7 +174,7 @@ def test_a_deck_that_names_its_destinations_takes_prefixes_from_a_table(app: Hou
     assert (odd.status, odd.pointers()) == (422, ["/lines/1", "/lines/1"])
 
 
-def test_an_import_keeps_the_rules_of_a_put(app: House) -> None:
+def test_an_import_keeps_the_rules_of_a_put(app: Product) -> None:
     """Frozen, too soon, backdated: as for JSON and CSV."""
     app.put(IN_FORCE, card())
     at_once = f"{CARD}/import?effective_from=2026-11-23T10:00:00Z"
@@ -199,7 +201,7 @@ def test_an_import_keeps_the_rules_of_a_put(app: House) -> None:
     ],
 )
 def test_what_is_no_deck_says_why(
-    app: House, parts: dict[str, object], status: int, code: str
+    app: Product, parts: dict[str, object], status: int, code: str
 ) -> None:
     answer = send(app, **parts)
 
@@ -207,7 +209,7 @@ def test_what_is_no_deck_says_why(
     assert app.get(CARD).status == 404
 
 
-def test_an_import_needs_a_form_and_a_time(app: House) -> None:
+def test_an_import_needs_a_form_and_a_time(app: Product) -> None:
     body, content_type = form(mapping=MAPPING, deck=DECK.encode())
 
     plain = app.post(IMPORT, body, headers={"content-type": "text/csv"})
@@ -251,7 +253,7 @@ def test_a_form_is_read_as_curl_sends_it() -> None:
     }
 
 
-def test_whatever_is_posted_there_is_never_a_traceback(app: House) -> None:
+def test_whatever_is_posted_there_is_never_a_traceback(app: Product) -> None:
     """A deck with random bytes changed, cut or doubled: a card, or a sentence; never a 500."""
     rng = random.Random(7)
     for number in range(150):

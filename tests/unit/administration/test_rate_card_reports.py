@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.administration.app import House
+from tests.support.product import Product
 from tests.unit.administration.test_rate_cards import CARD, FRANCE, IN_FORCE, QUOTE, TOMORROW, card
 
 SPAIN = {**FRANCE, "prefix": "34", "destination": "Spain"}
@@ -23,7 +23,7 @@ def by_code(findings: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {finding["code"]: finding for finding in findings}
 
 
-def test_a_dry_run_says_what_is_odd_beside_what_it_checked(app: House) -> None:
+def test_a_dry_run_says_what_is_odd_beside_what_it_checked(app: Product) -> None:
     odd = card(FRANCE, {**FRANCE, "prefix": "331"}, {**FRANCE, "prefix": "0"})
 
     answer = app.put(IN_FORCE + "?dry_run=true", odd)
@@ -42,7 +42,7 @@ def test_a_dry_run_says_what_is_odd_beside_what_it_checked(app: House) -> None:
     assert app.get(CARD).status == 404
 
 
-def test_a_version_that_is_there_is_linted_too(app: House) -> None:
+def test_a_version_that_is_there_is_linted_too(app: Product) -> None:
     app.put(IN_FORCE, card(FRANCE, {**FRANCE, "prefix": "331"}))
 
     found = app.get(f"{IN_FORCE}/lint")
@@ -51,12 +51,12 @@ def test_a_version_that_is_there_is_linted_too(app: House) -> None:
     assert app.get(f"{TOMORROW}/lint").code == "rate_card_version_unknown"
 
 
-def test_a_put_says_what_is_odd_only_when_asked(app: House) -> None:
+def test_a_put_says_what_is_odd_only_when_requested(app: Product) -> None:
     assert "findings" not in app.put(IN_FORCE, card()).json
     assert app.put(f"{TOMORROW}?lint=true", card()).json["findings"]
 
 
-def test_the_difference_of_two_versions_names_every_rate_and_by_how_much(app: House) -> None:
+def test_the_difference_of_two_versions_names_every_rate_and_by_how_much(app: Product) -> None:
     app.put(IN_FORCE, card(FRANCE, TOLL))
     app.put(TOMORROW, card(DEARER, SPAIN))
 
@@ -71,7 +71,7 @@ def test_the_difference_of_two_versions_names_every_rate_and_by_how_much(app: Ho
     assert "next" not in answer
 
 
-def test_a_long_difference_comes_in_pages_or_as_one_table(app: House) -> None:
+def test_a_long_difference_comes_in_pages_or_as_one_table(app: Product) -> None:
     app.put(IN_FORCE, card(FRANCE, TOLL))
     app.put(TOMORROW, card(DEARER, SPAIN))
     path = f"{CARD}/diff?from={JANUARY}&to={LATER}"
@@ -90,7 +90,7 @@ def test_a_long_difference_comes_in_pages_or_as_one_table(app: House) -> None:
     assert (rows[0]["price_before"], rows[0]["price_after"]) == ("0.012", "0.015")
 
 
-def test_a_difference_tells_what_the_card_itself_says_otherwise(app: House) -> None:
+def test_a_difference_reports_what_the_card_itself_says_otherwise(app: Product) -> None:
     """The same prices, rounded otherwise or on another clock, make other charges."""
     app.put(IN_FORCE, card(FRANCE))
     app.put(TOMORROW, {**card(FRANCE), "time_zone": "Europe/Paris"})
@@ -102,7 +102,7 @@ def test_a_difference_tells_what_the_card_itself_says_otherwise(app: House) -> N
     assert (same["fields"], same["items"]) == ({}, [])
 
 
-def test_prices_in_two_currencies_are_not_compared(app: House) -> None:
+def test_prices_in_two_currencies_are_not_compared(app: Product) -> None:
     app.put(IN_FORCE, card(FRANCE))
     app.put(TOMORROW, {**card(FRANCE), "currency": "EUR"})
 
@@ -112,7 +112,7 @@ def test_prices_in_two_currencies_are_not_compared(app: House) -> None:
         assert (answer.status, answer.code) == (422, "currencies_differ")
 
 
-def test_versions_are_named_by_any_time_at_which_they_are_in_force(app: House) -> None:
+def test_versions_are_named_by_any_time_at_which_they_are_in_force(app: Product) -> None:
     app.put(IN_FORCE, card(FRANCE))
     app.put(TOMORROW, card(DEARER))
 
@@ -122,12 +122,12 @@ def test_versions_are_named_by_any_time_at_which_they_are_in_force(app: House) -
     assert answer["counts"]["changed"] == 1
 
 
-def test_curls_own_media_type_is_taken_for_json(app: House) -> None:
+def test_curls_own_media_type_is_taken_for_json(app: Product) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}
     assert app.put(IN_FORCE, card(FRANCE), headers=form).status == 201
 
 
-def test_versions_of_two_cards_are_compared_as_well(app: House) -> None:
+def test_versions_of_two_cards_are_compared_as_well(app: Product) -> None:
     app.put(IN_FORCE, card(FRANCE))
     app.put(f"/api/v1/rate-cards/gold/versions/{JANUARY}", card(DEARER))
 
@@ -147,13 +147,13 @@ def test_versions_of_two_cards_are_compared_as_well(app: House) -> None:
         (f"from={JANUARY}&to={JANUARY}&to_card=nobody", "rate_card_unknown"),
     ],
 )
-def test_a_difference_of_what_is_not_there_says_why(app: House, query: str, code: str) -> None:
+def test_a_difference_of_what_is_not_there_says_why(app: Product, query: str, code: str) -> None:
     app.put(IN_FORCE, card())
 
     assert app.get(f"{CARD}/diff?{query}").code == code
 
 
-def test_a_price_list_is_by_country_in_three_spellings(app: House) -> None:
+def test_a_price_list_is_by_country_in_three_formats(app: Product) -> None:
     app.put(IN_FORCE, card(FRANCE, {**SPAIN, "connection_fee": "0"}))
 
     listed = app.get(f"{CARD}/price-list")
@@ -180,7 +180,7 @@ def test_a_price_list_is_by_country_in_three_spellings(app: House) -> None:
     ]
 
 
-def test_a_price_list_has_dial_in_prices_by_service_number_and_origin(app: House) -> None:
+def test_a_price_list_has_dial_in_prices_by_service_number_and_origin(app: Product) -> None:
     toll_free = {**FRANCE, "kind": "dial_in", "prefix": "1800", "destination": "US toll-free"}
     app.put(IN_FORCE, card(FRANCE, toll_free, {**toll_free, "origin": "FR"}))
 
@@ -203,7 +203,7 @@ def test_a_price_list_has_dial_in_prices_by_service_number_and_origin(app: House
     ]
 
 
-def test_a_price_list_is_of_the_version_in_force(app: House) -> None:
+def test_a_price_list_is_of_the_version_in_force(app: Product) -> None:
     app.put(IN_FORCE, card(FRANCE))
     app.put(TOMORROW, card(DEARER))
 
@@ -216,7 +216,7 @@ def test_a_price_list_is_of_the_version_in_force(app: House) -> None:
     assert app.get("/api/v1/rate-cards/nobody/price-list").code == "rate_card_unknown"
 
 
-def test_a_quote_says_in_a_sentence_which_prefix_won_and_over_which(app: House) -> None:
+def test_a_quote_says_in_a_sentence_which_prefix_won_and_over_which(app: Product) -> None:
     app.account("contoso")
     app.put(IN_FORCE, card(FRANCE, {**FRANCE, "prefix": "331"}, {**FRANCE, "prefix": "3317"}))
 
@@ -231,7 +231,7 @@ def test_a_quote_says_in_a_sentence_which_prefix_won_and_over_which(app: House) 
     )
 
 
-def test_quotes_come_as_a_table_of_lengths(app: House) -> None:
+def test_quotes_come_as_a_table_of_lengths(app: Product) -> None:
     app.account("contoso")
     app.put(IN_FORCE, card())
     ask = {"account": "contoso", "to": "+33170000000"}
@@ -268,7 +268,7 @@ def test_quotes_come_as_a_table_of_lengths(app: House) -> None:
         ({"account": "nobody"}, "account_unknown"),
     ],
 )
-def test_what_has_no_table_says_why(app: House, change: dict[str, object], code: str) -> None:
+def test_what_has_no_table_says_why(app: Product, change: dict[str, object], code: str) -> None:
     app.account("contoso")
     app.put(IN_FORCE, card())
     ask = {"account": "contoso", "to": "+33170000000", **change}
@@ -276,7 +276,7 @@ def test_what_has_no_table_says_why(app: House, change: dict[str, object], code:
     assert app.post("/api/v1/quotes/table", ask).code == code
 
 
-def test_who_sees_one_account_reads_the_cards_that_it_uses(app: House) -> None:
+def test_who_sees_one_account_reads_the_cards_that_it_uses(app: Product) -> None:
     app.account("contoso")
     app.account("fabrikam", rate_card="gold")
     app.put(IN_FORCE, card())
@@ -298,7 +298,7 @@ def test_who_sees_one_account_reads_the_cards_that_it_uses(app: House) -> None:
         assert {(each.status, each.code) for each in foreign} == {(403, "rate_card_not_allowed")}
 
 
-def test_a_card_with_everything_goes_through_csv_and_comes_back_the_same(app: House) -> None:
+def test_a_card_with_everything_goes_through_csv_and_comes_back_the_same(app: Product) -> None:
     """Bands, origins, grace, bounds, twelve decimals: JSON in, CSV out, CSV in, JSON out."""
     slots = [
         {"from_second": 0, "price": "0.123456789012", "unit_seconds": 60, "increment_seconds": 30},
@@ -339,7 +339,7 @@ def test_a_card_with_everything_goes_through_csv_and_comes_back_the_same(app: Ho
     assert app.get(other, headers={"accept": "text/csv"}).body == as_csv
 
 
-def test_a_quote_for_an_organizer_shows_what_included_minutes_would_pay(app: House) -> None:
+def test_a_quote_for_an_organizer_shows_what_included_minutes_would_pay(app: Product) -> None:
     """And what credits pay after them; others pay by the minute."""
     account = "/api/v1/accounts/contoso"
     settings = {"currency": "USD", "subscription_licenses": 1, "rate_card": "default"}
@@ -373,7 +373,7 @@ def test_a_quote_for_an_organizer_shows_what_included_minutes_would_pay(app: Hou
     assert app.post("/api/v1/quotes", by_card).status == 422
 
 
-def test_a_quote_for_an_organizer_says_what_the_policy_denies(app: House) -> None:
+def test_a_quote_for_an_organizer_says_what_the_policy_denies(app: Product) -> None:
     account = "/api/v1/accounts/contoso"
     app.put(account, {"currency": "USD", "rate_card": "default", "usage_location": "GB"})
     app.put(IN_FORCE, card(FRANCE))
@@ -386,7 +386,7 @@ def test_a_quote_for_an_organizer_says_what_the_policy_denies(app: House) -> Non
     assert found["status"] == "charged"
 
 
-def test_a_toll_dial_in_of_a_subscription_is_quoted_as_included(app: House) -> None:
+def test_a_toll_dial_in_of_a_subscription_is_quoted_as_included(app: Product) -> None:
     account = "/api/v1/accounts/contoso"
     app.put(account, {"currency": "USD", "rate_card": "default"})
     toll = {**FRANCE, "kind": "dial_in"}

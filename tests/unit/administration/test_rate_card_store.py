@@ -15,7 +15,7 @@ from shared.domain.common.money import RoundingMode
 from shared.domain.rating.rate_card import Rate, RateCardVersion, Rounding, Slot, build_version
 from shared.domain.rating.versioning import PutRules
 from tests.support.memory_tables import MemoryTables
-from tests.unit.administration.app import START, HandClock
+from tests.support.product import START, ManualClock
 
 
 def version(start: datetime, count: int = 1, price: int = 10**10) -> RateCardVersion:
@@ -37,10 +37,10 @@ def _rates(count: int, price: int) -> Iterator[Rate]:
         yield Rate(LegKind.DIAL_OUT, str(3_000_000 + number), name, 0, (slot,))
 
 
-class World:
+class RateCardStores:
     def __init__(self) -> None:
         self.tables = MemoryTables()
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.cards = self.process()
 
     def process(self) -> TableRateCards:
@@ -60,29 +60,29 @@ DAY = timedelta(days=1)
 
 
 async def test_the_version_in_force_when_the_leg_was_answered_is_found() -> None:
-    world = World()
+    stores = RateCardStores()
     for start in (START, START + DAY, START + 2 * DAY):
-        await world.cards.put(version(start), world.rules())
+        await stores.cards.put(version(start), stores.rules())
 
     microsecond = timedelta(microseconds=1)
-    assert await world.cards.version_for("default", START - microsecond) is None
-    assert await world.starts(START) == START
-    assert await world.starts(START + DAY - microsecond) == START
-    assert await world.starts(START + DAY) == START + DAY
-    assert await world.starts(START + 900 * DAY) == START + 2 * DAY
+    assert await stores.cards.version_for("default", START - microsecond) is None
+    assert await stores.starts(START) == START
+    assert await stores.starts(START + DAY - microsecond) == START
+    assert await stores.starts(START + DAY) == START + DAY
+    assert await stores.starts(START + 900 * DAY) == START + 2 * DAY
 
 
 async def test_a_large_deck_comes_out_of_its_chunks_whole() -> None:
-    world = World()
+    stores = RateCardStores()
     deck = version(START, count=40_000)
-    await world.cards.put(deck, world.rules())
+    await stores.cards.put(deck, stores.rules())
 
-    found = await world.process().version_for("default", START)
+    found = await stores.process().version_for("default", START)
 
     assert found is not None
     assert len(found) == 40_000
     assert list(found.rates())[::997] == list(deck.rates())[::997]
-    rows = (await world.tables.scan("ratecards", limit=100)).rows
+    rows = (await stores.tables.scan("ratecards", limit=100)).rows
     chunks = [row for row in rows if row.partition.startswith("chunks|")]
     assert len(chunks) > 1
     for row in chunks:
@@ -91,101 +91,101 @@ async def test_a_large_deck_comes_out_of_its_chunks_whole() -> None:
         assert sum(sizes) <= limits.RATE_CARD_CHUNK_BYTES_MAX
 
 
-async def test_absence_is_only_told_after_a_fresh_read() -> None:
-    world = World()
-    other = world.process()
+async def test_absence_is_only_reported_after_a_fresh_read() -> None:
+    stores = RateCardStores()
+    other = stores.process()
     assert await other.version_for("default", START) is None
 
-    await world.cards.put(version(START), world.rules())
-    assert await world.starts(START, other) == START
+    await stores.cards.put(version(START), stores.rules())
+    assert await stores.starts(START, other) == START
 
-    await world.cards.put(version(START - DAY), world.rules(backdate=True))
-    assert await world.starts(START - DAY, other) == START - DAY
+    await stores.cards.put(version(START - DAY), stores.rules(backdate=True))
+    assert await stores.starts(START - DAY, other) == START - DAY
 
 
 async def test_another_process_learns_of_a_backdated_version_within_a_second() -> None:
-    world = World()
-    other = world.process()
-    await world.cards.put(version(START - DAY), world.rules())
-    await world.starts(START, other)
+    stores = RateCardStores()
+    other = stores.process()
+    await stores.cards.put(version(START - DAY), stores.rules())
+    await stores.starts(START, other)
 
-    await world.cards.put(version(START), world.rules(backdate=True))
-    world.clock.advance(limits.RATE_CARD_LIST_SECONDS)
+    await stores.cards.put(version(START), stores.rules(backdate=True))
+    stores.clock.advance(limits.RATE_CARD_LIST_SECONDS)
 
-    assert await world.starts(START, other) == START
+    assert await stores.starts(START, other) == START
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])
 @pytest.mark.parametrize("after", [False, True])
 async def test_a_lost_answer_at_any_step_is_overcome(call: int, after: bool) -> None:
     """Steps: the chunk, the list of cards, head and header."""
-    world = World()
-    world.tables.inject(call, OutcomeUnknown("lost"), after=after)
+    stores = RateCardStores()
+    stores.tables.inject(call, OutcomeUnknown("lost"), after=after)
 
-    made = await world.cards.put(version(START), world.rules())
+    made = await stores.cards.put(version(START), stores.rules())
 
     assert made.revision == 1
-    assert await world.starts(START, world.process()) == START
-    assert [v.revision for v in await world.cards.versions("default")] == [1]
+    assert await stores.starts(START, stores.process()) == START
+    assert [v.revision for v in await stores.cards.versions("default")] == [1]
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])
 async def test_a_crash_at_any_step_leaves_no_version(call: int) -> None:
-    world = World()
-    world.tables.inject(call, StoreUnavailable("crashed"))
+    stores = RateCardStores()
+    stores.tables.inject(call, StoreUnavailable("crashed"))
 
     with pytest.raises(StoreUnavailable):
-        await world.cards.put(version(START), world.rules())
+        await stores.cards.put(version(START), stores.rules())
 
-    assert await world.cards.versions("default") == []
-    assert await world.cards.version_for("default", START) is None
-    made = await world.cards.put(version(START), world.rules())
+    assert await stores.cards.versions("default") == []
+    assert await stores.cards.version_for("default", START) is None
+    made = await stores.cards.put(version(START), stores.rules())
     assert made.revision == 1
 
 
 async def test_two_first_versions_at_once_are_one_first_version() -> None:
     """Which of them comes first decides: the other one is a later one, and too soon."""
-    world = World()
-    puts = [world.process().put(version(START + n * DAY / 1e6), world.rules()) for n in (0, 1)]
+    stores = RateCardStores()
+    puts = [stores.process().put(version(START + n * DAY / 1e6), stores.rules()) for n in (0, 1)]
 
     outcomes = await asyncio.gather(*puts, return_exceptions=True)
 
     assert [type(o) for o in outcomes].count(Invalid) == 1
-    assert len(await world.cards.versions("default")) == 1
+    assert len(await stores.cards.versions("default")) == 1
 
 
 async def test_two_replacements_at_once_are_one() -> None:
-    world = World()
+    stores = RateCardStores()
     start = START + DAY
-    await world.cards.put(version(start), world.rules())
+    await stores.cards.put(version(start), stores.rules())
     puts = [
-        world.process().put(version(start, price=price), world.rules(if_match='"1"'))
+        stores.process().put(version(start, price=price), stores.rules(if_match='"1"'))
         for price in (1, 2)
     ]
 
     outcomes = await asyncio.gather(*puts, return_exceptions=True)
 
     assert sum(isinstance(o, Exception) for o in outcomes) == 1
-    assert [v.revision for v in await world.cards.versions("default")] == [2]
+    assert [v.revision for v in await stores.cards.versions("default")] == [2]
 
 
 async def test_a_replaced_version_is_never_served_from_what_was_decoded_before() -> None:
-    world = World()
+    stores = RateCardStores()
     start = START + DAY
-    await world.cards.put(version(start, price=1), world.rules())
-    await world.starts(start)
-    await world.cards.put(version(start, price=2), world.rules(if_match='"1"'))
+    await stores.cards.put(version(start, price=1), stores.rules())
+    await stores.starts(start)
+    await stores.cards.put(version(start, price=2), stores.rules(if_match='"1"'))
 
-    found = await world.cards.version_for("default", start)
+    found = await stores.cards.version_for("default", start)
 
     assert found is not None
     assert [rate.slots[0].price_picos for rate in found.rates()] == [2]
 
 
-async def test_many_who_ask_at_once_decode_once() -> None:
-    world = World()
-    await world.cards.put(version(START, count=2_000), world.rules())
-    other = world.process()
+async def test_many_who_request_at_once_decode_once() -> None:
+    stores = RateCardStores()
+    await stores.cards.put(version(START, count=2_000), stores.rules())
+    other = stores.process()
 
     found = await asyncio.gather(*(other.version_for("default", START) for _ in range(20)))
 
@@ -193,25 +193,25 @@ async def test_many_who_ask_at_once_decode_once() -> None:
 
 
 async def test_decoded_versions_are_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World()
+    stores = RateCardStores()
     for number in range(5):
-        await world.cards.put(version(START + number * DAY, count=200), world.rules())
-    one = await world.cards.version_for("default", START)
+        await stores.cards.put(version(START + number * DAY, count=200), stores.rules())
+    one = await stores.cards.version_for("default", START)
     assert one is not None
     monkeypatch.setattr(limits, "RATE_CARDS_CACHED_BYTES_MAX", int(2.5 * one.held_bytes))
 
     for number in range(5):
-        await world.starts(START + number * DAY)
+        await stores.starts(START + number * DAY)
 
-    assert len(world.cards._decoded) <= 3
+    assert len(stores.cards._decoded) <= 3
 
 
 async def test_a_card_has_a_limited_number_of_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "RATE_CARD_VERSIONS_MAX", 2)
-    world = World()
+    stores = RateCardStores()
     for number in range(2):
-        await world.cards.put(version(START + number * DAY), world.rules())
+        await stores.cards.put(version(START + number * DAY), stores.rules())
 
     with pytest.raises(Conflict) as caught:
-        await world.cards.put(version(START + 2 * DAY), world.rules())
+        await stores.cards.put(version(START + 2 * DAY), stores.rules())
     assert caught.value.code == "too_many_versions"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.domain.common.canonical import format_time
-from tests.unit.administration.app import START, House
+from tests.support.product import START, Product
 
 CARD = "/api/v1/rate-cards/default"
 FRANCE = {
@@ -36,7 +36,7 @@ IN_FORCE = version(datetime.fromisoformat("2026-01-01T00:00:00Z"))
 TOMORROW = version(START + timedelta(days=1))
 
 
-def test_the_first_version_may_start_at_any_time(app: House) -> None:
+def test_the_first_version_may_start_at_any_time(app: Product) -> None:
     answer = app.put(IN_FORCE, card())
 
     assert (answer.status, answer.etag) == (201, '"1"')
@@ -51,7 +51,7 @@ def test_the_first_version_may_start_at_any_time(app: House) -> None:
     }
 
 
-def test_what_was_put_comes_out_again(app: House) -> None:
+def test_what_was_put_comes_out_again(app: Product) -> None:
     app.put(IN_FORCE, card())
 
     shown = app.get(IN_FORCE)
@@ -60,7 +60,7 @@ def test_what_was_put_comes_out_again(app: House) -> None:
     assert shown.json == card()
 
 
-def test_csv_out_is_the_same_card_as_csv_in(app: House) -> None:
+def test_csv_out_is_the_same_card_as_csv_in(app: Product) -> None:
     app.put(IN_FORCE, card())
     text = app.get(IN_FORCE, headers={"accept": "text/csv"})
     again = app.put(
@@ -87,7 +87,7 @@ def test_csv_out_is_the_same_card_as_csv_in(app: House) -> None:
     ],
 )
 def test_a_later_version_starts_five_minutes_ahead_or_is_backdated(
-    app: House, seconds_ahead: int, query: str, status: int
+    app: Product, seconds_ahead: int, query: str, status: int
 ) -> None:
     app.put(IN_FORCE, card())
 
@@ -98,7 +98,7 @@ def test_a_later_version_starts_five_minutes_ahead_or_is_backdated(
         assert answer.code == "effective_from_too_soon"
 
 
-def test_a_version_is_replaced_with_if_match_until_it_is_frozen(app: House) -> None:
+def test_a_version_is_replaced_with_if_match_until_it_is_frozen(app: Product) -> None:
     app.put(IN_FORCE, card())
     dearer = card({**FRANCE, "connection_fee": "0.06"})
     app.put(TOMORROW, card())
@@ -117,12 +117,12 @@ def test_a_version_is_replaced_with_if_match_until_it_is_frozen(app: House) -> N
     assert app.get(TOMORROW).json == card()
 
 
-def test_if_match_never_creates(app: House) -> None:
+def test_if_match_never_creates(app: Product) -> None:
     assert app.put(IN_FORCE, card(), '"1"').code == "etag_mismatch"
     assert app.get(CARD).code == "rate_card_unknown"
 
 
-def test_a_dry_run_only_checks(app: House) -> None:
+def test_a_dry_run_only_checks(app: Product) -> None:
     good = app.put(IN_FORCE + "?dry_run=true", card())
     bad = app.put(IN_FORCE + "?dry_run=true", card({**FRANCE, "prefix": "+33x"}))
 
@@ -131,7 +131,7 @@ def test_a_dry_run_only_checks(app: House) -> None:
     assert app.get(CARD).status == 404
 
 
-def test_cards_and_versions_are_listed(app: House) -> None:
+def test_cards_and_versions_are_listed(app: Product) -> None:
     app.put(TOMORROW, card())
     app.put(IN_FORCE + "?backdate=true", card(FRANCE, {**FRANCE, "prefix": "44"}))
     app.put("/api/v1/rate-cards/alpha/versions/2026-01-01T00:00:00Z", card())
@@ -147,7 +147,7 @@ def test_cards_and_versions_are_listed(app: House) -> None:
     ]
 
 
-def test_a_time_is_the_same_version_however_it_is_spelled(app: House) -> None:
+def test_a_time_is_the_same_version_however_it_is_written(app: Product) -> None:
     app.put(f"{CARD}/versions/2026-01-01T02:00:00%2B02:00", card())
 
     assert app.get(IN_FORCE).status == 200
@@ -158,7 +158,7 @@ def test_a_time_is_the_same_version_however_it_is_spelled(app: House) -> None:
     "text",
     ["now", "2026-01-01", "2026-01-01T00:00:00", "0001-01-01T00:00:00Z", "2026-13-01T00:00:00Z"],
 )
-def test_a_version_has_a_time(app: House, text: str) -> None:
+def test_a_version_has_a_time(app: Product, text: str) -> None:
     assert app.put(f"{CARD}/versions/{text}", card()).code == "effective_from_invalid"
     assert app.get(f"{CARD}/versions/{text}").code == "effective_from_invalid"
 
@@ -175,7 +175,7 @@ def test_a_version_has_a_time(app: House, text: str) -> None:
     ],
 )
 def test_what_is_no_card_is_refused(
-    app: House, body: bytes, media_type: str, status: int, code: str
+    app: Product, body: bytes, media_type: str, status: int, code: str
 ) -> None:
     answer = app.put(IN_FORCE, body, headers={"content-type": media_type})
 
@@ -183,7 +183,7 @@ def test_what_is_no_card_is_refused(
     assert app.get(CARD).status == 404
 
 
-def test_bad_prices_are_named(app: House) -> None:
+def test_bad_prices_are_named(app: Product) -> None:
     slot = {"from_second": 0, "price": 0.012, "unit_seconds": 60, "increment_seconds": 60}
 
     answer = app.put(IN_FORCE, card({**FRANCE, "slots": [slot]}))
@@ -194,7 +194,7 @@ def test_bad_prices_are_named(app: House) -> None:
 QUOTE = {"account": "contoso", "kind": "dial_out", "to": "+33170000000", "talk_seconds": 183}
 
 
-def test_a_quote_is_the_charge_of_a_leg_that_has_not_happened(app: House) -> None:
+def test_a_quote_is_the_charge_of_a_leg_that_has_not_happened(app: Product) -> None:
     app.account("contoso")
     app.put(IN_FORCE, card())
 
@@ -209,7 +209,7 @@ def test_a_quote_is_the_charge_of_a_leg_that_has_not_happened(app: House) -> Non
     assert quote["answered_at"] == "2026-11-23T10:00:00Z"
 
 
-def test_a_quote_takes_the_version_in_force_at_its_time(app: House) -> None:
+def test_a_quote_takes_the_version_in_force_at_its_time(app: Product) -> None:
     app.put(IN_FORCE, card())
     app.put(TOMORROW, card({**FRANCE, "connection_fee": "1"}))
     ask = {"rate_card": "default", "kind": "dial_out", "to": "+33170000000", "talk_seconds": 60}
@@ -221,11 +221,11 @@ def test_a_quote_takes_the_version_in_force_at_its_time(app: House) -> None:
     assert amount("2026-11-24T10:00:00Z") == "1.012"
 
 
-def test_a_version_that_was_just_put_holds_at_once(app: House) -> None:
+def test_a_version_that_was_just_put_holds_at_once(app: Product) -> None:
     app.account("contoso")
     app.put(IN_FORCE, card())
     app.post("/api/v1/quotes", QUOTE)
-    other = House(app.tables, app.clock)
+    other = Product(app.tables, app.clock)
     other.post("/api/v1/quotes", QUOTE)
 
     app.put(version(START) + "?backdate=true", card({**FRANCE, "connection_fee": "1"}))
@@ -255,7 +255,9 @@ def test_a_version_that_was_just_put_holds_at_once(app: House) -> None:
         ({"extra": 1}, "invalid"),
     ],
 )
-def test_what_can_not_be_quoted_says_why(app: House, change: dict[str, object], code: str) -> None:
+def test_what_can_not_be_quoted_says_why(
+    app: Product, change: dict[str, object], code: str
+) -> None:
     app.account("contoso")
     app.put(IN_FORCE, card())
     body = {name: value for name, value in {**QUOTE, **change}.items() if value is not None}
@@ -267,7 +269,7 @@ def test_what_can_not_be_quoted_says_why(app: House, change: dict[str, object], 
     ("change", "reason"), [({"talk_seconds": 0}, "zero_duration"), ({"kind": "voip"}, "voip")]
 )
 def test_what_costs_nothing_is_quoted_without_a_rate(
-    app: House, change: dict[str, object], reason: str
+    app: Product, change: dict[str, object], reason: str
 ) -> None:
     app.account("contoso")
 
@@ -276,7 +278,7 @@ def test_what_costs_nothing_is_quoted_without_a_rate(
     assert (quote["amount"], quote["status"], quote["zero_reason"]) == ("0.00", "zero", reason)
 
 
-def test_an_account_in_another_currency_has_no_rate(app: House) -> None:
+def test_an_account_in_another_currency_has_no_rate(app: Product) -> None:
     app.put("/api/v1/accounts/euro", {"currency": "EUR"})
     app.put(IN_FORCE, card())
 

@@ -64,7 +64,7 @@ async def test_a_document_is_created_or_replaced_by_its_etag(
         )
 
 
-async def test_a_write_whose_answer_was_lost_is_told_as_it_happened() -> None:
+async def test_a_write_whose_answer_was_lost_is_reported_as_it_happened() -> None:
     tables = MemoryTables()
     records = DocumentStore(tables)
     tables.inject(1, OutcomeUnknown("lost"), after=True)
@@ -84,7 +84,7 @@ async def test_a_write_that_never_arrived_is_sent_again() -> None:
     assert (saved.created, saved.version) == (True, 1)
 
 
-async def test_who_is_overtaken_looks_again() -> None:
+async def test_who_is_overtaken_reads_again() -> None:
     tables = MemoryTables()
     records = DocumentStore(tables)
     await records.put("account", "a", {"x": 1}, if_match=None)
@@ -142,7 +142,7 @@ async def test_a_row_of_a_newer_version_is_not_guessed_at(kind: str) -> None:
         await records.put(kind, "a", {"x": 2}, if_match='"1"')
 
 
-async def test_deleting_tells_whether_something_was_there() -> None:
+async def test_deleting_reports_whether_something_was_there() -> None:
     tables = MemoryTables()
     records = DocumentStore(tables)
     await records.put("api_key", "a", {"x": 1}, if_match=None)

@@ -12,8 +12,8 @@ from shared.domain.common.kinds import LegKind
 from shared.domain.directory.entities import Registration, end, register, registration_at
 from shared.domain.legs.leg import QueuedLeg
 from shared.usecases.charging.charge_legs import Charged
-from tests.unit.administration.app import START, Answer
-from tests.unit.administration.town import LONDON, PARIS, Town
+from tests.support.charging_app import LONDON, PARIS, ChargingApp
+from tests.support.product import START, Answer
 
 ACCOUNT = "/api/v1/accounts/contoso"
 ORGANIZER = f"{ACCOUNT}/organizers/ken"
@@ -30,36 +30,36 @@ CODES = {
 
 
 @pytest.fixture
-def filled(town: Town) -> Town:
-    assert town.put(ORGANIZER, {"cost_center": "sales"}).status == 201
-    assert town.put(CONFERENCE, {"organizer": "ken"}).status == 201
-    assert town.put(NUMBER, {"kind": "toll"}).status == 201
+def filled(charging: ChargingApp) -> ChargingApp:
+    assert charging.put(ORGANIZER, {"cost_center": "sales"}).status == 201
+    assert charging.put(CONFERENCE, {"organizer": "ken"}).status == 201
+    assert charging.put(NUMBER, {"kind": "toll"}).status == 201
     bridge = {
         "dialect": "perminute",
         "auth": {"scheme": "basic", "username": "pbx", "secrets": ["one-secret-of-ours"]},
         "accounts": ["*"],
     }
-    assert town.put(BRIDGE, bridge).status == 201
-    return town
+    assert charging.put(BRIDGE, bridge).status == 201
+    return charging
 
 
-def knock(town: Town) -> Answer:
+def knock(charging: ChargingApp) -> Answer:
     """A dial-out of the bridge, which names the conference."""
     credentials = base64.b64encode(b"pbx:one-secret-of-ours").decode()
-    town.count += 1
-    return town.post(
+    charging.count += 1
+    return charging.post(
         f"{BRIDGE}/dial-outs",
         {"to": LONDON, "conference_id": "3001", "account": "contoso", "dry_run": True},
         key=None,
         headers={
             "authorization": f"Basic {credentials}",
-            "idempotency-key": f"knock-{town.count}",
+            "idempotency-key": f"knock-{charging.count}",
         },
     )
 
 
 @pytest.mark.parametrize("path", ALL)
-def test_a_removal_is_204_then_404_and_can_be_made_again(filled: Town, path: str) -> None:
+def test_a_removal_is_204_then_404_and_can_be_made_again(filled: ChargingApp, path: str) -> None:
     body = {
         name: filled.get(path).json[name]
         for name in ("organizer", "kind")
@@ -78,7 +78,7 @@ def test_a_removal_is_204_then_404_and_can_be_made_again(filled: Town, path: str
 
 
 @pytest.mark.parametrize("path", ALL)
-def test_a_removal_by_a_stale_etag_is_refused(filled: Town, path: str) -> None:
+def test_a_removal_by_a_stale_etag_is_refused(filled: ChargingApp, path: str) -> None:
     stale = filled.delete(path, headers={"if-match": '"77"'})
     current = filled.delete(path, headers={"if-match": filled.get(path).etag})
 
@@ -88,7 +88,7 @@ def test_a_removal_by_a_stale_etag_is_refused(filled: Town, path: str) -> None:
 @pytest.mark.parametrize("path", [ORGANIZER, BRIDGE])
 @pytest.mark.parametrize("is_conditional", [True, False])
 def test_a_change_just_before_the_removal_is_never_lost(
-    filled: Town, path: str, is_conditional: bool, monkeypatch: pytest.MonkeyPatch
+    filled: ChargingApp, path: str, is_conditional: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a stale ETag nothing is removed; without one, what is kept is what was removed."""
     records, change = filled.container.records, {"cost_center": "ops"}
@@ -119,7 +119,7 @@ def test_a_change_just_before_the_removal_is_never_lost(
         assert json.dumps(change).strip("{}") in json.dumps(former.document)
 
 
-def test_each_removal_and_patch_is_one_entry_of_the_audit_log(filled: Town) -> None:
+def test_each_removal_and_patch_is_one_entry_of_the_audit_log(filled: ChargingApp) -> None:
     def count() -> int:
         return len(filled.get("/api/v1/audit-log").json["items"])
 
@@ -133,14 +133,14 @@ def test_each_removal_and_patch_is_one_entry_of_the_audit_log(filled: Town) -> N
 
 
 @pytest.mark.parametrize("path", ALL)
-def test_a_removal_needs_the_role_that_setting_needs(filled: Town, path: str) -> None:
+def test_a_removal_needs_the_role_that_setting_needs(filled: ChargingApp, path: str) -> None:
     reader = filled.api_key("reader")
 
     assert filled.delete(path, key=reader).status == 403
     assert filled.get(path).status == 200
 
 
-def test_a_bridge_that_was_deleted_is_refused_with_its_next_request(filled: Town) -> None:
+def test_a_bridge_that_was_deleted_is_refused_with_its_next_request(filled: ChargingApp) -> None:
     assert knock(filled).status == 200
 
     filled.delete(BRIDGE)
@@ -148,7 +148,7 @@ def test_a_bridge_that_was_deleted_is_refused_with_its_next_request(filled: Town
     assert (knock(filled).status, knock(filled).code) == (401, "not_authenticated")
 
 
-def test_a_bridge_is_disabled_and_enabled(filled: Town) -> None:
+def test_a_bridge_is_disabled_and_enabled(filled: ChargingApp) -> None:
     assert knock(filled).status == 200
 
     filled.call("PATCH", BRIDGE, {"disabled": True})
@@ -162,8 +162,10 @@ def test_a_bridge_is_disabled_and_enabled(filled: Town) -> None:
 
 
 @pytest.mark.parametrize("change", ["disabled", "deleted", "another secret"])
-def test_every_process_refuses_a_bridge_with_its_next_request(filled: Town, change: str) -> None:
-    other = Town(filled.tables, filled.clock)
+def test_every_process_refuses_a_bridge_with_its_next_request(
+    filled: ChargingApp, change: str
+) -> None:
+    other = ChargingApp(filled.tables, filled.clock)
     assert knock(other).status == 200
     filled.clock.advance(1)
 
@@ -182,7 +184,7 @@ def test_every_process_refuses_a_bridge_with_its_next_request(filled: Town, chan
 
 
 def test_a_bridge_is_let_in_by_what_was_read_within_30_s_while_the_store_is_down(
-    filled: Town,
+    filled: ChargingApp,
 ) -> None:
     def post() -> Answer:
         leg = {
@@ -206,7 +208,9 @@ def test_a_bridge_is_let_in_by_what_was_read_within_30_s_while_the_store_is_down
         assert post().status == status
 
 
-def test_a_leg_that_was_posted_before_its_bridge_was_deleted_is_charged(filled: Town) -> None:
+def test_a_leg_that_was_posted_before_its_bridge_was_deleted_is_charged(
+    filled: ChargingApp,
+) -> None:
     queued = QueuedLeg(filled.ended(bridge="studio"), filled.clock.now())
     filled.clock.advance(1)
     filled.delete(BRIDGE)
@@ -217,12 +221,12 @@ def test_a_leg_that_was_posted_before_its_bridge_was_deleted_is_charged(filled: 
     assert isinstance(outcome, Charged)
 
 
-def meeting_leg(town: Town, **more: Any) -> dict[str, Any]:
+def meeting_leg(charging: ChargingApp, **more: Any) -> dict[str, Any]:
     """A leg of conference 3001 that names nobody."""
-    return town.shown(town.leg(account=None, conference_id="3001", **more))  # type: ignore[arg-type]
+    return charging.shown(charging.leg(account=None, conference_id="3001", **more))  # type: ignore[arg-type]
 
 
-def test_legs_before_a_removal_keep_organizer_and_account(filled: Town) -> None:
+def test_legs_before_a_removal_keep_organizer_and_account(filled: ChargingApp) -> None:
     charged = meeting_leg(filled)
     late = filled.ended(None, conference_id="3001")
     filled.clock.advance(300)
@@ -241,14 +245,14 @@ def test_legs_before_a_removal_keep_organizer_and_account(filled: Town) -> None:
     assert parked["reason"] == "account_unknown"
 
 
-def test_a_leg_after_the_removal_of_its_organizer_says_so(filled: Town) -> None:
+def test_a_leg_after_the_removal_of_its_organizer_says_so(filled: ChargingApp) -> None:
     filled.delete(ORGANIZER)
     filled.clock.advance(1)
 
     assert "organizer_unknown" in meeting_leg(filled)["flags"]
 
 
-def test_a_number_that_was_removed_tells_no_kind_and_did_before(filled: Town) -> None:
+def test_a_removed_number_names_no_kind_and_did_before(filled: ChargingApp) -> None:
     early = filled.ended(None, PARIS, kind=None, from_number=LONDON)
     filled.clock.advance(300)
     filled.delete(NUMBER)
@@ -263,7 +267,7 @@ def test_a_number_that_was_removed_tells_no_kind_and_did_before(filled: Town) ->
 
 
 @pytest.mark.parametrize("path", [CONFERENCE, NUMBER])
-def test_what_has_ended_stays_readable(filled: Town, path: str) -> None:
+def test_what_has_ended_stays_readable(filled: ChargingApp, path: str) -> None:
     filled.clock.advance(60)
     filled.delete(path)
 
@@ -272,7 +276,7 @@ def test_what_has_ended_stays_readable(filled: Town, path: str) -> None:
     assert registration["until"] == "2026-11-23T10:01:00Z"
 
 
-def test_another_account_never_ends_a_registration(filled: Town) -> None:
+def test_another_account_never_ends_a_registration(filled: ChargingApp) -> None:
     filled.account("other")
     other = CONFERENCE.replace("contoso", "other")
 

@@ -13,8 +13,7 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import Invalid
 from shared.domain.common.kinds import LegKind
-from tests.unit.administration.app import START
-from tests.unit.administration.town import (
+from tests.support.charging_app import (
     BRITAIN,
     CARD,
     CHEAPER,
@@ -22,30 +21,31 @@ from tests.unit.administration.town import (
     LONDON,
     MAY,
     PARIS,
-    Town,
+    ChargingApp,
     card,
     rate,
 )
+from tests.support.product import START
 
 RERATINGS = "/api/v1/reratings"
 SPAN = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
 
 
-def rerate(town: Town, **body: Any) -> dict[str, Any]:
-    answer = town.post(RERATINGS, body)
+def rerate(charging: ChargingApp, **body: Any) -> dict[str, Any]:
+    answer = charging.post(RERATINGS, body)
     assert answer.status == 200, answer.body
     return dict(answer.json)
 
 
-def book(town: Town, **body: Any) -> dict[str, Any]:
-    return rerate(town, **body, dry_run=False, reason="the card was wrong")
+def book(charging: ChargingApp, **body: Any) -> dict[str, Any]:
+    return rerate(charging, **body, dry_run=False, reason="the card was wrong")
 
 
-def test_a_dry_run_tells_the_difference_and_writes_nothing(town: Town) -> None:
-    london, paris = town.leg(talk_seconds=120), town.leg(to=PARIS)
-    town.cheaper()
+def test_a_dry_run_reports_the_difference_and_writes_nothing(charging: ChargingApp) -> None:
+    london, paris = charging.leg(talk_seconds=120), charging.leg(to=PARIS)
+    charging.cheaper()
 
-    found = rerate(town, **SPAN)
+    found = rerate(charging, **SPAN)
 
     assert (found["dry_run"], found["legs"], found["changed"]) == (True, 2, 1)
     assert found["accounts"] == [
@@ -73,20 +73,20 @@ def test_a_dry_run_tells_the_difference_and_writes_nothing(town: Town) -> None:
         "destination": "United Kingdom",
     }
     assert item["after"]["version"] == MAY
-    assert town.balance() == "9.60"
-    assert "history" not in town.shown(london)
-    assert "history" not in town.shown(paris)
+    assert charging.balance() == "9.60"
+    assert "history" not in charging.shown(london)
+    assert "history" not in charging.shown(paris)
 
 
-def test_booked_it_is_a_reversal_and_a_debit_and_the_leg_shows_both(town: Town) -> None:
-    leg = town.leg(talk_seconds=120)
-    town.cheaper()
+def test_booked_it_is_a_reversal_and_a_debit_and_the_leg_shows_both(charging: ChargingApp) -> None:
+    leg = charging.leg(talk_seconds=120)
+    charging.cheaper()
 
-    found = book(town, **SPAN)
+    found = book(charging, **SPAN)
 
     (item,) = found["items"]
-    assert (item["status"], item["entries"], town.balance()) == ("changed", [3, 4], "9.90")
-    shown = town.shown(leg)
+    assert (item["status"], item["entries"], charging.balance()) == ("changed", [3, 4], "9.90")
+    shown = charging.shown(leg)
     assert (shown["amount"], shown["entry"], shown["status"]) == ("0.10", 4, "charged")
     assert (shown["rate"]["version"], shown["rate"]["destination"]) == (MAY, "Britain")
     assert (shown["balance_before"], shown["balance_after"]) == ("10.00", "9.90")
@@ -98,54 +98,54 @@ def test_booked_it_is_a_reversal_and_a_debit_and_the_leg_shows_both(town: Town) 
     assert shown["sentence"].endswith(
         "= 0.1, rounded half up to 4 decimals: 0.10 USD. It replaces the charge of 0.20 in entry 2."
     )
-    entries = town.get(f"/api/v1/accounts/contoso/entries?leg={leg}").json["items"]
+    entries = charging.get(f"/api/v1/accounts/contoso/entries?leg={leg}").json["items"]
     assert [(each["kind"], each["amount"]) for each in entries] == [
         ("debit", "-0.20"),
         ("reversal", "0.20"),
         ("debit", "-0.10"),
     ]
     assert [each.get("reason") for each in entries] == [None, *2 * ["the card was wrong"]]
-    assert town.sound()
+    assert charging.sound()
 
 
-def test_again_it_changes_nothing(town: Town) -> None:
-    town.leg()
-    town.cheaper()
-    book(town, **SPAN)
+def test_again_it_changes_nothing(charging: ChargingApp) -> None:
+    charging.leg()
+    charging.cheaper()
+    book(charging, **SPAN)
 
-    again = book(town, **SPAN)
+    again = book(charging, **SPAN)
 
-    assert (again["changed"], again["items"], town.balance()) == (0, [], "9.95")
-    assert town.get("/api/v1/accounts/contoso/verify").json["entries"] == 4
+    assert (again["changed"], again["items"], charging.balance()) == (0, [], "9.95")
+    assert charging.get("/api/v1/accounts/contoso/verify").json["entries"] == 4
 
 
-def test_one_that_was_broken_off_is_gone_on_with(town: Town) -> None:
+def test_one_that_was_broken_off_is_gone_on_with(charging: ChargingApp) -> None:
     """Page by page, by several processes, some of it twice: each leg once."""
-    legs = [town.leg() for _ in range(7)]
-    town.cheaper()
-    book(town, **SPAN, limit=3)
+    legs = [charging.leg() for _ in range(7)]
+    charging.cheaper()
+    book(charging, **SPAN, limit=3)
 
-    other = Town(town.tables, town.clock)
+    other = ChargingApp(charging.tables, charging.clock)
     first = book(other, **SPAN, limit=2)
     rest = book(other, **SPAN, limit=4, cursor=first["next"])
     last = book(other, **SPAN, limit=4, cursor=rest["next"])
 
     assert (first["changed"], rest["changed"], last["changed"]) == (0, 3, 1)
     assert "next" not in last
-    assert town.balance() == "9.65"
-    assert {town.shown(leg)["amount"] for leg in legs} == {"0.05"}
-    assert town.sound()
+    assert charging.balance() == "9.65"
+    assert {charging.shown(leg)["amount"] for leg in legs} == {"0.05"}
+    assert charging.sound()
     other.close()
 
 
-def test_two_who_book_it_at_once_book_it_once(town: Town) -> None:
-    legs = [town.leg() for _ in range(5)]
-    town.cheaper()
+def test_two_who_book_it_at_once_book_it_once(charging: ChargingApp) -> None:
+    legs = [charging.leg() for _ in range(5)]
+    charging.cheaper()
     from shared.domain.directory.access import Principal
     from shared.usecases.charging.rerate_legs import Booking, RerateSelection
 
-    other = Town(town.tables, town.clock)
-    both = [app.container.rerate_legs for app in (town, other)]
+    other = ChargingApp(charging.tables, charging.clock)
+    both = [app.container.rerate_legs for app in (charging, other)]
     ann = Principal("ann", frozenset(), frozenset("*"))
     wanted = RerateSelection(("contoso",), legs=tuple(legs))
 
@@ -157,52 +157,56 @@ def test_two_who_book_it_at_once_book_it_once(town: Town) -> None:
             )
         )
 
-    found = town.run(at_once())
+    found = charging.run(at_once())
 
     entries = {each.entries for one in found for each in one.outcomes if each.entries}
     assert len(entries) == 5
-    assert town.balance() == "9.75"
-    assert town.sound()
+    assert charging.balance() == "9.75"
+    assert charging.sound()
     other.close()
 
 
-def test_a_leg_may_be_charged_anew_again_and_by_another_card(town: Town) -> None:
-    leg = town.leg()
-    town.cheaper()
-    book(town, **SPAN)
-    town.put(f"/api/v1/rate-cards/gold/versions/{JANUARY}", card(rate("4", "0.30", "Four")))
+def test_a_leg_may_be_charged_anew_again_and_by_another_card(charging: ChargingApp) -> None:
+    leg = charging.leg()
+    charging.cheaper()
+    book(charging, **SPAN)
+    charging.put(f"/api/v1/rate-cards/gold/versions/{JANUARY}", card(rate("4", "0.30", "Four")))
 
-    found = book(town, accounts=["contoso"], legs=[leg], rate_card="gold")
+    found = book(charging, accounts=["contoso"], legs=[leg], rate_card="gold")
 
     assert [each["difference"] for each in found["items"]] == ["0.25"]
-    shown = town.shown(leg)
-    assert (shown["amount"], shown["rate"]["card"], town.balance()) == ("0.30", "gold", "9.70")
+    shown = charging.shown(leg)
+    assert (shown["amount"], shown["rate"]["card"], charging.balance()) == ("0.30", "gold", "9.70")
     assert [each["amount"] for each in shown["history"]] == ["0.10", "0.05"]
-    assert town.sound()
+    assert charging.sound()
 
 
-def test_a_named_version_rates_legs_of_any_time(town: Town) -> None:
-    leg = town.leg()
-    town.put(f"{CARD}/2027-01-01T00:00:00Z", CHEAPER)
+def test_a_named_version_rates_legs_of_any_time(charging: ChargingApp) -> None:
+    leg = charging.leg()
+    charging.put(f"{CARD}/2027-01-01T00:00:00Z", CHEAPER)
 
     found = rerate(
-        town, accounts=["contoso"], legs=[leg], rate_card="default", version="2027-01-01T00:00:00Z"
+        charging,
+        accounts=["contoso"],
+        legs=[leg],
+        rate_card="default",
+        version="2027-01-01T00:00:00Z",
     )
 
     assert [each["after"]["amount"] for each in found["items"]] == ["0.05"]
 
 
 def test_a_reversed_leg_stays_reversed_and_a_re_rated_one_is_reversed_at_its_new_price(
-    town: Town,
+    charging: ChargingApp,
 ) -> None:
-    gone, anew = town.leg(), town.leg()
+    gone, anew = charging.leg(), charging.leg()
     path = "/api/v1/accounts/contoso/legs/{}/reversal"
-    town.post(path.format(gone), {"reason": "a mistake"})
-    town.cheaper()
+    charging.post(path.format(gone), {"reason": "a mistake"})
+    charging.cheaper()
 
-    found = book(town, **SPAN)
-    back = town.post(path.format(anew), {"reason": "another"})
-    again = town.post(path.format(anew), {"reason": "another"})
+    found = book(charging, **SPAN)
+    back = charging.post(path.format(anew), {"reason": "another"})
+    again = charging.post(path.format(anew), {"reason": "another"})
 
     assert {each["leg"]: (each["status"], each.get("reason")) for each in found["items"]} == {
         gone: ("skipped", "reversed"),
@@ -210,19 +214,19 @@ def test_a_reversed_leg_stays_reversed_and_a_re_rated_one_is_reversed_at_its_new
     }
     assert back.json["entry"]["amount"] == "0.05"
     assert again.headers["idempotency-hit"] == "true"
-    assert (town.balance(), town.shown(anew)["reversed_by"]) == ("10.00", 7)
-    assert book(town, **SPAN)["changed"] == 0
-    assert town.sound()
+    assert (charging.balance(), charging.shown(anew)["reversed_by"]) == ("10.00", 7)
+    assert book(charging, **SPAN)["changed"] == 0
+    assert charging.sound()
 
 
-def test_legs_that_no_price_concerns_are_counted_with_their_reason(town: Town) -> None:
-    town.leg(kind=LegKind.VOIP, to_number=None)
-    town.leg(answered_at=None)
-    gone, erased = town.leg(to=PARIS), town.leg(to=LONDON)
-    town.post("/api/v1/accounts/contoso/erasures", {"number": LONDON})
-    town.put(f"{CARD}/{MAY}?backdate=true", card(BRITAIN))
+def test_legs_that_no_price_concerns_are_counted_with_their_reason(charging: ChargingApp) -> None:
+    charging.leg(kind=LegKind.VOIP, to_number=None)
+    charging.leg(answered_at=None)
+    gone, erased = charging.leg(to=PARIS), charging.leg(to=LONDON)
+    charging.post("/api/v1/accounts/contoso/erasures", {"number": LONDON})
+    charging.put(f"{CARD}/{MAY}?backdate=true", card(BRITAIN))
 
-    found = rerate(town, **SPAN)
+    found = rerate(charging, **SPAN)
 
     # An unanswered leg has no time of answer, and is in no span.
     assert found["skipped"] == {"voip": 1, "rate_missing": 1, "erased": 1}
@@ -231,48 +235,48 @@ def test_legs_that_no_price_concerns_are_counted_with_their_reason(town: Town) -
         gone: "rate_missing",
         erased: "erased",
     }
-    named = rerate(town, accounts=["contoso"], legs=["pbx~leg-2"])
+    named = rerate(charging, accounts=["contoso"], legs=["pbx~leg-2"])
     assert named["skipped"] == {"unanswered": 1}
 
 
-def test_a_card_in_another_currency_charges_nobody_anew(town: Town) -> None:
-    town.leg()
+def test_a_card_in_another_currency_charges_nobody_anew(charging: ChargingApp) -> None:
+    charging.leg()
     euros = card(BRITAIN, currency="EUR")
-    town.put(f"/api/v1/rate-cards/euro/versions/{JANUARY}", euros)
+    charging.put(f"/api/v1/rate-cards/euro/versions/{JANUARY}", euros)
 
-    assert rerate(town, **SPAN, rate_card="euro")["skipped"] == {"currency_mismatch": 1}
+    assert rerate(charging, **SPAN, rate_card="euro")["skipped"] == {"currency_mismatch": 1}
 
 
 def test_a_long_journal_is_read_from_where_its_span_begins(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    charging: ChargingApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Found by halving; a short one is read whole. Legs before the span are in neither."""
     for _ in range(4):
-        town.leg()
-        town.clock.advance(3_600)
-    town.cheaper()
+        charging.leg()
+        charging.clock.advance(3_600)
+    charging.cheaper()
     noon = {"from": "2026-11-23T11:59:00Z", "to": SPAN["to"]}
 
-    whole = rerate(town, **noon)
+    whole = rerate(charging, **noon)
     monkeypatch.setattr(limits, "JOURNAL_PAGE_ROWS", 1)
-    halved = rerate(town, **noon)
+    halved = rerate(charging, **noon)
 
     assert [each["leg"] for each in halved["items"]] == [each["leg"] for each in whole["items"]]
     assert halved["legs"] == 2
 
 
-def test_all_accounts_are_gone_through_page_by_page(town: Town) -> None:
-    town.settle("fabrikam", "tailspin", "wingtip")
+def test_all_accounts_are_gone_through_page_by_page(charging: ChargingApp) -> None:
+    charging.settle("fabrikam", "tailspin", "wingtip")
     for account in ("contoso", "fabrikam", "wingtip"):
         for _ in range(3):
-            town.leg(account)
-    town.cheaper()
+            charging.leg(account)
+    charging.cheaper()
 
     seen: list[tuple[str, str]] = []
     cursor: dict[str, Any] = {}
     pages = 0
     while True:
-        found = book(town, **SPAN, **cursor, limit=2)
+        found = book(charging, **SPAN, **cursor, limit=2)
         seen += [(each["account"], each["leg"]) for each in found["items"]]
         pages += 1
         if "next" not in found:
@@ -281,36 +285,36 @@ def test_all_accounts_are_gone_through_page_by_page(town: Town) -> None:
 
     assert len(seen) == len(set(seen)) == 9
     assert pages <= 8
-    assert [town.balance(each) for each in ("contoso", "fabrikam", "tailspin", "wingtip")] == [
+    assert [charging.balance(each) for each in ("contoso", "fabrikam", "tailspin", "wingtip")] == [
         *("9.85", "9.85", "10.00", "9.85")
     ]
 
 
-def test_only_legs_that_a_card_charged_are_taken_if_so_wished(town: Town) -> None:
-    leg = town.leg()
+def test_only_legs_that_a_card_charged_are_taken_if_so_requested(charging: ChargingApp) -> None:
+    leg = charging.leg()
     gold = f"/api/v1/rate-cards/gold/versions/{JANUARY}"
-    town.put(gold, card(rate("44", "0.30", "Gold")))
-    etag = town.get("/api/v1/accounts/contoso").etag
-    town.put("/api/v1/accounts/contoso", {"currency": "USD", "rate_card": "gold"}, etag)
-    other = town.leg()
-    town.cheaper()
+    charging.put(gold, card(rate("44", "0.30", "Gold")))
+    etag = charging.get("/api/v1/accounts/contoso").etag
+    charging.put("/api/v1/accounts/contoso", {"currency": "USD", "rate_card": "gold"}, etag)
+    other = charging.leg()
+    charging.cheaper()
 
-    found = rerate(town, **SPAN, charged_by="default")
+    found = rerate(charging, **SPAN, charged_by="default")
 
     assert [each["leg"] for each in found["items"]] == [leg]
-    assert rerate(town, **SPAN)["legs"] == 2
-    assert town.shown(other)["rate"]["card"] == "gold"
+    assert rerate(charging, **SPAN)["legs"] == 2
+    assert charging.shown(other)["rate"]["card"] == "gold"
 
 
-def test_a_backdated_version_proposes_whose_legs_to_charge_anew(town: Town) -> None:
-    town.settle("fabrikam", "tailspin")
+def test_a_backdated_version_proposes_whose_legs_to_charge_anew(charging: ChargingApp) -> None:
+    charging.settle("fabrikam", "tailspin")
     for account, count in (("contoso", 2), ("fabrikam", 1)):
         for _ in range(count):
-            town.leg(account)
+            charging.leg(account)
 
-    town.clock.advance(60)
-    checked = town.put(f"{CARD}/{MAY}?backdate=true&dry_run=true", CHEAPER).json["rerating"]
-    put = town.cheaper().json["rerating"]
+    charging.clock.advance(60)
+    checked = charging.put(f"{CARD}/{MAY}?backdate=true&dry_run=true", CHEAPER).json["rerating"]
+    put = charging.cheaper().json["rerating"]
 
     assert checked == put
     assert (put["legs"], put["complete"]) == (3, True)
@@ -326,7 +330,7 @@ def test_a_backdated_version_proposes_whose_legs_to_charge_anew(town: Town) -> N
         "to": "2026-11-23T10:01:00Z",
         "accounts": ["contoso", "fabrikam"],
     }
-    found = town.post(asked["path"], asked["body"]).json
+    found = charging.post(asked["path"], asked["body"]).json
     assert (found["dry_run"], found["changed"]) == (True, 3)
 
 
@@ -340,80 +344,84 @@ def test_a_backdated_version_proposes_whose_legs_to_charge_anew(town: Town) -> N
     ],
 )
 def test_a_proposal_says_where_counting_stopped(
-    town: Town,
+    charging: ChargingApp,
     monkeypatch: pytest.MonkeyPatch,
     bounds: dict[str, int],
     legs: int,
     complete: bool,
 ) -> None:
     """In pages of legs and of accounts, and one leg of each where but one may be looked at."""
-    town.settle("fabrikam")
+    charging.settle("fabrikam")
     for account in ("contoso", "contoso", "fabrikam"):
-        town.leg(account)
+        charging.leg(account)
     for name, bound in bounds.items():
         monkeypatch.setattr(limits, name, bound)
 
-    town.clock.advance(60)
-    proposed = town.cheaper().json["rerating"]
+    charging.clock.advance(60)
+    proposed = charging.cheaper().json["rerating"]
 
     assert (proposed["legs"], proposed["complete"]) == (legs, complete)
 
 
-def test_a_version_that_touches_nobody_proposes_nothing(town: Town) -> None:
-    town.leg()
+def test_a_version_that_touches_nobody_proposes_nothing(charging: ChargingApp) -> None:
+    charging.leg()
     ahead = format_time(START + timedelta(seconds=10))
 
-    nobody = town.put(f"{CARD}/{ahead}?backdate=true", CHEAPER).json["rerating"]
-    between = town.put(f"{CARD}/2025-01-01T00:00:00Z?backdate=true", CHEAPER).json["rerating"]
+    nobody = charging.put(f"{CARD}/{ahead}?backdate=true", CHEAPER).json["rerating"]
+    between = charging.put(f"{CARD}/2025-01-01T00:00:00Z?backdate=true", CHEAPER).json["rerating"]
 
     assert nobody == between == {"legs": 0, "accounts": [], "complete": True}
-    assert "rerating" not in town.put(f"{CARD}/2027-01-01T00:00:00Z", CHEAPER).json
+    assert "rerating" not in charging.put(f"{CARD}/2027-01-01T00:00:00Z", CHEAPER).json
 
 
-def test_what_if_prices_last_month_by_another_card_and_touches_nothing(town: Town) -> None:
+def test_what_if_prices_last_month_by_another_card_and_touches_nothing(
+    charging: ChargingApp,
+) -> None:
     october = START - timedelta(days=30)
-    town.leg(answered_at=october)
-    town.leg()
-    town.put("/api/v1/rate-cards/gold/versions/2026-11-20T00:00:00Z", card(BRITAIN))
+    charging.leg(answered_at=october)
+    charging.leg()
+    charging.put("/api/v1/rate-cards/gold/versions/2026-11-20T00:00:00Z", card(BRITAIN))
     path = "/api/v1/accounts/contoso/rate-card/what-if"
-    before = town.get("/api/v1/accounts/contoso/verify").json
+    before = charging.get("/api/v1/accounts/contoso/verify").json
 
-    missing = town.post(path, {"rate_card": "gold"}).json
-    found = town.post(path, {"rate_card": "gold", "version": "2026-11-20T00:00:00Z"}).json
-    own = town.post(path, {"rate_card": "default", "month": "2026-11"}).json
+    missing = charging.post(path, {"rate_card": "gold"}).json
+    found = charging.post(path, {"rate_card": "gold", "version": "2026-11-20T00:00:00Z"}).json
+    own = charging.post(path, {"rate_card": "default", "month": "2026-11"}).json
 
     assert (missing["month"], missing["skipped"]) == ("2026-10", {"rate_missing": 1})
     assert (found["legs"], found["accounts"][0]["after"], found["dry_run"]) == (1, "0.10", True)
     assert (own["month"], own["legs"], own["changed"]) == ("2026-11", 1, 0)
-    assert town.get("/api/v1/accounts/contoso/verify").json == before
-    assert town.post(path, {"rate_card": "gold", "month": "2026-13"}).code == "month_invalid"
-    assert town.post(path, {"rate_card": "gold", "month": "May"}).code == "invalid"
-    unknown = town.post(path, {"rate_card": "gold", "version": MAY})
+    assert charging.get("/api/v1/accounts/contoso/verify").json == before
+    assert charging.post(path, {"rate_card": "gold", "month": "2026-13"}).code == "month_invalid"
+    assert charging.post(path, {"rate_card": "gold", "month": "May"}).code == "invalid"
+    unknown = charging.post(path, {"rate_card": "gold", "version": MAY})
     assert (unknown.status, unknown.code) == (404, "rate_card_version_unknown")
-    assert town.post(path, {"rate_card": "typo"}).code == "rate_card_unknown"
+    assert charging.post(path, {"rate_card": "typo"}).code == "rate_card_unknown"
 
 
-def test_a_difference_of_versions_tells_what_legs_of_a_month_would_have_cost(town: Town) -> None:
-    town.leg(talk_seconds=120)
-    town.leg(kind=LegKind.VOIP, to_number=None)
-    town.put(f"{CARD}/2027-01-01T00:00:00Z", CHEAPER)
+def test_a_difference_of_versions_reports_what_legs_of_a_month_would_have_cost(
+    charging: ChargingApp,
+) -> None:
+    charging.leg(talk_seconds=120)
+    charging.leg(kind=LegKind.VOIP, to_number=None)
+    charging.put(f"{CARD}/2027-01-01T00:00:00Z", CHEAPER)
     path = f"/api/v1/rate-cards/default/diff?from={JANUARY}&to=2027-01-01T00:00:00Z"
 
-    effect = town.get(f"{path}&account=contoso&month=2026-11").json["effect"]
-    last = town.get(f"{path}&account=contoso").json["effect"]
+    effect = charging.get(f"{path}&account=contoso&month=2026-11").json["effect"]
+    last = charging.get(f"{path}&account=contoso").json["effect"]
 
     assert (effect["legs"], effect["before"], effect["after"]) == (1, "0.20", "0.10")
     assert (effect["difference"], effect["currency"], effect["complete"]) == ("-0.10", "USD", True)
     assert (effect["month"], effect["destinations"][0]["destination"]) == ("2026-11", "Britain")
     assert (last["month"], last["legs"]) == ("2026-10", 0)
-    assert town.get(f"{path}&account=nobody").code == "account_unknown"
+    assert charging.get(f"{path}&account=nobody").code == "account_unknown"
 
 
-def test_the_legs_come_as_a_table(town: Town) -> None:
-    leg = town.leg()
-    town.cheaper()
+def test_the_legs_come_as_a_table(charging: ChargingApp) -> None:
+    leg = charging.leg()
+    charging.cheaper()
 
-    answer = town.post(RERATINGS, SPAN, headers={"accept": "text/csv"})
+    answer = charging.post(RERATINGS, SPAN, headers={"accept": "text/csv"})
 
     (row,) = csv.DictReader(io.StringIO(answer.body.decode()))
     assert (row["leg"], row["before"], row["after"], row["difference"]) == (
@@ -448,29 +456,29 @@ def test_the_legs_come_as_a_table(town: Town) -> None:
     ],
 )
 def test_what_makes_no_sense_says_why(
-    town: Town, body: dict[str, object], status: int, code: str
+    charging: ChargingApp, body: dict[str, object], status: int, code: str
 ) -> None:
-    town.leg()
+    charging.leg()
 
-    answer = town.post(RERATINGS, body)
+    answer = charging.post(RERATINGS, body)
 
     assert (answer.status, answer.code) == (status, code)
 
 
-def test_who_may_look_may_not_book_and_sees_only_their_accounts(town: Town) -> None:
-    town.settle("fabrikam")
-    town.leg()
-    town.cheaper()
-    reader = town.api_key("reader", accounts=("contoso",))
-    finance = town.api_key("finance", accounts=("contoso",))
+def test_readers_may_not_book_and_see_only_their_accounts(charging: ChargingApp) -> None:
+    charging.settle("fabrikam")
+    charging.leg()
+    charging.cheaper()
+    reader = charging.api_key("reader", accounts=("contoso",))
+    finance = charging.api_key("finance", accounts=("contoso",))
     booked = {**SPAN, "accounts": ["contoso"], "dry_run": False, "reason": "why"}
 
-    assert town.post(RERATINGS, {**SPAN, "accounts": ["contoso"]}, key=reader).status == 200
-    assert town.post(RERATINGS, booked, key=reader).code == "role_missing"
-    assert town.post(RERATINGS, SPAN, key=finance).code == "account_not_allowed"
+    assert charging.post(RERATINGS, {**SPAN, "accounts": ["contoso"]}, key=reader).status == 200
+    assert charging.post(RERATINGS, booked, key=reader).code == "role_missing"
+    assert charging.post(RERATINGS, SPAN, key=finance).code == "account_not_allowed"
     foreign = {**booked, "accounts": ["fabrikam"]}
-    assert town.post(RERATINGS, foreign, key=finance).code == "account_not_allowed"
-    assert town.post(RERATINGS, booked, key=finance).json["changed"] == 1
+    assert charging.post(RERATINGS, foreign, key=finance).code == "account_not_allowed"
+    assert charging.post(RERATINGS, booked, key=finance).json["changed"] == 1
 
 
 @pytest.mark.parametrize(
@@ -488,42 +496,42 @@ def test_a_cursor_of_somebody_else_is_refused(text: str) -> None:
         read_cursor(text)
 
 
-def test_a_leg_says_in_a_sentence_what_it_cost(town: Town) -> None:
-    charged, voip = town.leg(), town.leg(kind=LegKind.VOIP, to_number=None)
-    silent = town.leg(answered_at=None)
+def test_a_leg_says_in_a_sentence_what_it_cost(charging: ChargingApp) -> None:
+    charged, voip = charging.leg(), charging.leg(kind=LegKind.VOIP, to_number=None)
+    silent = charging.leg(answered_at=None)
 
-    assert town.shown(charged)["sentence"] == (
+    assert charging.shown(charged)["sentence"] == (
         "60 s of dial out to United Kingdom, by prefix 44 of rate card default, version "
         "2026-01-01T00:00:00Z: 1 x 60 s from second 0 at 0.1 per 60 s (0.1) = 0.1, rounded half "
         "up to 4 decimals: 0.10 USD."
     )
-    assert town.shown(charged)["won_over"] == []
-    assert town.shown(voip)["sentence"] == "VoIP legs are free."
-    assert town.shown(silent)["sentence"] == "The call was not answered: nothing is charged."
+    assert charging.shown(charged)["won_over"] == []
+    assert charging.shown(voip)["sentence"] == "VoIP legs are free."
+    assert charging.shown(silent)["sentence"] == "The call was not answered: nothing is charged."
 
 
-def test_the_sentence_outlives_the_number(town: Town) -> None:
-    leg = town.leg()
-    said = town.shown(leg)["sentence"]
+def test_the_sentence_outlives_the_number(charging: ChargingApp) -> None:
+    leg = charging.leg()
+    said = charging.shown(leg)["sentence"]
 
-    town.post("/api/v1/accounts/contoso/erasures", {"number": LONDON})
+    charging.post("/api/v1/accounts/contoso/erasures", {"number": LONDON})
 
-    shown = town.shown(leg)
+    shown = charging.shown(leg)
     assert (shown["to"], shown["sentence"]) == (None, said)
 
 
-def test_a_toll_free_caller_is_explained_by_where_the_call_came_from(town: Town) -> None:
+def test_a_toll_free_caller_is_explained_by_where_the_call_came_from(charging: ChargingApp) -> None:
     more = {"kind": "dial_in"}
     rates = (
         rate("1800", "0.02", "Toll-free", **more),
         rate("1800", "0.01", "Toll-free from US", origin="US", **more),
     )
-    town.put(f"{CARD}/{MAY}?backdate=true", card(*rates))
-    leg = town.leg(to="+18005550100", kind=LegKind.DIAL_IN, from_number="+12125550123")
+    charging.put(f"{CARD}/{MAY}?backdate=true", card(*rates))
+    leg = charging.leg(to="+18005550100", kind=LegKind.DIAL_IN, from_number="+12125550123")
 
-    before = town.shown(leg)
-    town.post("/api/v1/accounts/contoso/erasures", {"number": "+12125550123"})
-    after = town.shown(leg)
+    before = charging.shown(leg)
+    charging.post("/api/v1/accounts/contoso/erasures", {"number": "+12125550123"})
+    after = charging.shown(leg)
 
     assert before["rate"]["origin"] == "US"
     assert before["won_over"] == ["1800"]

@@ -21,7 +21,7 @@ from shared.contracts.common.routes import Route
 from shared.contracts.common.visible_ids import ACCOUNTS, RATE_CARDS
 from shared.contracts.openapi.document import request_model
 from shared.domain.directory.access import Role
-from tests.unit.administration.app import SETTINGS, Answer, House
+from tests.support.product import SETTINGS, Answer, Product
 
 OWN, FOREIGN, ABSENT = "contoso", "fabrikam", "nosuch"
 MARK = "of-fabrikam-only"
@@ -125,9 +125,9 @@ def test_every_name_of_what_others_have_is_known() -> None:
 
 
 @cache
-def _neighbours() -> House:
-    """Own and foreign things of every kind, in one house for the whole matrix."""
-    app = House()
+def _neighbours() -> Product:
+    """Own and foreign things of every kind, in one product for the whole matrix."""
+    app = Product()
     for index, (account, card) in enumerate(((OWN, "own-card"), (FOREIGN, "foreign-card"))):
         mark = MARK if account == FOREIGN else "mine"
         app.account(account, rate_card=card, name=mark)

@@ -1,15 +1,15 @@
-"""A world for each test; whatever was done to it, its ledger must verify."""
+"""A product for each test; after the test its ledger must verify."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.credits.world import ACCOUNT, World
+from tests.support.credits_app import ACCOUNT, CreditsApp
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    one = World()
+def app() -> Iterator[CreditsApp]:
+    one = CreditsApp()
     yield one
     if one.run(one.container.ledger.state(ACCOUNT)) is not None:
         one.verified()

@@ -14,8 +14,8 @@ import pytest
 from shared.domain.credits.recharge import RechargeStatus
 from shared.domain.directory.access import Principal, Role
 from shared.usecases.credits.record_recharge_results import Answer
-from tests.unit.credits.outside import Outside
-from tests.unit.credits.world import ACCOUNT, AUTO
+from tests.support.credits_app import ACCOUNT, AUTO
+from tests.support.delivery_app import DeliveryApp
 
 LOW = {"name": "low", "below": "20.50"}
 EMAILS = ["finance@contoso.example"]
@@ -27,7 +27,7 @@ class Crash(BaseException):
     """The process is gone: nothing of it does anything any more."""
 
 
-class Dying(Outside):
+class Dying(DeliveryApp):
     """A process whose nth step outside is its last; with `after`, that step still happens."""
 
     def __init__(self, last_step: int, *, after: bool) -> None:
@@ -88,10 +88,10 @@ class Dying(Outside):
         await self.container.recharge_service.answer(PAYMENTS, "contoso~1", said)
 
 
-def survivor(dead: Dying) -> Outside:
+def survivor(dead: Dying) -> DeliveryApp:
     """Another process, to which the topic hands over again what the dead one had taken."""
     del dead.tables.transact  # what the dead process did it by
-    one = Outside(dead.tables, dead.clock)
+    one = DeliveryApp(dead.tables, dead.clock)
     one.legs = dead.legs
     one.receiver.got, one.mail.mails = dead.receiver.got, dead.mail.mails
     one.topic.published = dead.topic.published

@@ -15,8 +15,8 @@ from shared.domain.common.kinds import LegKind
 from shared.domain.credits.event_types import EVENT_TYPES
 from shared.domain.credits.mail_texts import written
 from shared.usecases.delivery.deliver_events import MAILED
-from tests.unit.credits.world import ACCOUNT, AUTO, World
-from tests.unit.holds.calls import Calls
+from tests.support.calls import Calls
+from tests.support.credits_app import ACCOUNT, AUTO, CreditsApp
 
 FOLDER = Path(__file__).parents[3] / "docs" / "events"
 type Json = dict[str, Any]
@@ -30,66 +30,66 @@ def strict(kind: str) -> Json:
     return schema
 
 
-def low(world: World) -> None:
+def low(app: CreditsApp) -> None:
     """Every way to state a threshold, the forecast of one that looks ahead, and reminders."""
     rules = [
         {"name": "low", "below": "700.00"},
         {"name": "fifth", "below_percent": 70},
         {"name": "soon", "days_left": 3},
     ]
-    world.open(balance="1000.00", alerts=rules)
+    app.open(balance="1000.00", alerts=rules)
     for _ in range(24 * 12):
-        world.clock.moment += timedelta(hours=1)
-        world.spend("3.00")
-    world.tick_until(world.clock.now() + timedelta(days=4), timedelta(hours=12))
-    (soon, *_) = [each for each in world.of_type("credits.low") if each["data"]["alert"] == "soon"]
+        app.clock.moment += timedelta(hours=1)
+        app.spend("3.00")
+    app.tick_until(app.clock.now() + timedelta(days=4), timedelta(hours=12))
+    (soon, *_) = [each for each in app.of_type("credits.low") if each["data"]["alert"] == "soon"]
     assert soon["data"]["threshold_hours"] == 72
     assert 60 <= soon["data"]["runs_out"]["hours_left"] <= 72
     early, late = soon["data"]["runs_out"]["between"]
     assert early <= soon["data"]["runs_out"]["at"] <= late
 
 
-def spent(world: World) -> None:
-    world.open(balance="5.00")
-    world.spend("6.00")
-    world.tick_until(world.clock.now() + timedelta(days=2), timedelta(hours=12))
+def spent(app: CreditsApp) -> None:
+    app.open(balance="5.00")
+    app.spend("6.00")
+    app.tick_until(app.clock.now() + timedelta(days=2), timedelta(hours=12))
 
 
-def expiring(world: World) -> None:
-    world.open(balance=None)
-    world.top_up("5.00", expires_at="2027-01-31T00:00:00Z")
-    world.tick(days=60)
+def expiring(app: CreditsApp) -> None:
+    app.open(balance=None)
+    app.top_up("5.00", expires_at="2027-01-31T00:00:00Z")
+    app.tick(days=60)
 
 
-def recharged(world: World) -> None:
+def recharged(app: CreditsApp) -> None:
     """Declined, paid, and then held back by the month's ceiling for days."""
-    world.open(balance="21.00", auto_recharge={**AUTO, "max_per_month": 1})
-    world.spend("2.00")
-    world.answer("contoso~1", "declined")
-    world.tick(hours=2)
-    world.answer("contoso~2", "succeeded")
-    world.spend("60.00")
-    world.tick_until(world.clock.now() + timedelta(days=4), timedelta(hours=12))
+    app.open(balance="21.00", auto_recharge={**AUTO, "max_per_month": 1})
+    app.spend("2.00")
+    app.answer("contoso~1", "declined")
+    app.tick(hours=2)
+    app.answer("contoso~2", "succeeded")
+    app.spend("60.00")
+    app.tick_until(app.clock.now() + timedelta(days=4), timedelta(hours=12))
 
 
-def unanswered(world: World) -> None:
+def unanswered(app: CreditsApp) -> None:
     """Asked in vain for days, then answered with another amount."""
-    world.open(balance="21.00", auto_recharge=AUTO)
-    world.spend("2.00")
-    world.tick_until(world.clock.now() + timedelta(days=3), timedelta(hours=1))
-    assert world.answer("contoso~1", "succeeded", "1.00").status == 422
+    app.open(balance="21.00", auto_recharge=AUTO)
+    app.spend("2.00")
+    app.tick_until(app.clock.now() + timedelta(days=3), timedelta(hours=1))
+    assert app.answer("contoso~1", "succeeded", "1.00").status == 422
 
 
-def hard(world: World) -> None:
-    world.open(balance="21.00", auto_recharge=AUTO)
-    world.spend("2.00")
-    world.answer("contoso~1", "declined", hard=True)
+def hard(app: CreditsApp) -> None:
+    app.open(balance="21.00", auto_recharge=AUTO)
+    app.spend("2.00")
+    app.answer("contoso~1", "declined", hard=True)
 
 
-def called(world: World) -> None:
+def called(app: CreditsApp) -> None:
     """A pool that is used up, a region that is new, dial-out stopped, a leg without a rate."""
-    calls = Calls(world, "100.00", subscription_licenses=1)
-    world.topic = calls.topic
+    calls = Calls(app, "100.00", subscription_licenses=1)
+    app.topic = calls.topic
     calls.organizer("sub", license="subscription")
     warn = {"amount": "0.01", "mode": "warn"}
     calls.policy(velocity={"new_region": "notice"}, budgets={"day": warn, "meeting": warn})
@@ -97,23 +97,23 @@ def called(world: World) -> None:
     for _ in range(2):
         calls.charged(organizer="sub", talk_seconds=3000, kind=LegKind.DIAL_OUT)
     assert calls.control("stop", {"reason": "a person"}).status == 200
-    world.run(world.container.publish_events(ACCOUNT))
-    world.tick_until(world.clock.now() + timedelta(days=2), timedelta(hours=12))
-    world.run(world.container.charge_legs([calls.ended(to_number="+81312345678")], seconds=10))
+    app.run(app.container.publish_events(ACCOUNT))
+    app.tick_until(app.clock.now() + timedelta(days=2), timedelta(hours=12))
+    app.run(app.container.charge_legs([calls.ended(to_number="+81312345678")], seconds=10))
 
 
-SCENES: list[Callable[[World], None]] = [
+SCENES: list[Callable[[CreditsApp], None]] = [
     *(low, spent, expiring, recharged, unanswered, hard, called),
 ]
 
 
-def emitted(scene: Callable[[World], None]) -> list[Json]:
-    world = World()
+def emitted(scene: Callable[[CreditsApp], None]) -> list[Json]:
+    app = CreditsApp()
     try:
-        scene(world)
-        return world.events
+        scene(app)
+        return app.events
     finally:
-        world.close()
+        app.close()
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def events() -> list[Json]:
 
 
 @pytest.mark.parametrize("kind", EVENT_TYPES)
-def test_what_is_told_follows_its_schema_and_makes_use_of_all_of_it(
+def test_what_is_reported_follows_its_schema_and_makes_use_of_all_of_it(
     kind: str, events: list[Json]
 ) -> None:
     schema = strict(kind)
@@ -137,7 +137,7 @@ def test_what_is_told_follows_its_schema_and_makes_use_of_all_of_it(
     assert seen == schema["properties"]["data"]["properties"].keys()
 
 
-def test_no_type_is_told_that_is_not_described(events: list[Json]) -> None:
+def test_no_type_is_reported_that_is_not_described(events: list[Json]) -> None:
     assert {event["type"] for event in events} == set(EVENT_TYPES)
 
 

@@ -19,8 +19,8 @@ from shared.domain.credits.burn_rate import Burn
 from shared.domain.credits.lots import Lot, LotKind
 from shared.domain.ledger.model import LedgerState
 from shared.domain.ledger.outlook import outlook
+from tests.support.credits_app import PATH, UNIT, CreditsApp, day
 from tests.unit.credits.histories import SHAPES, Shape
-from tests.unit.credits.world import PATH, UNIT, World, day
 
 HOUR = timedelta(hours=1)
 MONDAY = day(2026, 6, 1)
@@ -86,20 +86,20 @@ def test_a_forecast_is_within_ten_per_cent_of_what_happens(
     assert found.earliest_at <= found.runs_out_at
 
 
-def test_dial_outs_end_before_the_credits_do_by_what_live_calls_hold(world: World) -> None:
+def test_dial_outs_end_before_the_credits_do_by_what_live_calls_hold(app: CreditsApp) -> None:
     """A scripted burn through the ledger, with calls under way whose cost is held."""
-    world.clock.moment = MONDAY
-    world.open(balance="150.00")
+    app.clock.moment = MONDAY
+    app.open(balance="150.00")
     now = MONDAY + timedelta(days=15, hours=10)
     for moment, micros in steady(MONDAY, 3):
         if moment > now:
             break
-        world.clock.moment = moment
-        world.spend(micros / UNIT)
-    world.clock.moment = now
-    _hold(world, 2_000_000)
+        app.clock.moment = moment
+        app.spend(micros / UNIT)
+    app.clock.moment = now
+    _hold(app, 2_000_000)
 
-    found = world.get(f"{PATH}/outlook").json
+    found = app.get(f"{PATH}/outlook").json
 
     left = float(found["balance"])
     assert float(found["available"]) == pytest.approx(left - 2)
@@ -111,10 +111,10 @@ def test_dial_outs_end_before_the_credits_do_by_what_live_calls_hold(world: Worl
     assert early <= found["runs_out"]["at"] <= late
 
 
-def test_without_a_week_of_history_the_outlook_says_why_it_knows_nothing(world: World) -> None:
-    world.clock.moment = MONDAY
-    world.open(balance="100.00")
-    fresh = world.get(f"{PATH}/outlook").json
+def test_without_a_week_of_history_the_outlook_says_why_it_knows_nothing(app: CreditsApp) -> None:
+    app.clock.moment = MONDAY
+    app.open(balance="100.00")
+    fresh = app.get(f"{PATH}/outlook").json
     assert fresh["burn"] is None
     assert fresh["runs_out"] == {
         "known": False,
@@ -123,10 +123,10 @@ def test_without_a_week_of_history_the_outlook_says_why_it_knows_nothing(world: 
     assert fresh["recent"]["spent"] == "0.00"
     assert fresh["recent"]["hours_left"] is None
     for hours in (4, 69, 168):
-        while world.clock.moment < MONDAY + hours * HOUR:
-            world.clock.moment += HOUR
-            world.spend("0.10")
-        found = world.get(f"{PATH}/outlook").json
+        while app.clock.moment < MONDAY + hours * HOUR:
+            app.clock.moment += HOUR
+            app.spend("0.10")
+        found = app.get(f"{PATH}/outlook").json
         assert found["burn"] is None
         assert found["ahead"] == []
         for what in ("runs_out", "dial_outs_end"):
@@ -135,9 +135,9 @@ def test_without_a_week_of_history_the_outlook_says_why_it_knows_nothing(world: 
                 "why": "A forecast needs the calls of a whole week:"
                 f" {hours - 1} of 168 hours are known.",
             }
-    world.clock.moment += HOUR
-    world.spend("0.10")
-    found = world.get(f"{PATH}/outlook").json
+    app.clock.moment += HOUR
+    app.spend("0.10")
+    found = app.get(f"{PATH}/outlook").json
     assert found["runs_out"]["known"] is True
     assert found["runs_out"]["hours_left"] == pytest.approx((100 - 17) / 0.1, rel=0.02)
     early, late = found["runs_out"]["between"]
@@ -146,44 +146,44 @@ def test_without_a_week_of_history_the_outlook_says_why_it_knows_nothing(world: 
     assert found["past"][-1]["day"] == "2026-06-08"
 
 
-def test_a_week_with_one_day_of_calls_is_not_enough(world: World) -> None:
-    world.clock.moment = MONDAY
-    world.open(balance="100.00")
-    world.spend("1.00")
+def test_a_week_with_one_day_of_calls_is_not_enough(app: CreditsApp) -> None:
+    app.clock.moment = MONDAY
+    app.open(balance="100.00")
+    app.spend("1.00")
     for day_number, known in ((8, False), (10, False), (12, True)):
-        world.clock.moment = MONDAY + timedelta(days=day_number)
-        world.spend("0.00") if day_number == 8 else world.spend("1.00")
-        assert world.get(f"{PATH}/outlook").json["runs_out"]["known"] is known
+        app.clock.moment = MONDAY + timedelta(days=day_number)
+        app.spend("0.00") if day_number == 8 else app.spend("1.00")
+        assert app.get(f"{PATH}/outlook").json["runs_out"]["known"] is known
 
 
-def test_a_sudden_use_is_seen_before_it_is_a_pattern(world: World) -> None:
+def test_a_sudden_use_is_seen_before_it_is_a_pattern(app: CreditsApp) -> None:
     """9.25 of 11.00 within seconds."""
-    world.open(balance="11.00")
+    app.open(balance="11.00")
     for _ in range(37):
-        world.clock.moment += timedelta(seconds=1)
-        world.spend("0.25")
+        app.clock.moment += timedelta(seconds=1)
+        app.spend("0.25")
 
-    found = world.get(f"{PATH}/outlook").json
+    found = app.get(f"{PATH}/outlook").json
 
     assert found["burn"] is None
     assert found["runs_out"]["known"] is False
     assert found["recent"]["spent"] == "9.25"
     assert found["recent"]["spent_24_hours"] == "9.25"
     assert found["recent"]["hours_left"] == 0
-    svg = world.get(f"{PATH}/outlook?format=svg").body.decode()
+    svg = app.get(f"{PATH}/outlook?format=svg").body.decode()
     assert "no forecast yet; 9.25 USD in the last 24 hours" in svg
 
 
-def test_a_sudden_use_is_seen_beside_the_weekly_pattern(world: World) -> None:
-    world.clock.moment = MONDAY
-    world.open(balance="100.00")
+def test_a_sudden_use_is_seen_beside_the_weekly_pattern(app: CreditsApp) -> None:
+    app.clock.moment = MONDAY
+    app.open(balance="100.00")
     for number in range(24 * 10):
-        world.clock.moment = MONDAY + number * HOUR
-        world.spend("0.05")
-    calm = world.get(f"{PATH}/outlook").json
-    world.spend("80.00")
+        app.clock.moment = MONDAY + number * HOUR
+        app.spend("0.05")
+    calm = app.get(f"{PATH}/outlook").json
+    app.spend("80.00")
 
-    found = world.get(f"{PATH}/outlook").json
+    found = app.get(f"{PATH}/outlook").json
 
     assert found["burn"]["per_day"] == calm["burn"]["per_day"]  # the hour is open still
     assert found["recent"]["spent"] == "80.10"
@@ -199,11 +199,11 @@ def test_what_is_recent_is_forgotten_hour_by_hour() -> None:
         assert (found.spent_micros, found.day_micros) == (spent * UNIT, of_day * UNIT)
 
 
-def test_with_nothing_left_it_is_known_without_any_history(world: World) -> None:
-    world.open(balance="1.00", credit_limit="5.00")
-    world.spend("1.00")
+def test_with_nothing_left_it_is_known_without_any_history(app: CreditsApp) -> None:
+    app.open(balance="1.00", credit_limit="5.00")
+    app.spend("1.00")
 
-    found = world.get(f"{PATH}/outlook").json
+    found = app.get(f"{PATH}/outlook").json
 
     assert found["runs_out"]["known"] is True
     assert found["runs_out"]["hours_left"] == 0
@@ -348,14 +348,14 @@ def test_hours_are_the_accounts_own_through_a_change_of_the_clock() -> None:
     assert max(range(23), key=lambda hour: expected[hour]) == 7  # the hour from 8:00 UTC
 
 
-def test_the_picture_is_sound_svg_whatever_the_account_is_called(world: World) -> None:
-    world.clock.moment = MONDAY
+def test_the_picture_is_sound_svg_whatever_the_account_is_called(app: CreditsApp) -> None:
+    app.clock.moment = MONDAY
     name = '<script>alert("1")</script> & Co'
-    world.open(balance="50.00", name=name, alerts=[{"name": "<b>low", "below": "20.00"}])
+    app.open(balance="50.00", name=name, alerts=[{"name": "<b>low", "below": "20.00"}])
     for _ in range(40):
-        world.clock.moment += timedelta(hours=7)
-        world.spend("0.40")
-    answer = world.get(f"{PATH}/outlook?format=svg")
+        app.clock.moment += timedelta(hours=7)
+        app.spend("0.40")
+    answer = app.get(f"{PATH}/outlook?format=svg")
     assert answer.status == 200
     text = answer.body.decode()
     root = ET.fromstring(text)
@@ -364,13 +364,15 @@ def test_the_picture_is_sound_svg_whatever_the_account_is_called(world: World) -
     assert root.find("{*}title").text == f"{name}: 34.00 USD"  # type: ignore[union-attr]
     assert len(root.findall("{*}polyline")) == 2
     assert len(root.findall("{*}polygon")) == 1
-    assert world.get(f"{PATH}/outlook?format=png").code == "query_invalid"
+    assert app.get(f"{PATH}/outlook?format=png").code == "query_invalid"
 
 
 @pytest.mark.parametrize("balance", [None, "0.01", "37.00", "99999999.99"])
-def test_the_picture_of_little_history_has_round_scales(world: World, balance: str | None) -> None:
-    world.open(balance=balance, credit_limit="25.00")
-    root = ET.fromstring(world.get(f"{PATH}/outlook?format=svg").body.decode())
+def test_the_picture_of_little_history_has_round_scales(
+    app: CreditsApp, balance: str | None
+) -> None:
+    app.open(balance=balance, credit_limit="25.00")
+    root = ET.fromstring(app.get(f"{PATH}/outlook?format=svg").body.decode())
     texts = [each for each in root.findall("{*}text") if each.get("text-anchor") == "end"]
     scale = [float(str(each.text)) for each in texts]
     step = scale[1] - scale[0]
@@ -381,8 +383,8 @@ def test_the_picture_of_little_history_has_round_scales(world: World, balance: s
     assert scale[-1] >= float(balance or 0)
 
 
-def _hold(world: World, micros: int) -> None:
-    container = world.container
+def _hold(app: CreditsApp, micros: int) -> None:
+    container = app.container
     read = container.accounts.read
 
     async def patched(account: str) -> object:

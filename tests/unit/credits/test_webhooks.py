@@ -24,21 +24,21 @@ from shared.domain.delivery.webhooks import (
 from shared.domain.directory.request_signatures import verify_webhook
 from shared.usecases.delivery.deliver_events import DeliverEvents
 from shared.usecases.delivery.manage_webhooks import WebhookInput
-from tests.unit.administration.app import START
-from tests.unit.credits.outside import HOOK, OK, URL, Outside
-from tests.unit.credits.world import ACCOUNT, PATH
+from tests.support.credits_app import ACCOUNT, PATH
+from tests.support.delivery_app import HOOK, OK, URL, DeliveryApp
+from tests.support.product import START
 
 BROKEN, GONE = Reply(500), Reply(410)
 
 
 @pytest.fixture
 def outside() -> Any:
-    one = Outside()
+    one = DeliveryApp()
     yield one
     one.close()
 
 
-def test_an_event_is_delivered_as_a_signed_cloud_event(outside: Outside) -> None:
+def test_an_event_is_delivered_as_a_signed_cloud_event(outside: DeliveryApp) -> None:
     outside.open(balance=None)
     secret = outside.hook()
     outside.top_up("5.00")
@@ -52,7 +52,7 @@ def test_an_event_is_delivered_as_a_signed_cloud_event(outside: Outside) -> None
     assert outside.statuses == {"2:1": ("delivered", 1)}
 
 
-def test_the_secret_is_shown_once_and_kept_from_everybody_after(outside: Outside) -> None:
+def test_the_secret_is_shown_once_and_kept_from_everybody_after(outside: DeliveryApp) -> None:
     outside.open(balance=None)
     secret = outside.hook("credits.low")
     assert secret.startswith("whsec_")
@@ -66,7 +66,7 @@ def test_the_secret_is_shown_once_and_kept_from_everybody_after(outside: Outside
     assert outside.put(HOOK, {"url": URL, "events": ["*"]}).status == 428
 
 
-def test_a_rotated_secret_signs_beside_the_new_one_for_a_day(outside: Outside) -> None:
+def test_a_rotated_secret_signs_beside_the_new_one_for_a_day(outside: DeliveryApp) -> None:
     outside.open(balance=None)
     old = outside.hook()
     changed = {"url": URL, "events": ["*"], "rotate_secret": True}
@@ -82,7 +82,7 @@ def test_a_rotated_secret_signs_beside_the_new_one_for_a_day(outside: Outside) -
         assert headers["webhook-signature"].count("v1,") == len(valid)
 
 
-def test_however_often_a_secret_is_rotated_two_sign(outside: Outside) -> None:
+def test_however_often_a_secret_is_rotated_two_sign(outside: DeliveryApp) -> None:
     """The newest and the one before it; an older one is given up at once."""
     outside.open(balance=None)
     changed = {"url": URL, "events": ["*"], "rotate_secret": True}
@@ -128,7 +128,7 @@ SECRET_URL = "https://erp.example.com/credits?token=s3cret&x=1"
     ],
 )
 def test_the_query_of_a_url_is_shown_to_those_who_may_write_it(
-    outside: Outside, roles: tuple[str, ...], shown: str
+    outside: DeliveryApp, roles: tuple[str, ...], shown: str
 ) -> None:
     outside.open(balance=None)
     outside.hook(url=SECRET_URL)
@@ -154,7 +154,7 @@ def test_user_password_and_query_are_masked(url: str, shown: str) -> None:
     assert masked_url(url) == shown
 
 
-def test_only_the_wanted_types_come(outside: Outside) -> None:
+def test_only_the_wanted_types_come(outside: DeliveryApp) -> None:
     outside.open(balance=None, alerts=[{"name": "low", "below": "2.00"}])
     outside.hook("credits.low")
     outside.top_up("3.00")
@@ -164,7 +164,7 @@ def test_only_the_wanted_types_come(outside: Outside) -> None:
 
 
 def test_a_failure_is_tried_again_within_ten_seconds_then_with_growing_pauses(
-    outside: Outside,
+    outside: DeliveryApp,
 ) -> None:
     outside.open(balance=None)
     outside.hook()
@@ -189,7 +189,7 @@ def test_a_failure_is_tried_again_within_ten_seconds_then_with_growing_pauses(
 
 
 def test_events_wait_in_order_behind_one_that_fails_and_overtake_it_after_an_hour(
-    outside: Outside,
+    outside: DeliveryApp,
 ) -> None:
     outside.open(balance=None)
     outside.hook()
@@ -206,7 +206,7 @@ def test_events_wait_in_order_behind_one_that_fails_and_overtake_it_after_an_hou
     ]
 
 
-def test_order_is_kept_through_an_outage_of_minutes(outside: Outside) -> None:
+def test_order_is_kept_through_an_outage_of_minutes(outside: DeliveryApp) -> None:
     outside.open(balance=None)
     outside.hook()
     outside.receiver.answer = lambda _: Reply(None, "refused")
@@ -220,7 +220,7 @@ def test_order_is_kept_through_an_outage_of_minutes(outside: Outside) -> None:
     assert outside.receiver.ids == [f"{ACCOUNT}:{commit}:1" for commit in range(2, 7)]
 
 
-def test_410_stops_a_webhook_until_it_is_put_again(outside: Outside) -> None:
+def test_410_stops_a_webhook_until_it_is_put_again(outside: DeliveryApp) -> None:
     outside.open(balance=None)
     outside.hook()
     outside.receiver.answer = lambda _: GONE
@@ -240,7 +240,7 @@ def test_410_stops_a_webhook_until_it_is_put_again(outside: Outside) -> None:
     assert outside.get(HOOK).json["status"] == "active"
 
 
-def test_a_dead_letter_is_replayed_under_the_same_id(outside: Outside) -> None:
+def test_a_dead_letter_is_replayed_under_the_same_id(outside: DeliveryApp) -> None:
     outside.open(balance=None)
     outside.hook()
     outside.receiver.answer = lambda _: BROKEN
@@ -257,7 +257,7 @@ def test_a_dead_letter_is_replayed_under_the_same_id(outside: Outside) -> None:
     assert outside.post(f"{HOOK}/deliveries/nonsense/replay", {}).code == "delivery_unknown"
 
 
-def test_a_message_that_comes_again_is_not_sent_again(outside: Outside) -> None:
+def test_a_message_that_comes_again_is_not_sent_again(outside: DeliveryApp) -> None:
     outside.open(balance=None)
     outside.hook()
     outside.top_up("1.00")
@@ -269,7 +269,7 @@ def test_a_message_that_comes_again_is_not_sent_again(outside: Outside) -> None:
 
 
 def test_an_outage_of_the_tables_takes_a_message_one_of_its_lives(
-    outside: Outside, monkeypatch: pytest.MonkeyPatch
+    outside: DeliveryApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is tried again while the function has time; only then the message is given back."""
     outside.open(balance=None)
@@ -292,7 +292,7 @@ def test_an_outage_of_the_tables_takes_a_message_one_of_its_lives(
     assert outside.receiver.ids == [f"{ACCOUNT}:2:1"]
 
 
-def test_a_taken_away_webhook_gets_nothing_more(outside: Outside) -> None:
+def test_a_taken_away_webhook_gets_nothing_more(outside: DeliveryApp) -> None:
     outside.open(balance=None)
     outside.hook()
     outside.receiver.answer = lambda _: BROKEN
@@ -307,7 +307,7 @@ def test_a_taken_away_webhook_gets_nothing_more(outside: Outside) -> None:
     assert len(outside.receiver.got) == count
 
 
-def test_one_bad_receiver_does_not_keep_others_waiting(outside: Outside) -> None:
+def test_one_bad_receiver_does_not_keep_others_waiting(outside: DeliveryApp) -> None:
     outside.open(balance=None)
     outside.hook()
     outside.put(f"{PATH}/webhooks/other", {"url": "https://b.example.com/", "events": ["*"]})
@@ -325,7 +325,7 @@ def test_one_bad_receiver_does_not_keep_others_waiting(outside: Outside) -> None
     assert [url for url, *_ in outside.receiver.got].count("https://b.example.com/") == 4
 
 
-def test_what_is_no_event_of_ours_is_passed_over(outside: Outside) -> None:
+def test_what_is_no_event_of_ours_is_passed_over(outside: DeliveryApp) -> None:
     outside.open(balance=None)
     outside.hook()
     outside.top_up("1.00")
@@ -335,7 +335,7 @@ def test_what_is_no_event_of_ours_is_passed_over(outside: Outside) -> None:
     assert outside.receiver.ids == [f"{ACCOUNT}:2:1"]
 
 
-def test_an_account_has_ten_webhooks_at_most(outside: Outside) -> None:
+def test_an_account_has_ten_webhooks_at_most(outside: DeliveryApp) -> None:
     outside.open(balance=None)
     body = {"url": URL, "events": ["*"]}
     answers = [outside.put(f"{PATH}/webhooks/hook-{n}", body) for n in range(11)]
@@ -345,7 +345,7 @@ def test_an_account_has_ten_webhooks_at_most(outside: Outside) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_puts_at_the_same_time_do_not_pass_the_ten(outside: Outside, seed: int) -> None:
+def test_puts_at_the_same_time_do_not_pass_the_ten(outside: DeliveryApp, seed: int) -> None:
     outside.open(balance=None)
     webhooks, wanted = outside.container.webhooks, WebhookInput(URL, ("*",))
 
@@ -365,7 +365,7 @@ def test_puts_at_the_same_time_do_not_pass_the_ten(outside: Outside, seed: int) 
     assert len(outside.items("webhooks")) == 10
 
 
-def test_a_webhook_that_was_taken_away_makes_room_for_another(outside: Outside) -> None:
+def test_a_webhook_that_was_taken_away_makes_room_for_another(outside: DeliveryApp) -> None:
     outside.open(balance=None)
     body = {"url": URL, "events": ["*"]}
     for round_ in range(3):
@@ -378,7 +378,7 @@ def test_a_webhook_that_was_taken_away_makes_room_for_another(outside: Outside) 
 
 
 @pytest.mark.parametrize("stored", [1, 7, 10])
-def test_webhooks_from_before_the_count_are_counted(outside: Outside, stored: int) -> None:
+def test_webhooks_from_before_the_count_are_counted(outside: DeliveryApp, stored: int) -> None:
     outside.open(balance=None)
     body = {"url": URL, "events": ["*"]}
     kind = f"webhook|{ACCOUNT}"
@@ -401,7 +401,7 @@ def test_webhooks_from_before_the_count_are_counted(outside: Outside, stored: in
 class Hanging:
     """Receivers of which some never answer: the events that came to each, and how many hang."""
 
-    def __init__(self, outside: Outside, fragment: str) -> None:
+    def __init__(self, outside: DeliveryApp, fragment: str) -> None:
         self.took: list[tuple[str, str]] = []
         self.hanging: Counter[str] = Counter()
         self._fragment = fragment
@@ -437,7 +437,7 @@ def _message(account: str, number: int) -> bytes:
 
 
 def test_accounts_whose_receivers_hang_do_not_delay_a_healthy_one_of_another(
-    outside: Outside,
+    outside: DeliveryApp,
 ) -> None:
     """Twelve accounts with ten receivers each that never answer, in batches before and after."""
     victims = [f"hangs-{number}" for number in range(12)]
@@ -474,7 +474,7 @@ def test_accounts_whose_receivers_hang_do_not_delay_a_healthy_one_of_another(
 
 
 def test_receivers_that_hang_do_not_delay_a_healthy_one_of_the_same_account(
-    outside: Outside,
+    outside: DeliveryApp,
 ) -> None:
     outside.open(balance=None)
     for number in range(9):
@@ -496,7 +496,7 @@ def test_receivers_that_hang_do_not_delay_a_healthy_one_of_the_same_account(
 
 
 def test_receivers_that_gave_no_answer_share_few_slots(
-    outside: Outside, monkeypatch: pytest.MonkeyPatch
+    outside: DeliveryApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once they are known, four of an account are tried at once."""
     outside.open(balance=None)
@@ -587,7 +587,7 @@ def test_receivers_that_gave_no_answer_share_few_slots(
         "https://-a.example.com/",
     ],
 )
-def test_a_url_that_is_not_public_https_is_refused(outside: Outside, url: str) -> None:
+def test_a_url_that_is_not_public_https_is_refused(outside: DeliveryApp, url: str) -> None:
     outside.open(balance=None)
     answer = outside.put(HOOK, {"url": url, "events": ["*"]})
     assert (answer.status, answer.code) == (422, "invalid")
@@ -623,12 +623,12 @@ def test_long_hosts_are_judged_in_no_time() -> None:
 
 
 @pytest.mark.parametrize("events", [[], ["nonsense"], ["credits.low", "~recharge"]])
-def test_unknown_events_are_refused(outside: Outside, events: list[str]) -> None:
+def test_unknown_events_are_refused(outside: DeliveryApp, events: list[str]) -> None:
     outside.open(balance=None)
     assert outside.put(HOOK, {"url": URL, "events": events}).status == 422
 
 
-def test_who_may_set_up_webhooks(outside: Outside) -> None:
+def test_who_may_set_up_webhooks(outside: DeliveryApp) -> None:
     outside.open(balance=None)
     body = {"url": URL, "events": ["*"]}
     assert outside.put(HOOK, body, key=outside.api_key("reader")).code == "role_missing"
@@ -641,7 +641,7 @@ def test_who_may_set_up_webhooks(outside: Outside) -> None:
 # Mail
 
 
-def test_alerts_are_mailed_in_the_accounts_language(outside: Outside) -> None:
+def test_alerts_are_mailed_in_the_accounts_language(outside: DeliveryApp) -> None:
     outside.open(
         balance="21.00",
         name="Contoso SA",
@@ -661,7 +661,9 @@ def test_alerts_are_mailed_in_the_accounts_language(outside: Outside) -> None:
     assert [each.status for each in page] == ["delivered"]
 
 
-def test_top_ups_and_requests_are_not_mailed_successes_and_declines_are(outside: Outside) -> None:
+def test_top_ups_and_requests_are_not_mailed_successes_and_declines_are(
+    outside: DeliveryApp,
+) -> None:
     outside.open(
         balance="21.00",
         auto_recharge={"trigger": "20.00", "amount": "50.00"},

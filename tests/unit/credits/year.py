@@ -36,7 +36,7 @@ from tests.model.audit_ledger import a1_balance, a5_sequences, a6_lots, a11_aler
 from tests.sim import loop
 from tests.support.memory_bus import MemoryTopic
 from tests.support.memory_tables import MemoryTables
-from tests.unit.administration.app import SETTINGS, CountedIds, HandClock
+from tests.support.product import SETTINGS, CountedIds, ManualClock
 
 START = datetime(2027, 9, 1, tzinfo=UTC)  # the year has a leap day and two changes of the clock
 END = START + timedelta(days=366)
@@ -66,7 +66,7 @@ class Year:
 
     accounts: int
     seed: int
-    clock: HandClock = field(default_factory=HandClock)
+    clock: ManualClock = field(default_factory=ManualClock)
     tables: MemoryTables = field(default_factory=MemoryTables)
     topic: MemoryTopic = field(default_factory=MemoryTopic)
     history: list[Json] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Year:
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
-        self.apps = [self._house(), self._house()]  # two processes on the same tables
+        self.apps = [self._process(), self._process()]  # two processes on the same tables
         self.customers: dict[str, Customer] = {}
         self.captured: dict[str, int] = {}  # what the provider took, by recharge
         self.answered: set[str] = set()
@@ -84,7 +84,7 @@ class Year:
         self._order = count()
         self._heap: list[tuple[datetime, int, str, str, Any]] = []
 
-    def _house(self) -> Container:
+    def _process(self) -> Container:
         app = Container(SETTINGS)
         app.tables, app.clock, app.topic = self.tables, self.clock, self.topic
         app.ids = CountedIds()
@@ -282,7 +282,7 @@ class Year:
         return max(at, self.clock.now() + timedelta(minutes=1))
 
     async def _person(self, customer: Customer) -> None:
-        """Somebody looks: acknowledges, tops up what is empty, mends what is paused."""
+        """An operator acknowledges alerts, tops up empty accounts, and resumes paused recharges."""
         app, rand = self.app, self.random
         state = await app.ledger.state(customer.name)
         assert state is not None

@@ -296,7 +296,7 @@ def test_an_unreadable_record_is_named_by_its_url(
 
 
 def test_a_caller_cannot_pretend_to_be_a_variable_of_the_record() -> None:
-    """A name that spells a variable is unreadable in the lossy form, and harmless in all others."""
+    """A name that imitates a variable is unreadable in the lossy form, harmless in all others."""
     name = quote('x","billsec":"0","y":"z', safe="")
     body = changed("dial_out_answered", caller_id=name).replace(b": ", b":").replace(b", ", b",")
     assert isinstance(post(as_lossy_form(body)), Unreadable)

@@ -8,7 +8,7 @@ import pytest
 
 from shared import bootstrap
 from shared.domain.common.limits import CALL_ENDED_BODY_BYTES_MAX
-from tests.unit.administration.app import Answer, House
+from tests.support.product import Answer, Product
 
 SECRET = "a-secret-of-the-bridge-for-the-tests"
 KIB = 1024
@@ -47,8 +47,8 @@ BODIES = {
 
 
 @pytest.fixture
-def app() -> Iterator[House]:
-    made = House()
+def app() -> Iterator[Product]:
+    made = Product()
     auth = {"scheme": "basic", "username": "fs1", "secrets": [SECRET]}
     bridge = {"dialect": "freeswitch", "accounts": ["*"], "auth": auth}
     assert made.put("/api/v1/bridges/fs1", bridge).status == 201
@@ -57,7 +57,7 @@ def app() -> Iterator[House]:
     made.close()
 
 
-def post(app: House, body: bytes) -> Answer:
+def post(app: Product, body: bytes) -> Answer:
     login = base64.b64encode(f"fs1:{SECRET}".encode()).decode()
     headers = {"authorization": f"Basic {login}", "content-type": "application/json"}
     target = "/api/v1/bridges/fs1/call-ended?uuid=abc"
@@ -65,7 +65,7 @@ def post(app: House, body: bytes) -> Answer:
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_body_that_cannot_be_read_is_202_and_kept_byte_for_byte(app: House, name: str) -> None:
+def test_a_body_that_cannot_be_read_is_202_and_kept_byte_for_byte(app: Product, name: str) -> None:
     body = BODIES[name]
     for _ in range(2):
         answer = post(app, body)
@@ -81,5 +81,5 @@ def test_a_body_that_cannot_be_read_is_202_and_kept_byte_for_byte(app: House, na
     assert app.run(app.container.parking.of_leg("fs1~abc"))[0].id == parked["id"]
 
 
-def test_a_body_beyond_the_limit_is_413(app: House) -> None:
+def test_a_body_beyond_the_limit_is_413(app: Product) -> None:
     assert post(app, b"x" * (CALL_ENDED_BODY_BYTES_MAX + 1)).code == "too_large"

@@ -15,8 +15,8 @@ from shared import bootstrap
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.hangup_causes import frees_hold
 from shared.domain.legs.leg import QueuedLeg
-from tests.unit.administration.app import House
-from tests.unit.holds.calls import PARIS, TOLL, Calls
+from tests.support.calls import PARIS, TOLL, Calls
+from tests.support.product import Product
 
 FREEING = [
     *("1", "17", "18", "19", "21", "28", "487", "Q.850;cause=17", 'Q.850;cause=21;text="no"'),
@@ -41,7 +41,7 @@ KEEPING = [
 
 @pytest.fixture
 def calls() -> Iterator[Calls]:
-    app = House()
+    app = Product()
     yield Calls(app)
     bootstrap.install(None)
     app.close()
@@ -219,7 +219,7 @@ def test_three_answered_channels_of_one_call_are_one_debit_in_any_order(
 
 def test_twins_in_one_batch_and_in_two_processes_are_one_debit(calls: Calls) -> None:
     app = calls.app
-    other = House(app.tables, app.clock)
+    other = Product(app.tables, app.clock)
     other.loop.close()
     other.loop = app.loop
     other.container.topic = app.container.topic
@@ -260,7 +260,7 @@ def test_one_phone_call_is_one_charge_and_its_hold_stays_while_it_may_run(
     steps: list[tuple[str, Any]],
 ) -> None:
     """Any order of attempts, twins, releases and late records of one authorization."""
-    app = House()
+    app = Product()
     try:
         calls = Calls(app)
         authorization = calls.ask()["authorization"]

@@ -12,43 +12,44 @@ from shared.domain.dial_out.budgets import Scope, Velocity
 from shared.domain.dial_out.facts import Denial
 from shared.ports.holds import DialOutControl, ExtendHold, HoldRecord, StoredDecision
 from shared.ports.tables import Row, Value
-
-from .cases import CENT, SLICE, Limit, Period, ask, budget, longer, velocity
-from .world import ACCOUNT, World, named
+from tests.support.hold_books import ACCOUNT, HoldBooks, named
+from tests.support.hold_cases import CENT, SLICE, Limit, Period, ask, budget, longer, velocity
 
 ORGANIZER = "organizer|ken"
 
 
-def play(story: Callable[[World], Awaitable[None]], processes: int = 1, cents: int = 100) -> World:
-    """A story told in a world of its own."""
-    world = World(processes)
+def play(
+    story: Callable[[HoldBooks], Awaitable[None]], processes: int = 1, cents: int = 100
+) -> HoldBooks:
+    """Run a story on hold books of its own."""
+    books = HoldBooks(processes)
 
     async def told() -> None:
-        await world.open(cents * CENT)
-        await story(world)
+        await books.open(cents * CENT)
+        await story(books)
 
     asyncio.run(told())
-    return world
+    return books
 
 
 def test_a_view_younger_than_two_seconds_answers_with_one_round_trip() -> None:
-    async def story(world: World) -> None:
-        await world.ask(named(ask(), "au_1"))
-        world.clock.advance(limits.HOLD_VIEW_SECONDS_MAX)
-        world.tables.reads.clear()
-        await world.ask(named(ask(), "au_2"))
-        assert world.tables.reads == []
+    async def story(books: HoldBooks) -> None:
+        await books.ask(named(ask(), "au_1"))
+        books.clock.advance(limits.HOLD_VIEW_SECONDS_MAX)
+        books.tables.reads.clear()
+        await books.ask(named(ask(), "au_2"))
+        assert books.tables.reads == []
 
     play(story)
 
 
 def test_an_older_view_catches_up_first() -> None:
-    async def story(world: World) -> None:
-        await world.ask(named(ask(), "au_1"))
-        await world.debit(3 * CENT, "au_1")
-        world.clock.advance(limits.HOLD_VIEW_SECONDS_MAX + 0.1)
-        await world.ask(named(ask(), "au_2"))
-        view = await world.book.view(ACCOUNT, fresh=False)
+    async def story(books: HoldBooks) -> None:
+        await books.ask(named(ask(), "au_1"))
+        await books.debit(3 * CENT, "au_1")
+        books.clock.advance(limits.HOLD_VIEW_SECONDS_MAX + 0.1)
+        await books.ask(named(ask(), "au_2"))
+        view = await books.book.view(ACCOUNT, fresh=False)
         assert [hold.authorization for hold in view.holds] == ["au_2"]
         assert view.balance_micros == 97 * CENT
 
@@ -56,25 +57,25 @@ def test_an_older_view_catches_up_first() -> None:
 
 
 def test_a_denial_for_lack_of_credit_is_never_given_from_a_view_that_is_not_caught_up() -> None:
-    async def story(world: World) -> None:
-        assert isinstance(await world.ask(), StoredDecision)
-        assert isinstance(await world.ask(named(ask(), "au_2")), Denial)
-        await world.top_up(15 * CENT)
-        assert isinstance(await world.ask(named(ask(), "au_2")), StoredDecision)
+    async def story(books: HoldBooks) -> None:
+        assert isinstance(await books.ask(), StoredDecision)
+        assert isinstance(await books.ask(named(ask(), "au_2")), Denial)
+        await books.top_up(15 * CENT)
+        assert isinstance(await books.ask(named(ask(), "au_2")), StoredDecision)
 
     play(story, cents=15)
 
 
 def test_a_call_is_never_cut_short_by_a_view_that_is_not_caught_up() -> None:
-    async def story(world: World) -> None:
-        await world.ask(named(ask(seconds=300), "au_1"))
-        await world.top_up(200 * CENT)
-        answer = await world.ask(named(ask(), "au_2"))
+    async def story(books: HoldBooks) -> None:
+        await books.ask(named(ask(seconds=300), "au_1"))
+        await books.top_up(200 * CENT)
+        answer = await books.ask(named(ask(), "au_2"))
         assert isinstance(answer, StoredDecision)
         assert answer.record.granted_seconds == SLICE
-        await world.top_up(200 * CENT)
-        await world.extend("au_1", 20_000)
-        record = await world.book.record(ACCOUNT, "au_1")
+        await books.top_up(200 * CENT)
+        await books.extend("au_1", 20_000)
+        record = await books.book.record(ACCOUNT, "au_1")
         assert record is not None
         assert record.granted_seconds == 20_000
 
@@ -82,23 +83,23 @@ def test_a_call_is_never_cut_short_by_a_view_that_is_not_caught_up() -> None:
 
 
 def test_what_another_process_freed_is_seen_before_somebody_is_refused() -> None:
-    async def story(world: World) -> None:
-        first, second = world.books
-        assert isinstance(await world.ask(book=first), StoredDecision)
-        assert isinstance(await world.ask(named(ask(), "au_2"), second), Denial)
+    async def story(books: HoldBooks) -> None:
+        first, second = books.books
+        assert isinstance(await books.ask(book=first), StoredDecision)
+        assert isinstance(await books.ask(named(ask(), "au_2"), second), Denial)
         await first.release(ACCOUNT, "au_1", "local")
-        assert isinstance(await world.ask(named(ask(), "au_2"), second), StoredDecision)
+        assert isinstance(await books.ask(named(ask(), "au_2"), second), StoredDecision)
 
     play(story, processes=2, cents=15)
 
 
-def test_a_top_up_that_waits_for_its_nudge_is_seen_in_the_state_row() -> None:
-    async def story(world: World) -> None:
-        await world.ask()
-        await world.top_up(CENT)
-        await world.book.catch_up(ACCOUNT)
-        row = await world.tables.get("holds", ACCOUNT, "state")
-        state = await world.ledger.state(ACCOUNT)
+def test_a_top_up_that_waits_for_its_refresh_is_seen_in_the_state_row() -> None:
+    async def story(books: HoldBooks) -> None:
+        await books.ask()
+        await books.top_up(CENT)
+        await books.book.catch_up(ACCOUNT)
+        row = await books.tables.get("holds", ACCOUNT, "state")
+        state = await books.ledger.state(ACCOUNT)
         assert row is not None
         assert state is not None
         assert row.values["ledger_commit"] == state.commit
@@ -106,34 +107,34 @@ def test_a_top_up_that_waits_for_its_nudge_is_seen_in_the_state_row() -> None:
     play(story)
 
 
-def test_a_nudge_writes_only_where_a_hold_is_settled_and_once_a_second() -> None:
-    async def story(world: World) -> None:
-        await world.ask()
+def test_a_refresh_writes_only_where_a_hold_is_settled_and_once_a_second() -> None:
+    async def story(books: HoldBooks) -> None:
+        await books.ask()
 
-        async def nudged() -> int:
-            before = world.tables.commits
-            world.book.refresh_async(ACCOUNT)
-            world.book.refresh_async(ACCOUNT)
-            while world.book._nudges:
+        async def commits_of_refresh() -> int:
+            before = books.tables.commits
+            books.book.refresh_async(ACCOUNT)
+            books.book.refresh_async(ACCOUNT)
+            while books.book._nudges:
                 await asyncio.sleep(0)
-            return world.tables.commits - before
+            return books.tables.commits - before
 
-        await world.debit(CENT)
-        assert await nudged() == 0
-        await world.debit(CENT, "au_1")
-        assert await nudged() == 0, "less than a second ago"
-        world.clock.advance(1)
-        assert await nudged() == 1
-        assert (await world.book.view(ACCOUNT, fresh=False)).holds == ()
+        await books.debit(CENT)
+        assert await commits_of_refresh() == 0
+        await books.debit(CENT, "au_1")
+        assert await commits_of_refresh() == 0, "less than a second ago"
+        books.clock.advance(1)
+        assert await commits_of_refresh() == 1
+        assert (await books.book.view(ACCOUNT, fresh=False)).holds == ()
 
     play(story)
 
 
 def test_the_same_question_is_answered_once_whatever_happened_since() -> None:
-    async def story(world: World) -> None:
-        first = await world.ask()
-        await world.debit(15 * CENT, "au_1")
-        again = await world.ask(named(ask(seconds=60), "au_1"))
+    async def story(books: HoldBooks) -> None:
+        first = await books.ask()
+        await books.debit(15 * CENT, "au_1")
+        again = await books.ask(named(ask(seconds=60), "au_1"))
         assert isinstance(first, StoredDecision)
         assert isinstance(again, StoredDecision)
         assert (again.repeated, again.record) == (True, first.record)
@@ -142,27 +143,27 @@ def test_the_same_question_is_answered_once_whatever_happened_since() -> None:
 
 
 def test_an_extension_is_kept_beside_the_answer() -> None:
-    async def story(world: World) -> None:
-        await world.ask()
-        granted = await world.extend("au_1", 1200)
-        record = await world.book.record(ACCOUNT, "au_1")
+    async def story(books: HoldBooks) -> None:
+        await books.ask()
+        granted = await books.extend("au_1", 1200)
+        record = await books.book.record(ACCOUNT, "au_1")
         assert granted is not None
         assert record is not None
         assert record.granted_seconds == granted.hold.granted_seconds == 1200
         assert record.expires_at == granted.hold.expires_at
         assert record.amount_micros == 20 * CENT
         assert record.answer == {"granted_seconds": SLICE}
-        assert await world.extend("au_1", 1200) is not None
-        assert world.tables.commits == 2
+        assert await books.extend("au_1", 1200) is not None
+        assert books.tables.commits == 2
 
     play(story)
 
 
 def test_two_extensions_at_once_end_with_the_longer_one() -> None:
-    async def story(world: World) -> None:
-        await world.ask()
-        await asyncio.gather(*(world.extend("au_1", seconds) for seconds in (1500, 1800, 1200)))
-        record = await world.book.record(ACCOUNT, "au_1")
+    async def story(books: HoldBooks) -> None:
+        await books.ask()
+        await asyncio.gather(*(books.extend("au_1", seconds) for seconds in (1500, 1800, 1200)))
+        record = await books.book.record(ACCOUNT, "au_1")
         assert record is not None
         assert record.granted_seconds == 1800
 
@@ -172,72 +173,72 @@ def test_two_extensions_at_once_end_with_the_longer_one() -> None:
 def test_no_extension_is_promised_by_one_that_was_not_kept() -> None:
     """Of two in one group the shorter has nothing to do, once the longer one is there."""
 
-    async def story(world: World) -> None:
-        await world.ask()
-        record = await world.book.record(ACCOUNT, "au_1")
+    async def story(books: HoldBooks) -> None:
+        await books.ask()
+        record = await books.book.record(ACCOUNT, "au_1")
         assert record is not None
         asked = [ExtendHold(longer("au_1", seconds), record) for seconds in (1800, 1200)]
-        world.tables.inject(1, StoreUnavailable("busy"), kind="transact")
+        books.tables.inject(1, StoreUnavailable("busy"), kind="transact")
         answers = await asyncio.gather(
-            *(world.book.extend(ACCOUNT, each) for each in asked), return_exceptions=True
+            *(books.book.extend(ACCOUNT, each) for each in asked), return_exceptions=True
         )
         assert [type(answer) for answer in answers] == [StoreUnavailable] * 2
 
-        again = await asyncio.gather(*(world.book.extend(ACCOUNT, each) for each in asked))
+        again = await asyncio.gather(*(books.book.extend(ACCOUNT, each) for each in asked))
         assert [each.hold.granted_seconds for each in again if each] == [1800, 1800]
 
     play(story)
 
 
 def test_only_who_has_an_authorisation_releases_it() -> None:
-    async def story(world: World) -> None:
-        await world.ask()
-        await world.book.keep(ACCOUNT, HoldRecord("au_2", "local", "d", {"decision": "deny"}))
+    async def story(books: HoldBooks) -> None:
+        await books.ask()
+        await books.book.keep(ACCOUNT, HoldRecord("au_2", "local", "d", {"decision": "deny"}))
         for name, bridge in (("au_1", "other"), ("au_2", "local"), ("au_3", "local")):
             with pytest.raises(NotFound):
-                await world.book.release(ACCOUNT, name, bridge)
+                await books.book.release(ACCOUNT, name, bridge)
 
     play(story)
 
 
 def test_a_stop_bites_on_every_process_with_its_next_question() -> None:
-    async def story(world: World) -> None:
-        first, second = world.books
-        await world.ask(book=second)
+    async def story(books: HoldBooks) -> None:
+        first, second = books.books
+        await books.ask(book=second)
         assert await first.switch(ACCOUNT, DialOutControl(stop="odd calls"))
-        denied = await world.ask(named(ask(), "au_2"), second)
+        denied = await books.ask(named(ask(), "au_2"), second)
         assert isinstance(denied, Denial)
         assert denied.reason == "dial_out_stopped"
         assert not await second.switch(ACCOUNT, DialOutControl(stop="odd calls"))
         assert await second.switch(ACCOUNT, DialOutControl(stop=""))
-        assert isinstance(await world.ask(named(ask(), "au_2"), first), StoredDecision)
+        assert isinstance(await books.ask(named(ask(), "au_2"), first), StoredDecision)
 
     play(story, processes=2)
 
 
 def test_a_suspended_account_is_denied_on_every_process() -> None:
-    async def story(world: World) -> None:
-        first, second = world.books
-        await world.ask(book=second)
+    async def story(books: HoldBooks) -> None:
+        first, second = books.books
+        await books.ask(book=second)
         await first.switch(ACCOUNT, DialOutControl(suspended=True))
-        denied = await world.ask(named(ask(), "au_2"), second)
+        denied = await books.ask(named(ask(), "au_2"), second)
         assert isinstance(denied, Denial)
         assert denied.reason == "account_suspended"
 
     play(story, processes=2)
 
 
-def test_the_stop_is_told_once_and_a_mark_makes_sure_of_it() -> None:
-    async def story(world: World) -> None:
+def test_the_stop_is_reported_once_and_a_mark_makes_sure_of_it() -> None:
+    async def story(books: HoldBooks) -> None:
         bound = velocity(cost_per_ten_minutes_micros=15 * CENT)
-        answer = await world.ask(ask(bounds=(bound,)))
+        answer = await books.ask(ask(bounds=(bound,)))
         assert isinstance(answer, StoredDecision)
         assert answer.events
-        rows = await world.book.outbox(ACCOUNT, limit=10)
+        rows = await books.book.outbox(ACCOUNT, limit=10)
         assert [event.type for row in rows for event in row.events] == ["dial_out.stopped"]
-        await world.book.published(ACCOUNT, rows[0].commit)
-        await world.book.published(ACCOUNT, rows[0].commit)
-        assert await world.book.outbox(ACCOUNT, limit=10) == []
+        await books.book.published(ACCOUNT, rows[0].commit)
+        await books.book.published(ACCOUNT, rows[0].commit)
+        assert await books.book.outbox(ACCOUNT, limit=10) == []
 
     play(story)
 
@@ -248,36 +249,36 @@ def test_counters_of_an_organizer_are_written_with_the_hold_and_read_by_others()
         budget(9 * CENT, Period.DAY, Scope.ORGANIZER, ORGANIZER),
     )
 
-    async def story(world: World) -> None:
-        first, second = world.books
-        await world.ask(named(ask(seconds=60, bounds=bounds), "au_1"), first)
-        await world.debit(8 * CENT, "au_1")
-        allowed = await world.ask(named(ask(bounds=bounds), "au_2"), second)
+    async def story(books: HoldBooks) -> None:
+        first, second = books.books
+        await books.ask(named(ask(seconds=60, bounds=bounds), "au_1"), first)
+        await books.debit(8 * CENT, "au_1")
+        allowed = await books.ask(named(ask(bounds=bounds), "au_2"), second)
         assert isinstance(allowed, StoredDecision)
         assert allowed.record.granted_seconds == 60
         await second.release(ACCOUNT, "au_2", "local")
-        denied = await world.ask(named(ask(bounds=bounds), "au_3"), first)
+        denied = await books.ask(named(ask(bounds=bounds), "au_3"), first)
         assert isinstance(denied, Denial)
         assert denied.reason == "velocity_exceeded"
 
     play(story, processes=2)
 
 
-def test_charges_of_scopes_that_nobody_asks_for_are_posted_in_the_end(
+def test_charges_of_scopes_without_requests_are_posted_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "UNPOSTED_CHARGES_MAX", 20)
 
-    async def story(world: World) -> None:
-        first, second = world.books
+    async def story(books: HoldBooks) -> None:
+        first, second = books.books
         for number in range(30):
             bounds = (budget(10**9, Period.DAY, Scope.ORGANIZER, f"organizer|{number}"),)
-            await world.ask(named(ask(seconds=60, bounds=bounds), f"au_{number}"), first)
+            await books.ask(named(ask(seconds=60, bounds=bounds), f"au_{number}"), first)
         for number in range(15):
-            await world.debit(CENT, f"au_{number}")
+            await books.debit(CENT, f"au_{number}")
         assert len((await second.view(ACCOUNT)).unposted) == 15
         for number in range(15, 30):
-            await world.debit(CENT, f"au_{number}")
+            await books.debit(CENT, f"au_{number}")
         await second.catch_up(ACCOUNT)
         view = await second.view(ACCOUNT, scopes=["organizer|7", "organizer|29"])
         assert view.unposted == ()
@@ -288,53 +289,53 @@ def test_charges_of_scopes_that_nobody_asks_for_are_posted_in_the_end(
 
 
 def test_while_the_queue_is_behind_no_hold_expires() -> None:
-    async def story(world: World) -> None:
-        await world.ask()
-        world.clock.advance(SLICE + 1020)
-        await world.backlog.seen(400)
-        assert isinstance(await world.ask(named(ask(), "au_2"), world.books[1]), Denial)
-        await world.backlog.seen(3)
-        world.clock.advance(limits.BACKLOG_READ_SECONDS)
-        assert isinstance(await world.ask(named(ask(), "au_2"), world.books[1]), StoredDecision)
+    async def story(books: HoldBooks) -> None:
+        await books.ask()
+        books.clock.advance(SLICE + 1020)
+        await books.backlog.seen(400)
+        assert isinstance(await books.ask(named(ask(), "au_2"), books.books[1]), Denial)
+        await books.backlog.seen(3)
+        books.clock.advance(limits.BACKLOG_READ_SECONDS)
+        assert isinstance(await books.ask(named(ask(), "au_2"), books.books[1]), StoredDecision)
 
     play(story, processes=2, cents=15)
 
 
 def test_a_backlog_that_nobody_repeats_is_forgotten() -> None:
-    async def story(world: World) -> None:
-        await world.backlog.seen(400)
-        world.clock.advance(limits.BACKLOG_KEPT_SECONDS)
-        assert await world.backlog.seconds() == 0
+    async def story(books: HoldBooks) -> None:
+        await books.backlog.seen(400)
+        books.clock.advance(limits.BACKLOG_KEPT_SECONDS)
+        assert await books.backlog.seconds() == 0
 
     play(story)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["lost request", "lost answer"])
 def test_an_uncertain_commit_is_cleared_up(after: bool) -> None:
-    async def story(world: World) -> None:
-        await world.ask(named(ask(), "au_0"))
-        world.tables.inject(1, OutcomeUnknown("?"), after=after)
-        answer = await world.ask()
+    async def story(books: HoldBooks) -> None:
+        await books.ask(named(ask(), "au_0"))
+        books.tables.inject(1, OutcomeUnknown("?"), after=after)
+        answer = await books.ask()
         assert isinstance(answer, StoredDecision)
-        view = await world.books[1].view(ACCOUNT)
+        view = await books.books[1].view(ACCOUNT)
         assert len(view.holds) == 2
 
     play(story, processes=2)
 
 
 def test_a_ledger_that_was_rolled_back_is_noticed() -> None:
-    async def story(world: World) -> None:
-        await world.ask()
-        await world.debit(CENT)
-        await world.book.catch_up(ACCOUNT)
-        row = await world.tables.get("ledger", ACCOUNT, "state")
+    async def story(books: HoldBooks) -> None:
+        await books.ask()
+        await books.debit(CENT)
+        await books.book.catch_up(ACCOUNT)
+        row = await books.tables.get("ledger", ACCOUNT, "state")
         assert row is not None
         from shared.ports.tables import Replace
 
         values = {**row.values, "commit": 1}
-        await world.tables.transact("ledger", ACCOUNT, [Replace("state", values, row.etag)])
+        await books.tables.transact("ledger", ACCOUNT, [Replace("state", values, row.etag)])
         with pytest.raises(LedgerCorrupt):
-            await world.book.view(ACCOUNT)
+            await books.book.view(ACCOUNT)
 
     play(story)
 

@@ -8,21 +8,31 @@ import pytest
 
 from shared import bootstrap
 from shared.domain.common.kinds import LegKind
-from tests.unit.administration.app import House
-
-from .calls import CARD, LONDON, NEW_YORK, PARIS, RATES, ROME, TOLL, TOLL_FREE, Calls, rate
+from tests.support.calls import (
+    CARD,
+    LONDON,
+    NEW_YORK,
+    PARIS,
+    RATES,
+    ROME,
+    TOLL,
+    TOLL_FREE,
+    Calls,
+    rate,
+)
+from tests.support.product import Product
 
 
 @pytest.fixture
-def app() -> Iterator[House]:
-    made = House()
+def app() -> Iterator[Product]:
+    made = Product()
     yield made
     bootstrap.install(None)
     made.close()
 
 
 @pytest.fixture
-def calls(app: House) -> Calls:
+def calls(app: Product) -> Calls:
     return Calls(app)
 
 
@@ -68,7 +78,7 @@ def test_less_than_a_slice_is_granted_where_less_is_requested_and_extended_all_t
     assert (long["granted_seconds"], long["final"]) == (900, False)
 
 
-def test_credit_that_ends_within_the_call_makes_the_answer_final(app: House) -> None:
+def test_credit_that_ends_within_the_call_makes_the_answer_final(app: Product) -> None:
     calls = Calls(app, "0.08")
     allowed = calls.ask()
     assert (allowed["granted_seconds"], allowed["final"], allowed["ends_by"]) == (
@@ -84,7 +94,7 @@ def test_credit_that_ends_within_the_call_makes_the_answer_final(app: House) -> 
     assert "ends_by" not in longer
 
 
-def test_an_authorisation_that_is_over_is_not_extended(calls: Calls, app: House) -> None:
+def test_an_authorisation_that_is_over_is_not_extended(calls: Calls, app: Product) -> None:
     released, expired = calls.ask()["authorization"], calls.ask()["authorization"]
     assert calls.release(released).status == 200
     assert (calls.extend(released, 1800).status, calls.extend(released, 1800).code) == (
@@ -108,7 +118,7 @@ def test_an_extension_names_seconds(calls: Calls, seconds: object) -> None:
     assert answer.status == 422
 
 
-def test_a_denied_question_can_be_neither_extended_nor_released(app: House) -> None:
+def test_a_denied_question_can_be_neither_extended_nor_released(app: Product) -> None:
     calls = Calls(app, "")
     assert reason(calls.ask(key="k")) == "credit_exhausted"
     from shared.domain.dial_out.authorization_ids import authorization_of
@@ -118,7 +128,7 @@ def test_a_denied_question_can_be_neither_extended_nor_released(app: House) -> N
     assert calls.release(name).code == "authorization_unknown"
 
 
-def test_a_bridge_that_asks_once_is_granted_what_its_calls_are_assumed_to_last(
+def test_a_bridge_that_authorises_once_is_granted_what_its_calls_are_assumed_to_last(
     calls: Calls,
 ) -> None:
     shown = calls.app.get("/api/v1/bridges/pbx")
@@ -144,7 +154,7 @@ def test_a_bridge_that_asks_once_is_granted_what_its_calls_are_assumed_to_last(
     ("to", "dialled"),
     [("011442079460123", LONDON), ("00442079460123", LONDON), ("2125550123", NEW_YORK)],
 )
-def test_a_number_is_normalised_only_when_asked(calls: Calls, to: str, dialled: str) -> None:
+def test_a_number_is_normalised_only_on_request(calls: Calls, to: str, dialled: str) -> None:
     assert reason(calls.ask(to)) == "number_invalid"
     allowed = calls.ask(to, normalize=True)
     assert allowed["destination"]["number"] == dialled
@@ -212,7 +222,7 @@ def test_a_budget_that_warns_is_explained_and_lets_ring(calls: Calls) -> None:
 # Velocity and the switches
 
 
-def test_velocity_comes_from_the_policy(calls: Calls, app: House) -> None:
+def test_velocity_comes_from_the_policy(calls: Calls, app: Product) -> None:
     calls.policy(velocity={"concurrent": 2, "per_hour": 3})
     first = calls.ask()["authorization"]
     calls.ask()
@@ -269,7 +279,7 @@ def test_a_suspended_account_neither_dials_out_nor_lets_callers_in(calls: Calls)
 
 
 @pytest.mark.parametrize("what", ["stop", "restart"])
-def test_only_operators_turn_the_switches(calls: Calls, app: House, what: str) -> None:
+def test_only_operators_turn_the_switches(calls: Calls, app: Product, what: str) -> None:
     path = f"/api/v1/accounts/contoso/dial-out-policy/{what}"
     for role, status in (("reader", 403), ("finance", 403), ("operator", 200)):
         key = app.api_key(role)
@@ -289,7 +299,7 @@ def test_a_caller_is_let_in_at_the_price_of_the_service_number(calls: Calls) -> 
     assert calls.release(answer["authorization"]).status == 200
 
 
-def test_the_service_number_tells_the_account_and_the_conference_the_organizer(
+def test_the_service_number_names_the_account_and_the_conference_the_organizer(
     calls: Calls,
 ) -> None:
     calls.put(f"accounts/contoso/service-numbers/{TOLL}", {"kind": "toll"})
@@ -317,7 +327,7 @@ def test_a_service_number_that_no_table_knows_is_let_in_at_the_price_that_its_le
     assert calls.charged(kind=LegKind.DIAL_IN, to_number=unlisted)["amount"] == "0.02"
 
 
-def test_callers_are_refused_for_the_reasons_of_their_own(app: House) -> None:
+def test_callers_are_refused_for_the_reasons_of_their_own(app: Product) -> None:
     calls = Calls(app, "")
     calls.organizer("bob", license="none")
     assert reason(calls.come_in(account="nobody")) == "account_unknown"
@@ -329,7 +339,7 @@ def test_callers_are_refused_for_the_reasons_of_their_own(app: House) -> None:
     assert [line["check"] for line in explained["checks"]][-1] == "credit"
 
 
-def test_toll_dial_in_is_included_in_a_subscription_and_toll_free_is_not(app: House) -> None:
+def test_toll_dial_in_is_included_in_a_subscription_and_toll_free_is_not(app: Product) -> None:
     calls = Calls(app, "")
     calls.organizer("ann", license="subscription")
     answer = calls.come_in(organizer_id="ann")
@@ -343,7 +353,7 @@ def test_toll_dial_in_is_included_in_a_subscription_and_toll_free_is_not(app: Ho
     assert reason(calls.come_in(TOLL_FREE, organizer_id="ann")) == "credit_exhausted"
 
 
-def test_the_same_caller_asked_twice_has_one_hold(calls: Calls) -> None:
+def test_the_same_caller_authorised_twice_has_one_hold(calls: Calls) -> None:
     assert calls.come_in(key="k") == calls.come_in(key="k")
     assert calls.account()["held"] == "0.075"
     other = calls.send("dial-ins", {"to": TOLL, "account": "contoso"}, "k")
@@ -360,7 +370,7 @@ def test_a_dry_admission_holds_nothing(calls: Calls) -> None:
 
 
 def test_a_price_that_rises_while_it_rings_is_held_and_extended_at_the_dearer(
-    calls: Calls, app: House
+    calls: Calls, app: Product
 ) -> None:
     """A leg is charged by the version in force when it was answered."""
     rises_at = app.clock.now() + timedelta(minutes=6)
@@ -386,7 +396,7 @@ def test_prices_of_different_places_hold_different_amounts(calls: Calls) -> None
 
 @pytest.mark.parametrize("person", [{"number": LONDON}, {"organizer": "ann@contoso.example"}])
 def test_an_erased_person_is_in_no_row_of_the_hold_book(
-    calls: Calls, app: House, person: dict[str, str]
+    calls: Calls, app: Product, person: dict[str, str]
 ) -> None:
     """Questions, answers, their explanations and counters: of calls that were allowed or denied."""
     name = "ann@contoso.example"
@@ -409,7 +419,7 @@ def test_an_erased_person_is_in_no_row_of_the_hold_book(
         assert [row.key for row in rows if row.key.startswith("spend|organizer")] == []
 
 
-def test_a_card_in_another_currency_is_named_as_the_cause(calls: Calls, app: House) -> None:
+def test_a_card_in_another_currency_is_named_as_the_cause(calls: Calls, app: Product) -> None:
     """Not as a number that has no price."""
     version = {"currency": "EUR", "time_zone": "UTC", "rates": RATES}
     version["rounding"] = {"mode": "half_up", "decimals": 4}
@@ -429,7 +439,7 @@ def test_a_card_in_another_currency_is_named_as_the_cause(calls: Calls, app: Hou
 
 
 def test_at_zero_credit_toll_callers_are_let_in_only_where_a_subscription_pays(
-    app: House,
+    app: Product,
 ) -> None:
     calls = Calls(app, "")
     calls.organizer("ann", license="subscription")

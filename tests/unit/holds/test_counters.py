@@ -10,8 +10,7 @@ from shared.domain.dial_out.budgets import BudgetMode, NewRegion, Period, Scope
 from shared.domain.dial_out.decide import EndsBy
 from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.ledger.model import SettledDebit
-
-from .cases import (
+from tests.support.hold_cases import (
     CENT,
     NOW,
     SLICE,
@@ -183,7 +182,7 @@ def test_an_extension_fits_into_the_budget_with_all_that_the_call_holds() -> Non
     assert (granted.hold.granted_seconds, granted.ends_by) == (1200, EndsBy.BUDGET)
 
 
-def test_counters_that_were_not_at_hand_are_told_later() -> None:
+def test_counters_that_were_not_at_hand_are_reported_later() -> None:
     bounds = (budget(20 * CENT, Period.DAY, Scope.ORGANIZER, ORGANIZER),)
     state = placed(account(), ask(bounds=bounds))
     state = debited(state, SettledDebit("au_1", None, 9 * CENT))
@@ -225,7 +224,7 @@ def test_the_breaker_counts_what_calls_really_cost_once_that_is_known() -> None:
     assert state.stopped, "2 and 2 x 15 cents are over 31"
 
 
-def test_the_breaker_looks_at_the_last_ten_minutes() -> None:
+def test_the_breaker_counts_the_last_ten_minutes() -> None:
     bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
     state = placed(account(), ask(bounds=bounds))
     assert allowed(state, ask("au_2", bounds=bounds), later(659)).events

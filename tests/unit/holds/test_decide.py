@@ -6,8 +6,7 @@ from shared.domain.dial_out import decide, hold_book
 from shared.domain.dial_out.decide import EndsBy, restart, stop, suspend
 from shared.domain.dial_out.facts import Denial
 from shared.domain.ledger.model import SettledDebit
-
-from .cases import (
+from tests.support.hold_cases import (
     ACCOUNT,
     CENT,
     NOW,
@@ -220,7 +219,7 @@ def test_an_account_has_at_most_a_thousand_calls_open() -> None:
 
 def test_reasons_come_in_order() -> None:
     """Suspended, stopped, over budget, too fast, without credit: each hides those after it."""
-    from .cases import budget
+    from tests.support.hold_cases import budget
 
     bounds = (budget(0), velocity(concurrent_max=0))
     state = account(0, suspended=True, stopped="odd calls")

@@ -12,11 +12,10 @@ from shared import bootstrap
 from shared.domain.common.kinds import LegKind
 from shared.domain.rating.rate_card import Slot
 from shared.domain.rating.rating import paid_seconds, rate_leg, rest_after
-from tests.unit.administration.app import House
+from tests.support.calls import LONDON, NEW_YORK, Calls, rate
+from tests.support.product import Product
 from tests.unit.rating.cases import card, picos
 from tests.unit.rating.cases import rate as card_rate
-
-from .calls import LONDON, NEW_YORK, Calls, rate
 
 HOUR = 3600
 
@@ -24,7 +23,7 @@ HOUR = 3600
 @pytest.fixture
 def calls() -> Iterator[Calls]:
     """An account with one subscription licence: an hour a month."""
-    app = House()
+    app = Product()
     made = Calls(app, subscription_licenses=1)
     made.organizer("ann", license="subscription")
     yield made

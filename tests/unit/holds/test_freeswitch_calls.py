@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from functions.rate_and_debit import rate_and_debit
 from shared import bootstrap
+from tests.support.calls import Calls, rate
 from tests.support.memory_bus import MemoryQueue
-from tests.unit.administration.app import House
-from tests.unit.holds.calls import Calls, rate
+from tests.support.product import Product
 
 SECRET = "a-secret-of-the-bridge-for-the-tests"
 TOLL, TOLL_FREE = "+33199009900", "+18005550100"
@@ -39,7 +39,7 @@ class Switch:
     """FreeSWITCH, and an account whose two numbers are registered."""
 
     def __init__(self, **settings: Any) -> None:
-        self.app = House()
+        self.app = Product()
         self.app.container.queue = MemoryQueue(self.app.clock)
         self.calls = Calls(self.app)
         version = {"currency": "USD", "time_zone": "UTC", "rates": RATES}
@@ -365,7 +365,7 @@ def test_a_call_hung_up_before_it_rang_is_an_unanswered_leg(
     assert switch.parked() == []
 
 
-def test_the_q850_number_tells_where_the_name_is_missing(switch: Switch) -> None:
+def test_the_q850_number_counts_where_the_name_is_missing(switch: Switch) -> None:
     for cause, left in (("41", "0.23"), ("17", "0.00")):
         named = {"perminute_authorization": switch.authorize(), "hangup_cause_q850": cause}
         switch.ended(record("outbound", LONDON, answer_epoch="0", billsec="0", **named))

@@ -22,11 +22,11 @@ from shared.domain.ledger.model import RerateLeg, ReverseLeg, SettledDebit
 from shared.ports.holds import PlaceHold
 from shared.ports.tables import Row
 from shared.usecases.ledger.credit_account import opened_lots, present_debit
-from tests.unit.administration.app import House
-from tests.unit.holds.calls import LONDON, Calls, rate
-from tests.unit.holds.cases import CENT, NOW, ask, budget, debited, placed
+from tests.support.calls import LONDON, Calls, rate
+from tests.support.hold_books import ACCOUNT, HoldBooks, question
+from tests.support.hold_cases import CENT, NOW, ask, budget, debited, placed
+from tests.support.product import Product
 from tests.unit.holds.test_counters import state_with
-from tests.unit.holds.world import ACCOUNT, World, question
 
 KEN = "organizer|ken"
 BOUNDS = (budget(10_000 * CENT), budget(10_000 * CENT, Period.MONTH, Scope.ORGANIZER, KEN))
@@ -34,7 +34,7 @@ BOUNDS = (budget(10_000 * CENT), budget(10_000 * CENT, Period.MONTH, Scope.ORGAN
 
 @pytest.fixture(name="calls")
 def _calls() -> Iterator[Calls]:
-    app = House()
+    app = Product()
     yield Calls(app, top_up="100.00")
     app.close()
 
@@ -173,8 +173,8 @@ def test_in_every_order_of_debits_and_corrections_the_budget_used_is_the_net_spe
 
 
 async def _played(steps: Sequence[tuple[str, int]]) -> None:
-    world = World(processes=2)
-    await world.open(10**9)
+    books = HoldBooks(processes=2)
+    await books.open(10**9)
     spent: dict[str, tuple[str, int]] = {}  # leg → (day, what it costs now)
     reversed_legs: set[str] = set()
     for number, (what, value) in enumerate(steps):
@@ -182,21 +182,21 @@ async def _played(steps: Sequence[tuple[str, int]]) -> None:
         if what == "call":
             name, leg = f"au_{number}", f"local~call-{number}"
             place = question(replace(ask(name, bounds=BOUNDS)))
-            placed_at = world.clock.now()
-            await world.book.place(ACCOUNT, PlaceHold(place.authorise, _dated(place, placed_at)))
-            await world.debit(value, name, leg)
+            placed_at = books.clock.now()
+            await books.book.place(ACCOUNT, PlaceHold(place.authorise, _dated(place, placed_at)))
+            await books.debit(value, name, leg)
             spent[leg] = (local_day(placed_at, "UTC"), value)
         elif what == "wait":
-            world.clock.advance(value * 3600)
+            books.clock.advance(value * 3600)
         elif what == "catch up":
-            await world.books[value % 2].catch_up(ACCOUNT)
+            await books.books[value % 2].catch_up(ACCOUNT)
         elif legs:
             leg = legs[value % len(legs)]
-            debits = await world.ledger.debits(ACCOUNT, leg)
+            debits = await books.ledger.debits(ACCOUNT, leg)
             entry = present_debit(debits)
-            paid = await opened_lots(world.ledger, ACCOUNT, entry)
+            paid = await opened_lots(books.ledger, ACCOUNT, entry)
             if what == "reverse":
-                await world.ledger.submit(ACCOUNT, ReverseLeg(leg, entry, paid, "why"))
+                await books.ledger.submit(ACCOUNT, ReverseLeg(leg, entry, paid, "why"))
                 spent[leg] = (spent[leg][0], 0)
                 reversed_legs.add(leg)
             else:
@@ -211,11 +211,11 @@ async def _played(steps: Sequence[tuple[str, int]]) -> None:
                     content_digest(charge),
                     "why",
                 )
-                await world.ledger.submit(ACCOUNT, command)
+                await books.ledger.submit(ACCOUNT, command)
                 spent[leg] = (spent[leg][0], value * 1000)
-    view = await world.book.view(ACCOUNT, scopes=[KEN])
-    today = local_day(world.clock.now(), "UTC")
-    yesterday = local_day(world.clock.now() - timedelta(days=1), "UTC")
+    view = await books.book.view(ACCOUNT, scopes=[KEN])
+    today = local_day(books.clock.now(), "UTC")
+    yesterday = local_day(books.clock.now() - timedelta(days=1), "UTC")
     for counters in (view.counters, view.scopes[KEN]):
         for day in {today, yesterday} & {day for day, _ in spent.values()}:
             net = sum(micros for each, micros in spent.values() if each == day)

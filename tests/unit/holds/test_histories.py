@@ -17,9 +17,8 @@ from shared.domain.dial_out.hold_book import HoldState, budget_uses, minute_of
 from shared.domain.ledger.model import Configure, DebitLeg, LegCharge, PoolRequest
 from shared.ports.holds import StoredDecision
 from shared.ports.tables import Row
-
-from .cases import CENT, PerMinute, ask, budget
-from .world import ACCOUNT, World, named
+from tests.support.hold_books import ACCOUNT, HoldBooks, named
+from tests.support.hold_cases import CENT, PerMinute, ask, budget
 
 DAY, MONTH = "2026-11-23", "2026-11"
 POOL_SECONDS = 4 * 3600
@@ -27,7 +26,7 @@ ORGANIZERS = ("organizer|ann", "organizer|bob")
 BUDGET_MICROS = {"": 200 * CENT, ORGANIZERS[0]: 60 * CENT, ORGANIZERS[1]: 90 * CENT}
 
 
-class Histories(World):
+class Histories(HoldBooks):
     """Three processes whose calls are bounded by budgets, some of them paid from a pool."""
 
     def __init__(self, rng: random.Random) -> None:
@@ -95,7 +94,7 @@ class Histories(World):
 
         charge: dict[str, object] = {"leg": name}
         wanted = min(talk_seconds, record.pool_seconds) if is_pooled else 0
-        wish = PoolRequest(MONTH, wanted, after) if wanted else None
+        pool_request = PoolRequest(MONTH, wanted, after) if wanted else None
         debit = DebitLeg(
             leg=f"local~{name}",
             digest=name,
@@ -106,7 +105,7 @@ class Histories(World):
             person={},
             charge_digest=content_digest(charge),
             person_digest=content_digest({}),
-            pool=wish,
+            pool=pool_request,
         )
         written = await self.ledger.submit(ACCOUNT, debit)
         entry = written.entry
@@ -130,23 +129,23 @@ class Histories(World):
 
 @pytest.mark.parametrize("seed", range(25))
 def test_budgets_and_pool_hold_at_every_commit_and_counters_are_what_was_charged(seed: int) -> None:
-    world = Histories(random.Random(seed))
+    books = Histories(random.Random(seed))
 
     async def history() -> None:
-        await world.play()
-        view = await world.books[2].view(ACCOUNT, scopes=ORGANIZERS)
-        now = world.clock.now()
+        await books.play()
+        view = await books.books[2].view(ACCOUNT, scopes=ORGANIZERS)
+        now = books.clock.now()
         assert view.open_holds(now) == ()
-        assert dict(view.pools_used).get(MONTH, 0) == world.pooled_seconds <= POOL_SECONDS
+        assert dict(view.pools_used).get(MONTH, 0) == books.pooled_seconds <= POOL_SECONDS
         for key in BUDGET_MICROS:
             spent = view.counters_of(key).spent_micros(
                 Period.DAY, DAY, minute_of(now), running=False
             )
-            assert spent == world.charged[key]
-        assert (await world.ledger.verify(ACCOUNT)).problems == ()
+            assert spent == books.charged[key]
+        assert (await books.ledger.verify(ACCOUNT)).problems == ()
 
     asyncio.run(history())
-    assert world.checked > 10
+    assert books.checked > 10
 
 
 def test_rows_of_the_schema_before_are_read() -> None:
@@ -163,11 +162,11 @@ def test_rows_of_the_schema_before_are_read() -> None:
 
 def test_the_counters_survive_their_row() -> None:
     """What is written is what is read, however much there is of it."""
-    world = Histories(random.Random(1))
-    asyncio.run(world.play())
+    books = Histories(random.Random(1))
+    asyncio.run(books.play())
 
     async def read() -> HoldState:
-        row = await world.tables.get(rows.TABLE, ACCOUNT, rows.STATE)
+        row = await books.tables.get(rows.TABLE, ACCOUNT, rows.STATE)
         assert row is not None
         state, commit, _ = rows.read_state(row)
         values = rows.state_values(state, commit, "id")

@@ -8,8 +8,8 @@ import pytest
 
 from shared import bootstrap
 from shared.domain.common import limits
-from tests.unit.administration.app import House
-from tests.unit.holds.calls import Calls
+from tests.support.calls import Calls
+from tests.support.product import Product
 
 PERSONS = {
     "ken@contoso.com": "ken@contoso",
@@ -21,7 +21,7 @@ PERSONS = {
 
 @pytest.fixture
 def calls() -> Iterator[Calls]:
-    made = Calls(House())
+    made = Calls(Product())
     yield made
     bootstrap.install(None)
     made.app.close()

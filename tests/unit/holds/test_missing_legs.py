@@ -8,9 +8,8 @@ import pytest
 
 from shared import bootstrap
 from shared.domain.common import limits
-from tests.unit.administration.app import House
-
-from .calls import TOLL, Calls
+from tests.support.calls import TOLL, Calls
+from tests.support.product import Product
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -18,7 +17,7 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 def calls() -> Iterator[Calls]:
-    app = House()
+    app = Product()
     yield Calls(app)
     bootstrap.install(None)
     app.close()

@@ -16,9 +16,8 @@ from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.ledger.model import SettledDebit
 from shared.ports.holds import StoredDecision
 from tests.model.hold_model import HoldModel
-
-from .cases import CENT, NOW, ask, debited, longer, placed
-from .world import ACCOUNT, World, named
+from tests.support.hold_books import ACCOUNT, HoldBooks, named
+from tests.support.hold_cases import CENT, NOW, ask, debited, longer, placed
 
 AUTHORIZATIONS = [f"au_{number}" for number in range(8)]
 NAMES = st.sampled_from(AUTHORIZATIONS)
@@ -146,37 +145,37 @@ def test_no_order_of_events_frees_or_keeps_a_cent(order: list[int], lost: int) -
 def test_processes_that_do_everything_at_once_keep_promise_4_at_every_commit(seed: int) -> None:
     """Three hold books and a ledger on the same tables; the tables check each commit."""
     rng = random.Random(seed)
-    world = World(processes=3)
+    books = HoldBooks(processes=3)
     done: Counter[str] = Counter()
 
     async def act(number: int) -> None:
-        book = rng.choice(world.books)
+        book = rng.choice(books.books)
         what = rng.choice(["ask", "ask", "ask", "extend", "release", "debit", "top_up", "wait"])
         name = f"au_{rng.randrange(20)}"
         if what == "ask":
-            answer = await world.ask(named(ask(seconds=rng.randrange(1, 900)), name), book)
+            answer = await books.ask(named(ask(seconds=rng.randrange(1, 900)), name), book)
             done["allowed" if isinstance(answer, StoredDecision) else "denied"] += 1
         elif what in {"extend", "release"}:
             if await book.record(ACCOUNT, name) is None:
                 return
             if what == "extend":
-                await world.extend(name, rng.randrange(1, 3000), book)
+                await books.extend(name, rng.randrange(1, 3000), book)
             else:
                 await book.release(ACCOUNT, name, "local")
             done[what] += 1
         elif what == "debit":
-            await world.debit(rng.randrange(20) * CENT, name)
+            await books.debit(rng.randrange(20) * CENT, name)
         elif what == "top_up":
-            await world.top_up(rng.randrange(1, 10) * CENT)
+            await books.top_up(rng.randrange(1, 10) * CENT)
         else:
-            world.clock.advance(rng.randrange(400))
+            books.clock.advance(rng.randrange(400))
 
     async def history() -> None:
-        await world.open(40 * CENT)
+        await books.open(40 * CENT)
         for _ in range(12):
             await asyncio.gather(*(act(number) for number in range(10)))
-        await world.audit()
+        await books.audit()
 
     asyncio.run(history())
     assert done["allowed"]
-    assert world.tables.commits
+    assert books.tables.commits

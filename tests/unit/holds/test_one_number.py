@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from shared import bootstrap
 from shared.domain.common.kinds import LegKind
-from tests.unit.administration.app import House
-
-from .calls import CARD, PARIS, Calls, rate
+from tests.support.calls import CARD, PARIS, Calls, rate
+from tests.support.product import Product
 
 LONDON = "+442079460123"
 TOLL_FREE = "+18005550100"
@@ -43,15 +42,15 @@ NUMBERS = [
 
 
 @pytest.fixture(scope="module")
-def app() -> Iterator[House]:
-    made = House()
+def app() -> Iterator[Product]:
+    made = Product()
     yield made
     bootstrap.install(None)
     made.close()
 
 
 @pytest.fixture(scope="module")
-def calls(app: House) -> Calls:
+def calls(app: Product) -> Calls:
     made = Calls(app, top_up="100000.00")
     made.policy(velocity={"concurrent": None, "per_hour": None}, served_regions=REGIONS)
     _card(made, "2026-01-01T00:00:00Z", [*RATES, *BY_ORIGIN, rate("1800", "0.03", kind="dial_in")])
@@ -215,7 +214,7 @@ def test_a_service_number_is_one_number_however_a_bridge_writes_it(calls: Calls)
 
 
 @pytest.mark.parametrize("text", ["+4402079460123", "+442079460123", "442079460123"])
-def test_a_list_of_a_policy_blocks_a_number_in_every_form(app: House, text: str) -> None:
+def test_a_list_of_a_policy_blocks_a_number_in_every_form(app: Product, text: str) -> None:
     own = f"blocking-{len(text)}{text[1]}"
     app.account(own, rate_card=CARD)
     answer = app.put(f"/api/v1/accounts/{own}/dial-out-policy", {"blocked_prefixes": [text]})
@@ -245,7 +244,7 @@ def test_a_person_s_number_is_erased_with_the_text_as_received(calls: Calls, ask
         ({"from": PARIS}, "the caller is from FR"),
     ],
 )
-def test_a_caller_without_a_rate_is_told_for_which_callers_there_are_rates(
+def test_the_denial_of_a_caller_without_a_rate_names_the_callers_with_rates(
     calls: Calls, caller: dict[str, str], cause: str
 ) -> None:
     number = "+18885550100"
@@ -271,7 +270,7 @@ def test_a_caller_without_a_rate_is_told_for_which_callers_there_are_rates(
 @pytest.fixture
 def abroad() -> Iterator[Calls]:
     """A bridge whose country nobody registered, of an account in the United Kingdom."""
-    made = House()
+    made = Product()
     calls = Calls(made)
     etag = made.get("/api/v1/bridges/pbx").json["etag"]
     auth = {"scheme": "basic", "username": "pbx"}

@@ -18,24 +18,23 @@ from shared.domain.credits.included_minutes import (
 from shared.domain.dial_out.included_minutes import dial_in_is_included, pool_pays
 from shared.domain.dial_out.policy import License
 from shared.domain.numbers.classes import NumberClass
-from tests.unit.administration.app import START, House
-
-from .calls import LONDON, NEW_YORK, PARIS, TOLL, TOLL_FREE, Calls, rate
+from tests.support.calls import LONDON, NEW_YORK, PARIS, TOLL, TOLL_FREE, Calls, rate
+from tests.support.product import START, Product
 
 HOUR = 3600
 EGYPT = "+20223456789"
 
 
 @pytest.fixture
-def app() -> Iterator[House]:
-    made = House()
+def app() -> Iterator[Product]:
+    made = Product()
     yield made
     bootstrap.install(None)
     made.close()
 
 
 @pytest.fixture
-def calls(app: House) -> Calls:
+def calls(app: Product) -> Calls:
     """An account with one subscription licence: an hour a month; ann has it, ken pays."""
     made = Calls(app, subscription_licenses=1)
     made.organizer("ann", license="subscription")
@@ -142,7 +141,7 @@ def test_a_call_that_straddles_the_end_of_the_pool_holds_both(calls: Calls) -> N
     assert split["held"] == "0.15", "a fee of 0.05 and ten minutes at 0.01"
 
 
-def test_without_credit_the_pool_alone_pays_and_the_call_ends_with_it(app: House) -> None:
+def test_without_credit_the_pool_alone_pays_and_the_call_ends_with_it(app: Product) -> None:
     calls = Calls(app, "", subscription_licenses=1)
     calls.organizer("ann", license="subscription")
     assert ask(calls)["final"] is False

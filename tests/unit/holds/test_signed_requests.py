@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from shared import bootstrap
+from tests.support.calls import LONDON, TOLL, Calls
 from tests.support.client import signed
-from tests.unit.administration.app import Answer, House
-from tests.unit.holds.calls import LONDON, TOLL, Calls
+from tests.support.product import Answer, Product
 
 SECRET = "whsec_" + "QUJD" * 8
 QUESTION = {"to": LONDON, "account": "contoso", "organizer_id": "ken"}
@@ -18,7 +18,7 @@ QUESTION = {"to": LONDON, "account": "contoso", "organizer_id": "ken"}
 class Signer:
     """A bridge that signs, and whoever captured what it sent."""
 
-    def __init__(self, app: House) -> None:
+    def __init__(self, app: Product) -> None:
         self.app = app
         self.calls = Calls(app)
         self.calls.put(
@@ -50,7 +50,7 @@ class Signer:
 
 @pytest.fixture
 def signer() -> Iterator[Signer]:
-    app = House()
+    app = Product()
     yield Signer(app)
     bootstrap.install(None)
     app.close()

@@ -13,9 +13,8 @@ from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.dial_out.policy import AccountPolicy
 from shared.domain.ledger.model import SettledDebit
 from shared.domain.numbers.ranges import longest_prefix
+from tests.support.hold_cases import CENT, NOW, PerMinute, account, ask, debited, named_ask
 from tests.unit.numbers.example_numbers import GOLDEN
-
-from .cases import CENT, NOW, PerMinute, account, ask, debited, named_ask
 
 PRICE, FEE = 36 * CENT, 10 * CENT  # the dearest that the demo's rate card has of allowed classes
 HOUR_SECONDS, AT_ONCE, AN_HOUR = 3600, 100, 600

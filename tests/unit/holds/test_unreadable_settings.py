@@ -19,8 +19,8 @@ from shared.ports.tables import Upsert
 from shared.usecases.charging.charge_legs import ChargeStatus
 from shared.usecases.directory import codecs
 from shared.usecases.directory.codecs import Kind
-from tests.unit.administration.app import House
-from tests.unit.holds.calls import LONDON, Calls
+from tests.support.calls import LONDON, Calls
+from tests.support.product import Product
 
 ORGANIZER = ("organizer", "contoso|ken", "organizers/ken")
 POLICY = ("dial_out_policy", "contoso", "dial-out-policy")
@@ -39,7 +39,7 @@ BROKEN = [
 
 @pytest.fixture(name="calls")
 def _calls() -> Iterator[Calls]:
-    app = House()
+    app = Product()
     calls = Calls(app)
     calls.policy()
     calls.put("accounts/contoso/organizers/pia", {"license": "subscription"})
@@ -126,7 +126,7 @@ def test_a_damaged_row_of_an_organizer_parks_the_leg_and_can_be_put_anew(calls: 
 def test_a_damaged_rate_card_version_parks_the_leg_and_answers_questions_with_a_problem(
     edit: dict[str, str],
 ) -> None:
-    app = House()
+    app = Product()
     calls = Calls(app)
     tables = app.tables
     (row,) = [
@@ -134,7 +134,7 @@ def test_a_damaged_rate_card_version_parks_the_leg_and_answers_questions_with_a_
     ]
     damaged = Upsert(row.key, {**row.values, **edit})
     app.run(tables.transact("ratecards", row.partition, [damaged]))
-    other = House(tables)  # a process that has kept nothing of the card
+    other = Product(tables)  # a process that has kept nothing of the card
     calls.app = other
 
     outcome = _charged(calls)

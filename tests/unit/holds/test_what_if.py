@@ -7,14 +7,13 @@ import pytest
 
 from shared import bootstrap
 from shared.domain.common import limits
-from tests.unit.administration.app import House
-
-from .calls import LONDON, NEW_YORK, PARIS, Calls
+from tests.support.calls import LONDON, NEW_YORK, PARIS, Calls
+from tests.support.product import Product
 
 
 @pytest.fixture
 def calls() -> Iterator[Calls]:
-    app = House()
+    app = Product()
     yield Calls(app)
     bootstrap.install(None)
     app.close()
@@ -79,7 +78,7 @@ def test_the_breaker_would_have_stopped_dial_out_for_an_hour(calls: Calls) -> No
     assert found["denied"] == 2
 
 
-def test_only_the_period_is_looked_at(calls: Calls) -> None:
+def test_only_the_period_is_evaluated(calls: Calls) -> None:
     calls.charged()
     calls.app.clock.advance(3600)
     calls.charged()
@@ -110,7 +109,7 @@ def test_a_leg_whose_number_was_erased_is_not_judged(calls: Calls) -> None:
     assert (found["legs"], found["unknown"], found["denied"]) == (0, 1, 0)
 
 
-def test_readers_may_ask_and_unknown_accounts_are_not_found(calls: Calls) -> None:
+def test_readers_may_simulate_and_unknown_accounts_are_not_found(calls: Calls) -> None:
     key = calls.app.api_key("reader")
     path = "/api/v1/accounts/{}/dial-out-policy/what-if"
     assert calls.app.post(path.format("contoso"), {"policy": {}}, key=key).status == 200

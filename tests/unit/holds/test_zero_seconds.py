@@ -13,21 +13,20 @@ from shared.adapters.bridges import parse
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.domain.legs.leg import EndedLeg, QueuedLeg
-from tests.unit.administration.app import House
-
-from .calls import TOLL, Calls
+from tests.support.calls import TOLL, Calls
+from tests.support.product import Product
 
 
 @pytest.fixture
-def app() -> Iterator[House]:
-    made = House()
+def app() -> Iterator[Product]:
+    made = Product()
     yield made
     bootstrap.install(None)
     made.close()
 
 
 @pytest.fixture
-def calls(app: House) -> Calls:
+def calls(app: Product) -> Calls:
     made = Calls(app, subscription_licenses=1)
     made.organizer("ann", license="subscription")
     return made

@@ -10,50 +10,50 @@ from shared.contracts.ledger.entries import AdjustmentBody
 from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import Invalid
 from shared.domain.ledger.model import CommandRefused, Decided
-from tests.unit.administration.app import Answer
-from tests.unit.credits.world import PATH, World
-from tests.unit.ledger.ledgers import UNIT, adjust, configure, leg, opened, top_up
+from tests.support.credits_app import PATH, CreditsApp
+from tests.support.ledger import UNIT, adjust, configure, leg, opened, top_up
+from tests.support.product import Answer
 
 
-def _adjust(world: World, key: str, amount: str, **more: object) -> Answer:
+def _adjust(app: CreditsApp, key: str, amount: str, **more: object) -> Answer:
     body = {"amount": amount, "reason": "a correction", **more}
-    return world.post(f"{PATH}/adjustments", body, headers={"idempotency-key": key})
+    return app.post(f"{PATH}/adjustments", body, headers={"idempotency-key": key})
 
 
 def test_an_adjustment_below_the_credit_limit_is_refused_with_the_field_and_the_way_out() -> None:
-    world = World()
-    world.open(balance="8.00", credit_limit="1.00")
+    app = CreditsApp()
+    app.open(balance="8.00", credit_limit="1.00")
 
-    refused = _adjust(world, "fee", "-50.00")
+    refused = _adjust(app, "fee", "-50.00")
 
     assert (refused.status, refused.json["code"]) == (422, "overdraft_not_allowed")
     (error,) = refused.json["errors"]
     assert error["pointer"] == "/amount"
     assert '"allow_overdraft": true' in error["detail"]
     assert "9.00" in error["detail"]
-    assert world.shown_balance == "8.00"
-    booked = _adjust(world, "fee", "-50.00", allow_overdraft=True)
+    assert app.shown_balance == "8.00"
+    booked = _adjust(app, "fee", "-50.00", allow_overdraft=True)
     assert (booked.status, booked.json["balance"]) == (201, "-42.00")
-    world.verified()
+    app.verified()
 
 
 def test_what_balance_and_credit_limit_cover_is_booked_to_the_micro() -> None:
-    world = World()
-    world.open(balance="8.00", credit_limit="1.00")
-    assert _adjust(world, "over", "-9.000001").status == 422
-    assert _adjust(world, "all", "-9.00").json["balance"] == "-1.00"
-    assert _adjust(world, "more", "-0.000001").status == 422
-    assert _adjust(world, "up", "0.000001").status == 201
+    app = CreditsApp()
+    app.open(balance="8.00", credit_limit="1.00")
+    assert _adjust(app, "over", "-9.000001").status == 422
+    assert _adjust(app, "all", "-9.00").json["balance"] == "-1.00"
+    assert _adjust(app, "more", "-0.000001").status == 422
+    assert _adjust(app, "up", "0.000001").status == 201
 
 
 def test_a_repeated_adjustment_gets_its_first_answer_also_when_the_credit_is_used_by_now() -> None:
-    world = World()
-    world.open(balance="8.00")
-    first = _adjust(world, "fee", "-8.00")
-    again = _adjust(world, "fee", "-8.00", allow_overdraft=False)
+    app = CreditsApp()
+    app.open(balance="8.00")
+    first = _adjust(app, "fee", "-8.00")
+    again = _adjust(app, "fee", "-8.00", allow_overdraft=False)
     assert (again.status, again.headers["idempotency-hit"]) == (201, "true")
     assert again.json == first.json
-    other = _adjust(world, "fee", "-8.00", allow_overdraft=True)
+    other = _adjust(app, "fee", "-8.00", allow_overdraft=True)
     assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
 
 

@@ -5,7 +5,7 @@ import pytest
 from shared.domain.credits.alerts import AlertRule
 from shared.domain.credits.lots import LotKind
 from shared.domain.ledger.model import Tick
-from tests.unit.ledger.ledgers import HOUR, UNIT, Book, adjust, configure, leg, opened, top_up
+from tests.support.ledger import HOUR, UNIT, Book, adjust, configure, leg, opened, top_up
 
 CENT = UNIT // 100
 LOW = AlertRule("low", below_micros=20 * UNIT)
@@ -86,7 +86,7 @@ def test_the_margin_is_the_last_charge_where_that_is_larger() -> None:
     assert _lowered(book, 8 * UNIT) == 1
 
 
-def test_every_threshold_that_one_debit_crosses_is_told_in_order() -> None:
+def test_every_threshold_that_one_debit_crosses_is_reported_in_order() -> None:
     rules = [AlertRule(name, below_micros=at * UNIT) for name, at in (("a", 30), ("b", 20))]
     book = opened(*rules, AlertRule("c", below_micros=5 * UNIT))
     book.done(top_up(40 * UNIT))
@@ -146,7 +146,7 @@ def test_a_rule_that_stays_keeps_its_arming_a_changed_one_is_armed_anew() -> Non
     assert _lowered(book, 3 * UNIT) == 1
 
 
-def test_credits_that_come_in_are_told() -> None:
+def test_credits_that_come_in_are_reported() -> None:
     book = opened()
     book.done(leg(1, UNIT))
     book.done(top_up(3 * UNIT))
@@ -155,7 +155,7 @@ def test_credits_that_come_in_are_told() -> None:
 
 
 @pytest.mark.parametrize("balance", [0, 1, -1, -5 * UNIT])
-def test_a_rule_that_looks_ahead_is_silent_without_a_forecast_whatever_the_balance_is(
+def test_a_forecast_rule_is_silent_without_a_forecast_whatever_the_balance_is(
     balance: int,
 ) -> None:
     book = opened(AlertRule("soon", hours_left=120), AlertRule("owed", below_micros=-UNIT))

@@ -6,8 +6,8 @@ import json
 
 from shared.adapters.ledger import rows as ledger_rows
 from shared.ports.tables import Value
-from tests.unit.ledger.ledgers import UNIT, leg
-from tests.unit.ledger.stores import ACCOUNT, CHAIN_KEY, House
+from tests.support.ledger import UNIT, leg
+from tests.support.ledger_processes import ACCOUNT, CHAIN_KEY, LedgerProcess
 
 NAMES = ("schema", "commit_id", "at", "first", "entries", "balance", "previous")
 
@@ -35,7 +35,7 @@ def _documented(key: bytes, account: str, commit: int, values: dict[str, Value])
 
 
 async def test_every_journal_row_bears_the_hash_that_is_documented() -> None:
-    app = await House().open(micros=UNIT)
+    app = await LedgerProcess().open(micros=UNIT)
     for number in range(5):
         await app.ledger.submit(ACCOUNT, leg(number, 7))
     rows = await app.tables.query("ledger", ACCOUNT, first="journal|", before="journal}")

@@ -23,12 +23,12 @@ from shared.domain.common.errors import (
 from shared.domain.credits.alerts import AlertRule
 from shared.ports.ledger import CommitResult, IdempotencyConflict
 from shared.ports.tables import Delete, Operation, Upsert
-from tests.unit.ledger.ledgers import UNIT, adjust, configure, leg, top_up
-from tests.unit.ledger.stores import (
+from tests.support.ledger import UNIT, adjust, configure, leg, top_up
+from tests.support.ledger_processes import (
     ACCOUNT,
-    House,
-    Trick,
-    TrickyTables,
+    Fault,
+    FaultyTables,
+    LedgerProcess,
     fails,
     late,
     late_now,
@@ -44,7 +44,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "COMMIT_BACKOFF_SECONDS", 0)
 
 
-async def _all(app: House, count: int, first: int = 0) -> list[object]:
+async def _all(app: LedgerProcess, count: int, first: int = 0) -> list[object]:
     commands = (leg(number, 1) for number in range(first, first + count))
     return await asyncio.gather(
         *(app.ledger.submit(ACCOUNT, command) for command in commands), return_exceptions=True
@@ -55,7 +55,7 @@ async def _all(app: House, count: int, first: int = 0) -> list[object]:
 
 
 @pytest.mark.parametrize(
-    ("tricks", "transactions"),
+    ("faults", "transactions"),
     [
         ([], 1),
         ([lost_reply], 1),
@@ -69,10 +69,10 @@ async def _all(app: House, count: int, first: int = 0) -> list[object]:
     ids=["sound", "lost reply", "lost request", "late landing", "412", "five 412", "both", "four"],
 )
 async def test_a_leg_is_debited_once_whatever_the_store_answers(
-    tricks: list[Trick | None], transactions: int
+    faults: list[Fault | None], transactions: int
 ) -> None:
-    app = await House().open(micros=100)
-    app.tables.tricks.extend(tricks)
+    app = await LedgerProcess().open(micros=100)
+    app.tables.faults.extend(faults)
     outcome = written(await app.ledger.submit(ACCOUNT, leg(1, 7)))
     assert outcome.entry is not None
     assert outcome.entry.amount_micros == -7
@@ -82,10 +82,10 @@ async def test_a_leg_is_debited_once_whatever_the_store_answers(
     await app.sound()
 
 
-async def test_who_loses_a_race_tells_it(caplog: pytest.LogCaptureFixture) -> None:
+async def test_who_loses_a_race_reports_it(caplog: pytest.LogCaptureFixture) -> None:
     """One event for each try that was in vain."""
-    app = await House().open(micros=100)
-    app.tables.tricks.extend([fails(EtagMismatch("not so")), lost_request])
+    app = await LedgerProcess().open(micros=100)
+    app.tables.faults.extend([fails(EtagMismatch("not so")), lost_request])
     with caplog.at_level(logging.INFO, "perminute"):
         written(await app.ledger.submit(ACCOUNT, leg(1, 7)))
 
@@ -100,8 +100,8 @@ async def test_who_loses_a_race_tells_it(caplog: pytest.LogCaptureFixture) -> No
 
 
 async def test_a_request_that_lands_after_its_retry_is_refused() -> None:
-    app = await House().open(micros=100)
-    app.tables.tricks.extend([late])
+    app = await LedgerProcess().open(micros=100)
+    app.tables.faults.extend([late])
     written(await app.ledger.submit(ACCOUNT, leg(1, 7)))
     (refused,) = await app.tables.land()
     assert isinstance(refused, EtagMismatch)
@@ -110,17 +110,17 @@ async def test_a_request_that_lands_after_its_retry_is_refused() -> None:
 
 
 async def test_commands_without_a_guard_are_not_done_twice_by_a_late_landing() -> None:
-    app = await House().open(micros=100)
-    app.tables.tricks.extend([late, late_now])
+    app = await LedgerProcess().open(micros=100)
+    app.tables.faults.extend([late, late_now])
     written(await app.ledger.submit(ACCOUNT, configure(2, credit_limit_micros=5)))
     commits = await app.ledger.journal(ACCOUNT, after=0, limit=10)
     assert sum(len(commit.settings) for commit in commits) == 2  # version 1 and version 2
     await app.sound()
 
 
-async def test_a_busy_store_is_told_to_the_callers_and_the_next_try_works() -> None:
-    app = await House().open(micros=100)
-    app.tables.tricks.append(fails(StoreUnavailable("busy")))
+async def test_a_busy_store_is_reported_to_the_callers_and_the_next_try_works() -> None:
+    app = await LedgerProcess().open(micros=100)
+    app.tables.faults.append(fails(StoreUnavailable("busy")))
     outcomes = await _all(app, 3)
     assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
     assert await app.debits() == []
@@ -128,9 +128,9 @@ async def test_a_busy_store_is_told_to_the_callers_and_the_next_try_works() -> N
     await app.sound()
 
 
-async def test_when_even_the_look_up_fails_the_caller_is_told_that_it_is_not_certain() -> None:
-    app = await House().open(micros=100)
-    app.tables.tricks.append(lost_reply)
+async def test_when_even_the_read_fails_the_outcome_is_reported_as_unknown() -> None:
+    app = await LedgerProcess().open(micros=100)
+    app.tables.faults.append(lost_reply)
     app.tables.inject(1, StoreUnavailable("busy"), kind="get")
     with pytest.raises(Unavailable):
         await app.ledger.submit(ACCOUNT, leg(1, 7))
@@ -140,19 +140,19 @@ async def test_when_even_the_look_up_fails_the_caller_is_told_that_it_is_not_cer
 
 
 async def test_what_is_never_certain_ends_after_a_bounded_number_of_tries() -> None:
-    app = await House().open(micros=100)
-    app.tables.tricks.extend([fails(EtagMismatch("not so"))] * 100)
+    app = await LedgerProcess().open(micros=100)
+    app.tables.faults.extend([fails(EtagMismatch("not so"))] * 100)
     with pytest.raises(Unavailable) as refused:
         await app.ledger.submit(ACCOUNT, leg(1, 7))
     assert refused.value.code == "contended"
     assert len(app.tables.transactions) == limits.COMMIT_TRIES_MAX
-    app.tables.tricks.clear()
+    app.tables.faults.clear()
     written(await app.ledger.submit(ACCOUNT, leg(1, 7)))
     await app.sound()
 
 
 async def test_the_due_mark_is_written_before_the_commit_and_its_failure_stops_it() -> None:
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     app.tables.inject(1, StoreUnavailable("busy"))  # the mark is the next transaction of all
     with pytest.raises(StoreUnavailable):
         await app.ledger.submit(ACCOUNT, top_up(5))
@@ -166,7 +166,7 @@ async def test_the_due_mark_is_written_before_the_commit_and_its_failure_stops_i
 
 
 async def test_what_waits_together_is_committed_together() -> None:
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     await _all(app, limits.GROUP_COMMIT_LEGS_MAX)
     (operations,) = app.tables.transactions
     assert len(operations) == 2 + limits.GROUP_COMMIT_LEGS_MAX
@@ -174,7 +174,7 @@ async def test_what_waits_together_is_committed_together() -> None:
 
 
 async def test_a_full_group_with_an_event_is_still_a_transaction() -> None:
-    app = await House().open(AlertRule("low", below_micros=50), micros=100)
+    app = await LedgerProcess().open(AlertRule("low", below_micros=50), micros=100)
     await _all(app, limits.GROUP_COMMIT_LEGS_MAX)
     (operations,) = app.tables.transactions
     assert len(operations) == limits.TRANSACTION_OPERATIONS_MAX
@@ -182,10 +182,10 @@ async def test_a_full_group_with_an_event_is_still_a_transaction() -> None:
 
 
 async def test_98_duplicates_are_at_most_two_transactions() -> None:
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     first = await _all(app, 98)
     app.tables.transactions.clear()
-    again = await _all(House(app.tables, app.clock, "two"), 98)
+    again = await _all(LedgerProcess(app.tables, app.clock, "two"), 98)
     assert len(app.tables.transactions) <= 2
     for before, after in zip(first, again, strict=True):
         assert written(after).repeated
@@ -195,7 +195,7 @@ async def test_98_duplicates_are_at_most_two_transactions() -> None:
 
 @pytest.mark.parametrize("old", [1, 48, 96])
 async def test_duplicates_among_new_legs_cost_one_more_transaction(old: int) -> None:
-    app = await House().open(micros=1_000)
+    app = await LedgerProcess().open(micros=1_000)
     await _all(app, old)
     app.tables.transactions.clear()
     outcomes = await _all(app, 97)
@@ -206,7 +206,7 @@ async def test_duplicates_among_new_legs_cost_one_more_transaction(old: int) -> 
 
 
 async def test_one_leg_fifty_times_at_once_is_one_debit_with_one_answer() -> None:
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     outcomes = await asyncio.gather(*(app.ledger.submit(ACCOUNT, leg(1, 7)) for _ in range(50)))
     entries = {written(outcome).entry for outcome in outcomes}
     assert len(entries) == 1
@@ -215,7 +215,7 @@ async def test_one_leg_fifty_times_at_once_is_one_debit_with_one_answer() -> Non
 
 
 async def test_the_same_leg_with_other_content_in_the_same_group_clashes() -> None:
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     one, other = await asyncio.gather(
         app.ledger.submit(ACCOUNT, leg(1, 7)),
         app.ledger.submit(ACCOUNT, leg(1, 9, content="other")),
@@ -226,7 +226,7 @@ async def test_the_same_leg_with_other_content_in_the_same_group_clashes() -> No
 
 
 async def test_the_same_key_with_another_body_clashes_the_same_body_is_a_hit() -> None:
-    app = await House().open()
+    app = await LedgerProcess().open()
     first = written(await app.ledger.submit(ACCOUNT, top_up(5, "k")))
     again = written(await app.ledger.submit(ACCOUNT, top_up(5, "k")))
     assert (again.repeated, again.entry) == (True, first.entry)
@@ -242,7 +242,7 @@ def _with_digest(digest: str) -> object:
 
 
 async def test_a_refused_command_takes_nobody_down_with_it() -> None:
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     good, bad, fine = await asyncio.gather(
         app.ledger.submit(ACCOUNT, leg(1, 1)),
         app.ledger.submit(ACCOUNT, top_up(-5)),
@@ -255,29 +255,29 @@ async def test_a_refused_command_takes_nobody_down_with_it() -> None:
 
 
 async def test_what_was_carried_out_before_is_answered_although_it_would_be_refused_now() -> None:
-    app = await House().open()
+    app = await LedgerProcess().open()
     command = top_up(5, "k", expires_at=app.clock.now().replace(year=2027))
     first = written(await app.ledger.submit(ACCOUNT, command))
     app.clock.moment = app.clock.moment.replace(year=2028)
-    again = written(await House(app.tables, app.clock).ledger.submit(ACCOUNT, command))
+    again = written(await LedgerProcess(app.tables, app.clock).ledger.submit(ACCOUNT, command))
     assert (again.repeated, again.entry) == (True, first.entry)
 
 
 async def test_a_refusal_never_comes_from_what_is_cached() -> None:
-    here = House()
+    here = LedgerProcess()
     with pytest.raises(Conflict):  # nothing is open yet, and that may be what is cached now
         await here.ledger.submit(ACCOUNT, top_up(5))
-    await House(here.tables, here.clock, "elsewhere").open()
+    await LedgerProcess(here.tables, here.clock, "elsewhere").open()
     written(await here.ledger.submit(ACCOUNT, top_up(5)))
 
 
-async def test_a_refusal_from_what_this_process_committed_itself_is_asked_again(
+async def test_a_refusal_from_what_this_process_committed_itself_is_decided_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "OPEN_LOTS_MAX", 2)
-    here = await House().open(micros=5)
+    here = await LedgerProcess().open(micros=5)
     await here.ledger.submit(ACCOUNT, top_up(5, "second"))  # and all lots are open
-    await House(here.tables, here.clock, "elsewhere").ledger.submit(ACCOUNT, leg(1, 5))
+    await LedgerProcess(here.tables, here.clock, "elsewhere").ledger.submit(ACCOUNT, leg(1, 5))
     here.tables.reads = 0
     written(await here.ledger.submit(ACCOUNT, top_up(5, "third")))
     assert here.tables.reads > 0
@@ -286,18 +286,18 @@ async def test_a_refusal_from_what_this_process_committed_itself_is_asked_again(
 # Too large
 
 
-def _too_large(over: int) -> Trick:
-    def trick(_: TrickyTables, partition: str, operations: Sequence[Operation]) -> None:
+def _too_large(over: int) -> Fault:
+    def fault(_: FaultyTables, partition: str, operations: Sequence[Operation]) -> None:
         if len(operations) > over:
             raise RequestTooLarge("too large")
 
-    return trick
+    return fault
 
 
 @pytest.mark.parametrize("over", [3, 10, 50, 98])
 async def test_a_group_that_is_too_large_is_split_until_it_fits(over: int) -> None:
-    app = await House().open(micros=100)
-    app.tables.tricks.extend([_too_large(over)] * 1_000)
+    app = await LedgerProcess().open(micros=100)
+    app.tables.faults.extend([_too_large(over)] * 1_000)
     outcomes = await _all(app, 97)
     assert all(isinstance(outcome, CommitResult) for outcome in outcomes)
     assert sorted(await app.debits()) == sorted(f"local~{number}" for number in range(97))
@@ -306,14 +306,14 @@ async def test_a_group_that_is_too_large_is_split_until_it_fits(over: int) -> No
 
 @pytest.mark.parametrize("place", [0, 1, 13, 48, 95, 96])
 async def test_one_leg_that_never_fits_keeps_no_other_from_being_debited(place: int) -> None:
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     key = f"leg|{_leg_hash(place)}"
 
-    def trick(_: TrickyTables, partition: str, operations: Sequence[Operation]) -> None:
+    def fault(_: FaultyTables, partition: str, operations: Sequence[Operation]) -> None:
         if any(operation.key == key for operation in operations):
             raise RequestTooLarge("too large")
 
-    app.tables.tricks.extend([trick] * 1_000)
+    app.tables.faults.extend([fault] * 1_000)
     outcomes = await _all(app, 97)
     assert [isinstance(outcome, CommitResult) for outcome in outcomes] == [
         n != place for n in range(97)
@@ -332,9 +332,9 @@ def _leg_hash(number: int) -> str:
 
 
 async def test_a_waiter_leaves_at_its_own_deadline_and_its_leg_is_debited_once() -> None:
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     gate = asyncio.Event()
-    app.tables.tricks.append(lambda *_: gate.wait())
+    app.tables.faults.append(lambda *_: gate.wait())
     committer = app.ledger._committer
     with pytest.raises(Unavailable):
         await committer.submit(ACCOUNT, leg(1, 7), seconds=0.01)
@@ -344,9 +344,9 @@ async def test_a_waiter_leaves_at_its_own_deadline_and_its_leg_is_debited_once()
 
 
 async def test_a_waiter_that_is_cancelled_before_its_turn_is_not_debited() -> None:
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     gate = asyncio.Event()
-    app.tables.tricks.append(lambda *_: gate.wait())
+    app.tables.faults.append(lambda *_: gate.wait())
     first = asyncio.create_task(app.ledger.submit(ACCOUNT, leg(1, 7)))
     while not app.tables.transactions:
         await asyncio.sleep(0)
@@ -363,9 +363,9 @@ async def test_a_waiter_that_is_cancelled_before_its_turn_is_not_debited() -> No
 
 
 async def test_cancelling_one_waiter_leaves_the_others_of_its_group_alone() -> None:
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     gate = asyncio.Event()
-    app.tables.tricks.append(lambda *_: gate.wait())
+    app.tables.faults.append(lambda *_: gate.wait())
     tasks = [asyncio.create_task(app.ledger.submit(ACCOUNT, leg(number, 1))) for number in range(5)]
     while not app.tables.transactions:
         await asyncio.sleep(0)
@@ -386,12 +386,12 @@ async def test_cancelling_one_waiter_leaves_the_others_of_its_group_alone() -> N
 async def test_an_error_that_nobody_foresaw_reaches_the_waiters_and_leaves_the_lane_usable() -> (
     None
 ):
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
 
-    def trick(_: TrickyTables, partition: str, operations: Sequence[Operation]) -> None:
+    def fault(_: FaultyTables, partition: str, operations: Sequence[Operation]) -> None:
         raise ZeroDivisionError
 
-    app.tables.tricks.append(trick)
+    app.tables.faults.append(fault)
     outcomes = await _all(app, 2)
     assert all(isinstance(outcome, ZeroDivisionError) for outcome in outcomes)
     assert all(isinstance(outcome, CommitResult) for outcome in await _all(app, 2))
@@ -400,15 +400,15 @@ async def test_an_error_that_nobody_foresaw_reaches_the_waiters_and_leaves_the_l
 # The journal ahead of the state
 
 
-async def _rolled_back() -> House:
+async def _rolled_back() -> LedgerProcess:
     """The state alone is what it was two commits ago."""
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     row = await app.tables.get("ledger", ACCOUNT, "state")
     assert row is not None
     await app.ledger.submit(ACCOUNT, leg(1, 1))
     await app.ledger.submit(ACCOUNT, leg(2, 1))
     await app.tables.transact("ledger", ACCOUNT, [Upsert("state", row.values)])
-    return House(app.tables, app.clock, "two")
+    return LedgerProcess(app.tables, app.clock, "two")
 
 
 async def test_a_state_that_was_rolled_back_halts_the_ledger() -> None:
@@ -431,19 +431,19 @@ async def test_what_the_lost_commits_debited_is_still_answered() -> None:
 
 
 async def test_a_state_that_is_gone_halts_the_ledger_too() -> None:
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     await app.tables.transact("ledger", ACCOUNT, [Delete("state")])
     with pytest.raises(PerminuteError):
-        await House(app.tables, app.clock).ledger.submit(ACCOUNT, configure(1))
+        await LedgerProcess(app.tables, app.clock).ledger.submit(ACCOUNT, configure(1))
 
 
 async def test_a_row_of_a_newer_schema_is_not_guessed_at() -> None:
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     row = await app.tables.get("ledger", ACCOUNT, "state")
     assert row is not None
     await app.tables.transact("ledger", ACCOUNT, [Upsert("state", {**row.values, "schema": 99})])
     with pytest.raises(LedgerCorrupt):
-        await House(app.tables, app.clock).ledger.submit(ACCOUNT, leg(1, 1))
+        await LedgerProcess(app.tables, app.clock).ledger.submit(ACCOUNT, leg(1, 1))
 
 
 # Many partitions, many processes
@@ -451,7 +451,7 @@ async def test_a_row_of_a_newer_schema_is_not_guessed_at() -> None:
 
 async def test_what_is_kept_of_partitions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "PARTITIONS_CACHED_MAX", 10)
-    app = House()
+    app = LedgerProcess()
     for number in range(100):
         await app.ledger.submit(f"account-{number}", configure())
         assert len(app.ledger._committer._lanes) <= 10
@@ -468,11 +468,11 @@ async def test_a_busy_partition_keeps_its_one_lane_however_many_others_come(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "PARTITIONS_CACHED_MAX", 2)
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     for number in range(5):
         await app.ledger.submit(f"account-{number}", configure())
     gate = asyncio.Event()
-    app.tables.tricks.extend([lambda *_: gate.wait()] * 3)
+    app.tables.faults.extend([lambda *_: gate.wait()] * 3)
     tasks = [
         asyncio.create_task(app.ledger.submit(account, leg(number, 1)))
         for number, account in enumerate([ACCOUNT, "account-0", "account-1"])
@@ -490,11 +490,11 @@ async def test_a_busy_partition_keeps_its_one_lane_however_many_others_come(
 async def test_processes_that_fight_over_a_partition_all_get_on_and_debit_once(
     processes: int,
 ) -> None:
-    one = await House().open(micros=10_000)
-    apps = [one, *(House(one.tables, one.clock, f"p{n}") for n in range(1, processes))]
+    one = await LedgerProcess().open(micros=10_000)
+    apps = [one, *(LedgerProcess(one.tables, one.clock, f"p{n}") for n in range(1, processes))]
     legs = 120
 
-    async def run(app: House, order: int) -> list[CommitResult]:
+    async def run(app: LedgerProcess, order: int) -> list[CommitResult]:
         outcomes = []
         for start in range(0, legs, 10):
             numbers = range(start, start + 10)
@@ -512,8 +512,8 @@ async def test_processes_that_fight_over_a_partition_all_get_on_and_debit_once(
 
 
 async def test_two_processes_that_open_the_same_ledger_open_it_once() -> None:
-    one = House()
-    two = House(one.tables, one.clock, "two")
+    one = LedgerProcess()
+    two = LedgerProcess(one.tables, one.clock, "two")
     await asyncio.gather(*(app.ledger.submit(ACCOUNT, configure()) for app in (one, two)))
     commits = await one.ledger.journal(ACCOUNT, after=0, limit=10)
     assert len(commits) == 1
@@ -522,8 +522,8 @@ async def test_two_processes_that_open_the_same_ledger_open_it_once() -> None:
 
 
 async def test_in_each_round_of_a_fight_somebody_commits() -> None:
-    one = await House().open(micros=10_000)
-    apps = [one, *(House(one.tables, one.clock, f"p{n}") for n in range(1, 8))]
+    one = await LedgerProcess().open(micros=10_000)
+    apps = [one, *(LedgerProcess(one.tables, one.clock, f"p{n}") for n in range(1, 8))]
     await asyncio.gather(
         *(app.ledger.submit(ACCOUNT, leg(f"{n}", 1)) for n, app in enumerate(apps))
     )
@@ -534,7 +534,7 @@ async def test_in_each_round_of_a_fight_somebody_commits() -> None:
 
 
 async def test_forgetting_makes_the_next_decision_read() -> None:
-    app = await House().open(micros=100)
+    app = await LedgerProcess().open(micros=100)
     await app.ledger.submit(ACCOUNT, leg(1, 1))
     app.tables.reads = 0
     await app.ledger.submit(ACCOUNT, leg(2, 1))
@@ -550,7 +550,7 @@ async def test_forgetting_makes_the_next_decision_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "tricks",
+    "faults",
     [
         [fails(EtagMismatch("not so"))] * 3,
         [lost_request] * 3,
@@ -561,22 +561,22 @@ async def test_forgetting_makes_the_next_decision_read() -> None:
     ids=["412", "lost", "mixed", "late", "busy"],
 )
 async def test_nobody_is_forgotten_who_was_planned_ahead_of_a_commit_that_failed(
-    tricks: list[Trick | None],
+    faults: list[Fault | None],
 ) -> None:
-    app = await House().open(micros=1_000)
+    app = await LedgerProcess().open(micros=1_000)
     tables = app.tables
 
-    def slowly(trick: Trick | None) -> Trick:
+    def slowly(fault: Fault | None) -> Fault:
         async def wait(partition: str, operations: Sequence[Operation]) -> None:
             for _ in range(20):
                 await asyncio.sleep(0)
-            done = trick(tables, partition, operations) if trick else None
+            done = fault(tables, partition, operations) if fault else None
             if asyncio.iscoroutine(done):
                 await done
 
         return lambda _, partition, operations: wait(partition, operations)
 
-    tables.tricks.extend(slowly(trick) for trick in [*tricks, *[None] * 20])
+    tables.faults.extend(slowly(fault) for fault in [*faults, *[None] * 20])
     tasks = []
     for number in range(60):
         tasks.append(asyncio.create_task(app.ledger.submit(ACCOUNT, leg(number, 1))))
@@ -596,10 +596,10 @@ async def test_nobody_is_forgotten_who_was_planned_ahead_of_a_commit_that_failed
 
 
 async def test_what_was_planned_ahead_is_planned_again_after_somebody_else_committed() -> None:
-    one = await House().open(micros=1_000)
-    two = House(one.tables, one.clock, "two")
+    one = await LedgerProcess().open(micros=1_000)
+    two = LedgerProcess(one.tables, one.clock, "two")
     gate = asyncio.Event()
-    one.tables.tricks.append(lambda *_: gate.wait())
+    one.tables.faults.append(lambda *_: gate.wait())
     first = asyncio.create_task(one.ledger.submit(ACCOUNT, leg(1, 1)))
     while not one.tables.transactions:
         await asyncio.sleep(0)
@@ -618,10 +618,10 @@ async def test_what_was_planned_ahead_is_planned_again_after_somebody_else_commi
 # Answers that build on a command of the same group
 
 
-async def test_nobody_is_told_that_all_is_done_before_it_is() -> None:
+async def test_a_batch_is_reported_as_done_only_when_it_is() -> None:
     """Twice the same settings in one group: the second changes nothing, once the first is there."""
-    app = await House().open()
-    app.tables.tricks.append(fails(StoreUnavailable("busy")))
+    app = await LedgerProcess().open()
+    app.tables.faults.append(fails(StoreUnavailable("busy")))
     same = [app.ledger.submit(ACCOUNT, configure(2, credit_limit_micros=5)) for _ in range(2)]
     outcomes = await asyncio.gather(*same, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 2
@@ -634,13 +634,13 @@ async def test_nobody_is_told_that_all_is_done_before_it_is() -> None:
 
 async def test_an_answer_to_what_another_overtook_is_decided_again() -> None:
     """Both of a group meet settings that another process made newer in between."""
-    app = await House().open()
-    other = House(app.tables, app.clock, "two")
+    app = await LedgerProcess().open()
+    other = LedgerProcess(app.tables, app.clock, "two")
 
     async def overtaken() -> None:
         written(await other.ledger.submit(ACCOUNT, configure(3, credit_limit_micros=7)))
 
-    app.tables.tricks.append(lambda *_: overtaken())
+    app.tables.faults.append(lambda *_: overtaken())
     outcomes = await asyncio.gather(
         *(app.ledger.submit(ACCOUNT, configure(2, credit_limit_micros=5)) for _ in range(2))
     )

@@ -17,7 +17,7 @@ from shared.domain.ledger.model import (
     Unchanged,
     available_micros,
 )
-from tests.unit.ledger.ledgers import (
+from tests.support.ledger import (
     DAY,
     HOUR,
     START,

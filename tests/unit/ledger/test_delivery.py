@@ -24,15 +24,15 @@ from shared.ports.queues import Message
 from shared.ports.tables import Operation, Upsert
 from shared.usecases.charging.charge_legs import ChargeLegs, ChargeStatus
 from shared.usecases.legs.receive_legs import leg_message
+from tests.support.ledger import DAY, START, UNIT
 from tests.support.memory_tables import MemoryTables
-from tests.unit.ledger.ledgers import DAY, START, UNIT
-from tests.unit.ledger.world import (
+from tests.support.processes import (
     CARD,
     FR,
     JP,
     SETTINGS,
+    Deployment,
     FakeMessage,
-    World,
     card_bytes,
     leg_json,
 )
@@ -41,7 +41,7 @@ PRICE = 86_000
 
 
 async def test_a_leg_is_posted_queued_rated_and_debited() -> None:
-    process = World().process()
+    process = Deployment().process()
     await process.set_up()
     (received,) = await process.post(leg_json("1"))
     assert (received.leg, received.status) == ("local~1", "queued")
@@ -54,25 +54,25 @@ async def test_a_leg_is_posted_queued_rated_and_debited() -> None:
 
 
 async def test_the_broker_drops_what_was_posted_twice_and_keeps_other_content() -> None:
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up()
     await process.post(leg_json("1"))
     await process.post(leg_json("1"), leg_json("1", hangup_cause="says nothing of the call"))
     await process.post(leg_json("1", conference_id="another"))
-    assert len(world.queue.take(100)) == 2
+    assert len(deployment.queue.take(100)) == 2
 
 
 async def test_a_redelivery_a_year_later_changes_nothing() -> None:
-    world = World()
-    first = world.process()
+    deployment = Deployment()
+    first = deployment.process()
     await first.set_up()
     await first.post(leg_json("1"))
-    (message,) = world.queue.take(100)
+    (message,) = deployment.queue.take(100)
     await first.work([message])
     record, balance = await first.record("1"), await first.balance()
-    world.clock.pass_time(400 * DAY)
-    later = world.process()
+    deployment.clock.pass_time(400 * DAY)
+    later = deployment.process()
     await later.work([message])
     await later.work([message, message])
     assert await later.record("1") == record
@@ -81,45 +81,45 @@ async def test_a_redelivery_a_year_later_changes_nothing() -> None:
     await later.sound()
 
 
-async def _another_card(world: World) -> None:
+async def _another_card(deployment: Deployment) -> None:
     """The account is moved to a card that has no rate for the leg."""
-    process = world.process()
+    process = deployment.process()
     rates = [rate for rate in CARD["rates"] if rate["prefix"] == "33"]
     await process.put_card(card_bytes(rates=rates), START - 400 * DAY, card="poor")
     await process.app.accounts.put("contoso", AccountSettings("USD", rate_card="poor"), '"1"')
 
 
-async def _another_currency(world: World) -> None:
+async def _another_currency(deployment: Deployment) -> None:
     """The card is in euros from before the leg on."""
-    process = world.process()
+    process = deployment.process()
     await process.put_card(card_bytes(currency="EUR"), START - DAY)
 
 
-async def _another_owner(world: World) -> None:
+async def _another_owner(deployment: Deployment) -> None:
     """The meeting belongs to somebody else."""
-    process = world.process()
+    process = deployment.process()
     await process.app.accounts.put("fabrikam", AccountSettings("USD"), None)
     await process.register("3001", "fabrikam")
 
 
-async def _bridge_narrowed(world: World) -> None:
+async def _bridge_narrowed(deployment: Deployment) -> None:
     """The bridge acts for another account only, from now on."""
-    process = world.process()
+    process = deployment.process()
     await process.app.accounts.put("fabrikam", AccountSettings("USD"), None)
     view = await process.app.bridges.read("local")
     await process.put_bridge("local", frozenset({"fabrikam"}), "fabrikam", view.etag)
 
 
 async def test_a_bridge_that_served_one_account_only_pins_its_legs_too() -> None:
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up("contoso", "fabrikam")
     etag = await process.put_bridge("solo", frozenset({"contoso"}), "contoso")
     await process.post(leg_json("1", account=None), bridge="solo")
-    (message,) = world.queue.take(100)
+    (message,) = deployment.queue.take(100)
     await process.work([message])
     await process.put_bridge("solo", frozenset({"fabrikam"}), "fabrikam", etag)
-    await world.process().work([message])
+    await deployment.process().work([message])
     assert await process.balance("contoso") == 100 * UNIT - PRICE
     assert await process.balance("fabrikam") == 100 * UNIT
 
@@ -129,18 +129,18 @@ async def test_a_bridge_that_served_one_account_only_pins_its_legs_too() -> None
 )
 @pytest.mark.parametrize("named", [{"account": "contoso"}, {"account": None}])
 async def test_a_redelivery_is_charged_nowhere_else_and_parked_nowhere_whatever_changed(
-    change: Callable[[World], Any], named: dict[str, Any]
+    change: Callable[[Deployment], Any], named: dict[str, Any]
 ) -> None:
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up()
     await process.register("3001", "contoso")
     await process.post(leg_json("1", **named))
-    (message,) = world.queue.take(100)
+    (message,) = deployment.queue.take(100)
     await process.work([message])
-    world.clock.pass_time(timedelta(minutes=10))
-    await change(world)
-    later = world.process()
+    deployment.clock.pass_time(timedelta(minutes=10))
+    await change(deployment)
+    later = deployment.process()
     await later.work([message])
     assert await later.balance("contoso") == 100 * UNIT - PRICE
     assert await later.balance("fabrikam") == 0
@@ -149,12 +149,12 @@ async def test_a_redelivery_is_charged_nowhere_else_and_parked_nowhere_whatever_
 
 async def test_two_processes_that_see_different_owners_charge_one_account() -> None:
     """The claim decides: its first writer pins the account for ever."""
-    world = World()
-    old, new = world.process(), world.process()
+    deployment = Deployment()
+    old, new = deployment.process(), deployment.process()
     await old.set_up("contoso", "fabrikam")
     await old.register("3001", "contoso")
     await old.post(leg_json("1", account=None, answered_at=None))  # unanswered: as of its start
-    (message,) = world.queue.take(100)
+    (message,) = deployment.queue.take(100)
     queued = read_queued_leg(message.body)
     await asyncio.gather(*(each.app.facts.conference("3001") for each in (old, new)))
     await old.register("3001", "fabrikam")
@@ -164,13 +164,13 @@ async def test_two_processes_that_see_different_owners_charge_one_account() -> N
 
 
 async def test_conflicting_content_is_parked_once_and_debited_never() -> None:
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up()
     await process.post(leg_json("1"))
     await process.drain()
     for _ in range(3):
-        world.clock.pass_time(timedelta(hours=1))
+        deployment.clock.pass_time(timedelta(hours=1))
         await process.post(leg_json("1", to=FR))
         await process.drain()
     (parked,) = await process.parked()
@@ -183,8 +183,8 @@ async def test_conflicting_content_is_parked_once_and_debited_never() -> None:
 
 
 async def test_two_contents_in_one_batch_are_one_debit_and_one_conflict() -> None:
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up()
     await process.post(leg_json("1"), leg_json("1", talk_seconds=181), leg_json("2"))
     await process.drain()
@@ -219,11 +219,11 @@ async def _charged(process: Any, leg_id: str) -> int:
 async def test_what_can_not_be_charged_is_parked_once_and_its_neighbours_are_charged(
     leg: dict[str, Any], reason: ParkReason
 ) -> None:
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up()
     await process.post(leg_json("before"), leg, leg_json("after"))
-    messages = world.queue.take(100)
+    messages = deployment.queue.take(100)
     await process.work(messages)
     await process.work(messages)
     (parked,) = await process.parked()
@@ -242,7 +242,7 @@ async def test_what_can_not_be_charged_is_parked_once_and_its_neighbours_are_cha
 async def test_other_content_of_a_charged_leg_is_a_conflict_even_if_it_could_not_be_charged(
     other: dict[str, Any],
 ) -> None:
-    process = World().process()
+    process = Deployment().process()
     await process.set_up()
     await process.post(leg_json("1"))
     await process.drain()
@@ -254,51 +254,53 @@ async def test_other_content_of_a_charged_leg_is_a_conflict_even_if_it_could_not
 
 
 @pytest.mark.parametrize("stalled", ["topic", "backlog"])
-async def test_a_batch_ends_by_its_deadline_whatever_it_has_to_tell(
+async def test_a_batch_ends_by_its_deadline_whatever_it_has_to_report(
     stalled: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the host ends it, it comes again, and so on for ever."""
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up()
     await process.post(leg_json("1"), leg_json("2", to=JP))
 
     async def no_answer(_: object) -> None:
         await asyncio.Event().wait()
 
-    place, name = (world.topic, "publish") if stalled == "topic" else (process.app.backlog, "seen")
+    place, name = (
+        (deployment.topic, "publish") if stalled == "topic" else (process.app.backlog, "seen")
+    )
     monkeypatch.setattr(place, name, no_answer)
     process.app.settings = replace(SETTINGS, call_ended_lock_seconds=1)
     async with asyncio.timeout(30):
-        await process.work(world.queue.take(100))
+        await process.work(deployment.queue.take(100))
     assert await process.balance() == 100 * UNIT - PRICE
     assert len(await process.parked()) == 1
-    assert not world.queue.scheduled
+    assert not deployment.queue.scheduled
 
 
 # What fails for now
 
 
-async def _one_message(world: World) -> tuple[Any, Message]:
-    process = world.process()
+async def _one_message(deployment: Deployment) -> tuple[Any, Message]:
+    process = deployment.process()
     await process.set_up()
     await process.post(leg_json("1"))
-    (message,) = world.queue.take(100)
+    (message,) = deployment.queue.take(100)
     return process, message
 
 
 async def test_what_fails_for_now_comes_again_later_and_later() -> None:
-    world = World()
-    process, message = await _one_message(world)
+    deployment = Deployment()
+    process, message = await _one_message(deployment)
     delays = []
     for attempt in range(1, 12):
-        process.world.tables.inject(1, StoreUnavailable("busy"), kind="get")
+        process.deployment.tables.inject(1, StoreUnavailable("busy"), kind="get")
         await process.work([message])
-        ((at, message),) = world.queue.scheduled
-        delays.append((at - world.clock.now()).total_seconds())
+        ((at, message),) = deployment.queue.scheduled
+        delays.append((at - deployment.clock.now()).total_seconds())
         assert read_queued_leg(message.body).attempt == attempt
-        world.clock.moment = at
-        assert world.queue.take(100) == [message]
+        deployment.clock.moment = at
+        assert deployment.queue.take(100) == [message]
     assert delays == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
     assert len({read_queued_leg(message.body).received_at}) == 1
     await process.work([message])
@@ -306,24 +308,24 @@ async def test_what_fails_for_now_comes_again_later_and_later() -> None:
 
 
 async def test_ten_minutes_without_storage_lose_nothing_and_dead_letter_nothing() -> None:
-    world = World()
-    process, message = await _one_message(world)
+    deployment = Deployment()
+    process, message = await _one_message(deployment)
     down = True
 
     async def busy(*_: Any, **__: Any) -> Any:
         if down:
             raise StoreUnavailable("busy")
-        return await MemoryTables.get(world.tables, *_, **__)
+        return await MemoryTables.get(deployment.tables, *_, **__)
 
-    world.tables.get = busy  # type: ignore[method-assign]
+    deployment.tables.get = busy  # type: ignore[method-assign]
     await process.work([message])
-    started = world.clock.now()
-    while world.clock.now() - started < timedelta(minutes=10):
-        world.clock.pass_time(timedelta(seconds=1))
-        if batch := world.queue.take(100):
+    started = deployment.clock.now()
+    while deployment.clock.now() - started < timedelta(minutes=10):
+        deployment.clock.pass_time(timedelta(seconds=1))
+        if batch := deployment.queue.take(100):
             await process.work(batch)
     down = False
-    world.clock.pass_time(timedelta(minutes=6))
+    deployment.clock.pass_time(timedelta(minutes=6))
     await process.drain()
     assert await process.balance() == 100 * UNIT - PRICE
 
@@ -332,30 +334,30 @@ async def test_two_attempts_in_one_batch_go_on_as_the_later_one() -> None:
     """A batch that was sent on and came again all the same: the next id must be a new one, or the
     broker drops it and the leg is lost."""
     for order in (1, -1):
-        world = World()
-        process, message = await _one_message(world)
+        deployment = Deployment()
+        process, message = await _one_message(deployment)
         for _ in range(3):
-            world.tables.inject(1, StoreUnavailable("busy"), kind="get")
+            deployment.tables.inject(1, StoreUnavailable("busy"), kind="get")
             await process.work([message])
-            world.clock.pass_time(timedelta(minutes=1))
-        (again,) = world.queue.take(100)
-        world.tables.inject(1, StoreUnavailable("busy"), kind="get")
+            deployment.clock.pass_time(timedelta(minutes=1))
+        (again,) = deployment.queue.take(100)
+        deployment.tables.inject(1, StoreUnavailable("busy"), kind="get")
         await process.work([message, again][::order])
-        ((at, last),) = world.queue.scheduled
+        ((at, last),) = deployment.queue.scheduled
         assert read_queued_leg(last.body).attempt == 2
-        world.clock.moment = at
+        deployment.clock.moment = at
         await process.drain()
         assert await process.balance() == 100 * UNIT - PRICE
 
 
 async def test_when_even_sending_again_fails_the_whole_batch_comes_again() -> None:
-    world = World()
-    process, message = await _one_message(world)
-    world.tables.inject(1, StoreUnavailable("busy"), kind="get")
-    world.queue.available = False
+    deployment = Deployment()
+    process, message = await _one_message(deployment)
+    deployment.tables.inject(1, StoreUnavailable("busy"), kind="get")
+    deployment.queue.available = False
     with pytest.raises(QueueUnavailable):
         await process.work([message])
-    world.queue.available = True
+    deployment.queue.available = True
     await process.work([message])
     assert await process.balance() == 100 * UNIT - PRICE
 
@@ -365,57 +367,57 @@ async def test_when_even_sending_again_fails_the_whole_batch_comes_again() -> No
 async def test_a_transaction_without_an_answer_anywhere_on_the_way_charges_once(
     nth: int, after: bool
 ) -> None:
-    world = World()
-    process, message = await _one_message(world)
-    world.tables.inject(nth, OutcomeUnknown("no answer"), after=after)
+    deployment = Deployment()
+    process, message = await _one_message(deployment)
+    deployment.tables.inject(nth, OutcomeUnknown("no answer"), after=after)
     await process.work([message])
-    world.clock.pass_time(timedelta(minutes=5))
-    await world.process().drain()
+    deployment.clock.pass_time(timedelta(minutes=5))
+    await deployment.process().drain()
     assert await process.balance() == 100 * UNIT - PRICE
 
 
 async def test_a_leg_that_runs_out_of_time_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World()
-    process, message = await _one_message(world)
+    deployment = Deployment()
+    process, message = await _one_message(deployment)
     queued = read_queued_leg(message.body)
     stuck = asyncio.Event()
 
     async def never(*_: Any, **__: Any) -> Any:
         await stuck.wait()
 
-    monkeypatch.setattr(world.tables, "get", never)
+    monkeypatch.setattr(deployment.tables, "get", never)
     (outcome,) = await process.app.charge_legs([queued], seconds=0.01)
     assert outcome.status is ChargeStatus.LATER
     monkeypatch.undo()
     stuck.set()
-    world.clock.pass_time(timedelta(minutes=5))
+    deployment.clock.pass_time(timedelta(minutes=5))
     await process.drain()
     assert await process.balance() == 100 * UNIT - PRICE
 
 
 async def test_a_ledger_that_halts_does_not_stop_the_legs_of_others() -> None:
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up("contoso", "fabrikam")
-    row = await world.tables.get(TABLE, "contoso", STATE)
+    row = await deployment.tables.get(TABLE, "contoso", STATE)
     assert row is not None
     newer: Operation = Upsert(STATE, {**row.values, "schema": 99})
-    await world.tables.transact(TABLE, "contoso", [newer])
+    await deployment.tables.transact(TABLE, "contoso", [newer])
     await process.post(leg_json("1"), leg_json("2", account="fabrikam"))
     await process.drain()
     assert await process.balance("fabrikam") == 100 * UNIT - PRICE
-    assert len(world.queue.scheduled) == 1
-    await world.tables.transact(TABLE, "contoso", [Upsert(STATE, row.values)])
-    world.clock.pass_time(timedelta(minutes=1))
-    await world.process().drain()
+    assert len(deployment.queue.scheduled) == 1
+    await deployment.tables.transact(TABLE, "contoso", [Upsert(STATE, row.values)])
+    deployment.clock.pass_time(timedelta(minutes=1))
+    await deployment.process().drain()
     assert await process.balance("contoso") == 100 * UNIT - PRICE
 
 
 async def test_an_error_of_ours_with_one_leg_does_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up()
     charge = process.app.charge_legs.charge
 
@@ -428,17 +430,17 @@ async def test_an_error_of_ours_with_one_leg_does_not_stop_the_others(
     await process.post(leg_json("1"), leg_json("2"))
     await process.drain()
     assert await process.balance() == 100 * UNIT - PRICE
-    assert len(world.queue.scheduled) == 1
+    assert len(deployment.queue.scheduled) == 1
 
 
 async def test_an_attempt_that_nobody_counted_is_no_reason_to_reckon_for_ever() -> None:
-    world = World()
-    process, message = await _one_message(world)
+    deployment = Deployment()
+    process, message = await _one_message(deployment)
     queued = read_queued_leg(message.body)
-    world.tables.inject(1, StoreUnavailable("busy"), kind="get")
+    deployment.tables.inject(1, StoreUnavailable("busy"), kind="get")
     await process.work([leg_message(QueuedLeg(queued.leg, queued.received_at, 10**15))])
-    ((at, _),) = world.queue.scheduled
-    assert at - world.clock.now() == timedelta(seconds=limits.RESEND_DELAY_SECONDS_MAX)
+    ((at, _),) = deployment.queue.scheduled
+    assert at - deployment.clock.now() == timedelta(seconds=limits.RESEND_DELAY_SECONDS_MAX)
 
 
 # What can't be read
@@ -492,8 +494,8 @@ def _poison() -> list[bytes]:
 
 @pytest.mark.parametrize("body", _poison(), ids=range(len(_poison())))
 async def test_a_message_that_can_not_be_read_is_parked_and_the_batch_goes_on(body: bytes) -> None:
-    world = World()
-    process, message = await _one_message(world)
+    deployment = Deployment()
+    process, message = await _one_message(deployment)
     poison = FakeMessage(body, {"bridge": "local", "attempt": "0"})
     fine = FakeMessage(message.body)
     await process.work([fine, poison, fine, poison])
@@ -503,8 +505,8 @@ async def test_a_message_that_can_not_be_read_is_parked_and_the_batch_goes_on(bo
 
 
 async def test_a_leg_of_a_thousand_years_is_parked_not_an_error() -> None:
-    world = World()
-    process, message = await _one_message(world)
+    deployment = Deployment()
+    process, message = await _one_message(deployment)
     data = json.loads(message.body)
     data["leg"]["talk_seconds"] = 10**30
     await process.work([FakeMessage(json.dumps(data).encode())])
@@ -513,15 +515,15 @@ async def test_a_leg_of_a_thousand_years_is_parked_not_an_error() -> None:
 
 
 async def test_an_unreadable_message_waits_too_while_storage_is_away() -> None:
-    world = World()
-    process, message = await _one_message(world)
+    deployment = Deployment()
+    process, message = await _one_message(deployment)
     poison = FakeMessage(b"{", {"bridge": "local", "attempt": "3"})
-    world.tables.inject(1, StoreUnavailable("busy"))
+    deployment.tables.inject(1, StoreUnavailable("busy"))
     await process.work([poison, FakeMessage(message.body)])
     assert await process.balance() == 100 * UNIT - PRICE
-    ((_, again),) = world.queue.scheduled
+    ((_, again),) = deployment.queue.scheduled
     assert (again.body, again.properties["attempt"]) == (b"{", "4")
-    world.clock.pass_time(timedelta(minutes=5))
+    deployment.clock.pass_time(timedelta(minutes=5))
     await process.drain()
     assert len(await process.parked(reason="unreadable")) == 1
 
@@ -530,14 +532,14 @@ async def test_an_unreadable_message_waits_too_while_storage_is_away() -> None:
 
 
 async def test_while_the_queue_is_away_legs_wait_in_the_inbox_and_go_on_once() -> None:
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up()
-    world.queue.available = False
+    deployment.queue.available = False
     await process.post(*(leg_json(str(number)) for number in range(70)))
     with pytest.raises(QueueUnavailable):
         await process.app.forward_inbox()
-    world.queue.available = True
+    deployment.queue.available = True
     assert await process.app.forward_inbox() == 70
     assert await process.app.forward_inbox() == 0
     await process.drain()
@@ -545,14 +547,14 @@ async def test_while_the_queue_is_away_legs_wait_in_the_inbox_and_go_on_once() -
 
 
 @pytest.mark.parametrize("timer", [forward_inbox, low_balance, retry_deliveries])
-async def test_a_timer_that_meets_an_outage_tells_so_in_a_line_and_goes_on_later(
+async def test_a_timer_that_meets_an_outage_reports_it_in_a_line_and_goes_on_later(
     timer: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    process = World().process()
+    process = Deployment().process()
     await process.set_up()
     bootstrap.install(process.app)
     tick = timer._function.get_user_function()
-    process.world.tables.inject(1, StoreUnavailable("No answer."), kind="query")
+    process.deployment.tables.inject(1, StoreUnavailable("No answer."), kind="query")
     caplog.clear()  # what the set-up told, if an earlier test imported the application
     with caplog.at_level("WARNING", logger="perminute"):
         await tick(SimpleNamespace(past_due=False))
@@ -565,28 +567,28 @@ async def test_a_timer_that_meets_an_outage_tells_so_in_a_line_and_goes_on_later
 
 
 async def test_a_crash_between_sending_on_and_deleting_sends_twice_and_charges_once() -> None:
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up()
-    world.queue.available = False
+    deployment.queue.available = False
     await process.post(leg_json("1"))
-    world.queue.available = True
-    world.tables.inject(1, StoreUnavailable("crash"))
+    deployment.queue.available = True
+    deployment.tables.inject(1, StoreUnavailable("crash"))
     with pytest.raises(StoreUnavailable):
         await process.app.forward_inbox()
-    world.clock.pass_time(timedelta(hours=1))  # the broker has forgotten the id
-    assert await world.process().app.forward_inbox() == 1
+    deployment.clock.pass_time(timedelta(hours=1))  # the broker has forgotten the id
+    assert await deployment.process().app.forward_inbox() == 1
     await process.drain()
     assert await process.balance() == 100 * UNIT - PRICE
 
 
 async def test_two_timers_forward_the_same_inbox_at_once() -> None:
-    world = World()
-    one, two = world.process(), world.process()
+    deployment = Deployment()
+    one, two = deployment.process(), deployment.process()
     await one.set_up()
-    world.queue.available = False
+    deployment.queue.available = False
     await one.post(*(leg_json(str(number)) for number in range(9)))
-    world.queue.available = True
+    deployment.queue.available = True
     await asyncio.gather(one.app.forward_inbox(), two.app.forward_inbox())
     assert await one.app.forward_inbox() == 0
     await one.drain()
@@ -594,42 +596,42 @@ async def test_two_timers_forward_the_same_inbox_at_once() -> None:
 
 
 async def test_a_post_is_refused_when_neither_queue_nor_inbox_has_it() -> None:
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up()
-    world.queue.available = False
+    deployment.queue.available = False
     for fault in (StoreUnavailable("busy"), OutcomeUnknown("no answer")):
-        world.tables.inject(1, fault)
+        deployment.tables.inject(1, fault)
         with pytest.raises(StoreUnavailable):
             await process.post(leg_json("1"))
 
 
 async def test_a_leg_that_the_queue_took_without_saying_so_is_charged_once() -> None:
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up()
-    queued = QueuedLeg(read_queued_leg(await _body(process, world)).leg, START)
+    queued = QueuedLeg(read_queued_leg(await _body(process, deployment)).leg, START)
     await process.app.inbox.keep([leg_message(queued)], START)
-    world.clock.pass_time(timedelta(hours=1))
+    deployment.clock.pass_time(timedelta(hours=1))
     await process.app.forward_inbox()
     await process.drain()
     assert await process.balance() == 100 * UNIT - PRICE
 
 
-async def _body(process: Any, world: World) -> bytes:
+async def _body(process: Any, deployment: Deployment) -> bytes:
     await process.post(leg_json("1"))
-    (message,) = world.queue.take(100)
+    (message,) = deployment.queue.take(100)
     await process.work([message])
     return message.body
 
 
 async def test_an_hour_of_clock_going_back_stops_no_leg() -> None:
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up()
     await process.post(leg_json("1"))
     await process.drain()
-    world.clock.pass_time(timedelta(hours=-1))
+    deployment.clock.pass_time(timedelta(hours=-1))
     stated = datetime.fromisoformat("2026-11-23T09:00:00+00:00")
     early = {
         "started_at": (stated - timedelta(minutes=4)).isoformat(),

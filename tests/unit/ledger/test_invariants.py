@@ -9,7 +9,7 @@ from shared.domain.credits.alerts import AlertRule
 from shared.domain.credits.lots import LotKind
 from shared.domain.ledger.decide import decide
 from shared.domain.ledger.model import EntryKind, LedgerState, Unchanged, check
-from tests.unit.ledger.ledgers import START, UNIT, Book, adjust, configure, leg, opened, top_up
+from tests.support.ledger import START, UNIT, Book, adjust, configure, leg, opened, top_up
 
 _RULES = (
     AlertRule("low", below_micros=3 * UNIT),

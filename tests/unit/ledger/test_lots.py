@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.credits.lots import Draw, LotKind
 from shared.domain.ledger.model import EntryKind, Unchanged
-from tests.unit.ledger.ledgers import (
+from tests.support.ledger import (
     DAY,
     HOUR,
     START,

@@ -1,4 +1,4 @@
-"""Parked legs: mended, replayed by several people at once, and charged once."""
+"""Parked legs: corrected, replayed by several people at once, and charged once."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,18 +22,18 @@ from shared.domain.legs.leg import QueuedLeg, read_leg_document
 from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
 from shared.ports.tables import Operation
 from shared.usecases.charging.charge_legs import ChargeLegs
-from tests.unit.ledger.ledgers import START, UNIT
-from tests.unit.ledger.world import ADMIN, CARD, JP, Process, World, card_bytes, leg_json
+from tests.support.ledger import START, UNIT
+from tests.support.processes import ADMIN, CARD, JP, Deployment, Process, card_bytes, leg_json
 
 PRICE = 86_000
 JAPAN_PRICE = 3 * 200_000
-MENDED = {**leg_json("1"), "account": "contoso"}
+CORRECTED = {**leg_json("1"), "account": "contoso"}
 SMALL = Principal("small", frozenset({Role.OPERATOR}), frozenset({"contoso"}))
 
 
 async def _parked(leg: dict[str, Any] | None = None) -> tuple[Process, ParkedLeg]:
-    """A world whose one leg is parked: there is no rate for Japan."""
-    process = World().process()
+    """A deployment whose one leg is parked: there is no rate for Japan."""
+    process = Deployment().process()
     await process.set_up("contoso", "fabrikam")
     await process.post(leg or leg_json("1", to=JP))
     await process.drain()
@@ -41,7 +41,7 @@ async def _parked(leg: dict[str, Any] | None = None) -> tuple[Process, ParkedLeg
     return process, parked
 
 
-async def _mend_card(process: Process) -> None:
+async def _correct_card(process: Process) -> None:
     japan = {**CARD["rates"][0], "prefix": "81", "connection_fee": "0", "destination": "Japan"}
     slot = {"from_second": 0, "price": "0.2", "unit_seconds": 60, "increment_seconds": 60}
     rates = [*CARD["rates"], {**japan, "slots": [slot]}]
@@ -56,7 +56,7 @@ async def test_a_leg_without_a_rate_is_replayed_once_there_is_one() -> None:
         2,
         ParkReason.RATE_MISSING,
     )
-    await _mend_card(process)
+    await _correct_card(process)
     done = await process.app.parked_legs.replay(ADMIN, parked.id)
     assert (done.status, done.actor, done.account) == (ParkStatus.REPLAYED, "admin", "contoso")
     assert await process.balance() == 100 * UNIT - JAPAN_PRICE
@@ -80,8 +80,8 @@ async def test_two_contents_of_one_leg_are_two_parked_legs() -> None:
 
 async def test_a_hundred_replays_at_once_are_one_debit() -> None:
     process, parked = await _parked()
-    await _mend_card(process)
-    other = process.world.process()
+    await _correct_card(process)
+    other = process.deployment.process()
     done = await asyncio.gather(
         *(each.app.parked_legs.replay(ADMIN, parked.id) for each in [process, other] * 50)
     )
@@ -90,11 +90,11 @@ async def test_a_hundred_replays_at_once_are_one_debit() -> None:
     await process.sound()
 
 
-async def test_one_leg_mended_in_two_ways_at_once_is_charged_once_and_stays_replayed() -> None:
+async def test_one_leg_corrected_in_two_ways_at_once_is_charged_once_and_stays_replayed() -> None:
     process, parked = await _parked()
-    other = process.world.process()
+    other = process.deployment.process()
     for order in ([process, other], [other, process]):
-        bodies = ({**MENDED}, {**MENDED, "conference_id": "another"})
+        bodies = ({**CORRECTED}, {**CORRECTED, "conference_id": "another"})
         await asyncio.gather(
             *(
                 each.app.parked_legs.replay(ADMIN, parked.id, body)
@@ -106,17 +106,17 @@ async def test_one_leg_mended_in_two_ways_at_once_is_charged_once_and_stays_repl
         assert await process.balance() == 100 * UNIT - PRICE
 
 
-async def test_a_mended_leg_keeps_its_id() -> None:
+async def test_a_corrected_leg_keeps_its_id() -> None:
     process, parked = await _parked()
     with pytest.raises(Invalid) as refused:
-        await process.app.parked_legs.replay(ADMIN, parked.id, {**MENDED, "leg_id": "2"})
+        await process.app.parked_legs.replay(ADMIN, parked.id, {**CORRECTED, "leg_id": "2"})
     assert refused.value.errors[0].pointer == "/leg/leg_id"
     assert await process.balance() == 100 * UNIT
 
 
 async def test_a_corrected_leg_stays_with_the_account_that_it_is_pinned_to() -> None:
     process, parked = await _parked()
-    body = {**MENDED, "account": "fabrikam"}
+    body = {**CORRECTED, "account": "fabrikam"}
     with pytest.raises(NotAllowed):
         await process.app.parked_legs.replay(SMALL, parked.id, body)
     with pytest.raises(Invalid) as refused:
@@ -144,22 +144,22 @@ async def test_somebody_elses_parked_leg_is_not_found() -> None:
 
 async def test_a_dismissed_leg_is_not_replayed_and_a_replayed_one_not_dismissed() -> None:
     process, parked = await _parked()
-    desk = process.app.parked_legs
-    dismissed = await desk.dismiss(ADMIN, parked.id)
-    assert await desk.dismiss(ADMIN, parked.id) == dismissed
+    service = process.app.parked_legs
+    dismissed = await service.dismiss(ADMIN, parked.id)
+    assert await service.dismiss(ADMIN, parked.id) == dismissed
     with pytest.raises(Conflict):
-        await desk.replay(ADMIN, parked.id, MENDED)
+        await service.replay(ADMIN, parked.id, CORRECTED)
     process, parked = await _parked()
-    await process.app.parked_legs.replay(ADMIN, parked.id, MENDED)
+    await process.app.parked_legs.replay(ADMIN, parked.id, CORRECTED)
     with pytest.raises(Conflict):
         await process.app.parked_legs.dismiss(ADMIN, parked.id)
 
 
 async def test_dismissed_while_it_is_replayed_it_is_charged_and_says_so() -> None:
     process, parked = await _parked()
-    other = process.world.process()
+    other = process.deployment.process()
     outcomes = await asyncio.gather(
-        process.app.parked_legs.replay(ADMIN, parked.id, MENDED),
+        process.app.parked_legs.replay(ADMIN, parked.id, CORRECTED),
         other.app.parked_legs.dismiss(ADMIN, parked.id),
         return_exceptions=True,
     )
@@ -177,7 +177,7 @@ async def test_a_failed_replay_does_not_open_what_was_dismissed_meanwhile(
 
     async def slow(*args: Any, **more: Any) -> Any:
         outcome = await charge(*args, **more)
-        await process.world.process().app.parked_legs.dismiss(ADMIN, parked.id)
+        await process.deployment.process().app.parked_legs.dismiss(ADMIN, parked.id)
         return outcome
 
     monkeypatch.setattr(ChargeLegs, "charge", staticmethod(slow))
@@ -189,10 +189,10 @@ async def test_a_failed_replay_does_not_open_what_was_dismissed_meanwhile(
 async def test_a_replay_whose_answer_is_lost_is_safe_to_repeat(after: bool) -> None:
     process, parked = await _parked()
     for nth in (1, 2, 3):
-        process.world.tables.inject(nth, OutcomeUnknown("no answer"), after=after)
+        process.deployment.tables.inject(nth, OutcomeUnknown("no answer"), after=after)
     for _ in range(5):
         try:
-            await process.app.parked_legs.replay(ADMIN, parked.id, MENDED)
+            await process.app.parked_legs.replay(ADMIN, parked.id, CORRECTED)
         except Unavailable:
             continue
         break
@@ -205,8 +205,8 @@ async def test_a_parked_leg_that_is_posted_again_is_charged_and_replaying_it_cha
     None
 ):
     process, parked = await _parked()
-    await _mend_card(process)
-    process.world.clock.pass_time(timedelta(hours=1))
+    await _correct_card(process)
+    process.deployment.clock.pass_time(timedelta(hours=1))
     await process.post(leg_json("1", to=JP))
     await process.drain()
     assert await process.balance() == 100 * UNIT - JAPAN_PRICE
@@ -215,8 +215,8 @@ async def test_a_parked_leg_that_is_posted_again_is_charged_and_replaying_it_cha
     assert await process.balance() == 100 * UNIT - JAPAN_PRICE
 
 
-async def test_what_could_not_be_read_is_mended_by_hand_and_charged_once() -> None:
-    process = World().process()
+async def test_what_could_not_be_read_is_corrected_by_hand_and_charged_once() -> None:
+    process = Deployment().process()
     await process.set_up()
     await process.app.receive_legs.park_unreadable("local", Unreadable("1", "no JSON", b"{"))
     (parked,) = await process.parked()
@@ -224,34 +224,34 @@ async def test_what_could_not_be_read_is_mended_by_hand_and_charged_once() -> No
         await process.app.parked_legs.replay(ADMIN, parked.id)
     assert refused.value.code == "leg_needed"
     for _ in range(2):
-        await process.app.parked_legs.replay(ADMIN, parked.id, MENDED)
+        await process.app.parked_legs.replay(ADMIN, parked.id, CORRECTED)
     assert await process.balance() == 100 * UNIT - PRICE
 
 
 async def test_parking_is_certain_or_said_not_to_be() -> None:
-    process = World().process()
+    process = Deployment().process()
     await process.set_up()
     await process.post(leg_json("1", to=JP))
-    (message,) = process.world.queue.take(1)
+    (message,) = process.deployment.queue.take(1)
 
     async def lost(table: str, partition: str, operations: Sequence[Operation]) -> Any:
         if table == "parked":
             raise OutcomeUnknown("no answer")
         return await transact(table, partition, operations)
 
-    transact = process.world.tables.transact
-    process.world.tables.transact = lost  # type: ignore[method-assign]
+    transact = process.deployment.tables.transact
+    process.deployment.tables.transact = lost  # type: ignore[method-assign]
     await process.work([message])
-    process.world.tables.transact = transact  # type: ignore[method-assign]
+    process.deployment.tables.transact = transact  # type: ignore[method-assign]
     assert await process.parked() == []
-    process.world.clock.pass_time(timedelta(minutes=5))
+    process.deployment.clock.pass_time(timedelta(minutes=5))
     await process.drain()
     assert len(await process.parked()) == 1
 
 
 async def test_an_update_that_nobody_can_confirm_is_not_claimed() -> None:
     process, parked = await _parked()
-    process.world.tables.inject(1, OutcomeUnknown("no answer"))
+    process.deployment.tables.inject(1, OutcomeUnknown("no answer"))
     with pytest.raises(StoreUnavailable):
         await process.app.parked_legs.dismiss(ADMIN, parked.id)
     assert (await process.app.parked_legs.dismiss(ADMIN, parked.id)).actor == "admin"

@@ -14,8 +14,8 @@ from shared.domain.common.errors import OutcomeUnknown, QueueUnavailable, StoreU
 from shared.domain.ledger.model import Entry
 from shared.ports.queues import Message
 from shared.ports.tables import Upsert, Value
-from tests.unit.ledger.ledgers import UNIT, leg, top_up
-from tests.unit.ledger.world import FR, Process, World, leg_json
+from tests.support.ledger import UNIT, leg, top_up
+from tests.support.processes import FR, Deployment, Process, leg_json
 
 
 def _ids(messages: list[Message]) -> list[str]:
@@ -28,9 +28,9 @@ def _types(messages: list[Message]) -> list[str]:
 
 async def _quiet() -> Process:
     """An account with credits, all events of which are published."""
-    process = World().process()
+    process = Deployment().process()
     await process.set_up()
-    process.world.topic.published.clear()
+    process.deployment.topic.published.clear()
     return process
 
 
@@ -39,7 +39,7 @@ async def test_a_crossing_is_published_as_a_cloud_event_with_a_stable_id() -> No
     for number in range(3):
         await process.post(leg_json(str(number), to=FR, talk_seconds=None, **_long(47)))
         await process.drain()
-    (message,) = process.world.topic.published
+    (message,) = process.deployment.topic.published
     event = json.loads(message.body)
     state = await process.app.ledger.state("contoso")
     assert state is not None
@@ -59,27 +59,27 @@ def _long(minutes: int) -> dict[str, Any]:
 
 async def test_a_crash_between_publishing_and_deleting_publishes_the_same_id_again() -> None:
     process = await _quiet()
-    process.world.topic.available = False
+    process.deployment.topic.available = False
     await process.top_up("contoso", "k", UNIT)
-    process.world.topic.available = True
-    process.world.tables.inject(1, StoreUnavailable("crash"))
+    process.deployment.topic.available = True
+    process.deployment.tables.inject(1, StoreUnavailable("crash"))
     with pytest.raises(StoreUnavailable):
         await process.app.publish_events("contoso")
-    await process.world.process().app.publish_events("contoso")
-    first, second = process.world.topic.published
+    await process.deployment.process().app.publish_events("contoso")
+    first, second = process.deployment.topic.published
     assert first.message_id == second.message_id
     assert json.loads(first.body) == json.loads(second.body)
 
 
 async def test_two_publishers_at_once_keep_the_order_of_first_appearances() -> None:
     process = await _quiet()
-    process.world.topic.available = False
+    process.deployment.topic.available = False
     for number in range(10):
         await process.top_up("contoso", f"k{number}", UNIT)
-    process.world.topic.available = True
-    others = [process.world.process() for _ in range(4)]
+    process.deployment.topic.available = True
+    others = [process.deployment.process() for _ in range(4)]
     await asyncio.gather(*(each.app.publish_events("contoso") for each in [process, *others]))
-    seen = list(dict.fromkeys(_ids(process.world.topic.published)))
+    seen = list(dict.fromkeys(_ids(process.deployment.topic.published)))
     assert seen == sorted(seen, key=lambda each: int(each.split(":")[1]))
     assert len(seen) == 10
     assert await process.app.ledger.outbox("contoso", limit=10) == []
@@ -95,7 +95,7 @@ async def test_an_outbox_that_cannot_be_read_stops_neither_charging_nor_a_top_up
     await process.drain()
 
     assert [each.kind.value for each in await _entries(process)][-2:] == ["top_up", "debit"]
-    assert process.world.topic.published == []
+    assert process.deployment.topic.published == []
 
 
 async def test_an_error_of_the_publisher_does_not_undo_what_was_committed(
@@ -106,7 +106,7 @@ async def test_an_error_of_the_publisher_does_not_undo_what_was_committed(
     async def broken(_: object) -> None:
         raise TypeError("an error of ours")
 
-    monkeypatch.setattr(process.world.topic, "publish", broken)
+    monkeypatch.setattr(process.deployment.topic, "publish", broken)
     await process.top_up("contoso", "k", UNIT)
     for number in range(3):
         await process.post(leg_json(str(number), to=FR, talk_seconds=None, **_long(47)))
@@ -124,7 +124,7 @@ async def _break_outbox(process: Process) -> None:
         "at": "2026-11-23T10:00:00Z",
         **pack("data", [{"data": {}}]),
     }
-    await process.world.tables.transact(TABLE, "contoso", [Upsert(event_key(1), values)])
+    await process.deployment.tables.transact(TABLE, "contoso", [Upsert(event_key(1), values)])
 
 
 async def _entries(process: Process) -> list[Entry]:
@@ -134,19 +134,19 @@ async def _entries(process: Process) -> list[Entry]:
 
 async def test_what_the_committing_process_could_not_publish_the_timer_does() -> None:
     process = await _quiet()
-    process.world.topic.available = False
+    process.deployment.topic.available = False
     await process.top_up("contoso", "k", UNIT)
-    assert process.world.topic.published == []
-    process.world.topic.available = True
-    watched = await process.world.process().app.watch_balances()
+    assert process.deployment.topic.published == []
+    process.deployment.topic.available = True
+    watched = await process.deployment.process().app.watch_balances()
     assert (watched.events, watched.failures) == (1, ())
-    assert _types(process.world.topic.published) == ["credits.topped_up"]
+    assert _types(process.deployment.topic.published) == ["credits.topped_up"]
 
 
 async def test_a_process_that_dies_right_after_its_commit_loses_no_event() -> None:
     process = await _quiet()
     await process.app.ledger.submit("contoso", top_up(UNIT, "k"))  # and no word to a publisher
-    watched = await process.world.process().app.watch_balances()
+    watched = await process.deployment.process().app.watch_balances()
     assert watched.events == 1
 
 
@@ -155,10 +155,10 @@ async def test_a_commit_of_unknown_outcome_publishes_what_it_wrote_and_no_more(
     after: bool,
 ) -> None:
     process = await _quiet()
-    process.world.tables.inject(2, OutcomeUnknown("no answer"), after=after)  # 1 is the mark
+    process.deployment.tables.inject(2, OutcomeUnknown("no answer"), after=after)  # 1 is the mark
     await process.app.ledger.submit("contoso", top_up(UNIT, "k"))
     await process.app.watch_balances()
-    assert _types(process.world.topic.published) == ["credits.topped_up"]
+    assert _types(process.deployment.topic.published) == ["credits.topped_up"]
 
 
 # Due marks
@@ -168,16 +168,16 @@ async def test_a_mark_stays_until_no_commit_can_follow_it_any_more() -> None:
     """The timer comes between mark and commit: it finds nothing, and leaves the mark."""
     process = await _quiet()
     gate = asyncio.Event()
-    transact = process.world.tables.transact
+    transact = process.deployment.tables.transact
 
     async def slow(table: str, *rest: Any) -> Any:
         if table == TABLE:
             await gate.wait()
         return await transact(table, *rest)
 
-    process.world.tables.transact = slow  # type: ignore[method-assign]
+    process.deployment.tables.transact = slow  # type: ignore[method-assign]
     commit = asyncio.create_task(process.app.ledger.submit("contoso", top_up(UNIT, "k")))
-    timer = process.world.process()
+    timer = process.deployment.process()
     while not await timer.app.due.due(process.clock.now(), limit=10):
         await asyncio.sleep(0)
     for _ in range(3):
@@ -196,21 +196,21 @@ async def test_marks_go_once_they_are_settled() -> None:
 
 
 async def test_a_process_whose_clock_is_five_minutes_slow_loses_no_event() -> None:
-    world = World()
-    process = await _settled(world)
-    slow = world.process()
-    slow.app.clock = _Shifted(world, timedelta(minutes=-5))
+    deployment = Deployment()
+    process = await _settled(deployment)
+    slow = deployment.process()
+    slow.app.clock = _Shifted(deployment, timedelta(minutes=-5))
     gate = asyncio.Event()
-    transact = world.tables.transact
+    transact = deployment.tables.transact
 
     async def late(table: str, *rest: Any) -> Any:
         if table == TABLE:
             await gate.wait()
         return await transact(table, *rest)
 
-    world.tables.transact = late  # type: ignore[method-assign]
+    deployment.tables.transact = late  # type: ignore[method-assign]
     commit = asyncio.create_task(slow.app.ledger.submit("contoso", top_up(UNIT, "k")))
-    while not await process.app.due.due(world.clock.now(), limit=10):
+    while not await process.app.due.due(deployment.clock.now(), limit=10):
         await asyncio.sleep(0)
     await process.app.watch_balances()
     gate.set()
@@ -218,35 +218,35 @@ async def test_a_process_whose_clock_is_five_minutes_slow_loses_no_event() -> No
     assert (await process.app.watch_balances()).events == 1
 
 
-async def _settled(world: World) -> Process:
-    process = world.process()
+async def _settled(deployment: Deployment) -> Process:
+    process = deployment.process()
     await process.set_up()
-    world.clock.pass_time(timedelta(hours=1))
+    deployment.clock.pass_time(timedelta(hours=1))
     await process.app.watch_balances()
-    assert await process.app.due.due(world.clock.now(), limit=10) == []
+    assert await process.app.due.due(deployment.clock.now(), limit=10) == []
     return process
 
 
 class _Shifted:
     """A clock that is wrong by a constant."""
 
-    def __init__(self, world: World, span: timedelta) -> None:
-        self._world = world
+    def __init__(self, deployment: Deployment, span: timedelta) -> None:
+        self._deployment = deployment
         self._span = span
 
     def now(self) -> Any:
-        return self._world.clock.now() + self._span
+        return self._deployment.clock.now() + self._span
 
 
 async def test_an_outbox_that_cannot_be_read_does_not_stop_the_timer() -> None:
-    process = World().process()
+    process = Deployment().process()
     await process.set_up("contoso", "fabrikam")
     await _break_outbox(process)
-    process.world.topic.published.clear()
-    process.world.topic.available = False
+    process.deployment.topic.published.clear()
+    process.deployment.topic.available = False
     for account in ("contoso", "fabrikam"):
         await process.top_up(account, "k", UNIT)
-    process.world.topic.available = True
+    process.deployment.topic.available = True
 
     watched = await process.app.watch_balances()
 
@@ -255,47 +255,47 @@ async def test_an_outbox_that_cannot_be_read_does_not_stop_the_timer() -> None:
 
 
 async def test_one_account_that_fails_does_not_stop_the_others() -> None:
-    world = World()
-    process = world.process()
+    deployment = Deployment()
+    process = deployment.process()
     await process.set_up("contoso", "fabrikam", "northwind")
-    world.topic.published.clear()
-    world.topic.available = False
+    deployment.topic.published.clear()
+    deployment.topic.available = False
     for account in ("contoso", "fabrikam", "northwind"):
         await process.top_up(account, "k", UNIT)
-    world.topic.available = True
+    deployment.topic.available = True
     state = await process.app.ledger.state("fabrikam")
     assert state is not None
     broken = Upsert(event_key(state.commit), {"schema": 1, "at": "whenever", "data": "["})
-    await world.tables.transact(TABLE, "fabrikam", [broken])
-    watched = await world.process().app.watch_balances()
+    await deployment.tables.transact(TABLE, "fabrikam", [broken])
+    watched = await deployment.process().app.watch_balances()
     assert [failure.split(":")[0] for failure in watched.failures] == ["fabrikam"]
-    told = {message.properties["account"] for message in world.topic.published}
+    told = {message.properties["account"] for message in deployment.topic.published}
     assert told == {"contoso", "northwind"}
 
 
 async def test_while_the_topic_is_away_everything_waits_and_nothing_fails() -> None:
     process = await _quiet()
-    process.world.topic.available = False
+    process.deployment.topic.available = False
     await process.top_up("contoso", "k", UNIT)
     with pytest.raises(QueueUnavailable):
         await process.app.publish_events("contoso")
     watched = await process.app.watch_balances()
     assert len(watched.failures) == 1
-    process.world.topic.available = True
+    process.deployment.topic.available = True
     assert (await process.app.watch_balances()).events == 1
 
 
 async def test_the_nightly_audit_finds_what_no_mark_named() -> None:
     process = await _quiet()
-    process.world.topic.available = False
+    process.deployment.topic.available = False
     await process.top_up("contoso", "k", UNIT)
-    process.world.topic.available = True
+    process.deployment.topic.available = True
     await process.app.due.clear(await process.app.due.due(process.clock.now(), limit=100))
     process.clock.pass_time(timedelta(seconds=limits.OUTBOX_AGE_SECONDS_MAX + 1))
     found = await process.app.audit_ledgers()
     assert found.missed == ["contoso"]
     await process.app.watch_balances()
-    assert _types(process.world.topic.published) == ["credits.topped_up"]
+    assert _types(process.deployment.topic.published) == ["credits.topped_up"]
 
 
 async def test_a_thousand_legs_around_a_threshold_are_one_published_alert() -> None:
@@ -308,4 +308,4 @@ async def test_a_thousand_legs_around_a_threshold_are_one_published_alert() -> N
         )
         await ledger.submit("contoso", top_up(10_000, f"k{number}"))
     await process.app.watch_balances()
-    assert _types(process.world.topic.published).count("credits.low") == 1
+    assert _types(process.deployment.topic.published).count("credits.low") == 1

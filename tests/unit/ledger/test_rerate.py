@@ -24,7 +24,7 @@ from shared.domain.ledger.model import (
     check,
 )
 from shared.domain.ledger.replay import replay
-from tests.unit.ledger.ledgers import DAY, UNIT, Book, adjust, configure, leg, opened, top_up
+from tests.support.ledger import DAY, UNIT, Book, adjust, configure, leg, opened, top_up
 from tests.unit.ledger.test_invariants import _RULES, _STEPS, _play
 
 GRANT_DAYS = timedelta(days=30)

@@ -17,16 +17,16 @@ from shared.domain.credits.lots import LotKind
 from shared.domain.ledger.model import ExpireLot, HoldEffect, ReverseLeg, TopUp
 from shared.ports.tables import Delete, Insert, Row, Upsert, Value
 from shared.usecases.ledger.close_months import close_months
+from tests.support.ledger import UNIT, adjust, configure, leg, top_up
+from tests.support.ledger_processes import ACCOUNT, FaultyTables, LedgerProcess
 from tests.support.memory_tables import MemoryTables
-from tests.unit.ledger.ledgers import UNIT, adjust, configure, leg, top_up
-from tests.unit.ledger.stores import ACCOUNT, House, TrickyTables
 
 LEGS = 36
 
 
 async def _lived() -> dict[str, Row]:
     """The rows of a ledger with every kind of entry and row, about 80 of them."""
-    app = await House().open(AlertRule("low", below_micros=20 * UNIT), micros=30 * UNIT)
+    app = await LedgerProcess().open(AlertRule("low", below_micros=20 * UNIT), micros=30 * UNIT)
     ledger, clock = app.ledger, app.clock
     gift = TopUp("gift", "d", UNIT, LotKind.GRANTED, expires_at=clock.now() + timedelta(hours=5))
     await ledger.submit(ACCOUNT, gift)
@@ -74,12 +74,12 @@ def rows() -> dict[str, Row]:
 
 
 async def _problems(rows: Mapping[str, Row]) -> tuple[str, ...]:
-    app = House(_tables(rows))
+    app = LedgerProcess(_tables(rows))
     return (await app.ledger.verify(ACCOUNT)).problems
 
 
-def _tables(rows: Mapping[str, Row]) -> TrickyTables:
-    tables = TrickyTables()
+def _tables(rows: Mapping[str, Row]) -> FaultyTables:
+    tables = FaultyTables()
     partition = MemoryTables._partition(tables, "ledger", ACCOUNT)
     tables._tables["ledger"] = {ACCOUNT: partition}
     for row in rows.values():
@@ -283,15 +283,15 @@ async def test_a_journal_row_that_was_made_without_the_key_is_named(rows: dict[s
 
 
 async def test_another_accounts_ledger_in_this_ones_place_is_named(rows: dict[str, Row]) -> None:
-    tables = TrickyTables()
+    tables = FaultyTables()
     for row in rows.values():
         await tables.transact("ledger", "fabrikam", [Insert(row.key, row.values)])
-    problems = (await House(tables).ledger.verify("fabrikam")).problems
+    problems = (await LedgerProcess(tables).ledger.verify("fabrikam")).problems
     assert any("hash:" in problem for problem in problems)
 
 
 async def test_a_state_rolled_back_alone_is_named_and_the_next_commit_halts() -> None:
-    app = await House().open(micros=UNIT)
+    app = await LedgerProcess().open(micros=UNIT)
     await app.ledger.submit(ACCOUNT, leg(1, 1))
     before = await app.tables.get("ledger", ACCOUNT, "state")
     assert before is not None
@@ -301,11 +301,11 @@ async def test_a_state_rolled_back_alone_is_named_and_the_next_commit_halts() ->
     assert _names(problems, "state", "commit: says 3, the journal ends with 4")
     assert _names(problems, "state", "head:")
     with pytest.raises(LedgerCorrupt):
-        await House(app.tables, app.clock).ledger.submit(ACCOUNT, leg(3, 1))
+        await LedgerProcess(app.tables, app.clock).ledger.submit(ACCOUNT, leg(3, 1))
 
 
 async def test_a_resumed_verification_believes_no_checkpoint_but_its_own() -> None:
-    app = await House().open(micros=UNIT)
+    app = await LedgerProcess().open(micros=UNIT)
     await app.ledger.submit(ACCOUNT, leg(1, 1))
     assert (await app.ledger.verify(ACCOUNT, resume=True)).problems == ()
     row = await app.tables.get("ledger", ACCOUNT, "verified")
@@ -319,7 +319,7 @@ async def test_a_resumed_verification_believes_no_checkpoint_but_its_own() -> No
 
 
 async def test_a_checkpoint_of_another_account_is_not_believed() -> None:
-    app = await House().open(micros=UNIT)
+    app = await LedgerProcess().open(micros=UNIT)
     assert (await app.ledger.verify(ACCOUNT)).problems == ()
     row = await app.tables.get("ledger", ACCOUNT, "verified")
     assert row is not None
@@ -330,7 +330,7 @@ async def test_a_checkpoint_of_another_account_is_not_believed() -> None:
 
 
 async def test_what_was_tampered_with_since_the_last_verification_is_found_by_the_next() -> None:
-    app = await House().open(AlertRule("low", below_micros=UNIT), micros=UNIT)
+    app = await LedgerProcess().open(AlertRule("low", below_micros=UNIT), micros=UNIT)
     assert (await app.ledger.verify(ACCOUNT)).problems == ()
     await app.ledger.submit(ACCOUNT, leg(1, 1))
     await app.ledger.submit(ACCOUNT, top_up(5))
@@ -341,12 +341,12 @@ async def test_what_was_tampered_with_since_the_last_verification_is_found_by_th
         for name, value in rows[key].values.items():
             edit = next(iter(_edits(value)))
             tables = _tables(_with(rows, key, {**rows[key].values, name: edit}))
-            found = (await House(tables).ledger.verify(ACCOUNT, resume=True)).problems
+            found = (await LedgerProcess(tables).ledger.verify(ACCOUNT, resume=True)).problems
             assert _names(found, key), (key, name, found)
 
 
 async def test_a_deleted_guard_does_not_let_its_leg_be_debited_twice_unnoticed() -> None:
-    app = await House().open(micros=UNIT)
+    app = await LedgerProcess().open(micros=UNIT)
     await app.ledger.submit(ACCOUNT, leg(1, 1))
     key = ledger_rows.leg_row_key("local~1")
     await app.tables.transact("ledger", ACCOUNT, [Delete(key)])
@@ -356,7 +356,7 @@ async def test_a_deleted_guard_does_not_let_its_leg_be_debited_twice_unnoticed()
 
 
 async def test_an_idempotency_key_can_not_take_the_place_of_a_reversal() -> None:
-    app = await House().open(micros=UNIT)
+    app = await LedgerProcess().open(micros=UNIT)
     await app.ledger.submit(ACCOUNT, leg(1, 1))
     await app.ledger.submit(ACCOUNT, top_up(1, "reversal of leg local~1"))
     record = await app.ledger.leg(ACCOUNT, "local~1")

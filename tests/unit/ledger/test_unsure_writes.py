@@ -41,7 +41,7 @@ class LateTables(MemoryTables):
 
 
 @pytest.mark.parametrize("lands_after", [1, 2])
-async def test_a_write_that_lands_late_is_not_told_to_have_failed(lands_after: int) -> None:
+async def test_a_write_that_lands_late_is_not_reported_to_have_failed(lands_after: int) -> None:
     tables = LateTables()
     records = DocumentStore(tables)
     await records.put("account", "contoso", {"limit": 1}, if_match=None)
@@ -54,7 +54,7 @@ async def test_a_write_that_lands_late_is_not_told_to_have_failed(lands_after: i
 
 
 @pytest.mark.parametrize("lands_after", [1, 2])
-async def test_a_first_write_that_lands_late_is_told_to_have_created(lands_after: int) -> None:
+async def test_a_first_write_that_lands_late_is_reported_to_have_created(lands_after: int) -> None:
     tables = LateTables()
     tables.lands_after = lands_after
     saved = await DocumentStore(tables).put("account", "contoso", {"limit": 1}, if_match=None)

@@ -155,7 +155,7 @@ def test_no_lookup_is_remembered_beyond_its_bound():
     assert _classify.cache_parameters()["maxsize"] == limits.NUMBER_CACHE_MAX
 
 
-def test_libphonenumber_is_not_loaded_before_a_number_is_looked_at():
+def test_libphonenumber_is_not_loaded_before_a_number_is_parsed():
     code = (
         "import sys, shared.domain.dial_out.dial_out_checks, shared.domain.numbers.numbers\n"
         "assert 'phonenumbers' not in sys.modules"

@@ -1,4 +1,4 @@
-"""The demo's rate card covers the world but for one country."""
+"""The demo's rate card covers all countries but one."""
 
 import json
 from datetime import UTC, datetime
@@ -70,7 +70,7 @@ def test_islands_and_dear_ranges_have_rows_of_their_own(number, wanted):
     assert destination(number) == wanted
 
 
-def test_the_missing_rates_mend_the_card():
+def test_the_missing_rates_complete_the_card():
     assert [rate["prefix"] for rate in missing_rates()] == ["996"]
     assert "996" not in OUTWARD
 

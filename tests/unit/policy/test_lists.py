@@ -40,7 +40,7 @@ def test_an_island_is_not_blocked_with_the_country_whose_code_it_shares():
     assert reason("+12125551234", policy) == "region_blocked"
 
 
-def test_prefix_lists_look_at_the_first_digits():
+def test_prefix_lists_match_the_first_digits():
     assert reason(LONDON, lists(blocked_prefixes=frozenset({"4420"}))) == "number_blocked"
     assert reason(LONDON, lists(blocked_prefixes=frozenset({"44207946001"}))) is None
     assert reason(LONDON, lists(allowed_prefixes=frozenset({"33", "4420"}))) is None
@@ -88,7 +88,7 @@ def test_a_range_takes_the_class_that_the_account_gives_it():
     assert reason("+448702345678", policy) == "number_class_blocked"
 
 
-def test_ranges_known_for_fraud_are_refused_only_where_the_account_asks_for_it():
+def test_ranges_known_for_fraud_are_refused_only_where_the_account_requests_it():
     somalia = "+252712345678"
     assert facts(somalia).dialled.number.high_risk == "Somalia"
     assert reason(somalia, AccountPolicy()) is None

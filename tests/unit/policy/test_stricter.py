@@ -26,7 +26,7 @@ from shared.domain.dial_out.policy import (
     License,
 )
 from shared.domain.numbers.classes import NumberClass
-from tests.unit.holds.cases import CENT, NOW, PerMinute, account, ask, budget, placed, velocity
+from tests.support.hold_cases import CENT, NOW, PerMinute, account, ask, budget, placed, velocity
 
 from .cases import RATE, facts, organizer
 

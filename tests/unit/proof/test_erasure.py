@@ -14,14 +14,14 @@ from shared.adapters.legs.parking_store import TableParkingLot
 from shared.domain.legs.parking import ParkedLeg, ParkReason
 from shared.ports.holds import HoldRecord
 from shared.ports.legs import Claim
-from tests.unit.proof.app import ACCOUNT, START, LedgerHouse, all_rows, leg
+from tests.support.stored_ledger import ACCOUNT, START, StoredLedger, all_rows, leg
 
 NUMBER, ORGANIZER = "+15550001111", "ann@contoso.com"
 TABLES = ("ledger", "holds", "legs", "parked", "directory")
 
 
-async def _house() -> LedgerHouse:
-    app = LedgerHouse()
+async def _ledger() -> StoredLedger:
+    app = StoredLedger()
     await app.lived()
     await app.ledger.submit(ACCOUNT, leg(50, at=app.clock.now(), to=NUMBER, organizer=ORGANIZER))
     await TableClaims(app.tables).claim("local~50", Claim(ACCOUNT, ORGANIZER))
@@ -57,7 +57,7 @@ async def _house() -> LedgerHouse:
     return app
 
 
-def _where(app: LedgerHouse, text: str) -> list[str]:
+def _where(app: StoredLedger, text: str) -> list[str]:
     """The rows whose properties, unpacked, name a text."""
     from shared.adapters.tables.packing import joined
 
@@ -86,7 +86,7 @@ def _where(app: LedgerHouse, text: str) -> list[str]:
 async def test_a_person_is_gone_from_every_table_and_the_chain_verifies(
     number: str | None, organizer: str | None, tables: set[str]
 ) -> None:
-    app = await _house()
+    app = await _ledger()
     text = number or organizer or ""
     assert {each.split()[0] for each in _where(app, text)} == tables
 
@@ -102,7 +102,7 @@ async def test_a_person_is_gone_from_every_table_and_the_chain_verifies(
 
 async def test_a_leg_that_comes_again_brings_nobody_back() -> None:
     """From the queue, or out of the archive: it is answered with what was charged first."""
-    app = await _house()
+    app = await _ledger()
     await TableEraser(app.tables).erase(ACCOUNT, number=NUMBER, organizer=None)
 
     again = await app.ledger.submit(
@@ -114,7 +114,7 @@ async def test_a_leg_that_comes_again_brings_nobody_back() -> None:
 
 
 async def test_erasing_again_changes_nothing() -> None:
-    app = await _house()
+    app = await _ledger()
     eraser = TableEraser(app.tables)
     first = await eraser.erase(ACCOUNT, number=NUMBER, organizer=None)
 
@@ -125,7 +125,7 @@ async def test_erasing_again_changes_nothing() -> None:
 
 
 async def test_others_stay_as_they_are() -> None:
-    app = await _house()
+    app = await _ledger()
 
     await TableEraser(app.tables).erase(ACCOUNT, number=NUMBER, organizer=None)
 

@@ -11,17 +11,17 @@ from shared.domain.common.errors import LedgerCorrupt, OutcomeUnknown
 from shared.domain.ledger.model import Adjust
 from shared.ports.tables import Row, Upsert
 from shared.usecases.ledger.close_months import close_months
+from tests.support.credits_app import PATH, CreditsApp
 from tests.support.memory_tables import MemoryTables
-from tests.unit.credits.world import PATH, World
-from tests.unit.proof.app import ACCOUNT, CHAIN_KEY, CountedTables, LedgerHouse, leg, lines
+from tests.support.stored_ledger import ACCOUNT, CHAIN_KEY, CountedTables, StoredLedger, leg, lines
 
 JANUARY = "month|2026-01"
 MARCH = datetime.fromisoformat("2026-03-01T02:00Z")
 
 
-async def _lived(tables: MemoryTables | None = None) -> LedgerHouse:
+async def _lived(tables: MemoryTables | None = None) -> StoredLedger:
     """Things happened in January and February; it is March."""
-    app = LedgerHouse(tables)
+    app = StoredLedger(tables)
     await app.lived()
     app.clock.advance(days=20)
     await app.ledger.submit(ACCOUNT, leg(50, at=app.clock.now()))
@@ -29,16 +29,16 @@ async def _lived(tables: MemoryTables | None = None) -> LedgerHouse:
     return app
 
 
-async def _close(app: LedgerHouse) -> int:
+async def _close(app: StoredLedger) -> int:
     return await close_months(app.ledger, ACCOUNT, "UTC", app.clock.now())
 
 
-async def _months(app: LedgerHouse) -> dict[str, Row]:
+async def _months(app: StoredLedger) -> dict[str, Row]:
     found = await app.tables.query("ledger", ACCOUNT, first="month|", before="month}")
     return {row.key: row for row in found}
 
 
-async def test_a_month_row_tells_what_happened_and_where_it_ends() -> None:
+async def test_a_month_row_reports_what_happened_and_where_it_ends() -> None:
     app = await _lived()
 
     assert await _close(app) == 2
@@ -167,7 +167,7 @@ async def test_a_month_row_of_a_newer_version_is_not_guessed_at() -> None:
 async def test_a_restored_ledger_gets_the_same_month_rows_at_night() -> None:
     app = await _lived()
     await _close(app)
-    after = LedgerHouse()
+    after = StoredLedger()
     after.clock.moment = MARCH
     exported = [line async for line in export(app.tables, ACCOUNT)]
     await restore(after.tables, ACCOUNT, lines(exported), CHAIN_KEY)
@@ -184,42 +184,42 @@ async def test_a_restored_ledger_gets_the_same_month_rows_at_night() -> None:
         assert first == again
 
 
-def _world() -> World:
+def _app_of_a_month() -> CreditsApp:
     """An account whose month is over, before and after the night; what it was asked stays."""
-    world = World(CountedTables())
-    world.open(time_zone="Europe/Paris")
+    app = CreditsApp(CountedTables())
+    app.open(time_zone="Europe/Paris")
     for _ in range(40):
-        world.clock.moment += timedelta(minutes=7)
-        world.spend("0.10")
-    return world
+        app.clock.moment += timedelta(minutes=7)
+        app.spend("0.10")
+    return app
 
 
 def test_the_night_closes_a_month_and_its_statement_is_the_same_from_its_row() -> None:
-    world = _world()
-    month = f"{world.clock.moment:%Y-%m}"
-    world.clock.moment += timedelta(days=40)
-    before = world.get(f"{PATH}/statements/{month}").json
-    assert world.run(world.container.audit_ledgers()).problems == []
-    world.tables.rows_read = 0
+    app = _app_of_a_month()
+    month = f"{app.clock.moment:%Y-%m}"
+    app.clock.moment += timedelta(days=40)
+    before = app.get(f"{PATH}/statements/{month}").json
+    assert app.run(app.container.audit_ledgers()).problems == []
+    app.tables.rows_read = 0
 
-    after = world.get(f"{PATH}/statements/{month}").json
+    after = app.get(f"{PATH}/statements/{month}").json
 
     assert after == before
     assert after["re_adds"]
-    assert world.tables.rows_read <= 6  # the month's row, the journal at its ends, the directory
-    world.verified()
+    assert app.tables.rows_read <= 6  # the month's row, the journal at its ends, the directory
+    app.verified()
 
 
 def test_in_another_time_zone_the_month_is_added_up_anew() -> None:
-    world = _world()
-    month = f"{world.clock.moment:%Y-%m}"
-    world.clock.moment += timedelta(days=40)
-    assert world.run(world.container.audit_ledgers()).problems == []
-    row = world.run(world.tables.get("ledger", ACCOUNT, f"month|{month}"))
+    app = _app_of_a_month()
+    month = f"{app.clock.moment:%Y-%m}"
+    app.clock.moment += timedelta(days=40)
+    assert app.run(app.container.audit_ledgers()).problems == []
+    row = app.run(app.tables.get("ledger", ACCOUNT, f"month|{month}"))
     assert row.values["time_zone"] == "Europe/Paris"
 
-    world.change(time_zone="Asia/Tokyo")
-    world.clock.moment += timedelta(minutes=1)
+    app.change(time_zone="Asia/Tokyo")
+    app.clock.moment += timedelta(minutes=1)
 
-    assert world.get(f"{PATH}/statements/{month}").json["re_adds"]
-    world.verified()
+    assert app.get(f"{PATH}/statements/{month}").json["re_adds"]
+    app.verified()

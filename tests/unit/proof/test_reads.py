@@ -12,11 +12,11 @@ from shared.domain.credits.lots import Lot, LotKind
 from shared.domain.ledger.model import ReverseLeg, SettledDebit
 from shared.domain.ledger.statements import month_of, month_span, requested_month_span
 from shared.usecases.ledger.close_months import add_up_month
-from tests.unit.proof.app import ACCOUNT, START, LedgerHouse, leg
+from tests.support.stored_ledger import ACCOUNT, START, StoredLedger, leg
 
 
 async def test_the_balance_as_of_any_time_is_that_of_the_last_commit_before_it() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
 
     commits = await app.ledger.journal(ACCOUNT, after=0, limit=100)
@@ -31,7 +31,7 @@ async def test_the_balance_as_of_any_time_is_that_of_the_last_commit_before_it()
 
 
 async def test_every_entry_is_found_by_its_number() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     commits = await app.ledger.journal(ACCOUNT, after=0, limit=100)
     entries = [entry for commit in commits for entry in commit.entries]
@@ -43,7 +43,7 @@ async def test_every_entry_is_found_by_its_number() -> None:
 
 
 async def test_what_a_hold_book_reads_of_a_journal_is_what_its_entries_say() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     legs = [leg(number, at=app.clock.now()) for number in range(100, 160)]
     legs = [replace(each, authorization=f"au_{each.leg}") for each in legs]
@@ -72,7 +72,7 @@ async def test_what_a_hold_book_reads_of_a_journal_is_what_its_entries_say() -> 
 
 
 async def test_a_month_re_adds_to_the_balance() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
 
     statement = (await add_up_month(app.ledger, ACCOUNT, "2026-01", "UTC")).statement

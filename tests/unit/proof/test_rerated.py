@@ -14,17 +14,17 @@ from shared.domain.ledger.model import Entry, EntryKind, RerateLeg, ReverseLeg
 from shared.ports.ledger import CommitResult, IdempotencyConflict, LegRecord
 from shared.ports.tables import Delete, Upsert
 from shared.usecases.ledger.close_months import add_up_month
-from tests.unit.proof.app import ACCOUNT, CHAIN_KEY, LedgerHouse, leg, lines
+from tests.support.stored_ledger import ACCOUNT, CHAIN_KEY, StoredLedger, leg, lines
 
 LEG = "local~3"
 FIRST = 98_000
 
 
-async def present(app: LedgerHouse, name: str = LEG) -> LegRecord:
+async def present(app: StoredLedger, name: str = LEG) -> LegRecord:
     return (await app.ledger.debits(ACCOUNT, name))[-1]
 
 
-async def paid(app: LedgerHouse, debit: Entry) -> tuple[Lot, ...]:
+async def paid(app: StoredLedger, debit: Entry) -> tuple[Lot, ...]:
     found: list[Lot] = []
     for draw in debit.draws:
         opening = await app.ledger.entry(ACCOUNT, int(draw.lot.removeprefix("lot-")))
@@ -35,7 +35,7 @@ async def paid(app: LedgerHouse, debit: Entry) -> tuple[Lot, ...]:
 
 
 async def command(
-    app: LedgerHouse, amount_micros: int, target: str = "b|1", name: str = LEG
+    app: StoredLedger, amount_micros: int, target: str = "b|1", name: str = LEG
 ) -> RerateLeg:
     record = await present(app, name)
     charge = {
@@ -68,12 +68,12 @@ async def entry_of(outcome: object) -> Entry:
 
 
 async def test_the_same_re_rating_again_is_answered_with_its_first_result() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     wanted = await command(app, 50_000)
 
     first = await app.ledger.submit(ACCOUNT, wanted)
-    again = await LedgerHouse(app.tables).ledger.submit(ACCOUNT, wanted)
+    again = await StoredLedger(app.tables).ledger.submit(ACCOUNT, wanted)
 
     assert isinstance(again, CommitResult)
     assert again.repeated
@@ -85,7 +85,7 @@ async def test_the_same_re_rating_again_is_answered_with_its_first_result() -> N
 
 async def test_another_re_rating_of_a_debit_that_is_gone_clashes() -> None:
     """Whoever decided on what was present has to look again."""
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     one, other = await command(app, 50_000), await command(app, 60_000, "c|1")
     reversal = ReverseLeg(LEG, one.debit, one.paid, "a mistake")
@@ -97,9 +97,9 @@ async def test_another_re_rating_of_a_debit_that_is_gone_clashes() -> None:
 
 async def test_of_ten_that_want_it_at_once_in_two_processes_one_gets_it() -> None:
     """Re-ratings of different cards and plain reversals: one guard for all of them."""
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
-    other = LedgerHouse(app.tables)
+    other = StoredLedger(app.tables)
     record = await present(app)
     lots = await paid(app, record.entry)
     wanted = [await command(app, 1_000 * number, f"b|{number}") for number in range(8)]
@@ -118,7 +118,7 @@ async def test_of_ten_that_want_it_at_once_in_two_processes_one_gets_it() -> Non
 
 
 async def test_a_leg_that_comes_again_is_answered_with_its_first_debit() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     await app.ledger.submit(ACCOUNT, await command(app, 50_000))
     record = await app.ledger.leg(ACCOUNT, LEG)
@@ -132,7 +132,7 @@ async def test_a_leg_that_comes_again_is_answered_with_its_first_debit() -> None
 
 
 async def test_a_ledger_with_re_rated_legs_verifies_and_counts_each_leg_once() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     before = await app.ledger.verify(ACCOUNT)
     await app.ledger.submit(ACCOUNT, await command(app, 50_000))
@@ -151,11 +151,11 @@ async def test_a_ledger_with_re_rated_legs_verifies_and_counts_each_leg_once() -
 
 
 async def test_it_is_restored_from_its_journals() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     await app.ledger.submit(ACCOUNT, await command(app, 50_000))
     await app.ledger.submit(ACCOUNT, await command(app, 60_000, "b|2"))
-    after = LedgerHouse()
+    after = StoredLedger()
 
     exported = [line async for line in export(app.tables, ACCOUNT)]
     await restore(after.tables, ACCOUNT, lines(exported), CHAIN_KEY)
@@ -167,8 +167,8 @@ async def test_it_is_restored_from_its_journals() -> None:
     ]
 
 
-async def test_packed_days_tell_it_too() -> None:
-    app = LedgerHouse()
+async def test_packed_days_report_it_too() -> None:
+    app = StoredLedger()
     await app.lived()
     await app.ledger.submit(ACCOUNT, await command(app, 50_000))
     app.clock.advance(days=2)
@@ -182,7 +182,7 @@ async def test_packed_days_tell_it_too() -> None:
 
 @pytest.mark.parametrize("what", ["drop", "charge", "leg", "entry", "double"])
 async def test_a_re_rated_row_that_was_touched_is_named(what: str) -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     await app.ledger.submit(ACCOUNT, await command(app, 50_000))
     key = f"{leg_row_key(LEG)}|{6:020d}"
@@ -198,7 +198,7 @@ async def test_a_re_rated_row_that_was_touched_is_named(what: str) -> None:
         operation = Upsert(key, values)
     await app.tables.transact(TABLE, ACCOUNT, [operation])
 
-    problems = (await LedgerHouse(app.tables).ledger.verify(ACCOUNT)).problems
+    problems = (await StoredLedger(app.tables).ledger.verify(ACCOUNT)).problems
 
     assert problems
     assert all(problem.startswith(leg_row_key(LEG)) for problem in problems)
@@ -206,7 +206,7 @@ async def test_a_re_rated_row_that_was_touched_is_named(what: str) -> None:
 
 async def test_a_debit_without_what_it_replaces_is_named() -> None:
     """Journals that somebody with the key would write: the pair must stand together."""
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     await app.ledger.submit(ACCOUNT, await command(app, 50_000))
     commits = await app.ledger.journal(ACCOUNT, after=0, limit=100)
@@ -228,7 +228,7 @@ async def test_a_debit_without_what_it_replaces_is_named() -> None:
 
 
 async def test_a_statement_counts_a_re_rated_leg_once_and_still_re_adds() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     await app.ledger.submit(ACCOUNT, await command(app, 50_000))
     await app.ledger.submit(ACCOUNT, await command(app, 60_000, "b|2"))
@@ -246,7 +246,7 @@ async def test_a_statement_counts_a_re_rated_leg_once_and_still_re_adds() -> Non
 
 async def test_the_person_stands_in_the_first_row_alone() -> None:
     """So erasing it once is enough."""
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     await app.ledger.submit(ACCOUNT, await command(app, 50_000))
     first, second = await app.ledger.debits(ACCOUNT, LEG)

@@ -7,15 +7,15 @@ import pytest
 from shared.adapters.ledger.restore import export, restore
 from shared.domain.common.errors import Conflict, LedgerCorrupt
 from shared.domain.ledger.model import ReverseLeg, TopUp
-from tests.unit.proof.app import ACCOUNT, CHAIN_KEY, LedgerHouse, leg, lines
+from tests.support.stored_ledger import ACCOUNT, CHAIN_KEY, StoredLedger, leg, lines
 
 
-async def _exported(app: LedgerHouse) -> list[bytes]:
+async def _exported(app: StoredLedger) -> list[bytes]:
     return [line async for line in export(app.tables, ACCOUNT)]
 
 
 async def test_a_dropped_ledger_is_restored_and_verifies() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     record = await app.ledger.leg(ACCOUNT, "local~3")
     assert record is not None
@@ -25,7 +25,7 @@ async def test_a_dropped_ledger_is_restored_and_verifies() -> None:
     await app.ledger.submit(
         ACCOUNT, ReverseLeg("local~3", record.entry, (opened.lot,), "a mistake")
     )
-    after = LedgerHouse()
+    after = StoredLedger()
 
     await restore(after.tables, ACCOUNT, lines(await _exported(app)), CHAIN_KEY)
 
@@ -36,9 +36,9 @@ async def test_a_dropped_ledger_is_restored_and_verifies() -> None:
 
 
 async def test_the_restored_guards_still_refuse_a_second_debit() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
-    after = LedgerHouse()
+    after = StoredLedger()
     await restore(after.tables, ACCOUNT, lines(await _exported(app)), CHAIN_KEY)
     before = await after.ledger.state(ACCOUNT)
 
@@ -51,10 +51,10 @@ async def test_the_restored_guards_still_refuse_a_second_debit() -> None:
 
 
 async def test_a_restore_that_was_broken_off_is_finished_by_the_next_one() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     exported = await _exported(app)
-    after = LedgerHouse()
+    after = StoredLedger()
     await restore(after.tables, ACCOUNT, lines(exported[:4]), CHAIN_KEY)
 
     await restore(after.tables, ACCOUNT, lines(exported), CHAIN_KEY)
@@ -63,7 +63,7 @@ async def test_a_restore_that_was_broken_off_is_finished_by_the_next_one() -> No
 
 
 async def test_a_ledger_that_has_gone_on_is_not_overwritten() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     exported = await _exported(app)
     await app.ledger.submit(ACCOUNT, leg(99, at=app.clock.now()))
@@ -76,7 +76,7 @@ async def test_a_ledger_that_has_gone_on_is_not_overwritten() -> None:
 
 @pytest.mark.parametrize("field", ["balance", "at", "hash", "previous", "data0"])
 async def test_an_edited_export_is_refused(field: str) -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     exported = await _exported(app)
     document = json.loads(exported[3])
@@ -86,4 +86,4 @@ async def test_an_edited_export_is_refused(field: str) -> None:
     exported[3] = json.dumps(document).encode()
 
     with pytest.raises(LedgerCorrupt):
-        await restore(LedgerHouse().tables, ACCOUNT, lines(exported), CHAIN_KEY)
+        await restore(StoredLedger().tables, ACCOUNT, lines(exported), CHAIN_KEY)

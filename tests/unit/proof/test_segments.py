@@ -8,7 +8,7 @@ import pytest
 from shared.adapters.ledger.segments import history, pack_until
 from shared.domain.ledger.model import TopUp
 from shared.usecases.ledger.close_months import add_up_month
-from tests.unit.proof.app import ACCOUNT, CountedTables, LedgerHouse, all_rows, leg
+from tests.support.stored_ledger import ACCOUNT, CountedTables, StoredLedger, all_rows, leg
 
 LEGS = 100_000
 # The figures that docs/ledger.md tells.
@@ -16,15 +16,15 @@ ROWS_OF_PACKED_MONTH = 20
 ROWS_OF_CLOSED_MONTH = 4
 
 
-async def _all_commits(app: LedgerHouse) -> list[int]:
+async def _all_commits(app: StoredLedger) -> list[int]:
     numbers: list[int] = []
     while commits := await history(app.tables, ACCOUNT, after=numbers[-1] if numbers else 0):
         numbers += [commit.number for commit in commits]
     return numbers
 
 
-async def test_packed_and_unpacked_history_tell_the_same() -> None:
-    app = LedgerHouse()
+async def test_packed_and_unpacked_history_are_equal() -> None:
+    app = StoredLedger()
     await app.lived()
     before = [await app.ledger.entry(ACCOUNT, number) for number in range(1, 10)]
     numbers = await _all_commits(app)
@@ -43,7 +43,7 @@ async def test_packed_and_unpacked_history_tell_the_same() -> None:
 @pytest.mark.timeout(600)  # writes them all: most of a minute
 async def test_a_statement_of_100000_legs_reads_tens_of_rows() -> None:
     tables = CountedTables()
-    app = LedgerHouse(tables)
+    app = StoredLedger(tables)
     await app.open(credits_micros=100_000 * 98_000)
     for first in range(0, LEGS, 1_000):
         await asyncio.gather(
@@ -70,7 +70,7 @@ async def test_a_statement_of_100000_legs_reads_tens_of_rows() -> None:
 
 
 async def test_segments_never_exceed_an_entity() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.open()
     for number in range(300):
         await app.ledger.submit(

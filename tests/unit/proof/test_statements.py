@@ -33,9 +33,9 @@ from shared.domain.ledger.statements import Statement, Total, month_of
 from shared.ports.tables import Upsert
 from shared.usecases.ledger.close_months import add_up_month, close_months
 from shared.usecases.ledger.credit_account import opened_lots, present_debit
-from tests.unit.administration.app import House
-from tests.unit.holds.calls import Calls, rate
-from tests.unit.proof.app import ACCOUNT, START, CountedTables, LedgerHouse, all_rows, leg
+from tests.support.calls import Calls, rate
+from tests.support.product import Product
+from tests.support.stored_ledger import ACCOUNT, START, CountedTables, StoredLedger, all_rows, leg
 
 UNIT = 1_000_000
 KINDS = ("dial_out", "dial_in")
@@ -75,7 +75,7 @@ def _charge(known: _Known) -> dict[str, object]:
 class _History:
     """A ledger to which random things happen, and what they come to."""
 
-    app: LedgerHouse = field(default_factory=LedgerHouse)
+    app: StoredLedger = field(default_factory=StoredLedger)
     legs: dict[str, _Known] = field(default_factory=dict)
     moved: list[tuple[str, _Known, int]] = field(default_factory=list)
 
@@ -242,7 +242,7 @@ def _spoiled(statement: Statement, grouping: str, **change: int) -> Statement:
 
 
 async def test_re_adds_covers_every_grouping_and_every_sum() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     statement = (await add_up_month(app.ledger, ACCOUNT, "2026-01", "UTC")).statement
     assert statement.re_adds
@@ -254,7 +254,7 @@ async def test_re_adds_covers_every_grouping_and_every_sum() -> None:
 
 async def test_a_month_row_of_the_former_schema_is_not_read_and_is_rebuilt_at_night() -> None:
     tables = CountedTables()
-    app = LedgerHouse(tables)
+    app = StoredLedger(tables)
     await app.lived()
     app.clock.moment = datetime.fromisoformat("2026-03-01T02:00Z")
     await close_months(app.ledger, ACCOUNT, "UTC", app.clock.now())
@@ -290,7 +290,7 @@ async def test_a_month_row_of_the_former_schema_is_not_read_and_is_rebuilt_at_ni
 
 async def test_an_erased_organizer_is_in_no_statement_row_and_the_sums_stay() -> None:
     tables = CountedTables()
-    app = LedgerHouse(tables)
+    app = StoredLedger(tables)
     await app.lived()
     for number in (20, 21):
         await app.ledger.submit(ACCOUNT, leg(number, at=app.clock.now(), organizer="pia"))
@@ -325,7 +325,7 @@ async def test_an_erased_organizer_is_in_no_statement_row_and_the_sums_stay() ->
 
 async def test_an_organizer_beside_the_entries_that_is_not_the_legs_is_named() -> None:
     tables = CountedTables()
-    app = LedgerHouse(tables)
+    app = StoredLedger(tables)
     await app.lived()
     (key, values) = next(
         (row.key, row.values)
@@ -341,7 +341,7 @@ async def test_an_organizer_beside_the_entries_that_is_not_the_legs_is_named() -
 
 def test_a_statement_shows_what_legs_cost_after_corrections_by_kind_and_destination() -> None:
     """Two legs of 0.06: one is reversed, the other is charged anew at 0.15. Another is parked."""
-    app = House()
+    app = Product()
     calls = Calls(app)
     try:
         other = {
@@ -380,7 +380,7 @@ def test_a_statement_shows_what_legs_cost_after_corrections_by_kind_and_destinat
 
 
 def test_a_month_with_only_the_reversal_shows_one_leg_less() -> None:
-    app = House()
+    app = Product()
     calls = Calls(app)
     try:
         first = calls.charged(talk_seconds=60)
@@ -408,7 +408,7 @@ def test_a_month_with_only_the_reversal_shows_one_leg_less() -> None:
 
 
 async def test_what_a_late_leg_gets_back_of_a_lapsed_lot_is_no_legs_charge() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.open(credits_micros=1)
     expires_at = START + timedelta(days=1)
     await app.ledger.submit(

@@ -6,7 +6,7 @@ from shared.adapters.ledger.anchors import BlobAnchors
 from shared.adapters.ledger.rows import TABLE, VERIFIED, journal_key
 from shared.ports.anchors import Anchor
 from shared.ports.tables import Delete, Upsert
-from tests.unit.proof.app import ACCOUNT, CountedTables, LedgerHouse, all_rows, leg
+from tests.support.stored_ledger import ACCOUNT, CountedTables, StoredLedger, all_rows, leg
 
 DAY = date(2026, 1, 16)
 
@@ -26,7 +26,7 @@ class MemoryBlobs:
 
 async def test_a_resumed_verification_reads_only_what_came_since() -> None:
     tables = CountedTables()
-    app = LedgerHouse(tables)
+    app = StoredLedger(tables)
     await app.lived()
     full = await app.ledger.verify(ACCOUNT)
     await app.ledger.submit(ACCOUNT, leg(70, at=app.clock.now()))
@@ -41,7 +41,7 @@ async def test_a_resumed_verification_reads_only_what_came_since() -> None:
 
 
 async def test_a_verification_with_problems_is_no_place_to_resume_from() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     await app.tables.transact(TABLE, ACCOUNT, [Delete(journal_key(4))])
 
@@ -50,7 +50,7 @@ async def test_a_verification_with_problems_is_no_place_to_resume_from() -> None
 
 
 async def test_an_unreadable_checkpoint_means_from_the_beginning() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     await app.tables.transact(TABLE, ACCOUNT, [Upsert(VERIFIED, {"schema": 1, "data0": b"x"})])
 
@@ -78,7 +78,7 @@ async def test_the_first_anchor_of_a_day_stays() -> None:
 
 
 async def test_a_ledger_rolled_back_as_a_whole_verifies_but_its_anchored_commit_is_gone() -> None:
-    app = LedgerHouse()
+    app = StoredLedger()
     await app.lived()
     old = {row.key: row for row in all_rows(app.tables, TABLE)}
     await app.ledger.submit(ACCOUNT, leg(80, at=app.clock.now()))
@@ -89,7 +89,7 @@ async def test_a_ledger_rolled_back_as_a_whole_verifies_but_its_anchored_commit_
         operation = Upsert(row.key, back.values) if back else Delete(row.key)
         await app.tables.transact(TABLE, ACCOUNT, [operation])
 
-    rolled_back = await LedgerHouse(app.tables).ledger.verify(ACCOUNT)
+    rolled_back = await StoredLedger(app.tables).ledger.verify(ACCOUNT)
 
     assert rolled_back.problems == ()
     assert await app.ledger.head_at(ACCOUNT, state.commit) is None

@@ -258,7 +258,7 @@ def test_a_sentence_keeps_amounts_that_no_decimal_holds() -> None:
     assert "connection fee 0.5 + 1 x 1 s from second 0 at 0.2 per 60 s (1/300) = 151/300" in text
 
 
-def test_the_sentence_tells_losers_from_those_for_other_callers() -> None:
+def test_the_sentence_distinguishes_losers_from_those_for_other_callers() -> None:
     """For a caller from the US, a shorter prefix for the US lost; one for France never held."""
     version = card(
         rate(slot("60", "1"), prefix="44"),

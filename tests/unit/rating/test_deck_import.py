@@ -460,7 +460,7 @@ def test_fuzzed_decks_are_refused_or_read_but_never_a_crash(part: int) -> None:
     ],
 )
 def test_a_column_that_the_deck_lacks_is_never_a_default(columns: dict[str, Any]) -> None:
-    """A name that is spelled wrong would make every connection fee free."""
+    """A wrong name would make every connection fee free."""
     with pytest.raises(Invalid) as refused:
         imported("prefix,name,price\n44,UK,1\n", columns=columns)
 
@@ -497,7 +497,7 @@ def test_every_wrong_row_is_named_whatever_is_wrong_with_it() -> None:
 
 
 def test_a_missing_quote_never_swallows_a_row() -> None:
-    """Between two stray quotes a row would vanish, and its neighbour have its price."""
+    """Between two unpaired quotes a row would vanish, and its neighbour have its price."""
     swallowed = 'prefix,name,price\n33,France,1\n44,"UK,0.5\n49,Germany",0.6\n34,Spain,1\n'
 
     assert errors(swallowed, **SIMPLE) == [

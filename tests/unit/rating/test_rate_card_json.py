@@ -205,7 +205,7 @@ def test_wrong_fields_are_named(value: object, pointer: str, detail: str) -> Non
 
 
 def test_all_wrong_fields_are_named_at_once() -> None:
-    """Whoever mends a card wants to know them all."""
+    """Who corrects a card wants all of them."""
     value = changed("currency", to=1)
     value["rates"][0]["prefix"] = 1
     value["rates"][1]["slots"][1]["price"] = 2

@@ -15,10 +15,9 @@ from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.ledger.model import Configure, DebitLeg, TopUp
 from shared.ports.holds import ExtendHold, HoldRecord, PlaceHold, StoredDecision
 from shared.ports.tables import Operation, Replace, Row
+from tests.support.hold_cases import CENT, ask, longer
 from tests.support.memory_tables import MemoryTables
-from tests.unit.administration.app import CountedIds, HandClock
-
-from .cases import CENT, ask, longer
+from tests.support.product import CountedIds, ManualClock
 
 ACCOUNT = "contoso"
 
@@ -26,7 +25,7 @@ ACCOUNT = "contoso"
 class WatchedTables(MemoryTables):
     """Counts what is asked of it, and checks promise 4 at every commit of a hold book."""
 
-    def __init__(self, clock: HandClock) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         super().__init__()
         self.clock = clock
         self.reads: list[str] = []
@@ -60,11 +59,11 @@ class WatchedTables(MemoryTables):
             assert new.held_micros(now) <= there_is, (new.held_micros(now), there_is)
 
 
-class World:
+class HoldBooks:
     """One account, a ledger, and a hold book for each process."""
 
     def __init__(self, processes: int = 1) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.tables = WatchedTables(self.clock)
         self.ids = CountedIds()
         due = TableDueMarks(self.tables)

@@ -1,4 +1,4 @@
-"""Tables that count what is asked of them and fail as they are told."""
+"""Ledgers of one or more processes on tables that count requests and inject faults."""
 
 import asyncio
 from collections import deque
@@ -12,21 +12,21 @@ from shared.domain.common.errors import OutcomeUnknown, PerminuteError, StoreErr
 from shared.domain.credits.alerts import AlertRule
 from shared.ports.ledger import CommitResult
 from shared.ports.tables import Operation, Row
+from tests.support.ledger import START, configure, top_up
 from tests.support.memory_tables import MemoryTables
-from tests.unit.ledger.ledgers import START, configure, top_up
 
 ACCOUNT = "contoso"
 CHAIN_KEY = b"a chain key of the tests, 32 byte"
 
-type Trick = Callable[["TrickyTables", str, Sequence[Operation]], object]
+type Fault = Callable[["FaultyTables", str, Sequence[Operation]], object]
 
 
-class TrickyTables(MemoryTables):
-    """`tricks` answer the next transactions on table `ledger`, one each: None lets it pass."""
+class FaultyTables(MemoryTables):
+    """`faults` answer the next transactions on table `ledger`, one each: None lets it pass."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.tricks: deque[Trick | None] = deque()
+        self.faults: deque[Fault | None] = deque()
         self.transactions: list[Sequence[Operation]] = []
         self.reads = 0
         self.held_back: list[tuple[str, Sequence[Operation]]] = []
@@ -41,9 +41,9 @@ class TrickyTables(MemoryTables):
         if table != "ledger":
             return await super().transact(table, partition, operations)
         self.transactions.append(operations)
-        trick = self.tricks.popleft() if self.tricks else None
-        if trick is not None:
-            done = trick(self, partition, operations)
+        fault = self.faults.popleft() if self.faults else None
+        if fault is not None:
+            done = fault(self, partition, operations)
             if asyncio.iscoroutine(done):
                 await done
         return await super().transact(table, partition, operations)
@@ -60,19 +60,19 @@ class TrickyTables(MemoryTables):
         return refused
 
 
-def fails(error: PerminuteError) -> Trick:
+def fails(error: PerminuteError) -> Fault:
     """The request is answered with an error and not carried out."""
 
-    def trick(_: TrickyTables, partition: str, operations: Sequence[Operation]) -> None:
+    def fault(_: FaultyTables, partition: str, operations: Sequence[Operation]) -> None:
         raise error
 
-    return trick
+    return fault
 
 
 lost_request = fails(OutcomeUnknown("no answer"))
 
 
-def lost_reply(tables: TrickyTables, partition: str, operations: Sequence[Operation]) -> object:
+def lost_reply(tables: FaultyTables, partition: str, operations: Sequence[Operation]) -> object:
     """The request is carried out, its answer is lost."""
 
     async def carry_out() -> None:
@@ -82,18 +82,18 @@ def lost_reply(tables: TrickyTables, partition: str, operations: Sequence[Operat
     return carry_out()
 
 
-def late(tables: TrickyTables, partition: str, operations: Sequence[Operation]) -> None:
+def late(tables: FaultyTables, partition: str, operations: Sequence[Operation]) -> None:
     """The request is on its way, and lands when the test says so."""
     tables.held_back.append((partition, operations))
     raise OutcomeUnknown("no answer")
 
 
-def late_now(tables: TrickyTables, partition: str, operations: Sequence[Operation]) -> object:
+def late_now(tables: FaultyTables, partition: str, operations: Sequence[Operation]) -> object:
     """What was held back lands just before this one."""
     return tables.land()
 
 
-class HandClock:
+class ManualClock:
     """A clock that is moved by hand."""
 
     def __init__(self, now: datetime = START) -> None:
@@ -107,7 +107,7 @@ class HandClock:
 
 
 class CountedIds:
-    """Tokens that differ, the same ones in every run. `name` tells processes apart."""
+    """Tokens that differ, the same ones in every run. `name` differs between processes."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name
@@ -119,11 +119,11 @@ class CountedIds:
 
 
 @dataclass
-class House:
-    """A ledger as one process sees it. Houses on the same tables are processes of one product."""
+class LedgerProcess:
+    """One ledger store. Two of them on the same tables are two processes of one product."""
 
-    tables: TrickyTables = field(default_factory=TrickyTables)
-    clock: HandClock = field(default_factory=HandClock)
+    tables: FaultyTables = field(default_factory=FaultyTables)
+    clock: ManualClock = field(default_factory=ManualClock)
     name: str = "one"
 
     def __post_init__(self) -> None:
@@ -131,7 +131,7 @@ class House:
         due = TableDueMarks(self.tables)
         self.ledger = TableLedger(self.tables, due, self.clock, ids, CHAIN_KEY)
 
-    async def open(self, *rules: AlertRule, micros: int = 0) -> "House":
+    async def open(self, *rules: AlertRule, micros: int = 0) -> "LedgerProcess":
         await self.ledger.submit(ACCOUNT, configure(1, *rules))
         if micros:
             await self.ledger.submit(ACCOUNT, top_up(micros, "opening"))

@@ -1,4 +1,4 @@
-"""A house in which legs end, are charged, and are parked."""
+"""A product whose legs end, are charged, and are parked."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +8,7 @@ from shared.domain.legs.leg import EndedLeg, QueuedLeg
 from shared.usecases.charging.charge_legs import Charged
 from tests.support.memory_bus import MemoryQueue, MemoryTopic
 from tests.support.memory_tables import MemoryTables
-from tests.unit.administration.app import START, Answer, HandClock, House
+from tests.support.product import START, Answer, ManualClock, Product
 
 CARD = "/api/v1/rate-cards/default/versions"
 JANUARY, MAY = "2026-01-01T00:00:00Z", "2026-05-01T00:00:00Z"
@@ -30,10 +30,12 @@ BRITAIN, FRANCE = rate("44", "0.10", "United Kingdom"), rate("33", "0.20", "Fran
 CHEAPER = card(rate("44", "0.05", "Britain"), FRANCE)
 
 
-class Town(House):
-    """A house in which legs end."""
+class ChargingApp(Product):
+    """A product with a rate card, a bridge and accounts; its legs cost money."""
 
-    def __init__(self, tables: MemoryTables | None = None, clock: HandClock | None = None) -> None:
+    def __init__(
+        self, tables: MemoryTables | None = None, clock: ManualClock | None = None
+    ) -> None:
         super().__init__(tables, clock)
         self.topic = MemoryTopic()
         self.container.queue = MemoryQueue(self.clock)

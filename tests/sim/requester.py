@@ -7,7 +7,7 @@ from typing import Any
 from shared.bootstrap import Container
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import OutcomeUnknown, PerminuteError, StoreError, Unavailable
-from tests.sim.world import World, finished
+from tests.sim.deployment import Deployment, finished
 
 ACCOUNTS = ("contoso", "fabrikam", "northwind")
 PATIENCE_SECONDS = 35.0
@@ -16,13 +16,13 @@ type Json = dict[str, Any]
 type Act = Callable[[Container], Awaitable[Any]]
 
 
-class Asking:
+class Requester:
     """Whoever asks processes for something in a run, and the history of it."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.scheduler = world.scheduler
-        self.rng = world.scheduler.rng
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.scheduler = deployment.scheduler
+        self.rng = deployment.scheduler.rng
         self.history: list[Json] = []
         self.accounts = list(ACCOUNTS[: self.rng.randint(1, 3)])
         self.count = 0
@@ -43,7 +43,7 @@ class Asking:
     async def ask_once(self, op: str, account: str, request: Json, act: Act) -> Json:
         record: Json = {"op": op, "account": account, "request": request}
         record |= {"began": self.time(), "outcome": "info", "result": None}
-        alive = [each for each in self.world.webs if not each.is_dead]
+        alive = [each for each in self.deployment.webs if not each.is_dead]
         if alive:
             process = self.rng.choice(alive)
 
@@ -65,7 +65,7 @@ class Asking:
         if isinstance(error, OutcomeUnknown | Unavailable):
             return {}
         if isinstance(error, StoreError) or not isinstance(error, PerminuteError):
-            self.world.escaped.append(f"{op}: {error!r}")
+            self.deployment.escaped.append(f"{op}: {error!r}")
             return {}
         self.scheduler.note(f"  {op} refused: {error.code}")
         return {} if error.code == "ledger_corrupt" else {"outcome": "fail", "code": error.code}

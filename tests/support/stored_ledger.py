@@ -16,8 +16,8 @@ CHAIN_KEY = b"k" * 32
 START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 
 
-class HandClock:
-    """A clock that moves when it is told to."""
+class ManualClock:
+    """A clock that only the test moves."""
 
     def __init__(self, moment: datetime = START) -> None:
         self.moment = moment
@@ -57,12 +57,12 @@ class CountedTables(MemoryTables):
         return rows
 
 
-class LedgerHouse:
+class StoredLedger:
     """One ledger on tables of its own."""
 
     def __init__(self, tables: MemoryTables | None = None) -> None:
         self.tables = tables or CountedTables()
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.ids = CountedIds()
         self.ledger = TableLedger(
             self.tables, TableDueMarks(self.tables), self.clock, self.ids, CHAIN_KEY

@@ -1,4 +1,4 @@
-"""The auditor against a toy product: no false alarm in many random worlds, and every planted bug
+"""The auditor against a toy product: no false alarm in many random histories, and every planted bug
 is found. Requests overlap, answers get lost, callers try again; legs come twice and with other
 content; lots expire under holds.
 """
@@ -333,7 +333,7 @@ def wire_lot(lot: Any) -> Json:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_world_without_bugs_has_no_problems(seed: int) -> None:
+def test_a_product_without_bugs_has_no_problems(seed: int) -> None:
     assert Toy(seed).run(80) == []
 
 

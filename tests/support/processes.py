@@ -24,10 +24,10 @@ from shared.ports.queues import Message
 from shared.settings import Settings
 from shared.usecases.directory.codecs import Kind
 from shared.usecases.legs.receive_legs import Received
+from tests.support.ledger import START, UNIT
+from tests.support.ledger_processes import CountedIds, ManualClock
 from tests.support.memory_bus import MemoryQueue, MemoryTopic
 from tests.support.memory_tables import MemoryTables
-from tests.unit.ledger.ledgers import START, UNIT
-from tests.unit.ledger.stores import CountedIds, HandClock
 
 SETTINGS = Settings.from_environment(
     {
@@ -97,11 +97,11 @@ class FakeMessage:
 
 
 @dataclass
-class World:
+class Deployment:
     """What all processes share."""
 
     tables: MemoryTables = field(default_factory=MemoryTables)
-    clock: HandClock = field(default_factory=HandClock)
+    clock: ManualClock = field(default_factory=ManualClock)
 
     def __post_init__(self) -> None:
         self.queue = MemoryQueue(self.clock)
@@ -116,15 +116,15 @@ class World:
 class Process:
     """One process: caches of its own."""
 
-    def __init__(self, world: World, name: str) -> None:
-        self.world = world
-        self.clock = world.clock
+    def __init__(self, deployment: Deployment, name: str) -> None:
+        self.deployment = deployment
+        self.clock = deployment.clock
         self.app = Container(SETTINGS)
-        self.app.clock = world.clock
+        self.app.clock = deployment.clock
         self.app.ids = CountedIds(name)
-        self.app.tables = world.tables
-        self.app.queue = world.queue
-        self.app.topic = world.topic
+        self.app.tables = deployment.tables
+        self.app.queue = deployment.queue
+        self.app.topic = deployment.topic
 
     async def set_up(self, *accounts: str, micros: int = 100 * UNIT, low: int = 20) -> None:
         """A rate card, accounts with credits, and the bridge `local` for all of them."""
@@ -189,7 +189,7 @@ class Process:
         """Work off what is due; the number of messages."""
         count = 0
         for _ in range(rounds):
-            batch = self.world.queue.take(100)
+            batch = self.deployment.queue.take(100)
             if not batch:
                 return count
             await self.work(batch)

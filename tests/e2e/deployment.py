@@ -115,7 +115,7 @@ def leg(account: str | None = None, **changes: Any) -> Json:
 
 
 @dataclass(slots=True)
-class World:
+class Deployment:
     """The stack and who talks to it."""
 
     stack: Stack

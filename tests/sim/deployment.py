@@ -39,7 +39,7 @@ from tests.sim.outside import (
 from tests.sim.scheduler import ACT, Scheduler
 from tests.support import crash_points
 from tests.support.memory_tables import CallKind, MemoryTables
-from tests.unit.ledger.world import SETTINGS, FakeMessage
+from tests.support.processes import SETTINGS, FakeMessage
 
 LATE_SECONDS_MAX = 20.0
 DELIVER_SECONDS = 15.0
@@ -55,8 +55,8 @@ class InstantTables(MemoryTables):
 class Process:
     """One process of the product, with caches of its own. `kind` is `web` or `worker`."""
 
-    def __init__(self, world: "World", name: str) -> None:
-        self.world = world
+    def __init__(self, deployment: "Deployment", name: str) -> None:
+        self.deployment = deployment
         self.name = name
         self.is_dead = False
         self.death: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -64,18 +64,18 @@ class Process:
         self.skew = timedelta(0)
         self.app = Container(SETTINGS)
         self.app.clock = self
-        self.app.ids = SeededIds(random.Random(world.scheduler.rng.getrandbits(64)))
-        self.app.tables = SimTables(world, self)  # type: ignore[assignment]
-        self.app.queue = SimQueueClient(world, self)
-        self.app.topic = SimTopicClient(world, self)
-        self.app.webhook_sender = SimSender(world, self)
-        self.app.__dict__["anchors"] = BlobAnchors(SimBlobs(world, self))
-        if world.scheduler.happens("clock_skewed"):
-            self.skew = timedelta(seconds=world.scheduler.rng.uniform(-300, 300))
+        self.app.ids = SeededIds(random.Random(deployment.scheduler.rng.getrandbits(64)))
+        self.app.tables = SimTables(deployment, self)  # type: ignore[assignment]
+        self.app.queue = SimQueueClient(deployment, self)
+        self.app.topic = SimTopicClient(deployment, self)
+        self.app.webhook_sender = SimSender(deployment, self)
+        self.app.__dict__["anchors"] = BlobAnchors(SimBlobs(deployment, self))
+        if deployment.scheduler.happens("clock_skewed"):
+            self.skew = timedelta(seconds=deployment.scheduler.rng.uniform(-300, 300))
 
     def now(self) -> datetime:
         """The clock of this process."""
-        return self.world.scheduler.now() + self.skew
+        return self.deployment.scheduler.now() + self.skew
 
     def die(self) -> None:
         self.is_dead = True
@@ -100,8 +100,8 @@ class Process:
 _CURRENT: contextvars.ContextVar[Process] = contextvars.ContextVar("process")
 
 
-class _CurrentHouse:
-    """The house of whichever process is running."""
+class _CurrentContainer:
+    """The container of the process that is running."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_CURRENT.get().app, name)
@@ -120,19 +120,21 @@ class SeededIds:
 class SimTables:
     """Table storage as one process meets it."""
 
-    def __init__(self, world: "World", process: Process) -> None:
-        self._world = world
-        self._scheduler = world.scheduler
+    def __init__(self, deployment: "Deployment", process: Process) -> None:
+        self._deployment = deployment
+        self._scheduler = deployment.scheduler
         self._process = process
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
-        return await self._read(table, lambda: self._world.tables.get(table, partition, key))
+        return await self._read(table, lambda: self._deployment.tables.get(table, partition, key))
 
     async def query(self, table: str, partition: str, **words: Any) -> list[Row]:
-        return await self._read(table, lambda: self._world.tables.query(table, partition, **words))
+        return await self._read(
+            table, lambda: self._deployment.tables.query(table, partition, **words)
+        )
 
     async def scan(self, table: str, **words: Any) -> Page:
-        return await self._read(table, lambda: self._world.tables.scan(table, **words))
+        return await self._read(table, lambda: self._deployment.tables.scan(table, **words))
 
     async def _read[Found](self, table: str, read: Callable[[], Awaitable[Found]]) -> Found:
         await self._scheduler.pause(
@@ -160,10 +162,10 @@ class SimTables:
         ):
             raise EtagMismatch("the row has another version")
         if scheduler.happens("late_landing"):
-            self._world.land_later(table, partition, operations)
+            self._deployment.land_later(table, partition, operations)
             raise OutcomeUnknown("no answer")
         try:
-            etags = await self._world.tables.transact(table, partition, operations)
+            etags = await self._deployment.tables.transact(table, partition, operations)
         except StoreError as refused:
             scheduler.note(f"{self._process.name} {table} {type(refused).__name__}")
             if scheduler.happens("lost_reply"):
@@ -181,7 +183,7 @@ class SimTables:
 
 
 @dataclass
-class World:
+class Deployment:
     """Everything that outlives a process."""
 
     scheduler: Scheduler
@@ -199,7 +201,7 @@ class World:
     def __post_init__(self) -> None:
         self.broker = Broker(self)
         self._made = 0
-        bootstrap.install(_CurrentHouse())  # type: ignore[arg-type]
+        bootstrap.install(_CurrentContainer())  # type: ignore[arg-type]
 
     def process(self, kind: str) -> Process:
         self._made += 1

@@ -1,4 +1,4 @@
-"""A house on memory tables, and a client that calls the blueprints' functions as the host does."""
+"""The product in this process: its own wiring on memory tables, called as Azure's host calls it."""
 
 import asyncio
 import json
@@ -34,8 +34,8 @@ SETTINGS = Settings.from_environment(
 )
 
 
-class HandClock:
-    """A clock that moves when it is told to."""
+class ManualClock:
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.moment = START
@@ -80,11 +80,13 @@ class Answer:
         return [error["pointer"] for error in self.json["errors"]]
 
 
-class House:
+class Product:
     """One process on tables of its own."""
 
-    def __init__(self, tables: MemoryTables | None = None, clock: HandClock | None = None) -> None:
-        self.clock = clock or HandClock()
+    def __init__(
+        self, tables: MemoryTables | None = None, clock: ManualClock | None = None
+    ) -> None:
+        self.clock = clock or ManualClock()
         self.tables = tables or MemoryTables()
         self.container = Container(SETTINGS)
         self.container.tables = self.tables

@@ -1,4 +1,4 @@
-"""A house with a rate card, an account and a bridge, asked over HTTP's way in."""
+"""A product with a rate card, an account and a bridge, which sends signed requests."""
 
 import base64
 from dataclasses import replace
@@ -9,7 +9,7 @@ from urllib.parse import quote
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.leg import EndedLeg, QueuedLeg
 from tests.support.memory_bus import MemoryTopic
-from tests.unit.administration.app import Answer, House
+from tests.support.product import Answer, Product
 
 CARD = "card"
 LONDON, PARIS, NEW_YORK, ROME = "+442079460123", "+33170180042", "+12125550123", "+390669812345"
@@ -42,7 +42,7 @@ RATES = [
 class Calls:
     """An account with credits, an organizer and a bridge."""
 
-    def __init__(self, app: House, top_up: str = "10.00", **settings: Any) -> None:
+    def __init__(self, app: Product, top_up: str = "10.00", **settings: Any) -> None:
         self.app = app
         self.keys = 0
         self.topic = app.container.topic = MemoryTopic()

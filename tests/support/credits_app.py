@@ -1,4 +1,4 @@
-"""One account on memory tables with a clock that is moved by hand, and all that comes out of it."""
+"""A product with one account, and the events that the account publishes."""
 
 import json
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from shared.domain.common.canonical import content_digest
 from shared.domain.ledger.model import DebitLeg, LedgerState
 from tests.support.memory_bus import MemoryTopic
 from tests.support.memory_tables import MemoryTables
-from tests.unit.administration.app import Answer, HandClock, House
+from tests.support.product import Answer, ManualClock, Product
 
 ACCOUNT = "contoso"
 UNIT = 1_000_000
@@ -17,10 +17,12 @@ PATH = f"/api/v1/accounts/{ACCOUNT}"
 AUTO = {"trigger": "20.00", "amount": "50.00"}
 
 
-class World(House):
-    """A house with a topic that keeps what was published."""
+class CreditsApp(Product):
+    """A product with one account."""
 
-    def __init__(self, tables: MemoryTables | None = None, clock: HandClock | None = None) -> None:
+    def __init__(
+        self, tables: MemoryTables | None = None, clock: ManualClock | None = None
+    ) -> None:
         super().__init__(tables, clock)
         self.topic = MemoryTopic()
         self.container.topic = self.topic
@@ -70,7 +72,7 @@ class World(House):
         self.run(self.container.publish_events(ACCOUNT))
 
     def tick(self, **span: float) -> None:
-        """The timer, after so much time; what was due in between was not looked at."""
+        """One run of the timer after `span`; nothing runs in between."""
         self.clock.moment += timedelta(**span)
         watched = self.run(self.container.watch_balances())
         assert watched.failures == ()
@@ -101,7 +103,7 @@ class World(House):
         return [event for event in self.events if event["type"] == kind]
 
     def forget(self) -> None:
-        """Look at what comes from now on."""
+        """Drop the events published so far."""
         self.topic.published.clear()
 
     @property

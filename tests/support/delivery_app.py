@@ -1,4 +1,4 @@
-"""A world whose events go on to a customer's server and to a mail server."""
+"""A product whose events are delivered to a customer's server and to a mail server."""
 
 import asyncio
 import json
@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from shared.domain.delivery.webhooks import Reply
 from shared.ports.deliveries import Mail
+from tests.support.credits_app import PATH, CreditsApp
 from tests.support.memory_tables import MemoryTables
-from tests.unit.administration.app import HandClock
-from tests.unit.credits.world import PATH, World
+from tests.support.product import ManualClock
 
 HOOK = f"{PATH}/webhooks/erp"
 URL = "https://erp.example.com/credits"
@@ -17,7 +17,7 @@ OK = Reply(200)
 
 
 class Receiver:
-    """Somebody's server, as the sender sees it; `answer` decides what it says to an event."""
+    """A customer's server that receives webhooks; `answer` maps an event id to the reply."""
 
     def __init__(self) -> None:
         self.got: list[tuple[str, str, bytes, Mapping[str, str]]] = []
@@ -34,7 +34,7 @@ class Receiver:
         return [event for _, event, _, _ in self.got]
 
 
-class Post:
+class Mailbox:
     """A mail server that takes everything."""
 
     def __init__(self) -> None:
@@ -45,12 +45,14 @@ class Post:
         return Reply(250)
 
 
-class Outside(World):
-    """A world whose topic leads to a receiver and a mail server."""
+class DeliveryApp(CreditsApp):
+    """A product with one account, a webhook receiver and a mail server."""
 
-    def __init__(self, tables: MemoryTables | None = None, clock: HandClock | None = None) -> None:
+    def __init__(
+        self, tables: MemoryTables | None = None, clock: ManualClock | None = None
+    ) -> None:
         super().__init__(tables, clock)
-        self.receiver, self.mail = Receiver(), Post()
+        self.receiver, self.mail = Receiver(), Mailbox()
         self.container.webhook_sender = self.receiver
         self.container.mailer = self.mail
         self.container.deliver_events._pause = self._no_pause  # type: ignore[method-assign]
