@@ -23,7 +23,9 @@ bp = new_blueprint()
 async def post_call_ended(call: Call) -> func.HttpResponse:
     """202 once every leg is durable; a second delivery of the same leg is 202 too."""
     services = container()
-    bridge, _ = await services.bridge_gate(call.path("bridge"), call.headers, call.body())
+    bridge, _ = await services.bridge_gate(
+        call.path("bridge"), call.headers, call.body(), call.request.url
+    )
     post = BridgePayload(
         bridge=bridge.id,
         body=call.body(),

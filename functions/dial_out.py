@@ -138,7 +138,9 @@ async def release_dial_out(call: Call) -> func.HttpResponse:
 
 
 async def _bridge(call: Call) -> tuple[Bridge, str | None]:
-    return await container().bridge_gate(call.path("bridge"), call.headers, call.body())
+    return await container().bridge_gate(
+        call.path("bridge"), call.headers, call.body(), call.request.url
+    )
 
 
 def asked_content(asked: object) -> object:

@@ -358,7 +358,7 @@ def _route(
             response.headers["x-request-id"] = call.request_id
             response.headers["cache-control"] = "no-store"
             response.headers["x-content-type-options"] = "nosniff"
-            is_unproven = response.status_code in {401, 429} and not call.principal.name
+            is_unproven = response.status_code in {401, 403, 429} and not call.principal.name
             if is_unproven and not container().refusals.take():
                 return response
             event(

@@ -212,6 +212,6 @@ class Legs(Stores):
 
 
 def _verified_webhook_id(
-    auth: BridgeAuth | None, headers: Mapping[str, str], body: bytes, now: datetime
+    auth: BridgeAuth | None, headers: Mapping[str, str], body: bytes, now: datetime, url: str
 ) -> str | None:
-    return verify_bridge(auth, headers, body, now).webhook_id
+    return verify_bridge(auth, headers, body, now, url).webhook_id

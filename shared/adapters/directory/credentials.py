@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from shared.domain.common.errors import NotAuthenticated
 from shared.domain.directory.request_signatures import (
     SECRET_PREFIX,
     AuthScheme,
@@ -17,6 +18,12 @@ from shared.domain.directory.request_signatures import (
     verify_basic,
     verify_bearer,
     verify_webhook,
+)
+from shared.domain.directory.vendor_signatures import (
+    verify_bigbluebutton,
+    verify_livekit,
+    verify_twilio,
+    verify_zoom,
 )
 from shared.ports.clock import Ids
 
@@ -42,11 +49,17 @@ class NewApiKey:
 
 
 def verify_bridge(
-    auth: BridgeAuth | None, headers: Mapping[str, str], body: bytes, now: datetime
+    auth: BridgeAuth | None,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: datetime,
+    url: str = "",
 ) -> Verified:
     """Proof that the bridge with `auth` sent these bytes; `auth` is None for an unknown bridge.
 
-    Header names are lower case. Raises NotAuthenticated, always with the same words.
+    Header names are lower case; `url` is as the vendor calls it, with its query. Where the scheme
+    is a vendor's, a secret as a bearer token proves as much: the vendor does not sign what else a
+    bridge sends. Raises NotAuthenticated, always with the same words, or ChecksumWrong.
     """
     if auth is None:
         verify_webhook(_NOBODY.secrets, headers, body, now)
@@ -58,7 +71,25 @@ def verify_bridge(
             verify_basic(auth.username, auth.secrets, headers)
         case AuthScheme.BEARER:
             verify_bearer(auth.secrets, headers)
+        case vendor if not _is_bearer(auth, headers):
+            match vendor:
+                case AuthScheme.TWILIO:
+                    verify_twilio(auth.secrets, headers, url, body)
+                case AuthScheme.LIVEKIT:
+                    verify_livekit(auth.username, auth.secrets, headers, body, now)
+                case AuthScheme.ZOOM:
+                    verify_zoom(auth.secrets, headers, body, now)
+                case AuthScheme.BIGBLUEBUTTON:
+                    verify_bigbluebutton(auth.secrets, url, body)
     return Verified()
+
+
+def _is_bearer(auth: BridgeAuth, headers: Mapping[str, str]) -> bool:
+    try:
+        verify_bearer(auth.secrets, headers)
+    except NotAuthenticated:
+        return False
+    return True
 
 
 def new_webhook_secret(ids: Ids) -> str:

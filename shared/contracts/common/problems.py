@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from shared.domain.common.errors import (
     BadRequest,
+    ChecksumWrong,
     Conflict,
     Invalid,
     MethodNotAllowed,
@@ -36,6 +37,7 @@ class Problem:
 
 _STATUS: tuple[tuple[type[PerminuteError], HTTPStatus], ...] = (
     (BadRequest, HTTPStatus.BAD_REQUEST),
+    (ChecksumWrong, HTTPStatus.FORBIDDEN),
     (NotAuthenticated, HTTPStatus.UNAUTHORIZED),
     (NotAllowed, HTTPStatus.FORBIDDEN),
     (NotFound, HTTPStatus.NOT_FOUND),
@@ -79,7 +81,7 @@ def _render(error: PerminuteError, status: HTTPStatus, instance: str) -> Problem
             {"pointer": field.pointer, "detail": field.detail}
             for field in error.errors[:FIELD_ERRORS_MAX]
         ]
-    if isinstance(error, NotAuthenticated):
+    if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer, Basic realm="perminute"'
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed))

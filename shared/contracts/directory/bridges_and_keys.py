@@ -1,16 +1,17 @@
 """What administrators state about bridges and API keys, and are shown of them."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from shared.contracts.common.fields import AdminBody, CallSeconds, Country, Id
+from shared.contracts.common.fields import AdminBody, CallSeconds, Country, ForeignId, Id
 from shared.contracts.common.validation import TimeText
 from shared.contracts.directory.accounts import Label
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
-from shared.domain.common.ids import ID_RULE, is_id
+from shared.domain.common.ids import ID_RULE, is_id, is_service_number
 from shared.domain.directory.access import ALL_ACCOUNTS, Role
 from shared.domain.directory.entities import ApiKey, Bridge, BridgeInput, OnOutage
 from shared.domain.directory.request_signatures import AuthScheme
@@ -33,6 +34,21 @@ def _account(text: str) -> str:
     return text
 
 
+def _public_url(text: str) -> str:
+    if len(text) > limits.PUBLIC_URL_CHARS_MAX or not _URL.fullmatch(text):
+        raise ValueError("must be an http or https URL without query and fragment")
+    return text
+
+
+def _service_number(text: str) -> str:
+    if not is_service_number(text):
+        raise ValueError("must be a number in E.164, such as +33170180042")
+    return text
+
+
+_URL = re.compile(r"https?://[^/?#\s]+[!\"$->@-~]*", re.ASCII)
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+ServiceNumber = Annotated[str, AfterValidator(_service_number)]
 Account = Annotated[str, AfterValidator(_account)]
 Secrets = Annotated[list[str], Field(min_length=1, max_length=limits.BRIDGE_SECRETS_MAX)]
 RoleName = Literal["reader", "finance", "operator", "payments", "admin"]
@@ -41,9 +57,12 @@ RoleName = Literal["reader", "finance", "operator", "payments", "admin"]
 class AuthBody(AdminBody):
     """How a bridge proves itself. Secrets are never shown again."""
 
-    scheme: Literal["standard-webhooks", "basic", "bearer"] = "standard-webhooks"
+    scheme: Literal[
+        "standard-webhooks", "basic", "bearer", "twilio", "livekit", "bigbluebutton", "zoom"
+    ] = "standard-webhooks"
     username: str | None = None
     secrets: Secrets | None = None
+    public_url: PublicUrl | None = None
 
 
 class BridgeBody(AdminBody):
@@ -57,6 +76,15 @@ class BridgeBody(AdminBody):
     on_outage: Literal["deny", "allow"] = "deny"
     assumed_seconds: CallSeconds | None = None
     disabled: bool = False
+    public_url: PublicUrl | None = None
+    wait_seconds: Annotated[int, Field(ge=1, le=limits.WAIT_SECONDS_MAX)] = (
+        limits.WAIT_SECONDS_DEFAULT
+    )
+    outbound_contexts: Annotated[
+        list[ForeignId], Field(max_length=limits.OUTBOUND_CONTEXTS_MAX)
+    ] = []
+    service_number: ServiceNumber | None = None
+    meetings_from: Id | None = None
 
     def wanted(self) -> BridgeInput:
         """What is wanted, for the domain."""
@@ -72,6 +100,11 @@ class BridgeBody(AdminBody):
             on_outage=OnOutage(self.on_outage),
             assumed_seconds=self.assumed_seconds,
             disabled=self.disabled,
+            public_url=self.public_url or self.auth.public_url,
+            wait_seconds=self.wait_seconds,
+            outbound_contexts=tuple(self.outbound_contexts),
+            service_number=self.service_number,
+            meetings_from=self.meetings_from,
         )
 
 
@@ -105,6 +138,11 @@ def bridge_body(bridge: Bridge, etag: str, new_secret: str | None) -> dict[str, 
         "on_outage": bridge.on_outage.value,
         "assumed_seconds": bridge.assumed_seconds,
         "disabled": bridge.disabled,
+        "public_url": bridge.public_url,
+        "wait_seconds": bridge.wait_seconds,
+        "outbound_contexts": list(bridge.outbound_contexts) or None,
+        "service_number": bridge.service_number,
+        "meetings_from": bridge.meetings_from,
         "etag": etag,
     }
     return {name: value for name, value in body.items() if value is not None}

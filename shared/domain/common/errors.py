@@ -4,6 +4,7 @@ PerminuteError
 ├── BadRequest             400  what was sent is not understood
 │   └── SignatureMissing …
 ├── NotAuthenticated       401
+│   └── ChecksumWrong      403  of BigBlueButton, which takes a 401 for a delivery
 ├── NotAllowed             403
 ├── NotFound               404
 ├── MethodNotAllowed       405
@@ -63,6 +64,12 @@ class NotAuthenticated(PerminuteError):
     """Nobody that we know sent this."""
 
     code = "not_authenticated"
+
+
+class ChecksumWrong(NotAuthenticated):
+    """A bridge of scheme `bigbluebutton` sent another checksum."""
+
+    code = "checksum_wrong"
 
 
 class NotAllowed(PerminuteError):

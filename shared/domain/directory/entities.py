@@ -83,6 +83,11 @@ class Bridge:
     `assumed_seconds` is how long its calls are taken to last, for one that asks once and never
     extends; None: it extends, and is granted a slice at a time. The requests of one that is
     `disabled` are refused like wrong credentials.
+
+    For dialects: `public_url` is the URL that the vendor calls and signs, without its query;
+    `wait_seconds` how long a leg that ended waits for what is missing; `outbound_contexts` the dial
+    plan contexts of dial-outs (Asterisk); `service_number` what callers dial (Zoom);
+    `meetings_from` the bridge that reports the meetings of this one's legs.
     """
 
     id: str
@@ -94,6 +99,11 @@ class Bridge:
     on_outage: OnOutage = OnOutage.DENY
     assumed_seconds: int | None = None
     disabled: bool = False
+    public_url: str | None = None
+    wait_seconds: int = limits.WAIT_SECONDS_DEFAULT
+    outbound_contexts: tuple[str, ...] = ()
+    service_number: str | None = None
+    meetings_from: str | None = None
 
     def serves(self, account: str) -> bool:
         """Whether the bridge may act for the account."""
@@ -114,6 +124,11 @@ class BridgeInput:
     on_outage: OnOutage
     assumed_seconds: int | None = None
     disabled: bool = False
+    public_url: str | None = None
+    wait_seconds: int = limits.WAIT_SECONDS_DEFAULT
+    outbound_contexts: tuple[str, ...] = ()
+    service_number: str | None = None
+    meetings_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,31 @@ class AuthScheme(StrEnum):
     STANDARD_WEBHOOKS = "standard-webhooks"
     BASIC = "basic"
     BEARER = "bearer"
+    TWILIO = "twilio"
+    LIVEKIT = "livekit"
+    BIGBLUEBUTTON = "bigbluebutton"
+    ZOOM = "zoom"
+
+    @property
+    def is_vendors(self) -> bool:
+        """Whether a vendor signs by it, with secrets that the vendor made."""
+        return self in _VENDORS
+
+    @property
+    def has_username(self) -> bool:
+        """Whether it names a user, or an API key, beside its secrets."""
+        return self in {AuthScheme.BASIC, AuthScheme.LIVEKIT}
+
+
+_VENDORS = frozenset(
+    {AuthScheme.TWILIO, AuthScheme.LIVEKIT, AuthScheme.BIGBLUEBUTTON, AuthScheme.ZOOM}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class BridgeAuth:
-    """A bridge's scheme and its secrets, of which one or two are live. `username`: Basic only.
+    """A bridge's scheme and its secrets, of which one or two are live. `username`: the user
+    of Basic, the API key of LiveKit.
 
     Secrets of Standard Webhooks are base64, with or without `whsec_`; others are plain text.
     """
@@ -70,15 +90,16 @@ def check_auth(auth: BridgeAuth) -> None:
                 f"whsec_ and base64 of {WEBHOOK_SECRET_BYTES_MIN}–{WEBHOOK_SECRET_BYTES_MAX} bytes"
             )
         else:
-            sound = re.fullmatch(r"[ -~]{8,200}", secret, re.ASCII) is not None
-            rule = "8–200 printable ASCII characters"
+            least = 1 if auth.scheme.is_vendors else 8  # the vendor chose them
+            sound = re.fullmatch(rf"[ -~]{{{least},200}}", secret, re.ASCII) is not None
+            rule = f"{least}–200 printable ASCII characters"
         if not sound:
             errors.append(FieldError(f"/secrets/{index}", rule))
-    if auth.scheme is AuthScheme.BASIC:
+    if auth.scheme.has_username:
         if not re.fullmatch(r"[!-9;-~]{1,100}", auth.username or "", re.ASCII):
             errors.append(FieldError("/username", "1–100 printable ASCII characters, no colon"))
     elif auth.username is not None:
-        errors.append(FieldError("/username", "belongs to the scheme basic"))
+        errors.append(FieldError("/username", "belongs to the schemes basic and livekit"))
     if errors:
         raise Invalid("These credentials can't be used.", tuple(errors))
 

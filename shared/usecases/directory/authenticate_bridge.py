@@ -12,8 +12,9 @@ from shared.pacing import Allowance, Budgets
 from shared.ports.clock import Clock
 from shared.usecases.directory.directory_cache import DirectoryCache
 
-type Verify = Callable[[BridgeAuth | None, Mapping[str, str], bytes, datetime], str | None]
-"""(auth, headers by lower-case name, raw body, now) → webhook id; raises NotAuthenticated."""
+type Verify = Callable[[BridgeAuth | None, Mapping[str, str], bytes, datetime, str], str | None]
+"""(auth, headers by lower-case name, raw body, now, URL with query) → webhook id; raises
+NotAuthenticated."""
 
 _UNPROVEN = "unproven"
 _UNPROVEN_READS = Allowance(limits.UNPROVEN_READS_PER_SECOND, limits.UNPROVEN_READS_PER_SECOND)
@@ -36,15 +37,17 @@ class BridgeAuthenticator:
     allowance: Allowance
 
     async def __call__(
-        self, name: str, headers: Mapping[str, str], body: bytes
+        self, name: str, headers: Mapping[str, str], body: bytes, url: str = ""
     ) -> tuple[Bridge, str | None]:
-        """(bridge, webhook id where its scheme has one). Raises NotAuthenticated, RateLimited,
-        StoreUnavailable."""
+        """(bridge, webhook id where its scheme has one); `url` is as requested.
+
+        Raises NotAuthenticated, RateLimited, StoreUnavailable.
+        """
         came_in = self.clock.now()
         remembered, is_current = self.facts.remembered_bridge(name)
         is_proven = False
         try:
-            let_in = self._let_in(remembered, headers, body)
+            let_in = self._let_in(remembered, headers, body, url)
             is_proven = True
         except NotAuthenticated:
             self.budgets.admit(_UNPROVEN, _UNPROVEN_READS)
@@ -54,17 +57,25 @@ class BridgeAuthenticator:
             if not (is_proven and is_current):
                 raise
         else:
-            let_in = self._let_in(present, headers, body)
+            let_in = self._let_in(present, headers, body, url)
         caller = f"bridge:{let_in[0].id}"
         self.budgets.admit(caller, self.allowance)
         self.budgets.spend(caller, len(body) // 1024)
         return let_in
 
     def _let_in(
-        self, bridge: Bridge | None, headers: Mapping[str, str], body: bytes
+        self, bridge: Bridge | None, headers: Mapping[str, str], body: bytes, url: str
     ) -> tuple[Bridge, str | None]:
         auth = bridge.auth if bridge else None
-        webhook_id = self.verify(auth, headers, body, self.clock.now())
+        webhook_id = self.verify(auth, headers, body, self.clock.now(), _as_called(bridge, url))
         if bridge is None or bridge.disabled:
             raise NotAuthenticated("The credentials are missing, wrong or out of date.")
         return bridge, webhook_id
+
+
+def _as_called(bridge: Bridge | None, url: str) -> str:
+    """The URL that a vendor signed: the bridge's public URL with the query of the request."""
+    if bridge is None or bridge.public_url is None:
+        return url
+    _, question_mark, query = url.partition("?")
+    return f"{bridge.public_url}{question_mark}{query}"

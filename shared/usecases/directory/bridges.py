@@ -43,6 +43,10 @@ class Bridges:
         if wanted.dialect not in self.dialects:
             known = ", ".join(sorted(self.dialects))
             raise _invalid("/dialect", f"must be one of {known}")
+        if wanted.scheme.is_vendors and wanted.scheme.value != wanted.dialect:
+            raise _invalid("/auth/scheme", f"belongs to dialect {wanted.scheme.value}")
+        if wanted.meetings_from == bridge:
+            raise _invalid("/meetings_from", "must be another bridge")
         record = await self.records.get(Kind.BRIDGE, bridge)
         present = codecs.bridge(record).auth if record else None
         new_secret = None
@@ -50,6 +54,8 @@ class Bridges:
             secrets = tuple(wanted.secrets)
         elif present is not None and present.scheme is wanted.scheme:
             secrets = present.secrets
+        elif wanted.scheme.is_vendors:
+            raise _invalid("/auth/secrets", "must be given: the vendor makes them")
         else:
             new_secret = self.new_secret(wanted.scheme)
             secrets = (new_secret,)
@@ -63,6 +69,11 @@ class Bridges:
             on_outage=wanted.on_outage,
             assumed_seconds=wanted.assumed_seconds,
             disabled=wanted.disabled,
+            public_url=wanted.public_url,
+            wait_seconds=wanted.wait_seconds,
+            outbound_contexts=wanted.outbound_contexts,
+            service_number=wanted.service_number,
+            meetings_from=wanted.meetings_from,
         )
         if made.default_account is not None and not made.serves(made.default_account):
             raise _invalid("/default_account", "must be one of the bridge's accounts")

@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import wraps
 from typing import Any
 
+from shared.domain.common import limits
 from shared.domain.common.canonical import format_time, parse_time
 from shared.domain.common.errors import SettingsUnreadable
 from shared.domain.common.kinds import ServiceNumberKind
@@ -409,6 +410,11 @@ def bridge_document(bridge: Bridge) -> Document:
         "on_outage": bridge.on_outage.value,
         "assumed_seconds": bridge.assumed_seconds,
         "disabled": bridge.disabled,
+        "public_url": bridge.public_url,
+        "wait_seconds": bridge.wait_seconds,
+        "outbound_contexts": list(bridge.outbound_contexts),
+        "service_number": bridge.service_number,
+        "meetings_from": bridge.meetings_from,
     }
 
 
@@ -427,6 +433,11 @@ def bridge(record: Record) -> Bridge:
         on_outage=OnOutage(document["on_outage"]),
         assumed_seconds=document.get("assumed_seconds"),
         disabled=document.get("disabled", False),
+        public_url=document.get("public_url"),
+        wait_seconds=document.get("wait_seconds", limits.WAIT_SECONDS_DEFAULT),
+        outbound_contexts=tuple(document.get("outbound_contexts", ())),
+        service_number=document.get("service_number"),
+        meetings_from=document.get("meetings_from"),
     )
 
 

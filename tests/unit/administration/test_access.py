@@ -38,6 +38,7 @@ def test_a_secret_that_we_make_is_shown_once(app: Product) -> None:
         "accounts": ["*"],
         "on_outage": "deny",
         "disabled": False,
+        "wait_seconds": 120,
         "etag": created.etag,
     }
 
