@@ -26,7 +26,9 @@ _WEIGHT = 4  # a new week weighs 1/4
 _TREND_HOURS = 168  # what the trend remembers of an hour is 167/168 an hour later
 _TREND_MOST = 4  # a trend is believed up to four times, or a quarter of, what was expected
 _QUANTILE_PER_CENT = 128  # 1.28 standard deviations: four of five lie within
-_QUANTILE_PER_CENT_BY_FREEDOM = 96  # more for few degrees of freedom, as Student's t has it
+# More for few degrees of freedom: Student's t asks for 96, days that cost many times as much as
+# others for the rest (docs/credits.md)
+_QUANTILE_PER_CENT_BY_FREEDOM = 280
 _PRIOR_FREEDOM = (
     3  # what the spread of all working days, and of weekends, weighs beside that by weekday
 )
