@@ -14,7 +14,7 @@ from shared.domain.legs.leg import QueuedLeg, read_queued_leg
 from shared.telemetry import event
 
 if TYPE_CHECKING:
-    from shared.bootstrap import Container
+    from shared.bootstrap.composition import Container
     from shared.usecases.charging.charge_legs import Charged
 
 bp = new_blueprint()

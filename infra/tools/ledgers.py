@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from shared.adapters.ledger.restore import export, restore
-from shared.bootstrap import Container
+from shared.bootstrap.composition import Container
 from shared.domain.common.errors import NotFound, PerminuteError
 from shared.domain.common.money import format_amount
 from shared.settings import Settings, SettingsError

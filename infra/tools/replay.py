@@ -9,7 +9,7 @@ import asyncio
 import sys
 from datetime import UTC, datetime
 
-from shared.bootstrap import Container
+from shared.bootstrap.composition import Container
 from shared.domain.common.errors import PerminuteError
 from shared.settings import Settings, SettingsError
 from shared.usecases.operations.replay_archive import ReplayArchive, Replayed

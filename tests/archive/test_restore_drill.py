@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from azure.data.tables import TableServiceClient
 
-from shared.bootstrap import Container
+from shared.bootstrap.composition import Container
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal
 from shared.domain.directory.entities import AccountSettings
 from shared.domain.ledger.model import TopUp

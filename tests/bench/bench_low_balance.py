@@ -15,7 +15,7 @@ from typing import Any
 
 from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.tables.azure_tables import AzureTables
-from shared.bootstrap import Container
+from shared.bootstrap.composition import Container
 from shared.domain.credits.alerts import AlertRule
 from shared.domain.credits.lots import LotKind
 from shared.domain.directory.entities import AccountSettings

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.adapters.tables.validation import check_transaction
-from shared.bootstrap import Container
+from shared.bootstrap.composition import Container
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
 from shared.domain.common.kinds import LegKind
 from shared.domain.dial_out.facts import OrganizerFacts

@@ -16,7 +16,8 @@ from urllib.parse import quote, unquote
 
 import azure.functions as func
 
-from shared.bootstrap import Container, install
+from shared.bootstrap import install
+from shared.bootstrap.composition import Container
 from shared.ports.queues import CallQueue, EventTopic
 from shared.ports.tables import TableStore
 from shared.settings import Settings

@@ -18,7 +18,7 @@ import pytest
 
 from shared import bootstrap
 from shared.adapters.legs.claim_store import TableClaims
-from shared.bootstrap import Container
+from shared.bootstrap.composition import Container
 from shared.domain.common.errors import PerminuteError
 from shared.domain.ledger.model import RULES, TopUp
 from shared.domain.legs.leg import decode_leg_key, posted_leg

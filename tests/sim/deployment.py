@@ -16,7 +16,7 @@ from typing import Any
 from functions.rate_and_debit import rate_and_debit
 from shared import bootstrap
 from shared.adapters.ledger.anchors import BlobAnchors
-from shared.bootstrap import Container
+from shared.bootstrap.composition import Container
 from shared.domain.common.errors import (
     EtagMismatch,
     OutcomeUnknown,

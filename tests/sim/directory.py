@@ -4,7 +4,7 @@ import asyncio
 import json
 from datetime import datetime, timedelta
 
-from shared.bootstrap import Container
+from shared.bootstrap.composition import Container
 from shared.contracts.common.validation import read
 from shared.contracts.directory.accounts import AccountBody
 from shared.contracts.ledger.entries import AdjustmentBody, TopUpBody, entry_body

@@ -7,7 +7,7 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any
 
-from shared.bootstrap import Container
+from shared.bootstrap.composition import Container
 from shared.domain.common.money import parse_amount
 from shared.domain.credits.recharge import RechargeStatus
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role

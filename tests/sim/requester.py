@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from shared.bootstrap import Container
+from shared.bootstrap.composition import Container
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import OutcomeUnknown, PerminuteError, StoreError, Unavailable
 from tests.sim.deployment import Deployment, finished

@@ -5,7 +5,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from shared.bootstrap import Container
+from shared.bootstrap.composition import Container
 from shared.contracts.ledger.entries import entry_body, parked_body
 from shared.domain.common.canonical import content_digest, format_time
 from shared.domain.common.money import format_amount

@@ -8,7 +8,7 @@ from typing import Any
 
 from functions.rate_and_debit import rate_and_debit
 from shared import bootstrap
-from shared.bootstrap import Container
+from shared.bootstrap.composition import Container
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
 from shared.domain.common.canonical import format_time
 from shared.domain.credits.alerts import AlertRule

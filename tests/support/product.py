@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import azure.functions as func
 
 from shared import bootstrap
-from shared.bootstrap import Container
+from shared.bootstrap.composition import Container
 from shared.settings import Settings
 from tests.support.functions import app_functions
 from tests.support.memory_tables import MemoryTables

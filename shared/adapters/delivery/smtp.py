@@ -3,7 +3,6 @@
 import asyncio
 import smtplib
 import ssl
-from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate
 from hashlib import sha256
@@ -11,26 +10,15 @@ from hashlib import sha256
 from shared.domain.common import limits
 from shared.domain.delivery.webhooks import Reply
 from shared.ports.deliveries import Mail
+from shared.settings import Smtp
 
 TAKEN = 250
-
-
-@dataclass(frozen=True, slots=True)
-class SmtpSettings:
-    """The mail server. `security`: `starttls`, `tls` (from the first byte), or `none`."""
-
-    host: str
-    port: int
-    sender: str
-    security: str
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
 
 
 class SmtpMailer:
     """Implements the port `Mailer`: a connection for each mail, so nothing has to be kept open."""
 
-    def __init__(self, settings: SmtpSettings) -> None:
+    def __init__(self, settings: Smtp) -> None:
         self._settings = settings
 
     async def send(self, mail: Mail) -> Reply:

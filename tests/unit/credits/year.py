@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from shared.bootstrap import Container
+from shared.bootstrap.composition import Container
 from shared.contracts.directory.accounts import AccountBody, account_body
 from shared.contracts.ledger.entries import entry_body
 from shared.domain.common.canonical import content_digest, format_time

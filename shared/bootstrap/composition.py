@@ -1,0 +1,429 @@
+"""The composition root: which adapter stands behind which port, and what each use case gets.
+
+All modules of use cases and adapters are loaded with this one, which is why `bootstrap.container`
+imports it at the first call. The SDKs of Azure are not: adapters import them when they connect.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from shared.adapters.blobs import Blobs
+from shared.adapters.bridges import DIALECTS, parse
+from shared.adapters.bridges.perminute import read_leg
+from shared.adapters.bus.backlog import TableBacklog
+from shared.adapters.bus.health_check import QueueCheck
+from shared.adapters.bus.service_bus import ServiceBusQueue, ServiceBusTopic
+from shared.adapters.clock import RandomIds, SystemClock
+from shared.adapters.credits.alert_store import TableNotices
+from shared.adapters.credits.due_marks import DELIVERIES_TABLE, TableDueMarks
+from shared.adapters.delivery.delivery_store import TableDeliveries
+from shared.adapters.delivery.smtp import SmtpMailer
+from shared.adapters.delivery.webhook_sender import HttpWebhookSender
+from shared.adapters.dial_out.store import TableHoldBook
+from shared.adapters.directory.audit_log import TableAuditLog
+from shared.adapters.directory.credentials import (
+    new_api_key,
+    new_webhook_secret,
+    presented_api_key,
+    verify_bridge,
+)
+from shared.adapters.directory.document_store import SEALED_LABEL, DocumentStore
+from shared.adapters.directory.entra import EntraTokens, fetch_from
+from shared.adapters.directory.key_uses import TableKeyUses
+from shared.adapters.encryption import Sealing
+from shared.adapters.erasure import TableEraser
+from shared.adapters.ledger.anchors import BlobAnchors
+from shared.adapters.ledger.store import TableLedger
+from shared.adapters.legs.claim_store import TableClaims
+from shared.adapters.legs.leg_archive import BlobArchive
+from shared.adapters.legs.parking_store import TableParkingLot
+from shared.adapters.legs.spillover_store import TableInbox
+from shared.adapters.rate_cards.store import TableRateCards
+from shared.adapters.tables.azure_tables import AzureTables
+from shared.adapters.tables.paced_tables import PacedTables
+from shared.adapters.tables.sharded_tables import ShardedTables
+from shared.bootstrap.audit import described
+from shared.contracts.dial_out.requests import allowed_body, denied_body, extended_body
+from shared.domain.directory.request_signatures import AuthScheme
+from shared.domain.legs.bridge_payloads import BridgePayload, ParsedLeg
+from shared.pacing import Budgets, Refusals, Turns
+from shared.ports.anchors import Anchors
+from shared.ports.archive import Archive
+from shared.ports.clock import Clock, Ids
+from shared.ports.deliveries import Deliveries, Mailer, WebhookSender
+from shared.ports.holds import HoldBook
+from shared.ports.key_uses import KeyUses
+from shared.ports.ledger import Ledger
+from shared.ports.legs import Claims, ParkingLot
+from shared.ports.notices import DueMarks, Notices
+from shared.ports.queues import Backlog, CallQueue, EventTopic, Inbox
+from shared.ports.rate_cards import RateCardStore
+from shared.ports.tables import TableStore
+from shared.settings import Settings, is_address
+from shared.usecases.charging.charge_legs import ChargeLegs
+from shared.usecases.charging.explain_charge import ExplainLeg
+from shared.usecases.charging.parked_legs import ParkedLegs
+from shared.usecases.charging.past_legs import PastLegs
+from shared.usecases.charging.propose_rerating import ProposeRerating
+from shared.usecases.charging.rerate_legs import RerateLegs
+from shared.usecases.charging.resolve_leg import ResolveLeg
+from shared.usecases.credits.acknowledge_alerts import Alerts
+from shared.usecases.credits.outlook import ReadOutlook
+from shared.usecases.credits.record_recharge_results import RechargeService
+from shared.usecases.credits.watch_balances import WatchBalances
+from shared.usecases.delivery.deliver_events import DeliverEvents
+from shared.usecases.delivery.manage_webhooks import Webhooks
+from shared.usecases.delivery.publish_events import PublishEvents
+from shared.usecases.dial_out.authorisation_request import ResponseRenderer
+from shared.usecases.dial_out.authorise_dial_in import AuthoriseDialIn
+from shared.usecases.dial_out.authorise_dial_out import AuthoriseDialOut
+from shared.usecases.dial_out.dial_out_settings import DialOutSettings
+from shared.usecases.dial_out.extend_and_release import ActiveCalls
+from shared.usecases.dial_out.simulate_policy import SimulatePolicy
+from shared.usecases.directory.absent_references import Absent
+from shared.usecases.directory.accounts import Accounts
+from shared.usecases.directory.api_keys import ApiKeys
+from shared.usecases.directory.authenticate_admin import Administrators
+from shared.usecases.directory.authenticate_bridge import BridgeAuthenticator
+from shared.usecases.directory.bridges import Bridges
+from shared.usecases.directory.directory_cache import DirectoryCache
+from shared.usecases.directory.read_audit_log import ReadAuditLog
+from shared.usecases.directory.registrations import Registrations
+from shared.usecases.directory.sync_ledger_settings import OpenLedger
+from shared.usecases.ledger.credit_account import CreditAccount
+from shared.usecases.ledger.read_ledger import ReadLedger
+from shared.usecases.legs.forward_spillover import ForwardInbox
+from shared.usecases.legs.receive_legs import ReceiveLegs
+from shared.usecases.operations.audit_ledgers import AuditLedgers
+from shared.usecases.operations.erase_person import ErasePerson
+from shared.usecases.operations.health import HealthChecks, QueueState
+from shared.usecases.rate_cards.manage_rate_cards import RateCardService
+from shared.usecases.rate_cards.rate_card_reports import RateCardReports
+
+BRIDGE_SECRET_BYTES = 32
+
+
+class _Closes(Protocol):
+    async def close(self) -> None: ...
+
+
+class _Once[Part]:
+    """A part of a container, made at its first use. Tests put another one in by assignment."""
+
+    def __init__(self, make: "Callable[[Container], Part]") -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, container: "Container", owner: type) -> Part:
+        part = self._make(container)
+        container.__dict__[self._name] = part
+        return part
+
+
+def _tables(c: "Container") -> TableStore:
+    """Table storage; ledgers and hold books may be spread over several storage accounts."""
+    settings = c.settings
+    first = settings.tables_connection_string or settings.tables_endpoint or ""
+    stores = [
+        c._opening(
+            AzureTables(
+                connection_string="" if is_address(place) else place,
+                endpoint=place if is_address(place) else "",
+                client_id=settings.identity_client_id,
+            )
+        )
+        for place in (first, *settings.ledger_shards)
+    ]
+
+    async def shard_of(account: str) -> str | None:
+        found = await c.facts.account(account)
+        return found.shard if found else None
+
+    return PacedTables(stores[0] if len(stores) == 1 else ShardedTables(stores, shard_of))
+
+
+def _bus(settings: Settings) -> dict[str, str | None]:
+    """How the Service Bus is reached."""
+    return {
+        "connection_string": settings.service_bus_connection_string,
+        "namespace": settings.service_bus_namespace,
+        "client_id": settings.identity_client_id,
+    }
+
+
+def _archive(c: "Container") -> Archive | None:
+    """The archive of accepted legs; None where no store is set."""
+    settings = c.settings
+    if not (settings.archive_connection_string or settings.archive_endpoint):
+        return None
+    blobs = Blobs(
+        settings.archive_container,
+        connection_string=settings.archive_connection_string,
+        endpoint=settings.archive_endpoint,
+        client_id=settings.archive_client_id,
+    )
+    return BlobArchive(c._opening(blobs), settings.archive_keys, c.clock, c.ids)
+
+
+def _anchors(c: "Container") -> Anchors | None:
+    """Where heads are anchored; None where no store is set (on a laptop)."""
+    settings = c.settings
+    if not (settings.anchors_connection_string or settings.anchors_endpoint):
+        return None
+    blobs = Blobs(
+        settings.anchors_container,
+        connection_string=settings.anchors_connection_string,
+        endpoint=settings.anchors_endpoint,
+        client_id=settings.anchors_client_id,
+    )
+    return BlobAnchors(c._opening(blobs))
+
+
+def _entra(c: "Container") -> EntraTokens | None:
+    """Tokens of Microsoft Entra; None where no tenant is set."""
+    tenant, audience = c.settings.entra_tenant, c.settings.entra_audience
+    if tenant is None or audience is None:
+        return None
+    return EntraTokens(tenant, audience, fetch_from(tenant), c.clock)
+
+
+class Container:
+    """The adapters and use cases of a process, wired. Each is documented by its own class."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._opened: list[_Closes] = []
+
+    async def close(self) -> None:
+        """Close the connections of all that was made; for tools, which end."""
+        for each in self._opened:
+            await each.close()
+
+    def _opening[Part: _Closes](self, part: Part) -> Part:
+        self._opened.append(part)
+        return part
+
+    def parse_post(self, dialect: str, post: BridgePayload) -> list[ParsedLeg]:
+        """The legs of a bridge's post, in its dialect. Raises TooLarge, BadRequest, Invalid."""
+        return parse(dialect, post)
+
+    clock = _Once[Clock](lambda _: SystemClock())
+    ids = _Once[Ids](lambda _: RandomIds())
+    budgets = _Once(lambda _: Budgets())
+    refusals = _Once(lambda _: Refusals())
+    turns = _Once(lambda _: Turns())
+
+    tables = _Once[TableStore](_tables)
+    audit_log = _Once(lambda c: TableAuditLog(c.tables, c.clock, c.ids))
+    records = _Once(
+        lambda c: DocumentStore(
+            c.tables,
+            Sealing(SEALED_LABEL, c.settings.secrets_keys, c.ids)
+            if c.settings.secrets_keys
+            else None,
+            (c.audit_log, described),
+            c.ids,
+        )
+    )
+    facts = _Once(lambda c: DirectoryCache(c.records, c.clock))
+    key_uses = _Once[KeyUses](lambda c: TableKeyUses(c.tables, c.clock))
+    due = _Once[DueMarks](lambda c: TableDueMarks(c.tables))
+    deliveries = _Once[Deliveries](lambda c: TableDeliveries(c.tables, c.ids))
+    delivery_marks = _Once[DueMarks](lambda c: TableDueMarks(c.tables, DELIVERIES_TABLE))
+    notices = _Once[Notices](lambda c: TableNotices(c.tables))
+    ledger = _Once[Ledger](
+        lambda c: TableLedger(c.tables, c.due, c.clock, c.ids, c.settings.chain_key)
+    )
+    backlog = _Once[Backlog](lambda c: TableBacklog(c.tables, c.clock))
+    holds = _Once[HoldBook](
+        lambda c: TableHoldBook(
+            c.tables, c.ledger, c.due, c.backlog, c.clock, c.ids, log=c.audit_log
+        )
+    )
+    claims = _Once[Claims](lambda c: TableClaims(c.tables))
+    parking = _Once[ParkingLot](lambda c: TableParkingLot(c.tables))
+    inbox = _Once[Inbox](lambda c: TableInbox(c.tables))
+    rate_cards = _Once[RateCardStore](lambda c: TableRateCards(c.tables, c.clock, c.audit_log))
+    queue = _Once[CallQueue](
+        lambda c: c._opening(ServiceBusQueue(c.settings.call_ended_queue, **_bus(c.settings)))
+    )
+    topic = _Once[EventTopic](
+        lambda c: c._opening(ServiceBusTopic(c.settings.credit_events_topic, **_bus(c.settings)))
+    )
+    queue_check = _Once[QueueState](
+        lambda c: QueueCheck(c.settings.call_ended_queue, **_bus(c.settings))
+    )
+    webhook_sender = _Once[WebhookSender](
+        lambda c: HttpWebhookSender(allow_loopback=c.settings.webhooks_allow_loopback)
+    )
+    mailer = _Once[Mailer | None](
+        lambda c: SmtpMailer(c.settings.smtp) if c.settings.smtp else None
+    )
+    archive = _Once[Archive | None](_archive)
+    anchors = _Once[Anchors | None](_anchors)
+    entra = _Once(_entra)
+
+    open_ledger = _Once(lambda c: OpenLedger(c.ledger))
+    accounts = _Once(
+        lambda c: Accounts(
+            c.records,
+            c.facts,
+            c.ledger,
+            c.open_ledger,
+            c.holds,
+            c.clock,
+            shards=1 + len(c.settings.ledger_shards),
+        )
+    )
+    publish_events = _Once(lambda c: PublishEvents(c.ledger, c.holds, c.notices, c.topic, c.clock))
+    bridge_gate = _Once(
+        lambda c: BridgeAuthenticator(
+            c.facts,
+            lambda *request: verify_bridge(*request).webhook_id,
+            c.clock,
+            c.budgets,
+            c.settings.bridge_allowance,
+        )
+    )
+    administrators = _Once(
+        lambda c: Administrators(
+            c.facts,
+            presented_api_key,
+            c.settings.bootstrap_admin_key,
+            c.key_uses,
+            c.clock,
+            c.entra,
+        )
+    )
+    receive_legs = _Once(
+        lambda c: ReceiveLegs(c.queue, c.inbox, c.parking, c.clock, c.archive, c.facts)
+    )
+    forward_inbox = _Once(lambda c: ForwardInbox(c.inbox, c.queue))
+    charge_legs = _Once(
+        lambda c: ChargeLegs(
+            resolve=ResolveLeg(c.facts, c.claims, c.holds, c.clock),
+            rate_cards=c.rate_cards,
+            ledger=c.ledger,
+            open_ledger=c.open_ledger,
+            holds=c.holds,
+            parking=c.parking,
+            publish=c.publish_events,
+            queue=c.queue,
+            clock=c.clock,
+            ids=c.ids,
+        )
+    )
+    parked_legs = _Once(
+        lambda c: ParkedLegs(
+            c.parking,
+            c.charge_legs,
+            c.publish_events,
+            c.clock,
+            c.claims,
+            lambda bridge, value: read_leg(bridge, value, pointer="/leg", refuse_unknown=True),
+        )
+    )
+    past_legs = _Once(lambda c: PastLegs(c.ledger))
+    rerate_legs = _Once(
+        lambda c: RerateLegs(c.accounts, c.past_legs, c.rate_cards, c.ledger, c.publish_events)
+    )
+    propose_rerating = _Once(
+        lambda c: ProposeRerating(c.rate_cards, c.accounts, c.past_legs, c.clock)
+    )
+    explain_leg = _Once(lambda c: ExplainLeg(c.rate_cards))
+    credit_account = _Once(
+        lambda c: CreditAccount(c.facts, c.ledger, c.open_ledger, c.holds, c.publish_events)
+    )
+    read_ledger = _Once(lambda c: ReadLedger(c.facts, c.ledger, c.parking, c.anchors, c.clock))
+    wording = _Once(lambda _: ResponseRenderer(allowed_body, denied_body, extended_body))
+    authorise_dial_out = _Once(
+        lambda c: AuthoriseDialOut(
+            c.facts, c.rate_cards, c.holds, c.publish_events, c.clock, c.wording
+        )
+    )
+    admit_caller = _Once(
+        lambda c: AuthoriseDialIn(c.facts, c.rate_cards, c.holds, c.clock, c.wording)
+    )
+    open_calls = _Once(
+        lambda c: ActiveCalls(c.facts, c.rate_cards, c.holds, c.publish_events, c.wording)
+    )
+    what_if = _Once(lambda c: SimulatePolicy(c.facts, c.ledger))
+    dial_out_settings = _Once(
+        lambda c: DialOutSettings(
+            c.records, c.facts, c.accounts, c.holds, c.parking, c.publish_events, c.clock
+        )
+    )
+    watch_balances = _Once(
+        lambda c: WatchBalances(c.due, c.ledger, c.holds, c.publish_events, c.clock)
+    )
+    alerts = _Once(lambda c: Alerts(c.accounts, c.ledger, c.notices, c.publish_events, c.clock))
+    read_outlook = _Once(lambda c: ReadOutlook(c.accounts, c.clock))
+    recharge_service = _Once(
+        lambda c: RechargeService(c.accounts, c.ledger, c.holds, c.notices, c.publish_events)
+    )
+    webhooks = _Once(
+        lambda c: Webhooks(
+            c.records,
+            c.accounts,
+            c.deliveries,
+            c.delivery_marks,
+            c.clock,
+            lambda: new_webhook_secret(c.ids),
+            allow_loopback=c.settings.webhooks_allow_loopback,
+        )
+    )
+    deliver_events = _Once(
+        lambda c: DeliverEvents(
+            c.facts,
+            c.webhooks,
+            c.deliveries,
+            c.delivery_marks,
+            c.webhook_sender,
+            c.mailer,
+            c.clock,
+        )
+    )
+    rate_card_service = _Once(lambda c: RateCardService(c.rate_cards, c.accounts, c.facts, c.clock))
+    rate_card_reports = _Once(
+        lambda c: RateCardReports(
+            c.rate_card_service, c.rate_cards, c.accounts, c.rerate_legs, c.clock
+        )
+    )
+    registrations = _Once(lambda c: Registrations(c.records, c.facts, c.accounts, c.clock))
+    bridges = _Once(
+        lambda c: Bridges(
+            c.records,
+            c.facts,
+            frozenset(DIALECTS),
+            lambda scheme: (
+                new_webhook_secret(c.ids)
+                if scheme is AuthScheme.STANDARD_WEBHOOKS
+                else c.ids.token(BRIDGE_SECRET_BYTES)
+            ),
+        )
+    )
+    absent = _Once(lambda c: Absent(c.facts, c.rate_cards))
+    api_keys = _Once(
+        lambda c: ApiKeys(c.records, c.facts, c.key_uses, c.clock, lambda: new_api_key(c.ids))
+    )
+    read_audit_log = _Once(lambda c: ReadAuditLog(c.audit_log))
+    erase_person = _Once(lambda c: ErasePerson(c.facts, TableEraser(c.tables)))
+    audit_ledgers = _Once(
+        lambda c: AuditLedgers(
+            c.accounts,
+            c.ledger,
+            c.open_ledger,
+            c.due,
+            c.notices,
+            c.watch_balances,
+            c.anchors,
+            c.clock,
+        )
+    )
+    health = _Once(
+        lambda c: HealthChecks(
+            lambda: c.records.get("account", "health"), c.queue_check, c.inbox, c.parking, c.clock
+        )
+    )
