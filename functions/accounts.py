@@ -59,7 +59,9 @@ async def patch_account(call: Call) -> func.HttpResponse:
     from shared.contracts.directory.accounts import AccountBody, settings_body
 
     async def present() -> tuple[Mapping[str, object], str]:
-        body = settings_body(await container().accounts.known(call.path("account"), fresh=True))
+        body = settings_body(
+            await container().facts.require_account(call.path("account"), fresh=True)
+        )
         return body, str(body["etag"])
 
     return await patch(call, AccountBody, present, partial(_save, call))

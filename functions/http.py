@@ -133,7 +133,7 @@ class Call:
         account = self.request.route_params.get("account") or self.values.get("account")
         if "T" in text.upper() or not account:
             return "UTC"
-        return (await container().accounts.known(str(account))).settings.time_zone
+        return (await container().facts.require_account(str(account))).settings.time_zone
 
     def body(self) -> bytes:
         """The body as it came. Raises TooLarge, UnsupportedMedia, BadRequest `length_required`."""

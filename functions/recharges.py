@@ -45,7 +45,7 @@ async def list_recharges(call: Call) -> func.HttpResponse:
     from shared.contracts.credits.alerts import RECHARGE_COLUMNS, recharge_body
 
     account = call.path("account")
-    currency = (await container().accounts.known(account)).settings.currency
+    currency = (await container().facts.require_account(account)).settings.currency
 
     async def fetch(limit: int, cursor: str | None) -> Page:
         found, following = await container().recharge_service.page(

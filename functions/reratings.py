@@ -85,7 +85,7 @@ async def post_price_what_if(call: Call) -> func.HttpResponse:
 
     body = read(PriceWhatIfBody, call.json())
     services = container()
-    account = await services.accounts.known(call.path("account"))
+    account = await services.facts.require_account(call.path("account"))
     zone = account.settings.time_zone
     month = body.month or last_month(services.clock.now(), zone)
     span = Span(*requested_month_span(month, zone))

@@ -56,7 +56,7 @@ async def list_webhooks(call: Call) -> func.HttpResponse:
     from shared.contracts.delivery.webhooks import WEBHOOK_COLUMNS, webhook_body
 
     account = call.path("account")
-    await container().accounts.known(account)
+    await container().facts.require_account(account)
     names = [hook.name for hook in await container().webhooks.of_account(account)]
     views = [await container().webhooks.read(account, name) for name in names]
     masked = not call.principal.holds_one_of(_SETTERS)

@@ -75,10 +75,10 @@ from shared.usecases.delivery.deliver_events import DeliverEvents
 from shared.usecases.delivery.manage_webhooks import Webhooks
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.dial_out.authorisation_request import ResponseRenderer
-from shared.usecases.dial_out.authorise_dial_in import AuthoriseDialIn
-from shared.usecases.dial_out.authorise_dial_out import AuthoriseDialOut
+from shared.usecases.dial_out.authorise_call import AuthoriseCall
 from shared.usecases.dial_out.dial_out_settings import DialOutSettings
 from shared.usecases.dial_out.extend_and_release import ActiveCalls
+from shared.usecases.dial_out.resolve_call import ResolveDialIn, ResolveDialOut
 from shared.usecases.dial_out.simulate_policy import SimulatePolicy
 from shared.usecases.directory.absent_references import Absent
 from shared.usecases.directory.accounts import Accounts
@@ -327,7 +327,9 @@ class Container:
     )
     past_legs = _Once(lambda c: PastLegs(c.ledger))
     rerate_legs = _Once(
-        lambda c: RerateLegs(c.accounts, c.past_legs, c.rate_cards, c.ledger, c.publish_events)
+        lambda c: RerateLegs(
+            c.facts, c.accounts, c.past_legs, c.rate_cards, c.ledger, c.publish_events
+        )
     )
     propose_rerating = _Once(
         lambda c: ProposeRerating(c.rate_cards, c.accounts, c.past_legs, c.clock)
@@ -339,34 +341,42 @@ class Container:
     read_ledger = _Once(lambda c: ReadLedger(c.facts, c.ledger, c.parking, c.anchors, c.clock))
     wording = _Once(lambda _: ResponseRenderer(allowed_body, denied_body, extended_body))
     authorise_dial_out = _Once(
-        lambda c: AuthoriseDialOut(
-            c.facts, c.rate_cards, c.holds, c.publish_events, c.clock, c.wording
+        lambda c: AuthoriseCall(
+            ResolveDialOut(c.facts, c.rate_cards, c.holds, c.clock),
+            c.holds,
+            c.publish_events,
+            c.clock,
+            c.wording,
         )
     )
     admit_caller = _Once(
-        lambda c: AuthoriseDialIn(c.facts, c.rate_cards, c.holds, c.clock, c.wording)
+        lambda c: AuthoriseCall(
+            ResolveDialIn(c.facts, c.rate_cards, c.holds, c.clock),
+            c.holds,
+            c.publish_events,
+            c.clock,
+            c.wording,
+        )
     )
     open_calls = _Once(
         lambda c: ActiveCalls(c.facts, c.rate_cards, c.holds, c.publish_events, c.wording)
     )
     what_if = _Once(lambda c: SimulatePolicy(c.facts, c.ledger))
     dial_out_settings = _Once(
-        lambda c: DialOutSettings(
-            c.records, c.facts, c.accounts, c.holds, c.parking, c.publish_events, c.clock
-        )
+        lambda c: DialOutSettings(c.records, c.facts, c.holds, c.parking, c.publish_events, c.clock)
     )
     watch_balances = _Once(
         lambda c: WatchBalances(c.due, c.ledger, c.holds, c.publish_events, c.clock)
     )
-    alerts = _Once(lambda c: Alerts(c.accounts, c.ledger, c.notices, c.publish_events, c.clock))
+    alerts = _Once(lambda c: Alerts(c.facts, c.ledger, c.notices, c.publish_events, c.clock))
     read_outlook = _Once(lambda c: ReadOutlook(c.accounts, c.clock))
     recharge_service = _Once(
-        lambda c: RechargeService(c.accounts, c.ledger, c.holds, c.notices, c.publish_events)
+        lambda c: RechargeService(c.facts, c.ledger, c.holds, c.notices, c.publish_events)
     )
     webhooks = _Once(
         lambda c: Webhooks(
             c.records,
-            c.accounts,
+            c.facts,
             c.deliveries,
             c.delivery_marks,
             c.clock,
@@ -388,10 +398,10 @@ class Container:
     rate_card_service = _Once(lambda c: RateCardService(c.rate_cards, c.accounts, c.facts, c.clock))
     rate_card_reports = _Once(
         lambda c: RateCardReports(
-            c.rate_card_service, c.rate_cards, c.accounts, c.rerate_legs, c.clock
+            c.rate_card_service, c.rate_cards, c.facts, c.rerate_legs, c.clock
         )
     )
-    registrations = _Once(lambda c: Registrations(c.records, c.facts, c.accounts, c.clock))
+    registrations = _Once(lambda c: Registrations(c.records, c.facts, c.clock))
     bridges = _Once(
         lambda c: Bridges(
             c.records,

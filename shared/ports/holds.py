@@ -122,7 +122,8 @@ class HoldBook(Protocol):
         ...
 
     async def keep(self, account: str, record: HoldRecord) -> StoredDecision:
-        """Keep an answer that holds nothing, a denial; the first answer wins."""
+        """Keep an answer that holds nothing, a denial; the first answer wins. Raises Unavailable
+        when that is not certain."""
         ...
 
     async def record(self, account: str, authorization: str) -> HoldRecord | None:

@@ -251,7 +251,7 @@ class Story:
     async def _audit(self) -> None:
         """The night's audit of this one account: others are alive beside it."""
         container = self._product.container
-        alone: Any = Alone(await container.accounts.known(self.account))
+        alone: Any = Alone(await container.facts.require_account(self.account))
         found = await replace(container.audit_ledgers, accounts=alone)()
         assert found.problems == [], found
 

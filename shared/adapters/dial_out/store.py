@@ -29,9 +29,11 @@ from shared.domain.common import limits
 from shared.domain.common.errors import (
     LedgerCorrupt,
     NotFound,
+    OutcomeUnknown,
     PerminuteError,
     RowExists,
     RowMissing,
+    Unavailable,
 )
 from shared.domain.dial_out.decide import Granted
 from shared.domain.dial_out.facts import Denial
@@ -92,7 +94,7 @@ class TableHoldBook:
         return result
 
     async def keep(self, account: str, record: HoldRecord) -> StoredDecision:
-        """Keep an answer that needs no hold, a denial; the first answer wins."""
+        """Keep an answer that needs no hold, a denial; the first answer wins (see the port)."""
         row = Insert(rows.hold_key(record.authorization), rows.record_values(record))
         try:
             await self._tables.transact(TABLE, account, [row])
@@ -101,6 +103,8 @@ class TableHoldBook:
             if first is None:
                 raise LedgerCorrupt("An answer is there and can't be read.") from None
             return StoredDecision(first, repeated=True)
+        except OutcomeUnknown as unknown:
+            raise Unavailable("It is not certain that the answer is kept.") from unknown
         return StoredDecision(record)
 
     async def record(self, account: str, authorization: str) -> HoldRecord | None:

@@ -11,9 +11,7 @@ from shared.domain.common.errors import (
     FieldError,
     Invalid,
     NotFound,
-    OutcomeUnknown,
     PerminuteError,
-    Unavailable,
 )
 from shared.domain.common.kinds import LegKind
 from shared.domain.directory.access import Principal, Role
@@ -101,12 +99,9 @@ class ParkedLegs:
                 f"Somebody has it charged as {parked.charged_as}.", code="parked_leg_charged_as"
             )
         queued = QueuedLeg(leg, self.clock.now())
-        try:
-            outcome = await self.charge.charge(
-                queued, on_behalf_of=principal, corrected=changes is not None
-            )
-        except OutcomeUnknown as unknown:
-            raise Unavailable("It is not certain that the leg is charged.") from unknown
+        outcome = await self.charge.charge(
+            queued, on_behalf_of=principal, corrected=changes is not None
+        )
         if isinstance(outcome, NotCharged) and _names_another_account(parked, leg, outcome):
             raise _wrong_account(outcome.why.detail)
         after = await self.parking.update(

@@ -23,7 +23,7 @@ from shared.domain.charging.rerating import (
 )
 from shared.domain.common import limits
 from shared.domain.common.canonical import content_digest, format_time, parse_time
-from shared.domain.common.errors import NotFound, OutcomeUnknown, Unavailable
+from shared.domain.common.errors import NotFound, Unavailable
 from shared.domain.credits.lots import Lot
 from shared.domain.directory.access import Principal
 from shared.domain.directory.entities import Account
@@ -36,6 +36,7 @@ from shared.ports.rate_cards import RateCardStore
 from shared.usecases.charging.past_legs import ANY_TIME, PastLegs, Place, Span
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.directory.accounts import Accounts
+from shared.usecases.directory.directory_cache import DirectoryCache
 from shared.usecases.ledger.credit_account import opened_lots, present_debit
 
 
@@ -98,6 +99,7 @@ class _Found:
 class RerateLegs:
     """All raise StoreUnavailable; what was booked until then stays, and is found booked again."""
 
+    facts: DirectoryCache
     accounts: Accounts
     past_legs: PastLegs
     rate_cards: RateCardStore
@@ -175,7 +177,11 @@ class RerateLegs:
         left = sorted({name for name in wanted.accounts if at is None or name >= at})
         if not left:
             return None, at, None
-        return await self.accounts.known(left[0]), left[0], left[1] if len(left) > 1 else None
+        return (
+            await self.facts.require_account(left[0]),
+            left[0],
+            left[1] if len(left) > 1 else None,
+        )
 
     async def _legs(
         self, account: Account, wanted: RerateSelection, place: Place | None, limit: int
@@ -326,10 +332,7 @@ class RerateLegs:
             reason=booking.reason,
             actor=booking.actor,
         )
-        try:
-            written = await self.ledger.submit(account, command)
-        except OutcomeUnknown as unknown:
-            raise Unavailable("It is not certain that all is booked: send it again.") from unknown
+        written = await self.ledger.submit(account, command)
         if isinstance(written, IdempotencyConflict):
             return None
         assert written.entry is not None

@@ -11,7 +11,7 @@ from shared.ports.clock import Clock
 from shared.ports.ledger import CommitResult, Ledger
 from shared.ports.notices import Notices
 from shared.usecases.delivery.publish_events import PublishEvents
-from shared.usecases.directory.accounts import Accounts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
@@ -21,7 +21,7 @@ class Alerts:
     """Shows and acknowledges alerts. Everything raises StoreUnavailable, NotFound
     `account_unknown`."""
 
-    accounts: Accounts
+    facts: DirectoryCache
     ledger: Ledger
     notices: Notices
     publish: PublishEvents
@@ -31,7 +31,7 @@ class Alerts:
         self, account: str, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[Alert], str | None]:
         """The newest alerts first. Raises Invalid `cursor_invalid`."""
-        await self.accounts.known(account)
+        await self.facts.require_account(account)
         return await self.notices.alerts(account, limit=limit, cursor=cursor)
 
     async def acknowledge(self, account: str, shown_id: str, actor: str) -> Alert:
@@ -39,7 +39,7 @@ class Alerts:
 
         Raises NotFound `alert_unknown`.
         """
-        await self.accounts.known(account)
+        await self.facts.require_account(account)
         number = int(shown_id) if _NUMBER.fullmatch(shown_id) else 0
         if number == 0 or await self.notices.alert(account, number) is None:
             raise NotFound("There is no such alert.", code="alert_unknown")

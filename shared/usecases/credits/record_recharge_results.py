@@ -11,7 +11,6 @@ from shared.domain.common.errors import (
     Conflict,
     Invalid,
     NotFound,
-    OutcomeUnknown,
     PerminuteError,
     Unavailable,
 )
@@ -22,7 +21,7 @@ from shared.ports.holds import HoldBook
 from shared.ports.ledger import IdempotencyConflict, Ledger
 from shared.ports.notices import Notices
 from shared.usecases.delivery.publish_events import PublishEvents
-from shared.usecases.directory.accounts import Accounts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ class Answer:
 class RechargeService:
     """Takes answers, and shows an account's recharges. Everything raises StoreUnavailable."""
 
-    accounts: Accounts
+    facts: DirectoryCache
     ledger: Ledger
     holds: HoldBook
     notices: Notices
@@ -74,7 +73,7 @@ class RechargeService:
         self, account: str, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[Recharge], str | None]:
         """An account's recharges, the newest first. Raises NotFound, Invalid `cursor_invalid`."""
-        await self.accounts.known(account)
+        await self.facts.require_account(account)
         return await self.notices.recharges(account, limit=limit, cursor=cursor)
 
     async def _find(self, account: str, number: int) -> Recharge | None:
@@ -104,10 +103,7 @@ class RechargeService:
             hard=said.hard,
             actor=actor,
         )
-        try:
-            written = await self.ledger.submit(account, command)
-        except OutcomeUnknown as unknown:
-            raise Unavailable("It is not certain that the answer is kept.") from unknown
+        written = await self.ledger.submit(account, command)
         if isinstance(written, IdempotencyConflict):
             raise Conflict(
                 "The recharge has succeeded with another amount or currency.",

@@ -21,7 +21,7 @@ from shared.ports.deliveries import Deliveries
 from shared.ports.notices import DueMark, DueMarks
 from shared.ports.records import RecordStore, Saved
 from shared.usecases.directory import codecs
-from shared.usecases.directory.accounts import Accounts
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Webhooks:
     """Everything raises StoreUnavailable, and NotFound `account_unknown`."""
 
     records: RecordStore
-    accounts: Accounts
+    facts: DirectoryCache
     deliveries: Deliveries
     due: DueMarks
     clock: Clock
@@ -60,7 +60,7 @@ class Webhooks:
     ) -> tuple[WebhookView, Saved]:
         """Create or replace. Raises Invalid, Conflict `too_many_webhooks`, and what
         `RecordStore.put` raises."""
-        await self.accounts.known(account)
+        await self.facts.require_account(account)
         if not is_id(name):
             raise Invalid(f"A webhook's name has {ID_RULE}.", code="id_invalid")
         self._check(wanted)
@@ -90,7 +90,7 @@ class Webhooks:
 
     async def read(self, account: str, name: str) -> WebhookView:
         """The webhook. Raises NotFound `webhook_unknown`."""
-        await self.accounts.known(account)
+        await self.facts.require_account(account)
         record = await self.records.get(codecs.webhook_kind(account), name)
         if record is None:
             raise NotFound("There is no such webhook.", code="webhook_unknown")
@@ -99,7 +99,7 @@ class Webhooks:
 
     async def delete(self, account: str, name: str) -> None:
         """Take it away. Raises NotFound `webhook_unknown`."""
-        await self.accounts.known(account)
+        await self.facts.require_account(account)
         if not await self.records.delete(codecs.webhook_kind(account), name):
             raise NotFound("There is no such webhook.", code="webhook_unknown")
 

@@ -1,10 +1,9 @@
-"""What a bridge asks before a call, who the call belongs to, and how an answer is kept."""
+"""The request of a bridge before a call, and who the call belongs to."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.common.errors import Invalid
 from shared.domain.dial_out.decide import Granted
 from shared.domain.dial_out.facts import Allowance, CheckResult, Denial, OrganizerFacts
 from shared.domain.dial_out.policy import CallContext
@@ -14,7 +13,6 @@ from shared.domain.directory.entities import (
     Registration,
     claims_at,
 )
-from shared.ports.holds import StoredDecision
 from shared.usecases.directory.directory_cache import DirectoryCache
 
 type Checks = Sequence[CheckResult] | None
@@ -22,7 +20,7 @@ type Checks = Sequence[CheckResult] | None
 
 @dataclass(frozen=True, slots=True)
 class AuthorisationRequest:
-    """A bridge's question. `key` is its idempotency key, `digest` the SHA-256 of what it asked.
+    """The request of a bridge. `key` is its idempotency key, `digest` the SHA-256 of its content.
 
     `to` is the number to dial, or the service number that was called. `normalize`: it may stand
     there as it is dialled in the bridge's country.
@@ -45,7 +43,7 @@ class AuthorisationRequest:
 
 @dataclass(frozen=True, slots=True)
 class ResponseRenderer:
-    """How answers are put: the wire's words, which are kept as they were given."""
+    """Renders decisions as response bodies; a body is kept as it was sent."""
 
     allowed: Callable[[Allowance, Checks], dict[str, object]]
     denied: Callable[[Denial, Checks], dict[str, object]]
@@ -54,7 +52,7 @@ class ResponseRenderer:
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """Whose a call is, as far as anything tells."""
+    """The account that pays for a call, and its organizer, as far as they are known."""
 
     account: Account | None = None
     organizer: OrganizerFacts | None = None
@@ -63,21 +61,21 @@ class Payer:
 async def resolve_payer(
     facts: DirectoryCache,
     bridge: Bridge,
-    question: AuthorisationRequest,
+    request: AuthorisationRequest,
     now: datetime,
     *,
     fresh: bool,
     number: Registration | None = None,
 ) -> Payer:
-    """Whose a call is: the account named, else the service number's, else the conference's, else
-    the bridge's default; the organizer of the conference, else the one named."""
+    """The payer of a call: the account named, else the service number's, else the conference's,
+    else the bridge's default; the organizer of the conference, else the one named."""
     claims: list[Registration] = []
-    if question.conference is not None:
+    if request.conference is not None:
         found = await facts.conference(
-            question.conference, known_at=now if fresh else None, fresh=fresh
+            request.conference, known_at=now if fresh else None, fresh=fresh
         )
         claims = [claim for claim in claims_at(found, now) if bridge.serves(claim.account)]
-    name = question.account or (number.account if number else None)
+    name = request.account or (number.account if number else None)
     if name is None and len(claims) > 1:
         return Payer()  # several accounts claim the conference: none is guessed
     name = name or (claims[0].account if claims else None) or bridge.default_account
@@ -87,21 +85,7 @@ async def resolve_payer(
     if account is None:
         return Payer()
     registered = next((each.organizer for each in claims if each.account == account.id), None)
-    organizer = registered or question.organizer
+    organizer = registered or request.organizer
     if organizer is None:
         return Payer(account)
     return Payer(account, await facts.organizer(account.id, organizer, fresh=fresh))
-
-
-def leg_key(bridge: Bridge, question: AuthorisationRequest) -> str | None:
-    """The key of the leg that the bridge will report, if it knows it already."""
-    return f"{bridge.id}~{question.leg_id}" if question.leg_id else None
-
-
-def same_request(answered: StoredDecision, question: AuthorisationRequest) -> Mapping[str, object]:
-    """The kept answer. Raises Invalid `idempotency_key_reused` if it answers another question."""
-    if answered.repeated and answered.record.digest != question.digest:
-        raise Invalid(
-            "The Idempotency-Key was used for another question.", code="idempotency_key_reused"
-        )
-    return answered.record.answer

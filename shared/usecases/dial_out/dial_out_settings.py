@@ -17,7 +17,6 @@ from shared.ports.records import Record, RecordStore, Saved, retire
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.dial_out.missing_legs import MissingLeg, missing_legs
 from shared.usecases.directory import codecs
-from shared.usecases.directory.accounts import Accounts
 from shared.usecases.directory.codecs import Kind, organizer_key
 from shared.usecases.directory.directory_cache import DirectoryCache
 
@@ -40,7 +39,6 @@ class DialOutSettings:
 
     records: RecordStore
     facts: DirectoryCache
-    accounts: Accounts
     holds: HoldBook
     parking: ParkingLot
     publish: PublishEvents
@@ -59,7 +57,7 @@ class DialOutSettings:
 
     async def read_organizer(self, account: str, organizer: str) -> tuple[OrganizerFacts, str]:
         """(the organizer, its ETag). Raises NotFound `organizer_unknown`, SettingsUnreadable."""
-        await self.accounts.known(account)
+        await self.facts.require_account(account)
         record = await self.records.get(Kind.ORGANIZER, organizer_key(account, organizer))
         if record is None:
             raise NotFound("There is no such organizer.", code="organizer_unknown")
@@ -68,7 +66,7 @@ class DialOutSettings:
     async def delete_organizer(self, account: str, organizer: str, if_match: str | None) -> None:
         """The account has no such organizer from now on; legs that were answered before are charged
         as they would be. Raises NotFound `organizer_unknown`, PreconditionFailed."""
-        await self.accounts.known(account)
+        await self.facts.require_account(account)
         key = organizer_key(account, organizer)
 
         def former(record: Record) -> Mapping[str, object]:
@@ -95,13 +93,13 @@ class DialOutSettings:
 
     async def stop(self, account: str, why: str) -> None:
         """Stop the account's dial-out on every process until `restart`. Twice is once."""
-        await self.accounts.known(account)
+        await self.facts.require_account(account)
         if await self.holds.switch(account, DialOutControl(stop=why)):
             await self.publish.best_effort(account)
 
     async def restart(self, account: str) -> bool:
         """Let dial-out go on that a person or the breaker stopped; whether it was stopped."""
-        await self.accounts.known(account)
+        await self.facts.require_account(account)
         was_stopped = await self.holds.switch(account, DialOutControl(stop=""))
         if was_stopped:
             await self.publish.best_effort(account)
@@ -109,7 +107,7 @@ class DialOutSettings:
 
     async def running(self, account: str) -> DialOutStatus:
         """What the hold book says of the account's dial-out now."""
-        await self.accounts.known(account)
+        await self.facts.require_account(account)
         view = await self.holds.view(account)
         now = self.clock.now()
         missing = await missing_legs(self.holds, self.parking, account, view, now)
@@ -127,7 +125,7 @@ class DialOutSettings:
     async def read_policy(self, account: str) -> tuple[AccountPolicy, str | None]:
         """(the policy, its ETag); the default one without an ETag where none was put. Raises
         SettingsUnreadable."""
-        await self.accounts.known(account)
+        await self.facts.require_account(account)
         record = await self.records.get(Kind.DIAL_OUT_POLICY, account)
         return (codecs.policy(record), record.etag) if record else (AccountPolicy(), None)
 
@@ -139,7 +137,7 @@ class DialOutSettings:
         document: Mapping[str, object],
         if_match: str | None,
     ) -> Saved:
-        await self.accounts.known(account)
+        await self.facts.require_account(account)
         saved = await self.records.put(kind, key, document, if_match=if_match)
         self.facts.drop(kind, key)
         return saved

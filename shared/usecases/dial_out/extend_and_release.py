@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.domain.common.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
+from shared.domain.common.errors import Conflict, NotFound, Unavailable
 from shared.domain.dial_out.applicable_limits import limits_of
 from shared.domain.dial_out.authorization_ids import account_of
 from shared.domain.dial_out.decide import Extend
@@ -50,10 +50,7 @@ class ActiveCalls:
             pricing=pricing,
             bounds=limits_of(policy, organizer, record.conference) if record.is_dial_out else (),
         )
-        try:
-            granted = await self.hold_book.extend(account, ExtendHold(command, record))
-        except OutcomeUnknown as unknown:
-            raise Unavailable("It is not certain that the credit is held.") from unknown
+        granted = await self.hold_book.extend(account, ExtendHold(command, record))
         if granted is None:
             raise Conflict(
                 "The call is over: its hold was settled, released or has expired.",
@@ -69,10 +66,7 @@ class ActiveCalls:
         Raises NotFound `authorization_unknown` when this bridge has no such authorisation.
         """
         account, _ = await self._record(bridge, authorization)
-        try:
-            await self.hold_book.release(account, authorization, bridge.id)
-        except OutcomeUnknown as unknown:
-            raise Unavailable("It is not certain that the hold was released.") from unknown
+        await self.hold_book.release(account, authorization, bridge.id)
 
     async def _record(self, bridge: Bridge, authorization: str) -> tuple[str, HoldRecord]:
         account = account_of(authorization)

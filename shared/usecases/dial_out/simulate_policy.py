@@ -7,7 +7,6 @@ from typing import Any
 
 from shared.domain.common import limits
 from shared.domain.common.canonical import parse_time
-from shared.domain.common.errors import NotFound
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import ceil_div, parse_price
 from shared.domain.dial_out.applicable_limits import limits_of
@@ -37,9 +36,7 @@ class SimulatePolicy:
 
         Raises NotFound `account_unknown`, StoreUnavailable.
         """
-        known = await self.facts.account(account)
-        if known is None:
-            raise NotFound("There is no such account.", code="account_unknown")
+        known = await self.facts.require_account(account)
         entries, more = await self._dial_outs(account, since, until)
         persons = await self.ledger.persons_of(account, [entry.leg or "" for entry in entries])
         calls: list[PastCall] = []

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.domain.common.errors import Conflict, Invalid, NotAllowed, NotFound
+from shared.domain.common.errors import Conflict, Invalid, NotAllowed
 from shared.domain.common.ids import ID_RULE, is_id
 from shared.domain.directory.access import Principal
 from shared.domain.directory.entities import Account, AccountSettings, shard_for
@@ -65,7 +65,7 @@ class Accounts:
 
     async def read(self, account: str) -> AccountView:
         """The account as it is now. Raises NotFound `account_unknown`."""
-        known = await self.known(account, fresh=True)
+        known = await self.facts.require_account(account, fresh=True)
         # Holds first: a debit in between then counts twice rather than not at all.
         held = await self.holds.view(account)
         state = await self.ledger.state(account)
@@ -77,13 +77,6 @@ class Accounts:
         if state is None:
             raise Conflict("The account's ledger is not open yet.", code="ledger_not_open")
         return AccountView(known, state, held.held_micros(self.clock.now()))
-
-    async def known(self, account: str, *, fresh: bool = False) -> Account:
-        """The account's settings. Raises NotFound `account_unknown`."""
-        found = await self.facts.account(account, fresh=fresh)
-        if found is None:
-            raise NotFound("There is no such account.", code="account_unknown")
-        return found
 
     async def cards_of(self, principal: Principal, *, fresh: bool = False) -> frozenset[str]:
         """The rate cards that the accounts of a principal for some accounts use."""

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from shared.domain.common import limits
+from shared.domain.common.errors import NotFound
 from shared.domain.dial_out.facts import OrganizerFacts
 from shared.domain.dial_out.policy import AccountPolicy
 from shared.domain.directory.entities import Account, ApiKey, Bridge, Registration, of_account
@@ -58,6 +59,13 @@ class DirectoryCache:
     ) -> Account | None:
         """The account, or None."""
         return await self._read(Kind.ACCOUNT, account, codecs.account, known_at, fresh=fresh)
+
+    async def require_account(self, account: str, *, fresh: bool = False) -> Account:
+        """The account. Raises NotFound `account_unknown`."""
+        found = await self.account(account, fresh=fresh)
+        if found is None:
+            raise NotFound("There is no such account.", code="account_unknown")
+        return found
 
     async def organizer(
         self,

@@ -12,7 +12,6 @@ from shared.domain.directory.entities import Registration, accounts_from, end, o
 from shared.ports.clock import Clock
 from shared.ports.records import RecordStore, Saved
 from shared.usecases.directory import codecs
-from shared.usecases.directory.accounts import Accounts
 from shared.usecases.directory.codecs import Kind
 from shared.usecases.directory.directory_cache import DirectoryCache
 
@@ -45,7 +44,6 @@ class Registrations:
 
     records: RecordStore
     facts: DirectoryCache
-    accounts: Accounts
     clock: Clock
 
     async def put(
@@ -68,7 +66,7 @@ class Registrations:
         what `RecordStore.put` raises.
         """
         account = wanted.account
-        await self.accounts.known(account)
+        await self.facts.require_account(account)
         for _ in range(limits.RECORD_TRIES_MAX):
             now = self.clock.now()
             start = since or now

@@ -11,7 +11,6 @@ from shared.domain.common.errors import (
     Invalid,
     LedgerCorrupt,
     NotFound,
-    OutcomeUnknown,
     PerminuteError,
     Unavailable,
 )
@@ -45,13 +44,8 @@ class CreditAccount:
         Raises NotFound `account_unknown`, Invalid (also `idempotency_key_reused`), Conflict
         `too_many_lots`, and Unavailable when it is not certain: come back with the same key.
         """
-        known = await self.facts.account(account)
-        if known is None:
-            raise NotFound("There is no such account.", code="account_unknown")
-        try:
-            written = await self._submit(known, command)
-        except OutcomeUnknown as unknown:
-            raise Unavailable("It is not certain that this is booked.") from unknown
+        known = await self.facts.require_account(account)
+        written = await self._submit(known, command)
         if isinstance(written, IdempotencyConflict):
             raise Invalid(
                 "The Idempotency-Key was used with another body.", code="idempotency_key_reused"

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from shared.domain.common import limits
 from shared.domain.common.errors import Conflict, NotFound
 from shared.domain.common.opaque import from_cursor, to_cursor
-from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Entry, EntryKind
 from shared.domain.ledger.statements import Statement, requested_month_span
 from shared.domain.legs.leg import decode_leg_key
@@ -79,7 +78,7 @@ class ReadLedger:
         self, account: str, wanted: EntryFilter, *, limit: int, cursor: str | None
     ) -> EntryPage:
         """A page of entries. Raises Invalid `cursor_invalid` on one that is not this account's."""
-        await self._known(account)
+        await self.facts.require_account(account)
         after, skip = 0, 0
         if cursor is not None:
             pattern = re.compile(rf"{re.escape(account)}\|([0-9]{{1,18}})\|([0-9]{{1,18}})")
@@ -108,7 +107,7 @@ class ReadLedger:
 
         Raises NotFound `leg_unknown` while it is queued.
         """
-        await self._known(account)
+        await self.facts.require_account(account)
         key = decode_leg_key(shown)
         if debits := await self.ledger.debits(account, key):
             reversals = [await self.ledger.reversal(account, d.entry.sequence) for d in debits]
@@ -128,7 +127,7 @@ class ReadLedger:
 
     async def balance_at(self, account: str, moment: datetime) -> tuple[int, int | None]:
         """(balance in micros, number of the last entry or None) as of a moment."""
-        await self._known(account)
+        await self.facts.require_account(account)
         commit = await self.ledger.commit_at(account, moment)
         if commit is None:
             return 0, None
@@ -141,7 +140,7 @@ class ReadLedger:
         A closed month is read from its row. Raises Invalid `month_invalid`, and LedgerCorrupt where
         that row is not what the journal says.
         """
-        known = await self._known(account)
+        known = await self.facts.require_account(account)
         zone = known.settings.time_zone
         start, end = requested_month_span(month, zone)
         closed = await self.ledger.closed_month(account, month)
@@ -166,7 +165,7 @@ class ReadLedger:
 
         Raises Conflict `anchors_off` where heads are not anchored.
         """
-        await self._known(account)
+        await self.facts.require_account(account)
         found = await self.ledger.verify(account)
         if not anchored:
             return found
@@ -184,12 +183,6 @@ class ReadLedger:
             else f"commit {anchor.commit}: is not the one that was anchored; it was rewritten"
         )
         return replace(found, problems=(*found.problems, problem))
-
-    async def _known(self, account: str) -> Account:
-        known = await self.facts.account(account)
-        if known is None:
-            raise NotFound("There is no such account.", code="account_unknown")
-        return known
 
 
 def _take(

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from shared.domain.common.errors import NotFound
 from shared.ports.erasure import Erased, Eraser
 from shared.usecases.directory.codecs import Kind, organizer_key
 from shared.usecases.directory.directory_cache import DirectoryCache
@@ -17,8 +16,7 @@ class ErasePerson:
 
     async def __call__(self, account: str, *, number: str | None, organizer: str | None) -> Erased:
         """What was erased. Raises NotFound `account_unknown`, StoreUnavailable."""
-        if await self.facts.account(account) is None:
-            raise NotFound("There is no such account.", code="account_unknown")
+        await self.facts.require_account(account)
         erased = await self.eraser.erase(account, number=number, organizer=organizer)
         if organizer is not None:
             self.facts.drop(Kind.ORGANIZER, organizer_key(account, organizer))

@@ -238,7 +238,7 @@ class RateCardService:
             await self.accounts.require_card(principal, inquiry.rate_card or "")
             return inquiry.rate_card or "", None
         principal.require_account(inquiry.account)
-        settings = (await self.accounts.known(inquiry.account)).settings
+        settings = (await self.facts.require_account(inquiry.account)).settings
         return settings.rate_card, settings.currency
 
     async def _version(

@@ -22,7 +22,7 @@ from shared.ports.clock import Clock
 from shared.ports.rate_cards import RateCardStore
 from shared.usecases.charging.past_legs import Span
 from shared.usecases.charging.rerate_legs import RerateLegs
-from shared.usecases.directory.accounts import Accounts
+from shared.usecases.directory.directory_cache import DirectoryCache
 from shared.usecases.rate_cards.manage_rate_cards import RateCardService
 
 
@@ -58,7 +58,7 @@ class RateCardReports:
 
     service: RateCardService
     store: RateCardStore
-    accounts: Accounts
+    facts: DirectoryCache
     rerate_legs: RerateLegs
     clock: Clock
 
@@ -101,7 +101,7 @@ class RateCardReports:
         Raises NotAllowed, NotFound `account_unknown`, Invalid `month_invalid`.
         """
         principal.require_account(account)
-        zone = (await self.accounts.known(account)).settings.time_zone
+        zone = (await self.facts.require_account(account)).settings.time_zone
         month = month or last_month(self.clock.now(), zone)
         span = Span(*requested_month_span(month, zone))
         legs, is_complete = await self.rerate_legs.records(
