@@ -25,6 +25,7 @@ from functions import (
     rate_card_reports,
     rate_cards,
     recharges,
+    reconciliations,
     reratings,
     webhooks,
 )
@@ -47,6 +48,7 @@ app.register_functions(bridges.bp)
 app.register_functions(rate_cards.bp)
 app.register_functions(rate_card_reports.bp)
 app.register_functions(reratings.bp)
+app.register_functions(reconciliations.bp)
 app.register_functions(api_keys.bp)
 app.register_functions(audit_log.bp)
 app.register_functions(alerts.bp)

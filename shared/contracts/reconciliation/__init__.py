@@ -1,0 +1,1 @@
+"""Files of call records as others write them, and the outcome of a reconciliation."""

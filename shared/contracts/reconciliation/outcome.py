@@ -1,0 +1,117 @@
+"""The outcome of a reconciliation as JSON and as CSV."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+
+from shared.domain.common.canonical import format_time
+from shared.domain.common.money import format_amount
+from shared.domain.legs.leg import encode_leg_key
+from shared.domain.reconciliation.matching import Leg, Reconciliation, Record
+
+_THEIR_FIELDS = ("line", "id", "row_id", "kind", "to", "from", "answered_at", "seconds", "amount")
+_OUR_FIELDS = ("leg", "kind", "to", "from", "answered_at", "seconds", "amount")
+OUTCOME_COLUMNS = (
+    *("outcome", "fields", "duplicate_of"),
+    *(f"their_{name}" for name in _THEIR_FIELDS),
+    *(f"our_{name}" for name in _OUR_FIELDS),
+)
+_HIDDEN = "*"
+
+
+def outcome_body(found: Reconciliation, currency: str) -> dict[str, object]:
+    """`matched` counts the pairs that agree; `missing_here` items carry the leg as it can be posted
+    where its number is complete."""
+    return {
+        "currency": currency,
+        "matched": found.matched,
+        "different": [
+            {
+                "theirs": their_body(each.theirs),
+                "ours": our_body(each.ours, currency),
+                "fields": [name.value for name in each.fields],
+            }
+            for each in found.different
+        ],
+        "missing_here": [
+            {
+                **their_body(each.theirs),
+                **({"duplicate_of": each.duplicate_of} if each.duplicate_of else {}),
+                "leg": _postable(each.theirs),
+            }
+            for each in found.missing_here
+        ],
+        "missing_there": [our_body(each, currency) for each in found.missing_there],
+        "outside": found.outside,
+        "sums": {
+            "theirs": format_amount(found.theirs_micros),
+            "ours": format_amount(found.ours_micros),
+            "difference": format_amount(found.theirs_micros - found.ours_micros),
+        },
+    }
+
+
+def their_body(record: Record) -> dict[str, object]:
+    """A record of the file; fields that the file does not state are null."""
+    amount = record.amount_micros
+    return {
+        "line": record.line,
+        "id": record.id,
+        "row_id": record.row_id,
+        "kind": record.kind.value if record.kind else None,
+        "to": record.number or None,
+        "from": record.caller or None,
+        "answered_at": format_time(record.answered_at),
+        "seconds": record.seconds,
+        "amount": None if amount is None else format_amount(amount),
+    }
+
+
+def our_body(leg: Leg, currency: str) -> dict[str, object]:
+    """A leg; `amount` null: the account has none in this currency."""
+    amount = leg.amounts.get(currency)
+    return {
+        "leg": encode_leg_key(leg.key),
+        "kind": leg.kind.value,
+        "to": leg.number or None,
+        "from": leg.caller or None,
+        "answered_at": format_time(leg.answered_at),
+        "seconds": leg.seconds,
+        "amount": None if amount is None else format_amount(amount),
+    }
+
+
+def outcome_rows(found: Reconciliation, currency: str) -> Iterator[Sequence[object]]:
+    """Rows of OUTCOME_COLUMNS: all that is different or missing."""
+    for different in found.different:
+        fields = " ".join(different.fields)
+        theirs, ours = their_body(different.theirs), our_body(different.ours, currency)
+        yield ("different", fields, "", *_cells(theirs, _THEIR_FIELDS), *_cells(ours, _OUR_FIELDS))
+    for missing in found.missing_here:
+        theirs = their_body(missing.theirs)
+        empty = [""] * len(_OUR_FIELDS)
+        twin = missing.duplicate_of or ""
+        yield ("missing_here", "", twin, *_cells(theirs, _THEIR_FIELDS), *empty)
+    for leg in found.missing_there:
+        empty = [""] * len(_THEIR_FIELDS)
+        yield ("missing_there", "", "", *empty, *_cells(our_body(leg, currency), _OUR_FIELDS))
+
+
+def _cells(body: dict[str, object], names: Iterable[str]) -> Iterator[object]:
+    return ("" if body[name] is None else body[name] for name in names)
+
+
+def _postable(record: Record) -> dict[str, object] | None:
+    """The record in dialect `perminute`; None where a number is hidden or unknown."""
+    if not record.number or _HIDDEN in record.number or record.kind is None:
+        return None
+    answered_at = format_time(record.answered_at)
+    return {
+        "leg_id": record.id or record.row_id or f"record-{record.line}",
+        "kind": record.kind.value,
+        "from": record.caller or None,
+        "to": record.number,
+        "started_at": answered_at,
+        "answered_at": answered_at,
+        "ended_at": format_time(record.answered_at + timedelta(seconds=record.seconds)),
+        "talk_seconds": record.seconds,
+    }

@@ -1,0 +1,433 @@
+"""Assignment of records to legs, each used once, and what differs in each pair.
+
+Records are assigned in passes; a later pass sees what earlier ones left over:
+
+1. by id: the record's id is the leg's id at its bridge;
+2. by kind, called number, caller where both state one, and exact seconds: nearest time first;
+3. the same without the caller, then without the seconds;
+4. beyond the tolerance, a record and a leg of one kind and called number, at most a day apart, if
+   neither has another counterpart.
+
+Passes 2 and 3 take the two nearest of all unassigned records and legs of a group first, as long as
+they are no further apart than the tolerance; ties go to the smaller difference of seconds, then to
+the order of the file. The outcome depends on the two sets alone (docs/reconciliation.md).
+"""
+
+import heapq
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.domain.common.kinds import LegKind
+
+SHIFT_MAX = timedelta(days=1)
+"""How far a pair of pass 4 may be apart: any mistaken time zone is less."""
+_MASK = "*"
+
+
+class Field(StrEnum):
+    """What may differ between a record and its leg."""
+
+    KIND = "kind"
+    NUMBER = "number"
+    ANSWERED_AT = "answered_at"
+    SECONDS = "seconds"
+    AMOUNT = "amount"
+    CURRENCY = "currency"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row of their file. `line` counts from 1; `id` may be that of the leg, `row_id` names the
+    row alone. `number` is the called number, digits with "*" for those that are masked. `caller`
+    alike. `amount_micros` None: the file states none."""
+
+    line: int
+    answered_at: datetime
+    seconds: int
+    id: str | None = None
+    row_id: str | None = None
+    kind: LegKind | None = None
+    number: str = ""
+    caller: str = ""
+    amount_micros: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """An answered leg of ours; `amounts` are net micros by currency: what credits paid, and what
+    the carrier is paid where the account has a carrier card."""
+
+    key: str
+    kind: LegKind
+    number: str
+    caller: str
+    answered_at: datetime
+    seconds: int
+    amounts: Mapping[str, int]
+
+    @property
+    def leg_id(self) -> str:
+        """The id at its bridge."""
+        return self.key.partition("~")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """Up to which difference two values are the same: of times and durations, and of amounts."""
+
+    seconds: int
+    amount_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Different:
+    """A record and its leg, and the fields in which they differ."""
+
+    theirs: Record
+    ours: Leg
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MissingHere:
+    """A record without a leg; `duplicate_of` is the line of the record that is the same call."""
+
+    theirs: Record
+    duplicate_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """The outcome, each list in the order of file or time; `matched` counts pairs that agree, and
+    `outside` the records that neither were answered in the span nor are those of such a leg. Sums
+    are micros of what is inside."""
+
+    matched: int
+    outside: int
+    theirs_micros: int
+    ours_micros: int
+    different: tuple[Different, ...]
+    missing_here: tuple[MissingHere, ...]
+    missing_there: tuple[Leg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """`since` <= answered < `until`."""
+
+    since: datetime
+    until: datetime
+
+    def has(self, moment: datetime) -> bool:
+        """Whether a call that was answered then belongs to the period."""
+        return self.since <= moment < self.until
+
+
+def reconcile(
+    records: Iterable[Record],
+    legs: Iterable[Leg],
+    tolerance: Tolerance,
+    period: Period,
+    currency: str,
+) -> Reconciliation:
+    """Assign records to legs and compare each pair; `currency` is that of the records' amounts.
+
+    `legs` and `records` may reach beyond the period: a pair counts if one of both is inside.
+    """
+    assignment = _Assignment(
+        {each.line: each for each in records}, {each.key: each for each in legs}
+    )
+    assignment.by_id()
+    for similarity in _similarities(assignment.records.values()):
+        assignment.by_time(similarity, tolerance.seconds)
+    duplicates = assignment.duplicates(tolerance.seconds)
+    assignment.by_elimination(duplicates.keys())
+
+    pairs = [
+        (assignment.records[line], assignment.legs[key])
+        for line, key in sorted(assignment.pairs.items())
+    ]
+    pairs = [pair for pair in pairs if any(period.has(each.answered_at) for each in pair)]
+    free = sorted(assignment.free_legs().values(), key=_time_of_leg)
+    missing_there = tuple(leg for leg in free if period.has(leg.answered_at))
+    missing_here = tuple(
+        MissingHere(record, duplicates.get(line))
+        for line, record in sorted(assignment.free_records().items())
+        if period.has(record.answered_at)
+    )
+    compared = [(*pair, _differences(*pair, tolerance, currency)) for pair in pairs]
+    different = tuple(Different(*each) for each in compared if each[2])
+    theirs = [record for record, _ in pairs] + [each.theirs for each in missing_here]
+    ours = [leg for _, leg in pairs] + list(missing_there)
+    return Reconciliation(
+        matched=len(pairs) - len(different),
+        outside=len(assignment.records) - len(theirs),
+        theirs_micros=sum(each.amount_micros or 0 for each in theirs),
+        ours_micros=sum(each.amounts.get(currency, 0) for each in ours),
+        different=different,
+        missing_here=missing_here,
+        missing_there=missing_there,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Similarity:
+    """What a record and a leg must have in common; None: they can't be compared so."""
+
+    of_record: Callable[[Record], Hashable | None]
+    of_leg: Callable[[Leg], Hashable | None]
+
+
+def _similarities(records: Iterable[Record]) -> Sequence[_Similarity]:
+    """Passes 2 and 3, for numbers with fewer masked digits first."""
+    shapes = _shapes(records)
+    found: list[_Similarity] = []
+    for with_caller, with_seconds in ((True, True), (False, True), (False, False)):
+        for without_kind, masked in shapes:
+            found.append(_similarity(masked, with_caller, with_seconds, without_kind=without_kind))
+    return found
+
+
+def _shapes(records: Iterable[Record]) -> Sequence[tuple[bool, int]]:
+    """(whether the kind is unknown, masked digits) of records, those that say most first."""
+    return sorted({(each.kind is None, each.number.count(_MASK)) for each in records})
+
+
+def _similarity(
+    masked: int, with_caller: bool, with_seconds: bool, *, without_kind: bool
+) -> _Similarity:
+    def of_record(each: Record) -> Hashable | None:
+        fits = each.number and each.number.count(_MASK) == masked
+        if not fits or (each.kind is None) != without_kind or (with_caller and not each.caller):
+            return None
+        return (
+            each.kind,
+            each.number,
+            each.caller if with_caller else "",
+            each.seconds if with_seconds else -1,
+        )
+
+    def of_leg(each: Leg) -> Hashable | None:
+        if with_caller and not each.caller:
+            return None
+        return (
+            None if without_kind else each.kind,
+            mask(each.number, masked),
+            each.caller if with_caller else "",
+            each.seconds if with_seconds else -1,
+        )
+
+    return _Similarity(of_record, of_leg)
+
+
+def mask(number: str, digits: int) -> str:
+    """A number whose last `digits` are replaced by asterisks."""
+    return number[: len(number) - digits] + _MASK * digits if digits else number
+
+
+@dataclass(slots=True)
+class _Assignment:
+    records: Mapping[int, Record]
+    legs: Mapping[str, Leg]
+    pairs: dict[int, str] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+
+    def free_records(self) -> dict[int, Record]:
+        return {line: each for line, each in self.records.items() if line not in self.pairs}
+
+    def free_legs(self) -> dict[str, Leg]:
+        return {key: each for key, each in self.legs.items() if key not in self.taken}
+
+    def by_id(self) -> None:
+        """Of records with the same id the nearest to the leg takes it."""
+        named: dict[str, list[Leg]] = defaultdict(list)
+        for leg in self.legs.values():
+            named[leg.leg_id].append(leg)
+        candidates = [
+            (_apart(record, leg), abs(record.seconds - leg.seconds), record.line, leg.key)
+            for record in self.records.values()
+            if record.id is not None
+            for leg in named.get(record.id, ())
+        ]
+        for _, _, line, key in sorted(candidates):
+            self._assign(line, key)
+
+    def by_time(self, similarity: _Similarity, seconds_max: int) -> None:
+        """Nearest first within each group of similar records and legs."""
+        groups: dict[Hashable, tuple[list[Record], list[Leg]]] = {}
+        for record in self.free_records().values():
+            if (name := similarity.of_record(record)) is not None:
+                groups.setdefault(name, ([], []))[0].append(record)
+        if not groups:
+            return
+        for leg in self.free_legs().values():
+            name = similarity.of_leg(leg)
+            if name in groups:
+                groups[name][1].append(leg)
+        for records, legs in groups.values():
+            for line, key in _nearest_first(records, legs, seconds_max):
+                self._assign(line, key)
+
+    def duplicates(self, seconds_max: int) -> dict[int, int]:
+        """By line of a record without a leg: the line of the assigned record that is the same call:
+        the same row id or id, or without any the same numbers, seconds and, nearly, time."""
+        assigned: dict[Hashable, list[Record]] = defaultdict(list)
+        for line in self.pairs:
+            for name in _names(self.records[line]):
+                assigned[name].append(self.records[line])
+        found: dict[int, int] = {}
+        for line, record in self.free_records().items():
+            twins = (
+                twin
+                for name in _names(record)
+                for twin in assigned.get(name, ())
+                if abs((twin.answered_at - record.answered_at).total_seconds()) <= seconds_max
+            )
+            if (twin := next(twins, None)) is not None:
+                found[line] = twin.line
+        return found
+
+    def by_elimination(self, duplicates: Iterable[int]) -> None:
+        """Pass 4: a record and a leg of one kind and number, each the only one within a day."""
+        excluded = set(duplicates)
+        left = [
+            each
+            for line, each in self.free_records().items()
+            if line not in excluded and each.number
+        ]
+        suitors: dict[str, list[Record]] = defaultdict(list)
+        rivals: dict[int, int] = defaultdict(int)
+        for without_kind, masked in _shapes(left):
+            similarity = _similarity(masked, False, False, without_kind=without_kind)
+            records: dict[Hashable, list[Record]] = defaultdict(list)
+            for record in sorted(left, key=_answered_at):
+                if (name := similarity.of_record(record)) is not None:
+                    records[name].append(record)
+            legs: dict[Hashable, list[Leg]] = defaultdict(list)
+            for leg in sorted(self.free_legs().values(), key=_time_of_leg):
+                if (name := similarity.of_leg(leg)) in records:
+                    legs[name].append(leg)
+            for name, near in records.items():
+                for leg in legs[name]:
+                    suitors[leg.key] += _within_a_day(near, leg.answered_at)
+                for record in near:
+                    rivals[record.line] += len(_within_a_day(legs[name], record.answered_at))
+        for key, found in suitors.items():
+            if len(found) == 1 and rivals[found[0].line] == 1:
+                self._assign(found[0].line, key)
+
+    def _assign(self, line: int, key: str) -> None:
+        if line not in self.pairs and key not in self.taken:
+            self.pairs[line] = key
+            self.taken.add(key)
+
+
+def _pair(one: Record | Leg, other: Record | Leg) -> tuple[Record, Leg] | None:
+    if isinstance(one, Record):
+        return None if isinstance(other, Record) else (one, other)
+    return (other, one) if isinstance(other, Record) else None
+
+
+def _within_a_day[Each: (Record, Leg)](ordered: Sequence[Each], moment: datetime) -> Sequence[Each]:
+    """At most two of those that are within a day of a moment: more make no difference."""
+    first = bisect_left(ordered, moment - SHIFT_MAX, key=_answered_at)
+    last = bisect_right(ordered, moment + SHIFT_MAX, key=_answered_at)
+    return ordered[first : min(last, first + 2)]
+
+
+def _names(record: Record) -> list[Hashable]:
+    """By what a record is known to be the same call as another one."""
+    facts = record.kind, record.number, record.seconds
+    if record.id is None and record.row_id is None:
+        return [("facts", record.caller, *facts)]
+    names: list[Hashable] = []
+    if record.row_id is not None:
+        names.append(("row", record.row_id))
+    if record.id is not None:
+        names.append(("id", record.id, *facts))
+    return names
+
+
+def _nearest_first(
+    records: Sequence[Record], legs: Sequence[Leg], seconds_max: int
+) -> Iterable[tuple[int, str]]:
+    """Pairs of one group, nearest first. In the order of times the two nearest of both sides are
+    neighbours; once they are taken out, their neighbours are neighbours of each other."""
+    if len(records) == 1 and len(legs) == 1:
+        record, leg = records[0], legs[0]
+        return [(record.line, leg.key)] if _apart(record, leg) <= seconds_max else []
+    ordered: list[Record | Leg] = sorted([*records, *legs], key=_order)
+    before = list(range(-1, len(ordered) - 1))
+    after = [*range(1, len(ordered)), -1]
+    heap: list[tuple[float, int, int, int, int]] = []
+
+    def push(left: int, right: int) -> None:
+        if left < 0 or right < 0:
+            return
+        pair = _pair(ordered[left], ordered[right])
+        if pair is not None and (apart := _apart(*pair)) <= seconds_max:
+            record, leg = pair
+            unlike = abs(record.seconds - leg.seconds)
+            heapq.heappush(heap, (apart, unlike, record.line, left, right))
+
+    for at in range(len(ordered) - 1):
+        push(at, at + 1)
+    found: list[tuple[int, str]] = []
+    is_taken = [False] * len(ordered)
+    while heap:
+        *_, left, right = heapq.heappop(heap)
+        if is_taken[left] or is_taken[right]:
+            continue
+        is_taken[left] = is_taken[right] = True
+        if (pair := _pair(ordered[left], ordered[right])) is not None:
+            found.append((pair[0].line, pair[1].key))
+        outer_left, outer_right = before[left], after[right]
+        if outer_left >= 0:
+            after[outer_left] = outer_right
+        if outer_right >= 0:
+            before[outer_right] = outer_left
+        push(outer_left, outer_right)
+    return found
+
+
+def _answered_at(each: Record | Leg) -> datetime:
+    return each.answered_at
+
+
+def _order(each: Record | Leg) -> tuple[datetime, int, int, str]:
+    if isinstance(each, Record):
+        return each.answered_at, each.seconds, each.line, ""
+    return each.answered_at, each.seconds, 0, each.key
+
+
+def _time_of_leg(leg: Leg) -> tuple[datetime, str]:
+    return leg.answered_at, leg.key
+
+
+def _apart(record: Record, leg: Leg) -> float:
+    return abs((record.answered_at - leg.answered_at).total_seconds())
+
+
+def _differences(
+    record: Record, leg: Leg, tolerance: Tolerance, currency: str
+) -> tuple[Field, ...]:
+    found: list[Field] = []
+    if record.kind not in {None, leg.kind}:
+        found.append(Field.KIND)
+    if record.number and record.number != mask(leg.number, record.number.count(_MASK)):
+        found.append(Field.NUMBER)
+    if _apart(record, leg) > tolerance.seconds:
+        found.append(Field.ANSWERED_AT)
+    if abs(record.seconds - leg.seconds) > tolerance.seconds:
+        found.append(Field.SECONDS)
+    if record.amount_micros is not None:
+        ours = leg.amounts.get(currency)
+        if ours is None:
+            found.append(Field.CURRENCY)
+        elif abs(record.amount_micros - ours) > tolerance.amount_micros:
+            found.append(Field.AMOUNT)
+    return tuple(found)

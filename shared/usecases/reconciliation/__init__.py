@@ -1,0 +1,1 @@
+"""Comparison of an account's legs with the records of others."""

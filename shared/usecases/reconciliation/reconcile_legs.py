@@ -1,0 +1,116 @@
+"""Comparison of an account's answered legs with a file of call records; nothing is stored."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from shared.domain.charging.rerating import amount_micros
+from shared.domain.common import limits
+from shared.domain.common.canonical import parse_time
+from shared.domain.common.errors import TooLarge
+from shared.domain.common.kinds import LegKind
+from shared.domain.common.money import parse_amount
+from shared.domain.directory.access import Principal
+from shared.domain.reconciliation.matching import (
+    SHIFT_MAX,
+    Leg,
+    Period,
+    Reconciliation,
+    Record,
+    Tolerance,
+    reconcile,
+)
+from shared.pacing import breathe
+from shared.ports.ledger import Ledger, LegRecord
+from shared.usecases.charging.past_legs import Span
+from shared.usecases.charging.rerate_legs import RerateLegs
+from shared.usecases.directory.accounts import Accounts
+
+
+_EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A reconciliation with the span and the currency that it is of."""
+
+    found: Reconciliation
+    period: Period
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileLegs:
+    """Reads the legs of the records' time and compares both."""
+
+    accounts: Accounts
+    rerate_legs: RerateLegs
+    ledger: Ledger
+
+    async def __call__(
+        self,
+        account: str,
+        records: Sequence[Record],
+        tolerance: Tolerance,
+        currency: str | None,
+        span: tuple[datetime | None, datetime | None],
+        principal: Principal,
+    ) -> Outcome:
+        """Without a span that of the records, from the first to the last; without a currency the
+        account's.
+
+        Raises NotAllowed, NotFound `account_unknown`, TooLarge, StoreUnavailable.
+        """
+        principal.require_account(account)
+        known = await self.accounts.known(account)
+        period = _period(records, span)
+        debits, is_complete = await self.rerate_legs.records(
+            account,
+            Span(period.since - SHIFT_MAX, period.until + SHIFT_MAX),
+            limit=limits.RECONCILIATION_LEGS_MAX,
+        )
+        if not is_complete:
+            raise TooLarge(
+                f"A span may have {limits.RECONCILIATION_LEGS_MAX} legs: choose a shorter one."
+            )
+        present = [each[-1] for each in debits if _is_phone_call(each[-1].charge)]
+        reversed_entries = await self.ledger.reversals_of(
+            account, [each.entry.sequence for each in present]
+        )
+        legs: list[Leg] = []
+        for record in present:
+            await breathe()
+            legs.append(_leg(record, is_reversed=record.entry.sequence in reversed_entries))
+        currency = currency or known.settings.currency
+        found = await asyncio.to_thread(reconcile, records, legs, tolerance, period, currency)
+        return Outcome(found, period, currency)
+
+
+def _period(
+    records: Sequence[Record], span: tuple[datetime | None, datetime | None]
+) -> Period:
+    since, until = span
+    times = [each.answered_at for each in records] or [_EPOCH]
+    return Period(since or min(times), until or max(times) + timedelta(seconds=1))
+
+
+def _is_phone_call(charge: Mapping[str, object]) -> bool:
+    return bool(charge.get("answered_at")) and charge["kind"] != LegKind.VOIP.value
+
+
+def _leg(record: LegRecord, *, is_reversed: bool) -> Leg:
+    charge, person = record.charge, record.person
+    amounts = {str(charge["currency"]): 0 if is_reversed else amount_micros(charge)}
+    carrier = charge.get("carrier")
+    if isinstance(carrier, dict):
+        amounts.setdefault(str(carrier["currency"]), parse_amount(str(carrier["amount"])))
+    return Leg(
+        key=record.leg,
+        kind=LegKind(str(charge["kind"])),
+        number=str(person.get("to") or ""),
+        caller=str(person.get("from") or ""),
+        answered_at=parse_time(str(charge["answered_at"])),
+        seconds=int(str(charge["talk_seconds"])),
+        amounts=amounts,
+    )
