@@ -39,6 +39,4 @@ async def post_reconciliation(call: Call) -> func.HttpResponse:
     if call.wants_csv():
         rows = outcome_rows(outcome.found, outcome.currency)
         return reply_csv(OUTCOME_COLUMNS, rows, f"{account}-reconciliation.csv")
-    return reply(
-        {**outcome_body(outcome.found, outcome.currency), "left_out": dict(file.left_out)}
-    )
+    return reply({**outcome_body(outcome.found, outcome.currency), "left_out": dict(file.left_out)})

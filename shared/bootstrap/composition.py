@@ -99,6 +99,7 @@ from shared.usecases.operations.erase_person import ErasePerson
 from shared.usecases.operations.health import HealthChecks, QueueState
 from shared.usecases.rate_cards.manage_rate_cards import RateCardService
 from shared.usecases.rate_cards.rate_card_reports import RateCardReports
+from shared.usecases.reconciliation.reconcile_legs import ReconcileLegs
 
 BRIDGE_SECRET_BYTES = 32
 
@@ -401,6 +402,7 @@ class Container:
             c.rate_card_service, c.rate_cards, c.facts, c.rerate_legs, c.clock
         )
     )
+    reconcile_legs = _Once(lambda c: ReconcileLegs(c.facts, c.rerate_legs, c.ledger))
     registrations = _Once(lambda c: Registrations(c.records, c.facts, c.clock))
     bridges = _Once(
         lambda c: Bridges(

@@ -139,10 +139,13 @@ def _deck_form() -> tuple[bytes, str]:
         "rounding": {"mode": "half_up", "decimals": 4},
         "columns": {"prefix": "Code", "destination": ["Name"], "price": "Rate"},
     }
-    parts = {
-        "mapping": ("application/json", json.dumps(mapping)),
-        "deck": ("text/csv", "Code,Name,Rate\n44,United Kingdom,0.0110\n"),
-    }
+    return _form(
+        mapping=("application/json", json.dumps(mapping)),
+        deck=("text/csv", "Code,Name,Rate\n44,United Kingdom,0.0110\n"),
+    )
+
+
+def _form(**parts: tuple[str, str]) -> tuple[bytes, str]:
     lines: list[str] = []
     for name, (media_type, text) in parts.items():
         lines += ["--part", f'content-disposition: form-data; name="{name}"; filename="{name}"']
@@ -236,6 +239,18 @@ def _reratings(session: Session) -> None:
     session.call("post_rerating", "POST", "reratings", asked)
     other = {"rate_card": "carrier", "month": "2026-11"}
     session.call("post_price_what_if", "POST", f"accounts/{ACCOUNT}/rate-card/what-if", other)
+    record = "lost-1,dial_out,+442079460000,,2026-11-20T10:00:00Z,60,0.10,USD"
+    form, media_type = _form(
+        mapping=("text/plain", "perminute"),
+        file=("text/csv", f"leg,kind,to,from,answered_at,talk_seconds,amount,currency\n{record}\n"),
+    )
+    answer = session.admin.ask(
+        "POST",
+        f"accounts/{ACCOUNT}/reconciliations",
+        form,
+        headers={"content-type": media_type},
+    )
+    session.note("post_reconciliation", answer)
 
 
 def _corrections(session: Session) -> None:

@@ -203,6 +203,22 @@ CREDIT_EVENT: Json = {
 # Bodies that no contract of ours reads as JSON, by function and media type.
 BODIES: dict[str, Json] = {
     "post_call_ended": {"application/json": {"schema": {"$ref": "#/components/schemas/EndedLegs"}}},
+    "post_reconciliation": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file", "mapping"],
+                "properties": {
+                    "file": {"type": "string", "description": "Call records as CSV, or in gzip."},
+                    "mapping": {
+                        "type": "string",
+                        "description": "`teams-pstn`, `twilio-calls`, `perminute`, or a JSON "
+                        "object that names the columns: docs/reconciliation.md.",
+                    },
+                },
+            }
+        }
+    },
     "import_rate_card_version": {
         "multipart/form-data": {
             "schema": {

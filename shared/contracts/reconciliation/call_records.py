@@ -119,9 +119,13 @@ class RecordMapping(AdminBody):
 
 _TEAMS_KINDS = {"conf_in": "dial_in", "conf_out": "dial_out", "user_out_conf": "dial_out"}
 _TWILIO_KINDS = {
-    **{"inbound": "dial_in", "incoming": "dial_in", "outbound": "dial_out"},
-    **{"outbound-api": "dial_out", "outbound-dial": "dial_out", "outgoing api": "dial_out"},
-    **{"outgoing dial": "dial_out"},
+    "inbound": "dial_in",
+    "incoming": "dial_in",
+    "outbound": "dial_out",
+    "outbound-api": "dial_out",
+    "outbound-dial": "dial_out",
+    "outgoing api": "dial_out",
+    "outgoing dial": "dial_out",
 }
 _OWN_KINDS = {"dial_in": "dial_in", "dial_out": "dial_out"}
 
@@ -298,7 +302,7 @@ def _rows(mapping: RecordMapping, body: bytes) -> Iterator[DeckRow]:
 
 class _CellError(ValueError):
     def __init__(self, column: str, cell: str, rule: str) -> None:
-        super().__init__(f"{column}: {cell[: _CELL_CHARS_SHOWN]!r} {rule}")
+        super().__init__(f"{column}: {cell[:_CELL_CHARS_SHOWN]!r} {rule}")
 
 
 class _RowReader:
@@ -318,10 +322,12 @@ class _RowReader:
         if columns.kind is not None:
             kind = self._kinds.get(fields[columns.kind].strip().casefold())
             if kind is None:
-                return self._leave_out("kind")
+                self._leave_out("kind")
+                return None
         seconds = _seconds(columns.seconds, fields[columns.seconds].strip())
         if not seconds:
-            return self._leave_out("unanswered")
+            self._leave_out("unanswered")
+            return None
         if columns.currency is not None and columns.amount:
             self._note_currency(columns.currency, fields[columns.currency].strip().upper())
         row_id, call_id = (

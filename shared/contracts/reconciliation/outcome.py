@@ -1,6 +1,6 @@
 """The outcome of a reconciliation as JSON and as CSV."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from shared.domain.common.canonical import format_time
@@ -80,24 +80,27 @@ def our_body(leg: Leg, currency: str) -> dict[str, object]:
     }
 
 
-def outcome_rows(found: Reconciliation, currency: str) -> Iterator[Sequence[object]]:
+def outcome_rows(found: Reconciliation, currency: str) -> Iterator[Mapping[str, object]]:
     """Rows of OUTCOME_COLUMNS: all that is different or missing."""
     for different in found.different:
-        fields = " ".join(different.fields)
-        theirs, ours = their_body(different.theirs), our_body(different.ours, currency)
-        yield ("different", fields, "", *_cells(theirs, _THEIR_FIELDS), *_cells(ours, _OUR_FIELDS))
+        yield {
+            "outcome": "different",
+            "fields": " ".join(different.fields),
+            **_prefixed("their", their_body(different.theirs)),
+            **_prefixed("our", our_body(different.ours, currency)),
+        }
     for missing in found.missing_here:
-        theirs = their_body(missing.theirs)
-        empty = [""] * len(_OUR_FIELDS)
-        twin = missing.duplicate_of or ""
-        yield ("missing_here", "", twin, *_cells(theirs, _THEIR_FIELDS), *empty)
+        yield {
+            "outcome": "missing_here",
+            "duplicate_of": missing.duplicate_of,
+            **_prefixed("their", their_body(missing.theirs)),
+        }
     for leg in found.missing_there:
-        empty = [""] * len(_THEIR_FIELDS)
-        yield ("missing_there", "", "", *empty, *_cells(our_body(leg, currency), _OUR_FIELDS))
+        yield {"outcome": "missing_there", **_prefixed("our", our_body(leg, currency))}
 
 
-def _cells(body: dict[str, object], names: Iterable[str]) -> Iterator[object]:
-    return ("" if body[name] is None else body[name] for name in names)
+def _prefixed(side: str, body: Mapping[str, object]) -> dict[str, object]:
+    return {f"{side}_{name}": value for name, value in body.items()}
 
 
 def _postable(record: Record) -> dict[str, object] | None:

@@ -1,7 +1,7 @@
 """Comparison of an account's answered legs with a file of call records; nothing is stored."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -25,8 +25,7 @@ from shared.pacing import breathe
 from shared.ports.ledger import Ledger, LegRecord
 from shared.usecases.charging.past_legs import Span
 from shared.usecases.charging.rerate_legs import RerateLegs
-from shared.usecases.directory.accounts import Accounts
-
+from shared.usecases.directory.directory_cache import DirectoryCache
 
 _EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
 
@@ -44,7 +43,7 @@ class Outcome:
 class ReconcileLegs:
     """Reads the legs of the records' time and compares both."""
 
-    accounts: Accounts
+    facts: DirectoryCache
     rerate_legs: RerateLegs
     ledger: Ledger
 
@@ -63,7 +62,7 @@ class ReconcileLegs:
         Raises NotAllowed, NotFound `account_unknown`, TooLarge, StoreUnavailable.
         """
         principal.require_account(account)
-        known = await self.accounts.known(account)
+        known = await self.facts.require_account(account)
         period = _period(records, span)
         debits, is_complete = await self.rerate_legs.records(
             account,
@@ -87,9 +86,7 @@ class ReconcileLegs:
         return Outcome(found, period, currency)
 
 
-def _period(
-    records: Sequence[Record], span: tuple[datetime | None, datetime | None]
-) -> Period:
+def _period(records: Sequence[Record], span: tuple[datetime | None, datetime | None]) -> Period:
     since, until = span
     times = [each.answered_at for each in records] or [_EPOCH]
     return Period(since or min(times), until or max(times) + timedelta(seconds=1))
