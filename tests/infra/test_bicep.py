@@ -67,7 +67,13 @@ def test_modules_and_their_parameters_say_what_they_are_for() -> None:
     assert (silent, undocumented) == ([], [])
 
 
-@pytest.mark.parametrize("parameters", PARAMETER_FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        pytest.param(path, marks=[] if path.stem == "prod" else pytest.mark.extended, id=path.stem)
+        for path in PARAMETER_FILES
+    ],
+)
 def test_the_snapshot_is_what_would_be_deployed(parameters: Path) -> None:
     """After a wanted change: `python -m tests.infra.bicep`, and read the difference."""
     validated = take_snapshot(parameters, "validate")

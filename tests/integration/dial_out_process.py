@@ -7,9 +7,11 @@ with its input.
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 from shared.adapters.bus.backlog import TableBacklog
 from shared.adapters.clock import RandomIds, SystemClock
@@ -68,7 +70,7 @@ class Asker:
         match line.split():
             case ["open", limit]:
                 self._limit = limit
-                await self._book.view(limit)
+                await _repeated(lambda: self._book.view(limit))
                 return "open"
             case ["ask"]:
                 return json.dumps(await self._ask())
@@ -86,17 +88,20 @@ class Asker:
         return {"allowed": self._allowed, "reasons": reasons}
 
     async def _one(self, name: str) -> tuple[str, str]:
-        for _ in range(TRIES_MAX):
-            try:
-                asked = question(named(command(self._limit), name))
-                answer = await self._book.place(self._limit, asked)
-            except Unavailable:
-                continue  # as a bridge does: the same key again
-            return name, "allowed" if isinstance(answer, StoredDecision) else answer.reason.value
-        return name, "unavailable"
+        asked = question(named(command(self._limit), name))
+        answer = await _repeated(lambda: self._book.place(self._limit, asked))
+        return name, "allowed" if isinstance(answer, StoredDecision) else answer.reason.value
 
     async def _release(self, name: str) -> None:
-        await self._book.release(self._limit, name, "local")
+        await _repeated(lambda: self._book.release(self._limit, name, "local"))
+
+
+async def _repeated[Result](request: Callable[[], Awaitable[Result]]) -> Result:
+    """As a bridge does: the same request again while the book is contended."""
+    for _ in range(TRIES_MAX - 1):
+        with contextlib.suppress(Unavailable):
+            return await request()
+    return await request()
 
 
 async def main(connection: str, name: str, count: int) -> None:

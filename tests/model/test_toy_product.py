@@ -332,7 +332,9 @@ def wire_lot(lot: Any) -> Json:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    "seed", [*SEEDS[:10], *(pytest.param(n, marks=pytest.mark.extended) for n in SEEDS[10:])]
+)
 def test_a_product_without_bugs_has_no_problems(seed: int) -> None:
     assert Toy(seed).run(80) == []
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 FIRST = int(os.environ.get("SIM_FIRST_SEED", "0"))
 SEEDS = int(os.environ.get("SIM_SEEDS", "2000"))
 PARTS = 4
-SHORT = SEEDS // 20  # what `make test` runs; the others are for `make test-all`
+SHORT = SEEDS // 40  # what `make test` runs; the others are for `make test-all`
 
 
 def _sim(*arguments: object, hash_seed: str = "random") -> str:

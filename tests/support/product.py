@@ -92,14 +92,16 @@ class Product:
         self.container.tables = self.tables
         self.container.clock = self.clock
         self.container.ids = CountedIds()
-        self.loop = asyncio.new_event_loop()
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self.loop = self._runner.get_loop()
 
     def run(self, awaitable: Any) -> Any:
         """The result of something async, in the one loop of this process."""
         return self.loop.run_until_complete(awaitable)
 
     def close(self) -> None:
-        self.loop.close()
+        """Ends what runs in the background, and the loop."""
+        self._runner.close()
 
     def call(
         self,

@@ -144,6 +144,11 @@ class GroupCommitter[State, Command, Result]:
                     lane.cached = None
                     for waiter in group:
                         waiter.give(error)
+                except GeneratorExit:
+                    raise  # the loop is closed: no future can be resolved any more
+                except asyncio.CancelledError:
+                    self._abandon(lane, group)
+                    raise
                 except BaseException as error:
                     lane.cached = None
                     for waiter in group:
@@ -153,6 +158,18 @@ class GroupCommitter[State, Command, Result]:
                         raise
         finally:
             lane.task = None
+
+    def _abandon(
+        self,
+        lane: _PartitionQueue[State, Command, Result],
+        group: Sequence[PendingCommand[Command, Result]],
+    ) -> None:
+        """The process ends: nobody learns what became of these commands."""
+        ahead = lane.ahead.group.waiters if lane.ahead else ()
+        for waiter in (*group, *ahead, *lane.waiting):
+            waiter.give(Unavailable("The commit is not certain; try again."))
+        lane.waiting.clear()
+        lane.ahead = lane.cached = None
 
     def _take(
         self, lane: _PartitionQueue[State, Command, Result]

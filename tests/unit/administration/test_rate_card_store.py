@@ -74,13 +74,13 @@ async def test_the_version_in_force_when_the_leg_was_answered_is_found() -> None
 
 async def test_a_large_deck_comes_out_of_its_chunks_whole() -> None:
     stores = RateCardStores()
-    deck = version(START, count=40_000)
+    deck = version(START, count=10_000)
     await stores.cards.put(deck, stores.rules())
 
     found = await stores.process().version_for("default", START)
 
     assert found is not None
-    assert len(found) == 40_000
+    assert len(found) == 10_000
     assert list(found.rates())[::997] == list(deck.rates())[::997]
     rows = (await stores.tables.scan("ratecards", limit=100)).rows
     chunks = [row for row in rows if row.partition.startswith("chunks|")]

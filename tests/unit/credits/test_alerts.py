@@ -22,9 +22,10 @@ LOW = {"name": "low", "below": "20.00"}
 QUIET = "credits.topped_up"
 
 
-def test_a_thousand_debits_a_cent_around_a_threshold_are_one_alert(app: CreditsApp) -> None:
+@pytest.mark.parametrize("turns", [50, pytest.param(500, marks=pytest.mark.extended)])
+def test_debits_a_cent_around_a_threshold_are_one_alert(app: CreditsApp, turns: int) -> None:
     app.open(balance="20.01", alerts=[LOW])
-    for number in range(500):
+    for number in range(turns):
         app.spend("0.02")
         app.post(
             f"{PATH}/adjustments",

@@ -220,7 +220,7 @@ def test_three_answered_channels_of_one_call_are_one_debit_in_any_order(
 def test_twins_in_one_batch_and_in_two_processes_are_one_debit(calls: Calls) -> None:
     app = calls.app
     other = Product(app.tables, app.clock)
-    other.loop.close()
+    other.close()
     other.loop = app.loop
     other.container.topic = app.container.topic
     for _ in range(5):

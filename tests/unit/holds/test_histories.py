@@ -127,7 +127,9 @@ class Histories(HoldBooks):
             await self.end()
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize(
+    "seed", [*range(8), *(pytest.param(n, marks=pytest.mark.extended) for n in range(8, 25))]
+)
 def test_budgets_and_pool_hold_at_every_commit_and_counters_are_what_was_charged(seed: int) -> None:
     books = Histories(random.Random(seed))
 

@@ -31,7 +31,9 @@ def check(call: Call) -> None:
         position += line.seconds
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [*range(10), *(pytest.param(n, marks=pytest.mark.extended) for n in range(10, PARTS))]
+)
 def test_ten_thousand_random_calls_cost_what_the_slow_model_says(part: int) -> None:
     """Prices, increments, fees, bounds, grace, bands and moved clocks of every kind, exactly."""
     rng = random.Random(f"calls {part}")
