@@ -12,6 +12,7 @@ from functions import (
     dial_out,
     dial_out_control,
     directory,
+    end_waits,
     fallback,
     forward_spillover,
     health,
@@ -39,6 +40,7 @@ app.register_functions(dial_out.bp)
 app.register_functions(dial_out_control.bp)
 app.register_functions(low_balance.bp)
 app.register_functions(forward_spillover.bp)
+app.register_functions(end_waits.bp)
 app.register_functions(nightly_audit.bp)
 app.register_functions(ledger.bp)
 app.register_functions(parked_legs.bp)

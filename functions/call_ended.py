@@ -21,7 +21,7 @@ bp = new_blueprint()
     serves_calls=True,
 )
 async def post_call_ended(call: Call) -> func.HttpResponse:
-    """202 once every leg is durable; a second delivery of the same leg is 202 too."""
+    """202 once every leg and event is durable; a second delivery is 202 too."""
     services = container()
     bridge, _ = await services.bridge_gate(
         call.path("bridge"), call.headers, call.body(), call.request.url
@@ -34,7 +34,8 @@ async def post_call_ended(call: Call) -> func.HttpResponse:
         headers=call.headers,
         country=bridge.country,
     )
-    received = await services.receive_legs(bridge.id, services.parse_post(bridge.dialect, post))
+    posted = services.parse_post(bridge.dialect, post)
+    received = await services.assemble_calls(bridge, posted)
     event(
         "legs_received",
         bridge=bridge.id,
@@ -49,6 +50,7 @@ async def post_call_ended(call: Call) -> func.HttpResponse:
                     "leg": leg.leg,
                     "status": leg.status,
                     **({"reason": leg.reason} if leg.reason else {}),
+                    **({"missing": list(leg.missing)} if leg.missing else {}),
                 }
                 for leg in received
             ]

@@ -42,6 +42,7 @@ var shardTables = ['ledger', 'holds']
 @description('Tables that the first ledger account keeps besides.')
 var directoryTables = [
   'backlog'
+  'calls'
   'deliveries'
   'deliverydue'
   'directory'

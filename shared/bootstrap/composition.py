@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from shared.adapters.blobs import Blobs
-from shared.adapters.bridges import DIALECTS, parse
+from shared.adapters.bridges import DIALECTS, assemble, meetings, parse
 from shared.adapters.bridges.perminute import read_leg
 from shared.adapters.bus.backlog import TableBacklog
 from shared.adapters.bus.health_check import QueueCheck
@@ -34,6 +34,7 @@ from shared.adapters.encryption import Sealing
 from shared.adapters.erasure import TableEraser
 from shared.adapters.ledger.anchors import BlobAnchors
 from shared.adapters.ledger.store import TableLedger
+from shared.adapters.legs.call_store import TableCallEvents
 from shared.adapters.legs.claim_store import TableClaims
 from shared.adapters.legs.leg_archive import BlobArchive
 from shared.adapters.legs.parking_store import TableParkingLot
@@ -45,7 +46,8 @@ from shared.adapters.tables.sharded_tables import ShardedTables
 from shared.bootstrap.audit import described
 from shared.contracts.dial_out.requests import allowed_body, denied_body, extended_body
 from shared.domain.directory.request_signatures import AuthScheme
-from shared.domain.legs.bridge_payloads import BridgePayload, ParsedLeg
+from shared.domain.legs.assembly import Posted
+from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.pacing import Budgets, Refusals, Turns
 from shared.ports.anchors import Anchors
 from shared.ports.archive import Archive
@@ -92,6 +94,7 @@ from shared.usecases.directory.registrations import Registrations
 from shared.usecases.directory.sync_ledger_settings import OpenLedger
 from shared.usecases.ledger.credit_account import CreditAccount
 from shared.usecases.ledger.read_ledger import ReadLedger
+from shared.usecases.legs.assemble_calls import AssembleCalls
 from shared.usecases.legs.forward_spillover import ForwardInbox
 from shared.usecases.legs.receive_legs import ReceiveLegs
 from shared.usecases.operations.audit_ledgers import AuditLedgers
@@ -206,8 +209,8 @@ class Container:
         self._opened.append(part)
         return part
 
-    def parse_post(self, dialect: str, post: BridgePayload) -> list[ParsedLeg]:
-        """The legs of a bridge's post, in its dialect. Raises TooLarge, BadRequest, Invalid."""
+    def parse_post(self, dialect: str, post: BridgePayload) -> list[Posted]:
+        """The legs and events of a bridge's post, in its dialect. Raises TooLarge, BadRequest, Invalid."""
         return parse(dialect, post)
 
     clock = _Once[Clock](lambda _: SystemClock())
@@ -314,6 +317,18 @@ class Container:
             queue=c.queue,
             clock=c.clock,
             ids=c.ids,
+        )
+    )
+    assemble_calls = _Once(
+        lambda c: AssembleCalls(
+            TableCallEvents(c.tables),
+            c.receive_legs,
+            c.parking,
+            c.facts,
+            c.clock,
+            assemble,
+            meetings.of_leg,
+            c.charge_legs.resolve.knows_account,
         )
     )
     parked_legs = _Once(

@@ -1,24 +1,58 @@
-"""The dialects that bridges speak, by name."""
+"""The dialects that bridges speak, by name: one module each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from shared.adapters.bridges import freeswitch, perminute
+from shared.adapters.bridges import (
+    asterisk,
+    bigbluebutton,
+    freeswitch,
+    jitsi,
+    meetings,
+    perminute,
+    twilio,
+)
 from shared.domain.common.errors import TooLarge
 from shared.domain.common.limits import CALL_ENDED_BODY_BYTES_MAX
-from shared.domain.legs.bridge_payloads import BridgePayload, ParsedLeg
+from shared.domain.legs.assembly import Assembled, CallEvent, DialectSettings, Posted
+from shared.domain.legs.bridge_payloads import BridgePayload
 
-DIALECTS: Mapping[str, Callable[[BridgePayload], list[ParsedLeg]]] = {
-    "freeswitch": freeswitch.parse,
-    "perminute": perminute.parse,
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How posts become legs and events, and how the events of one call become legs.
+
+    `parse` raises TooLarge, BadRequest and Invalid: for those a bridge of this dialect tries again
+    or reports them. `assemble` is None where one post holds the whole leg.
+    """
+
+    parse: Callable[[BridgePayload], Sequence[Posted]]
+    assemble: Callable[[DialectSettings, Sequence[CallEvent]], list[Assembled]] | None = None
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    "asterisk": Dialect(asterisk.parse, asterisk.assemble),
+    "bigbluebutton": Dialect(bigbluebutton.parse, meetings.assemble),
+    "freeswitch": Dialect(freeswitch.parse),
+    "jitsi": Dialect(jitsi.parse, meetings.assemble),
+    "perminute": Dialect(perminute.parse),
+    "twilio": Dialect(twilio.parse, twilio.assemble),
 }
 
 
-def parse(dialect: str, post: BridgePayload) -> list[ParsedLeg]:
-    """What `post` says, in the dialect of its bridge (a key of DIALECTS), in its order.
-
-    Raises TooLarge, BadRequest and Invalid: for those a bridge of this dialect tries again or
-    tells its people. What it would not send again comes back as Unreadable instead.
-    """
+def parse(dialect: str, post: BridgePayload) -> list[Posted]:
+    """The content of `post` in the dialect of its bridge (a key of DIALECTS), in its order. What a
+    bridge would not send again comes back as Unreadable."""
     if len(post.body) > CALL_ENDED_BODY_BYTES_MAX:
         raise TooLarge(f"At most {CALL_ENDED_BODY_BYTES_MAX} bytes can be posted at once.")
-    return DIALECTS[dialect](post)
+    return list(DIALECTS[dialect].parse(post))
+
+
+def assemble(
+    dialect: str, settings: DialectSettings, events: Sequence[CallEvent]
+) -> list[Assembled]:
+    """The legs of a call, of all its events. A bridge whose dialect changed has none."""
+    known = DIALECTS.get(dialect)
+    if known is None or known.assemble is None:
+        return []
+    return known.assemble(settings, events)

@@ -1,9 +1,21 @@
 """What every dialect asks of a single field."""
 
+import json
 import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import parse_qsl
 
-from shared.domain.common.limits import NUMBER_CHARS_MAX
+from shared.domain.common.errors import BadRequest, TooLarge
+from shared.domain.common.ids import is_foreign_id, is_id
+from shared.domain.common.limits import (
+    CALL_ENDED_LEGS_MAX,
+    CALL_FORM_FIELDS_MAX,
+    NUMBER_CHARS_MAX,
+)
+from shared.domain.common.strict_json import loads
+from shared.domain.dial_out.authorization_ids import account_of
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _RFC3339 = re.compile(
@@ -40,3 +52,129 @@ def read_rfc3339(text: str) -> datetime | None:
 def is_plausible(moment: datetime) -> bool:
     """Whether arithmetic on this time is safe; whether it makes sense is asked later."""
     return _YEAR_MIN <= moment.year <= _YEAR_MAX
+
+
+_OFFSET = re.compile(r"([+-]\d\d)(\d\d)", re.ASCII)
+_EPOCH_TEXT = re.compile(r"\d{1,16}(?:\.\d{1,9})?", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECONDS_FROM = 10**11  # a count of seconds is smaller until the year 5138
+_LABELS = ("authorization", "account", "organizer", "conference")
+
+
+def read_time(value: object) -> datetime | None:
+    """Aware UTC of what vendors write: RFC 3339 with or without the colon of its zone, RFC 2822,
+    seconds or milliseconds since 1970, and a local time without zone, which is taken as UTC."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    text = str(value).strip()
+    if _EPOCH_TEXT.fullmatch(text):
+        return _since_epoch(text)
+    if "T" in text or re.match(r"\d{4}-", text):
+        plain = text.replace(" ", "T", 1)
+        if not re.search(r"(?:[Zz]|[+-]\d\d:?\d\d)$", plain[10:]):
+            plain += "Z"
+        return read_rfc3339(plain[:10] + _OFFSET.sub(r"\1:\2", plain[10:]))
+    try:
+        moment = parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, OverflowError, IndexError, TypeError):
+        return None
+    return moment if is_plausible(moment) else None
+
+
+def _since_epoch(text: str) -> datetime | None:
+    whole, _, fraction = text.partition(".")
+    microseconds = int(whole) * 10**6 + int(fraction[:6].ljust(6, "0"))
+    if int(whole) >= _MILLISECONDS_FROM:
+        microseconds //= 1000
+    if not microseconds:
+        return None
+    try:
+        moment = _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return None
+    return moment if is_plausible(moment) else None
+
+
+def text_of(value: object) -> str | None:
+    """A value as text without outer spaces; None where it is empty, no text and no number."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return str(value).strip() or None
+
+
+def identifier(value: object) -> str | None:
+    """A text that can be a foreign id, else None."""
+    text = text_of(value)
+    return text if text is not None and is_foreign_id(text) else None
+
+
+def number_text(value: object) -> str | None:
+    """A text that may stand for a number, else None. A plus that a form made a space is put back,
+    and one that lost its percent sign (`2B44…`)."""
+    if isinstance(value, str) and re.fullmatch(r" \d{7,20}", value, re.ASCII):
+        return f"+{value[1:]}"
+    text = text_of(value)
+    if text is None or not is_number_text(text):
+        return None
+    mangled = re.fullmatch(r"2[Bb](\d{7,15})", text, re.ASCII)
+    return f"+{mangled[1]}" if mangled else text
+
+
+def whole_seconds(value: object) -> int | None:
+    """Seconds that a bridge counted, cut down to whole ones; None where there are none."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    text = str(value).strip()
+    return int(text.partition(".")[0]) if re.fullmatch(r"\d{1,9}(\.\d+)?", text, re.ASCII) else None
+
+
+def json_values(body: bytes) -> list[object]:
+    """A JSON value, or the items of an array. Raises BadRequest, and TooLarge for too many."""
+    value = loads(body)
+    items = value if isinstance(value, list) else [value]
+    if len(items) > CALL_ENDED_LEGS_MAX:
+        raise TooLarge(f"At most {CALL_ENDED_LEGS_MAX} events can be posted at once.")
+    return items
+
+
+def form_fields(body: bytes) -> dict[str, str]:
+    """The fields of a form, of a repeated one the last. Raises BadRequest."""
+    try:
+        pairs = parse_qsl(
+            body.decode(), keep_blank_values=True, max_num_fields=CALL_FORM_FIELDS_MAX
+        )
+    except ValueError:
+        raise BadRequest("The body is no form.") from None
+    return dict(pairs)
+
+
+def labels(*sources: Mapping[str, object]) -> dict[str, str]:
+    """What the bridge's people put beside an event: `authorization`, `account`, `organizer` and
+    `conference`, also as `perminute_…` or `…_id`; of the first source that has each."""
+    found: dict[str, str] = {}
+    for name in _LABELS:
+        for source in sources:
+            each = (source.get(key) for key in (f"perminute_{name}", name, f"{name}_id"))
+            text = next((text for value in each if (text := identifier(value))), None)
+            if text is not None and (name != "account" or is_id(text)):
+                found[name] = text
+                break
+    return found
+
+
+def time_text(moment: datetime | None) -> str | None:
+    """A time as facts hold it."""
+    return None if moment is None else moment.isoformat()
+
+
+def distinct(facts: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """Facts in an order that does not depend on arrival, each once."""
+    by_text = {json.dumps(each, sort_keys=True): each for each in facts}
+    return [by_text[text] for text in sorted(by_text)]
+
+
+def authorization_in(value: object) -> str | None:
+    """The authorization that a text is, else None."""
+    text = identifier(value)
+    is_ours = text is not None and text.startswith("au_") and account_of(text) is not None
+    return text if is_ours else None

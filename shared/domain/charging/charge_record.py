@@ -147,7 +147,7 @@ def hold_flags(resolved: ResolvedLeg, now: datetime) -> list[str]:
     """`late` and `hold_expired`: debited after its hold expired. `overrun`: longer than granted.
     `hold_released`: answered although its hold had been freed. `organizer_unknown`: charged as
     pay-per-minute, since nobody registered the organizer."""
-    flags: list[str] = []
+    flags: list[str] = [*resolved.leg.flags]
     grant = resolved.hold
     if grant is not None and now >= grant.expires_at:
         flags += ["late", "hold_expired"]

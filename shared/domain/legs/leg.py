@@ -31,7 +31,7 @@ class EndedLeg:
     number that a caller dialled, in order: the first that is a registered service number is that
     number; they are no content. Legs of earlier versions leave `to_number` out of them.
     `first_read` is (from, to) as the first release read the same record, where it chose others:
-    only for digests.
+    only for digests. `flags` are put on its charge; they are no content.
     """
 
     bridge: str
@@ -50,6 +50,7 @@ class EndedLeg:
     hangup_cause: str | None = None
     to_candidates: tuple[str, ...] = ()
     first_read: tuple[str | None, str | None] | None = None
+    flags: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -135,6 +136,7 @@ def leg_document(leg: EndedLeg) -> dict[str, Any]:
         "hangup_cause": leg.hangup_cause,
         **({"to_candidates": list(leg.to_candidates)} if leg.to_candidates else {}),
         **({"first_read": list(leg.first_read)} if leg.first_read else {}),
+        **({"flags": list(leg.flags)} if leg.flags else {}),
     }
 
 
@@ -170,6 +172,7 @@ def read_leg_document(data: Mapping[str, Any]) -> EndedLeg:
         hangup_cause=_optional(data.get("hangup_cause")),
         to_candidates=tuple(_text(each) for each in data.get("to_candidates", ())),
         first_read=_pair(data["first_read"]) if data.get("first_read") else None,
+        flags=tuple(_text(each) for each in data.get("flags", ())),
     )
 
 

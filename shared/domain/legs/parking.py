@@ -13,6 +13,7 @@ class ParkReason(StrEnum):
     """Why a leg waits. Each has a way out: correct the card, the mapping or the leg, and replay."""
 
     UNREADABLE = "unreadable"
+    INCOMPLETE = "incomplete"
     ACCOUNT_UNKNOWN = "account_unknown"
     ACCOUNT_AMBIGUOUS = "account_ambiguous"
     INCONSISTENT = "inconsistent"

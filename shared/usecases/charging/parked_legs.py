@@ -208,7 +208,7 @@ class ParkedLegs:
         leg: a leg that had a price costs no less afterwards, and one without a price is given
         another number, conference, organizer or account, or the kind that was missing.
         """
-        posted = None if parked.reason is ParkReason.UNREADABLE else _original(parked)
+        posted = None if parked.reason in _NOT_A_LEG else _original(parked)
         if leg.account is not None and (posted is None or leg.account != posted.account):
             principal.require_account(leg.account)
             claim = await self.claims.find(leg.key)
@@ -242,6 +242,7 @@ class ParkedLegs:
 
 
 _FINANCE = frozenset({Role.FINANCE})
+_NOT_A_LEG = frozenset({ParkReason.UNREADABLE, ParkReason.INCOMPLETE})
 _CORRECTED_WITHOUT_PRICE = (
     *("from_number", "to_number", "conference_id", "organizer", "account"),
     *("authorization", "hangup_cause", "leg_id"),
@@ -271,8 +272,8 @@ def _require_visible(principal: Principal, where: Mapping[str, str]) -> None:
 
 
 def _original(parked: ParkedLeg) -> EndedLeg:
-    if parked.reason is ParkReason.UNREADABLE:
-        raise Invalid("It could not be read: send the whole leg.", code="leg_needed")
+    if parked.reason in _NOT_A_LEG:
+        raise Invalid("The leg is not known in full: send all of it.", code="leg_needed")
     return read_leg_document(parked.original)
 
 

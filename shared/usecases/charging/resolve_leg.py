@@ -121,6 +121,12 @@ class ResolveLeg:
             account,
         )
 
+    async def knows_account(self, leg: EndedLeg) -> bool:
+        """Whether the leg would be charged to an account, or parked for another reason."""
+        found = await self(QueuedLeg(leg, self.clock.now()), pins=False)
+        unknown = isinstance(found, Unchargeable) and found.reason is ParkReason.ACCOUNT_UNKNOWN
+        return not unknown
+
     async def _organizer(
         self, account: str, organizer: str, queued: QueuedLeg
     ) -> OrganizerFacts | None:

@@ -25,11 +25,12 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What became of one posted leg: `queued`, `ignored` or `parked`."""
+    """What became of one posted leg or event: `queued`, `waiting`, `ignored` or `parked`."""
 
     leg: str
     status: str
     reason: str | None = None
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,9 @@ class ReceiveLegs:
         account that the bridge serves."""
         if not isinstance(item, Undecided):
             return item
-        known, moment = await self.facts.bridge(bridge), item.leg.answered_at
+        known, moment = await self.facts.bridge(bridge), item.leg.answered_at or item.leg.started_at
         found = None
-        if known is not None and moment is not None:
+        if known is not None:
             found = await called_service_number(self.facts, item.leg, known, moment)
         if known is not None and found is not None and known.serves(found[1].account):
             return item.leg

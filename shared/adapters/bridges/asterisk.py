@@ -1,0 +1,422 @@
+"""Dialect `asterisk`: call detail records as JSON or CSV, ARI events and AMI events of a channel.
+
+Asterisk writes a record for each pair of members of a conference (`ignorestatechanges=no`), all of
+them of one channel: the leg lasts from the first answer to the last end. ARI and AMI report when a
+channel was answered (state Up) and when it ended. The leg id is the channel's unique id.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from shared.adapters.bridges.fields import (
+    authorization_in,
+    distinct,
+    form_fields,
+    identifier,
+    json_values,
+    labels,
+    number_text,
+    read_time,
+    text_of,
+    time_text,
+    whole_seconds,
+)
+from shared.domain.common.errors import BadRequest, TooLarge
+from shared.domain.common.kinds import LegKind
+from shared.domain.common.limits import CALL_ENDED_LEGS_MAX
+from shared.domain.legs.assembly import (
+    CONFERENCE,
+    Assembled,
+    CallEvent,
+    Complete,
+    DialectSettings,
+    Posted,
+    Waiting,
+)
+from shared.domain.legs.bridge_payloads import BridgePayload, Ignored, Undecided, Unreadable
+from shared.domain.legs.leg import EndedLeg
+
+FURTHER_RECORDS = "further records of the channel"
+_COLUMNS = (
+    *("accountcode", "src", "dst", "dcontext", "clid", "channel", "dstchannel", "lastapp"),
+    *("lastdata", "start", "answer", "end", "duration", "billsec", "disposition", "amaflags"),
+    *("uniqueid", "userfield", "linkedid", "peeraccount", "sequence"),
+)
+_COLUMNS_MIN = 17
+_OF_AMI = {
+    "AccountCode": "accountcode",
+    "Source": "src",
+    "Destination": "dst",
+    "DestinationContext": "dcontext",
+    "CallerID": "clid",
+    "Channel": "channel",
+    "DestinationChannel": "dstchannel",
+    "LastApplication": "lastapp",
+    "LastData": "lastdata",
+    "StartTime": "start",
+    "AnswerTime": "answer",
+    "EndTime": "end",
+    "BillableSeconds": "billsec",
+    "Disposition": "disposition",
+    "UniqueID": "uniqueid",
+    "UserField": "userfield",
+}
+_DISPOSITIONS = frozenset(
+    {"ANSWERED", "NO ANSWER", "BUSY", "FAILED", "CONGESTION", "NOANSWER", "CANCEL"}
+)
+_CONFERENCES = frozenset({"confbridge", "meetme", "conference"})
+_LOCAL_FIRST = re.compile(r"Local/.*;1", re.ASCII | re.DOTALL)
+_CREATED = re.compile(r"(?:.*-)?(\d{9,11})\.\d+", re.ASCII | re.DOTALL)
+_DIALLED = re.compile(r"\+?[0-9]{3,20}", re.ASCII)
+_CLID = re.compile(r"<([^<>]{1,64})>\s*$")
+_NOT_A_LEG = "The channel reached no conference, and nothing says that it was dialled."
+
+
+def parse(post: BridgePayload) -> list[Posted]:
+    """Records and events of a post. Raises BadRequest and TooLarge."""
+    start = post.body.lstrip()[:1]
+    if start in {b"{", b"["}:
+        items = json_values(post.body)
+    elif post.content_type == "application/x-www-form-urlencoded":
+        items = [form_fields(post.body)]
+    else:
+        return _csv(post)
+    read = [_item(post, item) for item in items]
+    return _with_counts(read)
+
+
+def _csv(post: BridgePayload) -> list[Posted]:
+    """Rows of cdr_csv or cdr_custom; a header line names the columns where they differ."""
+    try:
+        rows = [row for row in csv.reader(post.body.decode().splitlines(), strict=True) if row]
+    except (ValueError, csv.Error):
+        raise BadRequest("The body is neither JSON nor CSV.") from None
+    if len(rows) > CALL_ENDED_LEGS_MAX:
+        raise TooLarge(f"At most {CALL_ENDED_LEGS_MAX} records can be posted at once.")
+    columns: Sequence[str] = _COLUMNS
+    if rows and "uniqueid" in {cell.strip().lower() for cell in rows[0]}:
+        columns = [cell.strip().lower() for cell in rows[0]]
+        rows = rows[1:]
+    read: list[Posted] = []
+    for row in rows:
+        record: dict[str, object] = dict(zip(map(str, columns), row, strict=False))
+        if len(row) < min(_COLUMNS_MIN, len(columns)):
+            text = ",".join(row)
+            read.append(Unreadable(None, "The row is no call detail record.", text.encode()))
+        else:
+            read.append(_record(post, record))
+    return _with_counts(read)
+
+
+def _with_counts(read: list[Posted]) -> list[Posted]:
+    """Records of one channel that come in one post are all of them."""
+    counts: dict[str, int] = {}
+    for item in read:
+        if isinstance(item, CallEvent) and item.facts["type"] == "cdr":
+            counts[item.call] = counts.get(item.call, 0) + 1
+    return [
+        CallEvent(item.call, item.leg_id, {**item.facts, "is_together": True}, item.ends)
+        if isinstance(item, CallEvent) and counts.get(item.call, 0) > 1
+        else item
+        for item in read
+    ]
+
+
+def _item(post: BridgePayload, item: object) -> Posted:
+    if not isinstance(item, Mapping):
+        return Unreadable(None, "The item is no object.", post.body)
+    if isinstance(item.get("type"), str) and "disposition" not in item:
+        return _ari(post, item)
+    name = item.get("Event")
+    if name == "Cdr":
+        record = {_OF_AMI.get(str(key), str(key)): value for key, value in item.items()}
+        return _record(post, record)
+    return _record(post, item) if name is None else _ami(post, item, str(name))
+
+
+def _record(post: BridgePayload, record: Mapping[str, object]) -> Posted:
+    channel_id = identifier(record.get("uniqueid"))
+    disposition = (text_of(record.get("disposition")) or "").upper()
+    if disposition not in _DISPOSITIONS:
+        if channel_id is not None and "disposition" not in record:
+            return Unreadable(channel_id, "The record has no disposition.", post.body)
+        return Ignored(channel_id or "-", "The row is no call detail record.")
+    if channel_id is None:
+        return Unreadable(None, "The record has no uniqueid.", post.body)
+    channel = text_of(record.get("channel")) or ""
+    if _LOCAL_FIRST.fullmatch(channel):
+        return Ignored(channel_id, "A Local channel ends in the dial plan: its other half dials.")
+    application = (text_of(record.get("lastapp")) or "").lower()
+    data = text_of(record.get("lastdata")) or ""
+    more = labels(post.query, record, _pairs(text_of(record.get("userfield")) or ""))
+    if application in _CONFERENCES and data:
+        more.setdefault("conference", data.partition(",")[0])
+    source = number_text(record.get("src"))
+    if source is None and (match := _CLID.search(text_of(record.get("clid")) or "")):
+        source = number_text(match[1])
+    facts = {
+        "type": "cdr",
+        "is_answered": disposition == "ANSWERED",
+        "cause": text_of(record.get("hangupcause")) or disposition,
+        "from": source,
+        "to": number_text(record.get("dst")),
+        "context": text_of(record.get("dcontext")),
+        "has_pair": application in _CONFERENCES and bool(text_of(record.get("dstchannel"))),
+        "start": time_text(read_time(record.get("start"))),
+        "answer": time_text(read_time(record.get("answer"))),
+        "end": time_text(read_time(record.get("end"))),
+        "seconds": whole_seconds(record.get("billsec")),
+        **more,
+    }
+    return CallEvent(channel_id, channel_id, facts, ends=True)
+
+
+def _pairs(userfield: str) -> Mapping[str, object]:
+    """The labels in a user field: an authorization alone, or `name=value` pairs after `;`."""
+    if authorization_in(userfield) is not None:
+        return {"authorization": userfield}
+    pairs = (part.partition("=") for part in userfield.split(";") if "=" in part)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _ari(post: BridgePayload, event: Mapping[str, object]) -> Posted:
+    name = str(event["type"])
+    channel = event.get("channel")
+    channel = channel if isinstance(channel, Mapping) else {}
+    channel_id = identifier(channel.get("id"))
+    if channel_id is None:
+        if name == "ChannelDestroyed":
+            return Unreadable(None, "The event has no channel.", post.body)
+        return Ignored("-", f"{name} is about no channel.")
+    plan = _mapping(channel.get("dialplan"))
+    bridge = _mapping(event.get("bridge"))
+    is_conference = bool(bridge) and bridge.get("bridge_class") != "basic"
+    return _channel_event(
+        name=str(channel.get("name") or ""),
+        channel_id=channel_id,
+        kind=_kind_of_event(name, channel.get("state"), is_conference=is_conference),
+        event=name,
+        facts={
+            "at": time_text(read_time(event.get("timestamp"))),
+            "state": text_of(channel.get("state")),
+            "start": time_text(read_time(channel.get("creationtime"))),
+            "caller": number_text(_mapping(channel.get("caller")).get("number")),
+            "connected": number_text(_mapping(channel.get("connected")).get("number")),
+            "to": number_text(plan.get("exten")),
+            "context": text_of(plan.get("context")),
+            "cause": text_of(event.get("cause")),
+            **labels(post.query, _lower(channel.get("channelvars"))),
+        },
+        conference=identifier(bridge.get("name")) or identifier(bridge.get("id")),
+    )
+
+
+def _ami(post: BridgePayload, event: Mapping[str, object], name: str) -> Posted:
+    channel_id = identifier(event.get("Uniqueid"))
+    if channel_id is None:
+        return Ignored("-", f"{name} is about no channel.")
+    variables = {
+        str(key).partition("(")[2].rstrip(")"): value
+        for key, value in event.items()
+        if str(key).startswith("ChanVariable(")
+    }
+    if isinstance(chosen := event.get("ChanVariable"), str | list):
+        texts = chosen if isinstance(chosen, list) else [chosen]
+        variables |= {str(text).partition("=")[0]: str(text).partition("=")[2] for text in texts}
+    return _channel_event(
+        name=str(event.get("Channel") or ""),
+        channel_id=channel_id,
+        kind=_kind_of_event(name, event.get("ChannelStateDesc"), is_conference=True),
+        event=name,
+        facts={
+            "at": time_text(read_time(event.get("Timestamp") or event.get("at"))),
+            "state": text_of(event.get("ChannelStateDesc")),
+            "start": None,
+            "caller": number_text(event.get("CallerIDNum")),
+            "connected": number_text(event.get("ConnectedLineNum")),
+            "to": number_text(event.get("Exten")),
+            "context": text_of(event.get("Context")),
+            "cause": text_of(event.get("Cause")),
+            **labels(post.query, _lower(variables)),
+        },
+        conference=identifier(event.get("Conference")),
+    )
+
+
+def _kind_of_event(name: str, state: object, *, is_conference: bool) -> str | None:
+    if name in {"ChannelDestroyed", "Hangup"}:
+        return "end"
+    if name in {"ChannelStateChange", "Newstate"}:
+        return "up" if state == "Up" else None
+    joined = {"ChannelEnteredBridge", "ChannelLeftBridge", "ConfbridgeJoin", "ConfbridgeLeave"}
+    return "conference" if name in joined and is_conference else None
+
+
+def _channel_event(
+    *,
+    name: str,
+    channel_id: str,
+    kind: str | None,
+    event: str,
+    facts: Mapping[str, object],
+    conference: str | None,
+) -> Posted:
+    if _LOCAL_FIRST.fullmatch(name):
+        return Ignored(channel_id, "A Local channel ends in the dial plan: its other half dials.")
+    if kind is None:
+        return Ignored(channel_id, f"{event} neither answers nor ends a leg.")
+    kept = {"type": kind, **facts}
+    if kind == "conference":
+        kept.setdefault("conference", conference)
+    return CallEvent(channel_id, channel_id, kept, ends=kind == "end")
+
+
+def assemble(settings: DialectSettings, events: Sequence[CallEvent]) -> list[Assembled]:
+    """The leg of a channel: of its records where it has any, else of its ARI or AMI events."""
+    records = [event for event in events if event.facts["type"] == "cdr"]
+    if records:
+        return _of_records(settings, records)
+    ends = [event for event in events if event.facts["type"] == "end"]
+    uses = frozenset(event.id for event in events)
+    if not ends:
+        return [Waiting(events[0].call, ("the end of the channel",), uses)]
+    facts = distinct(event.facts for event in events)
+    ends.sort(key=lambda event: event.id)
+    return [_of_events(settings, end, facts, uses) for end in ends]
+
+
+def _of_records(settings: DialectSettings, records: Sequence[CallEvent]) -> list[Assembled]:
+    uses = frozenset(record.id for record in records)
+    ended_by = min(uses)
+    call = records[0].call
+    without_mark = [
+        {name: value for name, value in record.facts.items() if name != "is_together"}
+        for record in records
+    ]
+    facts = sorted(distinct(without_mark), key=lambda each: str(each["start"] or "~"))
+    first = facts[0]
+    answered = [each for each in facts if each["is_answered"] and read_time(each["answer"])]
+    counted = answered or facts
+    started_at = min(_times(facts, "start"), default=None)
+    ended_at = max(_times(counted, "end"), default=None)
+    is_answered = any(each["is_answered"] for each in facts)
+    answered_at = min(_times(answered, "answer"), default=None)
+    if started_at is None or ended_at is None or (is_answered and answered_at is None):
+        missing = [
+            name
+            for name, value in (("start", started_at), ("end", ended_at), ("answer", answered_at))
+            if value is None and (name != "answer" or is_answered)
+        ]
+        return [Waiting(call, tuple(missing), uses, ended_by, {"to": first["to"]})]
+    if answered_at is None:
+        # The records of an attempt differ in their times; the channel was created once.
+        started_at = ended_at = _created(call) or started_at
+    talk = 0
+    if answered_at is not None:
+        talk = int((ended_at - answered_at).total_seconds())
+        if len(answered) == 1 and isinstance(answered[0]["seconds"], int):
+            talk = answered[0]["seconds"]
+    leg = EndedLeg(
+        bridge=settings.bridge,
+        leg_id=call,
+        conference_id=_first(facts, "conference") if answered_at is not None else None,
+        kind=_kind(settings, facts),
+        from_number=_first(facts, "from"),
+        to_number=_first(facts, "to"),
+        started_at=min(started_at, answered_at or started_at),
+        answered_at=answered_at,
+        ended_at=ended_at,
+        talk_seconds=talk,
+        account=_first(facts, "account"),
+        organizer=_first(facts, "organizer"),
+        authorization=_first(facts, "authorization"),
+        hangup_cause=str(counted[-1]["cause"]),
+    )
+    is_alone = len(facts) == 1 and not any(record.facts.get("is_together") for record in records)
+    lacks = (FURTHER_RECORDS,) if is_alone and answered and first["has_pair"] else ()
+    return [Complete(_decided(leg), uses, ended_by, lacks)]
+
+
+def _of_events(
+    settings: DialectSettings,
+    end: CallEvent,
+    facts: Sequence[Mapping[str, object]],
+    uses: frozenset[str],
+) -> Assembled:
+    last = end.facts
+    ups = _times([each for each in facts if each["type"] == "up"], "at")
+    ended_at = read_time(last["at"])
+    is_answered = bool(ups) or last["state"] == "Up"
+    missing = [*(["the time of the end"] if ended_at is None else [])]
+    if is_answered and not ups:
+        missing.append("the time of the answer (state Up)")
+    ordered = [last, *sorted(facts, key=lambda each: str(each["at"] or "~"))]
+    if missing or ended_at is None:
+        return Waiting(end.call, tuple(missing), uses, end.id, {"to": last["to"]})
+    answered_at = min(ups, default=None)
+    created = min(_times(ordered, "start"), default=None) or _created(end.call)
+    started_at = min(each for each in (created, answered_at, ended_at) if each is not None)
+    kind = _kind(settings, ordered)
+    dialled = [str(each["to"]) for each in ordered if _DIALLED.fullmatch(str(each["to"]))]
+    caller, connected = last["caller"], last["connected"]
+    from_number: object = caller
+    to_number: object = last["to"]
+    if dialled:
+        to_number = dialled[0]
+    elif kind is LegKind.DIAL_OUT:  # a channel that was originated: its caller id is the callee
+        from_number, to_number = connected, caller
+    conferences = [each for each in ordered[1:] if each["type"] == "conference"]
+    conference = _first([*ordered, *conferences], "conference")
+    leg = EndedLeg(
+        bridge=settings.bridge,
+        leg_id=end.call,
+        conference_id=conference if answered_at is not None else None,
+        kind=kind,
+        from_number=from_number if isinstance(from_number, str) else None,
+        to_number=to_number if isinstance(to_number, str) else None,
+        started_at=started_at,
+        answered_at=answered_at,
+        ended_at=max(ended_at, answered_at or ended_at),
+        account=_first(ordered, "account"),
+        organizer=_first(ordered, "organizer"),
+        authorization=_first(ordered, "authorization"),
+        hangup_cause=text_of(last["cause"]),
+    )
+    lacks = (CONFERENCE,) if answered_at is not None and conference is None else ()
+    return Complete(_decided(leg), uses, end.id, lacks)
+
+
+def _decided(leg: EndedLeg) -> EndedLeg | Undecided:
+    is_leg = leg.kind is not None or leg.conference_id is not None or leg.account is not None
+    return leg if is_leg else Undecided(leg, _NOT_A_LEG)
+
+
+def _kind(settings: DialectSettings, facts: Iterable[Mapping[str, object]]) -> LegKind | None:
+    is_dialled = any(
+        each.get("authorization") or each["context"] in settings.outbound_contexts for each in facts
+    )
+    return LegKind.DIAL_OUT if is_dialled else None
+
+
+def _first(facts: Iterable[Mapping[str, object]], name: str) -> str | None:
+    return next((str(each[name]) for each in facts if each.get(name)), None)
+
+
+def _times(facts: Iterable[Mapping[str, object]], name: str) -> list[datetime]:
+    return [moment for each in facts if (moment := read_time(each.get(name)))]
+
+
+def _created(channel_id: str) -> datetime | None:
+    """The time, in whole seconds, with which Asterisk begins a unique id."""
+    match = _CREATED.fullmatch(channel_id)
+    return datetime.fromtimestamp(int(match[1]), UTC) if match else None
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _lower(value: object) -> Mapping[str, object]:
+    return {str(name).lower(): each for name, each in _mapping(value).items()}

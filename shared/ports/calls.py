@@ -1,0 +1,49 @@
+"""Events of calls, kept until their legs are assembled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.legs.assembly import CallEvent
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEvent:
+    """An event as it is kept. What its leg lacks at `due_at` is waited for no longer. `erased`: its
+    facts are gone, since they held a person's data."""
+
+    event: CallEvent
+    received_at: datetime
+    due_at: datetime
+    erased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DueCall:
+    """A call with a wait that ended."""
+
+    bridge: str
+    call: str
+    event_ids: frozenset[str]
+
+
+class CallEvents(Protocol):
+    """Events by bridge and call. All raise StoreUnavailable where the outcome is not certain."""
+
+    async def add(self, bridge: str, events: Sequence[KeptEvent]) -> frozenset[str]:
+        """Keep events of one call, each with a mark of its due time, in one write; those that are
+        there stay. Returns the ids of those that are new."""
+        ...
+
+    async def of_call(self, bridge: str, call: str) -> list[KeptEvent]:
+        """The events of a call, in no order."""
+        ...
+
+    async def due(self, now: datetime, *, limit: int) -> list[DueCall]:
+        """Calls with marks whose time has come."""
+        ...
+
+    async def clear(self, bridge: str, events: Sequence[KeptEvent]) -> None:
+        """Remove the marks of events of one call; those that are gone are passed over."""
+        ...

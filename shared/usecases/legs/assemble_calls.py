@@ -1,0 +1,268 @@
+"""Events of calls become legs: each event is kept, and each arrival assembles its call again.
+
+A leg goes the way of every leg as soon as all that it needs is known. Sending it again changes
+nothing: exactly once comes from the guard in the ledger. A mark that is written with the event
+makes the timer assemble the call once more, so that a process may end after any write.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.domain.common import limits
+from shared.domain.directory.entities import Bridge
+from shared.domain.legs.assembly import (
+    CONFERENCE,
+    CONFERENCE_UNKNOWN,
+    Assembled,
+    CallEvent,
+    Complete,
+    DialectSettings,
+    Posted,
+    Waiting,
+    incomplete_id,
+)
+from shared.domain.legs.bridge_payloads import Ignored, ParsedLeg, Undecided
+from shared.domain.legs.leg import EndedLeg, encode_leg_key, leg_document
+from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
+from shared.ports.calls import CallEvents, DueCall, KeptEvent
+from shared.ports.clock import Clock
+from shared.ports.legs import ParkingLot
+from shared.telemetry import event as log_event
+from shared.usecases.directory.directory_cache import DirectoryCache
+from shared.usecases.legs.receive_legs import Received, ReceiveLegs
+
+type Assemble = Callable[[str, DialectSettings, Sequence[CallEvent]], list[Assembled]]
+"""(dialect, settings, events of a call) → its legs."""
+type MeetingEvent = Callable[[EndedLeg | Undecided], CallEvent | None]
+"""A leg as an event of its conference, at the bridge that reports meetings; None where the leg has
+no conference or lacks nothing that its meeting tells."""
+
+
+def dialect_settings(bridge: Bridge) -> DialectSettings:
+    """What a dialect reads of its bridge's settings."""
+    return DialectSettings(
+        bridge.id, bridge.country, frozenset(bridge.outbound_contexts), bridge.service_number
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AssembleCalls:
+    """Takes what a bridge posted, legs and events of calls.
+
+    `is_account_known` tells whether a leg without its conference can be charged to somebody.
+    """
+
+    events: CallEvents
+    receive: ReceiveLegs
+    parking: ParkingLot
+    facts: DirectoryCache
+    clock: Clock
+    assemble: Assemble
+    meeting_event: MeetingEvent
+    is_account_known: Callable[[EndedLeg], Awaitable[bool]]
+
+    async def __call__(self, bridge: Bridge, posted: Sequence[Posted]) -> list[Received]:
+        """One result an item, in order, once all are durable. Raises StoreUnavailable when that is
+        not certain: then the bridge posts again."""
+        owner = await self._owner(bridge.meetings_from) if bridge.meetings_from else None
+        legs: dict[int, ParsedLeg] = {}
+        calls: dict[tuple[str, str], dict[int, CallEvent]] = {}
+        for index, item in enumerate(posted):
+            if isinstance(item, CallEvent):
+                calls.setdefault((bridge.id, item.call), {})[index] = item
+            elif owner is not None and isinstance(item, EndedLeg | Undecided):
+                of_meeting = self.meeting_event(item)
+                if of_meeting is None:
+                    legs[index] = item
+                else:
+                    calls.setdefault((owner.id, of_meeting.call), {})[index] = of_meeting
+            else:
+                legs[index] = item
+        received = await self.receive(bridge.id, list(legs.values()))
+        results = dict(zip(legs, received, strict=True))
+        slots = asyncio.Semaphore(limits.CALLS_AT_ONCE)
+
+        async def take(taken_by: Bridge, events: dict[int, CallEvent]) -> None:
+            async with slots:
+                found = await self._take(taken_by, list(events.values()), bridge.wait_seconds)
+                for index, each in events.items():
+                    leg = encode_leg_key(f"{bridge.id}~{each.leg_id}")
+                    none = Received(leg, "ignored", "The event makes no leg.")
+                    results[index] = found.get(each.leg_id, none)
+
+        await asyncio.gather(
+            *(
+                take(bridge if name == bridge.id or owner is None else owner, events)
+                for (name, _), events in calls.items()
+            )
+        )
+        return [results[index] for index in range(len(posted))]
+
+    async def end_waits(self) -> int:
+        """What the timer does: calls with a wait that ended are assembled once more. Returns how
+        many. Doubled, late or missed ticks change nothing."""
+        due = await self.events.due(self.clock.now(), limit=limits.CALLS_DUE_MAX)
+        slots = asyncio.Semaphore(limits.CALLS_AT_ONCE)
+
+        async def one(call: DueCall) -> None:
+            async with slots:
+                bridge = await self._owner(call.bridge)
+                kept = await self.events.of_call(call.bridge, call.call)
+                if bridge is not None:
+                    await self._settle(bridge, kept, call.event_ids)
+                ended = [each for each in kept if each.event.id in call.event_ids]
+                await self.events.clear(call.bridge, ended)
+
+        await asyncio.gather(*map(one, due))
+        return len(due)
+
+    async def _owner(self, bridge: str) -> Bridge | None:
+        return await self.facts.bridge(bridge) or await self.facts.former_bridge(bridge)
+
+    async def _take(
+        self, bridge: Bridge, events: Sequence[CallEvent], wait_seconds: int
+    ) -> dict[str, Received]:
+        """What became of the legs of one call, by leg id, once its events are kept."""
+        now = self.clock.now()
+        wait = timedelta(seconds=wait_seconds)
+        goes_on = timedelta(seconds=limits.LEG_SECONDS_MAX)
+        kept = [KeptEvent(each, now, now + (wait if each.ends else goes_on)) for each in events]
+        known = await self.events.of_call(bridge.id, events[0].call) if _joins_meeting(kept) else []
+        if known and (found := await self._at_once(bridge, kept, known)):
+            return found
+        added = await self.events.add(bridge.id, kept)
+        stored = await self.events.of_call(bridge.id, events[0].call)
+        found, settled = await self._settle(bridge, stored, {each.id for each in events})
+        if added & settled:
+            done = [each for each in stored if each.event.id in settled]
+            await self.events.clear(bridge.id, done)
+        return found
+
+    async def _at_once(
+        self, bridge: Bridge, legs: Sequence[KeptEvent], known: Sequence[KeptEvent]
+    ) -> dict[str, Received] | None:
+        """The legs of a conference whose meeting is known need not be kept; None where it is not,
+        or where one of them was kept before."""
+        ids = {each.event.id for each in legs}
+        if ids & {each.event.id for each in known}:
+            return None
+        meetings = [each.event for each in known if "leg" not in each.event.facts]
+        made = self._assembled(bridge, [*meetings, *(each.event for each in legs)])
+        if len(made) < len(ids) or any(isinstance(m, Waiting) or m.lacks for m in made):
+            return None
+        return await self._send(bridge, [m.leg for m in made if isinstance(m, Complete)])
+
+    def _assembled(self, bridge: Bridge, events: Sequence[CallEvent]) -> list[Assembled]:
+        return self.assemble(bridge.dialect, dialect_settings(bridge), events)
+
+    async def _settle(
+        self, bridge: Bridge, kept: Sequence[KeptEvent], arrived: set[str] | frozenset[str]
+    ) -> tuple[dict[str, Received], frozenset[str]]:
+        """(what became of the legs that the arrived events are part of, the events whose legs all
+        went their way). Other legs of the call went or wait as they did before."""
+        now = self.clock.now()
+        found: dict[str, Received] = {}
+        due = {each.event.id: each.due_at for each in kept}
+        if any(each.erased for each in kept):
+            return found, frozenset(due)
+        waits: set[str] = set()
+        ready: list[ParsedLeg] = []
+        parked: list[ParkedLeg] = []
+        for made in self._assembled(bridge, [each.event for each in kept]):
+            if made.ended_by is None:
+                is_over = _is_too_old(kept, made.uses, now)
+            else:
+                is_over = due[made.ended_by] <= now
+            if made.lacking and not is_over:
+                waits |= made.uses
+                leg = encode_leg_key(made.key(bridge.id))
+                found[made.leg_id] = Received(leg, "waiting", missing=made.lacking)
+            elif made.uses & arrived:
+                done, before = await self._done(bridge.id, made, is_over=is_over)
+                if isinstance(done, Received):
+                    found[made.leg_id] = done
+                else:
+                    ready.append(done)
+                    parked += before
+        found |= await self._send(bridge, ready)
+        for each in parked:
+            note = "What was missing came: the leg was charged as it was assembled."
+            await self.parking.update(
+                replace(each, status=ParkStatus.REPLAYED, actor="assembly", note=note)
+            )
+        return found, frozenset(due) - waits
+
+    async def _done(
+        self, bridge: str, made: Assembled, *, is_over: bool
+    ) -> tuple[ParsedLeg | Received, list[ParkedLeg]]:
+        """(the leg as it is charged, the open entry under which it was parked before), or that it
+        is parked: it lacks what it can't be charged without."""
+        name = made.ended_leg.bridge if isinstance(made, Complete) else bridge
+        if isinstance(made, Waiting):
+            await self._park(name, made.leg_id, made.missing, made.known)
+        elif CONFERENCE in made.lacks and not await self.is_account_known(made.ended_leg):
+            missing = (*made.lacks, "account")
+            await self._park(name, made.slot or made.leg_id, missing, leg_document(made.ended_leg))
+        else:
+            parked = None
+            if is_over:
+                parked = await self.parking.get(incomplete_id(name, made.slot or made.leg_id))
+            if parked is not None and parked.status is ParkStatus.DISMISSED:
+                return Ignored(made.leg_id, "It was parked as incomplete, and dismissed."), []
+            is_open = parked is not None and parked.status is ParkStatus.OPEN
+            return _flagged(made), [parked] if parked is not None and is_open else []
+        shown = encode_leg_key(made.key(bridge))
+        return Received(shown, "parked", ParkReason.INCOMPLETE.value, made.lacking), []
+
+    async def _send(self, bridge: Bridge, legs: Sequence[ParsedLeg]) -> dict[str, Received]:
+        """Legs go to the bridge that reported them, which may be another than that of the call."""
+        found: dict[str, Received] = {}
+        by_bridge: dict[str, list[ParsedLeg]] = {}
+        for leg in legs:
+            ended = leg.leg if isinstance(leg, Undecided) else leg
+            name = ended.bridge if isinstance(ended, EndedLeg) else bridge.id
+            by_bridge.setdefault(name, []).append(leg)
+        for name, group in by_bridge.items():
+            for leg, received in zip(group, await self.receive(name, group), strict=True):
+                ended = leg.leg if isinstance(leg, Undecided) else leg
+                if ended.leg_id is not None:
+                    found.setdefault(ended.leg_id, received)
+        return found
+
+    async def _park(
+        self, bridge: str, leg_id: str, missing: Sequence[str], known: Mapping[str, object]
+    ) -> None:
+        left_out = {"to_candidates", "flags"}
+        document = {name: value for name, value in known.items() if name not in left_out}
+        document["leg_id"] = leg_id
+        account = document.get("account")
+        parked = ParkedLeg(
+            id=incomplete_id(bridge, leg_id),
+            leg=f"{bridge}~{leg_id}",
+            bridge=bridge,
+            reason=ParkReason.INCOMPLETE,
+            detail=f"Missing: {', '.join(missing)}.",
+            received_at=self.clock.now(),
+            account=account if isinstance(account, str) else None,
+            original=document,
+        )
+        await self.parking.park(parked)
+        log_event("leg_parked", leg=parked.leg, reason=parked.reason.value, detail=parked.detail)
+
+
+def _flagged(made: Complete) -> EndedLeg | Undecided:
+    if CONFERENCE not in made.lacks:
+        return made.leg
+    leg = replace(made.ended_leg, flags=(CONFERENCE_UNKNOWN,))
+    return Undecided(leg, made.leg.why) if isinstance(made.leg, Undecided) else leg
+
+
+def _joins_meeting(kept: Sequence[KeptEvent]) -> bool:
+    return all("leg" in each.event.facts for each in kept)
+
+
+def _is_too_old(kept: Sequence[KeptEvent], uses: frozenset[str], now: datetime) -> bool:
+    first = min((each.received_at for each in kept if each.event.id in uses), default=now)
+    return first + timedelta(seconds=limits.LEG_SECONDS_MAX) <= now
