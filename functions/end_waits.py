@@ -18,5 +18,4 @@ bp = new_blueprint()
 async def end_waits(timer: func.TimerRequest) -> None:
     """One tick; doubled, late or missed ticks change nothing."""
     calls = await container().assemble_calls.end_waits()
-    if calls:
-        event("waits_ended", calls=calls, past_due=timer.past_due)
+    event("waits_ended", calls=calls, past_due=timer.past_due)

@@ -210,7 +210,9 @@ class Container:
         return part
 
     def parse_post(self, dialect: str, post: BridgePayload) -> list[Posted]:
-        """The legs and events of a bridge's post, in its dialect. Raises TooLarge, BadRequest, Invalid."""
+        """The legs and events of a bridge's post, in its dialect.
+
+        Raises TooLarge, BadRequest, Invalid."""
         return parse(dialect, post)
 
     clock = _Once[Clock](lambda _: SystemClock())

@@ -51,8 +51,10 @@ def parse(dialect: str, post: BridgePayload) -> list[Posted]:
 def assemble(
     dialect: str, settings: DialectSettings, events: Sequence[CallEvent]
 ) -> list[Assembled]:
-    """The legs of a call, of all its events. A bridge whose dialect changed has none."""
+    """The legs of a call, of all its events in any order, repeated or not. A bridge whose dialect
+    changed has none."""
     known = DIALECTS.get(dialect)
     if known is None or known.assemble is None:
         return []
-    return known.assemble(settings, events)
+    by_id = {event.id: event for event in events}
+    return known.assemble(settings, [by_id[each] for each in sorted(by_id)])

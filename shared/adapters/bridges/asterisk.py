@@ -283,7 +283,6 @@ def assemble(settings: DialectSettings, events: Sequence[CallEvent]) -> list[Ass
     if not ends:
         return [Waiting(events[0].call, ("the end of the channel",), uses)]
     facts = distinct(event.facts for event in events)
-    ends.sort(key=lambda event: event.id)
     return [_of_events(settings, end, facts, uses) for end in ends]
 
 

@@ -69,7 +69,7 @@ def read_time(value: object) -> datetime | None:
     text = str(value).strip()
     if _EPOCH_TEXT.fullmatch(text):
         return _since_epoch(text)
-    if "T" in text or re.match(r"\d{4}-", text):
+    if re.match(r"\d{4}-", text, re.ASCII):
         plain = text.replace(" ", "T", 1)
         if not re.search(r"(?:[Zz]|[+-]\d\d:?\d\d)$", plain[10:]):
             plain += "Z"

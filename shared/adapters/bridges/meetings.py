@@ -48,7 +48,7 @@ def assemble(_: DialectSettings, events: Sequence[CallEvent]) -> list[Assembled]
     """The legs of a conference, each with its meeting: the last that began before the leg did."""
     meetings = [event for event in events if "leg" not in event.facts]
     made: list[Assembled] = []
-    for event in sorted(events, key=lambda each: each.id):
+    for event in events:
         document = event.facts.get("leg")
         if isinstance(document, Mapping):
             leg = read_leg_document(document)

@@ -106,7 +106,7 @@ def assemble(settings: DialectSettings, events: Sequence[CallEvent]) -> list[Ass
     if not finals and joined:
         return [Waiting(events[0].call, ("the callback of the completed call",), uses)]
     made: list[Assembled] = []
-    for final in sorted(finals, key=lambda event: event.id):
+    for final in finals:
         made += _legs(settings, final, joined, uses)
     return made
 

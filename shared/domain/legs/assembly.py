@@ -30,17 +30,17 @@ class DialectSettings:
 class CallEvent:
     """An event of the call `call`. `facts` are plain JSON values, all that its dialect needs.
     `ends`: it ends a leg, which then waits for what is missing. `leg_id` names the leg in answers.
+    `id` is the digest of the facts: an event that is repeated is the same event.
     """
 
     call: str
     leg_id: str
     facts: Mapping[str, object] = field(hash=False)
     ends: bool = False
+    id: str = field(init=False)
 
-    @property
-    def id(self) -> str:
-        """The digest of the facts: an event that is repeated is the same event."""
-        return content_digest({"ends": self.ends, "facts": self.facts})
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", content_digest({"ends": self.ends, "facts": self.facts}))
 
 
 @dataclass(frozen=True, slots=True)

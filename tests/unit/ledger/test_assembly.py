@@ -1,0 +1,392 @@
+"""Legs of several events: any order, repetition, delay, crash and process; exactly one charge."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain.common.errors import StoreUnavailable
+from shared.domain.directory.access import ALL_ACCOUNTS
+from shared.domain.directory.entities import Bridge, BridgeInput, OnOutage
+from shared.domain.directory.request_signatures import AuthScheme
+from shared.domain.legs.bridge_payloads import BridgePayload
+from shared.domain.legs.parking import ParkStatus
+from shared.ports.tables import Operation
+from shared.usecases.legs.receive_legs import Received
+from tests.support.ledger import START
+from tests.support.memory_tables import MemoryTables
+from tests.support.processes import ADMIN, FR, GB, Deployment, Process
+
+CALL = "CA77"
+AT = START.strftime("%a, %d %b %Y %H:%M:%S +0000")
+CHARGE = 86_000  # three minutes to London
+COMPLETED = {
+    "CallSid": CALL,
+    "From": FR,
+    "To": GB,
+    "Direction": "outbound-api",
+    "CallStatus": "completed",
+    "CallDuration": "180",
+    "Timestamp": AT,
+}
+JOINED = {
+    "CallSid": CALL,
+    "ConferenceSid": "CF1",
+    "FriendlyName": "3001",
+    "StatusCallbackEvent": "participant-join",
+    "Timestamp": AT,
+}
+LEFT = {**JOINED, "StatusCallbackEvent": "participant-leave"}
+RINGING = {**COMPLETED, "CallStatus": "ringing", "CallDuration": ""}
+
+
+class CrashingTables(MemoryTables):
+    """The process ends before or after its n-th write of an event or a mark."""
+
+    crash_at: int | None = None
+    after: bool = False
+    writes: int = 0
+
+    async def transact(
+        self, table: str, partition: str, operations: Sequence[Operation]
+    ) -> tuple[str, ...]:
+        self.writes += 1
+        ends = self.writes == self.crash_at
+        if ends and not self.after:
+            raise StoreUnavailable("The process ended.")
+        written = await super().transact(table, partition, operations)
+        if ends:
+            raise StoreUnavailable("The process ended.")
+        return written
+
+
+@dataclass
+class Calls:
+    """A bridge of several events for one account."""
+
+    deployment: Deployment
+    process: Process
+    name: str = "tw"
+
+    @classmethod
+    async def open(
+        cls, tables: MemoryTables | None = None, dialect: str = "twilio", **settings: Any
+    ) -> "Calls":
+        deployment = Deployment(tables or MemoryTables())
+        process = deployment.process()
+        await process.set_up()
+        calls = cls(deployment, process)
+        await calls.put("tw", dialect, **{"default_account": "contoso", **settings})
+        return calls
+
+    async def put(self, name: str, dialect: str, **settings: Any) -> None:
+        wanted: dict[str, Any] = {
+            "dialect": dialect,
+            "scheme": AuthScheme.BEARER,
+            "username": None,
+            "secrets": ("a-secret-of-the-tests-" + "x" * 22,),
+            "accounts": frozenset({ALL_ACCOUNTS}),
+            "default_account": None,
+            "country": None,
+            "on_outage": OnOutage.DENY,
+            **settings,
+        }
+        await self.process.app.bridges.put(name, BridgeInput(**wanted), None)
+
+    async def bridge(self, name: str | None = None) -> Bridge:
+        found = await self.process.app.facts.bridge(name or self.name)
+        assert found is not None
+        return found
+
+    async def post(
+        self, *events: object, process: Process | None = None, bridge: str | None = None
+    ) -> list[Received]:
+        app = (process or self.process).app
+        known = await self.bridge(bridge)
+        post = BridgePayload(known.id, json.dumps(events).encode())
+        return await app.assemble_calls(known, app.parse_post(known.dialect, post))
+
+    async def wait(self, seconds: float) -> None:
+        self.deployment.clock.moment += timedelta(seconds=seconds)
+        await self.process.app.assemble_calls.end_waits()
+        await self.process.drain()
+
+    async def charge(self, leg: str = f"tw~{CALL}") -> dict[str, Any] | None:
+        found = await self.process.app.ledger.leg("contoso", leg)
+        return dict(found.charge) if found else None
+
+    async def debited(self) -> int:
+        return 100_000_000 - await self.process.balance()
+
+
+def test_each_order_of_a_calls_events_makes_the_same_charge() -> None:
+    async def play(order: Sequence[object]) -> None:
+        calls = await Calls.open()
+        for event in order:
+            await calls.post(event)
+            await calls.process.drain()
+        await calls.wait(121)
+        charge = await calls.charge()
+        assert charge is not None
+        assert (charge["conference"], charge["flags"]) == ("3001", ["organizer_unknown"])
+        assert await calls.debited() == CHARGE
+        assert await calls.process.parked() == []
+        await calls.process.sound()
+
+    for order in permutations([COMPLETED, JOINED, LEFT, RINGING]):
+        asyncio.run(play(order))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    order=st.lists(
+        st.tuples(
+            st.sampled_from([COMPLETED, JOINED, LEFT, RINGING]),
+            st.booleans(),
+            st.sampled_from([0, 1, 119]),
+        ),
+        max_size=10,
+    )
+)
+def test_repetition_delay_and_two_processes_change_nothing(
+    order: list[tuple[dict[str, str], bool, int]],
+) -> None:
+    """Every event comes at least once within the wait of each other."""
+
+    async def play() -> None:
+        calls = await Calls.open(wait_seconds=10_000)
+        other = calls.deployment.process()
+        rest = [(each, False, 0) for each in (JOINED, COMPLETED)]
+        for event, is_other, seconds in [*order, *rest]:
+            await calls.post(event, process=other if is_other else None)
+            await calls.wait(seconds)
+        await calls.wait(20_000)
+        assert await calls.debited() == CHARGE
+        assert await calls.process.parked() == []
+
+    asyncio.run(play())
+
+
+def test_two_processes_at_once_make_one_charge() -> None:
+    async def play() -> None:
+        calls = await Calls.open()
+        other = calls.deployment.process()
+        await asyncio.gather(
+            calls.post(COMPLETED), calls.post(JOINED, process=other), calls.post(COMPLETED)
+        )
+        await calls.process.drain()
+        assert await calls.debited() == CHARGE
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("retries", [False, True], ids=["lost", "sent-again"])
+def test_a_crash_between_any_two_writes_loses_and_doubles_nothing(
+    *, after: bool, retries: bool
+) -> None:
+    """What the bridge was told is durable; what it was not told it may send again or not."""
+
+    async def play(crash_at: int) -> bool:
+        tables = CrashingTables()
+        calls = await Calls.open(tables)
+        tables.writes, tables.after, tables.crash_at = 0, after, crash_at
+        accepted = {"completed": False, "joined": False}
+        for name, event in (("joined", JOINED), ("completed", COMPLETED)):
+            for _ in range(2 if retries else 1):
+                try:
+                    await calls.post(event)
+                except StoreUnavailable:
+                    calls.process = calls.deployment.process()
+                else:
+                    accepted[name] = True
+                    break
+        crashed = tables.writes >= crash_at
+        tables.crash_at = None
+        await calls.wait(121)
+        if accepted["completed"]:
+            assert await calls.debited() == CHARGE
+        await calls.process.sound()
+        return crashed
+
+    for crash_at in range(1, 10):
+        if not asyncio.run(play(crash_at)):
+            return
+    raise AssertionError("there are more writes than were tried")
+
+
+def test_without_its_conference_a_leg_is_charged_after_the_wait_and_flagged() -> None:
+    async def play() -> None:
+        calls = await Calls.open()
+        [first] = await calls.post(COMPLETED)
+        assert (first.status, first.missing) == ("waiting", ("conference",))
+        await calls.wait(119)
+        assert await calls.charge() is None
+        await calls.wait(2)
+        charge = await calls.charge()
+        assert charge is not None
+        assert charge["flags"] == ["conference_unknown", "organizer_unknown"]
+        await calls.post(JOINED)
+        await calls.process.drain()
+        assert await calls.debited() == CHARGE
+        [conflict] = await calls.process.parked()
+        assert conflict.reason == "conflict"
+        assert conflict.original["conference"] == "3001"
+
+    asyncio.run(play())
+
+
+def test_where_only_the_conference_tells_the_account_the_leg_is_incomplete_until_it_comes() -> None:
+    async def play() -> None:
+        calls = await Calls.open(default_account=None)
+        await calls.process.register("3001", "contoso")
+        await calls.post(COMPLETED)
+        await calls.wait(121)
+        [parked] = await calls.process.parked()
+        assert (parked.reason, parked.detail) == ("incomplete", "Missing: conference, account.")
+        assert parked.leg == f"tw~{CALL}"
+        await calls.wait(3_600)
+        assert len(await calls.process.parked()) == 1
+        [answer] = await calls.post(JOINED)
+        assert answer.status == "queued"
+        await calls.process.drain()
+        assert await calls.debited() == CHARGE
+        [closed] = await calls.process.parked()
+        assert closed.status is ParkStatus.REPLAYED
+
+    asyncio.run(play())
+
+
+def test_a_leg_that_was_dismissed_as_incomplete_is_not_charged() -> None:
+    async def play() -> None:
+        calls = await Calls.open(default_account=None)
+        await calls.process.register("3001", "contoso")
+        await calls.post(COMPLETED)
+        await calls.wait(121)
+        [parked] = await calls.process.parked()
+        await calls.process.app.parked_legs.dismiss(ADMIN, parked.id, "charged by hand")
+        [answer] = await calls.post(JOINED)
+        assert answer.status == "ignored"
+        await calls.process.drain()
+        assert await calls.debited() == 0
+
+    asyncio.run(play())
+
+
+def test_a_call_that_never_ends_is_parked_after_a_day() -> None:
+    async def play() -> None:
+        calls = await Calls.open()
+        await calls.post(JOINED)
+        await calls.wait(23 * 3600)
+        assert await calls.process.parked() == []
+        await calls.wait(3_601)
+        [parked] = await calls.process.parked()
+        assert parked.detail == "Missing: the callback of the completed call."
+        late = {**COMPLETED, "Timestamp": AT}
+        await calls.post(late)
+        await calls.process.drain()
+        assert await calls.debited() == CHARGE
+
+    asyncio.run(play())
+
+
+def test_an_event_that_changes_a_charged_leg_is_a_conflict() -> None:
+    async def play() -> None:
+        calls = await Calls.open()
+        await calls.post(COMPLETED, JOINED)
+        await calls.process.drain()
+        await calls.post({**COMPLETED, "CallDuration": "240"})
+        await calls.process.drain()
+        assert await calls.debited() == CHARGE
+        [conflict] = await calls.process.parked()
+        assert conflict.reason == "conflict"
+        assert conflict.original["talk_seconds"] == 240
+
+    asyncio.run(play())
+
+
+def test_events_and_marks_are_the_rows_of_a_call() -> None:
+    async def play() -> None:
+        calls = await Calls.open()
+        await calls.post(JOINED)
+        await calls.post(COMPLETED)
+        rows = (await calls.deployment.tables.scan("calls", limit=1_000)).rows
+        kinds = [row.key.partition("|")[0] for row in rows]
+        assert kinds == ["event", "event"]
+
+    asyncio.run(play())
+
+
+FREESWITCH_LEG = {
+    "leg_id": "fs-1",
+    "conference_id": "71347",
+    "kind": "dial_out",
+    "from": FR,
+    "to": GB,
+    "started_at": (START - timedelta(seconds=187)).isoformat(),
+    "answered_at": (START - timedelta(seconds=180)).isoformat(),
+    "ended_at": START.isoformat(),
+}
+MEETING = {
+    "data": {
+        "type": "event",
+        "id": "meeting-created",
+        "attributes": {
+            "meeting": {
+                "internal-meeting-id": "abc-1",
+                "voice-conf": "71347",
+                "create-time": int((START - timedelta(hours=1)).timestamp() * 1000),
+                "metadata": {"perminute-account": "contoso", "perminute-organizer": "ken"},
+            }
+        },
+        "event": {"ts": int(START.timestamp() * 1000)},
+    }
+}
+
+
+@pytest.mark.parametrize("meeting_first", [True, False])
+def test_a_leg_takes_account_and_organizer_from_its_meeting(*, meeting_first: bool) -> None:
+    async def play() -> None:
+        calls = await Calls.open()
+        await calls.put("bbb1", "bigbluebutton")
+        await calls.put("fs1", "perminute", meetings_from="bbb1")
+        posts = [("bbb1", MEETING), ("fs1", FREESWITCH_LEG)]
+        for name, event in posts if meeting_first else posts[::-1]:
+            await calls.post(event, bridge=name)
+        await calls.post(FREESWITCH_LEG, bridge="fs1")
+        await calls.process.drain()
+        record = await calls.process.app.ledger.leg("contoso", "fs1~fs-1")
+        assert record is not None
+        assert record.person["organizer"] == "ken"
+        assert record.charge["conference"] == "71347"
+        assert await calls.debited() == CHARGE
+        assert await calls.process.parked() == []
+        rows = (await calls.deployment.tables.scan("calls", limit=1_000)).rows
+        assert len(rows) == (1 if meeting_first else 2)
+
+    asyncio.run(play())
+
+
+def test_a_leg_whose_meeting_never_comes_is_incomplete_or_flagged() -> None:
+    async def play(default: str | None) -> tuple[list[str], dict[str, Any] | None]:
+        calls = await Calls.open()
+        await calls.put("bbb1", "bigbluebutton")
+        await calls.put("fs1", "perminute", meetings_from="bbb1", default_account=default)
+        await calls.post(FREESWITCH_LEG, bridge="fs1")
+        await calls.wait(121)
+        parked = [each.reason.value for each in await calls.process.parked()]
+        return parked, await calls.charge("fs1~fs-1")
+
+    parked, charge = asyncio.run(play(None))
+    assert (parked, charge) == (["incomplete"], None)
+    parked, charge = asyncio.run(play("contoso"))
+    assert parked == []
+    assert charge is not None
+    assert charge["flags"] == ["conference_unknown", "organizer_unknown"]
