@@ -154,6 +154,11 @@ class HoldBook(Protocol):
         where a hold is to be settled, or the hold book is so far behind."""
         ...
 
+    async def refresh(self, account: str) -> None:
+        """The account got credits: catch up before its next call, waiting a moment at most. Best
+        effort."""
+        ...
+
     def refresh_async(self, account: str) -> None:
         """The account was debited: catch up soon, in the background. Best effort: a lost refresh
         only makes the hold book too careful for a moment."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 type Value = str | int | bool | bytes | datetime
 """A property of a row. Integers are stored as Int64, times as aware UTC."""
@@ -61,6 +61,17 @@ class Page:
 
     rows: tuple[Row, ...]
     cursor: str | None
+
+
+class QueryOptions(TypedDict, total=False):
+    """The options of `TableStore.query`, for a store that passes them on."""
+
+    first: str
+    after: str | None
+    before: str | None
+    where: Mapping[str, str] | None
+    select: Sequence[str] | None
+    limit: int | None
 
 
 class TableStore(Protocol):

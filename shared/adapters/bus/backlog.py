@@ -30,7 +30,6 @@ class TableBacklog:
         self._read_at, self._seconds = long_ago, 0
 
     async def seen(self, oldest_seconds: float) -> None:
-        """A batch came whose oldest leg was posted so long ago."""
         age = int(oldest_seconds) if oldest_seconds >= limits.BACKLOG_SECONDS_MIN else 0
         now = self._clock.now()
         is_news = age or self._written_seconds

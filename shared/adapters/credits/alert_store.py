@@ -39,7 +39,6 @@ class TableNotices:
         self._tables = tables
 
     async def keep(self, account: str, row: Outbox) -> None:
-        """Write what an outbox row tells of alerts and recharges."""
         operations = [
             operation
             for place, event in enumerate(row.events)
@@ -57,7 +56,6 @@ class TableNotices:
         return [_alert(rows) for rows in groups], following
 
     async def alert(self, account: str, number: int) -> Alert | None:
-        """The alert with this number, or None."""
         prefix = _prefix("alert", number)
         rows = await self._tables.query(
             TABLE, account, first=f"{prefix}|", before=f"{prefix}}}", limit=limits.NOTICE_PARTS_MAX
@@ -65,7 +63,6 @@ class TableNotices:
         return _alert(rows) if rows else None
 
     async def acknowledge(self, account: str, number: int, actor: str, at: datetime) -> None:
-        """Note who saw an alert; the first one stays."""
         values: dict[str, Value] = {"schema": SCHEMA, "at": format_time(at), "actor": actor}
         row = Insert(f"{_prefix('alert', number)}|a", values)
         try:
@@ -74,7 +71,6 @@ class TableNotices:
             return
 
     async def end(self, account: str, number: int, at: datetime) -> None:
-        """Note that an alert is over; the first time stays."""
         values: dict[str, Value] = {"schema": SCHEMA, "at": format_time(at)}
         try:
             row = Insert(f"{_prefix('alert', number)}|o", values)
@@ -90,7 +86,6 @@ class TableNotices:
         return [_recharge(rows) for rows in groups], following
 
     async def recharge(self, account: str, number: int) -> Recharge | None:
-        """The recharge with this number, or None."""
         prefix = _prefix("recharge", number)
         rows = await self._tables.query(
             TABLE, account, first=f"{prefix}|", before=f"{prefix}}}", limit=limits.NOTICE_PARTS_MAX

@@ -26,7 +26,6 @@ class TableDueMarks:
         self._table = table
 
     async def mark(self, marks: Sequence[DueMark]) -> None:
-        """Write marks; one that is there already stays."""
         buckets: dict[str, list[Operation]] = {}
         for mark in marks:
             buckets.setdefault(_bucket(mark.account), []).append(Upsert(_key(mark), {"schema": 1}))

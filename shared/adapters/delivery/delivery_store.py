@@ -40,7 +40,6 @@ class TableDeliveries:
         self._ids = ids
 
     async def accept(self, delivery: Delivery) -> bool:
-        """Keep a delivery that waits; False if it is there already."""
         place = place_of(delivery.event)
         operations = [
             Insert(_event_key(place), _values(delivery)),
@@ -53,14 +52,12 @@ class TableDeliveries:
         return True
 
     async def waiting(self, account: str, target: str, *, limit: int) -> list[str]:
-        """The oldest events that wait, by their ids, in their order."""
         rows = await self._tables.query(
             TABLE, f"{account}|{target}", first="pending|", before="pending}", limit=limit
         )
         return [str(row.values["event"]) for row in rows]
 
     async def get(self, account: str, target: str, event: str) -> Delivery | None:
-        """The delivery of an event, or None."""
         try:
             key = _event_key(place_of(event))
         except ValueError:
@@ -70,7 +67,6 @@ class TableDeliveries:
         return found if found and found.event == event else None
 
     async def update(self, delivery: Delivery) -> None:
-        """Write how far it is; it waits as long as its status says so."""
         place = place_of(delivery.event)
         operations: list[Operation] = [Upsert(_event_key(place), _values(delivery))]
         if delivery.status is DeliveryStatus.PENDING:
@@ -122,21 +118,17 @@ class TableDeliveries:
         return token
 
     async def release(self, account: str, target: str, token: str) -> None:
-        """Give the right back, if it is still ours."""
         await self._set(account, target, token, stopped=None)
 
     async def stop(self, account: str, target: str, token: str, at: datetime) -> None:
-        """The receiver wants nothing any more."""
         await self._set(account, target, token, stopped=format_time(at))
 
     async def stopped_at(self, account: str, target: str) -> datetime | None:
-        """When its receiver said so, or None."""
         row = await self._tables.get(TABLE, f"{account}|{target}", STATE)
         text = str(row.values.get("stopped", "")) if row else ""
         return parse_time(text) if text else None
 
     async def restart(self, account: str, target: str) -> None:
-        """It was set up anew: its receiver may want events again."""
         partition = f"{account}|{target}"
         row = await self._tables.get(TABLE, partition, STATE)
         if row is not None and row.values.get("stopped"):

@@ -22,7 +22,6 @@ class SmtpMailer:
         self._settings = settings
 
     async def send(self, mail: Mail) -> Reply:
-        """Hand it to the mail server once; status 250 where that took it."""
         try:
             async with asyncio.timeout(limits.MAIL_SECONDS_MAX):
                 await asyncio.to_thread(self._send, mail)

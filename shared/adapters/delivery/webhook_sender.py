@@ -40,7 +40,6 @@ class HttpWebhookSender:
         self._tls: ssl.SSLContext | None = None
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Post it once and say what came back. Never raises for what a receiver does."""
         try:
             async with asyncio.timeout(limits.WEBHOOK_SECONDS_MAX):
                 return await self._post(url, headers, body)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from shared.adapters.dial_out import rows
 from shared.adapters.tables.committable import Change, Loaded, NoChange
+from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import PerminuteError
@@ -186,15 +187,12 @@ class HoldBookRows:
             if post.corrects and post.authorization is not None:
                 before = changed.get(post.authorization, 0)
                 changed[post.authorization] = before + post.charged_micros
-        slots = asyncio.Semaphore(limits.SCOPES_READ_AT_ONCE)
 
         async def read(authorization: str) -> HoldRecord | None:
-            async with slots:
-                key = rows.hold_key(authorization)
-                row = await self._tables.get(self.table, partition, key)
+            row = await self._tables.get(self.table, partition, rows.hold_key(authorization))
             return rows.read_record(row) if row else None
 
-        records = await asyncio.gather(*(read(name) for name in changed))
+        records = await gather_bounded(read, changed, at_once=limits.SCOPES_READ_AT_ONCE)
         return [
             Correction(record.day, record.scopes, minute_of(record.asked_at), micros)
             for record, micros in zip(records, changed.values(), strict=True)

@@ -78,7 +78,6 @@ class TableHoldBook:
     async def view(
         self, account: str, *, fresh: bool = True, scopes: Sequence[str] = ()
     ) -> HoldState:
-        """The hold book with the counters of these scopes; nothing is written (see the port)."""
         loaded = None if fresh else self._committer.cached(account)
         if loaded is None:
             loaded = await self._book.load(account)
@@ -88,13 +87,11 @@ class TableHoldBook:
         return viewed.state.state
 
     async def place(self, account: str, command: PlaceHold) -> StoredDecision | Denial:
-        """Place a hold and keep the answer under its authorisation (see the port)."""
         result = await self._committer.submit(account, command)
         assert isinstance(result, StoredDecision | Denial)
         return result
 
     async def keep(self, account: str, record: HoldRecord) -> StoredDecision:
-        """Keep an answer that needs no hold, a denial; the first answer wins (see the port)."""
         row = Insert(rows.hold_key(record.authorization), rows.record_values(record))
         try:
             await self._tables.transact(TABLE, account, [row])
@@ -108,7 +105,6 @@ class TableHoldBook:
         return StoredDecision(record)
 
     async def record(self, account: str, authorization: str) -> HoldRecord | None:
-        """The question and answer of an authorisation, or None."""
         key, grant = rows.hold_key(authorization), rows.grant_key(authorization)
         released = rows.released_key(authorization)
         found = await self._tables.query(TABLE, account, first=key, before=f"{released}~", limit=3)
@@ -118,12 +114,10 @@ class TableHoldBook:
         return rows.read_record(by_key[key], by_key.get(grant), released=released in by_key)
 
     async def placed_for(self, account: str, leg: str) -> str | None:
-        """The last authorisation that was placed for the leg with this key, or None."""
         row = await self._tables.get(TABLE, account, rows.leg_key(leg))
         return rows.read_leg(row) if row else None
 
     async def extend(self, account: str, command: ExtendHold) -> Granted | None:
-        """Let a call go on as long as it can be paid (see the port)."""
         result = await self._committer.submit(account, command)
         assert result is None or isinstance(result, Granted)
         return result
@@ -153,8 +147,14 @@ class TableHoldBook:
         return await self._committer.submit(account, SetDialOutControl(command, marker)) is True
 
     async def catch_up(self, account: str, *, lag_commits: int = 0) -> None:
-        """Settle what debits settled, and know the balance as it is now (see the port)."""
         await self._committer.submit(account, CatchUp(lag_commits))
+
+    async def refresh(self, account: str) -> None:
+        try:
+            async with asyncio.timeout(limits.NUDGE_WAIT_SECONDS_MAX):
+                await self.catch_up(account)
+        except (PerminuteError, TimeoutError) as error:
+            _log.info("a hold book was not refreshed after credits: %s", error)
 
     def refresh_async(self, account: str) -> None:
         """The account was debited: catch up in the background, at most once a second, and write
@@ -179,14 +179,12 @@ class TableHoldBook:
             _log.info("a hold book was not refreshed: %s", error.detail)
 
     async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
-        """The oldest unpublished events, in order."""
         found = await self._tables.query(
             TABLE, account, first="event|", before="event}", limit=limit
         )
         return [rows.read_outbox(row) for row in found]
 
     async def published(self, account: str, commit: int) -> None:
-        """Take a commit's events out of the outbox."""
         try:
             await self._tables.transact(TABLE, account, [Delete(rows.event_key(commit))])
         except RowMissing:

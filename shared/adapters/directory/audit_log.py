@@ -66,7 +66,6 @@ class TableAuditLog:
     async def page(
         self, wanted: ChangeFilter, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[LoggedChange], str | None]:
-        """Changes, the newest first, and the cursor of the next page."""
         if cursor is not None and not _KEY.fullmatch(cursor):
             raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
         where = {"actor": wanted.actor, "kind": wanted.kind}

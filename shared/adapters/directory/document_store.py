@@ -88,7 +88,6 @@ class DocumentStore:
         self._ids = ids or RandomIds()
 
     async def get(self, kind: str, key: str) -> Record | None:
-        """The document, or None."""
         found = await self._row(kind, key)
         return self._record(kind, found) if found else None
 
@@ -170,7 +169,6 @@ class DocumentStore:
     async def list(
         self, kind: str, *, limit: int, cursor: str | None = None
     ) -> tuple[Sequence[Record], str | None]:
-        """Documents of a kind in the order of their keys, and the cursor of the next page."""
         if not _is_listed(kind):
             raise ValueError(f"the kind {kind} can't be listed")
         after = from_cursor(cursor, _id) if cursor is not None else None

@@ -43,7 +43,6 @@ class TableKeyUses:
         task.add_done_callback(self._writing.discard)
 
     async def last(self) -> Mapping[str, datetime]:
-        """The time of the last use by key id."""
         rows = await self._tables.query(TABLE, PARTITION)
         return {row.key: at for row in rows if isinstance(at := row.values.get("at"), datetime)}
 

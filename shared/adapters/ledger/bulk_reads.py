@@ -4,11 +4,11 @@ The row keys of legs and of reversals are hashes, so the wanted ones lie evenly 
 begins at the next wanted row, so that there are never more pages than wanted rows.
 """
 
-import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
 
 from shared.adapters.ledger import rows
+from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.ports.tables import Row, TableStore
 
@@ -60,13 +60,9 @@ async def _one_by_one(
     tables: TableStore, account: str, keys: Sequence[str], select: Sequence[str] | None
 ) -> dict[str, list[Row]]:
     """Where the wanted rows are few among many."""
-    slots = asyncio.Semaphore(limits.BULK_READS_AT_ONCE)
-
-    async def read(key: str) -> list[Row]:
-        async with slots:
-            return await tables.query(
-                rows.TABLE, account, first=key, before=f"{key}}}", select=select
-            )
-
-    found = await asyncio.gather(*(read(key) for key in keys))
+    found = await gather_bounded(
+        lambda key: tables.query(rows.TABLE, account, first=key, before=f"{key}}}", select=select),
+        keys,
+        at_once=limits.BULK_READS_AT_ONCE,
+    )
     return {key: read for key, read in zip(keys, found, strict=True) if read}

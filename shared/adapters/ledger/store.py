@@ -82,20 +82,16 @@ class TableLedger:
         self._committer = GroupCommitter(tables, self._book, clock, ids, plans_ahead=True)
 
     async def state(self, account: str) -> LedgerState | None:
-        """The state as it is stored now; None before the ledger is opened."""
         return (await self._book.load(account)).state.state
 
     async def submit(self, account: str, command: Command) -> Outcome:
-        """The outcome of a command, once it is durable (see the port)."""
         return await self._committer.submit(account, command)
 
     async def leg(self, account: str, leg: str) -> LegRecord | None:
-        """The debited leg with this key, or None."""
         row = await self._tables.get(rows.TABLE, account, rows.leg_row_key(leg))
         return rows.read_leg(row) if row else None
 
     async def use_of(self, account: str, authorization: str) -> AuthorizationUse:
-        """What debits did to the hold of an authorization."""
         key = rows.authorization_row_key(authorization)
         found = await self._tables.query(rows.TABLE, account, first=key, before=f"{key}}}", limit=2)
         settled = next((rows.read_hold(row) for row in found if row.key == key), None)
@@ -106,13 +102,11 @@ class TableLedger:
         )
 
     async def debits(self, account: str, leg: str) -> list[LegRecord]:
-        """The leg's debit and its re-ratings, in order; the last one is the present one."""
         key = rows.leg_row_key(leg)
         found = await self._tables.query(rows.TABLE, account, first=key, before=f"{key}}}")
         return [rows.read_leg(row) for row in found]
 
     async def debits_of(self, account: str, legs: Sequence[str]) -> dict[str, list[LegRecord]]:
-        """The debits of each of many legs, as `debits` gives them; none: no item."""
         keys = {rows.leg_row_key(leg): leg for leg in legs}
         found = await bulk_reads.rows_of(
             self._tables, account, list(keys), await self._entries(account)
@@ -126,7 +120,6 @@ class TableLedger:
     async def persons_of(
         self, account: str, legs: Sequence[str]
     ) -> dict[str, Mapping[str, object]]:
-        """The persons' parts of many legs; of what was erased, an empty one; no leg: no item."""
         keys = {rows.leg_row_key(leg): leg for leg in legs}
         found = await bulk_reads.rows_of(
             self._tables, account, list(keys), await self._entries(account), rows.PERSON
@@ -138,7 +131,6 @@ class TableLedger:
         return persons
 
     async def reversals_of(self, account: str, debits: Sequence[int]) -> dict[int, Entry]:
-        """The entries that took back many debits, by the debits' numbers; none: no item."""
         keys = {rows.reversal_row_key(debit): debit for debit in debits}
         found = await bulk_reads.rows_of(
             self._tables, account, list(keys), await self._entries(account)
@@ -150,7 +142,6 @@ class TableLedger:
         return state.entry if state else 0
 
     async def journal(self, account: str, *, after: int, limit: int) -> list[Commit]:
-        """At most `limit` commits with numbers above `after`, in order."""
         found = await self._tables.query(
             rows.TABLE,
             account,
@@ -161,7 +152,6 @@ class TableLedger:
         return [rows.read_commit(row) for row in found]
 
     async def posted(self, account: str, *, after: int, until: int) -> list[SettledDebit]:
-        """What was charged to whose holds, in commits above `after`, up to `until` (the port)."""
         posted: list[SettledDebit] = []
         while after < until:
             found = await self._tables.query(
@@ -178,23 +168,18 @@ class TableLedger:
         return posted
 
     async def history(self, account: str, *, after: int) -> list[Commit]:
-        """The next commits after a number, many at a time; empty when there are none."""
         return await segments.history(self._tables, account, after=after)
 
     async def pack_until(self, account: str, before: datetime) -> int:
-        """Pack what was committed before a time into segments; the number of new ones."""
         return await segments.pack_until(self._tables, account, before)
 
     async def closed_months(self, account: str) -> list[str]:
-        """The months `YYYY-MM` that were closed, in order."""
         return await months.closed_months(self._tables, account)
 
     async def closed_month(self, account: str, month: str) -> ClosedMonth | None:
-        """A closed month, held against the journal where it begins and ends (see the port)."""
         return await months.closed_month(self._tables, account, month)
 
     async def close_month(self, account: str, closed: ClosedMonth) -> None:
-        """Keep a month that is over; nothing happens if it is kept already."""
         await months.write_month(self._tables, account, closed)
 
     async def commit_at(self, account: str, moment: datetime) -> Commit | None:
@@ -233,32 +218,26 @@ class TableLedger:
         return None
 
     async def reversal(self, account: str, debit: int) -> Entry | None:
-        """The entry that took the debit with this number back, or None."""
         row = await self._tables.get(rows.TABLE, account, rows.reversal_row_key(debit))
         return rows.read_command(row)[1] if row else None
 
     async def outbox(self, account: str, *, limit: int) -> list[Outbox]:
-        """The oldest unpublished events, in order."""
         found = await self._tables.query(
             rows.TABLE, account, first="event|", before="event}", limit=limit
         )
         return [rows.read_outbox(row) for row in found]
 
     async def published(self, account: str, commit: int) -> None:
-        """Take a commit's events out of the outbox."""
         try:
             await self._tables.transact(rows.TABLE, account, [Delete(rows.event_key(commit))])
         except RowMissing:
             return  # another publisher took it out: it published the same events
 
     async def head_at(self, account: str, commit: int) -> str | None:
-        """The hash of a commit's journal row, or None."""
         row = await self._tables.get(rows.TABLE, account, rows.journal_key(commit))
         return str(row.values["hash"]) if row else None
 
     async def verify(self, account: str, *, resume: bool = False) -> Verification:
-        """Recompute chain, numbers, balances, lots and guards from what is stored; with `resume`
-        from where the last sound verification ended."""
         return await verify(self._tables, account, self._chain_key, resume=resume)
 
 

@@ -13,11 +13,9 @@ from shared.adapters.ledger.verify_rows import (
     UNREADABLE,
     Guarded,
     Run,
-    command_rows,
     event_rows,
-    hold_rows,
-    leg_rows,
-    new_guards,
+    guard_rows,
+    new_guard_rows,
     newer_rows,
     other_rows,
     own_properties,
@@ -54,11 +52,9 @@ async def verify(
     await month_rows(run, tables, account)
     state_row = await _journal_and_state(run, tables, account, chain_key)
     if start:
-        await new_guards(run, tables, account)
+        await new_guard_rows(run, tables, account)
     else:
-        await leg_rows(run, tables, account)
-        await command_rows(run, tables, account)
-        await hold_rows(run, tables, account)
+        await guard_rows(run, tables, account)
         await other_rows(run, tables, account)
     await segment_rows(run, tables, account)
     await compare_months(run, tables, account)

@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.adapters.ledger import rows
@@ -127,25 +127,8 @@ async def newer_rows(run: Run, tables: TableStore, account: str) -> None:
             run.wrong(key, f"commit: there is no commit {commit}")
 
 
-async def leg_rows(run: Run, tables: TableStore, account: str) -> None:
-    """Every debit has its leg row, and there is no other."""
-    seen: set[str] = set()
-    async for row in read_range(tables, account, "leg|", "leg}"):
-        if _is_newer(run, row, row.values.get("commit")):
-            continue
-        guarded = run.legs.get(row.key)
-        if guarded is None:
-            run.wrong(row.key, "leg: no entry of the journal debits it")
-            continue
-        seen.add(row.key)
-        _leg_row(run, row, guarded)
-    for key in sorted(run.legs.keys() - seen):
-        run.wrong(key, f"the row of leg {run.legs[key].entry.leg} is missing")
-
-
 def _leg_row(run: Run, row: Row, guarded: Guarded) -> None:
     entry = guarded.entry
-    own_properties(run, row, "leg|")
     _guard_row(run, row, guarded)
     try:
         record = rows.read_leg(row)
@@ -170,25 +153,8 @@ def _leg_row(run: Run, row: Row, guarded: Guarded) -> None:
         run.wrong(rows.journal_key(guarded.commit), "organizers: are not those of its legs")
 
 
-async def command_rows(run: Run, tables: TableStore, account: str) -> None:
-    """Every keyed command has its guard, and there is no other."""
-    seen: set[str] = set()
-    async for row in read_range(tables, account, "command|", "command}"):
-        if _is_newer(run, row, row.values.get("commit")):
-            continue
-        guarded = run.guards.get(row.key)
-        if guarded is None:
-            run.wrong(row.key, "no entry of the journal comes from it")
-            continue
-        seen.add(row.key)
-        _command_row(run, row, guarded)
-    for key in sorted(run.guards.keys() - seen):
-        run.wrong(key, f"the guard of entry {run.guards[key].entry.sequence} is missing")
-
-
 def _command_row(run: Run, row: Row, guarded: Guarded) -> None:
     entry = guarded.entry
-    own_properties(run, row, "command|")
     _guard_row(run, row, guarded)
     try:
         digest, recorded = rows.read_command(row)
@@ -201,24 +167,7 @@ def _command_row(run: Run, row: Row, guarded: Guarded) -> None:
         run.wrong(row.key, "digest: is not that of the command that was carried out")
 
 
-async def hold_rows(run: Run, tables: TableStore, account: str) -> None:
-    """Every debit that settled or freed a hold has its row, and there is no other."""
-    seen: set[str] = set()
-    async for row in read_range(tables, account, "authorization|", "authorization}"):
-        if _is_newer(run, row, row.values.get("commit")):
-            continue
-        guarded = run.holds.get(row.key)
-        if guarded is None:
-            run.wrong(row.key, "no entry of the journal settles or frees a hold by it")
-            continue
-        seen.add(row.key)
-        _hold_row(run, row, guarded)
-    for key in sorted(run.holds.keys() - seen):
-        run.wrong(key, f"the row of the hold of entry {run.holds[key].entry.sequence} is missing")
-
-
 def _hold_row(run: Run, row: Row, guarded: Guarded) -> None:
-    own_properties(run, row, "authorization|")
     if row.values.get("commit") != guarded.commit:
         run.wrong(row.key, f"commit: its entry was written by commit {guarded.commit}")
     try:
@@ -232,34 +181,15 @@ def _hold_row(run: Run, row: Row, guarded: Guarded) -> None:
         run.wrong(row.key, f"entry: is not entry {guarded.entry.sequence}")
 
 
-async def new_guards(run: Run, tables: TableStore, account: str) -> None:
-    """The guards of the entries since the last verification, each by its key."""
-    for key, guarded in run.legs.items():
-        if row := await tables.get(rows.TABLE, account, key):
-            _leg_row(run, row, guarded)
-        else:
-            run.wrong(key, f"the row of leg {guarded.entry.leg} is missing")
-    for key, guarded in run.guards.items():
-        if row := await tables.get(rows.TABLE, account, key):
-            _command_row(run, row, guarded)
-        else:
-            run.wrong(key, f"the guard of entry {guarded.entry.sequence} is missing")
-    for key, guarded in run.holds.items():
-        if row := await tables.get(rows.TABLE, account, key):
-            _hold_row(run, row, guarded)
-        else:
-            run.wrong(key, f"the row of the hold of entry {guarded.entry.sequence} is missing")
-
-
 def _guard_row(run: Run, row: Row, guarded: Guarded) -> None:
     """What leg and command rows have in common."""
     if row.values.get("commit") != guarded.commit:
         run.wrong(row.key, f"commit: its entry was written by commit {guarded.commit}")
-    if not _is_spelled(row.values.get("entry")):
+    if not _is_canonical(row.values.get("entry")):
         run.wrong(row.key, "entry: is not spelled as we do")
 
 
-def _is_spelled(text: object) -> bool:
+def _is_canonical(text: object) -> bool:
     try:
         return canonical_json(json.loads(str(text))).decode() == text
     except ValueError:
@@ -275,10 +205,80 @@ def own_properties(run: Run, row: Row, kind: str) -> None:
     held: set[str] = set()
     for content in contents:
         held |= holders(content, row.values)
-        if content in held and not _is_spelled(row.values[content]):
+        if content in held and not _is_canonical(row.values[content]):
             run.wrong(row.key, f"{content}: is not spelled as we do")
     for name in sorted(row.values.keys() - plain.keys() - held):
         run.wrong(row.key, f"{name}: is no property of ours")
+
+
+@dataclass(frozen=True, slots=True)
+class _GuardKind:
+    """Rows whose keys begin with `prefix`: those that must be there, by key, and what each holds;
+    the problem of one that must not be, and of one that is missing."""
+
+    prefix: str
+    expected: Callable[[Run], dict[str, Guarded]]
+    check: Callable[[Run, Row, Guarded], None]
+    unexpected: str
+    missing: Callable[[Entry], str]
+
+    def compare(self, run: Run, row: Row, guarded: Guarded) -> None:
+        """Note what is wrong with a row."""
+        own_properties(run, row, self.prefix)
+        self.check(run, row, guarded)
+
+
+_GUARD_KINDS = (
+    _GuardKind(
+        "leg|",
+        lambda run: run.legs,
+        _leg_row,
+        "leg: no entry of the journal debits it",
+        lambda entry: f"the row of leg {entry.leg} is missing",
+    ),
+    _GuardKind(
+        "command|",
+        lambda run: run.guards,
+        _command_row,
+        "no entry of the journal comes from it",
+        lambda entry: f"the guard of entry {entry.sequence} is missing",
+    ),
+    _GuardKind(
+        "authorization|",
+        lambda run: run.holds,
+        _hold_row,
+        "no entry of the journal settles or frees a hold by it",
+        lambda entry: f"the row of the hold of entry {entry.sequence} is missing",
+    ),
+)
+
+
+async def guard_rows(run: Run, tables: TableStore, account: str) -> None:
+    """Every debit has its leg row, every keyed command its guard, every debit that settled or freed
+    a hold its row; and there are no others."""
+    for kind in _GUARD_KINDS:
+        expected, seen = kind.expected(run), set[str]()
+        async for row in read_range(tables, account, kind.prefix, kind.prefix[:-1] + "}"):
+            if _is_newer(run, row, row.values.get("commit")):
+                continue
+            guarded = expected.get(row.key)
+            if guarded is None:
+                run.wrong(row.key, kind.unexpected)
+                continue
+            seen.add(row.key)
+            kind.compare(run, row, guarded)
+        for key in sorted(expected.keys() - seen):
+            run.wrong(key, kind.missing(expected[key].entry))
+
+
+async def new_guard_rows(run: Run, tables: TableStore, account: str) -> None:
+    """The guards of the entries since the last verification, each by its key."""
+    for kind in _GUARD_KINDS:
+        for key, guarded in kind.expected(run).items():
+            if row := await tables.get(rows.TABLE, account, key):
+                kind.compare(run, row, guarded)
+            else:
+                run.wrong(key, kind.missing(guarded.entry))
 
 
 async def event_rows(run: Run, tables: TableStore, account: str, *, after: int) -> None:

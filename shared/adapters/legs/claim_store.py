@@ -18,7 +18,6 @@ class TableClaims:
         self._tables = tables
 
     async def claim(self, leg: str, wanted: Claim) -> Claim:
-        """The claim that holds for the leg key: the first one ever made."""
         partition, key = _address(leg)
         row = Insert(
             key,
@@ -39,7 +38,6 @@ class TableClaims:
         return wanted
 
     async def find(self, leg: str) -> Claim | None:
-        """The claim that was made for the leg key, if any."""
         partition, key = _address(leg)
         row = await self._tables.get(TABLE, partition, key)
         if row is None:

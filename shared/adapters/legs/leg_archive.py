@@ -53,7 +53,6 @@ class BlobArchive:
         self._flush: asyncio.Task[None] | None = None
 
     async def keep(self, items: Sequence[Accepted]) -> None:
-        """Returns once all are written. Raises StoreUnavailable when that is not certain."""
         if not items:
             return
         self._waiting += items

@@ -42,7 +42,6 @@ class TableParkingLot:
         self._tables = tables
 
     async def park(self, parked: ParkedLeg) -> ParkedLeg:
-        """Keep it; one that is there with the same id stays as it is and is returned."""
         values, more = _split(_values(parked))
         rows = [Insert(parked.id, values), *([Insert(f"{parked.id}{_MORE}", more)] if more else [])]
         try:
@@ -55,14 +54,12 @@ class TableParkingLot:
         return parked
 
     async def get(self, parked_id: str) -> ParkedLeg | None:
-        """The parked leg with this id, or None."""
         if not _is_id(parked_id):
             return None
         row = await self._tables.get(TABLE, parked_id[:2], parked_id)
         return await self._complete(row) if row else None
 
     async def of_leg(self, leg: str) -> list[ParkedLeg]:
-        """All that is parked under a leg key."""
         prefix = leg_key_hash(leg)[:32]
         rows = await self._tables.query(
             TABLE, prefix[:2], first=f"{prefix}.", before=f"{prefix}/", limit=limits.LIST_ITEMS_MAX
@@ -70,8 +67,6 @@ class TableParkingLot:
         return [await self._complete(row) for row in rows if not row.key.endswith(_MORE)]
 
     async def update(self, parked: ParkedLeg, *, unpin: bool = False) -> ParkedLeg:
-        """Write its status, attempts and reason, unless it has a later status meanwhile: open,
-        dismissed, replayed. Its pin stays, unless `unpin`. Returns what is kept."""
 
         def change(kept: ParkedLeg) -> ParkedLeg | None:
             if _ORDER[kept.status] > _ORDER[parked.status]:
@@ -82,8 +77,6 @@ class TableParkingLot:
         return await self._change(parked.id, change)
 
     async def pin(self, parked_id: str, leg: str) -> ParkedLeg:
-        """Say as which leg it is charged, unless that was said before or it is closed. Returns
-        what is kept."""
 
         def change(kept: ParkedLeg) -> ParkedLeg | None:
             is_free = kept.charged_as is None and kept.status is ParkStatus.OPEN
@@ -92,11 +85,9 @@ class TableParkingLot:
         return await self._change(parked_id, change)
 
     async def announced(self, parked_id: str) -> None:
-        """Note that the account was told."""
         await self._change(parked_id, lambda kept: replace(kept, announced=True))
 
     async def oldest_open(self) -> datetime | None:
-        """When the oldest leg that is still open was received, of the first so many that are."""
         oldest: datetime | None = None
         where = {"status": ParkStatus.OPEN.value}
         async for row in self._scan(where, pages=limits.PARKED_AGE_PAGES_MAX):
@@ -154,7 +145,6 @@ class TableParkingLot:
         return [parked for parked in page if parked is not None], following
 
     async def counts(self, where: Mapping[str, str]) -> Mapping[str, int]:
-        """How many parked legs equal `where`, by reason."""
         found: Counter[str] = Counter()
         async for row in self._scan(where):
             found[str(row.values["reason"])] += 1

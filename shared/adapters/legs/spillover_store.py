@@ -24,7 +24,6 @@ class TableInbox:
         self._tables = tables
 
     async def keep(self, messages: Sequence[Message], now: datetime) -> None:
-        """Returns once all are durable. Raises StoreUnavailable when that is not certain."""
         buckets: dict[str, dict[str, Operation]] = {}
         for message in messages:
             values = {
@@ -46,7 +45,6 @@ class TableInbox:
                     raise StoreUnavailable("It is not certain that the legs are kept.") from unknown
 
     async def waiting(self, *, limit: int) -> list[Message]:
-        """At most `limit` of the messages that are kept."""
         found: list[Message] = []
         for bucket in range(limits.INBOX_BUCKETS):
             if len(found) >= limit:

@@ -93,8 +93,6 @@ class TableRateCards:
     async def version_for(
         self, card: str, answered_at: datetime, *, known_at: datetime | None = None
     ) -> RateCardVersion | None:
-        """The version in force then, or None. Absence is only told after a fresh read; what was put
-        before `known_at` counts, in whichever process."""
         known = self._known.get(card)
         life = timedelta(seconds=limits.RATE_CARD_LIST_SECONDS)
         if (
@@ -139,22 +137,18 @@ class TableRateCards:
         raise StoreUnavailable("This rate card changes too often right now.")
 
     async def check(self, card: str, effective_from: datetime, rules: PutRules) -> None:
-        """Raises what `put` would raise for such a version, and writes nothing."""
         check_put((await self._read(card)).versions, effective_from, rules)
 
     async def version(
         self, card: str, effective_from: datetime
     ) -> tuple[CardVersion, RateCardVersion] | None:
-        """The version that takes effect then, with all its rates, or None."""
         stored = (await self._read(card)).at(effective_from)
         return (stored.about, await self._load(stored)) if stored is not None else None
 
     async def versions(self, card: str) -> Sequence[CardVersion]:
-        """The versions of a card by the time from which they hold; none: no such card."""
         return (await self._read(card)).versions
 
     async def cards(self, *, limit: int, after: str | None) -> Sequence[str]:
-        """Names of cards in order, at most `limit`."""
         rows = await self._tables.query(TABLE, _CARDS, after=after, limit=limit)
         return [row.key for row in map(_known_schema, rows)]
 

@@ -68,7 +68,6 @@ class AzureTables(TableStore):
             await opened.credential.close()
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
-        """One row, or None."""
         check_table(table)
         if not (storable_key(partition) and storable_key(key)):
             return None
@@ -92,7 +91,6 @@ class AzureTables(TableStore):
         select: Sequence[str] | None = None,
         limit: int | None = None,
     ) -> list[Row]:
-        """Rows of one partition in key order, as the port says."""
         check_table(table)
         conditions = [f"PartitionKey eq {_literal(partition)}"]
         if first:
@@ -138,7 +136,6 @@ class AzureTables(TableStore):
         limit: int,
         cursor: str | None = None,
     ) -> Page:
-        """Rows of all partitions, a page at a time."""
         check_table(table)
         conditions = _equalities(where)
         if limit < 1:
@@ -175,7 +172,6 @@ class AzureTables(TableStore):
     async def transact(
         self, table: str, partition: str, operations: Sequence[Operation]
     ) -> tuple[str, ...]:
-        """All of the operations, or none."""
         contents = check_transaction(table, partition, operations)
         try:
             return await self._submit(table, partition, operations, contents)

@@ -32,6 +32,7 @@ from shared.adapters.tables.committable import (
     PendingCommand,
     Plan,
 )
+from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.errors import (
     EtagMismatch,
@@ -376,19 +377,17 @@ class GroupCommitter[State, Command, Result]:
         self, partition: str, waiters: Sequence[PendingCommand[Command, Result]]
     ) -> bool:
         """Give their first results to those that were committed before; whether there was one."""
-        slots = asyncio.Semaphore(limits.GUARD_READS_AT_ONCE)
 
-        async def look(waiter: PendingCommand[Command, Result]) -> bool:
+        async def answer(waiter: PendingCommand[Command, Result]) -> bool:
             if not waiter.guards:
                 return False
-            async with slots:
-                first = await self._book.recorded(partition, waiter.command)
+            first = await self._book.recorded(partition, waiter.command)
             if first is None:
                 return False
             waiter.give(first)
             return True
 
-        return any(await asyncio.gather(*(look(waiter) for waiter in waiters)))
+        return any(await gather_bounded(answer, waiters, at_once=limits.GUARD_READS_AT_ONCE))
 
     async def _back_off(self, attempt: int) -> None:
         most = min(limits.COMMIT_BACKOFF_SECONDS * 2**attempt, limits.COMMIT_BACKOFF_SECONDS_MAX)

@@ -1,9 +1,10 @@
 """Tables whose reads are counted as work of the request that asked for them (shared/pacing.py)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Unpack
 
 from shared import pacing
-from shared.ports.tables import Operation, Page, Row, TableStore
+from shared.ports.tables import Operation, Page, QueryOptions, Row, TableStore
 
 
 class PacedTables(TableStore):
@@ -13,36 +14,14 @@ class PacedTables(TableStore):
         self._tables = tables
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
-        """One row, or None."""
         async with pacing.reading():
             row = await self._tables.get(table, partition, key)
         pacing.spent([row] if row else [])
         return row
 
-    async def query(
-        self,
-        table: str,
-        partition: str,
-        *,
-        first: str = "",
-        after: str | None = None,
-        before: str | None = None,
-        where: Mapping[str, str] | None = None,
-        select: Sequence[str] | None = None,
-        limit: int | None = None,
-    ) -> list[Row]:
-        """Rows of one partition in key order."""
+    async def query(self, table: str, partition: str, **options: Unpack[QueryOptions]) -> list[Row]:
         async with pacing.reading():
-            rows = await self._tables.query(
-                table,
-                partition,
-                first=first,
-                after=after,
-                before=before,
-                where=where,
-                select=select,
-                limit=limit,
-            )
+            rows = await self._tables.query(table, partition, **options)
         pacing.spent(rows)
         return rows
 
@@ -54,7 +33,6 @@ class PacedTables(TableStore):
         limit: int,
         cursor: str | None = None,
     ) -> Page:
-        """Rows of all partitions, a page at a time."""
         async with pacing.reading():
             page = await self._tables.scan(table, where=where, limit=limit, cursor=cursor)
         pacing.spent(page.rows)
@@ -63,5 +41,4 @@ class PacedTables(TableStore):
     async def transact(
         self, table: str, partition: str, operations: Sequence[Operation]
     ) -> tuple[str, ...]:
-        """All of the operations, or none."""
         return await self._tables.transact(table, partition, operations)

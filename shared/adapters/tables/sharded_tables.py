@@ -7,10 +7,11 @@ account's settings before.
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Unpack
 
 from shared.domain.common import limits
 from shared.domain.common.errors import Invalid, StoreUnavailable
-from shared.ports.tables import Operation, Page, Row, TableStore
+from shared.ports.tables import Operation, Page, QueryOptions, Row, TableStore
 
 SHARDED = frozenset({"ledger", "holds"})  # their partitions are accounts
 
@@ -27,33 +28,11 @@ class ShardedTables(TableStore):
         self._known: OrderedDict[str, TableStore] = OrderedDict()
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
-        """One row, or None."""
         return await (await self._store(table, partition)).get(table, partition, key)
 
-    async def query(
-        self,
-        table: str,
-        partition: str,
-        *,
-        first: str = "",
-        after: str | None = None,
-        before: str | None = None,
-        where: Mapping[str, str] | None = None,
-        select: Sequence[str] | None = None,
-        limit: int | None = None,
-    ) -> list[Row]:
-        """Rows of one partition in key order."""
+    async def query(self, table: str, partition: str, **options: Unpack[QueryOptions]) -> list[Row]:
         store = await self._store(table, partition)
-        return await store.query(
-            table,
-            partition,
-            first=first,
-            after=after,
-            before=before,
-            where=where,
-            select=select,
-            limit=limit,
-        )
+        return await store.query(table, partition, **options)
 
     async def scan(
         self,
@@ -79,7 +58,6 @@ class ShardedTables(TableStore):
     async def transact(
         self, table: str, partition: str, operations: Sequence[Operation]
     ) -> tuple[str, ...]:
-        """All of the operations, or none."""
         return await (await self._store(table, partition)).transact(table, partition, operations)
 
     async def _store(self, table: str, partition: str) -> TableStore:

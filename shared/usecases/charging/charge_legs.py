@@ -41,7 +41,7 @@ from shared.domain.rating.rating import (
 )
 from shared.ports.clock import Clock, Ids
 from shared.ports.holds import HoldBook
-from shared.ports.ledger import CommitResult, IdempotencyConflict, Ledger
+from shared.ports.ledger import IdempotencyConflict, Ledger
 from shared.ports.legs import ParkingLot
 from shared.ports.queues import CallQueue
 from shared.ports.rate_cards import RateCards
@@ -179,7 +179,7 @@ class ChargeLegs:
             hold=charge_record.hold_effect(leg),
         )
         try:
-            written = await self._debit(account, debit)
+            written = await self.open_ledger.submit(account, debit)
         except Conflict as used:
             return await self._unless_charged(queued, _used(used), account.id)
         if isinstance(written, IdempotencyConflict):
@@ -250,15 +250,6 @@ class ChargeLegs:
         except Exception as error:  # noqa: BLE001 a ledger that halts, an error of ours: one leg's
             failure("leg_failed", error, leg=queued.leg.key, attempt=queued.attempt)
             return Charged(queued, ChargeStatus.LATER, detail="It met an error and waits.")
-
-    async def _debit(self, account: Account, debit: DebitLeg) -> CommitResult | IdempotencyConflict:
-        try:
-            return await self.ledger.submit(account.id, debit)
-        except Conflict as conflict:
-            if conflict.code != "ledger_not_open":
-                raise
-            await self.open_ledger(account)
-            return await self.ledger.submit(account.id, debit)
 
     async def _document(
         self, leg: ResolvedLeg, account: Account, received_at: datetime

@@ -1,10 +1,10 @@
 """Parked legs have a way out: replayed after a correction, or dismissed. Charged once, whatever is
 clicked twice."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
+from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.errors import (
     Conflict,
@@ -161,16 +161,15 @@ class ParkedLegs:
         page = await self.page(
             principal, {**where, "status": ParkStatus.OPEN.value}, limit=limit, cursor=cursor
         )
-        slots = asyncio.Semaphore(limits.PARKED_AT_ONCE)
 
         async def one(parked: ParkedLeg) -> tuple[ParkedLeg, PerminuteError | None]:
-            async with slots:
-                try:
-                    return await handle(parked), None
-                except PerminuteError as error:  # one leg's error stays its own
-                    return parked, error
+            try:
+                return await handle(parked), None
+            except PerminuteError as error:  # one leg's error stays its own
+                return parked, error
 
-        return Swept(tuple(await asyncio.gather(*map(one, page.items))), page.cursor)
+        swept = await gather_bounded(one, page.items, at_once=limits.PARKED_AT_ONCE)
+        return Swept(tuple(swept), page.cursor)
 
     def _corrected(self, parked: ParkedLeg, changes: Mapping[str, object]) -> EndedLeg:
         """The leg with its changed fields. It keeps its id: under another one it could be charged

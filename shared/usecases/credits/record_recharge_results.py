@@ -1,7 +1,5 @@
 """Answers of the payment side: a recharge's money comes in once, whatever is said how often."""
 
-import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +9,6 @@ from shared.domain.common.errors import (
     Conflict,
     Invalid,
     NotFound,
-    PerminuteError,
     Unavailable,
 )
 from shared.domain.credits.recharge import Recharge, RechargeStatus, read_recharge_id, recharge_id
@@ -22,8 +19,6 @@ from shared.ports.ledger import IdempotencyConflict, Ledger
 from shared.ports.notices import Notices
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.directory.directory_cache import DirectoryCache
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +105,7 @@ class RechargeService:
                 code="recharge_settled",
             )
         if written.entry is not None:
-            await self._refresh_async(account)
+            await self.holds.refresh(account)
         if written.events:
             await self.publish.best_effort(account, hold_book=False)
         after = await self._find(account, known.number) or known
@@ -120,14 +115,6 @@ class RechargeService:
         if after.status is RechargeStatus.PARKED:
             raise Invalid(after.detail or "", code="recharge_mismatch")
         return after
-
-    async def _refresh_async(self, account: str) -> None:
-        """Let the hold book know of the credits. It would find out by itself."""
-        try:
-            async with asyncio.timeout(limits.NUDGE_WAIT_SECONDS_MAX):
-                await self.holds.catch_up(account)
-        except (PerminuteError, TimeoutError) as error:
-            _log.info("a hold book was not told of credits: %s", error)
 
 
 def _parsed(shown_id: str) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.errors import PerminuteError
 from shared.domain.credits.alerts import DIAL_OUT_RESTARTED, DIAL_OUT_STOPPED
@@ -59,19 +60,17 @@ class WatchBalances:
         by_account: dict[str, list[DueMark]] = {}
         for mark in marks:
             by_account.setdefault(mark.account, []).append(mark)
-        slots = asyncio.Semaphore(limits.WATCHED_AT_ONCE)
         failures: list[str] = []
 
-        async def one(account: str, named: Sequence[DueMark]) -> tuple[int, Sequence[DueMark]]:
-            async with slots:
-                try:
-                    kinds = {mark.kind for mark in named}
-                    return await self.look(account, kinds), named
-                except PerminuteError as error:
-                    failures.append(f"{account}: {error.detail}")
-                    return 0, ()
+        async def one(item: tuple[str, Sequence[DueMark]]) -> tuple[int, Sequence[DueMark]]:
+            account, named = item
+            try:
+                return await self.look(account, {mark.kind for mark in named}), named
+            except PerminuteError as error:
+                failures.append(f"{account}: {error.detail}")
+                return 0, ()
 
-        looked = await asyncio.gather(*(one(*item) for item in by_account.items()))
+        looked = await gather_bounded(one, by_account.items(), at_once=limits.WATCHED_AT_ONCE)
         settled = now - timedelta(seconds=limits.DUE_MARK_SETTLE_SECONDS)
         await self.due.clear([mark for _, done in looked for mark in done if mark.at <= settled])
         oldest = max((now - mark.at for mark in marks), default=timedelta(0))

@@ -1,9 +1,9 @@
 """Organizers and an account's dial-out policy."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.errors import Invalid, NotFound
 from shared.domain.common.ids import FOREIGN_ID_RULE, is_foreign_id
@@ -111,15 +111,14 @@ class DialOutSettings:
         view = await self.holds.view(account)
         now = self.clock.now()
         missing = await missing_legs(self.holds, self.parking, account, view, now)
-        slots = asyncio.Semaphore(limits.BULK_READS_AT_ONCE)
-
-        async def asked(hold: Hold) -> tuple[Hold, HoldRecord] | None:
-            async with slots:
-                record = await self.holds.record(account, hold.authorization)
-            return None if record is None else (hold, record)
-
-        found = await asyncio.gather(*map(asked, view.open_holds(now)))
-        calls = [each for each in found if each is not None]
+        open_holds = list(view.open_holds(now))
+        records = await gather_bounded(
+            lambda hold: self.holds.record(account, hold.authorization),
+            open_holds,
+            at_once=limits.BULK_READS_AT_ONCE,
+        )
+        found = zip(open_holds, records, strict=True)
+        calls = [(hold, record) for hold, record in found if record is not None]
         return DialOutStatus(view.suspended, view.stopped, calls, view.held_micros(now), missing)
 
     async def read_policy(self, account: str) -> tuple[AccountPolicy, str | None]:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from shared.domain.common.errors import Conflict
 from shared.domain.credits.included_minutes import POOL_SECONDS_PER_LICENSE
 from shared.domain.directory.entities import Account
-from shared.domain.ledger.model import Configure
-from shared.ports.ledger import Ledger
+from shared.domain.ledger.model import Command, Configure
+from shared.ports.ledger import CommitResult, IdempotencyConflict, Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +34,16 @@ class OpenLedger:
                 pool_seconds=settings.subscription_licenses * POOL_SECONDS_PER_LICENSE,
             ),
         )
+
+    async def submit(
+        self, account: Account, command: Command
+    ) -> CommitResult | IdempotencyConflict:
+        """The outcome of a command, for which a ledger that is not open is opened first. Raises
+        what `Ledger.submit` raises."""
+        try:
+            return await self.ledger.submit(account.id, command)
+        except Conflict as conflict:
+            if conflict.code != "ledger_not_open":
+                raise
+            await self(account)
+            return await self.ledger.submit(account.id, command)

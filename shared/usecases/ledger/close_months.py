@@ -1,11 +1,10 @@
 """Months added up: the row of each one that is over, so that its statement need not be again."""
 
-import asyncio
 from datetime import datetime, timedelta
 from itertools import islice
 
+from shared.concurrency import gather_bounded
 from shared.domain.common import limits
-from shared.domain.ledger.model import Entry
 from shared.domain.ledger.statements import (
     ClosedMonth,
     Statement,
@@ -13,7 +12,7 @@ from shared.domain.ledger.statements import (
     month_span,
     months_between,
 )
-from shared.ports.ledger import Ledger, LegRecord
+from shared.ports.ledger import Ledger
 
 
 async def close_months(ledger: Ledger, account: str, time_zone: str, before: datetime) -> int:
@@ -55,16 +54,13 @@ async def add_up_month(ledger: Ledger, account: str, month: str, time_zone: str)
 
 async def _resolve(ledger: Ledger, account: str, statement: Statement) -> None:
     """Read the charges, from before the month, that reversals of the month take back."""
-    slots = asyncio.Semaphore(limits.STATEMENT_READS_AT_ONCE)
-
-    async def read(reversal: Entry) -> list[LegRecord]:
-        async with slots:
-            return await ledger.debits(account, reversal.leg or "")
-
     reversals = tuple(statement.unresolved)
-    for reversal, debits in zip(
-        reversals, await asyncio.gather(*map(read, reversals)), strict=True
-    ):
+    found = await gather_bounded(
+        lambda reversal: ledger.debits(account, reversal.leg or ""),
+        reversals,
+        at_once=limits.STATEMENT_READS_AT_ONCE,
+    )
+    for reversal, debits in zip(reversals, found, strict=True):
         for debit in debits:
             if debit.entry.sequence == reversal.reverses:
                 statement.take_back(reversal, debit.charge, reversal.organizer)

@@ -6,11 +6,11 @@ last night ended; then the heads of all ledgers are anchored in another storage 
 found wrong is repaired where that is safe, and always reported.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.errors import PerminuteError
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal
@@ -58,8 +58,11 @@ class AuditLedgers:
         found = Audited(self.clock.now().date())
         heads: list[Anchor] = []
         async for page in self._pages():
-            slots = asyncio.Semaphore(limits.AUDIT_ACCOUNTS_AT_ONCE)
-            anchors = await asyncio.gather(*(self._one(each, found, slots) for each in page))
+            anchors = await gather_bounded(
+                lambda account: self._one(account, found),
+                page,
+                at_once=limits.AUDIT_ACCOUNTS_AT_ONCE,
+            )
             heads += [anchor for anchor in anchors if anchor]
             found.accounts += len(page)
         if self.anchors is not None:
@@ -76,23 +79,20 @@ class AuditLedgers:
             if cursor is None:
                 return
 
-    async def _one(
-        self, account: Account, found: Audited, slots: asyncio.Semaphore
-    ) -> Anchor | None:
-        async with slots:
-            try:
-                await self.open_ledger(account)
-                await self._look_for_missed(account, found)
-                await self._end_alerts(account.id)
-                await self.ledger.pack_until(account.id, self._today())
-                zone = account.settings.time_zone
-                await close_months(self.ledger, account.id, zone, self._today())
-                verified = await self.ledger.verify(account.id, resume=True)
-            except PerminuteError as error:
-                found.problems.append(f"{account.id}: {error.detail}")
-                return None
-            found.problems += [f"{account.id}: {problem}" for problem in verified.problems]
-            return Anchor(account.id, verified.commits, verified.head)
+    async def _one(self, account: Account, found: Audited) -> Anchor | None:
+        try:
+            await self.open_ledger(account)
+            await self._check_overdue(account, found)
+            await self._end_alerts(account.id)
+            await self.ledger.pack_until(account.id, self._today())
+            zone = account.settings.time_zone
+            await close_months(self.ledger, account.id, zone, self._today())
+            verified = await self.ledger.verify(account.id, resume=True)
+        except PerminuteError as error:
+            found.problems.append(f"{account.id}: {error.detail}")
+            return None
+        found.problems += [f"{account.id}: {problem}" for problem in verified.problems]
+        return Anchor(account.id, verified.commits, verified.head)
 
     def _today(self) -> datetime:
         return self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -115,7 +115,7 @@ class AuditLedgers:
             if cursor is None:
                 return
 
-    async def _look_for_missed(self, account: Account, found: Audited) -> None:
+    async def _check_overdue(self, account: Account, found: Audited) -> None:
         """What nobody published or did, although it was due before the last ticks."""
         before = self.clock.now() - timedelta(seconds=limits.OUTBOX_AGE_SECONDS_MAX)
         waiting = await self.ledger.outbox(account.id, limit=1)
