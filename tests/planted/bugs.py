@@ -211,9 +211,9 @@ BUGS = (
     ),
     Bug(
         "verification does not look at leg rows",
-        "shared/adapters/ledger/verify.py",
-        "        await leg_rows(run, tables, account)\n",
-        "",
+        "shared/adapters/ledger/verify_rows.py",
+        "    for kind in _GUARD_KINDS:\n        expected, seen",
+        "    for kind in _GUARD_KINDS[1:]:\n        expected, seen",
         "ledger/test_tampering.py",
         "test_a_copied_leg_row_under_another_key_is_named",
     ),
