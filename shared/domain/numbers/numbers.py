@@ -22,7 +22,7 @@ from shared.domain.numbers.ranges import CLASS_OVERRIDES, HIGH_RISK, longest_pre
 from shared.domain.numbers.regions import INTERNATIONAL
 
 _E164 = re.compile(r"\+[0-9]{7,15}", re.ASCII)
-_PLUS_AND_DIGITS = re.compile(r"\+[0-9]+", re.ASCII)
+_PLUS_AND_DIGITS = re.compile(r"\+[0-9]{1,15}", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,15}", re.ASCII)
 _PLUS = re.compile(r"[+\uff0b]")
 _PUNCTUATION = re.compile(r"\(0\)|[\s().\-/\u2010-\u2015\u2060]")
@@ -100,8 +100,8 @@ def e164_digits(text: str) -> str:
 
 
 def is_international(text: str) -> bool:
-    """Whether a text is a plus and digits, as a normalised number is; how long it may be is for the
-    rate card to say."""
+    """Whether a text is a plus and at most 15 digits, as a normalised number is; how short it may
+    be is for the rate card to say."""
     return _PLUS_AND_DIGITS.fullmatch(text) is not None
 
 
