@@ -28,6 +28,7 @@ from functions import (
     recharges,
     reconciliations,
     reratings,
+    usage,
     webhooks,
 )
 from shared.telemetry import silence_libraries
@@ -43,6 +44,7 @@ app.register_functions(forward_spillover.bp)
 app.register_functions(end_waits.bp)
 app.register_functions(nightly_audit.bp)
 app.register_functions(ledger.bp)
+app.register_functions(usage.bp)
 app.register_functions(parked_legs.bp)
 app.register_functions(accounts.bp)
 app.register_functions(directory.bp)

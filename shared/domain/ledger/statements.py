@@ -235,21 +235,32 @@ def _sum(totals: Totals) -> Total:
 
 
 def _leg(charge: Mapping[str, object], organizer: str | None) -> _Leg:
-    pool_seconds = _whole(charge.get("pool_seconds"))
-    billed_seconds = _whole(charge.get("billed_seconds")) - pool_seconds
-    rate = charge.get("rate")
-    rated = rate.get("destination") if isinstance(rate, dict) else None
-    pooled = _pool_destination(charge)
-    destination = str(rated or pooled or charge.get("zero_reason") or "unknown")
+    seconds, pool_seconds = charged_seconds(charge)
+    destination = destination_of(charge) or str(charge.get("zero_reason") or "unknown")
     return _Leg(
         leg_kind=str(charge.get("kind") or "unknown"),
         destination=destination,
-        pool_destination=pooled or destination,
+        pool_destination=_pool_destination(charge) or destination,
         organizer=organizer or "",
         cost_center=str(charge.get("cost_center") or ""),
-        seconds=billed_seconds if charge.get("status") == "charged" else 0,
+        seconds=seconds,
         pool_seconds=pool_seconds,
     )
+
+
+def charged_seconds(charge: Mapping[str, object]) -> tuple[int, int]:
+    """(billed seconds that credits paid, seconds that included minutes paid) of a kept charge."""
+    pool_seconds = _whole(charge.get("pool_seconds"))
+    billed_seconds = _whole(charge.get("billed_seconds")) - pool_seconds
+    return (billed_seconds if charge.get("status") == "charged" else 0), pool_seconds
+
+
+def destination_of(charge: Mapping[str, object]) -> str:
+    """The destination that a kept charge was rated for; of a leg without a rate the one that is
+    stated beside it, "" where nothing states one."""
+    rate = charge.get("rate")
+    rated = rate.get("destination") if isinstance(rate, dict) else None
+    return str(rated or _pool_destination(charge) or charge.get("destination") or "")
 
 
 def _pool_destination(charge: Mapping[str, object]) -> str | None:

@@ -1,0 +1,93 @@
+"""What crosses the edge of usage: the requested groups in, sums by group out."""
+
+from collections.abc import Sequence
+
+from shared.contracts.common.queries import query_invalid
+from shared.domain.common.canonical import format_time
+from shared.domain.common.money import format_amount
+from shared.domain.usage.usage import (
+    GROUPS,
+    Group,
+    Order,
+    Span,
+    UsageTotal,
+    added_up,
+    ordered,
+)
+
+_SUMS = ("legs", "answered_legs", "talk_seconds", "billed_seconds", "pool_seconds", "amount")
+_CARRIER = ("carrier_amount", "margin", "carrier_legs")
+OTHER = "other"
+"""The name of the groups beyond a limit."""
+
+
+def read_groups(text: str | None) -> tuple[str, ...]:
+    """The groups of `group_by`, none where it is left out. Raises Invalid `query_invalid`."""
+    names = tuple(name.strip() for name in text.split(",")) if text else ()
+    if not set(names) <= set(GROUPS):
+        raise query_invalid(("group_by", f"takes, separated by commas, {', '.join(GROUPS)}"))
+    if len(set(names)) < len(names):
+        raise query_invalid(("group_by", "names a group twice"))
+    return names
+
+
+def usage_columns(groups: Sequence[str], total: UsageTotal) -> tuple[str, ...]:
+    """The columns of the CSV: the groups and the sums."""
+    return (*groups, *_SUMS, *(_CARRIER if total.carrier_legs else ()))
+
+
+def usage_items(
+    totals: dict[Group, UsageTotal], groups: Sequence[str], order: Order, limit: int | None
+) -> list[dict[str, object]]:
+    """An item for each group, in order; beyond a limit all others are one item `other`."""
+    found = ordered(totals, order)
+    kept, rest = (found, []) if limit is None else (found[:limit], found[limit:])
+    items = [{**_names(groups, group), **total_body(total)} for group, total in kept]
+    if rest:
+        names: dict[str, object] = dict.fromkeys(groups, OTHER)
+        sums = total_body(added_up(total for _, total in rest))
+        items.append({**names, OTHER: True, **sums})
+    return items
+
+
+def usage_body(
+    currency: str, span: Span, groups: Sequence[str], items: Sequence[object], total: UsageTotal
+) -> dict[str, object]:
+    """Usage of a span: an item for each group, and the total."""
+    return {
+        "currency": currency,
+        "from": format_time(span.since),
+        "to": format_time(span.until),
+        "time": span.by.value,
+        "time_zone": span.time_zone,
+        "group_by": list(groups),
+        "items": items,
+        "total": total_body(total),
+    }
+
+
+def total_body(total: UsageTotal) -> dict[str, object]:
+    """Sums of legs. Of `carrier_legs` the purchasing cost is known; `margin` is the amount of all
+    legs less that cost."""
+    body: dict[str, object] = {
+        "legs": total.legs,
+        "answered_legs": total.answered_legs,
+        "talk_seconds": total.talk_seconds,
+        "billed_seconds": total.billed_seconds,
+        "pool_seconds": total.pool_seconds,
+        "amount": format_amount(total.amount_micros),
+    }
+    if total.carrier_legs or total.carrier_micros:
+        body |= {
+            "carrier_amount": format_amount(total.carrier_micros),
+            "margin": format_amount(total.amount_micros - total.carrier_micros),
+            "carrier_legs": total.carrier_legs,
+        }
+    return body
+
+
+def _names(groups: Sequence[str], group: Group) -> dict[str, object]:
+    return {
+        name: int(value) if name == "hour" else value or None
+        for name, value in zip(groups, group, strict=True)
+    }

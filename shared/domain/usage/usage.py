@@ -1,0 +1,222 @@
+"""Usage: the charges of a span of time, added up by any combination of groups.
+
+All sums are net. A reversal takes its leg back at the time of its entry (`booked`), or at the time
+of the call (`answered`); a re-rating takes the former charge back and adds the new one.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+from shared.domain.common.calendar import zone
+from shared.domain.ledger.model import Entry, EntryKind
+from shared.domain.usage.leg_facts import LEG_GROUPS, LegFacts, UsageTime, leg_facts
+
+TIME_GROUPS = ("day", "week", "month", "hour")
+GROUPS = (*LEG_GROUPS, *TIME_GROUPS)
+"""By what usage can be grouped; times are local to the account."""
+
+type Group = tuple[str, ...]
+"""The values of the requested groups, "" where a leg has none."""
+
+
+class Order(StrEnum):
+    """The order of groups: the largest amount or the most legs first, or by name."""
+
+    AMOUNT = "amount"
+    LEGS = "legs"
+    GROUP = "group"
+
+
+@dataclass(slots=True)
+class UsageTotal:
+    """Legs added up. `carrier_legs` have a purchasing cost, `carrier_micros` in all."""
+
+    legs: int = 0
+    answered_legs: int = 0
+    talk_seconds: int = 0
+    billed_seconds: int = 0
+    pool_seconds: int = 0
+    amount_micros: int = 0
+    carrier_legs: int = 0
+    carrier_micros: int = 0
+
+    def add(self, other: "UsageTotal") -> None:
+        """More legs."""
+        self.legs += other.legs
+        self.answered_legs += other.answered_legs
+        self.talk_seconds += other.talk_seconds
+        self.billed_seconds += other.billed_seconds
+        self.pool_seconds += other.pool_seconds
+        self.amount_micros += other.amount_micros
+        self.carrier_legs += other.carrier_legs
+        self.carrier_micros += other.carrier_micros
+
+
+class Slot(NamedTuple):
+    """A local day (ISO text) and hour of the day."""
+
+    day: str
+    hour: int
+
+
+class Cell(NamedTuple):
+    """Legs that no grouping tells apart: their groups, and when they were booked and called."""
+
+    groups: tuple[str, ...]
+    booked: Slot
+    called: Slot
+
+    def slot(self, by: UsageTime) -> Slot:
+        """When the legs count."""
+        return self.booked if by is UsageTime.BOOKED else self.called
+
+
+type Cells = dict[Cell, UsageTotal]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """`since` <= time < `until`, by the time of the entry or of the call, in a time zone."""
+
+    since: datetime
+    until: datetime
+    by: UsageTime
+    time_zone: str
+
+    def has(self, booked_at: datetime, called_at: datetime) -> bool:
+        """Whether a charge that was booked then, of a call of then, counts."""
+        moment = booked_at if self.by is UsageTime.BOOKED else called_at
+        return self.since <= moment < self.until
+
+
+@dataclass(slots=True)
+class Counted:
+    """Cells of journal entries. `span` None: all of them count. `unresolved` are reversals of
+    debits that were not among the entries, until `take_back` is given the charge."""
+
+    time_zone: str
+    span: Span | None = None
+    cells: Cells = field(default_factory=dict)
+    unresolved: list[Entry] = field(default_factory=list)
+    _facts: dict[int, LegFacts] = field(default_factory=dict)
+
+    def add(self, entry: Entry) -> None:
+        """One more entry, in order."""
+        if entry.kind is EntryKind.DEBIT:
+            facts = leg_facts(entry.charge or {}, entry, entry.organizer)
+            self._facts[entry.sequence] = facts
+            self._count(facts, entry, 1)
+        elif entry.kind is EntryKind.REVERSAL and not entry.restores_lot:
+            known = self._facts.pop(entry.reverses or 0, None)
+            if known is not None:
+                self._count(known, entry, -1)
+            elif self.span is None or self._may_count(entry):
+                self.unresolved.append(entry)
+
+    def take_back(self, reversal: Entry, debit: Entry, charge: Mapping[str, object]) -> None:
+        """The debit, with its charge, that an unresolved reversal takes back."""
+        self._count(leg_facts(charge, debit, reversal.organizer), reversal, -1)
+
+    def _may_count(self, reversal: Entry) -> bool:
+        span = self.span
+        return span is None or span.by is UsageTime.ANSWERED or span.has(reversal.at, reversal.at)
+
+    def _count(self, facts: LegFacts, entry: Entry, sign: int) -> None:
+        if self.span is not None and not self.span.has(entry.at, facts.called_at):
+            return
+        booked, called = (_slot(each, self.time_zone) for each in (entry.at, facts.called_at))
+        cell = Cell(facts.groups, booked, called)
+        self.cells.setdefault(cell, UsageTotal()).add(
+            UsageTotal(
+                sign,
+                sign * facts.is_answered,
+                sign * facts.talk_seconds,
+                sign * facts.billed_seconds,
+                sign * facts.pool_seconds,
+                -entry.amount_micros,
+                0 if facts.carrier_micros is None else sign,
+                sign * (facts.carrier_micros or 0),
+            )
+        )
+
+
+def grouped(
+    cells: Iterable[tuple[Cell, UsageTotal]], by: UsageTime, groups: Sequence[str]
+) -> dict[Group, UsageTotal]:
+    """The sums of cells by requested groups; one that has come to nothing is left out."""
+    found: dict[Group, UsageTotal] = {}
+    for cell, total in cells:
+        slot = cell.slot(by)
+        key = tuple(_value(cell, slot, name) for name in groups)
+        found.setdefault(key, UsageTotal()).add(total)
+    nothing = UsageTotal()
+    return {key: total for key, total in found.items() if total != nothing}
+
+
+def ordered(totals: Mapping[Group, UsageTotal], order: Order) -> list[tuple[Group, UsageTotal]]:
+    """Groups in an order; equal ones by name."""
+    named = sorted(totals.items(), key=lambda item: [_sortable(name) for name in item[0]])
+    match order:
+        case Order.AMOUNT:
+            named.sort(key=lambda item: -item[1].amount_micros)
+        case Order.LEGS:
+            named.sort(key=lambda item: -item[1].legs)
+        case Order.GROUP:
+            pass
+    return named
+
+
+def added_up(totals: Iterable[UsageTotal]) -> UsageTotal:
+    """All of them together."""
+    found = UsageTotal()
+    for total in totals:
+        found.add(total)
+    return found
+
+
+def local_days(span: Span) -> Iterator[str]:
+    """The local days, ISO text, that a span touches."""
+    first = _slot(span.since, span.time_zone).day
+    for ordinal in range(date.fromisoformat(first).toordinal(), date.max.toordinal()):
+        day = date.fromordinal(ordinal).isoformat()
+        if day_start(day, span.time_zone) >= span.until:
+            return
+        yield day
+
+
+def day_start(day: str, time_zone: str) -> datetime:
+    """The first instant of a local day."""
+    each = date.fromisoformat(day)
+    return datetime(each.year, each.month, each.day, tzinfo=zone(time_zone))
+
+
+def _slot(moment: datetime, time_zone: str) -> Slot:
+    local = moment.astimezone(zone(time_zone))
+    return Slot(local.date().isoformat(), local.hour)
+
+
+def _value(cell: Cell, slot: Slot, name: str) -> str:
+    match name:
+        case "day":
+            return slot.day
+        case "month":
+            return slot.day[:7]
+        case "hour":
+            return str(slot.hour)
+        case "week":
+            return _week(slot.day)
+    return cell.groups[LEG_GROUPS.index(name)]
+
+
+@lru_cache(maxsize=512)
+def _week(day: str) -> str:
+    year, week, _ = date.fromisoformat(day).isocalendar()
+    return f"{year}-W{week:02}"
+
+
+def _sortable(name: str) -> str:
+    return name.zfill(2) if len(name) == 1 and name.isdigit() else name

@@ -1,0 +1,113 @@
+"""Usage of an account in a span of time, from its ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.domain.common import limits
+from shared.domain.common.errors import LedgerCorrupt
+from shared.domain.ledger.model import Entry
+from shared.domain.ledger.statements import month_of, month_span
+from shared.domain.usage.leg_facts import UsageTime
+from shared.domain.usage.usage import Counted, Group, Span, UsageTotal, grouped
+from shared.pacing import breathe
+from shared.ports.clock import Clock
+from shared.ports.ledger import Ledger
+from shared.usecases.directory.directory_cache import DirectoryCache
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Sums by group, of a span, in the account's currency."""
+
+    currency: str
+    span: Span
+    totals: dict[Group, UsageTotal]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadUsage:
+    """Adds charges up. Raises NotFound `account_unknown` and StoreUnavailable."""
+
+    facts: DirectoryCache
+    ledger: Ledger
+    clock: Clock
+
+    async def __call__(
+        self,
+        account: str,
+        since: datetime | None,
+        until: datetime | None,
+        by: UsageTime,
+        groups: Sequence[str],
+    ) -> Usage:
+        """The usage of a span; without `since` and `until` of the present month, without one of
+        them from the first entry on, or until now."""
+        settings = (await self.facts.require_account(account)).settings
+        span = await self._span(account, since, until, by, settings.time_zone)
+        counted = await count(self.ledger, account, span)
+        return Usage(settings.currency, span, grouped(counted.cells.items(), by, groups))
+
+    async def _span(
+        self,
+        account: str,
+        since: datetime | None,
+        until: datetime | None,
+        by: UsageTime,
+        time_zone: str,
+    ) -> Span:
+        now = self.clock.now()
+        if since is None and until is None:
+            return Span(*month_span(month_of(now, time_zone), time_zone), by, time_zone)
+        if since is None:
+            first = await self.ledger.journal(account, after=0, limit=1)
+            since = first[0].at if first else until
+        assert since is not None, "until is given"
+        return Span(since, until or max(now, since), by, time_zone)
+
+
+async def count(ledger: Ledger, account: str, span: Span) -> Counted:
+    """The cells of a span, from the journal: its entries, or all entries since its beginning where
+    the time of the call counts, since legs and corrections may be booked long after it."""
+    counted = Counted(span.time_zone, span)
+    ahead = timedelta(0)
+    if span.by is UsageTime.ANSWERED:  # a bridge's clock may be ahead
+        ahead = timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX)
+    before = await ledger.commit_at(account, span.since - ahead - timedelta(microseconds=1))
+    after = before.number if before else 0
+    while commits := await ledger.history(account, after=after):
+        for commit in commits:
+            await breathe()
+            if span.by is UsageTime.BOOKED and commit.at >= span.until:
+                return await resolved(ledger, account, counted)
+            for entry in commit.entries:
+                counted.add(entry)
+        after = commits[-1].number
+    return await resolved(ledger, account, counted)
+
+
+async def resolved(ledger: Ledger, account: str, counted: Counted) -> Counted:
+    """The same, with the debits of earlier entries taken back. Raises LedgerCorrupt."""
+    waiting = tuple(counted.unresolved)
+    counted.unresolved.clear()
+    debits = await debits_by_number(ledger, account, waiting)
+    for reversal in waiting:
+        found = debits.get(reversal.reverses or 0)
+        if found is None:
+            raise LedgerCorrupt(f"Entry {reversal.reverses} is reversed, and missing.")
+        counted.take_back(reversal, found, found.charge or {})
+    return counted
+
+
+async def debits_by_number(
+    ledger: Ledger, account: str, corrections: Sequence[Entry]
+) -> dict[int, Entry]:
+    """The debits of the legs that entries correct, with their charges, by their numbers."""
+    legs = sorted({entry.leg for entry in corrections if entry.leg})
+    found: dict[int, Entry] = {}
+    for start in range(0, len(legs), limits.LIST_ITEMS_MAX):
+        part = legs[start : start + limits.LIST_ITEMS_MAX]
+        for records in (await ledger.debits_of(account, part)).values():
+            for record in records:
+                found[record.entry.sequence] = replace(record.entry, charge=record.charge)
+    return found
