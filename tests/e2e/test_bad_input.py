@@ -354,4 +354,4 @@ def test_what_is_no_http_does_no_harm(deployment: Deployment, garbage: bytes) ->
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(65536):
             pass
-    assert deployment.http.send("GET", "/api/health").status == 200
+    assert deployment.http.send("GET", "/api/v1/accounts").status == 401

@@ -4,6 +4,7 @@ and closed, the first messages are peeked at, and nothing is sent or locked.
 A connection of its own: one that was opened long ago may be dead without knowing it yet.
 """
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -60,11 +61,21 @@ class QueueCheck:
             raise QueueUnavailable("The queue can't be reached.") from error
 
     async def _open(self, client: "ServiceBusClient") -> datetime | None:
+        sent, messages = await asyncio.gather(
+            self._send_link(client), self._peek(client), return_exceptions=True
+        )
+        for outcome in (sent, messages):
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return min(map(_received_at, messages), default=None)  # type: ignore[arg-type]
+
+    async def _send_link(self, client: "ServiceBusClient") -> None:
         async with client.get_queue_sender(self._queue) as sender:
             await sender.create_message_batch()  # asks the open link for its size limit
+
+    async def _peek(self, client: "ServiceBusClient") -> "list[ServiceBusReceivedMessage]":
         async with client.get_queue_receiver(self._queue) as receiver:
-            messages = await receiver.peek_messages(_PEEKED)
-        return min(map(_received_at, messages), default=None)
+            return await receiver.peek_messages(_PEEKED)
 
 
 def _received_at(message: "ServiceBusReceivedMessage") -> datetime:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.domain.common.limits import LOT_WARNING_DAYS
+from shared.domain.credits.alerts import EVENT_TYPES, event_type
 from shared.domain.credits.burn_rate import CHANCE
-from shared.domain.credits.event_types import EVENT_TYPES, event_type
 from shared.domain.credits.included_minutes import POOL_NOTICES_PERCENT
 from shared.domain.dial_out.budgets import Period, Scope
 

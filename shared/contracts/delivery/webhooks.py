@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
-from shared.domain.credits.event_types import EVENT_TYPES
+from shared.domain.credits.alerts import EVENT_TYPES
 from shared.domain.delivery.webhooks import Delivery, Webhook, masked_url
 
 WEBHOOK_COLUMNS = ("name", "url", "events", "status", "created_at")

@@ -4,7 +4,9 @@ from typing import Any
 
 from shared.contracts.credits.event_schemas import event_schema
 from shared.domain.common import limits
-from shared.domain.credits.event_types import EVENT_TYPES
+from shared.domain.common.kinds import LegKind
+from shared.domain.credits.alerts import EVENT_TYPES
+from shared.domain.legs.leg import LEG_FIELDS
 
 type Json = dict[str, Any]
 
@@ -153,25 +155,24 @@ PROBLEM: Json = {
     },
 }
 
+_OPTIONAL_TEXT: Json = {"type": ["string", "null"]}
+_OPTIONAL_ID: Json = {**_OPTIONAL_TEXT, "maxLength": limits.FOREIGN_ID_CHARS_MAX}
+# The fields of a leg that are no optional text.
+_LEG_FIELDS: dict[str, Json] = {
+    "leg_id": {"type": "string", "maxLength": limits.FOREIGN_ID_CHARS_MAX},
+    "conference_id": _OPTIONAL_ID,
+    "organizer_id": _OPTIONAL_ID,
+    "kind": {"enum": [*LegKind, None]},
+    "started_at": _TIME,
+    "answered_at": {**_OPTIONAL_TEXT, "format": "date-time"},
+    "ended_at": _TIME,
+    "talk_seconds": {"type": ["integer", "null"], "minimum": 0},
+}
 _LEG: Json = {
     "type": "object",
     "description": "A leg in dialect `perminute`; other dialects post their bridge's own shape.",
     "required": ["leg_id", "started_at", "answered_at", "ended_at"],
-    "properties": {
-        "leg_id": {"type": "string", "maxLength": limits.FOREIGN_ID_CHARS_MAX},
-        "conference_id": {"type": ["string", "null"], "maxLength": limits.FOREIGN_ID_CHARS_MAX},
-        "kind": {"enum": ["dial_in", "dial_out", "voip", None]},
-        "from": {"type": ["string", "null"]},
-        "to": {"type": ["string", "null"]},
-        "started_at": _TIME,
-        "answered_at": {"type": ["string", "null"], "format": "date-time"},
-        "ended_at": _TIME,
-        "talk_seconds": {"type": ["integer", "null"], "minimum": 0},
-        "account": {"type": ["string", "null"]},
-        "organizer_id": {"type": ["string", "null"], "maxLength": limits.FOREIGN_ID_CHARS_MAX},
-        "authorization": {"type": ["string", "null"]},
-        "hangup_cause": {"type": ["string", "null"]},
-    },
+    "properties": {name: _LEG_FIELDS.get(name, _OPTIONAL_TEXT) for name in LEG_FIELDS},
 }
 LEGS: Json = {
     "oneOf": [

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared.domain.credits.event_types import event_type
+from shared.domain.credits.alerts import event_type
 
 type Data = Mapping[str, Any]
 

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 from urllib.parse import urlsplit, urlunsplit
 
 from shared.domain.common import limits
-from shared.domain.credits.event_types import EVENT_TYPES
+from shared.domain.credits.alerts import EVENT_TYPES
 from shared.domain.directory.request_signatures import sign_webhook
 
 ALL_EVENTS = "*"

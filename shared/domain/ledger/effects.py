@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from shared.domain.common import limits
 from shared.domain.common.copying import fast_replace
 from shared.domain.credits import alerts, event_payloads, recharge
-from shared.domain.credits.alerts import Event, Raised
-from shared.domain.credits.event_types import event_type
+from shared.domain.credits.alerts import Event, Raised, event_type
 from shared.domain.credits.recharge import Recharge
 from shared.domain.ledger.model import LedgerState
 

@@ -23,7 +23,7 @@ from weakref import WeakValueDictionary
 from shared.domain.common import limits
 from shared.domain.common.errors import PerminuteError, StoreError, Unavailable
 from shared.domain.credits import mail_texts
-from shared.domain.credits.event_types import EVENT_TYPES
+from shared.domain.credits.alerts import EVENT_TYPES
 from shared.domain.delivery.webhooks import (
     MAIL,
     Delivery,

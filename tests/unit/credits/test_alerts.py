@@ -9,8 +9,7 @@ from shared.domain.common import limits
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.common.kinds import LegKind
 from shared.domain.credits import alerts
-from shared.domain.credits.alerts import Event, Raised
-from shared.domain.credits.event_types import EVENT_TYPES, EventType
+from shared.domain.credits.alerts import EVENT_TYPES, Event, EventType, Raised
 from shared.domain.ledger import monitoring
 from shared.domain.ledger.effects import Evaluation
 from shared.domain.ledger.model import Announce

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from shared.contracts.credits.event_schemas import event_schema
 from shared.domain.common.kinds import LegKind
-from shared.domain.credits.event_types import EVENT_TYPES
+from shared.domain.credits.alerts import EVENT_TYPES
 from shared.domain.credits.mail_texts import written
 from shared.usecases.delivery.deliver_events import MAILED
 from tests.support.calls import Calls
