@@ -9,9 +9,10 @@ import azure.functions as func
 from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list, with_warnings
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
+from shared.contracts.common.routes import MERGE_PATCH, Body
 from shared.domain.directory.access import READERS, Role
 
-if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+if TYPE_CHECKING:  # loaded by the first request
     from shared.contracts.directory.accounts import AccountBody
 
 bp = new_blueprint()
@@ -19,7 +20,7 @@ _ACCOUNT = "v1/accounts/{account}"
 _SETTERS = frozenset({Role.FINANCE})
 
 
-@admin_route(bp, "list_accounts", "GET", "v1/accounts", READERS, queries=PAGE)
+@admin_route(bp, "GET", "v1/accounts", READERS, queries=PAGE)
 async def list_accounts(call: Call) -> func.HttpResponse:
     """The accounts that the caller sees: settings only."""
     from shared.contracts.directory.accounts import ACCOUNT_COLUMNS, settings_body
@@ -33,7 +34,7 @@ async def list_accounts(call: Call) -> func.HttpResponse:
     return await reply_list(call, fetch, ACCOUNT_COLUMNS, "accounts.csv")
 
 
-@admin_route(bp, "get_account", "GET", _ACCOUNT, READERS)
+@admin_route(bp, "GET", _ACCOUNT, READERS)
 async def get_account(call: Call) -> func.HttpResponse:
     """Settings, balance, what is held and available, open lots."""
     from shared.contracts.directory.accounts import account_body
@@ -43,20 +44,25 @@ async def get_account(call: Call) -> func.HttpResponse:
     return reply(body, etag=str(body["etag"]))
 
 
-@admin_route(bp, "put_account", "PUT", _ACCOUNT, _SETTERS)
-async def put_account(call: Call) -> func.HttpResponse:
+@admin_route(bp, "PUT", _ACCOUNT, _SETTERS, body="directory.accounts:AccountBody", if_match=True)
+async def put_account(call: Call, body: "AccountBody") -> func.HttpResponse:
     """Create or replace the settings; what is left out takes its default."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.directory.accounts import AccountBody
 
-    return await _save(call, read(AccountBody, call.json()), call.if_match())
+    return await _save(call, body, call.if_match())
 
 
-@admin_route(bp, "patch_account", "PATCH", _ACCOUNT, _SETTERS)
+@admin_route(
+    bp,
+    "PATCH",
+    _ACCOUNT,
+    _SETTERS,
+    body=Body("directory.accounts:AccountBody", MERGE_PATCH),
+    if_match=True,
+)
 async def patch_account(call: Call) -> func.HttpResponse:
     """Change some settings: what is left out stays, null takes the default (RFC 7396)."""
     from functions.patches import patch
-    from shared.contracts.directory.accounts import AccountBody, settings_body
+    from shared.contracts.directory.accounts import settings_body
 
     async def present() -> tuple[Mapping[str, object], str]:
         body = settings_body(
@@ -64,7 +70,7 @@ async def patch_account(call: Call) -> func.HttpResponse:
         )
         return body, str(body["etag"])
 
-    return await patch(call, AccountBody, present, partial(_save, call))
+    return await patch(call, present, partial(_save, call))
 
 
 async def _save(call: Call, stated: "AccountBody", if_match: str | None) -> func.HttpResponse:

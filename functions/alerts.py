@@ -13,7 +13,7 @@ _PATH = "v1/accounts/{account}/alerts"
 _WATCHERS = frozenset({Role.FINANCE, Role.OPERATOR})
 
 
-@admin_route(bp, "list_alerts", "GET", _PATH, READERS, queries=PAGE)
+@admin_route(bp, "GET", _PATH, READERS, queries=PAGE)
 async def list_alerts(call: Call) -> func.HttpResponse:
     """An account's alerts, the newest first."""
     from shared.contracts.credits.alerts import ALERT_COLUMNS, alert_body
@@ -27,7 +27,7 @@ async def list_alerts(call: Call) -> func.HttpResponse:
     return await reply_list(call, fetch, ALERT_COLUMNS, f"{account}-alerts.csv")
 
 
-@admin_route(bp, "acknowledge_alert", "POST", f"{_PATH}/{{id}}/acknowledge", _WATCHERS)
+@admin_route(bp, "POST", f"{_PATH}/{{id}}/acknowledge", _WATCHERS)
 async def acknowledge_alert(call: Call) -> func.HttpResponse:
     """Somebody has seen it: it is not told again. The first who says so stays."""
     from shared.contracts.credits.alerts import alert_body

@@ -1,5 +1,7 @@
 """API keys of administrators."""
 
+from typing import TYPE_CHECKING
+
 import azure.functions as func
 
 from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list, with_warnings
@@ -8,19 +10,26 @@ from shared.contracts.common.queries import PAGE
 from shared.contracts.common.times import read_time
 from shared.domain.directory.access import Role
 
+if TYPE_CHECKING:
+    from shared.contracts.directory.bridges_and_keys import ApiKeyBody
+
 bp = new_blueprint()
 _ADMIN: frozenset[Role] = frozenset()
 
 
-@admin_route(bp, "create_api_key", "POST", "v1/api-keys", _ADMIN)
-async def create_api_key(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp,
+    "POST",
+    "v1/api-keys",
+    _ADMIN,
+    body="directory.bridges_and_keys:ApiKeyBody",
+    all_accounts=True,
+)
+async def create_api_key(_: Call, body: "ApiKeyBody") -> func.HttpResponse:
     """Make a key; the answer is the only place where it is ever shown."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.directory.bridges_and_keys import ApiKeyBody, api_key_body
+    from shared.contracts.directory.bridges_and_keys import api_key_body
 
     # Whoever sees some accounts only could else make a key that sees all.
-    call.principal.require_all_accounts()
-    body = read(ApiKeyBody, call.json())
     kept, key = await container().api_keys.create(
         body.name,
         body.role_set(),
@@ -31,12 +40,10 @@ async def create_api_key(call: Call) -> func.HttpResponse:
     return reply(with_warnings({**api_key_body(kept, None), "key": key}, absent), status=201)
 
 
-@admin_route(bp, "list_api_keys", "GET", "v1/api-keys", _ADMIN, queries=PAGE)
+@admin_route(bp, "GET", "v1/api-keys", _ADMIN, queries=PAGE, all_accounts=True)
 async def list_api_keys(call: Call) -> func.HttpResponse:
     """All keys, without what opens doors."""
     from shared.contracts.directory.bridges_and_keys import API_KEY_COLUMNS, api_key_body
-
-    call.principal.require_all_accounts()
 
     async def fetch(limit: int, cursor: str | None) -> Page:
         found, following = await container().api_keys.page(limit=limit, cursor=cursor)
@@ -45,9 +52,8 @@ async def list_api_keys(call: Call) -> func.HttpResponse:
     return await reply_list(call, fetch, API_KEY_COLUMNS, "api-keys.csv")
 
 
-@admin_route(bp, "delete_api_key", "DELETE", "v1/api-keys/{key}", _ADMIN)
+@admin_route(bp, "DELETE", "v1/api-keys/{key}", _ADMIN, all_accounts=True)
 async def delete_api_key(call: Call) -> func.HttpResponse:
     """Take a key away."""
-    call.principal.require_all_accounts()
     await container().api_keys.delete(call.path("key"))
     return func.HttpResponse(status_code=204)

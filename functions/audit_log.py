@@ -12,7 +12,6 @@ bp = new_blueprint()
 
 @admin_route(
     bp,
-    "list_audit_log",
     "GET",
     "v1/audit-log",
     READERS,

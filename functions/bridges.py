@@ -8,9 +8,10 @@ import azure.functions as func
 
 from functions.http import Call, admin_route, new_blueprint, no_content, reply, with_warnings
 from shared.bootstrap import container
+from shared.contracts.common.routes import MERGE_PATCH, Body
 from shared.domain.directory.access import Role
 
-if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+if TYPE_CHECKING:  # loaded by the first request
     from shared.contracts.directory.bridges_and_keys import BridgeBody
 
 bp = new_blueprint()
@@ -18,46 +19,55 @@ _PATH = "v1/bridges/{bridge}"
 _ADMIN: frozenset[Role] = frozenset()
 
 
-@admin_route(bp, "get_bridge", "GET", _PATH, frozenset({Role.OPERATOR}))
+@admin_route(bp, "GET", _PATH, frozenset({Role.OPERATOR}), all_accounts=True)
 async def get_bridge(call: Call) -> func.HttpResponse:
     """A bridge without its secrets."""
     from shared.contracts.directory.bridges_and_keys import bridge_body
 
-    call.principal.require_all_accounts()
     view = await container().bridges.read(call.path("bridge"))
     return reply(bridge_body(view.bridge, view.etag, None), etag=view.etag)
 
 
-@admin_route(bp, "put_bridge", "PUT", _PATH, _ADMIN)
-async def put_bridge(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp,
+    "PUT",
+    _PATH,
+    _ADMIN,
+    body="directory.bridges_and_keys:BridgeBody",
+    if_match=True,
+    all_accounts=True,
+)
+async def put_bridge(call: Call, body: "BridgeBody") -> func.HttpResponse:
     """Create or replace a bridge. A secret that we make is shown in this answer only."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.directory.bridges_and_keys import BridgeBody
 
-    call.principal.require_all_accounts()
-    return await _save(call, read(BridgeBody, call.json()), call.if_match())
+    return await _save(call, body, call.if_match())
 
 
-@admin_route(bp, "patch_bridge", "PATCH", _PATH, _ADMIN)
+@admin_route(
+    bp,
+    "PATCH",
+    _PATH,
+    _ADMIN,
+    body=Body("directory.bridges_and_keys:BridgeBody", MERGE_PATCH),
+    if_match=True,
+    all_accounts=True,
+)
 async def patch_bridge(call: Call) -> func.HttpResponse:
     """Change some settings: what is left out stays, secrets too; null takes the default (RFC 7396).
     `{"disabled": true}` refuses its requests from the next one on."""
     from functions.patches import patch
-    from shared.contracts.directory.bridges_and_keys import BridgeBody, bridge_body
-
-    call.principal.require_all_accounts()
+    from shared.contracts.directory.bridges_and_keys import bridge_body
 
     async def present() -> tuple[Mapping[str, object], str]:
         view = await container().bridges.read(call.path("bridge"))
         return bridge_body(view.bridge, view.etag, None), view.etag
 
-    return await patch(call, BridgeBody, present, partial(_save, call))
+    return await patch(call, present, partial(_save, call))
 
 
-@admin_route(bp, "delete_bridge", "DELETE", _PATH, _ADMIN)
+@admin_route(bp, "DELETE", _PATH, _ADMIN, if_match=True, all_accounts=True)
 async def delete_bridge(call: Call) -> func.HttpResponse:
     """Its requests are refused from the next one on; legs that it posted before stay."""
-    call.principal.require_all_accounts()
     await container().bridges.delete(call.path("bridge"), call.if_match())
     return no_content()
 

@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from functions.http import Call, new_blueprint, open_route, reply
+from functions.http import Call, bridge_route, new_blueprint, reply
 from shared.bootstrap import container
+from shared.contracts.common.routes import ANY_MEDIA_TYPE, JSON_MEDIA_TYPE, Body
 from shared.domain.common import limits
 from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.telemetry import event
@@ -11,21 +12,20 @@ from shared.telemetry import event
 bp = new_blueprint()
 
 
-@open_route(
+@bridge_route(
     bp,
-    "post_call_ended",
-    "POST",
     "v1/bridges/{bridge}/call-ended",
+    Body(
+        "",
+        (JSON_MEDIA_TYPE, ANY_MEDIA_TYPE),
+        bytes_max=limits.CALL_ENDED_BODY_BYTES_MAX,
+    ),
     queries=None,  # vendors add their own
-    body_bytes_max=limits.CALL_ENDED_BODY_BYTES_MAX,
-    serves_calls=True,
 )
 async def post_call_ended(call: Call) -> func.HttpResponse:
     """202 once every leg and event is durable; a second delivery is 202 too."""
     services = container()
-    bridge, _ = await services.bridge_gate(
-        call.path("bridge"), call.headers, call.body(), call.request.url
-    )
+    bridge = call.bridge
     post = BridgePayload(
         bridge=bridge.id,
         body=call.body(),

@@ -1,36 +1,42 @@
 """Dial-out: may it ring, at what price, for how long? And may a caller be let in?"""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import Call, new_blueprint, open_route, reply
+from functions.http import Call, bridge_route, new_blueprint, reply
 from shared.bootstrap import container
+from shared.contracts.common.routes import Body
 from shared.domain.common.canonical import content_digest
-from shared.domain.directory.entities import Bridge
 from shared.telemetry import event
+
+if TYPE_CHECKING:
+    from shared.contracts.dial_out.requests import (
+        DialInRequest,
+        DialOutRequest,
+        ExtendRequest,
+        ReleaseRequest,
+    )
 
 bp = new_blueprint()
 _CALL = "v1/bridges/{bridge}/dial-outs/{authorization}"
 
 
-@open_route(bp, "post_dial_out", "POST", "v1/bridges/{bridge}/dial-outs", serves_calls=True)
-async def post_dial_out(call: Call) -> func.HttpResponse:
+@bridge_route(
+    bp, "v1/bridges/{bridge}/dial-outs", "dial_out.requests:DialOutRequest", idempotency_key=True
+)
+async def post_dial_out(call: Call, request: "DialOutRequest") -> func.HttpResponse:
     """200 either way: `decision` is allow or deny."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.dial_out.requests import DialOutRequest
     from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
 
-    bridge, webhook_id = await _bridge(call)
-    key = call.idempotency_key(signed=webhook_id)
-    asked = call.json()
-    request = read(DialOutRequest, asked)
+    bridge = call.bridge
     answer = await container().authorise_dial_out(
         bridge,
         AuthorisationRequest(
             to=request.to,
-            key=key,
-            digest=content_digest(asked_content(asked)),
+            key=call.key,
+            digest=content_digest(asked_content(call.content)),
             conference=request.conference_id,
             organizer=request.organizer_id,
             account=request.account,
@@ -57,23 +63,20 @@ async def post_dial_out(call: Call) -> func.HttpResponse:
     return reply(answer)
 
 
-@open_route(bp, "post_dial_in", "POST", "v1/bridges/{bridge}/dial-ins", serves_calls=True)
-async def post_dial_in(call: Call) -> func.HttpResponse:
+@bridge_route(
+    bp, "v1/bridges/{bridge}/dial-ins", "dial_out.requests:DialInRequest", idempotency_key=True
+)
+async def post_dial_in(call: Call, request: "DialInRequest") -> func.HttpResponse:
     """200 either way: `decision` is allow or deny. Extended and released as a dial-out is."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.dial_out.requests import DialInRequest
     from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
 
-    bridge, webhook_id = await _bridge(call)
-    key = call.idempotency_key(signed=webhook_id)
-    asked = call.json()
-    request = read(DialInRequest, asked)
+    bridge = call.bridge
     answer = await container().admit_caller(
         bridge,
         AuthorisationRequest(
             to=request.to,
-            key=key,
-            digest=content_digest(asked_content({"dial_in": asked})),
+            key=call.key,
+            digest=content_digest(asked_content({"dial_in": call.content})),
             conference=request.conference_id,
             organizer=request.organizer_id,
             account=request.account,
@@ -99,16 +102,12 @@ async def post_dial_in(call: Call) -> func.HttpResponse:
     return reply(answer)
 
 
-@open_route(bp, "extend_dial_out", "POST", f"{_CALL}/extend", serves_calls=True)
-async def extend_dial_out(call: Call) -> func.HttpResponse:
+@bridge_route(bp, f"{_CALL}/extend", "dial_out.requests:ExtendRequest")
+async def extend_dial_out(call: Call, wanted: "ExtendRequest") -> func.HttpResponse:
     """The call goes on: hold what it costs until the second wanted, counted from its answer."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.dial_out.requests import ExtendRequest
-
-    bridge, webhook_id = await _bridge(call)
+    bridge = call.bridge
     authorization = call.path("authorization")
-    wanted = read(ExtendRequest, call.json())
-    wanted.check(authorization, signed=webhook_id is not None)
+    wanted.check(authorization, signed=call.webhook_id is not None)
     answer: Mapping[str, object] = await container().open_calls.extend(
         bridge, authorization, wanted.seconds
     )
@@ -123,24 +122,14 @@ async def extend_dial_out(call: Call) -> func.HttpResponse:
     return reply(answer)
 
 
-@open_route(bp, "release_dial_out", "POST", f"{_CALL}/release", serves_calls=True)
-async def release_dial_out(call: Call) -> func.HttpResponse:
+@bridge_route(bp, f"{_CALL}/release", Body("dial_out.requests:ReleaseRequest", is_optional=True))
+async def release_dial_out(call: Call, wanted: "ReleaseRequest") -> func.HttpResponse:
     """The call did not happen: give back what it holds. Again changes nothing."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.dial_out.requests import ReleaseRequest
-
-    bridge, webhook_id = await _bridge(call)
+    bridge = call.bridge
     authorization = call.path("authorization")
-    wanted = read(ReleaseRequest, call.json() if call.body() else {})
-    wanted.check(authorization, signed=webhook_id is not None)
+    wanted.check(authorization, signed=call.webhook_id is not None)
     await container().open_calls.release(bridge, authorization)
     return reply({"authorization": authorization, "released": True})
-
-
-async def _bridge(call: Call) -> tuple[Bridge, str | None]:
-    return await container().bridge_gate(
-        call.path("bridge"), call.headers, call.body(), call.request.url
-    )
 
 
 def asked_content(asked: object) -> object:

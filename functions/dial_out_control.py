@@ -12,7 +12,9 @@ from shared.domain.common.money import format_amount
 from shared.domain.directory.access import READERS, Role
 from shared.telemetry import event
 
-if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+if TYPE_CHECKING:  # loaded by the first request
+    from shared.contracts.dial_out.policy import StopBody
+    from shared.contracts.dial_out.policy_simulation import WhatIfBody
     from shared.domain.dial_out.hold_book import Hold
     from shared.ports.holds import HoldRecord
     from shared.usecases.dial_out.missing_legs import MissingLeg
@@ -22,7 +24,7 @@ _OPERATORS = frozenset({Role.OPERATOR})
 _POLICY = "v1/accounts/{account}/dial-out-policy"
 
 
-@admin_route(bp, "get_dial_out_state", "GET", f"{_POLICY}/state", READERS)
+@admin_route(bp, "GET", f"{_POLICY}/state", READERS)
 async def get_dial_out_state(call: Call) -> func.HttpResponse:
     """Whether dial-out runs, what open calls hold, and what was let through and never ended."""
     running = await container().dial_out_settings.running(call.path("account"))
@@ -75,19 +77,17 @@ def _missing(each: "MissingLeg") -> dict[str, object]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-@admin_route(bp, "stop_dial_out", "POST", f"{_POLICY}/stop", _OPERATORS)
-async def stop_dial_out(call: Call) -> func.HttpResponse:
+@admin_route(bp, "POST", f"{_POLICY}/stop", _OPERATORS, body="dial_out.policy:StopBody")
+async def stop_dial_out(call: Call, body: "StopBody") -> func.HttpResponse:
     """Nobody of the account dials out any more, on every process from the next question on."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.dial_out.policy import StopBody
 
-    account, body = call.path("account"), read(StopBody, call.json())
+    account = call.path("account")
     await container().dial_out_settings.stop(account, body.reason)
     event("dial_out_stopped", account=account, actor=call.principal.name, why=body.reason)
     return reply({"stopped": True, "reason": body.reason})
 
 
-@admin_route(bp, "restart_dial_out", "POST", f"{_POLICY}/restart", _OPERATORS)
+@admin_route(bp, "POST", f"{_POLICY}/restart", _OPERATORS)
 async def restart_dial_out(call: Call) -> func.HttpResponse:
     """A person has looked, and lets dial-out go on. Again changes nothing."""
     account = call.path("account")
@@ -96,15 +96,20 @@ async def restart_dial_out(call: Call) -> func.HttpResponse:
     return reply({"stopped": False})
 
 
-@admin_route(bp, "post_what_if", "POST", f"{_POLICY}/what-if", READERS, is_report=True)
-async def post_what_if(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp,
+    "POST",
+    f"{_POLICY}/what-if",
+    READERS,
+    is_report=True,
+    body="dial_out.policy_simulation:WhatIfBody",
+)
+async def post_what_if(call: Call, body: "WhatIfBody") -> func.HttpResponse:
     """What a policy that is not in force would have denied of the dial-outs of a period, and saved.
     Nothing is changed."""
     from shared.contracts.common.times import read_time
-    from shared.contracts.common.validation import read
-    from shared.contracts.dial_out.policy_simulation import WhatIfBody, what_if_body
+    from shared.contracts.dial_out.policy_simulation import what_if_body
 
-    body = read(WhatIfBody, call.json())
     found = await container().what_if(
         call.path("account"),
         body.policy.policy(),

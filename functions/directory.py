@@ -9,6 +9,7 @@ import azure.functions as func
 from functions.http import Call, admin_route, new_blueprint, no_content, reply, with_warnings
 from shared.bootstrap import container
 from shared.contracts.common.queries import flag, moment
+from shared.contracts.common.routes import MERGE_PATCH, Body
 from shared.domain.common.errors import Invalid, NotFound
 from shared.domain.common.ids import FOREIGN_ID_RULE, is_foreign_id, is_service_number
 from shared.domain.common.kinds import ServiceNumberKind
@@ -17,8 +18,9 @@ from shared.domain.directory.entities import Registration
 from shared.domain.numbers.numbers import called_number
 from shared.usecases.directory.codecs import Kind
 
-if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+if TYPE_CHECKING:  # loaded by the first request
     from shared.contracts.dial_out.policy import DialOutPolicyBody, OrganizerBody
+    from shared.contracts.directory.registrations import ConferenceBody, ServiceNumberBody
 
 bp = new_blueprint()
 _SETTERS = frozenset({Role.OPERATOR})
@@ -34,7 +36,7 @@ _NUMBER = "v1/accounts/{account}/service-numbers/{number}"
 _POLICY = "v1/accounts/{account}/dial-out-policy"
 
 
-@admin_route(bp, "get_organizer", "GET", _ORGANIZER, READERS)
+@admin_route(bp, "GET", _ORGANIZER, READERS)
 async def get_organizer(call: Call) -> func.HttpResponse:
     """An organizer, defaults filled in."""
     from shared.contracts.dial_out.policy import organizer_body
@@ -45,20 +47,25 @@ async def get_organizer(call: Call) -> func.HttpResponse:
     return reply({"id": found.organizer, **organizer_body(found), "etag": etag}, etag=etag)
 
 
-@admin_route(bp, "put_organizer", "PUT", _ORGANIZER, _SETTERS)
-async def put_organizer(call: Call) -> func.HttpResponse:
+@admin_route(bp, "PUT", _ORGANIZER, _SETTERS, body="dial_out.policy:OrganizerBody", if_match=True)
+async def put_organizer(call: Call, body: "OrganizerBody") -> func.HttpResponse:
     """Create or replace an organizer."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.dial_out.policy import OrganizerBody
 
-    return await _save_organizer(call, read(OrganizerBody, call.json()), call.if_match())
+    return await _save_organizer(call, body, call.if_match())
 
 
-@admin_route(bp, "patch_organizer", "PATCH", _ORGANIZER, _SETTERS)
+@admin_route(
+    bp,
+    "PATCH",
+    _ORGANIZER,
+    _SETTERS,
+    body=Body("dial_out.policy:OrganizerBody", MERGE_PATCH),
+    if_match=True,
+)
 async def patch_organizer(call: Call) -> func.HttpResponse:
     """Change some of it: what is left out stays, null takes the default (RFC 7396)."""
     from functions.patches import patch
-    from shared.contracts.dial_out.policy import OrganizerBody, organizer_body
+    from shared.contracts.dial_out.policy import organizer_body
 
     async def present() -> tuple[Mapping[str, object], str]:
         found, etag = await container().dial_out_settings.read_organizer(
@@ -66,10 +73,10 @@ async def patch_organizer(call: Call) -> func.HttpResponse:
         )
         return organizer_body(found), etag
 
-    return await patch(call, OrganizerBody, present, partial(_save_organizer, call))
+    return await patch(call, present, partial(_save_organizer, call))
 
 
-@admin_route(bp, "delete_organizer", "DELETE", _ORGANIZER, _SETTERS)
+@admin_route(bp, "DELETE", _ORGANIZER, _SETTERS, if_match=True)
 async def delete_organizer(call: Call) -> func.HttpResponse:
     """The account has it no more; legs that were answered before are charged as they would be."""
     await container().dial_out_settings.delete_organizer(
@@ -94,7 +101,7 @@ async def _save_organizer(
     )
 
 
-@admin_route(bp, "get_dial_out_policy", "GET", _POLICY, READERS)
+@admin_route(bp, "GET", _POLICY, READERS)
 async def get_dial_out_policy(call: Call) -> func.HttpResponse:
     """The account's policy; what holds by default, without an ETag, where none was put."""
     from shared.contracts.dial_out.policy import policy_body
@@ -103,26 +110,31 @@ async def get_dial_out_policy(call: Call) -> func.HttpResponse:
     return reply({**policy_body(found), **({"etag": etag} if etag else {})}, etag=etag)
 
 
-@admin_route(bp, "put_dial_out_policy", "PUT", _POLICY, _SETTERS)
-async def put_dial_out_policy(call: Call) -> func.HttpResponse:
+@admin_route(bp, "PUT", _POLICY, _SETTERS, body="dial_out.policy:DialOutPolicyBody", if_match=True)
+async def put_dial_out_policy(call: Call, body: "DialOutPolicyBody") -> func.HttpResponse:
     """Create or replace the account's policy."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.dial_out.policy import DialOutPolicyBody
 
-    return await _save_policy(call, read(DialOutPolicyBody, call.json()), call.if_match())
+    return await _save_policy(call, body, call.if_match())
 
 
-@admin_route(bp, "patch_dial_out_policy", "PATCH", _POLICY, _SETTERS)
+@admin_route(
+    bp,
+    "PATCH",
+    _POLICY,
+    _SETTERS,
+    body=Body("dial_out.policy:DialOutPolicyBody", MERGE_PATCH),
+    if_match=True,
+)
 async def patch_dial_out_policy(call: Call) -> func.HttpResponse:
     """Change some of it: what is left out stays, null takes the default (RFC 7396)."""
     from functions.patches import patch
-    from shared.contracts.dial_out.policy import DialOutPolicyBody, policy_body
+    from shared.contracts.dial_out.policy import policy_body
 
     async def present() -> tuple[Mapping[str, object], str | None]:
         found, etag = await container().dial_out_settings.read_policy(call.path("account"))
         return policy_body(found), etag
 
-    return await patch(call, DialOutPolicyBody, present, partial(_save_policy, call))
+    return await patch(call, present, partial(_save_policy, call))
 
 
 async def _save_policy(
@@ -137,34 +149,40 @@ async def _save_policy(
     return reply(body, status=201 if created else 200, etag=saved.etag)
 
 
-@admin_route(bp, "get_conference", "GET", _CONFERENCE, READERS, queries=_HISTORY)
+@admin_route(bp, "GET", _CONFERENCE, READERS, queries=_HISTORY)
 async def get_conference(call: Call) -> func.HttpResponse:
     """Whose meeting it is, and was in this account."""
     return await _get_registration(call, Kind.CONFERENCE, "conference", call.path("conference"))
 
 
-@admin_route(bp, "put_conference", "PUT", _CONFERENCE, _SETTERS, queries=_REGISTER)
-async def put_conference(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp,
+    "PUT",
+    _CONFERENCE,
+    _SETTERS,
+    queries=_REGISTER,
+    body="directory.registrations:ConferenceBody",
+    if_match=True,
+)
+async def put_conference(call: Call, body: "ConferenceBody") -> func.HttpResponse:
     """Say whose meeting it is in this account, from now or `?from=` on. `?take_over=true` ends what
     other accounts of the caller have registered."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.directory.registrations import ConferenceBody
 
     conference = call.path("conference")
     if not is_foreign_id(conference):
         raise Invalid(f"A conference's id has {FOREIGN_ID_RULE}.", code="id_invalid")
-    organizer = read(ConferenceBody, call.json()).organizer
+    organizer = body.organizer
     wanted = Registration(call.path("account"), None, organizer=organizer)
     return await _put_registration(call, Kind.CONFERENCE, "conference", conference, wanted)
 
 
-@admin_route(bp, "delete_conference", "DELETE", _CONFERENCE, _SETTERS)
+@admin_route(bp, "DELETE", _CONFERENCE, _SETTERS, if_match=True)
 async def delete_conference(call: Call) -> func.HttpResponse:
     """It is nobody's from now on; whose it was before stays registered."""
     return await _end_registration(call, Kind.CONFERENCE, call.path("conference"))
 
 
-@admin_route(bp, "get_service_number", "GET", _NUMBER, READERS, queries=_HISTORY)
+@admin_route(bp, "GET", _NUMBER, READERS, queries=_HISTORY)
 async def get_service_number(call: Call) -> func.HttpResponse:
     """Whose number it is, and of which kind."""
     return await _of_number(
@@ -187,26 +205,31 @@ async def _of_number(
         return await act(text)
 
 
-@admin_route(bp, "put_service_number", "PUT", _NUMBER, _SETTERS, queries=_REGISTER)
-async def put_service_number(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp,
+    "PUT",
+    _NUMBER,
+    _SETTERS,
+    queries=_REGISTER,
+    body="directory.registrations:ServiceNumberBody",
+    if_match=True,
+    all_accounts=True,
+)
+async def put_service_number(call: Call, body: "ServiceNumberBody") -> func.HttpResponse:
     """Assign a number to an account, from now or `?from=` on; needs a key for all accounts."""
-    call.principal.require_all_accounts()
-    from shared.contracts.common.validation import read
-    from shared.contracts.directory.registrations import ServiceNumberBody
 
     number = called_number(call.path("number"))
     if not is_service_number(number):
         raise Invalid("A service number has + and 7 to 15 digits.", code="number_invalid")
-    kind = ServiceNumberKind(read(ServiceNumberBody, call.json()).kind)
+    kind = ServiceNumberKind(body.kind)
     wanted = Registration(call.path("account"), None, kind=kind)
     return await _put_registration(call, Kind.SERVICE_NUMBER, "number", number, wanted)
 
 
-@admin_route(bp, "delete_service_number", "DELETE", _NUMBER, _SETTERS)
+@admin_route(bp, "DELETE", _NUMBER, _SETTERS, if_match=True, all_accounts=True)
 async def delete_service_number(call: Call) -> func.HttpResponse:
     """It is nobody's from now on; whose it was before stays registered. Needs a key for all
     accounts."""
-    call.principal.require_all_accounts()
     return await _of_number(call, lambda key: _end_registration(call, Kind.SERVICE_NUMBER, key))
 
 

@@ -8,7 +8,7 @@ from shared.domain.common.errors import MethodNotAllowed, NotFound
 bp = new_blueprint()
 
 
-@fallback_route(bp, "no_such_route")
+@fallback_route(bp)
 async def no_such_route(call: Call) -> func.HttpResponse:
     """404, or 405 with `Allow` where the path takes another method."""
     allowed = methods_of(call.path("path"))

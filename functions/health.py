@@ -8,7 +8,7 @@ from shared.bootstrap import container
 bp = new_blueprint()
 
 
-@open_route(bp, "get_health", "GET", "health")
+@open_route(bp, "GET", "health")
 async def get_health(_: Call) -> func.HttpResponse:
     """`ok`; `degraded` while legs wait to be charged for over 2 minutes, one is parked for over a
     day, or the queue is away; `failing`, with 503, while no leg can be accepted."""

@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -28,7 +28,13 @@ from shared.contracts.common.queries import (
     read_moment,
     read_month,
 )
-from shared.contracts.common.routes import Route
+from shared.contracts.common.routes import (
+    CSV_MEDIA_TYPE,
+    JSON_MEDIA_TYPE,
+    Body,
+    Route,
+    is_json,
+)
 from shared.contracts.common.visible_ids import ACCOUNTS, RATE_CARDS, ids_in
 from shared.domain.common import limits
 from shared.domain.common.errors import (
@@ -43,21 +49,11 @@ from shared.domain.common.errors import (
 from shared.domain.common.formulas import escape_formulas
 from shared.domain.common.strict_json import loads
 from shared.domain.directory.access import Principal, Role
+from shared.domain.directory.entities import Bridge
 from shared.pacing import Work, working
 from shared.ports.audit import ACTING, Actor
 from shared.telemetry import event, failure
 
-JSON_MEDIA_TYPE = "application/json"
-CSV_MEDIA_TYPE = "text/csv"
-# curl's default for `-d`; whoever sends JSON so means JSON.
-_JSON_TYPES = re.compile(
-    r"|application/json|application/(?!json-patch)[a-z0-9.-]+\+json"
-    r"|application/x-www-form-urlencoded",
-    re.ASCII,
-)
-_MERGE_PATCH_TYPES = frozenset(
-    {"", "application/json", "application/merge-patch+json", "application/x-www-form-urlencoded"}
-)
 _KEY = re.compile(r"[!-~]+", re.ASCII)
 _PAGING = frozenset({"cursor", "limit", "format"})
 _NOBODY = Principal("", frozenset(), frozenset())
@@ -66,8 +62,9 @@ CSV_ROWS_MAX = 100_000
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
-type Handler = Callable[[Call], Awaitable[func.HttpResponse]]
-type Answer = Callable[[Handler, Call], Awaitable[func.HttpResponse]]
+type Handler = Callable[..., Awaitable[func.HttpResponse]]
+"""Called with the `Call`, and with the parsed body where the route declares one."""
+type Serve = Callable[[Handler, Call], Awaitable[func.HttpResponse]]
 ROUTES: list[Route] = []
 """Every HTTP function of the app, as it was declared; the API's description is made of them."""
 
@@ -78,11 +75,16 @@ class Call:
 
     request: func.HttpRequest
     request_id: str
-    body_bytes_max: int
+    route: Route
     principal: Principal = _NOBODY
-    route: str = ""
-    queries: tuple[Query, ...] = ()
     values: dict[str, str] = field(default_factory=dict)
+    content: object = None
+    """The JSON of the parsed body, as it was sent."""
+    key: str = ""
+    """The Idempotency-Key of a route that declares it."""
+    webhook_id: str | None = None
+    """The webhook id of a signed request of a bridge."""
+    authenticated_bridge: Bridge | None = None
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -96,11 +98,12 @@ class Call:
 
     def check_query(self) -> None:
         """Read the query as the route declares it. Raises Invalid `query_invalid`."""
-        self.values = check_query(self.request.url, self.queries)
+        if self.route.queries is not None:
+            self.values = check_query(self.request.url, self.route.queries)
 
     def query(self, name: str) -> str | None:
         """A query parameter that the route declares, None if it is missing or empty."""
-        if all(each.name != name for each in self.queries):
+        if all(each.name != name for each in self.route.queries or ()):
             raise LookupError(f"the route does not declare the query parameter {name}")
         return self.values.get(name)
 
@@ -141,8 +144,8 @@ class Call:
         if encoding not in {"", "identity"}:
             raise UnsupportedMedia("The body must not be compressed.", code="encoding_unsupported")
         body: bytes = self.request.get_body()
-        if len(body) > self.body_bytes_max:
-            raise TooLarge(f"The body may have {self.body_bytes_max} bytes.")
+        if len(body) > self.route.body_bytes_max:
+            raise TooLarge(f"The body may have {self.route.body_bytes_max} bytes.")
         if not body and "chunked" in self.headers.get("transfer-encoding", "").lower():
             raise BadRequest(
                 "A chunked body does not get here: send a Content-Length.", code="length_required"
@@ -153,56 +156,57 @@ class Call:
         """The content type without parameters, lower case; "" if there is none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
-    def says_json(self) -> bool:
-        """Whether the content type is one by which JSON is sent; for PATCH, a merge patch."""
-        if self.request.method == "PATCH":
-            return self.media_type() in _MERGE_PATCH_TYPES
-        return _JSON_TYPES.fullmatch(self.media_type()) is not None
+    def check_media_type(self) -> None:
+        """Raises what `body` raises, and UnsupportedMedia for a type that the route does not
+        declare."""
+        declared = self.route.body
+        left_out = not self.body() and declared is not None and declared.is_optional
+        if declared is None or left_out or declared.takes(self.media_type()):
+            return
+        name = "Accept-Patch" if self.request.method == "PATCH" else "Accept"
+        accepted = ", ".join(declared.media_types)
+        raise UnsupportedMedia(f"This route reads {accepted}.", (name, accepted))
 
     def json(self) -> object:
-        """The body as JSON. Raises what `body` and `strict_json.loads` raise."""
+        """The body as JSON, `{}` where it is optional and left out. Raises what `body` and
+        `strict_json.loads` raise, and BadRequest `body_missing`."""
         body = self.body()
-        if not self.says_json():
-            raise self._unsupported()
+        if not body and self.route.body and self.route.body.is_optional:
+            return {}
         if not body:
             raise BadRequest("The body is missing.", code="body_missing")
         return loads(body)
 
-    def _unsupported(self) -> UnsupportedMedia:
-        name, accepted = "Accept", JSON_MEDIA_TYPE
-        if self.request.method == "PATCH":
-            name, accepted = "Accept-Patch", f"application/merge-patch+json, {JSON_MEDIA_TYPE}"
-        return UnsupportedMedia(f"This route reads {accepted}.", (name, accepted))
-
-    def json_object(self, *, optional: bool = False) -> dict[str, object]:
-        """The body as a JSON object; empty where it is `optional` and left out. Raises what `json`
-        raises, and Invalid."""
-        found = {} if optional and not self.body() else self.json()
-        if not isinstance(found, dict):
-            raise Invalid("The body must be an object.")
-        return found
+    @property
+    def bridge(self) -> Bridge:
+        """The authenticated bridge of a bridge route."""
+        if self.authenticated_bridge is None:
+            raise LookupError("the route does not authenticate a bridge")
+        return self.authenticated_bridge
 
     def if_match(self) -> str | None:
-        """The `If-Match` header."""
+        """The `If-Match` header, which the route declares."""
+        if not self.route.if_match:
+            raise LookupError("the route does not declare If-Match")
         return self.headers.get("if-match") or None
 
-    def idempotency_key(self, *, signed: str | None = None) -> str:
-        """The `Idempotency-Key`, without the quotes around it. On a signed request the key is
-        `signed`, its webhook id: the signature does not cover the header.
+    def idempotency_key(self) -> str:
+        """The `Idempotency-Key`, without the quotes around it. On a signed request the key is its
+        webhook id, since the signature does not cover the header.
 
         Raises BadRequest.
         """
         text = self.headers.get("idempotency-key", "").strip()
         if len(text) >= 2 and text.startswith('"') and text.endswith('"'):
             text = text[1:-1]
-        if signed is not None:
-            if text and text != signed:
+        if self.webhook_id is not None:
+            if text and text != self.webhook_id:
                 raise BadRequest(
                     "The Idempotency-Key of a signed request is its webhook-id: send the same "
                     "text, or leave the header out.",
                     code="idempotency_key_mismatch",
                 )
-            return signed
+            return self.webhook_id
         if not text:
             raise BadRequest(
                 "This needs the header Idempotency-Key.", code="idempotency_key_missing"
@@ -220,24 +224,25 @@ class Call:
         limit = int(self.query("limit") or limits.LIST_ITEMS_DEFAULT)
         return limit, self.place_of(self.query("cursor"))
 
-    def place_of(self, cursor: str | None, body: Mapping[str, object] | None = None) -> str | None:
-        """The place in this list that a cursor names; `body` where the list is asked for by POST.
+    def place_of(self, cursor: str | None) -> str | None:
+        """The place in this list that a cursor names.
 
         Raises Invalid `cursor_invalid` for a cursor of another list, query or caller's accounts.
         """
         if cursor is None:
             return None
-        return unseal(container().settings.chain_key, self._list(body), cursor)
+        return unseal(container().settings.chain_key, self._list(), cursor)
 
-    def cursor_of(self, place: str, body: Mapping[str, object] | None = None) -> str:
+    def cursor_of(self, place: str) -> str:
         """The cursor that `place_of` reads."""
-        return seal(container().settings.chain_key, self._list(body), place)
+        return seal(container().settings.chain_key, self._list(), place)
 
-    def _list(self, body: Mapping[str, object] | None) -> object:
-        """What tells a list from others: path, query and body, and which accounts are seen."""
+    def _list(self) -> object:
+        """The identity of a list: path, query and body, and which accounts are visible."""
         query = {name: text for name, text in self.values.items() if name not in _PAGING}
-        wanted = {name: value for name, value in (body or {}).items() if name not in _PAGING}
-        path = [self.route, *sorted(self.request.route_params.items())]
+        content = self.content if isinstance(self.content, dict) else {}
+        wanted = {name: value for name, value in content.items() if name not in _PAGING}
+        path = [self.route.name, *sorted(self.request.route_params.items())]
         return [path, query, wanted, sorted(self.principal.accounts)]
 
     def wants_csv(self) -> bool:
@@ -258,52 +263,73 @@ def new_blueprint() -> func.Blueprint:
     return func.Blueprint()  # type: ignore[no-untyped-call]
 
 
-def open_route(
+def open_route(blueprint: func.Blueprint, method: str, path: str) -> Callable[[Handler], Any]:
+    """A route for everybody: health, and the API's description."""
+    return _route(blueprint, Route("", method, path), [method], _serve_anybody)
+
+
+def bridge_route(
     blueprint: func.Blueprint,
-    name: str,
-    method: str,
     path: str,
+    body: Body | str,
     *,
     queries: Sequence[Query] | None = (),
-    body_bytes_max: int = limits.BODY_BYTES_MAX,
-    serves_calls: bool = False,
+    idempotency_key: bool = False,
 ) -> Callable[[Handler], Any]:
-    """A route whose handler checks itself who calls: bridges by their scheme, health for all.
-    `queries` are the query parameters that it takes, None: any. Reports give way to routes that
-    serve calls in progress."""
-    answer = _serve_call if serves_calls else _serve_anybody
-    return _route(blueprint, name, method, path, None, queries, body_bytes_max, answer)
+    """A POST of the bridge that the path names, authenticated by its scheme. Reports give way to
+    these routes."""
+    route = Route(
+        "",
+        "POST",
+        path,
+        queries=None if queries is None else tuple(queries),
+        body=Body(body) if isinstance(body, str) else body,
+        idempotency_key=idempotency_key,
+    )
+    return _route(blueprint, route, ["POST"], _serve_bridge)
 
 
 def admin_route(
     blueprint: func.Blueprint,
-    name: str,
     method: str,
     path: str,
     roles: frozenset[Role],
     *,
     queries: Sequence[Query] = (),
-    body_bytes_max: int = limits.BODY_BYTES_MAX,
+    body: Body | str | None = None,
+    all_accounts: bool = False,
+    if_match: bool = False,
+    idempotency_key: bool = False,
     is_report: bool = False,
 ) -> Callable[[Handler], Any]:
     """A route for administrators who hold one of `roles` (or `admin`). Where the path names an
-    `{account}` it must be one of theirs. `queries` are the query parameters that it takes.
+    `{account}` it must be one of theirs. The other arguments are those of `Route`.
 
     A report reads or computes much: it waits for a turn and gives way to calls in progress.
     """
 
-    async def answer(handler: Handler, call: Call) -> func.HttpResponse:
+    async def serve(handler: Handler, call: Call) -> func.HttpResponse:
         await _let_in(call, roles)
         return await _work(handler, call, is_report=is_report)
 
-    return _route(blueprint, name, method, path, roles, queries, body_bytes_max, answer)
-
-
-def fallback_route(blueprint: func.Blueprint, name: str) -> Callable[[Handler], Any]:
-    """What no other route takes: a path that is not there, or not with this method."""
-    return _route(
-        blueprint, name, _METHODS, "{*path}", None, None, limits.BODY_BYTES_MAX, _serve_anybody
+    route = Route(
+        "",
+        method,
+        path,
+        roles,
+        queries=tuple(queries),
+        body=Body(body) if isinstance(body, str) else body,
+        all_accounts=all_accounts,
+        if_match=if_match,
+        idempotency_key=idempotency_key,
     )
+    return _route(blueprint, route, [method], serve)
+
+
+def fallback_route(blueprint: func.Blueprint) -> Callable[[Handler], Any]:
+    """The route of every request that no other route takes."""
+    route = Route("", "*", "{*path}", queries=None)
+    return _route(blueprint, route, _METHODS, _serve_anybody)
 
 
 def methods_of(path: str) -> frozenset[str]:
@@ -321,38 +347,22 @@ def _fits(template: Sequence[str], segments: Sequence[str]) -> bool:
 
 
 def _route(
-    blueprint: func.Blueprint,
-    name: str,
-    methods: str | Sequence[str],
-    path: str,
-    roles: frozenset[Role] | None,
-    queries: Sequence[Query] | None,
-    body_bytes_max: int,
-    answer: Answer,
+    blueprint: func.Blueprint, declared: Route, methods: Sequence[str], serve: Serve
 ) -> Callable[[Handler], Any]:
-    taken = [methods] if isinstance(methods, str) else list(methods)
-    declared = None if queries is None else tuple(queries)
-
     def decorate(handler: Handler) -> Any:
-        if "*" not in path:
-            about = " ".join((handler.__doc__ or "").split())
-            ROUTES.extend(
-                Route(name, each, path, roles, about, body_bytes_max, declared) for each in taken
-            )
-
-        async def checked(call: Call) -> func.HttpResponse:
-            if declared is not None:
-                call.queries = declared
-                call.check_query()
-            if roles is not None and not call.principal.sees_all_accounts:
-                await _require_visible(call)
-            return await handler(call)
+        route = replace(
+            declared,
+            name=handler.__name__,
+            about=" ".join((handler.__doc__ or "").split()),
+        )
+        if "*" not in route.path:
+            ROUTES.append(route)
 
         async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
             started = time.perf_counter()
-            call = Call(req, str(context.invocation_id), body_bytes_max, route=name)
+            call = Call(req, str(context.invocation_id), route)
             try:
-                response = await answer(checked, call)
+                response = await serve(handler, call)
             except Exception as error:  # noqa: BLE001 - the last line of defence: logged, not shown
                 response = _problem(error, call)
             response.headers["x-request-id"] = call.request_id
@@ -363,7 +373,7 @@ def _route(
                 return response
             event(
                 "http_request",
-                function=name,
+                function=route.name,
                 status=response.status_code,
                 duration_ms=round((time.perf_counter() - started) * 1000, 1),
                 caller=call.principal.name or None,
@@ -372,23 +382,54 @@ def _route(
             )
             return response
 
-        function.__name__ = name
-        function.__qualname__ = name
+        function.__name__ = route.name
+        function.__qualname__ = route.name
         function.__module__ = handler.__module__
         function.__doc__ = handler.__doc__
-        routed = blueprint.route(path, methods=taken, auth_level=func.AuthLevel.ANONYMOUS)
-        return blueprint.function_name(name)(routed(function))
+        routed = blueprint.route(route.path, methods=methods, auth_level=func.AuthLevel.ANONYMOUS)
+        return blueprint.function_name(route.name)(routed(function))
 
     return decorate
 
 
 async def _serve_anybody(handler: Handler, call: Call) -> func.HttpResponse:
+    call.check_query()
     return await handler(call)
 
 
-async def _serve_call(handler: Handler, call: Call) -> func.HttpResponse:
-    with container().turns.call():
+async def _serve_bridge(handler: Handler, call: Call) -> func.HttpResponse:
+    services = container()
+    with services.turns.call():
+        call.check_query()
+        call.authenticated_bridge, call.webhook_id = await services.bridge_gate(
+            call.path("bridge"), call.headers, call.body(), call.request.url
+        )
+        return await _run(handler, call)
+
+
+async def _serve_admin(handler: Handler, call: Call) -> func.HttpResponse:
+    call.check_query()
+    if not call.principal.sees_all_accounts:
+        await _require_visible(call)
+    if call.route.all_accounts:
+        call.principal.require_all_accounts()
+    return await _run(handler, call)
+
+
+async def _run(handler: Handler, call: Call) -> func.HttpResponse:
+    """Call the handler with what the route declares that it reads."""
+    route = call.route
+    if route.idempotency_key:
+        call.key = call.idempotency_key()
+    if route.body is None:
         return await handler(call)
+    call.check_media_type()
+    if not route.body.is_parsed:
+        return await handler(call)
+    from shared.contracts.common.validation import read
+
+    call.content = call.json()
+    return await handler(call, read(route.body.model, call.content))
 
 
 async def _work(handler: Handler, call: Call, *, is_report: bool) -> func.HttpResponse:
@@ -399,11 +440,11 @@ async def _work(handler: Handler, call: Call, *, is_report: bool) -> func.HttpRe
     work = Work(process.budgets, caller, process.turns)
     if not is_report:
         with working(work):
-            return await handler(call)
+            return await _serve_admin(handler, call)
     async with process.turns.report(caller):
         work.deadline = time.monotonic() + limits.REPORT_SECONDS_MAX
         with working(work):
-            return await handler(call)
+            return await _serve_admin(handler, call)
 
 
 async def _let_in(call: Call, roles: frozenset[Role]) -> None:
@@ -421,7 +462,7 @@ async def _require_visible(call: Call) -> None:
     Raises NotAllowed, the same for what is foreign and what is absent.
     """
     try:
-        body = loads(call.body()) if call.says_json() else None
+        body = loads(call.body()) if is_json(call.media_type()) else None
     except PerminuteError:
         body = None
     path = {name: call.path(name) for name in call.request.route_params}

@@ -1,6 +1,7 @@
 """The ledger: top-ups, entries, legs with their charges, verification."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
@@ -13,43 +14,58 @@ from shared.domain.directory.access import READERS, Role
 from shared.domain.ledger.model import Entry, EntryKind
 from shared.telemetry import event
 
+if TYPE_CHECKING:
+    from shared.contracts.ledger.entries import AdjustmentBody, ErasureBody, ReversalBody, TopUpBody
+
 bp = new_blueprint()
 _FINANCE = frozenset({Role.FINANCE})
 _AT = (moment("at", "As of this time; now if left out."),)
 _ANCHORS = (flag("anchors", "Compare it with its newest anchor too."),)
 
 
-@admin_route(bp, "post_top_up", "POST", "v1/accounts/{account}/top-ups", _FINANCE)
-async def post_top_up(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp,
+    "POST",
+    "v1/accounts/{account}/top-ups",
+    _FINANCE,
+    body="ledger.entries:TopUpBody",
+    idempotency_key=True,
+)
+async def post_top_up(call: Call, body: "TopUpBody") -> func.HttpResponse:
     """Credits come in, once per Idempotency-Key."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.ledger.entries import TopUpBody
 
-    key = call.idempotency_key()
-    command = read(TopUpBody, call.json()).command(key, call.principal.name)
+    command = body.command(call.key, call.principal.name)
     account = call.path("account")
     return _booked(account, *await container().credit_account(account, command))
 
 
-@admin_route(bp, "post_adjustment", "POST", "v1/accounts/{account}/adjustments", _FINANCE)
-async def post_adjustment(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp,
+    "POST",
+    "v1/accounts/{account}/adjustments",
+    _FINANCE,
+    body="ledger.entries:AdjustmentBody",
+    idempotency_key=True,
+)
+async def post_adjustment(call: Call, body: "AdjustmentBody") -> func.HttpResponse:
     """A person's correction, once per Idempotency-Key."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.ledger.entries import AdjustmentBody
 
-    key = call.idempotency_key()
-    command = read(AdjustmentBody, call.json()).command(key, call.principal.name)
+    command = body.command(call.key, call.principal.name)
     account = call.path("account")
     return _booked(account, *await container().credit_account(account, command))
 
 
-@admin_route(bp, "post_reversal", "POST", "v1/accounts/{account}/legs/{leg}/reversal", _FINANCE)
-async def post_reversal(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp,
+    "POST",
+    "v1/accounts/{account}/legs/{leg}/reversal",
+    _FINANCE,
+    body="ledger.entries:ReversalBody",
+)
+async def post_reversal(call: Call, body: "ReversalBody") -> func.HttpResponse:
     """Takes a leg's debit back, once, whoever asks how often."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.ledger.entries import ReversalBody
 
-    reason = read(ReversalBody, call.json()).reason
+    reason = body.reason
     account = call.path("account")
     booked = await container().credit_account.reverse(
         account, call.path("leg"), reason=reason, actor=call.principal.name
@@ -78,7 +94,6 @@ def _booked(account: str, entry: Entry, repeated: bool) -> func.HttpResponse:
 
 @admin_route(
     bp,
-    "list_entries",
     "GET",
     "v1/accounts/{account}/entries",
     READERS,
@@ -113,7 +128,7 @@ async def list_entries(call: Call) -> func.HttpResponse:
     return await reply_list(call, fetch, ENTRY_COLUMNS, file_name, time_column="at")
 
 
-@admin_route(bp, "get_balance", "GET", "v1/accounts/{account}/balance", READERS, queries=_AT)
+@admin_route(bp, "GET", "v1/accounts/{account}/balance", READERS, queries=_AT)
 async def get_balance(call: Call) -> func.HttpResponse:
     """The balance as of a time (`?at=`), by default now."""
     account = call.path("account")
@@ -122,9 +137,7 @@ async def get_balance(call: Call) -> func.HttpResponse:
     return reply({"at": format_time(at), "balance": format_amount(balance), "entry": entry})
 
 
-@admin_route(
-    bp, "get_statement", "GET", "v1/accounts/{account}/statements/{month}", READERS, is_report=True
-)
+@admin_route(bp, "GET", "v1/accounts/{account}/statements/{month}", READERS, is_report=True)
 async def get_statement(call: Call) -> func.HttpResponse:
     """A month added up: opening, totals by kind and destination, closing."""
     from shared.contracts.ledger.entries import statement_body
@@ -134,7 +147,7 @@ async def get_statement(call: Call) -> func.HttpResponse:
     return reply(statement_body(account, *found))
 
 
-@admin_route(bp, "get_leg", "GET", "v1/accounts/{account}/legs/{leg}", READERS)
+@admin_route(bp, "GET", "v1/accounts/{account}/legs/{leg}", READERS)
 async def get_leg(call: Call) -> func.HttpResponse:
     """A leg and its explained charge; 404 while it is queued."""
     from shared.contracts.ledger.entries import leg_body, parked_leg_body, replaced_body
@@ -152,15 +165,7 @@ async def get_leg(call: Call) -> func.HttpResponse:
     return reply(body)
 
 
-@admin_route(
-    bp,
-    "verify_ledger",
-    "GET",
-    "v1/accounts/{account}/verify",
-    READERS,
-    queries=_ANCHORS,
-    is_report=True,
-)
+@admin_route(bp, "GET", "v1/accounts/{account}/verify", READERS, queries=_ANCHORS, is_report=True)
 async def verify_ledger(call: Call) -> func.HttpResponse:
     """Recomputes the account's ledger from what is stored; `?anchors=true` also holds it against
     its newest anchor."""
@@ -181,14 +186,13 @@ async def verify_ledger(call: Call) -> func.HttpResponse:
     )
 
 
-@admin_route(bp, "post_erasure", "POST", "v1/accounts/{account}/erasures", frozenset())
-async def post_erasure(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp, "POST", "v1/accounts/{account}/erasures", frozenset(), body="ledger.entries:ErasureBody"
+)
+async def post_erasure(call: Call, asked: "ErasureBody") -> func.HttpResponse:
     """A number or an organizer leaves every table; the ledger still verifies."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.ledger.entries import ErasureBody
 
     account = call.path("account")
-    asked = read(ErasureBody, call.json())
     erased = await container().erase_person(account, number=asked.number, organizer=asked.organizer)
     event("person_erased", account=account, actor=call.principal.name, legs=erased.legs)
     return reply({"erased": asdict(erased)})

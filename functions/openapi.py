@@ -4,13 +4,14 @@ from functools import cache
 
 import azure.functions as func
 
-from functions.http import JSON_MEDIA_TYPE, ROUTES, Call, new_blueprint, open_route
+from functions.http import ROUTES, Call, new_blueprint, open_route
+from shared.contracts.common.routes import JSON_MEDIA_TYPE
 
 bp = new_blueprint()
 API_VERSION = "1"
 
 
-@open_route(bp, "get_openapi", "GET", "openapi.json")
+@open_route(bp, "GET", "openapi.json")
 async def get_openapi(_: Call) -> func.HttpResponse:
     """This document, OpenAPI 3.1."""
     return func.HttpResponse(_text(), mimetype=JSON_MEDIA_TYPE)

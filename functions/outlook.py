@@ -14,7 +14,7 @@ SVG_MEDIA_TYPE = "image/svg+xml"
 _FORMAT = (one_of("format", "`svg` for a picture.", ("json", "svg")),)
 
 
-@admin_route(bp, "get_outlook", "GET", "v1/accounts/{account}/outlook", READERS, queries=_FORMAT)
+@admin_route(bp, "GET", "v1/accounts/{account}/outlook", READERS, queries=_FORMAT)
 async def get_outlook(call: Call) -> func.HttpResponse:
     """As JSON, or as a picture with `?format=svg`."""
     from shared.contracts.credits.outlook import outlook_body

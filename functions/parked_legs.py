@@ -1,13 +1,24 @@
 """Parked legs: what could not be charged, and its way out."""
 
+from typing import TYPE_CHECKING
+
 import azure.functions as func
 
 from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE, Query, flag, one_of
+from shared.contracts.common.routes import Body
 from shared.domain.directory.access import READERS, Role
 from shared.domain.legs.parking import ParkReason, ParkStatus
 from shared.telemetry import event
+
+if TYPE_CHECKING:
+    from shared.contracts.ledger.entries import (
+        DismissAllBody,
+        DismissBody,
+        ReplayAllBody,
+        ReplayBody,
+    )
 
 bp = new_blueprint()
 _OPERATORS = frozenset({Role.OPERATOR})
@@ -15,7 +26,6 @@ _OPERATORS = frozenset({Role.OPERATOR})
 
 @admin_route(
     bp,
-    "list_parked_legs",
     "GET",
     "v1/parked-legs",
     READERS,
@@ -46,14 +56,18 @@ async def list_parked_legs(call: Call) -> func.HttpResponse:
     return await reply_list(call, fetch, PARKED_COLUMNS, "parked-legs.csv")
 
 
-@admin_route(bp, "replay_parked_leg", "POST", "v1/parked-legs/{id}/replay", _OPERATORS)
-async def replay_parked_leg(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp,
+    "POST",
+    "v1/parked-legs/{id}/replay",
+    _OPERATORS,
+    body=Body("ledger.entries:ReplayBody", is_optional=True),
+)
+async def replay_parked_leg(call: Call, body: "ReplayBody") -> func.HttpResponse:
     """Charge it now; the body may carry the changed fields of the leg, in dialect perminute, or for
     a conflict the id of the leg that it is charged as."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.ledger.entries import ReplayBody, parked_body
+    from shared.contracts.ledger.entries import parked_body
 
-    body = read(ReplayBody, call.json() if call.body() else {})
     parked = await container().parked_legs.replay(
         call.principal, call.path("id"), body.leg, charge_as=body.charge_as
     )
@@ -61,47 +75,52 @@ async def replay_parked_leg(call: Call) -> func.HttpResponse:
     return reply(parked_body(parked))
 
 
-@admin_route(bp, "dismiss_parked_leg", "POST", "v1/parked-legs/{id}/dismiss", _OPERATORS)
-async def dismiss_parked_leg(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp,
+    "POST",
+    "v1/parked-legs/{id}/dismiss",
+    _OPERATORS,
+    body=Body("ledger.entries:DismissBody", is_optional=True),
+)
+async def dismiss_parked_leg(call: Call, body: "DismissBody") -> func.HttpResponse:
     """Nobody will charge it; the body may say why."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.ledger.entries import DismissBody, parked_body
+    from shared.contracts.ledger.entries import parked_body
 
-    note = read(DismissBody, call.json() if call.body() else {}).note
+    note = body.note
     parked = await container().parked_legs.dismiss(call.principal, call.path("id"), note)
     event("leg_dismissed", parked=parked.id, actor=call.principal.name)
     return reply(parked_body(parked))
 
 
-@admin_route(bp, "replay_parked_legs", "POST", "v1/parked-legs/replay", _OPERATORS)
-async def replay_parked_legs(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp,
+    "POST",
+    "v1/parked-legs/replay",
+    _OPERATORS,
+    body=Body("ledger.entries:ReplayAllBody", is_optional=True),
+)
+async def replay_parked_legs(call: Call, body: "ReplayAllBody") -> func.HttpResponse:
     """Charge the next open ones of an account or a reason now, as they are."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.ledger.entries import ReplayAllBody, swept_body
+    from shared.contracts.ledger.entries import swept_body
 
-    stated = call.json_object(optional=True)
-    body = read(ReplayAllBody, stated)
-    place = call.place_of(body.cursor, stated)
+    place = call.place_of(body.cursor)
     swept = await container().parked_legs.replay_all(
         call.principal, body.where(), limit=body.limit, cursor=place
     )
     event("legs_replayed", legs=len(swept.items), actor=call.principal.name)
-    cursor = swept.cursor and call.cursor_of(swept.cursor, stated)
+    cursor = swept.cursor and call.cursor_of(swept.cursor)
     return reply(swept_body(swept.items, cursor))
 
 
-@admin_route(bp, "dismiss_parked_legs", "POST", "v1/parked-legs/dismiss", _OPERATORS)
-async def dismiss_parked_legs(call: Call) -> func.HttpResponse:
+@admin_route(bp, "POST", "v1/parked-legs/dismiss", _OPERATORS, body="ledger.entries:DismissAllBody")
+async def dismiss_parked_legs(call: Call, body: "DismissAllBody") -> func.HttpResponse:
     """Nobody will charge the next open ones of an account or a reason."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.ledger.entries import DismissAllBody, swept_body
+    from shared.contracts.ledger.entries import swept_body
 
-    stated = call.json_object()
-    body = read(DismissAllBody, stated)
-    place = call.place_of(body.cursor, stated)
+    place = call.place_of(body.cursor)
     swept = await container().parked_legs.dismiss_all(
         call.principal, body.where(), body.note, limit=body.limit, cursor=place
     )
     event("legs_dismissed", legs=len(swept.items), actor=call.principal.name)
-    cursor = swept.cursor and call.cursor_of(swept.cursor, stated)
+    cursor = swept.cursor and call.cursor_of(swept.cursor)
     return reply(swept_body(swept.items, cursor))

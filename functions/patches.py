@@ -1,9 +1,9 @@
 """PATCH: a JSON Merge Patch of a setting, written the way that PUT writes it."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import azure.functions as func
-from pydantic import BaseModel
 
 from functions.http import Call
 from shared.contracts.common.merge_patch import merge_patch
@@ -14,20 +14,21 @@ from shared.domain.common.preconditions import check_etag
 _TRIES_MAX = 10
 
 
-async def patch[Body: BaseModel](
+async def patch(
     call: Call,
-    body: type[Body],
     present: Callable[[], Awaitable[tuple[Mapping[str, object], str | None]]],
-    save: Callable[[Body, str | None], Awaitable[func.HttpResponse]],
+    save: Callable[[Any, str | None], Awaitable[func.HttpResponse]],
 ) -> func.HttpResponse:
     """Merge the request's body into `present()` → (setting as it is shown, its ETag), read the
-    result as `body`, and `save` it in place of exactly that version.
+    result as the route's body, and `save` it in place of exactly that version.
 
     What the patch leaves out stays, `null` takes the default. Without `If-Match` a change in
     between is merged again. Raises PreconditionFailed where `If-Match` names another version,
     Invalid, and what `present` and `save` raise.
     """
     stated, if_match = call.json(), call.if_match()
+    assert call.route.body is not None, "a PATCH declares its body"
+    body = call.route.body.model
     refuse_unknown_fields(body, stated)
     names = {field.alias or name for name, field in body.model_fields.items()}
     for _ in range(_TRIES_MAX):

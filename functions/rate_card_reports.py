@@ -14,22 +14,21 @@ from shared.domain.common.canonical import format_time
 from shared.domain.common.kinds import LegKind
 from shared.domain.directory.access import READERS
 
-if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+if TYPE_CHECKING:  # loaded by the first request
+    from shared.contracts.rate_cards.quotes import QuoteBody
+    from shared.contracts.rate_cards.tables import QuoteTableBody
     from shared.domain.rating.rate_card import RateCardVersion
 
 bp = new_blueprint()
 TEXT_MEDIA_TYPE = "text/plain"
 
 
-@admin_route(bp, "post_quote", "POST", "v1/quotes", READERS)
-async def post_quote(call: Call) -> func.HttpResponse:
+@admin_route(bp, "POST", "v1/quotes", READERS, body="rate_cards.quotes:QuoteBody")
+async def post_quote(call: Call, body: "QuoteBody") -> func.HttpResponse:
     """What a call would cost, explained like a charge; with `organizer_id` by its licence: what
     included minutes and the licence pay."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.rate_cards.quotes import QuoteBody
     from shared.usecases.rate_cards.manage_rate_cards import Inquiry
 
-    body = read(QuoteBody, call.json())
     inquiry = Inquiry(
         account=body.account,
         rate_card=body.rate_card,
@@ -43,19 +42,19 @@ async def post_quote(call: Call) -> func.HttpResponse:
     return reply(await container().rate_card_service.quote(inquiry, call.principal))
 
 
-@admin_route(bp, "post_quote_table", "POST", "v1/quotes/table", READERS, queries=(FORMAT,))
-async def post_quote_table(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp,
+    "POST",
+    "v1/quotes/table",
+    READERS,
+    queries=(FORMAT,),
+    body="rate_cards.tables:QuoteTableBody",
+)
+async def post_quote_table(call: Call, body: "QuoteTableBody") -> func.HttpResponse:
     """What calls of 1, 5, 15, 30 and 60 minutes to a number would cost, as JSON or CSV."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.rate_cards.tables import (
-        QUOTE_COLUMNS,
-        QuoteTableBody,
-        quote_rows,
-        quote_table_body,
-    )
+    from shared.contracts.rate_cards.tables import QUOTE_COLUMNS, quote_rows, quote_table_body
     from shared.usecases.rate_cards.manage_rate_cards import Inquiry
 
-    body = read(QuoteTableBody, call.json())
     inquiry = Inquiry(
         account=body.account,
         rate_card=body.rate_card,
@@ -74,7 +73,6 @@ async def post_quote_table(call: Call) -> func.HttpResponse:
 
 @admin_route(
     bp,
-    "get_price_list",
     "GET",
     "v1/rate-cards/{card}/price-list",
     READERS,
@@ -109,12 +107,7 @@ async def get_price_list(call: Call) -> func.HttpResponse:
 
 
 @admin_route(
-    bp,
-    "lint_rate_card_version",
-    "GET",
-    "v1/rate-cards/{card}/versions/{effective_from}/lint",
-    READERS,
-    is_report=True,
+    bp, "GET", "v1/rate-cards/{card}/versions/{effective_from}/lint", READERS, is_report=True
 )
 async def lint_rate_card_version(call: Call) -> func.HttpResponse:
     """What is odd in a version, warnings first."""
@@ -126,7 +119,6 @@ async def lint_rate_card_version(call: Call) -> func.HttpResponse:
 
 @admin_route(
     bp,
-    "diff_rate_card",
     "GET",
     "v1/rate-cards/{card}/diff",
     READERS,

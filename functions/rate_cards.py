@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from functions.http import (
-    CSV_MEDIA_TYPE,
-    JSON_MEDIA_TYPE,
     Call,
     Page,
     admin_route,
@@ -23,16 +21,15 @@ from functions.http import (
 )
 from shared.bootstrap import container
 from shared.contracts.common.queries import FORMAT, PAGE, flag, moment, query_invalid
+from shared.contracts.common.routes import CSV_MEDIA_TYPE, FORM_MEDIA_TYPE, JSON_MEDIA_TYPE, Body
 from shared.contracts.common.times import read_time
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
-from shared.domain.common.errors import Invalid, UnsupportedMedia
+from shared.domain.common.errors import Invalid
 from shared.domain.directory.access import READERS, Role
 
-if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+if TYPE_CHECKING:  # loaded by the first request
     from shared.domain.rating.rate_card import RateCardVersion
-
-if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
     from shared.usecases.rate_cards.manage_rate_cards import PutVersion
 
 bp = new_blueprint()
@@ -43,7 +40,7 @@ _LINT = flag("lint", "Report what is odd in it too.")
 _VERSION = "v1/rate-cards/{card}/versions/{effective_from}"
 
 
-@admin_route(bp, "list_rate_cards", "GET", "v1/rate-cards", READERS, queries=PAGE)
+@admin_route(bp, "GET", "v1/rate-cards", READERS, queries=PAGE)
 async def list_rate_cards(call: Call) -> func.HttpResponse:
     """The names of the cards that the caller sees: all, or those that accounts of theirs use."""
 
@@ -56,7 +53,7 @@ async def list_rate_cards(call: Call) -> func.HttpResponse:
     return await reply_list(call, fetch, ("id",), "rate-cards.csv")
 
 
-@admin_route(bp, "get_rate_card", "GET", "v1/rate-cards/{card}", READERS)
+@admin_route(bp, "GET", "v1/rate-cards/{card}", READERS)
 async def get_rate_card(call: Call) -> func.HttpResponse:
     """A card's versions, without their rates."""
     from shared.contracts.rate_cards.quotes import card_version_body
@@ -66,15 +63,7 @@ async def get_rate_card(call: Call) -> func.HttpResponse:
     return reply({"id": card, "versions": [card_version_body(each) for each in versions]})
 
 
-@admin_route(
-    bp,
-    "get_rate_card_version",
-    "GET",
-    _VERSION,
-    READERS,
-    queries=(FORMAT,),
-    is_report=True,
-)
+@admin_route(bp, "GET", _VERSION, READERS, queries=(FORMAT,), is_report=True)
 async def get_rate_card_version(call: Call) -> func.HttpResponse:
     """A whole version, as JSON or CSV: what was put, in one spelling."""
     effective_from = effective_from_of(call)
@@ -91,17 +80,21 @@ async def get_rate_card_version(call: Call) -> func.HttpResponse:
 
 @admin_route(
     bp,
-    "put_rate_card_version",
     "PUT",
     _VERSION,
     _SETTERS,
     queries=(_BACKDATE, _DRY_RUN, _LINT),
-    body_bytes_max=limits.RATE_CARD_BODY_BYTES_MAX,
     is_report=True,
+    if_match=True,
+    all_accounts=True,
+    body=Body(
+        "rate_cards.json_format:RateCardBody",
+        (JSON_MEDIA_TYPE, CSV_MEDIA_TYPE),
+        bytes_max=limits.RATE_CARD_BODY_BYTES_MAX,
+    ),
 )
 async def put_rate_card_version(call: Call) -> func.HttpResponse:
     """Make or replace a version, as JSON or CSV; `?backdate=true`, `?dry_run=true`."""
-    call.principal.require_all_accounts()
     card, effective_from = call.path("card"), effective_from_of(call)
     put = await container().rate_card_service.put(
         card,
@@ -116,13 +109,18 @@ async def put_rate_card_version(call: Call) -> func.HttpResponse:
 
 @admin_route(
     bp,
-    "import_rate_card_version",
     "POST",
     "v1/rate-cards/{card}/import",
     _SETTERS,
     queries=(moment("effective_from", "When the version takes effect."), _BACKDATE, _DRY_RUN),
-    body_bytes_max=limits.RATE_CARD_BODY_BYTES_MAX,
+    body=Body(
+        "rate_cards.deck_form:DeckFormBody",
+        (FORM_MEDIA_TYPE,),
+        bytes_max=limits.RATE_CARD_BODY_BYTES_MAX,
+    ),
     is_report=True,
+    if_match=True,
+    all_accounts=True,
 )
 async def import_rate_card_version(call: Call) -> func.HttpResponse:
     """A carrier's deck becomes a version, by a mapping of columns: a form with `mapping` (JSON),
@@ -130,7 +128,6 @@ async def import_rate_card_version(call: Call) -> func.HttpResponse:
     from shared.contracts.rate_cards.deck_form import read_deck_form
     from shared.contracts.rate_cards.tables import deck_report_body
 
-    call.principal.require_all_accounts()
     card, effective_from = call.path("card"), await call.moment("effective_from")
     if effective_from is None:
         raise query_invalid(("effective_from", "must say when the version takes effect"))
@@ -201,17 +198,13 @@ async def _proposal(call: Call, version: RateCardVersion) -> dict[str, object]:
 
 
 def _parser(call: Call, card: str, effective_from: datetime) -> Callable[[], RateCardVersion]:
-    """What reads the body in its media type. Raises UnsupportedMedia, TooLarge."""
+    """The parser of the body in its media type."""
     from shared.contracts.rate_cards.csv_format import parse_rate_card_csv
     from shared.contracts.rate_cards.json_format import parse_rate_card_json
 
-    body = call.body()
-    if call.media_type() == CSV_MEDIA_TYPE:
-        return lambda: parse_rate_card_csv(body, card, effective_from)
-    if call.says_json():
-        return lambda: parse_rate_card_json(body, card, effective_from)
-    accepted = f"{JSON_MEDIA_TYPE}, {CSV_MEDIA_TYPE}"
-    raise UnsupportedMedia(f"This route reads {accepted}.", ("Accept", accepted))
+    body, is_csv = call.body(), call.media_type() == CSV_MEDIA_TYPE
+    parse = parse_rate_card_csv if is_csv else parse_rate_card_json
+    return lambda: parse(body, card, effective_from)
 
 
 def _json(version: RateCardVersion) -> str:

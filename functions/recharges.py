@@ -1,5 +1,7 @@
 """Recharges: what the payment side says of them, and their list."""
 
+from typing import TYPE_CHECKING
+
 import azure.functions as func
 
 from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
@@ -9,18 +11,25 @@ from shared.domain.credits.recharge import read_recharge_id
 from shared.domain.directory.access import READERS, Role
 from shared.telemetry import event
 
+if TYPE_CHECKING:
+    from shared.contracts.credits.alerts import RechargeResultBody
+
 bp = new_blueprint()
 _PAYMENTS = frozenset({Role.PAYMENTS})
 
 
-@admin_route(bp, "post_recharge_result", "POST", "v1/recharges/{recharge}/result", _PAYMENTS)
-async def post_recharge_result(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp,
+    "POST",
+    "v1/recharges/{recharge}/result",
+    _PAYMENTS,
+    body="credits.alerts:RechargeResultBody",
+)
+async def post_recharge_result(call: Call, said: "RechargeResultBody") -> func.HttpResponse:
     """The payment side's answer; saying it again changes nothing."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.credits.alerts import RechargeResultBody, recharge_body
+    from shared.contracts.credits.alerts import recharge_body
     from shared.usecases.credits.record_recharge_results import Answer
 
-    said = read(RechargeResultBody, call.json())
     recharge_id = call.path("recharge")
     answer = Answer(
         said.recharge_status, said.amount_micros, said.currency, said.reference, said.hard
@@ -39,7 +48,7 @@ async def post_recharge_result(call: Call) -> func.HttpResponse:
     return reply(recharge_body(account, after, said.currency))
 
 
-@admin_route(bp, "list_recharges", "GET", "v1/accounts/{account}/recharges", READERS, queries=PAGE)
+@admin_route(bp, "GET", "v1/accounts/{account}/recharges", READERS, queries=PAGE)
 async def list_recharges(call: Call) -> func.HttpResponse:
     """An account's recharges, the newest first."""
     from shared.contracts.credits.alerts import RECHARGE_COLUMNS, recharge_body

@@ -7,6 +7,7 @@ import azure.functions as func
 from functions.http import Call, admin_route, new_blueprint, reply, reply_csv
 from shared.bootstrap import container
 from shared.contracts.common.queries import FORMAT, SPAN
+from shared.contracts.common.routes import FORM_MEDIA_TYPE, Body
 from shared.domain.common import limits
 from shared.domain.directory.access import READERS
 
@@ -15,12 +16,15 @@ bp = new_blueprint()
 
 @admin_route(
     bp,
-    "post_reconciliation",
     "POST",
     "v1/accounts/{account}/reconciliations",
     READERS,
     queries=(*SPAN, FORMAT),
-    body_bytes_max=limits.RATE_CARD_BODY_BYTES_MAX,
+    body=Body(
+        "reconciliation.call_records:RecordFormBody",
+        (FORM_MEDIA_TYPE,),
+        bytes_max=limits.RATE_CARD_BODY_BYTES_MAX,
+    ),
     is_report=True,
 )
 async def post_reconciliation(call: Call) -> func.HttpResponse:

@@ -15,7 +15,8 @@ from shared.domain.ledger.statements import last_month, requested_month_span
 from shared.domain.legs.leg import decode_leg_key
 from shared.telemetry import event
 
-if TYPE_CHECKING:  # what a function needs is loaded when it is first asked for
+if TYPE_CHECKING:  # loaded by the first request
+    from shared.contracts.ledger.reratings import PriceWhatIfBody, ReratingBody
     from shared.usecases.charging.rerate_legs import Cursor, Reratings
 
 bp = new_blueprint()
@@ -24,21 +25,18 @@ _FINANCE = frozenset({Role.FINANCE})
 
 @admin_route(
     bp,
-    "post_rerating",
     "POST",
     "v1/reratings",
     READERS,
     queries=(FORMAT,),
     is_report=True,
+    body="ledger.reratings:ReratingBody",
 )
-async def post_rerating(call: Call) -> func.HttpResponse:
+async def post_rerating(call: Call, body: ReratingBody) -> func.HttpResponse:
     """Legs of a span, or named ones, by another card or version: a dry run unless it says no."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.ledger.reratings import ReratingBody
     from shared.usecases.charging.past_legs import Span
     from shared.usecases.charging.rerate_legs import Booking, RerateSelection
 
-    body = read(ReratingBody, call.json())
     booking = None
     if not body.dry_run:
         call.principal.require_one_of(_FINANCE)
@@ -69,21 +67,18 @@ async def post_rerating(call: Call) -> func.HttpResponse:
 
 @admin_route(
     bp,
-    "post_price_what_if",
     "POST",
     "v1/accounts/{account}/rate-card/what-if",
     READERS,
     queries=(FORMAT,),
     is_report=True,
+    body="ledger.reratings:PriceWhatIfBody",
 )
-async def post_price_what_if(call: Call) -> func.HttpResponse:
+async def post_price_what_if(call: Call, body: PriceWhatIfBody) -> func.HttpResponse:
     """What the legs of a month, by default the last one, would cost by another card."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.ledger.reratings import PriceWhatIfBody
     from shared.usecases.charging.past_legs import Span
     from shared.usecases.charging.rerate_legs import RerateSelection
 
-    body = read(PriceWhatIfBody, call.json())
     services = container()
     account = await services.facts.require_account(call.path("account"))
     zone = account.settings.time_zone
@@ -106,7 +101,7 @@ def _cursor(call: Call, text: str | None) -> Cursor | None:
     from shared.usecases.charging.past_legs import Place
     from shared.usecases.charging.rerate_legs import Cursor
 
-    opened = call.place_of(text, call.json_object())
+    opened = call.place_of(text)
     if opened is None:
         return None
     accounts, place = read_cursor(opened)
@@ -124,7 +119,7 @@ def _answer(
     )
 
     following = found.cursor and write_cursor(found.cursor.accounts, found.cursor.place)
-    cursor = following and call.cursor_of(following, call.json_object())
+    cursor = following and call.cursor_of(following)
     if call.wants_csv():
         rows = (rerating_row(outcome) for outcome in found.outcomes)
         more = {"x-next-cursor": cursor} if cursor else {}

@@ -1,7 +1,7 @@
 """Customers' webhooks: set up over HTTP, fed by the topic, tried again by a timer."""
 
 from bisect import bisect_right
-from typing import List
+from typing import TYPE_CHECKING, List
 
 import azure.functions as func
 
@@ -10,6 +10,9 @@ from functions.timers import left_to_the_next_tick
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
 from shared.domain.directory.access import READERS, Role
+
+if TYPE_CHECKING:
+    from shared.contracts.delivery.webhooks import WebhookBody
 
 bp = new_blueprint()
 _PATH = "v1/accounts/{account}/webhooks"
@@ -50,7 +53,7 @@ async def retry_deliveries(timer: func.TimerRequest) -> None:
     report(done, "late timer" if timer.past_due else "timer")
 
 
-@admin_route(bp, "list_webhooks", "GET", _PATH, READERS, queries=PAGE)
+@admin_route(bp, "GET", _PATH, READERS, queries=PAGE)
 async def list_webhooks(call: Call) -> func.HttpResponse:
     """An account's webhooks, without their secrets; readers see no query of a URL."""
     from shared.contracts.delivery.webhooks import WEBHOOK_COLUMNS, webhook_body
@@ -74,7 +77,7 @@ async def list_webhooks(call: Call) -> func.HttpResponse:
     return await reply_list(call, fetch, WEBHOOK_COLUMNS, f"{account}-webhooks.csv")
 
 
-@admin_route(bp, "get_webhook", "GET", f"{_PATH}/{{name}}", READERS)
+@admin_route(bp, "GET", f"{_PATH}/{{name}}", READERS)
 async def get_webhook(call: Call) -> func.HttpResponse:
     """A webhook without its secret; `status` is `stopped` once its receiver answered 410. Readers
     see no query of the URL."""
@@ -88,14 +91,14 @@ async def get_webhook(call: Call) -> func.HttpResponse:
     return reply(body, etag=view.etag)
 
 
-@admin_route(bp, "put_webhook", "PUT", f"{_PATH}/{{name}}", _SETTERS)
-async def put_webhook(call: Call) -> func.HttpResponse:
+@admin_route(
+    bp, "PUT", f"{_PATH}/{{name}}", _SETTERS, body="delivery.webhooks:WebhookBody", if_match=True
+)
+async def put_webhook(call: Call, body: "WebhookBody") -> func.HttpResponse:
     """Create or replace; the secret is shown in this answer only, when it was made."""
-    from shared.contracts.common.validation import read
-    from shared.contracts.delivery.webhooks import WebhookBody, webhook_body
+    from shared.contracts.delivery.webhooks import webhook_body
     from shared.usecases.delivery.manage_webhooks import WebhookInput
 
-    body = read(WebhookBody, call.json())
     wanted = WebhookInput(body.url, tuple(dict.fromkeys(body.events)), body.rotate_secret)
     account, name = call.path("account"), call.path("name")
     view, saved = await container().webhooks.put(account, name, wanted, call.if_match())
@@ -108,14 +111,14 @@ async def put_webhook(call: Call) -> func.HttpResponse:
     )
 
 
-@admin_route(bp, "delete_webhook", "DELETE", f"{_PATH}/{{name}}", _SETTERS)
+@admin_route(bp, "DELETE", f"{_PATH}/{{name}}", _SETTERS)
 async def delete_webhook(call: Call) -> func.HttpResponse:
     """Take it away: nothing more is sent, what waited is given up."""
     await container().webhooks.delete(call.path("account"), call.path("name"))
     return func.HttpResponse(status_code=204)
 
 
-@admin_route(bp, "list_deliveries", "GET", f"{_PATH}/{{name}}/deliveries", READERS, queries=PAGE)
+@admin_route(bp, "GET", f"{_PATH}/{{name}}/deliveries", READERS, queries=PAGE)
 async def list_deliveries(call: Call) -> func.HttpResponse:
     """What was sent to a webhook, or waits to be, the newest first."""
     from shared.contracts.delivery.webhooks import DELIVERY_COLUMNS, delivery_body
@@ -131,7 +134,7 @@ async def list_deliveries(call: Call) -> func.HttpResponse:
     return await reply_list(call, fetch, DELIVERY_COLUMNS, f"{account}-deliveries.csv")
 
 
-@admin_route(bp, "replay_delivery", "POST", f"{_PATH}/{{name}}/deliveries/{{id}}/replay", _SETTERS)
+@admin_route(bp, "POST", f"{_PATH}/{{name}}/deliveries/{{id}}/replay", _SETTERS)
 async def replay_delivery(call: Call) -> func.HttpResponse:
     """Send an event again, soon, under the same id."""
     from shared.contracts.delivery.webhooks import delivery_body

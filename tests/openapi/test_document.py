@@ -13,12 +13,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import function_app
 from functions.http import ROUTES
-from shared.contracts.openapi.descriptions import REQUESTS
-from shared.contracts.openapi.document import document, recorded, request_model, schema_of
+from shared.contracts.openapi.document import document, recorded, schema_of
 from tests.openapi.session import ROOT, play, running
 
 MANIFEST = json.loads((ROOT / "tests" / "golden" / "binding_manifest.json").read_text("utf-8"))
-READERS = {"json", "body"}
 
 
 @pytest.fixture(scope="module")
@@ -82,28 +80,25 @@ def test_every_operation_says_what_it_does_and_who_may(described: dict[str, Any]
     assert open_to_all == {"get_health", "get_openapi"}
 
 
-def test_bodies_are_described_by_the_contracts_that_read_them() -> None:
-    """`read(Body, call.json())` in a handler names the contract: both ways."""
-    reads = {
-        name: call.args[0].id
+def test_a_handler_receives_the_body_that_its_route_declares() -> None:
+    """The second parameter of a handler names the model."""
+    received = {
+        name: ast.unparse(handler.args.args[1].annotation or handler).strip("'\"")
         for name, handler in _handlers().items()
-        for call in ast.walk(handler)
-        if isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Name)
-        and call.func.id == "read"
-        and isinstance(call.args[0], ast.Name)
-    } | {
-        name: call.args[1].id
-        for name, handler in _handlers().items()
-        for call in ast.walk(handler)
-        if isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Name)
-        and call.func.id == "patch"
-        and isinstance(call.args[1], ast.Name)
+        if len(handler.args.args) > 1
     }
 
-    assert {name: getattr(request_model(name), "__name__", "") for name in reads} == reads
-    assert set(REQUESTS) - set(reads) <= {"put_rate_card_version"}  # it chooses a parser
+    declared = {
+        route.name: route.body.model.__name__
+        for route in ROUTES
+        if route.body and route.body.is_parsed
+    }
+    assert received == declared
+
+
+def test_only_call_ended_reads_bodies_that_no_contract_describes() -> None:
+    undeclared = {route.name for route in ROUTES if route.body and not route.body.reference}
+    assert undeclared == {"post_call_ended"}
 
 
 def test_queries_are_described_as_routes_declare_them(described: dict[str, Any]) -> None:

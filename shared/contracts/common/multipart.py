@@ -2,10 +2,11 @@
 
 import re
 
-from shared.domain.common import limits
-from shared.domain.common.errors import BadRequest
+from pydantic import BaseModel
 
-FORM_MEDIA_TYPE = "multipart/form-data"
+from shared.domain.common import limits
+from shared.domain.common.errors import BadRequest, TooLarge
+
 _BOUNDARY = re.compile(
     r';\s*boundary=(?:"([^"]{1,70})"|([^\s";,]{1,70}))', re.ASCII | re.IGNORECASE
 )
@@ -13,6 +14,22 @@ _NAME = re.compile(
     rb'^content-disposition:\s*form-data\s*;(?:.*;)?\s*name="?([A-Za-z0-9_-]{1,60})"?\s*(?:;|$)',
     re.IGNORECASE,
 )
+
+
+def read_form(model: type[BaseModel], content_type: str, body: bytes) -> dict[str, bytes]:
+    """The parts of a form with the fields of `model`, one of them `mapping`, as they were sent.
+
+    Raises BadRequest `form_invalid`, also where a part is unknown or missing, TooLarge.
+    """
+    parts, fields = parse_form(content_type, body), model.model_fields
+    if unknown := sorted(parts.keys() - fields):
+        raise BadRequest(f"The form has an unknown part {unknown[0]}.", code="form_invalid")
+    required = (name for name, each in fields.items() if each.is_required())
+    if missing := [name for name in required if name not in parts]:
+        raise BadRequest(f"The form has no part {missing[0]}.", code="form_invalid")
+    if len(parts["mapping"]) > limits.BODY_BYTES_MAX:
+        raise TooLarge(f"The mapping may have {limits.BODY_BYTES_MAX} bytes.")
+    return parts
 
 
 def parse_form(content_type: str, body: bytes) -> dict[str, bytes]:

@@ -23,47 +23,6 @@ TAGS = {
     "service": "Health, and this document",
 }
 
-# The contract that reads a function's body: module and class in shared/contracts.
-REQUESTS = {
-    "create_api_key": "directory.bridges_and_keys:ApiKeyBody",
-    "extend_dial_out": "dial_out.requests:ExtendRequest",
-    "patch_account": "directory.accounts:AccountBody",
-    "patch_bridge": "directory.bridges_and_keys:BridgeBody",
-    "patch_dial_out_policy": "dial_out.policy:DialOutPolicyBody",
-    "patch_organizer": "dial_out.policy:OrganizerBody",
-    "post_adjustment": "ledger.entries:AdjustmentBody",
-    "post_dial_in": "dial_out.requests:DialInRequest",
-    "post_dial_out": "dial_out.requests:DialOutRequest",
-    "post_what_if": "dial_out.policy_simulation:WhatIfBody",
-    "post_erasure": "ledger.entries:ErasureBody",
-    "post_quote": "rate_cards.quotes:QuoteBody",
-    "post_price_what_if": "ledger.reratings:PriceWhatIfBody",
-    "post_rerating": "ledger.reratings:ReratingBody",
-    "post_quote_table": "rate_cards.tables:QuoteTableBody",
-    "post_reversal": "ledger.entries:ReversalBody",
-    "release_dial_out": "dial_out.requests:ReleaseRequest",
-    "post_top_up": "ledger.entries:TopUpBody",
-    "put_account": "directory.accounts:AccountBody",
-    "put_bridge": "directory.bridges_and_keys:BridgeBody",
-    "put_conference": "directory.registrations:ConferenceBody",
-    "put_dial_out_policy": "dial_out.policy:DialOutPolicyBody",
-    "put_organizer": "dial_out.policy:OrganizerBody",
-    "put_rate_card_version": "rate_cards.json_format:RateCardBody",
-    "put_service_number": "directory.registrations:ServiceNumberBody",
-    "dismiss_parked_leg": "ledger.entries:DismissBody",
-    "dismiss_parked_legs": "ledger.entries:DismissAllBody",
-    "replay_parked_leg": "ledger.entries:ReplayBody",
-    "replay_parked_legs": "ledger.entries:ReplayAllBody",
-    "stop_dial_out": "dial_out.policy:StopBody",
-    "post_recharge_result": "credits.alerts:RechargeResultBody",
-    "put_webhook": "delivery.webhooks:WebhookBody",
-}
-
-DELETES_BY_ETAG = frozenset(
-    {"delete_bridge", "delete_conference", "delete_organizer", "delete_service_number"}
-)
-NEEDS_KEY = frozenset({"post_top_up", "post_adjustment"})
-"""Functions that refuse a request without `Idempotency-Key`."""
 MAY_BE_NULL = frozenset(
     {
         *("account", "authorization", "conference", "conference_id", "from", "hangup_cause"),
@@ -74,10 +33,6 @@ MAY_BE_NULL = frozenset(
     }
 )
 """Fields of answers that are null where there is nothing to say."""
-MAY_HAVE_NO_BODY = frozenset(
-    {"dismiss_parked_leg", "release_dial_out", "replay_parked_leg", "replay_parked_legs"}
-)
-
 _TEXT: Json = {"type": "string"}
 _TIME: Json = {"type": "string", "format": "date-time"}
 PARAMETERS = {
@@ -199,45 +154,4 @@ CREDIT_EVENT: Json = {
         },
         "responses": {"2XX": {"description": "Taken; anything else is tried again."}},
     }
-}
-
-# Bodies that no contract of ours reads as JSON, by function and media type.
-BODIES: dict[str, Json] = {
-    "post_call_ended": {"application/json": {"schema": {"$ref": "#/components/schemas/EndedLegs"}}},
-    "post_reconciliation": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["file", "mapping"],
-                "properties": {
-                    "file": {"type": "string", "description": "Call records as CSV, or in gzip."},
-                    "mapping": {
-                        "type": "string",
-                        "description": "`teams-pstn`, `twilio-calls`, `perminute`, or a JSON "
-                        "object that names the columns: docs/reconciliation.md.",
-                    },
-                },
-            }
-        }
-    },
-    "import_rate_card_version": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["mapping", "deck"],
-                "properties": {
-                    "mapping": {
-                        "type": "object",
-                        "description": "Which column is what, the card's own fields, and how to "
-                        "read what is ambiguous: docs/rate-cards.md.",
-                    },
-                    "deck": {"type": "string", "description": "The carrier's deck as CSV."},
-                    "names": {
-                        "type": "string",
-                        "description": "CSV that maps prefixes to names of destinations.",
-                    },
-                },
-            }
-        }
-    },
 }

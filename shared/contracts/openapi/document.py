@@ -4,7 +4,6 @@ The examples are requests that were sent to a running product, and what it answe
 answers follow from them. Request schemas are those of the contracts.
 """
 
-import importlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -15,20 +14,15 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from shared.contracts.common.problems import PROBLEM_MEDIA_TYPE
-from shared.contracts.common.routes import Route
+from shared.contracts.common.routes import ANY_MEDIA_TYPE, CSV_MEDIA_TYPE, MERGE_PATCH, Body, Route
 from shared.contracts.openapi.descriptions import (
-    BODIES,
     BRIDGE_SECURITY,
     CREDIT_EVENT,
-    DELETES_BY_ETAG,
     HEADERS,
     LEGS,
     MAY_BE_NULL,
-    MAY_HAVE_NO_BODY,
-    NEEDS_KEY,
     PARAMETERS,
     PROBLEM,
-    REQUESTS,
     SECURITY_SCHEMES,
     TAGS,
 )
@@ -42,7 +36,7 @@ _REF = "#/components/schemas/{model}"
 def document(routes: Sequence[Route], version: str) -> Json:
     """The whole document. Every route is in it; one without an example has no schemas."""
     examples = recorded()
-    models, schemas = _schemas()
+    models, schemas = _schemas(routes)
     paths: dict[str, Json] = {}
     for route in sorted(routes, key=lambda each: (each.path, each.method)):
         operation = _operation(route, examples.get(route.name, {}), models)
@@ -71,15 +65,6 @@ def recorded() -> dict[str, Json]:
     """The recorded examples by function name: `request`, `status`, `response`, as far as any."""
     text = resources.files(__package__ or "").joinpath(EXAMPLES).read_text("utf-8")
     found: dict[str, Json] = json.loads(text)
-    return found
-
-
-def request_model(name: str) -> type[BaseModel] | None:
-    """The contract that a function's body is read with, None where it has none of its own."""
-    if name not in REQUESTS:
-        return None
-    module, _, kind = REQUESTS[name].partition(":")
-    found: type[BaseModel] = getattr(importlib.import_module(f"shared.contracts.{module}"), kind)
     return found
 
 
@@ -113,11 +98,11 @@ def _schema_of_any(items: list[Any]) -> Json:
     return schema_of(items[0]) if items else {}
 
 
-def _schemas() -> tuple[dict[type[BaseModel], Json], dict[str, Json]]:
-    wanted = {model for name in REQUESTS if (model := request_model(name))}
-    modes = [(model, "validation") for model in sorted(wanted, key=lambda each: each.__qualname__)]
+def _schemas(routes: Sequence[Route]) -> tuple[dict[type[BaseModel], Json], dict[str, Json]]:
+    models = {each.body.model for each in routes if each.body and each.body.reference}
+    modes = [(model, "validation") for model in sorted(models, key=lambda each: each.__qualname__)]
     refs, made = models_json_schema(modes, ref_template=_REF)  # type: ignore[arg-type]
-    return {model: refs[model, "validation"] for model in wanted}, _without_inner(made["$defs"])
+    return {model: refs[model, "validation"] for model in models}, _without_inner(made["$defs"])
 
 
 def _without_inner(schema: Any) -> Any:
@@ -170,24 +155,29 @@ def _answer(response: object) -> Json:
 def _request_body(
     route: Route, example: Json, models: Mapping[type[BaseModel], Json]
 ) -> Json | None:
-    if route.name in BODIES:
-        shown = {"example": example["request"]} if "request" in example else {}
-        content = {name: {**media, **shown} for name, media in BODIES[route.name].items()}
-    elif model := request_model(route.name):
-        patches = route.method == "PATCH"
-        media = {"schema": _patch_of(model) if patches else models[model]}
-        if "request" in example:
-            media["example"] = example["request"]
-        content = {"application/json": media}
-        if patches:
-            content["application/merge-patch+json"] = media
-    else:
+    body = route.body
+    if body is None:
         return None
+    content = {name: _media(body, name, models) for name in body.media_types}
+    if "request" in example:
+        for name in content.keys() & {*MERGE_PATCH}:
+            content[name]["example"] = example["request"]
     return {
-        "required": route.name not in MAY_HAVE_NO_BODY,
-        "description": f"At most {route.body_bytes_max:,} bytes.",
+        "required": not body.is_optional,
+        "description": f"At most {body.bytes_max:,} bytes.",
         "content": content,
     }
+
+
+def _media(body: Body, media_type: str, models: Mapping[type[BaseModel], Json]) -> Json:
+    if media_type == CSV_MEDIA_TYPE:
+        return {"schema": _TEXT}
+    if media_type == ANY_MEDIA_TYPE:
+        return {"schema": {}}  # a bridge's own shape, by its dialect
+    if not body.reference:
+        return {"schema": {"$ref": "#/components/schemas/EndedLegs"}}
+    is_patch = body.media_types == MERGE_PATCH
+    return {"schema": _patch_of(body.model) if is_patch else models[body.model]}
 
 
 def _patch_of(model: type[BaseModel]) -> Json:
@@ -222,17 +212,11 @@ def _parameters(route: Route) -> list[Json]:
         {"name": each.name, "in": "query", "description": each.about, "schema": each.schema()}
         for each in route.queries or ()
     ]
-    headers = [dict(HEADERS[each]) for each in _header_names(route)]
-    if route.name in NEEDS_KEY:
-        headers[0]["required"] = True
+    headers = [HEADERS["If-Match"]] if route.if_match else []
+    if route.idempotency_key:
+        required = {"required": True} if route.roles is not None else {}  # bridges may sign
+        headers.append({**HEADERS["Idempotency-Key"], **required})
     return [*in_path, *in_query, *headers]
-
-
-def _header_names(route: Route) -> list[str]:
-    if route.name in {"post_top_up", "post_adjustment", "post_dial_out", "post_dial_in"}:
-        return ["Idempotency-Key"]
-    takes_etag = route.method in {"PUT", "PATCH"} or route.name in DELETES_BY_ETAG
-    return ["If-Match"] if takes_etag else []
 
 
 def _security(route: Route) -> list[Json]:

@@ -3,21 +3,31 @@
 import zlib
 from datetime import datetime
 
-from shared.contracts.common.multipart import FORM_MEDIA_TYPE, parse_form
+from pydantic import Field
+
+from shared.contracts.common.fields import AdminBody
+from shared.contracts.common.multipart import read_form
 from shared.contracts.common.validation import read
 from shared.contracts.rate_cards.deck_import import DeckMapping, DeckReport, import_deck, read_names
 from shared.contracts.rate_cards.deck_rows import csv_rows
 from shared.domain.common import limits
-from shared.domain.common.errors import BadRequest, TooLarge, UnsupportedMedia
+from shared.domain.common.errors import BadRequest, TooLarge
 from shared.domain.common.strict_json import loads
 from shared.domain.rating.rate_card import RateCardVersion
 
-_PARTS = frozenset({"mapping", "deck", "names"})
 _GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31
 _PIECE_BYTES = 64 * 1024
 _ZIP = b"PK\x03\x04"
 _NAMES = "table of names"
+
+
+class DeckFormBody(AdminBody):
+    """The parts of the form."""
+
+    mapping: DeckMapping
+    deck: str = Field(description="The carrier's deck as CSV or JSON, perhaps compressed by gzip.")
+    names: str = Field("", description="CSV that maps prefixes to names of destinations.")
 
 
 class DeckForm:
@@ -53,21 +63,9 @@ class DeckForm:
 def read_deck_form(content_type: str, body: bytes) -> DeckForm:
     """The form that was sent; the deck in it is not read yet.
 
-    Raises UnsupportedMedia, BadRequest `form_invalid` or `json_invalid`, Invalid.
+    Raises BadRequest `form_invalid` or `json_invalid`, TooLarge, Invalid.
     """
-    if content_type.partition(";")[0].strip().lower() != FORM_MEDIA_TYPE:
-        raise UnsupportedMedia(
-            "This route reads multipart/form-data: mapping, deck, names.",
-            ("Accept", FORM_MEDIA_TYPE),
-        )
-    parts = parse_form(content_type, body)
-    if unknown := sorted(parts.keys() - _PARTS):
-        raise BadRequest(f"The form has an unknown part {unknown[0]}.", code="form_invalid")
-    missing = [name for name in ("mapping", "deck") if name not in parts]
-    if missing:
-        raise BadRequest(f"The form has no part {missing[0]}.", code="form_invalid")
-    if len(parts["mapping"]) > limits.BODY_BYTES_MAX:
-        raise TooLarge(f"The mapping may have {limits.BODY_BYTES_MAX} bytes.")
+    parts = read_form(DeckFormBody, content_type, body)
     mapping = read(DeckMapping, loads(parts["mapping"]))
     return DeckForm(mapping, parts["deck"], parts.get("names"))
 

@@ -18,12 +18,12 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from shared.contracts.common.fields import AdminBody
-from shared.contracts.common.multipart import FORM_MEDIA_TYPE, parse_form
+from shared.contracts.common.multipart import read_form
 from shared.contracts.common.validation import AmountText, read
 from shared.contracts.rate_cards.deck_form import inflated
 from shared.contracts.rate_cards.deck_rows import DeckRow, csv_rows
 from shared.domain.common import limits
-from shared.domain.common.errors import BadRequest, FieldError, Invalid, TooLarge, UnsupportedMedia
+from shared.domain.common.errors import FieldError, Invalid, TooLarge
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import MICROS_PER_UNIT, parse_amount
 from shared.domain.common.strict_json import loads
@@ -32,7 +32,6 @@ from shared.domain.reconciliation.matching import Record, Tolerance
 
 _TABLE = "file"
 _CELL_CHARS_SHOWN = 40
-_PARTS = frozenset({"file", "mapping"})
 _MASKED = re.compile(r"(\+?)([0-9]{1,14})(\*{1,14})", re.ASCII)
 _DIGITS = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,7}(?:\.0+)?", re.ASCII)
@@ -213,6 +212,16 @@ class CallRecords:
     left_out: Mapping[str, int]
 
 
+class RecordFormBody(AdminBody):
+    """The parts of the form."""
+
+    file: str = Field(description="Call records as CSV, or in gzip.")
+    mapping: str = Field(
+        description=f"{', '.join(f'`{name}`' for name in PRESETS)}, or a JSON object that names "
+        "the columns: docs/reconciliation.md."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class RecordForm:
     """A file that is not read yet, and the mappings that may fit it."""
@@ -232,16 +241,8 @@ class RecordForm:
 
 
 def read_record_form(content_type: str, body: bytes) -> RecordForm:
-    """The form that was sent. Raises UnsupportedMedia, BadRequest, Invalid."""
-    if content_type.partition(";")[0].strip().lower() != FORM_MEDIA_TYPE:
-        raise UnsupportedMedia("This route reads multipart/form-data: file and mapping.")
-    parts = parse_form(content_type, body)
-    if unknown := sorted(parts.keys() - _PARTS):
-        raise BadRequest(f"The form has an unknown part {unknown[0]}.", code="form_invalid")
-    if missing := sorted(_PARTS - parts.keys()):
-        raise BadRequest(f"The form has no part {missing[0]}.", code="form_invalid")
-    if len(parts["mapping"]) > limits.BODY_BYTES_MAX:
-        raise TooLarge(f"The mapping may have {limits.BODY_BYTES_MAX} bytes.")
+    """The form that was sent. Raises BadRequest, TooLarge, Invalid."""
+    parts = read_form(RecordFormBody, content_type, body)
     return RecordForm(_mappings(parts["mapping"]), parts["file"])
 
 

@@ -10,6 +10,7 @@ import pytest
 from functions import http
 from functions.http import Call
 from shared.contracts.common.queries import SPAN
+from shared.contracts.common.routes import Route
 from shared.domain.common.errors import BadRequest, Invalid, QueueUnavailable, StoreUnavailable
 from shared.domain.legs.leg import QueuedLeg
 from shared.usecases.legs.receive_legs import leg_message
@@ -24,7 +25,7 @@ def call(**headers: str) -> Call:
 
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     request = func.HttpRequest("POST", "http://x/y", headers=fields, body=b"")
-    return Call(request, "id", 100)
+    return Call(request, "id", Route("", "POST", ""))
 
 
 def test_every_answer_carries_the_request_id_and_is_not_kept(app: Product) -> None:
@@ -159,7 +160,7 @@ def test_times_in_a_query_may_have_a_plus_that_forms_decode() -> None:
 
     def moment(text: str) -> str:
         request = func.HttpRequest("GET", f"http://x?from={text}", route_params={}, body=b"")
-        made = Call(request, "id", 1, queries=SPAN)
+        made = Call(request, "id", Route("", "GET", "", queries=SPAN))
         made.check_query()
         return str(asyncio.run(made.moment("from")))
 

@@ -19,7 +19,6 @@ from functions.http import ROUTES
 from shared.contracts.common.cursors import seal
 from shared.contracts.common.routes import Route
 from shared.contracts.common.visible_ids import ACCOUNTS, RATE_CARDS
-from shared.contracts.openapi.document import request_model
 from shared.domain.directory.access import Role
 from tests.support.product import SETTINGS, Answer, Product
 
@@ -105,7 +104,7 @@ def places() -> tuple[Place, ...]:
             continue
         found += [Place(route, "path", name) for name in re.findall(r"\{(\w+)\}", route.path)]
         found += [Place(route, "query", each.name) for each in route.queries or ()]
-        model = request_model(route.name)
+        model = route.body.model if route.body and route.body.reference else None
         for field in _fields(model) if model else ():
             found.append(Place(route, "body", field[-1], field))
     return tuple(found)
