@@ -18,7 +18,6 @@ _TIME = one_of(
 
 @admin_route(
     bp,
-    "get_usage",
     "GET",
     "v1/accounts/{account}/usage",
     READERS,
