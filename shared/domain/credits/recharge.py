@@ -9,14 +9,14 @@ for ever. All is part of the ledger's state, so there is one of it and no crash 
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
 from shared.domain.common import limits
 from shared.domain.common.calendar import zone
-from shared.domain.common.canonical import format_time, parse_time
+from shared.domain.common.documents import from_document, to_document
 from shared.domain.common.money import ceil_div, format_amount
 
 _ID = re.compile(r"([a-z0-9][a-z0-9._-]{0,62})~([1-9][0-9]{0,17})", re.ASCII)
@@ -102,30 +102,12 @@ def recharge_id(account: str, number: int) -> str:
 
 def recharge_document(recharge: Recharge) -> dict[str, object]:
     """A recharge in plain JSON values."""
-    return {
-        **asdict(recharge),
-        "status": recharge.status.value,
-        "requested_at": format_time(recharge.requested_at),
-        "ask_at": format_time(recharge.ask_at) if recharge.ask_at else None,
-        "answered_at": format_time(recharge.answered_at) if recharge.answered_at else None,
-    }
+    return to_document(recharge)
 
 
 def read_recharge(data: Mapping[str, Any]) -> Recharge:
     """The recharge that `recharge_document` wrote."""
-    ask_at, answered_at = data["ask_at"], data["answered_at"]
-    return Recharge(
-        number=data["number"],
-        amount_micros=data["amount_micros"],
-        requested_at=parse_time(data["requested_at"]),
-        status=RechargeStatus(data["status"]),
-        asks=data["asks"],
-        ask_at=parse_time(ask_at) if ask_at else None,
-        answered_at=parse_time(answered_at) if answered_at else None,
-        reference=data["reference"],
-        detail=data["detail"],
-        entry=data["entry"],
-    )
+    return from_document(Recharge, data)
 
 
 def read_recharge_id(text: str) -> tuple[str, int] | None:

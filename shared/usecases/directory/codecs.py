@@ -6,33 +6,27 @@ SettingsUnreadable, which names it; fields that this version does not know are l
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from functools import wraps
 from typing import Any
 
-from shared.domain.common import limits
 from shared.domain.common.canonical import format_time, parse_time
+from shared.domain.common.documents import from_document, to_document
 from shared.domain.common.errors import SettingsUnreadable
-from shared.domain.common.kinds import ServiceNumberKind
 from shared.domain.common.money import format_amount, format_price, parse_amount, parse_price
-from shared.domain.credits.alerts import AlertRule
-from shared.domain.credits.recharge import AutoRecharge
-from shared.domain.delivery.webhooks import Secret, Webhook
+from shared.domain.delivery.webhooks import Webhook
 from shared.domain.dial_out.budgets import Budget, BudgetMode, Budgets, NewRegion, Velocity
 from shared.domain.dial_out.facts import OrganizerFacts
 from shared.domain.dial_out.policy import IDENTITIES, AccountPolicy, DialRules, GroupRules, License
-from shared.domain.directory.access import Role
 from shared.domain.directory.entities import (
     Account,
     AccountSettings,
     ApiKey,
     Bridge,
-    OnOutage,
     Registration,
 )
-from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.numbers import prefix_digits
 from shared.ports.records import Record
@@ -89,25 +83,8 @@ def account_document(account: Account) -> Document:
     """An account without its id and version, which the record carries."""
     settings = account.settings
     return {
-        "currency": settings.currency,
-        "name": settings.name,
-        "usage_location": settings.usage_location,
-        "time_zone": settings.time_zone,
-        "credit_limit_micros": settings.credit_limit_micros,
-        "rate_card": settings.rate_card,
-        "alerts": [
-            {
-                "name": rule.name,
-                "below_micros": rule.below_micros,
-                "below_percent": rule.below_percent,
-                "hours_left": rule.hours_left,
-            }
-            for rule in settings.alerts
-        ],
-        "auto_recharge": asdict(settings.auto_recharge) if settings.auto_recharge else None,
-        "emails": list(settings.emails),
-        "language": settings.language,
-        "subscription_licenses": settings.subscription_licenses,
+        **to_document(settings),
+        "alerts": [to_document(rule, exclude={"armed"}) for rule in settings.alerts],
         "created_at": format_time(account.created_at),
         "shard": account.shard,
     }
@@ -119,35 +96,11 @@ def account(record: Record) -> Account:
     document: Document = record.document
     return Account(
         id=record.key,
-        settings=AccountSettings(
-            currency=document["currency"],
-            name=document["name"],
-            usage_location=document["usage_location"],
-            time_zone=document["time_zone"],
-            credit_limit_micros=document["credit_limit_micros"],
-            rate_card=document["rate_card"],
-            alerts=tuple(
-                AlertRule(
-                    rule["name"],
-                    rule["below_micros"],
-                    rule["below_percent"],
-                    hours_left=rule.get("hours_left"),
-                )
-                for rule in document["alerts"]
-            ),
-            auto_recharge=_auto_recharge(document.get("auto_recharge")),
-            emails=tuple(document.get("emails", ())),
-            language=document.get("language", "en"),
-            subscription_licenses=document.get("subscription_licenses", 0),
-        ),
+        settings=from_document(AccountSettings, document),
         settings_version=record.version,
         created_at=parse_time(document["created_at"]),
         shard=document["shard"],
     )
-
-
-def _auto_recharge(document: Document | None) -> AutoRecharge | None:
-    return AutoRecharge(**document) if document else None
 
 
 def organizer_document(organizer: OrganizerFacts) -> Document:
@@ -367,78 +320,25 @@ def conference_document(conference: str, history: Sequence[Registration]) -> Doc
 
 def registrations_document(history: Sequence[Registration]) -> Document:
     """The registrations of a conference or a service number, in their order."""
-    return {
-        "registrations": [
-            {
-                "account": item.account,
-                "since": format_time(item.since) if item.since else None,
-                "organizer": item.organizer,
-                "kind": item.kind.value if item.kind else None,
-            }
-            for item in history
-        ]
-    }
+    return {"registrations": [to_document(item) for item in history]}
 
 
 @_read_by(Kind.CONFERENCE)
 def registrations(record: Record) -> tuple[Registration, ...]:
     """The registrations of a record, in their order."""
     document: Document = record.document
-    return tuple(
-        Registration(
-            account=item["account"],
-            since=parse_time(item["since"]) if item["since"] else None,
-            organizer=item["organizer"],
-            kind=ServiceNumberKind(item["kind"]) if item["kind"] else None,
-        )
-        for item in document["registrations"]
-    )
+    return tuple(from_document(Registration, item) for item in document["registrations"])
 
 
 def bridge_document(bridge: Bridge) -> Document:
-    """A bridge with its secrets."""
-    return {
-        "dialect": bridge.dialect,
-        "auth": {
-            "scheme": bridge.auth.scheme.value,
-            "username": bridge.auth.username,
-            "secrets": list(bridge.auth.secrets),
-        },
-        "accounts": sorted(bridge.accounts),
-        "default_account": bridge.default_account,
-        "country": bridge.country,
-        "on_outage": bridge.on_outage.value,
-        "assumed_seconds": bridge.assumed_seconds,
-        "disabled": bridge.disabled,
-        "public_url": bridge.public_url,
-        "wait_seconds": bridge.wait_seconds,
-        "outbound_contexts": list(bridge.outbound_contexts),
-        "service_number": bridge.service_number,
-        "meetings_from": bridge.meetings_from,
-    }
+    """A bridge with its secrets, without its id, which the record carries."""
+    return to_document(bridge, exclude={"id"})
 
 
 @_read_by(Kind.BRIDGE)
 def bridge(record: Record) -> Bridge:
     """The bridge of a record, with its secrets."""
-    document: Document = record.document
-    auth = document["auth"]
-    return Bridge(
-        id=record.key,
-        dialect=document["dialect"],
-        auth=BridgeAuth(AuthScheme(auth["scheme"]), tuple(auth["secrets"]), auth["username"]),
-        accounts=frozenset(document["accounts"]),
-        default_account=document["default_account"],
-        country=document["country"],
-        on_outage=OnOutage(document["on_outage"]),
-        assumed_seconds=document.get("assumed_seconds"),
-        disabled=document.get("disabled", False),
-        public_url=document.get("public_url"),
-        wait_seconds=document.get("wait_seconds", limits.WAIT_SECONDS_DEFAULT),
-        outbound_contexts=tuple(document.get("outbound_contexts", ())),
-        service_number=document.get("service_number"),
-        meetings_from=document.get("meetings_from"),
-    )
+    return from_document(Bridge, record.document, id=record.key)
 
 
 def former_organizer_document(document: Document, until: datetime) -> Document:
@@ -460,58 +360,22 @@ def webhook_kind(account: str) -> str:
 
 
 def webhook_document(webhook: Webhook) -> Document:
-    """A webhook with its secrets."""
-    return {
-        "url": webhook.url,
-        "events": list(webhook.events),
-        "secrets": [
-            {"text": secret.text, "until": format_time(secret.until) if secret.until else None}
-            for secret in webhook.secrets
-        ],
-        "created_at": format_time(webhook.created_at),
-    }
+    """A webhook with its secrets, without account and name, which the record carries."""
+    return to_document(webhook, exclude={"account", "name"})
 
 
 def webhook(account: str, record: Record) -> Webhook:
     """The webhook of a record, with its secrets."""
-    document: Document = record.document
-    return Webhook(
-        account=account,
-        name=record.key,
-        url=document["url"],
-        events=tuple(document["events"]),
-        secrets=tuple(
-            Secret(each["text"], parse_time(each["until"]) if each["until"] else None)
-            for each in document["secrets"]
-        ),
-        created_at=parse_time(document["created_at"]),
-    )
+    return from_document(Webhook, record.document, account=account, name=record.key)
 
 
 def api_key_document(key: ApiKey) -> Document:
     """An API key: never the secret, only its hash."""
-    return {
-        "name": key.name,
-        "roles": sorted(role.value for role in key.roles),
-        "accounts": sorted(key.accounts),
-        "secret_hash": key.secret_hash,
-        "created_at": format_time(key.created_at),
-        "expires_at": format_time(key.expires_at) if key.expires_at else None,
-        "actor": key.actor,
-    }
+    return to_document(key, exclude={"id"})
 
 
 @_read_by(Kind.API_KEY)
 def api_key(record: Record) -> ApiKey:
     """The API key of a record."""
-    document: Document = record.document
-    return ApiKey(
-        id=record.key,
-        name=document["name"],
-        roles=frozenset(Role(role) for role in document["roles"]),
-        accounts=frozenset(document["accounts"]),
-        secret_hash=document["secret_hash"],
-        created_at=parse_time(document["created_at"]),
-        expires_at=parse_time(document["expires_at"]) if document.get("expires_at") else None,
-        actor=document.get("actor") or document["name"],
-    )
+    key = from_document(ApiKey, record.document, id=record.key)
+    return replace(key, actor=key.actor or key.name)
