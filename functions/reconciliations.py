@@ -1,4 +1,4 @@
-"""An account's legs compared with a carrier's invoice or another system's records."""
+"""Legs compared with the records of others, and legs in the format of another system's reports."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import azure.functions as func
 
 from functions.http import Call, admin_route, new_blueprint, reply, reply_csv
 from shared.bootstrap import container
-from shared.contracts.common.queries import FORMAT, SPAN
+from shared.contracts.common.queries import FORMAT, SPAN, one_of
 from shared.contracts.common.routes import FORM_MEDIA_TYPE, Body
 from shared.domain.common import limits
 from shared.domain.directory.access import READERS
@@ -44,3 +44,28 @@ async def post_reconciliation(call: Call) -> func.HttpResponse:
         rows = outcome_rows(outcome.found, outcome.currency)
         return reply_csv(OUTCOME_COLUMNS, rows, f"{account}-reconciliation.csv")
     return reply({**outcome_body(outcome.found, outcome.currency), "left_out": dict(file.left_out)})
+
+
+@admin_route(
+    bp,
+    "GET",
+    "v1/accounts/{account}/reports/pstn-usage",
+    READERS,
+    queries=(*SPAN, one_of("format", "The PSTN usage export, or Graph's rows.", ("csv", "graph"))),
+    is_report=True,
+)
+async def get_pstn_usage(call: Call) -> func.HttpResponse:
+    """Answered legs as CSV with the columns of the PSTN usage report of Teams, numbers masked by
+    the rules of the account's country; with `?format=graph` as rows of `pstnCallLogRow`."""
+    from shared.contracts.ledger.pstn_usage import (
+        PSTN_USAGE_COLUMNS,
+        pstn_call_log_row,
+        pstn_usage_row,
+    )
+
+    account, span = call.path("account"), await call.span()
+    export = container().export_usage
+    if call.query("format") == "graph":
+        return reply({"value": await export(account, span, pstn_call_log_row)})
+    rows = await export(account, span, pstn_usage_row)
+    return await asyncio.to_thread(reply_csv, PSTN_USAGE_COLUMNS, rows, f"{account}-pstn-usage.csv")

@@ -62,6 +62,7 @@ from shared.ports.queues import Backlog, CallQueue, EventTopic, Inbox
 from shared.ports.rate_cards import RateCardStore
 from shared.ports.tables import TableStore
 from shared.settings import Settings, is_address
+from shared.usecases.charging.answered_legs import AnsweredLegs
 from shared.usecases.charging.charge_legs import ChargeLegs
 from shared.usecases.charging.explain_charge import ExplainLeg
 from shared.usecases.charging.parked_legs import ParkedLegs
@@ -102,6 +103,7 @@ from shared.usecases.operations.erase_person import ErasePerson
 from shared.usecases.operations.health import HealthChecks, QueueState
 from shared.usecases.rate_cards.manage_rate_cards import RateCardService
 from shared.usecases.rate_cards.rate_card_reports import RateCardReports
+from shared.usecases.reconciliation.export_usage import ExportUsage
 from shared.usecases.reconciliation.reconcile_legs import ReconcileLegs
 from shared.usecases.usage.read_usage import ReadUsage
 
@@ -421,7 +423,9 @@ class Container:
             c.rate_card_service, c.rate_cards, c.facts, c.rerate_legs, c.clock
         )
     )
-    reconcile_legs = _Once(lambda c: ReconcileLegs(c.facts, c.rerate_legs, c.ledger))
+    answered_legs = _Once(lambda c: AnsweredLegs(c.rerate_legs, c.ledger))
+    reconcile_legs = _Once(lambda c: ReconcileLegs(c.facts, c.answered_legs))
+    export_usage = _Once(lambda c: ExportUsage(c.facts, c.answered_legs, c.clock))
     registrations = _Once(lambda c: Registrations(c.records, c.facts, c.clock))
     bridges = _Once(
         lambda c: Bridges(

@@ -251,6 +251,9 @@ def _reratings(session: Session) -> None:
         headers={"content-type": media_type},
     )
     session.note("post_reconciliation", answer)
+    session.call(
+        "get_pstn_usage", "GET", f"accounts/{ACCOUNT}/reports/pstn-usage?month=2026-11&format=graph"
+    )
 
 
 def _corrections(session: Session) -> None:

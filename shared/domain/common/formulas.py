@@ -10,7 +10,7 @@ import unicodedata
 FORMULA_RULE = (
     "must not begin with =, +, -, @ or a control character, which a spreadsheet takes for a formula"
 )
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+|\*+)?", re.ASCII)
 _SIGNS = frozenset("=+-@")
 # In many countries a spreadsheet splits a CSV file at semicolons, quoted or not.
 _CELL_ENDS = re.compile(r"(?<=[;|\t\r\n])")
@@ -20,7 +20,7 @@ _PLAIN = re.compile(r"([A-Za-z0-9('\"][^;|\t\r\n]*)?")
 def is_formula(text: str) -> bool:
     """Whether a spreadsheet may take the text, or what follows a semicolon in it, for a formula.
 
-    Numbers are none: "+442079460000", "-3.20".
+    Numbers are none: "+442079460000", "+442079460***", "-3.20".
     """
     return _PLAIN.fullmatch(text) is None and any(map(_begins_formula, _CELL_ENDS.split(text)))
 

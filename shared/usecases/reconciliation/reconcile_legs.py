@@ -1,11 +1,10 @@
 """Comparison of an account's answered legs with a file of call records; nothing is stored."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.charging.rerating import amount_micros
 from shared.domain.common import limits
 from shared.domain.common.canonical import parse_time
 from shared.domain.common.errors import TooLarge
@@ -22,9 +21,8 @@ from shared.domain.reconciliation.matching import (
     reconcile,
 )
 from shared.pacing import breathe
-from shared.ports.ledger import Ledger, LegRecord
+from shared.usecases.charging.answered_legs import AnsweredLeg, AnsweredLegs
 from shared.usecases.charging.past_legs import Span
-from shared.usecases.charging.rerate_legs import RerateLegs
 from shared.usecases.directory.directory_cache import DirectoryCache
 
 _EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
@@ -44,8 +42,7 @@ class ReconcileLegs:
     """Reads the legs of the records' time and compares both."""
 
     facts: DirectoryCache
-    rerate_legs: RerateLegs
-    ledger: Ledger
+    answered_legs: AnsweredLegs
 
     async def __call__(
         self,
@@ -64,7 +61,7 @@ class ReconcileLegs:
         principal.require_account(account)
         known = await self.facts.require_account(account)
         period = _period(records, span)
-        debits, is_complete = await self.rerate_legs.records(
+        found, is_complete = await self.answered_legs(
             account,
             Span(period.since - SHIFT_MAX, period.until + SHIFT_MAX),
             limit=limits.RECONCILIATION_LEGS_MAX,
@@ -73,17 +70,13 @@ class ReconcileLegs:
             raise TooLarge(
                 f"A span may have {limits.RECONCILIATION_LEGS_MAX} legs: choose a shorter one."
             )
-        present = [each[-1] for each in debits if _is_phone_call(each[-1].charge)]
-        reversed_entries = await self.ledger.reversals_of(
-            account, [each.entry.sequence for each in present]
-        )
         legs: list[Leg] = []
-        for record in present:
+        for each in found:
             await breathe()
-            legs.append(_leg(record, is_reversed=record.entry.sequence in reversed_entries))
+            legs.append(_leg(each))
         currency = currency or known.settings.currency
-        found = await asyncio.to_thread(reconcile, records, legs, tolerance, period, currency)
-        return Outcome(found, period, currency)
+        outcome = await asyncio.to_thread(reconcile, records, legs, tolerance, period, currency)
+        return Outcome(outcome, period, currency)
 
 
 def _period(records: Sequence[Record], span: tuple[datetime | None, datetime | None]) -> Period:
@@ -92,18 +85,14 @@ def _period(records: Sequence[Record], span: tuple[datetime | None, datetime | N
     return Period(since or min(times), until or max(times) + timedelta(seconds=1))
 
 
-def _is_phone_call(charge: Mapping[str, object]) -> bool:
-    return bool(charge.get("answered_at")) and charge["kind"] != LegKind.VOIP.value
-
-
-def _leg(record: LegRecord, *, is_reversed: bool) -> Leg:
-    charge, person = record.charge, record.person
-    amounts = {str(charge["currency"]): 0 if is_reversed else amount_micros(charge)}
+def _leg(leg: AnsweredLeg) -> Leg:
+    charge, person = leg.charge, leg.record.person
+    amounts = {str(charge["currency"]): leg.net_micros}
     carrier = charge.get("carrier")
     if isinstance(carrier, dict):
         amounts.setdefault(str(carrier["currency"]), parse_amount(str(carrier["amount"])))
     return Leg(
-        key=record.leg,
+        key=leg.record.leg,
         kind=LegKind(str(charge["kind"])),
         number=str(person.get("to") or ""),
         caller=str(person.get("from") or ""),
