@@ -17,12 +17,14 @@ Keys descend with time, so the newest change comes first. Rows and markers are n
 
 import heapq
 import re
+import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from shared.adapters.tables.packing import pack, unpack
+from shared.adapters.tables.schema import is_newer
 from shared.domain.common.errors import Invalid, OutcomeUnknown, StoreUnavailable
 from shared.ports.audit import ACTING, Action, Actor, Change, ChangeFilter, LoggedChange
 from shared.ports.clock import Clock, Ids
@@ -92,8 +94,12 @@ class TableAuditLog:
         """The markers of these rows that are there."""
         places: dict[tuple[str, str], list[str]] = defaultdict(list)
         for row in rows:
-            place = str(row.values["table"]), str(row.values["partition"])
-            places[place].append(str(row.values["marker"]))
+            table, partition, marker = (
+                row.values.get(name) for name in ("table", "partition", "marker")
+            )
+            if not (table and partition and str(marker).startswith(MARKERS)):
+                raise _unreadable(row)
+            places[str(table), str(partition)].append(str(marker))
         made: set[str] = set()
         for (table, partition), markers in places.items():
             first, before = min(markers), f"{max(markers)}\x20"
@@ -142,19 +148,30 @@ def _values(
 
 def _read(row: Row) -> LoggedChange:
     values = row.values
-    schema, at = values.get("schema"), values["at"]
-    if not isinstance(schema, int) or schema > SCHEMA or not isinstance(at, datetime):
+    if is_newer(row, SCHEMA):
         raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
-    return LoggedChange(
-        at=at,
-        actor=str(values["actor"]),
-        request_id=str(values["request_id"]) or None,
-        change=Change(
-            action=Action(str(values["action"])),
-            kind=str(values["kind"]),
-            key=str(values["key"]),
-            account=str(values["account"]) or None,
-            before=cast("dict[str, Any] | None", unpack("before", values)),
-            after=cast("dict[str, Any] | None", unpack("after", values)),
-        ),
+    at = values.get("at")
+    if not isinstance(at, datetime):
+        raise _unreadable(row)
+    try:
+        return LoggedChange(
+            at=at,
+            actor=str(values["actor"]),
+            request_id=str(values["request_id"]) or None,
+            change=Change(
+                action=Action(str(values["action"])),
+                kind=str(values["kind"]),
+                key=str(values["key"]),
+                account=str(values["account"]) or None,
+                before=cast("dict[str, Any] | None", unpack("before", values)),
+                after=cast("dict[str, Any] | None", unpack("after", values)),
+            ),
+        )
+    except (KeyError, ValueError, zlib.error) as error:
+        raise _unreadable(row) from error
+
+
+def _unreadable(row: Row) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"The row {row.key} of the audit log can't be read.", code="row_unreadable"
     )

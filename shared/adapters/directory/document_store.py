@@ -26,6 +26,7 @@ from shared.adapters.clock import RandomIds
 from shared.adapters.directory.audit_log import TableAuditLog
 from shared.adapters.encryption import Sealing
 from shared.adapters.tables.packing import inflated, joined, pack, split, unpack
+from shared.adapters.tables.schema import is_newer
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import (
@@ -251,22 +252,21 @@ class DocumentStore:
         try:
             return self._record(kind, row)
         except SettingsUnreadable:
-            version = row.values["version"]
-            if not isinstance(version, int):
-                raise
-            return Record(str(row.values["id"]), {}, version)
+            key, version = _identity(row)
+            return Record(key, {}, version)
 
     def _record(self, kind: str, row: Row) -> Record:
-        schema = row.values.get("schema")
-        if schema not in _DOCUMENT_SCHEMAS:
+        if is_newer(row, max(_DOCUMENT_SCHEMAS)):
             raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
-        version, key = row.values["version"], row.values["id"]
-        document = self._document(kind, str(key), row.values)
-        if not (isinstance(document, dict) and isinstance(version, int) and isinstance(key, str)):
+        key, version = _identity(row)
+        document = None
+        if row.values.get("schema") in _DOCUMENT_SCHEMAS and version:
+            document = self._document(kind, key, row.values)
+        if not isinstance(document, dict):
             raise SettingsUnreadable(
-                f"The row of {kind} {key!s} in the directory can't be read.",
-                account=str(key).partition("|")[0] if kind in _OF_ACCOUNTS else None,
-                etag=f'"{version!s}"',
+                f"The row of {kind} {key} in the directory can't be read.",
+                account=key.partition("|")[0] if kind in _OF_ACCOUNTS else None,
+                etag=f'"{version}"',
                 code="row_unreadable",
             )
         return Record(key, document, version)
@@ -292,6 +292,15 @@ class DocumentStore:
             return json.loads(inflated(self._sealing.open(f"{kind}|{key}", sealed)))
         except (ValueError, zlib.error):
             return None
+
+
+def _identity(row: Row) -> tuple[str, int]:
+    """(id, version) of a row; 0 where it has no sound version."""
+    key, version = row.values.get("id"), row.values.get("version")
+    return (
+        key if isinstance(key, str) else row.key,
+        version if isinstance(version, int) else 0,
+    )
 
 
 def _check_precondition(current: Record | None, if_match: str | None) -> None:

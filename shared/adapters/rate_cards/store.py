@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.adapters.directory.audit_log import MARKERS, TableAuditLog
 from shared.adapters.tables.packing import joined, split
+from shared.adapters.tables.schema import is_newer
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import (
@@ -307,10 +308,12 @@ def _values(about: CardVersion, partition: str, header: Header) -> dict[str, Val
 
 
 def _known_schema(row: Row) -> Row:
-    """The row, which is of a schema that this code knows; else StoreUnavailable."""
-    schema = row.values.get("schema")
-    if not isinstance(schema, int) or schema > SCHEMA:
+    """The row, which is of a schema that this code knows. Raises StoreUnavailable on a newer one,
+    RateCardUnreadable where it has none."""
+    if is_newer(row, SCHEMA):
         raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
+    if not isinstance(row.values.get("schema"), int):
+        raise RateCardUnreadable(f"The row {row.key} of the rate cards can't be read.")
     return row
 
 

@@ -4,6 +4,12 @@ from shared.domain.common.errors import LedgerCorrupt
 from shared.ports.tables import Row
 
 
+def is_newer(row: Row, known: int) -> bool:
+    """Whether a later version of the product wrote the row: its schema number is above `known`."""
+    schema = row.values.get("schema")
+    return isinstance(schema, int) and schema > known
+
+
 def check_schema(row: Row, known: int) -> None:
     """Raises LedgerCorrupt if the row has no schema number, or a newer one than `known`."""
     schema = row.values.get("schema")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from shared.domain.common.errors import FieldError, Invalid, NotFound
+from shared.domain.common.errors import FieldError, Invalid, NotFound, SettingsUnreadable
 from shared.domain.common.ids import ID_RULE, is_id
 from shared.domain.directory.entities import Bridge, BridgeInput
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth, check_auth
@@ -47,8 +47,7 @@ class Bridges:
             raise _invalid("/auth/scheme", f"belongs to dialect {wanted.scheme.value}")
         if wanted.meetings_from == bridge:
             raise _invalid("/meetings_from", "must be another bridge")
-        record = await self.records.get(Kind.BRIDGE, bridge)
-        present = codecs.bridge(record).auth if record else None
+        present = await self._auth(bridge)
         new_secret = None
         if wanted.secrets is not None:
             secrets = tuple(wanted.secrets)
@@ -82,6 +81,14 @@ class Bridges:
         )
         self.facts.drop(Kind.BRIDGE, bridge)
         return BridgeView(made, saved.etag, new_secret), saved
+
+    async def _auth(self, bridge: str) -> BridgeAuth | None:
+        """The present credentials; None of a bridge that is new or cannot be read."""
+        try:
+            record = await self.records.get(Kind.BRIDGE, bridge)
+            return codecs.bridge(record).auth if record else None
+        except SettingsUnreadable:
+            return None
 
     async def delete(self, bridge: str, if_match: str | None) -> None:
         """Let the bridge in no more; legs that it posted before are charged as they would be.

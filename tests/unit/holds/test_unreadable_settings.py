@@ -15,11 +15,12 @@ from shared.contracts.dial_out.policy import DialOutPolicyBody, OrganizerBody
 from shared.domain.common.errors import SettingsUnreadable
 from shared.domain.legs.leg import encode_leg_key
 from shared.ports.records import Record
-from shared.ports.tables import Upsert
+from shared.ports.tables import Delete, Insert, Row, Upsert, Value
 from shared.usecases.charging.charge_legs import ChargeStatus
 from shared.usecases.directory import codecs
 from shared.usecases.directory.codecs import Kind
-from tests.support.calls import LONDON, Calls
+from tests.support.calls import CARD, LONDON, Calls
+from tests.support.memory_bus import MemoryQueue
 from tests.support.product import Product
 
 ORGANIZER = ("organizer", "contoso|ken", "organizers/ken")
@@ -122,7 +123,86 @@ def test_a_damaged_row_of_an_organizer_parks_the_leg_and_can_be_put_anew(calls: 
     assert _charged(calls).status is ChargeStatus.CHARGED
 
 
-@pytest.mark.parametrize("edit", [{"header": "{"}, {"rate_count": "many"}, {"header": "[]"}])
+SETTINGS = {
+    "account": ("contoso", "accounts/contoso", {"currency": "USD", "rate_card": CARD}),
+    "organizer": ("contoso|ken", "accounts/contoso/organizers/ken", {}),
+    "bridge": ("pbx", "bridges/pbx", {"dialect": "perminute", "accounts": ["*"]}),
+}
+DAMAGE: dict[str, Callable[[dict[str, Value]], dict[str, Value]]] = {
+    "no schema": lambda values: {name: values[name] for name in values if name != "schema"},
+    "a text for the schema": lambda values: {**values, "schema": "1"},
+    "schema 0": lambda values: {**values, "schema": 0},
+    "no version": lambda values: {name: values[name] for name in values if name != "version"},
+    "a text for the version": lambda values: {**values, "version": "1"},
+    "no document": lambda values: {name: values[name] for name in ("schema", "version", "id")},
+}
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_row_of_settings_parks_the_leg(calls: Calls, kind: str, damage: str) -> None:
+    key, path, body = SETTINGS[kind]
+    row = _row_of(calls, kind, key)
+    _put_row(calls, kind, row, DAMAGE[damage](dict(row.values)))
+
+    outcome = _charged(calls)
+
+    assert outcome.status is ChargeStatus.PARKED
+    assert outcome.parked.reason == "settings_unreadable"
+    shown = calls.app.get(f"/api/v1/{path}")
+    assert (shown.status, shown.code) == (503, "row_unreadable")
+    put = calls.app.put(f"/api/v1/{path}", body, shown.etag)
+    if kind == "account":  # its storage account and its ledger's settings hang on it
+        assert (put.status, put.code) == (503, "row_unreadable")
+        return
+    assert put.status == 200, put.body
+    assert _charged(calls).status is ChargeStatus.CHARGED
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_a_row_of_a_newer_release_makes_the_leg_wait(calls: Calls, kind: str) -> None:
+    """In the middle of a deployment; nothing is parked that this release does not understand."""
+    row = _row_of(calls, kind, SETTINGS[kind][0])
+    _put_row(calls, kind, row, {**row.values, "schema": 99})
+    calls.app.container.queue = MemoryQueue(calls.app.clock)
+
+    assert _charged(calls).status is ChargeStatus.LATER
+    assert calls.app.get(f"/api/v1/{SETTINGS[kind][1]}").code == "schema_unknown"
+
+
+def _row_of(calls: Calls, kind: str, key: str) -> Row:
+    page = calls.app.run(
+        calls.app.tables.scan("directory", where={"id": key}, limit=100, cursor=None)
+    )
+    (row,) = [each for each in page.rows if each.partition.partition("|")[0] == kind]
+    return row
+
+
+def _put_row(calls: Calls, kind: str, row: Row, values: Mapping[str, Value]) -> None:
+    for operation in (Delete(row.key), Insert(row.key, values)):
+        calls.app.run(calls.app.tables.transact("directory", row.partition, [operation]))
+    calls.app.container.facts.drop(Kind(kind), str(row.values["id"]))
+
+
+@pytest.mark.parametrize(
+    "damage", [{"at": "then"}, {"marker": ""}, {"action": "x"}, {"before": "{"}]
+)
+def test_a_damaged_row_of_the_audit_log_is_answered_with_its_key(
+    calls: Calls, damage: dict[str, Value]
+) -> None:
+    (row, *_) = calls.app.run(calls.app.tables.query("directory", "audit|*"))
+    damaged = Upsert(row.key, {**row.values, **damage})
+    calls.app.run(calls.app.tables.transact("directory", "audit|*", [damaged]))
+
+    shown = calls.app.get("/api/v1/audit-log")
+
+    assert (shown.status, shown.code) == (503, "row_unreadable")
+    assert row.key in shown.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "edit", [{"header": "{"}, {"rate_count": "many"}, {"header": "[]"}, {"schema": "1"}]
+)
 def test_a_damaged_rate_card_version_parks_the_leg_and_answers_questions_with_a_problem(
     edit: dict[str, str],
 ) -> None:
