@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from shared.adapters.tables.packing import pack, unpack
-from shared.adapters.tables.schema import is_newer
+from shared.adapters.tables.schema import is_unknown
 from shared.domain.common.errors import Invalid, OutcomeUnknown, StoreUnavailable
 from shared.ports.audit import ACTING, Action, Actor, Change, ChangeFilter, LoggedChange
 from shared.ports.clock import Clock, Ids
@@ -148,7 +148,7 @@ def _values(
 
 def _read(row: Row) -> LoggedChange:
     values = row.values
-    if is_newer(row, SCHEMA):
+    if is_unknown(row, (SCHEMA,)):
         raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
     at = values.get("at")
     if not isinstance(at, datetime):

@@ -26,7 +26,7 @@ from shared.adapters.clock import RandomIds
 from shared.adapters.directory.audit_log import TableAuditLog
 from shared.adapters.encryption import Sealing
 from shared.adapters.tables.packing import inflated, joined, pack, split, unpack
-from shared.adapters.tables.schema import is_newer
+from shared.adapters.tables.schema import is_unknown
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import (
@@ -256,7 +256,7 @@ class DocumentStore:
             return Record(key, {}, version)
 
     def _record(self, kind: str, row: Row) -> Record:
-        if is_newer(row, max(_DOCUMENT_SCHEMAS)):
+        if is_unknown(row, _DOCUMENT_SCHEMAS):
             raise StoreUnavailable("This was written by a newer version.", code="schema_unknown")
         key, version = _identity(row)
         document = None
