@@ -567,13 +567,15 @@ async def reply_list(
         items, cursor = await fetch(limits.LIST_ITEMS_MAX, cursor)
         if table.rows + len(items) > CSV_ROWS_MAX:
             first_left = items[CSV_ROWS_MAX - table.rows]
-            raise _result_too_large(first_left.get(time_column or ""))
+            raise result_too_large(first_left.get(time_column or ""))
         table.add(items)
         if cursor is None:
             return table.reply(file_name, {})
 
 
-def _result_too_large(moment: object) -> Invalid:
+def result_too_large(moment: object) -> Invalid:
+    """The error for a CSV file of more rows than one may have; `moment` is the time of the first
+    row that is left out, where the route selects by a time."""
     way_out = (
         f"Narrow the span: the rows before to={moment} fit into one file."
         if moment

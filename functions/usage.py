@@ -1,11 +1,22 @@
-"""Usage: what was spent, by any combination of groups."""
+"""Usage by any combination of groups, and lists of legs."""
 
 import azure.functions as func
 
-from functions.http import CSV_ROWS_MAX, Call, admin_route, new_blueprint, reply, reply_csv
+from functions.http import (
+    CSV_ROWS_MAX,
+    Call,
+    Page,
+    admin_route,
+    new_blueprint,
+    reply,
+    reply_csv,
+    reply_list,
+    result_too_large,
+)
 from shared.bootstrap import container
-from shared.contracts.common.queries import FORMAT, SPAN, Query, QueryKind, one_of
+from shared.contracts.common.queries import FORMAT, PAGE, SPAN, Query, QueryKind, one_of
 from shared.domain.common.errors import Invalid
+from shared.domain.common.kinds import LegKind
 from shared.domain.directory.access import READERS
 
 bp = new_blueprint()
@@ -13,6 +24,23 @@ _TIME = one_of(
     "time",
     "Select by the time of the entry (`booked`, the default) or of the call (`answered`).",
     ("booked", "answered"),
+)
+_FILTERS = (
+    one_of("kind", "Legs of this kind only.", LegKind),
+    one_of(
+        "status",
+        "Legs of this status only; those that are parked are listed only where it says so.",
+        ("charged", "zero", "pool", "parked"),
+    ),
+    Query("organizer", "Legs of this organizer's conferences only."),
+    Query("cost_center", "Legs of this cost centre only."),
+    Query("conference", "Legs of this conference only."),
+    Query("region", "Legs to this region only, `FR`."),
+    Query("destination", "Legs to this destination of the rate card only."),
+    Query("number", "Legs from or to this number only, E.164 with its plus percent-encoded."),
+    Query("bridge", "Legs of this bridge only."),
+    Query("flag", "Legs with this flag only, such as `overrun`."),
+    Query("min_amount", "Legs that cost at least this, net of corrections."),
 )
 
 
@@ -61,3 +89,52 @@ async def get_usage(call: Call) -> func.HttpResponse:
     if call.wants_csv():
         return reply_csv(usage_columns(groups, total), items, f"{account}-usage.csv")
     return reply(usage_body(usage.currency, usage.span, groups, items, total))
+
+
+@admin_route(
+    bp,
+    "GET",
+    "v1/accounts/{account}/legs",
+    READERS,
+    queries=(
+        *PAGE,
+        *SPAN,
+        _TIME,
+        *_FILTERS,
+        one_of(
+            "order",
+            "Newest (the default) or oldest first, or the dearest first.",
+            ("newest", "oldest", "amount"),
+        ),
+    ),
+    is_report=True,
+)
+async def list_legs(call: Call) -> func.HttpResponse:
+    """The legs of a span, net of corrections, as JSON or CSV; without a span of the present
+    month."""
+    from shared.contracts.usage.legs import LEG_COLUMNS, leg_row, listed_leg_body, read_filter
+    from shared.domain.usage.leg_facts import UsageTime
+    from shared.usecases.usage.list_legs import LegOrder, LegQuery
+
+    account = call.path("account")
+    query = LegQuery(
+        await call.span(),
+        UsageTime(call.query("time") or UsageTime.BOOKED),
+        read_filter(call.values),
+        LegOrder(call.query("order") or LegOrder.NEWEST),
+    )
+    listing, file_name = container().list_legs, f"{account}-legs.csv"
+    if call.wants_csv() and not call.query("limit"):
+        found = await listing.every(account, query)
+        if len(found.legs) > CSV_ROWS_MAX:
+            raise result_too_large(None)
+        rows = (leg_row(leg, found.time_zone) for leg in found.legs)
+        return reply_csv(LEG_COLUMNS, rows, file_name)
+
+    async def fetch(limit: int, place: str | None) -> Page:
+        page = await listing.page(account, query, limit, place)
+        if call.wants_csv():
+            return [leg_row(leg, page.time_zone) for leg in page.legs], page.place
+        return [listed_leg_body(leg) for leg in page.legs], page.place
+
+    return await reply_list(call, fetch, LEG_COLUMNS, file_name)

@@ -105,6 +105,7 @@ from shared.usecases.rate_cards.manage_rate_cards import RateCardService
 from shared.usecases.rate_cards.rate_card_reports import RateCardReports
 from shared.usecases.reconciliation.export_usage import ExportUsage
 from shared.usecases.reconciliation.reconcile_legs import ReconcileLegs
+from shared.usecases.usage.list_legs import ListLegs
 from shared.usecases.usage.read_usage import ReadUsage
 
 BRIDGE_SECRET_BYTES = 32
@@ -360,6 +361,7 @@ class Container:
         lambda c: CreditAccount(c.facts, c.ledger, c.open_ledger, c.holds, c.publish_events)
     )
     read_ledger = _Once(lambda c: ReadLedger(c.facts, c.ledger, c.parking, c.anchors, c.clock))
+    list_legs = _Once(lambda c: ListLegs(c.facts, c.ledger, c.parking, c.clock))
     read_usage = _Once(lambda c: ReadUsage(c.facts, c.ledger, c.clock))
     wording = _Once(lambda _: ResponseRenderer(allowed_body, denied_body, extended_body))
     authorise_dial_out = _Once(

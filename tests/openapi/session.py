@@ -275,6 +275,7 @@ def _reports(session: Session) -> None:
     balance = session.call("get_balance", "GET", f"{path}/balance")
     month = session.played["list_entries"]["response"]["items"][0]["at"][:7]
     session.call("get_statement", "GET", f"{path}/statements/{month}")
+    session.call("list_legs", "GET", f"{path}/legs?month={month}&limit=2")
     session.call("get_usage", "GET", f"{path}/usage?month={month}&group_by=region,organizer")
     session.call("verify_ledger", "GET", f"{path}/verify")
     session.call("post_erasure", "POST", f"{path}/erasures", {"number": LEG["from"]})

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from shared.domain.common import limits
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import Entry
-from shared.domain.ledger.statements import month_of, month_span
 from shared.domain.usage.leg_facts import UsageTime
 from shared.domain.usage.usage import Counted, Group, Span, UsageTotal, grouped
 from shared.pacing import breathe
 from shared.ports.clock import Clock
 from shared.ports.ledger import Ledger
 from shared.usecases.directory.directory_cache import DirectoryCache
+from shared.usecases.usage.spans import requested_span
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +44,11 @@ class ReadUsage:
         """The usage of a span; without `since` and `until` of the present month, without one of
         them from the first entry on, or until now."""
         settings = (await self.facts.require_account(account)).settings
-        span = await self._span(account, since, until, by, settings.time_zone)
+        span = await requested_span(
+            self.ledger, account, (since, until), by, settings.time_zone, self.clock.now()
+        )
         counted = await count(self.ledger, account, span)
         return Usage(settings.currency, span, grouped(counted.cells.items(), by, groups))
-
-    async def _span(
-        self,
-        account: str,
-        since: datetime | None,
-        until: datetime | None,
-        by: UsageTime,
-        time_zone: str,
-    ) -> Span:
-        now = self.clock.now()
-        if since is None and until is None:
-            return Span(*month_span(month_of(now, time_zone), time_zone), by, time_zone)
-        if since is None:
-            first = await self.ledger.journal(account, after=0, limit=1)
-            since = first[0].at if first else until
-        assert since is not None, "until is given"
-        return Span(since, until or max(now, since), by, time_zone)
 
 
 async def count(ledger: Ledger, account: str, span: Span) -> Counted:

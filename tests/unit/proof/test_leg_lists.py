@@ -1,0 +1,154 @@
+"""Lists of legs: filters, three orders, pages, net amounts."""
+
+import csv
+import io
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.charging_app import JANUARY, LONDON, PARIS, ChargingApp
+
+LEGS = "/api/v1/accounts/contoso/legs"
+TIMES = ("booked", "answered")
+ORDERS = ("newest", "oldest", "amount")
+
+
+@pytest.fixture
+def app() -> ChargingApp:
+    app = ChargingApp()
+    app.settle()
+    return app
+
+
+def legs(app: ChargingApp, query: str = "") -> list[dict[str, Any]]:
+    answer = app.get(f"{LEGS}{query}")
+    assert answer.status == 200, answer.body
+    return list(answer.json["items"])
+
+
+def paged(app: ChargingApp, query: str) -> list[str]:
+    found: list[str] = []
+    cursor = ""
+    while True:
+        answer = app.get(f"{LEGS}{query}&limit=2{cursor}")
+        assert answer.status == 200, answer.body
+        found += [each["leg"] for each in answer.json["items"]]
+        if "next" not in answer.json:
+            return found
+        cursor = f"&cursor={quote(answer.json['next'])}"
+
+
+def five(app: ChargingApp) -> list[str]:
+    found = []
+    for minutes in (3, 1, 5, 2, 4):
+        app.clock.advance(600)
+        found.append(app.leg(to=LONDON, talk_seconds=60 * minutes))
+    return found
+
+
+def test_an_item_says_what_a_leg_was_and_costs(app: ChargingApp) -> None:
+    leg = app.leg(to=LONDON, conference_id="3001", organizer="ken", talk_seconds=61)
+    (item,) = legs(app)
+    assert item["leg"] == leg
+    assert (item["kind"], item["status"], item["bridge"]) == ("dial_out", "charged", "pbx")
+    assert (item["from"], item["to"]) == (PARIS, LONDON)
+    assert (item["region"], item["destination"]) == ("GB", "United Kingdom")
+    assert item["number_class"] == "fixed_line"
+    assert (item["organizer"], item["conference"]) == ("ken", "3001")
+    assert (item["talk_seconds"], item["billed_seconds"], item["pool_seconds"]) == (61, 120, 0)
+    assert (item["amount"], item["charged"], item["currency"]) == ("0.20", "0.20", "USD")
+    assert (item["prefix"], item["version"]) == ("44", JANUARY)
+    assert item["flags"] == ["organizer_unknown"]
+    assert item["corrections"] == []
+
+
+@pytest.mark.parametrize("time", TIMES)
+@pytest.mark.parametrize("order", ORDERS)
+def test_pages_are_the_list_cut_into_pieces(app: ChargingApp, time: str, order: str) -> None:
+    there = five(app)
+    by_amount = [there[place] for place in (2, 4, 0, 3, 1)]
+    expected = {"oldest": there, "newest": there[::-1], "amount": by_amount}[order]
+    query = f"?time={time}&order={order}"
+    assert [each["leg"] for each in legs(app, query)] == expected
+    assert paged(app, query) == expected
+    rows = csv.DictReader(io.StringIO(app.get(f"{LEGS}{query}&format=csv").body.decode()))
+    assert [row["leg"] for row in rows] == expected
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_filters_select(app: ChargingApp, time: str) -> None:
+    ken = app.leg(to=LONDON, conference_id="a", organizer="ken")
+    amy = app.leg(to=PARIS, conference_id="b", organizer="amy", from_number=None)
+    for query, expected in {
+        "organizer=ken": [ken],
+        "conference=b": [amy],
+        "region=FR": [amy],
+        "destination=France": [amy],
+        f"number={quote(LONDON)}": [ken],
+        f"number={LONDON}": [ken],
+        "min_amount=0.15": [amy],
+        "bridge=pbx": [amy, ken],
+        "bridge=other": [],
+        "kind=dial_in": [],
+        "status=zero": [],
+        "status=charged": [amy, ken],
+        "flag=organizer_unknown": [amy, ken],
+        "flag=overrun": [],
+        "cost_center=x": [],
+    }.items():
+        found = [each["leg"] for each in legs(app, f"?time={time}&{query}")]
+        assert sorted(found) == sorted(expected), query
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_amounts_are_net_of_corrections(app: ChargingApp, time: str) -> None:
+    reversed_leg, kept = app.leg(to=LONDON), app.leg(to=LONDON)
+    path = f"/api/v1/accounts/contoso/legs/{reversed_leg}/reversal"
+    entry = app.post(path, {"reason": "Bad line"}).json["entry"]["sequence"]
+    app.cheaper()
+    asked = {"accounts": ["contoso"], "from": JANUARY, "dry_run": False, "reason": "Cheaper"}
+    assert app.post("/api/v1/reratings", asked).status == 200
+    found = {each["leg"]: each for each in legs(app, f"?time={time}")}
+    assert (found[reversed_leg]["amount"], found[reversed_leg]["charged"]) == ("0.00", "0.10")
+    assert found[reversed_leg]["billed_seconds"] == 0
+    assert found[reversed_leg]["corrections"][0] == entry
+    assert (found[kept]["amount"], found[kept]["destination"]) == ("0.05", "Britain")
+    assert len(found[kept]["corrections"]) == 2
+    dear = legs(app, f"?time={time}&min_amount=0.01")
+    assert [each["leg"] for each in dear] == [kept]
+
+
+def test_parked_legs_are_listed_where_requested(app: ChargingApp) -> None:
+    app.leg(to=LONDON)
+    app.parked(app.ended(to="+390669812345"))
+    assert [each["status"] for each in legs(app)] == ["charged"]
+    (item,) = legs(app, "?status=parked")
+    assert (item["status"], item["reason"], item["to"]) == (
+        "parked",
+        "rate_missing",
+        "+390669812345",
+    )
+
+
+def test_csv_has_local_times(app: ChargingApp) -> None:
+    app.account("tokyo", time_zone="Asia/Tokyo")
+    app.leg("tokyo", to=LONDON)
+    answer = app.get("/api/v1/accounts/tokyo/legs?format=csv")
+    (row,) = csv.DictReader(io.StringIO(answer.body.decode()))
+    assert row["answered_at_local"].endswith("+09:00")
+
+
+def test_a_cursor_is_bound_to_account_and_query(app: ChargingApp) -> None:
+    five(app)
+    app.account("fabrikam")
+    following = app.get(f"{LEGS}?limit=2").json["next"]
+    for path in (f"{LEGS}?order=oldest&", "/api/v1/accounts/fabrikam/legs?"):
+        answer = app.get(f"{path}cursor={quote(following)}")
+        assert (answer.status, answer.code) == (422, "cursor_invalid")
+
+
+@pytest.mark.parametrize("query", ["min_amount=x", "order=x", "status=x", "kind=x", "colour=red"])
+def test_what_a_list_does_not_take_is_refused(app: ChargingApp, query: str) -> None:
+    answer = app.get(f"{LEGS}?{query}")
+    assert (answer.status, answer.code) == (422, "query_invalid")
