@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from shared.adapters.bridges.fields import is_number_text, read_rfc3339
 from shared.domain.common.errors import FieldError, Invalid, TooLarge
@@ -10,10 +11,8 @@ from shared.domain.common.kinds import LegKind
 from shared.domain.common.limits import CALL_ENDED_LEGS_MAX, FIELD_ERRORS_MAX, NUMBER_CHARS_MAX
 from shared.domain.common.strict_json import loads
 from shared.domain.legs.bridge_payloads import BridgePayload, ParsedLeg
-from shared.domain.legs.leg import LEG_FIELDS, EndedLeg
+from shared.domain.legs.leg import LEG_FIELDS, EndedLeg, LegField, LegFieldType
 
-_ID_RULE = f"a text of {FOREIGN_ID_RULE}"
-_TIME_RULE = "an RFC 3339 time with its zone, such as 2026-11-23T10:00:00Z"
 _NUMBER_RULE = f"a text of at most {NUMBER_CHARS_MAX} characters, no control characters"
 # Far over what any leg can last (longer than a day is parked), and it fits every store
 _TALK_SECONDS_MAX = 10**9
@@ -94,42 +93,18 @@ class _Reader:
         """The leg, or None with `errors` filled."""
         if self.errors:
             return None
-        leg_id = self._text("leg_id", is_foreign_id, _ID_RULE, required=True)
-        kind = self._kind()
-        to_number = self._text("to", is_number_text, _NUMBER_RULE, required=kind != LegKind.VOIP)
-        started_at = self._time("started_at")
-        ended_at = self._time("ended_at")
-        answered_at = self._answered_at()
-        talk_seconds = self._talk_seconds()
-        optional = {
-            name: self._text(name, is_foreign_id, _ID_RULE)
-            for name in ("conference_id", "organizer_id", "authorization", "hangup_cause")
+        values: dict[str, Any] = {
+            field.attribute: self._value(name, field) for name, field in LEG_FIELDS.items()
         }
-        account = self._text("account", is_id, f"an account id: {ID_RULE}")
-        from_number = self._text("from", is_number_text, _NUMBER_RULE)
-        if self.errors or leg_id is None or started_at is None or ended_at is None:
-            return None
-        self._check_order(started_at, answered_at, ended_at)
-        if talk_seconds and answered_at is None:
-            self.fail("talk_seconds", "must be 0 or left out: the leg was not answered")
+        if values["kind"] != LegKind.VOIP and self._fields.get("to") in (None, ""):
+            self.fail("to", _NUMBER_RULE if "to" in self._fields else f"is missing: {_NUMBER_RULE}")
         if self.errors:
             return None
-        return EndedLeg(
-            bridge=bridge,
-            leg_id=leg_id,
-            conference_id=optional["conference_id"],
-            kind=kind,
-            from_number=from_number,
-            to_number=to_number,
-            started_at=started_at,
-            answered_at=answered_at,
-            ended_at=ended_at,
-            talk_seconds=talk_seconds,
-            account=account,
-            organizer=optional["organizer_id"],
-            authorization=optional["authorization"],
-            hangup_cause=optional["hangup_cause"],
-        )
+        leg = EndedLeg(bridge=bridge, **values)
+        self._check_order(leg.started_at, leg.answered_at, leg.ended_at)
+        if leg.talk_seconds and leg.answered_at is None:
+            self.fail("talk_seconds", "must be 0 or left out: the leg was not answered")
+        return None if self.errors else leg
 
     def _check_order(
         self, started_at: datetime, answered_at: datetime | None, ended_at: datetime
@@ -141,48 +116,43 @@ class _Reader:
         elif answered_at is not None and answered_at < started_at:
             self.fail("answered_at", "is before started_at")
 
-    def _text(
-        self, name: str, sound: Callable[[str], bool], rule: str, *, required: bool = False
-    ) -> str | None:
+    def _value(self, name: str, field: LegField) -> object:
+        parse, rule = _TYPES[field.type]
         value = self._fields.get(name)
-        if not required and (value is None or value == ""):
+        if value is None and field.is_nullable and (name in self._fields or not field.is_mandatory):
             return None
-        if not isinstance(value, str) or not value or not sound(value):
+        if value == "" and field.type in _MAY_BE_EMPTY and not field.is_mandatory:
+            return None
+        parsed = parse(value)
+        if parsed is None:
             self.fail(name, rule if name in self._fields else f"is missing: {rule}")
-            return None
-        return value
+        return parsed
 
-    def _kind(self) -> LegKind | None:
-        value = self._fields.get("kind")
-        if value is None:
-            return None
-        if isinstance(value, str) and value in list(LegKind):
-            return LegKind(value)
-        self.fail("kind", "one of " + ", ".join(LegKind))
+
+def _text(is_valid: Callable[[str], bool]) -> Callable[[object], str | None]:
+    return lambda value: value if isinstance(value, str) and value and is_valid(value) else None
+
+
+def _time(value: object) -> datetime | None:
+    return read_rfc3339(value) if isinstance(value, str) else None
+
+
+def _kind(value: object) -> LegKind | None:
+    return LegKind(value) if isinstance(value, str) and value in list(LegKind) else None
+
+
+def _seconds(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int):
         return None
+    return value if 0 <= value <= _TALK_SECONDS_MAX else None
 
-    def _time(self, name: str) -> datetime | None:
-        value = self._fields.get(name)
-        moment = read_rfc3339(value) if isinstance(value, str) else None
-        if moment is None:
-            self.fail(name, _TIME_RULE if name in self._fields else f"is missing: {_TIME_RULE}")
-        return moment
 
-    def _answered_at(self) -> datetime | None:
-        # Null means unanswered and free, so it must be said, not just forgotten.
-        if self._fields.get("answered_at", ...) is None:
-            return None
-        return self._time("answered_at")
-
-    def _talk_seconds(self) -> int | None:
-        value = self._fields.get("talk_seconds")
-        if value is None:
-            return None
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int)
-            or not 0 <= value <= _TALK_SECONDS_MAX
-        ):
-            self.fail("talk_seconds", "whole seconds, not negative")
-            return None
-        return value
+_TYPES: dict[LegFieldType, tuple[Callable[[object], object], str]] = {
+    LegFieldType.FOREIGN_ID: (_text(is_foreign_id), f"a text of {FOREIGN_ID_RULE}"),
+    LegFieldType.ACCOUNT: (_text(is_id), f"an account id: {ID_RULE}"),
+    LegFieldType.NUMBER: (_text(is_number_text), _NUMBER_RULE),
+    LegFieldType.KIND: (_kind, "one of " + ", ".join(LegKind)),
+    LegFieldType.TIME: (_time, "an RFC 3339 time with its zone, such as 2026-11-23T10:00:00Z"),
+    LegFieldType.SECONDS: (_seconds, "whole seconds, not negative"),
+}
+_MAY_BE_EMPTY = {LegFieldType.FOREIGN_ID, LegFieldType.ACCOUNT, LegFieldType.NUMBER}

@@ -6,7 +6,7 @@ from shared.contracts.credits.event_schemas import event_schema
 from shared.domain.common import limits
 from shared.domain.common.kinds import LegKind
 from shared.domain.credits.alerts import EVENT_TYPES
-from shared.domain.legs.leg import LEG_FIELDS
+from shared.domain.legs.leg import LEG_FIELDS, LegField, LegFieldType
 
 type Json = dict[str, Any]
 
@@ -110,24 +110,30 @@ PROBLEM: Json = {
     },
 }
 
-_OPTIONAL_TEXT: Json = {"type": ["string", "null"]}
-_OPTIONAL_ID: Json = {**_OPTIONAL_TEXT, "maxLength": limits.FOREIGN_ID_CHARS_MAX}
-# The fields of a leg that are no optional text.
-_LEG_FIELDS: dict[str, Json] = {
-    "leg_id": {"type": "string", "maxLength": limits.FOREIGN_ID_CHARS_MAX},
-    "conference_id": _OPTIONAL_ID,
-    "organizer_id": _OPTIONAL_ID,
-    "kind": {"enum": [*LegKind, None]},
-    "started_at": _TIME,
-    "answered_at": {**_OPTIONAL_TEXT, "format": "date-time"},
-    "ended_at": _TIME,
-    "talk_seconds": {"type": ["integer", "null"], "minimum": 0},
+_LEG_TYPES: dict[LegFieldType, Json] = {
+    LegFieldType.FOREIGN_ID: {"type": "string", "maxLength": limits.FOREIGN_ID_CHARS_MAX},
+    LegFieldType.ACCOUNT: _TEXT,
+    LegFieldType.NUMBER: _TEXT,
+    LegFieldType.KIND: {"enum": [*LegKind]},
+    LegFieldType.TIME: _TIME,
+    LegFieldType.SECONDS: {"type": "integer", "minimum": 0},
 }
+
+
+def _leg_field(field: LegField) -> Json:
+    schema = _LEG_TYPES[field.type]
+    if not field.is_nullable:
+        return schema
+    if "enum" in schema:
+        return {"enum": [*schema["enum"], None]}
+    return {**schema, "type": [schema["type"], "null"]}
+
+
 _LEG: Json = {
     "type": "object",
     "description": "A leg in dialect `perminute`; other dialects post their bridge's own shape.",
-    "required": ["leg_id", "started_at", "answered_at", "ended_at"],
-    "properties": {name: _LEG_FIELDS.get(name, _OPTIONAL_TEXT) for name in LEG_FIELDS},
+    "required": [name for name, field in LEG_FIELDS.items() if field.is_mandatory],
+    "properties": {name: _leg_field(field) for name, field in LEG_FIELDS.items()},
 }
 LEGS: Json = {
     "oneOf": [

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from shared.domain.common.canonical import canonical_json, content_digest, format_time, parse_time
@@ -19,6 +21,56 @@ _FIRST_DIGEST_FIELDS = (
 )
 """The fields of digest version 1, which hashes an absent one as null. Never changed."""
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
+
+
+class LegFieldType(StrEnum):
+    """The type of a leg's field: what a bridge may post, and how the value is kept."""
+
+    FOREIGN_ID = "foreign_id"
+    ACCOUNT = "account"
+    NUMBER = "number"
+    KIND = "kind"
+    TIME = "time"
+    SECONDS = "seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class LegField:
+    """A field of a leg: its parser, its place on the queue and its description derive from this.
+
+    `attribute` is the name in `EndedLeg`, `stored` the name on the queue and in the digest. A field
+    that is no content changes no digest. A mandatory field has to be posted; answered_at may be
+    null.
+    """
+
+    type: LegFieldType
+    attribute: str
+    stored: str
+    is_content: bool = True
+    is_mandatory: bool = False
+    is_nullable: bool = True
+
+
+_Type = LegFieldType
+LEG_FIELDS = {
+    "leg_id": LegField(_Type.FOREIGN_ID, "leg_id", "leg_id", False, True, False),
+    "conference_id": LegField(_Type.FOREIGN_ID, "conference_id", "conference"),
+    "kind": LegField(_Type.KIND, "kind", "kind"),
+    "from": LegField(_Type.NUMBER, "from_number", "from"),
+    "to": LegField(_Type.NUMBER, "to_number", "to"),
+    "account": LegField(_Type.ACCOUNT, "account", "account"),
+    "organizer_id": LegField(_Type.FOREIGN_ID, "organizer", "organizer"),
+    "started_at": LegField(_Type.TIME, "started_at", "started_at", True, True, False),
+    "answered_at": LegField(_Type.TIME, "answered_at", "answered_at", True, True),
+    "ended_at": LegField(_Type.TIME, "ended_at", "ended_at", True, True, False),
+    "talk_seconds": LegField(_Type.SECONDS, "talk_seconds", "talk_seconds"),
+    "authorization": LegField(_Type.FOREIGN_ID, "authorization", "authorization"),
+    "hangup_cause": LegField(_Type.FOREIGN_ID, "hangup_cause", "hangup_cause", False),
+}
+"""The fields by the names under which a leg is posted, in dialect `perminute`."""
+_POSTED_NAMES = {field.stored: name for name, field in LEG_FIELDS.items()}
+_CONTENT = [each.stored for each in LEG_FIELDS.values() if each.is_content]
+_content_of = attrgetter(*(each.attribute for each in LEG_FIELDS.values() if each.is_content))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +116,7 @@ class EndedLeg:
 
     def facts(self) -> dict[str, str | int | None]:
         """The content with null for what is absent."""
-        return {
-            "account": self.account,
-            "answered_at": format_time(self.answered_at) if self.answered_at else None,
-            "authorization": self.authorization,
-            "conference": self.conference_id,
-            "ended_at": format_time(self.ended_at),
-            "from": self.from_number,
-            "kind": self.kind.value if self.kind else None,
-            "organizer": self.organizer,
-            "started_at": format_time(self.started_at),
-            "talk_seconds": self.talk_seconds,
-            "to": self.to_number,
-        }
+        return dict(zip(_CONTENT, map(_plain, _content_of(self)), strict=True))
 
     def digest(self) -> str:
         """SHA-256 of the content and the version of this rule as canonical JSON, 64 hex digits."""
@@ -140,14 +180,6 @@ def leg_document(leg: EndedLeg) -> dict[str, Any]:
     }
 
 
-LEG_FIELDS = (
-    *("leg_id", "conference_id", "kind", "from", "to", "account", "organizer_id"),
-    *("started_at", "answered_at", "ended_at", "talk_seconds", "authorization", "hangup_cause"),
-)
-"""The names under which a leg is posted, in dialect `perminute`."""
-_POSTED_NAMES = {"conference": "conference_id", "organizer": "organizer_id"}
-
-
 def posted_leg(document: Mapping[str, Any]) -> dict[str, Any]:
     """A kept leg under the names by which legs are posted."""
     return {_POSTED_NAMES.get(name, name): value for name, value in document.items()}
@@ -155,21 +187,13 @@ def posted_leg(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_leg_document(data: Mapping[str, Any]) -> EndedLeg:
     """The leg that `leg_document` wrote. Raises KeyError, TypeError or ValueError on others."""
+    kept = {"hangup_cause": None, **data}  # which legs of earlier versions lack
+    fields: dict[str, Any] = {
+        each.attribute: _read_field(each, kept[each.stored]) for each in LEG_FIELDS.values()
+    }
     return EndedLeg(
         bridge=_text(data["bridge"]),
-        leg_id=_text(data["leg_id"]),
-        conference_id=_optional(data["conference"]),
-        kind=LegKind(data["kind"]) if data["kind"] is not None else None,
-        from_number=_optional(data["from"]),
-        to_number=_optional(data["to"]),
-        started_at=parse_time(data["started_at"]),
-        answered_at=parse_time(data["answered_at"]) if data["answered_at"] is not None else None,
-        ended_at=parse_time(data["ended_at"]),
-        talk_seconds=None if data["talk_seconds"] is None else int(data["talk_seconds"]),
-        account=_optional(data["account"]),
-        organizer=_optional(data["organizer"]),
-        authorization=_optional(data["authorization"]),
-        hangup_cause=_optional(data.get("hangup_cause")),
+        **fields,
         to_candidates=tuple(_text(each) for each in data.get("to_candidates", ())),
         first_read=_pair(data["first_read"]) if data.get("first_read") else None,
         flags=tuple(_text(each) for each in data.get("flags", ())),
@@ -201,6 +225,23 @@ def read_queued_leg(body: bytes) -> QueuedLeg:
         return QueuedLeg(leg, parse_time(data["received_at"]), int(data["attempt"]))
     except (KeyError, TypeError, RecursionError, OverflowError) as error:
         raise ValueError(f"no queued leg: {error}") from error
+
+
+def _plain(value: Any) -> str | int | None:
+    return format_time(value) if isinstance(value, datetime) else value
+
+
+def _read_field(field: LegField, value: Any) -> object:
+    if value is None and field.is_nullable:
+        return None
+    match field.type:
+        case LegFieldType.TIME:
+            return parse_time(value)
+        case LegFieldType.KIND:
+            return LegKind(value)
+        case LegFieldType.SECONDS:
+            return int(value)
+    return _text(value)
 
 
 def _text(value: object) -> str:
