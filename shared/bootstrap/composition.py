@@ -12,7 +12,7 @@ from shared.adapters.bridges import DIALECTS, assemble, meetings, parse
 from shared.adapters.bridges.perminute import read_leg
 from shared.adapters.bus.backlog import TableBacklog
 from shared.adapters.bus.health_check import QueueCheck
-from shared.adapters.bus.service_bus import ServiceBusQueue, ServiceBusTopic
+from shared.adapters.bus.service_bus import BusConnection, ServiceBusQueue, ServiceBusTopic
 from shared.adapters.clock import RandomIds, SystemClock
 from shared.adapters.credits.alert_store import TableNotices
 from shared.adapters.credits.due_marks import DELIVERIES_TABLE, TableDueMarks
@@ -21,12 +21,6 @@ from shared.adapters.delivery.smtp import SmtpMailer
 from shared.adapters.delivery.webhook_sender import HttpWebhookSender
 from shared.adapters.dial_out.store import TableHoldBook
 from shared.adapters.directory.audit_log import TableAuditLog
-from shared.adapters.directory.credentials import (
-    new_api_key,
-    new_webhook_secret,
-    presented_api_key,
-    verify_bridge,
-)
 from shared.adapters.directory.document_store import SEALED_LABEL, DocumentStore
 from shared.adapters.directory.entra import EntraTokens, fetch_from
 from shared.adapters.directory.key_uses import TableKeyUses
@@ -45,7 +39,6 @@ from shared.adapters.tables.paced_tables import PacedTables
 from shared.adapters.tables.sharded_tables import ShardedTables
 from shared.bootstrap.audit import described
 from shared.contracts.dial_out.requests import allowed_body, denied_body, extended_body
-from shared.domain.directory.request_signatures import AuthScheme
 from shared.domain.legs.assembly import Posted
 from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.pacing import Budgets, Refusals, Turns
@@ -108,8 +101,6 @@ from shared.usecases.reconciliation.reconcile_legs import ReconcileLegs
 from shared.usecases.usage.list_legs import ListLegs
 from shared.usecases.usage.read_usage import ReadUsage
 
-BRIDGE_SECRET_BYTES = 32
-
 
 class _Closes(Protocol):
     async def close(self) -> None: ...
@@ -152,13 +143,12 @@ def _tables(c: "Container") -> TableStore:
     return PacedTables(stores[0] if len(stores) == 1 else ShardedTables(stores, shard_of))
 
 
-def _bus(settings: Settings) -> dict[str, str | None]:
-    """How the Service Bus is reached."""
-    return {
-        "connection_string": settings.service_bus_connection_string,
-        "namespace": settings.service_bus_namespace,
-        "client_id": settings.identity_client_id,
-    }
+def _bus(settings: Settings) -> BusConnection:
+    return BusConnection(
+        settings.service_bus_connection_string,
+        settings.service_bus_namespace,
+        settings.identity_client_id,
+    )
 
 
 def _archive(c: "Container") -> Archive | None:
@@ -257,13 +247,13 @@ class Container:
     inbox = _Once[Inbox](lambda c: TableInbox(c.tables))
     rate_cards = _Once[RateCardStore](lambda c: TableRateCards(c.tables, c.clock, c.audit_log))
     queue = _Once[CallQueue](
-        lambda c: c._opening(ServiceBusQueue(c.settings.call_ended_queue, **_bus(c.settings)))
+        lambda c: c._opening(ServiceBusQueue(c.settings.call_ended_queue, _bus(c.settings)))
     )
     topic = _Once[EventTopic](
-        lambda c: c._opening(ServiceBusTopic(c.settings.credit_events_topic, **_bus(c.settings)))
+        lambda c: c._opening(ServiceBusTopic(c.settings.credit_events_topic, _bus(c.settings)))
     )
     queue_check = _Once[QueueState](
-        lambda c: QueueCheck(c.settings.call_ended_queue, **_bus(c.settings))
+        lambda c: QueueCheck(c.settings.call_ended_queue, lambda: _bus(c.settings))
     )
     webhook_sender = _Once[WebhookSender](
         lambda c: HttpWebhookSender(allow_loopback=c.settings.webhooks_allow_loopback)
@@ -291,7 +281,6 @@ class Container:
     bridge_gate = _Once(
         lambda c: BridgeAuthenticator(
             c.facts,
-            lambda *request: verify_bridge(*request).webhook_id,
             c.clock,
             c.budgets,
             c.settings.bridge_allowance,
@@ -300,7 +289,6 @@ class Container:
     administrators = _Once(
         lambda c: Administrators(
             c.facts,
-            presented_api_key,
             c.settings.bootstrap_admin_key,
             c.key_uses,
             c.clock,
@@ -404,7 +392,7 @@ class Container:
             c.deliveries,
             c.delivery_marks,
             c.clock,
-            lambda: new_webhook_secret(c.ids),
+            c.ids,
             allow_loopback=c.settings.webhooks_allow_loopback,
         )
     )
@@ -429,22 +417,9 @@ class Container:
     reconcile_legs = _Once(lambda c: ReconcileLegs(c.facts, c.answered_legs))
     export_usage = _Once(lambda c: ExportUsage(c.facts, c.answered_legs, c.clock))
     registrations = _Once(lambda c: Registrations(c.records, c.facts, c.clock))
-    bridges = _Once(
-        lambda c: Bridges(
-            c.records,
-            c.facts,
-            frozenset(DIALECTS),
-            lambda scheme: (
-                new_webhook_secret(c.ids)
-                if scheme is AuthScheme.STANDARD_WEBHOOKS
-                else c.ids.token(BRIDGE_SECRET_BYTES)
-            ),
-        )
-    )
+    bridges = _Once(lambda c: Bridges(c.records, c.facts, frozenset(DIALECTS), c.ids))
     absent = _Once(lambda c: Absent(c.facts, c.rate_cards))
-    api_keys = _Once(
-        lambda c: ApiKeys(c.records, c.facts, c.key_uses, c.clock, lambda: new_api_key(c.ids))
-    )
+    api_keys = _Once(lambda c: ApiKeys(c.records, c.facts, c.key_uses, c.clock, c.ids))
     read_audit_log = _Once(lambda c: ReadAuditLog(c.audit_log))
     erase_person = _Once(lambda c: ErasePerson(c.facts, TableEraser(c.tables)))
     audit_ledgers = _Once(

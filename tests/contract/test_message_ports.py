@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local.bus.receiver import QueueReceiver
-from shared.adapters.bus.service_bus import ServiceBusQueue, ServiceBusTopic
+from shared.adapters.bus.service_bus import BusConnection, ServiceBusQueue, ServiceBusTopic
 from shared.domain.common import limits
 from shared.domain.common.errors import QueueUnavailable, TooLarge
 from shared.ports.queues import CallQueue, EventTopic, Message
@@ -66,8 +66,8 @@ class MemoryMessaging(Messaging):
 class BusMessaging(Messaging):
     def __init__(self, bus: BusProcess) -> None:
         text = bus.connection_string
-        self.queue = self._queue = ServiceBusQueue("call-ended", connection_string=text)
-        self.topic = self._topic = ServiceBusTopic("credit-events", connection_string=text)
+        self.queue = self._queue = ServiceBusQueue("call-ended", BusConnection(text))
+        self.topic = self._topic = ServiceBusTopic("credit-events", BusConnection(text))
         self._text = text
 
     async def take(self, count: int) -> list[Message]:
@@ -364,7 +364,7 @@ def test_a_bus_that_does_not_answer_costs_a_bounded_time(
 @pytest.mark.parametrize("given", [{}, {"connection_string": UNREACHABLE, "namespace": "n"}])
 def test_the_adapter_takes_one_way_to_connect(given: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="connection string or a namespace"):
-        ServiceBusQueue("call-ended", **given)
+        BusConnection(**given)
 
 
 def test_with_a_namespace_the_managed_identity_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,7 +387,9 @@ def test_with_a_namespace_the_managed_identity_is_used(monkeypatch: pytest.Monke
     monkeypatch.setattr(sdk, "ServiceBusClient", Client)
 
     async def scenario() -> None:
-        queue = ServiceBusQueue("q", namespace="n.servicebus.windows.net", client_id="id")
+        queue = ServiceBusQueue(
+            "q", BusConnection(namespace="n.servicebus.windows.net", client_id="id")
+        )
         with pytest.raises(QueueUnavailable):
             await queue.send([_message("m")])
         await queue.close()

@@ -8,6 +8,7 @@ import pytest
 from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
 from shared.adapters.bus.health_check import QueueCheck
+from shared.adapters.bus.service_bus import BusConnection
 from shared.domain.common.errors import QueueUnavailable
 from shared.domain.legs.leg import EndedLeg, QueuedLeg, queued_leg_bytes
 from tests.contract.bus_process import BusProcess
@@ -19,7 +20,7 @@ def test_a_queue_reports_since_when_legs_wait_until_its_broker_dies(tmp_path: Pa
     bus = BusProcess(tmp_path, CONFIG)
     bus.start()
     try:
-        check = QueueCheck("call-ended", connection_string=bus.connection_string)
+        check = QueueCheck("call-ended", lambda: BusConnection(bus.connection_string))
         assert asyncio.run(check()) is None
         posted = datetime(2026, 11, 20, 10, 0, 7, tzinfo=UTC)
         leg = EndedLeg("pbx", "1", None, None, None, "+442079460000", posted, posted, posted)

@@ -5,9 +5,11 @@ A connection of its own: one that was opened long ago may be dead without knowin
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from shared.adapters.bus.service_bus import BusConnection
 from shared.domain.common.errors import QueueUnavailable
 from shared.domain.legs.leg import read_queued_leg
 
@@ -19,20 +21,11 @@ _PEEKED = 10  # scheduled retries stand among them, so the first one need not be
 
 
 class QueueCheck:
-    """A check of one queue, by a connection string or by a managed identity."""
+    """A check of one queue; `connect` makes a connection, which the check closes."""
 
-    def __init__(
-        self,
-        queue: str,
-        *,
-        connection_string: str | None = None,
-        namespace: str | None = None,
-        client_id: str | None = None,
-    ) -> None:
+    def __init__(self, queue: str, connect: Callable[[], BusConnection]) -> None:
         self._queue = queue
-        self._connection_string = connection_string
-        self._namespace = namespace
-        self._client_id = client_id
+        self._connect = connect
 
     async def __call__(self) -> datetime | None:
         """When the oldest leg of those first in the queue was received, None where it is empty.
@@ -40,25 +33,14 @@ class QueueCheck:
         Raises QueueUnavailable when the broker does not let us in.
         """
         from azure.core.exceptions import AzureError
-        from azure.servicebus.aio import ServiceBusClient
 
+        connection = self._connect()
         try:
-            if self._connection_string:
-                client = ServiceBusClient.from_connection_string(
-                    self._connection_string, retry_total=0
-                )
-                async with client:
-                    return await self._open(client)
-            from azure.identity.aio import ManagedIdentityCredential
-
-            credential = ManagedIdentityCredential(client_id=self._client_id)
-            async with (
-                credential,
-                ServiceBusClient(self._namespace or "", credential, retry_total=0) as client,
-            ):
-                return await self._open(client)
+            return await self._open(connection.client())
         except (AzureError, OSError, ValueError) as error:
             raise QueueUnavailable("The queue can't be reached.") from error
+        finally:
+            await connection.close()
 
     async def _open(self, client: "ServiceBusClient") -> datetime | None:
         sent, messages = await asyncio.gather(

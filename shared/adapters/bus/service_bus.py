@@ -26,60 +26,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class ServiceBusQueue(CallQueue):
-    """A queue. Opens its connection at the first send; for one event loop."""
-
-    def __init__(
-        self,
-        queue: str,
-        *,
-        connection_string: str | None = None,
-        namespace: str | None = None,
-        client_id: str | None = None,
-    ) -> None:
-        """Either a connection string, or a fully qualified namespace for a managed identity."""
-        connection = _Connection(connection_string, namespace, client_id)
-        self._pump = _Pump(connection, lambda client: client.get_queue_sender(queue))
-
-    async def send(self, messages: Sequence[Message], *, at: datetime | None = None) -> None:
-        """Returns once the broker has all of them. Raises QueueUnavailable, TooLarge."""
-        await self._pump.send(messages, at)
-
-    async def close(self) -> None:
-        """Sends what waits, then closes the connection."""
-        await self._pump.close()
-
-
-class ServiceBusTopic(EventTopic):
-    """A topic. Opens its connection at the first publish; for one event loop."""
-
-    def __init__(
-        self,
-        topic: str,
-        *,
-        connection_string: str | None = None,
-        namespace: str | None = None,
-        client_id: str | None = None,
-    ) -> None:
-        """Either a connection string, or a fully qualified namespace for a managed identity."""
-        connection = _Connection(connection_string, namespace, client_id)
-        self._pump = _Pump(connection, lambda client: client.get_topic_sender(topic))
-
-    async def publish(self, messages: Sequence[Message]) -> None:
-        """Returns once the broker has all of them, in order. Raises QueueUnavailable, TooLarge."""
-        await self._pump.send(messages, None)
-
-    async def close(self) -> None:
-        """Publishes what waits, then closes the connection."""
-        await self._pump.close()
-
-
-class _Connection:
+class BusConnection:
     """Makes the SDK's client when it is first needed: its import takes longer than a request."""
 
     def __init__(
-        self, connection_string: str | None, namespace: str | None, client_id: str | None
+        self,
+        connection_string: str | None = None,
+        namespace: str | None = None,
+        client_id: str | None = None,
     ) -> None:
+        """Either a connection string, or a fully qualified namespace for a managed identity."""
         if bool(connection_string) == bool(namespace):
             raise ValueError("Either a connection string or a namespace is needed.")
         self._connection_string = connection_string
@@ -116,6 +72,36 @@ class _Connection:
             await credential.close()
 
 
+class ServiceBusQueue(CallQueue):
+    """A queue. Opens its connection at the first send; for one event loop."""
+
+    def __init__(self, queue: str, connection: BusConnection) -> None:
+        self._pump = _Pump(connection, lambda client: client.get_queue_sender(queue))
+
+    async def send(self, messages: Sequence[Message], *, at: datetime | None = None) -> None:
+        """Returns once the broker has all of them. Raises QueueUnavailable, TooLarge."""
+        await self._pump.send(messages, at)
+
+    async def close(self) -> None:
+        """Sends what waits, then closes the connection."""
+        await self._pump.close()
+
+
+class ServiceBusTopic(EventTopic):
+    """A topic. Opens its connection at the first publish; for one event loop."""
+
+    def __init__(self, topic: str, connection: BusConnection) -> None:
+        self._pump = _Pump(connection, lambda client: client.get_topic_sender(topic))
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Returns once the broker has all of them, in order. Raises QueueUnavailable, TooLarge."""
+        await self._pump.send(messages, None)
+
+    async def close(self) -> None:
+        """Publishes what waits, then closes the connection."""
+        await self._pump.close()
+
+
 class _Call:
     """One caller's messages, and the answer that he waits for."""
 
@@ -141,7 +127,7 @@ class _Pump:
 
     def __init__(
         self,
-        connection: _Connection,
+        connection: BusConnection,
         open_sender: Callable[["ServiceBusClient"], "ServiceBusSender"],
     ) -> None:
         self._connection = connection

@@ -103,11 +103,6 @@ class GroupCommitter[State, Command, Result]:
         except TimeoutError:
             raise Unavailable("The commit is not certain yet; try again.") from None
 
-    def forget(self, partition: str) -> None:
-        """Drop the cached state: the next decision reads."""
-        if lane := self._lanes.get(partition):
-            lane.cached = None
-
     def cached(self, partition: str) -> Loaded[State] | None:
         """The state as this process knows it; others may have committed since."""
         lane = self._lanes.get(partition)

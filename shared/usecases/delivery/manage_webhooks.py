@@ -1,6 +1,6 @@
 """Customers' webhooks: set up, rotated, taken away; what was delivered, and delivered again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.domain.common import limits
@@ -16,7 +16,8 @@ from shared.domain.delivery.webhooks import (
     url_fault,
     valid_secrets,
 )
-from shared.ports.clock import Clock
+from shared.domain.directory.credentials import new_webhook_secret
+from shared.ports.clock import Clock, Ids
 from shared.ports.deliveries import Deliveries
 from shared.ports.notices import DueMark, DueMarks
 from shared.ports.records import RecordStore, Saved
@@ -52,7 +53,7 @@ class Webhooks:
     deliveries: Deliveries
     due: DueMarks
     clock: Clock
-    new_secret: Callable[[], str]
+    ids: Ids
     allow_loopback: bool = field(kw_only=True)
 
     async def put(
@@ -67,7 +68,7 @@ class Webhooks:
         kind = codecs.webhook_kind(account)
         record = await self.records.get(kind, name)
         known = codecs.webhook(account, record) if record else None
-        new_secret = self.new_secret() if known is None or wanted.rotate else None
+        new_secret = new_webhook_secret(self.ids.token) if known is None or wanted.rotate else None
         made = Webhook(
             account=account,
             name=name,

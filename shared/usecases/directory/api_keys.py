@@ -1,15 +1,15 @@
 """API keys: made once, shown once, kept as a hash, taken away."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from shared.domain.common.errors import FieldError, Invalid, NotFound
 from shared.domain.directory.access import Role
+from shared.domain.directory.credentials import new_api_key
 from shared.domain.directory.entities import ApiKey
 from shared.ports.audit import NOBODY
-from shared.ports.clock import Clock
+from shared.ports.clock import Clock, Ids
 from shared.ports.key_uses import KeyUses
 from shared.ports.records import RecordStore, all_records
 from shared.usecases.directory import codecs
@@ -21,25 +21,6 @@ _RESERVED = frozenset({BOOTSTRAP.name, NOBODY.name})
 _ENTRA = "entra:"
 
 
-class NewKey(Protocol):
-    """A key just made; `key` is what its holder sends."""
-
-    @property
-    def key_id(self) -> str:
-        """Under which the hash is kept."""
-        ...
-
-    @property
-    def key(self) -> str:
-        """The whole key, shown once."""
-        ...
-
-    @property
-    def secret_hash(self) -> str:
-        """What is kept."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class ApiKeys:
     """Everything raises StoreUnavailable."""
@@ -48,7 +29,7 @@ class ApiKeys:
     facts: DirectoryCache
     uses: KeyUses
     clock: Clock
-    new_key: Callable[[], NewKey]
+    ids: Ids
 
     async def create(
         self,
@@ -69,7 +50,7 @@ class ApiKeys:
             raise _invalid(
                 "/name", f"must not be {', '.join(sorted(_RESERVED))} or begin with {_ENTRA}"
             )
-        new = self.new_key()
+        new = new_api_key(self.ids.token)
         others = await all_records(self.records, Kind.API_KEY)
         taken = {codecs.api_key(record).actor for record in others}
         kept = ApiKey(

@@ -1,29 +1,17 @@
 """Who an administrator is: who holds an API key, an Entra token, or the deployment's own key."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role
+from shared.domain.directory.credentials import presented_api_key
 from shared.domain.directory.request_signatures import authorization, refused, same_secret
 from shared.ports.clock import Clock
 from shared.ports.key_uses import KeyUses
 from shared.usecases.directory.directory_cache import DirectoryCache
 
 BOOTSTRAP = Principal("bootstrap", frozenset({Role.ADMIN}), frozenset({ALL_ACCOUNTS}))
-
-
-class PresentedKey(Protocol):
-    """An API key as a caller sent it."""
-
-    @property
-    def key_id(self) -> str:
-        """Under which its hash is kept."""
-        ...
-
-    def matches(self, secret_hash: str | None) -> bool:
-        """Whether this is the key with that hash, in constant time; None: there is none."""
-        ...
 
 
 class Tokens(Protocol):
@@ -42,12 +30,11 @@ class Tokens(Protocol):
 class Administrators:
     """Lets administrators in.
 
-    `present` takes the API key out of the headers. `bootstrap_key` is the key of a deployment that
-    has no API key yet; None where it was taken away. `tokens` is None where no tenant is set.
+    `bootstrap_key` is the key of a deployment that has no API key yet; None where it was taken
+    away. `tokens` is None where no tenant is set.
     """
 
     facts: DirectoryCache
-    present: Callable[[Mapping[str, str]], PresentedKey]
     bootstrap_key: str | None
     uses: KeyUses
     clock: Clock
@@ -65,7 +52,7 @@ class Administrators:
             return BOOTSTRAP
         if self.tokens is not None and self.tokens.are_meant(token):
             return await self.tokens.verify(token)
-        presented = self.present(headers)
+        presented = presented_api_key(headers)
         # Always read: a key that was deleted opens nothing from the next request on.
         kept = await self.facts.api_key(presented.key_id, fresh=True)
         if not presented.matches(kept.secret_hash if kept else None) or kept is None:

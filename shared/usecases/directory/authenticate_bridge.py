@@ -1,20 +1,15 @@
 """Lets bridges in, each by its own scheme and credentials (docs/access.md)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from shared.domain.common import limits
 from shared.domain.common.errors import NotAuthenticated, StoreUnavailable
+from shared.domain.directory.credentials import verify_bridge
 from shared.domain.directory.entities import Bridge
-from shared.domain.directory.request_signatures import BridgeAuth
 from shared.pacing import Allowance, Budgets
 from shared.ports.clock import Clock
 from shared.usecases.directory.directory_cache import DirectoryCache
-
-type Verify = Callable[[BridgeAuth | None, Mapping[str, str], bytes, datetime, str], str | None]
-"""(auth, headers by lower-case name, raw body, now, URL with query) → webhook id; raises
-NotAuthenticated."""
 
 _UNPROVEN = "unproven"
 _UNPROVEN_READS = Allowance(limits.UNPROVEN_READS_PER_SECOND, limits.UNPROVEN_READS_PER_SECOND)
@@ -31,7 +26,6 @@ class BridgeAuthenticator:
     """
 
     facts: DirectoryCache
-    verify: Verify
     clock: Clock
     budgets: Budgets
     allowance: Allowance
@@ -67,10 +61,10 @@ class BridgeAuthenticator:
         self, bridge: Bridge | None, headers: Mapping[str, str], body: bytes, url: str
     ) -> tuple[Bridge, str | None]:
         auth = bridge.auth if bridge else None
-        webhook_id = self.verify(auth, headers, body, self.clock.now(), _as_called(bridge, url))
+        verified = verify_bridge(auth, headers, body, self.clock.now(), _as_called(bridge, url))
         if bridge is None or bridge.disabled:
             raise NotAuthenticated("The credentials are missing, wrong or out of date.")
-        return bridge, webhook_id
+        return bridge, verified.webhook_id
 
 
 def _as_called(bridge: Bridge | None, url: str) -> str:

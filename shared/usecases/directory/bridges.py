@@ -1,16 +1,20 @@
 """Bridges: who posts, how they prove it, and for whom they act."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from shared.domain.common.errors import FieldError, Invalid, NotFound, SettingsUnreadable
 from shared.domain.common.ids import ID_RULE, is_id
+from shared.domain.directory.credentials import new_webhook_secret
 from shared.domain.directory.entities import Bridge, BridgeInput
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth, check_auth
+from shared.ports.clock import Ids
 from shared.ports.records import Record, RecordStore, Saved, retire
 from shared.usecases.directory import codecs
 from shared.usecases.directory.codecs import Kind
 from shared.usecases.directory.directory_cache import DirectoryCache
+
+BRIDGE_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +30,13 @@ class BridgeView:
 class Bridges:
     """Makes, changes and shows bridges. Everything raises StoreUnavailable.
 
-    `dialects` are those that somebody can parse; `new_secret` makes one that fits a scheme.
+    `dialects` are those that a parser exists for.
     """
 
     records: RecordStore
     facts: DirectoryCache
     dialects: frozenset[str]
-    new_secret: Callable[[AuthScheme], str]
+    ids: Ids
 
     async def put(
         self, bridge: str, wanted: BridgeInput, if_match: str | None
@@ -56,7 +60,7 @@ class Bridges:
         elif wanted.scheme.is_vendors:
             raise _invalid("/auth/secrets", "must be given: the vendor makes them")
         else:
-            new_secret = self.new_secret(wanted.scheme)
+            new_secret = self._new_secret(wanted.scheme)
             secrets = (new_secret,)
         made = Bridge(
             id=bridge,
@@ -89,6 +93,11 @@ class Bridges:
             return codecs.bridge(record).auth if record else None
         except SettingsUnreadable:
             return None
+
+    def _new_secret(self, scheme: AuthScheme) -> str:
+        if scheme is AuthScheme.STANDARD_WEBHOOKS:
+            return new_webhook_secret(self.ids.token)
+        return self.ids.token(BRIDGE_SECRET_BYTES)
 
     async def delete(self, bridge: str, if_match: str | None) -> None:
         """Let the bridge in no more; legs that it posted before are charged as they would be.

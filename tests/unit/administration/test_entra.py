@@ -376,18 +376,19 @@ async def test_what_microsoft_can_t_answer_is_503(status: int, pieces: list[byte
 
 
 async def test_administrators_come_in_by_token_or_key() -> None:
-    """What looks like a token is never looked up as a key."""
+    """What looks like a token is never read as a key."""
 
-    def no_key(_: Mapping[str, str]) -> Any:
-        raise AssertionError("not a key")
+    class NoKeys:
+        async def api_key(self, key_id: str, *, fresh: bool) -> Any:
+            raise AssertionError(f"{key_id} is read")
 
     verifier = _verifier(Tenant("one"))
-    door = Administrators(None, no_key, "bootstrap-key-of-20-characters", None, None, verifier)  # type: ignore[arg-type]
+    door = Administrators(NoKeys(), "bootstrap-key-of-20-characters", None, None, verifier)  # type: ignore[arg-type]
 
     assert (await door.authenticate({"authorization": f"Bearer {_token()}"})).name == (
         "entra:person-1"
     )
-    with pytest.raises(AssertionError, match="not a key"):
+    with pytest.raises(AssertionError, match="0123456789abcdef is read"):
         await door.authenticate({"authorization": "Bearer pm_0123456789abcdef_secretsecretsecret"})
 
 

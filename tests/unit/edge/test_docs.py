@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.adapters.bridges import parse
-from shared.adapters.directory.credentials import verify_bridge
+from shared.domain.directory.credentials import verify_bridge
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
 from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.domain.legs.leg import EndedLeg

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.adapters.directory.credentials import (
+from shared.domain.common.errors import Invalid, NotAuthenticated
+from shared.domain.directory.credentials import (
     Verified,
     new_api_key,
     new_webhook_secret,
     presented_api_key,
     verify_bridge,
 )
-from shared.domain.common.errors import Invalid, NotAuthenticated
 from shared.domain.directory.request_signatures import (
     AuthScheme,
     BridgeAuth,
@@ -202,8 +202,8 @@ def test_credentials_are_checked_when_they_are_configured(
 
 def test_a_made_secret_can_be_used_and_none_is_shown_in_a_trace() -> None:
     ids = CountingIds()
-    secret = new_webhook_secret(ids)
-    auth = BridgeAuth(AuthScheme.STANDARD_WEBHOOKS, (secret, new_webhook_secret(ids)))
+    secret = new_webhook_secret(ids.token)
+    auth = BridgeAuth(AuthScheme.STANDARD_WEBHOOKS, (secret, new_webhook_secret(ids.token)))
     check_auth(auth)
     assert secret not in repr(auth)
     assert secret != auth.secrets[1]
@@ -211,7 +211,7 @@ def test_a_made_secret_can_be_used_and_none_is_shown_in_a_trace() -> None:
 
 def test_an_api_key_is_recognised_by_its_hash() -> None:
     ids = CountingIds()
-    made, other = new_api_key(ids), new_api_key(ids)
+    made, other = new_api_key(ids.token), new_api_key(ids.token)
     presented = presented_api_key({"authorization": f"Bearer {made.key}"})
     assert presented.key_id == made.key_id
     assert presented.matches(made.secret_hash)

@@ -10,8 +10,8 @@ from urllib.parse import quote_plus, urlencode
 
 import pytest
 
-from shared.adapters.directory.credentials import Verified, verify_bridge
 from shared.domain.common.errors import ChecksumWrong, Invalid, NotAuthenticated
+from shared.domain.directory.credentials import Verified, verify_bridge
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth, check_auth
 from shared.domain.directory.vendor_signatures import zoom_encrypted_token
 from tests.unit.edge.samples import SAMPLES

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.adapters.tables.group_commit import GroupCommitter
 from shared.domain.common import limits
 from shared.domain.common.errors import (
     Conflict,
@@ -531,19 +530,6 @@ async def test_in_each_round_of_a_fight_somebody_commits() -> None:
     assert len(commits) == 8
     assert len(one.tables.transactions) <= 8 * 9 // 2  # at worst all the others lose each round
     await one.sound()
-
-
-async def test_forgetting_makes_the_next_decision_read() -> None:
-    app = await LedgerProcess().open(micros=100)
-    await app.ledger.submit(ACCOUNT, leg(1, 1))
-    app.tables.reads = 0
-    await app.ledger.submit(ACCOUNT, leg(2, 1))
-    assert app.tables.reads == 0
-    committer: GroupCommitter[object, object, object] = app.ledger._committer  # type: ignore[assignment]
-    committer.forget(ACCOUNT)
-    committer.forget("unknown")
-    await app.ledger.submit(ACCOUNT, leg(3, 1))
-    assert app.tables.reads == 1
 
 
 # Planning ahead: the next group is decided while a transaction is on its way

@@ -1,9 +1,9 @@
-"""Who is calling: bridges by their scheme, administrators by API key."""
+"""Credentials of callers: bridges prove themselves by their scheme, administrators by API key."""
 
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,7 +25,9 @@ from shared.domain.directory.vendor_signatures import (
     verify_twilio,
     verify_zoom,
 )
-from shared.ports.clock import Ids
+
+type Token = Callable[[int], str]
+"""URL-safe random text made of so many random bytes."""
 
 _API_KEY = re.compile(r"pm_([0-9a-f]{16})_([A-Za-z0-9_-]{16,200})", re.ASCII)
 # What an unknown bridge is checked against: its refusal takes as long as a known one's.
@@ -92,16 +94,16 @@ def _is_bearer(auth: BridgeAuth, headers: Mapping[str, str]) -> bool:
     return True
 
 
-def new_webhook_secret(ids: Ids) -> str:
+def new_webhook_secret(token: Token) -> str:
     """A fresh `whsec_` secret of 32 bytes."""
-    key = hashlib.sha256(ids.token(32).encode()).digest()
+    key = hashlib.sha256(token(32).encode()).digest()
     return SECRET_PREFIX + base64.b64encode(key).decode("ascii")
 
 
-def new_api_key(ids: Ids) -> NewApiKey:
+def new_api_key(token: Token) -> NewApiKey:
     """A fresh key, `pm_{id}_{secret}`; the id is 16 hex digits."""
-    key_id = hashlib.sha256(ids.token(16).encode()).hexdigest()[:16]
-    secret = ids.token(32)
+    key_id = hashlib.sha256(token(16).encode()).hexdigest()[:16]
+    secret = token(32)
     return NewApiKey(key_id, f"pm_{key_id}_{secret}", hash_secret(secret))
 
 
