@@ -1,8 +1,10 @@
 """Call ended: bridges post the legs that hung up."""
 
+import re
+
 import azure.functions as func
 
-from functions.http import Call, bridge_route, new_blueprint, reply
+from functions.http import Call, bridge_route, new_blueprint, open_route, reply
 from shared.bootstrap import container
 from shared.contracts.common.routes import ANY_MEDIA_TYPE, JSON_MEDIA_TYPE, Body
 from shared.domain.common import limits
@@ -10,11 +12,13 @@ from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.telemetry import event
 
 bp = new_blueprint()
+_PATH = "v1/bridges/{bridge}/call-ended"
+_ORIGIN = re.compile(r"[A-Za-z0-9.:/_-]{1,253}", re.ASCII)
 
 
 @bridge_route(
     bp,
-    "v1/bridges/{bridge}/call-ended",
+    _PATH,
     Body(
         "",
         (JSON_MEDIA_TYPE, ANY_MEDIA_TYPE),
@@ -26,6 +30,8 @@ async def post_call_ended(call: Call) -> func.HttpResponse:
     """202 once every leg and event is durable; a second delivery is 202 too."""
     services = container()
     bridge = call.bridge
+    if handshake := services.handshake(bridge, call.headers, call.body()):
+        return reply(handshake)
     post = BridgePayload(
         bridge=bridge.id,
         body=call.body(),
@@ -57,3 +63,14 @@ async def post_call_ended(call: Call) -> func.HttpResponse:
         },
         status=202,
     )
+
+
+@open_route(bp, "OPTIONS", _PATH)
+async def options_call_ended(call: Call) -> func.HttpResponse:
+    """The handshake of CloudEvents over HTTP: any sender may post here, and each post is
+    authenticated. The answer is the same whether there is such a bridge or not."""
+    origin = call.headers.get("webhook-request-origin", "")
+    headers = {"allow": "OPTIONS, POST"}
+    if _ORIGIN.fullmatch(origin):
+        headers |= {"webhook-allowed-origin": origin, "webhook-allowed-rate": "*"}
+    return func.HttpResponse(status_code=200, headers=headers)

@@ -4,11 +4,11 @@ All modules of use cases and adapters are loaded with this one, which is why `bo
 imports it at the first call. The SDKs of Azure are not: adapters import them when they connect.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from shared.adapters.blobs import Blobs
-from shared.adapters.bridges import DIALECTS, assemble, meetings, parse
+from shared.adapters.bridges import DIALECTS, assemble, handshakes, meetings, parse
 from shared.adapters.bridges.perminute import read_leg
 from shared.adapters.bus.backlog import TableBacklog
 from shared.adapters.bus.health_check import QueueCheck
@@ -39,6 +39,7 @@ from shared.adapters.tables.paced_tables import PacedTables
 from shared.adapters.tables.sharded_tables import ShardedTables
 from shared.bootstrap.audit import described
 from shared.contracts.dial_out.requests import allowed_body, denied_body, extended_body
+from shared.domain.directory.entities import Bridge
 from shared.domain.legs.assembly import Posted
 from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.pacing import Budgets, Refusals, Turns
@@ -208,6 +209,12 @@ class Container:
 
         Raises TooLarge, BadRequest, Invalid."""
         return parse(dialect, post)
+
+    def handshake(
+        self, bridge: Bridge, headers: Mapping[str, str], body: bytes
+    ) -> dict[str, object] | None:
+        """The answer to a vendor's handshake; None where the body is another post."""
+        return handshakes.answer(bridge, headers, body, self.clock.now())
 
     clock = _Once[Clock](lambda _: SystemClock())
     ids = _Once[Ids](lambda _: RandomIds())

@@ -4,13 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.adapters.bridges import (
+    acs,
     asterisk,
     bigbluebutton,
     freeswitch,
     jitsi,
+    livekit,
     meetings,
     perminute,
     twilio,
+    zoom,
 )
 from shared.domain.common.errors import TooLarge
 from shared.domain.common.limits import CALL_ENDED_BODY_BYTES_MAX
@@ -31,12 +34,15 @@ class Dialect:
 
 
 DIALECTS: Mapping[str, Dialect] = {
+    "acs": Dialect(acs.parse, acs.assemble),
     "asterisk": Dialect(asterisk.parse, asterisk.assemble),
     "bigbluebutton": Dialect(bigbluebutton.parse, meetings.assemble),
     "freeswitch": Dialect(freeswitch.parse),
     "jitsi": Dialect(jitsi.parse, meetings.assemble),
+    "livekit": Dialect(livekit.parse, livekit.assemble),
     "perminute": Dialect(perminute.parse),
     "twilio": Dialect(twilio.parse, twilio.assemble),
+    "zoom": Dialect(zoom.parse, zoom.assemble),
 }
 
 

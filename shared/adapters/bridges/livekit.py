@@ -1,0 +1,170 @@
+"""Dialect `livekit`: webhooks of SIP participants. Who left was answered when it joined; what the
+webhook of the departure lacks is taken from that of the arrival.
+
+The numbers stand in attributes: `sip.phoneNumber` is the other party, `sip.trunkPhoneNumber` the
+number of the trunk. A dispatch rule makes a dial-in, a trunk without one a dial-out.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from shared.adapters.bridges.fields import (
+    authorization_in,
+    identifier,
+    json_values,
+    labels,
+    number_text,
+    read_time,
+    text_of,
+    time_text,
+)
+from shared.domain.common.kinds import LegKind
+from shared.domain.legs.assembly import (
+    CONFERENCE,
+    Assembled,
+    CallEvent,
+    Complete,
+    DialectSettings,
+    Posted,
+    Waiting,
+)
+from shared.domain.legs.bridge_payloads import BridgePayload, Ignored, Unreadable
+from shared.domain.legs.leg import EndedLeg
+
+_SIP_KINDS = frozenset({"sip", "3"})
+_UNANSWERED = frozenset(
+    {"USER_UNAVAILABLE", "USER_REJECTED", "SIP_TRUNK_FAILURE", "11", "12", "13"}
+)
+_NOT_ACTIVE = frozenset({"dialing", "ringing"})
+_URI_USER = re.compile(r"sips?:([^@;>]+)", re.ASCII | re.IGNORECASE)
+
+
+def parse(post: BridgePayload) -> list[Posted]:
+    """The webhooks of a post. Raises BadRequest and TooLarge."""
+    return [_event(post, item) for item in json_values(post.body)]
+
+
+def _event(post: BridgePayload, item: object) -> Posted:
+    event = item if isinstance(item, Mapping) else {}
+    name = text_of(event.get("event"))
+    if name is None:
+        return Unreadable(None, "The webhook has no event.", post.body)
+    participant = _mapping(event.get("participant"))
+    attributes = _mapping(participant.get("attributes"))
+    named = (attributes.get("sip.callID"), participant.get("sid"), participant.get("identity"))
+    leg_id = next((text for each in named if (text := identifier(each))), None)
+    if name not in {"participant_joined", "participant_left"}:
+        return Ignored(leg_id or "-", f"{name} neither answers nor ends a leg.")
+    if leg_id is None:
+        return Ignored("-", "The webhook names no participant.")
+    is_sip = (text_of(participant.get("kind")) or "").lower() in _SIP_KINDS
+    if not is_sip and not any(str(each).startswith("sip.") for each in attributes):
+        return Ignored(leg_id, "The participant is no phone participant.")
+    room = _mapping(event.get("room"))
+    created = event.get("createdAt") if "createdAt" in event else event.get("created_at")
+    joined = participant.get("joinedAt") if "joinedAt" in participant else None
+    status = (text_of(attributes.get("sip.callStatus")) or "").lower()
+    reason = (text_of(participant.get("disconnectReason")) or "").upper()
+    facts = {
+        "type": "left" if name == "participant_left" else "joined",
+        "at": time_text(read_time(created)),
+        "joined": time_text(read_time(joined)),
+        "leg": leg_id,
+        "room": identifier(room.get("name")) or identifier(room.get("sid")),
+        "phone": _number(attributes, "sip.phoneNumber", "sip.fromUser", "sip.from"),
+        "trunk": _number(attributes, "sip.trunkPhoneNumber", "sip.toUser", "sip.requestURI"),
+        "rule": bool(text_of(attributes.get("sip.ruleID"))),
+        "has_trunk": bool(text_of(attributes.get("sip.trunkID"))),
+        "is_unanswered": reason in _UNANSWERED or status in _NOT_ACTIVE,
+        "cause": reason or None,
+        **labels(post.query, _own(attributes)),
+    }
+    if (text := authorization_in(participant.get("identity"))) and "authorization" not in facts:
+        facts["authorization"] = text
+    call = identifier(participant.get("sid")) or leg_id
+    return CallEvent(call, leg_id, facts, ends=name == "participant_left")
+
+
+def _own(attributes: Mapping[str, object]) -> Mapping[str, object]:
+    return {str(name).replace("perminute.", "perminute_"): attributes[name] for name in attributes}
+
+
+def _number(attributes: Mapping[str, object], *names: str) -> str | None:
+    for name in names:
+        text = text_of(attributes.get(name))
+        match = _URI_USER.match(text) if text else None
+        if text and (number := number_text(match[1] if match else text)):
+            return number
+    return None
+
+
+def assemble(settings: DialectSettings, events: Sequence[CallEvent]) -> list[Assembled]:
+    """The leg of a participant."""
+    uses = frozenset(event.id for event in events)
+    ends = [event for event in events if event.ends]
+    joined = [event.facts for event in events if not event.ends]
+    if not ends:
+        return [Waiting(str(joined[0]["leg"]), ("participant_left",), uses)]
+    return [_leg(settings, end, [end.facts, *joined], uses) for end in ends]
+
+
+def _leg(
+    settings: DialectSettings,
+    end: CallEvent,
+    facts: Sequence[Mapping[str, object]],
+    uses: frozenset[str],
+) -> Assembled:
+    times = [moment for each in facts if (moment := read_time(each["joined"]))]
+    times += [
+        moment for each in facts if each["type"] == "joined" and (moment := read_time(each["at"]))
+    ]
+    leg_id = end.leg_id
+    ended_at, joined_at = read_time(end.facts["at"]), next(iter(times), None)
+    phone, trunk = _first(facts, "phone"), _first(facts, "trunk")
+    missing = [
+        name
+        for name, value in (("createdAt", ended_at), ("joinedAt", joined_at), ("number", phone))
+        if value is None
+    ]
+    if ended_at is None or joined_at is None or missing:
+        known = {"conference": _first(facts, "room"), "from": phone, "to": trunk}
+        return Waiting(leg_id, tuple(missing), uses, end.id, known)
+    authorization = _first(facts, "authorization")
+    kind = _kind(facts, authorization)
+    numbers = (trunk, phone) if kind is LegKind.DIAL_OUT else (phone, trunk)
+    if numbers[1] is None:
+        return Waiting(leg_id, ("sip.trunkPhoneNumber",), uses, end.id, {"from": phone})
+    answered_at = None if end.facts["is_unanswered"] else joined_at
+    room = _first(facts, "conference") or _first(facts, "room")
+    leg = EndedLeg(
+        bridge=settings.bridge,
+        leg_id=leg_id,
+        conference_id=room,
+        kind=kind,
+        from_number=numbers[0],
+        to_number=numbers[1],
+        started_at=joined_at,
+        answered_at=answered_at,
+        ended_at=max(ended_at, joined_at),
+        account=_first(facts, "account"),
+        organizer=_first(facts, "organizer"),
+        authorization=authorization,
+        hangup_cause=text_of(end.facts["cause"]),
+    )
+    lacks = (CONFERENCE,) if room is None and answered_at is not None else ()
+    return Complete(leg, uses, end.id, lacks)
+
+
+def _kind(facts: Sequence[Mapping[str, object]], authorization: str | None) -> LegKind | None:
+    if any(each["rule"] for each in facts):
+        return LegKind.DIAL_IN
+    is_dialled = authorization is not None or any(each["has_trunk"] for each in facts)
+    return LegKind.DIAL_OUT if is_dialled else None
+
+
+def _first(facts: Sequence[Mapping[str, object]], name: str) -> str | None:
+    return next((str(each[name]) for each in facts if each.get(name)), None)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
