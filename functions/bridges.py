@@ -8,7 +8,8 @@ import azure.functions as func
 
 from functions.http import Call, admin_route, new_blueprint, no_content, reply, with_warnings
 from shared.bootstrap import container
-from shared.contracts.common.routes import MERGE_PATCH, Body
+from shared.contracts.common.routes import ANY_MEDIA_TYPE, JSON_MEDIA_TYPE, MERGE_PATCH, Body
+from shared.domain.common import limits
 from shared.domain.directory.access import Role
 
 if TYPE_CHECKING:  # loaded by the first request
@@ -70,6 +71,24 @@ async def delete_bridge(call: Call) -> func.HttpResponse:
     """Its requests are refused from the next one on; legs that it posted before stay."""
     await container().bridges.delete(call.path("bridge"), call.if_match())
     return no_content()
+
+
+@admin_route(
+    bp,
+    "POST",
+    f"{_PATH}/try",
+    frozenset({Role.OPERATOR}),
+    body=Body("", (JSON_MEDIA_TYPE, ANY_MEDIA_TYPE), bytes_max=limits.CALL_ENDED_BODY_BYTES_MAX),
+    all_accounts=True,
+)
+async def try_bridge_post(call: Call) -> func.HttpResponse:
+    """Play a post of the bridge, an event or several, in its dialect: read, resolved and rated,
+    with every step. Nothing is kept and nothing is charged. Where the post makes several legs the
+    answer is the first one, and `others` has the rest."""
+    from shared.contracts.ledger.tried import tried_body
+
+    tried = await container().try_post(call.path("bridge"), call.body(), call.media_type())
+    return reply(tried_body(tried))
 
 
 async def _save(call: Call, stated: "BridgeBody", if_match: str | None) -> func.HttpResponse:

@@ -64,6 +64,7 @@ from shared.usecases.charging.past_legs import PastLegs
 from shared.usecases.charging.propose_rerating import ProposeRerating
 from shared.usecases.charging.rerate_legs import RerateLegs
 from shared.usecases.charging.resolve_leg import ResolveLeg
+from shared.usecases.charging.try_post import TryPost
 from shared.usecases.credits.acknowledge_alerts import Alerts
 from shared.usecases.credits.outlook import ReadOutlook
 from shared.usecases.credits.record_recharge_results import RechargeService
@@ -425,6 +426,7 @@ class Container:
     export_usage = _Once(lambda c: ExportUsage(c.facts, c.answered_legs, c.clock))
     registrations = _Once(lambda c: Registrations(c.records, c.facts, c.clock))
     bridges = _Once(lambda c: Bridges(c.records, c.facts, frozenset(DIALECTS), c.ids))
+    try_post = _Once(lambda c: TryPost(c.bridges, parse, assemble, c.receive_legs, c.charge_legs))
     absent = _Once(lambda c: Absent(c.facts, c.rate_cards))
     api_keys = _Once(lambda c: ApiKeys(c.records, c.facts, c.key_uses, c.clock, c.ids))
     read_audit_log = _Once(lambda c: ReadAuditLog(c.audit_log))

@@ -201,6 +201,10 @@ def _bridge(session: Session) -> None:
     made = session.call("put_bridge", "PUT", f"bridges/{BRIDGE}", bridge)
     session.bridge = SigningBridge(session.http, BRIDGE, made["auth"]["secrets"][0])
     session.call("get_bridge", "GET", f"bridges/{BRIDGE}")
+    session.call("try_bridge_post", "POST", f"bridges/{BRIDGE}/try", LEG)
+    address = f"/api/v1/bridges/{BRIDGE}/call-ended"
+    asked = {"WebHook-Request-Origin": "eventgrid.azure.net"}
+    session.note("options_call_ended", session.http.send("OPTIONS", address, b"", asked))
     session.call("patch_bridge", "PATCH", f"bridges/{BRIDGE}", {"country": "GB"})
 
 

@@ -209,15 +209,27 @@ class ChargeLegs:
     async def price_micros(self, leg: EndedLeg) -> int | None:
         """What a leg would cost if credits paid for all of it, None where it has no price; nothing
         is kept. Raises StoreUnavailable."""
+        _, document = await self._previewed(leg)
+        return None if isinstance(document, Unchargeable) else document.charge.amount_micros
+
+    async def preview(
+        self, leg: EndedLeg
+    ) -> tuple[str | None, Mapping[str, object] | Unchargeable]:
+        """(account, charge if credits paid for all of it, or why the leg would be parked); nothing
+        is kept. Raises StoreUnavailable."""
+        account, document = await self._previewed(leg)
+        return account, document if isinstance(document, Unchargeable) else document.charge.charge
+
+    async def _previewed(self, leg: EndedLeg) -> tuple[str | None, _Document | Unchargeable]:
         queued = QueuedLeg(leg, self.clock.now())
         try:
             resolved = await self.resolve(queued, pins=False, corrected=True)
             if isinstance(resolved, Unchargeable):
-                return None
-            document = await self._document(*resolved, queued.received_at)
-        except SettingsUnreadable:
-            return None
-        return None if isinstance(document, Unchargeable) else document.charge.amount_micros
+                return resolved.account, resolved
+            return resolved[1].id, await self._document(*resolved, queued.received_at)
+        except SettingsUnreadable as error:
+            why = Unchargeable(ParkReason.SETTINGS_UNREADABLE, error.detail)
+            return error.account, why
 
     async def _unless_charged(
         self, queued: QueuedLeg, why: Unchargeable, account: str | None

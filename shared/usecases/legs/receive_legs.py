@@ -54,7 +54,7 @@ class ReceiveLegs:
 
         Raises StoreUnavailable when that is not certain: then the bridge posts again.
         """
-        parsed = [await self._decided(bridge, item) for item in parsed]
+        parsed = [await self.decided(bridge, item) for item in parsed]
         now = self.clock.now()
         queued = [QueuedLeg(item, now) for item in parsed if isinstance(item, EndedLeg)]
         unreadable = [item for item in parsed if isinstance(item, Unreadable)]
@@ -65,7 +65,7 @@ class ReceiveLegs:
         )
         return [_received(bridge, item) for item in parsed]
 
-    async def _decided(self, bridge: str, item: ParsedLeg) -> ParsedLeg:
+    async def decided(self, bridge: str, item: ParsedLeg) -> ParsedLeg:
         """A leg that reached no conference is one where it called a registered service number of an
         account that the bridge serves."""
         if not isinstance(item, Undecided):
