@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # loaded by the first request
     from shared.contracts.directory.accounts import AccountBody
 
 bp = new_blueprint()
+_CARD_FIELDS = frozenset({"rate_card", "carrier_card"})
 _ACCOUNT = "v1/accounts/{account}"
 _SETTERS = frozenset({Role.FINANCE})
 
@@ -81,9 +82,10 @@ async def _save(call: Call, stated: "AccountBody", if_match: str | None) -> func
         await container().accounts.require_card(call.principal, card)
     view, saved = await container().accounts.put(call.path("account"), settings, if_match)
     body = account_body(view.account, view.state, view.held_micros)
-    named = "rate_card" in stated.model_fields_set
+    named = stated.model_fields_set
+    absent = await container().absent.of_account(settings) if named & _CARD_FIELDS else []
     return reply(
-        with_warnings(body, await container().absent.of_account(settings) if named else []),
+        with_warnings(body, [each for each in absent if each.pointer[1:] in named]),
         status=201 if saved.created else 200,
         etag=saved.etag,
     )

@@ -18,7 +18,15 @@ from shared.domain.ledger.model import LedgerState, available_micros
 
 ACCOUNT_COLUMNS = (
     *("id", "currency", "name", "usage_location", "time_zone", "credit_limit", "rate_card"),
-    *("alerts", "auto_recharge", "emails", "language", "subscription_licenses", "created_at"),
+    *(
+        "alerts",
+        "auto_recharge",
+        "emails",
+        "language",
+        "subscription_licenses",
+        "carrier_card",
+        "created_at",
+    ),
 )
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,189}", re.ASCII)
@@ -145,6 +153,7 @@ class AccountBody(AdminBody):
     emails: list[Email] = Field(default_factory=list, max_length=limits.ACCOUNT_EMAILS_MAX)
     language: Literal["en", "fr"] = "en"
     subscription_licenses: Annotated[int, Field(ge=0, le=limits.SUBSCRIPTION_LICENSES_MAX)] = 0
+    carrier_card: Id | None = None
 
     @field_validator("alerts")
     @classmethod
@@ -167,6 +176,7 @@ class AccountBody(AdminBody):
             emails=tuple(dict.fromkeys(self.emails)),
             language=self.language,
             subscription_licenses=self.subscription_licenses,
+            carrier_card=self.carrier_card,
         )
 
 
@@ -186,6 +196,7 @@ def settings_body(account: Account) -> dict[str, object]:
         "emails": list(settings.emails) or None,
         "language": settings.language if settings.emails else None,
         "subscription_licenses": settings.subscription_licenses or None,
+        "carrier_card": settings.carrier_card,
         "created_at": format_time(account.created_at),
         "etag": f'"{account.settings_version}"',
     }

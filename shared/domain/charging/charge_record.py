@@ -28,6 +28,10 @@ ZERO_DURATION = "zero_duration"
 """The reason of an answered leg without a full second: it keeps its rate where there is one."""
 
 
+CARRIER_RATE_MISSING = "carrier_rate_missing"
+"""The flag of a leg that the account's carrier card has no rate for."""
+
+
 class Payer(StrEnum):
     """Who pays for a leg: credits, the pool of included minutes first, or the licence itself."""
 
@@ -49,7 +53,8 @@ class Unchargeable:
 class ResolvedLeg:
     """A leg with the facts that are pinned for it: whose it is, what kind, how long, and the
     normalised numbers: `from_number` None for an unknown caller, `to_number` the text as received
-    where it is no number. `region` and `number_class` are those of the called number."""
+    where it is no number. `region` and `number_class` are those of the called number. `license` is
+    the organizer's; `carrier` what the leg costs in purchasing."""
 
     leg: EndedLeg
     account: str
@@ -65,6 +70,8 @@ class ResolvedLeg:
     region: str | None = None
     number_class: NumberClass = NumberClass.UNKNOWN
     hold: "Grant | None" = None
+    license: str | None = None
+    carrier: Charge | None = None
 
     @property
     def authorization(self) -> str | None:
@@ -160,10 +167,14 @@ def hold_flags(resolved: ResolvedLeg, now: datetime) -> list[str]:
     return flags
 
 
-def zero_charge_document(resolved: ResolvedLeg, reason: str, flags: list[str]) -> dict[str, object]:
-    """The explained charge of a leg that costs nothing and has no rate."""
+def zero_charge_document(
+    resolved: ResolvedLeg, reason: str, destination: str | None, flags: list[str]
+) -> dict[str, object]:
+    """The explained charge of a leg that costs nothing and has no rate; `destination` is that of
+    the called number, where the account's card has one."""
     return {
         **_leg_part(resolved),
+        **({"destination": destination} if destination else {}),
         "status": "zero",
         "zero_reason": reason,
         "billed_seconds": 0,
@@ -335,6 +346,18 @@ def _leg_part(resolved: ResolvedLeg) -> dict[str, object]:
         "cost_center": resolved.cost_center,
         "region": resolved.region,
         "number_class": resolved.number_class.value,
+        **({"license": resolved.license} if resolved.license else {}),
+        **({"carrier": _carrier(resolved.carrier)} if resolved.carrier else {}),
+    }
+
+
+def _carrier(charge: Charge) -> dict[str, object]:
+    """What the leg costs in purchasing, in the currency of the carrier's card."""
+    return {
+        "card": charge.version.card,
+        "version": format_time(charge.version.effective_from),
+        "amount": format_amount(charge.amount_micros),
+        "currency": charge.version.currency,
     }
 
 

@@ -32,7 +32,7 @@ class OnOutage(StrEnum):
 class AccountSettings:
     """What an administrator states about an account; amounts in micros. `emails` get alerts as
     mail, in `language`, `en` or `fr`. Each of its `subscription_licenses` brings an hour a month to
-    the pool of included minutes."""
+    the pool of included minutes. `carrier_card` prices what its calls cost in purchasing."""
 
     currency: str
     name: str | None = None
@@ -45,11 +45,12 @@ class AccountSettings:
     emails: tuple[str, ...] = ()
     language: str = "en"
     subscription_licenses: int = 0
+    carrier_card: str | None = None
 
     @property
     def cards(self) -> tuple[str, ...]:
         """The rate cards that the account uses."""
-        return (self.rate_card,)
+        return (self.rate_card, *filter(None, (self.carrier_card,)))
 
 
 @dataclass(frozen=True, slots=True)

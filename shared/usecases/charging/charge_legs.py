@@ -271,8 +271,11 @@ class ChargeLegs:
         now = self.clock.now()
         flags = charge_record.hold_flags(leg, now)
         reason = charge_record.zero_reason(leg)
+        charge = None
+        if leg.kind is not LegKind.VOIP:
+            leg, flags = await self._with_carrier(leg, account, received_at, flags)
+            charge = await self._rated_if_due(leg, account, received_at, reason)
         if reason in {None, charge_record.ZERO_DURATION}:
-            charge = await self._rated(leg, account, received_at)
             if isinstance(charge, Charge):
                 return _Document(
                     _leg_charge(
@@ -283,29 +286,61 @@ class ChargeLegs:
                     ),
                 )
             if reason is None:
+                assert charge is not None, "VoIP legs have a reason"
                 return charge
-        return _Document(_leg_charge(charge_record.zero_charge_document(leg, reason, flags), 0))
+        assert reason is not None, "a leg with a price is charged above"
+        destination = charge.rate.destination if isinstance(charge, Charge) else None
+        document = charge_record.zero_charge_document(leg, reason, destination, flags)
+        return _Document(_leg_charge(document, 0))
+
+    async def _rated_if_due(
+        self, leg: ResolvedLeg, account: Account, received_at: datetime, reason: str | None
+    ) -> Charge | Unchargeable | None:
+        """What credits would pay for a leg. One that is free for a reason is rated for its
+        destination only, so an unreadable card does not stop it."""
+        card = account.settings.rate_card
+        try:
+            return await self._rated(leg, card, received_at, currency=leg.currency)
+        except SettingsUnreadable:
+            if reason is None or reason == charge_record.ZERO_DURATION:
+                raise
+            return None
+
+    async def _with_carrier(
+        self, leg: ResolvedLeg, account: Account, received_at: datetime, flags: list[str]
+    ) -> tuple[ResolvedLeg, list[str]]:
+        """An answered leg with what it costs in purchasing, or with a flag where that is not known:
+        it never parks a leg."""
+        card = account.settings.carrier_card
+        if card is None or leg.leg.answered_at is None:
+            return leg, flags
+        try:
+            carrier = await self._rated(leg, card, received_at)
+        except SettingsUnreadable:
+            carrier = None
+        if isinstance(carrier, Charge):
+            return replace(leg, carrier=carrier), flags
+        return leg, [*flags, charge_record.CARRIER_RATE_MISSING]
 
     async def _rated(
-        self, leg: ResolvedLeg, account: Account, received_at: datetime
+        self, leg: ResolvedLeg, card: str, received_at: datetime, *, currency: str | None = None
     ) -> Charge | Unchargeable:
-        """What credits would pay for a leg."""
+        """What a leg costs by a card, which must be in `currency` where one is given."""
         to_number = leg.to_number or ""
         if not is_international(to_number):
             return Unchargeable(
                 ParkReason.NUMBER_INVALID, f"{to_number or 'No number'} is not E.164."
             )
         answered_at = leg.leg.answered_at or leg.leg.started_at
-        card = account.settings.rate_card
         version = await self.rate_cards.version_for(card, answered_at, known_at=received_at)
         if version is None:
             return Unchargeable(
                 ParkReason.RATE_MISSING, f"Rate card {card} has no version for that time."
             )
-        if version.currency != leg.currency:
+        if currency is not None and version.currency != currency:
             return Unchargeable(
                 ParkReason.CURRENCY_MISMATCH,
-                f"Rate card {card} is in {version.currency}, the account in {leg.currency}.",
+                f"Rate card {card} is in {version.currency}, the account in {currency}.",
             )
         origin = caller_origin(leg.from_number) if leg.kind is LegKind.DIAL_IN else None
         charge = rate_leg(

@@ -115,6 +115,7 @@ class ResolveLeg:
                 organizer_known=known is not None,
                 talk_seconds=talk_seconds,
                 cost_center=known.cost_center if known else None,
+                license=known.license.value if known else None,
                 payer=_payer(kind, known, number, dialled, number_class),
                 hold=await self._hold(leg, account.id, kind),
             ),

@@ -22,14 +22,18 @@ class Absent:
     rate_cards: RateCardStore
 
     async def of_account(self, settings: AccountSettings) -> Sequence[FieldError]:
-        """The rate card of an account, where it has no version."""
-        if is_id(settings.rate_card) and await self.rate_cards.versions(settings.rate_card):
-            return []
-        detail = (
-            f"There is no rate card {settings.rate_card} yet: legs are parked as rate_missing "
-            "until it has a version."
-        )
-        return [FieldError("/rate_card", detail)]
+        """The rate cards of an account that have no version."""
+        named = [("/rate_card", settings.rate_card, "legs are parked as rate_missing")]
+        if settings.carrier_card is not None:
+            consequence = "legs are flagged carrier_rate_missing"
+            named.append(("/carrier_card", settings.carrier_card, consequence))
+        return [
+            FieldError(
+                pointer, f"There is no rate card {card} yet: {consequence} until it has a version."
+            )
+            for pointer, card, consequence in named
+            if not (is_id(card) and await self.rate_cards.versions(card))
+        ]
 
     async def of_bridge(self, bridge: Bridge) -> Sequence[FieldError]:
         """The accounts of a bridge that do not exist."""
