@@ -55,7 +55,7 @@ async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
     )
     now = services.clock.now()
     for outcome in outcomes:
-        _tell(outcome, now)
+        _report_outcome(outcome, now)
     counts = Counter(outcome.status.value for outcome in outcomes)
     ages = [now - leg.received_at for leg in legs.values()]
     event(
@@ -77,7 +77,7 @@ async def _note_age(services: "Container", age_seconds: float | None, seconds: f
                 await services.backlog.seen(age_seconds)
 
 
-def _tell(outcome: "Charged", now: datetime) -> None:
+def _report_outcome(outcome: "Charged", now: datetime) -> None:
     """What became of one leg; what it cost whom, where it was charged or would have been."""
     charge, rate = outcome.charge, outcome.charge.get("rate")
     event(

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.azurite import Azurite, start_azurite
 
-# A machine may be busy: no example fails for being slow. HYPOTHESIS_PROFILE=soak looks for longer.
+# A machine may be busy: no example fails for being slow. HYPOTHESIS_PROFILE=soak runs longer.
 for name, examples in (("ci", 100), ("soak", 5_000)):
     settings.register_profile(
         name,
@@ -24,8 +24,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_configure() -> None:
-    """A shell starts its background jobs with SIGINT ignored, and whoever is started by one
-    inherits that; the programs under test are stopped by SIGINT."""
+    """A shell starts its background jobs with SIGINT ignored, and their children
+    inherit that; the programs under test are stopped by SIGINT."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -42,6 +42,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
-    """Azurite in memory, one per test process; tables are told apart by unique names."""
+    """Azurite in memory, one per test process; tables are distinguished by unique names."""
     with start_azurite() as running:
         yield running

@@ -68,8 +68,8 @@ def _simulator(sims: list[Json]) -> str:
 
 The product's own use cases and committer run on tables, queue and topic that fail as a seed says,
 in virtual time, one seed one history; receivers of webhooks do not answer, and a payment side says
-yes, no, later, twice, a wrong amount, or nothing before it is asked again. Then the faults stop,
-all must come to rest, and an auditor that shares no code with the product compares what was told
+yes, no, later, twice, a wrong amount, or nothing at first. Then the faults stop,
+all must come to rest, and an auditor that shares no code with the product compares the answers
 with what a reader sees.
 `make sim SEED=7` plays a history step by step, `make soak MINUTES=10` goes on with new ones.
 
@@ -109,7 +109,7 @@ until it had done the whole day's work, of which it found a part done.
 | --- | --- | --- | --- | --- |
 {rows}
 
-What has no point: holds expire by their time, whoever removes them; the queue has no dead letters
+What has no point: holds expire by their time, whatever removes them; the queue has no dead letters
 to send again, since what fails is sent again by us or parked; no table is migrated, since each row
 is read by the schema that it names. The blob that anchors a day needs no mark beside it: its name
 is the day, and the first one stays.
@@ -129,7 +129,7 @@ def _proxy(faults: list[Json]) -> str:
 
 Four processes debit, credit, correct and authorise on ten accounts in Azurite, while a proxy does
 this to their requests (`tests/faults/test_four_processes.py`, one seed each). `unanswered` are
-writes whose outcome nobody told; of the ledger's commits among them, how many were written and how
+writes of unknown outcome; of the ledger's commits among them, how many were written and how
 many not; `repeated` are legs that came again and changed nothing.
 
 | fault | requests | hit | unanswered | commits written | not | repeated | debited | twice |

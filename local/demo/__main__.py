@@ -40,7 +40,7 @@ def main() -> int:
         shutil.rmtree(data)
         print("demo interrupted: everything is stopped", file=sys.stderr)
         return INTERRUPTED
-    return _told(story, data)
+    return _report(story, data)
 
 
 def _played(stack: Stack, outside: Outside, say: Callable[[str], None]) -> Story:
@@ -60,7 +60,7 @@ def _played(stack: Stack, outside: Outside, say: Callable[[str], None]) -> Story
         stack.stop()
 
 
-def _told(story: Story, data: Path) -> int:
+def _report(story: Story, data: Path) -> int:
     print("\n".join(account_of(story)))
     found = differences(story)
     if found:

@@ -22,7 +22,7 @@ def differences(story: Story) -> list[str]:
         *_parked(story),
         *_alert(story),
         *_recharges(story),
-        *_told(story),
+        *_report(story),
         *_top_ups(story),
         *_ledger(story),
         *_end(story),
@@ -106,7 +106,7 @@ def _recharges(story: Story) -> Iterator[str]:
     yield from _differs("How the callbacks were answered", answers, {200})
 
 
-def _told(story: Story) -> Iterator[str]:
+def _report(story: Story) -> Iterator[str]:
     events = [each.event for each in story.webhooks]
     types = [event["type"] for event in events]
     yield from _differs("The customer's webhooks", types, list(meeting.EXPECTED_EVENTS))

@@ -141,8 +141,8 @@ async def test_what_can_t_be_read_is_reported_when_it_is_parked(
     with caplog.at_level(logging.INFO, "perminute"):
         await ArchivedIntake().receive("studio", [ODD])
 
-    (told,) = (json.loads(record.getMessage()) for record in caplog.records)
-    assert told == {
+    (reported,) = (json.loads(record.getMessage()) for record in caplog.records)
+    assert reported == {
         "event": "leg_parked",
         "leg": "studio~2",
         "reason": "unreadable",
@@ -180,7 +180,7 @@ async def test_what_is_accepted_at_once_shares_a_blob() -> None:
 
 
 async def test_legs_are_taken_while_the_archive_is_away() -> None:
-    """It is told, in an event; the leg is on the queue."""
+    """It is reported in an event; the leg is on the queue."""
     app = ArchivedIntake()
     app.blobs.is_away = True
     (received,) = await app.receive("studio", [LEG])

@@ -35,7 +35,7 @@ def _post(stack: Stack, *legs: str) -> Admin:
         assert bridge.ended({**LEG, "leg_id": leg}).status == 202
     for leg in legs:
         path = f"accounts/{ACCOUNT}/legs/local~{leg}"
-        assert eventually(lambda path=path: admin.ask("GET", path).status == 200)
+        assert eventually(lambda path=path: admin.request("GET", path).status == 200)
     return admin
 
 

@@ -90,7 +90,7 @@ async def _anchor(services: Services) -> None:
 async def test_a_lost_table_is_rebuilt_and_verifies_against_its_anchor(
     tmp_path: Path, blob_service: Azurite
 ) -> None:
-    """Also told: an export that is older than the anchor leads to a ledger that was rolled back."""
+    """An export that is older than the anchor is reported as a ledger that was rolled back."""
     with start_azurite() as azurite:
         services = await _services(azurite, blob_service)
         await _live(services, "one")

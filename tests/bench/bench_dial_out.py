@@ -24,7 +24,7 @@ from shared.usecases.dial_out.call_pricing import CallPricing
 from tests.bench.records import record, wanted
 from tests.support.azurite import ROOT
 from tests.support.client import Admin, Http, SigningBridge, unique
-from tests.support.hold_cases import ACCOUNT, NOW, ask, later, placed
+from tests.support.hold_cases import ACCOUNT, NOW, authorise, later, placed
 from tests.unit.policy.cases import facts
 
 DECIDE = "dial_out.decide"
@@ -97,7 +97,7 @@ def _decide() -> dict[str, Any]:
 def _busy() -> HoldState:
     state = HoldState(balance_micros=10**12)
     for number in range(OPEN_CALLS):
-        state = placed(state, ask(f"au_{number}", bounds=(ACCOUNT,)))
+        state = placed(state, authorise(f"au_{number}", bounds=(ACCOUNT,)))
     return state
 
 
@@ -115,7 +115,7 @@ def _question() -> Authorise:
     found = version.find(LegKind.DIAL_OUT, "442079460123", None)
     assert found is not None
     pricing = CallPricing(found, version, LegKind.DIAL_OUT, None, NOW)
-    return ask("au_new", bounds=(ACCOUNT,), pricing=pricing)
+    return authorise("au_new", bounds=(ACCOUNT,), pricing=pricing)
 
 
 def _turns(ours: Callable[[], None], theirs: Callable[[], None]) -> tuple[float, float]:
@@ -145,7 +145,7 @@ def _over_http() -> dict[str, Any]:
             body = json.dumps(question).encode()
 
             def dial_out(_: int) -> None:
-                answer = bridge.ask(question)
+                answer = bridge.authorise(question)
                 assert answer.json()["decision"] == "allow", answer
 
             def bare(_: int) -> None:
@@ -179,7 +179,7 @@ def _open_account(admin: Admin) -> dict[str, Any]:
     velocity = {"concurrent": None, "per_hour": None}
     admin.put("accounts/bench/dial-out-policy", {"velocity": velocity})
     money = {"amount": "100000"}
-    answer = admin.ask("POST", "accounts/bench/top-ups", money, idempotency_key=unique("key"))
+    answer = admin.request("POST", "accounts/bench/top-ups", money, idempotency_key=unique("key"))
     assert answer.status == 201, answer
     return {"to": "+442079460123", "account": "bench", "organizer_id": "ken"}
 

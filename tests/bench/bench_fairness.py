@@ -61,7 +61,7 @@ def _measure() -> dict[str, Any]:
 
         def dial_out(_: int) -> float:
             start = time.perf_counter()
-            answer = bridge.ask(question)
+            answer = bridge.authorise(question)
             assert answer.json()["decision"] == "allow", answer
             return (time.perf_counter() - start) * 1_000
 
@@ -109,7 +109,7 @@ class _Reports:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            answer = self._admin.ask(
+            answer = self._admin.request(
                 "POST", f"accounts/{REPORTING}/dial-out-policy/what-if", WHAT_IF
             )
             self.statuses[answer.status] += 1
@@ -128,7 +128,7 @@ def _accounts(admin: Admin) -> None:
         admin.put(f"accounts/{account}/dial-out-policy", {"velocity": velocity})
         money = {"amount": "100000"}
         path = f"accounts/{account}/top-ups"
-        answer = admin.ask("POST", path, money, idempotency_key=unique("key"))
+        answer = admin.request("POST", path, money, idempotency_key=unique("key"))
         assert answer.status == 201, answer
 
 

@@ -105,7 +105,7 @@ async def _through_committer(
     names: Sequence[str],
     make: Callable[[int], DebitLeg] | None = None,
 ) -> float:
-    """Legs a second, with as many on the way as a busy process has; whoever gets his result brings
+    """Legs a second, with as many on the way as a busy process has; a caller with its result brings
     the next leg."""
     clock, ids = SystemClock(), RandomIds()
     ledger = TableLedger(store, TableDueMarks(store), clock, ids, CHAIN_KEY)

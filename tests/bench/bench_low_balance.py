@@ -1,8 +1,8 @@
 """The low-balance timer and the nightly audit: requests counted in memory, time on Azurite.
 
-Of many accounts a hundred are due: a commit that told something left its mark, and somebody has to
-look whether the process that made it published everything. `…_telling` counts the same when each of
-the hundred has an alert to be told again, which takes a commit, a record and a publication.
+Of many accounts a hundred are due: a commit with an event left its mark, and a timer checks
+whether the process that made it published everything. `…_telling` counts the same when each of
+the hundred has an alert to repeat, which takes a commit, a record and a publication.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from tests.support.azurite import start_azurite
 from tests.support.memory_bus import MemoryTopic
 from tests.support.product import SETTINGS, START, CountedIds, ManualClock
 
-TICK, TELLING = "low_balance.tick", "low_balance.tick_telling"
+TICK, REPORTING = "low_balance.tick", "low_balance.tick_telling"
 TICK_MS, AUDIT = "low_balance.tick_ms", "low_balance.audit"
 MANY, FEW, DUE = 100_000, 2_000, 100
 AUDITED = 100
@@ -37,7 +37,7 @@ AUDIT_READS = 20  # of an account whose ledger was never verified before
 UNIT = 1_000_000
 AT_ONCE = 16
 REQUESTS_MAX = 300
-TELLING_MAX = 12  # requests for each account
+REPORTING_MAX = 12  # requests for each account
 TICKS = 7
 BARE_RATIO_MAX = 2.0
 AUDIT_RATIO_MIN = 0.4
@@ -46,11 +46,11 @@ AUDIT_RATIO_MIN = 0.4
 def records(only: str | None) -> Iterator[dict[str, Any]]:
     """Figures of the timer and of the audit."""
     logging.getLogger("perminute").setLevel(logging.WARNING)
-    if wanted(TICK, only) or wanted(TELLING, only):
-        looking, telling = asyncio.run(_requests())
+    if wanted(TICK, only) or wanted(REPORTING, only):
+        reading, reporting = asyncio.run(_requests())
         yield record(
             TICK,
-            looking,
+            reading,
             "requests",
             f"{MANY} accounts, {DUE} due; what is allowed",
             REQUESTS_MAX,
@@ -58,13 +58,13 @@ def records(only: str | None) -> Iterator[dict[str, Any]]:
             lambda ratio: ratio < 1,
         )
         yield record(
-            TELLING,
-            telling,
+            REPORTING,
+            reporting,
             "requests",
-            "accounts that have something to tell",
+            "accounts with an event to publish",
             DUE,
-            f"ratio <= {TELLING_MAX}",
-            lambda ratio: ratio <= TELLING_MAX,
+            f"ratio <= {REPORTING_MAX}",
+            lambda ratio: ratio <= REPORTING_MAX,
         )
     if wanted(TICK_MS, only) or wanted(AUDIT, only):
         with start_azurite() as azurite:
@@ -100,7 +100,7 @@ class _Process:
         self.container.topic, self.container.ids = MemoryTopic(), CountedIds()
 
     async def open(self, count: int) -> None:
-        """Accounts whose credits are low, and told to be."""
+        """Accounts whose credits are low, with the event published."""
         slots = asyncio.Semaphore(AT_ONCE)
 
         async def one(number: int) -> None:
@@ -131,7 +131,7 @@ class _Process:
 
 
 async def _requests() -> tuple[int, int]:
-    """(requests of a tick that looks, of one that tells), in a process that knows nothing yet."""
+    """(requests of a tick that reads, of one that publishes), in a process with empty caches."""
     tables = CountingTables()
     app = _Process(tables)
     await app.open(DUE)
@@ -143,10 +143,10 @@ async def _requests() -> tuple[int, int]:
         ledgers[mark.account] = ledgers["account-0"]
     await app.settle()
     await app.mark(DUE)
-    looking = await _counted(tables, app.clock, DUE)
+    reading = await _counted(tables, app.clock, DUE)
     app.clock.moment += timedelta(days=1, minutes=10)
-    telling = await _counted(tables, app.clock, DUE)
-    return looking, telling
+    reporting = await _counted(tables, app.clock, DUE)
+    return reading, reporting
 
 
 async def _counted(tables: CountingTables, clock: ManualClock, due: int) -> int:

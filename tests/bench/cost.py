@@ -1,8 +1,8 @@
 """`python -m tests.bench.cost`: what a leg costs in Azure, from counted requests and bytes.
 
 The real pipeline runs on memory tables and queues that count: a leg is posted, queued, rated,
-debited; one in three was asked for before by a dial-out. Prices are stated below; they are list
-prices as the author knew them, for a look at proportions, not for a budget.
+debited; one in three was requested before by a dial-out. Prices are stated below; they are list
+prices as the author knew them, for a examine proportions, not for a budget.
 """
 
 import asyncio
@@ -120,14 +120,14 @@ async def count(rate: float) -> Counted:
         legs = [read_queued_leg(message.body) for message in messages]
         await app.charge_legs(legs, seconds=10)
     legs_done = -(-LEGS_COUNTED // batch) * batch
-    asked = 1 / LEGS_PER_QUESTION
+    requested_share = 1 / LEGS_PER_QUESTION
     return Counted(
         batch_legs=batch,
         requests=sum(tables.requests.values()) / legs_done,
         bytes_kept=tables.bytes_kept / legs_done,
         bus_operations=1 + 1 / batch + 1,  # send, receive by batch, complete
-        executions=1 + 1 / batch + asked,
-        events=2 + 1 / batch + asked * 2,
+        executions=1 + 1 / batch + requested_share,
+        events=2 + 1 / batch + requested_share * 2,
     )
 
 
@@ -176,7 +176,7 @@ async def _furnish(app: Container) -> None:
 
 
 async def _ended(app: Container, number: int) -> EndedLeg:
-    """A call that is over; every third was asked for by a dial-out."""
+    """A call that is over; every third was requested by a dial-out."""
     if number % LEGS_PER_QUESTION:
         return _leg(number)
     bridge = await app.facts.bridge("local")

@@ -1,7 +1,7 @@
 """A process of the bench of the hold book: `python -m … CONNECTION debits|authorise`.
 
 `debits` charges legs to the account flat out and prints, for every line that it reads, how many it
-has charged until then. `authorise` waits for a line, asks 50 times at once, releases, and prints
+has charged until then. `authorise` waits for a line, sends 50 requests, releases, and prints
 the milliseconds of each question as a JSON list; until its input ends.
 """
 
@@ -23,7 +23,7 @@ from shared.domain.dial_out.budgets import Limit, Scope
 from shared.domain.ledger.model import Configure, DebitLeg, TopUp
 from shared.ports.holds import StoredDecision
 from tests.support.hold_books import ACCOUNT, named, question
-from tests.support.hold_cases import CENT, ask
+from tests.support.hold_cases import CENT, authorise
 
 AT_ONCE = 50
 FLOOD = 97
@@ -57,7 +57,7 @@ class Process:
             start = time.perf_counter()
             for _ in range(TRIES_MAX):
                 try:
-                    command = named(ask(bounds=_BOUNDS), name)
+                    command = named(authorise(bounds=_BOUNDS), name)
                     answer = await self.book.place(ACCOUNT, question(command))
                 except Unavailable:
                     continue

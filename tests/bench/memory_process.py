@@ -25,7 +25,7 @@ from shared.ports.holds import StoredDecision
 from shared.ports.tables import Operation, Row
 from tests.bench.bench_ledger import leg
 from tests.support.hold_books import question
-from tests.support.hold_cases import ask
+from tests.support.hold_cases import authorise
 from tests.support.memory_tables import MemoryTables
 
 STEPS = (PARTITIONS_CACHED_MAX, 10_000)
@@ -89,7 +89,7 @@ async def main() -> None:
     for number in range(max(STEPS)):
         account = f"account-{number}"
         await ledger.submit(account, leg(number))
-        answer = await book.place(account, question(ask(f"au_{number}", account=account)))
+        answer = await book.place(account, question(authorise(f"au_{number}", account=account)))
         assert isinstance(answer, StoredDecision), answer
         if number + 1 in STEPS:
             peaks.append(_peak_mb())

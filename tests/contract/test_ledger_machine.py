@@ -1,4 +1,4 @@
-"""Whatever is asked of a ledger, in whatever order, by two processes with caches of their own: it
+"""Any commands to a ledger, in any order, by two processes with caches of their own: it
 answers as an independent model of plain lists and fractions does, on both twins of the tables."""
 
 import asyncio
@@ -78,11 +78,11 @@ class LedgerMachine(RuleBasedStateMachine):
         return self.runner.run(work)
 
     def submit(self, who: int, command: Command) -> tuple[Entry | None, bool]:
-        """(entry, whether it is a repetition); what a late leg brought back is told to the model
-        first: that it may."""
+        """(entry, whether it is a repetition); the model first gets what a late leg
+        brought back."""
         before = self.run(self.processes[who].state(self.account))
         assert before is not None
-        outcome = self.asked(who, command)
+        outcome = self.submitted(who, command)
         assert isinstance(outcome, CommitResult)
         if outcome.entry is not None:
             for number in range(before.entry + 1, outcome.entry.sequence):
@@ -91,14 +91,14 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert brought.restores_lot
                 (draw,) = brought.draws
                 amount = Fraction(brought.amount_micros)
-                told = self.model.revive(draw.lot, amount, self.moment)
-                assert told["outcome"] == "ok"
+                modelled = self.model.revive(draw.lot, amount, self.moment)
+                assert modelled["outcome"] == "ok"
         return outcome.entry, outcome.repeated and before.entry >= (
             outcome.entry.sequence if outcome.entry else 0
         )
 
-    def asked(self, who: int, command: Command) -> CommitResult | IdempotencyConflict:
-        """The outcome; whoever has no answer asks again."""
+    def submitted(self, who: int, command: Command) -> CommitResult | IdempotencyConflict:
+        """The outcome; without an answer the command is sent again."""
         for _ in range(TRIES_MAX):
             try:
                 return self.run(self.processes[who].submit(self.account, command))
@@ -106,19 +106,19 @@ class LedgerMachine(RuleBasedStateMachine):
                 continue
         raise AssertionError("There is never an answer.")
 
-    def agree(self, entry: Entry | None, told: dict[str, Any]) -> None:
+    def agree(self, entry: Entry | None, modelled: dict[str, Any]) -> None:
         """The ledger's entry and the model's."""
         assert entry is not None
-        expected = told["entry"]
+        expected = modelled["entry"]
         assert (entry.kind, entry.amount_micros) == (expected["kind"], expected["amount"])
         assert (entry.sequence, entry.balance_micros) == (expected["sequence"], expected["balance"])
 
     def book(self, who: int, key: str, command: Command, body: dict[str, Any], op: str) -> None:
         entry, repeated = self.submit(who, command)
         lot = entry.lot.id if entry and entry.lot else None
-        told = getattr(self.model, op)(key, body, self.moment, lot=lot)
-        assert repeated == (told["outcome"] == "first")
-        self.agree(entry, told)
+        modelled = getattr(self.model, op)(key, body, self.moment, lot=lot)
+        assert repeated == (modelled["outcome"] == "first")
+        self.agree(entry, modelled)
 
     @rule(who=WHO, amount=AMOUNTS, days=st.sampled_from([None, 1, 5]))
     def credits_come_in(self, who: int, amount: int, days: int | None) -> None:
@@ -168,29 +168,29 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.legs)
     @rule(who=WHO, which=ANY)
-    def a_leg_is_told_again(self, who: int, which: int) -> None:
+    def a_leg_is_posted_again(self, who: int, which: int) -> None:
         self.charge(who, self.legs[which % len(self.legs)])
 
     def charge(self, who: int, leg: DebitLeg) -> None:
         entry, repeated = self.submit(who, leg)
-        told = self.model.charge(
+        modelled = self.model.charge(
             leg.leg, leg.digest, Fraction(leg.amount_micros), leg.answered_at, self.moment
         )
-        assert repeated == (told["outcome"] == "first")
-        self.agree(entry, told)
+        assert repeated == (modelled["outcome"] == "first")
+        self.agree(entry, modelled)
         assert entry is not None
         paid = [{"lot": draw.lot, "amount": draw.amount_micros} for draw in entry.draws]
-        assert (paid, entry.deficit_micros) == (told["funded_by"], told["unfunded"])
+        assert (paid, entry.deficit_micros) == (modelled["funded_by"], modelled["unfunded"])
 
     @precondition(lambda self: self.legs)
     @rule(who=WHO, which=ANY)
     def a_leg_comes_with_other_content(self, who: int, which: int) -> None:
         leg = self.legs[which % len(self.legs)]
         other = DebitLeg(leg.leg, "other", 1, leg.answered_at, None, {}, {})
-        outcome = self.asked(who, other)
+        outcome = self.submitted(who, other)
         assert isinstance(outcome, IdempotencyConflict)
-        told = self.model.charge(leg.leg, "other", Fraction(1), leg.answered_at, self.moment)
-        assert told["outcome"] == "conflict"
+        modelled = self.model.charge(leg.leg, "other", Fraction(1), leg.answered_at, self.moment)
+        assert modelled["outcome"] == "conflict"
 
     @precondition(lambda self: self.legs)
     @rule(who=WHO, which=ANY)
@@ -203,19 +203,19 @@ class LedgerMachine(RuleBasedStateMachine):
         command = ReverseLeg(leg.leg, record.entry, lots, "a mistake")
         entry, repeated = self.submit(who, command)
         lot = entry.lot.id if entry and entry.lot else None
-        told = self.model.reverse(leg.leg, self.moment, lot=lot)
-        assert repeated == (told["outcome"] == "first")
-        self.agree(entry, told)
+        modelled = self.model.reverse(leg.leg, self.moment, lot=lot)
+        assert repeated == (modelled["outcome"] == "first")
+        self.agree(entry, modelled)
 
     @rule(who=WHO)
     def what_is_over_expires(self, who: int) -> None:
         for lot in list(self.model.lots):
-            outcome = self.asked(who, ExpireLot(lot.id, 0))
+            outcome = self.submitted(who, ExpireLot(lot.id, 0))
             assert isinstance(outcome, CommitResult)
             if outcome.entry is not None:
                 amount = Fraction(-outcome.entry.amount_micros)
-                told = self.model.expire(lot.id, self.moment, amount=amount)
-                self.agree(outcome.entry, told)
+                modelled = self.model.expire(lot.id, self.moment, amount=amount)
+                self.agree(outcome.entry, modelled)
             elif self.model.deficit == 0:
                 assert self.model.expirable(lot, self.moment) == 0
 
@@ -253,7 +253,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 class FailingMachine(LedgerMachine):
-    """On memory, where a write can be told to fail, before or after it is done."""
+    """On memory, where a write can be made to fail, before or after it is done."""
 
     @rule(nth=st.integers(1, 3), after=st.booleans())
     def a_write_will_have_no_answer(self, nth: int, after: bool) -> None:

@@ -368,7 +368,7 @@ def test_the_adapter_takes_one_way_to_connect(given: dict[str, str]) -> None:
 
 
 def test_with_a_namespace_the_managed_identity_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is sent here: only what the SDK is given is looked at."""
+    """Nothing is sent here: only what the SDK is given is examined."""
     import azure.servicebus.aio as sdk
     from azure.identity.aio import ManagedIdentityCredential
 

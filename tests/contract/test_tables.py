@@ -344,7 +344,7 @@ async def test_only_one_of_many_writers_with_the_same_etag_wins(opened: Opener, 
 
 
 async def test_the_first_writers_of_a_table_all_succeed(opened: Opener, table: str) -> None:
-    """Whoever finds no table makes it, and bears that somebody else was faster."""
+    """A missing table is made, and another process may make it first."""
     async with opened() as store:
         await asyncio.gather(*(store.transact(table, f"p{n}", [Insert("k", {})]) for n in range(8)))
         assert len((await store.scan(table, limit=100)).rows) == 8

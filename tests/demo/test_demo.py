@@ -20,15 +20,15 @@ PARTS = 4
 JUDGED_TWICE = """
 import sys
 from local.demo import __main__, meeting
-told = __main__._told
+reported = __main__._report
 def judged_twice(story, data):
-    code = told(story, data)
+    code = reported(story, data)
     print("---- a cent more")
     data.mkdir()
     meeting.BALANCE_AT_LAST = "104.1297"
-    print("exit code", told(story, data))
+    print("exit code", reported(story, data))
     return code
-__main__._told = judged_twice
+__main__._report = judged_twice
 sys.exit(__main__.main())
 """
 type Start = Callable[..., subprocess.Popen[str]]
@@ -59,8 +59,10 @@ def start() -> Iterator[Start]:
 
 def processes() -> dict[int, int]:
     """The parent of every process."""
-    asked = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
-    pairs = (line.split() for line in asked.stdout.splitlines())
+    completed = subprocess.run(
+        ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True
+    )
+    pairs = (line.split() for line in completed.stdout.splitlines())
     return {int(pid): int(parent) for pid, parent in pairs}
 
 

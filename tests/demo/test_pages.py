@@ -20,7 +20,7 @@ ANYTHING = "…"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A block of commands, and the block that follows it, if that tells its output."""
+    """A block of commands, and the block that follows it, if that reports its output."""
 
     commands: str
     kind: str | None
@@ -35,8 +35,8 @@ def steps_of(page: str) -> Iterator[Step]:
         blocks, [*blocks[1:], ("sh", "")], strict=True
     ):
         if kind == "sh":
-            tells = next_kind != "sh"
-            yield Step(block, next_kind if tells else None, next_block if tells else "")
+            has_output = next_kind != "sh"
+            yield Step(block, next_kind if has_output else None, next_block if has_output else "")
 
 
 def differs(expected: object, actual: object, where: str = "") -> str:

@@ -148,7 +148,7 @@ class Deployment:
 
     def top_up(self, account: str, amount: str) -> None:
         """Credits come in."""
-        answer = self.admin.ask(
+        answer = self.admin.request(
             *("POST", f"accounts/{account}/top-ups", {"amount": amount}),
             idempotency_key=unique("top-up"),
         )
@@ -250,7 +250,7 @@ class Deployment:
 
     def replay(self, parked_id: str, body: object = None) -> Json:
         """Replay a parked leg."""
-        answer = self.admin.ask("POST", f"parked-legs/{parked_id}/replay", body)
+        answer = self.admin.request("POST", f"parked-legs/{parked_id}/replay", body)
         assert answer.status == 200, answer
         found: Json = answer.json()
         return found
@@ -259,17 +259,17 @@ class Deployment:
         """The account's CloudEvents in the order in which they came from the topic, as soon as each
         type of `until` came so often."""
 
-        def look() -> list[Json]:
+        def matching_events() -> list[Json]:
             own = self.topic.events(account)
             types = [event["type"] for event in own]
             return own if all(types.count(kind) >= count for kind, count in until.items()) else []
 
-        found = eventually(look, EVENT_SECONDS_MAX)
+        found = eventually(matching_events, EVENT_SECONDS_MAX)
         assert found, f"{until} did not come for {account}: {self.topic.events(account)}"
         return found
 
     def _found(self, path: str) -> Json | None:
-        answer = self.admin.ask("GET", path)
+        answer = self.admin.request("GET", path)
         if answer.status == 404:
             return None
         assert answer.status == 200, answer

@@ -29,9 +29,9 @@ def test_a_top_up_counts_once_and_says_when_it_was_there(deployment: Deployment)
     account, key = deployment.account(None), unique("key")
     path, body = f"accounts/{account}/top-ups", {"amount": "12.5", "reference": "invoice 7"}
 
-    first = deployment.admin.ask("POST", path, body, idempotency_key=key)
-    again = deployment.admin.ask("POST", path, body, idempotency_key=key)
-    quoted = deployment.admin.ask("POST", path, body, idempotency_key=f'"{key}"')
+    first = deployment.admin.request("POST", path, body, idempotency_key=key)
+    again = deployment.admin.request("POST", path, body, idempotency_key=key)
+    quoted = deployment.admin.request("POST", path, body, idempotency_key=f'"{key}"')
 
     every([first, again, quoted], 201)
     assert "idempotency-hit" not in first.headers
@@ -53,9 +53,9 @@ def test_a_top_up_counts_once_and_says_when_it_was_there(deployment: Deployment)
 def test_a_stored_answer_stays_the_first_one(deployment: Deployment) -> None:
     account, key = deployment.account(None), unique("key")
     path, body = f"accounts/{account}/top-ups", {"amount": "10.00"}
-    first = deployment.admin.ask("POST", path, body, idempotency_key=key)
+    first = deployment.admin.request("POST", path, body, idempotency_key=key)
     deployment.charged(account, leg(account))
-    again = deployment.admin.ask("POST", path, body, idempotency_key=key)
+    again = deployment.admin.request("POST", path, body, idempotency_key=key)
     assert again.json() == first.json()
     assert deployment.balance(account) == Decimal("9.902")
 
@@ -65,7 +65,7 @@ def test_the_same_top_up_20_times_at_once_counts_once(deployment: Deployment) ->
     path = f"accounts/{account}/top-ups"
 
     answers = at_once(
-        20, lambda _: deployment.admin.ask("POST", path, {"amount": "1"}, idempotency_key=key)
+        20, lambda _: deployment.admin.request("POST", path, {"amount": "1"}, idempotency_key=key)
     )
 
     every(answers, 201)
@@ -87,9 +87,9 @@ def test_20_top_ups_at_once_all_count(deployment: Deployment) -> None:
 def test_a_key_used_for_another_amount_is_refused(deployment: Deployment) -> None:
     account, key = deployment.account(None), unique("key")
     path = f"accounts/{account}/top-ups"
-    deployment.admin.ask("POST", path, {"amount": "1"}, idempotency_key=key)
+    deployment.admin.request("POST", path, {"amount": "1"}, idempotency_key=key)
 
-    answer = deployment.admin.ask("POST", path, {"amount": "2"}, idempotency_key=key)
+    answer = deployment.admin.request("POST", path, {"amount": "2"}, idempotency_key=key)
 
     assert_problem(answer, 422, "idempotency_key_reused")
     assert deployment.balance(account) == 1
@@ -99,7 +99,7 @@ def test_a_top_up_needs_a_key_which_is_checked_before_its_body(deployment: Deplo
     account = deployment.account(None)
     path = f"accounts/{account}/top-ups"
     for body in ({"amount": "1"}, b"{"):
-        answer = deployment.admin.ask("POST", path, body)
+        answer = deployment.admin.request("POST", path, body)
         assert_problem(answer, 400, "idempotency_key_missing")
     assert deployment.balance(account) == 0
 
@@ -112,7 +112,7 @@ def test_purchased_credits_expire_after_a_year_and_granted_ones_when_said(
     ending = granted | {"expires_at": "2099-12-31T23:59:59Z"}
     for body in (granted, ending):
         path = f"accounts/{account}/top-ups"
-        deployment.admin.ask("POST", path, body, idempotency_key=unique("key"))
+        deployment.admin.request("POST", path, body, idempotency_key=unique("key"))
 
     lots = deployment.admin.get(f"accounts/{account}")["lots"]
 
@@ -146,12 +146,12 @@ def test_a_put_creates_once_and_replaces_only_what_was_read(
 ) -> None:
     path = path.format(account=deployment.account(None), name=unique("name"))
 
-    created = deployment.admin.ask("PUT", path, first)
-    blind = deployment.admin.ask("PUT", path, second)
-    stale = deployment.admin.ask("PUT", path, second, if_match='"nothing"')
-    etag = deployment.admin.ask("GET", path).headers["etag"]
-    replaced = deployment.admin.ask("PUT", path, second, if_match=etag)
-    late = deployment.admin.ask("PUT", path, first, if_match=etag)
+    created = deployment.admin.request("PUT", path, first)
+    blind = deployment.admin.request("PUT", path, second)
+    stale = deployment.admin.request("PUT", path, second, if_match='"nothing"')
+    etag = deployment.admin.request("GET", path).headers["etag"]
+    replaced = deployment.admin.request("PUT", path, second, if_match=etag)
+    late = deployment.admin.request("PUT", path, first, if_match=etag)
 
     assert created.status == 201
     assert created.headers["etag"] == created.json()["etag"] == etag
@@ -168,7 +168,7 @@ def test_what_is_left_out_of_a_put_takes_its_default_again(deployment: Deploymen
     account = deployment.account(None, credit_limit="5", name="Contoso", time_zone="Europe/Paris")
     path = f"accounts/{account}"
     etag = deployment.admin.get(path)["etag"]
-    deployment.admin.ask("PUT", path, {"currency": "USD"}, if_match=etag)
+    deployment.admin.request("PUT", path, {"currency": "USD"}, if_match=etag)
 
     shown = deployment.admin.get(path)
 
@@ -189,19 +189,19 @@ def test_the_currency_of_an_account_never_changes(deployment: Deployment) -> Non
     account = deployment.account(None)
     path = f"accounts/{account}"
     etag = deployment.admin.get(path)["etag"]
-    answer = deployment.admin.ask("PUT", path, {"currency": "EUR"}, if_match=etag)
+    answer = deployment.admin.request("PUT", path, {"currency": "EUR"}, if_match=etag)
     assert_problem(answer, 409, "currency_fixed")
 
 
 def test_of_20_puts_at_once_one_creates(deployment: Deployment) -> None:
     path = f"accounts/{unique('acct')}"
-    answers = at_once(20, lambda _: deployment.admin.ask("PUT", path, {"currency": "USD"}))
+    answers = at_once(20, lambda _: deployment.admin.request("PUT", path, {"currency": "USD"}))
     assert sorted(answer.status for answer in answers) == [201] + [428] * 19
 
 
 def _key(deployment: Deployment, *roles: str, accounts: tuple[str, ...] = ("*",)) -> Admin:
     body = {"name": "a test's", "roles": list(roles), "accounts": list(accounts)}
-    answer = deployment.admin.ask("POST", "api-keys", body)
+    answer = deployment.admin.request("POST", "api-keys", body)
     assert answer.status == 201, answer
     return Admin(deployment.http, answer.json()["key"])
 
@@ -228,7 +228,7 @@ def test_each_role_does_its_own_work_only(deployment: Deployment, name: str) -> 
     method, path, body, may = WORK[name]
     account = deployment.account(None)
     for role in ROLES:
-        answer = _key(deployment, role).ask(
+        answer = _key(deployment, role).request(
             *(method, path.format(account=account, new=unique("new")), body),
             idempotency_key=unique("key"),
         )
@@ -245,12 +245,12 @@ def test_a_key_for_some_accounts_sees_no_other(deployment: Deployment) -> None:
     assert admin.get(f"accounts/{own}")["balance"] == "100.00"
     assert [item["id"] for item in admin.items("accounts")] == [own]
     for path in ("", "/entries", "/verify", "/legs/local~x", "/dial-out-policy"):
-        answer = admin.ask("GET", f"accounts/{foreign}{path}")
+        answer = admin.request("GET", f"accounts/{foreign}{path}")
         assert_problem(answer, 403, "account_not_allowed")
-    missing = admin.ask("GET", f"accounts/{unique('acct')}")
+    missing = admin.request("GET", f"accounts/{unique('acct')}")
     assert_problem(missing, 403, "account_not_allowed")
     for path in ("parked-legs", f"parked-legs?account={foreign}", "api-keys", "bridges/local"):
-        assert_problem(admin.ask("GET", path), 403, "account_not_allowed")
+        assert_problem(admin.request("GET", path), 403, "account_not_allowed")
     assert admin.items(f"parked-legs?account={own}") == []
 
 
@@ -262,15 +262,17 @@ def test_a_conference_is_registered_per_account_and_taken_over_with_rights_on_bo
     path = f"accounts/{second}/conferences/{conference}"
 
     alone = _key(deployment, "operator", accounts=(second,))
-    assert alone.ask("PUT", path, {"organizer": "ben"}).status == 201
+    assert alone.request("PUT", path, {"organizer": "ben"}).status == 201
     assert deployment.admin.get(f"accounts/{first}/conferences/{conference}")["organizer"] == "ann"
 
     both = _key(deployment, "operator", accounts=(first, second))
     taken = f"{path}?take_over=true"
     etag = deployment.admin.get(path)["etag"]
-    assert both.ask("PUT", taken, {"organizer": "ben"}, headers={"if-match": etag}).status == 200
+    assert (
+        both.request("PUT", taken, {"organizer": "ben"}, headers={"if-match": etag}).status == 200
+    )
     assert deployment.admin.get(path)["organizer"] == "ben"
-    gone = deployment.admin.ask("GET", f"accounts/{first}/conferences/{conference}")
+    gone = deployment.admin.request("GET", f"accounts/{first}/conferences/{conference}")
     assert_problem(gone, 404, "conference_unknown")
 
 
@@ -287,14 +289,14 @@ def test_who_has_no_key_is_not_let_in(deployment: Deployment, authorization: str
 
 def test_a_key_that_was_taken_away_opens_nothing(deployment: Deployment) -> None:
     body = {"name": "short-lived", "roles": ["reader"], "accounts": ["*"]}
-    made = deployment.admin.ask("POST", "api-keys", body).json()
+    made = deployment.admin.request("POST", "api-keys", body).json()
     holder = Admin(deployment.http, made["key"])
-    assert holder.ask("GET", "accounts").status == 200
+    assert holder.request("GET", "accounts").status == 200
     listed = [key for key in deployment.admin.items("api-keys") if key["id"] == made["id"]]
     assert listed[0].keys().isdisjoint({"key", "secret", "secret_hash"})
 
-    assert deployment.admin.ask("DELETE", f"api-keys/{made['id']}").status == 204
-    assert_problem(holder.ask("GET", "accounts"), 401, "not_authenticated")
+    assert deployment.admin.request("DELETE", f"api-keys/{made['id']}").status == 204
+    assert_problem(holder.request("GET", "accounts"), 401, "not_authenticated")
 
 
 def test_two_secrets_of_a_bridge_are_good_until_the_old_one_is_taken_away(
@@ -310,7 +312,7 @@ def test_two_secrets_of_a_bridge_are_good_until_the_old_one_is_taken_away(
         etag = deployment.admin.get(path)["etag"]
         auth = {"scheme": "standard-webhooks", "secrets": list(secrets)}
         body = {"dialect": "perminute", "accounts": [account], "auth": auth}
-        assert deployment.admin.ask("PUT", path, body, if_match=etag).status == 200
+        assert deployment.admin.request("PUT", path, body, if_match=etag).status == 200
 
     put(new.secret, old.secret)
     every([new.ended(leg(account)), old.ended(leg(account))], 202)
@@ -358,7 +360,7 @@ def test_what_is_not_there_is_a_404_with_a_problem_document(
     deployment: Deployment, path: str
 ) -> None:
     account = deployment.account(None)
-    answer = deployment.admin.ask("GET", path.format(account=account, new=unique("new")))
+    answer = deployment.admin.request("GET", path.format(account=account, new=unique("new")))
     assert_problem(answer, 404, UNKNOWN[path])
 
 
@@ -409,7 +411,9 @@ def test_a_query_that_makes_no_sense_is_refused(
     deployment: Deployment, query: str, code: str
 ) -> None:
     account = deployment.account(None)
-    assert_problem(deployment.admin.ask("GET", f"accounts/{account}/entries?{query}"), 422, code)
+    assert_problem(
+        deployment.admin.request("GET", f"accounts/{account}/entries?{query}"), 422, code
+    )
 
 
 def test_a_cursor_of_another_account_is_refused(deployment: Deployment) -> None:
@@ -417,13 +421,13 @@ def test_a_cursor_of_another_account_is_refused(deployment: Deployment) -> None:
     deployment.top_up(first, "1")
     cursor = deployment.admin.get(f"accounts/{first}/entries?limit=1")["next"]
     path = f"accounts/{second}/entries?cursor={quote(cursor)}"
-    assert_problem(deployment.admin.ask("GET", path), 422, "cursor_invalid")
+    assert_problem(deployment.admin.request("GET", path), 422, "cursor_invalid")
 
 
 @pytest.mark.parametrize("path", ["accounts", "api-keys", "parked-legs"])
 def test_a_made_up_cursor_is_refused_by_every_list(deployment: Deployment, path: str) -> None:
     for cursor in ("nonsense", "%00", "eyJhIjoxfQ", "x" * 7_000):
-        answer = deployment.admin.ask("GET", f"{path}?cursor={cursor}")
+        answer = deployment.admin.request("GET", f"{path}?cursor={cursor}")
         assert_problem(answer, 422, "cursor_invalid")
 
 
@@ -432,12 +436,12 @@ def test_entries_as_csv_are_the_same_entries(deployment: Deployment) -> None:
     body = {"amount": "3.20", "reference": 'invoice 7, "quoted" and more'}
     path = f"accounts/{account}/top-ups"
     formula = body | {"reference": '=SUM(A1:A9), "quoted" and more'}
-    refused = deployment.admin.ask("POST", path, formula, idempotency_key=unique("key"))
+    refused = deployment.admin.request("POST", path, formula, idempotency_key=unique("key"))
     assert_problem(refused, 422, "invalid")
-    deployment.admin.ask("POST", path, body, idempotency_key=unique("key"))
+    deployment.admin.request("POST", path, body, idempotency_key=unique("key"))
     deployment.charged(account, leg(account))
 
-    answer = deployment.admin.ask(
+    answer = deployment.admin.request(
         "GET", f"accounts/{account}/entries", headers={"accept": "text/csv"}
     )
 
@@ -455,21 +459,21 @@ def test_entries_as_csv_are_the_same_entries(deployment: Deployment) -> None:
 
 def test_an_account_may_be_named_in_any_letters_but_not_its_id(deployment: Deployment) -> None:
     account = deployment.account(None, name="Zürich — 株式会社 ٣ 🎉")
-    shown = deployment.admin.ask("GET", f"accounts/{account}")
+    shown = deployment.admin.request("GET", f"accounts/{account}")
     assert shown.json()["name"] == "Zürich — 株式会社 ٣ 🎉"
 
 
 def test_a_quote_is_the_charge_of_a_leg_that_has_not_happened(deployment: Deployment) -> None:
     account = deployment.account(None)
-    asked = {"account": account, "kind": "dial_out", "to": LONDON, "talk_seconds": 183}
+    inquiry = {"account": account, "kind": "dial_out", "to": LONDON, "talk_seconds": 183}
 
-    quoted = deployment.admin.ask("POST", "quotes", asked)
+    quoted = deployment.admin.request("POST", "quotes", inquiry)
 
     assert quoted.status == 200, quoted
     charge = deployment.charged(account, leg(account))
     for name in ("amount", "billed_seconds", "rate", "lines", "rounding"):
         assert quoted.json()[name] == charge[name]
-    missing = deployment.admin.ask("POST", "quotes", asked | {"to": "+390669812345"})
+    missing = deployment.admin.request("POST", "quotes", inquiry | {"to": "+390669812345"})
     assert_problem(missing, 422, "rate_missing")
     assert len(deployment.entries(account)) == 1
 
@@ -478,17 +482,17 @@ def test_a_rate_card_comes_out_as_it_went_in(deployment: Deployment) -> None:
     name, start = unique("card"), "2026-01-01T00:00:00Z"
     version = card(rate("44", slot("0.012345678901", 6), fee="0.05"), rate("1", slot("0.0085", 1)))
     path = f"rate-cards/{name}/versions/{start}"
-    created = deployment.admin.ask("PUT", path, version)
+    created = deployment.admin.request("PUT", path, version)
     assert created.status == 201, created
 
     shown = deployment.admin.get(path)
     by_prefix = {one["prefix"]: one for one in shown["rates"]}
     for wanted in version["rates"]:
         assert by_prefix[wanted["prefix"]].items() >= wanted.items()
-    as_csv = deployment.admin.ask("GET", path, headers={"accept": "text/csv"})
+    as_csv = deployment.admin.request("GET", path, headers={"accept": "text/csv"})
     assert as_csv.headers["content-type"].startswith("text/csv")
     other = f"rate-cards/{unique('card')}/versions/{start}"
-    put = deployment.admin.ask("PUT", other, as_csv.body, headers={"content-type": "text/csv"})
+    put = deployment.admin.request("PUT", other, as_csv.body, headers={"content-type": "text/csv"})
     assert put.status == 201, put
     assert deployment.admin.get(other)["rates"] == shown["rates"]
 
@@ -496,14 +500,16 @@ def test_a_rate_card_comes_out_as_it_went_in(deployment: Deployment) -> None:
 def test_a_version_that_is_in_force_is_frozen(deployment: Deployment) -> None:
     name = unique("card")
     path = f"rate-cards/{name}/versions/2026-01-01T00:00:00Z"
-    created = deployment.admin.ask("PUT", path, card(rate("44", slot("0.01"))))
+    created = deployment.admin.request("PUT", path, card(rate("44", slot("0.01"))))
     cheaper = card(rate("44", slot("0.001")))
 
-    replaced = deployment.admin.ask("PUT", path, cheaper, if_match=created.headers["etag"])
+    replaced = deployment.admin.request("PUT", path, cheaper, if_match=created.headers["etag"])
     assert replaced.status == 409, replaced
-    soon = deployment.admin.ask("PUT", f"rate-cards/{name}/versions/2026-02-01T00:00:00Z", cheaper)
+    soon = deployment.admin.request(
+        "PUT", f"rate-cards/{name}/versions/2026-02-01T00:00:00Z", cheaper
+    )
     assert soon.status == 422, soon
-    checked = deployment.admin.ask(
+    checked = deployment.admin.request(
         "PUT", f"rate-cards/{name}/versions/2099-01-01T00:00:00Z?dry_run=true", cheaper
     )
     assert checked.status == 200, checked

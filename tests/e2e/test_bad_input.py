@@ -292,7 +292,7 @@ def test_what_an_administrator_sends_wrong_is_refused(
     deployment: Deployment, account: str, name: str
 ) -> None:
     method, path, body, status, code = ADMIN_BODIES[name]
-    answer = deployment.admin.ask(
+    answer = deployment.admin.request(
         *(method, path.format(account=account, new=unique("new")), body),
         idempotency_key=unique("key"),
     )
@@ -327,7 +327,7 @@ def test_an_unknown_path_and_a_wrong_method_are_distinguished(
 
 @pytest.mark.parametrize("name", ["Contoso", "-a", "a" * 64, "a%20b", "%2e%2e", "b%2fc", "%00"])
 def test_an_id_that_is_none_makes_no_account(deployment: Deployment, name: str) -> None:
-    answer = deployment.admin.ask("PUT", f"accounts/{name}", {"currency": "USD"})
+    answer = deployment.admin.request("PUT", f"accounts/{name}", {"currency": "USD"})
     assert_problem(answer, 422, "id_invalid")
 
 

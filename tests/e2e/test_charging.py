@@ -177,11 +177,11 @@ def test_the_account_comes_from_leg_number_conference_and_bridge_in_this_order(
     deployment.admin.put(f"accounts/{by_conference}/conferences/{conference}", {"organizer": "ann"})
     deployment.admin.put(f"accounts/{by_number}/service-numbers/{quote(number)}", {"kind": "toll"})
     bridge = deployment.new_bridge(accounts=["*"], default_account=by_default)
-    told = {"conference_id": conference, "to": number, "kind": "dial_in", "from": NEW_YORK}
+    reported = {"conference_id": conference, "to": number, "kind": "dial_in", "from": NEW_YORK}
 
     charges = [
-        deployment.charged(by_leg, leg(by_leg, **told), bridge),
-        deployment.charged(by_number, leg(**told | {"kind": None}), bridge),
+        deployment.charged(by_leg, leg(by_leg, **reported), bridge),
+        deployment.charged(by_number, leg(**reported | {"kind": None}), bridge),
         deployment.charged(by_conference, leg(conference_id=conference), bridge),
         deployment.charged(by_default, leg(), bridge),
     ]

@@ -96,7 +96,7 @@ def test_while_storage_does_not_answer_nothing_is_granted_and_legs_wait(
     with stalled(deployment, "azurite"):
         post_until_taken(deployment, [ended])
         question = {"to": ended["to"], "account": account, "organizer_id": organizer}
-        assert_try_later(deployment.bridge.ask(question))
+        assert_try_later(deployment.bridge.authorise(question))
 
     deployment.leg(account, ended["leg_id"], seconds=CHARGED_SECONDS_MAX)
     assert len(deployment.debits(account, 2)) == 2

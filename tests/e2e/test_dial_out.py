@@ -26,7 +26,7 @@ SLICE_SECONDS = 900
 EXPIRY_SECONDS = SLICE_SECONDS + 120 + 900
 
 
-def asked(deployment: Deployment, account: str, **question: Any) -> Json:
+def dial_out_request(deployment: Deployment, account: str, **question: Any) -> Json:
     """A question of an organizer that is made for it, unless one is named."""
     named = question.keys() & {"conference_id", "organizer_id"}
     more = {} if named else {"organizer_id": deployment.organizer(account)}
@@ -34,7 +34,7 @@ def asked(deployment: Deployment, account: str, **question: Any) -> Json:
 
 
 def answered(deployment: Deployment, question: Json, key: str | None = None) -> Json:
-    answer = deployment.bridge.ask(question, key)
+    answer = deployment.bridge.authorise(question, key)
     assert answer.status == 200, answer
     found: Json = answer.json()
     return found
@@ -50,7 +50,7 @@ def test_an_allowed_dial_out_holds_what_it_can_cost(deployment: Deployment) -> N
     account = deployment.account("10.00", credit_limit="5.00")
     before = datetime.now(UTC)
 
-    allowed = answered(deployment, asked(deployment, account))
+    allowed = answered(deployment, dial_out_request(deployment, account))
     after = datetime.now(UTC)
 
     expires_at = datetime.fromisoformat(allowed.pop("expires_at"))
@@ -95,13 +95,13 @@ def test_fewer_seconds_are_granted_and_held_where_fewer_are_requested(
     deployment: Deployment,
 ) -> None:
     account = deployment.account()
-    allowed = answered(deployment, asked(deployment, account, requested_seconds=61))
+    allowed = answered(deployment, dial_out_request(deployment, account, requested_seconds=61))
     assert (allowed["granted_seconds"], allowed["held"]) == (61, "0.074")
 
 
 def test_what_is_granted_is_what_the_credit_pays_for(deployment: Deployment) -> None:
     account = deployment.account("0.08")
-    allowed = answered(deployment, asked(deployment, account))
+    allowed = answered(deployment, dial_out_request(deployment, account))
     assert (allowed["granted_seconds"], allowed["held"], allowed["final"]) == (120, "0.074", True)
 
 
@@ -128,7 +128,7 @@ POLICIES: dict[str, Json] = {
 
 
 def _denied(deployment: Deployment, account: str, reason: str, **question: Any) -> None:
-    denied = answered(deployment, asked(deployment, account, **question))
+    denied = answered(deployment, dial_out_request(deployment, account, **question))
     assert (denied["decision"], denied["reason"]) == ("deny", reason)
     assert denied["message"].endswith(".")
     assert held(deployment, account)[0] == 0
@@ -169,7 +169,7 @@ def test_an_unknown_account_is_denied(deployment: Deployment) -> None:
 def test_a_bridge_authorises_only_for_its_own_accounts(deployment: Deployment) -> None:
     own, foreign = deployment.account(), deployment.account()
     bridge = deployment.new_bridge(accounts=[own])
-    answer = bridge.ask(asked(deployment, foreign))
+    answer = bridge.authorise(dial_out_request(deployment, foreign))
     assert answer.json()["reason"] == "account_unknown"
     assert held(deployment, foreign)[0] == 0
 
@@ -181,7 +181,9 @@ def test_without_credit_for_the_first_minute_it_is_denied(deployment: Deployment
 def test_an_explained_answer_shows_every_check_in_order(deployment: Deployment) -> None:
     account = deployment.account()
     organizer = deployment.organizer(account, policy="DialoutCPCandPSTNDisabled")
-    denied = answered(deployment, asked(deployment, account, organizer_id=organizer, explain=True))
+    denied = answered(
+        deployment, dial_out_request(deployment, account, organizer_id=organizer, explain=True)
+    )
 
     checks = {check["check"]: check for check in denied["checks"]}
     assert list(checks)[:3] == ["emergency", "special", "number"]
@@ -195,7 +197,7 @@ def test_an_explained_answer_shows_every_check_in_order(deployment: Deployment) 
 
 def test_a_dry_run_holds_nothing(deployment: Deployment) -> None:
     account = deployment.account()
-    allowed = answered(deployment, asked(deployment, account, dry_run=True))
+    allowed = answered(deployment, dial_out_request(deployment, account, dry_run=True))
     assert (allowed["decision"], allowed["held"]) == ("allow", "0.23")
     assert "authorization" not in allowed
     assert held(deployment, account)[0] == 0
@@ -203,9 +205,9 @@ def test_a_dry_run_holds_nothing(deployment: Deployment) -> None:
 
 def test_the_same_question_has_one_answer_and_one_hold(deployment: Deployment) -> None:
     account = deployment.account()
-    question, key = asked(deployment, account), unique("ask")
+    question, key = dial_out_request(deployment, account), unique("ask")
 
-    answers = at_once(10, lambda _: deployment.bridge.ask(question, key))
+    answers = at_once(10, lambda _: deployment.bridge.authorise(question, key))
 
     every(answers, 200)
     assert all(answer.json() == answers[0].json() for answer in answers)
@@ -214,7 +216,7 @@ def test_the_same_question_has_one_answer_and_one_hold(deployment: Deployment) -
 
 def test_a_denial_is_kept_under_its_key_too(deployment: Deployment) -> None:
     account = deployment.account(None)
-    question, key = asked(deployment, account), unique("ask")
+    question, key = dial_out_request(deployment, account), unique("ask")
     assert answered(deployment, question, key)["reason"] == "credit_exhausted"
     deployment.top_up(account, "5.00")
 
@@ -224,10 +226,10 @@ def test_a_denial_is_kept_under_its_key_too(deployment: Deployment) -> None:
 
 def test_another_question_under_the_same_key_is_refused(deployment: Deployment) -> None:
     account = deployment.account()
-    question, key = asked(deployment, account), unique("ask")
+    question, key = dial_out_request(deployment, account), unique("ask")
     answered(deployment, question, key)
 
-    answer = deployment.bridge.ask(question | {"to": PARIS}, key)
+    answer = deployment.bridge.authorise(question | {"to": PARIS}, key)
 
     assert_problem(answer, 422, "idempotency_key_reused")
     assert held(deployment, account)[0] == HELD_FOR_LONDON
@@ -235,7 +237,7 @@ def test_another_question_under_the_same_key_is_refused(deployment: Deployment) 
 
 def test_the_webhook_id_serves_where_the_key_is_missing(deployment: Deployment) -> None:
     account = deployment.account()
-    question = asked(deployment, account)
+    question = dial_out_request(deployment, account)
     first = deployment.bridge.post("dial-outs", question).json()
     second = deployment.bridge.post("dial-outs", question).json()
     assert first["authorization"] != second["authorization"]
@@ -244,8 +246,8 @@ def test_the_webhook_id_serves_where_the_key_is_missing(deployment: Deployment) 
 
 def test_a_release_gives_the_hold_back_once(deployment: Deployment) -> None:
     account = deployment.account()
-    authorization = answered(deployment, asked(deployment, account))["authorization"]
-    answered(deployment, asked(deployment, account))
+    authorization = answered(deployment, dial_out_request(deployment, account))["authorization"]
+    answered(deployment, dial_out_request(deployment, account))
 
     every([deployment.bridge.release(authorization), deployment.bridge.release(authorization)], 200)
 
@@ -254,7 +256,7 @@ def test_a_release_gives_the_hold_back_once(deployment: Deployment) -> None:
 
 def test_only_its_own_bridge_releases_an_authorization(deployment: Deployment) -> None:
     account = deployment.account()
-    authorization = answered(deployment, asked(deployment, account))["authorization"]
+    authorization = answered(deployment, dial_out_request(deployment, account))["authorization"]
     other = deployment.new_bridge(accounts=["*"])
 
     for unknown in (authorization, "au_none", f"au_none.{account}", "x" * 500):
@@ -264,7 +266,7 @@ def test_only_its_own_bridge_releases_an_authorization(deployment: Deployment) -
 
 def test_the_leg_that_names_its_authorization_settles_the_hold(deployment: Deployment) -> None:
     account = deployment.account()
-    authorization = answered(deployment, asked(deployment, account))["authorization"]
+    authorization = answered(deployment, dial_out_request(deployment, account))["authorization"]
 
     charge = deployment.charged(account, leg(account, authorization=authorization))
 
@@ -276,7 +278,7 @@ def test_the_leg_that_names_its_authorization_settles_the_hold(deployment: Deplo
 def test_the_leg_id_that_was_announced_settles_the_hold(deployment: Deployment) -> None:
     account = deployment.account()
     ended = leg(account)
-    answered(deployment, asked(deployment, account, leg_id=ended["leg_id"]))
+    answered(deployment, dial_out_request(deployment, account, leg_id=ended["leg_id"]))
     assert held(deployment, account)[0] == HELD_FOR_LONDON
 
     deployment.charged(account, ended)
@@ -286,7 +288,7 @@ def test_the_leg_id_that_was_announced_settles_the_hold(deployment: Deployment) 
 
 def test_an_unanswered_call_costs_nothing_and_frees_its_hold(deployment: Deployment) -> None:
     account = deployment.account()
-    authorization = answered(deployment, asked(deployment, account))["authorization"]
+    authorization = answered(deployment, dial_out_request(deployment, account))["authorization"]
 
     charge = deployment.charged(account, leg(account, answered=False, authorization=authorization))
 
@@ -296,7 +298,7 @@ def test_an_unanswered_call_costs_nothing_and_frees_its_hold(deployment: Deploym
 
 def test_a_call_longer_than_granted_is_booked_and_flagged(deployment: Deployment) -> None:
     account = deployment.account("0.08")
-    authorization = answered(deployment, asked(deployment, account))["authorization"]
+    authorization = answered(deployment, dial_out_request(deployment, account))["authorization"]
 
     charge = deployment.charged(
         account, leg(account, authorization=authorization, talk_seconds=3600)
@@ -312,9 +314,9 @@ def test_a_call_longer_than_granted_is_booked_and_flagged(deployment: Deployment
 def test_50_dial_outs_at_once_never_hold_more_than_there_is(deployment: Deployment) -> None:
     """Twelve holds of 0.23 and one of what is left fit into 3.00; no thirteenth cent is given."""
     account = deployment.account("3.00")
-    question = asked(deployment, account)
+    question = dial_out_request(deployment, account)
 
-    answers = at_once(50, lambda _: deployment.bridge.ask(question))
+    answers = at_once(50, lambda _: deployment.bridge.authorise(question))
 
     every(answers, 200)
     bodies = [answer.json() for answer in answers]
@@ -328,16 +330,16 @@ def test_50_dial_outs_at_once_never_hold_more_than_there_is(deployment: Deployme
 
 def test_holds_and_debits_at_the_same_time_add_up(deployment: Deployment) -> None:
     account = deployment.account("6.00")
-    question = asked(deployment, account)
+    question = dial_out_request(deployment, account)
 
-    def ask_or_debit(number: int) -> Decimal:
+    def authorise_or_debit(number: int) -> Decimal:
         if number % 2:
             deployment.post(leg(account, talk_seconds=600))
             return Decimal(0)
-        answer = deployment.bridge.ask(question).json()
+        answer = deployment.bridge.authorise(question).json()
         return Decimal(answer.get("held", 0))
 
-    total = sum(at_once(40, ask_or_debit))
+    total = sum(at_once(40, authorise_or_debit))
     deployment.debits(account, 20)
 
     spent = 20 * london_price(600)
@@ -347,9 +349,9 @@ def test_holds_and_debits_at_the_same_time_add_up(deployment: Deployment) -> Non
 
 def test_of_101_dial_outs_at_once_one_is_too_many(deployment: Deployment) -> None:
     account = deployment.account("1000.00")
-    question = asked(deployment, account)
+    question = dial_out_request(deployment, account)
 
-    answers = at_once(101, lambda _: deployment.bridge.ask(question))
+    answers = at_once(101, lambda _: deployment.bridge.authorise(question))
 
     every(answers, 200)
     denied = [body for answer in answers if (body := answer.json())["decision"] == "deny"]
@@ -359,9 +361,9 @@ def test_of_101_dial_outs_at_once_one_is_too_many(deployment: Deployment) -> Non
 
 def test_the_same_key_of_another_bridge_is_another_question(deployment: Deployment) -> None:
     account, key = deployment.account(), unique("ask")
-    question, other = asked(deployment, account), deployment.new_bridge(accounts=["*"])
-    first = deployment.bridge.ask(question, key).json()
-    second = other.ask(question, key).json()
+    question, other = dial_out_request(deployment, account), deployment.new_bridge(accounts=["*"])
+    first = deployment.bridge.authorise(question, key).json()
+    second = other.authorise(question, key).json()
     assert first["authorization"] != second["authorization"]
 
 
@@ -371,5 +373,5 @@ def test_a_free_destination_needs_no_credit(deployment: Deployment) -> None:
         f"rate-cards/{own_card}/versions/2020-01-01T00:00:00Z", card(rate("1", slot("0")))
     )
     account = deployment.account(None, rate_card=own_card)
-    allowed = answered(deployment, asked(deployment, account, to=NEW_YORK))
+    allowed = answered(deployment, dial_out_request(deployment, account, to=NEW_YORK))
     assert (allowed["decision"], allowed["held"]) == ("allow", "0.00")

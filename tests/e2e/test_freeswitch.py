@@ -184,7 +184,7 @@ def test_an_unreadable_record_is_replayed_with_its_corrected_leg(switch: FreeSwi
     switch.post(b"cdr=!!!", FORM, leg_id)
     parked = switch.deployment.parked(leg_id, switch.name)
     path = f"parked-legs/{parked['id']}/replay"
-    assert_problem(switch.deployment.admin.ask("POST", path), 422, "leg_needed")
+    assert_problem(switch.deployment.admin.request("POST", path), 422, "leg_needed")
 
     corrected = {
         "leg_id": leg_id,
@@ -219,7 +219,7 @@ def test_a_new_password_holds_at_once_beside_the_old_one(switch: FreeSwitch) -> 
     assert "secrets" not in bridge["auth"]
     settings = {name: bridge[name] for name in ("dialect", "accounts", "default_account")}
     auth = {"scheme": "basic", "username": switch.name, "secrets": ["brand new one", PASSWORD]}
-    put = switch.deployment.admin.ask(
+    put = switch.deployment.admin.request(
         "PUT", path, settings | {"auth": auth}, if_match=bridge["etag"]
     )
     assert put.status == 200, put

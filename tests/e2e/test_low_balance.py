@@ -1,4 +1,4 @@
-"""Credits that run low are told once per crossing, on the topic `credit-events`."""
+"""Credits that run low are reported once per crossing, on the topic `credit-events`."""
 
 from decimal import Decimal
 

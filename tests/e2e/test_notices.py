@@ -20,7 +20,7 @@ DEAR_SECONDS = 60 * 60  # costs 0.77
 
 
 class Receiver:
-    """A customer's server: keeps what it is told and answers as it is told to."""
+    """A customer's server: keeps what it receives and answers as the test says."""
 
     def __init__(self) -> None:
         self.got: list[tuple[dict[str, str], bytes]] = []
@@ -79,7 +79,7 @@ def result(
     deployment: Deployment, recharge: str, status: str, amount: str = "50.00", **more: Any
 ) -> Json:
     body = {"status": status, "amount": amount, "currency": "USD", **more}
-    answer = deployment.admin.ask("POST", f"recharges/{recharge}/result", body)
+    answer = deployment.admin.request("POST", f"recharges/{recharge}/result", body)
     assert answer.status == 200, answer
     found: Json = answer.json()
     return found
@@ -108,7 +108,7 @@ def test_a_recharge_is_requested_by_a_signed_webhook_and_paid_once(
 
     etag = deployment.admin.get(f"accounts/{account}")["etag"]
     again = {"currency": "USD", "rate_card": "e2e", "usage_location": "FR", "auto_recharge": AUTO}
-    answer = deployment.admin.ask("PUT", f"accounts/{account}", again, if_match=etag)
+    answer = deployment.admin.request("PUT", f"accounts/{account}", again, if_match=etag)
     assert answer.status == 200, answer
     assert eventually(lambda: len(receiver.of_type("recharge.requested")) == 2, 15)
     second = receiver.of_type("recharge.requested")[1]["data"]["recharge"]
@@ -142,7 +142,7 @@ def test_a_webhook_that_fails_at_first_gets_the_event_again_within_ten_seconds(
     assert eventually(lambda: deployment.admin.items(path)[0]["status"] == "delivered", 5)
     (delivery,) = deployment.admin.items(path)
     assert delivery["attempts"] == 2
-    answer = deployment.admin.ask("POST", f"{path}/{delivery['id']}/replay", {})
+    answer = deployment.admin.request("POST", f"{path}/{delivery['id']}/replay", {})
     assert answer.status == 202
     assert eventually(lambda: len(receiver.got) == 3, 15)
 
@@ -160,7 +160,7 @@ def test_an_alert_is_listed_and_acknowledged_and_the_outlook_is_there(
     (listed,) = deployment.admin.items(f"accounts/{account}/alerts")
     assert (listed["id"], listed["status"]) == (low["data"]["alert_id"], "open")
     path = f"accounts/{account}/alerts/{listed['id']}/acknowledge"
-    assert deployment.admin.ask("POST", path, {}).json()["status"] == "acknowledged"
+    assert deployment.admin.request("POST", path, {}).json()["status"] == "acknowledged"
     outlook = deployment.admin.get(f"accounts/{account}/outlook")
     assert (outlook["balance"], outlook["available"]) == ("21.23", "21.23")
     deployment.verified(account)

@@ -42,7 +42,7 @@ def test_a_leg_without_a_rate_is_charged_once_its_card_is_corrected(deployment: 
     corrected = card(rate("44", slot("0.012")), rate("39", slot("0.02")))
     deployment.admin.put(f"{versions}/{yesterday}?backdate=true", corrected)
     answers = at_once(
-        10, lambda _: deployment.admin.ask("POST", f"parked-legs/{parked['id']}/replay")
+        10, lambda _: deployment.admin.request("POST", f"parked-legs/{parked['id']}/replay")
     )
 
     every(answers, 200)
@@ -125,7 +125,7 @@ def test_a_corrected_leg_that_makes_no_sense_is_refused(
     deployment: Deployment, rome_card: str, body: object, status: int, code: str
 ) -> None:
     parked = parked_leg(deployment, deployment.account(rate_card=rome_card))
-    answer = deployment.admin.ask("POST", f"parked-legs/{parked['id']}/replay", body)
+    answer = deployment.admin.request("POST", f"parked-legs/{parked['id']}/replay", body)
     assert_problem(answer, status, code)
 
 
@@ -134,9 +134,9 @@ def test_a_dismissed_leg_is_charged_by_nobody(deployment: Deployment, rome_card:
     parked = parked_leg(deployment, account)
     path = f"parked-legs/{parked['id']}"
 
-    every([deployment.admin.ask("POST", f"{path}/dismiss") for _ in range(2)], 200)
+    every([deployment.admin.request("POST", f"{path}/dismiss") for _ in range(2)], 200)
 
-    assert_problem(deployment.admin.ask("POST", f"{path}/replay"), 409, "parked_leg_dismissed")
+    assert_problem(deployment.admin.request("POST", f"{path}/replay"), 409, "parked_leg_dismissed")
     assert deployment.parked(parked["original"]["leg_id"])["status"] == "dismissed"
     assert deployment.balance(account) == 100
 
@@ -146,14 +146,14 @@ def test_a_replayed_leg_can_not_be_dismissed(deployment: Deployment) -> None:
     ended = leg(None)
     deployment.post(ended)
     path = f"parked-legs/{deployment.parked(ended['leg_id'])['id']}"
-    deployment.admin.ask("POST", f"{path}/replay", {"leg": ended | {"account": account}})
-    assert_problem(deployment.admin.ask("POST", f"{path}/dismiss"), 409, "parked_leg_replayed")
+    deployment.admin.request("POST", f"{path}/replay", {"leg": ended | {"account": account}})
+    assert_problem(deployment.admin.request("POST", f"{path}/dismiss"), 409, "parked_leg_replayed")
 
 
 def test_an_unknown_parked_leg_is_a_404(deployment: Deployment) -> None:
     for name in ("x", "0" * 32 + "." + "0" * 32, "%2e%2e"):
         for verb in ("replay", "dismiss"):
-            answer = deployment.admin.ask("POST", f"parked-legs/{name}/{verb}")
+            answer = deployment.admin.request("POST", f"parked-legs/{name}/{verb}")
             assert_problem(answer, 404, "parked_leg_unknown")
 
 
@@ -163,7 +163,7 @@ def test_parked_legs_are_found_by_reason_account_and_status(
     account = deployment.account(rate_card=rome_card)
     unrated = [parked_leg(deployment, account)["id"] for _ in range(3)]
     odd = parked_leg(deployment, account, to="0044 20 7946 0123")["id"]
-    deployment.admin.ask("POST", f"parked-legs/{unrated[0]}/dismiss")
+    deployment.admin.request("POST", f"parked-legs/{unrated[0]}/dismiss")
 
     def found(query: str) -> set[str]:
         return {item["id"] for item in deployment.admin.items(f"parked-legs?{query}", limit=1)}
@@ -172,7 +172,7 @@ def test_parked_legs_are_found_by_reason_account_and_status(
     assert found(f"account={account}&reason=number_invalid") == {odd}
     assert found(f"account={account}&reason=rate_missing&status=open") == set(unrated[1:])
     for query in ("reason=bored", "status=lost"):
-        answer = deployment.admin.ask("GET", f"parked-legs?{query}")
+        answer = deployment.admin.request("GET", f"parked-legs?{query}")
         assert_problem(answer, 422, "query_invalid")
 
 

@@ -44,20 +44,20 @@ class Tariff:
         """The answer to the version that has the right price from the beginning on."""
         corrected = card(rate("44", slot("0.05")))
         path = f"{self.versions}/{SINCE}?backdate=true{query}"
-        answer = self.deployment.admin.ask("PUT", path, corrected)
+        answer = self.deployment.admin.request("PUT", path, corrected)
         assert answer.status in {200, 201}, answer
         found: Json = answer.json()
         return found
 
     def rerate(self, **body: Any) -> Json:
-        answer = self.ask(**body)
+        answer = self.request(**body)
         assert answer.status == 200, answer
         found: Json = answer.json()
         return found
 
-    def ask(self, **body: Any) -> Answer:
+    def request(self, **body: Any) -> Answer:
         wanted = {"accounts": [self.account], "from": SINCE, **body}
-        return self.deployment.admin.ask("POST", "reratings", wanted)
+        return self.deployment.admin.request("POST", "reratings", wanted)
 
     def book(self, **body: Any) -> Json:
         return self.rerate(**body, dry_run=False, reason="the price was wrong")
@@ -84,11 +84,11 @@ def test_the_proposal_of_a_backdated_version_leads_to_its_dry_run_and_that_to_th
 
     step = proposal["dry_run"]
     path = step["path"].removeprefix("/api/v1/")
-    dry = deployment.admin.ask(step["method"], path, step["body"]).json()
+    dry = deployment.admin.request(step["method"], path, step["body"]).json()
     assert (dry["changed"], dry["accounts"][0]["difference"]) == (3, "-0.60")
     assert tariff.spent == 3 * DEAR
     booking = step["body"] | {"dry_run": False, "reason": "the price was wrong"}
-    booked = deployment.admin.ask(step["method"], path, booking).json()
+    booked = deployment.admin.request(step["method"], path, booking).json()
 
     assert (booked["changed"], tariff.spent) == (3, 3 * FAIR)
     shown = deployment.admin.get(f"accounts/{tariff.account}/legs/{legs[0]}")
@@ -102,7 +102,7 @@ def test_ten_who_book_it_at_once_book_it_once(deployment: Deployment, tariff: Ta
     tariff.legs(8)
     tariff.correct()
 
-    answers = at_once(10, lambda _: tariff.ask(dry_run=False, reason="the price was wrong"))
+    answers = at_once(10, lambda _: tariff.request(dry_run=False, reason="the price was wrong"))
 
     every(answers, 200)
     assert tariff.spent == 8 * FAIR
@@ -113,14 +113,14 @@ def test_ten_who_book_it_at_once_book_it_once(deployment: Deployment, tariff: Ta
 def test_a_booking_that_dies_on_the_way_is_gone_on_with_by_the_same_request(
     deployment: Deployment, tariff: Tariff
 ) -> None:
-    """The process is killed while it books; whoever asks again finds the rest."""
+    """The process is killed while it books; the next request does the rest."""
     legs = tariff.legs(LEGS)
     tariff.correct()
     entries_before = len(deployment.entries(tariff.account))
 
     def book() -> None:
         with contextlib.suppress(OSError, http.client.HTTPException):  # it dies: that is the test
-            tariff.ask(dry_run=False, reason="the price was wrong")
+            tariff.request(dry_run=False, reason="the price was wrong")
 
     booking = threading.Thread(target=book)
     booking.start()
@@ -172,7 +172,7 @@ def test_a_month_by_another_card_and_the_difference_of_versions(
     path = f"accounts/{tariff.account}"
 
     wanted = {"rate_card": tariff.card, "version": SINCE, "month": month}
-    what_if = deployment.admin.ask("POST", f"{path}/rate-card/what-if", wanted).json()
+    what_if = deployment.admin.request("POST", f"{path}/rate-card/what-if", wanted).json()
     query = f"from={BEFORE}&to={SINCE}&account={tariff.account}&month={month}"
     diff = deployment.admin.get(f"rate-cards/{tariff.card}/diff?{query}")
     assert what_if["accounts"][0]["after"] == diff["effect"]["after"] == "0.40"
@@ -202,23 +202,23 @@ def test_a_deck_is_imported_whole_or_not_at_all(deployment: Deployment) -> None:
     wrong = import_deck(deployment, path, mapping, (deck + "Nowhere;abc;1\n").encode())
     assert_problem(wrong, 422, "invalid")
     assert wrong.json()["errors"][0]["pointer"] == "/lines/4/code"
-    assert_problem(deployment.admin.ask("GET", f"rate-cards/{name}"), 404, "rate_card_unknown")
+    assert_problem(deployment.admin.request("GET", f"rate-cards/{name}"), 404, "rate_card_unknown")
 
     made = import_deck(deployment, path, mapping, gzip.compress(deck.encode()))
     assert (made.status, made.json()["rate_count"], made.json()["deck"]["rows"]) == (201, 3, 2)
-    asked = {"rate_card": name, "to": LONDON}
-    table = deployment.admin.ask("POST", "quotes/table", asked).json()
+    inquiry = {"rate_card": name, "to": LONDON}
+    table = deployment.admin.request("POST", "quotes/table", inquiry).json()
     assert [item["amount"] for item in table["items"]] == [
         *("0.0123", "0.0615", "0.1845", "0.369", "0.738")
     ]
-    text = deployment.admin.ask(
+    text = deployment.admin.request(
         "GET", f"rate-cards/{name}/price-list", headers={"accept": "text/plain"}
     )
     assert "Italy" in text.body.decode()
-    as_csv = deployment.admin.ask(
+    as_csv = deployment.admin.request(
         "GET", f"rate-cards/{name}/versions/{BEFORE}", headers={"accept": "text/csv"}
     )
-    back = deployment.admin.ask(
+    back = deployment.admin.request(
         *("PUT", f"rate-cards/{unique('deck')}/versions/{BEFORE}", as_csv.body),
         headers={"content-type": "text/csv"},
     )
@@ -240,7 +240,7 @@ def test_what_a_corrected_card_lets_go_is_replayed_together(
         card(rate("44", slot("0.10")), rate("39", slot("0.10"))),
     )
 
-    answers = at_once(4, lambda _: deployment.admin.ask("POST", "parked-legs/replay", lot))
+    answers = at_once(4, lambda _: deployment.admin.request("POST", "parked-legs/replay", lot))
 
     every(answers, 200)
     assert tariff.spent == 12 * DEAR
@@ -256,7 +256,7 @@ def test_a_conflict_is_charged_as_another_leg(deployment: Deployment, tariff: Ta
 
     body = {"charge_as": f"{ended['leg_id']}-b"}
     answers = at_once(
-        6, lambda _: deployment.admin.ask("POST", f"parked-legs/{parked['id']}/replay", body)
+        6, lambda _: deployment.admin.request("POST", f"parked-legs/{parked['id']}/replay", body)
     )
 
     every(answers, 200)
@@ -275,4 +275,4 @@ def import_deck(deployment: Deployment, path: str, mapping: Json, deck: bytes) -
         for name, content in parts.items()
     )
     headers = {"content-type": "multipart/form-data; boundary=xyz"}
-    return deployment.admin.ask("POST", path, body + b"--xyz--\r\n", headers=headers)
+    return deployment.admin.request("POST", path, body + b"--xyz--\r\n", headers=headers)

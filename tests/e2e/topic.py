@@ -1,4 +1,4 @@
-"""A listener of the topic that never looks away, so that it sees events as the broker has them."""
+"""A listener of the topic that never pauses, so that it sees events as the broker has them."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ WAIT_SECONDS = 0.5
 class TopicListener:
     """Reads the subscription in a thread of its own, from `with` to its end.
 
-    A receiver that is asked now and then would not do: between two calls the SDK releases what
+    A receiver that is called now and then would not do: between two calls the SDK releases what
     reaches it, and that comes again behind what was sent meanwhile.
     """
 
@@ -71,5 +71,5 @@ class TopicListener:
 
 
 def _as_of_the_commit(event: Json) -> Json:
-    told = {name: value for name, value in event["data"].items() if name != "available"}
-    return {**event, "data": told}
+    reported = {name: value for name, value in event["data"].items() if name != "available"}
+    return {**event, "data": reported}

@@ -81,13 +81,13 @@ class Product:
             headers["idempotency-key"] = key
         if if_match:
             headers["if-match"] = if_match
-        return await _ask(method, f"v1/{path}", _bytes(body), headers)
+        return await _send(method, f"v1/{path}", _bytes(body), headers)
 
     async def bridge(self, path: str, body: object, *, key: str = "") -> Answer:
         """A signed POST of the bridge; `path` is what follows its name, `key` its webhook id."""
         content = _bytes(body)
         headers = signed(BRIDGE_SECRET, content, webhook_id=key or None)
-        return await _ask("POST", f"v1/bridges/{BRIDGE}/{path}", content, headers)
+        return await _send("POST", f"v1/bridges/{BRIDGE}/{path}", content, headers)
 
     async def get(self, path: str) -> Any:
         """The JSON of a GET that must succeed."""
@@ -136,7 +136,7 @@ def opened_bridge() -> Json:
     }
 
 
-async def _ask(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+async def _send(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     function, names = _routed(method, path.partition("?")[0])
     request = func.HttpRequest(
         method=method,

@@ -1,4 +1,4 @@
-"""What outlives a killed process: tables that tell where they are called; queue, topic, receiver
+"""What outlives a killed process: tables that record their call sites; queue, topic, receiver
 and blobs in files."""
 
 import contextvars
@@ -44,7 +44,7 @@ class Passage:
 
 
 class StoryTables(Forwarded):
-    """Table storage that tells where it is called. While `refuses`, no leg is claimed."""
+    """Table storage that records its call sites. While `refuses`, no leg is claimed."""
 
     def __init__(self, inner: TableStore, passage: Passage) -> None:
         super().__init__(inner)

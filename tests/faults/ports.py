@@ -71,24 +71,24 @@ class Forwarded(TableStore):
 
 
 class Watched(Forwarded):
-    """Tells of writes whose outcome is not known, and of every commit that places a hold."""
+    """Reports writes whose outcome is not known, and of every commit that places a hold."""
 
-    def __init__(self, inner: TableStore, tell: Callable[[Json], None]) -> None:
+    def __init__(self, inner: TableStore, report: Callable[[Json], None]) -> None:
         super().__init__(inner)
-        self._tell = tell
+        self._report = report
 
     async def transact(
         self, table: str, partition: str, operations: Sequence[Operation]
     ) -> tuple[str, ...]:
-        """A transaction, and what is to be told of it."""
+        """A transaction, and its report."""
         if table == "holds" and any(_is_grant(operation) for operation in operations):
-            self._tell({"hold": partition, **_held(operations[0])})
+            self._report({"hold": partition, **_held(operations[0])})
         try:
             return await super().transact(table, partition, operations)
         except OutcomeUnknown:
             first = operations[0]
             values = getattr(first, "values", {})
-            self._tell({"unknown": table, "account": partition, "id": values.get("commit_id")})
+            self._report({"unknown": table, "account": partition, "id": values.get("commit_id")})
             raise
 
 
@@ -131,7 +131,7 @@ class LocalQueue(CallQueue):
         """Keeps them, or not."""
         if messages and self._chance.random() < self.refusals:
             self.counts["refused"] += 1
-            if self._chance.random() < 0.5:  # it has them, and nobody is told
+            if self._chance.random() < 0.5:  # they are sent, and the caller gets an error
                 self._waiting.extend((at, message) for message in messages)
             raise QueueUnavailable("The queue does not confirm.")
         self._waiting.extend((at, message) for message in messages)

@@ -124,9 +124,9 @@ class Story:
         finally:
             ACT.reset(token)
 
-    async def _told(self, op: str, request: Json, ask: Callable[[], Awaitable[Answer]]) -> Any:
+    async def _recorded(self, op: str, request: Json, send: Callable[[], Awaitable[Answer]]) -> Any:
         number = self._history.sent(op, self.account, request)
-        answer = await self._act(op, ask())
+        answer = await self._act(op, send())
         outcome = outcome_of(answer)
         assert outcome == "ok", answer
         self._history.answered(number, outcome, answer.json())
@@ -136,8 +136,8 @@ class Story:
         requests = [{"bridge": BRIDGE, "leg": leg} for leg in legs]
         numbers = [self._history.sent("call_ended", self.account, each) for each in requests]
         answer = await self._act("call_ended", self._product.bridge("call-ended", legs))
-        for number, told in zip(numbers, answer.json()["legs"], strict=True):
-            self._history.answered(number, "ok", told)
+        for number, result in zip(numbers, answer.json()["legs"], strict=True):
+            self._history.answered(number, "ok", result)
 
     async def _deliver(self) -> None:
         batch = self._queue.take()
@@ -162,7 +162,7 @@ class Story:
         key, body = f"{self._run}-more", {"amount": "2.00"}
         path = f"accounts/{self.account}/top-ups"
         request = {"key": key, "body": body}
-        await self._told(
+        await self._recorded(
             "top_up", request, lambda: self._product.admin("POST", path, body, key=key)
         )
 
@@ -171,7 +171,7 @@ class Story:
         body = {"to": workload.LONDON, "account": self.account, "requested_seconds": 300}
         body["organizer_id"] = workload.organizer(self._run)
         request = {"bridge": BRIDGE, "key": key, "body": body}
-        answer = await self._told(
+        answer = await self._recorded(
             "dial_out", request, lambda: self._product.bridge("dial-outs", body, key=key)
         )
         assert answer["decision"] == "allow", answer
@@ -180,7 +180,7 @@ class Story:
             return None  # a life before this one got as far as that: the call is over
         path = f"dial-outs/{quote(authorization, safe='')}/extend"
         wanted = {"authorization": authorization, "seconds": 600}
-        await self._told(
+        await self._recorded(
             "extend",
             {"bridge": BRIDGE, **wanted},
             lambda: self._product.bridge(path, wanted),
@@ -206,28 +206,30 @@ class Story:
         leg = self._leg(CORRECTED, workload.LONDON_MOBILE, 60)
         path = f"parked-legs/{quote(item['id'], safe='')}/replay"
         request = {"parked": item["id"], "bridge": BRIDGE, "leg": leg}
-        await self._told("replay", request, lambda: self._product.admin("POST", path, {"leg": leg}))
+        await self._recorded(
+            "replay", request, lambda: self._product.admin("POST", path, {"leg": leg})
+        )
 
     async def _recharge(self) -> None:
         """The payment side hears of a recharge, and says that the money is there."""
         async with asyncio.timeout(EXPIRY_SECONDS_MAX):
-            while not (asked := self._asked()):
+            while not (requests := self._recharge_requests()):
                 await self._tick()
                 await asyncio.sleep(0.1)
-        for recharge, data in asked.items():
+        for recharge, data in requests.items():
             body = {"status": "succeeded", "amount": data["amount"], "currency": "USD"}
             body["reference"] = f"payment of {recharge}"
             path = f"recharges/{quote(recharge, safe='')}/result"
             request = {"recharge": recharge, "body": body}
-            answer = await self._told(
+            answer = await self._recorded(
                 "recharge_result",
                 request,
                 lambda path=path, body=body: self._product.admin("POST", path, body),
             )
             assert answer["status"] == "succeeded", answer
 
-    def _asked(self) -> dict[str, Json]:
-        """The recharges that were asked for, each once."""
+    def _recharge_requests(self) -> dict[str, Json]:
+        """The recharges that were requested, each once."""
         events = map(json.loads, self._topic.published())
         return {
             event["data"]["recharge"]: event["data"]

@@ -1,14 +1,14 @@
 """Every fault of Table storage under four processes that debit, credit and authorise at once.
 
 Four processes share ten accounts. Each posts legs (the same ones as the others, now and then with
-other content), tops up, corrects, reverses, asks for dial-outs, extends and releases them, while a
+other content), tops up, corrects, reverses, requests dial-outs, extends and releases them, while a
 proxy before Azurite does one thing after the other to their requests. Queue and topic fail now and
 then too, sometimes after they took what they were given. Then the faults stop, every operation
-that nobody knows the outcome of is repeated with the same key, and an independent auditor looks at
-what the processes were told and at what a reader sees.
+that nobody knows the outcome of is repeated with the same key, and an independent auditor examines
+the answers that the processes got and what a reader sees.
 
 What happens is drawn from a seed, which the failure names: `FAULTS_SEED=7 FAULTS_SECONDS=30 pytest
-tests/faults/test_four_processes.py -k late` asks for the same things for longer. How processes and
+tests/faults/test_four_processes.py -k late` sends the same requests for longer. How processes and
 answers interleave is the machine's affair; the folder that a failure names has the history of
 every process and the proxy's decisions. Figures go to `build/faults.jsonl`.
 """
@@ -100,7 +100,7 @@ class Worker:
     process: subprocess.Popen[str]
     log: Path
 
-    def ask(self, command: Json) -> None:
+    def send(self, command: Json) -> None:
         """Send a command."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(command) + "\n")
@@ -142,7 +142,7 @@ class ProxyThread:
             self.proxy.clear()
             left = 1.0
             for fault, share in faults.items():
-                # A rule is asked only when those before it did not hit.
+                # A rule is evaluated only when those before it did not hit.
                 probability = share / left
                 self.proxy.add(Rule(fault, path=BATCH, probability=probability))
                 self.proxy.add(Rule(fault, method="GET", probability=probability * READS_LESS))
@@ -180,7 +180,7 @@ class Plant:
     def all(self, command: Json) -> list[Json]:
         """Give every process a command; their answers."""
         for worker in self.workers:
-            worker.ask(command)
+            worker.send(command)
         return [worker.answer() for worker in self.workers]
 
 

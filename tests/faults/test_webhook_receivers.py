@@ -32,7 +32,7 @@ type Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Server:
-    """What connected to it, and what was asked."""
+    """The connections and the requests."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -225,16 +225,16 @@ async def test_a_name_with_one_address_that_is_not_public_is_not_connected_to(
 async def test_a_name_that_changes_its_address_is_resolved_once_and_only_that_address_is_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The rebinding name: public when it is checked, loopback when it is asked again. It is never
-    asked again; the connection goes to the address that was checked, with the name in the TLS
+    """The rebinding name: public when it is checked, loopback when it is resolved again. It is
+    resolved once; the connection goes to the address that was checked, with the name in the TLS
     handshake and in Host."""
-    asked: list[str] = []
+    resolved: list[str] = []
     server_tls, client_tls = _certificate("erp.example.com", tmp_path)
     async with serving(says("HTTP/1.1 200 OK\ncontent-length: 0\n\n"), server_tls) as server:
 
         async def resolve(host: str, _port: int) -> Sequence[str]:
-            asked.append(host)
-            return ["127.0.0.2" if len(asked) == 1 else "127.0.0.1"]
+            resolved.append(host)
+            return ["127.0.0.2" if len(resolved) == 1 else "127.0.0.1"]
 
         # Stand-ins: 127.0.0.2 is "public" here, 127.0.0.1 is not, and 443 is the server's port.
         def fault(address: object, *, allow_loopback: bool) -> str | None:
@@ -249,10 +249,10 @@ async def test_a_name_that_changes_its_address_is_resolved_once_and_only_that_ad
 
         reply = await one.post(f"https://erp.example.com:{server.port}/", HEADERS, BODY)
 
-    # The server listens on 127.0.0.1 alone: had the name been asked again, it would have answered.
+    # The server listens on 127.0.0.1 alone: a second resolution would have been answered.
     assert reply.status is None
     assert server.requests == []
-    assert asked == ["erp.example.com"]
+    assert resolved == ["erp.example.com"]
 
 
 async def test_the_name_is_in_host_and_in_the_handshake_and_its_certificate_is_checked(

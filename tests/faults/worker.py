@@ -3,7 +3,7 @@
 `python -m tests.faults.worker --number 0 --tables PORT --folder DIR`. Commands come as JSON lines
 on its standard input and are answered by one line each:
 
-- `{"run": name, "seconds": 3, "seed": 7, "base": time}`: ask for whatever the seed says;
+- `{"run": name, "seconds": 3, "seed": 7, "base": time}`: send the requests of the seed;
 - `{"drain": name}`: repeat, with the same keys, all that was never answered, until it is.
 
 It dies when its standard input ends.
@@ -37,7 +37,7 @@ LEGS, QUESTIONS, TOP_UPS = 160, 70, 30
 REFUSALS = 0.08
 AGAIN_AT_ONCE = 0.5  # of what was not answered; the rest is repeated when the faults are over
 DRAIN_SECONDS_MAX = 30.0
-TELLING = ("leg_charged", "leg_repeated", "leg_parked", "leg_later", "legs_spilled")
+COUNTED_EVENTS = ("leg_charged", "leg_repeated", "leg_parked", "leg_later", "legs_spilled")
 NEVER = ("leg_failed", "unexpected_error")
 
 type Repeat = Callable[[], Awaitable[str]]
@@ -57,7 +57,7 @@ class Driver:
         self.counts: Counter[str] = Counter()
 
     async def work(self, seconds: float) -> None:
-        """Ask for things until the time is over."""
+        """Send requests until the time is over."""
         end = time.monotonic() + seconds
         pump = asyncio.create_task(self._pump())
 
@@ -124,7 +124,7 @@ class Driver:
             await self._surely(lambda: self._post(legs))
         elif fate < 0.80:
             number = self._chance.randrange(QUESTIONS)
-            await self._surely(lambda: self._ask(number))
+            await self._surely(lambda: self._authorise(number))
         elif fate < 0.90:
             account, key, body = workload.top_up(self._run, self._chance.randrange(TOP_UPS))
             await self._surely(lambda: self._book("top_up", account, "top-ups", key, body))
@@ -143,11 +143,11 @@ class Driver:
             return
         self._open.append(operation)
 
-    async def _tell(
-        self, op: str, account: str, request: Json, ask: Callable[[], Awaitable[Answer]]
+    async def _recorded(
+        self, op: str, account: str, request: Json, send: Callable[[], Awaitable[Answer]]
     ) -> tuple[str, Any]:
         number = self._history.sent(op, account, request)
-        answer = await ask()
+        answer = await send()
         outcome = outcome_of(answer)
         self.counts[f"{op} {outcome}"] += 1
         self._history.answered(number, outcome, answer.json())
@@ -161,16 +161,16 @@ class Driver:
         answer = await self._product.bridge("call-ended", legs)
         outcome = outcome_of(answer)
         self.counts[f"call_ended {outcome}"] += len(legs)
-        told = answer.json()["legs"] if outcome == "ok" else [None] * len(legs)
-        for number, result in zip(numbers, told, strict=True):
+        counting = answer.json()["legs"] if outcome == "ok" else [None] * len(legs)
+        for number, result in zip(numbers, counting, strict=True):
             self._history.answered(number, outcome, result)
         return outcome
 
-    async def _ask(self, number: int) -> str:
+    async def _authorise(self, number: int) -> str:
         """A dial-out, and what becomes of it."""
         key, body = workload.question(self._run, number)
         request = {"bridge": BRIDGE, "key": key, "body": body}
-        outcome, answer = await self._tell(
+        outcome, answer = await self._recorded(
             "dial_out",
             body["account"],
             request,
@@ -188,7 +188,7 @@ class Driver:
             seconds = body["requested_seconds"] * 2
             await self._surely(
                 lambda: self._first(
-                    self._tell(
+                    self._recorded(
                         "extend",
                         account,
                         {**request, "seconds": seconds},
@@ -202,7 +202,7 @@ class Driver:
         if fate == "release":
             await self._surely(
                 lambda: self._first(
-                    self._tell(
+                    self._recorded(
                         "release",
                         account,
                         request,
@@ -216,11 +216,11 @@ class Driver:
             leg = workload.called(self._run, number, authorization, self._base)
             await self._surely(lambda: self._post([leg]))
 
-    async def _first(self, told: Awaitable[tuple[str, Any]]) -> str:
-        return (await told)[0]
+    async def _first(self, counting: Awaitable[tuple[str, Any]]) -> str:
+        return (await counting)[0]
 
     async def _book(self, op: str, account: str, route: str, key: str, body: Json) -> str:
-        outcome, _ = await self._tell(
+        outcome, _ = await self._recorded(
             op,
             account,
             {"key": key, "body": body},
@@ -231,7 +231,7 @@ class Driver:
     async def _reverse(self, leg: Json) -> str:
         account, shown = leg["account"], f"{BRIDGE}~{leg['leg_id']}"
         body = {"reason": "the caller complained"}
-        outcome, _ = await self._tell(
+        outcome, _ = await self._recorded(
             "reverse",
             account,
             {"leg": shown, "body": body},
@@ -250,7 +250,7 @@ class _Counting(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         fields = json.loads(record.getMessage())
-        if fields["event"] in TELLING:
+        if fields["event"] in COUNTED_EVENTS:
             self.counts[fields["event"]] += int(fields.get("legs") or 1)
         elif fields["event"] in NEVER:
             self.never.append(record.getMessage())
@@ -259,8 +259,8 @@ class _Counting(logging.Handler):
 async def _serve(options: argparse.Namespace) -> None:
     from shared.adapters.tables.azure_tables import AzureTables
 
-    told = _Counting()
-    logging.getLogger("perminute").addHandler(told)
+    counting = _Counting()
+    logging.getLogger("perminute").addHandler(counting)
     name = f"worker-{options.number}"
     tables = AzureTables(
         connection_string=connection_string(options.tables),
@@ -289,10 +289,10 @@ async def _serve(options: argparse.Namespace) -> None:
             answer = {
                 "drained": command["drain"],
                 "repeated": repeated,
-                "counts": driver.counts + told.counts + queue.counts,
-                "never": told.never,
+                "counts": driver.counts + counting.counts + queue.counts,
+                "never": counting.never,
             }
-            told.counts.clear()
+            counting.counts.clear()
         print(json.dumps(answer), flush=True)
     await tables.close()
 

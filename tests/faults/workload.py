@@ -1,4 +1,4 @@
-"""What the processes of a run ask for, all of it from one seed.
+"""What the processes of a run request, all of it from one seed.
 
 A name says everything about a thing: `leg("seed", 7)` is the same leg in every process, so that two
 processes that post it are a bridge that posts twice. Nothing here knows the product.
@@ -111,7 +111,7 @@ FATES = ("release", "end", "end", "extend and end", "extend", "stay")
 
 
 def fate(run: str, number: int) -> str:
-    """What becomes of a question that was allowed, whoever asked it."""
+    """What becomes of a question that was allowed, whichever process requested it."""
     return random.Random(f"{run} fate {number}").choice(FATES)
 
 

@@ -51,7 +51,7 @@ def _names(node: ast.expr, where: str) -> list[str]:
     return [f"leg_{status.value}" for status in ChargeStatus]
 
 
-def told() -> dict[str, tuple[str, frozenset[str]]]:
+def documented() -> dict[str, tuple[str, frozenset[str]]]:
     """What docs/telemetry.md says of each event: when it is logged, and its fields."""
     return {
         match["event"]: (match["when"], frozenset(re.findall("`([^`]+)`", match["fields"])))
@@ -61,7 +61,7 @@ def told() -> dict[str, tuple[str, frozenset[str]]]:
 
 def write() -> None:
     """Write the rows anew; who adds an event says in its row when it is logged."""
-    known = told()
+    known = documented()
     rows = [
         f"| `{name}` | {known.get(name, ('', ()))[0]} "
         f"| {', '.join(f'`{field}`' for field in sorted(fields))} |"

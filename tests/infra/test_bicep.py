@@ -30,14 +30,14 @@ NAMES = [path.stem for path in MODULES]
 
 def test_lint_finds_nothing() -> None:
     """Neither errors nor warnings: `lint` exits 0 on a warning, so what it prints counts too. It
-    looks at every module that main.bicep uses, and that is all of them (below)."""
+    examines every module that main.bicep uses, and that is all of them (below)."""
     linted = bicep("lint", "main.bicep")
 
     assert (linted.returncode, linted.stdout, linted.stderr) == (0, "", "")
 
 
 def test_lint_would_find_something(tmp_path: Path) -> None:
-    """An unknown property of a module is told: the schema of every resource type is there."""
+    """An unknown property of a module is reported: the schema of every resource type is there."""
     broken = tmp_path / "infra"
     shutil.copytree(INFRA, broken)
     vault = broken / "modules" / "vault.bicep"
@@ -55,13 +55,13 @@ def test_every_module_builds() -> None:
 
 
 def test_modules_and_their_parameters_say_what_they_are_for() -> None:
-    """Roles, names and types have no resources, but are told too."""
+    """Roles, names and types have no resources, but are reported too."""
     silent = [name for name, built in templates().items() if "metadata" not in built]
     undocumented = [
         f"{name}.{parameter}"
         for name, built in templates().items()
-        for parameter, told in built.get("parameters", {}).items()
-        if not told.get("metadata", {}).get("description")
+        for parameter, described in built.get("parameters", {}).items()
+        if not described.get("metadata", {}).get("description")
     ]
 
     assert (silent, undocumented) == ([], [])

@@ -176,7 +176,7 @@ def test_every_resource_that_costs_is_tagged(environment: str) -> None:
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_no_property_holds_a_secret(environment: str) -> None:
     """Application Insights' connection string is an address: keys are switched off."""
-    told = [
+    reported = [
         value
         for each in snapshot(environment)
         for value in _values(each.get("properties", {}))
@@ -189,7 +189,7 @@ def test_no_property_holds_a_secret(environment: str) -> None:
         if "@Microsoft.KeyVault(SecretUri=" in value
     }
 
-    assert told == []
+    assert reported == []
     assert referring == {
         name for name in config["properties"] if re.fullmatch(r"PERMINUTE_\w+_KEY", name, re.ASCII)
     }
@@ -222,7 +222,7 @@ def test_azd_the_pipeline_and_the_runbook_get_the_outputs_that_they_use() -> Non
 
 
 def test_azd_finds_the_template_its_parameters_and_its_environment() -> None:
-    """It looks for the module's own parameter file, sets two variables, and knows the resource
+    """It searches for the module's own parameter file, sets two variables, and knows the resource
     group by its tag."""
     project = yaml.safe_load((ROOT / "azure.yaml").read_text("utf-8"))
     infra = ROOT / project["infra"]["path"]

@@ -48,8 +48,8 @@ NEEDED = {
 }
 
 
-class Asked(Mapping[str, str]):
-    """An environment with the least, which notes what is asked of it."""
+class RecordingEnvironment(Mapping[str, str]):
+    """An environment with the least, which records the names that are read."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -65,7 +65,7 @@ class Asked(Mapping[str, str]):
         return 0
 
 
-def _told() -> dict[str, str]:
+def _documented() -> dict[str, str]:
     """What docs/configuration.md says of each setting's value in Azure."""
     return {
         name: row.group(2)
@@ -75,12 +75,14 @@ def _told() -> dict[str, str]:
 
 
 def _read_by_the_code() -> set[str]:
-    """What `Settings` asks for and bindings name, without what is for laptops only."""
-    asked = Asked()
-    Settings.from_environment(asked)
+    """The names that `Settings` reads and bindings use, without what is for laptops only."""
+    environment = RecordingEnvironment()
+    Settings.from_environment(environment)
     named = {name for value in _texts() for name in re.findall("%([^%]+)%", value)}
-    told = _told()
-    return {name for name in asked.names | named if told.get(name, "").strip() != "not set"}
+    documented = _documented()
+    return {
+        name for name in environment.names | named if documented.get(name, "").strip() != "not set"
+    }
 
 
 def _texts() -> list[str]:
@@ -120,10 +122,10 @@ def test_the_environment_is_read_in_one_place() -> None:
 
 
 def test_every_setting_is_explained() -> None:
-    asked = Asked()
-    Settings.from_environment(asked)
+    environment = RecordingEnvironment()
+    Settings.from_environment(environment)
 
-    assert sorted((asked.names | _read_by_the_code()) - set(_told())) == []
+    assert sorted((environment.names | _read_by_the_code()) - set(_documented())) == []
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -220,7 +222,7 @@ def _tables_in_code() -> set[str]:
 
 
 def test_no_store_is_given_a_table_without_a_name_in_the_code() -> None:
-    """It would be missing in Azure: what is not called `…TABLE` is not looked for below."""
+    """It would be missing in Azure: what is not called `…TABLE` is not searched below."""
     texts = (path.read_text("utf-8") for path in (ROOT / "shared").rglob("*.py"))
     given = [
         ast.unparse(call)

@@ -44,7 +44,7 @@ def _directory(stack: Stack) -> str:
 @pytest.mark.extended
 @pytest.mark.timeout(240)
 def test_a_deployment_is_prepared_once_and_tried_as_often_as_wanted(tmp_path: Path) -> None:
-    """The same release is charged once; a wrong secret is told, and leaves nothing behind."""
+    """The same release is charged once; a wrong secret is refused, and leaves nothing behind."""
     with Stack(tmp_path / "data") as stack:
         prepared = _smoke(stack, stack.admin_key, "", "--prepare")
         assert prepared.returncode == 0, prepared.stderr

@@ -1,4 +1,4 @@
-"""Workbooks and alerts ask only for what the code logs, in queries that Kusto understands."""
+"""Workbooks and alerts read only what the code logs, in queries that Kusto understands."""
 
 import ast
 import json
@@ -18,7 +18,7 @@ from tests.infra.bicep import (
     TEST_SECONDS_MAX,
     resources,
 )
-from tests.infra.catalogue import events, told
+from tests.infra.catalogue import documented, events
 
 HERE = ROOT / "tests" / "infra"
 EVENTS_NAMED = re.compile(r'\be\.event (?:==|in) (\("[^)]*"\)|"\w+")')
@@ -59,11 +59,11 @@ def _queries() -> dict[str, str]:
 def _analysed(queries: dict[str, str]) -> dict[str, list[str]]:
     node = shutil.which("node")
     assert node, "Node.js runs Microsoft's analyser"
-    asked = {"tables": json.loads((HERE / "tables.json").read_text("utf-8")), "queries": queries}
+    request = {"tables": json.loads((HERE / "tables.json").read_text("utf-8")), "queries": queries}
     done = subprocess.run(
         [node, "check_kql.js"],
         cwd=HERE,
-        input=json.dumps(asked),
+        input=json.dumps(request),
         capture_output=True,
         text=True,
         timeout=COMPILER_SECONDS_MAX,
@@ -124,25 +124,26 @@ def test_every_event_that_a_query_names_is_logged() -> None:
 
 def test_every_invocation_without_http_is_reported() -> None:
     """Whatever came of it: the event stands in the body of the function, under no condition. The
-    edge tells those with HTTP (`http_request`)."""
+    edge logs those with HTTP (`http_request`)."""
     manifest = json.loads((ROOT / "tests" / "golden" / "binding_manifest.json").read_text("utf-8"))
     others = {
         name
         for name, bindings in manifest.items()
         if not any(binding["type"] == "httpTrigger" for binding in bindings)
     }
-    telling = {
+    reporting = {
         node.name
         for path in (ROOT / "functions").glob("*.py")
         for node in ast.parse(path.read_text("utf-8")).body
         if isinstance(node, ast.AsyncFunctionDef)
         and any(
-            re.match(r"(event|report|_tell)\(", ast.unparse(statement)) for statement in node.body
+            re.match(r"(event|report|_report_outcome)\(", ast.unparse(statement))
+            for statement in node.body
         )
     }
 
     assert len(others) >= 6
-    assert others - telling == set()
+    assert others - reporting == set()
 
 
 def test_every_field_that_a_query_names_is_logged_with_one_of_its_events() -> None:
@@ -169,8 +170,8 @@ def test_a_query_of_events_names_them() -> None:
 
 def test_the_catalogue_is_what_the_code_logs() -> None:
     """After a wanted change: `python -m tests.infra.catalogue`."""
-    assert {name: fields for name, (_, fields) in told().items()} == events()
-    assert [name for name, (when, _) in told().items() if not when] == []
+    assert {name: fields for name, (_, fields) in documented().items()} == events()
+    assert [name for name, (when, _) in documented().items() if not when] == []
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -148,7 +148,7 @@ def test_nothing_is_installed_without_its_hash() -> None:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_rights_are_given_job_by_job(path: Path) -> None:
-    """None to the workflow; a token for Azure only where an environment may ask for approval."""
+    """None to the workflow; a token for Azure only where an environment may require approval."""
     workflow = _read(path)
 
     assert workflow["permissions"] == {}
@@ -237,7 +237,7 @@ def test_every_ecosystem_is_kept_up_to_date_after_a_week() -> None:
 
 
 def test_the_comment_reports_what_would_change() -> None:
-    told = list(
+    reported = list(
         lines(
             {
                 "changes": [
@@ -267,4 +267,4 @@ def test_the_comment_reports_what_would_change() -> None:
         )
     )
 
-    assert told == ["! g/b", '    properties.lock: "PT5M" -> "PT1M"', "+ g/c"]
+    assert reported == ["! g/b", '    properties.lock: "PT5M" -> "PT1M"', "+ g/c"]

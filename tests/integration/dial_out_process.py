@@ -1,7 +1,7 @@
-"""A process that asks hold books many times at once: `python -m … CONNECTION NAME COUNT`.
+"""A process that authorises on hold books many times at once: `python -m … CONNECTION NAME COUNT`.
 
-It says `ready` and obeys a line each: `open LIMIT` reads the account that has this limit, `ask`
-asks COUNT times at once and prints a JSON line (the authorisations that were allowed, and the
+It says `ready` and obeys a line each: `open LIMIT` reads the account that has this limit,
+`authorise` sends COUNT requests and prints a JSON line (the authorisations allowed, and the
 reasons of the others), `release` gives back what was allowed. After each it prints a line. It ends
 with its input.
 """
@@ -25,7 +25,7 @@ from shared.domain.dial_out.decide import Authorise
 from shared.ports.holds import StoredDecision
 from tests.support.hold_books import named, question
 from tests.support.hold_cases import ACCOUNT as USUAL
-from tests.support.hold_cases import CENT, PerMinute, ask, budget, velocity
+from tests.support.hold_cases import CENT, PerMinute, authorise, budget, velocity
 
 CHAIN_KEY = b"k" * 32
 ORGANIZER = "organizer|ken"
@@ -51,11 +51,11 @@ def command(limit: str) -> Authorise:
     """A question for a slice of 15 cents, or of 900 pool seconds."""
     month = SystemClock().now().strftime("%Y-%m") if limit == "pool" else None
     price = PerMinute(10**12) if limit == "pool" else PerMinute()
-    return ask(bounds=BOUNDS[limit], pool_month=month, pricing=price)
+    return authorise(bounds=BOUNDS[limit], pool_month=month, pricing=price)
 
 
-class Asker:
-    """Asks on behalf of one process."""
+class Authoriser:
+    """Authorises on behalf of one process."""
 
     def __init__(self, book: TableHoldBook, name: str, count: int) -> None:
         self._book = book
@@ -72,14 +72,14 @@ class Asker:
                 self._limit = limit
                 await _repeated(lambda: self._book.view(limit))
                 return "open"
-            case ["ask"]:
-                return json.dumps(await self._ask())
+            case ["authorise"]:
+                return json.dumps(await self._authorise())
             case ["release"]:
                 await asyncio.gather(*(self._release(name) for name in self._allowed))
                 return "released"
         raise AssertionError(line)
 
-    async def _ask(self) -> dict[str, object]:
+    async def _authorise(self) -> dict[str, object]:
         self._turn += 1
         names = [f"au_{self._name}_{self._turn}_{number}" for number in range(self._count)]
         answers = await asyncio.gather(*(self._one(name) for name in names))
@@ -88,8 +88,8 @@ class Asker:
         return {"allowed": self._allowed, "reasons": reasons}
 
     async def _one(self, name: str) -> tuple[str, str]:
-        asked = question(named(command(self._limit), name))
-        answer = await _repeated(lambda: self._book.place(self._limit, asked))
+        place = question(named(command(self._limit), name))
+        answer = await _repeated(lambda: self._book.place(self._limit, place))
         return name, "allowed" if isinstance(answer, StoredDecision) else answer.reason.value
 
     async def _release(self, name: str) -> None:
@@ -106,11 +106,11 @@ async def _repeated[Result](request: Callable[[], Awaitable[Result]]) -> Result:
 
 async def main(connection: str, name: str, count: int) -> None:
     tables = AzureTables(connection_string=connection)
-    asker = Asker(book_on(tables), name, count)
+    process = Authoriser(book_on(tables), name, count)
     try:
         print("ready", flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
-            print(await asker.obey(line), flush=True)
+            print(await process.obey(line), flush=True)
     finally:
         await tables.close()
 

@@ -27,10 +27,10 @@ def note(**fact):
 """
 
 
-def eventually[T](look: Callable[[], T], seconds_max: float = 30.0) -> T:
-    """What `look` returns as soon as that is true; fails after `seconds_max`."""
+def eventually[T](probe: Callable[[], T], seconds_max: float = 30.0) -> T:
+    """What `probe` returns as soon as that is true; fails after `seconds_max`."""
     deadline = time.monotonic() + seconds_max
-    while not (found := look()):
+    while not (found := probe()):
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.02)
     return found
@@ -63,7 +63,7 @@ class Host:
     port: int
     notes_path: Path
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
@@ -92,7 +92,7 @@ def running(part: Part) -> Iterator[Part]:
         assert part.is_ready, part.log_tail()
         yield part
     finally:
-        part.ask_to_stop()
+        part.request_stop()
         part.wait_stopped()
 
 

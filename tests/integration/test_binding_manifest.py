@@ -29,7 +29,7 @@ SERVICE_BUS_LOCK_SECONDS = 300
 
 def _index(app: Path) -> dict[str, Any]:
     """The bindings of every function, by Microsoft's worker library in a process of its own."""
-    asked = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", INDEX, str(app), str(ROOT)],
         cwd=app,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
@@ -38,8 +38,8 @@ def _index(app: Path) -> dict[str, Any]:
         timeout=60,
         check=False,
     )
-    assert asked.returncode == 0, asked.stderr
-    return json.loads(asked.stdout)
+    assert completed.returncode == 0, completed.stderr
+    return json.loads(completed.stdout)
 
 
 def _text(manifest: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Four processes ask at once against real table storage: what there is for 20 is given to 20."""
+"""Four processes authorise at once on real table storage: credits for 20 are given to 20."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ REASONS = {
 }
 
 
-class Asker:
+class Process:
     """One of the processes."""
 
     def __init__(self, connection: str, name: str) -> None:
@@ -47,7 +47,7 @@ class Asker:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def tell(self, line: str) -> None:
+    def send_line(self, line: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
@@ -61,28 +61,28 @@ class Asker:
         self.process.wait(60)
 
 
-class Askers:
+class Processes:
     """The four, which do everything at the same time."""
 
     def __init__(self, azurite: Azurite) -> None:
         self.azurite = azurite
-        self.each = [Asker(azurite.connection_string, str(n)) for n in range(PROCESSES)]
-        assert [asker.read() for asker in self.each] == ["ready"] * PROCESSES
+        self.each = [Process(azurite.connection_string, str(n)) for n in range(PROCESSES)]
+        assert [process.read() for process in self.each] == ["ready"] * PROCESSES
 
     def all(self, line: str) -> list[str]:
-        """The answers of all to a line that all were told."""
-        for asker in self.each:
-            asker.tell(line)
-        return [asker.read() for asker in self.each]
+        """The answers of all to a line that was sent to all."""
+        for process in self.each:
+            process.send_line(line)
+        return [process.read() for process in self.each]
 
 
 @pytest.fixture(scope="module")
-def askers() -> Iterator[Askers]:
+def processes() -> Iterator[Processes]:
     with start_azurite() as azurite:
-        started = Askers(azurite)
+        started = Processes(azurite)
         yield started
-        for asker in started.each:
-            asker.stop()
+        for process in started.each:
+            process.stop()
 
 
 async def _open(connection: str, limit: str) -> None:
@@ -106,17 +106,17 @@ async def _restart(connection: str, limit: str) -> bool:
 
 @pytest.mark.parametrize("limit", REASONS)
 def test_200_questions_at_once_from_four_processes_share_what_there_is_for_20(
-    askers: Askers, limit: str
+    processes: Processes, limit: str
 ) -> None:
     """Twice, for all that was allowed is released; the breaker has to be reset by a person too."""
-    connection = askers.azurite.connection_string
+    connection = processes.azurite.connection_string
     asyncio.run(_open(connection, limit))
-    assert askers.all(f"open {limit}") == ["open"] * PROCESSES
+    assert processes.all(f"open {limit}") == ["open"] * PROCESSES
     for turn in ("at first", "again, after all were released"):
-        answers = [json.loads(line) for line in askers.all("ask")]
+        answers = [json.loads(line) for line in processes.all("authorise")]
         allowed = [name for answer in answers for name in answer["allowed"]]
         reasons = sum((Counter(answer["reasons"]) for answer in answers), Counter())
         assert len(set(allowed)) == len(allowed) == SLICES, turn
         assert reasons == {REASONS[limit]: PROCESSES * QUESTIONS_EACH - SLICES}
-        assert askers.all("release") == ["released"] * PROCESSES
+        assert processes.all("release") == ["released"] * PROCESSES
         assert asyncio.run(_restart(connection, limit)) is (limit == "breaker")

@@ -85,13 +85,13 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 def test_an_encoded_slash_stays_inside_its_segment(host: Host) -> None:
     """Ids of others may hold any character: each segment is decoded after the split."""
-    answer = host.ask("GET", "/base/things/ken%40contoso.com/parts/a%2Fb~c%20d%C3%A9")
+    answer = host.request("GET", "/base/things/ken%40contoso.com/parts/a%2Fb~c%20d%C3%A9")
 
     assert answer.json()["route"] == {"thing": "ken@contoso.com", "part": "a/b~c dé"}
 
 
 def test_a_segment_that_is_no_utf8_stays_as_it_came(host: Host) -> None:
-    assert host.ask("GET", "/base/things/%FF/parts/1").json()["route"]["thing"] == "%FF"
+    assert host.request("GET", "/base/things/%FF/parts/1").json()["route"]["thing"] == "%FF"
 
 
 def test_header_names_are_lower_case_and_repeated_ones_joined(host: Host) -> None:
@@ -108,7 +108,7 @@ def test_header_names_are_lower_case_and_repeated_ones_joined(host: Host) -> Non
 
 
 def test_empty_query_values_are_dropped_and_repeated_ones_joined(host: Host) -> None:
-    answer = host.ask("GET", "/base/things/1/parts/2?a=1&b=&a=2&c=x%20y").json()
+    answer = host.request("GET", "/base/things/1/parts/2?a=1&b=&a=2&c=x%20y").json()
 
     assert answer["query"] == {"a": "1,2", "c": "x y"}
     assert answer["url"].endswith("/base/things/1/parts/2?a=1&b=&a=2&c=x%20y")
@@ -118,7 +118,7 @@ def test_a_body_arrives_byte_for_byte(host: Host) -> None:
     """Signatures are computed over the raw body."""
     body = bytes(range(256)) * 3
 
-    assert host.ask("POST", "/base/things/1/parts/2", body).json()["body"] == body.hex()
+    assert host.request("POST", "/base/things/1/parts/2", body).json()["body"] == body.hex()
 
 
 def test_a_chunked_body_arrives_empty_as_in_azure(host: Host) -> None:
@@ -158,29 +158,29 @@ def test_a_caller_that_expects_100_continue_gets_it(host: Host) -> None:
     ],
 )
 def test_what_no_function_takes_is_404_without_a_body(host: Host, method: str, path: str) -> None:
-    answer = host.ask(method, path)
+    answer = host.request(method, path)
 
     assert (answer.status, answer.body) == (404, b"")
 
 
 def test_a_path_leads_to_the_function_of_its_method(host: Host) -> None:
-    assert host.ask("PUT", "/base/things/1/parts/2", b"").body == b"put"
+    assert host.request("PUT", "/base/things/1/parts/2", b"").body == b"put"
 
 
 def test_the_literal_route_wins_and_case_is_ignored(host: Host) -> None:
-    answer = host.ask("GET", "/Base/THINGS/1/parts/Special")
+    answer = host.request("GET", "/Base/THINGS/1/parts/Special")
 
     assert (answer.status, answer.body) == (201, b"special")
 
 
 def test_a_function_that_raises_is_an_empty_500(host: Host) -> None:
-    answer = host.ask("GET", "/base/raises")
+    answer = host.request("GET", "/base/raises")
 
     assert (answer.status, answer.body) == (500, b"")
 
 
 def test_a_function_over_its_time_is_an_empty_500(host: Host) -> None:
-    answer = host.ask("GET", "/base/slow")
+    answer = host.request("GET", "/base/slow")
 
     assert (answer.status, answer.body) == (500, b"")
 
@@ -194,7 +194,7 @@ def test_a_caller_that_hangs_up_does_not_stop_the_function(host: Host) -> None:
 
 
 def test_status_headers_and_every_cookie_come_back(host: Host) -> None:
-    answer = host.ask("GET", "/base/cookies")
+    answer = host.request("GET", "/base/cookies")
     cookies = [value for name, value in answer.headers if name.lower() == "set-cookie"]
 
     assert answer.status == 202
@@ -205,8 +205,8 @@ def test_status_headers_and_every_cookie_come_back(host: Host) -> None:
 def test_the_trace_of_the_caller_goes_on(host: Host) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-    assert host.ask("GET", "/base/trace", headers={"traceparent": trace}).body == trace.encode()
-    assert len(host.ask("GET", "/base/trace").body) == len(trace)
+    assert host.request("GET", "/base/trace", headers={"traceparent": trace}).body == trace.encode()
+    assert len(host.request("GET", "/base/trace").body) == len(trace)
 
 
 def _raw(host: Host, request: bytes) -> bytes:
@@ -222,6 +222,6 @@ def test_a_running_request_is_answered_while_the_host_stops(tmp_path: Path) -> N
     ):
         connection.sendall(b"GET /api/lingers HTTP/1.1\r\nHost: x\r\n\r\n")
         eventually(lambda: {"began": True} in host.notes())
-        host.part.ask_to_stop()
+        host.part.request_stop()
 
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")

@@ -1,4 +1,4 @@
-"""The local Functions host starts only what Azure would serve, and only the side it was told."""
+"""The local Functions host starts only what Azure would serve, and only the configured side."""
 
 import socket
 import subprocess
@@ -94,19 +94,19 @@ def test_a_port_that_is_taken_ends_the_host(tmp_path: Path) -> None:
 def test_the_http_side_runs_no_timers(tmp_path: Path) -> None:
     app = write_app(tmp_path / "app", PAGE + TIMER)
     with running_host(tmp_path, app, "http") as host:
-        assert host.ask("GET", "/api/page").body == b"page"
+        assert host.request("GET", "/api/page").body == b"page"
         assert host.notes() == []
 
 
 def test_the_background_side_opens_no_port(tmp_path: Path) -> None:
     app = write_app(tmp_path / "app", PAGE + TIMER)
     with running_host(tmp_path, app, "background") as host, pytest.raises(ConnectionRefusedError):
-        host.ask("GET", "/api/page")
+        host.request("GET", "/api/page")
 
 
 def test_a_setting_of_the_environment_wins_over_host_json(tmp_path: Path) -> None:
     app = write_app(tmp_path / "app", PAGE, {"extensions": {"http": {"routePrefix": "one"}}})
     settings = {"AzureFunctionsJobHost__extensions__http__routePrefix": "two"}
     with running_host(tmp_path, app, "http", settings) as host:
-        assert host.ask("GET", "/two/page").status == 200
-        assert host.ask("GET", "/one/page").status == 404
+        assert host.request("GET", "/two/page").status == 200
+        assert host.request("GET", "/one/page").status == 404

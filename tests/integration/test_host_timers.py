@@ -51,7 +51,7 @@ def test_a_day_that_never_comes_is_refused() -> None:
 
 
 class FakeWorker:
-    """Stands in for the library: keeps the events, takes as long as it is told."""
+    """Stands in for the library: keeps the events, takes the configured time."""
 
     def __init__(self, done: Callable[[int], bool], seconds: float = 0.0) -> None:
         self.events: list[dict[str, Any]] = []

@@ -59,10 +59,10 @@ def _is_alive(pid: int) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    asked = subprocess.run(
+    completed = subprocess.run(
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
-    return asked.stdout.startswith("Z")
+    return completed.stdout.startswith("Z")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def stack(folder: Path) -> Iterator[Stack]:
 def _settings(stack: Stack) -> dict[str, str]:
     port = int(stack.base_url.rpartition(":")[2])
     host = Host(None, port, Path())  # type: ignore[arg-type]
-    return host.ask("GET", "/api/settings").json()
+    return host.request("GET", "/api/settings").json()
 
 
 def test_everything_is_on_loopback_and_described(stack: Stack) -> None:
@@ -252,13 +252,13 @@ def _run_command(folder: Path, **variables: str) -> subprocess.Popen[str]:
 def _run_json(folder: Path, other_than: dict[str, Any] | None = None) -> dict[str, Any]:
     """What run.json says as soon as it is there, and not what it said before."""
 
-    def look() -> dict[str, Any] | None:
+    def probe() -> dict[str, Any] | None:
         with contextlib.suppress(FileNotFoundError):
             said = json.loads((folder / "run.json").read_text())
             return said if said != other_than else None
         return None
 
-    said = eventually(look, 60)
+    said = eventually(probe, 60)
     assert said is not None
     return said
 

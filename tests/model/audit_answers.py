@@ -46,10 +46,11 @@ def _unasked(case: Case, name: str, entries: list[Json]) -> Iterator[str]:
     confirmed = {
         (op["op"], op["request"]["key"]) for op in case.ops("top_up", "adjust", account=name)
     }
-    open_asks: dict[tuple[str, str], list[Json]] = {}  # a key may have been tried with two bodies
+    # A key may have been tried with two bodies.
+    open_requests: dict[tuple[str, str], list[Json]] = {}
     for op in case.ops("top_up", "adjust", account=name, unknown=True):
         if (op["op"], op["request"]["key"]) not in confirmed:
-            open_asks.setdefault((op["op"], op["request"]["key"]), []).append(op)
+            open_requests.setdefault((op["op"], op["request"]["key"]), []).append(op)
     paid = {
         op["request"]["recharge"]: op
         for op in case.ops("recharge_result", account=name, unknown=True)
@@ -62,8 +63,8 @@ def _unasked(case: Case, name: str, entries: list[Json]) -> Iterator[str]:
         if entry["kind"] in {"top_up", "grant", "adjustment"}:
             amount = money(entry["amount"])
             recharge = _first(paid, lambda op, e=entry, a=amount: _pays(op, e, a))
-            ask = _first(
-                open_asks,
+            key_of_request = _first(
+                open_requests,
                 lambda ops, e=entry, a=amount: any(
                     _kind(op) == e["kind"] and money(op["request"]["body"]["amount"]) == a
                     for op in ops
@@ -71,12 +72,12 @@ def _unasked(case: Case, name: str, entries: list[Json]) -> Iterator[str]:
             )
             if recharge is not None:
                 del paid[recharge]
-            elif ask is not None:
-                del open_asks[ask]
+            elif key_of_request is not None:
+                del open_requests[key_of_request]
             else:
-                yield f"A8 {name}: nobody asked for entry {entry['sequence']} ({entry['kind']})"
+                yield f"A8 {name}: nobody requested entry {entry['sequence']} ({entry['kind']})"
         elif entry["kind"] == "reversal" and entry.get("leg", "late") not in {*taken_back, "late"}:
-            yield f"A8 {name}: nobody asked for the reversal of {entry.get('leg')}"
+            yield f"A8 {name}: nobody requested the reversal of {entry.get('leg')}"
     for recharge, op in paid.items():
         if op["outcome"] == "ok" and "parked" not in (op.get("result") or {}):
             yield f"A8 {name}: recharge {recharge} was paid and is not in the ledger"
@@ -93,8 +94,8 @@ def _pays(op: Json, entry: Json, amount: Any) -> bool:
     )
 
 
-def _first(asks: dict[Any, Json], fits: Any) -> Any:
-    return next((key for key, op in asks.items() if fits(op)), None)
+def _first(requests: dict[Any, Json], fits: Any) -> Any:
+    return next((key for key, op in requests.items() if fits(op)), None)
 
 
 def _settings(case: Case, name: str, view: Json) -> Iterator[str]:

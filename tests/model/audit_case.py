@@ -1,4 +1,4 @@
-"""What the auditor looks at: a history and a final state, read the same way by every check.
+"""The input of the auditor: a history and a final state, read the same way by every check.
 
 The shapes are listed in `auditor.py`.
 """

@@ -1,4 +1,4 @@
-"""A10 events tell what the ledger did, A12 recharges keep their limits."""
+"""A10 events report what the ledger did, A12 recharges keep their limits."""
 
 import re
 from collections.abc import Iterator
@@ -36,41 +36,41 @@ def a10_events(case: Case) -> Iterator[str]:
             contents[event["id"]] = event
             balance = event["data"].get("balance")
             if balance is not None and money(balance) not in balances:
-                yield f"A10 {name}: event {event['id']} tells of a balance that never was"
+                yield f"A10 {name}: event {event['id']} reports a balance that never was"
         yield from _topped_up(name, view)
 
 
 def _topped_up(name: str, view: Json) -> Iterator[str]:
     events = first_times(view["events"])
-    told = sum(1 for event in events if event["type"] == "credits.topped_up")
+    reported = sum(1 for event in events if event["type"] == "credits.topped_up")
     bought = sum(1 for entry in view["entries"] if entry["kind"] == "top_up")
     came_in = sum(
         1 for entry in view["entries"] if entry["kind"] in CREDITING and money(entry["amount"]) > 0
     )
-    if not bought <= told <= came_in:
-        yield f"A10 {name}: {told} events tell of {bought} top-ups"
+    if not bought <= reported <= came_in:
+        yield f"A10 {name}: {reported} events report {bought} top-ups"
 
 
 # ---- A12
 
 
 def a12_recharges(case: Case) -> Iterator[str]:
-    """One recharge in flight, asked strictly below the trigger, within the ceilings."""
+    """One recharge in flight, requested strictly below the trigger, within the ceilings."""
     for name, view in case.accounts():
         events = first_times(view.get("events") or [])
-        asked = [event for event in events if event["type"] == "recharge.requested"]
+        requested = [event for event in events if event["type"] == "recharge.requested"]
         rules = [body["auto_recharge"] for body in case.settings(name) if body.get("auto_recharge")]
         answers = _answers(case, name, events)
         requests: dict[str, Json] = {}
-        for event in asked:
+        for event in requested:
             recharge = event["data"]["recharge"]
-            if recharge in requests:  # asked again with the same id, until there is an answer
+            if recharge in requests:  # requested again with the same id, until there is an answer
                 continue
             for other in requests:
                 if min(answers.get(other, []), default=None) is None or (
                     min(answers[other]) > when(event["time"]) + case.skew
                 ):
-                    yield f"A12 {name}: {recharge} was asked for while {other} was in flight"
+                    yield f"A12 {name}: {recharge} was requested while {other} was in flight"
             requests[recharge] = event
             yield from _below_trigger(name, view, event, rules)
         declined = {
@@ -96,7 +96,7 @@ def _below_trigger(name: str, view: Json, event: Json, rules: list[Json]) -> Ite
     """Both times are the ledger's own, so no clocks are apart here."""
     recharge, at = event["data"]["recharge"], when(event["time"])
     if not rules:
-        yield f"A12 {name}: {recharge} was asked for, no recharge is set up"
+        yield f"A12 {name}: {recharge} was requested, no recharge is set up"
         return
     trigger = max(money(rule["trigger"]) for rule in rules)
     balances = [ZERO]  # the last one before, and all of that moment
@@ -107,7 +107,7 @@ def _below_trigger(name: str, view: Json, event: Json, rules: list[Json]) -> Ite
             balances.append(money(entry["balance"]))
     if min(balances) >= trigger:
         balance = float(balances[-1])
-        yield f"A12 {name}: {recharge} was asked for at {balance}, not below the trigger"
+        yield f"A12 {name}: {recharge} was requested at {balance}, not below the trigger"
 
 
 def _ceilings(case: Case, name: str, events: list[Json], rules: list[Json]) -> Iterator[str]:

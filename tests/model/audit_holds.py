@@ -1,6 +1,6 @@
 """A2 held and available, A7 what was granted is paid for, A13 counters.
 
-Requests overlap, so that a check asks what is sure: a hold is *surely open* at an instant if its
+Requests overlap, so that a check uses what is sure: a hold is *surely open* at an instant if its
 grant had been answered by then and nothing that could end it had been sent.
 """
 
@@ -43,7 +43,7 @@ class Grant:
 
 @dataclass
 class HoldFacts:
-    """What the history tells about one authorisation."""
+    """What the history reports about one authorisation."""
 
     authorization: str
     request: Json
@@ -174,11 +174,11 @@ def _may_hold(case: Case, name: str, hold: HoldFacts, moment: datetime) -> Fract
 
 
 def _has_unknown_holds(case: Case, name: str) -> bool:
-    asked = case.ops("dial_out", "dial_in", "extend", account=name, unknown=True)
-    unknown = [op for op in asked if op["outcome"] == "info"]
+    requested = case.ops("dial_out", "dial_in", "extend", account=name, unknown=True)
+    unknown = [op for op in requested if op["outcome"] == "info"]
     return any(
         op["op"] == "extend"
-        or not any(_same_key(op, other) and other["outcome"] == "ok" for other in asked)
+        or not any(_same_key(op, other) and other["outcome"] == "ok" for other in requested)
         for op in unknown
     )
 

@@ -297,7 +297,7 @@ def a11_alerts(case: Case) -> Iterator[str]:
             for alert in body.get("alerts") or []
             if "below" not in alert and "below_percent" not in alert
         }
-        told = [
+        reported = [
             rule
             for event in first_times(view["events"])
             if event["type"] == "credits.low" and not event["data"].get("repeat")
@@ -305,11 +305,11 @@ def a11_alerts(case: Case) -> Iterator[str]:
             if rule not in timed
         ]
         crossed = [rule for _, rule in model.alerts]
-        for rule in sorted({*told, *crossed}):
-            if told.count(rule) != crossed.count(rule):
+        for rule in sorted({*reported, *crossed}):
+            if reported.count(rule) != crossed.count(rule):
                 yield (
                     f"A11 {name}: {rule} was crossed {crossed.count(rule)} times "
-                    f"and alerted {told.count(rule)} times"
+                    f"and alerted {reported.count(rule)} times"
                 )
 
 

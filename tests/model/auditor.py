@@ -1,4 +1,4 @@
-"""The auditor: looks at what callers were told and at what a reader sees, and names what is wrong.
+"""The auditor: compares the answers to callers with what a reader sees, and names what is wrong.
 
 `audit(history, final)` answers a list of sentences; an empty one is a clean ledger. Each begins
 with its rule: `A1 contoso: …`. It shares no code with the product.

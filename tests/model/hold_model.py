@@ -121,7 +121,7 @@ class HoldModel:
         return True
 
     def lapse(self, at: datetime) -> list[str]:
-        """Mark what has expired; which is over already, whoever notices it."""
+        """Mark what has expired; which is over already, who notices it."""
         over = [hold for hold in self.holds if hold.state == "open" and not hold.is_open(at)]
         for hold in over:
             hold.state = "lapsed"

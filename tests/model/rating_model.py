@@ -1,7 +1,7 @@
 """What a call costs, second by second: slow, in fractions, from a rate card version's wire JSON.
 
 `version` is the body of `PUT /api/v1/rate-cards/{card}/versions/{effective_from}`. Rates with
-`bands` are not modelled: they are answered with None, and whoever asks leaves them out.
+`bands` are not modelled: they are answered with None, and callers leave them out.
 """
 
 from fractions import Fraction

@@ -63,15 +63,15 @@ class Toy:
         self.sent: list[Json] = []
         self.authorizations: list[str] = []
         self.settled: dict[str, str] = {}
-        self._tell("put_rate_card", {"card": "default", "effective_from": instant(JANUARY),
+        self._record("put_rate_card", {"card": "default", "effective_from": instant(JANUARY),
                                      "version": VERSION}, None)  # fmt: skip
-        self._tell("put_account", SETTINGS, {})
+        self._record("put_account", SETTINGS, {})
         self.ledger.configure(SETTINGS)
         self.now += timedelta(minutes=1)
 
     # ---- the network: callers do not always get their answer
 
-    def _tell(self, op: str, request: Json, result: Json | None, outcome: str = "ok") -> None:
+    def _record(self, op: str, request: Json, result: Json | None, outcome: str = "ok") -> None:
         self.history.append({
             "op": op, "account": "" if op == "call_ended" else ACCOUNT, "request": request,
             "outcome": outcome, "result": result if outcome == "ok" else None,
@@ -84,13 +84,13 @@ class Toy:
         for _ in range(3):
             fate = self.chance.random()
             if fate < 0.1:  # the request was lost
-                self._tell(op, request, None, "info")
+                self._record(op, request, None, "info")
                 continue
             result = handler(request)
             if result is None:
-                self._tell(op, request, None, "fail")
+                self._record(op, request, None, "fail")
                 return
-            self._tell(op, request, result, "info" if fate < 0.2 else "ok")
+            self._record(op, request, result, "info" if fate < 0.2 else "ok")
             if fate > 0.3:
                 return
 

@@ -1,4 +1,4 @@
-"""Breaks the engine in every small way and tells which breaks no test notices.
+"""Breaks the engine in every small way and reports which breaks no test notices.
 
 `python -m tests.mutation [MODULE[:PART/PARTS]…]`, e.g. `tariff` or `tariff:1/3`. Each mutant is
 tested in a child process of its own, a child for each processor at a time, which stops at the first

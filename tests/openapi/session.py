@@ -1,6 +1,6 @@
 """A session that calls every function of the API once, on a running product.
 
-`python -m tests.openapi.session` plays it and records what was asked and answered as the examples
+`python -m tests.openapi.session` plays it and records requests and answers as the examples
 of the document. Who adds a route adds a call here.
 """
 
@@ -66,7 +66,7 @@ class Session:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """One call of an administrator."""
-        return self.note(name, self.admin.ask(method, path, request, headers=headers), request)
+        return self.note(name, self.admin.request(method, path, request, headers=headers), request)
 
     def post(self, name: str, path: str, request: object) -> Any:
         """One signed call of the bridge."""
@@ -84,14 +84,14 @@ def play(http: Http, admin: Admin) -> dict[str, dict[str, Any]]:
 
 def _service(session: Session) -> None:
     # Its checks have a time limit, which a busy machine may overrun at first.
-    asked: list[Answer] = []
+    requested: list[Answer] = []
 
     def is_well() -> bool:
-        asked.append(session.http.send("GET", "/api/health"))
-        return asked[-1].status == 200
+        requested.append(session.http.send("GET", "/api/health"))
+        return requested[-1].status == 200
 
     eventually(is_well)
-    session.note("get_health", asked[-1])
+    session.note("get_health", requested[-1])
     answer = session.http.send("GET", "/api/openapi.json")
     assert answer.status == 200
     session.played["get_openapi"] = {"status": 200}
@@ -119,7 +119,7 @@ def _prices(session: Session) -> None:
     session.call("get_rate_card", "GET", f"rate-cards/{CARD}")
     session.call("get_price_list", "GET", f"rate-cards/{CARD}/price-list")
     form, media_type = _deck_form()
-    answer = session.admin.ask(
+    answer = session.admin.request(
         "POST",
         f"rate-cards/carrier/import?effective_from={VERSION}",
         form,
@@ -185,10 +185,10 @@ def _account(session: Session) -> None:
     number = {"kind": "toll"}
     session.call("put_service_number", "PUT", f"{path}/service-numbers/%2B33170180000", number)
     session.call("get_service_number", "GET", f"{path}/service-numbers/%2B33170180000")
-    asked = {"account": ACCOUNT, "kind": "dial_out", "to": LEG["to"], "talk_seconds": 183}
-    session.call("post_quote", "POST", "quotes", asked)
-    asked = {"account": ACCOUNT, "to": LEG["to"], "minutes": [1, 5]}
-    session.call("post_quote_table", "POST", "quotes/table", asked)
+    requested = {"account": ACCOUNT, "kind": "dial_out", "to": LEG["to"], "talk_seconds": 183}
+    session.call("post_quote", "POST", "quotes", requested)
+    requested = {"account": ACCOUNT, "to": LEG["to"], "minutes": [1, 5]}
+    session.call("post_quote_table", "POST", "quotes/table", requested)
 
 
 def _bridge(session: Session) -> None:
@@ -209,8 +209,8 @@ def _bridge(session: Session) -> None:
 
 
 def _calls(session: Session) -> None:
-    asked = {"to": LEG["to"], "conference_id": "3001", "requested_seconds": 300}
-    allowed = session.post("post_dial_out", "dial-outs", asked)
+    requested = {"to": LEG["to"], "conference_id": "3001", "requested_seconds": 300}
+    allowed = session.post("post_dial_out", "dial-outs", requested)
     named = {"authorization": allowed["authorization"]}
     call = f"dial-outs/{allowed['authorization']}"
     session.post("extend_dial_out", f"{call}/extend", {"seconds": 600, **named})
@@ -219,7 +219,7 @@ def _calls(session: Session) -> None:
     session.post("post_dial_in", "dial-ins", caller)
     session.post("post_call_ended", "call-ended", LEG)
     path = f"accounts/{ACCOUNT}/legs/{BRIDGE}~{LEG['leg_id']}"
-    assert eventually(lambda: session.admin.ask("GET", path).status == 200)
+    assert eventually(lambda: session.admin.request("GET", path).status == 200)
     session.call("get_leg", "GET", path)
     assert session.bridge is not None
     assert session.bridge.ended([NO_PRICE, {**NO_PRICE, "leg_id": "9f2c-3"}]).status == 202
@@ -238,9 +238,9 @@ def _calls(session: Session) -> None:
 
 
 def _reratings(session: Session) -> None:
-    asked = {"accounts": [ACCOUNT], "from": "2026-11-01T00:00:00Z", "rate_card": "carrier"}
-    asked |= {"to": "2026-12-01T00:00:00Z"}
-    session.call("post_rerating", "POST", "reratings", asked)
+    requested = {"accounts": [ACCOUNT], "from": "2026-11-01T00:00:00Z", "rate_card": "carrier"}
+    requested |= {"to": "2026-12-01T00:00:00Z"}
+    session.call("post_rerating", "POST", "reratings", requested)
     other = {"rate_card": "carrier", "month": "2026-11"}
     session.call("post_price_what_if", "POST", f"accounts/{ACCOUNT}/rate-card/what-if", other)
     record = "lost-1,dial_out,+442079460000,,2026-11-20T10:00:00Z,60,0.10,USD"
@@ -248,7 +248,7 @@ def _reratings(session: Session) -> None:
         mapping=("text/plain", "perminute"),
         file=("text/csv", f"leg,kind,to,from,answered_at,talk_seconds,amount,currency\n{record}\n"),
     )
-    answer = session.admin.ask(
+    answer = session.admin.request(
         "POST",
         f"accounts/{ACCOUNT}/reconciliations",
         form,
@@ -287,26 +287,26 @@ def _reports(session: Session) -> None:
 
 
 def _notices(session: Session) -> None:
-    """An account that runs low, asks for credits and tells a customer who does not listen."""
+    """An account that runs low, requests credits and notifies a customer who does not answer."""
     path = f"accounts/{FUND}"
     recharge = {"trigger": "20.00", "amount": "50.00", "max_per_day": 2}
     alerts = [{"name": "low", "below": "15.00"}]
     wanted = {"currency": "USD", "alerts": alerts, "auto_recharge": recharge}
-    assert session.admin.ask("PUT", path, wanted).status == 201
+    assert session.admin.request("PUT", path, wanted).status == 201
     hook = {"url": "http://127.0.0.1:9/hook", "events": ["*"]}
     session.call("put_webhook", "PUT", f"{path}/webhooks/erp", hook)
     session.call("get_webhook", "GET", f"{path}/webhooks/erp")
     session.call("list_webhooks", "GET", f"{path}/webhooks")
-    session.admin.ask("POST", f"{path}/top-ups", {"amount": "22.00"}, headers=_key("fund"))
+    session.admin.request("POST", f"{path}/top-ups", {"amount": "22.00"}, headers=_key("fund"))
     fee = {"amount": "-10.00", "reason": "A fee."}
-    session.admin.ask("POST", f"{path}/adjustments", fee, headers=_key("fee"))
+    session.admin.request("POST", f"{path}/adjustments", fee, headers=_key("fee"))
     assert eventually(lambda: session.admin.items(f"{path}/alerts"), 20)
     (alert, *_) = session.call("list_alerts", "GET", f"{path}/alerts?limit=1")["items"]
     session.call("acknowledge_alert", "POST", f"{path}/alerts/{alert['id']}/acknowledge", {})
     assert eventually(lambda: session.admin.items(f"{path}/recharges"), 20)
-    (asked, *_) = session.call("list_recharges", "GET", f"{path}/recharges")["items"]
+    (requested, *_) = session.call("list_recharges", "GET", f"{path}/recharges")["items"]
     result = {"status": "succeeded", "amount": "50.00", "currency": "USD", "reference": "card 4242"}
-    session.call("post_recharge_result", "POST", f"recharges/{asked['id']}/result", result)
+    session.call("post_recharge_result", "POST", f"recharges/{requested['id']}/result", result)
     session.call("get_outlook", "GET", f"{path}/outlook")
     deliveries = f"{path}/webhooks/erp/deliveries"
     assert eventually(lambda: session.admin.items(deliveries)[0].get("attempts"), 30)

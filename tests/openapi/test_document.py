@@ -57,12 +57,12 @@ def test_document_and_routes_agree_both_ways(described: dict[str, Any]) -> None:
         if binding["type"] == "httpTrigger" and "*" not in binding["route"]
         for method in binding["methods"]
     }
-    told = {
+    reported = {
         (path, method, operation["operationId"])
         for path, method, operation in _operations(described)
     }
 
-    assert told == deployed
+    assert reported == deployed
 
 
 def test_every_operation_says_what_it_does_and_who_may(described: dict[str, Any]) -> None:
@@ -138,7 +138,7 @@ def test_no_secret_is_recorded() -> None:
 
 @pytest.mark.timeout(240)
 def test_the_product_answers_as_its_examples_say(tmp_path: Path) -> None:
-    """Every function called for real: the same status, and the shape that the document tells."""
+    """Every function called for real: the same status, and the shape that the document states."""
     with running(tmp_path / "data") as (http, admin):
         played = play(http, admin)
         served = json.loads(http.send("GET", "/api/openapi.json").body)

@@ -60,7 +60,7 @@ BUGS = (
         seed=402,
     ),
     Bug(
-        "nobody looks for the commit's id after a time-out",
+        "the commit's id is not read after a time-out",
         "shared/adapters/ledger/store.py",
         'return row is not None and row.values.get("commit_id") == commit_id',
         "return False",
@@ -93,7 +93,7 @@ BUGS = (
         "test_no_extension_is_promised_by_one_that_was_not_kept",
     ),
     Bug(
-        "one row twice in a transaction: a guard is not looked for in its own group",
+        "one row twice in a transaction: a guard is not searched in its own group",
         "shared/adapters/tables/group_commit.py",
         "if not guards.isdisjoint(waiter.guards):",
         "if not set[str]().isdisjoint(waiter.guards):",
@@ -210,7 +210,7 @@ BUGS = (
         "test_every_journal_row_bears_the_hash_that_is_documented",
     ),
     Bug(
-        "verification does not look at leg rows",
+        "verification does not examine leg rows",
         "shared/adapters/ledger/verify_rows.py",
         "    for kind in _GUARD_KINDS:\n        expected, seen",
         "    for kind in _GUARD_KINDS[1:]:\n        expected, seen",
@@ -291,7 +291,7 @@ BUGS = (
         "test_a_ledger_that_halts_does_not_stop_the_legs_of_others",
     ),
     Bug(
-        "parked legs are told apart by their key alone",
+        "parked legs are distinguished by their key alone",
         "shared/domain/legs/parking.py",
         'return f"{leg_key_hash(leg.key)[:32]}.{leg.digest()[:32]}"',
         'return f"{leg_key_hash(leg.key)[:32]}.{leg_key_hash(leg.key)[:32]}"',
@@ -330,7 +330,7 @@ BUGS = (
         seed=2,
     ),
     Bug(
-        "who wrote settings without an answer is told that somebody else was faster",
+        "a write of settings without an answer ends as a conflict with itself",
         "shared/adapters/directory/document_store.py",
         "                unsure = version\n",
         "                unsure = None\n",
@@ -338,7 +338,7 @@ BUGS = (
         "test_a_write_that_lands_late_is_not_reported_to_have_failed",
     ),
     Bug(
-        "a recharge is asked for although one is in flight",
+        "a recharge is requested although one is in flight",
         "shared/domain/credits/recharge.py",
         "if recharges.pending or recharges.paused or balance_micros >= settings.trigger_micros:",
         "if recharges.paused or balance_micros >= settings.trigger_micros:",
@@ -347,7 +347,7 @@ BUGS = (
         seed=2,
     ),
     Bug(
-        "a recharge is asked for again with a new id",
+        "a recharge is requested again with a new id",
         "shared/domain/credits/recharge.py",
         "again = replace(pending, asks=pending.asks + 1, ask_at=at + timedelta(seconds=seconds))",
         "again = replace(pending, number=pending.number + 1, asks=pending.asks + 1,\n"
@@ -366,7 +366,7 @@ BUGS = (
         seed=2,
     ),
     Bug(
-        "another amount than was asked for is taken for the recharge's money",
+        "another amount than was requested is taken for the recharge's money",
         "shared/domain/credits/recharge.py",
         "    if amount_micros != requested.amount_micros:",
         "    if amount_micros < 0:",

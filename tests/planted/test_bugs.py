@@ -1,4 +1,4 @@
-"""The places of the planted bugs are where `make planted` looks for them."""
+"""The places of the planted bugs are where `make planted` searches for them."""
 
 from pathlib import Path
 

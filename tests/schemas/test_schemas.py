@@ -101,7 +101,7 @@ def _same(now: Json, then: Json) -> bool:
 
 @pytest.mark.parametrize("name", RELEASES)
 async def test_a_release_goes_on_where_it_stood(name: str) -> None:
-    """Its waiting events are told, its inbox is emptied, its state takes the next commit."""
+    """Its waiting events are reported, its inbox is emptied, its state takes the next commit."""
     app, _ = await container_of(name)
 
     assert await app.publish_events(ACCOUNT) > 0
@@ -148,13 +148,13 @@ def _of(table: str, id_property: str) -> list[tuple[str, str]]:
 
 
 async def _refusals(app: Container) -> list[str]:
-    """What is not answered, of all that can be asked."""
+    """What is not answered, of all that can be requested."""
     legs = [
         decode_leg_key(str(row["leg"]))
         for row in release(RELEASES[-1])["answers"]["entries"]
         if "leg" in row
     ]
-    asked: list[Callable[[], Awaitable[object]]] = [
+    reads: list[Callable[[], Awaitable[object]]] = [
         lambda: app.ledger.outbox(ACCOUNT, limit=10),
         lambda: app.inbox.waiting(limit=10),
         lambda: app.holds.view(ACCOUNT),
@@ -176,9 +176,9 @@ async def _refusals(app: Container) -> list[str]:
         lambda: reader.get(BASE),
     ]
     found: list[str] = []
-    for ask in asked:
+    for read in reads:
         try:
-            await ask()
+            await read()
         except (PerminuteError, AssertionError) as refused:
             found.append(repr(refused))
     return [*found, *(await app.ledger.verify(ACCOUNT)).problems]

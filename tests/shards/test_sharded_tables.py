@@ -12,15 +12,15 @@ PLACES = {"a": "0", "b": "1", "c": "2", "lost": "7", "odd": "x"}
 
 
 class Stores:
-    """Three stores, and what was asked about accounts."""
+    """Three stores, and what was requested about accounts."""
 
     def __init__(self) -> None:
         self.stores = [MemoryTables(), MemoryTables(), MemoryTables()]
-        self.asked: list[str] = []
+        self.read_accounts: list[str] = []
         self.tables = ShardedTables(self.stores, self.shard_of)
 
     async def shard_of(self, account: str) -> str | None:
-        self.asked.append(account)
+        self.read_accounts.append(account)
         return PLACES.get(account)
 
 
@@ -42,7 +42,7 @@ async def test_other_tables_are_in_the_first_account_without_a_read() -> None:
     await app.tables.transact("directory", "account", [Insert("b", {})])
 
     assert await app.stores[0].get("directory", "account", "b") is not None
-    assert app.asked == []
+    assert app.read_accounts == []
 
 
 async def test_an_account_is_read_once() -> None:
@@ -51,7 +51,7 @@ async def test_an_account_is_read_once() -> None:
         await app.tables.get("ledger", "b", "state")
         await app.tables.query("holds", "b")
 
-    assert app.asked == ["b"]
+    assert app.read_accounts == ["b"]
 
 
 async def test_an_account_that_is_not_there_yet_is_read_again() -> None:
@@ -60,7 +60,7 @@ async def test_an_account_that_is_not_there_yet_is_read_again() -> None:
     assert await app.tables.get("ledger", "new", "state") is None
     assert await app.tables.get("ledger", "new", "state") is None
 
-    assert app.asked == ["new", "new"]
+    assert app.read_accounts == ["new", "new"]
 
 
 @pytest.mark.parametrize("account", ["lost", "odd"])

@@ -89,27 +89,27 @@ def test_accounts_live_in_their_shards_work_there_and_stay_there(sharded: Sharde
     accounts = _accounts()
     for account in accounts.values():
         sharded.admin.put(f"accounts/{account}", {"currency": "USD", "rate_card": CARD})
-        booked = sharded.admin.ask(
+        booked = sharded.admin.request(
             "POST", f"accounts/{account}/top-ups", {"amount": "10.00"}, idempotency_key="one"
         )
         assert booked.status == 201
         sharded.admin.put(f"accounts/{account}/organizers/ken", {"usage_location": "FR"})
         question = {"to": LEG["to"], "account": account, "organizer_id": "ken"}
-        asked = sharded.bridge.ask(question).json()
-        assert asked["decision"] == "allow", asked
+        allowed = sharded.bridge.authorise(question).json()
+        assert allowed["decision"] == "allow", allowed
         leg = {
             **LEG,
             "leg_id": f"leg-{account}",
             "account": account,
-            "authorization": asked["authorization"],
+            "authorization": allowed["authorization"],
         }
         assert sharded.bridge.ended(leg).status == 202
 
     for account in accounts.values():
         path = f"accounts/{account}/legs/local~leg-{account}"
-        assert eventually(lambda path=path: sharded.admin.ask("GET", path).status == 200)
-        told = sharded.admin.get(f"accounts/{account}")
-        assert (told["balance"], told["held"]) == ("9.938", "0.00")
+        assert eventually(lambda path=path: sharded.admin.request("GET", path).status == 200)
+        shown = sharded.admin.get(f"accounts/{account}")
+        assert (shown["balance"], shown["held"]) == ("9.938", "0.00")
         assert sharded.admin.get(f"accounts/{account}/verify")["ok"]
         assert len(sharded.admin.items(f"accounts/{account}/entries")) == 2
     for shard, account in accounts.items():
@@ -119,6 +119,6 @@ def test_accounts_live_in_their_shards_work_there_and_stay_there(sharded: Sharde
     account = accounts[2]
     etag = sharded.admin.get(f"accounts/{account}")["etag"]
     changed = {"currency": "USD", "rate_card": CARD, "name": "Another name"}
-    answer = sharded.admin.ask("PUT", f"accounts/{account}", changed, if_match=etag)
+    answer = sharded.admin.request("PUT", f"accounts/{account}", changed, if_match=etag)
     assert (answer.status, answer.json()["balance"]) == (200, "9.938")
     assert sharded.ledgers_of("ledger", account) == [2]

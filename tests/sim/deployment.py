@@ -1,7 +1,7 @@
 """The product's own code on storage, queue and topic that fail as a seed says.
 
 Processes die between any two calls to the outside: then their tasks never go on, and what they had
-asked for may still happen. Whatever waits goes through `Scheduler.pause`, so that one seed gives
+requested may still happen. Whatever waits goes through `Scheduler.pause`, so that one seed gives
 one order of things.
 """
 
@@ -261,13 +261,13 @@ class Deployment:
         elif not scheduler.happens("settle_lost"):
             self.broker.complete(batch)
 
-    async def tell(self) -> None:
+    async def relay(self) -> None:
         """Hand over what the topic's subscription has; it keeps what was not completed."""
         alive = [each for each in self.workers if not each.is_dead]
         if not alive:
             return
         process = self.scheduler.rng.choice(alive)
-        batch = self.broker.untold[: self.scheduler.rng.randint(1, 8)]
+        batch = self.broker.undelivered[: self.scheduler.rng.randint(1, 8)]
         self.broker.locked_until = self.scheduler.seconds() + LOCK_SECONDS
         bodies = [message.body for message in batch]
 
@@ -279,7 +279,7 @@ class Deployment:
             return
         error = task.exception()
         if error is None and not self.scheduler.happens("settle_lost"):
-            self.broker.told(batch)
+            self.broker.delivered(batch)
         if error and not isinstance(error, Unavailable | StoreError):
             self.escaped.append(f"deliver_events: {error!r}")
         self.broker.locked_until = 0.0

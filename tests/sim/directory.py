@@ -60,8 +60,8 @@ class Directory(Requester):
             await self._put_account(name, limits[name])
             if name in self.hooked:
                 self.deployment.broker.subscribers.add(name)
-                await self.ask("put_webhook", name, {}, self._hook(name))
-            await self.ask(
+                await self.request("put_webhook", name, {}, self._hook(name))
+            await self.request(
                 "put_organizer", name, {"organizer": "ken", "body": {}}, self._organizer(name)
             )
             await self.booked("top_up", name, {"amount": self.rng.choice(FIRST_CREDITS)}, 1)
@@ -72,7 +72,7 @@ class Directory(Requester):
             ("local", frozenset({"*"}), None),
             ("solo", frozenset({self.accounts[0]}), self.accounts[0]),
         ):
-            await self.ask("put_bridge", "", {}, self._bridge(bridge, accounts, default))
+            await self.request("put_bridge", "", {}, self._bridge(bridge, accounts, default))
         assert all(record["outcome"] == "ok" for record in self.history), self.history[-1]
 
     @staticmethod
@@ -105,7 +105,7 @@ class Directory(Requester):
             await app.rate_cards.put(parsed, PutRules(app.clock.now(), backdate=True))
 
         request = {"card": "default", "effective_from": format_time(effective_from)}
-        await self.ask("put_rate_card", "", {**request, "version": version}, act)
+        await self.request("put_rate_card", "", {**request, "version": version}, act)
 
     async def _put_account(self, name: str, credit_limit: str, if_match: str | None = None) -> None:
         body = {
@@ -119,7 +119,7 @@ class Directory(Requester):
             settings = read(AccountBody, body).settings()
             await app.accounts.put(name, settings, if_match)
 
-        await self.ask("put_account", name, body, act)
+        await self.request("put_account", name, body, act)
 
     async def move_meeting(self) -> None:
         await self._register(self.rng.choice(CONFERENCES), self.rng.choice(self.accounts))
@@ -139,7 +139,7 @@ class Directory(Requester):
                 take_over=True,
             )
 
-        await self.ask("register", account, {"conference": conference}, act)
+        await self.request("register", account, {"conference": conference}, act)
 
     async def move_bridge(self) -> None:
         """The bridge of one account serves another one from now on."""
@@ -149,7 +149,7 @@ class Directory(Requester):
             etag = (await app.bridges.read("solo")).etag
             await self._bridge("solo", frozenset({account}), account, etag)(app)
 
-        await self.ask("put_bridge", "", {}, act)
+        await self.request("put_bridge", "", {}, act)
 
     async def new_credit_limit(self) -> None:
         account = self.rng.choice(self.accounts)
@@ -159,8 +159,8 @@ class Directory(Requester):
             record = await app.records.get(Kind.ACCOUNT, account)
             versions.append(record.etag if record else "")
 
-        async with self.at_the_settings:  # by one person: which of two was last, nobody can tell
-            await self.ask_once("get_account", account, {}, act)
+        async with self.at_the_settings:  # by one person: which of two was last, nobody knows
+            await self.request_once("get_account", account, {}, act)
             if versions:
                 await self._put_account(account, self.rng.choice(("0", "1", "5")), versions[0])
 
@@ -186,4 +186,4 @@ class Directory(Requester):
             entry, _ = await app.credit_account(account, command)
             return {"entry": entry_body(entry), "balance": format_amount(entry.balance_micros)}
 
-        await self.ask(op, account, {"key": key, "body": body}, act, tries=tries)
+        await self.request(op, account, {"key": key, "body": body}, act, tries=tries)

@@ -46,7 +46,7 @@ class Broker:
         self._seen: dict[str, float] = {}
         self.waiting: list[_Queued] = []
         self.published: list[Message] = []
-        self.untold: list[Message] = []
+        self.undelivered: list[Message] = []
         """What the subscription `webhooks` has not been rid of; nothing where nobody wants it."""
         self.subscribers: set[str] = set()
         self.hears: Callable[[Message], None] = lambda _: None
@@ -58,15 +58,15 @@ class Broker:
         """Whether there is a message that can be had."""
         return any(each.visible_at <= now for each in self.waiting)
 
-    def tells(self, now: float) -> bool:
+    def has_undelivered(self, now: float) -> bool:
         """Whether the subscription has something to hand over."""
-        return bool(self.untold) and self.locked_until <= now
+        return bool(self.undelivered) and self.locked_until <= now
 
     async def something(self, until: float) -> None:
         """Returns when a message can be had, or it is that late."""
         self._news.clear()
         next_at = min([until, *(each.visible_at for each in self.waiting)])
-        if self.untold:
+        if self.undelivered:
             next_at = min(next_at, self.locked_until)
         seconds = next_at - self._deployment.scheduler.seconds()
         if seconds > 0:
@@ -92,13 +92,15 @@ class Broker:
         for message in messages:
             self.published.append(message)
             if message.properties["account"] in self.subscribers:
-                self.untold.append(message)
+                self.undelivered.append(message)
                 self._news.set()
             self.hears(message)
 
-    def told(self, batch: Sequence[Message]) -> None:
+    def delivered(self, batch: Sequence[Message]) -> None:
         """The subscription is rid of these."""
-        self.untold = [each for each in self.untold if not any(each is done for done in batch)]
+        self.undelivered = [
+            each for each in self.undelivered if not any(each is done for done in batch)
+        ]
 
     def lock(self, count: int) -> list[_Queued]:
         """The next messages that can be had, out of sight of others for the time of a lock."""
@@ -180,15 +182,15 @@ class Receivers:
 
     def audited(self, broker: Broker) -> list[str]:
         """Every event of a subscriber came, and nothing else, each with one content."""
-        told = {
+        delivered = {
             each.message_id
             for each in broker.published
             if each.properties["account"] in broker.subscribers
         }
         contents = dict(reversed(self.got))
         return [
-            *(f"event {each} reached nobody" for each in sorted(told - contents.keys())),
-            *(f"event {each} was never published" for each in sorted(contents.keys() - told)),
+            *(f"event {each} reached nobody" for each in sorted(delivered - contents.keys())),
+            *(f"event {each} was never published" for each in sorted(contents.keys() - delivered)),
             *(
                 f"event {each} was posted with two contents"
                 for each, body in self.got

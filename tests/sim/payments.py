@@ -1,5 +1,5 @@
 """The payment side: hears of recharges from the topic, takes money or does not, and says so: at
-once, late, twice, or not before it is asked again."""
+once, late, twice, or not before it is requested again."""
 
 import asyncio
 import json
@@ -27,12 +27,12 @@ PLANS = (
     ("hard",),
     ("misfit", "succeeded"),
 )
-DEAF_ASKS_MAX = 2
+DEAF_REQUESTS_MAX = 2
 TRIES_MAX = 100
 
 
 class Payments:
-    """Whoever holds the customers' cards. `open` are recharges that wait for its last word."""
+    """The payment side. `open` are recharges that wait for its last word."""
 
     def __init__(self, callers: Requester, point: str) -> None:
         self.callers = callers
@@ -40,7 +40,7 @@ class Payments:
         self.scheduler = callers.scheduler
         self.rng = callers.rng
         self.amounts: dict[str, str] = {}
-        self.asks: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
         self.open: set[str] = set()
         self.taken: set[str] = set()
         self.problems: list[str] = []
@@ -53,7 +53,7 @@ class Payments:
         self.hurries.set()
 
     async def rest(self) -> None:
-        """Returns when all has been said of what was asked for."""
+        """Returns when every request has its answer."""
         while self.tasks:
             await asyncio.wait(self.tasks)
 
@@ -63,13 +63,13 @@ class Payments:
         data = json.loads(message.body)["data"]
         recharge = data["recharge"]
         if self.amounts.setdefault(recharge, data["amount"]) != data["amount"]:
-            self.problems.append(f"recharge {recharge} was asked for with two amounts")
-        self.asks[recharge] += 1
-        if self.asks[recharge] == 1:
+            self.problems.append(f"recharge {recharge} was requested with two amounts")
+        self.requests[recharge] += 1
+        if self.requests[recharge] == 1:
             self.open.add(recharge)
         elif recharge not in self.open or any(t.get_name() == recharge for t in self.tasks):
-            return  # asked again: the answer was given, or is on its way
-        is_deaf = self.asks[recharge] <= DEAF_ASKS_MAX and self.rng.random() < 0.2
+            return  # requested again: the answer was given, or is on its way
+        is_deaf = self.requests[recharge] <= DEAF_REQUESTS_MAX and self.rng.random() < 0.2
         if is_deaf and not (self.hurries.is_set() or self.pays_at_once):
             self.scheduler.note(f"  nobody hears of {recharge}")
             return
@@ -105,9 +105,9 @@ class Payments:
             amount = str(Decimal(amount) + 1)
         elif status == "succeeded":
             self.taken.add(recharge)
-        told = {"hard": "declined", "misfit": "succeeded"}.get(status, status)
+        status_sent = {"hard": "declined", "misfit": "succeeded"}.get(status, status)
         said = Answer(
-            RechargeStatus(told),
+            RechargeStatus(status_sent),
             parse_amount(amount),
             data["currency"],
             f"payment of {recharge}",
@@ -117,11 +117,11 @@ class Payments:
         async def act(app: Container) -> Any:
             return (await app.recharge_service.answer(PAYMENTS, recharge, said)).status.value
 
-        body = {"status": told, "amount": amount, "currency": data["currency"]}
+        body = {"status": status_sent, "amount": amount, "currency": data["currency"]}
         body["reference"] = said.reference
         request = {"recharge": recharge, "body": body}
         for tries in range(TRIES_MAX):
-            record = await self.callers.ask("recharge_result", data["account"], request, act)
+            record = await self.callers.request("recharge_result", data["account"], request, act)
             if record["outcome"] != "info":
                 break
             await self._wait(self.rng.uniform(10, 20) * 2 ** min(tries, 8))
@@ -130,8 +130,8 @@ class Payments:
             self.problems.append(f"nobody takes the answer to {recharge}")
         elif status == "misfit" and record["outcome"] == "ok":
             self.problems.append(f"{recharge}: another amount was taken for the right one")
-        elif told != "pending" and record["result"] not in {None, told}:
-            self.problems.append(f"{recharge}: {told} was answered by {record['result']}")
+        elif status_sent != "pending" and record["result"] not in {None, status_sent}:
+            self.problems.append(f"{recharge}: {status_sent} was answered by {record['result']}")
         elif record.get("code") not in {None, expected.get(status)}:
             self.problems.append(f"{recharge}: {status} was refused: {record['code']}")
 

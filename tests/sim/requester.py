@@ -1,4 +1,4 @@
-"""Asking the product's processes, and the history of it, in the shapes of the auditor."""
+"""Requests to the product's processes, and their history in the shapes of the auditor."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ type Act = Callable[[Container], Awaitable[Any]]
 
 
 class Requester:
-    """Whoever asks processes for something in a run, and the history of it."""
+    """Sends requests to processes in a run, and records the history."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
@@ -27,20 +27,22 @@ class Requester:
         self.accounts = list(ACCOUNTS[: self.rng.randint(1, 3)])
         self.count = 0
 
-    # ---- asking, and noting what came of it
+    # ---- requests and their outcomes
 
-    async def ask(self, op: str, account: str, request: Json, act: Act, *, tries: int = 1) -> Json:
+    async def request(
+        self, op: str, account: str, request: Json, act: Act, *, tries: int = 1
+    ) -> Json:
         """Call a process, patiently; again with the same key while the outcome is unknown."""
         record: Json = {}
         for _ in range(tries):
-            record = await self.ask_once(op, account, request, act)
+            record = await self.request_once(op, account, request, act)
             self.history.append(record)
             if record["outcome"] != "info":
                 break
             await asyncio.sleep(self.rng.uniform(0.5, 5))
         return record
 
-    async def ask_once(self, op: str, account: str, request: Json, act: Act) -> Json:
+    async def request_once(self, op: str, account: str, request: Json, act: Act) -> Json:
         record: Json = {"op": op, "account": account, "request": request}
         record |= {"began": self.time(), "outcome": "info", "result": None}
         alive = [each for each in self.deployment.webs if not each.is_dead]

@@ -190,7 +190,7 @@ async def _host(deployment: Deployment) -> None:
         if scheduler.rng.random() < 0.1:
             deployment.revive()
         acts = [deployment.deliver()] if deployment.broker.is_due(now) else []
-        acts += [deployment.tell()] if deployment.broker.tells(now) else []
+        acts += [deployment.relay()] if deployment.broker.has_undelivered(now) else []
         if now >= tick_at:
             spans = CALM_TICK_SECONDS if scheduler.rates is CALM else TICK_SECONDS
             tick_at = now + scheduler.rng.choice(spans)
@@ -208,7 +208,7 @@ async def _rest(deployment: Deployment, payments: Payments) -> list[str]:
     ends = deployment.scheduler.seconds() + DRAIN_SECONDS_MAX
     while True:
         await asyncio.sleep(20.0)
-        waiting = len(deployment.broker.waiting) + len(deployment.broker.untold)
+        waiting = len(deployment.broker.waiting) + len(deployment.broker.undelivered)
         if not (waiting or deployment.landing or payments.open or _left_over(deployment)):
             return []
         if deployment.scheduler.seconds() >= ends:
@@ -299,7 +299,7 @@ async def _legs(base: str, legs: list[str]) -> dict[str, Json]:
 
 def _events(deployment: Deployment, account: str) -> list[Json]:
     """What was published of an account. `available` is as of the publication, so that an event
-    which is told twice may tell two of them."""
+    which is published twice may carry two of them."""
     found: list[Json] = []
     for message in deployment.broker.published:
         event = json.loads(message.body)

@@ -73,8 +73,8 @@ class Scheduler:
     ) -> None:
         """Something on the way to or from the outside: others go on meanwhile, or we die.
 
-        `point` tells the crash point that this is, if it is one. Where nothing fails, nobody waits
-        either: what may come between two calls comes between them while there are faults.
+        `point` reports the crash point that this is, if it is one. Where nothing fails, nothing
+        waits either: what may come between two calls comes between them while there are faults.
         """
         self.labels[label] += 1
         if process.is_dead:

@@ -103,7 +103,7 @@ class Callers(Directory):
             return [each.status for each in received]
 
         before = len(self.history)
-        record = await self.ask_once("call_ended", "", {}, act)
+        record = await self.request_once("call_ended", "", {}, act)
         assert len(self.history) >= before
         for place, leg in enumerate(unique):
             each = {**record, "op": "call_ended", "request": {"bridge": bridge, "leg": leg}}
@@ -177,7 +177,7 @@ class Callers(Directory):
 
         request = {"bridge": "local", "key": key, "body": body}
         tries = self.rng.choice((1, 1, 3))
-        record = await self.ask("dial_out", account, request, act, tries=tries)
+        record = await self.request("dial_out", account, request, act, tries=tries)
         if record["outcome"] == "ok" and record["result"]["decision"] == "allow":
             self.allowed.append((record["result"]["authorization"], account))
 
@@ -193,7 +193,7 @@ class Callers(Directory):
             return dict(await app.open_calls.extend(bridge, authorization, seconds))
 
         request = {"bridge": "local", "authorization": authorization, "seconds": seconds}
-        await self.ask("extend", account, request, act, tries=self.rng.choice((1, 2)))
+        await self.request("extend", account, request, act, tries=self.rng.choice((1, 2)))
 
     async def release(self) -> None:
         if not self.allowed:
@@ -206,7 +206,7 @@ class Callers(Directory):
             await app.open_calls.release(bridge, authorization)
 
         request = {"bridge": "local", "authorization": authorization}
-        await self.ask("release", account, request, act, tries=self.rng.choice((1, 2)))
+        await self.request("release", account, request, act, tries=self.rng.choice((1, 2)))
 
     async def top_up(self) -> None:
         body: Json = {"amount": self.rng.choice(("0.01", "5", "12.345678", "40"))}
@@ -237,7 +237,7 @@ class Callers(Directory):
             return {"entry": entry_body(entry), "balance": format_amount(entry.balance_micros)}
 
         request = {"leg": leg, "body": {"reason": "a mistake"}}
-        await self.ask("reverse", account, request, act, tries=2)
+        await self.request("reverse", account, request, act, tries=2)
 
     async def correct(self) -> None:
         """A leg without a price is parked, then somebody corrects it, until that is answered."""
@@ -258,7 +258,7 @@ class Callers(Directory):
             return parked_body(await app.parked_legs.replay(ADMIN, chosen[0], corrected))
 
         for _ in range(3):
-            record = await self.ask_once("replay", "", {}, act)
+            record = await self.request_once("replay", "", {}, act)
             if chosen:
                 request = {"parked": chosen[0], "bridge": "local", "leg": corrected}
                 self.history.append({**record, "request": request})
@@ -275,7 +275,7 @@ class Callers(Directory):
             chosen.append(self.rng.choice(items).id)
             return parked_body(await app.parked_legs.replay(ADMIN, chosen[0]))
 
-        record = await self.ask_once("replay", "", {}, act)
+        record = await self.request_once("replay", "", {}, act)
         if chosen:
             self.history.append({**record, "request": {"parked": chosen[0], "bridge": "local"}})
 
@@ -305,4 +305,4 @@ class Callers(Directory):
                     done = {"began": began, "at": self.time(), "outcome": "ok"}
                     self.history.append(record | done)
 
-        await self.ask_once("replay_open", "", {}, act)
+        await self.request_once("replay_open", "", {}, act)

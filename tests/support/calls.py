@@ -89,7 +89,7 @@ class Calls:
         }
         return self.app.post(f"/api/v1/bridges/pbx/{path}", body, key=None, headers=headers)
 
-    def ask(self, to: str = LONDON, *, key: str | None = None, **more: Any) -> Any:
+    def authorise(self, to: str = LONDON, *, key: str | None = None, **more: Any) -> Any:
         """The answer to a dial-out question."""
         question = {"to": to, "account": "contoso", "organizer_id": "ken"} | more
         answer = self.send("dial-outs", question, key)

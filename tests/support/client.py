@@ -61,7 +61,7 @@ class Http:
                 content = answer.read()
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
-                # A server that is slow may do it yet: asking again would be another request.
+                # A server that is slow may do it yet: a retry would be another request.
                 is_late = isinstance(error, TimeoutError)
                 if is_late or is_last_try or not hasattr(self._own, "used"):
                     raise
@@ -88,7 +88,7 @@ class Admin:
     http: Http
     key: str
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
@@ -109,13 +109,13 @@ class Admin:
 
     def get(self, path: str) -> Any:
         """The JSON of a GET that must succeed."""
-        answer = self.ask("GET", path)
+        answer = self.request("GET", path)
         assert answer.status == 200, (path, answer)
         return answer.json()
 
     def put(self, path: str, body: object) -> Any:
         """The JSON of a PUT that must create something."""
-        answer = self.ask("PUT", path, body)
+        answer = self.request("PUT", path, body)
         assert answer.status == 201, (path, answer)
         return answer.json()
 
@@ -156,8 +156,8 @@ class SigningBridge:
         """Post one leg or many."""
         return self.post("call-ended", body, headers)
 
-    def ask(self, question: Json, key: str | None = None) -> Answer:
-        """Ask for a dial-out, under a webhook id of its own unless one is given."""
+    def authorise(self, question: Json, key: str | None = None) -> Answer:
+        """Request a dial-out, under a webhook id of its own unless one is given."""
         return self._post("dial-outs", question, None, key)
 
     def extend(self, authorization: str, seconds: int) -> Answer:
@@ -210,11 +210,11 @@ def at_once[Result](count: int, call: Callable[[int], Result]) -> list[Result]:
         return list(pool.map(one, range(count)))
 
 
-def eventually[Result](look: Callable[[], Result], seconds: float = 30.0) -> Result:
-    """The first result of `look` that is true; the last one where the time is over."""
+def eventually[Result](probe: Callable[[], Result], seconds: float = 30.0) -> Result:
+    """The first result of `probe` that is true; the last one where the time is over."""
     deadline = time.monotonic() + seconds
     while True:
-        found = look()
+        found = probe()
         if found or time.monotonic() > deadline:
             return found
         time.sleep(POLL_SECONDS)

@@ -1,12 +1,12 @@
 """The points at which a process may die and somebody has to put things right: one list for the
 simulator, whose processes end at them, and for the tests that kill real ones.
 
-A point is told by what is being done (`act`), by the call to the outside (`queue`, `topic`, a
+A point is named by what is being done (`act`), by the call to the outside (`queue`, `topic`, a
 receiver, a blob or a table) and by how far that is: `before` it, `landed` (done, but the answer has
 not come), `after`.
 
 Other products have points that this one has not:
-- a hold that a reaper takes away: it counts for nothing from its instant on, whoever removes it;
+- a hold that a reaper takes away: it counts for nothing from its instant on, whatever removes it;
 - a mark beside an anchored day: the blob's name says which day, and the first blob of a day stays;
 - a dead letter that is sent again: what fails is sent again by us (`leg.sent_again`) or parked
   (`parked.charged`), so there are none to drain;
@@ -34,10 +34,10 @@ PUTS_IT_RIGHT = {
     "commit.acked": "written, and the message is not completed; the next delivery meets the guard",
     "leg.sent_again": "queued again for later, and the first message is still there; the guard",
     "park.written": "parked, and still queued; a leg is parked under a name that follows from it",
-    "outbox.published": "told, and still in the outbox; told again under the same id",
+    "outbox.published": "published, and still in the outbox; published again under the same id",
     "outbox.deleted": "nothing is left to do",
-    "recharge.requested": "in flight by the commit that has its event; a timer tells the event",
-    "recharge.sent": "the payment side was asked, the outbox has it still; asked under the same id",
+    "recharge.requested": "in flight by the commit that has its event; a timer publishes the event",
+    "recharge.sent": "the payment side has the request, the outbox too; sent again, same id",
     "recharge.credited": "credited without an answer; said again, the answer changes nothing",
     "topup.acked": "credited without an answer; the same key gives the same answer",
     "hold.placed": "held without an answer; the same key gives the same authorisation",
@@ -84,8 +84,8 @@ def at_topic(messages: Sequence[Message], when: str) -> str | None:
     """The point of events that are published."""
     if when != "after":
         return None
-    asked = any(message.properties.get("type") == RECHARGE_REQUESTED for message in messages)
-    return "recharge.sent" if asked else "outbox.published"
+    requested = any(message.properties.get("type") == RECHARGE_REQUESTED for message in messages)
+    return "recharge.sent" if requested else "outbox.published"
 
 
 def at_post(when: str) -> str | None:
@@ -123,7 +123,7 @@ def _at_commit(act: str, operations: Sequence[Operation], when: str) -> str | No
         entries = _entries(operations)
         if any(entry.kind is EntryKind.TOP_UP and entry.recharge for entry in entries):
             return "recharge.credited"
-        if _asks_for_money(operations):
+        if _requests_recharge(operations):
             return "recharge.requested"
         if act in _AFTER_BOOKING:
             return _AFTER_BOOKING[act]
@@ -132,7 +132,7 @@ def _at_commit(act: str, operations: Sequence[Operation], when: str) -> str | No
     return _COMMIT[when] if act == "rate_and_debit" else None
 
 
-def _asks_for_money(operations: Sequence[Operation]) -> bool:
+def _requests_recharge(operations: Sequence[Operation]) -> bool:
     """Whether a commit puts a recharge into the outbox."""
     return any(
         event.type == RECHARGE_REQUESTED

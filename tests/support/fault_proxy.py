@@ -113,7 +113,7 @@ class Rule:
     seen: int = field(default=0, init=False)
 
     def applies(self, method: str, path: str, chance: random.Random) -> bool:
-        """Counts the request and tells whether it is to be hit."""
+        """Counts the request and reports whether it is to be hit."""
         if (self.method is not None and method != self.method) or self.path not in path:
             return False
         self.seen += 1

@@ -1,4 +1,4 @@
-"""The functions of the app, asked for once a process: Microsoft's library refuses a second time."""
+"""The functions of the app, loaded once a process: Microsoft's library refuses a second time."""
 
 from functools import cache
 from typing import Any

@@ -15,7 +15,7 @@ from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.ledger.model import Configure, DebitLeg, TopUp
 from shared.ports.holds import ExtendHold, HoldRecord, PlaceHold, StoredDecision
 from shared.ports.tables import Operation, Replace, Row
-from tests.support.hold_cases import CENT, ask, longer
+from tests.support.hold_cases import CENT, authorise, longer
 from tests.support.memory_tables import MemoryTables
 from tests.support.product import CountedIds, ManualClock
 
@@ -23,7 +23,7 @@ ACCOUNT = "contoso"
 
 
 class WatchedTables(MemoryTables):
-    """Counts what is asked of it, and checks promise 4 at every commit of a hold book."""
+    """Records the reads, and checks promise 4 at every commit of a hold book."""
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
@@ -113,11 +113,11 @@ class HoldBooks:
             ),
         )
 
-    async def ask(
+    async def authorise(
         self, command: Authorise | None = None, book: TableHoldBook | None = None
     ) -> StoredDecision | object:
         """Place a hold; an `Answered` or a `Denial`."""
-        return await (book or self.book).place(ACCOUNT, question(command or ask()))
+        return await (book or self.book).place(ACCOUNT, question(command or authorise()))
 
     async def extend(
         self, name: str, seconds: int, book: TableHoldBook | None = None

@@ -42,7 +42,7 @@ def account(balance_micros: int = 100 * CENT, **changes: Any) -> HoldState:
     return replace(HoldState(balance_micros=balance_micros), **changes)
 
 
-def ask(name: str = "au_1", seconds: int = SLICE, **changes: Any) -> Authorise:
+def authorise(name: str = "au_1", seconds: int = SLICE, **changes: Any) -> Authorise:
     """A dial-out for a slice to France."""
     command = Authorise(
         authorization=name,
@@ -57,7 +57,7 @@ def ask(name: str = "au_1", seconds: int = SLICE, **changes: Any) -> Authorise:
     return replace(command, **changes)
 
 
-def named_ask(command: Authorise, name: str) -> Authorise:
+def named_authorise(command: Authorise, name: str) -> Authorise:
     """The question under another authorisation."""
     return replace(command, authorization=name)
 

@@ -36,7 +36,7 @@ def test_either_a_connection_string_or_an_endpoint_is_needed(both: bool) -> None
 
 
 class FakeIdentity:
-    """Stands in for ManagedIdentityCredential; remembers what it was asked."""
+    """Stands in for ManagedIdentityCredential; records its requests."""
 
     made: list["FakeIdentity"]
     refuses = False

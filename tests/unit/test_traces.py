@@ -21,7 +21,7 @@ The above exception was the direct cause of the following exception:
 
 Traceback (most recent call last):
   File "/x/functions/webhooks.py", line 36, in deliver_events
-    _tell(await container.deliver_events(bodies, seconds=seconds), "topic")
+    _report(await container.deliver_events(bodies, seconds=seconds), "topic")
   File "/x/shared/adapters/tables/azure_tables.py", line 86, in get
     raise _unread(error) from error
 shared.domain.common.errors.StoreUnavailable: Table storage can't be read: TimeoutError.

@@ -48,7 +48,7 @@ from shared.ports.queues import Backlog
 from shared.ports.tables import Delete, Insert, Operation, TableStore
 
 TABLE = rows.TABLE
-_NUDGE_PAUSE = timedelta(seconds=limits.NUDGE_SECONDS_MIN)
+_REFRESH_PAUSE = timedelta(seconds=limits.NUDGE_SECONDS_MIN)
 _log = logging.getLogger(__name__)
 
 
@@ -69,7 +69,7 @@ class TableHoldBook:
         self._log = log
         self._clock = clock
         self._nudged_at: dict[str, datetime] = {}
-        self._nudges: dict[str, asyncio.Task[None]] = {}
+        self._refreshes: dict[str, asyncio.Task[None]] = {}
         self._book = HoldBookRows(tables, ledger, due, backlog, clock)
         self._committer: GroupCommitter[HoldPartitionState, Command, Result] = GroupCommitter(
             tables, self._book, clock, ids
@@ -161,7 +161,7 @@ class TableHoldBook:
         only where that settles something."""
         now = self._clock.now()
         last = self._nudged_at.get(account)
-        if account in self._nudges or (last and now - last < _NUDGE_PAUSE):
+        if account in self._refreshes or (last and now - last < _REFRESH_PAUSE):
             return
         self._nudged_at[account] = now
         if len(self._nudged_at) > limits.PARTITIONS_CACHED_MAX:
@@ -169,8 +169,8 @@ class TableHoldBook:
         task = asyncio.get_running_loop().create_task(
             self._refresh_async(account), context=NO_REQUEST()
         )
-        self._nudges[account] = task
-        task.add_done_callback(lambda _: self._nudges.pop(account, None))
+        self._refreshes[account] = task
+        task.add_done_callback(lambda _: self._refreshes.pop(account, None))
 
     async def _refresh_async(self, account: str) -> None:
         try:

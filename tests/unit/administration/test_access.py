@@ -241,11 +241,11 @@ def test_another_account_and_what_all_share_stay_closed(app: Product, role: str)
 def test_a_quote_for_another_account_is_refused(app: Product) -> None:
     app.account("contoso")
     key = app.api_key("reader", accounts=("fabrikam",))
-    ask = {"kind": "dial_out", "to": "+33170000000", "talk_seconds": 60}
+    inquiry = {"kind": "dial_out", "to": "+33170000000", "talk_seconds": 60}
 
     codes = {"account": "account_not_allowed", "rate_card": "rate_card_not_allowed"}
     for whose in ({"account": "contoso"}, {"rate_card": "default"}):
-        answer = app.post("/api/v1/quotes", {**ask, **whose}, key=key)
+        answer = app.post("/api/v1/quotes", {**inquiry, **whose}, key=key)
         assert (answer.status, answer.code) == (403, codes[next(iter(whose))])
 
 

@@ -83,7 +83,7 @@ def test_an_account_that_is_not_there_is_404(app: Product) -> None:
 
 
 def test_the_ledger_hears_of_settings_that_a_dead_process_left(app: Product) -> None:
-    """A process that dies between writing the settings and telling the ledger loses nothing."""
+    """A process that dies between writing the settings and updating the ledger loses nothing."""
     app.account("contoso")
     document = dict(app.run(app.container.records.get("account", "contoso")).document)
     document["credit_limit_micros"] = 7_000_000

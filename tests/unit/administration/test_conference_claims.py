@@ -1,4 +1,4 @@
-"""A conference that several accounts have registered: whose leg it is, if anything tells."""
+"""A conference that several accounts have registered: whose leg it is, if anything decides."""
 
 import base64
 from typing import Any
@@ -49,7 +49,7 @@ def charged_to(charging: ChargingApp, **leg: Any) -> tuple[str | None, str]:
     return account, charging.shown(ended.key, account)["organizer"]
 
 
-def ask(charging: ChargingApp, name: str, **body: Any) -> Answer:
+def dial_out(charging: ChargingApp, name: str, **body: Any) -> Answer:
     """A dial-out into the room."""
     charging.count += 1
     credentials = base64.b64encode(b"pbx:one-secret-of-ours").decode()
@@ -121,12 +121,12 @@ def test_a_dial_out_into_a_claimed_room_is_denied_unless_its_account_is_known(
 ) -> None:
     name = bridge(claimed, accounts=["*"], default_account="contoso")
 
-    denied = ask(claimed, name)
-    told = ask(claimed, name, account="contoso", organizer_id="ken")
-    alone = ask(claimed, bridge(claimed, accounts=["contoso"]))
+    denied = dial_out(claimed, name)
+    allowed = dial_out(claimed, name, account="contoso", organizer_id="ken")
+    alone = dial_out(claimed, bridge(claimed, accounts=["contoso"]))
 
     assert (denied.json["decision"], denied.json["reason"]) == ("deny", "account_unknown")
-    assert told.json.get("reason") != "account_unknown"
+    assert allowed.json.get("reason") != "account_unknown"
     assert alone.json.get("reason") != "account_unknown"
 
 
@@ -136,7 +136,7 @@ def test_the_authorization_names_for_whom_a_claimed_room_was_dialled(claimed: Ch
     for account in BOTH:
         top_up = {"idempotency-key": f"for-dial-out-{account}"}
         claimed.post(f"/api/v1/accounts/{account}/top-ups", {"amount": "5"}, headers=top_up)
-    allowed = ask(claimed, name, account="fabrikam").json
+    allowed = dial_out(claimed, name, account="fabrikam").json
     assert allowed["decision"] == "allow", allowed
 
     found = charged_to(claimed, bridge=name, authorization=allowed["authorization"])

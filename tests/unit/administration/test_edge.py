@@ -244,18 +244,18 @@ def test_health_is_never_ok_while_legs_wait_in_the_inbox(charging: ChargingApp) 
 
 
 def test_health_is_checked_again_only_after_a_moment(app: Product) -> None:
-    asked = []
+    checks = []
 
     async def count() -> None:
-        asked.append(1)
+        checks.append(1)
 
     app.container.queue_check = count
     for _ in range(5):
         app.get("/api/health", key=None)
-    assert len(asked) == 1
+    assert len(checks) == 1
     app.clock.advance(2)
     app.get("/api/health", key=None)
-    assert len(asked) == 2
+    assert len(checks) == 2
 
 
 def test_each_request_is_one_line_in_the_log_without_secrets(

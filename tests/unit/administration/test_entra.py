@@ -1,4 +1,4 @@
-"""Entra tokens are verified here, against a key set of our own: no tenant was asked."""
+"""Entra tokens are verified here, against a key set of our own: no tenant is called."""
 
 import asyncio
 import base64
@@ -39,15 +39,15 @@ class Clock:
 
 
 class Tenant:
-    """The tenant's key endpoint: counts what it is asked, and may be away."""
+    """The tenant's key endpoint: counts its requests, and may be away."""
 
     def __init__(self, *kids: str) -> None:
         self.kids = list(kids)
-        self.asked = 0
+        self.requests = 0
         self.is_away = False
 
     async def keys(self) -> Mapping[str, Any]:
-        self.asked += 1
+        self.requests += 1
         if self.is_away:
             raise Unavailable("away")
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key()))
@@ -183,13 +183,13 @@ async def test_keys_are_fetched_once_and_again_when_a_new_one_is_named() -> None
     verifier = _verifier(tenant, clock)
     for _ in range(3):
         await verifier.verify(_token())
-    assert tenant.asked == 1
+    assert tenant.requests == 1
 
     tenant.kids.append("two")
     clock.time += timedelta(seconds=limits.ENTRA_FETCH_PAUSE_SECONDS)
     await verifier.verify(_token(kid="two"))
 
-    assert tenant.asked == 2
+    assert tenant.requests == 2
 
 
 async def test_made_up_key_ids_don_t_make_us_request_more_than_once_a_minute() -> None:
@@ -199,7 +199,7 @@ async def test_made_up_key_ids_don_t_make_us_request_more_than_once_a_minute() -
         with pytest.raises(NotAuthenticated):
             await verifier.verify(_token(kid=f"made-up-{number}"))
 
-    assert tenant.asked == 1
+    assert tenant.requests == 1
 
 
 @pytest.mark.parametrize("days", [1, 2, 30])
@@ -219,7 +219,7 @@ class Hanging(Tenant):
 
     async def keys(self) -> Mapping[str, Any]:
         if self.is_away:
-            self.asked += 1
+            self.requests += 1
             await asyncio.Event().wait()
         return await super().keys()
 
@@ -246,7 +246,7 @@ async def test_made_up_key_ids_delay_nobody_while_the_tenant_does_not_answer(
     assert {type(answer) for answer in answers} == {Unavailable}
     with pytest.raises(Unavailable):  # the failure is remembered
         await verifier.verify(_token(kid="made-up-again"))
-    assert tenant.asked == 2
+    assert tenant.requests == 2
 
 
 async def test_after_a_failure_the_keys_are_fetched_again_soon() -> None:
@@ -284,7 +284,7 @@ async def test_the_first_rule_that_fails_refuses_and_no_key_is_fetched(name: str
         await _verifier(tenant).verify(token)
 
     assert why in caught.value.__notes__[0]
-    assert tenant.asked == 0
+    assert tenant.requests == 0
 
 
 async def test_the_signature_comes_before_the_times_and_the_times_before_the_roles() -> None:

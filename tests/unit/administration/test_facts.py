@@ -29,13 +29,13 @@ class CountingRecords:
     def __init__(self) -> None:
         self.documents: dict[tuple[str, str], Mapping[str, object]] = {}
         self.reads: Counter[tuple[str, str]] = Counter()
-        self.asked = asyncio.Event()
+        self.read_began = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def get(self, kind: str, key: str) -> Record | None:
         self.reads[kind, key] += 1
-        self.asked.set()
+        self.read_began.set()
         document = self.documents.get((kind, key))
         await self.gate.wait()
         if document == {}:
@@ -62,7 +62,7 @@ class CachedDirectory:
     async def started(self) -> None:
         """Until a read is under way."""
         async with asyncio.timeout(5):
-            await self.records.asked.wait()
+            await self.records.read_began.wait()
 
     @property
     def reads(self) -> int:

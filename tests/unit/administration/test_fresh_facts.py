@@ -42,13 +42,13 @@ def test_a_price_that_was_just_changed_is_charged_by_every_process(
 def test_a_quote_by_a_rate_that_was_just_put_is_given_by_every_process(
     charging: ChargingApp, other: ChargingApp
 ) -> None:
-    asked = {"account": "contoso", "kind": "dial_out", "to": TOKYO, "talk_seconds": 60}
-    assert other.post("/api/v1/quotes", asked).code == "rate_missing"
+    inquiry = {"account": "contoso", "kind": "dial_out", "to": TOKYO, "talk_seconds": 60}
+    assert other.post("/api/v1/quotes", inquiry).code == "rate_missing"
 
     charging.put(f"{CARD}/{MAY}?backdate=true", card(BRITAIN, FRANCE, JAPAN))
     charging.clock.advance(0.1)
 
-    assert other.post("/api/v1/quotes", asked).json["amount"] == "0.30"
+    assert other.post("/api/v1/quotes", inquiry).json["amount"] == "0.30"
 
 
 def test_what_was_missing_is_found_with_the_next_request(

@@ -29,7 +29,7 @@ BAD = {
 }
 
 
-def ask(app: Product, route: Route, query: str) -> Answer:
+def send(app: Product, route: Route, query: str) -> Answer:
     path = re.sub(r"\{\w+\}", "x", route.path)
     return app.call(route.method, f"/api/{path}?{query}")
 
@@ -38,7 +38,7 @@ def ask(app: Product, route: Route, query: str) -> Answer:
 def test_every_route_refuses_a_parameter_that_it_does_not_declare(
     app: Product, route: Route
 ) -> None:
-    answer = ask(app, route, "organiser=ken")
+    answer = send(app, route, "organiser=ken")
 
     assert (answer.status, answer.code) == (422, "query_invalid")
     assert "organiser" in answer.json["detail"]
@@ -49,7 +49,7 @@ def test_every_route_refuses_a_parameter_that_it_does_not_declare(
 @pytest.mark.parametrize("route", CHECKED, ids=lambda route: route.name)
 def test_every_route_refuses_a_parameter_that_is_sent_twice(app: Product, route: Route) -> None:
     for each in route.queries or ():
-        answer = ask(app, route, f"{each.name}=&{each.name}=")
+        answer = send(app, route, f"{each.name}=&{each.name}=")
 
         assert (answer.status, answer.code) == (422, "query_invalid")
         assert f"{each.name} is sent twice" in answer.json["detail"]
@@ -61,7 +61,7 @@ def test_every_route_refuses_a_value_that_its_parameter_does_not_take(
 ) -> None:
     for each in route.queries or ():
         for value in ["nonsense"] if each.choices else BAD.get(each.kind, []):
-            answer = ask(app, route, f"{each.name}={value}")
+            answer = send(app, route, f"{each.name}={value}")
 
             assert (answer.status, answer.code) == (422, "query_invalid"), (each.name, value)
             assert each.name in answer.json["detail"]
@@ -213,7 +213,7 @@ LISTS = sorted(
 @pytest.mark.parametrize("route", LISTS, ids=lambda route: route.name)
 def test_every_list_answers_csv(app: Product, route: Route) -> None:
     app.account("x")
-    answer = ask(app, route, "format=csv")
+    answer = send(app, route, "format=csv")
 
     if answer.status == 200:
         assert answer.headers["content-disposition"].endswith('.csv"')

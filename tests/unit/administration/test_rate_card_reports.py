@@ -234,10 +234,10 @@ def test_a_quote_says_in_a_sentence_which_prefix_won_and_over_which(app: Product
 def test_quotes_come_as_a_table_of_lengths(app: Product) -> None:
     app.account("contoso")
     app.put(IN_FORCE, card())
-    ask = {"account": "contoso", "to": "+33170000000"}
+    inquiry = {"account": "contoso", "to": "+33170000000"}
 
-    answer = app.post("/api/v1/quotes/table", ask).json
-    rows = table(app.post("/api/v1/quotes/table", ask, headers={"accept": "text/csv"}).body)
+    answer = app.post("/api/v1/quotes/table", inquiry).json
+    rows = table(app.post("/api/v1/quotes/table", inquiry, headers={"accept": "text/csv"}).body)
 
     assert answer["rate"]["prefix"] == "33"
     assert [(item["minutes"], item["amount"]) for item in answer["items"]] == [
@@ -249,7 +249,7 @@ def test_quotes_come_as_a_table_of_lengths(app: Product) -> None:
     ]
     assert answer["items"][1]["per_minute"] == "0.022"
     assert [row["amount"] for row in rows] == [item["amount"] for item in answer["items"]]
-    own = app.post("/api/v1/quotes/table", {**ask, "minutes": [2, 7]}).json
+    own = app.post("/api/v1/quotes/table", {**inquiry, "minutes": [2, 7]}).json
     assert [item["talk_seconds"] for item in own["items"]] == [120, 420]
     # 0.134 for 7 minutes: a figure for people, no fraction.
     assert own["items"][1]["per_minute"] == "0.019143"
@@ -271,9 +271,9 @@ def test_quotes_come_as_a_table_of_lengths(app: Product) -> None:
 def test_what_has_no_table_says_why(app: Product, change: dict[str, object], code: str) -> None:
     app.account("contoso")
     app.put(IN_FORCE, card())
-    ask = {"account": "contoso", "to": "+33170000000", **change}
+    inquiry = {"account": "contoso", "to": "+33170000000", **change}
 
-    assert app.post("/api/v1/quotes/table", ask).code == code
+    assert app.post("/api/v1/quotes/table", inquiry).code == code
 
 
 def test_who_sees_one_account_reads_the_cards_that_it_uses(app: Product) -> None:

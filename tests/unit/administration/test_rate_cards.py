@@ -212,10 +212,10 @@ def test_a_quote_is_the_charge_of_a_leg_that_has_not_happened(app: Product) -> N
 def test_a_quote_takes_the_version_in_force_at_its_time(app: Product) -> None:
     app.put(IN_FORCE, card())
     app.put(TOMORROW, card({**FRANCE, "connection_fee": "1"}))
-    ask = {"rate_card": "default", "kind": "dial_out", "to": "+33170000000", "talk_seconds": 60}
+    inquiry = {"rate_card": "default", "kind": "dial_out", "to": "+33170000000", "talk_seconds": 60}
 
     def amount(at: str) -> str:
-        return str(app.post("/api/v1/quotes", {**ask, "at": at}).json["amount"])
+        return str(app.post("/api/v1/quotes", {**inquiry, "at": at}).json["amount"])
 
     assert amount("2026-11-24T09:59:59Z") == "0.062"
     assert amount("2026-11-24T10:00:00Z") == "1.012"

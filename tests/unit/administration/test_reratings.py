@@ -322,15 +322,15 @@ def test_a_backdated_version_proposes_whose_legs_to_charge_anew(charging: Chargi
         {"account": "contoso", "legs": 2},
         {"account": "fabrikam", "legs": 1},
     ]
-    asked = put["dry_run"]
-    assert (asked["method"], asked["path"]) == ("POST", RERATINGS)
-    assert asked["body"] == {
+    proposed = put["dry_run"]
+    assert (proposed["method"], proposed["path"]) == ("POST", RERATINGS)
+    assert proposed["body"] == {
         "charged_by": "default",
         "from": MAY,
         "to": "2026-11-23T10:01:00Z",
         "accounts": ["contoso", "fabrikam"],
     }
-    found = charging.post(asked["path"], asked["body"]).json
+    found = charging.post(proposed["path"], proposed["body"]).json
     assert (found["dry_run"], found["changed"]) == (True, 3)
 
 
@@ -350,7 +350,7 @@ def test_a_proposal_says_where_counting_stopped(
     legs: int,
     complete: bool,
 ) -> None:
-    """In pages of legs and of accounts, and one leg of each where but one may be looked at."""
+    """In pages of legs and of accounts, and one leg of each where but one may be examined."""
     charging.settle("fabrikam")
     for account in ("contoso", "contoso", "fabrikam"):
         charging.leg(account)

@@ -162,7 +162,7 @@ def _key(role: Role) -> str:
     return _neighbours().api_key(role.value, accounts=(OWN,))
 
 
-def _ask(place: Place, value: str, role: Role) -> Answer:
+def _send(place: Place, value: str, role: Role) -> Answer:
     """The operation with the id in its place, everything else one's own."""
     ids = {name: values[0] for name, values in PATH_IDS.items()}
     if place.part == "path":
@@ -207,7 +207,7 @@ def test_what_is_foreign_is_answered_like_what_is_absent(place: Place, role: Rol
     assert values is not None
     _, foreign_id, absent_id = values
 
-    foreign, absent = _ask(place, foreign_id, role), _ask(place, absent_id, role)
+    foreign, absent = _send(place, foreign_id, role), _send(place, absent_id, role)
 
     assert MARK not in foreign.body.decode()
     assert (foreign.status, _code(foreign)) == (absent.status, _code(absent))
@@ -252,7 +252,7 @@ def test_a_cursor_of_another_list_or_an_altered_one_is_refused(place: Place) -> 
     altered = f"{'B' if sealed[0] == 'A' else 'A'}{sealed[1:]}"
 
     for cursor in (sealed, altered, FOREIGN, "0", "bnVsbA", "=", "é"):
-        answer = _ask(place, cursor, Role.ADMIN)
+        answer = _send(place, cursor, Role.ADMIN)
         # What needs all accounts is closed before any list begins.
         assert answer.status in {403, 422}, (cursor, answer.body)
         assert answer.code in {"cursor_invalid", "account_not_allowed"}, (cursor, answer.body)

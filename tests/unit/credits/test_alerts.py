@@ -1,4 +1,4 @@
-"""Alerts: once per crossing, told again while nobody acknowledges them, over when they are over."""
+"""Alerts: once per crossing, repeated while nobody acknowledges them, over when they are over."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -110,11 +110,11 @@ def test_an_alert_is_reported_again_until_somebody_acknowledges_it(app: CreditsA
     app.spend("2.00")
     start = app.clock.now()
     app.tick_until(start + timedelta(days=3, minutes=10), timedelta(minutes=10))
-    told = app.of_type("credits.low")
-    assert [event["data"].get("repeat", 0) for event in told] == [0, 1, 2]
-    assert [event["data"].get("escalated", False) for event in told] == [False, False, True]
-    assert {event["data"]["alert_id"] for event in told} == {"1"}
-    assert len({event["id"] for event in told}) == 3
+    reported = app.of_type("credits.low")
+    assert [event["data"].get("repeat", 0) for event in reported] == [0, 1, 2]
+    assert [event["data"].get("escalated", False) for event in reported] == [False, False, True]
+    assert {event["data"]["alert_id"] for event in reported} == {"1"}
+    assert len({event["id"] for event in reported}) == 3
 
     seen = app.post(f"{PATH}/alerts/1/acknowledge", {})
     again = app.post(f"{PATH}/alerts/1/acknowledge", {}, key=app.api_key("operator"))
@@ -224,7 +224,7 @@ def test_a_rule_that_makes_no_sense_is_refused(app: CreditsApp) -> None:
     assert app.get(PATH).json["alerts"] == list(shown)
 
 
-# Rules that look ahead
+# Rules that forecast
 
 
 def weeks_of_calls(app: CreditsApp, weeks: int, cost: str = "1.00") -> datetime:
@@ -346,8 +346,10 @@ def test_a_stop_that_goes_on_is_repeated_although_somebody_restarted_before(
 def test_an_alert_of_a_stop_that_no_restart_ended_ends_with_the_next_tick(app: CreditsApp) -> None:
     """As ledgers have them from before: restarted, and the ledger did not hear of it."""
     app.open(balance="21.00")
-    told = Announce("holds", 0, alerts.DIAL_OUT_STOPPED, "why", {"reason": "why", "what_to_do": ""})
-    app.run(app.container.ledger.submit(ACCOUNT, told))
+    reported = Announce(
+        "holds", 0, alerts.DIAL_OUT_STOPPED, "why", {"reason": "why", "what_to_do": ""}
+    )
+    app.run(app.container.ledger.submit(ACCOUNT, reported))
     app.forget()
     app.tick_until(app.clock.now() + timedelta(days=10), timedelta(hours=6))
     assert app.types() == ["dial_out.stopped"]  # the stop itself; no reminder
@@ -453,9 +455,9 @@ def test_every_type_that_is_repeated_has_a_reminder_of_its_own(app: CreditsApp, 
     app.open(balance="21.00", alerts=[LOW], auto_recharge={"trigger": "1.00", "amount": "5.00"})
     raised = Raised(1, kind, "low", app.clock.now())
     state = replace(app.state, raised=(raised,))
-    look = monitoring.on_timer(state, app.clock.now() + timedelta(days=2))
-    repeated = [each.type for each in look.events if each.repeat] if look else []
-    gone = look is not None and not look.state.raised
+    evaluation = monitoring.on_timer(state, app.clock.now() + timedelta(days=2))
+    repeated = [each.type for each in evaluation.events if each.repeat] if evaluation else []
+    gone = evaluation is not None and not evaluation.state.raised
     assert repeated == ([kind] if record.is_repeated and not gone else [])
     if gone:
         assert kind in {alerts.RECHARGE_UNANSWERED, alerts.POOL_USED}

@@ -20,7 +20,7 @@ from tests.support.delivery_app import DeliveryApp
 LOW = {"name": "low", "below": "20.50"}
 EMAILS = ["finance@contoso.example"]
 PAYMENTS = Principal("payments", frozenset({Role.PAYMENTS}), frozenset({"*"}))
-TOLD = ["credits.low", "recharge.requested"]
+PUBLISHED = ["credits.low", "recharge.requested"]
 
 
 class Crash(BaseException):
@@ -75,7 +75,7 @@ class Dying(DeliveryApp):
         await asyncio.gather(*left, *tasks, return_exceptions=True)
         return not self.crashed.is_set()
 
-    async def debit_and_tell(self) -> None:
+    async def debit_and_publish(self) -> None:
         """What a batch does, and then the subscriber of the topic."""
         await self.container.ledger.submit(ACCOUNT, self.leg("2.00"))
         await self.container.publish_events(ACCOUNT)
@@ -110,20 +110,20 @@ def test_whichever_step_is_the_last_one_every_event_arrives_in_order(*, after: b
         dead.hook()
         dead.forget()
 
-        lived = dead.live(dead.debit_and_tell())
+        lived = dead.live(dead.debit_and_publish())
         other = survivor(dead)
         debited = other.state.balance_micros < 21_000_000
         if not debited:
             other.spend("2.00")  # the queue hands the leg over again
         for _ in range(3):
             other.relay()
-            other.tick(seconds=80)  # in all longer than a lease, shorter than to the next asking
+            other.tick(seconds=80)  # in all longer than a lease, shorter than to the next request
             other.retry()
         other.relay()
 
         events = {event["id"]: event for event in other.events}
         arrived = first_seen(other.receiver.ids)
-        assert [events[each]["type"] for each in arrived] == TOLD, (last_step, after)
+        assert [events[each]["type"] for each in arrived] == PUBLISHED, (last_step, after)
         assert first_seen([mail.mail_id for mail in other.mail.mails]) == arrived[:1]
         assert other.shown_balance == "19.00"
         assert [each["status"] for each in other.items("alerts")] == ["open"]

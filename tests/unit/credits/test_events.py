@@ -31,7 +31,7 @@ def strict(kind: str) -> Json:
 
 
 def low(app: CreditsApp) -> None:
-    """Every way to state a threshold, the forecast of one that looks ahead, and reminders."""
+    """Every way to state a threshold, the forecast of one that forecasts, and reminders."""
     rules = [
         {"name": "low", "below": "700.00"},
         {"name": "fifth", "below_percent": 70},
@@ -73,7 +73,7 @@ def recharged(app: CreditsApp) -> None:
 
 
 def unanswered(app: CreditsApp) -> None:
-    """Asked in vain for days, then answered with another amount."""
+    """Requested in vain for days, then answered with another amount."""
     app.open(balance="21.00", auto_recharge=AUTO)
     app.spend("2.00")
     app.tick_until(app.clock.now() + timedelta(days=3), timedelta(hours=1))
@@ -93,7 +93,7 @@ def called(app: CreditsApp) -> None:
     calls.organizer("sub", license="subscription")
     warn = {"amount": "0.01", "mode": "warn"}
     calls.policy(velocity={"new_region": "notice"}, budgets={"day": warn, "meeting": warn})
-    calls.ask()
+    calls.authorise()
     for _ in range(2):
         calls.charged(organizer="sub", talk_seconds=3000, kind=LegKind.DIAL_OUT)
     assert calls.control("stop", {"reason": "a person"}).status == 200
@@ -118,7 +118,7 @@ def emitted(scene: Callable[[CreditsApp], None]) -> list[Json]:
 
 @pytest.fixture(scope="module")
 def events() -> list[Json]:
-    """What the product told in all scenes."""
+    """What the product reported in all scenes."""
     return [event for scene in SCENES for event in emitted(scene)]
 
 
@@ -128,10 +128,10 @@ def test_what_is_reported_follows_its_schema_and_makes_use_of_all_of_it(
 ) -> None:
     schema = strict(kind)
     validator = Draft202012Validator(schema)
-    told = [event for event in events if event["type"] == kind]
+    reported = [event for event in events if event["type"] == kind]
 
-    faults = [error.message for event in told for error in validator.iter_errors(event)]
-    seen = {name for event in told for name in event["data"]}
+    faults = [error.message for event in reported for error in validator.iter_errors(event)]
+    seen = {name for event in reported for name in event["data"]}
 
     assert faults == []
     assert seen == schema["properties"]["data"]["properties"].keys()

@@ -1,4 +1,4 @@
-"""Recharges: asked for strictly below the trigger, one at a time, within ceilings, paid once."""
+"""Recharges: requested strictly below the trigger, one at a time, within ceilings, paid once."""
 
 from datetime import timedelta
 
@@ -183,7 +183,7 @@ def test_the_day_ceiling_suspends_until_the_accounts_next_day_once(app: CreditsA
     )
     for number in (1, 2):
         app.spend("52.00")
-        assert app.answer(f"{ACCOUNT}~{number}", "succeeded", _asked(app)).status == 200
+        assert app.answer(f"{ACCOUNT}~{number}", "succeeded", _requested_amount(app)).status == 200
     for _ in range(5):
         app.spend("60.00")
     (suspended,) = app.of_type(SUSPENDED)
@@ -210,7 +210,7 @@ def test_the_month_ceilings_hold_by_count_and_by_amount(app: CreditsApp) -> None
     assert suspended["data"]["until"] == "2026-12-01T00:00:00Z"
     app.change(auto_recharge={**auto, "max_amount_per_month": "1000.00"})
     app.tick()
-    app.answer(f"{ACCOUNT}~3", "succeeded", _asked(app))
+    app.answer(f"{ACCOUNT}~3", "succeeded", _requested_amount(app))
     app.spend("500.00")
     assert app.of_type(SUSPENDED)[-1]["data"]["reason"] == "max_per_month"
 
@@ -230,10 +230,10 @@ def test_it_is_requested_again_with_the_same_id_until_there_is_an_answer(app: Cr
     app.open(balance="21.00", auto_recharge=AUTO)
     app.spend("2.00")
     app.tick_until(app.clock.now() + timedelta(hours=6), timedelta(minutes=1))
-    asked = app.of_type(REQUESTED)
-    assert set(recharge_ids(asked)) == {FIRST}
-    assert [event["data"]["ask"] for event in asked] == [1, 2, 3, 4, 5, 6, 7]
-    assert len({event["id"] for event in asked}) == 7
+    requested = app.of_type(REQUESTED)
+    assert set(recharge_ids(requested)) == {FIRST}
+    assert [event["data"]["ask"] for event in requested] == [1, 2, 3, 4, 5, 6, 7]
+    assert len({event["id"] for event in requested}) == 7
     (unanswered,) = app.of_type("recharge.unanswered")
     assert unanswered["data"]["recharge"] == FIRST
     app.answer(FIRST, "succeeded")
@@ -330,7 +330,7 @@ def test_an_answer_is_answered_by_the_ledger_while_our_records_are_behind(
 
 
 async def unpublished(account: str, *, hold_book: bool = True) -> None:
-    """Nothing could be read or told."""
+    """Nothing could be read or reported."""
 
 
 def test_only_the_payment_side_answers_and_only_for_its_accounts(app: CreditsApp) -> None:
@@ -388,5 +388,5 @@ def test_the_leap_day_and_the_month_after_it_have_ceilings_of_their_own(app: Cre
     assert len(app.of_type(REQUESTED)) == 2
 
 
-def _asked(app: CreditsApp) -> str:
+def _requested_amount(app: CreditsApp) -> str:
     return str(app.of_type(REQUESTED)[-1]["data"]["amount"])

@@ -19,6 +19,6 @@ def test_a_year_of_many_accounts_is_as_the_independent_model_says() -> None:
         *("credits.low", "credits.empty", "credits.overdrawn", "credits.expiring"),
         *("recharge.requested", "recharge.succeeded", "recharge.declined", "recharge.suspended"),
         *("recharge.unanswered", "lots expired", "ticks missed", "ticks doubled", "ticks at once"),
-        *("died before publishing", "asked in vain", "answers pending", "alerts acknowledged"),
+        *("died before publishing", "requested in vain", "answers pending", "alerts acknowledged"),
     ):
-        assert year.told[what] > 0, f"the year had no {what}"
+        assert year.counts[what] > 0, f"the year had no {what}"

@@ -62,7 +62,7 @@ class Customer:
 
 @dataclass
 class Year:
-    """One run. `told` counts what happened, for the reader; `problems` should stay empty."""
+    """One run. `reported` counts what happened, for the reader; `problems` should stay empty."""
 
     accounts: int
     seed: int
@@ -70,7 +70,7 @@ class Year:
     tables: MemoryTables = field(default_factory=MemoryTables)
     topic: MemoryTopic = field(default_factory=MemoryTopic)
     history: list[Json] = field(default_factory=list)
-    told: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -155,20 +155,20 @@ class Year:
         """A tick as timers have them: most on time, some late, doubled, or two at once."""
         chance = self.random.random()
         if chance < 0.04:
-            self.told["ticks missed"] += 1
+            self.counts["ticks missed"] += 1
             self.clock.moment += timedelta(minutes=self.random.randint(1, 9))
         await self._tick(self.app)
         if chance > 0.96:
-            self.told["ticks doubled"] += 1
+            self.counts["ticks doubled"] += 1
             await self._tick(self.app)
         elif chance > 0.92:
-            self.told["ticks at once"] += 1
+            self.counts["ticks at once"] += 1
             await asyncio.gather(*(self._tick(app) for app in self.apps))
         self._listen()
 
     async def _tick(self, app: Container) -> None:
         self._ticked_at = self.clock.now()
-        self.told["ticks"] += 1
+        self.counts["ticks"] += 1
         watched = await app.watch_balances()
         if watched.failures and self.topic.available:
             self.problems += watched.failures
@@ -237,7 +237,7 @@ class Year:
         key = f"hand-{customer.legs}"
         command = TopUp(key, content_digest(body), units * UNIT, LotKind.PURCHASED)
         entry, _ = await self.app.credit_account(customer.name, command)
-        self.told["top-ups by hand"] += 1
+        self.counts["top-ups by hand"] += 1
         self._note(
             "top_up",
             customer.name,
@@ -252,11 +252,11 @@ class Year:
         calls = rand.choice([1, 1, 1, 1, 3])
         legs = [self._leg(customer) for _ in range(calls)]
         await asyncio.gather(*(app.ledger.submit(customer.name, leg) for leg in legs))
-        self.told["calls"] += calls
+        self.counts["calls"] += calls
         if rand.random() < 0.9:
             await app.publish_events.best_effort(customer.name, hold_book=False)
         else:
-            self.told["died before publishing"] += 1
+            self.counts["died before publishing"] += 1
         self._plan(self._later(customer), "call", customer.name)
 
     def _leg(self, customer: Customer) -> DebitLeg:
@@ -290,7 +290,7 @@ class Year:
         for alert in shown:
             if alert.acknowledged_at is None and rand.random() < 0.9:
                 await app.alerts.acknowledge(customer.name, str(alert.number), "a person")
-                self.told["alerts acknowledged"] += 1
+                self.counts["alerts acknowledged"] += 1
         if customer.is_paid_by_hand and state.balance_micros < 10 * UNIT:
             await self._top_up(customer, rand.choice([20, 50, 100]))
         if state.recharges.paused or rand.random() < 0.02:
@@ -303,18 +303,18 @@ class Year:
         """The provider hears of recharges, and sometimes never answers, or late, or twice."""
         for message in self.topic.published[self._seen :]:
             event = json.loads(message.body)
-            self.told[event["type"]] += 1
+            self.counts[event["type"]] += 1
             if event["type"] == "recharge.requested":
-                self._asked(event["data"])
+                self._on_request(event["data"])
         self._seen = len(self.topic.published)
 
-    def _asked(self, data: Json) -> None:
+    def _on_request(self, data: Json) -> None:
         recharge, rand = data["recharge"], self.random
         if recharge in self.answered:
-            return  # asked again: the first answer is on its way, or was given
+            return  # requested again: the first answer is on its way, or was given
         chance = rand.random()
         if chance < 0.05 and data["ask"] < 6:
-            self.told["asked in vain"] += 1
+            self.counts["requested in vain"] += 1
             return
         self.answered.add(recharge)
         at = self.clock.now() + timedelta(
@@ -344,7 +344,7 @@ class Year:
             if error.code == "recharge_settled" and status == "declined":
                 return
             raise
-        self.told[f"answers {status}"] += 1
+        self.counts[f"answers {status}"] += 1
         body = {"status": status, "amount": data["amount"], "currency": data["currency"]}
         self._note("recharge_result", account, {"recharge": recharge, "body": body}, began)
 
@@ -407,7 +407,7 @@ class Year:
             for draw in entry.draws:
                 left[draw.lot] -= draw.amount_micros
             if entry.kind == "expiry":
-                self.told["lots expired"] += 1
+                self.counts["lots expired"] += 1
                 late = entry.at - (lots[entry.draws[0].lot].expires_at or entry.at)
                 if not timedelta(0) <= late < timedelta(hours=1):
                     yield f"{name}: {entry.draws[0].lot} expired {late} late"
@@ -448,12 +448,12 @@ def played(accounts: int, seed: int) -> Year:
 
 
 def main() -> int:
-    """Play one year and tell; exit code 1 if anything is wrong."""
+    """Play one year and report; exit code 1 if anything is wrong."""
     accounts, seed = int(sys.argv[1]), int(sys.argv[2])
     started = time.perf_counter()
     year = played(accounts, seed)
     print(f"{accounts} accounts, seed {seed}: {time.perf_counter() - started:.1f} s")
-    print("\n".join(f"  {count:>8}  {what}" for what, count in sorted(year.told.items())))
+    print("\n".join(f"  {count:>8}  {what}" for what, count in sorted(year.counts.items())))
     print("\n".join(year.problems[:50]) or "nothing is wrong")
     return 1 if year.problems else 0
 

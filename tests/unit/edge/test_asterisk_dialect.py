@@ -238,27 +238,27 @@ AMI = [
 ]
 
 
-@pytest.mark.parametrize("told", [ARI, AMI], ids=["ari", "ami"])
-def test_events_of_a_channel_in_any_order_make_one_leg(told: list[Any]) -> None:
-    whole = leg(events(told))
+@pytest.mark.parametrize("reported", [ARI, AMI], ids=["ari", "ami"])
+def test_events_of_a_channel_in_any_order_make_one_leg(reported: list[Any]) -> None:
+    whole = leg(events(reported))
     assert (whole.leg_id, whole.conference_id, whole.hangup_cause) == (CHANNEL, "7001", "16")
     assert whole.answered_at == START + timedelta(seconds=2)
     assert whole.ended_at == START + timedelta(seconds=42)
-    for order in permutations(told):
+    for order in permutations(reported):
         assert leg(events([*order, order[0]])) == whole
 
 
-@pytest.mark.parametrize("told", [ARI, AMI], ids=["ari", "ami"])
+@pytest.mark.parametrize("reported", [ARI, AMI], ids=["ari", "ami"])
 def test_the_time_of_the_answer_is_waited_for_and_the_conference_would_be_nice(
-    told: list[Any],
+    reported: list[Any],
 ) -> None:
-    without_answer = made(events(told[1:]))
+    without_answer = made(events(reported[1:]))
     assert isinstance(without_answer, Waiting)
     assert without_answer.ended_by is not None
-    without_conference = made(events([told[0], told[3]]))
+    without_conference = made(events([reported[0], reported[3]]))
     assert isinstance(without_conference, Complete)
     assert without_conference.lacks == (CONFERENCE,)
-    goes_on = made(events(told[:2]))
+    goes_on = made(events(reported[:2]))
     assert isinstance(goes_on, Waiting)
     assert goes_on.ended_by is None
 
@@ -277,12 +277,12 @@ def test_an_originated_channel_has_its_callee_as_caller_id() -> None:
         "dialplan": {"context": "to-trunk", "exten": "s"},
         "channelvars": {"PERMINUTE_AUTHORIZATION": "au_abc.contoso"},
     }
-    told = [
+    reported = [
         ari("ChannelStateChange", 2, channel=dialled),
         ari("ChannelDestroyed", 42, channel=dialled, cause=16),
         ari("ChannelEnteredBridge", 3, channel=dialled, bridge={"id": "b", "name": "7001"}),
     ]
-    found = leg(events(told))
+    found = leg(events(reported))
     assert (found.kind, found.authorization) == (LegKind.DIAL_OUT, "au_abc.contoso")
     assert (found.from_number, found.to_number) == ("+33170180001", "+442079460011")
 

@@ -72,20 +72,20 @@ def one(*fields: dict[str, Any], **query: str) -> Complete:
 
 
 def test_callbacks_of_call_and_conference_in_any_order_make_one_leg() -> None:
-    told = [
+    reported = [
         call(CallStatus="initiated", CallDuration=None),
         call(CallStatus="in-progress", CallDuration=None),
         conference(),
         conference("participant-leave", Timestamp="Mon, 23 Nov 2026 10:05:10 +0000"),
         call(),
     ]
-    whole = one(*told)
+    whole = one(*reported)
     leg = whole.ended_leg
     assert whole.lacks == ()
     assert (leg.leg_id, leg.conference_id, leg.kind) == (CALL, "weekly", LegKind.DIAL_OUT)
     assert (leg.talk_seconds, leg.ended_at) == (183, ENDED)
     assert leg.answered_at == ENDED - timedelta(seconds=183)
-    for order in permutations(told):
+    for order in permutations(reported):
         again = one(*order, order[0], order[2])
         assert (again.leg, again.lacks) == (whole.leg, ())
 
@@ -110,11 +110,11 @@ def test_the_call_is_waited_for() -> None:
 
 @pytest.mark.parametrize("status", ["busy", "no-answer", "failed", "canceled"])
 def test_an_unanswered_call_needs_no_conference(status: str) -> None:
-    told = call(CallStatus=status, CallDuration="0", SipResponseCode="404")
-    leg = one(told).ended_leg
+    reported = call(CallStatus=status, CallDuration="0", SipResponseCode="404")
+    leg = one(reported).ended_leg
     assert (leg.answered_at, leg.conference_id, leg.talk_seconds) == (None, None, 0)
     assert leg.hangup_cause == ("SIP 404" if status == "failed" else status)
-    assert one(conference("participant-leave"), told).leg == leg
+    assert one(conference("participant-leave"), reported).leg == leg
 
 
 def test_the_label_of_an_unanswered_call_frees_its_hold_whenever_it_comes() -> None:
@@ -145,7 +145,9 @@ def test_the_label_of_an_answered_call_is_its_authorization() -> None:
         ({"Direction": None}, None),
     ],
 )
-def test_direction_and_address_tell_the_kind(changes: dict[str, Any], kind: LegKind | None) -> None:
+def test_direction_and_address_report_the_kind(
+    changes: dict[str, Any], kind: LegKind | None
+) -> None:
     assert one(call(**changes), conference()).ended_leg.kind is kind
 
 

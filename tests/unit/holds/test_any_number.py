@@ -90,7 +90,7 @@ def charged(calls: Calls, text: str, authorization: str | None) -> Any:
 def test_whatever_text_a_number_has_it_is_one_number_from_check_to_display(
     calls: Calls, text: str
 ) -> None:
-    allowed = calls.ask(text)
+    allowed = calls.authorise(text)
     is_allowed = allowed["decision"] == "allow"
     question = {"account": "contoso", "kind": "dial_out", "to": text, "talk_seconds": 900}
     quoted = calls.app.post("/api/v1/quotes", question)
@@ -114,7 +114,7 @@ def test_whatever_text_a_number_has_it_is_one_number_from_check_to_display(
         assert (said["region"], said["number_class"]) == (charge["region"], charge["number_class"])
         assert Decimal(allowed["held"]) == Decimal(charge["amount"])
         assert charge["flags"] == []
-    again = calls.ask(shown)
+    again = calls.authorise(shown)
     if again["decision"] == "deny":
         assert parsed is None
         assert not is_allowed

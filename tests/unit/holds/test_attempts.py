@@ -92,7 +92,7 @@ def test_a_cause_of_the_route_or_of_a_race_keeps_the_hold(cause: str) -> None:
 def test_an_unanswered_attempt_frees_the_hold_or_leaves_it_to_the_answered_one(
     calls: Calls, cause: str | None, is_free: bool
 ) -> None:
-    authorization = calls.ask()["authorization"]
+    authorization = calls.authorise()["authorization"]
 
     charge(calls, failed(calls, authorization, cause))
 
@@ -110,16 +110,16 @@ def test_the_credit_of_a_call_that_goes_on_is_not_granted_again(calls: Calls) ->
         {"amount": "-9.75", "reason": "leaves 0.25"},
         headers={"idempotency-key": "less"},
     )
-    authorization = calls.ask()["authorization"]
+    authorization = calls.authorise()["authorization"]
     charge(calls, failed(calls, authorization, "NORMAL_TEMPORARY_FAILURE"))
-    assert calls.ask()["reason"] == "credit_exhausted"
+    assert calls.authorise()["reason"] == "credit_exhausted"
     charge(calls, calls.ended(authorization))
     assert calls.account()["balance"] == "0.16"
 
 
 @pytest.mark.parametrize("cause", ["NO_ANSWER", "NORMAL_TEMPORARY_FAILURE"])
 def test_a_hold_found_by_the_leg_id_shows_its_authorization(calls: Calls, cause: str) -> None:
-    authorization = calls.ask(leg_id="mine")["authorization"]
+    authorization = calls.authorise(leg_id="mine")["authorization"]
     other = failed(calls, None, cause, leg_id="other")
     charge(calls, other)
     assert held(calls) == "0.20"
@@ -134,13 +134,13 @@ def test_a_hold_found_by_the_leg_id_shows_its_authorization(calls: Calls, cause:
 def test_the_cause_decides_for_a_hold_found_by_the_leg_id_too(
     calls: Calls, cause: str, left: str
 ) -> None:
-    calls.ask(leg_id="mine")
+    calls.authorise(leg_id="mine")
     charge(calls, failed(calls, None, cause, leg_id="mine"))
     assert held(calls) == left
 
 
 def test_a_leg_after_its_hold_expired_says_so(calls: Calls) -> None:
-    authorization = calls.ask()["authorization"]
+    authorization = calls.authorise()["authorization"]
     calls.app.clock.advance(900 + 120 + 900)
     leg = calls.ended(authorization)
     charge(calls, leg)
@@ -148,7 +148,7 @@ def test_a_leg_after_its_hold_expired_says_so(calls: Calls) -> None:
 
 
 def test_a_leg_after_a_release_says_so(calls: Calls) -> None:
-    authorization = calls.ask()["authorization"]
+    authorization = calls.authorise()["authorization"]
     assert calls.release(authorization).status == 200
     leg = calls.ended(authorization)
     charge(calls, leg)
@@ -156,7 +156,7 @@ def test_a_leg_after_a_release_says_so(calls: Calls) -> None:
 
 
 def test_a_second_answered_leg_of_an_authorization_is_parked(calls: Calls) -> None:
-    authorization = calls.ask()["authorization"]
+    authorization = calls.authorise()["authorization"]
     first, twin = calls.ended(authorization), calls.ended(authorization)
 
     assert charge(calls, first).status == "charged"
@@ -171,7 +171,7 @@ def test_a_second_answered_leg_of_an_authorization_is_parked(calls: Calls) -> No
 
 def test_a_parked_twin_is_charged_once_its_authorization_is_dropped(calls: Calls) -> None:
     """Where it was a call of its own; where it was not, it is dismissed."""
-    authorization = calls.ask()["authorization"]
+    authorization = calls.authorise()["authorization"]
     twin = calls.ended(authorization)
     charge(calls, calls.ended(authorization))
     parked = charge(calls, twin).parked
@@ -183,7 +183,7 @@ def test_a_parked_twin_is_charged_once_its_authorization_is_dropped(calls: Calls
 
 
 def test_a_leg_that_came_in_under_a_dial_outs_authorization_is_the_dial_out(calls: Calls) -> None:
-    authorization = calls.ask()["authorization"]
+    authorization = calls.authorise()["authorization"]
     inbound = calls.ended(authorization, kind=LegKind.DIAL_IN)
     charge(calls, inbound)
     assert shown(calls, inbound)["kind"] == "dial_out"
@@ -195,7 +195,7 @@ def test_a_leg_that_came_in_under_a_dial_outs_authorization_is_the_dial_out(call
 def test_a_caller_to_another_number_under_a_dial_outs_authorization_is_parked(
     calls: Calls,
 ) -> None:
-    authorization = calls.ask()["authorization"]
+    authorization = calls.authorise()["authorization"]
     inbound = calls.ended(authorization, kind=LegKind.DIAL_IN, to_number=TOLL)
     assert charge(calls, inbound).parked.reason == "inconsistent"
     assert held(calls) == "0.20"
@@ -206,7 +206,7 @@ def test_a_caller_to_another_number_under_a_dial_outs_authorization_is_parked(
 def test_three_answered_channels_of_one_call_are_one_debit_in_any_order(
     calls: Calls, order: Sequence[int]
 ) -> None:
-    authorization = calls.ask()["authorization"]
+    authorization = calls.authorise()["authorization"]
     channels = [
         calls.ended(authorization),
         calls.ended(authorization, kind=LegKind.DIAL_IN),
@@ -224,7 +224,7 @@ def test_twins_in_one_batch_and_in_two_processes_are_one_debit(calls: Calls) -> 
     other.loop = app.loop
     other.container.topic = app.container.topic
     for _ in range(5):
-        authorization = calls.ask()["authorization"]
+        authorization = calls.authorise()["authorization"]
         twins = [calls.ended(authorization) for _ in range(8)]
 
         async def both(twins: list[QueuedLeg] = twins) -> list[Any]:
@@ -263,7 +263,7 @@ def test_one_phone_call_is_one_charge_and_its_hold_stays_while_it_may_run(
     app = Product()
     try:
         calls = Calls(app)
-        authorization = calls.ask()["authorization"]
+        authorization = calls.authorise()["authorization"]
         expires_at = app.clock.now() + timedelta(seconds=900 + 120 + 900)
         posted: list[QueuedLeg] = []
         charged = 0
@@ -297,7 +297,7 @@ def test_one_phone_call_is_one_charge_and_its_hold_stays_while_it_may_run(
 
 
 def test_a_voip_leg_neither_settles_nor_frees_the_hold_of_the_phone_leg(calls: Calls) -> None:
-    authorization = calls.ask(PARIS)["authorization"]
+    authorization = calls.authorise(PARIS)["authorization"]
     charge(calls, calls.ended(authorization, kind=LegKind.VOIP))
     assert held(calls) == "0.30"
     assert charge(calls, calls.ended(authorization, to_number=PARIS)).status == "charged"

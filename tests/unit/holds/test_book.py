@@ -13,7 +13,7 @@ from shared.domain.dial_out.facts import Denial
 from shared.ports.holds import DialOutControl, ExtendHold, HoldRecord, StoredDecision
 from shared.ports.tables import Row, Value
 from tests.support.hold_books import ACCOUNT, HoldBooks, named
-from tests.support.hold_cases import CENT, SLICE, Limit, Period, ask, budget, longer, velocity
+from tests.support.hold_cases import CENT, SLICE, Limit, Period, authorise, budget, longer, velocity
 
 ORGANIZER = "organizer|ken"
 
@@ -24,20 +24,20 @@ def play(
     """Run a story on hold books of its own."""
     books = HoldBooks(processes)
 
-    async def told() -> None:
+    async def run() -> None:
         await books.open(cents * CENT)
         await story(books)
 
-    asyncio.run(told())
+    asyncio.run(run())
     return books
 
 
 def test_a_view_younger_than_two_seconds_answers_with_one_round_trip() -> None:
     async def story(books: HoldBooks) -> None:
-        await books.ask(named(ask(), "au_1"))
+        await books.authorise(named(authorise(), "au_1"))
         books.clock.advance(limits.HOLD_VIEW_SECONDS_MAX)
         books.tables.reads.clear()
-        await books.ask(named(ask(), "au_2"))
+        await books.authorise(named(authorise(), "au_2"))
         assert books.tables.reads == []
 
     play(story)
@@ -45,10 +45,10 @@ def test_a_view_younger_than_two_seconds_answers_with_one_round_trip() -> None:
 
 def test_an_older_view_catches_up_first() -> None:
     async def story(books: HoldBooks) -> None:
-        await books.ask(named(ask(), "au_1"))
+        await books.authorise(named(authorise(), "au_1"))
         await books.debit(3 * CENT, "au_1")
         books.clock.advance(limits.HOLD_VIEW_SECONDS_MAX + 0.1)
-        await books.ask(named(ask(), "au_2"))
+        await books.authorise(named(authorise(), "au_2"))
         view = await books.book.view(ACCOUNT, fresh=False)
         assert [hold.authorization for hold in view.holds] == ["au_2"]
         assert view.balance_micros == 97 * CENT
@@ -58,19 +58,19 @@ def test_an_older_view_catches_up_first() -> None:
 
 def test_a_denial_for_lack_of_credit_is_never_given_from_a_view_that_is_not_caught_up() -> None:
     async def story(books: HoldBooks) -> None:
-        assert isinstance(await books.ask(), StoredDecision)
-        assert isinstance(await books.ask(named(ask(), "au_2")), Denial)
+        assert isinstance(await books.authorise(), StoredDecision)
+        assert isinstance(await books.authorise(named(authorise(), "au_2")), Denial)
         await books.top_up(15 * CENT)
-        assert isinstance(await books.ask(named(ask(), "au_2")), StoredDecision)
+        assert isinstance(await books.authorise(named(authorise(), "au_2")), StoredDecision)
 
     play(story, cents=15)
 
 
 def test_a_call_is_never_cut_short_by_a_view_that_is_not_caught_up() -> None:
     async def story(books: HoldBooks) -> None:
-        await books.ask(named(ask(seconds=300), "au_1"))
+        await books.authorise(named(authorise(seconds=300), "au_1"))
         await books.top_up(200 * CENT)
-        answer = await books.ask(named(ask(), "au_2"))
+        answer = await books.authorise(named(authorise(), "au_2"))
         assert isinstance(answer, StoredDecision)
         assert answer.record.granted_seconds == SLICE
         await books.top_up(200 * CENT)
@@ -85,17 +85,17 @@ def test_a_call_is_never_cut_short_by_a_view_that_is_not_caught_up() -> None:
 def test_what_another_process_freed_is_seen_before_somebody_is_refused() -> None:
     async def story(books: HoldBooks) -> None:
         first, second = books.books
-        assert isinstance(await books.ask(book=first), StoredDecision)
-        assert isinstance(await books.ask(named(ask(), "au_2"), second), Denial)
+        assert isinstance(await books.authorise(book=first), StoredDecision)
+        assert isinstance(await books.authorise(named(authorise(), "au_2"), second), Denial)
         await first.release(ACCOUNT, "au_1", "local")
-        assert isinstance(await books.ask(named(ask(), "au_2"), second), StoredDecision)
+        assert isinstance(await books.authorise(named(authorise(), "au_2"), second), StoredDecision)
 
     play(story, processes=2, cents=15)
 
 
 def test_a_top_up_that_waits_for_its_refresh_is_seen_in_the_state_row() -> None:
     async def story(books: HoldBooks) -> None:
-        await books.ask()
+        await books.authorise()
         await books.top_up(CENT)
         await books.book.catch_up(ACCOUNT)
         row = await books.tables.get("holds", ACCOUNT, "state")
@@ -109,13 +109,13 @@ def test_a_top_up_that_waits_for_its_refresh_is_seen_in_the_state_row() -> None:
 
 def test_a_refresh_writes_only_where_a_hold_is_settled_and_once_a_second() -> None:
     async def story(books: HoldBooks) -> None:
-        await books.ask()
+        await books.authorise()
 
         async def commits_of_refresh() -> int:
             before = books.tables.commits
             books.book.refresh_async(ACCOUNT)
             books.book.refresh_async(ACCOUNT)
-            while books.book._nudges:
+            while books.book._refreshes:
                 await asyncio.sleep(0)
             return books.tables.commits - before
 
@@ -132,9 +132,9 @@ def test_a_refresh_writes_only_where_a_hold_is_settled_and_once_a_second() -> No
 
 def test_the_same_question_is_answered_once_whatever_happened_since() -> None:
     async def story(books: HoldBooks) -> None:
-        first = await books.ask()
+        first = await books.authorise()
         await books.debit(15 * CENT, "au_1")
-        again = await books.ask(named(ask(seconds=60), "au_1"))
+        again = await books.authorise(named(authorise(seconds=60), "au_1"))
         assert isinstance(first, StoredDecision)
         assert isinstance(again, StoredDecision)
         assert (again.repeated, again.record) == (True, first.record)
@@ -144,7 +144,7 @@ def test_the_same_question_is_answered_once_whatever_happened_since() -> None:
 
 def test_an_extension_is_kept_beside_the_answer() -> None:
     async def story(books: HoldBooks) -> None:
-        await books.ask()
+        await books.authorise()
         granted = await books.extend("au_1", 1200)
         record = await books.book.record(ACCOUNT, "au_1")
         assert granted is not None
@@ -161,7 +161,7 @@ def test_an_extension_is_kept_beside_the_answer() -> None:
 
 def test_two_extensions_at_once_end_with_the_longer_one() -> None:
     async def story(books: HoldBooks) -> None:
-        await books.ask()
+        await books.authorise()
         await asyncio.gather(*(books.extend("au_1", seconds) for seconds in (1500, 1800, 1200)))
         record = await books.book.record(ACCOUNT, "au_1")
         assert record is not None
@@ -174,17 +174,17 @@ def test_no_extension_is_promised_by_one_that_was_not_kept() -> None:
     """Of two in one group the shorter has nothing to do, once the longer one is there."""
 
     async def story(books: HoldBooks) -> None:
-        await books.ask()
+        await books.authorise()
         record = await books.book.record(ACCOUNT, "au_1")
         assert record is not None
-        asked = [ExtendHold(longer("au_1", seconds), record) for seconds in (1800, 1200)]
+        requested = [ExtendHold(longer("au_1", seconds), record) for seconds in (1800, 1200)]
         books.tables.inject(1, StoreUnavailable("busy"), kind="transact")
         answers = await asyncio.gather(
-            *(books.book.extend(ACCOUNT, each) for each in asked), return_exceptions=True
+            *(books.book.extend(ACCOUNT, each) for each in requested), return_exceptions=True
         )
         assert [type(answer) for answer in answers] == [StoreUnavailable] * 2
 
-        again = await asyncio.gather(*(books.book.extend(ACCOUNT, each) for each in asked))
+        again = await asyncio.gather(*(books.book.extend(ACCOUNT, each) for each in requested))
         assert [each.hold.granted_seconds for each in again if each] == [1800, 1800]
 
     play(story)
@@ -192,7 +192,7 @@ def test_no_extension_is_promised_by_one_that_was_not_kept() -> None:
 
 def test_only_who_has_an_authorisation_releases_it() -> None:
     async def story(books: HoldBooks) -> None:
-        await books.ask()
+        await books.authorise()
         await books.book.keep(ACCOUNT, HoldRecord("au_2", "local", "d", {"decision": "deny"}))
         for name, bridge in (("au_1", "other"), ("au_2", "local"), ("au_3", "local")):
             with pytest.raises(NotFound):
@@ -204,14 +204,14 @@ def test_only_who_has_an_authorisation_releases_it() -> None:
 def test_a_stop_bites_on_every_process_with_its_next_question() -> None:
     async def story(books: HoldBooks) -> None:
         first, second = books.books
-        await books.ask(book=second)
+        await books.authorise(book=second)
         assert await first.switch(ACCOUNT, DialOutControl(stop="odd calls"))
-        denied = await books.ask(named(ask(), "au_2"), second)
+        denied = await books.authorise(named(authorise(), "au_2"), second)
         assert isinstance(denied, Denial)
         assert denied.reason == "dial_out_stopped"
         assert not await second.switch(ACCOUNT, DialOutControl(stop="odd calls"))
         assert await second.switch(ACCOUNT, DialOutControl(stop=""))
-        assert isinstance(await books.ask(named(ask(), "au_2"), first), StoredDecision)
+        assert isinstance(await books.authorise(named(authorise(), "au_2"), first), StoredDecision)
 
     play(story, processes=2)
 
@@ -219,9 +219,9 @@ def test_a_stop_bites_on_every_process_with_its_next_question() -> None:
 def test_a_suspended_account_is_denied_on_every_process() -> None:
     async def story(books: HoldBooks) -> None:
         first, second = books.books
-        await books.ask(book=second)
+        await books.authorise(book=second)
         await first.switch(ACCOUNT, DialOutControl(suspended=True))
-        denied = await books.ask(named(ask(), "au_2"), second)
+        denied = await books.authorise(named(authorise(), "au_2"), second)
         assert isinstance(denied, Denial)
         assert denied.reason == "account_suspended"
 
@@ -231,7 +231,7 @@ def test_a_suspended_account_is_denied_on_every_process() -> None:
 def test_the_stop_is_reported_once_and_a_mark_makes_sure_of_it() -> None:
     async def story(books: HoldBooks) -> None:
         bound = velocity(cost_per_ten_minutes_micros=15 * CENT)
-        answer = await books.ask(ask(bounds=(bound,)))
+        answer = await books.authorise(authorise(bounds=(bound,)))
         assert isinstance(answer, StoredDecision)
         assert answer.events
         rows = await books.book.outbox(ACCOUNT, limit=10)
@@ -251,13 +251,13 @@ def test_counters_of_an_organizer_are_written_with_the_hold_and_read_by_others()
 
     async def story(books: HoldBooks) -> None:
         first, second = books.books
-        await books.ask(named(ask(seconds=60, bounds=bounds), "au_1"), first)
+        await books.authorise(named(authorise(seconds=60, bounds=bounds), "au_1"), first)
         await books.debit(8 * CENT, "au_1")
-        allowed = await books.ask(named(ask(bounds=bounds), "au_2"), second)
+        allowed = await books.authorise(named(authorise(bounds=bounds), "au_2"), second)
         assert isinstance(allowed, StoredDecision)
         assert allowed.record.granted_seconds == 60
         await second.release(ACCOUNT, "au_2", "local")
-        denied = await books.ask(named(ask(bounds=bounds), "au_3"), first)
+        denied = await books.authorise(named(authorise(bounds=bounds), "au_3"), first)
         assert isinstance(denied, Denial)
         assert denied.reason == "velocity_exceeded"
 
@@ -273,7 +273,9 @@ def test_charges_of_scopes_without_requests_are_posted_in_the_end(
         first, second = books.books
         for number in range(30):
             bounds = (budget(10**9, Period.DAY, Scope.ORGANIZER, f"organizer|{number}"),)
-            await books.ask(named(ask(seconds=60, bounds=bounds), f"au_{number}"), first)
+            await books.authorise(
+                named(authorise(seconds=60, bounds=bounds), f"au_{number}"), first
+            )
         for number in range(15):
             await books.debit(CENT, f"au_{number}")
         assert len((await second.view(ACCOUNT)).unposted) == 15
@@ -290,13 +292,15 @@ def test_charges_of_scopes_without_requests_are_posted_in_the_end(
 
 def test_while_the_queue_is_behind_no_hold_expires() -> None:
     async def story(books: HoldBooks) -> None:
-        await books.ask()
+        await books.authorise()
         books.clock.advance(SLICE + 1020)
         await books.backlog.seen(400)
-        assert isinstance(await books.ask(named(ask(), "au_2"), books.books[1]), Denial)
+        assert isinstance(await books.authorise(named(authorise(), "au_2"), books.books[1]), Denial)
         await books.backlog.seen(3)
         books.clock.advance(limits.BACKLOG_READ_SECONDS)
-        assert isinstance(await books.ask(named(ask(), "au_2"), books.books[1]), StoredDecision)
+        assert isinstance(
+            await books.authorise(named(authorise(), "au_2"), books.books[1]), StoredDecision
+        )
 
     play(story, processes=2, cents=15)
 
@@ -313,9 +317,9 @@ def test_a_backlog_that_nobody_repeats_is_forgotten() -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["lost request", "lost answer"])
 def test_an_uncertain_commit_is_cleared_up(after: bool) -> None:
     async def story(books: HoldBooks) -> None:
-        await books.ask(named(ask(), "au_0"))
+        await books.authorise(named(authorise(), "au_0"))
         books.tables.inject(1, OutcomeUnknown("?"), after=after)
-        answer = await books.ask()
+        answer = await books.authorise()
         assert isinstance(answer, StoredDecision)
         view = await books.books[1].view(ACCOUNT)
         assert len(view.holds) == 2
@@ -325,7 +329,7 @@ def test_an_uncertain_commit_is_cleared_up(after: bool) -> None:
 
 def test_a_ledger_that_was_rolled_back_is_noticed() -> None:
     async def story(books: HoldBooks) -> None:
-        await books.ask()
+        await books.authorise()
         await books.debit(CENT)
         await books.book.catch_up(ACCOUNT)
         row = await books.tables.get("ledger", ACCOUNT, "state")

@@ -42,7 +42,7 @@ def reason(answer: Any) -> str:
 
 
 def test_an_allowed_call_is_extended_by_its_total_and_answered_like_an_allow(calls: Calls) -> None:
-    allowed = calls.ask()
+    allowed = calls.authorise()
     assert (allowed["granted_seconds"], allowed["final"], allowed["held"]) == (900, False, "0.20")
 
     longer = calls.extend(allowed["authorization"], 1800)
@@ -60,27 +60,27 @@ def test_an_allowed_call_is_extended_by_its_total_and_answered_like_an_allow(cal
 
 
 def test_the_same_question_keeps_its_first_answer_after_an_extension(calls: Calls) -> None:
-    allowed = calls.ask(key="k")
+    allowed = calls.authorise(key="k")
     calls.extend(allowed["authorization"], 1800)
-    assert calls.ask(key="k") == allowed
+    assert calls.authorise(key="k") == allowed
     assert calls.account()["held"] == "0.35"
 
 
 def test_less_than_a_slice_is_granted_where_less_is_requested_and_extended_all_the_same(
     calls: Calls,
 ) -> None:
-    short = calls.ask(requested_seconds=61)
+    short = calls.authorise(requested_seconds=61)
     assert (short["granted_seconds"], short["final"]) == (61, False)
     assert "ends_by" not in short
     longer = calls.extend(short["authorization"], 1200).json
     assert (longer["granted_seconds"], longer["final"]) == (1200, False)
-    long = calls.ask(requested_seconds=3600)
+    long = calls.authorise(requested_seconds=3600)
     assert (long["granted_seconds"], long["final"]) == (900, False)
 
 
 def test_credit_that_ends_within_the_call_makes_the_answer_final(app: Product) -> None:
     calls = Calls(app, "0.08")
-    allowed = calls.ask()
+    allowed = calls.authorise()
     assert (allowed["granted_seconds"], allowed["final"], allowed["ends_by"]) == (
         180,
         True,
@@ -95,7 +95,7 @@ def test_credit_that_ends_within_the_call_makes_the_answer_final(app: Product) -
 
 
 def test_an_authorisation_that_is_over_is_not_extended(calls: Calls, app: Product) -> None:
-    released, expired = calls.ask()["authorization"], calls.ask()["authorization"]
+    released, expired = calls.authorise()["authorization"], calls.authorise()["authorization"]
     assert calls.release(released).status == 200
     assert (calls.extend(released, 1800).status, calls.extend(released, 1800).code) == (
         409,
@@ -113,14 +113,14 @@ def test_an_unknown_authorisation_is_not_found(calls: Calls, name: str) -> None:
 
 @pytest.mark.parametrize("seconds", [0, -1, 86_401, "900", None, 1.5])
 def test_an_extension_names_seconds(calls: Calls, seconds: object) -> None:
-    authorization = calls.ask()["authorization"]
+    authorization = calls.authorise()["authorization"]
     answer = calls.send(f"dial-outs/{authorization}/extend", {"seconds": seconds})
     assert answer.status == 422
 
 
 def test_a_denied_question_can_be_neither_extended_nor_released(app: Product) -> None:
     calls = Calls(app, "")
-    assert reason(calls.ask(key="k")) == "credit_exhausted"
+    assert reason(calls.authorise(key="k")) == "credit_exhausted"
     from shared.domain.dial_out.authorization_ids import authorization_of
 
     name = authorization_of("contoso", "pbx", "k")
@@ -142,9 +142,9 @@ def test_a_bridge_that_authorises_once_is_granted_what_its_calls_are_assumed_to_
         },
         shown.etag,
     )
-    assert calls.ask()["granted_seconds"] == 3600
+    assert calls.authorise()["granted_seconds"] == 3600
     assert calls.come_in()["granted_seconds"] == 3600
-    assert calls.ask(requested_seconds=7200)["granted_seconds"] == 3600
+    assert calls.authorise(requested_seconds=7200)["granted_seconds"] == 3600
 
 
 # Numbers
@@ -155,18 +155,18 @@ def test_a_bridge_that_authorises_once_is_granted_what_its_calls_are_assumed_to_
     [("011442079460123", LONDON), ("00442079460123", LONDON), ("2125550123", NEW_YORK)],
 )
 def test_a_number_is_normalised_only_on_request(calls: Calls, to: str, dialled: str) -> None:
-    assert reason(calls.ask(to)) == "number_invalid"
-    allowed = calls.ask(to, normalize=True)
+    assert reason(calls.authorise(to)) == "number_invalid"
+    allowed = calls.authorise(to, normalize=True)
     assert allowed["destination"]["number"] == dialled
 
 
 @pytest.mark.parametrize("to", ["911", "112", "9116666"])
 def test_an_emergency_number_is_never_normalised(calls: Calls, to: str) -> None:
-    assert reason(calls.ask(to, normalize=True)) == "emergency_number"
+    assert reason(calls.authorise(to, normalize=True)) == "emergency_number"
 
 
 def test_a_short_number_is_never_normalised(calls: Calls) -> None:
-    assert reason(calls.ask("411", normalize=True)) == "special_number"
+    assert reason(calls.authorise("411", normalize=True)) == "special_number"
 
 
 # Budgets
@@ -175,25 +175,25 @@ def test_a_short_number_is_never_normalised(calls: Calls) -> None:
 @pytest.mark.parametrize("period", ["day", "month"])
 def test_the_accounts_budget_bounds_all_its_dial_outs(calls: Calls, period: str) -> None:
     calls.policy(budgets={period: {"amount": "0.25"}})
-    assert calls.ask()["granted_seconds"] == 900
-    assert reason(calls.ask()) == "budget_exceeded"
+    assert calls.authorise()["granted_seconds"] == 900
+    assert reason(calls.authorise()) == "budget_exceeded"
     assert calls.come_in()["decision"] == "allow"
 
 
 def test_an_organizers_budget_is_its_own(calls: Calls) -> None:
     calls.organizer("ann", budgets={"day": {"amount": "0.10"}})
-    allowed = calls.ask(organizer_id="ann")
+    allowed = calls.authorise(organizer_id="ann")
     assert (allowed["granted_seconds"], allowed["ends_by"]) == (300, "budget")
-    assert reason(calls.ask(organizer_id="ann")) == "budget_exceeded"
-    assert calls.ask(organizer_id="ken")["granted_seconds"] == 900
+    assert reason(calls.authorise(organizer_id="ann")) == "budget_exceeded"
+    assert calls.authorise(organizer_id="ken")["granted_seconds"] == 900
 
 
 def test_organizers_of_a_cost_centre_share_its_budget(calls: Calls) -> None:
     calls.policy(cost_centers={"sales": {"month": {"amount": "0.20"}}})
     for name in ("ann", "bob"):
         calls.organizer(name, cost_center="sales")
-    assert calls.ask(organizer_id="ann")["granted_seconds"] == 900
-    assert reason(calls.ask(organizer_id="bob")) == "budget_exceeded"
+    assert calls.authorise(organizer_id="ann")["granted_seconds"] == 900
+    assert reason(calls.authorise(organizer_id="bob")) == "budget_exceeded"
 
 
 @pytest.mark.parametrize("where", ["account", "organizer", "cost_center"])
@@ -207,14 +207,14 @@ def test_every_meeting_has_a_budget(calls: Calls, where: str) -> None:
     calls.organizer("ann", cost_center="sales", budgets=own)
     for room in ("3001", "3002"):
         calls.put(f"accounts/contoso/conferences/{room}", {"organizer": "ann"})
-    assert calls.ask(conference_id="3001")["granted_seconds"] == 900
-    assert reason(calls.ask(conference_id="3001")) == "budget_exceeded"
-    assert calls.ask(conference_id="3002")["granted_seconds"] == 900
+    assert calls.authorise(conference_id="3001")["granted_seconds"] == 900
+    assert reason(calls.authorise(conference_id="3001")) == "budget_exceeded"
+    assert calls.authorise(conference_id="3002")["granted_seconds"] == 900
 
 
 def test_a_budget_that_warns_is_explained_and_lets_ring(calls: Calls) -> None:
     calls.policy(budgets={"day": {"amount": "0.01", "mode": "warn"}})
-    allowed = calls.ask(explain=True)
+    allowed = calls.authorise(explain=True)
     lines = {line["check"]: line for line in allowed["checks"]}
     assert "warning" in lines["budget"]["detail"]
 
@@ -224,31 +224,31 @@ def test_a_budget_that_warns_is_explained_and_lets_ring(calls: Calls) -> None:
 
 def test_velocity_comes_from_the_policy(calls: Calls, app: Product) -> None:
     calls.policy(velocity={"concurrent": 2, "per_hour": 3})
-    first = calls.ask()["authorization"]
-    calls.ask()
-    assert reason(calls.ask()) == "velocity_exceeded"
+    first = calls.authorise()["authorization"]
+    calls.authorise()
+    assert reason(calls.authorise()) == "velocity_exceeded"
     calls.release(first)
-    third = calls.ask()["authorization"]
+    third = calls.authorise()["authorization"]
     calls.release(third)
-    assert reason(calls.ask()) == "velocity_exceeded"
+    assert reason(calls.authorise()) == "velocity_exceeded"
     app.clock.advance(3660)
-    assert calls.ask()["decision"] == "allow"
+    assert calls.authorise()["decision"] == "allow"
 
 
 def test_a_dry_run_counts_nothing(calls: Calls) -> None:
     calls.policy(velocity={"concurrent": 1, "per_hour": 1}, budgets={"day": {"amount": "0.20"}})
     for _ in range(3):
-        assert calls.ask(dry_run=True)["decision"] == "allow"
+        assert calls.authorise(dry_run=True)["decision"] == "allow"
     assert calls.dial_out_state()["open"] == []
-    calls.ask()
-    assert reason(calls.ask(dry_run=True)) == "budget_exceeded"
+    calls.authorise()
+    assert reason(calls.authorise(dry_run=True)) == "budget_exceeded"
 
 
 def test_the_breaker_stops_dial_out_and_a_person_lets_it_go_on(calls: Calls) -> None:
     calls.policy(velocity={"cost_per_ten_minutes": "0.40"})
-    first = calls.ask()["authorization"]
-    calls.ask()
-    assert reason(calls.ask()) == "dial_out_stopped"
+    first = calls.authorise()["authorization"]
+    calls.authorise()
+    assert reason(calls.authorise()) == "dial_out_stopped"
     longer = calls.extend(first, 1800).json
     assert (longer["granted_seconds"], longer["ends_by"]) == (900, "stopped")
     state = calls.dial_out_state()
@@ -258,13 +258,13 @@ def test_the_breaker_stops_dial_out_and_a_person_lets_it_go_on(calls: Calls) -> 
 
     assert calls.control("restart").json == {"stopped": False}
 
-    assert calls.ask()["decision"] == "allow"
+    assert calls.authorise()["decision"] == "allow"
     assert not calls.dial_out_state()["stopped"]
 
 
 def test_a_person_stops_dial_out_and_says_why(calls: Calls) -> None:
     assert calls.control("stop", {"reason": "we look into it"}).status == 200
-    denied = calls.ask()
+    denied = calls.authorise()
     assert reason(denied) == "dial_out_stopped"
     assert "we look into it" in denied["message"]
     assert calls.control("stop", {"reason": ""}).status == 422
@@ -272,10 +272,10 @@ def test_a_person_stops_dial_out_and_says_why(calls: Calls) -> None:
 
 def test_a_suspended_account_neither_dials_out_nor_lets_callers_in(calls: Calls) -> None:
     put = calls.policy(suspended=True)
-    assert reason(calls.ask()) == reason(calls.come_in()) == "account_suspended"
+    assert reason(calls.authorise()) == reason(calls.come_in()) == "account_suspended"
     assert calls.dial_out_state()["suspended"]
     calls.policy(put["etag"], suspended=False)
-    assert calls.ask()["decision"] == "allow"
+    assert calls.authorise()["decision"] == "allow"
 
 
 @pytest.mark.parametrize("what", ["stop", "restart"])
@@ -378,9 +378,9 @@ def test_a_price_that_rises_while_it_rings_is_held_and_extended_at_the_dearer(
     dearer["rounding"] = {"mode": "half_up", "decimals": 4}
     calls.put(f"rate-cards/{CARD}/versions/{rises_at:%Y-%m-%dT%H:%M:%SZ}", dearer)
     app.clock.advance(6 * 60 - 121)
-    before = calls.ask()
+    before = calls.authorise()
     app.clock.advance(60)
-    ringing = calls.ask()
+    ringing = calls.authorise()
     assert [answer["held"] for answer in (before, ringing)] == ["0.20", "0.51"]
     assert [answer["price_per_minute"] for answer in (before, ringing)] == ["0.01", "0.03"]
     assert [answer["connection_fee"] for answer in (before, ringing)] == ["0.05", "0.06"]
@@ -391,7 +391,11 @@ def test_a_price_that_rises_while_it_rings_is_held_and_extended_at_the_dearer(
 
 
 def test_prices_of_different_places_hold_different_amounts(calls: Calls) -> None:
-    assert [calls.ask(to)["held"] for to in (LONDON, PARIS, NEW_YORK)] == ["0.20", "0.30", "1.50"]
+    assert [calls.authorise(to)["held"] for to in (LONDON, PARIS, NEW_YORK)] == [
+        "0.20",
+        "0.30",
+        "1.50",
+    ]
 
 
 @pytest.mark.parametrize("person", [{"number": LONDON}, {"organizer": "ann@contoso.example"}])
@@ -404,7 +408,7 @@ def test_an_erased_person_is_in_no_row_of_the_hold_book(
     calls.organizer(name, budgets=budgets, policy="DialoutCPCandPSTNInternational")
     calls.policy(organizer_velocity={"concurrent": 5, "per_hour": 50})
     for _ in range(2):
-        calls.ask(organizer_id=name, explain=True)
+        calls.authorise(organizer_id=name, explain=True)
     calls.come_in(organizer_id=name, explain=True)
     app.clock.advance(4000)
     text = next(iter(person.values()))
@@ -428,13 +432,13 @@ def test_a_card_in_another_currency_is_named_as_the_cause(calls: Calls, app: Pro
     calls.put("accounts/fabrikam/organizers/ken", {})
     app.account("nocard", rate_card="absent", usage_location="FR")
     calls.put("accounts/nocard/organizers/ken", {})
-    for answer in (calls.ask(account="fabrikam"), calls.come_in(account="fabrikam")):
+    for answer in (calls.authorise(account="fabrikam"), calls.come_in(account="fabrikam")):
         assert reason(answer) == "rate_missing"
         assert answer["message"] == "The rate card euros is in EUR, the account in USD."
-    for answer in (calls.ask(account="nocard"), calls.come_in(account="nocard")):
+    for answer in (calls.authorise(account="nocard"), calls.come_in(account="nocard")):
         assert reason(answer) == "rate_missing"
         assert answer["message"] == "The rate card absent has no version in force."
-    explained = calls.ask(account="fabrikam", explain=True)["checks"]
+    explained = calls.authorise(account="fabrikam", explain=True)["checks"]
     assert "EUR" in next(line["detail"] for line in explained if line["check"] == "rate")
 
 
@@ -448,7 +452,7 @@ def test_at_zero_credit_toll_callers_are_let_in_only_where_a_subscription_pays(
 
 
 def test_an_open_call_shows_number_organizer_and_bridge(calls: Calls) -> None:
-    calls.ask(leg_id="leg/1", conference_id="3001")
+    calls.authorise(leg_id="leg/1", conference_id="3001")
     calls.come_in()
     dial_out, dial_in = sorted(calls.dial_out_state()["open"], key=lambda each: each["direction"])[
         ::-1

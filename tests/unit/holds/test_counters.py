@@ -17,7 +17,7 @@ from tests.support.hold_cases import (
     PerMinute,
     account,
     allowed,
-    ask,
+    authorise,
     budget,
     debited,
     later,
@@ -45,32 +45,32 @@ def test_a_budget_bounds_what_is_held_and_what_was_charged(
     scope: Scope, key: str, period: Period
 ) -> None:
     bounds = (budget(20 * CENT, period, scope, key),)
-    state = placed(state_with(key), ask(bounds=bounds))
-    second = allowed(state, ask("au_2", bounds=bounds))
+    state = placed(state_with(key), authorise(bounds=bounds))
+    second = allowed(state, authorise("au_2", bounds=bounds))
     assert (second.hold.granted_seconds, second.ends_by) == (300, EndsBy.BUDGET)
     assert second.state is not None
-    assert reason(second.state, ask("au_3", bounds=bounds)) == "budget_exceeded"
+    assert reason(second.state, authorise("au_3", bounds=bounds)) == "budget_exceeded"
     settled = debited(
         second.state, SettledDebit("au_1", None, 3 * CENT), SettledDebit("au_2", None, 2 * CENT)
     )
-    third = allowed(settled, ask("au_3", bounds=bounds))
+    third = allowed(settled, authorise("au_3", bounds=bounds))
     assert third.hold.granted_seconds == SLICE
     assert third.ends_by is EndsBy.BUDGET
 
 
 def test_a_released_call_gives_its_budget_back() -> None:
     bounds = (budget(15 * CENT),)
-    state = placed(account(), ask(bounds=bounds))
-    assert reason(state, ask("au_2", bounds=bounds)) == "budget_exceeded"
+    state = placed(account(), authorise(bounds=bounds))
+    assert reason(state, authorise("au_2", bounds=bounds)) == "budget_exceeded"
     released = hold_book.release(state, "au_1", NOW)
     assert released is not None
-    allowed(released, ask("au_2", bounds=bounds))
+    allowed(released, authorise("au_2", bounds=bounds))
 
 
 @pytest.mark.parametrize("how", ["released", "expired"])
 def test_a_leg_that_comes_after_its_hold_ended_is_counted_all_the_same(how: str) -> None:
     bounds = (budget(20 * CENT),)
-    state = placed(account(), ask(bounds=bounds))
+    state = placed(account(), authorise(bounds=bounds))
     now = later(60)
     if how == "released":
         state = hold_book.release(state, "au_1", now) or state
@@ -79,7 +79,7 @@ def test_a_leg_that_comes_after_its_hold_ended_is_counted_all_the_same(how: str)
         state = debited(state, now=now)
     assert state.held_micros(now) == 0
     late = debited(state, SettledDebit("au_1", None, 18 * CENT), now=now)
-    assert allowed(late, ask("au_2", bounds=bounds), now).hold.granted_seconds == 120
+    assert allowed(late, authorise("au_2", bounds=bounds), now).hold.granted_seconds == 120
 
 
 def test_days_and_months_are_those_of_the_account() -> None:
@@ -88,19 +88,19 @@ def test_days_and_months_are_those_of_the_account() -> None:
     assert local_day(evening, "Asia/Tokyo") == "2026-11-30"
     bounds = (budget(15 * CENT, Period.DAY), budget(40 * CENT, Period.MONTH))
     tokyo = {"bounds": bounds, "time_zone": "Asia/Tokyo"}
-    state = placed(account(), ask(**tokyo), evening)
+    state = placed(account(), authorise(**tokyo), evening)
     state = debited(state, SettledDebit("au_1", None, 15 * CENT), now=evening)
-    assert reason(state, ask("au_2", **tokyo), evening) == "budget_exceeded"
+    assert reason(state, authorise("au_2", **tokyo), evening) == "budget_exceeded"
     after_midnight = evening.replace(hour=20)
-    assert allowed(state, ask("au_2", **tokyo), after_midnight).hold.granted_seconds == SLICE
+    assert allowed(state, authorise("au_2", **tokyo), after_midnight).hold.granted_seconds == SLICE
 
 
 def test_a_call_counts_for_the_day_on_which_it_was_let_through() -> None:
     bounds = (budget(15 * CENT, Period.DAY),)
     before, after = NOW.replace(hour=23, minute=59), NOW.replace(day=24, hour=0, minute=5)
-    state = placed(account(), ask(bounds=bounds), before)
+    state = placed(account(), authorise(bounds=bounds), before)
     state = debited(state, SettledDebit("au_1", None, 15 * CENT), now=after)
-    allowed(state, ask("au_2", bounds=bounds), after)
+    allowed(state, authorise("au_2", bounds=bounds), after)
 
 
 def test_what_rings_on_over_midnight_is_of_its_own_day_only() -> None:
@@ -108,10 +108,10 @@ def test_what_rings_on_over_midnight_is_of_its_own_day_only() -> None:
     yesterday's, whatever was charged since."""
     bounds = (budget(20 * CENT, Period.DAY), budget(90 * CENT, Period.MONTH))
     before, after = NOW.replace(hour=23, minute=59), NOW.replace(day=24, hour=0, minute=1)
-    state = placed(account(), ask("au_before", 60, bounds=bounds), before)
+    state = placed(account(), authorise("au_before", 60, bounds=bounds), before)
     state = debited(state, SettledDebit("au_before", None, 4 * CENT), now=before)
-    state = placed(state, ask("au_running", bounds=bounds), before)
-    today = allowed(state, ask("au_today", 2 * SLICE, bounds=bounds), after)
+    state = placed(state, authorise("au_running", bounds=bounds), before)
+    today = allowed(state, authorise("au_today", 2 * SLICE, bounds=bounds), after)
     assert (today.hold.granted_seconds, today.ends_by) == (1200, EndsBy.BUDGET)
     assert today.state is not None
     charged = debited(today.state, SettledDebit("au_today", None, 20 * CENT), now=after)
@@ -132,43 +132,49 @@ def test_a_day_of_the_account_has_as_many_hours_as_its_clocks_say(
     start = datetime.fromisoformat(f"{midnight}+00:00")
     bounds = (budget(15 * CENT, Period.DAY),)
     paris = {"bounds": bounds, "time_zone": "Europe/Paris"}
-    state = placed(account(), ask(**paris), start)
+    state = placed(account(), authorise(**paris), start)
     state = debited(state, SettledDebit("au_1", None, 15 * CENT), now=start)
     last = start + timedelta(hours=hours, seconds=-1)
-    assert reason(state, ask("au_2", **paris), last) == "budget_exceeded"
-    allowed(state, ask("au_2", **paris), last + timedelta(seconds=1))
+    assert reason(state, authorise("au_2", **paris), last) == "budget_exceeded"
+    allowed(state, authorise("au_2", **paris), last + timedelta(seconds=1))
 
 
 def test_a_room_that_was_silent_for_hours_has_a_new_meeting() -> None:
     key = "meeting|3001"
     bounds = (budget(15 * CENT, Period.MEETING, Scope.MEETING, key),)
-    state = placed(state_with(key), ask(bounds=bounds))
+    state = placed(state_with(key), authorise(bounds=bounds))
     state = debited(state, SettledDebit("au_1", None, 15 * CENT))
-    assert reason(state, ask("au_2", bounds=bounds), later(4 * 3600)) == "budget_exceeded"
-    allowed(state, ask("au_2", bounds=bounds), later(4 * 3600 + 120))
+    assert reason(state, authorise("au_2", bounds=bounds), later(4 * 3600)) == "budget_exceeded"
+    allowed(state, authorise("au_2", bounds=bounds), later(4 * 3600 + 120))
 
 
 def test_a_budget_that_only_warns_refuses_nothing() -> None:
     bounds = (budget(CENT, mode=BudgetMode.WARN),)
-    granted = allowed(account(), ask(bounds=bounds))
+    granted = allowed(account(), authorise(bounds=bounds))
     assert (granted.hold.granted_seconds, granted.ends_by) == (SLICE, None)
 
 
 def test_a_budget_that_only_warns_warns_once_a_period_of_each_scope() -> None:
     day = budget(20 * CENT, mode=BudgetMode.WARN)
     month = budget(20 * CENT, Period.MONTH, Scope.ORGANIZER, ORGANIZER, BudgetMode.WARN)
-    state, told = state_with(ORGANIZER), []
+    state, reported = state_with(ORGANIZER), []
     for number, now in enumerate((NOW, NOW, NOW, later(24 * 3600), later(24 * 3600 + 60))):
-        granted = allowed(state, ask(f"au_{number}", bounds=(day, month)), now)
+        granted = allowed(state, authorise(f"au_{number}", bounds=(day, month)), now)
         assert granted.state is not None
-        told.append([(event.data["scope"], event.data["spent"]) for event in granted.events])
+        reported.append([(event.data["scope"], event.data["spent"]) for event in granted.events])
         state = debited(granted.state, now=now)
-    assert told == [[], [("account", "0.30"), ("organizer", "0.30")], [], [], [("account", "0.30")]]
+    assert reported == [
+        [],
+        [("account", "0.30"), ("organizer", "0.30")],
+        [],
+        [],
+        [("account", "0.30")],
+    ]
 
 
 def test_an_extension_warns_too() -> None:
     bounds = (budget(20 * CENT, mode=BudgetMode.WARN),)
-    state = placed(account(), ask(bounds=bounds))
+    state = placed(account(), authorise(bounds=bounds))
     granted = decide.extend(state, longer(bounds=bounds), later(60))
     assert granted is not None
     assert [event.type for event in granted.events] == ["dial_out.over_budget"]
@@ -176,7 +182,7 @@ def test_an_extension_warns_too() -> None:
 
 def test_an_extension_fits_into_the_budget_with_all_that_the_call_holds() -> None:
     bounds = (budget(20 * CENT),)
-    state = placed(account(), ask(bounds=bounds))
+    state = placed(account(), authorise(bounds=bounds))
     granted = decide.extend(state, longer(bounds=bounds), later(60))
     assert granted is not None
     assert (granted.hold.granted_seconds, granted.ends_by) == (1200, EndsBy.BUDGET)
@@ -184,7 +190,7 @@ def test_an_extension_fits_into_the_budget_with_all_that_the_call_holds() -> Non
 
 def test_counters_that_were_not_at_hand_are_reported_later() -> None:
     bounds = (budget(20 * CENT, Period.DAY, Scope.ORGANIZER, ORGANIZER),)
-    state = placed(account(), ask(bounds=bounds))
+    state = placed(account(), authorise(bounds=bounds))
     state = debited(state, SettledDebit("au_1", None, 9 * CENT))
     assert [item.key for item in state.unposted] == [ORGANIZER]
     read = hold_book.with_scopes(state, {ORGANIZER: hold_book.Counters()})
@@ -195,30 +201,30 @@ def test_counters_that_were_not_at_hand_are_reported_later() -> None:
 
 def test_callers_who_come_in_count_for_no_dial_out_limit() -> None:
     bounds = (budget(15 * CENT), velocity(concurrent_max=1, per_hour_max=1))
-    state = placed(account(), ask("au_in", is_dial_out=False, bounds=()))
-    state = placed(state, ask(bounds=bounds))
+    state = placed(account(), authorise("au_in", is_dial_out=False, bounds=()))
+    state = placed(state, authorise(bounds=bounds))
     state = debited(state, SettledDebit("au_in", None, 5 * CENT))
     assert state.counters.days == ()
 
 
 def test_the_breaker_stops_dial_out_with_the_hold_that_reaches_its_limit() -> None:
     bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
-    first = allowed(account(), ask(bounds=bounds))
+    first = allowed(account(), authorise(bounds=bounds))
     assert first.state is not None
     assert first.events == ()
-    second = allowed(first.state, ask("au_2", bounds=bounds))
+    second = allowed(first.state, authorise("au_2", bounds=bounds))
     assert [event.type for event in second.events] == ["dial_out.stopped"]
     assert second.state is not None
     assert "ten minutes" in second.state.stopped
-    assert reason(second.state, ask("au_3", bounds=bounds)) == "dial_out_stopped"
+    assert reason(second.state, authorise("au_3", bounds=bounds)) == "dial_out_stopped"
 
 
 def test_the_breaker_counts_what_calls_really_cost_once_that_is_known() -> None:
     bounds = (velocity(cost_per_ten_minutes_micros=31 * CENT),)
-    state = placed(account(), ask(bounds=bounds))
+    state = placed(account(), authorise(bounds=bounds))
     state = debited(state, SettledDebit("au_1", None, 2 * CENT), now=later(60))
     for number in range(2, 4):
-        granted = allowed(state, ask(f"au_{number}", bounds=bounds), later(60))
+        granted = allowed(state, authorise(f"au_{number}", bounds=bounds), later(60))
         assert granted.state is not None
         state = granted.state
     assert state.stopped, "2 and 2 x 15 cents are over 31"
@@ -226,22 +232,22 @@ def test_the_breaker_counts_what_calls_really_cost_once_that_is_known() -> None:
 
 def test_the_breaker_counts_the_last_ten_minutes() -> None:
     bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
-    state = placed(account(), ask(bounds=bounds))
-    assert allowed(state, ask("au_2", bounds=bounds), later(659)).events
-    assert allowed(state, ask("au_2", bounds=bounds), later(660)).events == ()
+    state = placed(account(), authorise(bounds=bounds))
+    assert allowed(state, authorise("au_2", bounds=bounds), later(659)).events
+    assert allowed(state, authorise("au_2", bounds=bounds), later(660)).events == ()
 
 
 def test_no_hour_has_more_dial_outs_than_may_be_whenever_it_begins() -> None:
     bounds = (velocity(per_hour_max=2),)
-    state = placed(account(), ask(bounds=bounds), later(59))
-    state = placed(state, ask("au_2", bounds=bounds), later(59 + 3580))
-    assert reason(state, ask("au_3", bounds=bounds), later(59 + 3599)) == "velocity_exceeded"
-    allowed(state, ask("au_3", bounds=bounds), later(59 + 3601))
+    state = placed(account(), authorise(bounds=bounds), later(59))
+    state = placed(state, authorise("au_2", bounds=bounds), later(59 + 3580))
+    assert reason(state, authorise("au_3", bounds=bounds), later(59 + 3599)) == "velocity_exceeded"
+    allowed(state, authorise("au_3", bounds=bounds), later(59 + 3601))
 
 
 def test_extensions_feed_the_breaker_too() -> None:
     bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
-    state = placed(account(), ask(bounds=bounds))
+    state = placed(account(), authorise(bounds=bounds))
     granted = decide.extend(state, longer(bounds=bounds), later(300))
     assert granted is not None
     assert [event.type for event in granted.events] == ["dial_out.stopped"]
@@ -249,11 +255,11 @@ def test_extensions_feed_the_breaker_too() -> None:
 
 def test_after_a_restart_the_breaker_counts_from_nothing() -> None:
     bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
-    state = placed(account(), ask(bounds=bounds))
-    state = placed(state, ask("au_2", bounds=bounds))
+    state = placed(account(), authorise(bounds=bounds))
+    state = placed(state, authorise("au_2", bounds=bounds))
     restarted = decide.restart(state)
     assert restarted is not None
-    granted = allowed(restarted, ask("au_3", bounds=bounds))
+    granted = allowed(restarted, authorise("au_3", bounds=bounds))
     assert granted.events == ()
     settled = debited(restarted, SettledDebit("au_1", None, 15 * CENT))
     assert settled.counters.costs == ()
@@ -261,26 +267,26 @@ def test_after_a_restart_the_breaker_counts_from_nothing() -> None:
 
 def test_an_organizer_has_a_velocity_of_its_own() -> None:
     bound = velocity(ORGANIZER, Scope.ORGANIZER, concurrent_max=1)
-    state = placed(state_with(ORGANIZER), ask(bounds=(bound,)))
-    assert reason(state, ask("au_2", bounds=(bound,))) == "velocity_exceeded"
-    allowed(state, ask("au_2", bounds=(velocity("organizer|ann", Scope.ORGANIZER),)))
+    state = placed(state_with(ORGANIZER), authorise(bounds=(bound,)))
+    assert reason(state, authorise("au_2", bounds=(bound,))) == "velocity_exceeded"
+    allowed(state, authorise("au_2", bounds=(velocity("organizer|ann", Scope.ORGANIZER),)))
     assert state.scopes[ORGANIZER].placed_last_hour(hold_book.minute_of(NOW)) == 1
 
 
 def test_a_region_is_new_until_it_was_dialled() -> None:
     deny = (velocity(new_region=NewRegion.DENY),)
     notice = (velocity(new_region=NewRegion.NOTICE),)
-    assert reason(account(), ask(bounds=deny)) == "velocity_exceeded"
-    told = allowed(account(), ask(bounds=notice))
-    assert [event.type for event in told.events] == ["dial_out.new_region"]
-    assert told.state is not None
-    assert allowed(told.state, ask("au_2", bounds=notice)).events == ()
-    allowed(told.state, ask("au_2", bounds=deny))
+    assert reason(account(), authorise(bounds=deny)) == "velocity_exceeded"
+    reported = allowed(account(), authorise(bounds=notice))
+    assert [event.type for event in reported.events] == ["dial_out.new_region"]
+    assert reported.state is not None
+    assert allowed(reported.state, authorise("au_2", bounds=notice)).events == ()
+    allowed(reported.state, authorise("au_2", bounds=deny))
 
 
 def test_a_free_call_trips_no_breaker() -> None:
     bounds = (velocity(cost_per_ten_minutes_micros=30 * CENT),)
     state = account()
     for number in range(20):
-        state = placed(state, ask(f"au_{number}", pricing=PerMinute(0), bounds=bounds))
+        state = placed(state, authorise(f"au_{number}", pricing=PerMinute(0), bounds=bounds))
     assert not state.stopped

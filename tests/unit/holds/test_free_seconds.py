@@ -104,7 +104,7 @@ def test_the_pool_pays_only_for_seconds_for_which_credits_would_pay(
     ).json
     authorization = None
     if is_authorized:
-        authorization = calls.ask(organizer_id="ann")["authorization"]
+        authorization = calls.authorise(organizer_id="ann")["authorization"]
     calls.app.clock.advance(600)
 
     leg = calls.charged(authorization, organizer="ann", talk_seconds=600)

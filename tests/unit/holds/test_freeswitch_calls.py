@@ -139,7 +139,7 @@ def record(direction: str | None, *numbers: str, ani: str | None = CALLER, **mor
 DIALLED: dict[str, tuple[Any, str]] = {
     "outbound, sent on to a service number": (
         record("outbound", TOLL, LONDON, sip_to_user="%2B442079460123"), LONDON),
-    "outbound, the request URI tells": (
+    "outbound, by the request URI": (
         record("outbound", TOLL, "3001", sip_req_user=LONDON), LONDON),
     "outbound, encoded twice": (
         record("outbound", TOLL, sip_to_user="%252B442079460123"), LONDON),

@@ -24,7 +24,7 @@ from shared.ports.tables import Row
 from shared.usecases.ledger.credit_account import opened_lots, present_debit
 from tests.support.calls import LONDON, Calls, rate
 from tests.support.hold_books import ACCOUNT, HoldBooks, question
-from tests.support.hold_cases import CENT, NOW, ask, budget, debited, placed
+from tests.support.hold_cases import CENT, NOW, authorise, budget, debited, placed
 from tests.support.product import Product
 from tests.unit.holds.test_counters import state_with
 
@@ -57,22 +57,22 @@ def test_a_reversed_call_gives_its_budget_back(calls: Calls, scope: str, period:
     else:
         calls.organizer("ann", budgets=budgets)
     wanted = {"organizer_id": "ann" if scope != "account" else "ken", "conference_id": "3001"}
-    first = calls.ask(requested_seconds=600, **wanted)
+    first = calls.authorise(requested_seconds=600, **wanted)
     charged = calls.charged(
         first["authorization"], talk_seconds=600, conference_id="3001", organizer="ann"
     )
     assert charged["amount"] == "0.15"
     # 0.15 are left: ten minutes.
-    assert calls.ask(requested_seconds=1500, dry_run=True, **wanted)["granted_seconds"] == 600
+    assert calls.authorise(requested_seconds=1500, dry_run=True, **wanted)["granted_seconds"] == 600
 
     _reverse(calls, charged["leg"])
 
-    assert calls.ask(requested_seconds=1500, dry_run=True, **wanted)["granted_seconds"] == 900
+    assert calls.authorise(requested_seconds=1500, dry_run=True, **wanted)["granted_seconds"] == 900
 
 
 def test_what_a_re_rating_lowers_is_free_for_other_calls(calls: Calls) -> None:
     calls.policy(budgets={"day": {"amount": "0.30"}})
-    first = calls.ask(requested_seconds=600)
+    first = calls.authorise(requested_seconds=600)
     charged = calls.charged(first["authorization"], talk_seconds=600)
     version = {
         "currency": "USD",
@@ -92,7 +92,7 @@ def test_what_a_re_rating_lowers_is_free_for_other_calls(calls: Calls) -> None:
     assert answer.status == 200, answer.body
     used = _used(calls)
     assert used == 20_000  # ten minutes at 0.002
-    assert calls.ask(requested_seconds=900, dry_run=True)["granted_seconds"] == 900
+    assert calls.authorise(requested_seconds=900, dry_run=True)["granted_seconds"] == 900
 
 
 def _used(calls: Calls) -> int:
@@ -103,9 +103,9 @@ def _used(calls: Calls) -> int:
 
 def test_a_reversal_of_yesterdays_call_leaves_todays_budget_as_it_is(calls: Calls) -> None:
     calls.policy(budgets={"day": {"amount": "1.00"}})
-    before = calls.charged(calls.ask()["authorization"])
+    before = calls.charged(calls.authorise()["authorization"])
     calls.app.clock.advance(24 * 3600)
-    calls.charged(calls.ask()["authorization"])
+    calls.charged(calls.authorise()["authorization"])
     today = _used(calls)
     _reverse(calls, before["leg"])
     assert _used(calls) == today > 0
@@ -113,10 +113,10 @@ def test_a_reversal_of_yesterdays_call_leaves_todays_budget_as_it_is(calls: Call
 
 def test_a_reversal_is_seen_though_no_call_is_open(calls: Calls) -> None:
     calls.policy(budgets={"day": {"amount": "1.00"}})
-    charged = calls.charged(calls.ask()["authorization"])
+    charged = calls.charged(calls.authorise()["authorization"])
     assert _used(calls) == 90_000
     calls.app.clock.advance(3 * 3600)  # nothing is held any more, and nothing kept of it
-    assert calls.ask(LONDON, dry_run=True)["decision"] == "allow"
+    assert calls.authorise(LONDON, dry_run=True)["decision"] == "allow"
     _reverse(calls, charged["leg"])
     assert _used(calls) == 0
 
@@ -145,7 +145,7 @@ def _row(values: Any) -> Row:
 
 
 def test_a_scope_whose_counters_are_not_at_hand_gets_it_later() -> None:
-    state = placed(state_with(), ask(bounds=BOUNDS))
+    state = placed(state_with(), authorise(bounds=BOUNDS))
     state = debited(state, SettledDebit("au_1", None, 3 * CENT))
     view = LedgerView(state.ledger_commit + 1, 0, 0)
     change = Correction("2026-11-23", (KEN,), minute_of(NOW), -3 * CENT)
@@ -181,7 +181,7 @@ async def _played(steps: Sequence[tuple[str, int]]) -> None:
         legs = [leg for leg in spent if leg not in reversed_legs]
         if what == "call":
             name, leg = f"au_{number}", f"local~call-{number}"
-            place = question(replace(ask(name, bounds=BOUNDS)))
+            place = question(replace(authorise(name, bounds=BOUNDS)))
             placed_at = books.clock.now()
             await books.book.place(ACCOUNT, PlaceHold(place.authorise, _dated(place, placed_at)))
             await books.debit(value, name, leg)
@@ -230,7 +230,7 @@ def _dated(place: PlaceHold, placed_at: Any) -> Any:
 
 def test_a_call_that_was_found_by_its_legs_id_gives_its_budget_back_too(calls: Calls) -> None:
     calls.policy(budgets={"day": {"amount": "1.00"}})
-    calls.ask(leg_id="known")
+    calls.authorise(leg_id="known")
     charged = calls.charged(None, leg_id="known")
     assert _used(calls) == 90_000
     _reverse(calls, charged["leg"])

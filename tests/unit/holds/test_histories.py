@@ -18,7 +18,7 @@ from shared.domain.ledger.model import Configure, DebitLeg, LegCharge, PoolReque
 from shared.ports.holds import StoredDecision
 from shared.ports.tables import Row
 from tests.support.hold_books import ACCOUNT, HoldBooks, named
-from tests.support.hold_cases import CENT, PerMinute, ask, budget
+from tests.support.hold_cases import CENT, PerMinute, authorise, budget
 
 DAY, MONTH = "2026-11-23", "2026-11"
 POOL_SECONDS = 4 * 3600
@@ -62,7 +62,7 @@ class Histories(HoldBooks):
     async def call(self, number: int) -> None:
         name, organizer = f"au_{number}", self.rng.choice(ORGANIZERS)
         is_pooled = self.rng.random() < 0.4
-        command = ask(
+        command = authorise(
             name,
             self.rng.randrange(60, 900),
             bounds=self.bounds(organizer),
@@ -70,7 +70,7 @@ class Histories(HoldBooks):
             pricing=PerMinute(2 * CENT),
         )
         book = self.rng.choice(self.books)
-        answer = await self.ask(named(command, name), book)
+        answer = await self.authorise(named(command, name), book)
         if isinstance(answer, StoredDecision):
             self.calls[name] = (organizer, is_pooled)
 
@@ -81,7 +81,7 @@ class Histories(HoldBooks):
         record = await self.books[0].record(ACCOUNT, name)
         assert record is not None
         talk_seconds = self.rng.randrange(1, record.granted_seconds + 1)
-        how = self.rng.choice(("told", "told", "released", "late"))
+        how = self.rng.choice(("reported", "told", "released", "late"))
         if how == "released":
             await self.books[0].release(ACCOUNT, name, "local")
         if how == "late":

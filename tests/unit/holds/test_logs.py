@@ -46,7 +46,7 @@ def test_no_record_of_a_scenario_names_a_person(
         {"to": "+33170000042", "conference_id": "33170000099"},
         {"to": "00 33 1 70 00 00 42", "organizer_id": "ken@contoso.com"},
     ):
-        calls.ask(**question)
+        calls.authorise(**question)
     app.post(f"{account}/erasures", {"organizer": "ken@contoso.com"})
 
     records = [record.getMessage() for record in caplog.records]

@@ -27,7 +27,7 @@ def later(calls: Calls, span: timedelta, *, written: bool = False) -> None:
     """Time passes; the hold book may be written in between, as other calls do."""
     calls.app.clock.moment += span
     if written:
-        calls.release(calls.ask()["authorization"])
+        calls.release(calls.authorise()["authorization"])
 
 
 def missing(calls: Calls) -> list[dict[str, Any]]:
@@ -37,7 +37,7 @@ def missing(calls: Calls) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("written", [False, True])
 def test_it_is_listed_after_24_hours_not_before(calls: Calls, written: bool) -> None:
-    allowed = calls.ask(conference_id="3001")
+    allowed = calls.authorise(conference_id="3001")
     later(calls, timedelta(hours=3), written=written)
     later(calls, DAY - timedelta(hours=3) - MINUTE, written=written)
     assert missing(calls) == []
@@ -57,8 +57,8 @@ def test_it_is_listed_after_24_hours_not_before(calls: Calls, written: bool) -> 
 
 
 def test_what_ended_was_released_or_denied_is_not_missing(calls: Calls) -> None:
-    ended, unanswered, released = (calls.ask()["authorization"] for _ in range(3))
-    calls.ask("+3312")
+    ended, unanswered, released = (calls.authorise()["authorization"] for _ in range(3))
+    calls.authorise("+3312")
     calls.charged(ended)
     calls.app.run(
         calls.app.container.charge_legs([calls.ended(unanswered, answered_at=None)], seconds=10)
@@ -69,7 +69,10 @@ def test_what_ended_was_released_or_denied_is_not_missing(calls: Calls) -> None:
 
 
 def test_a_leg_that_ends_after_all_is_missing_no_more(calls: Calls) -> None:
-    by_name, by_leg = calls.ask()["authorization"], calls.ask(leg_id="leg-x")["authorization"]
+    by_name, by_leg = (
+        calls.authorise()["authorization"],
+        calls.authorise(leg_id="leg-x")["authorization"],
+    )
     calls.come_in(TOLL, leg_id="leg-in")
     later(calls, DAY + MINUTE, written=True)
     assert {each["authorization"] for each in missing(calls)} > {by_name, by_leg}
@@ -79,8 +82,8 @@ def test_a_leg_that_ends_after_all_is_missing_no_more(calls: Calls) -> None:
 
 
 def test_a_leg_that_was_parked_did_end(calls: Calls) -> None:
-    allowed = calls.ask()["authorization"]
-    calls.ask()
+    allowed = calls.authorise()["authorization"]
+    calls.authorise()
     later(calls, MINUTE)
     parked = calls.ended(allowed, to_number="+81312345678")
     calls.app.run(calls.app.container.charge_legs([parked], seconds=10))
@@ -93,11 +96,11 @@ def test_the_list_is_bounded_and_forgets_after_a_month(
     calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "UNCONFIRMED_CALLS_KEPT_MAX", 2)
-    asked = []
+    requested = []
     for _ in range(3):
-        asked.append(calls.ask()["authorization"])
+        requested.append(calls.authorise()["authorization"])
         later(calls, MINUTE)
     later(calls, 2 * DAY, written=True)
-    assert [each["authorization"] for each in missing(calls)] == [asked[2], asked[1]]
+    assert [each["authorization"] for each in missing(calls)] == [requested[2], requested[1]]
     later(calls, 30 * DAY)
     assert missing(calls) == []

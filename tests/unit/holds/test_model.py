@@ -17,7 +17,7 @@ from shared.domain.ledger.model import SettledDebit
 from shared.ports.holds import StoredDecision
 from tests.model.hold_model import HoldModel
 from tests.support.hold_books import ACCOUNT, HoldBooks, named
-from tests.support.hold_cases import CENT, NOW, ask, debited, longer, placed
+from tests.support.hold_cases import CENT, NOW, authorise, debited, longer, placed
 
 AUTHORIZATIONS = [f"au_{number}" for number in range(8)]
 NAMES = st.sampled_from(AUTHORIZATIONS)
@@ -41,26 +41,26 @@ class Pair:
         self.state = HoldState()
         self.model = HoldModel(concurrent_max=10**6, hourly_max=10**6)
         self.now = NOW
-        self.asked: set[str] = set()
+        self.requested: set[str] = set()
 
     @property
     def balance(self) -> Fraction:
         return Fraction(self.state.balance_micros)
 
     def authorise(self, name: str, seconds: int) -> None:
-        if name in self.asked:  # the guard answers, before the state is asked
+        if name in self.requested:  # the guard answers, before the state is read
             return
-        answer = decide.authorise(self.state, ask(name, seconds), self.now)
+        answer = decide.authorise(self.state, authorise(name, seconds), self.now)
         if isinstance(answer, Granted):
             assert answer.state is not None
             self.state = answer.state
-            self.asked.add(name)
+            self.requested.add(name)
         hold = answer.hold if isinstance(answer, Granted) else None
         amount = hold.amount_micros if hold else CENT
-        told = self.model.authorise(
+        expected = self.model.authorise(
             name, self.now, hold.granted_seconds if hold else 60, Fraction(amount), self.balance
         )
-        assert (told["decision"] == "allow") is (hold is not None)
+        assert (expected["decision"] == "allow") is (hold is not None)
         if hold and hold.granted_seconds < seconds:
             longer_amount = amount + CENT
             free = self.model.available(self.now, self.balance, Fraction(0)) + amount
@@ -75,14 +75,14 @@ class Pair:
         assert known is not None
         if granted.state is not None:
             self.state = granted.state
-            told = self.model.extend(
+            expected = self.model.extend(
                 name,
                 self.now,
                 granted.hold.granted_seconds,
                 Fraction(granted.hold.amount_micros),
                 self.balance,
             )
-            assert told["decision"] == "allow"
+            assert expected["decision"] == "allow"
         assert known.granted_seconds == granted.hold.granted_seconds
         assert known.amount == granted.hold.amount_micros
 
@@ -123,10 +123,10 @@ def test_the_hold_book_does_what_the_plain_model_does(steps: list[tuple[str, str
 @given(st.permutations(range(6)), st.integers(0, 5))
 def test_no_order_of_events_frees_or_keeps_a_cent(order: list[int], lost: int) -> None:
     """Six calls are placed; two are charged, one is released: whichever comes first, and whether
-    the debits are told one by one or all at once, the same is held in the end."""
+    the debits are applied one by one or all at once, the same is held in the end."""
     state = HoldState(balance_micros=100 * CENT)
     for number in range(6):
-        state = placed(state, ask(f"au_{number}", 60))
+        state = placed(state, authorise(f"au_{number}", 60))
     waiting: list[SettledDebit] = []
     for number in order:
         if number < 2:
@@ -153,7 +153,9 @@ def test_processes_that_do_everything_at_once_keep_promise_4_at_every_commit(see
         what = rng.choice(["ask", "ask", "ask", "extend", "release", "debit", "top_up", "wait"])
         name = f"au_{rng.randrange(20)}"
         if what == "ask":
-            answer = await books.ask(named(ask(seconds=rng.randrange(1, 900)), name), book)
+            answer = await books.authorise(
+                named(authorise(seconds=rng.randrange(1, 900)), name), book
+            )
             done["allowed" if isinstance(answer, StoredDecision) else "denied"] += 1
         elif what in {"extend", "release"}:
             if await book.record(ACCOUNT, name) is None:

@@ -1,4 +1,4 @@
-"""One number from check to display: asked, held, quoted, charged and shown over HTTP."""
+"""One number from check to display: requested, held, quoted, charged and shown over HTTP."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -64,8 +64,8 @@ def _card(calls: Calls, effective_from: str, rates: list[Any]) -> None:
 
 
 def _quote(calls: Calls, **body: Any) -> Any:
-    asked = {"account": "contoso", "kind": "dial_out", "talk_seconds": 900, **body}
-    answer = calls.app.post("/api/v1/quotes", asked)
+    requested = {"account": "contoso", "kind": "dial_out", "talk_seconds": 900, **body}
+    answer = calls.app.post("/api/v1/quotes", requested)
     assert answer.status == 200, answer.body
     return answer.json
 
@@ -74,7 +74,7 @@ def test_a_number_with_a_trunk_prefix_is_held_and_charged_by_the_number_without_
     calls: Calls,
 ) -> None:
     text = "+4402079460123"
-    allowed = calls.ask(text)
+    allowed = calls.authorise(text)
     assert allowed["destination"]["number"] == LONDON
     assert (allowed["held"], allowed["destination"]["prefix"]) == ("0.15", "4420")
 
@@ -114,7 +114,7 @@ def test_check_hold_quote_charge_and_display_agree_on_one_number(
     calls: Calls, number: str, form: Any
 ) -> None:
     text = form(number)
-    allowed = calls.ask(text)
+    allowed = calls.authorise(text)
     if allowed["decision"] == "deny":
         assert allowed["reason"] in {"number_invalid", "number_class_blocked"}
         return
@@ -122,7 +122,7 @@ def test_check_hold_quote_charge_and_display_agree_on_one_number(
 
     charge = calls.charged(allowed["authorization"], to_number=text, talk_seconds=900)
     quoted = _quote(calls, to=text)
-    again = calls.ask(dialled)
+    again = calls.authorise(dialled)
     calls.release(again["authorization"])
 
     assert (charge["to"], quoted["to"]) == (dialled, dialled)
@@ -138,7 +138,7 @@ def test_check_hold_quote_charge_and_display_agree_on_one_number(
     ["+44 (0)20 7946 0123", "tel:+44-20-7946-0123", "sip:+442079460123@10.0.0.1", "00442079460123"],
 )
 def test_a_leg_s_text_in_any_form_is_charged_as_its_number(calls: Calls, text: str) -> None:
-    """The bridge's country tells that `00` begins an international number."""
+    """By the bridge's country `00` begins an international number."""
     charge = calls.charged(to_number=text, talk_seconds=60)
     assert (charge["to"], charge["to_received"]) == (LONDON, text)
     assert (charge["amount"], charge["rate"]["prefix"]) == ("0.01", "4420")
@@ -171,8 +171,8 @@ def test_a_caller_is_rated_by_its_number_in_check_quote_and_charge(
     assert (held["held"], charge["amount"], charge["from"]) == (amount, amount, number)
     assert charge.get("from_received") == (text if text != number else None)
     if number is not None:
-        asked = _quote(calls, kind="dial_in", to=TOLL_FREE, talk_seconds=60, **who)
-        assert (asked["amount"], asked["from"]) == (amount, number)
+        requested = _quote(calls, kind="dial_in", to=TOLL_FREE, talk_seconds=60, **who)
+        assert (requested["amount"], requested["from"]) == (amount, number)
 
 
 @pytest.mark.parametrize(
@@ -221,13 +221,15 @@ def test_a_list_of_a_policy_blocks_a_number_in_every_form(app: Product, text: st
     assert (answer.status, answer.json["blocked_prefixes"]) == (201, ["442079460123"])
 
 
-@pytest.mark.parametrize("asked", ["+442079460199", "+4402079460199", "+44 (0)20 7946 0199"])
-def test_a_person_s_number_is_erased_with_the_text_as_received(calls: Calls, asked: str) -> None:
+@pytest.mark.parametrize("requested", ["+442079460199", "+4402079460199", "+44 (0)20 7946 0199"])
+def test_a_person_s_number_is_erased_with_the_text_as_received(
+    calls: Calls, requested: str
+) -> None:
     charge = calls.charged(to_number="+4402079460199")
     parked = calls.ended(to_number="+4402079460199", kind=LegKind.DIAL_IN)
     calls.app.run(calls.app.container.charge_legs([parked], seconds=10))
 
-    answer = calls.app.post("/api/v1/accounts/contoso/erasures", {"number": asked})
+    answer = calls.app.post("/api/v1/accounts/contoso/erasures", {"number": requested})
 
     erased = answer.json["erased"]
     assert (answer.status, erased["legs"], erased["parked"]) == (200, 1, 1)
@@ -248,7 +250,7 @@ def test_the_denial_of_a_caller_without_a_rate_names_the_callers_with_rates(
     calls: Calls, caller: dict[str, str], cause: str
 ) -> None:
     number = "+18885550100"
-    asked = calls.come_in(number, **caller)
+    requested = calls.come_in(number, **caller)
     queued = calls.ended(
         kind=LegKind.DIAL_IN, to_number=number, from_number=caller.get("from"), talk_seconds=60
     )
@@ -256,13 +258,13 @@ def test_the_denial_of_a_caller_without_a_rate_names_the_callers_with_rates(
     quoted = {"account": "contoso", "kind": "dial_in", "to": number, "talk_seconds": 60, **caller}
     refused = calls.app.post("/api/v1/quotes", quoted)
 
-    assert (asked["decision"], asked["reason"]) == ("deny", "rate_missing")
+    assert (requested["decision"], requested["reason"]) == ("deny", "rate_missing")
     assert outcome.why.reason == "rate_missing"
-    told = [asked["message"], outcome.why.detail]
+    reported = [requested["message"], outcome.why.detail]
     if caller.get("from") != "anonymous":  # no number to quote for
         assert (refused.status, refused.json["code"]) == (422, "rate_missing")
-        told.append(refused.json["detail"])
-    for text in told:
+        reported.append(refused.json["detail"])
+    for text in reported:
         assert "prices callers from RU, US only" in text
         assert cause in text
 
@@ -286,8 +288,8 @@ def abroad() -> Iterator[Calls]:
 def test_a_leg_in_the_form_that_was_dialled_is_charged_by_the_number_that_was_allowed(
     abroad: Calls, text: str
 ) -> None:
-    """The text alone does not tell the number, its authorization does."""
-    allowed = abroad.ask(text, normalize=True, organizer_id="liz")
+    """The text alone does not identify the number, its authorization does."""
+    allowed = abroad.authorise(text, normalize=True, organizer_id="liz")
     assert allowed["destination"]["number"] == LONDON
 
     charge = abroad.charged(allowed["authorization"], to_number=text, organizer="liz")
@@ -300,7 +302,7 @@ def test_a_leg_in_the_form_that_was_dialled_is_charged_by_the_number_that_was_al
 def test_a_leg_of_another_number_is_not_charged_by_the_number_that_was_allowed(
     abroad: Calls, text: str
 ) -> None:
-    allowed = abroad.ask(LONDON)
+    allowed = abroad.authorise(LONDON)
     queued = abroad.ended(allowed["authorization"], to_number=text)
     outcome = abroad.app.run(abroad.app.container.charge_legs.charge(queued))
     assert outcome.why.reason == "number_invalid"

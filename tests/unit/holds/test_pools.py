@@ -41,8 +41,8 @@ def calls(app: Product) -> Calls:
     return made
 
 
-def ask(calls: Calls, to: str = LONDON, **more: Any) -> Any:
-    return calls.ask(to, organizer_id="ann", **more)
+def authorise(calls: Calls, to: str = LONDON, **more: Any) -> Any:
+    return calls.authorise(to, organizer_id="ann", **more)
 
 
 def charged(calls: Calls, **more: Any) -> Any:
@@ -95,11 +95,11 @@ def test_months_are_those_of_the_account() -> None:
 
 def test_a_notice_is_given_once_at_80_and_once_at_100_per_cent() -> None:
     pools: tuple[PoolMonth, ...] = ()
-    told = []
+    reported = []
     for seconds in (2879, 1, 100, 700, -2000, 2000, 500):
         pools, events = after_draw(pools, PoolDraw("2026-11", seconds), HOUR)
-        told += [event.data["percent"] for event in events]
-    assert told == [80, 100]
+        reported += [event.data["percent"] for event in events]
+    assert reported == [80, 100]
     assert pools == (PoolMonth("2026-11", 4180, 100),)
     _, both = after_draw((), PoolDraw("2026-11", HOUR), HOUR)
     assert [event.data["percent"] for event in both] == [80, 100]
@@ -119,24 +119,24 @@ def test_two_months_are_kept_and_what_is_older_has_nothing_left() -> None:
 
 
 def test_pool_seconds_are_reserved_before_money(calls: Calls) -> None:
-    allowed = ask(calls)
+    allowed = authorise(calls)
     assert (allowed["granted_seconds"], allowed["pool_seconds"], allowed["held"]) == (
         900,
         900,
         "0.00",
     )
     for _ in range(3):
-        ask(calls)
-    paid = ask(calls)
+        authorise(calls)
+    paid = authorise(calls)
     assert (paid["granted_seconds"], paid["held"]) == (900, "0.20")
     assert "pool_seconds" not in paid
 
 
 def test_a_call_that_straddles_the_end_of_the_pool_holds_both(calls: Calls) -> None:
     for _ in range(3):
-        ask(calls)
-    ask(calls, requested_seconds=600)
-    split = ask(calls)
+        authorise(calls)
+    authorise(calls, requested_seconds=600)
+    split = authorise(calls)
     assert (split["granted_seconds"], split["pool_seconds"]) == (900, 300)
     assert split["held"] == "0.15", "a fee of 0.05 and ten minutes at 0.01"
 
@@ -144,26 +144,26 @@ def test_a_call_that_straddles_the_end_of_the_pool_holds_both(calls: Calls) -> N
 def test_without_credit_the_pool_alone_pays_and_the_call_ends_with_it(app: Product) -> None:
     calls = Calls(app, "", subscription_licenses=1)
     calls.organizer("ann", license="subscription")
-    assert ask(calls)["final"] is False
-    authorization = ask(calls)["authorization"]
+    assert authorise(calls)["final"] is False
+    authorization = authorise(calls)["authorization"]
     longer = calls.extend(authorization, 3600).json
     assert (longer["granted_seconds"], longer["pool_seconds"]) == (2700, 2700)
     assert (longer["final"], longer["ends_by"]) == (True, "pool")
-    denied = ask(calls)
+    denied = authorise(calls)
     assert (denied["decision"], denied["reason"]) == ("deny", "credit_exhausted")
 
 
 def test_a_released_call_gives_its_minutes_back(calls: Calls) -> None:
-    first = [ask(calls)["authorization"] for _ in range(4)]
+    first = [authorise(calls)["authorization"] for _ in range(4)]
     calls.release(first[0])
-    assert ask(calls)["pool_seconds"] == 900
+    assert authorise(calls)["pool_seconds"] == 900
 
 
 @pytest.mark.parametrize(("organizer", "to"), [("ken", LONDON), ("ann", NEW_YORK), ("ann", EGYPT)])
 def test_who_has_no_subscription_and_where_it_does_not_reach_pays_from_credits(
     calls: Calls, organizer: str, to: str
 ) -> None:
-    answer = calls.ask(to, organizer_id=organizer, dry_run=True)
+    answer = calls.authorise(to, organizer_id=organizer, dry_run=True)
     if to == EGYPT:
         assert answer["reason"] == "rate_missing"
     elif to == NEW_YORK:
@@ -174,23 +174,23 @@ def test_who_has_no_subscription_and_where_it_does_not_reach_pays_from_credits(
 
 def test_a_budget_of_money_does_not_bind_included_minutes(calls: Calls) -> None:
     calls.policy(budgets={"day": {"amount": "0"}})
-    assert ask(calls)["pool_seconds"] == 900
-    assert calls.ask(organizer_id="ken")["reason"] == "budget_exceeded"
+    assert authorise(calls)["pool_seconds"] == 900
+    assert calls.authorise(organizer_id="ken")["reason"] == "budget_exceeded"
 
 
 def test_a_call_that_rings_while_the_month_ends_is_paid_from_credits(calls: Calls) -> None:
     clock = calls.app.clock
     clock.moment = clock.moment.replace(month=11, day=30, hour=23, minute=58, second=30)
-    assert "pool_seconds" not in ask(calls)
+    assert "pool_seconds" not in authorise(calls)
     clock.advance(120)
-    assert ask(calls)["pool_seconds"] == 900
+    assert authorise(calls)["pool_seconds"] == 900
 
 
 # Charged
 
 
 def test_a_leg_that_the_pool_pays_costs_nothing_and_says_so(calls: Calls) -> None:
-    allowed = ask(calls)
+    allowed = authorise(calls)
     leg = charged(calls, authorization=allowed["authorization"])
     assert (leg["status"], leg["amount"], leg["billed_seconds"]) == ("pool", "0.00", 183)
     line = {"kind": "pool", "from_second": 0, "seconds": 183, "amount": "0", "destination": "44"}
@@ -215,9 +215,9 @@ def test_a_leg_is_split_where_the_pool_ends(calls: Calls) -> None:
 
 def test_a_leg_takes_no_more_minutes_than_were_reserved_for_it(calls: Calls) -> None:
     for _ in range(3):
-        ask(calls)
-    ask(calls, requested_seconds=840)
-    split = ask(calls, requested_seconds=600)
+        authorise(calls)
+    authorise(calls, requested_seconds=840)
+    split = authorise(calls, requested_seconds=600)
     assert split["pool_seconds"] == 60
     leg = charged(calls, authorization=split["authorization"], talk_seconds=183)
     assert (leg["pool_seconds"], leg["amount"]) == (60, "0.08")
@@ -256,22 +256,22 @@ def test_a_reversal_gives_the_minutes_back(calls: Calls) -> None:
 def test_the_notices_go_out_with_the_commit_that_used_the_pool(calls: Calls) -> None:
     charged(calls, talk_seconds=HOUR)
     calls.app.run(calls.app.container.publish_events("contoso"))
-    told = [json.loads(message.body) for message in calls.topic.published]
-    used = [event["data"]["percent"] for event in told if event["type"] == "pool.used"]
+    reported = [json.loads(message.body) for message in calls.topic.published]
+    used = [event["data"]["percent"] for event in reported if event["type"] == "pool.used"]
     assert used == [80, 100]
 
 
 def test_more_licences_are_more_minutes_from_now_on(calls: Calls) -> None:
     charged(calls, talk_seconds=HOUR)
     calls.app.clock.advance(3)
-    assert "pool_seconds" not in ask(calls)
+    assert "pool_seconds" not in authorise(calls)
     etag = calls.account()["etag"]
     calls.put(
         "accounts/contoso",
         {"currency": "USD", "rate_card": "card", "subscription_licenses": 2},
         etag,
     )
-    assert ask(calls)["pool_seconds"] == 900
+    assert authorise(calls)["pool_seconds"] == 900
     assert ledger_is_sound(calls)
 
 
@@ -299,7 +299,7 @@ def test_a_call_for_which_credits_would_pay_nothing_takes_nothing_of_the_pool(
     version["rounding"] = {"mode": "half_up", "decimals": 4}
     calls.put("rate-cards/card/versions/2026-01-01T00:00:00Z?backdate=true", version)
 
-    allowed = ask(calls, PARIS, requested_seconds=183)
+    allowed = authorise(calls, PARIS, requested_seconds=183)
     leg = charged(calls, authorization=allowed["authorization"], to_number=PARIS)
     without_hold = charged(calls, to_number=PARIS)
 
@@ -326,7 +326,7 @@ def test_grace_is_for_short_calls_only_and_a_longer_one_takes_all_its_seconds(
     calls.put("rate-cards/card/versions/2026-01-01T00:00:00Z?backdate=true", version)
 
     for seconds, used in ((20, 0), (21, 21), (12, 21)):
-        allowed = ask(calls)
+        allowed = authorise(calls)
         charged(calls, authorization=allowed["authorization"], talk_seconds=seconds)
         assert pool(calls) == used
 
@@ -372,7 +372,7 @@ def test_the_number_class_of_a_grant_and_of_its_charge_follows_the_ranges_of_the
 ) -> None:
     calls.policy(class_ranges=[{"prefix": "+4420", "class": "uan"}], allowed_classes=["uan"])
 
-    granted = calls.ask(LONDON)
+    granted = calls.authorise(LONDON)
     charge = calls.charged(granted["authorization"])
     unasked = calls.charged()
 

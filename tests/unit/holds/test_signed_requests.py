@@ -16,7 +16,7 @@ QUESTION = {"to": LONDON, "account": "contoso", "organizer_id": "ken"}
 
 
 class Signer:
-    """A bridge that signs, and whoever captured what it sent."""
+    """A bridge that signs, and an attacker with a captured request."""
 
     def __init__(self, app: Product) -> None:
         self.app = app
@@ -135,7 +135,7 @@ def test_a_signed_body_that_does_not_name_its_call_is_refused(
 
 def test_a_bridge_that_does_not_sign_may_leave_the_authorization_out(signer: Signer) -> None:
     calls = signer.calls
-    authorization = calls.ask()["authorization"]
+    authorization = calls.authorise()["authorization"]
     other = calls.send(f"dial-outs/{authorization}/release", {"authorization": "au_x.contoso"})
     assert other.pointers() == ["/authorization"]
     assert calls.extend(authorization, 1800).status == 200

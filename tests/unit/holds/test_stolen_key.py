@@ -13,7 +13,15 @@ from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.dial_out.policy import AccountPolicy
 from shared.domain.ledger.model import SettledDebit
 from shared.domain.numbers.ranges import longest_prefix
-from tests.support.hold_cases import CENT, NOW, PerMinute, account, ask, debited, named_ask
+from tests.support.hold_cases import (
+    CENT,
+    NOW,
+    PerMinute,
+    account,
+    authorise,
+    debited,
+    named_authorise,
+)
 from tests.unit.numbers.example_numbers import GOLDEN
 
 PRICE, FEE = 36 * CENT, 10 * CENT  # the dearest that the demo's rate card has of allowed classes
@@ -39,7 +47,7 @@ def spend(call_seconds: int, policy: AccountPolicy, credit_micros: int = 10**15)
         charged += sum(costs.values())
         while True:
             name = f"au_{dialled}"
-            command = named_ask(ask(pricing=price, bounds=bounds), name)
+            command = named_authorise(authorise(pricing=price, bounds=bounds), name)
             granted = decide.authorise(state, command, now)
             if isinstance(granted, Denial) or granted.state is None:
                 break

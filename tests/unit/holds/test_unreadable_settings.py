@@ -235,7 +235,7 @@ def test_what_the_api_would_refuse_today_is_read_as_it_is_stored(calls: Calls) -
     _keep(calls, "dial_out_policy", "contoso", {"blocked_prefixes": ["9" * 40], "new": 1})
 
     assert _charged(calls).status is ChargeStatus.CHARGED
-    assert calls.ask()["decision"] == "allow"
+    assert calls.authorise()["decision"] == "allow"
     shown = calls.app.get("/api/v1/accounts/contoso/organizers/ken").json
     assert shown["cost_center"] == "c" * 5_000
     assert "colour" not in shown

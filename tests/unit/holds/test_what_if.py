@@ -43,7 +43,7 @@ def test_the_policy_in_force_stays_and_an_empty_one_denies_nothing(calls: Calls)
     calls.charged()
     found = what_if(calls)
     assert (found["legs"], found["denied"], found["items"]) == (1, 0, [])
-    assert calls.ask()["decision"] == "allow"
+    assert calls.authorise()["decision"] == "allow"
 
 
 def test_a_budget_is_counted_over_the_calls_that_it_lets_through(calls: Calls) -> None:

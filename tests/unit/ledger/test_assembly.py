@@ -243,7 +243,7 @@ def test_without_its_conference_a_leg_is_charged_after_the_wait_and_flagged() ->
     asyncio.run(play())
 
 
-def test_where_only_the_conference_tells_the_account_the_leg_is_incomplete_until_it_comes() -> None:
+def test_a_leg_whose_account_only_the_conference_names_is_incomplete_until_it_comes() -> None:
     async def play() -> None:
         calls = await Calls.open(default_account=None)
         await calls.process.register("3001", "contoso")

@@ -88,12 +88,12 @@ async def test_who_loses_a_race_reports_it(caplog: pytest.LogCaptureFixture) -> 
     with caplog.at_level(logging.INFO, "perminute"):
         written(await app.ledger.submit(ACCOUNT, leg(1, 7)))
 
-    told = [json.loads(record.getMessage()) for record in caplog.records]
-    assert [(each["attempt"], each["cause"]) for each in told] == [
+    reported = [json.loads(record.getMessage()) for record in caplog.records]
+    assert [(each["attempt"], each["cause"]) for each in reported] == [
         (0, "EtagMismatch"),
         (1, "OutcomeUnknown"),
     ]
-    assert {(each["event"], each["account"], each["book"]) for each in told} == {
+    assert {(each["event"], each["account"], each["book"]) for each in reported} == {
         ("commit_conflict", ACCOUNT, "ledger")
     }
 
@@ -378,7 +378,7 @@ async def test_cancelling_one_waiter_leaves_the_others_of_its_group_alone() -> N
         True,
         True,
     ]
-    # It was on its way already: it is booked, and whoever comes back is told so.
+    # It was on its way already: it is booked, and the next call returns the result.
     assert written(await app.ledger.submit(ACCOUNT, leg(2, 1))).repeated
 
 

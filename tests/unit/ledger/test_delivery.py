@@ -555,11 +555,11 @@ async def test_a_timer_that_meets_an_outage_reports_it_in_a_line_and_goes_on_lat
     bootstrap.install(process.app)
     tick = timer._function.get_user_function()
     process.deployment.tables.inject(1, StoreUnavailable("No answer."), kind="query")
-    caplog.clear()  # what the set-up told, if an earlier test imported the application
+    caplog.clear()  # what the set-up logged, if an earlier test imported the application
     with caplog.at_level("WARNING", logger="perminute"):
         await tick(SimpleNamespace(past_due=False))
-    (told,) = [json.loads(record.message) for record in caplog.records]
-    assert told == {
+    (reported,) = [json.loads(record.message) for record in caplog.records]
+    assert reported == {
         "event": "timer_failed",
         "function": tick.__name__,
         "detail": "No answer.",

@@ -1,4 +1,4 @@
-"""The outbox: events leave at least once, in order, under the same id, whoever dies when."""
+"""The outbox: events leave at least once, in order, under the same id, whichever process dies."""
 
 import asyncio
 import json
@@ -86,7 +86,7 @@ async def test_two_publishers_at_once_keep_the_order_of_first_appearances() -> N
 
 
 async def test_an_outbox_that_cannot_be_read_stops_neither_charging_nor_a_top_up() -> None:
-    """What was committed is answered as committed; the timer goes on telling of the rest."""
+    """What was committed is answered as committed; the timer goes on reporting the rest."""
     process = await _quiet()
     await _break_outbox(process)
 
@@ -118,7 +118,7 @@ async def test_an_error_of_the_publisher_does_not_undo_what_was_committed(
 
 
 async def _break_outbox(process: Process) -> None:
-    """As by a hand that meant well: a row that is sound, but for what it tells."""
+    """As by a hand that meant well: a row that is sound but for its content."""
     values: dict[str, Value] = {
         "schema": SCHEMA,
         "at": "2026-11-23T10:00:00Z",
@@ -269,8 +269,8 @@ async def test_one_account_that_fails_does_not_stop_the_others() -> None:
     await deployment.tables.transact(TABLE, "fabrikam", [broken])
     watched = await deployment.process().app.watch_balances()
     assert [failure.split(":")[0] for failure in watched.failures] == ["fabrikam"]
-    told = {message.properties["account"] for message in deployment.topic.published}
-    assert told == {"contoso", "northwind"}
+    reported = {message.properties["account"] for message in deployment.topic.published}
+    assert reported == {"contoso", "northwind"}
 
 
 async def test_while_the_topic_is_away_everything_waits_and_nothing_fails() -> None:

@@ -87,15 +87,15 @@ def test_the_balance_is_as_if_the_leg_had_cost_that_from_the_start(amount: int) 
 
 
 def test_it_is_one_movement_of_the_balance_for_alerts() -> None:
-    """Between reversal and debit the balance is above the threshold; nobody is told."""
+    """Between reversal and debit the balance is above the threshold; nobody is reported."""
     book = opened(AlertRule("low", below_micros=5 * UNIT))
     book.done(top_up(10 * UNIT))
     book.done(leg("a", 6 * UNIT))
-    told = len(book.of_type("credits.low"))
+    reported = len(book.of_type("credits.low"))
 
     book.done(rerate(book, "a", 7 * UNIT))
 
-    assert len(book.of_type("credits.low")) == told == 1
+    assert len(book.of_type("credits.low")) == reported == 1
     assert book.replayed() == book.sound
 
 

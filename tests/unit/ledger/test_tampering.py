@@ -128,14 +128,14 @@ def _samples(rows: Mapping[str, Row], place: str) -> list[str]:
 
 
 def _names(problems: tuple[str, ...], key: str, *fields: str) -> bool:
-    """Whether one of the problems is of this row, and tells of one of these fields."""
+    """Whether one of the problems is of this row, and reports one of these fields."""
     mine = [problem.removeprefix(f"{key}: ") for problem in problems if problem.startswith(key)]
     return any(not fields or text.startswith(fields) for text in mine)
 
 
 def _fields(key: str, name: str) -> tuple[str, ...]:
-    """What a change of a property may be told as: itself, the content it is part of, or the keyed
-    hash over it."""
+    """What a change of a property may be reported as: itself, the content it is part of, or the
+    keyed hash over it."""
     content = name.rstrip("0123456789")
     kind = _kind(key)
     if kind == "journal":

@@ -1,4 +1,4 @@
-"""Settings whose write had no answer: nobody is told "no" of what is, or will be, in the table."""
+"""Settings whose write had no answer: no refusal of what is, or will be, in the table."""
 
 from collections.abc import Sequence
 

@@ -57,7 +57,7 @@ COUNTRIES = {
     "+77011234567": ("KZ", False),  # under +7
     "+358181234567": ("AX", False),  # under +358
 }
-# refused before any policy is asked
+# refused before any policy is evaluated
 ALWAYS = {
     "112": "emergency_number",
     "911": "emergency_number",

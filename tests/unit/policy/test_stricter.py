@@ -26,7 +26,16 @@ from shared.domain.dial_out.policy import (
     License,
 )
 from shared.domain.numbers.classes import NumberClass
-from tests.support.hold_cases import CENT, NOW, PerMinute, account, ask, budget, placed, velocity
+from tests.support.hold_cases import (
+    CENT,
+    NOW,
+    PerMinute,
+    account,
+    authorise,
+    budget,
+    placed,
+    velocity,
+)
 
 from .cases import RATE, facts, organizer
 
@@ -171,7 +180,7 @@ STRICTER_BOOKS: list[Callable[[HoldState, Authorise], tuple[HoldState, Authorise
     lambda state, command: (replace(state, credit_limit_micros=0), command),
     lambda state, command: (replace(state, stopped="by hand"), command),
     lambda state, command: (replace(state, suspended=True), command),
-    lambda state, command: (placed(state, ask("au_more", 60, bounds=())), command),
+    lambda state, command: (placed(state, authorise("au_more", 60, bounds=())), command),
     lambda state, command: (state, replace(command, wanted_seconds=command.wanted_seconds // 2)),
     lambda state, command: (state, _more_bounds(command, budget(3 * CENT))),
     lambda state, command: (state, _more_bounds(command, budget(9 * CENT, Period.MONTH))),
@@ -191,10 +200,10 @@ def test_a_stricter_hold_book_never_grants_a_second_more(seed: int) -> None:
     for _ in range(CASES_A_SEED):
         state = account(rng.randrange(0, 40) * CENT, credit_limit_micros=rng.choice((0, 5 * CENT)))
         if rng.random() < 0.5 and state.available_micros(NOW) >= CENT:
-            state = placed(state, ask("au_open", 60))
+            state = placed(state, authorise("au_open", 60))
         price = PerMinute(CENT, rng.choice((0, CENT)))
         bounds = rng.choice(((), (budget(rng.randrange(0, 20) * CENT),)))
-        command = ask("au_new", rng.choice((30, 61, 900, 3600)), pricing=price, bounds=bounds)
+        command = authorise("au_new", rng.choice((30, 61, 900, 3600)), pricing=price, bounds=bounds)
         if state.available_micros(NOW) < 2 * CENT:
             continue  # too poor for the call that one way to be stricter adds
         before = _seconds(state, command)

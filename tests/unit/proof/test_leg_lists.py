@@ -107,8 +107,8 @@ def test_amounts_are_net_of_corrections(app: ChargingApp, time: str) -> None:
     path = f"/api/v1/accounts/contoso/legs/{reversed_leg}/reversal"
     entry = app.post(path, {"reason": "Bad line"}).json["entry"]["sequence"]
     app.cheaper()
-    asked = {"accounts": ["contoso"], "from": JANUARY, "dry_run": False, "reason": "Cheaper"}
-    assert app.post("/api/v1/reratings", asked).status == 200
+    requested = {"accounts": ["contoso"], "from": JANUARY, "dry_run": False, "reason": "Cheaper"}
+    assert app.post("/api/v1/reratings", requested).status == 200
     found = {each["leg"]: each for each in legs(app, f"?time={time}")}
     assert (found[reversed_leg]["amount"], found[reversed_leg]["charged"]) == ("0.00", "0.10")
     assert found[reversed_leg]["billed_seconds"] == 0

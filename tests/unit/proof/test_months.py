@@ -185,7 +185,7 @@ async def test_a_restored_ledger_gets_the_same_month_rows_at_night() -> None:
 
 
 def _app_of_a_month() -> CreditsApp:
-    """An account whose month is over, before and after the night; what it was asked stays."""
+    """An account whose month is over, before and after the night was closed."""
     app = CreditsApp(CountedTables())
     app.open(time_zone="Europe/Paris")
     for _ in range(40):

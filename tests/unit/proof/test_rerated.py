@@ -84,7 +84,7 @@ async def test_the_same_re_rating_again_is_answered_with_its_first_result() -> N
 
 
 async def test_another_re_rating_of_a_debit_that_is_gone_clashes() -> None:
-    """Whoever decided on what was present has to look again."""
+    """A decision on rows that have changed must read again."""
     app = StoredLedger()
     await app.lived()
     one, other = await command(app, 50_000), await command(app, 60_000, "c|1")

@@ -11,7 +11,7 @@ from shared.usecases.ledger.close_months import add_up_month
 from tests.support.stored_ledger import ACCOUNT, CountedTables, StoredLedger, all_rows, leg
 
 LEGS = 100_000
-# The figures that docs/ledger.md tells.
+# The figures that docs/ledger.md reports.
 ROWS_OF_PACKED_MONTH = 20
 ROWS_OF_CLOSED_MONTH = 4
 

@@ -88,8 +88,8 @@ def test_a_reversal_counts_where_it_is_booked_or_with_its_call(app: ChargingApp)
 def test_a_rerating_replaces_the_former_charge(app: ChargingApp) -> None:
     app.leg(to=LONDON)
     app.cheaper()
-    asked = {"accounts": ["contoso"], "from": JANUARY, "dry_run": False, "reason": "Cheaper"}
-    answer = app.post("/api/v1/reratings", asked)
+    requested = {"accounts": ["contoso"], "from": JANUARY, "dry_run": False, "reason": "Cheaper"}
+    answer = app.post("/api/v1/reratings", requested)
     assert answer.status == 200, answer.body
     (item,) = usage(app, "?group_by=destination")["items"]
     assert (item["destination"], item["legs"], item["amount"]) == ("Britain", 1, "0.05")

@@ -1,4 +1,4 @@
-"""What verification resumes from, and what only an anchor can tell."""
+"""What verification resumes from, and what only an anchor can prove."""
 
 from datetime import date
 

@@ -296,7 +296,7 @@ def test_answer_times_in_other_zones_are_the_same_instant() -> None:
 
 
 def test_lines_and_sentence_come_together_as_they_come_alone() -> None:
-    """Whoever wants both has the parts counted once."""
+    """With both, the parts are counted once."""
     version = card(rate(slot("60", "1"), fee="0.5", minimum_charge_picos=picos("9")))
     got = charge(version, 183)
 

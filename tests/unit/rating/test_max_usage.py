@@ -227,14 +227,14 @@ def test_a_hold_pays_for_every_answer_and_no_second_more_would_do() -> None:
         answers = [call.answered_at + timedelta(seconds=later) for later in range(window + 1)]
         version = call.version
         costs = [charge(version, wanted, answered_at=moment).amount_micros for moment in answers]
-        ask = (call.rate, call.rounding, call.time_zone)
+        terms = (call.rate, call.rounding, call.time_zone)
         credit = rng.choice(costs)
 
         held = hold_amount_micros(
-            *ask, answered_at=answers[0], answered_until=answers[-1], seconds=wanted
+            *terms, answered_at=answers[0], answered_until=answers[-1], seconds=wanted
         )
         granted = max_usage(
-            *ask,
+            *terms,
             answered_at=answers[0],
             answered_until=answers[-1],
             credit_micros=credit,
@@ -243,18 +243,18 @@ def test_a_hold_pays_for_every_answer_and_no_second_more_would_do() -> None:
 
         assert max(costs) == held, call
         assert granted == min(
-            max_usage(*ask, answered_at=moment, credit_micros=credit, wanted_seconds=wanted)
+            max_usage(*terms, answered_at=moment, credit_micros=credit, wanted_seconds=wanted)
             for moment in answers
         ), call
 
 
 def test_an_answer_window_over_an_hour_is_refused() -> None:
     """Nobody rings that long, and the search must stay short."""
-    ask = (rate(slot("60", "1")), HALF_UP_4, "UTC")
+    terms = (rate(slot("60", "1")), HALF_UP_4, "UTC")
 
     def hold(window: timedelta) -> int:
         return hold_amount_micros(
-            *ask, answered_at=ANSWERED_AT, answered_until=ANSWERED_AT + window, seconds=60
+            *terms, answered_at=ANSWERED_AT, answered_until=ANSWERED_AT + window, seconds=60
         )
 
     assert hold(timedelta(hours=1)) == 1_000_000

@@ -41,7 +41,7 @@ def test_a_mutant_is_the_module_with_one_break() -> None:
 
 
 def test_every_explained_survivor_is_a_break_of_today() -> None:
-    """Whoever changes such a line takes its explanation away, or writes it anew."""
+    """A change of such a line removes its explanation, or rewrites it."""
     assert list(stale_lines()) == []
     assert {line.partition(":")[0] for line in explained_lines()} <= set(MODULES)
     assert all(mutants(read_module(name)) for name in MODULES)

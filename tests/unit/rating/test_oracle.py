@@ -1,4 +1,4 @@
-"""The oracle's cases hold, and its runner tells when they don't."""
+"""The oracle's cases hold, and its runner reports when they don't."""
 
 import copy
 import json

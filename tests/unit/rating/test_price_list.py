@@ -35,7 +35,7 @@ def test_every_country_is_listed_with_the_rates_of_its_kinds_of_number() -> None
 
 
 def test_the_list_is_in_the_order_of_names_with_networks_last() -> None:
-    """As a person looks for a country."""
+    """As a person searches a country."""
     names = [each.name for each in price_list(card(US), typical_numbers())]
     countries = [name for name in names if not name.startswith("+")]
 
@@ -46,7 +46,7 @@ def test_the_list_is_in_the_order_of_names_with_networks_last() -> None:
 
 
 def test_a_quote_table_has_the_usual_lengths() -> None:
-    """1, 5, 15, 30 and 60 minutes, or those that are asked for."""
+    """1, 5, 15, 30 and 60 minutes, or those that are requested."""
     version = card(rate(slot("60", "0.01"), prefix="1", fee="0.5"))
 
     def amounts(**more: tuple[int, ...]) -> list[int] | None:

@@ -1,4 +1,4 @@
-"""The engine equals a slow model that looks at every second of a call."""
+"""The engine equals a slow model that examines every second of a call."""
 
 import random
 from datetime import UTC, datetime, timedelta

@@ -141,7 +141,7 @@ def test_a_reversed_leg_counts_with_nothing(charging: ChargingApp) -> None:
         ),
     ],
 )
-def test_calls_of_twilio_are_read_in_both_spellings(
+def test_calls_of_twilio_are_read_in_both_formats(
     charging: ChargingApp, header: str, row: str
 ) -> None:
     charging.leg()
