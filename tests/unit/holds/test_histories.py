@@ -81,7 +81,7 @@ class Histories(HoldBooks):
         record = await self.books[0].record(ACCOUNT, name)
         assert record is not None
         talk_seconds = self.rng.randrange(1, record.granted_seconds + 1)
-        how = self.rng.choice(("reported", "told", "released", "late"))
+        how = self.rng.choice(("reported", "reported", "released", "late"))
         if how == "released":
             await self.books[0].release(ACCOUNT, name, "local")
         if how == "late":
