@@ -92,7 +92,7 @@ class Part:
                     self.is_ready = probe.connect_ex((LOOPBACK, self._port)) == 0
         return self.is_ready
 
-    def ask_to_stop(self) -> None:
+    def request_stop(self) -> None:
         """Send the signal that it ends well on."""
         if self._process is not None and not self.has_ended:
             self._process.send_signal(self._stop_signal)

@@ -128,7 +128,7 @@ class Stack:
     def restart(self, name: str) -> None:
         """End a part by its own signal and wait until it serves again."""
         pid = self._parts[name].pid
-        self._parts[name].ask_to_stop()
+        self._parts[name].request_stop()
         self._wait_for(lambda: self._parts[name].pid != pid)
         self.wait_ready()
 
@@ -177,7 +177,7 @@ class Stack:
     def _stop_parts(self, names: Sequence[str]) -> None:
         parts = [self._parts[name] for name in names if name in self._parts]
         for part in parts:
-            part.ask_to_stop()
+            part.request_stop()
         for part in parts:
             part.wait_stopped()
 
