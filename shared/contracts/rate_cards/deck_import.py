@@ -6,7 +6,8 @@ switched off, names without any prefix. All or nothing: the card, or a line for 
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -153,6 +154,25 @@ class _Entry(NamedTuple):
     place: str
 
 
+class _Rates:
+    """The rates of a deck in their order; each is made when it is asked for, since half a million
+    of them would fill the memory."""
+
+    def __init__(self, rows: Sequence[_Entry]) -> None:
+        self.prefixes: list[str] = []
+        self.entries = array("I")
+        self._rows = rows
+
+    def __iter__(self) -> Iterator[Rate]:
+        for prefix, number in zip(self.prefixes, self.entries, strict=True):
+            row = self._rows[number]
+            yield _for_prefix(row.rate, prefix, row.name or f"+{prefix}")
+
+    def place(self, position: int) -> str:
+        """Where the rate stands in the deck."""
+        return self._rows[self.entries[position]].place
+
+
 class _Refused(Exception):
     def __init__(self, place: str, detail: str) -> None:
         super().__init__(detail)
@@ -183,7 +203,7 @@ def import_deck(
             break
     if importer.errors:
         raise Invalid("The deck is not valid.", tuple(importer.errors))
-    rates, places = importer.rates(budget)
+    rates = importer.rates(budget)
     try:
         version = build_version(
             card=card,
@@ -192,11 +212,11 @@ def import_deck(
             time_zone=mapping.time_zone,
             rounding=Rounding(RoundingMode(mapping.rounding.mode), mapping.rounding.decimals),
             rates=rates,
-            pointer=places.__getitem__,
+            pointer=rates.place,
         )
     except Invalid as error:
         raise Invalid("The deck is not valid.", error.errors) from None
-    return version, importer.report(len(rates))
+    return version, importer.report(len(version))
 
 
 def read_names(rows: Iterable[DeckRow], reader: PrefixReader) -> dict[str, list[Span]]:
@@ -257,33 +277,35 @@ class _Importer:
         except _Refused as refused:
             self.errors.append(refused.error)
 
-    def rates(self, budget: CpuBudget) -> tuple[list[Rate], list[str]]:
-        """All rates, and the place of each. Raises Invalid where prefixes stand twice."""
-        rates: list[Rate] = []
-        places: list[str] = []
-        positions: dict[tuple[str, str | None], int] = {}
+    def rates(self, budget: CpuBudget) -> "_Rates":
+        """All rates. Raises Invalid where prefixes stand twice."""
+        found = _Rates(self._entries)
+        positions: dict[str | tuple[str, str], int] = {}
         errors: list[FieldError] = []
-        for entry in self._entries:
+        for number, entry in enumerate(self._entries):
             budget.check()
+            origin = entry.rate.origin
             for span in entry.spans:
                 one = span.first == span.last
                 for prefix in (span.first,) if one else span.prefixes():
-                    rate = _for_prefix(entry.rate, prefix, entry.name or f"+{prefix}")
-                    at = positions.setdefault((prefix, rate.origin), len(rates))
-                    if at == len(rates):
-                        rates.append(rate)
-                        places.append(entry.place)
-                    elif self._mapping.duplicates == "refuse":
-                        errors.append(self._twice(prefix, places[at], entry.place))
+                    key = prefix if origin is None else (prefix, origin)
+                    at = positions.setdefault(key, len(found.prefixes))
+                    if at == len(found.prefixes):
+                        found.prefixes.append(prefix)
+                        found.entries.append(number)
+                        continue
+                    kept = self._entries[found.entries[at]]
+                    if self._mapping.duplicates == "refuse":
+                        errors.append(self._twice(prefix, kept.place, entry.place))
                         if len(errors) >= limits.RATE_CARD_ERRORS_MAX:
                             raise Invalid("The deck is not valid.", tuple(errors))
                     else:
                         self._duplicates += 1
-                        if self._replaces(rate, rates[at]):
-                            rates[at], places[at] = rate, entry.place
+                        if self._replaces(entry.rate, kept.rate):
+                            found.entries[at] = number
         if errors:
             raise Invalid("The deck is not valid.", tuple(errors))
-        return rates, places
+        return found
 
     def report(self, rates: int) -> DeckReport:
         """What became of the rows, of which so many rates were made."""

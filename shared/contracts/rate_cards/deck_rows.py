@@ -119,7 +119,7 @@ def json_rows(body: bytes, needed: set[str]) -> Iterator[DeckRow]:
     """
     items = load_items(body)
     first = _check_fields(items, needed)
-    for at, item in enumerate(chain(first, items)):
+    for at, item in enumerate(chain(first, (item for item, _ in items))):
         place = f"/{at}"
         if not isinstance(item, dict):
             yield DeckRow(place, {}, "must be an object")
@@ -134,7 +134,7 @@ def json_rows(body: bytes, needed: set[str]) -> Iterator[DeckRow]:
         yield DeckRow(place, fields, "", not_text)
 
 
-def _check_fields(items: Iterator[object], needed: set[str]) -> list[object]:
+def _check_fields(items: Iterator[tuple[object, int]], needed: set[str]) -> list[object]:
     """The first objects, in which each column that is needed stands: most often one object.
 
     Raises Invalid where a column is missing.
@@ -142,13 +142,15 @@ def _check_fields(items: Iterator[object], needed: set[str]) -> list[object]:
     missing = set(needed)
     seen: dict[str, None] = {}
     first: list[object] = []
-    for item in islice(items, limits.DECK_FIELDS_ITEMS_MAX):
+    chars = 0
+    for item, item_chars in islice(items, limits.DECK_FIELDS_ITEMS_MAX):
         first.append(item)
+        chars += item_chars
         for name, _ in _flat(item, "") if isinstance(item, dict) else ():
             missing.discard(name)
             if len(seen) <= _COLUMNS_SHOWN_MAX:
                 seen[name] = None
-        if not missing:
+        if not missing or chars > limits.DECK_FIELDS_CHARS_MAX:
             break
     if missing and first:
         _check_columns([*seen, *(needed - missing)], needed, "", DECK)

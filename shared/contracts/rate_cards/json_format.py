@@ -5,6 +5,7 @@ whoever wrote it may have rounded it on the way.
 """
 
 import re
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -17,7 +18,7 @@ from shared.domain.common import limits
 from shared.domain.common.errors import FieldError, Invalid
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import RoundingMode, format_price, parse_price
-from shared.domain.common.strict_json import loads
+from shared.domain.common.strict_json import load_object
 from shared.domain.rating.rate_card import (
     Band,
     MaximumStrategy,
@@ -31,7 +32,6 @@ from shared.domain.rating.terms import DAY_SECONDS
 
 type JsonObject = dict[str, object]
 
-_RATES_AT_ONCE = 1_000
 _RATE_POINTER = re.compile(r"^/rates/([0-9]+)", re.ASCII)
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?|24:00(?::00)?", re.ASCII)
 PRICE_PATTERN = r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,12})?$"
@@ -152,13 +152,18 @@ class RoundingBody(AdminBody):
     decimals: Annotated[int, Field(ge=0, le=limits.RATE_DECIMALS_MAX)] = limits.AMOUNT_DECIMALS_MAX
 
 
-class RateCardBody(AdminBody):
+class RatesBody(AdminBody):
+    """Rates of a rate card."""
+
+    rates: Annotated[list[RateBody], Field(min_length=1, max_length=limits.RATE_CARD_RATES_MAX)]
+
+
+class RateCardBody(RatesBody):
     """A whole version of a rate card."""
 
     currency: str
     time_zone: str = "UTC"
     rounding: RoundingBody
-    rates: Annotated[list[RateBody], Field(min_length=1, max_length=limits.RATE_CARD_RATES_MAX)]
 
 
 def parse_rate_card_json(body: bytes, card: str, effective_from: datetime) -> RateCardVersion:
@@ -167,44 +172,86 @@ def parse_rate_card_json(body: bytes, card: str, effective_from: datetime) -> Ra
     Raises BadRequest when it is no JSON, Invalid with a pointer for each bad field, Invalid
     `deck_too_costly`.
     """
-    budget = CpuBudget(limits.DECK_CPU_SECONDS_MAX)
-    value = loads(body)
-    listed = value.get("rates") if isinstance(value, dict) else None
-    if not isinstance(value, dict) or not isinstance(listed, list) or not listed:
-        read(RateCardBody, value)
-        raise AssertionError("a card without a list of rates is not valid")
-    if len(listed) > limits.RATE_CARD_RATES_MAX:
-        most = FieldError("/rates", f"must have at most {limits.RATE_CARD_RATES_MAX} rates")
-        raise Invalid("The rate card is not valid.", (most,))
-    rates: list[Rate] = []
-    # Part by part: of a million wrong rates, only those that are shown become errors.
-    for start in range(0, len(listed), _RATES_AT_ONCE):
-        budget.check()
-        parsed = _read_part(value, listed[start : start + _RATES_AT_ONCE], start)
-        rates += [rate.to_domain() for rate in parsed.rates]
+    reader = _RatesReader(CpuBudget(limits.DECK_CPU_SECONDS_MAX))
+    value = load_object(body, "rates", reader.take, reader.members)
+    reader.read_part()
+    if not isinstance(value, dict):
+        raise Invalid("The rate card is not valid.", (FieldError("", "must be an object"),))
+    head = reader.head(value)
     return build_version(
         card=card,
         effective_from=effective_from,
-        currency=parsed.currency,
-        time_zone=parsed.time_zone,
-        rounding=Rounding(RoundingMode(parsed.rounding.mode), parsed.rounding.decimals),
-        rates=rates,
+        currency=head.currency,
+        time_zone=head.time_zone,
+        rounding=Rounding(RoundingMode(head.rounding.mode), head.rounding.decimals),
+        rates=reader.rates,
     )
 
 
-def _read_part(value: dict[str, object], rates: list[object], start: int) -> RateCardBody:
-    """The card with some of its rates. Raises Invalid; its pointers count from the first rate."""
-    try:
-        return read(RateCardBody, {**value, "rates": rates})
-    except Invalid as error:
-        moved = (
-            FieldError(
-                _RATE_POINTER.sub(lambda at: f"/rates/{int(at[1]) + start}", each.pointer, 1),
-                each.detail,
+class _RatesReader:
+    """Reads rates part by part: of a million wrong ones, only those that are shown become errors.
+
+    A part is bounded by its number of rates and by its text, since a short text can make many
+    objects.
+    """
+
+    def __init__(self, budget: CpuBudget) -> None:
+        self.rates: list[Rate] = []
+        self.members: dict[str, object] = {}
+        self._budget = budget
+        self._part: list[object] = []
+        self._sample: list[object] = []
+        self._chars = 0
+
+    def take(self, rate: object, chars: int) -> None:
+        """The next rate. Raises what `read_part` raises, and Invalid for one too many."""
+        if len(self.rates) + len(self._part) >= limits.RATE_CARD_RATES_MAX:
+            most = FieldError("/rates", f"must have at most {limits.RATE_CARD_RATES_MAX} rates")
+            raise Invalid("The rate card is not valid.", (most,))
+        self._part.append(rate)
+        self._chars += chars
+        if (
+            len(self._part) >= limits.RATE_CARD_PART_RATES
+            or self._chars >= limits.RATE_CARD_PART_CHARS
+        ):
+            self.read_part()
+
+    def read_part(self) -> None:
+        """Read the rates that were taken since the part before.
+
+        Raises Invalid for them and for the members that were read before them, with pointers that
+        count from the first rate, and `deck_too_costly`.
+        """
+        self._budget.check()
+        if not self._part:
+            return
+        try:
+            parsed = read(RatesBody, {"rates": self._part})
+        except Invalid as error:
+            start = len(self.rates)
+            moved = (
+                FieldError(
+                    _RATE_POINTER.sub(lambda at: f"/rates/{int(at[1]) + start}", each.pointer, 1),
+                    each.detail,
+                )
+                for each in error.errors
             )
-            for each in error.errors
-        )
-        raise Invalid(error.detail, tuple(moved)) from None
+            raise Invalid("The rate card is not valid.", (*self._head_errors(), *moved)) from None
+        self.rates += [rate.to_domain() for rate in parsed.rates]
+        self._sample = self._part[:1]
+        self._part, self._chars = [], 0
+
+    def _head_errors(self) -> Iterator[FieldError]:
+        try:
+            read(RateCardBody, {**self.members, "rates": []})
+        except Invalid as error:
+            for each in error.errors:
+                if each.pointer.split("/")[1:2] != ["rates"] and each.pointer[1:] in self.members:
+                    yield each
+
+    def head(self, value: Mapping[str, object]) -> RateCardBody:
+        """What the card says beside its rates. Raises Invalid."""
+        return read(RateCardBody, {**value, "rates": self._sample} if self._sample else value)
 
 
 def render_rate_card_json(version: RateCardVersion) -> JsonObject:

@@ -1,8 +1,9 @@
 """JSON as strangers send it: read strictly, exactly, and in bounded time."""
 
+import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import NoReturn
 
@@ -10,6 +11,8 @@ from shared.domain.common.errors import BadRequest
 from shared.domain.common.limits import (
     JSON_CONTAINERS_MAX,
     JSON_DEPTH_MAX,
+    JSON_ITEM_CHARS_MAX,
+    JSON_MEMBERS_MAX,
     JSON_NUMBER_CHARS_MAX,
     JSON_VALUES_MAX,
 )
@@ -25,6 +28,8 @@ _NOT_MARKS = bytes(byte for byte in range(256) if byte not in b'[]{}"')
 _QUOTE = ord('"')
 _OPENING = frozenset(b"[{")
 _LARGE_BYTES = 1024 * 1024
+_WINDOW_BYTES = 128 * 1024
+_AFTER_VALUES = frozenset(",:]}")
 _LONG_DIGITS = b"0" * 1_000
 _DIGITS_AS_ZEROS = bytes(48 if chr(byte) in "0123456789" else 32 for byte in range(256))
 
@@ -53,37 +58,172 @@ def loads(body: bytes, *, nan_as_null: bool = False, gather_repeats: bool = Fals
     return value
 
 
-def load_items(body: bytes) -> Iterator[object]:
-    """The values of the list that `body` encodes, read one by one, so that one is held at a time.
+def load_items(body: bytes) -> Iterator[tuple[object, int]]:
+    """(value, characters of its text) of each item of the list that `body` spells, one by one.
 
-    Raises BadRequest `json_invalid` as `loads` does, and where the body is no list.
+    Never more than an item and a window of the text are held. Raises BadRequest `json_invalid` as
+    `loads` does, where the body is no list, and for an item over JSON_ITEM_CHARS_MAX characters.
     """
-    text = _bounded_text(body)
-    decoder = _decoder(gather_repeats=False)
-    has_escapes = "\\u" in text
-    at = _end_of_space(text, 0)
-    if not text.startswith("[", at):
-        loads(body)
+    reader = _Reader(body)
+    if reader.next_mark() != "[":
+        reader.value()
         raise _invalid("it must be a list")
-    at = _end_of_space(text, at + 1)
-    follows = "]" if text.startswith("]", at) else ","
-    at -= follows == ","
-    while follows == ",":
-        try:
-            value, at = decoder.raw_decode(text, _end_of_space(text, at + 1))
-        except json.JSONDecodeError as error:
-            raise _invalid(f"{error.msg} (line {error.lineno}, column {error.colno})") from None
-        if has_escapes:
+    yield from reader.items()
+    reader.end()
+
+
+def load_object(
+    body: bytes,
+    listed: str,
+    take: Callable[[object, int], None],
+    members: dict[str, object] | None = None,
+) -> object:
+    """The object that `body` spells; the items of its list `listed` go to `take`, as `load_items`
+    gives them, and the list is empty in what is returned. `members` are filled as they are read.
+
+    A body that is a list is returned as an empty one. Raises BadRequest `json_invalid` as
+    `load_items` does, for each member as for an item, and over JSON_MEMBERS_MAX members.
+    """
+    reader = _Reader(body)
+    mark = reader.next_mark()
+    if mark != "{":
+        value, _ = ([], 0) if mark == "[" else reader.value()
+        return value
+    found = {} if members is None else members
+    for name in reader.names():
+        if name in found:
+            raise _invalid("a key stands twice in one object")
+        if len(found) >= JSON_MEMBERS_MAX:
+            raise _invalid(f"an object of over {JSON_MEMBERS_MAX} members")
+        found[name] = []
+        if name != listed or reader.next_mark() != "[":
+            found[name], _ = reader.value()
+            continue
+        for item, chars in reader.items():
+            take(item, chars)
+    reader.end()
+    return found
+
+
+class _Reader:
+    """Reads a body value by value. Of its text only a window is held, from `_at` on unread."""
+
+    def __init__(self, body: bytes) -> None:
+        _refuse_many(body)
+        self._body = body
+        self._read = 0
+        self._depth = _Depth()
+        self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        self._json = _decoder(gather_repeats=False)
+        self._text, self._at, self._chars_before = "", 0, 0
+        self._has_escapes = False
+
+    def next_mark(self) -> str:
+        """The next character that is no space, "" at the end."""
+        while True:
+            self._at = _end_of_space(self._text, self._at)
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._more():
+                return ""
+
+    def items(self) -> Iterator[tuple[object, int]]:
+        """Those of the list that comes next, with the characters of each."""
+        self._at += 1
+        if self._ends("]"):
+            return
+        while True:
+            yield self.value()
+            if not self._goes_on("]"):
+                return
+
+    def names(self) -> Iterator[str]:
+        """Those of the object that comes next; who is given one reads its value before the next."""
+        self._at += 1
+        if self._ends("}"):
+            return
+        while True:
+            if self.next_mark() != '"':
+                raise self._wrong("a member needs a name in double quotes")
+            name, _ = self.value()
+            if self.next_mark() != ":":
+                raise self._wrong("a colon is missing")
+            self._at += 1
+            yield str(name)
+            if not self._goes_on("}"):
+                return
+
+    def value(self) -> tuple[object, int]:
+        """The value that comes next, and how many characters it has."""
+        self.next_mark()
+        while True:
+            problem = ""
+            try:
+                value, end = self._json.raw_decode(self._text, self._at)
+            except json.JSONDecodeError as error:
+                value, end, problem = None, error.pos, error.msg
+            # What the window cuts off is an error, or the beginning of a longer number.
+            follows = _end_of_space(self._text, end)
+            is_whole = not problem and self._text[follows : follows + 1] in _AFTER_VALUES
+            is_long = len(self._text) - self._at > JSON_ITEM_CHARS_MAX
+            if is_whole or is_long or not self._more():
+                break
+        if end - self._at > JSON_ITEM_CHARS_MAX or (is_long and not is_whole):
+            long = f"a value over {JSON_ITEM_CHARS_MAX} characters"
+            raise self._wrong(f"{problem}, or {long}" if problem else long)
+        if problem:
+            self._at = end
+            raise self._wrong(problem)
+        if self._has_escapes:
             _refuse_bad_text(value)
-        yield value
-        at = _end_of_space(text, at)
-        follows = text[at : at + 1]
-    if follows != "]" or _end_of_space(text, at + 1) != len(text):
-        raise _invalid(f"the list does not end at character {at}")
+        chars, self._at = end - self._at, end
+        return value, chars
+
+    def end(self) -> None:
+        """Raises where something follows."""
+        if self.next_mark():
+            raise self._wrong("something follows the end")
+
+    def _ends(self, mark: str) -> bool:
+        is_end = self.next_mark() == mark
+        self._at += is_end
+        return is_end
+
+    def _goes_on(self, mark: str) -> bool:
+        """Whether a comma comes next, and not the end."""
+        found = self.next_mark()
+        if found not in {",", mark} or not found:
+            raise self._wrong(f"a comma or {mark} is missing")
+        self._at += 1
+        return found == ","
+
+    def _more(self) -> bool:
+        """Read the next window; False at the end of the body."""
+        if self._read >= len(self._body):
+            return False
+        part = self._body[self._read : self._read + _WINDOW_BYTES]
+        if (len(part) - len(part.rstrip(b"\\"))) % 2:  # no window ends within an escape
+            part += self._body[self._read + len(part) : self._read + len(part) + 1]
+        self._depth.count(part)
+        is_last = self._read + len(part) >= len(self._body)
+        try:
+            text = self._utf8.decode(part, final=is_last)
+        except UnicodeDecodeError:
+            raise _invalid(f"wrong UTF-8 after byte {self._read}") from None
+        self._read += len(part)
+        self._chars_before += self._at
+        self._text, self._at = self._text[self._at :] + text, 0
+        self._has_escapes = "\\u" in self._text
+        return True
+
+    def _wrong(self, what: str) -> BadRequest:
+        return _invalid(f"{what} (character {self._chars_before + self._at})")
 
 
 def _bounded_text(body: bytes) -> str:
-    _refuse_deep(body)
+    _refuse_many(body)
+    if body.count(b"[") + body.count(b"{") > JSON_DEPTH_MAX:
+        _Depth().count(body)
     _refuse_long_numbers(body)
     try:
         return body.decode("utf-8")
@@ -114,24 +254,36 @@ def _null_for_nan(match: re.Match[bytes]) -> bytes:
     return token if token.startswith(b'"') else b"null"
 
 
-def _refuse_deep(body: bytes) -> None:
-    containers = body.count(b"[") + body.count(b"{")
-    if containers > JSON_CONTAINERS_MAX or body.count(b",") > JSON_VALUES_MAX:
+def _refuse_many(body: bytes) -> None:
+    if (
+        body.count(b"[") + body.count(b"{") > JSON_CONTAINERS_MAX
+        or body.count(b",") > JSON_VALUES_MAX
+    ):
         raise _invalid(f"over {JSON_CONTAINERS_MAX} objects and lists, or {JSON_VALUES_MAX} values")
-    if containers <= JSON_DEPTH_MAX:
-        return
-    # Of a text only its quotes are left, and two that meet change nothing for what follows.
-    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    depth, in_text = 0, False
-    for mark in plain.translate(None, _NOT_MARKS).replace(b'""', b""):
-        if mark == _QUOTE:
-            in_text = not in_text
-        elif not in_text:
-            depth += 1 if mark in _OPENING else -1
-            if depth > JSON_DEPTH_MAX:
-                raise _invalid(f"nested over {JSON_DEPTH_MAX} levels")
-            if depth < 0:
-                return  # the parser says where
+
+
+class _Depth:
+    """Counts how deep a body nests, part after part; no part ends within an escape."""
+
+    def __init__(self) -> None:
+        self._depth, self._in_text, self._is_broken = 0, False, False
+
+    def count(self, part: bytes) -> None:
+        """Raises BadRequest over JSON_DEPTH_MAX levels."""
+        if self._is_broken:
+            return
+        # Of a text only its quotes are left, and two that meet change nothing for what follows.
+        plain = part.replace(b"\\\\", b"").replace(b'\\"', b"")
+        for mark in plain.translate(None, _NOT_MARKS).replace(b'""', b""):
+            if mark == _QUOTE:
+                self._in_text = not self._in_text
+            elif not self._in_text:
+                self._depth += 1 if mark in _OPENING else -1
+                if self._depth > JSON_DEPTH_MAX:
+                    raise _invalid(f"nested over {JSON_DEPTH_MAX} levels")
+                if self._depth < 0:
+                    self._is_broken = True  # the parser says where
+                    return
 
 
 def _refuse_long_numbers(body: bytes) -> None:

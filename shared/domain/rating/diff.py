@@ -12,7 +12,7 @@ from shared.domain.rating.rate_card import Rate, RateCardVersion
 from shared.domain.rating.rating import Charge, rate_leg
 from shared.domain.rating.terms import minute_picos
 
-_BEYOND = (1 << 63, 0, 0)
+_BEYOND = 1 << 90
 
 
 class ChangeKind(StrEnum):
@@ -145,6 +145,6 @@ def _charge(version: RateCardVersion, leg: LegFacts) -> Charge | None:
     )
 
 
-def _key(version: RateCardVersion, row: int) -> tuple[int, int, int]:
+def _key(version: RateCardVersion, row: int) -> int:
     """What rows are sorted by; more than any beyond the last."""
     return version.index.sort_key(row) if row < len(version) else _BEYOND

@@ -19,6 +19,10 @@ _SPANS: tuple[int, ...] = tuple(10**zeros for zeros in range(PREFIX_DIGITS_MAX, 
 _DIAL_IN_KEY = 10**PREFIX_DIGITS_MAX
 _ARRAYS = (("keys", "Q"), ("lengths", "B"), ("parents", "i"), ("groups", "I"), ("origins", "H"))
 
+# A sort key is one number: the row key, four bits of the prefix's length, 16 of the origin
+_ORIGIN_MASK = 0xFFFF
+_SIZE_SHIFT, _SIZE_MASK, _KEY_SHIFT = 16, 0xF, 20
+
 
 class RateIndex:
     """The sorted rows. `find` is the hot path, the rest describes."""
@@ -92,9 +96,9 @@ class RateIndex:
         kind = LegKind.DIAL_IN if is_dial_in else LegKind.DIAL_OUT
         return kind, prefix, _origin_text(self._origins[row])
 
-    def sort_key(self, row: int) -> tuple[int, int, int]:
+    def sort_key(self, row: int) -> int:
         """The `sort_key` of a row."""
-        return self._keys[row], self._lengths[row], self._origins[row]
+        return _joined(self._keys[row], self._lengths[row], self._origins[row])
 
     def parent(self, row: int) -> int:
         """The row with the next shorter prefix that contains this one, NO_ROW if there is none.
@@ -119,22 +123,30 @@ class RateIndex:
         return NO_ROW if self._origins[first] else first
 
 
-def sort_key(kind: LegKind, prefix: str, origin: str | None) -> tuple[int, int, int]:
+def sort_key(kind: LegKind, prefix: str, origin: str | None) -> int:
     """What rows are sorted by; equal for duplicates only."""
-    return _row_key(kind, prefix), len(prefix), _origin_code(origin)
+    return _joined(_row_key(kind, prefix), len(prefix), _origin_code(origin))
 
 
-def build_index(sorted_keys: Sequence[tuple[int, int, int]]) -> RateIndex:
-    """The index of rows given in the order of their `sort_key`s, without duplicates."""
+def _joined(key: int, size: int, origin: int) -> int:
+    """One number, which takes a fifth of a tuple's memory."""
+    return (key << _KEY_SHIFT) | (size << _SIZE_SHIFT) | origin
+
+
+def build_index(sorted_keys: Sequence[int]) -> RateIndex:
+    """The index of rows given by their `sort_key`s, in order and without duplicates."""
+    keys = array("Q", (each >> _KEY_SHIFT for each in sorted_keys))
+    sizes = array("B", ((each >> _SIZE_SHIFT) & _SIZE_MASK for each in sorted_keys))
+    origins = array("H", (each & _ORIGIN_MASK for each in sorted_keys))
     parents = array("i")
     groups = array("I")
     open_groups: list[int] = []  # the first rows of the prefixes that contain the present one
-    for row, (key, size, _) in enumerate(sorted_keys):
-        if row and sorted_keys[row - 1][:2] == (key, size):
+    for row, key in enumerate(keys):
+        if row and (keys[row - 1], sizes[row - 1]) == (key, sizes[row]):
             first = groups[row - 1]
         else:
             first = row
-            while open_groups and not _contains(sorted_keys[open_groups[-1]], key):
+            while open_groups and not _contains(keys, sizes, open_groups[-1], key):
                 open_groups.pop()
             open_groups.append(row)
         groups.append(first)
@@ -143,13 +155,7 @@ def build_index(sorted_keys: Sequence[tuple[int, int, int]]) -> RateIndex:
             parents[row] = _last_of(groups, open_groups[-2])
         elif first != row:
             parents[row] = parents[first]
-    return RateIndex(
-        array("Q", [key for key, _, _ in sorted_keys]),
-        array("B", [size for _, size, _ in sorted_keys]),
-        parents,
-        groups,
-        array("H", [origin for _, _, origin in sorted_keys]),
-    )
+    return RateIndex(keys, sizes, parents, groups, origins)
 
 
 def pack_array(values: "array[int]") -> bytes:
@@ -195,8 +201,9 @@ def _row_key(kind: LegKind, prefix: str) -> int:
     return key if kind is LegKind.DIAL_OUT else key + _DIAL_IN_KEY
 
 
-def _contains(outer: tuple[int, int, int], key: int) -> bool:
-    return key - key % _SPANS[outer[1]] == outer[0]
+def _contains(keys: "array[int]", sizes: "array[int]", outer: int, key: int) -> bool:
+    """Whether the prefix of the row `outer` begins that of the key."""
+    return key - key % _SPANS[sizes[outer]] == keys[outer]
 
 
 def _last_of(groups: "array[int]", first: int) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
+from operator import itemgetter
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.domain.common import limits
@@ -52,6 +54,7 @@ __all__ = [
 ]
 
 _TARIFF_BYTES = 1_500
+_WRONG_KEY = -1
 _PREFIX = re.compile(r"[0-9]{0,15}", re.ASCII)
 _REGION = re.compile(r"[A-Z]{2}", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
@@ -196,35 +199,33 @@ def build_version(
     Raises Invalid with a pointer for each bad field, at most RATE_CARD_ERRORS_MAX of them;
     `pointer(i)` says where the i-th rate stands in what was sent.
     """
-    listed = list(rates)
-    errors = list(_card_errors(currency, time_zone, rounding, len(listed)))
-    keys: list[tuple[int, int, int]] = []
-    seen: dict[tuple[int, int, int], int] = {}
+    errors: list[tuple[int, FieldError]] = []
+    # Numbers only: half a million Python objects would fill the memory.
+    keys: list[int] = []
     terms_numbers: dict[Terms, int] = {}
     terms_problems: list[tuple[FieldError, ...]] = []
-    row_terms: list[int] = []
-    for position, rate in enumerate(listed):
+    names: dict[str, int] = {}
+    rate_terms, rate_names = array("I"), array("I")
+    for position, rate in enumerate(islice(rates, limits.RATE_CARD_RATES_MAX + 1)):
         if len(errors) >= limits.RATE_CARD_ERRORS_MAX:
             break
         terms = rate.terms
         number = terms_numbers.setdefault(terms, len(terms_numbers))
         if number == len(terms_problems):
             terms_problems.append(tuple(terms_errors(terms)))
-        row_terms.append(number)
         problems = [*_destination_errors(rate), *terms_problems[number]]
-        if not problems:
-            key = sort_key(rate.kind, rate.prefix, rate.origin)
-            keys.append(key)
-            earlier = seen.setdefault(key, position)
-            if earlier != position:
-                problems = [FieldError("/prefix", f"stands already at {pointer(earlier)}")]
-        where = pointer(position) if problems else ""
-        errors += [FieldError(where + each.pointer, each.detail) for each in problems]
-    if errors:
-        raise Invalid("The rate card is not valid.", tuple(errors[: limits.RATE_CARD_ERRORS_MAX]))
+        errors += [(position, each) for each in problems]
+        keys.append(_WRONG_KEY if problems else sort_key(rate.kind, rate.prefix, rate.origin))
+        rate_terms.append(number)
+        rate_names.append(names.setdefault(rate.destination, len(names)))
     order = sorted(range(len(keys)), key=keys.__getitem__)
-    names: dict[str, int] = {}
-    row_names = [names.setdefault(listed[at].destination, len(names)) for at in order]
+    for earlier, position in islice(_duplicates(keys, order), limits.RATE_CARD_ERRORS_MAX):
+        errors.append((position, FieldError("/prefix", f"stands already at {pointer(earlier)}")))
+    found = list(_card_errors(currency, time_zone, rounding, len(keys)))
+    for position, each in sorted(errors, key=itemgetter(0)):
+        found.append(FieldError(pointer(position) + each.pointer, each.detail))
+    if found:
+        raise Invalid("The rate card is not valid.", tuple(found[: limits.RATE_CARD_ERRORS_MAX]))
     return RateCardVersion(
         card,
         effective_from,
@@ -232,12 +233,22 @@ def build_version(
         time_zone,
         rounding,
         build_index([keys[at] for at in order]),
-        array("I", [row_terms[at] for at in order]),
-        array("I", row_names),
+        array("I", map(rate_terms.__getitem__, order)),
+        array("I", map(rate_names.__getitem__, order)),
         Texts.of(map(terms_to_json, terms_numbers)),
         Texts.of(names),
         {},
     )
+
+
+def _duplicates(keys: Sequence[int], order: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(the first rate with a key, another rate with it), rates by their positions."""
+    first = -1
+    for position in order:
+        if first < 0 or keys[position] != keys[first]:
+            first = position
+        elif keys[position] != _WRONG_KEY:
+            yield first, position
 
 
 def version_in_force(effective_froms: Sequence[datetime], answered_at: datetime) -> datetime | None:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.common import strict_json
 from shared.domain.common.errors import BadRequest
-from shared.domain.common.limits import JSON_DEPTH_MAX
-from shared.domain.common.strict_json import load_items, loads
+from shared.domain.common.limits import JSON_DEPTH_MAX, JSON_ITEM_CHARS_MAX
+from shared.domain.common.strict_json import load_items, load_object, loads
 from tests.unit.edge.fuzzing import fuzz
 
 REFUSED = {
@@ -76,7 +77,7 @@ def test_a_list_read_item_by_item_is_the_list(value: object) -> None:
     """The same values, and refused where the whole is refused."""
     body = json.dumps([value, value], indent=1).encode()
 
-    assert list(load_items(body)) == [value, value]
+    assert [item for item, _ in load_items(body)] == [value, value]
     for broken in (body[:-1], body + b"]", body[:-1] + b",]", b"[," + body[1:], b"1"):
         with pytest.raises(BadRequest):
             list(load_items(broken))
@@ -86,7 +87,7 @@ def test_a_list_read_item_by_item_is_the_list(value: object) -> None:
     ("body", "items"), [(b"[]", []), (b" [ ] ", []), (b"[1]\n", [1]), (b"[1 , 2]", [1, 2])]
 )
 def test_short_lists_are_read_item_by_item(body: bytes, items: list[int]) -> None:
-    assert list(load_items(body)) == items
+    assert [item for item, _ in load_items(body)] == items
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,106 @@ def test_what_is_no_list_is_refused_item_by_item(body: bytes) -> None:
     with pytest.raises(BadRequest) as caught:
         list(load_items(body))
     assert caught.value.code == "json_invalid"
+
+
+_ITEMS = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text('ab\\\\"[{é\U0001f600,:')
+    | st.sampled_from([Decimal("1.50"), Decimal("-0.07"), Decimal("1E+3")]),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.text('a"\\é', max_size=3), inner),
+    max_leaves=12,
+)  # fmt: skip
+
+
+def _spelled(value: object, ascii_only: bool, indent: int | None) -> bytes:
+    class Encoder(json.JSONEncoder):
+        def default(self, o: object) -> object:
+            return float(str(o))
+
+    return json.dumps(value, ensure_ascii=ascii_only, indent=indent, cls=Encoder).encode()
+
+
+@given(
+    st.lists(_ITEMS, max_size=4),
+    st.booleans(),
+    st.sampled_from([None, 1]),
+    st.integers(min_value=1, max_value=40),
+)
+def test_an_item_is_the_same_wherever_a_window_cuts_the_text(
+    items: list[object], ascii_only: bool, indent: int | None, window_bytes: int
+) -> None:
+    body = _spelled(items, ascii_only, indent)
+    whole = _spelled({"a": 1, "items": items, "b": {"c": items}}, ascii_only, indent)
+    taken: list[object] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(strict_json, "_WINDOW_BYTES", window_bytes)
+        read = [item for item, _ in load_items(body)]
+        found = load_object(whole, "items", lambda item, _: taken.append(item))
+        for end in range(len(body)):
+            with pytest.raises(BadRequest):
+                list(load_items(body[:end]))
+
+    assert read == taken == loads(body)
+    assert found == {**loads(whole), "items": []}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("before", [0, 1, 100_000, 131_000, 262_000])
+@pytest.mark.parametrize("more", [-2, -1, 0, 1, 200_000])
+def test_an_item_has_at_most_its_characters_wherever_it_stands(before: int, more: int) -> None:
+    item = b'"' + b"a" * (JSON_ITEM_CHARS_MAX - 2 + more) + b'"'
+    body = b'["' + b"b" * before + b'",' + item + b",1]"
+    if more <= 0:
+        assert len(list(load_items(body))) == 3
+    else:
+        with pytest.raises(BadRequest):
+            list(load_items(body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b'{"a"',
+        b'{"a":',
+        b'{"a":1',
+        b'{"a":1,',
+        b'{"a":1,}',
+        b'{"a" 1}',
+        b"{1:1}",
+        b'{"a":1} {}',
+        b'{"a":1,"a":1}',
+        b'{"rates":[],"rates":[1]}',
+        b'{"rates":[1 2]}',
+        b'{"rates":[1}',
+        b'{"rates":[NaN]}',
+        b'{"\\ud800":1}',
+        b'{"rates":["\\udc00"]}',
+        b'{"rates":[1.2.3]}',
+        b"nul",
+        b"",
+        b"\xff",
+        b'{"rates":["' + b"a" * (JSON_ITEM_CHARS_MAX + 1) + b'"]}',
+        b'{"' + b"a" * (JSON_ITEM_CHARS_MAX + 1) + b'":1}',
+        b'{"rates":[' + b"[" * 64 + b"]" * 64 + b"]}",
+        b'{"rates":[1,' + b" " * 600_000 + b"[" * 500_000,
+    ],
+)
+def test_what_is_no_object_is_refused_member_by_member(body: bytes) -> None:
+    with pytest.raises(BadRequest) as caught:
+        load_object(body, "rates", lambda item, chars: None)
+    assert caught.value.code == "json_invalid"
+
+
+def test_what_is_no_object_is_returned_as_it_is() -> None:
+    def refuse(item: object, chars: int) -> None:
+        raise AssertionError("there is no list to take items of")
+
+    members: dict[str, object] = {}
+    load_object(b'{"a": 1, "rates": []}', "rates", refuse, members)
+    assert members == {"a": 1, "rates": []}
+    assert load_object(b"[1, 2]", "rates", refuse) == []
+    assert load_object(b' "text" ', "rates", refuse) == "text"
+    assert load_object(b'{"rates": {"a": 1}}', "rates", refuse) == {"rates": {"a": 1}}
 
 
 def test_numbers_are_exact() -> None:
