@@ -1,5 +1,6 @@
 """A carrier's deck as it is sent to be imported: a form with the mapping, the deck, and names."""
 
+import io
 import zlib
 from datetime import datetime
 
@@ -90,7 +91,7 @@ def inflated(content: bytes) -> bytes:
         limits.RATE_CARD_BODY_BYTES_MAX,
         max(limits.DECK_INFLATED_BYTES_LEAST, limits.DECK_INFLATION_MAX * len(content)),
     )
-    pieces: list[bytes] = []
+    content_read = io.BytesIO()  # gives what was written without a second copy
     at, size = 0, 0
     for _ in range(limits.DECK_GZIP_MEMBERS_MAX):
         inflater = zlib.decompressobj(_GZIP_WINDOW)
@@ -101,10 +102,9 @@ def inflated(content: bytes) -> bytes:
                 raise BadRequest("The gzip file is cut off.")
             at += len(packed)
             try:
-                pieces.append(inflater.decompress(packed, most - size + 1))
+                size += content_read.write(inflater.decompress(packed, most - size + 1))
             except zlib.error:
                 raise BadRequest("The gzip file can't be read.") from None
-            size += len(pieces[-1])
             if size > most:
                 raise TooLarge(f"The gzip file may inflate to {most} bytes.")
         at -= len(inflater.unused_data)
@@ -114,4 +114,4 @@ def inflated(content: bytes) -> bytes:
         raise TooLarge(f"The gzip file may have {limits.DECK_GZIP_MEMBERS_MAX} members.")
     if content[at:].strip(b"\0"):
         raise BadRequest("Something follows the end of the gzip file.")
-    return b"".join(pieces)
+    return content_read.getvalue()
