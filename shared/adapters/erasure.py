@@ -13,7 +13,7 @@ from shared.adapters.dial_out import store
 from shared.adapters.directory import audit_log, document_store
 from shared.adapters.ledger import rows as ledger_rows
 from shared.adapters.ledger.ranges import read_range
-from shared.adapters.legs import claim_store, parking_store
+from shared.adapters.legs import call_store, claim_store, parking_store
 from shared.adapters.tables.packing import pack, unpack, without
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
@@ -44,6 +44,8 @@ class TableEraser:
         person = _Person(number, organizer)
         await self._ledger_copies(account, person, organizer)
         ledger = read_range(self._tables, account, "leg|", "leg}")
+        calls = self._scan(call_store.TABLE, None)
+        await self._clean(call_store.TABLE, calls, person.of_call)
         return Erased(
             legs=await self._clean(ledger_rows.TABLE, ledger, person.of_leg),
             parked=await self._clean(
@@ -190,13 +192,26 @@ class _Person:
             "from": caller_number(str(original.get("from"))),
             "to": called_number(str(original.get("to"))),
         }
-        if not (self._is_in(original) or self._is_in(named)):
+        charged = cast("dict[str, Any]", original.get("charged") or {})
+        if not (self._is_in(original) or self._is_in(named) or self._is_in(charged)):
             return None
         kept = without("original", row.values)
         kept["detail"] = "The person was erased."
         if kept["status"] == ParkStatus.OPEN.value:
             kept["status"] = ParkStatus.DISMISSED.value
         return {**kept, **pack("original", {})}
+
+    def of_call(self, row: Row) -> Cleaned:
+        """An event of a call without its facts, wherever they name the person: its call, which was
+        charged or parked, is not assembled again. Events name no account."""
+        if "received_at" not in row.values or row.values.get("erased"):
+            return None
+        texts = _texts(unpack("facts", row.values))
+        numbers = {each(text) for text in texts for each in (caller_number, called_number)}
+        is_named = self._organizer is not None and self._organizer in texts
+        if self._numbers.isdisjoint(texts | numbers) and not is_named:
+            return None
+        return {**without("facts", row.values), **pack("facts", {}), "erased": True}
 
     def of_claim(self, row: Row) -> Cleaned:
         """A claim without its organizer."""
@@ -265,3 +280,11 @@ class _Person:
             each["organizer"] = None
         kept = without("packed", without("document", row.values))
         return {**kept, **pack("packed", document)}
+
+
+def _texts(value: object) -> set[str]:
+    """The texts in a JSON value."""
+    if isinstance(value, dict | list):
+        items = value.values() if isinstance(value, dict) else value
+        return {text for item in items for text in _texts(item)}
+    return {value} if isinstance(value, str) and value else set()

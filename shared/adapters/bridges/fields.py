@@ -13,6 +13,7 @@ from shared.domain.common.limits import (
     CALL_ENDED_LEGS_MAX,
     CALL_FORM_FIELDS_MAX,
     NUMBER_CHARS_MAX,
+    TEXT_CHARS_MAX,
 )
 from shared.domain.common.strict_json import loads
 from shared.domain.dial_out.authorization_ids import account_of
@@ -96,10 +97,12 @@ def _since_epoch(text: str) -> datetime | None:
 
 
 def text_of(value: object) -> str | None:
-    """A value as text without outer spaces; None where it is empty, no text and no number."""
+    """A value as text without outer spaces; None where it is empty, too long, neither text nor
+    number, or holds a control character."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return str(value).strip() or None
+    text = str(value).strip()
+    return text if text and len(text) <= TEXT_CHARS_MAX and not _CONTROL.search(text) else None
 
 
 def identifier(value: object) -> str | None:

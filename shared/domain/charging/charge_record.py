@@ -429,3 +429,21 @@ def _line(line: ChargeLine, *, after_seconds: int = 0) -> dict[str, object]:
         "unit_seconds": line.unit_seconds,
         **({"band": line.band} if line.band else {}),
     }
+
+
+_SHOWN_OF_CHARGED = (
+    *("account", "kind", "conference", "started_at", "answered_at", "ended_at", "talk_seconds"),
+    *("authorization", "hangup_cause"),
+)
+
+
+def charged_version(
+    charge: Mapping[str, object], person: Mapping[str, object]
+) -> dict[str, object]:
+    """A leg as it was charged, under the names of `leg_document`, numbers as received: beside it
+    stands what came under the same key with other content."""
+    return {
+        **{name: charge.get(name) for name in _SHOWN_OF_CHARGED},
+        **{name: person.get(f"{name}_received", person.get(name)) for name in ("from", "to")},
+        "organizer": person.get("organizer"),
+    }

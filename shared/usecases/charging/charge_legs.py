@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.charging import charge_record
-from shared.domain.charging.charge_record import ResolvedLeg, Unchargeable
+from shared.domain.charging.charge_record import ResolvedLeg, Unchargeable, charged_version
 from shared.domain.common import limits
 from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import (
@@ -41,7 +41,7 @@ from shared.domain.rating.rating import (
 )
 from shared.ports.clock import Clock, Ids
 from shared.ports.holds import HoldBook
-from shared.ports.ledger import IdempotencyConflict, Ledger
+from shared.ports.ledger import IdempotencyConflict, Ledger, LegRecord
 from shared.ports.legs import ParkingLot
 from shared.ports.queues import CallQueue
 from shared.ports.rate_cards import RateCards
@@ -89,11 +89,13 @@ class _Document:
 
 @dataclass(frozen=True, slots=True)
 class NotCharged:
-    """A leg that has to wait, and why; `account` as far as it is known."""
+    """A leg that has to wait, and why; `account` as far as it is known. `shown` is shown beside the
+    leg: of a conflict the version that was charged."""
 
     queued: QueuedLeg
     why: Unchargeable
     account: str | None = None
+    shown: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,8 @@ class ChargeLegs:
         except Conflict as used:
             return await self._unless_charged(queued, _used(used), account.id)
         if isinstance(written, IdempotencyConflict):
-            return _conflict(queued, account.id, written.entry)
+            record = await self.ledger.leg(account.id, queued.leg.key)
+            return _conflict(queued, account.id, written.entry, record)
         return Charged(
             queued,
             ChargeStatus.REPEATED if written.repeated else ChargeStatus.CHARGED,
@@ -240,7 +243,7 @@ class ChargeLegs:
         if account is None or record is None:
             return NotCharged(queued, why, account)
         if record.digest not in {queued.leg.digest(), *queued.leg.earlier_digests()}:
-            return _conflict(queued, account, record.entry)
+            return _conflict(queued, account, record.entry, record)
         return Charged(
             queued,
             ChargeStatus.REPEATED,
@@ -368,7 +371,7 @@ class ChargeLegs:
                 detail=outcome.why.detail,
                 received_at=outcome.queued.received_at,
                 account=outcome.account,
-                original=leg_document(leg),
+                original={**leg_document(leg), **outcome.shown},
             )
         )
         told = await self._announce(parked)
@@ -450,9 +453,12 @@ def _used(conflict: Conflict) -> Unchargeable:
     return Unchargeable(ParkReason.AUTHORIZATION_USED, conflict.detail)
 
 
-def _conflict(queued: QueuedLeg, account: str, entry: Entry) -> NotCharged:
+def _conflict(
+    queued: QueuedLeg, account: str, entry: Entry, record: LegRecord | None
+) -> NotCharged:
     why = Unchargeable(
         ParkReason.CONFLICT,
         f"The same leg was charged with other content, entry {entry.sequence}.",
     )
-    return NotCharged(queued, why, account)
+    shown = {} if record is None else {"charged": charged_version(record.charge, record.person)}
+    return NotCharged(queued, why, account, shown)

@@ -308,6 +308,9 @@ def test_an_event_that_changes_a_charged_leg_is_a_conflict() -> None:
         [conflict] = await calls.process.parked()
         assert conflict.reason == "conflict"
         assert conflict.original["talk_seconds"] == 240
+        charged = conflict.original["charged"]
+        assert isinstance(charged, dict)
+        assert (charged["talk_seconds"], charged["to"], charged["conference"]) == (180, GB, "3001")
 
     asyncio.run(play())
 
@@ -390,3 +393,26 @@ def test_a_leg_whose_meeting_never_comes_is_incomplete_or_flagged() -> None:
     assert parked == []
     assert charge is not None
     assert charge["flags"] == ["conference_unknown", "organizer_unknown"]
+
+
+@pytest.mark.parametrize("number", [FR, GB])
+def test_a_person_is_erased_from_events_and_conflicts(number: str) -> None:
+    async def play() -> None:
+        calls = await Calls.open()
+        await calls.post(COMPLETED, JOINED)
+        await calls.process.drain()
+        await calls.post({**COMPLETED, "CallDuration": "240", "To": "+33170000009"})
+        await calls.process.drain()
+        await calls.process.app.erase_person("contoso", number=number, organizer=None)
+        for table in ("calls", "parked"):
+            rows = (await calls.deployment.tables.scan(table, limit=1_000)).rows
+            assert rows
+            assert not any(number in str(value) for row in rows for value in row.values.values())
+        [answer] = await calls.post(JOINED)
+        assert answer.status == "ignored"
+        await calls.process.drain()
+        assert await calls.debited() == CHARGE
+        assert len(await calls.process.parked()) == 1
+        await calls.process.sound()
+
+    asyncio.run(play())
