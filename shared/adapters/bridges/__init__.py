@@ -15,22 +15,23 @@ from shared.adapters.bridges import (
     twilio,
     zoom,
 )
-from shared.domain.common.errors import TooLarge
+from shared.domain.common.errors import BadRequest, Invalid, TooLarge
 from shared.domain.common.limits import CALL_ENDED_BODY_BYTES_MAX
 from shared.domain.legs.assembly import Assembled, CallEvent, DialectSettings, Posted
-from shared.domain.legs.bridge_payloads import BridgePayload
+from shared.domain.legs.bridge_payloads import BridgePayload, Unreadable
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How posts become legs and events, and how the events of one call become legs.
 
-    `parse` raises TooLarge, BadRequest and Invalid: for those a bridge of this dialect tries again
-    or reports them. `assemble` is None where one post holds the whole leg.
+    `assemble` is None where one post holds the whole leg. A bridge that `posts_again` is answered
+    with the error where its post can't be read; the post of any other is kept.
     """
 
     parse: Callable[[BridgePayload], Sequence[Posted]]
     assemble: Callable[[DialectSettings, Sequence[CallEvent]], list[Assembled]] | None = None
+    posts_again: bool = False
 
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -40,7 +41,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "freeswitch": Dialect(freeswitch.parse),
     "jitsi": Dialect(jitsi.parse, meetings.assemble),
     "livekit": Dialect(livekit.parse, livekit.assemble),
-    "perminute": Dialect(perminute.parse),
+    "perminute": Dialect(perminute.parse, posts_again=True),
     "twilio": Dialect(twilio.parse, twilio.assemble),
     "zoom": Dialect(zoom.parse, zoom.assemble),
 }
@@ -48,10 +49,19 @@ DIALECTS: Mapping[str, Dialect] = {
 
 def parse(dialect: str, post: BridgePayload) -> list[Posted]:
     """The content of `post` in the dialect of its bridge (a key of DIALECTS), in its order. What a
-    bridge would not send again comes back as Unreadable."""
+    bridge would not send again comes back as Unreadable.
+
+    Raises TooLarge, and BadRequest and Invalid for a bridge that posts again.
+    """
     if len(post.body) > CALL_ENDED_BODY_BYTES_MAX:
         raise TooLarge(f"At most {CALL_ENDED_BODY_BYTES_MAX} bytes can be posted at once.")
-    return list(DIALECTS[dialect].parse(post))
+    known = DIALECTS[dialect]
+    try:
+        return list(known.parse(post))
+    except (BadRequest, Invalid) as error:
+        if known.posts_again:
+            raise
+        return [Unreadable(None, error.detail, post.body)]
 
 
 def assemble(

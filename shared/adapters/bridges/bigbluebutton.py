@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 from shared.adapters.bridges import meetings
 from shared.adapters.bridges.fields import form_fields, identifier, json_values, read_time, text_of
-from shared.domain.common.errors import BadRequest
 from shared.domain.common.ids import is_id
 from shared.domain.legs.assembly import Posted
 from shared.domain.legs.bridge_payloads import BridgePayload, Ignored, Unreadable
@@ -13,14 +12,11 @@ from shared.domain.legs.bridge_payloads import BridgePayload, Ignored, Unreadabl
 
 def parse(post: BridgePayload) -> list[Posted]:
     """The events of a post: the form's field `event`, an array or one object in a text, or JSON.
-    What can't be read is kept: BigBlueButton would send it for ever."""
-    try:
-        if post.body.lstrip()[:1] in {b"{", b"["}:
-            items = json_values(post.body)
-        else:
-            items = json_values(form_fields(post.body).get("event", "").encode())
-    except BadRequest as error:
-        return [Unreadable(None, error.detail, post.body)]
+    Raises BadRequest and TooLarge."""
+    if post.body.lstrip()[:1] in {b"{", b"["}:
+        items = json_values(post.body)
+    else:
+        items = json_values(form_fields(post.body).get("event", "").encode())
     return [_event(post, item) for item in items]
 
 
