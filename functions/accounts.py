@@ -1,4 +1,4 @@
-"""Accounts: their settings and what they hold."""
+"""Accounts: settings, balance and lots."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -37,7 +37,7 @@ async def list_accounts(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "GET", _ACCOUNT, READERS)
 async def get_account(call: Call) -> func.HttpResponse:
-    """Settings, balance, what is held and available, open lots."""
+    """Settings, balance, held and available amounts, open lots."""
     from shared.contracts.directory.accounts import account_body
 
     view = await container().accounts.read(call.path("account"))
@@ -47,7 +47,7 @@ async def get_account(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "PUT", _ACCOUNT, _SETTERS, body="directory.accounts:AccountBody", if_match=True)
 async def put_account(call: Call, body: "AccountBody") -> func.HttpResponse:
-    """Create or replace the settings; what is left out takes its default."""
+    """Create or replace the settings; omitted fields take their defaults."""
 
     return await _save(call, body, call.if_match())
 
@@ -61,7 +61,7 @@ async def put_account(call: Call, body: "AccountBody") -> func.HttpResponse:
     if_match=True,
 )
 async def patch_account(call: Call) -> func.HttpResponse:
-    """Change some settings: what is left out stays, null takes the default (RFC 7396)."""
+    """Change some settings: omitted fields stay, null takes the default (RFC 7396)."""
     from functions.patches import patch
     from shared.contracts.directory.accounts import settings_body
 

@@ -1,4 +1,4 @@
-"""Alerts: their history, and who has seen them."""
+"""Alerts: their history and acknowledgement."""
 
 import azure.functions as func
 
@@ -29,7 +29,7 @@ async def list_alerts(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "POST", f"{_PATH}/{{id}}/acknowledge", _WATCHERS)
 async def acknowledge_alert(call: Call) -> func.HttpResponse:
-    """Somebody has seen it: it is not told again. The first who says so stays."""
+    """Acknowledge an alert: no reminder follows. The first acknowledgement stays."""
     from shared.contracts.credits.alerts import alert_body
 
     account = call.path("account")

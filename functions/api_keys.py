@@ -26,10 +26,10 @@ _ADMIN: frozenset[Role] = frozenset()
     all_accounts=True,
 )
 async def create_api_key(_: Call, body: "ApiKeyBody") -> func.HttpResponse:
-    """Make a key; the answer is the only place where it is ever shown."""
+    """Create a key; this response is the only one that contains it."""
     from shared.contracts.directory.bridges_and_keys import api_key_body
 
-    # Whoever sees some accounts only could else make a key that sees all.
+    # A principal of some accounts could else create a key of all accounts.
     kept, key = await container().api_keys.create(
         body.name,
         body.role_set(),
@@ -42,7 +42,7 @@ async def create_api_key(_: Call, body: "ApiKeyBody") -> func.HttpResponse:
 
 @admin_route(bp, "GET", "v1/api-keys", _ADMIN, queries=PAGE, all_accounts=True)
 async def list_api_keys(call: Call) -> func.HttpResponse:
-    """All keys, without what opens doors."""
+    """All keys, without their secrets."""
     from shared.contracts.directory.bridges_and_keys import API_KEY_COLUMNS, api_key_body
 
     async def fetch(limit: int, cursor: str | None) -> Page:
@@ -54,6 +54,6 @@ async def list_api_keys(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "DELETE", "v1/api-keys/{key}", _ADMIN, all_accounts=True)
 async def delete_api_key(call: Call) -> func.HttpResponse:
-    """Take a key away."""
+    """Delete a key; it is refused from the next request on."""
     await container().api_keys.delete(call.path("key"))
     return func.HttpResponse(status_code=204)

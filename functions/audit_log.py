@@ -1,4 +1,4 @@
-"""The audit log: who changed which setting when."""
+"""The audit log: changes of settings with actor and time."""
 
 import azure.functions as func
 

@@ -39,7 +39,7 @@ async def get_bridge(call: Call) -> func.HttpResponse:
     all_accounts=True,
 )
 async def put_bridge(call: Call, body: "BridgeBody") -> func.HttpResponse:
-    """Create or replace a bridge. A secret that we make is shown in this answer only."""
+    """Create or replace a bridge. A generated secret is in this response only."""
 
     return await _save(call, body, call.if_match())
 
@@ -54,8 +54,8 @@ async def put_bridge(call: Call, body: "BridgeBody") -> func.HttpResponse:
     all_accounts=True,
 )
 async def patch_bridge(call: Call) -> func.HttpResponse:
-    """Change some settings: what is left out stays, secrets too; null takes the default (RFC 7396).
-    `{"disabled": true}` refuses its requests from the next one on."""
+    """Change some settings: omitted fields and secrets stay, null takes the default (RFC 7396).
+    `{"disabled": true}` refuses the bridge's requests from the next one on."""
     from functions.patches import patch
     from shared.contracts.directory.bridges_and_keys import bridge_body
 
@@ -68,7 +68,8 @@ async def patch_bridge(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "DELETE", _PATH, _ADMIN, if_match=True, all_accounts=True)
 async def delete_bridge(call: Call) -> func.HttpResponse:
-    """Its requests are refused from the next one on; legs that it posted before stay."""
+    """Delete a bridge: its requests are refused from the next one on, the legs that it posted
+    stay."""
     await container().bridges.delete(call.path("bridge"), call.if_match())
     return no_content()
 

@@ -1,4 +1,4 @@
-"""Call ended: bridges post the legs that hung up."""
+"""Call ended: legs and events that bridges post."""
 
 import re
 

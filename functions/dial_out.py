@@ -1,4 +1,4 @@
-"""Dial-out: may it ring, at what price, for how long? And may a caller be let in?"""
+"""Authorisation of dial-outs and dial-ins, their extension and release."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ _CALL = "v1/bridges/{bridge}/dial-outs/{authorization}"
     bp, "v1/bridges/{bridge}/dial-outs", "dial_out.requests:DialOutRequest", idempotency_key=True
 )
 async def post_dial_out(call: Call, request: "DialOutRequest") -> func.HttpResponse:
-    """200 either way: `decision` is allow or deny."""
+    """Authorise a dial-out. 200 either way: `decision` is allow or deny."""
     from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
 
     bridge = call.bridge
@@ -36,7 +36,7 @@ async def post_dial_out(call: Call, request: "DialOutRequest") -> func.HttpRespo
         AuthorisationRequest(
             to=request.to,
             key=call.key,
-            digest=content_digest(asked_content(call.content)),
+            digest=content_digest(canonical_content(call.content)),
             conference=request.conference_id,
             organizer=request.organizer_id,
             account=request.account,
@@ -67,7 +67,8 @@ async def post_dial_out(call: Call, request: "DialOutRequest") -> func.HttpRespo
     bp, "v1/bridges/{bridge}/dial-ins", "dial_out.requests:DialInRequest", idempotency_key=True
 )
 async def post_dial_in(call: Call, request: "DialInRequest") -> func.HttpResponse:
-    """200 either way: `decision` is allow or deny. Extended and released as a dial-out is."""
+    """Authorise a caller. 200 either way: `decision` is allow or deny. Extended and released like a
+    dial-out."""
     from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
 
     bridge = call.bridge
@@ -76,7 +77,7 @@ async def post_dial_in(call: Call, request: "DialInRequest") -> func.HttpRespons
         AuthorisationRequest(
             to=request.to,
             key=call.key,
-            digest=content_digest(asked_content({"dial_in": call.content})),
+            digest=content_digest(canonical_content({"dial_in": call.content})),
             conference=request.conference_id,
             organizer=request.organizer_id,
             account=request.account,
@@ -103,13 +104,13 @@ async def post_dial_in(call: Call, request: "DialInRequest") -> func.HttpRespons
 
 
 @bridge_route(bp, f"{_CALL}/extend", "dial_out.requests:ExtendRequest")
-async def extend_dial_out(call: Call, wanted: "ExtendRequest") -> func.HttpResponse:
-    """The call goes on: hold what it costs until the second wanted, counted from its answer."""
+async def extend_dial_out(call: Call, request: "ExtendRequest") -> func.HttpResponse:
+    """Extend a call: hold its cost up to the requested second, counted from its answer."""
     bridge = call.bridge
     authorization = call.path("authorization")
-    wanted.check(authorization, signed=call.webhook_id is not None)
+    request.check(authorization, signed=call.webhook_id is not None)
     answer: Mapping[str, object] = await container().open_calls.extend(
-        bridge, authorization, wanted.seconds
+        bridge, authorization, request.seconds
     )
     event(
         "call_extended",
@@ -123,19 +124,19 @@ async def extend_dial_out(call: Call, wanted: "ExtendRequest") -> func.HttpRespo
 
 
 @bridge_route(bp, f"{_CALL}/release", Body("dial_out.requests:ReleaseRequest", is_optional=True))
-async def release_dial_out(call: Call, wanted: "ReleaseRequest") -> func.HttpResponse:
-    """The call did not happen: give back what it holds. Again changes nothing."""
+async def release_dial_out(call: Call, request: "ReleaseRequest") -> func.HttpResponse:
+    """Release a call that did not happen: return its hold. A repetition changes nothing."""
     bridge = call.bridge
     authorization = call.path("authorization")
-    wanted.check(authorization, signed=call.webhook_id is not None)
+    request.check(authorization, signed=call.webhook_id is not None)
     await container().open_calls.release(bridge, authorization)
     return reply({"authorization": authorization, "released": True})
 
 
-def asked_content(asked: object) -> object:
+def canonical_content(value: object) -> object:
     """The request in values of canonical JSON: numbers with a fraction as text."""
-    if isinstance(asked, dict):
-        return {str(name): asked_content(value) for name, value in asked.items()}
-    if isinstance(asked, list):
-        return [asked_content(value) for value in asked]
-    return asked if asked is None or isinstance(asked, str | int) else str(asked)
+    if isinstance(value, dict):
+        return {str(name): canonical_content(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [canonical_content(each) for each in value]
+    return value if value is None or isinstance(value, str | int) else str(value)

@@ -1,4 +1,4 @@
-"""An account's dial-out, as people see and stop it."""
+"""The state of an account's dial-out, its stop and restart, and the simulation of a policy."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ _POLICY = "v1/accounts/{account}/dial-out-policy"
 
 @admin_route(bp, "GET", f"{_POLICY}/state", READERS)
 async def get_dial_out_state(call: Call) -> func.HttpResponse:
-    """Whether dial-out runs, what open calls hold, and what was let through and never ended."""
+    """Status of dial-out, holds of open calls, and authorised calls without a call-ended event."""
     running = await container().dial_out_settings.running(call.path("account"))
     return reply(
         {
@@ -79,7 +79,7 @@ def _missing(each: "MissingLeg") -> dict[str, object]:
 
 @admin_route(bp, "POST", f"{_POLICY}/stop", _OPERATORS, body="dial_out.policy:StopBody")
 async def stop_dial_out(call: Call, body: "StopBody") -> func.HttpResponse:
-    """Nobody of the account dials out any more, on every process from the next question on."""
+    """Stop dial-out of an account, on every process from the next request on."""
 
     account = call.path("account")
     await container().dial_out_settings.stop(account, body.reason)
@@ -89,7 +89,7 @@ async def stop_dial_out(call: Call, body: "StopBody") -> func.HttpResponse:
 
 @admin_route(bp, "POST", f"{_POLICY}/restart", _OPERATORS)
 async def restart_dial_out(call: Call) -> func.HttpResponse:
-    """A person has looked, and lets dial-out go on. Again changes nothing."""
+    """Restart dial-out after a stop. A repetition changes nothing."""
     account = call.path("account")
     restarted = await container().dial_out_settings.restart(account)
     event("dial_out_restarted", account=account, actor=call.principal.name, was_stopped=restarted)
@@ -105,8 +105,8 @@ async def restart_dial_out(call: Call) -> func.HttpResponse:
     body="dial_out.policy_simulation:WhatIfBody",
 )
 async def post_what_if(call: Call, body: "WhatIfBody") -> func.HttpResponse:
-    """What a policy that is not in force would have denied of the dial-outs of a period, and saved.
-    Nothing is changed."""
+    """Simulate a policy on the dial-outs of a period: those that it would have denied, and the
+    amount saved. Nothing is changed."""
     from shared.contracts.common.times import read_time
     from shared.contracts.dial_out.policy_simulation import what_if_body
 

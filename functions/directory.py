@@ -63,7 +63,7 @@ async def put_organizer(call: Call, body: "OrganizerBody") -> func.HttpResponse:
     if_match=True,
 )
 async def patch_organizer(call: Call) -> func.HttpResponse:
-    """Change some of it: what is left out stays, null takes the default (RFC 7396)."""
+    """Change some fields: omitted fields stay, null takes the default (RFC 7396)."""
     from functions.patches import patch
     from shared.contracts.dial_out.policy import organizer_body
 
@@ -78,7 +78,7 @@ async def patch_organizer(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "DELETE", _ORGANIZER, _SETTERS, if_match=True)
 async def delete_organizer(call: Call) -> func.HttpResponse:
-    """The account has it no more; legs that were answered before are charged as they would be."""
+    """Delete an organizer; legs that were answered before keep their charge."""
     await container().dial_out_settings.delete_organizer(
         call.path("account"), call.path("organizer"), call.if_match()
     )
@@ -103,7 +103,7 @@ async def _save_organizer(
 
 @admin_route(bp, "GET", _POLICY, READERS)
 async def get_dial_out_policy(call: Call) -> func.HttpResponse:
-    """The account's policy; what holds by default, without an ETag, where none was put."""
+    """The account's policy; the default one, without an ETag, if none was put."""
     from shared.contracts.dial_out.policy import policy_body
 
     found, etag = await container().dial_out_settings.read_policy(call.path("account"))
@@ -126,7 +126,7 @@ async def put_dial_out_policy(call: Call, body: "DialOutPolicyBody") -> func.Htt
     if_match=True,
 )
 async def patch_dial_out_policy(call: Call) -> func.HttpResponse:
-    """Change some of it: what is left out stays, null takes the default (RFC 7396)."""
+    """Change some fields: omitted fields stay, null takes the default (RFC 7396)."""
     from functions.patches import patch
     from shared.contracts.dial_out.policy import policy_body
 
@@ -151,7 +151,7 @@ async def _save_policy(
 
 @admin_route(bp, "GET", _CONFERENCE, READERS, queries=_HISTORY)
 async def get_conference(call: Call) -> func.HttpResponse:
-    """Whose meeting it is, and was in this account."""
+    """The organizer of a conference in this account, now and before."""
     return await _get_registration(call, Kind.CONFERENCE, "conference", call.path("conference"))
 
 
@@ -165,8 +165,8 @@ async def get_conference(call: Call) -> func.HttpResponse:
     if_match=True,
 )
 async def put_conference(call: Call, body: "ConferenceBody") -> func.HttpResponse:
-    """Say whose meeting it is in this account, from now or `?from=` on. `?take_over=true` ends what
-    other accounts of the caller have registered."""
+    """Assign a conference to an organizer of this account, from now or `?from=` on.
+    `?take_over=true` ends the registrations of the caller's other accounts."""
 
     conference = call.path("conference")
     if not is_foreign_id(conference):
@@ -178,13 +178,13 @@ async def put_conference(call: Call, body: "ConferenceBody") -> func.HttpRespons
 
 @admin_route(bp, "DELETE", _CONFERENCE, _SETTERS, if_match=True)
 async def delete_conference(call: Call) -> func.HttpResponse:
-    """It is nobody's from now on; whose it was before stays registered."""
+    """End the registration of a conference; its past stays registered."""
     return await _end_registration(call, Kind.CONFERENCE, call.path("conference"))
 
 
 @admin_route(bp, "GET", _NUMBER, READERS, queries=_HISTORY)
 async def get_service_number(call: Call) -> func.HttpResponse:
-    """Whose number it is, and of which kind."""
+    """The account and kind of a service number."""
     return await _of_number(
         call, lambda key: _get_registration(call, Kind.SERVICE_NUMBER, "number", key)
     )
@@ -216,7 +216,7 @@ async def _of_number(
     all_accounts=True,
 )
 async def put_service_number(call: Call, body: "ServiceNumberBody") -> func.HttpResponse:
-    """Assign a number to an account, from now or `?from=` on; needs a key for all accounts."""
+    """Assign a number to an account, from now or `?from=` on; needs access to all accounts."""
 
     number = called_number(call.path("number"))
     if not is_service_number(number):
@@ -228,8 +228,7 @@ async def put_service_number(call: Call, body: "ServiceNumberBody") -> func.Http
 
 @admin_route(bp, "DELETE", _NUMBER, _SETTERS, if_match=True, all_accounts=True)
 async def delete_service_number(call: Call) -> func.HttpResponse:
-    """It is nobody's from now on; whose it was before stays registered. Needs a key for all
-    accounts."""
+    """End the registration of a number; its past stays registered. Needs access to all accounts."""
     return await _of_number(call, lambda key: _end_registration(call, Kind.SERVICE_NUMBER, key))
 
 

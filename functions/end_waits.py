@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from functions.http import new_blueprint
-from functions.timers import left_to_the_next_tick
+from functions.timers import skip_on_outage
 from shared.bootstrap import container
 from shared.telemetry import event
 
@@ -14,7 +14,7 @@ bp = new_blueprint()
 @bp.timer_trigger(
     arg_name="timer", schedule="%INBOX_SCHEDULE%", run_on_startup=False, use_monitor=True
 )
-@left_to_the_next_tick
+@skip_on_outage
 async def end_waits(timer: func.TimerRequest) -> None:
     """One tick; doubled, late or missed ticks change nothing."""
     calls = await container().assemble_calls.end_waits()

@@ -1,4 +1,4 @@
-"""What no route takes: a problem document, as for every other mistake."""
+"""The response to requests that no route takes: a problem document."""
 
 import azure.functions as func
 

@@ -1,9 +1,9 @@
-"""Inbox: the timer that sends on what was kept while the queue was away."""
+"""Inbox: the timer that queues the legs that were stored during an outage of the queue."""
 
 import azure.functions as func
 
 from functions.http import new_blueprint
-from functions.timers import left_to_the_next_tick
+from functions.timers import skip_on_outage
 from shared.bootstrap import container
 from shared.domain.common.errors import QueueUnavailable
 from shared.telemetry import event
@@ -15,9 +15,9 @@ bp = new_blueprint()
 @bp.timer_trigger(
     arg_name="timer", schedule="%INBOX_SCHEDULE%", run_on_startup=False, use_monitor=True
 )
-@left_to_the_next_tick
+@skip_on_outage
 async def forward_inbox(timer: func.TimerRequest) -> None:
-    """One tick; doubled, late or missed ticks change nothing."""
+    """One run; repeated, late or missed runs change nothing."""
     try:
         sent = await container().forward_inbox()
     except QueueUnavailable as error:

@@ -1,4 +1,4 @@
-"""Health: for load balancers and for people."""
+"""Health, for load balancers and operators."""
 
 import azure.functions as func
 

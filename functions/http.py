@@ -1,8 +1,8 @@
-"""What every HTTP function shares: one way in, one way out.
+"""The HTTP edge: declaration of routes, reading of requests, responses.
 
-`open_route` lets anybody in (the handler checks who calls), `admin_route` only those who hold a
-role, and only for their own accounts. A handler takes a `Call` and returns a response; what it
-raises becomes a problem document, and an unexpected error a 500 that tells nothing.
+`open_route` is for everybody, `bridge_route` for authenticated bridges, `admin_route` for
+principals with a role, and only for their own accounts. A handler takes a `Call` and returns a
+response. An exception becomes a problem document, an unexpected one a 500 without details.
 """
 
 import csv
@@ -71,7 +71,7 @@ ROUTES: list[Route] = []
 
 @dataclass(slots=True)
 class Call:
-    """One request, read only through these methods: each checks what it reads."""
+    """One request. Each method validates what it reads."""
 
     request: func.HttpRequest
     request_id: str
@@ -246,7 +246,7 @@ class Call:
         return [path, query, wanted, sorted(self.principal.accounts)]
 
     def wants_csv(self) -> bool:
-        """Whether the caller asked for CSV rather than JSON: by `?format=`, or `Accept`."""
+        """True if the caller requests CSV rather than JSON, by `?format=` or `Accept`."""
         accepted = "csv" if CSV_MEDIA_TYPE in self.headers.get("accept", "").lower() else "json"
         return (self.query("format") or accepted) == "csv"
 
@@ -333,7 +333,7 @@ def fallback_route(blueprint: func.Blueprint) -> Callable[[Handler], Any]:
 
 
 def methods_of(path: str) -> frozenset[str]:
-    """The methods that routes of this path take, none if there is no such path."""
+    """The methods of the routes with this path; empty if there is no such path."""
     segments = path.removesuffix("/").split("/")
     found = (each.method for each in ROUTES if _fits(each.path.split("/"), segments))
     return frozenset(found)
@@ -417,7 +417,7 @@ async def _serve_admin(handler: Handler, call: Call) -> func.HttpResponse:
 
 
 async def _run(handler: Handler, call: Call) -> func.HttpResponse:
-    """Call the handler with what the route declares that it reads."""
+    """Run the handler with the key and body that the route declares."""
     route = call.route
     if route.idempotency_key:
         call.key = call.idempotency_key()
@@ -426,14 +426,14 @@ async def _run(handler: Handler, call: Call) -> func.HttpResponse:
     call.check_media_type()
     if not route.body.is_parsed:
         return await handler(call)
-    from shared.contracts.common.validation import read
+    from shared.contracts.common.validation import parse_body
 
     call.content = call.json()
-    return await handler(call, read(route.body.model, call.content))
+    return await handler(call, parse_body(route.body.model, call.content))
 
 
 async def _work(handler: Handler, call: Call, *, is_report: bool) -> func.HttpResponse:
-    """Within the caller's budget, and a report once it has a turn. Raises RateLimited."""
+    """Run the handler within the caller's budget, a report in its turn. Raises RateLimited."""
     process, principal = container(), call.principal
     caller = f"key:{principal.key}" if principal.key else principal.name
     process.budgets.admit(caller, process.settings.caller_allowance)
@@ -456,8 +456,8 @@ async def _let_in(call: Call, roles: frozenset[Role]) -> None:
 
 
 async def _require_visible(call: Call) -> None:
-    """Every account and rate card that the request names, in path, query or body, must be one that
-    the caller sees. What a body names that can't be read is left to the handler, which refuses it.
+    """Every account and rate card that the request names, in path, query or body, must be visible
+    to the caller. A body that can't be parsed is left to the handler, which refuses it.
 
     Raises NotAllowed, the same for what is foreign and what is absent.
     """
@@ -501,7 +501,7 @@ def reply(
     etag: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> func.HttpResponse:
-    """A JSON answer."""
+    """A JSON response."""
     fields = dict(headers or {})
     if etag is not None:
         fields["etag"] = etag
@@ -516,7 +516,7 @@ def reply(
 def with_warnings(
     document: Mapping[str, object], warnings: Sequence[FieldError]
 ) -> dict[str, object]:
-    """The answer to a setting, with what it names in vain."""
+    """The response to a setting, with the references that do not exist."""
     if not warnings:
         return dict(document)
     found = [{"pointer": each.pointer, "detail": each.detail} for each in warnings]
@@ -524,7 +524,7 @@ def with_warnings(
 
 
 def no_content() -> func.HttpResponse:
-    """The answer to a removal."""
+    """The response to a deletion."""
     return func.HttpResponse(status_code=204)
 
 
@@ -596,7 +596,7 @@ class _Table:
         self.rows = 0
 
     def add(self, rows: Iterable[Mapping[str, object]]) -> None:
-        """What a spreadsheet would take for a formula is quoted."""
+        """Add rows; formulas of spreadsheets are quoted."""
         for row in rows:
             self._writer.writerow([_cell(row.get(column)) for column in self._columns])
             self.rows += 1
@@ -612,7 +612,7 @@ def reply_csv(
     *,
     headers: Mapping[str, str] | None = None,
 ) -> func.HttpResponse:
-    """A CSV answer with a header line; what a spreadsheet would take for a formula is quoted."""
+    """A CSV response with a header line; formulas of spreadsheets are quoted."""
     table = _Table(columns)
     table.add(rows)
     return table.reply(file_name, headers or {})
@@ -621,7 +621,7 @@ def reply_csv(
 def reply_text(
     text: str, media_type: str, file_name: str, *, headers: Mapping[str, str] | None = None
 ) -> func.HttpResponse:
-    """A text to be saved under a name of our own making (never one that a caller chose)."""
+    """A text to be saved under `file_name`, which no caller chose."""
     disposition = {
         **(headers or {}),
         "content-disposition": f'attachment; filename="{file_name}"',

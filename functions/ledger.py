@@ -32,7 +32,7 @@ _ANCHORS = (flag("anchors", "Compare it with its newest anchor too."),)
     idempotency_key=True,
 )
 async def post_top_up(call: Call, body: "TopUpBody") -> func.HttpResponse:
-    """Credits come in, once per Idempotency-Key."""
+    """Add credits, once per Idempotency-Key."""
 
     command = body.command(call.key, call.principal.name)
     account = call.path("account")
@@ -48,7 +48,7 @@ async def post_top_up(call: Call, body: "TopUpBody") -> func.HttpResponse:
     idempotency_key=True,
 )
 async def post_adjustment(call: Call, body: "AdjustmentBody") -> func.HttpResponse:
-    """A person's correction, once per Idempotency-Key."""
+    """Correct the balance, once per Idempotency-Key."""
 
     command = body.command(call.key, call.principal.name)
     account = call.path("account")
@@ -63,7 +63,7 @@ async def post_adjustment(call: Call, body: "AdjustmentBody") -> func.HttpRespon
     body="ledger.entries:ReversalBody",
 )
 async def post_reversal(call: Call, body: "ReversalBody") -> func.HttpResponse:
-    """Takes a leg's debit back, once, whoever asks how often."""
+    """Reverse a leg's debit, once, however often this is requested."""
 
     reason = body.reason
     account = call.path("account")
@@ -139,7 +139,7 @@ async def get_balance(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "GET", "v1/accounts/{account}/statements/{month}", READERS, is_report=True)
 async def get_statement(call: Call) -> func.HttpResponse:
-    """A month added up: opening, totals by kind and destination, closing."""
+    """Sums of a month: opening balance, totals by kind and destination, closing balance."""
     from shared.contracts.ledger.entries import statement_body
 
     account = call.path("account")
@@ -157,8 +157,8 @@ async def get_leg(call: Call) -> func.HttpResponse:
     if isinstance(found, ParkedLeg):
         return reply(parked_leg_body(found))
     leg, reversal = found.present, found.reversals[-1]
-    told = await container().explain_leg(leg.charge, found.person)
-    body = leg_body(leg.leg, leg.charge, found.person, leg.entry, reversal, told)
+    explanation = await container().explain_leg(leg.charge, found.person)
+    body = leg_body(leg.leg, leg.charge, found.person, leg.entry, reversal, explanation)
     if len(found.debits) > 1:
         earlier = zip(found.debits[:-1], found.reversals, strict=False)
         body["history"] = [replaced_body(each.charge, each.entry, back) for each, back in earlier]
@@ -167,7 +167,7 @@ async def get_leg(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "GET", "v1/accounts/{account}/verify", READERS, queries=_ANCHORS, is_report=True)
 async def verify_ledger(call: Call) -> func.HttpResponse:
-    """Recomputes the account's ledger from what is stored; `?anchors=true` also holds it against
+    """Recompute the account's ledger from the stored rows; `?anchors=true` also compares it with
     its newest anchor."""
     account = call.path("account")
     found = await container().read_ledger.verify(account, anchored=call.flag("anchors"))
@@ -189,10 +189,10 @@ async def verify_ledger(call: Call) -> func.HttpResponse:
 @admin_route(
     bp, "POST", "v1/accounts/{account}/erasures", frozenset(), body="ledger.entries:ErasureBody"
 )
-async def post_erasure(call: Call, asked: "ErasureBody") -> func.HttpResponse:
-    """A number or an organizer leaves every table; the ledger still verifies."""
+async def post_erasure(call: Call, body: "ErasureBody") -> func.HttpResponse:
+    """Erase a number or an organizer from every table; the ledger still verifies."""
 
     account = call.path("account")
-    erased = await container().erase_person(account, number=asked.number, organizer=asked.organizer)
+    erased = await container().erase_person(account, number=body.number, organizer=body.organizer)
     event("person_erased", account=account, actor=call.principal.name, legs=erased.legs)
     return reply({"erased": asdict(erased)})

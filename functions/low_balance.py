@@ -1,9 +1,9 @@
-"""Low balance: the timer that looks at what is due."""
+"""Low balance: the timer of scheduled work on accounts."""
 
 import azure.functions as func
 
 from functions.http import new_blueprint
-from functions.timers import left_to_the_next_tick
+from functions.timers import skip_on_outage
 from shared.bootstrap import container
 from shared.telemetry import event
 
@@ -14,9 +14,10 @@ bp = new_blueprint()
 @bp.timer_trigger(
     arg_name="timer", schedule="%LOW_BALANCE_SCHEDULE%", run_on_startup=False, use_monitor=True
 )
-@left_to_the_next_tick
+@skip_on_outage
 async def low_balance(timer: func.TimerRequest) -> None:
-    """One tick. A missed, late or doubled tick changes nothing: marks wait, events have ids."""
+    """One run. A missed, late or repeated run changes nothing: work stays scheduled, events have
+    ids."""
     watched = await container().watch_balances()
     event(
         "low_balance_tick",

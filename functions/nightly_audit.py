@@ -1,4 +1,4 @@
-"""Nightly audit: every ledger verified, its head anchored, nothing missed."""
+"""Nightly audit: every ledger verified and anchored, missed events found."""
 
 import azure.functions as func
 

@@ -1,4 +1,4 @@
-"""The API's description, for people and generators of clients."""
+"""The OpenAPI document, for people and generators of clients."""
 
 from functools import cache
 

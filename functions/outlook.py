@@ -1,4 +1,4 @@
-"""Outlook: balance, burn, and when credits will have run out."""
+"""Outlook: balance, burn rate, and the time when credits run out."""
 
 import azure.functions as func
 

@@ -1,4 +1,4 @@
-"""Parked legs: what could not be charged, and its way out."""
+"""Parked legs: legs that could not be charged, their replay and dismissal."""
 
 from typing import TYPE_CHECKING
 
@@ -64,8 +64,8 @@ async def list_parked_legs(call: Call) -> func.HttpResponse:
     body=Body("ledger.entries:ReplayBody", is_optional=True),
 )
 async def replay_parked_leg(call: Call, body: "ReplayBody") -> func.HttpResponse:
-    """Charge it now; the body may carry the changed fields of the leg, in dialect perminute, or for
-    a conflict the id of the leg that it is charged as."""
+    """Charge a parked leg. The body may carry changed fields of the leg, in dialect perminute, or
+    for a conflict the id under which the leg is charged."""
     from shared.contracts.ledger.entries import parked_body
 
     parked = await container().parked_legs.replay(
@@ -83,7 +83,7 @@ async def replay_parked_leg(call: Call, body: "ReplayBody") -> func.HttpResponse
     body=Body("ledger.entries:DismissBody", is_optional=True),
 )
 async def dismiss_parked_leg(call: Call, body: "DismissBody") -> func.HttpResponse:
-    """Nobody will charge it; the body may say why."""
+    """Dismiss a parked leg: it will not be charged. The body may state the reason."""
     from shared.contracts.ledger.entries import parked_body
 
     note = body.note
@@ -100,7 +100,7 @@ async def dismiss_parked_leg(call: Call, body: "DismissBody") -> func.HttpRespon
     body=Body("ledger.entries:ReplayAllBody", is_optional=True),
 )
 async def replay_parked_legs(call: Call, body: "ReplayAllBody") -> func.HttpResponse:
-    """Charge the next open ones of an account or a reason now, as they are."""
+    """Charge the next open parked legs of an account or a reason, unchanged."""
     from shared.contracts.ledger.entries import swept_body
 
     place = call.place_of(body.cursor)
@@ -114,7 +114,7 @@ async def replay_parked_legs(call: Call, body: "ReplayAllBody") -> func.HttpResp
 
 @admin_route(bp, "POST", "v1/parked-legs/dismiss", _OPERATORS, body="ledger.entries:DismissAllBody")
 async def dismiss_parked_legs(call: Call, body: "DismissAllBody") -> func.HttpResponse:
-    """Nobody will charge the next open ones of an account or a reason."""
+    """Dismiss the next open parked legs of an account or a reason."""
     from shared.contracts.ledger.entries import swept_body
 
     place = call.place_of(body.cursor)

@@ -1,4 +1,4 @@
-"""PATCH: a JSON Merge Patch of a setting, written the way that PUT writes it."""
+"""PATCH: a JSON Merge Patch of a setting, saved as by PUT."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import azure.functions as func
 
 from functions.http import Call
 from shared.contracts.common.merge_patch import merge_patch
-from shared.contracts.common.validation import read, refuse_unknown_fields
+from shared.contracts.common.validation import parse_body, refuse_unknown_fields
 from shared.domain.common.errors import PreconditionFailed, PreconditionMissing, StoreUnavailable
 from shared.domain.common.preconditions import check_etag
 
@@ -19,12 +19,12 @@ async def patch(
     present: Callable[[], Awaitable[tuple[Mapping[str, object], str | None]]],
     save: Callable[[Any, str | None], Awaitable[func.HttpResponse]],
 ) -> func.HttpResponse:
-    """Merge the request's body into `present()` → (setting as it is shown, its ETag), read the
-    result as the route's body, and `save` it in place of exactly that version.
+    """Apply a merge patch. `present()` → (setting as a document, its ETag); the request's body is
+    merged into it, parsed as the route's body, and given to `save` with that ETag.
 
-    What the patch leaves out stays, `null` takes the default. Without `If-Match` a change in
-    between is merged again. Raises PreconditionFailed where `If-Match` names another version,
-    Invalid, and what `present` and `save` raise.
+    Omitted fields stay, `null` takes the default. Without `If-Match` a concurrent change is merged
+    again. Raises PreconditionFailed where `If-Match` names another version, Invalid, and what
+    `present` and `save` raise.
     """
     stated, if_match = call.json(), call.if_match()
     assert call.route.body is not None, "a PATCH declares its body"
@@ -37,7 +37,7 @@ async def patch(
             check_etag(etag or "", if_match)
         kept = {name: value for name, value in document.items() if name in names}
         try:
-            return await save(read(body, merge_patch(kept, stated)), etag)
+            return await save(parse_body(body, merge_patch(kept, stated)), etag)
         except (PreconditionFailed, PreconditionMissing):
             if if_match is not None:
                 raise

@@ -70,7 +70,7 @@ async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
 
 
 async def _note_age(services: "Container", age_seconds: float | None, seconds: float) -> None:
-    """Tell how old the oldest leg is, beside the charging: it must not take of a batch's time."""
+    """Record the age of the oldest leg, concurrently: it must not take of a batch's time."""
     if age_seconds is not None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -78,7 +78,7 @@ async def _note_age(services: "Container", age_seconds: float | None, seconds: f
 
 
 def _report_outcome(outcome: "Charged", now: datetime) -> None:
-    """What became of one leg; what it cost whom, where it was charged or would have been."""
+    """Log the outcome of one leg, with its amount where it was or would have been charged."""
     charge, rate = outcome.charge, outcome.charge.get("rate")
     event(
         f"leg_{outcome.status.value}",
@@ -102,7 +102,7 @@ def _report_outcome(outcome: "Charged", now: datetime) -> None:
 
 
 def _sender(message: func.ServiceBusMessage) -> tuple[str, int]:
-    """(bridge, attempt) of an unreadable message, as far as its properties tell."""
+    """(bridge, attempt) of an unreadable message, as far as its properties have them."""
     properties = message.application_properties or {}
     attempt = str(properties.get("attempt"))
     is_number = attempt.isascii() and attempt.isdecimal() and len(attempt) < 10

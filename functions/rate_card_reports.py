@@ -1,4 +1,4 @@
-"""What rate cards say: quotes, price lists, lint, and what differs between two versions."""
+"""Reports on rate cards: quotes, price lists, lint, and differences between versions."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -25,8 +25,8 @@ TEXT_MEDIA_TYPE = "text/plain"
 
 @admin_route(bp, "POST", "v1/quotes", READERS, body="rate_cards.quotes:QuoteBody")
 async def post_quote(call: Call, body: "QuoteBody") -> func.HttpResponse:
-    """What a call would cost, explained like a charge; with `organizer_id` by its licence: what
-    included minutes and the licence pay."""
+    """The cost of a call, explained like a charge; with `organizer_id` by the organizer's licence,
+    with included minutes."""
     from shared.usecases.rate_cards.manage_rate_cards import Inquiry
 
     inquiry = Inquiry(
@@ -51,7 +51,7 @@ async def post_quote(call: Call, body: "QuoteBody") -> func.HttpResponse:
     body="rate_cards.tables:QuoteTableBody",
 )
 async def post_quote_table(call: Call, body: "QuoteTableBody") -> func.HttpResponse:
-    """What calls of 1, 5, 15, 30 and 60 minutes to a number would cost, as JSON or CSV."""
+    """The cost of calls of 1, 5, 15, 30 and 60 minutes to a number, as JSON or CSV."""
     from shared.contracts.rate_cards.tables import QUOTE_COLUMNS, quote_rows, quote_table_body
     from shared.usecases.rate_cards.manage_rate_cards import Inquiry
 
@@ -110,7 +110,7 @@ async def get_price_list(call: Call) -> func.HttpResponse:
     bp, "GET", "v1/rate-cards/{card}/versions/{effective_from}/lint", READERS, is_report=True
 )
 async def lint_rate_card_version(call: Call) -> func.HttpResponse:
-    """What is odd in a version, warnings first."""
+    """Findings on a version, warnings first."""
     from shared.contracts.rate_cards.reports import render_findings
 
     found = await container().rate_card_reports.lint(call.path("card"), effective_from_of(call))
@@ -133,9 +133,9 @@ async def lint_rate_card_version(call: Call) -> func.HttpResponse:
     is_report=True,
 )
 async def diff_rate_card(call: Call) -> func.HttpResponse:
-    """What differs from the version in force at `?from=` to that at `?to=`, perhaps of `?to_card=`:
-    JSON pages or all of it as CSV. With `?account=` what its legs of last month, or of `?month=`,
-    would have cost."""
+    """Differences between the versions in force at `?from=` and at `?to=`, the latter of
+    `?to_card=` if it is given: JSON pages or all of it as CSV. With `?account=` also the cost of
+    its legs of last month, or of `?month=`, by both."""
     from shared.contracts.rate_cards.reports import (
         render_change,
         render_changed_fields,

@@ -1,4 +1,4 @@
-"""Rate cards: put, imported, shown."""
+"""Rate cards: versions, their import and their lists."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def get_rate_card(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "GET", _VERSION, READERS, queries=(FORMAT,), is_report=True)
 async def get_rate_card_version(call: Call) -> func.HttpResponse:
-    """A whole version, as JSON or CSV: what was put, in one spelling."""
+    """A whole version, as JSON or CSV, in canonical form."""
     effective_from = effective_from_of(call)
     about, version = await container().rate_card_service.version(call.path("card"), effective_from)
     if not call.wants_csv():
@@ -94,7 +94,7 @@ async def get_rate_card_version(call: Call) -> func.HttpResponse:
     ),
 )
 async def put_rate_card_version(call: Call) -> func.HttpResponse:
-    """Make or replace a version, as JSON or CSV; `?backdate=true`, `?dry_run=true`."""
+    """Create or replace a version, as JSON or CSV; `?backdate=true`, `?dry_run=true`."""
     card, effective_from = call.path("card"), effective_from_of(call)
     put = await container().rate_card_service.put(
         card,
@@ -123,8 +123,8 @@ async def put_rate_card_version(call: Call) -> func.HttpResponse:
     all_accounts=True,
 )
 async def import_rate_card_version(call: Call) -> func.HttpResponse:
-    """A carrier's deck becomes a version, by a mapping of columns: a form with `mapping` (JSON),
-    `deck` and perhaps `names`; `?effective_from=`, `?backdate=true`, `?dry_run=true`."""
+    """Import a carrier's deck as a version, by a mapping of columns: a form with `mapping` (JSON),
+    `deck` and optionally `names`; `?effective_from=`, `?backdate=true`, `?dry_run=true`."""
     from shared.contracts.rate_cards.deck_form import read_deck_form
     from shared.contracts.rate_cards.tables import deck_report_body
 
@@ -155,8 +155,8 @@ def effective_from_of(call: Call) -> datetime:
 async def reply_put(
     call: Call, put: PutVersion, more: Mapping[str, object] | None = None, *, lint: bool = False
 ) -> func.HttpResponse:
-    """The answer to a version that was put, or only checked: a dry run and an import say what is
-    odd in it, and so does `?lint=true`; a backdated one proposes to charge legs anew."""
+    """The response to a version that was put or only checked. A dry run, an import and `?lint=true`
+    add findings; a backdated version proposes a re-rating."""
     from shared.contracts.rate_cards.quotes import card_version_body
     from shared.contracts.rate_cards.reports import render_findings
     from shared.usecases.rate_cards.rate_card_reports import found_in
@@ -185,7 +185,7 @@ async def reply_put(
 
 
 async def _proposal(call: Call, version: RateCardVersion) -> dict[str, object]:
-    """Whose legs of the past the version is about."""
+    """The past legs that the version would re-rate."""
     from shared.contracts.ledger.reratings import proposal_body
 
     card, effective_from = version.card, version.effective_from

@@ -1,4 +1,4 @@
-"""Recharges: what the payment side says of them, and their list."""
+"""Recharges: results from the payment provider, and their list."""
 
 from typing import TYPE_CHECKING
 
@@ -25,14 +25,14 @@ _PAYMENTS = frozenset({Role.PAYMENTS})
     _PAYMENTS,
     body="credits.alerts:RechargeResultBody",
 )
-async def post_recharge_result(call: Call, said: "RechargeResultBody") -> func.HttpResponse:
-    """The payment side's answer; saying it again changes nothing."""
+async def post_recharge_result(call: Call, body: "RechargeResultBody") -> func.HttpResponse:
+    """Record the payment provider's result; a repetition changes nothing."""
     from shared.contracts.credits.alerts import recharge_body
     from shared.usecases.credits.record_recharge_results import Answer
 
     recharge_id = call.path("recharge")
     answer = Answer(
-        said.recharge_status, said.amount_micros, said.currency, said.reference, said.hard
+        body.recharge_status, body.amount_micros, body.currency, body.reference, body.hard
     )
     after = await container().recharge_service.answer(call.principal, recharge_id, answer)
     account, _ = read_recharge_id(recharge_id) or ("", 0)
@@ -40,12 +40,12 @@ async def post_recharge_result(call: Call, said: "RechargeResultBody") -> func.H
         "recharge_answered",
         account=account,
         recharge=recharge_id,
-        said=said.status,
+        said=body.status,
         status=after.status.value,
         amount_micros=after.amount_micros,
-        hard=said.hard,
+        hard=body.hard,
     )
-    return reply(recharge_body(account, after, said.currency))
+    return reply(recharge_body(account, after, body.currency))
 
 
 @admin_route(bp, "GET", "v1/accounts/{account}/recharges", READERS, queries=PAGE)

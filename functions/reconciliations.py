@@ -1,4 +1,4 @@
-"""Legs compared with the records of others, and legs in the format of another system's reports."""
+"""Reconciliation of an account's legs with a carrier's invoice or another system's records."""
 
 import asyncio
 
@@ -28,8 +28,8 @@ bp = new_blueprint()
     is_report=True,
 )
 async def post_reconciliation(call: Call) -> func.HttpResponse:
-    """What differs between the account's answered legs and a file of call records, as JSON or CSV.
-    The form has the parts `file` and `mapping`; without a span it is that of the file."""
+    """Differences between the account's answered legs and a file of call records, as JSON or CSV.
+    The form has the parts `file` and `mapping`; the default span is that of the file."""
     from shared.contracts.reconciliation.call_records import read_record_form
     from shared.contracts.reconciliation.outcome import OUTCOME_COLUMNS, outcome_body, outcome_rows
 

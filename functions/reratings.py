@@ -1,4 +1,4 @@
-"""Legs charged anew by another card or version, and what it would be without doing it."""
+"""Re-rating of legs by another card or version, and its simulation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ _FINANCE = frozenset({Role.FINANCE})
     body="ledger.reratings:ReratingBody",
 )
 async def post_rerating(call: Call, body: ReratingBody) -> func.HttpResponse:
-    """Legs of a span, or named ones, by another card or version: a dry run unless it says no."""
+    """Re-rate the legs of a span, or named legs, by another card or version: a dry run unless
+    `dry_run` is false."""
     from shared.usecases.charging.past_legs import Span
     from shared.usecases.charging.rerate_legs import Booking, RerateSelection
 
@@ -75,7 +76,7 @@ async def post_rerating(call: Call, body: ReratingBody) -> func.HttpResponse:
     body="ledger.reratings:PriceWhatIfBody",
 )
 async def post_price_what_if(call: Call, body: PriceWhatIfBody) -> func.HttpResponse:
-    """What the legs of a month, by default the last one, would cost by another card."""
+    """The cost of the legs of a month, by default the last one, by another card."""
     from shared.usecases.charging.past_legs import Span
     from shared.usecases.charging.rerate_legs import RerateSelection
 

@@ -1,4 +1,4 @@
-"""What the frequent timers share."""
+"""Error handling of the frequent timers."""
 
 import functools
 import logging
@@ -12,8 +12,9 @@ from shared.telemetry import event
 type Tick = Callable[[func.TimerRequest], Awaitable[None]]
 
 
-def left_to_the_next_tick(tick: Tick) -> Tick:
-    """An outage is a line in the log, not a failed invocation: what is due waits."""
+def skip_on_outage(tick: Tick) -> Tick:
+    """Decorator: an outage is logged, the invocation does not fail, and the next run does the
+    work."""
 
     @functools.wraps(tick)
     async def guarded(timer: func.TimerRequest) -> None:

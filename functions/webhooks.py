@@ -1,4 +1,4 @@
-"""Customers' webhooks: set up over HTTP, fed by the topic, tried again by a timer."""
+"""Customers' webhooks: settings, deliveries from the topic, retries by a timer."""
 
 from bisect import bisect_right
 from typing import TYPE_CHECKING, List
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, List
 import azure.functions as func
 
 from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
-from functions.timers import left_to_the_next_tick
+from functions.timers import skip_on_outage
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
 from shared.domain.directory.access import READERS, Role
@@ -29,8 +29,8 @@ _SETTERS = frozenset({Role.FINANCE, Role.OPERATOR})
     data_type=func.DataType.BINARY,
 )
 async def deliver_events(messages: List[func.ServiceBusMessage]) -> None:
-    """Keep a delivery for each receiver, then send. Raises only when one could not be kept: then
-    the batch comes again."""
+    """Store a delivery for each receiver, then send. Raises only if a delivery could not be stored:
+    then the batch is redelivered."""
     from shared.usecases.delivery.deliver_events import report
 
     bodies = [message.get_body() for message in messages]
@@ -43,9 +43,9 @@ async def deliver_events(messages: List[func.ServiceBusMessage]) -> None:
 @bp.timer_trigger(
     arg_name="timer", schedule="%WEBHOOK_SCHEDULE%", run_on_startup=False, use_monitor=True
 )
-@left_to_the_next_tick
+@skip_on_outage
 async def retry_deliveries(timer: func.TimerRequest) -> None:
-    """Send again what receivers did not take, and what a process that died had left."""
+    """Retry failed deliveries, and those that an ended process left."""
     from shared.usecases.delivery.deliver_events import report
 
     services = container()
@@ -95,7 +95,7 @@ async def get_webhook(call: Call) -> func.HttpResponse:
     bp, "PUT", f"{_PATH}/{{name}}", _SETTERS, body="delivery.webhooks:WebhookBody", if_match=True
 )
 async def put_webhook(call: Call, body: "WebhookBody") -> func.HttpResponse:
-    """Create or replace; the secret is shown in this answer only, when it was made."""
+    """Create or replace a webhook; a generated secret is in this response only."""
     from shared.contracts.delivery.webhooks import webhook_body
     from shared.usecases.delivery.manage_webhooks import WebhookInput
 
@@ -113,14 +113,14 @@ async def put_webhook(call: Call, body: "WebhookBody") -> func.HttpResponse:
 
 @admin_route(bp, "DELETE", f"{_PATH}/{{name}}", _SETTERS)
 async def delete_webhook(call: Call) -> func.HttpResponse:
-    """Take it away: nothing more is sent, what waited is given up."""
+    """Delete a webhook: nothing more is sent, pending deliveries are dropped."""
     await container().webhooks.delete(call.path("account"), call.path("name"))
     return func.HttpResponse(status_code=204)
 
 
 @admin_route(bp, "GET", f"{_PATH}/{{name}}/deliveries", READERS, queries=PAGE)
 async def list_deliveries(call: Call) -> func.HttpResponse:
-    """What was sent to a webhook, or waits to be, the newest first."""
+    """Deliveries of a webhook, sent and pending, the newest first."""
     from shared.contracts.delivery.webhooks import DELIVERY_COLUMNS, delivery_body
 
     account, name = call.path("account"), call.path("name")
@@ -136,7 +136,7 @@ async def list_deliveries(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "POST", f"{_PATH}/{{name}}/deliveries/{{id}}/replay", _SETTERS)
 async def replay_delivery(call: Call) -> func.HttpResponse:
-    """Send an event again, soon, under the same id."""
+    """Send an event again, with the same id."""
     from shared.contracts.delivery.webhooks import delivery_body
 
     account, name = call.path("account"), call.path("name")

@@ -5,7 +5,7 @@ import json
 from datetime import datetime, timedelta
 
 from shared.bootstrap.composition import Container
-from shared.contracts.common.validation import read
+from shared.contracts.common.validation import parse_body
 from shared.contracts.directory.accounts import AccountBody
 from shared.contracts.ledger.entries import AdjustmentBody, TopUpBody, entry_body
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
@@ -116,7 +116,7 @@ class Directory(Requester):
         }
 
         async def act(app: Container) -> None:
-            settings = read(AccountBody, body).settings()
+            settings = parse_body(AccountBody, body).settings()
             await app.accounts.put(name, settings, if_match)
 
         await self.request("put_account", name, body, act)
@@ -182,7 +182,7 @@ class Directory(Requester):
         model = TopUpBody if op == "top_up" else AdjustmentBody
 
         async def act(app: Container) -> Json:
-            command = read(model, body).command(key, "admin")
+            command = parse_body(model, body).command(key, "admin")
             entry, _ = await app.credit_account(account, command)
             return {"entry": entry_body(entry), "balance": format_amount(entry.balance_micros)}
 

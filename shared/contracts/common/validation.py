@@ -37,7 +37,7 @@ _SENTENCES = {
 _NAME_ERRORS = frozenset({"value_error", "string_too_long"})
 
 
-def read[Model: BaseModel](model: type[Model], value: object) -> Model:
+def parse_body[Model: BaseModel](model: type[Model], value: object) -> Model:
     """`value` as the model. Raises Invalid with an RFC 6901 pointer for every field at fault."""
     try:
         return model.model_validate(value)
@@ -60,7 +60,7 @@ def refuse_unknown_fields(model: type[BaseModel], patch: object) -> None:
 
 def _invalid(found: Sequence[ErrorDetails]) -> Invalid:
     fields = tuple(
-        FieldError(pointer(_place(item)), sentence(item["type"], item.get("ctx", {})))
+        FieldError(json_pointer(_place(item)), sentence(item["type"], item.get("ctx", {})))
         for item in found[: limits.FIELD_ERRORS_MAX]
     )
     count = len(found)
@@ -74,7 +74,7 @@ def _place(item: ErrorDetails) -> tuple[int | str, ...]:
     return place[:-1] if is_name else place
 
 
-def pointer(location: tuple[int | str, ...]) -> str:
+def json_pointer(location: tuple[int | str, ...]) -> str:
     """The RFC 6901 pointer to a place in what was sent."""
     parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
     return "".join(f"/{part}" for part in parts)

@@ -43,10 +43,10 @@ class TopUpBody(BaseModel):
 
     def command(self, key: str, actor: str) -> TopUp:
         """The ledger's command; the digest covers what was asked, not how it was written."""
-        asked = {"route": "top-ups", **self.model_dump()}
+        content = {"route": "top-ups", **self.model_dump()}
         return TopUp(
             key=key,
-            digest=content_digest(asked),
+            digest=content_digest(content),
             amount_micros=parse_amount(self.amount),
             kind=LotKind(self.kind),
             reference=self.reference,
@@ -68,16 +68,16 @@ class AdjustmentBody(BaseModel):
     def command(self, key: str, actor: str) -> Adjust:
         """The ledger's command; its digest leaves `allow_overdraft` out where it is false, so that
         adjustments of versions without that field keep their digests."""
-        asked: dict[str, object] = {
+        content: dict[str, object] = {
             "route": "adjustments",
             "amount": self.amount,
             "reason": self.reason,
         }
         if self.allow_overdraft:
-            asked["allow_overdraft"] = True
+            content["allow_overdraft"] = True
         return Adjust(
             key=key,
-            digest=content_digest(asked),
+            digest=content_digest(content),
             amount_micros=parse_amount(self.amount),
             reason=self.reason,
             actor=actor,
@@ -181,14 +181,14 @@ def leg_body(
     person: Mapping[str, object],
     entry: Entry,
     reversal: Entry | None,
-    told: Mapping[str, object],
+    explanation: Mapping[str, object],
 ) -> dict[str, object]:
     """A charged leg (docs/rating.md): its explained charge, what is told of it only when asked, who
     it was, how it was paid, and the entry that took it back, if one did."""
     return {
         "leg": encode_leg_key(leg),
         **charge,
-        **told,
+        **explanation,
         "from": person.get("from"),
         "to": person.get("to"),
         **{name: person[name] for name in ("from_received", "to_received") if name in person},

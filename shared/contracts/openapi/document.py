@@ -31,6 +31,8 @@ type Json = dict[str, Any]
 EXAMPLES = "openapi_examples.json"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _REF = "#/components/schemas/{model}"
+_FORMATS = {"csv": CSV_MEDIA_TYPE, "svg": "image/svg+xml", "text": "text/plain"}
+"""Media types of responses by the query parameter `format`, beside JSON."""
 
 
 def document(routes: Sequence[Route], version: str) -> Json:
@@ -138,17 +140,21 @@ def _operation(route: Route, example: Json, models: Mapping[type[BaseModel], Jso
 
 
 def _answers(route: Route, example: Json) -> Json:
-    """By status: a PUT creates or replaces."""
+    """Responses by status: a PUT creates or replaces."""
     status = str(example.get("status", 200))
     statuses = {status, "200"} if route.method == "PUT" else {status}
-    return {each: _answer(example.get("response")) for each in sorted(statuses)}
+    formats = [
+        name for each in route.queries or () if each.name == "format" for name in each.choices
+    ]
+    texts = {_FORMATS[name]: {"schema": _TEXT} for name in formats if name in _FORMATS}
+    return {each: _answer(example.get("response"), texts) for each in sorted(statuses)}
 
 
-def _answer(response: object) -> Json:
-    headers = {"x-request-id": {"description": "What the logs carry.", "schema": _TEXT}}
+def _answer(response: object, texts: Json) -> Json:
+    headers = {"x-request-id": {"description": "The request's id in the logs.", "schema": _TEXT}}
     if response is None:
         return {"description": "Done.", "headers": headers}
-    content = {"application/json": {"schema": schema_of(response), "example": response}}
+    content = {"application/json": {"schema": schema_of(response), "example": response}, **texts}
     return {"description": "Done.", "headers": headers, "content": content}
 
 

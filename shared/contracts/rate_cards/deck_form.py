@@ -8,7 +8,7 @@ from pydantic import Field
 
 from shared.contracts.common.fields import AdminBody
 from shared.contracts.common.multipart import read_form
-from shared.contracts.common.validation import read
+from shared.contracts.common.validation import parse_body
 from shared.contracts.rate_cards.deck_import import DeckMapping, DeckReport, import_deck, read_names
 from shared.contracts.rate_cards.deck_rows import csv_rows
 from shared.domain.common import limits
@@ -67,7 +67,7 @@ def read_deck_form(content_type: str, body: bytes) -> DeckForm:
     Raises BadRequest `form_invalid` or `json_invalid`, TooLarge, Invalid.
     """
     parts = read_form(DeckFormBody, content_type, body)
-    mapping = read(DeckMapping, loads(parts["mapping"]))
+    mapping = parse_body(DeckMapping, loads(parts["mapping"]))
     return DeckForm(mapping, parts["deck"], parts.get("names"))
 
 

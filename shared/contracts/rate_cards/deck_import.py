@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from shared.contracts.common.cpu_budget import CpuBudget
 from shared.contracts.common.fields import AdminBody
-from shared.contracts.common.validation import pointer
+from shared.contracts.common.validation import json_pointer
 from shared.contracts.rate_cards.deck_cells import (
     PrefixReader,
     Span,
@@ -467,7 +467,7 @@ class _Importer:
             f"{prefix!r} stands already at {earlier}: the mapping's duplicates can be first, last, "
             "dearest or cheapest"
         )
-        return FieldError(place + pointer((column,)), detail)
+        return FieldError(place + json_pointer((column,)), detail)
 
     def _replaces(self, rate: Rate, kept: Rate) -> bool:
         rule = self._mapping.duplicates
@@ -533,4 +533,4 @@ def _shown(text: str) -> str:
 
 
 def _place(row: DeckRow, column: str | None) -> str:
-    return row.place if column is None else row.place + pointer((column,))
+    return row.place if column is None else row.place + json_pointer((column,))

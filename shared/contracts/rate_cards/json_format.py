@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from shared.contracts.common.cpu_budget import CpuBudget
 from shared.contracts.common.fields import AdminBody
-from shared.contracts.common.validation import read
+from shared.contracts.common.validation import parse_body
 from shared.domain.common import limits
 from shared.domain.common.errors import FieldError, Invalid
 from shared.domain.common.kinds import LegKind
@@ -226,7 +226,7 @@ class _RatesReader:
         if not self._part:
             return
         try:
-            parsed = read(RatesBody, {"rates": self._part})
+            parsed = parse_body(RatesBody, {"rates": self._part})
         except Invalid as error:
             start = len(self.rates)
             moved = (
@@ -243,7 +243,7 @@ class _RatesReader:
 
     def _head_errors(self) -> Iterator[FieldError]:
         try:
-            read(RateCardBody, {**self.members, "rates": []})
+            parse_body(RateCardBody, {**self.members, "rates": []})
         except Invalid as error:
             for each in error.errors:
                 if each.pointer.split("/")[1:2] != ["rates"] and each.pointer[1:] in self.members:
@@ -251,7 +251,7 @@ class _RatesReader:
 
     def head(self, value: Mapping[str, object]) -> RateCardBody:
         """What the card says beside its rates. Raises Invalid."""
-        return read(RateCardBody, {**value, "rates": self._sample} if self._sample else value)
+        return parse_body(RateCardBody, {**value, "rates": self._sample} if self._sample else value)
 
 
 def render_rate_card_json(version: RateCardVersion) -> JsonObject:

@@ -19,7 +19,7 @@ from pydantic import Field, field_validator, model_validator
 
 from shared.contracts.common.fields import AdminBody
 from shared.contracts.common.multipart import read_form
-from shared.contracts.common.validation import AmountText, read
+from shared.contracts.common.validation import AmountText, parse_body
 from shared.contracts.rate_cards.deck_form import inflated
 from shared.contracts.rate_cards.deck_rows import DeckRow, csv_rows
 from shared.domain.common import limits
@@ -256,7 +256,7 @@ def _mappings(part: bytes) -> Sequence[RecordMapping]:
             "object names the columns.",
             (FieldError("/mapping", "must be a preset or an object"),),
         )
-    return (read(RecordMapping, loads(part)),)
+    return (parse_body(RecordMapping, loads(part)),)
 
 
 class _ColumnsMissing(Invalid):

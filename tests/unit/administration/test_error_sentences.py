@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticKnownError, core_schema
 
 import shared.contracts
-from shared.contracts.common.validation import read, sentence
+from shared.contracts.common.validation import parse_body, sentence
 from shared.contracts.directory.bridges_and_keys import BridgeBody
 from shared.domain.common.errors import Invalid
 from tests.support.product import Product
@@ -133,7 +133,7 @@ def test_whatever_is_sent_is_refused_in_our_own_words(
     names = sorted(field.alias or name for name, field in model.model_fields.items())
     body = data.draw(st.dictionaries(st.sampled_from(names), HOSTILE) | HOSTILE)
     try:
-        read(model, body)
+        parse_body(model, body)
     except Invalid as error:
         for each in error.errors:
             # What was sent may be repeated between quotes.

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel
 
-from shared.contracts.common.validation import read
+from shared.contracts.common.validation import parse_body
 from shared.contracts.credits.alerts import RechargeResultBody
 from shared.contracts.ledger.entries import AdjustmentBody, ReversalBody, TopUpBody
 from shared.domain.common.errors import Invalid
@@ -22,7 +22,7 @@ _FIELDS: list[tuple[type[BaseModel], dict[str, str], str]] = [
 def test_a_text_beside_money_is_one_printable_line(
     model: type[BaseModel], others: dict[str, str], name: str, text: str
 ) -> None:
-    assert read(model, {**others, name: "Facture n° 2041, été"})
+    assert parse_body(model, {**others, name: "Facture n° 2041, été"})
     with pytest.raises(Invalid) as refused:
-        read(model, {**others, name: text})
+        parse_body(model, {**others, name: text})
     assert [field.pointer for field in refused.value.errors] == [f"/{name}"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.common.validation import read
+from shared.contracts.common.validation import parse_body
 from shared.contracts.rate_cards.deck_cells import PrefixReader, Span
 from shared.contracts.rate_cards.deck_import import DeckMapping, DeckReport, import_deck, read_names
 from shared.contracts.rate_cards.deck_rows import csv_rows
@@ -25,7 +25,7 @@ SIMPLE: dict[str, Any] = {
 
 
 def mapping(**fields: Any) -> DeckMapping:
-    return read(DeckMapping, {**CARD, **fields})
+    return parse_body(DeckMapping, {**CARD, **fields})
 
 
 def imported(
