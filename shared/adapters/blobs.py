@@ -79,15 +79,15 @@ class Blobs:
         found: list[str] = []
         marker = ""
         for _ in range(limits.BLOB_PAGES_MAX):
-            asked = {
+            parameters = {
                 "comp": "list",
                 "maxresults": str(page_names),
                 "prefix": prefix,
                 "restype": "container",
             }
             if marker:
-                asked["marker"] = marker
-            response = await self._send("GET", "", b"", {}, asked)
+                parameters["marker"] = marker
+            response = await self._send("GET", "", b"", {}, parameters)
             if response.status_code == _NOT_THERE:
                 raise StoreUnavailable("The container is not there.")
             page = response.content.decode("utf-8")
@@ -110,13 +110,13 @@ class Blobs:
         name: str,
         content: bytes,
         headers: dict[str, str],
-        asked: Mapping[str, str] | None = None,
+        parameters: Mapping[str, str] | None = None,
     ) -> "AsyncHttpResponse":
         from azure.core.exceptions import AzureError
         from azure.core.rest import HttpRequest
 
         url = f"{self._endpoint}/{self._container}" + (f"/{quote(name)}" if name else "")
-        parameters = sorted((asked or {}).items())
+        pairs = sorted((parameters or {}).items())
         sent = {
             **headers,
             "x-ms-version": VERSION,
@@ -124,9 +124,9 @@ class Blobs:
         }
         if "AccountKey" in self._parts:
             sent["authorization"] = self._shared_key(
-                method, url, len(content), sent, *(f"{key}:{value}" for key, value in parameters)
+                method, url, len(content), sent, *(f"{key}:{value}" for key, value in pairs)
             )
-        query = f"?{urlencode(parameters, quote_via=quote)}" if parameters else ""
+        query = f"?{urlencode(pairs, quote_via=quote)}" if pairs else ""
         request = HttpRequest(method, url + query, headers=sent, content=content or None)
         try:
             response = await self._client().send_request(request)

@@ -1,1 +1,1 @@
-"""What the use cases need of the world, a module a concern. Nothing here does I/O."""
+"""What the use cases need of adapters, a module a concern. Nothing here does I/O."""

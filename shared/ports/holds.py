@@ -31,7 +31,7 @@ class RateReference:
 
 @dataclass(frozen=True, slots=True)
 class HoldRecord:
-    """A question as it is kept: who asked what (`digest`), and the answer that was given.
+    """A request as it is kept: who sent what (`digest`), and the answer that was given.
 
     `granted_seconds` is 0 for a denial. What is granted, of which `pool_seconds` are paid in
     minutes, is as of the last extension; `released`: the bridge gave it back. `rate`, `asked_at`,

@@ -20,7 +20,7 @@ from shared.domain.ledger.statements import ClosedMonth
 @dataclass(frozen=True, slots=True)
 class CommitResult:
     """What became of a ledger command. `repeated`: it was carried out before, and this is its
-    first result. `events` tells that the commit put events into the outbox."""
+    first result. `events`: the commit put events into the outbox."""
 
     entry: Entry | None
     repeated: bool = False

@@ -54,7 +54,7 @@ class ParkingLot(Protocol):
         ...
 
     async def announced(self, parked_id: str) -> None:
-        """Note that the account was told."""
+        """Note that the leg was announced to the account."""
         ...
 
     async def counts(self, where: Mapping[str, str]) -> Mapping[str, int]:

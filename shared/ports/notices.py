@@ -12,7 +12,7 @@ from shared.ports.ledger import Outbox
 
 @dataclass(frozen=True, slots=True)
 class DueMark:
-    """Something to look at from a time on: a superset of what is due (docs/architecture.md)."""
+    """Something to act on from a time on: a superset of what is due (docs/architecture.md)."""
 
     account: str
     kind: str
@@ -20,7 +20,7 @@ class DueMark:
 
 
 class DueMarks(Protocol):
-    """The marks that tell the timer which accounts to look at."""
+    """The marks that name to the timer the accounts to act on."""
 
     async def mark(self, marks: Sequence[DueMark]) -> None:
         """Write marks; one that is there already stays."""
@@ -36,10 +36,10 @@ class DueMarks(Protocol):
 
 
 class Notices(Protocol):
-    """Alerts and recharges with their history, as the outbox told of them."""
+    """Alerts and recharges with their history, as the outbox carried them."""
 
     async def keep(self, account: str, row: Outbox) -> None:
-        """Write what an outbox row tells of alerts and recharges; again changes nothing."""
+        """Write the alerts and recharges of an outbox row; again changes nothing."""
         ...
 
     async def alerts(

@@ -14,8 +14,8 @@ class RateCards(Protocol):
     async def version_for(
         self, card: str, answered_at: datetime, *, known_at: datetime | None = None
     ) -> RateCardVersion | None:
-        """The version in force then, or None. Absence is only told after a fresh read; what was put
-        before `known_at` counts, in whichever process."""
+        """The version in force then, or None. Absence is reported only after a fresh read; what was
+        put before `known_at` counts, in whichever process."""
         ...
 
 

@@ -25,7 +25,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A document that was just written; `created` tells 201 from 200."""
+    """A document that was just written; `created`: 201, not 200."""
 
     created: bool
     version: int

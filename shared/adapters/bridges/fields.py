@@ -1,4 +1,4 @@
-"""What every dialect asks of a single field."""
+"""Rules of single fields that all dialects share."""
 
 import json
 import re
@@ -51,7 +51,7 @@ def read_rfc3339(text: str) -> datetime | None:
 
 
 def is_plausible(moment: datetime) -> bool:
-    """Whether arithmetic on this time is safe; whether it makes sense is asked later."""
+    """Whether arithmetic on this time is safe; whether it makes sense is checked later."""
     return _YEAR_MIN <= moment.year <= _YEAR_MAX
 
 

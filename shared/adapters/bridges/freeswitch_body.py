@@ -25,7 +25,7 @@ _PAIR_START = re.compile(r'(?:^|,)"([A-Za-z0-9_.-]{1,100})":"')
 def read_body(body: bytes) -> object:
     """The JSON value of a post: raw, percent-encoded, or base64; the latter two after `cdr=`.
 
-    The content type is not asked: `disable-100-continue` makes FreeSWITCH drop it. Nor need
+    The content type is not read: `disable-100-continue` makes FreeSWITCH drop it. Nor need
     `cdr=` be there: in the files that it writes after a failed post it is not. Raises BadRequest
     if none of them can be read.
     """
@@ -67,7 +67,7 @@ def _base64(value: bytes) -> bytes:
 def _recover(text: str) -> Record | None:
     """A record out of `encode=true` with `encode-values`, whose variables lost their escapes.
 
-    FreeSWITCH does not encode what looks encoded already, so one decoding lays bare the quotes
+    FreeSWITCH does not encode what has the form of encoded text: one decoding bares the quotes
     inside a variable. The other parts of the record are sound JSON. A variable that stands twice,
     or whose text holds a quote, is AMBIGUOUS: a caller's name could pretend to be a variable.
     """
@@ -105,5 +105,5 @@ def _part(text: str) -> Record:
     try:
         value = loads(text.encode(), nan_as_null=True, gather_repeats=True)
     except BadRequest:
-        return {}  # the variables tell the same, if less well
+        return {}  # the variables say the same, if less well
     return value if isinstance(value, dict) else {}

@@ -1,7 +1,7 @@
-"""How far the queue is behind, told by those who read it to those who let holds expire.
+"""How far the queue is behind, written by those who read it for those who let holds expire.
 
-One row: whoever debits writes the age of the oldest leg of its batch while that is over a minute,
-and 0 once it is not. A word that nobody repeats for some minutes counts no more.
+One row: a process that debits writes the age of the oldest leg of its batch while that is over a
+minute, and 0 once it is not. A value that is not repeated for some minutes counts no more.
 """
 
 import logging

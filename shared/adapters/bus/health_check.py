@@ -53,7 +53,7 @@ class QueueCheck:
 
     async def _send_link(self, client: "ServiceBusClient") -> None:
         async with client.get_queue_sender(self._queue) as sender:
-            await sender.create_message_batch()  # asks the open link for its size limit
+            await sender.create_message_batch()  # reads the size limit of the open link
 
     async def _peek(self, client: "ServiceBusClient") -> "list[ServiceBusReceivedMessage]":
         async with client.get_queue_receiver(self._queue) as receiver:

@@ -2,7 +2,7 @@
 
 | row key                            | what                                                     |
 | ---------------------------------- | -------------------------------------------------------- |
-| `alert|{number}|{part}`            | raised `0`, told again `1`, …, acknowledged `a`, over `o` |
+| `alert|{number}|{part}`            | raised `0`, reminded `1`, …, acknowledged `a`, over `o`  |
 | `recharge|{number}|{commit}|{n}`   | a recharge as a commit left it; the last one is current  |
 
 Numbers are counted down, so that the newest comes first. The publisher writes these rows from the
@@ -118,25 +118,25 @@ def _operation(event: Event, row: Outbox, place: int) -> Operation | None:
     values: dict[str, Value] = {"schema": SCHEMA, "at": format_time(row.at)}
     if event.type == ALERT_OVER:
         return Upsert(f"{prefix}|o", values)
-    told = {"type": event.type, "data": event.data, "recharge": event.recharge}
-    return Upsert(f"{prefix}|{event.repeat}", values | pack("data", told))
+    emitted = {"type": event.type, "data": event.data, "recharge": event.recharge}
+    return Upsert(f"{prefix}|{event.repeat}", values | pack("data", emitted))
 
 
 def _alert(rows: Sequence[Row]) -> Alert:
     """An alert from its parts; `o` may have come before what it ends."""
     parts = {row.key.rsplit("|", 1)[1]: row for row in rows}
-    told = sorted((part for part in parts if part.isdecimal()), key=int)
+    emitted = sorted((part for part in parts if part.isdecimal()), key=int)
     for row in rows:
         check_schema(row, SCHEMA)
-    data = cast("dict[str, Any]", unpack("data", parts[told[-1]].values)) if told else {}
+    data = cast("dict[str, Any]", unpack("data", parts[emitted[-1]].values)) if emitted else {}
     seen, over = parts.get("a"), parts.get("o")
     return Alert(
         number=_NUMBERS - int(rows[0].key.split("|")[1]),
         type=data.get("type", ""),
         data=data.get("data", {}),
         recharge=data.get("recharge"),
-        raised_at=_at(parts[told[0]]) if told else _at(rows[0]),
-        repeats=int(told[-1]) if told else 0,
+        raised_at=_at(parts[emitted[0]]) if emitted else _at(rows[0]),
+        repeats=int(emitted[-1]) if emitted else 0,
         acknowledged_at=_at(seen) if seen else None,
         acknowledged_by=str(seen.values["actor"]) if seen else None,
         over_at=_at(over) if over else None,

@@ -1,4 +1,4 @@
-"""Due marks in table `due`: what the timer has to look at, written before the commit that needs it.
+"""Due marks in table `due`: what the timer has to act on, written before the commit that needs it.
 
 A mark's row key begins with its time, so that the timer reads a range, not all accounts. Accounts
 are spread over a few partitions.

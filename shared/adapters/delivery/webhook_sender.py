@@ -85,7 +85,7 @@ class HttpWebhookSender:
                 while left > 0 and (part := await response.content.read(left)):
                     left -= len(part)
                 if left <= 0:
-                    response.close()  # whoever goes on sending talks to nobody
+                    response.close()  # a receiver that goes on sending is not read
                 return Reply(status)
         except aiohttp.ClientError as error:
             return _failed(_why(error))

@@ -307,7 +307,7 @@ class HoldBookRows:
 
     async def landed(self, partition: str, after: HoldPartitionState, commit_id: str) -> bool:
         """Our commit's id is in the state row; once somebody committed after us, the number that
-        we meant is passed and If-Match keeps ours from landing later, so a guard tells."""
+        we meant is passed and If-Match keeps ours from landing later, so a guard decides."""
         row = await self._tables.get(self.table, partition, rows.STATE)
         return row is not None and row.values.get("commit_id") == commit_id
 
@@ -405,7 +405,7 @@ def _scopes(command: Command) -> tuple[str, ...]:
 
 
 def _without_idle_scopes(book: HoldPartitionState, wanted: set[str]) -> HoldPartitionState:
-    """A process keeps few counters in memory: those that are asked for, and what is not written."""
+    """A process keeps few counters in memory: those that are requested, and what is not written."""
     if len(book.stored) <= limits.SCOPES_CACHED_MAX:
         return book
     kept = {

@@ -156,7 +156,7 @@ def read_spend(row: Row) -> Counters:
 
 
 def record_values(record: HoldRecord) -> dict[str, Value]:
-    """The properties of a question's guard: what was asked and what was answered, and of an
+    """The properties of a request's guard: the request and its answer, and of an
     allowance what an extension needs to know."""
     rate = record.rate
     return {

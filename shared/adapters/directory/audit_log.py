@@ -8,7 +8,7 @@ one partition. So a change is written twice:
 2. as a marker `~~audit|{key}` in the partition of the setting, in the very transaction that writes
    the setting.
 
-Whoever reads the log shows the proposals that have their marker. A process that dies between the
+A reader of the log shows the proposals that have their marker. A process that dies between the
 two leaves a proposal without a marker: the setting was not written, and the log does not show it.
 Nothing needs repair, however a write ends.
 

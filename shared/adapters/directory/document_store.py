@@ -105,7 +105,7 @@ class DocumentStore:
 
         The change is logged in the same transaction, with who acts (`ports.audit.ACTING`).
 
-        A write without an answer may land later: until that is known nobody is told "no".
+        A write without an answer may land later: until that is known nobody is refused.
         """
         unsure: int | None = None
         first = self._first_version(kind)
@@ -180,7 +180,7 @@ class DocumentStore:
 
     async def _row(self, kind: str, key: str) -> Row | None:
         if _is_listed(kind) and not is_id(key):
-            return None  # no such row can have been written, and some can't even be asked for
+            return None  # no such row can have been written, and some can't even be read
         partition, row_key = _address(kind, key)
         return await self._tables.get(TABLE, partition, row_key)
 

@@ -33,7 +33,7 @@ class Checkpoint:
 
 def verified_values(chain_key: bytes, account: str, found: Checkpoint) -> dict[str, Value]:
     """The properties of the row that says how far the ledger was verified, under a keyed seal:
-    whoever could write it could hide what came before it."""
+    a process that could write it could hide what came before it."""
     values = {
         **rows.state_values(found.state, found.head, found.commit_id),
         "legs": found.legs,

@@ -164,13 +164,13 @@ def _read_totals(data: Mapping[str, list[int]]) -> dict[str, Total]:
 
 
 class MonthRow:
-    """A month's row, what it tells, and what the journal's commits make of the same span."""
+    """A month's row, what it says, and what the journal's commits make of the same span."""
 
-    def __init__(self, row: Row, told: ClosedMonth) -> None:
+    def __init__(self, row: Row, stored: ClosedMonth) -> None:
         self.row = row
-        self.told = told
-        self.made = ClosedMonth.opened(told.statement.month, told.time_zone)
-        self._start, self._end = month_span(told.statement.month, told.time_zone)
+        self.stored = stored
+        self.made = ClosedMonth.opened(stored.statement.month, stored.time_zone)
+        self._start, self._end = month_span(stored.statement.month, stored.time_zone)
 
     def add(self, commit: Commit, head: str) -> None:
         """The next commit of the journal, with its hash."""

@@ -399,7 +399,7 @@ def command_values(entry: Entry, content_digest: str, commit: int) -> dict[str, 
 
 @fails_closed
 def read_command(row: Row) -> tuple[str, Entry]:
-    """(digest of what was asked, entry) of a keyed command."""
+    """(digest of the command, entry) of a keyed command."""
     check_schema(row, SCHEMA)
     return str(row.values["digest"]), read_entry(json.loads(str(row.values["entry"])))
 

@@ -374,7 +374,7 @@ class LedgerPartition:
 
 
 def _guard(command: Command) -> str | None:
-    """The key of the row that makes a command happen once. Those without one ask for a state, not
+    """The key of the row that makes a command happen once. Those without one request a state, not
     for a change."""
     match command:
         case DebitLeg():
@@ -413,7 +413,7 @@ def _digest(command: Command) -> str:
 
 
 def _last(decision: Decided) -> Entry | None:
-    """The entry that the command asked for; those before it made it possible."""
+    """The entry that the command requested; those before it made it possible."""
     return decision.entries[-1] if decision.entries else None
 
 

@@ -36,11 +36,11 @@ async def verify(
 
     Checks the chain and numbers of the journal; replays its entries to the state, balance, every
     lot and the deficit; that every debit has its leg row with the digests that its entry carries,
-    every other command its guard; that segments and closed months tell what the journal tells, and
+    every other command its guard; that segments and closed months say what the journal says, and
     waiting events what their commit said; and that nothing is there beside them. A person's part
     that was erased is no problem.
 
-    With `resume` it goes on from where the last verification that found no problem ended: it looks
+    With `resume` it goes on from where the last verification that found no problem ended: it reads
     at the guards of the entries since then, and at the segments and closed months that came since
     then. What it finds sound is where the next one resumes.
     """

@@ -14,8 +14,8 @@ from shared.ports.tables import TableStore
 
 
 async def month_rows(run: Run, tables: TableStore, account: str) -> None:
-    """Read the rows of closed months, before the journal: what they tell of is all there then.
-    Those behind the last one looked at; of the journal what lies before its part to be verified."""
+    """Read the rows of closed months, before the journal: what they name is all there then.
+    Those behind the last one verified; of the journal what lies before its part to be verified."""
     outdated = False
     first = f"month|{run.month}\0" if run.month else "month|"
     async for row in read_range(tables, account, first, "month}"):
@@ -36,12 +36,12 @@ async def month_rows(run: Run, tables: TableStore, account: str) -> None:
 
 
 async def _verified_commits(run: Run, tables: TableStore, account: str) -> None:
-    """Tell new months of their commits that were verified before. Where a row says a wrong
+    """Give new months their commits that were verified before. Where a row says a wrong
     beginning, it is not what this adds up to."""
     if not run.commit or not run.months:
         return
-    told = [month.told.after for month in run.months]
-    first = min(after if isinstance(after, int) else 0 for after in told)
+    stored = [month.stored.after for month in run.months]
+    first = min(after if isinstance(after, int) else 0 for after in stored)
     keys = rows.journal_key(first), rows.journal_key(run.commit + 1)
     async for row in read_range(tables, account, *keys):
         try:
@@ -60,15 +60,15 @@ async def compare_months(run: Run, tables: TableStore, account: str) -> None:
         for reversal in tuple(statement.unresolved):
             if debit := await _debit(tables, account, reversal):
                 statement.take_back(reversal, debit.charge, reversal.organizer)
-        told, made = (_fields(each) for each in (month.told, month.made))
+        stored, made = (_fields(each) for each in (month.stored, month.made))
         outdated = is_outdated(month.row)
         for name, value in made.items():
-            if told[name] != value and not (outdated and name in REBUILT):
+            if stored[name] != value and not (outdated and name in REBUILT):
                 run.wrong(month.row.key, f"{name}: is not what the journal adds up to")
 
 
 async def _debit(tables: TableStore, account: str, reversal: Entry) -> LegRecord | None:
-    """What a reversal takes back, of which the month does not tell."""
+    """What a reversal takes back, which the month does not name."""
     key = rows.leg_row_key(reversal.leg or "")
     for row in await tables.query(rows.TABLE, account, first=key, before=f"{key}}}"):
         with contextlib.suppress(*UNREADABLE):

@@ -74,9 +74,9 @@ class Run:
     """What has been recomputed so far, and what is wrong with it.
 
     `broken`: the journal can't be replayed any further. `legs`, `guards` and `holds` by row key:
-    what must be there. `events`: commits that told something, by the key of their outbox row.
+    what must be there. `events`: commits with events, by the key of their outbox row.
     `packed_commit` and `month`: the last commit in a segment and the last closed month that were
-    looked at.
+    verified.
     """
 
     head: str = rows.GENESIS
@@ -197,7 +197,7 @@ def _is_canonical(text: object) -> bool:
 
 
 def own_properties(run: Run, row: Row, kind: str) -> None:
-    """What we write stands in a row, in its type and spelling, and nothing else."""
+    """What we write stands in a row, in its type and canonical form, and nothing else."""
     plain, contents = _NAMES[kind]
     for name, is_a in plain.items():
         if type(row.values.get(name)) is not is_a:
@@ -285,8 +285,8 @@ async def event_rows(run: Run, tables: TableStore, account: str, *, after: int) 
     """Events of commits after a number that wait to be published; those that were are gone."""
     async for row in read_range(tables, account, rows.event_key(after + 1), "event}"):
         own_properties(run, row, "event|")
-        told = run.events.get(row.key)
-        if told is not None and row.values.get("at") != format_time(told.at):
+        emitted = run.events.get(row.key)
+        if emitted is not None and row.values.get("at") != format_time(emitted.at):
             run.wrong(row.key, "at: is not the time of that commit")
         try:
             outbox = rows.read_outbox(row)
@@ -296,12 +296,12 @@ async def event_rows(run: Run, tables: TableStore, account: str, *, after: int) 
             continue
         if _is_newer(run, row, outbox.commit):
             continue
-        if told is None or digest != told.events_digest:
+        if emitted is None or digest != emitted.events_digest:
             run.wrong(row.key, "data: are not the events of that commit")
 
 
 async def segment_rows(run: Run, tables: TableStore, account: str) -> None:
-    """Packed days must tell what the journal tells: those behind the last ones looked at."""
+    """Packed days must say what the journal says: those behind the last ones verified."""
     first = segment_key(run.packed_commit + 1) if run.packed_commit else "segment|"
     async for row in read_range(tables, account, first, "segment}"):
         own_properties(run, row, "segment|")

@@ -10,7 +10,7 @@ Table `ratecards`:
   what its header names.
 
 Decoded versions are kept by content, up to RATE_CARDS_CACHED_BYTES_MAX; which versions there are
-is asked again after RATE_CARD_LIST_SECONDS, and before absence is told.
+is read again after RATE_CARD_LIST_SECONDS, and before absence is reported.
 """
 
 import asyncio
@@ -108,7 +108,7 @@ class TableRateCards:
         return await self._load(found) if found is not None else None
 
     async def _read_shared(self, card: str, known_at: datetime | None) -> _Card:
-        """The card, read once for all who ask at the same time: the legs of a batch."""
+        """The card, read once for all who need it at the same time: the legs of a batch."""
         started_at, task = self._reading.get(card, (None, None))
         if task is None or started_at is None or (known_at or self._clock.now()) > started_at:
             started_at = self._clock.now()
@@ -121,7 +121,7 @@ class TableRateCards:
         if self._reading.get(card, (None, None))[1] is task:
             del self._reading[card]
         if not task.cancelled():
-            task.exception()  # where all who wait have given up, nobody else looks at it
+            task.exception()  # where all who wait have given up, nobody else reads it
 
     async def put(self, version: RateCardVersion, rules: PutRules) -> CardVersion:
         """Make or replace a version; raises what `check_put` raises, and StoreUnavailable."""
@@ -182,7 +182,7 @@ class TableRateCards:
     def _loaded(self, name: str, task: "asyncio.Task[RateCardVersion]") -> None:
         self._loading.pop(name, None)
         if not task.cancelled():
-            task.exception()  # where all who wait have given up, nobody else looks at it
+            task.exception()  # where all who wait have given up, nobody else reads it
 
     async def _fetch(self, stored: _Stored) -> RateCardVersion:
         rows = await self._tables.query(TABLE, stored.chunks_partition)
@@ -217,7 +217,7 @@ class TableRateCards:
     async def _try_put(
         self, version: RateCardVersion, rules: PutRules, header: Header, partition: str
     ) -> CardVersion | None:
-        """None when the card was changed meanwhile, or the outcome is not known: look again."""
+        """None when the card was changed meanwhile, or the outcome is not known: read again."""
         card = await self._read(version.card)
         present = card.at(version.effective_from)
         if present is not None and _is_this_put(present, partition, rules):
@@ -279,7 +279,7 @@ def _change_body(about: CardVersion, header: Header) -> dict[str, object]:
 
 
 def _is_this_put(present: _Stored, partition: str, rules: PutRules) -> bool:
-    """Whether the row is what this very put wrote, when it was not told so."""
+    """Whether the row is what this very put wrote, when the answer was lost."""
     return present.chunks_partition == partition and present.about.written_at == rules.now
 
 

@@ -112,7 +112,7 @@ class AzureTables(TableStore):
                 .query_entities(
                     " and ".join(conditions),
                     results_per_page=page_rows,
-                    # Keys and version come only if they are asked for.
+                    # Keys and version come only if they are selected.
                     select=None if select is None else [*_KEYS_AND_VERSION, *select],
                 )
                 .by_page()

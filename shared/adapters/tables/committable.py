@@ -97,7 +97,7 @@ class PendingCommand[Command, Result]:
     future: asyncio.Future[Result]
 
     def give(self, result: Result | PerminuteError) -> None:
-        """Its outcome; whoever left meanwhile gets none."""
+        """Its outcome; a caller who left meanwhile gets none."""
         if self.future.done():
             return
         if isinstance(result, PerminuteError):

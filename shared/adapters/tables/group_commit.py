@@ -8,7 +8,7 @@ The state and its ETag stay cached between commits. What the store answers decid
 - 412 on the state: somebody else committed: reload, decide again, after a jittered pause;
 - 409 on a guard: some commands were committed before: read which, answer those with their first
   result, commit the rest at once;
-- no proof either way: look for our own commit id in the row that the commit would have written;
+- no proof either way: search our own commit id in the row that the commit would have written;
 - busy, with proof that nothing was written: the waiters get the error and may try again.
 
 A refusal from a cached state is never given: it is decided again on a fresh one. An answer that
@@ -327,7 +327,7 @@ class GroupCommitter[State, Command, Result]:
         now: datetime,
     ) -> Group[State, Command, Result]:
         """Decide all waiters in order; answer those that change nothing, at once unless the answer
-        builds on a step of this group: what is not in the table yet is told to nobody.
+        builds on a step of this group: what is not in the table yet is reported to nobody.
 
         An answer that a cached state gives is not trusted: it is decided again on a fresh one.
         """

@@ -1,4 +1,4 @@
-"""Tables whose reads are counted as work of the request that asked for them (shared/pacing.py)."""
+"""Tables whose reads are counted as work of the request that needs them (shared/pacing.py)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Unpack

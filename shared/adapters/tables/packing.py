@@ -81,7 +81,7 @@ def without(name: str, values: Mapping[str, Value]) -> dict[str, Value]:
 def fails_closed[**More, Read](
     read: Callable[Concatenate[Row, More], Read],
 ) -> Callable[Concatenate[Row, More], Read]:
-    """What can't be read is a ledger that halts, not an error of whoever reads it."""
+    """What can't be read is a ledger that halts, not an error of its reader."""
 
     @wraps(read)
     def reading(row: Row, /, *args: More.args, **kwargs: More.kwargs) -> Read:

@@ -284,7 +284,7 @@ class ChargeLegs:
                     _leg_charge(
                         charge_record.charge_document(leg, charge, flags), charge.amount_micros
                     ),
-                    _pool_wish(
+                    _pool_request(
                         leg, account, charge, charge_record.pool_seconds_requested(leg, now), flags
                     ),
                 )
@@ -374,13 +374,13 @@ class ChargeLegs:
                 original={**leg_document(leg), **outcome.shown},
             )
         )
-        told = await self._announce(parked)
+        announced = await self._announce(parked)
         return Charged(
             outcome.queued,
             ChargeStatus.PARKED,
             account=outcome.account,
             parked=parked,
-            events=told,
+            events=announced,
         )
 
     async def _parked_earlier(self, leg: EndedLeg) -> ParkedLeg | None:
@@ -391,8 +391,8 @@ class ChargeLegs:
         return None
 
     async def _announce(self, parked: ParkedLeg) -> bool:
-        """Tell the account of a leg that waits; at least once, since whoever dies in between has
-        the leg come again."""
+        """Announce a parked leg to the account; at least once: after a process that dies in between
+        the leg comes again."""
         if parked.account is None or parked.announced:
             return False
         data = {
@@ -402,9 +402,9 @@ class ChargeLegs:
             "detail": parked.detail,
             "what_to_do": "Correct what the reason names, then replay the parked leg.",
         }
-        told = Announce("parked", 0, LEG_PARKED, parked.id, data)
+        command = Announce("parked", 0, LEG_PARKED, parked.id, data)
         try:
-            await self.ledger.submit(parked.account, told)
+            await self.ledger.submit(parked.account, command)
         except Conflict as conflict:
             if conflict.code != "ledger_not_open":
                 raise
@@ -429,7 +429,7 @@ def _leg_charge(document: dict[str, object], amount_micros: int) -> LegCharge:
     return LegCharge(amount_micros, document, content_digest(document))
 
 
-def _pool_wish(
+def _pool_request(
     leg: ResolvedLeg, account: Account, whole: Charge, seconds: int, flags: list[str]
 ) -> PoolRequest | None:
     """What a leg may take from the pool, and what it costs once it took some: no more than the

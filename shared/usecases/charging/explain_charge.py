@@ -1,4 +1,4 @@
-"""A kept charge in words: the sentence is built from the card when somebody asks, and not kept."""
+"""A stored charge in words: the sentence is built from the card on request, and not stored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

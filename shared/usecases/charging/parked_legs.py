@@ -183,11 +183,11 @@ class ParkedLegs:
         if len(named) < len(changes):
             error = FieldError("/leg", "must not have a field under two names")
             raise Invalid("1 field is wrong.", (error,))
-        told = {**parked.original, **shown}
+        known = {**parked.original, **shown}
         changed = {
             name: value
             for name, value in named.items()
-            if name in LEG_FIELDS or name not in told or told[name] != value
+            if name in LEG_FIELDS or name not in known or known[name] != value
         }
         leg = self.read_leg(parked.bridge, {**kept, **changed})
         _, _, leg_id = parked.leg.partition("~")

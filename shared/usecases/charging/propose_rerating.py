@@ -19,7 +19,7 @@ from shared.usecases.directory.accounts import Accounts
 class Proposal:
     """Legs that a card charged in a span for which it has a new version: (account, how many).
 
-    `is_complete` is false where so many legs or accounts were looked at that counting stopped.
+    `is_complete` is false where so many legs or accounts were read that counting stopped.
     """
 
     card: str
@@ -87,7 +87,7 @@ class ProposeRerating:
 
 @dataclass(slots=True)
 class _Counting:
-    """What is counted, in several accounts at once, and how many legs may still be looked at: a few
+    """What is counted, in several accounts at once, and how many legs may still be read: a few
     pages more are, where accounts read at the same time."""
 
     card: str

@@ -75,7 +75,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Reratings:
-    """What became of legs, or would; `cursor` is None when all were looked at."""
+    """What became of legs, or would; `cursor` is None when all were read."""
 
     outcomes: Sequence[RerateOutcome]
     cursor: Cursor | None
@@ -115,7 +115,7 @@ class RerateLegs:
         limit: int,
         cursor: Cursor | None,
     ) -> Reratings:
-        """Look at up to `limit` legs, and book what differs if there is a `booking`.
+        """Read up to `limit` legs, and book what differs if there is a `booking`.
 
         Raises NotAllowed, NotFound `account_unknown`, `leg_unknown`, `rate_card_unknown` or
         `rate_card_version_unknown`, Conflict `too_many_lots`, Unavailable.
@@ -157,7 +157,7 @@ class RerateLegs:
 
     async def _require_cards(self, wanted: RerateSelection) -> None:
         """Raises NotFound for a name that is mistyped: no leg would be found, or every leg skipped,
-        and both look like an answer."""
+        and both read like an answer."""
         if wanted.rate_card is not None and wanted.version is not None:
             await self._named(wanted.rate_card, wanted.version)
         for card in (wanted.rate_card, wanted.charged_by):
@@ -226,7 +226,7 @@ class RerateLegs:
     async def _foreseen(
         self, account: Account, legs: Sequence[Sequence[LegRecord]], wanted: RerateSelection
     ) -> list[RerateOutcome]:
-        """What would become of the legs, read together: thousands are asked about at once."""
+        """What would become of the legs, read together: thousands are requested at once."""
         outcomes: list[RerateOutcome] = []
         for records in legs:
             await breathe()

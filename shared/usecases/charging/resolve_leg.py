@@ -36,7 +36,7 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 
 @dataclass(frozen=True, slots=True)
 class _Owner:
-    """Who pays, as far as the leg and what is registered tell."""
+    """The payer, as far as the leg and the registrations name one."""
 
     account: str | None
     organizer: str | None
@@ -182,7 +182,7 @@ class ResolveLeg:
     ) -> tuple[str | None, Registration | None]:
         """(the number that was called, whose service number it is). `named` is the dial-out whose
         authorization the leg names: its number is the one that the leg's text stands for, where
-        the text alone does not tell."""
+        the text alone does not say."""
         leg = queued.leg
         if leg.to_number is None:
             return None, None

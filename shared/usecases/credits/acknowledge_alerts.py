@@ -35,7 +35,7 @@ class Alerts:
         return await self.notices.alerts(account, limit=limit, cursor=cursor)
 
     async def acknowledge(self, account: str, shown_id: str, actor: str) -> Alert:
-        """Somebody has seen it: it is not told again. The first who says so stays.
+        """A person has seen the alert: no reminder follows. The first acknowledgement stays.
 
         Raises NotFound `alert_unknown`.
         """

@@ -46,7 +46,7 @@ class RechargeService:
         """The recharge as it is after the answer.
 
         Raises NotFound `recharge_unknown`, NotAllowed, Conflict `recharge_settled` (it succeeded
-        before), Invalid `recharge_mismatch` (another amount or currency: kept for a person to look
+        before), Invalid `recharge_mismatch` (another amount or currency: kept for a person to read
         at), Conflict `too_many_lots`, and Unavailable when it is not certain: say it again.
         """
         account, number = _parsed(shown_id)

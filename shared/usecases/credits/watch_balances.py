@@ -1,8 +1,8 @@
-"""The low-balance timer: looks at the accounts that a due mark names, never at all of them.
+"""The low-balance timer: reads the accounts that a due mark names, never all of them.
 
 Thresholds are checked at every commit. What only time brings is done here: lots expire and are
-warned of, recharges are asked for (again), alerts that nobody acknowledges are told again, and
-events that a dead process left are published.
+warned of, recharges are requested (again), alerts without acknowledgement are repeated, and events
+that a dead process left are published.
 """
 
 import asyncio
@@ -65,19 +65,19 @@ class WatchBalances:
         async def one(item: tuple[str, Sequence[DueMark]]) -> tuple[int, Sequence[DueMark]]:
             account, named = item
             try:
-                return await self.look(account, {mark.kind for mark in named}), named
+                return await self.act_on(account, {mark.kind for mark in named}), named
             except PerminuteError as error:
                 failures.append(f"{account}: {error.detail}")
                 return 0, ()
 
-        looked = await gather_bounded(one, by_account.items(), at_once=limits.WATCHED_AT_ONCE)
+        acted = await gather_bounded(one, by_account.items(), at_once=limits.WATCHED_AT_ONCE)
         settled = now - timedelta(seconds=limits.DUE_MARK_SETTLE_SECONDS)
-        await self.due.clear([mark for _, done in looked for mark in done if mark.at <= settled])
+        await self.due.clear([mark for _, done in acted for mark in done if mark.at <= settled])
         oldest = max((now - mark.at for mark in marks), default=timedelta(0))
-        events = sum(count for count, _ in looked)
+        events = sum(count for count, _ in acted)
         return Watched(len(marks), events, tuple(failures), oldest.total_seconds())
 
-    async def look(self, account: str, kinds: set[str]) -> int:
+    async def act_on(self, account: str, kinds: set[str]) -> int:
         """Do what is due of an account; the number of events published. `kinds` are its marks'."""
         if kinds - {EVENTS, HOLD_EVENTS}:
             state = await self.ledger.state(account)

@@ -405,15 +405,15 @@ def _counted(delivery: Delivery) -> Delivered:
 
 def _after(delivery: Delivery, reply: Reply, now: datetime) -> Delivery:
     """The delivery once there was a reply, or none."""
-    told = replace(delivery, answer=reply.status, error=reply.error)
+    tried = replace(delivery, answer=reply.status, error=reply.error)
     if reply.taken:
-        return replace(told, status=DeliveryStatus.DELIVERED, next_at=None, ended_at=now)
+        return replace(tried, status=DeliveryStatus.DELIVERED, next_at=None, ended_at=now)
     if reply.gone:
-        return replace(told, status=DeliveryStatus.STOPPED, next_at=None, ended_at=now)
+        return replace(tried, status=DeliveryStatus.STOPPED, next_at=None, ended_at=now)
     if has_lasted(delivery, now):
-        return replace(told, status=DeliveryStatus.DEAD, next_at=None, ended_at=now)
+        return replace(tried, status=DeliveryStatus.DEAD, next_at=None, ended_at=now)
     jitter = random.random()  # noqa: S311 - spreads load, no secret
-    return replace(told, next_at=now + pause_after(delivery.attempts, jitter))
+    return replace(tried, next_at=now + pause_after(delivery.attempts, jitter))
 
 
 def _mail(account: Account, delivery: Delivery) -> Mail:

@@ -58,16 +58,16 @@ class PublishEvents:
             for row in rows:
                 for place, each in enumerate(row.events, start=1):
                     number = row.commit * limits.HOLD_EVENTS_A_COMMIT_MAX + place
-                    told = Announce(
+                    command = Announce(
                         "holds", number, each.type, str(each.data.get("reason")), each.data
                     )
-                    await self.ledger.submit(account, told)
+                    await self.ledger.submit(account, command)
                 await self.holds.published(account, row.commit)
             if len(rows) < limits.OUTBOX_ROWS_MAX:
                 break
 
     async def keep_records(self, account: str) -> None:
-        """Write what waits in the outbox tells of alerts and recharges, topic or no topic."""
+        """Write the alerts and recharges of the events in the outbox, topic or no topic."""
         for row in await self.ledger.outbox(account, limit=limits.LIST_ITEMS_MAX):
             await self.notices.keep(account, row)
 

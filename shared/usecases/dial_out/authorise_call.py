@@ -70,7 +70,7 @@ class AuthoriseCall:
         """The rendered answer; a repeated request gets its first answer.
 
         A denial from cached facts is checked again with fresh ones. Raises Invalid
-        `idempotency_key_reused`, and Unavailable when the store can't tell: nothing is granted.
+        `idempotency_key_reused`, and Unavailable when the store has no answer: nothing is granted.
         """
         call = await self.resolve(bridge, request, fresh=request.dry_run)
         if call.denial is not None and not request.dry_run:

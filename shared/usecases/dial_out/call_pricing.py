@@ -61,7 +61,7 @@ class CallPricing:
         return max(micros, self.after.hold_micros(seconds, after_seconds))
 
     def facts(self, *, pays_from_pool: bool = False) -> RateFacts:
-        """What the ordered checks ask of a rate; a call that the pool pays costs nothing first."""
+        """The facts of a rate for the checks; a call that the pool pays costs nothing at first."""
         rate, version = self.rate, self.version
         dearest = rating.dearest_price_per_minute(
             rate,

@@ -24,7 +24,7 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 @dataclass(frozen=True, slots=True)
 class DialOutStatus:
     """Dial-out as it runs: `stopped` is why it does not, "" while it does; `calls` are the open
-    ones with what was asked, `missing` those of which nothing was heard for a day."""
+    ones with their requests, `missing` those of which nothing was heard for a day."""
 
     suspended: bool
     stopped: str

@@ -1,4 +1,4 @@
-"""What would another dial-out policy have denied and saved? Asked of the legs of a period."""
+"""What another dial-out policy would have denied and saved, for the legs of a period."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -114,7 +114,7 @@ def _kind(entry: Entry) -> object:
 
 
 def _rate(charge: Mapping[str, Any]) -> RateFacts:
-    """The rate by which a leg was charged, as its explanation tells it."""
+    """The rate by which a leg was charged, as its explanation says."""
     usage = [line for line in charge["lines"] if line["kind"] == "usage"]
     prices = [ceil_div(60 * parse_price(line["price"]), line["unit_seconds"]) for line in usage]
     rate = charge.get("rate") or {}

@@ -1,8 +1,8 @@
 """What is registered, read through a short cache.
 
 A fact lives at most 30 s in this process. Absence is never cached, so what was just registered
-holds at once; our own writes drop what was cached. `fresh=True` reads past the cache. A fact asked
-for as it was `known_at` some moment is never answered from what was read before that moment: who
+holds at once; our own writes drop what was cached. `fresh=True` reads past the cache. A fact
+requested as of `known_at` is never answered from what was read before that moment: who
 passes the time at which a request came in sees all that was put before it, in whichever process.
 """
 
@@ -33,7 +33,7 @@ class _Cached:
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A read under way, which others wait for who would ask the same."""
+    """A read under way, which others wait for that need the same."""
 
     task: asyncio.Task[object]
     read_at: datetime
@@ -200,7 +200,7 @@ class DirectoryCache:
             if pending is not None and (known_at is None or known_at <= pending.read_at):
                 return cast("Fact | None", await asyncio.shield(pending.task))
         task = asyncio.create_task(self._load(slot, load, now), context=NO_REQUEST())
-        # Where all who wait have given up, nobody else looks at how it failed.
+        # Where all who wait have given up, nobody else reads how it failed.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._pending[slot] = _Pending(task, now)
         # Shielded: who gives up waiting takes nobody else's answer away.
@@ -217,7 +217,7 @@ class DirectoryCache:
             is_newest = pending is not None and pending.task is mine
             if is_newest:
                 del self._pending[slot]
-        if not is_newest:  # written, or asked afresh, since we began
+        if not is_newest:  # written, or requested afresh, since we began
             return fact
         if fact is None:
             self._cache.pop(slot, None)

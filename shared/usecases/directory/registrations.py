@@ -38,7 +38,7 @@ class _Kept:
 class Registrations:
     """Registers conferences and service numbers. Everything raises StoreUnavailable.
 
-    An account registers a conference for itself, and is told nothing of the others that do; a
+    An account registers a conference for itself, and learns nothing of the others that do; a
     service number belongs to one account at a time, to which it is assigned.
     """
 
@@ -87,7 +87,7 @@ class Registrations:
             except PreconditionFailed:
                 if condition == if_match:
                     raise
-                continue  # somebody else took it over meanwhile: look at it again
+                continue  # somebody else took it over meanwhile: read it again
             for other in others:
                 await self.end(kind, key, other, None, at=start)
             return Registered(changed, saved.etag), Saved(not is_own, saved.version)

@@ -24,7 +24,7 @@ type Booking = TopUp | Adjust | ReverseLeg
 
 @dataclass(frozen=True, slots=True)
 class CreditAccount:
-    """Books what a person or a payment provider asks for, once per key."""
+    """Books what a person or a payment provider requests, once per key."""
 
     facts: DirectoryCache
     ledger: Ledger

@@ -54,7 +54,7 @@ class AuditLedgers:
     clock: Clock
 
     async def __call__(self) -> Audited:
-        """Audit all accounts. One that fails is told and does not stop the others."""
+        """Audit all accounts. One that fails is reported and does not stop the others."""
         found = Audited(self.clock.now().date())
         heads: list[Anchor] = []
         async for page in self._pages():

@@ -1,4 +1,4 @@
-"""A person asks to be forgotten: a number or an organizer is erased from an account."""
+"""Erasure on request: a number or an organizer is erased from an account."""
 
 from dataclasses import dataclass
 

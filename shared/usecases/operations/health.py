@@ -1,4 +1,4 @@
-"""Whether this process can do its work: each thing that it needs is asked, really."""
+"""Whether this process can do its work: each thing that it needs is tried."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -65,9 +65,9 @@ class Health:
 
 
 class HealthChecks:
-    """Asks all at once, each within `HEALTH_SECONDS_MAX`.
+    """Runs all checks at once, each within `HEALTH_SECONDS_MAX`.
 
-    The answer is open to all, so it is kept for a moment: asking often costs nothing.
+    The answer is open to all, so it is kept for a moment: frequent requests cost nothing.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class HealthChecks:
         return health
 
     async def _scan(self, now: datetime) -> tuple[datetime | None, datetime | None]:
-        """(when a leg of the inbox was received, when the oldest open parked leg was); looked up
+        """(when a leg of the inbox was received, when the oldest open parked leg was); read
         once in a while, since these are scans."""
         kept = timedelta(seconds=limits.PARKED_AGE_KEPT_SECONDS)
         if self._scanned is None or not timedelta(0) <= now - self._scanned[0] < kept:

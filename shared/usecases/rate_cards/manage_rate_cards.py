@@ -1,4 +1,4 @@
-"""Rate cards: put, shown, and asked for a price."""
+"""Rate cards: put, shown, and quoted."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -170,7 +170,7 @@ class RateCardService:
             raise _no_rate(version, inquiry)
         free = charge.amount_micros == 0
         by_credits = {
-            **_asked(inquiry, answered_at, version.currency),
+            **_stated(inquiry, answered_at, version.currency),
             "status": "zero" if free else "charged",
             **({"zero_reason": "free_rate"} if free else {}),
             **quoted(charge),
@@ -277,7 +277,7 @@ def _permission(
     return {"policy": facts.identity, **({"denied": denied} if denied else {})}
 
 
-def _asked(inquiry: Inquiry, answered_at: datetime, currency: str | None) -> dict[str, object]:
+def _stated(inquiry: Inquiry, answered_at: datetime, currency: str | None) -> dict[str, object]:
     ended_at = answered_at + timedelta(seconds=inquiry.talk_seconds)
     stated = {
         "account": inquiry.account,
@@ -299,7 +299,7 @@ def _free(
     inquiry: Inquiry, answered_at: datetime, currency: str | None, reason: str
 ) -> dict[str, object]:
     return {
-        **_asked(inquiry, answered_at, currency),
+        **_stated(inquiry, answered_at, currency),
         "status": "zero",
         "zero_reason": reason,
         "billed_seconds": 0,

@@ -1,4 +1,4 @@
-"""What an administrator asks of rate cards before and after a change: lint, differences, prices."""
+"""Reports on rate cards before and after a change: lint, differences, prices."""
 
 import asyncio
 from collections import Counter
@@ -54,7 +54,7 @@ class MonthEffect:
 
 @dataclass(frozen=True, slots=True)
 class RateCardReports:
-    """Reads versions and tells about them; writes nothing. Everything raises StoreUnavailable."""
+    """Reads versions and reports on them; writes nothing. Everything raises StoreUnavailable."""
 
     service: RateCardService
     store: RateCardStore
@@ -138,7 +138,7 @@ class RateCardReports:
 
 
 async def found_in(version: RateCardVersion) -> Sequence[Finding]:
-    """What lint finds, looked for in a thread: a large deck takes a second."""
+    """The findings of lint, made in a thread: a large deck takes a second."""
     return await asyncio.to_thread(lambda: lint(version, typical_numbers()))
 
 
