@@ -500,4 +500,20 @@ BUGS = (
         "../schemas/test_posted_again.py",
         "test_a_leg_that_a_release_charged_is_not_a_conflict_when_it_comes_again",
     ),
+    Bug(
+        "an event of a call is kept without a mark",
+        "shared/adapters/legs/call_store.py",
+        'operations.append(Upsert(_due_key(call, kept), {**place, "event": event.id}))',
+        "_due_key(call, kept)",
+        "ledger/test_assembly.py",
+        "test_a_crash_between_any_two_writes_loses_and_doubles_nothing",
+    ),
+    Bug(
+        "a leg does not wait for its conference",
+        "shared/usecases/legs/assemble_calls.py",
+        "if made.lacking and not is_over:",
+        "if made.ended_by is None and not is_over:",
+        "ledger/test_assembly.py",
+        "test_each_order_of_a_calls_events_makes_the_same_charge",
+    ),
 )
