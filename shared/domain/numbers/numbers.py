@@ -153,8 +153,10 @@ def caller_number(text: str, country: str | None = None) -> str | None:
 def stands_for(text: str, number: str) -> bool:
     """Whether a text in a dialled or national form (`00…`, `0…`, no plus) is this E.164 number, if
     it is known that the number was dialled: its digits are the number's last ones."""
-    digits = _digits(_user_part(text))
-    dialled = digits.lstrip("0")
+    user = _user_part(text)
+    if _PLUS.search(user):
+        return False
+    dialled = _digits(user).lstrip("0")
     return normalize(text, None) == number or (
         len(dialled) >= _DIALLED_DIGITS_MIN and number.endswith(dialled)
     )

@@ -278,17 +278,24 @@ def max_usage(
     credit_micros: int,
     wanted_seconds: int,
     answered_until: datetime | None = None,
+    after_seconds: int = 0,
 ) -> int:
     """The most seconds, up to those wanted, that the credit pays for: one more would cost more.
 
     With `answered_until` the answer is still to come, at any moment up to then, and the result is
-    what the credit pays for whenever it comes.
+    what the credit pays for whenever it comes. `after_seconds`: included minutes pay so many
+    seconds before, as in `rest_after`.
     """
     tariff = tariff_of(rate.terms, rounding, time_zone)
-    return min(
-        tariff.max_seconds(moment, credit_micros, wanted_seconds)
-        for moment in _answer_moments(tariff, answered_at, answered_until, wanted_seconds)
-    )
+    length = after_seconds + wanted_seconds
+
+    def seconds_from(moment: datetime) -> int:
+        begin = tariff.second_after(moment, length, after_seconds) if after_seconds else 0
+        paid = tariff.max_seconds(moment + begin * _SECOND, credit_micros, length - begin)
+        return begin + paid - after_seconds
+
+    moments = _answer_moments(tariff, answered_at, answered_until, length)
+    return min(seconds_from(moment) for moment in moments)
 
 
 def hold_amount_micros(
@@ -299,16 +306,22 @@ def hold_amount_micros(
     answered_at: datetime,
     seconds: int,
     answered_until: datetime | None = None,
+    after_seconds: int = 0,
 ) -> int:
     """What a leg of at most `seconds` can cost, answered at any moment up to `answered_until`.
 
     So it covers the dearest bands that the call can touch, whichever way increments fall.
+    `after_seconds`: included minutes pay so many seconds before, as in `rest_after`.
     """
     tariff = tariff_of(rate.terms, rounding, time_zone)
-    return max(
-        tariff.round_micros(tariff.bill(moment, seconds)[0])
-        for moment in _answer_moments(tariff, answered_at, answered_until, seconds)
-    )
+    length = after_seconds + seconds
+
+    def micros_from(moment: datetime) -> int:
+        begin = tariff.second_after(moment, length, after_seconds) if after_seconds else 0
+        return tariff.round_micros(tariff.bill(moment + begin * _SECOND, length - begin)[0])
+
+    moments = _answer_moments(tariff, answered_at, answered_until, length)
+    return max(micros_from(moment) for moment in moments)
 
 
 def dearest_price_per_minute(

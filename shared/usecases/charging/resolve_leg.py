@@ -24,7 +24,6 @@ from shared.domain.numbers.numbers import (
     called_number,
     caller_number,
     classify,
-    is_international,
     stands_for,
 )
 from shared.ports.clock import Clock
@@ -186,9 +185,9 @@ class ResolveLeg:
         leg = queued.leg
         if leg.to_number is None:
             return None, None
+        if named is not None and named.number and stands_for(leg.to_number, named.number):
+            return named.number, None
         number = called_number(leg.to_number, bridge.country)
-        if named is not None and not is_international(number) and named.number:
-            return (named.number if stands_for(number, named.number) else number), None
         if named is not None or leg.kind not in {None, LegKind.DIAL_IN}:
             return number, None
         found = await called_service_number(
@@ -206,7 +205,7 @@ class ResolveLeg:
         leg = queued.leg
         claims = await self._claims_of(queued, bridge)
         account = leg.account or (number.account if number else None)
-        if account is None and named is not None and len(claims) > 1:
+        if account is None and named is not None:
             account = account_of(named.authorization)  # for whom the dial-out was allowed
         if account is None and len(claims) > 1:
             names = ", ".join(sorted(claims))

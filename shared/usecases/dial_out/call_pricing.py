@@ -31,13 +31,13 @@ class CallPricing:
     def seconds_for(self, credit_micros: int, wanted_seconds: int, after_seconds: int) -> int:
         """The longest call of at most `wanted_seconds` that the credit pays for, beginning after
         the seconds that are paid in minutes."""
-        start = self.asked_at + timedelta(seconds=after_seconds)
         seconds = rating.max_usage(
             self.rate,
             self.version.rounding,
             self.version.time_zone,
-            answered_at=start,
-            answered_until=start + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
+            answered_at=self.asked_at,
+            answered_until=self.asked_at + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
+            after_seconds=after_seconds,
             credit_micros=credit_micros,
             wanted_seconds=wanted_seconds,
         )
@@ -47,13 +47,13 @@ class CallPricing:
 
     def hold_micros(self, seconds: int, after_seconds: int) -> int:
         """The most that a call of so many seconds can cost."""
-        start = self.asked_at + timedelta(seconds=after_seconds)
         micros = rating.hold_amount_micros(
             self.rate,
             self.version.rounding,
             self.version.time_zone,
-            answered_at=start,
-            answered_until=start + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
+            answered_at=self.asked_at,
+            answered_until=self.asked_at + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
+            after_seconds=after_seconds,
             seconds=seconds,
         )
         if self.after is None:

@@ -15,7 +15,7 @@ from shared import bootstrap
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.hangup_causes import frees_hold
 from shared.domain.legs.leg import QueuedLeg
-from tests.support.calls import PARIS, TOLL, Calls
+from tests.support.calls import CARD, PARIS, TOLL, Calls
 from tests.support.product import Product
 
 FREEING = [
@@ -301,3 +301,21 @@ def test_a_voip_leg_neither_settles_nor_frees_the_hold_of_the_phone_leg(calls: C
     charge(calls, calls.ended(authorization, kind=LegKind.VOIP))
     assert held(calls) == "0.30"
     assert charge(calls, calls.ended(authorization, to_number=PARIS)).status == "charged"
+
+
+@pytest.mark.parametrize("default", [None, "fabrikam"])
+def test_a_leg_that_names_no_account_is_of_the_account_whose_dial_out_it_was(
+    calls: Calls, default: str | None
+) -> None:
+    """The default account of the bridge did not allow the call, and has no hold for it."""
+    calls.app.account("fabrikam", rate_card=CARD)
+    if default is not None:
+        path = "/api/v1/bridges/pbx"
+        patch = {"default_account": default}
+        assert calls.app.call("PATCH", path, patch).status == 200
+    authorization = calls.ask()["authorization"]
+
+    outcome = charge(calls, calls.ended(authorization, account=None))
+
+    assert (outcome.status, outcome.account) == ("charged", "contoso")
+    assert held(calls) == "0.00"

@@ -1,7 +1,8 @@
 """Included minutes pay only for the seconds of a call for which credits would have paid."""
 
+import random
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,10 +12,16 @@ from hypothesis import strategies as st
 from shared import bootstrap
 from shared.domain.common.kinds import LegKind
 from shared.domain.rating.rate_card import Slot
-from shared.domain.rating.rating import paid_seconds, rate_leg, rest_after
+from shared.domain.rating.rating import (
+    hold_amount_micros,
+    max_usage,
+    paid_seconds,
+    rate_leg,
+    rest_after,
+)
 from tests.support.calls import LONDON, NEW_YORK, Calls, rate
 from tests.support.product import Product
-from tests.unit.rating.cases import card, picos
+from tests.unit.rating.cases import card, picos, random_rate
 from tests.unit.rating.cases import rate as card_rate
 
 HOUR = 3600
@@ -188,3 +195,37 @@ def test_pool_and_credits_together_pay_for_no_second_twice_and_for_none_that_is_
     assert (rest is None) == (pool >= paid)
     assert begin + (rest.talk_seconds if rest else 0) == talk_seconds
     assert min(pool, paid) <= begin
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_a_hold_covers_what_included_minutes_leave_of_the_call_whenever_it_is_answered(
+    seed: int,
+) -> None:
+    """Of any rate: free bands are passed over, and the rest begins later than it would else."""
+    rng = random.Random(seed)
+    found = random_rate(rng, ANSWERED_AT.date())
+    made = card(found, time_zone=rng.choice(["UTC", "Asia/Kathmandu"]))
+    asked_at = ANSWERED_AT + timedelta(minutes=rng.randrange(24 * 60))
+    pool, seconds = rng.randrange(1, 700), rng.randrange(1, 900)
+    ringing = {"answered_at": asked_at, "answered_until": asked_at + timedelta(seconds=120)}
+    terms = (found, made.rounding, made.time_zone)
+
+    held = hold_amount_micros(*terms, **ringing, seconds=seconds, after_seconds=pool)
+    granted = max_usage(
+        *terms, **ringing, credit_micros=held, wanted_seconds=seconds, after_seconds=pool
+    )
+
+    assert granted == seconds or found.maximum_charge_picos is not None
+    for ring in (0, 1, 59, rng.randrange(120), 120):
+        for talk_seconds in (pool + seconds, rng.randrange(1, pool + seconds + 1)):
+            whole = rate_leg(
+                made,
+                kind=found.kind,
+                to_digits=found.prefix,
+                origin=found.origin,
+                answered_at=asked_at + timedelta(seconds=ring),
+                talk_seconds=talk_seconds,
+            )
+            assert whole is not None
+            _, rest = rest_after(whole, min(pool, paid_seconds(whole)))
+            assert (rest.amount_micros if rest else 0) <= held

@@ -298,6 +298,18 @@ def test_a_leg_in_the_form_that_was_dialled_is_charged_by_the_number_that_was_al
     assert (charge["amount"], charge["flags"]) == ("0.09", [])
 
 
+@pytest.mark.parametrize(
+    "text", ["2079460123", "02079460123", "011442079460123", "sip:2079460123@gw", "7946 0123"]
+)
+def test_the_number_that_was_allowed_goes_before_the_reading_of_the_bridges_country(
+    calls: Calls, text: str
+) -> None:
+    """`2079460123` would be a number of the United States, where the bridge is."""
+    allowed = calls.ask(LONDON)
+    charge = calls.charged(allowed["authorization"], to_number=text, talk_seconds=900)
+    assert (charge["to"], charge["amount"], charge["flags"]) == (LONDON, "0.15", [])
+
+
 @pytest.mark.parametrize("text", ["00442079460124", "0123", "3001"])
 def test_a_leg_of_another_number_is_not_charged_by_the_number_that_was_allowed(
     abroad: Calls, text: str
