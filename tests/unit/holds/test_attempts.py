@@ -313,7 +313,7 @@ def test_a_leg_that_names_no_account_is_of_the_account_whose_dial_out_it_was(
         path = "/api/v1/bridges/pbx"
         patch = {"default_account": default}
         assert calls.app.call("PATCH", path, patch).status == 200
-    authorization = calls.ask()["authorization"]
+    authorization = calls.authorise()["authorization"]
 
     outcome = charge(calls, calls.ended(authorization, account=None))
 

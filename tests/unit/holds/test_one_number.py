@@ -305,7 +305,7 @@ def test_the_number_that_was_allowed_goes_before_the_reading_of_the_bridges_coun
     calls: Calls, text: str
 ) -> None:
     """`2079460123` would be a number of the United States, where the bridge is."""
-    allowed = calls.ask(LONDON)
+    allowed = calls.authorise(LONDON)
     charge = calls.charged(allowed["authorization"], to_number=text, talk_seconds=900)
     assert (charge["to"], charge["amount"], charge["flags"]) == (LONDON, "0.15", [])
 
