@@ -95,7 +95,7 @@ async def try_bridge_post(call: Call) -> func.HttpResponse:
 async def _save(call: Call, stated: "BridgeBody", if_match: str | None) -> func.HttpResponse:
     from shared.contracts.directory.bridges_and_keys import bridge_body
 
-    view, saved = await container().bridges.put(call.path("bridge"), stated.wanted(), if_match)
+    view, saved = await container().bridges.put(call.path("bridge"), stated.to_input(), if_match)
     body = bridge_body(view.bridge, view.etag, view.new_secret)
     return reply(
         with_warnings(body, await container().absent.of_bridge(view.bridge)),

@@ -19,11 +19,7 @@ _ORIGIN = re.compile(r"[A-Za-z0-9.:/_-]{1,253}", re.ASCII)
 @bridge_route(
     bp,
     _PATH,
-    Body(
-        "",
-        (JSON_MEDIA_TYPE, ANY_MEDIA_TYPE),
-        bytes_max=limits.CALL_ENDED_BODY_BYTES_MAX,
-    ),
+    Body("", (JSON_MEDIA_TYPE, ANY_MEDIA_TYPE), bytes_max=limits.CALL_ENDED_BODY_BYTES_MAX),
     queries=None,  # vendors add their own
 )
 async def post_call_ended(call: Call) -> func.HttpResponse:

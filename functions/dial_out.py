@@ -1,7 +1,7 @@
 """Authorisation of dial-outs and dial-ins, their extension and release."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ExtendRequest,
         ReleaseRequest,
     )
+    from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
 
 bp = new_blueprint()
 _CALL = "v1/bridges/{bridge}/dial-outs/{authorization}"
@@ -28,39 +29,13 @@ _CALL = "v1/bridges/{bridge}/dial-outs/{authorization}"
 )
 async def post_dial_out(call: Call, request: "DialOutRequest") -> func.HttpResponse:
     """Authorise a dial-out. 200 either way: `decision` is allow or deny."""
-    from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
-
-    bridge = call.bridge
     answer = await container().authorise_dial_out(
-        bridge,
-        AuthorisationRequest(
-            to=request.to,
-            key=call.key,
-            digest=content_digest(canonical_content(call.content)),
-            conference=request.conference_id,
-            organizer=request.organizer_id,
-            account=request.account,
-            leg_id=request.leg_id,
-            requested_seconds=request.requested_seconds,
-            explain=request.explain,
-            dry_run=request.dry_run,
-            normalize=request.normalize,
-            half=request.half,
+        call.bridge,
+        _authorisation_request(
+            call, request, call.content, normalize=request.normalize, half=request.half
         ),
     )
-    event(
-        "dial_out_answered",
-        bridge=bridge.id,
-        decision=answer["decision"],
-        reason=answer.get("reason"),
-        to=request.to,
-        account=request.account,
-        conference=request.conference_id,
-        organizer=request.organizer_id,
-        dry_run=request.dry_run,
-        request_id=call.request_id,
-    )
-    return reply(answer)
+    return _reply_decision(call, "dial_out_answered", request, answer)
 
 
 @bridge_route(
@@ -69,28 +44,42 @@ async def post_dial_out(call: Call, request: "DialOutRequest") -> func.HttpRespo
 async def post_dial_in(call: Call, request: "DialInRequest") -> func.HttpResponse:
     """Authorise a caller. 200 either way: `decision` is allow or deny. Extended and released like a
     dial-out."""
+    content = {"dial_in": call.content}
+    answer = await container().authorise_dial_in(
+        call.bridge, _authorisation_request(call, request, content, caller=request.from_number)
+    )
+    return _reply_decision(call, "dial_in_answered", request, answer)
+
+
+def _authorisation_request(
+    call: Call, request: "DialOutRequest | DialInRequest", content: object, **more: Any
+) -> "AuthorisationRequest":
     from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
 
-    bridge = call.bridge
-    answer = await container().admit_caller(
-        bridge,
-        AuthorisationRequest(
-            to=request.to,
-            key=call.key,
-            digest=content_digest(canonical_content({"dial_in": call.content})),
-            conference=request.conference_id,
-            organizer=request.organizer_id,
-            account=request.account,
-            caller=request.from_number,
-            leg_id=request.leg_id,
-            requested_seconds=request.requested_seconds,
-            explain=request.explain,
-            dry_run=request.dry_run,
-        ),
+    return AuthorisationRequest(
+        to=request.to,
+        key=call.key,
+        digest=content_digest(canonical_content(content)),
+        conference=request.conference_id,
+        organizer=request.organizer_id,
+        account=request.account,
+        leg_id=request.leg_id,
+        requested_seconds=request.requested_seconds,
+        explain=request.explain,
+        dry_run=request.dry_run,
+        **more,
     )
+
+
+def _reply_decision(
+    call: Call,
+    name: str,
+    request: "DialOutRequest | DialInRequest",
+    answer: Mapping[str, object],
+) -> func.HttpResponse:
     event(
-        "dial_in_answered",
-        bridge=bridge.id,
+        name,
+        bridge=call.bridge.id,
         decision=answer["decision"],
         reason=answer.get("reason"),
         to=request.to,

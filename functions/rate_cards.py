@@ -130,7 +130,7 @@ async def import_rate_card_version(call: Call) -> func.HttpResponse:
 
     card, effective_from = call.path("card"), await call.moment("effective_from")
     if effective_from is None:
-        raise query_invalid(("effective_from", "must say when the version takes effect"))
+        raise query_invalid(("effective_from", "must be the time from which the version holds"))
     form = read_deck_form(call.headers.get("content-type", ""), call.body())
     put = await container().rate_card_service.put(
         card,

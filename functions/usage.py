@@ -29,7 +29,7 @@ _FILTERS = (
     one_of("kind", "Legs of this kind only.", LegKind),
     one_of(
         "status",
-        "Legs of this status only; those that are parked are listed only where it says so.",
+        "Legs of this status only; parked legs are listed only if it is `parked`.",
         ("charged", "zero", "pool", "parked"),
     ),
     Query("organizer", "Legs of this organizer's conferences only."),

@@ -369,7 +369,7 @@ class Container:
             c.wording,
         )
     )
-    admit_caller = _Once(
+    authorise_dial_in = _Once(
         lambda c: AuthoriseCall(
             ResolveDialIn(c.facts, c.rate_cards, c.holds, c.clock),
             c.holds,

@@ -6,7 +6,7 @@ from shared.domain.common.errors import Invalid
 
 
 class CpuBudget:
-    """Processor time of the thread in which it is made, from then on.
+    """Limit of the processor time of the current thread, from construction on.
 
     Loops call `check`; it raises Invalid `deck_too_costly` once the time is used up.
     """

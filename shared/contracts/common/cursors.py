@@ -1,4 +1,4 @@
-"""Cursors as callers see them: good for one list, with one query, for who sees the same accounts.
+"""Cursors of lists: valid for one list with one query, and for callers who see the same accounts.
 
 A cursor is a MAC of the place in the list and of what the list is about, then the place. Another
 list's cursor, or one that was changed, is refused before it is used.

@@ -1,4 +1,4 @@
-"""A form with files (`multipart/form-data`, RFC 7578), as `curl -F` sends it: bytes by name."""
+"""Forms with files (`multipart/form-data`, RFC 7578), as `curl -F` sends them."""
 
 import re
 
@@ -33,7 +33,7 @@ def read_form(model: type[BaseModel], content_type: str, body: bytes) -> dict[st
 
 
 def parse_form(content_type: str, body: bytes) -> dict[str, bytes]:
-    """The parts of the form by name, as they were sent.
+    """The parts of a form by name, as they were sent.
 
     Raises BadRequest `form_invalid` when it is no form, or names a part twice.
     """

@@ -28,7 +28,7 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An answer that says what is wrong: HTTP status, headers, and the body as a JSON object."""
+    """An error response: HTTP status, headers, and the problem document (RFC 9457)."""
 
     status: int
     headers: dict[str, str]

@@ -1,4 +1,4 @@
-"""Query parameters as routes declare them: what is read, refused and described derives from these.
+"""Declaration of query parameters: parsing, refusals and the OpenAPI document derive from it.
 
 A parameter that a route does not declare is refused, so is one that is sent twice.
 """
@@ -27,7 +27,7 @@ _YEARS = range(1970, 9999)
 
 
 class QueryKind(StrEnum):
-    """How the text of a parameter is read."""
+    """The type of a parameter."""
 
     TEXT = "text"
     FLAG = "flag"
@@ -46,7 +46,7 @@ class Query:
     choices: tuple[str, ...] = ()
 
     def fault(self, text: str) -> str | None:
-        """What is wrong with a value, as the rest of a sentence; None where nothing is."""
+        """The rule that a value breaks, as the rest of a sentence; None if the value is valid."""
         if self.choices:
             rule = f"must be one of {', '.join(self.choices)}"
             return None if text in self.choices else rule
@@ -86,7 +86,7 @@ class Query:
 
 
 def flag(name: str, about: str) -> Query:
-    """A yes-or-no parameter, no where it is missing."""
+    """A boolean parameter, false if it is missing."""
     return Query(name, about, QueryKind.FLAG)
 
 

@@ -1,4 +1,4 @@
-"""Reading what crossed the edge with pydantic, and saying exactly what is wrong with it."""
+"""Parsing of request bodies by pydantic models, with an RFC 6901 pointer for each invalid field."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -38,7 +38,8 @@ _NAME_ERRORS = frozenset({"value_error", "string_too_long"})
 
 
 def parse_body[Model: BaseModel](model: type[Model], value: object) -> Model:
-    """`value` as the model. Raises Invalid with an RFC 6901 pointer for every field at fault."""
+    """Validate `value` as the model. Raises Invalid with an RFC 6901 pointer for each invalid
+    field."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -75,13 +76,13 @@ def _place(item: ErrorDetails) -> tuple[int | str, ...]:
 
 
 def json_pointer(location: tuple[int | str, ...]) -> str:
-    """The RFC 6901 pointer to a place in what was sent."""
+    """The RFC 6901 pointer of a location."""
     parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
     return "".join(f"/{part}" for part in parts)
 
 
 def sentence(kind: str, context: Mapping[str, object]) -> str:
-    """What is wrong with a field, after its name: pydantic's type of error in words of our own."""
+    """The sentence for one of pydantic's error types, without the name of the field."""
     template = _SENTENCES.get(kind, "has a value that this route does not take")
     count = context.get("min_length", context.get("max_length"))
     items = "item" if count == 1 else "items"

@@ -1,4 +1,4 @@
-"""Where a request names accounts and rate cards, whichever part of it: by the names of its fields.
+"""The fields of requests that name accounts and rate cards, in path, query or body.
 
 The edge checks what is found here for every route of administrators before the route's handler
 runs, so a new route, parameter or field has nothing to remember but to use these names.

@@ -1,4 +1,4 @@
-"""What crosses the edge of alerts and recharges."""
+"""Documents of alerts and recharges."""
 
 from typing import Literal, Self
 
@@ -22,7 +22,7 @@ RECHARGE_COLUMNS = (
 
 
 class RechargeResultBody(BaseModel):
-    """What the payment side says of a recharge. `hard`: a decline that no retry can change."""
+    """The payment provider's result of a recharge. `hard`: a decline that no retry can change."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

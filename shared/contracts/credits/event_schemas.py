@@ -30,17 +30,17 @@ def _of(schema: Json, description: str) -> Json:
 
 _FIELDS: dict[str, Json] = {
     "account": _of(_TEXT, "The account that it is about."),
-    "balance": _of(_MONEY, "The balance as of the commit that told it."),
+    "balance": _of(_MONEY, "The balance as of the commit that emitted the event."),
     "available": _of(_MONEY, "Balance - holds + credit limit, as of the publication."),
     "currency": _of({"type": "string", "pattern": "^[A-Z]{3}$"}, "The account's currency."),
     "what_to_do": _of(_TEXT, "A sentence for people."),
     "alert_id": _of(
         {"type": "string", "pattern": "^[1-9][0-9]*$"}, "The alert's id, to acknowledge it by."
     ),
-    "repeat": _of(_COUNT, "How often the alert was told before; not there the first time."),
-    "escalated": _of({"type": "boolean"}, "Whether nobody has acknowledged it for days."),
+    "repeat": _of(_COUNT, "The number of earlier emissions of the alert; absent the first time."),
+    "escalated": _of({"type": "boolean"}, "Whether the alert is unacknowledged for days."),
     "alert": _of(_TEXT, "The name of the account's own threshold."),
-    "threshold": _of(_MONEY, "The balance below which it is told."),
+    "threshold": _of(_MONEY, "The balance below which the alert is raised."),
     "below_percent": _of(_COUNT, "The threshold is so many per cent of the last top-up."),
     "threshold_hours": _of(_COUNT, "The threshold is what so many hours will cost."),
     "runs_out": {
@@ -70,12 +70,12 @@ _FIELDS: dict[str, Json] = {
     "expires_at": _of(_TIME, "When the lot expires."),
     "days": _of({"enum": list(LOT_WARNING_DAYS)}, "So many days before, or less."),
     "recharge": _of(_RECHARGE, "The recharge's id: collect once for each, answer under it."),
-    "ask": _of(_COUNT, "How often it was asked for, this time included."),
-    "asks": _of(_COUNT, "How often it was asked for."),
-    "requested_at": _of(_TIME, "When it was asked for at first."),
+    "ask": _of(_COUNT, "The number of requests, this one included."),
+    "asks": _of(_COUNT, "The number of requests."),
+    "requested_at": _of(_TIME, "The time of the first request."),
     "reference": _of(_TEXT, "What the payment side calls the payment."),
     "declines": _of(_COUNT, "Declines since the last success."),
-    "next_at": _of(_TIME, "When a recharge is asked for again; not there: not by itself."),
+    "next_at": _of(_TIME, "The time of the next automatic request; absent if there is none."),
     "reason": _of(_TEXT, "Why."),
     "detail": _of(_TEXT, "The reason as a sentence."),
     "until": _of(_TIME, "Until when; not there: until a person acted."),

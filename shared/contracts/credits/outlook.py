@@ -11,8 +11,8 @@ from shared.domain.ledger.outlook import Outlook
 
 
 def outlook_body(account: str, found: Outlook) -> dict[str, object]:
-    """The outlook as the wire has it. `burn` is null, and when the money has run out not known,
-    while there is too little history; `recent` is what was spent lately in any case."""
+    """The outlook as a JSON object. `burn`, and the time when credits run out, are null while the
+    history is too short; `recent` is the latest spending in any case."""
     return {
         "account": account,
         "at": format_time(found.at),
@@ -57,7 +57,7 @@ def _burn(found: Outlook, known: Forecast) -> dict[str, object]:
 
 
 def _recent(found: Outlook) -> dict[str, object]:
-    """What was spent lately, and how long the balance lasts at that pace."""
+    """The latest spending, and how long the balance lasts at that rate."""
     left = found.recent.seconds_left(found.balance_micros, found.at)
     return {
         "since": format_time(found.recent.since),

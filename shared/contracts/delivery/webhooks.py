@@ -1,4 +1,4 @@
-"""What crosses the edge of customers' webhooks."""
+"""Documents of customers' webhooks and deliveries."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,8 +28,8 @@ class WebhookBody(BaseModel):
 def webhook_body(
     webhook: Webhook, etag: str, *, stopped: bool, new_secret: str | None, masked: bool
 ) -> dict[str, object]:
-    """A webhook as the wire has it: a secret only where it was just made. `masked`: for somebody
-    who may not write it, without what may be secret in the URL."""
+    """A webhook as a JSON object, with its secret only if it was just generated. `masked` removes
+    the query of the URL, for callers who may not write webhooks."""
     body: dict[str, object | None] = {
         "name": webhook.name,
         "url": masked_url(webhook.url) if masked else webhook.url,

@@ -1,4 +1,4 @@
-"""What administrators state about dial-out: an account's policy, and an organizer's own lists.
+"""Documents of dial-out policies and organizers.
 
 Unknown fields are refused, types are strict. A body turns into domain dataclasses and back; what is
 left out takes its default.
@@ -113,7 +113,7 @@ class BudgetsBody(AdminBody):
 
 
 class VelocityBody(AdminBody):
-    """How fast dial-outs may come; null: unbounded."""
+    """Limits on the rate of dial-outs; null is unlimited."""
 
     concurrent: Count | None = limits.DIAL_OUT_CONCURRENT_DEFAULT
     per_hour: HourCount | None = limits.DIAL_OUTS_PER_HOUR_DEFAULT
@@ -199,7 +199,7 @@ class StopBody(AdminBody):
 
 
 def policy_body(policy: AccountPolicy) -> dict[str, object]:
-    """A policy as it is shown, and as it could be put."""
+    """A policy as a JSON object that could be put."""
     return {
         **_rules_body(policy.rules),
         "suspended": policy.suspended,
@@ -225,7 +225,7 @@ def policy_body(policy: AccountPolicy) -> dict[str, object]:
 
 
 class OrganizerBody(AdminBody):
-    """`PUT …/organizers/{organizer}`: what is left out is the account's."""
+    """`PUT …/organizers/{organizer}`: omitted fields take the account's values."""
 
     usage_location: Country | None = None
     license: Literal["pay_per_minute", "subscription", "none"] = "pay_per_minute"
@@ -252,7 +252,7 @@ class OrganizerBody(AdminBody):
 
 
 def organizer_body(organizer: OrganizerFacts) -> dict[str, object]:
-    """An organizer as it is shown, and as it could be put."""
+    """An organizer as a JSON object that could be put."""
     return {
         "usage_location": organizer.usage_location,
         "license": organizer.license.value,

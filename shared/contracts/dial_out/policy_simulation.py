@@ -1,4 +1,4 @@
-"""What an administrator asks of a policy that is not in force, and is told."""
+"""Simulation of a dial-out policy: request and result."""
 
 from pydantic import Field
 
@@ -21,7 +21,7 @@ class WhatIfBody(AdminBody):
 
 
 def what_if_body(found: WhatIf) -> dict[str, object]:
-    """What the policy would have denied and saved; the first denied calls one by one."""
+    """Denied dial-outs and saved amounts; the first denied calls one by one."""
     return {
         "legs": found.legs,
         "denied": len(found.denied),

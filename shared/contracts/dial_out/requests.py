@@ -1,4 +1,4 @@
-"""What bridges post to dial out or admit a caller, and what they hear (docs/dial-out.md)."""
+"""Requests of bridges to authorise calls, and their responses (docs/dial-out.md)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -41,7 +41,7 @@ class DialOutRequest(BridgeBody):
 
 
 class DialInRequest(BridgeBody):
-    """May this caller be let in? `to` is the service number that was called."""
+    """A request to authorise a caller. `to` is the called service number."""
 
     to: str
     conference_id: ForeignId | None = None
@@ -67,8 +67,8 @@ class ExtendRequest(BridgeBody):
 
 
 class ReleaseRequest(BridgeBody):
-    """The call did not happen. A signed request says so in its body: `authorization` as in the
-    path, and `release` true."""
+    """A release of a call that did not happen. In a signed request the body repeats `authorization`
+    of the path, with `release` true."""
 
     authorization: str | None = None
     release: bool | None = None
@@ -98,7 +98,7 @@ def _raise(errors: list[FieldError]) -> None:
 def allowed_body(
     allowance: Allowance, checks: Sequence[CheckResult] | None = None
 ) -> dict[str, object]:
-    """The answer that lets it ring, as a JSON object."""
+    """The response that allows a call, as a JSON object."""
     destination = allowance.destination
     body: dict[str, object] = {
         "decision": "allow",
@@ -125,7 +125,7 @@ def allowed_body(
 
 
 def extended_body(answer: Mapping[str, object], granted: Granted) -> dict[str, object]:
-    """The answer to an extension: that of the allowance, with what is granted now."""
+    """The response to an extension: that of the allowance, with the seconds now granted."""
     hold = granted.hold
     changing = {"final", "ends_by", "pool_seconds", "checks"}
     body: dict[str, object] = {name: answer[name] for name in answer if name not in changing}
@@ -143,7 +143,7 @@ def extended_body(answer: Mapping[str, object], granted: Granted) -> dict[str, o
 
 
 def denied_body(denial: Denial, checks: Sequence[CheckResult] | None = None) -> dict[str, object]:
-    """The answer that does not let it ring, as a JSON object."""
+    """The response that denies a call, as a JSON object."""
     body = {"decision": "deny", "reason": denial.reason.value, "message": denial.message}
     return _with_checks(body, checks)
 

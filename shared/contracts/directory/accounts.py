@@ -1,4 +1,4 @@
-"""What administrators state about an account, and are shown of it."""
+"""Documents of accounts."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -82,8 +82,8 @@ _HOURS_PER_DAY = 24
 
 
 class AlertBody(AdminBody):
-    """A threshold on the balance: an amount, per cent of the last top-up, or what the coming days
-    or hours will cost at the present burn."""
+    """A threshold on the balance: an amount, per cent of the last top-up, or the expected cost of
+    the next days or hours at the present burn rate."""
 
     name: Label
     below: Amount | None = None
@@ -108,7 +108,7 @@ class AlertBody(AdminBody):
 
 
 class AutoRechargeBody(AdminBody):
-    """Ask for money when the balance is below `trigger`: whole multiples of `amount`."""
+    """Requests a recharge when the balance is below `trigger`: whole multiples of `amount`."""
 
     trigger: Amount
     amount: Positive
@@ -226,7 +226,7 @@ def account_body(account: Account, state: LedgerState, held_micros: int) -> dict
 
 
 def _pool(state: LedgerState) -> dict[str, object]:
-    """The pool of included minutes and what debits took of it, where there is one."""
+    """The pool of included minutes and its use, if there is one."""
     if not (state.pool_seconds or state.pools):
         return {}
     used = [{"month": pool.month, "used_seconds": pool.used_seconds} for pool in state.pools]

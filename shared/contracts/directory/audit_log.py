@@ -21,7 +21,7 @@ def change_body(
     after: Mapping[str, object] | None,
     request_id: str | None,
 ) -> dict[str, object]:
-    """A change as a JSON object: `account` only where it is about one."""
+    """A change as a JSON object, with `account` if the change belongs to one."""
     return {
         "at": format_time(at),
         "actor": actor,

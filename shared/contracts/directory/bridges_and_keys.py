@@ -1,4 +1,4 @@
-"""What administrators state about bridges and API keys, and are shown of them."""
+"""Documents of bridges and API keys."""
 
 import re
 from datetime import datetime
@@ -55,7 +55,7 @@ RoleName = Literal["reader", "finance", "operator", "payments", "admin"]
 
 
 class AuthBody(AdminBody):
-    """How a bridge proves itself. Secrets are never shown again."""
+    """The authentication scheme of a bridge and its secrets, which no response contains."""
 
     scheme: Literal[
         "standard-webhooks", "basic", "bearer", "twilio", "livekit", "bigbluebutton", "zoom"
@@ -86,8 +86,8 @@ class BridgeBody(AdminBody):
     service_number: ServiceNumber | None = None
     meetings_from: Id | None = None
 
-    def wanted(self) -> BridgeInput:
-        """What is wanted, for the domain."""
+    def to_input(self) -> BridgeInput:
+        """The body as the domain's input."""
         secrets = self.auth.secrets
         return BridgeInput(
             dialect=self.dialect,
@@ -122,7 +122,7 @@ class ApiKeyBody(AdminBody):
 
 
 def bridge_body(bridge: Bridge, etag: str, new_secret: str | None) -> dict[str, object]:
-    """A bridge as a JSON object; its secret only where it was made just now."""
+    """A bridge as a JSON object, with its secret only if it was just generated."""
     auth: dict[str, object] = {"scheme": bridge.auth.scheme.value}
     if bridge.auth.username is not None:
         auth["username"] = bridge.auth.username

@@ -1,4 +1,4 @@
-"""What administrators state about organizers, conferences and service numbers, and are shown."""
+"""Documents of conferences and service numbers."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,7 +9,7 @@ from shared.domain.directory.entities import Registration
 
 
 class ConferenceBody(AdminBody):
-    """`PUT …/conferences/{conference}`: whose meeting it is."""
+    """`PUT …/conferences/{conference}`: the organizer of a conference."""
 
     organizer: ForeignId
 

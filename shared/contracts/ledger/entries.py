@@ -1,4 +1,4 @@
-"""What crosses the edge of the ledger: top-ups in; entries, legs and verifications out."""
+"""Documents of the ledger: top-ups, corrections, entries, legs and parked legs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Self
@@ -31,8 +31,8 @@ PARKED_COLUMNS = (
 
 
 class TopUpBody(BaseModel):
-    """Credits that were bought or given. `purchased` expires after 12 months unless `expires_at`
-    says otherwise, `granted` only by `expires_at`."""
+    """Purchased or granted credits. `purchased` ones expire after 12 months unless `expires_at` is
+    given, `granted` ones only by `expires_at`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -42,7 +42,7 @@ class TopUpBody(BaseModel):
     expires_at: TimeText | None = None
 
     def command(self, key: str, actor: str) -> TopUp:
-        """The ledger's command; the digest covers what was asked, not how it was written."""
+        """The ledger's command; its digest covers the values, not their notation."""
         content = {"route": "top-ups", **self.model_dump()}
         return TopUp(
             key=key,
@@ -94,7 +94,7 @@ class ReversalBody(BaseModel):
 
 
 class ErasureBody(BaseModel):
-    """Who is to be forgotten: a number as it was posted, or an organizer; one of them."""
+    """The person to erase: a number as posted, or an organizer; one of them."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -111,8 +111,8 @@ class ErasureBody(BaseModel):
 
 
 class ReplayBody(BaseModel):
-    """What may come with a replay: the changed fields of the leg, which the dialect checks; for a
-    conflict the id of the leg that it is charged as."""
+    """The options of a replay: changed fields of the leg, which the dialect validates; for a
+    conflict the id under which the leg is charged."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -121,7 +121,7 @@ class ReplayBody(BaseModel):
 
 
 class DismissBody(BaseModel):
-    """Why nobody will charge it."""
+    """The reason of a dismissal."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -129,7 +129,7 @@ class DismissBody(BaseModel):
 
 
 class ReplayAllBody(BaseModel):
-    """Which open parked legs: a page of them, like a list's."""
+    """A selection of open parked legs: a page of them, as of a list."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -139,13 +139,14 @@ class ReplayAllBody(BaseModel):
     cursor: str | None = Field(default=None, max_length=limits.TABLE_CURSOR_CHARS_MAX)
 
     def where(self) -> dict[str, str]:
-        """What they must equal."""
+        """The fields to compare with, and their values."""
         stated = {"account": self.account, "reason": self.reason}
         return {name: value for name, value in stated.items() if value is not None}
 
 
 class DismissAllBody(ReplayAllBody):
-    """The same, and why; not all at once: an account or a reason is needed."""
+    """A selection of open parked legs and the reason of their dismissal; an account or a reason to
+    select by is required."""
 
     note: ReasonText
 
@@ -183,7 +184,7 @@ def leg_body(
     reversal: Entry | None,
     explanation: Mapping[str, object],
 ) -> dict[str, object]:
-    """A charged leg (docs/rating.md): its explained charge, what is told of it only when asked, who
+    """A charged leg (docs/rating.md): its charge, the explanation where it is requested, who
     it was, how it was paid, and the entry that took it back, if one did."""
     return {
         "leg": encode_leg_key(leg),
@@ -240,7 +241,7 @@ def parked_body(parked: ParkedLeg) -> dict[str, object]:
 def swept_body(
     items: Sequence[tuple[ParkedLeg, PerminuteError | None]], cursor: str | None
 ) -> dict[str, object]:
-    """What became of parked legs that were handled together."""
+    """The parked legs that were handled together, as a JSON object."""
     counts = {status.value: 0 for status in ParkStatus}
     for parked, _ in items:
         counts[parked.status.value] += 1

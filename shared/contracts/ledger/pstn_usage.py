@@ -108,12 +108,12 @@ def pstn_call_log_row(
 
 
 def usage_id(leg: str, charge: Mapping[str, object]) -> uuid.UUID:
-    """The same id for the same leg in every export."""
+    """The id of a leg, stable between exports."""
     return uuid.uuid5(_NAMES, f"{charge['account']}/{leg}")
 
 
 def connection_fee_micros(charge: Mapping[str, object], net_micros: int) -> int:
-    """The connection fee in a charge, no more than what is charged net."""
+    """The connection fee of a charge, at most the net amount."""
     lines = charge.get("lines")
     fees = (
         Fraction(str(line["amount"]))
@@ -124,7 +124,7 @@ def connection_fee_micros(charge: Mapping[str, object], net_micros: int) -> int:
 
 
 def _called(kind: LegKind, person: Mapping[str, object], organization: str | None) -> str:
-    """The service number as it is, or the number that was dialled out, masked."""
+    """The service number in full, or the dialled number, masked."""
     number = _text(person, "to")
     return number if kind is LegKind.DIAL_IN else mask_number(number, organization)
 

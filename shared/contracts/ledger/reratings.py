@@ -1,4 +1,4 @@
-"""Re-rating and what-if: what is asked, and what became of the legs."""
+"""Re-rating and price simulation: requests and results."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -100,7 +100,7 @@ def proposal_body(
     *,
     is_complete: bool,
 ) -> JsonObject:
-    """What a backdated version is about, with the dry run that tells what it would change."""
+    """The re-rating that a backdated version calls for, with the dry run that shows its effect."""
     since, until = (format_time(moment) for moment in span)
     body: JsonObject = {"charged_by": card, "from": since, "to": until}
     if is_complete and len(accounts) <= limits.LIST_ITEMS_MAX:

@@ -1,4 +1,4 @@
-"""The parts of the API's description that no route or contract tells: words, and who reads what."""
+"""Parts of the OpenAPI document that neither a route nor a contract declares."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ MAY_BE_NULL = frozenset(
         *("destination", "number_class", "region"),
     }
 )
-"""Fields of answers that are null where there is nothing to say."""
+"""Fields of responses that may be null."""
 _TEXT: Json = {"type": "string"}
 _TIME: Json = {"type": "string", "format": "date-time"}
 PARAMETERS = {
@@ -97,7 +97,7 @@ PROBLEM: Json = {
         "title": _TEXT,
         "status": {"type": "integer"},
         "detail": _TEXT,
-        "instance": {"type": "string", "description": "The path that was asked for."},
+        "instance": {"type": "string", "description": "The requested path."},
         "code": {"type": "string", "description": "Stable: docs/errors.md lists them."},
         "errors": {
             "type": "array",

@@ -71,8 +71,8 @@ def recorded() -> dict[str, Json]:
 
 
 def schema_of(value: object, name: str = "") -> Json:
-    """The schema that an example, the value of field `name`, follows; what it does not show may be
-    there too."""
+    """The schema of an example, the value of field `name`; fields that the example lacks are
+    allowed."""
     match value:
         case bool():
             schema: Json = {"type": "boolean"}
@@ -108,7 +108,7 @@ def _schemas(routes: Sequence[Route]) -> tuple[dict[type[BaseModel], Json], dict
 
 
 def _without_inner(schema: Any) -> Any:
-    """The schema without defaults that are what a contract keeps, not what callers send."""
+    """The schema without defaults that a contract uses internally."""
     if isinstance(schema, list):
         return [_without_inner(each) for each in schema]
     if not isinstance(schema, dict):

@@ -236,7 +236,7 @@ def _places(header: list[str]) -> list[int]:
 
 
 def _groups(first: _Row, rows: Iterator[_Row]) -> Iterator[list[_Row]]:
-    """The rows of each rate: neighbours that say the same about where it leads."""
+    """The rows of each rate: neighbours with the same destination fields."""
     begin, end = len(_CARD), len(_CARD) + len(_WHERE)
     group = [first]
     for row in rows:
@@ -379,7 +379,7 @@ def _weekdays(text: str) -> tuple[int, ...]:
 def _on_line(
     error: FieldError, rates: list[Rate], lines: list[list[int]], first_line: int
 ) -> FieldError:
-    """An error of the domain with the line and column that it is about."""
+    """An error of the domain with its line and column."""
     _, _, rest = error.pointer.partition("/rates/")
     if not rest:
         return FieldError(

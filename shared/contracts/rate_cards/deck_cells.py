@@ -1,4 +1,5 @@
-"""The cells of a deck, as people and spreadsheets leave them: prefixes, prices, durations, names.
+"""Parsing of a deck's cells, as people and spreadsheets write them: prefixes, prices, durations,
+names.
 
 A cell has one reading, or it is refused: a price that may be a thousand, a prefix that may be two.
 Every function raises ValueError with what is wrong, to be read after the cell itself.
@@ -263,15 +264,15 @@ def cell_name(cell: str) -> str:
 
 @lru_cache(maxsize=_CONDITIONS_KEPT_MAX)
 def cell_condition(cell: str) -> str:
-    """A cell as it is compared with a condition: without case, space around it, or signs that
-    nobody sees."""
+    """A cell in the form for comparison with a condition: without case, surrounding space and
+    invisible characters."""
     plain = unicodedata.normalize("NFKC", cell)
     seen = "".join(each for each in plain if unicodedata.category(each) != "Cf")
     return " ".join(seen.split()).casefold()
 
 
 def comparable(name: str) -> str:
-    """A name as it is compared: letters and digits, in one case, words in one order."""
+    """A name in the form for comparison: letters and digits, in one case, words in one order."""
     return " ".join(sorted(_NOT_IN_NAMES.sub(" ", name.casefold()).split()))
 
 

@@ -1,4 +1,4 @@
-"""A carrier's deck as it is sent to be imported: a form with the mapping, the deck, and names."""
+"""The form of a deck import: mapping, deck and names."""
 
 import io
 import zlib
@@ -32,7 +32,7 @@ class DeckFormBody(AdminBody):
 
 
 class DeckForm:
-    """A deck with the mapping that says what its columns mean; `report` is there once it is read.
+    """A deck and its mapping of columns; `report` is set once the deck is read.
 
     `names` is a table with the columns `prefix` and `destination`, for decks that name their
     destinations and have no prefixes.
@@ -46,7 +46,7 @@ class DeckForm:
 
     @property
     def report(self) -> DeckReport:
-        """What became of the rows."""
+        """The outcome of the rows."""
         assert self._report is not None
         return self._report
 
@@ -62,7 +62,7 @@ class DeckForm:
 
 
 def read_deck_form(content_type: str, body: bytes) -> DeckForm:
-    """The form that was sent; the deck in it is not read yet.
+    """Parse the form; its deck is not read yet.
 
     Raises BadRequest `form_invalid` or `json_invalid`, TooLarge, Invalid.
     """
@@ -78,7 +78,7 @@ class _Plain:
 
 
 def inflated(content: bytes) -> bytes:
-    """What is in a gzip file, in all of its members, or the content itself.
+    """The content of a gzip file with all its members, or the content itself.
 
     Raises BadRequest where it can't be read, TooLarge where it is a bomb: over the limit of a rate
     card, over DECK_INFLATION_MAX times its own size, or of more members than packers make.

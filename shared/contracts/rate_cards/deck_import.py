@@ -1,4 +1,4 @@
-"""Real-world price decks into a rate card: a mapping says which column means what.
+"""Import of carriers' price decks as rate cards: a mapping names the columns.
 
 Every carrier has its own table: names for columns, several prefixes in one cell, patterns instead
 of prefixes, increments in seconds or as "60s", a price per call, a multiplier, rows that are
@@ -69,7 +69,7 @@ class DeckColumns(AdminBody):
 
 
 class DeckDefaults(AdminBody):
-    """What holds where the deck has no column, or an empty cell."""
+    """The values of rows without a column, or with an empty cell."""
 
     kind: Literal["dial_in", "dial_out"] = "dial_out"
     destination: str = ""
@@ -82,7 +82,7 @@ class DeckDefaults(AdminBody):
 
 
 class DeckMapping(AdminBody):
-    """How to read a deck, and the card that it becomes."""
+    """The columns and formats of a deck, and the fields of the resulting card."""
 
     currency: str
     time_zone: str = "UTC"
@@ -113,14 +113,14 @@ class DeckMapping(AdminBody):
 
     @property
     def price_columns(self) -> tuple[str, ...]:
-        """The columns that say what a call costs, whatever its prefix and name."""
+        """The columns of prices, apart from prefix and name."""
         not_priced = {"prefix", "country_code", "destination"}
         named = (column for name, column in self.columns if name not in not_priced)
         return tuple(column for column in named if column is not None)
 
     @property
     def prefix_reader(self) -> PrefixReader:
-        """What reads the deck's prefixes."""
+        """The parser of the deck's prefixes."""
         return PrefixReader(self.strip, self.international_prefix, self.list_separator)
 
     @model_validator(mode="after")
@@ -136,7 +136,7 @@ class DeckMapping(AdminBody):
 
 @dataclass(frozen=True, slots=True)
 class DeckReport:
-    """What became of the rows of a deck."""
+    """The outcome of the rows of a deck."""
 
     rows: int
     rates: int
@@ -492,7 +492,7 @@ def _for_prefix(rate: Rate, prefix: str, destination: str) -> Rate:
 
 @lru_cache(maxsize=limits.DECK_TERMS_KEPT_MAX)
 def _reference_cost(terms: Terms) -> Fraction:
-    """What the reference calls cost together, exactly, in currency units."""
+    """The exact total cost of the reference calls, in currency units."""
     tariff = Tariff(terms, _EXACT, "UTC")
     numerators = (tariff.bill(_ANY_TIME, seconds)[0] for seconds in REFERENCE_CALL_SECONDS)
     return Fraction(sum(numerators), tariff.denominator)
@@ -518,7 +518,7 @@ def _number[T](row: DeckRow, column: str | None, read: Callable[[str], int], def
 
 
 def _read[T](row: DeckRow, column: str, read: Callable[[str], T], *, as_text: bool = False) -> T:
-    """What a cell says. `as_text`: a JSON value must be a text or a whole number."""
+    """The value of a cell. `as_text`: a JSON value must be a text or a whole number."""
     text = row.fields.get(column, "")
     if row.not_text and column in row.not_text and (as_text or not text):
         raise _Refused(_place(row, column), row.not_text[column])

@@ -32,7 +32,7 @@ class DeckRow(NamedTuple):
 
 
 class CsvShape(Protocol):
-    """What the CSV reader wants to know of a mapping."""
+    """The settings of the CSV reader in a mapping."""
 
     @property
     def encoding(self) -> str: ...
@@ -73,7 +73,7 @@ def check_line_count(body: bytes, what: str) -> None:
 
 
 def csv_rows(body: bytes, shape: CsvShape, needed: set[str], what: str = DECK) -> Iterator[DeckRow]:
-    """The rows of a table with a header, read as they are asked for.
+    """The rows of a table with a header, read on demand.
 
     Blank lines and comments are passed over; a header may itself begin like a comment.
     Raises BadRequest when the bytes are no such table, TooLarge, Invalid when a column that is
@@ -192,7 +192,7 @@ def _flat(item: Mapping[str, object], path: str) -> Iterator[tuple[str, object]]
 
 
 def _kind(value: object) -> str:
-    """What a value is that a CSV cell can't be; "" of texts, whole numbers and null."""
+    """The type of a value that a CSV cell can't have; "" for texts, whole numbers and null."""
     if isinstance(value, bool):
         return "is true or false"
     if isinstance(value, Decimal):

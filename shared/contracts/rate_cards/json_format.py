@@ -1,7 +1,7 @@
 """A version of a rate card as JSON, in and out.
 
 Prices and amounts are decimal strings with up to twelve decimals; a JSON number is refused, since
-whoever wrote it may have rounded it on the way.
+its writer may have rounded it.
 """
 
 import re
@@ -57,7 +57,7 @@ def read_clock(value: object) -> int:
 
 
 def format_clock(second_of_day: int) -> str:
-    """What `read_clock` reads; seconds only where there are any."""
+    """The text that `read_clock` reads; seconds only if they are not zero."""
     minutes, seconds = divmod(second_of_day, 60)
     text = f"{minutes // 60:02d}:{minutes % 60:02d}"
     return f"{text}:{seconds:02d}" if seconds else text
@@ -113,7 +113,7 @@ class BandBody(AdminBody):
 
 
 class RateBody(AdminBody):
-    """What legs of a kind to numbers with a prefix cost."""
+    """The price of legs of a kind to numbers with a prefix."""
 
     kind: Literal["dial_in", "dial_out"]
     prefix: Prefix
@@ -255,12 +255,13 @@ class _RatesReader:
 
 
 def render_rate_card_json(version: RateCardVersion) -> JsonObject:
-    """The version as `parse_rate_card_json` reads it; optional fields only where they say much."""
+    """The version as `parse_rate_card_json` reads it; optional fields only if they differ from
+    their defaults."""
     return {**render_card_fields(version), "rates": [render_rate(each) for each in version.rates()]}
 
 
 def render_card_fields(version: RateCardVersion) -> JsonObject:
-    """What the card says of itself, whatever its rates."""
+    """The card's own fields, without its rates."""
     return {
         "currency": version.currency,
         "time_zone": version.time_zone,

@@ -1,4 +1,4 @@
-"""What is asked of rate cards, and how their versions are listed."""
+"""Quotes: requests, and the list of a card's versions."""
 
 import re
 from typing import Annotated, Literal, Self

@@ -1,4 +1,4 @@
-"""What is told about rate cards: findings, differences, effects on legs, price lists; as JSON."""
+"""Reports on rate cards as JSON: findings, differences, effects on legs, price lists."""
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -29,7 +29,8 @@ def render_findings(findings: Iterable[Finding]) -> list[JsonObject]:
 
 
 def render_changed_fields(before: RateCardVersion, after: RateCardVersion) -> JsonObject:
-    """What the card itself says otherwise: the same prices make other charges then."""
+    """The differences between the cards' own fields: the same prices result in other charges
+    then."""
     old, new = render_card_fields(before), render_card_fields(after)
     return {
         name: {"before": old[name], "after": new[name]} for name in old if old[name] != new[name]
@@ -47,7 +48,7 @@ def render_change(change: RateChange) -> JsonObject:
 
 
 def render_effect(effect: Effect, currency: str) -> JsonObject:
-    """What legs cost under both versions, in all and by destination."""
+    """The cost of legs under both versions, in total and by destination."""
     return {
         "currency": currency,
         "legs": effect.legs,

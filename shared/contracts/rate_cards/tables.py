@@ -69,7 +69,7 @@ class QuoteTableBody(AdminBody):
 
 
 def deck_report_body(report: DeckReport) -> JsonObject:
-    """What became of the rows of a deck."""
+    """The outcome of the rows of a deck, as a JSON object."""
     return {
         "rows": report.rows,
         "rates": report.rates,
@@ -80,7 +80,7 @@ def deck_report_body(report: DeckReport) -> JsonObject:
 
 
 def change_counts_body(counts: Mapping[ChangeKind, int], dearer: int, cheaper: int) -> JsonObject:
-    """How many rates differ, and which way their prices go."""
+    """The number of different rates, and the direction of their prices."""
     return {
         **{kind.value: counts.get(kind, 0) for kind in ChangeKind},
         "dearer": dearer,

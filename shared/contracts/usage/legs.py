@@ -1,4 +1,4 @@
-"""What crosses the edge of lists of legs: filters in, items and rows out."""
+"""Lists of legs: filters, items and rows."""
 
 from collections.abc import Mapping
 

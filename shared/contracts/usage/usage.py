@@ -1,4 +1,4 @@
-"""What crosses the edge of usage: the requested groups in, sums by group out."""
+"""Usage: requested groups, and sums by group."""
 
 from collections.abc import Sequence
 
