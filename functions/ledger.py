@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
+from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_csv, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE, SPAN, Query, flag, moment, one_of, query_invalid
 from shared.domain.common.canonical import format_time
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 bp = new_blueprint()
 _FINANCE = frozenset({Role.FINANCE})
 _AT = (moment("at", "As of this time; now if left out."),)
+_STATEMENT = (
+    one_of("format", "`csv`, or `html` for a page to print.", ("json", "csv", "html")),
+    one_of("language", "That of the page; the account's if left out.", ("en", "fr")),
+)
 _ANCHORS = (flag("anchors", "Compare it with its newest anchor too."),)
 
 
@@ -137,14 +141,41 @@ async def get_balance(call: Call) -> func.HttpResponse:
     return reply({"at": format_time(at), "balance": format_amount(balance), "entry": entry})
 
 
-@admin_route(bp, "GET", "v1/accounts/{account}/statements/{month}", READERS, is_report=True)
+@admin_route(
+    bp,
+    "GET",
+    "v1/accounts/{account}/statements/{month}",
+    READERS,
+    queries=_STATEMENT,
+    is_report=True,
+)
 async def get_statement(call: Call) -> func.HttpResponse:
-    """Sums of a month: opening balance, totals by kind and destination, closing balance."""
-    from shared.contracts.ledger.entries import statement_body
+    """Sums of a month: opening balance, totals by kind, destination, organizer and cost centre,
+    closing balance; as JSON, CSV, or a page to print."""
+    account, month = call.path("account"), call.path("month")
+    is_html = call.query("format") == "html"
+    if not is_html and not call.wants_csv():
+        from shared.contracts.ledger.entries import statement_body
 
-    account = call.path("account")
-    found = await container().read_ledger.statement(account, call.path("month"))
-    return reply(statement_body(account, *found))
+        found = await container().read_ledger.statement(account, month)
+        return reply(statement_body(account, *found))
+    from shared.contracts.ledger.statement_html import (
+        STATEMENT_COLUMNS,
+        statement_html,
+        statement_rows,
+    )
+
+    printed = await container().read_ledger.printed_statement(account, month)
+    if not is_html:
+        rows = statement_rows(printed)
+        return reply_csv(STATEMENT_COLUMNS, rows, f"{account}-{month}-statement.csv")
+    settings = (await container().facts.require_account(account)).settings
+    return func.HttpResponse(
+        statement_html(printed, call.query("language") or settings.language),
+        headers={"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"},
+        mimetype="text/html",
+        charset="utf-8",
+    )
 
 
 @admin_route(bp, "GET", "v1/accounts/{account}/legs/{leg}", READERS)

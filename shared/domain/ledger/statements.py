@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from shared.domain.common.errors import Invalid
 from shared.domain.common.money import parse_amount
+from shared.domain.credits.lots import Lot
 from shared.domain.ledger.model import Entry, EntryKind
 
 _MONTH = re.compile(r"(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])", re.ASCII)
@@ -180,6 +181,22 @@ class ClosedMonth:
         self.last = commit
         for entry in entries:
             self.statement.add(entry)
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedStatement:
+    """A month with all that a printed statement says: the movements of credits, the corrections of
+    legs, both in order, the parked legs, and the account's open lots at `now`."""
+
+    account: str
+    name: str
+    currency: str
+    closed: ClosedMonth
+    movements: tuple[Entry, ...]
+    corrections: tuple[Entry, ...]
+    open_parked: int
+    lots: tuple[Lot, ...]
+    now: datetime
 
 
 def months_between(first: str, end: str) -> Iterator[str]:

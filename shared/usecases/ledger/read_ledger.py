@@ -6,12 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.common import limits
-from shared.domain.common.errors import Conflict, NotFound
+from shared.domain.common.errors import Conflict, LedgerCorrupt, NotFound
 from shared.domain.common.opaque import from_cursor, to_cursor
+from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Entry, EntryKind
-from shared.domain.ledger.statements import Statement, requested_month_span
+from shared.domain.ledger.statements import (
+    ClosedMonth,
+    PrintedStatement,
+    Statement,
+    requested_month_span,
+)
 from shared.domain.legs.leg import decode_leg_key
 from shared.domain.legs.parking import ParkedLeg, ParkStatus
+from shared.pacing import breathe
 from shared.ports.anchors import Anchors
 from shared.ports.clock import Clock
 from shared.ports.ledger import Commit, Ledger, LegRecord, Verification
@@ -141,13 +148,51 @@ class ReadLedger:
         that row is not what the journal says.
         """
         known = await self.facts.require_account(account)
+        closed, parked = await self._month(known, month)
+        return closed.statement, known.settings.currency, parked
+
+    async def printed_statement(self, account: str, month: str) -> PrintedStatement:
+        """As `statement`, with the movements, corrections and lots that a printed one lists."""
+        known = await self.facts.require_account(account)
+        closed, parked = await self._month(known, month)
+        movements: list[Entry] = []
+        corrections: list[Entry] = []
+        after = closed.after
+        while after < closed.last:
+            commits = await self.ledger.history(account, after=after)
+            for commit in commits:
+                await breathe()
+                if commit.number > closed.last:
+                    break
+                for entry in commit.entries:
+                    if entry.leg is None:
+                        movements.append(entry)
+                    elif not entry.charges:
+                        corrections.append(entry)
+            if not commits:
+                raise LedgerCorrupt("The journal ends before the month.")
+            after = commits[-1].number
+        state = await self.ledger.state(account)
+        return PrintedStatement(
+            account=account,
+            name=known.settings.name or account,
+            currency=known.settings.currency,
+            closed=closed,
+            movements=tuple(movements),
+            corrections=tuple(corrections),
+            open_parked=parked,
+            lots=state.lots if state else (),
+            now=self.clock.now(),
+        )
+
+    async def _month(self, known: Account, month: str) -> tuple[ClosedMonth, int]:
+        """(a month added up, how many legs that came in then are parked and open)."""
         zone = known.settings.time_zone
         start, end = requested_month_span(month, zone)
-        closed = await self.ledger.closed_month(account, month)
+        closed = await self.ledger.closed_month(known.id, month)
         if closed is None or closed.time_zone != zone:
-            closed = await add_up_month(self.ledger, account, month, zone)
-        parked = await self._open_parked(account, start, end)
-        return closed.statement, known.settings.currency, parked
+            closed = await add_up_month(self.ledger, known.id, month, zone)
+        return closed, await self._open_parked(known.id, start, end)
 
     async def _open_parked(self, account: str, start: datetime, end: datetime) -> int:
         count, cursor = 0, None
