@@ -98,7 +98,7 @@ async def extend_dial_out(call: Call, request: "ExtendRequest") -> func.HttpResp
     bridge = call.bridge
     authorization = call.path("authorization")
     request.check(authorization, signed=call.webhook_id is not None)
-    answer: Mapping[str, object] = await container().open_calls.extend(
+    answer: Mapping[str, object] = await container().active_calls.extend(
         bridge, authorization, request.seconds
     )
     event(
@@ -118,7 +118,7 @@ async def release_dial_out(call: Call, request: "ReleaseRequest") -> func.HttpRe
     bridge = call.bridge
     authorization = call.path("authorization")
     request.check(authorization, signed=call.webhook_id is not None)
-    await container().open_calls.release(bridge, authorization)
+    await container().active_calls.release(bridge, authorization)
     return reply({"authorization": authorization, "released": True})
 
 

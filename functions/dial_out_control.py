@@ -110,7 +110,7 @@ async def post_what_if(call: Call, body: "WhatIfBody") -> func.HttpResponse:
     from shared.contracts.common.times import read_time
     from shared.contracts.dial_out.policy_simulation import what_if_body
 
-    found = await container().what_if(
+    found = await container().simulate_policy(
         call.path("account"),
         body.policy.policy(),
         read_time(body.since) if body.since else None,

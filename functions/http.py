@@ -401,7 +401,7 @@ async def _serve_bridge(handler: Handler, call: Call) -> func.HttpResponse:
     services = container()
     with services.turns.call():
         call.check_query()
-        call.authenticated_bridge, call.webhook_id = await services.bridge_gate(
+        call.authenticated_bridge, call.webhook_id = await services.authenticate_bridge(
             call.path("bridge"), call.headers, call.body(), call.request.url
         )
         return await _run(handler, call)

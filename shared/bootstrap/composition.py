@@ -286,7 +286,7 @@ class Container:
         )
     )
     publish_events = _Once(lambda c: PublishEvents(c.ledger, c.holds, c.notices, c.topic, c.clock))
-    bridge_gate = _Once(
+    authenticate_bridge = _Once(
         lambda c: BridgeAuthenticator(
             c.facts,
             c.clock,
@@ -359,14 +359,14 @@ class Container:
     read_ledger = _Once(lambda c: ReadLedger(c.facts, c.ledger, c.parking, c.anchors, c.clock))
     list_legs = _Once(lambda c: ListLegs(c.facts, c.ledger, c.parking, c.clock))
     read_usage = _Once(lambda c: ReadUsage(c.facts, c.ledger, c.clock))
-    wording = _Once(lambda _: ResponseRenderer(allowed_body, denied_body, extended_body))
+    renderer = _Once(lambda _: ResponseRenderer(allowed_body, denied_body, extended_body))
     authorise_dial_out = _Once(
         lambda c: AuthoriseCall(
             ResolveDialOut(c.facts, c.rate_cards, c.holds, c.clock),
             c.holds,
             c.publish_events,
             c.clock,
-            c.wording,
+            c.renderer,
         )
     )
     authorise_dial_in = _Once(
@@ -375,13 +375,13 @@ class Container:
             c.holds,
             c.publish_events,
             c.clock,
-            c.wording,
+            c.renderer,
         )
     )
-    open_calls = _Once(
-        lambda c: ActiveCalls(c.facts, c.rate_cards, c.holds, c.publish_events, c.wording)
+    active_calls = _Once(
+        lambda c: ActiveCalls(c.facts, c.rate_cards, c.holds, c.publish_events, c.renderer)
     )
-    what_if = _Once(lambda c: SimulatePolicy(c.facts, c.ledger))
+    simulate_policy = _Once(lambda c: SimulatePolicy(c.facts, c.ledger))
     dial_out_settings = _Once(
         lambda c: DialOutSettings(c.records, c.facts, c.holds, c.parking, c.publish_events, c.clock)
     )

@@ -34,9 +34,9 @@ class HoldRecord:
     """A request as it is kept: who sent what (`digest`), and the answer that was given.
 
     `granted_seconds` is 0 for a denial. What is granted, of which `pool_seconds` are paid in
-    minutes, is as of the last extension; `released`: the bridge gave it back. `rate`, `asked_at`,
-    `organizer` and `conference` are what one has to know. A dial-out that was let through has the
-    `day` and the `scopes` that its charge is counted in (`Hold`).
+    minutes, is as of the last extension; `released`: the bridge gave it back. An extension needs
+    `rate`, `requested_at`, `organizer` and `conference`. An allowed dial-out has the `day` and the
+    `scopes` that its charge is counted in (`Hold`).
     """
 
     authorization: str
@@ -47,7 +47,7 @@ class HoldRecord:
     pool_seconds: int = 0
     amount_micros: int = 0
     expires_at: datetime | None = None
-    asked_at: datetime | None = None
+    requested_at: datetime | None = None
     rate: RateReference | None = None
     organizer: str | None = None
     conference: str | None = None

@@ -190,7 +190,7 @@ class Callers(Directory):
         async def act(app: Container) -> Any:
             bridge = await app.facts.bridge("local")
             assert bridge is not None
-            return dict(await app.open_calls.extend(bridge, authorization, seconds))
+            return dict(await app.active_calls.extend(bridge, authorization, seconds))
 
         request = {"bridge": "local", "authorization": authorization, "seconds": seconds}
         await self.request("extend", account, request, act, tries=self.rng.choice((1, 2)))
@@ -203,7 +203,7 @@ class Callers(Directory):
         async def act(app: Container) -> None:
             bridge = await app.facts.bridge("local")
             assert bridge is not None
-            await app.open_calls.release(bridge, authorization)
+            await app.active_calls.release(bridge, authorization)
 
         request = {"bridge": "local", "authorization": authorization}
         await self.request("release", account, request, act, tries=self.rng.choice((1, 2)))

@@ -194,9 +194,9 @@ class HoldBookRows:
 
         records = await gather_bounded(read, changed, at_once=limits.SCOPES_READ_AT_ONCE)
         return [
-            Correction(record.day, record.scopes, minute_of(record.asked_at), micros)
+            Correction(record.day, record.scopes, minute_of(record.requested_at), micros)
             for record, micros in zip(records, changed.values(), strict=True)
-            if record is not None and record.day and record.asked_at is not None
+            if record is not None and record.day and record.requested_at is not None
         ]
 
     async def _with_scopes(

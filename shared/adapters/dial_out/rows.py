@@ -166,7 +166,7 @@ def record_values(record: HoldRecord) -> dict[str, Value]:
         "answer": canonical_json(record.answer).decode(),
         "organizer": record.organizer or "",
         "conference": record.conference or "",
-        "asked_at": format_time(record.asked_at) if record.asked_at else "",
+        "asked_at": format_time(record.requested_at) if record.requested_at else "",
         "rate": canonical_json(_rate(rate)).decode() if rate else "",
         "day": record.day,
         "scopes": " ".join(record.scopes),
@@ -191,7 +191,7 @@ def read_record(row: Row, grant: Row | None = None, *, released: bool = False) -
     it back."""
     check_schema(row, SCHEMA)
     values = row.values if grant is None else {**row.values, **grant.values}
-    expires_at, asked_at = str(values["expires_at"]), str(values["asked_at"])
+    expires_at, requested_at = str(values["expires_at"]), str(values["asked_at"])
     rate = str(values["rate"])
     return HoldRecord(
         authorization=row.key.removeprefix("hold|"),
@@ -202,7 +202,7 @@ def read_record(row: Row, grant: Row | None = None, *, released: bool = False) -
         pool_seconds=int(cast("int", values["pool_seconds"])),
         amount_micros=int(cast("int", values["amount"])),
         expires_at=parse_time(expires_at) if expires_at else None,
-        asked_at=parse_time(asked_at) if asked_at else None,
+        requested_at=parse_time(requested_at) if requested_at else None,
         rate=_read_rate(json.loads(rate)) if rate else None,
         organizer=str(values["organizer"]) or None,
         conference=str(values["conference"]) or None,

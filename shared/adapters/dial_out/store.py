@@ -48,7 +48,7 @@ from shared.ports.queues import Backlog
 from shared.ports.tables import Delete, Insert, Operation, TableStore
 
 TABLE = rows.TABLE
-_REFRESH_PAUSE = timedelta(seconds=limits.NUDGE_SECONDS_MIN)
+_REFRESH_PAUSE = timedelta(seconds=limits.REFRESH_SECONDS_MIN)
 _log = logging.getLogger(__name__)
 
 
@@ -68,7 +68,7 @@ class TableHoldBook:
         self._tables = tables
         self._log = log
         self._clock = clock
-        self._nudged_at: dict[str, datetime] = {}
+        self._refreshed_at: dict[str, datetime] = {}
         self._refreshes: dict[str, asyncio.Task[None]] = {}
         self._book = HoldBookRows(tables, ledger, due, backlog, clock)
         self._committer: GroupCommitter[HoldPartitionState, Command, Result] = GroupCommitter(
@@ -151,7 +151,7 @@ class TableHoldBook:
 
     async def refresh(self, account: str) -> None:
         try:
-            async with asyncio.timeout(limits.NUDGE_WAIT_SECONDS_MAX):
+            async with asyncio.timeout(limits.REFRESH_WAIT_SECONDS_MAX):
                 await self.catch_up(account)
         except (PerminuteError, TimeoutError) as error:
             _log.info("a hold book was not refreshed after credits: %s", error)
@@ -160,12 +160,12 @@ class TableHoldBook:
         """The account was debited: catch up in the background, at most once a second, and write
         only where that settles something."""
         now = self._clock.now()
-        last = self._nudged_at.get(account)
+        last = self._refreshed_at.get(account)
         if account in self._refreshes or (last and now - last < _REFRESH_PAUSE):
             return
-        self._nudged_at[account] = now
-        if len(self._nudged_at) > limits.PARTITIONS_CACHED_MAX:
-            del self._nudged_at[next(iter(self._nudged_at))]
+        self._refreshed_at[account] = now
+        if len(self._refreshed_at) > limits.PARTITIONS_CACHED_MAX:
+            del self._refreshed_at[next(iter(self._refreshed_at))]
         task = asyncio.get_running_loop().create_task(
             self._refresh_async(account), context=NO_REQUEST()
         )
@@ -174,7 +174,7 @@ class TableHoldBook:
 
     async def _refresh_async(self, account: str) -> None:
         try:
-            await self.catch_up(account, lag_commits=limits.NUDGE_LAG_COMMITS)
+            await self.catch_up(account, lag_commits=limits.REFRESH_LAG_COMMITS)
         except PerminuteError as error:
             _log.info("a hold book was not refreshed: %s", error.detail)
 

@@ -109,7 +109,7 @@ class AuthoriseCall:
                 pool_seconds=hold.pool_seconds,
                 amount_micros=hold.amount_micros,
                 expires_at=hold.expires_at,
-                asked_at=priced.pricing.asked_at,
+                requested_at=priced.pricing.requested_at,
                 rate=priced.pricing.reference,
                 organizer=call.organizer,
                 conference=request.conference,

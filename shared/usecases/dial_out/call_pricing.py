@@ -25,7 +25,7 @@ class CallPricing:
     version: RateCardVersion
     kind: LegKind
     origin: str | None
-    asked_at: datetime
+    requested_at: datetime
     after: "CallPricing | None" = None
 
     def seconds_for(self, credit_micros: int, wanted_seconds: int, after_seconds: int) -> int:
@@ -35,8 +35,8 @@ class CallPricing:
             self.rate,
             self.version.rounding,
             self.version.time_zone,
-            answered_at=self.asked_at,
-            answered_until=self.asked_at + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
+            answered_at=self.requested_at,
+            answered_until=self.requested_at + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
             after_seconds=after_seconds,
             credit_micros=credit_micros,
             wanted_seconds=wanted_seconds,
@@ -51,8 +51,8 @@ class CallPricing:
             self.rate,
             self.version.rounding,
             self.version.time_zone,
-            answered_at=self.asked_at,
-            answered_until=self.asked_at + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
+            answered_at=self.requested_at,
+            answered_until=self.requested_at + timedelta(seconds=limits.HOLD_RINGING_SECONDS),
             after_seconds=after_seconds,
             seconds=seconds,
         )
@@ -67,7 +67,7 @@ class CallPricing:
             rate,
             version.rounding,
             version.time_zone,
-            span_start=self.asked_at,
+            span_start=self.requested_at,
             span_seconds=limits.HOLD_SLICE_SECONDS + limits.HOLD_RINGING_SECONDS,
         )
         price = ceil_div(dearest.numerator * PICOS_PER_UNIT, dearest.denominator)
@@ -103,7 +103,7 @@ class IncludedCall:
     """Implements `Pricing` for a call that the organizer's licence pays for."""
 
     kind: LegKind
-    asked_at: datetime
+    requested_at: datetime
 
     def seconds_for(self, credit_micros: int, wanted_seconds: int, after_seconds: int) -> int:
         """As long as is wanted."""
@@ -120,7 +120,7 @@ class IncludedCall:
     @property
     def reference(self) -> RateReference:
         """What says that it is included."""
-        return RateReference("", self.asked_at, self.kind.value, "", None, is_included=True)
+        return RateReference("", self.requested_at, self.kind.value, "", None, is_included=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +170,18 @@ async def priced(
 
 
 async def priced_again(
-    rate_cards: RateCards, reference: RateReference, asked_at: datetime
+    rate_cards: RateCards, reference: RateReference, requested_at: datetime
 ) -> CallPricing | IncludedCall | None:
     """The pricing that a hold was reckoned with; None where the card lost its rate."""
     kind = LegKind(reference.kind)
     if reference.is_included:
-        return IncludedCall(kind, asked_at)
+        return IncludedCall(kind, requested_at)
     version = await rate_cards.version_for(reference.card, reference.version)
     rate = version.find(kind, reference.prefix, reference.origin) if version else None
     if version is None or rate is None:
         return None
-    after = await priced_again(rate_cards, reference.after, asked_at) if reference.after else None
+    after = (
+        await priced_again(rate_cards, reference.after, requested_at) if reference.after else None
+    )
     later = after if isinstance(after, CallPricing) else None
-    return CallPricing(rate, version, kind, reference.origin, asked_at, later)
+    return CallPricing(rate, version, kind, reference.origin, requested_at, later)

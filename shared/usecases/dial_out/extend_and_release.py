@@ -80,6 +80,6 @@ class ActiveCalls:
         return account, record
 
     async def _pricing(self, record: HoldRecord) -> CallPricing | IncludedCall | None:
-        if record.rate is None or record.asked_at is None:
+        if record.rate is None or record.requested_at is None:
             return None
-        return await priced_again(self.rate_cards, record.rate, record.asked_at)
+        return await priced_again(self.rate_cards, record.rate, record.requested_at)

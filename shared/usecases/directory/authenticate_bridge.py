@@ -41,7 +41,7 @@ class BridgeAuthenticator:
         remembered, is_current = self.facts.remembered_bridge(name)
         is_proven = False
         try:
-            let_in = self._let_in(remembered, headers, body, url)
+            authenticated = self._authenticated(remembered, headers, body, url)
             is_proven = True
         except NotAuthenticated:
             self.budgets.admit(_UNPROVEN, _UNPROVEN_READS)
@@ -51,13 +51,13 @@ class BridgeAuthenticator:
             if not (is_proven and is_current):
                 raise
         else:
-            let_in = self._let_in(present, headers, body, url)
-        caller = f"bridge:{let_in[0].id}"
+            authenticated = self._authenticated(present, headers, body, url)
+        caller = f"bridge:{authenticated[0].id}"
         self.budgets.admit(caller, self.allowance)
         self.budgets.spend(caller, len(body) // 1024)
-        return let_in
+        return authenticated
 
-    def _let_in(
+    def _authenticated(
         self, bridge: Bridge | None, headers: Mapping[str, str], body: bytes, url: str
     ) -> tuple[Bridge, str | None]:
         auth = bridge.auth if bridge else None

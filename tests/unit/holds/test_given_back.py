@@ -225,7 +225,7 @@ async def _played(steps: Sequence[tuple[str, int]]) -> None:
 
 
 def _dated(place: PlaceHold, placed_at: Any) -> Any:
-    return lambda granted: replace(place.record(granted), asked_at=placed_at)
+    return lambda granted: replace(place.record(granted), requested_at=placed_at)
 
 
 def test_a_call_that_was_found_by_its_legs_id_gives_its_budget_back_too(calls: Calls) -> None:
