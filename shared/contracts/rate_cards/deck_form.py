@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from collections.abc import Iterator
 from datetime import datetime
 
 from pydantic import Field
@@ -18,7 +19,7 @@ from shared.domain.rating.rate_card import RateCardVersion
 
 _GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31
-_PIECE_BYTES = 64 * 1024
+_PIECE_BYTES = 8 * 1024
 _ZIP = b"PK\x03\x04"
 _NAMES = "table of names"
 
@@ -87,11 +88,21 @@ def inflated(content: bytes) -> bytes:
         raise BadRequest("This is a spreadsheet or a ZIP archive: send the table as CSV or JSON.")
     if not content.startswith(_GZIP):
         return content
+    # Read twice, so that memory of the right size is taken once and no second copy is made.
+    size = sum(map(len, _pieces(content)))
+    found = io.BytesIO()
+    found.seek(max(0, size - 1))
+    found.write(b"\0"[:size])
+    found.seek(0)
+    found.writelines(_pieces(content))
+    return found.getvalue()
+
+
+def _pieces(content: bytes) -> Iterator[bytes]:
     most = min(
         limits.RATE_CARD_BODY_BYTES_MAX,
         max(limits.DECK_INFLATED_BYTES_LEAST, limits.DECK_INFLATION_MAX * len(content)),
     )
-    content_read = io.BytesIO()  # gives what was written without a second copy
     at, size = 0, 0
     for _ in range(limits.DECK_GZIP_MEMBERS_MAX):
         inflater = zlib.decompressobj(_GZIP_WINDOW)
@@ -102,11 +113,13 @@ def inflated(content: bytes) -> bytes:
                 raise BadRequest("The gzip file is cut off.")
             at += len(packed)
             try:
-                size += content_read.write(inflater.decompress(packed, most - size + 1))
+                piece = inflater.decompress(packed, most - size + 1)
             except zlib.error:
                 raise BadRequest("The gzip file can't be read.") from None
+            size += len(piece)
             if size > most:
                 raise TooLarge(f"The gzip file may inflate to {most} bytes.")
+            yield piece
         at -= len(inflater.unused_data)
         if not content.startswith(_GZIP, at):
             break
@@ -114,4 +127,3 @@ def inflated(content: bytes) -> bytes:
         raise TooLarge(f"The gzip file may have {limits.DECK_GZIP_MEMBERS_MAX} members.")
     if content[at:].strip(b"\0"):
         raise BadRequest("Something follows the end of the gzip file.")
-    return content_read.getvalue()
