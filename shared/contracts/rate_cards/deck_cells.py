@@ -27,7 +27,7 @@ _ROUNDED = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+|[0-9]+\.[0-9]+", re
 _GROUPED_DIGITS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3}){1,4}", re.ASCII)
 _DATE = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2(?:[0-9]{2}|[0-9]{4})", re.ASCII)
 _AREA_AND_EXCHANGE = re.compile(r"[0-9]{3}-[0-9]{3}", re.ASCII)
-_DURATION = re.compile(r"([0-9]{1,7})(?:\.0+)?\s*(s|sec|m|min)?", re.ASCII | re.IGNORECASE)
+_DURATION = re.compile(r"([0-9]{1,7})(?:\.0{1,2})?\s*(s|sec|m|min)?", re.ASCII | re.IGNORECASE)
 _PRICE = re.compile(r"([^\d.,]*?)\s*([0-9]{0,10})(?:\.([0-9]*))?\s*([^\d.,]*)")
 _FACTOR = re.compile(r"(?:[0-9]{1,10}(?:\.[0-9]*)?|\.[0-9]+)", re.ASCII)
 _THOUSANDS = re.compile(r"\D*[1-9][0-9]{0,2}(\.[0-9]{3})+,[0-9]*\D*", re.ASCII)
@@ -236,7 +236,10 @@ def cell_price(text: str, currency: str, *, decimal_comma: bool) -> int:
 def cell_factor(text: str, *, decimal_comma: bool) -> int:
     """Picos of a number that prices are multiplied by: no currency, no thousands."""
     text = _plain_text(text)
-    text = text.replace(",", ".") if decimal_comma and "." not in text else text
+    if decimal_comma:
+        if "." in text:
+            raise ValueError("has a dot where the comma is the decimal sign")
+        text = text.replace(",", ".")
     if not _FACTOR.fullmatch(text):
         raise ValueError("must be a number, not negative")
     whole, _, fraction = text.partition(".")

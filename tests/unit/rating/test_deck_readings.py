@@ -2,7 +2,9 @@
 """A cell of a deck has one reading, or its line is refused."""
 
 import json
+import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import phonenumbers
@@ -10,7 +12,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.contracts.rate_cards.deck_cells import PrefixReader, cell_price
+from shared.contracts.rate_cards.deck_cells import (
+    PrefixReader,
+    cell_factor,
+    cell_price,
+    cell_seconds,
+)
 from shared.domain.common.errors import BadRequest
 from shared.domain.numbers.prefixes import calling_code
 from tests.unit.rating.test_deck_import import SIMPLE, errors, imported, rates
@@ -408,3 +415,31 @@ def test_a_deck_that_cannot_be_read_names_the_option_of_the_mapping_that_would_h
         assert rates(text, **SIMPLE, delimiter=delimiter)
     ((_, detail),) = errors("cc,area,price\n36,06,1\n", **IN_TWO_COLUMNS)
     assert detail == "'06' begins no number after the country code 36"
+
+
+@given(st.text("0123456789.,smin ec\u0661\uff11-+eE", max_size=9))
+@example("60.000")
+@example("1.000 s")
+@example("1,5")
+def test_a_duration_is_its_whole_number_or_refused(text: str) -> None:
+    """Three zeros after a dot may be thousands."""
+    try:
+        found = cell_seconds(text)
+    except ValueError:
+        return
+    number = re.fullmatch(r"\s*([0-9]+)(\.0{1,2})?\s*(s|sec|m|min)?\s*", text, re.ASCII | re.I)
+    assert number is not None
+    assert found == int(number[1]) * (60 if (number[3] or "").lower().startswith("m") else 1)
+
+
+@given(st.text("0123456789.,% \u0661\uff11-+eE", max_size=9), st.booleans())
+@example("1.000", True)
+@example("1,000", False)
+def test_a_factor_is_read_by_one_decimal_sign_or_refused(text: str, decimal_comma: bool) -> None:
+    try:
+        found = cell_factor(text, decimal_comma=decimal_comma)
+    except ValueError:
+        return
+    sign = "," if decimal_comma else "."
+    assert set(text.strip()) <= {*"0123456789", sign}
+    assert found == int(Decimal(text.strip().replace(sign, ".")) * 10**12)
