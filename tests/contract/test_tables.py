@@ -43,7 +43,13 @@ async def open_azurite(
         await store.close()
 
 
-@pytest.fixture(params=["memory", "azurite", "azurite through the SDK"])
+@pytest.fixture(
+    params=[
+        "memory",
+        "azurite",
+        pytest.param("azurite through the SDK", marks=pytest.mark.extended),
+    ]
+)
 def opened(request: pytest.FixtureRequest) -> Opener:
     """Opens the store of this run of the suite, inside the test's event loop."""
     if request.param == "memory":

@@ -70,7 +70,9 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.timeout(SECONDS_MAX + 60)
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page", [*PAGES[:2], *(pytest.param(page, marks=pytest.mark.extended) for page in PAGES[2:])]
+)
 def test_the_page_is_followed_from_top_to_bottom(page: str, folder: Path) -> None:
     """One shell runs all blocks; each output is what the next block shows."""
     steps = list(steps_of(page))

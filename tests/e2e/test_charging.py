@@ -5,6 +5,8 @@ from decimal import Decimal
 from fractions import Fraction
 from urllib.parse import quote
 
+import pytest
+
 from tests.e2e.deployment import (
     BERLIN,
     LONDON,
@@ -255,22 +257,25 @@ def test_foreign_ids_of_any_letters_are_charged_and_found(deployment: Deployment
     assert charge["conference"] == "räum/1"
 
 
-def test_500_legs_in_one_post_are_charged_to_the_micro(deployment: Deployment) -> None:
+@pytest.mark.parametrize("rated_legs", [90, pytest.param(490, marks=pytest.mark.extended)])
+def test_many_legs_in_one_post_are_charged_to_the_micro(
+    deployment: Deployment, rated_legs: int
+) -> None:
     account = deployment.account("1000.00")
-    rated = [_rated(account, number) for number in range(490)]
+    rated = [_rated(account, number) for number in range(rated_legs)]
     unrated = [leg(account, to=ROME, talk_seconds=60) for _ in range(10)]
     began = time.monotonic()
 
     deployment.post(*[ended for ended, _ in rated], *unrated)
-    debits = deployment.debits(account, 490, MANY_SECONDS_MAX)
+    debits = deployment.debits(account, rated_legs, MANY_SECONDS_MAX)
     took_seconds = time.monotonic() - began
 
-    print(f"500 legs took {took_seconds:.2f} s")
+    print(f"{rated_legs + 10} legs took {took_seconds:.2f} s")
     by_leg = {entry["leg"]: -Decimal(entry["amount"]) for entry in debits}
     assert by_leg == {f"local~{ended['leg_id']}": amount for ended, amount in rated}
     assert deployment.balance(account) == 1000 - sum(amount for _, amount in rated)
     verified = deployment.verified(account)
-    assert (verified["entries"], verified["legs"]) == (491, 490)
+    assert (verified["entries"], verified["legs"]) == (rated_legs + 1, rated_legs)
     assert {deployment.parked(ended["leg_id"])["reason"] for ended in unrated} == {"rate_missing"}
     listed = deployment.admin.items(
         f"parked-legs?account={account}&reason=rate_missing&status=open"

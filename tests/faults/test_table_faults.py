@@ -58,7 +58,9 @@ def table() -> str:
     return f"t{uuid.uuid4().hex}"
 
 
-@pytest.fixture(params=[AzureTables, SdkTables], ids=["codec", "sdk"])
+@pytest.fixture(
+    params=[AzureTables, pytest.param(SdkTables, marks=pytest.mark.extended)], ids=["codec", "sdk"]
+)
 def adapter(request: pytest.FixtureRequest) -> type[AzureTables]:
     return cast("type[AzureTables]", request.param)
 

@@ -263,7 +263,9 @@ def _run_json(folder: Path, other_than: dict[str, Any] | None = None) -> dict[st
     return said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.extended)]
+)
 def test_make_run_serves_until_a_signal_and_leaves_nothing(
     tmp_path: Path, number: signal.Signals
 ) -> None:
