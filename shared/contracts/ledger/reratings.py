@@ -10,11 +10,12 @@ from pydantic import Field, model_validator
 from shared.contracts.common.fields import AdminBody, Id
 from shared.contracts.common.validation import ReasonText, TimeText
 from shared.contracts.rate_cards.json_format import JsonObject
-from shared.domain.charging.rerating import Difference, RatedBy, RerateOutcome, RerateStatus, add_up
+from shared.domain.charging.rerating import Difference, RerateOutcome, RerateStatus, add_up
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.money import format_amount
 from shared.domain.common.opaque import from_cursor, to_cursor
+from shared.domain.ledger.stored_charge import RatedBy
 from shared.domain.legs.leg import encode_leg_key
 
 RERATING_COLUMNS = (

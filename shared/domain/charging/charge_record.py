@@ -262,13 +262,6 @@ def pool_seconds_of(charge: Mapping[str, object]) -> int:
     return int(str(charge.get("pool_seconds") or 0))
 
 
-def pool_until_second_of(charge: Mapping[str, object]) -> int:
-    """The second of a kept charge's call at which the part that the pool paid ends: later than the
-    seconds that it paid where some of that part are free."""
-    until = _pool_line_of(charge).get("until_second")
-    return until if isinstance(until, int) else pool_seconds_of(charge)
-
-
 def explained(charge: Charge) -> dict[str, object]:
     """What a rating says of itself: rate, lines, rounding. It is kept."""
     return _explained(charge, charge.lines())

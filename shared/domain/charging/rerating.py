@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from shared.domain.charging.charge_record import pool_until_second_of
-from shared.domain.common.canonical import parse_time
 from shared.domain.common.kinds import LegKind
-from shared.domain.common.money import parse_amount
+from shared.domain.ledger.stored_charge import ChargeRecord, RatedBy
 from shared.domain.numbers.numbers import called_number, caller_number, caller_origin
 from shared.domain.rating.diff import LegFacts
 
@@ -27,66 +25,27 @@ class Untouched(StrEnum):
     CURRENCY_MISMATCH = "currency_mismatch"
 
 
-@dataclass(frozen=True, slots=True)
-class RatedBy:
-    """What a stored charge says of its rate."""
-
-    card: str
-    version: str
-    prefix: str
-    destination: str
-    origin: str | None
-
-    @property
-    def target(self) -> str:
-        """Card and version as one text."""
-        return f"{self.card}|{self.version}"
-
-
-def rated_by(charge: Mapping[str, object]) -> RatedBy | None:
-    """The rate by which credits paid a stored charge; None where they paid nothing by a rate: free
-    legs without one, legs that the pool paid in full."""
-    rate = charge.get("rate")
-    pool_until = pool_until_second_of(charge)
-    if not isinstance(rate, dict) or (pool_until and pool_until == charge["talk_seconds"]):
-        return None
-    origin = rate.get("origin")
-    return RatedBy(
-        str(rate["card"]),
-        str(rate["version"]),
-        str(rate["prefix"]),
-        str(rate["destination"]),
-        str(origin) if origin else None,
-    )
-
-
-def amount_micros(charge: Mapping[str, object]) -> int:
-    """What a stored charge came to."""
-    return parse_amount(str(charge["amount"]))
-
-
-def leg_facts(charge: Mapping[str, object], person: Mapping[str, object]) -> LegFacts | Untouched:
-    """What the price of a charged leg depends on, or why it can't be priced again.
+def leg_facts(charge: ChargeRecord, person: Mapping[str, object]) -> LegFacts | Untouched:
+    """The facts that the price of a charged leg depends on, or why it can't be priced again.
 
     `person` is the part of the leg that can be erased: it has the numbers. Of a leg that the pool
     paid in part these are the facts of the rest, which is a call of its own.
     """
-    reason = charge.get("zero_reason")
-    if reason in set(Untouched):
-        return Untouched(str(reason))
-    pool_until = pool_until_second_of(charge)
-    talk_seconds = int(str(charge["talk_seconds"])) - pool_until
+    if charge.zero_reason in set(Untouched):
+        return Untouched(str(charge.zero_reason))
+    pool_until = charge.pool_until_second
+    talk_seconds = charge.talk_seconds - pool_until
     if pool_until and talk_seconds <= 0:
         return Untouched.POOL
     to_number = person.get("to")
     if not to_number:
         return Untouched.ERASED
-    kind = LegKind(str(charge["kind"]))
+    assert charge.answered_at is not None, "an unanswered leg has its reason"
     return LegFacts(
-        kind=kind,
+        kind=charge.kind,
         to_digits=called_number(str(to_number)).removeprefix("+"),
-        origin=origin_of(kind, person.get("from")),
-        answered_at=parse_time(str(charge["answered_at"])) + timedelta(seconds=pool_until),
+        origin=origin_of(charge.kind, person.get("from")),
+        answered_at=charge.answered_at + timedelta(seconds=pool_until),
         talk_seconds=talk_seconds,
     )
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.domain.charging.rerating import amount_micros
 from shared.domain.common.kinds import LegKind
 from shared.domain.ledger.model import Entry
+from shared.domain.ledger.stored_charge import read_charge
 from shared.ports.ledger import Ledger, LegRecord
 from shared.usecases.charging.past_legs import Span
 from shared.usecases.charging.rerate_legs import RerateLegs
@@ -26,7 +26,7 @@ class AnsweredLeg:
     @property
     def net_micros(self) -> int:
         """The present amount; 0 once it is reversed."""
-        return 0 if self.reversal else amount_micros(self.record.charge)
+        return 0 if self.reversal else read_charge(self.record.charge).amount_micros
 
 
 @dataclass(frozen=True, slots=True)

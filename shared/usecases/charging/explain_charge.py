@@ -3,14 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.domain.charging.charge_record import (
-    charge_fields,
-    pool_seconds_of,
-    pool_until_second_of,
-)
-from shared.domain.charging.rerating import RatedBy, Untouched, leg_facts, rated_by
+from shared.domain.charging.charge_record import charge_fields
+from shared.domain.charging.rerating import Untouched, leg_facts
 from shared.domain.common.canonical import parse_time
-from shared.domain.common.money import format_amount
+from shared.domain.ledger.stored_charge import ChargeRecord, RatedBy, read_charge
 from shared.domain.rating.rate_card import RateCardUnreadable, RateCardVersion
 from shared.domain.rating.rating import Charge, rate_leg
 from shared.ports.rate_cards import RateCardStore
@@ -31,16 +27,16 @@ class ExplainLeg:
     rate_cards: RateCardStore
 
     async def __call__(
-        self, charge: Mapping[str, object], person: Mapping[str, object]
+        self, document: Mapping[str, object], person: Mapping[str, object]
     ) -> dict[str, object]:
         """`sentence` and `won_over` of a stored charge; empty where the card does not give this
         very charge (any more): rather nothing than something wrong. Raises StoreUnavailable."""
-        pool_seconds = pool_seconds_of(charge)
-        rate = rated_by(charge)
-        if sentence := _FREE.get(str(charge.get("zero_reason"))):
+        charge = read_charge(document)
+        pool_seconds, rate = charge.pool_seconds, charge.rated_by
+        if sentence := _FREE.get(str(charge.zero_reason)):
             return {"sentence": sentence}
         if rate is None:
-            return {"sentence": _pooled(charge, pool_seconds)} if pool_seconds else {}
+            return {"sentence": _pooled(charge)} if pool_seconds else {}
         try:
             found = await self.rate_cards.version(rate.card, parse_time(rate.version))
         except RateCardUnreadable:
@@ -53,17 +49,17 @@ class ExplainLeg:
             words["sentence"] = (
                 f"The pool of included minutes pays the first {pool_seconds} s. {words['sentence']}"
             )
-        replaces = charge.get("replaces")
-        if isinstance(replaces, dict):
+        if charge.replaces:
+            entry, amount = charge.replaces
             words["sentence"] = (
-                f"{words['sentence']} It replaces the charge of {replaces['amount']} "
-                f"in entry {replaces['entry']}."
+                f"{words['sentence']} It replaces the charge of {amount} in entry {entry}."
             )
         return words
 
 
-def _pooled(charge: Mapping[str, object], pool_seconds: int) -> str:
-    free_seconds = pool_until_second_of(charge) - pool_seconds
+def _pooled(charge: ChargeRecord) -> str:
+    pool_seconds = charge.pool_seconds
+    free_seconds = charge.pool_until_second - pool_seconds
     if not free_seconds:
         return f"The pool of included minutes pays all {pool_seconds} s."
     return f"The pool of included minutes pays {pool_seconds} s, {free_seconds} s are free."
@@ -72,7 +68,7 @@ def _pooled(charge: Mapping[str, object], pool_seconds: int) -> str:
 def _rated_again(
     version: RateCardVersion,
     rate: RatedBy,
-    charge: Mapping[str, object],
+    charge: ChargeRecord,
     person: Mapping[str, object],
 ) -> Charge | None:
     """The charge as the engine gives it; without the number, which may be erased, its prefix
@@ -88,6 +84,6 @@ def _rated_again(
         answered_at=facts.answered_at,
         talk_seconds=facts.talk_seconds,
     )
-    if again is None or format_amount(again.amount_micros) != charge["amount"]:
+    if again is None or again.amount_micros != charge.amount_micros:
         return None
     return again if again.rate.prefix == rate.prefix else None

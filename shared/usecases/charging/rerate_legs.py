@@ -13,21 +13,19 @@ from datetime import datetime
 
 from shared.domain.charging.charge_record import rerated_document
 from shared.domain.charging.rerating import (
-    RatedBy,
     RerateOutcome,
     RerateStatus,
     Untouched,
-    amount_micros,
     leg_facts,
-    rated_by,
 )
 from shared.domain.common import limits
-from shared.domain.common.canonical import content_digest, format_time, parse_time
+from shared.domain.common.canonical import content_digest, format_time
 from shared.domain.common.errors import NotFound, Unavailable
 from shared.domain.credits.lots import Lot
 from shared.domain.directory.access import Principal
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import RerateLeg
+from shared.domain.ledger.stored_charge import ChargeRecord, RatedBy, read_charge
 from shared.domain.rating.rate_card import RateCardVersion
 from shared.domain.rating.rating import Charge, rate_leg
 from shared.pacing import breathe
@@ -87,6 +85,7 @@ class _Found:
 
     account: Account
     records: Sequence[LegRecord]
+    charged: ChargeRecord
     anew: Charge | Untouched
 
     @property
@@ -275,21 +274,21 @@ class RerateLegs:
     async def _anew(
         self, account: Account, records: Sequence[LegRecord], wanted: RerateSelection
     ) -> _Found:
-        present = records[-1]
-        rate = rated_by(present.charge)
-        facts = leg_facts(present.charge, records[0].person)
+        charged = read_charge(records[-1].charge)
+        rate = charged.rated_by
+        facts = leg_facts(charged, records[0].person)
         if isinstance(facts, Untouched):
-            return _Found(account, records, facts)
+            return _Found(account, records, charged, facts)
         card = wanted.rate_card or (rate.card if rate else account.settings.rate_card)
         if wanted.version is not None:
             version: RateCardVersion | None = await self._named(card, wanted.version)
         else:
-            answered_at = parse_time(str(present.charge["answered_at"]))
+            answered_at = charged.answered_at or charged.started_at
             version = await self.rate_cards.version_for(card, answered_at)
         if version is None:
-            return _Found(account, records, Untouched.RATE_MISSING)
+            return _Found(account, records, charged, Untouched.RATE_MISSING)
         if version.currency != account.settings.currency:
-            return _Found(account, records, Untouched.CURRENCY_MISMATCH)
+            return _Found(account, records, charged, Untouched.CURRENCY_MISMATCH)
         charge = rate_leg(
             version,
             kind=facts.kind,
@@ -298,7 +297,7 @@ class RerateLegs:
             answered_at=facts.answered_at,
             talk_seconds=facts.talk_seconds,
         )
-        return _Found(account, records, charge or Untouched.RATE_MISSING)
+        return _Found(account, records, charged, charge or Untouched.RATE_MISSING)
 
     async def _named(self, card: str, effective_from: datetime) -> RateCardVersion:
         found = await self.rate_cards.version(card, effective_from)
@@ -341,8 +340,10 @@ class RerateLegs:
 
 
 def _is_wanted(records: Sequence[LegRecord], wanted: RerateSelection) -> bool:
-    rate = rated_by(records[-1].charge)
-    return wanted.charged_by is None or (rate is not None and rate.card == wanted.charged_by)
+    if wanted.charged_by is None:
+        return True
+    rate = read_charge(records[-1].charge).rated_by
+    return rate is not None and rate.card == wanted.charged_by
 
 
 def _taken_back(outcome: RerateOutcome) -> RerateOutcome:
@@ -359,8 +360,8 @@ def _taken_back(outcome: RerateOutcome) -> RerateOutcome:
 def _outcome_of(found: _Found) -> RerateOutcome:
     """What charging a leg anew would do."""
     present, charge = found.present, found.anew
-    before = rated_by(present.charge)
-    micros = amount_micros(present.charge)
+    charged = found.charged
+    before, micros = charged.rated_by, charged.amount_micros
     outcome = RerateOutcome(
         account=found.account.id,
         currency=found.account.settings.currency,
@@ -369,8 +370,8 @@ def _outcome_of(found: _Found) -> RerateOutcome:
         status=RerateStatus.SKIPPED,
         before_micros=micros,
         after_micros=micros,
-        answered_at=_text(present.charge.get("answered_at")),
-        talk_seconds=int(str(present.charge.get("talk_seconds") or 0)),
+        answered_at=format_time(charged.answered_at) if charged.answered_at else None,
+        talk_seconds=charged.talk_seconds,
         before=before,
         after=before,
     )
@@ -394,7 +395,3 @@ def _rated(charge: Charge) -> RatedBy:
         rate.destination,
         rate.origin,
     )
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

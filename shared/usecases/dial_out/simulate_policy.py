@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from shared.domain.common import limits
-from shared.domain.common.canonical import parse_time
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import ceil_div, parse_price
 from shared.domain.dial_out.applicable_limits import limits_of
@@ -15,6 +13,7 @@ from shared.domain.dial_out.policy import AccountPolicy
 from shared.domain.dial_out.policy_simulation import PastCall, Verdict, WhatIf, judge
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Entry
+from shared.domain.ledger.stored_charge import ChargeRecord, read_charge
 from shared.domain.numbers.numbers import look_up
 from shared.pacing import breathe
 from shared.ports.ledger import Ledger
@@ -84,7 +83,7 @@ class SimulatePolicy:
         entry: Entry,
         person: Mapping[str, object],
     ) -> PastCall:
-        charge: Mapping[str, Any] = entry.charge or {}
+        charge = read_charge(entry.charge or {})
         name = person.get("organizer")
         organizer = await self.facts.organizer(account.id, str(name)) if name else None
         # One that nobody registered was charged all the same: the lists judge it.
@@ -100,12 +99,12 @@ class SimulatePolicy:
         return PastCall(
             leg=entry.leg or "",
             entry=entry.sequence,
-            dialled_at=parse_time(charge["started_at"]),
-            ended_at=parse_time(charge["ended_at"]),
-            talk_seconds=charge["talk_seconds"],
+            dialled_at=charge.started_at,
+            ended_at=charge.ended_at,
+            talk_seconds=charge.talk_seconds,
             amount_micros=-entry.amount_micros,
             facts=facts,
-            bounds=limits_of(policy, organizer, charge.get("conference")),
+            bounds=limits_of(policy, organizer, charge.conference),
         )
 
 
@@ -113,13 +112,11 @@ def _kind(entry: Entry) -> object:
     return entry.charge.get("kind") if entry.charge else None
 
 
-def _rate(charge: Mapping[str, Any]) -> RateFacts:
-    """The rate by which a leg was charged, as its explanation says."""
-    usage = [line for line in charge["lines"] if line["kind"] == "usage"]
-    prices = [ceil_div(60 * parse_price(line["price"]), line["unit_seconds"]) for line in usage]
-    rate = charge.get("rate") or {}
+def _rate(charge: ChargeRecord) -> RateFacts:
+    """The rate by which a leg was charged."""
+    prices = [ceil_div(60 * parse_price(price), unit) for price, unit in charge.usage_prices]
     return RateFacts(
-        prefix=rate.get("prefix", ""),
-        destination=rate.get("destination", ""),
+        prefix=charge.rate.prefix if charge.rate else "",
+        destination=charge.rate.destination if charge.rate else "",
         price_per_minute_picos=max(prices, default=0),
     )

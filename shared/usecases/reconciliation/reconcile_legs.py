@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.common import limits
-from shared.domain.common.canonical import parse_time
 from shared.domain.common.errors import TooLarge
-from shared.domain.common.kinds import LegKind
-from shared.domain.common.money import parse_amount
 from shared.domain.directory.access import Principal
+from shared.domain.ledger.stored_charge import read_charge
 from shared.domain.reconciliation.matching import (
     SHIFT_MAX,
     Leg,
@@ -86,17 +84,17 @@ def _period(records: Sequence[Record], span: tuple[datetime | None, datetime | N
 
 
 def _leg(leg: AnsweredLeg) -> Leg:
-    charge, person = leg.charge, leg.record.person
-    amounts = {str(charge["currency"]): leg.net_micros}
-    carrier = charge.get("carrier")
-    if isinstance(carrier, dict):
-        amounts.setdefault(str(carrier["currency"]), parse_amount(str(carrier["amount"])))
+    charge, person = read_charge(leg.charge), leg.record.person
+    amounts = {charge.currency: leg.net_micros}
+    if charge.carrier:
+        micros, currency = charge.carrier
+        amounts.setdefault(currency, micros)
     return Leg(
         key=leg.record.leg,
-        kind=LegKind(str(charge["kind"])),
+        kind=charge.kind,
         number=str(person.get("to") or ""),
         caller=str(person.get("from") or ""),
-        answered_at=parse_time(str(charge["answered_at"])),
-        seconds=int(str(charge["talk_seconds"])),
+        answered_at=charge.answered_at or charge.started_at,
+        seconds=charge.talk_seconds,
         amounts=amounts,
     )
