@@ -160,7 +160,7 @@ class PrefixReader:
             return
         digits = len(text) - text.count(",")
         if digits <= limits.PREFIX_DIGITS_MAX and _GROUPED_DIGITS.fullmatch(text):
-            raise ValueError(f"may be one number with a thousands separator, or {_SEVERAL[4:]}")
+            raise ValueError(f"may have a thousands separator, and {_SEVERAL}")
         for piece in _filled(_LISTS.split(text)):
             words = piece.split()
             if len(words) > 1 and not all(word.startswith("+") for word in words):

@@ -443,3 +443,9 @@ def test_a_factor_is_read_by_one_decimal_sign_or_refused(text: str, decimal_comm
     sign = "," if decimal_comma else "."
     assert set(text.strip()) <= {*"0123456789", sign}
     assert found == int(Decimal(text.strip().replace(sign, ".")) * 10**12)
+
+
+def test_a_prefix_with_a_comma_names_both_readings() -> None:
+    ((_, detail),) = errors('prefix,name,price\n"1,876",Jamaica,1\n', **SIMPLE)
+    assert detail.startswith("'1,876' may have a thousands separator, and is ambiguous:")
+    assert "list_separator" in detail
