@@ -8,8 +8,8 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
+from shared.adapters.dial_out import hold_book_store
 from shared.adapters.dial_out import rows as hold_rows
-from shared.adapters.dial_out import store
 from shared.adapters.directory import audit_log, document_store
 from shared.adapters.ledger import rows as ledger_rows
 from shared.adapters.ledger.ranges import read_range
@@ -54,7 +54,7 @@ class TableEraser:
             claims=await self._clean(
                 claim_store.TABLE, self._scan(claim_store.TABLE, account), person.of_claim
             ),
-            holds=await self._clean(store.TABLE, self._holds(account), person.of_hold)
+            holds=await self._clean(hold_book_store.TABLE, self._holds(account), person.of_hold)
             + await self._counters(account, organizer),
             directory=await self._directory(account, person),
         )
@@ -137,7 +137,7 @@ class TableEraser:
         after = "hold|"
         while True:
             rows = await self._tables.query(
-                store.TABLE,
+                hold_book_store.TABLE,
                 account,
                 after=after,
                 before="hold}",

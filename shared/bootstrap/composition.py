@@ -19,7 +19,7 @@ from shared.adapters.credits.due_marks import DELIVERIES_TABLE, TableDueMarks
 from shared.adapters.delivery.delivery_store import TableDeliveries
 from shared.adapters.delivery.smtp import SmtpMailer
 from shared.adapters.delivery.webhook_sender import HttpWebhookSender
-from shared.adapters.dial_out.store import TableHoldBook
+from shared.adapters.dial_out.hold_book_store import TableHoldBook
 from shared.adapters.directory.audit_log import TableAuditLog
 from shared.adapters.directory.document_store import SEALED_LABEL, DocumentStore
 from shared.adapters.directory.entra import EntraTokens, fetch_from

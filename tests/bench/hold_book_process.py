@@ -14,7 +14,7 @@ import time
 from shared.adapters.bus.backlog import TableBacklog
 from shared.adapters.clock import RandomIds, SystemClock
 from shared.adapters.credits.due_marks import TableDueMarks
-from shared.adapters.dial_out.store import TableHoldBook
+from shared.adapters.dial_out.hold_book_store import TableHoldBook
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.domain.common.canonical import content_digest

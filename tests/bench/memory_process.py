@@ -17,7 +17,7 @@ from pathlib import Path
 from shared.adapters.bus.backlog import TableBacklog
 from shared.adapters.clock import RandomIds, SystemClock
 from shared.adapters.credits.due_marks import TableDueMarks
-from shared.adapters.dial_out.store import TableHoldBook
+from shared.adapters.dial_out.hold_book_store import TableHoldBook
 from shared.adapters.ledger.store import TableLedger
 from shared.domain.common.limits import PARTITIONS_CACHED_MAX
 from shared.domain.ledger.model import Configure, TopUp

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from shared.adapters.bus.backlog import TableBacklog
 from shared.adapters.clock import RandomIds, SystemClock
 from shared.adapters.credits.due_marks import TableDueMarks
-from shared.adapters.dial_out.store import TableHoldBook
+from shared.adapters.dial_out.hold_book_store import TableHoldBook
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.domain.common.errors import Unavailable

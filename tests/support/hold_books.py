@@ -7,7 +7,7 @@ from dataclasses import replace
 from shared.adapters.bus.backlog import TableBacklog
 from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.dial_out import rows
-from shared.adapters.dial_out.store import TableHoldBook
+from shared.adapters.dial_out.hold_book_store import TableHoldBook
 from shared.adapters.ledger.store import TableLedger
 from shared.domain.common.canonical import content_digest
 from shared.domain.dial_out.decide import Authorise, Granted

@@ -6,7 +6,7 @@ import pytest
 
 from shared.adapters.bus.backlog import TableBacklog
 from shared.adapters.credits.due_marks import TableDueMarks
-from shared.adapters.dial_out.store import TableHoldBook
+from shared.adapters.dial_out.hold_book_store import TableHoldBook
 from shared.adapters.directory.document_store import DocumentStore
 from shared.adapters.erasure import TableEraser
 from shared.adapters.legs.claim_store import TableClaims

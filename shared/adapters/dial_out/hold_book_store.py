@@ -3,7 +3,7 @@
 A decision is made on a view of the ledger that is at most 2 s old; an older one catches up first,
 from the ledger's state and the journal rows since the commit that the hold book knows. A refusal is
 only given on a view that was caught up for it (the committer sees to that). How the rows lie stands
-in `hold_rows`.
+in `rows`.
 """
 
 import asyncio
