@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
+from functions.call_ended import POSTED_LEGS
 from functions.http import Call, admin_route, new_blueprint, no_content, reply, with_warnings
 from shared.bootstrap import container
-from shared.contracts.common.routes import ANY_MEDIA_TYPE, JSON_MEDIA_TYPE, MERGE_PATCH, Body
-from shared.domain.common import limits
+from shared.contracts.common.routes import MERGE_PATCH, Body
 from shared.domain.directory.access import Role
 
 if TYPE_CHECKING:  # loaded by the first request
@@ -79,7 +79,7 @@ async def delete_bridge(call: Call) -> func.HttpResponse:
     "POST",
     f"{_PATH}/try",
     frozenset({Role.OPERATOR}),
-    body=Body("", (JSON_MEDIA_TYPE, ANY_MEDIA_TYPE), bytes_max=limits.CALL_ENDED_BODY_BYTES_MAX),
+    body=POSTED_LEGS,
     all_accounts=True,
 )
 async def try_bridge_post(call: Call) -> func.HttpResponse:

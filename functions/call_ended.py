@@ -12,6 +12,12 @@ from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.telemetry import event
 
 bp = new_blueprint()
+POSTED_LEGS = Body(
+    "legs.ended_legs:EndedLegs",
+    (JSON_MEDIA_TYPE, ANY_MEDIA_TYPE),
+    bytes_max=limits.CALL_ENDED_BODY_BYTES_MAX,
+)
+"""A post of a bridge, in the shape of its dialect."""
 _PATH = "v1/bridges/{bridge}/call-ended"
 _ORIGIN = re.compile(r"[A-Za-z0-9.:/_-]{1,253}", re.ASCII)
 
@@ -19,7 +25,7 @@ _ORIGIN = re.compile(r"[A-Za-z0-9.:/_-]{1,253}", re.ASCII)
 @bridge_route(
     bp,
     _PATH,
-    Body("", (JSON_MEDIA_TYPE, ANY_MEDIA_TYPE), bytes_max=limits.CALL_ENDED_BODY_BYTES_MAX),
+    POSTED_LEGS,
     queries=None,  # vendors add their own
 )
 async def post_call_ended(call: Call) -> func.HttpResponse:

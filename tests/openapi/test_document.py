@@ -96,11 +96,6 @@ def test_a_handler_receives_the_body_that_its_route_declares() -> None:
     assert received == declared
 
 
-def test_only_posts_of_bridges_are_bodies_that_no_contract_describes() -> None:
-    undeclared = {route.name for route in ROUTES if route.body and not route.body.reference}
-    assert undeclared == {"post_call_ended", "try_bridge_post"}
-
-
 def test_queries_are_described_as_routes_declare_them(described: dict[str, Any]) -> None:
     """A handler that reads another one fails: `Call.query` raises."""
     found = {

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from shared.contracts.common.fields import ForeignId
 from shared.contracts.common.times import read_time
 from shared.contracts.common.validation import AmountText, ReasonText, ReferenceText, TimeText
+from shared.contracts.legs.ended_legs import LegChanges
 from shared.domain.common import limits
 from shared.domain.common.canonical import content_digest, format_time
 from shared.domain.common.errors import PerminuteError
@@ -116,7 +117,7 @@ class ReplayBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    leg: dict[str, object] | None = None
+    leg: LegChanges | None = None
     charge_as: ForeignId | None = None
 
 

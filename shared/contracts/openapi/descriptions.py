@@ -4,9 +4,7 @@ from typing import Any
 
 from shared.contracts.credits.event_schemas import event_schema
 from shared.domain.common import limits
-from shared.domain.common.kinds import LegKind
 from shared.domain.credits.alerts import EVENT_TYPES
-from shared.domain.legs.leg import LEG_FIELDS, LegField, LegFieldType
 
 type Json = dict[str, Any]
 
@@ -108,43 +106,6 @@ PROBLEM: Json = {
             },
         },
     },
-}
-
-_LEG_TYPES: dict[LegFieldType, Json] = {
-    LegFieldType.FOREIGN_ID: {"type": "string", "maxLength": limits.FOREIGN_ID_CHARS_MAX},
-    LegFieldType.ACCOUNT: _TEXT,
-    LegFieldType.NUMBER: _TEXT,
-    LegFieldType.KIND: {"enum": [*LegKind]},
-    LegFieldType.TIME: _TIME,
-    LegFieldType.SECONDS: {"type": "integer", "minimum": 0},
-}
-
-
-def _leg_field(field: LegField) -> Json:
-    schema = _LEG_TYPES[field.type]
-    if not field.is_nullable:
-        return schema
-    if "enum" in schema:
-        return {"enum": [*schema["enum"], None]}
-    return {**schema, "type": [schema["type"], "null"]}
-
-
-_LEG: Json = {
-    "type": "object",
-    "description": "A leg in dialect `perminute`; other dialects post their bridge's own shape.",
-    "required": [name for name, field in LEG_FIELDS.items() if field.is_mandatory],
-    "properties": {name: _leg_field(field) for name, field in LEG_FIELDS.items()},
-}
-LEGS: Json = {
-    "oneOf": [
-        _LEG,
-        {
-            "type": "array",
-            "items": _LEG,
-            "minItems": 1,
-            "maxItems": limits.CALL_ENDED_LEGS_MAX,
-        },
-    ]
 }
 
 CREDIT_EVENT: Json = {

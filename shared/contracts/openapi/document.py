@@ -19,7 +19,6 @@ from shared.contracts.openapi.descriptions import (
     BRIDGE_SECURITY,
     CREDIT_EVENT,
     HEADERS,
-    LEGS,
     MAY_BE_NULL,
     PARAMETERS,
     PROBLEM,
@@ -56,7 +55,7 @@ def document(routes: Sequence[Route], version: str) -> Json:
         "paths": paths,
         "webhooks": {"creditEvent": CREDIT_EVENT},
         "components": {
-            "schemas": {**schemas, "Problem": PROBLEM, "EndedLegs": LEGS},
+            "schemas": {**schemas, "Problem": PROBLEM},
             "securitySchemes": SECURITY_SCHEMES,
             "responses": {"Problem": _problem_response()},
         },
@@ -101,7 +100,7 @@ def _schema_of_any(items: list[Any]) -> Json:
 
 
 def _schemas(routes: Sequence[Route]) -> tuple[dict[type[BaseModel], Json], dict[str, Json]]:
-    models = {each.body.model for each in routes if each.body and each.body.reference}
+    models = {each.body.model for each in routes if each.body}
     modes = [(model, "validation") for model in sorted(models, key=lambda each: each.__qualname__)]
     refs, made = models_json_schema(modes, ref_template=_REF)  # type: ignore[arg-type]
     return {model: refs[model, "validation"] for model in models}, _without_inner(made["$defs"])
@@ -180,8 +179,6 @@ def _media(body: Body, media_type: str, models: Mapping[type[BaseModel], Json]) 
         return {"schema": _TEXT}
     if media_type == ANY_MEDIA_TYPE:
         return {"schema": {}}  # a bridge's own shape, by its dialect
-    if not body.reference:
-        return {"schema": {"$ref": "#/components/schemas/EndedLegs"}}
     is_patch = body.media_types == MERGE_PATCH
     return {"schema": _patch_of(body.model) if is_patch else models[body.model]}
 

@@ -104,7 +104,7 @@ def places() -> tuple[Place, ...]:
             continue
         found += [Place(route, "path", name) for name in re.findall(r"\{(\w+)\}", route.path)]
         found += [Place(route, "query", each.name) for each in route.queries or ()]
-        model = route.body.model if route.body and route.body.reference else None
+        model = route.body.model if route.body else None
         for field in _fields(model) if model else ():
             found.append(Place(route, "body", field[-1], field))
     return tuple(found)
