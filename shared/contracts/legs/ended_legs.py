@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, RootModel, WithJsonSchema
 
-from shared.domain.common.limits import CALL_ENDED_LEGS_MAX, FOREIGN_ID_CHARS_MAX
 from shared.domain.common.kinds import LegKind
+from shared.domain.common.limits import CALL_ENDED_LEGS_MAX, FOREIGN_ID_CHARS_MAX
 from shared.domain.legs.leg import LEG_FIELDS, LegField, LegFieldType
 
 type Json = dict[str, Any]
@@ -36,11 +36,6 @@ _LEG: Json = {
     "properties": {name: _leg_field(field) for name, field in LEG_FIELDS.items()},
 }
 _LEGS: Json = {"type": "array", "items": _LEG, "minItems": 1, "maxItems": CALL_ENDED_LEGS_MAX}
-    "type": "array",
-    "items": _LEG,
-    "minItems": 1,
-    "maxItems": limits.CALL_ENDED_LEGS_MAX,
-}
 
 LegChanges = Annotated[
     dict[str, object], WithJsonSchema({"type": "object", "properties": _LEG["properties"]})
