@@ -10,7 +10,7 @@ from shared.domain.ledger.model import Entry, EntryKind, HoldEffect
 
 _PLAIN = (
     *("leg", "authorization", "reverses", "rerates", "reference", "reason", "actor", "key"),
-    *("content_digest", "charge_digest", "person_digest", "recharge", "hold"),
+    *("content_digest", "charge_digest", "person_digest", "recharge"),
 )
 
 
@@ -23,7 +23,7 @@ def entry_document(entry: Entry, *, with_charge: bool = False) -> dict[str, obje
         "balance": entry.balance_micros,
         "at": format_time(entry.at),
     }
-    for name in _PLAIN:
+    for name in (*_PLAIN, "hold"):
         if (value := getattr(entry, name)) is not None:
             document[name] = value
     if entry.draws:
@@ -51,21 +51,10 @@ def read_entry(data: Mapping[str, Any]) -> Entry:
         draws=tuple(Draw(name, micros) for name, micros in data.get("draws", ())),
         deficit_micros=data.get("deficit", 0),
         lot=read_lot(lot) if lot else None,
-        leg=data.get("leg"),
-        authorization=data.get("authorization"),
-        reverses=data.get("reverses"),
-        rerates=data.get("rerates"),
-        reference=data.get("reference"),
-        reason=data.get("reason"),
-        actor=data.get("actor"),
-        charge_digest=data.get("charge_digest"),
-        key=data.get("key"),
-        content_digest=data.get("content_digest"),
-        person_digest=data.get("person_digest"),
-        recharge=data.get("recharge"),
         pool=PoolDraw(*data["pool"]) if "pool" in data else None,
         charge=data.get("charge"),
         hold=HoldEffect(data["hold"]) if "hold" in data else None,
+        **{name: data.get(name) for name in _PLAIN},
     )
 
 

@@ -151,6 +151,9 @@ def read_notices(data: Mapping[str, Any]) -> dict[str, Any]:
 # Quiet commands, as journals keep them
 
 
+_ANSWER = ("currency", "key", "digest", "reference", "hard", "actor")
+
+
 def change_document(change: SettingsChange) -> dict[str, object]:
     """A quiet command with the entry that it came after."""
     return {"after_entry": change.after_entry, **_command(change)}
@@ -177,12 +180,7 @@ def read_change(data: Mapping[str, Any]) -> SettingsChange:
                 recharge=read_recharge(data["recharge"]),
                 status=RechargeStatus(data["status"]),
                 amount_micros=data["amount"],
-                currency=data["currency"],
-                key=data["key"],
-                digest=data["digest"],
-                reference=data["reference"],
-                hard=data["hard"],
-                actor=data["actor"],
+                **{name: data[name] for name in _ANSWER},
             )
         case "acknowledge":
             command = Acknowledge(data["alert"], data["actor"])
@@ -216,12 +214,7 @@ def _command(change: SettingsChange) -> dict[str, object]:
                 "recharge": recharge_document(command.recharge),
                 "status": command.status.value,
                 "amount": command.amount_micros,
-                "currency": command.currency,
-                "key": command.key,
-                "digest": command.digest,
-                "reference": command.reference,
-                "hard": command.hard,
-                "actor": command.actor,
+                **{name: getattr(command, name) for name in _ANSWER},
             }
         case Acknowledge():
             return {"command": "acknowledge", "alert": command.alert, "actor": command.actor}

@@ -148,6 +148,11 @@ class Invalid(PerminuteError):
         super().__init__(detail, code=code)
         self.errors = errors
 
+    @classmethod
+    def field(cls, pointer: str, rule: str) -> "Invalid":
+        """The refusal of one field."""
+        return cls("1 field is wrong.", (FieldError(pointer, rule),))
+
 
 class RateLimited(PerminuteError):
     """The caller asks for more than its budget; trying again after the wait is right."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from shared.domain.common.money import format_price
 from shared.domain.dial_out import denials
 from shared.domain.dial_out.facts import (
     AccountFacts,
@@ -11,6 +12,7 @@ from shared.domain.dial_out.facts import (
     Denial,
     OrganizerFacts,
     Outcome,
+    RateFacts,
     Reason,
 )
 from shared.domain.dial_out.policy import License
@@ -28,10 +30,10 @@ type Answer = Denial | Skipped | None
 
 @dataclass(frozen=True, slots=True)
 class Check[F]:
-    """A named question to the facts, and what to say when it is passed."""
+    """A named check of the facts, and the sentence for one that is passed."""
 
     name: str
-    ask: Callable[[F], Answer]
+    evaluate: Callable[[F], Answer]
     passed: Callable[[F], str]
 
 
@@ -49,10 +51,17 @@ class CreditSource(Protocol):
         ...
 
 
+def rate_passed(rate: RateFacts | None) -> str:
+    """The sentence for a call that has a rate."""
+    assert rate is not None, "the check of the rate is passed"
+    price = format_price(rate.price_per_minute_picos)
+    return f"{rate.destination} (prefix {rate.prefix}) costs {price} a minute."
+
+
 def first_denial[F](checks: Iterable[Check[F]], facts: F) -> Denial | None:
     """The denial of the first check that fails."""
     for check in checks:
-        answer = check.ask(facts)
+        answer = check.evaluate(facts)
         if isinstance(answer, Denial):
             return answer
     return None
@@ -64,7 +73,7 @@ def results[F](checks: Iterable[Check[F]], facts: F) -> tuple[CheckResult, ...]:
 
 
 def _result[F](check: Check[F], facts: F) -> CheckResult:
-    answer = check.ask(facts)
+    answer = check.evaluate(facts)
     if isinstance(answer, Denial):
         return CheckResult(check.name, Outcome.FAIL, answer.message, answer.reason)
     if isinstance(answer, Skipped):

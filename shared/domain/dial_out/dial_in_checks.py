@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from shared.domain.common.money import format_price
 from shared.domain.dial_out.checks import (
     ACCOUNT_CHECKS,
     ORGANIZER_CHECKS,
@@ -10,6 +9,7 @@ from shared.domain.dial_out.checks import (
     Check,
     Skipped,
     first_denial,
+    rate_passed,
     results,
 )
 from shared.domain.dial_out.facts import (
@@ -63,15 +63,9 @@ def _rate(facts: DialInFacts) -> Answer:
     return Denial(Reason.RATE_MISSING, facts.unpriced)
 
 
-def _rate_passed(facts: DialInFacts) -> str:
-    assert facts.rate is not None
-    price = format_price(facts.rate.price_per_minute_picos)
-    return f"{facts.rate.destination} (prefix {facts.rate.prefix}) costs {price} a minute."
-
-
 _CHECKS: tuple[Check[DialInFacts], ...] = (
     *ACCOUNT_CHECKS,
     *ORGANIZER_CHECKS,
     Check("toll_free", _toll_free, lambda _: "The number may be called."),
-    Check("rate", _rate, _rate_passed),
+    Check("rate", _rate, lambda facts: rate_passed(facts.rate)),
 )

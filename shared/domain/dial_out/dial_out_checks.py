@@ -14,6 +14,7 @@ from shared.domain.dial_out.checks import (
     Check,
     Skipped,
     first_denial,
+    rate_passed,
     results,
 )
 from shared.domain.dial_out.facts import CheckResult, Denial, DialOutFacts, Outcome, Reason
@@ -235,12 +236,6 @@ def _budget_passed(facts: DialOutFacts) -> str:
     return f"{len(facts.budgets)} budgets have room."
 
 
-def _rate_passed(facts: DialOutFacts) -> str:
-    assert facts.rate is not None
-    price = format_price(facts.rate.price_per_minute_picos)
-    return f"{facts.rate.destination} (prefix {facts.rate.prefix}) costs {price} a minute."
-
-
 _CHECKS: tuple[Check[DialOutFacts], ...] = (
     Check("emergency", _emergency, lambda _: "No emergency number."),
     Check("special", _special, lambda _: "No short number."),
@@ -255,6 +250,6 @@ _CHECKS: tuple[Check[DialOutFacts], ...] = (
     Check("number_lists", _number_lists, lambda _: "No list of the account is against the number."),
     Check("budget", _budget, _budget_passed),
     Check("velocity", _velocity, lambda _: "Not too many dial-outs at once or within an hour."),
-    Check("rate", _rate, _rate_passed),
+    Check("rate", _rate, lambda facts: rate_passed(facts.rate)),
     Check("rate_ceiling", _rate_ceiling, lambda _: "The price is under every ceiling."),
 )

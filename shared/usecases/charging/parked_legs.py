@@ -8,7 +8,6 @@ from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.errors import (
     Conflict,
-    FieldError,
     Invalid,
     NotFound,
     PerminuteError,
@@ -181,8 +180,7 @@ class ParkedLegs:
         kept = {name: shown[name] for name in LEG_FIELDS if name in shown}
         named = posted_leg(changes)
         if len(named) < len(changes):
-            error = FieldError("/leg", "must not have a field under two names")
-            raise Invalid("1 field is wrong.", (error,))
+            raise Invalid.field("/leg", "must not have a field under two names")
         known = {**parked.original, **shown}
         changed = {
             name: value
@@ -192,8 +190,7 @@ class ParkedLegs:
         leg = self.read_leg(parked.bridge, {**kept, **changed})
         _, _, leg_id = parked.leg.partition("~")
         if leg_id and leg.leg_id != leg_id:
-            error = FieldError("/leg/leg_id", f"must be {leg_id}, as it was posted")
-            raise Invalid("1 field is wrong.", (error,))
+            raise Invalid.field("/leg/leg_id", f"must be {leg_id}, as it was posted")
         if "to_candidates" in parked.original and leg.to_number == parked.original["to"]:
             return replace(leg, to_candidates=_original(parked).to_candidates)
         return leg
@@ -254,7 +251,7 @@ def _same_but_for(posted: EndedLeg, leg: EndedLeg, fields: tuple[str, ...]) -> b
 
 
 def _wrong_account(why: str) -> Invalid:
-    return Invalid("1 field is wrong.", (FieldError("/leg/account", why),))
+    return Invalid.field("/leg/account", why)
 
 
 def _names_another_account(parked: ParkedLeg, leg: EndedLeg, outcome: NotCharged) -> bool:
@@ -281,7 +278,7 @@ def _renamed(parked: ParkedLeg, leg: EndedLeg, charge_as: str | None) -> EndedLe
     if charge_as is not None:
         if parked.reason is not ParkReason.CONFLICT and parked.charged_as is None:
             detail = "is for conflicts only: any other leg keeps its id"
-            raise Invalid("1 field is wrong.", (FieldError("/charge_as", detail),))
+            raise Invalid.field("/charge_as", detail)
         return replace(leg, leg_id=charge_as)
     if parked.charged_as is not None and parked.leg.partition("~")[2]:
         return replace(leg, leg_id=parked.charged_as.partition("~")[2])

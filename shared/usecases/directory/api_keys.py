@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.common.errors import FieldError, Invalid, NotFound
+from shared.domain.common.errors import Invalid, NotFound
 from shared.domain.directory.access import Role
 from shared.domain.directory.credentials import new_api_key
 from shared.domain.directory.entities import ApiKey
@@ -45,9 +45,9 @@ class ApiKeys:
         """
         now = self.clock.now()
         if expires_at is not None and expires_at <= now:
-            raise _invalid("/expires_at", "must be in the future")
+            raise Invalid.field("/expires_at", "must be in the future")
         if name in _RESERVED or name.startswith(_ENTRA):
-            raise _invalid(
+            raise Invalid.field(
                 "/name", f"must not be {', '.join(sorted(_RESERVED))} or begin with {_ENTRA}"
             )
         new = new_api_key(self.ids.token)
@@ -81,7 +81,3 @@ class ApiKeys:
         self.facts.drop(Kind.API_KEY, key_id)
         if not removed:
             raise NotFound("There is no such API key.", code="api_key_unknown")
-
-
-def _invalid(pointer: str, rule: str) -> Invalid:
-    return Invalid("1 field is wrong.", (FieldError(pointer, rule),))

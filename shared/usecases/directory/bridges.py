@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from shared.domain.common.errors import FieldError, Invalid, NotFound, SettingsUnreadable
+from shared.domain.common.errors import Invalid, NotFound, SettingsUnreadable
 from shared.domain.common.ids import ID_RULE, is_id
 from shared.domain.directory.credentials import new_webhook_secret
 from shared.domain.directory.entities import Bridge, BridgeInput
@@ -46,11 +46,11 @@ class Bridges:
             raise Invalid(f"A bridge's id has {ID_RULE}.", code="id_invalid")
         if wanted.dialect not in self.dialects:
             known = ", ".join(sorted(self.dialects))
-            raise _invalid("/dialect", f"must be one of {known}")
+            raise Invalid.field("/dialect", f"must be one of {known}")
         if wanted.scheme.is_vendors and wanted.scheme.value != wanted.dialect:
-            raise _invalid("/auth/scheme", f"belongs to dialect {wanted.scheme.value}")
+            raise Invalid.field("/auth/scheme", f"belongs to dialect {wanted.scheme.value}")
         if wanted.meetings_from == bridge:
-            raise _invalid("/meetings_from", "must be another bridge")
+            raise Invalid.field("/meetings_from", "must be another bridge")
         present = await self._auth(bridge)
         new_secret = None
         if wanted.secrets is not None:
@@ -58,7 +58,7 @@ class Bridges:
         elif present is not None and present.scheme is wanted.scheme:
             secrets = present.secrets
         elif wanted.scheme.is_vendors:
-            raise _invalid("/auth/secrets", "must be given: the vendor makes them")
+            raise Invalid.field("/auth/secrets", "must be given: the vendor makes them")
         else:
             new_secret = self._new_secret(wanted.scheme)
             secrets = (new_secret,)
@@ -79,7 +79,7 @@ class Bridges:
             meetings_from=wanted.meetings_from,
         )
         if made.default_account is not None and not made.serves(made.default_account):
-            raise _invalid("/default_account", "must be one of the bridge's accounts")
+            raise Invalid.field("/default_account", "must be one of the bridge's accounts")
         saved = await self.records.put(
             Kind.BRIDGE, bridge, codecs.bridge_document(made), if_match=if_match
         )
@@ -137,7 +137,3 @@ def _checked(auth: BridgeAuth) -> BridgeAuth:
         inside = tuple(replace(item, pointer="/auth" + item.pointer) for item in error.errors)
         raise Invalid(error.detail, inside) from None
     return auth
-
-
-def _invalid(pointer: str, rule: str) -> Invalid:
-    return Invalid("1 field is wrong.", (FieldError(pointer, rule),))
