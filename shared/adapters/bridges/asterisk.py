@@ -66,6 +66,13 @@ _OF_AMI = {
 _DISPOSITIONS = frozenset(
     {"ANSWERED", "NO ANSWER", "BUSY", "FAILED", "CONGESTION", "NOANSWER", "CANCEL"}
 )
+_CHANNEL_EVENTS = frozenset(
+    {
+        *("CHAN_START", "CHAN_END", "ANSWER", "HANGUP", "LINKEDID_END", "APP_START", "APP_END"),
+        *("BRIDGE_ENTER", "BRIDGE_EXIT", "PARK_START", "PARK_END", "PICKUP", "FORWARD"),
+        *("BLINDTRANSFER", "ATTENDEDTRANSFER", "LOCAL_OPTIMIZE", "USER_DEFINED"),
+    }
+)
 _CONFERENCES = frozenset({"confbridge", "meetme", "conference"})
 _LOCAL_FIRST = re.compile(r"Local/.*;1", re.ASCII | re.DOTALL)
 _CREATED = re.compile(r"(?:.*-)?(\d{9,11})\.\d+", re.ASCII | re.DOTALL)
@@ -133,16 +140,16 @@ def _item(post: BridgePayload, item: object) -> Posted:
     if name == "Cdr":
         record = {_OF_AMI.get(str(key), str(key)): value for key, value in item.items()}
         return _record(post, record)
-    return _record(post, item) if name is None else _ami(post, item, str(name))
+    return _record(post, _lower(item)) if name is None else _ami(post, item, str(name))
 
 
 def _record(post: BridgePayload, record: Mapping[str, object]) -> Posted:
     channel_id = identifier(record.get("uniqueid"))
     disposition = (text_of(record.get("disposition")) or "").upper()
     if disposition not in _DISPOSITIONS:
-        if channel_id is not None and "disposition" not in record:
-            return Unreadable(channel_id, "The record has no disposition.", post.body)
-        return Ignored(channel_id or "-", "The row is no call detail record.")
+        if str(record.get("accountcode")) in _CHANNEL_EVENTS:
+            return Ignored("-", "The row is a channel event (CEL), no call detail record.")
+        return Unreadable(channel_id, "The record has no known disposition.", post.body)
     if channel_id is None:
         return Unreadable(None, "The record has no uniqueid.", post.body)
     channel = text_of(record.get("channel")) or ""
@@ -159,7 +166,8 @@ def _record(post: BridgePayload, record: Mapping[str, object]) -> Posted:
     facts = {
         "type": "cdr",
         "is_answered": disposition == "ANSWERED",
-        "cause": text_of(record.get("hangupcause")) or disposition,
+        "cause": text_of(record.get("hangupcause"))
+        or (disposition if disposition != "ANSWERED" else None),
         "from": source,
         "to": number_text(record.get("dst")),
         "context": text_of(record.get("dcontext")),
@@ -331,7 +339,7 @@ def _of_records(settings: DialectSettings, records: Sequence[CallEvent]) -> list
         account=_first(facts, "account"),
         organizer=_first(facts, "organizer"),
         authorization=_first(facts, "authorization"),
-        hangup_cause=str(counted[-1]["cause"]),
+        hangup_cause=text_of(counted[-1]["cause"]),
     )
     is_alone = len(facts) == 1 and not any(record.facts.get("is_together") for record in records)
     lacks = (FURTHER_RECORDS,) if is_alone and answered and first["has_pair"] else ()

@@ -57,6 +57,8 @@ def _event(post: BridgePayload, fields: object) -> Posted:
         conference = identifier(fields.get("ConferenceSid"))
         if conference is not None:
             return Ignored(conference, "The event is about no single call.")
+        if (child := identifier(fields.get("DialCallSid"))) is not None:
+            return Ignored(child, "The callback of the call itself rates the leg.")
         return Unreadable(None, "The event has no CallSid.", post.body)
     if fields.get("ConferenceSid") is not None:
         return _conference_event(call, fields, kind)

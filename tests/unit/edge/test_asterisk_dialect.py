@@ -185,6 +185,8 @@ def test_what_is_no_record_is_ignored_or_kept() -> None:
     cel = ",".join(['"CHAN_START"', '"1"', *['""'] * 18]).encode()
     assert isinstance(post(cel, "text/csv")[0], Ignored)
     assert isinstance(post(b"a,b,c", "text/csv")[0], Unreadable)
+    other_columns = ",".join(['"+33170180055"'] * 18).encode()
+    assert isinstance(post(other_columns, "text/csv")[0], Unreadable)
     assert isinstance(post(b'a,"b', "text/csv")[0], Unreadable)
 
 

@@ -193,4 +193,5 @@ def test_callbacks_that_contradict_each_other_make_a_leg_each() -> None:
 def test_events_without_a_call_are_ignored_or_kept() -> None:
     ended = conference("conference-end", CallSid="")
     assert isinstance(post(ended), Ignored)
+    assert isinstance(post({"DialCallSid": "CA2", "DialCallStatus": "completed"}), Ignored)
     assert isinstance(post({"x": "1"}), Unreadable)
