@@ -32,8 +32,8 @@ class CallEvents(Protocol):
     """Events by bridge and call. All raise StoreUnavailable where the outcome is not certain."""
 
     async def add(self, bridge: str, events: Sequence[KeptEvent]) -> frozenset[str]:
-        """Keep events of one call, each with a mark of its due time, in one write; those that are
-        there stay. Returns the ids of those that are new."""
+        """Keep events of one call; those that are there stay. The mark of an event that ends a leg
+        is in the same write, the mark of another one follows soon. Returns the ids of the new."""
         ...
 
     async def of_call(self, bridge: str, call: str) -> list[KeptEvent]:
@@ -42,6 +42,11 @@ class CallEvents(Protocol):
 
     async def due(self, now: datetime, *, limit: int) -> list[DueCall]:
         """Calls with marks whose time has come."""
+        ...
+
+    def clear_soon(self, bridge: str, events: Sequence[KeptEvent]) -> None:
+        """Remove the marks of events of one call within a second or so, as far as the process
+        lives; others are due in time, and the timer removes them."""
         ...
 
     async def clear(self, bridge: str, events: Sequence[KeptEvent]) -> None:

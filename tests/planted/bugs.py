@@ -503,7 +503,7 @@ BUGS = (
     Bug(
         "an event of a call is kept without a mark",
         "shared/adapters/legs/call_store.py",
-        'operations.append(Upsert(_due_key(call, kept), {**place, "event": event.id}))',
+        "operations.append(Upsert(_due_key(call, kept), mark))",
         "_due_key(call, kept)",
         "ledger/test_assembly.py",
         "test_a_crash_between_any_two_writes_loses_and_doubles_nothing",

@@ -137,7 +137,7 @@ class AssembleCalls:
         found, settled = await self._settle(bridge, stored, {each.id for each in events})
         if added & settled:
             done = [each for each in stored if each.event.id in settled]
-            await self.events.clear(bridge.id, done)
+            self.events.clear_soon(bridge.id, done)
         return found
 
     async def _at_once(

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.domain.common import limits
 from shared.domain.common.errors import StoreUnavailable
 from shared.domain.directory.access import ALL_ACCOUNTS
 from shared.domain.directory.entities import Bridge, BridgeInput, OnOutage
@@ -25,6 +26,13 @@ from tests.support.memory_tables import MemoryTables
 from tests.support.processes import ADMIN, FR, GB, Deployment, Process
 
 CALL = "CA77"
+
+
+@pytest.fixture(autouse=True)
+def _marks_are_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CALL_MARKS_LINGER_SECONDS", 0)
+
+
 AT = START.strftime("%a, %d %b %Y %H:%M:%S +0000")
 CHARGE = 86_000  # three minutes to London
 COMPLETED = {
@@ -65,6 +73,12 @@ class CrashingTables(MemoryTables):
         if ends:
             raise StoreUnavailable("The process ended.")
         return written
+
+
+async def turns() -> None:
+    """Let tasks run that others do not wait for."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 @dataclass
@@ -114,6 +128,7 @@ class Calls:
         return await app.assemble_calls(known, app.parse_post(known.dialect, post))
 
     async def wait(self, seconds: float) -> None:
+        await turns()
         self.deployment.clock.moment += timedelta(seconds=seconds)
         await self.process.app.assemble_calls.end_waits()
         await self.process.drain()
@@ -320,6 +335,7 @@ def test_events_and_marks_are_the_rows_of_a_call() -> None:
         calls = await Calls.open()
         await calls.post(JOINED)
         await calls.post(COMPLETED)
+        await turns()
         rows = (await calls.deployment.tables.scan("calls", limit=1_000)).rows
         kinds = [row.key.partition("|")[0] for row in rows]
         assert kinds == ["event", "event"]
@@ -371,6 +387,7 @@ def test_a_leg_takes_account_and_organizer_from_its_meeting(*, meeting_first: bo
         assert record.charge["conference"] == "71347"
         assert await calls.debited() == CHARGE
         assert await calls.process.parked() == []
+        await turns()
         rows = (await calls.deployment.tables.scan("calls", limit=1_000)).rows
         assert len(rows) == (1 if meeting_first else 2)
 
