@@ -4,7 +4,9 @@ that failed takes the credit of the call that goes on."""
 import asyncio
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -247,7 +249,12 @@ STEPS = st.lists(
         st.tuples(st.just("answered_in"), st.just(183)),
         st.tuples(st.just("again"), st.integers(0, 5)),
         st.tuples(st.just("release"), st.none()),
-        st.tuples(st.just("later"), st.sampled_from([60, 5000])),
+        st.tuples(st.just("later"), st.sampled_from([60, 1000, 5000])),
+        st.tuples(st.just("extend"), st.sampled_from([600, 1800, 3600])),
+        st.tuples(st.just("by leg id"), st.none()),
+        st.tuples(st.just("other content"), st.integers(0, 5)),
+        st.tuples(st.just("voip"), st.none()),
+        st.tuples(st.just("replay"), st.none()),
     ),
     min_size=1,
     max_size=9,
@@ -259,12 +266,14 @@ STEPS = st.lists(
 def test_one_phone_call_is_one_charge_and_its_hold_stays_while_it_may_run(
     steps: list[tuple[str, Any]],
 ) -> None:
-    """Any order of attempts, twins, releases and late records of one authorization."""
+    """Any order of attempts, twins, extensions, releases, corrections and late records of one
+    authorization, whether a leg names it or is found by its id."""
     app = Product()
     try:
         calls = Calls(app)
-        authorization = calls.authorise()["authorization"]
-        expires_at = app.clock.now() + timedelta(seconds=900 + 120 + 900)
+        authorization = calls.authorise(leg_id="placed")["authorization"]
+        start = app.clock.now()
+        expires_at = start + timedelta(seconds=900 + 120 + 900)
         posted: list[QueuedLeg] = []
         charged = 0
         is_open = True
@@ -274,21 +283,44 @@ def test_one_phone_call_is_one_charge_and_its_hold_stays_while_it_may_run(
             elif step == "release":
                 assert calls.release(authorization).status == 200
                 is_open = False
+            elif step == "extend":
+                is_held = is_open and app.clock.now() < expires_at
+                extended = calls.extend(authorization, value)
+                assert extended.status == (200 if is_held else 409)
+                if is_held:
+                    seconds = extended.json["granted_seconds"]
+                    ends = start + timedelta(seconds=seconds + 120 + 900)
+                    expires_at = max(expires_at, ends)
+            elif step == "voip":
+                charge(calls, calls.ended(authorization, kind=LegKind.VOIP, to_number=None))
+            elif step == "other content" and posted:
+                queued = posted[value % len(posted)]
+                other = replace(queued, leg=replace(queued.leg, organizer="somebody else"))
+                assert charge(calls, other).status == "parked"
+            elif step == "replay":
+                for item in app.get("/api/v1/parked-legs?status=open").json["items"]:
+                    app.post(f"/api/v1/parked-legs/{item['id']}/replay", {})
             elif step == "again" and posted:
                 assert charge(calls, posted[value % len(posted)]).status != "charged"
             elif step == "failed":
                 posted.append(failed(calls, authorization, value))
                 charge(calls, posted[-1])
                 is_open = is_open and not frees_hold(value)
-            elif step in {"answered", "answered_in"}:
+            elif step in {"answered", "answered_in", "by leg id"}:
                 kind = LegKind.DIAL_IN if step == "answered_in" else LegKind.DIAL_OUT
-                posted.append(calls.ended(authorization, talk_seconds=value, kind=kind))
+                facts = {"talk_seconds": value, "kind": kind}
+                if step == "by leg id":
+                    if any(each.leg.leg_id == "placed" for each in posted):
+                        continue
+                    facts = {"leg_id": "placed"}
+                named = None if step == "by leg id" else authorization
+                posted.append(calls.ended(named, **facts))
                 outcome = charge(calls, posted[-1])
                 assert outcome.status == ("parked" if charged else "charged")
                 charged += 1
                 is_open = False
             is_held = is_open and app.clock.now() < expires_at
-            assert held(calls) == ("0.20" if is_held else "0.00")
+            assert (Decimal(held(calls)) > 0) == is_held
             assert len(debits(calls)) <= 1
         assert app.get("/api/v1/accounts/contoso/verify").json["problems"] == []
     finally:
