@@ -44,9 +44,9 @@ def _place(name: str, owner: str, key: str) -> tuple[str | None, str]:
     """(account, key as it is shown)."""
     if name == _WEBHOOK:
         return owner, key
-    if name == Kind.ORGANIZER:
-        account, _, organizer = key.partition("|")
-        return account, organizer
+    if name in {Kind.ORGANIZER, Kind.ERASURE}:
+        account, _, rest = key.partition("|")
+        return account, rest if name == Kind.ORGANIZER else account
     return (key if name in {Kind.ACCOUNT, Kind.DIAL_OUT_POLICY} else None), key
 
 
@@ -148,5 +148,6 @@ _SHOWN: Mapping[str, Callable[[str, Record], Body]] = {
     Kind.DIAL_OUT_POLICY: _policy,
     Kind.BRIDGE: _bridge,
     Kind.API_KEY: _api_key,
+    Kind.ERASURE: lambda _, record: dict(record.document),
     _WEBHOOK: _webhook,
 }

@@ -430,7 +430,7 @@ class Container:
     absent = _Once(lambda c: Absent(c.facts, c.rate_cards))
     api_keys = _Once(lambda c: ApiKeys(c.records, c.facts, c.key_uses, c.clock, c.ids))
     read_audit_log = _Once(lambda c: ReadAuditLog(c.audit_log))
-    erase_person = _Once(lambda c: ErasePerson(c.facts, TableEraser(c.tables)))
+    erase_person = _Once(lambda c: ErasePerson(c.facts, c.records, TableEraser(c.tables), c.ids))
     audit_ledgers = _Once(
         lambda c: AuditLedgers(
             c.accounts,

@@ -24,6 +24,13 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*", re.ASCII)
 _URL = re.compile(r"[!-~]+", re.ASCII)
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+# Names that never are public: RFC 6761, 6762 (appendix G), 7686 and 8375, and ICANN's `internal`
+_PRIVATE_NAMES = frozenset(
+    {
+        *("localhost", "local", "internal", "test", "invalid", "onion", "arpa"),
+        *("intranet", "private", "corp", "home", "lan"),
+    }
+)
 _DENIED = tuple(
     ip_network(text)
     for text in (
@@ -160,7 +167,7 @@ def host_fault(host: str, *, allow_loopback: bool) -> str | None:
         return "must name a host"
     if len(host) > limits.HOST_CHARS_MAX:
         return "must name a host"
-    if len(labels) < 2 or labels[-1].lower() in {"localhost", "local", "internal"}:
+    if len(labels) < 2 or labels[-1].lower() in _PRIVATE_NAMES:
         return "must name a public host"
     return None
 

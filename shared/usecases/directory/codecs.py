@@ -46,6 +46,7 @@ class Kind(StrEnum):
     API_KEY = "api_key"
     FORMER_ORGANIZER = "former_organizer"
     FORMER_BRIDGE = "former_bridge"
+    ERASURE = "erasure"
 
 
 CONFERENCE_OF_ACCOUNT = "conference_of_account"

@@ -1,18 +1,25 @@
 """Erasure on request: a number or an organizer is erased from an account."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+from shared.ports.clock import Ids
 from shared.ports.erasure import Erased, Eraser
+from shared.ports.records import RecordStore
 from shared.usecases.directory.codecs import Kind, organizer_key
 from shared.usecases.directory.directory_cache import DirectoryCache
+
+_ID_BYTES = 9
 
 
 @dataclass(frozen=True, slots=True)
 class ErasePerson:
-    """Erases, and drops what this process has cached of the person."""
+    """Erases, drops what this process has cached of the person, and keeps a record of the erasure
+    that does not name the person; the audit log shows the record."""
 
     facts: DirectoryCache
+    records: RecordStore
     eraser: Eraser
+    ids: Ids
 
     async def __call__(self, account: str, *, number: str | None, organizer: str | None) -> Erased:
         """What was erased. Raises NotFound `account_unknown`, StoreUnavailable."""
@@ -20,4 +27,7 @@ class ErasePerson:
         erased = await self.eraser.erase(account, number=number, organizer=organizer)
         if organizer is not None:
             self.facts.drop(Kind.ORGANIZER, organizer_key(account, organizer))
+        document = {"of": "number" if organizer is None else "organizer", **asdict(erased)}
+        key = f"{account}|{self.ids.token(_ID_BYTES)}"
+        await self.records.put(Kind.ERASURE, key, document, if_match=None)
         return erased
