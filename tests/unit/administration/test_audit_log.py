@@ -266,7 +266,10 @@ def test_an_erased_person_is_gone_from_the_log_and_the_changes_stay(app: Product
 
     changes = app.get("/api/v1/audit-log?account=contoso").body.decode()
     assert "ken@contoso.com" not in changes
-    assert [each["key"] for each in log(app, "?account=contoso")] == [
+    erasure, *others = log(app, "?account=contoso")
+    assert (erasure["kind"], erasure["key"]) == ("erasure", "contoso")
+    assert erasure["after"]["of"] == "organizer"
+    assert [each["key"] for each in others] == [
         "3001",
         "(erased)",
         "contoso",
