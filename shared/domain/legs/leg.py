@@ -69,6 +69,7 @@ LEG_FIELDS = {
 }
 """The fields by the names under which a leg is posted, in dialect `perminute`."""
 _POSTED_NAMES = {field.stored: name for name, field in LEG_FIELDS.items()}
+_ABSENT = {each.stored: None for each in LEG_FIELDS.values() if not each.is_mandatory}
 _CONTENT = [each.stored for each in LEG_FIELDS.values() if each.is_content]
 _content_of = attrgetter(*(each.attribute for each in LEG_FIELDS.values() if each.is_content))
 
@@ -187,7 +188,7 @@ def posted_leg(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_leg_document(data: Mapping[str, Any]) -> EndedLeg:
     """The leg that `leg_document` wrote. Raises KeyError, TypeError or ValueError on others."""
-    kept = {"hangup_cause": None, **data}  # which legs of earlier versions lack
+    kept = {**_ABSENT, **data}  # legs of earlier versions lack later fields
     fields: dict[str, Any] = {
         each.attribute: _read_field(each, kept[each.stored]) for each in LEG_FIELDS.values()
     }
