@@ -27,10 +27,10 @@ async def list_accounts(call: Call) -> func.HttpResponse:
     from shared.contracts.directory.accounts import ACCOUNT_COLUMNS, settings_body
 
     async def fetch(limit: int, cursor: str | None) -> Page:
-        found, following = await container().accounts.page(
+        accounts, following = await container().accounts.page(
             call.principal, limit=limit, cursor=cursor
         )
-        return [settings_body(account) for account in found], following
+        return [settings_body(account) for account in accounts], following
 
     return await reply_list(call, fetch, ACCOUNT_COLUMNS, "accounts.csv")
 

@@ -21,8 +21,8 @@ async def list_alerts(call: Call) -> func.HttpResponse:
     account = call.path("account")
 
     async def fetch(limit: int, cursor: str | None) -> Page:
-        found, following = await container().alerts.page(account, limit=limit, cursor=cursor)
-        return [alert_body(account, each) for each in found], following
+        alerts, following = await container().alerts.page(account, limit=limit, cursor=cursor)
+        return [alert_body(account, each) for each in alerts], following
 
     return await reply_list(call, fetch, ALERT_COLUMNS, f"{account}-alerts.csv")
 

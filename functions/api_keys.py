@@ -46,8 +46,8 @@ async def list_api_keys(call: Call) -> func.HttpResponse:
     from shared.contracts.directory.bridges_and_keys import API_KEY_COLUMNS, api_key_body
 
     async def fetch(limit: int, cursor: str | None) -> Page:
-        found, following = await container().api_keys.page(limit=limit, cursor=cursor)
-        return [api_key_body(key, used_at) for key, used_at in found], following
+        keys, following = await container().api_keys.page(limit=limit, cursor=cursor)
+        return [api_key_body(key, used_at) for key, used_at in keys], following
 
     return await reply_list(call, fetch, API_KEY_COLUMNS, "api-keys.csv")
 

@@ -32,7 +32,7 @@ async def list_audit_log(call: Call) -> func.HttpResponse:
     since, until = await call.span()
 
     async def fetch(limit: int, cursor: str | None) -> Page:
-        found, following = await container().read_audit_log(
+        changes, following = await container().read_audit_log(
             call.principal,
             account=call.query("account"),
             since=since,
@@ -54,7 +54,7 @@ async def list_audit_log(call: Call) -> func.HttpResponse:
                 after=each.change.after,
                 request_id=each.request_id,
             )
-            for each in found
+            for each in changes
         ]
         return [change_row(body) for body in bodies] if call.wants_csv() else bodies, following
 

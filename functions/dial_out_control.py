@@ -110,10 +110,10 @@ async def post_what_if(call: Call, body: "WhatIfBody") -> func.HttpResponse:
     from shared.contracts.common.times import read_time
     from shared.contracts.dial_out.policy_simulation import what_if_body
 
-    found = await container().simulate_policy(
+    result = await container().simulate_policy(
         call.path("account"),
         body.policy.policy(),
         read_time(body.since) if body.since else None,
         read_time(body.until) if body.until else None,
     )
-    return reply(what_if_body(found))
+    return reply(what_if_body(result))

@@ -41,10 +41,10 @@ async def get_organizer(call: Call) -> func.HttpResponse:
     """An organizer, defaults filled in."""
     from shared.contracts.dial_out.policy import organizer_body
 
-    found, etag = await container().dial_out_settings.read_organizer(
+    organizer, etag = await container().dial_out_settings.read_organizer(
         call.path("account"), call.path("organizer")
     )
-    return reply({"id": found.organizer, **organizer_body(found), "etag": etag}, etag=etag)
+    return reply({"id": organizer.organizer, **organizer_body(organizer), "etag": etag}, etag=etag)
 
 
 @admin_route(bp, "PUT", _ORGANIZER, _SETTERS, body="dial_out.policy:OrganizerBody", if_match=True)
@@ -68,10 +68,10 @@ async def patch_organizer(call: Call) -> func.HttpResponse:
     from shared.contracts.dial_out.policy import organizer_body
 
     async def present() -> tuple[Mapping[str, object], str]:
-        found, etag = await container().dial_out_settings.read_organizer(
+        organizer, etag = await container().dial_out_settings.read_organizer(
             call.path("account"), call.path("organizer")
         )
-        return organizer_body(found), etag
+        return organizer_body(organizer), etag
 
     return await patch(call, present, partial(_save_organizer, call))
 
@@ -86,16 +86,16 @@ async def delete_organizer(call: Call) -> func.HttpResponse:
 
 
 async def _save_organizer(
-    call: Call, stated: "OrganizerBody", if_match: str | None
+    call: Call, body: "OrganizerBody", if_match: str | None
 ) -> func.HttpResponse:
     from shared.contracts.dial_out.policy import organizer_body
 
-    wanted = stated.facts(call.path("organizer"))
+    organizer = body.facts(call.path("organizer"))
     saved = await container().dial_out_settings.put_organizer(
-        call.path("account"), wanted, if_match
+        call.path("account"), organizer, if_match
     )
     return reply(
-        {"id": wanted.organizer, **organizer_body(wanted), "etag": saved.etag},
+        {"id": organizer.organizer, **organizer_body(organizer), "etag": saved.etag},
         status=201 if saved.created else 200,
         etag=saved.etag,
     )
@@ -106,8 +106,8 @@ async def get_dial_out_policy(call: Call) -> func.HttpResponse:
     """The account's policy; the default one, without an ETag, if none was put."""
     from shared.contracts.dial_out.policy import policy_body
 
-    found, etag = await container().dial_out_settings.read_policy(call.path("account"))
-    return reply({**policy_body(found), **({"etag": etag} if etag else {})}, etag=etag)
+    policy, etag = await container().dial_out_settings.read_policy(call.path("account"))
+    return reply({**policy_body(policy), **({"etag": etag} if etag else {})}, etag=etag)
 
 
 @admin_route(bp, "PUT", _POLICY, _SETTERS, body="dial_out.policy:DialOutPolicyBody", if_match=True)
@@ -131,8 +131,8 @@ async def patch_dial_out_policy(call: Call) -> func.HttpResponse:
     from shared.contracts.dial_out.policy import policy_body
 
     async def present() -> tuple[Mapping[str, object], str | None]:
-        found, etag = await container().dial_out_settings.read_policy(call.path("account"))
-        return policy_body(found), etag
+        policy, etag = await container().dial_out_settings.read_policy(call.path("account"))
+        return policy_body(policy), etag
 
     return await patch(call, present, partial(_save_policy, call))
 
@@ -142,9 +142,9 @@ async def _save_policy(
 ) -> func.HttpResponse:
     from shared.contracts.dial_out.policy import policy_body
 
-    wanted = stated.policy()
-    saved = await container().dial_out_settings.put_policy(call.path("account"), wanted, if_match)
-    body = {**policy_body(wanted), "etag": saved.etag}
+    policy = stated.policy()
+    saved = await container().dial_out_settings.put_policy(call.path("account"), policy, if_match)
+    body = {**policy_body(policy), "etag": saved.etag}
     created = saved.created and call.request.method == "PUT"
     return reply(body, status=201 if created else 200, etag=saved.etag)
 
@@ -172,8 +172,8 @@ async def put_conference(call: Call, body: "ConferenceBody") -> func.HttpRespons
     if not is_foreign_id(conference):
         raise Invalid(f"A conference's id has {FOREIGN_ID_RULE}.", code="id_invalid")
     organizer = body.organizer
-    wanted = Registration(call.path("account"), None, organizer=organizer)
-    return await _put_registration(call, Kind.CONFERENCE, "conference", conference, wanted)
+    registration = Registration(call.path("account"), None, organizer=organizer)
+    return await _put_registration(call, Kind.CONFERENCE, "conference", conference, registration)
 
 
 @admin_route(bp, "DELETE", _CONFERENCE, _SETTERS, if_match=True)
@@ -222,8 +222,8 @@ async def put_service_number(call: Call, body: "ServiceNumberBody") -> func.Http
     if not is_service_number(number):
         raise Invalid("A service number has + and 7 to 15 digits.", code="number_invalid")
     kind = ServiceNumberKind(body.kind)
-    wanted = Registration(call.path("account"), None, kind=kind)
-    return await _put_registration(call, Kind.SERVICE_NUMBER, "number", number, wanted)
+    registration = Registration(call.path("account"), None, kind=kind)
+    return await _put_registration(call, Kind.SERVICE_NUMBER, "number", number, registration)
 
 
 @admin_route(bp, "DELETE", _NUMBER, _SETTERS, if_match=True, all_accounts=True)
@@ -242,26 +242,28 @@ async def _get_registration(call: Call, kind: Kind, name: str, key: str) -> func
 
     account = call.path("account")
     history = call.flag("history")
-    found = await container().registrations.read(kind, key, account, ended=history)
-    return reply(registrations_body(name, key, account, found.history, found.etag), etag=found.etag)
+    view = await container().registrations.read(kind, key, account, ended=history)
+    return reply(registrations_body(name, key, account, view.history, view.etag), etag=view.etag)
 
 
 async def _put_registration(
-    call: Call, kind: Kind, name: str, key: str, wanted: Registration
+    call: Call, kind: Kind, name: str, key: str, registration: Registration
 ) -> func.HttpResponse:
     from shared.contracts.directory.registrations import registrations_body
 
-    made, saved = await container().registrations.put(
+    view, saved = await container().registrations.put(
         kind,
         key,
-        wanted,
+        registration,
         call.principal,
         since=await call.moment("from"),
         if_match=call.if_match(),
         take_over=call.flag("take_over"),
     )
-    body = registrations_body(name, key, wanted.account, made.history, made.etag)
-    if wanted.organizer is not None:
-        absent = await container().absent.of_conference(wanted.account, wanted.organizer)
+    body = registrations_body(name, key, registration.account, view.history, view.etag)
+    if registration.organizer is not None:
+        absent = await container().absent.of_conference(
+            registration.account, registration.organizer
+        )
         body = with_warnings(body, absent)
-    return reply(body, status=201 if saved.created else 200, etag=made.etag)
+    return reply(body, status=201 if saved.created else 200, etag=view.etag)

@@ -241,9 +241,9 @@ class Call:
         """The identity of a list: path, query and body, and which accounts are visible."""
         query = {name: text for name, text in self.values.items() if name not in _PAGING}
         content = self.content if isinstance(self.content, dict) else {}
-        wanted = {name: value for name, value in content.items() if name not in _PAGING}
+        filters = {name: value for name, value in content.items() if name not in _PAGING}
         path = [self.route.name, *sorted(self.request.route_params.items())]
-        return [path, query, wanted, sorted(self.principal.accounts)]
+        return [path, query, filters, sorted(self.principal.accounts)]
 
     def wants_csv(self) -> bool:
         """True if the caller requests CSV rather than JSON, by `?format=` or `Accept`."""
@@ -335,14 +335,14 @@ def fallback_route(blueprint: func.Blueprint) -> Callable[[Handler], Any]:
 def methods_of(path: str) -> frozenset[str]:
     """The methods of the routes with this path; empty if there is no such path."""
     segments = path.removesuffix("/").split("/")
-    found = (each.method for each in ROUTES if _fits(each.path.split("/"), segments))
-    return frozenset(found)
+    methods = (each.method for each in ROUTES if _fits(each.path.split("/"), segments))
+    return frozenset(methods)
 
 
 def _fits(template: Sequence[str], segments: Sequence[str]) -> bool:
     return len(template) == len(segments) and all(
-        (wanted.startswith("{") and bool(text)) or wanted == text.lower()
-        for wanted, text in zip(template, segments, strict=True)
+        (part.startswith("{") and bool(text)) or part == text.lower()
+        for part, text in zip(template, segments, strict=True)
     )
 
 
@@ -475,8 +475,8 @@ async def _require_visible(call: Call) -> None:
 
 def _problem(error: Exception, call: Call) -> func.HttpResponse:
     path = urlsplit(call.request.url).path
-    answer = problem(error, path)
-    if answer.status >= 500 and answer.status != 503:
+    response = problem(error, path)
+    if response.status >= 500 and response.status != 503:
         failure("unexpected_error", error, request_id=call.request_id)
     elif isinstance(error, NotAuthenticated) and container().refusals.are_logged:
         event(
@@ -487,9 +487,9 @@ def _problem(error: Exception, call: Call) -> func.HttpResponse:
             request_id=call.request_id,
         )
     return func.HttpResponse(
-        json.dumps({**answer.body, "request_id": call.request_id}, ensure_ascii=False),
-        status_code=answer.status,
-        headers=answer.headers,
+        json.dumps({**response.body, "request_id": call.request_id}, ensure_ascii=False),
+        status_code=response.status,
+        headers=response.headers,
         mimetype=PROBLEM_MEDIA_TYPE,
     )
 
@@ -519,8 +519,8 @@ def with_warnings(
     """The response to a setting, with the references that do not exist."""
     if not warnings:
         return dict(document)
-    found = [{"pointer": each.pointer, "detail": each.detail} for each in warnings]
-    return {**document, "warnings": found}
+    bodies = [{"pointer": each.pointer, "detail": each.detail} for each in warnings]
+    return {**document, "warnings": bodies}
 
 
 def no_content() -> func.HttpResponse:

@@ -118,14 +118,14 @@ async def list_entries(call: Call) -> func.HttpResponse:
     since, until = await call.span()
     if leg and (kind or since or until):
         raise query_invalid(("leg", "can't be combined with kind, from, to or month"))
-    wanted = EntryFilter(since, until, EntryKind(kind) if kind is not None else None)
+    selection = EntryFilter(since, until, EntryKind(kind) if kind is not None else None)
     read_ledger = container().read_ledger
 
     async def fetch(limit: int, cursor: str | None) -> Page:
         if leg:
             page = await read_ledger.of_leg(account, leg)
         else:
-            page = await read_ledger.entries(account, wanted, limit=limit, cursor=cursor)
+            page = await read_ledger.entries(account, selection, limit=limit, cursor=cursor)
         return [entry_body(entry) for entry in page.entries], page.cursor
 
     file_name = f"{account}-entries.csv"
@@ -157,8 +157,8 @@ async def get_statement(call: Call) -> func.HttpResponse:
     if not is_html and not call.wants_csv():
         from shared.contracts.ledger.entries import statement_body
 
-        found = await container().read_ledger.statement(account, month)
-        return reply(statement_body(account, *found))
+        statement = await container().read_ledger.statement(account, month)
+        return reply(statement_body(account, *statement))
     from shared.contracts.ledger.statement_html import (
         STATEMENT_COLUMNS,
         statement_html,
@@ -184,14 +184,14 @@ async def get_leg(call: Call) -> func.HttpResponse:
     from shared.contracts.ledger.entries import leg_body, parked_leg_body, replaced_body
     from shared.domain.legs.parking import ParkedLeg
 
-    found = await container().read_ledger.leg(call.path("account"), call.path("leg"))
-    if isinstance(found, ParkedLeg):
-        return reply(parked_leg_body(found))
-    leg, reversal = found.present, found.reversals[-1]
-    explanation = await container().explain_leg(leg.charge, found.person)
-    body = leg_body(leg.leg, leg.charge, found.person, leg.entry, reversal, explanation)
-    if len(found.debits) > 1:
-        earlier = zip(found.debits[:-1], found.reversals, strict=False)
+    view = await container().read_ledger.leg(call.path("account"), call.path("leg"))
+    if isinstance(view, ParkedLeg):
+        return reply(parked_leg_body(view))
+    leg, reversal = view.present, view.reversals[-1]
+    explanation = await container().explain_leg(leg.charge, view.person)
+    body = leg_body(leg.leg, leg.charge, view.person, leg.entry, reversal, explanation)
+    if len(view.debits) > 1:
+        earlier = zip(view.debits[:-1], view.reversals, strict=False)
         body["history"] = [replaced_body(each.charge, each.entry, back) for each, back in earlier]
     return reply(body)
 
@@ -201,18 +201,18 @@ async def verify_ledger(call: Call) -> func.HttpResponse:
     """Recompute the account's ledger from the stored rows; `?anchors=true` also compares it with
     its newest anchor."""
     account = call.path("account")
-    found = await container().read_ledger.verify(account, anchored=call.flag("anchors"))
-    if found.problems:
-        event("verification_failed", account=account, problems=len(found.problems))
+    result = await container().read_ledger.verify(account, anchored=call.flag("anchors"))
+    if result.problems:
+        event("verification_failed", account=account, problems=len(result.problems))
     return reply(
         {
-            "ok": not found.problems,
-            "commits": found.commits,
-            "entries": found.entries,
-            "legs": found.legs,
-            "balance": format_amount(found.balance_micros),
-            "head": found.head,
-            "problems": list(found.problems),
+            "ok": not result.problems,
+            "commits": result.commits,
+            "entries": result.entries,
+            "legs": result.legs,
+            "balance": format_amount(result.balance_micros),
+            "head": result.head,
+            "problems": list(result.problems),
         }
     )
 

@@ -15,16 +15,16 @@ bp = new_blueprint()
 )
 async def nightly_audit(timer: func.TimerRequest) -> None:
     """One audit of all accounts; a second one the same day finds the same."""
-    found = await container().audit_ledgers()
-    for problem in found.problems:
+    audit = await container().audit_ledgers()
+    for problem in audit.problems:
         event("verification_failed", detail=problem)
-    for account in found.missed:
+    for account in audit.missed:
         event("event_missed", account=account)
     event(
         "audit_done",
-        accounts=found.accounts,
-        anchored=found.anchored,
-        problems=len(found.problems),
-        missed=len(found.missed),
+        accounts=audit.accounts,
+        anchored=audit.anchored,
+        problems=len(audit.problems),
+        missed=len(audit.missed),
         past_due=timer.past_due,
     )

@@ -113,8 +113,8 @@ async def lint_rate_card_version(call: Call) -> func.HttpResponse:
     """Findings on a version, warnings first."""
     from shared.contracts.rate_cards.reports import render_findings
 
-    found = await container().rate_card_reports.lint(call.path("card"), effective_from_of(call))
-    return reply({"findings": render_findings(found)})
+    findings = await container().rate_card_reports.lint(call.path("card"), effective_from_of(call))
+    return reply({"findings": render_findings(findings)})
 
 
 @admin_route(
@@ -148,34 +148,34 @@ async def diff_rate_card(call: Call) -> func.HttpResponse:
     before, after = await call.moment("from"), await call.moment("to")
     if before is None or after is None:
         raise query_invalid(("from" if before is None else "to", "must be a time"))
-    found = await container().rate_card_reports.compare(
+    comparison = await container().rate_card_reports.compare(
         (card, before), (call.query("to_card") or card, after), skip=int(place or 0), limit=limit
     )
     if call.wants_csv():
-        rows = (change_row(change) for change in found.every())
+        rows = (change_row(change) for change in comparison.every())
         return await asyncio.to_thread(reply_csv, CHANGE_COLUMNS, rows, f"{card}-diff.csv")
     body: dict[str, object] = {}
     if account := call.query("account"):
         month = await container().rate_card_reports.effect(
-            found.before, found.after, account, call.query("month"), call.principal
+            comparison.before, comparison.after, account, call.query("month"), call.principal
         )
         body["effect"] = {
             "account": account,
             "month": month.month,
             "complete": month.is_complete,
-            **render_effect(month.effect, found.after.currency),
+            **render_effect(month.effect, comparison.after.currency),
         }
     return reply(
         {
-            "from": _version_name(found.before),
-            "to": _version_name(found.after),
-            "fields": render_changed_fields(found.before, found.after),
-            "counts": change_counts_body(found.counts, found.dearer, found.cheaper),
+            "from": _version_name(comparison.before),
+            "to": _version_name(comparison.after),
+            "fields": render_changed_fields(comparison.before, comparison.after),
+            "counts": change_counts_body(comparison.counts, comparison.dearer, comparison.cheaper),
             **body,
-            "items": [render_change(change) for change in found.items],
+            "items": [render_change(change) for change in comparison.items],
             **(
-                {"next": call.cursor_of(str(found.following))}
-                if found.following is not None
+                {"next": call.cursor_of(str(comparison.following))}
+                if comparison.following is not None
                 else {}
             ),
         }

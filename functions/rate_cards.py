@@ -189,11 +189,11 @@ async def _proposal(call: Call, version: RateCardVersion) -> dict[str, object]:
     from shared.contracts.ledger.reratings import proposal_body
 
     card, effective_from = version.card, version.effective_from
-    found = await container().propose_rerating(card, effective_from, call.principal)
-    if found is None:
+    proposal = await container().propose_rerating(card, effective_from, call.principal)
+    if proposal is None:
         return {"legs": 0, "accounts": [], "complete": True}
     return proposal_body(
-        card, (found.since, found.until), found.accounts, is_complete=found.is_complete
+        card, (proposal.since, proposal.until), proposal.accounts, is_complete=proposal.is_complete
     )
 
 

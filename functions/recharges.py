@@ -57,9 +57,9 @@ async def list_recharges(call: Call) -> func.HttpResponse:
     currency = (await container().facts.require_account(account)).settings.currency
 
     async def fetch(limit: int, cursor: str | None) -> Page:
-        found, following = await container().recharge_service.page(
+        recharges, following = await container().recharge_service.page(
             account, limit=limit, cursor=cursor
         )
-        return [recharge_body(account, each, currency) for each in found], following
+        return [recharge_body(account, each, currency) for each in recharges], following
 
     return await reply_list(call, fetch, RECHARGE_COLUMNS, f"{account}-recharges.csv")

@@ -42,7 +42,7 @@ async def post_rerating(call: Call, body: ReratingBody) -> func.HttpResponse:
     if not body.dry_run:
         call.principal.require_one_of(_FINANCE)
         booking = Booking(body.reason or "", call.principal.name)
-    wanted = RerateSelection(
+    selection = RerateSelection(
         accounts=tuple(body.accounts) if body.accounts is not None else None,
         legs=tuple(dict.fromkeys(decode_leg_key(leg) for leg in body.legs or ())),
         span=Span(
@@ -53,17 +53,17 @@ async def post_rerating(call: Call, body: ReratingBody) -> func.HttpResponse:
         rate_card=body.rate_card,
         version=read_time(body.version) if body.version else None,
     )
-    found = await container().rerate_legs(
-        wanted,
+    result = await container().rerate_legs(
+        selection,
         call.principal,
         booking=booking,
         limit=body.limit,
         cursor=_cursor(call, body.cursor),
     )
     if booking is not None:
-        changed = sum(outcome.differs for outcome in found.outcomes)
-        event("legs_rerated", actor=booking.actor, legs=len(found.outcomes), changed=changed)
-    return _answer(call, found, dry_run=body.dry_run)
+        changed = sum(outcome.differs for outcome in result.outcomes)
+        event("legs_rerated", actor=booking.actor, legs=len(result.outcomes), changed=changed)
+    return _answer(call, result, dry_run=body.dry_run)
 
 
 @admin_route(
@@ -85,16 +85,16 @@ async def post_price_what_if(call: Call, body: PriceWhatIfBody) -> func.HttpResp
     zone = account.settings.time_zone
     month = body.month or last_month(services.clock.now(), zone)
     span = Span(*requested_month_span(month, zone))
-    wanted = RerateSelection(
+    selection = RerateSelection(
         accounts=(account.id,),
         span=span,
         rate_card=body.rate_card,
         version=read_time(body.version) if body.version else None,
     )
-    found = await services.rerate_legs(
-        wanted, call.principal, booking=None, limit=body.limit, cursor=_cursor(call, body.cursor)
+    result = await services.rerate_legs(
+        selection, call.principal, booking=None, limit=body.limit, cursor=_cursor(call, body.cursor)
     )
-    return _answer(call, found, dry_run=True, month=month)
+    return _answer(call, result, dry_run=True, month=month)
 
 
 def _cursor(call: Call, text: str | None) -> Cursor | None:
@@ -110,7 +110,7 @@ def _cursor(call: Call, text: str | None) -> Cursor | None:
 
 
 def _answer(
-    call: Call, found: Reratings, *, dry_run: bool, month: str | None = None
+    call: Call, result: Reratings, *, dry_run: bool, month: str | None = None
 ) -> func.HttpResponse:
     from shared.contracts.ledger.reratings import (
         RERATING_COLUMNS,
@@ -119,16 +119,16 @@ def _answer(
         write_cursor,
     )
 
-    following = found.cursor and write_cursor(found.cursor.accounts, found.cursor.place)
+    following = result.cursor and write_cursor(result.cursor.accounts, result.cursor.place)
     cursor = following and call.cursor_of(following)
     if call.wants_csv():
-        rows = (rerating_row(outcome) for outcome in found.outcomes)
+        rows = (rerating_row(outcome) for outcome in result.outcomes)
         more = {"x-next-cursor": cursor} if cursor else {}
         return reply_csv(RERATING_COLUMNS, rows, "legs-rerated.csv", headers=more)
     return reply(
         {
             **({"month": month} if month else {}),
-            **rerating_body(found.outcomes, dry_run=dry_run),
+            **rerating_body(result.outcomes, dry_run=dry_run),
             **({"next": cursor} if cursor else {}),
         }
     )

@@ -125,10 +125,10 @@ async def list_legs(call: Call) -> func.HttpResponse:
     )
     listing, file_name = container().list_legs, f"{account}-legs.csv"
     if call.wants_csv() and not call.query("limit"):
-        found = await listing.every(account, query)
-        if len(found.legs) > CSV_ROWS_MAX:
+        listed = await listing.every(account, query)
+        if len(listed.legs) > CSV_ROWS_MAX:
             raise result_too_large(None)
-        rows = (leg_row(leg, found.time_zone) for leg in found.legs)
+        rows = (leg_row(leg, listed.time_zone) for leg in listed.legs)
         return reply_csv(LEG_COLUMNS, rows, file_name)
 
     async def fetch(limit: int, place: str | None) -> Page:

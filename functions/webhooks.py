@@ -99,9 +99,9 @@ async def put_webhook(call: Call, body: "WebhookBody") -> func.HttpResponse:
     from shared.contracts.delivery.webhooks import webhook_body
     from shared.usecases.delivery.manage_webhooks import WebhookInput
 
-    wanted = WebhookInput(body.url, tuple(dict.fromkeys(body.events)), body.rotate_secret)
+    settings = WebhookInput(body.url, tuple(dict.fromkeys(body.events)), body.rotate_secret)
     account, name = call.path("account"), call.path("name")
-    view, saved = await container().webhooks.put(account, name, wanted, call.if_match())
+    view, saved = await container().webhooks.put(account, name, settings, call.if_match())
     return reply(
         webhook_body(
             view.webhook, view.etag, stopped=False, new_secret=view.new_secret, masked=False
@@ -126,10 +126,10 @@ async def list_deliveries(call: Call) -> func.HttpResponse:
     account, name = call.path("account"), call.path("name")
 
     async def fetch(limit: int, cursor: str | None) -> Page:
-        found, following = await container().webhooks.list_deliveries(
+        deliveries, following = await container().webhooks.list_deliveries(
             account, name, limit=limit, cursor=cursor
         )
-        return [delivery_body(each) for each in found], following
+        return [delivery_body(each) for each in deliveries], following
 
     return await reply_list(call, fetch, DELIVERY_COLUMNS, f"{account}-deliveries.csv")
 

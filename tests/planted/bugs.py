@@ -455,8 +455,8 @@ BUGS = (
     Bug(
         "a cursor is not bound to its list",
         "functions/http.py",
-        "        return [path, query, wanted, sorted(self.principal.accounts)]\n",
-        "        return len([path, query, wanted])\n",
+        "        return [path, query, filters, sorted(self.principal.accounts)]\n",
+        "        return len([path, query, filters])\n",
         "administration/test_visibility.py",
         "test_a_cursor_serves_its_own_account_query_and_caller_only",
     ),

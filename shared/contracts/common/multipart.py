@@ -37,10 +37,10 @@ def parse_form(content_type: str, body: bytes) -> dict[str, bytes]:
 
     Raises BadRequest `form_invalid` when it is no form, or names a part twice.
     """
-    found = _BOUNDARY.search(content_type)
-    if found is None:
+    boundary = _BOUNDARY.search(content_type)
+    if boundary is None:
         raise _invalid("The content type names no boundary.")
-    delimiter = b"--" + (found[1] or found[2]).encode("ascii", "replace")
+    delimiter = b"--" + (boundary[1] or boundary[2]).encode("ascii", "replace")
     parts: dict[str, bytes] = {}
     # Pieces are found, not split: a body of the largest size is copied once, part by part.
     at = -2 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter)

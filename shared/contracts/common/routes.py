@@ -56,10 +56,10 @@ class Body:
     def model(self) -> "type[BaseModel]":
         """The pydantic model."""
         module, _, name = self.reference.partition(":")
-        found: type[BaseModel] = getattr(
+        model: type[BaseModel] = getattr(
             importlib.import_module(f"shared.contracts.{module}"), name
         )
-        return found
+        return model
 
 
 def is_json(media_type: str) -> bool:

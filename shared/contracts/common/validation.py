@@ -59,12 +59,12 @@ def refuse_unknown_fields(model: type[BaseModel], patch: object) -> None:
             raise _invalid(unknown) from None
 
 
-def _invalid(found: Sequence[ErrorDetails]) -> Invalid:
+def _invalid(errors: Sequence[ErrorDetails]) -> Invalid:
     fields = tuple(
         FieldError(json_pointer(_place(item)), sentence(item["type"], item.get("ctx", {})))
-        for item in found[: limits.FIELD_ERRORS_MAX]
+        for item in errors[: limits.FIELD_ERRORS_MAX]
     )
-    count = len(found)
+    count = len(errors)
     return Invalid(f"{count} {'field is' if count == 1 else 'fields are'} wrong.", fields)
 
 

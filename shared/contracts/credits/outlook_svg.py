@@ -20,29 +20,29 @@ _BLUE, _AMBER, _RED, _GREY, _INK = "#1d4ed8", "#b45309", "#b91c1c", "#6b7280", "
 _FONT = "system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
 
 
-def outlook_svg(name: str, found: Outlook, rules: Sequence[AlertRule]) -> str:
+def outlook_svg(name: str, outlook: Outlook, rules: Sequence[AlertRule]) -> str:
     """The document. `rules` that state an amount are drawn; texts of customers are escaped."""
-    return "\n".join(_Picture(name, found, rules).lines()) + "\n"
+    return "\n".join(_Picture(name, outlook, rules).lines()) + "\n"
 
 
 class _Picture:
-    def __init__(self, name: str, found: Outlook, rules: Sequence[AlertRule]) -> None:
+    def __init__(self, name: str, outlook: Outlook, rules: Sequence[AlertRule]) -> None:
         self._name = name
-        self._found = found
+        self._outlook = outlook
         self._across = [(0, _INK, "")]
-        if found.credit_limit_micros:
-            self._across.append((-found.credit_limit_micros, _RED, "credit limit"))
+        if outlook.credit_limit_micros:
+            self._across.append((-outlook.credit_limit_micros, _RED, "credit limit"))
         self._across += [
             (rule.below_micros, _AMBER, rule.name)
             for rule in rules
             if rule.below_micros is not None
         ]
-        self._first = found.at - timedelta(days=_PAST_DAYS)
-        self._last = found.at + timedelta(days=_AHEAD_DAYS)
-        self._ahead = [each for each in found.ahead if each.at <= self._last]
-        past = [(_end_of(day.ordinal, found.at), day.balance_micros) for day in found.past]
+        self._first = outlook.at - timedelta(days=_PAST_DAYS)
+        self._last = outlook.at + timedelta(days=_AHEAD_DAYS)
+        self._ahead = [each for each in outlook.ahead if each.at <= self._last]
+        past = [(_end_of(day.ordinal, outlook.at), day.balance_micros) for day in outlook.past]
         self._past = [point for point in past if point[0] >= self._first]
-        self._past.append((found.at, found.balance_micros))
+        self._past.append((outlook.at, outlook.balance_micros))
         values = [micros for micros, _, _ in self._across]
         values += [micros for _, micros in self._past]
         values += [micros for each in self._ahead for micros in (each.low_micros, each.high_micros)]
@@ -53,8 +53,8 @@ class _Picture:
 
     def lines(self) -> Iterator[str]:
         """The document, line by line."""
-        found = self._found
-        title = f"{self._name}: {format_amount(found.balance_micros)} {found.currency}"
+        outlook = self._outlook
+        title = f"{self._name}: {format_amount(outlook.balance_micros)} {outlook.currency}"
         words = self._words()
         yield (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
@@ -70,7 +70,7 @@ class _Picture:
             yield from self._line_across(micros, colour, label)
         if self._ahead:
             yield self._band()
-            points = [(found.at, found.balance_micros)]
+            points = [(outlook.at, outlook.balance_micros)]
             points += [(each.at, each.balance_micros) for each in self._ahead]
             yield self._line(points, ' stroke-dasharray="5 4"')
         yield self._line(self._past, "")
@@ -78,9 +78,9 @@ class _Picture:
         yield "</svg>"
 
     def _words(self) -> str:
-        known, currency = self._found.balance, self._found.currency
+        known, currency = self._outlook.balance, self._outlook.currency
         if known is None:
-            lately = format_amount(self._found.recent.day_micros)
+            lately = format_amount(self._outlook.recent.day_micros)
             return f"no forecast yet; {lately} {currency} in the last 24 hours"
         cents = known.per_day_micros // _CENT * _CENT
         a_day = f"{format_amount(cents)} {currency} a day"
@@ -124,20 +124,20 @@ class _Picture:
 
     def _marks(self) -> Iterator[str]:
         """Now, and when nothing is left."""
-        found, bottom = self._found, _HEIGHT - _BOTTOM
-        x, y = self._x(found.at), self._y(found.balance_micros)
+        outlook, bottom = self._outlook, _HEIGHT - _BOTTOM
+        x, y = self._x(outlook.at), self._y(outlook.balance_micros)
         yield f'<line x1="{x}" x2="{x}" y1="{_TOP}" y2="{bottom}" stroke="#d1d5db"/>'
         yield _text(x, bottom + 32, "now", _INK, "middle")
         yield f'<circle cx="{x}" cy="{y}" r="4" fill="{_BLUE}"/>'
-        gone = found.balance.runs_out_at if found.balance else None
-        if gone is not None and found.at < gone <= self._last:
+        gone = outlook.balance.runs_out_at if outlook.balance else None
+        if gone is not None and outlook.at < gone <= self._last:
             x, y = self._x(gone), self._y(0)
             yield f'<circle cx="{x}" cy="{y}" r="4" fill="#fff" stroke="{_RED}" stroke-width="2"/>'
             anchor = "start" if x < _WIDTH - 120 else "end"
             yield _text(x + 8 if anchor == "start" else x - 8, y - 9, "runs out", _RED, anchor)
 
     def _band(self) -> str:
-        start = (self._found.at, self._found.balance_micros)
+        start = (self._outlook.at, self._outlook.balance_micros)
         upper = [start, *((each.at, each.high_micros) for each in self._ahead)]
         lower = [(each.at, each.low_micros) for each in reversed(self._ahead)]
         points = self._points([*upper, *lower])

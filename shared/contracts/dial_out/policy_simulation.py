@@ -20,19 +20,19 @@ class WhatIfBody(AdminBody):
     until: TimeText | None = Field(default=None, alias="to")
 
 
-def what_if_body(found: WhatIf) -> dict[str, object]:
+def what_if_body(result: WhatIf) -> dict[str, object]:
     """Denied dial-outs and saved amounts; the first denied calls one by one."""
     return {
-        "legs": found.legs,
-        "denied": len(found.denied),
-        "saved": format_amount(found.saved_micros),
+        "legs": result.legs,
+        "denied": len(result.denied),
+        "saved": format_amount(result.saved_micros),
         "by_reason": {
             reason: {"legs": legs, "saved": format_amount(micros)}
-            for reason, (legs, micros) in found.by_reason().items()
+            for reason, (legs, micros) in result.by_reason().items()
         },
-        "unknown": found.unknown,
-        "more": found.more,
-        "items": [_item(verdict) for verdict in found.denied[: limits.WHAT_IF_ITEMS_MAX]],
+        "unknown": result.unknown,
+        "more": result.more,
+        "items": [_item(verdict) for verdict in result.denied[: limits.WHAT_IF_ITEMS_MAX]],
     }
 
 

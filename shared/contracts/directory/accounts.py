@@ -244,12 +244,12 @@ def _alert(rule: AlertRule) -> dict[str, object]:
     return {"name": rule.name, "days_left": days}
 
 
-def _auto(wanted: AutoRecharge) -> dict[str, object]:
-    most = wanted.max_amount_per_month_micros
+def _auto(recharge: AutoRecharge) -> dict[str, object]:
+    most = recharge.max_amount_per_month_micros
     return {
-        "trigger": format_amount(wanted.trigger_micros),
-        "amount": format_amount(wanted.amount_micros),
-        "max_per_day": wanted.max_per_day,
-        "max_per_month": wanted.max_per_month,
+        "trigger": format_amount(recharge.trigger_micros),
+        "amount": format_amount(recharge.amount_micros),
+        "max_per_day": recharge.max_per_day,
+        "max_per_month": recharge.max_per_month,
         **({} if most is None else {"max_amount_per_month": format_amount(most)}),
     }

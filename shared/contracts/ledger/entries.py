@@ -141,8 +141,8 @@ class ReplayAllBody(BaseModel):
 
     def where(self) -> dict[str, str]:
         """The fields to compare with, and their values."""
-        stated = {"account": self.account, "reason": self.reason}
-        return {name: value for name, value in stated.items() if value is not None}
+        fields = {"account": self.account, "reason": self.reason}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class DismissAllBody(ReplayAllBody):

@@ -150,19 +150,19 @@ class _Page:
         return f"<table><thead>{head}</thead><tbody>\n{body}\n</tbody>{foot}</table>"
 
 
-def statement_html(found: PrintedStatement, language: str) -> str:
+def statement_html(printed: PrintedStatement, language: str) -> str:
     """The page of a month; everything that others chose is escaped."""
-    statement, closed = found.closed.statement, found.closed
-    page = _Page(language, closed.time_zone, found.currency)
+    statement, closed = printed.closed.statement, printed.closed
+    page = _Page(language, closed.time_zone, printed.currency)
     start, end = month_span(statement.month, closed.time_zone)
     year, number = statement.month.split("-")
     title = f"{page.word('Statement')} {page.months[int(number) - 1]} {year}"
     facts = {
-        "Account": f"{escape(found.name)} ({escape(found.account)})",
+        "Account": f"{escape(printed.name)} ({escape(printed.account)})",
         "Period": f"{page.time(start)} {page.word('to')} {page.time(end)}",
         "Time zone": escape(closed.time_zone),
-        "Currency": escape(found.currency),
-        "Prepared at": page.time(found.now),
+        "Currency": escape(printed.currency),
+        "Prepared at": page.time(printed.now),
     }
     proof = {
         "Last commit": str(closed.last),
@@ -172,9 +172,9 @@ def statement_html(found: PrintedStatement, language: str) -> str:
         f"<h1>{title}</h1>",
         _facts(page, facts),
         _heading(page, "Summary"),
-        _summary(page, found),
+        _summary(page, printed),
         _heading(page, "Credits and adjustments"),
-        _movements(page, found.movements),
+        _movements(page, printed.movements),
         *(
             part
             for heading, totals, ours in (
@@ -189,12 +189,12 @@ def statement_html(found: PrintedStatement, language: str) -> str:
             )
         ),
         _heading(page, "Corrections"),
-        _corrections(page, found.corrections),
+        _corrections(page, printed.corrections),
         _heading(page, "Lots"),
-        _lots(page, found),
+        _lots(page, printed),
         f"<p>{page.word('Lots as of the preparation of this page.')}</p>",
         _heading(page, "Parked legs"),
-        _parked(page, found.open_parked),
+        _parked(page, printed.open_parked),
         _heading(page, "Proof"),
         _facts(page, proof),
     ]
@@ -202,7 +202,7 @@ def statement_html(found: PrintedStatement, language: str) -> str:
     code = "fr" if language == "fr" else "en"
     return (
         f'<!doctype html>\n<html lang="{code}"><head><meta charset="utf-8">'
-        f"<title>{title} · {escape(found.account)}</title><style>{_STYLE}</style></head>\n"
+        f"<title>{title} · {escape(printed.account)}</title><style>{_STYLE}</style></head>\n"
         f"<body>\n{body}\n</body></html>\n"
     )
 
@@ -221,8 +221,8 @@ def _parked(page: _Page, count: int) -> str:
     return f"<p>{count} · {text}</p>"
 
 
-def _summary(page: _Page, found: PrintedStatement) -> str:
-    statement = found.closed.statement
+def _summary(page: _Page, printed: PrintedStatement) -> str:
+    statement = printed.closed.statement
     rows = [[page.word("Opening balance"), "", page.money(statement.opening_micros)]]
     rows += [
         [page.word(name), str(total.count), page.money(total.amount_micros)]
@@ -292,7 +292,7 @@ def _grouping(page: _Page, totals: Totals, charges: Total, *, ours: bool) -> str
     return page.table(columns, rows, frozenset({1, 2, 3, 4}), cells(page.word("Total"), charges))
 
 
-def _lots(page: _Page, found: PrintedStatement) -> str:
+def _lots(page: _Page, printed: PrintedStatement) -> str:
     rows = (
         [
             escape(lot.id),
@@ -302,7 +302,7 @@ def _lots(page: _Page, found: PrintedStatement) -> str:
             page.money(lot.amount_micros),
             page.money(lot.remaining_micros),
         ]
-        for lot in found.lots
+        for lot in printed.lots
     )
     columns = ("Lot", "Kind", "Bought", "Expires", "Amount", "Remaining")
     return page.table(columns, rows, frozenset({4, 5}))
@@ -318,9 +318,9 @@ def _duration(seconds: int) -> str:
 STATEMENT_COLUMNS = ("section", "name", "count", "amount", "billed_seconds", "pool_seconds")
 
 
-def statement_rows(found: PrintedStatement) -> Iterator[dict[str, object]]:
+def statement_rows(printed: PrintedStatement) -> Iterator[dict[str, object]]:
     """The same sums as rows of CSV, a section after the other."""
-    statement = found.closed.statement
+    statement = printed.closed.statement
     yield {"section": "opening", "amount": format_amount(statement.opening_micros)}
     for name, total in sorted(statement.by_kind.items()):
         amount = format_amount(total.amount_micros)
@@ -331,7 +331,7 @@ def statement_rows(found: PrintedStatement) -> Iterator[dict[str, object]]:
         for name, total in sorted(totals.items()):
             if total != Total():
                 yield {"section": grouping, "name": name, **_sums(total)}
-    yield {"section": "parked", "name": "open", "count": found.open_parked}
+    yield {"section": "parked", "name": "open", "count": printed.open_parked}
 
 
 def _sums(total: Total) -> dict[str, object]:

@@ -65,8 +65,8 @@ def document(routes: Sequence[Route], version: str) -> Json:
 def recorded() -> dict[str, Json]:
     """The recorded examples by function name: `request`, `status`, `response`, as far as any."""
     text = resources.files(__package__ or "").joinpath(EXAMPLES).read_text("utf-8")
-    found: dict[str, Json] = json.loads(text)
-    return found
+    examples: dict[str, Json] = json.loads(text)
+    return examples
 
 
 def schema_of(value: object, name: str = "") -> Json:

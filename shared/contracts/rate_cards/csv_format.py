@@ -134,8 +134,8 @@ def parse_rate_card_csv(body: bytes, card: str, effective_from: datetime) -> Rat
             rates=rates,
         )
     except Invalid as error:
-        found = tuple(_on_line(each, rates, lines, first.line) for each in error.errors)
-        raise Invalid(error.detail, found) from None
+        errors = tuple(_on_line(each, rates, lines, first.line) for each in error.errors)
+        raise Invalid(error.detail, errors) from None
 
 
 def render_rate_card_csv(version: RateCardVersion) -> Iterator[str]:
@@ -270,21 +270,21 @@ def _rate(
     if kind not in {LegKind.DIAL_IN.value, LegKind.DIAL_OUT.value}:
         raise _Refused(0, "kind", 'must be "dial_in" or "dial_out"')
     key = tuple(row.fields[len(_CARD) + len(_WHERE) :] for row in group)
-    found = priced.get(key)
-    if found is None:
-        found = priced[key] = _read_priced([_named(row) for row in group])
+    priced_rate = priced.get(key)
+    if priced_rate is None:
+        priced_rate = priced[key] = _read_priced([_named(row) for row in group])
     return Rate(
         LegKind(kind),
         prefix.removeprefix("+"),
         destination,
-        found.connection_fee_picos,
-        found.slots,
-        found.minimum_charge_picos,
-        found.maximum_charge_picos,
-        found.maximum_charge_strategy,
-        found.bands,
+        priced_rate.connection_fee_picos,
+        priced_rate.slots,
+        priced_rate.minimum_charge_picos,
+        priced_rate.maximum_charge_picos,
+        priced_rate.maximum_charge_strategy,
+        priced_rate.bands,
         origin or None,
-        found.grace_seconds,
+        priced_rate.grace_seconds,
     )
 
 

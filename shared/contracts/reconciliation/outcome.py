@@ -18,19 +18,19 @@ OUTCOME_COLUMNS = (
 _HIDDEN = "*"
 
 
-def outcome_body(found: Reconciliation, currency: str) -> dict[str, object]:
+def outcome_body(reconciliation: Reconciliation, currency: str) -> dict[str, object]:
     """`matched` counts the pairs that agree; `missing_here` items carry the leg as it can be posted
     where its number is complete."""
     return {
         "currency": currency,
-        "matched": found.matched,
+        "matched": reconciliation.matched,
         "different": [
             {
                 "theirs": their_body(each.theirs),
                 "ours": our_body(each.ours, currency),
                 "fields": [name.value for name in each.fields],
             }
-            for each in found.different
+            for each in reconciliation.different
         ],
         "missing_here": [
             {
@@ -38,14 +38,14 @@ def outcome_body(found: Reconciliation, currency: str) -> dict[str, object]:
                 **({"duplicate_of": each.duplicate_of} if each.duplicate_of else {}),
                 "leg": _postable(each.theirs),
             }
-            for each in found.missing_here
+            for each in reconciliation.missing_here
         ],
-        "missing_there": [our_body(each, currency) for each in found.missing_there],
-        "outside": found.outside,
+        "missing_there": [our_body(each, currency) for each in reconciliation.missing_there],
+        "outside": reconciliation.outside,
         "sums": {
-            "theirs": format_amount(found.theirs_micros),
-            "ours": format_amount(found.ours_micros),
-            "difference": format_amount(found.theirs_micros - found.ours_micros),
+            "theirs": format_amount(reconciliation.theirs_micros),
+            "ours": format_amount(reconciliation.ours_micros),
+            "difference": format_amount(reconciliation.theirs_micros - reconciliation.ours_micros),
         },
     }
 
@@ -80,22 +80,22 @@ def our_body(leg: Leg, currency: str) -> dict[str, object]:
     }
 
 
-def outcome_rows(found: Reconciliation, currency: str) -> Iterator[Mapping[str, object]]:
+def outcome_rows(reconciliation: Reconciliation, currency: str) -> Iterator[Mapping[str, object]]:
     """Rows of OUTCOME_COLUMNS: all that is different or missing."""
-    for different in found.different:
+    for different in reconciliation.different:
         yield {
             "outcome": "different",
             "fields": " ".join(different.fields),
             **_prefixed("their", their_body(different.theirs)),
             **_prefixed("our", our_body(different.ours, currency)),
         }
-    for missing in found.missing_here:
+    for missing in reconciliation.missing_here:
         yield {
             "outcome": "missing_here",
             "duplicate_of": missing.duplicate_of,
             **_prefixed("their", their_body(missing.theirs)),
         }
-    for leg in found.missing_there:
+    for leg in reconciliation.missing_there:
         yield {"outcome": "missing_there", **_prefixed("our", our_body(leg, currency))}
 
 
