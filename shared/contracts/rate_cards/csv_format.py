@@ -134,8 +134,8 @@ def parse_rate_card_csv(body: bytes, card: str, effective_from: datetime) -> Rat
             rates=rates,
         )
     except Invalid as error:
-        errors = tuple(_on_line(each, rates, lines, first.line) for each in error.errors)
-        raise Invalid(error.detail, errors) from None
+        located = tuple(_on_line(each, rates, lines, first.line) for each in error.errors)
+        raise Invalid(error.detail, located) from None
 
 
 def render_rate_card_csv(version: RateCardVersion) -> Iterator[str]:
