@@ -12,7 +12,7 @@ from shared.domain.common.strict_json import loads
 
 type Record = dict[str, object]
 
-# Stands for a variable whose text can't be told from its neighbours
+# Stands for a variable whose text can't be distinguished from its neighbours
 AMBIGUOUS = object()
 
 # How `{` begins in percent-encoding and in base64

@@ -74,7 +74,7 @@ class ReleaseRequest(BridgeBody):
     release: bool | None = None
 
     def check(self, authorization: str, *, signed: bool) -> None:
-        """Passes a body that belongs to the path and asks for a release. Raises Invalid."""
+        """Passes a body that belongs to the path and requests a release. Raises Invalid."""
         errors = _authorization_errors(self.authorization, authorization, signed=signed)
         if self.release is False or (signed and not self.release):
             errors.append(FieldError("/release", "must be true"))

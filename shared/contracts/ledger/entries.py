@@ -265,7 +265,7 @@ def swept_body(
 
 
 def parked_leg_body(parked: ParkedLeg) -> dict[str, object]:
-    """A parked leg where its charge is asked for."""
+    """A parked leg where its charge is requested."""
     return {
         "leg": encode_leg_key(parked.leg),
         "account": parked.account,

@@ -211,7 +211,7 @@ def rerated_document(
 
 
 def charge_fields(charge: Charge) -> dict[str, object]:
-    """What is said of a charge when somebody asks, and not kept: the sentence, and the prefixes
+    """The part of a shown charge that is derived, not stored: the sentence, and the prefixes
     that the rate's prefix won over."""
     return _told(charge, charge.sentence())
 

@@ -155,7 +155,7 @@ class Invalid(PerminuteError):
 
 
 class RateLimited(PerminuteError):
-    """The caller asks for more than its budget; trying again after the wait is right."""
+    """The caller exceeds its budget; it may try again after the wait."""
 
     code = "rate_limited"
 

@@ -306,7 +306,7 @@ def _decimal(text: str) -> Decimal:
     if len(text) > JSON_NUMBER_CHARS_MAX:
         raise _invalid(f"a number over {JSON_NUMBER_CHARS_MAX} characters")
     number = Decimal(text)
-    # 1e999999 is short, but would fill the memory of whoever turns it into an integer
+    # 1e999999 is short, but would fill the memory of a reader that turns it into an integer
     if abs(number.adjusted()) > JSON_NUMBER_CHARS_MAX:
         raise _invalid("a number that is out of range")
     return number

@@ -6,11 +6,10 @@ sent again while nobody acknowledges it. A type that is neither is sent once.
 
 A rule fires when the balance falls and is below its threshold while it is armed: an account that
 was just opened, or topped up by less than the threshold, is not warned of what it has just been
-told. It is armed again only when the balance has risen above threshold + margin, where the margin
-is 10 % of the threshold or the last charge if that is larger (docs/credits.md): a balance that
-oscillates around the threshold by a cent is one crossing. `ledger/monitoring` evaluates the rules,
-`event_payloads` has what an event says.
-"""
+emitted. It is armed again only when the balance has risen above threshold + margin, where the
+margin is 10 % of the threshold or the last charge if that is larger (docs/credits.md): a balance
+that oscillates around the threshold by a cent is one crossing. `ledger/monitoring` evaluates the
+rules, `event_payloads` has what an event says."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -165,10 +164,10 @@ _RECORDS = (
     ),
     EventType(
         RECHARGE_SUSPENDED,
-        "No recharge is asked for, by a ceiling or after declines.",
+        "No recharge is requested, because of a ceiling or after declines.",
         required=("reason", "detail", "what_to_do"),
         optional=("recharge", "until"),
-        ends="a recharge is asked for again, was paid, or the settings were put again",
+        ends="a recharge is requested again, was paid, or the settings were put again",
         is_repeated=True,
         en=Words(
             "{name}: automatic recharge is suspended",
@@ -181,7 +180,7 @@ _RECORDS = (
     ),
     EventType(
         RECHARGE_UNANSWERED,
-        "The payment side was asked often and said nothing.",
+        "The payment side has not answered several requests.",
         required=("recharge", "amount", "asks", "requested_at", "what_to_do"),
         ends="the payment side answered",
         is_repeated=True,
@@ -235,7 +234,7 @@ _RECORDS = (
     ),
     EventType(
         OVER_BUDGET,
-        "A budget that only warns is exceeded; told once a period, for a meeting once a day.",
+        "A budget that only warns is exceeded; emitted once a period, for a meeting once a day.",
         required=("scope", "period", "amount", "spent", "what_to_do"),
     ),
 )
@@ -290,7 +289,7 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class Raised:
     """An alert that is not over. `name` tells alerts of a type apart, such as a rule's; `repeats`
-    counts how often it was told again."""
+    counts its repetitions."""
 
     number: int
     type: str
@@ -307,7 +306,7 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert as it is shown; `repeats` counts how often it was told again."""
+    """An alert as it is shown; `repeats` counts its repetitions."""
 
     number: int
     type: str

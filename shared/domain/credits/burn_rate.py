@@ -26,7 +26,7 @@ _WEIGHT = 4  # a new week weighs 1/4
 _TREND_HOURS = 168  # what the trend remembers of an hour is 167/168 an hour later
 _TREND_MOST = 4  # a trend is believed up to four times, or a quarter of, what was expected
 _QUANTILE_PER_CENT = 128  # 1.28 standard deviations: four of five lie within
-# More for few degrees of freedom: Student's t asks for 96, days that cost many times as much as
+# More for few degrees of freedom: Student's t would need 96, days that cost many times as much as
 # others for the rest (docs/credits.md)
 _QUANTILE_PER_CENT_BY_FREEDOM = 280
 _PRIOR_FREEDOM = (
@@ -130,7 +130,7 @@ def rolled(burn: Burn, at: datetime, time_zone: str) -> Burn:
 
 @lru_cache(maxsize=limits.BURN_PROFILES_CACHED_MAX)
 def _rolled(burn: Burn, first: int, now: int, time_zone: str) -> Burn:
-    """Kept, since one look at an account asks for it several times."""
+    """Cached, since one evaluation of an account needs it several times."""
     if now - first > limits.BURN_GAP_HOURS_MAX:
         return Burn(days=burn.days)  # what was so long ago says nothing about today
     week = list(burn.week or (0,) * HOURS_PER_WEEK)
@@ -351,7 +351,7 @@ def _hour_of_week(hour: int, time_zone: str) -> int:
 
 @lru_cache(maxsize=limits.BURN_PLACE_DAYS_CACHED_MAX)
 def _hours_of_week(day: int, time_zone: str) -> tuple[int, ...]:
-    """The places of a day's hours, in days since 1970: kept, since every account asks for them."""
+    """The places of a day's hours, in days since 1970: cached, since every account needs them."""
     here = zone(time_zone)
     hours_of_week: list[int] = []
     for hour in range(day * HOURS_PER_DAY, (day + 1) * HOURS_PER_DAY):

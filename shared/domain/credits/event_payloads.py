@@ -80,7 +80,7 @@ def expiring(lot: Lot, days: int) -> Event:
 
 
 def recharge_requested(recharge: Recharge, trigger_micros: int | None) -> Event:
-    """`recharge.requested`: money is wanted; `ask` counts how often it was asked for."""
+    """`recharge.requested`: `ask` counts the requests for this recharge."""
     trigger = {} if trigger_micros is None else {"threshold": format_amount(trigger_micros)}
     data = {
         "amount": format_amount(recharge.amount_micros),
@@ -121,7 +121,7 @@ def recharge_suspended(
     until: datetime | None,
     recharge: Recharge | None = None,
 ) -> Event:
-    """`recharge.suspended`: no recharge is asked for until a time, or until a person acted."""
+    """`recharge.suspended`: no recharge is requested until a time, or until a person acted."""
     data = {
         "reason": reason,
         "detail": _CEILINGS.get(reason) or _PAUSED[reason],
@@ -136,7 +136,7 @@ def recharge_suspended(
 
 
 def recharge_unanswered(recharge: Recharge) -> Event:
-    """`recharge.unanswered`: the payment side was asked often and said nothing."""
+    """`recharge.unanswered`: the payment side has not answered several requests."""
     data = {
         "amount": format_amount(recharge.amount_micros),
         "asks": recharge.asks,
@@ -147,7 +147,7 @@ def recharge_unanswered(recharge: Recharge) -> Event:
 
 
 def dial_out_stopped(reason: str, since: datetime) -> Event:
-    """`dial_out.stopped`, told again: the hold book told it first."""
+    """`dial_out.stopped`, repeated: the hold book emitted it first."""
     data = {
         "reason": reason,
         "since": format_time(since),

@@ -54,8 +54,8 @@ def after_draw(
         for percent in POOL_NOTICES_PERCENT
         if pool.announced_percent < percent and 100 * used >= percent * size_seconds > 0
     ]
-    told = crossed[-1] if crossed else pool.announced_percent
-    known[draw.month] = replace(pool, used_seconds=used, announced_percent=told)
+    announced = crossed[-1] if crossed else pool.announced_percent
+    known[draw.month] = replace(pool, used_seconds=used, announced_percent=announced)
     kept = sorted(known)[-POOL_MONTHS_KEPT:]
     events = tuple(_used(draw.month, percent, used, size_seconds) for percent in crossed)
     return tuple(known[month] for month in kept), events

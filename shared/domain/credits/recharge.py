@@ -1,6 +1,6 @@
 """Automatic recharge: when to ask for money, how much, how often, and what an answer does.
 
-A recharge is asked for when the balance is strictly below the trigger, one at a time, sized to
+A recharge is requested when the balance is strictly below the trigger, one at a time, sized to
 close a deep gap in steps of the stated amount. Ceilings bound a day and a month of the account's
 time zone by count, a month by amount; a decline gives its share back. After a decline it waits 1,
 2, 4 hours and is paused after the fourth, at once after a hard one: a dead card must not be tried
@@ -24,7 +24,7 @@ _ID = re.compile(r"([a-z0-9][a-z0-9._-]{0,62})~([1-9][0-9]{0,17})", re.ASCII)
 
 class RechargeStatus(StrEnum):
     """How far a recharge is. `pending`: the payment side has it and will say more; `parked`: its
-    answer does not fit what was asked for, a person has to look."""
+    answer does not fit the request, a person has to decide."""
 
     REQUESTED = "requested"
     PENDING = "pending"
@@ -49,8 +49,8 @@ class AutoRecharge:
 
 @dataclass(frozen=True, slots=True)
 class Recharge:
-    """One recharge: `asks` counts how often the payment side was asked, `ask_at` is when it is
-    asked again. `entry` is the top-up that it became."""
+    """One recharge: `asks` counts the requests to the payment side, `ask_at` is the time of the
+    next one. `entry` is the top-up that it became."""
 
     number: int
     amount_micros: int
@@ -69,9 +69,9 @@ class Recharges:
     """An account's recharges, as far as the next decision needs them.
 
     `number` is the last one's, `pending` the one in flight. `declines` counts them since the last
-    success, `not_before` is when the next may be asked for, `held_back` why not earlier: the name
+    success, `not_before` is when the next may be requested, `held_back` why not earlier: the name
     of a ceiling, or `declined`, `hard_decline` (then only a person lets it go on: `paused`).
-    `day` and `month` are the account's, with what was asked for in them.
+    `day` and `month` are the account's, with what was requested in them.
     """
 
     number: int = 0
@@ -89,7 +89,7 @@ class Recharges:
 
 @dataclass(frozen=True, slots=True)
 class CeilingReached:
-    """A ceiling that was hit: its name, and when the next recharge may be asked for."""
+    """A ceiling that was hit: its name, and when the next recharge may be requested."""
 
     reason: str
     until: datetime
@@ -156,7 +156,7 @@ def request(
 def mismatch_detail(
     requested: Recharge, account_currency: str, amount_micros: int, currency: str
 ) -> str | None:
-    """Why an answer does not belong to what was asked for, if it does not."""
+    """Why an answer does not belong to the request, or None."""
     if currency != account_currency:
         return f"The answer is in {currency}, the account in {account_currency}."
     if amount_micros != requested.amount_micros:
@@ -166,7 +166,7 @@ def mismatch_detail(
 
 
 def retry_request(recharges: Recharges, at: datetime) -> Recharges | None:
-    """The payment side is asked once more, with the same id; None when that is not due."""
+    """The request repeated with the same id; None when that is not due."""
     pending = recharges.pending
     if pending is None or pending.ask_at is None or pending.ask_at > at:
         return None
@@ -176,7 +176,7 @@ def retry_request(recharges: Recharges, at: datetime) -> Recharges | None:
 
 
 def deferred(recharges: Recharges, recharge: Recharge, at: datetime) -> Recharges:
-    """The payment side has it: it is asked again after hours only."""
+    """The payment side has accepted it: it is requested again after hours only."""
     again = at + timedelta(seconds=limits.RECHARGE_PENDING_ASK_SECONDS)
     return replace(
         recharges,
@@ -185,7 +185,8 @@ def deferred(recharges: Recharges, recharge: Recharge, at: datetime) -> Recharge
 
 
 def parked(recharges: Recharges, recharge: Recharge, at: datetime, detail: str) -> Recharges:
-    """The answer does not fit: it stays in flight, and nobody is asked, until a person looked."""
+    """The answer does not fit: it stays in flight without further requests until a person
+    decides."""
     parked_recharge = replace(
         recharge, status=RechargeStatus.PARKED, ask_at=None, answered_at=at, detail=detail
     )

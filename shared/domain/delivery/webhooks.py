@@ -77,7 +77,7 @@ class Webhook:
     created_at: datetime
 
     def wants(self, kind: str) -> bool:
-        """Whether it is told of events of this type."""
+        """Whether events of this type are delivered to it."""
         return ALL_EVENTS in self.events or kind in self.events
 
 

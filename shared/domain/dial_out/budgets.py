@@ -149,7 +149,7 @@ def velocity_excess(use: VelocityUse) -> str | None:
             f" and may {velocity.per_hour_max} times"
         )
     if use.region_is_new and velocity.new_region is NewRegion.DENY:
-        return f"{whose} never dialled this region before, and its policy asks to be told first"
+        return f"{whose} never dialled this region before, and its policy requires a notice first"
     return breaker_excess(use)
 
 

@@ -318,7 +318,7 @@ def _placed(state: HoldState, command: Authorise, minute: int) -> HoldState:
 def _with_warnings(
     state: HoldState, bounds: tuple[Limit, ...], day: str, now: datetime
 ) -> tuple[HoldState, tuple[Event, ...]]:
-    """The state after a grant, with what people are told of it: budgets, the breaker."""
+    """The state after a grant, with the events that it emits: budgets, the breaker."""
     warned, warnings = event_payloads.over_budget(state, bounds, day, now)
     stopped, tripped = _breaker(warned, bounds, now)
     return stopped, warnings + tripped

@@ -24,7 +24,7 @@ from shared.domain.dial_out.facts import (
 
 @dataclass(frozen=True, slots=True)
 class DialInFacts:
-    """All that is known when a bridge asks to let a caller in. `toll_free`: so is the number that
+    """The facts for an authorisation of a caller. `toll_free`: so is the number that
     was called, by its registration or else by its class. `unpriced`: why there is no rate."""
 
     account: AccountFacts | None

@@ -1,6 +1,6 @@
 """May it ring? The ordered checks of a dial-out, up to the rate; credit is the hold book's word.
 
-Facts are resolved before; nothing here looks anything up. Each check answers pass, fail or, where
+Facts are resolved before; nothing here reads anything. Each check answers pass, fail or, where
 a fact that it needs is missing, skipped. The first failure is the answer; `explain` gives all.
 """
 
@@ -51,7 +51,7 @@ def no_rate(dialled: DialledNumber) -> str:
 
 
 def credit_line(denial: Denial | None, granted_seconds: int | None) -> CheckResult:
-    """The last line: credit refused, granted, or (None and None) never asked for."""
+    """The last line: credit refused, granted, or (None and None) not evaluated."""
     if denial is not None:
         return CheckResult("credit", Outcome.FAIL, denial.message, denial.reason)
     if granted_seconds is None:

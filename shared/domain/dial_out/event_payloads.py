@@ -1,4 +1,4 @@
-"""What people are told of a dial-out: a region that is new, a budget that is spent, a stop."""
+"""Events of a dial-out: a new region, a spent budget, a stop."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is known when a bridge asks to dial out, and what can be answered."""
+"""The facts for an authorisation of a dial-out, and its possible answers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,7 +89,7 @@ class RateFacts:
 
 @dataclass(frozen=True, slots=True)
 class DialOutFacts:
-    """All that is known when a bridge asks to dial out; None where there is nothing.
+    """The facts for an authorisation of a dial-out; None where a fact is absent.
 
     `budgets` and `velocities` are the limits that bind this call, with their counters. `unpriced`
     says why there is no rate.

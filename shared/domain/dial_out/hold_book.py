@@ -2,9 +2,9 @@
 
 It knows the ledger as of one commit (`ledger_commit`) and catches up by the commits after it:
 `catch_up` takes the new balance and settles the holds whose legs were debited in between. A hold
-that has expired counts for nothing from its instant on, whoever removes it (docs/architecture.md);
-expiry stands still while the queue has a backlog. How questions are decided: `hold_decide`.
-"""
+that has expired counts for nothing from its instant on, before it is removed
+(docs/architecture.md); expiry stands still while the queue has a backlog. How questions are
+decided: `hold_decide`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,7 +45,7 @@ class Hold:
     grant_minute: int = 0
     grant_micros: int = 0
     released: bool = False
-    expires_at: datetime = field(init=False)  # reckoned once: it is asked for very often
+    expires_at: datetime = field(init=False)  # computed once: it is read very often
 
     def __post_init__(self) -> None:
         seconds = limits.HOLD_RINGING_SECONDS + limits.HOLD_LATE_EVENT_SECONDS
@@ -66,14 +66,14 @@ class UnconfirmedCall:
     leg: str | None = None
 
     def is_missing(self, now: datetime) -> bool:
-        """Whether its bridge should have told of its end by now."""
+        """Whether its bridge should have reported its end by now."""
         return now - self.placed_at >= timedelta(seconds=limits.LEG_MISSING_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
 class PendingCounterUpdate:
-    """What a scope has still to be told, because its counters were not at hand: a charge, or by how
-    much the charge of a call let through in `grant_minute` has changed (`is_correction`)."""
+    """A change that a scope's counters still lack, because they were not loaded: a charge, or by
+    how much the charge of a call let through in `grant_minute` has changed (`is_correction`)."""
 
     key: str
     day: str
@@ -239,7 +239,7 @@ def with_hold(state: HoldState, hold: Hold) -> HoldState:
 
 
 def with_scopes(state: HoldState, read: Mapping[str, Counters]) -> HoldState:
-    """The state with counters that were read, told what had to wait for them."""
+    """The state with counters that were read, after the changes that waited for them."""
     if not read:
         return state
     scopes = {**state.scopes, **read}
@@ -253,7 +253,7 @@ def with_scopes(state: HoldState, read: Mapping[str, Counters]) -> HoldState:
 
 
 def update_counters(state: HoldState, keys: Iterable[str], item: PendingCounterUpdate) -> HoldState:
-    """The state after the account and these scopes were told of a charge or a cost."""
+    """The state after a charge or a cost of the account and these scopes."""
     scopes = dict(state.scopes)
     waiting: list[PendingCounterUpdate] = []
     for key in keys:

@@ -1,9 +1,8 @@
 """Who may dial what: the twelve Teams identities, and an account's own rules.
 
 The names of the identities are irregular, so a table tells, never a pattern. The conference half
-binds dial-outs from the meetings that a user organises, whoever presses the button; the PSTN half
-binds the calls that the user makes, emergency calls excepted.
-"""
+binds dial-outs from the meetings that a user organises, for every participant who dials; the PSTN
+half binds the calls that the user makes, emergency calls excepted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

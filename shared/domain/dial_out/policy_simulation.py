@@ -51,7 +51,7 @@ class WhatIf:
     """The verdict on a period: `denied` calls and what they had cost, in all and by reason.
 
     `unknown` legs can't be judged, since their numbers were erased; with `more` the period has
-    more legs than were looked at.
+    more legs than were evaluated.
     """
 
     legs: int

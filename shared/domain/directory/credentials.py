@@ -114,7 +114,7 @@ def hash_secret(secret: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PresentedApiKey:
-    """A key as a caller sent it: look up `key_id`, then ask `matches`."""
+    """A key as a caller sent it: read `key_id`, then call `matches`."""
 
     key_id: str
     secret: str = field(repr=False)

@@ -81,7 +81,7 @@ class Registration:
 class Bridge:
     """A conferencing system. `accounts` holds `"*"` or the ids that it acts for.
 
-    `assumed_seconds` is how long its calls are taken to last, for one that asks once and never
+    `assumed_seconds` is how long its calls are taken to last, for one that requests once and never
     extends; None: it extends, and is granted a slice at a time. The requests of one that is
     `disabled` are refused like wrong credentials.
 

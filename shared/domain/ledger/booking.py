@@ -76,12 +76,12 @@ def decided(
     before: LedgerState,
     after: LedgerState,
     command: Command,
-    *told: Entry | Event,
+    *outcome: Entry | Event,
     paid: Recharge | None = None,
 ) -> Decided:
     """The decision, with all that follows from the movement of the balance."""
-    entries = tuple(each for each in told if isinstance(each, Entry))
-    events = (each for each in told if isinstance(each, Event))
+    entries = tuple(each for each in outcome if isinstance(each, Entry))
+    events = (each for each in outcome if isinstance(each, Event))
     return to_decision(
         monitoring.on_posted(before, after, entries[-1], events, paid), command, entries
     )
@@ -90,7 +90,7 @@ def decided(
 def to_decision(
     evaluation: Evaluation, command: Command, entries: tuple[Entry, ...] = ()
 ) -> Decided:
-    """The decision that a look leads to."""
+    """The decision that an evaluation leads to."""
     state = (
         evaluation.state
         if evaluation.state.at == evaluation.at

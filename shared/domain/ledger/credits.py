@@ -136,7 +136,7 @@ def expire(state: LedgerState, command: ExpireLot, now: datetime) -> Decision:
 
 def answer(state: LedgerState, command: AnswerRecharge, now: datetime) -> Decision:
     """The payment side's answer. Money that has moved is credited, however late the answer is; an
-    answer that does not fit is kept with the recharge until a person has looked at it."""
+    answer that does not fit is kept with the recharge until a person decides."""
     pending = state.recharges.pending
     recharge_record = (
         pending if pending and pending.number == command.recharge.number else command.recharge

@@ -1,4 +1,4 @@
-"""A look at an account: its state, and what is told, kept and due because of what was seen."""
+"""An evaluation of an account: its state, and the events, recharges and due times that follow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -80,7 +80,7 @@ class Evaluation:
 
 
 def repeat_at(raised: Raised) -> datetime | None:
-    """When an alert is told again, if it is."""
+    """When an alert is repeated, or None."""
     if raised.acknowledged or not event_type(raised.type).is_repeated:
         return None
     if raised.repeats >= len(limits.ALERT_REPEAT_HOURS):

@@ -196,7 +196,7 @@ class Configure:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed: what is due by now is told, asked for, told again."""
+    """Time has passed: due alerts are emitted or repeated, due recharges requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class AnswerRecharge:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """Somebody has seen an alert: it is not told again."""
+    """An alert was acknowledged: it is not repeated."""
 
     alert: int
     actor: str
@@ -226,8 +226,8 @@ class Acknowledge:
 @dataclass(frozen=True, slots=True)
 class Announce:
     """Something happened outside the ledger that others must hear of. A `source` numbers what it
-    tells; a number that is not above the last one was told before (0: nobody counts). `name` tells
-    alerts of a type apart."""
+    tells; a number that is not above the last one was emitted before (0: not numbered). `name`
+    tells alerts of a type apart."""
 
     source: str
     number: int
@@ -251,7 +251,7 @@ class SettingsChange:
 @dataclass(frozen=True, slots=True)
 class TopUp:
     """Credits come in as a new lot. `key` is the caller's idempotency key, scoped to the account;
-    `digest` is the SHA-256 of what was asked."""
+    `digest` is the SHA-256 of the request."""
 
     key: str
     digest: str
@@ -374,7 +374,7 @@ type Command = TopUp | Adjust | DebitLeg | ReverseLeg | RerateLeg | ExpireLot | 
 class Decided:
     """What a command leads to; `entries` is empty when there is nothing to tell (settings).
 
-    `due` is what the timer has to look at, and when.
+    `due` is what the timer has to evaluate, and when.
     """
 
     state: LedgerState
@@ -393,7 +393,7 @@ class CommandRefused:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The command asks for what is the case already."""
+    """The command changes nothing."""
 
 
 type Decision = Decided | CommandRefused | Unchanged

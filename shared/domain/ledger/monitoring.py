@@ -1,8 +1,8 @@
 """What follows from a movement of the balance, a change of settings, or the passing of time.
 
 Decisions and the replay of journals both come through here, so they raise the same alerts and ask
-for the same recharges. Everything is told once: by a rule that is armed, a lot that was not warned
-of, one recharge in flight. What is due later is named with its time, for the timer's marks.
+for the same recharges. Everything is emitted once: by a rule that is armed, a lot that was not
+warned of, one recharge in flight. What is due later is named with its time, for the timer's marks.
 """
 
 from collections.abc import Iterable
@@ -120,7 +120,7 @@ def on_recharge_deferred(state: LedgerState, requested: Recharge, at: datetime) 
 def on_recharge_mismatch(
     state: LedgerState, requested: Recharge, at: datetime, detail: str
 ) -> Evaluation:
-    """The payment side's answer does not fit: a person has to look."""
+    """The payment side's answer does not fit: a person has to decide."""
     evaluation = Evaluation(state, at)
     evaluation.change(recharges=recharge.parked(state.recharges, requested, at, detail))
     _note_pending(evaluation)
@@ -144,7 +144,7 @@ def on_acknowledged(state: LedgerState, number: int, at: datetime) -> Evaluation
 
 
 def on_announced(state: LedgerState, command: Announce, at: datetime) -> Evaluation | None:
-    """Something happened outside the ledger; None when it was told before."""
+    """Something happened outside the ledger; None when it was emitted before."""
     evaluation = Evaluation(state, at)
     if command.number:
         known = dict(state.announced)
@@ -182,7 +182,7 @@ def overdue(state: LedgerState, at: datetime) -> bool:
 
 
 def lot_times(lot: Lot, at: datetime) -> list[tuple[str, datetime]]:
-    """When a lot has to be looked at: its warnings and its expiry."""
+    """When a lot has to be evaluated: its warnings and its expiry."""
     if lot.expires_at is None or not lot.remaining_micros:
         return []
     warnings = (lot.expires_at - timedelta(days=days) for days in limits.LOT_WARNING_DAYS)

@@ -1,8 +1,7 @@
 """The state that a ledger's journals lead to: what `verify` expects and `restore` rebuilds.
 
-It is told by entries alone, not by the commands that made them: a second, simpler way to the same
-state, so that an error in the one is seen by the other.
-"""
+It is built from entries alone, not from the commands that made them: a second, simpler way to the
+same state, so that an error in the one is seen by the other."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -70,7 +69,7 @@ def replay(
 
 
 def _own_events(before: LedgerState, entry: Entry) -> tuple[Event, ...]:
-    """What an entry told by itself: of alerts the state keeps the count."""
+    """The event that an entry itself emits: of alerts the state keeps the count."""
     if entry.pool is None or not entry.charges:
         return ()
     return after_draw(before.pools, entry.pool, before.pool_seconds)[1]

@@ -41,7 +41,7 @@ class ParkedLeg:
 
     `charged_as` is the key of the leg that it was, or is to be, charged as where that is not its
     own: set once, before charging, so that it is charged once. `note` says why it was dismissed;
-    `announced`: the account was told of it.
+    `announced`: the event was emitted.
     """
 
     id: str

@@ -69,7 +69,7 @@ class NumberFacts:
 
 @dataclass(frozen=True, slots=True)
 class DialledNumber:
-    """A dialled text with all that is known of it before anybody's policy is asked."""
+    """A dialled text with all that is known of it before any policy is applied."""
 
     text: str
     emergency: bool
@@ -94,7 +94,7 @@ def classify(text: str) -> NumberFacts:
 
 
 def e164_digits(text: str) -> str:
-    """The digits of a text that looks like E.164, whether or not such a number exists; "" of
+    """The digits of a text in the form of E.164, whether or not such a number exists; "" of
     another one. Service numbers are rated by it: who sold them knows that they exist."""
     return text[1:] if _E164.fullmatch(text) else ""
 

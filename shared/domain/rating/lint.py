@@ -93,7 +93,7 @@ class Finding:
 def lint(version: RateCardVersion, plan: Sequence[PlanNumber]) -> tuple[Finding, ...]:
     """Everything odd, warnings first; `plan` are typical numbers of all countries.
 
-    Looks at every row once: about a second for 200,000 prefixes.
+    Reads every row once: about a second for 200,000 prefixes.
     """
     places: dict[LintCode, list[str]] = {}
     counts: dict[LintCode, int] = {}

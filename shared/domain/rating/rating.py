@@ -1,7 +1,7 @@
 """What a leg costs, what a credit pays for, and what has to be held for a call to come.
 
 A charge is one exact rational sum, rounded once, at the end, in the card's mode. It is computed at
-once; everything that only explains it is built when asked for.
+once; everything that only explains it is built on demand.
 """
 
 from collections.abc import Iterator, Sequence
@@ -344,7 +344,7 @@ def dearest_price_per_minute(
 def _answer_moments(
     tariff: Tariff, answered_at: datetime, answered_until: datetime | None, seconds: int
 ) -> Iterator[datetime]:
-    """The answer times to look at: one where no band changes, else every second of the window."""
+    """The answer times to evaluate: one where no band changes, else every second of the window."""
     yield answered_at
     if answered_until is None or answered_until <= answered_at:
         return

@@ -38,7 +38,7 @@ class ActiveCalls:
         known = await self.facts.account(account)
         pricing = await self._pricing(record)
         if known is None or pricing is None:
-            raise Unavailable("What the call costs can't be told now.")
+            raise Unavailable("The cost of the call can't be determined now.")
         organizer = None
         if record.organizer is not None:
             organizer = await self.facts.organizer(account, record.organizer)
