@@ -69,12 +69,13 @@ class ResolveLeg:
             bridge = await self.facts.former_bridge(leg.bridge, known_at=since)
         if bridge is None:
             return Unchargeable(ParkReason.ACCOUNT_UNKNOWN, "Its bridge is not registered.")
-        named = await self._named(leg, bridge)
+        allowed = await self._allowed(leg, bridge)
+        named = allowed if allowed is not None and allowed.is_dial_out else None
         to_number, number = await self._called(queued, bridge, named)
         kind = leg.kind or (LegKind.DIAL_IN if number else None)
         if named is not None and kind is not LegKind.VOIP:
             kind = LegKind.DIAL_OUT  # a leg of an allowed dial-out is never a dial-in
-        owner = await self._owner(queued, bridge, number, named)
+        owner = await self._owner(queued, bridge, number, allowed)
         # What can't be charged as it is pins nothing: corrected, it may name another account.
         sound = kind is not None and not isinstance(talk_seconds, Unchargeable)
         owner = await self._pinned(leg, owner, claim=sound and pins, corrected=corrected)
@@ -138,13 +139,12 @@ class ResolveLeg:
         moment = _moment(queued.leg)
         return await self.facts.former_organizer(account, organizer, moment, known_at=since)
 
-    async def _named(self, leg: EndedLeg, bridge: Bridge) -> HoldRecord | None:
-        """The dial-out whose authorization the leg names."""
+    async def _allowed(self, leg: EndedLeg, bridge: Bridge) -> HoldRecord | None:
+        """The call whose authorization the leg names."""
         account = account_of(leg.authorization) if leg.authorization else None
         if leg.authorization is None or account is None or not bridge.serves(account):
             return None
-        record = await self.holds.record(account, leg.authorization)
-        return record if record is not None and record.is_dial_out else None
+        return await self.holds.record(account, leg.authorization)
 
     async def _hold(self, leg: EndedLeg, account: str, kind: LegKind) -> Grant | None:
         """What was granted for a leg: by the authorization that it names, else by its id."""
@@ -200,13 +200,13 @@ class ResolveLeg:
         queued: QueuedLeg,
         bridge: Bridge,
         number: Registration | None,
-        named: HoldRecord | None,
+        allowed: HoldRecord | None,
     ) -> _Owner:
         leg = queued.leg
         claims = await self._claims_of(queued, bridge)
         account = leg.account or (number.account if number else None)
-        if account is None and named is not None:
-            account = account_of(named.authorization)  # for whom the dial-out was allowed
+        if account is None and allowed is not None:
+            account = account_of(allowed.authorization)  # for whom the call was allowed
         if account is None and len(claims) > 1:
             names = ", ".join(sorted(claims))
             why = f"Several accounts have registered the conference: {names}."

@@ -336,18 +336,25 @@ def test_a_voip_leg_neither_settles_nor_frees_the_hold_of_the_phone_leg(calls: C
 
 
 @pytest.mark.parametrize("default", [None, "fabrikam"])
-def test_a_leg_that_names_no_account_is_of_the_account_whose_dial_out_it_was(
+def test_a_leg_that_names_no_account_is_of_the_account_for_which_the_call_was_allowed(
     calls: Calls, default: str | None
 ) -> None:
-    """The default account of the bridge did not allow the call, and has no hold for it."""
+    """The default account of the bridge has no hold for it."""
     calls.app.account("fabrikam", rate_card=CARD)
     if default is not None:
         path = "/api/v1/bridges/pbx"
         patch = {"default_account": default}
         assert calls.app.call("PATCH", path, patch).status == 200
-    authorization = calls.authorise()["authorization"]
-
-    outcome = charge(calls, calls.ended(authorization, account=None))
-
-    assert (outcome.status, outcome.account) == ("charged", "contoso")
+    for leg in (
+        calls.ended(calls.authorise()["authorization"], account=None),
+        calls.ended(
+            calls.come_in()["authorization"],
+            account=None,
+            kind=LegKind.DIAL_IN,
+            to_number=TOLL,
+            organizer=None,
+        ),
+    ):
+        outcome = charge(calls, leg)
+        assert (outcome.status, outcome.account) == ("charged", "contoso")
     assert held(calls) == "0.00"
