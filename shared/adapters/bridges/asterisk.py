@@ -74,6 +74,7 @@ _CHANNEL_EVENTS = frozenset(
     }
 )
 _CONFERENCES = frozenset({"confbridge", "meetme", "conference"})
+_AMI_TEXT = re.compile(rb"Event:", re.IGNORECASE)
 _LOCAL_FIRST = re.compile(r"Local/.*;1", re.ASCII | re.DOTALL)
 _CREATED = re.compile(r"(?:.*-)?(\d{9,11})\.\d+", re.ASCII | re.DOTALL)
 _DIALLED = re.compile(r"\+?[0-9]{3,20}", re.ASCII)
@@ -88,10 +89,22 @@ def parse(post: BridgePayload) -> list[Posted]:
         items = json_values(post.body)
     elif post.content_type == "application/x-www-form-urlencoded":
         items = [form_fields(post.body)]
+    elif _AMI_TEXT.match(post.body.lstrip()):
+        items = _ami_text(post.body)
     else:
         return _csv(post)
     read = [_item(post, item) for item in items]
     return _with_counts(read)
+
+
+def _ami_text(body: bytes) -> list[object]:
+    """Events as the manager interface writes them: lines of a name and a value, an empty line
+    between events."""
+    blocks = re.split(r"(?:\r?\n){2,}", body.decode("utf-8", "replace").strip())
+    if len(blocks) > CALL_ENDED_LEGS_MAX:
+        raise TooLarge(f"At most {CALL_ENDED_LEGS_MAX} events can be posted at once.")
+    pairs = [[line.partition(":") for line in block.splitlines()] for block in blocks]
+    return [{name.strip(): value.strip() for name, _, value in each} for each in pairs]
 
 
 def _csv(post: BridgePayload) -> list[Posted]:

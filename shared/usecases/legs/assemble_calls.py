@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.common import limits
+from shared.domain.common.errors import StoreError, Unavailable
 from shared.domain.directory.entities import Bridge
 from shared.domain.legs.assembly import (
     CONFERENCE,
@@ -30,6 +31,7 @@ from shared.ports.calls import CallEvents, DueCall, KeptEvent
 from shared.ports.clock import Clock
 from shared.ports.legs import ParkingLot
 from shared.telemetry import event as log_event
+from shared.telemetry import failure
 from shared.usecases.directory.directory_cache import DirectoryCache
 from shared.usecases.legs.receive_legs import Received, ReceiveLegs
 
@@ -108,15 +110,23 @@ class AssembleCalls:
 
         async def one(call: DueCall) -> None:
             async with slots:
-                bridge = await self._owner(call.bridge)
-                kept = await self.events.of_call(call.bridge, call.call)
-                if bridge is not None:
-                    await self._settle(bridge, kept, call.event_ids)
-                ended = [each for each in kept if each.event.id in call.event_ids]
-                await self.events.clear(call.bridge, ended)
+                try:
+                    await self._end_wait(call)
+                except (Unavailable, StoreError):
+                    return  # the mark is still there
+                except Exception as error:  # noqa: BLE001 an error of one call stays its own
+                    failure("assembly_failed", error, bridge=call.bridge)
 
         await asyncio.gather(*map(one, due))
         return len(due)
+
+    async def _end_wait(self, call: DueCall) -> None:
+        bridge = await self._owner(call.bridge)
+        kept = await self.events.of_call(call.bridge, call.call)
+        if bridge is not None:
+            await self._settle(bridge, kept, call.event_ids)
+        ended = [each for each in kept if each.event.id in call.event_ids]
+        await self.events.clear(call.bridge, ended)
 
     async def _owner(self, bridge: str) -> Bridge | None:
         return await self.facts.bridge(bridge) or await self.facts.former_bridge(bridge)
@@ -200,6 +210,10 @@ class AssembleCalls:
         """(the leg as it is charged, the open entry under which it was parked before), or that it
         is parked: it lacks what it can't be charged without."""
         name = made.ended_leg.bridge if isinstance(made, Complete) else bridge
+        if isinstance(made, Complete) and isinstance(made.leg, Undecided) and made.lacks:
+            decided = await self.receive.decided(name, made.leg)
+            if isinstance(decided, Ignored):
+                return decided, []
         if isinstance(made, Waiting):
             await self._park(name, made.leg_id, made.missing, made.known)
         elif CONFERENCE in made.lacks and not await self.is_account_known(made.ended_leg):

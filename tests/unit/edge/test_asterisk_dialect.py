@@ -263,6 +263,12 @@ def test_the_time_of_the_answer_is_waited_for_and_the_conference_would_be_nice(
     assert goes_on.ended_by is None
 
 
+def test_events_of_the_manager_interface_are_read_as_text() -> None:
+    lines = ["\r\n".join(f"{name}: {value}" for name, value in each.items()) for each in AMI]
+    body = ("\r\n\r\n".join(lines) + "\r\n\r\n").encode()
+    assert leg(post(body, "text/plain")) == leg(events(AMI))
+
+
 def test_a_channel_that_was_never_up_is_unanswered_at_once() -> None:
     one = made(events(ari("ChannelDestroyed", 20, "Ring", cause=17)))
     assert isinstance(one, Complete)

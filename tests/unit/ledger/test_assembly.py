@@ -433,3 +433,35 @@ def test_a_person_is_erased_from_events_and_conflicts(number: str) -> None:
         await calls.process.sound()
 
     asyncio.run(play())
+
+
+def test_a_channel_that_is_no_leg_is_ignored_once_its_conference_did_not_come() -> None:
+    """An extension calls another one: no service number, no context of dial-outs."""
+    channel = {
+        "id": "1795428000.7",
+        "name": "PJSIP/200-1",
+        "state": "Up",
+        "caller": {"number": "200"},
+        "dialplan": {"context": "internal", "exten": "201"},
+    }
+    told = [
+        {"type": name, "timestamp": START.isoformat(), "channel": channel}
+        for name in ("ChannelStateChange", "ChannelDestroyed")
+    ]
+
+    async def play() -> None:
+        calls = await Calls.open(dialect="asterisk", default_account=None)
+        answers = await calls.post(*told)
+        assert {each.status for each in answers} == {"waiting"}
+        await calls.wait(121)
+        assert await calls.process.parked() == []
+        assert await calls.debited() == 0
+        await turns()
+        rows = (await calls.deployment.tables.scan("calls", limit=1_000)).rows
+        assert {row.key.partition("|")[0] for row in rows} == {"event", "due"}
+        await calls.wait(24 * 3_600)
+        assert await calls.process.parked() == []
+        rows = (await calls.deployment.tables.scan("calls", limit=1_000)).rows
+        assert {row.key.partition("|")[0] for row in rows} == {"event"}
+
+    asyncio.run(play())
