@@ -60,11 +60,11 @@ class TableEraser:
         )
 
     async def _ledger_copies(self, account: str, person: "_Person", organizer: str | None) -> None:
-        """The organizer leaves journal rows and segments, where it stands beside what is hashed. A
-        closed month that names it goes: the nightly job makes it again."""
+        """The organizer leaves journal rows, segments and days of usage, where it stands apart
+        from the rest. A closed month that names it goes: the nightly job makes it again."""
         if organizer is None:
             return
-        for kind in ("journal", "segment"):
+        for kind in ("journal", "segment", "usage"):
             found = read_range(self._tables, account, f"{kind}|", f"{kind}}}")
             await self._clean(ledger_rows.TABLE, found, person.of_organizers)
         async for row in read_range(self._tables, account, "month|", "month}"):

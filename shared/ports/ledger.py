@@ -15,6 +15,7 @@ from shared.domain.ledger.model import (
     SettledDebit,
 )
 from shared.domain.ledger.statements import ClosedMonth
+from shared.domain.usage.usage import Cell, Span, UsageTotal
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,15 @@ class Verification:
     problems: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class UsageDays:
+    """Cells of closed days, and the commit after which the journal goes on; None where the span
+    lies in closed days."""
+
+    cells: Sequence[tuple[Cell, UsageTotal]]
+    after: int | None
+
+
 class Ledger(Protocol):
     """What happened to an account's credits (docs/ledger.md). The account is the partition."""
 
@@ -149,6 +159,15 @@ class Ledger(Protocol):
 
     async def pack_until(self, account: str, before: datetime) -> int:
         """Pack what was committed before a time into segments; the number of new ones."""
+        ...
+
+    async def close_usage_days(self, account: str, time_zone: str, before: datetime) -> int:
+        """Keep the usage of local days that were over before a time; the number of new days."""
+        ...
+
+    async def usage_days(self, account: str, span: Span) -> UsageDays | None:
+        """The usage of a span as far as its days are closed; None where it has to be added up from
+        the journal."""
         ...
 
     async def closed_months(self, account: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import cast
 
 from shared.adapters.ledger import rows
 from shared.adapters.ledger.ranges import read_range
+from shared.adapters.ledger.usage_days import close_days
 from shared.adapters.tables.packing import without
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
@@ -72,6 +73,8 @@ async def restore(
     if state.commit < there:
         raise Conflict("The ledger is there and has gone on.", code="ledger_not_empty")
     await _write(tables, account, [Upsert(rows.STATE, rows.state_values(state, head, commit_id))])
+    if state.at is not None:
+        await close_days(tables, account, state.time_zone, state.at)
     return state
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.adapters.ledger import bulk_reads, months, rows, segments
+from shared.adapters.ledger import bulk_reads, months, rows, segments, usage_days
 from shared.adapters.ledger.state_codec import rules_document
 from shared.adapters.ledger.verify import verify
 from shared.adapters.tables.committable import Change, Loaded, NoChange
@@ -41,6 +41,7 @@ from shared.domain.ledger.model import (
     Unchanged,
 )
 from shared.domain.ledger.statements import ClosedMonth
+from shared.domain.usage.usage import Span
 from shared.pacing import breathe
 from shared.ports.clock import Clock, Ids
 from shared.ports.ledger import (
@@ -50,6 +51,7 @@ from shared.ports.ledger import (
     IdempotencyConflict,
     LegRecord,
     Outbox,
+    UsageDays,
     Verification,
 )
 from shared.ports.notices import DueMark, DueMarks
@@ -172,6 +174,14 @@ class TableLedger:
 
     async def pack_until(self, account: str, before: datetime) -> int:
         return await segments.pack_until(self._tables, account, before)
+
+    async def close_usage_days(self, account: str, time_zone: str, before: datetime) -> int:
+        """Keep the usage of local days that were over before a time (see the port)."""
+        return await usage_days.close_days(self._tables, account, time_zone, before)
+
+    async def usage_days(self, account: str, span: Span) -> UsageDays | None:
+        """The usage of a span as far as its days are closed (see the port)."""
+        return await usage_days.read_days(self._tables, account, span)
 
     async def closed_months(self, account: str) -> list[str]:
         return await months.closed_months(self._tables, account)

@@ -21,6 +21,7 @@ from shared.adapters.ledger.verify_rows import (
     own_properties,
     segment_rows,
 )
+from shared.adapters.ledger.verify_usage import usage_rows
 from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import RULES, Entry, EntryKind, LedgerState, check
@@ -49,6 +50,7 @@ async def verify(
     if not resume:
         run = Run(problems=run.problems)
     start = run.commit
+    since = run.state.at if start and run.state else None
     await month_rows(run, tables, account)
     state_row = await _journal_and_state(run, tables, account, chain_key)
     if start:
@@ -58,6 +60,7 @@ async def verify(
         await other_rows(run, tables, account)
     await segment_rows(run, tables, account)
     await compare_months(run, tables, account)
+    await usage_rows(run, tables, account, since)
     await event_rows(run, tables, account, after=start)
     await newer_rows(run, tables, account)
     if state_row is not None:

@@ -51,6 +51,11 @@ _NAMES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
         },
         ("data",),
     ),
+    "usage|": (
+        {"schema": int, "time_zone": str, "day": str, "after": int, "last": int},
+        ("data", "organizers"),
+    ),
+    "usage|head": ({"schema": int, "time_zone": str, "through": str, "last": int}, ()),
     "segment|": ({"schema": int}, ("data", "organizers")),
     rows.STATE: (
         {"schema": int, "commit": int, "entry": int, "balance": int, "head": str, "commit_id": str},
@@ -335,7 +340,8 @@ async def other_rows(run: Run, tables: TableStore, account: str) -> None:
     """Rows of no kind that we know."""
     ends = ["", *(kind[:-1] + "}" for kind in rows.KINDS)]
     gaps = [*zip(ends, [*rows.KINDS, rows.STATE], strict=True)]
-    gaps += [(rows.STATE + "\0", rows.VERIFIED), (rows.VERIFIED + "\0", "\U0010ffff")]
+    gaps += [(rows.STATE + "\0", "usage|"), ("usage}", rows.VERIFIED)]
+    gaps.append((rows.VERIFIED + "\0", "\U0010ffff"))
     for first, before in gaps:
         async for row in read_range(tables, account, first, before):
             run.wrong(row.key, "is no row of a ledger")

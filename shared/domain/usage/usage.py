@@ -4,7 +4,7 @@ All sums are net. A reversal takes its leg back at the time of its entry (`booke
 of the call (`answered`); a re-rating takes the former charge back and adds the new one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -43,6 +43,19 @@ class UsageTotal:
     amount_micros: int = 0
     carrier_legs: int = 0
     carrier_micros: int = 0
+
+    def sums(self) -> tuple[int, ...]:
+        """The sums in the order of the fields."""
+        return (
+            self.legs,
+            self.answered_legs,
+            self.talk_seconds,
+            self.billed_seconds,
+            self.pool_seconds,
+            self.amount_micros,
+            self.carrier_legs,
+            self.carrier_micros,
+        )
 
     def add(self, other: "UsageTotal") -> None:
         """More legs."""
@@ -176,16 +189,6 @@ def added_up(totals: Iterable[UsageTotal]) -> UsageTotal:
     for total in totals:
         found.add(total)
     return found
-
-
-def local_days(span: Span) -> Iterator[str]:
-    """The local days, ISO text, that a span touches."""
-    first = _slot(span.since, span.time_zone).day
-    for ordinal in range(date.fromisoformat(first).toordinal(), date.max.toordinal()):
-        day = date.fromordinal(ordinal).isoformat()
-        if day_start(day, span.time_zone) >= span.until:
-            return
-        yield day
 
 
 def day_start(day: str, time_zone: str) -> datetime:

@@ -1,7 +1,7 @@
 """The nightly audit: goes through the directory and proves that the marks missed nothing.
 
 For every account: its settings stand in the ledger, its events are published, what time brought is
-done, its closed days are packed and its closed months added up, its chain verifies from where the
+done, its closed days are packed, days and months added up, its chain verifies from where the
 last night ended; then the heads of all ledgers are anchored in another storage account. What is
 found wrong is repaired where that is safe, and always reported.
 """
@@ -87,6 +87,8 @@ class AuditLedgers:
             await self.ledger.pack_until(account.id, self._today())
             zone = account.settings.time_zone
             await close_months(self.ledger, account.id, zone, self._today())
+            over = self.clock.now() - timedelta(seconds=limits.MONTH_CLOSES_AFTER_SECONDS)
+            await self.ledger.close_usage_days(account.id, zone, over)
             verified = await self.ledger.verify(account.id, resume=True)
         except PerminuteError as error:
             found.problems.append(f"{account.id}: {error.detail}")

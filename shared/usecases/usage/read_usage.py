@@ -47,19 +47,26 @@ class ReadUsage:
         span = await requested_span(
             self.ledger, account, (since, until), by, settings.time_zone, self.clock.now()
         )
-        counted = await count(self.ledger, account, span)
-        return Usage(settings.currency, span, grouped(counted.cells.items(), by, groups))
+        days = await self.ledger.usage_days(account, span)
+        cells = days.cells if days else ()
+        if days is None or days.after is not None:
+            counted = await count(self.ledger, account, span, days.after if days else None)
+            cells = [*cells, *counted.cells.items()]
+        return Usage(settings.currency, span, grouped(cells, by, groups))
 
 
-async def count(ledger: Ledger, account: str, span: Span) -> Counted:
-    """The cells of a span, from the journal: its entries, or all entries since its beginning where
-    the time of the call counts, since legs and corrections may be booked long after it."""
+async def count(ledger: Ledger, account: str, span: Span, after: int | None = None) -> Counted:
+    """The cells of a span, from the journal after a commit, or from the beginning of the span: its
+    entries, or all entries from there on where the time of the call counts, since legs and
+    corrections may be booked long after it."""
     counted = Counted(span.time_zone, span)
-    ahead = timedelta(0)
-    if span.by is UsageTime.ANSWERED:  # a bridge's clock may be ahead
-        ahead = timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX)
-    before = await ledger.commit_at(account, span.since - ahead - timedelta(microseconds=1))
-    after = before.number if before else 0
+    if after is None:
+        ahead = timedelta(0)
+        if span.by is UsageTime.ANSWERED:  # a bridge's clock may be ahead
+            ahead = timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX)
+        first = span.since - ahead - timedelta(microseconds=1)
+        before = await ledger.commit_at(account, first)
+        after = before.number if before else 0
     while commits := await ledger.history(account, after=after):
         for commit in commits:
             await breathe()

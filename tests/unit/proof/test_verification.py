@@ -34,7 +34,7 @@ async def test_a_resumed_verification_reads_only_what_came_since() -> None:
 
     resumed = await app.ledger.verify(ACCOUNT, resume=True)
 
-    assert tables.rows_read <= 4  # checkpoint, journal row, leg row, state
+    assert tables.rows_read <= 5  # checkpoint, journal row, leg row, head of the days, state
     assert resumed.problems == ()
     assert (resumed.commits, resumed.legs) == (full.commits + 1, full.legs + 1)
     assert resumed == await app.ledger.verify(ACCOUNT)
