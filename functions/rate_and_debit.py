@@ -29,8 +29,8 @@ bp = new_blueprint()
     data_type=func.DataType.BINARY,
 )
 async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
-    """Charge or park each leg once. Raises only when what failed for now can't be sent again: then
-    the whole batch comes again."""
+    """Charge or park each leg once. Raises only if a leg that failed temporarily can't be queued
+    again: then the whole batch is redelivered."""
     services = container()
     legs: dict[str, QueuedLeg] = {}
     for message in messages:

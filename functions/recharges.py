@@ -28,10 +28,10 @@ _PAYMENTS = frozenset({Role.PAYMENTS})
 async def post_recharge_result(call: Call, body: "RechargeResultBody") -> func.HttpResponse:
     """Record the payment provider's result; a repetition changes nothing."""
     from shared.contracts.credits.alerts import recharge_body
-    from shared.usecases.credits.record_recharge_results import Answer
+    from shared.usecases.credits.record_recharge_results import RechargeResult
 
     recharge_id = call.path("recharge")
-    answer = Answer(
+    answer = RechargeResult(
         body.recharge_status, body.amount_micros, body.currency, body.reference, body.hard
     )
     after = await container().recharge_service.answer(call.principal, recharge_id, answer)

@@ -12,7 +12,7 @@ from shared.domain.common.money import parse_amount
 from shared.domain.credits.recharge import RechargeStatus
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role
 from shared.ports.queues import Message
-from shared.usecases.credits.record_recharge_results import Answer
+from shared.usecases.credits.record_recharge_results import RechargeResult
 from tests.sim.requester import Json, Requester
 
 PAYMENTS = Principal("payments", frozenset({Role.PAYMENTS}), frozenset({ALL_ACCOUNTS}))
@@ -106,7 +106,7 @@ class Payments:
         elif status == "succeeded":
             self.taken.add(recharge)
         status_sent = {"hard": "declined", "misfit": "succeeded"}.get(status, status)
-        said = Answer(
+        said = RechargeResult(
             RechargeStatus(status_sent),
             parse_amount(amount),
             data["currency"],

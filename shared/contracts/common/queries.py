@@ -38,7 +38,7 @@ class QueryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query parameter of a route. `choices`: the values that it takes, empty where any."""
+    """A query parameter of a route. `choices`: the accepted values, empty if any is."""
 
     name: str
     about: str
@@ -141,7 +141,7 @@ def check_query(url: str, declared: Sequence[Query]) -> dict[str, str]:
 
 
 def query_invalid(*faults: tuple[str, str]) -> Invalid:
-    """The error for parameters, each with its name and the rest of a sentence about it."""
+    """The error for parameters, each with its name and the broken rule."""
     sentences = [f"The query parameter {shown(name)} {rule}." for name, rule in faults]
     errors = tuple(FieldError("", f"{shown(name)} {rule}") for name, rule in faults)
     return Invalid(sentences[0], errors, code="query_invalid")

@@ -50,7 +50,7 @@ class RechargeResultBody(BaseModel):
 
 
 def recharge_body(account: str, recharge: Recharge, currency: str | None) -> dict[str, object]:
-    """A recharge as the wire has it."""
+    """A recharge as a JSON object."""
     body: dict[str, object | None] = {
         "id": recharge_id(account, recharge.number),
         "account": account,

@@ -43,7 +43,7 @@ def webhook_body(
 
 
 def delivery_body(delivery: Delivery) -> dict[str, object]:
-    """A delivery as the wire has it: its id is the event's."""
+    """A delivery as a JSON object; its id is that of its event."""
     body: dict[str, object | None] = {
         "id": delivery.event,
         "type": delivery.type,

@@ -61,7 +61,8 @@ HourCount = Annotated[int, Field(ge=0, le=limits.DIAL_OUTS_PER_HOUR_MAX)]
 
 
 class RulesBody(AdminBody):
-    """Lists of one scope. A list that allows admits only what it names; one that blocks wins."""
+    """Lists of one scope. An allowing list admits only its members; a blocking list takes
+    precedence."""
 
     allowed_regions: Regions | None = None
     blocked_regions: Regions = []

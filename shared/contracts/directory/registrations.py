@@ -15,7 +15,7 @@ class ConferenceBody(AdminBody):
 
 
 class ServiceNumberBody(AdminBody):
-    """`PUT …/service-numbers/{number}`: who pays for the call to it."""
+    """`PUT …/service-numbers/{number}`: the payer of calls to the number."""
 
     kind: Literal["toll", "toll_free"]
 

@@ -159,7 +159,7 @@ class DismissAllBody(ReplayAllBody):
 
 
 def entry_body(entry: Entry) -> dict[str, object]:
-    """An entry as the wire has it."""
+    """An entry as a JSON object."""
     body: dict[str, object | None] = {
         "sequence": entry.sequence,
         "kind": entry.kind.value,

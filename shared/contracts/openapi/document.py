@@ -35,7 +35,8 @@ _FORMATS = {"csv": CSV_MEDIA_TYPE, "svg": "image/svg+xml", "text": "text/plain"}
 
 
 def document(routes: Sequence[Route], version: str) -> Json:
-    """The whole document. Every route is in it; one without an example has no schemas."""
+    """The whole document. Each route is in it; a route without an example has no schemas of
+    responses."""
     examples = recorded()
     models, schemas = _schemas(routes)
     paths: dict[str, Json] = {}
@@ -90,8 +91,7 @@ def schema_of(value: object, name: str = "") -> Json:
 
 
 def _schema_of_any(items: list[Any]) -> Json:
-    """The schema of what stands in a list: objects may have fields that others lack, or that are
-    null in others."""
+    """The schema of a list's items: objects may lack fields of others, or have null there."""
     if items and all(isinstance(item, dict) for item in items):
         fields = {name: inner for item in items for name, inner in item.items()}
         nulls = {name for item in items for name, inner in item.items() if inner is None}

@@ -186,11 +186,11 @@ def import_deck(
     effective_from: datetime,
     names: Mapping[str, Sequence[Span]] | None = None,
 ) -> tuple[RateCardVersion, DeckReport]:
-    """The card that the deck encodes, and what became of its rows.
+    """The card that the deck encodes, and the outcome of its rows.
 
-    `names` (of `read_names`) serves decks that name destinations and have no prefixes.
-    Raises BadRequest when the deck can't be read, TooLarge, Invalid with a line for each wrong
-    field, Invalid `deck_too_costly` when that takes too long.
+    `names` (of `read_names`) serves decks that name destinations and have no prefixes. Raises
+    BadRequest when the deck can't be read, TooLarge, Invalid with a line for each wrong field,
+    Invalid `deck_too_costly` when that takes too long.
     """
     budget = CpuBudget(limits.DECK_CPU_SECONDS_MAX)
     importer = _Importer(mapping, names or {})

@@ -48,7 +48,7 @@ _SHOWN_CLASSES = (
 
 
 class QuoteTableBody(AdminBody):
-    """`POST /api/v1/quotes/table`: what calls of several lengths to one number cost."""
+    """`POST /api/v1/quotes/table`: calls of several lengths to one number."""
 
     account: Id | None = None
     rate_card: Id | None = None

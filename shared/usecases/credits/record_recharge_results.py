@@ -22,8 +22,8 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the payment side says of a recharge."""
+class RechargeResult:
+    """The payment provider's result of a recharge."""
 
     status: RechargeStatus
     amount_micros: int
@@ -34,7 +34,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class RechargeService:
-    """Takes answers, and shows an account's recharges. Everything raises StoreUnavailable."""
+    """Records results and lists the recharges of an account. Everything raises StoreUnavailable."""
 
     facts: DirectoryCache
     ledger: Ledger
@@ -42,7 +42,7 @@ class RechargeService:
     notices: Notices
     publish: PublishEvents
 
-    async def answer(self, principal: Principal, shown_id: str, said: Answer) -> Recharge:
+    async def answer(self, principal: Principal, shown_id: str, said: RechargeResult) -> Recharge:
         """The recharge as it is after the answer.
 
         Raises NotFound `recharge_unknown`, NotAllowed, Conflict `recharge_settled` (it succeeded
@@ -85,7 +85,9 @@ class RechargeService:
             known = await self.notices.recharge(account, number)
         return known
 
-    async def _submit(self, account: str, known: Recharge, said: Answer, actor: str) -> Recharge:
+    async def _submit(
+        self, account: str, known: Recharge, said: RechargeResult, actor: str
+    ) -> Recharge:
         key = recharge_id(account, known.number)
         command = AnswerRecharge(
             recharge=known,

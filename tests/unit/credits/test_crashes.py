@@ -13,7 +13,7 @@ import pytest
 
 from shared.domain.credits.recharge import RechargeStatus
 from shared.domain.directory.access import Principal, Role
-from shared.usecases.credits.record_recharge_results import Answer
+from shared.usecases.credits.record_recharge_results import RechargeResult
 from tests.support.credits_app import ACCOUNT, AUTO
 from tests.support.delivery_app import DeliveryApp
 
@@ -84,7 +84,7 @@ class Dying(DeliveryApp):
 
     async def answered(self, status: str) -> None:
         """The payment side says so."""
-        said = Answer(RechargeStatus(status), 50_000_000, "USD", "p-1")
+        said = RechargeResult(RechargeStatus(status), 50_000_000, "USD", "p-1")
         await self.container.recharge_service.answer(PAYMENTS, "contoso~1", said)
 
 

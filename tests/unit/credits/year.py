@@ -29,7 +29,7 @@ from shared.domain.credits.lots import LotKind
 from shared.domain.credits.recharge import RechargeStatus
 from shared.domain.directory.access import Principal, Role
 from shared.domain.ledger.model import DebitLeg, Entry, TopUp
-from shared.usecases.credits.record_recharge_results import Answer
+from shared.usecases.credits.record_recharge_results import RechargeResult
 from tests.model.audit_case import Case
 from tests.model.audit_events import a10_events, a12_recharges
 from tests.model.audit_ledger import a1_balance, a5_sequences, a6_lots, a11_alerts, a15_bank
@@ -334,7 +334,9 @@ class Year:
     async def _answer(self, recharge: str, status: str, hard: bool, data: Json) -> None:
         account = recharge.partition("~")[0]
         amount = round(float(data["amount"]) * UNIT)
-        said = Answer(RechargeStatus(status), amount, data["currency"], f"ref {recharge}", hard)
+        said = RechargeResult(
+            RechargeStatus(status), amount, data["currency"], f"ref {recharge}", hard
+        )
         began = self.clock.now()
         if status == "succeeded":
             self.captured[recharge] = amount
