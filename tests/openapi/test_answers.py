@@ -8,7 +8,6 @@ from jsonschema import Draft202012Validator
 
 import function_app
 from functions.http import ROUTES
-from shared import bootstrap
 from shared.contracts.openapi.document import document
 from shared.domain.common.kinds import LegKind
 from tests.support.charging_app import LONDON, TOKYO, ChargingApp
@@ -24,7 +23,6 @@ def charging() -> Any:
     made = ChargingApp()
     made.settle()
     yield made
-    bootstrap.install(None)
     made.close()
 
 

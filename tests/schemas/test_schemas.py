@@ -64,7 +64,7 @@ async def container_of(name: str) -> tuple[Container, MemoryTables]:
         await deployment.tables.transact(
             row["table"], row["partition"], [Insert(row["key"], values)]
         )
-    app = deployment.process().app
+    app = deployment.process().container
     bootstrap.install(app)
     return app, deployment.tables
 

@@ -39,7 +39,8 @@ from tests.sim.outside import (
 from tests.sim.scheduler import ACT, Scheduler
 from tests.support import crash_points
 from tests.support.memory_tables import CallKind, MemoryTables
-from tests.support.processes import SETTINGS, FakeMessage
+from tests.support.processes import FakeMessage
+from tests.support.product import SETTINGS
 
 LATE_SECONDS_MAX = 20.0
 DELIVER_SECONDS = 15.0

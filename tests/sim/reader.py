@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import azure.functions as func
 
 from tests.support.functions import app_functions
-from tests.support.processes import SETTINGS
+from tests.support.product import SETTINGS
 
 type Json = dict[str, Any]
 

@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.leg import EndedLeg, QueuedLeg
-from tests.support.memory_bus import MemoryTopic
 from tests.support.product import Answer, Product
 
 CARD = "card"
@@ -45,7 +44,7 @@ class Calls:
     def __init__(self, app: Product, top_up: str = "10.00", **settings: Any) -> None:
         self.app = app
         self.keys = 0
-        self.topic = app.container.topic = MemoryTopic()
+        self.topic = app.topic
         version = {"currency": "USD", "time_zone": "UTC", "rates": RATES}
         version["rounding"] = {"mode": "half_up", "decimals": 4}
         self.put(f"rate-cards/{CARD}/versions/2020-01-01T00:00:00Z", version)

@@ -6,9 +6,7 @@ from typing import Any
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.leg import EndedLeg, QueuedLeg
 from shared.usecases.charging.charge_legs import Charged
-from tests.support.memory_bus import MemoryQueue, MemoryTopic
-from tests.support.memory_tables import MemoryTables
-from tests.support.product import START, Answer, ManualClock, Product
+from tests.support.product import START, Answer, Product
 
 CARD = "/api/v1/rate-cards/default/versions"
 JANUARY, MAY = "2026-01-01T00:00:00Z", "2026-05-01T00:00:00Z"
@@ -33,14 +31,7 @@ CHEAPER = card(rate("44", "0.05", "Britain"), FRANCE)
 class ChargingApp(Product):
     """A product with a rate card, a bridge and accounts; its legs cost money."""
 
-    def __init__(
-        self, tables: MemoryTables | None = None, clock: ManualClock | None = None
-    ) -> None:
-        super().__init__(tables, clock)
-        self.topic = MemoryTopic()
-        self.container.queue = MemoryQueue(self.clock)
-        self.container.topic = self.topic
-        self.count = 0
+    count = 0
 
     def settle(self, *accounts: str) -> None:
         """A card, a bridge, and accounts with ten dollars."""

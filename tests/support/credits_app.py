@@ -7,9 +7,7 @@ from typing import Any
 
 from shared.domain.common.canonical import content_digest
 from shared.domain.ledger.model import DebitLeg, LedgerState
-from tests.support.memory_bus import MemoryTopic
-from tests.support.memory_tables import MemoryTables
-from tests.support.product import Answer, ManualClock, Product
+from tests.support.product import Answer, Product
 
 ACCOUNT = "contoso"
 UNIT = 1_000_000
@@ -20,13 +18,7 @@ AUTO = {"trigger": "20.00", "amount": "50.00"}
 class CreditsApp(Product):
     """A product with one account."""
 
-    def __init__(
-        self, tables: MemoryTables | None = None, clock: ManualClock | None = None
-    ) -> None:
-        super().__init__(tables, clock)
-        self.topic = MemoryTopic()
-        self.container.topic = self.topic
-        self.legs = 0
+    legs = 0
 
     def open(self, *, balance: str | None = "100.00", **settings: object) -> None:
         """The account, with credits."""

@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
 from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.ledger.store import TableLedger
@@ -12,8 +11,9 @@ from shared.domain.common.errors import OutcomeUnknown, PerminuteError, StoreErr
 from shared.domain.credits.alerts import AlertRule
 from shared.ports.ledger import CommitResult
 from shared.ports.tables import Operation, Row
-from tests.support.ledger import START, configure, top_up
+from tests.support.ledger import configure, top_up
 from tests.support.memory_tables import MemoryTables
+from tests.support.product import CountedIds, ManualClock
 
 ACCOUNT = "contoso"
 CHAIN_KEY = b"a chain key of the tests, 32 byte"
@@ -91,31 +91,6 @@ def late(tables: FaultyTables, partition: str, operations: Sequence[Operation]) 
 def late_now(tables: FaultyTables, partition: str, operations: Sequence[Operation]) -> object:
     """What was held back lands just before this one."""
     return tables.land()
-
-
-class ManualClock:
-    """A clock that is moved by hand."""
-
-    def __init__(self, now: datetime = START) -> None:
-        self.moment = now
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def pass_time(self, span: timedelta) -> None:
-        self.moment += span
-
-
-class CountedIds:
-    """Tokens that differ, the same ones in every run. `name` differs between processes."""
-
-    def __init__(self, name: str = "") -> None:
-        self.name = name
-        self.count = 0
-
-    def token(self, bytes_count: int) -> str:
-        self.count += 1
-        return f"{self.name}-{self.count}"
 
 
 @dataclass

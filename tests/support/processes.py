@@ -1,4 +1,4 @@
-"""The product's own wiring on tables, queue and topic in memory: one or more processes of it."""
+"""Processes of one product that share tables, queue, topic and clock, driven below HTTP."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,6 @@ from typing import Any
 
 from functions.rate_and_debit import rate_and_debit
 from shared import bootstrap
-from shared.bootstrap.composition import Container
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
 from shared.domain.common.canonical import format_time
 from shared.domain.credits.alerts import AlertRule
@@ -21,26 +20,13 @@ from shared.domain.legs.parking import ParkedLeg
 from shared.domain.rating.versioning import PutRules
 from shared.ports.ledger import LegRecord
 from shared.ports.queues import Message
-from shared.settings import Settings
 from shared.usecases.directory.codecs import Kind
 from shared.usecases.legs.receive_legs import Received
 from tests.support.ledger import START, UNIT
-from tests.support.ledger_processes import CountedIds, ManualClock
 from tests.support.memory_bus import MemoryQueue, MemoryTopic
 from tests.support.memory_tables import MemoryTables
+from tests.support.product import ManualClock, Product
 
-SETTINGS = Settings.from_environment(
-    {
-        "TABLES_CONNECTION_STRING": "UseDevelopmentStorage=true",
-        "ServiceBus": "Endpoint=sb://127.0.0.1",
-        "CALL_ENDED_QUEUE": "call-ended",
-        "CREDIT_EVENTS_TOPIC": "credit-events",
-        "CALL_ENDED_LOCK_SECONDS": "30",
-        "PERMINUTE_CHAIN_KEY": "A" * 44,
-        "PERMINUTE_BOOTSTRAP_ADMIN_KEY": "an-admin-key-for-the-tests-only",
-        "PERMINUTE_VERSION": "9.9.9",
-    }
-)
 ADMIN = Principal("admin", frozenset({Role.ADMIN}), frozenset({ALL_ACCOUNTS}))
 CARD: dict[str, Any] = {
     "currency": "USD",
@@ -87,7 +73,7 @@ def leg_json(leg_id: str, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class FakeMessage:
-    """What the trigger sees of a Service Bus message."""
+    """The part of a Service Bus message that the trigger reads."""
 
     body: bytes
     application_properties: Mapping[str, Any] = field(default_factory=dict)
@@ -98,7 +84,7 @@ class FakeMessage:
 
 @dataclass
 class Deployment:
-    """What all processes share."""
+    """The tables, queue, topic and clock that processes share."""
 
     tables: MemoryTables = field(default_factory=MemoryTables)
     clock: ManualClock = field(default_factory=ManualClock)
@@ -113,25 +99,25 @@ class Deployment:
         return Process(self, f"p{self.count}")
 
 
-class Process:
-    """One process: caches of its own."""
+class Process(Product):
+    """One process of a deployment, with caches of its own."""
 
     def __init__(self, deployment: Deployment, name: str) -> None:
+        super().__init__(
+            deployment.tables,
+            deployment.clock,
+            queue=deployment.queue,
+            topic=deployment.topic,
+            name=name,
+        )
         self.deployment = deployment
-        self.clock = deployment.clock
-        self.app = Container(SETTINGS)
-        self.app.clock = deployment.clock
-        self.app.ids = CountedIds(name)
-        self.app.tables = deployment.tables
-        self.app.queue = deployment.queue
-        self.app.topic = deployment.topic
 
     async def set_up(self, *accounts: str, micros: int = 100 * UNIT, low: int = 20) -> None:
         """A rate card, accounts with credits, and the bridge `local` for all of them."""
         await self.put_card(card_bytes(), START - timedelta(days=400))
         for account in accounts or ("contoso",):
             alerts = (AlertRule("low", below_micros=low * UNIT),)
-            await self.app.accounts.put(account, AccountSettings("USD", alerts=alerts), None)
+            await self.container.accounts.put(account, AccountSettings("USD", alerts=alerts), None)
             if micros:
                 await self.top_up(account, "opening", micros)
         await self.put_bridge("local", frozenset({ALL_ACCOUNTS}))
@@ -139,7 +125,7 @@ class Process:
     async def put_card(self, body: bytes, effective_from: datetime, card: str = "default") -> None:
         version = parse_rate_card_json(body, card, effective_from)
         rules = PutRules(self.clock.now(), backdate=True)
-        await self.app.rate_cards.put(version, rules)
+        await self.container.rate_cards.put(version, rules)
 
     async def put_bridge(
         self, name: str, accounts: frozenset[str], default: str | None = None, etag: Any = None
@@ -154,11 +140,11 @@ class Process:
             country=None,
             on_outage=OnOutage.DENY,
         )
-        view, _ = await self.app.bridges.put(name, wanted, etag)
+        view, _ = await self.container.bridges.put(name, wanted, etag)
         return view.etag
 
     async def register(self, conference: str, account: str, organizer: str = "ken") -> None:
-        await self.app.registrations.put(
+        await self.container.registrations.put(
             Kind.CONFERENCE,
             conference,
             Registration(account, None, organizer=organizer),
@@ -169,16 +155,18 @@ class Process:
         )
 
     async def top_up(self, account: str, key: str, micros: int) -> None:
-        await self.app.credit_account(account, TopUp(key, f"digest {key}", micros))
+        await self.container.credit_account(account, TopUp(key, f"digest {key}", micros))
 
-    async def post(self, *legs: Mapping[str, Any], bridge: str = "local") -> list[Received]:
-        """What the webhook does once the bridge is let in."""
+    async def receive(self, *legs: Mapping[str, Any], bridge: str = "local") -> list[Received]:
+        """Legs that an authenticated bridge posts."""
         post = BridgePayload(bridge=bridge, body=json.dumps(legs).encode())
-        return await self.app.receive_legs(bridge, self.app.parse_post("perminute", post))
+        return await self.container.receive_legs(
+            bridge, self.container.parse_post("perminute", post)
+        )
 
     async def work(self, messages: Sequence[Message | FakeMessage]) -> None:
-        """The trigger with a batch."""
-        bootstrap.install(self.app)
+        """Run the queue trigger on a batch."""
+        bootstrap.install(self.container)
         batch = [
             each if isinstance(each, FakeMessage) else FakeMessage(each.body, dict(each.properties))
             for each in messages
@@ -186,10 +174,10 @@ class Process:
         await rate_and_debit(batch)  # type: ignore[arg-type]
 
     async def drain(self, rounds: int = 50) -> int:
-        """Work off what is due; the number of messages."""
+        """Process all due messages; their number."""
         count = 0
         for _ in range(rounds):
-            batch = self.deployment.queue.take(100)
+            batch = self.queue.take(100)
             if not batch:
                 return count
             await self.work(batch)
@@ -197,16 +185,16 @@ class Process:
         raise AssertionError("the queue never ends")
 
     async def record(self, leg_id: str, account: str = "contoso") -> LegRecord | None:
-        return await self.app.ledger.leg(account, f"local~{leg_id}")
+        return await self.container.ledger.leg(account, f"local~{leg_id}")
 
     async def balance(self, account: str = "contoso") -> int:
-        state = await self.app.ledger.state(account)
+        state = await self.container.ledger.state(account)
         return state.balance_micros if state else 0
 
     async def parked(self, **where: str) -> list[ParkedLeg]:
-        items, _ = await self.app.parking.page(where=where, limit=1_000, cursor=None)
+        items, _ = await self.container.parking.page(where=where, limit=1_000, cursor=None)
         return items
 
     async def sound(self, *accounts: str) -> None:
         for account in accounts or ("contoso",):
-            assert (await self.app.ledger.verify(account)).problems == ()
+            assert (await self.container.ledger.verify(account)).problems == ()

@@ -1,4 +1,9 @@
-"""The product in this process: its own wiring on memory tables, called as Azure's host calls it."""
+"""The product in this process: its own wiring, called as Azure's host calls it.
+
+`Product` is one process with a clock, counted ids, and tables, queue and topic in memory. A test
+of several processes makes several on the same tables, queue, topic and clock
+(`tests/support/processes.py`); a test of real storage passes its tables.
+"""
 
 import asyncio
 import json
@@ -6,16 +11,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import azure.functions as func
 
 from shared import bootstrap
 from shared.bootstrap.composition import Container
+from shared.ports.tables import TableStore
 from shared.settings import Settings
 from tests.support.functions import app_functions
+from tests.support.memory_bus import MemoryQueue, MemoryTopic
 from tests.support.memory_tables import MemoryTables
 
 ADMIN_KEY = "an-admin-key-for-the-tests-only"
@@ -37,25 +45,27 @@ SETTINGS = Settings.from_environment(
 class ManualClock:
     """A clock that only the test moves."""
 
-    def __init__(self) -> None:
-        self.moment = START
+    def __init__(self, moment: datetime = START) -> None:
+        self.moment = moment
 
     def now(self) -> datetime:
         return self.moment
 
-    def advance(self, seconds: float) -> None:
-        self.moment += timedelta(seconds=seconds)
+    def advance(self, seconds: float = 0.0, **span: float) -> None:
+        """Move the clock; `span` holds arguments of a timedelta."""
+        self.moment += timedelta(seconds=seconds, **span)
 
 
 class CountedIds:
-    """Tokens that differ, and are the same in every run."""
+    """Unique tokens, the same ones in every run. `name` differs between processes."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "token") -> None:
+        self.name = name
         self.count = 0
 
     def token(self, bytes_count: int) -> str:
         self.count += 1
-        return f"token-{self.count}-".ljust(bytes_count * 4 // 3, "x")
+        return f"{self.name}-{self.count}-".ljust(bytes_count * 4 // 3, "x")
 
 
 @dataclass(frozen=True)
@@ -81,27 +91,55 @@ class Answer:
 
 
 class Product:
-    """One process on tables of its own."""
+    """One process of the product, on storage of its own unless storage is passed.
+
+    As a context manager it uninstalls its container, and ends its tasks and its event loop.
+    """
 
     def __init__(
-        self, tables: MemoryTables | None = None, clock: ManualClock | None = None
+        self,
+        tables: TableStore | None = None,
+        clock: ManualClock | None = None,
+        *,
+        queue: MemoryQueue | None = None,
+        topic: MemoryTopic | None = None,
+        name: str = "token",
     ) -> None:
         self.clock = clock or ManualClock()
-        self.tables = tables or MemoryTables()
+        self.tables: Any = tables or MemoryTables()
+        self.queue = queue or MemoryQueue(self.clock)
+        self.topic = topic or MemoryTopic()
         self.container = Container(SETTINGS)
         self.container.tables = self.tables
         self.container.clock = self.clock
-        self.container.ids = CountedIds()
-        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
-        self.loop = self._runner.get_loop()
+        self.container.ids = CountedIds(name)
+        self.container.queue = self.queue
+        self.container.topic = self.topic
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @cached_property
+    def _runner(self) -> asyncio.Runner:
+        return asyncio.Runner(loop_factory=asyncio.new_event_loop)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of the synchronous calls."""
+        return self._runner.get_loop()
 
     def run(self, awaitable: Any) -> Any:
-        """The result of something async, in the one loop of this process."""
+        """The result of an awaitable, run in this process's event loop."""
         return self.loop.run_until_complete(awaitable)
 
     def close(self) -> None:
-        """Ends what runs in the background, and the loop."""
-        self._runner.close()
+        """Uninstalls the container; ends the tasks in the background, and the event loop."""
+        bootstrap.install(None)
+        if "_runner" in self.__dict__:
+            self._runner.close()
 
     def call(
         self,

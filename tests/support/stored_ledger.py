@@ -1,7 +1,7 @@
 """A ledger on memory tables with a clock that is moved by hand, and what goes into it."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.ledger.store import TableLedger
@@ -10,34 +10,11 @@ from shared.domain.credits.alerts import AlertRule
 from shared.domain.ledger.model import Adjust, Configure, DebitLeg, TopUp
 from shared.ports.tables import Row
 from tests.support.memory_tables import MemoryTables
+from tests.support.product import CountedIds, ManualClock
 
 ACCOUNT = "contoso"
 CHAIN_KEY = b"k" * 32
 START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
-
-
-class ManualClock:
-    """A clock that only the test moves."""
-
-    def __init__(self, moment: datetime = START) -> None:
-        self.moment = moment
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def advance(self, **span: float) -> None:
-        self.moment += timedelta(**span)
-
-
-class CountedIds:
-    """Tokens that differ, the same ones in every run."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def token(self, bytes_count: int) -> str:
-        self.count += 1
-        return f"token-{self.count}"
 
 
 class CountedTables(MemoryTables):
@@ -62,7 +39,7 @@ class StoredLedger:
 
     def __init__(self, tables: MemoryTables | None = None) -> None:
         self.tables = tables or CountedTables()
-        self.clock = ManualClock()
+        self.clock = ManualClock(START)
         self.ids = CountedIds()
         self.ledger = TableLedger(
             self.tables, TableDueMarks(self.tables), self.clock, self.ids, CHAIN_KEY

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,3 +88,13 @@ def test_every_dependency_of_ours_is_explained() -> None:
         packages = re.findall(r"^([A-Za-z0-9-]+)==", own, re.MULTILINE)
         assert packages
         assert [package for package in packages if f"`{package}`" not in page] == []
+
+
+def test_the_example_of_a_test_passes() -> None:
+    """The block of docs/testing.md, as it stands there."""
+    page = (ROOT / "docs" / "testing.md").read_text("utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    (test,) = (value for name, value in names.items() if name.startswith("test_"))
+    test()

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared import bootstrap
 from tests.support.charging_app import ChargingApp
 from tests.support.product import Product
 
@@ -13,7 +12,6 @@ from tests.support.product import Product
 def app() -> Iterator[Product]:
     made = Product()
     yield made
-    bootstrap.install(None)
     made.close()
 
 
@@ -23,5 +21,4 @@ def charging() -> Iterator[ChargingApp]:
     made = ChargingApp()
     made.settle()
     yield made
-    bootstrap.install(None)
     made.close()

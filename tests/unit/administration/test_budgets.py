@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import bootstrap, pacing
+from shared import pacing
 from shared.adapters.tables.paced_tables import PacedTables
 from shared.domain.common import limits
 from shared.domain.common.errors import RateLimited
@@ -61,7 +61,6 @@ def app(monotonic: Monotonic) -> Iterator[Product]:
         SETTINGS, caller_allowance=Allowance(1, 100), bridge_allowance=Allowance(1, 100)
     )
     yield made
-    bootstrap.install(None)
     made.close()
 
 

@@ -316,7 +316,6 @@ def test_the_night_finds_a_crossing_ahead_and_no_mark_was_missed(app: CreditsApp
 
 def test_a_restart_ends_the_alert_of_the_stop_and_its_reminders(app: CreditsApp) -> None:
     calls = Calls(app, "21.00")
-    app.topic = calls.topic
     for _ in range(2):
         assert calls.control("stop", {"reason": "a person"}).status == 200
         app.run(app.container.publish_events(ACCOUNT))
@@ -333,7 +332,6 @@ def test_a_stop_that_goes_on_is_repeated_although_somebody_restarted_before(
     app: CreditsApp,
 ) -> None:
     calls = Calls(app, "21.00")
-    app.topic = calls.topic
     for action in ("stop", "restart", "stop"):
         calls.control(action, {"reason": "a person"} if action == "stop" else {})
     app.run(app.container.publish_events(ACCOUNT))
@@ -394,7 +392,6 @@ def test_a_new_month_ends_what_is_said_of_the_pool(
 ) -> None:
     """The timer ends it, at the account's midnight, where nothing else happens."""
     calls = Calls(app, "100.00", subscription_licenses=1, time_zone=zone)
-    app.topic = calls.topic
     calls.organizer("sub", license="subscription")
     calls.charged(organizer="sub", talk_seconds=3000, kind=LegKind.DIAL_OUT)
     app.run(app.container.publish_events(ACCOUNT))

@@ -89,7 +89,6 @@ def hard(app: CreditsApp) -> None:
 def called(app: CreditsApp) -> None:
     """A pool that is used up, a region that is new, dial-out stopped, a leg without a rate."""
     calls = Calls(app, "100.00", subscription_licenses=1)
-    app.topic = calls.topic
     calls.organizer("sub", license="subscription")
     warn = {"amount": "0.01", "mode": "warn"}
     calls.policy(velocity={"new_region": "notice"}, budgets={"day": warn, "meeting": warn})

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared import bootstrap
 from shared.domain.common.limits import CALL_ENDED_BODY_BYTES_MAX
 from tests.support.product import Answer, Product
 
@@ -53,7 +52,6 @@ def app() -> Iterator[Product]:
     bridge = {"dialect": "freeswitch", "accounts": ["*"], "auth": auth}
     assert made.put("/api/v1/bridges/fs1", bridge).status == 201
     yield made
-    bootstrap.install(None)
     made.close()
 
 

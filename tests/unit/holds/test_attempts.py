@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared import bootstrap
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.hangup_causes import frees_hold
 from shared.domain.legs.leg import QueuedLeg
@@ -45,7 +44,6 @@ KEEPING = [
 def calls() -> Iterator[Calls]:
     app = Product()
     yield Calls(app)
-    bootstrap.install(None)
     app.close()
 
 
@@ -221,10 +219,7 @@ def test_three_answered_channels_of_one_call_are_one_debit_in_any_order(
 
 def test_twins_in_one_batch_and_in_two_processes_are_one_debit(calls: Calls) -> None:
     app = calls.app
-    other = Product(app.tables, app.clock)
-    other.close()
-    other.loop = app.loop
-    other.container.topic = app.container.topic
+    other = Product(app.tables, app.clock, topic=calls.topic)
     for _ in range(5):
         authorization = calls.authorise()["authorization"]
         twins = [calls.ended(authorization) for _ in range(8)]
@@ -324,7 +319,6 @@ def test_one_phone_call_is_one_charge_and_its_hold_stays_while_it_may_run(
             assert len(debits(calls)) <= 1
         assert app.get("/api/v1/accounts/contoso/verify").json["problems"] == []
     finally:
-        bootstrap.install(None)
         app.close()
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from shared import bootstrap
 from shared.domain.common.kinds import LegKind
 from tests.support.calls import (
     CARD,
@@ -27,7 +26,6 @@ from tests.support.product import Product
 def app() -> Iterator[Product]:
     made = Product()
     yield made
-    bootstrap.install(None)
     made.close()
 
 

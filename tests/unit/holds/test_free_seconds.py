@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import bootstrap
 from shared.domain.common.kinds import LegKind
 from shared.domain.rating.rate_card import Slot
 from shared.domain.rating.rating import (
@@ -34,7 +33,6 @@ def calls() -> Iterator[Calls]:
     made = Calls(app, subscription_licenses=1)
     made.organizer("ann", license="subscription")
     yield made
-    bootstrap.install(None)
     app.close()
 
 

@@ -14,9 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.rate_and_debit import rate_and_debit
-from shared import bootstrap
 from tests.support.calls import Calls, rate
-from tests.support.memory_bus import MemoryQueue
 from tests.support.product import Product
 
 SECRET = "a-secret-of-the-bridge-for-the-tests"
@@ -40,7 +38,6 @@ class Switch:
 
     def __init__(self, **settings: Any) -> None:
         self.app = Product()
-        self.app.container.queue = MemoryQueue(self.app.clock)
         self.calls = Calls(self.app)
         version = {"currency": "USD", "time_zone": "UTC", "rates": RATES}
         version["rounding"] = {"mode": "half_up", "decimals": 4}
@@ -56,7 +53,6 @@ class Switch:
         self.calls.put("bridges/fs1", {**bridge, "auth": auth, **settings})
 
     def close(self) -> None:
-        bootstrap.install(None)
         self.app.close()
 
     def send(self, path: str, body: Any, **headers: str) -> Any:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared import bootstrap
 from shared.domain.common import limits
 from tests.support.calls import Calls
 from tests.support.product import Product
@@ -23,7 +22,6 @@ PERSONS = {
 def calls() -> Iterator[Calls]:
     made = Calls(Product())
     yield made
-    bootstrap.install(None)
     made.app.close()
 
 

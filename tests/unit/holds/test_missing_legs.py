@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from shared import bootstrap
 from shared.domain.common import limits
 from tests.support.calls import TOLL, Calls
 from tests.support.product import Product
@@ -19,7 +18,6 @@ MINUTE = timedelta(minutes=1)
 def calls() -> Iterator[Calls]:
     app = Product()
     yield Calls(app)
-    bootstrap.install(None)
     app.close()
 
 

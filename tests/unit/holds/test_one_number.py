@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from shared import bootstrap
 from shared.domain.common.kinds import LegKind
 from tests.support.calls import CARD, PARIS, Calls, rate
 from tests.support.product import Product
@@ -45,7 +44,6 @@ NUMBERS = [
 def app() -> Iterator[Product]:
     made = Product()
     yield made
-    bootstrap.install(None)
     made.close()
 
 
@@ -280,7 +278,6 @@ def abroad() -> Iterator[Calls]:
     assert made.put("/api/v1/bridges/pbx", body, etag).status == 200
     calls.organizer("liz", usage_location="GB")
     yield calls
-    bootstrap.install(None)
     made.close()
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from shared import bootstrap
 from shared.domain.common.kinds import LegKind
 from shared.domain.credits.included_minutes import (
     PoolDraw,
@@ -29,7 +28,6 @@ EGYPT = "+20223456789"
 def app() -> Iterator[Product]:
     made = Product()
     yield made
-    bootstrap.install(None)
     made.close()
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from shared import bootstrap
 from tests.support.calls import LONDON, TOLL, Calls
 from tests.support.client import signed
 from tests.support.product import Answer, Product
@@ -52,7 +51,6 @@ class Signer:
 def signer() -> Iterator[Signer]:
     app = Product()
     yield Signer(app)
-    bootstrap.install(None)
     app.close()
 
 

@@ -20,7 +20,6 @@ from shared.usecases.charging.charge_legs import ChargeStatus
 from shared.usecases.directory import codecs
 from shared.usecases.directory.codecs import Kind
 from tests.support.calls import CARD, LONDON, Calls
-from tests.support.memory_bus import MemoryQueue
 from tests.support.product import Product
 
 ORGANIZER = ("organizer", "contoso|ken", "organizers/ken")
@@ -164,7 +163,6 @@ def test_a_row_of_a_newer_release_makes_the_leg_wait(calls: Calls, kind: str) ->
     """In the middle of a deployment; nothing is parked that this release does not understand."""
     row = _row_of(calls, kind, SETTINGS[kind][0])
     _put_row(calls, kind, row, {**row.values, "schema": 99})
-    calls.app.container.queue = MemoryQueue(calls.app.clock)
 
     assert _charged(calls).status is ChargeStatus.LATER
     assert calls.app.get(f"/api/v1/{SETTINGS[kind][1]}").code == "schema_unknown"

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from shared import bootstrap
 from shared.domain.common import limits
 from tests.support.calls import LONDON, NEW_YORK, PARIS, Calls
 from tests.support.product import Product
@@ -15,7 +14,6 @@ from tests.support.product import Product
 def calls() -> Iterator[Calls]:
     app = Product()
     yield Calls(app)
-    bootstrap.install(None)
     app.close()
 
 

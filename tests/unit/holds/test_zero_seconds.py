@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from shared import bootstrap
 from shared.adapters.bridges import parse
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.bridge_payloads import BridgePayload
@@ -21,7 +20,6 @@ from tests.support.product import Product
 def app() -> Iterator[Product]:
     made = Product()
     yield made
-    bootstrap.install(None)
     made.close()
 
 

@@ -112,17 +112,17 @@ class Calls:
             "on_outage": OnOutage.DENY,
             **settings,
         }
-        await self.process.app.bridges.put(name, BridgeInput(**wanted), None)
+        await self.process.container.bridges.put(name, BridgeInput(**wanted), None)
 
     async def bridge(self, name: str | None = None) -> Bridge:
-        found = await self.process.app.facts.bridge(name or self.name)
+        found = await self.process.container.facts.bridge(name or self.name)
         assert found is not None
         return found
 
     async def post(
         self, *events: object, process: Process | None = None, bridge: str | None = None
     ) -> list[Received]:
-        app = (process or self.process).app
+        app = (process or self.process).container
         known = await self.bridge(bridge)
         post = BridgePayload(known.id, json.dumps(events).encode())
         return await app.assemble_calls(known, app.parse_post(known.dialect, post))
@@ -130,11 +130,11 @@ class Calls:
     async def wait(self, seconds: float) -> None:
         await turns()
         self.deployment.clock.moment += timedelta(seconds=seconds)
-        await self.process.app.assemble_calls.end_waits()
+        await self.process.container.assemble_calls.end_waits()
         await self.process.drain()
 
     async def charge(self, leg: str = f"tw~{CALL}") -> dict[str, Any] | None:
-        found = await self.process.app.ledger.leg("contoso", leg)
+        found = await self.process.container.ledger.leg("contoso", leg)
         return dict(found.charge) if found else None
 
     async def debited(self) -> int:
@@ -286,7 +286,7 @@ def test_a_leg_that_was_dismissed_as_incomplete_is_not_charged() -> None:
         await calls.post(COMPLETED)
         await calls.wait(121)
         [parked] = await calls.process.parked()
-        await calls.process.app.parked_legs.dismiss(ADMIN, parked.id, "charged by hand")
+        await calls.process.container.parked_legs.dismiss(ADMIN, parked.id, "charged by hand")
         [answer] = await calls.post(JOINED)
         assert answer.status == "ignored"
         await calls.process.drain()
@@ -381,7 +381,7 @@ def test_a_leg_takes_account_and_organizer_from_its_meeting(*, meeting_first: bo
             await calls.post(event, bridge=name)
         await calls.post(FREESWITCH_LEG, bridge="fs1")
         await calls.process.drain()
-        record = await calls.process.app.ledger.leg("contoso", "fs1~fs-1")
+        record = await calls.process.container.ledger.leg("contoso", "fs1~fs-1")
         assert record is not None
         assert record.person["organizer"] == "ken"
         assert record.charge["conference"] == "71347"

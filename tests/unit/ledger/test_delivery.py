@@ -30,12 +30,12 @@ from tests.support.processes import (
     CARD,
     FR,
     JP,
-    SETTINGS,
     Deployment,
     FakeMessage,
     card_bytes,
     leg_json,
 )
+from tests.support.product import SETTINGS
 
 PRICE = 86_000
 
@@ -43,7 +43,7 @@ PRICE = 86_000
 async def test_a_leg_is_posted_queued_rated_and_debited() -> None:
     process = Deployment().process()
     await process.set_up()
-    (received,) = await process.post(leg_json("1"))
+    (received,) = await process.receive(leg_json("1"))
     assert (received.leg, received.status) == ("local~1", "queued")
     assert await process.drain() == 1
     record = await process.record("1")
@@ -57,9 +57,9 @@ async def test_the_broker_drops_what_was_posted_twice_and_keeps_other_content() 
     deployment = Deployment()
     process = deployment.process()
     await process.set_up()
-    await process.post(leg_json("1"))
-    await process.post(leg_json("1"), leg_json("1", hangup_cause="says nothing of the call"))
-    await process.post(leg_json("1", conference_id="another"))
+    await process.receive(leg_json("1"))
+    await process.receive(leg_json("1"), leg_json("1", hangup_cause="says nothing of the call"))
+    await process.receive(leg_json("1", conference_id="another"))
     assert len(deployment.queue.take(100)) == 2
 
 
@@ -67,11 +67,11 @@ async def test_a_redelivery_a_year_later_changes_nothing() -> None:
     deployment = Deployment()
     first = deployment.process()
     await first.set_up()
-    await first.post(leg_json("1"))
+    await first.receive(leg_json("1"))
     (message,) = deployment.queue.take(100)
     await first.work([message])
     record, balance = await first.record("1"), await first.balance()
-    deployment.clock.pass_time(400 * DAY)
+    deployment.clock.advance(days=400)
     later = deployment.process()
     await later.work([message])
     await later.work([message, message])
@@ -86,7 +86,7 @@ async def _another_card(deployment: Deployment) -> None:
     process = deployment.process()
     rates = [rate for rate in CARD["rates"] if rate["prefix"] == "33"]
     await process.put_card(card_bytes(rates=rates), START - 400 * DAY, card="poor")
-    await process.app.accounts.put("contoso", AccountSettings("USD", rate_card="poor"), '"1"')
+    await process.container.accounts.put("contoso", AccountSettings("USD", rate_card="poor"), '"1"')
 
 
 async def _another_currency(deployment: Deployment) -> None:
@@ -98,15 +98,15 @@ async def _another_currency(deployment: Deployment) -> None:
 async def _another_owner(deployment: Deployment) -> None:
     """The meeting belongs to somebody else."""
     process = deployment.process()
-    await process.app.accounts.put("fabrikam", AccountSettings("USD"), None)
+    await process.container.accounts.put("fabrikam", AccountSettings("USD"), None)
     await process.register("3001", "fabrikam")
 
 
 async def _bridge_narrowed(deployment: Deployment) -> None:
     """The bridge acts for another account only, from now on."""
     process = deployment.process()
-    await process.app.accounts.put("fabrikam", AccountSettings("USD"), None)
-    view = await process.app.bridges.read("local")
+    await process.container.accounts.put("fabrikam", AccountSettings("USD"), None)
+    view = await process.container.bridges.read("local")
     await process.put_bridge("local", frozenset({"fabrikam"}), "fabrikam", view.etag)
 
 
@@ -115,7 +115,7 @@ async def test_a_bridge_that_served_one_account_only_pins_its_legs_too() -> None
     process = deployment.process()
     await process.set_up("contoso", "fabrikam")
     etag = await process.put_bridge("solo", frozenset({"contoso"}), "contoso")
-    await process.post(leg_json("1", account=None), bridge="solo")
+    await process.receive(leg_json("1", account=None), bridge="solo")
     (message,) = deployment.queue.take(100)
     await process.work([message])
     await process.put_bridge("solo", frozenset({"fabrikam"}), "fabrikam", etag)
@@ -135,10 +135,10 @@ async def test_a_redelivery_is_charged_nowhere_else_and_parked_nowhere_whatever_
     process = deployment.process()
     await process.set_up()
     await process.register("3001", "contoso")
-    await process.post(leg_json("1", **named))
+    await process.receive(leg_json("1", **named))
     (message,) = deployment.queue.take(100)
     await process.work([message])
-    deployment.clock.pass_time(timedelta(minutes=10))
+    deployment.clock.advance(minutes=10)
     await change(deployment)
     later = deployment.process()
     await later.work([message])
@@ -153,12 +153,14 @@ async def test_two_processes_that_see_different_owners_charge_one_account() -> N
     old, new = deployment.process(), deployment.process()
     await old.set_up("contoso", "fabrikam")
     await old.register("3001", "contoso")
-    await old.post(leg_json("1", account=None, answered_at=None))  # unanswered: as of its start
+    await old.receive(leg_json("1", account=None, answered_at=None))  # unanswered: as of its start
     (message,) = deployment.queue.take(100)
     queued = read_queued_leg(message.body)
-    await asyncio.gather(*(each.app.facts.conference("3001") for each in (old, new)))
+    await asyncio.gather(*(each.container.facts.conference("3001") for each in (old, new)))
     await old.register("3001", "fabrikam")
-    outcomes = await asyncio.gather(*(each.app.charge_legs.charge(queued) for each in (old, new)))
+    outcomes = await asyncio.gather(
+        *(each.container.charge_legs.charge(queued) for each in (old, new))
+    )
     accounts = {outcome.account for outcome in outcomes}
     assert len(accounts) == 1
 
@@ -167,11 +169,11 @@ async def test_conflicting_content_is_parked_once_and_debited_never() -> None:
     deployment = Deployment()
     process = deployment.process()
     await process.set_up()
-    await process.post(leg_json("1"))
+    await process.receive(leg_json("1"))
     await process.drain()
     for _ in range(3):
-        deployment.clock.pass_time(timedelta(hours=1))
-        await process.post(leg_json("1", to=FR))
+        deployment.clock.advance(hours=1)
+        await process.receive(leg_json("1", to=FR))
         await process.drain()
     (parked,) = await process.parked()
     assert (parked.reason, parked.account, parked.leg) == (
@@ -186,7 +188,7 @@ async def test_two_contents_in_one_batch_are_one_debit_and_one_conflict() -> Non
     deployment = Deployment()
     process = deployment.process()
     await process.set_up()
-    await process.post(leg_json("1"), leg_json("1", talk_seconds=181), leg_json("2"))
+    await process.receive(leg_json("1"), leg_json("1", talk_seconds=181), leg_json("2"))
     await process.drain()
     assert len(await process.parked(reason="conflict")) == 1
     assert await process.balance() == 100 * UNIT - await _charged(process, "1") - PRICE
@@ -222,7 +224,7 @@ async def test_what_can_not_be_charged_is_parked_once_and_its_neighbours_are_cha
     deployment = Deployment()
     process = deployment.process()
     await process.set_up()
-    await process.post(leg_json("before"), leg, leg_json("after"))
+    await process.receive(leg_json("before"), leg, leg_json("after"))
     messages = deployment.queue.take(100)
     await process.work(messages)
     await process.work(messages)
@@ -244,9 +246,9 @@ async def test_other_content_of_a_charged_leg_is_a_conflict_even_if_it_could_not
 ) -> None:
     process = Deployment().process()
     await process.set_up()
-    await process.post(leg_json("1"))
+    await process.receive(leg_json("1"))
     await process.drain()
-    await process.post(leg_json("1", **other))
+    await process.receive(leg_json("1", **other))
     await process.drain()
     (parked,) = await process.parked()
     assert (parked.reason, parked.account) == (ParkReason.CONFLICT, "contoso")
@@ -261,16 +263,16 @@ async def test_a_batch_ends_by_its_deadline_whatever_it_has_to_report(
     deployment = Deployment()
     process = deployment.process()
     await process.set_up()
-    await process.post(leg_json("1"), leg_json("2", to=JP))
+    await process.receive(leg_json("1"), leg_json("2", to=JP))
 
     async def no_answer(_: object) -> None:
         await asyncio.Event().wait()
 
     place, name = (
-        (deployment.topic, "publish") if stalled == "topic" else (process.app.backlog, "seen")
+        (deployment.topic, "publish") if stalled == "topic" else (process.container.backlog, "seen")
     )
     monkeypatch.setattr(place, name, no_answer)
-    process.app.settings = replace(SETTINGS, call_ended_lock_seconds=1)
+    process.container.settings = replace(SETTINGS, call_ended_lock_seconds=1)
     async with asyncio.timeout(30):
         await process.work(deployment.queue.take(100))
     assert await process.balance() == 100 * UNIT - PRICE
@@ -284,7 +286,7 @@ async def test_a_batch_ends_by_its_deadline_whatever_it_has_to_report(
 async def _one_message(deployment: Deployment) -> tuple[Any, Message]:
     process = deployment.process()
     await process.set_up()
-    await process.post(leg_json("1"))
+    await process.receive(leg_json("1"))
     (message,) = deployment.queue.take(100)
     return process, message
 
@@ -321,11 +323,11 @@ async def test_ten_minutes_without_storage_lose_nothing_and_dead_letter_nothing(
     await process.work([message])
     started = deployment.clock.now()
     while deployment.clock.now() - started < timedelta(minutes=10):
-        deployment.clock.pass_time(timedelta(seconds=1))
+        deployment.clock.advance(seconds=1)
         if batch := deployment.queue.take(100):
             await process.work(batch)
     down = False
-    deployment.clock.pass_time(timedelta(minutes=6))
+    deployment.clock.advance(minutes=6)
     await process.drain()
     assert await process.balance() == 100 * UNIT - PRICE
 
@@ -339,7 +341,7 @@ async def test_two_attempts_in_one_batch_go_on_as_the_later_one() -> None:
         for _ in range(3):
             deployment.tables.inject(1, StoreUnavailable("busy"), kind="get")
             await process.work([message])
-            deployment.clock.pass_time(timedelta(minutes=1))
+            deployment.clock.advance(minutes=1)
         (again,) = deployment.queue.take(100)
         deployment.tables.inject(1, StoreUnavailable("busy"), kind="get")
         await process.work([message, again][::order])
@@ -371,7 +373,7 @@ async def test_a_transaction_without_an_answer_anywhere_on_the_way_charges_once(
     process, message = await _one_message(deployment)
     deployment.tables.inject(nth, OutcomeUnknown("no answer"), after=after)
     await process.work([message])
-    deployment.clock.pass_time(timedelta(minutes=5))
+    deployment.clock.advance(minutes=5)
     await deployment.process().drain()
     assert await process.balance() == 100 * UNIT - PRICE
 
@@ -386,11 +388,11 @@ async def test_a_leg_that_runs_out_of_time_is_sent_again(monkeypatch: pytest.Mon
         await stuck.wait()
 
     monkeypatch.setattr(deployment.tables, "get", never)
-    (outcome,) = await process.app.charge_legs([queued], seconds=0.01)
+    (outcome,) = await process.container.charge_legs([queued], seconds=0.01)
     assert outcome.status is ChargeStatus.LATER
     monkeypatch.undo()
     stuck.set()
-    deployment.clock.pass_time(timedelta(minutes=5))
+    deployment.clock.advance(minutes=5)
     await process.drain()
     assert await process.balance() == 100 * UNIT - PRICE
 
@@ -403,12 +405,12 @@ async def test_a_ledger_that_halts_does_not_stop_the_legs_of_others() -> None:
     assert row is not None
     newer: Operation = Upsert(STATE, {**row.values, "schema": 99})
     await deployment.tables.transact(TABLE, "contoso", [newer])
-    await process.post(leg_json("1"), leg_json("2", account="fabrikam"))
+    await process.receive(leg_json("1"), leg_json("2", account="fabrikam"))
     await process.drain()
     assert await process.balance("fabrikam") == 100 * UNIT - PRICE
     assert len(deployment.queue.scheduled) == 1
     await deployment.tables.transact(TABLE, "contoso", [Upsert(STATE, row.values)])
-    deployment.clock.pass_time(timedelta(minutes=1))
+    deployment.clock.advance(minutes=1)
     await deployment.process().drain()
     assert await process.balance("contoso") == 100 * UNIT - PRICE
 
@@ -419,7 +421,7 @@ async def test_an_error_of_ours_with_one_leg_does_not_stop_the_others(
     deployment = Deployment()
     process = deployment.process()
     await process.set_up()
-    charge = process.app.charge_legs.charge
+    charge = process.container.charge_legs.charge
 
     async def broken(queued: QueuedLeg, **more: Any) -> Any:
         if queued.leg.leg_id == "1":
@@ -427,7 +429,7 @@ async def test_an_error_of_ours_with_one_leg_does_not_stop_the_others(
         return await charge(queued, **more)
 
     monkeypatch.setattr(ChargeLegs, "charge", staticmethod(broken))
-    await process.post(leg_json("1"), leg_json("2"))
+    await process.receive(leg_json("1"), leg_json("2"))
     await process.drain()
     assert await process.balance() == 100 * UNIT - PRICE
     assert len(deployment.queue.scheduled) == 1
@@ -523,7 +525,7 @@ async def test_an_unreadable_message_waits_too_while_storage_is_away() -> None:
     assert await process.balance() == 100 * UNIT - PRICE
     ((_, again),) = deployment.queue.scheduled
     assert (again.body, again.properties["attempt"]) == (b"{", "4")
-    deployment.clock.pass_time(timedelta(minutes=5))
+    deployment.clock.advance(minutes=5)
     await process.drain()
     assert len(await process.parked(reason="unreadable")) == 1
 
@@ -536,12 +538,12 @@ async def test_while_the_queue_is_away_legs_wait_in_the_inbox_and_go_on_once() -
     process = deployment.process()
     await process.set_up()
     deployment.queue.available = False
-    await process.post(*(leg_json(str(number)) for number in range(70)))
+    await process.receive(*(leg_json(str(number)) for number in range(70)))
     with pytest.raises(QueueUnavailable):
-        await process.app.forward_inbox()
+        await process.container.forward_inbox()
     deployment.queue.available = True
-    assert await process.app.forward_inbox() == 70
-    assert await process.app.forward_inbox() == 0
+    assert await process.container.forward_inbox() == 70
+    assert await process.container.forward_inbox() == 0
     await process.drain()
     assert await process.balance() == 100 * UNIT - 70 * PRICE
 
@@ -552,7 +554,7 @@ async def test_a_timer_that_meets_an_outage_reports_it_in_a_line_and_goes_on_lat
 ) -> None:
     process = Deployment().process()
     await process.set_up()
-    bootstrap.install(process.app)
+    bootstrap.install(process.container)
     tick = timer._function.get_user_function()
     process.deployment.tables.inject(1, StoreUnavailable("No answer."), kind="query")
     caplog.clear()  # what the set-up logged, if an earlier test imported the application
@@ -571,13 +573,13 @@ async def test_a_crash_between_sending_on_and_deleting_sends_twice_and_charges_o
     process = deployment.process()
     await process.set_up()
     deployment.queue.available = False
-    await process.post(leg_json("1"))
+    await process.receive(leg_json("1"))
     deployment.queue.available = True
     deployment.tables.inject(1, StoreUnavailable("crash"))
     with pytest.raises(StoreUnavailable):
-        await process.app.forward_inbox()
-    deployment.clock.pass_time(timedelta(hours=1))  # the broker has forgotten the id
-    assert await deployment.process().app.forward_inbox() == 1
+        await process.container.forward_inbox()
+    deployment.clock.advance(hours=1)  # the broker has forgotten the id
+    assert await deployment.process().container.forward_inbox() == 1
     await process.drain()
     assert await process.balance() == 100 * UNIT - PRICE
 
@@ -587,10 +589,10 @@ async def test_two_timers_forward_the_same_inbox_at_once() -> None:
     one, two = deployment.process(), deployment.process()
     await one.set_up()
     deployment.queue.available = False
-    await one.post(*(leg_json(str(number)) for number in range(9)))
+    await one.receive(*(leg_json(str(number)) for number in range(9)))
     deployment.queue.available = True
-    await asyncio.gather(one.app.forward_inbox(), two.app.forward_inbox())
-    assert await one.app.forward_inbox() == 0
+    await asyncio.gather(one.container.forward_inbox(), two.container.forward_inbox())
+    assert await one.container.forward_inbox() == 0
     await one.drain()
     assert await one.balance() == 100 * UNIT - 9 * PRICE
 
@@ -603,7 +605,7 @@ async def test_a_post_is_refused_when_neither_queue_nor_inbox_has_it() -> None:
     for fault in (StoreUnavailable("busy"), OutcomeUnknown("no answer")):
         deployment.tables.inject(1, fault)
         with pytest.raises(StoreUnavailable):
-            await process.post(leg_json("1"))
+            await process.receive(leg_json("1"))
 
 
 async def test_a_leg_that_the_queue_took_without_saying_so_is_charged_once() -> None:
@@ -611,15 +613,15 @@ async def test_a_leg_that_the_queue_took_without_saying_so_is_charged_once() -> 
     process = deployment.process()
     await process.set_up()
     queued = QueuedLeg(read_queued_leg(await _body(process, deployment)).leg, START)
-    await process.app.inbox.keep([leg_message(queued)], START)
-    deployment.clock.pass_time(timedelta(hours=1))
-    await process.app.forward_inbox()
+    await process.container.inbox.keep([leg_message(queued)], START)
+    deployment.clock.advance(hours=1)
+    await process.container.forward_inbox()
     await process.drain()
     assert await process.balance() == 100 * UNIT - PRICE
 
 
 async def _body(process: Any, deployment: Deployment) -> bytes:
-    await process.post(leg_json("1"))
+    await process.receive(leg_json("1"))
     (message,) = deployment.queue.take(100)
     await process.work([message])
     return message.body
@@ -629,19 +631,19 @@ async def test_an_hour_of_clock_going_back_stops_no_leg() -> None:
     deployment = Deployment()
     process = deployment.process()
     await process.set_up()
-    await process.post(leg_json("1"))
+    await process.receive(leg_json("1"))
     await process.drain()
-    deployment.clock.pass_time(timedelta(hours=-1))
+    deployment.clock.advance(hours=-1)
     stated = datetime.fromisoformat("2026-11-23T09:00:00+00:00")
     early = {
         "started_at": (stated - timedelta(minutes=4)).isoformat(),
         "answered_at": (stated - timedelta(minutes=3)).isoformat(),
         "ended_at": stated.isoformat(),
     }
-    await process.post(leg_json("2", **early))
+    await process.receive(leg_json("2", **early))
     await process.drain()
     assert await process.balance() == 100 * UNIT - 2 * PRICE
-    entries = [entry for commit in await process.app.ledger.journal("contoso", after=0, limit=9)
-               for entry in commit.entries]  # fmt: skip
+    commits = await process.container.ledger.journal("contoso", after=0, limit=9)
+    entries = [entry for commit in commits for entry in commit.entries]
     assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)
     await process.sound()

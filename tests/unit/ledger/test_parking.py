@@ -35,7 +35,7 @@ async def _parked(leg: dict[str, Any] | None = None) -> tuple[Process, ParkedLeg
     """A deployment whose one leg is parked: there is no rate for Japan."""
     process = Deployment().process()
     await process.set_up("contoso", "fabrikam")
-    await process.post(leg or leg_json("1", to=JP))
+    await process.receive(leg or leg_json("1", to=JP))
     await process.drain()
     (parked,) = await process.parked()
     return process, parked
@@ -50,24 +50,24 @@ async def _correct_card(process: Process) -> None:
 
 async def test_a_leg_without_a_rate_is_replayed_once_there_is_one() -> None:
     process, parked = await _parked()
-    again = await process.app.parked_legs.replay(ADMIN, parked.id)
+    again = await process.container.parked_legs.replay(ADMIN, parked.id)
     assert (again.status, again.attempts, again.reason) == (
         ParkStatus.OPEN,
         2,
         ParkReason.RATE_MISSING,
     )
     await _correct_card(process)
-    done = await process.app.parked_legs.replay(ADMIN, parked.id)
+    done = await process.container.parked_legs.replay(ADMIN, parked.id)
     assert (done.status, done.actor, done.account) == (ParkStatus.REPLAYED, "admin", "contoso")
     assert await process.balance() == 100 * UNIT - JAPAN_PRICE
-    assert await process.app.parked_legs.replay(ADMIN, parked.id) == done
+    assert await process.container.parked_legs.replay(ADMIN, parked.id) == done
 
 
 async def test_two_contents_of_one_leg_are_two_parked_legs() -> None:
     """Neither can be charged; which of them is true is for a person to say."""
     process, first = await _parked()
     for _ in range(2):
-        await process.post(leg_json("1", to=JP, conference_id="another"))
+        await process.receive(leg_json("1", to=JP, conference_id="another"))
         await process.drain()
     parked = await process.parked()
     assert [(each.leg, each.reason) for each in parked] == [
@@ -83,7 +83,7 @@ async def test_a_hundred_replays_at_once_are_one_debit() -> None:
     await _correct_card(process)
     other = process.deployment.process()
     done = await asyncio.gather(
-        *(each.app.parked_legs.replay(ADMIN, parked.id) for each in [process, other] * 50)
+        *(each.container.parked_legs.replay(ADMIN, parked.id) for each in [process, other] * 50)
     )
     assert {one.status for one in done} == {ParkStatus.REPLAYED}
     assert await process.balance() == 100 * UNIT - JAPAN_PRICE
@@ -97,7 +97,7 @@ async def test_one_leg_corrected_in_two_ways_at_once_is_charged_once_and_stays_r
         bodies = ({**CORRECTED}, {**CORRECTED, "conference_id": "another"})
         await asyncio.gather(
             *(
-                each.app.parked_legs.replay(ADMIN, parked.id, body)
+                each.container.parked_legs.replay(ADMIN, parked.id, body)
                 for each, body in zip(order, bodies, strict=True)
             )
         )
@@ -109,7 +109,7 @@ async def test_one_leg_corrected_in_two_ways_at_once_is_charged_once_and_stays_r
 async def test_a_corrected_leg_keeps_its_id() -> None:
     process, parked = await _parked()
     with pytest.raises(Invalid) as refused:
-        await process.app.parked_legs.replay(ADMIN, parked.id, {**CORRECTED, "leg_id": "2"})
+        await process.container.parked_legs.replay(ADMIN, parked.id, {**CORRECTED, "leg_id": "2"})
     assert refused.value.errors[0].pointer == "/leg/leg_id"
     assert await process.balance() == 100 * UNIT
 
@@ -118,9 +118,9 @@ async def test_a_corrected_leg_stays_with_the_account_that_it_is_pinned_to() -> 
     process, parked = await _parked()
     body = {**CORRECTED, "account": "fabrikam"}
     with pytest.raises(NotAllowed):
-        await process.app.parked_legs.replay(SMALL, parked.id, body)
+        await process.container.parked_legs.replay(SMALL, parked.id, body)
     with pytest.raises(Invalid) as refused:
-        await process.app.parked_legs.replay(ADMIN, parked.id, body)
+        await process.container.parked_legs.replay(ADMIN, parked.id, body)
     assert [error.pointer for error in refused.value.errors] == ["/leg/account"]
     for account in ("contoso", "fabrikam"):
         assert await process.balance(account) == 100 * UNIT
@@ -132,35 +132,35 @@ async def test_nobody_charges_an_account_that_is_not_theirs(why: dict[str, Any])
     queued = QueuedLeg(read_leg_document(parked.original), START)
     stranger = Principal("other", frozenset({Role.OPERATOR}), frozenset({"fabrikam"}))
     with pytest.raises(NotAllowed):
-        await process.app.charge_legs.charge(queued, on_behalf_of=stranger)
+        await process.container.charge_legs.charge(queued, on_behalf_of=stranger)
 
 
 async def test_somebody_elses_parked_leg_is_not_found() -> None:
     process, parked = await _parked(leg_json("1", to=JP, account="fabrikam"))
-    for act in (process.app.parked_legs.replay, process.app.parked_legs.dismiss):
+    for act in (process.container.parked_legs.replay, process.container.parked_legs.dismiss):
         with pytest.raises(NotFound):
             await act(SMALL, parked.id)
 
 
 async def test_a_dismissed_leg_is_not_replayed_and_a_replayed_one_not_dismissed() -> None:
     process, parked = await _parked()
-    service = process.app.parked_legs
+    service = process.container.parked_legs
     dismissed = await service.dismiss(ADMIN, parked.id)
     assert await service.dismiss(ADMIN, parked.id) == dismissed
     with pytest.raises(Conflict):
         await service.replay(ADMIN, parked.id, CORRECTED)
     process, parked = await _parked()
-    await process.app.parked_legs.replay(ADMIN, parked.id, CORRECTED)
+    await process.container.parked_legs.replay(ADMIN, parked.id, CORRECTED)
     with pytest.raises(Conflict):
-        await process.app.parked_legs.dismiss(ADMIN, parked.id)
+        await process.container.parked_legs.dismiss(ADMIN, parked.id)
 
 
 async def test_dismissed_while_it_is_replayed_it_is_charged_and_says_so() -> None:
     process, parked = await _parked()
     other = process.deployment.process()
     outcomes = await asyncio.gather(
-        process.app.parked_legs.replay(ADMIN, parked.id, CORRECTED),
-        other.app.parked_legs.dismiss(ADMIN, parked.id),
+        process.container.parked_legs.replay(ADMIN, parked.id, CORRECTED),
+        other.container.parked_legs.dismiss(ADMIN, parked.id),
         return_exceptions=True,
     )
     (kept,) = await process.parked()
@@ -173,15 +173,15 @@ async def test_a_failed_replay_does_not_open_what_was_dismissed_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     process, parked = await _parked()
-    charge = process.app.charge_legs.charge
+    charge = process.container.charge_legs.charge
 
     async def slow(*args: Any, **more: Any) -> Any:
         outcome = await charge(*args, **more)
-        await process.deployment.process().app.parked_legs.dismiss(ADMIN, parked.id)
+        await process.deployment.process().container.parked_legs.dismiss(ADMIN, parked.id)
         return outcome
 
     monkeypatch.setattr(ChargeLegs, "charge", staticmethod(slow))
-    after = await process.app.parked_legs.replay(ADMIN, parked.id)
+    after = await process.container.parked_legs.replay(ADMIN, parked.id)
     assert after.status is ParkStatus.DISMISSED
 
 
@@ -192,7 +192,7 @@ async def test_a_replay_whose_answer_is_lost_is_safe_to_repeat(after: bool) -> N
         process.deployment.tables.inject(nth, OutcomeUnknown("no answer"), after=after)
     for _ in range(5):
         try:
-            await process.app.parked_legs.replay(ADMIN, parked.id, CORRECTED)
+            await process.container.parked_legs.replay(ADMIN, parked.id, CORRECTED)
         except Unavailable:
             continue
         break
@@ -206,11 +206,11 @@ async def test_a_parked_leg_that_is_posted_again_is_charged_and_replaying_it_cha
 ):
     process, parked = await _parked()
     await _correct_card(process)
-    process.deployment.clock.pass_time(timedelta(hours=1))
-    await process.post(leg_json("1", to=JP))
+    process.deployment.clock.advance(hours=1)
+    await process.receive(leg_json("1", to=JP))
     await process.drain()
     assert await process.balance() == 100 * UNIT - JAPAN_PRICE
-    done = await process.app.parked_legs.replay(ADMIN, parked.id)
+    done = await process.container.parked_legs.replay(ADMIN, parked.id)
     assert done.status is ParkStatus.REPLAYED
     assert await process.balance() == 100 * UNIT - JAPAN_PRICE
 
@@ -218,20 +218,20 @@ async def test_a_parked_leg_that_is_posted_again_is_charged_and_replaying_it_cha
 async def test_what_could_not_be_read_is_corrected_by_hand_and_charged_once() -> None:
     process = Deployment().process()
     await process.set_up()
-    await process.app.receive_legs.park_unreadable("local", Unreadable("1", "no JSON", b"{"))
+    await process.container.receive_legs.park_unreadable("local", Unreadable("1", "no JSON", b"{"))
     (parked,) = await process.parked()
     with pytest.raises(Invalid) as refused:
-        await process.app.parked_legs.replay(ADMIN, parked.id)
+        await process.container.parked_legs.replay(ADMIN, parked.id)
     assert refused.value.code == "leg_needed"
     for _ in range(2):
-        await process.app.parked_legs.replay(ADMIN, parked.id, CORRECTED)
+        await process.container.parked_legs.replay(ADMIN, parked.id, CORRECTED)
     assert await process.balance() == 100 * UNIT - PRICE
 
 
 async def test_parking_is_certain_or_said_not_to_be() -> None:
     process = Deployment().process()
     await process.set_up()
-    await process.post(leg_json("1", to=JP))
+    await process.receive(leg_json("1", to=JP))
     (message,) = process.deployment.queue.take(1)
 
     async def lost(table: str, partition: str, operations: Sequence[Operation]) -> Any:
@@ -244,7 +244,7 @@ async def test_parking_is_certain_or_said_not_to_be() -> None:
     await process.work([message])
     process.deployment.tables.transact = transact  # type: ignore[method-assign]
     assert await process.parked() == []
-    process.deployment.clock.pass_time(timedelta(minutes=5))
+    process.deployment.clock.advance(minutes=5)
     await process.drain()
     assert len(await process.parked()) == 1
 
@@ -253,5 +253,5 @@ async def test_an_update_that_nobody_can_confirm_is_not_claimed() -> None:
     process, parked = await _parked()
     process.deployment.tables.inject(1, OutcomeUnknown("no answer"))
     with pytest.raises(StoreUnavailable):
-        await process.app.parked_legs.dismiss(ADMIN, parked.id)
-    assert (await process.app.parked_legs.dismiss(ADMIN, parked.id)).actor == "admin"
+        await process.container.parked_legs.dismiss(ADMIN, parked.id)
+    assert (await process.container.parked_legs.dismiss(ADMIN, parked.id)).actor == "admin"

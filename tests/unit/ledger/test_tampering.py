@@ -35,14 +35,14 @@ async def _lived() -> dict[str, Row]:
             ledger.submit(ACCOUNT, leg(number, UNIT // 4, clock.now())),
             ledger.submit(ACCOUNT, leg(number + 1, UNIT // 8, clock.now())),
         )
-        clock.pass_time(timedelta(minutes=10))
+        clock.advance(minutes=10)
     for number, hold in enumerate(("frees", "keeps", "settles")):
         attempt = leg(f"attempt-{number}", 0, clock.now(), authorization="au_1")
         await ledger.submit(ACCOUNT, replace(attempt, hold=HoldEffect(hold)))
     await ledger.submit(ACCOUNT, top_up(9 * UNIT, "second"))
     await ledger.submit(ACCOUNT, adjust(-UNIT, "fee"))
     await ledger.submit(ACCOUNT, configure(2, AlertRule("low", below_micros=9 * UNIT)))
-    clock.pass_time(timedelta(hours=1))
+    clock.advance(hours=1)
     await ledger.submit(ACCOUNT, ExpireLot("lot-2", 0))
     await ledger.submit(ACCOUNT, ExpireLot("lot-1", 0))
     late = clock.now() - timedelta(hours=5)
@@ -54,7 +54,7 @@ async def _lived() -> dict[str, Row]:
     first = await ledger.outbox(ACCOUNT, limit=1)
     await ledger.published(ACCOUNT, first[0].commit)
     assert await pack_until(app.tables, ACCOUNT, clock.now()) > 0
-    clock.pass_time(timedelta(days=40))
+    clock.advance(days=40)
     assert await close_months(ledger, ACCOUNT, "UTC", clock.now()) == 2
     await ledger.submit(ACCOUNT, leg("last", UNIT, clock.now()))
     assert (await ledger.verify(ACCOUNT)).problems == ()
