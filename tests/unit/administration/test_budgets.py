@@ -64,7 +64,7 @@ def app(monotonic: Monotonic) -> Iterator[Product]:
     made.close()
 
 
-def _dial_out(app: Product, key: str) -> Answer:
+def _list_cards(app: Product, key: str) -> Answer:
     return app.get("/api/v1/rate-cards", key=key)
 
 
@@ -92,14 +92,14 @@ def test_a_caller_over_its_budget_of_requests_waits_and_others_do_not(
     app: Product, monotonic: Monotonic
 ) -> None:
     hasty, calm = app.api_key("reader"), app.api_key("reader")
-    answers = [_dial_out(app, hasty) for _ in range(limits.BUDGET_BURST_SECONDS + 1)]
+    answers = [_list_cards(app, hasty) for _ in range(limits.BUDGET_BURST_SECONDS + 1)]
 
     assert {each.status for each in answers[:-1]} == {200}
     assert (answers[-1].status, answers[-1].code) == (429, "rate_limited")
     assert answers[-1].headers["Retry-After"] == "1"
-    assert _dial_out(app, calm).status == 200
+    assert _list_cards(app, calm).status == 200
     monotonic.seconds += 1
-    assert _dial_out(app, hasty).status == 200
+    assert _list_cards(app, hasty).status == 200
 
 
 def test_a_caller_over_its_budget_of_work_waits_until_the_debt_is_paid(
@@ -109,7 +109,7 @@ def test_a_caller_over_its_budget_of_work_waits_until_the_debt_is_paid(
     reader, other = app.api_key("reader"), app.api_key("reader")
     app.account()
     burst = 100 * limits.BUDGET_BURST_SECONDS
-    _dial_out(app, reader)
+    _list_cards(app, reader)
     caller = next(each for each in app.container.budgets._callers if reader[3:19] in each)
     app.container.budgets.spend(caller, burst + 150)
 
@@ -127,7 +127,7 @@ def test_what_a_request_reads_is_its_work(app: Product) -> None:
     app.account()
     reader = app.api_key("reader")
     caller = f"key:{reader[3:19]}"
-    _dial_out(app, reader)
+    _list_cards(app, reader)
     work = app.container.budgets._callers[caller][1]
     before = work.tokens
 
