@@ -226,13 +226,14 @@ def normalize(text: str, country: str | None) -> str:
 
 def _user_part(text: str) -> str:
     """The number within a `tel:` or `sip:` URI, with or without a display name, or before the `@`
-    of a SIP address without scheme; else the text."""
+    of a SIP address without scheme, without parameters (`;npdi;rn=…`, `;cpc=…`); else the text."""
     if len(text) > limits.NUMBER_CHARS_MAX:
         return text.strip()
     uri = _URI.fullmatch(text)
     if uri is None:
         address = _USER_AT_HOST.fullmatch(text.strip())
-        return unquote(address[1]) if address else text.strip()
+        user = unquote(address[1]) if address else text.strip()
+        return user if "phone-context" in user else user.partition(";")[0].strip()
     scheme, rest = uri[1].lower(), unquote(uri[2])
     if scheme == "tel" and "phone-context" in rest:
         return f"tel:{rest}"

@@ -31,6 +31,7 @@ FULL_WIDTH = str.maketrans("0123456789+", "０１２３４５６７８９＋")
 ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 FORMS = (
     *("{}", "{}", "{}", " {} ", "tel:{}", "TEL:{};ext=5", "{};ext=5", "{} ext. 5", "{}x5"),
+    *("{};npdi;rn=+33123456789", "{};cpc=ordinary;isub=1", "{};cpc=payphone@gw.example"),
     *("{},,5#", "sip:{}@gw.example", "sips:{};npdi=yes@gw.example;user=phone"),
     '"Ann" <sip:{}@10.0.0.1>;tag=a',
 )

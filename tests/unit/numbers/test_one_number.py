@@ -46,6 +46,11 @@ PARIS = "+33170180042"
         ("", None, ""),
         ("+", None, "+"),
         ("sip:3001@example.net", None, "sip:3001@example.net"),
+        ("+442079460123;npdi;rn=+441234567890", None, LONDON),
+        ("442079460123;cpc=ordinary", None, "442079460123;cpc=ordinary"),
+        ("020 7946 0123;cpc=ordinary", "GB", LONDON),
+        ("+442079460123;npdi@gw.example", None, LONDON),
+        ("020-7946-0123;phone-context=+44", None, LONDON),
     ],
 )
 def test_the_text_of_a_called_number_stands_for_one_number(text, country, number):
