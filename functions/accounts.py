@@ -9,7 +9,6 @@ import azure.functions as func
 from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list, with_warnings
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
-from shared.contracts.common.routes import MERGE_PATCH, Body
 from shared.domain.directory.access import READERS, Role
 
 if TYPE_CHECKING:  # loaded by the first request
@@ -45,21 +44,14 @@ async def get_account(call: Call) -> func.HttpResponse:
     return reply(body, etag=str(body["etag"]))
 
 
-@admin_route(bp, "PUT", _ACCOUNT, _SETTERS, body="directory.accounts:AccountBody", if_match=True)
+@admin_route(bp, "PUT", _ACCOUNT, _SETTERS, body="directory.accounts:AccountBody")
 async def put_account(call: Call, body: "AccountBody") -> func.HttpResponse:
     """Create or replace the settings; omitted fields take their defaults."""
 
     return await _save(call, body, call.if_match())
 
 
-@admin_route(
-    bp,
-    "PATCH",
-    _ACCOUNT,
-    _SETTERS,
-    body=Body("directory.accounts:AccountBody", MERGE_PATCH),
-    if_match=True,
-)
+@admin_route(bp, "PATCH", _ACCOUNT, _SETTERS, body="directory.accounts:AccountBody")
 async def patch_account(call: Call) -> func.HttpResponse:
     """Change some settings: omitted fields stay, null takes the default (RFC 7396)."""
     from functions.patches import patch

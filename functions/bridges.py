@@ -9,7 +9,6 @@ import azure.functions as func
 from functions.call_ended import POSTED_LEGS
 from functions.http import Call, admin_route, new_blueprint, no_content, reply, with_warnings
 from shared.bootstrap import container
-from shared.contracts.common.routes import MERGE_PATCH, Body
 from shared.domain.directory.access import Role
 
 if TYPE_CHECKING:  # loaded by the first request
@@ -30,13 +29,7 @@ async def get_bridge(call: Call) -> func.HttpResponse:
 
 
 @admin_route(
-    bp,
-    "PUT",
-    _PATH,
-    _ADMIN,
-    body="directory.bridges_and_keys:BridgeBody",
-    if_match=True,
-    all_accounts=True,
+    bp, "PUT", _PATH, _ADMIN, body="directory.bridges_and_keys:BridgeBody", all_accounts=True
 )
 async def put_bridge(call: Call, body: "BridgeBody") -> func.HttpResponse:
     """Create or replace a bridge. A generated secret is in this response only."""
@@ -45,13 +38,7 @@ async def put_bridge(call: Call, body: "BridgeBody") -> func.HttpResponse:
 
 
 @admin_route(
-    bp,
-    "PATCH",
-    _PATH,
-    _ADMIN,
-    body=Body("directory.bridges_and_keys:BridgeBody", MERGE_PATCH),
-    if_match=True,
-    all_accounts=True,
+    bp, "PATCH", _PATH, _ADMIN, body="directory.bridges_and_keys:BridgeBody", all_accounts=True
 )
 async def patch_bridge(call: Call) -> func.HttpResponse:
     """Change some settings: omitted fields and secrets stay, null takes the default (RFC 7396).
@@ -75,12 +62,7 @@ async def delete_bridge(call: Call) -> func.HttpResponse:
 
 
 @admin_route(
-    bp,
-    "POST",
-    f"{_PATH}/try",
-    frozenset({Role.OPERATOR}),
-    body=POSTED_LEGS,
-    all_accounts=True,
+    bp, "POST", f"{_PATH}/try", frozenset({Role.OPERATOR}), body=POSTED_LEGS, all_accounts=True
 )
 async def try_bridge_post(call: Call) -> func.HttpResponse:
     """Play a post of the bridge, an event or several, in its dialect: read, resolved and rated,

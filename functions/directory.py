@@ -9,7 +9,6 @@ import azure.functions as func
 from functions.http import Call, admin_route, new_blueprint, no_content, reply, with_warnings
 from shared.bootstrap import container
 from shared.contracts.common.queries import flag, moment
-from shared.contracts.common.routes import MERGE_PATCH, Body
 from shared.domain.common.errors import Invalid, NotFound
 from shared.domain.common.ids import FOREIGN_ID_RULE, is_foreign_id, is_service_number
 from shared.domain.common.kinds import ServiceNumberKind
@@ -47,21 +46,14 @@ async def get_organizer(call: Call) -> func.HttpResponse:
     return reply({"id": organizer.organizer, **organizer_body(organizer), "etag": etag}, etag=etag)
 
 
-@admin_route(bp, "PUT", _ORGANIZER, _SETTERS, body="dial_out.policy:OrganizerBody", if_match=True)
+@admin_route(bp, "PUT", _ORGANIZER, _SETTERS, body="dial_out.policy:OrganizerBody")
 async def put_organizer(call: Call, body: "OrganizerBody") -> func.HttpResponse:
     """Create or replace an organizer."""
 
     return await _save_organizer(call, body, call.if_match())
 
 
-@admin_route(
-    bp,
-    "PATCH",
-    _ORGANIZER,
-    _SETTERS,
-    body=Body("dial_out.policy:OrganizerBody", MERGE_PATCH),
-    if_match=True,
-)
+@admin_route(bp, "PATCH", _ORGANIZER, _SETTERS, body="dial_out.policy:OrganizerBody")
 async def patch_organizer(call: Call) -> func.HttpResponse:
     """Change some fields: omitted fields stay, null takes the default (RFC 7396)."""
     from functions.patches import patch
@@ -110,21 +102,14 @@ async def get_dial_out_policy(call: Call) -> func.HttpResponse:
     return reply({**policy_body(policy), **({"etag": etag} if etag else {})}, etag=etag)
 
 
-@admin_route(bp, "PUT", _POLICY, _SETTERS, body="dial_out.policy:DialOutPolicyBody", if_match=True)
+@admin_route(bp, "PUT", _POLICY, _SETTERS, body="dial_out.policy:DialOutPolicyBody")
 async def put_dial_out_policy(call: Call, body: "DialOutPolicyBody") -> func.HttpResponse:
     """Create or replace the account's policy."""
 
     return await _save_policy(call, body, call.if_match())
 
 
-@admin_route(
-    bp,
-    "PATCH",
-    _POLICY,
-    _SETTERS,
-    body=Body("dial_out.policy:DialOutPolicyBody", MERGE_PATCH),
-    if_match=True,
-)
+@admin_route(bp, "PATCH", _POLICY, _SETTERS, body="dial_out.policy:DialOutPolicyBody")
 async def patch_dial_out_policy(call: Call) -> func.HttpResponse:
     """Change some fields: omitted fields stay, null takes the default (RFC 7396)."""
     from functions.patches import patch
@@ -162,7 +147,6 @@ async def get_conference(call: Call) -> func.HttpResponse:
     _SETTERS,
     queries=_REGISTER,
     body="directory.registrations:ConferenceBody",
-    if_match=True,
 )
 async def put_conference(call: Call, body: "ConferenceBody") -> func.HttpResponse:
     """Assign a conference to an organizer of this account, from now or `?from=` on.
@@ -212,7 +196,6 @@ async def _of_number(
     _SETTERS,
     queries=_REGISTER,
     body="directory.registrations:ServiceNumberBody",
-    if_match=True,
     all_accounts=True,
 )
 async def put_service_number(call: Call, body: "ServiceNumberBody") -> func.HttpResponse:

@@ -33,6 +33,7 @@ from shared.contracts.common.routes import (
     JSON_MEDIA_TYPE,
     Body,
     Route,
+    declare,
     is_json,
 )
 from shared.contracts.common.visible_ids import ACCOUNTS, RATE_CARDS, ids_in
@@ -84,7 +85,8 @@ class Call:
     """The Idempotency-Key of a route that declares it."""
     webhook_id: str | None = None
     """The webhook id of a signed request of a bridge."""
-    authenticated_bridge: Bridge | None = None
+    bridge: Bridge = field(init=False)
+    """The authenticated bridge of a bridge route."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -176,13 +178,6 @@ class Call:
         if not body:
             raise BadRequest("The body is missing.", code="body_missing")
         return loads(body)
-
-    @property
-    def bridge(self) -> Bridge:
-        """The authenticated bridge of a bridge route."""
-        if self.authenticated_bridge is None:
-            raise LookupError("the route does not authenticate a bridge")
-        return self.authenticated_bridge
 
     def if_match(self) -> str | None:
         """The `If-Match` header, which the route declares."""
@@ -278,14 +273,7 @@ def bridge_route(
 ) -> Callable[[Handler], Any]:
     """A POST of the bridge that the path names, authenticated by its scheme. Reports give way to
     these routes."""
-    route = Route(
-        "",
-        "POST",
-        path,
-        queries=None if queries is None else tuple(queries),
-        body=Body(body) if isinstance(body, str) else body,
-        idempotency_key=idempotency_key,
-    )
+    route = declare("POST", path, None, queries, body, idempotency_key=idempotency_key)
     return _route(blueprint, route, ["POST"], _serve_bridge)
 
 
@@ -297,13 +285,11 @@ def admin_route(
     *,
     queries: Sequence[Query] = (),
     body: Body | str | None = None,
-    all_accounts: bool = False,
-    if_match: bool = False,
-    idempotency_key: bool = False,
     is_report: bool = False,
+    **flags: bool,
 ) -> Callable[[Handler], Any]:
     """A route for administrators who hold one of `roles` (or `admin`). Where the path names an
-    `{account}` it must be one of theirs. The other arguments are those of `Route`.
+    `{account}` it must be one of theirs. `flags` are those of `Route`.
 
     A report reads or computes much: it waits for a turn and gives way to calls in progress.
     """
@@ -312,17 +298,7 @@ def admin_route(
         await _let_in(call, roles)
         return await _work(handler, call, is_report=is_report)
 
-    route = Route(
-        "",
-        method,
-        path,
-        roles,
-        queries=tuple(queries),
-        body=Body(body) if isinstance(body, str) else body,
-        all_accounts=all_accounts,
-        if_match=if_match,
-        idempotency_key=idempotency_key,
-    )
+    route = declare(method, path, roles, queries, body, **flags)
     return _route(blueprint, route, [method], serve)
 
 
@@ -401,7 +377,7 @@ async def _serve_bridge(handler: Handler, call: Call) -> func.HttpResponse:
     services = container()
     with services.turns.call():
         call.check_query()
-        call.authenticated_bridge, call.webhook_id = await services.authenticate_bridge(
+        call.bridge, call.webhook_id = await services.authenticate_bridge(
             call.path("bridge"), call.headers, call.body(), call.request.url
         )
         return await _run(handler, call)

@@ -85,7 +85,6 @@ async def get_rate_card_version(call: Call) -> func.HttpResponse:
     _SETTERS,
     queries=(_BACKDATE, _DRY_RUN, _LINT),
     is_report=True,
-    if_match=True,
     all_accounts=True,
     body=Body(
         "rate_cards.json_format:RateCardBody",

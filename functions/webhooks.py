@@ -91,9 +91,7 @@ async def get_webhook(call: Call) -> func.HttpResponse:
     return reply(body, etag=view.etag)
 
 
-@admin_route(
-    bp, "PUT", f"{_PATH}/{{name}}", _SETTERS, body="delivery.webhooks:WebhookBody", if_match=True
-)
+@admin_route(bp, "PUT", f"{_PATH}/{{name}}", _SETTERS, body="delivery.webhooks:WebhookBody")
 async def put_webhook(call: Call, body: "WebhookBody") -> func.HttpResponse:
     """Create or replace a webhook; a generated secret is in this response only."""
     from shared.contracts.delivery.webhooks import webhook_body

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -92,3 +93,20 @@ class Route:
     def body_bytes_max(self) -> int:
         """Size limit of a request's body, also where the route declares none."""
         return self.body.bytes_max if self.body else limits.BODY_BYTES_MAX
+
+
+def declare(
+    method: str,
+    path: str,
+    roles: frozenset[Role] | None,
+    queries: Sequence[Query] | None,
+    body: Body | str | None,
+    **flags: bool,
+) -> Route:
+    """A route. A PUT or PATCH reads If-Match; a text as body is the reference of a model, which a
+    PATCH reads as a merge patch."""
+    if isinstance(body, str):
+        body = Body(body, MERGE_PATCH if method == "PATCH" else (JSON_MEDIA_TYPE,))
+    flags = {"if_match": method in {"PUT", "PATCH"}, **flags}
+    taken = None if queries is None else tuple(queries)
+    return Route("", method, path, roles, "", taken, body, **flags)
