@@ -151,7 +151,7 @@ def test_a_damaged_row_of_settings_parks_the_leg(calls: Calls, kind: str, damage
     shown = calls.app.get(f"/api/v1/{path}")
     assert (shown.status, shown.code) == (503, "row_unreadable")
     put = calls.app.put(f"/api/v1/{path}", body, shown.etag)
-    if kind == "account":  # its storage account and its ledger's settings hang on it
+    if kind == "account":  # the row names the storage account of the ledger
         assert (put.status, put.code) == (503, "row_unreadable")
         return
     assert put.status == 200, put.body
