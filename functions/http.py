@@ -378,7 +378,11 @@ async def _serve_bridge(handler: Handler, call: Call) -> func.HttpResponse:
     with services.turns.call():
         call.check_query()
         call.bridge, call.webhook_id = await services.authenticate_bridge(
-            call.path("bridge"), call.headers, call.body(), call.request.url
+            call.path("bridge"),
+            call.headers,
+            call.body(),
+            call.request.url,
+            is_event=call.route.queries is None,
         )
         return await _run(handler, call)
 

@@ -56,12 +56,15 @@ def verify_bridge(
     body: bytes,
     now: datetime,
     url: str = "",
+    *,
+    is_event: bool = True,
 ) -> Verified:
     """Proof that the bridge with `auth` sent these bytes; `auth` is None for an unknown bridge.
 
     Header names are lower case; `url` is as the vendor calls it, with its query. Where the scheme
-    is a vendor's, a secret as a bearer token proves as much: the vendor does not sign what else a
-    bridge sends. Raises NotAuthenticated, always with the same words, or ChecksumWrong.
+    is a vendor's, a secret as a bearer token proves as much; without `is_event` it alone does,
+    since the vendor signs nothing else that a bridge sends. Raises NotAuthenticated, always with
+    the same words, or ChecksumWrong.
     """
     if auth is None:
         verify_webhook(_NOBODY.secrets, headers, body, now)
@@ -74,6 +77,8 @@ def verify_bridge(
         case AuthScheme.BEARER:
             verify_bearer(auth.secrets, headers)
         case vendor if not _is_bearer(auth, headers):
+            if not is_event:
+                raise refused("the vendor signs events only: other requests need a bearer token")
             match vendor:
                 case AuthScheme.TWILIO:
                     verify_twilio(auth.secrets, headers, url, body)

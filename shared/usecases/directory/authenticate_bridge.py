@@ -7,6 +7,7 @@ from shared.domain.common import limits
 from shared.domain.common.errors import NotAuthenticated, StoreUnavailable
 from shared.domain.directory.credentials import verify_bridge
 from shared.domain.directory.entities import Bridge
+from shared.domain.directory.request_signatures import refused
 from shared.pacing import Allowance, Budgets
 from shared.ports.clock import Clock
 from shared.usecases.directory.directory_cache import DirectoryCache
@@ -31,9 +32,16 @@ class BridgeAuthenticator:
     allowance: Allowance
 
     async def __call__(
-        self, name: str, headers: Mapping[str, str], body: bytes, url: str = ""
+        self,
+        name: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        url: str = "",
+        *,
+        is_event: bool = True,
     ) -> tuple[Bridge, str | None]:
-        """(bridge, webhook id where its scheme has one); `url` is as requested.
+        """(bridge, webhook id where its scheme has one); `url` is as requested. `is_event`: what a
+        vendor signs, as nothing else that a bridge sends is.
 
         Raises NotAuthenticated, RateLimited, StoreUnavailable.
         """
@@ -41,7 +49,7 @@ class BridgeAuthenticator:
         remembered, is_current = self.facts.remembered_bridge(name)
         is_proven = False
         try:
-            authenticated = self._authenticated(remembered, headers, body, url)
+            authenticated = self._authenticated(remembered, headers, body, url, is_event)
             is_proven = True
         except NotAuthenticated:
             self.budgets.admit(_UNPROVEN, _UNPROVEN_READS)
@@ -51,19 +59,25 @@ class BridgeAuthenticator:
             if not (is_proven and is_current):
                 raise
         else:
-            authenticated = self._authenticated(present, headers, body, url)
+            authenticated = self._authenticated(present, headers, body, url, is_event)
         caller = f"bridge:{authenticated[0].id}"
         self.budgets.admit(caller, self.allowance)
         self.budgets.spend(caller, len(body) // 1024)
         return authenticated
 
     def _authenticated(
-        self, bridge: Bridge | None, headers: Mapping[str, str], body: bytes, url: str
+        self,
+        bridge: Bridge | None,
+        headers: Mapping[str, str],
+        body: bytes,
+        url: str,
+        is_event: bool,
     ) -> tuple[Bridge, str | None]:
         auth = bridge.auth if bridge else None
-        verified = verify_bridge(auth, headers, body, self.clock.now(), _as_called(bridge, url))
+        called, now = _as_called(bridge, url), self.clock.now()
+        verified = verify_bridge(auth, headers, body, now, called, is_event=is_event)
         if bridge is None or bridge.disabled:
-            raise NotAuthenticated("The credentials are missing, wrong or out of date.")
+            raise refused("there is no such bridge" if bridge is None else "the bridge is disabled")
         return bridge, verified.webhook_id
 
 
