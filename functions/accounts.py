@@ -47,7 +47,6 @@ async def get_account(call: Call) -> func.HttpResponse:
 @admin_route(bp, "PUT", _ACCOUNT, _SETTERS, body="directory.accounts:AccountBody")
 async def put_account(call: Call, body: "AccountBody") -> func.HttpResponse:
     """Create or replace the settings; omitted fields take their defaults."""
-
     return await _save(call, body, call.if_match())
 
 

@@ -33,7 +33,6 @@ async def get_bridge(call: Call) -> func.HttpResponse:
 )
 async def put_bridge(call: Call, body: "BridgeBody") -> func.HttpResponse:
     """Create or replace a bridge. A generated secret is in this response only."""
-
     return await _save(call, body, call.if_match())
 
 

@@ -80,7 +80,6 @@ def _missing(each: "MissingLeg") -> dict[str, object]:
 @admin_route(bp, "POST", f"{_POLICY}/stop", _OPERATORS, body="dial_out.policy:StopBody")
 async def stop_dial_out(call: Call, body: "StopBody") -> func.HttpResponse:
     """Stop dial-out of an account, on every process from the next request on."""
-
     account = call.path("account")
     await container().dial_out_settings.stop(account, body.reason)
     event("dial_out_stopped", account=account, actor=call.principal.name, why=body.reason)

@@ -49,7 +49,6 @@ async def get_organizer(call: Call) -> func.HttpResponse:
 @admin_route(bp, "PUT", _ORGANIZER, _SETTERS, body="dial_out.policy:OrganizerBody")
 async def put_organizer(call: Call, body: "OrganizerBody") -> func.HttpResponse:
     """Create or replace an organizer."""
-
     return await _save_organizer(call, body, call.if_match())
 
 
@@ -105,7 +104,6 @@ async def get_dial_out_policy(call: Call) -> func.HttpResponse:
 @admin_route(bp, "PUT", _POLICY, _SETTERS, body="dial_out.policy:DialOutPolicyBody")
 async def put_dial_out_policy(call: Call, body: "DialOutPolicyBody") -> func.HttpResponse:
     """Create or replace the account's policy."""
-
     return await _save_policy(call, body, call.if_match())
 
 
@@ -151,7 +149,6 @@ async def get_conference(call: Call) -> func.HttpResponse:
 async def put_conference(call: Call, body: "ConferenceBody") -> func.HttpResponse:
     """Assign a conference to an organizer of this account, from now or `?from=` on.
     `?take_over=true` ends the registrations of the caller's other accounts."""
-
     conference = call.path("conference")
     if not is_foreign_id(conference):
         raise Invalid(f"A conference's id has {FOREIGN_ID_RULE}.", code="id_invalid")
@@ -200,7 +197,6 @@ async def _of_number(
 )
 async def put_service_number(call: Call, body: "ServiceNumberBody") -> func.HttpResponse:
     """Assign a number to an account, from now or `?from=` on; needs access to all accounts."""
-
     number = called_number(call.path("number"))
     if not is_service_number(number):
         raise Invalid("A service number has + and 7 to 15 digits.", code="number_invalid")

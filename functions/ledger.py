@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shared.contracts.ledger.entries import AdjustmentBody, ErasureBody, ReversalBody, TopUpBody
 
 bp = new_blueprint()
+_ACCOUNT = "v1/accounts/{account}"
 _FINANCE = frozenset({Role.FINANCE})
 _AT = (moment("at", "As of this time; now if left out."),)
 _STATEMENT = (
@@ -30,49 +31,42 @@ _ANCHORS = (flag("anchors", "Compare it with its newest anchor too."),)
 @admin_route(
     bp,
     "POST",
-    "v1/accounts/{account}/top-ups",
+    f"{_ACCOUNT}/top-ups",
     _FINANCE,
     body="ledger.entries:TopUpBody",
     idempotency_key=True,
 )
 async def post_top_up(call: Call, body: "TopUpBody") -> func.HttpResponse:
     """Add credits, once per Idempotency-Key."""
-
-    command = body.command(call.key, call.principal.name)
-    account = call.path("account")
-    return _booked(account, *await container().credit_account(account, command))
+    return await _credit(call, body)
 
 
 @admin_route(
     bp,
     "POST",
-    "v1/accounts/{account}/adjustments",
+    f"{_ACCOUNT}/adjustments",
     _FINANCE,
     body="ledger.entries:AdjustmentBody",
     idempotency_key=True,
 )
 async def post_adjustment(call: Call, body: "AdjustmentBody") -> func.HttpResponse:
     """Correct the balance, once per Idempotency-Key."""
+    return await _credit(call, body)
 
-    command = body.command(call.key, call.principal.name)
-    account = call.path("account")
+
+async def _credit(call: Call, body: "TopUpBody | AdjustmentBody") -> func.HttpResponse:
+    account, command = call.path("account"), body.command(call.key, call.principal.name)
     return _booked(account, *await container().credit_account(account, command))
 
 
 @admin_route(
-    bp,
-    "POST",
-    "v1/accounts/{account}/legs/{leg}/reversal",
-    _FINANCE,
-    body="ledger.entries:ReversalBody",
+    bp, "POST", f"{_ACCOUNT}/legs/{{leg}}/reversal", _FINANCE, body="ledger.entries:ReversalBody"
 )
 async def post_reversal(call: Call, body: "ReversalBody") -> func.HttpResponse:
     """Reverse a leg's debit, once, however often this is requested."""
-
-    reason = body.reason
     account = call.path("account")
     booked = await container().credit_account.reverse(
-        account, call.path("leg"), reason=reason, actor=call.principal.name
+        account, call.path("leg"), reason=body.reason, actor=call.principal.name
     )
     return _booked(account, *booked)
 
@@ -99,7 +93,7 @@ def _booked(account: str, entry: Entry, repeated: bool) -> func.HttpResponse:
 @admin_route(
     bp,
     "GET",
-    "v1/accounts/{account}/entries",
+    f"{_ACCOUNT}/entries",
     READERS,
     queries=(
         *PAGE,
@@ -132,7 +126,7 @@ async def list_entries(call: Call) -> func.HttpResponse:
     return await reply_list(call, fetch, ENTRY_COLUMNS, file_name, time_column="at")
 
 
-@admin_route(bp, "GET", "v1/accounts/{account}/balance", READERS, queries=_AT)
+@admin_route(bp, "GET", f"{_ACCOUNT}/balance", READERS, queries=_AT)
 async def get_balance(call: Call) -> func.HttpResponse:
     """The balance as of a time (`?at=`), by default now."""
     account = call.path("account")
@@ -142,12 +136,7 @@ async def get_balance(call: Call) -> func.HttpResponse:
 
 
 @admin_route(
-    bp,
-    "GET",
-    "v1/accounts/{account}/statements/{month}",
-    READERS,
-    queries=_STATEMENT,
-    is_report=True,
+    bp, "GET", f"{_ACCOUNT}/statements/{{month}}", READERS, queries=_STATEMENT, is_report=True
 )
 async def get_statement(call: Call) -> func.HttpResponse:
     """Sums of a month: opening balance, totals by kind, destination, organizer and cost centre,
@@ -178,7 +167,7 @@ async def get_statement(call: Call) -> func.HttpResponse:
     )
 
 
-@admin_route(bp, "GET", "v1/accounts/{account}/legs/{leg}", READERS)
+@admin_route(bp, "GET", f"{_ACCOUNT}/legs/{{leg}}", READERS)
 async def get_leg(call: Call) -> func.HttpResponse:
     """A leg and its explained charge; 404 while it is queued."""
     from shared.contracts.ledger.entries import leg_body, parked_leg_body, replaced_body
@@ -196,7 +185,7 @@ async def get_leg(call: Call) -> func.HttpResponse:
     return reply(body)
 
 
-@admin_route(bp, "GET", "v1/accounts/{account}/verify", READERS, queries=_ANCHORS, is_report=True)
+@admin_route(bp, "GET", f"{_ACCOUNT}/verify", READERS, queries=_ANCHORS, is_report=True)
 async def verify_ledger(call: Call) -> func.HttpResponse:
     """Recompute the account's ledger from the stored rows; `?anchors=true` also compares it with
     its newest anchor."""
@@ -217,12 +206,9 @@ async def verify_ledger(call: Call) -> func.HttpResponse:
     )
 
 
-@admin_route(
-    bp, "POST", "v1/accounts/{account}/erasures", frozenset(), body="ledger.entries:ErasureBody"
-)
+@admin_route(bp, "POST", f"{_ACCOUNT}/erasures", frozenset(), body="ledger.entries:ErasureBody")
 async def post_erasure(call: Call, body: "ErasureBody") -> func.HttpResponse:
     """Erase a number or an organizer from every table; the ledger still verifies."""
-
     account = call.path("account")
     erased = await container().erase_person(account, number=body.number, organizer=body.organizer)
     event("person_erased", account=account, actor=call.principal.name, legs=erased.legs)

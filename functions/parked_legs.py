@@ -19,15 +19,17 @@ if TYPE_CHECKING:
         ReplayAllBody,
         ReplayBody,
     )
+    from shared.usecases.charging.parked_legs import Swept
 
 bp = new_blueprint()
+_PATH = "v1/parked-legs"
 _OPERATORS = frozenset({Role.OPERATOR})
 
 
 @admin_route(
     bp,
     "GET",
-    "v1/parked-legs",
+    _PATH,
     READERS,
     queries=(
         *PAGE,
@@ -59,7 +61,7 @@ async def list_parked_legs(call: Call) -> func.HttpResponse:
 @admin_route(
     bp,
     "POST",
-    "v1/parked-legs/{id}/replay",
+    f"{_PATH}/{{id}}/replay",
     _OPERATORS,
     body=Body("ledger.entries:ReplayBody", is_optional=True),
 )
@@ -78,7 +80,7 @@ async def replay_parked_leg(call: Call, body: "ReplayBody") -> func.HttpResponse
 @admin_route(
     bp,
     "POST",
-    "v1/parked-legs/{id}/dismiss",
+    f"{_PATH}/{{id}}/dismiss",
     _OPERATORS,
     body=Body("ledger.entries:DismissBody", is_optional=True),
 )
@@ -95,32 +97,32 @@ async def dismiss_parked_leg(call: Call, body: "DismissBody") -> func.HttpRespon
 @admin_route(
     bp,
     "POST",
-    "v1/parked-legs/replay",
+    f"{_PATH}/replay",
     _OPERATORS,
     body=Body("ledger.entries:ReplayAllBody", is_optional=True),
 )
 async def replay_parked_legs(call: Call, body: "ReplayAllBody") -> func.HttpResponse:
     """Charge the next open parked legs of an account or a reason, unchanged."""
-    from shared.contracts.ledger.entries import swept_body
-
     place = call.place_of(body.cursor)
     swept = await container().parked_legs.replay_all(
         call.principal, body.where(), limit=body.limit, cursor=place
     )
-    event("legs_replayed", legs=len(swept.items), actor=call.principal.name)
-    cursor = swept.cursor and call.cursor_of(swept.cursor)
-    return reply(swept_body(swept.items, cursor))
+    return _reply_swept(call, "legs_replayed", swept)
 
 
-@admin_route(bp, "POST", "v1/parked-legs/dismiss", _OPERATORS, body="ledger.entries:DismissAllBody")
+@admin_route(bp, "POST", f"{_PATH}/dismiss", _OPERATORS, body="ledger.entries:DismissAllBody")
 async def dismiss_parked_legs(call: Call, body: "DismissAllBody") -> func.HttpResponse:
     """Dismiss the next open parked legs of an account or a reason."""
-    from shared.contracts.ledger.entries import swept_body
-
     place = call.place_of(body.cursor)
     swept = await container().parked_legs.dismiss_all(
         call.principal, body.where(), body.note, limit=body.limit, cursor=place
     )
-    event("legs_dismissed", legs=len(swept.items), actor=call.principal.name)
+    return _reply_swept(call, "legs_dismissed", swept)
+
+
+def _reply_swept(call: Call, name: str, swept: "Swept") -> func.HttpResponse:
+    from shared.contracts.ledger.entries import swept_body
+
+    event(name, legs=len(swept.items), actor=call.principal.name)
     cursor = swept.cursor and call.cursor_of(swept.cursor)
     return reply(swept_body(swept.items, cursor))

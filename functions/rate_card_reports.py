@@ -1,7 +1,7 @@
 """Reports on rate cards: quotes, price lists, lint, and differences between versions."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # loaded by the first request
     from shared.contracts.rate_cards.quotes import QuoteBody
     from shared.contracts.rate_cards.tables import QuoteTableBody
     from shared.domain.rating.rate_card import RateCardVersion
+    from shared.usecases.rate_cards.manage_rate_cards import Inquiry
 
 bp = new_blueprint()
 TEXT_MEDIA_TYPE = "text/plain"
@@ -27,18 +28,7 @@ TEXT_MEDIA_TYPE = "text/plain"
 async def post_quote(call: Call, body: "QuoteBody") -> func.HttpResponse:
     """The cost of a call, explained like a charge; with `organizer_id` by the organizer's licence,
     with included minutes."""
-    from shared.usecases.rate_cards.manage_rate_cards import Inquiry
-
-    inquiry = Inquiry(
-        account=body.account,
-        rate_card=body.rate_card,
-        kind=LegKind(body.kind),
-        from_received=body.from_number,
-        to_received=body.to,
-        at=read_time(body.at) if body.at else None,
-        talk_seconds=body.talk_seconds,
-        organizer=body.organizer_id,
-    )
+    inquiry = _inquiry(body, talk_seconds=body.talk_seconds, organizer=body.organizer_id)
     return reply(await container().rate_card_service.quote(inquiry, call.principal))
 
 
@@ -53,22 +43,27 @@ async def post_quote(call: Call, body: "QuoteBody") -> func.HttpResponse:
 async def post_quote_table(call: Call, body: "QuoteTableBody") -> func.HttpResponse:
     """The cost of calls of 1, 5, 15, 30 and 60 minutes to a number, as JSON or CSV."""
     from shared.contracts.rate_cards.tables import QUOTE_COLUMNS, quote_rows, quote_table_body
+
+    inquiry = _inquiry(body, talk_seconds=0)
+    rate_cards = container().rate_card_service
+    charges = await rate_cards.quote_table(inquiry, body.minutes, call.principal)
+    if call.wants_csv():
+        return reply_csv(QUOTE_COLUMNS, quote_rows(charges), "quotes.csv")
+    return reply(quote_table_body(charges))
+
+
+def _inquiry(body: "QuoteBody | QuoteTableBody", **more: Any) -> "Inquiry":
     from shared.usecases.rate_cards.manage_rate_cards import Inquiry
 
-    inquiry = Inquiry(
+    return Inquiry(
         account=body.account,
         rate_card=body.rate_card,
         kind=LegKind(body.kind),
         from_received=body.from_number,
         to_received=body.to,
         at=read_time(body.at) if body.at else None,
-        talk_seconds=0,
+        **more,
     )
-    rate_cards = container().rate_card_service
-    charges = await rate_cards.quote_table(inquiry, body.minutes, call.principal)
-    if call.wants_csv():
-        return reply_csv(QUOTE_COLUMNS, quote_rows(charges), "quotes.csv")
-    return reply(quote_table_body(charges))
 
 
 @admin_route(
