@@ -109,10 +109,10 @@ async def put_webhook(call: Call, body: "WebhookBody") -> func.HttpResponse:
     )
 
 
-@admin_route(bp, "DELETE", f"{_PATH}/{{name}}", _SETTERS)
+@admin_route(bp, "DELETE", f"{_PATH}/{{name}}", _SETTERS, if_match=True)
 async def delete_webhook(call: Call) -> func.HttpResponse:
     """Delete a webhook: nothing more is sent, pending deliveries are dropped."""
-    await container().webhooks.delete(call.path("account"), call.path("name"))
+    await container().webhooks.delete(call.path("account"), call.path("name"), call.if_match())
     return func.HttpResponse(status_code=204)
 
 

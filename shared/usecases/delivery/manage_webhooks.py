@@ -98,10 +98,11 @@ class Webhooks:
         stopped = await self.deliveries.stopped_at(account, name)
         return WebhookView(codecs.webhook(account, record), record.etag, stopped is not None)
 
-    async def delete(self, account: str, name: str) -> None:
-        """Take it away. Raises NotFound `webhook_unknown`."""
+    async def delete(self, account: str, name: str, if_match: str | None = None) -> None:
+        """Take it away. Raises NotFound `webhook_unknown`, PreconditionFailed."""
         await self.facts.require_account(account)
-        if not await self.records.delete(codecs.webhook_kind(account), name):
+        kind = codecs.webhook_kind(account)
+        if not await self.records.delete(kind, name, if_match=if_match):
             raise NotFound("There is no such webhook.", code="webhook_unknown")
 
     async def of_account(self, account: str) -> list[Webhook]:

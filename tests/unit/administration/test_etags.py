@@ -98,3 +98,17 @@ def test_a_registration_that_begins_later_is_replaced_by_its_etag(
     later = app.put(f"{path}?from=2026-12-01T00:00:00Z", body)
 
     assert (later.status, app.put(path, body, later.etag).status) == (201, 200)
+
+
+@pytest.mark.parametrize(("path", "body"), REMOVABLE)
+def test_a_stale_etag_removes_nothing(app: Product, path: str, body: dict[str, Any]) -> None:
+    app.account()
+    first = app.put(path, body).etag
+    second = app.put(path, body, first).etag
+
+    stale = app.delete(path, headers={"if-match": first})
+    kept = app.get(path).status
+    current = app.delete(path, headers={"if-match": second})
+
+    assert (stale.status, stale.code) == (412, "etag_mismatch")
+    assert (kept, current.status) == (200, 204)
