@@ -61,6 +61,8 @@ def _simulator(sims: list[Json]) -> str:
         total.update({name: each[name] for name in ("seeds", "failed", "loop_steps", "calls")})
         faults.update(each["faults"])
         counts.update(each["counts"])
+    ranges = sorted(each["range"] for each in sims if each.get("range"))
+    seeds = "; ".join(f"{first:,} to {last:,}" for first, last in ranges)
     injected = "\n".join(
         f"| {_words(name)} | {count:,} |" for name, count in sorted(faults.items())
     )
@@ -76,6 +78,7 @@ with what a reader sees.
 | | |
 | --- | --- |
 | histories | {total["seeds"]:,} |
+| their seeds | {seeds} |
 | of them with a leg lost or debited twice, or another broken promise | {total["failed"]} |
 | steps of the event loop | {total["loop_steps"]:,} |
 | calls to the outside | {total["calls"]:,} |

@@ -58,9 +58,9 @@ def _one(seed: int, steps: int | None, *, log: bool) -> int:
 
 def _many(wanted: argparse.Namespace) -> int:
     started = time.monotonic()
-    total, failed, runs = Outcome(-1), 0, 0
+    total, failed, seeds = Outcome(-1), 0, list[int]()
     for outcome in _outcomes(wanted, started):
-        runs += 1
+        seeds.append(outcome.seed)
         total.add(outcome)
         if outcome.problems:
             failed += 1
@@ -69,9 +69,9 @@ def _many(wanted: argparse.Namespace) -> int:
             if wanted.stop:
                 break
     seconds = time.monotonic() - started
-    _report(total, runs, failed, seconds)
+    _report(total, len(seeds), failed, seconds)
     missed = _missed(total) if wanted.covered else []
-    _write(total, runs, failed, seconds)
+    _write(total, seeds, failed, seconds)
     if missed:
         print(f"never met: {', '.join(missed)}")
     return 1 if failed or missed else 0
@@ -106,11 +106,12 @@ def _seeds(wanted: argparse.Namespace, started: float) -> Iterator[int]:
         seed += 1
 
 
-def _write(total: Outcome, runs: int, failed: int, seconds: float) -> None:
+def _write(total: Outcome, seeds: list[int], failed: int, seconds: float) -> None:
     """A line for docs/reliability.md (`make reliability`)."""
     FIGURES.parent.mkdir(exist_ok=True)
     figures = {
-        "seeds": runs,
+        "seeds": len(seeds),
+        "range": [min(seeds), max(seeds)] if seeds else None,
         "failed": failed,
         "seconds": round(seconds, 1),
         "loop_steps": total.loop_steps,
