@@ -198,6 +198,7 @@ class Deployment:
     escaped: list[str] = field(default_factory=list)
     landing: set[asyncio.Task[None]] = field(default_factory=set)
     batches: int = 0
+    reports_events: bool = False
 
     def __post_init__(self) -> None:
         self.broker = Broker(self)

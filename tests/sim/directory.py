@@ -73,6 +73,9 @@ class Directory(Requester):
             ("solo", frozenset({self.accounts[0]}), self.accounts[0]),
         ):
             await self.request("put_bridge", "", {}, self._bridge(bridge, accounts, default))
+        if self.deployment.reports_events:
+            act = self._bridge("events", frozenset({"*"}), None, dialect="twilio")
+            await self.request("put_bridge", "", {}, act)
         assert all(record["outcome"] == "ok" for record in self.history), self.history[-1]
 
     @staticmethod
@@ -85,10 +88,14 @@ class Directory(Requester):
 
     @staticmethod
     def _bridge(
-        name: str, accounts: frozenset[str], default: str | None, etag: str | None = None
+        name: str,
+        accounts: frozenset[str],
+        default: str | None,
+        etag: str | None = None,
+        dialect: str = "perminute",
     ) -> Act:
         wanted = BridgeInput(
-            dialect="perminute",
+            dialect=dialect,
             scheme=AuthScheme.BEARER,
             username=None,
             secrets=("a-secret-of-the-tests-" + "x" * 22,),

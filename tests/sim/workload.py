@@ -113,6 +113,68 @@ class Callers(Directory):
                 self.unacked.append({"bridge": bridge, "leg": leg})
             self.history.append(each)
 
+    async def call_reported(self) -> None:
+        """A leg of two events, whose account only the conference tells: in any order, again and
+        again, with pauses."""
+        talk_seconds = self.rng.choice((0, 1, 60, 185))
+        ended_at = self.scheduler.now().replace(microsecond=0)
+        answered_at = ended_at - timedelta(seconds=talk_seconds)
+        leg: Json = {
+            "leg_id": f"CA{self.next()}",
+            "conference_id": self.rng.choice(CONFERENCES),
+            "kind": "dial_out",
+            "from": "+33170000000",
+            "to": self.rng.choice(NUMBERS[:3]),
+            "started_at": format_time(answered_at),
+            "answered_at": format_time(answered_at),
+            "ended_at": format_time(ended_at),
+            "talk_seconds": talk_seconds,
+        }
+        await self.post_events(leg)
+
+    async def post_events(self, leg: Json) -> None:
+        """Both events of a leg, until each was taken once; else it is for the end."""
+        call = {
+            "CallSid": leg["leg_id"],
+            "From": leg["from"],
+            "To": leg["to"],
+            "Direction": "outbound-api",
+            "CallStatus": "completed",
+            "CallDuration": str(leg["talk_seconds"]),
+            "Timestamp": leg["ended_at"],
+        }
+        joined = {
+            "CallSid": leg["leg_id"],
+            "ConferenceSid": "CF1",
+            "FriendlyName": leg["conference_id"],
+            "StatusCallbackEvent": "participant-join",
+            "Timestamp": leg["answered_at"],
+        }
+        pending = [call, joined, *self.rng.choices((call, joined), k=self.rng.randrange(3))]
+        self.rng.shuffle(pending)
+        taken: set[str] = set()
+        record: Json = {}
+        began = self.time()
+        for event in pending:
+            await asyncio.sleep(self.rng.choice((0.0, 0.5, 40.0)))
+
+            async def act(app: Container, event: Json = event) -> None:
+                bridge = await app.facts.bridge("events")
+                assert bridge is not None
+                post = BridgePayload(bridge="events", body=json.dumps(event).encode())
+                await app.assemble_calls(bridge, app.parse_post("twilio", post))
+
+            record = await self.request_once("event_posted", "", {}, act)
+            if record["outcome"] == "ok":
+                taken.add("call" if event is call else "joined")
+        done = {"op": "call_ended", "began": began, "request": {"bridge": "events", "leg": leg}}
+        if len(taken) == 2:
+            done |= {"outcome": "ok", "result": {"status": "queued"}}
+        else:
+            done |= {"outcome": "info", "result": None}
+            self.unacked.append({"bridge": "events", "leg": leg})
+        self.history.append({**record, **done})
+
     def _leg(self) -> Json:
         chance = self.rng.random()
         if self.legs and chance < 0.2:
@@ -288,7 +350,10 @@ class Callers(Directory):
             if not pending:
                 return
             for each in pending:
-                await self.post(each["bridge"], [each["leg"]])
+                if each["bridge"] == "events":
+                    await self.post_events(each["leg"])
+                else:
+                    await self.post(each["bridge"], [each["leg"]])
         raise AssertionError("legs are never taken")
 
     async def replay_open(self) -> None:
