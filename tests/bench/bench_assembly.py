@@ -47,7 +47,7 @@ def records(only: str | None) -> Iterator[dict[str, Any]]:
 async def _measured(connection_string: str) -> tuple[float, float]:
     tables = AzureTables(connection_string=connection_string)
     deployment = Deployment(tables)  # type: ignore[arg-type]
-    app = deployment.process().app
+    app = deployment.process().container
     bridge = Bridge(
         "tw",
         "twilio",

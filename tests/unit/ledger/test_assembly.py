@@ -420,7 +420,7 @@ def test_a_person_is_erased_from_events_and_conflicts(number: str) -> None:
         await calls.process.drain()
         await calls.post({**COMPLETED, "CallDuration": "240", "To": "+33170000009"})
         await calls.process.drain()
-        await calls.process.app.erase_person("contoso", number=number, organizer=None)
+        await calls.process.container.erase_person("contoso", number=number, organizer=None)
         for table in ("calls", "parked"):
             rows = (await calls.deployment.tables.scan(table, limit=1_000)).rows
             assert rows
