@@ -12,13 +12,10 @@ from shared.domain.common.canonical import content_digest
 from shared.telemetry import event
 
 if TYPE_CHECKING:
-    from shared.contracts.dial_out.requests import (
-        DialInRequest,
-        DialOutRequest,
-        ExtendRequest,
-        ReleaseRequest,
-    )
+    from shared.contracts.dial_out import requests
     from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
+
+    type CallRequest = requests.DialOutRequest | requests.DialInRequest
 
 bp = new_blueprint()
 _CALL = "v1/bridges/{bridge}/dial-outs/{authorization}"
@@ -27,7 +24,7 @@ _CALL = "v1/bridges/{bridge}/dial-outs/{authorization}"
 @bridge_route(
     bp, "v1/bridges/{bridge}/dial-outs", "dial_out.requests:DialOutRequest", idempotency_key=True
 )
-async def post_dial_out(call: Call, request: "DialOutRequest") -> func.HttpResponse:
+async def post_dial_out(call: Call, request: "requests.DialOutRequest") -> func.HttpResponse:
     """Authorise a dial-out. 200 either way: `decision` is allow or deny."""
     answer = await container().authorise_dial_out(
         call.bridge,
@@ -41,7 +38,7 @@ async def post_dial_out(call: Call, request: "DialOutRequest") -> func.HttpRespo
 @bridge_route(
     bp, "v1/bridges/{bridge}/dial-ins", "dial_out.requests:DialInRequest", idempotency_key=True
 )
-async def post_dial_in(call: Call, request: "DialInRequest") -> func.HttpResponse:
+async def post_dial_in(call: Call, request: "requests.DialInRequest") -> func.HttpResponse:
     """Authorise a caller. 200 either way: `decision` is allow or deny. Extended and released like a
     dial-out."""
     content = {"dial_in": call.content}
@@ -52,7 +49,7 @@ async def post_dial_in(call: Call, request: "DialInRequest") -> func.HttpRespons
 
 
 def _authorisation_request(
-    call: Call, request: "DialOutRequest | DialInRequest", content: object, **more: Any
+    call: Call, request: "CallRequest", content: object, **more: Any
 ) -> "AuthorisationRequest":
     from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
 
@@ -72,10 +69,7 @@ def _authorisation_request(
 
 
 def _reply_decision(
-    call: Call,
-    name: str,
-    request: "DialOutRequest | DialInRequest",
-    answer: Mapping[str, object],
+    call: Call, name: str, request: "CallRequest", answer: Mapping[str, object]
 ) -> func.HttpResponse:
     event(
         name,
@@ -93,7 +87,7 @@ def _reply_decision(
 
 
 @bridge_route(bp, f"{_CALL}/extend", "dial_out.requests:ExtendRequest")
-async def extend_dial_out(call: Call, request: "ExtendRequest") -> func.HttpResponse:
+async def extend_dial_out(call: Call, request: "requests.ExtendRequest") -> func.HttpResponse:
     """Extend a call: hold its cost up to the requested second, counted from its answer."""
     bridge = call.bridge
     authorization = call.path("authorization")
@@ -113,7 +107,7 @@ async def extend_dial_out(call: Call, request: "ExtendRequest") -> func.HttpResp
 
 
 @bridge_route(bp, f"{_CALL}/release", Body("dial_out.requests:ReleaseRequest", is_optional=True))
-async def release_dial_out(call: Call, request: "ReleaseRequest") -> func.HttpResponse:
+async def release_dial_out(call: Call, request: "requests.ReleaseRequest") -> func.HttpResponse:
     """Release a call that did not happen: return its hold. A repetition changes nothing."""
     bridge = call.bridge
     authorization = call.path("authorization")

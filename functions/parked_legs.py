@@ -13,12 +13,7 @@ from shared.domain.legs.parking import ParkReason, ParkStatus
 from shared.telemetry import event
 
 if TYPE_CHECKING:
-    from shared.contracts.ledger.entries import (
-        DismissAllBody,
-        DismissBody,
-        ReplayAllBody,
-        ReplayBody,
-    )
+    from shared.contracts.ledger import entries
     from shared.usecases.charging.parked_legs import Swept
 
 bp = new_blueprint()
@@ -65,7 +60,7 @@ async def list_parked_legs(call: Call) -> func.HttpResponse:
     _OPERATORS,
     body=Body("ledger.entries:ReplayBody", is_optional=True),
 )
-async def replay_parked_leg(call: Call, body: "ReplayBody") -> func.HttpResponse:
+async def replay_parked_leg(call: Call, body: "entries.ReplayBody") -> func.HttpResponse:
     """Charge a parked leg. The body may carry changed fields of the leg, in dialect perminute, or
     for a conflict the id under which the leg is charged."""
     from shared.contracts.ledger.entries import parked_body
@@ -84,7 +79,7 @@ async def replay_parked_leg(call: Call, body: "ReplayBody") -> func.HttpResponse
     _OPERATORS,
     body=Body("ledger.entries:DismissBody", is_optional=True),
 )
-async def dismiss_parked_leg(call: Call, body: "DismissBody") -> func.HttpResponse:
+async def dismiss_parked_leg(call: Call, body: "entries.DismissBody") -> func.HttpResponse:
     """Dismiss a parked leg: it will not be charged. The body may state the reason."""
     from shared.contracts.ledger.entries import parked_body
 
@@ -101,7 +96,7 @@ async def dismiss_parked_leg(call: Call, body: "DismissBody") -> func.HttpRespon
     _OPERATORS,
     body=Body("ledger.entries:ReplayAllBody", is_optional=True),
 )
-async def replay_parked_legs(call: Call, body: "ReplayAllBody") -> func.HttpResponse:
+async def replay_parked_legs(call: Call, body: "entries.ReplayAllBody") -> func.HttpResponse:
     """Charge the next open parked legs of an account or a reason, unchanged."""
     place = call.place_of(body.cursor)
     swept = await container().parked_legs.replay_all(
@@ -111,7 +106,7 @@ async def replay_parked_legs(call: Call, body: "ReplayAllBody") -> func.HttpResp
 
 
 @admin_route(bp, "POST", f"{_PATH}/dismiss", _OPERATORS, body="ledger.entries:DismissAllBody")
-async def dismiss_parked_legs(call: Call, body: "DismissAllBody") -> func.HttpResponse:
+async def dismiss_parked_legs(call: Call, body: "entries.DismissAllBody") -> func.HttpResponse:
     """Dismiss the next open parked legs of an account or a reason."""
     place = call.place_of(body.cursor)
     swept = await container().parked_legs.dismiss_all(

@@ -83,7 +83,7 @@ def test_every_operation_says_what_it_does_and_who_may(described: dict[str, Any]
 def test_a_handler_receives_the_body_that_its_route_declares() -> None:
     """The second parameter of a handler names the model."""
     received = {
-        name: ast.unparse(handler.args.args[1].annotation or handler).strip("'\"")
+        name: ast.unparse(handler.args.args[1].annotation or handler).strip("'\"").split(".")[-1]
         for name, handler in _handlers().items()
         if len(handler.args.args) > 1
     }

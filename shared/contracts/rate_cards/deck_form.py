@@ -3,6 +3,7 @@
 import io
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import Field
@@ -32,6 +33,7 @@ class DeckFormBody(AdminBody):
     names: str = Field("", description="CSV that maps prefixes to names of destinations.")
 
 
+@dataclass(slots=True)
 class DeckForm:
     """A deck and its mapping of columns; `report` is set once the deck is read.
 
@@ -39,11 +41,10 @@ class DeckForm:
     destinations and have no prefixes.
     """
 
-    def __init__(self, mapping: DeckMapping, deck: bytes, names: bytes | None) -> None:
-        self._mapping = mapping
-        self._deck = deck
-        self._names = names
-        self._report: DeckReport | None = None
+    mapping: DeckMapping
+    deck: bytes
+    names: bytes | None
+    _report: DeckReport | None = None
 
     @property
     def report(self) -> DeckReport:
@@ -54,11 +55,11 @@ class DeckForm:
     def version(self, card: str, effective_from: datetime) -> RateCardVersion:
         """The version that the deck encodes, all of it. Raises TooLarge and what `import_deck`
         raises: BadRequest, or Invalid with a line for each field that is wrong."""
-        deck, names = inflated(self._deck), None
-        if self._names is not None:
-            rows = csv_rows(inflated(self._names), _Plain(), {"prefix", "destination"}, _NAMES)
-            names = read_names(rows, self._mapping.prefix_reader)
-        version, self._report = import_deck(deck, self._mapping, card, effective_from, names)
+        deck, names = inflated(self.deck), None
+        if self.names is not None:
+            rows = csv_rows(inflated(self.names), _Plain(), {"prefix", "destination"}, _NAMES)
+            names = read_names(rows, self.mapping.prefix_reader)
+        version, self._report = import_deck(deck, self.mapping, card, effective_from, names)
         return version
 
 
