@@ -20,6 +20,7 @@ from shared.domain.common.errors import NotAuthenticated, Unavailable
 from shared.domain.directory.access import Principal, Role
 from shared.settings import Settings, SettingsError
 from shared.usecases.directory.authenticate_admin import Administrators
+from tests.support.product import ManualClock
 from tests.unit.administration.test_settings import GOOD
 
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -28,14 +29,6 @@ AUDIENCE = "aaaaaaaa-2222-3333-4444-555555555555"
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 FOREIGN_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def now(self) -> datetime:
-        return self.time
 
 
 class Tenant:
@@ -74,8 +67,8 @@ def _token(kid: str = "one", key: Any = KEY, algorithm: str = "RS256", **changes
     return jwt.encode(_claims(**changes), key, algorithm=algorithm, headers={"kid": kid})
 
 
-def _verifier(tenant: Tenant, clock: Clock | None = None) -> EntraTokens:
-    return EntraTokens(TENANT, AUDIENCE, tenant.keys, clock or Clock())
+def _verifier(tenant: Tenant, clock: ManualClock | None = None) -> EntraTokens:
+    return EntraTokens(TENANT, AUDIENCE, tenant.keys, clock or ManualClock(NOW))
 
 
 async def test_roles_and_accounts_are_those_of_the_app_roles() -> None:
@@ -179,14 +172,14 @@ async def test_the_public_key_is_no_shared_secret() -> None:
 
 
 async def test_keys_are_fetched_once_and_again_when_a_new_one_is_named() -> None:
-    tenant, clock = Tenant("one"), Clock()
+    tenant, clock = Tenant("one"), ManualClock(NOW)
     verifier = _verifier(tenant, clock)
     for _ in range(3):
         await verifier.verify(_token())
     assert tenant.requests == 1
 
     tenant.kids.append("two")
-    clock.time += timedelta(seconds=limits.ENTRA_FETCH_PAUSE_SECONDS)
+    clock.moment += timedelta(seconds=limits.ENTRA_FETCH_PAUSE_SECONDS)
     await verifier.verify(_token(kid="two"))
 
     assert tenant.requests == 2
@@ -204,12 +197,12 @@ async def test_made_up_key_ids_don_t_make_us_request_more_than_once_a_minute() -
 
 @pytest.mark.parametrize("days", [1, 2, 30])
 async def test_known_keys_serve_on_while_the_tenant_is_away(days: int) -> None:
-    tenant, clock = Tenant("one"), Clock()
+    tenant, clock = Tenant("one"), ManualClock(NOW)
     verifier = _verifier(tenant, clock)
     await verifier.verify(_token())
-    clock.time += timedelta(days=days)
+    clock.moment += timedelta(days=days)
     tenant.is_away = True
-    late = {"nbf": int(clock.time.timestamp()), "exp": int(clock.time.timestamp()) + 60}
+    late = {"nbf": int(clock.moment.timestamp()), "exp": int(clock.moment.timestamp()) + 60}
 
     assert await verifier.verify(_token(**late))
 
@@ -229,11 +222,11 @@ async def test_made_up_key_ids_delay_nobody_while_the_tenant_does_not_answer(
 ) -> None:
     """Twenty of them share one fetch; an administrator with a known key waits for none."""
     monkeypatch.setattr(limits, "ENTRA_FETCH_SECONDS_MAX", 0.05)
-    tenant, clock = Hanging("one"), Clock()
+    tenant, clock = Hanging("one"), ManualClock(NOW)
     verifier = _verifier(tenant, clock)
     await verifier.verify(_token())
     tenant.is_away = True
-    clock.time += timedelta(seconds=limits.ENTRA_FETCH_PAUSE_SECONDS)
+    clock.moment += timedelta(seconds=limits.ENTRA_FETCH_PAUSE_SECONDS)
     junk = [
         asyncio.create_task(verifier.verify(_token(kid=f"made-up-{number}")))
         for number in range(20)
@@ -250,7 +243,7 @@ async def test_made_up_key_ids_delay_nobody_while_the_tenant_does_not_answer(
 
 
 async def test_after_a_failure_the_keys_are_fetched_again_soon() -> None:
-    tenant, clock = Tenant("one"), Clock()
+    tenant, clock = Tenant("one"), ManualClock(NOW)
     verifier = _verifier(tenant, clock)
     tenant.is_away = True
     with pytest.raises(Unavailable):
@@ -258,7 +251,7 @@ async def test_after_a_failure_the_keys_are_fetched_again_soon() -> None:
     tenant.is_away = False
     with pytest.raises(Unavailable):
         await verifier.verify(_token())
-    clock.time += timedelta(seconds=limits.ENTRA_RETRY_PAUSE_SECONDS)
+    clock.moment += timedelta(seconds=limits.ENTRA_RETRY_PAUSE_SECONDS)
 
     assert await verifier.verify(_token())
 
@@ -310,12 +303,12 @@ async def test_without_keys_nobody_is_let_in_and_nobody_is_refused() -> None:
 
 
 async def test_a_withdrawn_key_opens_nothing_once_the_keys_are_fetched_anew() -> None:
-    tenant, clock = Tenant("one"), Clock()
+    tenant, clock = Tenant("one"), ManualClock(NOW)
     verifier = _verifier(tenant, clock)
     await verifier.verify(_token())
     tenant.kids[:] = ["two"]
-    clock.time += 2 * timedelta(seconds=limits.ENTRA_KEYS_SECONDS_MAX)
-    late = {"nbf": int(clock.time.timestamp()), "exp": int(clock.time.timestamp()) + 60}
+    clock.moment += 2 * timedelta(seconds=limits.ENTRA_KEYS_SECONDS_MAX)
+    late = {"nbf": int(clock.moment.timestamp()), "exp": int(clock.moment.timestamp()) + 60}
 
     with pytest.raises(NotAuthenticated):
         await verifier.verify(_token(**late))
@@ -354,7 +347,7 @@ async def _authority(*pieces: bytes, status: int = 200) -> AsyncIterator[str]:
 async def test_a_key_set_that_comes_in_pieces_is_read_whole() -> None:
     document = json.dumps(await Tenant("one", "two").keys()).encode()
     async with _authority(document[:100], document[100:300], document[300:]) as authority:
-        verifier = EntraTokens(TENANT, AUDIENCE, fetch_from(TENANT, authority), Clock())
+        verifier = EntraTokens(TENANT, AUDIENCE, fetch_from(TENANT, authority), ManualClock(NOW))
 
         assert await verifier.verify(_token(kid="two"))
 
@@ -370,9 +363,9 @@ async def test_a_key_set_that_comes_in_pieces_is_read_whole() -> None:
 async def test_what_microsoft_can_t_answer_is_503(status: int, pieces: list[bytes]) -> None:
     async with _authority(*pieces, status=status) as authority:
         with pytest.raises(Unavailable):
-            await EntraTokens(TENANT, AUDIENCE, fetch_from(TENANT, authority), Clock()).verify(
-                _token()
-            )
+            await EntraTokens(
+                TENANT, AUDIENCE, fetch_from(TENANT, authority), ManualClock(NOW)
+            ).verify(_token())
 
 
 async def test_administrators_come_in_by_token_or_key() -> None:
