@@ -1,0 +1,178 @@
+"""Reports of an account with 100,000 legs in a month, its days closed: reads and seconds."""
+
+import asyncio
+import csv
+import io
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+from shared.adapters.clock import RandomIds
+from shared.adapters.credits.due_marks import TableDueMarks
+from shared.adapters.ledger.store import TableLedger
+from shared.adapters.legs.parking_store import TableParkingLot
+from shared.contracts.usage.legs import LEG_COLUMNS, leg_row
+from shared.domain.common.canonical import content_digest, format_time
+from shared.domain.directory.entities import AccountSettings
+from shared.domain.ledger.model import Configure, DebitLeg, TopUp
+from shared.domain.usage.leg_facts import UsageTime
+from shared.domain.usage.leg_list import LegFilter
+from shared.usecases.directory.directory_cache import DirectoryCache
+from shared.usecases.usage.list_legs import LegOrder, LegQuery, ListLegs
+from shared.usecases.usage.read_usage import ReadUsage
+from tests.bench.records import record, wanted
+from tests.support.memory_tables import MemoryTables
+from tests.support.product import ManualClock
+
+READS, SECONDS = "usage.month_100k_reads", "usage.month_100k"
+FIRST_PAGE, CSV = "legs.first_page_100k", "legs.csv_100k"
+NAMES = (READS, SECONDS, FIRST_PAGE, CSV)
+ACCOUNT = "contoso"
+LEGS, DAYS, AT_ONCE = 100_000, 30, 388
+START = datetime(2026, 11, 1, 0, 10, tzinfo=UTC)
+GROUPS = ("organizer", "destination", "day")
+
+
+class _Counted(MemoryTables):
+    """Tables that count requests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+
+    async def get(self, table: str, partition: str, key: str) -> Any:
+        self.reads += 1
+        return await super().get(table, partition, key)
+
+    async def query(self, *args: Any, **words: Any) -> Any:
+        self.reads += 1
+        return await super().query(*args, **words)
+
+
+@dataclass
+class _Month:
+    """A ledger with a month of legs, and the reports of it."""
+
+    tables: _Counted = field(default_factory=_Counted)
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    def __post_init__(self) -> None:
+        self.clock.moment = START
+        due = TableDueMarks(self.tables)
+        self.ledger = TableLedger(self.tables, due, self.clock, RandomIds(), b"k" * 32)
+        account = SimpleNamespace(id=ACCOUNT, settings=AccountSettings("USD"))
+
+        async def require_account(_: str) -> Any:
+            return account
+
+        facts = cast("DirectoryCache", SimpleNamespace(require_account=require_account))
+        self.usage = ReadUsage(facts, self.ledger, self.clock)
+        parking = TableParkingLot(self.tables)
+        self.legs = ListLegs(facts, self.ledger, parking, self.clock)
+
+    async def fill(self) -> None:
+        await self.ledger.submit(ACCOUNT, Configure(1, "USD", 0))
+        await self.ledger.submit(ACCOUNT, TopUp("credits", "digest", 10**15))
+        of_day = LEGS // DAYS + 1
+        for day in range(DAYS):
+            for first in range(day * of_day, min(LEGS, (day + 1) * of_day), AT_ONCE):
+                last = min(first + AT_ONCE, (day + 1) * of_day, LEGS)
+                now = self.clock.now()
+                debits = (_leg(number, now) for number in range(first, last))
+                await asyncio.gather(*(self.ledger.submit(ACCOUNT, each) for each in debits))
+                self.clock.advance(600)
+            self.clock.moment = START + timedelta(days=day + 1)
+        self.clock.moment = START + timedelta(days=DAYS, hours=2)
+        await self.ledger.pack_until(ACCOUNT, START + timedelta(days=DAYS, minutes=-10))
+        await self.ledger.close_usage_days(ACCOUNT, "UTC", self.clock.now())
+
+
+def records(only: str | None) -> Iterator[dict[str, Any]]:
+    """Figures of reports."""
+    if any(wanted(name, only) for name in NAMES):
+        found = asyncio.run(_measured())
+        yield from (each for each in found if wanted(each["name"], only))
+
+
+async def _measured() -> list[dict[str, Any]]:
+    month = _Month()
+    await month.fill()
+    bounds = (START.replace(minute=0), START.replace(minute=0) + timedelta(days=DAYS))
+    month.tables.reads = 0
+    started = time.perf_counter()
+    usage = await month.usage(ACCOUNT, *bounds, UsageTime.BOOKED, GROUPS)
+    seconds = time.perf_counter() - started
+    assert sum(total.legs for total in usage.totals.values()) == LEGS
+    found = [
+        _record(READS, month.tables.reads, "requests", 40),
+        _record(SECONDS, seconds, "s", 2),
+    ]
+    query = LegQuery(bounds, UsageTime.BOOKED, LegFilter(), LegOrder.NEWEST)
+    started = time.perf_counter()
+    page = await month.legs.page(ACCOUNT, query, 100, None)
+    found.append(_record(FIRST_PAGE, time.perf_counter() - started, "s", 1))
+    assert len(page.legs) == 100
+    started = time.perf_counter()
+    every = await month.legs.every(ACCOUNT, query)
+    writer = csv.writer(io.StringIO())
+    for leg in every.legs:
+        row = leg_row(leg, every.time_zone)
+        writer.writerow([row.get(name) for name in LEG_COLUMNS])
+    found.append(_record(CSV, time.perf_counter() - started, "s", 10))
+    assert len(every.legs) == LEGS
+    return found
+
+
+def _record(name: str, value: float, unit: str, most: float) -> dict[str, Any]:
+    met: Callable[[float], bool] = lambda ratio: ratio <= 1  # noqa: E731
+    return record(name, value, unit, "the most that is allowed", most, "ratio <= 1", met)
+
+
+def _leg(number: int, now: datetime) -> DebitLeg:
+    seconds = 30 + number % 900
+    answered_at = now - timedelta(seconds=seconds)
+    charge: dict[str, object] = {
+        "account": ACCOUNT,
+        "bridge": "studio",
+        "kind": "dial_out" if number % 3 else "dial_in",
+        "conference": f"room-{number // 5}",
+        "started_at": format_time(answered_at - timedelta(seconds=7)),
+        "answered_at": format_time(answered_at),
+        "ended_at": format_time(now),
+        "talk_seconds": seconds,
+        "currency": "USD",
+        "cost_center": f"cc-{number % 40}",
+        "region": "GB" if number % 2 else "FR",
+        "number_class": "fixed_line",
+        "status": "charged",
+        "billed_seconds": seconds,
+        "amount": "0.012",
+        "rate": {
+            "card": "default",
+            "version": "2026-01-01T00:00:00Z",
+            "prefix": "44" if number % 2 else "33",
+            "destination": "United Kingdom" if number % 2 else "France",
+        },
+        "lines": [{"kind": "usage", "seconds": seconds, "amount": "0.012"}],
+        "flags": [],
+    }
+    person = {
+        "from": "+33170180042",
+        "to": f"+44794{number % 10**7:07}",
+        "organizer": f"user-{number % 500}@contoso.example",
+        "salt": f"{number:032x}",
+    }
+    return DebitLeg(
+        leg=f"studio~{number}",
+        digest=f"{number:064x}",
+        amount_micros=12_000,
+        answered_at=answered_at,
+        authorization=None,
+        charge=charge,
+        person=person,
+        charge_digest=content_digest(charge),
+        person_digest=content_digest(person),
+    )
