@@ -32,7 +32,7 @@ async def post_dial_out(call: Call, request: "requests.DialOutRequest") -> func.
             call, request, call.content, normalize=request.normalize, half=request.half
         ),
     )
-    return _reply_decision(call, "dial_out_answered", request, answer)
+    return _reply_decision(call, request, answer, is_dial_out=True)
 
 
 @bridge_route(
@@ -45,7 +45,7 @@ async def post_dial_in(call: Call, request: "requests.DialInRequest") -> func.Ht
     answer = await container().authorise_dial_in(
         call.bridge, _authorisation_request(call, request, content, caller=request.from_number)
     )
-    return _reply_decision(call, "dial_in_answered", request, answer)
+    return _reply_decision(call, request, answer, is_dial_out=False)
 
 
 def _authorisation_request(
@@ -69,10 +69,10 @@ def _authorisation_request(
 
 
 def _reply_decision(
-    call: Call, name: str, request: "CallRequest", answer: Mapping[str, object]
+    call: Call, request: "CallRequest", answer: Mapping[str, object], *, is_dial_out: bool
 ) -> func.HttpResponse:
     event(
-        name,
+        "dial_out_answered" if is_dial_out else "dial_in_answered",
         bridge=call.bridge.id,
         decision=answer["decision"],
         reason=answer.get("reason"),

@@ -102,7 +102,8 @@ async def replay_parked_legs(call: Call, body: "entries.ReplayAllBody") -> func.
     swept = await container().parked_legs.replay_all(
         call.principal, body.where(), limit=body.limit, cursor=place
     )
-    return _reply_swept(call, "legs_replayed", swept)
+    event("legs_replayed", legs=len(swept.items), actor=call.principal.name)
+    return _reply_swept(call, swept)
 
 
 @admin_route(bp, "POST", f"{_PATH}/dismiss", _OPERATORS, body="ledger.entries:DismissAllBody")
@@ -112,12 +113,12 @@ async def dismiss_parked_legs(call: Call, body: "entries.DismissAllBody") -> fun
     swept = await container().parked_legs.dismiss_all(
         call.principal, body.where(), body.note, limit=body.limit, cursor=place
     )
-    return _reply_swept(call, "legs_dismissed", swept)
+    event("legs_dismissed", legs=len(swept.items), actor=call.principal.name)
+    return _reply_swept(call, swept)
 
 
-def _reply_swept(call: Call, name: str, swept: "Swept") -> func.HttpResponse:
+def _reply_swept(call: Call, swept: "Swept") -> func.HttpResponse:
     from shared.contracts.ledger.entries import swept_body
 
-    event(name, legs=len(swept.items), actor=call.principal.name)
     cursor = swept.cursor and call.cursor_of(swept.cursor)
     return reply(swept_body(swept.items, cursor))

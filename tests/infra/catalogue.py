@@ -47,6 +47,8 @@ def _names(node: ast.expr, where: str) -> list[str]:
     """The name, or those that a name made of a leg's status stands for."""
     if isinstance(node, ast.Constant):
         return [str(node.value)]
+    if isinstance(node, ast.IfExp):
+        return [*_names(node.body, where), *_names(node.orelse, where)]
     assert ast.unparse(node) == "f'leg_{outcome.status.value}'", f"{where}: name the event"
     return [f"leg_{status.value}" for status in ChargeStatus]
 
