@@ -372,6 +372,7 @@ def test_garbage_on_the_wire_ends_only_its_own_connection(bus: BusProcess, ends:
     assert _complete(ends.receiver("plain"), 1) == ["still here"]
 
 
+@pytest.mark.extended
 def test_everything_is_found_again_after_kill_9(tmp_path: Path) -> None:
     """Waiting, locked, scheduled and dead messages, ids seen, numbers; the locks are gone."""
     bus = BusProcess(tmp_path, CONFIG)

@@ -274,6 +274,7 @@ class FailingMachine(LedgerMachine):
         super().teardown()
 
 
+@pytest.mark.extended
 def test_on_tables_in_memory_that_lose_requests_and_answers() -> None:
     run = FailingMachine.TestCase
     run.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -302,6 +302,7 @@ def test_a_caller_who_gives_up_harms_nobody(
     runner.run(scenario())
 
 
+@pytest.mark.extended
 def test_when_the_bus_is_away_the_sender_says_so_and_recovers(own_bus: BusProcess) -> None:
     """Away at first, killed after a send, and back: the same adapter goes on."""
     own_bus.kill()
@@ -343,6 +344,7 @@ def test_a_bus_that_restarts_between_two_sends_is_not_noticed(own_bus: BusProces
     asyncio.run(scenario())
 
 
+@pytest.mark.extended
 def test_a_bus_that_does_not_answer_costs_a_bounded_time(
     own_bus: BusProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def test_the_demo_ends_with_demo_ok_and_fits_the_screen_and_fails_over_a_cent(
     shutil.rmtree(failed.partition("Logs: ")[2])
 
 
+@pytest.mark.extended
 def test_an_interrupted_demo_leaves_no_process(start: Start) -> None:
     """Ctrl-C while the meeting is played."""
     demo = start("-m", "local.demo")

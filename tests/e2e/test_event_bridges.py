@@ -94,6 +94,7 @@ def test_a_leg_without_its_conference_is_charged_by_the_timer(deployment: Deploy
     assert len(deployment.debits(twilio.account, 1)) == 1
 
 
+@pytest.mark.extended
 def test_a_leg_that_only_its_conference_can_assign_is_incomplete_until_it_comes(
     deployment: Deployment,
 ) -> None:

@@ -149,6 +149,7 @@ def test_a_channel_outside_of_conferences_is_ignored(switch: FreeSwitch) -> None
     assert switch.deployment.entries(switch.account, "?kind=debit") == []
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     "body",
     [

@@ -125,6 +125,7 @@ def test_a_recharge_is_requested_by_a_signed_webhook_and_paid_once(
     deployment.verified(account)
 
 
+@pytest.mark.extended
 def test_a_webhook_that_fails_at_first_gets_the_event_again_within_ten_seconds(
     deployment: Deployment, receiver: Receiver
 ) -> None:

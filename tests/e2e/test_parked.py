@@ -110,6 +110,7 @@ def test_a_conflict_replayed_is_still_a_conflict_and_debits_nothing(deployment: 
     assert len(deployment.debits(account, 1)) == 1
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
@@ -157,6 +158,7 @@ def test_an_unknown_parked_leg_is_a_404(deployment: Deployment) -> None:
             assert_problem(answer, 404, "parked_leg_unknown")
 
 
+@pytest.mark.extended
 def test_parked_legs_are_found_by_reason_account_and_status(
     deployment: Deployment, rome_card: str
 ) -> None:

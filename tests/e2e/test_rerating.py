@@ -98,6 +98,7 @@ def test_the_proposal_of_a_backdated_version_leads_to_its_dry_run_and_that_to_th
     assert deployment.verified(tariff.account)["legs"] == 3
 
 
+@pytest.mark.extended
 def test_ten_who_book_it_at_once_book_it_once(deployment: Deployment, tariff: Tariff) -> None:
     tariff.legs(8)
     tariff.correct()
@@ -110,6 +111,7 @@ def test_ten_who_book_it_at_once_book_it_once(deployment: Deployment, tariff: Ta
     assert deployment.verified(tariff.account)["legs"] == 8
 
 
+@pytest.mark.extended
 def test_a_booking_that_dies_on_the_way_is_gone_on_with_by_the_same_request(
     deployment: Deployment, tariff: Tariff
 ) -> None:
@@ -142,6 +144,7 @@ def test_a_booking_that_dies_on_the_way_is_gone_on_with_by_the_same_request(
     assert {each["amount"] for each in shown} == {"0.20"}
 
 
+@pytest.mark.extended
 def test_legs_go_on_being_charged_while_others_are_charged_anew(
     deployment: Deployment, tariff: Tariff
 ) -> None:
@@ -162,6 +165,7 @@ def test_legs_go_on_being_charged_while_others_are_charged_anew(
     assert tariff.spent == 40 * FAIR
 
 
+@pytest.mark.extended
 def test_a_month_by_another_card_and_the_difference_of_versions(
     deployment: Deployment, tariff: Tariff
 ) -> None:
@@ -226,6 +230,7 @@ def test_a_deck_is_imported_whole_or_not_at_all(deployment: Deployment) -> None:
     assert len(list(csv.DictReader(io.StringIO(as_csv.body.decode())))) == 3
 
 
+@pytest.mark.extended
 def test_what_a_corrected_card_lets_go_is_replayed_together(
     deployment: Deployment, tariff: Tariff
 ) -> None:

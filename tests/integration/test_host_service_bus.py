@@ -98,6 +98,7 @@ def test_a_batch_that_raises_comes_again_whole_and_then_is_done(running: Running
     assert [[message["body"] for message in batch] for batch in third] == [[b"after".hex()]]
 
 
+@pytest.mark.extended
 def test_a_batch_over_its_time_comes_again(running: Running) -> None:
     host, send = running
     send(ServiceBusMessage(b"hangs"))
@@ -107,6 +108,7 @@ def test_a_batch_over_its_time_comes_again(running: Running) -> None:
     assert [batch[0]["delivery"] for batch in deliveries] == [1, 2]
 
 
+@pytest.mark.extended
 def test_batches_are_bounded_and_run_one_after_another(running: Running) -> None:
     host, send = running
     send(*(ServiceBusMessage(b"slow") for _ in range(25)))
@@ -119,6 +121,7 @@ def test_batches_are_bounded_and_run_one_after_another(running: Running) -> None
         assert earlier["ended"] <= later["began"]
 
 
+@pytest.mark.extended
 def test_texts_that_are_missing_shift_the_others_as_in_azure(running: Running) -> None:
     """Azure leaves empty entries out: in a batch only JSON and numbers stay with their message."""
     host, send = running

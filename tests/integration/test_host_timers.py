@@ -122,6 +122,7 @@ def test_run_on_startup_does_not_wait(tmp_path: Path) -> None:
     assert _run(tmp_path, NEVER_SOON, runs=1, runOnStartup=True).events[0]["IsPastDue"] is False
 
 
+@pytest.mark.extended
 def test_a_long_run_is_never_overlapped(tmp_path: Path) -> None:
     assert _run(tmp_path, EVERY_SECOND, runs=2, seconds=1.3).running_max == 1
 

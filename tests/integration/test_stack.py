@@ -169,6 +169,7 @@ def test_a_folder_serves_one_stack_at_a_time(stack: Stack, folder: Path) -> None
     assert all(map(_is_alive, stack.pids.values()))
 
 
+@pytest.mark.extended
 def test_the_next_run_finds_keys_rows_and_messages_again(tmp_path: Path) -> None:
     with _stack(tmp_path) as first:
         settings = _settings(first)
@@ -217,6 +218,7 @@ def test_a_folder_of_an_older_version_gets_the_keys_that_it_lacks(tmp_path: Path
     assert _kept_keys(path) == kept == json.loads(path.read_text())
 
 
+@pytest.mark.extended
 def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path: Path) -> None:
     app = write_app(tmp_path / "app", "raise ValueError('this app is broken')")
     stack = Stack(tmp_path / "data", app=app)
@@ -280,6 +282,7 @@ def test_make_run_serves_until_a_signal_and_leaves_nothing(
     assert not (tmp_path / "run.json").exists()
 
 
+@pytest.mark.extended
 def test_parts_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     """No orphan keeps a port or a folder, so the next start finds both free."""
     with _run_command(tmp_path) as command:
@@ -346,6 +349,7 @@ def test_a_file_that_a_killed_stack_left_goes_away_at_the_next_start(tmp_path: P
     assert not (tmp_path / "run.json").exists()
 
 
+@pytest.mark.extended
 def test_an_interrupt_that_reaches_make_alone_ends_the_stack(tmp_path: Path) -> None:
     """`kill -INT` and `timeout -s INT` signal make and not what it runs."""
     code, environment = _command(tmp_path)

@@ -116,6 +116,7 @@ def _spelled(value: object, ascii_only: bool, indent: int | None) -> bytes:
     return json.dumps(value, ensure_ascii=ascii_only, indent=indent, cls=Encoder).encode()
 
 
+@pytest.mark.extended
 @given(
     st.lists(_ITEMS, max_size=4),
     st.booleans(),

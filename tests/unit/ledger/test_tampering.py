@@ -191,6 +191,7 @@ async def test_every_property_that_is_gone_or_added_is_named(
     assert missed == []
 
 
+@pytest.mark.extended
 async def test_every_deletion_is_named(rows: dict[str, Row]) -> None:
     """Events that were published are deleted; a checkpoint that is gone is made again."""
     missed: list[str] = []
@@ -208,6 +209,7 @@ async def test_every_deletion_is_named(rows: dict[str, Row]) -> None:
     assert missed == []
 
 
+@pytest.mark.extended
 async def test_every_swap_of_neighbours_is_named(rows: dict[str, Row]) -> None:
     missed: list[str] = []
     keys = list(rows)
