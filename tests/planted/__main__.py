@@ -24,7 +24,7 @@ from tests.planted.bugs import BUGS, UNIT, Bug
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 JOBS = 2
-SIM_SEEDS = 1_500
+SIM_SEEDS = 120
 TIMEOUT_SECONDS = 300
 NO_REASONS = re.compile(
     r"(Timeout|Failed: Timeout|ImportError|ModuleNotFound|SyntaxError|NameError)"

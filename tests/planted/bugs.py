@@ -57,7 +57,6 @@ BUGS = (
         "return owner",
         "ledger/test_delivery.py",
         "test_a_bridge_that_served_one_account_only_pins_its_legs_too",
-        seed=402,
     ),
     Bug(
         "the commit's id is not read after a time-out",
