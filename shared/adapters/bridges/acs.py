@@ -276,8 +276,8 @@ def _source(events: Sequence[CallEvent], first_list: CallEvent, phone: str) -> C
 
 
 def _leg_id(facts: Mapping[str, object], event: CallEvent, phone: str) -> str:
-    """The id that was stated, the connection's for whoever the call began with, else one made of
-    connection and number."""
+    """The stated id, the connection's id for the participant with whom the call began, else one
+    made of connection and number."""
     stated = text_of(facts.get("leg_id"))
     if stated is not None:
         return stated

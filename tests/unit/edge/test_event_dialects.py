@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.adapters.bridges import DIALECTS, assemble, handshakes, parse
+from shared.adapters.bridges import assemble, handshakes, parse
 from shared.adapters.bridges.acs import LATER_LISTS, SOURCE
 from shared.adapters.bridges.zoom import CALL_OUT, SERVICE_NUMBER
-from shared.domain.common.errors import PerminuteError
 from shared.domain.common.kinds import LegKind
 from shared.domain.directory.entities import Bridge
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
@@ -29,7 +28,6 @@ from shared.domain.legs.assembly import (
 )
 from shared.domain.legs.bridge_payloads import BridgePayload, Ignored, Unreadable
 from shared.domain.legs.leg import EndedLeg
-from tests.unit.edge.samples import SAMPLES
 
 SETTINGS = DialectSettings("b", "FR", service_number="+33170180001")
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -494,18 +492,3 @@ def test_zoom_gets_its_token_signed_by_the_secret_that_signed_the_request(secret
     expected = hmac.new(secret.encode(), b"plain", hashlib.sha256).hexdigest()
     answer = handshakes.answer(bridge("zoom", AuthScheme.ZOOM), headers, body, START)
     assert answer == {"plainToken": "plain", "encryptedToken": expected}
-
-
-@pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not here")
-def test_captured_payloads_are_read() -> None:
-    for path in sorted(SAMPLES.rglob("*")):
-        dialect = path.parent.name
-        if dialect not in DIALECTS or not path.is_file() or "vectors" in path.name:
-            continue
-        try:
-            found = post(dialect, path.read_bytes())
-        except PerminuteError:
-            continue
-        events = [each for each in found if isinstance(each, CallEvent)]
-        if events:
-            assemble(dialect, SETTINGS, events)
