@@ -9,6 +9,7 @@ from functions import (
     audit_log,
     bridges,
     call_ended,
+    console,
     dial_out,
     dial_out_control,
     directory,
@@ -60,5 +61,6 @@ app.register_functions(recharges.bp)
 app.register_functions(outlook.bp)
 app.register_functions(webhooks.bp)
 app.register_functions(openapi.bp)
+app.register_functions(console.bp)
 app.register_functions(health.bp)
 app.register_functions(fallback.bp)

@@ -15,6 +15,19 @@ if TYPE_CHECKING:
 
 bp = new_blueprint()
 _ADMIN: frozenset[Role] = frozenset()
+_ANY = frozenset(Role)
+
+
+@admin_route(bp, "GET", "v1/caller", _ANY)
+async def get_caller(call: Call) -> func.HttpResponse:
+    """Name, roles and accounts of the caller, for clients that offer only what is allowed."""
+    return reply(
+        {
+            "name": call.principal.name,
+            "roles": sorted(call.principal.roles),
+            "accounts": sorted(call.principal.accounts),
+        }
+    )
 
 
 @admin_route(

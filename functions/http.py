@@ -362,7 +362,9 @@ def _route(
         function.__qualname__ = route.name
         function.__module__ = handler.__module__
         function.__doc__ = handler.__doc__
-        routed = blueprint.route(route.path, methods=methods, auth_level=func.AuthLevel.ANONYMOUS)
+        routed = blueprint.route(
+            f"api/{route.path}", methods=methods, auth_level=func.AuthLevel.ANONYMOUS
+        )
         return blueprint.function_name(route.name)(routed(function))
 
     return decorate

@@ -41,7 +41,7 @@ from local.parts import free_port
 async def serve():
     worker = Worker()
     functions = await worker.index(Path(app))
-    routes = route_table([f for f in functions if f.trigger["type"] == "httpTrigger"], "api")
+    routes = route_table([f for f in functions if f.trigger["type"] == "httpTrigger"], "")
     port = free_port()
     host, stop = HttpHost(worker, routes, port), asyncio.Event()
     await host.start()

@@ -1,7 +1,7 @@
 """Route templates of literals and parameters: `v1/things/{id}`.
 
-A last segment `{*rest}` takes all that is left. A request path is split before it is decoded, so
-an encoded slash stays inside its segment.
+A last segment `{*rest}` takes all that is left, `{name:maxlength(0)?}` is an empty one: the root. A
+request path is split before it is decoded, so an encoded slash stays inside its segment.
 """
 
 import re
@@ -82,6 +82,8 @@ def _parse(template: str) -> tuple[_Segment, ...]:
 def _parse_segment(text: str) -> _Segment:
     if "{" not in text:
         return _Segment(is_parameter=False, text=text.lower())
+    if re.fullmatch(r"\{\w+:maxlength\(0\)\?\}", text, re.ASCII):
+        return _Segment(is_parameter=False, text="")
     match = re.fullmatch(r"\{(\*?)(\w+)\}", text, re.ASCII)
     if match is None:
         raise SettingError(f"the route segment {text!r} is not supported by this host")

@@ -45,7 +45,7 @@ from shared.bootstrap import container
 from shared.ports.tables import Upsert
 
 @app.function_name("bare")
-@app.route("bare", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.route("api/bare", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 async def bare(req: func.HttpRequest) -> func.HttpResponse:
     body = req.get_body()
     row = Upsert("row", {{"schema": 1, "body": body}})

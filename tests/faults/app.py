@@ -171,7 +171,9 @@ def _routes() -> list[tuple[str, re.Pattern[str], str]]:
     for each in app_functions():
         route = each.get_trigger().get_dict_repr()
         if route.get("route") and "*" not in route["route"]:
-            pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route["route"]))
+            pattern = re.sub(
+                r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route["route"].removeprefix("api/"))
+            )
             found.append((route["methods"][0].value, re.compile(pattern), each.get_function_name()))
     return found
 

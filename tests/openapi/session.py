@@ -325,6 +325,7 @@ def _keys(session: Session) -> None:
     wanted = {"name": "reports", "roles": ["reader"], "accounts": [ACCOUNT]}
     made = session.call("create_api_key", "POST", "api-keys", wanted)
     session.call("list_api_keys", "GET", "api-keys")
+    session.call("get_caller", "GET", "caller")
     session.call("list_audit_log", "GET", "audit-log")
     session.call("delete_api_key", "DELETE", f"api-keys/{made['id']}")
 

@@ -49,12 +49,14 @@ def test_the_document_is_valid(described: dict[str, Any]) -> None:
 
 
 def test_document_and_routes_agree_both_ways(described: dict[str, Any]) -> None:
-    """What Azure will see of the app, but for the route that answers for all others."""
+    """The API as Azure will see it, without the route that answers for all others."""
     deployed = {
-        (f"/api/{binding['route']}", method, name)
+        (f"/{binding['route']}", method, name)
         for name, bindings in MANIFEST.items()
         for binding in bindings
-        if binding["type"] == "httpTrigger" and "*" not in binding["route"]
+        if binding["type"] == "httpTrigger"
+        and binding["route"].startswith("api/")
+        and "*" not in binding["route"]
         for method in binding["methods"]
     }
     reported = {
@@ -85,7 +87,7 @@ def test_a_handler_receives_the_body_that_its_route_declares() -> None:
     received = {
         name: ast.unparse(handler.args.args[1].annotation or handler).strip("'\"").split(".")[-1]
         for name, handler in _handlers().items()
-        if len(handler.args.args) > 1
+        if len(handler.args.args) > 1 and name not in {"get_console", "get_root"}
     }
 
     declared = {

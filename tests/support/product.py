@@ -211,17 +211,20 @@ def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
         if trigger is None or trigger.type != "httpTrigger":
             continue
         names = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", trigger.route)
-        pattern = re.compile(f"/api/{names}")
+        names = re.sub(r"\{root:.*\}", "", re.sub(r"/\{\*(\w+)\}", r"(?:/(?P<\1>.*))?", names))
+        pattern = re.compile(f"/{names}")
         found += [(str(method.value), pattern, function) for method in trigger.methods]
     # As in ASP.NET, the more literal route wins.
-    return sorted(found, key=lambda route: route[1].pattern.count("(?P"))
+    return sorted(
+        found, key=lambda route: (".*" in route[1].pattern, route[1].pattern.count("(?P"))
+    )
 
 
 def _find(method: str, path: str) -> tuple[Any, dict[str, str]]:
     for allowed, pattern, function in _ROUTES:
         match = pattern.fullmatch(path)
         if match and allowed == method:
-            values = {name: _decoded(value) for name, value in match.groupdict().items()}
+            values = {name: _decoded(value or "") for name, value in match.groupdict().items()}
             return function.get_user_function(), values
     raise LookupError(f"no function takes {method} {path}")
 
