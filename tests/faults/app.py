@@ -1,41 +1,27 @@
-"""The product inside this process: its own functions, called as Azure's host would call them.
+"""The product inside this process, on the tables, queue and topic of a test, in real time.
 
-Only what lies outside is handed in: tables, queue, topic. So a test decides what storage and bus do
-to the product, and still talks to it as its callers do: in JSON, with signatures and keys.
+A test decides what storage and bus do to the product, and still sends what its callers send: JSON,
+with signatures and keys.
 """
 
 import base64
-import json
-import re
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-import azure.functions as func
-
+from shared.adapters.clock import RandomIds, SystemClock
 from shared.bootstrap import install
-from shared.bootstrap.composition import Container
 from shared.ports.queues import CallQueue, EventTopic
 from shared.ports.tables import TableStore
-from shared.settings import Settings
-from tests.support.client import Answer, Json, signed
+from tests.support.client import Json, signed
 from tests.support.functions import app_functions
+from tests.support.product import Answer, Product, to_bytes
 
 BRIDGE = "pbx"
 BRIDGE_SECRET = "whsec_" + base64.b64encode(b"a bridge signs with these bytes.").decode()
-ADMIN_KEY = "an-administrator-of-these-tests"
-ENVIRONMENT = {
-    "TABLES_CONNECTION_STRING": "not used: the tables are handed in",
-    "ServiceBus": "not used: queue and topic are handed in",
-    "CALL_ENDED_QUEUE": "call-ended",
-    "CREDIT_EVENTS_TOPIC": "credit-events",
-    "CALL_ENDED_LOCK_SECONDS": "20",
-    "PERMINUTE_CHAIN_KEY": base64.b64encode(b"k" * 32).decode(),
-    "PERMINUTE_BOOTSTRAP_ADMIN_KEY": ADMIN_KEY,
-}
 LIST_PAGE = 1000
 
 
@@ -51,24 +37,11 @@ class Delivered:
         return self.body
 
 
-@dataclass(frozen=True, slots=True)
-class _Context:
-    invocation_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Timer:
-    past_due: bool = False
-
-
-class Product:
-    """One product, installed as this process's only one. `container` is what it is made of."""
+class AsyncProduct(Product):
+    """A product whose requests are awaited; it is installed as this process's only one."""
 
     def __init__(self, tables: TableStore, queue: CallQueue, topic: EventTopic) -> None:
-        self.container = Container(Settings.from_environment(ENVIRONMENT))
-        self.container.tables = tables
-        self.container.queue = queue
-        self.container.topic = topic
+        super().__init__(tables, SystemClock(), queue=queue, topic=topic, ids=RandomIds())
         self.container.__dict__["anchors"] = None
         install(self.container)
 
@@ -76,30 +49,22 @@ class Product:
         self, method: str, path: str, body: object = None, *, key: str = "", if_match: str = ""
     ) -> Answer:
         """A request of the bootstrap administrator; `path` is what follows `/api/v1/`."""
-        headers = {"authorization": f"Bearer {ADMIN_KEY}"}
-        if key:
-            headers["idempotency-key"] = key
-        if if_match:
-            headers["if-match"] = if_match
-        return await _send(method, f"v1/{path}", _bytes(body), headers)
+        named = {"idempotency-key": key, "if-match": if_match}
+        headers = {name: value for name, value in named.items() if value}
+        return await self.send(method, f"/api/v1/{path}", body, headers=headers)
 
     async def bridge(self, path: str, body: object, *, key: str = "") -> Answer:
         """A signed POST of the bridge; `path` is what follows its name, `key` its webhook id."""
-        content = _bytes(body)
+        content = to_bytes(body)
         headers = signed(BRIDGE_SECRET, content, webhook_id=key or None)
-        return await _send("POST", f"v1/bridges/{BRIDGE}/{path}", content, headers)
+        target = f"/api/v1/bridges/{BRIDGE}/{path}"
+        return await self.send("POST", target, content, key=None, headers=headers)
 
-    async def get(self, path: str) -> Any:
+    async def read(self, path: str) -> Any:
         """The JSON of a GET that must succeed."""
         answer = await self.admin("GET", path)
         assert answer.status == 200, (path, answer)
-        return answer.json()
-
-    async def found(self, path: str) -> Json | None:
-        """The JSON of a GET, None for 404."""
-        answer = await self.admin("GET", path)
-        assert answer.status in {200, 404}, (path, answer)
-        return answer.json() if answer.status == 200 else None
+        return answer.json
 
     async def items(self, path: str) -> list[Json]:
         """All items of a list."""
@@ -107,13 +72,13 @@ class Product:
         found: list[Json] = []
         cursor = ""
         while True:
-            page = await self.get(f"{path}{mark}limit={LIST_PAGE}{cursor}")
+            page = await self.read(f"{path}{mark}limit={LIST_PAGE}{cursor}")
             found += page["items"]
             if "next" not in page:
                 return found
             cursor = f"&cursor={quote(page['next'], safe='')}"
 
-    async def put(self, path: str, body: object) -> None:
+    async def create(self, path: str, body: object) -> None:
         """A PUT that must create something."""
         answer = await self.admin("PUT", path, body)
         assert answer.status == 201, (path, answer)
@@ -124,11 +89,11 @@ class Product:
 
     async def tick(self, timer: str) -> None:
         """One tick of a timer's function."""
-        await _functions()[timer](_Timer())
+        await _functions()[timer](SimpleNamespace(past_due=False))
 
 
 def opened_bridge() -> Json:
-    """The bridge that `Product.bridge` signs for. It serves all accounts: its legs are claimed."""
+    """The bridge that `AsyncProduct.bridge` signs for. It serves all accounts."""
     return {
         "dialect": "perminute",
         "auth": {"scheme": "standard-webhooks", "secrets": [BRIDGE_SECRET]},
@@ -136,47 +101,6 @@ def opened_bridge() -> Json:
     }
 
 
-async def _send(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    function, names = _routed(method, path.partition("?")[0])
-    request = func.HttpRequest(
-        method=method,
-        url=f"http://localhost/api/{path}",
-        headers={"content-type": "application/json", **headers},
-        route_params=names,
-        body=body,
-    )
-    response = await function(request, _Context(uuid.uuid4().hex))
-    fields = {name.lower(): value for name, value in response.headers.items()}
-    fields["content-type"] = response.mimetype
-    return Answer(response.status_code, fields, response.get_body())
-
-
-def _routed(method: str, path: str) -> tuple[Any, dict[str, str]]:
-    for taken, template, name in _routes():
-        match = template.fullmatch(path) if taken == method else None
-        if match:
-            names = {key: unquote(value) for key, value in match.groupdict().items()}
-            return _functions()[name], names
-    raise LookupError(f"no function takes {method} {path}")
-
-
 @cache
 def _functions() -> dict[str, Any]:
     return {each.get_function_name(): each.get_user_function() for each in app_functions()}
-
-
-@cache
-def _routes() -> list[tuple[str, re.Pattern[str], str]]:
-    found = []
-    for each in app_functions():
-        route = each.get_trigger().get_dict_repr()
-        if route.get("route") and "*" not in route["route"]:
-            pattern = re.sub(
-                r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route["route"].removeprefix("api/"))
-            )
-            found.append((route["methods"][0].value, re.compile(pattern), each.get_function_name()))
-    return found
-
-
-def _bytes(body: object) -> bytes:
-    return b"" if body is None else json.dumps(body).encode()

@@ -9,19 +9,19 @@ from pathlib import Path
 
 from shared.ports.tables import TableStore
 from tests.faults import workload
-from tests.faults.app import BRIDGE, Product, opened_bridge
+from tests.faults.app import BRIDGE, AsyncProduct, opened_bridge
 from tests.faults.records import Read, now_text
 from tests.model.audit_case import leg_key
 from tests.model.auditor import audit
 from tests.support.client import Json
 
 
-async def opened(app: Product) -> list[Json]:
+async def opened(app: AsyncProduct) -> list[Json]:
     """The bridge and the rate card, once per table storage; the history of it."""
-    await app.put(f"bridges/{BRIDGE}", opened_bridge())
+    await app.create(f"bridges/{BRIDGE}", opened_bridge())
     path = f"rate-cards/{workload.CARD}/versions/{workload.CARD_SINCE}"
     began = now_text()
-    await app.put(path, workload.CARD_VERSION)
+    await app.create(path, workload.CARD_VERSION)
     request = {
         "card": workload.CARD,
         "effective_from": workload.CARD_SINCE,
@@ -31,16 +31,16 @@ async def opened(app: Product) -> list[Json]:
     return [done("put_rate_card", "", request, {}, began) | {"at": workload.CARD_SINCE}]
 
 
-async def opened_account(app: Product, run: str, name: str) -> list[Json]:
+async def opened_account(app: AsyncProduct, run: str, name: str) -> list[Json]:
     """One account with some credit; the history of it."""
     began = now_text()
-    await app.put(f"accounts/{name}", workload.ACCOUNT)
+    await app.create(f"accounts/{name}", workload.ACCOUNT)
     made = done("put_account", name, workload.ACCOUNT, {}, began)
-    await app.put(f"accounts/{name}/organizers/{workload.organizer(run)}", {})
+    await app.create(f"accounts/{name}/organizers/{workload.organizer(run)}", {})
     return [made, await credited(app, name, f"{run}-first", {"amount": workload.FIRST_TOP_UP})]
 
 
-async def changed_account(app: Product, name: str, body: Json) -> Json:
+async def changed_account(app: AsyncProduct, name: str, body: Json) -> Json:
     """Other settings; the history of it."""
     began = now_text()
     etag = (await app.admin("GET", f"accounts/{name}")).headers["etag"]
@@ -49,15 +49,15 @@ async def changed_account(app: Product, name: str, body: Json) -> Json:
     return done("put_account", name, body, {}, began)
 
 
-async def credited(app: Product, name: str, key: str, body: Json) -> Json:
+async def credited(app: AsyncProduct, name: str, key: str, body: Json) -> Json:
     """A top-up; the history of it."""
     began = now_text()
     answer = await app.admin("POST", f"accounts/{name}/top-ups", body, key=key)
     assert answer.status == 201, answer
-    return done("top_up", name, {"key": key, "body": body}, answer.json(), began)
+    return done("top_up", name, {"key": key, "body": body}, answer.json, began)
 
 
-async def opened_accounts(app: Product, run: str) -> list[Json]:
+async def opened_accounts(app: AsyncProduct, run: str) -> list[Json]:
     """The accounts of a run with some credit; the history of it."""
     names = workload.account_names(run)
     found = await asyncio.gather(*(opened_account(app, run, name) for name in names))
@@ -84,24 +84,24 @@ class Final:
     debits: int
 
 
-async def view(app: Product, name: str, events: dict[str, list[Json]]) -> Json:
+async def view(app: AsyncProduct, name: str, events: dict[str, list[Json]]) -> Json:
     """One account, as `auditor.audit` wants it."""
     path = f"accounts/{name}"
     entries = await app.items(f"{path}/entries")
     keys = sorted({entry["leg"] for entry in entries if entry["kind"] == "debit"})
-    bodies = await asyncio.gather(*(app.get(f"{path}/legs/{key}") for key in keys))
+    bodies = await asyncio.gather(*(app.read(f"{path}/legs/{key}") for key in keys))
     return {
-        "account": await app.get(path),
+        "account": await app.read(path),
         "at": now_text(),
         "entries": entries,
         "legs": dict(zip(keys, bodies, strict=True)),
         "parked": await app.items(f"parked-legs?account={name}"),
-        "verify": await app.get(f"{path}/verify"),
+        "verify": await app.read(f"{path}/verify"),
         "events": events.get(name, []),
     }
 
 
-async def final(app: Product, run: str, events: dict[str, list[Json]]) -> Final:
+async def final(app: AsyncProduct, run: str, events: dict[str, list[Json]]) -> Final:
     """Every account of the run, as `auditor.audit` wants it."""
 
     names = workload.account_names(run)

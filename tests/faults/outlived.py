@@ -19,7 +19,7 @@ from shared.ports.clock import Clock
 from shared.ports.deliveries import WebhookSender
 from shared.ports.queues import CallQueue, EventTopic, Message
 from shared.ports.tables import Operation, Row, TableStore
-from tests.faults.app import Delivered, Product
+from tests.faults.app import AsyncProduct, Delivered
 from tests.faults.ports import Forwarded
 from tests.support import crash_points
 
@@ -191,7 +191,7 @@ class Ahead(Clock):
         return datetime.now(UTC) + timedelta(seconds=self.seconds)
 
 
-def outside(app: Product, folder: Path, passage: Passage) -> None:
+def outside(app: AsyncProduct, folder: Path, passage: Passage) -> None:
     """Hands in a receiver and a store of anchors."""
     app.container.webhook_sender = StoryReceiver(folder / "received.jsonl", passage)
     (folder / "anchors").mkdir(exist_ok=True)

@@ -20,7 +20,7 @@ from shared.adapters.tables.azure_tables import AzureTables
 from shared.domain.common import limits
 from shared.ports.tables import Delete, TableStore
 from tests.faults import workload
-from tests.faults.app import BRIDGE, Product
+from tests.faults.app import BRIDGE, AsyncProduct
 from tests.faults.outlived import (
     ACT,
     Ahead,
@@ -50,7 +50,7 @@ class Story:
         self,
         run: str,
         base: datetime,
-        app: Product,
+        app: AsyncProduct,
         folder: Path,
         history: History,
         chapters: Sequence[str],
@@ -129,14 +129,14 @@ class Story:
         answer = await self._act(op, send())
         outcome = outcome_of(answer)
         assert outcome == "ok", answer
-        self._history.answered(number, outcome, answer.json())
-        return answer.json()
+        self._history.answered(number, outcome, answer.json)
+        return answer.json
 
     async def _post(self, legs: list[Json]) -> None:
         requests = [{"bridge": BRIDGE, "leg": leg} for leg in legs]
         numbers = [self._history.sent("call_ended", self.account, each) for each in requests]
         answer = await self._act("call_ended", self._product.bridge("call-ended", legs))
-        for number, result in zip(numbers, answer.json()["legs"], strict=True):
+        for number, result in zip(numbers, answer.json["legs"], strict=True):
             self._history.answered(number, "ok", result)
 
     async def _deliver(self) -> None:
@@ -261,7 +261,7 @@ class Story:
         """Journals, and beside them what is shown of legs: journals hold no numbers."""
         keys = {entry["leg"] for entry in await self._entries() if entry["kind"] == "debit"}
         shown = {
-            key: await self._product.get(f"accounts/{self.account}/legs/{key}") for key in keys
+            key: await self._product.read(f"accounts/{self.account}/legs/{key}") for key in keys
         }
         path.with_suffix(".legs").write_text(json.dumps(shown), "utf-8")
         lines = [line async for line in export(self._product.container.tables, self.account)]
@@ -307,7 +307,7 @@ def play(
         )
         tables = StoryTables(inner, passage)
         queue = FolderQueue(place / "queue", passage)
-        app = Product(tables, queue, StoryTopic(place / "events.jsonl", passage))
+        app = AsyncProduct(tables, queue, StoryTopic(place / "events.jsonl", passage))
         outside(app, place, passage)
         name = f"{os.getpid()}-{datetime.now(UTC).timestamp()}"
         with (place / f"{name}.history.jsonl").open("a", encoding="utf-8") as file:

@@ -33,7 +33,7 @@ import pytest
 
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.bootstrap import install
-from tests.faults.app import Product
+from tests.faults.app import AsyncProduct
 from tests.faults.audited import (
     final,
     hold_problems,
@@ -208,12 +208,12 @@ def _workers(port: int, folder: Path) -> Iterator[list[Worker]]:
             worker.process.communicate()
 
 
-def _product(azurite: Azurite, folder: Path, run: str) -> tuple[Product, AzureTables]:
+def _product(azurite: Azurite, folder: Path, run: str) -> tuple[AsyncProduct, AzureTables]:
     """A product that no fault touches."""
     chance = random.Random(SEED)
     tables = AzureTables(connection_string=azurite.connection_string)
     topic = FileTopic(folder / f"{run}.events.jsonl", chance, 0.0)
-    return Product(tables, LocalQueue(chance, 0.0), topic), tables
+    return AsyncProduct(tables, LocalQueue(chance, 0.0), topic), tables
 
 
 @pytest.fixture(scope="module")

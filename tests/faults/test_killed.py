@@ -20,7 +20,7 @@ import pytest
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.bootstrap import install
 from tests.faults import audited, outlived, story, workload
-from tests.faults.app import Product
+from tests.faults.app import AsyncProduct
 from tests.faults.ports import events_of
 from tests.faults.records import read
 from tests.support.azurite import ROOT, Azurite, start_azurite
@@ -63,7 +63,7 @@ class Nursery:
         assert process.exitcode is not None
         return process.exitcode
 
-    def app(self, folder: Path) -> tuple[Product, AzureTables]:
+    def app(self, folder: Path) -> tuple[AsyncProduct, AzureTables]:
         """A product that nobody kills."""
         tables = AzureTables(
             connection_string=self.azurite.connection_string,
@@ -73,7 +73,7 @@ class Nursery:
         passage = outlived.Passage(folder / "points of the reader", None)
         (folder / "queue").mkdir(exist_ok=True)
         queue = outlived.FolderQueue(folder / "queue", passage)
-        app = Product(tables, queue, outlived.StoryTopic(folder / "events.jsonl", passage))
+        app = AsyncProduct(tables, queue, outlived.StoryTopic(folder / "events.jsonl", passage))
         outlived.outside(app, folder, passage)
         return app, tables
 
@@ -120,7 +120,7 @@ def test_whichever_process_is_killed_another_one_finishes_the_work(
         settings = {**workload.ACCOUNT, "auto_recharge": AUTO_RECHARGE}
         made.append(await audited.changed_account(app, account, settings))
         if story.DELIVERY in chapters:
-            await app.put(f"accounts/{account}/webhooks/erp", HOOK)
+            await app.create(f"accounts/{account}/webhooks/erp", HOOK)
         await tables.close()
         return made
 
@@ -147,7 +147,7 @@ def test_whichever_process_is_killed_another_one_finishes_the_work(
             if row.key.startswith("event|")
         ]
         if story.AUDIT in chapters:
-            left += (await app.get(f"accounts/{account}/verify?anchors=true"))["problems"]
+            left += (await app.read(f"accounts/{account}/verify?anchors=true"))["problems"]
         await tables.close()
         history = [*nursery.card, *prepared, *found.operations]
         wrong = audited.problems(history, audited.Final({account: seen}, 0))

@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 from shared.domain.common.errors import PerminuteError
 from tests.faults import workload
-from tests.faults.app import BRIDGE, Product
+from tests.faults.app import BRIDGE, AsyncProduct
 from tests.faults.ports import FileTopic, LocalQueue, Watched
 from tests.faults.records import History, outcome_of
 from tests.support.azurite import connection_string
@@ -46,7 +46,7 @@ type Repeat = Callable[[], Awaitable[str]]
 class Driver:
     """One run of one process."""
 
-    def __init__(self, app: Product, history: History, queue: LocalQueue, run: Json) -> None:
+    def __init__(self, app: AsyncProduct, history: History, queue: LocalQueue, run: Json) -> None:
         self._product = app
         self._history = history
         self._queue = queue
@@ -150,8 +150,8 @@ class Driver:
         answer = await send()
         outcome = outcome_of(answer)
         self.counts[f"{op} {outcome}"] += 1
-        self._history.answered(number, outcome, answer.json())
-        return outcome, answer.json()
+        self._history.answered(number, outcome, answer.json)
+        return outcome, answer.json
 
     async def _post(self, legs: list[Json]) -> str:
         """Legs in one array: an operation each."""
@@ -161,7 +161,7 @@ class Driver:
         answer = await self._product.bridge("call-ended", legs)
         outcome = outcome_of(answer)
         self.counts[f"call_ended {outcome}"] += len(legs)
-        counting = answer.json()["legs"] if outcome == "ok" else [None] * len(legs)
+        counting = answer.json["legs"] if outcome == "ok" else [None] * len(legs)
         for number, result in zip(numbers, counting, strict=True):
             self._history.answered(number, outcome, result)
         return outcome
@@ -280,7 +280,7 @@ async def _serve(options: argparse.Namespace) -> None:
             queue = LocalQueue(chance, REFUSALS)
             topic = FileTopic(options.folder / f"{run}.events.jsonl", chance, REFUSALS)
             watched = Watched(tables, lambda fields, to=history: to.note(**fields))
-            driver = Driver(Product(watched, queue, topic), history, queue, command)
+            driver = Driver(AsyncProduct(watched, queue, topic), history, queue, command)
             await driver.work(command["seconds"])
             answer = {"ran": run}
         else:

@@ -40,7 +40,7 @@ from tests.sim.scheduler import ACT, Scheduler
 from tests.support import crash_points
 from tests.support.memory_tables import CallKind, MemoryTables
 from tests.support.processes import FakeMessage
-from tests.support.product import SETTINGS
+from tests.support.product import Product
 
 LATE_SECONDS_MAX = 20.0
 DELIVER_SECONDS = 15.0
@@ -63,12 +63,13 @@ class Process:
         self.death: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.tasks: set[asyncio.Task[Any]] = set()
         self.skew = timedelta(0)
-        self.app = Container(SETTINGS)
-        self.app.clock = self
-        self.app.ids = SeededIds(random.Random(deployment.scheduler.rng.getrandbits(64)))
-        self.app.tables = SimTables(deployment, self)  # type: ignore[assignment]
-        self.app.queue = SimQueueClient(deployment, self)
-        self.app.topic = SimTopicClient(deployment, self)
+        self.app = Product(
+            SimTables(deployment, self),  # type: ignore[arg-type]
+            self,
+            queue=SimQueueClient(deployment, self),
+            topic=SimTopicClient(deployment, self),
+            ids=SeededIds(random.Random(deployment.scheduler.rng.getrandbits(64))),
+        ).container
         self.app.webhook_sender = SimSender(deployment, self)
         self.app.__dict__["anchors"] = BlobAnchors(SimBlobs(deployment, self))
         if deployment.scheduler.happens("clock_skewed"):

@@ -25,7 +25,7 @@ from shared.usecases.legs.receive_legs import Received
 from tests.support.ledger import START, UNIT
 from tests.support.memory_bus import MemoryQueue, MemoryTopic
 from tests.support.memory_tables import MemoryTables
-from tests.support.product import ManualClock, Product
+from tests.support.product import CountedIds, ManualClock, Product
 
 ADMIN = Principal("admin", frozenset({Role.ADMIN}), frozenset({ALL_ACCOUNTS}))
 CARD: dict[str, Any] = {
@@ -108,7 +108,7 @@ class Process(Product):
             deployment.clock,
             queue=deployment.queue,
             topic=deployment.topic,
-            name=name,
+            ids=CountedIds(name),
         )
         self.deployment = deployment
 

@@ -20,6 +20,8 @@ import azure.functions as func
 
 from shared import bootstrap
 from shared.bootstrap.composition import Container
+from shared.ports.clock import Clock, Ids
+from shared.ports.queues import CallQueue, EventTopic
 from shared.ports.tables import TableStore
 from shared.settings import Settings
 from tests.support.functions import app_functions
@@ -99,20 +101,20 @@ class Product:
     def __init__(
         self,
         tables: TableStore | None = None,
-        clock: ManualClock | None = None,
+        clock: Clock | None = None,
         *,
-        queue: MemoryQueue | None = None,
-        topic: MemoryTopic | None = None,
-        name: str = "token",
+        queue: CallQueue | None = None,
+        topic: EventTopic | None = None,
+        ids: Ids | None = None,
     ) -> None:
-        self.clock = clock or ManualClock()
-        self.tables: Any = tables or MemoryTables()
-        self.queue = queue or MemoryQueue(self.clock)
-        self.topic = topic or MemoryTopic()
+        self.clock: Any = clock or ManualClock()
+        self.tables: Any = MemoryTables() if tables is None else tables
+        self.queue: Any = MemoryQueue(self.clock) if queue is None else queue
+        self.topic: Any = MemoryTopic() if topic is None else topic
         self.container = Container(SETTINGS)
         self.container.tables = self.tables
         self.container.clock = self.clock
-        self.container.ids = CountedIds(name)
+        self.container.ids = ids or CountedIds()
         self.container.queue = self.queue
         self.container.topic = self.topic
 
@@ -141,7 +143,12 @@ class Product:
         if "_runner" in self.__dict__:
             self._runner.close()
 
-    def call(
+    def call(self, method: str, target: str, body: object = None, **more: Any) -> Answer:
+        """The answer to a request, as `send` sends it."""
+        answer: Answer = self.run(self.send(method, target, body, **more))
+        return answer
+
+    async def send(
         self,
         method: str,
         target: str,
@@ -150,14 +157,14 @@ class Product:
         key: str | None = ADMIN_KEY,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request: `body` is JSON, or bytes as they are."""
+        """Send a request: `body` is JSON, or bytes as they are; `key` is the API key."""
         bootstrap.install(self.container)
         parts = urlsplit(target)
         function, values = _find(method, parts.path)
         fields = {name.lower(): value for name, value in (headers or {}).items()}
         if key is not None:
             fields.setdefault("authorization", f"Bearer {key}")
-        raw = b"" if body is None else body if isinstance(body, bytes) else _bytes(body)
+        raw = b"" if body is None else body if isinstance(body, bytes) else to_bytes(body)
         if raw:
             fields.setdefault("content-type", "application/json")
         request = func.HttpRequest(
@@ -169,7 +176,7 @@ class Product:
             body=raw,
         )
         context = SimpleNamespace(invocation_id="an-invocation")
-        response = self.run(function(request, context))
+        response = await function(request, context)
         return Answer(response.status_code, response.headers, response.get_body())
 
     def get(self, target: str, **more: Any) -> Answer:
@@ -200,7 +207,7 @@ class Product:
         return str(answer.json["key"])
 
 
-def _bytes(body: object) -> bytes:
+def to_bytes(body: object) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
 
 
