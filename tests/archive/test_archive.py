@@ -1,28 +1,26 @@
 """The archive: sealed, complete, and no obstacle when it is away."""
 
 import asyncio
-import itertools
 import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from shared.adapters.legs.leg_archive import BlobArchive
 from shared.domain.common import limits
-from shared.domain.common.errors import StoreUnavailable
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.bridge_payloads import Unreadable
 from shared.domain.legs.leg import EndedLeg
 from shared.ports.archive import Accepted
-from shared.ports.queues import Message
+from shared.ports.clock import Ids
 from shared.settings import Settings, SettingsError
-from shared.usecases.legs.receive_legs import ReceiveLegs
 from shared.usecases.operations.replay_archive import ReplayArchive
 from tests.support.azurite import Azurite, start_azurite
+from tests.support.memory_blobs import MemoryBlobs
+from tests.support.product import CountedIds, ManualClock, Product
 from tests.unit.administration.test_settings import GOOD
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -46,92 +44,34 @@ LEG = EndedLeg(
 ODD = Unreadable("2", "no JSON", b"\xff{")
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = NOW
+class ArchivedIntake(Product):
+    """A product with an archive, whose blobs are in memory."""
 
-    def now(self) -> datetime:
-        return self.time
-
-
-class Ids:
-    def __init__(self) -> None:
-        self.numbers = itertools.count()
-
-    def token(self, bytes_count: int) -> str:
-        return f"id{next(self.numbers)}"
-
-
-class MemoryBlobs:
-    """Blobs that are written once, and may be away."""
-
-    def __init__(self) -> None:
-        self.blobs: dict[str, bytes] = {}
-        self.is_away = False
-
-    async def put_once(self, name: str, content: bytes) -> bool:
-        if self.is_away:
-            raise StoreUnavailable("away")
-        return self.blobs.setdefault(name, content) is content
-
-    async def get(self, name: str) -> bytes | None:
-        return self.blobs.get(name)
-
-    async def names(self, prefix: str) -> list[str]:
-        return sorted(name for name in self.blobs if name.startswith(prefix))
-
-
-class Queue:
-    def __init__(self) -> None:
-        self.sent: list[Message] = []
-
-    async def send(self, messages: list[Message], *, at: datetime | None = None) -> None:
-        self.sent += messages
-
-
-class Parking:
-    def __init__(self) -> None:
-        self.parked: list[Any] = []
-
-    async def park(self, parked: Any) -> Any:
-        self.parked.append(parked)
-        return parked
-
-
-class ArchivedIntake:
-    """Receiving with an archive, and what it left behind."""
-
-    def __init__(self, *keys: bytes) -> None:
-        self.clock, self.ids, self.blobs = Clock(), Ids(), MemoryBlobs()
-        self.queue, self.parking = Queue(), Parking()
-        self.archive = BlobArchive(self.blobs, keys or (KEY,), self.clock, self.ids)
-        self.receive = ReceiveLegs(
-            self.queue,  # type: ignore[arg-type]
-            None,  # type: ignore[arg-type]
-            self.parking,  # type: ignore[arg-type]
-            self.clock,
-            self.archive,
-            None,  # type: ignore[arg-type]
-        )
-        self.replay = ReplayArchive(self.archive, self.queue, self.receive, self.ids)  # type: ignore[arg-type]
+    def __init__(self, *keys: bytes, ids: Ids | None = None) -> None:
+        super().__init__(clock=ManualClock(NOW), ids=ids)
+        self.blobs = MemoryBlobs()
+        self.archive = BlobArchive(self.blobs, keys or (KEY,), self.clock, self.container.ids)
+        self.container.__dict__["archive"] = self.archive
+        self.receive = self.container.receive_legs
+        self.replay = ReplayArchive(self.archive, self.queue, self.receive, self.container.ids)
 
     async def read(self, since: datetime = NOW - timedelta(hours=1)) -> list[Accepted]:
         return [item async for item in self.archive.read(since, NOW + timedelta(hours=3))]
 
 
 async def test_what_was_accepted_comes_back_as_it_was() -> None:
-    app = ArchivedIntake()
-    await app.receive("studio", [LEG, ODD])
-    app.queue.sent.clear()
-    app.parking.parked.clear()
+    """In a region that has nothing but the archive."""
+    lost, app = ArchivedIntake(), ArchivedIntake()
+    await lost.receive("studio", [LEG, ODD])
+    app.blobs.blobs.update(lost.blobs.blobs)
 
     replayed = await app.replay(NOW, NOW + timedelta(seconds=1))
 
     assert (replayed.legs, replayed.unreadable) == (1, 1)
-    (message,) = app.queue.sent
-    (parked,) = app.parking.parked
+    (message,) = app.queue.take(10)
+    (parked,) = await app.container.parking.of_leg("studio~2")
     assert b'"+442079460123"' in message.body
-    assert parked.leg == "studio~2"
+    assert (parked.reason, parked.detail) == ("unreadable", "no JSON")
 
 
 async def test_what_can_t_be_read_is_reported_when_it_is_parked(
@@ -157,9 +97,10 @@ async def test_a_replay_uses_message_ids_of_its_own() -> None:
     await app.replay(NOW, NOW + timedelta(seconds=1))
     await app.replay(NOW, NOW + timedelta(seconds=1))
 
-    assert len({message.message_id for message in app.queue.sent}) == 3
-    assert len({message.body for message in app.queue.sent}) == 1
-    assert all(len(m.message_id) <= limits.MESSAGE_ID_CHARS_MAX for m in app.queue.sent)
+    sent = app.queue.take(10)
+    assert len({message.message_id for message in sent}) == 3
+    assert len({message.body for message in sent}) == 1
+    assert all(len(m.message_id) <= limits.MESSAGE_ID_CHARS_MAX for m in sent)
 
 
 async def test_numbers_are_sealed() -> None:
@@ -182,17 +123,17 @@ async def test_what_is_accepted_at_once_shares_a_blob() -> None:
 async def test_legs_are_taken_while_the_archive_is_away() -> None:
     """It is reported in an event; the leg is on the queue."""
     app = ArchivedIntake()
-    app.blobs.is_away = True
+    app.blobs.available = False
     (received,) = await app.receive("studio", [LEG])
 
     assert received.status == "queued"
-    assert len(app.queue.sent) == 1
+    assert len(app.queue.take(10)) == 1
 
 
 async def test_only_the_wanted_span_is_read() -> None:
     app = ArchivedIntake()
     for hour in range(3):
-        app.clock.time = NOW + timedelta(hours=hour, minutes=30)
+        app.clock.moment = NOW + timedelta(hours=hour, minutes=30)
         await app.receive("studio", [LEG])
 
     assert len(await app.read(NOW + timedelta(minutes=30))) == 3
@@ -203,8 +144,7 @@ async def test_only_the_wanted_span_is_read() -> None:
 async def test_a_new_key_seals_and_the_old_one_still_opens() -> None:
     old = ArchivedIntake()
     await old.receive("studio", [LEG])
-    new = ArchivedIntake(OTHER_KEY, KEY)
-    new.ids.numbers = itertools.count(100)
+    new = ArchivedIntake(OTHER_KEY, KEY, ids=CountedIds("new"))
     new.blobs.blobs.update(old.blobs.blobs)
     await new.receive("studio", [LEG])
     assert len(await new.read()) == 2

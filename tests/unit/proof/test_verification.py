@@ -6,22 +6,10 @@ from shared.adapters.ledger.anchors import BlobAnchors
 from shared.adapters.ledger.rows import TABLE, VERIFIED, journal_key
 from shared.ports.anchors import Anchor
 from shared.ports.tables import Delete, Upsert
+from tests.support.memory_blobs import MemoryBlobs
 from tests.support.stored_ledger import ACCOUNT, CountedTables, StoredLedger, all_rows, leg
 
 DAY = date(2026, 1, 16)
-
-
-class MemoryBlobs:
-    """Blobs that are written once."""
-
-    def __init__(self) -> None:
-        self.blobs: dict[str, bytes] = {}
-
-    async def put_once(self, name: str, content: bytes) -> bool:
-        return self.blobs.setdefault(name, content) is content
-
-    async def get(self, name: str) -> bytes | None:
-        return self.blobs.get(name)
 
 
 async def test_a_resumed_verification_reads_only_what_came_since() -> None:
