@@ -7,6 +7,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -n 2 --dist worksteal
 RUN_STAMP := .venv/.installed-local
 VENV_STAMP := .venv/.installed
+CLI_STAMP := .venv/.installed-cli
 NODE_STAMP := local/node_modules/.installed
 KUSTO_STAMP := tests/infra/node_modules/.installed
 CHECKOV_STAMP := build/tools/checkov/.installed
@@ -32,7 +33,7 @@ help:
 	@echo "make requirements  requirements*.txt with hashes, of what requirements*.in pin"
 	@echo "make package the zip that is deployed, tried in an empty folder"
 
-setup: $(VENV_STAMP) $(NODE_STAMP) $(KUSTO_STAMP)
+setup: $(VENV_STAMP) $(CLI_STAMP) $(NODE_STAMP) $(KUSTO_STAMP)
 
 $(RUN_STAMP): requirements-local.txt
 	@if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
@@ -51,6 +52,11 @@ $(RUN_STAMP): requirements-local.txt
 $(VENV_STAMP): requirements-dev.txt $(RUN_STAMP)
 	@echo "installing what tests and checks into .venv"
 	@$(PY) -m pip install --quiet --no-input --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(CLI_STAMP): cli/pyproject.toml $(VENV_STAMP)
+	@echo "installing the command line perminute into .venv"
+	@$(PY) -m pip install --quiet --no-input --disable-pip-version-check --no-deps --no-build-isolation --editable cli
 	@touch $@
 
 $(NODE_STAMP): local/package.json local/package-lock.json
@@ -108,7 +114,7 @@ reliability: setup
 check: setup
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy --strict shared functions local infra/tools function_app.py
+	@.venv/bin/mypy --strict shared functions local infra/tools function_app.py cli/perminute_cli
 	@.venv/bin/lint-imports
 
 bench: setup

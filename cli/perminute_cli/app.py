@@ -1,0 +1,383 @@
+"""What commands share: options, the client, output, confirmation, and groups with a default."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+
+from perminute_cli import api
+from perminute_cli.calls import Call, Listing
+from perminute_cli.client import Client
+from perminute_cli.connection import Connection, find
+from perminute_cli.failures import ANSWER_IS_NO, USAGE, Failure
+from perminute_cli.terminal import (
+    Column,
+    fields_text,
+    fold,
+    is_terminal,
+    progress,
+    safe,
+    safe_json,
+    styled,
+    table,
+    width,
+)
+
+ROWS_SHOWN = 100
+MAKE_CLIENT: Callable[[Connection], Client] = lambda made: Client(made.base_url, made.key)  # noqa: E731
+"""Replaced by tests."""
+
+
+@dataclass
+class App:
+    """One run of one command: its common options, and what it may use."""
+
+    url: str | None = None
+    key: str | None = None
+    is_json: bool = False
+    is_csv: bool = False
+    output: Path | None = None
+    yes: bool = False
+    account_option: str | None = None
+    month: str | None = None
+    since: str | None = None
+    until: str | None = None
+    limit: int | None = None
+    all_rows: bool = False
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The server and its key."""
+        return find(self.url, self.key)
+
+    @cached_property
+    def client(self) -> Client:
+        """The client of the server."""
+        return MAKE_CLIENT(self.connection)
+
+    @cached_property
+    def account(self) -> str:
+        """The account: as stated, else the only one. Raises Failure where there are several."""
+        stated = self.account_option or os.environ.get("PERMINUTE_ACCOUNT")
+        if stated:
+            return stated
+        found: list[str] = [each["id"] for each in self.client.items(api.list_accounts(), limit=6)]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise Failure(
+                "There is no account that this key may see.",
+                "Create one: `perminute accounts create`.",
+            )
+        some = ", ".join(map(safe, found[:5])) + (", …" if len(found) > 5 else "")
+        raise Failure(
+            f"There are several accounts: {some}.",
+            "Add --account, or set PERMINUTE_ACCOUNT.",
+            USAGE,
+        )
+
+    def span(self) -> dict[str, Any]:
+        """The query parameters of the period."""
+        if self.month and (self.since or self.until):
+            raise click.UsageError("--month can't be combined with --since and --until.")
+        return {"month": self.month, "from_": self.since, "to": self.until}
+
+    # What is read
+
+    def fetch(self, call: Call[Any], about: str = "Waiting for the server") -> Any:
+        """The answer to a call, with progress."""
+        with progress(about):
+            return self.client.json(call)
+
+    def rows(self, call: Listing[Any]) -> tuple[list[Any], bool]:
+        """(items of a list as far as they are shown, whether there are more)."""
+        everything = self.all_rows or (self.is_json and self.limit is None)
+        limit = None if everything else self.limit or ROWS_SHOWN
+        found: list[Any] = []
+        with progress("Reading") as report:
+            items = self.client.items(call, None if limit is None else limit + 1)
+            for item in items:
+                found.append(item)
+                report(f"{len(found):,} rows")
+        if limit is None or len(found) <= limit:
+            return found, False
+        return found[:limit], True
+
+    # What is written
+
+    def show_list(self, call: Listing[Any], columns: Sequence[Column], empty: str) -> None:
+        """Print a list as a table, as JSON, or as the server's CSV."""
+        if self.is_csv:
+            self.csv(call)
+            return
+        rows, more = self.rows(call)
+        if self.is_json:
+            self.json({"items": rows})
+            return
+        self.table(rows, columns, empty)
+        self.more(len(rows), more)
+
+    def more(self, count: int, more: bool) -> None:
+        """Say that a table does not have all rows."""
+        if more:
+            note(f"The first {count:,} rows: --all shows all of them, --limit N so many.")
+
+    def table(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        columns: Sequence[Column],
+        empty: str,
+        total: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Print a table, or a sentence where it has no rows."""
+        if not rows:
+            self.say(empty)
+            return
+        text, left_out = table(rows, columns, total)
+        self.text(text)
+        if left_out:
+            note(f"No room for: {', '.join(left_out)}. A wider terminal, --json or --csv has all.")
+
+    def fields(self, pairs: Iterable[tuple[str, object]]) -> None:
+        """Print names and values; empty ones are left out."""
+        shown = [(name, "" if value is None else safe(value)) for name, value in pairs]
+        self.text(fields_text(shown))
+
+    def json(self, document: object) -> None:
+        """Print JSON."""
+        self.text(safe_json(document))
+
+    def csv(self, call: Call[Any], accept: str = "text/csv") -> None:
+        """Print, or write to --output, the bytes that the server answers."""
+        query = {name: each for name, each in call.query.items() if name != "limit"}
+        if self.limit is not None:
+            query["limit"] = str(self.limit)
+        stated: Call[Any] = Call(
+            call.operation, call.method, call.path, query, call.body, call.headers
+        )
+        self.bytes(self.client.chunks(stated, accept))
+
+    def bytes(self, chunks: Iterator[bytes]) -> None:
+        """Print or write bytes as they come; on a terminal controls are written out."""
+        if self.output is not None:
+            _write(self.output, _counted(chunks))
+            note(f"Written: {self.output}")
+            return
+        for chunk in _counted(chunks):
+            if is_terminal(sys.stdout):
+                lines = chunk.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+                sys.stdout.write("\n".join(map(safe, lines)))
+            else:
+                sys.stdout.flush()
+                sys.stdout.buffer.write(chunk)
+        sys.stdout.flush()
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence in lines that fit."""
+        available = width()
+        self.text("\n".join(fold(safe(sentence), available)) if available else safe(sentence))
+
+    def text(self, text: str) -> None:
+        """Print a text, or write it to --output."""
+        if self.output is not None:
+            _write(self.output, iter([text.encode() + b"\n"]))
+            note(f"Written: {self.output}")
+            self.output = None
+            return
+        print(text)
+
+    def confirm(self, *changes: str) -> None:
+        """Show what will change and request a yes, unless --yes. Raises Failure."""
+        for line in changes:
+            note(safe(line))
+        if self.yes:
+            return
+        if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+            raise Failure(
+                "This changes something, and nobody can confirm it here.", "Add --yes.", USAGE
+            )
+        note("Go on? [y/N] ", end="")
+        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+            raise Failure("Nothing was changed.", "Confirm with y, or add --yes.", ANSWER_IS_NO)
+
+
+def _counted(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks, with progress while they come."""
+    size = 0
+    with progress("Receiving") as report:
+        for chunk in chunks:
+            size += len(chunk)
+            report(f"{size / 1e6:,.1f} MB")
+            yield chunk
+
+
+def _write(path: Path, chunks: Iterator[bytes]) -> None:
+    """Write a file by rename, so that it is whole or absent."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def note(text: str, *, end: str = "\n") -> None:
+    """A line for people, beside the output."""
+    available = width()
+    print(
+        "\n".join(fold(text, available)) if available else text,
+        file=sys.stderr,
+        end=end,
+        flush=True,
+    )
+
+
+def warn(text: str) -> None:
+    """A line that must be seen."""
+    note(f"Note: {text}")
+
+
+def state(text: object) -> str:
+    """A status word, coloured on a terminal; the word says it all."""
+    word = "" if text is None else safe(text)
+    good, bad = {"ok", "allow", "pass", "charged"}, {"failing", "deny", "fail", "open", "degraded"}
+    return (
+        styled(word, "green" if word in good else "red" if word in bad else "dim") if word else ""
+    )
+
+
+class Group(click.Group):
+    """A group; `default` is the command that runs where none is named."""
+
+    default: str | None = None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        wants_help = bool(args) and args[0] in {"--help", "-h"}
+        if self.default and not wants_help and (not args or args[0] not in self.commands):
+            first = args[0] if args else ""
+            if not first or first.startswith("-"):
+                args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+
+def group(parent: click.Group, name: str, about: str, default: str = "list") -> Group:
+    """A group of commands."""
+    made = Group(name, help=about, context_settings={"help_option_names": ["-h", "--help"]})
+    made.default = default
+    parent.add_command(made)
+    return made
+
+
+type Decorate = Callable[[Callable[..., None]], click.Command]
+
+
+def command(
+    parent: click.Group,
+    name: str,
+    *,
+    examples: str,
+    account: bool = False,
+    span: bool = False,
+    json: bool = True,
+    csv: bool = False,
+    rows: bool = False,
+    writes: bool = False,
+) -> Decorate:
+    """A command with the common options that it takes; `examples` are lines of a shell."""
+
+    def decorate(callback: Callable[..., None]) -> click.Command:
+        own = list(reversed(getattr(callback, "__click_params__", [])))
+
+        @functools.wraps(callback)
+        def run(**values: Any) -> None:
+            common = {each: values.pop(each) for each in taken}
+            callback(App(**common), **values)
+
+        options = _common(account=account, span=span, json=json, csv=csv, rows=rows, writes=writes)
+        taken = [each.name for each in options]
+        lines = "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
+        made = click.Command(
+            name,
+            callback=run,
+            params=[*own, *options],
+            help=callback.__doc__,
+            epilog=f"\b\nExamples:\n{lines}",
+            context_settings={
+                "help_option_names": ["-h", "--help"],
+                "ignore_unknown_options": False,
+            },
+        )
+        parent.add_command(made)
+        return made
+
+    return decorate
+
+
+def _common(
+    *, account: bool, span: bool, json: bool, csv: bool, rows: bool, writes: bool
+) -> list[click.Parameter]:
+    options: list[click.Parameter] = []
+    if account:
+        about = "The account; PERMINUTE_ACCOUNT, else the only one."
+        options.append(click.Option(["--account", "account_option"], metavar="A", help=about))
+    if span:
+        options += [
+            click.Option(
+                ["--month"], metavar="YYYY-MM", help="A whole month of the account's zone."
+            ),
+            click.Option(["--since"], metavar="TIME", help="From this date or time on."),
+            click.Option(["--until"], metavar="TIME", help="Until before this date or time."),
+        ]
+    if rows:
+        about = f"So many rows; {ROWS_SHOWN} in a table."
+        options += [
+            click.Option(["--limit"], type=click.IntRange(1, 1_000_000), metavar="N", help=about),
+            click.Option(["--all", "all_rows"], is_flag=True, help="All rows."),
+        ]
+    if json:
+        options.append(
+            click.Option(["--json", "is_json"], is_flag=True, help="JSON, as the API has it.")
+        )
+    if csv:
+        options.append(click.Option(["--csv", "is_csv"], is_flag=True, help="CSV, all rows."))
+    if json or csv:
+        kind = click.Path(dir_okay=False, path_type=Path)
+        about = "Write to a file in place of printing."
+        options.append(click.Option(["--output"], type=kind, metavar="FILE", help=about))
+    if writes:
+        options.append(click.Option(["--yes"], is_flag=True, help="Don't request confirmation."))
+    options += [
+        click.Option(["--url"], metavar="URL", help="The server; PERMINUTE_URL, else the login's."),
+        click.Option(
+            ["--key"],
+            metavar="FILE",
+            callback=_key_of,
+            help="A file with the key, - for standard input; PERMINUTE_KEY, else the login's.",
+        ),
+    ]
+    return options
+
+
+def _key_of(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """The key that --key names: from a file or standard input. A key itself is taken, with a
+    warning: others see the arguments of a process."""
+    if value is None:
+        return None
+    if value == "-":
+        return (sys.stdin.readline() if sys.stdin is not None else "").strip()
+    if value.startswith("pm_") or (value.count(".") == 2 and value.startswith("ey")):
+        warn("Others see a key in the arguments, and the shell keeps it: use `perminute login`.")
+        return value
+    try:
+        return Path(value).read_text("utf-8").strip()
+    except (OSError, ValueError):
+        raise click.BadParameter(f"there is no readable file {value}.") from None

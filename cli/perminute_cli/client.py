@@ -1,0 +1,204 @@
+"""The HTTP client: sends calls, repeats those that are safe, turns problems into failures."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from perminute_cli import __version__
+from perminute_cli.calls import Call, Listing
+from perminute_cli.failures import Failure, NoAnswer, Problem, advice
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_SECONDS_MAX = 10.0
+ANSWER_SECONDS_MAX = 300.0
+TRIES_MAX = 4
+WAIT_SECONDS_MAX = 30.0
+PAGE_ITEMS = 1000
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass
+class Client:
+    """A client of one server. `transport` and `sleep` are replaced by tests."""
+
+    base_url: str
+    key: str
+    transport: "httpx.BaseTransport | None" = None
+    sleep: Callable[[float], None] = time.sleep
+
+    def json[T](self, call: Call[T]) -> T:
+        """The answer to a call."""
+        return self.answer(call)[0]
+
+    def answer[T](self, call: Call[T]) -> tuple[T, Mapping[str, str]]:
+        """The answer to a call, and its header fields. Raises Failure."""
+        response = self.send(call)
+        if response.status_code == 204 or not response.content:
+            return {}, response.headers  # type: ignore[return-value]
+        try:
+            value: T = response.json()
+        except ValueError:
+            raise _no_perminute(self.base_url) from None
+        return value, response.headers
+
+    def items[T](self, call: Listing[T], limit: int | None = None) -> Iterator[T]:
+        """The items of a list, page by page, at most `limit`. Raises Failure."""
+        cursor: str | None = None
+        left = limit
+        while left is None or left > 0:
+            size = PAGE_ITEMS if left is None else min(left, PAGE_ITEMS)
+            query = {**call.query, "limit": str(size), **({"cursor": cursor} if cursor else {})}
+            page: Any = self.json(replace(call, query=query))
+            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+                raise _no_perminute(self.base_url)
+            yield from page["items"][:left]
+            cursor = page.get("next")
+            left = None if left is None else left - len(page["items"])
+            if not cursor:
+                return
+
+    def chunks(self, call: Call[Any], accept: str) -> Iterator[bytes]:
+        """The bytes of an answer of another type than JSON, as they come. Raises Failure."""
+        import httpx
+
+        request = self._request(replace(call, headers={**call.headers, "Accept": accept}))
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                if response.status_code >= 400:
+                    response.read()
+                    raise _problem(response, self.base_url)
+                yield from response.iter_bytes()
+            finally:
+                response.close()
+        except httpx.TransportError as error:
+            raise _transport_failure(error, self.base_url, is_known=True) from None
+
+    def send(self, call: Call[Any]) -> "httpx.Response":
+        """The response to a call. What changes nothing, and what carries a key under which it is
+        carried out once, is sent again when its answer is lost. Raises Failure."""
+        import httpx
+
+        is_safe = call.method == "GET" or "Idempotency-Key" in call.headers
+        for number in range(1, TRIES_MAX + 1):
+            is_last = number == TRIES_MAX
+            try:
+                response = self._http.send(self._request(call))
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                raise _transport_failure(error, self.base_url, is_known=True) from None
+            except httpx.TransportError as error:
+                if is_last or not is_safe:
+                    raise _transport_failure(
+                        error, self.base_url, is_known=call.method == "GET"
+                    ) from None
+                self.sleep(0.25 * 2**number)
+                continue
+            if response.status_code < 300:
+                return response
+            wait = _wait_seconds(response)
+            if is_last or wait is None or not (is_safe or response.status_code == 429):
+                raise _problem(response, self.base_url)
+            self.sleep(wait)
+        raise AssertionError("the last try returns or raises")
+
+    @cached_property
+    def _http(self) -> "httpx.Client":
+        import httpx
+
+        host = urlsplit(self.base_url).hostname or ""
+        return httpx.Client(
+            base_url=self.base_url,
+            timeout=httpx.Timeout(ANSWER_SECONDS_MAX, connect=CONNECT_SECONDS_MAX),
+            transport=self.transport,
+            trust_env=host not in LOOPBACK,
+        )
+
+    def _request(self, call: Call[Any]) -> "httpx.Request":
+        headers = {
+            "Authorization": f"Bearer {self.key}",
+            "User-Agent": f"perminute-cli/{__version__}",
+            "Accept": "application/json",
+        }
+        content = call.body
+        if content is not None and not isinstance(content, bytes):
+            content = json.dumps(content, ensure_ascii=False).encode()
+            headers["Content-Type"] = "application/json"
+        assert content is None or isinstance(content, bytes)
+        return self._http.build_request(
+            call.method,
+            f"/api{call.path}" if not call.path.startswith("/api") else call.path,
+            params=dict(call.query),
+            content=content,
+            headers={**headers, **call.headers},
+        )
+
+
+def _wait_seconds(response: "httpx.Response") -> float | None:
+    """The seconds after which the server is worth another request, None if it is not."""
+    if response.status_code not in {429, 503}:
+        return None
+    text = response.headers.get("retry-after", "1")
+    seconds = float(text) if text.isascii() and text.isdecimal() else 1.0
+    return seconds if seconds <= WAIT_SECONDS_MAX else None
+
+
+def _problem(response: "httpx.Response", base_url: str) -> Failure:
+    document: Any = None
+    if response.headers.get("content-type", "").startswith("application/problem+json"):
+        try:
+            document = response.json()
+        except ValueError:
+            document = None
+    request_id = response.headers.get("x-request-id")
+    status = response.status_code
+    if not isinstance(document, dict):
+        if request_id is None and status < 500:
+            return _no_perminute(base_url, status)
+        what = f"The server answered {status} {response.reason_phrase}.".replace(" .", ".")
+        if status >= 500:
+            return NoAnswer(what, advice("unavailable", 503), request_id=request_id)
+        return Problem(what, advice("", status), request_id=request_id, status=status)
+    code = str(document.get("code", ""))
+    fields = [
+        f"{each.get('pointer') or '/'}: {each.get('detail')}"
+        for each in document.get("errors", [])
+        if isinstance(each, dict)
+    ]
+    detail = str(document.get("detail") or document.get("title") or "The request failed.")
+    what = f"{detail} {'; '.join(fields)}".strip() + f" ({status} {code})"
+    to_do = advice(code, status)
+    request_id = str(document.get("request_id") or request_id or "") or None
+    if status >= 500:
+        return NoAnswer(what, to_do, request_id=request_id)
+    return Problem(what, to_do, request_id=request_id, status=status, code=code, document=document)
+
+
+def _no_perminute(base_url: str, status: int | None = None) -> Failure:
+    said = f" (HTTP {status})" if status else ""
+    return Failure(
+        f"{base_url} answers, but not as Perminute does{said}.",
+        "Check the URL: it is the beginning of the address, without /api.",
+    )
+
+
+def _transport_failure(error: "httpx.TransportError", base_url: str, *, is_known: bool) -> Failure:
+    import httpx
+
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol):
+        return Failure(
+            f"{base_url} can't be reached ({str(error) or 'no answer in time'}).",
+            "Check the URL (--url, PERMINUTE_URL or `perminute login`) and that the server runs.",
+        )
+    why = str(error) or type(error).__name__
+    if is_known:
+        return Failure(f"The answer of {base_url} was lost ({why}).", "Run the command again.")
+    return NoAnswer(
+        f"The answer of {base_url} was lost ({why}): it may have been carried out.",
+        "Run the same command again: what was done is not done twice.",
+    )

@@ -1,0 +1,162 @@
+"""`perminute legs`."""
+
+from typing import Any
+
+import click
+
+from perminute_cli import api
+from perminute_cli.app import App, command, group
+from perminute_cli.terminal import (
+    Column,
+    duration,
+    local_time,
+    money_column,
+    seconds_column,
+    text_column,
+    time_column,
+)
+
+COLUMNS = (
+    time_column("Answered", "when", 2),
+    text_column("Leg", "leg", 1),
+    Column("Kind", "kind", 4),
+    Column("To", "to", 2),
+    text_column("Destination", "destination", 5),
+    text_column("Organizer", "organizer", 3),
+    seconds_column("Billed", "billed_seconds", 3),
+    Column("Status", "status", 4),
+    money_column("Amount", "amount", 1),
+    Column("", "currency", 2),
+)
+
+
+def register(root: click.Group) -> None:
+    """Add the group."""
+    legs = group(root, "legs", "Legs: search them, explain their charges, reverse one.")
+
+    @command(
+        legs,
+        "list",
+        account=True,
+        span=True,
+        csv=True,
+        rows=True,
+        examples="""perminute legs --month 2026-11 --order amount --limit 10
+        perminute legs list --organizer ken@contoso.example --csv --output legs.csv""",
+    )
+    @click.option("--kind", type=click.Choice(["dial_in", "dial_out", "voip"]))
+    @click.option("--status", type=click.Choice(["charged", "zero", "pool", "parked"]))
+    @click.option("--organizer")
+    @click.option("--cost-center")
+    @click.option("--conference")
+    @click.option("--region", metavar="FR")
+    @click.option("--destination")
+    @click.option("--number", metavar="+44…")
+    @click.option("--bridge")
+    @click.option("--flag")
+    @click.option("--min-amount")
+    @click.option("--order", type=click.Choice(["newest", "oldest", "amount"]))
+    @click.option("--by-time", "time", type=click.Choice(["booked", "answered"]))
+    def list_legs(app: App, **filters: Any) -> None:
+        """Legs of a period, the present month without one; amounts are net of corrections."""
+        call = api.list_legs(app.account, **app.span(), **filters)
+        if app.is_csv or app.is_json:
+            app.show_list(call, COLUMNS, "")
+            return
+        rows, more = app.rows(call)
+        shown = [
+            {**each, "when": each.get("answered_at") or each.get("started_at")} for each in rows
+        ]
+        app.table(shown, COLUMNS, "No leg matches.")
+        app.more(len(rows), more)
+
+    @command(
+        legs, "show", account=True, examples="perminute legs show studio~9f2c-1 --account contoso"
+    )
+    @click.argument("leg")
+    def show_leg(app: App, leg: str) -> None:
+        """A leg and its charge, line by line."""
+        found: Any = app.fetch(api.get_leg(app.account, leg))
+        if app.is_json:
+            app.json(found)
+            return
+        show_charge(app, found)
+
+    @command(
+        legs,
+        "reverse",
+        account=True,
+        writes=True,
+        examples='perminute legs reverse studio~9f2c-1 --reason "Bad line"',
+    )
+    @click.argument("leg")
+    @click.option("--reason", required=True, help="Why; it stands in the ledger.")
+    def reverse_leg(app: App, leg: str, reason: str) -> None:
+        """Give back what a leg cost. A leg is reversed once."""
+        found: Any = app.fetch(api.get_leg(app.account, leg))
+        amount = f"{found.get('amount')} {found.get('currency')}"
+        app.confirm(f"Reverse {leg} of {app.account}: {amount} go back to the account.")
+        made = app.fetch(api.post_reversal(app.account, leg, {"reason": reason}))
+        if app.is_json:
+            app.json(made)
+            return
+        app.say(f"Reversed as entry {made['entry']['sequence']}; balance {made['balance']}.")
+
+
+def show_charge(app: App, found: Any) -> None:
+    """A charge, as of a leg, a quote or a trial."""
+    currency = found.get("currency", "")
+    rate = found.get("rate") or {}
+    prefix = (
+        f"prefix {rate['prefix']} of {rate['card']}, version {rate['version']}" if rate else None
+    )
+    app.fields(
+        [
+            ("Leg", found.get("leg")),
+            ("Account", found.get("account")),
+            ("Status", _status(found)),
+            ("Kind", found.get("kind")),
+            ("From", found.get("from")),
+            ("To", found.get("to")),
+            ("Organizer", found.get("organizer")),
+            ("Conference", found.get("conference")),
+            ("Started", local_time(found.get("started_at"), seconds=True)),
+            ("Answered", local_time(found.get("answered_at"), seconds=True)),
+            ("Ended", local_time(found.get("ended_at"), seconds=True)),
+            ("Talk time", duration(found.get("talk_seconds"))),
+            ("Billed", duration(found.get("billed_seconds"))),
+            ("Rate", prefix),
+            *(
+                (f"  {_line_name(each)}", f"{each['amount']} {currency}")
+                for each in found.get("lines") or []
+            ),
+            ("Amount", f"{found['amount']} {currency}" if "amount" in found else None),
+            ("Why", found.get("sentence")),
+            ("Flags", ", ".join(found.get("flags") or [])),
+            (
+                "Paid from",
+                ", ".join(
+                    f"{each['lot']} {each['amount']}" for each in found.get("funded_by") or []
+                ),
+            ),
+            (
+                "Balance",
+                f"{found['balance_before']} → {found['balance_after']} {currency}"
+                if "balance_after" in found
+                else None,
+            ),
+            ("Entry", found.get("entry")),
+        ]
+    )
+
+
+def _status(found: Any) -> str:
+    why = found.get("zero_reason") or found.get("reason")
+    return f"{found.get('status', '')}{f' ({why})' if why else ''}"
+
+
+def _line_name(line: Any) -> str:
+    if line.get("kind") != "usage":
+        return str(line.get("kind", "")).replace("_", " ")
+    unit = line.get("unit_seconds")
+    return f"{line.get('seconds')} s at {line.get('price')} per {unit} s"

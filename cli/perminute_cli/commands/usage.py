@@ -1,0 +1,75 @@
+"""`perminute usage`."""
+
+import click
+
+from perminute_cli import api
+from perminute_cli.app import App, command
+from perminute_cli.terminal import (
+    local_time,
+    money_column,
+    seconds_column,
+    text_column,
+)
+
+GROUPS = (
+    *("organizer", "cost_center", "conference", "kind", "region", "destination", "number_class"),
+    *("bridge", "day", "week", "month", "hour"),
+)
+
+
+def register(root: click.Group) -> None:
+    """Add the command."""
+
+    @command(
+        root,
+        "usage",
+        account=True,
+        span=True,
+        csv=True,
+        examples="""perminute usage --month 2026-11 --group-by organizer
+        perminute usage --since 2026-11-01 --until 2026-11-08 --group-by day,region --csv""",
+    )
+    @click.option("--group-by", metavar="A,B", help=f"Groups: {', '.join(GROUPS)}.")
+    @click.option("--order", type=click.Choice(["amount", "legs", "group"]), help="Of the rows.")
+    @click.option("--limit", type=click.IntRange(min=1), help="So many rows; the rest is `other`.")
+    @click.option("--by-time", type=click.Choice(["booked", "answered"]), help="Which time counts.")
+    def usage(
+        app: App, group_by: str | None, order: str | None, limit: int | None, by_time: str | None
+    ) -> None:
+        """Where the money went: legs, minutes and amounts by group, net of corrections.
+
+        Without a period: the present month.
+        """
+        call = api.get_usage(
+            app.account, **app.span(), group_by=group_by, order=order, limit=limit, time=by_time
+        )
+        if app.is_csv:
+            app.csv(call)
+            return
+        found = app.fetch(call)
+        if app.is_json:
+            app.json(found)
+            return
+        groups = [each for each in (group_by or "").split(",") if each]
+        columns = [text_column(each.replace("_", " ").capitalize(), each, 1) for each in groups]
+        columns += [
+            money_column("Legs", "legs", 1),
+            money_column("Answered", "answered_legs", 4),
+            seconds_column("Talk time", "talk_seconds", 3),
+            seconds_column("Billed", "billed_seconds", 2),
+            seconds_column("Included", "pool_seconds", 4),
+            money_column(f"Amount {found['currency']}", "amount", 1),
+        ]
+        items = found["items"] if groups else []
+        total = {**found["total"], **({groups[0]: "Total"} if groups else {})}
+        app.say(f"{app.account}, {local_time(found['from'])} to {local_time(found['to'])}")
+        app.table(
+            [*items, total] if not groups else items,
+            columns,
+            _nothing(found),
+            total if groups and items else None,
+        )
+
+
+def _nothing(found: "api.GetUsage") -> str:
+    return f"No leg in this period; total 0.00 {found['currency']}."

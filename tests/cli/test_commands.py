@@ -1,0 +1,72 @@
+"""Commands against recorded answers of the product."""
+
+import httpx
+import pytest
+from rich.cells import cell_len
+
+from tests.cli.fakes import Recorded, Terminal, problem
+
+READS = (
+    ("accounts",),
+    ("accounts", "show", "contoso"),
+    ("usage", "--account", "contoso", "--group-by", "region,organizer"),
+    ("legs", "--account", "contoso", "--month", "2026-11"),
+    ("legs", "show", "studio~9f2c-1", "--account", "contoso"),
+)
+
+
+@pytest.fixture
+def server() -> Recorded:
+    return Recorded()
+
+
+@pytest.fixture
+def perminute(server: Recorded) -> Terminal:
+    return Terminal(httpx.MockTransport(server))
+
+
+@pytest.mark.parametrize("columns", [20, 80, 140])
+@pytest.mark.parametrize("command", READS, ids=" ".join)
+def test_no_line_is_wider_than_the_terminal(
+    command: tuple[str, ...], columns: int, perminute: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    ran = perminute(*command)
+
+    assert ran.code == 0, ran.err
+    assert max(map(cell_len, ran.out.splitlines())) <= columns
+
+
+@pytest.mark.parametrize("command", READS, ids=" ".join)
+def test_json_is_what_the_api_answers(command: tuple[str, ...], perminute: Terminal) -> None:
+    assert perminute(*command, "--json").json
+
+
+def test_an_unknown_option_is_a_usage_error_of_two_lines(perminute: Terminal) -> None:
+    ran = perminute("accounts", "--colour")
+
+    assert ran.code == 2
+    assert len(ran.err.splitlines()) == 2
+    assert ran.out == ""
+
+
+def test_a_problem_is_two_lines_with_the_request_id(server: Recorded, perminute: Terminal) -> None:
+    server.stated["get_account"] = lambda _: problem(404, "account_unknown", "No account \x1b[31m.")
+
+    ran = perminute("accounts", "show", "fabrikam")
+
+    assert ran.code == 1
+    what, to_do = ran.err.splitlines()
+    assert what == "Error: No account \\x1b[31m. (404 account_unknown)"
+    assert to_do.endswith("Request req-1.")
+
+
+def test_money_stands_at_the_right(perminute: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+
+    lines = perminute("usage", "--account", "contoso", "--group-by", "region").out.splitlines()
+
+    assert lines[1].endswith("Amount USD")
+    assert lines[3].endswith("     0.098")
+    assert lines[5].startswith("Total")
