@@ -14,6 +14,7 @@ MICROS_PER_UNIT = 10**6
 PICOS_PER_UNIT = 10**12
 PICOS_PER_MICRO = PICOS_PER_UNIT // MICROS_PER_UNIT
 _AMOUNT = re.compile(r"-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,6})?", re.ASCII)
+_BALANCE = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]{2,6}", re.ASCII)
 _PRICE = re.compile(r"(0|[1-9][0-9]{0,9})(\.[0-9]{1,12})?", re.ASCII)
 _DECIMAL_DIGITS_MAX = 18
 _DECIMAL_SCALE = 10**_DECIMAL_DIGITS_MAX
@@ -40,6 +41,13 @@ def parse_amount(text: str) -> int:
     if abs(micros) > limits.AMOUNT_UNITS_MAX * MICROS_PER_UNIT:
         raise ValueError("is beyond 1000000000 units")
     return micros
+
+
+def parse_balance(text: str) -> int:
+    """Micros of a decimal string that `format_amount` wrote, however large."""
+    if not _BALANCE.fullmatch(text):
+        raise ValueError("must be a decimal string with two to six decimals")
+    return _scaled(text, limits.AMOUNT_DECIMALS_MAX)
 
 
 def parse_price(text: str) -> int:
