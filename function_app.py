@@ -9,6 +9,7 @@ from functions import (
     audit_log,
     bridges,
     call_ended,
+    calls,
     console,
     dial_out,
     dial_out_control,
@@ -40,6 +41,7 @@ app.register_functions(call_ended.bp)
 app.register_functions(rate_and_debit.bp)
 app.register_functions(dial_out.bp)
 app.register_functions(dial_out_control.bp)
+app.register_functions(calls.bp)
 app.register_functions(low_balance.bp)
 app.register_functions(forward_spillover.bp)
 app.register_functions(end_waits.bp)

@@ -8,7 +8,7 @@ import azure.functions as func
 from functions.http import Call, bridge_route, new_blueprint, reply
 from shared.bootstrap import container
 from shared.contracts.common.routes import Body
-from shared.domain.common.canonical import content_digest
+from shared.domain.common.canonical import content_digest, format_time
 from shared.telemetry import event
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ async def post_dial_in(call: Call, request: "requests.DialInRequest") -> func.Ht
     dial-out."""
     content = {"dial_in": call.content}
     answer = await container().authorise_dial_in(
-        call.bridge, _authorisation_request(call, request, content, caller=request.from_number)
+        call.bridge, _authorisation_request(call, request, content)
     )
     return _reply_decision(call, request, answer, is_dial_out=False)
 
@@ -60,6 +60,7 @@ def _authorisation_request(
         conference=request.conference_id,
         organizer=request.organizer_id,
         account=request.account,
+        caller=request.from_number,
         leg_id=request.leg_id,
         requested_seconds=request.requested_seconds,
         explain=request.explain,
@@ -114,6 +115,18 @@ async def release_dial_out(call: Call, request: "requests.ReleaseRequest") -> fu
     request.check(authorization, signed=call.webhook_id is not None)
     await container().active_calls.release(bridge, authorization)
     return reply({"authorization": authorization, "released": True})
+
+
+@bridge_route(bp, f"{_CALL}/answered", Body("dial_out.requests:AnsweredRequest", is_optional=True))
+async def answer_dial_out(call: Call, request: "requests.AnsweredRequest") -> func.HttpResponse:
+    """Report that a call was answered: live amounts, warnings and the end of its granted seconds
+    count from there. Without `answered_at`: now, unless it was reported before."""
+    authorization = call.path("authorization")
+    request.check(authorization)
+    answered_at = await container().active_calls.answered(
+        call.bridge, authorization, request.moment()
+    )
+    return reply({"authorization": authorization, "answered_at": format_time(answered_at)})
 
 
 def canonical_content(value: object) -> object:

@@ -222,6 +222,10 @@ class _Person:
     def of_hold(self, row: Row) -> Cleaned:
         """A call's question and answer without the person, wherever the answer's words name it."""
         cleaned = dict(row.values)
+        if not self._numbers.isdisjoint(
+            {row.values.get("from"), caller_number(str(row.values.get("from", "")))}
+        ):
+            cleaned["from"] = ""
         if self._organizer is not None and row.values.get("organizer") == self._organizer:
             cleaned["organizer"] = ""
             own = scope_key(Scope.ORGANIZER, self._organizer)

@@ -74,6 +74,7 @@ from shared.usecases.delivery.manage_webhooks import Webhooks
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.dial_out.authorisation_request import ResponseRenderer
 from shared.usecases.dial_out.authorise_call import AuthoriseCall
+from shared.usecases.dial_out.calls_in_progress import CallsInProgress
 from shared.usecases.dial_out.dial_out_settings import DialOutSettings
 from shared.usecases.dial_out.extend_and_release import ActiveCalls
 from shared.usecases.dial_out.resolve_call import ResolveDialIn, ResolveDialOut
@@ -379,7 +380,12 @@ class Container:
         )
     )
     active_calls = _Once(
-        lambda c: ActiveCalls(c.facts, c.rate_cards, c.holds, c.publish_events, c.renderer)
+        lambda c: ActiveCalls(c.facts, c.rate_cards, c.holds, c.publish_events, c.clock, c.renderer)
+    )
+    calls_in_progress = _Once(
+        lambda c: CallsInProgress(
+            c.facts, c.rate_cards, c.holds, c.list_legs.of_conference, c.clock
+        )
     )
     simulate_policy = _Once(lambda c: SimulatePolicy(c.facts, c.ledger))
     dial_out_settings = _Once(

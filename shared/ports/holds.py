@@ -35,7 +35,8 @@ class HoldRecord:
 
     `granted_seconds` is 0 for a denial. What is granted, of which `pool_seconds` are paid in
     minutes, is as of the last extension; `released`: the bridge gave it back. An extension needs
-    `rate`, `requested_at`, `organizer` and `conference`. An allowed dial-out has the `day` and the
+    `rate`, `requested_at`, `organizer` and `conference`. `caller` is the number that calls, as the
+    bridge sent it. An allowed dial-out has the `day` and the
     `scopes` that its charge is counted in (`Hold`).
     """
 
@@ -51,6 +52,7 @@ class HoldRecord:
     rate: RateReference | None = None
     organizer: str | None = None
     conference: str | None = None
+    caller: str | None = None
     day: str = ""
     scopes: tuple[str, ...] = ()
     released: bool = False
@@ -136,6 +138,11 @@ class HoldBook(Protocol):
 
     async def extend(self, account: str, command: ExtendHold) -> Granted | None:
         """Let a call go on as long as it can be paid; None when its hold is not open any more."""
+        ...
+
+    async def answer(self, account: str, authorization: str, answered_at: datetime) -> datetime:
+        """Keep when a call was answered, not before its request and not after now; the time that is
+        kept. Raises Conflict `authorization_ended` when its hold is not open any more."""
         ...
 
     async def release(self, account: str, authorization: str, bridge: str) -> None:

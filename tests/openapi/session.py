@@ -213,7 +213,10 @@ def _calls(session: Session) -> None:
     allowed = session.post("post_dial_out", "dial-outs", requested)
     named = {"authorization": allowed["authorization"]}
     call = f"dial-outs/{allowed['authorization']}"
+    session.post("answer_dial_out", f"{call}/answered", named)
     session.post("extend_dial_out", f"{call}/extend", {"seconds": 600, **named})
+    session.call("list_calls", "GET", f"accounts/{ACCOUNT}/calls")
+    session.call("get_conference_cost", "GET", f"accounts/{ACCOUNT}/conferences/3001/cost")
     session.post("release_dial_out", f"{call}/release", {**named, "release": True})
     caller = {"from": "+33612345678", "to": "+33170180000", "conference_id": "3001"}
     session.post("post_dial_in", "dial-ins", caller)

@@ -39,6 +39,14 @@ class ReleaseHold:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerCall:
+    """The call of an authorisation was answered."""
+
+    authorization: str
+    answered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SetDialOutControl:
     """Stop, restart, suspend; `marker` is written with it and says in the audit log that it was."""
 
@@ -53,8 +61,8 @@ class CatchUp:
     lag_commits: int
 
 
-type Command = PlaceHold | ExtendHold | ReleaseHold | SetDialOutControl | CatchUp
-type Result = StoredDecision | Denial | Granted | bool | None
+type Command = PlaceHold | ExtendHold | AnswerCall | ReleaseHold | SetDialOutControl | CatchUp
+type Result = StoredDecision | Denial | Granted | datetime | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +241,8 @@ class HoldBookRows:
                 return _place(state, command, now)
             case ExtendHold():
                 return _extend(state, command, now)
+            case AnswerCall():
+                return _answer(state, command, now)
             case ReleaseHold():
                 released = hold_book.release(state.state, command.authorization, now)
                 row = Upsert(rows.released_key(command.authorization), rows.released_values())
@@ -358,6 +368,16 @@ def _extend(
     )
     row = Upsert(rows.grant_key(hold.authorization), rows.grant_values(longer))
     return _step(book, granted.state, granted, CounterWrite((row,), granted.events))
+
+
+def _answer(
+    book: HoldPartitionState, command: AnswerCall, now: datetime
+) -> Change[HoldPartitionState, Result] | NoChange[Result]:
+    answered = hold_book.answer(book.state, command.authorization, command.answered_at, now)
+    hold = (answered or book.state).find(command.authorization, now)
+    if answered is None:
+        return NoChange(hold.answered_at if hold else None)
+    return _step(book, answered, hold.answered_at if hold else None, CounterWrite())
 
 
 def _switch(

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from shared.adapters.dial_out import rows
 from shared.adapters.dial_out.committable import (
+    AnswerCall,
     CatchUp,
     Command,
     HoldBookRows,
@@ -27,6 +28,7 @@ from shared.adapters.tables.committable import Loaded
 from shared.adapters.tables.group_commit import GroupCommitter
 from shared.domain.common import limits
 from shared.domain.common.errors import (
+    Conflict,
     LedgerCorrupt,
     NotFound,
     OutcomeUnknown,
@@ -128,6 +130,15 @@ class TableHoldBook:
         if record is None or record.bridge != bridge or not record.granted_seconds:
             raise NotFound("There is no such authorization.", code="authorization_unknown")
         await self._committer.submit(account, ReleaseHold(authorization))
+
+    async def answer(self, account: str, authorization: str, answered_at: datetime) -> datetime:
+        kept = await self._committer.submit(account, AnswerCall(authorization, answered_at))
+        if not isinstance(kept, datetime):
+            raise Conflict(
+                "The call is over: its hold was settled, released or has expired.",
+                code="authorization_ended",
+            )
+        return kept
 
     async def switch(self, account: str, command: DialOutControl) -> bool:
         """Stop, restart, suspend: whether anything changed. A stop and a restart are logged in the

@@ -14,6 +14,7 @@ partition is the account.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -29,9 +30,9 @@ from shared.ports.ledger import Outbox
 from shared.ports.tables import Row, Value
 
 TABLE = "holds"
-SCHEMA = 3
+SCHEMA = 4
 """1 kept one day and one month of what was spent, no warnings, no later rate; 2 did not keep where
-a charge is counted, nor since when a meeting goes on."""
+a charge is counted, nor since when a meeting goes on; 3 kept neither callers nor answers."""
 STATE = "state"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -166,6 +167,7 @@ def record_values(record: HoldRecord) -> dict[str, Value]:
         "answer": canonical_json(record.answer).decode(),
         "organizer": record.organizer or "",
         "conference": record.conference or "",
+        "from": record.caller or "",
         "asked_at": format_time(record.requested_at) if record.requested_at else "",
         "rate": canonical_json(_rate(rate)).decode() if rate else "",
         "day": record.day,
@@ -206,6 +208,7 @@ def read_record(row: Row, grant: Row | None = None, *, released: bool = False) -
         rate=_read_rate(json.loads(rate)) if rate else None,
         organizer=str(values["organizer"]) or None,
         conference=str(values["conference"]) or None,
+        caller=str(values.get("from", "")) or None,
         day=str(values.get("day", "")),
         scopes=tuple(str(values.get("scopes", "")).split()),
         released=released,
@@ -235,7 +238,7 @@ def _hold(hold: Hold) -> list[object]:
         hold.authorization,
         hold.amount_micros,
         hold.granted_seconds,
-        (hold.placed_at - _EPOCH) // _MICROSECOND,  # a number is encoded faster than a time
+        _number(hold.placed_at),
         hold.day,
         hold.leg,
         hold.is_dial_out,
@@ -245,7 +248,13 @@ def _hold(hold: Hold) -> list[object]:
         hold.grant_minute,
         hold.grant_micros,
         hold.released,
+        _number(hold.answered_at) if hold.answered_at else None,
     ]
+
+
+def _number(moment: datetime) -> int:
+    """Microseconds since 1970: a number is encoded faster than a time."""
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def _unconfirmed_calls(each: UnconfirmedCall) -> list[object]:
@@ -254,7 +263,8 @@ def _unconfirmed_calls(each: UnconfirmedCall) -> list[object]:
 
 def _read_hold(item: list[Any]) -> Hold:
     authorization, amount, granted, placed_at, day, leg, is_dial_out, scopes, *more = item
-    return Hold(
+    answered_at = more.pop() if len(more) > 5 else None  # none before schema 4
+    hold = Hold(
         authorization,
         amount,
         granted,
@@ -265,6 +275,9 @@ def _read_hold(item: list[Any]) -> Hold:
         tuple(scopes),
         *more,
     )
+    if answered_at is None:
+        return hold
+    return replace(hold, answered_at=_EPOCH + answered_at * _MICROSECOND)
 
 
 def _counters(counters: Counters) -> list[object]:

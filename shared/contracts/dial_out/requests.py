@@ -1,11 +1,14 @@
 """Requests of bridges to authorise calls, and their responses (docs/dial-out.md)."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
 
 from shared.contracts.common.fields import BridgeBody, CallSeconds, ForeignId, Id
+from shared.contracts.common.times import read_time
+from shared.contracts.common.validation import TimeText
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import FieldError, Invalid
 from shared.domain.common.money import format_amount, format_price
@@ -79,6 +82,21 @@ class ReleaseRequest(BridgeBody):
         if self.release is False or (signed and not self.release):
             errors.append(FieldError("/release", "must be true"))
         _raise(errors)
+
+
+class AnsweredRequest(BridgeBody):
+    """A report that a call was answered. `authorization` may repeat that of the path."""
+
+    answered_at: TimeText | None = None
+    authorization: str | None = None
+
+    def check(self, authorization: str) -> None:
+        """Passes a body that belongs to the path. Raises Invalid."""
+        _raise(_authorization_errors(self.authorization, authorization, signed=False))
+
+    def moment(self) -> datetime | None:
+        """The time of the answer, None where the body has none."""
+        return read_time(self.answered_at) if self.answered_at else None
 
 
 def _authorization_errors(named: str | None, in_path: str, *, signed: bool) -> list[FieldError]:

@@ -27,7 +27,7 @@ MAY_BE_NULL = frozenset(
         *("kind", "organizer", "organizer_id", "talk_seconds", "to", "answered_at"),
         *("after", "before", "burn", "entry", "expires_at", "hours_left", "limit", "name"),
         *("percent", "rate", "reversed_by", "rules", "until", "usage_location", "cost_center"),
-        *("destination", "number_class", "region"),
+        *("destination", "number_class", "region", "exhausted_at", "seconds_left"),
     }
 )
 """Fields of responses that may be null."""

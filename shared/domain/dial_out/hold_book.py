@@ -29,7 +29,8 @@ class Hold:
     to beside the account's. `grant_minute` and `grant_micros` are the last grant: when, and what
     it added. `pool_month` is None where the pool does not pay for such calls. One that was
     `released` holds nothing and is kept for a while, like one that expired: should its leg be
-    charged all the same, that is counted where it belongs.
+    charged all the same, that is counted where it belongs. `answered_at` is when the call was
+    answered, None while its bridge has not reported that.
     """
 
     authorization: str
@@ -45,6 +46,7 @@ class Hold:
     grant_minute: int = 0
     grant_micros: int = 0
     released: bool = False
+    answered_at: datetime | None = None
     expires_at: datetime = field(init=False)  # computed once: it is read very often
 
     def __post_init__(self) -> None:
@@ -230,6 +232,18 @@ def release(state: HoldState, authorization: str, now: datetime) -> HoldState | 
     """The state with a hold released; None when there is no such open one: twice is once."""
     hold = state.find(authorization, now)
     return None if hold is None else with_hold(state, replace(hold, released=True))
+
+
+def answer(
+    state: HoldState, authorization: str, answered_at: datetime, now: datetime
+) -> HoldState | None:
+    """The state with the time at which a call was answered, within the life of its hold; None when
+    there is no such open hold, or it has that time."""
+    hold = state.find(authorization, now)
+    if hold is None:
+        return None
+    answered = replace(hold, answered_at=max(hold.placed_at, min(answered_at, now)))
+    return None if answered == hold else with_hold(state, answered)
 
 
 def with_hold(state: HoldState, hold: Hold) -> HoldState:

@@ -324,6 +324,27 @@ def hold_amount_micros(
     return max(micros_from(moment) for moment in moments)
 
 
+def spent_so_far(
+    rate: Rate,
+    rounding: Rounding,
+    time_zone: str,
+    *,
+    answered_at: datetime,
+    seconds: int,
+    after_seconds: int = 0,
+) -> tuple[int, int]:
+    """(micros, seconds until it costs more) of a call that has lasted so many seconds.
+
+    Included minutes pay the first `after_seconds`, as in `rest_after`.
+    """
+    tariff = tariff_of(rate.terms, rounding, time_zone)
+    begin = tariff.second_after(answered_at, seconds, after_seconds) if after_seconds else 0
+    if begin >= seconds:
+        return 0, 0
+    numerator, billed = tariff.bill(answered_at + begin * _SECOND, seconds - begin)
+    return tariff.round_micros(numerator), max(0, billed - (seconds - begin))
+
+
 def dearest_price_per_minute(
     rate: Rate,
     rounding: Rounding,

@@ -113,6 +113,7 @@ class AuthoriseCall:
                 rate=priced.pricing.reference,
                 organizer=call.organizer,
                 conference=request.conference,
+                caller=request.caller,
             )
 
         command = _command(authorization, bridge, request, call)

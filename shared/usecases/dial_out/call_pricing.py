@@ -60,6 +60,21 @@ class CallPricing:
             return micros
         return max(micros, self.after.hold_micros(seconds, after_seconds))
 
+    def so_far(self, answered_at: datetime, seconds: int, pool_seconds: int) -> tuple[int, int]:
+        """(micros, seconds paid ahead) of a call answered then that has lasted so long: it costs
+        nothing more until its begun increment is over. The pool pays `pool_seconds` before."""
+        later = self.after
+        if later is not None and answered_at >= later.version.effective_from:
+            return later.so_far(answered_at, seconds, pool_seconds)
+        return rating.spent_so_far(
+            self.rate,
+            self.version.rounding,
+            self.version.time_zone,
+            answered_at=answered_at,
+            seconds=seconds,
+            after_seconds=pool_seconds,
+        )
+
     def facts(self, *, pays_from_pool: bool = False) -> RateFacts:
         """The facts of a rate for the checks; a call that the pool pays costs nothing at first."""
         rate, version = self.rate, self.version
@@ -112,6 +127,10 @@ class IncludedCall:
     def hold_micros(self, seconds: int, after_seconds: int) -> int:
         """Nothing."""
         return 0
+
+    def so_far(self, answered_at: datetime, seconds: int, pool_seconds: int) -> tuple[int, int]:
+        """Nothing, and nothing is paid ahead."""
+        return 0, 0
 
     def facts(self) -> RateFacts:
         """The free rate."""

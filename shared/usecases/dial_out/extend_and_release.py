@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from shared.domain.common.errors import Conflict, NotFound, Unavailable
+from shared.domain.common import limits
+from shared.domain.common.errors import Conflict, Invalid, NotFound, Unavailable
 from shared.domain.dial_out.applicable_limits import limits_of
 from shared.domain.dial_out.authorization_ids import account_of
 from shared.domain.dial_out.decide import Extend
 from shared.domain.directory.entities import Bridge
+from shared.ports.clock import Clock
 from shared.ports.holds import ExtendHold, HoldBook, HoldRecord
 from shared.ports.rate_cards import RateCards
 from shared.usecases.delivery.publish_events import PublishEvents
@@ -18,12 +21,14 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 
 @dataclass(frozen=True, slots=True)
 class ActiveCalls:
-    """Extends and releases authorisations, each for the bridge that has them only."""
+    """Extends and releases authorisations, and keeps when their calls were answered, each for the
+    bridge that has them only."""
 
     facts: DirectoryCache
     rate_cards: RateCards
     hold_book: HoldBook
     publish: PublishEvents
+    clock: Clock
     renderer: ResponseRenderer
 
     async def extend(
@@ -59,6 +64,24 @@ class ActiveCalls:
         if granted.events:
             await self.publish.best_effort(account)
         return self.renderer.extended(record.answer, granted)
+
+    async def answered(
+        self, bridge: Bridge, authorization: str, answered_at: datetime | None
+    ) -> datetime:
+        """Keep when a call was answered (None: now, where that is not known yet); the time that is
+        kept. Raises Invalid for a time that is minutes off, NotFound `authorization_unknown`,
+        Conflict `authorization_ended`."""
+        account, _ = await self._record(bridge, authorization)
+        now = self.clock.now()
+        hold = (await self.hold_book.view(account)).find(authorization, now)
+        if answered_at is not None and hold is not None:
+            off = timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX)
+            if not hold.placed_at - off <= answered_at <= now + off:
+                raise Invalid.field(
+                    "/answered_at", "must be between the dial-out's request and now"
+                )
+        known = hold.answered_at if hold else None
+        return await self.hold_book.answer(account, authorization, answered_at or known or now)
 
     async def release(self, bridge: Bridge, authorization: str) -> None:
         """A call that was allowed did not happen: give its hold back. Twice is once.

@@ -97,6 +97,29 @@ class ListLegs:
         legs.sort(key=_key(query))
         return LegPage(legs, None, span.time_zone)
 
+    async def of_conference(
+        self, account: str, conference: str, bounds: tuple[datetime | None, datetime | None]
+    ) -> list[ListedLeg]:
+        """The charged legs of a conference in a span; without one those of its last meeting, which
+        began after four hours without a charge, in the last 31 days."""
+        wanted, any_time = LegFilter(conference=conference), bounds == (None, None)
+        if any_time:
+            now = self.clock.now()
+            bounds = now - timedelta(days=limits.CONFERENCE_DAYS_BACK), now + timedelta(seconds=1)
+        query = LegQuery(bounds, UsageTime.BOOKED, wanted, LegOrder.NEWEST)
+        gap = timedelta(minutes=limits.MEETING_GAP_MINUTES)
+        found: list[ListedLeg] = []
+        place: str | None = None
+        while True:
+            page = await self.page(account, query, limits.LIST_ITEMS_DEFAULT, place)
+            for leg in page.legs:
+                if any_time and found and found[-1].booked_at - leg.booked_at > gap:
+                    return found
+                found.append(leg)
+            place = page.place
+            if place is None:
+                return found
+
     async def _span(self, account: str, query: LegQuery) -> Span:
         zone = (await self.facts.require_account(account)).settings.time_zone
         now = self.clock.now()

@@ -1,0 +1,122 @@
+"""Calls in progress: what they have cost so far, and how long credits last if all of them go on."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.common import limits
+from shared.domain.common.money import PICOS_PER_MICRO
+from shared.domain.dial_out.hold_book import Hold
+
+_SECONDS_PER_MINUTE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """An open authorisation as a call that goes on.
+
+    `price_picos` is its price a minute, 0 where it is free. It costs nothing more for the next
+    `covered_seconds`: a begun increment is paid, and the pool pays. `is_pooled`: the pool pays now.
+    `is_over`: its granted seconds have passed, and only its leg is awaited. `is_toll_dial_in`: a
+    caller of a toll number. `sheddable`: not to an emergency number.
+    """
+
+    hold: Hold
+    bridge: str
+    to: str | None
+    caller: str | None
+    region: str | None
+    organizer: str | None
+    conference: str | None
+    price_picos: int
+    amount_micros: int
+    covered_seconds: int = 0
+    is_pooled: bool = False
+    is_over: bool = False
+    is_toll_dial_in: bool = False
+    sheddable: bool = True
+
+    @property
+    def burn_picos(self) -> int:
+        """What credits pay for it a minute now."""
+        return 0 if self.is_over or self.is_pooled else self.price_picos
+
+
+@dataclass(frozen=True, slots=True)
+class CallsNow:
+    """An account's calls at a time, dearest per minute first. `funds_micros` is balance + credit
+    limit, less what they have cost so far; `seconds_left` how long that lasts if all of them go on,
+    None where none costs anything."""
+
+    at: datetime
+    currency: str
+    calls: tuple[OpenCall, ...]
+    funds_micros: int
+    seconds_left: int | None
+
+    @property
+    def burn_picos(self) -> int:
+        """What all of them cost a minute."""
+        return sum(call.burn_picos for call in self.calls)
+
+    @property
+    def exhausted_at(self) -> datetime | None:
+        """When nothing is left; None: not by these calls, or not in this calendar."""
+        if self.seconds_left is None:
+            return None
+        try:
+            return self.at + timedelta(seconds=self.seconds_left)
+        except OverflowError:
+            return None
+
+
+def elapsed_seconds(hold: Hold, now: datetime) -> int:
+    """How long a call has lasted: since its answer, as long as that is unknown since its request;
+    granted seconds at most."""
+    seconds = int((now - (hold.answered_at or hold.placed_at)).total_seconds())
+    return max(0, min(seconds, hold.granted_seconds))
+
+
+def is_over(hold: Hold, now: datetime) -> bool:
+    """Whether the granted seconds have passed; of a call whose answer is unknown after the longest
+    ringing."""
+    ringing = 0 if hold.answered_at else limits.HOLD_RINGING_SECONDS
+    begun_at = hold.answered_at or hold.placed_at
+    return now >= begun_at + timedelta(seconds=hold.granted_seconds + ringing)
+
+
+def calls_now(
+    calls: Iterable[OpenCall], credit_micros: int, currency: str, at: datetime
+) -> CallsNow:
+    """The calls in order, with what is left; `credit_micros` is balance + credit limit."""
+    ordered = tuple(
+        sorted(calls, key=lambda call: (-call.price_picos, call.hold.placed_at, _id(call)))
+    )
+    funds = credit_micros - sum(call.amount_micros for call in ordered)
+    return CallsNow(at, currency, ordered, funds, _seconds_left(funds, ordered))
+
+
+def shedding_order(calls: Sequence[OpenCall]) -> tuple[OpenCall, ...]:
+    """The calls that would have to end where credits run out: those that cost something, dearest
+    per minute first, callers of toll numbers last, never one to an emergency number."""
+    costly = (call for call in calls if call.burn_picos and call.sheddable)
+    return tuple(sorted(costly, key=lambda call: (call.is_toll_dial_in, -call.price_picos)))
+
+
+def _seconds_left(funds_micros: int, calls: Sequence[OpenCall]) -> int | None:
+    """Each call costs its price from the second on at which nothing covers it any more."""
+    left = max(0, funds_micros) * PICOS_PER_MICRO * _SECONDS_PER_MINUTE
+    costly = [call for call in calls if call.price_picos and not call.is_over]
+    burn = second = 0
+    for call in sorted(costly, key=lambda call: call.covered_seconds):
+        spent = burn * (call.covered_seconds - second)
+        if spent >= left and burn:
+            break
+        left -= spent
+        second = call.covered_seconds
+        burn += call.price_picos
+    return second + left // burn if burn else None
+
+
+def _id(call: OpenCall) -> str:
+    return call.hold.authorization
