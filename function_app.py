@@ -30,6 +30,7 @@ from functions import (
     recharges,
     reconciliations,
     reratings,
+    status,
     usage,
     webhooks,
 )
@@ -65,4 +66,5 @@ app.register_functions(webhooks.bp)
 app.register_functions(openapi.bp)
 app.register_functions(console.bp)
 app.register_functions(health.bp)
+app.register_functions(status.bp)
 app.register_functions(fallback.bp)

@@ -4,16 +4,16 @@ import azure.functions as func
 
 from functions.http import Call, new_blueprint, open_route, reply
 from shared.bootstrap import container
+from shared.domain.operations.status import Status
 
 bp = new_blueprint()
 
 
 @open_route(bp, "GET", "health")
 async def get_health(_: Call) -> func.HttpResponse:
-    """`ok`; `degraded` while legs wait to be charged for over 2 minutes, one is parked for over a
-    day, or the queue is away; `failing`, with 503, while no leg can be accepted."""
-    from shared.usecases.operations.health import Status
-
+    """`ok`; `degraded` while legs wait to be charged for over 2 minutes or are dead letters, while
+    one is parked for over a day, or the queue is away; `failing`, with 503, while no leg can be
+    accepted."""
     wired = container()
     health = await wired.health()
     body: dict[str, object] = {
@@ -21,6 +21,7 @@ async def get_health(_: Call) -> func.HttpResponse:
         "checks": {
             **health.checks,
             **({"legs": "waiting"} if health.legs_wait else {}),
+            **({"dead_letters": "waiting"} if health.dead_letters else {}),
             **({"parked_legs": "waiting"} if health.has_forgotten_legs else {}),
         },
         "oldest_waiting_leg_seconds": health.waiting_seconds,

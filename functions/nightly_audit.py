@@ -16,6 +16,7 @@ bp = new_blueprint()
 async def nightly_audit(timer: func.TimerRequest) -> None:
     """One audit of all accounts; a second one the same day finds the same."""
     audit = await container().audit_ledgers()
+    await container().runs.note("nightly_audit")
     for problem in audit.problems:
         event("verification_failed", detail=problem)
     for account in audit.missed:

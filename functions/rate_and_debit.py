@@ -11,6 +11,7 @@ import azure.functions as func
 from functions.http import new_blueprint
 from shared.bootstrap import container
 from shared.domain.legs.leg import QueuedLeg, read_queued_leg
+from shared.ports.runs import CHARGE
 from shared.telemetry import event
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
     for outcome in outcomes:
         _report_outcome(outcome, now)
     counts = Counter(outcome.status.value for outcome in outcomes)
+    if counts["charged"]:
+        await services.runs.note(CHARGE)
     ages = [now - leg.received_at for leg in legs.values()]
     event(
         "batch_charged",

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import azure.functions as func
 
+from shared.bootstrap import container
 from shared.domain.common.errors import StoreError, Unavailable
 from shared.telemetry import event
 
@@ -20,6 +21,7 @@ def skip_on_outage(tick: Tick) -> Tick:
     async def guarded(timer: func.TimerRequest) -> None:
         try:
             await tick(timer)
+            await container().runs.note(tick.__name__)
         except (Unavailable, StoreError) as error:
             name = tick.__name__
             event("timer_failed", level=logging.WARNING, function=name, detail=error.detail)

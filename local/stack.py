@@ -78,7 +78,7 @@ class Stack:
         self.admin_key = ""
         self.bridge_secret = ""
         self.azurite_table_url = ""
-        self.service_bus_connection_string = ""
+        self.service_bus_connection_string = self.service_bus_management_url = ""
 
     @property
     def pids(self) -> dict[str, int]:
@@ -198,6 +198,7 @@ class Stack:
             f"Endpoint=sb://localhost:{bus_port};SharedAccessKeyName=local;SharedAccessKey=local;"
             "UseDevelopmentEmulator=true;"
         )
+        self.service_bus_management_url = f"http://{LOOPBACK}:{free_port()}"
         settings = self._settings(keys)
         self._add_services(node, azurite, settings, bus_port, azurite_port)
         self._start_and_wait(["bus", "azurite"])
@@ -208,6 +209,7 @@ class Stack:
         self, node: str, azurite: Path, settings: dict[str, str], bus_port: int, azurite_port: int
     ) -> None:
         bus = [sys.executable, "-m", "local.bus", "--port", str(bus_port)]
+        bus += ["--management-port", self.service_bus_management_url.rpartition(":")[2]]
         self._add("bus", [*bus, "--data", f"{self.data}/bus"], settings, port=bus_port)
         tables = [
             *(node, "--require", str(ROOT / "local/no_telemetry.js"), str(azurite)),
@@ -235,6 +237,7 @@ class Stack:
                 f"AccountKey={AZURITE_KEY};TableEndpoint={self.azurite_table_url};"
             ),
             "ServiceBus": self.service_bus_connection_string,
+            "SERVICE_BUS_MANAGEMENT_ENDPOINT": self.service_bus_management_url,
             "PERMINUTE_BOOTSTRAP_ADMIN_KEY": self.admin_key,
             "PERMINUTE_CHAIN_KEY": keys["chain_key"],
             "PERMINUTE_SECRETS_KEY": keys["secrets_key"],

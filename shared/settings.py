@@ -51,6 +51,7 @@ class Settings:
     tables_endpoint: str | None
     service_bus_connection_string: str | None = field(repr=False)
     service_bus_namespace: str | None
+    service_bus_management_endpoint: str | None
     ledger_shards: tuple[str, ...] = field(repr=False)
     identity_client_id: str | None
     anchors_connection_string: str | None = field(repr=False)
@@ -101,6 +102,7 @@ class Settings:
             tables_endpoint=tables_endpoint,
             service_bus_connection_string=bus_text,
             service_bus_namespace=bus_namespace,
+            service_bus_management_endpoint=values.get("SERVICE_BUS_MANAGEMENT_ENDPOINT") or None,
             ledger_shards=tuple(values.get("LEDGER_SHARDS", "").split()),
             identity_client_id=values.get("AZURE_CLIENT_ID") or None,
             anchors_connection_string=values.get("ANCHORS_CONNECTION_STRING") or None,
@@ -180,7 +182,7 @@ def _smtp(values: Mapping[str, str]) -> Smtp | None:
         sender=_needed(values, "SMTP_FROM"),
         security=security,
         username=values.get("SMTP_USERNAME", "").strip() or None,
-        password=values.get("SMTP_PASSWORD") or None,
+        password=values.get("SMTP_PASSWORD", "").strip() or None,
     )
 
 

@@ -161,7 +161,7 @@ if TYPE_CHECKING:
             "entry": int | None,
             "booked_at": str,
             "flags": list[Any],
-            "corrections": list[int],
+            "corrections": list[Any],
         },
         total=False,
     )

@@ -37,12 +37,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="local.bus", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder of the SQLite file")
+    parser.add_argument("--management-port", type=int, help="where counts are answered over HTTP")
     parser.add_argument("--config", type=Path, help="JSON file with queues and topics")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("proton").setLevel(logging.CRITICAL)  # clients that go away are no news
     config = json.loads(arguments.config.read_text()) if arguments.config else default_config()
-    handler = BusHandler(arguments.port, arguments.data, config)
+    handler = BusHandler(arguments.port, arguments.data, config, arguments.management_port)
 
     def stop(_signal: int, _frame: object) -> None:
         handler.stopping = True

@@ -157,6 +157,22 @@ class Broker:
             self._bury(number, properties)
         return number is not None
 
+    def bury(self, name: str, envelope: codec.Envelope, now_ms: int) -> None:
+        """Puts a message straight into the dead-letter queue of a queue or subscription."""
+        self._insert(f"{name}/{DEAD_LETTERS}", envelope, now_ms)
+
+    def counts(self, name: str, now_ms: int) -> dict[str, int]:
+        """The messages of a queue or subscription: active, scheduled, dead-lettered."""
+        rows = self._database.execute(
+            "SELECT queue <> :queue, token IS NULL AND visible_ms > :now, count(*) FROM messages"
+            " WHERE queue IN (:queue, :dead) GROUP BY 1, 2",
+            {"queue": name, "dead": f"{name}/{DEAD_LETTERS}", "now": now_ms},
+        )
+        found = dict.fromkeys(("Active", "Scheduled", "DeadLetter"), 0)
+        for is_dead, is_scheduled, count in rows:
+            found["DeadLetter" if is_dead else "Scheduled" if is_scheduled else "Active"] += count
+        return found
+
     def end_locks(self, now_ms: int) -> None:
         """Offers the messages again whose locks have ended, or buries them after too many."""
         rows = self._database.execute(

@@ -18,6 +18,7 @@ from uuid import UUID
 from proton import Condition, Delivery, Endpoint, Link, Message, int32, symbol
 
 from local.bus import codec, management
+from local.bus.atom import ManagementSide
 from local.bus.broker import Broker, Source, Target
 
 TICK_SECONDS = 0.05
@@ -117,8 +118,11 @@ class Egress:
 class BusHandler:
     """Answers everything that clients do."""
 
-    def __init__(self, port: int, folder: Path, config: dict[str, Any]) -> None:
+    def __init__(
+        self, port: int, folder: Path, config: dict[str, Any], management_port: int | None = None
+    ) -> None:
         self._port = port
+        self._management = ManagementSide(management_port) if management_port else None
         self._broker = Broker(folder, config)
         self._receivers: list[Egress] = []
         self._acceptor: Any = None
@@ -143,6 +147,8 @@ class BusHandler:
         event.container.schedule(TICK_SECONDS, self)
         self._broker.end_locks(now_ms())
         self._broker.forget_seen(now_ms())
+        if self._management is not None:
+            self._management.answer(self._broker, now_ms())
 
     def on_reactor_quiesced(self, _event: Any) -> None:
         """Delivers and commits. What can't be committed must not be confirmed: the bus ends."""

@@ -12,6 +12,7 @@ from shared.adapters.bridges import DIALECTS, assemble, handshakes, meetings, pa
 from shared.adapters.bridges.perminute import read_leg
 from shared.adapters.bus.backlog import TableBacklog
 from shared.adapters.bus.health_check import QueueCheck
+from shared.adapters.bus.management import ServiceBusManagement
 from shared.adapters.bus.service_bus import BusConnection, ServiceBusQueue, ServiceBusTopic
 from shared.adapters.clock import RandomIds, SystemClock
 from shared.adapters.credits.alert_store import TableNotices
@@ -34,6 +35,7 @@ from shared.adapters.legs.leg_archive import BlobArchive
 from shared.adapters.legs.parking_store import TableParkingLot
 from shared.adapters.legs.spillover_store import TableInbox
 from shared.adapters.rate_cards.store import TableRateCards
+from shared.adapters.runs import TableRuns
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.adapters.tables.paced_tables import PacedTables
 from shared.adapters.tables.sharded_tables import ShardedTables
@@ -52,8 +54,9 @@ from shared.ports.key_uses import KeyUses
 from shared.ports.ledger import Ledger
 from shared.ports.legs import Claims, ParkingLot
 from shared.ports.notices import DueMarks, Notices
-from shared.ports.queues import Backlog, CallQueue, EventTopic, Inbox
+from shared.ports.queues import Backlog, CallQueue, EventTopic, Inbox, QueueManagement
 from shared.ports.rate_cards import RateCardStore
+from shared.ports.runs import Runs
 from shared.ports.tables import TableStore
 from shared.settings import Settings, is_address
 from shared.usecases.charging.answered_legs import AnsweredLegs
@@ -95,8 +98,10 @@ from shared.usecases.legs.assemble_calls import AssembleCalls
 from shared.usecases.legs.forward_spillover import ForwardInbox
 from shared.usecases.legs.receive_legs import ReceiveLegs
 from shared.usecases.operations.audit_ledgers import AuditLedgers
+from shared.usecases.operations.dead_letters import DeadLetters
 from shared.usecases.operations.erase_person import ErasePerson
 from shared.usecases.operations.health import HealthChecks, QueueState
+from shared.usecases.operations.read_status import ReadStatus
 from shared.usecases.rate_cards.manage_rate_cards import RateCardService
 from shared.usecases.rate_cards.rate_card_reports import RateCardReports
 from shared.usecases.reconciliation.export_usage import ExportUsage
@@ -151,6 +156,20 @@ def _bus(settings: Settings) -> BusConnection:
         settings.service_bus_connection_string,
         settings.service_bus_namespace,
         settings.identity_client_id,
+    )
+
+
+def _management(c: "Container") -> QueueManagement:
+    settings = c.settings
+    return c._opening(
+        ServiceBusManagement(
+            settings.call_ended_queue,
+            lambda: _bus(settings),
+            connection_string=settings.service_bus_connection_string,
+            namespace=settings.service_bus_namespace,
+            client_id=settings.identity_client_id,
+            endpoint=settings.service_bus_management_endpoint,
+        )
     )
 
 
@@ -245,6 +264,7 @@ class Container:
     ledger = _Once[Ledger](
         lambda c: TableLedger(c.tables, c.due, c.clock, c.ids, c.settings.chain_key)
     )
+    runs = _Once[Runs](lambda c: TableRuns(c.tables, c.clock))
     backlog = _Once[Backlog](lambda c: TableBacklog(c.tables, c.clock))
     holds = _Once[HoldBook](
         lambda c: TableHoldBook(
@@ -264,6 +284,7 @@ class Container:
     queue_check = _Once[QueueState](
         lambda c: QueueCheck(c.settings.call_ended_queue, lambda: _bus(c.settings))
     )
+    queue_management = _Once[QueueManagement](_management)
     webhook_sender = _Once[WebhookSender](
         lambda c: HttpWebhookSender(allow_loopback=c.settings.webhooks_allow_loopback)
     )
@@ -451,6 +472,25 @@ class Container:
     )
     health = _Once(
         lambda c: HealthChecks(
-            lambda: c.records.get("account", "health"), c.queue_check, c.inbox, c.parking, c.clock
+            lambda: c.records.get("account", "health"),
+            c.queue_check,
+            c.queue_management,
+            c.inbox,
+            c.parking,
+            c.clock,
         )
     )
+    read_status = _Once(
+        lambda c: ReadStatus(
+            c.health,
+            c.runs,
+            c.queue_management,
+            c.inbox,
+            c.due,
+            c.delivery_marks,
+            c.deliveries,
+            c.parking,
+            c.clock,
+        )
+    )
+    dead_letters = _Once(lambda c: DeadLetters(c.queue, c.queue_management, c.ids))

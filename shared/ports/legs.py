@@ -1,6 +1,6 @@
 """Whose a leg is, and legs that wait because they could not be charged."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -57,8 +57,10 @@ class ParkingLot(Protocol):
         """Note that the leg was announced to the account."""
         ...
 
-    async def counts(self, where: Mapping[str, str]) -> Mapping[str, int]:
-        """How many parked legs equal `where`, by reason."""
+    async def counts(
+        self, where: Mapping[str, str], accounts: Collection[str] | None = None
+    ) -> Mapping[str, int]:
+        """How many parked legs equal `where`, by reason; of these accounts only, unless None."""
         ...
 
     async def oldest_open(self) -> datetime | None:

@@ -1,9 +1,11 @@
 """The queue of ended calls, its inbox and backlog, and the topic of events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from shared.domain.legs.dead_letters import DeadLetter, QueueCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,33 @@ class CallQueue(Protocol):
         ...
 
 
+class QueueManagement(Protocol):
+    """The management side of the queue `call-ended`, and its dead-letter queue."""
+
+    async def counts(self) -> QueueCounts:
+        """The counts that the broker keeps. Raises QueueUnavailable."""
+        ...
+
+    async def dead_letters(self, *, first: int, limit: int) -> list[DeadLetter]:
+        """Dead letters from the sequence number `first` on, in order. Raises QueueUnavailable."""
+        ...
+
+    async def take(
+        self, number: int, forward: Callable[[DeadLetter], Awaitable[None]]
+    ) -> DeadLetter | None:
+        """Lock a dead letter, pass it to `forward`, then remove it; None if there is none.
+
+        It stays if `forward` raises. Raises QueueUnavailable.
+        """
+        ...
+
+
 class Inbox(Protocol):
     """Where legs wait that the queue could not take (docs/architecture.md)."""
+
+    async def depth(self, *, limit: int) -> tuple[int, datetime | None]:
+        """(number of messages, when the oldest was kept), of at most `limit` messages."""
+        ...
 
     async def keep(self, messages: Sequence[Message], now: datetime) -> None:
         """Returns once all are durable. Raises StoreUnavailable when that is not certain."""

@@ -20,9 +20,11 @@ class BusProcess:
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
         self._folder = folder
         (folder / "config.json").write_text(json.dumps(config))
-        with socket.socket() as probe:
+        with socket.socket() as probe, socket.socket() as other:
             probe.bind(("127.0.0.1", 0))
+            other.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
+            self._management_port: int = other.getsockname()[1]
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -32,8 +34,13 @@ class BusProcess:
             "SharedAccessKey=local;UseDevelopmentEmulator=true;"
         )
 
+    @property
+    def management_url(self) -> str:
+        return f"http://127.0.0.1:{self._management_port}"
+
     def start(self) -> None:
         command = [sys.executable, "-m", "local.bus", "--port", str(self.port)]
+        command += ["--management-port", str(self._management_port)]
         files = [
             "--data",
             str(self._folder / "data"),

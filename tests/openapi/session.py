@@ -10,10 +10,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 from local.stack import Stack
+from shared.domain.common.kinds import LegKind
+from shared.domain.legs.leg import EndedLeg, QueuedLeg, queued_leg_bytes
 from tests.support.client import Admin, Answer, Http, SigningBridge, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +37,17 @@ LEG = {
     "ended_at": "2026-11-20T10:03:10Z",
     "talk_seconds": 183,
 }
+DEAD_LEG = EndedLeg(
+    bridge=BRIDGE,
+    leg_id="9f2c-5",
+    conference_id="3001",
+    kind=LegKind.DIAL_OUT,
+    from_number="+33170180042",
+    to_number="+442079460123",
+    started_at=datetime(2026, 11, 20, 11, tzinfo=UTC),
+    answered_at=datetime(2026, 11, 20, 11, 0, 7, tzinfo=UTC),
+    ended_at=datetime(2026, 11, 20, 11, 3, 10, tzinfo=UTC),
+)
 NO_PRICE = {**LEG, "leg_id": "9f2c-2", "to": "+390669812345"}
 
 
@@ -44,6 +59,12 @@ class Session:
     admin: Admin
     played: dict[str, dict[str, Any]] = field(default_factory=dict)
     bridge: SigningBridge | None = None
+    management_url: str = ""
+
+    def bury(self, body: bytes) -> None:
+        """Make a message a dead letter of the queue."""
+        url = f"{self.management_url}/call-ended/$deadletterqueue"
+        urlopen(Request(url, body, method="POST")).close()
 
     def note(self, name: str, answer: Answer, request: object = None) -> Any:
         """Keep what was answered; the JSON of it, None where there is none."""
@@ -74,9 +95,9 @@ class Session:
         return self.note(name, self.bridge.post(path, request), request)
 
 
-def play(http: Http, admin: Admin) -> dict[str, dict[str, Any]]:
+def play(http: Http, admin: Admin, management_url: str) -> dict[str, dict[str, Any]]:
     """Call everything once; by function name: request, status, response."""
-    session = Session(http, admin)
+    session = Session(http, admin, management_url=management_url)
     for step in STEPS:
         step(session)
     return session.played
@@ -92,6 +113,7 @@ def _service(session: Session) -> None:
 
     eventually(is_well)
     session.note("get_health", requested[-1])
+    session.call("get_status", "GET", "status")
     answer = session.http.send("GET", "/api/openapi.json")
     assert answer.status == 200
     session.played["get_openapi"] = {"status": 200}
@@ -240,6 +262,12 @@ def _calls(session: Session) -> None:
     session.call("dismiss_parked_legs", "POST", "parked-legs/dismiss", lot | because)
 
 
+def _dead_letters(session: Session) -> None:
+    session.bury(queued_leg_bytes(QueuedLeg(DEAD_LEG, DEAD_LEG.ended_at)))
+    (letter,) = session.call("list_dead_letters", "GET", "dead-letters")["items"]
+    session.call("replay_dead_letter", "POST", f"dead-letters/{letter['id']}/replay")
+
+
 def _reratings(session: Session) -> None:
     requested = {"accounts": [ACCOUNT], "from": "2026-11-01T00:00:00Z", "rate_card": "carrier"}
     requested |= {"to": "2026-12-01T00:00:00Z"}
@@ -355,23 +383,23 @@ def _slot(price: str) -> dict[str, object]:
 
 
 STEPS = (
-    *(_service, _prices, _account, _bridge, _calls),
+    *(_service, _prices, _account, _bridge, _calls, _dead_letters),
     *(_reratings, _corrections, _reports, _notices, _keys, _removals),
 )
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[tuple[Http, Admin]]:
-    """A stack of its own."""
+def running(folder: Path) -> Iterator[tuple[Http, Admin, str]]:
+    """A stack of its own; its third part is the management side of its bus."""
     with Stack(folder) as stack:
         http = Http(stack.base_url)
-        yield http, Admin(http, stack.admin_key)
+        yield http, Admin(http, stack.admin_key), stack.service_bus_management_url
 
 
 def main() -> None:
     """Record."""
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data") as (http, admin):
-        played = play(http, admin)
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data") as parts:
+        played = play(*parts)
     text = json.dumps(dict(sorted(played.items())), indent=1, ensure_ascii=False)
     RECORDED.write_text(SECRETS.sub(lambda found: found[0][:6] + "…", text) + "\n", "utf-8")
     print(f"{len(played)} functions recorded")

@@ -136,8 +136,8 @@ def test_no_secret_is_recorded() -> None:
 @pytest.mark.timeout(240)
 def test_the_product_answers_as_its_examples_say(tmp_path: Path) -> None:
     """Every function called for real: the same status, and the shape that the document states."""
-    with running(tmp_path / "data") as (http, admin):
-        played = play(http, admin)
+    with running(tmp_path / "data") as (http, admin, management_url):
+        played = play(http, admin, management_url)
         served = json.loads(http.send("GET", "/api/openapi.json").body)
 
     assert served == json.loads(json.dumps(document(ROUTES, "1")))

@@ -1,12 +1,13 @@
-"""In-memory implementations of the ports `CallQueue` and `EventTopic` for tests."""
+"""In-memory implementations of the ports of queue and topic for tests."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from shared.adapters.bus.validation import check_messages
 from shared.domain.common.errors import QueueUnavailable
+from shared.domain.legs.dead_letters import DeadLetter, QueueCounts
 from shared.ports.clock import Clock
-from shared.ports.queues import CallQueue, EventTopic, Message
+from shared.ports.queues import CallQueue, EventTopic, Message, QueueManagement
 
 DUPLICATE_WINDOW_SECONDS = 600
 
@@ -43,10 +44,40 @@ class MemoryQueue(CallQueue):
         return [message for _, _, message in due]
 
     @property
+    def messages_count(self) -> int:
+        """What waits, scheduled or not."""
+        return len(self._waiting)
+
+    @property
     def scheduled(self) -> list[tuple[datetime, Message]]:
         """What waits for a later time, the earliest first."""
         now = self._clock.now()
         return [(at, message) for at, _, message in sorted(self._waiting) if at > now]
+
+
+class MemoryManagement(QueueManagement):
+    """The management side of a `MemoryQueue`; a test buries messages in `dead`."""
+
+    def __init__(self, queue: MemoryQueue) -> None:
+        self._queue = queue
+        self.dead: list[DeadLetter] = []
+
+    async def counts(self) -> QueueCounts:
+        if not self._queue.available:
+            raise QueueUnavailable("The management of the queue does not answer.")
+        return QueueCounts(self._queue.messages_count, len(self.dead))
+
+    async def dead_letters(self, *, first: int, limit: int) -> list[DeadLetter]:
+        return [each for each in self.dead if each.number >= first][:limit]
+
+    async def take(
+        self, number: int, forward: Callable[[DeadLetter], Awaitable[None]]
+    ) -> DeadLetter | None:
+        found = next((each for each in self.dead if each.number == number), None)
+        if found is not None:
+            await forward(found)
+            self.dead.remove(found)
+        return found
 
 
 class MemoryTopic(EventTopic):

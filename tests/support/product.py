@@ -25,7 +25,7 @@ from shared.ports.queues import CallQueue, EventTopic
 from shared.ports.tables import TableStore
 from shared.settings import Settings
 from tests.support.functions import app_functions
-from tests.support.memory_bus import MemoryQueue, MemoryTopic
+from tests.support.memory_bus import MemoryManagement, MemoryQueue, MemoryTopic
 from tests.support.memory_tables import MemoryTables
 
 ADMIN_KEY = "an-admin-key-for-the-tests-only"
@@ -116,6 +116,8 @@ class Product:
         self.container.clock = self.clock
         self.container.ids = ids or CountedIds()
         self.container.queue = self.queue
+        self.management = MemoryManagement(self.queue)
+        self.container.queue_management = self.management
         self.container.topic = self.topic
 
     def __enter__(self) -> Self:

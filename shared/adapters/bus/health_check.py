@@ -63,6 +63,14 @@ class QueueCheck:
 def _received_at(message: "ServiceBusReceivedMessage") -> datetime:
     """When a bridge posted the leg; when it was enqueued where the body can't be read."""
     try:
-        return read_queued_leg(b"".join(message.body)).received_at
+        return read_queued_leg(body_of(message)).received_at
     except ValueError:
         return message.enqueued_time_utc or datetime.now(UTC)
+
+
+def body_of(message: "ServiceBusReceivedMessage") -> bytes:
+    """The body of a message; of one that is no bytes, which is none of ours, its text."""
+    try:
+        return b"".join(message.body)
+    except TypeError:
+        return str(message).encode()

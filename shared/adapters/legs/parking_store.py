@@ -6,7 +6,7 @@ A post of up to 1 MiB that can't be read does not fit into one row: the last pro
 
 import heapq
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from operator import itemgetter
@@ -144,10 +144,13 @@ class TableParkingLot:
         ]
         return [parked for parked in page if parked is not None], following
 
-    async def counts(self, where: Mapping[str, str]) -> Mapping[str, int]:
+    async def counts(
+        self, where: Mapping[str, str], accounts: Collection[str] | None = None
+    ) -> Mapping[str, int]:
         found: Counter[str] = Counter()
         async for row in self._scan(where):
-            found[str(row.values["reason"])] += 1
+            if accounts is None or row.values.get("account") in accounts:
+                found[str(row.values["reason"])] += 1
         return found
 
     async def _scan(

@@ -7,7 +7,7 @@ from datetime import datetime
 from shared.adapters.tables.packing import joined, split
 from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
-from shared.domain.common.canonical import format_time
+from shared.domain.common.canonical import format_time, parse_time
 from shared.domain.common.errors import OutcomeUnknown, RowMissing, StoreUnavailable
 from shared.ports.queues import Message
 from shared.ports.tables import Delete, Operation, Row, TableStore, Upsert
@@ -43,6 +43,19 @@ class TableInbox:
                     await self._tables.transact(TABLE, partition, part)
                 except OutcomeUnknown as unknown:
                     raise StoreUnavailable("It is not certain that the legs are kept.") from unknown
+
+    async def depth(self, *, limit: int) -> tuple[int, datetime | None]:
+        count, oldest = 0, None
+        for bucket in range(limits.INBOX_BUCKETS):
+            rows = await self._tables.query(
+                TABLE, f"{bucket:02d}", select=("received_at",), limit=limit - count
+            )
+            count += len(rows)
+            kept = [parse_time(str(row.values["received_at"])) for row in rows]
+            oldest = min([*kept, *([oldest] if oldest else [])], default=None)
+            if count >= limit:
+                break
+        return count, oldest
 
     async def waiting(self, *, limit: int) -> list[Message]:
         found: list[Message] = []

@@ -18,6 +18,8 @@ TAGS = {
     "api-keys": "Keys of administrators and scripts",
     "audit-log": "Who changed which setting when",
     "recharges": "What payment providers report",
+    "status": "Whether legs get charged, and what waits",
+    "dead-letters": "Messages of the queue that the broker gave up",
     "service": "Health, and this document",
 }
 
@@ -28,6 +30,7 @@ MAY_BE_NULL = frozenset(
         *("after", "before", "burn", "entry", "expires_at", "hours_left", "limit", "name"),
         *("percent", "rate", "reversed_by", "rules", "until", "usage_location", "cost_center"),
         *("destination", "number_class", "region", "exhausted_at", "seconds_left"),
+        *("messages", "oldest_seconds", "dead_letters", "last_success_at", "last_charge_at"),
     }
 )
 """Fields of responses that may be null."""

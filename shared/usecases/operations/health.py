@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from shared.domain.common import limits
 from shared.domain.common.errors import PerminuteError
-from shared.domain.legs.leg import read_queued_leg
+from shared.domain.operations.status import Status
 from shared.ports.clock import Clock
 from shared.ports.legs import ParkingLot
-from shared.ports.queues import Inbox
+from shared.ports.queues import Inbox, QueueManagement
 
 type Check = Callable[[], Awaitable[object]]
 type QueueState = Callable[[], Awaitable[datetime | None]]
@@ -21,23 +20,17 @@ WAITING_SECONDS_MAX = 120
 """A leg that waits longer than this to be charged makes the product degraded."""
 
 
-class Status(StrEnum):
-    """Whether the product does its work."""
-
-    OK = "ok"
-    DEGRADED = "degraded"
-    FAILING = "failing"
-
-
 @dataclass(frozen=True, slots=True)
 class Health:
     """What each check found: "ok", or the code of what is wrong; for how many seconds the oldest
-    leg waits to be charged, and the oldest open parked leg, None while there is none or that is
-    not known."""
+    leg waits to be charged, the oldest in the queue, and the oldest open parked leg; how many
+    messages are dead letters. None while there is none or that is not known."""
 
     checks: Mapping[str, str]
     waiting_seconds: int | None = None
     parked_seconds: int | None = None
+    queue_seconds: int | None = None
+    dead_letters: int | None = None
 
     @property
     def can_accept_legs(self) -> bool:
@@ -60,7 +53,7 @@ class Health:
         if not self.can_accept_legs:
             return Status.FAILING
         is_ok = all(outcome == "ok" for outcome in self.checks.values())
-        has_delay = self.legs_wait or self.has_forgotten_legs
+        has_delay = self.legs_wait or self.has_forgotten_legs or bool(self.dead_letters)
         return Status.OK if is_ok and not has_delay else Status.DEGRADED
 
 
@@ -71,15 +64,22 @@ class HealthChecks:
     """
 
     def __init__(
-        self, tables: Check, queue: QueueState, inbox: Inbox, parking: ParkingLot, clock: Clock
+        self,
+        tables: Check,
+        queue: QueueState,
+        management: QueueManagement,
+        inbox: Inbox,
+        parking: ParkingLot,
+        clock: Clock,
     ) -> None:
         self._tables = tables
         self._queue = queue
+        self._management = management
         self._inbox = inbox
         self._parking = parking
         self._clock = clock
         self._last: tuple[datetime, Health] | None = None
-        self._scanned: tuple[datetime, datetime | None, datetime | None] | None = None
+        self._scanned: _Scan | None = None
 
     async def __call__(self) -> Health:
         """The outcome of every check; raises nothing."""
@@ -90,33 +90,40 @@ class HealthChecks:
         (tables, _), (queue, queued_at) = await asyncio.gather(
             _outcome(self._tables), _outcome(self._queue)
         )
-        kept_at, parked_at = await self._scan(now)
-        waiting_at = min(filter(None, (queued_at, kept_at)), default=None)
-        checks = {"tables": tables, "queue": queue}
-        health = Health(checks, _age(now, waiting_at), _age(now, parked_at))
+        scanned = await self._scan(now)
+        waiting_at = min(filter(None, (queued_at, scanned.kept_at)), default=None)
+        health = Health(
+            checks={"tables": tables, "queue": queue},
+            waiting_seconds=_age(now, waiting_at),
+            parked_seconds=_age(now, scanned.parked_at),
+            queue_seconds=_age(now, queued_at),
+            dead_letters=scanned.dead_letters,
+        )
         self._last = (now, health)
         return health
 
-    async def _scan(self, now: datetime) -> tuple[datetime | None, datetime | None]:
-        """(when a leg of the inbox was received, when the oldest open parked leg was); read
-        once in a while, since these are scans."""
+    async def _scan(self, now: datetime) -> "_Scan":
+        """What takes longer to read, read once in a while; the checks say what is away."""
         kept = timedelta(seconds=limits.PARKED_AGE_KEPT_SECONDS)
-        if self._scanned is None or not timedelta(0) <= now - self._scanned[0] < kept:
-            try:
-                async with asyncio.timeout(limits.HEALTH_SECONDS_MAX):
-                    waiting = await self._inbox.waiting(limit=1)
-                    kept_at = _received_at(waiting[0].body, now) if waiting else None
-                    self._scanned = (now, kept_at, await self._parking.oldest_open())
-            except (PerminuteError, TimeoutError):
-                self._scanned = None  # the checks say what is away
-        return self._scanned[1:] if self._scanned else (None, None)
+        if self._scanned is None or not timedelta(0) <= now - self._scanned.at < kept:
+            (_, kept_at), (_, parked_at), (_, counts) = await asyncio.gather(
+                _outcome(self._kept_at), _outcome(self._parking.oldest_open),
+                _outcome(self._management.counts),
+            )  # fmt: skip
+            self._scanned = _Scan(now, kept_at, parked_at, counts.dead_letters if counts else None)
+        return self._scanned
+
+    async def _kept_at(self) -> datetime | None:
+        """When the oldest leg of the inbox was kept."""
+        return (await self._inbox.depth(limit=limits.STATUS_INBOX_MESSAGES_MAX))[1]
 
 
-def _received_at(body: bytes, now: datetime) -> datetime:
-    try:
-        return read_queued_leg(body).received_at
-    except ValueError:
-        return now
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    at: datetime
+    kept_at: datetime | None
+    parked_at: datetime | None
+    dead_letters: int | None
 
 
 def _age(now: datetime, moment: datetime | None) -> int | None:

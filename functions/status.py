@@ -1,0 +1,49 @@
+"""Operating: the status of the product, and dead letters of the queue."""
+
+import azure.functions as func
+
+from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
+from shared.bootstrap import container
+from shared.contracts.common.queries import PAGE
+from shared.domain.directory.access import Role
+from shared.telemetry import event
+
+bp = new_blueprint()
+_PATH = "v1/dead-letters"
+_OPERATORS = frozenset({Role.OPERATOR})
+
+
+@admin_route(bp, "GET", "v1/status", frozenset(Role))
+async def get_status(call: Call) -> func.HttpResponse:
+    """The status of the product: `ok`, `degraded` or `failing`, with reasons. Parked legs and
+    webhooks are counted in the caller's accounts; what is not known is null."""
+    from shared.contracts.operations.status import status_body
+
+    wired = container()
+    return reply(status_body(await wired.read_status(call.principal), wired.settings.version))
+
+
+@admin_route(bp, "GET", _PATH, _OPERATORS, queries=PAGE)
+async def list_dead_letters(call: Call) -> func.HttpResponse:
+    """Messages of the queue of legs that the broker gave up, the oldest first. Needs a key for all
+    accounts."""
+    from shared.contracts.operations.status import DEAD_LETTER_COLUMNS, dead_letter_body
+
+    async def fetch(limit: int, cursor: str | None) -> Page:
+        letters, following = await container().dead_letters.page(
+            call.principal, limit=limit, cursor=cursor
+        )
+        return [dead_letter_body(each) for each in letters], following
+
+    return await reply_list(call, fetch, DEAD_LETTER_COLUMNS, "dead-letters.csv")
+
+
+@admin_route(bp, "POST", f"{_PATH}/{{id}}/replay", _OPERATORS)
+async def replay_dead_letter(call: Call) -> func.HttpResponse:
+    """Queue a dead letter again; its leg is charged once, however often this is done. Needs a key
+    for all accounts."""
+    from shared.contracts.operations.status import dead_letter_body
+
+    letter = await container().dead_letters.replay(call.principal, call.path("id"))
+    event("dead_letter_replayed", dead_letter=str(letter.number), actor=call.principal.name)
+    return reply(dead_letter_body(letter), status=202)

@@ -1,0 +1,61 @@
+"""The status of the product and the dead letters of its queue, as the API shows them."""
+
+from shared.domain.common.canonical import format_time
+from shared.domain.legs.dead_letters import DeadLetter
+from shared.domain.legs.leg import encode_leg_key
+from shared.domain.operations.status import SystemStatus
+
+DEAD_LETTER_COLUMNS = (
+    *("id", "leg", "bridge", "received_at", "enqueued_at", "deliveries", "reason", "detail"),
+)
+
+
+def status_body(found: SystemStatus, version: str) -> dict[str, object]:
+    """The status; what is not known is null."""
+    queue = found.queue
+    return {
+        "status": found.status.value,
+        "reasons": [{"code": each.code, "detail": each.detail} for each in found.reasons],
+        "queue": {
+            "messages": queue.messages if queue else None,
+            "oldest_seconds": found.queue_oldest_seconds,
+            "dead_letters": queue.dead_letters if queue else None,
+        },
+        "inbox": {
+            "messages": found.inbox_messages,
+            "oldest_seconds": found.inbox_oldest_seconds,
+        },
+        "outbox": {"oldest_seconds": found.outbox_oldest_seconds},
+        "parked": {
+            "open": sum(found.parked_by_reason.values()),
+            "by_reason": dict(found.parked_by_reason),
+        },
+        "timers": [
+            {
+                "name": each.name,
+                "last_success_at": each.last_success_at and format_time(each.last_success_at),
+                "late": each.is_late,
+            }
+            for each in found.timers
+        ],
+        "last_charge_at": found.last_charge_at and format_time(found.last_charge_at),
+        "webhooks": {"failing": found.webhooks_failing},
+        "bridges": [],
+        "version": version,
+    }
+
+
+def dead_letter_body(letter: DeadLetter) -> dict[str, object]:
+    """A dead letter; a message that is no leg has neither `leg` nor `received_at`."""
+    queued = letter.queued
+    body: dict[str, object | None] = {
+        "id": str(letter.number),
+        "leg": encode_leg_key(queued.leg.key) if queued else None,
+        "bridge": queued.leg.bridge if queued else letter.properties.get("bridge"),
+        "received_at": format_time(queued.received_at) if queued else None,
+        "enqueued_at": format_time(letter.enqueued_at),
+        "deliveries": letter.deliveries,
+        "reason": letter.reason,
+        "detail": letter.detail,
+    }
+    return {name: value for name, value in body.items() if value is not None}

@@ -1,0 +1,36 @@
+"""What the broker counts of the queue of legs, and the messages that it gave up."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.legs.leg import QueuedLeg, read_queued_leg
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """Messages of a queue: those that wait or are scheduled, and those in its dead-letter queue."""
+
+    messages: int
+    dead_letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that the broker gave up. `number` is its sequence number, which never repeats."""
+
+    number: int
+    body: bytes
+    properties: Mapping[str, str]
+    enqueued_at: datetime
+    deliveries: int
+    reason: str | None
+    detail: str | None
+
+    @property
+    def queued(self) -> QueuedLeg | None:
+        """The leg that the message carries, None where its body can't be read."""
+        try:
+            return read_queued_leg(self.body)
+        except ValueError:
+            return None

@@ -1,0 +1,50 @@
+"""The status of the product: what a caller of the API sees of its operation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.legs.dead_letters import QueueCounts
+
+
+class Status(StrEnum):
+    """Whether the product does its work."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class TimerState:
+    """A timer; `last_success_at` is None before its first success."""
+
+    name: str
+    last_success_at: datetime | None
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why the status is not `ok`: a code, and a sentence for people."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SystemStatus:
+    """The whole status. Counts and ages are None where they are not known; ages in seconds."""
+
+    status: Status
+    reasons: tuple[Reason, ...]
+    queue: QueueCounts | None
+    queue_oldest_seconds: int | None
+    inbox_messages: int
+    inbox_oldest_seconds: int | None
+    outbox_oldest_seconds: int | None
+    parked_by_reason: Mapping[str, int]
+    timers: tuple[TimerState, ...]
+    last_charge_at: datetime | None
+    webhooks_failing: int
