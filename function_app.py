@@ -29,6 +29,7 @@ from functions import (
     rate_cards,
     recharges,
     reconciliations,
+    regions,
     reratings,
     status,
     usage,
@@ -56,6 +57,7 @@ app.register_functions(bridges.bp)
 app.register_functions(rate_cards.bp)
 app.register_functions(rate_card_reports.bp)
 app.register_functions(reratings.bp)
+app.register_functions(regions.bp)
 app.register_functions(reconciliations.bp)
 app.register_functions(api_keys.bp)
 app.register_functions(audit_log.bp)

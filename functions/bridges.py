@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from functions.call_ended import POSTED_LEGS
-from functions.http import Call, admin_route, new_blueprint, no_content, reply, with_warnings
+from functions.http import (
+    Call,
+    Page,
+    admin_route,
+    new_blueprint,
+    no_content,
+    reply,
+    reply_list,
+    with_warnings,
+)
 from shared.bootstrap import container
+from shared.contracts.common.queries import PAGE, PREFIX
 from shared.domain.directory.access import Role
 
 if TYPE_CHECKING:  # loaded by the first request
@@ -17,6 +27,27 @@ if TYPE_CHECKING:  # loaded by the first request
 bp = new_blueprint()
 _PATH = "v1/bridges/{bridge}"
 _ADMIN: frozenset[Role] = frozenset()
+
+
+@admin_route(
+    bp,
+    "GET",
+    "v1/bridges",
+    frozenset({Role.OPERATOR}),
+    queries=(*PAGE, PREFIX),
+    all_accounts=True,
+)
+async def list_bridges(call: Call) -> func.HttpResponse:
+    """Bridges without their secrets, by id."""
+    from shared.contracts.directory.bridges_and_keys import BRIDGE_COLUMNS, bridge_body
+
+    async def fetch(limit: int, cursor: str | None) -> Page:
+        views, following = await container().bridges.page(
+            prefix=call.query("prefix") or "", limit=limit, cursor=cursor
+        )
+        return [bridge_body(view.bridge, view.etag, None) for view in views], following
+
+    return await reply_list(call, fetch, BRIDGE_COLUMNS, "bridges.csv")
 
 
 @admin_route(bp, "GET", _PATH, frozenset({Role.OPERATOR}), all_accounts=True)

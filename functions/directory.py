@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import Call, admin_route, new_blueprint, no_content, reply, with_warnings
+from functions.http import (
+    Call,
+    Page,
+    admin_route,
+    new_blueprint,
+    no_content,
+    reply,
+    reply_list,
+    with_warnings,
+)
 from shared.bootstrap import container
-from shared.contracts.common.queries import flag, moment
+from shared.contracts.common.queries import PAGE, PREFIX, flag, moment
 from shared.domain.common.errors import Invalid, NotFound
 from shared.domain.common.ids import FOREIGN_ID_RULE, is_foreign_id, is_service_number
 from shared.domain.common.kinds import ServiceNumberKind
@@ -29,10 +38,59 @@ _REGISTER = (
     flag("take_over", "End what other accounts of the caller have registered from then on."),
 )
 _HISTORY = (flag("history", "Also what has ended."),)
-_ORGANIZER = "v1/accounts/{account}/organizers/{organizer}"
-_CONFERENCE = "v1/accounts/{account}/conferences/{conference}"
-_NUMBER = "v1/accounts/{account}/service-numbers/{number}"
+_LIST = (*PAGE, PREFIX)
+_ORGANIZERS = "v1/accounts/{account}/organizers"
+_CONFERENCES = "v1/accounts/{account}/conferences"
+_NUMBERS = "v1/accounts/{account}/service-numbers"
+_ORGANIZER = f"{_ORGANIZERS}/{{organizer}}"
+_CONFERENCE = f"{_CONFERENCES}/{{conference}}"
+_NUMBER = f"{_NUMBERS}/{{number}}"
 _POLICY = "v1/accounts/{account}/dial-out-policy"
+
+
+@admin_route(bp, "GET", _ORGANIZERS, READERS, queries=_LIST, is_report=True)
+async def list_organizers(call: Call) -> func.HttpResponse:
+    """The account's organizers by id, as JSON or CSV."""
+    from shared.contracts.dial_out.policy import ORGANIZER_COLUMNS, listed_organizer_body
+
+    account = call.path("account")
+
+    async def fetch(limit: int, place: str | None) -> Page:
+        found, following = await container().dial_out_settings.organizers(
+            account, prefix=call.query("prefix") or "", limit=limit, after=place
+        )
+        return [listed_organizer_body(*each) for each in found], following
+
+    return await reply_list(call, fetch, ORGANIZER_COLUMNS, f"{account}-organizers.csv")
+
+
+@admin_route(bp, "GET", _CONFERENCES, READERS, queries=_LIST, is_report=True)
+async def list_conferences(call: Call) -> func.HttpResponse:
+    """The account's conferences by id, as JSON or CSV."""
+    return await _list_registrations(call, Kind.CONFERENCE, "conference", "organizer")
+
+
+@admin_route(bp, "GET", _NUMBERS, READERS, queries=_LIST, is_report=True)
+async def list_service_numbers(call: Call) -> func.HttpResponse:
+    """The account's service numbers in their order, as JSON or CSV."""
+    return await _list_registrations(call, Kind.SERVICE_NUMBER, "number", "kind")
+
+
+async def _list_registrations(call: Call, kind: Kind, name: str, value: str) -> func.HttpResponse:
+    from shared.contracts.directory.registrations import registrations_body
+
+    account = call.path("account")
+
+    async def fetch(limit: int, place: str | None) -> Page:
+        found, following = await container().registrations.page(
+            kind, account, prefix=call.query("prefix") or "", limit=limit, after=place
+        )
+        return [
+            registrations_body(name, key, account, each.history, each.etag) for key, each in found
+        ], following
+
+    columns = (name, value, "registrations", "etag")
+    return await reply_list(call, fetch, columns, f"{account}-{call.route.name}.csv")
 
 
 @admin_route(bp, "GET", _ORGANIZER, READERS)

@@ -29,3 +29,4 @@ async def nightly_audit(timer: func.TimerRequest) -> None:
         missed=len(audit.missed),
         past_due=timer.past_due,
     )
+    await container().records.index.fill()

@@ -235,7 +235,7 @@ if TYPE_CHECKING:
         amount: str
         balance: str
         leg: str
-        reason: str
+        reason: str | None
         reverses: int
         actor: str
         at: str

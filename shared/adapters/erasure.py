@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from shared.adapters.dial_out import hold_book_store
 from shared.adapters.dial_out import rows as hold_rows
-from shared.adapters.directory import audit_log, document_store
+from shared.adapters.directory import account_index, audit_log, document_store
 from shared.adapters.ledger import rows as ledger_rows
 from shared.adapters.ledger.ranges import read_range
 from shared.adapters.legs import call_store, claim_store, parking_store
@@ -261,11 +261,12 @@ class _Person:
 
     def is_organizer_record(self, account: str, row: Row) -> bool:
         """Whether a row of the directory is what was registered of the organizer."""
-        return (
-            self._organizer is not None
-            and row.partition.startswith(("organizer", "former_organizer"))
-            and row.values.get("id") == f"{account}|{self._organizer}"
-        )
+        if self._organizer is None:
+            return False
+        if row.partition == account_index.partition_of("organizer", account):
+            return row.values.get("id") == self._organizer
+        is_document = row.partition.startswith(("organizer", "former_organizer"))
+        return is_document and row.values.get("id") == f"{account}|{self._organizer}"
 
     def of_registration(self, account: str, row: Row) -> Cleaned:
         """A conference's registrations without the organizer."""

@@ -104,6 +104,7 @@ from shared.usecases.operations.health import HealthChecks, QueueState
 from shared.usecases.operations.read_status import ReadStatus
 from shared.usecases.rate_cards.manage_rate_cards import RateCardService
 from shared.usecases.rate_cards.rate_card_reports import RateCardReports
+from shared.usecases.rate_cards.read_regions import ReadRegions
 from shared.usecases.reconciliation.export_usage import ExportUsage
 from shared.usecases.reconciliation.reconcile_legs import ReconcileLegs
 from shared.usecases.usage.list_legs import ListLegs
@@ -448,6 +449,7 @@ class Container:
             c.rate_card_service, c.rate_cards, c.facts, c.rerate_legs, c.clock
         )
     )
+    read_regions = _Once(lambda c: ReadRegions(c.facts, c.rate_cards, c.clock))
     answered_legs = _Once(lambda c: AnsweredLegs(c.rerate_legs, c.ledger))
     reconcile_legs = _Once(lambda c: ReconcileLegs(c.facts, c.answered_legs))
     export_usage = _Once(lambda c: ExportUsage(c.facts, c.answered_legs, c.clock))

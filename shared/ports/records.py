@@ -105,12 +105,20 @@ class RecordStore(Protocol):
         ...
 
     async def list(
-        self, kind: str, *, limit: int, cursor: str | None = None
+        self, kind: str, *, limit: int, cursor: str | None = None, prefix: str = ""
     ) -> tuple[Sequence[Record], str | None]:
-        """Documents of a kind in the order of their keys, and the cursor of the next page.
+        """Documents of a kind in the order of their keys, those that begin with `prefix`, and the
+        cursor of the next page.
 
         Raises Invalid `cursor_invalid` on a cursor that is not ours.
         """
+        ...
+
+    async def ids_of(
+        self, kind: str, account: str, *, prefix: str, limit: int, after: str | None
+    ) -> tuple[Sequence[str], str | None]:
+        """(ids of an account's organizers, conferences or service numbers, the last of them if
+        more follow), in order, those that begin with `prefix`. A document may be gone or ended."""
         ...
 
 

@@ -11,6 +11,9 @@ A kind with a maximum has a row `~{n}` beside each document, inserted and delete
 transaction: there are only so many n, so parallel creations can't pass the maximum. Documents from
 before these rows have none, and so many n stay unused.
 
+Each account's ids of the kinds that are spread stand in an index (`account_index.py`), written
+before the document is.
+
 Bridges and webhooks hold secrets: their documents are sealed, where a key for it is set. Who may
 read the table then still can't sign as a bridge.
 
@@ -23,6 +26,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 
 from shared.adapters.clock import RandomIds
+from shared.adapters.directory.account_index import TableAccountIndex, owners
 from shared.adapters.directory.audit_log import TableAuditLog
 from shared.adapters.encryption import Sealing
 from shared.adapters.tables.packing import inflated, joined, pack, split, unpack
@@ -87,6 +91,7 @@ class DocumentStore:
         self._sealing = sealing
         self._log = log
         self._ids = ids or RandomIds()
+        self.index = TableAccountIndex(tables)
 
     async def get(self, kind: str, key: str) -> Record | None:
         found = await self._row(kind, key)
@@ -127,6 +132,8 @@ class DocumentStore:
             if current is None and count_max is not None:
                 place = await self._free_place(kind, key, count_max)
                 more = [Insert(place, {"schema": PLACE_SCHEMA, "id": key})]
+            listed = owners(kind, key, current.document) if current else set()
+            await self.index.add(owners(kind, key, document) - listed)
             values = self._values(kind, key, document, version)
             write = (
                 Replace(row.key, values, row.etag)
@@ -168,15 +175,25 @@ class DocumentStore:
         raise StoreUnavailable("The directory changes too often right now.")
 
     async def list(
-        self, kind: str, *, limit: int, cursor: str | None = None
+        self, kind: str, *, limit: int, cursor: str | None = None, prefix: str = ""
     ) -> tuple[Sequence[Record], str | None]:
         if not _is_listed(kind):
             raise ValueError(f"the kind {kind} can't be listed")
+        if prefix and not is_id(prefix):
+            return [], None
         after = from_cursor(cursor, _id) if cursor is not None else None
-        rows = await self._tables.query(TABLE, kind, after=after, before=_PLACES, limit=limit + 1)
+        before = f"{prefix}{_PLACES}"
+        rows = await self._tables.query(
+            TABLE, kind, first=prefix, after=after, before=before, limit=limit + 1
+        )
         page = rows[:limit]
         more = len(rows) > limit
         return [self._record(kind, row) for row in page], to_cursor(page[-1].key) if more else None
+
+    async def ids_of(
+        self, kind: str, account: str, *, prefix: str, limit: int, after: str | None
+    ) -> tuple[Sequence[str], str | None]:
+        return await self.index.page(kind, account, prefix=prefix, limit=limit, after=after)
 
     async def _row(self, kind: str, key: str) -> Row | None:
         if _is_listed(kind) and not is_id(key):

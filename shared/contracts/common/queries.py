@@ -109,6 +109,7 @@ CURSOR = Query("cursor", "`next` of the page before.")
 MONTH = Query("month", "A whole month instead of `from` and `to`.", QueryKind.MONTH)
 SPAN = (moment("from", "From this time on."), moment("to", "Before this time."), MONTH)
 FORMAT = one_of("format", "The same as the header `Accept`.", ("json", "csv"))
+PREFIX = Query("prefix", "Ids that begin with this only.")
 PAGE = (LIMIT, CURSOR, FORMAT)
 """What every list takes."""
 

@@ -252,6 +252,20 @@ class OrganizerBody(AdminBody):
         )
 
 
+ORGANIZER_COLUMNS = (
+    *("id", "usage_location", "license", "policy", "toll_free_dial_in", "budgets"),
+    *("cost_center", "groups", "rules", "etag"),
+)
+
+
+def listed_organizer_body(
+    organizer: str, facts: OrganizerFacts | None, etag: str
+) -> dict[str, object]:
+    """An organizer in a list; `unreadable` where it has to be put anew."""
+    body = {"unreadable": True} if facts is None else organizer_body(facts)
+    return {"id": organizer, **body, "etag": etag}
+
+
 def organizer_body(organizer: OrganizerFacts) -> dict[str, object]:
     """An organizer as a JSON object that could be put."""
     return {

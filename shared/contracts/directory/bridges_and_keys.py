@@ -121,6 +121,13 @@ class ApiKeyBody(AdminBody):
         return frozenset(Role(role) for role in self.roles)
 
 
+BRIDGE_COLUMNS = (
+    *("id", "dialect", "auth", "accounts", "default_account", "country", "on_outage"),
+    *("assumed_seconds", "disabled", "public_url", "wait_seconds", "outbound_contexts"),
+    *("service_number", "meetings_from", "etag"),
+)
+
+
 def bridge_body(bridge: Bridge, etag: str, new_secret: str | None) -> dict[str, object]:
     """A bridge as a JSON object, with its secret only if it was just generated."""
     auth: dict[str, object] = {"scheme": bridge.auth.scheme.value}

@@ -13,6 +13,7 @@ TAGS = {
     "accounts": "Accounts, their ledger, organizers, conferences, numbers and policies",
     "rate-cards": "Prices, by card and by the time from which they hold",
     "quotes": "What a call would cost",
+    "regions": "What can be dialled where, and at which price",
     "reratings": "Legs charged anew by another card or version",
     "parked-legs": "Legs that could not be charged, and their way out",
     "api-keys": "Keys of administrators and scripts",
@@ -31,6 +32,7 @@ MAY_BE_NULL = frozenset(
         *("percent", "rate", "reversed_by", "rules", "until", "usage_location", "cost_center"),
         *("destination", "number_class", "region", "exhausted_at", "seconds_left"),
         *("messages", "oldest_seconds", "dead_letters", "last_success_at", "last_charge_at"),
+        *("pay_per_minute", "reason", "message"),
     }
 )
 """Fields of responses that may be null."""
@@ -50,6 +52,7 @@ PARAMETERS = {
     "name": "Its name.",
     "number": "A service number, E.164 with its plus percent-encoded.",
     "organizer": "The organizer's id, percent-encoded.",
+    "region": "ISO 3166-1 code of a country, `FR`, or `001` for the international networks.",
     "recharge": "Id of a recharge, as its request named it.",
 }
 

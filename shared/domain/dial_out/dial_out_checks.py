@@ -31,12 +31,18 @@ from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.numbers import DialledNumber
 from shared.domain.numbers.regions import INTERNATIONAL, availability, country_name, offer
 
+_OF_REGIONS = frozenset({"region", "policy", "region_lists"})
 _NO_NUMBER = Skipped("There is no valid number to check.")
 
 
 def check_rules(facts: DialOutFacts) -> Denial | None:
     """The first rule that refuses the dial-out, None when only credit is left to ask for."""
     return first_denial(_CHECKS, facts)
+
+
+def region_denial(facts: DialOutFacts) -> Denial | None:
+    """Why the account's policy keeps a region from being dialled, whatever the number there."""
+    return first_denial(tuple(each for each in _CHECKS if each.name in _OF_REGIONS), facts)
 
 
 def explain(facts: DialOutFacts, credit: CheckResult) -> tuple[CheckResult, ...]:

@@ -8,7 +8,8 @@ and `called_number(text)` of a leg; both give the same number for the same text.
 """
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
@@ -77,6 +78,7 @@ class DialledNumber:
     number: NumberFacts
 
 
+_FILLINGS = ("234567890123456", "567890123456789", "789012345678901", "1" * 15, "0" * 15)
 _NOT_A_NUMBER = NumberFacts(None, False, None, NumberClass.UNKNOWN, "")
 
 
@@ -91,6 +93,37 @@ def look_up(text: str, regions: Iterable[str | None]) -> DialledNumber:
 def classify(text: str) -> NumberFacts:
     """The facts of an E.164 number: `+`, 7 to 15 ASCII digits, valid by libphonenumber."""
     return _classify(text) if _E164.fullmatch(text) else _NOT_A_NUMBER
+
+
+def numbers_beginning_with(prefix: str) -> Iterator[NumberFacts]:
+    """A few valid numbers that begin with the digits, where simple endings make some."""
+    phonenumbers, code = _library(), calling_code(prefix)
+    if code is None:
+        return
+    for length in _national_lengths(code):
+        rest = len(code) + length - len(prefix)
+        for filling in _FILLINGS if rest > 0 else ("",):
+            digits = prefix + filling[: max(0, rest)]
+            if rest >= 0 and phonenumbers.is_possible_number_string(f"+{digits}", None):
+                facts = classify(f"+{digits}")
+                if facts.valid:
+                    yield facts
+
+
+@lru_cache(maxsize=1_000)
+def _national_lengths(code: str) -> tuple[int, ...]:
+    """The lengths of national numbers under a calling code, the most usual first."""
+    metadata = _library().PhoneMetadata
+    lengths: Counter[int] = Counter()
+    for region in _library().COUNTRY_CODE_TO_REGION_CODE.get(int(code), ()):
+        about = (
+            metadata.metadata_for_nongeo_region(int(code), None)
+            if region == INTERNATIONAL
+            else metadata.metadata_for_region(region, None)
+        )
+        for kind in (about.fixed_line, about.mobile, about.general_desc):
+            lengths.update(each for each in kind.possible_length if each > 0)
+    return tuple(length for length, _ in lengths.most_common())
 
 
 def e164_digits(text: str) -> str:

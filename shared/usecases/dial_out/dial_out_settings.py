@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.concurrency import gather_bounded
 from shared.domain.common import limits
-from shared.domain.common.errors import Invalid, NotFound
+from shared.domain.common.errors import Invalid, NotFound, SettingsUnreadable
 from shared.domain.common.ids import FOREIGN_ID_RULE, is_foreign_id
 from shared.domain.dial_out.facts import OrganizerFacts
 from shared.domain.dial_out.hold_book import Hold
@@ -17,6 +17,7 @@ from shared.ports.records import Record, RecordStore, Saved, retire
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.dial_out.missing_legs import MissingLeg, missing_legs
 from shared.usecases.directory import codecs
+from shared.usecases.directory.account_lists import present_items
 from shared.usecases.directory.codecs import Kind, organizer_key
 from shared.usecases.directory.directory_cache import DirectoryCache
 
@@ -62,6 +63,24 @@ class DialOutSettings:
         if record is None:
             raise NotFound("There is no such organizer.", code="organizer_unknown")
         return codecs.organizer(record), record.etag
+
+    async def organizers(
+        self, account: str, *, prefix: str, limit: int, after: str | None
+    ) -> tuple[Sequence[tuple[str, OrganizerFacts | None, str]], str | None]:
+        """((id, organizer or None where it can't be read, ETag), the last id if more follow)."""
+        await self.facts.require_account(account)
+
+        async def read(organizer: str) -> tuple[str, OrganizerFacts | None, str] | None:
+            try:
+                return organizer, *await self.read_organizer(account, organizer)
+            except NotFound:
+                return None
+            except SettingsUnreadable as error:
+                return organizer, None, error.etag or ""
+
+        return await present_items(
+            self.records, Kind.ORGANIZER, account, read, prefix=prefix, limit=limit, after=after
+        )
 
     async def delete_organizer(self, account: str, organizer: str, if_match: str | None) -> None:
         """The account has no such organizer from now on; legs that were answered before are charged

@@ -1,6 +1,6 @@
 """Bridges: who posts, how they prove it, and for whom they act."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.common.errors import Invalid, NotFound, SettingsUnreadable
@@ -111,6 +111,15 @@ class Bridges:
             raise _unknown()
         self.facts.drop(Kind.BRIDGE, bridge)
         self.facts.drop(Kind.FORMER_BRIDGE, bridge)
+
+    async def page(
+        self, *, prefix: str, limit: int, cursor: str | None
+    ) -> tuple[Sequence[BridgeView], str | None]:
+        """Bridges by id. Raises Invalid `cursor_invalid`, SettingsUnreadable."""
+        found, following = await self.records.list(
+            Kind.BRIDGE, limit=limit, cursor=cursor, prefix=prefix
+        )
+        return [BridgeView(codecs.bridge(each), each.etag) for each in found], following
 
     async def read(self, bridge: str) -> BridgeView:
         """The bridge. Raises NotFound `bridge_unknown`."""

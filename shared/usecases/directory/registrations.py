@@ -12,6 +12,7 @@ from shared.domain.directory.entities import Registration, accounts_from, end, o
 from shared.ports.clock import Clock
 from shared.ports.records import RecordStore, Saved
 from shared.usecases.directory import codecs
+from shared.usecases.directory.account_lists import present_items
 from shared.usecases.directory.codecs import Kind
 from shared.usecases.directory.directory_cache import DirectoryCache
 
@@ -130,6 +131,25 @@ class Registrations:
         if account not in owners:
             raise _unknown(kind)
         return Registered(kept.history, kept.etag)
+
+    async def page(
+        self, kind: Kind, account: str, *, prefix: str, limit: int, after: str | None
+    ) -> tuple[Sequence[tuple[str, Registered]], str | None]:
+        """((id, registrations) of what is the account's now or later, the last id if more follow).
+
+        Raises NotFound `account_unknown`.
+        """
+        await self.facts.require_account(account)
+
+        async def read(key: str) -> tuple[str, Registered] | None:
+            try:
+                return key, await self.read(kind, key, account)
+            except NotFound:
+                return None
+
+        return await present_items(
+            self.records, kind, account, read, prefix=prefix, limit=limit, after=after
+        )
 
     async def _kept(self, kind: Kind, key: str, account: str) -> _Kept:
         record = await self.records.get(*_place(kind, key, account))

@@ -46,6 +46,7 @@ PATH_IDS: dict[str, tuple[str, str, str]] = {
     "name": ("own-hook", "foreign-hook", "absent-hook"),
     "number": ("+33170000001", "+33170000002", "+33170000003"),
     "organizer": ("own@x", "foreign@x", "absent@x"),
+    "region": ("FR", "DE", "GB"),
     "recharge": (f"{OWN}.1", f"{FOREIGN}.1", f"{ABSENT}.1"),
 }
 """(own, foreign, absent) ids by the name of their path segment."""

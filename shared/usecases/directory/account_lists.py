@@ -1,0 +1,31 @@
+"""Lists of what an account has registered, in the order of the ids."""
+
+from collections.abc import Awaitable, Callable
+
+from shared.concurrency import gather_bounded
+from shared.domain.common import limits
+from shared.ports.records import RecordStore
+
+
+async def present_items[Item](
+    records: RecordStore,
+    kind: str,
+    account: str,
+    read: Callable[[str], Awaitable[Item | None]],
+    *,
+    prefix: str,
+    limit: int,
+    after: str | None,
+) -> tuple[list[Item], str | None]:
+    """(what `read` finds under the account's ids, the last id if more follow); what is gone is
+    left out, so a page may be short. Raises what `read` raises, StoreUnavailable."""
+    found: list[Item] = []
+    for _ in range(limits.ENTRY_SCANS_MAX):
+        ids, after = await records.ids_of(
+            kind, account, prefix=prefix, limit=limit - len(found), after=after
+        )
+        items = await gather_bounded(read, ids, at_once=limits.BULK_READS_AT_ONCE)
+        found += [item for item in items if item is not None]
+        if after is None or len(found) >= limit:
+            break
+    return found, after
