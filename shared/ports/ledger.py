@@ -15,6 +15,7 @@ from shared.domain.ledger.model import (
     SettledDebit,
 )
 from shared.domain.ledger.statements import ClosedMonth
+from shared.domain.proof.commits import PublicCommit
 from shared.domain.usage.usage import Cell, Span, UsageTotal
 
 
@@ -69,6 +70,12 @@ class Commit:
     settings: tuple[SettingsChange, ...] = ()
     events_digest: str | None = None
     rules: RulesChange | None = None
+
+    def public(self, account: str, previous: str) -> PublicCommit:
+        """The commit as others can check it, after the one with the public hash `previous`."""
+        return PublicCommit(
+            account, self.number, self.at, self.balance_micros, self.first, self.entries, previous
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +196,24 @@ class Ledger(Protocol):
 
     async def commit_at(self, account: str, moment: datetime) -> Commit | None:
         """The last commit at or before a moment, or None."""
+        ...
+
+    async def commit_of(self, account: str, sequence: int) -> Commit | None:
+        """The commit that wrote the entry with this number, or None."""
+        ...
+
+    async def public_head(self, account: str) -> str | None:
+        """The public hash of the last commit; None while those of earlier versions are not
+        computed, or before the ledger is opened."""
+        ...
+
+    async def public_hashes(self, account: str, *, after: int) -> list[str] | None:
+        """The public hashes of the commits after a number, in order; None where rows have none."""
+        ...
+
+    async def begin_public_chain(self, account: str, commit: int, public: str) -> bool:
+        """Let commits after number `commit`, whose public hash this is, have public hashes too;
+        False if that is not the last commit."""
         ...
 
     async def entry(self, account: str, sequence: int) -> Entry | None:

@@ -18,12 +18,13 @@ from shared.ports.tables import Row, Value
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a verification ended: the state with the hash and id of its commit, the lots that were
-    ever opened, the legs so far; the last commit in a segment and the last closed month, both as
-    far as they were held against the journal (0, "": none was)."""
+    """Where a verification ended: the state with the hashes and id of its commit, the lots that
+    were ever opened, the legs so far; the last commit in a segment and the last closed month, both
+    as far as they were held against the journal (0, "": none was)."""
 
     state: LedgerState
     head: str
+    public: str
     commit_id: str
     opened: dict[str, Lot]
     legs: int
@@ -35,7 +36,7 @@ def verified_values(chain_key: bytes, account: str, found: Checkpoint) -> dict[s
     """The properties of the row that says how far the ledger was verified, under a keyed seal:
     a process that could write it could hide what came before it."""
     values = {
-        **rows.state_values(found.state, found.head, found.commit_id),
+        **rows.state_values(found.state, found.head, found.commit_id, found.public),
         "legs": found.legs,
         "packed_commit": found.packed_commit,
         "month": found.month,
@@ -51,17 +52,22 @@ def _seal(chain_key: bytes, account: str, values: Mapping[str, Value]) -> str:
     return hmac.new(chain_key, canonical_json([account, plain]), hashlib.sha256).hexdigest()
 
 
-def read_verified(chain_key: bytes, row: Row) -> Checkpoint:
-    """What that row says. Raises LedgerCorrupt when its seal is not ours."""
+def read_verified(chain_key: bytes, row: Row) -> Checkpoint | None:
+    """What that row says; None in one of a version without public hashes. Raises
+    LedgerCorrupt when its seal is not ours."""
     sealed = {name: value for name, value in row.values.items() if name != "seal"}
     seal = _seal(chain_key, row.partition, sealed)
     if not hmac.compare_digest(seal.encode(), str(row.values.get("seal")).encode()):
         raise LedgerCorrupt("The seal is not ours.")
     state, head = rows.read_state(row)
+    public = rows.public_hash(row)
+    if public is None:
+        return None
     lots = (read_lot(lot) for lot in cast("list[Any]", unpack("opened", row.values)))
     return Checkpoint(
         state,
         head,
+        public,
         commit_id=str(row.values["commit_id"]),
         opened={lot.id: lot for lot in lots},
         legs=int(cast("int", row.values["legs"])),

@@ -21,17 +21,22 @@ from shared.domain.ledger.replay import Opened, replay
 from shared.ports.ledger import LegRecord
 from shared.ports.tables import Operation, Row, TableStore, Upsert, Value
 
+_PROOFS = ("proof|", "rate|")
+
 
 async def export(tables: TableStore, account: str) -> AsyncIterator[bytes]:
-    """The journal rows of an account in order, a line each."""
-    async for row in read_range(tables, account, "journal|", "journal}"):
-        values = {
-            name: {"base64": base64.b64encode(value).decode()}
-            if isinstance(value, bytes)
-            else value
-            for name, value in without("organizers", row.values).items()
-        }
-        yield canonical_json({"key": row.key, "values": values}) + b"\n"
+    """The journal rows of an account in order, and its day roots with their rates, a line each."""
+    for kind in ("journal|", *_PROOFS):
+        async for row in read_range(tables, account, kind, f"{kind[:-1]}}}"):
+            yield _line(row)
+
+
+def _line(row: Row) -> bytes:
+    values = {
+        name: {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+        for name, value in without("organizers", row.values).items()
+    }
+    return canonical_json({"key": row.key, "values": values}) + b"\n"
 
 
 async def restore(
@@ -46,14 +51,19 @@ async def restore(
     """
     state: LedgerState | None = None
     opened: Opened = {}
-    head, commit_id = rows.GENESIS, ""
+    head, public, commit_id = rows.GENESIS, rows.GENESIS, ""
+    proofs: list[Row] = []
     present = await tables.get(rows.TABLE, account, rows.STATE)
     there = rows.read_state(present)[0].commit if present else 0
     async for line in lines:
         row = _read_line(account, line)
+        if row.key.startswith(_PROOFS):
+            proofs.append(row)
+            continue
         _check_link(account, chain_key, row, head)
         head, commit_id = str(row.values["hash"]), str(row.values["commit_id"])
         commit = rows.read_commit(row)
+        public = commit.public(account, public).public_hash()
         state = replay(
             state,
             opened,
@@ -72,7 +82,10 @@ async def restore(
         raise LedgerCorrupt("The export is empty.")
     if state.commit < there:
         raise Conflict("The ledger is there and has gone on.", code="ledger_not_empty")
-    await _write(tables, account, [Upsert(rows.STATE, rows.state_values(state, head, commit_id))])
+    await _write(
+        tables, account, [Upsert(rows.STATE, rows.state_values(state, head, commit_id, public))]
+    )
+    await _write(tables, account, [Upsert(row.key, row.values) for row in proofs])
     if state.at is not None:
         await close_days(tables, account, state.time_zone, state.at)
     return state

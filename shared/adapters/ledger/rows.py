@@ -55,6 +55,7 @@ from shared.domain.ledger.model import (
     SettledDebit,
 )
 from shared.domain.legs.leg import leg_key_hash
+from shared.domain.proof.commits import commit_document, document_hash, entry_leaf
 from shared.ports.ledger import Commit, LegRecord, Outbox
 from shared.ports.tables import Row, Value
 
@@ -62,10 +63,22 @@ TABLE = "ledger"
 SCHEMA = 2  # 1 has no `hold` in an entry; its first rows have no pools and no burn in the state
 RULED_SCHEMA = 3  # of state and journal rows, which name the rules that decided
 JOURNAL_SCHEMA = 4  # of journal rows, which name the organizers of their legs beside the entries
+PUBLIC_SCHEMA = 5  # of journal rows, which have the public hash of docs/proof.md
+PUBLIC_STATE_SCHEMA = 4  # of state rows, which have that of the last commit
 STATE = "state"
 VERIFIED = "verified"
 GENESIS = "0" * 64
-KINDS = ("authorization|", "command|", "event|", "journal|", "leg|", "month|", "segment|")
+KINDS = (
+    "authorization|",
+    "command|",
+    "event|",
+    "journal|",
+    "leg|",
+    "month|",
+    "proof|",
+    "rate|",
+    "segment|",
+)
 """What row keys begin with, in their order; besides them there are `state` and `verified`."""
 _DEFLATE_LEVEL = 3  # the next commit waits for it: half the time of 6, and an eighth more bytes
 _CHAINED = ("schema", "commit_id", "at", "first", "entries", "balance", "previous")
@@ -145,10 +158,14 @@ def command_guard(entry: Entry) -> str | None:
 # State
 
 
-def state_values(state: LedgerState, head: str, commit_id: str) -> dict[str, Value]:
-    """The properties of the state row."""
+def state_values(
+    state: LedgerState, head: str, commit_id: str, public: str | None = None
+) -> dict[str, Value]:
+    """The properties of the state row; `public` is the public hash of the last commit, None while
+    those of commits of earlier versions are not computed."""
     return {
-        "schema": RULED_SCHEMA,
+        "schema": RULED_SCHEMA if public is None else PUBLIC_STATE_SCHEMA,
+        **({} if public is None else {"public": public}),
         "commit": state.commit,
         "entry": state.entry,
         "balance": state.balance_micros,
@@ -161,9 +178,11 @@ def state_values(state: LedgerState, head: str, commit_id: str) -> dict[str, Val
 @fails_closed
 def read_state(row: Row) -> tuple[LedgerState, str]:
     """(state, head hash) of the state row."""
-    check_schema(row, RULED_SCHEMA)
+    check_schema(row, PUBLIC_STATE_SCHEMA)
     data = cast("dict[str, Any]", unpack("data", row.values))
-    if ("rules" in data) is not (row.values["schema"] == RULED_SCHEMA):
+    schema = cast("int", row.values["schema"])
+    is_sound = ("rules" in data) is (schema >= RULED_SCHEMA)
+    if not is_sound or (public_hash(row) is None) is (schema >= PUBLIC_STATE_SCHEMA):
         raise LedgerCorrupt(f"Row {row.key} has a schema that is not that of its data.")
     state = LedgerState(
         currency=data["currency"],
@@ -184,6 +203,13 @@ def read_state(row: Row) -> tuple[LedgerState, str]:
         **read_notices(data),
     )
     return state, str(row.values["head"])
+
+
+def public_hash(row: Row) -> str | None:
+    """The public hash of a commit in its journal row, or of the last one in the state row; None in
+    rows of versions that had none."""
+    public = row.values.get("public")
+    return public if isinstance(public, str) else None
 
 
 def _state_document(state: LedgerState) -> dict[str, object]:
@@ -208,16 +234,18 @@ def _state_document(state: LedgerState) -> dict[str, object]:
 
 
 class EncodedEntry(NamedTuple):
-    """An entry and its explained charge as canonical JSON: encoded once, written twice."""
+    """An entry and its explained charge as canonical JSON: encoded once, written twice; `leaf` is
+    the public part (docs/proof.md)."""
 
     entry: bytes
     charge: bytes | None
+    leaf: bytes
 
 
 def encode_entry(entry: Entry) -> EncodedEntry:
     """The bytes of an entry that go into the journal and into its guard."""
     charge = canonical_json(entry.charge) if entry.charge is not None else None
-    return EncodedEntry(canonical_json(entry_document(entry)), charge)
+    return EncodedEntry(canonical_json(entry_document(entry)), charge, entry_leaf(entry))
 
 
 def journal_values(
@@ -231,6 +259,7 @@ def journal_values(
     rules: Mapping[str, object] | None = None,
     organizers: Sequence[str | None] = (),
     previous: str,
+    previous_public: str | None,
     commit_id: str,
     at: datetime,
 ) -> dict[str, Value]:
@@ -238,7 +267,7 @@ def journal_values(
 
     The bytes are lines: what changed beside the entries, then a line for each entry, followed by a
     line with its charge where it has one. Whose meetings the entries' legs were in stands beside
-    them, not hashed, so that it can be erased.
+    them, not hashed, so that it can be erased. A row has a public hash if the one before has.
     """
     document: dict[str, object] = {}
     if settings:
@@ -247,10 +276,10 @@ def journal_values(
         document["events"] = content_digest(_events_document(events))
     if rules:
         document["rules"] = rules
-    lines = (line for encoded in entries for line in encoded if line is not None)
+    lines = (line for encoded in entries for line in encoded[:2] if line is not None)
     data = zlib.compress(b"\n".join((canonical_json(document), *lines)), _DEFLATE_LEVEL)
     values: dict[str, Value] = {
-        "schema": JOURNAL_SCHEMA,
+        "schema": JOURNAL_SCHEMA if previous_public is None else PUBLIC_SCHEMA,
         "commit_id": commit_id,
         "at": format_time(at),
         "first": state.entry - len(entries) + 1,
@@ -258,6 +287,19 @@ def journal_values(
         "balance": state.balance_micros,
         "previous": previous,
     }
+    if previous_public is not None:
+        leaves = [encoded.leaf for encoded in entries]
+        values["public"] = document_hash(
+            commit_document(
+                account,
+                state.commit,
+                at=at,
+                balance_micros=state.balance_micros,
+                first=state.entry - len(entries) + 1,
+                leaves=leaves,
+                previous=previous_public,
+            )
+        )
     values["hash"] = chain_hash(chain_key, account, state.commit, values, data)
     return values | split("data", data) | organizers_values(organizers)
 
@@ -283,6 +325,8 @@ def chain_hash(
 ) -> str:
     """HMAC-SHA256 over a journal row as it is stored: what is in plain properties and the bytes."""
     plain = {name: values.get(name) for name in _CHAINED}
+    if "public" in values:
+        plain["public"] = values["public"]
     head = canonical_json({"account": account, "commit": commit, **plain})
     return hmac.new(chain_key, head + b"\n" + data, hashlib.sha256).hexdigest()
 
@@ -290,7 +334,7 @@ def chain_hash(
 @fails_closed
 def read_commit(row: Row) -> Commit:
     """The commit in a journal row; its hash is not checked here."""
-    check_schema(row, JOURNAL_SCHEMA)
+    check_schema(row, PUBLIC_SCHEMA)
     head, *lines = zlib.decompress(joined("data", row.values)).split(b"\n")
     data = cast("dict[str, Any]", json.loads(head))
     return Commit(
@@ -322,7 +366,7 @@ def read_posted(row: Row) -> list[SettledDebit]:
     """What the first debits of legs in a journal row charged, and what reversals and re-ratings
     changed of it: a hold book that catches up reads thousands of them while somebody waits, so
     nothing else is read."""
-    check_schema(row, JOURNAL_SCHEMA)
+    check_schema(row, PUBLIC_SCHEMA)
     lines = iter(zlib.decompress(joined("data", row.values)).split(b"\n")[1:])
     found: list[SettledDebit] = []
     for line in lines:
@@ -351,7 +395,7 @@ def leg_values(
     record: LegRecord, commit: int, encoded: EncodedEntry | None = None
 ) -> dict[str, Value]:
     """The properties of a leg's guard row; the person's part can be erased alone."""
-    entry, charge = encoded or encode_entry(record.entry)
+    entry, charge, _ = encoded or encode_entry(record.entry)
     return {
         "schema": SCHEMA,
         "leg": record.leg,

@@ -11,6 +11,7 @@ from shared.adapters.tables.committable import Change, Loaded, NoChange
 from shared.adapters.tables.group_commit import GroupCommitter
 from shared.domain.common import limits
 from shared.domain.common.errors import (
+    EtagMismatch,
     LedgerCorrupt,
     PerminuteError,
     RowMissing,
@@ -63,10 +64,12 @@ _QUIET = (Configure, Tick, AnswerRecharge, Acknowledge, Announce)
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """A ledger's state (None before it is opened) with the hash of its last journal row."""
+    """A ledger's state (None before it is opened) with the hash of its last journal row, and the
+    public one where there is any."""
 
     state: LedgerState | None
     hash: str
+    public: str | None
 
 
 type Outcome = CommitResult | IdempotencyConflict
@@ -210,7 +213,11 @@ class TableLedger:
         return found
 
     async def entry(self, account: str, sequence: int) -> Entry | None:
-        """The entry with this number: found by halving, in a handful of reads."""
+        commit = await self.commit_of(account, sequence)
+        return commit.entries[sequence - commit.first] if commit else None
+
+    async def commit_of(self, account: str, sequence: int) -> Commit | None:
+        """The commit with this entry: found by halving, in a handful of reads."""
         state = await self.state(account)
         low, high = 1, state.commit if state else 0
         while low <= high:
@@ -224,8 +231,40 @@ class TableLedger:
             elif commit.first + len(commit.entries) <= sequence:
                 low = middle + 1
             else:
-                return commit.entries[sequence - commit.first]
+                return commit
         return None
+
+    async def public_head(self, account: str) -> str | None:
+        row = await self._tables.get(rows.TABLE, account, rows.STATE)
+        return rows.public_hash(row) if row else None
+
+    async def public_hashes(self, account: str, *, after: int) -> list[str] | None:
+        found: list[str] = []
+        while page := await self._tables.query(
+            rows.TABLE,
+            account,
+            after=rows.journal_key(after + len(found)),
+            before="journal}",
+            limit=limits.TABLE_PAGE_ROWS_MAX,
+            select=["schema", "public"],
+        ):
+            hashes = [rows.public_hash(row) for row in page]
+            if not all(hashes):
+                return None
+            found += [each for each in hashes if each]
+        return found
+
+    async def begin_public_chain(self, account: str, commit: int, public: str) -> bool:
+        row = await self._tables.get(rows.TABLE, account, rows.STATE)
+        if row is None or row.values.get("commit") != commit:
+            return False
+        values = {**row.values, "schema": rows.PUBLIC_STATE_SCHEMA, "public": public}
+        try:
+            change = Replace(rows.STATE, values, row.etag)
+            await self._tables.transact(rows.TABLE, account, [change])
+        except EtagMismatch:
+            return False
+        return True
 
     async def reversal(self, account: str, debit: int) -> Entry | None:
         row = await self._tables.get(rows.TABLE, account, rows.reversal_row_key(debit))
@@ -265,9 +304,9 @@ class LedgerPartition:
     async def load(self, partition: str) -> Loaded[_Head]:
         row = await self._tables.get(self.table, partition, rows.STATE)
         if row is None:
-            return Loaded(_Head(None, rows.GENESIS), None)
+            return Loaded(_Head(None, rows.GENESIS, rows.GENESIS), None)
         state, head = rows.read_state(row)
-        return Loaded(_Head(state, head), row.etag)
+        return Loaded(_Head(state, head, rows.public_hash(row)), row.etag)
 
     async def view(
         self, partition: str, loaded: Loaded[_Head], commands: Sequence[Command]
@@ -289,7 +328,7 @@ class LedgerPartition:
                 return NoChange(CommitResult(None, repeated=True))
             case Decided():
                 return Change(
-                    _Head(decision.state, state.hash),
+                    replace(state, state=decision.state),
                     CommitResult(_last(decision), events=bool(decision.events)),
                     decision,
                 )
@@ -320,11 +359,13 @@ class LedgerPartition:
             rules=rules_document(before.state.state, state),
             organizers=[entry.organizer for entry in entries],
             previous=before.state.hash,
+            previous_public=before.state.public,
             commit_id=commit_id,
             at=at,
         )
         head = str(journal["hash"])
-        values = rows.state_values(state, head, commit_id)
+        public = str(journal["public"]) if "public" in journal else None
+        values = rows.state_values(state, head, commit_id, public)
         operations: list[Operation] = [
             Insert(rows.STATE, values)
             if before.etag is None
@@ -334,7 +375,7 @@ class LedgerPartition:
         ]
         if events:
             operations.append(Insert(rows.event_key(number), rows.event_values(events, at)))
-        return _Head(state, head), operations
+        return _Head(state, head, public), operations
 
     async def prepare(
         self, partition: str, steps: Sequence[Change[_Head, Outcome]], now: datetime

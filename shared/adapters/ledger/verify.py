@@ -9,9 +9,11 @@ from shared.adapters.ledger.checkpoint import Checkpoint, read_verified, verifie
 from shared.adapters.ledger.ranges import read_range
 from shared.adapters.ledger.state_codec import RULED_FIELDS
 from shared.adapters.ledger.verify_months import compare_months, month_rows
+from shared.adapters.ledger.verify_proofs import proof_rows
 from shared.adapters.ledger.verify_rows import (
     UNREADABLE,
     Guarded,
+    PublicHead,
     Run,
     event_rows,
     guard_rows,
@@ -61,6 +63,7 @@ async def verify(
     await segment_rows(run, tables, account)
     await compare_months(run, tables, account)
     await usage_rows(run, tables, account, since)
+    await proof_rows(run, tables, account, since)
     await event_rows(run, tables, account, after=start)
     await newer_rows(run, tables, account)
     if state_row is not None:
@@ -118,6 +121,7 @@ def _journal_row(run: Run, account: str, chain_key: bytes, row: Row) -> None:
         run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
         run.broken = True
         return
+    _public(run, account, row, commit)
     run.entries += len(commit.entries)
     for month in run.months:
         month.add(commit, run.head)
@@ -131,6 +135,19 @@ def _journal_row(run: Run, account: str, chain_key: bytes, row: Row) -> None:
         _guarded(run, row, entry)
     _rerated(run, row.key, commit)
     _replayed(run, row.key, commit)
+
+
+def _public(run: Run, account: str, row: Row, commit: Commit) -> None:
+    """Compute the public hash, which a row has if the one before it has."""
+    run.public = commit.public(account, run.public).public_hash()
+    last_entry = commit.first + len(commit.entries) - 1
+    run.publics.append(PublicHead(run.public, commit.balance_micros, last_entry))
+    stored = rows.public_hash(row)
+    if stored is None and not run.has_public:
+        return
+    run.has_public = True
+    if stored != run.public:
+        run.wrong(row.key, "public: is not the hash of the commit's public parts")
 
 
 def _replayed(run: Run, key: str, commit: Commit) -> None:
@@ -203,8 +220,11 @@ def _resumed(row: Row, chain_key: bytes) -> Run:
     except UNREADABLE as error:
         detail = error.detail if isinstance(error, LedgerCorrupt) else type(error).__name__
         return Run(problems=[f"{row.key}: seal: does not hold ({detail}); made again"])
+    if known is None:
+        return Run()
     return Run(
         head=known.head,
+        public=known.public,
         commit=known.state.commit,
         commit_id=known.commit_id,
         entries=known.state.entry,
@@ -221,6 +241,7 @@ async def _remember(run: Run, tables: TableStore, account: str, chain_key: bytes
         found = Checkpoint(
             run.state,
             run.head,
+            run.public,
             run.commit_id,
             run.opened,
             run.legs_before + run.new_legs,
@@ -240,6 +261,9 @@ def _state_row(run: Run, row: Row) -> None:
         return
     if head != run.head:
         run.wrong(row.key, "head: is not the hash of the last journal row")
+    public = rows.public_hash(row)
+    if public != run.public and (public is not None or run.has_public):
+        run.wrong(row.key, "public: is not the public hash of the last commit")
     if row.values.get("commit_id") != run.commit_id:
         run.wrong(row.key, "commit_id: is not that of the last journal row")
     if state.commit != run.commit:

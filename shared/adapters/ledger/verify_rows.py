@@ -35,6 +35,7 @@ _NAMES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
             "balance": int,
             "previous": str,
             "hash": str,
+            "public": str,
         },
         ("data", "organizers"),
     ),
@@ -57,11 +58,27 @@ _NAMES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
     ),
     "usage|head": ({"schema": int, "time_zone": str, "through": str, "last": int}, ()),
     "segment|": ({"schema": int}, ("data", "organizers")),
+    "proof|": ({"schema": int, "digest": str}, ("data",)),
+    "proof|head": ({"schema": int, "day": str}, ()),
+    "proof|day|part": ({"schema": int}, ("hashes",)),
+    "rate|": ({"schema": int}, ("data",)),
     rows.STATE: (
-        {"schema": int, "commit": int, "entry": int, "balance": int, "head": str, "commit_id": str},
+        {
+            "schema": int,
+            "commit": int,
+            "entry": int,
+            "balance": int,
+            "head": str,
+            "commit_id": str,
+            "public": str,
+        },
         ("data",),
     ),
 }
+
+
+_PUBLIC_SINCE = {"journal|": rows.PUBLIC_SCHEMA, rows.STATE: rows.PUBLIC_STATE_SCHEMA}
+"""The schemas of rows that have a property `public`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +91,15 @@ class Guarded:
     names_organizer: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PublicHead:
+    """The public hash of a commit, with the balance and the last entry after it."""
+
+    hash: str
+    balance_micros: int
+    last_entry: int
+
+
 @dataclass(slots=True)
 class Run:
     """What has been recomputed so far, and what is wrong with it.
@@ -81,10 +107,14 @@ class Run:
     `broken`: the journal can't be replayed any further. `legs`, `guards` and `holds` by row key:
     what must be there. `events`: commits with events, by the key of their outbox row.
     `packed_commit` and `month`: the last commit in a segment and the last closed month that were
-    verified.
+    verified. `public` is the public hash of the last commit, `publics` are those of the commits
+    that were read; `has_public`: the rows have them, too.
     """
 
     head: str = rows.GENESIS
+    public: str = rows.GENESIS
+    has_public: bool = False
+    publics: list[PublicHead] = field(default_factory=list)
     commit: int = 0
     commit_id: str = ""
     entries: int = 0
@@ -204,6 +234,9 @@ def _is_canonical(text: object) -> bool:
 def own_properties(run: Run, row: Row, kind: str) -> None:
     """What we write stands in a row, in its type and canonical form, and nothing else."""
     plain, contents = _NAMES[kind]
+    schema = row.values.get("schema")
+    if isinstance(schema, int) and schema < _PUBLIC_SINCE.get(kind, 0):
+        plain = {name: is_a for name, is_a in plain.items() if name != "public"}
     for name, is_a in plain.items():
         if type(row.values.get(name)) is not is_a:
             run.wrong(row.key, f"{name}: is missing, or no {is_a.__name__}")

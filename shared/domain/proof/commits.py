@@ -62,23 +62,43 @@ class PublicCommit:
 
     def document(self, leaves: Sequence[bytes] | None = None) -> dict[str, object]:
         """The commit as it is hashed; `leaves` where the leaf data of its entries is at hand."""
-        if leaves is None:
-            leaves = [entry_leaf(entry) for entry in self.entries]
-        return {
-            "format": COMMIT_FORMAT,
-            "account": self.account,
-            "commit": self.number,
-            "at": format_time(self.at),
-            "first": self.first,
-            "entries": len(self.entries),
-            "balance": format_amount(self.balance_micros),
-            "root": tree_root(leaves).hex(),
-            "previous": self.previous,
-        }
+        return commit_document(
+            self.account,
+            self.number,
+            at=self.at,
+            balance_micros=self.balance_micros,
+            first=self.first,
+            leaves=[entry_leaf(entry) for entry in self.entries] if leaves is None else leaves,
+            previous=self.previous,
+        )
 
     def public_hash(self) -> str:
         """The public hash, hex."""
         return document_hash(self.document())
+
+
+def commit_document(
+    account: str,
+    number: int,
+    *,
+    at: datetime,
+    balance_micros: int,
+    first: int,
+    leaves: Sequence[bytes],
+    previous: str,
+) -> dict[str, object]:
+    """A commit as it is hashed, from the leaf data of its entries."""
+    return {
+        "format": COMMIT_FORMAT,
+        "account": account,
+        "commit": number,
+        "at": format_time(at),
+        "first": first,
+        "entries": len(leaves),
+        "balance": format_amount(balance_micros),
+        "root": tree_root(leaves).hex(),
+        "previous": previous,
+    }
 
 
 def document_hash(document: object) -> str:

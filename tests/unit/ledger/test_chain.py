@@ -27,7 +27,8 @@ FROZEN_HASH = "54a0b7c952f0640dc50585ba869928cbd895e88655ececf8b7bbecdb2e523568"
 
 def _documented(key: bytes, account: str, commit: int, values: dict[str, Value]) -> str:
     """HMAC-SHA256 over canonical JSON, a line break and the stored bytes (docs/ledger.md)."""
-    plain = {"account": account, "commit": commit, **{name: values[name] for name in NAMES}}
+    names = (*NAMES, "public") if "public" in values else NAMES
+    plain = {"account": account, "commit": commit, **{name: values[name] for name in names}}
     head = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     parts = [values[name] for name in sorted(values) if name.startswith("data")]
     data = b"".join(part for part in parts if isinstance(part, bytes))
@@ -61,7 +62,7 @@ def test_each_field_and_each_byte_counts() -> None:
     data = FROZEN_ROW["data0"]
     assert isinstance(data, bytes)
     hashes = {FROZEN_HASH}
-    for name in NAMES:
+    for name in (*NAMES, "public"):
         changed = {**FROZEN_ROW, name: "other"}
         hashes.add(ledger_rows.chain_hash(FROZEN_KEY, "contoso", 7, changed, data))
     for account, commit, key, content in (
@@ -71,4 +72,4 @@ def test_each_field_and_each_byte_counts() -> None:
         ("contoso", 7, FROZEN_KEY, data + b"\0"),
     ):
         hashes.add(ledger_rows.chain_hash(key, account, commit, FROZEN_ROW, content))
-    assert len(hashes) == 1 + len(NAMES) + 4
+    assert len(hashes) == 1 + len(NAMES) + 1 + 4

@@ -1,0 +1,166 @@
+"""Closed days as they are proved: roots, public hashes and rates, in the ledger's partition.
+
+| row key             | what                                                                 |
+| ------------------- | -------------------------------------------------------------------- |
+| `proof|{day}`       | the signed root, and the digests of the rates that the day names     |
+| `proof|{day}|{part}`| the public hashes of its commits, 32 bytes each                      |
+| `proof|head`        | the last closed day                                                  |
+| `rate|{digest}`     | a rate as it is proved                                               |
+
+None is changed once it is written, but `proof|head`; a day's rows come before it.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from shared.adapters.ledger import rows
+from shared.adapters.ledger.ranges import read_range
+from shared.adapters.tables.packing import fails_closed, joined, pack, split, unpack
+from shared.adapters.tables.schema import check_schema
+from shared.concurrency import gather_bounded
+from shared.domain.common import limits
+from shared.domain.common.canonical import canonical_json
+from shared.domain.common.errors import LedgerCorrupt, RowExists
+from shared.domain.proof.days import ProvenDay
+from shared.domain.proof.roots import SignedRoot, read_root
+from shared.ports.tables import Insert, Operation, Row, TableStore, Upsert, Value
+
+SCHEMA = 1
+PREFIX = "proof|"
+RATE = "rate|"
+HEAD = "proof|head"
+PART = "proof|day|part"
+"""What stands for the parts of days where kinds of rows are listed."""
+_HASH_BYTES = 32
+
+
+class TableProofs:
+    """Implements the port `Proofs` on a TableStore."""
+
+    def __init__(self, tables: TableStore) -> None:
+        self._tables = tables
+
+    async def last(self, account: str) -> SignedRoot | None:
+        row = await self._tables.get(rows.TABLE, account, HEAD)
+        return await self.root(account, read_head(row)) if row else None
+
+    async def root(self, account: str, day: str) -> SignedRoot | None:
+        row = await self._tables.get(rows.TABLE, account, f"{PREFIX}{day}")
+        return read_day(row)[0] if row else None
+
+    async def roots(self, account: str, first: str, last: str, *, limit: int) -> list[SignedRoot]:
+        found: list[SignedRoot] = []
+        async for row in read_range(self._tables, account, f"{PREFIX}{first}", f"{PREFIX}{last}|"):
+            if is_day(row.key):
+                found.append(read_day(row)[0])
+            if len(found) == limit:
+                break
+        return found
+
+    async def day(self, account: str, day: str) -> ProvenDay | None:
+        key = f"{PREFIX}{day}"
+        found = [row async for row in read_range(self._tables, account, key, f"{key}}}")]
+        if not found or found[0].key != key:
+            return None
+        signed, digests = read_day(found[0])
+        leaves = tuple(leaf for row in found[1:] for leaf in read_leaves(row))
+        if len(leaves) != signed.root.commits:
+            raise LedgerCorrupt(f"Row {key} has {signed.root.commits} commits, its parts others.")
+        return ProvenDay(signed, leaves, tuple(await self._rates(account, digests)))
+
+    async def rates(self, account: str, days: Sequence[str]) -> list[Mapping[str, Any]]:
+        digests: set[str] = set()
+        for day in days:
+            row = await self._tables.get(rows.TABLE, account, f"{PREFIX}{day}")
+            digests |= set(read_day(row)[1]) if row else set()
+        return await self._rates(account, sorted(digests))
+
+    async def close(self, account: str, day: ProvenDay) -> bool:
+        parts, final = day_rows(day)
+        for each in parts:
+            await self._tables.transact(rows.TABLE, account, [each])
+        try:
+            await self._tables.transact(rows.TABLE, account, final)
+        except RowExists:
+            return False  # another run was faster: its root is the one that counts
+        return True
+
+    async def _rates(self, account: str, digests: Sequence[str]) -> list[Mapping[str, Any]]:
+        async def one(digest: str) -> Mapping[str, Any]:
+            row = await self._tables.get(rows.TABLE, account, f"{RATE}{digest}")
+            if row is None:
+                raise LedgerCorrupt(f"Row {RATE}{digest} is missing.")
+            return read_rate(row)
+
+        return await gather_bounded(one, digests, at_once=limits.STATEMENT_READS_AT_ONCE)
+
+
+def day_rows(day: ProvenDay) -> tuple[list[Operation], list[Operation]]:
+    """(the rows that come first, the transaction that closes the day)."""
+    root = day.signed.root
+    digests: list[str] = []
+    parts: list[Operation] = []
+    for rate in day.rates:
+        digests.append(rate_digest(rate))
+        parts.append(Upsert(f"{RATE}{digests[-1]}", {"schema": SCHEMA, **pack("data", rate)}))
+    size = limits.PROOF_HASHES_A_ROW_MAX
+    for number, start in enumerate(range(0, len(day.leaves), size)):
+        data = b"".join(day.leaves[start : start + size])
+        key = f"{PREFIX}{root.day}|{number:03}"
+        parts.append(Upsert(key, {"schema": SCHEMA, **split("hashes", data)}))
+    values: dict[str, Value] = {
+        "schema": SCHEMA,
+        "digest": day.signed.digest,
+        **pack("data", {"signed": day.signed.document(), "rates": sorted(digests)}),
+    }
+    final: list[Operation] = [
+        Insert(f"{PREFIX}{root.day}", values),
+        Upsert(HEAD, {"schema": SCHEMA, "day": root.day}),
+    ]
+    return parts, final
+
+
+def rate_digest(rate: Mapping[str, Any]) -> str:
+    """The digest of a rate, by which its row is named."""
+    return hashlib.sha256(canonical_json(rate)).hexdigest()
+
+
+def is_day(key: str) -> bool:
+    """Whether a row has a root."""
+    return key.startswith(PREFIX) and key.count("|") == 1 and key != HEAD
+
+
+@fails_closed
+def read_head(row: Row) -> str:
+    """The last closed day."""
+    check_schema(row, SCHEMA)
+    return str(row.values["day"])
+
+
+@fails_closed
+def read_day(row: Row) -> tuple[SignedRoot, list[str]]:
+    """(root, digests of its rates)."""
+    check_schema(row, SCHEMA)
+    data = cast("dict[str, Any]", unpack("data", row.values))
+    return read_root(data["signed"]), data["rates"]
+
+
+@fails_closed
+def read_leaves(row: Row) -> Iterable[bytes]:
+    """The public hashes in a part of a day."""
+    check_schema(row, SCHEMA)
+    data = joined("hashes", row.values)
+    if len(data) % _HASH_BYTES:
+        raise ValueError("a hash is cut")
+    return [data[at : at + _HASH_BYTES] for at in range(0, len(data), _HASH_BYTES)]
+
+
+@fails_closed
+def read_rate(row: Row) -> Mapping[str, Any]:
+    """A rate."""
+    check_schema(row, SCHEMA)
+    rate = cast("dict[str, Any]", unpack("data", row.values))
+    if row.key != f"{RATE}{rate_digest(rate)}":
+        raise ValueError("it is another rate than its key says")
+    return rate

@@ -1,0 +1,48 @@
+"""Closed days of ledgers as they are proved, and the key that signs them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from shared.domain.proof.days import ProvenDay
+from shared.domain.proof.roots import SignedRoot
+
+
+class Proofs(Protocol):
+    """Closed days by account; none is ever changed. Raises StoreUnavailable, LedgerCorrupt."""
+
+    async def last(self, account: str) -> SignedRoot | None:
+        """The root of the last closed day."""
+        ...
+
+    async def root(self, account: str, day: str) -> SignedRoot | None:
+        """The root of a day, or None."""
+        ...
+
+    async def roots(self, account: str, first: str, last: str, *, limit: int) -> list[SignedRoot]:
+        """The roots of the days from `first` to `last`, in order."""
+        ...
+
+    async def day(self, account: str, day: str) -> ProvenDay | None:
+        """A day with what paths are made of, or None."""
+        ...
+
+    async def rates(self, account: str, days: Sequence[str]) -> list[Mapping[str, Any]]:
+        """The rates of days, each once."""
+        ...
+
+    async def close(self, account: str, day: ProvenDay) -> bool:
+        """Keep a day, the next one; False if it is kept already."""
+        ...
+
+
+class Signer(Protocol):
+    """The private key of this process."""
+
+    @property
+    def public_key(self) -> bytes:
+        """The raw public key."""
+        ...
+
+    def sign(self, data: bytes) -> bytes:
+        """The Ed25519 signature."""
+        ...
