@@ -9,6 +9,8 @@ RUN_STAMP := .venv/.installed-local
 VENV_STAMP := .venv/.installed
 CLI_STAMP := .venv/.installed-cli
 NODE_STAMP := local/node_modules/.installed
+CONSOLE_STAMP := console/dist/.built
+CONSOLE_SOURCES := $(wildcard console/*.json console/*.html console/*.ts console/public/* console/src/*.ts* console/src/*.css console/src/api/client.ts console/src/pages/*.tsx functions/*.py shared/contracts/openapi/*)
 KUSTO_STAMP := tests/infra/node_modules/.installed
 CHECKOV_STAMP := build/tools/checkov/.installed
 UV_STAMP := build/tools/uv/.installed
@@ -33,7 +35,7 @@ help:
 	@echo "make requirements  requirements*.txt with hashes, of what requirements*.in pin"
 	@echo "make package the zip that is deployed, tried in an empty folder"
 
-setup: $(VENV_STAMP) $(CLI_STAMP) $(NODE_STAMP) $(KUSTO_STAMP)
+setup: $(VENV_STAMP) $(CLI_STAMP) $(NODE_STAMP) $(KUSTO_STAMP) $(CONSOLE_STAMP)
 
 $(RUN_STAMP): requirements-local.txt
 	@if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
@@ -66,6 +68,17 @@ $(NODE_STAMP): local/package.json local/package-lock.json
 	@cd local && npm ci --no-progress --loglevel=error </dev/null
 	@touch $@
 
+console/node_modules/.installed: console/package.json console/package-lock.json
+	@echo "installing what builds the console into console/node_modules"
+	@cd console && npm ci --no-progress --loglevel=error </dev/null
+	@touch $@
+
+$(CONSOLE_STAMP): $(CONSOLE_SOURCES) console/node_modules/.installed | $(RUN_STAMP)
+	@echo "building the console into console/dist"
+	@$(PY) -m local.openapi build/openapi.json
+	@cd console && npm run --silent build >../build/console.log 2>&1 || { cat ../build/console.log >&2; exit 1; }
+	@touch $@
+
 $(KUSTO_STAMP): tests/infra/package.json tests/infra/package-lock.json
 	@echo "installing the Kusto analyser into tests/infra/node_modules"
 	@cd tests/infra && npm ci --no-progress --loglevel=error </dev/null
@@ -82,10 +95,10 @@ $(UV_STAMP): infra/tools/uv-requirements.txt | $(VENV_STAMP)
 	@build/tools/uv/bin/pip install --quiet --no-input --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-demo: $(RUN_STAMP) $(NODE_STAMP)
+demo: $(RUN_STAMP) $(NODE_STAMP) $(CONSOLE_STAMP)
 	@$(PY) -m local.demo
 
-run: $(RUN_STAMP) $(NODE_STAMP)
+run: $(RUN_STAMP) $(NODE_STAMP) $(CONSOLE_STAMP)
 	@exec $(PY) -m local.run
 
 test: setup

@@ -1,0 +1,133 @@
+import createClient from "openapi-fetch";
+import type { paths } from "./schema";
+import { authorization, signedOut } from "../session";
+
+/** A failed request: the problem document of the API, or a failure of the network. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    detail: string,
+    readonly code: string,
+    readonly requestId: string,
+    readonly errors: { pointer: string; detail: string }[] = [],
+  ) {
+    super(detail);
+  }
+}
+
+type Problem = {
+  title?: string;
+  detail?: string;
+  code?: string;
+  request_id?: string;
+  errors?: { pointer: string; detail: string }[];
+};
+
+const client = createClient<paths>({
+  baseUrl: location.origin,
+  fetch: async (request: Request) => {
+    const token = await authorization();
+    if (token) request.headers.set("authorization", `Bearer ${token}`);
+    return fetch(request);
+  },
+});
+
+export const api = client;
+
+async function failure(response: Response): Promise<ApiError> {
+  const requestId = response.headers.get("x-request-id") ?? "";
+  let problem: Problem = {};
+  try {
+    problem = (await response.json()) as Problem;
+  } catch {
+    // A gateway in between may answer with anything.
+  }
+  if (response.status === 401) signedOut();
+  return new ApiError(
+    response.status,
+    problem.title ?? response.statusText,
+    problem.detail ?? `HTTP ${response.status}`,
+    problem.code ?? "",
+    problem.request_id ?? requestId,
+    problem.errors ?? [],
+  );
+}
+
+function unreachable(error: unknown): ApiError {
+  return new ApiError(0, "No answer", error instanceof Error ? error.message : "", "unreachable", "");
+}
+
+/** The JSON of a successful answer; CSV goes through `download`. Throws ApiError. */
+export async function data<T>(
+  call: Promise<{ data?: T; error?: unknown; response: Response }>,
+): Promise<Exclude<T, string>> {
+  let answer: { data?: T; error?: unknown; response: Response };
+  try {
+    answer = await call;
+  } catch (error) {
+    throw error instanceof ApiError ? error : unreachable(error);
+  }
+  if (!answer.response.ok) {
+    throw await failure(
+      new Response(JSON.stringify(answer.error ?? {}), {
+        status: answer.response.status,
+        statusText: answer.response.statusText,
+        headers: answer.response.headers,
+      }),
+    );
+  }
+  return answer.data as Exclude<T, string>;
+}
+
+export type Query = Record<string, string | number | boolean | undefined>;
+type Options = { query?: Query; body?: BodyInit | object; headers?: Record<string, string> };
+
+/** A request that the typed client does not cover: forms, files, and CSV. Throws ApiError. */
+export async function send(method: string, path: string, options: Options = {}): Promise<Response> {
+  const url = new URL(path, location.origin);
+  for (const [name, value] of Object.entries(options.query ?? {})) {
+    if (value !== undefined && value !== "") url.searchParams.set(name, String(value));
+  }
+  const headers = new Headers(options.headers);
+  const token = await authorization();
+  if (token) headers.set("authorization", `Bearer ${token}`);
+  let body: BodyInit | undefined;
+  if (typeof options.body === "string" || options.body instanceof Blob || options.body instanceof FormData) {
+    body = options.body;
+  } else if (options.body !== undefined) {
+    body = JSON.stringify(options.body);
+    headers.set("content-type", "application/json");
+  }
+  let response: Response;
+  try {
+    response = await fetch(url, { method, headers, ...(body === undefined ? {} : { body }) });
+  } catch (error) {
+    throw unreachable(error);
+  }
+  if (!response.ok) throw await failure(response);
+  return response;
+}
+
+export async function json<T>(method: string, path: string, options: Options = {}): Promise<T> {
+  const response = await send(method, path, options);
+  return (response.status === 204 ? undefined : await response.json()) as T;
+}
+
+/** Save the CSV of a list under the name that the API gives. */
+export async function download(path: string, query: Query): Promise<void> {
+  const response = await send("GET", path, { query: { ...query, format: "csv" } });
+  const named = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") ?? "");
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = named?.[1] ?? "perminute.csv";
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+/** Path segment. */
+export const seg = encodeURIComponent;
+
+export function newKey(): string {
+  return crypto.randomUUID();
+}

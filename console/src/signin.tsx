@@ -1,0 +1,58 @@
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { ApiError } from "./api/client";
+import { t } from "./i18n";
+import { type Config, signedOut, useKey } from "./session";
+import { Buttons, fields, Input, Problem, useAction } from "./ui";
+
+export function SignIn(props: { config: Config; error: ApiError | undefined; onEnter: () => Promise<void>; tools: JSX.Element }): JSX.Element {
+  const action = useAction();
+  const [isLeaving, setLeaving] = useState(false);
+  const submit = (event: Event): void => {
+    const { key, keep } = fields(event);
+    void action.run(async () => {
+      if (!key) throw new ApiError(400, t("No key"), t("Enter an API key."), "", "");
+      useKey(key, keep === "on");
+      try {
+        await props.onEnter();
+      } catch (error) {
+        signedOut();
+        throw error;
+      }
+    });
+  };
+  const withEntra = (): void => {
+    setLeaving(true);
+    void action.run(async () => {
+      if (props.config.entra) await (await import("./entra")).signIn(props.config.entra);
+    });
+  };
+  const error = action.error ?? props.error;
+  return (
+    <main class="center">
+      <div class="card sign-in">
+        <h1>
+          <img src="/console/icon.svg" alt="" width="34" height="34" /> Perminute
+        </h1>
+        <p class="about">{t("What conference calls cost, and what pays for them.")}</p>
+        {error && (error.status === 401 ? <p class="problem" role="alert">{t("The API does not accept this key.")}</p> : <Problem error={error} />)}
+        {props.config.entra && (
+          <>
+            <button type="button" class="primary block" disabled={isLeaving} onClick={withEntra}>
+              {t("Sign in with Microsoft Entra")}
+            </button>
+            <p class="or">{t("or")}</p>
+          </>
+        )}
+        <form onSubmit={submit}>
+          <Input label={t("API key")} name="key" type="password" required spellcheck={false} hint={t("The key stays in this tab and is gone when the page is loaded again.")} />
+          <label class="check">
+            <input type="checkbox" name="keep" /> {t("Keep it until this tab is closed")}
+          </label>
+          <Buttons submit={t("Sign in")} isBusy={action.isBusy} />
+        </form>
+        {props.tools}
+      </div>
+    </main>
+  );
+}
