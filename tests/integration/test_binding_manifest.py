@@ -93,7 +93,7 @@ def test_the_app_lives_without_what_is_not_deployed(tmp_path: Path) -> None:
 
     assert sorted(_index(tmp_path)) == sorted(_index(ROOT))
     assert {path.name for path in tmp_path.iterdir()} <= {
-        *("function_app.py", "functions", "shared", "host.json", "requirements.txt"),
+        *("function_app.py", "functions", "shared", "console", "host.json", "requirements.txt"),
         "__pycache__",
     }
 
