@@ -18,7 +18,7 @@ from functions.http import (
     with_warnings,
 )
 from shared.bootstrap import container
-from shared.contracts.common.queries import PAGE, PREFIX
+from shared.contracts.common.queries import PAGE, PREFIX, Query
 from shared.domain.directory.access import Role
 
 if TYPE_CHECKING:  # loaded by the first request
@@ -27,6 +27,13 @@ if TYPE_CHECKING:  # loaded by the first request
 bp = new_blueprint()
 _PATH = "v1/bridges/{bridge}"
 _ADMIN: frozenset[Role] = frozenset()
+_SIGNED = frozenset(
+    {
+        *("x-bridge-authorization", "x-bridge-url"),
+        *("webhook-signature", "x-twilio-signature", "x-zm-signature"),
+    }
+)
+"""Headers with which a post that is tried brings its credentials."""
 
 
 @admin_route(
@@ -92,15 +99,43 @@ async def delete_bridge(call: Call) -> func.HttpResponse:
 
 
 @admin_route(
-    bp, "POST", f"{_PATH}/try", frozenset({Role.OPERATOR}), body=POSTED_LEGS, all_accounts=True
+    bp,
+    "POST",
+    f"{_PATH}/try",
+    frozenset({Role.OPERATOR}),
+    body=POSTED_LEGS,
+    all_accounts=True,
+    queries=(
+        Query("dialect", "Read the post in this dialect, not in the bridge's."),
+        Query("default_account", "Charge this account, where nothing else names one."),
+    ),
 )
 async def try_bridge_post(call: Call) -> func.HttpResponse:
     """Play a post of the bridge, an event or several, in its dialect: read, resolved and rated,
     with every step. Nothing is kept and nothing is charged. Where the post makes several legs the
-    answer is the first one, and `others` has the rest."""
+    answer is the first one, and `others` has the rest. The vendor's signature is checked where it
+    is sent: its headers as they are, `Authorization` as `x-bridge-authorization`, and the URL that
+    the vendor calls, with its query, as `x-bridge-url`."""
     from shared.contracts.ledger.tried import tried_body
+    from shared.usecases.charging.try_post import TriedPost
 
-    tried = await container().try_post(call.path("bridge"), call.body(), call.media_type())
+    headers = {name: text for name, text in call.headers.items() if name != "authorization"}
+    credentials, url = headers.get("x-bridge-authorization"), headers.get("x-bridge-url")
+    if credentials is not None:
+        headers["authorization"] = credentials
+    called = call.request.url.partition("?")[0].removesuffix("/try") + "/call-ended"
+    tried = await container().try_post(
+        call.path("bridge"),
+        TriedPost(
+            body=call.body(),
+            content_type=call.media_type(),
+            headers=headers,
+            url=url or called,
+            is_signed=bool(_SIGNED & headers.keys()),
+            dialect=call.query("dialect"),
+            default_account=call.query("default_account"),
+        ),
+    )
     return reply(tried_body(tried))
 
 

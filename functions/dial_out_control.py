@@ -15,6 +15,7 @@ from shared.telemetry import event
 if TYPE_CHECKING:  # loaded by the first request
     from shared.contracts.dial_out.policy import StopBody
     from shared.contracts.dial_out.policy_simulation import WhatIfBody
+    from shared.contracts.dial_out.requests import TryBody
     from shared.domain.dial_out.hold_book import Hold
     from shared.ports.holds import HoldRecord
     from shared.usecases.dial_out.missing_legs import MissingLeg
@@ -93,6 +94,38 @@ async def restart_dial_out(call: Call) -> func.HttpResponse:
     restarted = await container().dial_out_settings.restart(account)
     event("dial_out_restarted", account=account, actor=call.principal.name, was_stopped=restarted)
     return reply({"stopped": False})
+
+
+@admin_route(bp, "POST", f"{_POLICY}/try", READERS, body="dial_out.requests:TryBody")
+async def try_dial_out(call: Call, body: "TryBody") -> func.HttpResponse:
+    """Play a dial-out of the account, which no bridge requests: the decision and every check.
+    Nothing is kept, held or counted."""
+    from shared.domain.directory.entities import Bridge
+    from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
+    from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
+
+    account = call.path("account")
+    nobody = Bridge(
+        id="-",
+        dialect="perminute",
+        auth=BridgeAuth(AuthScheme.STANDARD_WEBHOOKS, ()),
+        accounts=frozenset({account}),
+        default_account=account,
+    )
+    request = AuthorisationRequest(
+        to=body.to,
+        key="",
+        digest="",
+        conference=body.conference_id,
+        organizer=body.organizer_id,
+        account=account,
+        requested_seconds=body.requested_seconds,
+        explain=True,
+        dry_run=True,
+        normalize=body.normalize,
+        half=body.half,
+    )
+    return reply(await container().authorise_dial_out(nobody, request))
 
 
 @admin_route(

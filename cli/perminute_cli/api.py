@@ -12,6 +12,15 @@ from perminute_cli.calls import Call, Listing, headers_of, query_of, segment
 if TYPE_CHECKING:
     from typing import TypedDict
 
+    class GetHealthChecks(TypedDict, total=False):
+        tables: str
+        queue: str
+
+    class GetHealth(TypedDict, total=False):
+        status: str
+        checks: GetHealthChecks
+        version: str
+
     class ListAccountsItemAlertsItem(TypedDict, total=False):
         name: str | None
         below: str
@@ -132,6 +141,105 @@ if TYPE_CHECKING:
         subscription_licenses: int
         carrier_card: str | None
 
+    class PostAdjustmentEntry(TypedDict, total=False):
+        sequence: int
+        kind: str | None
+        amount: str
+        balance: str
+        reason: str
+        actor: str
+        at: str
+
+    class PostAdjustment(TypedDict, total=False):
+        entry: PostAdjustmentEntry | None
+        balance: str
+
+    class AdjustmentBody(TypedDict, total=False):
+        amount: str
+        reason: str
+        allow_overdraft: bool
+
+    class ListAlertsItemData(TypedDict, total=False):
+        alert: str
+        balance: str
+        currency: str
+        threshold: str
+        what_to_do: str
+
+    class ListAlertsItem(TypedDict, total=False):
+        id: str
+        type: str
+        status: str
+        raised_at: str
+        repeats: int
+        data: ListAlertsItemData
+
+    class AcknowledgeAlertData(TypedDict, total=False):
+        alert: str
+        balance: str
+        currency: str
+        threshold: str
+        what_to_do: str
+
+    class AcknowledgeAlert(TypedDict, total=False):
+        id: str
+        type: str
+        status: str
+        raised_at: str
+        repeats: int
+        acknowledged_at: str
+        acknowledged_by: str
+        data: AcknowledgeAlertData
+
+    class RestartDialOut(TypedDict, total=False):
+        stopped: bool
+
+    class GetDialOutState(TypedDict, total=False):
+        suspended: bool
+        stopped: bool
+        reason: str
+        held: str
+        open: list[Any]
+        missing: list[Any]
+
+    class StopDialOut(TypedDict, total=False):
+        stopped: bool
+        reason: str
+
+    class StopBody(TypedDict, total=False):
+        reason: str
+
+    class TryDialOutDestination(TypedDict, total=False):
+        number: str
+        region: str | None
+        name: str | None
+        prefix: str
+        number_class: str | None
+
+    class TryDialOutChecksItem(TypedDict, total=False):
+        check: str
+        outcome: str
+        detail: str
+
+    class TryDialOut(TypedDict, total=False):
+        decision: str
+        granted_seconds: int
+        final: bool
+        price_per_minute: str
+        connection_fee: str
+        currency: str
+        held: str
+        destination: TryDialOutDestination | None
+        checks: list[TryDialOutChecksItem]
+
+    class TryBody(TypedDict, total=False):
+        to: str
+        conference_id: str | None
+        organizer_id: str | None
+        requested_seconds: int | None
+        normalize: bool
+        call: str
+
     ListLegsItem = TypedDict(
         "ListLegsItem",
         {
@@ -247,6 +355,136 @@ if TYPE_CHECKING:
     class ReversalBody(TypedDict, total=False):
         reason: str
 
+    PostReconciliationMissingHereItemLeg = TypedDict(
+        "PostReconciliationMissingHereItemLeg",
+        {
+            "leg_id": str,
+            "kind": str | None,
+            "from": Any,
+            "to": str | None,
+            "started_at": str,
+            "answered_at": str | None,
+            "ended_at": str,
+            "talk_seconds": int | None,
+        },
+        total=False,
+    )
+
+    PostReconciliationMissingHereItem = TypedDict(
+        "PostReconciliationMissingHereItem",
+        {
+            "line": int,
+            "id": str,
+            "row_id": Any,
+            "kind": str | None,
+            "to": str | None,
+            "from": Any,
+            "answered_at": str | None,
+            "seconds": int,
+            "amount": str,
+            "leg": PostReconciliationMissingHereItemLeg,
+        },
+        total=False,
+    )
+
+    class PostReconciliationSums(TypedDict, total=False):
+        theirs: str
+        ours: str
+        difference: str
+
+    class PostReconciliation(TypedDict, total=False):
+        currency: str
+        matched: int
+        different: list[Any]
+        missing_here: list[PostReconciliationMissingHereItem]
+        missing_there: list[Any]
+        outside: int
+        sums: PostReconciliationSums
+        left_out: dict[str, Any]
+
+    class GetStatementEntries(TypedDict, total=False):
+        first: int
+        last: int
+
+    class GetStatementByKindItem(TypedDict, total=False):
+        name: str | None
+        count: int
+        amount: str
+
+    class GetStatementCharges(TypedDict, total=False):
+        count: int
+        amount: str
+        billed_seconds: int
+        pool_seconds: int
+
+    class GetStatementByLegKindItem(TypedDict, total=False):
+        name: str | None
+        count: int
+        amount: str
+        billed_seconds: int
+        pool_seconds: int
+
+    class GetStatementByDestinationItem(TypedDict, total=False):
+        name: str | None
+        count: int
+        amount: str
+        billed_seconds: int
+        pool_seconds: int
+
+    class GetStatementByOrganizerItem(TypedDict, total=False):
+        name: str | None
+        count: int
+        amount: str
+        billed_seconds: int
+        pool_seconds: int
+
+    class GetStatementByCostCenterItem(TypedDict, total=False):
+        name: str | None
+        count: int
+        amount: str
+        billed_seconds: int
+        pool_seconds: int
+
+    class GetStatementParked(TypedDict, total=False):
+        open: int
+
+    class GetStatement(TypedDict, total=False):
+        account: str | None
+        month: str
+        currency: str
+        opening: str
+        closing: str
+        re_adds: bool
+        entries: GetStatementEntries
+        by_kind: list[GetStatementByKindItem]
+        restored: str
+        charges: GetStatementCharges
+        by_leg_kind: list[GetStatementByLegKindItem]
+        by_destination: list[GetStatementByDestinationItem]
+        by_organizer: list[GetStatementByOrganizerItem]
+        by_cost_center: list[GetStatementByCostCenterItem]
+        parked: GetStatementParked
+
+    class PostTopUpEntry(TypedDict, total=False):
+        sequence: int
+        kind: str | None
+        amount: str
+        balance: str
+        lot: str
+        reference: str
+        actor: str
+        at: str
+
+    class PostTopUp(TypedDict, total=False):
+        entry: PostTopUpEntry | None
+        balance: str
+
+    class TopUpBody(TypedDict, total=False):
+        amount: str
+        kind: str
+        reference: str | None
+        expires_at: str | None
+
     class GetUsageItemsItem(TypedDict, total=False):
         region: str | None
         organizer: str | None
@@ -279,6 +517,568 @@ if TYPE_CHECKING:
         },
         total=False,
     )
+
+    class VerifyLedger(TypedDict, total=False):
+        ok: bool
+        commits: int
+        entries: int
+        legs: int
+        balance: str
+        head: str
+        problems: list[Any]
+
+    class ListAuditLogItem(TypedDict, total=False):
+        at: str
+        actor: str
+        action: str
+        kind: str | None
+        key: str
+        before: Any
+        after: Any
+        request_id: str
+        account: str | None
+
+    class GetBridgeAuth(TypedDict, total=False):
+        scheme: str
+
+    class GetBridge(TypedDict, total=False):
+        id: str
+        dialect: str
+        auth: GetBridgeAuth
+        accounts: list[str]
+        country: str
+        on_outage: str
+        disabled: bool
+        wait_seconds: int
+        etag: str
+
+    class PutBridgeAuth(TypedDict, total=False):
+        scheme: str
+        secrets: list[str]
+
+    class PutBridge(TypedDict, total=False):
+        id: str
+        dialect: str
+        auth: PutBridgeAuth
+        accounts: list[str]
+        country: str
+        on_outage: str
+        disabled: bool
+        wait_seconds: int
+        etag: str
+
+    class AuthBody(TypedDict, total=False):
+        scheme: str
+        username: str | None
+        secrets: list[str] | None
+        public_url: str | None
+
+    class BridgeBody(TypedDict, total=False):
+        dialect: str
+        auth: AuthBody
+        accounts: list[str]
+        default_account: str | None
+        country: str | None
+        on_outage: str
+        assumed_seconds: int | None
+        disabled: bool
+        public_url: str | None
+        wait_seconds: int
+        outbound_contexts: list[str]
+        service_number: str | None
+        meetings_from: str | None
+
+    TryBridgePostLeg = TypedDict(
+        "TryBridgePostLeg",
+        {
+            "conference": str | None,
+            "kind": str | None,
+            "from": str | None,
+            "to": str | None,
+            "account": Any,
+            "organizer": Any,
+            "started_at": str,
+            "answered_at": str | None,
+            "ended_at": str,
+            "talk_seconds": int | None,
+            "authorization": Any,
+            "bridge": str,
+            "leg_id": str,
+            "hangup_cause": Any,
+        },
+        total=False,
+    )
+
+    class TryBridgePostChargeRate(TypedDict, total=False):
+        card: str
+        version: str
+        prefix: str
+        destination: str | None
+
+    class TryBridgePostChargeLinesItem(TypedDict, total=False):
+        kind: str | None
+        amount: str
+        from_second: int
+        seconds: int
+        increments: int
+        price: str
+        unit_seconds: int
+
+    class TryBridgePostChargeRounding(TypedDict, total=False):
+        mode: str
+        decimals: int
+        unrounded: str
+
+    class TryBridgePostCharge(TypedDict, total=False):
+        account: str | None
+        bridge: str
+        kind: str | None
+        conference: str | None
+        started_at: str
+        answered_at: str | None
+        ended_at: str
+        talk_seconds: int | None
+        currency: str
+        authorization: Any
+        hangup_cause: Any
+        cost_center: str | None
+        region: str | None
+        number_class: str | None
+        license: str
+        status: str
+        billed_seconds: int
+        amount: str
+        rate: TryBridgePostChargeRate | None
+        lines: list[TryBridgePostChargeLinesItem]
+        rounding: TryBridgePostChargeRounding
+        flags: list[Any]
+
+    class TryBridgePostStepsItem(TypedDict, total=False):
+        step: str
+        detail: str
+
+    class TryBridgePost(TypedDict, total=False):
+        outcome: str
+        leg: TryBridgePostLeg
+        account: str | None
+        charge: TryBridgePostCharge
+        steps: list[TryBridgePostStepsItem]
+
+    class GetCaller(TypedDict, total=False):
+        name: str | None
+        roles: list[str]
+        accounts: list[str]
+
+    ListParkedLegsItemOriginal = TypedDict(
+        "ListParkedLegsItemOriginal",
+        {
+            "account": Any,
+            "answered_at": str | None,
+            "authorization": Any,
+            "bridge": str,
+            "conference_id": str | None,
+            "ended_at": str,
+            "from": str | None,
+            "hangup_cause": Any,
+            "kind": str | None,
+            "leg_id": str,
+            "organizer_id": Any,
+            "started_at": str,
+            "talk_seconds": int | None,
+            "to": str | None,
+        },
+        total=False,
+    )
+
+    class ListParkedLegsItem(TypedDict, total=False):
+        id: str
+        leg: str
+        bridge: str
+        account: str | None
+        reason: str
+        detail: str
+        received_at: str
+        original: ListParkedLegsItemOriginal
+        attempts: int
+        status: str
+
+    class DismissParkedLegsItemsItem(TypedDict, total=False):
+        id: str
+        leg: str
+        account: str | None
+        status: str
+        reason: str
+        detail: str
+
+    class DismissParkedLegs(TypedDict, total=False):
+        open: int
+        replayed: int
+        dismissed: int
+        items: list[DismissParkedLegsItemsItem]
+
+    class DismissAllBody(TypedDict, total=False):
+        account: str | None
+        reason: str | None
+        limit: int
+        cursor: str | None
+        note: str
+
+    class ReplayParkedLegsItemsItem(TypedDict, total=False):
+        id: str
+        leg: str
+        account: str | None
+        status: str
+        reason: str
+        detail: str
+
+    class ReplayParkedLegs(TypedDict, total=False):
+        open: int
+        replayed: int
+        dismissed: int
+        items: list[ReplayParkedLegsItemsItem]
+
+    class ReplayAllBody(TypedDict, total=False):
+        account: str | None
+        reason: str | None
+        limit: int
+        cursor: str | None
+
+    DismissParkedLegOriginal = TypedDict(
+        "DismissParkedLegOriginal",
+        {
+            "account": Any,
+            "answered_at": str | None,
+            "authorization": Any,
+            "bridge": str,
+            "conference_id": str | None,
+            "ended_at": str,
+            "from": str | None,
+            "hangup_cause": Any,
+            "kind": str | None,
+            "leg_id": str,
+            "organizer_id": Any,
+            "started_at": str,
+            "talk_seconds": int | None,
+            "to": str | None,
+        },
+        total=False,
+    )
+
+    class DismissParkedLeg(TypedDict, total=False):
+        id: str
+        leg: str
+        bridge: str
+        account: str | None
+        reason: str
+        detail: str
+        received_at: str
+        original: DismissParkedLegOriginal
+        attempts: int
+        status: str
+        actor: str
+        note: str
+
+    class DismissBody(TypedDict, total=False):
+        note: str | None
+
+    ReplayParkedLegOriginal = TypedDict(
+        "ReplayParkedLegOriginal",
+        {
+            "account": Any,
+            "answered_at": str | None,
+            "authorization": Any,
+            "bridge": str,
+            "conference_id": str | None,
+            "ended_at": str,
+            "from": str | None,
+            "hangup_cause": Any,
+            "kind": str | None,
+            "leg_id": str,
+            "organizer_id": Any,
+            "started_at": str,
+            "talk_seconds": int | None,
+            "to": str | None,
+        },
+        total=False,
+    )
+
+    class ReplayParkedLeg(TypedDict, total=False):
+        id: str
+        leg: str
+        bridge: str
+        account: str | None
+        reason: str
+        detail: str
+        received_at: str
+        original: ReplayParkedLegOriginal
+        attempts: int
+        status: str
+        actor: str
+
+    ReplayBodyLeg = TypedDict(
+        "ReplayBodyLeg",
+        {
+            "leg_id": str,
+            "conference_id": str | None,
+            "kind": Any,
+            "from": str | None,
+            "to": str | None,
+            "account": str | None,
+            "organizer_id": str | None,
+            "started_at": str,
+            "answered_at": str | None,
+            "ended_at": str,
+            "talk_seconds": int | None,
+            "authorization": str | None,
+            "hangup_cause": str | None,
+        },
+        total=False,
+    )
+
+    class ReplayBody(TypedDict, total=False):
+        leg: ReplayBodyLeg | None
+        charge_as: str | None
+
+    class PostQuoteRate(TypedDict, total=False):
+        card: str
+        version: str
+        prefix: str
+        destination: str | None
+
+    class PostQuoteLinesItem(TypedDict, total=False):
+        kind: str | None
+        amount: str
+        from_second: int
+        seconds: int
+        increments: int
+        price: str
+        unit_seconds: int
+
+    class PostQuoteRounding(TypedDict, total=False):
+        mode: str
+        decimals: int
+        unrounded: str
+
+    class PostQuote(TypedDict, total=False):
+        account: str | None
+        kind: str | None
+        to: str | None
+        answered_at: str | None
+        ended_at: str
+        talk_seconds: int | None
+        currency: str
+        status: str
+        billed_seconds: int
+        amount: str
+        rate: PostQuoteRate | None
+        lines: list[PostQuoteLinesItem]
+        rounding: PostQuoteRounding
+        sentence: str
+        won_over: list[Any]
+        flags: list[Any]
+
+    QuoteBody = TypedDict(
+        "QuoteBody",
+        {
+            "account": str | None,
+            "rate_card": str | None,
+            "kind": str,
+            "from": str | None,
+            "to": str | None,
+            "at": str | None,
+            "talk_seconds": int,
+            "organizer_id": str | None,
+        },
+        total=False,
+    )
+
+    class ListRateCardsItem(TypedDict, total=False):
+        id: str
+
+    class GetRateCardVersionsItem(TypedDict, total=False):
+        card: str
+        effective_from: str
+        currency: str
+        time_zone: str
+        rate_count: int
+        written_at: str
+        etag: str
+
+    class GetRateCard(TypedDict, total=False):
+        id: str
+        versions: list[GetRateCardVersionsItem]
+
+    class DiffRateCardFrom(TypedDict, total=False):
+        card: str
+        version: str
+
+    class DiffRateCardTo(TypedDict, total=False):
+        card: str
+        version: str
+
+    class DiffRateCardCounts(TypedDict, total=False):
+        added: int
+        removed: int
+        changed: int
+        dearer: int
+        cheaper: int
+
+    class DiffRateCardItemsItemBeforeSlotsItem(TypedDict, total=False):
+        from_second: int
+        price: str
+        unit_seconds: int
+        increment_seconds: int
+
+    class DiffRateCardItemsItemBefore(TypedDict, total=False):
+        kind: str | None
+        prefix: str
+        destination: str | None
+        connection_fee: str
+        slots: list[DiffRateCardItemsItemBeforeSlotsItem]
+
+    class DiffRateCardItemsItemAfterSlotsItem(TypedDict, total=False):
+        from_second: int
+        price: str
+        unit_seconds: int
+        increment_seconds: int
+
+    class DiffRateCardItemsItemAfter(TypedDict, total=False):
+        kind: str | None
+        prefix: str
+        destination: str | None
+        connection_fee: str
+        slots: list[DiffRateCardItemsItemAfterSlotsItem]
+
+    class DiffRateCardItemsItem(TypedDict, total=False):
+        change: str
+        before: DiffRateCardItemsItemBefore | None
+        after: DiffRateCardItemsItemAfter | None
+        percent: str | None
+
+    DiffRateCard = TypedDict(
+        "DiffRateCard",
+        {
+            "from": DiffRateCardFrom | None,
+            "to": DiffRateCardTo | None,
+            "fields": dict[str, Any],
+            "counts": DiffRateCardCounts,
+            "items": list[DiffRateCardItemsItem],
+        },
+        total=False,
+    )
+
+    class ImportRateCardVersionDeck(TypedDict, total=False):
+        rows: int
+        rates: int
+        left_out: int
+        duplicates: int
+        unknown_names: list[Any]
+
+    class ImportRateCardVersionFindingsItem(TypedDict, total=False):
+        code: str
+        severity: str
+        detail: str
+        count: int
+        examples: list[str]
+
+    class ImportRateCardVersion(TypedDict, total=False):
+        card: str
+        effective_from: str
+        currency: str
+        time_zone: str
+        rate_count: int
+        written_at: str
+        etag: str
+        deck: ImportRateCardVersionDeck
+        findings: list[ImportRateCardVersionFindingsItem]
+
+    class GetPriceListCountriesItemPrices(TypedDict, total=False):
+        fixed_line: Any
+        mobile: Any
+        premium_rate: Any
+        shared_cost: Any
+        toll_free: Any
+
+    class GetPriceListCountriesItem(TypedDict, total=False):
+        region: str | None
+        name: str | None
+        calling_code: str
+        prices: GetPriceListCountriesItemPrices
+
+    class GetPriceList(TypedDict, total=False):
+        card: str
+        version: str
+        currency: str
+        countries: list[GetPriceListCountriesItem]
+        dial_in: list[Any]
+
+    class PutRateCardVersion(TypedDict, total=False):
+        card: str
+        effective_from: str
+        currency: str
+        time_zone: str
+        rate_count: int
+        written_at: str
+        etag: str
+
+    class SlotBody(TypedDict, total=False):
+        from_second: int
+        price: str
+        unit_seconds: int
+        increment_seconds: int
+
+    BandBody = TypedDict(
+        "BandBody",
+        {
+            "name": str,
+            "weekdays": list[int],
+            "from": str,
+            "until": str,
+            "dates": list[str],
+            "weight": int,
+            "connection_fee": str | None,
+            "slots": list[SlotBody],
+        },
+        total=False,
+    )
+
+    class RateBody(TypedDict, total=False):
+        kind: str
+        prefix: str
+        destination: str
+        connection_fee: str
+        slots: list[SlotBody]
+        minimum_charge: str
+        maximum_charge: str | None
+        maximum_charge_strategy: str | None
+        bands: list[BandBody]
+        origin: str | None
+        grace_seconds: int
+
+    class RoundingBody(TypedDict, total=False):
+        mode: str
+        decimals: int
+
+    class RateCardBody(TypedDict, total=False):
+        rates: list[RateBody]
+        currency: str
+        time_zone: str
+        rounding: RoundingBody
+
+    class LintRateCardVersionFindingsItem(TypedDict, total=False):
+        code: str
+        severity: str
+        detail: str
+        count: int
+        examples: list[str]
+
+    class LintRateCardVersion(TypedDict, total=False):
+        findings: list[LintRateCardVersionFindingsItem]
+
+
+def get_health() -> Call[GetHealth]:
+    """`ok`; `degraded` while legs wait to be charged for over 2 minutes, one is parked for over a day, or the queue is away; `failing`, with 503, while no leg can be accepted."""
+    return Call("get_health", "GET", "/api/health")
 
 
 def list_accounts(
@@ -320,6 +1120,74 @@ def put_account(
         f"/api/v1/accounts/{segment(account)}",
         body=body,
         headers=headers_of(if_match=if_match),
+    )
+
+
+def post_adjustment(
+    account: str, body: AdjustmentBody, *, idempotency_key: str | None = None
+) -> Call[PostAdjustment]:
+    """Correct the balance, once per Idempotency-Key."""
+    return Call(
+        "post_adjustment",
+        "POST",
+        f"/api/v1/accounts/{segment(account)}/adjustments",
+        body=body,
+        headers=headers_of(idempotency_key=idempotency_key),
+    )
+
+
+def list_alerts(
+    account: str, *, limit: str | int | None = None, format: str | int | None = None
+) -> Listing[ListAlertsItem]:
+    """An account's alerts, the newest first."""
+    return Listing(
+        "list_alerts",
+        "GET",
+        f"/api/v1/accounts/{segment(account)}/alerts",
+        query_of(limit=limit, format=format),
+    )
+
+
+def acknowledge_alert(account: str, id: str) -> Call[AcknowledgeAlert]:
+    """Acknowledge an alert: no reminder follows."""
+    return Call(
+        "acknowledge_alert",
+        "POST",
+        f"/api/v1/accounts/{segment(account)}/alerts/{segment(id)}/acknowledge",
+    )
+
+
+def restart_dial_out(account: str) -> Call[RestartDialOut]:
+    """Restart dial-out after a stop."""
+    return Call(
+        "restart_dial_out", "POST", f"/api/v1/accounts/{segment(account)}/dial-out-policy/restart"
+    )
+
+
+def get_dial_out_state(account: str) -> Call[GetDialOutState]:
+    """Status of dial-out, holds of open calls, and authorised calls without a call-ended event."""
+    return Call(
+        "get_dial_out_state", "GET", f"/api/v1/accounts/{segment(account)}/dial-out-policy/state"
+    )
+
+
+def stop_dial_out(account: str, body: StopBody) -> Call[StopDialOut]:
+    """Stop dial-out of an account, on every process from the next request on."""
+    return Call(
+        "stop_dial_out",
+        "POST",
+        f"/api/v1/accounts/{segment(account)}/dial-out-policy/stop",
+        body=body,
+    )
+
+
+def try_dial_out(account: str, body: TryBody) -> Call[TryDialOut]:
+    """Play a dial-out of the account, which no bridge requests: the decision and every check."""
+    return Call(
+        "try_dial_out",
+        "POST",
+        f"/api/v1/accounts/{segment(account)}/dial-out-policy/try",
+        body=body,
     )
 
 
@@ -388,6 +1256,52 @@ def post_reversal(account: str, leg: str, body: ReversalBody) -> Call[PostRevers
     )
 
 
+def post_reconciliation(
+    account: str,
+    body: bytes,
+    *,
+    from_: str | int | None = None,
+    to: str | int | None = None,
+    month: str | int | None = None,
+    format: str | int | None = None,
+    content_type: str | None = None,
+) -> Call[PostReconciliation]:
+    """Differences between the account's answered legs and a file of call records, as JSON or CSV."""
+    return Call(
+        "post_reconciliation",
+        "POST",
+        f"/api/v1/accounts/{segment(account)}/reconciliations",
+        query_of(from_=from_, to=to, month=month, format=format),
+        body=body,
+        headers=headers_of(content_type=content_type),
+    )
+
+
+def get_statement(
+    account: str, month: str, *, format: str | int | None = None, language: str | int | None = None
+) -> Call[GetStatement]:
+    """Sums of a month: opening balance, totals by kind, destination, organizer and cost centre, closing balance; as JSON, CSV, or a page to print."""
+    return Call(
+        "get_statement",
+        "GET",
+        f"/api/v1/accounts/{segment(account)}/statements/{segment(month)}",
+        query_of(format=format, language=language),
+    )
+
+
+def post_top_up(
+    account: str, body: TopUpBody, *, idempotency_key: str | None = None
+) -> Call[PostTopUp]:
+    """Add credits, once per Idempotency-Key."""
+    return Call(
+        "post_top_up",
+        "POST",
+        f"/api/v1/accounts/{segment(account)}/top-ups",
+        body=body,
+        headers=headers_of(idempotency_key=idempotency_key),
+    )
+
+
 def get_usage(
     account: str,
     *,
@@ -415,4 +1329,243 @@ def get_usage(
             limit=limit,
             format=format,
         ),
+    )
+
+
+def verify_ledger(account: str, *, anchors: bool | None = None) -> Call[VerifyLedger]:
+    """Recompute the account's ledger from the stored rows; `?anchors=true` also compares it with its newest anchor."""
+    return Call(
+        "verify_ledger",
+        "GET",
+        f"/api/v1/accounts/{segment(account)}/verify",
+        query_of(anchors=anchors),
+    )
+
+
+def list_audit_log(
+    *,
+    limit: str | int | None = None,
+    format: str | int | None = None,
+    from_: str | int | None = None,
+    to: str | int | None = None,
+    month: str | int | None = None,
+    account: str | int | None = None,
+    actor: str | int | None = None,
+    kind: str | int | None = None,
+) -> Listing[ListAuditLogItem]:
+    """Changes of settings, the newest first: of `?account=`, else of all that the caller sees; `?from=&to=&actor=&kind=`, as JSON or CSV."""
+    return Listing(
+        "list_audit_log",
+        "GET",
+        "/api/v1/audit-log",
+        query_of(
+            limit=limit,
+            format=format,
+            from_=from_,
+            to=to,
+            month=month,
+            account=account,
+            actor=actor,
+            kind=kind,
+        ),
+    )
+
+
+def get_bridge(bridge: str) -> Call[GetBridge]:
+    """A bridge without its secrets."""
+    return Call("get_bridge", "GET", f"/api/v1/bridges/{segment(bridge)}")
+
+
+def put_bridge(bridge: str, body: BridgeBody, *, if_match: str | None = None) -> Call[PutBridge]:
+    """Create or replace a bridge."""
+    return Call(
+        "put_bridge",
+        "PUT",
+        f"/api/v1/bridges/{segment(bridge)}",
+        body=body,
+        headers=headers_of(if_match=if_match),
+    )
+
+
+def try_bridge_post(
+    bridge: str,
+    body: Any | bytes,
+    *,
+    dialect: str | int | None = None,
+    default_account: str | int | None = None,
+    content_type: str | None = None,
+) -> Call[TryBridgePost]:
+    """Play a post of the bridge, an event or several, in its dialect: read, resolved and rated, with every step."""
+    return Call(
+        "try_bridge_post",
+        "POST",
+        f"/api/v1/bridges/{segment(bridge)}/try",
+        query_of(dialect=dialect, default_account=default_account),
+        body=body,
+        headers=headers_of(content_type=content_type),
+    )
+
+
+def get_caller() -> Call[GetCaller]:
+    """Name, roles and accounts of the caller, for clients that offer only what is allowed."""
+    return Call("get_caller", "GET", "/api/v1/caller")
+
+
+def list_parked_legs(
+    *,
+    limit: str | int | None = None,
+    format: str | int | None = None,
+    account: str | int | None = None,
+    reason: str | int | None = None,
+    status: str | int | None = None,
+    summary: bool | None = None,
+) -> Listing[ListParkedLegsItem]:
+    """Parked legs, the oldest first; `?reason=&account=&status=`; `?summary=true` counts them."""
+    return Listing(
+        "list_parked_legs",
+        "GET",
+        "/api/v1/parked-legs",
+        query_of(
+            limit=limit,
+            format=format,
+            account=account,
+            reason=reason,
+            status=status,
+            summary=summary,
+        ),
+    )
+
+
+def dismiss_parked_legs(body: DismissAllBody) -> Call[DismissParkedLegs]:
+    """Dismiss the next open parked legs of an account or a reason."""
+    return Call("dismiss_parked_legs", "POST", "/api/v1/parked-legs/dismiss", body=body)
+
+
+def replay_parked_legs(body: ReplayAllBody | None = None) -> Call[ReplayParkedLegs]:
+    """Charge the next open parked legs of an account or a reason, unchanged."""
+    return Call("replay_parked_legs", "POST", "/api/v1/parked-legs/replay", body=body)
+
+
+def dismiss_parked_leg(id: str, body: DismissBody | None = None) -> Call[DismissParkedLeg]:
+    """Dismiss a parked leg: it will not be charged."""
+    return Call(
+        "dismiss_parked_leg", "POST", f"/api/v1/parked-legs/{segment(id)}/dismiss", body=body
+    )
+
+
+def replay_parked_leg(id: str, body: ReplayBody | None = None) -> Call[ReplayParkedLeg]:
+    """Charge a parked leg."""
+    return Call("replay_parked_leg", "POST", f"/api/v1/parked-legs/{segment(id)}/replay", body=body)
+
+
+def post_quote(body: QuoteBody) -> Call[PostQuote]:
+    """The cost of a call, explained like a charge; with `organizer_id` by the organizer's licence, with included minutes."""
+    return Call("post_quote", "POST", "/api/v1/quotes", body=body)
+
+
+def list_rate_cards(
+    *, limit: str | int | None = None, format: str | int | None = None
+) -> Listing[ListRateCardsItem]:
+    """The names of the cards that the caller sees: all, or those that accounts of theirs use."""
+    return Listing(
+        "list_rate_cards", "GET", "/api/v1/rate-cards", query_of(limit=limit, format=format)
+    )
+
+
+def get_rate_card(card: str) -> Call[GetRateCard]:
+    """A card's versions, without their rates."""
+    return Call("get_rate_card", "GET", f"/api/v1/rate-cards/{segment(card)}")
+
+
+def diff_rate_card(
+    card: str,
+    *,
+    limit: str | int | None = None,
+    cursor: str | int | None = None,
+    format: str | int | None = None,
+    from_: str | int | None = None,
+    to: str | int | None = None,
+    to_card: str | int | None = None,
+    account: str | int | None = None,
+    month: str | int | None = None,
+) -> Call[DiffRateCard]:
+    """Differences between the versions in force at `?from=` and at `?to=`, the latter of `?to_card=` if it is given: JSON pages or all of it as CSV."""
+    return Call(
+        "diff_rate_card",
+        "GET",
+        f"/api/v1/rate-cards/{segment(card)}/diff",
+        query_of(
+            limit=limit,
+            cursor=cursor,
+            format=format,
+            from_=from_,
+            to=to,
+            to_card=to_card,
+            account=account,
+            month=month,
+        ),
+    )
+
+
+def import_rate_card_version(
+    card: str,
+    body: bytes,
+    *,
+    effective_from: str | int | None = None,
+    backdate: bool | None = None,
+    dry_run: bool | None = None,
+    if_match: str | None = None,
+    content_type: str | None = None,
+) -> Call[ImportRateCardVersion]:
+    """Import a carrier's deck as a version, by a mapping of columns: a form with `mapping` (JSON), `deck` and optionally `names`; `?effective_from=`, `?backdate=true`, `?dry_run=true`."""
+    return Call(
+        "import_rate_card_version",
+        "POST",
+        f"/api/v1/rate-cards/{segment(card)}/import",
+        query_of(effective_from=effective_from, backdate=backdate, dry_run=dry_run),
+        body=body,
+        headers=headers_of(if_match=if_match, content_type=content_type),
+    )
+
+
+def get_price_list(
+    card: str, *, at: str | int | None = None, format: str | int | None = None
+) -> Call[GetPriceList]:
+    """Prices by country in force now or `?at=`: as JSON, CSV, or text to read."""
+    return Call(
+        "get_price_list",
+        "GET",
+        f"/api/v1/rate-cards/{segment(card)}/price-list",
+        query_of(at=at, format=format),
+    )
+
+
+def put_rate_card_version(
+    card: str,
+    effective_from: str,
+    body: RateCardBody | bytes,
+    *,
+    backdate: bool | None = None,
+    dry_run: bool | None = None,
+    lint: bool | None = None,
+    if_match: str | None = None,
+    content_type: str | None = None,
+) -> Call[PutRateCardVersion]:
+    """Create or replace a version, as JSON or CSV; `?backdate=true`, `?dry_run=true`."""
+    return Call(
+        "put_rate_card_version",
+        "PUT",
+        f"/api/v1/rate-cards/{segment(card)}/versions/{segment(effective_from)}",
+        query_of(backdate=backdate, dry_run=dry_run, lint=lint),
+        body=body,
+        headers=headers_of(if_match=if_match, content_type=content_type),
+    )
+
+
+def lint_rate_card_version(card: str, effective_from: str) -> Call[LintRateCardVersion]:
+    """Findings on a version, warnings first."""
+    return Call(
+        "lint_rate_card_version",
+        "GET",
+        f"/api/v1/rate-cards/{segment(card)}/versions/{segment(effective_from)}/lint",
     )

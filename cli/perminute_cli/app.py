@@ -83,6 +83,14 @@ class App:
             USAGE,
         )
 
+    @property
+    def account_or_none(self) -> str | None:
+        """The account as stated, else the only one, else None."""
+        try:
+            return self.account
+        except Failure:
+            return None
+
     def span(self) -> dict[str, Any]:
         """The query parameters of the period."""
         if self.month and (self.since or self.until):
@@ -95,6 +103,11 @@ class App:
         """The answer to a call, with progress."""
         with progress(about):
             return self.client.json(call)
+
+    def answer(self, call: Call[Any]) -> tuple[Any, Mapping[str, str]]:
+        """The answer to a call, with its header fields."""
+        with progress("Waiting for the server"):
+            return self.client.answer(call)
 
     def rows(self, call: Listing[Any]) -> tuple[list[Any], bool]:
         """(items of a list as far as they are shown, whether there are more)."""
@@ -291,8 +304,11 @@ def command(
     csv: bool = False,
     rows: bool = False,
     writes: bool = False,
+    server: bool = True,
+    context: Mapping[str, Any] | None = None,
 ) -> Decorate:
-    """A command with the common options that it takes; `examples` are lines of a shell."""
+    """A command with the common options that it takes; `examples` are lines of a shell. `server`:
+    it takes --url and --key. `context`: settings of click."""
 
     def decorate(callback: Callable[..., None]) -> click.Command:
         own = list(reversed(getattr(callback, "__click_params__", [])))
@@ -303,6 +319,7 @@ def command(
             callback(App(**common), **values)
 
         options = _common(account=account, span=span, json=json, csv=csv, rows=rows, writes=writes)
+        options += _server() if server else []
         taken = [each.name for each in options]
         lines = "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
         made = click.Command(
@@ -311,10 +328,7 @@ def command(
             params=[*own, *options],
             help=callback.__doc__,
             epilog=f"\b\nExamples:\n{lines}",
-            context_settings={
-                "help_option_names": ["-h", "--help"],
-                "ignore_unknown_options": False,
-            },
+            context_settings={"help_option_names": ["-h", "--help"], **(context or {})},
         )
         parent.add_command(made)
         return made
@@ -355,7 +369,11 @@ def _common(
         options.append(click.Option(["--output"], type=kind, metavar="FILE", help=about))
     if writes:
         options.append(click.Option(["--yes"], is_flag=True, help="Don't request confirmation."))
-    options += [
+    return options
+
+
+def _server() -> list[click.Parameter]:
+    return [
         click.Option(["--url"], metavar="URL", help="The server; PERMINUTE_URL, else the login's."),
         click.Option(
             ["--key"],
@@ -364,7 +382,6 @@ def _common(
             help="A file with the key, - for standard input; PERMINUTE_KEY, else the login's.",
         ),
     ]
-    return options
 
 
 def _key_of(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:

@@ -18,6 +18,11 @@ class Call[T]:
     body: object = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def with_headers(self, more: Mapping[str, str]) -> "Call[T]":
+        """The same request with more header fields."""
+        headers = {**self.headers, **more}
+        return Call(self.operation, self.method, self.path, self.query, self.body, headers)
+
 
 @dataclass(frozen=True, slots=True)
 class Listing[T](Call[T]):

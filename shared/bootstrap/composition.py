@@ -455,7 +455,9 @@ class Container:
     export_usage = _Once(lambda c: ExportUsage(c.facts, c.answered_legs, c.clock))
     registrations = _Once(lambda c: Registrations(c.records, c.facts, c.clock))
     bridges = _Once(lambda c: Bridges(c.records, c.facts, frozenset(DIALECTS), c.ids))
-    try_post = _Once(lambda c: TryPost(c.bridges, parse, assemble, c.receive_legs, c.charge_legs))
+    try_post = _Once(
+        lambda c: TryPost(c.bridges, parse, assemble, c.receive_legs, c.charge_legs, c.clock)
+    )
     absent = _Once(lambda c: Absent(c.facts, c.rate_cards))
     api_keys = _Once(lambda c: ApiKeys(c.records, c.facts, c.key_uses, c.clock, c.ids))
     read_audit_log = _Once(lambda c: ReadAuditLog(c.audit_log))

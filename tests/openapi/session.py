@@ -213,6 +213,8 @@ def _account(session: Session) -> None:
     session.call("get_service_number", "GET", f"{path}/service-numbers/%2B33170180000")
     requested = {"account": ACCOUNT, "kind": "dial_out", "to": LEG["to"], "talk_seconds": 183}
     session.call("post_quote", "POST", "quotes", requested)
+    number = {"to": LEG["to"], "organizer_id": "ken@contoso.com"}
+    session.call("try_dial_out", "POST", f"{path}/dial-out-policy/try", number)
     requested = {"account": ACCOUNT, "to": LEG["to"], "minutes": [1, 5]}
     session.call("post_quote_table", "POST", "quotes/table", requested)
 

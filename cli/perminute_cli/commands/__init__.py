@@ -5,7 +5,24 @@ import click
 
 def register(root: click.Group) -> None:
     """Add every command to the root, in the order of the help."""
-    from perminute_cli.commands import accounts, legs, usage
+    from perminute_cli.commands import (
+        accounts,
+        bookings,
+        bridges,
+        dial_out,
+        legs,
+        login,
+        parked,
+        prices,
+        proof,
+        reconcile,
+        statement,
+        status,
+        usage,
+    )
 
-    for module in (accounts, usage, legs):
+    for module in (
+        *(status, accounts, bookings, usage, legs, statement, parked, dial_out, prices, bridges),
+        *(proof, reconcile, login),
+    ):
         module.register(root)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.common.fields import BridgeBody, CallSeconds, ForeignId, Id
 from shared.contracts.common.times import read_time
@@ -34,6 +34,24 @@ class DialOutRequest(BridgeBody):
     requested_seconds: CallSeconds | None = None
     explain: bool = False
     dry_run: bool = False
+    normalize: bool = False
+    call: Literal["meeting", "user"] = "meeting"
+
+    @property
+    def half(self) -> CallContext:
+        """The half of the policy that this call is under."""
+        return CallContext.PSTN if self.call == "user" else CallContext.CONFERENCE
+
+
+class TryBody(BaseModel):
+    """A dial-out to play for an account, of an organizer or of a registered conference."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    to: str = Field(max_length=200)
+    conference_id: ForeignId | None = None
+    organizer_id: ForeignId | None = None
+    requested_seconds: CallSeconds | None = None
     normalize: bool = False
     call: Literal["meeting", "user"] = "meeting"
 

@@ -53,6 +53,18 @@ class AuthScheme(StrEnum):
 _VENDORS = frozenset(
     {AuthScheme.TWILIO, AuthScheme.LIVEKIT, AuthScheme.BIGBLUEBUTTON, AuthScheme.ZOOM}
 )
+_USUAL = {
+    **{scheme.value: scheme for scheme in _VENDORS},
+    "freeswitch": AuthScheme.BASIC,
+    "asterisk": AuthScheme.BASIC,
+    "acs": AuthScheme.BEARER,
+    "jitsi": AuthScheme.BEARER,
+}
+
+
+def usual_scheme(dialect: str) -> AuthScheme:
+    """The scheme by which bridges of a dialect prove themselves if no other is chosen."""
+    return _USUAL.get(dialect, AuthScheme.STANDARD_WEBHOOKS)
 
 
 @dataclass(frozen=True, slots=True)

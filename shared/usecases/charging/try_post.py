@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import parse_qsl, urlsplit
 
 from shared.domain.charging.charge_record import Unchargeable
-from shared.domain.common.errors import BadRequest, Invalid
+from shared.domain.common.errors import BadRequest, Invalid, NotAuthenticated
+from shared.domain.directory.credentials import verify_bridge
 from shared.domain.directory.entities import Bridge
+from shared.domain.directory.request_signatures import usual_scheme
 from shared.domain.legs.assembly import CallEvent, Complete, Posted
 from shared.domain.legs.bridge_payloads import BridgePayload, Ignored, Undecided, Unreadable
 from shared.domain.legs.leg import EndedLeg
+from shared.ports.clock import Clock
 from shared.usecases.charging.charge_legs import ChargeLegs
 from shared.usecases.directory.bridges import Bridges
 from shared.usecases.legs.assemble_calls import Assemble, dialect_settings
@@ -30,6 +34,23 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
+class TriedPost:
+    """A post to try. `dialect` and `default_account` replace those of the bridge, where given.
+
+    `headers`, by lower-case names, and `url` are those that the vendor would send to the route of
+    ended calls; `is_signed`: they are to be verified.
+    """
+
+    body: bytes
+    content_type: str
+    headers: Mapping[str, str]
+    url: str
+    is_signed: bool = False
+    dialect: str | None = None
+    default_account: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TryPost:
     """Plays a post of a bridge by its dialect and settings; events are joined with each other only,
     not with those that were posted before."""
@@ -39,12 +60,25 @@ class TryPost:
     assemble: Assemble
     receive: ReceiveLegs
     charge: ChargeLegs
+    clock: Clock
 
-    async def __call__(self, name: str, body: bytes, content_type: str) -> list[Tried]:
+    async def __call__(self, name: str, tried_post: TriedPost) -> list[Tried]:
         """One outcome for each leg, and for each item that makes none. Raises NotFound
-        `bridge_unknown`, TooLarge, StoreUnavailable."""
-        bridge = (await self.bridges.read(name)).bridge
-        post = BridgePayload(bridge.id, body, content_type, country=bridge.country)
+        `bridge_unknown`, Invalid, TooLarge, StoreUnavailable."""
+        bridge = _as_stated((await self.bridges.read(name)).bridge, tried_post)
+        if bridge.dialect not in self.bridges.dialects:
+            known = ", ".join(sorted(self.bridges.dialects))
+            raise Invalid.field("/dialect", f"must be one of {known}")
+        first = self._authenticated(bridge, tried_post) if tried_post.is_signed else ()
+        query = dict(parse_qsl(urlsplit(tried_post.url).query))
+        post = BridgePayload(
+            bridge.id,
+            tried_post.body,
+            tried_post.content_type,
+            query=query,
+            headers=tried_post.headers,
+            country=bridge.country,
+        )
         try:
             posted = self.parse(bridge.dialect, post)
         except (BadRequest, Invalid) as error:
@@ -52,19 +86,28 @@ class TryPost:
                 ("read", f"{each.pointer or '/'}: {each.detail}")
                 for each in getattr(error, "errors", ())
             )
-            return [Tried("unreadable", (("read", error.detail), *fields))]
-        read = ("read", f"{len(posted)} items in dialect {bridge.dialect}.")
+            return [Tried("unreadable", (*first, ("read", error.detail), *fields))]
+        read = (*first, ("read", f"{len(posted)} items in dialect {bridge.dialect}."))
         tried: list[Tried] = []
         calls: dict[str, list[CallEvent]] = {}
         for item in posted:
             if isinstance(item, CallEvent):
                 calls.setdefault(item.call, []).append(item)
             else:
-                tried.append(await self._item(bridge, item, (read,)))
+                tried.append(await self._item(bridge, item, read))
         for call, events in calls.items():
             joined = ("assembled", f"{len(events)} events of call {call}.")
-            tried += await self._call(bridge, events, (read, joined))
+            tried += await self._call(bridge, events, (*read, joined))
         return tried
+
+    def _authenticated(self, bridge: Bridge, post: TriedPost) -> tuple[tuple[str, str], ...]:
+        scheme = bridge.auth.scheme.value
+        try:
+            verify_bridge(bridge.auth, post.headers, post.body, self.clock.now(), post.url)
+        except NotAuthenticated as error:
+            why = "; ".join(getattr(error, "__notes__", [])) or error.detail
+            return (("authenticated", f"Refused by scheme {scheme}: {why}."),)
+        return (("authenticated", f"The credentials are right, by scheme {scheme}."),)
 
     async def _call(
         self, bridge: Bridge, events: Sequence[CallEvent], steps: tuple[tuple[str, str], ...]
@@ -98,6 +141,9 @@ class TryPost:
             return Tried("ignored", (*steps, ("decided", decided.why)))
         assert isinstance(decided, EndedLeg)
         account, outcome = await self.charge.preview(decided)
+        if account is None and bridge.default_account is not None:  # as the trial states it
+            stated = replace(decided, account=bridge.default_account)
+            account, outcome = await self.charge.preview(stated)
         resolved = f"The leg belongs to account {account}." if account else "No account is known."
         steps = (*steps, ("resolved", resolved))
         if isinstance(outcome, Unchargeable):
@@ -106,3 +152,16 @@ class TryPost:
             return Tried("leg", (*steps, parked), (), decided, account, None, why)
         amount = ("rated", f"The charge would be {outcome['amount']} {outcome['currency']}.")
         return Tried("leg", (*steps, amount), (), decided, account, outcome)
+
+
+def _as_stated(bridge: Bridge, post: TriedPost) -> Bridge:
+    """The bridge with the dialect and the default account of the trial. Another dialect is tried
+    with the scheme that its bridges usually have, and with the secrets of this one."""
+    if post.default_account is not None:
+        bridge = replace(bridge, default_account=post.default_account)
+    if post.dialect is None or post.dialect == bridge.dialect:
+        return bridge
+    scheme = usual_scheme(post.dialect)
+    username = (bridge.auth.username or bridge.id) if scheme.has_username else None
+    auth = replace(bridge.auth, scheme=scheme, username=username)
+    return replace(bridge, dialect=post.dialect, auth=auth)

@@ -69,6 +69,7 @@ OTHERWISE = {
     "dismiss_parked_legs": "the parked leg names its actor",
     "replay_delivery": "the delivery is sent again, nothing else changes",
     "post_what_if": "changes nothing",
+    "try_dial_out": "changes nothing",
     "post_price_what_if": "changes nothing",
     "post_quote": "changes nothing",
     "post_quote_table": "changes nothing",

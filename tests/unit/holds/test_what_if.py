@@ -133,3 +133,16 @@ def test_legs_are_read_together_not_one_by_one(
     assert what_if(calls, blocked_regions=["GB"])["denied"] == 40
 
     assert len(reads) <= 10
+
+
+def test_a_number_is_tried_with_every_check_and_nothing_is_kept(calls: Calls) -> None:
+    calls.organizer("maria")
+    organizer = {"organizer_id": "maria"}
+    tried = calls.control("try", {"to": LONDON, **organizer}).json
+    assert (tried["decision"], tried["destination"]["region"]) == ("allow", "GB")
+    assert [each["outcome"] for each in tried["checks"]] == ["pass"] * len(tried["checks"])
+    assert "authorization" not in tried
+    assert calls.dial_out_state()["open"] == []
+    assert calls.control("try", {"to": LONDON}).json["reason"] == "organizer_unknown"
+    assert calls.control("try", {"to": "112"}).json["reason"] == "emergency_number"
+    assert calls.control("try", {"to": LONDON, "colour": "red"}).status == 422

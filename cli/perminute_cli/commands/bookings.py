@@ -1,0 +1,135 @@
+"""`perminute top-up` and `perminute adjust`: credits, each booked once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from perminute_cli import api
+from perminute_cli.app import App, command, note
+from perminute_cli.calls import Call
+from perminute_cli.failures import USAGE, Failure, NoAnswer
+from perminute_cli.money import amount_of, shown
+from perminute_cli.pending import key_for
+from perminute_cli.terminal import local_time
+
+_KEY = click.option(
+    "--idempotency-key", metavar="K", help="The key under which it is booked once; made if absent."
+)
+_SIGNED = {"ignore_unknown_options": True}
+
+
+def register(root: click.Group) -> None:
+    """Add the commands."""
+
+    @command(
+        root,
+        "top-up",
+        account=True,
+        writes=True,
+        examples="""perminute top-up 100.00 --account contoso --reference "PO 1234"
+        perminute top-up 20 --kind granted --expires-at 2027-01-01T00:00:00Z --yes""",
+    )
+    @click.argument("amount")
+    @click.option("--kind", type=click.Choice(["purchased", "granted"]), help="Of the credits.")
+    @click.option("--reference", help="An invoice or order; stands in the ledger.")
+    @click.option("--expires-at", metavar="TIME", help="When the credits expire.")
+    @_KEY
+    def top_up(
+        app: App,
+        amount: str,
+        kind: str | None,
+        reference: str | None,
+        expires_at: str | None,
+        idempotency_key: str | None,
+    ) -> None:
+        """Add credits to an account.
+
+        The command is safe to repeat after a lost answer: the same key is sent again, and the
+        credits are booked once.
+        """
+        if amount_of(amount) <= 0:
+            raise Failure("A top-up is above zero.", "Use `perminute adjust` to draw.", USAGE)
+        stated = {"kind": kind, "reference": reference, "expires_at": expires_at}
+        body = {"amount": amount.lstrip("+"), **_present(stated)}
+        _book(app, "Top up", amount, body, idempotency_key, api.post_top_up)
+
+    @command(
+        root,
+        "adjust",
+        account=True,
+        writes=True,
+        context=_SIGNED,
+        examples="""perminute adjust -3.20 --reason "Invoice 77 was paid twice" --account contoso
+        perminute adjust 5.00 --reason "Goodwill" --yes""",
+    )
+    @click.argument("amount")
+    @click.option("--reason", required=True, help="Why; it stands in the ledger.")
+    @click.option("--allow-overdraft", is_flag=True, help="Below balance plus credit limit, too.")
+    @_KEY
+    def adjust(
+        app: App, amount: str, reason: str, allow_overdraft: bool, idempotency_key: str | None
+    ) -> None:
+        """Correct the balance by hand: a positive amount grants credits, a negative one draws."""
+        if amount_of(amount) == 0:
+            raise Failure("An adjustment is not zero.", "State an amount.", USAGE)
+        overdraft = {"allow_overdraft": True} if allow_overdraft else {}
+        body = {"amount": amount.lstrip("+"), "reason": reason, **overdraft}
+        _book(app, "Adjust", amount, body, idempotency_key, api.post_adjustment)
+
+
+def _book(
+    app: App,
+    what: str,
+    amount: str,
+    body: Any,
+    stated_key: str | None,
+    call: Callable[..., Call[Any]],
+) -> None:
+    """Show, confirm and book an amount under a key that a repeated command uses again."""
+    account = app.account
+    before: Any = app.fetch(api.get_account(account))
+    currency = before["currency"]
+    signed = amount_of(amount)
+    after = shown(amount_of(before["balance"]) + signed)
+    path = call(account, body).path
+    pending = key_for(app.connection.base_url, path, body, stated_key)
+    if pending.is_repeated:
+        note(
+            f"An earlier run of this command got no answer: its key {pending.key} is used again, "
+            "so that nothing is booked twice. For another booking give --idempotency-key."
+        )
+    try:
+        app.confirm(
+            f"{what} {account} by {shown(signed)} {currency}: "
+            f"balance {before['balance']} → {after} {currency}."
+        )
+    except Failure:
+        if not pending.is_repeated:
+            pending.settle()
+        raise
+    note(f"Idempotency key: {pending.key}")
+    try:
+        made, headers = app.answer(call(account, body, idempotency_key=pending.key))
+    except NoAnswer:
+        raise
+    except Failure:
+        pending.settle()
+        raise
+    pending.settle()
+    if app.is_json:
+        app.json(made)
+        return
+    entry = made["entry"]
+    if headers.get("idempotency-hit") == "true":
+        app.say(
+            f"It was booked before, as entry {entry['sequence']} on {local_time(entry['at'])}: "
+            "nothing was booked again."
+        )
+    else:
+        app.say(f"Booked as entry {entry['sequence']}: {entry['amount']} {currency}.")
+    app.say(f"Balance: {made['balance']} {currency}")
+
+
+def _present(values: dict[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,294 @@
+"""`perminute bridges`: conferencing systems, and what they post, tried without them."""
+
+import getpass
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from perminute_cli import api
+from perminute_cli.app import App, command, group, note
+from perminute_cli.commands.legs import show_charge
+from perminute_cli.connection import write_private
+from perminute_cli.failures import USAGE, Failure, Problem
+from perminute_cli.samples import DIALECTS, sample
+from perminute_cli.signatures import FORM, USUAL, sign
+from perminute_cli.terminal import is_terminal, safe, text_column
+
+STEPS = (text_column("Step", "step", 1), text_column("What became of it", "detail", 1))
+_SETTINGS = (
+    *("dialect", "accounts", "default_account", "country", "on_outage", "assumed_seconds"),
+    *("disabled", "public_url", "wait_seconds", "outbound_contexts", "service_number"),
+    "meetings_from",
+)
+_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+
+
+def register(root: click.Group) -> None:
+    """Add the group."""
+    bridges = group(root, "bridges", "Bridges: register them, and try what they post.", "list")
+
+    @command(bridges, "show", examples="perminute bridges show studio")
+    @click.argument("bridge")
+    def show(app: App, bridge: str) -> None:
+        """A bridge and its settings, without its secrets."""
+        found: Any = app.fetch(api.get_bridge(bridge))
+        if app.is_json:
+            app.json(found)
+            return
+        auth = found["auth"]
+        app.fields(
+            [
+                ("Bridge", found["id"]),
+                ("Scheme", auth["scheme"]),
+                ("Username", auth.get("username")),
+                *((_title(name), _words(found.get(name))) for name in _SETTINGS),
+            ]
+        )
+
+    _create(bridges)
+    _try_post(bridges)
+
+
+def _create(bridges: click.Group) -> None:
+    @command(
+        bridges,
+        "create",
+        writes=True,
+        examples="""perminute bridges create studio --dialect perminute --account contoso
+        perminute bridges create tw1 --dialect twilio --account contoso --secret-file token.txt""",
+    )
+    @click.argument("bridge")
+    @click.option("--dialect", type=click.Choice(DIALECTS), required=True)
+    @click.option(
+        "--account", "accounts", multiple=True, required=True, help="Whom it acts for; * is all."
+    )
+    @click.option("--default-account", help="Whose a leg is that names none; a single --account's.")
+    @click.option("--scheme", help="How it proves itself; the dialect's usual one without it.")
+    @click.option("--username", help="Of the scheme basic; the API key of livekit.")
+    @click.option("--country", metavar="FR", help="Where it stands.")
+    @click.option("--public-url", metavar="URL", help="The URL that the vendor calls.")
+    @click.option("--service-number", metavar="NUMBER", help="What callers dial (zoom).")
+    @click.option("--secret-file", type=_FILE, help="The vendor's secret; - is standard input.")
+    @click.option(
+        "--save-secret", type=click.Path(path_type=Path), help="For a secret that is made."
+    )
+    def create(app: App, bridge: str, dialect: str, accounts: tuple[str, ...], **more: Any) -> None:
+        """Register a bridge. A secret that the server makes is shown once."""
+        scheme = more["scheme"] or USUAL[dialect]
+        auth: dict[str, Any] = {"scheme": scheme}
+        if scheme in {"basic", "livekit"}:
+            auth["username"] = more["username"] or bridge
+        secret = _secret_of(more["secret_file"])
+        if secret is None and scheme != "standard-webhooks":
+            secret = _typed_secret(f"The secret of {bridge} ({scheme}), empty to make one: ")
+            secret = secret or secrets.token_urlsafe(24)
+            note("" if more["secret_file"] else "The secret stands in the output below.")
+        if secret:
+            auth["secrets"] = [secret]
+        only = accounts[0] if len(accounts) == 1 and accounts[0] != "*" else None
+        stated = {
+            "default_account": more["default_account"] or only,
+            "country": more["country"],
+            "public_url": more["public_url"],
+            "service_number": more["service_number"],
+        }
+        body: Any = {"dialect": dialect, "auth": auth, "accounts": list(accounts)}
+        body |= {name: value for name, value in stated.items() if value is not None}
+        app.confirm(f"Register the bridge {bridge}: dialect {dialect}, {scheme}, for {accounts}.")
+        made: Any = app.fetch(api.put_bridge(bridge, body))
+        shown = (made["auth"].get("secrets") or [secret])[0] if not more["secret_file"] else None
+        if shown and more["save_secret"]:
+            write_private(more["save_secret"], f"{shown}\n")
+        if app.is_json:
+            app.json(made)
+            return
+        app.say(f"The bridge {bridge} is registered. It posts to:")
+        app.text(f"  {app.connection.base_url}/api/v1/bridges/{bridge}/call-ended")
+        if shown and more["save_secret"]:
+            app.say(f"Its secret stands in {more['save_secret']} (mode 0600).")
+        elif shown:
+            app.say("Its secret, which is shown once:")
+            app.text(f"  {shown}")
+
+
+def _try_post(bridges: click.Group) -> None:
+    @command(
+        bridges,
+        "try",
+        examples="""perminute bridges try twilio --account contoso
+        perminute bridges try freeswitch record.json --bridge fs1
+        perminute bridges try zoom --show > events.json""",
+    )
+    @click.argument("dialect", type=click.Choice(DIALECTS))
+    @click.argument("file", type=_FILE, required=False)
+    @click.option("--bridge", help="As this bridge; the only one of the dialect without it.")
+    @click.option("--account", metavar="A", help="Whose leg it is, where nothing else tells.")
+    @click.option("--organizer", default="ken@contoso.example", help="In the sample.")
+    @click.option("--conference", default="3001", help="In the sample.")
+    @click.option("--to", default="+442079460123", metavar="NUMBER", help="In the sample.")
+    @click.option("--secret-file", type=_FILE, help="The bridge's secret; PERMINUTE_BRIDGE_SECRET.")
+    @click.option("--show", is_flag=True, help="Print the sample; post nothing.")
+    def try_post(app: App, dialect: str, file: Path | None, **more: Any) -> None:
+        """Post what a bridge would post, with its vendor's signature, and show what became of it.
+
+        Without FILE a sample with invented values. Nothing is kept and nothing is charged. Exit
+        status 1: it can't be read, its signature is wrong, or its leg would be parked.
+        """
+        account = more["account"] or os.environ.get("PERMINUTE_ACCOUNT")
+        if more["show"]:
+            app.text(_sample(dialect, account or "contoso", more).decode())
+            return
+        account = account or app.account_or_none
+        bridge: Any = _bridge(app, dialect, more["bridge"])
+        content = _sample(dialect, account or "contoso", more) if file is None else _read(file)
+        found, is_signed = _try(app, dialect, bridge, content, account, more)
+        if app.is_json:
+            app.json(found)
+        else:
+            _show(app, bridge["id"], found, is_signed=is_signed)
+        _judge(found)
+
+
+def _try(
+    app: App, dialect: str, bridge: Any, content: bytes, account: str | None, more: Any
+) -> tuple[Any, bool]:
+    is_own = bridge["dialect"] == dialect
+    kind = _kind(content)
+    headers = {}
+    secret = _bridge_secret(app, bridge["id"], more["secret_file"])
+    if secret is not None:
+        scheme = bridge["auth"]["scheme"] if is_own else USUAL[dialect]
+        username = bridge["auth"].get("username") or bridge["id"]
+        url = bridge.get("public_url") or (
+            f"{app.connection.base_url}/api/v1/bridges/{bridge['id']}/call-ended"
+        )
+        try:
+            signed = sign(scheme, secret, username, url, content, kind)
+        except ValueError as error:
+            raise Failure(f"The secret can't sign: {error}.", "Check the secret.", USAGE) from None
+        headers = {**signed.headers, "x-bridge-url": signed.url}
+        if "Authorization" in headers:
+            headers["x-bridge-authorization"] = headers.pop("Authorization")
+    call = api.try_bridge_post(
+        bridge["id"],
+        content,
+        dialect=None if is_own else dialect,
+        default_account=account if account and not bridge.get("default_account") else None,
+        content_type=kind,
+    )
+    return app.fetch(call.with_headers(headers)), secret is not None
+
+
+def _show(app: App, bridge: str, found: Any, *, is_signed: bool) -> None:
+    app.say(f"As bridge {bridge}: {found['outcome']}.")
+    if not is_signed:
+        note(
+            "No secret is known, so no signature was sent: --secret-file, PERMINUTE_BRIDGE_SECRET."
+        )
+    app.table(found["steps"], STEPS, "")
+    if found.get("missing"):
+        app.say(f"It waits for: {', '.join(found['missing'])}")
+    if found.get("charge"):
+        app.text("")
+        show_charge(app, {**(found.get("leg") or {}), **found["charge"]})
+    elif found.get("leg"):
+        app.text("")
+        app.fields(
+            [
+                ("Account", found.get("account")),
+                *((name, _words(value)) for name, value in found["leg"].items()),
+            ]
+        )
+    for other in found.get("others", []):
+        app.text("")
+        _show(app, bridge, other, is_signed=True)
+
+
+def _judge(found: Any) -> None:
+    """Raises Failure where the bridge could not be connected like this."""
+    for step in found["steps"]:
+        if step["step"] == "authenticated" and "Refused" in step["detail"]:
+            raise Failure(step["detail"], "Check secret, scheme and public URL of the bridge.")
+    if found["outcome"] == "unreadable":
+        raise Failure(
+            "The post can't be read.", "Compare it with `perminute bridges try … --show`."
+        )
+    if found.get("would_park"):
+        raise Failure(
+            f"The leg would be parked: {found['would_park']}.",
+            "See the steps; docs/errors.md says what each reason needs.",
+        )
+
+
+def _bridge(app: App, dialect: str, name: str | None) -> Any:
+    if name is None:
+        name = app.connection.bridge
+    if name is None:
+        raise Failure("No bridge is named.", "Add --bridge; `perminute bridges` lists them.", USAGE)
+    try:
+        return app.fetch(api.get_bridge(name))
+    except Problem as problem:
+        if problem.code == "bridge_unknown":
+            problem.to_do = f"Register it: `perminute bridges create {name} --dialect {dialect}`."
+        raise
+
+
+def _sample(dialect: str, account: str, more: Any) -> bytes:
+    return sample(
+        dialect,
+        account=account,
+        organizer=more["organizer"],
+        conference=more["conference"],
+        to=more["to"],
+        from_="+33199001234",
+        id=f"sample-{secrets.token_hex(6)}",
+        authorization=f"au_{'sample' * 4}.{account}",
+    )
+
+
+def _read(file: Path) -> bytes:
+    return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+
+
+def _kind(content: bytes) -> str:
+    """The content type that a vendor would send with it."""
+    start = content.lstrip()[:1]
+    if start in {b"{", b"["}:
+        return "application/json"
+    line = content.partition(b"\n")[0]
+    return FORM if b"=" in line and b" " not in line and b"," not in line else "text/plain"
+
+
+def _secret_of(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    return _read(file).decode("utf-8", "replace").strip()
+
+
+def _bridge_secret(app: App, bridge: str, file: Path | None) -> str | None:
+    stated = _secret_of(file) or os.environ.get("PERMINUTE_BRIDGE_SECRET")
+    if stated:
+        return stated
+    return app.connection.bridge_secret if app.connection.bridge == bridge else None
+
+
+def _typed_secret(prompt: str) -> str | None:
+    if is_terminal(sys.stdin) and is_terminal(sys.stderr):
+        return getpass.getpass(prompt).strip()
+    return None
+
+
+def _words(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(safe, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else safe(value)
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").capitalize()

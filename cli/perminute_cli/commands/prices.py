@@ -1,0 +1,385 @@
+"""`perminute quote`, and `perminute cards`: what a call costs, and rate cards."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+import click
+
+from perminute_cli import api
+from perminute_cli.app import App, command, group
+from perminute_cli.commands.legs import show_charge
+from perminute_cli.failures import USAGE, Failure
+from perminute_cli.terminal import Column, money_column, safe, text_column, time_column
+
+CARDS = (text_column("Rate card", "id", 1),)
+VERSIONS = (
+    text_column("Rate card", "card", 1),
+    Column("Version", "effective_from", 1),
+    Column("Currency", "currency", 2),
+    Column("Time zone", "time_zone", 4),
+    money_column("Rates", "rate_count", 2),
+    time_column("Written", "written_at", 3),
+)
+FINDINGS = (
+    Column("Severity", "severity", 1),
+    Column("Code", "code", 2),
+    money_column("Count", "count", 2),
+    text_column("Finding", "detail", 1),
+    text_column("Examples", "examples", 3),
+)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def register(root: click.Group) -> None:
+    """Add the commands."""
+
+    @command(
+        root,
+        "quote",
+        account=True,
+        examples="""perminute quote +442079460123 --minutes 10 --account contoso
+        perminute quote +33199001234 --kind dial_in --card default --seconds 90""",
+    )
+    @click.argument("number")
+    @click.option("--kind", type=click.Choice(["dial_out", "dial_in"]), default="dial_out")
+    @click.option("--minutes", type=click.IntRange(0, 1440), help="Talk time; 1 minute without it.")
+    @click.option("--seconds", type=click.IntRange(0, 86_400), help="Talk time.")
+    @click.option("--card", help="By this rate card, not by the account's.")
+    @click.option("--from", "from_number", metavar="NUMBER", help="The caller's number.")
+    @click.option("--organizer", help="By the organizer's license.")
+    @click.option("--at", metavar="TIME", help="At this time; now without it.")
+    def quote(
+        app: App,
+        number: str,
+        kind: str,
+        minutes: int | None,
+        seconds: int | None,
+        card: str | None,
+        **more: str | None,
+    ) -> None:
+        """What a call would cost, line by line."""
+        talk = seconds if seconds is not None else (1 if minutes is None else minutes) * 60
+        stated = {
+            "from": more["from_number"],
+            "organizer_id": more["organizer"],
+            "at": more["at"],
+            **({"rate_card": card} if card else {"account": app.account}),
+        }
+        body: Any = {"kind": kind, "to": number, "talk_seconds": talk}
+        body |= {name: value for name, value in stated.items() if value is not None}
+        found: Any = app.fetch(api.post_quote(body))
+        if app.is_json:
+            app.json(found)
+            return
+        show_charge(app, {**found, "status": None, "answered_at": None, "ended_at": None})
+
+    cards = group(root, "cards", "Rate cards: versions, prices, import, lint, differences.")
+    _reads(cards)
+    _writes(cards)
+
+
+def _reads(cards: click.Group) -> None:
+    @command(
+        cards, "list", csv=True, rows=True, examples="perminute cards\nperminute cards list default"
+    )
+    @click.argument("card", required=False)
+    def list_cards(app: App, card: str | None) -> None:
+        """All rate cards; or the versions of one."""
+        if card is None:
+            app.show_list(api.list_rate_cards(), CARDS, "There is no rate card.")
+            return
+        found: Any = app.fetch(api.get_rate_card(card))
+        if app.is_json:
+            app.json(found)
+            return
+        app.table(found["versions"], VERSIONS, f"{card} has no version.")
+
+    @command(
+        cards,
+        "lint",
+        examples="perminute cards lint default\nperminute cards lint default --version 2026-01-01",
+    )
+    @click.argument("card")
+    @click.option("--version", metavar="TIME", help="The newest without it.")
+    def lint(app: App, card: str, version: str | None) -> None:
+        """What looks wrong in a version of a rate card."""
+        found: Any = app.fetch(api.lint_rate_card_version(card, _version(app, card, version)))
+        if app.is_json:
+            app.json(found)
+            return
+        _findings(app, found["findings"])
+
+    _diff(cards)
+    _prices(cards)
+
+
+def _diff(cards: click.Group) -> None:
+    @command(
+        cards,
+        "diff",
+        csv=True,
+        rows=True,
+        examples="""perminute cards diff default --from 2026-01-01 --to 2026-12-01
+        perminute cards diff default --to-card carrier --account contoso --month 2026-10""",
+    )
+    @click.argument("card")
+    @click.option(
+        "--from", "before", metavar="TIME", help="A version; the last but one without it."
+    )
+    @click.option("--to", "after", metavar="TIME", help="A version; the newest without it.")
+    @click.option("--to-card", help="A version of this card.")
+    @click.option("--account", metavar="A", help="In money, on this account's legs of --month.")
+    @click.option("--month", metavar="YYYY-MM")
+    def diff(
+        app: App, card: str, before: str | None, after: str | None, to_card: str | None, **more: Any
+    ) -> None:
+        """How two versions of rate cards differ."""
+        versions = _versions(app, card)
+        others = _versions(app, to_card) if to_card else versions
+        if not before:
+            before = versions[-1] if to_card or len(versions) < 2 else versions[-2]
+        call = api.diff_rate_card(
+            card,
+            from_=_full_time(before, versions),
+            to=_full_time(after, others) if after else others[-1],
+            to_card=to_card,
+            **more,
+        )
+        if app.is_csv:
+            app.csv(call)
+            return
+        found: Any = app.fetch(call)
+        if app.is_json:
+            app.json(found)
+            return
+        counts = ", ".join(f"{count} {safe(name)}" for name, count in found["counts"].items())
+        app.say(f"{found['from']['version']} → {found['to']['version']}: {counts}")
+        if money := found.get("effect"):
+            app.say(f"Effect: {json.dumps(money, ensure_ascii=False)}")
+        rows = [_change(each) for each in found["items"]]
+        columns = (
+            Column("Change", "change", 2),
+            Column("Prefix", "prefix", 1),
+            text_column("Destination", "destination", 2),
+            money_column("Before", "before", 1),
+            money_column("After", "after", 1),
+            money_column("%", "percent", 3),
+        )
+        app.table(rows, columns, "No price differs.")
+        app.more(len(rows), "next" in found)
+
+
+def _prices(cards: click.Group) -> None:
+    @command(
+        cards,
+        "prices",
+        csv=True,
+        examples="perminute cards prices default\nperminute cards prices default --region FR",
+    )
+    @click.argument("card")
+    @click.option("--at", metavar="TIME", help="At this time; now without it.")
+    @click.option("--region", metavar="FR", help="This region only.")
+    def prices(app: App, card: str, at: str | None, region: str | None) -> None:
+        """The price list of a rate card: a minute to each region, by class of number."""
+        call = api.get_price_list(card, at=at)
+        if app.is_csv:
+            app.csv(call)
+            return
+        found: Any = app.fetch(call)
+        if app.is_json:
+            app.json(found)
+            return
+        rows = [
+            {**each, **{name: _price(price) for name, price in (each.get("prices") or {}).items()}}
+            for each in found["countries"]
+            if region is None or each["region"] == region.upper()
+        ]
+        columns = [
+            Column("Region", "region", 1),
+            text_column("Name", "name", 2),
+            Column("Code", "calling_code", 4),
+            money_column(f"Landline {found['currency']}", "fixed_line", 1),
+            money_column("Mobile", "mobile", 1),
+            money_column("Toll-free", "toll_free", 3),
+            money_column("Premium", "premium_rate", 4),
+        ]
+        app.table(rows, columns, "The card has no price there.")
+
+
+def _writes(cards: click.Group) -> None:
+    @command(
+        cards,
+        "put",
+        writes=True,
+        examples="perminute cards put default prices.csv --from 2026-12-01T00:00:00Z",
+    )
+    @click.argument("card")
+    @click.argument("file", type=_FILE)
+    @click.option(
+        "--from", "effective_from", required=True, metavar="TIME", help="Takes effect then."
+    )
+    @click.option("--backdate", is_flag=True, help="The time may lie in the past.")
+    @click.option("--dry-run", is_flag=True, help="Only check.")
+    def put(
+        app: App, card: str, file: Path, effective_from: str, backdate: bool, dry_run: bool
+    ) -> None:
+        """Put a whole version of a rate card, from JSON or CSV; it is checked first."""
+        content = file.read_bytes()
+        kind = "application/json" if content.lstrip()[:1] == b"{" else "text/csv"
+        options: Any = {"backdate": backdate or None, "content_type": kind}
+        body: Any = content
+        checked: Any = app.fetch(
+            api.put_rate_card_version(
+                card, effective_from, body, dry_run=True, lint=True, **options
+            ),
+            "Checking",
+        )
+        _findings(app, checked.get("findings", []), quiet=app.is_json)
+        if not dry_run:
+            app.confirm(f"Put {checked['rate_count']} rates as {card} from {effective_from} on.")
+            checked = app.fetch(
+                api.put_rate_card_version(card, effective_from, body, **options), "Storing"
+            )
+        _stored(app, checked, dry_run=dry_run)
+
+    @command(
+        cards,
+        "import",
+        writes=True,
+        examples="""perminute cards import carrier deck.csv --mapping mapping.json --from 2027-01-01
+        perminute cards import carrier deck.csv --column prefix=Code --column price=Rate \\
+        --currency USD --from 2027-01-01 --dry-run""",
+    )
+    @click.argument("card")
+    @click.argument("deck", type=_FILE)
+    @click.option(
+        "--from", "effective_from", required=True, metavar="TIME", help="Takes effect then."
+    )
+    @click.option("--mapping", type=_FILE, help="JSON that names the deck's columns.")
+    @click.option("--column", "columns", multiple=True, metavar="NAME=COLUMN", help="One of them.")
+    @click.option("--currency", help="Of the deck, without --mapping.")
+    @click.option("--names", type=_FILE, help="CSV with names of destinations by prefix.")
+    @click.option("--backdate", is_flag=True, help="The time may lie in the past.")
+    @click.option("--dry-run", is_flag=True, help="Only check.")
+    def import_deck(app: App, card: str, deck: Path, effective_from: str, **more: Any) -> None:
+        """Import a carrier's deck as a version of a rate card; it is checked first."""
+        parts = {
+            "mapping": ("application/json", _mapping(more)),
+            "deck": ("text/csv", deck.read_bytes()),
+        }
+        if more["names"]:
+            parts["names"] = ("text/csv", more["names"].read_bytes())
+        body, kind = form(parts)
+        options: Any = {
+            "effective_from": effective_from,
+            "backdate": more["backdate"] or None,
+            "content_type": kind,
+        }
+        checked: Any = app.fetch(
+            api.import_rate_card_version(card, body, dry_run=True, **options), "Checking"
+        )
+        if not app.is_json:
+            counts = checked.get("deck", {})
+            app.fields(
+                [(name.replace("_", " ").capitalize(), _count(counts[name])) for name in counts]
+            )
+        _findings(app, checked.get("findings", []), quiet=app.is_json)
+        if not more["dry_run"]:
+            app.confirm(f"Import {checked['rate_count']} rates as {card} from {effective_from} on.")
+            checked = app.fetch(api.import_rate_card_version(card, body, **options), "Storing")
+        _stored(app, checked, dry_run=more["dry_run"])
+
+
+def form(parts: dict[str, tuple[str, bytes]]) -> tuple[bytes, str]:
+    """(multipart/form-data of the parts, its content type)."""
+    edge = secrets.token_hex(16)
+    lines: list[bytes] = []
+    for name, (kind, content) in parts.items():
+        head = f'--{edge}\r\ncontent-disposition: form-data; name="{name}"; filename="{name}"\r\n'
+        lines.append(f"{head}content-type: {kind}\r\n\r\n".encode() + content + b"\r\n")
+    return b"".join([*lines, f"--{edge}--\r\n".encode()]), f"multipart/form-data; boundary={edge}"
+
+
+def _mapping(stated: Any) -> bytes:
+    if stated["mapping"]:
+        content: bytes = stated["mapping"].read_bytes()
+        return content
+    if not stated["columns"] or not stated["currency"]:
+        raise Failure(
+            "The columns of the deck are not stated.",
+            "Give --mapping FILE, or --currency and --column prefix=… --column price=….",
+            USAGE,
+        )
+    columns: dict[str, Any] = {}
+    for each in stated["columns"]:
+        name, _, column = each.partition("=")
+        columns[name] = [column] if name == "destination" else column
+    return json.dumps({"currency": stated["currency"], "columns": columns}).encode()
+
+
+def _stored(app: App, made: Any, *, dry_run: bool) -> None:
+    if app.is_json:
+        app.json(made)
+        return
+    done = "Nothing was stored (--dry-run)." if dry_run else "Stored."
+    app.say(
+        f"{done} {made['rate_count']} rates, {made['currency']}, from {made['effective_from']} on."
+    )
+
+
+def _findings(app: App, findings: list[Any], *, quiet: bool = False) -> None:
+    if quiet:
+        return
+    rows = [{**each, "examples": ", ".join(each.get("examples", [])[:3])} for each in findings]
+    app.table(rows, FINDINGS, "Lint finds nothing.")
+
+
+def _versions(app: App, card: str) -> list[str]:
+    found: Any = app.fetch(api.get_rate_card(card))
+    versions = [str(each["effective_from"]) for each in found["versions"]]
+    if not versions:
+        raise Failure(f"The rate card {card} has no version.", "Put one: `perminute cards put`.")
+    return sorted(versions)
+
+
+def _version(app: App, card: str, stated: str | None) -> str:
+    versions = _versions(app, card)
+    return _full_time(stated, versions) if stated else versions[-1]
+
+
+def _full_time(stated: str, versions: list[str]) -> str:
+    """The version that a beginning of its time names, such as its date."""
+    found = [each for each in versions if each.startswith(stated)]
+    return found[0] if len(found) == 1 else stated
+
+
+def _change(item: Any) -> dict[str, Any]:
+    before, after = item.get("before") or {}, item.get("after") or {}
+    known = after or before
+    return {
+        "change": item.get("change"),
+        "prefix": known.get("prefix"),
+        "destination": known.get("destination"),
+        "before": _first_price(before),
+        "after": _first_price(after),
+        "percent": item.get("percent"),
+    }
+
+
+def _first_price(rate: Any) -> str | None:
+    slots = rate.get("slots") or []
+    return str(slots[0]["price"]) if slots else None
+
+
+def _price(price: Any) -> str:
+    """The price of a class of numbers: a text, or a lowest and a highest one."""
+    if isinstance(price, dict):
+        low, high = price.get("lowest", price.get("min")), price.get("highest", price.get("max"))
+        return str(low) if low == high else f"{low}–{high}"
+    return "" if price is None else str(price)
+
+
+def _count(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
