@@ -146,7 +146,7 @@ if TYPE_CHECKING:
         kind: str | None
         amount: str
         balance: str
-        reason: str
+        reason: str | None
         actor: str
         at: str
 
@@ -197,40 +197,17 @@ if TYPE_CHECKING:
     class GetDialOutState(TypedDict, total=False):
         suspended: bool
         stopped: bool
-        reason: str
+        reason: str | None
         held: str
         open: list[Any]
         missing: list[Any]
 
     class StopDialOut(TypedDict, total=False):
         stopped: bool
-        reason: str
+        reason: str | None
 
     class StopBody(TypedDict, total=False):
         reason: str
-
-    class TryDialOutDestination(TypedDict, total=False):
-        number: str
-        region: str | None
-        name: str | None
-        prefix: str
-        number_class: str | None
-
-    class TryDialOutChecksItem(TypedDict, total=False):
-        check: str
-        outcome: str
-        detail: str
-
-    class TryDialOut(TypedDict, total=False):
-        decision: str
-        granted_seconds: int
-        final: bool
-        price_per_minute: str
-        connection_fee: str
-        currency: str
-        held: str
-        destination: TryDialOutDestination | None
-        checks: list[TryDialOutChecksItem]
 
     class TryBody(TypedDict, total=False):
         to: str
@@ -695,7 +672,7 @@ if TYPE_CHECKING:
         leg: str
         bridge: str
         account: str | None
-        reason: str
+        reason: str | None
         detail: str
         received_at: str
         original: ListParkedLegsItemOriginal
@@ -707,7 +684,7 @@ if TYPE_CHECKING:
         leg: str
         account: str | None
         status: str
-        reason: str
+        reason: str | None
         detail: str
 
     class DismissParkedLegs(TypedDict, total=False):
@@ -728,7 +705,7 @@ if TYPE_CHECKING:
         leg: str
         account: str | None
         status: str
-        reason: str
+        reason: str | None
         detail: str
 
     class ReplayParkedLegs(TypedDict, total=False):
@@ -769,7 +746,7 @@ if TYPE_CHECKING:
         leg: str
         bridge: str
         account: str | None
-        reason: str
+        reason: str | None
         detail: str
         received_at: str
         original: DismissParkedLegOriginal
@@ -807,7 +784,7 @@ if TYPE_CHECKING:
         leg: str
         bridge: str
         account: str | None
-        reason: str
+        reason: str | None
         detail: str
         received_at: str
         original: ReplayParkedLegOriginal
@@ -1077,7 +1054,7 @@ if TYPE_CHECKING:
 
 
 def get_health() -> Call[GetHealth]:
-    """`ok`; `degraded` while legs wait to be charged for over 2 minutes, one is parked for over a day, or the queue is away; `failing`, with 503, while no leg can be accepted."""
+    """`ok`; `degraded` while legs wait to be charged for over 2 minutes or are dead letters, while one is parked for over a day, or the queue is away; `failing`, with 503, while no leg can be accepted."""
     return Call("get_health", "GET", "/api/health")
 
 
@@ -1181,7 +1158,7 @@ def stop_dial_out(account: str, body: StopBody) -> Call[StopDialOut]:
     )
 
 
-def try_dial_out(account: str, body: TryBody) -> Call[TryDialOut]:
+def try_dial_out(account: str, body: TryBody) -> Call[Any]:
     """Play a dial-out of the account, which no bridge requests: the decision and every check."""
     return Call(
         "try_dial_out",
