@@ -209,6 +209,29 @@ if TYPE_CHECKING:
     class StopBody(TypedDict, total=False):
         reason: str
 
+    class TryDialOutDestination(TypedDict, total=False):
+        number: str
+        region: str | None
+        name: str | None
+        prefix: str
+        number_class: str | None
+
+    class TryDialOutChecksItem(TypedDict, total=False):
+        check: str
+        outcome: str
+        detail: str
+
+    class TryDialOut(TypedDict, total=False):
+        decision: str
+        granted_seconds: int
+        final: bool
+        price_per_minute: str
+        connection_fee: str
+        currency: str
+        held: str
+        destination: TryDialOutDestination | None
+        checks: list[TryDialOutChecksItem]
+
     class TryBody(TypedDict, total=False):
         to: str
         conference_id: str | None
@@ -1158,7 +1181,7 @@ def stop_dial_out(account: str, body: StopBody) -> Call[StopDialOut]:
     )
 
 
-def try_dial_out(account: str, body: TryBody) -> Call[Any]:
+def try_dial_out(account: str, body: TryBody) -> Call[TryDialOut]:
     """Play a dial-out of the account, which no bridge requests: the decision and every check."""
     return Call(
         "try_dial_out",
