@@ -58,7 +58,10 @@ class Client:
             if not isinstance(page, dict) or not isinstance(page.get("items"), list):
                 raise _no_perminute(self.base_url)
             yield from page["items"][:left]
-            cursor = page.get("next")
+            following = page.get("next")
+            if following is not None and following == cursor:
+                raise _no_perminute(self.base_url)  # it would never end
+            cursor = following
             left = None if left is None else left - len(page["items"])
             if not cursor:
                 return
