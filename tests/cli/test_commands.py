@@ -62,11 +62,27 @@ def test_a_problem_is_two_lines_with_the_request_id(server: Recorded, perminute:
     assert to_do.endswith("Request req-1.")
 
 
-def test_money_stands_at_the_right(perminute: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_money_stands_at_the_right(
+    server: Recorded, perminute: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "140")
+    counts = {"legs": 1, "answered_legs": 1, "talk_seconds": 183, "billed_seconds": 240}
+    document = {
+        "currency": "USD",
+        "from": "2026-11-01T00:00:00Z",
+        "to": "2026-12-01T00:00:00Z",
+        "items": [
+            {**counts, "region": "GB", "amount": "0.098"},
+            {**counts, "region": "FR", "amount": "1234.50"},
+        ],
+        "total": {**counts, "amount": "1234.598"},
+    }
+    server.stated["get_usage"] = lambda _: httpx.Response(200, json=document)
 
     lines = perminute("usage", "--account", "contoso", "--group-by", "region").out.splitlines()
 
     assert lines[1].endswith("Amount USD")
     assert lines[3].endswith("     0.098")
-    assert lines[5].startswith("Total")
+    assert lines[4].endswith("   1234.50")
+    assert lines[6].startswith("Total")
+    assert len({len(line) for line in lines[1:]}) == 1
