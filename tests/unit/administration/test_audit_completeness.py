@@ -68,6 +68,7 @@ OTHERWISE = {
     "replay_parked_legs": "the parked leg names its actor",
     "dismiss_parked_legs": "the parked leg names its actor",
     "replay_delivery": "the delivery is sent again, nothing else changes",
+    "replay_dead_letter": "the leg is queued again, nothing else changes",
     "post_what_if": "changes nothing",
     "try_dial_out": "changes nothing",
     "post_price_what_if": "changes nothing",
