@@ -272,7 +272,7 @@ class Container:
             c.tables, c.ledger, c.due, c.backlog, c.clock, c.ids, log=c.audit_log
         )
     )
-    claims = _Once[Claims](lambda c: TableClaims(c.tables))
+    claims = _Once[Claims](lambda c: TableClaims(c.tables, c.clock))
     parking = _Once[ParkingLot](lambda c: TableParkingLot(c.tables))
     inbox = _Once[Inbox](lambda c: TableInbox(c.tables))
     rate_cards = _Once[RateCardStore](lambda c: TableRateCards(c.tables, c.clock, c.audit_log))

@@ -219,7 +219,9 @@ def table(ours: list[Run], before: list[Run]) -> str:
         f"{part:24}{_cpu_ms(before, part):>12.2f}{_cpu_ms(ours, part):>12.2f}" for part in PARTS
     ]
     walls = [1_000 * _median([run.seconds for run in runs]) / LEGS for runs in (before, ours)]
-    posts = [1_000 * _median([run.posted_seconds for run in runs]) / LEGS for runs in (before, ours)]
+    posts = [
+        1_000 * _median([run.posted_seconds for run in runs]) / LEGS for runs in (before, ours)
+    ]
     lines.append(f"{'wall until posted':24}{posts[0]:>12.2f}{posts[1]:>12.2f}")
     lines.append(f"{'wall until charged':24}{walls[0]:>12.2f}{walls[1]:>12.2f}")
     return "\n".join(lines)

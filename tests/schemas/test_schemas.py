@@ -168,7 +168,7 @@ async def _refusals(app: Container) -> list[str]:
             for _, key in _of("holds", "")
             if key.startswith("hold|") and key.count("|") == 1
         ),
-        *((lambda each=each: TableClaims(app.tables).find(each)) for each in legs),
+        *((lambda each=each: TableClaims(app.tables, app.clock).find(each)) for each in legs),
         *((lambda each=each: app.ledger.leg(ACCOUNT, each)) for each in legs),
         lambda: reader.items(f"{BASE}/entries"),
         lambda: reader.items("/api/v1/rate-cards"),

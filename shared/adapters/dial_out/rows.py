@@ -34,6 +34,7 @@ SCHEMA = 4
 """1 kept one day and one month of what was spent, no warnings, no later rate; 2 did not keep where
 a charge is counted, nor since when a meeting goes on; 3 kept neither callers nor answers."""
 STATE = "state"
+LEGS = "leg"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -60,7 +61,7 @@ def released_values() -> dict[str, Value]:
 
 def leg_key(leg: str) -> str:
     """Row key of the authorization that was placed for a leg."""
-    return f"leg|{leg_key_hash(leg)}"
+    return f"{LEGS}|{leg_key_hash(leg)}"
 
 
 def leg_values(authorization: str) -> dict[str, Value]:

@@ -24,7 +24,7 @@ async def _ledger() -> StoredLedger:
     app = StoredLedger()
     await app.lived()
     await app.ledger.submit(ACCOUNT, leg(50, at=app.clock.now(), to=NUMBER, organizer=ORGANIZER))
-    await TableClaims(app.tables).claim("local~50", Claim(ACCOUNT, ORGANIZER))
+    await TableClaims(app.tables, app.clock).claim("local~50", Claim(ACCOUNT, ORGANIZER))
     await TableParkingLot(app.tables).park(
         ParkedLeg(
             id=f"{'a' * 32}.{'b' * 32}",
