@@ -23,4 +23,4 @@ async def forward_inbox(timer: func.TimerRequest) -> None:
     except QueueUnavailable as error:
         event("inbox_waits", detail=error.detail)
         return
-    event("inbox_forwarded", legs=sent, past_due=timer.past_due)
+    event("inbox_forwarded", messages=sent, past_due=timer.past_due)

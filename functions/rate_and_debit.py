@@ -10,7 +10,7 @@ import azure.functions as func
 
 from functions.http import new_blueprint
 from shared.bootstrap import container
-from shared.domain.legs.leg import QueuedLeg, read_queued_leg
+from shared.domain.legs.leg import QueuedLeg, read_queued_legs
 from shared.ports.runs import CHARGE
 from shared.telemetry import event
 
@@ -37,11 +37,12 @@ async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
     for message in messages:
         body = message.get_body()
         try:
-            queued = read_queued_leg(body)
+            carried = read_queued_legs(body)
         except ValueError as error:
             bridge, attempt = _sender(message)
             await services.receive_legs.park_message(bridge, str(error), body, attempt)
-        else:
+            continue
+        for queued in carried:
             # The same leg may stand in a batch more than once; other content is another matter. The
             # highest attempt counts: one after a lower would have an id that the broker knows.
             name = f"{queued.leg.key}\n{queued.leg.digest()}"

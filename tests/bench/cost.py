@@ -20,7 +20,7 @@ from shared.domain.common.kinds import LegKind
 from shared.domain.dial_out.facts import OrganizerFacts
 from shared.domain.directory.entities import AccountSettings
 from shared.domain.ledger.model import TopUp
-from shared.domain.legs.leg import EndedLeg, read_queued_leg
+from shared.domain.legs.leg import EndedLeg, read_queued_legs
 from shared.ports.tables import Operation, Row
 from shared.settings import Settings
 from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
@@ -117,7 +117,7 @@ async def count(rate: float) -> Counted:
         ended = [await _ended(app, number) for number in range(start, start + batch)]
         await app.receive_legs("local", ended)
         messages = queue.take(batch)
-        legs = [read_queued_leg(message.body) for message in messages]
+        legs = [leg for message in messages for leg in read_queued_legs(message.body)]
         await app.charge_legs(legs, seconds=10)
     legs_done = -(-LEGS_COUNTED // batch) * batch
     requested_share = 1 / LEGS_PER_QUESTION

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.adapters.bus.service_bus import BusConnection
 from shared.domain.common.errors import QueueUnavailable
-from shared.domain.legs.leg import read_queued_leg
+from shared.domain.legs.leg import read_queued_legs
 
 if TYPE_CHECKING:
     from azure.servicebus import ServiceBusReceivedMessage
@@ -63,7 +63,7 @@ class QueueCheck:
 def _received_at(message: "ServiceBusReceivedMessage") -> datetime:
     """When a bridge posted the leg; when it was enqueued where the body can't be read."""
     try:
-        return read_queued_leg(body_of(message)).received_at
+        return min(leg.received_at for leg in read_queued_legs(body_of(message)))
     except ValueError:
         return message.enqueued_time_utc or datetime.now(UTC)
 

@@ -3,13 +3,15 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
+from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json, content_digest, format_time, parse_time
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.opaque import from_base64url, to_base64url
@@ -121,7 +123,7 @@ class EndedLeg:
 
     def digest(self) -> str:
         """SHA-256 of the content and the version of this rule as canonical JSON, 64 hex digits."""
-        return content_digest({"digest_version": _DIGEST_VERSION, **self.content()})
+        return _digest_of(self)
 
     def earlier_digests(self) -> tuple[str, ...]:
         """The digests by which earlier versions of the product know the same content."""
@@ -132,6 +134,12 @@ class EndedLeg:
             caller, called = self.first_read
             readings.append({**first, "from": caller, "to": called})
         return tuple(map(content_digest, readings))
+
+
+@lru_cache(maxsize=limits.LEG_DIGESTS_CACHED_MAX)
+def _digest_of(leg: EndedLeg) -> str:
+    """A leg is hashed several times on its way: when it is read, claimed, and debited."""
+    return content_digest({"digest_version": _DIGEST_VERSION, **leg.content()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +210,7 @@ def read_leg_document(data: Mapping[str, Any]) -> EndedLeg:
 
 
 def queued_leg_bytes(queued: QueuedLeg) -> bytes:
-    """The body of a message on the queue `call-ended`."""
+    """A leg as it stands on the queue `call-ended` and in the archive: schema 1."""
     return canonical_json(
         {
             "schema": 1,
@@ -213,18 +221,45 @@ def queued_leg_bytes(queued: QueuedLeg) -> bytes:
     )
 
 
+def queued_legs_bytes(encoded: Sequence[bytes]) -> bytes:
+    """The body of a message that carries several legs, of what `queued_leg_bytes` made of each:
+    schema 2. The body of a message with one leg is the leg."""
+    return encoded[0] if len(encoded) == 1 else b'{"legs":[%b],"schema":2}' % b",".join(encoded)
+
+
 def read_queued_leg(body: bytes) -> QueuedLeg:
-    """The leg in a message. Raises ValueError on what is none of ours, of a newer schema, or can't
-    be hashed."""
+    """The leg in a message of one. Raises ValueError as `read_queued_legs`."""
+    return _read_queued_leg(_loaded(body))
+
+
+def read_queued_legs(body: bytes) -> list[QueuedLeg]:
+    """The legs in a message, one at least. Raises ValueError on what is none of ours, of a newer
+    schema, or can't be hashed."""
+    data = _loaded(body)
+    if not isinstance(data, dict) or data.get("schema") != 2:
+        return [_read_queued_leg(data)]
+    legs = data.get("legs")
+    if not isinstance(legs, list) or not legs:
+        raise ValueError("no queued legs")
+    return [_read_queued_leg(each) for each in legs]
+
+
+def _loaded(body: bytes) -> Any:
     try:
-        data = json.loads(body)
+        return json.loads(body)
+    except RecursionError as error:
+        raise ValueError(f"no queued leg: {error}") from error
+
+
+def _read_queued_leg(data: Any) -> QueuedLeg:
+    try:
         if data["schema"] != 1:
             raise ValueError(f"schema {data['schema']!r} is not known")
         leg = read_leg_document(data["leg"])
         leg.key.encode()  # a lone surrogate would fail where it takes others down with it
         leg.digest()
         return QueuedLeg(leg, parse_time(data["received_at"]), int(data["attempt"]))
-    except (KeyError, TypeError, RecursionError, OverflowError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"no queued leg: {error}") from error
 
 

@@ -49,7 +49,7 @@ from shared.telemetry import failure
 from shared.usecases.charging.resolve_leg import ResolveLeg
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.directory.sync_ledger_settings import OpenLedger
-from shared.usecases.legs.receive_legs import leg_message
+from shared.usecases.legs.receive_legs import leg_messages
 
 
 class ChargeStatus(StrEnum):
@@ -414,15 +414,16 @@ class ChargeLegs:
 
     async def _send_again(self, legs: Sequence[QueuedLeg]) -> None:
         """Schedule what failed for now, each attempt later than the one before."""
-        by_time: dict[datetime, list[QueuedLeg]] = {}
+        groups: dict[tuple[datetime, str, int], list[QueuedLeg]] = {}
         now = self.clock.now()
         for leg in legs:
             doublings = min(leg.attempt, limits.RESEND_DELAY_SECONDS_MAX.bit_length())
             delay = min(2**doublings, limits.RESEND_DELAY_SECONDS_MAX)
             again = QueuedLeg(leg.leg, leg.received_at, leg.attempt + 1)
-            by_time.setdefault(now + timedelta(seconds=delay), []).append(again)
-        for at, group in by_time.items():
-            await self.queue.send([leg_message(leg) for leg in group], at=at)
+            at = now + timedelta(seconds=delay)
+            groups.setdefault((at, leg.leg.bridge, again.attempt), []).append(again)
+        for (at, _, _), group in groups.items():
+            await self.queue.send(leg_messages(group), at=at)
 
 
 def _leg_charge(document: dict[str, object], amount_micros: int) -> LegCharge:

@@ -14,7 +14,7 @@ class ForwardInbox:
     queue: CallQueue
 
     async def __call__(self) -> int:
-        """The number of legs sent on. Raises QueueUnavailable while the queue is away."""
+        """The number of messages sent on. Raises QueueUnavailable while the queue is away."""
         waiting = await self.inbox.waiting(limit=limits.INBOX_FORWARD_MAX)
         await self.queue.send(waiting)
         for message in waiting:

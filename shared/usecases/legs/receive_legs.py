@@ -12,7 +12,13 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import QueueUnavailable, StoreError, Unavailable
 from shared.domain.legs.bridge_payloads import Ignored, ParsedLeg, Undecided, Unreadable
-from shared.domain.legs.leg import EndedLeg, QueuedLeg, encode_leg_key, queued_leg_bytes
+from shared.domain.legs.leg import (
+    EndedLeg,
+    QueuedLeg,
+    encode_leg_key,
+    queued_leg_bytes,
+    queued_legs_bytes,
+)
 from shared.domain.legs.parking import ParkedLeg, ParkReason, unreadable_id
 from shared.ports.archive import Accepted, Archive
 from shared.ports.clock import Clock
@@ -56,11 +62,13 @@ class ReceiveLegs:
         """
         parsed = [await self.decided(bridge, item) for item in parsed]
         now = self.clock.now()
-        queued = [QueuedLeg(item, now) for item in parsed if isinstance(item, EndedLeg)]
+        ended = {(item.key, item.digest()): item for item in parsed if isinstance(item, EndedLeg)}
+        queued = [QueuedLeg(item, now) for item in ended.values()]
         unreadable = [item for item in parsed if isinstance(item, Unreadable)]
+        encoded = [queued_leg_bytes(leg) for leg in queued]
         await asyncio.gather(
-            self._keep([leg_message(leg) for leg in queued]),
-            self._archive_all(bridge, queued, unreadable),
+            self._keep(leg_messages(queued, encoded), len(queued)),
+            self._archive_all(bridge, encoded, unreadable),
             *(self.park_unreadable(bridge, item) for item in unreadable),
         )
         return [_received(bridge, item) for item in parsed]
@@ -78,20 +86,20 @@ class ReceiveLegs:
             return item.leg
         return Ignored(item.leg.leg_id, item.why)
 
-    async def _keep(self, messages: Sequence[Message]) -> None:
+    async def _keep(self, messages: Sequence[Message], legs: int) -> None:
         try:
             await self.queue.send(messages)
         except QueueUnavailable:
             await self.inbox.keep(messages, self.clock.now())
-            event("legs_spilled", legs=len(messages))
+            event("legs_spilled", legs=legs)
 
     async def _archive_all(
-        self, bridge: str, queued: Sequence[QueuedLeg], unreadable: Sequence[Unreadable]
+        self, bridge: str, encoded: Sequence[bytes], unreadable: Sequence[Unreadable]
     ) -> None:
         if self.archive is None:
             return
         now = self.clock.now()
-        items = [Accepted(now, "leg", queued_leg_bytes(leg)) for leg in queued]
+        items = [Accepted(now, "leg", leg) for leg in encoded]
         items += [
             Accepted(now, "unreadable", unreadable_bytes(bridge, item)) for item in unreadable
         ]
@@ -151,12 +159,43 @@ def read_unreadable(body: bytes) -> tuple[str, Unreadable]:
 
 
 def leg_message(queued: QueuedLeg) -> Message:
-    """The message that carries a leg. Its properties let an operator see the leg in the portal."""
-    return Message(
-        message_id=queued.message_id,
-        body=queued_leg_bytes(queued),
-        properties={"bridge": queued.leg.bridge, "attempt": str(queued.attempt)},
-    )
+    """The message that carries one leg."""
+    return leg_messages([queued])[0]
+
+
+def leg_messages(
+    queued: Sequence[QueuedLeg], encoded: Sequence[bytes] | None = None
+) -> list[Message]:
+    """The messages that carry legs of one bridge and attempt, several each: a message costs much
+    more than a leg in it. The same legs in the same order make the same message ids. `encoded` are
+    the legs as bytes. The properties let an operator see in the portal whose legs they are."""
+    messages: list[Message] = []
+    encoded = encoded or [queued_leg_bytes(leg) for leg in queued]
+    start = 0
+    while start < len(queued):
+        end, size_bytes = start + 1, len(encoded[start])
+        while end < min(start + limits.LEGS_PER_MESSAGE_MAX, len(queued)):
+            size_bytes += len(encoded[end])
+            if size_bytes > limits.LEGS_MESSAGE_BYTES_MAX:
+                break
+            end += 1
+        part, first = queued[start:end], queued[start]
+        messages.append(
+            Message(
+                message_id=_message_id(part),
+                body=queued_legs_bytes(encoded[start:end]),
+                properties={"bridge": first.leg.bridge, "attempt": str(first.attempt)},
+            )
+        )
+        start = end
+    return messages
+
+
+def _message_id(legs: Sequence[QueuedLeg]) -> str:
+    if len(legs) == 1:
+        return legs[0].message_id
+    ids = "\n".join(leg.message_id for leg in legs)
+    return f"legs.{hashlib.sha256(ids.encode()).hexdigest()}.{legs[0].attempt}"
 
 
 def _received(bridge: str, item: ParsedLeg) -> Received:
