@@ -46,11 +46,14 @@ def status_body(found: SystemStatus, version: str) -> dict[str, object]:
 
 
 def dead_letter_body(letter: DeadLetter) -> dict[str, object]:
-    """A dead letter; a message that is no leg has neither `leg` nor `received_at`."""
-    queued = letter.queued
+    """A dead letter; a message that is no leg has neither `leg` nor `received_at`, one of several
+    legs has `legs` too."""
+    legs = letter.queued
+    queued = legs[0] if legs else None
     body: dict[str, object | None] = {
         "id": str(letter.number),
         "leg": encode_leg_key(queued.leg.key) if queued else None,
+        "legs": [encode_leg_key(each.leg.key) for each in legs] if len(legs) > 1 else None,
         "bridge": queued.leg.bridge if queued else letter.properties.get("bridge"),
         "received_at": format_time(queued.received_at) if queued else None,
         "enqueued_at": format_time(letter.enqueued_at),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.legs.leg import QueuedLeg, read_queued_leg
+from shared.domain.legs.leg import QueuedLeg, read_queued_legs
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class DeadLetter:
     detail: str | None
 
     @property
-    def queued(self) -> QueuedLeg | None:
-        """The leg that the message carries, None where its body can't be read."""
+    def queued(self) -> list[QueuedLeg]:
+        """The legs that the message carries; none where its body can't be read."""
         try:
-            return read_queued_leg(self.body)
+            return read_queued_legs(self.body)
         except ValueError:
-            return None
+            return []

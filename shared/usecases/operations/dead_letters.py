@@ -7,10 +7,9 @@ from shared.domain.common import limits
 from shared.domain.common.errors import NotFound
 from shared.domain.directory.access import Principal
 from shared.domain.legs.dead_letters import DeadLetter
-from shared.domain.legs.leg import QueuedLeg
 from shared.ports.clock import Ids
 from shared.ports.queues import CallQueue, Message, QueueManagement
-from shared.usecases.legs.receive_legs import leg_message
+from shared.usecases.legs.receive_legs import leg_messages
 
 _ID_BYTES = 12
 _NUMBER_MAX = 2**63 - 1
@@ -54,14 +53,16 @@ class DeadLetters:
 
     async def _queue_again(self, letter: DeadLetter) -> None:
         """The broker drops an id that it has seen, so the message gets a new one."""
-        leg = letter.queued
-        if leg is None:
-            message = Message("", letter.body, letter.properties)
-        else:
-            message = leg_message(QueuedLeg(leg.leg, leg.received_at, leg.attempt + 1))
+        legs = [replace(leg, attempt=leg.attempt + 1) for leg in letter.queued]
+        again = leg_messages(legs) or [Message("", letter.body, letter.properties)]
         suffix = self.ids.token(_ID_BYTES)
-        name = f"{message.message_id}.{suffix}".lstrip(".")[-limits.MESSAGE_ID_CHARS_MAX :]
-        await self.queue.send([replace(message, message_id=name)])
+        names = (f"{each.message_id}.{suffix}".lstrip(".") for each in again)
+        await self.queue.send(
+            [
+                replace(each, message_id=name[-limits.MESSAGE_ID_CHARS_MAX :])
+                for each, name in zip(again, names, strict=True)
+            ]
+        )
 
 
 def _unknown() -> NotFound:
