@@ -1,0 +1,72 @@
+"""Verifies a month file by docs/proof.md: `verify_month.py EXPORT --keys KEYS`.
+
+Needs Python 3.11 and `cryptography`, nothing of Perminute, no network, no secret. Exits with 0, or
+with 1 and a sentence that names what is wrong.
+"""
+
+import argparse
+import gzip
+import hashlib
+import json
+import sys
+import zlib
+
+from proof_month import Month
+from proof_signatures import UNREADABLE, Wrong, canonical, check
+
+DAY = ("commit", "root")
+AFTER = {
+    "file": ("checkpoint", "rate", *DAY),
+    "checkpoint": ("rate", *DAY),
+    "rate": ("rate", *DAY),
+    "commit": DAY,
+    "root": (*DAY, "statement"),
+}
+
+
+def verify(lines, keys):
+    """The month of lines (bytes) that are right. Raises Wrong."""
+    month, before, count, hashed = None, "", 0, hashlib.sha256()
+    for count, raw in enumerate(lines, 1):
+        line, where = json.loads(raw), f"line {count}"
+        check(canonical(line) + b"\n" == raw, "format", where, "is not canonical JSON")
+        if month is None:
+            month, before = Month(line, keys), "file"
+        elif line["type"] == "end" and before in {"statement", "end"}:
+            check(before != "end", "format", where, "is after the end")
+            check(line["lines"] == count - 1, "end", where, f"there are {count - 1} lines before")
+            check(line["digest"] == hashed.hexdigest(), "digest", where, "is of other lines")
+            before = "end"
+        else:
+            right = line["type"] in AFTER.get(before, ())
+            check(right, "format", where, f"{line['type']} can't follow {before}")
+            before = line["type"]
+            getattr(month, f"take_{before}")(line)
+        hashed.update(raw)
+    check(before == "end", "end", f"line {count}", "the end of the file is missing")
+    return month
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Verify a month file of Perminute.")
+    parser.add_argument("export")
+    parser.add_argument("--keys", required=True, help="the answer of proof-keys")
+    given = parser.parse_args()
+    try:
+        with open(given.keys, "rb") as keys, gzip.open(given.export) as lines:
+            month = verify(lines, json.load(keys))
+    except Wrong as wrong:
+        sys.exit("{}: {}: {}.".format(*wrong.args))
+    except EOFError:
+        sys.exit(f"end: {given.export}: the file is cut.")
+    except (*UNREADABLE, OSError, zlib.error) as error:
+        sys.exit(f"format: {given.export}: can't be read, {type(error).__name__}: {error}.")
+    file, entries = month.file, sum(month.counts.values())
+    print(
+        f"verified: account {file['account']}, {file['month']}: {entries} entries, "
+        f"{month.legs} legs rated again"
+    )
+
+
+if __name__ == "__main__":
+    main()
