@@ -14,13 +14,13 @@ param scale = {
   alwaysReadyHttp: 0
   alwaysReadyDebits: 0
   instanceMemoryMB: 2048
-  maximumInstanceCount: 40
+  maximumInstanceCount: 5
   zoneRedundant: false
+  rollingUpdates: false
 }
 param options = {
   lockSeconds: 300
   schedules: { lowBalance: '0 * * * * *', inbox: '30 * * * * *', nightlyAudit: '0 0 2 * * *', webhooks: '15 * * * * *' }
-  release: readEnvironmentVariable('PERMINUTE_RELEASE', 'unreleased')
   bootstrapAdmin: true
   openTelemetry: true
   mail: {

@@ -5,7 +5,7 @@ targetScope = 'subscription'
 import { namesOf, prefixOf } from 'modules/names.bicep'
 import { Options } from 'modules/options.bicep'
 
-@description('Short name of the environment: part of every name.')
+@description('Short name of the environment, part of every name: 2 to 12 of a-z, 0-9 and - inside.')
 @minLength(2)
 @maxLength(12)
 param environmentName string
@@ -34,6 +34,9 @@ param ledgerRedundancy ('Standard_ZRS' | 'Standard_GZRS' | 'Standard_RAGZRS') = 
 @description('Whether ledger and proof are locked against deletion.')
 param lockData bool = true
 
+@description('Whether somebody has locked the policy of the anchors (docs/operations.md): it is left alone from then on.')
+param anchorsLocked bool = false
+
 @description('Whether storage and vault are reached from a virtual network only.')
 param privateNetworking bool = false
 
@@ -51,6 +54,7 @@ param scale {
   instanceMemoryMB: 512 | 2048 | 4096
   maximumInstanceCount: int
   zoneRedundant: bool
+  rollingUpdates: bool
 }
 
 @description('Settings that differ between deployments. The lock is the queue\'s own, in seconds.')
@@ -65,14 +69,17 @@ param logsDailyCapGb int = -1
 @description('Whether reads of the ledger are logged too.')
 param auditReads bool = false
 
-@description('Who receives credit events: name of the subscription and SQL filter; an empty filter takes all.')
-param subscriptions { name: string, filter: string }[] = [{ name: 'finance', filter: '' }]
+@description('Who receives credit events: name of the subscription and SQL filter; an empty filter takes all. One without a reader fills up.')
+param subscriptions { name: string, filter: string }[] = []
 
 @description('Group that may read ledgers and workbooks; empty: none.')
 param financeGroupId string = ''
 
-@description('Repository and environment that may deploy with OIDC; an empty repository: none.')
-param github { repository: string, environment: string } = { repository: '', environment: '' }
+@description('Who puts the secrets into the vault; azd names the person who runs it. An empty id: nobody.')
+param operator { id: string, type: 'User' | 'ServicePrincipal' | 'Group' } = { id: '', type: 'User' }
+
+@description('Subject prefix and environment whose GitHub tokens may deploy code; an empty prefix: none.')
+param github { subjectPrefix: string, environment: string } = { subjectPrefix: '', environment: '' }
 
 var token = uniqueString(subscription().id, environmentName, location)
 var prefix = prefixOf(environmentName, token)
@@ -112,6 +119,8 @@ module data 'modules/data.bicep' = {
     tags: tags
     ledgerRedundancy: ledgerRedundancy
     lockData: lockData
+    anchorsLocked: anchorsLocked
+    operator: operator
     privateOnly: privateNetworking
     serviceBusSku: serviceBusSku
     lockSeconds: options.lockSeconds
@@ -168,6 +177,8 @@ module watch 'modules/watch.bicep' = {
     hostName: app.outputs.hostName
     emails: alertEmails
     auditReads: auditReads
+    serviceBusSku: serviceBusSku
+    financeGroupId: financeGroupId
   }
   dependsOn: [monitoring]
 }

@@ -1,21 +1,31 @@
 using 'main.bicep'
 
+import { areAddresses, partsOf } from 'modules/names.bicep'
+
+// Variables without a default have to be set: the pipeline must not deploy alerts that reach nobody.
 // A dial-out never waits for a cold start, the ledger has copies in a second region, and only the
 // virtual network reaches what keeps something.
+var emails = readEnvironmentVariable('PERMINUTE_ALERT_EMAILS')
 param environmentName = 'prod'
 param location = 'westeurope'
 param proofLocation = 'northeurope'
-param costTags = { costCenter: 'telephony', owner: 'perminute@example.com' }
-param alertEmails = ['perminute-oncall@example.com', 'telephony-finance@example.com']
+param costTags = {
+  costCenter: readEnvironmentVariable('PERMINUTE_COST_CENTER', 'telephony')
+  owner: readEnvironmentVariable('PERMINUTE_OWNER')
+}
+param alertEmails = areAddresses(emails)
+  ? partsOf(emails)
+  : fail('PERMINUTE_ALERT_EMAILS: e-mail addresses, commas between')
 param ledgerShards = 3
 param ledgerRedundancy = 'Standard_GZRS'
 param lockData = true
+param anchorsLocked = bool(readEnvironmentVariable('PERMINUTE_ANCHORS_LOCKED', 'false'))
 param privateNetworking = true
 param serviceBusSku = 'Premium'
 param auditReads = true
 param financeGroupId = readEnvironmentVariable('FINANCE_GROUP_ID', '')
 param github = {
-  repository: readEnvironmentVariable('GITHUB_REPOSITORY', '')
+  subjectPrefix: readEnvironmentVariable('GITHUB_SUBJECT_PREFIX', '')
   environment: 'production'
 }
 param subscriptions = [
@@ -29,12 +39,12 @@ param scale = {
   instanceMemoryMB: 2048
   maximumInstanceCount: 100
   zoneRedundant: true
+  rollingUpdates: true
 }
 param options = {
   lockSeconds: 300
   schedules: { lowBalance: '0 * * * * *', inbox: '30 * * * * *', nightlyAudit: '0 0 2 * * *', webhooks: '15 * * * * *' }
-  release: readEnvironmentVariable('PERMINUTE_RELEASE', 'unreleased')
-  bootstrapAdmin: false
+  bootstrapAdmin: bool(readEnvironmentVariable('PERMINUTE_BOOTSTRAP_ADMIN', 'false'))
   openTelemetry: false
   mail: {
     host: readEnvironmentVariable('SMTP_HOST', '')

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 from shared.domain.common import limits
@@ -126,7 +127,7 @@ class Settings:
             bootstrap_admin_key=_admin_key(values, "PERMINUTE_BOOTSTRAP_ADMIN_KEY"),
             webhooks_allow_loopback=_flag(values, "WEBHOOKS_ALLOW_LOOPBACK"),
             smtp=_smtp(values),
-            version=values.get("PERMINUTE_VERSION") or "0.1.0",
+            version=values.get("PERMINUTE_VERSION") or _packaged_release(),
             caller_allowance=Allowance(
                 _per_second(
                     values, "CALLER_REQUESTS_PER_SECOND", limits.CALLER_REQUESTS_PER_SECOND
@@ -140,6 +141,14 @@ class Settings:
                 _per_second(values, "CALLER_WORK_PER_SECOND", limits.CALLER_WORK_PER_SECOND),
             ),
         )
+
+
+def _packaged_release() -> str:
+    """The release that `make package` wrote beside this module; a checkout has none."""
+    try:
+        return Path(__file__).with_name("release.txt").read_text("utf-8").strip()
+    except FileNotFoundError:
+        return "0.1.0"
 
 
 def is_address(place: str) -> bool:

@@ -77,7 +77,6 @@ var code = {
   PERMINUTE_ARCHIVE_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/archive-key)'
   PERMINUTE_SECRETS_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/secrets-key)'
   PERMINUTE_CHAIN_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/chain-key)'
-  PERMINUTE_VERSION: options.release
   ENTRA_TENANT_ID: options.entra.tenantId
   ENTRA_AUDIENCE: options.entra.audience
   SMTP_HOST: options.mail.host

@@ -31,8 +31,8 @@ param options Options
 @description('Subnet through which the app reaches private endpoints; empty: none.')
 param subnetId string
 
-@description('Repository and environment that may deploy with OIDC; an empty repository: none.')
-param github { repository: string, environment: string }
+@description('Subject prefix and environment whose GitHub tokens may deploy code; an empty prefix: none.')
+param github { subjectPrefix: string, environment: string }
 
 module site 'function-app.bicep' = {
   params: {
@@ -48,6 +48,7 @@ module site 'function-app.bicep' = {
     instanceMemoryMB: scale.instanceMemoryMB
     maximumInstanceCount: scale.maximumInstanceCount
     zoneRedundant: scale.zoneRedundant
+    rollingUpdates: scale.rollingUpdates
     subnetId: subnetId
   }
 }
@@ -73,13 +74,13 @@ module settings 'app-settings.bicep' = {
   dependsOn: [site]
 }
 
-module deployer 'deployer.bicep' = if (!empty(github.repository)) {
+module deployer 'deployer.bicep' = if (!empty(github.subjectPrefix)) {
   params: {
     location: location
     prefix: prefix
     tags: tags
     siteName: '${prefix}-api'
-    repository: github.repository
+    subjectPrefix: github.subjectPrefix
     environment: github.environment
   }
   dependsOn: [site]

@@ -74,12 +74,13 @@ resource topicSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-resource webhookReceiver 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(webhooks.id, 'app', roles.queueReceiver)
+// Scaling by backlog needs the right to manage the subscription (call-ended-queue.bicep).
+resource webhookOwner 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(webhooks.id, 'app', roles.queueOwner)
   scope: webhooks
   properties: {
     principalId: appPrincipalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.queueReceiver)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.queueOwner)
   }
 }

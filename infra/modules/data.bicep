@@ -21,6 +21,9 @@ param ledgerRedundancy ('Standard_ZRS' | 'Standard_GZRS' | 'Standard_RAGZRS')
 @description('Whether ledger and proof are locked against deletion.')
 param lockData bool
 
+@description('Whether the policy of the anchors was locked.')
+param anchorsLocked bool
+
 @description('Whether only the virtual network reaches what is here.')
 param privateOnly bool
 
@@ -38,6 +41,9 @@ param subscriptions { name: string, filter: string }[]
 
 @description('The app, and the keeper of the proof.')
 param identities { app: Identity, keeper: Identity }
+
+@description('Who puts secrets into the vault; an empty id: nobody, a role is given by hand.')
+param operator { id: string, type: 'User' | 'ServicePrincipal' | 'Group' }
 
 @description('Group that may read ledgers; empty: none.')
 param financeGroupId string
@@ -68,8 +74,8 @@ module proof 'proof-storage.bicep' = {
     tags: tags
     privateOnly: privateOnly
     locked: lockData
-    anchors: { container: names.anchorContainer, days: keepDays.anchors }
-    archive: { container: names.archiveContainer, days: keepDays.archive }
+    anchors: { container: names.anchorContainer, days: keepDays.anchors, policyLocked: anchorsLocked }
+    archive: { container: names.archiveContainer, days: keepDays.archive, policyLocked: false }
     keeperPrincipalId: identities.keeper.principalId
   }
 }
@@ -107,6 +113,8 @@ module vault 'vault.bicep' = {
     tags: tags
     privateOnly: privateOnly
     softDeleteDays: keepDays.secrets
+    purgeProtected: lockData
+    operator: operator
     appPrincipalId: identities.app.principalId
   }
 }

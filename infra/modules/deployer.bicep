@@ -14,8 +14,8 @@ param tags object
 @description('Name of the function app.')
 param siteName string
 
-@description('GitHub repository as owner/name.')
-param repository string
+@description('What GitHub puts before the environment in the subject of its tokens: repo:owner@id/name@id.')
+param subjectPrefix string
 
 @description('GitHub environment, whose approval a deployment needs.')
 param environment string
@@ -31,7 +31,7 @@ resource federation 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedI
   name: 'github-${environment}'
   properties: {
     issuer: 'https://token.actions.githubusercontent.com'
-    subject: 'repo:${repository}:environment:${environment}'
+    subject: '${subjectPrefix}:environment:${environment}'
     audiences: ['api://AzureADTokenExchange']
   }
 }
@@ -47,6 +47,21 @@ resource codeDeployer 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: deployer.properties.principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.codeDeployer)
+  }
+}
+
+// The CLI reads the plan before it deploys, and waits for a minute where it may not.
+resource plan 'Microsoft.Web/serverfarms@2024-04-01' existing = {
+  name: '${prefix}-plan'
+}
+
+resource planReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(plan.id, 'deployer', roles.reader)
+  scope: plan
+  properties: {
+    principalId: deployer.properties.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.reader)
   }
 }
 

@@ -1,4 +1,4 @@
-metadata description = 'The audit trail: who touched the ledger, the queue, the secrets and the proof, kept in the workspace.'
+metadata description = 'The audit trail: who touched the ledger, the secrets and the proof, kept in the workspace; with Premium, the queue too.'
 
 @description('Workspace that keeps the logs.')
 param workspaceId string
@@ -11,6 +11,9 @@ param proofStorageName string
 
 @description('Name of the Service Bus namespace.')
 param namespaceName string
+
+@description('Tier of the namespace: only Premium records who sent and received.')
+param serviceBusSku string
 
 @description('Name of the vault.')
 param vaultName string
@@ -74,7 +77,7 @@ resource busTrail 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
     logAnalyticsDestinationType: 'Dedicated'
     logs: [
       { category: 'OperationalLogs', enabled: true }
-      { category: 'RuntimeAuditLogs', enabled: true }
+      { category: 'RuntimeAuditLogs', enabled: serviceBusSku == 'Premium' }
     ]
     metrics: [{ category: 'AllMetrics', enabled: true }]
   }

@@ -36,12 +36,15 @@ param alwaysReadyDebits int
 param instanceMemoryMB int
 
 @description('Most instances of each function group.')
-@minValue(40)
+@minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int
 
 @description('Whether instances are spread over zones; needs two or more always-ready instances.')
 param zoneRedundant bool
+
+@description('Whether instances are replaced one batch after the other, and running executions end in peace (preview).')
+param rollingUpdates bool
 
 @description('Subnet through which the app reaches private endpoints; empty: none.')
 param subnetId string
@@ -74,7 +77,7 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
     publicNetworkAccess: 'Enabled'
     keyVaultReferenceIdentity: identityIds[0]
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
-    siteConfig: { minTlsVersion: '1.2', scmMinTlsVersion: '1.2', ftpsState: 'Disabled', http20Enabled: true }
+    siteConfig: { minTlsVersion: '1.2', scmMinTlsVersion: '1.2', http20Enabled: true }
     functionAppConfig: {
       deployment: {
         storage: {
@@ -87,6 +90,8 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
         }
       }
       runtime: { name: 'python', version: '3.13' }
+      #disable-next-line BCP037 // Bicep's types don't know it yet.
+      siteUpdateStrategy: { type: rollingUpdates ? 'RollingUpdate' : 'Recreate' }
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount

@@ -12,7 +12,8 @@ var dataActions = [
 resource ledgerWriter 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, 'ledger-writer')
   properties: {
-    roleName: 'Perminute ledger writer (${resourceGroup().name})'
+    // Names of roles are unique in a tenant, resource groups only in a subscription.
+    roleName: 'Perminute ledger writer (${resourceGroup().name} ${take(uniqueString(resourceGroup().id), 6)})'
     description: 'Reads and writes rows of the tables that are there.'
     type: 'CustomRole'
     assignableScopes: [resourceGroup().id]

@@ -9,6 +9,9 @@ param tags object
 @description('Name of the Service Bus namespace.')
 param namespaceName string
 
+@description('Name of the queue of legs.')
+param queueName string
+
 @description('Names of the ledger storage accounts.')
 param ledgerStorageNames string[]
 
@@ -26,8 +29,22 @@ resource accounts 'Microsoft.Storage/storageAccounts@2024-01-01' existing = [
 ]
 
 var counts = [
-  { name: 'dead-letters', title: 'Legs or events were given up', metric: 'DeadletteredMessages', over: 0, severity: 1 }
-  { name: 'backlog', title: 'More than 10,000 messages wait', metric: 'ActiveMessages', over: 10000, severity: 2 }
+  {
+    name: 'dead-letters'
+    title: 'Legs or events were given up'
+    metric: 'DeadletteredMessages'
+    over: 0
+    severity: 1
+    entities: ['*']
+  }
+  {
+    name: 'backlog'
+    title: 'More than 10,000 messages wait'
+    metric: 'ActiveMessages'
+    over: 10000
+    severity: 2
+    entities: [queueName]
+  }
 ]
 
 resource busAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [
@@ -54,7 +71,7 @@ resource busAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [
             timeAggregation: 'Average'
             operator: 'GreaterThan'
             threshold: count.over
-            dimensions: [{ name: 'EntityName', operator: 'Include', values: ['*'] }]
+            dimensions: [{ name: 'EntityName', operator: 'Include', values: count.entities }]
           }
         ]
       }

@@ -16,6 +16,22 @@ type Names = {
 }
 
 @export()
+@description('Whether a name of an environment can stand in every name that is made of it.')
+func isName(name string) bool =>
+  length(name) >= 2 && length(name) <= 12 && !startsWith(name, '-') && !endsWith(name, '-') && !contains(name, '--') && empty(filter(
+    map(range(0, length(name)), each => substring(name, each, 1)),
+    each => !contains('abcdefghijklmnopqrstuvwxyz0123456789-', each)
+  ))
+
+@export()
+@description('The parts of a text with commas between.')
+func partsOf(text string) string[] => map(split(text, ','), each => trim(each))
+
+@export()
+@description('Whether a text is e-mail addresses with commas between.')
+func areAddresses(text string) bool => empty(filter(partsOf(text), each => !contains(each, '@') || contains(each, ' ')))
+
+@export()
 @description('Start of the names that people see.')
 func prefixOf(environmentName string, token string) string => 'perminute-${environmentName}-${take(token, 6)}'
 

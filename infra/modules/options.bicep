@@ -5,8 +5,6 @@ metadata description = 'What differs between deployments, and becomes a setting.
 type Options = {
   lockSeconds: int
   schedules: { lowBalance: string, inbox: string, nightlyAudit: string, webhooks: string }
-  @description('Release that /api/health shows.')
-  release: string
   @description('Whether the bootstrap administrator may come in: for the first minutes only.')
   bootstrapAdmin: bool
   @description('Whether telemetry is OpenTelemetry instead of Application Insights\' own.')

@@ -12,6 +12,9 @@ param name string
 @minValue(1)
 param days int
 
+@description('Whether the policy was locked by hand: Azure then refuses every write of it, an equal one too.')
+param policyLocked bool
+
 @description('Principal of the keeper.')
 param keeperPrincipalId string
 
@@ -29,7 +32,7 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
 }
 
 // Once made it can be locked by hand, for ever: docs/operations.md.
-resource unchangeable 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2024-01-01' = {
+resource unchangeable 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2024-01-01' = if (!policyLocked) {
   parent: container
   name: 'default'
   properties: {

@@ -16,11 +16,11 @@ param privateOnly bool
 @description('Whether a lock forbids deleting it.')
 param locked bool
 
-@description('Container of the anchors, and the days for which none can be changed or deleted.')
-param anchors { container: string, days: int }
+@description('Container of the anchors, the days for which none can be changed or deleted, and whether that was locked.')
+param anchors { container: string, days: int, policyLocked: bool }
 
 @description('Container of the accepted legs, and the days for which they are kept.')
-param archive { container: string, days: int }
+param archive { container: string, days: int, policyLocked: bool }
 
 @description('Principal of the keeper.')
 param keeperPrincipalId string
@@ -55,6 +55,7 @@ module containers 'proof-container.bicep' = [
       accountName: name
       name: kept.container
       days: kept.days
+      policyLocked: kept.policyLocked
       keeperPrincipalId: keeperPrincipalId
     }
     dependsOn: [blobs]

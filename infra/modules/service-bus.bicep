@@ -44,7 +44,6 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
     disableLocalAuth: true
     minimumTlsVersion: '1.2'
     publicNetworkAccess: privateOnly && sku == 'Premium' ? 'Disabled' : 'Enabled'
-    zoneRedundant: true
   }
 }
 

@@ -20,6 +20,12 @@ param privateOnly bool
 @maxValue(90)
 param softDeleteDays int
 
+@description('Whether a deleted vault stays until its days are over; can not be turned off again.')
+param purgeProtected bool
+
+@description('Who puts secrets in; an empty id: nobody.')
+param operator { id: string, type: 'User' | 'ServicePrincipal' | 'Group' }
+
 @description('Principal of the app, which resolves references.')
 param appPrincipalId string
 
@@ -36,7 +42,7 @@ resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
     enableRbacAuthorization: true
     enableSoftDelete: true
     softDeleteRetentionInDays: softDeleteDays
-    enablePurgeProtection: true
+    enablePurgeProtection: purgeProtected ? true : null
     enabledForDeployment: false
     enabledForDiskEncryption: false
     enabledForTemplateDeployment: false
@@ -55,6 +61,16 @@ resource secretReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: appPrincipalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.secretReader)
+  }
+}
+
+resource secretWriter 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operator.id)) {
+  name: guid(vault.id, 'operator', operator.id, roles.secretWriter)
+  scope: vault
+  properties: {
+    principalId: operator.id
+    principalType: operator.type
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.secretWriter)
   }
 }
 

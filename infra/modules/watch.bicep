@@ -26,6 +26,12 @@ param emails string[]
 @description('Whether reads of the ledger are logged too.')
 param auditReads bool
 
+@description('Tier of Service Bus.')
+param serviceBusSku string
+
+@description('Group that may open the workbook Finance; empty: none.')
+param financeGroupId string
+
 resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' existing = {
   name: '${prefix}-logs'
 }
@@ -53,6 +59,7 @@ module trail 'diagnostics.bicep' = {
     ledgerStorageNames: names.ledgers
     proofStorageName: names.proof
     namespaceName: names.bus
+    serviceBusSku: serviceBusSku
     vaultName: names.vault
     auditReads: auditReads
   }
@@ -84,6 +91,7 @@ module metricAlerts 'metric-alerts.bicep' = {
     prefix: prefix
     tags: tags
     namespaceName: names.bus
+    queueName: names.queue
     ledgerStorageNames: names.ledgers
     actionGroupId: people.id
   }
@@ -95,5 +103,6 @@ module workbooks 'workbooks.bicep' = {
     environmentName: environmentName
     tags: tags
     workspaceId: workspace.id
+    financeGroupId: financeGroupId
   }
 }

@@ -1,5 +1,7 @@
 metadata description = 'A workbook: a time and an account to choose, then charts one below the other.'
 
+import { roles } from 'roles.bicep'
+
 @description('Region.')
 param location string
 
@@ -14,6 +16,9 @@ param tags object
 
 @description('Workspace that its queries ask.')
 param workspaceId string
+
+@description('Group that may open it; empty: none. What it shows needs a role on the workspace besides.')
+param readerGroupId string = ''
 
 @export()
 @description('A chart: a query of queries/, whose first line is its title, and how its answer is drawn.')
@@ -94,5 +99,15 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
       )
       fallbackResourceIds: [workspaceId]
     })
+  }
+}
+
+resource reader 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(readerGroupId)) {
+  name: guid(workbook.id, 'finance', roles.workbookReader)
+  scope: workbook
+  properties: {
+    principalId: readerGroupId
+    principalType: 'Group'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.workbookReader)
   }
 }

@@ -12,6 +12,9 @@ param tags object
 @description('Workspace that their queries ask.')
 param workspaceId string
 
+@description('Group that may open the workbook Finance; empty: none.')
+param financeGroupId string
+
 module finance 'workbook.bicep' = {
   params: {
     location: location
@@ -19,6 +22,7 @@ module finance 'workbook.bicep' = {
     purpose: 'What was spent, by whom and on what; what is left, and for how long. The ledger is the record, this is a view of the logs.'
     tags: tags
     workspaceId: workspaceId
+    readerGroupId: financeGroupId
     charts: [
       { query: loadTextContent('../queries/finance/credits-and-forecast.kql'), shape: 'table', half: false }
       { query: loadTextContent('../queries/finance/spend-by-day.kql'), shape: 'timechart', half: false }

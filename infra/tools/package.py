@@ -34,7 +34,9 @@ def main() -> int:
     """Build the package; print what it is. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.tools.package")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the zip")
-    out: Path = parser.parse_args().out.resolve()
+    parser.add_argument("--release", help="what /api/health shows; else as git describes it")
+    options = parser.parse_args()
+    out: Path = options.out.resolve()
     if sys.version_info[:2] != PYTHON:
         print(
             f"the app runs on Python {PYTHON[0]}.{PYTHON[1]}: build it with that", file=sys.stderr
@@ -43,6 +45,8 @@ def main() -> int:
     stage = out / "app"
     shutil.rmtree(stage, ignore_errors=True)
     copy_code(stage)
+    release = options.release or described()
+    (stage / "shared" / "release.txt").write_text(f"{release}\n", "utf-8")
     vendor(stage)
     compile_all(stage)
     package, bill = out / "perminute.zip", out / "perminute.cdx.json"
@@ -50,10 +54,18 @@ def main() -> int:
     bill.write_text(json.dumps(bill_of_materials(stage / VENDORED, digest), indent=1) + "\n")
     sizes = [path.stat().st_size for path in stage.rglob("*") if path.is_file()]
     print(f"{package.relative_to(ROOT) if package.is_relative_to(ROOT) else package}")
+    print(f"  release {release}")
     print(f"  zip {package.stat().st_size / 1e6:.1f} MB, unpacked {sum(sizes) / 1e6:.1f} MB")
     print(f"  {len(sizes)} files, sha256 {digest}")
     print(f"  {len(list(distributions(path=[str(stage / VENDORED)])))} dependencies in {bill.name}")
     return 0
+
+
+def described() -> str:
+    """The tag of the commit, or what git says instead; "unreleased" outside of a checkout."""
+    command = ["git", "describe", "--tags", "--always", "--dirty"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unreleased"
 
 
 def copy_code(stage: Path) -> None:

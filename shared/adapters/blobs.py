@@ -15,12 +15,14 @@ from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from shared.adapters.credentials import azure_credential
 from shared.domain.common import limits
 from shared.domain.common.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from azure.core import AsyncPipelineClient
     from azure.core.rest import AsyncHttpResponse, HttpRequest
+    from azure.identity.aio import ChainedTokenCredential, ManagedIdentityCredential
 
 VERSION = "2023-11-03"
 SCOPE = "https://storage.azure.com/.default"
@@ -49,6 +51,7 @@ class Blobs:
         self._endpoint = (endpoint or self._parts.get("BlobEndpoint", "")).rstrip("/")
         self._client_id = client_id
         self._made: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
+        self._credential: ManagedIdentityCredential | ChainedTokenCredential | None = None
 
     async def put_once(self, name: str, content: bytes) -> bool:
         """Write a blob that is not there yet; False if it is. Raises StoreUnavailable."""
@@ -103,6 +106,9 @@ class Blobs:
         if self._made is not None:
             await self._made.close()
             self._made = None
+        if self._credential is not None:
+            await self._credential.close()
+            self._credential = None
 
     async def _send(
         self,
@@ -145,10 +151,9 @@ class Blobs:
             policies: list[Any] = [AsyncRetryPolicy(retry_total=limits.BLOB_TRIES_MAX - 1)]
             if "AccountKey" not in self._parts:
                 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
-                from azure.identity.aio import ManagedIdentityCredential
 
-                credential = ManagedIdentityCredential(client_id=self._client_id)
-                policies.append(AsyncBearerTokenCredentialPolicy(credential, SCOPE))
+                self._credential = azure_credential(self._client_id)
+                policies.append(AsyncBearerTokenCredentialPolicy(self._credential, SCOPE))
             self._made = AsyncPipelineClient(
                 self._endpoint,
                 policies=policies,

@@ -29,7 +29,9 @@ SNAPSHOT = (
     *("--location", "westeurope"),
 )
 VARIABLES = {
-    "GITHUB_REPOSITORY": "example/perminute",
+    "GITHUB_SUBJECT_PREFIX": "repo:example@1/perminute@2",
+    "PERMINUTE_ALERT_EMAILS": "oncall@example.com, finance@example.com",
+    "PERMINUTE_OWNER": "owner@example.com",
     "FINANCE_GROUP_ID": "00000000-0000-0000-0000-000000000002",
 }
 

@@ -20,13 +20,16 @@ ROLES = {
         *(f"{BLOBS}/{action}" for action in ("move/action", "filter/action")),
     ],
     "76199698-9eea-4c19-bc75-cec21354c6b6": [f"{TABLES}/entities/read"],
-    "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0": ["Microsoft.ServiceBus/*/receive/action"],
+    "090c5cfd-751d-490a-894a-3ce6f1109419": ["Microsoft.ServiceBus/*"],
     "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39": ["Microsoft.ServiceBus/*/send/action"],
     "4633458b-17de-408a-b874-0445c86b69e6": ["Microsoft.KeyVault/vaults/secrets/getSecret/action"],
     "3913510d-42f4-4e42-8a64-420c390055eb": ["Microsoft.Insights/Telemetry/Write"],
 }
 QUEUE = "Microsoft.ServiceBus/namespaces/queues/messages"
 SUBSCRIPTION = "Microsoft.ServiceBus/namespaces/topics/subscriptions/messages"
+# The counts that a queue's Atom document holds, and by which the platform scales.
+QUEUE_READ = "Microsoft.ServiceBus/namespaces/queues/read"
+SUBSCRIPTION_READ = "Microsoft.ServiceBus/namespaces/topics/subscriptions/read"
 TOPIC = "Microsoft.ServiceBus/namespaces/topics/messages"
 
 
@@ -55,6 +58,7 @@ CALLS = {
     ),
     r"\.get_queue_sender\(": Need("app", "queues/call-ended", (f"{QUEUE}/send/action",)),
     r"\.get_queue_receiver\(": Need("app", "queues/call-ended", (f"{QUEUE}/receive/action",)),
+    r"MessageCount": Need("app", "queues/call-ended", (QUEUE_READ,)),
     r"\.get_topic_sender\(": Need("app", "topics/credit-events$", (f"{TOPIC}/send/action",)),
     r'"PUT",\s+name': Need("keeper", "containers/", (f"{BLOBS}/write", f"{BLOBS}/add/action")),
     r'_send\("GET", name': Need("keeper", "containers/", (f"{BLOBS}/read",)),
@@ -62,7 +66,8 @@ CALLS = {
 # What the host does for us: it receives, keeps locks and packages, resolves references, reports.
 HOST = [
     Need("app", "queues/call-ended", (f"{QUEUE}/receive/action",)),
-    Need("app", "subscriptions/webhooks", (f"{SUBSCRIPTION}/receive/action",)),
+    Need("app", "queues/call-ended", (QUEUE_READ,)),
+    Need("app", "subscriptions/webhooks", (f"{SUBSCRIPTION}/receive/action", SUBSCRIPTION_READ)),
     Need("app", "storageAccounts/pmhost", (f"{BLOBS}/read", f"{BLOBS}/write")),
     Need("app", "vaults/", ("Microsoft.KeyVault/vaults/secrets/getSecret/action",)),
     Need("app", "components/", ("Microsoft.Insights/Telemetry/Write",)),
@@ -74,6 +79,7 @@ CLIENTS = {
     "azure.data.tables.aio.TableClient",
     "azure.data.tables.aio.TableServiceClient",
     "azure.servicebus.aio.ServiceBusClient",
+    "azure.servicebus.aio.ServiceBusReceiver",
     "azure.servicebus.aio.ServiceBusSender",
 }
 
@@ -82,7 +88,8 @@ REQUESTED = {
     *("get_entity", "query_entities", "list_entities"),
     *("get_queue_sender", "get_topic_sender", "create_message_batch", "send_messages"),
     "send_request",
-    "get_queue_receiver",
+    *("get_queue_receiver", "peek_messages", "receive_messages"),
+    *("complete_message", "abandon_message"),
 }
 # … these stay here, and this one Azure refuses (docs/adr/0021).
 UNASKED = {"close", "from_connection_string", "get_table_client", "get"}
@@ -215,7 +222,9 @@ def test_people_may_read_and_the_pipeline_may_deploy_code(environment: str) -> N
     }
     read_ledger = ("tables", "76199698-9eea-4c19-bc75-cec21354c6b6")
     read_logs = ("workspaces", "43d0d8ad-25c7-4714-9337-8ba259a9fe05")
+    open_workbook = ("workbooks", "b279062a-9be3-42a0-92ae-8b3cf002ec4d")
     deploy_code = ("sites", "de139f84-1756-47ae-9be6-808fbbe84772")
+    read_plan = ("serverfarms", "acdd72a7-3385-48ef-bd42-f606fba81ae7")
 
     read = {
         each["id"].partition("/providers/Microsoft.Auth")[0].rpartition("/")[2]
@@ -224,4 +233,5 @@ def test_people_may_read_and_the_pipeline_may_deploy_code(environment: str) -> N
     }
 
     assert read == ({"ledger"} if environment == "prod" else set())
-    assert held == ({read_ledger, read_logs, deploy_code} if environment == "prod" else set())
+    given = {read_ledger, read_logs, open_workbook, deploy_code, read_plan}
+    assert held == (given if environment == "prod" else set())

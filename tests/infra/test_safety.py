@@ -65,7 +65,8 @@ def test_nothing_else_lets_anybody_in_by_a_key(environment: str) -> None:
     assert insights["properties"]["DisableLocalAuth"] is True
     assert workspace["properties"]["features"]["disableLocalAuth"] is True
     assert vault["properties"]["enableRbacAuthorization"] is True
-    assert vault["properties"]["enablePurgeProtection"] is True
+    # Can't be turned off again: a trial must be able to go.
+    assert vault["properties"].get("enablePurgeProtection") is (environment == "prod" or None)
     assert [policy["properties"] for policy in policies] == [{"allow": False}] * 2
 
 
@@ -75,7 +76,9 @@ def test_the_app_speaks_https_only(environment: str) -> None:
 
     assert site["properties"]["httpsOnly"] is True
     assert site["properties"]["siteConfig"]["minTlsVersion"] == "1.2"
-    assert site["properties"]["siteConfig"]["ftpsState"] == "Disabled"
+    assert site["properties"]["functionAppConfig"]["siteUpdateStrategy"] == {
+        "type": "RollingUpdate" if environment == "prod" else "Recreate"
+    }
 
 
 def test_a_private_deployment_has_no_public_store() -> None:
@@ -234,4 +237,3 @@ def test_azd_finds_the_template_its_parameters_and_its_environment() -> None:
     assert "readEnvironmentVariable('AZURE_ENV_NAME'" in parameters
     assert "readEnvironmentVariable('AZURE_LOCATION'" in parameters
     assert group["tags"]["azd-env-name"] == group["name"].removeprefix("perminute-")
-    assert "services" not in project  # code comes as the package that was tested

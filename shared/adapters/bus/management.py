@@ -18,6 +18,7 @@ from urllib.parse import quote_plus
 
 from shared.adapters.bus.health_check import body_of
 from shared.adapters.bus.service_bus import BusConnection
+from shared.adapters.credentials import azure_credential
 from shared.domain.common import limits
 from shared.domain.common.errors import QueueUnavailable
 from shared.domain.legs.dead_letters import DeadLetter, QueueCounts
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from azure.core import AsyncPipelineClient
     from azure.core.rest import AsyncHttpResponse, HttpRequest
+    from azure.identity.aio import ChainedTokenCredential, ManagedIdentityCredential
     from azure.servicebus import ServiceBusReceivedMessage
     from azure.servicebus.aio import ServiceBusReceiver
 
@@ -59,6 +61,7 @@ class ServiceBusManagement:
         self._endpoint = (endpoint or f"https://{host}").rstrip("/")
         self._client_id = client_id
         self._made: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
+        self._credential: ManagedIdentityCredential | ChainedTokenCredential | None = None
 
     async def counts(self) -> QueueCounts:
         from azure.core.exceptions import AzureError
@@ -125,6 +128,9 @@ class ServiceBusManagement:
         if self._made is not None:
             await self._made.close()
             self._made = None
+        if self._credential is not None:
+            await self._credential.close()
+            self._credential = None
 
     @asynccontextmanager
     async def _receiver(self) -> "AsyncIterator[ServiceBusReceiver]":
@@ -150,10 +156,9 @@ class ServiceBusManagement:
             policies: list[Any] = [AsyncRetryPolicy(retry_total=1)]
             if not self._parts:
                 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
-                from azure.identity.aio import ManagedIdentityCredential
 
-                credential = ManagedIdentityCredential(client_id=self._client_id)
-                policies.append(AsyncBearerTokenCredentialPolicy(credential, SCOPE))
+                self._credential = azure_credential(self._client_id)
+                policies.append(AsyncBearerTokenCredentialPolicy(self._credential, SCOPE))
             self._made = AsyncPipelineClient(
                 self._endpoint,
                 policies=policies,

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from shared.adapters.bus.validation import check_messages
+from shared.adapters.credentials import azure_credential
 from shared.domain.common import limits
 from shared.domain.common.errors import QueueUnavailable
 from shared.ports.queues import CallQueue, EventTopic, Message
 
 if TYPE_CHECKING:
-    from azure.identity.aio import ManagedIdentityCredential
+    from azure.identity.aio import ChainedTokenCredential, ManagedIdentityCredential
     from azure.servicebus import ServiceBusMessage
     from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
 
@@ -42,7 +43,7 @@ class BusConnection:
         self._namespace = namespace
         self._client_id = client_id
         self._client: ServiceBusClient | None = None
-        self._credential: ManagedIdentityCredential | None = None
+        self._credential: ManagedIdentityCredential | ChainedTokenCredential | None = None
 
     def client(self) -> "ServiceBusClient":
         """The one client. It never retries by itself: the pump does, within its own limits."""
@@ -54,9 +55,7 @@ class BusConnection:
                     self._connection_string, retry_total=0
                 )
             else:
-                from azure.identity.aio import ManagedIdentityCredential
-
-                self._credential = ManagedIdentityCredential(client_id=self._client_id)
+                self._credential = azure_credential(self._client_id)
                 self._client = ServiceBusClient(
                     self._namespace or "", self._credential, retry_total=0
                 )

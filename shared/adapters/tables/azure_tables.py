@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from shared.adapters.credentials import azure_credential
 from shared.adapters.tables.cursors import pack_cursor, unpack_cursor
 from shared.adapters.tables.entity_json import check_property
 from shared.adapters.tables.error_mapping import TableMissing, error_code
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from azure.core.pipeline.transport import AioHttpTransport
     from azure.data.tables import TableEntity
     from azure.data.tables.aio import TableClient, TableServiceClient
-    from azure.identity.aio import ManagedIdentityCredential
+    from azure.identity.aio import ChainedTokenCredential, ManagedIdentityCredential
 
 _MISSING_CODES = frozenset({"TableNotFound", "ResourceNotFound", "EntityNotFound"})
 _KEYS_AND_VERSION = ("PartitionKey", "RowKey", "Timestamp")
@@ -252,9 +253,7 @@ class AzureTables(TableStore):
                     self._connection_string, **options
                 )
             else:
-                from azure.identity.aio import ManagedIdentityCredential
-
-                credential = ManagedIdentityCredential(client_id=self._client_id)
+                credential = azure_credential(self._client_id)
                 service = TableServiceClient(self._endpoint, credential=credential, **options)
             self._opened = _Opened(service, transport, credential)
         return self._opened
@@ -267,7 +266,7 @@ class _Opened:
         self,
         service: "TableServiceClient",
         transport: "AioHttpTransport",
-        credential: "ManagedIdentityCredential | None",
+        credential: "ManagedIdentityCredential | ChainedTokenCredential | None",
     ) -> None:
         self.service = service
         self.credential = credential
