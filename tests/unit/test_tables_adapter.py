@@ -86,7 +86,7 @@ async def test_without_a_token_nothing_was_sent(
     identities: list[FakeIdentity], adapter: type[AzureTables], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakeIdentity, "refuses", True)
-    store = adapter(endpoint=f"https://127.0.0.1:{free_port()}")
+    store = adapter(endpoint=f"https://127.0.0.1:{free_port()}", client_id="app")
     with pytest.raises(StoreUnavailable, match="No credential"):
         await store.transact("ledger", "p", [Insert("k", {})])
     await store.close()
