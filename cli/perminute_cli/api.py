@@ -12,15 +12,6 @@ from perminute_cli.calls import Call, Listing, headers_of, query_of, segment
 if TYPE_CHECKING:
     from typing import TypedDict
 
-    class GetHealthChecks(TypedDict, total=False):
-        tables: str
-        queue: str
-
-    class GetHealth(TypedDict, total=False):
-        status: str
-        checks: GetHealthChecks
-        version: str
-
     class ListAccountsItemAlertsItem(TypedDict, total=False):
         name: str | None
         below: str
@@ -191,6 +182,59 @@ if TYPE_CHECKING:
         acknowledged_by: str
         data: AcknowledgeAlertData
 
+    class ListCallsItemsItem(TypedDict, total=False):
+        authorization: str | None
+        direction: str
+        to: str | None
+        region: str | None
+        organizer: str | None
+        conference: str | None
+        bridge: str
+        since: str
+        answered_at: str | None
+        granted_seconds: int
+        held: str
+        price_per_minute: str
+        amount_so_far: str
+
+    class ListCalls(TypedDict, total=False):
+        available: str
+        burn_per_minute: str
+        seconds_left: int | None
+        exhausted_at: str | None
+        currency: str
+        as_of: str
+        items: list[ListCallsItemsItem]
+        shedding_order: list[str]
+
+    class GetConferenceCostOpenItem(TypedDict, total=False):
+        authorization: str | None
+        direction: str
+        to: str | None
+        region: str | None
+        organizer: str | None
+        conference: str | None
+        bridge: str
+        since: str
+        answered_at: str | None
+        granted_seconds: int
+        held: str
+        price_per_minute: str
+        amount_so_far: str
+
+    class GetConferenceCostEnded(TypedDict, total=False):
+        legs: int
+        amount: str
+
+    class GetConferenceCost(TypedDict, total=False):
+        open: list[GetConferenceCostOpenItem]
+        ended: GetConferenceCostEnded
+        amount_so_far: str
+        burn_per_minute: str
+        seconds_left: int | None
+        currency: str
+        as_of: str
+
     class RestartDialOut(TypedDict, total=False):
         stopped: bool
 
@@ -354,6 +398,23 @@ if TYPE_CHECKING:
 
     class ReversalBody(TypedDict, total=False):
         reason: str
+
+    class ListOrganizersItemBudgets(TypedDict, total=False):
+        day: Any
+        month: Any
+        meeting: Any
+
+    class ListOrganizersItem(TypedDict, total=False):
+        id: str
+        usage_location: Any
+        license: str
+        policy: Any
+        toll_free_dial_in: bool
+        budgets: ListOrganizersItemBudgets
+        cost_center: str | None
+        groups: list[Any]
+        rules: Any
+        etag: str
 
     PostReconciliationMissingHereItemLeg = TypedDict(
         "PostReconciliationMissingHereItemLeg",
@@ -537,6 +598,20 @@ if TYPE_CHECKING:
         after: Any
         request_id: str
         account: str | None
+
+    class ListBridgesItemAuth(TypedDict, total=False):
+        scheme: str
+
+    class ListBridgesItem(TypedDict, total=False):
+        id: str
+        dialect: str
+        auth: ListBridgesItemAuth
+        accounts: list[str]
+        country: str
+        on_outage: str
+        disabled: bool
+        wait_seconds: int
+        etag: str
 
     class GetBridgeAuth(TypedDict, total=False):
         scheme: str
@@ -1075,10 +1150,42 @@ if TYPE_CHECKING:
     class LintRateCardVersion(TypedDict, total=False):
         findings: list[LintRateCardVersionFindingsItem]
 
+    class GetStatusQueue(TypedDict, total=False):
+        messages: int | None
+        oldest_seconds: Any
+        dead_letters: int | None
 
-def get_health() -> Call[GetHealth]:
-    """`ok`; `degraded` while legs wait to be charged for over 2 minutes or are dead letters, while one is parked for over a day, or the queue is away; `failing`, with 503, while no leg can be accepted."""
-    return Call("get_health", "GET", "/api/health")
+    class GetStatusInbox(TypedDict, total=False):
+        messages: int | None
+        oldest_seconds: Any
+
+    class GetStatusOutbox(TypedDict, total=False):
+        oldest_seconds: Any
+
+    class GetStatusParked(TypedDict, total=False):
+        open: int
+        by_reason: dict[str, Any]
+
+    class GetStatusTimersItem(TypedDict, total=False):
+        name: str | None
+        last_success_at: str | None
+        late: bool
+
+    class GetStatusWebhooks(TypedDict, total=False):
+        failing: int
+
+    class GetStatus(TypedDict, total=False):
+        status: str
+        reasons: list[Any]
+        queue: GetStatusQueue
+        inbox: GetStatusInbox
+        outbox: GetStatusOutbox
+        parked: GetStatusParked
+        timers: list[GetStatusTimersItem]
+        last_charge_at: Any
+        webhooks: GetStatusWebhooks
+        bridges: list[Any]
+        version: str
 
 
 def list_accounts(
@@ -1154,6 +1261,30 @@ def acknowledge_alert(account: str, id: str) -> Call[AcknowledgeAlert]:
         "acknowledge_alert",
         "POST",
         f"/api/v1/accounts/{segment(account)}/alerts/{segment(id)}/acknowledge",
+    )
+
+
+def list_calls(account: str, *, format: str | int | None = None) -> Call[ListCalls]:
+    """The open calls, dearest per minute first, as JSON or CSV, and how long the account's credits last if all of them go on: balance and credit limit, less what they have cost so far."""
+    return Call(
+        "list_calls", "GET", f"/api/v1/accounts/{segment(account)}/calls", query_of(format=format)
+    )
+
+
+def get_conference_cost(
+    account: str,
+    conference: str,
+    *,
+    from_: str | int | None = None,
+    to: str | int | None = None,
+    month: str | int | None = None,
+) -> Call[GetConferenceCost]:
+    """The cost of a conference: its open calls and its charged legs, net of corrections; without a span those of its last meeting, which ends where nothing was charged for four hours."""
+    return Call(
+        "get_conference_cost",
+        "GET",
+        f"/api/v1/accounts/{segment(account)}/conferences/{segment(conference)}/cost",
+        query_of(from_=from_, to=to, month=month),
     )
 
 
@@ -1253,6 +1384,22 @@ def post_reversal(account: str, leg: str, body: ReversalBody) -> Call[PostRevers
         "POST",
         f"/api/v1/accounts/{segment(account)}/legs/{segment(leg)}/reversal",
         body=body,
+    )
+
+
+def list_organizers(
+    account: str,
+    *,
+    limit: str | int | None = None,
+    format: str | int | None = None,
+    prefix: str | int | None = None,
+) -> Listing[ListOrganizersItem]:
+    """The account's organizers by id, as JSON or CSV."""
+    return Listing(
+        "list_organizers",
+        "GET",
+        f"/api/v1/accounts/{segment(account)}/organizers",
+        query_of(limit=limit, format=format, prefix=prefix),
     )
 
 
@@ -1368,6 +1515,21 @@ def list_audit_log(
             actor=actor,
             kind=kind,
         ),
+    )
+
+
+def list_bridges(
+    *,
+    limit: str | int | None = None,
+    format: str | int | None = None,
+    prefix: str | int | None = None,
+) -> Listing[ListBridgesItem]:
+    """Bridges without their secrets, by id."""
+    return Listing(
+        "list_bridges",
+        "GET",
+        "/api/v1/bridges",
+        query_of(limit=limit, format=format, prefix=prefix),
     )
 
 
@@ -1569,3 +1731,8 @@ def lint_rate_card_version(card: str, effective_from: str) -> Call[LintRateCardV
         "GET",
         f"/api/v1/rate-cards/{segment(card)}/versions/{segment(effective_from)}/lint",
     )
+
+
+def get_status() -> Call[GetStatus]:
+    """The status of the product: `ok`, `degraded` or `failing`, with reasons."""
+    return Call("get_status", "GET", "/api/v1/status")

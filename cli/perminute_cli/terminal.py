@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,18 +50,26 @@ def safe_json(document: object) -> str:
     )
 
 
-def local_time(text: object, *, seconds: bool = False) -> str:
-    """An RFC 3339 time in the zone of this machine, with that zone; other texts as they are."""
+def local_time(text: object, *, seconds: bool = False, zone: str | None = None) -> str:
+    """An RFC 3339 time in the zone of this machine, or in `zone`, with its name; other texts as
+    they are."""
     if text is None or text == "":
         return ""
     try:
         moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        here = moment.astimezone()
+        here = moment.astimezone(_zone(zone))
     except (ValueError, OverflowError, OSError):
         return safe(text)
     return here.strftime("%Y-%m-%d %H:%M" + (":%S" if seconds else "")) + f" {zone_name(here)}"
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (OSError, ValueError):  # this machine does not know the zone: its own is shown
+        return None
 
 
 def zone_name(moment: datetime) -> str:
@@ -234,6 +243,15 @@ def _isolated(text: str) -> str:
     if text.isascii() or not any(unicodedata.bidirectional(each) in {"R", "AL"} for each in text):
         return text
     return f"{_ISOLATE}{text}{_POP}"
+
+
+def one_line(text: str, wide: int | None) -> str:
+    """The text, cut where it is too wide, with an ellipsis."""
+    from rich.cells import cell_len, set_cell_size
+
+    if wide is None or cell_len(text) <= wide:
+        return text
+    return set_cell_size(text, wide - 1).rstrip() + "…"
 
 
 def fold(text: str, wide: int) -> list[str]:

@@ -7,11 +7,28 @@ from rich.cells import cell_len
 from tests.cli.fakes import Recorded, Terminal, problem
 
 READS = (
+    ("status",),
     ("accounts",),
     ("accounts", "show", "contoso"),
     ("usage", "--account", "contoso", "--group-by", "region,organizer"),
     ("legs", "--account", "contoso", "--month", "2026-11"),
     ("legs", "show", "studio~9f2c-1", "--account", "contoso"),
+    ("statement", "--account", "contoso", "--month", "2026-11"),
+    ("calls", "--account", "contoso"),
+    ("calls", "--account", "contoso", "--conference", "3001"),
+    ("parked",),
+    ("quote", "+442079460123", "--account", "contoso"),
+    ("try", "+442079460123", "--account", "contoso"),
+    ("cards",),
+    ("cards", "list", "default"),
+    ("cards", "lint", "default"),
+    ("cards", "diff", "default", "--to-card", "default"),
+    ("cards", "prices", "default"),
+    ("bridges",),
+    ("bridges", "show", "studio"),
+    ("alerts", "--account", "contoso"),
+    ("audit-log",),
+    ("verify", "--account", "contoso"),
 )
 
 
@@ -71,6 +88,7 @@ def test_money_stands_at_the_right(
         "currency": "USD",
         "from": "2026-11-01T00:00:00Z",
         "to": "2026-12-01T00:00:00Z",
+        "time_zone": "Europe/Paris",
         "items": [
             {**counts, "region": "GB", "amount": "0.098"},
             {**counts, "region": "FR", "amount": "1234.50"},
@@ -81,6 +99,7 @@ def test_money_stands_at_the_right(
 
     lines = perminute("usage", "--account", "contoso", "--group-by", "region").out.splitlines()
 
+    assert lines[0] == "contoso, 2026-11-01 01:00 CET to 2026-12-01 01:00 CET"
     assert lines[1].endswith("Amount USD")
     assert lines[3].endswith("     0.098")
     assert lines[4].endswith("   1234.50")

@@ -11,6 +11,7 @@ def register(root: click.Group) -> None:
         bridges,
         dial_out,
         legs,
+        live,
         login,
         parked,
         prices,
@@ -22,7 +23,19 @@ def register(root: click.Group) -> None:
     )
 
     for module in (
-        *(status, accounts, bookings, usage, legs, statement, parked, dial_out, prices, bridges),
+        *(
+            status,
+            accounts,
+            bookings,
+            usage,
+            legs,
+            statement,
+            live,
+            parked,
+            dial_out,
+            prices,
+            bridges,
+        ),
         *(proof, reconcile, login),
     ):
         module.register(root)

@@ -16,8 +16,17 @@ from perminute_cli.connection import write_private
 from perminute_cli.failures import USAGE, Failure, Problem
 from perminute_cli.samples import DIALECTS, sample
 from perminute_cli.signatures import FORM, USUAL, sign
-from perminute_cli.terminal import is_terminal, safe, text_column
+from perminute_cli.terminal import Column, is_terminal, safe, text_column
 
+BRIDGES = (
+    text_column("Bridge", "id", 1),
+    Column("Dialect", "dialect", 1),
+    Column("Scheme", "scheme", 2),
+    text_column("Accounts", "accounts", 2),
+    text_column("Default account", "default_account", 3),
+    Column("Country", "country", 4),
+    Column("State", "state", 2),
+)
 STEPS = (text_column("Step", "step", 1), text_column("What became of it", "detail", 1))
 _SETTINGS = (
     *("dialect", "accounts", "default_account", "country", "on_outage", "assumed_seconds"),
@@ -30,6 +39,33 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 def register(root: click.Group) -> None:
     """Add the group."""
     bridges = group(root, "bridges", "Bridges: register them, and try what they post.", "list")
+
+    @command(
+        bridges,
+        "list",
+        csv=True,
+        rows=True,
+        examples="perminute bridges\nperminute bridges list --prefix fs",
+    )
+    @click.option("--prefix", help="Names that begin with this.")
+    def list_bridges(app: App, prefix: str | None) -> None:
+        """All bridges, without their secrets."""
+        call = api.list_bridges(prefix=prefix)
+        if app.is_csv or app.is_json:
+            app.show_list(call, BRIDGES, "")
+            return
+        rows, more = app.rows(call)
+        shown = [
+            {
+                **each,
+                "scheme": each["auth"]["scheme"],
+                "accounts": ", ".join(each["accounts"]),
+                "state": "disabled" if each["disabled"] else "",
+            }
+            for each in rows
+        ]
+        app.table(shown, BRIDGES, "No bridge is registered.")
+        app.more(len(rows), more)
 
     @command(bridges, "show", examples="perminute bridges show studio")
     @click.argument("bridge")
@@ -226,9 +262,17 @@ def _judge(found: Any) -> None:
 
 def _bridge(app: App, dialect: str, name: str | None) -> Any:
     if name is None:
-        name = app.connection.bridge
-    if name is None:
-        raise Failure("No bridge is named.", "Add --bridge; `perminute bridges` lists them.", USAGE)
+        known: list[Any] = list(app.client.items(api.list_bridges()))
+        own = [each for each in known if each["dialect"] == dialect]
+        named = [each for each in known if each["id"] == app.connection.bridge]
+        for found in (own, named, known):
+            if len(found) == 1:
+                return found[0]
+        raise Failure(
+            f"No bridge is named, and not exactly one speaks {dialect}.",
+            "Add --bridge; `perminute bridges` lists them.",
+            USAGE,
+        )
     try:
         return app.fetch(api.get_bridge(name))
     except Problem as problem:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from perminute_cli import api
-from perminute_cli.app import App, command, state
+from perminute_cli.app import App, command, note, state
 from perminute_cli.failures import Failure
 from perminute_cli.terminal import Column, duration, safe, text_column
 
@@ -54,6 +54,12 @@ def register(root: click.Group) -> None:
             name: value for name, value in stated.items() if value is not None
         }
         found: Any = app.fetch(api.try_dial_out(app.account, body))
+        if organizer and found.get("reason") == "organizer_unknown":
+            named = list(app.client.items(api.list_organizers(app.account, prefix=organizer), 2))
+            if len(named) == 1:
+                note(f"{organizer} is taken as {safe(named[0]['id'])}.")
+                body["organizer_id"] = named[0]["id"]
+                found = app.fetch(api.try_dial_out(app.account, body))
         denied = found["decision"] != "allow"
         if app.is_json:
             app.json(found)

@@ -152,7 +152,7 @@ def show_charge(app: App, found: Any) -> None:
 
 def _status(found: Any) -> str:
     why = found.get("zero_reason") or found.get("reason")
-    return f"{found.get('status', '')}{f' ({why})' if why else ''}"
+    return f"{found.get('status') or ''}{f' ({why})' if why else ''}"
 
 
 def _line_name(line: Any) -> str:

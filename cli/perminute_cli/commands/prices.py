@@ -374,11 +374,8 @@ def _first_price(rate: Any) -> str | None:
 
 
 def _price(price: Any) -> str:
-    """The price of a class of numbers: a text, or a lowest and a highest one."""
-    if isinstance(price, dict):
-        low, high = price.get("lowest", price.get("min")), price.get("highest", price.get("max"))
-        return str(low) if low == high else f"{low}–{high}"
-    return "" if price is None else str(price)
+    """The price of a minute to a class of numbers; empty where the card has none."""
+    return "" if price is None else str(price["price_per_minute"])
 
 
 def _count(value: Any) -> str:

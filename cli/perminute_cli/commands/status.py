@@ -1,14 +1,14 @@
 """`perminute status`: what is wrong now."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from perminute_cli import api
 from perminute_cli.app import App, command
-from perminute_cli.calls import Call
 from perminute_cli.failures import Failure
-from perminute_cli.terminal import safe
+from perminute_cli.terminal import duration, local_time, one_line, safe, width
 
 
 def register(root: click.Group) -> None:
@@ -16,25 +16,76 @@ def register(root: click.Group) -> None:
 
     @command(root, "status", examples="perminute status\nperminute status --json")
     def status(app: App) -> None:
-        """What is wrong now, in ten lines. Exit status 1: something is."""
-        health: Any = app.fetch(api.get_health())
-        listing = api.list_parked_legs(status="open", summary=True)
-        parked: Any = app.fetch(
-            Call(listing.operation, listing.method, listing.path, listing.query)
-        )
+        """What is wrong now, in ten lines; `!` marks what is. Exit status 1: something is."""
+        found: Any = app.fetch(api.get_status())
         if app.is_json:
-            app.json({**health, "parked": parked})
+            app.json(found)
         else:
-            reasons = ", ".join(
-                f"{count} {safe(name)}" for name, count in parked["by_reason"].items()
+            lines = _lines(found)
+            edge = max(len(name) for name, _, _ in lines) + 2
+            available = width()
+            app.text(
+                "\n".join(
+                    one_line(f"{'!' if wrong else ' '} {name.ljust(edge)}{text}", available)
+                    for name, text, wrong in lines
+                )
             )
-            app.fields(
-                [
-                    ("Status", health["status"]),
-                    *((name.capitalize(), word) for name, word in health["checks"].items()),
-                    ("Parked", f"{parked['total']:,} legs{f' ({reasons})' if reasons else ''}"),
-                    ("Version", health["version"]),
-                ]
-            )
-        if health["status"] != "ok":
-            raise Failure(f"The server is {health['status']}.", "See docs/operations.md.")
+        if found["status"] != "ok":
+            why = _because(found.get("reasons") or []) or ": see the lines marked with !"
+            raise Failure(f"The server is {found['status']}{why}", "See docs/operations.md.")
+
+
+def _lines(found: Any) -> list[tuple[str, str, bool]]:
+    """(name, what there is, whether it is wrong), ten of them."""
+    queue, inbox, outbox = found["queue"], found["inbox"], found["outbox"]
+    parked, late = found["parked"], [each for each in found["timers"] if each["late"]]
+    letters, failing = queue.get("dead_letters") or 0, found["webhooks"].get("failing") or 0
+    quiet = [each["bridge"] for each in found["bridges"] if not each.get("legs_24h")]
+    bridges = f"{len(found['bridges'])} bridges"
+    if quiet:
+        bridges += f", without a leg for 24 h: {', '.join(quiet)}"
+    is_ok = found["status"] == "ok"
+    return [
+        ("Status", f"{found['status']}{_because(found.get('reasons') or [])}", not is_ok),
+        ("Queue", _waiting(queue), bool(queue.get("oldest_seconds"))),
+        ("Dead letters", f"{letters:,} legs", letters > 0),
+        ("Inbox", _waiting(inbox), bool(inbox.get("messages"))),
+        ("Outbox", _age(outbox), bool(outbox.get("oldest_seconds"))),
+        ("Parked", f"{parked['open']:,} legs{_counts(parked['by_reason'])}", parked["open"] > 0),
+        (
+            "Timers",
+            f"late: {', '.join(each['name'] for each in late)}" if late else "on time",
+            bool(late),
+        ),
+        ("Webhooks", f"{failing:,} failing", failing > 0),
+        ("Bridges", safe(bridges), False),
+        (
+            "Last charge",
+            f"{local_time(found['last_charge_at']) or 'none'}, version {safe(found['version'])}",
+            False,
+        ),
+    ]
+
+
+def _because(reasons: list[Any]) -> str:
+    texts = [str(each.get("detail") or each.get("code")) for each in reasons]
+    return safe(f": {' '.join(texts)}") if texts else ""
+
+
+def _waiting(queue: Mapping[str, Any]) -> str:
+    messages = queue.get("messages")
+    return f"{'unknown' if messages is None else f'{messages:,}'} legs{_since(queue)}"
+
+
+def _age(outbox: Mapping[str, Any]) -> str:
+    return f"events wait{_since(outbox)}" if outbox.get("oldest_seconds") else "no event waits"
+
+
+def _since(waiting: Mapping[str, Any]) -> str:
+    seconds = waiting.get("oldest_seconds")
+    return f", the oldest for {duration(int(seconds))}" if seconds else ""
+
+
+def _counts(by_reason: Mapping[str, Any]) -> str:
+    texts = [f"{count:,} {safe(name)}" for name, count in by_reason.items()]
+    return f": {', '.join(texts)}" if texts else ""

@@ -62,7 +62,9 @@ def register(root: click.Group) -> None:
         ]
         items = found["items"] if groups else []
         total = {**found["total"], **({groups[0]: "Total"} if groups else {})}
-        app.say(f"{app.account}, {local_time(found['from'])} to {local_time(found['to'])}")
+        zone = found.get("time_zone")
+        since, until = (local_time(found[name], zone=zone) for name in ("from", "to"))
+        app.say(f"{app.account}, {since} to {until}")
         app.table(
             [*items, total] if not groups else items,
             columns,

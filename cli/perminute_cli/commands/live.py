@@ -1,0 +1,78 @@
+"""`perminute calls`: calls in progress, and what they cost."""
+
+from typing import Any
+
+import click
+
+from perminute_cli import api
+from perminute_cli.app import App, command
+from perminute_cli.terminal import (
+    Column,
+    duration,
+    local_time,
+    money_column,
+    seconds_column,
+    text_column,
+    time_column,
+)
+
+COLUMNS = (
+    time_column("Since", "since", 3),
+    Column("Direction", "direction", 4),
+    Column("To", "to", 1),
+    Column("Region", "region", 4),
+    text_column("Organizer", "organizer", 2),
+    text_column("Conference", "conference", 3),
+    seconds_column("Granted", "granted_seconds", 3),
+    money_column("Held", "held", 4),
+    money_column("Per minute", "price_per_minute", 2),
+    money_column("So far", "amount_so_far", 1),
+    text_column("Authorization", "authorization", 6),
+)
+
+
+def register(root: click.Group) -> None:
+    """Add the command."""
+
+    @command(
+        root,
+        "calls",
+        account=True,
+        examples="perminute calls --account contoso\nperminute calls --conference 3001",
+    )
+    @click.option("--conference", help="Of this conference, with what its ended legs cost.")
+    def calls(app: App, conference: str | None) -> None:
+        """Calls in progress, the dearest first, and how long the credits last if all go on."""
+        call = (
+            api.list_calls(app.account)
+            if conference is None
+            else api.get_conference_cost(app.account, conference)
+        )
+        found: Any = app.fetch(call)
+        if app.is_json:
+            app.json(found)
+            return
+        currency = found["currency"]
+        ended = found.get("ended") or {}
+        left = found.get("seconds_left")
+        app.fields(
+            [
+                ("Available", _amount(found.get("available"), currency)),
+                ("So far", _amount(found.get("amount_so_far"), currency)),
+                (
+                    "Ended legs",
+                    f"{ended['legs']:,}, {ended['amount']} {currency}" if ended else None,
+                ),
+                ("Per minute", _amount(found["burn_per_minute"], currency)),
+                ("Lasts for", duration(left) if left is not None else None),
+                ("Until", local_time(found.get("exhausted_at"))),
+                ("As of", local_time(found["as_of"], seconds=True)),
+            ]
+        )
+        app.text("")
+        rows = found["items"] if conference is None else found["open"]
+        app.table(rows, COLUMNS, "No call is in progress.")
+
+
+def _amount(amount: object, currency: str) -> str | None:
+    return None if amount is None else f"{amount} {currency}"
