@@ -31,9 +31,14 @@ class DueCall:
 class CallEvents(Protocol):
     """Events by bridge and call. All raise StoreUnavailable where the outcome is not certain."""
 
-    async def add(self, bridge: str, events: Sequence[KeptEvent]) -> frozenset[str]:
-        """Keep events of one call; those that are there stay. The mark of an event that ends a leg
-        is in the same write, the mark of another one follows soon. Returns the ids of the new."""
+    async def add(
+        self, bridge: str, events: Sequence[KeptEvent]
+    ) -> tuple[list[KeptEvent], frozenset[str]]:
+        """Keep events of one call, one at least; those that are there stay. The mark of an event
+        that ends a leg is in the same write, the mark of another one follows soon.
+
+        Returns the events of the call, among them all that were kept before these, and the ids of
+        the new ones."""
         ...
 
     async def of_call(self, bridge: str, call: str) -> list[KeptEvent]:

@@ -1,16 +1,22 @@
-"""Events of calls in table `calls`: `event|{call}|{event}` and `due|{time}|{call}|{event}`, where
-call and event are hashes. An event that ends a leg and its mark are one transaction: no leg waits
-without a mark. The marks of other events, a day ahead, and marks that are done with are written
-together, a moment later: they cost little more than none.
+"""Events of calls in table `calls`: `event|{call}|{slot}` and `due|{time}|{call}|{event}`, where
+call and event are hashes and slots count from 1. A process inserts an event into the first slot
+that is free as far as it knows; where another process was faster it reads the call and goes on
+behind it. So a process that inserted an event knows all those before it without reading. An event
+that ends a leg and its mark are one transaction: no leg waits without a mark. The marks of other
+events, a day ahead, and marks that are done with are written together, a moment later: they cost
+little more than none. Earlier versions kept an event under its own id in place of a slot.
 """
 
 import asyncio
 import contextlib
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
+from shared.adapters.tables.coalescing import Coalescer
 from shared.adapters.tables.packing import pack, unpack
 from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
@@ -29,8 +35,27 @@ from shared.ports.calls import DueCall, KeptEvent
 from shared.ports.tables import Delete, Insert, Operation, Row, TableStore, Upsert, Value
 
 TABLE = "calls"
-SCHEMA = 1
+SCHEMA = 2
+"""1 had an event under its id in place of a slot."""
+MARK_SCHEMA = 1
+_EVENTS_AT_ONCE = limits.TRANSACTION_OPERATIONS_MAX // 2
 _TIME = "%Y%m%dT%H%M%S.%fZ"
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """The events of a call in slots 1 to `slots`, and those of earlier versions; their ids, also
+    of those whose facts are erased."""
+
+    events: tuple[KeptEvent, ...]
+    ids: frozenset[str]
+    slots: int
+    at: datetime
+
+    def with_events(self, added: Sequence[KeptEvent]) -> "_Call":
+        """The call once these stand in its next slots."""
+        ids = self.ids | {each.event.id for each in added}
+        return _Call((*self.events, *added), ids, self.slots + len(added), self.at)
 
 
 class TableCallEvents:
@@ -38,43 +63,87 @@ class TableCallEvents:
 
     def __init__(self, tables: TableStore) -> None:
         self._tables = tables
+        self._calls: OrderedDict[str, _Call] = OrderedDict()
+        self._arrivals = Coalescer(self._add, items_max=_EVENTS_AT_ONCE)
         self._later: dict[tuple[str, str], dict[str, Value] | None] = {}
         self._flush: asyncio.Task[None] | None = None
 
-    async def add(self, bridge: str, events: Sequence[KeptEvent]) -> frozenset[str]:
-        """Keep events of one call; returns the ids of those that are new."""
-        if not events:
-            return frozenset()
-        distinct = list({each.event.id: each for each in events}.values())
-        call = _call_key(bridge, distinct[0].event.call)
-        added: set[str] = set()
-        size = limits.TRANSACTION_OPERATIONS_MAX // 2
-        for start in range(0, len(distinct), size):
-            part = distinct[start : start + size]
-            if await self._insert(bridge, call, part):
-                added |= {each.event.id for each in part}
-            elif len(part) > 1:
-                for each in part:
-                    if await self._insert(bridge, call, [each]):
-                        added.add(each.event.id)
-        return frozenset(added)
+    async def add(
+        self, bridge: str, events: Sequence[KeptEvent]
+    ) -> tuple[list[KeptEvent], frozenset[str]]:
+        """Keep events of one call (see the port)."""
+        call = _call_key(bridge, events[0].event.call)
+        found = [
+            await self._arrivals.submit(call, (bridge, events[start : start + _EVENTS_AT_ONCE]))
+            for start in range(0, len(events), _EVENTS_AT_ONCE)
+        ]
+        return found[-1][0], frozenset().union(*(added for _, added in found))
 
-    async def _insert(self, bridge: str, call: str, events: Sequence[KeptEvent]) -> bool:
+    async def _add(
+        self, call: str, arrivals: Sequence[tuple[str, Sequence[KeptEvent]]]
+    ) -> list[tuple[list[KeptEvent], frozenset[str]]]:
+        """The events of a call with those that arrived, as of the write; the new ones of each
+        arrival. What does not fit into one transaction goes into several."""
+        bridge = arrivals[0][0]
+        now = arrivals[0][1][0].received_at
+        distinct = {each.event.id: each for _, events in arrivals for each in events}
+        known, is_read = self._known(call, now), False
+        if known is None and any(each.event.ends for each in distinct.values()):
+            known, is_read = await self._read(call, now), True  # seldom the first of its call
+        known = known or _Call((), frozenset(), 0, now)
+        added: set[str] = set()
+        while fresh := [each for each in distinct.values() if each.event.id not in known.ids]:
+            part = fresh[:_EVENTS_AT_ONCE]
+            if await self._insert(bridge, call, known.slots, part):
+                added |= {each.event.id for each in part}
+                known = known.with_events(part)
+            else:
+                known, is_read = await self._read(call, now), True
+        if not (added or is_read):
+            known = await self._read(call, now)
+        self._calls[call] = known
+        self._calls.move_to_end(call)
+        if len(self._calls) > limits.CALLS_CACHED_MAX:
+            self._calls.popitem(last=False)
+        return [
+            (list(known.events), frozenset(each.event.id for each in events) & added)
+            for _, events in arrivals
+        ]
+
+    def _known(self, call: str, now: datetime) -> "_Call | None":
+        """The events of a call as this process last knew them. An erasure reaches it in time."""
+        known = self._calls.get(call)
+        age_max = timedelta(seconds=limits.CALL_CACHED_SECONDS)
+        return known if known and timedelta(0) <= now - known.at < age_max else None
+
+    async def _read(self, call: str, now: datetime) -> "_Call":
+        self._calls.pop(call, None)
+        rows = await self._rows(call)
+        names = [(row, row.key.rpartition("|")[2]) for row in rows]
+        ids = [str(row.values.get("id", name)) for row, name in names]
+        slots = max((int(name) for row, name in names if "id" in row.values), default=0)
+        return _Call(tuple(map(_read, rows)), frozenset(ids), slots, now)
+
+    async def _insert(
+        self, bridge: str, call: str, slots: int, events: Sequence[KeptEvent]
+    ) -> bool:
         operations: list[Operation] = []
         marks: dict[str, dict[str, Value]] = {}
-        for kept in events:
+        for slot, kept in enumerate(events, slots + 1):
             event = kept.event
-            place: dict[str, Value] = {"schema": SCHEMA, "bridge": bridge, "call": event.call}
+            place: dict[str, Value] = {"bridge": bridge, "call": event.call}
             values = {
                 **place,
+                "schema": SCHEMA,
+                "id": event.id,
                 "leg_id": event.leg_id,
                 "ends": event.ends,
                 "received_at": format_time(kept.received_at),
                 "due_at": format_time(kept.due_at),
                 **pack("facts", event.facts),
             }
-            operations.append(Insert(f"event|{call}|{event.id}", values))
-            mark: dict[str, Value] = {**place, "event": event.id}
+            operations.append(Insert(f"event|{call}|{slot:06d}", values))
+            mark: dict[str, Value] = {**place, "schema": MARK_SCHEMA, "event": event.id}
             if event.ends:
                 operations.append(Upsert(_due_key(call, kept), mark))
             else:
@@ -84,17 +153,19 @@ class TableCallEvents:
         except RowExists:
             return False
         except OutcomeUnknown as unknown:
+            self._calls.pop(call, None)
             raise StoreUnavailable("It is not certain that the event is kept.") from unknown
         self._write_soon({(call[:1], key): values for key, values in marks.items()})
         return True
 
     async def of_call(self, bridge: str, call: str) -> list[KeptEvent]:
         """The events of a call, in no order."""
-        key = _call_key(bridge, call)
-        rows = await self._tables.query(
-            TABLE, key[:1], first=f"event|{key}|", before=f"event|{key}}}"
+        return [_read(row) for row in await self._rows(_call_key(bridge, call))]
+
+    async def _rows(self, call: str) -> list[Row]:
+        return await self._tables.query(
+            TABLE, call[:1], first=f"event|{call}|", before=f"event|{call}}}"
         )
-        return [_read(row) for row in rows]
 
     async def due(self, now: datetime, *, limit: int) -> list[DueCall]:
         """Calls with marks whose time has come."""
@@ -103,7 +174,7 @@ class TableCallEvents:
         for bucket in "0123456789abcdef":
             rows = await self._tables.query(TABLE, bucket, first="due|", before=before, limit=limit)
             for row in rows:
-                check_schema(row, SCHEMA)
+                check_schema(row, MARK_SCHEMA)
                 place = str(row.values["bridge"]), str(row.values["call"])
                 found.setdefault(place, set()).add(str(row.values["event"]))
             if len(found) >= limit:

@@ -142,8 +142,7 @@ class AssembleCalls:
         known = await self.events.of_call(bridge.id, events[0].call) if _joins_meeting(kept) else []
         if known and (found := await self._at_once(bridge, kept, known)):
             return found
-        added = await self.events.add(bridge.id, kept)
-        stored = await self.events.of_call(bridge.id, events[0].call)
+        stored, added = await self.events.add(bridge.id, kept)
         found, settled = await self._settle(bridge, stored, {each.id for each in events})
         if added & settled:
             done = [each for each in stored if each.event.id in settled]

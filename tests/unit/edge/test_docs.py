@@ -11,8 +11,8 @@ from shared.domain.directory.credentials import verify_bridge
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
 from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.domain.legs.leg import EndedLeg
-from tests.unit.edge.samples import ROOT
 
+ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "bridge-integration.md").read_text()
 SECRET = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 

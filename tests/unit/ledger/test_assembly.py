@@ -19,8 +19,9 @@ from shared.domain.directory.entities import Bridge, BridgeInput, OnOutage
 from shared.domain.directory.request_signatures import AuthScheme
 from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.domain.legs.parking import ParkStatus
-from shared.ports.tables import Operation
+from shared.ports.tables import Delete, Insert, Operation
 from shared.usecases.legs.receive_legs import Received
+from tests.bench.cost import CountingTables
 from tests.support.ledger import START
 from tests.support.memory_tables import MemoryTables
 from tests.support.processes import ADMIN, FR, GB, Deployment, Process
@@ -339,6 +340,56 @@ def test_events_and_marks_are_the_rows_of_a_call() -> None:
         rows = (await calls.deployment.tables.scan("calls", limit=1_000)).rows
         kinds = [row.key.partition("|")[0] for row in rows]
         assert kinds == ["event", "event"]
+
+    asyncio.run(play())
+
+
+def test_an_event_in_its_turn_is_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CALL_MARKS_LINGER_SECONDS", 60)
+
+    async def play() -> None:
+        tables = CountingTables()
+        calls = await Calls.open(tables)
+        other = calls.deployment.process()
+        await calls.post(JOINED)  # knows the bridge from here on
+        await other.container.facts.bridge("tw")
+        requests: list[dict[str, int]] = []
+        longer, longest = ({**COMPLETED, "CallDuration": text} for text in ("190", "200"))
+        posts = ((COMPLETED, None), (COMPLETED, other), (longer, other), (longest, None))
+        for event, process in posts:
+            tables.requests.clear()
+            await calls.post(event, process=process)
+            requests.append({k: v for k, v in tables.requests.items() if k.startswith("calls")})
+        assert requests == [
+            {"calls transaction": 1},  # this process knows the call
+            {"calls query": 1},  # what is repeated is not kept again
+            {"calls transaction": 1},  # now the other one knows the call
+            {"calls transaction": 2, "calls query": 1},  # and this one finds out
+        ]
+        await calls.process.drain()
+        assert await calls.debited() == CHARGE
+
+    asyncio.run(play())
+
+
+def test_events_that_an_earlier_version_kept_are_events_of_the_call() -> None:
+    async def play() -> None:
+        calls = await Calls.open()
+        await calls.post(JOINED)
+        tables = calls.deployment.tables
+        rows = (await tables.scan("calls", limit=10)).rows
+        [row] = [each for each in rows if each.key.startswith("event|")]
+        await tables.transact("calls", row.partition, [Delete(row.key)])
+        values = {name: value for name, value in row.values.items() if name != "id"} | {"schema": 1}
+        key = row.key.replace("000001", str(row.values["id"]))
+        await tables.transact("calls", row.partition, [Insert(key, values)])
+        calls.process = calls.deployment.process()
+        await calls.post(JOINED)
+        await calls.post(COMPLETED)
+        await calls.wait(0)
+        charge = await calls.charge()
+        assert charge is not None
+        assert charge["conference"] == "3001"
 
     asyncio.run(play())
 
