@@ -143,7 +143,7 @@ async def _save(call: Call, stated: "BridgeBody", if_match: str | None) -> func.
     from shared.contracts.directory.bridges_and_keys import bridge_body
 
     view, saved = await container().bridges.put(call.path("bridge"), stated.to_input(), if_match)
-    body = bridge_body(view.bridge, view.etag, view.new_secret)
+    body = bridge_body(view.bridge, view.etag, view.new_secret, view.new_control_secret)
     return reply(
         with_warnings(body, await container().absent.of_bridge(view.bridge)),
         status=201 if saved.created else 200,

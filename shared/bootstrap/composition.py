@@ -5,6 +5,7 @@ imports it at the first call. The SDKs of Azure are not: adapters import them wh
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from shared.adapters.blobs import Blobs
@@ -41,6 +42,7 @@ from shared.adapters.tables.paced_tables import PacedTables
 from shared.adapters.tables.sharded_tables import ShardedTables
 from shared.bootstrap.audit import described
 from shared.contracts.dial_out.requests import allowed_body, denied_body, extended_body
+from shared.domain.delivery.webhooks import url_fault
 from shared.domain.directory.entities import Bridge
 from shared.domain.legs.assembly import Posted
 from shared.domain.legs.bridge_payloads import BridgePayload
@@ -82,6 +84,7 @@ from shared.usecases.dial_out.dial_out_settings import DialOutSettings
 from shared.usecases.dial_out.extend_and_release import ActiveCalls
 from shared.usecases.dial_out.resolve_call import ResolveDialIn, ResolveDialOut
 from shared.usecases.dial_out.simulate_policy import SimulatePolicy
+from shared.usecases.dial_out.watch_calls import WatchCalls
 from shared.usecases.directory.absent_references import Absent
 from shared.usecases.directory.accounts import Accounts
 from shared.usecases.directory.api_keys import ApiKeys
@@ -382,6 +385,7 @@ class Container:
     read_ledger = _Once(lambda c: ReadLedger(c.facts, c.ledger, c.parking, c.anchors, c.clock))
     list_legs = _Once(lambda c: ListLegs(c.facts, c.ledger, c.parking, c.clock))
     read_usage = _Once(lambda c: ReadUsage(c.facts, c.ledger, c.clock))
+    watch_calls = _Once(lambda c: WatchCalls(c.facts, c.holds, c.due, c.webhook_sender, c.clock))
     renderer = _Once(lambda _: ResponseRenderer(allowed_body, denied_body, extended_body))
     authorise_dial_out = _Once(
         lambda c: AuthoriseCall(
@@ -390,6 +394,7 @@ class Container:
             c.publish_events,
             c.clock,
             c.renderer,
+            c.watch_calls,
         )
     )
     authorise_dial_in = _Once(
@@ -399,10 +404,13 @@ class Container:
             c.publish_events,
             c.clock,
             c.renderer,
+            c.watch_calls,
         )
     )
     active_calls = _Once(
-        lambda c: ActiveCalls(c.facts, c.rate_cards, c.holds, c.publish_events, c.clock, c.renderer)
+        lambda c: ActiveCalls(
+            c.facts, c.rate_cards, c.holds, c.publish_events, c.clock, c.renderer, c.watch_calls
+        )
     )
     calls_in_progress = _Once(
         lambda c: CallsInProgress(
@@ -411,10 +419,12 @@ class Container:
     )
     simulate_policy = _Once(lambda c: SimulatePolicy(c.facts, c.ledger))
     dial_out_settings = _Once(
-        lambda c: DialOutSettings(c.records, c.facts, c.holds, c.parking, c.publish_events, c.clock)
+        lambda c: DialOutSettings(
+            c.records, c.facts, c.holds, c.parking, c.publish_events, c.clock, c.watch_calls
+        )
     )
     watch_balances = _Once(
-        lambda c: WatchBalances(c.due, c.ledger, c.holds, c.publish_events, c.clock)
+        lambda c: WatchBalances(c.due, c.ledger, c.holds, c.publish_events, c.clock, c.watch_calls)
     )
     alerts = _Once(lambda c: Alerts(c.facts, c.ledger, c.notices, c.publish_events, c.clock))
     read_outlook = _Once(lambda c: ReadOutlook(c.accounts, c.clock))
@@ -454,7 +464,15 @@ class Container:
     reconcile_legs = _Once(lambda c: ReconcileLegs(c.facts, c.answered_legs))
     export_usage = _Once(lambda c: ExportUsage(c.facts, c.answered_legs, c.clock))
     registrations = _Once(lambda c: Registrations(c.records, c.facts, c.clock))
-    bridges = _Once(lambda c: Bridges(c.records, c.facts, frozenset(DIALECTS), c.ids))
+    bridges = _Once(
+        lambda c: Bridges(
+            c.records,
+            c.facts,
+            frozenset(DIALECTS),
+            c.ids,
+            partial(url_fault, allow_loopback=c.settings.webhooks_allow_loopback),
+        )
+    )
     try_post = _Once(
         lambda c: TryPost(c.bridges, parse, assemble, c.receive_legs, c.charge_legs, c.clock)
     )

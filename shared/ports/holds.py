@@ -145,6 +145,11 @@ class HoldBook(Protocol):
         kept. Raises Conflict `authorization_ended` when its hold is not open any more."""
         ...
 
+    async def notified(self, account: str, authorization: str, signal: str) -> None:
+        """Keep the last signal that a call's bridge took; nothing happens once its hold is not open
+        any more."""
+        ...
+
     async def release(self, account: str, authorization: str, bridge: str) -> None:
         """Give back what an authorisation holds; again changes nothing.
 

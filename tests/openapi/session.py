@@ -225,6 +225,7 @@ def _bridge(session: Session) -> None:
         "auth": {"scheme": "standard-webhooks"},
         "accounts": [ACCOUNT],
         "country": "FR",
+        "control": {"url": "http://127.0.0.1:9/control"},
     }
     made = session.call("put_bridge", "PUT", f"bridges/{BRIDGE}", bridge)
     session.bridge = SigningBridge(session.http, BRIDGE, made["auth"]["secrets"][0])

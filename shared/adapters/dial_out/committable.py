@@ -39,11 +39,12 @@ class ReleaseHold:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerCall:
-    """The call of an authorisation was answered."""
+class UpdateHold:
+    """A call was answered, or its bridge took a signal."""
 
     authorization: str
-    answered_at: datetime
+    answered_at: datetime | None = None
+    notified: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class CatchUp:
     lag_commits: int
 
 
-type Command = PlaceHold | ExtendHold | AnswerCall | ReleaseHold | SetDialOutControl | CatchUp
+type Command = PlaceHold | ExtendHold | UpdateHold | ReleaseHold | SetDialOutControl | CatchUp
 type Result = StoredDecision | Denial | Granted | datetime | bool | None
 
 
@@ -241,8 +242,8 @@ class HoldBookRows:
                 return _place(state, command, now)
             case ExtendHold():
                 return _extend(state, command, now)
-            case AnswerCall():
-                return _answer(state, command, now)
+            case UpdateHold():
+                return _update(state, command, now)
             case ReleaseHold():
                 released = hold_book.release(state.state, command.authorization, now)
                 row = Upsert(rows.released_key(command.authorization), rows.released_values())
@@ -250,7 +251,7 @@ class HoldBookRows:
                     return NoChange(None)
                 return _step(state, released, None, CounterWrite((row,)))
             case SetDialOutControl():
-                return _switch(state, command.switch, command.marker)
+                return _switch(state, command.switch, command.marker, now)
             case CatchUp():
                 is_news = state.state.ledger_commit - state.stored_ledger_commit
                 settled = _unreleased(state.state) != state.stored_holds
@@ -370,25 +371,29 @@ def _extend(
     return _step(book, granted.state, granted, CounterWrite((row,), granted.events))
 
 
-def _answer(
-    book: HoldPartitionState, command: AnswerCall, now: datetime
+def _update(
+    book: HoldPartitionState, command: UpdateHold, now: datetime
 ) -> Change[HoldPartitionState, Result] | NoChange[Result]:
-    answered = hold_book.answer(book.state, command.authorization, command.answered_at, now)
-    hold = (answered or book.state).find(command.authorization, now)
-    if answered is None:
-        return NoChange(hold.answered_at if hold else None)
-    return _step(book, answered, hold.answered_at if hold else None, CounterWrite())
+    state = hold_book.update_hold(
+        book.state,
+        command.authorization,
+        now,
+        answered_at=command.answered_at,
+        notified=command.notified,
+    )
+    hold = (state or book.state).find(command.authorization, now)
+    return _step_or_answer(book, state, result=hold.answered_at if hold else None)
 
 
 def _switch(
-    book: HoldPartitionState, switch: DialOutControl, marker: Operation | None
+    book: HoldPartitionState, switch: DialOutControl, marker: Operation | None, now: datetime
 ) -> Change[HoldPartitionState, Result] | NoChange[Result]:
     state: HoldState | None = None
     events: tuple[Event, ...] = ()
     if switch.suspended is not None:
-        state = hold_decide.suspend(book.state, suspended=switch.suspended)
+        state = hold_decide.suspend(book.state, now, suspended=switch.suspended)
     if switch.stop:
-        stopped = hold_decide.stop(state or book.state, switch.stop)
+        stopped = hold_decide.stop(state or book.state, switch.stop, now)
         events = (event_payloads.stopped(switch.stop),) if stopped else ()
         state = stopped or state
     elif switch.stop is not None:

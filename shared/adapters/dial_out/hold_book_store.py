@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 
 from shared.adapters.dial_out import rows
 from shared.adapters.dial_out.committable import (
-    AnswerCall,
     CatchUp,
     Command,
     HoldBookRows,
@@ -22,6 +21,7 @@ from shared.adapters.dial_out.committable import (
     ReleaseHold,
     Result,
     SetDialOutControl,
+    UpdateHold,
 )
 from shared.adapters.directory.audit_log import TableAuditLog
 from shared.adapters.tables.coalescing import Coalescer
@@ -153,13 +153,16 @@ class TableHoldBook:
         await self._committer.submit(account, ReleaseHold(authorization))
 
     async def answer(self, account: str, authorization: str, answered_at: datetime) -> datetime:
-        kept = await self._committer.submit(account, AnswerCall(authorization, answered_at))
+        kept = await self._committer.submit(account, UpdateHold(authorization, answered_at))
         if not isinstance(kept, datetime):
             raise Conflict(
                 "The call is over: its hold was settled, released or has expired.",
                 code="authorization_ended",
             )
         return kept
+
+    async def notified(self, account: str, authorization: str, signal: str) -> None:
+        await self._committer.submit(account, UpdateHold(authorization, notified=signal))
 
     async def switch(self, account: str, command: DialOutControl) -> bool:
         """Stop, restart, suspend: whether anything changed. A stop and a restart are logged in the

@@ -32,11 +32,13 @@ from shared.ports.tables import Row, Value
 TABLE = "holds"
 SCHEMA = 4
 """1 kept one day and one month of what was spent, no warnings, no later rate; 2 did not keep where
-a charge is counted, nor since when a meeting goes on; 3 kept neither callers nor answers."""
+a charge is counted, nor since when a meeting goes on; 3 kept neither callers nor answers, and
+nothing of signals to bridges."""
 STATE = "state"
 LEGS = "leg"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_ADDED = ("answered_at", "ends_by", "bridge", "notified")
 
 
 def hold_key(authorization: str) -> str:
@@ -109,6 +111,7 @@ def state_values(state: HoldState, commit: int, commit_id: str) -> dict[str, Val
         ),
         "suspended": state.suspended,
         "stopped": state.stopped,
+        **({"halted_at": format_time(state.halted_at)} if state.halted_at else {}),
     }
     return {
         "schema": SCHEMA,
@@ -141,6 +144,7 @@ def read_state(row: Row) -> tuple[HoldState, int, str]:
         ),
         suspended=data["suspended"],
         stopped=data["stopped"],
+        halted_at=parse_time(data["halted_at"]) if "halted_at" in data else None,
     )
     return state, int(cast("int", row.values["commit"])), str(row.values["commit_id"])
 
@@ -250,6 +254,9 @@ def _hold(hold: Hold) -> list[object]:
         hold.grant_micros,
         hold.released,
         _number(hold.answered_at) if hold.answered_at else None,
+        hold.ends_by,
+        hold.bridge,
+        hold.notified,
     ]
 
 
@@ -264,7 +271,8 @@ def _unconfirmed_calls(each: UnconfirmedCall) -> list[object]:
 
 def _read_hold(item: list[Any]) -> Hold:
     authorization, amount, granted, placed_at, day, leg, is_dial_out, scopes, *more = item
-    answered_at = more.pop() if len(more) > 5 else None  # none before schema 4
+    added = dict(zip(_ADDED, more[5:], strict=False))  # nothing before schema 4
+    answered_at = added.pop("answered_at", None)
     hold = Hold(
         authorization,
         amount,
@@ -274,7 +282,8 @@ def _read_hold(item: list[Any]) -> Hold:
         leg,
         is_dial_out,
         tuple(scopes),
-        *more,
+        *more[:5],
+        **added,
     )
     if answered_at is None:
         return hold

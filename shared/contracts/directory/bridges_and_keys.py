@@ -13,7 +13,7 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.ids import ID_RULE, is_id, is_service_number
 from shared.domain.directory.access import ALL_ACCOUNTS, Role
-from shared.domain.directory.entities import ApiKey, Bridge, BridgeInput, OnOutage
+from shared.domain.directory.entities import ApiKey, Bridge, BridgeInput, Control, OnOutage
 from shared.domain.directory.request_signatures import AuthScheme
 
 API_KEY_COLUMNS = (
@@ -65,6 +65,14 @@ class AuthBody(AdminBody):
     public_url: PublicUrl | None = None
 
 
+class ControlBody(AdminBody):
+    """The URL that takes the events `call.warning` and `call.end`, and the secrets that sign them,
+    which no response contains."""
+
+    url: str
+    secrets: Secrets | None = None
+
+
 class BridgeBody(AdminBody):
     """`PUT /api/v1/bridges/{bridge}`."""
 
@@ -85,6 +93,7 @@ class BridgeBody(AdminBody):
     ] = []
     service_number: ServiceNumber | None = None
     meetings_from: Id | None = None
+    control: ControlBody | None = None
 
     def to_input(self) -> BridgeInput:
         """The body as the domain's input."""
@@ -105,6 +114,9 @@ class BridgeBody(AdminBody):
             outbound_contexts=tuple(self.outbound_contexts),
             service_number=self.service_number,
             meetings_from=self.meetings_from,
+            control=Control(self.control.url, tuple(self.control.secrets or ()))
+            if self.control
+            else None,
         )
 
 
@@ -124,17 +136,22 @@ class ApiKeyBody(AdminBody):
 BRIDGE_COLUMNS = (
     *("id", "dialect", "auth", "accounts", "default_account", "country", "on_outage"),
     *("assumed_seconds", "disabled", "public_url", "wait_seconds", "outbound_contexts"),
-    *("service_number", "meetings_from", "etag"),
+    *("service_number", "meetings_from", "control", "etag"),
 )
 
 
-def bridge_body(bridge: Bridge, etag: str, new_secret: str | None) -> dict[str, object]:
-    """A bridge as a JSON object, with its secret only if it was just generated."""
+def bridge_body(
+    bridge: Bridge, etag: str, new_secret: str | None, new_control_secret: str | None = None
+) -> dict[str, object]:
+    """A bridge as a JSON object, with those of its secrets that were just generated."""
     auth: dict[str, object] = {"scheme": bridge.auth.scheme.value}
     if bridge.auth.username is not None:
         auth["username"] = bridge.auth.username
     if new_secret is not None:
         auth["secrets"] = [new_secret]
+    control: dict[str, object] | None = {"url": bridge.control.url} if bridge.control else None
+    if control is not None and new_control_secret is not None:
+        control["secrets"] = [new_control_secret]
     body: dict[str, object] = {
         "id": bridge.id,
         "dialect": bridge.dialect,
@@ -150,6 +167,7 @@ def bridge_body(bridge: Bridge, etag: str, new_secret: str | None) -> dict[str, 
         "outbound_contexts": list(bridge.outbound_contexts) or None,
         "service_number": bridge.service_number,
         "meetings_from": bridge.meetings_from,
+        "control": control,
         "etag": etag,
     }
     return {name: value for name, value in body.items() if value is not None}

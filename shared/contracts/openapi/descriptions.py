@@ -5,6 +5,7 @@ from typing import Any
 from shared.contracts.credits.event_schemas import event_schema
 from shared.domain.common import limits
 from shared.domain.credits.alerts import EVENT_TYPES
+from shared.domain.dial_out.call_control import END, WARNING, EndReason
 
 type Json = dict[str, Any]
 
@@ -122,6 +123,52 @@ CREDIT_EVENT: Json = {
             "content": {
                 "application/cloudevents+json": {
                     "schema": {"oneOf": [event_schema(kind) for kind in EVENT_TYPES]}
+                }
+            }
+        },
+        "responses": {"2XX": {"description": "Taken; anything else is tried again."}},
+    }
+}
+
+
+CALL_SIGNAL: Json = {
+    "post": {
+        "operationId": "call_signal",
+        "summary": "A signal about a call to its bridge's control URL, signed by Standard Webhooks",
+        "requestBody": {
+            "content": {
+                "application/cloudevents+json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["specversion", "id", "source", "type", "time", "data"],
+                        "properties": {
+                            "specversion": {"const": "1.0"},
+                            "id": {
+                                "type": "string",
+                                "description": "The same however often it comes.",
+                            },
+                            "source": {
+                                "type": "string",
+                                "description": "`/accounts/{account}`.",
+                            },
+                            "type": {"enum": [WARNING, END]},
+                            "time": _TIME,
+                            "data": {
+                                "type": "object",
+                                "required": ["authorization", "seconds_left"],
+                                "properties": {
+                                    "authorization": _TEXT,
+                                    "leg_id": _TEXT,
+                                    "conference": _TEXT,
+                                    "seconds_left": {"type": "integer", "minimum": 0},
+                                    "reason": {
+                                        "enum": [reason.value for reason in EndReason],
+                                        "description": "Of `call.end` alone.",
+                                    },
+                                },
+                            },
+                        },
+                    }
                 }
             }
         },

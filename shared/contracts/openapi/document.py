@@ -17,6 +17,7 @@ from shared.contracts.common.problems import PROBLEM_MEDIA_TYPE
 from shared.contracts.common.routes import ANY_MEDIA_TYPE, CSV_MEDIA_TYPE, MERGE_PATCH, Body, Route
 from shared.contracts.openapi.descriptions import (
     BRIDGE_SECURITY,
+    CALL_SIGNAL,
     CREDIT_EVENT,
     HEADERS,
     MAY_BE_NULL,
@@ -54,7 +55,7 @@ def document(routes: Sequence[Route], version: str) -> Json:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
         "paths": paths,
-        "webhooks": {"creditEvent": CREDIT_EVENT},
+        "webhooks": {"creditEvent": CREDIT_EVENT, "callSignal": CALL_SIGNAL},
         "components": {
             "schemas": {**schemas, "Problem": PROBLEM},
             "securitySchemes": SECURITY_SCHEMES,

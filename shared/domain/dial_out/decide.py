@@ -75,6 +75,7 @@ class Authorise:
     time_zone: str
     wanted_seconds: int
     pricing: Pricing
+    bridge: str = ""
     leg: str | None = None
     region: str | None = None
     bounds: tuple[Limit, ...] = ()
@@ -151,6 +152,7 @@ def authorise(state: HoldState, command: Authorise, now: datetime) -> Granted | 
     if coverage.seconds <= 0:
         return denials.no_credit(state.spendable_micros(now), command.currency)
     minute = minute_of(now)
+    ends_by = _ends_by(command.pricing, capacity, coverage)
     hold = Hold(
         authorization=command.authorization,
         amount_micros=coverage.amount_micros,
@@ -158,14 +160,15 @@ def authorise(state: HoldState, command: Authorise, now: datetime) -> Granted | 
         placed_at=now,
         day=day,
         leg=command.leg,
+        bridge=command.bridge,
         is_dial_out=command.is_dial_out,
         scopes=tuple(dict.fromkeys(bound.key for bound in command.bounds if bound.key)),
         pool_month=command.pool_month,
         pool_seconds=coverage.pool_seconds,
         grant_minute=minute,
         grant_micros=coverage.amount_micros,
+        ends_by=ends_by or "",
     )
-    ends_by = _ends_by(command.pricing, capacity, coverage)
     placed = with_hold(state, hold)
     if not command.is_dial_out:
         return Granted(placed, hold, ends_by)
@@ -191,8 +194,11 @@ def extend(state: HoldState, command: Extend, now: datetime) -> Granted | None:
     capacity = _capacity_with_hold(state, command, hold, now)
     coverage = _coverage(command.pricing, capacity, command.wanted_seconds)
     if coverage.seconds <= hold.granted_seconds:
-        return Granted(None, hold, _ends_without_extension(state, command, hold, now))
+        ends_by = _ends_without_extension(state, command, hold, now)
+        known = replace(hold, ends_by=ends_by or "")
+        return Granted(None if known == hold else with_hold(state, known), known, ends_by)
     minute = minute_of(now)
+    ends_by = _ends_by(command.pricing, capacity, coverage)
     longer = replace(
         hold,
         amount_micros=coverage.amount_micros,
@@ -200,9 +206,9 @@ def extend(state: HoldState, command: Extend, now: datetime) -> Granted | None:
         pool_seconds=coverage.pool_seconds,
         grant_minute=minute,
         grant_micros=max(0, coverage.amount_micros - hold.amount_micros),
+        ends_by=ends_by or "",
     )
     extended = with_hold(state, longer)
-    ends_by = _ends_by(command.pricing, capacity, coverage)
     if not hold.is_dial_out:
         return Granted(extended, longer, ends_by)
     # What was granted before is spent by now: the call is going on.
@@ -212,9 +218,9 @@ def extend(state: HoldState, command: Extend, now: datetime) -> Granted | None:
     return Granted(after, longer, ends_by, events)
 
 
-def stop(state: HoldState, why: str) -> HoldState | None:
+def stop(state: HoldState, why: str, now: datetime) -> HoldState | None:
     """Dial-out stopped; None when it is stopped already."""
-    return None if state.stopped else replace(state, stopped=why)
+    return None if state.stopped else replace(state, stopped=why, halted_at=now)
 
 
 def restart(state: HoldState) -> HoldState | None:
@@ -226,9 +232,11 @@ def restart(state: HoldState) -> HoldState | None:
     return replace(state, stopped="", holds=holds, counters=replace(state.counters, costs=()))
 
 
-def suspend(state: HoldState, *, suspended: bool) -> HoldState | None:
+def suspend(state: HoldState, now: datetime, *, suspended: bool) -> HoldState | None:
     """The account suspended or not; None when it is so already."""
-    return None if state.suspended == suspended else replace(state, suspended=suspended)
+    if state.suspended == suspended:
+        return None
+    return replace(state, suspended=suspended, halted_at=now if suspended else state.halted_at)
 
 
 def _refused(
@@ -332,4 +340,4 @@ def _breaker(
     why = breaker_excess(use) if use else None
     if why is None or state.stopped:
         return state, ()
-    return replace(state, stopped=why), (event_payloads.stopped(why),)
+    return replace(state, stopped=why, halted_at=now), (event_payloads.stopped(why),)

@@ -30,7 +30,9 @@ class Hold:
     it added. `pool_month` is None where the pool does not pay for such calls. One that was
     `released` holds nothing and is kept for a while, like one that expired: should its leg be
     charged all the same, that is counted where it belongs. `answered_at` is when the call was
-    answered, None while its bridge has not reported that.
+    answered, None while its bridge has not reported that. `ends_by` is what ends the call at its
+    granted seconds, "" where an extension may follow. `bridge` placed it, "" in rows before schema
+    4; `notified` names the last signal that the bridge's control URL took (`call_control`).
     """
 
     authorization: str
@@ -47,6 +49,9 @@ class Hold:
     grant_micros: int = 0
     released: bool = False
     answered_at: datetime | None = None
+    ends_by: str = ""
+    bridge: str = ""
+    notified: str = ""
     expires_at: datetime = field(init=False)  # computed once: it is read very often
 
     def __post_init__(self) -> None:
@@ -95,8 +100,9 @@ class HoldState:
     `pool_seconds` is the pool of a month, `pools_used` the seconds that debits took: (month,
     seconds). `counters` are the account's, `scopes` those of other scopes as far as they were read.
     `stopped` is the reason why dial-out is stopped, "" if it is not. `backlog_seconds` is the age
-    of the oldest leg on the queue. `unconfirmed_calls` are the latest calls without a call-ended
-    event.
+    of the oldest leg on the queue. `halted_at` is when dial-out was last stopped, or the account
+    suspended; None: never, or before schema 4. `unconfirmed_calls` are the latest calls without a
+    call-ended event.
     """
 
     ledger_commit: int = 0
@@ -111,6 +117,7 @@ class HoldState:
     unconfirmed_calls: tuple[UnconfirmedCall, ...] = ()
     suspended: bool = False
     stopped: str = ""
+    halted_at: datetime | None = None
     backlog_seconds: int = 0
     scopes: Mapping[str, Counters] = field(default_factory=dict, hash=False)
 
@@ -234,16 +241,23 @@ def release(state: HoldState, authorization: str, now: datetime) -> HoldState | 
     return None if hold is None else with_hold(state, replace(hold, released=True))
 
 
-def answer(
-    state: HoldState, authorization: str, answered_at: datetime, now: datetime
+def update_hold(
+    state: HoldState,
+    authorization: str,
+    now: datetime,
+    *,
+    answered_at: datetime | None = None,
+    notified: str = "",
 ) -> HoldState | None:
-    """The state with the time at which a call was answered, within the life of its hold; None when
-    there is no such open hold, or it has that time."""
+    """The state with the time at which a call was answered, within the life of its hold, or the
+    signal that was delivered; None when there is no such open hold, or nothing changes."""
     hold = state.find(authorization, now)
     if hold is None:
         return None
-    answered = replace(hold, answered_at=max(hold.placed_at, min(answered_at, now)))
-    return None if answered == hold else with_hold(state, answered)
+    updated = replace(hold, notified=notified or hold.notified)
+    if answered_at is not None:
+        updated = replace(updated, answered_at=max(hold.placed_at, min(answered_at, now)))
+    return None if updated == hold else with_hold(state, updated)
 
 
 def with_hold(state: HoldState, hold: Hold) -> HoldState:

@@ -8,7 +8,7 @@ itself, and several may claim the same one.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -78,6 +78,14 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """Where a bridge takes signals about its calls, signed by each of the secrets."""
+
+    url: str
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Bridge:
     """A conferencing system. `accounts` holds `"*"` or the ids that it acts for.
 
@@ -105,6 +113,7 @@ class Bridge:
     outbound_contexts: tuple[str, ...] = ()
     service_number: str | None = None
     meetings_from: str | None = None
+    control: Control | None = None
 
     def serves(self, account: str) -> bool:
         """Whether the bridge may act for the account."""
@@ -113,7 +122,8 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class BridgeInput:
-    """What an administrator states; `secrets` None: keep those that are there, or make one."""
+    """What an administrator states; `secrets`, also those of `control`, None or (): keep those that
+    are there, or make one."""
 
     dialect: str
     scheme: AuthScheme
@@ -130,6 +140,7 @@ class BridgeInput:
     outbound_contexts: tuple[str, ...] = ()
     service_number: str | None = None
     meetings_from: str | None = None
+    control: Control | None = None
 
 
 @dataclass(frozen=True, slots=True)

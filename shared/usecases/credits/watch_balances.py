@@ -6,7 +6,7 @@ that a dead process left are published.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,7 +23,7 @@ from shared.ports.ledger import IdempotencyConflict, Ledger
 from shared.ports.notices import DueMark, DueMarks
 from shared.usecases.delivery.publish_events import PublishEvents
 
-EVENTS, HOLD_EVENTS = "events", "hold_events"
+EVENTS, HOLD_EVENTS, CALLS = "events", "hold_events", "calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,15 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class WatchBalances:
-    """Acts on due marks; a missed, doubled or simultaneous tick changes nothing."""
+    """Acts on due marks; a missed, doubled or simultaneous tick changes nothing. `watch_calls` acts
+    on an account's calls in progress."""
 
     due: DueMarks
     ledger: Ledger
     holds: HoldBook
     publish: PublishEvents
     clock: Clock
+    watch_calls: Callable[[str], Awaitable[None]]
 
     async def __call__(self) -> Watched:
         """One tick. A failing account does not stop the others; its marks stay.
@@ -79,7 +81,9 @@ class WatchBalances:
 
     async def act_on(self, account: str, kinds: set[str]) -> int:
         """Do what is due of an account; the number of events published. `kinds` are its marks'."""
-        if kinds - {EVENTS, HOLD_EVENTS}:
+        if CALLS in kinds:
+            await self.watch_calls(account)
+        if kinds - {EVENTS, HOLD_EVENTS, CALLS}:
             state = await self.ledger.state(account)
             if state is not None:
                 await self.do_what_is_due(account, state)

@@ -19,6 +19,7 @@ from shared.ports.holds import HoldBook, HoldRecord, PlaceHold, StoredDecision
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.dial_out.authorisation_request import AuthorisationRequest, ResponseRenderer
 from shared.usecases.dial_out.call_pricing import CallPricing, IncludedCall
+from shared.usecases.dial_out.watch_calls import WatchCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class AuthoriseCall:
     publish: PublishEvents
     clock: Clock
     renderer: ResponseRenderer
+    watch: WatchCalls
 
     async def __call__(self, bridge: Bridge, request: AuthorisationRequest) -> Mapping[str, object]:
         """The rendered answer; a repeated request gets its first answer.
@@ -117,10 +119,16 @@ class AuthoriseCall:
             )
 
         command = _command(authorization, bridge, request, call)
+        marked = self.watch.expect(account.id, bridge)
         placed = await self.hold_book.place(account.id, PlaceHold(command, record))
+        if marked is not None:
+            await marked
         if isinstance(placed, Denial):
             return await self._keep(bridge, request, call, placed)
+        if marked is not None:
+            self.watch.began(account.id, authorization, placed.record.granted_seconds)
         if placed.events and call.is_dial_out:
+            self.watch.halted(account.id)  # it may have reached the breaker's limit
             await self.publish.best_effort(account.id)
         return _same_request(placed, request)
 
@@ -164,6 +172,7 @@ def _command(
         time_zone=account.settings.time_zone,
         wanted_seconds=min(request.requested_seconds or slice_seconds, slice_seconds),
         pricing=priced.pricing,
+        bridge=bridge.id,
         leg=f"{bridge.id}~{request.leg_id}" if request.leg_id else None,
         region=priced.destination.region if call.is_dial_out else None,
         bounds=priced.limits,

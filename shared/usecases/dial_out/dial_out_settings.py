@@ -16,6 +16,7 @@ from shared.ports.legs import ParkingLot
 from shared.ports.records import Record, RecordStore, Saved, retire
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.dial_out.missing_legs import MissingLeg, missing_legs
+from shared.usecases.dial_out.watch_calls import WatchCalls
 from shared.usecases.directory import codecs
 from shared.usecases.directory.account_lists import present_items
 from shared.usecases.directory.codecs import Kind, organizer_key
@@ -44,6 +45,7 @@ class DialOutSettings:
     parking: ParkingLot
     publish: PublishEvents
     clock: Clock
+    watch: WatchCalls
 
     async def put_organizer(
         self, account: str, wanted: OrganizerFacts, if_match: str | None
@@ -107,14 +109,23 @@ class DialOutSettings:
         """
         document = codecs.policy_document(wanted)
         saved = await self._put(account, Kind.DIAL_OUT_POLICY, account, document, if_match)
-        await self.holds.switch(account, DialOutControl(suspended=wanted.suspended))
+        await self._halt(account, DialOutControl(suspended=wanted.suspended))
         return saved
 
     async def stop(self, account: str, why: str) -> None:
         """Stop the account's dial-out on every process until `restart`. Twice is once."""
         await self.facts.require_account(account)
-        if await self.holds.switch(account, DialOutControl(stop=why)):
+        if await self._halt(account, DialOutControl(stop=why)):
             await self.publish.best_effort(account)
+
+    async def _halt(self, account: str, command: DialOutControl) -> bool:
+        """Switch, and end calls that may not go on: by the timer, should this process end."""
+        if command.stop or command.suspended:
+            await self.watch.mark(account)
+        is_changed = await self.holds.switch(account, command)
+        if is_changed and (command.stop or command.suspended):
+            self.watch.halted(account)
+        return is_changed
 
     async def restart(self, account: str) -> bool:
         """Let dial-out go on that a person or the breaker stopped; whether it was stopped."""

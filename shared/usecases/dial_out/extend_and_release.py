@@ -16,6 +16,7 @@ from shared.ports.rate_cards import RateCards
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.dial_out.authorisation_request import ResponseRenderer
 from shared.usecases.dial_out.call_pricing import CallPricing, IncludedCall, priced_again
+from shared.usecases.dial_out.watch_calls import WatchCalls
 from shared.usecases.directory.directory_cache import DirectoryCache
 
 
@@ -30,6 +31,7 @@ class ActiveCalls:
     publish: PublishEvents
     clock: Clock
     renderer: ResponseRenderer
+    watch: WatchCalls
 
     async def extend(
         self, bridge: Bridge, authorization: str, seconds: int
@@ -61,7 +63,9 @@ class ActiveCalls:
                 "The call is over: its hold was settled, released or has expired.",
                 code="authorization_ended",
             )
+        self._watch(bridge, account, authorization)
         if granted.events:
+            self.watch.halted(account)  # it may have reached the breaker's limit
             await self.publish.best_effort(account)
         return self.renderer.extended(record.answer, granted)
 
@@ -81,7 +85,9 @@ class ActiveCalls:
                     "/answered_at", "must be between the dial-out's request and now"
                 )
         known = hold.answered_at if hold else None
-        return await self.hold_book.answer(account, authorization, answered_at or known or now)
+        kept = await self.hold_book.answer(account, authorization, answered_at or known or now)
+        self._watch(bridge, account, authorization)
+        return kept
 
     async def release(self, bridge: Bridge, authorization: str) -> None:
         """A call that was allowed did not happen: give its hold back. Twice is once.
@@ -90,6 +96,10 @@ class ActiveCalls:
         """
         account, _ = await self._record(bridge, authorization)
         await self.hold_book.release(account, authorization, bridge.id)
+
+    def _watch(self, bridge: Bridge, account: str, authorization: str) -> None:
+        if bridge.control is not None:
+            self.watch.wake(account, own=authorization)
 
     async def _record(self, bridge: Bridge, authorization: str) -> tuple[str, HoldRecord]:
         account = account_of(authorization)

@@ -1,12 +1,12 @@
 """Bridges: who posts, how they prove it, and for whom they act."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.common.errors import Invalid, NotFound, SettingsUnreadable
 from shared.domain.common.ids import ID_RULE, is_id
 from shared.domain.directory.credentials import new_webhook_secret
-from shared.domain.directory.entities import Bridge, BridgeInput
+from shared.domain.directory.entities import Bridge, BridgeInput, Control
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth, check_auth
 from shared.ports.clock import Ids
 from shared.ports.records import Record, RecordStore, Saved, retire
@@ -24,19 +24,22 @@ class BridgeView:
     bridge: Bridge
     etag: str
     new_secret: str | None = None
+    new_control_secret: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bridges:
     """Makes, changes and shows bridges. Everything raises StoreUnavailable.
 
-    `dialects` are those that a parser exists for.
+    `dialects` are those that a parser exists for. `url_fault` says why nothing may be sent to a
+    URL, None where it may.
     """
 
     records: RecordStore
     facts: DirectoryCache
     dialects: frozenset[str]
     ids: Ids
+    url_fault: Callable[[str], str | None]
 
     async def put(
         self, bridge: str, wanted: BridgeInput, if_match: str | None
@@ -51,7 +54,11 @@ class Bridges:
             raise Invalid.field("/auth/scheme", f"belongs to dialect {wanted.scheme.value}")
         if wanted.meetings_from == bridge:
             raise Invalid.field("/meetings_from", "must be another bridge")
-        present = await self._auth(bridge)
+        before = await self._known(bridge)
+        present = before.auth if before else None
+        control, new_control_secret = self._control(
+            wanted.control, before.control if before else None
+        )
         new_secret = None
         if wanted.secrets is not None:
             secrets = tuple(wanted.secrets)
@@ -77,6 +84,7 @@ class Bridges:
             outbound_contexts=wanted.outbound_contexts,
             service_number=wanted.service_number,
             meetings_from=wanted.meetings_from,
+            control=control,
         )
         if made.default_account is not None and not made.serves(made.default_account):
             raise Invalid.field("/default_account", "must be one of the bridge's accounts")
@@ -84,15 +92,29 @@ class Bridges:
             Kind.BRIDGE, bridge, codecs.bridge_document(made), if_match=if_match
         )
         self.facts.drop(Kind.BRIDGE, bridge)
-        return BridgeView(made, saved.etag, new_secret), saved
+        return BridgeView(made, saved.etag, new_secret, new_control_secret), saved
 
-    async def _auth(self, bridge: str) -> BridgeAuth | None:
-        """The present credentials; None of a bridge that is new or cannot be read."""
+    async def _known(self, bridge: str) -> Bridge | None:
+        """The present settings; None of a bridge that is new or cannot be read."""
         try:
             record = await self.records.get(Kind.BRIDGE, bridge)
-            return codecs.bridge(record).auth if record else None
+            return codecs.bridge(record) if record else None
         except SettingsUnreadable:
             return None
+
+    def _control(
+        self, wanted: Control | None, known: Control | None
+    ) -> tuple[Control | None, str | None]:
+        """(the control settings to keep, the secret that was made for them). Raises Invalid."""
+        if wanted is None:
+            return None, None
+        if fault := self.url_fault(wanted.url):
+            raise Invalid.field("/control/url", fault)
+        secrets = wanted.secrets or (known.secrets if known else ())
+        new_secret = None if secrets else self._new_secret(AuthScheme.STANDARD_WEBHOOKS)
+        kept = secrets or (new_secret or "",)
+        _checked(BridgeAuth(AuthScheme.STANDARD_WEBHOOKS, kept), "/control")
+        return Control(wanted.url, kept), new_secret
 
     def _new_secret(self, scheme: AuthScheme) -> str:
         if scheme is AuthScheme.STANDARD_WEBHOOKS:
@@ -132,17 +154,18 @@ class Bridges:
 def _former(record: Record) -> Mapping[str, object]:
     """A deleted bridge as it is kept: without its secrets."""
     bridge = codecs.bridge(record)
-    return codecs.bridge_document(replace(bridge, auth=replace(bridge.auth, secrets=())))
+    auth = replace(bridge.auth, secrets=())
+    return codecs.bridge_document(replace(bridge, auth=auth, control=None))
 
 
 def _unknown() -> NotFound:
     return NotFound("There is no such bridge.", code="bridge_unknown")
 
 
-def _checked(auth: BridgeAuth) -> BridgeAuth:
+def _checked(auth: BridgeAuth, pointer: str = "/auth") -> BridgeAuth:
     try:
         check_auth(auth)
     except Invalid as error:
-        inside = tuple(replace(item, pointer="/auth" + item.pointer) for item in error.errors)
+        inside = tuple(replace(item, pointer=pointer + item.pointer) for item in error.errors)
         raise Invalid(error.detail, inside) from None
     return auth

@@ -170,7 +170,7 @@ def test_a_debit_settles_the_hold_that_it_names_or_whose_leg_it_is(post: Settled
 
 def test_stopped_dial_out_is_denied_and_not_extended_until_a_person_restarts_it() -> None:
     state = placed(account(), authorise())
-    stopped = stop(state, "somebody saw odd calls")
+    stopped = stop(state, "somebody saw odd calls", NOW)
     assert stopped is not None
     denied = decide.authorise(stopped, authorise("au_2"), NOW)
     assert isinstance(denied, Denial)
@@ -183,17 +183,17 @@ def test_stopped_dial_out_is_denied_and_not_extended_until_a_person_restarts_it(
     assert restarted is not None
     allowed(restarted, authorise("au_2"))
     assert restart(restarted) is None
-    assert stop(stopped, "again") is None
+    assert stop(stopped, "again", NOW) is None
 
 
 def test_callers_come_in_while_dial_out_is_stopped_but_not_while_the_account_is_suspended() -> None:
     state = account(stopped="odd calls")
     caller = authorise(is_dial_out=False, bounds=())
     allowed(state, caller)
-    suspended = suspend(state, suspended=True)
+    suspended = suspend(state, NOW, suspended=True)
     assert suspended is not None
     assert reason(suspended, caller) == reason(suspended, authorise()) == "account_suspended"
-    assert suspend(suspended, suspended=True) is None
+    assert suspend(suspended, NOW, suspended=True) is None
 
 
 def test_so_many_at_once_and_so_many_an_hour() -> None:

@@ -1,0 +1,99 @@
+"""Signals to the bridge of an open call: that its granted seconds end soon, and that it has to end.
+
+Which signals are due follows from the hold book alone, so that any process sends them: before or
+after a restart, and again until the bridge took them. An extension, a release or the call's leg
+takes the cause away.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from shared.domain.common import limits
+from shared.domain.dial_out.decide import EndsBy
+from shared.domain.dial_out.hold_book import Hold, HoldState
+
+WARNING, END = "call.warning", "call.end"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND, _MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
+_WARNED_BEFORE = timedelta(seconds=limits.CALL_WARNING_SECONDS)
+_MEANS = frozenset({EndsBy.CREDIT, EndsBy.BUDGET, EndsBy.POOL})
+
+
+class EndReason(StrEnum):
+    """Why a call has to end. `credit_exhausted`: credit, a budget or included minutes ended its
+    grant; `grant_ended`: no extension was requested."""
+
+    DIAL_OUT_STOPPED = "dial_out_stopped"
+    ACCOUNT_SUSPENDED = "account_suspended"
+    CREDIT_EXHAUSTED = "credit_exhausted"
+    GRANT_ENDED = "grant_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A signal to a call's bridge. `name` is unique within the call: a signal that is sent again
+    has the same one. An end has a `reason`."""
+
+    type: str
+    name: str
+    reason: EndReason | None = None
+
+
+def ends_at(hold: Hold) -> datetime:
+    """When the granted seconds end: counted from the answer, as long as that is unknown from the
+    request."""
+    return (hold.answered_at or hold.placed_at) + timedelta(seconds=hold.granted_seconds)
+
+
+def seconds_left(hold: Hold, now: datetime) -> int:
+    """Granted seconds that are left, rounded up."""
+    return max(0, -((now - ends_at(hold)) // _SECOND))
+
+
+def due_signals(state: HoldState, hold: Hold, by: datetime) -> tuple[Signal, ...]:
+    """The signals of an open call whose cause came by a time and that its bridge has not taken, in
+    order."""
+    if (reason := _halted(state, hold)) is not None:
+        at = state.halted_at
+        if at is not None and at > by:
+            return ()
+        name = f"{(at - _EPOCH) // _MICROSECOND if at else 0}:{reason}"
+        return () if hold.notified == name else (Signal(END, name, reason),)
+    end, signals = ends_at(hold), list[Signal]()
+    if end - _WARNED_BEFORE <= by:
+        signals.append(Signal(WARNING, f"{hold.granted_seconds}:warning"))
+    if end <= by:
+        reason = EndReason.GRANT_ENDED
+        if hold.ends_by in _MEANS:
+            reason = EndReason.CREDIT_EXHAUSTED
+        signals.append(Signal(END, f"{hold.granted_seconds}:end", reason))
+    names = [signal.name for signal in signals]
+    taken = names.index(hold.notified) + 1 if hold.notified in names else 0
+    return tuple(signals[taken:])
+
+
+def next_due(hold: Hold, now: datetime) -> datetime | None:
+    """When a call's next signal will be due by the passing of time; None: none will be."""
+    end = ends_at(hold)
+    return next((at for at in (end - _WARNED_BEFORE, end) if at > now), None)
+
+
+def signal_data(
+    hold: Hold, conference: str | None, signal: Signal, now: datetime
+) -> dict[str, object]:
+    """What a signal says: without numbers and names of persons."""
+    data: dict[str, object | None] = {
+        "authorization": hold.authorization,
+        "leg_id": hold.leg.partition("~")[2] if hold.leg else None,
+        "conference": conference,
+        "seconds_left": seconds_left(hold, now),
+        "reason": signal.reason,
+    }
+    return {name: value for name, value in data.items() if value is not None}
+
+
+def _halted(state: HoldState, hold: Hold) -> EndReason | None:
+    if state.suspended:
+        return EndReason.ACCOUNT_SUSPENDED
+    return EndReason.DIAL_OUT_STOPPED if state.stopped and hold.is_dial_out else None

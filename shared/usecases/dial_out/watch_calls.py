@@ -1,0 +1,253 @@
+"""Watches calls in progress: sends their bridges the signals that are due.
+
+The hold book says which ones (`call_control`). It is read when they are due, so an extension, a
+release or a charged leg takes the cause away before. The process that let a call through acts at
+the second itself; until then it reads nothing. Due marks name the accounts to the timer, which
+sends what a dead process left, some seconds later.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared.domain.common import limits
+from shared.domain.common.canonical import canonical_json, format_time
+from shared.domain.common.errors import PerminuteError
+from shared.domain.delivery.webhooks import Reply, Secret, signed_headers
+from shared.domain.dial_out import call_control
+from shared.domain.dial_out.call_control import Signal
+from shared.domain.dial_out.hold_book import Hold
+from shared.domain.directory.entities import Bridge, Control
+from shared.pacing import NO_REQUEST
+from shared.ports.clock import Clock
+from shared.ports.deliveries import WebhookSender
+from shared.ports.holds import HoldBook
+from shared.ports.notices import DueMark, DueMarks
+from shared.telemetry import event, failure
+from shared.usecases.credits.watch_balances import CALLS
+from shared.usecases.directory.directory_cache import DirectoryCache
+
+_log = logging.getLogger(__name__)
+_GRACE = timedelta(seconds=limits.CALL_TIMER_GRACE_SECONDS)
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """An account in this process. `own` are the calls that it let through or halted: their signals
+    are sent at once, those of others once their process must have failed. `retries`: (tries, when
+    again) of calls whose bridge did not take a signal. `at` is when `timer` runs."""
+
+    own: set[str] = field(default_factory=set)
+    sending: set[str] = field(default_factory=set)
+    retries: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    at: datetime | None = None
+    timer: asyncio.TimerHandle | None = None
+    task: asyncio.Task[None] | None = None
+    is_halted: bool = False
+
+
+class WatchCalls:
+    """Signals are sent at least once, those of a call in order, under ids that stay the same."""
+
+    def __init__(
+        self,
+        facts: DirectoryCache,
+        hold_book: HoldBook,
+        due: DueMarks,
+        sender: WebhookSender,
+        clock: Clock,
+    ) -> None:
+        self._facts = facts
+        self._hold_book = hold_book
+        self._due = due
+        self._sender = sender
+        self._clock = clock
+        self._watches: dict[str, _Watch] = {}
+        self._marked: OrderedDict[tuple[str, datetime], None] = OrderedDict()
+        self._slots: dict[str, asyncio.Semaphore] = {}
+
+    def expect(self, account: str, bridge: Bridge) -> asyncio.Task[None] | None:
+        """A call may begin: name the account to the timer while the call is decided. None where
+        its bridge takes no signals."""
+        if bridge.control is None:
+            return None
+        return asyncio.get_running_loop().create_task(self.mark(account), context=NO_REQUEST())
+
+    async def mark(self, account: str, at: datetime | None = None) -> None:
+        """Name the account to the timer of the next minute, or of that after `at`. Best effort."""
+        moment = max(at or self._clock.now(), self._clock.now())
+        minute = moment.replace(second=0, microsecond=0) + _MINUTE
+        if (account, minute) in self._marked:
+            return
+        try:
+            await self._due.mark([DueMark(account, CALLS, minute)])
+        except PerminuteError as error:
+            _log.warning("calls in progress are known to one process only: %s", error.detail)
+            return
+        self._marked[account, minute] = None
+        if len(self._marked) > limits.CALL_MARKS_KEPT_MAX:
+            self._marked.popitem(last=False)
+
+    def began(self, account: str, authorization: str, granted_seconds: int) -> None:
+        """A call was let through: watch it without a read before its first signal."""
+        seconds = granted_seconds - limits.CALL_WARNING_SECONDS
+        self.wake(account, self._clock.now() + timedelta(seconds=seconds), authorization)
+
+    def halted(self, account: str) -> None:
+        """Dial-out was stopped, or the account suspended: end its calls."""
+        self._watch(account).is_halted = True
+        self.wake(account)
+
+    def wake(self, account: str, at: datetime | None = None, own: str = "") -> None:
+        """Look after the account's calls at a time, or now, in the background."""
+        watch, now = self._watch(account), self._clock.now()
+        if own:
+            watch.own.add(own)
+        at = max(at or now, now)
+        if watch.at is not None and watch.at <= at:
+            return
+        if watch.timer is not None:
+            watch.timer.cancel()
+        watch.at = at
+        seconds = min((at - now).total_seconds(), limits.CALL_LOOK_SECONDS_MAX)
+        self._set_timer(account, watch, seconds)
+
+    async def __call__(self, account: str, *, by_timer: bool = True) -> None:
+        """Send what is due of an account's calls and was not taken; by the timer what was due some
+        seconds ago. Raises StoreUnavailable."""
+        sends = await self._look(account, self._watch(account), by_timer=by_timer)
+        if sends:
+            await asyncio.wait(sends, timeout=limits.CALL_SIGNALS_SECONDS_MAX)
+
+    def _watch(self, account: str) -> _Watch:
+        return self._watches.setdefault(account, _Watch())
+
+    def _set_timer(self, account: str, watch: _Watch, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        watch.timer = loop.call_later(seconds, self._run, account, context=NO_REQUEST())
+
+    def _run(self, account: str) -> None:
+        watch = self._watch(account)
+        watch.at = watch.timer = None
+        if watch.task is not None and not watch.task.done():
+            self.wake(account, self._clock.now() + timedelta(seconds=limits.CALL_LOOK_SECONDS_MIN))
+            return
+        watch.task = asyncio.get_running_loop().create_task(self._look_in_background(account))
+
+    async def _look_in_background(self, account: str) -> None:
+        watch = self._watch(account)
+        try:
+            await self._look(account, watch, by_timer=False)
+        except PerminuteError as error:
+            _log.warning("calls in progress could not be read: %s", error.detail)
+            seconds = limits.CALL_SIGNAL_PAUSE_SECONDS[0]
+            self.wake(account, self._clock.now() + timedelta(seconds=seconds))
+        except Exception as error:  # noqa: BLE001 an error of ours
+            failure("watch_failed", error, account=account)
+        if watch.timer is None and not watch.sending:
+            self._watches.pop(account, None)
+
+    async def _look(
+        self, account: str, watch: _Watch, *, by_timer: bool
+    ) -> list[asyncio.Task[None]]:
+        """Start to send what is due; what will be is left to the timers."""
+        view = await self._hold_book.view(account)
+        now = self._clock.now()
+        holds = {hold.authorization: hold for hold in view.open_holds(now)}
+        watch.own = set(holds) if watch.is_halted else watch.own & holds.keys()
+        watch.is_halted = False
+        watch.retries = {name: each for name, each in watch.retries.items() if name in holds}
+        sends: list[asyncio.Task[None]] = []
+        later: list[datetime] = []
+        for name, hold in holds.items():
+            bridge = await self._facts.bridge(hold.bridge) if hold.bridge else None
+            if bridge is None or bridge.control is None or name in watch.sending:
+                continue
+            grace = timedelta(0) if name in watch.own and not by_timer else _GRACE
+            if (at := call_control.next_due(hold, now - grace)) is not None:
+                later.append(at + grace)
+            if not (signals := call_control.due_signals(view, hold, now - grace)):
+                continue
+            if name in watch.retries and watch.retries[name][1] > now:
+                later.append(watch.retries[name][1])
+                continue
+            watch.sending.add(name)
+            send = self._send(account, bridge.id, bridge.control, hold, signals)
+            sends.append(asyncio.get_running_loop().create_task(send))
+        if later:
+            await self.mark(account, min(later))
+            if not by_timer:
+                self.wake(account, min(later))
+        return sends
+
+    async def _send(
+        self, account: str, bridge: str, control: Control, hold: Hold, signals: Sequence[Signal]
+    ) -> None:
+        """Send a call's signals in order, and keep the last one that was taken."""
+        watch, name, taken = self._watch(account), hold.authorization, ""
+        try:
+            async with self._slot(bridge):
+                record = await self._hold_book.record(account, name)
+                conference = record.conference if record else None
+                for signal in signals:
+                    reply = await self._post(account, control, hold, conference, signal)
+                    taken = signal.name if reply.taken else taken
+                    event(
+                        "call_signalled",
+                        account=account,
+                        bridge=bridge,
+                        authorization=name,
+                        type=signal.type,
+                        reason=signal.reason,
+                        status=reply.status,
+                        detail=reply.error,
+                    )
+            if taken:
+                await self._hold_book.notified(account, name, taken)
+        except PerminuteError as error:
+            _log.warning("a signal to a bridge is sent again: %s", error.detail)
+            taken = ""
+        except Exception as error:  # noqa: BLE001 an error of ours
+            failure("watch_failed", error, account=account)
+        finally:
+            watch.sending.discard(name)
+        if taken == signals[-1].name:
+            watch.retries.pop(name, None)
+            return
+        tries, _ = watch.retries.get(name, (0, None))
+        pauses = limits.CALL_SIGNAL_PAUSE_SECONDS
+        at = self._clock.now() + timedelta(seconds=pauses[min(tries, len(pauses) - 1)])
+        watch.retries[name] = tries + 1, at
+        await self.mark(account, at)
+        self.wake(account, at)
+
+    async def _post(
+        self, account: str, control: Control, hold: Hold, conference: str | None, signal: Signal
+    ) -> Reply:
+        now = self._clock.now()
+        event_id = f"{hold.authorization}:{signal.name}"
+        document = {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": f"/accounts/{account}",
+            "type": signal.type,
+            "time": format_time(now),
+            "datacontenttype": "application/json",
+            "data": call_control.signal_data(hold, conference, signal, now),
+        }
+        body = canonical_json(document)
+        secrets = [Secret(text) for text in control.secrets]
+        headers = {
+            "content-type": "application/cloudevents+json; charset=utf-8",
+            "user-agent": "perminute-webhooks",
+            **signed_headers(secrets, event_id, body, now),
+        }
+        return await self._sender.post(control.url, headers, body)
+
+    def _slot(self, bridge: str) -> asyncio.Semaphore:
+        """So many sends at once to a bridge: one that hangs delays no other."""
+        return self._slots.setdefault(bridge, asyncio.Semaphore(limits.CALL_SIGNALS_AT_ONCE))
