@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-all durations check bench cost mutate infra package requirements sim soak planted reliability
+.PHONY: help setup demo run test test-all durations check bench cost mutate bridges infra package requirements sim soak planted reliability
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -n 2 --dist worksteal
 RUN_STAMP := .venv/.installed-local
@@ -22,6 +22,7 @@ help:
 	@echo "make run     serve until Ctrl-C; PORT=7071 DATA=build/data SEED=demo|none"
 	@echo "make test    the base tests: unit, contract, end to end, a short simulator run, infrastructure"
 	@echo "make test-all  the extended tests, which are the others, and the planted bugs (minutes)"
+	@echo "make bridges a real Asterisk plays docs/bridges/asterisk.md; part of make test-all"
 	@echo "make durations  the tables of docs/testing.md from the last make test and make test-all"
 	@echo "make sim     one history of the simulator, step by step; SEED=7 STEPS=30"
 	@echo "make soak    new histories until time is up, then a year of accounts; MINUTES=10 ACCOUNTS=2000"
@@ -107,6 +108,10 @@ test: setup
 test-all: setup
 	@$(PYTEST) -m extended --junitxml=build/test-all.xml tests
 	@$(PY) -m tests.planted
+
+# Says so and skips where Asterisk can not be installed; REQUIRE_ASTERISK=1 fails there instead.
+bridges: setup
+	@$(PY) -m pytest -q -ra -m extended tests/bridges
 
 durations: setup
 	@$(PY) -m tests.durations

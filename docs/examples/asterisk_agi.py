@@ -1,102 +1,154 @@
 #!/usr/bin/env python3
-"""Asterisk: an AGI script that asks before a dial-out and tells how the leg ended.
+"""Asterisk: an AGI script that asks before a dial-out and reports how each leg ended.
 
-    [outbound]
-    exten => _+X.,1,AGI(asterisk_agi.py,ask,${EXTEN},${CONFERENCE})
-     same => n,GotoIf($["${PERMINUTE_DECISION}" != "allow"]?denied)
-     same => n,Set(CHANNEL(hangup_handler_push)=perminute-ended,s,1)
-     same => n,Dial(PJSIP/${PERMINUTE_NUMBER}@trunk,90,L(${PERMINUTE_MS}))
-     same => n,Hangup()
-     same => n(denied),Playback(call-denied)
+The dial plan that calls it stands in docs/bridges/asterisk.md:
 
-    [perminute-ended]
-    exten => s,1,AGI(asterisk_agi.py,ended,${EXTEN},${CONFERENCE})
-     same => n,Return()
+    AGI(asterisk_agi.py,ask,NUMBER)   sets PERMINUTE_DECISION, _REASON, _AUTHORIZATION, _NUMBER and
+                                      _SECONDS
+    AGI(asterisk_agi.py,ended)        in a hangup handler: puts the channel's record into the spool
+    asterisk_agi.py answered AU TIME  as a command: puts the time of an answer into the spool
 
-`L(ms)` ends the call at the granted seconds: enforced by Asterisk. It can't be moved while the call
-goes on; `AbsoluteTimeout` of the manager interface can, for calls that are extended. `cdr.conf`
-needs `endbeforehexten=yes`, so that a hangup handler sees the end of the call. The variables
-PERMINUTE_URL, PERMINUTE_BRIDGE, PERMINUTE_USER and PERMINUTE_SECRET are the script's environment.
+It reads the channel variables PERMINUTE_TO (the number of the leg), PERMINUTE_CONFERENCE,
+PERMINUTE_ANSWERED_AT and PERMINUTE_ENDED_AT (seconds since 1970; the first of a dial-out is shared
+by the channel that was dialled), and, if set, PERMINUTE_ACCOUNT and PERMINUTE_REQUESTED_SECONDS.
+The environment of Asterisk names the bridge (see perminute.py) and
+PERMINUTE_SPOOL, the folder that `spool.py` posts from. Python 3.9 or later.
 """
 
 import os
+import signal
 import sys
-from datetime import UTC, datetime
+import time
+from typing import Any
 
-from perminute import Perminute
+from perminute import Perminute, answered_of, release_of
+from spool import Spool
 
-MILLISECONDS = 1000
+
+class HungUp(Exception):
+    """Asterisk no longer answers: the channel is gone."""
 
 
-def main(arguments: list[str]) -> int:
-    """`ask NUMBER CONFERENCE` or `ended NUMBER CONFERENCE`, as Asterisk calls it."""
-    _read_environment()
-    what, number, conference = arguments
-    perminute = Perminute(
-        os.environ["PERMINUTE_URL"],
-        os.environ["PERMINUTE_BRIDGE"],
-        os.environ["PERMINUTE_USER"],
-        os.environ["PERMINUTE_SECRET"],
-    )
-    if what == "ask":
-        _ask(perminute, number, conference)
-    else:
-        _ended(perminute, conference)
+def main(arguments: "list[str]") -> int:
+    """`ask NUMBER` or `ended`, as Asterisk calls the script, or `answered AUTHORIZATION TIME`."""
+    # A caller who hangs up while Perminute is asked must not end the script before the answer is
+    # there: the hold could not be released.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    spool = Spool(os.environ["PERMINUTE_SPOOL"])
+    if arguments[0] == "answered":
+        spool.put(*answered_of(arguments[1], float(arguments[2])))
+        return 0
+    while sys.stdin.readline().strip():
+        pass  # the variables of the AGI session
+    if arguments[0] == "ask":
+        ask(arguments[1], spool)
+    elif get("PERMINUTE_DECISION") != "deny" or get("PERMINUTE_REASON") == "unavailable":
+        ended(spool)  # what Perminute denied was never dialled
     return 0
 
 
-def _ask(perminute: Perminute, number: str, conference: str) -> None:
-    answer = perminute.dial_out(number, conference_id=conference, leg_id=_get("UNIQUEID"))
-    _set("PERMINUTE_DECISION", answer["decision"])
-    _set("PERMINUTE_REASON", answer.get("reason", ""))
-    if answer["decision"] == "allow":
-        _set("PERMINUTE_AUTHORIZATION", answer.get("authorization", ""))
-        _set("PERMINUTE_NUMBER", answer.get("destination", {}).get("number", number))
-        _set("PERMINUTE_MS", str(answer["granted_seconds"] * MILLISECONDS))
+def ask(number: str, spool: Spool) -> None:
+    """Ask, and set the variables of the answer; release the hold if the caller is gone by then."""
+    question: dict[str, Any] = {"leg_id": get("UNIQUEID"), "conference_id": _conference()}
+    if account := get("PERMINUTE_ACCOUNT"):
+        question["account"] = account
+    if caller := get("CALLERID(num)"):
+        question["from"] = caller
+    if seconds := get("PERMINUTE_REQUESTED_SECONDS"):
+        question["requested_seconds"] = int(seconds)
+    answer: dict[str, Any] = {"decision": "deny", "reason": "refused"}
+    try:
+        answer = Perminute.from_environment().dial_out(
+            number, **{name: value for name, value in question.items() if value is not None}
+        )
+    except OSError as error:
+        print(f"asterisk_agi.py: {error}", file=sys.stderr)
+    authorization = answer.get("authorization", "")
+    try:
+        set_variable("PERMINUTE_AUTHORIZATION", authorization)
+        set_variable("PERMINUTE_REASON", answer.get("reason", ""))
+        set_variable("PERMINUTE_NUMBER", answer.get("destination", {}).get("number", number))
+        set_variable("PERMINUTE_SECONDS", str(answer.get("granted_seconds", 0)))
+        set_variable("PERMINUTE_DECISION", answer["decision"])
+    except (HungUp, OSError):
+        if authorization:
+            spool.put(*release_of(authorization))
 
 
-def _ended(perminute: Perminute, conference: str) -> None:
-    """Asterisk counts whole seconds since 1970 in CDR(…,u); 0 where nobody answered."""
-    answered = float(_get("CDR(answer,u)") or 0)
-    leg = {
-        "leg_id": _get("UNIQUEID"),
-        "conference_id": conference,
-        "kind": "dial_out",
-        "from": _get("CALLERID(num)") or None,
-        "to": _get("PERMINUTE_NUMBER"),
-        "started_at": _time(_get("CDR(start,u)")),
-        "answered_at": _time(str(answered)) if answered else None,
-        "ended_at": _time(_get("CDR(end,u)")),
-        "talk_seconds": int(_get("CDR(billsec)") or 0),
-        "authorization": _get("PERMINUTE_AUTHORIZATION") or None,
+def ended(spool: Spool) -> None:
+    """Put the leg's record into the spool and, if nobody answered, the release of its hold: a cause
+    such as 34 (no circuit) keeps the hold for another attempt, and this channel makes none."""
+    found = record()
+    spool.put("call-ended", found)
+    if "answer" not in found and "authorization" in found:
+        spool.put(*release_of(found["authorization"]))
+
+
+def record() -> "dict[str, Any]":
+    """The call detail record of the channel, dialect `asterisk`.
+
+    The times are the stamps of the dial plan. Asterisk's own records differ: a member of a
+    conference may have several, of which CDR() reads the last.
+    """
+    answered = _number("PERMINUTE_ANSWERED_AT") or _number("SHARED(PERMINUTE_ANSWERED_AT)")
+    ended = max(_number("PERMINUTE_ENDED_AT") or time.time(), answered)
+    disposition = get("CDR(disposition)") or ""
+    if answered:
+        disposition = "ANSWERED"
+    elif disposition in ("", "ANSWERED"):
+        disposition = "NO ANSWER"
+    found = {
+        "uniqueid": get("UNIQUEID"),
+        "channel": get("CHANNEL"),
+        "dcontext": get("CDR(dcontext)"),
+        "src": get("CALLERID(num)"),
+        "dst": get("PERMINUTE_NUMBER") or get("PERMINUTE_TO"),
+        "start": min(_number("CDR(start,u)") or ended, answered or ended),
+        "answer": answered or None,
+        "end": ended,
+        "billsec": int(ended - answered) if answered else 0,
+        "disposition": disposition,
+        "conference": _conference(),
+        "account": get("PERMINUTE_ACCOUNT"),
+        "authorization": get("PERMINUTE_AUTHORIZATION"),
+        "hangupcause": get("HANGUPCAUSE"),
     }
-    perminute.ended({name: value for name, value in leg.items() if value is not None or answered})
+    return {name: value for name, value in found.items() if value not in (None, "")}
 
 
-def _time(seconds: str) -> str:
-    moment = datetime.fromtimestamp(int(float(seconds)), UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+def _conference() -> "str | None":
+    return get("PERMINUTE_CONFERENCE")
 
 
-def _read_environment() -> None:
-    while sys.stdin.readline().strip():
-        pass
+def _number(name: str) -> float:
+    """A time in seconds; 0 where there is none."""
+    try:
+        return float(get(name) or 0)
+    except ValueError:
+        return 0.0
+
+
+def set_variable(name: str, value: str) -> None:
+    """Set a channel variable. Raises HungUp and OSError where the channel is gone."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    _command(f'SET VARIABLE {name} "{escaped}"')
+
+
+def get(name: str) -> "str | None":
+    """`200 result=1 (the value)`, or `200 result=0` where there is none."""
+    answer = _command(f'GET FULL VARIABLE "${{{name}}}"')
+    if "result=1" not in answer:
+        return None
+    value = answer.partition("(")[2]
+    return value[:-1] if value.endswith(")") else value
 
 
 def _command(text: str) -> str:
     print(text, flush=True)
-    return sys.stdin.readline().strip()
-
-
-def _set(name: str, value: str) -> None:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    _command(f'SET VARIABLE {name} "{escaped}"')
-
-
-def _get(name: str) -> str:
-    """`200 result=1 (the value)`, or `200 result=0` where there is none."""
-    answer = _command(f'GET FULL VARIABLE "${{{name}}}"')
-    return answer.partition("(")[2].removesuffix(")") if "result=1" in answer else ""
+    answer = sys.stdin.readline()
+    if not answer or answer.startswith(("511", "HANGUP")):
+        raise HungUp
+    return answer.strip()
 
 
 if __name__ == "__main__":

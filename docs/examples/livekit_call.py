@@ -1,4 +1,3 @@
-# ruff: noqa: INP001
 """LiveKit: ask before a SIP participant is made.
 
 `livekit` is `livekit.api.LiveKitAPI()`, `request_of` is

@@ -1,4 +1,3 @@
-# ruff: noqa: INP001
 """Twilio: ask before a participant is added to a conference.
 
 `client` is `twilio.rest.Client(...)`. Twilio ends the call at `time_limit` by itself and can't be

@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -142,16 +143,20 @@ def test_without_an_answer_a_bridge_does_as_its_on_outage_says(examples: Any) ->
 class Asterisk:
     """The switch's side of an AGI conversation: answers commands until the script ends."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, spool: Path) -> None:
         self.variables = {"UNIQUEID": f"{time.time():.6f}", "CALLERID(num)": "+33170180042"}
+        self.variables |= {"PERMINUTE_CONFERENCE": room.conference, "PERMINUTE_TO": LONDON}
+        self.spool = spool
         self.environment = os.environ | {
             "PERMINUTE_URL": room.url,
             "PERMINUTE_BRIDGE": room.bridge,
             "PERMINUTE_USER": "pbx",
             "PERMINUTE_SECRET": SECRET,
+            "PERMINUTE_SPOOL": str(spool),
         }
 
-    def run(self, *arguments: str) -> None:
+    def run(self, *arguments: str, hangs_up_at: str = "") -> None:
+        """The script; Asterisk closes the conversation at a command that begins so."""
         script = subprocess.Popen(
             [sys.executable, str(EXAMPLES / "asterisk_agi.py"), *arguments],
             stdin=subprocess.PIPE,
@@ -164,10 +169,19 @@ class Asterisk:
         script.stdin.write("agi_request: asterisk_agi.py\nagi_version: 20\n\n")
         script.stdin.flush()
         for line in script.stdout:
+            if hangs_up_at and line.startswith(hangs_up_at):
+                script.send_signal(signal.SIGHUP)
+                break
             script.stdin.write(f"{self._answer(line.strip())}\n")
             script.stdin.flush()
         script.stdin.close()
+        script.stdout.close()
         assert script.wait(10) == 0
+
+    def post_spool(self) -> int:
+        """One round of the spooler; its exit code."""
+        words = [sys.executable, str(EXAMPLES / "spool.py"), "--once", str(self.spool)]
+        return subprocess.run(words, env=self.environment, timeout=60, check=False).returncode
 
     def _answer(self, command: str) -> str:
         if found := re.fullmatch(r'SET VARIABLE (\w+) "(.*)"', command):
@@ -180,35 +194,66 @@ class Asterisk:
 
 
 def test_asterisk_authorises_dials_for_so_long_and_reports_how_it_ended(
-    deployment: Deployment,
+    deployment: Deployment, tmp_path: Path
 ) -> None:
-    room = Room(deployment)
-    asterisk = Asterisk(room)
+    room = Room(deployment, dialect="asterisk")
+    asterisk = Asterisk(room, tmp_path)
 
-    asterisk.run("ask", LONDON, room.conference)
+    asterisk.run("ask", LONDON)
 
     assert asterisk.variables["PERMINUTE_DECISION"] == "allow"
-    assert asterisk.variables["PERMINUTE_MS"] == "900000"
+    assert asterisk.variables["PERMINUTE_SECONDS"] == "900"
     assert room.held > 0
-    end = int(time.time()) - 5
+    end = time.time() - 5
     asterisk.variables |= {
         "CDR(start,u)": str(end - 190),
-        "CDR(answer,u)": str(end - 183),
-        "CDR(end,u)": str(end),
-        "CDR(billsec)": "183",
+        "SHARED(PERMINUTE_ANSWERED_AT)": str(end - 183.5),
+        "PERMINUTE_ENDED_AT": str(end),
+        "CDR(dcontext)": "conference-dial-out",
     }
-    asterisk.run("ended", LONDON, room.conference)
+    asterisk.run("ended")
+    assert asterisk.post_spool() == 0
     charge = deployment.leg(room.account, asterisk.variables["UNIQUEID"], room.bridge)
     assert charge["amount"] == str(london_price(183))
     assert eventually(lambda: room.held == 0)
 
 
-def test_asterisk_gets_the_reason_of_a_denial(deployment: Deployment) -> None:
-    room = Room(deployment)
-    asterisk = Asterisk(room)
-    asterisk.run("ask", ROME, room.conference)
+@pytest.mark.parametrize("cause", ["17", "34", "0", ""])
+def test_asterisk_frees_the_hold_of_a_dial_that_nobody_answered(
+    deployment: Deployment, tmp_path: Path, cause: str
+) -> None:
+    """Whatever the cause says: the channel makes no other attempt."""
+    room = Room(deployment, dialect="asterisk")
+    asterisk = Asterisk(room, tmp_path)
+    asterisk.run("ask", LONDON)
+    asterisk.variables |= {"CDR(answer,u)": "0.000000", "CDR(end,u)": "0.000000"}
+    asterisk.variables |= {"HANGUPCAUSE": cause, "PERMINUTE_ENDED_AT": str(time.time())}
+    assert room.held > 0
+    asterisk.run("ended")
+    assert asterisk.post_spool() == 0
+    assert eventually(lambda: room.held == 0)
+
+
+def test_asterisk_releases_what_a_caller_who_is_gone_holds(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    room = Room(deployment, dialect="asterisk")
+    asterisk = Asterisk(room, tmp_path)
+    asterisk.run("ask", LONDON, hangs_up_at="SET VARIABLE")
+    assert room.held > 0
+    assert asterisk.post_spool() == 0
+    assert room.held == 0
+
+
+def test_asterisk_gets_the_reason_of_a_denial(deployment: Deployment, tmp_path: Path) -> None:
+    """And reports no leg: nothing was dialled."""
+    room = Room(deployment, dialect="asterisk")
+    asterisk = Asterisk(room, tmp_path)
+    asterisk.run("ask", ROME)
+    asterisk.run("ended")
     assert asterisk.variables["PERMINUTE_DECISION"] == "deny"
     assert asterisk.variables["PERMINUTE_REASON"] == "rate_missing"
+    assert list(tmp_path.glob("*.json")) == []
 
 
 class FreeSwitch:

@@ -170,9 +170,13 @@ def _record(post: BridgePayload, record: Mapping[str, object]) -> Posted:
         return Ignored(channel_id, "A Local channel ends in the dial plan: its other half dials.")
     application = (text_of(record.get("lastapp")) or "").lower()
     data = text_of(record.get("lastdata")) or ""
-    more = labels(post.query, record, _pairs(text_of(record.get("userfield")) or ""))
-    if application in _CONFERENCES and data:
-        more.setdefault("conference", data.partition(",")[0])
+    more: dict[str, object] = {
+        **labels(post.query, record, _pairs(text_of(record.get("userfield")) or ""))
+    }
+    if "conference" in more:
+        more["is_conference_named"] = True
+    elif application in _CONFERENCES and data:
+        more["conference"] = data.partition(",")[0]
     source = number_text(record.get("src"))
     if source is None and (match := _CLID.search(text_of(record.get("clid")) or "")):
         source = number_text(match[1])
@@ -330,9 +334,12 @@ def _of_records(settings: DialectSettings, records: Sequence[CallEvent]) -> list
             if value is None and (name != "answer" or is_answered)
         ]
         return [Waiting(call, tuple(missing), uses, ended_by, {"to": first["to"]})]
+    named = facts
     if answered_at is None:
-        # The records of an attempt differ in their times; the channel was created once.
+        # The records of an attempt differ in their times and applications; the channel was created
+        # once.
         started_at = ended_at = _created(call) or started_at
+        named = [each for each in facts if each.get("is_conference_named")]
     talk = 0
     if answered_at is not None:
         talk = int((ended_at - answered_at).total_seconds())
@@ -341,7 +348,7 @@ def _of_records(settings: DialectSettings, records: Sequence[CallEvent]) -> list
     leg = EndedLeg(
         bridge=settings.bridge,
         leg_id=call,
-        conference_id=_first(facts, "conference") if answered_at is not None else None,
+        conference_id=_first(named, "conference"),
         kind=_kind(settings, facts),
         from_number=_first(facts, "from"),
         to_number=_first(facts, "to"),

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl
 
@@ -59,15 +60,16 @@ _OFFSET = re.compile(r"([+-]\d\d)(\d\d)", re.ASCII)
 _EPOCH_TEXT = re.compile(r"\d{1,16}(?:\.\d{1,9})?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS_FROM = 10**11  # a count of seconds is smaller until the year 5138
+_DIGITS_MAX = 20
 _LABELS = ("authorization", "account", "organizer", "conference")
 
 
 def read_time(value: object) -> datetime | None:
     """Aware UTC of what vendors write: RFC 3339 with or without the colon of its zone, RFC 2822,
     seconds or milliseconds since 1970, and a local time without zone, which is taken as UTC."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    text = _plain(value)
+    if text is None:
         return None
-    text = str(value).strip()
     if _EPOCH_TEXT.fullmatch(text):
         return _since_epoch(text)
     if re.match(r"\d{4}-", text, re.ASCII):
@@ -125,10 +127,18 @@ def number_text(value: object) -> str | None:
 
 def whole_seconds(value: object) -> int | None:
     """Seconds that a bridge counted, cut down to whole ones; None where there are none."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    text = _plain(value)
+    if text is None or not re.fullmatch(r"\d{1,9}(\.\d+)?", text, re.ASCII):
         return None
-    text = str(value).strip()
-    return int(text.partition(".")[0]) if re.fullmatch(r"\d{1,9}(\.\d+)?", text, re.ASCII) else None
+    return int(text.partition(".")[0])
+
+
+def _plain(value: object) -> str | None:
+    """A text or a number of JSON as text, without an exponent; None for anything else."""
+    if isinstance(value, Decimal):
+        return f"{value:f}" if abs(value.adjusted()) <= _DIGITS_MAX else None
+    is_text = isinstance(value, str | int) and not isinstance(value, bool)
+    return str(value).strip() if is_text else None
 
 
 def json_values(body: bytes) -> list[object]:

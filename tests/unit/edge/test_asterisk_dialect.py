@@ -303,3 +303,18 @@ def test_events_that_make_no_leg_are_ignored() -> None:
         {"type": "DeviceStateChanged"},
     ):
         assert isinstance(post(event)[0], Ignored), event
+
+
+def test_times_and_seconds_may_be_numbers_of_json() -> None:
+    """With a fraction too, as AMI and scripts write them."""
+    found = leg(events(record(start=EPOCH, answer=EPOCH + 2.25, end=EPOCH + 42.75, billsec=40.5)))
+    assert found.answered_at == START + timedelta(seconds=2.25)
+    assert found.ended_at == START + timedelta(seconds=42.75)
+    assert found.talk_seconds == 40
+
+
+def test_an_unanswered_record_keeps_the_conference_that_it_names_itself() -> None:
+    """Not the one of its application: records of one attempt differ there."""
+    unanswered = {"answer": "", "billsec": "0", "disposition": "NO ANSWER", "dcontext": "to-trunk"}
+    assert leg(events(record(**unanswered, conference="7002"))).conference_id == "7002"
+    assert leg(events(record(**unanswered))).conference_id is None
