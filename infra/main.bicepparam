@@ -40,7 +40,7 @@ param scale = {
 param options = {
   lockSeconds: 300
   schedules: { lowBalance: '0 * * * * *', inbox: '30 * * * * *', nightlyAudit: '0 0 2 * * *', webhooks: '15 * * * * *' }
-  bootstrapAdmin: bool(readEnvironmentVariable('PERMINUTE_BOOTSTRAP_ADMIN', 'false'))
+  bootstrapAdmin: bool(readEnvironmentVariable('PERMINUTE_BOOTSTRAP_ADMIN', 'true'))
   openTelemetry: bool(readEnvironmentVariable('PERMINUTE_OPEN_TELEMETRY', 'false'))
   mail: {
     host: readEnvironmentVariable('SMTP_HOST', '')

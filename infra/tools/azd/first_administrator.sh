@@ -1,0 +1,57 @@
+#!/bin/sh
+# After `azd deploy`: waits until the app is healthy, makes the first administrator's key once, and
+# prints where everything is. The key goes into the vault, never onto the terminal.
+set -eu
+umask 077
+url="${PERMINUTE_URL:?}"
+vault="${KEY_VAULT_NAME:?}"
+tries="${PERMINUTE_TRIES:-60}"
+pause_seconds="${PERMINUTE_PAUSE_SECONDS:-10}"
+name=first-admin-key
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+
+left="$tries"
+until curl --silent --fail --max-time 30 --output "$work/health" "$url/api/health"; do
+  left=$((left - 1))
+  if [ "$left" -le 0 ]; then
+    echo "$url/api/health does not answer 200. See docs/operations.md#health." >&2
+    exit 1
+  fi
+  sleep "$pause_seconds"
+done
+echo "healthy: $(cat "$work/health")"
+
+if az keyvault secret show --vault-name "$vault" --name "$name" --query id --output none 2>"$work/error"; then
+  echo "first administrator: kept"
+elif ! grep -q SecretNotFound "$work/error"; then
+  cat "$work/error" >&2
+  exit 1
+elif [ "${PERMINUTE_BOOTSTRAP_ADMIN:-true}" != true ]; then
+  echo "first administrator: none, as PERMINUTE_BOOTSTRAP_ADMIN is false"
+else
+  bootstrap="$(az keyvault secret show --vault-name "$vault" --name bootstrap-admin-key --query value --output tsv)"
+  printf 'header = "authorization: Bearer %s"\n' "$bootstrap" >"$work/curl"
+  curl --silent --show-error --fail-with-body --max-time 30 --config "$work/curl" \
+    --header 'content-type: application/json' \
+    --data '{"name": "first administrator", "roles": ["admin"], "accounts": ["*"]}' \
+    --output "$work/answer" "$url/api/v1/api-keys" || { cat "$work/answer" >&2; exit 1; }
+  sed -n 's/.*"key": *"\([^"]*\)".*/\1/p' "$work/answer" | tr -d '\n' >"$work/value"
+  [ -s "$work/value" ] || { echo "no key in the answer" >&2; exit 1; }
+  az keyvault secret set --vault-name "$vault" --name "$name" --file "$work/value" --encoding utf-8 --output none
+  # The next `azd provision` takes the bootstrap key's setting away.
+  azd env set PERMINUTE_BOOTSTRAP_ADMIN false
+  echo "first administrator: made"
+fi
+
+cat <<END
+
+  address  $url
+  console  $url/console/
+  key      az keyvault secret show --vault-name $vault --name $name --query value --output tsv
+
+Next:
+  perminute login --url $url
+  perminute status
+  azd provision    # closes the bootstrap key's way in
+END

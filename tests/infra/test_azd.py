@@ -1,0 +1,214 @@
+"""`azd up` and `azd down`: azure.yaml follows azd's schema, and every hook is run against
+stand-ins that record its calls."""
+
+import base64
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft201909Validator
+
+from tests.infra.bicep import ROOT
+from tests.support.recording_az import FORBIDDEN, NO_SECRET, RecordingAz, Said
+
+HOOKS = ROOT / "infra" / "tools" / "azd"
+SCHEMA = json.loads((ROOT / "tests" / "infra" / "azd_schema.json").read_text("utf-8"))
+PROJECT = yaml.safe_load((ROOT / "azure.yaml").read_text("utf-8"))
+OUTPUTS = {
+    "AZURE_RESOURCE_GROUP": "perminute-try",
+    "FUNCTION_APP_NAME": "perminute-try-api",
+    "KEY_VAULT_NAME": "pmvault",
+    "PROOF_STORAGE_NAME": "pmproof",
+    "PERMINUTE_PAUSE_SECONDS": "0",
+    "PERMINUTE_TRIES": "4",
+}
+RESOLVED = (r"^az rest --method get", [Said()])
+SITE = (r"^az functionapp show", [Said("/subscriptions/0/site\n")])
+
+
+@pytest.fixture
+def az(tmp_path: Path) -> RecordingAz:
+    return RecordingAz(tmp_path / "bin", [SITE, RESOLVED], OUTPUTS)
+
+
+def test_the_project_follows_the_schema() -> None:
+    assert list(Draft201909Validator(SCHEMA).iter_errors(PROJECT)) == []
+
+
+def test_the_package_is_deployed_as_it_is() -> None:
+    (service,) = PROJECT["services"].values()
+    steps = [step["azd"] for step in PROJECT["workflows"]["up"]["steps"]]
+
+    assert service["remoteBuild"] is False
+    assert service["resourceName"] == "${FUNCTION_APP_NAME}"
+    assert steps == ["provision", "deploy api --from-package build/package/perminute.zip"]
+    assert PROJECT["hooks"]["predeploy"]["run"] == "make package"
+
+
+def test_every_hook_is_a_sound_script() -> None:
+    named = {hook["run"] for hook in PROJECT["hooks"].values()} - {"make package"}
+
+    assert {str(path.relative_to(ROOT)) for path in HOOKS.glob("*.sh")} == named
+    for path in HOOKS.glob("*.sh"):
+        assert path.stat().st_mode & 0o100, path
+        assert subprocess.run(["sh", "-n", path], check=False).returncode == 0
+        assert "set -eu" in path.read_text("utf-8")
+
+
+def test_secrets_are_made_once_the_role_has_arrived(az: RecordingAz) -> None:
+    """403 for a while, then not found, then made: each of 32 bytes, without a newline."""
+    az.replan([(r"secret show .*chain-key", [FORBIDDEN, FORBIDDEN, NO_SECRET]),
+               (r"secret show", [NO_SECRET]), SITE, RESOLVED])  # fmt: skip
+    done = az.run(HOOKS / "first_secrets.sh")
+
+    assert done.returncode == 0, done.stderr
+    made = {re.search(r"--name (\S+)", call)[1]: content for call, content in az.contents.items()}  # type: ignore[index]
+    assert set(made) == {"chain-key", "archive-key", "secrets-key", "bootstrap-admin-key"}
+    assert all(len(base64.b64decode(value, validate=True)) == 32 for value in made.values())
+    assert len(set(made.values())) == 4
+    assert len(az.fitting(r"secret show .*chain-key")) == 3
+    assert not any(value in done.stdout + done.stderr for value in made.values())
+    refresh = "/subscriptions/0/site/config/configreferences/appsettings/refresh?api-version="
+    assert len(az.fitting(re.escape(refresh))) == 1
+
+
+def test_a_second_run_overwrites_nothing(az: RecordingAz) -> None:
+    done = az.run(HOOKS / "first_secrets.sh")
+
+    assert done.returncode == 0, done.stderr
+    assert az.fitting("secret set") == []
+    assert done.stdout.count("kept") == 4
+
+
+def test_a_deleted_secret_is_recovered_not_made_anew(az: RecordingAz) -> None:
+    gone = Said(err="ERROR: (Conflict) ObjectIsDeletedButRecoverable", code=1)
+    az.replan([(r"secret show .*chain-key", [NO_SECRET]), (r"secret set", [gone]), SITE, RESOLVED])
+    done = az.run(HOOKS / "first_secrets.sh")
+
+    assert done.returncode == 0, done.stderr
+    assert len(az.fitting(r"secret recover .*chain-key")) == 1
+
+
+@pytest.mark.parametrize(
+    "said", [FORBIDDEN, Said(err="ERROR: getaddrinfo failed", code=1)], ids=["refused", "away"]
+)
+def test_what_does_not_pass_stops_the_deployment(az: RecordingAz, said: Said) -> None:
+    az.replan([(r"secret show", [said])])
+    done = az.run(HOOKS / "first_secrets.sh")
+
+    assert done.returncode == 1
+    assert "Key Vault Secrets Officer" in done.stderr
+    assert az.fitting("secret set") == []
+
+
+def test_a_reference_that_is_not_resolved_is_named(az: RecordingAz) -> None:
+    az.replan([SITE, (r"^az rest --method get", [Said("PERMINUTE_CHAIN_KEY\n")])])
+    done = az.run(HOOKS / "first_secrets.sh")
+
+    assert done.returncode == 1
+    assert "PERMINUTE_CHAIN_KEY" in done.stderr
+
+
+@pytest.fixture
+def deployment() -> Iterator[tuple[str, list[tuple[str, str, bytes]]]]:
+    """An app that is healthy at the second request, and makes keys."""
+    requests: list[tuple[str, str, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            requests.append(("GET", self.path, b""))
+            self._reply(200 if len(requests) > 1 else 503, {"status": "ok"})
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            requests.append((self.headers["authorization"], self.path, body))
+            self._reply(201, {"id": "1", "name": "x", "key": "pm_a-new-key"})
+
+        def _reply(self, status: int, body: Any) -> None:
+            content = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", requests
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_first_administrator_is_made_once_and_never_printed(
+    az: RecordingAz, deployment: tuple[str, list[tuple[str, str, bytes]]]
+) -> None:
+    url, requests = deployment
+    az.replan([(r"secret show .*first-admin-key --query id", [NO_SECRET, Said()]),
+               (r"bootstrap-admin-key --query value", [Said("the-bootstrap-key\n")])])  # fmt: skip
+    first = az.run(HOOKS / "first_administrator.sh", PERMINUTE_URL=url)
+    again = az.run(HOOKS / "first_administrator.sh", PERMINUTE_URL=url)
+
+    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+    (made,) = (each for each in requests if each[0] != "GET")
+    assert made[:2] == ("Bearer the-bootstrap-key", "/api/v1/api-keys")
+    assert json.loads(made[2])["roles"] == ["admin"]
+    assert list(az.contents.values()) == ["pm_a-new-key"]
+    assert az.fitting("^azd env set PERMINUTE_BOOTSTRAP_ADMIN false")
+    for text in (first.stdout, again.stdout):
+        assert f"console  {url}/console/" in text
+        assert text.count("\n  perminute ") + text.count("\n  azd ") == 3
+        assert "pm_a-new-key" not in text
+        assert "the-bootstrap-key" not in text
+
+
+def test_an_app_that_does_not_come_up_ends_with_the_runbook(az: RecordingAz) -> None:
+    done = az.run(HOOKS / "first_administrator.sh", PERMINUTE_URL="http://127.0.0.1:9")
+
+    assert done.returncode == 1
+    assert "docs/operations.md#health" in done.stderr
+
+
+UNLOCKED = (r"immutability-policy show", [Said('Unlocked\n"an-etag"\n')])
+
+
+def test_a_trial_says_what_goes_and_gives_its_containers_free(az: RecordingAz) -> None:
+    az.replan([UNLOCKED])
+    done = az.run(HOOKS / "before_down.sh")
+
+    assert done.returncode == 0, done.stderr
+    assert "every ledger" in done.stdout
+    deleted = az.fitting("immutability-policy delete")
+    assert [re.search(r"--container-name (\S+)", call)[1] for call in deleted] == [  # type: ignore[index]
+        "anchors",
+        "accepted-legs",
+    ]
+    assert all('--if-match "an-etag"' in call for call in deleted)
+
+
+@pytest.mark.parametrize(
+    ("plan", "variables"),
+    [
+        ([UNLOCKED], {"PERMINUTE_LOCK_DATA": "true"}),
+        ([(r"lock list", [Said("stays\n")]), UNLOCKED], {}),
+        ([(r"immutability-policy show", [Said('Locked\n"x"\n')])], {}),
+    ],
+    ids=["the parameter", "a lock", "a locked policy"],
+)
+def test_what_is_meant_to_stay_stays(
+    az: RecordingAz, plan: list[tuple[str, list[Said]]], variables: dict[str, str]
+) -> None:
+    az.replan(plan)
+    done = az.run(HOOKS / "before_down.sh", **variables)
+
+    assert done.returncode == 1
+    assert "azd down is refused" in done.stderr
+    assert az.fitting("delete") == []
