@@ -131,7 +131,7 @@ export function Empty({ children }: { children: ComponentChildren }): JSX.Elemen
 
 export function Money(props: { value: string; currency?: string; signed?: boolean }): JSX.Element {
   const { value } = props;
-  const isNegative = sign(value) < 0;
+  const isNegative = sign(value) < 0 && !props.signed;
   return (
     <data class={`money${isNegative ? " is-negative" : ""}`} value={value}>
       {props.signed && sign(value) > 0 ? "+" : ""}
@@ -194,6 +194,7 @@ export type Column<Row> = {
   name: string;
   cell: (row: Row) => ComponentChildren;
   right?: boolean;
+  isShort?: boolean; // never broken into lines
 };
 
 /** A table, which becomes a list of cards on a narrow screen. */
@@ -208,7 +209,7 @@ export function Table<Row>(props: {
   if (props.rows.length === 0) return <Empty>{props.empty ?? t("Nothing here yet.")}</Empty>;
   const line = (row: Row): JSX.Element[] =>
     props.columns.map((column, index) => (
-      <td key={index} class={column.right ? "right" : undefined} data-label={column.name}>
+      <td key={index} class={column.right ? "right" : column.isShort ? "nowrap" : undefined} data-label={column.name}>
         <span>{column.cell(row)}</span>
       </td>
     ));

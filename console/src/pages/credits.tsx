@@ -64,8 +64,8 @@ export default function Credits(): JSX.Element {
                     empty={t("There is no lot yet: top up the account.")}
                     columns={[
                       { name: t("Lot"), cell: (lot) => lot.id },
-                      { name: t("Kind"), cell: (lot) => words(lot.kind ?? "") },
-                      { name: t("Since"), cell: (lot) => day(lot.purchased_at, zone) },
+                      { name: t("Kind"), isShort: true, cell: (lot) => words(lot.kind ?? "") },
+                      { name: t("Since"), isShort: true, cell: (lot) => day(lot.purchased_at, zone) },
                       { name: t("Expires"), cell: (lot) => <Expiry lot={lot as Lot} zone={zone} /> },
                       { name: t("Amount"), right: true, cell: (lot) => <Money value={lot.amount} /> },
                       { name: t("Remaining"), right: true, cell: (lot) => <Money value={lot.remaining} /> },
@@ -107,7 +107,7 @@ export default function Credits(): JSX.Element {
                         id={(row) => row.id}
                         empty={t("No recharge was requested yet.")}
                         columns={[
-                          { name: t("Requested"), cell: (row) => time(row.requested_at, zone) },
+                          { name: t("Requested"), isShort: true, cell: (row) => time(row.requested_at, zone) },
                           { name: t("Status"), cell: (row) => <Badge tone={row.status === "succeeded" ? "good" : row.status === "declined" ? "bad" : "plain"}>{words(row.status)}</Badge> },
                           { name: t("Amount"), right: true, cell: (row) => <Money value={row.amount} /> },
                         ]}
@@ -189,8 +189,8 @@ function Entries({ version }: { version: number }): JSX.Element {
               empty={t("No entry in this month.")}
               columns={[
                 { name: t("Entry"), cell: (row) => row.sequence },
-                { name: t("At"), cell: (row) => time(row.at, zone) },
-                { name: t("Kind"), cell: (row) => words(row.kind) },
+                { name: t("At"), isShort: true, cell: (row) => time(row.at, zone) },
+                { name: t("Kind"), isShort: true, cell: (row) => words(row.kind) },
                 { name: t("For"), cell: (row) => (row.leg ? <a href={href("leg", { account: id, leg: row.leg })}><Text>{row.leg}</Text></a> : <Text>{row.reference ?? row.reason}</Text>) },
                 { name: t("By"), cell: (row) => <Text>{row.actor}</Text> },
                 { name: t("Amount"), right: true, cell: (row) => <Money value={row.amount} signed /> },

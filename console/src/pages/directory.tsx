@@ -1,7 +1,545 @@
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
+import { useState } from "preact/hooks";
+import { ApiError, download, json, seg, send } from "../api/client";
+import { integer, time, words } from "../format";
 import { t } from "../i18n";
-import { Page } from "../ui";
+import { change, go, href, usePlace } from "../router";
+import type { Role } from "../session";
+import { Badge, Buttons, Card, Command, Dialog, Empty, fields, Input, Load, notify, type Option, Page, Pager, Problem, Select, Table, Text, useAccount, useAction, useLoad } from "../ui";
+import { inWords, POLICIES } from "./policy";
 
-export default function Stub(): JSX.Element {
-  return <Page title={t("directory")}>{null}</Page>;
+type Organizer = { id: string; usage_location: string | null; license: string; policy: string | null; toll_free_dial_in: boolean; cost_center: string | null; etag: string };
+type Conference = { conference: string; organizer: string; etag: string };
+type ServiceNumber = { number: string; kind: string; etag: string };
+type Bridge = { id: string; dialect: string; auth: { scheme: string; username?: string; public_url?: string }; accounts: string[]; default_account?: string; country?: string; on_outage: string; disabled: boolean; wait_seconds: number; etag: string };
+type Kind = "organizers" | "conferences" | "service-numbers" | "bridges";
+
+const PAGE = 50;
+const PUT: Role[] = ["operator"];
+
+export default function Directory(): JSX.Element {
+  const { id } = useAccount();
+  const { query } = usePlace();
+  const kind = (query.kind ?? "organizers") as Kind;
+  const kinds: [Kind, string][] = [
+    ["organizers", t("Organizers")],
+    ["conferences", t("Conferences")],
+    ["service-numbers", t("Numbers")],
+    ["bridges", t("Bridges")],
+  ];
+  return (
+    <Page title={t("Directory")} about={t("Who organizes which conference, which numbers are dialled, and which bridges post.")}>
+      <nav class="tabs" aria-label={t("Parts of the page")}>
+        {kinds.map(([name, text]) => (
+          <a key={name} href={href("directory", { account: id, kind: name })} aria-current={kind === name ? "page" : undefined}>
+            {text}
+          </a>
+        ))}
+      </nav>
+      {kind === "organizers" && <Organizers />}
+      {kind === "conferences" && <Conferences />}
+      {kind === "service-numbers" && <Numbers />}
+      {kind === "bridges" && <Bridges />}
+    </Page>
+  );
+}
+
+type Items<T> = { items: T[]; next?: string };
+
+/** The list of a kind, with search, paging, the CSV out and in, and a dialog for one of them. */
+function List<T>(props: {
+  path: string;
+  title: string;
+  name: string;
+  csv: Kind | undefined;
+  roles: Role[];
+  table: (items: T[], edit: (item: T) => void) => ComponentChildren;
+  dialog: (item: T | undefined, done: (text: string) => void, close: () => void) => ComponentChildren;
+}): JSX.Element {
+  const { id } = useAccount();
+  const { query } = usePlace();
+  const state = useLoad(() => json<Items<T>>("GET", props.path, { query: { prefix: query.prefix, limit: PAGE, cursor: query.cursor } }), [props.path, query.prefix, query.cursor]);
+  const [chosen, choose] = useState<{ item?: T } | undefined>();
+  const [isLoading, setLoading] = useState(false);
+  const action = useAction();
+  const done = (text: string): void => {
+    choose(undefined);
+    setLoading(false);
+    notify(text);
+    state.reload();
+  };
+  return (
+    <Card
+      title={props.title}
+      actions={
+        <>
+          {props.csv && (
+            <>
+              <button type="button" disabled={action.isBusy} onClick={() => void action.run(() => download(props.path, { prefix: query.prefix }))}>
+                {t("Save as CSV")}
+              </button>
+              <Command roles={props.roles} label={t("Load a CSV…")} onClick={() => setLoading(true)} />
+            </>
+          )}
+          <Command roles={props.roles} kind="primary" label={t("Add…")} onClick={() => choose({})} />
+        </>
+      }
+    >
+      {action.error && <Problem error={action.error} />}
+      <form class="filters" key={query.prefix ?? ""} onSubmit={(event) => go(href("directory", { account: id, kind: query.kind, prefix: fields(event).prefix }))}>
+        <Input label={t("Begins with")} name="prefix" type="search" defaultValue={query.prefix} />
+        <button type="submit">{t("Search")}</button>
+      </form>
+      <Load state={state} lines={6}>
+        {(found) => (
+          <>
+            {props.table(found.items, (item) => choose({ item }))}
+            <Pager next={found.next} isFirst={!query.cursor} onNext={(cursor) => change({ cursor })} onFirst={() => change({ cursor: "" })} />
+          </>
+        )}
+      </Load>
+      {chosen && props.dialog(chosen.item, done, () => choose(undefined))}
+      {isLoading && <LoadCsv path={props.path} onDone={done} onClose={() => setLoading(false)} />}
+    </Card>
+  );
+}
+
+function Organizers(): JSX.Element {
+  const { id } = useAccount();
+  const path = `/api/v1/accounts/${seg(id)}/organizers`;
+  return (
+    <List<Organizer>
+      path={path}
+      title={t("Organizers")}
+      name={t("Organizer")}
+      csv="organizers"
+      roles={PUT}
+      table={(items, edit) => (
+        <Table
+          caption={t("Organizers")}
+          rows={items}
+          id={(row) => row.id}
+          empty={t("No organizer is registered.")}
+          columns={[
+            { name: t("Organizer"), cell: (row) => <button type="button" class="link" onClick={() => edit(row)}><Text>{row.id}</Text></button> },
+            { name: t("License"), cell: (row) => words(row.license) },
+            { name: t("Policy"), cell: (row) => (row.policy ? inWords(row.policy) : t("the account's")) },
+            { name: t("Country"), cell: (row) => row.usage_location ?? t("the account's") },
+            { name: t("Cost center"), cell: (row) => <Text>{row.cost_center}</Text> },
+            { name: "", cell: (row) => <a href={href("legs", { account: id, organizer: row.id })}>{t("Legs")}</a> },
+          ]}
+        />
+      )}
+      dialog={(item, done, close) => <OrganizerDialog path={path} item={item} onDone={done} onClose={close} />}
+    />
+  );
+}
+
+type DialogProps<T> = { path: string; item: T | undefined; onDone: (text: string) => void; onClose: () => void };
+
+/** PUT what is new, PATCH what is there, DELETE on request. */
+function useSave(path: string, onDone: (text: string) => void) {
+  const action = useAction();
+  return {
+    ...action,
+    save: (key: string, body: object, etag: string | undefined, method: "PUT" | "PATCH") =>
+      void action.run(async () => {
+        await json(method, `${path}/${seg(key)}`, { body, ...(etag ? { headers: { "If-Match": etag } } : {}) });
+        onDone(t("Saved."));
+      }),
+    remove: (key: string) =>
+      void action.run(async () => {
+        await send("DELETE", `${path}/${seg(key)}`);
+        onDone(t("Deleted. History stays readable."));
+      }),
+  };
+}
+
+function FormButtons(props: { isNew: boolean; isBusy: boolean; roles: Role[]; onDelete: () => void; onClose: () => void }): JSX.Element {
+  return (
+    <div class="buttons">
+      {!props.isNew && <Command roles={props.roles} kind="danger" label={t("Delete")} disabled={props.isBusy} onClick={props.onDelete} />}
+      <button type="button" onClick={props.onClose}>
+        {t("Cancel")}
+      </button>
+      <button type="submit" class="primary" disabled={props.isBusy}>
+        {props.isBusy ? t("Working…") : t("Save")}
+      </button>
+    </div>
+  );
+}
+
+function OrganizerDialog({ path, item, onDone, onClose }: DialogProps<Organizer>): JSX.Element {
+  const action = useSave(path, onDone);
+  const policies: Option[] = [["", t("The account's")], ...POLICIES.map((each) => [each, inWords(each)] as const)];
+  const submit = (event: Event): void => {
+    const given = fields(event);
+    const body = { license: given.license, policy: given.policy ?? null, usage_location: given.usage_location?.toUpperCase() ?? null, cost_center: given.cost_center ?? null, toll_free_dial_in: given.toll_free === "on" };
+    action.save(item?.id ?? given.id ?? "", body, item?.etag, item ? "PATCH" : "PUT");
+  };
+  return (
+    <Dialog title={item ? t("Organizer") : t("Add an organizer")} onClose={onClose}>
+      <form onSubmit={submit}>
+        {item ? <p><Text>{item.id}</Text></p> : <Input label={t("Organizer")} name="id" required maxLength={200} />}
+        <div class="two">
+          <Select label={t("License")} name="license" value={item?.license ?? "pay_per_minute"} options={["pay_per_minute", "subscription", "none"].map((each) => [each, words(each)] as const)} />
+          <Input label={t("Country")} name="usage_location" maxLength={2} defaultValue={item?.usage_location ?? undefined} hint={t("Two letters; empty: the account's")} />
+        </div>
+        <Select label={t("Policy")} name="policy" value={item?.policy ?? ""} options={policies} />
+        <Input label={t("Cost center")} name="cost_center" maxLength={200} defaultValue={item?.cost_center ?? undefined} />
+        <label class="check">
+          <input type="checkbox" name="toll_free" defaultChecked={item?.toll_free_dial_in ?? true} /> {t("Toll-free numbers may be dialled in")}
+        </label>
+        {action.error && <Problem error={action.error} />}
+        <FormButtons isNew={!item} isBusy={action.isBusy} roles={PUT} onDelete={() => action.remove(item?.id ?? "")} onClose={onClose} />
+      </form>
+    </Dialog>
+  );
+}
+
+function Conferences(): JSX.Element {
+  const { id } = useAccount();
+  const path = `/api/v1/accounts/${seg(id)}/conferences`;
+  return (
+    <List<Conference>
+      path={path}
+      title={t("Conferences")}
+      name={t("Conference")}
+      csv="conferences"
+      roles={PUT}
+      table={(items, edit) => (
+        <Table
+          caption={t("Conferences")}
+          rows={items}
+          id={(row) => row.conference}
+          empty={t("No conference is registered.")}
+          columns={[
+            { name: t("Conference"), cell: (row) => <button type="button" class="link" onClick={() => edit(row)}><Text>{row.conference}</Text></button> },
+            { name: t("Organizer"), cell: (row) => <Text>{row.organizer}</Text> },
+            { name: "", cell: (row) => <a href={href("legs", { account: id, conference: row.conference })}>{t("Legs")}</a> },
+          ]}
+        />
+      )}
+      dialog={(item, onDone, onClose) => <ConferenceDialog path={path} item={item} onDone={onDone} onClose={onClose} />}
+    />
+  );
+}
+
+function ConferenceDialog({ path, item, onDone, onClose }: DialogProps<Conference>): JSX.Element {
+  const action = useSave(path, onDone);
+  const submit = (event: Event): void => {
+    const given = fields(event);
+    action.save(item?.conference ?? given.conference ?? "", { organizer: given.organizer }, item?.etag, "PUT");
+  };
+  return (
+    <Dialog title={item ? t("Conference") : t("Add a conference")} onClose={onClose}>
+      <form onSubmit={submit}>
+        {item ? <p><Text>{item.conference}</Text></p> : <Input label={t("Conference")} name="conference" required maxLength={200} />}
+        <Input label={t("Organizer")} name="organizer" required maxLength={200} defaultValue={item?.organizer} hint={item ? t("The change holds from now on.") : undefined} />
+        {action.error && <Problem error={action.error} />}
+        <FormButtons isNew={!item} isBusy={action.isBusy} roles={PUT} onDelete={() => action.remove(item?.conference ?? "")} onClose={onClose} />
+      </form>
+    </Dialog>
+  );
+}
+
+function Numbers(): JSX.Element {
+  const { id } = useAccount();
+  const path = `/api/v1/accounts/${seg(id)}/service-numbers`;
+  return (
+    <List<ServiceNumber>
+      path={path}
+      title={t("Numbers that callers dial")}
+      name={t("Number")}
+      csv="service-numbers"
+      roles={PUT}
+      table={(items, edit) => (
+        <Table
+          caption={t("Numbers")}
+          rows={items}
+          id={(row) => row.number}
+          empty={t("No number is registered.")}
+          columns={[
+            { name: t("Number"), cell: (row) => <button type="button" class="link" onClick={() => edit(row)}><Text>{row.number}</Text></button> },
+            { name: t("Kind"), cell: (row) => words(row.kind) },
+            { name: "", cell: (row) => <a href={href("legs", { account: id, number: row.number })}>{t("Legs")}</a> },
+          ]}
+        />
+      )}
+      dialog={(item, onDone, onClose) => <NumberDialog path={path} item={item} onDone={onDone} onClose={onClose} />}
+    />
+  );
+}
+
+function NumberDialog({ path, item, onDone, onClose }: DialogProps<ServiceNumber>): JSX.Element {
+  const action = useSave(path, onDone);
+  const submit = (event: Event): void => {
+    const given = fields(event);
+    action.save(item?.number ?? given.number ?? "", { kind: given.kind }, item?.etag, "PUT");
+  };
+  return (
+    <Dialog title={item ? t("Number") : t("Add a number")} onClose={onClose}>
+      <form onSubmit={submit}>
+        {item ? <p>{item.number}</p> : <Input label={t("Number")} name="number" inputMode="tel" required placeholder="+33…" />}
+        <Select label={t("Kind")} name="kind" value={item?.kind ?? "toll"} options={["toll", "toll_free"].map((each) => [each, words(each)] as const)} />
+        {action.error && <Problem error={action.error} />}
+        <FormButtons isNew={!item} isBusy={action.isBusy} roles={PUT} onDelete={() => action.remove(item?.number ?? "")} onClose={onClose} />
+      </form>
+    </Dialog>
+  );
+}
+
+/** A file with many: all of it or nothing, checked before it is stored. */
+function LoadCsv({ path, onDone, onClose }: { path: string; onDone: (text: string) => void; onClose: () => void }): JSX.Element {
+  const action = useAction();
+  const [file, setFile] = useState<File | undefined>();
+  const [tried, setTried] = useState<Record<string, unknown> | undefined>();
+  const put = (isDry: boolean): Promise<Record<string, unknown>> =>
+    send("PUT", path, { query: { dry_run: isDry || undefined }, body: file ?? "", headers: { "content-type": "text/csv" } }).then((response) => response.json() as Promise<Record<string, unknown>>);
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    void action.run(async () => {
+      if (!tried) {
+        setTried(await put(true));
+        return;
+      }
+      await put(false);
+      onDone(t("Loaded."));
+    });
+  };
+  return (
+    <Dialog title={t("Load a CSV")} onClose={onClose}>
+      <form onSubmit={submit}>
+        <Input label={t("File (CSV)")} type="file" accept=".csv,text/csv" required hint={t("The columns are those of the file that is saved here.")} onChange={(event) => { setFile(event.currentTarget.files?.[0]); setTried(undefined); action.clear(); }} />
+        {action.error && <Problem error={action.error} />}
+        {tried && (
+          <div class="banner info" role="status">
+            <strong>{t("What would change:")}</strong>
+            <ul>
+              {Object.entries(tried)
+                .filter(([, value]) => typeof value === "number" || (Array.isArray(value) && value.length > 0))
+                .map(([name, value]) => (
+                  <li key={name}>
+                    {words(name)}: {typeof value === "number" ? integer(value) : integer((value as unknown[]).length)}
+                  </li>
+                ))}
+            </ul>
+          </div>
+        )}
+        <Buttons submit={tried ? t("Load") : t("Check without storing")} isBusy={action.isBusy} onCancel={onClose} disabled={!file} />
+      </form>
+    </Dialog>
+  );
+}
+
+// Bridges
+
+const DIALECTS = ["perminute", "freeswitch", "asterisk", "twilio", "livekit", "acs", "bigbluebutton", "jitsi", "zoom"];
+const SCHEMES = ["standard-webhooks", "basic", "bearer", "twilio", "livekit", "bigbluebutton", "zoom"];
+
+function Bridges(): JSX.Element {
+  const { id } = useAccount();
+  const { query } = usePlace();
+  return (
+    <>
+      <List<Bridge>
+        path="/api/v1/bridges"
+        title={t("Bridges")}
+        name={t("Bridge")}
+        csv={undefined}
+        roles={[]}
+        table={(items) => (
+          <Table
+            caption={t("Bridges")}
+            rows={items}
+            id={(row) => row.id}
+            empty={t("No bridge is registered.")}
+            columns={[
+              { name: t("Bridge"), cell: (row) => <a href={href("directory", { account: id, kind: "bridges", bridge: row.id })}>{row.id}</a> },
+              { name: t("Dialect"), cell: (row) => row.dialect },
+              { name: t("Signature"), cell: (row) => row.auth.scheme },
+              { name: t("Accounts"), cell: (row) => (row.accounts.includes("*") ? t("All") : row.accounts.join(", ")) },
+              { name: t("State"), cell: (row) => <Badge tone={row.disabled ? "bad" : "good"}>{row.disabled ? t("Disabled") : t("Enabled")}</Badge> },
+            ]}
+          />
+        )}
+        dialog={(_, onDone, onClose) => <BridgeDialog onDone={onDone} onClose={onClose} />}
+      />
+      {query.bridge && <BridgeCard name={query.bridge} />}
+    </>
+  );
+}
+
+function BridgeDialog({ onDone, onClose }: { onDone: (text: string) => void; onClose: () => void }): JSX.Element {
+  const { id } = useAccount();
+  const action = useAction();
+  const [secrets, setSecrets] = useState<string[] | undefined>();
+  const submit = (event: Event): void => {
+    const given = fields(event);
+    const body = {
+      dialect: given.dialect,
+      auth: { scheme: given.scheme, ...(given.username ? { username: given.username } : {}), ...(given.secret ? { secrets: [given.secret] } : {}) },
+      accounts: given.accounts?.split(/[\s,]+/) ?? [id],
+      ...(given.default_account ? { default_account: given.default_account } : {}),
+    };
+    void action.run(async () => {
+      const made = await json<{ auth: { secrets?: string[] }; secret?: string }>("PUT", `/api/v1/bridges/${seg(given.id ?? "")}`, { body });
+      const shown = made.auth.secrets ?? (made.secret ? [made.secret] : []);
+      if (shown.length) setSecrets(shown);
+      else onDone(t("Saved."));
+    });
+  };
+  if (secrets) {
+    return (
+      <Dialog title={t("The bridge's secret")} onClose={() => onDone(t("Saved."))}>
+        <p class="banner warn">{t("It is shown once. Keep it where the bridge reads it.")}</p>
+        <pre tabIndex={0}>{secrets.join("\n")}</pre>
+      </Dialog>
+    );
+  }
+  return (
+    <Dialog title={t("Add a bridge")} onClose={onClose}>
+      <form onSubmit={submit}>
+        <div class="two">
+          <Input label={t("Name")} name="id" required pattern="[a-z0-9][a-z0-9._\-]*" />
+          <Select label={t("Dialect")} name="dialect" options={DIALECTS.map((each) => [each, each] as const)} />
+          <Select label={t("Signature")} name="scheme" options={SCHEMES.map((each) => [each, each] as const)} />
+          <Input label={t("User name or API key")} name="username" hint={t("Of basic and livekit")} />
+          <Input label={t("Secret")} name="secret" type="password" hint={t("Empty: one is made and shown once")} />
+          <Input label={t("Accounts")} name="accounts" defaultValue={id} hint={t("Separated by commas; * for all")} />
+          <Input label={t("Account of legs that name none")} name="default_account" />
+        </div>
+        {action.error && <Problem error={action.error} />}
+        <Buttons submit={t("Save")} isBusy={action.isBusy} onCancel={onClose} />
+      </form>
+    </Dialog>
+  );
+}
+
+type Health = { bridges: { bridge: string; last_post_at: string | null; legs_24h: number; parked_24h: number; ignored_24h: Record<string, number> }[] };
+
+function BridgeCard({ name }: { name: string }): JSX.Element {
+  const { time_zone: zone } = useAccount();
+  const path = `/api/v1/bridges/${seg(name)}`;
+  const state = useLoad(() => json<Bridge>("GET", path), [name]);
+  const health = useLoad(() => json<Health>("GET", "/api/v1/status"), [name]);
+  const action = useAction();
+  const toggle = (bridge: Bridge): void =>
+    void action.run(async () => {
+      await json("PATCH", path, { body: { disabled: !bridge.disabled }, headers: { "If-Match": bridge.etag } });
+      notify(t("Saved."));
+      state.reload();
+    });
+  return (
+    <Load state={state}>
+      {(bridge) => {
+        const seen = health.data?.bridges.find((each) => each.bridge === name);
+        return (
+          <div class="grid">
+            <Card title={t("Health of {bridge}", { bridge: name })} actions={<Command roles={[]} label={bridge.disabled ? t("Enable") : t("Disable")} disabled={action.isBusy} onClick={() => toggle(bridge)} />}>
+              {action.error && <Problem error={action.error} />}
+              {seen ? (
+                <dl class="facts">
+                  <dt>{t("Last post")}</dt>
+                  <dd>{time(seen.last_post_at, zone)}</dd>
+                  <dt>{t("Legs, 24 h")}</dt>
+                  <dd>{integer(seen.legs_24h)}</dd>
+                  <dt>{t("Parked, 24 h")}</dt>
+                  <dd>{integer(seen.parked_24h)}</dd>
+                  <dt>{t("Ignored, 24 h")}</dt>
+                  <dd>
+                    {Object.entries(seen.ignored_24h)
+                      .map(([reason, count]) => `${reason}: ${integer(count)}`)
+                      .join("; ") || "0"}
+                  </dd>
+                </dl>
+              ) : health.error && !(health.error instanceof ApiError && health.error.code === "path_unknown") ? (
+                <Problem error={health.error} />
+              ) : (
+                <Empty>{t("Nothing was posted in the last 24 hours.")}</Empty>
+              )}
+              <dl class="facts">
+                <dt>{t("Waits for missing events")}</dt>
+                <dd>{integer(bridge.wait_seconds)} s</dd>
+                <dt>{t("When Perminute can't answer")}</dt>
+                <dd>{words(bridge.on_outage)}</dd>
+              </dl>
+            </Card>
+            <TryBridge path={path} bridge={bridge} />
+            <Recipe bridge={bridge} />
+          </div>
+        );
+      }}
+    </Load>
+  );
+}
+
+function TryBridge({ path, bridge }: { path: string; bridge: Bridge }): JSX.Element {
+  const action = useAction();
+  const [outcome, setOutcome] = useState<{ outcome: string; steps: { step: string; detail: string }[] } | undefined>();
+  const submit = (event: Event): void => {
+    const { record } = fields(event);
+    void action.run(async () => {
+      setOutcome(await json("POST", `${path}/try`, { body: record ?? "", headers: { "content-type": "application/json" } }));
+    });
+  };
+  return (
+    <Card title={t("Try a record")}>
+      <form onSubmit={submit}>
+        <div class="field">
+          <label for="record">{t("A record as {dialect} posts it", { dialect: bridge.dialect })}</label>
+          <textarea id="record" name="record" required spellcheck={false} />
+        </div>
+        {action.error && <Problem error={action.error} />}
+        <div class="buttons">
+          <button type="submit" disabled={action.isBusy}>
+            {t("Try")}
+          </button>
+        </div>
+      </form>
+      {outcome && (
+        <div role="status">
+          <p class="banner info">{words(outcome.outcome)}</p>
+          <ol class="checks">
+            {outcome.steps.map((each) => (
+              <li key={each.step}>
+                <span class="mark pass" aria-hidden="true">
+                  •
+                </span>
+                <span>
+                  <strong>{words(each.step)}</strong> <span class="small">{each.detail}</span>
+                </span>
+              </li>
+            ))}
+          </ol>
+        </div>
+      )}
+    </Card>
+  );
+}
+
+/** How this bridge is connected, with its own values. */
+function Recipe({ bridge }: { bridge: Bridge }): JSX.Element {
+  const url = bridge.auth.public_url ?? `${location.origin}/api/v1/bridges/${bridge.id}/call-ended`;
+  const secret = t("the bridge's secret");
+  const user = bridge.auth.username ?? bridge.id;
+  const basic = bridge.auth.scheme === "basic" ? url.replace("://", `://${user}:<${secret}>@`) : url;
+  const header = bridge.auth.scheme === "bearer" ? `Authorization: Bearer <${secret}>` : "";
+  const texts: Record<string, string> = {
+    freeswitch: `<configuration name="json_cdr.conf">\n  <settings>\n    <param name="url" value="${url}"/>\n    <param name="auth-scheme" value="basic"/>\n    <param name="cred" value="${user}:<${secret}>"/>\n    <param name="encode" value="true"/>\n  </settings>\n</configuration>`,
+    asterisk: `curl -sS ${url} \\\n  ${bridge.auth.scheme === "basic" ? `-u '${user}:<${secret}>'` : `-H '${header || "webhook-signature: …"}'`} \\\n  -H 'content-type: text/csv' --data-binary @/var/log/asterisk/cdr-csv/Master.csv`,
+    twilio: `StatusCallback: ${url}\nStatusCallbackEvent: initiated, answered, completed`,
+    livekit: `webhook:\n  api_key: ${user}\n  urls:\n    - ${url}`,
+    acs: `CallbackUri: ${basic}${header ? `\n${header}` : ""}`,
+    bigbluebutton: `hooks/create?callbackURL=${encodeURIComponent(url)}`,
+    jitsi: `POST ${url}\n${header || `Authorization: Basic base64(${user}:<${secret}>)`}`,
+    zoom: `Event notification endpoint URL: ${url}\nEvents: meeting.participant_joined, meeting.participant_left, meeting.participant_phone_callout_*`,
+    perminute: `POST ${url}\ncontent-type: application/json\n${header || "webhook-id, webhook-timestamp, webhook-signature (Standard Webhooks)"}\n\n{"leg_id": "…", "conference_id": "…", "kind": "dial_out", "from": "+33…", "to": "+44…",\n "started_at": "…", "answered_at": "…", "ended_at": "…"}`,
+  };
+  return (
+    <Card title={t("Recipe")} wide>
+      <p class="about">{t("What {bridge} posts, and where to. The secret is known to the bridge alone.", { bridge: bridge.id })}</p>
+      <pre tabIndex={0}>{texts[bridge.dialect] ?? url}</pre>
+    </Card>
+  );
 }

@@ -218,7 +218,7 @@ function Corrections(props: { entries: Entry[]; error: ApiError | undefined; fir
         empty={t("No entry.")}
         columns={[
           { name: t("Entry"), cell: (row) => `${row.sequence} · ${words(row.kind)}` },
-          { name: t("At"), cell: (row) => time(row.at, zone) },
+          { name: t("At"), isShort: true, cell: (row) => time(row.at, zone) },
           { name: t("Why"), cell: (row) => <Text>{row.reason}</Text> },
           { name: t("Amount"), right: true, cell: (row) => <Money value={row.amount} signed /> },
           { name: t("Balance"), right: true, cell: (row) => <Money value={row.balance} /> },

@@ -7,6 +7,22 @@ import { Badge, Card, Command, fields, Input, Load, Money, notify, type Option, 
 
 const FILTERS = ["from", "to", "month", "time", "kind", "status", "organizer", "cost_center", "conference", "region", "destination", "number", "bridge", "flag", "min_amount", "order"] as const;
 const PAGE = 50;
+type Row = {
+  leg: string;
+  kind: string;
+  status: string;
+  to: string | null;
+  region: string | null;
+  destination: string | null;
+  organizer: string | null;
+  conference: string | null;
+  started_at: string;
+  answered_at: string | null;
+  talk_seconds: number | null;
+  amount: string | null;
+  flags: string[];
+  corrections: number[];
+};
 const any: Option = ["", t("Any")];
 
 export default function Legs(): JSX.Element {
@@ -16,7 +32,10 @@ export default function Legs(): JSX.Element {
   const span = query.from || query.to || query.month ? {} : { month: month(zone) };
   const filters = { ...span, ...given };
   const state = useLoad(
-    () => data(api.GET("/api/v1/accounts/{account}/legs", { params: { path: { account: id }, query: { ...filters, limit: PAGE, ...(query.cursor ? { cursor: query.cursor } : {}) } as never } })),
+    async () =>
+      (await data(
+        api.GET("/api/v1/accounts/{account}/legs", { params: { path: { account: id }, query: { ...filters, limit: PAGE, ...(query.cursor ? { cursor: query.cursor } : {}) } as never } }),
+      )) as unknown as { items: Row[]; next?: string },
     [id, filters, query.cursor],
   );
   const saving = useAction();
@@ -74,9 +93,9 @@ export default function Legs(): JSX.Element {
                 id={(row) => row.leg}
                 empty={t("No leg fits.")}
                 columns={[
-                  { name: t("Call"), cell: (row) => <a href={href("leg", { account: id, leg: row.leg })}>{time(row.answered_at ?? row.started_at, zone)}</a> },
-                  { name: t("Kind"), cell: (row) => words(row.kind ?? "") },
-                  { name: t("To"), cell: (row) => <Text>{row.to}</Text> },
+                  { name: t("Call"), isShort: true, cell: (row) => <a href={href("leg", { account: id, leg: row.leg })}>{time(row.answered_at ?? row.started_at, zone)}</a> },
+                  { name: t("Kind"), isShort: true, cell: (row) => words(row.kind) },
+                  { name: t("To"), isShort: true, cell: (row) => <Text>{row.to}</Text> },
                   { name: t("Destination"), cell: (row) => <Text>{row.destination ?? regionName(row.region)}</Text> },
                   { name: t("Organizer"), cell: (row) => <Text>{row.organizer}</Text> },
                   { name: t("Conference"), cell: (row) => <Text>{row.conference}</Text> },
@@ -85,7 +104,7 @@ export default function Legs(): JSX.Element {
                   { name: t("Amount"), right: true, cell: (row) => <Money value={row.amount ?? "0.00"} /> },
                 ]}
               />
-              <Pager next={(found as { next?: string }).next} isFirst={!query.cursor} onNext={(cursor) => change({ cursor })} onFirst={() => change({ cursor: "" })} />
+              <Pager next={found.next} isFirst={!query.cursor} onNext={(cursor) => change({ cursor })} onFirst={() => change({ cursor: "" })} />
             </>
           )}
         </Load>
@@ -94,16 +113,16 @@ export default function Legs(): JSX.Element {
   );
 }
 
-function Status({ leg }: { leg: { status: string | null; flags?: unknown[]; corrections?: number[]; amount?: string } }): JSX.Element {
-  const isCorrected = (leg.corrections ?? []).length > 0;
+function Status({ leg }: { leg: Row }): JSX.Element {
+  const isCorrected = leg.corrections.length > 0;
   const tone = leg.status === "parked" ? "bad" : isCorrected ? "warn" : leg.status === "charged" ? "good" : "plain";
-  const text = isCorrected ? (sign(leg.amount ?? "0") === 0 ? t("Reversed") : t("Corrected")) : words(leg.status ?? "");
+  const text = isCorrected ? (sign(leg.amount ?? "0") === 0 ? t("Reversed") : t("Corrected")) : words(leg.status);
   return (
     <>
       <Badge tone={tone}>{text}</Badge>{" "}
-      {(leg.flags ?? []).map((flag) => (
-        <Badge key={String(flag)} tone="warn">
-          {words(String(flag))}
+      {leg.flags.map((flag) => (
+        <Badge key={flag} tone="warn">
+          {words(flag)}
         </Badge>
       ))}
     </>

@@ -183,7 +183,7 @@ function Calls(): JSX.Element {
   const state = useLoad(() => json<DialOutState>("GET", `/api/v1/accounts/${seg(id)}/dial-out-policy/state`), [id]);
   const calls = useLoad<Calls>(async () => {
     try {
-      return await json<Calls>("GET", `/api/v1/accounts/${seg(id)}/calls`, { query: { limit: 100 } });
+      return await json<Calls>("GET", `/api/v1/accounts/${seg(id)}/calls`);
     } catch (error) {
       if (error instanceof ApiError && error.code === "path_unknown") return { items: [] };
       throw error;
@@ -249,10 +249,10 @@ function Calls(): JSX.Element {
               id={(row) => row.authorization}
               empty={t("No call is in progress.")}
               columns={[
-                { name: t("To"), cell: (row) => <Text>{row.to}</Text> },
+                { name: t("To"), isShort: true, cell: (row) => <Text>{row.to}</Text> },
                 { name: t("Region"), cell: (row) => regionName(row.region) },
                 { name: t("Organizer"), cell: (row) => <Text>{row.organizer}</Text> },
-                { name: t("Since"), cell: (row) => time(row.since, zone) },
+                { name: t("Since"), isShort: true, cell: (row) => time(row.since, zone) },
                 { name: t("Per minute"), right: true, cell: (row) => (row.price_per_minute ? <Money value={row.price_per_minute} /> : "–") },
                 { name: t("So far"), right: true, cell: (row) => (row.amount_so_far ? <Money value={row.amount_so_far} /> : "–") },
                 { name: t("Held"), right: true, cell: (row) => <Money value={row.held} /> },
