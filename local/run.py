@@ -15,7 +15,7 @@ from local.demo.seed import ACCOUNT
 from local.demo.seed import seed as seed_demo
 from local.demo.wire import DemoError
 from local.parts import StackError, port_is_free
-from local.stack import ROOT, Stack, write_by_rename
+from local.stack import ROOT, Stack, console_address, write_by_rename
 
 DEFAULT_PORT = 7071
 PORT_MAX = 65_535
@@ -56,6 +56,7 @@ def _serve(stack: Stack, outside: Outside | None, run_json: Path) -> int:
         stack.on_change = tell
         tell()
         print(f"Perminute serves at {stack.base_url}/api; keys and process ids: {run_json}")
+        print(f"Console, signed in: {console_address(stack.base_url, stack.admin_key)}")
         print(f"Data and logs: {stack.data}. Stop it with Ctrl-C.", flush=True)
         while stack.wait(LOOK_SECONDS):
             if _make_was_interrupted():

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
+from urllib.parse import quote
 
 from local.parts import LOOPBACK, Part, StackError, free_port, port_is_free
 
@@ -309,6 +310,12 @@ class Stack:
             status = connection.getresponse().status
         if status not in {201, 428}:  # 428: it is there
             raise StackError(f"making the bridge {BRIDGE} was answered {status}")
+
+
+def console_address(base_url: str, key: str) -> str:
+    """The console with a sign-in: the page takes the key from the fragment, which no server sees,
+    and removes it from the address."""
+    return f"{base_url}/console/#key={quote(key, safe='')}"
 
 
 def write_by_rename(path: Path, text: str, mode: int = 0o600) -> None:

@@ -127,7 +127,7 @@ function ByNumber({ card, at }: { card: string; at: string | undefined }): JSX.E
   );
 }
 
-const SHOWN = 60;
+const SHOWN = 25;
 
 function PriceTable({ card, at }: { card: string; at: string | undefined }): JSX.Element {
   const { query } = usePlace();
