@@ -1,6 +1,10 @@
 """Call ended: legs and events that bridges post."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
@@ -9,7 +13,11 @@ from shared.bootstrap import container
 from shared.contracts.common.routes import ANY_MEDIA_TYPE, JSON_MEDIA_TYPE, Body
 from shared.domain.common import limits
 from shared.domain.legs.bridge_payloads import BridgePayload
+from shared.ports.bridge_posts import PostCounts
 from shared.telemetry import event
+
+if TYPE_CHECKING:
+    from shared.usecases.legs.receive_legs import Received
 
 bp = new_blueprint()
 POSTED_LEGS = Body(
@@ -44,6 +52,7 @@ async def post_call_ended(call: Call) -> func.HttpResponse:
     )
     posted = services.parse_post(bridge.dialect, post)
     received = await services.assemble_calls(bridge, posted)
+    services.bridge_posts.note(bridge.id, _counted(received, services.clock.now()))
     event(
         "legs_received",
         bridge=bridge.id,
@@ -65,6 +74,13 @@ async def post_call_ended(call: Call) -> func.HttpResponse:
         },
         status=202,
     )
+
+
+def _counted(received: "Sequence[Received]", now: datetime) -> PostCounts:
+    """What came of a post, for the status."""
+    statuses = Counter(each.status for each in received)
+    reasons = Counter(each.reason or "" for each in received if each.status == "ignored")
+    return PostCounts(now, statuses["queued"], statuses["parked"], reasons)
 
 
 @open_route(bp, "OPTIONS", _PATH)

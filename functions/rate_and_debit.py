@@ -11,6 +11,7 @@ import azure.functions as func
 from functions.http import new_blueprint
 from shared.bootstrap import container
 from shared.domain.legs.leg import QueuedLeg, read_queued_legs
+from shared.ports.bridge_posts import PostCounts
 from shared.ports.runs import CHARGE
 from shared.telemetry import event
 
@@ -59,6 +60,9 @@ async def rate_and_debit(messages: List[func.ServiceBusMessage]) -> None:
     for outcome in outcomes:
         _report_outcome(outcome, now)
     counts = Counter(outcome.status.value for outcome in outcomes)
+    parked = Counter(outcome.queued.leg.bridge for outcome in outcomes if outcome.parked)
+    for bridge, number in parked.items():
+        services.bridge_posts.note(bridge, PostCounts(parked=number))
     if counts["charged"]:
         await services.runs.note(CHARGE)
     ages = [now - leg.received_at for leg in legs.values()]

@@ -30,6 +30,7 @@ from shared.adapters.encryption import Sealing
 from shared.adapters.erasure import TableEraser
 from shared.adapters.ledger.anchors import BlobAnchors
 from shared.adapters.ledger.store import TableLedger
+from shared.adapters.legs.bridge_posts import TableBridgePosts
 from shared.adapters.legs.call_store import TableCallEvents
 from shared.adapters.legs.claim_store import TableClaims
 from shared.adapters.legs.leg_archive import BlobArchive
@@ -49,6 +50,7 @@ from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.pacing import Budgets, Refusals, Turns
 from shared.ports.anchors import Anchors
 from shared.ports.archive import Archive
+from shared.ports.bridge_posts import BridgePosts
 from shared.ports.clock import Clock, Ids
 from shared.ports.deliveries import Deliveries, Mailer, WebhookSender
 from shared.ports.holds import HoldBook
@@ -268,6 +270,7 @@ class Container:
     ledger = _Once[Ledger](
         lambda c: TableLedger(c.tables, c.due, c.clock, c.ids, c.settings.chain_key)
     )
+    bridge_posts = _Once[BridgePosts](lambda c: TableBridgePosts(c.tables, c.clock, c.ids))
     runs = _Once[Runs](lambda c: TableRuns(c.tables, c.clock))
     backlog = _Once[Backlog](lambda c: TableBacklog(c.tables, c.clock))
     holds = _Once[HoldBook](
@@ -512,6 +515,8 @@ class Container:
             c.delivery_marks,
             c.deliveries,
             c.parking,
+            c.records,
+            c.bridge_posts,
             c.clock,
         )
     )

@@ -40,7 +40,16 @@ def status_body(found: SystemStatus, version: str) -> dict[str, object]:
         ],
         "last_charge_at": found.last_charge_at and format_time(found.last_charge_at),
         "webhooks": {"failing": found.webhooks_failing},
-        "bridges": [],
+        "bridges": [
+            {
+                "bridge": each.bridge,
+                "last_post_at": each.last_post_at and format_time(each.last_post_at),
+                "legs_24h": each.legs,
+                "parked_24h": each.parked,
+                "ignored_24h": dict(each.ignored),
+            }
+            for each in found.bridges
+        ],
         "version": version,
     }
 

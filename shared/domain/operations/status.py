@@ -34,6 +34,18 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class BridgeState:
+    """What a bridge posted within 24 hours, to the hour; `last_post_at` is None before its first
+    post. `ignored`: events that made no leg, by reason."""
+
+    bridge: str
+    last_post_at: datetime | None
+    legs: int
+    parked: int
+    ignored: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class SystemStatus:
     """The whole status. Counts and ages are None where they are not known; ages in seconds."""
 
@@ -48,3 +60,4 @@ class SystemStatus:
     timers: tuple[TimerState, ...]
     last_charge_at: datetime | None
     webhooks_failing: int
+    bridges: tuple[BridgeState, ...] = ()

@@ -11,14 +11,17 @@ from shared.domain.common.errors import QueueUnavailable
 from shared.domain.directory.access import Principal
 from shared.domain.legs.dead_letters import QueueCounts
 from shared.domain.legs.parking import ParkStatus
-from shared.domain.operations.status import Reason, Status, SystemStatus, TimerState
+from shared.domain.operations.status import BridgeState, Reason, Status, SystemStatus, TimerState
+from shared.ports.bridge_posts import BridgePosts
 from shared.ports.clock import Clock
 from shared.ports.deliveries import Deliveries
 from shared.ports.legs import ParkingLot
 from shared.ports.notices import DueMarks
 from shared.ports.queues import Inbox, QueueManagement
+from shared.ports.records import RecordStore
 from shared.ports.runs import BEGINNING, CHARGE, Runs
 from shared.usecases.credits.watch_balances import EVENTS, HOLD_EVENTS
+from shared.usecases.directory.codecs import Kind
 from shared.usecases.operations.health import Health
 
 TIMERS: Mapping[str, int] = {
@@ -45,6 +48,8 @@ class ReadStatus:
     delivery_marks: DueMarks
     deliveries: Deliveries
     parking: ParkingLot
+    records: RecordStore
+    posts: BridgePosts
     clock: Clock
 
     async def __call__(self, principal: Principal) -> SystemStatus:
@@ -76,7 +81,22 @@ class ReadStatus:
             timers=timers,
             last_charge_at=last.get(CHARGE),
             webhooks_failing=failing,
+            bridges=await self._bridges() if principal.sees_all_accounts else (),
         )
+
+    async def _bridges(self) -> tuple[BridgeState, ...]:
+        """The first registered bridges, by id, with what they posted."""
+        found, _ = await self.records.list(
+            Kind.BRIDGE, limit=limits.STATUS_BRIDGES_MAX, cursor=None, prefix=""
+        )
+
+        async def state(bridge: str) -> BridgeState:
+            posted = await self.posts.last_day(bridge)
+            return BridgeState(
+                bridge, posted.last_post_at, posted.legs, posted.parked, posted.ignored
+            )
+
+        return tuple(await gather_bounded(state, [each.key for each in found], at_once=8))
 
     async def _outbox_seconds(self, now: datetime) -> int | None:
         """The age of the oldest mark of an event, past the time for which marks stay anyway."""

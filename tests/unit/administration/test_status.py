@@ -67,7 +67,15 @@ def test_a_product_without_work_is_ok(charging: ChargingApp) -> None:
         ],
         "last_charge_at": None,
         "webhooks": {"failing": 0},
-        "bridges": [],
+        "bridges": [
+            {
+                "bridge": "pbx",
+                "last_post_at": None,
+                "legs_24h": 0,
+                "parked_24h": 0,
+                "ignored_24h": {},
+            }
+        ],
         "version": "9.9.9",
     }
 
