@@ -1,15 +1,13 @@
 """A reader of the product's API, without a network: it calls the functions as the host does."""
 
 import json
-import re
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import azure.functions as func
 
-from tests.support.functions import app_functions
-from tests.support.product import SETTINGS
+from tests.support.product import SETTINGS, find_function
 
 type Json = dict[str, Any]
 
@@ -21,7 +19,7 @@ class NotThere(LookupError):
 async def get(target: str) -> Json:
     """The body of a GET as an administrator. Raises NotThere, AssertionError on other answers."""
     parts = urlsplit(target)
-    function, values = _find(parts.path)
+    function, values = find_function("GET", parts.path)
     request = func.HttpRequest(
         "GET",
         f"http://127.0.0.1:7071{target}",
@@ -48,24 +46,3 @@ async def items(target: str) -> list[Json]:
         if "next" not in page:
             return found
         cursor = f"&cursor={quote(page['next'])}"
-
-
-def _routes() -> list[tuple[re.Pattern[str], Any]]:
-    found: list[tuple[re.Pattern[str], Any]] = []
-    for function in app_functions():
-        trigger = function.get_trigger()
-        if trigger is not None and trigger.type == "httpTrigger":
-            names = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", trigger.route)
-            if any(str(method.value) == "GET" for method in trigger.methods):
-                found.append((re.compile(f"/api/{names}"), function.get_user_function()))
-    return sorted(found, key=lambda route: route[0].pattern.count("(?P"))
-
-
-_ROUTES = _routes()
-
-
-def _find(path: str) -> tuple[Any, dict[str, str]]:
-    for pattern, function in _ROUTES:
-        if match := pattern.fullmatch(path):
-            return function, match.groupdict()
-    raise LookupError(path)

@@ -162,7 +162,7 @@ class Product:
         """Send a request: `body` is JSON, or bytes as they are; `key` is the API key."""
         bootstrap.install(self.container)
         parts = urlsplit(target)
-        function, values = _find(method, parts.path)
+        function, values = find_function(method, parts.path)
         fields = {name.lower(): value for name, value in (headers or {}).items()}
         if key is not None:
             fields.setdefault("authorization", f"Bearer {key}")
@@ -229,7 +229,8 @@ def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
     )
 
 
-def _find(method: str, path: str) -> tuple[Any, dict[str, str]]:
+def find_function(method: str, path: str) -> tuple[Any, dict[str, str]]:
+    """The function that takes a request, and the values of its path. Raises LookupError."""
     for allowed, pattern, function in _ROUTES:
         match = pattern.fullmatch(path)
         if match and allowed == method:
