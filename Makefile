@@ -18,7 +18,7 @@ REQUIREMENTS := requirements requirements-local requirements-dev infra/tools/che
 
 help:
 	@echo "make setup   install what the tests and checks need; make demo and make run install less"
-	@echo "make demo    start everything with fresh data, play a meeting, show what it cost"
+	@echo "make demo    start everything with fresh data, play a meeting, show what it cost; KEEP=1 serves on"
 	@echo "make run     serve until Ctrl-C; PORT=7071 DATA=build/data SEED=demo|none"
 	@echo "make test    the base tests: unit, contract, end to end, a short simulator run, infrastructure"
 	@echo "make test-all  the extended tests, which are the others, and the planted bugs (minutes)"
@@ -97,7 +97,7 @@ $(UV_STAMP): infra/tools/uv-requirements.txt | $(VENV_STAMP)
 	@touch $@
 
 demo: $(RUN_STAMP) $(NODE_STAMP) $(CONSOLE_STAMP)
-	@$(PY) -m local.demo
+	@KEEP=$(KEEP) $(PY) -m local.demo
 
 run: $(RUN_STAMP) $(NODE_STAMP) $(CONSOLE_STAMP)
 	@exec $(PY) -m local.run

@@ -10,11 +10,12 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+from local.demo import quarter
 from local.demo.outside import Outside
 from local.demo.seed import ACCOUNT
 from local.demo.seed import seed as seed_demo
 from local.demo.wire import DemoError
-from local.parts import StackError, port_is_free
+from local.parts import Part, StackError, port_is_free
 from local.stack import ROOT, Stack, console_address, write_by_rename
 
 DEFAULT_PORT = 7071
@@ -38,11 +39,30 @@ def main(run_json: Path = ROOT / "build" / "run.json", app: Path = ROOT) -> int:
     data = ROOT / (os.environ.get("DATA") or "build/data")
     with Outside(data) if seed == "demo" else nullcontext() as outside:
         settings = outside.settings if outside else {}
-        return _serve(Stack(data, port=int(port), app=app, settings=settings), outside, run_json)
+        stack = Stack(data, port=int(port), app=app, settings=settings)
+        try:
+            stack.start()
+            if outside is not None:
+                _load_demo(stack, outside)
+            return serve(stack, run_json, has_quarter=seed == "demo")
+        except KeyboardInterrupt:
+            return 0
+        except (StackError, OSError) as error:
+            print(f"make run: {error}", file=sys.stderr)
+            return 1
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C leaves nothing half done
+            stack.stop()
 
 
-def _serve(stack: Stack, outside: Outside | None, run_json: Path) -> int:
+def serve(stack: Stack, run_json: Path, *, has_quarter: bool) -> int:
+    """Serve with a stack that has started, until Ctrl-C or until it ends: exit code 0 or 1.
+
+    With `has_quarter` the played quarter is loaded meanwhile. Raises KeyboardInterrupt, StackError.
+    """
     written = ""
+    playing: Part | None = None
 
     def tell() -> None:
         nonlocal written
@@ -50,29 +70,27 @@ def _serve(stack: Stack, outside: Outside | None, run_json: Path) -> int:
         write_by_rename(run_json, written)
 
     try:
-        stack.start()
-        if outside is not None:
-            _load_demo(stack, outside)
         stack.on_change = tell
         tell()
         print(f"Perminute serves at {stack.base_url}/api; keys and process ids: {run_json}")
         print(f"Console, signed in: {console_address(stack.base_url, stack.admin_key)}")
         print(f"Data and logs: {stack.data}. Stop it with Ctrl-C.", flush=True)
+        playing = quarter.playing(stack) if has_quarter else None
         while stack.wait(LOOK_SECONDS):
+            if playing is not None and playing.has_ended:
+                print(playing.log_tail().strip().rpartition("\n")[2], flush=True)
+                playing = None
             if _make_was_interrupted():
                 return 0
         print("make run: the supervisor ended", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 0
-    except (StackError, OSError) as error:
-        print(f"make run: {error}", file=sys.stderr)
-        return 1
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C leaves nothing half done
+        if playing is not None:
+            playing.request_stop()
+            playing.wait_stopped()
         stack.on_change = None
-        stack.stop()
         if written and _read(run_json) == written:  # another stack may have written its own since
             run_json.unlink(missing_ok=True)
 

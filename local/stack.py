@@ -200,7 +200,7 @@ class Stack:
             "UseDevelopmentEmulator=true;"
         )
         self.service_bus_management_url = f"http://{LOOPBACK}:{free_port()}"
-        settings = self._settings(keys)
+        settings = self.settings = self._settings(keys)
         self._add_services(node, azurite, settings, bus_port, azurite_port)
         self._start_and_wait(["bus", "azurite"])
         self._add_hosts(settings, http_port)

@@ -1,11 +1,14 @@
-"""`make demo`: everything started with fresh data, a meeting played, and its cost reported."""
+"""`make demo`: everything started with fresh data, a meeting played, and its cost reported. With
+`KEEP=1` it serves on until Ctrl-C, with a played quarter beside the meeting."""
 
+import os
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from local.demo.check import differences
@@ -14,6 +17,7 @@ from local.demo.outside import Outside
 from local.demo.play import Play, Story
 from local.demo.report import account_of, counts_of, summary_of
 from local.parts import StackError
+from local.run import serve
 from local.stack import ROOT, Stack
 
 INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
@@ -24,40 +28,57 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # raises KeyboardInterrupt
     started = time.monotonic()
+    is_kept = os.environ.get("KEEP", "") not in {"", "0"}
 
     def say(text: str) -> None:
         print(f"{time.monotonic() - started:5.1f} s  {text}", flush=True)
 
     (ROOT / "build").mkdir(exist_ok=True)
     data = Path(tempfile.mkdtemp(prefix="demo-", dir=ROOT / "build"))
+    story: Story | None = None
+    code = 0
     try:
-        with Outside() as outside:
-            story = _played(Stack(data, settings=outside.settings), outside, say)
+        with Outside() as outside, _stopped(Stack(data, settings=outside.settings)) as stack:
+            story = _played(stack, outside, say)
+            if is_kept:
+                code = _report(story, data)
+                print(flush=True)
+                serve(stack, ROOT / "build" / "run.json", has_quarter=True)
+            say("stopping everything")
     except StackError as error:
         print(f"demo failed: {error}\nLogs: {data}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        if not is_kept or story is None:
+            print("demo interrupted: everything is stopped", file=sys.stderr)
+            code = INTERRUPTED
         shutil.rmtree(data)
-        print("demo interrupted: everything is stopped", file=sys.stderr)
-        return INTERRUPTED
-    return _report(story, data)
+        return code
+    if not is_kept:
+        code = _report(story, data)
+    if code == 0:
+        shutil.rmtree(data)
+    return code
 
 
-def _played(stack: Stack, outside: Outside, say: Callable[[str], None]) -> Story:
-    """What happened; the stack is stopped then, whatever is raised: StackError, DemoError among
-    them, or KeyboardInterrupt."""
+@contextmanager
+def _stopped(stack: Stack) -> Iterator[Stack]:
+    """The stack, which is stopped then, whatever is raised."""
     try:
-        say("starting Azurite, the Service Bus stand-in and two Functions hosts, with fresh data")
-        stack.start()
-        say(f"Perminute serves at {stack.base_url}/api")
-        with Subscription(stack.service_bus_connection_string) as events:
-            story = Play(stack, outside, events, say).run()
-        say("stopping everything")
-        return story
+        yield stack
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C leaves nothing half done
         stack.stop()
+
+
+def _played(stack: Stack, outside: Outside, say: Callable[[str], None]) -> Story:
+    """What happened. Raises StackError, DemoError among them."""
+    say("starting Azurite, the Service Bus stand-in and two Functions hosts, with fresh data")
+    stack.start()
+    say(f"Perminute serves at {stack.base_url}/api")
+    with Subscription(stack.service_bus_connection_string) as events:
+        return Play(stack, outside, events, say).run()
 
 
 def _report(story: Story, data: Path) -> int:
@@ -68,7 +89,6 @@ def _report(story: Story, data: Path) -> int:
         print("\n".join(f"  {sentence}" for sentence in found))
         print(f"demo failed: {len(found)} differences. Logs: {data}")
         return 1
-    shutil.rmtree(data)
     print("\n".join(summary_of(story)))
     print(counts_of(story))
     return 0
