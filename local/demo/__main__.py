@@ -41,7 +41,7 @@ def main() -> int:
         with Outside() as outside, _stopped(Stack(data, settings=outside.settings)) as stack:
             story = _played(stack, outside, say)
             if is_kept:
-                code = _report(story, data)
+                code = _report(story, data, is_kept=True)
                 print(flush=True)
                 serve(stack, ROOT / "build" / "run.json", has_quarter=True)
             say("stopping everything")
@@ -54,11 +54,7 @@ def main() -> int:
             code = INTERRUPTED
         shutil.rmtree(data)
         return code
-    if not is_kept:
-        code = _report(story, data)
-    if code == 0:
-        shutil.rmtree(data)
-    return code
+    return code if is_kept else _report(story, data)
 
 
 @contextmanager
@@ -81,7 +77,7 @@ def _played(stack: Stack, outside: Outside, say: Callable[[str], None]) -> Story
         return Play(stack, outside, events, say).run()
 
 
-def _report(story: Story, data: Path) -> int:
+def _report(story: Story, data: Path, *, is_kept: bool = False) -> int:
     print("\n".join(account_of(story)))
     found = differences(story)
     if found:
@@ -89,6 +85,8 @@ def _report(story: Story, data: Path) -> int:
         print("\n".join(f"  {sentence}" for sentence in found))
         print(f"demo failed: {len(found)} differences. Logs: {data}")
         return 1
+    if not is_kept:
+        shutil.rmtree(data)
     print("\n".join(summary_of(story)))
     print(counts_of(story))
     return 0

@@ -1,5 +1,6 @@
 """`make demo` as its reader runs it, and its own judgement."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from local.demo.report import COLUMNS
 from local.stack import ROOT
+from tests.support.client import Admin, Http
 
 DEMO_SECONDS_MAX = 240.0  # on a machine that does ten things at once; about ten seconds alone
 
@@ -104,3 +106,23 @@ def test_an_interrupted_demo_leaves_no_process(start: Start) -> None:
     assert demo.returncode == 130
     assert len(parts) == PARTS
     assert not processes().keys() & set(parts)
+
+
+@pytest.mark.extended
+def test_a_kept_demo_serves_the_played_quarter_until_ctrl_c(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEEP", "1")
+    demo = start("-m", "local.demo")
+    assert demo.stdout is not None
+    said = next(line for line in demo.stdout if line.startswith(("played a quarter", "Traceback")))
+    run = json.loads((ROOT / "build" / "run.json").read_text("utf-8"))
+    http = Http(run["base_url"])
+    usage = Admin(http, run["admin_key"]).get("accounts/northwind/usage")
+
+    demo.send_signal(signal.SIGINT)
+    rest, _ = demo.communicate(timeout=DEMO_SECONDS_MAX)
+    assert " legs, " in said
+    assert usage["total"]["legs"] >= 0
+    assert (demo.returncode, "Traceback" in rest) == (0, False)
+    assert not (ROOT / "build" / "run.json").exists()
