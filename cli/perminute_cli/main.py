@@ -17,6 +17,8 @@ The server is --url, PERMINUTE_URL, the one of `perminute login`, or the laptop 
 (`make run`). Exit status: 0 done, 1 the answer is no or it failed, 2 the command was not
 understood.
 """
+COMPLETE = "_PERMINUTE_COMPLETE"
+"""The variable by which a shell requests completions."""
 
 
 class Root(click.Group):
@@ -75,8 +77,8 @@ def run(arguments: Sequence[str]) -> int:
         return _report(f"Error: {error.format_message()}", f"To do: {to_do}", USAGE if usage else 1)
     except (click.Abort, KeyboardInterrupt):
         return _report("Error: Interrupted.", "To do: Run the command again.", 1)
-    except BrokenPipeError:
-        return _without_reader()
+    except SystemExit as ended:  # by click, when the reader of its output has gone
+        return int(ended.code or 0) if COMPLETE in os.environ else _without_reader()
     except OSError as error:
         place = f" {error.filename}" if error.filename else ""
         what = f"Error: {error.strerror or type(error).__name__}{place}."

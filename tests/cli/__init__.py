@@ -1,1 +1,6 @@
-"""The command line."""
+"""The command line. Its package is that of this working copy, whatever is installed."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "cli"))

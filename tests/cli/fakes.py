@@ -38,7 +38,7 @@ class Ran:
 class Terminal:
     """Runs commands against a transport."""
 
-    transport: httpx.BaseTransport
+    transport: httpx.BaseTransport | None
     slept: list[float] = field(default_factory=list)
 
     def __call__(self, *arguments: str, stdin: str = "") -> Ran:

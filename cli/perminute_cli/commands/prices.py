@@ -260,6 +260,9 @@ def _writes(cards: click.Group) -> None:
     @click.option("--mapping", type=_FILE, help="JSON that names the deck's columns.")
     @click.option("--column", "columns", multiple=True, metavar="NAME=COLUMN", help="One of them.")
     @click.option("--currency", help="Of the deck, without --mapping.")
+    @click.option(
+        "--decimals", type=click.IntRange(0, 6), default=4, help="Of a charge; rounds half up."
+    )
     @click.option("--names", type=_FILE, help="CSV with names of destinations by prefix.")
     @click.option("--backdate", is_flag=True, help="The time may lie in the past.")
     @click.option("--dry-run", is_flag=True, help="Only check.")
@@ -316,7 +319,9 @@ def _mapping(stated: Any) -> bytes:
     for each in stated["columns"]:
         name, _, column = each.partition("=")
         columns[name] = [column] if name == "destination" else column
-    return json.dumps({"currency": stated["currency"], "columns": columns}).encode()
+    rounding = {"mode": "half_up", "decimals": stated["decimals"]}
+    mapping = {"currency": stated["currency"], "rounding": rounding, "columns": columns}
+    return json.dumps(mapping).encode()
 
 
 def _stored(app: App, made: Any, *, dry_run: bool) -> None:

@@ -1,0 +1,36 @@
+"""The wheel in an empty environment, without the rest of the repository."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.extended
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.timeout(500)
+def test_a_built_wheel_installs_and_runs_alone(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "flit_core.wheel", "--outdir", str(tmp_path), str(ROOT / "cli")]
+    subprocess.run(build, check=True, capture_output=True, timeout=60)
+    (wheel,) = tmp_path.glob("*.whl")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True, timeout=100)
+    install = [tmp_path / "venv/bin/pip", "install", "--quiet", "--no-input", str(wheel)]
+    subprocess.run(install, check=True, capture_output=True, timeout=300)
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("PY")}
+
+    def perminute(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(tmp_path / "venv/bin/perminute"), *arguments],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    assert "perminute, version" in perminute("--version").stdout
+    assert "parked" in perminute("--help").stdout
+    shown = perminute("bridges", "try", "zoom", "--show", "--account", "contoso")
+    assert "meeting.participant_left" in shown.stdout, shown.stderr
+    refused = perminute("accounts", "--url", "http://127.0.0.1:9")
+    assert refused.returncode in {1, 2}
+    assert len(refused.stderr.splitlines()) == 2
