@@ -602,6 +602,9 @@ if TYPE_CHECKING:
     class ListBridgesItemAuth(TypedDict, total=False):
         scheme: str
 
+    class ListBridgesItemControl(TypedDict, total=False):
+        url: str
+
     class ListBridgesItem(TypedDict, total=False):
         id: str
         dialect: str
@@ -611,10 +614,14 @@ if TYPE_CHECKING:
         on_outage: str
         disabled: bool
         wait_seconds: int
+        control: ListBridgesItemControl
         etag: str
 
     class GetBridgeAuth(TypedDict, total=False):
         scheme: str
+
+    class GetBridgeControl(TypedDict, total=False):
+        url: str
 
     class GetBridge(TypedDict, total=False):
         id: str
@@ -625,10 +632,15 @@ if TYPE_CHECKING:
         on_outage: str
         disabled: bool
         wait_seconds: int
+        control: GetBridgeControl
         etag: str
 
     class PutBridgeAuth(TypedDict, total=False):
         scheme: str
+        secrets: list[str]
+
+    class PutBridgeControl(TypedDict, total=False):
+        url: str
         secrets: list[str]
 
     class PutBridge(TypedDict, total=False):
@@ -640,6 +652,7 @@ if TYPE_CHECKING:
         on_outage: str
         disabled: bool
         wait_seconds: int
+        control: PutBridgeControl
         etag: str
 
     class AuthBody(TypedDict, total=False):
@@ -647,6 +660,10 @@ if TYPE_CHECKING:
         username: str | None
         secrets: list[str] | None
         public_url: str | None
+
+    class ControlBody(TypedDict, total=False):
+        url: str
+        secrets: list[str] | None
 
     class BridgeBody(TypedDict, total=False):
         dialect: str
@@ -662,6 +679,7 @@ if TYPE_CHECKING:
         outbound_contexts: list[str]
         service_number: str | None
         meetings_from: str | None
+        control: ControlBody | None
 
     TryBridgePostLeg = TypedDict(
         "TryBridgePostLeg",
