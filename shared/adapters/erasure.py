@@ -107,7 +107,7 @@ class TableEraser:
             elif person.is_organizer_record(account, row):
                 await self._write(document_store.TABLE, row.partition, Delete(row.key, row.etag))
                 count += 1
-            elif (cleaned := person.of_registration(account, row)) is not None:
+            elif cleaned := person.of_registration(account, row) or person.of_rules(account, row):
                 await self._write(
                     document_store.TABLE, row.partition, Replace(row.key, cleaned, row.etag)
                 )
@@ -272,11 +272,10 @@ class _Person:
         """A conference's registrations without the organizer."""
         if self._organizer is None or not row.partition.startswith("conference"):
             return None
-        text = row.values.get("document")
-        document = json.loads(text) if isinstance(text, str) else unpack("packed", row.values)
+        document = _document(row)
         named = [
             each
-            for each in cast("dict[str, Any]", document)["registrations"]
+            for each in document["registrations"]
             if each.get("organizer") == self._organizer and each.get("account") == account
         ]
         if not named:
@@ -285,6 +284,25 @@ class _Person:
             each["organizer"] = None
         kept = without("packed", without("document", row.values))
         return {**kept, **pack("packed", document)}
+
+    def of_rules(self, account: str, row: Row) -> Cleaned:
+        """An account's settings without rules about the organizer's charges."""
+        is_settings = row.partition.startswith("account") and row.values.get("id") == account
+        if self._organizer is None or not is_settings:
+            return None
+        document = _document(row)
+        rules = document.get("spend_rules", [])
+        kept = [rule for rule in rules if rule["organizer"] != self._organizer]
+        if len(kept) == len(rules):
+            return None
+        values = without("packed", without("document", row.values))
+        return {**values, **pack("packed", {**document, "spend_rules": kept})}
+
+
+def _document(row: Row) -> dict[str, Any]:
+    text = row.values.get("document")
+    found = json.loads(text) if isinstance(text, str) else unpack("packed", row.values)
+    return cast("dict[str, Any]", found)
 
 
 def _texts(value: object) -> set[str]:

@@ -84,6 +84,7 @@ from shared.usecases.dial_out.authorise_call import AuthoriseCall
 from shared.usecases.dial_out.calls_in_progress import CallsInProgress
 from shared.usecases.dial_out.dial_out_settings import DialOutSettings
 from shared.usecases.dial_out.extend_and_release import ActiveCalls
+from shared.usecases.dial_out.minutes_left import MinutesLeft
 from shared.usecases.dial_out.resolve_call import ResolveDialIn, ResolveDialOut
 from shared.usecases.dial_out.simulate_policy import SimulatePolicy
 from shared.usecases.dial_out.watch_calls import WatchCalls
@@ -114,6 +115,7 @@ from shared.usecases.reconciliation.export_usage import ExportUsage
 from shared.usecases.reconciliation.reconcile_legs import ReconcileLegs
 from shared.usecases.usage.list_legs import ListLegs
 from shared.usecases.usage.read_usage import ReadUsage
+from shared.usecases.usage.watch_spend import WatchSpend
 
 
 class _Closes(Protocol):
@@ -336,6 +338,22 @@ class Container:
         lambda c: ReceiveLegs(c.queue, c.inbox, c.parking, c.clock, c.archive, c.facts)
     )
     forward_inbox = _Once(lambda c: ForwardInbox(c.inbox, c.queue))
+    list_legs = _Once(lambda c: ListLegs(c.facts, c.ledger, c.parking, c.clock))
+    read_usage = _Once(lambda c: ReadUsage(c.facts, c.ledger, c.clock))
+    calls_in_progress = _Once(
+        lambda c: CallsInProgress(
+            c.facts, c.rate_cards, c.holds, c.list_legs.of_conference, c.clock
+        )
+    )
+    minutes_left = _Once(lambda c: MinutesLeft(c.calls_in_progress, c.ledger, c.publish_events))
+    watch_calls = _Once(
+        lambda c: WatchCalls(c.facts, c.holds, c.due, c.webhook_sender, c.clock, c.minutes_left)
+    )
+    watch_spend = _Once(
+        lambda c: WatchSpend(
+            c.facts, c.read_usage, c.ledger, c.publish_events, c.clock, c.watch_calls.mark
+        )
+    )
     charge_legs = _Once(
         lambda c: ChargeLegs(
             resolve=ResolveLeg(c.facts, c.claims, c.holds, c.clock),
@@ -348,6 +366,7 @@ class Container:
             queue=c.queue,
             clock=c.clock,
             ids=c.ids,
+            debited=c.watch_spend.debited,
         )
     )
     assemble_calls = _Once(
@@ -386,9 +405,6 @@ class Container:
         lambda c: CreditAccount(c.facts, c.ledger, c.open_ledger, c.holds, c.publish_events)
     )
     read_ledger = _Once(lambda c: ReadLedger(c.facts, c.ledger, c.parking, c.anchors, c.clock))
-    list_legs = _Once(lambda c: ListLegs(c.facts, c.ledger, c.parking, c.clock))
-    read_usage = _Once(lambda c: ReadUsage(c.facts, c.ledger, c.clock))
-    watch_calls = _Once(lambda c: WatchCalls(c.facts, c.holds, c.due, c.webhook_sender, c.clock))
     renderer = _Once(lambda _: ResponseRenderer(allowed_body, denied_body, extended_body))
     authorise_dial_out = _Once(
         lambda c: AuthoriseCall(
@@ -415,11 +431,6 @@ class Container:
             c.facts, c.rate_cards, c.holds, c.publish_events, c.clock, c.renderer, c.watch_calls
         )
     )
-    calls_in_progress = _Once(
-        lambda c: CallsInProgress(
-            c.facts, c.rate_cards, c.holds, c.list_legs.of_conference, c.clock
-        )
-    )
     simulate_policy = _Once(lambda c: SimulatePolicy(c.facts, c.ledger))
     dial_out_settings = _Once(
         lambda c: DialOutSettings(
@@ -427,7 +438,15 @@ class Container:
         )
     )
     watch_balances = _Once(
-        lambda c: WatchBalances(c.due, c.ledger, c.holds, c.publish_events, c.clock, c.watch_calls)
+        lambda c: WatchBalances(
+            c.due,
+            c.ledger,
+            c.holds,
+            c.publish_events,
+            c.clock,
+            c.watch_calls,
+            c.watch_spend,
+        )
     )
     alerts = _Once(lambda c: Alerts(c.facts, c.ledger, c.notices, c.publish_events, c.clock))
     read_outlook = _Once(lambda c: ReadOutlook(c.accounts, c.clock))

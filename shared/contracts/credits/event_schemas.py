@@ -12,13 +12,13 @@ from typing import Any
 from shared.domain.common.limits import LOT_WARNING_DAYS
 from shared.domain.credits.alerts import EVENT_TYPES, event_type
 from shared.domain.credits.burn_rate import CHANCE
-from shared.domain.credits.included_minutes import POOL_NOTICES_PERCENT
 from shared.domain.dial_out.budgets import Period, Scope
 
 type Json = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TIME: Json = {"type": "string", "format": "date-time", "pattern": "Z$"}
 _MONEY: Json = {"type": "string", "pattern": r"^-?[0-9]+\.[0-9]{2,6}$"}
+_PRICE: Json = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]{1,12})?$"}
 _COUNT: Json = {"type": "integer", "minimum": 1}
 _TEXT: Json = {"type": "string"}
 _RECHARGE: Json = {"type": "string", "pattern": r"^[a-z0-9][a-z0-9._-]{0,62}~[1-9][0-9]*$"}
@@ -81,7 +81,32 @@ _FIELDS: dict[str, Json] = {
     "until": _of(_TIME, "Until when; not there: until a person acted."),
     "since": _of(_TIME, "Since when."),
     "month": _of({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"}, "The account's month."),
-    "percent": _of({"enum": list(POOL_NOTICES_PERCENT)}, "How much is used, at least."),
+    "percent": _of(_COUNT, "How much is used or spent, at least."),
+    "rule": _of(_TEXT, "The name of the account's own rule."),
+    "spend": _of(_MONEY, "What the charges of the period are, net of corrections."),
+    "limit": _of(_MONEY, "The amount of the rule."),
+    "minutes_left": _of(_COUNT, "The minutes of the rule."),
+    "seconds_left": _of(
+        {"type": "integer", "minimum": 0}, "How long what is available lasts if all calls go on."
+    ),
+    "exhausted_at": _of(_TIME, "When nothing will be left."),
+    "burn_per_minute": _of(_PRICE, "What the open calls cost a minute."),
+    "calls": {
+        "type": "array",
+        "description": "The calls that would have to end, in this order.",
+        "items": {
+            "type": "object",
+            "required": ["authorization", "direction", "bridge", "price_per_minute"],
+            "properties": {
+                "authorization": _TEXT,
+                "direction": {"enum": ["dial_out", "dial_in"]},
+                "bridge": _TEXT,
+                "leg_id": _TEXT,
+                "region": _TEXT,
+                "price_per_minute": _PRICE,
+            },
+        },
+    },
     "used_seconds": _of(_COUNT, "Seconds used in the month."),
     "pool_seconds": _of(_COUNT, "Seconds that the month has."),
     "parked": _of(_TEXT, "The parked leg's id, to replay it by."),

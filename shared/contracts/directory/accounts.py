@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from shared.contracts.common.fields import AdminBody, Amount, Country, Id
+from shared.contracts.common.fields import AdminBody, Amount, Country, ForeignId, Id
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.formulas import FORMULA_RULE, is_formula
 from shared.domain.common.money import format_amount, parse_amount
-from shared.domain.credits.alerts import AlertRule
+from shared.domain.credits.alerts import AlertRule, MinutesRule, SpendRule
 from shared.domain.credits.recharge import AutoRecharge
 from shared.domain.directory.entities import Account, AccountSettings
 from shared.domain.ledger.model import LedgerState, available_micros
@@ -79,27 +79,60 @@ Label = Annotated[str, AfterValidator(_label)]
 Email = Annotated[str, AfterValidator(_email)]
 Positive = Annotated[str, AfterValidator(_above_zero)]
 _HOURS_PER_DAY = 24
+type _Rule = AlertRule | MinutesRule | SpendRule
 
 
 class AlertBody(AdminBody):
     """A threshold on the balance: an amount, per cent of the last top-up, or the expected cost of
-    the next days or hours at the present burn rate."""
+    the next days or hours at the present burn rate; on the open calls: minutes that what is
+    available lasts; or on the charges of a period: an amount, with the per cent of it at which an
+    event is emitted, of all legs or of a kind, an organizer, a cost centre."""
 
     name: Label
     below: Amount | None = None
     below_percent: Annotated[int, Field(ge=1, le=100)] | None = None
     days_left: Annotated[int, Field(ge=1, le=limits.ALERT_DAYS_MAX)] | None = None
     hours_left: Annotated[int, Field(ge=1, le=limits.ALERT_DAYS_MAX * _HOURS_PER_DAY)] | None = None
+    minutes_left: Annotated[int, Field(ge=1, le=limits.ALERT_MINUTES_MAX)] | None = None
+    spend: Positive | None = None
+    period: Literal["day", "month"] | None = None
+    at_percent: (
+        Annotated[
+            list[Annotated[int, Field(ge=1, le=limits.SPEND_PERCENT_MAX)]],
+            Field(min_length=1, max_length=limits.SPEND_STEPS_MAX),
+        ]
+        | None
+    ) = None
+    kind: Literal["dial_in", "dial_out"] | None = None
+    organizer: ForeignId | None = None
+    cost_center: Label | None = None
 
     @model_validator(mode="after")
     def _one_threshold(self) -> Self:
         given = (self.below, self.below_percent, self.days_left, self.hours_left)
-        if sum(each is not None for each in given) != 1:
-            raise ValueError("needs one of below, below_percent, days_left and hours_left")
+        if sum(each is not None for each in (*given, self.minutes_left, self.spend)) != 1:
+            raise ValueError(
+                "needs one of below, below_percent, days_left, hours_left, minutes_left and spend"
+            )
+        of_spend = (self.period, self.at_percent, self.kind, self.organizer, self.cost_center)
+        if self.spend is None and any(each is not None for each in of_spend):
+            raise ValueError("period, at_percent, kind, organizer and cost_center belong to spend")
         return self
 
-    def rule(self) -> AlertRule:
+    def rule(self) -> _Rule:
         """The rule for the domain."""
+        if self.minutes_left is not None:
+            return MinutesRule(self.name, self.minutes_left)
+        if self.spend is not None:
+            return SpendRule(
+                name=self.name,
+                limit_micros=parse_amount(self.spend),
+                period=self.period or "month",
+                at_percent=tuple(sorted(set(self.at_percent or limits.SPEND_PERCENT_DEFAULT))),
+                kind=self.kind,
+                organizer=self.organizer,
+                cost_center=self.cost_center,
+            )
         below = None if self.below is None else parse_amount(self.below)
         hours = self.hours_left
         if self.days_left is not None:
@@ -164,6 +197,7 @@ class AccountBody(AdminBody):
 
     def settings(self) -> AccountSettings:
         """The settings for the domain."""
+        rules = [alert.rule() for alert in self.alerts]
         return AccountSettings(
             currency=self.currency,
             name=self.name,
@@ -171,7 +205,10 @@ class AccountBody(AdminBody):
             time_zone=self.time_zone,
             credit_limit_micros=parse_amount(self.credit_limit),
             rate_card=self.rate_card,
-            alerts=tuple(alert.rule() for alert in self.alerts),
+            alerts=tuple(rule for rule in rules if isinstance(rule, AlertRule)),
+            minutes_rules=tuple(rule for rule in rules if isinstance(rule, MinutesRule)),
+            spend_rules=tuple(rule for rule in rules if isinstance(rule, SpendRule)),
+            alert_order=tuple(rule.name for rule in rules),
             auto_recharge=self.auto_recharge.auto_recharge() if self.auto_recharge else None,
             emails=tuple(dict.fromkeys(self.emails)),
             language=self.language,
@@ -191,7 +228,7 @@ def settings_body(account: Account) -> dict[str, object]:
         "time_zone": settings.time_zone,
         "credit_limit": format_amount(settings.credit_limit_micros),
         "rate_card": settings.rate_card,
-        "alerts": [_alert(rule) for rule in settings.alerts],
+        "alerts": _alerts(settings),
         "auto_recharge": _auto(settings.auto_recharge) if settings.auto_recharge else None,
         "emails": list(settings.emails) or None,
         "language": settings.language if settings.emails else None,
@@ -233,7 +270,28 @@ def _pool(state: LedgerState) -> dict[str, object]:
     return {"pool": {"seconds_per_month": state.pool_seconds, "months": used}}
 
 
-def _alert(rule: AlertRule) -> dict[str, object]:
+def _alerts(settings: AccountSettings) -> list[dict[str, object]]:
+    rules: list[_Rule] = [*settings.alerts, *settings.minutes_rules, *settings.spend_rules]
+    place = {name: number for number, name in enumerate(settings.alert_order)}
+    return [_alert(rule) for rule in sorted(rules, key=lambda rule: place.get(rule.name, 0))]
+
+
+def _alert(rule: _Rule) -> dict[str, object]:
+    if isinstance(rule, MinutesRule):
+        return {"name": rule.name, "minutes_left": rule.minutes_left}
+    if isinstance(rule, SpendRule):
+        filters = {
+            "kind": rule.kind,
+            "organizer": rule.organizer,
+            "cost_center": rule.cost_center,
+        }
+        return {
+            "name": rule.name,
+            "spend": format_amount(rule.limit_micros),
+            "period": rule.period,
+            "at_percent": list(rule.at_percent),
+            **{name: value for name, value in filters.items() if value is not None},
+        }
     if rule.below_micros is not None:
         return {"name": rule.name, "below": format_amount(rule.below_micros)}
     if rule.below_percent is not None:

@@ -32,12 +32,15 @@ RECHARGE_UNANSWERED = "recharge.unanswered"
 POOL_USED = "pool.used"
 DIAL_OUT_STOPPED = "dial_out.stopped"
 LEG_PARKED = "leg.parked"
+RUNNING_OUT = "credits.running_out"
+SPEND_REACHED = "spend.reached"
 NEW_REGION = "dial_out.new_region"
 OVER_BUDGET = "dial_out.over_budget"
 # These go no further than our own records and the ledger.
 ALERT_OVER = "~alert.over"
 RECHARGE_CHANGED = "~recharge"
 DIAL_OUT_RESTARTED = "~dial_out.restarted"
+CALLS_LAST = "~calls.last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,36 @@ _RECORDS = (
         required=("parked", "leg", "reason", "detail", "what_to_do"),
     ),
     EventType(
+        RUNNING_OUT,
+        "Open calls use up what is available within the minutes of a rule.",
+        required=(
+            *("alert", "minutes_left", "seconds_left", "exhausted_at", "burn_per_minute"),
+            *("calls", "what_to_do"),
+        ),
+        ends="open calls do not use up what is available within the minutes and a margin",
+        en=Words(
+            "{name}: open calls use up the credits in {seconds_left} seconds",
+            "Top up the account, or end calls, the first of the list first.",
+        ),
+        fr=Words(
+            "{name} : les appels en cours épuisent le crédit en {seconds_left} secondes",
+            "Rechargez le compte, ou terminez des appels, le premier de la liste d'abord.",
+        ),
+    ),
+    EventType(
+        SPEND_REACHED,
+        "Charges of a day or month reached a step of a rule; emitted once a step and period.",
+        required=("rule", "percent", "spend", "limit", "period", "since", "what_to_do"),
+        en=Words(
+            "{name}: {percent} % of {limit} {currency} are spent",
+            "Look at the usage of the period.",
+        ),
+        fr=Words(
+            "{name} : {percent} % de {limit} {currency} sont dépensés",
+            "Vérifiez l'usage de la période.",
+        ),
+    ),
+    EventType(
         NEW_REGION,
         "A region was dialled for the first time, where the policy wants to hear of it.",
         required=("scope", "region"),
@@ -264,6 +297,28 @@ class AlertRule:
     def same(self) -> tuple[str, int | None, int | None, int | None]:
         """What makes two rules the same one."""
         return self.name, self.below_micros, self.below_percent, self.hours_left
+
+
+@dataclass(frozen=True, slots=True)
+class MinutesRule:
+    """Raises an alert where open calls use up what is available within so many minutes."""
+
+    name: str
+    minutes_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpendRule:
+    """Emits an event at each of `at_percent` of an amount that charges of a `period`, "day" or
+    "month", reach, net of corrections. None: of any kind, organizer, cost centre."""
+
+    name: str
+    limit_micros: int
+    period: str
+    at_percent: tuple[int, ...]
+    kind: str | None = None
+    organizer: str | None = None
+    cost_center: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

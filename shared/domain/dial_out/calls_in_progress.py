@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.common import limits
-from shared.domain.common.money import PICOS_PER_MICRO
+from shared.domain.common.canonical import format_time
+from shared.domain.common.money import PICOS_PER_MICRO, format_price
+from shared.domain.credits.alerts import REARM_PER_CENT, MinutesRule
 from shared.domain.dial_out.hold_book import Hold
 
 _SECONDS_PER_MINUTE = 60
@@ -15,7 +17,8 @@ _SECONDS_PER_MINUTE = 60
 class OpenCall:
     """An open authorisation as a call that goes on.
 
-    `price_picos` is its price a minute, 0 where it is free. It costs nothing more for the next
+    `price_picos` is its price a minute, 0 where it is free. In its first second `fee_micros` is the
+    connection fee that it is about to cost. It costs nothing more for the next
     `covered_seconds`: a begun increment is paid, and the pool pays. `is_pooled`: the pool pays now.
     `is_over`: its granted seconds have passed, and only its leg is awaited. `is_toll_dial_in`: a
     caller of a toll number. `sheddable`: not to an emergency number.
@@ -30,6 +33,7 @@ class OpenCall:
     conference: str | None
     price_picos: int
     amount_micros: int
+    fee_micros: int = 0
     covered_seconds: int = 0
     is_pooled: bool = False
     is_over: bool = False
@@ -93,7 +97,8 @@ def calls_now(
         sorted(calls, key=lambda call: (-call.price_picos, call.hold.placed_at, _id(call)))
     )
     funds = credit_micros - sum(call.amount_micros for call in ordered)
-    return CallsNow(at, currency, ordered, funds, _seconds_left(funds, ordered))
+    fees = sum(call.fee_micros for call in ordered)
+    return CallsNow(at, currency, ordered, funds, _seconds_left(funds - fees, ordered))
 
 
 def shedding_order(calls: Sequence[OpenCall]) -> tuple[OpenCall, ...]:
@@ -120,3 +125,37 @@ def _seconds_left(funds_micros: int, calls: Sequence[OpenCall]) -> int | None:
 
 def _id(call: OpenCall) -> str:
     return call.hold.authorization
+
+
+def is_above_margin(left_seconds: int, within_seconds: int) -> bool:
+    """Whether credits last longer than the seconds of a rule by so much that it is armed again."""
+    return left_seconds * 100 > within_seconds * (100 + REARM_PER_CENT)
+
+
+def running_out_data(now: CallsNow, rule: MinutesRule) -> dict[str, object]:
+    """The event `credits.running_out`, without numbers and names of persons: the ledger keeps it.
+    Its calls are the first of the order in which they would have to end."""
+    exhausted_at = now.exhausted_at or now.at
+    first = shedding_order(now.calls)[: limits.RUNNING_OUT_CALLS_MAX]
+    return {
+        "alert": rule.name,
+        "minutes_left": rule.minutes_left,
+        "seconds_left": now.seconds_left,
+        "exhausted_at": format_time(exhausted_at),
+        "burn_per_minute": format_price(now.burn_picos),
+        "calls": [_named(call) for call in first],
+        "what_to_do": "Top up the account, or end calls, the first of the list first.",
+    }
+
+
+def _named(call: OpenCall) -> dict[str, object]:
+    hold = call.hold
+    named: dict[str, object | None] = {
+        "authorization": hold.authorization,
+        "direction": "dial_out" if hold.is_dial_out else "dial_in",
+        "bridge": call.bridge,
+        "leg_id": hold.leg.partition("~")[2] if hold.leg else None,
+        "region": call.region,
+        "price_per_minute": format_price(call.price_picos),
+    }
+    return {name: value for name, value in named.items() if value is not None}

@@ -15,7 +15,7 @@ from enum import StrEnum
 from shared.domain.common import limits
 from shared.domain.common.errors import Conflict
 from shared.domain.common.kinds import ServiceNumberKind
-from shared.domain.credits.alerts import AlertRule
+from shared.domain.credits.alerts import AlertRule, MinutesRule, SpendRule
 from shared.domain.credits.recharge import AutoRecharge
 from shared.domain.directory.access import ALL_ACCOUNTS, Role
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
@@ -32,7 +32,9 @@ class OnOutage(StrEnum):
 class AccountSettings:
     """What an administrator states about an account; amounts in micros. `emails` get alerts as
     mail, in `language`, `en` or `fr`. Each of its `subscription_licenses` brings an hour a month to
-    the pool of included minutes. `carrier_card` prices what its calls cost in purchasing."""
+    the pool of included minutes. `carrier_card` prices what its calls cost in purchasing. `alerts`
+    watch the balance, `minutes_rules` the open calls, `spend_rules` the charges; `alert_order` has
+    the names of all as they were stated."""
 
     currency: str
     name: str | None = None
@@ -46,6 +48,9 @@ class AccountSettings:
     language: str = "en"
     subscription_licenses: int = 0
     carrier_card: str | None = None
+    minutes_rules: tuple[MinutesRule, ...] = ()
+    spend_rules: tuple[SpendRule, ...] = ()
+    alert_order: tuple[str, ...] = ()
 
     @property
     def cards(self) -> tuple[str, ...]:

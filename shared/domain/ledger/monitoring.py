@@ -151,15 +151,36 @@ def on_announced(state: LedgerState, command: Announce, at: datetime) -> Evaluat
         if command.number <= known.get(command.source, 0):
             return None
         known[command.source] = command.number
-        evaluation.change(announced=tuple(known.items()))
+        evaluation.change(announced=_announced(known, command.source))
     if command.type == alerts.DIAL_OUT_RESTARTED:
         stopped = command.data.get("alert")  # the one that was seen; None: all of them
         evaluation.end_where(
             lambda each: each.type == alerts.DIAL_OUT_STOPPED and stopped in {None, each.number}
         )
+    elif command.type == alerts.CALLS_LAST:
+        evaluation.end(alerts.RUNNING_OUT, command.name)
+    elif command.type == alerts.RUNNING_OUT and (command.type, command.name) in {
+        each.same for each in state.raised
+    }:
+        return None  # another process was faster
     else:
         evaluation.emit(Event(command.type, command.data), command.name)
     return evaluation if evaluation.events or evaluation.state is not state else None
+
+
+def _announced(known: dict[str, int], source: str) -> tuple[tuple[str, int], ...]:
+    """The last number of each source. One that names a period, `spend|{rule}|{period}`, takes the
+    place of its rule's earlier ones."""
+    kind = source.rpartition("|")[0]
+    kept = {
+        name: number
+        for name, number in known.items()
+        if name == source or not kind or name.rpartition("|")[0] != kind
+    }
+    of_periods = [name for name in kept if "|" in name]
+    for name in of_periods[: -limits.SPEND_SOURCES_MAX]:
+        del kept[name]
+    return tuple(kept.items())
 
 
 def is_over(state: LedgerState, alert: Alert, at: datetime) -> bool:

@@ -6,7 +6,7 @@ come any number of times, in any order, to any process.
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -112,6 +112,7 @@ class ChargeLegs:
     queue: CallQueue
     clock: Clock
     ids: Ids
+    debited: Callable[[str], None]
 
     async def __call__(self, legs: Sequence[QueuedLeg], *, seconds: float) -> list[Charged]:
         """One outcome a leg, in order. What fails for now is sent again, scheduled for later. What
@@ -124,6 +125,7 @@ class ChargeLegs:
         await self._send_again([o.queued for o in outcomes if o.status is ChargeStatus.LATER])
         for account in sorted({o.account for o in outcomes if o.account}):
             self.holds.refresh_async(account)
+            self.debited(account)
         accounts = sorted({o.account for o in outcomes if o.events and o.account})
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):

@@ -106,8 +106,10 @@ class ParkedLegs:
         after = await self.parking.update(
             _after(parked, outcome, principal), unpin=_has_other_content(outcome)
         )
-        if isinstance(outcome, Charged) and outcome.events and outcome.account:
-            await self.publish.best_effort(outcome.account)
+        if isinstance(outcome, Charged) and outcome.account:
+            self.charge.debited(outcome.account)
+            if outcome.events:
+                await self.publish.best_effort(outcome.account)
         return after
 
     async def dismiss(

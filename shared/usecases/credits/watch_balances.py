@@ -43,7 +43,7 @@ class Watched:
 @dataclass(frozen=True, slots=True)
 class WatchBalances:
     """Acts on due marks; a missed, doubled or simultaneous tick changes nothing. `watch_calls` acts
-    on an account's calls in progress."""
+    on an account's calls in progress, `watch_spend` on its rules about charges."""
 
     due: DueMarks
     ledger: Ledger
@@ -51,6 +51,7 @@ class WatchBalances:
     publish: PublishEvents
     clock: Clock
     watch_calls: Callable[[str], Awaitable[None]]
+    watch_spend: Callable[[str], Awaitable[None]]
 
     async def __call__(self) -> Watched:
         """One tick. A failing account does not stop the others; its marks stay.
@@ -83,6 +84,7 @@ class WatchBalances:
         """Do what is due of an account; the number of events published. `kinds` are its marks'."""
         if CALLS in kinds:
             await self.watch_calls(account)
+            await self.watch_spend(account)
         if kinds - {EVENTS, HOLD_EVENTS, CALLS}:
             state = await self.ledger.state(account)
             if state is not None:

@@ -119,14 +119,14 @@ class AuthoriseCall:
             )
 
         command = _command(authorization, bridge, request, call)
-        marked = self.watch.expect(account.id, bridge)
+        marked = self.watch.expect(account, bridge)
         placed = await self.hold_book.place(account.id, PlaceHold(command, record))
         if marked is not None:
             await marked
         if isinstance(placed, Denial):
             return await self._keep(bridge, request, call, placed)
         if marked is not None:
-            self.watch.began(account.id, authorization, placed.record.granted_seconds)
+            self.watch.began(account, authorization, placed.record.granted_seconds)
         if placed.events and call.is_dial_out:
             self.watch.halted(account.id)  # it may have reached the breaker's limit
             await self.publish.best_effort(account.id)

@@ -7,7 +7,7 @@ from datetime import datetime
 from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.errors import NotFound
-from shared.domain.common.money import parse_price
+from shared.domain.common.money import PICOS_PER_MICRO, parse_price
 from shared.domain.dial_out.calls_in_progress import (
     CallsNow,
     OpenCall,
@@ -114,6 +114,7 @@ class CallsInProgress:
         destination = record.answer.get("destination")
         region = destination.get("region") if isinstance(destination, Mapping) else None
         home = account.settings.usage_location
+        fee = _picos(record, "connection_fee") // PICOS_PER_MICRO
         return OpenCall(
             hold=hold,
             bridge=record.bridge,
@@ -122,8 +123,9 @@ class CallsInProgress:
             region=str(region) if region else None,
             organizer=record.organizer,
             conference=record.conference,
-            price_picos=parse_price(str(record.answer.get("price_per_minute", "0"))),
+            price_picos=_picos(record, "price_per_minute"),
             amount_micros=amount,
+            fee_micros=fee if not elapsed and not pooled else 0,
             covered_seconds=pooled or ahead,
             is_pooled=pooled > 0,
             is_over=is_over(hold, now),
@@ -138,6 +140,10 @@ class CallsInProgress:
             if found is not None:
                 return is_toll_free(found, classify(number))
         return is_toll_free(None, classify(number))
+
+
+def _picos(record: HoldRecord, name: str) -> int:
+    return parse_price(str(record.answer.get(name, "0")))
 
 
 def _spare_pool_seconds(view: HoldState, now: datetime) -> int:

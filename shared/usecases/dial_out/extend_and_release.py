@@ -63,7 +63,7 @@ class ActiveCalls:
                 "The call is over: its hold was settled, released or has expired.",
                 code="authorization_ended",
             )
-        self._watch(bridge, account, authorization)
+        self.watch.changed(known, bridge, authorization)
         if granted.events:
             self.watch.halted(account)  # it may have reached the breaker's limit
             await self.publish.best_effort(account)
@@ -86,7 +86,8 @@ class ActiveCalls:
                 )
         known = hold.answered_at if hold else None
         kept = await self.hold_book.answer(account, authorization, answered_at or known or now)
-        self._watch(bridge, account, authorization)
+        if (owner := await self.facts.account(account)) is not None:
+            self.watch.changed(owner, bridge, authorization)
         return kept
 
     async def release(self, bridge: Bridge, authorization: str) -> None:
@@ -96,10 +97,6 @@ class ActiveCalls:
         """
         account, _ = await self._record(bridge, authorization)
         await self.hold_book.release(account, authorization, bridge.id)
-
-    def _watch(self, bridge: Bridge, account: str, authorization: str) -> None:
-        if bridge.control is not None:
-            self.watch.wake(account, own=authorization)
 
     async def _record(self, bridge: Bridge, authorization: str) -> tuple[str, HoldRecord]:
         account = account_of(authorization)

@@ -1,4 +1,5 @@
-"""Watches calls in progress: sends their bridges the signals that are due.
+"""Watches calls in progress: sends their bridges the signals that are due, and evaluates the rules
+of their accounts about them.
 
 The hold book says which ones (`call_control`). It is read when they are due, so an extension, a
 release or a charged leg takes the cause away before. The process that let a call through acts at
@@ -20,7 +21,7 @@ from shared.domain.delivery.webhooks import Reply, Secret, signed_headers
 from shared.domain.dial_out import call_control
 from shared.domain.dial_out.call_control import Signal
 from shared.domain.dial_out.hold_book import Hold
-from shared.domain.directory.entities import Bridge, Control
+from shared.domain.directory.entities import Account, Bridge, Control
 from shared.pacing import NO_REQUEST
 from shared.ports.clock import Clock
 from shared.ports.deliveries import WebhookSender
@@ -28,6 +29,7 @@ from shared.ports.holds import HoldBook
 from shared.ports.notices import DueMark, DueMarks
 from shared.telemetry import event, failure
 from shared.usecases.credits.watch_balances import CALLS
+from shared.usecases.dial_out.minutes_left import MinutesLeft
 from shared.usecases.directory.directory_cache import DirectoryCache
 
 _log = logging.getLogger(__name__)
@@ -60,22 +62,24 @@ class WatchCalls:
         due: DueMarks,
         sender: WebhookSender,
         clock: Clock,
+        minutes_left: MinutesLeft,
     ) -> None:
         self._facts = facts
         self._hold_book = hold_book
         self._due = due
         self._sender = sender
         self._clock = clock
+        self._minutes_left = minutes_left
         self._watches: dict[str, _Watch] = {}
         self._marked: OrderedDict[tuple[str, datetime], None] = OrderedDict()
         self._slots: dict[str, asyncio.Semaphore] = {}
 
-    def expect(self, account: str, bridge: Bridge) -> asyncio.Task[None] | None:
+    def expect(self, account: Account, bridge: Bridge) -> asyncio.Task[None] | None:
         """A call may begin: name the account to the timer while the call is decided. None where
-        its bridge takes no signals."""
-        if bridge.control is None:
+        its bridge takes no signals, and no rule is about calls."""
+        if not _is_watched(account, bridge):
             return None
-        return asyncio.get_running_loop().create_task(self.mark(account), context=NO_REQUEST())
+        return asyncio.get_running_loop().create_task(self.mark(account.id), context=NO_REQUEST())
 
     async def mark(self, account: str, at: datetime | None = None) -> None:
         """Name the account to the timer of the next minute, or of that after `at`. Best effort."""
@@ -92,10 +96,18 @@ class WatchCalls:
         if len(self._marked) > limits.CALL_MARKS_KEPT_MAX:
             self._marked.popitem(last=False)
 
-    def began(self, account: str, authorization: str, granted_seconds: int) -> None:
-        """A call was let through: watch it without a read before its first signal."""
-        seconds = granted_seconds - limits.CALL_WARNING_SECONDS
-        self.wake(account, self._clock.now() + timedelta(seconds=seconds), authorization)
+    def began(self, account: Account, authorization: str, granted_seconds: int) -> None:
+        """A call was let through: watch it without a read before its first signal, or before the
+        account's rules are evaluated."""
+        seconds: float = granted_seconds - limits.CALL_WARNING_SECONDS
+        if account.settings.minutes_rules:
+            seconds = min(seconds, limits.CALL_RULES_PAUSE_SECONDS)
+        self.wake(account.id, self._clock.now() + timedelta(seconds=seconds), authorization)
+
+    def changed(self, account: Account, bridge: Bridge, authorization: str) -> None:
+        """A call was extended or answered."""
+        if _is_watched(account, bridge):
+            self.wake(account.id, own=authorization)
 
     def halted(self, account: str) -> None:
         """Dial-out was stopped, or the account suspended: end its calls."""
@@ -178,6 +190,10 @@ class WatchCalls:
             watch.sending.add(name)
             send = self._send(account, bridge.id, bridge.control, hold, signals)
             sends.append(asyncio.get_running_loop().create_task(send))
+        known = await self._facts.account(account)
+        if known is not None and (by_timer or known.settings.minutes_rules):
+            at = await self._minutes_left(known, view)
+            later += [at] if at is not None else []
         if later:
             await self.mark(account, min(later))
             if not by_timer:
@@ -251,3 +267,7 @@ class WatchCalls:
     def _slot(self, bridge: str) -> asyncio.Semaphore:
         """So many sends at once to a bridge: one that hangs delays no other."""
         return self._slots.setdefault(bridge, asyncio.Semaphore(limits.CALL_SIGNALS_AT_ONCE))
+
+
+def _is_watched(account: Account, bridge: Bridge) -> bool:
+    return bridge.control is not None or bool(account.settings.minutes_rules)

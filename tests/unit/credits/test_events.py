@@ -101,8 +101,21 @@ def called(app: CreditsApp) -> None:
     app.run(app.container.charge_legs([calls.ended(to_number="+81312345678")], seconds=10))
 
 
+def calling(app: CreditsApp) -> None:
+    """Open calls that use up what is available within minutes, and charges that reach a step."""
+    rules = [
+        {"name": "five", "minutes_left": 5},
+        {"name": "month", "spend": "0.05", "period": "month", "at_percent": [100]},
+    ]
+    calls = Calls(app, "0.40", alerts=rules)
+    calls.authorise("+12125550123", leg_id="l1", requested_seconds=60)
+    app.run(app.container.watch_calls(ACCOUNT, by_timer=False))
+    calls.charged()
+    app.run(app.container.watch_spend(ACCOUNT))
+
+
 SCENES: list[Callable[[CreditsApp], None]] = [
-    *(low, spent, expiring, recharged, unanswered, hard, called),
+    *(low, spent, expiring, recharged, unanswered, hard, called, calling),
 ]
 
 

@@ -61,7 +61,7 @@ class App(Product):
         self.container.webhook_sender = self.bridge
         self.container.watch_calls = Still(
             *(self.container.facts, self.container.holds, self.container.due),
-            *(self.bridge, self.container.clock),
+            *(self.bridge, self.container.clock, self.container.minutes_left),
         )
 
     def settle(self, top_up: str = "10.00", **settings: Any) -> Calls:
