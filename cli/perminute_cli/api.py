@@ -110,6 +110,13 @@ if TYPE_CHECKING:
         below_percent: int | None
         days_left: int | None
         hours_left: int | None
+        minutes_left: int | None
+        spend: str | None
+        period: str | None
+        at_percent: list[int] | None
+        kind: str | None
+        organizer: str | None
+        cost_center: str | None
 
     class AutoRechargeBody(TypedDict, total=False):
         trigger: str
