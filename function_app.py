@@ -24,6 +24,7 @@ from functions import (
     openapi,
     outlook,
     parked_legs,
+    proofs,
     rate_and_debit,
     rate_card_reports,
     rate_cards,
@@ -50,6 +51,7 @@ app.register_functions(end_waits.bp)
 app.register_functions(nightly_audit.bp)
 app.register_functions(ledger.bp)
 app.register_functions(usage.bp)
+app.register_functions(proofs.bp)
 app.register_functions(parked_legs.bp)
 app.register_functions(accounts.bp)
 app.register_functions(directory.bp)

@@ -191,17 +191,18 @@ async def verify_ledger(call: Call) -> func.HttpResponse:
     its newest anchor."""
     account = call.path("account")
     result = await container().read_ledger.verify(account, anchored=call.flag("anchors"))
-    if result.problems:
-        event("verification_failed", account=account, problems=len(result.problems))
+    problems = [*result.problems, *await container().read_proofs.problems(account)]
+    if problems:
+        event("verification_failed", account=account, problems=len(problems))
     return reply(
         {
-            "ok": not result.problems,
+            "ok": not problems,
             "commits": result.commits,
             "entries": result.entries,
             "legs": result.legs,
             "balance": format_amount(result.balance_micros),
             "head": result.head,
-            "problems": list(result.problems),
+            "problems": problems,
         }
     )
 

@@ -1,10 +1,15 @@
 """Nightly audit: every ledger verified and anchored, missed events found."""
 
+from typing import TYPE_CHECKING
+
 import azure.functions as func
 
 from functions.http import new_blueprint
 from shared.bootstrap import container
 from shared.telemetry import event
+
+if TYPE_CHECKING:
+    from shared.usecases.operations.audit_ledgers import Audited
 
 bp = new_blueprint()
 
@@ -15,6 +20,12 @@ bp = new_blueprint()
 )
 async def nightly_audit(timer: func.TimerRequest) -> None:
     """One audit of all accounts; a second one the same day finds the same."""
+    await run_audit(past_due=timer.past_due)
+    await container().records.index.fill()
+
+
+async def run_audit(*, past_due: bool = False) -> "Audited":
+    """The audit, with what it found in the log."""
     audit = await container().audit_ledgers()
     await container().runs.note("nightly_audit")
     for problem in audit.problems:
@@ -25,8 +36,9 @@ async def nightly_audit(timer: func.TimerRequest) -> None:
         "audit_done",
         accounts=audit.accounts,
         anchored=audit.anchored,
+        days_closed=audit.days_closed,
         problems=len(audit.problems),
         missed=len(audit.missed),
-        past_due=timer.past_due,
+        past_due=past_due,
     )
-    await container().records.index.fill()
+    return audit

@@ -242,6 +242,7 @@ class Stack:
             "PERMINUTE_BOOTSTRAP_ADMIN_KEY": self.admin_key,
             "PERMINUTE_CHAIN_KEY": keys["chain_key"],
             "PERMINUTE_SECRETS_KEY": keys["secrets_key"],
+            "PERMINUTE_PROOF_KEY": keys["proof_key"],
             "PYTHONUNBUFFERED": "1",
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
@@ -335,6 +336,7 @@ def _kept_keys(path: Path) -> dict[str, str]:
         "admin_key": secrets.token_urlsafe(32),
         "chain_key": base64.b64encode(secrets.token_bytes(32)).decode(),
         "secrets_key": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "proof_key": base64.b64encode(secrets.token_bytes(32)).decode(),
         "bridge_secret": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
     }
     if made.keys() - kept.keys():  # new, or made by an older version

@@ -69,6 +69,7 @@ class Settings:
     archive_client_id: str | None
     archive_keys: tuple[bytes, ...] = field(repr=False)
     secrets_keys: tuple[bytes, ...] = field(repr=False)
+    proof_key: bytes | None = field(repr=False)
     entra_tenant: str | None
     entra_audience: str | None
     bootstrap_admin_key: str | None = field(repr=False)
@@ -122,6 +123,7 @@ class Settings:
             archive_client_id=values.get("ARCHIVE_CLIENT_ID") or None,
             archive_keys=_archive_keys(values),
             secrets_keys=_sealing_keys(values, "PERMINUTE_SECRETS_KEY"),
+            proof_key=next(iter(_sealing_keys(values, "PERMINUTE_PROOF_KEY")), None),
             entra_tenant=tenant,
             entra_audience=audience,
             bootstrap_admin_key=_admin_key(values, "PERMINUTE_BOOTSTRAP_ADMIN_KEY"),

@@ -76,6 +76,7 @@ var code = {
   ARCHIVE_CLIENT_ID: proof.clientId
   PERMINUTE_ARCHIVE_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/archive-key)'
   PERMINUTE_SECRETS_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/secrets-key)'
+  PERMINUTE_PROOF_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/proof-key)'
   PERMINUTE_CHAIN_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/chain-key)'
   ENTRA_TENANT_ID: options.entra.tenantId
   ENTRA_AUDIENCE: options.entra.audience

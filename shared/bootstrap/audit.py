@@ -134,6 +134,12 @@ def _api_key(_: str, record: Record) -> Body:
     return {name: value for name, value in body.items() if name != "last_used_at"}
 
 
+def _proof_key(_: str, record: Record) -> Body:
+    from shared.contracts.proof.keys import proof_key_body
+
+    return proof_key_body(codecs.proof_key(record))
+
+
 def _webhook(account: str, record: Record) -> Body:
     from shared.contracts.delivery.webhooks import webhook_body
 
@@ -148,6 +154,7 @@ _SHOWN: Mapping[str, Callable[[str, Record], Body]] = {
     Kind.DIAL_OUT_POLICY: _policy,
     Kind.BRIDGE: _bridge,
     Kind.API_KEY: _api_key,
+    Kind.PROOF_KEY: _proof_key,
     Kind.ERASURE: lambda _, record: dict(record.document),
     _WEBHOOK: _webhook,
 }

@@ -26,9 +26,11 @@ from shared.adapters.directory.audit_log import TableAuditLog
 from shared.adapters.directory.document_store import SEALED_LABEL, DocumentStore
 from shared.adapters.directory.entra import EntraTokens, fetch_from
 from shared.adapters.directory.key_uses import TableKeyUses
+from shared.adapters.ed25519 import Ed25519Signer, is_signed
 from shared.adapters.encryption import Sealing
 from shared.adapters.erasure import TableEraser
 from shared.adapters.ledger.anchors import BlobAnchors
+from shared.adapters.ledger.proof_days import TableProofs
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.legs.bridge_posts import TableBridgePosts
 from shared.adapters.legs.call_store import TableCallEvents
@@ -58,6 +60,7 @@ from shared.ports.key_uses import KeyUses
 from shared.ports.ledger import Ledger
 from shared.ports.legs import Claims, ParkingLot
 from shared.ports.notices import DueMarks, Notices
+from shared.ports.proofs import Proofs, Signer
 from shared.ports.queues import Backlog, CallQueue, EventTopic, Inbox, QueueManagement
 from shared.ports.rate_cards import RateCardStore
 from shared.ports.runs import Runs
@@ -108,6 +111,9 @@ from shared.usecases.operations.dead_letters import DeadLetters
 from shared.usecases.operations.erase_person import ErasePerson
 from shared.usecases.operations.health import HealthChecks, QueueState
 from shared.usecases.operations.read_status import ReadStatus
+from shared.usecases.proof.close_days import CloseDays
+from shared.usecases.proof.proof_keys import ProofKeys
+from shared.usecases.proof.read_proofs import ReadProofs
 from shared.usecases.rate_cards.manage_rate_cards import RateCardService
 from shared.usecases.rate_cards.rate_card_reports import RateCardReports
 from shared.usecases.rate_cards.read_regions import ReadRegions
@@ -274,6 +280,11 @@ class Container:
     )
     bridge_posts = _Once[BridgePosts](lambda c: TableBridgePosts(c.tables, c.clock, c.ids))
     runs = _Once[Runs](lambda c: TableRuns(c.tables, c.clock))
+    proofs = _Once[Proofs](lambda c: TableProofs(c.tables))
+    signer = _Once[Signer | None](
+        lambda c: Ed25519Signer(c.settings.proof_key) if c.settings.proof_key else None
+    )
+    proof_keys = _Once(lambda c: ProofKeys(c.records, c.signer, is_signed, c.clock))
     backlog = _Once[Backlog](lambda c: TableBacklog(c.tables, c.clock))
     holds = _Once[HoldBook](
         lambda c: TableHoldBook(
@@ -404,7 +415,13 @@ class Container:
     credit_account = _Once(
         lambda c: CreditAccount(c.facts, c.ledger, c.open_ledger, c.holds, c.publish_events)
     )
-    read_ledger = _Once(lambda c: ReadLedger(c.facts, c.ledger, c.parking, c.anchors, c.clock))
+    read_ledger = _Once(
+        lambda c: ReadLedger(c.facts, c.ledger, c.proofs, c.parking, c.anchors, c.clock)
+    )
+    close_days = _Once(lambda c: CloseDays(c.ledger, c.proofs, c.rate_cards, c.proof_keys, c.clock))
+    read_proofs = _Once(
+        lambda c: ReadProofs(c.facts, c.ledger, c.proofs, c.rate_cards, c.proof_keys, c.clock)
+    )
     renderer = _Once(lambda _: ResponseRenderer(allowed_body, denied_body, extended_body))
     authorise_dial_out = _Once(
         lambda c: AuthoriseCall(
@@ -511,6 +528,8 @@ class Container:
             c.notices,
             c.watch_balances,
             c.anchors,
+            c.proofs,
+            c.close_days,
             c.clock,
         )
     )

@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
+from shared.domain.proof.roots import SignedRoot
+
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The head of an account's ledger at a commit, as it was when it was anchored."""
+    """The head of an account's ledger at a commit, and the day roots closed that night, as they
+    were when they were anchored."""
 
     account: str
     commit: int
     head: str
+    roots: tuple[SignedRoot, ...] = ()
 
 
 class Anchors(Protocol):

@@ -1,7 +1,7 @@
 """What happened to an account's credits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -38,13 +38,14 @@ class IdempotencyConflict:
 
 @dataclass(frozen=True, slots=True)
 class LegRecord:
-    """A debited leg as it is kept: its guard, charge, erasable person's part and entry."""
+    """A debited leg as it is kept: its guard, charge, erasable person's part, entry and commit."""
 
     leg: str
     digest: str
     charge: Mapping[str, object]
     person: Mapping[str, object]
     entry: Entry
+    commit: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

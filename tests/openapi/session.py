@@ -325,6 +325,27 @@ def _reports(session: Session) -> None:
     assert balance
 
 
+def _proofs(session: Session) -> None:
+    """The audit closes no day of today's; the example of a closed one is that of docs/proof.md."""
+    path = f"accounts/{ACCOUNT}"
+    session.call("post_nightly_audit", "POST", "operations/nightly-audit")
+    leg = f"{path}/legs/{BRIDGE}~{LEG['leg_id']}"
+    receipt = session.call("get_leg_receipt", "GET", f"{leg}/receipt?interim=true")
+    session.call("get_entry_receipt", "GET", f"{path}/entries/1/receipt?interim=true")
+    session.call("list_proofs", "GET", f"{path}/proofs")
+    closed = json.loads((ROOT / "tests/golden/proof_vectors.json").read_text("utf-8"))["roots"][:2]
+    before, after = ({**each, "digest": ""} for each in closed)
+    before["digest"] = after["root"]["previous"]
+    session.played["get_proof"] = {"status": 200, "response": before}
+    month = receipt["created_at"][:7]
+    answer = session.admin.request("GET", f"{path}/exports/{month}?interim=true")
+    assert answer.status == 200
+    session.played["get_month_file"] = {"status": 200, "media_type": "application/gzip"}
+    (key,) = session.call("list_proof_keys", "GET", "proof-keys")["keys"]
+    at = {"at": receipt["created_at"]}
+    session.call("post_compromised", "POST", f"proof-keys/{key['id']}/compromised", at)
+
+
 def _notices(session: Session) -> None:
     """An account that runs low, requests credits and notifies a customer who does not answer."""
     path = f"accounts/{FUND}"
@@ -392,7 +413,7 @@ def _slot(price: str) -> dict[str, object]:
 
 STEPS = (
     *(_service, _prices, _account, _bridge, _calls, _dead_letters),
-    *(_reratings, _corrections, _reports, _notices, _keys, _removals),
+    *(_reratings, _corrections, _reports, _proofs, _notices, _keys, _removals),
 )
 
 

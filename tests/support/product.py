@@ -38,6 +38,7 @@ SETTINGS = Settings.from_environment(
         "CREDIT_EVENTS_TOPIC": "credit-events",
         "CALL_ENDED_LOCK_SECONDS": "30",
         "PERMINUTE_CHAIN_KEY": "A" * 44,
+        "PERMINUTE_PROOF_KEY": "A" * 43 + "=",
         "PERMINUTE_BOOTSTRAP_ADMIN_KEY": ADMIN_KEY,
         "PERMINUTE_VERSION": "9.9.9",
     }

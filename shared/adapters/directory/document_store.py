@@ -64,10 +64,10 @@ WEBHOOKS = "webhook|"
 CONFERENCES = "conference_of_account|"
 _OF_ACCOUNTS = frozenset({"account", "dial_out_policy", "organizer"})
 # Of all others a document made again must not have a version that an earlier one had.
-_NEVER_REMOVED = frozenset({"account", "dial_out_policy", "service_number"})
+_NEVER_REMOVED = frozenset({"account", "dial_out_policy", "service_number", "proof_key"})
 _FIRST_VERSION_BYTES = 6
 _PLACES = "~"  # sorts behind every id
-LISTED_KINDS = frozenset({"account", "api_key", "bridge", "dial_out_policy"})
+LISTED_KINDS = frozenset({"account", "api_key", "bridge", "dial_out_policy", "proof_key"})
 
 type Describe = Callable[[str, Record | None, Record | None], Sequence[Change]]
 """(kind, before, after) → what a change of a document means for each account that it is about,

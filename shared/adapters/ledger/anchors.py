@@ -2,7 +2,8 @@
 changed. A ledger that was rewritten or rolled back as a whole verifies by itself; against its
 anchor it does not.
 
-Blob `{date}/{bucket}.jsonl`, a line an account: `{"account", "commit", "head"}`.
+Blob `{date}/{bucket}.jsonl`, a line an account: `{"account", "commit", "head", "roots"}`; `roots`
+are the signed roots of the days that were closed that night (docs/proof.md), absent where none was.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from typing import Protocol
 
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
+from shared.domain.proof.roots import read_root
 from shared.ports.anchors import Anchor
 
 
@@ -41,10 +43,7 @@ class BlobAnchors:
             buckets.setdefault(_blob(day, anchor.account), []).append(anchor)
         written = 0
         for name, group in buckets.items():
-            lines = (
-                canonical_json({"account": each.account, "commit": each.commit, "head": each.head})
-                for each in group
-            )
+            lines = (canonical_json(_document(each)) for each in group)
             if await self._blobs.put_once(name, b"\n".join(lines) + b"\n"):
                 written += len(group)
         return written
@@ -56,8 +55,19 @@ class BlobAnchors:
             for line in (content or b"").splitlines():
                 data = json.loads(line)
                 if data["account"] == account:
-                    return Anchor(account, data["commit"], data["head"])
+                    roots = tuple(map(read_root, data.get("roots", ())))
+                    return Anchor(account, data["commit"], data["head"], roots)
         return None
+
+
+def _document(anchor: Anchor) -> dict[str, object]:
+    roots = [root.document() for root in anchor.roots]
+    return {
+        "account": anchor.account,
+        "commit": anchor.commit,
+        "head": anchor.head,
+        **({"roots": roots} if roots else {}),
+    }
 
 
 def _blob(day: date, account: str) -> str:

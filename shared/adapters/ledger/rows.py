@@ -417,6 +417,7 @@ def read_leg(row: Row) -> LegRecord:
         charge=cast("dict[str, object]", unpack("charge", row.values)),
         person=cast("dict[str, object]", unpack("person", row.values)),
         entry=read_entry(json.loads(str(row.values["entry"]))),
+        commit=int(cast("int", row.values["commit"])),
     )
 
 

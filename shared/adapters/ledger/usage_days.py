@@ -8,7 +8,7 @@ made again. What was booked on a day of calls of another day stands once more un
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any, cast
 
 from shared.adapters.ledger import bulk_reads, rows, segments
@@ -16,10 +16,10 @@ from shared.adapters.ledger.ranges import read_range
 from shared.adapters.tables.packing import fails_closed, pack, unpack
 from shared.adapters.tables.schema import check_schema
 from shared.domain.common import limits
-from shared.domain.common.calendar import local_day
+from shared.domain.common.calendar import day_end, day_start, local_day
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.usage.leg_facts import UsageTime
-from shared.domain.usage.usage import Cell, Cells, Counted, Slot, Span, UsageTotal, day_start
+from shared.domain.usage.usage import Cell, Cells, Counted, Slot, Span, UsageTotal
 from shared.pacing import breathe
 from shared.ports.ledger import UsageDays
 from shared.ports.tables import Delete, Row, TableStore, Upsert, Value
@@ -143,12 +143,6 @@ async def read_days(tables: TableStore, account: str, span: Span) -> UsageDays |
         await breathe()
     is_closed = span.by is UsageTime.BOOKED and span.until <= day_end(head.through, span.time_zone)
     return UsageDays(found, None if is_closed else head.last)
-
-
-def day_end(day: str, time_zone: str) -> datetime:
-    """The first instant of the next local day."""
-    following = date.fromisoformat(day) + timedelta(days=1)
-    return day_start(following.isoformat(), time_zone)
 
 
 async def read_head(tables: TableStore, account: str) -> Head | None:

@@ -19,6 +19,8 @@ TAGS = {
     "parked-legs": "Legs that could not be charged, and their way out",
     "api-keys": "Keys of administrators and scripts",
     "audit-log": "Who changed which setting when",
+    "operations": "What is done every night, at once",
+    "proof-keys": "Public keys of day roots (docs/proof.md)",
     "recharges": "What payment providers report",
     "status": "Whether legs get charged, and what waits",
     "dead-letters": "Messages of the queue that the broker gave up",
@@ -33,7 +35,7 @@ MAY_BE_NULL = frozenset(
         *("percent", "rate", "reversed_by", "rules", "until", "usage_location", "cost_center"),
         *("destination", "number_class", "region", "exhausted_at", "seconds_left"),
         *("messages", "oldest_seconds", "dead_letters", "last_success_at", "last_charge_at"),
-        *("pay_per_minute", "reason", "message"),
+        *("pay_per_minute", "reason", "message", "compromised_at"),
     }
 )
 """Fields of responses that may be null."""
@@ -45,15 +47,17 @@ PARAMETERS = {
     "bridge": "Id of a bridge.",
     "card": "Name of a rate card.",
     "conference": "The bridge's id of a conference, percent-encoded.",
+    "date": "A day in the account's time zone, `2026-11-23`.",
     "effective_from": "The time from which a version holds, RFC 3339.",
     "id": "Id, as the list has it.",
-    "key": "Id of an API key.",
+    "key": "Id of a key.",
     "leg": "`{bridge}~{leg_id}`, or `{bridge}~~{base64url}` where the id has other characters.",
     "month": "A month, `2026-11`.",
     "name": "Its name.",
     "number": "A service number, E.164 with its plus percent-encoded.",
     "organizer": "The organizer's id, percent-encoded.",
     "region": "ISO 3166-1 code of a country, `FR`, or `001` for the international networks.",
+    "sequence": "Number of an entry.",
     "recharge": "Id of a recharge, as its request named it.",
 }
 

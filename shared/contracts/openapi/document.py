@@ -31,7 +31,12 @@ type Json = dict[str, Any]
 EXAMPLES = "openapi_examples.json"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _REF = "#/components/schemas/{model}"
-_FORMATS = {"csv": CSV_MEDIA_TYPE, "svg": "image/svg+xml", "text": "text/plain"}
+_FORMATS = {
+    "csv": CSV_MEDIA_TYPE,
+    "html": "text/html",
+    "svg": "image/svg+xml",
+    "text": "text/plain",
+}
 """Media types of responses by the query parameter `format`, beside JSON."""
 
 
@@ -147,14 +152,17 @@ def _answers(route: Route, example: Json) -> Json:
         name for each in route.queries or () if each.name == "format" for name in each.choices
     ]
     texts = {_FORMATS[name]: {"schema": _TEXT} for name in formats if name in _FORMATS}
+    if media_type := example.get("media_type"):
+        texts[media_type] = {"schema": {"type": "string", "format": "binary"}}
     return {each: _answer(example.get("response"), texts) for each in sorted(statuses)}
 
 
 def _answer(response: object, texts: Json) -> Json:
     headers = {"x-request-id": {"description": "The request's id in the logs.", "schema": _TEXT}}
-    if response is None:
+    if response is None and not texts:
         return {"description": "Done.", "headers": headers}
-    content = {"application/json": {"schema": schema_of(response), "example": response}, **texts}
+    json_answer: Json = {"schema": schema_of(response), "example": response}
+    content = {**({} if response is None else {"application/json": json_answer}), **texts}
     return {"description": "Done.", "headers": headers, "content": content}
 
 

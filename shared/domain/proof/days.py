@@ -49,6 +49,14 @@ class Day:
         self.last_entry += len(commit.entries)
         self.names |= rate_names(commit.entries)
 
+    def take(self, hashes: Sequence[str], closing_micros: int, last_entry: int) -> None:
+        """The next commits, of which the public hashes are known, and what the last one led to;
+        their rates are not."""
+        self.leaves += [bytes.fromhex(each) for each in hashes]
+        self.head = hashes[-1]
+        self.closing_micros = closing_micros
+        self.last_entry = last_entry
+
     def root(
         self,
         rates: Iterable[Mapping[str, Any]],
@@ -95,11 +103,3 @@ def follows(before: DayRoot, before_digest: str, after: DayRoot) -> bool:
         and after.opening_micros == before.closing_micros
         and after.account == before.account
     )
-
-
-def covering(days: Sequence[ProvenDay], commit: int) -> ProvenDay | None:
-    """The day that has a commit."""
-    for day in days:
-        if day.signed.root.after < commit <= day.signed.root.last:
-            return day
-    return None

@@ -10,7 +10,7 @@ from shared.domain.common.money import format_amount
 from shared.domain.ledger.model import EntryKind
 from shared.domain.proof.commits import PublicCommit, entry_leaf
 from shared.domain.proof.rates import rate_leaves
-from shared.domain.proof.roots import SignedRoot
+from shared.domain.proof.roots import DayRoot, SignedRoot
 
 MONTH_FORMAT = "perminute-month/1"
 
@@ -18,22 +18,19 @@ MONTH_FORMAT = "perminute-month/1"
 class MonthFile:
     """Makes the lines one after the other, and adds up the statement on the way."""
 
-    def __init__(self, opening_micros: int, first_entry: int) -> None:
+    def __init__(self, first: DayRoot) -> None:
+        self._first = first
         self._digest = hashlib.sha256()
         self._lines = 0
-        self._opening = self._closing = opening_micros
-        self._first_entry = first_entry
-        self._last_entry = first_entry - 1
+        self._closing = first.opening_micros
+        self._last_entry = first.first_entry - 1
         self._kinds: dict[str, tuple[int, int]] = {}
         self._legs = self._charged = 0
 
     def head(
         self,
-        account: str,
         month: str,
         *,
-        currency: str,
-        time_zone: str,
         is_interim: bool,
         persons: bool,
         created_at: datetime,
@@ -44,10 +41,10 @@ class MonthFile:
         about = {
             "type": "file",
             "format": MONTH_FORMAT,
-            "account": account,
+            "account": self._first.account,
             "month": month,
-            "currency": currency,
-            "time_zone": time_zone,
+            "currency": self._first.currency,
+            "time_zone": self._first.time_zone,
             "interim": is_interim,
             "persons": persons,
             "created_at": format_time(created_at),
@@ -58,8 +55,11 @@ class MonthFile:
         for rate in rate_leaves(rates):
             yield self._line(b'{"rate":' + rate + b',"type":"rate"}')
 
-    def commit(self, commit: PublicCommit, persons: Mapping[int, Mapping[str, object]]) -> bytes:
-        """A commit; `persons` by the number of the entry, as far as they are shown."""
+    def commit(
+        self, commit: PublicCommit, persons: Mapping[int, Mapping[str, object]]
+    ) -> tuple[bytes, str]:
+        """(line, public hash) of a commit; `persons` by the number of the entry, as far
+        as they are shown."""
         leaves = [entry_leaf(entry) for entry in commit.entries]
         parts: list[bytes] = []
         for entry, leaf in zip(commit.entries, leaves, strict=True):
@@ -75,7 +75,8 @@ class MonthFile:
         self._last_entry += len(parts)
         document = canonical_json(commit.document(leaves))
         body = b'{"commit":' + document + b',"entries":[' + b",".join(parts) + b"]"
-        return self._line(body + b',"type":"commit"}')
+        line = self._line(body + b',"type":"commit"}')
+        return line, hashlib.sha256(document).hexdigest()
 
     def root(self, signed: SignedRoot) -> bytes:
         """The root of a day."""
@@ -85,9 +86,9 @@ class MonthFile:
         """The statement, and the end."""
         statement = {
             "type": "statement",
-            "opening": format_amount(self._opening),
+            "opening": format_amount(self._first.opening_micros),
             "closing": format_amount(self._closing),
-            "first_entry": self._first_entry,
+            "first_entry": self._first.first_entry,
             "last_entry": self._last_entry,
             "legs": self._legs,
             "charged": format_amount(self._charged),

@@ -191,12 +191,6 @@ def added_up(totals: Iterable[UsageTotal]) -> UsageTotal:
     return found
 
 
-def day_start(day: str, time_zone: str) -> datetime:
-    """The first instant of a local day."""
-    each = date.fromisoformat(day)
-    return datetime(each.year, each.month, each.day, tzinfo=zone(time_zone))
-
-
 def _slot(moment: datetime, time_zone: str) -> Slot:
     local = moment.astimezone(zone(time_zone))
     return Slot(local.date().isoformat(), local.hour)

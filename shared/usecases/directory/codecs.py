@@ -4,6 +4,7 @@ What is kept never depends on the bodies of the API. A document that can't be re
 SettingsUnreadable, which names it; fields that this version does not know are left alone.
 """
 
+import base64
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ from shared.domain.directory.entities import (
 )
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.numbers.numbers import prefix_digits
+from shared.domain.proof.roots import ProofKey
 from shared.ports.records import Record
 
 type Document = Mapping[str, Any]
@@ -47,6 +49,7 @@ class Kind(StrEnum):
     FORMER_ORGANIZER = "former_organizer"
     FORMER_BRIDGE = "former_bridge"
     ERASURE = "erasure"
+    PROOF_KEY = "proof_key"
 
 
 CONFERENCE_OF_ACCOUNT = "conference_of_account"
@@ -78,6 +81,30 @@ def _read_by[Fact](kind: Kind) -> Callable[[Callable[[Record], Fact]], Callable[
         return checked
 
     return reading
+
+
+def proof_key_document(key: ProofKey) -> Document:
+    """A public key without its id, which the record carries."""
+    return {
+        "public_key": base64.b64encode(key.public_key).decode(),
+        "since": format_time(key.since),
+        "until": format_time(key.until) if key.until else None,
+        "compromised_at": format_time(key.compromised_at) if key.compromised_at else None,
+    }
+
+
+@_read_by(Kind.PROOF_KEY)
+def proof_key(record: Record) -> ProofKey:
+    """The public key of a record."""
+    document: Document = record.document
+    until, compromised_at = document["until"], document["compromised_at"]
+    return ProofKey(
+        record.key,
+        base64.b64decode(document["public_key"], validate=True),
+        parse_time(document["since"]),
+        parse_time(until) if until else None,
+        parse_time(compromised_at) if compromised_at else None,
+    )
 
 
 def account_document(account: Account) -> Document:

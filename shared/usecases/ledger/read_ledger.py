@@ -23,8 +23,10 @@ from shared.ports.anchors import Anchors
 from shared.ports.clock import Clock
 from shared.ports.ledger import Commit, Ledger, LegRecord, Verification
 from shared.ports.legs import ParkingLot
+from shared.ports.proofs import Proofs
 from shared.usecases.directory.directory_cache import DirectoryCache
 from shared.usecases.ledger.close_months import add_up_month
+from shared.usecases.ledger.compare_anchors import anchor_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class ReadLedger:
 
     facts: DirectoryCache
     ledger: Ledger
+    proofs: Proofs
     parking: ParkingLot
     anchors: Anchors | None
     clock: Clock
@@ -216,18 +219,11 @@ class ReadLedger:
             return found
         if self.anchors is None:
             raise Conflict("Heads are not anchored here.", code="anchors_off")
-        anchor = await self.anchors.latest(account, self.clock.now().date())
-        if anchor is None:
-            return replace(found, problems=(*found.problems, "There is no anchor to compare with."))
-        head = await self.ledger.head_at(account, anchor.commit)
-        if anchor.commit == 0 or head == anchor.head:
-            return found
-        problem = (
-            f"commit {anchor.commit}: is gone; the ledger was rolled back"
-            if head is None
-            else f"commit {anchor.commit}: is not the one that was anchored; it was rewritten"
-        )
-        return replace(found, problems=(*found.problems, problem))
+        today = self.clock.now().date()
+        problems = await anchor_problems(account, today, self.anchors, self.ledger, self.proofs)
+        if problems is None:
+            problems = ["There is no anchor to compare with."]
+        return replace(found, problems=(*found.problems, *problems))
 
 
 def _take(

@@ -1,9 +1,10 @@
 """The nightly audit: goes through the directory and proves that the marks missed nothing.
 
 For every account: its settings stand in the ledger, its events are published, what time brought is
-done, its closed days are packed, days and months added up, its chain verifies from where the
-last night ended; then the heads of all ledgers are anchored in another storage account. What is
-found wrong is repaired where that is safe, and always reported.
+done, its closed days are packed, days and months added up, its chain verifies from where the last
+night ended and is what was anchored, its days are closed and their roots signed; then the heads of
+all ledgers are anchored in another storage account. What is found wrong is repaired where that is
+safe, and always reported.
 """
 
 from collections.abc import AsyncIterator
@@ -16,15 +17,20 @@ from shared.domain.common.errors import PerminuteError
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal
 from shared.domain.directory.entities import Account
 from shared.domain.ledger import monitoring
+from shared.domain.proof.roots import SignedRoot
 from shared.ports.anchors import Anchor, Anchors
 from shared.ports.clock import Clock
 from shared.ports.ledger import Ledger
 from shared.ports.notices import DueMark, DueMarks, Notices
+from shared.ports.proofs import Proofs
 from shared.usecases.credits.watch_balances import EVENTS, HOLD_EVENTS, WatchBalances
 from shared.usecases.directory.accounts import Accounts
 from shared.usecases.directory.sync_ledger_settings import OpenLedger
 from shared.usecases.ledger.close_months import close_months
+from shared.usecases.ledger.compare_anchors import anchor_problems
+from shared.usecases.proof.close_days import CloseDays
 
+_LAST_DAY = "9999-12-31"
 _AUDITOR = Principal("nightly audit", frozenset(), frozenset({ALL_ACCOUNTS}))
 
 
@@ -36,6 +42,7 @@ class Audited:
     day: date
     accounts: int = 0
     anchored: int = 0
+    days_closed: int = 0
     missed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -51,6 +58,8 @@ class AuditLedgers:
     notices: Notices
     watch_balances: WatchBalances
     anchors: Anchors | None
+    proofs: Proofs
+    close_days: CloseDays
     clock: Clock
 
     async def __call__(self) -> Audited:
@@ -90,11 +99,32 @@ class AuditLedgers:
             over = self.clock.now() - timedelta(seconds=limits.MONTH_CLOSES_AFTER_SECONDS)
             await self.ledger.close_usage_days(account.id, zone, over)
             verified = await self.ledger.verify(account.id, resume=True)
+            found.problems += [f"{account.id}: {problem}" for problem in verified.problems]
+            roots = await self._roots(account, found) if not verified.problems else ()
         except PerminuteError as error:
             found.problems.append(f"{account.id}: {error.detail}")
             return None
-        found.problems += [f"{account.id}: {problem}" for problem in verified.problems]
-        return Anchor(account.id, verified.commits, verified.head)
+        return Anchor(account.id, verified.commits, verified.head, roots)
+
+    async def _roots(self, account: Account, found: Audited) -> tuple[SignedRoot, ...]:
+        """Close the days of a sound ledger; the roots to anchor: those, and the newest ones, which
+        may have come after the anchors of their day."""
+        now = self.clock.now()
+        if self.anchors is not None:
+            problems = await anchor_problems(
+                account.id, now.date(), self.anchors, self.ledger, self.proofs
+            )
+            if problems:
+                found.problems += [f"{account.id}: {problem}" for problem in problems]
+                return ()
+        closed = await self.close_days(account)
+        found.days_closed += len(closed)
+        since = now - timedelta(days=limits.ANCHORED_DAYS)
+        newest = await self.proofs.roots(
+            account.id, since.date().isoformat(), _LAST_DAY, limit=limits.LIST_ITEMS_MAX
+        )
+        days = {signed.root.day: signed for signed in (*closed, *newest)}
+        return tuple(days[day] for day in sorted(days))
 
     def _today(self) -> datetime:
         return self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)

@@ -17,21 +17,20 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared.domain.charging.charge_record import explained, quoted_pooled
-from shared.domain.common.calendar import local_day
+from shared.domain.common.calendar import day_start, local_day
 from shared.domain.common.canonical import canonical_json, format_time
 from shared.domain.credits.included_minutes import PoolDraw
 from shared.domain.credits.lots import Draw, Lot, LotKind
 from shared.domain.ledger.model import Entry, EntryKind
 from shared.domain.legs.leg import QueuedLeg
 from shared.domain.proof.commits import GENESIS, PublicCommit, document_hash, public_entry
-from shared.domain.proof.days import Day, ProvenDay, covering
+from shared.domain.proof.days import Day, ProvenDay
 from shared.domain.proof.merkle import tree_path, tree_root
 from shared.domain.proof.month_file import MonthFile
 from shared.domain.proof.rates import rate_document, rates_root
 from shared.domain.proof.receipts import Correction, Proven, receipt_document
 from shared.domain.proof.roots import SignedRoot, key_id, signed_bytes
 from shared.domain.rating.rating import paid_seconds, rest_after
-from shared.domain.usage.usage import day_start
 from shared.usecases.charging.charge_legs import Charged
 from tests.support.charging_app import CARD, JANUARY, LONDON, TOKYO, ChargingApp
 from tests.unit.rating.cases import charge, random_call
@@ -357,8 +356,7 @@ def _receipt(
             if link and (link.entry in sequences or link.corrects in sequences):
                 corrections.append(link)
             if entry.sequence in sequences:
-                day = covering(days, commit.number)
-                assert day is not None
+                day = next(d for d in days if commit.number <= d.signed.root.last)
                 proven.append(Proven(entry, commit, day, persons.get(entry.sequence, {})))
     return receipt_document("contoso", leg, proven, corrections, AT + timedelta(days=9))
 
@@ -369,15 +367,11 @@ def _month(
     chosen = [day for day in days if day.signed.root.day.startswith(month)]
     before = [day for day in days if day.signed.root.day < month]
     checkpoint = before[-1].signed if before else None
-    first = chosen[0].signed.root
-    file = MonthFile(first.opening_micros, first.first_entry)
+    file = MonthFile(chosen[0].signed.root)
     rates = {canonical_json(rate): rate for day in chosen for rate in day.rates}
     lines = list(
         file.head(
-            "contoso",
             month,
-            currency="EUR",
-            time_zone=ZONE,
             is_interim=chosen[-1].signed.root.is_interim,
             persons=True,
             created_at=AT + timedelta(days=9),
@@ -388,7 +382,7 @@ def _month(
     for day in chosen:
         root = day.signed.root
         lines += [
-            file.commit(each, story.persons)
+            file.commit(each, story.persons)[0]
             for each in commits
             if root.after < each.number <= root.last
         ]

@@ -1,0 +1,1 @@
+"""Proofs at the HTTP edge: keys, and the printed receipt."""

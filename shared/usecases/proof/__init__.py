@@ -1,0 +1,1 @@
+"""Proofs that others check without the operator: keys, day roots, receipts, month files."""

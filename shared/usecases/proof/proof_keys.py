@@ -1,0 +1,122 @@
+"""The keys that sign day roots: which hold when, and which were compromised."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.domain.common import limits
+from shared.domain.common.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    PreconditionMissing,
+    StoreUnavailable,
+)
+from shared.domain.proof.roots import DayRoot, ProofKey, SignedRoot, key_id, signed_bytes
+from shared.ports.clock import Clock
+from shared.ports.proofs import Signer
+from shared.ports.records import RecordStore, all_records
+from shared.usecases.directory import codecs
+from shared.usecases.directory.codecs import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class ProofKeys:
+    """The public keys in the directory, and the private one of this process, if it has any.
+    Everything raises StoreUnavailable."""
+
+    records: RecordStore
+    signer: Signer | None
+    is_signed: Callable[[bytes, bytes, bytes], bool]
+    clock: Clock
+
+    async def every(self) -> list[ProofKey]:
+        """All keys, the first one first."""
+        records = await all_records(self.records, Kind.PROOF_KEY)
+        return sorted(map(codecs.proof_key, records), key=lambda key: (key.since, key.id))
+
+    async def current(self) -> ProofKey:
+        """The key that signs now. A private key that is new is published, and ends the one before.
+
+        Raises Conflict `proofs_off` without a private key, `proof_key_replaced` where another one
+        has replaced it, `proof_key_compromised` where it was compromised.
+        """
+        if self.signer is None:
+            raise Conflict(
+                "Days are not signed here: there is no PERMINUTE_PROOF_KEY.", code="proofs_off"
+            )
+        own = key_id(self.signer.public_key)
+        keys = {key.id: key for key in await self.every()}
+        if own not in keys:
+            now = self.clock.now()
+            keys[own] = ProofKey(own, self.signer.public_key, now)
+            await self._write(keys[own], None)
+            for key in keys.values():
+                if key.id != own and key.until is None:
+                    await self._change(key.id, lambda each: replace(each, until=each.until or now))
+        key = keys[own]
+        if key.compromised_at is not None:
+            raise Conflict(
+                f"The proof key {own} was compromised: rotate the key.",
+                code="proof_key_compromised",
+            )
+        if key.until is not None:
+            raise Conflict(
+                f"The proof key {own} was replaced: restart this process with the new key.",
+                code="proof_key_replaced",
+            )
+        return key
+
+    def sign(self, root: DayRoot) -> SignedRoot:
+        """The root, signed; its key is that of `current`."""
+        assert self.signer is not None, "a root names a key that `current` gave"
+        return SignedRoot(root, self.signer.sign(signed_bytes(root)))
+
+    async def compromised(self, key: str, at: datetime) -> ProofKey:
+        """Record that somebody else may have had the private key since `at`; an earlier time
+        replaces a later one, a later one changes nothing.
+
+        Raises NotFound `proof_key_unknown`, Invalid for a time in the future.
+        """
+        if at > self.clock.now():
+            raise Invalid.field("/at", "must not be in the future")
+
+        def earliest(found: ProofKey) -> ProofKey:
+            known = found.compromised_at
+            return replace(found, compromised_at=at if known is None else min(known, at))
+
+        return await self._change(key, earliest)
+
+    def fault(self, signed: SignedRoot, keys: dict[str, ProofKey]) -> str | None:
+        """Why a root is not one that a key signed while it held, or None."""
+        root = signed.root
+        key = keys.get(root.key)
+        if key is None:
+            return f"key: {root.key} is not a published key"
+        if not self.is_signed(key.public_key, signed.signature, signed_bytes(root)):
+            return f"signature: is not that of key {root.key}"
+        if root.signed_at < key.since or (key.until is not None and root.signed_at >= key.until):
+            return f"key: {root.key} did not hold when the root was signed"
+        if key.compromised_at is not None and root.signed_at >= key.compromised_at:
+            return f"compromised: {root.key} was compromised when the root was signed"
+        return None
+
+    async def _change(self, key: str, change: Callable[[ProofKey], ProofKey]) -> ProofKey:
+        for _ in range(limits.RECORD_TRIES_MAX):
+            record = await self.records.get(Kind.PROOF_KEY, key)
+            if record is None:
+                raise NotFound("There is no such proof key.", code="proof_key_unknown")
+            found = codecs.proof_key(record)
+            changed = change(found)
+            if changed == found or await self._write(changed, record.etag):
+                return changed
+        raise StoreUnavailable("This key changes too often at present.")
+
+    async def _write(self, key: ProofKey, if_match: str | None) -> bool:
+        try:
+            document = codecs.proof_key_document(key)
+            await self.records.put(Kind.PROOF_KEY, key.id, document, if_match=if_match)
+        except (PreconditionFailed, PreconditionMissing):
+            return False  # another process was faster
+        return True

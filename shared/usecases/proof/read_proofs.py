@@ -1,0 +1,365 @@
+"""What a customer gets to check without us: day roots, receipts, month files."""
+
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from shared.domain.common import calendar, limits
+from shared.domain.common.calendar import local_day
+from shared.domain.common.errors import Conflict, Invalid, LedgerCorrupt, NotFound
+from shared.domain.directory.entities import Account
+from shared.domain.ledger.model import Entry
+from shared.domain.ledger.statements import requested_month_span
+from shared.domain.legs.leg import decode_leg_key
+from shared.domain.proof.days import Day, ProvenDay
+from shared.domain.proof.month_file import MonthFile
+from shared.domain.proof.rates import RateName, rate_names
+from shared.domain.proof.receipts import Correction, Proven, receipt_document
+from shared.domain.proof.roots import SignedRoot
+from shared.pacing import breathe
+from shared.ports.clock import Clock
+from shared.ports.ledger import Commit, Ledger
+from shared.ports.proofs import Proofs
+from shared.ports.rate_cards import RateCardStore
+from shared.usecases.directory.directory_cache import DirectoryCache
+from shared.usecases.proof.close_days import UsedRates, following
+from shared.usecases.proof.proof_keys import ProofKeys
+
+type _Persons = Mapping[int, Mapping[str, object]]
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_AROUND = timedelta(days=3)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadProofs:
+    """Reads of one account's proofs. All raise NotFound `account_unknown`, StoreUnavailable and
+    LedgerCorrupt; interim roots raise what `ProofKeys.current` raises."""
+
+    facts: DirectoryCache
+    ledger: Ledger
+    proofs: Proofs
+    rate_cards: RateCardStore
+    keys: ProofKeys
+    clock: Clock
+
+    async def root(self, account: str, day: str) -> SignedRoot:
+        """The root of a day. Raises Invalid `date_invalid`, Conflict `day_open`, NotFound
+        `proof_unknown` for a day before the first one."""
+        await self.facts.require_account(account)
+        signed = await self.proofs.root(account, _date(day))
+        if signed is not None:
+            return signed
+        last = await self.proofs.last(account)
+        if last is not None and day <= last.root.day:
+            raise NotFound("The account had no ledger on that day.", code="proof_unknown")
+        raise _day_open(f"{day} is not closed")
+
+    async def roots(self, account: str, first: str | None, last: str | None) -> list[SignedRoot]:
+        """The roots from one day to another one, at most LIST_ITEMS_MAX. Raises Invalid
+        `date_invalid`."""
+        await self.facts.require_account(account)
+        begin, end = _date(first or "1970-01-01"), _date(last or "9999-12-31")
+        return await self.proofs.roots(account, begin, end, limit=limits.LIST_ITEMS_MAX)
+
+    async def problems(self, account: str) -> list[str]:
+        """The closed days whose roots no published key signed while it held."""
+        keys = {key.id: key for key in await self.keys.every()}
+        first = "1970-01-01"
+        found: list[str] = []
+        while page := await self.proofs.roots(
+            account, first, "9999-12-31", limit=limits.LIST_ITEMS_MAX
+        ):
+            for signed in page:
+                await breathe()
+                if fault := self.keys.fault(signed, keys):
+                    found.append(f"proof|{signed.root.day}: {fault}")
+            first = following(page[-1].root.day)
+        return found
+
+    async def of_leg(
+        self, account: str, shown: str, *, is_interim: bool, persons: bool
+    ) -> Mapping[str, object]:
+        """The receipt of a leg: all its entries. Raises NotFound `leg_unknown`, Conflict
+        `day_open`."""
+        known = await self.facts.require_account(account)
+        key = decode_leg_key(shown)
+        debits = await self.ledger.debits(account, key)
+        if not debits:
+            raise NotFound("There is no such leg, or it is still queued.", code="leg_unknown")
+        taken_back = [await self.ledger.reversal(account, each.entry.sequence) for each in debits]
+        entries = [*(each.entry for each in debits), *filter(None, taken_back)]
+        commits = {each.entry.sequence: each.commit for each in debits}
+        shown_persons = {debits[0].entry.sequence: debits[0].person} if persons else {}
+        return await self._receipt(
+            known, key, _in_order(entries), commits, shown_persons, is_interim=is_interim
+        )
+
+    async def of_entry(
+        self, account: str, sequence: int, *, is_interim: bool, persons: bool
+    ) -> Mapping[str, object]:
+        """The receipt of one entry. Raises NotFound `entry_unknown`, Conflict `day_open`."""
+        known = await self.facts.require_account(account)
+        commit = await self.ledger.commit_of(account, sequence)
+        if commit is None:
+            raise NotFound("There is no such entry.", code="entry_unknown")
+        entry = commit.entries[sequence - commit.first]
+        shown_persons: dict[int, Mapping[str, object]] = {}
+        if persons and entry.charges and entry.leg is not None:
+            stored = await self.ledger.persons_of(account, [entry.leg])
+            shown_persons[sequence] = stored.get(entry.leg, {})
+        links: list[Entry] = [entry]
+        if reversal := await self.ledger.reversal(account, sequence):
+            links.append(reversal)
+            if reversal.rerates is not None:
+                anew = await self.ledger.entry(account, reversal.sequence + 1)
+                links += [anew] if anew else []
+        return await self._receipt(
+            known,
+            entry.leg,
+            links,
+            {sequence: commit.number},
+            shown_persons,
+            is_interim=is_interim,
+            only=sequence,
+        )
+
+    async def month(
+        self, account: str, month: str, *, is_interim: bool, persons: bool
+    ) -> AsyncIterator[bytes]:
+        """The lines of a month file. Raises Invalid `month_invalid`, NotFound `proof_unknown`,
+        Conflict `day_open`."""
+        known = await self.facts.require_account(account)
+        zone = known.settings.time_zone
+        start, end = requested_month_span(month, zone)
+        last_day = (end - timedelta(microseconds=1)).astimezone(calendar.zone(zone)).date()
+        roots = await self.proofs.roots(
+            account, f"{month}-01", f"{month}-31", limit=limits.LIST_ITEMS_MAX
+        )
+        last = await self.proofs.last(account)
+        is_over = last is not None and last.root.day >= last_day.isoformat()
+        if start > self.clock.now() or (is_over and not roots):
+            raise NotFound("The account has no day in that month.", code="proof_unknown")
+        if not is_over and not is_interim:
+            raise _day_open(f"The month {month} is not closed")
+        rates = await self.proofs.rates(account, [each.root.day for each in roots])
+        interim: ProvenDay | None = None
+        if not is_over:
+            interim = await self._rest_of_month(known, last, end)
+            rates += [each for each in interim.rates if each not in rates]
+        checkpoint = last
+        if roots:
+            before = date.fromisoformat(roots[0].root.day) - timedelta(days=1)
+            checkpoint = await self.proofs.root(account, before.isoformat())
+        days = [*roots, *([interim.signed] if interim else [])]
+        file = MonthFile(days[0].root)
+        head = file.head(
+            month,
+            is_interim=interim is not None,
+            persons=persons,
+            created_at=self.clock.now(),
+            checkpoint=checkpoint,
+            rates=rates,
+        )
+        return self._lines(file, head, days, persons=persons)
+
+    async def _rest_of_month(
+        self, account: Account, last: SignedRoot | None, end: datetime
+    ) -> ProvenDay:
+        """What is in no closed day yet, up to the end of a month."""
+        day = Day(account.id, last)
+        async for commit in self._commits(account.id, day.after):
+            if commit.at >= end:
+                break
+            day.add(commit.public(account.id, day.head))
+        return await self._signed(account, day, day.names, min(self.clock.now(), end))
+
+    async def _lines(
+        self, file: MonthFile, head: Iterable[bytes], days: Sequence[SignedRoot], *, persons: bool
+    ) -> AsyncIterator[bytes]:
+        for line in head:
+            yield line
+        first, last = days[0].root, days[-1].root
+        account, public, number = first.account, first.base, first.after
+        rest = iter(days)
+        day = next(rest)
+        while number < last.last:
+            page = await self.ledger.history(account, after=number)
+            page = [commit for commit in page if commit.number <= last.last]
+            if not page:
+                raise LedgerCorrupt(f"The journal ends before commit {last.last}.")
+            shown = await self._persons(account, page) if persons else {}
+            for commit in page:
+                await breathe()
+                while day.root.last < commit.number:
+                    yield self._closed(file, day, public)
+                    day = next(rest)
+                line, public = file.commit(commit.public(account, public), shown)
+                number = commit.number
+                yield line
+        yield self._closed(file, day, public)
+        for day in rest:
+            yield self._closed(file, day, public)
+        for line in file.tail():
+            yield line
+
+    def _closed(self, file: MonthFile, day: SignedRoot, public: str) -> bytes:
+        if public != day.root.head:
+            raise LedgerCorrupt(f"The commits of {day.root.day} are not those that were signed.")
+        return file.root(day)
+
+    async def _persons(self, account: str, page: Sequence[Commit]) -> _Persons:
+        """The persons of the legs that are debited for the first time, by entry."""
+        debits = [entry for commit in page for entry in commit.entries if entry.charges]
+        legs = {entry.leg for entry in debits if entry.leg is not None}
+        found = await self.ledger.persons_of(account, sorted(legs))
+        return {
+            entry.sequence: found.get(entry.leg, {}) for entry in debits if entry.leg is not None
+        }
+
+    async def _receipt(
+        self,
+        account: Account,
+        leg: str | None,
+        entries: Sequence[Entry],
+        numbers: Mapping[int, int],
+        persons: _Persons,
+        *,
+        is_interim: bool,
+        only: int | None = None,
+    ) -> Mapping[str, object]:
+        last = await self.proofs.last(account.id)
+        proven: list[tuple[Entry, Commit]] = []
+        for entry in entries:
+            if only in {None, entry.sequence}:
+                number = numbers.get(entry.sequence)
+                commit = await self._commit(account.id, entry.sequence, number)
+                proven.append((commit.entries[entry.sequence - commit.first], commit))
+        closed = last.root.last if last else 0
+        if proven[0][1].number > closed and not is_interim:
+            raise _day_open("The day of the entry is not closed")
+        if not is_interim:
+            proven = [each for each in proven if each[1].number <= closed]
+        days: list[ProvenDay] = []
+        late = [commit for _, commit in proven if commit.number > closed]
+        if late:
+            named = rate_names(each for each, commit in proven if commit.number > closed)
+            days.append(await self._interim(account, last, named))
+        items = [
+            Proven(
+                entry,
+                commit.public(account.id, _hash_before(day, commit.number)),
+                day,
+                persons.get(entry.sequence, {}),
+            )
+            for entry, commit in proven
+            for day in [await self._day_of(account.id, commit, days)]
+        ]
+        corrections = [link for entry in entries if (link := Correction.of(entry)) is not None]
+        return receipt_document(account.id, leg, items, corrections, self.clock.now())
+
+    async def _commit(self, account: str, sequence: int, number: int | None) -> Commit:
+        if number is None:
+            found = await self.ledger.commit_of(account, sequence)
+            page = [found] if found else []
+        else:
+            page = await self.ledger.journal(account, after=number - 1, limit=1)
+        if not page:
+            raise LedgerCorrupt(f"The commit of entry {sequence} is missing.")
+        return page[0]
+
+    async def _day_of(self, account: str, commit: Commit, days: list[ProvenDay]) -> ProvenDay:
+        """The day of a commit: one of `days`, or a closed one, which is added to them."""
+        for day in days:
+            if day.signed.root.after < commit.number <= day.signed.root.last:
+                return day
+        around = (
+            (commit.at - _AROUND).date().isoformat(),
+            (commit.at + _AROUND).date().isoformat(),
+        )
+        for signed in await self.proofs.roots(account, *around, limit=limits.LIST_ITEMS_MAX):
+            if signed.root.after < commit.number <= signed.root.last:
+                found = await self.proofs.day(account, signed.root.day)
+                if found is not None:
+                    days.append(found)
+                    return found
+        raise LedgerCorrupt(f"No closed day has commit {commit.number}.")
+
+    async def _interim(
+        self,
+        account: Account,
+        last: SignedRoot | None,
+        named: set[RateName],
+    ) -> ProvenDay:
+        """What followed the last closed day, under the present head."""
+        day = Day(account.id, last)
+        hashes = await self.ledger.public_hashes(account.id, after=day.after)
+        if hashes is None:
+            async for commit in self._commits(account.id, day.after):
+                day.add(commit.public(account.id, day.head))
+        elif hashes:
+            (end,) = await self.ledger.journal(
+                account.id, after=day.after + len(hashes) - 1, limit=1
+            )
+            day.take(hashes, end.balance_micros, end.first + len(end.entries) - 1)
+        return await self._signed(account, day, named, self.clock.now())
+
+    async def _signed(
+        self, account: Account, day: Day, named: set[RateName], until: datetime
+    ) -> ProvenDay:
+        rates = await UsedRates(self.rate_cards).named(named)
+        zone = account.settings.time_zone
+        key = await self.keys.current()
+        root = day.root(
+            rates,
+            currency=account.settings.currency,
+            time_zone=zone,
+            day=local_day(until - timedelta(microseconds=1), zone),
+            until=until,
+            signed_at=self.clock.now(),
+            key=key.id,
+            is_interim=True,
+        )
+        return ProvenDay(self.keys.sign(root), tuple(day.leaves), rates)
+
+    async def _commits(
+        self, account: str, after: int, until: int | None = None
+    ) -> AsyncIterator[Commit]:
+        while until is None or after < until:
+            page = await self.ledger.history(account, after=after)
+            for commit in page:
+                if until is not None and commit.number > until:
+                    return
+                await breathe()
+                yield commit
+            if not page:
+                return
+            after = page[-1].number
+
+
+def _in_order(entries: Iterable[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: entry.sequence)
+
+
+def _hash_before(day: ProvenDay, commit: int) -> str:
+    """The public hash of the commit before one of the day's."""
+    place = commit - day.signed.root.after - 1
+    return day.leaves[place - 1].hex() if place else day.signed.root.base
+
+
+def _day_open(what: str) -> Conflict:
+    return Conflict(
+        f"{what}: days are closed once they are over in the account's time zone."
+        " interim=true signs the present head instead.",
+        code="day_open",
+    )
+
+
+def _date(text: str) -> str:
+    """A day as ISO text. Raises Invalid `date_invalid`."""
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text).isoformat()
+    except ValueError:
+        pass
+    raise Invalid("A day is written YYYY-MM-DD.", code="date_invalid")
