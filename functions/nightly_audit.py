@@ -20,14 +20,14 @@ bp = new_blueprint()
 )
 async def nightly_audit(timer: func.TimerRequest) -> None:
     """One audit of all accounts; a second one the same day finds the same."""
-    await run_audit(past_due=timer.past_due)
+    audit = await container().audit_ledgers()
+    await container().runs.note("nightly_audit")
+    report(audit, past_due=timer.past_due)
     await container().records.index.fill()
 
 
-async def run_audit(*, past_due: bool = False) -> "Audited":
-    """The audit, with what it found in the log."""
-    audit = await container().audit_ledgers()
-    await container().runs.note("nightly_audit")
+def report(audit: "Audited", *, past_due: bool) -> None:
+    """Log what an audit found."""
     for problem in audit.problems:
         event("verification_failed", detail=problem)
     for account in audit.missed:
@@ -41,4 +41,3 @@ async def run_audit(*, past_due: bool = False) -> "Audited":
         missed=len(audit.missed),
         past_due=past_due,
     )
-    return audit

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import azure.functions as func
 
 from functions.http import Call, admin_route, new_blueprint, reply
-from functions.nightly_audit import run_audit
+from functions.nightly_audit import report
 from shared.bootstrap import container
 from shared.contracts.common.queries import Query, flag, one_of
 from shared.domain.common.errors import NotFound
@@ -163,7 +163,9 @@ async def get_month_file(call: Call) -> func.HttpResponse:
 async def post_nightly_audit(_: Call) -> func.HttpResponse:
     """Audit every account now, as every night: verify the ledgers, close the days that are over,
     anchor heads and roots."""
-    audit = await run_audit()
+    audit = await container().audit_ledgers()
+    await container().runs.note("nightly_audit")
+    report(audit, past_due=False)
     return reply(
         {
             "accounts": audit.accounts,

@@ -254,6 +254,7 @@ def _calls(session: Session) -> None:
     path = f"accounts/{ACCOUNT}/legs/{BRIDGE}~{LEG['leg_id']}"
     assert eventually(lambda: session.admin.request("GET", path).status == 200)
     session.call("get_leg", "GET", path)
+    session.call("get_leg_receipt", "GET", f"{path}/receipt?interim=true")
     assert session.bridge is not None
     assert session.bridge.ended([NO_PRICE, {**NO_PRICE, "leg_id": "9f2c-3"}]).status == 202
     waiting = "parked-legs?status=open"
@@ -329,9 +330,7 @@ def _proofs(session: Session) -> None:
     """The audit closes no day of today's; the example of a closed one is that of docs/proof.md."""
     path = f"accounts/{ACCOUNT}"
     session.call("post_nightly_audit", "POST", "operations/nightly-audit")
-    leg = f"{path}/legs/{BRIDGE}~{LEG['leg_id']}"
-    receipt = session.call("get_leg_receipt", "GET", f"{leg}/receipt?interim=true")
-    session.call("get_entry_receipt", "GET", f"{path}/entries/1/receipt?interim=true")
+    receipt = session.call("get_entry_receipt", "GET", f"{path}/entries/1/receipt?interim=true")
     session.call("list_proofs", "GET", f"{path}/proofs")
     closed = json.loads((ROOT / "tests/golden/proof_vectors.json").read_text("utf-8"))["roots"][:2]
     before, after = ({**each, "digest": ""} for each in closed)

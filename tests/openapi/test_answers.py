@@ -128,5 +128,11 @@ def test_each_body_that_a_route_reads_is_described() -> None:
     }
 
     assert without <= {
-        *("acknowledge_alert", "replay_dead_letter", "replay_delivery", "restart_dial_out")
+    assert without <= {
+        "acknowledge_alert",
+        "post_nightly_audit",
+        "replay_dead_letter",
+        "replay_delivery",
+        "restart_dial_out",
+    }
     }

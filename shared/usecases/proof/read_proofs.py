@@ -138,10 +138,10 @@ class ReadProofs:
         )
         last = await self.proofs.last(account)
         is_over = last is not None and last.root.day >= last_day.isoformat()
-        if start > self.clock.now() or (is_over and not roots):
-            raise NotFound("The account has no day in that month.", code="proof_unknown")
         if not is_over and not is_interim:
             raise _day_open(f"The month {month} is not closed")
+        if start > self.clock.now() or (is_over and not roots):
+            raise NotFound("The account has no day in that month.", code="proof_unknown")
         rates = await self.proofs.rates(account, [each.root.day for each in roots])
         interim: ProvenDay | None = None
         if not is_over:

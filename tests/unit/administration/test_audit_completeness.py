@@ -56,6 +56,8 @@ LOGGED: list[tuple[str, str, str, object, str]] = [
 """(route, method, target, body, kind of the entry), played one after the other."""
 
 OTHERWISE = {
+    "post_compromised": "as proof_key in the audit log, see tests/unit/proof/test_proofs.py",
+    "post_nightly_audit": "closes what the nightly job closes",
     "import_rate_card_version": "as put_rate_card_version, by the same store",
     "post_top_up": "an entry of the ledger",
     "post_adjustment": "an entry of the ledger",

@@ -38,6 +38,7 @@ PATH_IDS: dict[str, tuple[str, str, str]] = {
     "bridge": ("own-bridge", "foreign-bridge", "absent-bridge"),
     "card": ("own-card", "foreign-card", "absent-card"),
     "conference": ("own-room", "foreign-room", "absent-room"),
+    "date": ("2026-10-01", "2026-11-01", "2026-12-01"),
     "effective_from": (OWN_TIME, FOREIGN_TIME, ABSENT_TIME),
     "id": ("1", "2", "3"),
     "key": ("0" * 16, "1" * 16, "2" * 16),
@@ -47,6 +48,7 @@ PATH_IDS: dict[str, tuple[str, str, str]] = {
     "number": ("+33170000001", "+33170000002", "+33170000003"),
     "organizer": ("own@x", "foreign@x", "absent@x"),
     "region": ("FR", "DE", "GB"),
+    "sequence": ("1", "2", "3"),
     "recharge": (f"{OWN}.1", f"{FOREIGN}.1", f"{ABSENT}.1"),
 }
 """(own, foreign, absent) ids by the name of their path segment."""

@@ -183,6 +183,8 @@ def test_a_new_key_ends_the_one_before_and_a_compromised_one_signs_no_more(
     assert after["until"] is None
     at = {"at": "2026-11-24T09:00:00Z"}
     assert app.post(f"/api/v1/proof-keys/{before['id']}/compromised", at).status == 200
+    (logged, *_) = app.get("/api/v1/audit-log?kind=proof_key").json["items"]
+    assert logged["after"]["compromised_at"] == at["at"]
     problems = app.get(f"{BASE}/verify").json["problems"]
     assert problems == [
         f"proof|2026-11-23: compromised: {before['id']} was compromised when the root was signed"
