@@ -128,11 +128,9 @@ def test_each_body_that_a_route_reads_is_described() -> None:
     }
 
     assert without <= {
-    assert without <= {
         "acknowledge_alert",
         "post_nightly_audit",
         "replay_dead_letter",
         "replay_delivery",
         "restart_dial_out",
-    }
     }
