@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.common import limits
-from shared.domain.common.calendar import local_day, month_of
+from shared.domain.common.calendar import day_start, local_day, month_of
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import PerminuteError
 from shared.domain.common.money import format_amount
 from shared.domain.credits.alerts import SPEND_REACHED, SpendRule
 from shared.domain.ledger.model import Announce
 from shared.domain.usage.leg_facts import UsageTime
-from shared.domain.usage.usage import Group, UsageTotal, day_start
+from shared.domain.usage.usage import Group, UsageTotal
 from shared.pacing import NO_REQUEST
 from shared.ports.clock import Clock
 from shared.ports.ledger import Ledger
