@@ -11,6 +11,7 @@ from functions import (
     call_ended,
     calls,
     console,
+    denials,
     dial_out,
     dial_out_control,
     directory,
@@ -44,6 +45,7 @@ app.register_functions(call_ended.bp)
 app.register_functions(rate_and_debit.bp)
 app.register_functions(dial_out.bp)
 app.register_functions(dial_out_control.bp)
+app.register_functions(denials.bp)
 app.register_functions(calls.bp)
 app.register_functions(low_balance.bp)
 app.register_functions(forward_spillover.bp)

@@ -563,6 +563,7 @@ class Quarter:
         await close_months(ledger, ACCOUNT, ZONE, midnight)
         await ledger.close_usage_days(ACCOUNT, ZONE, self.until - timedelta(hours=1))
         await self._do_what_is_due()
+        await self.container.denials.flush()
 
 
 def _batches(today: Sequence[Meeting]) -> Iterator[list[Meeting]]:

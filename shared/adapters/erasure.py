@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
-from shared.adapters.dial_out import hold_book_store
+from shared.adapters.dial_out import denial_store, hold_book_store
 from shared.adapters.dial_out import rows as hold_rows
 from shared.adapters.directory import account_index, audit_log, document_store
 from shared.adapters.ledger import rows as ledger_rows
@@ -57,6 +57,17 @@ class TableEraser:
             holds=await self._clean(hold_book_store.TABLE, self._holds(account), person.of_hold)
             + await self._counters(account, organizer),
             directory=await self._directory(account, person),
+            denials=await self._clean(
+                denial_store.TABLE,
+                read_range(
+                    self._tables,
+                    account,
+                    denial_store.FIRST,
+                    denial_store.BEFORE,
+                    table=denial_store.TABLE,
+                ),
+                person.of_denial,
+            ),
         )
 
     async def _ledger_copies(self, account: str, person: "_Person", organizer: str | None) -> None:
@@ -237,6 +248,18 @@ class _Person:
                 answer = answer.replace(canonical_json(name).decode()[1:-1], _ERASED)
         if answer != row.values.get("answer", ""):
             cleaned["answer"] = answer
+        return cleaned if cleaned != row.values else None
+
+    def of_denial(self, row: Row) -> Cleaned:
+        """A denied call without the person."""
+        cleaned = dict(row.values)
+        if self._organizer is not None and row.values["organizer"] == self._organizer:
+            cleaned["organizer"] = ""
+        for name in ("to", "message"):
+            text = str(row.values[name])
+            for known in (*self._numbers, self._organizer):
+                text = text.replace(known, _ERASED) if known is not None else text
+            cleaned[name] = text
         return cleaned if cleaned != row.values else None
 
     def of_change(self, account: str, row: Row) -> Cleaned:

@@ -21,6 +21,7 @@ from shared.adapters.credits.due_marks import DELIVERIES_TABLE, TableDueMarks
 from shared.adapters.delivery.delivery_store import TableDeliveries
 from shared.adapters.delivery.smtp import SmtpMailer
 from shared.adapters.delivery.webhook_sender import HttpWebhookSender
+from shared.adapters.dial_out.denial_store import TableDenials
 from shared.adapters.dial_out.hold_book_store import TableHoldBook
 from shared.adapters.directory.audit_log import TableAuditLog
 from shared.adapters.directory.document_store import SEALED_LABEL, DocumentStore
@@ -55,6 +56,7 @@ from shared.ports.archive import Archive
 from shared.ports.bridge_posts import BridgePosts
 from shared.ports.clock import Clock, Ids
 from shared.ports.deliveries import Deliveries, Mailer, WebhookSender
+from shared.ports.denials import Denials
 from shared.ports.holds import HoldBook
 from shared.ports.key_uses import KeyUses
 from shared.ports.ledger import Ledger
@@ -88,6 +90,7 @@ from shared.usecases.dial_out.calls_in_progress import CallsInProgress
 from shared.usecases.dial_out.dial_out_settings import DialOutSettings
 from shared.usecases.dial_out.extend_and_release import ActiveCalls
 from shared.usecases.dial_out.minutes_left import MinutesLeft
+from shared.usecases.dial_out.read_denials import ReadDenials
 from shared.usecases.dial_out.resolve_call import ResolveDialIn, ResolveDialOut
 from shared.usecases.dial_out.simulate_policy import SimulatePolicy
 from shared.usecases.dial_out.watch_calls import WatchCalls
@@ -422,6 +425,8 @@ class Container:
     read_proofs = _Once(
         lambda c: ReadProofs(c.facts, c.ledger, c.proofs, c.rate_cards, c.proof_keys, c.clock)
     )
+    denials = _Once[Denials](lambda c: TableDenials(c.tables))
+    read_denials = _Once(lambda c: ReadDenials(c.facts, c.denials, c.clock))
     renderer = _Once(lambda _: ResponseRenderer(allowed_body, denied_body, extended_body))
     authorise_dial_out = _Once(
         lambda c: AuthoriseCall(
@@ -431,6 +436,7 @@ class Container:
             c.clock,
             c.renderer,
             c.watch_calls,
+            c.denials,
         )
     )
     authorise_dial_in = _Once(
@@ -441,6 +447,7 @@ class Container:
             c.clock,
             c.renderer,
             c.watch_calls,
+            c.denials,
         )
     )
     active_calls = _Once(
@@ -518,7 +525,9 @@ class Container:
     absent = _Once(lambda c: Absent(c.facts, c.rate_cards))
     api_keys = _Once(lambda c: ApiKeys(c.records, c.facts, c.key_uses, c.clock, c.ids))
     read_audit_log = _Once(lambda c: ReadAuditLog(c.audit_log))
-    erase_person = _Once(lambda c: ErasePerson(c.facts, c.records, TableEraser(c.tables), c.ids))
+    erase_person = _Once(
+        lambda c: ErasePerson(c.facts, c.records, TableEraser(c.tables), c.denials, c.ids)
+    )
     audit_ledgers = _Once(
         lambda c: AuditLedgers(
             c.accounts,
@@ -530,6 +539,7 @@ class Container:
             c.anchors,
             c.proofs,
             c.close_days,
+            c.denials,
             c.clock,
         )
     )

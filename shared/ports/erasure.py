@@ -13,6 +13,7 @@ class Erased:
     claims: int
     holds: int
     directory: int
+    denials: int = 0
 
 
 class Eraser(Protocol):

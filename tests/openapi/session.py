@@ -250,6 +250,12 @@ def _calls(session: Session) -> None:
     session.post("release_dial_out", f"{call}/release", {**named, "release": True})
     caller = {"from": "+33612345678", "to": "+33170180000", "conference_id": "3001"}
     session.post("post_dial_in", "dial-ins", caller)
+    denied = {"to": "+442079460", "conference_id": "3001"}
+    assert session.bridge is not None
+    assert session.bridge.post("dial-outs", denied).json()["decision"] == "deny"
+    denials = f"accounts/{ACCOUNT}/denials"
+    assert eventually(lambda: session.admin.get(denials)["items"])
+    session.call("list_denials", "GET", denials)
     session.post("post_call_ended", "call-ended", LEG)
     path = f"accounts/{ACCOUNT}/legs/{BRIDGE}~{LEG['leg_id']}"
     assert eventually(lambda: session.admin.request("GET", path).status == 200)

@@ -8,13 +8,13 @@ from shared.ports.tables import Row, TableStore
 
 
 async def read_range(
-    tables: TableStore, account: str, first: str, before: str
+    tables: TableStore, account: str, first: str, before: str, *, table: str = TABLE
 ) -> AsyncIterator[Row]:
-    """A range of a ledger's rows, a bounded page at a time."""
+    """A range of an account's rows, those of its ledger by default, a bounded page at a time."""
     after: str | None = None
     while True:
         page = await tables.query(
-            TABLE,
+            table,
             account,
             first=first,
             after=after,

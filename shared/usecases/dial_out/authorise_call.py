@@ -6,20 +6,25 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.domain.common import limits
+from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import Invalid, Unavailable
 from shared.domain.dial_out import decide, dial_out_checks
 from shared.domain.dial_out.authorization_ids import authorization_of
 from shared.domain.dial_out.budgets import Limit
 from shared.domain.dial_out.decide import Authorise, Granted
+from shared.domain.dial_out.denied_calls import DeniedCall, Direction
 from shared.domain.dial_out.facts import Allowance, CheckResult, Denial, Destination, RateFacts
 from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.directory.entities import Account, Bridge
 from shared.ports.clock import Clock
+from shared.ports.denials import Denials
 from shared.ports.holds import HoldBook, HoldRecord, PlaceHold, StoredDecision
 from shared.usecases.delivery.publish_events import PublishEvents
 from shared.usecases.dial_out.authorisation_request import AuthorisationRequest, ResponseRenderer
 from shared.usecases.dial_out.call_pricing import CallPricing, IncludedCall
 from shared.usecases.dial_out.watch_calls import WatchCalls
+
+_DENIAL_ID_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,8 @@ class PricedCall:
 @dataclass(frozen=True, slots=True)
 class ResolvedCall:
     """All that is known of a requested call. `denial` is the first rule against the call, None when
-    only credit is left to check; `explain` gives every check, with the result of that of credit."""
+    only credit is left to check; `explain` gives every check, with the result of that of credit.
+    `number` is the called one where the text is a number, `region` where it belongs."""
 
     denial: Denial | None
     explain: Callable[[CheckResult], Sequence[CheckResult]]
@@ -45,6 +51,8 @@ class ResolvedCall:
     account: Account | None = None
     organizer: str | None = None
     priced: PricedCall | None = None
+    number: str | None = None
+    region: str | None = None
 
 
 class ResolveCall(Protocol):
@@ -67,6 +75,7 @@ class AuthoriseCall:
     clock: Clock
     renderer: ResponseRenderer
     watch: WatchCalls
+    denials: Denials
 
     async def __call__(self, bridge: Bridge, request: AuthorisationRequest) -> Mapping[str, object]:
         """The rendered answer; a repeated request gets its first answer.
@@ -146,7 +155,33 @@ class AuthoriseCall:
             digest=request.digest,
             answer=answer,
         )
-        return _same_request(await self.hold_book.keep(call.account.id, record), request)
+        kept = await self.hold_book.keep(call.account.id, record)
+        if not kept.repeated:
+            denied = self._denied_call(bridge, request, call, denial, record.authorization)
+            self.denials.note(call.account.id, denied)
+        return _same_request(kept, request)
+
+    def _denied_call(
+        self,
+        bridge: Bridge,
+        request: AuthorisationRequest,
+        call: ResolvedCall,
+        denial: Denial,
+        authorization: str,
+    ) -> DeniedCall:
+        """A denial as it is listed afterwards."""
+        return DeniedCall(
+            id=content_digest(authorization)[:_DENIAL_ID_DIGITS],
+            at=self.clock.now(),
+            bridge=bridge.id,
+            direction=Direction.DIAL_OUT if call.is_dial_out else Direction.DIAL_IN,
+            to=call.number or request.to[: limits.NUMBER_CHARS_MAX],
+            region=call.region,
+            reason=denial.reason.value,
+            message=denial.message,
+            organizer=call.organizer or request.organizer,
+            conference=request.conference,
+        )
 
     def _allowed(
         self, request: AuthorisationRequest, call: ResolvedCall, granted: Granted

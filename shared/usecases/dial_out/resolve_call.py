@@ -24,6 +24,7 @@ from shared.domain.dial_out.policy import AccountPolicy
 from shared.domain.directory.entities import Account, Bridge, Registration, registration_at
 from shared.domain.numbers.numbers import (
     DialledNumber,
+    NumberFacts,
     called_number,
     caller_number,
     caller_origin,
@@ -128,6 +129,8 @@ def _dial_out(facts: DialOutFacts, view: HoldState, account: Account | None = No
         view=view,
         account=account,
         organizer=facts.organizer.organizer if facts.organizer else None,
+        number=facts.dialled.number.e164,
+        region=facts.dialled.number.region,
     )
 
 
@@ -204,7 +207,7 @@ class ResolveDialIn:
         )
         if isinstance(pricing, Unpriced):
             facts = DialInFacts(account_facts, organizer, toll_free, unpriced=pricing.why)
-            return _dial_in(facts, view, account)
+            return _dial_in(facts, view, account, number=number)
         rate = pricing.facts()
         destination = Destination(called, number.region, rate.prefix, number.number_class)
         return _dial_in(
@@ -212,6 +215,7 @@ class ResolveDialIn:
             view,
             account,
             PricedCall(pricing, rate, destination),
+            number,
         )
 
     async def _called(
@@ -234,6 +238,7 @@ def _dial_in(
     view: HoldState,
     account: Account | None = None,
     priced: PricedCall | None = None,
+    number: NumberFacts | None = None,
 ) -> ResolvedCall:
     return ResolvedCall(
         denial=dial_in_checks.check_admission(facts),
@@ -243,4 +248,6 @@ def _dial_in(
         account=account,
         organizer=facts.organizer.organizer if facts.organizer else None,
         priced=priced,
+        number=number.e164 if number else None,
+        region=number.region if number else None,
     )

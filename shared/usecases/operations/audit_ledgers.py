@@ -20,6 +20,7 @@ from shared.domain.ledger import monitoring
 from shared.domain.proof.roots import SignedRoot
 from shared.ports.anchors import Anchor, Anchors
 from shared.ports.clock import Clock
+from shared.ports.denials import Denials
 from shared.ports.ledger import Ledger
 from shared.ports.notices import DueMark, DueMarks, Notices
 from shared.ports.proofs import Proofs
@@ -60,6 +61,7 @@ class AuditLedgers:
     anchors: Anchors | None
     proofs: Proofs
     close_days: CloseDays
+    denials: Denials
     clock: Clock
 
     async def __call__(self) -> Audited:
@@ -98,6 +100,8 @@ class AuditLedgers:
             await close_months(self.ledger, account.id, zone, self._today())
             over = self.clock.now() - timedelta(seconds=limits.MONTH_CLOSES_AFTER_SECONDS)
             await self.ledger.close_usage_days(account.id, zone, over)
+            kept_from = self.clock.now() - timedelta(days=limits.DENIALS_KEPT_DAYS)
+            await self.denials.forget(account.id, kept_from)
             verified = await self.ledger.verify(account.id, resume=True)
             found.problems += [f"{account.id}: {problem}" for problem in verified.problems]
             roots = await self._roots(account, found) if not verified.problems else ()

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from shared.ports.clock import Ids
+from shared.ports.denials import Denials
 from shared.ports.erasure import Erased, Eraser
 from shared.ports.records import RecordStore
 from shared.usecases.directory.codecs import Kind, organizer_key
@@ -19,11 +20,13 @@ class ErasePerson:
     facts: DirectoryCache
     records: RecordStore
     eraser: Eraser
+    denials: Denials
     ids: Ids
 
     async def __call__(self, account: str, *, number: str | None, organizer: str | None) -> Erased:
         """What was erased. Raises NotFound `account_unknown`, StoreUnavailable."""
         await self.facts.require_account(account)
+        await self.denials.flush()
         erased = await self.eraser.erase(account, number=number, organizer=organizer)
         if organizer is not None:
             self.facts.drop(Kind.ORGANIZER, organizer_key(account, organizer))
