@@ -42,8 +42,8 @@ def main(arguments: "list[str]") -> int:
         pass  # the variables of the AGI session
     if arguments[0] == "ask":
         ask(arguments[1], spool)
-    elif get("PERMINUTE_DECISION") != "deny" or get("PERMINUTE_REASON") == "unavailable":
-        ended(spool)  # what Perminute denied was never dialled
+    elif get("PERMINUTE_DECISION") != "deny":
+        ended(spool)  # what is denied was never dialled
     return 0
 
 
@@ -56,13 +56,14 @@ def ask(number: str, spool: Spool) -> None:
         question["from"] = caller
     if seconds := get("PERMINUTE_REQUESTED_SECONDS"):
         question["requested_seconds"] = int(seconds)
+    question = {name: value for name, value in question.items() if value is not None}
     answer: dict[str, Any] = {"decision": "deny", "reason": "refused"}
     try:
-        answer = Perminute.from_environment().dial_out(
-            number, **{name: value for name, value in question.items() if value is not None}
-        )
+        answer = Perminute.from_environment().dial_out(number, **question)
     except OSError as error:
         print(f"asterisk_agi.py: {error}", file=sys.stderr)
+    if "key" in answer:
+        spool.put("dial-outs", {"to": number, **question}, answer["key"])
     authorization = answer.get("authorization", "")
     try:
         set_variable("PERMINUTE_AUTHORIZATION", authorization)

@@ -116,11 +116,16 @@ class AsteriskCalls:
         return True
 
     def elapsed(self, call: "dict[str, Any]") -> "float | None":
-        """Seconds since the answer, None where there is no answered call."""
+        """Seconds since the answer, None where there is no such call. Raises OSError while it
+        rings."""
         with Manager(*self._login) as manager:
+            if manager.channel(call.get("leg_id") or "") is None:
+                return None
             dialled = self._dialled(manager, call)
             at = manager.variable(dialled, "PERMINUTE_ANSWERED_AT") if dialled else ""
-        return time.time() - float(at) if at else None
+        if not at:
+            raise ManagerError("The call is not answered yet.")
+        return time.time() - float(at)
 
     def set_end(self, call: "dict[str, Any]", seconds: float) -> bool:
         """The call ends so many seconds from now. False where there is no such call."""
@@ -128,7 +133,7 @@ class AsteriskCalls:
             dialled = self._dialled(manager, call)
             if not dialled:
                 return False
-            manager.action("AbsoluteTimeout", Channel=dialled, Timeout=str(max(1, int(seconds))))
+            manager.action("AbsoluteTimeout", Channel=dialled, Timeout=f"{max(0.1, seconds):.3f}")
         return True
 
     def _dialled(self, manager: Manager, call: "dict[str, Any]") -> str:

@@ -3,8 +3,9 @@
 `serve(calls)` is the whole program of an adapter, where `calls` has
 
     end(call) -> bool                  hang up; False where there is no such call
-    elapsed(call) -> float | None      seconds since the answer; None where nobody can know
-    set_end(call, seconds) -> bool     move the end of the call; False where that can't be done
+    elapsed(call) -> float | None      seconds since the answer; None where there is no such call or
+                                       its end can't be moved; OSError while it rings
+    set_end(call, seconds) -> bool     the call ends so many seconds from now
 
 and `call` is the event's data: authorization, leg_id, conference, seconds_left, reason. The URL of
 this server and its secret are the bridge's `control` settings.

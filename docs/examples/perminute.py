@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
 
-ANSWER_SECONDS_MAX = 2.0
+ANSWER_SECONDS_MAX = float(os.environ.get("PERMINUTE_ANSWER_SECONDS", "2"))
 OUTAGE_SECONDS = 900  # what a call may last that was dialled without an answer
 
 
@@ -49,7 +49,9 @@ class Perminute:
     def dial_out(self, to: str, **question: Any) -> "dict[str, Any]":
         """The answer to a dial-out; `question` as in the API: conference_id, account, …
 
-        The key is made once, so that asking again after a lost answer never holds twice.
+        The key is made once, so that asking again after a lost answer never holds twice. Without an
+        answer it is in `key`: a question that arrived all the same may have placed a hold, which
+        `spool.py` releases.
         """
         key = str(uuid.uuid4())
         for is_last in (False, True):
@@ -64,7 +66,8 @@ class Perminute:
                 break
         if self.on_outage == "allow":
             return {"decision": "allow", "granted_seconds": OUTAGE_SECONDS, "final": True}
-        return {"decision": "deny", "reason": "unavailable", "message": "Perminute can't be asked."}
+        message = "Perminute can't be asked."
+        return {"decision": "deny", "reason": "unavailable", "message": message, "key": key}
 
     def extend(self, authorization: str, seconds: int) -> "dict[str, Any]":
         """Ask for a total of seconds, counted from the answer."""

@@ -2,7 +2,8 @@
 """Keeps on disk what is to be posted to Perminute until Perminute has taken it.
 
 A program that must not wait, or may be killed, calls `Spool(folder).put(path, body)`: the post is
-on disk when `put` returns. One process of
+on disk when `put` returns. `put("dial-outs", question, key)` withdraws a question whose answer was
+lost: it is asked again under its key, and what it holds is released. One process of
 
     python3 spool.py FOLDER
 
@@ -33,7 +34,7 @@ REFUSALS = (400, 404, 409, 413, 415, 422)
 
 
 class Spool:
-    """A folder with one file per post: a JSON array of path and body."""
+    """A folder with one file per post: a JSON array of path, body and idempotency key."""
 
     def __init__(self, folder: "str | os.PathLike[str]") -> None:
         """The folder and its two subfolders are made where they are missing."""
@@ -43,12 +44,12 @@ class Spool:
         for each in (self.folder, self.refused, self._unfinished):
             each.mkdir(parents=True, exist_ok=True)
 
-    def put(self, path: str, body: Any) -> None:
+    def put(self, path: str, body: Any, key: str = "") -> None:
         """Keep a post. Raises OSError where the disk does not take it."""
         name = f"{time.time_ns():020d}-{uuid.uuid4().hex}.json"
         unfinished = self._unfinished / name
         with unfinished.open("w", encoding="utf-8") as file:
-            json.dump([path, body], file)
+            json.dump([path, body, key], file)
             file.flush()
             os.fsync(file.fileno())
         unfinished.rename(self.folder / name)  # a reader sees the whole file or none
@@ -71,8 +72,10 @@ class Spool:
         pause = -1.0
         for file in self.waiting():
             try:
-                path, body = json.loads(file.read_bytes())
-                perminute.post(path, body)
+                path, body, key = json.loads(file.read_bytes())
+                authorization = perminute.post(path, body, key).get("authorization")
+                if path == "dial-outs" and authorization:
+                    perminute.release(authorization)
             except FileNotFoundError:
                 continue  # another process was faster
             except urllib.error.HTTPError as error:

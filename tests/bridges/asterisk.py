@@ -217,9 +217,9 @@ class Asterisk:
         self.start_spooler()
 
     def spooled(self) -> list[str]:
-        """Records that wait for the product."""
+        """What waits for the product: records, and a question whose answer was lost."""
         texts = [path.read_text() for path in self.spool.glob("*.json")]
-        return [text for text in texts if '"call-ended"' in text]
+        return [text for text in texts if text.startswith(('["call-ended"', '["dial-outs"'))]
 
     def start(self, *words: str, env: Mapping[str, str], name: str | None = None) -> None:
         """A program of the installation in a process group of its own."""
