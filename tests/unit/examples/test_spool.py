@@ -136,7 +136,7 @@ def test_the_program_ends_with_0_where_nothing_is_left(vendor: Vendor, tmp_path:
 def test_a_question_whose_answer_was_lost_is_withdrawn(
     example: Example, vendor: Vendor, tmp_path: Path
 ) -> None:
-    """Under its key, so that the hold of the first try is found; a release that fails comes again."""
+    """Under its key, which finds the hold of the first try; a release that fails comes again."""
     spool = example("spool").Spool(tmp_path)
     spool.put("dial-outs", {"to": "+442079460123"}, "a-key")
     allowed = (200, json.dumps({"decision": "allow", "authorization": "au_1.contoso"}).encode())
