@@ -1,5 +1,6 @@
 """The wheel in an empty environment, without the rest of the repository."""
 
+import json
 import os
 import subprocess
 import sys
@@ -31,6 +32,11 @@ def test_a_built_wheel_installs_and_runs_alone(tmp_path: Path) -> None:
     assert "parked" in perminute("--help").stdout
     shown = perminute("bridges", "try", "zoom", "--show", "--account", "contoso")
     assert "meeting.participant_left" in shown.stdout, shown.stderr
+    vectors = json.loads((ROOT / "tests/golden/proof_vectors.json").read_text("utf-8"))
+    (tmp_path / "receipt.json").write_text(json.dumps(vectors["receipts"][0]), "utf-8")
+    (tmp_path / "keys.json").write_text(json.dumps(vectors["keys"]), "utf-8")
+    verified = perminute("verify", "--receipts", "receipt.json", "--keys", "keys.json")
+    assert "verified" in verified.stdout, verified.stderr
     refused = perminute("accounts", "--url", "http://127.0.0.1:9")
     assert refused.returncode in {1, 2}
     assert len(refused.stderr.splitlines()) == 2

@@ -1,4 +1,4 @@
-"""`perminute calls`: calls in progress, and what they cost."""
+"""`perminute calls` and `perminute denials`: calls in progress, and calls that were denied."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import click
 
 from perminute_cli import api
 from perminute_cli.app import App, command
+from perminute_cli.calls import Call, Listing, query_of, segment
 from perminute_cli.terminal import (
     Column,
     duration,
@@ -28,6 +29,18 @@ COLUMNS = (
     money_column("Per minute", "price_per_minute", 2),
     money_column("So far", "amount_so_far", 1),
     text_column("Authorization", "authorization", 6),
+)
+
+DENIALS = (
+    time_column("At", "at", 2),
+    Column("To", "to", 1),
+    Column("Reason", "reason", 1),
+    text_column("Organizer", "organizer", 3),
+    text_column("Message", "message", 2),
+    Column("Region", "region", 5),
+    Column("Direction", "direction", 6),
+    text_column("Conference", "conference", 6),
+    text_column("Bridge", "bridge", 6),
 )
 
 
@@ -72,6 +85,43 @@ def register(root: click.Group) -> None:
         app.text("")
         rows = found["items"] if conference is None else found["open"]
         app.table(rows, COLUMNS, "No call is in progress.")
+
+    @command(
+        root,
+        "denials",
+        account=True,
+        span=True,
+        csv=True,
+        rows=True,
+        examples="""perminute denials --account contoso --since 2026-11-01
+        perminute denials --group-by reason
+        perminute denials --reason credit_exhausted --csv""",
+    )
+    @click.option("--reason", help="For this reason only, such as credit_exhausted.")
+    @click.option("--organizer", help="Of this organizer's calls only.")
+    @click.option("--group-by", type=click.Choice(["reason", "organizer", "region", "day"]))
+    def denials(app: App, reason: str | None, organizer: str | None, group_by: str | None) -> None:
+        """Dial-outs and dial-ins that were denied, of the last 90 days, the newest first."""
+        query = query_of(**app.span(), reason=reason, organizer=organizer, group_by=group_by)
+        path = f"/api/v1/accounts/{segment(app.account)}/denials"
+        if group_by is None:
+            call: Listing[Any] = Listing("list_denials", "GET", path, query)
+            app.show_list(call, DENIALS, "No call was denied.")
+            return
+        counts: Call[Any] = Call("list_denials", "GET", path, query)
+        if app.is_csv:
+            app.csv(counts)
+            return
+        found = app.fetch(counts)
+        if app.is_json:
+            app.json(found)
+            return
+        columns = (
+            text_column(group_by.capitalize(), group_by, 1),
+            money_column("Denials", "denials", 1),
+        )
+        total = {group_by: "Total", "denials": found["total"]}
+        app.table(found["items"], columns, "No call was denied.", total)
 
 
 def _amount(amount: object, currency: str) -> str | None:

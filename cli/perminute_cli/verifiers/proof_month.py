@@ -1,0 +1,1 @@
+../../../tools/proof_month.py
