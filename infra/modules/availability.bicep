@@ -56,7 +56,7 @@ resource alert 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'GET /api/health fails from two places: docs/operations.md#health'
+    description: 'GET /api/health fails from two places: docs/operations.md#health begins with: curl --include https://${hostName}/api/health'
     severity: 1
     enabled: true
     evaluationFrequency: 'PT1M'

@@ -15,22 +15,22 @@ param workspaceId string
 @description('Action group that is told.')
 param actionGroupId string
 
-@description('An alert is raised when the `value` of its query, over a window, is over a threshold.')
-type Alert = { name: string, over: int, severity: 0 | 1 | 2 | 3, window: string }
+@description('An alert is raised when the `value` of its query, over a window, is over a threshold. The runbook begins with the command.')
+type Alert = { name: string, over: int, severity: 0 | 1 | 2 | 3, window: string, command: string }
 
 var alerts Alert[] = [
-  { name: 'failures', over: 0, severity: 2, window: 'PT5M' }
-  { name: 'dial-out-latency', over: 500, severity: 2, window: 'PT15M' }
-  { name: 'parked-legs', over: 0, severity: 2, window: 'PT1H' }
-  { name: 'backlog-age', over: 900, severity: 2, window: 'PT30M' }
-  { name: 'timer-missing', over: 0, severity: 1, window: 'PT15M' }
-  { name: 'outbox-age', over: 600, severity: 2, window: 'PT15M' }
-  { name: 'archive-failed', over: 0, severity: 2, window: 'PT15M' }
-  { name: 'anchor-missing', over: 0, severity: 1, window: 'P2D' }
-  { name: 'verification-failed', over: 0, severity: 0, window: 'PT5M' }
-  { name: 'negative-balances', over: 0, severity: 3, window: 'PT1H' }
-  { name: 'queue-unreachable', over: 0, severity: 1, window: 'PT5M' }
-  { name: 'not-let-in', over: 100, severity: 3, window: 'PT15M' }
+  { name: 'failures', over: 0, severity: 2, window: 'PT5M', command: 'perminute status' }
+  { name: 'dial-out-latency', over: 500, severity: 2, window: 'PT15M', command: 'perminute status' }
+  { name: 'parked-legs', over: 0, severity: 2, window: 'PT1H', command: 'perminute parked list' }
+  { name: 'backlog-age', over: 900, severity: 2, window: 'PT30M', command: 'perminute status' }
+  { name: 'timer-missing', over: 0, severity: 1, window: 'PT15M', command: 'perminute status' }
+  { name: 'outbox-age', over: 600, severity: 2, window: 'PT15M', command: 'perminute status' }
+  { name: 'archive-failed', over: 0, severity: 2, window: 'PT15M', command: 'perminute status' }
+  { name: 'anchor-missing', over: 0, severity: 1, window: 'P2D', command: 'perminute verify --account ACCOUNT' }
+  { name: 'verification-failed', over: 0, severity: 0, window: 'PT5M', command: 'perminute verify --account ACCOUNT' }
+  { name: 'negative-balances', over: 0, severity: 3, window: 'PT1H', command: 'perminute accounts list' }
+  { name: 'queue-unreachable', over: 0, severity: 1, window: 'PT5M', command: 'perminute status' }
+  { name: 'not-let-in', over: 100, severity: 3, window: 'PT15M', command: 'perminute bridges list' }
 ]
 
 // The first line of a query is its title.
@@ -59,7 +59,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
     kind: 'LogAlert'
     properties: {
       displayName: substring(split(queries[alert.name], '\n')[0], 3)
-      description: 'docs/operations.md#${alert.name}'
+      description: 'docs/operations.md#${alert.name} begins with: ${alert.command}'
       severity: alert.severity
       enabled: true
       scopes: [workspaceId]

@@ -53,7 +53,7 @@ resource busAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [
     location: 'global'
     tags: tags
     properties: {
-      description: '${count.title}: docs/operations.md#${count.name}'
+      description: '${count.title}: docs/operations.md#${count.name} begins with: perminute status'
       severity: count.severity
       enabled: true
       evaluationFrequency: 'PT5M'
@@ -86,7 +86,7 @@ resource throttling 'Microsoft.Insights/metricAlerts@2018-03-01' = [
     location: 'global'
     tags: tags
     properties: {
-      description: 'Ledger storage refuses requests for being too many: docs/operations.md#throttling'
+      description: 'Ledger storage refuses requests for being too many: docs/operations.md#throttling begins with: perminute status'
       severity: 2
       enabled: true
       evaluationFrequency: 'PT5M'

@@ -42,10 +42,11 @@ module operations 'workbook.bicep' = {
   params: {
     location: location
     title: 'Perminute: Operations (${environmentName})'
-    purpose: 'Whether it answers, how fast, what waits, what failed, and who touched the ledgers.'
+    purpose: 'What is wrong now, first; whether it answers, how fast, what waits, what failed, and who touched the ledgers.'
     tags: tags
     workspaceId: workspaceId
     charts: [
+      { query: loadTextContent('../queries/operations/status.kql'), shape: 'table', half: false }
       { query: loadTextContent('../queries/operations/availability.kql'), shape: 'timechart', half: true }
       { query: loadTextContent('../queries/operations/dial-out-latency.kql'), shape: 'timechart', half: true }
       { query: loadTextContent('../queries/operations/requests.kql'), shape: 'table', half: false }

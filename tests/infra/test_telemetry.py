@@ -193,6 +193,8 @@ def test_workbooks_are_whole(environment: str) -> None:
         "Perminute: Finance",
         "Perminute: Operations",
     }
+    (operations,) = (book for title, book in books.items() if "Operations" in title)
+    assert next(item for item in operations["items"] if item["type"] == 3)["name"] == "Status"
     for book in books.values():
         assert book["version"] == "Notebook/1.0"
         names = [item["name"] for item in book["items"]]
@@ -231,8 +233,12 @@ def test_every_alert_notifies_somebody_and_leads_to_the_runbook(environment: str
     for rule in counted:
         assert rule["properties"]["actions"] == [{"actionGroupId": group["id"]}]
     for rule in [*logged, *counted]:
-        page, anchor = rule["properties"]["description"].split("docs/operations.md#")
-        assert anchor in headings, f"{page}{anchor}"
+        named = re.search(
+            r"docs/operations\.md#([\w-]+) begins with: ((?:perminute|curl) .+)$",
+            rule["properties"]["description"],
+        )
+        assert named, rule["properties"]["description"]
+        assert named[1] in headings, named[1]
     assert group["properties"]["emailReceivers"]
 
 
