@@ -1199,6 +1199,13 @@ if TYPE_CHECKING:
     class GetStatusWebhooks(TypedDict, total=False):
         failing: int
 
+    class GetStatusBridgesItem(TypedDict, total=False):
+        bridge: str
+        last_post_at: Any
+        legs_24h: int
+        parked_24h: int
+        ignored_24h: dict[str, Any]
+
     class GetStatus(TypedDict, total=False):
         status: str
         reasons: list[Any]
@@ -1209,7 +1216,7 @@ if TYPE_CHECKING:
         timers: list[GetStatusTimersItem]
         last_charge_at: Any
         webhooks: GetStatusWebhooks
-        bridges: list[Any]
+        bridges: list[GetStatusBridgesItem]
         version: str
 
 
