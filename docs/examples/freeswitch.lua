@@ -1,10 +1,12 @@
--- FreeSWITCH: ask before a dial-out (mod_lua and mod_curl). From the dial plan of the moderator's leg:
+-- FreeSWITCH: ask before a dial-out (mod_lua and mod_curl). The script waits until somebody answers or
+-- the dial fails: start it beside the moderator's leg with luarun, not with the application lua.
 --
---   <action application="lua" data="freeswitch.lua +442079460123 3001"/>
+--   <action application="set" data="dialled=${luarun(freeswitch.lua +442079460123 3001)}"/>
 --
--- sched_hangup ends the call at the granted seconds, so the end is enforced by the switch. A call that
--- shall go on asks for more before that, and its end is scheduled anew (docs/dial-out.md).
+-- sched_hangup ends the call at the granted seconds, so the end is enforced by the switch. The channel's
+-- uuid is the leg's id, by which freeswitch_control.py extends and ends the call.
 local base = freeswitch.getGlobalVariable("perminute_url") -- http://fs1:secret@host/api/v1/bridges/fs1
+local caller = freeswitch.getGlobalVariable("perminute_caller_id") -- +33170180042
 local to, conference = argv[1], argv[2]
 local api, json = freeswitch.API(), freeswitch.JSON()
 
@@ -21,8 +23,9 @@ local function post(path, body, key)
 end
 
 -- One key for this dial: asked again after a lost answer, it is the same question.
-local key = api:execute("create_uuid")
-local question = string.format('{"to": "%s", "conference_id": "%s"}', to, conference)
+local key, uuid = api:execute("create_uuid"), api:execute("create_uuid")
+local question = string.format(
+  '{"to": "%s", "conference_id": "%s", "leg_id": "%s", "from": "%s"}', to, conference, uuid, caller)
 local answer = post("dial-outs", question, key) or post("dial-outs", question, key)
 
 -- Fail closed: no answer is a denial. (A bridge whose on_outage is "allow" would dial here.)
@@ -32,13 +35,14 @@ if not answer or answer.decision ~= "allow" then
 end
 
 local variables = string.format(
-  "perminute_authorization=%s,perminute_to=%s,conference_name=%s,originate_timeout=90," ..
-  "execute_on_answer='sched_hangup +%d allotted_timeout'",
-  answer.authorization, answer.destination.number, conference, answer.granted_seconds)
+  "origination_uuid=%s,origination_caller_id_number=%s,perminute_authorization=%s,perminute_to=%s," ..
+  "conference_name=%s,originate_timeout=90,execute_on_answer='sched_hangup +%d allotted_timeout'",
+  uuid, caller, answer.authorization, answer.destination.number, conference, answer.granted_seconds)
 local dialled = api:execute("originate", string.format(
   "{%s}sofia/gateway/trunk/%s &conference(%s@default)", variables, answer.destination.number, conference))
 
--- A leg that was never made posts no record: give its credit back at once.
+-- A busy or declined call posts a record, which frees what is held; one that never had a channel posts
+-- none. A release after the record changes nothing.
 if not (dialled or ""):find("^%+OK") then
   local body = string.format('{"authorization": "%s", "release": true}', answer.authorization)
   post("dial-outs/" .. encoded(answer.authorization) .. "/release", body, key)

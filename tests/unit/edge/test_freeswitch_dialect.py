@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -379,3 +380,31 @@ def test_a_record_with_one_reading_has_one_earlier_digest() -> None:
     record = {**TWO_READINGS, "callflow": []}
     found = leg(json.dumps(record).encode())
     assert (found.first_read, len(found.earlier_digests())) == (None, 1)
+
+
+LEGS = json.loads((FIXTURES / "freeswitch_legs.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("encode", ENCODINGS)
+@pytest.mark.parametrize("each", LEGS, ids=lambda each: str(each["name"]))
+def test_a_leg_is_billed_as_its_stopwatch_says(
+    each: dict[str, Any], encode: Callable[[bytes], bytes]
+) -> None:
+    """Shapes of real calls, with the time between answer and BYE that the phone itself measured;
+    twice, as the files of the error folder may be posted."""
+    body = encode(json.dumps(each["record"], separators=(",", ":")).encode())
+    found, again = post(body), post(body)
+    assert found == again
+    if each["expected"] == "ignored":
+        assert isinstance(found, Ignored | Undecided)
+        return
+    assert isinstance(found, EndedLeg), found
+    stopwatch = each["stopwatch_seconds"]
+    assert math.floor(stopwatch) <= found.talk_seconds <= math.ceil(stopwatch)
+    assert (found.answered_at is None) is (each["expected"] == "zero")
+    number = each["record"]["callflow"][0]["caller_profile"]["destination_number"]
+    assert found.to_number == number
+    variables = each["record"]["variables"]
+    is_outbound = variables["direction"] == "outbound"
+    assert (found.kind is LegKind.DIAL_OUT) is is_outbound
+    assert found.authorization == variables.get("perminute_authorization")
