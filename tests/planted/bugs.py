@@ -524,4 +524,20 @@ BUGS = (
         "test_each_order_of_a_calls_events_makes_the_same_charge",
         seed=19,
     ),
+    Bug(
+        "the public part of an entry leaves the person's digest out",
+        "shared/domain/proof/commits.py",
+        'document["person_digest"] = entry.person_digest',
+        "pass",
+        "proof/test_proof_vectors.py",
+        "test_the_encoding_of_constants_is_frozen",
+    ),
+    Bug(
+        "a day is closed before it is over",
+        "shared/usecases/proof/close_days.py",
+        "if until > over:",
+        "if until > over + timedelta(days=1):",
+        "proof/test_proofs.py",
+        "test_a_day_is_closed_once_it_is_over_and_only_then",
+    ),
 )
