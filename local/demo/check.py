@@ -24,6 +24,7 @@ def differences(story: Story) -> list[str]:
         *_recharges(story),
         *_report(story),
         *_top_ups(story),
+        *_call_ended(story),
         *_ledger(story),
         *_end(story),
     ]
@@ -37,6 +38,12 @@ def _differs(what: str, got: object, expected: object) -> Iterator[str]:
 def _amount_differs(what: str, got: str, expected: str) -> Iterator[str]:
     if Decimal(got) != Decimal(expected):
         yield f"{what} is {got}, expected {expected}."
+
+
+def _call_ended(story: Story) -> Iterator[str]:
+    yield from _differs(
+        "The reason of call.end", story.call_ended["data"].get("reason"), "account_suspended"
+    )
 
 
 def _start(story: Story) -> Iterator[str]:

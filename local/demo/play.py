@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from urllib.parse import quote
 
 from local.demo import cdr, meeting
+from local.demo.control import HangingUpBridge
 from local.demo.events import Subscription
 from local.demo.meeting import FREESWITCH_BRIDGE, LEGS, LOCAL_BRIDGE, Leg, Question
 from local.demo.outside import Outside
@@ -43,6 +44,7 @@ class Story:
     parked: Json = field(default_factory=dict)
     replayed: Json = field(default_factory=dict)
     top_ups: list[Answer] = field(default_factory=list)
+    call_ended: Json = field(default_factory=dict)
     deliveries: list[Json] = field(default_factory=list)
     recharges: list[Json] = field(default_factory=list)
     payment_answers: list[Said] = field(default_factory=list)
@@ -93,6 +95,7 @@ class Play:
         self._replay_parked_leg()
         self._recharge()
         self._top_up()
+        self._end_a_call()
         self._read_back()
         self._receiver.close()
         return self.story
@@ -265,6 +268,27 @@ class Play:
         self.story.deliveries = [
             event for event in self._events.deliveries if event["data"]["account"] == ACCOUNT
         ]
+
+    def _end_a_call(self) -> None:
+        """The account is suspended while a call rings, and goes on then."""
+        bridge = HangingUpBridge(self._admin, self._bridges[LOCAL_BRIDGE])
+        call = bridge.dial({"to": meeting.RUNG, "conference_id": meeting.RUNG_FROM})
+        suspended = time.monotonic()
+        self._suspend(is_suspended=True)
+        self._wait(lambda: bool(call.ended_by), "call.end")
+        self._suspend(is_suspended=False)
+        bridge.close()
+        self.story.call_ended = call.ended_by
+        self._say(
+            f"account suspended while a call rang: call.end {call.ended - suspended:.1f} s later, "
+            "and the bridge hung up"
+        )
+
+    def _suspend(self, *, is_suspended: bool) -> None:
+        path = f"{_ACCOUNT}/dial-out-policy"
+        answer = self._admin.ask("PATCH", path, {"suspended": is_suspended})
+        if answer.status not in {200, 201}:
+            raise DemoError(f"the policy was answered {answer.status}: {answer.body}")
 
     def _read_back(self) -> None:
         self.story.legs = {leg.key: self._admin.get(_leg_path(leg)) for leg in LEGS}

@@ -98,6 +98,10 @@ class Bridge:
         body = json.dumps(question).encode()
         return _wanted(self._post("dial-outs", body, JSON_TYPE), "a dial-out", 200)
 
+    def report(self, route: str, body: Json) -> Json:
+        """What is answered to a report about a call. Raises DemoError unless it is answered 200."""
+        return _wanted(self._post(route, json.dumps(body).encode(), JSON_TYPE), route, 200)
+
     def post_ended(self, body: bytes, content_type: str = JSON_TYPE, query: str = "") -> Json:
         """Post a call-ended event. Raises DemoError unless it is answered 202."""
         return _wanted(self._post(f"call-ended{query}", body, content_type), "a call-ended", 202)
