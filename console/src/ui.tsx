@@ -214,7 +214,7 @@ export function Table<Row>(props: {
       </td>
     ));
   return (
-    <div class="table" role="region" aria-label={props.caption} tabIndex={0}>
+    <div class="table" role="group" aria-label={props.caption} tabIndex={0}>
       <table>
         <caption class="hidden">{props.caption}</caption>
         <thead>

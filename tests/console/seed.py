@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from tests.support.client import Admin, SigningBridge, every
 
-ACCOUNT = "contoso"
+ACCOUNT, OTHER = "contoso", "fabrikam"
 ORGANIZERS = ("ken@contoso.example", "maria@contoso.example", "aiko@contoso.example")
 CONFERENCES = ("3001", "3002", "3003")
 NUMBERS = (
@@ -26,10 +26,13 @@ WITHOUT_RATE = "+996312123456"  # the demo's card has no rate for Kyrgyzstan
 SCRIPT = "<img src=x onerror=alert(1)>"
 RIGHT_TO_LEFT = "\u05d0\u05dc\u05d5" * 66 + "\u05d0\u05d1"  # 200 characters
 BATCH = 100
+PARKED = 300
+"""Parked legs of the other account: 12 pages."""
 
 
-def play(admin: Admin, bridge: SigningBridge, legs: int = 320) -> None:
-    """Everything there is to see; waits until the last leg is charged or parked."""
+def play(admin: Admin, bridge: SigningBridge, legs: int = 240) -> tuple[int, int]:
+    """Post everything there is to see. Returns how many legs will be charged, and how many parked
+    in all accounts."""
     path = f"accounts/{ACCOUNT}"
     for number, organizer in enumerate(ORGANIZERS):
         _changed(
@@ -46,9 +49,17 @@ def play(admin: Admin, bridge: SigningBridge, legs: int = 320) -> None:
     played = _legs(legs)
     for start in range(0, len(played), BATCH):
         every([bridge.ended(played[start : start + BATCH])], 202)
+    parked = [
+        leg(100_000 + number, datetime.now(UTC) - timedelta(hours=2), 60, to=WITHOUT_RATE)
+        | {"account": OTHER, "conference_id": "4001"}
+        for number in range(PARKED)
+    ]
+    every([bridge.ended(parked)], 202)
     for number in range(3):
         question = {"to": NUMBERS[number], "conference_id": CONFERENCES[number % 2 * 2]}
         every([bridge.authorise({**question, "requested_seconds": 900})], 200)
+    without_rate = sum(each["to"] == WITHOUT_RATE for each in played)
+    return legs - without_rate, PARKED + without_rate
 
 
 def leg(number: int, answered: datetime, seconds: int, **fields: Any) -> dict[str, Any]:

@@ -312,7 +312,7 @@ function Import({ card, cards }: { card: string; cards: string[] }): JSX.Element
               );
             })}
           </div>
-          <div class="table raw" role="region" aria-label={t("First rows of the deck")} tabIndex={0}>
+          <div class="table raw" role="group" aria-label={t("First rows of the deck")} tabIndex={0}>
             <table class="preview">
               <thead>
                 <tr class="columns-pick">
