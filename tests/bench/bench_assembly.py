@@ -1,26 +1,38 @@
-"""Events of calls that are kept and assembled, beside bare inserts of their rows."""
+"""Events of calls that are kept and assembled, beside bare inserts of their rows; callbacks of
+Twilio over HTTP, beside legs of dialect `perminute`."""
 
 import asyncio
 import json
+import os
 import statistics
+import tempfile
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from local.stack import Stack
 from shared.adapters.bridges import parse
 from shared.adapters.tables.azure_tables import AzureTables
+from shared.domain.common import limits
 from shared.domain.directory.entities import Bridge
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
 from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.ports.tables import Insert
 from tests.bench.records import record, wanted
 from tests.support.azurite import start_azurite
+from tests.support.client import Admin, Http
 from tests.support.ledger import START
 from tests.support.processes import Deployment
 
 EVENTS = "assembly.events_per_second"
+ROWS = "assembly.rows_per_leg"
+WEBHOOK = "assembly.webhook_p99"
+WEBHOOK_RATIO_MAX = 1.5
+POSTS = 150
+TOKEN = "a-token-of-the-bench-" + "x" * 24
 RATIO_MIN = 0.5
 CALLS = 100
 CONCURRENT = 8
@@ -29,10 +41,16 @@ ROUNDS = 5
 
 def records(only: str | None) -> Iterator[dict[str, Any]]:
     """Two events a call, eight calls at a time, medians of the rounds."""
-    if not wanted(EVENTS, only):
-        return
+    if wanted(EVENTS, only) or wanted(ROWS, only):
+        yield from _assembly()
+    if wanted(WEBHOOK, only):
+        yield _webhook()
+
+
+def _assembly() -> Iterator[dict[str, Any]]:
     with start_azurite() as azurite:
-        ours, bare = asyncio.run(_measured(azurite.connection_string))
+        ours, bare, rows = asyncio.run(_measured(azurite.connection_string))
+    yield record(ROWS, rows, "rows/leg", "events of a leg", 2, "stated", lambda _: True)
     yield record(
         EVENTS,
         ours,
@@ -44,7 +62,7 @@ def records(only: str | None) -> Iterator[dict[str, Any]]:
     )
 
 
-async def _measured(connection_string: str) -> tuple[float, float]:
+async def _measured(connection_string: str) -> tuple[float, float, float]:
     tables = AzureTables(connection_string=connection_string)
     deployment = Deployment(tables)  # type: ignore[arg-type]
     app = deployment.process().container
@@ -72,8 +90,11 @@ async def _measured(connection_string: str) -> tuple[float, float]:
     for _ in range(ROUNDS):
         ours.append(await _rate(assembled))
         bare.append(await _rate(inserted))
+    await asyncio.sleep(2 * limits.CALL_MARKS_LINGER_SECONDS)  # marks that are done with are gone
+    rows = (await tables.scan("calls", limit=1_000)).rows
+    calls = {row.values["call"] for row in rows}
     await tables.close()
-    return statistics.median(ours), statistics.median(bare)
+    return statistics.median(ours), statistics.median(bare), len(rows) / len(calls)
 
 
 async def _rate(play: Callable[[str], Awaitable[None]]) -> float:
@@ -88,8 +109,66 @@ async def _rate(play: Callable[[str], Awaitable[None]]) -> float:
     return 2 * CALLS / (time.perf_counter() - began)
 
 
-def _posts(call: str) -> list[bytes]:
-    at = (START - timedelta(seconds=5)).isoformat()
+def _webhook() -> dict[str, Any]:
+    """One after the other, in turns: a callback that completes a leg and one that does not yet,
+    and a leg of dialect `perminute`; all answered once what they report is durable."""
+    callbacks: list[float] = []
+    legs: list[float] = []
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder) / "data") as stack:
+        http = Http(stack.base_url)
+        admin = Admin(http, stack.admin_key)
+        admin.put("accounts/contoso", {"currency": "USD"})
+        auth = {"scheme": "bearer", "secrets": [TOKEN]}
+        for dialect in ("twilio", "perminute"):
+            settings = {"dialect": dialect, "auth": auth, "accounts": ["*"]}
+            admin.put(f"bridges/{dialect}", {**settings, "default_account": "contoso"})
+
+        def post(dialect: str, body: bytes) -> float:
+            headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+            began = time.perf_counter()
+            path = f"/api/v1/bridges/{dialect}/call-ended"
+            answer = http.send("POST", path, body, headers)
+            assert answer.status == 202, answer
+            return (time.perf_counter() - began) * 1_000
+
+        for number in range(POSTS + 10):
+            call = uuid.uuid4().hex
+            joined, completed = _posts(call, datetime.now(UTC))
+            times = [post("twilio", joined), post("twilio", completed)]
+            others = [post("perminute", _leg(f"{call}-{each}")) for each in range(2)]
+            if number >= 10:  # connections are open, facts are cached
+                callbacks += times
+                legs += others
+    medians = f"medians {statistics.median(callbacks):.1f} and {statistics.median(legs):.1f} ms"
+    return record(
+        WEBHOOK,
+        statistics.quantiles(callbacks, n=100)[98],
+        "ms p99",
+        "a leg of dialect perminute, p99",
+        statistics.quantiles(legs, n=100)[98],
+        f"ratio <= 1.5; {medians}; load {os.getloadavg()[0]:.1f}",
+        lambda ratio: ratio <= WEBHOOK_RATIO_MAX,
+    )
+
+
+def _leg(leg_id: str) -> bytes:
+    ended_at = datetime.now(UTC) - timedelta(seconds=5)
+    answered_at = (ended_at - timedelta(seconds=60)).isoformat()
+    leg = {
+        "leg_id": leg_id,
+        "kind": "dial_out",
+        "from": "+33170180055",
+        "to": "+442079460011",
+        "conference_id": "3001",
+        "started_at": answered_at,
+        "answered_at": answered_at,
+        "ended_at": ended_at.isoformat(),
+    }
+    return json.dumps(leg).encode()
+
+
+def _posts(call: str, now: datetime = START) -> list[bytes]:
+    at = (now - timedelta(seconds=5)).isoformat()
     joined = {
         "CallSid": call,
         "ConferenceSid": "CF1",

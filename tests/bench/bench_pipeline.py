@@ -26,8 +26,13 @@ from tests.support.client import Admin, Http, SigningBridge, unique
 
 LEGS_PER_SECOND = "pipeline.legs_per_second"
 CPU = "pipeline.cpu_ms_per_leg"
+BACKLOG = "pipeline.backlog_legs_per_second"
+BACKLOG_DIAL_OUT = "pipeline.backlog_dial_out_p99"
 EARLIER = os.environ.get("BENCH_EARLIER", "c9e6734")
 LEGS = int(os.environ.get("BENCH_LEGS", "5000"))
+STRANDED = int(os.environ.get("BENCH_STRANDED", "20000"))
+DIAL_OUTS = 100
+DIAL_OUT_RATIO_MAX = 2.0
 LEGS_PER_POST = 100
 POSTS_AT_ONCE = 4
 ROUNDS = 3
@@ -36,7 +41,7 @@ ACCOUNT = "bench"
 PRICE_MICROS = 12_000
 START_SECONDS_MAX = 90.0
 CHARGE_SECONDS_MAX = 600.0
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.25
 PARTS = ("http", "background", "bus", "azurite")
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -52,9 +57,15 @@ class Run:
 
 
 def records(only: str | None) -> Iterator[dict[str, Any]]:
-    """Legs a second, and CPU a leg by part of the stack; medians of the rounds."""
-    if not (wanted(LEGS_PER_SECOND, only) or wanted(CPU, only)):
-        return
+    """Legs a second, CPU a leg by part of the stack, as medians of the rounds; a stranded
+    backlog."""
+    if wanted(LEGS_PER_SECOND, only) or wanted(CPU, only):
+        yield from _pipeline(only)
+    if wanted(BACKLOG, only) or wanted(BACKLOG_DIAL_OUT, only):
+        yield from _backlog()
+
+
+def _pipeline(only: str | None) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         earlier = extracted(EARLIER, Path(folder) / "earlier")
         ours: list[Run] = []
@@ -84,6 +95,74 @@ def records(only: str | None) -> Iterator[dict[str, Any]]:
                 "stated",
                 lambda _: True,
             )
+
+
+def _backlog() -> Iterator[dict[str, Any]]:
+    """Legs that were posted while nothing was charged; dial-outs of another account before that,
+    and while the legs are charged."""
+    with tempfile.TemporaryDirectory() as folder, stack(ROOT, Path(folder)) as running:
+        http = Http(running["base_url"])
+        admin = Admin(http, running["admin_key"])
+        bridge = SigningBridge(http, "local", running["bridge"]["secret"])
+        open_account(admin)
+        open_account(admin, "calling", card=False)
+        post(bridge, legs(LEGS_PER_POST, "warm"))
+        wait_charged(admin, LEGS_PER_POST)
+        _dial_outs(bridge, DIAL_OUTS // 2)
+        quiet = _dial_outs(bridge, DIAL_OUTS)
+        background = running["processes"]["background"]
+        os.kill(background, signal.SIGSTOP)
+        try:
+            posts = [legs(LEGS_PER_POST, unique("post")) for _ in range(STRANDED // LEGS_PER_POST)]
+            with ThreadPoolExecutor(POSTS_AT_ONCE) as pool:
+                list(pool.map(lambda each: post(bridge, each), posts))
+        finally:
+            os.kill(background, signal.SIGCONT)
+        began = time.perf_counter()
+        meanwhile: list[float] = []
+        while spent_legs(admin) < LEGS_PER_POST + STRANDED:
+            assert time.perf_counter() - began < CHARGE_SECONDS_MAX
+            meanwhile += _dial_outs(bridge, 20)
+        seconds = time.perf_counter() - began
+        dead_letters = admin.get("status")["queue"]["dead_letters"]
+        assert dead_letters == 0, f"{dead_letters} dead letters"
+    load = f"load {os.getloadavg()[0]:.1f}"
+    value = STRANDED / seconds
+    yield record(
+        BACKLOG,
+        value,
+        "legs/s",
+        f"of {STRANDED} legs; no dead letter",
+        1,
+        f"stated, {load}",
+        lambda _: True,
+    )
+    yield record(
+        BACKLOG_DIAL_OUT,
+        _p99(meanwhile),
+        "ms p99",
+        f"dial-outs in quiet; {len(meanwhile)} meanwhile",
+        _p99(quiet),
+        f"ratio <= 2, {load}",
+        lambda ratio: ratio <= DIAL_OUT_RATIO_MAX,
+    )
+
+
+def _dial_outs(bridge: SigningBridge, count: int) -> list[float]:
+    """Milliseconds of dial-outs one after the other, each released again."""
+    question = {"to": "+442079460123", "account": "calling", "organizer_id": "ken"}
+    times: list[float] = []
+    for _ in range(count):
+        began = time.perf_counter()
+        answer = bridge.authorise(question)
+        times.append((time.perf_counter() - began) * 1_000)
+        assert answer.json()["decision"] == "allow", answer
+        bridge.release(answer.json()["authorization"])
+    return times
+
+
+def _p99(times: list[float]) -> float:
+    return statistics.quantiles(times, n=100)[98]
 
 
 def extracted(commit: str, folder: Path) -> Path:
@@ -144,19 +223,27 @@ def charged(tree: Path, data: Path) -> Run:
     return Run(seconds, posted_seconds, {part: after[part] - before[part] for part in PARTS})
 
 
-def open_account(admin: Admin) -> None:
+def open_account(admin: Admin, account: str = ACCOUNT, *, card: bool = True) -> None:
     """An account with credits, and a rate for the numbers of `legs`."""
+    if card:
+        _put_card(admin)
+    admin.put(f"accounts/{account}", {"currency": "USD", "rate_card": "bench"})
+    admin.put(f"accounts/{account}/organizers/ken", {})
+    velocity = {"concurrent": None, "per_hour": None}
+    admin.put(f"accounts/{account}/dial-out-policy", {"velocity": velocity})
+    path = f"accounts/{account}/top-ups"
+    answer = admin.request("POST", path, {"amount": "10000"}, idempotency_key=unique("key"))
+    assert answer.status == 201, answer
+    if card:
+        admin.put(f"accounts/{account}/conferences/3001", {"organizer": "ken"})
+
+
+def _put_card(admin: Admin) -> None:
     slot = {"from_second": 0, "price": "0.012", "unit_seconds": 60, "increment_seconds": 60}
     rate = {"kind": "dial_out", "prefix": "44", "destination": "United Kingdom", "slots": [slot]}
     card = {"currency": "USD", "time_zone": "UTC", "rates": [rate]}
     card["rounding"] = {"mode": "half_up", "decimals": 4}
     admin.put("rate-cards/bench/versions/2020-01-01T00:00:00Z", card)
-    admin.put(f"accounts/{ACCOUNT}", {"currency": "USD", "rate_card": "bench"})
-    admin.put(f"accounts/{ACCOUNT}/organizers/ken", {})
-    admin.put(f"accounts/{ACCOUNT}/conferences/3001", {"organizer": "ken"})
-    path = f"accounts/{ACCOUNT}/top-ups"
-    answer = admin.request("POST", path, {"amount": "10000"}, idempotency_key=unique("key"))
-    assert answer.status == 201, answer
 
 
 def legs(count: int, name: str) -> list[dict[str, Any]]:
@@ -187,14 +274,16 @@ def post(bridge: SigningBridge, batch: list[dict[str, Any]]) -> None:
 def wait_charged(admin: Admin, count: int) -> None:
     """Until the balance is what it is after so many legs."""
     deadline = time.monotonic() + CHARGE_SECONDS_MAX
-    while True:
-        balance = admin.get(f"accounts/{ACCOUNT}")["balance"]
-        spent_micros = 10_000 * 10**6 - _micros(balance)
-        if spent_micros == count * PRICE_MICROS:
-            return
-        assert spent_micros < count * PRICE_MICROS, f"{spent_micros} micros for {count} legs"
-        assert time.monotonic() < deadline, f"{spent_micros // PRICE_MICROS} of {count} charged"
+    while (spent := spent_legs(admin)) < count:
+        assert time.monotonic() < deadline, f"{spent} of {count} charged"
         time.sleep(POLL_SECONDS)
+    assert spent == count, f"{spent} legs were paid for, {count} were posted"
+
+
+def spent_legs(admin: Admin) -> int:
+    """How many legs the account has paid for."""
+    balance = admin.get(f"accounts/{ACCOUNT}")["balance"]
+    return (10_000 * 10**6 - _micros(balance)) // PRICE_MICROS
 
 
 def _micros(amount: str) -> int:

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.e2e.deployment import Deployment, leg, london_price
+from tests.e2e.deployment import LONDON, Deployment, leg, london_price
 from tests.support.client import Answer, Json, eventually
 
 KILLED = ("background", "http", "bus")
 LEGS, POSTED_BEFORE, POSTED_AT_ONCE = 300, 250, 10
+STRANDED, STRANDED_SECONDS_MAX = 600, 200.0
 POST_SECONDS_MAX = 50.0
 CHARGED_SECONDS_MAX = 120.0  # a lock of a killed process has to end first
 
@@ -120,3 +121,23 @@ def test_a_leg_that_can_not_be_kept_anywhere_is_answered_with_retry_after(
 def assert_try_later(answer: Answer) -> None:
     assert (answer.status, answer.code) == (503, "unavailable"), answer
     assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_stranded_backlog_is_charged_without_a_dead_letter(deployment: Deployment) -> None:
+    """The background is away for a while: legs wait on the queue and are charged once it is back,
+    dial-outs are answered before, meanwhile and afterwards."""
+    account = deployment.account("1000.00")
+    ken = deployment.organizer(account)
+    question = {"to": LONDON, "account": account, "organizer_id": ken}
+    legs = [leg(account, talk_seconds=60) for _ in range(STRANDED)]
+    with stalled(deployment, "background"):
+        for start in range(0, STRANDED, 100):
+            deployment.post(*legs[start : start + 100])
+        assert deployment.bridge.authorise(question).json()["decision"] == "allow"
+        assert deployment.balance(account) == 1000
+    assert deployment.bridge.authorise(question).json()["decision"] == "allow"
+    left = 1000 - STRANDED * london_price(60)
+    eventually(lambda: deployment.balance(account) == left, STRANDED_SECONDS_MAX)
+    assert deployment.balance(account) == left
+    assert deployment.admin.get("status")["queue"]["dead_letters"] == 0
+    assert deployment.verified(account)["legs"] == STRANDED
