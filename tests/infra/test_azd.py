@@ -70,9 +70,11 @@ def test_secrets_are_made_once_the_role_has_arrived(az: RecordingAz) -> None:
 
     assert done.returncode == 0, done.stderr
     made = {re.search(r"--name (\S+)", call)[1]: content for call, content in az.contents.items()}  # type: ignore[index]
-    assert set(made) == {"chain-key", "archive-key", "secrets-key", "bootstrap-admin-key"}
+    assert set(made) == {
+        *("chain-key", "archive-key", "secrets-key", "proof-key", "bootstrap-admin-key")
+    }
     assert all(len(base64.b64decode(value, validate=True)) == 32 for value in made.values())
-    assert len(set(made.values())) == 4
+    assert len(set(made.values())) == 5
     assert len(az.fitting(r"secret show .*chain-key")) == 3
     assert not any(value in done.stdout + done.stderr for value in made.values())
     refresh = "/subscriptions/0/site/config/configreferences/appsettings/refresh?api-version="
@@ -84,7 +86,7 @@ def test_a_second_run_overwrites_nothing(az: RecordingAz) -> None:
 
     assert done.returncode == 0, done.stderr
     assert az.fitting("secret set") == []
-    assert done.stdout.count("kept") == 4
+    assert done.stdout.count("kept") == 5
 
 
 def test_a_deleted_secret_is_recovered_not_made_anew(az: RecordingAz) -> None:

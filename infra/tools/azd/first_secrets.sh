@@ -44,7 +44,7 @@ ensure() {
   done
 }
 
-for name in chain-key archive-key secrets-key; do ensure "$name"; done
+for name in chain-key archive-key secrets-key proof-key; do ensure "$name"; done
 if [ "${PERMINUTE_BOOTSTRAP_ADMIN:-true}" = true ]; then ensure bootstrap-admin-key; fi
 
 # Otherwise references are read once a day, and a restart alone reads none.
