@@ -18,7 +18,9 @@ from functions.http import (
 )
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE, PREFIX, flag, moment
-from shared.domain.common.errors import Invalid, NotFound
+from shared.contracts.common.routes import CSV_MEDIA_TYPE, Body
+from shared.domain.common import limits
+from shared.domain.common.errors import FieldError, Invalid, NotFound
 from shared.domain.common.ids import FOREIGN_ID_RULE, is_foreign_id, is_service_number
 from shared.domain.common.kinds import ServiceNumberKind
 from shared.domain.directory.access import READERS, Role
@@ -39,6 +41,8 @@ _REGISTER = (
 )
 _HISTORY = (flag("history", "Also what has ended."),)
 _LIST = (*PAGE, PREFIX)
+_DRY_RUN = (flag("dry_run", "Only say what would change."),)
+_LOAD = Body("directory.loads:LoadFile", (CSV_MEDIA_TYPE,), bytes_max=limits.LOAD_BODY_BYTES_MAX)
 _ORGANIZERS = "v1/accounts/{account}/organizers"
 _CONFERENCES = "v1/accounts/{account}/conferences"
 _NUMBERS = "v1/accounts/{account}/service-numbers"
@@ -54,6 +58,7 @@ async def list_organizers(call: Call) -> func.HttpResponse:
     from shared.contracts.dial_out.policy import ORGANIZER_COLUMNS, listed_organizer_body
 
     account = call.path("account")
+    await container().loads.finish(account)
 
     async def fetch(limit: int, place: str | None) -> Page:
         found, following = await container().dial_out_settings.organizers(
@@ -76,10 +81,134 @@ async def list_service_numbers(call: Call) -> func.HttpResponse:
     return await _list_registrations(call, Kind.SERVICE_NUMBER, "number", "kind")
 
 
+@admin_route(
+    bp, "PUT", _ORGANIZERS, _SETTERS, queries=_DRY_RUN, body=_LOAD, if_match=False, is_report=True
+)
+async def put_organizers(call: Call) -> func.HttpResponse:
+    """Load many organizers from CSV, all rows or none; `?dry_run=true` says what would change."""
+    from shared.contracts.dial_out.policy import OrganizerBody, organizer_body
+    from shared.contracts.directory.loads import (
+        ORGANIZER_CELLS,
+        load_body,
+        parse_row,
+        raise_errors,
+        read_rows,
+    )
+    from shared.usecases.directory.codecs import organizer_document
+    from shared.usecases.directory.load_directory import Wanted, stale
+
+    account, loading = call.path("account"), container().loads
+    rows = read_rows(call.body(), _content_type(call), "id", ORGANIZER_CELLS)
+    present = await loading.organizers(account, [row.key for row in rows])
+    errors, wanted, items = [], [], []
+    for row, (known, etag) in zip(rows, present, strict=True):
+        before = None if known is None else organizer_body(known)
+        errors += [*_id_errors(row.line, "id", row.key), *stale(row.line, row.etag, etag)]
+        try:
+            facts = parse_row(OrganizerBody, row, before or {}).facts(row.key)
+        except Invalid as error:
+            errors += error.errors
+            continue
+        if known != facts:
+            wanted.append(Wanted(row.key, organizer_document(facts), etag or None))
+        items.append((row.line, row.key, before, organizer_body(facts)))
+    raise_errors(errors)
+    if not call.flag("dry_run"):
+        await loading.save(Kind.ORGANIZER, account, wanted)
+    return reply(load_body("id", items, dry_run=call.flag("dry_run")))
+
+
+@admin_route(
+    bp, "PUT", _CONFERENCES, _SETTERS, queries=_DRY_RUN, body=_LOAD, if_match=False, is_report=True
+)
+async def put_conferences(call: Call) -> func.HttpResponse:
+    """Load many conferences from CSV, all rows or none, from now on; `?dry_run=true` says what
+    would change."""
+    from shared.contracts.directory.registrations import ConferenceBody
+
+    return await _load_registrations(
+        call, Kind.CONFERENCE, ("conference", "organizer"), ConferenceBody
+    )
+
+
+@admin_route(
+    bp,
+    "PUT",
+    _NUMBERS,
+    _SETTERS,
+    queries=_DRY_RUN,
+    body=_LOAD,
+    if_match=False,
+    is_report=True,
+    all_accounts=True,
+)
+async def put_service_numbers(call: Call) -> func.HttpResponse:
+    """Load many service numbers from CSV, all rows or none, from now on; `?dry_run=true` says what
+    would change. Needs access to all accounts."""
+    from shared.contracts.directory.registrations import ServiceNumberBody
+
+    return await _load_registrations(
+        call, Kind.SERVICE_NUMBER, ("number", "kind"), ServiceNumberBody
+    )
+
+
+async def _load_registrations(
+    call: Call,
+    kind: Kind,
+    columns: tuple[str, str],
+    model: "type[ConferenceBody | ServiceNumberBody]",
+) -> func.HttpResponse:
+    from shared.contracts.directory.loads import load_body, parse_row, raise_errors, read_rows
+    from shared.usecases.directory.load_directory import Wanted, registration_document, stale
+
+    name, value = columns
+    account, loading = call.path("account"), container().loads
+    rows = read_rows(call.body(), _content_type(call), name, {value: str})
+    is_number = kind is Kind.SERVICE_NUMBER
+    keys = [called_number(row.key) if is_number else row.key for row in rows]
+    present = await loading.registered(kind, account, keys)
+    errors, wanted, items = [], [], []
+    for row, key, (known, etag) in zip(rows, keys, present, strict=True):
+        if is_number and not is_service_number(key):
+            errors.append(FieldError(f"/lines/{row.line}/{name}", "must have + and 7 to 15 digits"))
+        errors += [*_id_errors(row.line, name, key), *stale(row.line, row.etag, etag)]
+        before = None
+        if known is not None:
+            before = {value: known.kind.value if known.kind else known.organizer}
+        try:
+            stated = str(getattr(parse_row(model, row, before or {}), value))
+        except Invalid as error:
+            errors += error.errors
+            continue
+        number_kind = ServiceNumberKind(stated) if is_number else None
+        organizer = None if is_number else stated
+        registration = Registration(account, None, organizer=organizer, kind=number_kind)
+        if before != {value: stated}:
+            wanted.append(Wanted(key, registration_document(registration), etag or None))
+        items.append((row.line, key, before, {value: stated}))
+    if len(set(keys)) < len(keys) and not errors:
+        errors.append(FieldError("/lines", "name one number twice"))
+    raise_errors(errors)
+    if not call.flag("dry_run"):
+        await loading.save(kind, account, wanted)
+    return reply(load_body(name, items, dry_run=call.flag("dry_run")))
+
+
+def _content_type(call: Call) -> str:
+    return call.headers.get("content-type", "")
+
+
+def _id_errors(line: int, name: str, key: str) -> list[FieldError]:
+    if is_foreign_id(key):
+        return []
+    return [FieldError(f"/lines/{line}/{name}", f"must have {FOREIGN_ID_RULE}")]
+
+
 async def _list_registrations(call: Call, kind: Kind, name: str, value: str) -> func.HttpResponse:
     from shared.contracts.directory.registrations import registrations_body
 
     account = call.path("account")
+    await container().loads.finish(account)
 
     async def fetch(limit: int, place: str | None) -> Page:
         found, following = await container().registrations.page(

@@ -24,6 +24,7 @@ async def nightly_audit(timer: func.TimerRequest) -> None:
     await container().runs.note("nightly_audit")
     report(audit, past_due=timer.past_due)
     await container().records.index.fill()
+    await container().loads.finish_all()
 
 
 def report(audit: "Audited", *, past_due: bool) -> None:

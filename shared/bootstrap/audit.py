@@ -14,8 +14,8 @@ type Body = dict[str, object]
 
 _NOT_SETTINGS = frozenset({"etag", "id"})
 _WEBHOOK = "webhook"
-# Written just before the removal, which is logged itself.
-_KEPT_OF_REMOVALS = frozenset({Kind.FORMER_ORGANIZER, Kind.FORMER_BRIDGE})
+# Written just before the removal, or before each row of a load, which are logged themselves.
+_LOGGED_OTHERWISE = frozenset({Kind.FORMER_ORGANIZER, Kind.FORMER_BRIDGE, Kind.LOAD})
 _REGISTERED = {
     Kind.CONFERENCE: "conference",
     codecs.CONFERENCE_OF_ACCOUNT: "conference",
@@ -30,7 +30,7 @@ def described(kind: str, before: Record | None, after: Record | None) -> list[Ch
     name, _, owner = kind.partition("|")
     if name in _REGISTERED:
         return _registrations(name, before, after)
-    if name in _KEPT_OF_REMOVALS:
+    if name in _LOGGED_OTHERWISE:
         return []
     show = _SHOWN[name]
     account, key = _place(name, owner, record.key)

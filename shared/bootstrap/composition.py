@@ -101,6 +101,7 @@ from shared.usecases.directory.authenticate_admin import Administrators
 from shared.usecases.directory.authenticate_bridge import BridgeAuthenticator
 from shared.usecases.directory.bridges import Bridges
 from shared.usecases.directory.directory_cache import DirectoryCache
+from shared.usecases.directory.load_directory import LoadDirectory
 from shared.usecases.directory.read_audit_log import ReadAuditLog
 from shared.usecases.directory.registrations import Registrations
 from shared.usecases.directory.sync_ledger_settings import OpenLedger
@@ -510,6 +511,7 @@ class Container:
     reconcile_legs = _Once(lambda c: ReconcileLegs(c.facts, c.answered_legs))
     export_usage = _Once(lambda c: ExportUsage(c.facts, c.answered_legs, c.clock))
     registrations = _Once(lambda c: Registrations(c.records, c.facts, c.clock))
+    loads = _Once(lambda c: LoadDirectory(c.records, c.facts, c.registrations, c.clock))
     bridges = _Once(
         lambda c: Bridges(
             c.records,
@@ -526,7 +528,7 @@ class Container:
     api_keys = _Once(lambda c: ApiKeys(c.records, c.facts, c.key_uses, c.clock, c.ids))
     read_audit_log = _Once(lambda c: ReadAuditLog(c.audit_log))
     erase_person = _Once(
-        lambda c: ErasePerson(c.facts, c.records, TableEraser(c.tables), c.denials, c.ids)
+        lambda c: ErasePerson(c.facts, c.records, TableEraser(c.tables), c.denials, c.loads, c.ids)
     )
     audit_ledgers = _Once(
         lambda c: AuditLedgers(

@@ -208,6 +208,16 @@ def _account(session: Session) -> None:
     session.call("put_service_number", "PUT", f"{path}/service-numbers/%2B33170180000", number)
     for name in ("organizers", "conferences", "service-numbers"):
         session.call(f"list_{name.replace('-', '_')}", "GET", f"{path}/{name}")
+    files = {
+        "organizers": "id,cost_center\nann@contoso.com,sales\nken@contoso.com,ops\n",
+        "conferences": "conference;organizer\n3002;ann@contoso.com\n",
+        "service-numbers": "number,kind\n+33170180001,toll_free\n",
+    }
+    for name, text in files.items():
+        answer = session.admin.request(
+            "PUT", f"{path}/{name}", text.encode(), headers={"content-type": "text/csv"}
+        )
+        session.note(f"put_{name.replace('-', '_')}", answer)
     session.call("get_region", "GET", f"regions/GB?account={ACCOUNT}")
     session.call("list_regions", "GET", f"regions?account={ACCOUNT}")
     session.call("get_service_number", "GET", f"{path}/service-numbers/%2B33170180000")

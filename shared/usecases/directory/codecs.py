@@ -49,6 +49,7 @@ class Kind(StrEnum):
     FORMER_ORGANIZER = "former_organizer"
     FORMER_BRIDGE = "former_bridge"
     ERASURE = "erasure"
+    LOAD = "load"
     PROOF_KEY = "proof_key"
 
 

@@ -8,6 +8,7 @@ from shared.ports.erasure import Erased, Eraser
 from shared.ports.records import RecordStore
 from shared.usecases.directory.codecs import Kind, organizer_key
 from shared.usecases.directory.directory_cache import DirectoryCache
+from shared.usecases.directory.load_directory import LoadDirectory
 
 _ID_BYTES = 9
 
@@ -21,12 +22,14 @@ class ErasePerson:
     records: RecordStore
     eraser: Eraser
     denials: Denials
+    loads: LoadDirectory
     ids: Ids
 
     async def __call__(self, account: str, *, number: str | None, organizer: str | None) -> Erased:
         """What was erased. Raises NotFound `account_unknown`, StoreUnavailable."""
         await self.facts.require_account(account)
         await self.denials.flush()
+        await self.loads.finish(account)
         erased = await self.eraser.erase(account, number=number, organizer=organizer)
         if organizer is not None:
             self.facts.drop(Kind.ORGANIZER, organizer_key(account, organizer))
