@@ -6,7 +6,9 @@ import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.adapters.bridges import parse
+import pytest
+
+from shared.adapters.bridges import DIALECTS, parse
 from shared.domain.directory.credentials import verify_bridge
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
 from shared.domain.legs.bridge_payloads import BridgePayload
@@ -52,8 +54,36 @@ def test_the_signed_curl_of_the_page_is_let_in_and_read(tmp_path: Path) -> None:
 
 
 def test_the_configuration_of_the_page_is_sound_xml() -> None:
-    blocks = re.findall(r"```xml\n(.*?)```", PAGE, re.DOTALL)
+    page = (ROOT / "docs" / "bridges" / "freeswitch.md").read_text()
+    blocks = re.findall(r"```xml\n(.*?)```", page, re.DOTALL)
     roots = [ET.fromstring(block) for block in blocks]
     assert [root.tag for root in roots] == ["configuration", "extension"]
     names = [param.get("name") for param in roots[0].iter("param")]
     assert len(names) == len(set(names))
+
+
+SECTIONS = [
+    "What it reports",
+    "Configuration",
+    "Ask before dialling",
+    "Hang up at the granted second",
+    "Extend a call",
+    "While Perminute is away",
+    "A sample event",
+    "Troubleshooting",
+]
+PAGES = sorted((ROOT / "docs" / "bridges").glob("[!R]*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_bridge_has_a_page_with_the_same_sections(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert re.findall(r"^## (.+)$", text, re.M) == SECTIONS
+    parts = dict(re.findall(r"^## ([^\n]+)\n\n(.*?)(?=^## |\Z)", text, re.M | re.S))
+    assert "```sh\ncurl" in parts["Configuration"]
+    assert '"amount": ' in parts["A sample event"]
+    assert "| symptom | cause |" in parts["Troubleshooting"]
+
+
+def test_every_dialect_has_its_page() -> None:
+    assert {page.stem for page in PAGES} == set(DIALECTS)
