@@ -361,8 +361,10 @@ def _of_records(settings: DialectSettings, records: Sequence[CallEvent]) -> list
         authorization=_first(facts, "authorization"),
         hangup_cause=text_of(counted[-1]["cause"]),
     )
-    is_alone = len(facts) == 1 and not any(record.facts.get("is_together") for record in records)
-    lacks = (FURTHER_RECORDS,) if is_alone and answered and first["has_pair"] else ()
+    # Nothing tells how many records a channel has that come in posts of their own.
+    is_apart = not any(record.facts.get("is_together") for record in records)
+    is_pair = any(each["has_pair"] for each in facts)
+    lacks = (FURTHER_RECORDS,) if is_apart and answered and is_pair else ()
     return [Complete(_decided(leg), uses, ended_by, lacks)]
 
 

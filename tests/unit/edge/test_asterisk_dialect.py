@@ -106,7 +106,10 @@ def test_all_records_of_a_channel_are_one_leg_for_the_whole_time() -> None:
     for order in permutations(pairs()):
         separate = [event for each in order for event in events(each)]
         repeated = [*separate, *reversed(separate), *events(pairs())]
-        assert leg(separate) == leg(repeated) == whole
+        assert leg(repeated) == whole
+        apart = made(separate)
+        assert isinstance(apart, Complete)
+        assert (apart.leg, apart.lacks) == (whole, (FURTHER_RECORDS,))
 
 
 def test_a_record_of_a_pair_waits_for_further_ones() -> None:

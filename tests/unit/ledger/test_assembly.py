@@ -25,6 +25,7 @@ from tests.bench.cost import CountingTables
 from tests.support.ledger import START
 from tests.support.memory_tables import MemoryTables
 from tests.support.processes import ADMIN, FR, GB, Deployment, Process
+from tests.unit.edge import test_event_dialects as event_dialects
 
 CALL = "CA77"
 
@@ -516,3 +517,83 @@ def test_a_channel_that_is_no_leg_is_ignored_once_its_conference_did_not_come() 
         assert {row.key.partition("|")[0] for row in rows} == {"event"}
 
     asyncio.run(play())
+
+
+# Each dialect of several events
+
+FREESWITCH_LEGS = [FREESWITCH_LEG, {**FREESWITCH_LEG, "leg_id": "fs-2", "to": FR, "from": GB}]
+ROOM = {
+    "event_name": "muc-room-created",
+    "room_name": "71347",
+    "created_at": int((START - timedelta(hours=1)).timestamp()),
+}
+SCENES = {
+    **{name: [("events", event) for event in told] for name, told in event_dialects.SCENES.items()},
+    "asterisk records": [("events", record) for record in event_dialects.RECORDS],
+    "bigbluebutton": [("events", MEETING), *(("rating", leg) for leg in FREESWITCH_LEGS)],
+    "jitsi": [("events", ROOM), *(("rating", leg) for leg in FREESWITCH_LEGS)],
+}
+
+
+async def outcome(
+    dialect: str, order: Sequence[tuple[tuple[str, Any], bool, int]]
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """(charges, parked legs) once all waits are over. Each step: the event and its bridge, whether
+    another process takes it, and the seconds until the next one."""
+    calls = await Calls.open(wait_seconds=10_000)
+    await calls.put(
+        "events",
+        dialect.split(maxsplit=1)[0],
+        default_account="contoso",
+        wait_seconds=10_000,
+        outbound_contexts=("from-internal",),
+    )
+    if dialect in {"bigbluebutton", "jitsi"}:
+        await calls.put(
+            "rating",
+            "perminute",
+            default_account="contoso",
+            meetings_from="events",
+            wait_seconds=10_000,
+        )
+    other = calls.deployment.process()
+    for (bridge, event), is_other, seconds in order:
+        await calls.post(event, process=other if is_other else None, bridge=bridge)
+        await calls.wait(seconds)
+    await calls.wait(20_000)
+    await calls.process.sound()
+    ledger = calls.process.container.ledger
+    keys = {
+        entry.leg
+        for commit in await ledger.history("contoso", after=0)
+        for entry in commit.entries
+        if entry.leg
+    }
+    charges = []
+    for key in sorted(keys):
+        record = await ledger.leg("contoso", key)
+        assert record is not None
+        shown = {name: record.charge[name] for name in sorted(record.charge)}
+        person = {name: text for name, text in record.person.items() if name != "salt"}
+        charges.append(f"{key} {shown} {sorted(person.items())}")
+    parked = [(each.leg, each.reason.value) for each in await calls.process.parked()]
+    return charges, sorted(parked)
+
+
+@pytest.mark.extended
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+@pytest.mark.parametrize("dialect", sorted(SCENES))
+def test_every_order_repetition_and_delay_has_the_same_outcome(dialect: str, data: Any) -> None:
+    told = SCENES[dialect]
+    once = [(event, False, 0) for event in told]
+    step = st.tuples(st.sampled_from(told), st.booleans(), st.sampled_from([0, 1, 4_000]))
+    order = [
+        (event, data.draw(st.booleans()), data.draw(st.sampled_from([0, 1, 900])))
+        for event in data.draw(st.permutations(told))
+    ]
+    for again in data.draw(st.lists(step, max_size=4)):
+        order.insert(data.draw(st.integers(0, len(order))), (*again[:2], min(again[2], 900)))
+    expected = asyncio.run(outcome(dialect, once))
+    assert any(expected)
+    assert asyncio.run(outcome(dialect, order)) == expected
