@@ -2,9 +2,11 @@
 secrets."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from shared.domain.common.errors import PerminuteError
+from shared.domain.delivery.webhooks import masked_url
 from shared.ports.audit import Action, Change
 from shared.ports.records import Record
 from shared.usecases.directory import codecs
@@ -124,7 +126,12 @@ def _policy(_: str, record: Record) -> Body:
 def _bridge(_: str, record: Record) -> Body:
     from shared.contracts.directory.bridges_and_keys import bridge_body
 
-    return bridge_body(codecs.bridge(record), "", None)
+    bridge = codecs.bridge(record)
+    if bridge.control is not None:
+        bridge = replace(
+            bridge, control=replace(bridge.control, url=masked_url(bridge.control.url))
+        )
+    return bridge_body(bridge, "", None)
 
 
 def _api_key(_: str, record: Record) -> Body:

@@ -41,6 +41,22 @@ BUGS = (
         "test_a_stop_bites_on_every_process_with_its_next_question",
     ),
     Bug(
+        "a signal to a bridge that was refused is not sent again",
+        "shared/usecases/dial_out/watch_calls.py",
+        "taken = signal.name if reply.taken else taken",
+        "taken = signal.name",
+        "holds/test_call_control.py",
+        "test_a_signal_is_sent_until_it_is_taken_in_order_with_the_same_id",
+    ),
+    Bug(
+        "an event of running out is emitted by each process",
+        "shared/domain/ledger/monitoring.py",
+        "elif command.type == alerts.RUNNING_OUT and (command.type, command.name) in {",
+        "elif command.type == alerts.CALLS_LAST and (command.type, command.name) in {",
+        "credits/test_call_rules.py",
+        "test_two_processes_raise_one_alert",
+    ),
+    Bug(
         "a debit leaves no guard",
         "shared/adapters/ledger/store.py",
         "*(row for decision in decisions for row in _guard_rows(decision, number, encoded)),",

@@ -131,7 +131,7 @@ class AuthoriseCall:
         marked = self.watch.expect(account, bridge)
         placed = await self.hold_book.place(account.id, PlaceHold(command, record))
         if marked is not None:
-            await marked
+            await self.watch.settle(marked)
         if isinstance(placed, Denial):
             return await self._keep(bridge, request, call, placed)
         if marked is not None:

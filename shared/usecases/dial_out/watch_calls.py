@@ -81,6 +81,11 @@ class WatchCalls:
             return None
         return asyncio.get_running_loop().create_task(self.mark(account.id), context=NO_REQUEST())
 
+    async def settle(self, marked: asyncio.Task[None]) -> None:
+        """Wait until the account is named to the timer, a moment at most: it was begun with the
+        decision about the call, which takes as long."""
+        await asyncio.wait([marked], timeout=limits.CALL_MARK_WAIT_SECONDS)
+
     async def mark(self, account: str, at: datetime | None = None) -> None:
         """Name the account to the timer of the next minute, or of that after `at`. Best effort."""
         moment = max(at or self._clock.now(), self._clock.now())
@@ -131,9 +136,11 @@ class WatchCalls:
     async def __call__(self, account: str, *, by_timer: bool = True) -> None:
         """Send what is due of an account's calls and was not taken; by the timer what was due some
         seconds ago. Raises StoreUnavailable."""
-        sends = await self._look(account, self._watch(account), by_timer=by_timer)
+        watch = self._watch(account)
+        sends = await self._look(account, watch, by_timer=by_timer)
         if sends:
             await asyncio.wait(sends, timeout=limits.CALL_SIGNALS_SECONDS_MAX)
+        self._forget(account, watch)
 
     def _watch(self, account: str) -> _Watch:
         return self._watches.setdefault(account, _Watch())
@@ -160,18 +167,29 @@ class WatchCalls:
             self.wake(account, self._clock.now() + timedelta(seconds=seconds))
         except Exception as error:  # noqa: BLE001 an error of ours
             failure("watch_failed", error, account=account)
-        if watch.timer is None and not watch.sending:
+        self._forget(account, watch)
+
+    def _forget(self, account: str, watch: _Watch) -> None:
+        if watch.at is None and not watch.sending:
             self._watches.pop(account, None)
 
     async def _look(
         self, account: str, watch: _Watch, *, by_timer: bool
     ) -> list[asyncio.Task[None]]:
         """Start to send what is due; what will be is left to the timers."""
-        view = await self._hold_book.view(account)
+        # What begins or is halted while the hold book is read may not be in it.
+        own, is_halted = set(watch.own), watch.is_halted and not by_timer
+        watch.is_halted &= by_timer
+        try:
+            view = await self._hold_book.view(account)
+        except PerminuteError:
+            watch.is_halted |= is_halted
+            raise
         now = self._clock.now()
         holds = {hold.authorization: hold for hold in view.open_holds(now)}
-        watch.own = set(holds) if watch.is_halted else watch.own & holds.keys()
-        watch.is_halted = False
+        watch.own -= own - holds.keys()
+        if is_halted:
+            watch.own |= holds.keys()
         watch.retries = {name: each for name, each in watch.retries.items() if name in holds}
         sends: list[asyncio.Task[None]] = []
         later: list[datetime] = []

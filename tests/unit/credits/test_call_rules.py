@@ -1,5 +1,6 @@
 """Rules about open calls and about charges: `minutes_left` and `spend`."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -97,16 +98,30 @@ def test_a_rule_that_is_gone_ends_its_alert_by_the_timer(app: Product) -> None:
     assert app.get(f"{BASE}/alerts").json["items"][0]["status"] == "over"
 
 
-def test_another_process_raises_what_a_dead_one_did_not(app: Product) -> None:
+def test_another_process_raises_by_the_timer_what_a_dead_one_did_not(app: Product) -> None:
     calls = Calls(app, "1.00", alerts=[FIVE])
-    calls.authorise(NEW_YORK, requested_seconds=60)
-    app.clock.advance(minutes=6)
+    calls.authorise(NEW_YORK, requested_seconds=480)
     app.close()
     with Product(app.tables, app.clock, topic=app.topic) as other:
-        other.run(other.container.watch_balances())
-        calls.app = other
-        other.run(other.container.watch_balances())
-    assert len(events(app, "credits.running_out")) <= 1
+        for _ in range(7):
+            other.clock.advance(minutes=1)
+            other.run(other.container.watch_balances())
+    (data,) = events(app, "credits.running_out")
+    assert data["seconds_left"] == 300
+
+
+def test_two_processes_raise_one_alert(app: Product) -> None:
+    calls = Calls(app, "0.40", alerts=[FIVE])
+    calls.authorise(NEW_YORK, requested_seconds=60)
+    account = app.run(app.container.facts.account("contoso"))
+    view = app.run(app.container.holds.view("contoso"))
+
+    async def both() -> None:
+        await asyncio.gather(*(app.container.minutes_left(account, view) for _ in range(2)))
+
+    app.run(both())
+    assert len(events(app, "credits.running_out")) == 1
+    assert len(app.get(f"{BASE}/alerts").json["items"]) == 1
 
 
 def test_each_step_of_a_spend_rule_is_emitted_once_a_period(app: Product) -> None:
@@ -173,7 +188,7 @@ def test_a_charge_from_the_queue_evaluates_the_rules(app: Product) -> None:
     async def charge() -> None:
         await app.container.charge_legs([queued], seconds=10)
         while not events(app, "spend.reached"):
-            await __import__("asyncio").sleep(0.01)
+            await asyncio.sleep(0.01)
 
     app.run(charge())
     assert [data["percent"] for data in events(app, "spend.reached")] == [50, 80, 100]

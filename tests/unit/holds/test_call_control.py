@@ -321,8 +321,9 @@ def test_secrets_of_a_control_url_are_made_shown_once_kept_and_never_logged(app:
     secret = made.json["control"]["secrets"][0]
     assert secret.startswith("whsec_")
     assert app.get(path).json["control"] == {"url": URL}
-    moved = app.call("PATCH", path, {"control": {"url": f"{URL}/2"}, "country": "GB"})
-    assert moved.json["control"] == {"url": f"{URL}/2"}
+    moved = app.call("PATCH", path, {"control": {"url": f"{URL}?key=hidden"}, "country": "GB"})
+    assert moved.json["control"] == {"url": f"{URL}?key=hidden"}
+    assert "hidden" not in app.get("/api/v1/audit-log").body.decode()
     stored = app.run(app.container.facts.bridge("pbx", fresh=True))
     assert stored.control.secrets == (secret,)
     assert secret not in app.get("/api/v1/audit-log").body.decode()
@@ -362,3 +363,28 @@ def test_a_row_of_before_signals_is_read_and_hears_nothing(app: App) -> None:
     app.after(seconds=90)
     assert app.bridge.got == []
     assert len(app.get(f"{BASE}/calls").json["items"]) == 1
+
+
+def test_a_call_that_begins_while_the_account_is_read_is_watched_to_the_second(app: App) -> None:
+    calls = app.settle()
+    first = calls.authorise(requested_seconds=300)["authorization"]
+    view, watch = app.container.holds.view, app.container.watch_calls
+
+    async def slow(account: str, **more: Any) -> Any:
+        seen = await view(account, **more)
+        watch.wake(account, own="au_later.contoso")
+        return seen
+
+    app.container.holds.view = slow
+    app.look()
+    assert watch._watch("contoso").own == {first, "au_later.contoso"}
+
+
+def test_a_mark_that_hangs_delays_no_answer(app: App) -> None:
+    calls = app.settle()
+
+    async def hang(_: object) -> None:
+        await asyncio.sleep(3600)
+
+    app.container.due.mark = hang
+    assert calls.authorise(requested_seconds=300)["decision"] == "allow"
