@@ -26,8 +26,8 @@ WITHOUT_RATE = "+996312123456"  # the demo's card has no rate for Kyrgyzstan
 SCRIPT = "<img src=x onerror=alert(1)>"
 RIGHT_TO_LEFT = "\u05d0\u05dc\u05d5" * 66 + "\u05d0\u05d1"  # 200 characters
 BATCH = 100
-PARKED = 300
-"""Parked legs of the other account: 12 pages."""
+PARKED = 60
+"""Parked legs of the other account: three pages with the others."""
 
 
 def play(admin: Admin, bridge: SigningBridge, legs: int = 240) -> tuple[int, int]:
