@@ -3,11 +3,15 @@
 import csv
 import io
 import logging
+import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -20,6 +24,7 @@ from local.demo.quarter import (
     play_quarter,
 )
 from tests.support.product import Product
+from tests.unit.administration.test_rate_card_import import form
 
 UNTIL = datetime(2026, 11, 29, 15, tzinfo=UTC)
 BASE = f"/api/v1/accounts/{ACCOUNT}"
@@ -102,3 +107,134 @@ def test_played_again_it_changes_nothing(played: tuple[Product, Played]) -> None
     assert again.get(f"{BASE}/verify").json["entries"] == before
     assert once_more.legs == report.legs
     again.close()
+
+
+MONTH = ("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z")
+
+
+def export(app: Product) -> list[dict[str, str]]:
+    """A month of the quarter as the PSTN usage export of Teams."""
+    since, until = MONTH
+    answer = app.get(f"{BASE}/reports/pstn-usage?from={since}&to={until}")
+    assert answer.status == 200, answer.body
+    return list(csv.DictReader(io.StringIO(answer.body.decode())))
+
+
+def reconciled(app: Product, records: list[dict[str, str]]) -> Any:
+    """What the product says of an export."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, records[0].keys())
+    writer.writeheader()
+    writer.writerows(records)
+    body, content_type = form(mapping=b"teams-pstn", file=text.getvalue().encode())
+    since, until = MONTH
+    answer = app.post(
+        f"{BASE}/reconciliations?from={since}&to={until}",
+        body,
+        headers={"content-type": content_type},
+    )
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+@pytest.mark.extended
+def test_twelve_planted_differences_are_found_and_no_other(
+    played: tuple[Product, Played],
+) -> None:
+    """Two each: a row that is missing, doubled, of another duration, of another price, under a
+    masked number without its id, with a shifted time."""
+    app, _ = played
+    records = export(app)
+    ours = len(records)
+    assert ours > 500
+    assert any(row["Caller ID"].endswith("****") for row in records)  # the account is in France
+    clean = reconciled(app, records)
+    assert (clean["matched"], clean["different"]) == (ours, [])
+    assert clean["missing_here"] == clean["missing_there"] == []
+
+    dialled = [
+        at
+        for at, row in enumerate(records)
+        if row["Call Type"] == "conf_out" and Decimal(row["Charge"]) > 0
+    ]
+    step = len(dialled) // 13
+    planted = dialled[step : step * 13 : step][:12]
+    missing, doubled, longer, dearer, masked, shifted = (
+        planted[begin : begin + 2] for begin in range(0, 12, 2)
+    )
+    for at in longer:
+        records[at]["Duration Seconds"] = str(int(records[at]["Duration Seconds"]) + 60)
+    for at in dearer:
+        records[at]["Charge"] = str(Decimal(records[at]["Charge"]) + Decimal("0.50"))
+    for at in masked:
+        row = records[at]
+        row["Call ID"] = ""
+        row["Caller ID"] = row["Destination Number"] = row["Caller ID"][:-6] + "******"
+        row["Duration Seconds"] = str(int(row["Duration Seconds"]) + 30)
+    for at in shifted:
+        row = records[at]
+        row["Start Time"] = (
+            datetime.fromisoformat(row["Start Time"]) + timedelta(minutes=3)
+        ).isoformat()
+    twice = [{**records[at], "UsageId": f"again-{at}"} for at in doubled]
+    theirs = [row for at, row in enumerate(records) if at not in missing] + twice
+
+    found = reconciled(app, theirs)
+
+    assert len(found["missing_there"]) == 2
+    assert len(found["missing_here"]) == 2
+    assert all(each.get("duplicate_of") for each in found["missing_here"])
+    fields = Counter(tuple(sorted(each["fields"])) for each in found["different"])
+    assert sum(fields.values()) == 8, fields
+    assert found["matched"] == ours - 2 - 8
+
+
+@pytest.mark.extended
+def test_a_spreadsheet_program_reads_the_export_with_the_right_types(
+    played: tuple[Product, Played], tmp_path: Path
+) -> None:
+    """Numbers as numbers, times and ids as texts or times, nothing as a formula."""
+    program = shutil.which("soffice")
+    if program is None:
+        pytest.skip("LibreOffice (soffice) is not installed")
+    app, _ = played
+    since, until = MONTH
+    answer = app.get(f"{BASE}/reports/pstn-usage?from={since}&to={until}")
+    (tmp_path / "export.csv").write_bytes(answer.body)
+    subprocess.run(
+        [
+            *(program, f"-env:UserInstallation=file://{tmp_path}/profile", "--headless"),
+            *("--convert-to", "fods", "--outdir", str(tmp_path), str(tmp_path / "export.csv")),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=240,
+    )
+    sheet = ET.parse(tmp_path / "export.fods").getroot()
+    office = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+    table = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+    found = [
+        [
+            (cell.get(f"{office}value-type"), cell.get(f"{office}value"))
+            for cell in row.iter(f"{table}table-cell")
+            for _ in range(min(30, int(cell.get(f"{table}number-columns-repeated", "1"))))
+        ]
+        for row in sheet.iter(f"{table}table-row")
+    ]
+    records = export(app)
+    header = list(records[0])
+    lines = [row for row in found[1:] if row[0][0] is not None]
+
+    assert "formula" not in str([cell.attrib for cell in sheet.iter(f"{table}table-cell")])
+    assert len(lines) == len(records)
+    for column, kind in (
+        *(("UsageId", "string"), ("UPN", "string"), ("Call Type", "string")),
+        *(("Duration Seconds", "float"), ("Charge", "float"), ("Connection Fee", "float")),
+        ("Currency", "string"),
+    ):
+        at = header.index(column)
+        assert {row[at][0] for row in lines} - {None} == {kind}, column  # None: empty
+    for column in ("Duration Seconds", "Charge"):
+        at = header.index(column)
+        read = [Decimal(str(row[at][1])) for row in lines]
+        assert read == [Decimal(record[column]) for record in records], column
