@@ -26,6 +26,7 @@ from local.demo.quarter import (
 from tests.support.product import Product
 from tests.unit.administration.test_rate_card_import import form
 
+pytestmark = pytest.mark.timeout(900)
 UNTIL = datetime(2026, 11, 29, 15, tzinfo=UTC)
 BASE = f"/api/v1/accounts/{ACCOUNT}"
 SPAN = "from=2026-08-20&to=2026-12-01"
