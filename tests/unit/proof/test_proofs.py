@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.ledger.proof_days import TableProofs
+from shared.adapters.ledger.restore import export, restore
+from shared.adapters.ledger.verify import verify
 from shared.domain.common.canonical import canonical_json
 from shared.domain.proof.commits import document_hash
 from tests.support.charging_app import LONDON, ChargingApp
+from tests.support.memory_tables import MemoryTables
 from tests.support.product import Answer
 
 BASE = "/api/v1/accounts/contoso"
@@ -212,3 +216,24 @@ def test_canonical_lines(app: ChargingApp) -> None:
     answer = app.get(f"{BASE}/exports/2026-11?interim=true&persons=true")
     for line in gzip.decompress(answer.body).splitlines():
         assert canonical_json(json.loads(line)) == line
+
+
+def test_roots_come_back_with_a_restored_ledger(app: ChargingApp) -> None:
+    """The days that customers have receipts of are not signed again."""
+    app.leg()
+    app.clock.advance(days=2)
+    audit(app)
+    app.leg()
+    before = app.get(f"{BASE}/proofs").json
+    key = app.container.settings.chain_key
+
+    async def restored() -> tuple[list[dict[str, object]], tuple[str, ...]]:
+        tables = MemoryTables()
+        await restore(tables, "contoso", export(app.tables, "contoso"), key)
+        roots = await TableProofs(tables).roots("contoso", "2026-01-01", "2026-12-31", limit=9)
+        found = [{**each.document(), "digest": each.digest} for each in roots]
+        return found, (await verify(tables, "contoso", key)).problems
+
+    roots, problems = app.run(restored())
+    assert roots == before["items"]
+    assert problems == ()
