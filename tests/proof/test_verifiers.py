@@ -151,6 +151,7 @@ def test_month_files_verify_and_every_leg_is_rated_again(tmp_path: Path) -> None
         (gzip.compress("".join(VECTORS["months"][0]["lines"]).encode())[:-30], "end"),
         (gzip.compress("".join(VECTORS["months"][0]["lines"] * 2).encode()), "format"),
     ],
+    ids=("empty", "gzip begins", "no gzip", "type alone", "list", "no end", "cut", "twice"),
 )
 def test_a_file_that_is_no_month_is_named_in_a_sentence(
     tmp_path: Path, content: bytes, kind: str
