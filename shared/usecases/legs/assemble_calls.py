@@ -157,7 +157,7 @@ class AssembleCalls:
         ids = {each.event.id for each in legs}
         if ids & {each.event.id for each in known}:
             return None
-        meetings = [each.event for each in known if "leg" not in each.event.facts]
+        meetings = [each.event for each in known if not _is_leg(each)]
         made = self._assembled(bridge, [*meetings, *(each.event for each in legs)])
         if len(made) < len(ids) or any(isinstance(m, Waiting) or m.lacks for m in made):
             return None
@@ -273,7 +273,12 @@ def _flagged(made: Complete) -> EndedLeg | Undecided:
 
 
 def _joins_meeting(kept: Sequence[KeptEvent]) -> bool:
-    return all("leg" in each.event.facts for each in kept)
+    return all(map(_is_leg, kept))
+
+
+def _is_leg(kept: KeptEvent) -> bool:
+    """Whether it is a leg of another bridge, among the events of its conference."""
+    return isinstance(kept.event.facts.get("leg"), Mapping)
 
 
 def _is_too_old(kept: Sequence[KeptEvent], uses: frozenset[str], now: datetime) -> bool:

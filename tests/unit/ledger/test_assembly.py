@@ -561,6 +561,7 @@ async def outcome(
         await calls.post(event, process=other if is_other else None, bridge=bridge)
         await calls.wait(seconds)
     await calls.wait(20_000)
+    await calls.wait(limits.LEG_SECONDS_MAX)
     await calls.process.sound()
     ledger = calls.process.container.ledger
     keys = {
