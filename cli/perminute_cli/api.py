@@ -242,6 +242,17 @@ if TYPE_CHECKING:
         currency: str
         as_of: str
 
+    class ListDenialsItem(TypedDict, total=False):
+        at: str
+        bridge: str
+        direction: str
+        to: str | None
+        region: Any
+        reason: str | None
+        message: str | None
+        organizer: str | None
+        conference: str | None
+
     class RestartDialOut(TypedDict, total=False):
         stopped: bool
 
@@ -387,6 +398,176 @@ if TYPE_CHECKING:
         },
         total=False,
     )
+
+    class GetLegReceiptItemsItemEntryDrawsItem(TypedDict, total=False):
+        lot: str
+        amount: str
+
+    class GetLegReceiptItemsItemEntry(TypedDict, total=False):
+        sequence: int
+        kind: str | None
+        amount: str
+        balance: str
+        at: str
+        leg: str
+        charge_digest: str
+        person_digest: str
+        draws: list[GetLegReceiptItemsItemEntryDrawsItem]
+
+    class GetLegReceiptItemsItemEntryPath(TypedDict, total=False):
+        index: int
+        size: int
+        hashes: list[Any]
+
+    class GetLegReceiptItemsItemCommit(TypedDict, total=False):
+        format: str
+        account: str | None
+        commit: int
+        at: str
+        first: int
+        entries: int
+        balance: str
+        root: str
+        previous: str
+
+    class GetLegReceiptItemsItemCommitPath(TypedDict, total=False):
+        index: int
+        size: int
+        hashes: list[str]
+
+    GetLegReceiptItemsItemPerson = TypedDict(
+        "GetLegReceiptItemsItemPerson",
+        {
+            "from": str | None,
+            "organizer": str | None,
+            "salt": str,
+            "to": str | None,
+        },
+        total=False,
+    )
+
+    class GetLegReceiptItemsItemChargeLinesItem(TypedDict, total=False):
+        amount: str
+        kind: str | None
+        from_second: int
+        increments: int
+        price: str
+        seconds: int
+        unit_seconds: int
+
+    class GetLegReceiptItemsItemChargeRate(TypedDict, total=False):
+        card: str
+        destination: str | None
+        prefix: str
+        version: str
+
+    class GetLegReceiptItemsItemChargeRounding(TypedDict, total=False):
+        decimals: int
+        mode: str
+        unrounded: str
+
+    class GetLegReceiptItemsItemCharge(TypedDict, total=False):
+        account: str | None
+        amount: str
+        answered_at: str | None
+        authorization: Any
+        billed_seconds: int
+        bridge: str
+        conference: str | None
+        cost_center: str | None
+        currency: str
+        ended_at: str
+        flags: list[Any]
+        hangup_cause: Any
+        kind: str | None
+        license: str
+        lines: list[GetLegReceiptItemsItemChargeLinesItem]
+        number_class: str | None
+        rate: GetLegReceiptItemsItemChargeRate | None
+        region: str | None
+        rounding: GetLegReceiptItemsItemChargeRounding
+        started_at: str
+        status: str
+        talk_seconds: int | None
+
+    class GetLegReceiptItemsItemRateRounding(TypedDict, total=False):
+        mode: str
+        decimals: int
+
+    class GetLegReceiptItemsItemRateSlotsItem(TypedDict, total=False):
+        from_second: int
+        price: str
+        unit_seconds: int
+        increment_seconds: int
+
+    class GetLegReceiptItemsItemRate(TypedDict, total=False):
+        card: str
+        version: str
+        kind: str | None
+        prefix: str
+        destination: str | None
+        currency: str
+        time_zone: str
+        rounding: GetLegReceiptItemsItemRateRounding
+        connection_fee: str
+        grace_seconds: int
+        minimum_charge: str
+        maximum_charge: Any
+        maximum_charge_strategy: Any
+        slots: list[GetLegReceiptItemsItemRateSlotsItem]
+        bands: list[Any]
+
+    class GetLegReceiptItemsItemRatePath(TypedDict, total=False):
+        index: int
+        size: int
+        hashes: list[Any]
+
+    class GetLegReceiptItemsItem(TypedDict, total=False):
+        entry: GetLegReceiptItemsItemEntry | None
+        entry_path: GetLegReceiptItemsItemEntryPath
+        commit: GetLegReceiptItemsItemCommit
+        commit_path: GetLegReceiptItemsItemCommitPath
+        root: int
+        person: GetLegReceiptItemsItemPerson
+        charge: GetLegReceiptItemsItemCharge
+        rate: GetLegReceiptItemsItemRate | None
+        rate_path: GetLegReceiptItemsItemRatePath
+
+    class GetLegReceiptRootsItemRoot(TypedDict, total=False):
+        format: str
+        account: str | None
+        currency: str
+        time_zone: str
+        day: str
+        until: str | None
+        interim: bool
+        after: int | None
+        commits: int
+        base: str
+        head: str
+        first_entry: int
+        last_entry: int
+        opening: str
+        closing: str
+        tree: str
+        rates: str
+        previous: str
+        signed_at: str
+        key: str
+
+    class GetLegReceiptRootsItem(TypedDict, total=False):
+        root: GetLegReceiptRootsItemRoot
+        signature: str
+
+    class GetLegReceipt(TypedDict, total=False):
+        format: str
+        account: str | None
+        leg: str
+        created_at: str
+        items: list[GetLegReceiptItemsItem]
+        corrections: list[Any]
+        roots: list[GetLegReceiptRootsItem]
+        digest: str
 
     class PostReversalEntry(TypedDict, total=False):
         sequence: int
@@ -939,6 +1120,22 @@ if TYPE_CHECKING:
         leg: ReplayBodyLeg | None
         charge_as: str | None
 
+    ListProofKeysKeysItem = TypedDict(
+        "ListProofKeysKeysItem",
+        {
+            "id": str,
+            "algorithm": str,
+            "public_key": str,
+            "from": str | None,
+            "until": Any,
+            "compromised_at": Any,
+        },
+        total=False,
+    )
+
+    class ListProofKeys(TypedDict, total=False):
+        keys: list[ListProofKeysKeysItem]
+
     class PostQuoteRate(TypedDict, total=False):
         card: str
         version: str
@@ -1320,6 +1517,36 @@ def get_conference_cost(
     )
 
 
+def list_denials(
+    account: str,
+    *,
+    limit: str | int | None = None,
+    format: str | int | None = None,
+    from_: str | int | None = None,
+    to: str | int | None = None,
+    month: str | int | None = None,
+    reason: str | int | None = None,
+    organizer: str | int | None = None,
+    group_by: str | int | None = None,
+) -> Listing[ListDenialsItem]:
+    """Denied dial-outs and dial-ins of the last 90 days, the newest first, or their number by reason, organizer, region or day; as JSON or CSV."""
+    return Listing(
+        "list_denials",
+        "GET",
+        f"/api/v1/accounts/{segment(account)}/denials",
+        query_of(
+            limit=limit,
+            format=format,
+            from_=from_,
+            to=to,
+            month=month,
+            reason=reason,
+            organizer=organizer,
+            group_by=group_by,
+        ),
+    )
+
+
 def restart_dial_out(account: str) -> Call[RestartDialOut]:
     """Restart dial-out after a stop."""
     return Call(
@@ -1351,6 +1578,18 @@ def try_dial_out(account: str, body: TryBody) -> Call[TryDialOut]:
         "POST",
         f"/api/v1/accounts/{segment(account)}/dial-out-policy/try",
         body=body,
+    )
+
+
+def get_month_file(
+    account: str, month: str, *, interim: bool | None = None, persons: bool | None = None
+) -> Call[Any]:
+    """One gzip file of JSON lines with all that verifies a month without the operator; 409 while the month is open."""
+    return Call(
+        "get_month_file",
+        "GET",
+        f"/api/v1/accounts/{segment(account)}/exports/{segment(month)}",
+        query_of(interim=interim, persons=persons),
     )
 
 
@@ -1407,6 +1646,23 @@ def list_legs(
 def get_leg(account: str, leg: str) -> Call[GetLeg]:
     """A leg and its explained charge; 404 while it is queued."""
     return Call("get_leg", "GET", f"/api/v1/accounts/{segment(account)}/legs/{segment(leg)}")
+
+
+def get_leg_receipt(
+    account: str,
+    leg: str,
+    *,
+    interim: bool | None = None,
+    persons: str | int | None = None,
+    format: str | int | None = None,
+) -> Call[GetLegReceipt]:
+    """The receipt of a leg and its corrections, which verifies without the operator; 409 while its day is open."""
+    return Call(
+        "get_leg_receipt",
+        "GET",
+        f"/api/v1/accounts/{segment(account)}/legs/{segment(leg)}/receipt",
+        query_of(interim=interim, persons=persons, format=format),
+    )
 
 
 def post_reversal(account: str, leg: str, body: ReversalBody) -> Call[PostReversal]:
@@ -1650,6 +1906,11 @@ def dismiss_parked_leg(id: str, body: DismissBody | None = None) -> Call[Dismiss
 def replay_parked_leg(id: str, body: ReplayBody | None = None) -> Call[ReplayParkedLeg]:
     """Charge a parked leg."""
     return Call("replay_parked_leg", "POST", f"/api/v1/parked-legs/{segment(id)}/replay", body=body)
+
+
+def list_proof_keys() -> Call[ListProofKeys]:
+    """The public keys that sign day roots, with the times in which each holds."""
+    return Call("list_proof_keys", "GET", "/api/v1/proof-keys")
 
 
 def post_quote(body: QuoteBody) -> Call[PostQuote]:

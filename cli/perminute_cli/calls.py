@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote
 
 from perminute_cli.failures import USAGE, Failure
@@ -27,6 +28,10 @@ class Call[T]:
 @dataclass(frozen=True, slots=True)
 class Listing[T](Call[T]):
     """A request of a list, whose items are of type `T`."""
+
+    def as_document(self) -> Call[Any]:
+        """The same request where its answer is no list: counts, by a query parameter."""
+        return Call(self.operation, self.method, self.path, self.query, self.body, self.headers)
 
 
 def segment(text: str) -> str:

@@ -94,7 +94,8 @@ class Client:
             try:
                 response = self._http.send(self._request(call))
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                raise _transport_failure(error, self.base_url, is_known=True) from None
+                is_first = number == 1 or call.method == "GET"
+                raise _transport_failure(error, self.base_url, is_known=is_first) from None
             except httpx.TransportError as error:
                 if is_last or not is_safe:
                     raise _transport_failure(
@@ -193,7 +194,8 @@ def _no_perminute(base_url: str, status: int | None = None) -> Failure:
 def _transport_failure(error: "httpx.TransportError", base_url: str, *, is_known: bool) -> Failure:
     import httpx
 
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol):
+    never_sent = httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol
+    if is_known and isinstance(error, never_sent):
         return Failure(
             f"{base_url} can't be reached ({str(error) or 'no answer in time'}).",
             "Check the URL (--url, PERMINUTE_URL or `perminute login`) and that the server runs.",

@@ -126,7 +126,7 @@ def stored_login() -> dict[str, str] | None:
     """What `perminute login` stored: `url`, and `key` where there is no keyring."""
     try:
         said = json.loads(config_file().read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: there is no home
         return None
     return said if isinstance(said, dict) and isinstance(said.get("url"), str) else None
 

@@ -79,6 +79,8 @@ def run(arguments: Sequence[str]) -> int:
         return _report("Error: Interrupted.", "To do: Run the command again.", 1)
     except SystemExit as ended:  # by click, when the reader of its output has gone
         return int(ended.code or 0) if COMPLETE in os.environ else _without_reader()
+    except UnicodeError:
+        return _report("Error: An argument is not UTF-8.", "To do: Check the text.", USAGE)
     except OSError as error:
         place = f" {error.filename}" if error.filename else ""
         what = f"Error: {error.strerror or type(error).__name__}{place}."

@@ -1,30 +1,37 @@
 """Idempotency keys of requests whose answer is still out: a repeated command uses the same key.
 
-A key is stored before its request is sent and removed when the answer is known. A process that
-still runs waits for its own answer, so that two commands at the same time are two requests.
+A key is stored before its request is sent and removed when the answer is known. Its file is locked
+while its process runs, so that two commands at the same time are two requests, and the key of a
+process that was killed is free at once.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from perminute_cli.connection import write_private
+try:
+    import fcntl
+except ImportError:  # Windows: commands at the same time are one request there
+    fcntl = None  # type: ignore[assignment]
 
 KEPT_SECONDS = 24 * 3600
 
 
-@dataclass(frozen=True)
+@dataclass
 class PendingKey:
-    """A key and the file that holds it. `is_repeated`: an earlier run got no answer."""
+    """A key and the file that holds it. `is_repeated`: an earlier run got no answer. `why_lost`:
+    why the key could not be stored."""
 
     key: str
-    path: Path | None
+    path: Path | None = None
     is_repeated: bool = False
-    since: float = 0.0
+    why_lost: str = ""
 
     def settle(self) -> None:
         """The answer is known."""
@@ -38,46 +45,72 @@ def folder() -> Path:
     return Path(place) / "perminute" / "pending"
 
 
-def key_for(base_url: str, path: str, body: object, stated: str | None) -> PendingKey:
+@contextlib.contextmanager
+def pending_key(base_url: str, path: str, body: object, stated: str | None) -> Iterator[PendingKey]:
     """The key of a request: the stated one, that of an earlier run without an answer, or a new
     one. Call `settle` on it once the answer is known."""
     if stated is not None:
-        return PendingKey(stated, None)
+        yield PendingKey(stated)
+        return
     content = json.dumps([base_url, path, body], sort_keys=True)
     name = hashlib.sha256(content.encode()).hexdigest()[:32]
-    for old in sorted(folder().glob(f"{name}.*.json")):
-        try:
-            said = json.loads(old.read_text("utf-8"))
-            key, since, process = str(said["key"]), float(said["since"]), int(said["process"])
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if time.time() - since > KEPT_SECONDS:
-            old.unlink(missing_ok=True)
-        elif not _runs(process):
-            mine = folder() / f"{name}.{os.getpid()}.json"
-            try:
-                old.rename(mine)  # of two commands one gets it
-            except OSError:
-                continue
-            _write(mine, key, since)
-            return PendingKey(key, mine, True, since)
-    key, since = f"cli-{uuid.uuid4()}", time.time()
-    mine = folder() / f"{name}.{os.getpid()}.json"
-    _write(mine, key, since)
-    return PendingKey(key, mine, False, since)
-
-
-def _write(path: Path, key: str, since: float) -> None:
-    write_private(path, json.dumps({"key": key, "since": since, "process": os.getpid()}))
-
-
-def _runs(process: int) -> bool:
-    if process == os.getpid():
-        return False  # an earlier command of this process
+    descriptor = None
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
+        try:
+            descriptor, found = _taken_over(name) or _made(name)
+        except (OSError, RuntimeError) as error:  # no home, or one that can't be written
+            found = PendingKey(f"cli-{uuid.uuid4()}", why_lost=str(error))
+        yield found
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _made(name: str) -> tuple[int, PendingKey]:
+    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = f"cli-{uuid.uuid4()}"
+    path = folder() / f"{name}.{key}.json"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    _lock(descriptor)
+    os.write(descriptor, json.dumps({"key": key, "since": time.time()}).encode())
+    os.fsync(descriptor)
+    return descriptor, PendingKey(key, path)
+
+
+def _taken_over(name: str) -> tuple[int, PendingKey] | None:
+    """The key of an earlier run of the command that has ended without an answer."""
+    for path in sorted(folder().glob("*.json")):
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except OSError:  # settled meanwhile
+            continue
+        key = _key_in(descriptor, path)
+        if key is not None and path.name.startswith(f"{name}."):
+            return descriptor, PendingKey(key, path, is_repeated=True)
+        os.close(descriptor)
+    return None
+
+
+def _key_in(descriptor: int, path: Path) -> str | None:
+    """The key in a file whose process has ended; a file that is damaged or too old is removed."""
+    try:
+        _lock(descriptor)
     except OSError:
-        return True
-    return True
+        return None
+    if os.fstat(descriptor).st_nlink == 0:  # settled meanwhile
+        return None
+    try:
+        said = json.loads(os.read(descriptor, 4096))
+        key, since = str(said["key"]), float(said["since"])
+    except (ValueError, KeyError, TypeError):
+        key, since = "", 0.0
+    if time.time() - since > KEPT_SECONDS:
+        path.unlink(missing_ok=True)
+        return None
+    return key
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file until it is closed. Raises OSError where another process has it."""
+    if fcntl is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

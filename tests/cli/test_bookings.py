@@ -1,10 +1,12 @@
 """Credits are booked once, however often a command is run, on the product in this process."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from perminute_cli.pending import folder, pending_key
 from tests.cli.fakes import Terminal, product_transport
 from tests.support.product import ADMIN_KEY, Product
 
@@ -73,6 +75,68 @@ def test_a_command_that_got_no_answer_is_safe_to_repeat(
     third = perminute(*command, "--account", "contoso", "--yes")
     assert third.code == 0
     assert len(entries(app)) == 2
+
+
+def test_a_server_that_goes_away_after_it_booked_leaves_the_key(app: Product) -> None:
+    """The second try is refused a connection: the first may have been carried out."""
+    server = product_transport(app)
+
+    def once(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return server.handle_request(request)
+        if not entries(app):
+            server.handle_request(request)
+            raise httpx.ReadError("reset")
+        raise httpx.ConnectError("refused")
+
+    command = ("top-up", "100", "--account", "contoso", "--yes")
+    first = Terminal(httpx.MockTransport(once))(*command)
+    assert first.code == 1
+    assert "may have been carried out" in first.err
+    again = Terminal(server)(*command)
+    assert "It was booked before" in again.out
+    assert entries(app) == ["100.00"]
+
+
+def test_a_key_of_a_process_that_still_runs_is_its_own(
+    app: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two commands at the same time are two bookings; a lost one is taken over once."""
+    address = ("http://127.0.0.1:7071", "/v1/accounts/contoso/top-ups", {"amount": "1"}, None)
+    with pending_key(*address) as first, pending_key(*address) as second:
+        assert first.key != second.key
+        assert not second.is_repeated
+        second.settle()
+    with pending_key(*address) as again:
+        assert (again.key, again.is_repeated) == (first.key, True)
+        with pending_key(*address) as other:
+            assert other.key != again.key
+            other.settle()
+    monkeypatch.setattr("time.time", lambda: 4_000_000_000.0)
+    with pending_key(*address) as late:
+        assert late.key != first.key
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"key": "k"}', '{"key": "k", "since": "x"}'])
+def test_a_damaged_file_of_a_key_is_no_key(content: str) -> None:
+    address = ("http://127.0.0.1:7071", "/v1/accounts/contoso/top-ups", {"amount": "1"}, None)
+    with pending_key(*address) as first:
+        pass
+    assert first.path is not None
+    first.path.write_text(content)
+    with pending_key(*address) as second:
+        assert (second.key == first.key, second.is_repeated) == (False, False)
+    assert [path.name for path in folder().iterdir()] == [second.path and second.path.name]
+
+
+def test_where_no_key_can_be_stored_the_command_says_so(
+    app: Product, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    ran = Terminal(product_transport(app))("top-up", "1", "--account", "contoso", "--yes")
+    assert ran.code == 0
+    assert "can't be stored" in ran.err
 
 
 def test_another_amount_is_another_booking(app: Product) -> None:

@@ -16,6 +16,7 @@ READS = (
     ("statement", "--account", "contoso", "--month", "2026-11"),
     ("calls", "--account", "contoso"),
     ("calls", "--account", "contoso", "--conference", "3001"),
+    ("denials", "--account", "contoso"),
     ("parked",),
     ("quote", "+442079460123", "--account", "contoso"),
     ("try", "+442079460123", "--account", "contoso"),

@@ -8,14 +8,16 @@ import click
 from perminute_cli import api
 from perminute_cli.app import App, command, note
 from perminute_cli.calls import Call
-from perminute_cli.failures import USAGE, Failure, NoAnswer
+from perminute_cli.failures import USAGE, Failure, Problem
 from perminute_cli.money import amount_of, shown
-from perminute_cli.pending import key_for
-from perminute_cli.terminal import local_time
+from perminute_cli.pending import pending_key
+from perminute_cli.terminal import local_time, safe
 
 _KEY = click.option(
     "--idempotency-key", metavar="K", help="The key under which it is booked once; made if absent."
 )
+_DECIDED = frozenset({400, 404, 409, 413, 415, 422})
+"""Statuses that prove that nothing was booked under the key, by this run or by an earlier one."""
 _SIGNED = {"ignore_unknown_options": True}
 
 
@@ -93,30 +95,35 @@ def _book(
     signed = amount_of(amount)
     after = shown(amount_of(before["balance"]) + signed)
     path = call(account, body).path
-    pending = key_for(app.connection.base_url, path, body, stated_key)
-    if pending.is_repeated:
-        note(
-            f"An earlier run of this command got no answer: its key {pending.key} is used again, "
-            "so that nothing is booked twice. For another booking give --idempotency-key."
-        )
-    try:
-        app.confirm(
-            f"{what} {account} by {shown(signed)} {currency}: "
-            f"balance {before['balance']} → {after} {currency}."
-        )
-    except Failure:
-        if not pending.is_repeated:
-            pending.settle()
-        raise
-    note(f"Idempotency key: {pending.key}")
-    try:
-        made, headers = app.answer(call(account, body, idempotency_key=pending.key))
-    except NoAnswer:
-        raise
-    except Failure:
+    with pending_key(app.connection.base_url, path, body, stated_key) as pending:
+        if pending.is_repeated:
+            note(
+                f"An earlier run of this command got no answer: its key {pending.key} is used "
+                "again, so that nothing is booked twice. For another booking give "
+                "--idempotency-key."
+            )
+        try:
+            app.confirm(
+                f"{what} {account} by {shown(signed)} {currency}: "
+                f"balance {before['balance']} → {after} {currency}."
+            )
+        except BaseException:
+            if not pending.is_repeated:
+                pending.settle()
+            raise
+        note(f"Idempotency key: {pending.key}")
+        if pending.why_lost:
+            note(
+                f"The key can't be stored ({safe(pending.why_lost)}): after a lost answer, "
+                "repeat the command with --idempotency-key."
+            )
+        try:
+            made, headers = app.answer(call(account, body, idempotency_key=pending.key))
+        except Problem as problem:
+            if problem.status in _DECIDED:
+                pending.settle()
+            raise
         pending.settle()
-        raise
-    pending.settle()
     if app.is_json:
         app.json(made)
         return

@@ -6,7 +6,6 @@ import click
 
 from perminute_cli import api
 from perminute_cli.app import App, command
-from perminute_cli.calls import Call, Listing, query_of, segment
 from perminute_cli.terminal import (
     Column,
     duration,
@@ -102,13 +101,13 @@ def register(root: click.Group) -> None:
     @click.option("--group-by", type=click.Choice(["reason", "organizer", "region", "day"]))
     def denials(app: App, reason: str | None, organizer: str | None, group_by: str | None) -> None:
         """Dial-outs and dial-ins that were denied, of the last 90 days, the newest first."""
-        query = query_of(**app.span(), reason=reason, organizer=organizer, group_by=group_by)
-        path = f"/api/v1/accounts/{segment(app.account)}/denials"
+        call = api.list_denials(
+            app.account, **app.span(), reason=reason, organizer=organizer, group_by=group_by
+        )
         if group_by is None:
-            call: Listing[Any] = Listing("list_denials", "GET", path, query)
             app.show_list(call, DENIALS, "No call was denied.")
             return
-        counts: Call[Any] = Call("list_denials", "GET", path, query)
+        counts = call.as_document()
         if app.is_csv:
             app.csv(counts)
             return

@@ -215,8 +215,7 @@ def _counts(app: App, where: Any) -> Any:
         status=where.get("status") or "open",
         summary=True,
     )
-    # The answer of ?summary=true is no list.
-    return app.fetch(Call(call.operation, call.method, call.path, call.query))
+    return app.fetch(call.as_document())
 
 
 def _count(app: App, where: Any) -> int:

@@ -12,7 +12,6 @@ import click
 import perminute_cli
 from perminute_cli import api
 from perminute_cli.app import App, command, note
-from perminute_cli.calls import Call, query_of, segment
 from perminute_cli.failures import Failure
 from perminute_cli.terminal import is_terminal, safe
 
@@ -47,7 +46,7 @@ def register(root: click.Group) -> None:
         """
         if more["save_keys"]:
             app.output = more["save_keys"]
-            app.bytes(app.client.chunks(_keys(), "application/json"))
+            app.bytes(app.client.chunks(api.list_proof_keys(), "application/json"))
         elif files or more["receipts"]:
             _verify_files(app, files, more["keys"])
         else:
@@ -65,9 +64,8 @@ def register(root: click.Group) -> None:
     @click.option("--html", is_flag=True, help="A page to print.")
     def receipt(app: App, leg: str, interim: bool, html: bool) -> None:
         """The receipt of a leg, which proves its charge to somebody without access here."""
-        path = f"/api/v1/accounts/{segment(app.account)}/legs/{segment(leg)}/receipt"
-        query = query_of(interim=interim or None, format="html" if html else None)
-        call: Call[Any] = Call("get_leg_receipt", "GET", path, query)
+        kind = "html" if html else None
+        call = api.get_leg_receipt(app.account, leg, interim=interim or None, format=kind)
         app.csv(call, "text/html" if html else "application/json")
 
     @command(
@@ -85,16 +83,12 @@ def register(root: click.Group) -> None:
     def export(app: App, month: str | None, interim: bool, persons: bool, out: Path | None) -> None:
         """All that verifies a month, as one file: entries, charges, rates, signed roots."""
         month = month or f"{datetime.now().astimezone():%Y-%m}"
-        path = f"/api/v1/accounts/{segment(app.account)}/exports/{segment(month)}"
-        query = query_of(interim=interim or None, persons=persons or None)
-        call: Call[Any] = Call("get_month_file", "GET", path, query)
+        call = api.get_month_file(
+            app.account, month, interim=interim or None, persons=persons or None
+        )
         is_piped = out is None and not is_terminal(sys.stdout)
         app.output = None if is_piped else out or Path(f"{app.account}-{month}.jsonl.gz")
         app.csv(call, "application/gzip")
-
-
-def _keys() -> Call[Any]:
-    return Call("list_proof_keys", "GET", "/api/v1/proof-keys")
 
 
 def _verify_ledger(app: App, *, anchors: bool) -> None:
@@ -122,7 +116,7 @@ def _verify_files(app: App, files: tuple[Path, ...], keys: Path | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if keys is None:
             keys = Path(folder) / "keys.json"
-            keys.write_bytes(b"".join(app.client.chunks(_keys(), "application/json")))
+            keys.write_bytes(b"".join(app.client.chunks(api.list_proof_keys(), "application/json")))
             note(
                 "The keys are the server's own answer: a proof needs keys kept beforehand (--keys)."
             )
