@@ -172,7 +172,7 @@ class ReadProofs:
             if commit.at >= end:
                 break
             day.add(commit.public(account.id, day.head))
-        return await self._signed(account, day, day.names, min(self.clock.now(), end))
+        return await self._signed(account, day, day.names, end)
 
     async def _lines(
         self, file: MonthFile, head: Iterable[bytes], days: Sequence[SignedRoot], *, persons: bool
@@ -302,21 +302,24 @@ class ReadProofs:
                 account.id, after=day.after + len(hashes) - 1, limit=1
             )
             day.take(hashes, end.balance_micros, end.first + len(end.entries) - 1)
-        return await self._signed(account, day, named, self.clock.now())
+        return await self._signed(account, day, named)
 
     async def _signed(
-        self, account: Account, day: Day, named: set[RateName], until: datetime
+        self, account: Account, day: Day, named: set[RateName], end: datetime | None = None
     ) -> ProvenDay:
+        """An interim root of the present moment, or of the end of a month that is over."""
         rates = await UsedRates(self.rate_cards).named(named)
         zone = account.settings.time_zone
         key = await self.keys.current()
+        now = self.clock.now()  # a key that was made just now holds
+        until = now if end is None else min(now, end)
         root = day.root(
             rates,
             currency=account.settings.currency,
             time_zone=zone,
             day=local_day(until - timedelta(microseconds=1), zone),
             until=until,
-            signed_at=self.clock.now(),
+            signed_at=until,
             key=key.id,
             is_interim=True,
         )
