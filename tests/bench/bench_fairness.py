@@ -5,12 +5,13 @@ answers one request at a time, and scans a whole table for a page of rows.
 """
 
 import asyncio
+import itertools
 import statistics
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.support.azurite import start_azurite
 from tests.support.client import Admin, Http, SigningBridge, unique
 
 DIAL_OUT = "fairness.dial_out_p99"
+BESIDE_REPORTS = "dial_out.p99_beside_reports"
 LEGS = 20_000
 IN_FLIGHT = 400
 REPORTS = 3
@@ -37,15 +39,24 @@ WARM_UP = 50
 ROUNDS = 3
 CALLING, REPORTING = "bench-3", "bench-0"  # in the first and in the second service
 WHAT_IF = {"policy": {"default_policy": "DialoutCPCDomesticPSTNInternational"}}
+WHAT_IFS = (("POST", "dial-out-policy/what-if", WHAT_IF),)
+USAGE = (
+    ("GET", "usage?group_by=organizer,destination,day", None),
+    ("GET", "legs?format=csv", None),
+    ("GET", "legs?order=amount&limit=100", None),
+    ("GET", "reports/pstn-usage", None),
+)
 
 
 def records(only: str | None) -> Iterator[dict[str, Any]]:
     """Figures of fairness."""
     if wanted(DIAL_OUT, only):
-        yield _measure()
+        yield _measure(DIAL_OUT, WHAT_IFS)
+    if wanted(BESIDE_REPORTS, only):
+        yield _measure(BESIDE_REPORTS, USAGE)
 
 
-def _measure() -> dict[str, Any]:
+def _measure(name: str, requests: Sequence[tuple[str, str, object]]) -> dict[str, Any]:
     """Quiet rounds and rounds with three reports at a time take turns, on one stack."""
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -71,13 +82,13 @@ def _measure() -> dict[str, Any]:
         _times(dial_out, WARM_UP)
         for _ in range(ROUNDS):
             quiet += _times(dial_out)
-            with _Reports(admin) as reports:
+            with _Reports(admin, requests) as reports:
                 loaded += _times(dial_out)
             statuses += reports.statuses
     assert set(statuses) <= {200, 429}, statuses
     assert statuses[200], statuses
     return record(
-        DIAL_OUT,
+        name,
         _p99(loaded),
         "ms p99",
         f"quiet; reports answered {dict(statuses)}",
@@ -90,7 +101,8 @@ def _measure() -> dict[str, Any]:
 class _Reports:
     """So many reports at once, again and again, over all legs of an account."""
 
-    def __init__(self, admin: Admin) -> None:
+    def __init__(self, admin: Admin, requests: Sequence[tuple[str, str, object]]) -> None:
+        self._requests = itertools.cycle(requests)
         self.statuses: Counter[int] = Counter()
         self._admin = admin
         self._stopping = threading.Event()
@@ -109,9 +121,8 @@ class _Reports:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            answer = self._admin.request(
-                "POST", f"accounts/{REPORTING}/dial-out-policy/what-if", WHAT_IF
-            )
+            method, path, body = next(self._requests)
+            answer = self._admin.request(method, f"accounts/{REPORTING}/{path}", body)
             self.statuses[answer.status] += 1
 
 

@@ -1,8 +1,12 @@
-"""Reports of an account with 100,000 legs in a month, its days closed: reads and seconds."""
+"""Reports of an account with 100,000 legs in a month, its days closed: reads, seconds and memory;
+its legs reconciled with a file of as many rows."""
 
 import asyncio
 import csv
 import io
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,13 +27,16 @@ from shared.domain.usage.leg_list import LegFilter
 from shared.usecases.directory.directory_cache import DirectoryCache
 from shared.usecases.usage.list_legs import LegOrder, LegQuery, ListLegs
 from shared.usecases.usage.read_usage import ReadUsage
+from tests.bench.reconcile_process import peak_mb, reset_peak_mb
 from tests.bench.records import record, wanted
 from tests.support.memory_tables import MemoryTables
 from tests.support.product import ManualClock
 
 READS, SECONDS = "usage.month_100k_reads", "usage.month_100k"
 FIRST_PAGE, CSV = "legs.first_page_100k", "legs.csv_100k"
-NAMES = (READS, SECONDS, FIRST_PAGE, CSV)
+CSV_MB = "legs.csv_100k_mb"
+NAMES = (READS, SECONDS, FIRST_PAGE, CSV, CSV_MB)
+RECONCILE, RECONCILE_MB = "reconcile.100k", "reconcile.100k_mb"
 ACCOUNT = "contoso"
 LEGS, DAYS, AT_ONCE = 100_000, 30, 388
 START = datetime(2026, 11, 1, 0, 10, tzinfo=UTC)
@@ -95,6 +102,17 @@ def records(only: str | None) -> Iterator[dict[str, Any]]:
     if any(wanted(name, only) for name in NAMES):
         found = asyncio.run(_measured())
         yield from (each for each in found if wanted(each["name"], only))
+    if wanted(RECONCILE, only) or wanted(RECONCILE_MB, only):
+        yield from _reconciled()
+
+
+def _reconciled() -> Iterator[dict[str, Any]]:
+    """In a process of its own, whose peak of memory is its own."""
+    command = [sys.executable, "-m", "tests.bench.reconcile_process"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    yield _record(RECONCILE, found["seconds"], "s", 20)
+    yield _record(RECONCILE_MB, found["mb"], "MB peak", 500)
 
 
 async def _measured() -> list[dict[str, Any]]:
@@ -115,6 +133,7 @@ async def _measured() -> list[dict[str, Any]]:
     page = await month.legs.page(ACCOUNT, query, 100, None)
     found.append(_record(FIRST_PAGE, time.perf_counter() - started, "s", 1))
     assert len(page.legs) == 100
+    before_mb = reset_peak_mb()
     started = time.perf_counter()
     every = await month.legs.every(ACCOUNT, query)
     writer = csv.writer(io.StringIO())
@@ -122,6 +141,7 @@ async def _measured() -> list[dict[str, Any]]:
         row = leg_row(leg, every.time_zone)
         writer.writerow([row.get(name) for name in LEG_COLUMNS])
     found.append(_record(CSV, time.perf_counter() - started, "s", 10))
+    found.append(_record(CSV_MB, peak_mb() - before_mb, "MB more", 300))
     assert len(every.legs) == LEGS
     return found
 
