@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.demo.__main__ import _played
+from local.demo.__main__ import _played, _stopped
 from local.demo.check import differences
 from local.demo.outside import Outside
 from local.demo.play import Story
@@ -195,8 +195,7 @@ def test_the_status_names_what_is_wrong_first(calm: Logs) -> None:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Story, list[str]]:
     """What the demo did, and what its processes logged."""
     data = tmp_path_factory.mktemp("demo") / "data"
-    with Outside() as outside:
-        stack = Stack(data, settings=outside.settings)
+    with Outside() as outside, _stopped(Stack(data, settings=outside.settings)) as stack:
         story = _played(stack, outside, lambda _: None)
     texts = [path.read_text("utf-8") for path in (data / "logs").glob("*.log")]
     lines = [line[line.index('{"event"') :] for text in texts for line in text.splitlines()
