@@ -6,6 +6,7 @@ prices as the author knew them, for a examine proportions, not for a budget.
 """
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,11 +25,13 @@ from shared.domain.legs.leg import EndedLeg, read_queued_legs
 from shared.ports.tables import Operation, Row
 from shared.settings import Settings
 from shared.usecases.dial_out.authorisation_request import AuthorisationRequest
+from tests.infra.bicep import resources, snapshot
 from tests.support.memory_bus import MemoryQueue, MemoryTopic
 from tests.support.memory_tables import MemoryTables
 
 PAGE = Path(__file__).parents[2] / "docs/cost.md"
 MARK = "<!-- counted -->"
+FIXED_MARK = "<!-- fixed -->"
 RATES_PER_SECOND = (0.05, 0.4, 4.0, 40.0)
 BATCH_SECONDS = 1.0  # legs that arrive while a batch is worked on wait for the next one
 MONTH_SECONDS = 30 * 24 * 3600
@@ -44,6 +47,21 @@ PRICES = {  # US dollars, pay as you go, a US region
     "always-ready HTTP instance of 2 GB, a month": 2 * 0.000004 * MONTH_SECONDS,
     "Log Analytics, per GB": 2.30,
 }
+FIXED_PRICES = {  # the same, by what the snapshots of infra/ count
+    "always-ready instance of 2 GB, a month": 2 * 0.000004 * MONTH_SECONDS,
+    "Service Bus Premium, a messaging unit and month": 677.08,
+    "Service Bus Standard, base a month": 9.81,
+    "private endpoint, a month": 7.30,
+    "private DNS zone, a month": 0.50,
+    "standard availability test, an execution": 0.0006,
+    "log alert every 5 minutes, a month": 1.50,
+    "log alert every 15 minutes or more, a month": 0.50,
+    "metric alert, a time series and month": 0.10,
+}
+HOST_RECORDS_PER_EXECUTION = 3  # "Executing", "Executed" and the request
+HOST_RECORD_BYTES = 1_100
+STORAGE_RECORD_BYTES = 900
+RECORDS_OF_RATE = 0.4  # legs a second, for the volume of logs below
 EXECUTION_SECONDS = 1.0  # an instance is billed while it works, for a second at least
 GROUPS = 2  # HTTP and queue scale apart; one instance of each carries all rates here
 INSTANCE_GB = 2.0
@@ -101,6 +119,112 @@ def main() -> None:
     _, _, rest = tail.partition(MARK)
     body = "\n".join(lines)
     PAGE.write_text(f"{head}{MARK}\n{body}\n{MARK}{rest}", encoding="utf-8")
+    write_fixed()
+
+
+def write_fixed() -> None:
+    """Write what the parameter files deploy into docs/cost.md."""
+    head, _, tail = PAGE.read_text(encoding="utf-8").partition(FIXED_MARK)
+    _, _, rest = tail.partition(FIXED_MARK)
+    body = "\n".join(fixed_table())
+    PAGE.write_text(f"{head}{FIXED_MARK}\n{body}\n{FIXED_MARK}{rest}", encoding="utf-8")
+    print(body)
+
+
+def fixed_table() -> list[str]:
+    """What is billed without a leg, a row an item, counted from the snapshots."""
+    found = {name: fixed(name) for name in ("dev", "main", "prod")}
+    # `main` with locked data: two always-ready instances for HTTP, nothing else that costs.
+    safe = {**found["main"], "always-ready instances": (2, 2 * FIRST_FIXED_PRICE)}
+    columns = {"dev": found["dev"], "azd trial": found["main"], "prod": found["prod"]}
+    columns["cheapest that is safe"] = safe
+    lines = [f"| a month, US dollars | {' | '.join(columns)} |", f"| --- |{' ---: |' * 4}"]
+    for item in found["prod"]:
+        cells = (f"{each[item][0]:,g}: {each[item][1]:,.2f}" for each in columns.values())
+        lines.append(f"| {item} | {' | '.join(cells)} |")
+    totals = (f"**{sum(cost for _, cost in each.values()):,.2f}**" for each in columns.values())
+    lines.append(f"| **fixed** | {' | '.join(totals)} |")
+    return lines
+
+
+FIRST_FIXED_PRICE = next(iter(FIXED_PRICES.values()))
+
+
+def fixed(environment: str) -> dict[str, tuple[float, float]]:
+    """(number, US dollars a month) of what a parameter file deploys, counted from its snapshot."""
+    ready, premium, standard, endpoint, zone, test, often, seldom, metric = FIXED_PRICES.values()
+    (plan,) = resources(environment, "Web/serverfarms")
+    (site,) = resources(environment, "Web/sites")
+    scale = site["properties"]["functionAppConfig"]["scaleAndConcurrency"]
+    asked = sum(group["instanceCount"] for group in scale["alwaysReady"])
+    # Zone redundancy: two of each group, where fewer were requested.
+    instances = 2 * function_groups() if plan["properties"]["zoneRedundant"] else asked
+    (bus,) = resources(environment, "ServiceBus/namespaces")
+    is_premium = bus["sku"]["name"] == "Premium"
+    (probe,) = resources(environment, "Insights/webtests")
+    runs = len(probe["properties"]["Locations"]) * MONTH_SECONDS / probe["properties"]["Frequency"]
+    rules = resources(environment, "Insights/scheduledQueryRules")
+    frequent = sum(rule["properties"]["evaluationFrequency"] == "PT5M" for rule in rules)
+    metrics = len(resources(environment, "Insights/metricAlerts"))
+    ticks = minute_timers() * MONTH_SECONDS / 60
+    records = ticks * HOST_RECORDS_PER_EXECUTION + runs * HOST_RECORDS_PER_EXECUTION
+    legs = RECORDS_OF_RATE * MONTH_SECONDS
+    trails = resources(environment, "Insights/diagnosticSettings")
+    reads = any(
+        log.get("category") == "StorageRead" and log["enabled"]
+        for trail in trails
+        if "/tableServices/" in trail["id"]
+        for log in trail["properties"]["logs"]
+    )
+    stored = legs * (6 if reads else 2)  # table requests a leg, or its transactions
+    gigabytes = (records * HOST_RECORD_BYTES + stored * STORAGE_RECORD_BYTES) / 1e9
+    tick_cost = ticks * (EXECUTION_SECONDS * INSTANCE_GB * 0.000026 + 0.40 / 1e6)
+    found = {
+        "always-ready instances": (instances, instances * ready),
+        "Service Bus: messaging units, or the base": (
+            (1, premium) if is_premium else (1, standard)
+        ),
+        "private endpoints": _count(environment, "Network/privateEndpoints", endpoint),
+        "private DNS zones": _count(environment, "Network/privateDnsZones", zone),
+        "availability tests": (runs, runs * test),
+        "log alerts": (len(rules), frequent * often + (len(rules) - frequent) * seldom),
+        "metric alerts": (metrics, metrics * metric),
+        "executions of minute timers": (ticks, tick_cost),
+        f"GB of logs of host and storage at {RECORDS_OF_RATE} legs/s": (
+            round(gigabytes, 1),
+            gigabytes * PRICES["Log Analytics, per GB"],
+        ),
+    }
+    return {name: (float(number), cost) for name, (number, cost) in found.items()}
+
+
+def _count(environment: str, kind: str, price: float) -> tuple[float, float]:
+    number = sum(each["type"] == f"Microsoft.{kind}" for each in snapshot(environment))
+    return number, number * price
+
+
+def _background() -> dict[str, list[dict[str, str]]]:
+    text = (Path(__file__).parents[1] / "golden" / "binding_manifest.json").read_text("utf-8")
+    manifest: dict[str, list[dict[str, str]]] = json.loads(text)
+    return {
+        name: bindings
+        for name, bindings in manifest.items()
+        if all(each["type"] != "httpTrigger" for each in bindings)
+    }
+
+
+def function_groups() -> int:
+    """HTTP, and each function without HTTP by itself: they scale apart."""
+    return 1 + len(_background())
+
+
+def minute_timers() -> int:
+    """The timers but that of the night."""
+    return sum(
+        each["type"] == "timerTrigger" and "NIGHTLY" not in each["schedule"]
+        for bindings in _background().values()
+        for each in bindings
+    )
 
 
 async def count(rate: float) -> Counted:
