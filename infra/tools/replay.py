@@ -26,7 +26,10 @@ def main() -> int:
     except (SettingsError, PerminuteError, ValueError) as error:
         print(f"replay: {error}", file=sys.stderr)
         return 1
-    print(f"{replayed.legs} legs queued again, {replayed.unreadable} posts parked again")
+    print(
+        f"{replayed.legs} legs queued again, {replayed.events} events of calls kept again, "
+        f"{replayed.unreadable} posts parked again"
+    )
     return 0
 
 
@@ -36,7 +39,11 @@ async def _replay(since: datetime, until: datetime) -> Replayed:
         if container.archive is None:
             raise SettingsError("no archive is set: ARCHIVE_ENDPOINT or ARCHIVE_CONNECTION_STRING")
         replay = ReplayArchive(
-            container.archive, container.queue, container.receive_legs, container.ids
+            container.archive,
+            container.queue,
+            container.receive_legs,
+            container.assemble_calls.again,
+            container.ids,
         )
         return await replay(since, until)
     finally:

@@ -8,7 +8,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Something that was accepted at a time: a `leg` as it is queued, or what is `unreadable`."""
+    """Something that was accepted at a time: a `leg` as it is queued, an `event` of a
+    call, or what is `unreadable`."""
 
     at: datetime
     kind: str

@@ -41,6 +41,7 @@ LEG = EndedLeg(
     authorization=None,
     hangup_cause=None,
 )
+TOKEN = "a-token-of-the-tests-" + "x" * 24
 ODD = Unreadable("2", "no JSON", b"\xff{")
 
 
@@ -53,10 +54,58 @@ class ArchivedIntake(Product):
         self.archive = BlobArchive(self.blobs, keys or (KEY,), self.clock, self.container.ids)
         self.container.__dict__["archive"] = self.archive
         self.receive = self.container.receive_legs
-        self.replay = ReplayArchive(self.archive, self.queue, self.receive, self.container.ids)
+        self.replay = ReplayArchive(
+            self.archive,
+            self.queue,
+            self.receive,
+            self.container.assemble_calls.again,
+            self.container.ids,
+        )
 
     async def read(self, since: datetime = NOW - timedelta(hours=1)) -> list[Accepted]:
         return [item async for item in self.archive.read(since, NOW + timedelta(hours=3))]
+
+
+async def test_events_of_a_call_come_back_and_make_their_leg() -> None:
+    """The region was lost between the events and the end of the wait."""
+    lost, app = ArchivedIntake(), ArchivedIntake()
+    bridge = {
+        "dialect": "twilio",
+        "auth": {"scheme": "bearer", "secrets": [TOKEN]},
+        "accounts": ["contoso"],
+        "default_account": "contoso",
+    }
+    completed = {
+        "CallSid": "CA1",
+        "From": "+33170180055",
+        "To": "+442079460123",
+        "Direction": "outbound-api",
+        "CallStatus": "completed",
+        "CallDuration": "60",
+        "Timestamp": NOW.isoformat(),
+    }
+    joined = {
+        "CallSid": "CA1",
+        "ConferenceSid": "CF1",
+        "FriendlyName": "3001",
+        "StatusCallbackEvent": "participant-join",
+    }
+    for each in (lost, app):
+        answer = await each.send("PUT", "/api/v1/bridges/tw", bridge)
+        assert answer.status == 201
+    answer = await lost.send("POST", "/api/v1/bridges/tw/call-ended", completed, key=TOKEN)
+    assert answer.json["legs"][0]["status"] == "waiting"
+    app.blobs.blobs.update(lost.blobs.blobs)
+
+    replayed = await app.replay(NOW, NOW + timedelta(seconds=1))
+    again = await app.replay(NOW, NOW + timedelta(seconds=1))
+
+    assert (replayed.legs, replayed.events) == (0, 1)
+    assert again == replayed
+    answer = await app.send("POST", "/api/v1/bridges/tw/call-ended", joined, key=TOKEN)
+    assert answer.json["legs"][0]["status"] == "queued"
+    (message,) = app.queue.take(10)
+    assert b'"3001"' in message.body
 
 
 async def test_what_was_accepted_comes_back_as_it_was() -> None:

@@ -96,7 +96,9 @@ async def test_a_region_is_lost_and_no_leg_with_it(tmp_path: Path) -> None:
             entries = f"accounts/{ACCOUNT}/entries?kind=debit"
             assert [each["leg"] for each in admin.items(entries)] == ["local~one"]
 
-            assert _replay(stack, settings) == "3 legs queued again, 0 posts parked again\n"
+            assert _replay(stack, settings) == (
+                "3 legs queued again, 0 events of calls kept again, 0 posts parked again\n"
+            )
             assert eventually(lambda: len(admin.items(entries)) == 3)
             _replay(stack, settings)
             # A leg that is posted after the second replay is charged after what it brought.

@@ -4,10 +4,11 @@ A dialect reads each post into events and makes legs of all the events of a call
 order and the repetition of events do not matter.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shared.domain.common.canonical import content_digest
+from shared.domain.common.canonical import canonical_json, content_digest
 from shared.domain.legs.bridge_payloads import ParsedLeg, Undecided
 from shared.domain.legs.leg import EndedLeg, leg_key_hash
 
@@ -94,6 +95,25 @@ class Waiting:
     def key(self, bridge: str) -> str:
         """The leg's key."""
         return f"{bridge}~{self.leg_id}"
+
+
+def event_bytes(bridge: str, event: CallEvent) -> bytes:
+    """An event as the archive keeps it."""
+    return canonical_json(
+        {
+            "bridge": bridge,
+            "call": event.call,
+            "leg_id": event.leg_id,
+            "ends": event.ends,
+            "facts": event.facts,
+        }
+    )
+
+
+def read_event(body: bytes) -> tuple[str, CallEvent]:
+    """(bridge, event) from the archive."""
+    data = json.loads(body)
+    return data["bridge"], CallEvent(data["call"], data["leg_id"], data["facts"], data["ends"])
 
 
 type Assembled = Complete | Waiting

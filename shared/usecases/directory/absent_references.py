@@ -36,7 +36,8 @@ class Absent:
         ]
 
     async def of_bridge(self, bridge: Bridge) -> Sequence[FieldError]:
-        """The accounts of a bridge that do not exist."""
+        """The accounts of a bridge that do not exist, and the bridge that is to report its
+        meetings."""
         named = [
             (f"/accounts/{place}", account)
             for place, account in enumerate(sorted(bridge.accounts))
@@ -44,7 +45,16 @@ class Absent:
         ]
         if bridge.default_account is not None:
             named.append(("/default_account", bridge.default_account))
-        return await self._accounts(named)
+        return [*await self._accounts(named), *await self._meetings(bridge.meetings_from)]
+
+    async def _meetings(self, name: str | None) -> Sequence[FieldError]:
+        if name is None or await self.facts.bridge(name, fresh=True) is not None:
+            return []
+        detail = (
+            f"There is no bridge {name} yet: legs go without their meetings' accounts and "
+            "organizers until it is registered."
+        )
+        return [FieldError("/meetings_from", detail)]
 
     async def of_api_key(self, accounts: Sequence[str]) -> Sequence[FieldError]:
         """The accounts of an API key that do not exist."""

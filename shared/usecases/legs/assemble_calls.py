@@ -22,11 +22,13 @@ from shared.domain.legs.assembly import (
     DialectSettings,
     Posted,
     Waiting,
+    event_bytes,
     incomplete_id,
 )
 from shared.domain.legs.bridge_payloads import Ignored, ParsedLeg, Undecided
 from shared.domain.legs.leg import EndedLeg, encode_leg_key, leg_document
 from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
+from shared.ports.archive import Accepted
 from shared.ports.calls import CallEvents, DueCall, KeptEvent
 from shared.ports.clock import Clock
 from shared.ports.legs import ParkingLot
@@ -94,13 +96,26 @@ class AssembleCalls:
                     none = Received(leg, "ignored", "The event makes no leg.")
                     results[index] = found.get(each.leg_id, none)
 
+        now = self.clock.now()
+        accepted = [
+            Accepted(now, "event", event_bytes(name, each))
+            for (name, _), events in calls.items()
+            for each in events.values()
+        ]
         await asyncio.gather(
+            self.receive.archive_items(accepted),
             *(
                 take(bridge if name == bridge.id or owner is None else owner, events)
                 for (name, _), events in calls.items()
-            )
+            ),
         )
         return [results[index] for index in range(len(posted))]
+
+    async def again(self, bridge: str, event: CallEvent) -> None:
+        """An event that was accepted before, from the archive. Raises StoreUnavailable."""
+        owner = await self._owner(bridge)
+        if owner is not None:
+            await self._take(owner, [event], owner.wait_seconds)
 
     async def end_waits(self) -> int:
         """What the timer does: calls with a wait that ended are assembled once more. Returns how

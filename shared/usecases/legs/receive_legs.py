@@ -96,13 +96,17 @@ class ReceiveLegs:
     async def _archive_all(
         self, bridge: str, encoded: Sequence[bytes], unreadable: Sequence[Unreadable]
     ) -> None:
-        if self.archive is None:
-            return
         now = self.clock.now()
         items = [Accepted(now, "leg", leg) for leg in encoded]
         items += [
             Accepted(now, "unreadable", unreadable_bytes(bridge, item)) for item in unreadable
         ]
+        await self.archive_items(items)
+
+    async def archive_items(self, items: Sequence[Accepted]) -> None:
+        """Archive what is accepted, as far as the archive answers."""
+        if self.archive is None or not items:
+            return
         try:
             await self.archive.keep(items)
         except (Unavailable, TimeoutError) as error:

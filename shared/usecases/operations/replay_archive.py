@@ -4,10 +4,12 @@ They go onto the queue again, under message ids of this replay, since the broker
 has seen. Each leg is charged once all the same: what was charged already answers with its charge.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.common import limits
+from shared.domain.legs.assembly import CallEvent, read_event
 from shared.domain.legs.leg import read_queued_leg
 from shared.ports.archive import Archive
 from shared.ports.clock import Ids
@@ -19,10 +21,12 @@ RUN_ID_BYTES = 6
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay put back: legs onto the queue, and what can't be read into the parking lot."""
+    """What a replay put back: legs onto the queue, what can't be read into the parking lot, and
+    events to their calls, which are assembled again."""
 
     legs: int
     unreadable: int
+    events: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class ReplayArchive:
     archive: Archive
     queue: CallQueue
     receive: ReceiveLegs
+    assemble_again: Callable[[str, CallEvent], Awaitable[None]]
     ids: Ids
 
     async def __call__(self, since: datetime, until: datetime) -> Replayed:
@@ -41,12 +46,15 @@ class ReplayArchive:
         """
         run = self.ids.token(RUN_ID_BYTES)
         waiting: list[Message] = []
-        legs = unreadable = 0
+        legs = unreadable = events = 0
         async for item in self.archive.read(since, until):
             if item.kind == "leg":
                 message = leg_message(read_queued_leg(item.body))
                 waiting.append(replace(message, message_id=f"{message.message_id}.{run}"))
                 legs += 1
+            elif item.kind == "event":
+                await self.assemble_again(*read_event(item.body))
+                events += 1
             else:
                 await self.receive.park_unreadable(*read_unreadable(item.body))
                 unreadable += 1
@@ -54,4 +62,4 @@ class ReplayArchive:
                 await self.queue.send(waiting)
                 waiting = []
         await self.queue.send(waiting)
-        return Replayed(legs, unreadable)
+        return Replayed(legs, unreadable, events)
