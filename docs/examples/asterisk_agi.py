@@ -80,7 +80,12 @@ def ended(spool: Spool) -> None:
     """Put the leg's record into the spool and, if nobody answered, the release of its hold: a cause
     such as 34 (no circuit) keeps the hold for another attempt, and this channel makes none."""
     found = record()
-    spool.put("call-ended", found)
+    try:
+        spool.put("call-ended", found)
+    except OSError as error:  # a full disk
+        print(f"asterisk_agi.py: not spooled: {error}", file=sys.stderr)
+        Perminute.from_environment().ended(found)
+        return
     if "answer" not in found and "authorization" in found:
         spool.put(*release_of(found["authorization"]))
 

@@ -72,12 +72,18 @@ class Spool:
         pause = -1.0
         for file in self.waiting():
             try:
-                path, body, key = json.loads(file.read_bytes())
+                content = file.read_bytes()
+            except FileNotFoundError:
+                continue  # another process was faster
+            except OSError as error:  # it keeps no other file waiting
+                print(f"{file.name} can't be read: {error}", file=sys.stderr, flush=True)
+                pause = max(pause, 0.0)
+                continue
+            try:
+                path, body, key = json.loads(content)
                 authorization = perminute.post(path, body, key).get("authorization")
                 if path == "dial-outs" and authorization:
                     perminute.release(authorization)
-            except FileNotFoundError:
-                continue  # another process was faster
             except urllib.error.HTTPError as error:
                 if error.code in REFUSALS:
                     self._refuse(file, f"{error.code} {error.read().decode('utf-8', 'replace')}")

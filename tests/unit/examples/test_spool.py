@@ -146,3 +146,14 @@ def test_a_question_whose_answer_was_lost_is_withdrawn(
     paths = [path.rpartition("pbx1/")[2] for _, path, _, _ in vendor.requests]
     assert paths == ["dial-outs", "dial-outs/au_1.contoso/release"] * 2
     assert vendor.requests[0][2]["idempotency-key"] == "a-key"
+
+
+def test_a_file_that_can_not_be_read_keeps_no_other_waiting(
+    example: Example, vendor: Vendor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spool = example("spool").Spool(tmp_path)
+    (tmp_path / "0.json").mkdir()
+    spool.put("call-ended", LEG)
+    assert spool.post_all(client(example, vendor.url)) == 0
+    assert len(vendor.requests) == 1
+    assert "0.json can't be read" in capsys.readouterr().err
