@@ -1,5 +1,6 @@
 """PATCH changes what it names and nothing else, on every setting that takes it."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -253,9 +254,6 @@ def test_the_currency_never_changes_by_a_patch_either(settings: Product) -> None
 
 def test_patches_at_once_are_all_kept(settings: Product) -> None:
     """Each is merged into what the others wrote."""
-    from tests.support import product as harness
-
-    function, values = harness._find("PATCH", ACCOUNT)
     fields = [
         {"name": "Contoso SA"},
         {"usage_location": "GB"},
@@ -264,27 +262,8 @@ def test_patches_at_once_are_all_kept(settings: Product) -> None:
     ]
 
     async def together() -> list[int]:
-        import asyncio
-        from types import SimpleNamespace
-
-        import azure.functions as func
-
-        requests = [
-            func.HttpRequest(
-                "PATCH",
-                f"http://x{ACCOUNT}",
-                headers={
-                    "authorization": f"Bearer {harness.ADMIN_KEY}",
-                    "content-type": "application/json",
-                },
-                route_params=values,
-                body=json.dumps(each).encode(),
-            )
-            for each in fields
-        ]
-        context = SimpleNamespace(invocation_id="an-invocation")
-        answers = await asyncio.gather(*(function(each, context) for each in requests))
-        return [answer.status_code for answer in answers]
+        patches = (settings.send("PATCH", ACCOUNT, each) for each in fields)
+        return [answer.status for answer in await asyncio.gather(*patches)]
 
     assert settings.run(together()) == [200] * 4
     after = settings.get(ACCOUNT).json
