@@ -73,7 +73,8 @@ def serve(stack: Stack, run_json: Path, *, has_quarter: bool) -> int:
         stack.on_change = tell
         tell()
         print(f"Perminute serves at {stack.base_url}/api; keys and process ids: {run_json}")
-        print(f"Console, signed in: {console_address(stack.base_url, stack.admin_key)}")
+        account = quarter.ACCOUNT if has_quarter else None
+        print(f"Console, signed in: {console_address(stack, account)}")
         print(f"Data and logs: {stack.data}. Stop it with Ctrl-C.", flush=True)
         playing = quarter.playing(stack) if has_quarter else None
         while stack.wait(LOOK_SECONDS):

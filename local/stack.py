@@ -313,10 +313,11 @@ class Stack:
             raise StackError(f"making the bridge {BRIDGE} was answered {status}")
 
 
-def console_address(base_url: str, key: str) -> str:
-    """The console with a sign-in: the page takes the key from the fragment, which no server sees,
-    and removes it from the address."""
-    return f"{base_url}/console/#key={quote(key, safe='')}"
+def console_address(stack: Stack, account: str | None) -> str:
+    """The console with a sign-in, at an account if one is named: the page takes the key from the
+    fragment, which no server sees, and removes it from the address."""
+    place = f"overview?account={account}" if account else ""
+    return f"{stack.base_url}/console/{place}#key={quote(stack.admin_key, safe='')}"
 
 
 def write_by_rename(path: Path, text: str, mode: int = 0o600) -> None:

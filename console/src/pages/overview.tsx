@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { ApiError, api, data, json, seg } from "../api/client";
+import { api, data, json, seg } from "../api/client";
 import { Columns, type Series } from "../chart";
 import { day, duration, integer, month, monthName, regionName, shift, size, time, words } from "../format";
 import { t } from "../i18n";
@@ -181,14 +181,7 @@ type DialOutState = { stopped: boolean; suspended: boolean; reason?: string | nu
 function Calls(): JSX.Element {
   const { id, currency, time_zone: zone } = useAccount();
   const state = useLoad(() => json<DialOutState>("GET", `/api/v1/accounts/${seg(id)}/dial-out-policy/state`), [id]);
-  const calls = useLoad<Calls>(async () => {
-    try {
-      return await json<Calls>("GET", `/api/v1/accounts/${seg(id)}/calls`);
-    } catch (error) {
-      if (error instanceof ApiError && error.code === "path_unknown") return { items: [] };
-      throw error;
-    }
-  }, [id]);
+  const calls = useLoad(() => json<Calls>("GET", `/api/v1/accounts/${seg(id)}/calls`), [id]);
   const [isStopping, setStopping] = useState(false);
   const action = useAction();
   useEffect(() => {

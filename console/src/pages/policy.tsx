@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { ApiError, json, seg } from "../api/client";
+import { json, seg } from "../api/client";
 import { duration, integer, month, monthName, regionName, shift, time, words } from "../format";
 import { t } from "../i18n";
 import { change, href, usePlace } from "../router";
@@ -254,17 +254,7 @@ function Denials(): JSX.Element {
   const { id, time_zone: zone } = useAccount();
   const { query } = usePlace();
   const path = `/api/v1/accounts/${seg(id)}/denials`;
-  const state = useLoad(
-    async () => {
-      try {
-        return await json<{ items: Denial[] }>("GET", path, { query: { limit: 15, reason: query.reason } });
-      } catch (error) {
-        if (error instanceof ApiError && error.code === "path_unknown") return { items: [] };
-        throw error;
-      }
-    },
-    [id, query.reason],
-  );
+  const state = useLoad(() => json<{ items: Denial[] }>("GET", path, { query: { limit: 15, reason: query.reason } }), [id, query.reason]);
   return (
     <Card title={t("Denied lately")}>
       <Load state={state}>
