@@ -79,7 +79,8 @@ class Month:
         check(root["account"] == self.file["account"], "account", where, "is of another account")
         check(root["currency"] == self.file["currency"], "account", where, "has another currency")
         check(root["day"][:7] == self.file["month"], "chain", where, "is of another month")
-        right = not root["interim"] or (self.file["interim"] and root["until"] == root["signed_at"])
+        until, signed_at = (datetime.fromisoformat(root[name]) for name in ("until", "signed_at"))
+        right = not root["interim"] or (self.file["interim"] and until <= signed_at)
         check(right, "chain", where, "is interim")
         check(not (self.root or {}).get("interim"), "chain", where, "follows an interim root")
         right = (

@@ -84,6 +84,7 @@ class CloseDays:
             async for commit in commits.before(until):
                 made.add(commit.public(account.id, made.head))
             named = await rates.named(made.names)
+            key = await self.keys.current()  # first: it may hold from now on
             root = made.root(
                 named,
                 currency=account.settings.currency,
@@ -91,7 +92,7 @@ class CloseDays:
                 day=day,
                 until=until,
                 signed_at=self.clock.now(),
-                key=(await self.keys.current()).id,
+                key=key.id,
             )
             last = self.keys.sign(root)
             if not await self.proofs.close(account.id, ProvenDay(last, tuple(made.leaves), named)):

@@ -310,16 +310,16 @@ class ReadProofs:
         """An interim root of the present moment, or of the end of a month that is over."""
         rates = await UsedRates(self.rate_cards).named(named)
         zone = account.settings.time_zone
-        key = await self.keys.current()
-        now = self.clock.now()  # a key that was made just now holds
-        until = now if end is None else min(now, end)
+        key = await self.keys.current()  # first: it may hold from now on
+        now = self.clock.now()
+        until = min(now, end) if end else now
         root = day.root(
             rates,
             currency=account.settings.currency,
             time_zone=zone,
             day=local_day(until - timedelta(microseconds=1), zone),
             until=until,
-            signed_at=until,
+            signed_at=now,
             key=key.id,
             is_interim=True,
         )
