@@ -34,7 +34,7 @@ async def list_proof_keys(_: Call) -> func.HttpResponse:
     """The public keys that sign day roots, with the times in which each holds."""
     from shared.contracts.proof.keys import proof_key_body
 
-    keys = await container().proof_keys.every()
+    keys = await container().proof_keys.published()
     return reply({"keys": [proof_key_body(key) for key in keys]})
 
 

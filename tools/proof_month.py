@@ -100,8 +100,9 @@ class Month:
 
     def take_statement(self, line):
         check(self.first, "chain", "the file", "has no root")
-        right = self.first["after"] == 0 or self.first["day"][8:] == "01"
-        check(right, "chain", "the file", f"begins with {self.first['day']}")
+        first = self.first
+        right = first["after"] == 0 or first["interim"] or first["day"][8:] == "01"
+        check(right, "chain", "the file", f"begins with {first['day']}")
         next_day = date.fromisoformat(self.root["day"]) + timedelta(days=1)
         right = self.file["interim"] or str(next_day)[:7] != self.file["month"]
         check(right and not self.hashes, "chain", "the file", f"ends with {self.root['day']}")

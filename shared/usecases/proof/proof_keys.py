@@ -1,6 +1,7 @@
 """The keys that sign day roots: which hold when, and which were compromised."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -35,6 +36,14 @@ class ProofKeys:
         """All keys, the first one first."""
         records = await all_records(self.records, Kind.PROOF_KEY)
         return sorted(map(codecs.proof_key, records), key=lambda key: (key.since, key.id))
+
+    async def published(self) -> list[ProofKey]:
+        """All keys, that of this process among them before it signs anything: who checks keeps the
+        keys beforehand."""
+        if self.signer is not None:
+            with suppress(Conflict):
+                await self.current()
+        return await self.every()
 
     async def current(self) -> ProofKey:
         """The key that signs now. A private key that is new is published, and ends the one before.
