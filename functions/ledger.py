@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
+from functions.corrections import log_correction
 from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_csv, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE, SPAN, Query, flag, moment, one_of, query_invalid
@@ -65,10 +66,12 @@ async def _credit(call: Call, body: "TopUpBody | AdjustmentBody") -> func.HttpRe
 async def post_reversal(call: Call, body: "ReversalBody") -> func.HttpResponse:
     """Reverse a leg's debit, once, however often this is requested."""
     account = call.path("account")
-    booked = await container().credit_account.reverse(
+    entry, repeated = await container().credit_account.reverse(
         account, call.path("leg"), reason=body.reason, actor=call.principal.name
     )
-    return _booked(account, *booked)
+    if entry.leg is not None and not repeated:
+        await log_correction(account, entry.leg, -entry.amount_micros, is_reversal=True)
+    return _booked(account, entry, repeated)
 
 
 def _booked(account: str, entry: Entry, repeated: bool) -> func.HttpResponse:

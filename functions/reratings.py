@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
+from functions.corrections import log_correction
 from functions.http import Call, admin_route, new_blueprint, reply, reply_csv
 from shared.bootstrap import container
 from shared.contracts.common.queries import FORMAT
@@ -62,6 +63,10 @@ async def post_rerating(call: Call, body: ReratingBody) -> func.HttpResponse:
     )
     if booking is not None:
         changed = sum(outcome.differs for outcome in result.outcomes)
+        for outcome in result.outcomes:
+            if outcome.entries:
+                delta = outcome.after_micros - outcome.before_micros
+                await log_correction(outcome.account, outcome.leg, delta, is_reversal=False)
         event("legs_rerated", actor=booking.actor, legs=len(result.outcomes), changed=changed)
     return _answer(call, result, dry_run=body.dry_run)
 

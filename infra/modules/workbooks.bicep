@@ -19,7 +19,7 @@ module finance 'workbook.bicep' = {
   params: {
     location: location
     title: 'Perminute: Finance (${environmentName})'
-    purpose: 'What was spent, by whom and on what; what is left, and for how long. The ledger is the record, this is a view of the logs.'
+    purpose: 'What was spent, by whom and on what; what is left, and for how long. The ledger is the record: this is a view of the logs of at most 90 days. For older days, for whole months and for exact sums use GET /api/v1/accounts/{account}/usage, or Usage in the console.'
     tags: tags
     workspaceId: workspaceId
     readerGroupId: financeGroupId

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from functions.rate_and_debit import _report_outcome
 from local.demo.__main__ import _played, _stopped
 from local.demo.check import differences
 from local.demo.outside import Outside
 from local.demo.play import Story
 from local.stack import Stack
+from shared.domain.legs.leg import QueuedLeg
 from tests.infra.bicep import INFRA, resources
 from tests.infra.logs import Logs, thresholds
+from tests.support.charging_app import LONDON, PARIS, ChargingApp
 
 QUERIES = sorted(
     path.relative_to(INFRA / "queries").with_suffix("").as_posix()
@@ -239,3 +242,56 @@ def test_an_incident_is_found_among_the_events_of_a_demo(demo_logs: Logs, incide
     with demo_logs.trial():
         plant(demo_logs)
         assert demo_logs.value(alert) > THRESHOLDS[alert]
+
+
+def test_finance_agrees_with_usage_on_a_day_with_corrections(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Charges, a reversal and re-ratings, by organizer, cost centre, destination and day."""
+    base = "/api/v1/accounts/contoso"
+    with caplog.at_level("INFO", "perminute"), ChargingApp() as app:
+        app.settle()
+        for organizer, center in (("ken", "sales"), ("ann", "ops")):
+            app.put(f"{base}/organizers/{organizer}", {"cost_center": center})
+        legs = [
+            app.ended(to=to, organizer=organizer, talk_seconds=seconds)
+            for to in (LONDON, PARIS)
+            for organizer in ("ken", "ann")
+            for seconds in (61, 600)
+        ]
+        for leg in legs:
+            queued = QueuedLeg(leg, app.clock.now())
+            [outcome] = app.run(app.container.charge_legs([queued], seconds=30))
+            _report_outcome(outcome, app.clock.now())
+        reversal = f"{base}/legs/{legs[0].key}/reversal"
+        for _ in range(2):
+            assert app.post(reversal, {"reason": "Bad line"}).status == 201
+        assert app.cheaper().status == 201
+        wanted = {"accounts": ["contoso"], "from": "2026-11-01T00:00:00Z"}
+        booked = {**wanted, "dry_run": False, "reason": "Cheaper since May"}
+        for _ in range(2):
+            assert app.post("/api/v1/reratings", booked).status == 200
+        usage = {
+            group: {
+                (item[group], item["legs"], float(item["amount"]), item["billed_seconds"])
+                for item in app.get(f"{base}/usage?group_by={group}").json["items"]
+            }
+            for group in ("organizer", "cost_center", "day")
+        }
+    logs = Logs()
+    logs.lines(record.getMessage() for record in caplog.records if record.name == "perminute")
+
+    organizers = {  # under other names: the log knows no person
+        (row["legs"], row["amount"], round(60 * row["minutes"]))
+        for row in logs.rows("finance/spend-by-organizer")
+    }
+
+    assert organizers == {each[1:] for each in usage["organizer"]}
+    centers = {
+        (row["cost_center"], row["legs"], row["amount"])
+        for row in logs.rows("finance/spend-by-cost-center")
+    }
+    assert centers == {each[:3] for each in usage["cost_center"]}
+    [(_, _, spent, _)] = usage["day"]
+    assert sum(row["amount"] for row in logs.rows("finance/spend-by-day")) == spent
+    assert sum(row["amount"] for row in logs.rows("finance/spend-by-destination")) == spent
