@@ -59,7 +59,7 @@ $(VENV_STAMP): requirements-dev.txt $(RUN_STAMP)
 
 $(CLI_STAMP): cli/pyproject.toml $(VENV_STAMP)
 	@echo "installing the command line perminute into .venv"
-	@$(PY) -m pip install --quiet --no-input --disable-pip-version-check --no-deps --no-build-isolation --editable cli
+	@$(PY) -m pip install --quiet --no-input --disable-pip-version-check --no-deps --no-build-isolation --editable ./cli
 	@touch $@
 
 $(NODE_STAMP): local/package.json local/package-lock.json

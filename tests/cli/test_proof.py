@@ -12,7 +12,6 @@ from tests.cli.fakes import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS: dict[str, Any] = json.loads((ROOT / "tests/golden/proof_vectors.json").read_text("utf-8"))
-SHIPPED = ROOT / "cli" / "perminute_cli" / "verifiers"
 
 
 @pytest.fixture
@@ -23,13 +22,6 @@ def perminute() -> Terminal:
 def written(path: Path, document: object) -> str:
     path.write_text(json.dumps(document, ensure_ascii=False), "utf-8")
     return str(path)
-
-
-def test_the_verifiers_that_are_shipped_are_those_of_the_repository() -> None:
-    tools = {path.name for path in (ROOT / "tools").glob("*.py")}
-    assert {path.name for path in SHIPPED.glob("*.py")} == tools
-    for name in tools:
-        assert (SHIPPED / name).samefile(ROOT / "tools" / name)
 
 
 def test_receipts_are_verified_with_kept_keys(perminute: Terminal, tmp_path: Path) -> None:

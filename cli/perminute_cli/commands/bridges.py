@@ -122,7 +122,6 @@ def _create(bridges: click.Group) -> None:
         if secret is None and scheme != "standard-webhooks":
             secret = _typed_secret(f"The secret of {bridge} ({scheme}), empty to make one: ")
             secret = secret or secrets.token_urlsafe(24)
-            note("" if more["secret_file"] else "The secret stands in the output below.")
         if secret:
             auth["secrets"] = [secret]
         only = accounts[0] if len(accounts) == 1 and accounts[0] != "*" else None
@@ -134,7 +133,9 @@ def _create(bridges: click.Group) -> None:
         }
         body: Any = {"dialect": dialect, "auth": auth, "accounts": list(accounts)}
         body |= {name: value for name, value in stated.items() if value is not None}
-        app.confirm(f"Register the bridge {bridge}: dialect {dialect}, {scheme}, for {accounts}.")
+        app.confirm(
+            f"Register the bridge {bridge}: dialect {dialect}, {scheme}, for {', '.join(accounts)}."
+        )
         made: Any = app.fetch(api.put_bridge(bridge, body))
         shown = (made["auth"].get("secrets") or [secret])[0] if not more["secret_file"] else None
         if shown and more["save_secret"]:

@@ -15,7 +15,9 @@ from perminute_cli.app import App, command, note
 from perminute_cli.failures import Failure
 from perminute_cli.terminal import is_terminal, safe
 
-_VERIFIERS = Path(perminute_cli.__file__).parent / "verifiers"
+_PACKAGE = Path(perminute_cli.__file__).resolve().parent
+_PLACES = (_PACKAGE / "verifiers", _PACKAGE.parents[1] / "tools")
+"""The folders of the verifiers: in a wheel, and in the repository."""
 _GZIP = b"\x1f\x8b"
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
@@ -130,7 +132,8 @@ def _verify_files(app: App, files: tuple[Path, ...], keys: Path | None) -> None:
 
 
 def _run(app: App, script: str, files: list[Path], keys: Path) -> None:
-    command_line = [sys.executable, str(_VERIFIERS / script), *map(str, files), "--keys", str(keys)]
+    place = next(each for each in _PLACES if each.is_dir())
+    command_line = [sys.executable, str(place / script), *map(str, files), "--keys", str(keys)]
     ran = subprocess.run(command_line, capture_output=True, text=True, check=False)  # noqa: S603
     for line in ran.stdout.splitlines():
         app.text(safe(line))

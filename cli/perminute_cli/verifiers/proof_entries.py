@@ -1,1 +1,0 @@
-../../../tools/proof_entries.py
