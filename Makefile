@@ -150,7 +150,7 @@ infra: setup $(CHECKOV_STAMP)
 	@$(MAKE) --no-print-directory package
 
 package: setup
-	@$(PY) -m infra.tools.package
+	@$(PY) -m infra.tools.package $(if $(RELEASE),--release "$$RELEASE")
 	@$(PY) -m infra.tools.try_package
 
 requirements: $(UV_STAMP)
