@@ -41,6 +41,7 @@ const texts: Record<string, string> = {
   "Try again": "Réessayer",
   "Nothing here yet.": "Rien ici pour l’instant.",
   "{label}: needs the role {roles}": "{label} : il faut le rôle {roles}",
+  "Actions": "Actions",
   "Close": "Fermer",
   "Cancel": "Annuler",
   "Working…": "En cours…",

@@ -221,7 +221,7 @@ export function Table<Row>(props: {
           <tr>
             {props.columns.map((column, index) => (
               <th key={index} scope="col" class={column.right ? "right" : undefined}>
-                {column.name}
+                {column.name || <span class="hidden">{t("Actions")}</span>}
               </th>
             ))}
           </tr>
