@@ -21,7 +21,7 @@ from shared.usecases.operations.replay_archive import ReplayArchive
 from tests.support.azurite import Azurite, start_azurite
 from tests.support.memory_blobs import MemoryBlobs
 from tests.support.product import CountedIds, ManualClock, Product
-from tests.unit.administration.test_settings import GOOD
+from tests.unit.directory.test_settings import GOOD
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32

@@ -25,7 +25,7 @@ from tests.bench.records import record, wanted
 from tests.support.azurite import ROOT
 from tests.support.client import Admin, Http, SigningBridge, unique
 from tests.support.hold_cases import ACCOUNT, NOW, authorise, later, placed
-from tests.unit.policy.cases import facts
+from tests.unit.dial_out.cases import facts
 
 DECIDE = "dial_out.decide"
 HTTP = "dial_out.http_p99"

@@ -24,7 +24,7 @@ from local.demo.quarter import (
     play_quarter,
 )
 from tests.support.product import Product
-from tests.unit.administration.test_rate_card_import import form
+from tests.unit.rate_cards.test_rate_card_import import form
 
 pytestmark = pytest.mark.timeout(900)
 UNTIL = datetime(2026, 11, 29, 15, tzinfo=UTC)

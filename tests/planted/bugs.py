@@ -37,7 +37,7 @@ BUGS = (
         "shared/adapters/dial_out/committable.py",
         "else Replace(rows.STATE, values, before.etag),",
         "else Replace(rows.STATE, values, None),",
-        "holds/test_book.py",
+        "dial_out/test_book.py",
         "test_a_stop_bites_on_every_process_with_its_next_question",
     ),
     Bug(
@@ -45,7 +45,7 @@ BUGS = (
         "shared/usecases/dial_out/watch_calls.py",
         "taken = signal.name if reply.taken else taken",
         "taken = signal.name",
-        "holds/test_call_control.py",
+        "dial_out/test_call_control.py",
         "test_a_signal_is_sent_until_it_is_taken_in_order_with_the_same_id",
     ),
     Bug(
@@ -71,7 +71,7 @@ BUGS = (
         "shared/usecases/charging/resolve_leg.py",
         "return _Owner(pinned.account, pinned.organizer)",
         "return owner",
-        "ledger/test_delivery.py",
+        "charging/test_delivery.py",
         "test_a_bridge_that_served_one_account_only_pins_its_legs_too",
     ),
     Bug(
@@ -104,7 +104,7 @@ BUGS = (
         "shared/adapters/tables/group_commit.py",
         "answers = group.answers if group.steps else at_once",
         "answers = at_once",
-        "holds/test_book.py",
+        "dial_out/test_book.py",
         "test_no_extension_is_promised_by_one_that_was_not_kept",
     ),
     Bug(
@@ -120,7 +120,7 @@ BUGS = (
         "shared/adapters/ledger/store.py",
         "if hold_key := rows.hold_row_key(entry):",
         "if hold_key := None:",
-        "holds/test_attempts.py",
+        "dial_out/test_attempts.py",
         "test_a_second_answered_leg_of_an_authorization_is_parked",
     ),
     Bug(
@@ -128,7 +128,7 @@ BUGS = (
         "shared/adapters/ledger/store.py",
         "return (guard, *_settled(command)) if guard else ()",
         "return (guard,) if guard else ()",
-        "holds/test_attempts.py",
+        "dial_out/test_attempts.py",
         "test_twins_in_one_batch_and_in_two_processes_are_one_debit",
     ),
     Bug(
@@ -137,7 +137,7 @@ BUGS = (
         "    if resolved.leg.answered_at is None and not frees_hold(resolved.leg.hangup_cause):\n"
         "        return HoldEffect.KEEPS\n",
         "",
-        "holds/test_attempts.py",
+        "dial_out/test_attempts.py",
         "test_an_unanswered_attempt_frees_the_hold_or_leaves_it_to_the_answered_one",
     ),
     Bug(
@@ -213,7 +213,7 @@ BUGS = (
         "shared/domain/credits/alerts.py",
         "return max(abs(threshold_micros) * REARM_PER_CENT // 100, last_charge_micros)",
         "return 0",
-        "ledger/test_alerts.py",
+        "credits/test_alert_crossings.py",
         "test_a_thousand_debits_around_a_threshold_are_one_crossing",
     ),
     Bug(
@@ -258,7 +258,7 @@ BUGS = (
         "shared/usecases/credits/watch_balances.py",
         "settled = now - timedelta(seconds=limits.DUE_MARK_SETTLE_SECONDS)",
         "settled = now",
-        "ledger/test_publishing.py",
+        "delivery/test_publishing.py",
         "test_a_mark_stays_until_no_commit_can_follow_it_any_more",
     ),
     Bug(
@@ -267,7 +267,7 @@ BUGS = (
         "                await self.notices.keep(account, row)\n",
         "                await self.ledger.published(account, row.commit)\n"
         "                await self.notices.keep(account, row)\n",
-        "ledger/test_publishing.py",
+        "delivery/test_publishing.py",
         "test_a_crash_between_publishing_and_deleting_publishes_the_same_id_again",
         seed=14,
     ),
@@ -276,7 +276,7 @@ BUGS = (
         "shared/domain/legs/leg.py",
         'return f"{leg_key_hash(self.leg.key)[:40]}.{self.leg.digest()[:40]}.{self.attempt}"',
         "return leg_key_hash(self.leg.key)",
-        "ledger/test_delivery.py",
+        "charging/test_delivery.py",
         "test_the_broker_drops_what_was_posted_twice_and_keeps_other_content",
         seed=0,
     ),
@@ -285,7 +285,7 @@ BUGS = (
         "shared/usecases/charging/charge_legs.py",
         "again = QueuedLeg(leg.leg, leg.received_at, leg.attempt + 1)",
         "again = QueuedLeg(leg.leg, leg.received_at, leg.attempt)",
-        "ledger/test_delivery.py",
+        "charging/test_delivery.py",
         "test_what_fails_for_now_comes_again_later_and_later",
         seed=0,
     ),
@@ -294,7 +294,7 @@ BUGS = (
         "functions/rate_and_debit.py",
         "if name not in legs or legs[name].attempt < queued.attempt:",
         "if name not in legs:",
-        "ledger/test_delivery.py",
+        "charging/test_delivery.py",
         "test_two_attempts_in_one_batch_go_on_as_the_later_one",
     ),
     Bug(
@@ -302,7 +302,7 @@ BUGS = (
         "shared/usecases/charging/charge_legs.py",
         "        except Exception as error:  # noqa: BLE001",
         "        except ZeroDivisionError as error:  #",
-        "ledger/test_delivery.py",
+        "charging/test_delivery.py",
         "test_a_ledger_that_halts_does_not_stop_the_legs_of_others",
     ),
     Bug(
@@ -310,7 +310,7 @@ BUGS = (
         "shared/domain/legs/parking.py",
         'return f"{leg_key_hash(leg.key)[:32]}.{leg.digest()[:32]}"',
         'return f"{leg_key_hash(leg.key)[:32]}.{leg_key_hash(leg.key)[:32]}"',
-        "ledger/test_parking.py",
+        "legs/test_parking.py",
         "test_two_contents_of_one_leg_are_two_parked_legs",
         seed=12,
     ),
@@ -319,7 +319,7 @@ BUGS = (
         "shared/adapters/legs/parking_store.py",
         "if _ORDER[kept.status] > _ORDER[parked.status]:",
         "if _ORDER[kept.status] > 9:",
-        "ledger/test_parking.py",
+        "legs/test_parking.py",
         "test_one_leg_corrected_in_two_ways_at_once_is_charged_once_and_stays_replayed",
     ),
     Bug(
@@ -331,7 +331,7 @@ BUGS = (
         "        for message in waiting:\n"
         "            await self.inbox.sent(message)\n"
         "        await self.queue.send(waiting)\n",
-        "ledger/test_delivery.py",
+        "charging/test_delivery.py",
         "test_while_the_queue_is_away_legs_wait_in_the_inbox_and_go_on_once",
         seed=29,
     ),
@@ -340,7 +340,7 @@ BUGS = (
         "shared/usecases/legs/receive_legs.py",
         "            await self.inbox.keep(messages, self.clock.now())\n",
         "            pass\n",
-        "ledger/test_delivery.py",
+        "charging/test_delivery.py",
         "test_while_the_queue_is_away_legs_wait_in_the_inbox_and_go_on_once",
         seed=2,
     ),
@@ -403,7 +403,7 @@ BUGS = (
         "shared/domain/delivery/webhooks.py",
         "return self.status is not None and 200 <= self.status < 300",
         "return self.status is not None",
-        "credits/test_webhooks.py",
+        "delivery/test_webhooks.py",
         "test_a_failure_is_tried_again_within_ten_seconds_then_with_growing_pauses",
         seed=7,
     ),
@@ -412,7 +412,7 @@ BUGS = (
         "shared/domain/dial_out/hold_book.py",
         "return self.available_micros(now) - expired",
         "return self.balance_micros + self.credit_limit_micros - expired",
-        "holds/test_book.py",
+        "dial_out/test_book.py",
         "test_a_denial_for_lack_of_credit_is_never_given_from_a_view_that_is_not_caught_up",
     ),
     Bug(
@@ -423,7 +423,7 @@ BUGS = (
         "    more = hold.granted_seconds + command.wanted_seconds\n"
         "    coverage = _coverage(command.pricing, capacity, more)\n"
         "    if coverage.seconds <= hold.granted_seconds:\n",
-        "holds/test_book.py",
+        "dial_out/test_book.py",
         "test_a_call_is_never_cut_short_by_a_view_that_is_not_caught_up",
     ),
     Bug(
@@ -448,7 +448,7 @@ BUGS = (
         "shared/pacing.py",
         "        known[1].tokens -= units\n",
         "        known[1].tokens -= 0\n",
-        "administration/test_budgets.py",
+        "http/test_budgets.py",
         "test_a_caller_over_its_budget_of_work_waits_until_the_debt_is_paid",
     ),
     Bug(
@@ -456,7 +456,7 @@ BUGS = (
         "functions/http.py",
         "        await container().accounts.require_card(call.principal, card)\n",
         "        await container().accounts.cards_of(call.principal)\n",
-        "administration/test_visibility.py",
+        "http/test_visibility.py",
         "test_what_is_foreign_is_answered_like_what_is_absent",
     ),
     Bug(
@@ -464,7 +464,7 @@ BUGS = (
         "functions/http.py",
         "    for account in ids_in(named, ACCOUNTS):\n",
         "    for account in ids_in([], ACCOUNTS):\n",
-        "administration/test_visibility.py",
+        "http/test_visibility.py",
         "test_what_is_foreign_is_answered_like_what_is_absent",
     ),
     Bug(
@@ -472,7 +472,7 @@ BUGS = (
         "functions/http.py",
         "        return [path, query, filters, sorted(self.principal.accounts)]\n",
         "        return len([path, query, filters])\n",
-        "administration/test_visibility.py",
+        "http/test_visibility.py",
         "test_a_cursor_serves_its_own_account_query_and_caller_only",
     ),
     Bug(
@@ -480,7 +480,7 @@ BUGS = (
         "shared/adapters/directory/audit_log.py",
         'if str(row.values["marker"]) in made]',
         'if made or str(row.values["marker"])]',
-        "administration/test_audit_log.py",
+        "http/test_audit_log.py",
         "test_a_change_is_in_the_log_if_and_only_if_it_was_made",
     ),
     Bug(
@@ -488,7 +488,7 @@ BUGS = (
         "shared/usecases/charging/resolve_leg.py",
         "number = called_number(leg.to_number, bridge.country)",
         "number = leg.to_number",
-        "holds/test_one_number.py",
+        "dial_out/test_one_number.py",
         "test_check_hold_quote_charge_and_display_agree_on_one_number",
     ),
     Bug(
@@ -496,7 +496,7 @@ BUGS = (
         "shared/domain/rating/rating.py",
         "if not charge.amount_micros:",
         "if not charge.talk_seconds:",
-        "holds/test_pools.py",
+        "dial_out/test_pools.py",
         "test_a_call_for_which_credits_would_pay_nothing_takes_nothing_of_the_pool",
     ),
     Bug(
@@ -504,7 +504,7 @@ BUGS = (
         "shared/domain/rating/tariff.py",
         "if not segment.numerator:",
         "if not segment.increments:",
-        "holds/test_free_seconds.py",
+        "dial_out/test_free_seconds.py",
         "test_the_pool_pays_only_for_seconds_for_which_credits_would_pay",
     ),
     Bug(
@@ -520,7 +520,7 @@ BUGS = (
         "shared/adapters/legs/call_store.py",
         "operations.append(Upsert(_due_key(call, kept), mark))",
         "_due_key(call, kept)",
-        "ledger/test_assembly.py",
+        "legs/test_assembly.py",
         "test_a_crash_between_any_two_writes_loses_and_doubles_nothing",
     ),
     Bug(
@@ -528,7 +528,7 @@ BUGS = (
         "shared/usecases/legs/assemble_calls.py",
         "if made.lacking and not is_over:",
         "if made.ended_by is None and not is_over:",
-        "ledger/test_assembly.py",
+        "legs/test_assembly.py",
         "test_each_order_of_a_calls_events_makes_the_same_charge",
     ),
     Bug(
@@ -536,7 +536,7 @@ BUGS = (
         "shared/usecases/legs/assemble_calls.py",
         "elif made.uses & arrived:",
         "elif made.ended_by in arrived:",
-        "ledger/test_assembly.py",
+        "legs/test_assembly.py",
         "test_each_order_of_a_calls_events_makes_the_same_charge",
         seed=19,
     ),

@@ -11,7 +11,7 @@ import pytest
 from shared.domain.common.kinds import LegKind
 from tests.support.charging_app import LONDON, PARIS, ChargingApp
 from tests.support.product import START, Answer
-from tests.unit.administration.test_rate_card_import import form
+from tests.unit.rate_cards.test_rate_card_import import form
 
 PATH = "/api/v1/accounts/contoso/reconciliations"
 TEAMS = (

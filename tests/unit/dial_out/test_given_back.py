@@ -26,7 +26,7 @@ from tests.support.calls import LONDON, Calls, rate
 from tests.support.hold_books import ACCOUNT, HoldBooks, question
 from tests.support.hold_cases import CENT, NOW, authorise, budget, debited, placed
 from tests.support.product import Product
-from tests.unit.holds.test_counters import state_with
+from tests.unit.dial_out.test_counters import state_with
 
 KEN = "organizer|ken"
 BOUNDS = (budget(10_000 * CENT), budget(10_000 * CENT, Period.MONTH, Scope.ORGANIZER, KEN))

@@ -15,7 +15,7 @@ MIB_MAX = 300
 @pytest.fixture(scope="module")
 def answers() -> list[dict[str, Any]]:
     """A process of its own, since memory that was used once counts for ever."""
-    command = [sys.executable, "-m", "tests.unit.administration.deck_bombs"]
+    command = [sys.executable, "-m", "tests.unit.rate_cards.deck_bombs"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"name"')]
 

@@ -1,6 +1,6 @@
 """Bodies that cost far more than they weigh, posted one after the other in a process of its own.
 
-`python -m tests.unit.administration.deck_bombs` prints a line of JSON for each: name, status, media
+`python -m tests.unit.rate_cards.deck_bombs` prints a line of JSON for each: name, status, media
 type, code, seconds of processor time, and the most memory that the process has had, in MiB.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.product import Product
-from tests.unit.administration.test_rate_card_import import IMPORT, PLAIN, form
-from tests.unit.administration.test_rate_cards import IN_FORCE
+from tests.unit.rate_cards.test_rate_card_import import IMPORT, PLAIN, form
+from tests.unit.rate_cards.test_rate_cards import IN_FORCE
 
 CSV = {**PLAIN, "columns": {"prefix": "p", "price": "x"}, "duplicates": "first"}
 JSON = {**CSV, "format": "json"}

@@ -16,7 +16,7 @@ from shared.domain.common.kinds import LegKind
 from shared.domain.common.limits import CALL_ENDED_BODY_BYTES_MAX
 from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.domain.legs.leg import EndedLeg
-from tests.unit.edge.fuzzing import fuzz
+from tests.unit.http.fuzzing import fuzz
 
 LEG: dict[str, Any] = {
     "leg_id": "7c1d-1",

@@ -20,7 +20,7 @@ from shared.contracts.rate_cards.deck_cells import (
 )
 from shared.domain.common.errors import BadRequest
 from shared.domain.numbers.prefixes import calling_code
-from tests.unit.rating.test_deck_import import SIMPLE, errors, imported, rates
+from tests.unit.rate_cards.test_deck_import import SIMPLE, errors, imported, rates
 
 IN_TWO_COLUMNS: dict[str, Any] = {
     "columns": {"country_code": "cc", "prefix": "area", "price": "price"},

@@ -10,7 +10,7 @@ import pytest
 from shared.contracts.common.multipart import parse_form
 from shared.domain.common.errors import BadRequest
 from tests.support.product import Answer, Product
-from tests.unit.administration.test_rate_cards import CARD, IN_FORCE, card
+from tests.unit.rate_cards.test_rate_cards import CARD, IN_FORCE, card
 
 BOUNDARY = "a-boundary-of-ours"
 IMPORT = f"{CARD}/import?effective_from=2026-01-01T00:00:00Z"

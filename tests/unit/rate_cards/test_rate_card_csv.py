@@ -14,9 +14,9 @@ from shared.contracts.rate_cards.csv_format import (
 from shared.contracts.rate_cards.json_format import render_rate_card_json
 from shared.domain.common.errors import BadRequest, Invalid
 from shared.domain.rating.rate_card import RateCardVersion
+from tests.unit.rate_cards.test_rate_card_json import CONTRACT, changed, parse
 from tests.unit.rating.cases import VERSION_FROM, card, rate, slot
 from tests.unit.rating.test_packing import random_version
-from tests.unit.rating.test_rate_card_json import CONTRACT, changed, parse
 
 MINIMAL = """\
 currency,time_zone,mode,decimals,kind,prefix,destination,connection_fee,from_second,price,unit_seconds,increment_seconds

@@ -25,7 +25,7 @@ from tests.bench.cost import CountingTables
 from tests.support.ledger import START
 from tests.support.memory_tables import MemoryTables
 from tests.support.processes import ADMIN, FR, GB, Deployment, Process
-from tests.unit.edge import test_event_dialects as event_dialects
+from tests.unit.bridges import test_event_dialects as event_dialects
 
 CALL = "CA77"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.product import Product
-from tests.unit.administration.test_rate_cards import CARD, FRANCE, IN_FORCE, QUOTE, TOMORROW, card
+from tests.unit.rate_cards.test_rate_cards import CARD, FRANCE, IN_FORCE, QUOTE, TOMORROW, card
 
 SPAIN = {**FRANCE, "prefix": "34", "destination": "Spain"}
 TOLL = {**FRANCE, "kind": "dial_in", "destination": "Toll"}

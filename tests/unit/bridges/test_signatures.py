@@ -26,7 +26,7 @@ from shared.domain.directory.request_signatures import (
     check_auth,
     sign_webhook,
 )
-from tests.unit.edge.fuzzing import fuzz
+from tests.unit.http.fuzzing import fuzz
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 SECOND = int(NOW.timestamp())

@@ -21,7 +21,7 @@ from shared.domain.directory.access import Principal, Role
 from shared.settings import Settings, SettingsError
 from shared.usecases.directory.authenticate_admin import Administrators
 from tests.support.product import ManualClock
-from tests.unit.administration.test_settings import GOOD
+from tests.unit.directory.test_settings import GOOD
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 OTHER_TENANT = "99999999-2222-3333-4444-555555555555"

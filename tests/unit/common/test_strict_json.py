@@ -13,7 +13,7 @@ from shared.domain.common import strict_json
 from shared.domain.common.errors import BadRequest
 from shared.domain.common.limits import JSON_DEPTH_MAX, JSON_ITEM_CHARS_MAX
 from shared.domain.common.strict_json import load_items, load_object, loads
-from tests.unit.edge.fuzzing import fuzz
+from tests.unit.http.fuzzing import fuzz
 
 REFUSED = {
     "empty": b"",

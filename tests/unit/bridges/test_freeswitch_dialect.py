@@ -25,7 +25,7 @@ from shared.domain.legs.bridge_payloads import (
     Unreadable,
 )
 from shared.domain.legs.leg import EndedLeg, leg_document, read_leg_document
-from tests.unit.edge.fuzzing import fuzz
+from tests.unit.http.fuzzing import fuzz
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 OWN = FIXTURES / "freeswitch"
