@@ -13,7 +13,7 @@ from shared.bootstrap import container
 from shared.contracts.common.routes import ANY_MEDIA_TYPE, JSON_MEDIA_TYPE, Body
 from shared.domain.common import limits
 from shared.domain.legs.bridge_payloads import BridgePayload
-from shared.ports.bridge_posts import PostCounts
+from shared.ports.activity import PostCounts
 from shared.telemetry import event
 
 if TYPE_CHECKING:

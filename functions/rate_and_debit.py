@@ -11,8 +11,7 @@ import azure.functions as func
 from functions.http import new_blueprint
 from shared.bootstrap import container
 from shared.domain.legs.leg import QueuedLeg, read_queued_legs
-from shared.ports.bridge_posts import PostCounts
-from shared.ports.runs import CHARGE
+from shared.ports.activity import CHARGE, PostCounts
 from shared.telemetry import event
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from shared.adapters.bus.backlog import TABLE
 from shared.domain.common import limits
 from shared.domain.common.errors import PerminuteError, RowExists
+from shared.ports.activity import BEGINNING
 from shared.ports.clock import Clock
-from shared.ports.runs import BEGINNING
 from shared.ports.tables import Insert, TableStore, Upsert, Value
 
 PARTITION = "runs"

@@ -31,7 +31,6 @@ from shared.adapters.ed25519 import Ed25519Signer, is_signed
 from shared.adapters.encryption import Sealing
 from shared.adapters.erasure import TableEraser
 from shared.adapters.ledger.anchors import BlobAnchors
-from shared.adapters.ledger.proof_days import TableProofs
 from shared.adapters.ledger.store import TableLedger
 from shared.adapters.legs.bridge_posts import TableBridgePosts
 from shared.adapters.legs.call_store import TableCallEvents
@@ -39,6 +38,7 @@ from shared.adapters.legs.claim_store import TableClaims
 from shared.adapters.legs.leg_archive import BlobArchive
 from shared.adapters.legs.parking_store import TableParkingLot
 from shared.adapters.legs.spillover_store import TableInbox
+from shared.adapters.proof.proof_days import TableProofs
 from shared.adapters.rate_cards.store import TableRateCards
 from shared.adapters.runs import TableRuns
 from shared.adapters.tables.azure_tables import AzureTables
@@ -51,21 +51,18 @@ from shared.domain.directory.entities import Bridge
 from shared.domain.legs.assembly import Posted
 from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.pacing import Budgets, Refusals, Turns
-from shared.ports.anchors import Anchors
+from shared.ports.activity import BridgePosts, KeyUses, Runs
 from shared.ports.archive import Archive
-from shared.ports.bridge_posts import BridgePosts
 from shared.ports.clock import Clock, Ids
 from shared.ports.deliveries import Deliveries, Mailer, WebhookSender
 from shared.ports.denials import Denials
 from shared.ports.holds import HoldBook
-from shared.ports.key_uses import KeyUses
 from shared.ports.ledger import Ledger
 from shared.ports.legs import Claims, ParkingLot
 from shared.ports.notices import DueMarks, Notices
-from shared.ports.proofs import Proofs, Signer
+from shared.ports.proofs import Anchors, Proofs, Signer
 from shared.ports.queues import Backlog, CallQueue, EventTopic, Inbox, QueueManagement
 from shared.ports.rate_cards import RateCardStore
-from shared.ports.runs import Runs
 from shared.ports.tables import TableStore
 from shared.settings import Settings, is_address
 from shared.usecases.charging.answered_legs import AnsweredLegs

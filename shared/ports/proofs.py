@@ -1,6 +1,8 @@
-"""Closed days of ledgers as they are proved, and the key that signs them."""
+"""Closed days of ledgers as they are proved, the key that signs them, and their anchors."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any, Protocol
 
 from shared.domain.proof.days import ProvenDay
@@ -45,4 +47,27 @@ class Signer(Protocol):
 
     def sign(self, data: bytes) -> bytes:
         """The Ed25519 signature."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The head of an account's ledger at a commit, and the day roots closed that night, as they
+    were when they were anchored."""
+
+    account: str
+    commit: int
+    head: str
+    roots: tuple[SignedRoot, ...] = ()
+
+
+class Anchors(Protocol):
+    """Heads of ledgers, kept where nobody can change them."""
+
+    async def write(self, day: date, anchors: Sequence[Anchor]) -> int:
+        """Anchor a day; the first anchors of a day stay. Raises StoreUnavailable."""
+        ...
+
+    async def latest(self, account: str, today: date) -> Anchor | None:
+        """The newest anchor of an account, or None."""
         ...

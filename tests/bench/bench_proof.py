@@ -21,8 +21,8 @@ from shared.adapters.clock import RandomIds
 from shared.adapters.credits.due_marks import TableDueMarks
 from shared.adapters.directory.document_store import DocumentStore
 from shared.adapters.ed25519 import Ed25519Signer, is_signed
-from shared.adapters.ledger.proof_days import TableProofs
 from shared.adapters.ledger.store import TableLedger
+from shared.adapters.proof.proof_days import TableProofs
 from shared.contracts.proof.keys import proof_key_body
 from shared.domain.charging.charge_record import explained
 from shared.domain.common.canonical import canonical_json, content_digest, format_time

@@ -11,7 +11,7 @@ import pytest
 from shared.adapters.blobs import Blobs
 from shared.adapters.ledger.anchors import BlobAnchors
 from shared.domain.common.errors import StoreUnavailable
-from shared.ports.anchors import Anchor
+from shared.ports.proofs import Anchor
 from tests.support.azurite import Azurite, free_port, start_azurite
 from tests.support.azurite import connection_string as connection_string_of
 

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared.adapters.ledger.anchors import BlobAnchors
-from shared.adapters.ledger.proof_days import TableProofs, day_rows
+from shared.adapters.proof.proof_days import TableProofs, day_rows
 from shared.domain.proof.roots import SignedRoot, signed_bytes
 from shared.ports.tables import Delete, Operation, Upsert
 from tests.proof.test_verifiers import VECTORS, sealed_month, sealed_receipt

@@ -15,7 +15,7 @@ from typing import Protocol
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
 from shared.domain.proof.roots import read_root
-from shared.ports.anchors import Anchor
+from shared.ports.proofs import Anchor
 
 
 class BlobStore(Protocol):

@@ -9,7 +9,6 @@ from shared.adapters.ledger.checkpoint import Checkpoint, read_verified, verifie
 from shared.adapters.ledger.ranges import read_range
 from shared.adapters.ledger.state_codec import RULED_FIELDS
 from shared.adapters.ledger.verify_months import compare_months, month_rows
-from shared.adapters.ledger.verify_proofs import proof_rows
 from shared.adapters.ledger.verify_rows import (
     UNREADABLE,
     Guarded,
@@ -24,6 +23,7 @@ from shared.adapters.ledger.verify_rows import (
     segment_rows,
 )
 from shared.adapters.ledger.verify_usage import usage_rows
+from shared.adapters.proof.verify_proofs import proof_rows
 from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import RULES, Entry, EntryKind, LedgerState, check

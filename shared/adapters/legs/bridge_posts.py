@@ -15,7 +15,7 @@ from shared.adapters.bus.backlog import TABLE
 from shared.domain.common import limits
 from shared.domain.common.errors import PerminuteError
 from shared.pacing import NO_REQUEST
-from shared.ports.bridge_posts import PostCounts
+from shared.ports.activity import PostCounts
 from shared.ports.clock import Clock, Ids
 from shared.ports.tables import Delete, TableStore, Upsert, Value
 

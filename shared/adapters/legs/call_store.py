@@ -31,7 +31,7 @@ from shared.domain.common.errors import (
 )
 from shared.domain.legs.assembly import CallEvent
 from shared.pacing import NO_REQUEST
-from shared.ports.calls import DueCall, KeptEvent
+from shared.ports.legs import DueCall, KeptEvent
 from shared.ports.tables import Delete, Insert, Operation, Row, TableStore, Upsert, Value
 
 TABLE = "calls"

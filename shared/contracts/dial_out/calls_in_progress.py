@@ -1,8 +1,8 @@
 """Documents of calls in progress."""
 
+from shared.domain.calls.calls_in_progress import CallsNow, OpenCall, shedding_order
 from shared.domain.common.canonical import format_time
 from shared.domain.common.money import format_amount, format_price
-from shared.domain.dial_out.calls_in_progress import CallsNow, OpenCall, shedding_order
 from shared.domain.dial_out.hold_book import Hold
 
 CALL_COLUMNS = (

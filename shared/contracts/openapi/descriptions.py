@@ -3,9 +3,9 @@
 from typing import Any
 
 from shared.contracts.credits.event_schemas import event_schema
+from shared.domain.calls.call_control import END, WARNING, EndReason
 from shared.domain.common import limits
 from shared.domain.credits.alerts import EVENT_TYPES
-from shared.domain.dial_out.call_control import END, WARNING, EndReason
 
 type Json = dict[str, Any]
 

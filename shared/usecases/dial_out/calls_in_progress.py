@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.concurrency import gather_bounded
-from shared.domain.common import limits
-from shared.domain.common.errors import NotFound
-from shared.domain.common.money import PICOS_PER_MICRO, parse_price
-from shared.domain.dial_out.calls_in_progress import (
+from shared.domain.calls.calls_in_progress import (
     CallsNow,
     OpenCall,
     calls_now,
     elapsed_seconds,
     is_over,
 )
+from shared.domain.common import limits
+from shared.domain.common.errors import NotFound
+from shared.domain.common.money import PICOS_PER_MICRO, parse_price
 from shared.domain.dial_out.hold_book import Hold, HoldState
 from shared.domain.dial_out.included_minutes import is_toll_free
 from shared.domain.directory.entities import Account, of_account, registration_at

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.domain.calls.calls_in_progress import is_above_margin, running_out_data
 from shared.domain.common import limits
 from shared.domain.credits.alerts import CALLS_LAST, RUNNING_OUT
-from shared.domain.dial_out.calls_in_progress import is_above_margin, running_out_data
 from shared.domain.dial_out.hold_book import HoldState
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Announce

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared.domain.calls import call_control
+from shared.domain.calls.call_control import Signal
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json, format_time
 from shared.domain.common.errors import PerminuteError
 from shared.domain.delivery.webhooks import Reply, Secret, signed_headers
-from shared.domain.dial_out import call_control
-from shared.domain.dial_out.call_control import Signal
 from shared.domain.dial_out.hold_book import Hold
 from shared.domain.directory.entities import Account, Bridge, Control
 from shared.pacing import NO_REQUEST

@@ -8,9 +8,9 @@ from shared.domain.common.errors import Invalid, NotFound
 from shared.domain.directory.access import Role
 from shared.domain.directory.credentials import new_api_key
 from shared.domain.directory.entities import ApiKey
+from shared.ports.activity import KeyUses
 from shared.ports.audit import NOBODY
 from shared.ports.clock import Clock, Ids
-from shared.ports.key_uses import KeyUses
 from shared.ports.records import RecordStore, all_records
 from shared.usecases.directory import codecs
 from shared.usecases.directory.authenticate_admin import BOOTSTRAP

@@ -7,8 +7,8 @@ from typing import Protocol
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal, Role
 from shared.domain.directory.credentials import presented_api_key
 from shared.domain.directory.request_signatures import authorization, refused, same_secret
+from shared.ports.activity import KeyUses
 from shared.ports.clock import Clock
-from shared.ports.key_uses import KeyUses
 from shared.usecases.directory.directory_cache import DirectoryCache
 
 BOOTSTRAP = Principal("bootstrap", frozenset({Role.ADMIN}), frozenset({ALL_ACCOUNTS}))

@@ -2,9 +2,8 @@
 
 from datetime import date
 
-from shared.ports.anchors import Anchors
 from shared.ports.ledger import Ledger
-from shared.ports.proofs import Proofs
+from shared.ports.proofs import Anchors, Proofs
 
 
 async def anchor_problems(

@@ -19,11 +19,10 @@ from shared.domain.ledger.statements import (
 from shared.domain.legs.leg import decode_leg_key
 from shared.domain.legs.parking import ParkedLeg, ParkStatus
 from shared.pacing import breathe
-from shared.ports.anchors import Anchors
 from shared.ports.clock import Clock
 from shared.ports.ledger import Commit, Ledger, LegRecord, Verification
 from shared.ports.legs import ParkingLot
-from shared.ports.proofs import Proofs
+from shared.ports.proofs import Anchors, Proofs
 from shared.usecases.directory.directory_cache import DirectoryCache
 from shared.usecases.ledger.close_months import add_up_month
 from shared.usecases.ledger.compare_anchors import anchor_problems

@@ -29,9 +29,8 @@ from shared.domain.legs.bridge_payloads import Ignored, ParsedLeg, Undecided
 from shared.domain.legs.leg import EndedLeg, encode_leg_key, leg_document
 from shared.domain.legs.parking import ParkedLeg, ParkReason, ParkStatus
 from shared.ports.archive import Accepted
-from shared.ports.calls import CallEvents, DueCall, KeptEvent
 from shared.ports.clock import Clock
-from shared.ports.legs import ParkingLot
+from shared.ports.legs import CallEvents, DueCall, KeptEvent, ParkingLot
 from shared.telemetry import event as log_event
 from shared.telemetry import failure
 from shared.usecases.directory.directory_cache import DirectoryCache

@@ -18,12 +18,11 @@ from shared.domain.directory.access import ALL_ACCOUNTS, Principal
 from shared.domain.directory.entities import Account
 from shared.domain.ledger import monitoring
 from shared.domain.proof.roots import SignedRoot
-from shared.ports.anchors import Anchor, Anchors
 from shared.ports.clock import Clock
 from shared.ports.denials import Denials
 from shared.ports.ledger import Ledger
 from shared.ports.notices import DueMark, DueMarks, Notices
-from shared.ports.proofs import Proofs
+from shared.ports.proofs import Anchor, Anchors, Proofs
 from shared.usecases.credits.watch_balances import EVENTS, HOLD_EVENTS, WatchBalances
 from shared.usecases.directory.accounts import Accounts
 from shared.usecases.directory.sync_ledger_settings import OpenLedger

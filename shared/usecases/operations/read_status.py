@@ -12,14 +12,13 @@ from shared.domain.directory.access import Principal
 from shared.domain.legs.dead_letters import QueueCounts
 from shared.domain.legs.parking import ParkStatus
 from shared.domain.operations.status import BridgeState, Reason, Status, SystemStatus, TimerState
-from shared.ports.bridge_posts import BridgePosts
+from shared.ports.activity import BEGINNING, CHARGE, BridgePosts, Runs
 from shared.ports.clock import Clock
 from shared.ports.deliveries import Deliveries
 from shared.ports.legs import ParkingLot
 from shared.ports.notices import DueMarks
 from shared.ports.queues import Inbox, QueueManagement
 from shared.ports.records import RecordStore
-from shared.ports.runs import BEGINNING, CHARGE, Runs
 from shared.usecases.credits.watch_balances import EVENTS, HOLD_EVENTS
 from shared.usecases.directory.codecs import Kind
 from shared.usecases.operations.health import Health

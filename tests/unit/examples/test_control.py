@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.dial_out.call_control import EndReason
+from shared.domain.calls.call_control import EndReason
 from tests.support.client import signed
 
 SECRET, OTHER = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "whsec_" + "QUJD" * 12

@@ -9,7 +9,7 @@ import pytest
 from shared.adapters.legs.bridge_posts import TableBridgePosts
 from shared.domain.common import limits
 from shared.domain.common.errors import StoreUnavailable
-from shared.ports.bridge_posts import PostCounts
+from shared.ports.activity import PostCounts
 from tests.support.charging_app import ChargingApp
 from tests.support.memory_tables import MemoryTables
 from tests.support.product import START, CountedIds, ManualClock

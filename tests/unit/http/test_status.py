@@ -12,7 +12,7 @@ from shared.domain.common.errors import QueueUnavailable, StoreUnavailable
 from shared.domain.common.kinds import LegKind
 from shared.domain.legs.dead_letters import DeadLetter
 from shared.domain.legs.leg import QueuedLeg, queued_leg_bytes
-from shared.ports.runs import BEGINNING
+from shared.ports.activity import BEGINNING
 from shared.usecases.legs.receive_legs import leg_message
 from shared.usecases.operations.read_status import TIMERS
 from tests.support.charging_app import LONDON, TOKYO, ChargingApp

@@ -4,7 +4,7 @@ from datetime import date
 
 from shared.adapters.ledger.anchors import BlobAnchors
 from shared.adapters.ledger.rows import TABLE, VERIFIED, journal_key
-from shared.ports.anchors import Anchor
+from shared.ports.proofs import Anchor
 from shared.ports.tables import Delete, Upsert
 from tests.support.memory_blobs import MemoryBlobs
 from tests.support.stored_ledger import ACCOUNT, CountedTables, StoredLedger, all_rows, leg

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.ledger.proof_days import TableProofs
 from shared.adapters.ledger.restore import export, restore
 from shared.adapters.ledger.verify import verify
+from shared.adapters.proof.proof_days import TableProofs
 from shared.domain.common.canonical import canonical_json
 from shared.domain.proof.commits import document_hash
 from tests.support.charging_app import LONDON, ChargingApp

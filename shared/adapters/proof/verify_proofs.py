@@ -7,7 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 from shared.adapters.ledger import rows
-from shared.adapters.ledger.proof_days import (
+from shared.adapters.ledger.ranges import read_range
+from shared.adapters.ledger.verify_rows import UNREADABLE, Run, own_properties
+from shared.adapters.proof.proof_days import (
     HEAD,
     PART,
     PREFIX,
@@ -18,8 +20,6 @@ from shared.adapters.ledger.proof_days import (
     read_leaves,
     read_rate,
 )
-from shared.adapters.ledger.ranges import read_range
-from shared.adapters.ledger.verify_rows import UNREADABLE, Run, own_properties
 from shared.domain.proof.commits import GENESIS
 from shared.domain.proof.days import follows
 from shared.domain.proof.merkle import tree_root

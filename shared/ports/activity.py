@@ -1,0 +1,59 @@
+"""What timers, bridges and API keys did last, for the status of the product."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+CHARGE = "charge"
+"""The name under which the queue's function notes that it charged a leg."""
+BEGINNING = "beginning"
+"""When the first process noted anything: the age of the records."""
+
+
+class Runs(Protocol):
+    """The time of the last success of each timer, and of the last charge."""
+
+    async def note(self, name: str) -> None:
+        """`name` succeeded now. Never raises; frequent notes of one name are left out."""
+        ...
+
+    async def last(self) -> Mapping[str, datetime]:
+        """The last success by name, and `BEGINNING`. Raises StoreUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PostCounts:
+    """What a bridge posted: legs that were queued, legs that were parked, and events that made no
+    leg, by reason. What is posted again counts again."""
+
+    last_post_at: datetime | None = None
+    legs: int = 0
+    parked: int = 0
+    ignored: Mapping[str, int] = field(default_factory=dict, hash=False)
+
+
+class BridgePosts(Protocol):
+    """Counts by bridge. They are written within seconds: a process that dies loses those."""
+
+    def note(self, bridge: str, counts: PostCounts) -> None:
+        """Add what came of a post, or what was parked later. Never raises."""
+        ...
+
+    async def last_day(self, bridge: str) -> PostCounts:
+        """The sums of the last 24 hours, to the hour. Raises StoreUnavailable."""
+        ...
+
+
+class KeyUses(Protocol):
+    """Keeps when each API key was last used, to the hour."""
+
+    def note(self, key_id: str) -> None:
+        """The key is used now. Written in the background; nobody waits for it, and a failed write
+        is made up for by a later use."""
+        ...
+
+    async def last(self) -> Mapping[str, datetime]:
+        """The time of the last use by key id. Raises StoreUnavailable."""
+        ...
