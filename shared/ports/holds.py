@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.domain.common.kinds import LegKind
-from shared.domain.dial_out.decide import Authorise, Extend, Granted
 from shared.domain.dial_out.facts import Denial
 from shared.domain.dial_out.hold_book import HoldState
+from shared.domain.dial_out.hold_decisions import Authorise, Extend, Granted
 from shared.ports.ledger import Outbox
 
 

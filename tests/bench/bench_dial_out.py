@@ -13,11 +13,11 @@ from typing import Any
 from local.stack import Stack
 from shared.contracts.dial_out.requests import allowed_body
 from shared.domain.common.kinds import LegKind
-from shared.domain.dial_out import decide as hold_decide
-from shared.domain.dial_out.decide import Authorise, Granted
+from shared.domain.dial_out import hold_decisions as hold_decide
 from shared.domain.dial_out.dial_out_checks import check_rules
 from shared.domain.dial_out.facts import Allowance, Destination
 from shared.domain.dial_out.hold_book import HoldState
+from shared.domain.dial_out.hold_decisions import Authorise, Granted
 from shared.domain.numbers.classes import NumberClass
 from shared.domain.rating.rate_card import Rate, Rounding, RoundingMode, Slot, build_version
 from shared.usecases.dial_out.call_pricing import CallPricing

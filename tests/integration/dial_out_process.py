@@ -21,7 +21,7 @@ from shared.adapters.ledger.store import TableLedger
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.domain.common.errors import Unavailable
 from shared.domain.dial_out.budgets import Limit, Period, Scope
-from shared.domain.dial_out.decide import Authorise
+from shared.domain.dial_out.hold_decisions import Authorise
 from shared.ports.holds import StoredDecision
 from tests.support.hold_books import named, question
 from tests.support.hold_cases import ACCOUNT as USUAL

@@ -50,7 +50,7 @@ BUGS = (
     ),
     Bug(
         "an event of running out is emitted by each process",
-        "shared/domain/ledger/monitoring.py",
+        "shared/domain/ledger/alert_evaluation.py",
         "elif command.type == alerts.RUNNING_OUT and (command.type, command.name) in {",
         "elif command.type == alerts.CALLS_LAST and (command.type, command.name) in {",
         "credits/test_call_rules.py",
@@ -417,7 +417,7 @@ BUGS = (
     ),
     Bug(
         "extending adds seconds instead of naming the total",
-        "shared/domain/dial_out/decide.py",
+        "shared/domain/dial_out/hold_decisions.py",
         "    coverage = _coverage(command.pricing, capacity, command.wanted_seconds)\n"
         "    if coverage.seconds <= hold.granted_seconds:\n",
         "    more = hold.granted_seconds + command.wanted_seconds\n"

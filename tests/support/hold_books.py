@@ -10,8 +10,8 @@ from shared.adapters.dial_out import rows
 from shared.adapters.dial_out.hold_book_store import TableHoldBook
 from shared.adapters.ledger.store import TableLedger
 from shared.domain.common.canonical import content_digest
-from shared.domain.dial_out.decide import Authorise, Granted
 from shared.domain.dial_out.hold_book import HoldState
+from shared.domain.dial_out.hold_decisions import Authorise, Granted
 from shared.domain.ledger.model import Configure, DebitLeg, TopUp
 from shared.ports.holds import ExtendHold, HoldRecord, PlaceHold, StoredDecision
 from shared.ports.tables import Operation, Replace, Row

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.domain.dial_out import decide
+from shared.domain.dial_out import hold_decisions
 from shared.domain.dial_out.budgets import Budget, BudgetMode, Limit, Period, Scope, Velocity
-from shared.domain.dial_out.decide import Authorise, Extend, Granted
 from shared.domain.dial_out.facts import Denial
 from shared.domain.dial_out.hold_book import HoldState, LedgerView, catch_up
+from shared.domain.dial_out.hold_decisions import Authorise, Extend, Granted
 from shared.domain.ledger.model import SettledDebit
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -69,7 +69,7 @@ def longer(name: str = "au_1", seconds: int = 2 * SLICE, **changes: Any) -> Exte
 
 def allowed(state: HoldState, command: Authorise, now: datetime = NOW) -> Granted:
     """The grant of a question that must be allowed."""
-    granted = decide.authorise(state, command, now)
+    granted = hold_decisions.authorise(state, command, now)
     assert isinstance(granted, Granted), granted
     return granted
 
@@ -83,7 +83,7 @@ def placed(state: HoldState, command: Authorise, now: datetime = NOW) -> HoldSta
 
 def reason(state: HoldState, command: Authorise, now: datetime = NOW) -> str:
     """Why a question is denied."""
-    denied = decide.authorise(state, command, now)
+    denied = hold_decisions.authorise(state, command, now)
     assert isinstance(denied, Denial), denied
     return denied.reason.value
 

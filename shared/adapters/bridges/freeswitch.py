@@ -42,7 +42,7 @@ class _OddError(Exception):
 
 
 def parse(post: BridgePayload) -> list[ParsedLeg]:
-    """The one leg of a post: rated if it can be read, else Ignored or Unreadable. Never raises:
+    """The leg of a post: an EndedLeg if it can be read, else Ignored or Unreadable. Never raises:
     FreeSWITCH would not send the record again."""
     url_uuid = _url_uuid(post.query)
     try:

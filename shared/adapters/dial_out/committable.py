@@ -12,11 +12,11 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import PerminuteError
 from shared.domain.credits.alerts import Event
-from shared.domain.dial_out import decide as hold_decide
 from shared.domain.dial_out import event_payloads, hold_book
-from shared.domain.dial_out.decide import EndsBy, Granted
+from shared.domain.dial_out import hold_decisions as hold_decide
 from shared.domain.dial_out.facts import Denial
 from shared.domain.dial_out.hold_book import Correction, HoldState, LedgerView
+from shared.domain.dial_out.hold_decisions import EndsBy, Granted
 from shared.domain.dial_out.usage_counters import Counters, minute_of
 from shared.domain.ledger.model import LedgerState, SettledDebit
 from shared.ports.clock import Clock

@@ -39,9 +39,9 @@ from shared.domain.common.errors import (
     RowMissing,
     Unavailable,
 )
-from shared.domain.dial_out.decide import Granted
 from shared.domain.dial_out.facts import Denial
 from shared.domain.dial_out.hold_book import HoldState
+from shared.domain.dial_out.hold_decisions import Granted
 from shared.pacing import NO_REQUEST
 from shared.ports.audit import Action, Change
 from shared.ports.clock import Clock, Ids

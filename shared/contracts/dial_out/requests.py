@@ -12,8 +12,8 @@ from shared.contracts.common.validation import TimeText
 from shared.domain.common.canonical import format_time
 from shared.domain.common.errors import FieldError, Invalid
 from shared.domain.common.money import format_amount, format_price
-from shared.domain.dial_out.decide import Granted
 from shared.domain.dial_out.facts import Allowance, CheckResult, Denial
+from shared.domain.dial_out.hold_decisions import Granted
 from shared.domain.dial_out.policy import CallContext
 from shared.domain.numbers.regions import country_name
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.common import limits
-from shared.domain.dial_out.decide import EndsBy
 from shared.domain.dial_out.hold_book import Hold, HoldState
+from shared.domain.dial_out.hold_decisions import EndsBy
 
 WARNING, END = "call.warning", "call.end"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -5,11 +5,11 @@ mail about it says. An alert is listed and stays open until its cause ends. One 
 sent again while nobody acknowledges it. A type that is neither is sent once.
 
 A rule fires when the balance falls and is below its threshold while it is armed: an account that
-was just opened, or topped up by less than the threshold, is not warned of what it has just been
-emitted. It is armed again only when the balance has risen above threshold + margin, where the
+was just opened, or topped up by less than the threshold, is not warned about the balance that
+it starts with. It is armed again only when the balance has risen to threshold + margin, where the
 margin is 10 % of the threshold or the last charge if that is larger (docs/credits.md): a balance
-that oscillates around the threshold by a cent is one crossing. `ledger/monitoring` evaluates the
-rules, `event_payloads` has what an event says."""
+that oscillates around the threshold by a cent is one crossing. `ledger/alert_evaluation` evaluates
+the rules, `event_payloads` has what an event says."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

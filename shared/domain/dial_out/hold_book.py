@@ -3,8 +3,8 @@
 It knows the ledger as of one commit (`ledger_commit`) and catches up by the commits after it:
 `catch_up` takes the new balance and settles the holds whose legs were debited in between. A hold
 that has expired counts for nothing from its instant on, before it is removed
-(docs/architecture.md); expiry stands still while the queue has a backlog. How questions are
-decided: `hold_decide`."""
+(docs/architecture.md); expiry stands still while the queue has a backlog. `hold_decisions`
+places, extends and releases holds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

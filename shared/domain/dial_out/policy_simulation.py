@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.common import limits
-from shared.domain.dial_out import decide, hold_book
+from shared.domain.dial_out import hold_book, hold_decisions
 from shared.domain.dial_out.budgets import Limit
-from shared.domain.dial_out.decide import Authorise
 from shared.domain.dial_out.dial_out_checks import check_rules
 from shared.domain.dial_out.facts import Denial, DialOutFacts, Reason
 from shared.domain.dial_out.hold_book import HoldState, LedgerView
+from shared.domain.dial_out.hold_decisions import Authorise
 from shared.domain.dial_out.usage_counters import Counters
 from shared.domain.ledger.model import SettledDebit
 
@@ -99,7 +99,7 @@ def judge(calls: Iterable[PastCall], time_zone: str) -> Iterator[Verdict]:
         running = [each for each in running if each.ended_at > now]
         state = _ended(state, over, now)
         if stopped_at and now >= stopped_at + timedelta(seconds=limits.WHAT_IF_RESTART_SECONDS):
-            state, stopped_at = decide.restart(state) or state, None
+            state, stopped_at = hold_decisions.restart(state) or state, None
         state, denial = _requested(state, call, time_zone, now)
         if denial is None:
             running.append(call)
@@ -126,7 +126,7 @@ def _requested(
         region=call.facts.dialled.number.region,
         bounds=call.bounds,
     )
-    granted = decide.authorise(state, command, now)
+    granted = hold_decisions.authorise(state, command, now)
     if isinstance(granted, Denial):
         return state, granted
     return granted.state or state, None

@@ -9,7 +9,7 @@ from shared.domain.common.errors import Conflict
 from shared.domain.credits.alerts import Event
 from shared.domain.credits.lots import Lot, LotKind, lot_id
 from shared.domain.credits.recharge import Recharge
-from shared.domain.ledger import monitoring
+from shared.domain.ledger import alert_evaluation
 from shared.domain.ledger.effects import Evaluation
 from shared.domain.ledger.model import (
     Command,
@@ -83,7 +83,7 @@ def decided(
     entries = tuple(each for each in outcome if isinstance(each, Entry))
     events = (each for each in outcome if isinstance(each, Event))
     return to_decision(
-        monitoring.on_posted(before, after, entries[-1], events, paid), command, entries
+        alert_evaluation.on_posted(before, after, entries[-1], events, paid), command, entries
     )
 
 

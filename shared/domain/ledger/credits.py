@@ -9,7 +9,7 @@ from shared.domain.common.money import format_amount
 from shared.domain.credits import event_payloads
 from shared.domain.credits.lots import Draw, LotKind, add_months, by_age, draw
 from shared.domain.credits.recharge import IN_FLIGHT, Recharge, RechargeStatus, mismatch_detail
-from shared.domain.ledger import monitoring
+from shared.domain.ledger import alert_evaluation
 from shared.domain.ledger.booking import book, decided, lots_full, open_lot, to_decision
 from shared.domain.ledger.model import (
     Adjust,
@@ -157,7 +157,7 @@ def answer(state: LedgerState, command: AnswerRecharge, now: datetime) -> Decisi
         if recharge_record.status is RechargeStatus.PARKED and recharge_record.detail == detail:
             return Unchanged()
         return to_decision(
-            monitoring.on_recharge_mismatch(state, recharge_record, now, detail), command
+            alert_evaluation.on_recharge_mismatch(state, recharge_record, now, detail), command
         )
     if command.status is RechargeStatus.SUCCEEDED:
         return _paid(state, command, recharge_record, now)
@@ -168,11 +168,12 @@ def answer(state: LedgerState, command: AnswerRecharge, now: datetime) -> Decisi
             recharge_record, reference=command.reference, answered_at=now, detail=None
         )
         return to_decision(
-            monitoring.on_recharge_declined(state, recharge_record, now, hard=command.hard), command
+            alert_evaluation.on_recharge_declined(state, recharge_record, now, hard=command.hard),
+            command,
         )
     if recharge_record.status is RechargeStatus.PENDING:
         return Unchanged()
-    return to_decision(monitoring.on_recharge_deferred(state, recharge_record, now), command)
+    return to_decision(alert_evaluation.on_recharge_deferred(state, recharge_record, now), command)
 
 
 def _paid(

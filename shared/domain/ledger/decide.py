@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from shared.domain.common import limits
 from shared.domain.common.errors import Conflict
 from shared.domain.credits import alerts
-from shared.domain.ledger import monitoring
+from shared.domain.ledger import alert_evaluation
 from shared.domain.ledger.booking import to_decision
 from shared.domain.ledger.credits import adjust, answer, expire, top_up
 from shared.domain.ledger.debits import debit
@@ -74,11 +74,11 @@ def decide(state: LedgerState | None, command: Command, now: datetime) -> Decisi
 def _watch(state: LedgerState, command: Tick | Acknowledge | Announce, now: datetime) -> Decision:
     match command:
         case Tick():
-            evaluation = monitoring.on_timer(state, now)
+            evaluation = alert_evaluation.on_timer(state, now)
         case Acknowledge():
-            evaluation = monitoring.on_acknowledged(state, command.alert, now)
+            evaluation = alert_evaluation.on_acknowledged(state, command.alert, now)
         case Announce():
-            evaluation = monitoring.on_announced(state, command, now)
+            evaluation = alert_evaluation.on_announced(state, command, now)
     return Unchanged() if evaluation is None else to_decision(evaluation, command)
 
 
@@ -103,7 +103,7 @@ def _configure(state: LedgerState | None, command: Configure, now: datetime) -> 
         at=now,
         rules=RULES,
     )
-    return to_decision(monitoring.on_configured(before, changed, now), command)
+    return to_decision(alert_evaluation.on_configured(before, changed, now), command)
 
 
 def _by_present_rules(state: LedgerState) -> LedgerState:

@@ -14,7 +14,7 @@ from shared.domain.credits.alerts import Event
 from shared.domain.credits.included_minutes import after_draw
 from shared.domain.credits.lots import Lot, by_age
 from shared.domain.credits.recharge import RechargeStatus, mismatch_detail
-from shared.domain.ledger import monitoring
+from shared.domain.ledger import alert_evaluation
 from shared.domain.ledger.effects import Evaluation
 from shared.domain.ledger.model import (
     RULES,
@@ -59,7 +59,7 @@ def replay(
         start = start or state
         state = _booked(_forget(state, entry.at), opened, entry)
         if not entry.is_preliminary:  # it and its preludes are one movement of the balance
-            state = monitoring.on_posted(start, state, entry, _own_events(start, entry)).state
+            state = alert_evaluation.on_posted(start, state, entry, _own_events(start, entry)).state
             start = None
     if start is not None:
         raise LedgerCorrupt(f"entry {entries[-1].sequence}: what it prepares does not follow it")
@@ -95,13 +95,13 @@ def _without_entry(state: LedgerState | None, change: SettingsChange, at: dateti
     state = _forget(state, at)
     match command:
         case Tick():
-            evaluation = monitoring.on_timer(state, at)
+            evaluation = alert_evaluation.on_timer(state, at)
         case AnswerRecharge():
             evaluation = _answered(state, command, at)
         case Acknowledge():
-            evaluation = monitoring.on_acknowledged(state, command.alert, at)
+            evaluation = alert_evaluation.on_acknowledged(state, command.alert, at)
         case Announce():
-            evaluation = monitoring.on_announced(state, command, at)
+            evaluation = alert_evaluation.on_announced(state, command, at)
     if evaluation is None:
         if state.rules < RULES:
             return state
@@ -120,7 +120,7 @@ def _configured(state: LedgerState | None, command: Configure, at: datetime) -> 
         time_zone=command.time_zone,
         pool_seconds=command.pool_seconds,
     )
-    return monitoring.on_configured(state, changed, at).state
+    return alert_evaluation.on_configured(state, changed, at).state
 
 
 def _answered(state: LedgerState, command: AnswerRecharge, at: datetime) -> Evaluation:
@@ -129,10 +129,10 @@ def _answered(state: LedgerState, command: AnswerRecharge, at: datetime) -> Eval
     if pending is None or pending.number != command.recharge.number:
         raise LedgerCorrupt(f"recharge {command.recharge.number} is not in flight")
     if detail := mismatch_detail(pending, state.currency, command.amount_micros, command.currency):
-        return monitoring.on_recharge_mismatch(state, pending, at, detail)
+        return alert_evaluation.on_recharge_mismatch(state, pending, at, detail)
     if command.status is RechargeStatus.DECLINED:
-        return monitoring.on_recharge_declined(state, pending, at, hard=command.hard)
-    return monitoring.on_recharge_deferred(state, pending, at)
+        return alert_evaluation.on_recharge_declined(state, pending, at, hard=command.hard)
+    return alert_evaluation.on_recharge_deferred(state, pending, at)
 
 
 def _booked(state: LedgerState, opened: Opened, entry: Entry) -> LedgerState:

@@ -14,7 +14,7 @@ from shared.concurrency import gather_bounded
 from shared.domain.common import limits
 from shared.domain.common.errors import PerminuteError
 from shared.domain.credits.alerts import DIAL_OUT_RESTARTED, DIAL_OUT_STOPPED
-from shared.domain.ledger import monitoring
+from shared.domain.ledger import alert_evaluation
 from shared.domain.ledger.effects import LOT_DUE
 from shared.domain.ledger.model import Announce, ExpireLot, LedgerState, Tick
 from shared.ports.clock import Clock
@@ -97,7 +97,7 @@ class WatchBalances:
         expired = await self._expire(account, state, now)
         if await self.end_stops(account, state):
             state = await self.ledger.state(account) or state
-        if monitoring.on_timer(state, now) is None:
+        if alert_evaluation.on_timer(state, now) is None:
             return expired
         await self.ledger.submit(account, Tick())
         return True

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.dial_out.decide import Granted
 from shared.domain.dial_out.facts import Allowance, CheckResult, Denial, OrganizerFacts
+from shared.domain.dial_out.hold_decisions import Granted
 from shared.domain.dial_out.policy import CallContext
 from shared.domain.directory.entities import (
     Account,

@@ -8,13 +8,13 @@ from typing import Protocol
 from shared.domain.common import limits
 from shared.domain.common.canonical import content_digest
 from shared.domain.common.errors import Invalid, Unavailable
-from shared.domain.dial_out import decide, dial_out_checks
+from shared.domain.dial_out import dial_out_checks, hold_decisions
 from shared.domain.dial_out.authorization_ids import authorization_of
 from shared.domain.dial_out.budgets import Limit
-from shared.domain.dial_out.decide import Authorise, Granted
 from shared.domain.dial_out.denied_calls import DeniedCall, Direction
 from shared.domain.dial_out.facts import Allowance, CheckResult, Denial, Destination, RateFacts
 from shared.domain.dial_out.hold_book import HoldState
+from shared.domain.dial_out.hold_decisions import Authorise, Granted
 from shared.domain.directory.entities import Account, Bridge
 from shared.ports.clock import Clock
 from shared.ports.denials import Denials
@@ -98,7 +98,7 @@ class AuthoriseCall:
         if call.denial is not None:
             return self._denied(request, call, call.denial)
         command = _command("", bridge, request, call)
-        granted = decide.authorise(call.view, command, self.clock.now())
+        granted = hold_decisions.authorise(call.view, command, self.clock.now())
         if isinstance(granted, Granted):
             return self._allowed(request, call, granted)
         return self._denied(request, call, granted)

@@ -8,7 +8,7 @@ from shared.domain.common import limits
 from shared.domain.common.errors import Conflict, Invalid, NotFound, Unavailable
 from shared.domain.dial_out.applicable_limits import limits_of
 from shared.domain.dial_out.authorization_ids import account_of
-from shared.domain.dial_out.decide import Extend
+from shared.domain.dial_out.hold_decisions import Extend
 from shared.domain.directory.entities import Bridge
 from shared.ports.clock import Clock
 from shared.ports.holds import ExtendHold, HoldBook, HoldRecord

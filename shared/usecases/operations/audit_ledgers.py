@@ -16,7 +16,7 @@ from shared.domain.common import limits
 from shared.domain.common.errors import PerminuteError
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal
 from shared.domain.directory.entities import Account
-from shared.domain.ledger import monitoring
+from shared.domain.ledger import alert_evaluation
 from shared.domain.proof.roots import SignedRoot
 from shared.ports.clock import Clock
 from shared.ports.denials import Denials
@@ -145,7 +145,7 @@ class AuditLedgers:
             )
             now = self.clock.now()
             for alert in page:
-                if alert.over_at is None and monitoring.is_over(state, alert, now):
+                if alert.over_at is None and alert_evaluation.is_over(state, alert, now):
                     await self.notices.end(account, alert.number, now)
             if cursor is None:
                 return
@@ -157,7 +157,7 @@ class AuditLedgers:
         missed = bool(waiting) and waiting[0].at < before
         state = await self.ledger.state(account.id)
         if state is not None:
-            is_overdue = monitoring.overdue(state, before)
+            is_overdue = alert_evaluation.overdue(state, before)
             if await self.watch_balances.do_what_is_due(account.id, state):
                 missed |= is_overdue
         if missed:

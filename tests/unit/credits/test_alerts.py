@@ -10,7 +10,7 @@ from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.common.kinds import LegKind
 from shared.domain.credits import alerts
 from shared.domain.credits.alerts import EVENT_TYPES, Event, EventType, Raised
-from shared.domain.ledger import monitoring
+from shared.domain.ledger import alert_evaluation
 from shared.domain.ledger.effects import Evaluation
 from shared.domain.ledger.model import Announce
 from shared.ports.ledger import Outbox
@@ -439,11 +439,13 @@ def test_alerts_that_were_only_listed_end_with_the_nightly_audit(app: CreditsApp
 def test_an_event_of_an_unknown_type_raises(app: CreditsApp, kind: str) -> None:
     app.open(balance="21.00")
     with pytest.raises(LedgerCorrupt, match="unknown"):
-        monitoring.on_announced(app.state, Announce("holds", 0, kind, "x", {}), app.clock.now())
+        alert_evaluation.on_announced(
+            app.state, Announce("holds", 0, kind, "x", {}), app.clock.now()
+        )
     raised = Raised(1, kind, "x", app.clock.now())
     state = replace(app.state, raised=(raised,))
     with pytest.raises(LedgerCorrupt, match="unknown"):
-        monitoring.on_timer(state, app.clock.now() + timedelta(days=2))
+        alert_evaluation.on_timer(state, app.clock.now() + timedelta(days=2))
 
 
 @pytest.mark.parametrize("kind", EVENT_TYPES)
@@ -452,7 +454,7 @@ def test_every_type_that_is_repeated_has_a_reminder_of_its_own(app: CreditsApp, 
     app.open(balance="21.00", alerts=[LOW], auto_recharge={"trigger": "1.00", "amount": "5.00"})
     raised = Raised(1, kind, "low", app.clock.now())
     state = replace(app.state, raised=(raised,))
-    evaluation = monitoring.on_timer(state, app.clock.now() + timedelta(days=2))
+    evaluation = alert_evaluation.on_timer(state, app.clock.now() + timedelta(days=2))
     repeated = [each.type for each in evaluation.events if each.repeat] if evaluation else []
     gone = evaluation is not None and not evaluation.state.raised
     assert repeated == ([kind] if record.is_repeated and not gone else [])

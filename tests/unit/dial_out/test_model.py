@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.dial_out import decide, hold_book
-from shared.domain.dial_out.decide import Granted
+from shared.domain.dial_out import hold_book, hold_decisions
 from shared.domain.dial_out.hold_book import HoldState
+from shared.domain.dial_out.hold_decisions import Granted
 from shared.domain.ledger.model import SettledDebit
 from shared.ports.holds import StoredDecision
 from tests.model.hold_model import HoldModel
@@ -50,7 +50,7 @@ class Pair:
     def authorise(self, name: str, seconds: int) -> None:
         if name in self.requested:  # the guard answers, before the state is read
             return
-        answer = decide.authorise(self.state, authorise(name, seconds), self.now)
+        answer = hold_decisions.authorise(self.state, authorise(name, seconds), self.now)
         if isinstance(answer, Granted):
             assert answer.state is not None
             self.state = answer.state
@@ -67,7 +67,7 @@ class Pair:
             assert longer_amount > free, "one more minute could have been paid for"
 
     def extend(self, name: str, seconds: int) -> None:
-        granted = decide.extend(self.state, longer(name, seconds), self.now)
+        granted = hold_decisions.extend(self.state, longer(name, seconds), self.now)
         known = self.model.find(name)
         if granted is None:
             assert known is None or not known.is_open(self.now)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from local.demo.rate_card import rate_card
-from shared.domain.dial_out import decide
+from shared.domain.dial_out import hold_decisions
 from shared.domain.dial_out.applicable_limits import limits_of
 from shared.domain.dial_out.budgets import Budget, Budgets, Velocity
 from shared.domain.dial_out.facts import Denial
@@ -48,7 +48,7 @@ def spend(call_seconds: int, policy: AccountPolicy, credit_micros: int = 10**15)
         while True:
             name = f"au_{dialled}"
             command = named_authorise(authorise(pricing=price, bounds=bounds), name)
-            granted = decide.authorise(state, command, now)
+            granted = hold_decisions.authorise(state, command, now)
             if isinstance(granted, Denial) or granted.state is None:
                 break
             state, dialled = granted.state, dialled + 1

@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.dial_out import decide
+from shared.domain.dial_out import hold_decisions
 from shared.domain.dial_out.budgets import Budget, BudgetUse, NewRegion, Period, Scope, Velocity
 from shared.domain.dial_out.budgets import VelocityUse as Use
-from shared.domain.dial_out.decide import Authorise, Granted
 from shared.domain.dial_out.dial_out_checks import check_rules
 from shared.domain.dial_out.facts import DialOutFacts
 from shared.domain.dial_out.hold_book import HoldState
+from shared.domain.dial_out.hold_decisions import Authorise, Granted
 from shared.domain.dial_out.policy import (
     IDENTITIES,
     AccountPolicy,
@@ -215,5 +215,5 @@ def test_a_stricter_hold_book_never_grants_a_second_more(seed: int) -> None:
 
 
 def _seconds(state: HoldState, command: Authorise) -> int:
-    granted = decide.authorise(state, command, NOW)
+    granted = hold_decisions.authorise(state, command, NOW)
     return granted.hold.granted_seconds if isinstance(granted, Granted) else 0
