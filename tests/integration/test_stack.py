@@ -214,7 +214,7 @@ def test_a_folder_of_an_older_version_gets_the_keys_that_it_lacks(tmp_path: Path
     kept = _kept_keys(path)
 
     assert kept.items() > old.items()
-    assert kept.keys() - old.keys() == {"secrets_key"}
+    assert kept.keys() - old.keys() == {"proof_key", "secrets_key"}
     assert _kept_keys(path) == kept == json.loads(path.read_text())
 
 
