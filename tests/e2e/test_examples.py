@@ -131,6 +131,7 @@ def test_livekit_bounds_the_call(deployment: Deployment, examples: Any) -> None:
     assert request.participant_attributes["perminute.authorization"].startswith("au_")
 
 
+@pytest.mark.extended
 def test_without_an_answer_a_bridge_does_as_its_on_outage_says(examples: Any) -> None:
     perminute = examples("perminute")
     nobody = "http://127.0.0.1:9/api/v1"

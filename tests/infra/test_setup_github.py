@@ -11,6 +11,8 @@ import pytest
 from tests.infra.bicep import ROOT
 from tests.support.recording_az import RecordingAz, Said
 
+pytestmark = pytest.mark.extended  # each plays the script as a process
+
 SCRIPT = ROOT / "infra" / "tools" / "setup_github.sh"
 SUBSCRIPTION = "00000000-1111-2222-3333-444444444444"
 PREFIX = "repo:example@1/perminute@2"

@@ -313,6 +313,7 @@ def test_make_run_refuses_what_it_can_not_do_with_a_sentence(
     assert "Traceback" not in said
 
 
+@pytest.mark.extended
 def test_a_second_make_run_that_is_refused_leaves_the_file_of_the_first(
     tmp_path: Path, stack: Stack
 ) -> None:

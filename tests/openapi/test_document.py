@@ -133,6 +133,7 @@ def test_no_secret_is_recorded() -> None:
     assert not re.search(r"whsec_[A-Za-z0-9+/=]{8}|pm_[0-9a-f]{16}_", text)
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(240)
 def test_the_product_answers_as_its_examples_say(tmp_path: Path) -> None:
     """Every function called for real: the same status, and the shape that the document states."""
