@@ -84,14 +84,14 @@ class CloseDays:
             async for commit in commits.before(until):
                 made.add(commit.public(account.id, made.head))
             named = await rates.named(made.names)
-            key = await self.keys.current()  # first: it may hold from now on
+            key = await self.keys.current()
             root = made.root(
                 named,
                 currency=account.settings.currency,
                 time_zone=zone,
                 day=day,
                 until=until,
-                signed_at=self.clock.now(),
+                signed_at=self.keys.signing_time(key),
                 key=key.id,
             )
             last = self.keys.sign(root)

@@ -77,6 +77,11 @@ class ProofKeys:
             )
         return key
 
+    def signing_time(self, key: ProofKey) -> datetime:
+        """Now; the time from which the key holds, where the clock of the process that published it
+        is ahead of this one's."""
+        return max(self.clock.now(), key.since)
+
     def sign(self, root: DayRoot) -> SignedRoot:
         """The root, signed; its key is that of `current`."""
         assert self.signer is not None, "a root names a key that `current` gave"

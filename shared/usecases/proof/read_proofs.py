@@ -310,8 +310,8 @@ class ReadProofs:
         """An interim root of the present moment, or of the end of a month that is over."""
         rates = await UsedRates(self.rate_cards).named(named)
         zone = account.settings.time_zone
-        key = await self.keys.current()  # first: it may hold from now on
-        now = self.clock.now()
+        key = await self.keys.current()
+        now = self.keys.signing_time(key)
         until = min(now, end) if end else now
         root = day.root(
             rates,

@@ -237,3 +237,16 @@ def test_roots_come_back_with_a_restored_ledger(app: ChargingApp) -> None:
     roots, problems = app.run(restored())
     assert roots == before["items"]
     assert problems == ()
+
+
+def test_a_process_whose_clock_is_behind_signs_once_the_key_holds(app: ChargingApp) -> None:
+    """Its key was published by a process whose clock is ahead."""
+    app.leg()
+    app.clock.moment = datetime(2026, 11, 24, 0, 10, tzinfo=UTC)
+    key = app.get("/api/v1/proof-keys").json["keys"][0]
+    app.clock.advance(minutes=-5)
+    audit(app)
+
+    root = app.get(f"{BASE}/proofs/2026-11-23").json["root"]
+    assert root["signed_at"] == key["from"] == "2026-11-24T00:10:00Z"
+    assert app.sound()
