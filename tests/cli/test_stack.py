@@ -97,7 +97,10 @@ READS = (
     ("denials", *ACCOUNT, "--group-by", "reason"),
     ("audit-log", "--limit", "20"),
     ("verify", *ACCOUNT),
-    *(("bridges", "try", dialect, *ACCOUNT) for dialect in ("perminute", "freeswitch", "twilio")),
+    *(
+        ("bridges", "try", dialect, *ACCOUNT, "--bridge", "local")
+        for dialect in ("perminute", "freeswitch", "twilio")
+    ),
 )
 GLOBAL_CSV = ("accounts", "audit-log", "bridges", "cards")
 CSV = (

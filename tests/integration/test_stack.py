@@ -353,6 +353,7 @@ def test_a_file_that_a_killed_stack_left_goes_away_at_the_next_start(tmp_path: P
 @pytest.mark.extended
 def test_an_interrupt_that_reaches_make_alone_ends_the_stack(tmp_path: Path) -> None:
     """`kill -INT` and `timeout -s INT` signal make and not what it runs."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     code, environment = _command(tmp_path)
     (tmp_path / "Makefile").write_text(f'run:\n\t@exec {sys.executable} -c "{code}"\n')
     with subprocess.Popen(["make", "-C", str(tmp_path), "run"], env=environment) as make:
