@@ -57,15 +57,18 @@ export function App(): JSX.Element {
     whenSignedOut(() => set((before) => (before.config ? { config: before.config } : {})));
     void (async () => {
       const config = await json<Config>("GET", "/console/config.json");
-      set({ config });
-      const isEntra = config.entra && /[#&]code=/.test(location.hash);
-      if (isEntra && config.entra) {
-        const source = await (await import("./entra")).signedIn(config.entra);
-        if (source) useToken(source);
-        history.replaceState(null, "", location.pathname + location.search);
-        if (source) await enter();
-      } else if (takeKeyFromAddress() || restoreKey()) {
-        await enter();
+      try {
+        if (config.entra && /[#&]code=/.test(location.hash)) {
+          const source = await (await import("./entra")).signedIn(config.entra);
+          if (source) useToken(source);
+          history.replaceState(null, "", location.pathname + location.search);
+          if (source) await enter();
+        } else if (takeKeyFromAddress() || restoreKey()) {
+          await enter();
+        }
+      } finally {
+        // Not earlier: the sign-in form must not appear while a known key is checked.
+        set((before) => ({ ...before, config }));
       }
     })().catch((error: ApiError) => set((before) => ({ ...before, error })));
   }, []);
