@@ -31,7 +31,7 @@ help:
 	@echo "make bench   figures beside their baselines; ONLY=name, or the beginning of one"
 	@echo "make cost    what a leg costs in Azure, into docs/cost.md"
 	@echo "make mutate  mutation testing of money and rating (minutes)"
-	@echo "make check   ruff, mypy, import-linter"
+	@echo "make check   ruff, mypy, import-linter, and the style of texts (docs/style)"
 	@echo "make infra   templates, workflows, queries, security rules; BICEP=path of the compiler"
 	@echo "make requirements  requirements*.txt with hashes, of what requirements*.in pin"
 	@echo "make package the zip that is deployed, tried in an empty folder"
@@ -134,6 +134,7 @@ check: setup
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy --strict shared functions local infra/tools function_app.py cli/perminute_cli
 	@.venv/bin/lint-imports
+	@$(PY) -m tests.prose
 
 bench: setup
 	@$(PY) -m tests.bench $(if $(ONLY),ONLY=$(ONLY))
