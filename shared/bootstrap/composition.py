@@ -9,7 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from shared.adapters.blobs import Blobs
-from shared.adapters.bridges import DIALECTS, assemble, handshakes, meetings, parse
+from shared.adapters.bridges import DIALECTS, assemble, handshakes, meeting_event, parse
 from shared.adapters.bridges.perminute import read_leg
 from shared.adapters.bus.backlog import TableBacklog
 from shared.adapters.bus.health_check import QueueCheck
@@ -389,7 +389,7 @@ class Container:
             c.facts,
             c.clock,
             assemble,
-            meetings.of_leg,
+            meeting_event,
             c.charge_legs.resolve.knows_account,
         )
     )
@@ -518,9 +518,7 @@ class Container:
             partial(url_fault, allow_loopback=c.settings.webhooks_allow_loopback),
         )
     )
-    try_post = _Once(
-        lambda c: TryPost(c.bridges, parse, assemble, c.receive_legs, c.charge_legs, c.clock)
-    )
+    try_post = _Once(lambda c: TryPost(c.bridges, parse, c.assemble_calls, c.charge_legs, c.clock))
     absent = _Once(lambda c: Absent(c.facts, c.rate_cards))
     api_keys = _Once(lambda c: ApiKeys(c.records, c.facts, c.key_uses, c.clock, c.ids))
     read_audit_log = _Once(lambda c: ReadAuditLog(c.audit_log))

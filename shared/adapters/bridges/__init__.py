@@ -17,8 +17,16 @@ from shared.adapters.bridges import (
 )
 from shared.domain.common.errors import BadRequest, Invalid, TooLarge
 from shared.domain.common.limits import CALL_ENDED_BODY_BYTES_MAX
-from shared.domain.legs.assembly import Assembled, CallEvent, DialectSettings, Posted
-from shared.domain.legs.bridge_payloads import BridgePayload, Unreadable
+from shared.domain.legs.assembly import (
+    MEETING_DIALECTS,
+    Assembled,
+    CallEvent,
+    DialectSettings,
+    Posted,
+    Waiting,
+)
+from shared.domain.legs.bridge_payloads import BridgePayload, Undecided, Unreadable
+from shared.domain.legs.leg import EndedLeg
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,9 @@ DIALECTS: Mapping[str, Dialect] = {
 }
 
 
+_OTHERS = "events in the dialect of the bridge, which was another one when these came"
+
+
 def parse(dialect: str, post: BridgePayload) -> list[Posted]:
     """The content of `post` in the dialect of its bridge (a key of DIALECTS), in its order. What a
     bridge would not send again comes back as Unreadable.
@@ -73,4 +84,15 @@ def assemble(
     if known is None or known.assemble is None:
         return []
     by_id = {event.id: event for event in events}
-    return known.assemble(settings, [by_id[each] for each in sorted(by_id)])
+    ordered = [by_id[each] for each in sorted(by_id)]
+    try:
+        return known.assemble(settings, ordered)
+    except KeyError:  # a fact that the events of every other dialect lack
+        ended_by = next((each.id for each in ordered if each.ends), None)
+        return [Waiting(ordered[0].leg_id, (_OTHERS,), frozenset(by_id), ended_by)]
+
+
+def meeting_event(dialect: str, leg: EndedLeg | Undecided) -> CallEvent | None:
+    """A leg as an event of its conference at a bridge of `dialect`; None where that dialect reports
+    no meetings, and where the leg has no conference or lacks nothing."""
+    return meetings.of_leg(leg) if dialect in MEETING_DIALECTS else None

@@ -15,6 +15,8 @@ from shared.domain.legs.leg import EndedLeg, leg_key_hash
 CONFERENCE = "conference"
 """What a leg may lack and still be charged, with the flag `conference_unknown`."""
 CONFERENCE_UNKNOWN = "conference_unknown"
+MEETING_DIALECTS = frozenset({"bigbluebutton", "jitsi"})
+"""The dialects of bridges that report meetings, which the legs of other bridges join."""
 
 
 @dataclass(frozen=True, slots=True)

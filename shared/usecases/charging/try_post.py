@@ -15,8 +15,7 @@ from shared.domain.legs.leg import EndedLeg
 from shared.ports.clock import Clock
 from shared.usecases.charging.charge_legs import ChargeLegs
 from shared.usecases.directory.bridges import Bridges
-from shared.usecases.legs.assemble_calls import Assemble, dialect_settings
-from shared.usecases.legs.receive_legs import ReceiveLegs
+from shared.usecases.legs.assemble_calls import AssembleCalls, dialect_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +51,12 @@ class TriedPost:
 
 @dataclass(frozen=True, slots=True)
 class TryPost:
-    """Plays a post of a bridge by its dialect and settings; events are joined with each other only,
-    not with those that were posted before."""
+    """Plays a post of a bridge by its dialect and settings. Events are joined with each other only,
+    not with those that were posted before; legs are joined with the meetings that are known."""
 
     bridges: Bridges
     parse: Callable[[str, BridgePayload], list[Posted]]
-    assemble: Assemble
-    receive: ReceiveLegs
+    calls: AssembleCalls
     charge: ChargeLegs
     clock: Clock
 
@@ -112,7 +110,7 @@ class TryPost:
     async def _call(
         self, bridge: Bridge, events: Sequence[CallEvent], steps: tuple[tuple[str, str], ...]
     ) -> list[Tried]:
-        made = self.assemble(bridge.dialect, dialect_settings(bridge), events)
+        made = self.calls.assemble(bridge.dialect, dialect_settings(bridge), events)
         if not made:
             return [Tried("ignored", (*steps, ("assembled", "The events make no leg.")))]
         found: list[Tried] = []
@@ -123,8 +121,9 @@ class TryPost:
                 found.append(Tried("waiting", (*steps, *more), each.lacking))
                 continue
             tried = await self._item(bridge, each.leg, (*steps, *more))
-            if each.lacking and tried.outcome == "leg":
-                tried = replace(tried, outcome="waiting", missing=each.lacking)
+            if each.lacking and tried.leg is not None:
+                missing = tuple(dict.fromkeys((*each.lacking, *tried.missing)))
+                tried = replace(tried, outcome="waiting", missing=missing)
             found.append(tried)
         return found
 
@@ -134,7 +133,14 @@ class TryPost:
         item: EndedLeg | Ignored | Undecided | Unreadable,
         steps: tuple[tuple[str, str], ...],
     ) -> Tried:
-        decided = await self.receive.decided(bridge.id, item)
+        missing: tuple[str, ...] = ()
+        if joined := await self.calls.with_meeting(bridge, item):
+            item, missing = joined.leg, joined.lacks
+            conference = joined.ended_leg.conference_id
+            found = "is unknown: the leg waits for it" if missing else "was joined"
+            at = f"The meeting of conference {conference} at bridge {bridge.meetings_from}"
+            steps = (*steps, ("meeting", f"{at} {found}."))
+        decided = await self.calls.receive.decided(bridge.id, item)
         if isinstance(decided, Unreadable):
             return Tried("unreadable", (*steps, ("read", decided.detail)))
         if isinstance(decided, Ignored):
@@ -146,12 +152,13 @@ class TryPost:
             account, outcome = await self.charge.preview(stated)
         resolved = f"The leg belongs to account {account}." if account else "No account is known."
         steps = (*steps, ("resolved", resolved))
+        made = "waiting" if missing else "leg"
         if isinstance(outcome, Unchargeable):
             why = (outcome.reason.value, outcome.detail)
             parked = ("rated", f"The leg would be parked: {outcome.detail}")
-            return Tried("leg", (*steps, parked), (), decided, account, None, why)
+            return Tried(made, (*steps, parked), missing, decided, account, None, why)
         amount = ("rated", f"The charge would be {outcome['amount']} {outcome['currency']}.")
-        return Tried("leg", (*steps, amount), (), decided, account, outcome)
+        return Tried(made, (*steps, amount), missing, decided, account, outcome)
 
 
 def _as_stated(bridge: Bridge, post: TriedPost) -> Bridge:

@@ -7,6 +7,7 @@ from shared.domain.common.errors import FieldError
 from shared.domain.common.ids import is_id
 from shared.domain.directory.access import ALL_ACCOUNTS
 from shared.domain.directory.entities import AccountSettings, Bridge
+from shared.domain.legs.assembly import MEETING_DIALECTS
 from shared.ports.rate_cards import RateCardStore
 from shared.usecases.directory.directory_cache import DirectoryCache
 
@@ -48,11 +49,13 @@ class Absent:
         return [*await self._accounts(named), *await self._meetings(bridge.meetings_from)]
 
     async def _meetings(self, name: str | None) -> Sequence[FieldError]:
-        if name is None or await self.facts.bridge(name, fresh=True) is not None:
+        reporter = None if name is None else await self.facts.bridge(name, fresh=True)
+        if name is None or (reporter and reporter.dialect in MEETING_DIALECTS):
             return []
+        state = f"reports no meetings: it is of dialect {reporter.dialect}" if reporter else None
         detail = (
-            f"There is no bridge {name} yet: legs go without their meetings' accounts and "
-            "organizers until it is registered."
+            f"The bridge {name} {state or 'is not registered yet'}. Legs go without the accounts "
+            "and organizers of their meetings until that is changed."
         )
         return [FieldError("/meetings_from", detail)]
 

@@ -38,9 +38,10 @@ from shared.usecases.legs.receive_legs import Received, ReceiveLegs
 
 type Assemble = Callable[[str, DialectSettings, Sequence[CallEvent]], list[Assembled]]
 """(dialect, settings, events of a call) → its legs."""
-type MeetingEvent = Callable[[EndedLeg | Undecided], CallEvent | None]
-"""A leg as an event of its conference, at the bridge that reports meetings; None where the leg has
-no conference or lacks nothing that its meeting tells."""
+type MeetingEvent = Callable[[str, EndedLeg | Undecided], CallEvent | None]
+"""(dialect of the bridge that is to report meetings, leg) → the leg as an event of its conference
+there; None where that dialect reports none, and where the leg has no conference or lacks nothing
+that its meeting states."""
 
 
 def dialect_settings(bridge: Bridge) -> DialectSettings:
@@ -69,18 +70,14 @@ class AssembleCalls:
     async def __call__(self, bridge: Bridge, posted: Sequence[Posted]) -> list[Received]:
         """One result an item, in order, once all are durable. Raises StoreUnavailable when that is
         not certain: then the bridge posts again."""
-        owner = await self._owner(bridge.meetings_from) if bridge.meetings_from else None
+        owner = await self._reporter(bridge)
         legs: dict[int, ParsedLeg] = {}
         calls: dict[tuple[str, str], dict[int, CallEvent]] = {}
         for index, item in enumerate(posted):
             if isinstance(item, CallEvent):
                 calls.setdefault((bridge.id, item.call), {})[index] = item
-            elif owner is not None and isinstance(item, EndedLeg | Undecided):
-                of_meeting = self.meeting_event(item)
-                if of_meeting is None:
-                    legs[index] = item
-                else:
-                    calls.setdefault((owner.id, of_meeting.call), {})[index] = of_meeting
+            elif owner is not None and (of_meeting := self._of_meeting(owner, item)):
+                calls.setdefault((owner.id, of_meeting.call), {})[index] = of_meeting
             else:
                 legs[index] = item
         received = await self.receive(bridge.id, list(legs.values()))
@@ -141,6 +138,27 @@ class AssembleCalls:
             await self._settle(bridge, kept, call.event_ids)
         ended = [each for each in kept if each.event.id in call.event_ids]
         await self.events.clear(call.bridge, ended)
+
+    async def with_meeting(self, bridge: Bridge, item: ParsedLeg) -> Complete | None:
+        """The leg with the account and the organizer of its meeting, as far as the meeting is
+        known; None where the leg needs no meeting. Nothing is kept."""
+        owner = await self._reporter(bridge)
+        of_meeting = self._of_meeting(owner, item) if owner else None
+        if owner is None or of_meeting is None:
+            return None
+        known = await self.events.of_call(owner.id, of_meeting.call)
+        meetings = [each.event for each in known if not _is_leg(each)]
+        [made] = self._assembled(owner, [*meetings, of_meeting])
+        return made if isinstance(made, Complete) else None
+
+    async def _reporter(self, bridge: Bridge) -> Bridge | None:
+        """The bridge that reports the meetings of this one's legs."""
+        return await self._owner(bridge.meetings_from) if bridge.meetings_from else None
+
+    def _of_meeting(self, owner: Bridge, item: ParsedLeg) -> CallEvent | None:
+        if not isinstance(item, EndedLeg | Undecided):
+            return None
+        return self.meeting_event(owner.dialect, item)
 
     async def _owner(self, bridge: str) -> Bridge | None:
         return await self.facts.bridge(bridge) or await self.facts.former_bridge(bridge)
@@ -244,13 +262,19 @@ class AssembleCalls:
         return Received(shown, "parked", ParkReason.INCOMPLETE.value, made.lacking), []
 
     async def _send(self, bridge: Bridge, legs: Sequence[ParsedLeg]) -> dict[str, Received]:
-        """Legs go to the bridge that reported them, which may be another than that of the call."""
+        """Legs go to the bridge that reported them, which may be another than that of the call;
+        those that this bridge assembled join their meetings first."""
         found: dict[str, Received] = {}
         by_bridge: dict[str, list[ParsedLeg]] = {}
+        owner = await self._reporter(bridge)
         for leg in legs:
             ended = leg.leg if isinstance(leg, Undecided) else leg
             name = ended.bridge if isinstance(ended, EndedLeg) else bridge.id
-            by_bridge.setdefault(name, []).append(leg)
+            is_own = owner is not None and name == bridge.id
+            if owner and is_own and (of_meeting := self._of_meeting(owner, leg)):
+                found |= await self._take(owner, [of_meeting], bridge.wait_seconds)
+            else:
+                by_bridge.setdefault(name, []).append(leg)
         for name, group in by_bridge.items():
             for leg, received in zip(group, await self.receive(name, group), strict=True):
                 ended = leg.leg if isinstance(leg, Undecided) else leg

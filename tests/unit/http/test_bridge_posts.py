@@ -139,3 +139,39 @@ def test_a_trial_post_shows_each_step_and_keeps_nothing(app: Product) -> None:
     assert app.call("POST", path, FIELDS, key=reader).status == 403
     rows = app.run(app.tables.scan("calls", limit=10)).rows
     assert rows == ()
+
+
+def test_a_trial_post_joins_the_meeting_that_is_known(app: Product) -> None:
+    app.account("contoso")
+    put(app, "room1", "jitsi", auth={"scheme": "bearer"})
+    put(app, "bbb1", "bigbluebutton")
+    leg = {
+        "leg_id": "sip-1",
+        "conference_id": "71347",
+        "kind": "dial_out",
+        "to": "+442079460011",
+        "started_at": "2026-11-23T09:00:00Z",
+        "answered_at": "2026-11-23T09:00:00Z",
+        "ended_at": "2026-11-23T09:01:00Z",
+    }
+    body = {"dialect": "perminute", "accounts": ["*"], "meetings_from": "bbb1"}
+    assert app.put("/api/v1/bridges/trunk", body).status == 201
+    path = "/api/v1/bridges/trunk/try"
+    waiting = app.post(path, leg).json
+    assert (waiting["outcome"], waiting["missing"]) == ("waiting", ["conference"])
+    assert [each["step"] for each in waiting["steps"]] == ["read", "meeting", "resolved", "rated"]
+    meeting = {
+        "voice-conf": "71347",
+        "create-time": 1795424400000,
+        "metadata": {"perminute-account": "contoso", "perminute-organizer": "ken"},
+    }
+    created = {"data": {"id": "meeting-created", "attributes": {"meeting": meeting}}}
+    headers = {"authorization": f"Bearer {SECRET}"}
+    assert post(app, "bbb1/call-ended", json.dumps(created).encode(), headers).status == 202
+    tried = app.post(path, leg).json
+    assert (tried["outcome"], tried["account"]) == ("leg", "contoso")
+    assert tried["leg"]["organizer"] == "ken"
+    kept = [row.key for row in app.run(app.tables.scan("calls", limit=10)).rows]
+    assert len([key for key in kept if key.startswith("event|")]) == 1  # the meeting
+    wrong = app.put("/api/v1/bridges/trunk2", {**body, "meetings_from": "trunk"})
+    assert [each["pointer"] for each in wrong.json["warnings"]] == ["/meetings_from"]

@@ -348,7 +348,9 @@ def test_accounts_and_organizers_that_are_not_there_are_accepted_with_a_warning(
     ]
     rating = {"dialect": "freeswitch", "accounts": ["contoso"], "meetings_from": "nosuch"}
     assert pointers(charging.put("/api/v1/bridges/fs", rating)) == ["/meetings_from"]
-    known = charging.put("/api/v1/bridges/fs2", {**rating, "meetings_from": "fs"})
+    room = {"dialect": "jitsi", "accounts": ["contoso"]}
+    assert charging.put("/api/v1/bridges/room", room).status == 201
+    known = charging.put("/api/v1/bridges/fs2", {**rating, "meetings_from": "room"})
     assert "warnings" not in known.json
     assert pointers(charging.post("/api/v1/api-keys", key)) == ["/accounts/1"]
     assert pointers(charging.put(f"{ACCOUNT}/conferences/1", meeting)) == ["/organizer"]

@@ -114,7 +114,8 @@ class Calls:
             "on_outage": OnOutage.DENY,
             **settings,
         }
-        await self.process.container.bridges.put(name, BridgeInput(**wanted), None)
+        if_match = "*" if await self.process.container.facts.bridge(name) else None
+        await self.process.container.bridges.put(name, BridgeInput(**wanted), if_match)
 
     async def bridge(self, name: str | None = None) -> Bridge:
         found = await self.process.container.facts.bridge(name or self.name)
@@ -515,6 +516,62 @@ def test_a_channel_that_is_no_leg_is_ignored_once_its_conference_did_not_come() 
         assert await calls.process.parked() == []
         rows = (await calls.deployment.tables.scan("calls", limit=1_000)).rows
         assert {row.key.partition("|")[0] for row in rows} == {"event"}
+
+    asyncio.run(play())
+
+
+def test_a_leg_that_is_assembled_joins_its_meeting_too() -> None:
+    """Twilio rates the legs of the trunk, BigBlueButton reports the room."""
+
+    async def play(*, is_room_first: bool) -> None:
+        calls = await Calls.open()
+        await calls.put("events", "bigbluebutton")
+        await calls.put("rating", "twilio", meetings_from="events")
+        told = [("rating", COMPLETED), ("rating", {**JOINED, "FriendlyName": "71347"})]
+        told.insert(0 if is_room_first else 2, ("events", MEETING))
+        for bridge, event in told:
+            await calls.post(event, bridge=bridge)
+        await calls.process.drain()
+        record = await calls.process.container.ledger.leg("contoso", f"rating~{CALL}")
+        assert record is not None
+        assert record.person["organizer"] == "ken"
+        assert await calls.debited() == CHARGE
+        await calls.wait(200)
+        assert await calls.process.parked() == []
+        assert await calls.debited() == CHARGE
+
+    for is_room_first in (True, False):
+        asyncio.run(play(is_room_first=is_room_first))
+
+
+@pytest.mark.parametrize("dialect", ["perminute", "twilio", "zoom"])
+def test_a_bridge_that_reports_no_meetings_holds_no_leg_up(dialect: str) -> None:
+    async def play() -> None:
+        calls = await Calls.open()
+        await calls.put("events", dialect)
+        await calls.put("rating", "perminute", meetings_from="events", default_account="contoso")
+        [answer] = await calls.post(FREESWITCH_LEG, bridge="rating")
+        assert answer.status == "queued"
+        await calls.process.drain()
+        assert await calls.debited() == CHARGE
+
+    asyncio.run(play())
+
+
+def test_events_of_the_dialect_that_a_bridge_had_before_are_parked_once_their_wait_is_over() -> (
+    None
+):
+    async def play() -> None:
+        calls = await Calls.open()
+        await calls.post(COMPLETED)
+        await calls.put("tw", "livekit")
+        await calls.wait(121)
+        assert [each.reason.value for each in await calls.process.parked()] == ["incomplete"]
+        await calls.put("tw", "twilio", default_account="contoso")
+        await calls.post(JOINED)
+        await calls.process.drain()
+        assert await calls.debited() == CHARGE
+        assert [each.status for each in await calls.process.parked()] == [ParkStatus.REPLAYED]
 
     asyncio.run(play())
 
