@@ -19,7 +19,7 @@ async def list_calls(call: Call) -> func.HttpResponse:
     account = call.path("account")
     now = await container().calls_in_progress.of_account(account)
     if call.wants_csv():
-        return reply_csv(CALL_COLUMNS, map(call_body, now.calls), f"{account}-calls.csv")
+        return await reply_csv(CALL_COLUMNS, map(call_body, now.calls), f"{account}-calls.csv")
     return reply(calls_body(now))
 
 

@@ -39,7 +39,7 @@ async def list_denials(call: Call) -> func.HttpResponse:
         found = await read.count(account, span, reason, organizer, DenialGroup(group))
         items = [{group: name, "denials": count} for name, count in found]
         if call.wants_csv():
-            return reply_csv((group, "denials"), items, file_name)
+            return await reply_csv((group, "denials"), items, file_name)
         return reply({"items": items, "total": sum(count for _, count in found)})
 
     async def fetch(limit: int, place: str | None) -> Page:

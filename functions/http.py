@@ -51,7 +51,7 @@ from shared.domain.common.formulas import escape_formulas
 from shared.domain.common.strict_json import loads
 from shared.domain.directory.access import Principal, Role
 from shared.domain.directory.entities import Bridge
-from shared.pacing import Work, working
+from shared.pacing import Work, breathe, working
 from shared.ports.audit import ACTING, Actor
 from shared.telemetry import event, failure
 
@@ -539,7 +539,7 @@ async def reply_list(
     table = _Table(columns)
     if call.query("limit"):
         items, place = await fetch(limit, cursor)
-        table.add(items)
+        await table.add(items)
         if place is None:
             return table.reply(file_name, {})
         following = call.cursor_of(place)
@@ -550,7 +550,7 @@ async def reply_list(
         if table.rows + len(items) > CSV_ROWS_MAX:
             first_left = items[CSV_ROWS_MAX - table.rows]
             raise result_too_large(first_left.get(time_column or ""))
-        table.add(items)
+        await table.add(items)
         if cursor is None:
             return table.reply(file_name, {})
 
@@ -577,9 +577,10 @@ class _Table:
         self._writer.writerow(columns)
         self.rows = 0
 
-    def add(self, rows: Iterable[Mapping[str, object]]) -> None:
+    async def add(self, rows: Iterable[Mapping[str, object]]) -> None:
         """Add rows; formulas of spreadsheets are quoted."""
         for row in rows:
+            await breathe()
             self._writer.writerow([_cell(row.get(column)) for column in self._columns])
             self.rows += 1
 
@@ -587,7 +588,7 @@ class _Table:
         return reply_text(self._text.getvalue(), CSV_MEDIA_TYPE, file_name, headers=headers)
 
 
-def reply_csv(
+async def reply_csv(
     columns: Sequence[str],
     rows: Iterable[Mapping[str, object]],
     file_name: str,
@@ -596,7 +597,7 @@ def reply_csv(
 ) -> func.HttpResponse:
     """A CSV response with a header line; formulas of spreadsheets are quoted."""
     table = _Table(columns)
-    table.add(rows)
+    await table.add(rows)
     return table.reply(file_name, headers or {})
 
 

@@ -160,7 +160,7 @@ async def get_statement(call: Call) -> func.HttpResponse:
     printed = await container().read_ledger.printed_statement(account, month)
     if not is_html:
         rows = statement_rows(printed)
-        return reply_csv(STATEMENT_COLUMNS, rows, f"{account}-{month}-statement.csv")
+        return await reply_csv(STATEMENT_COLUMNS, rows, f"{account}-{month}-statement.csv")
     settings = (await container().facts.require_account(account)).settings
     return func.HttpResponse(
         statement_html(printed, call.query("language") or settings.language),

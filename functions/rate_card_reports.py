@@ -1,6 +1,5 @@
 """Reports on rate cards: quotes, price lists, lint, and differences between versions."""
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
@@ -48,7 +47,7 @@ async def post_quote_table(call: Call, body: "QuoteTableBody") -> func.HttpRespo
     rate_cards = container().rate_card_service
     charges = await rate_cards.quote_table(inquiry, body.minutes, call.principal)
     if call.wants_csv():
-        return reply_csv(QUOTE_COLUMNS, quote_rows(charges), "quotes.csv")
+        return await reply_csv(QUOTE_COLUMNS, quote_rows(charges), "quotes.csv")
     return reply(quote_table_body(charges))
 
 
@@ -85,7 +84,9 @@ async def get_price_list(call: Call) -> func.HttpResponse:
     reports = container().rate_card_reports
     version, listed, dial_in = await reports.price_list(call.path("card"), await call.moment("at"))
     if call.wants_csv():
-        return reply_csv(PRICE_COLUMNS, price_rows(listed, dial_in), f"{version.card}-prices.csv")
+        return await reply_csv(
+            PRICE_COLUMNS, price_rows(listed, dial_in), f"{version.card}-prices.csv"
+        )
     accepts_text = TEXT_MEDIA_TYPE in call.headers.get("accept", "").lower()
     if call.query("format") == "text" or (accepts_text and not call.query("format")):
         text = price_list_text(version, listed, dial_in)
@@ -148,7 +149,7 @@ async def diff_rate_card(call: Call) -> func.HttpResponse:
     )
     if call.wants_csv():
         rows = (change_row(change) for change in comparison.every())
-        return await asyncio.to_thread(reply_csv, CHANGE_COLUMNS, rows, f"{card}-diff.csv")
+        return await reply_csv(CHANGE_COLUMNS, rows, f"{card}-diff.csv")
     body: dict[str, object] = {}
     if account := call.query("account"):
         month = await container().rate_card_reports.effect(

@@ -42,7 +42,7 @@ async def post_reconciliation(call: Call) -> func.HttpResponse:
     )
     if call.wants_csv():
         rows = outcome_rows(outcome.found, outcome.currency)
-        return reply_csv(OUTCOME_COLUMNS, rows, f"{account}-reconciliation.csv")
+        return await reply_csv(OUTCOME_COLUMNS, rows, f"{account}-reconciliation.csv")
     return reply({**outcome_body(outcome.found, outcome.currency), "left_out": dict(file.left_out)})
 
 
@@ -68,4 +68,4 @@ async def get_pstn_usage(call: Call) -> func.HttpResponse:
     if call.query("format") == "graph":
         return reply({"value": await export(account, span, pstn_call_log_row)})
     rows = await export(account, span, pstn_usage_row)
-    return await asyncio.to_thread(reply_csv, PSTN_USAGE_COLUMNS, rows, f"{account}-pstn-usage.csv")
+    return await reply_csv(PSTN_USAGE_COLUMNS, rows, f"{account}-pstn-usage.csv")

@@ -26,7 +26,7 @@ async def list_regions(call: Call) -> func.HttpResponse:
 
     items = [_body(each) for each in await container().read_regions(call.query("account"))]
     if call.wants_csv():
-        return reply_csv(REGION_COLUMNS, items, "regions.csv")
+        return await reply_csv(REGION_COLUMNS, items, "regions.csv")
     return reply({"items": items})
 
 

@@ -68,7 +68,7 @@ async def post_rerating(call: Call, body: ReratingBody) -> func.HttpResponse:
                 delta = outcome.after_micros - outcome.before_micros
                 await log_correction(outcome.account, outcome.leg, delta, is_reversal=False)
         event("legs_rerated", actor=booking.actor, legs=len(result.outcomes), changed=changed)
-    return _answer(call, result, dry_run=body.dry_run)
+    return await _answer(call, result, dry_run=body.dry_run)
 
 
 @admin_route(
@@ -99,7 +99,7 @@ async def post_price_what_if(call: Call, body: PriceWhatIfBody) -> func.HttpResp
     result = await services.rerate_legs(
         selection, call.principal, booking=None, limit=body.limit, cursor=_cursor(call, body.cursor)
     )
-    return _answer(call, result, dry_run=True, month=month)
+    return await _answer(call, result, dry_run=True, month=month)
 
 
 def _cursor(call: Call, text: str | None) -> Cursor | None:
@@ -114,7 +114,7 @@ def _cursor(call: Call, text: str | None) -> Cursor | None:
     return Cursor(accounts, Place(*place) if place else None)
 
 
-def _answer(
+async def _answer(
     call: Call, result: Reratings, *, dry_run: bool, month: str | None = None
 ) -> func.HttpResponse:
     from shared.contracts.ledger.reratings import (
@@ -129,7 +129,7 @@ def _answer(
     if call.wants_csv():
         rows = (rerating_row(outcome) for outcome in result.outcomes)
         more = {"x-next-cursor": cursor} if cursor else {}
-        return reply_csv(RERATING_COLUMNS, rows, "legs-rerated.csv", headers=more)
+        return await reply_csv(RERATING_COLUMNS, rows, "legs-rerated.csv", headers=more)
     return reply(
         {
             **({"month": month} if month else {}),

@@ -87,7 +87,7 @@ async def get_usage(call: Call) -> func.HttpResponse:
     items = usage_items(usage.totals, groups, order, limit)
     total = added_up(usage.totals.values())
     if call.wants_csv():
-        return reply_csv(usage_columns(groups, total), items, f"{account}-usage.csv")
+        return await reply_csv(usage_columns(groups, total), items, f"{account}-usage.csv")
     return reply(usage_body(usage.currency, usage.span, groups, items, total))
 
 
@@ -129,7 +129,7 @@ async def list_legs(call: Call) -> func.HttpResponse:
         if len(listed.legs) > CSV_ROWS_MAX:
             raise result_too_large(None)
         rows = (leg_row(leg, listed.time_zone) for leg in listed.legs)
-        return reply_csv(LEG_COLUMNS, rows, file_name)
+        return await reply_csv(LEG_COLUMNS, rows, file_name)
 
     async def fetch(limit: int, place: str | None) -> Page:
         page = await listing.page(account, query, limit, place)

@@ -317,17 +317,6 @@ class Container:
     entra = _Once(_entra)
 
     open_ledger = _Once(lambda c: OpenLedger(c.ledger))
-    accounts = _Once(
-        lambda c: Accounts(
-            c.records,
-            c.facts,
-            c.ledger,
-            c.open_ledger,
-            c.holds,
-            c.clock,
-            shards=1 + len(c.settings.ledger_shards),
-        )
-    )
     publish_events = _Once(lambda c: PublishEvents(c.ledger, c.holds, c.notices, c.topic, c.clock))
     authenticate_bridge = _Once(
         lambda c: BridgeAuthenticator(
@@ -366,6 +355,18 @@ class Container:
             c.facts, c.read_usage, c.ledger, c.publish_events, c.clock, c.watch_calls.mark
         )
     )
+    accounts = _Once(
+        lambda c: Accounts(
+            c.records,
+            c.facts,
+            c.ledger,
+            c.open_ledger,
+            c.holds,
+            c.clock,
+            c.watch_spend.evaluate_later,
+            shards=1 + len(c.settings.ledger_shards),
+        )
+    )
     charge_legs = _Once(
         lambda c: ChargeLegs(
             resolve=ResolveLeg(c.facts, c.claims, c.holds, c.clock),
@@ -378,7 +379,7 @@ class Container:
             queue=c.queue,
             clock=c.clock,
             ids=c.ids,
-            debited=c.watch_spend.debited,
+            debited=c.watch_spend.evaluate_later,
         )
     )
     assemble_calls = _Once(
@@ -406,7 +407,13 @@ class Container:
     past_legs = _Once(lambda c: PastLegs(c.ledger))
     rerate_legs = _Once(
         lambda c: RerateLegs(
-            c.facts, c.accounts, c.past_legs, c.rate_cards, c.ledger, c.publish_events
+            c.facts,
+            c.accounts,
+            c.past_legs,
+            c.rate_cards,
+            c.ledger,
+            c.publish_events,
+            c.watch_spend.evaluate_later,
         )
     )
     propose_rerating = _Once(

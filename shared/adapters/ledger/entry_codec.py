@@ -39,8 +39,8 @@ def entry_document(entry: Entry, *, with_charge: bool = False) -> dict[str, obje
     return document
 
 
-def read_entry(data: Mapping[str, Any]) -> Entry:
-    """The entry that `entry_document` wrote."""
+def read_entry(data: Mapping[str, Any], organizer: str | None = None) -> Entry:
+    """The entry that `entry_document` wrote, with the organizer that is kept beside it."""
     lot = data.get("lot")
     return Entry(
         sequence=data["sequence"],
@@ -53,6 +53,7 @@ def read_entry(data: Mapping[str, Any]) -> Entry:
         lot=read_lot(lot) if lot else None,
         pool=PoolDraw(*data["pool"]) if "pool" in data else None,
         charge=data.get("charge"),
+        organizer=organizer,
         hold=HoldEffect(data["hold"]) if "hold" in data else None,
         **{name: data.get(name) for name in _PLAIN},
     )

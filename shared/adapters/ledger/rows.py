@@ -20,7 +20,7 @@ import hmac
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
@@ -353,12 +353,10 @@ def _read_lines(lines: Sequence[bytes], organizers: Mapping[int, str | None]) ->
     """The entries of a journal row; raises ValueError when a charge is missing."""
     rest = iter(lines)
     for number, line in enumerate(rest):
-        entry = read_entry(json.loads(line))
-        charge = json.loads(next(rest, b"")) if entry.charge_digest is not None else None
-        organizer = organizers.get(number)
-        if charge is not None or organizer is not None:
-            entry = replace(entry, charge=charge, organizer=organizer)
-        yield entry
+        document = json.loads(line)
+        if document.get("charge_digest") is not None:
+            document["charge"] = json.loads(next(rest, b""))
+        yield read_entry(document, organizers.get(number))
 
 
 @fails_closed

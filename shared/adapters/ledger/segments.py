@@ -8,7 +8,6 @@ to read, and takes none away: the journal rows stay, and only they are hashed. S
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -153,8 +152,5 @@ def _commits(row: Row) -> Iterator[Commit]:
 
 
 def _entries(documents: Sequence[dict[str, Any]], organizers: Sequence[str | None]) -> list[Entry]:
-    found = [read_entry(document) for document in documents]
-    for number, name in enumerate(organizers):
-        if name is not None:
-            found[number] = replace(found[number], organizer=name)
-    return found
+    named = organizers or [None] * len(documents)
+    return [read_entry(*each) for each in zip(documents, named, strict=True)]

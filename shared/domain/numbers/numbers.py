@@ -18,7 +18,12 @@ from urllib.parse import unquote
 
 from shared.domain.common import limits
 from shared.domain.numbers.classes import NumberClass
-from shared.domain.numbers.prefixes import calling_code, can_begin_number, national_prefix
+from shared.domain.numbers.prefixes import (
+    calling_code,
+    can_begin_number,
+    may_have_national_prefix,
+    national_prefix,
+)
 from shared.domain.numbers.ranges import CLASS_OVERRIDES, HIGH_RISK, longest_prefix
 from shared.domain.numbers.regions import INTERNATIONAL
 
@@ -147,6 +152,8 @@ def called_number(text: str, country: str | None = None) -> str:
     number in international form that libphonenumber does not know keeps its digits.
     """
     user = _user_part(text)
+    if _E164.fullmatch(user) and not may_have_national_prefix(user[1:]):
+        return user  # as below, without the rest of what libphonenumber knows of the number
     if _PLUS.search(user):
         return classify(user).e164 or _international(user) or text
     number = normalize(user, country) if country else user

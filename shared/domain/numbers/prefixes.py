@@ -56,6 +56,35 @@ def national_prefix(code: str) -> str:
     return "" if about is None else about.national_prefix or ""
 
 
+def may_have_national_prefix(digits: str) -> bool:
+    """Whether libphonenumber may read, after the calling code of an E.164 number, a prefix that is
+    dialled within the country only, and leave it out."""
+    code = calling_code(digits)
+    pattern = _national_start(code) if code in _known_codes() else None
+    return pattern is not None and pattern.match(digits, len(code or "")) is not None
+
+
+@lru_cache(maxsize=_PLANS_MAX)
+def _national_start(code: str) -> re.Pattern[str] | None:
+    import phonenumbers
+
+    region = phonenumbers.region_code_for_country_code(int(code))
+    metadata: Any = phonenumbers.PhoneMetadata
+    about = metadata.metadata_for_region_or_calling_code(int(code), region)
+    pattern = about.national_prefix_for_parsing if about else None
+    return re.compile(pattern) if pattern else None
+
+
+@lru_cache(maxsize=_PLANS_MAX)
+def sole_region(prefix: str) -> str:
+    """The region of the numbers that begin with a prefix, where no other region shares its calling
+    code; else ""."""
+    import phonenumbers
+
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(calling_code(prefix) or 0), ())
+    return regions[0] if len(regions) == 1 else ""
+
+
 @lru_cache(maxsize=1)
 def _known_codes() -> frozenset[str]:
     import phonenumbers

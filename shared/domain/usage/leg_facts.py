@@ -9,6 +9,7 @@ from shared.domain.common.canonical import parse_time
 from shared.domain.common.money import parse_amount
 from shared.domain.ledger.model import Entry
 from shared.domain.ledger.statements import charged_seconds, destination_of
+from shared.domain.numbers.prefixes import sole_region
 from shared.domain.numbers.regions import country_name
 
 
@@ -43,12 +44,13 @@ class LegFacts:
 
 
 def leg_facts(charge: Mapping[str, object], entry: Entry, organizer: str | None) -> LegFacts:
-    """The facts of a kept charge that `entry` booked; charges of older versions lack some."""
+    """The facts of a kept charge that `entry` booked. A charge of a version that pinned no region
+    has that of the prefix of its rate, where the prefix belongs to one region."""
     answered_at = charge.get("answered_at")
     started_at = charge.get("started_at")
     moment = answered_at or started_at
     seconds, pool_seconds = charged_seconds(charge)
-    region = str(charge.get("region") or "")
+    region = str(charge.get("region") or "") if "region" in charge else _region_of_rate(charge)
     return LegFacts(
         (
             organizer or "",
@@ -75,6 +77,11 @@ def carrier_micros(charge: Mapping[str, object]) -> int | None:
     if not isinstance(carrier, dict) or carrier.get("currency") != charge.get("currency"):
         return None
     return parse_amount(str(carrier["amount"]))
+
+
+def _region_of_rate(charge: Mapping[str, object]) -> str:
+    rate = charge.get("rate")
+    return sole_region(str(rate.get("prefix") or "")) if isinstance(rate, dict) else ""
 
 
 def _whole(value: object) -> int:

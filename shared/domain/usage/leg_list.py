@@ -6,9 +6,8 @@ from datetime import datetime
 
 from shared.domain.common.canonical import parse_time
 from shared.domain.ledger.model import Entry, EntryKind
-from shared.domain.ledger.statements import charged_seconds
 from shared.domain.legs.parking import ParkedLeg
-from shared.domain.usage.leg_facts import leg_facts
+from shared.domain.usage.leg_facts import LegFacts, leg_facts
 
 PARKED = "parked"
 
@@ -62,14 +61,13 @@ class ListedLeg:
         if entry.kind is EntryKind.REVERSAL:
             self.billed_seconds = self.pool_seconds = 0
         else:
-            self._charge(charge or {}, entry)
+            self._charge(charge or {}, leg_facts(charge or {}, entry, None))
 
-    def _charge(self, charge: Mapping[str, object], entry: Entry) -> None:
-        facts = leg_facts(charge, entry, None)
+    def _charge(self, charge: Mapping[str, object], facts: LegFacts) -> None:
         rate = charge.get("rate")
         self.status = _text(charge.get("status"))
         self.region, self.destination, self.number_class = facts.groups[4:7]
-        self.billed_seconds, self.pool_seconds = charged_seconds(charge)
+        self.billed_seconds, self.pool_seconds = facts.billed_seconds, facts.pool_seconds
         self.prefix = _text(rate.get("prefix")) if isinstance(rate, dict) else ""
         self.version = _text(rate.get("version")) if isinstance(rate, dict) else ""
 
@@ -139,7 +137,7 @@ def listed_leg(debit: Entry, charge: Mapping[str, object]) -> ListedLeg:
         entry=debit.sequence,
         flags=tuple(map(str, flags)) if isinstance(flags, list) else (),
     )
-    leg._charge(charge, debit)
+    leg._charge(charge, facts)
     return leg
 
 

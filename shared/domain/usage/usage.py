@@ -18,6 +18,7 @@ from shared.domain.usage.leg_facts import LEG_GROUPS, LegFacts, UsageTime, leg_f
 TIME_GROUPS = ("day", "week", "month", "hour")
 GROUPS = (*LEG_GROUPS, *TIME_GROUPS)
 """By what usage can be grouped; times are local to the account."""
+_PLACES = {name: place for place, name in enumerate(LEG_GROUPS)}
 
 type Group = tuple[str, ...]
 """The values of the requested groups, "" where a leg has none."""
@@ -157,17 +158,27 @@ class Counted:
         )
 
 
-def grouped(
-    cells: Iterable[tuple[Cell, UsageTotal]], by: UsageTime, groups: Sequence[str]
-) -> dict[Group, UsageTotal]:
-    """The sums of cells by requested groups; one that has come to nothing is left out."""
-    found: dict[Group, UsageTotal] = {}
-    for cell, total in cells:
-        slot = cell.slot(by)
-        key = tuple(_value(cell, slot, name) for name in groups)
-        found.setdefault(key, UsageTotal()).add(total)
-    nothing = UsageTotal()
-    return {key: total for key, total in found.items() if total != nothing}
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Sums of cells by requested groups."""
+
+    by: UsageTime
+    groups: Sequence[str]
+    _found: dict[Group, UsageTotal] = field(default_factory=dict)
+
+    def add(self, cell: Cell, total: UsageTotal) -> None:
+        """One more cell."""
+        slot = cell.slot(self.by)
+        key = tuple([_value(cell, slot, name) for name in self.groups])
+        known = self._found.get(key)
+        if known is None:
+            known = self._found[key] = UsageTotal()
+        known.add(total)
+
+    def totals(self) -> dict[Group, UsageTotal]:
+        """The sums by group; a group that has come to nothing is left out."""
+        nothing = UsageTotal()
+        return {key: total for key, total in self._found.items() if total != nothing}
 
 
 def ordered(totals: Mapping[Group, UsageTotal], order: Order) -> list[tuple[Group, UsageTotal]]:
@@ -197,6 +208,9 @@ def _slot(moment: datetime, time_zone: str) -> Slot:
 
 
 def _value(cell: Cell, slot: Slot, name: str) -> str:
+    place = _PLACES.get(name)
+    if place is not None:
+        return cell.groups[place]
     match name:
         case "day":
             return slot.day
@@ -204,9 +218,8 @@ def _value(cell: Cell, slot: Slot, name: str) -> str:
             return slot.day[:7]
         case "hour":
             return str(slot.hour)
-        case "week":
+        case _:
             return _week(slot.day)
-    return cell.groups[LEG_GROUPS.index(name)]
 
 
 @lru_cache(maxsize=512)

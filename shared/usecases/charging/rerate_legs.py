@@ -7,7 +7,7 @@ with by sending it again.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -96,7 +96,10 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class RerateLegs:
-    """All raise StoreUnavailable; what was booked until then stays, and is found booked again."""
+    """All raise StoreUnavailable; what was booked until then stays, and is found booked again.
+
+    `charged` is called with an account whose legs were charged anew.
+    """
 
     facts: DirectoryCache
     accounts: Accounts
@@ -104,6 +107,7 @@ class RerateLegs:
     rate_cards: RateCardStore
     ledger: Ledger
     publish: PublishEvents
+    charged: Callable[[str], None]
 
     async def __call__(
         self,
@@ -219,6 +223,7 @@ class RerateLegs:
             )
             outcomes += [outcome for outcome in found if outcome is not None]
         if any(outcome.status is RerateStatus.CHANGED for outcome in outcomes):
+            self.charged(account.id)
             await self.publish.best_effort(account.id)
         return outcomes
 

@@ -1,6 +1,6 @@
 """Accounts: settings in the directory, money in the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.domain.common.errors import Conflict, Invalid, NotAllowed
@@ -31,7 +31,8 @@ class AccountView:
 class Accounts:
     """Makes, changes and shows accounts. Everything raises StoreUnavailable.
 
-    A new account gets one of `shards` storage accounts, for ever.
+    A new account gets one of `shards` storage accounts, for ever. `evaluate_spend` is called with
+    an account whose rules about charges may have changed.
     """
 
     records: RecordStore
@@ -40,6 +41,7 @@ class Accounts:
     open_ledger: OpenLedger
     holds: HoldBook
     clock: Clock
+    evaluate_spend: Callable[[str], None]
     shards: int = 1
 
     async def put(
@@ -61,7 +63,10 @@ class Accounts:
             Kind.ACCOUNT, account, codecs.account_document(wanted), if_match=if_match
         )
         self.facts.drop(Kind.ACCOUNT, account)
-        return await self.read(account), saved
+        view = await self.read(account)
+        if settings.spend_rules:
+            self.evaluate_spend(account)
+        return view, saved
 
     async def read(self, account: str) -> AccountView:
         """The account as it is now. Raises NotFound `account_unknown`."""

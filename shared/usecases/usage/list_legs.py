@@ -128,6 +128,7 @@ class ListLegs:
     async def _name(self, account: str, legs: Sequence[ListedLeg]) -> None:
         persons = await self.ledger.persons_of(account, [leg.leg for leg in legs])
         for leg in legs:
+            await breathe()
             leg.name(persons.get(leg.leg, {}))
 
     async def _parked(self, account: str, query: LegQuery, span: Span) -> list[ListedLeg]:

@@ -8,7 +8,7 @@ from shared.domain.common import limits
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import Entry
 from shared.domain.usage.leg_facts import UsageTime
-from shared.domain.usage.usage import Counted, Group, Span, UsageTotal, grouped
+from shared.domain.usage.usage import Counted, Group, Grouping, Span, UsageTotal
 from shared.pacing import breathe
 from shared.ports.clock import Clock
 from shared.ports.ledger import Ledger
@@ -47,12 +47,16 @@ class ReadUsage:
         span = await requested_span(
             self.ledger, account, (since, until), by, settings.time_zone, self.clock.now()
         )
+        grouping = Grouping(by, groups)
         days = await self.ledger.usage_days(account, span)
-        cells = days.cells if days else ()
+        for cell in days.cells if days else ():
+            await breathe()
+            grouping.add(*cell)
         if days is None or days.after is not None:
             counted = await count(self.ledger, account, span, days.after if days else None)
-            cells = [*cells, *counted.cells.items()]
-        return Usage(settings.currency, span, grouped(cells, by, groups))
+            for cell in counted.cells.items():
+                grouping.add(*cell)
+        return Usage(settings.currency, span, grouping.totals())
 
 
 async def count(ledger: Ledger, account: str, span: Span, after: int | None = None) -> Counted:

@@ -46,9 +46,9 @@ class WatchSpend:
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _again: set[str] = field(default_factory=set)
 
-    def debited(self, account: str) -> None:
-        """Legs of the account were charged: evaluate its rules in the background. While charges
-        go on, that takes a small part of the time only."""
+    def evaluate_later(self, account: str) -> None:
+        """Charges of the account or its rules changed: evaluate its rules in the background. While
+        charges go on, that takes a small part of the time only."""
         if account in self._tasks:
             self._again.add(account)
             return

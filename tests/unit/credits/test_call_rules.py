@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.domain.common.kinds import LegKind
-from tests.support.calls import LONDON, NEW_YORK, TOLL, Calls
+from tests.support.calls import LONDON, NEW_YORK, TOLL, Calls, rate
 from tests.support.product import Product
 
 BASE = "/api/v1/accounts/contoso"
@@ -187,11 +187,40 @@ def test_a_charge_from_the_queue_evaluates_the_rules(app: Product) -> None:
 
     async def charge() -> None:
         await app.container.charge_legs([queued], seconds=10)
-        while not events(app, "spend.reached"):
-            await asyncio.sleep(0.01)
+        await reached(app)
 
     app.run(charge())
     assert [data["percent"] for data in events(app, "spend.reached")] == [50, 80, 100]
+
+
+async def reached(app: Product) -> None:
+    while not events(app, "spend.reached"):
+        await asyncio.sleep(0.01)
+
+
+def test_a_rerating_that_costs_more_evaluates_the_rules(app: Product) -> None:
+    calls = Calls(app, "100.00", alerts=[{**MONTH, "spend": "10.00"}])
+    leg = calls.charged(to_number=NEW_YORK, talk_seconds=60)
+    assert spent(app) == []
+    dearer = {"currency": "USD", "rounding": {"mode": "half_up", "decimals": 4}}
+    dearer |= {"rates": [rate("1", "5.00")]}
+    calls.put("rate-cards/dearer/versions/2020-01-01T00:00:00Z", dearer)
+    body = {"accounts": ["contoso"], "legs": [leg["leg"]], "rate_card": "dearer"}
+    answer = app.post("/api/v1/reratings", {**body, "dry_run": False, "reason": "Wrong card"})
+    assert answer.status == 200, answer.body
+    app.run(reached(app))
+    assert [(data["percent"], data["spend"]) for data in events(app, "spend.reached")] == [
+        (50, "5.00")
+    ]
+
+
+def test_a_rule_that_is_set_late_is_evaluated_at_once(app: Product) -> None:
+    calls = Calls(app)
+    calls.charged(to_number=NEW_YORK, talk_seconds=60)
+    rule = {**MONTH, "spend": "0.10", "at_percent": [100]}
+    assert app.call("PATCH", BASE, {"alerts": [rule]}).status == 200
+    app.run(reached(app))
+    assert [data["percent"] for data in events(app, "spend.reached")] == [100]
 
 
 def test_rules_are_shown_as_they_were_stated(app: Product) -> None:

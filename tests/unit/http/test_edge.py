@@ -148,7 +148,7 @@ def test_csv_guards_spreadsheets_and_keeps_numbers() -> None:
     columns = [str(index) for index in range(len(cells))]
     row: dict[str, Any] = dict(zip(columns, cells, strict=True))
 
-    answer = http.reply_csv(columns, [row], "x.csv")
+    answer = asyncio.run(http.reply_csv(columns, [row], "x.csv"))
 
     line = answer.get_body().decode().split("\r\n")[1]
     assert line == '\'=1+1,+33,-3.20,\'@x,\'-x,\'\tx,"a,b","say ""x""",,5,\'+cmd'

@@ -1,5 +1,6 @@
 """No text of an administrator is a formula in a spreadsheet, and no foreign one becomes one."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -75,6 +76,6 @@ def test_a_cell_of_csv_begins_no_formula_and_loses_no_letter(text: str) -> None:
     ],
 )
 def test_a_foreign_text_is_shown_as_a_text(text: str, cell: str) -> None:
-    answer = http.reply_csv(["conference"], [{"conference": text}], "x.csv")
+    answer = asyncio.run(http.reply_csv(["conference"], [{"conference": text}], "x.csv"))
 
     assert answer.get_body().decode() == f"conference\r\n{cell}\r\n"

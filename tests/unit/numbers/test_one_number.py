@@ -193,3 +193,12 @@ def test_fixed_and_mobile_callers_of_every_country_have_its_origin(region):
         if found is not None:
             number = phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
             assert caller_origin(number) == phonenumbers.region_code_for_number(found)
+
+
+def test_a_number_in_e164_is_what_libphonenumber_makes_of_it() -> None:
+    """Also where a trunk prefix follows the calling code, under every calling code."""
+    endings = ("02079460123", "12079460123", "612345678", "8005550123", "0000000", "9112345678")
+    for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+        for ending in endings:
+            text = f"+{code}{ending}"
+            assert called_number(text) == (classify(text).e164 or text), text

@@ -2,6 +2,10 @@
 
 import csv
 import io
+from collections.abc import Callable
+from datetime import timedelta
+from fractions import Fraction
+from itertools import combinations
 from typing import Any
 from urllib.parse import quote
 
@@ -101,6 +105,50 @@ def test_filters_select(app: ChargingApp, time: str) -> None:
         assert sorted(found) == sorted(expected), query
 
 
+def test_filters_are_combined_and_json_and_csv_agree(app: ChargingApp) -> None:
+    """Each pair of filters, in each order and by either time, against the fields of the items."""
+    app.put("/api/v1/accounts/contoso/organizers/ken", {"cost_center": "sales"})
+    for number in range(12):
+        app.clock.advance(900)
+        begun = app.clock.now() - timedelta(seconds=800)
+        is_answered = number % 5 != 0
+        app.leg(
+            to=(LONDON, PARIS)[number % 2],
+            organizer=("ken", "amy", None)[number % 3],
+            conference_id=("a", "b")[number // 6],
+            from_number=(PARIS, None)[number % 2],
+            talk_seconds=60 * number if is_answered else 0,
+            answered_at=begun if is_answered else None,
+            started_at=begun,
+        )
+    every = legs(app)
+    assert len(every) == 12
+    filters: dict[str, tuple[str, Callable[[dict[str, Any]], bool]]] = {
+        "kind": ("dial_out", lambda leg: leg["kind"] == "dial_out"),
+        "status": ("zero", lambda leg: leg["status"] == "zero"),
+        "organizer": ("ken", lambda leg: leg["organizer"] == "ken"),
+        "cost_center": ("sales", lambda leg: leg["cost_center"] == "sales"),
+        "conference": ("b", lambda leg: leg["conference"] == "b"),
+        "region": ("FR", lambda leg: leg["region"] == "FR"),
+        "destination": ("France", lambda leg: leg["destination"] == "France"),
+        "number": (quote(PARIS), lambda leg: PARIS in {leg["from"], leg["to"]}),
+        "bridge": ("pbx", lambda leg: leg["bridge"] == "pbx"),
+        "flag": ("organizer_unknown", lambda leg: "organizer_unknown" in leg["flags"]),
+        "min_amount": ("0.50", lambda leg: Fraction(leg["amount"]) >= Fraction(1, 2)),
+    }
+    for at, (one, other) in enumerate(combinations(filters, 2)):
+        query = "&".join(f"{name}={filters[name][0]}" for name in (one, other))
+        order, time = ORDERS[at % 3], TIMES[at % 2]
+        path = f"?{query}&order={order}&time={time}"
+        expected = {leg["leg"] for leg in every if filters[one][1](leg) and filters[other][1](leg)}
+        found = [leg["leg"] for leg in legs(app, path)]
+        assert (set(found), len(found)) == (expected, len(expected)), path
+        if at % 5 == 0:
+            assert paged(app, path) == found, path
+        rows = csv.DictReader(io.StringIO(app.get(f"{LEGS}{path}&format=csv").body.decode()))
+        assert [row["leg"] for row in rows] == found, path
+
+
 @pytest.mark.parametrize("time", TIMES)
 def test_amounts_are_net_of_corrections(app: ChargingApp, time: str) -> None:
     reversed_leg, kept = app.leg(to=LONDON), app.leg(to=LONDON)
@@ -143,7 +191,14 @@ def test_a_cursor_is_bound_to_account_and_query(app: ChargingApp) -> None:
     five(app)
     app.account("fabrikam")
     following = app.get(f"{LEGS}?limit=2").json["next"]
-    for path in (f"{LEGS}?order=oldest&", "/api/v1/accounts/fabrikam/legs?"):
+    for path in (
+        f"{LEGS}?order=oldest&",
+        f"{LEGS}?kind=dial_out&",
+        f"{LEGS}?time=answered&",
+        f"{LEGS}?month=2026-11&",
+        "/api/v1/accounts/fabrikam/legs?",
+        "/api/v1/accounts/contoso/entries?",
+    ):
         answer = app.get(f"{path}cursor={quote(following)}")
         assert (answer.status, answer.code) == (422, "cursor_invalid")
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from shared.domain.common.canonical import content_digest
 from shared.domain.common.kinds import LegKind
+from shared.domain.ledger.model import DebitLeg
 from tests.support.charging_app import JANUARY, LONDON, PARIS, ChargingApp
 
 USAGE = "/api/v1/accounts/contoso/usage"
@@ -107,6 +109,43 @@ def test_days_weeks_months_and_hours_are_local(app: ChargingApp) -> None:
     assert item["week"] == f"{year}-W{week:02}"
     assert item["month"] == f"{local:%Y-%m}"
     assert item["hour"] == local.hour
+
+
+def test_legs_of_older_versions_have_the_groups_that_can_be_derived(app: ChargingApp) -> None:
+    """A charge that pins neither bridge, region, cost centre nor number class."""
+    for number, (prefix, destination) in enumerate((("3317", "France"), ("44", "Britain"))):
+        charge: dict[str, object] = {
+            "kind": "dial_out",
+            "status": "charged",
+            "conference": "3001",
+            "started_at": JANUARY,
+            "answered_at": JANUARY,
+            "ended_at": JANUARY,
+            "talk_seconds": 60,
+            "billed_seconds": 60,
+            "amount": "0.10",
+            "currency": "USD",
+            "rate": {
+                "card": "old",
+                "version": JANUARY,
+                "prefix": prefix,
+                "destination": destination,
+            },
+            "lines": [],
+            "flags": [],
+        }
+        digest, begun = content_digest(charge), app.clock.now()
+        person = {"to": f"+{prefix}", "organizer": "ken", "salt": "s"}
+        debit = DebitLeg(f"old~{number}", digest, 100_000, begun, None, charge, person, digest)
+        app.run(app.container.ledger.submit("contoso", debit))
+    names = "organizer", "cost_center", "bridge", "region", "destination", "number_class"
+    items = usage(app, f"?group_by={','.join(names)}&order=group")["items"]
+    assert [tuple(each[name] for name in names) for each in items] == [
+        ("ken", None, "old", None, "Britain", None),  # three territories share 44 with it
+        ("ken", None, "old", "FR", "France", None),
+    ]
+    answer = app.get("/api/v1/accounts/contoso/legs?region=FR")
+    assert [each["leg"] for each in answer.json["items"]] == ["old~0"]
 
 
 def test_csv_has_the_groups_and_the_sums(app: ChargingApp) -> None:
