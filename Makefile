@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-all durations check bench cost mutate bridges infra package requirements sim soak planted reliability
+.PHONY: help setup demo run test test-all durations check bench cost docs mutate bridges infra package requirements sim soak planted reliability
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -n 2 --dist worksteal
 RUN_STAMP := .venv/.installed-local
@@ -13,8 +13,9 @@ CONSOLE_STAMP := console/dist/.built
 CONSOLE_SOURCES := $(wildcard console/*.json console/*.html console/*.ts console/public/* console/src/*.ts* console/src/*.css console/src/api/client.ts console/src/pages/*.tsx)
 KUSTO_STAMP := tests/infra/node_modules/.installed
 CHECKOV_STAMP := build/tools/checkov/.installed
+SITE_STAMP := build/tools/site/.installed
 UV_STAMP := build/tools/uv/.installed
-REQUIREMENTS := requirements requirements-local requirements-dev infra/tools/checkov-requirements infra/tools/uv-requirements
+REQUIREMENTS := requirements requirements-local requirements-dev infra/tools/checkov-requirements infra/tools/uv-requirements site/requirements
 
 help:
 	@echo "make setup   install what the tests and checks need; make demo and make run install less"
@@ -29,6 +30,7 @@ help:
 	@echo "make planted deliberate bugs, each of which must turn the tests red (minutes)"
 	@echo "make reliability  docs/reliability.md from the figures of the tests and of make planted"
 	@echo "make bench   figures beside their baselines; ONLY=name, or the beginning of one"
+	@echo "make docs    the site of the documentation, into build/site"
 	@echo "make cost    what a leg costs in Azure, into docs/cost.md"
 	@echo "make mutate  mutation testing of money and rating (minutes)"
 	@echo "make check   ruff, mypy, import-linter, and the style of texts (docs/style)"
@@ -96,6 +98,17 @@ $(UV_STAMP): infra/tools/uv-requirements.txt | $(VENV_STAMP)
 	@build/tools/uv/bin/pip install --quiet --no-input --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+site/node_modules/.installed: site/package.json site/package-lock.json
+	@echo "installing what draws the diagrams of the site into site/node_modules"
+	@cd site && npm ci --no-progress --loglevel=error </dev/null
+	@touch $@
+
+$(SITE_STAMP): site/requirements.txt site/node_modules/.installed | $(RUN_STAMP)
+	@echo "installing what builds the site into build/tools/site"
+	@$(PY) -m venv --clear build/tools/site
+	@build/tools/site/bin/pip install --quiet --no-input --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 demo: $(RUN_STAMP) $(NODE_STAMP) $(CONSOLE_STAMP)
 	@KEEP=$(KEEP) $(PY) -m local.demo
 
@@ -105,7 +118,7 @@ run: $(RUN_STAMP) $(NODE_STAMP) $(CONSOLE_STAMP)
 test: setup
 	@$(PYTEST) -m "not extended" --junitxml=build/test.xml tests
 
-test-all: setup
+test-all: setup $(SITE_STAMP)
 	@$(PYTEST) -m extended --junitxml=build/test-all.xml tests
 	@$(PY) -m tests.planted
 
@@ -138,6 +151,9 @@ check: setup
 
 bench: setup
 	@$(PY) -m tests.bench $(if $(ONLY),ONLY=$(ONLY))
+
+docs: $(SITE_STAMP)
+	@NO_MKDOCS_2_WARNING=1 build/tools/site/bin/python -m mkdocs build --strict
 
 cost: setup
 	@$(PY) -m tests.bench.cost

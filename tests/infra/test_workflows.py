@@ -104,8 +104,10 @@ def test_a_pull_requests_package_is_never_attested() -> None:
     assert {name for name, job in jobs.items() if "id-token: write" in _rights(job)} == {"attest"}
 
 
+ENVIRONMENTS = ["plan", "infrastructure", "production"]
+ENVIRONMENTS += [{"name": "github-pages", "url": "${{ steps.publish.outputs.page_url }}"}]
 HASHED = ["requirements", "requirements-local", "requirements-dev"]
-HASHED += ["infra/tools/checkov-requirements", "infra/tools/uv-requirements"]
+HASHED += ["infra/tools/checkov-requirements", "infra/tools/uv-requirements", "site/requirements"]
 
 
 @pytest.mark.parametrize("name", HASHED)
@@ -145,7 +147,7 @@ def test_nothing_is_installed_without_its_hash() -> None:
         line for line in lines_of if "pip install" in line and "--no-deps --no-build" not in line
     ]
 
-    assert len(installs) == 4
+    assert len(installs) == 5
     assert [line for line in installs if "--require-hashes" not in line] == []
     assert "--require-hashes" in (ROOT / "infra/tools/package.py").read_text("utf-8")
 
@@ -159,7 +161,7 @@ def test_rights_are_given_job_by_job(path: Path) -> None:
     for job in workflow["jobs"].values():
         assert "write-all" not in str(job["permissions"])
         if "id-token" in job["permissions"] and "attestations: write" not in _rights(job):
-            assert job["environment"] in {"plan", "infrastructure", "production"}
+            assert job["environment"] in ENVIRONMENTS
         for step in job.get("steps", []):
             if "actions/checkout" in step.get("uses", ""):
                 assert step["with"]["persist-credentials"] is False

@@ -40,9 +40,9 @@ def codes_of(tree: ast.AST) -> Iterator[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """The anchors of a page's headings, as GitHub and the site make them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
-    return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_error_code_of_the_source_is_documented() -> None:
@@ -83,8 +83,8 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
 def test_every_dependency_of_ours_is_explained() -> None:
     """Each package that the requirements name before "needed by these" has its line."""
     page = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
-    for name in ("requirements.in", "requirements-local.in", "requirements-dev.in"):
-        own = (ROOT / name).read_text("utf-8").partition("# needed by these")[0]
+    for name in ("requirements", "requirements-local", "requirements-dev", "site/requirements"):
+        own = (ROOT / f"{name}.in").read_text("utf-8").partition("# needed by these")[0]
         packages = re.findall(r"^([A-Za-z0-9-]+)==", own, re.MULTILINE)
         assert packages
         assert [package for package in packages if f"`{package}`" not in page] == []
