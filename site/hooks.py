@@ -54,7 +54,17 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
         relative = os.path.relpath(there, os.path.dirname(uri) or ".")
         return f"{found.group(1)}{relative}{found.group(3)}"
 
-    return LINK.sub(translated, markdown)
+    return LINK.sub(translated, _wide_steps(markdown))
+
+
+def _wide_steps(markdown: str) -> str:
+    """Blocks of numbered steps with the four spaces that Python-Markdown needs, in place of three."""
+    lines, in_step = [], False
+    for line in markdown.split("\n"):
+        if line.strip() and not line.startswith("   "):
+            in_step = re.match(r"\d+\. ", line) is not None
+        lines.append(f" {line}" if in_step and line.startswith("   ") else line)
+    return "\n".join(lines)
 
 
 def on_post_page(output: str, *, page: Page, **_: object) -> str:
