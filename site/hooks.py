@@ -58,11 +58,13 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
 
 def _wide_steps(markdown: str) -> str:
-    """Blocks of numbered steps with the four spaces that Python-Markdown needs, in place of three."""
+    """Numbered steps whose blocks are indented by four spaces, which Python-Markdown requires."""
     lines, in_step = [], False
     for line in markdown.split("\n"):
         if line.strip() and not line.startswith("   "):
             in_step = re.match(r"\d+\. ", line) is not None
+            if in_step and lines and lines[-1].startswith("    "):
+                lines.append("")
         lines.append(f" {line}" if in_step and line.startswith("   ") else line)
     return "\n".join(lines)
 
