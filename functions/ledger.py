@@ -194,7 +194,8 @@ async def verify_ledger(call: Call) -> func.HttpResponse:
     its newest anchor."""
     account = call.path("account")
     result = await container().read_ledger.verify(account, anchored=call.flag("anchors"))
-    problems = [*result.problems, *await container().read_proofs.problems(account)]
+    of_days = await container().read_proofs.problems(account)
+    problems = [*dict.fromkeys([*result.problems, *of_days])]
     if problems:
         event("verification_failed", account=account, problems=len(problems))
     return reply(

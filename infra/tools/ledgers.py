@@ -1,8 +1,10 @@
-"""`python -m infra.tools.ledgers export|restore|verify ACCOUNT [FILE]`: a ledger out and back in.
+"""`python -m infra.tools.ledgers export|restore|verify|set-aside ACCOUNT [FILE]`: a ledger out and
+back in.
 
 `export` writes the journals of an account, a line each, numbers of persons left out; `restore`
 rebuilds its ledger from such a file, into tables that have none; `verify` recomputes it, with
-`--anchors` against what was anchored. With the settings of the app in the environment.
+`--anchors` against what was anchored; `set-aside` ends the comparison with the newest anchor, after
+a restore that is known to be older. With the settings of the app in the environment.
 """
 
 import argparse
@@ -19,15 +21,15 @@ from shared.settings import Settings, SettingsError
 
 
 def main() -> int:
-    """Do one of the three. Returns the exit code: 1 where a ledger does not verify, too."""
+    """Do one of the four. Returns the exit code: 1 where a ledger does not verify, too."""
     parser = argparse.ArgumentParser(prog="python -m infra.tools.ledgers")
-    parser.add_argument("verb", choices=["export", "restore", "verify"])
+    parser.add_argument("verb", choices=["export", "restore", "verify", "set-aside"])
     parser.add_argument("account")
     parser.add_argument("file", type=Path, nargs="?", help="of an export")
     parser.add_argument("--anchors", action="store_true", help="verify against the newest anchor")
     options = parser.parse_args()
-    if (options.file is None) != (options.verb == "verify"):
-        parser.error("export and restore need a file, verify has none")
+    if (options.file is None) != (options.verb in {"verify", "set-aside"}):
+        parser.error("export and restore need a file, verify and set-aside have none")
     try:
         return asyncio.run(_run(options))
     except (SettingsError, PerminuteError, OSError) as error:
@@ -60,6 +62,8 @@ async def _do(options: argparse.Namespace, container: Container) -> int:
         state = await restore(container.tables, account, _lines(options.file), key)
         print(f"{account}: {state.commit} commits, balance {format_amount(state.balance_micros)}")
         return 0
+    if options.verb == "set-aside":
+        return await _set_aside(account, container)
     found = await container.read_ledger.verify(account, anchored=options.anchors)
     for problem in found.problems:
         print(problem)
@@ -69,6 +73,17 @@ async def _do(options: argparse.Namespace, container: Container) -> int:
         f"{'does not verify' if found.problems else 'verifies'}"
     )
     return 1 if found.problems else 0
+
+
+async def _set_aside(account: str, container: Container) -> int:
+    """End the comparison with the newest anchor; the next audit anchors the ledger as it is."""
+    now = container.clock.now()
+    anchor = await container.anchors.latest(account, now.date()) if container.anchors else None
+    if container.anchors is None or anchor is None:
+        raise NotFound(f"There is no anchor of {account}.", code="anchors_off")
+    await container.anchors.set_aside(anchor, now)
+    print(f"{account}: the anchor at commit {anchor.commit} is set aside")
+    return 0
 
 
 async def _lines(file: Path) -> AsyncIterator[bytes]:

@@ -541,7 +541,7 @@ class Container:
             c.notices,
             c.watch_balances,
             c.anchors,
-            c.proofs,
+            c.read_proofs,
             c.close_days,
             c.denials,
             c.clock,

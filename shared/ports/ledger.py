@@ -208,8 +208,11 @@ class Ledger(Protocol):
         computed, or before the ledger is opened."""
         ...
 
-    async def public_hashes(self, account: str, *, after: int) -> list[str] | None:
-        """The public hashes of the commits after a number, in order; None where rows have none."""
+    async def public_hashes(
+        self, account: str, *, after: int, until: int | None = None
+    ) -> list[str] | None:
+        """The public hashes of the commits after a number, or up to another one, in order; None
+        where rows have none."""
         ...
 
     async def begin_public_chain(self, account: str, commit: int, public: str) -> bool:

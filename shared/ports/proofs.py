@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from shared.domain.proof.days import ProvenDay
@@ -52,8 +52,8 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The head of an account's ledger at a commit, and the day roots closed that night, as they
-    were when they were anchored."""
+    """The head of an account's ledger at a commit, and day roots: those closed since the anchor
+    before, and the last root of that one."""
 
     account: str
     commit: int
@@ -69,5 +69,13 @@ class Anchors(Protocol):
         ...
 
     async def latest(self, account: str, today: date) -> Anchor | None:
-        """The newest anchor of an account, or None."""
+        """The newest anchor of an account, or None. Raises LedgerCorrupt, StoreUnavailable."""
+        ...
+
+    async def set_aside(self, anchor: Anchor, now: datetime) -> None:
+        """Keep that an operator no longer compares with an anchor: its ledger was restored."""
+        ...
+
+    async def is_set_aside(self, anchor: Anchor) -> bool:
+        """Whether an operator no longer compares with an anchor."""
         ...

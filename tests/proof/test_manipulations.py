@@ -1,6 +1,5 @@
 """Manipulations of exports, receipts, roots, keys and stored rows: each is found, and named."""
 
-import asyncio
 import base64
 import copy
 import json
@@ -13,15 +12,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shared.adapters.ledger.anchors import BlobAnchors
 from shared.adapters.proof.proof_days import TableProofs, day_rows
 from shared.domain.proof.roots import SignedRoot, signed_bytes
-from shared.ports.tables import Delete, Operation, Upsert
+from shared.ports.tables import Delete, Upsert
 from tests.proof.test_verifiers import VECTORS, sealed_month, sealed_receipt
-from tests.support.charging_app import ChargingApp
+from tests.support.anchored_app import AnchoredApp
 from tests.unit.proof.proof_vectors import SEED
 
-BASE = "/api/v1/accounts/contoso"
 type Json = Any
 
 
@@ -337,94 +334,52 @@ def test_two_roots_of_a_day_are_named(tools: Any) -> None:
 # Stored rows
 
 
-class Blobs:
-    """Blobs in memory that are written once."""
-
-    def __init__(self) -> None:
-        self.blobs: dict[str, bytes] = {}
-
-    async def put_once(self, name: str, content: bytes) -> bool:
-        return self.blobs.setdefault(name, content) is content
-
-    async def get(self, name: str) -> bytes | None:
-        return self.blobs.get(name)
-
-
 @pytest.fixture
-def app() -> Iterator[ChargingApp]:
+def app() -> Iterator[AnchoredApp]:
     """Three closed days of an account, anchored."""
-    with ChargingApp() as made:
-        made.settle("contoso")
-        made.container.anchors = BlobAnchors(Blobs())
-        for _ in range(3):
-            made.leg()
-            made.leg(to="+33170000001")
-            made.clock.advance(days=1)
-            audit(made)
+    with AnchoredApp() as made:
+        made.close_days()
         yield made
 
 
-def audit(app: ChargingApp) -> list[str]:
-    answer = app.post("/api/v1/operations/nightly-audit", None)
-    assert answer.status == 200, answer.body
-    return list(answer.json["problems"])
+def test_sound_rows_have_no_problems(app: AnchoredApp) -> None:
+    assert app.problems() == []
+    assert app.audit() == []
 
 
-def problems(app: ChargingApp) -> list[str]:
-    return list(app.get(f"{BASE}/verify?anchors=true").json["problems"])
+def test_a_changed_public_hash_is_named(app: AnchoredApp) -> None:
+    key = app.keys_of("journal|")[0]
+    app.write(Upsert(key, {**app.values_of(key), "public": "0" * 64}))
+    assert any(each.startswith(f"{key}: public:") for each in app.problems())
 
 
-def write(app: ChargingApp, *operations: Operation) -> None:
-    asyncio.run(app.tables.transact("ledger", "contoso", operations))
-
-
-def values_of(app: ChargingApp, key: str) -> dict[str, Any]:
-    return dict(asyncio.run(app.tables.get("ledger", "contoso", key)).values)
-
-
-def first_key(app: ChargingApp, prefix: str) -> str:
-    found = asyncio.run(app.tables.query("ledger", "contoso", first=prefix, before=f"{prefix}~"))
-    return str(found[0].key)
-
-
-def test_sound_rows_have_no_problems(app: ChargingApp) -> None:
-    assert problems(app) == []
-    assert audit(app) == []
-
-
-def test_a_changed_public_hash_is_named(app: ChargingApp) -> None:
-    key = first_key(app, "journal|")
-    write(app, Upsert(key, {**values_of(app, key), "public": "0" * 64}))
-    assert any(each.startswith(f"{key}: public:") for each in problems(app))
-
-
-def test_changed_hashes_of_a_day_are_named(app: ChargingApp) -> None:
+def test_changed_hashes_of_a_day_are_named(app: AnchoredApp) -> None:
     key = "proof|2026-11-24|000"
-    values = values_of(app, key)
-    write(app, Upsert(key, {**values, "hashes0": values["hashes0"][:-1] + b"?"}))
-    assert any(each.startswith("proof|2026-11-24: tree:") for each in problems(app))
+    values = app.values_of(key)
+    app.write(Upsert(key, {**values, "hashes0": values["hashes0"][:-1] + b"?"}))
+    assert any(each.startswith("proof|2026-11-24: tree:") for each in app.problems())
 
 
-def test_a_changed_rate_is_named(app: ChargingApp) -> None:
-    key = first_key(app, "rate|")
-    values = values_of(app, key)
+def test_a_changed_rate_is_named(app: AnchoredApp) -> None:
+    key = app.keys_of("rate|")[0]
+    values = app.values_of(key)
     changed = {**json.loads(values["data"]), "minimum_charge": "1"}
-    write(app, Upsert(key, {**values, "data": json.dumps(changed)}))
-    assert any(each.startswith(f"{key}: data:") for each in problems(app))
+    app.write(Upsert(key, {**values, "data": json.dumps(changed)}))
+    assert any(each.startswith(f"{key}: data:") for each in app.problems())
 
 
-def test_a_deleted_day_and_a_cut_tail_are_named(app: ChargingApp) -> None:
-    write(app, Delete("proof|2026-11-24"))
-    assert any(each.startswith("proof|2026-11-25: previous:") for each in problems(app))
-    write(app, Delete("proof|2026-11-25"))
-    found = problems(app)
+def test_a_deleted_day_and_a_cut_tail_are_named(app: AnchoredApp) -> None:
+    app.write(Delete("proof|2026-11-24"))
+    assert any(each.startswith("proof|2026-11-25: previous:") for each in app.problems())
+    app.write(Delete("proof|2026-11-25"))
+    found = app.problems()
     assert "proof|head: day: there is no such day" in found
     assert "roots: the root of 2026-11-25 was anchored and is gone" in found
 
 
-def test_a_root_that_is_signed_again_is_found_by_its_anchor(app: ChargingApp) -> None:
+def test_a_root_that_is_signed_again_is_found_by_its_anchor(app: AnchoredApp) -> None:
     """With the operator's own key: only the anchor, or a receipt that was kept, tells."""
-    day = asyncio.run(TableProofs(app.tables).day("contoso", "2026-11-25"))
+    day = app.run(TableProofs(app.tables).day("contoso", "2026-11-25"))
     assert day is not None
     app.clock.advance(seconds=1)
     root = replace(day.signed.root, signed_at=app.clock.now())
@@ -432,16 +387,17 @@ def test_a_root_that_is_signed_again_is_found_by_its_anchor(app: ChargingApp) ->
     assert signer is not None
     again = replace(day, signed=SignedRoot(root, signer.sign(signed_bytes(root))))
     parts, (insert, _) = day_rows(again)
-    write(app, *parts, Upsert("proof|2026-11-25", insert.values))  # type: ignore[union-attr]
-    assert problems(app) == ["roots: another root of 2026-11-25 was anchored"]
-    assert audit(app) == ["contoso: roots: another root of 2026-11-25 was anchored"]
+    app.write(*parts, Upsert("proof|2026-11-25", insert.values))  # type: ignore[union-attr]
+    assert app.problems() == ["roots: another root of 2026-11-25 was anchored"]
+    for _ in range(3):  # the alarm stays until an operator ends it
+        assert app.next_night() == ["contoso: roots: another root of 2026-11-25 was anchored"]
 
 
-def test_a_root_with_another_signature_is_named(app: ChargingApp) -> None:
+def test_a_root_with_another_signature_is_named(app: AnchoredApp) -> None:
     key = "proof|2026-11-25"
-    values = values_of(app, key)
+    values = app.values_of(key)
     data = json.loads(values["data"])
     data["signed"]["signature"] = base64.b64encode(bytes(64)).decode()
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
-    write(app, Upsert(key, {**values, "data": text}))
-    assert any(each.startswith(f"{key}: signature:") for each in problems(app))
+    app.write(Upsert(key, {**values, "data": text}))
+    assert any(each.startswith(f"{key}: signature:") for each in app.problems())

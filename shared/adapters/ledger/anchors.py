@@ -3,17 +3,23 @@ changed. A ledger that was rewritten or rolled back as a whole verifies by itsel
 anchor it does not.
 
 Blob `{date}/{bucket}.jsonl`, a line an account: `{"account", "commit", "head", "roots"}`; `roots`
-are the signed roots of the days that were closed that night (docs/proof.md), absent where none was.
+are the signed roots of the days that were closed since the anchor before (docs/proof.md), after the
+last one of that anchor. Earlier versions left `roots` out where there were none, also where the
+ledger had a problem.
+
+Blob `set-aside/{digest}.json`: an anchor with which a ledger is no longer compared.
 """
 
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from shared.domain.common import limits
-from shared.domain.common.canonical import canonical_json
+from shared.domain.common.canonical import canonical_json, content_digest, format_time
+from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.proof.roots import read_root
 from shared.ports.proofs import Anchor
 
@@ -50,24 +56,51 @@ class BlobAnchors:
 
     async def latest(self, account: str, today: date) -> Anchor | None:
         """The newest anchor of an account, at most `ANCHOR_DAYS_BACK_MAX` days old."""
+        newest: Anchor | None = None
         for back in range(limits.ANCHOR_DAYS_BACK_MAX):
-            content = await self._blobs.get(_blob(today - timedelta(days=back), account))
-            for line in (content or b"").splitlines():
-                data = json.loads(line)
-                if data["account"] == account:
-                    roots = tuple(map(read_root, data.get("roots", ())))
-                    return Anchor(account, data["commit"], data["head"], roots)
-        return None
+            name = _blob(today - timedelta(days=back), account)
+            try:
+                found = _of_account(await self._blobs.get(name) or b"", account)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise LedgerCorrupt(f"The anchors in {name} can't be read: {error!r}.") from error
+            if found is None:
+                continue
+            newest = newest or found[0]
+            if found[1]:
+                return replace(newest, roots=found[0].roots)
+        return newest
+
+    async def set_aside(self, anchor: Anchor, now: datetime) -> None:
+        """Keep that an operator no longer compares with an anchor."""
+        document = {**_document(anchor), "at": format_time(now)}
+        await self._blobs.put_once(_set_aside(anchor), canonical_json(document))
+
+    async def is_set_aside(self, anchor: Anchor) -> bool:
+        """Whether an operator no longer compares with an anchor."""
+        return await self._blobs.get(_set_aside(anchor)) is not None
 
 
 def _document(anchor: Anchor) -> dict[str, object]:
-    roots = [root.document() for root in anchor.roots]
     return {
         "account": anchor.account,
         "commit": anchor.commit,
         "head": anchor.head,
-        **({"roots": roots} if roots else {}),
+        "roots": [root.document() for root in anchor.roots],
     }
+
+
+def _of_account(content: bytes, account: str) -> tuple[Anchor, bool] | None:
+    """(the anchor of an account, whether its line has roots) in a blob."""
+    for line in content.splitlines():
+        data = json.loads(line)
+        if data["account"] == account:
+            roots = tuple(map(read_root, data.get("roots", ())))
+            return Anchor(account, data["commit"], data["head"], roots), "roots" in data
+    return None
+
+
+def _set_aside(anchor: Anchor) -> str:
+    return f"set-aside/{content_digest(_document(anchor))}.json"
 
 
 def _blob(day: date, account: str) -> str:

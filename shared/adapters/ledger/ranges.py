@@ -1,6 +1,6 @@
 """Ranges of a ledger's rows, however many they are."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from shared.adapters.ledger.rows import TABLE
 from shared.domain.common import limits
@@ -8,7 +8,13 @@ from shared.ports.tables import Row, TableStore
 
 
 async def read_range(
-    tables: TableStore, account: str, first: str, before: str, *, table: str = TABLE
+    tables: TableStore,
+    account: str,
+    first: str,
+    before: str,
+    *,
+    table: str = TABLE,
+    select: Sequence[str] | None = None,
 ) -> AsyncIterator[Row]:
     """A range of an account's rows, those of its ledger by default, a bounded page at a time."""
     after: str | None = None
@@ -19,6 +25,7 @@ async def read_range(
             first=first,
             after=after,
             before=before,
+            select=select,
             limit=limits.TABLE_PAGE_ROWS_MAX,
         )
         for row in page:

@@ -238,13 +238,16 @@ class TableLedger:
         row = await self._tables.get(rows.TABLE, account, rows.STATE)
         return rows.public_hash(row) if row else None
 
-    async def public_hashes(self, account: str, *, after: int) -> list[str] | None:
+    async def public_hashes(
+        self, account: str, *, after: int, until: int | None = None
+    ) -> list[str] | None:
+        before = "journal}" if until is None else rows.journal_key(until + 1)
         found: list[str] = []
         while page := await self._tables.query(
             rows.TABLE,
             account,
             after=rows.journal_key(after + len(found)),
-            before="journal}",
+            before=before,
             limit=limits.TABLE_PAGE_ROWS_MAX,
             select=["schema", "public"],
         ):

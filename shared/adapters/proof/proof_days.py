@@ -7,7 +7,9 @@
 | `proof|head`        | the last closed day                                                  |
 | `rate|{digest}`     | a rate as it is proved                                               |
 
-None is changed once it is written, but `proof|head`; a day's rows come before it.
+One transaction writes all rows of a day, so that two processes never mix theirs; the rates, which
+their digest names, come before. A day of more than `PROOF_HASHES_KEPT_MAX` commits has no parts:
+its hashes are read from the journal. Only `proof|head` is ever changed.
 """
 
 import hashlib
@@ -23,10 +25,13 @@ from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json
 from shared.domain.common.errors import LedgerCorrupt, RowExists
 from shared.domain.proof.days import ProvenDay
-from shared.domain.proof.roots import SignedRoot, read_root
+from shared.domain.proof.roots import DayRoot, SignedRoot, read_root
 from shared.ports.tables import Insert, Operation, Row, TableStore, Upsert, Value
 
 SCHEMA = 1
+_MOST_PARTS = -(-limits.ENTITY_BYTES_MAX // limits.PROPERTY_BINARY_BYTES_MAX)
+_OF_ROOT = ("schema", "digest", "data", *(f"data{part}" for part in range(_MOST_PARTS)))
+"""The properties of a row with a root: what is read of a range that has hashes, too."""
 PREFIX = "proof|"
 RATE = "rate|"
 HEAD = "proof|head"
@@ -51,7 +56,8 @@ class TableProofs:
 
     async def roots(self, account: str, first: str, last: str, *, limit: int) -> list[SignedRoot]:
         found: list[SignedRoot] = []
-        async for row in read_range(self._tables, account, f"{PREFIX}{first}", f"{PREFIX}{last}|"):
+        span = (f"{PREFIX}{first}", f"{PREFIX}{last}|")
+        async for row in read_range(self._tables, account, *span, select=_OF_ROOT):
             if is_day(row.key):
                 found.append(read_day(row)[0])
             if len(found) == limit:
@@ -65,7 +71,9 @@ class TableProofs:
             return None
         signed, digests = read_day(found[0])
         leaves = tuple(leaf for row in found[1:] for leaf in read_leaves(row))
-        if len(leaves) != signed.root.commits:
+        if len(leaves) != signed.root.commits and (
+            leaves or signed.root.commits <= limits.PROOF_HASHES_KEPT_MAX
+        ):
             raise LedgerCorrupt(f"Row {key} has {signed.root.commits} commits, its parts others.")
         return ProvenDay(signed, leaves, tuple(await self._rates(account, digests)))
 
@@ -77,11 +85,13 @@ class TableProofs:
         return await self._rates(account, sorted(digests))
 
     async def close(self, account: str, day: ProvenDay) -> bool:
-        parts, final = day_rows(day)
-        for each in parts:
-            await self._tables.transact(rows.TABLE, account, [each])
+        before, final = day_rows(day)
+        hashes = [each for each in before if each.key.startswith(PREFIX)]
+        for each in before:
+            if each not in hashes:
+                await self._tables.transact(rows.TABLE, account, [each])
         try:
-            await self._tables.transact(rows.TABLE, account, final)
+            await self._tables.transact(rows.TABLE, account, [*final, *hashes])
         except RowExists:
             return False  # another run was faster: its root is the one that counts
         return True
@@ -97,7 +107,7 @@ class TableProofs:
 
 
 def day_rows(day: ProvenDay) -> tuple[list[Operation], list[Operation]]:
-    """(the rows that come first, the transaction that closes the day)."""
+    """(rates and parts, the root and the head) of a day."""
     root = day.signed.root
     digests: list[str] = []
     parts: list[Operation] = []
@@ -105,9 +115,9 @@ def day_rows(day: ProvenDay) -> tuple[list[Operation], list[Operation]]:
         digests.append(rate_digest(rate))
         parts.append(Upsert(f"{RATE}{digests[-1]}", {"schema": SCHEMA, **pack("data", rate)}))
     size = limits.PROOF_HASHES_A_ROW_MAX
-    for number, start in enumerate(range(0, len(day.leaves), size)):
-        data = b"".join(day.leaves[start : start + size])
-        key = f"{PREFIX}{root.day}|{number:03}"
+    keys = part_keys(root) if root.commits <= limits.PROOF_HASHES_KEPT_MAX else []
+    for number, key in enumerate(keys):
+        data = b"".join(day.leaves[number * size : (number + 1) * size])
         parts.append(Upsert(key, {"schema": SCHEMA, **split("hashes", data)}))
     values: dict[str, Value] = {
         "schema": SCHEMA,
@@ -124,6 +134,12 @@ def day_rows(day: ProvenDay) -> tuple[list[Operation], list[Operation]]:
 def rate_digest(rate: Mapping[str, Any]) -> str:
     """The digest of a rate, by which its row is named."""
     return hashlib.sha256(canonical_json(rate)).hexdigest()
+
+
+def part_keys(root: DayRoot) -> list[str]:
+    """The keys of the rows with the public hashes of a day."""
+    count = -(-root.commits // limits.PROOF_HASHES_A_ROW_MAX)
+    return [f"{PREFIX}{root.day}|{number:03}" for number in range(count)]
 
 
 def is_day(key: str) -> bool:
@@ -143,7 +159,12 @@ def read_day(row: Row) -> tuple[SignedRoot, list[str]]:
     """(root, digests of its rates)."""
     check_schema(row, SCHEMA)
     data = cast("dict[str, Any]", unpack("data", row.values))
-    return read_root(data["signed"]), data["rates"]
+    signed, digests = read_root(data["signed"]), data["rates"]
+    if row.key != f"{PREFIX}{signed.root.day}" or not all(
+        isinstance(each, str) for each in digests
+    ):
+        raise ValueError("the row is of another day")
+    return signed, digests
 
 
 @fails_closed

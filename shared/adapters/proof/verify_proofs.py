@@ -15,16 +15,18 @@ from shared.adapters.proof.proof_days import (
     PREFIX,
     RATE,
     is_day,
+    part_keys,
     read_day,
     read_head,
     read_leaves,
     read_rate,
 )
+from shared.domain.common import limits
 from shared.domain.proof.commits import GENESIS
 from shared.domain.proof.days import follows
 from shared.domain.proof.merkle import tree_root
 from shared.domain.proof.rates import rates_root
-from shared.domain.proof.roots import SignedRoot
+from shared.domain.proof.roots import DayRoot, SignedRoot
 from shared.ports.tables import Row, TableStore
 
 _DAYS_BACK = timedelta(days=3)
@@ -42,15 +44,14 @@ async def proof_rows(run: Run, tables: TableStore, account: str, since: datetime
     if found.head and await tables.get(rows.TABLE, account, last) is None:
         run.wrong(HEAD, "day: there is no such day")
     named = {each for _, _, digests in found.days for each in digests}
-    rates = await _rates(run, tables, account, named)
+    rates = await _rates(run, tables, account, named, every=since is None)
     for row, signed, digests in found.days:
         if row.key > last:
             run.wrong(HEAD, "day: is not the last one")
-        _day(run, account, row, signed, found.leaves.pop(row.key, []))
+        _day(run, account, row, signed, found.take_parts(signed.root))
         _rates_of(run, row, signed, digests, rates)
-    for key in found.leaves:
-        if key <= last:
-            run.wrong(f"{key}|000", "hashes: there is no such day")
+    for key in found.parts:
+        run.wrong(key, "hashes: no closed day has this part")
     if found.days and since is None:
         root = found.days[0][1].root
         if root.previous != GENESIS or root.after or root.base != GENESIS:
@@ -62,11 +63,15 @@ async def proof_rows(run: Run, tables: TableStore, account: str, since: datetime
 
 @dataclass(slots=True)
 class _Found:
-    """Days with the digests of their rates, the public hashes of each, and the last day."""
+    """Days with the digests of their rates, the parts with public hashes, and the last day."""
 
     days: list[tuple[Row, SignedRoot, list[str]]] = field(default_factory=list)
-    leaves: dict[str, list[bytes]] = field(default_factory=dict)
+    parts: dict[str, list[bytes]] = field(default_factory=dict)
     head: str = ""
+
+    def take_parts(self, root: DayRoot) -> list[bytes]:
+        """The public hashes of a day; what is left in the end belongs to no day."""
+        return [leaf for key in part_keys(root) for leaf in self.parts.pop(key, ())]
 
     def add(self, run: Run, row: Row) -> None:
         """Take the next row."""
@@ -77,23 +82,34 @@ class _Found:
             elif is_day(row.key):
                 self.days.append((row, *read_day(row)))
             else:
-                self.leaves.setdefault(row.key.rpartition("|")[0], []).extend(read_leaves(row))
+                self.parts[row.key] = list(read_leaves(row))
         except UNREADABLE as error:
             run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
 
 
-async def _rates(run: Run, tables: TableStore, account: str, named: set[str]) -> _Rates:
+async def _rates(
+    run: Run, tables: TableStore, account: str, named: set[str], *, every: bool
+) -> _Rates:
+    """Rates by digest: those that days name, or every one that there is. One that no day names yet
+    is of a day that is about to be closed."""
+    stored: dict[str, Row | None]
+    if every:
+        span = (f"{RATE}", f"{RATE[:-1]}}}")
+        stored = {row.key: row async for row in read_range(tables, account, *span)}
+    else:
+        keys = [f"{RATE}{digest}" for digest in sorted(named)]
+        stored = {key: await tables.get(rows.TABLE, account, key) for key in keys}
     found: dict[str, Mapping[str, Any] | None] = {}
-    for digest in sorted(named):
-        row = await tables.get(rows.TABLE, account, f"{RATE}{digest}")
+    for key in sorted(stored.keys() | {f"{RATE}{digest}" for digest in named}):
+        row = stored.get(key)
         if row is None:
-            run.wrong(f"{RATE}{digest}", "is missing")
+            run.wrong(key, "is missing")
             continue
         own_properties(run, row, RATE)
         try:
-            found[digest] = read_rate(row)
+            found[key.removeprefix(RATE)] = read_rate(row)
         except UNREADABLE:
-            run.wrong(row.key, "data: is not the rate that the key names")
+            run.wrong(key, "data: is not the rate that the key names")
     return found
 
 
@@ -109,13 +125,17 @@ def _day(run: Run, account: str, row: Row, signed: SignedRoot, leaves: list[byte
         run.wrong(row.key, "digest: is not that of the root")
     if row.key != f"{PREFIX}{root.day}" or root.account != account or root.is_interim:
         run.wrong(row.key, "data: is the root of another day or account")
-    if len(leaves) != root.commits or tree_root(leaves).hex() != root.tree:
-        run.wrong(row.key, "tree: is not the root over the public hashes of the day")
     start = run.commit - len(run.publics)
+    made = run.publics[root.after - start : root.last - start] if root.after >= start else []
+    if not leaves and root.commits > limits.PROOF_HASHES_KEPT_MAX:
+        leaves = [bytes.fromhex(each.hash) for each in made]  # none are kept of such a day
+    if (leaves or root.commits <= limits.PROOF_HASHES_KEPT_MAX) and (
+        len(leaves) != root.commits or tree_root(leaves).hex() != root.tree
+    ):
+        run.wrong(row.key, "tree: is not the root over the public hashes of the day")
     if root.last > run.commit:
         run.newer[row.key] = root.last
     elif root.after >= start:
-        made = run.publics[root.after - start : root.last - start]
         if [leaf.hex() for leaf in leaves] != [each.hash for each in made]:
             run.wrong(row.key, "tree: the commits are not those of the journal")
         end = (root.base, root.opening_micros, root.first_entry - 1)

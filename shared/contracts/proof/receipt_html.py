@@ -1,10 +1,13 @@
 """A receipt as a page made to be printed: A4, no script, with the QR code of its digest."""
 
+import base64
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
 import segno
+
+from shared.domain.common.canonical import canonical_json
 
 _STYLE = """
 @page { size: A4; margin: 18mm }
@@ -32,7 +35,7 @@ def receipt_html(receipt: Mapping[str, Any]) -> str:
         f"<h1>Receipt</h1>{_table(_about(receipt, name))}",
         *(_item(item, receipt["roots"]) for item in receipt["items"]),
         _corrections(receipt["corrections"]),
-        _digest(receipt["digest"]),
+        _digest(receipt),
         "</body></html>",
     ]
     return "".join(parts)
@@ -41,7 +44,7 @@ def receipt_html(receipt: Mapping[str, Any]) -> str:
 def _about(receipt: Mapping[str, Any], name: str) -> Iterable[tuple[str, object]]:
     yield "Account", receipt["account"]
     yield "Leg" if "leg" in receipt else "Entry", name
-    yield "Prepared at", receipt["created_at"]
+    yield "Signed until", receipt["created_at"]
 
 
 def _item(item: Mapping[str, Any], roots: list[Mapping[str, Any]]) -> str:
@@ -90,12 +93,14 @@ def _corrections(links: list[Mapping[str, Any]]) -> str:
     return f"<section><h2>Corrections</h2>{_table(lines)}</section>"
 
 
-def _digest(digest: str) -> str:
+def _digest(receipt: Mapping[str, Any]) -> str:
+    digest, content = receipt["digest"], base64.b64encode(canonical_json(receipt)).decode()
     code = segno.make(f"perminute-receipt/1:{digest}", error="m", micro=False)
     svg = code.svg_inline(scale=1, omitsize=True, border=4)
     return (
         f'<section><h2>Proof</h2><div class="code">{svg}<p>Digest of the receipt:<br>'
-        f"<code>{digest}</code><br>The receipt as JSON is checked with"
+        f'<code>{digest}</code><br><a download="receipt.json"'
+        f' href="data:application/json;base64,{content}">The receipt as JSON</a> is checked with'
         " tools/verify_receipt.py, without the operator.</p></div></section>"
     )
 

@@ -2,9 +2,10 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import date, datetime
 from typing import Any
 
 from shared.domain.common.canonical import canonical_json, format_time, parse_time
@@ -12,6 +13,7 @@ from shared.domain.common.money import format_amount, parse_balance
 from shared.domain.proof.commits import document_hash
 
 ROOT_FORMAT = "perminute-root/1"
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,8 @@ def signed_bytes(root: DayRoot) -> bytes:
 
 
 def read_root(document: Mapping[str, Any]) -> SignedRoot:
-    """The root that `SignedRoot.document` wrote. Raises KeyError, ValueError, TypeError."""
+    """The root that `SignedRoot.document` wrote. Raises KeyError, TypeError or ValueError for every
+    other document: one with another member, another type, or another text of the same value."""
     data = document["root"]
     plain = ("account", "currency", "time_zone", "day", "after", "commits", "base", "head")
     root = DayRoot(
@@ -136,4 +139,13 @@ def read_root(document: Mapping[str, Any]) -> SignedRoot:
         key=data["key"],
         is_interim=data["interim"],
     )
-    return SignedRoot(root, base64.b64decode(document["signature"], validate=True))
+    wrong = [each.name for each in fields(root) if type(getattr(root, each.name)) is not each.type]
+    hashes = (root.base, root.head, root.tree, root.rates, root.previous)
+    if wrong or not all(map(_HASH.fullmatch, hashes)):
+        raise ValueError(f"{', '.join(wrong) or 'a hash'} has another type")
+    signed = SignedRoot(root, base64.b64decode(document["signature"], validate=True))
+    if canonical_json(signed.document()) != canonical_json(document):
+        raise ValueError("the root is not as it was written")
+    if date.fromisoformat(root.day).isoformat() != root.day:
+        raise ValueError("the day is not an ISO date")
+    return signed

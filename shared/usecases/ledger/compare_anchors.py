@@ -1,18 +1,16 @@
-"""A ledger held against its newest anchor: what was rewritten, or rolled back, as a whole."""
+"""A ledger compared with its newest anchor: what was rewritten, or rolled back, as a whole."""
 
-from datetime import date
-
+from shared.domain.common.errors import LedgerCorrupt
 from shared.ports.ledger import Ledger
-from shared.ports.proofs import Anchors, Proofs
+from shared.ports.proofs import Anchor, Anchors, Proofs
 
 
 async def anchor_problems(
-    account: str, today: date, anchors: Anchors, ledger: Ledger, proofs: Proofs
-) -> list[str] | None:
-    """What is not as it was anchored, head and day roots; None where there is no anchor."""
-    anchor = await anchors.latest(account, today)
-    if anchor is None:
-        return None
+    anchor: Anchor, anchors: Anchors, ledger: Ledger, proofs: Proofs
+) -> list[str]:
+    """What is not as it was anchored, head and day roots; nothing for an anchor that was set
+    aside."""
+    account = anchor.account
     problems: list[str] = []
     head = await ledger.head_at(account, anchor.commit) if anchor.commit else anchor.head
     if head is None:
@@ -22,9 +20,14 @@ async def anchor_problems(
             f"commit {anchor.commit}: is not the one that was anchored; it was rewritten"
         )
     for signed in anchor.roots:
-        stored = await proofs.root(account, signed.root.day)
+        day = signed.root.day
+        try:
+            stored = await proofs.root(account, day)
+        except LedgerCorrupt as error:
+            problems.append(f"roots: the root of {day} was anchored: {error.detail}")
+            continue
         if stored is None:
-            problems.append(f"roots: the root of {signed.root.day} was anchored and is gone")
+            problems.append(f"roots: the root of {day} was anchored and is gone")
         elif stored.digest != signed.digest:
-            problems.append(f"roots: another root of {signed.root.day} was anchored")
-    return problems
+            problems.append(f"roots: another root of {day} was anchored")
+    return [] if problems and await anchors.is_set_aside(anchor) else problems

@@ -218,10 +218,13 @@ class ReadLedger:
             return found
         if self.anchors is None:
             raise Conflict("Heads are not anchored here.", code="anchors_off")
-        today = self.clock.now().date()
-        problems = await anchor_problems(account, today, self.anchors, self.ledger, self.proofs)
-        if problems is None:
+        try:
+            anchor = await self.anchors.latest(account, self.clock.now().date())
             problems = ["There is no anchor to compare with."]
+            if anchor is not None:
+                problems = await anchor_problems(anchor, self.anchors, self.ledger, self.proofs)
+        except LedgerCorrupt as error:
+            problems = [error.detail]
         return replace(found, problems=(*found.problems, *problems))
 
 

@@ -1,10 +1,13 @@
 """The nightly audit: goes through the directory and proves that the marks missed nothing.
 
-For every account: its settings stand in the ledger, its events are published, what time brought is
-done, its closed days are packed, days and months added up, its chain verifies from where the last
-night ended and is what was anchored, its days are closed and their roots signed; then the heads of
-all ledgers are anchored in another storage account. What is found wrong is repaired where that is
-safe, and always reported.
+For every account the audit writes the settings into the ledger, publishes events, does what time
+brought, packs closed days, adds days and months up, verifies the chain from where the last night
+ended, verifies every day root and its signature, compares both with the newest anchor, and closes
+the days that are over. Then it anchors the heads of all ledgers in another storage account. It
+repairs what can be repaired safely, and reports all that it finds.
+
+A ledger with a problem is not anchored: its anchor of the night before is anchored again, so that
+the problem is reported every night until the ledger is restored or that anchor is set aside.
 """
 
 from collections.abc import AsyncIterator
@@ -13,24 +16,24 @@ from datetime import date, datetime, timedelta
 
 from shared.concurrency import gather_bounded
 from shared.domain.common import limits
-from shared.domain.common.errors import PerminuteError
+from shared.domain.common.errors import Conflict, PerminuteError
 from shared.domain.directory.access import ALL_ACCOUNTS, Principal
 from shared.domain.directory.entities import Account
 from shared.domain.ledger import alert_evaluation
-from shared.domain.proof.roots import SignedRoot
 from shared.ports.clock import Clock
 from shared.ports.denials import Denials
 from shared.ports.ledger import Ledger
 from shared.ports.notices import DueMark, DueMarks, Notices
-from shared.ports.proofs import Anchor, Anchors, Proofs
+from shared.ports.proofs import Anchor, Anchors
+from shared.telemetry import failure
 from shared.usecases.credits.watch_balances import EVENTS, HOLD_EVENTS, WatchBalances
 from shared.usecases.directory.accounts import Accounts
 from shared.usecases.directory.sync_ledger_settings import OpenLedger
 from shared.usecases.ledger.close_months import close_months
 from shared.usecases.ledger.compare_anchors import anchor_problems
 from shared.usecases.proof.close_days import CloseDays
+from shared.usecases.proof.read_proofs import ReadProofs
 
-_LAST_DAY = "9999-12-31"
 _AUDITOR = Principal("nightly audit", frozenset(), frozenset({ALL_ACCOUNTS}))
 
 
@@ -58,7 +61,7 @@ class AuditLedgers:
     notices: Notices
     watch_balances: WatchBalances
     anchors: Anchors | None
-    proofs: Proofs
+    read_proofs: ReadProofs
     close_days: CloseDays
     denials: Denials
     clock: Clock
@@ -90,44 +93,51 @@ class AuditLedgers:
                 return
 
     async def _one(self, account: Account, found: Audited) -> Anchor | None:
+        """The anchor of an account: the one before where anything is wrong."""
+        known: Anchor | None = None
         try:
-            await self.open_ledger(account)
-            await self._check_overdue(account, found)
-            await self._end_alerts(account.id)
-            await self.ledger.pack_until(account.id, self._today())
-            zone = account.settings.time_zone
-            await close_months(self.ledger, account.id, zone, self._today())
-            over = self.clock.now() - timedelta(seconds=limits.MONTH_CLOSES_AFTER_SECONDS)
-            await self.ledger.close_usage_days(account.id, zone, over)
-            kept_from = self.clock.now() - timedelta(days=limits.DENIALS_KEPT_DAYS)
-            await self.denials.forget(account.id, kept_from)
-            verified = await self.ledger.verify(account.id, resume=True)
-            found.problems += [f"{account.id}: {problem}" for problem in verified.problems]
-            roots = await self._roots(account, found) if not verified.problems else ()
+            if self.anchors is not None:
+                known = await self.anchors.latest(account.id, found.day)
+            return await self._audited(account, known, found)
         except PerminuteError as error:
             found.problems.append(f"{account.id}: {error.detail}")
-            return None
-        return Anchor(account.id, verified.commits, verified.head, roots)
+        except Exception as error:  # noqa: BLE001 an error of one account stays its own
+            failure("unexpected_error", error, account=account.id)
+            found.problems.append(f"{account.id}: {type(error).__name__}")
+        return known
 
-    async def _roots(self, account: Account, found: Audited) -> tuple[SignedRoot, ...]:
-        """Close the days of a sound ledger; the roots to anchor: those, and the newest ones, which
-        may have come after the anchors of their day."""
-        now = self.clock.now()
-        if self.anchors is not None:
-            problems = await anchor_problems(
-                account.id, now.date(), self.anchors, self.ledger, self.proofs
+    async def _audited(
+        self, account: Account, known: Anchor | None, found: Audited
+    ) -> Anchor | None:
+        await self.open_ledger(account)
+        await self._check_overdue(account, found)
+        await self._end_alerts(account.id)
+        await self.ledger.pack_until(account.id, self._today())
+        zone = account.settings.time_zone
+        await close_months(self.ledger, account.id, zone, self._today())
+        over = self.clock.now() - timedelta(seconds=limits.MONTH_CLOSES_AFTER_SECONDS)
+        await self.ledger.close_usage_days(account.id, zone, over)
+        kept_from = self.clock.now() - timedelta(days=limits.DENIALS_KEPT_DAYS)
+        await self.denials.forget(account.id, kept_from)
+        verified = await self.ledger.verify(account.id, resume=True)
+        problems = [
+            *verified.problems,
+            *await self.read_proofs.problems(account.id, is_known=False),
+        ]
+        if known is not None and self.anchors is not None:
+            problems += await anchor_problems(
+                known, self.anchors, self.ledger, self.read_proofs.proofs
             )
-            if problems:
-                found.problems += [f"{account.id}: {problem}" for problem in problems]
-                return ()
-        closed = await self.close_days(account)
-        found.days_closed += len(closed)
-        since = now - timedelta(days=limits.ANCHORED_DAYS)
-        newest = await self.proofs.roots(
-            account.id, since.date().isoformat(), _LAST_DAY, limit=limits.LIST_ITEMS_MAX
-        )
-        days = {signed.root.day: signed for signed in (*closed, *newest)}
-        return tuple(days[day] for day in sorted(days))
+        found.problems += [f"{account.id}: {problem}" for problem in dict.fromkeys(problems)]
+        if problems:
+            return known
+        try:
+            found.days_closed += len(await self.close_days(account))
+        except Conflict as error:  # this process may not sign; the head is anchored all the same
+            found.problems.append(f"{account.id}: {error.detail}")
+        last = known.roots[-1].root.day if known and known.roots else None
+        roots = tuple([signed async for signed in self.read_proofs.every(account.id, last)])
+        return Anchor(account.id, verified.commits, verified.head, roots)
 
     def _today(self) -> datetime:
         return self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.domain.common import limits
 from shared.domain.common.errors import (
@@ -46,7 +46,12 @@ class ProofKeys:
         return await self.every()
 
     async def current(self) -> ProofKey:
-        """The key that signs now. A private key that is new is published, and ends the one before.
+        """The key that signs now: the newest one. A private key that is new is published.
+
+        The keys before it end `PROOF_KEY_OVERLAP_SECONDS` later: no process signs with them any
+        more, but one that did so at this moment, or by a clock that is ahead, did so while its key
+        held. A process that finds one without an end ends it: the process that published its
+        successor may have ended before.
 
         Raises Conflict `proofs_off` without a private key, `proof_key_replaced` where another one
         has replaced it, `proof_key_compromised` where it was compromised.
@@ -58,19 +63,24 @@ class ProofKeys:
         own = key_id(self.signer.public_key)
         keys = {key.id: key for key in await self.every()}
         if own not in keys:
-            now = self.clock.now()
-            keys[own] = ProofKey(own, self.signer.public_key, now)
-            await self._write(keys[own], None)
-            for key in keys.values():
-                if key.id != own and key.until is None:
-                    await self._change(key.id, lambda each: replace(each, until=each.until or now))
+            newest = max(
+                (key.since + timedelta(microseconds=1) for key in keys.values()), default=None
+            )
+            since = max(self.clock.now(), newest) if newest else self.clock.now()
+            await self._write(ProofKey(own, self.signer.public_key, since), None)
+            keys = {key.id: key for key in await self.every()}
+        *before, last = keys.values()
+        end = self.clock.now() + timedelta(seconds=limits.PROOF_KEY_OVERLAP_SECONDS)
+        for each in before:
+            if each.until is None:
+                await self._change(each.id, lambda key: replace(key, until=key.until or end))
         key = keys[own]
         if key.compromised_at is not None:
             raise Conflict(
                 f"The proof key {own} was compromised: rotate the key.",
                 code="proof_key_compromised",
             )
-        if key.until is not None:
+        if key is not last or key.until is not None:
             raise Conflict(
                 f"The proof key {own} was replaced: restart this process with the new key.",
                 code="proof_key_replaced",

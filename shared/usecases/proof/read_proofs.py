@@ -2,21 +2,22 @@
 
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from shared.domain.common import calendar, limits
-from shared.domain.common.calendar import local_day
+from shared.domain.common import limits
+from shared.domain.common.calendar import local_day, month_of
 from shared.domain.common.errors import Conflict, Invalid, LedgerCorrupt, NotFound
 from shared.domain.directory.entities import Account
 from shared.domain.ledger.model import Entry
 from shared.domain.ledger.statements import requested_month_span
 from shared.domain.legs.leg import decode_leg_key
-from shared.domain.proof.days import Day, ProvenDay
+from shared.domain.proof.commits import GENESIS
+from shared.domain.proof.days import Day, ProvenDay, follows
 from shared.domain.proof.month_file import MonthFile
 from shared.domain.proof.rates import RateName, rate_names
 from shared.domain.proof.receipts import Correction, Proven, receipt_document
-from shared.domain.proof.roots import SignedRoot
+from shared.domain.proof.roots import DayRoot, SignedRoot
 from shared.pacing import breathe
 from shared.ports.clock import Clock
 from shared.ports.ledger import Commit, Ledger
@@ -29,6 +30,7 @@ from shared.usecases.proof.proof_keys import ProofKeys
 type _Persons = Mapping[int, Mapping[str, object]]
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _AROUND = timedelta(days=3)
+_FIRST_DAY, _LAST_DAY = "1970-01-01", "9999-12-31"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +61,40 @@ class ReadProofs:
         """The roots from one day to another one, at most LIST_ITEMS_MAX. Raises Invalid
         `date_invalid`."""
         await self.facts.require_account(account)
-        begin, end = _date(first or "1970-01-01"), _date(last or "9999-12-31")
+        begin, end = _date(first or _FIRST_DAY), _date(last or _LAST_DAY)
         return await self.proofs.roots(account, begin, end, limit=limits.LIST_ITEMS_MAX)
 
-    async def problems(self, account: str) -> list[str]:
-        """The closed days whose roots no published key signed while it held."""
-        keys = {key.id: key for key in await self.keys.every()}
-        first = "1970-01-01"
-        found: list[str] = []
+    async def every(self, account: str, first: str | None) -> AsyncIterator[SignedRoot]:
+        """The roots of a day and of all days after it, or of all days."""
+        first = first or _FIRST_DAY
         while page := await self.proofs.roots(
-            account, first, "9999-12-31", limit=limits.LIST_ITEMS_MAX
+            account, first, _LAST_DAY, limit=limits.LIST_ITEMS_MAX
         ):
             for signed in page:
-                await breathe()
-                if fault := self.keys.fault(signed, keys):
-                    found.append(f"proof|{signed.root.day}: {fault}")
+                yield signed
             first = following(page[-1].root.day)
+
+    async def problems(self, account: str, *, is_known: bool = True) -> list[str]:
+        """What is wrong with the closed days: one that does not continue the day before, and a root
+        that no published key signed while that key held. `is_known`: also the roots of a key that
+        was compromised, which an administrator recorded."""
+        keys = {key.id: key for key in await self.keys.every()}
+        before: SignedRoot | None = None
+        found: list[str] = []
+        try:
+            async for signed in self.every(account, None):
+                await breathe()
+                key = f"proof|{signed.root.day}"
+                fault = self.keys.fault(signed, keys)
+                if fault is not None and (is_known or not fault.startswith("compromised")):
+                    found.append(f"{key}: {fault}")
+                if before is None and (signed.root.previous != GENESIS or signed.root.after):
+                    found.append(f"{key}: previous: a day before is missing")
+                elif before and not follows(before.root, before.digest, signed.root):
+                    found.append(f"{key}: previous: does not continue the day before")
+                before = signed
+        except LedgerCorrupt as error:
+            found.append(error.detail)
         return found
 
     async def of_leg(
@@ -132,22 +152,29 @@ class ReadProofs:
         known = await self.facts.require_account(account)
         zone = known.settings.time_zone
         start, end = requested_month_span(month, zone)
-        last_day = (end - timedelta(microseconds=1)).astimezone(calendar.zone(zone)).date()
         roots = await self.proofs.roots(
             account, f"{month}-01", f"{month}-31", limit=limits.LIST_ITEMS_MAX
         )
         last = await self.proofs.last(account)
-        is_over = last is not None and last.root.day >= last_day.isoformat()
+        first_day = await self._first_day(known)
+        open_day = _open_day(last, local_day(self.clock.now(), zone))
+        is_over = last is not None and month_of(following(last.root.day)) > month
+        if first_day is None or not month_of(first_day) <= month <= month_of(open_day):
+            if first_day is not None and month > month_of(open_day) and not is_interim:
+                raise _day_open(f"The month {month} is not closed")
+            raise NotFound("The account has no day in that month.", code="proof_unknown")
         if not is_over and not is_interim:
             raise _day_open(f"The month {month} is not closed")
-        if start > self.clock.now() or (is_over and not roots):
-            raise NotFound("The account has no day in that month.", code="proof_unknown")
         rates = await self.proofs.rates(account, [each.root.day for each in roots])
         interim: ProvenDay | None = None
-        if not is_over:
-            interim = await self._rest_of_month(known, last, end)
-            rates += [each for each in interim.rates if each not in rates]
         checkpoint = last
+        if not is_over:
+            if _open_day(last, first_day) < f"{month}-01":
+                checkpoint = (await self._rest_of_month(known, last, start)).signed
+                if checkpoint.root.commits == 0:
+                    checkpoint = last
+            interim = await self._rest_of_month(known, checkpoint, end)
+            rates += [each for each in interim.rates if each not in rates]
         if roots:
             before = date.fromisoformat(roots[0].root.day) - timedelta(days=1)
             checkpoint = await self.proofs.root(account, before.isoformat())
@@ -162,6 +189,14 @@ class ReadProofs:
             rates=rates,
         )
         return self._lines(file, head, days, persons=persons)
+
+    async def _first_day(self, account: Account) -> str | None:
+        """The first day that is or will be closed; None without a commit."""
+        roots = await self.proofs.roots(account.id, _FIRST_DAY, _LAST_DAY, limit=1)
+        if roots:
+            return roots[0].root.day
+        page = await self.ledger.journal(account.id, after=0, limit=1)
+        return local_day(page[0].at, account.settings.time_zone) if page else None
 
     async def _rest_of_month(
         self, account: Account, last: SignedRoot | None, end: datetime
@@ -256,7 +291,9 @@ class ReadProofs:
             for day in [await self._day_of(account.id, commit, days)]
         ]
         corrections = [link for entry in entries if (link := Correction.of(entry)) is not None]
-        return receipt_document(account.id, leg, items, corrections, self.clock.now())
+        # The same receipt has the same digest whenever it is made.
+        created_at = max(item.day.signed.root.signed_at for item in items)
+        return receipt_document(account.id, leg, items, corrections, created_at)
 
     async def _commit(self, account: str, sequence: int, number: int | None) -> Commit:
         if number is None:
@@ -281,9 +318,21 @@ class ReadProofs:
             if signed.root.after < commit.number <= signed.root.last:
                 found = await self.proofs.day(account, signed.root.day)
                 if found is not None:
+                    if not found.leaves:
+                        found = replace(found, leaves=await self._leaves(account, signed.root))
                     days.append(found)
                     return found
         raise LedgerCorrupt(f"No closed day has commit {commit.number}.")
+
+    async def _leaves(self, account: str, root: DayRoot) -> tuple[bytes, ...]:
+        """The public hashes of a day of which none are kept, from the journal."""
+        hashes = await self.ledger.public_hashes(account, after=root.after, until=root.last)
+        if hashes is None:
+            hashes, public = [], root.base
+            async for commit in self._commits(account, root.after, root.last):
+                public = commit.public(account, public).public_hash()
+                hashes.append(public)
+        return tuple(map(bytes.fromhex, hashes))
 
     async def _interim(
         self,
@@ -317,7 +366,7 @@ class ReadProofs:
             rates,
             currency=account.settings.currency,
             time_zone=zone,
-            day=local_day(until - timedelta(microseconds=1), zone),
+            day=_open_day(day.previous, local_day(until - timedelta(microseconds=1), zone)),
             until=until,
             signed_at=now,
             key=key.id,
@@ -338,6 +387,12 @@ class ReadProofs:
             if not page:
                 return
             after = page[-1].number
+
+
+def _open_day(last: SignedRoot | None, day: str) -> str:
+    """The day of what is in no closed day yet: `day`, or the one after the last closed day where
+    that is later, as in an account that moved to a time zone further west."""
+    return max(day, following(last.root.day)) if last else day
 
 
 def _in_order(entries: Iterable[Entry]) -> list[Entry]:

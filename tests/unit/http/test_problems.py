@@ -45,7 +45,6 @@ def test_each_error_has_its_status_and_says_it_in_the_body(
     [
         KeyError("AccountKey=secret"),
         ValueError("AccountKey=secret"),
-        errors.LedgerCorrupt("AccountKey=secret"),
         errors.OutcomeUnknown("AccountKey=secret"),
         errors.PerminuteError("AccountKey=secret"),
     ],
@@ -77,3 +76,9 @@ def test_the_reason_noted_for_the_log_is_not_shown() -> None:
     error = errors.NotAuthenticated("No.")
     error.add_note("signed 400 s ago")
     assert "400" not in json.dumps(problem(error, "/").body)
+
+
+def test_a_damaged_ledger_is_named_without_its_content() -> None:
+    answer = problem(errors.LedgerCorrupt("AccountKey=secret"), "/api/v1/x")
+    assert (answer.status, answer.body["code"]) == (500, "ledger_corrupt")
+    assert "secret" not in str(answer.body)

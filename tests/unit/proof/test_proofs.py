@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from shared.adapters.ledger.restore import export, restore
 from shared.adapters.ledger.verify import verify
 from shared.adapters.proof.proof_days import TableProofs
-from shared.domain.common.canonical import canonical_json
+from shared.domain.common.canonical import canonical_json, format_time
 from shared.domain.proof.commits import document_hash
 from tests.support.charging_app import LONDON, ChargingApp
 from tests.support.memory_tables import MemoryTables
@@ -183,7 +183,8 @@ def test_a_new_key_ends_the_one_before_and_a_compromised_one_signs_no_more(
     app.clock.advance(days=1)
     audit(app)
     before, after = app.get("/api/v1/proof-keys").json["keys"]
-    assert before == {**first, "until": after["from"]}
+    ended = datetime.fromisoformat(after["from"]) + timedelta(minutes=10)
+    assert before == {**first, "until": format_time(ended)}
     assert after["until"] is None
     at = {"at": "2026-11-24T09:00:00Z"}
     assert app.post(f"/api/v1/proof-keys/{before['id']}/compromised", at).status == 200
