@@ -64,7 +64,9 @@ def problem(error: Exception, instance: str) -> Problem:
         if isinstance(error, kind):
             return _render(error, status, instance)
     if isinstance(error, LedgerCorrupt):
-        damaged = LedgerCorrupt("Stored rows of the ledger are damaged; its verification names them.")
+        damaged = LedgerCorrupt(
+            "Stored rows of the ledger are damaged; its verification names them."
+        )
         return _render(damaged, HTTPStatus.INTERNAL_SERVER_ERROR, instance)
     unexpected = PerminuteError("Something went wrong on our side; the request id names it.")
     return _render(unexpected, HTTPStatus.INTERNAL_SERVER_ERROR, instance)
