@@ -47,9 +47,9 @@ def _planted() -> list[Json]:
 def _head() -> str:
     return """# Reliability
 
-What goes wrong on the way, what must hold all the same, and how often that was tried. This page is
-written by `make reliability` from the figures of the last runs of `make test-all` and
-`make planted` on 2 cores.
+This page lists the faults that the tests inject and the number of times that the promises of
+[architecture.md](architecture.md#promises) held. `make reliability` writes it from the figures of
+the last runs of `make test-all` and `make planted` on 2 cores.
 """
 
 
@@ -68,20 +68,20 @@ def _simulator(sims: list[Json]) -> str:
     )
     return f"""## The simulator
 
-The product's own use cases and committer run on tables, queue and topic that fail as a seed says,
-in virtual time, one seed one history; receivers of webhooks do not answer, and a payment side says
-yes, no, later, twice, a wrong amount, or nothing at first. Then the faults stop,
-all must come to rest, and an auditor that shares no code with the product compares the answers
-with what a reader sees.
-`make sim SEED=7` plays a history step by step, `make soak MINUTES=10` goes on with new ones.
+The product's own use cases and committer run in virtual time on tables, queue and topic that fail.
+A seed determines one history of faults. Receivers of webhooks do not answer. A payment provider
+accepts, declines, delays or repeats an answer, reports a wrong amount, or sends no answer at first.
+Then the faults stop and all work must complete. An auditor that shares no code with the product
+compares the answers with the stored results.
+`make sim SEED=7` plays a history step by step, `make soak MINUTES=10` plays new ones.
 
 | | |
 | --- | --- |
 | histories | {total["seeds"]:,} |
-| their seeds | {seeds} |
-| of them with a leg lost or debited twice, or another broken promise | {total["failed"]} |
+| seeds | {seeds} |
+| histories with a lost leg, a double debit or another broken promise | {total["failed"]} |
 | steps of the event loop | {total["loop_steps"]:,} |
-| calls to the outside | {total["calls"]:,} |
+| calls to storage, queue, topic and receivers | {total["calls"]:,} |
 | legs posted | {counts["call_ended ok"] + counts["call_ended info"]:,} |
 | duplicates that the broker dropped | {counts["duplicates the broker dropped"]:,} |
 | ledger entries | {counts["entries"]:,} |
@@ -104,18 +104,18 @@ def _points(sims: list[Json], killed: list[Json]) -> str:
     )
     return f"""## Crash points
 
-A process ends at each of these: in the simulator, and as a real process on Azurite, by SIGKILL
-(`tests/faults/test_killed.py`). Another one then says the same things again; the seconds are those
-until it had done the whole day's work, of which it found a part done.
+A process ends at each of these points: in the simulator, and as a real process on Azurite, by
+SIGKILL (`tests/faults/test_killed.py`). Another process then repeats the same requests. The seconds
+are the time until it had completed the work of the day, part of which was done before.
 
-| point | what puts it right | simulated deaths | kills | seconds |
+| point | recovery | simulated deaths | kills | seconds |
 | --- | --- | --- | --- | --- |
 {rows}
 
-What has no point: holds expire by their time, whatever removes them; the queue has no dead letters
-to send again, since what fails is sent again by us or parked; no table is migrated, since each row
-is read by the schema that it names. The blob that anchors a day needs no mark beside it: its name
-is the day, and the first one stays.
+Four operations have no crash point. A hold expires by its time, even if no process removes it. The
+queue has no dead letters to replay, since a failed leg is scheduled again or parked. No table is
+migrated, since each row names its schema. The blob that anchors a day needs no mark: its name is
+the day, and the first blob of a day remains.
 """
 
 
@@ -130,10 +130,10 @@ def _proxy(faults: list[Json]) -> str:
     )
     return f"""## Four processes behind a proxy of faults
 
-Four processes debit, credit, correct and authorise on ten accounts in Azurite, while a proxy does
-this to their requests (`tests/faults/test_four_processes.py`, one seed each). `unanswered` are
-writes of unknown outcome; of the ledger's commits among them, how many were written and how
-many not; `repeated` are legs that came again and changed nothing.
+Four processes debit, credit, correct and authorize on ten accounts in Azurite, while a proxy
+injects faults into their requests (`tests/faults/test_four_processes.py`, one seed each).
+`unanswered` counts the writes of unknown outcome, `commits written` and `not` the ledger's commits
+among them. `repeated` counts the legs that were delivered again and changed nothing.
 
 | fault | requests | hit | unanswered | commits written | not | repeated | debited | twice |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -151,7 +151,7 @@ def _bugs(planted: list[Json]) -> str:
     return f"""## Planted bugs
 
 `make planted` breaks a copy of the product on purpose, one bug at a time: {found} of {len(planted)}
-were found. The seed is a history of the simulator that shows it, where one has to.
+were found. The seed is a history of the simulator that shows the bug, where one is required.
 
 | bug | red test | seed |
 | --- | --- | --- |

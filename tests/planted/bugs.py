@@ -132,7 +132,7 @@ BUGS = (
         "test_twins_in_one_batch_and_in_two_processes_are_one_debit",
     ),
     Bug(
-        "a hold is freed by a failed attempt, whatever its cause",
+        "a hold is freed by a failed attempt of any cause",
         "shared/domain/charging/charge_record.py",
         "    if resolved.leg.answered_at is None and not frees_hold(resolved.leg.hangup_cause):\n"
         "        return HoldEffect.KEEPS\n",
@@ -184,7 +184,7 @@ BUGS = (
         seed=14,
     ),
     Bug(
-        "expiry takes what is held",
+        "expiry takes held credit",
         "shared/domain/ledger/credits.py",
         "free = max(0, state.balance_micros - command.held_micros)",
         "free = max(0, state.balance_micros)",
@@ -192,7 +192,7 @@ BUGS = (
         "test_no_expiry_leaves_less_than_is_held",
     ),
     Bug(
-        "a late leg draws on a lot for ever",
+        "a late leg draws on a lot without a time limit",
         "shared/domain/ledger/debits.py",
         "return max(command.answered_at, now - timedelta(hours=limits.LATE_LEG_HOURS))",
         "return command.answered_at",
@@ -281,7 +281,7 @@ BUGS = (
         seed=0,
     ),
     Bug(
-        "what is sent again has the id that it had",
+        "a leg that is sent again has its former message id",
         "shared/usecases/charging/charge_legs.py",
         "again = QueuedLeg(leg.leg, leg.received_at, leg.attempt + 1)",
         "again = QueuedLeg(leg.leg, leg.received_at, leg.attempt)",
@@ -290,7 +290,7 @@ BUGS = (
         seed=0,
     ),
     Bug(
-        "of two attempts in a batch the first goes on",
+        "of two attempts in a batch the first continues",
         "functions/rate_and_debit.py",
         "if name not in legs or legs[name].attempt < queued.attempt:",
         "if name not in legs:",
@@ -336,7 +336,7 @@ BUGS = (
         seed=29,
     ),
     Bug(
-        "a webhook is answered 2xx although nobody has the leg",
+        "a webhook is answered 2xx although no store has the leg",
         "shared/usecases/legs/receive_legs.py",
         "            await self.inbox.keep(messages, self.clock.now())\n",
         "            pass\n",
@@ -484,7 +484,7 @@ BUGS = (
         "test_a_change_is_in_the_log_if_and_only_if_it_was_made",
     ),
     Bug(
-        "number normalised in one place only",
+        "number normalized in one place only",
         "shared/usecases/charging/resolve_leg.py",
         "number = called_number(leg.to_number, bridge.country)",
         "number = leg.to_number",
