@@ -1,4 +1,4 @@
-"""Operating: the status of the product, and dead letters of the queue."""
+"""Operating: the status of the product, and dead letters."""
 
 import azure.functions as func
 
@@ -25,8 +25,8 @@ async def get_status(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "GET", _PATH, _OPERATORS, queries=PAGE)
 async def list_dead_letters(call: Call) -> func.HttpResponse:
-    """Messages of the queue of legs that the broker gave up, the oldest first. Needs a key for all
-    accounts."""
+    """Messages that the broker gave up: those of the queue of legs, then those of the subscription
+    `webhooks`, the oldest of each first. Needs a key for all accounts."""
     from shared.contracts.operations.status import DEAD_LETTER_COLUMNS, dead_letter_body
 
     async def fetch(limit: int, cursor: str | None) -> Page:
@@ -40,10 +40,10 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
 
 @admin_route(bp, "POST", f"{_PATH}/{{id}}/replay", _OPERATORS)
 async def replay_dead_letter(call: Call) -> func.HttpResponse:
-    """Queue a dead letter again; its leg is charged once, however often this is done. Needs a key
-    for all accounts."""
+    """Process a dead letter again and remove it. A leg is charged once, however often this is done;
+    an event is delivered to webhooks under its own id. Needs a key for all accounts."""
     from shared.contracts.operations.status import dead_letter_body
 
     letter = await container().dead_letters.replay(call.principal, call.path("id"))
-    event("dead_letter_replayed", dead_letter=str(letter.number), actor=call.principal.name)
+    event("dead_letter_replayed", dead_letter=letter.id, actor=call.principal.name)
     return reply(dead_letter_body(letter), status=202)

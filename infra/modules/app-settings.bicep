@@ -55,6 +55,8 @@ var host = {
   ServiceBus__fullyQualifiedNamespace: split(namespace.properties.serviceBusEndpoint, '/')[2]
   ServiceBus__credential: 'managedidentity'
   ServiceBus__clientId: app.clientId
+  // The app itself answers at the root: its console.
+  AzureWebJobsDisableHomepage: 'true'
 }
 
 var code = {

@@ -46,10 +46,12 @@ from shared.adapters.tables.paced_tables import PacedTables
 from shared.adapters.tables.sharded_tables import ShardedTables
 from shared.bootstrap.audit import described
 from shared.contracts.dial_out.requests import allowed_body, denied_body, extended_body
+from shared.domain.common import limits
 from shared.domain.delivery.webhooks import url_fault
 from shared.domain.directory.entities import Bridge
 from shared.domain.legs.assembly import Posted
 from shared.domain.legs.bridge_payloads import BridgePayload
+from shared.domain.legs.dead_letters import Source
 from shared.pacing import Budgets, Refusals, Turns
 from shared.ports.activity import BridgePosts, KeyUses, Runs
 from shared.ports.archive import Archive
@@ -174,12 +176,15 @@ def _bus(settings: Settings) -> BusConnection:
     )
 
 
-def _management(c: "Container") -> QueueManagement:
+def _management(
+    c: "Container", entity: str, subscription: str | None = None
+) -> ServiceBusManagement:
     settings = c.settings
     return c._opening(
         ServiceBusManagement(
-            settings.call_ended_queue,
+            entity,
             lambda: _bus(settings),
+            subscription=subscription,
             connection_string=settings.service_bus_connection_string,
             namespace=settings.service_bus_namespace,
             client_id=settings.identity_client_id,
@@ -305,7 +310,10 @@ class Container:
     queue_check = _Once[QueueState](
         lambda c: QueueCheck(c.settings.call_ended_queue, lambda: _bus(c.settings))
     )
-    queue_management = _Once[QueueManagement](_management)
+    queue_management = _Once[QueueManagement](lambda c: _management(c, c.settings.call_ended_queue))
+    webhooks_management = _Once[QueueManagement](
+        lambda c: _management(c, c.settings.credit_events_topic, "webhooks")
+    )
     webhook_sender = _Once[WebhookSender](
         lambda c: HttpWebhookSender(allow_loopback=c.settings.webhooks_allow_loopback)
     )
@@ -562,6 +570,7 @@ class Container:
             c.health,
             c.runs,
             c.queue_management,
+            c.webhooks_management,
             c.inbox,
             c.due,
             c.delivery_marks,
@@ -572,4 +581,11 @@ class Container:
             c.clock,
         )
     )
-    dead_letters = _Once(lambda c: DeadLetters(c.queue, c.queue_management, c.ids))
+    dead_letters = _Once(
+        lambda c: DeadLetters(
+            c.queue,
+            {Source.QUEUE: c.queue_management, Source.WEBHOOKS: c.webhooks_management},
+            lambda body: c.deliver_events([body], seconds=limits.DEAD_LETTER_SECONDS_MAX),
+            c.ids,
+        )
+    )

@@ -30,7 +30,7 @@ class CallQueue(Protocol):
 
 
 class QueueManagement(Protocol):
-    """The management side of the queue `call-ended`, and its dead-letter queue."""
+    """The management side of a queue or subscription, and its dead-letter queue."""
 
     async def counts(self) -> QueueCounts:
         """The counts that the broker keeps. Raises QueueUnavailable."""

@@ -1,8 +1,8 @@
 """`python -m tests.bench.cost`: what a leg costs in Azure, from counted requests and bytes.
 
 The real pipeline runs on memory tables and queues that count: a leg is posted, queued, rated,
-debited; one in three was requested before by a dial-out. Prices are stated below; they are list
-prices as the author knew them, for a examine proportions, not for a budget.
+debited; one in three was requested before by a dial-out. infra/tools/prices.py has the prices, with
+their sources and the queries that verify them; this command prints those too.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from infra.tools import prices
+from infra.tools.prices import PRICES
 from shared.adapters.tables.validation import check_transaction
 from shared.bootstrap.composition import Container
 from shared.contracts.rate_cards.json_format import parse_rate_card_json
@@ -32,32 +34,12 @@ from tests.support.memory_tables import MemoryTables
 PAGE = Path(__file__).parents[2] / "docs/cost.md"
 MARK = "<!-- counted -->"
 FIXED_MARK = "<!-- fixed -->"
+PRICES_MARK = "<!-- prices -->"
 RATES_PER_SECOND = (0.05, 0.4, 4.0, 40.0)
 BATCH_SECONDS = 1.0  # legs that arrive while a batch is worked on wait for the next one
 MONTH_SECONDS = 30 * 24 * 3600
 LEGS_COUNTED = 400
 LEGS_PER_QUESTION = 3  # one leg in three is dialled out, after a question
-PRICES = {  # US dollars, pay as you go, a US region
-    "table transactions, per 10,000": 0.00036,
-    "table storage (LRS), per GB and month": 0.045,
-    "Service Bus Standard, base a month": 9.81,
-    "Service Bus operations over 13 million, per million": 0.80,
-    "Flex Consumption, per GB-second": 0.000026,
-    "Flex Consumption, per million executions": 0.40,
-    "always-ready HTTP instance of 2 GB, a month": 2 * 0.000004 * MONTH_SECONDS,
-    "Log Analytics, per GB": 2.30,
-}
-FIXED_PRICES = {  # the same, by what the snapshots of infra/ count
-    "always-ready instance of 2 GB, a month": 2 * 0.000004 * MONTH_SECONDS,
-    "Service Bus Premium, a messaging unit and month": 677.08,
-    "Service Bus Standard, base a month": 9.81,
-    "private endpoint, a month": 7.30,
-    "private DNS zone, a month": 0.50,
-    "standard availability test, an execution": 0.0006,
-    "log alert every 5 minutes, a month": 1.50,
-    "log alert every 15 minutes or more, a month": 0.50,
-    "metric alert, a time series and month": 0.10,
-}
 HOST_RECORDS_PER_EXECUTION = 3  # "Executing", "Executed" and the request
 HOST_RECORD_BYTES = 1_100
 STORAGE_RECORD_BYTES = 900
@@ -115,27 +97,32 @@ def main() -> None:
     """Count for each rate, print the table and write it into docs/cost.md."""
     lines = list(_table([(rate, asyncio.run(count(rate))) for rate in RATES_PER_SECOND]))
     print("\n".join(lines))
-    head, _, tail = PAGE.read_text(encoding="utf-8").partition(MARK)
-    _, _, rest = tail.partition(MARK)
-    body = "\n".join(lines)
-    PAGE.write_text(f"{head}{MARK}\n{body}\n{MARK}{rest}", encoding="utf-8")
+    write(MARK, lines)
     write_fixed()
+    prices.main([])
 
 
 def write_fixed() -> None:
-    """Write what the parameter files deploy into docs/cost.md."""
-    head, _, tail = PAGE.read_text(encoding="utf-8").partition(FIXED_MARK)
-    _, _, rest = tail.partition(FIXED_MARK)
-    body = "\n".join(fixed_table())
-    PAGE.write_text(f"{head}{FIXED_MARK}\n{body}\n{FIXED_MARK}{rest}", encoding="utf-8")
-    print(body)
+    """Write the deployments of the parameter files and the prices into docs/cost.md."""
+    lines = fixed_table()
+    print("\n".join(lines))
+    write(FIXED_MARK, lines)
+    write(PRICES_MARK, prices.page_table())
+
+
+def write(mark: str, lines: Sequence[str]) -> None:
+    """Replace the text between two marks of the page."""
+    head, _, tail = PAGE.read_text(encoding="utf-8").partition(mark)
+    _, _, rest = tail.partition(mark)
+    body = "\n".join(lines)
+    PAGE.write_text(f"{head}{mark}\n{body}\n{mark}{rest}", encoding="utf-8")
 
 
 def fixed_table() -> list[str]:
-    """What is billed without a leg, a row an item, counted from the snapshots."""
+    """Costs without a leg, one row for each item, counted from the snapshots."""
     found = {name: fixed(name) for name in ("dev", "main", "prod")}
     # `main` with locked data: two always-ready instances for HTTP, nothing else that costs.
-    safe = {**found["main"], "always-ready instances": (2, 2 * FIRST_FIXED_PRICE)}
+    safe = {**found["main"], "always-ready instances": (2, 2 * READY_INSTANCE)}
     columns = {"dev": found["dev"], "azd trial": found["main"], "prod": found["prod"]}
     columns["cheapest that is safe"] = safe
     lines = [f"| a month, US dollars | {' | '.join(columns)} |", f"| --- |{' ---: |' * 4}"]
@@ -147,18 +134,19 @@ def fixed_table() -> list[str]:
     return lines
 
 
-FIRST_FIXED_PRICE = next(iter(FIXED_PRICES.values()))
+READY_INSTANCE = INSTANCE_GB * MONTH_SECONDS * PRICES["ready_baseline"].dollars
+"""US dollars a month."""
 
 
 def fixed(environment: str) -> dict[str, tuple[float, float]]:
     """(number, US dollars a month) of what a parameter file deploys, counted from its snapshot."""
-    ready, premium, standard, endpoint, zone, test, often, seldom, metric = FIXED_PRICES.values()
     (plan,) = resources(environment, "Web/serverfarms")
     (site,) = resources(environment, "Web/sites")
     scale = site["properties"]["functionAppConfig"]["scaleAndConcurrency"]
-    asked = sum(group["instanceCount"] for group in scale["alwaysReady"])
+    requested = sum(group["instanceCount"] for group in scale["alwaysReady"])
     # Zone redundancy: two of each group, where fewer were requested.
-    instances = 2 * function_groups() if plan["properties"]["zoneRedundant"] else asked
+    is_redundant = plan["properties"]["zoneRedundant"]
+    instances = 2 * function_groups() if is_redundant else requested
     (bus,) = resources(environment, "ServiceBus/namespaces")
     is_premium = bus["sku"]["name"] == "Premium"
     (probe,) = resources(environment, "Insights/webtests")
@@ -178,29 +166,31 @@ def fixed(environment: str) -> dict[str, tuple[float, float]]:
     )
     stored = legs * (6 if reads else 2)  # table requests a leg, or its transactions
     gigabytes = (records * HOST_RECORD_BYTES + stored * STORAGE_RECORD_BYTES) / 1e9
-    tick_cost = ticks * (EXECUTION_SECONDS * INSTANCE_GB * 0.000026 + 0.40 / 1e6)
+    second = PRICES["ready_time" if is_redundant else "flex_time"].dollars
+    execution = PRICES["flex_executions"].dollars / 1e6
+    tick_cost = ticks * (EXECUTION_SECONDS * INSTANCE_GB * second + execution)
+    unit = PRICES["bus_premium" if is_premium else "bus_base"].dollars
+    often, seldom = PRICES["log_alert_5"].dollars, PRICES["log_alert_15"].dollars
     found = {
-        "always-ready instances": (instances, instances * ready),
-        "Service Bus: messaging units, or the base": (
-            (1, premium) if is_premium else (1, standard)
-        ),
-        "private endpoints": _count(environment, "Network/privateEndpoints", endpoint),
-        "private DNS zones": _count(environment, "Network/privateDnsZones", zone),
-        "availability tests": (runs, runs * test),
+        "always-ready instances": (instances, instances * READY_INSTANCE),
+        "Service Bus: messaging units, or the base": (1, unit),
+        "private endpoints": _count(environment, "Network/privateEndpoints", "endpoint"),
+        "private DNS zones": _count(environment, "Network/privateDnsZones", "zone"),
+        "availability tests": (runs, runs * PRICES["web_test"].dollars),
         "log alerts": (len(rules), frequent * often + (len(rules) - frequent) * seldom),
-        "metric alerts": (metrics, metrics * metric),
+        "metric alerts": (metrics, metrics * PRICES["metric_alert"].dollars),
         "executions of minute timers": (ticks, tick_cost),
         f"GB of logs of host and storage at {RECORDS_OF_RATE} legs/s": (
             round(gigabytes, 1),
-            gigabytes * PRICES["Log Analytics, per GB"],
+            gigabytes * PRICES["logs"].dollars,
         ),
     }
     return {name: (float(number), cost) for name, (number, cost) in found.items()}
 
 
-def _count(environment: str, kind: str, price: float) -> tuple[float, float]:
+def _count(environment: str, kind: str, price: str) -> tuple[float, float]:
     number = sum(each["type"] == f"Microsoft.{kind}" for each in snapshot(environment))
-    return number, number * price
+    return number, number * PRICES[price].dollars
 
 
 def _background() -> dict[str, list[dict[str, str]]]:
@@ -355,25 +345,21 @@ def _table(rows: Sequence[tuple[float, Counted]]) -> Iterator[str]:
         cells = " | ".join(f"{part:,.2f}" for part in parts)
         per_thousand = total / (rate * MONTH_SECONDS) * 1_000
         yield f"| {rate} | {cells} | **{total:,.2f}** | {per_thousand:.4f} |"
-    yield ""
-    yield "| price | US dollars |"
-    yield "| --- | ---: |"
-    for name, price in PRICES.items():
-        yield f"| {name} | {price:g} |"
 
 
 def _monthly(rate: float, counted: Counted) -> tuple[float, ...]:
     legs = rate * MONTH_SECONDS
-    prices = list(PRICES.values())
+    dollars = {key: price.dollars for key, price in PRICES.items()}
     bus = max(0.0, legs * counted.bus_operations - BUS_OPERATIONS_INCLUDED) / 1e6
     active_seconds = min(legs * counted.executions * EXECUTION_SECONDS, GROUPS * MONTH_SECONDS)
     seconds = active_seconds * INSTANCE_GB
+    executions = legs * counted.executions / 1e6
     return (
-        legs * counted.requests / 10_000 * prices[0],
-        legs * 12 * counted.bytes_kept / 1e9 * prices[1],
-        prices[2] + bus * prices[3],
-        seconds * prices[4] + legs * counted.executions / 1e6 * prices[5] + prices[6],
-        legs * counted.events * LOG_BYTES_PER_EVENT / 1e9 * prices[7],
+        legs * counted.requests / 10_000 * dollars["table_operations"],
+        legs * 12 * counted.bytes_kept / 1e9 * dollars["table_zrs"],
+        dollars["bus_base"] + bus * dollars["bus_operations"],
+        seconds * dollars["flex_time"] + executions * dollars["flex_executions"] + READY_INSTANCE,
+        legs * counted.events * LOG_BYTES_PER_EVENT / 1e9 * dollars["logs"],
     )
 
 

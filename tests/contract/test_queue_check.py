@@ -16,7 +16,12 @@ from shared.domain.legs.dead_letters import DeadLetter, QueueCounts
 from shared.domain.legs.leg import EndedLeg, QueuedLeg, queued_leg_bytes
 from tests.contract.bus_process import BusProcess
 
-CONFIG = {"queues": [{"name": "call-ended", "lock_seconds": 30}], "topics": []}
+CONFIG = {
+    "queues": [{"name": "call-ended", "lock_seconds": 30}],
+    "topics": [
+        {"name": "credit-events", "subscriptions": [{"name": "webhooks"}, {"name": "finance"}]}
+    ],
+}
 
 
 def test_a_queue_reports_since_when_legs_wait_until_its_broker_dies(tmp_path: Path) -> None:
@@ -88,3 +93,41 @@ def test_counts_and_dead_letters_come_from_the_bus_and_one_is_taken_out(tmp_path
         bus.kill()
     with pytest.raises(QueueUnavailable):
         asyncio.run(management.counts())
+
+
+@pytest.mark.extended
+def test_dead_letters_of_a_subscription_come_from_the_bus_too(tmp_path: Path) -> None:
+    bus = BusProcess(tmp_path, CONFIG)
+    bus.start()
+    management = ServiceBusManagement(
+        "credit-events",
+        lambda: BusConnection(bus.connection_string),
+        subscription="webhooks",
+        connection_string=bus.connection_string,
+        endpoint=bus.management_url,
+    )
+    try:
+        with ServiceBusClient.from_connection_string(bus.connection_string) as client:
+            with client.get_topic_sender("credit-events") as sender:
+                sender.send_messages([ServiceBusMessage(f"e{number}") for number in range(3)])
+            with client.get_subscription_receiver("credit-events", "webhooks") as receiver:
+                for message in receiver.receive_messages(2, max_wait_time=5):
+                    receiver.dead_letter_message(message, reason="Test")
+
+        async def use() -> None:
+            assert await management.counts() == QueueCounts(messages=1, dead_letters=2)
+            letters = await management.dead_letters(first=0, limit=10)
+            assert [each.body for each in letters] == [b"e0", b"e1"]
+            taken: list[bytes] = []
+
+            async def keep(letter: DeadLetter) -> None:
+                taken.append(letter.body)
+
+            assert await management.take(letters[0].number, keep) is not None
+            assert taken == [b"e0"]
+            assert await management.counts() == QueueCounts(messages=1, dead_letters=1)
+            await management.close()
+
+        asyncio.run(use())
+    finally:
+        bus.kill()

@@ -58,7 +58,11 @@ CALLS = {
     ),
     r"\.get_queue_sender\(": Need("app", "queues/call-ended", (f"{QUEUE}/send/action",)),
     r"\.get_queue_receiver\(": Need("app", "queues/call-ended", (f"{QUEUE}/receive/action",)),
+    r"\.get_subscription_receiver\(": Need(
+        "app", "subscriptions/webhooks", (f"{SUBSCRIPTION}/receive/action",)
+    ),
     r"MessageCount": Need("app", "queues/call-ended", (QUEUE_READ,)),
+    r"/subscriptions/\{subscription\}": Need("app", "subscriptions/webhooks", (SUBSCRIPTION_READ,)),
     r"\.get_topic_sender\(": Need("app", "topics/credit-events$", (f"{TOPIC}/send/action",)),
     r'"PUT",\s+name': Need("keeper", "containers/", (f"{BLOBS}/write", f"{BLOBS}/add/action")),
     r'_send\("GET", name': Need("keeper", "containers/", (f"{BLOBS}/read",)),
@@ -88,7 +92,7 @@ REQUESTED = {
     *("get_entity", "query_entities", "list_entities"),
     *("get_queue_sender", "get_topic_sender", "create_message_batch", "send_messages"),
     "send_request",
-    *("get_queue_receiver", "peek_messages", "receive_messages"),
+    *("get_queue_receiver", "get_subscription_receiver", "peek_messages", "receive_messages"),
     *("complete_message", "abandon_message"),
 }
 # … these stay here, and this one Azure refuses (docs/adr/0021).

@@ -48,6 +48,16 @@ DEAD_LEG = EndedLeg(
     answered_at=datetime(2026, 11, 20, 11, 0, 7, tzinfo=UTC),
     ended_at=datetime(2026, 11, 20, 11, 3, 10, tzinfo=UTC),
 )
+DEAD_EVENT = json.dumps(
+    {
+        "specversion": "1.0",
+        "id": f"{ACCOUNT}:1:1",
+        "source": f"/accounts/{ACCOUNT}",
+        "type": "credits.topped_up",
+        "time": "2026-11-20T11:00:00Z",
+        "data": {},
+    }
+).encode()
 NO_PRICE = {**LEG, "leg_id": "9f2c-2", "to": "+390669812345"}
 
 
@@ -61,9 +71,9 @@ class Session:
     bridge: SigningBridge | None = None
     management_url: str = ""
 
-    def bury(self, body: bytes) -> None:
-        """Make a message a dead letter of the queue."""
-        url = f"{self.management_url}/call-ended/$deadletterqueue"
+    def bury(self, body: bytes, entity: str = "call-ended") -> None:
+        """Make a message a dead letter of a queue or subscription."""
+        url = f"{self.management_url}/{entity}/$deadletterqueue"
         urlopen(Request(url, body, method="POST")).close()
 
     def note(self, name: str, answer: Answer, request: object = None) -> Any:
@@ -289,7 +299,8 @@ def _calls(session: Session) -> None:
 
 def _dead_letters(session: Session) -> None:
     session.bury(queued_leg_bytes(QueuedLeg(DEAD_LEG, DEAD_LEG.ended_at)))
-    (letter,) = session.call("list_dead_letters", "GET", "dead-letters")["items"]
+    session.bury(DEAD_EVENT, "credit-events/subscriptions/webhooks")
+    letter, _ = session.call("list_dead_letters", "GET", "dead-letters")["items"]
     session.call("replay_dead_letter", "POST", f"dead-letters/{letter['id']}/replay")
 
 

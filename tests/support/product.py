@@ -119,6 +119,8 @@ class Product:
         self.container.queue = self.queue
         self.management = MemoryManagement(self.queue)
         self.container.queue_management = self.management
+        self.webhooks_management = MemoryManagement(MemoryQueue(self.clock))
+        self.container.webhooks_management = self.webhooks_management
         self.container.topic = self.topic
 
     def __enter__(self) -> Self:

@@ -19,7 +19,7 @@ type Status = {
   version: string;
 };
 type Change = { at: string; actor: string; action: string; kind: string; key: string; account?: string; before: object | null; after: object | null; request_id: string };
-type DeadLetter = { id: string; leg: string; bridge: string; received_at: string; deliveries: number; reason: string };
+type DeadLetter = { id: string; leg?: string; event?: string; enqueued_at: string; deliveries: number; reason: string };
 
 const count = (value: number | null): string => (value === null ? t("unknown") : integer(value));
 
@@ -126,8 +126,8 @@ function DeadLetters(): JSX.Element | null {
             rows={items}
             id={(row) => row.id}
             columns={[
-              { name: t("Received"), isShort: true, cell: (row) => time(row.received_at, zone) },
-              { name: t("Leg"), cell: (row) => <Text>{row.leg}</Text> },
+              { name: t("Received"), isShort: true, cell: (row) => time(row.enqueued_at, zone) },
+              { name: t("Leg or event"), cell: (row) => <Text>{row.leg ?? row.event ?? row.id}</Text> },
               { name: t("Why"), cell: (row) => <Text>{row.reason}</Text> },
               { name: t("Tries"), right: true, cell: (row) => integer(row.deliveries) },
               {

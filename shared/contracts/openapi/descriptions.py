@@ -23,7 +23,7 @@ TAGS = {
     "proof-keys": "Public keys of day roots (docs/proof.md)",
     "recharges": "What payment providers report",
     "status": "Whether legs get charged, and what waits",
-    "dead-letters": "Messages of the queue that the broker gave up",
+    "dead-letters": "Messages that the broker gave up",
     "service": "Health, and this document",
 }
 

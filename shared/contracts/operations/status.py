@@ -1,12 +1,16 @@
-"""The status of the product and the dead letters of its queue, as the API shows them."""
+"""The status of the product and its dead letters, as the API shows them."""
+
+import json
+from collections.abc import Mapping
 
 from shared.domain.common.canonical import format_time
-from shared.domain.legs.dead_letters import DeadLetter
+from shared.domain.legs.dead_letters import DeadLetter, Source
 from shared.domain.legs.leg import encode_leg_key
 from shared.domain.operations.status import SystemStatus
 
 DEAD_LETTER_COLUMNS = (
-    *("id", "leg", "bridge", "received_at", "enqueued_at", "deliveries", "reason", "detail"),
+    *("id", "source", "leg", "bridge", "received_at", "account", "event", "type"),
+    *("enqueued_at", "deliveries", "reason", "detail"),
 )
 
 
@@ -55,19 +59,39 @@ def status_body(found: SystemStatus, version: str) -> dict[str, object]:
 
 
 def dead_letter_body(letter: DeadLetter) -> dict[str, object]:
-    """A dead letter; a message that is no leg has neither `leg` nor `received_at`, one of several
-    legs has `legs` too."""
-    legs = letter.queued
-    queued = legs[0] if legs else None
+    """A dead letter. A message that is no leg has neither `leg` nor `received_at`, one of several
+    legs has `legs` too; one of the subscription has the `event`, its `type` and its `account`."""
     body: dict[str, object | None] = {
-        "id": str(letter.number),
-        "leg": encode_leg_key(queued.leg.key) if queued else None,
-        "legs": [encode_leg_key(each.leg.key) for each in legs] if len(legs) > 1 else None,
-        "bridge": queued.leg.bridge if queued else letter.properties.get("bridge"),
-        "received_at": format_time(queued.received_at) if queued else None,
+        "id": letter.id,
+        "source": letter.source,
+        **(_leg_fields(letter) if letter.source is Source.QUEUE else _event_fields(letter.body)),
         "enqueued_at": format_time(letter.enqueued_at),
         "deliveries": letter.deliveries,
         "reason": letter.reason,
         "detail": letter.detail,
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _leg_fields(letter: DeadLetter) -> dict[str, object | None]:
+    legs = letter.queued
+    queued = legs[0] if legs else None
+    return {
+        "leg": encode_leg_key(queued.leg.key) if queued else None,
+        "legs": [encode_leg_key(each.leg.key) for each in legs] if len(legs) > 1 else None,
+        "bridge": queued.leg.bridge if queued else letter.properties.get("bridge"),
+        "received_at": format_time(queued.received_at) if queued else None,
+    }
+
+
+def _event_fields(body: bytes) -> dict[str, object | None]:
+    """The fields of a credit event; empty where the body is none."""
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(event, Mapping):
+        return {}
+    texts = {name: text for name, text in event.items() if isinstance(text, str)}
+    account = texts.get("source", "").removeprefix("/accounts/")
+    return {"account": account or None, "event": texts.get("id"), "type": texts.get("type")}

@@ -1,23 +1,31 @@
-"""What the broker counts of the queue of legs, and the messages that it gave up."""
+"""Counts of the broker, and dead letters: messages that the broker gave up."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from shared.domain.legs.leg import QueuedLeg, read_queued_legs
 
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """Messages of a queue: those that wait or are scheduled, and those in its dead-letter queue."""
+    """Messages of a queue or subscription: those that wait or are scheduled, and dead letters."""
 
     messages: int
     dead_letters: int
 
 
+class Source(StrEnum):
+    """Where a dead letter comes from: the queue of legs, or the subscription of webhooks."""
+
+    QUEUE = "queue"
+    WEBHOOKS = "webhooks"
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that the broker gave up. `number` is its sequence number, which never repeats."""
+    """A message that the broker gave up. `number` is its sequence number, unique in its source."""
 
     number: int
     body: bytes
@@ -26,6 +34,13 @@ class DeadLetter:
     deliveries: int
     reason: str | None
     detail: str | None
+    source: Source = Source.QUEUE
+
+    @property
+    def id(self) -> str:
+        """The id in the API: the number, with the source before it where that is not the queue."""
+        is_leg = self.source is Source.QUEUE
+        return str(self.number) if is_leg else f"{self.source}-{self.number}"
 
     @property
     def queued(self) -> list[QueuedLeg]:

@@ -432,7 +432,7 @@ def _read(body: bytes) -> dict[str, object] | None:
         if not str(event["source"]).startswith("/accounts/"):
             raise ValueError(event["source"])
         str(event["type"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         _log.error("a message of the topic is no event of ours")
         return None
     return event

@@ -1,16 +1,18 @@
-"""Dead letters of the queue `call-ended`, which the broker gave up: each can be queued again."""
+"""Dead letters of the queue `call-ended` and of the subscription `webhooks`, and their replay."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.common import limits
 from shared.domain.common.errors import NotFound
 from shared.domain.directory.access import Principal
-from shared.domain.legs.dead_letters import DeadLetter
+from shared.domain.legs.dead_letters import DeadLetter, Source
 from shared.ports.clock import Ids
 from shared.ports.queues import CallQueue, Message, QueueManagement
 from shared.usecases.legs.receive_legs import leg_messages
 
+_ID = re.compile(rf"(?:({Source.WEBHOOKS})-)?([0-9]{{1,19}})", re.ASCII)
 _ID_BYTES = 12
 _NUMBER_MAX = 2**63 - 1
 
@@ -18,38 +20,46 @@ _NUMBER_MAX = 2**63 - 1
 @dataclass(frozen=True, slots=True)
 class DeadLetters:
     """Lists and replays dead letters. The account of a dead letter is not known, so the caller has
-    to see all accounts."""
+    to see all accounts. `deliver` takes the body of an event and stores its deliveries."""
 
     queue: CallQueue
-    management: QueueManagement
+    managements: Mapping[Source, QueueManagement]
+    deliver: Callable[[bytes], Awaitable[object]]
     ids: Ids
 
     async def page(
         self, principal: Principal, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[DeadLetter], str | None]:
-        """Dead letters, the oldest first, and the next cursor.
+        """Dead letters and the next cursor: those of the queue first, the oldest of each first.
 
         Raises NotAllowed, QueueUnavailable.
         """
         principal.require_all_accounts()
-        first = int(cursor) + 1 if cursor else 0
-        found = await self.management.dead_letters(first=first, limit=limit + 1)
-        following = str(found[limit - 1].number) if len(found) > limit else None
-        return found[:limit], following
+        start, last = _place(cursor) if cursor else (Source.QUEUE, -1)
+        sources = list(Source)
+        found: list[DeadLetter] = []
+        for source in sources[sources.index(start) :]:
+            first = last + 1 if source is start else 0
+            wanted = limit + 1 - len(found)
+            letters = await self.managements[source].dead_letters(first=first, limit=wanted)
+            found += (replace(letter, source=source) for letter in letters)
+            if len(found) > limit:
+                return found[:limit], found[limit - 1].id
+        return found, None
 
-    async def replay(self, principal: Principal, number: str) -> DeadLetter:
-        """Queue a dead letter again and remove it; its leg is charged once however often.
+    async def replay(self, principal: Principal, letter_id: str) -> DeadLetter:
+        """Process a dead letter again and remove it, however often this is requested.
 
-        Raises NotAllowed, NotFound `dead_letter_unknown`, QueueUnavailable.
+        A leg is queued again and charged once. An event is stored for the webhooks that want it,
+        once for each. Raises NotAllowed, NotFound `dead_letter_unknown`, QueueUnavailable.
         """
         principal.require_all_accounts()
-        is_number = number.isascii() and number.isdecimal() and len(number) <= 19
-        if not is_number or int(number) > _NUMBER_MAX:
-            raise _unknown()
-        found = await self.management.take(int(number), self._queue_again)
+        source, number = _place(letter_id)
+        again = self._queue_again if source is Source.QUEUE else self._deliver_again
+        found = await self.managements[source].take(number, again)
         if found is None:
             raise _unknown()
-        return found
+        return replace(found, source=source)
 
     async def _queue_again(self, letter: DeadLetter) -> None:
         """The broker drops an id that it has seen, so the message gets a new one."""
@@ -63,6 +73,18 @@ class DeadLetters:
                 for each, name in zip(again, names, strict=True)
             ]
         )
+
+    async def _deliver_again(self, letter: DeadLetter) -> None:
+        """Other subscriptions have the event already, so it is not published again."""
+        await self.deliver(letter.body)
+
+
+def _place(letter_id: str) -> tuple[Source, int]:
+    """(source, sequence number) of an id. Raises NotFound `dead_letter_unknown`."""
+    found = _ID.fullmatch(letter_id)
+    if not found or int(found[2]) > _NUMBER_MAX:
+        raise _unknown()
+    return Source(found[1] or Source.QUEUE), int(found[2])
 
 
 def _unknown() -> NotFound:

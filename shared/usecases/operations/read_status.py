@@ -1,6 +1,7 @@
 """The status of the product: what health finds, what the processes recorded, and what the queue's
 management side reports."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -42,6 +43,7 @@ class ReadStatus:
     health: Callable[[], Awaitable[Health]]
     runs: Runs
     management: QueueManagement
+    webhooks_management: QueueManagement
     inbox: Inbox
     due: DueMarks
     delivery_marks: DueMarks
@@ -55,10 +57,9 @@ class ReadStatus:
         """The status now. Raises StoreUnavailable."""
         now = self.clock.now()
         health = await self.health()
-        try:
-            queue = await self.management.counts()
-        except QueueUnavailable:
-            queue = None
+        queue, webhooks = await asyncio.gather(
+            _counts(self.management), _counts(self.webhooks_management)
+        )
         inbox_messages, kept_at = await self.inbox.depth(limit=limits.STATUS_INBOX_MESSAGES_MAX)
         outbox_seconds = await self._outbox_seconds(now)
         last = await self.runs.last()
@@ -66,7 +67,7 @@ class ReadStatus:
         accounts = None if principal.sees_all_accounts else principal.accounts
         parked = await self.parking.counts({"status": ParkStatus.OPEN.value}, accounts)
         failing = await self._webhooks_failing(principal, now)
-        reasons = (*_reasons(health, queue), *_delays(timers, outbox_seconds))
+        reasons = (*_reasons(health, queue, webhooks), *_delays(timers, outbox_seconds))
         worst = Status.DEGRADED if reasons and health.status is Status.OK else health.status
         return SystemStatus(
             status=worst,
@@ -128,7 +129,16 @@ def _timer(name: str, last: Mapping[str, datetime], now: datetime) -> TimerState
     return TimerState(name, last.get(name), now - since >= timedelta(seconds=late_seconds))
 
 
-def _reasons(health: Health, queue: QueueCounts | None) -> list[Reason]:
+async def _counts(management: QueueManagement) -> QueueCounts | None:
+    try:
+        return await management.counts()
+    except QueueUnavailable:
+        return None
+
+
+def _reasons(
+    health: Health, queue: QueueCounts | None, webhooks: QueueCounts | None
+) -> list[Reason]:
     found = [
         Reason(f"{name}_{outcome}", f"The check of the {name} answers: {outcome}.")
         for name, outcome in health.checks.items()
@@ -145,6 +155,9 @@ def _reasons(health: Health, queue: QueueCounts | None) -> list[Reason]:
     dead = max(queue.dead_letters if queue else 0, health.dead_letters or 0)
     if dead:
         found.append(Reason("dead_letters", f"{dead} messages of the queue are dead letters."))
+    if webhooks and webhooks.dead_letters:
+        count = webhooks.dead_letters
+        found.append(Reason("dead_letters", f"{count} events for webhooks are dead letters."))
     return found
 
 

@@ -1,5 +1,6 @@
 """The status of the product, and dead letters."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from shared import bootstrap
 from shared.domain.common import limits
 from shared.domain.common.errors import QueueUnavailable, StoreUnavailable
 from shared.domain.common.kinds import LegKind
+from shared.domain.delivery.webhooks import Reply
 from shared.domain.legs.dead_letters import DeadLetter
 from shared.domain.legs.leg import QueuedLeg, queued_leg_bytes
 from shared.ports.activity import BEGINNING
@@ -175,6 +177,7 @@ def test_dead_letters_are_listed_page_by_page_and_queued_again_once(
     assert [item["id"] for item in first["items"]] == ["5", "9"]
     assert first["items"][0] == {
         "id": "5",
+        "source": "queue",
         "leg": f"{charging.ended(leg_id='dead-5').key}",
         "bridge": charging.ended().bridge,
         "received_at": "2026-11-23T10:00:00Z",
@@ -210,7 +213,23 @@ def test_a_dead_letter_stays_while_the_queue_is_away(charging: ChargingApp) -> N
     assert len(charging.management.dead) == 1
 
 
-@pytest.mark.parametrize("number", ["0", "x", "9" * 30, "-1", "٣", "9223372036854775808"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        *(
+            "0",
+            "x",
+            "9" * 30,
+            "-1",
+            "٣",
+            "9223372036854775808",
+            "webhooks-1",
+            "webhooks-",
+            "webhooks",
+        ),
+        *("queue-1", "webhooks--1", "Webhooks-1", "webhooks-٣", "webhooks-webhooks-1", "1%0A"),
+    ],
+)
 def test_an_unknown_number_is_no_dead_letter(charging: ChargingApp, number: str) -> None:
     answer = charging.post(f"{DEAD}/{number}/replay", None)
     assert (answer.status, answer.code) == (404, "dead_letter_unknown")
@@ -235,3 +254,95 @@ def test_a_run_that_can_not_be_noted_stops_nothing(charging: ChargingApp) -> Non
     charging.clock.advance(timedelta(seconds=1).total_seconds())
     charging.run(charging.container.runs.note("low_balance"))
     assert charging.get(STATUS).json["timers"][2]["last_success_at"] == noted_at
+
+
+def bury_event(app: ChargingApp, number: int, body: bytes) -> None:
+    letter = DeadLetter(number, body, {}, app.clock.now(), 50, "MaxDeliveryCountExceeded", None)
+    app.webhooks_management.dead.append(letter)
+
+
+EVENT = {
+    "specversion": "1.0",
+    "id": "contoso:7:1",
+    "source": "/accounts/contoso",
+    "type": "credits.topped_up",
+    "time": "2026-11-23T10:00:00Z",
+    "data": {},
+}
+
+
+def test_a_dead_event_makes_the_status_degraded(charging: ChargingApp) -> None:
+    bury_event(charging, 3, json.dumps(EVENT).encode())
+    found = charging.get(STATUS).json
+    assert (found["status"], codes(charging)) == ("degraded", ["dead_letters"])
+    assert "webhooks" in found["reasons"][0]["detail"]
+
+
+def test_dead_events_are_listed_after_dead_legs(charging: ChargingApp) -> None:
+    for number in (5, 9):
+        bury(charging, number)
+        bury_event(charging, number, json.dumps(EVENT).encode())
+    pages: list[Any] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = charging.get(f"{DEAD}?limit=1{cursor and '&cursor=' + cursor}").json
+        pages.append(page["items"])
+        cursor = page.get("next")
+    assert [item["id"] for (item,) in pages] == ["5", "9", "webhooks-5", "webhooks-9"]
+    assert pages[2][0] == {
+        "id": "webhooks-5",
+        "source": "webhooks",
+        "account": "contoso",
+        "event": EVENT["id"],
+        "type": "credits.topped_up",
+        "enqueued_at": "2026-11-23T10:00:00Z",
+        "deliveries": 50,
+        "reason": "MaxDeliveryCountExceeded",
+    }
+    rows = charging.get(f"{DEAD}?format=csv").body.decode().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["id", "5", "9", "webhooks-5", "webhooks-9"]
+
+
+def test_a_dead_event_is_delivered_to_the_webhooks_that_want_it_and_published_to_nobody(
+    charging: ChargingApp,
+) -> None:
+    class Receiver:
+        async def post(self, url: str, headers: object, body: bytes) -> Reply:
+            return Reply(200)
+
+    charging.container.webhook_sender = Receiver()
+    hook = {"url": "https://receiver.example/hook", "events": [EVENT["type"]]}
+    assert charging.put("/api/v1/accounts/contoso/webhooks/books", hook).status == 201
+    published = len(charging.topic.published)
+    bury_event(charging, 3, json.dumps(EVENT).encode())
+
+    replayed = charging.post(f"{DEAD}/webhooks-3/replay", None)
+    again = charging.post(f"{DEAD}/webhooks-3/replay", None)
+
+    assert (replayed.status, replayed.json["event"]) == (202, EVENT["id"])
+    assert (again.status, again.code) == (404, "dead_letter_unknown")
+    deliveries = charging.get("/api/v1/accounts/contoso/webhooks/books/deliveries").json["items"]
+    assert [(each["id"], each["status"]) for each in deliveries] == [(EVENT["id"], "delivered")]
+    assert len(charging.topic.published) == published
+    assert charging.queue.messages_count == 0
+
+
+@pytest.mark.parametrize("body", [b"no event", b"[]", b"7", b"[" * 100_000, b"{}", b"\xff"])
+def test_a_dead_letter_that_is_no_event_is_listed_and_removed(
+    charging: ChargingApp, body: bytes
+) -> None:
+    bury_event(charging, 3, body)
+    (item,) = charging.get(DEAD).json["items"]
+    assert (item["id"], "event" in item) == ("webhooks-3", False)
+    assert charging.post(f"{DEAD}/webhooks-3/replay", None).status == 202
+    assert charging.get(DEAD).json["items"] == []
+
+
+def test_a_dead_event_stays_while_it_can_not_be_stored(charging: ChargingApp) -> None:
+    async def down(bodies: object, *, seconds: float) -> None:
+        raise StoreUnavailable("down")
+
+    charging.container.deliver_events = down  # type: ignore[assignment]
+    bury_event(charging, 3, json.dumps(EVENT).encode())
+    assert charging.post(f"{DEAD}/webhooks-3/replay", None).status == 503
+    assert len(charging.webhooks_management.dead) == 1
