@@ -30,7 +30,7 @@ var alerts Alert[] = [
   { name: 'verification-failed', over: 0, severity: 0, window: 'PT5M', command: 'perminute verify --account ACCOUNT' }
   { name: 'negative-balances', over: 0, severity: 3, window: 'PT1H', command: 'perminute accounts list' }
   { name: 'queue-unreachable', over: 0, severity: 1, window: 'PT5M', command: 'perminute status' }
-  { name: 'not-let-in', over: 100, severity: 3, window: 'PT15M', command: 'perminute bridges list' }
+  { name: 'unauthorized', over: 100, severity: 3, window: 'PT15M', command: 'perminute bridges list' }
 ]
 
 // The first line of a query is its title.
@@ -46,7 +46,7 @@ var queries = {
   'verification-failed': loadTextContent('../queries/alerts/verification-failed.kql')
   'negative-balances': loadTextContent('../queries/alerts/negative-balances.kql')
   'queue-unreachable': loadTextContent('../queries/alerts/queue-unreachable.kql')
-  'not-let-in': loadTextContent('../queries/alerts/not-let-in.kql')
+  unauthorized: loadTextContent('../queries/alerts/unauthorized.kql')
 }
 
 var everyForWindow = { PT5M: 'PT5M', PT15M: 'PT5M', PT30M: 'PT5M', PT1H: 'PT15M', P2D: 'PT1H' }

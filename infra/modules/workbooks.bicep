@@ -59,7 +59,7 @@ module operations 'workbook.bicep' = {
       { query: loadTextContent('../queries/operations/unexpected-errors.kql'), shape: 'table', half: true }
       { query: loadTextContent('../queries/operations/failed-invocations.kql'), shape: 'table', half: true }
       { query: loadTextContent('../queries/operations/commit-conflicts.kql'), shape: 'table', half: true }
-      { query: loadTextContent('../queries/operations/not-let-in.kql'), shape: 'table', half: true }
+      { query: loadTextContent('../queries/operations/unauthorized.kql'), shape: 'table', half: true }
       { query: loadTextContent('../queries/operations/who-wrote-ledgers.kql'), shape: 'table', half: false }
     ]
   }

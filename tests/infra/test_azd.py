@@ -83,6 +83,13 @@ def test_a_project_that_azd_would_refuse_is_refused(schema: Path, place: str, va
     assert _errors(schema, project) != []
 
 
+def test_the_pipeline_fetches_the_schema_of_the_same_commit() -> None:
+    commit = re.compile(r"azure-dev/(?:blob/)?([0-9a-f]{40})/")
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+
+    assert commit.findall(workflow) == commit.findall(SCHEMAS[0].read_text("utf-8"))
+
+
 def test_the_package_is_deployed_as_it_is() -> None:
     (service,) = PROJECT["services"].values()
     steps = [step["azd"] for step in PROJECT["workflows"]["up"]["steps"]]

@@ -113,7 +113,7 @@ INCIDENTS: dict[str, tuple[str, Callable[[Logs], object]]] = {
     ),
     "a queue that is away": ("queue-unreachable", lambda logs: logs.event("legs_spilled", legs=1)),
     "somebody who tries": (
-        "not-let-in",
+        "unauthorized",
         lambda logs: [logs.event("not_authenticated", why="key") for _ in range(101)],
     ),
 }

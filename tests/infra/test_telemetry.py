@@ -211,7 +211,12 @@ def test_finance_finds_its_figures() -> None:
     titles = {name.partition(": Finance (prod): ")[2] for name in _charts("prod")}
 
     assert {
-        *("Spend by destination", "Spend by organizer", "Spend by cost centre", "Dearest meetings"),
+        *(
+            "Spend by destination",
+            "Spend by organizer",
+            "Spend by cost center",
+            "Most expensive meetings",
+        ),
         *("Credits and forecast", "Denied dial-outs"),
     } <= titles
 
@@ -254,7 +259,7 @@ def test_alerts_watch_what_was_promised(environment: str) -> None:
     assert {
         *("dead-letters", "backlog", "backlog-age", "failures", "dial-out-latency", "parked-legs"),
         *("timer-missing", "outbox-age", "anchor-missing", "throttling-0", "negative-balances"),
-        *("verification-failed", "not-available", "queue-unreachable", "not-let-in"),
+        *("verification-failed", "not-available", "queue-unreachable", "unauthorized"),
     } <= names
     page = (ROOT / "docs" / "telemetry.md").read_text("utf-8")
     assert [
