@@ -5,12 +5,10 @@ A vector of LiveKit is an API key, a secret, a body and its claim `sha256`; the 
 token.
 """
 
-import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -22,10 +20,10 @@ from shared.domain.directory.credentials import verify_bridge
 from shared.domain.directory.entities import Bridge
 from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
 from shared.domain.directory.vendor_signatures import zoom_encrypted_token
+from tests.support.vendors import FORM, USER, bigbluebutton_checksum, jwt, sign
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 SECOND = int(NOW.timestamp())
-FORM = "application/x-www-form-urlencoded"
 
 
 def is_let_in(
@@ -188,15 +186,6 @@ LIVEKIT: dict[str, tuple[str, str, str, bool]] = {
 }
 
 
-def jwt(secret: str, claims: Mapping[str, object], algorithm: str = "HS256") -> str:
-    def part(content: bytes) -> str:
-        return base64.urlsafe_b64encode(content).decode().rstrip("=")
-
-    head = json.dumps({"alg": algorithm, "typ": "JWT"}).encode()
-    text = f"{part(head)}.{part(json.dumps(claims).encode())}"
-    return f"{text}.{part(hmac.digest(secret.encode(), text.encode(), 'sha256'))}"
-
-
 @pytest.mark.parametrize("source", LIVEKIT)
 def test_vectors_of_livekit(source: str) -> None:
     key, secret, claim, is_valid = LIVEKIT[source]
@@ -242,10 +231,6 @@ def test_vectors_of_zoom(case: str) -> None:
 
 
 # BigBlueButton publishes the rule, and no vector: docs.bigbluebutton.org/development/webhooks
-
-
-def bigbluebutton_checksum(callback: str, body: bytes, secret: str, algorithm: str) -> str:
-    return hashlib.new(algorithm, callback.encode() + body + secret.encode()).hexdigest()
 
 
 _CALLBACK = "https://perminute.example/hooks/bbb"
@@ -324,97 +309,33 @@ def test_the_handshake_of_zoom_is_signed_by_the_secret_that_signed_the_request(
 _OLD, _NEW = "c2VjcmV0LW9mLWJlZm9yZS0tMDEyMzQ1", "c2VjcmV0LW9mLXRvZGF5LS0tMDEyMzQ1"
 _URL = "https://perminute.example/api/v1/bridges/b/call-ended"
 _BODY = b"CallSid=CA1&From=%2B33170180042"
+_WITH_TIME = (AuthScheme.STANDARD_WEBHOOKS, AuthScheme.LIVEKIT, AuthScheme.ZOOM)
+_SIGNED_BODIES = (*_WITH_TIME, AuthScheme.TWILIO, AuthScheme.BIGBLUEBUTTON)
 
 
-def _webhook(secret: str, at: int) -> tuple[dict[str, str], str]:
-    digest = hmac.digest(base64.b64decode(secret), b"m1.%d." % at + _BODY, "sha256")
-    signature = "v1," + base64.b64encode(digest).decode()
-    return {
-        "webhook-id": "m1",
-        "webhook-timestamp": str(at),
-        "webhook-signature": signature,
-    }, _URL
+def _auth(scheme: AuthScheme, *secrets: str) -> BridgeAuth:
+    return BridgeAuth(scheme, secrets, USER if scheme.has_username else None)
 
 
-def _basic(secret: str, _: int) -> tuple[dict[str, str], str]:
-    return {"authorization": "Basic " + base64.b64encode(f"u:{secret}".encode()).decode()}, _URL
-
-
-def _bearer(secret: str, _: int) -> tuple[dict[str, str], str]:
-    return {"authorization": f"Bearer {secret}"}, _URL
-
-
-def _twilio(secret: str, _: int) -> tuple[dict[str, str], str]:
-    text = f"{_URL}CallSidCA1From+33170180042"
-    digest = hmac.digest(secret.encode(), text.encode(), "sha1")
-    headers = {"content-type": FORM, "x-twilio-signature": base64.b64encode(digest).decode()}
-    return headers, _URL
-
-
-def _livekit(secret: str, at: int) -> tuple[dict[str, str], str]:
-    claim = base64.b64encode(hashlib.sha256(_BODY).digest()).decode()
-    return {"authorization": jwt(secret, {"iss": "u", "exp": at + 240, "sha256": claim})}, _URL
-
-
-def _bigbluebutton(secret: str, _: int) -> tuple[dict[str, str], str]:
-    checksum = bigbluebutton_checksum(_URL, _BODY, secret, "sha256")
-    return {"content-type": FORM}, f"{_URL}?checksum={checksum}"
-
-
-def _zoom(secret: str, at: int) -> tuple[dict[str, str], str]:
-    digest = hmac.digest(secret.encode(), b"v0:%d:" % at + _BODY, "sha256")
-    return {"x-zm-request-timestamp": str(at), "x-zm-signature": f"v0={digest.hex()}"}, _URL
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """`sign` makes (headers, URL) of a secret and a time. `has_time`: what it signs holds it."""
-
-    sign: Callable[[str, int], tuple[dict[str, str], str]]
-    username: str | None = None
-    signs_body: bool = True
-    has_time: bool = False
-
-
-SCHEMES = {
-    AuthScheme.STANDARD_WEBHOOKS: Scheme(_webhook, has_time=True),
-    AuthScheme.BASIC: Scheme(_basic, username="u", signs_body=False),
-    AuthScheme.BEARER: Scheme(_bearer, signs_body=False),
-    AuthScheme.TWILIO: Scheme(_twilio),
-    AuthScheme.LIVEKIT: Scheme(_livekit, username="u", has_time=True),
-    AuthScheme.BIGBLUEBUTTON: Scheme(_bigbluebutton),
-    AuthScheme.ZOOM: Scheme(_zoom, has_time=True),
-}
-
-
-def test_every_scheme_is_covered() -> None:
-    assert set(SCHEMES) == set(AuthScheme)
-
-
-@pytest.mark.parametrize("name", SCHEMES)
-def test_both_live_secrets_prove_and_a_replaced_one_does_not(name: AuthScheme) -> None:
-    scheme = SCHEMES[name]
-    both = BridgeAuth(name, (_NEW, _OLD), scheme.username)
-    only_new = BridgeAuth(name, (_NEW,), scheme.username)
-    old, new = scheme.sign(_OLD, SECOND), scheme.sign(_NEW, SECOND)
+@pytest.mark.parametrize("scheme", AuthScheme)
+def test_both_live_secrets_prove_and_a_replaced_one_does_not(scheme: AuthScheme) -> None:
+    old, new = (sign(scheme, each, SECOND, _URL, _BODY) for each in (_OLD, _NEW))
+    both, only_new = _auth(scheme, _NEW, _OLD), _auth(scheme, _NEW)
     assert is_let_in(both, old[0], _BODY, old[1])
     assert is_let_in(both, new[0], _BODY, new[1])
     assert is_let_in(only_new, new[0], _BODY, new[1])
     assert not is_let_in(only_new, old[0], _BODY, old[1])
 
 
-@pytest.mark.parametrize("name", [name for name, each in SCHEMES.items() if each.has_time])
-def test_a_request_is_refused_again_once_its_window_is_over(name: AuthScheme) -> None:
-    scheme = SCHEMES[name]
-    auth = BridgeAuth(name, (_NEW,), scheme.username)
-    headers, url = scheme.sign(_NEW, SECOND)
+@pytest.mark.parametrize("scheme", _WITH_TIME)
+def test_a_request_is_refused_once_its_window_is_over(scheme: AuthScheme) -> None:
+    headers, url = sign(scheme, _NEW, SECOND, _URL, _BODY)
     at = [datetime.fromtimestamp(SECOND + age, UTC) for age in (0, 290, 301)]
-    assert [is_let_in(auth, headers, _BODY, url, now) for now in at] == [True, True, False]
+    found = [is_let_in(_auth(scheme, _NEW), headers, _BODY, url, now) for now in at]
+    assert found == [True, True, False]
 
 
-@pytest.mark.parametrize("name", [name for name, each in SCHEMES.items() if each.signs_body])
-def test_one_changed_byte_of_the_body_is_refused(name: AuthScheme) -> None:
-    scheme = SCHEMES[name]
-    auth = BridgeAuth(name, (_NEW,), scheme.username)
-    headers, url = scheme.sign(_NEW, SECOND)
-    assert not is_let_in(auth, headers, _BODY.replace(b"CA1", b"CA2"), url)
+@pytest.mark.parametrize("scheme", _SIGNED_BODIES)
+def test_one_changed_byte_of_the_body_is_refused(scheme: AuthScheme) -> None:
+    headers, url = sign(scheme, _NEW, SECOND, _URL, _BODY)
+    assert not is_let_in(_auth(scheme, _NEW), headers, _BODY.replace(b"CA1", b"CA2"), url)
