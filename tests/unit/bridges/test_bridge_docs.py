@@ -63,12 +63,12 @@ def test_the_configuration_of_the_page_is_sound_xml() -> None:
 
 
 SECTIONS = [
-    "What it reports",
+    "Facts that the bridge reports",
     "Configuration",
-    "Ask before dialling",
-    "Hang up at the granted second",
+    "Authorize a dial-out",
+    "End the call at the granted second",
     "Extend a call",
-    "While Perminute is away",
+    "During an outage of Perminute",
     "A sample event",
     "Troubleshooting",
 ]
