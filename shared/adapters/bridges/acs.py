@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 
 from shared.adapters.bridges.fields import (
     authorization_in,
@@ -33,6 +34,7 @@ from shared.domain.legs.assembly import (
 from shared.domain.legs.bridge_payloads import BridgePayload, Ignored, Unreadable
 from shared.domain.legs.leg import EndedLeg
 
+GAPS_NAMED_MAX = 10
 LATER_LISTS = "later lists of participants"
 SOURCE = "IncomingCall, AddParticipantSucceeded or an operationContext"
 _PREFIX = "Microsoft.Communication."
@@ -209,8 +211,9 @@ def _participant(
     slot = _hashed(events[0], phone)
     seen = {_sequence(each) for each in lists}
     last = _sequence(gone) if gone is not None else max(seen)
-    gaps = [number for number in range(1, last) if number not in seen]
-    missing = [f"ParticipantsUpdated {number}" for number in gaps[:10]]
+    # A number from outside may be huge: the search ends at as many gaps as are named.
+    gaps = islice((number for number in range(1, last) if number not in seen), GAPS_NAMED_MAX)
+    missing = [f"ParticipantsUpdated {number}" for number in gaps]
     if end is None:
         missing.append("CallDisconnected")
     source = _source(events, lists[0], phone)

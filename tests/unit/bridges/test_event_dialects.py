@@ -300,6 +300,14 @@ def test_a_gap_in_the_lists_and_an_unknown_source_are_waited_for() -> None:
     assert goes_on.ended_by is None
 
 
+def test_a_huge_sequence_number_costs_no_memory() -> None:
+    """Ten missing lists are named, and no list of all that are missing is built."""
+    told = [acs("CallConnected", 2), listed(2, 10**18, LONDON)]
+    (waits,) = made("acs", told)
+    assert isinstance(waits, Waiting)
+    assert waits.missing[:10] == tuple(f"ParticipantsUpdated {number}" for number in range(1, 11))
+
+
 def test_a_call_without_phones_makes_no_leg() -> None:
     assert made("acs", [acs("CallConnected", 2), listed(2, 1), acs("CallDisconnected", 9)]) == []
     assert isinstance(post("acs", acs("CallParticipantAdded", 1))[0], Ignored)
