@@ -47,6 +47,7 @@ def test_a_queue_reports_since_when_legs_wait_until_its_broker_dies(tmp_path: Pa
 
 
 @pytest.mark.extended
+@pytest.mark.extended
 def test_counts_and_dead_letters_come_from_the_bus_and_one_is_taken_out(tmp_path: Path) -> None:
     bus = BusProcess(tmp_path, CONFIG)
     bus.start()

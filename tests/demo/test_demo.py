@@ -68,6 +68,7 @@ def processes() -> dict[int, int]:
     return {int(pid): int(parent) for pid, parent in pairs}
 
 
+@pytest.mark.extended
 def test_the_demo_ends_with_demo_ok_and_fits_the_screen_and_fails_over_a_cent(
     start: Start,
 ) -> None:

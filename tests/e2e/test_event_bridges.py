@@ -86,6 +86,7 @@ def test_callbacks_of_a_call_are_one_charge(
 
 
 @pytest.mark.extended
+@pytest.mark.extended
 def test_a_leg_without_its_conference_is_charged_by_the_timer(deployment: Deployment) -> None:
     twilio = Twilio(deployment)
     call = unique("CA")

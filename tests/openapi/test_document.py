@@ -135,6 +135,7 @@ def test_no_secret_is_recorded() -> None:
 
 @pytest.mark.extended
 @pytest.mark.timeout(240)
+@pytest.mark.extended
 def test_the_product_answers_as_its_examples_say(tmp_path: Path) -> None:
     """Every function called for real: the same status, and the shape that the document states."""
     with running(tmp_path / "data") as (http, admin, management_url):

@@ -55,6 +55,7 @@ def test_no_history_of_the_first_ones_breaks_a_promise() -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.extended
 def test_a_seed_is_one_history_to_the_last_step_in_whatever_order_sets_are_kept() -> None:
     logs = [_sim("--seed", 11, "--log", hash_seed=hash_seed) for hash_seed in ("1", "2")]
     assert logs[0] == logs[1]

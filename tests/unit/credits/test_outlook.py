@@ -240,6 +240,7 @@ def test_the_intervals_of_no_shape_of_use_hold_much_less_often_than_others(shape
     assert 0.67 <= sum(held) / len(held) <= 0.92
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("age", AGES)
 def test_of_five_hundred_accounts_75_to_90_per_cent_of_the_intervals_hold(age: int) -> None:
     """From the first forecast on."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -279,6 +280,7 @@ JSON = st.recursive(
 OBJECTS = st.dictionaries(st.text(), JSON)
 
 
+@hypothesis.settings(max_examples=40)
 @given(OBJECTS, OBJECTS)
 def test_a_merge_changes_the_members_that_the_patch_names(
     target: dict[str, Any], patch: dict[str, Any]
