@@ -118,8 +118,9 @@ run: $(RUN_STAMP) $(NODE_STAMP) $(CONSOLE_STAMP)
 test: setup
 	@$(PYTEST) -m "not extended" --junitxml=build/test.xml tests
 
+# Three at a time on two cores: bridges, browsers and brokers mostly wait.
 test-all: setup $(SITE_STAMP)
-	@$(PYTEST) -m extended --junitxml=build/test-all.xml tests
+	@$(PY) -m pytest -n 3 --dist worksteal -m extended --junitxml=build/test-all.xml tests
 	@$(PY) -m tests.planted
 
 # Says so and skips where Asterisk can not be installed; REQUIRE_ASTERISK=1 fails there instead.
