@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 bp = new_blueprint()
 _ACCOUNT = "v1/accounts/{account}"
 _FINANCE = frozenset({Role.FINANCE})
+_HIT = {"idempotency-hit": "true"}
 _AT = (moment("at", "As of this time; now if left out."),)
 _STATEMENT = (
     one_of("format", "`csv`, or `html` for a page to print.", ("json", "csv", "html")),
@@ -61,20 +62,34 @@ async def _credit(call: Call, body: "TopUpBody | AdjustmentBody") -> func.HttpRe
 
 
 @admin_route(
-    bp, "POST", f"{_ACCOUNT}/legs/{{leg}}/reversal", _FINANCE, body="ledger.entries:ReversalBody"
+    bp, "POST", f"{_ACCOUNT}/legs/{{leg}}/reversal", READERS, body="ledger.entries:ReversalBody"
 )
 async def post_reversal(call: Call, body: "ReversalBody") -> func.HttpResponse:
-    """Reverse a leg's debit, once, however often this is requested."""
+    """Reverse a leg's debit, once, however often this is requested. With `dry_run` nothing is
+    booked, and the answer is the entry that would be, or that was booked before."""
+    from shared.contracts.ledger.entries import reversal_body
+
+    if not body.dry_run:
+        call.principal.require_one_of(_FINANCE)
     account = call.path("account")
     entry, repeated = await container().credit_account.reverse(
-        account, call.path("leg"), reason=body.reason, actor=call.principal.name
+        account,
+        call.path("leg"),
+        reason=body.reason or "",
+        actor=call.principal.name,
+        dry_run=body.dry_run,
     )
+    shown = reversal_body(entry, dry_run=body.dry_run)
+    if body.dry_run:
+        return reply(shown, headers=_HIT if repeated else {})
     if entry.leg is not None and not repeated:
         await log_correction(account, entry.leg, -entry.amount_micros, is_reversal=True)
-    return _booked(account, entry, repeated)
+    return _booked(account, entry, repeated, shown)
 
 
-def _booked(account: str, entry: Entry, repeated: bool) -> func.HttpResponse:
+def _booked(
+    account: str, entry: Entry, repeated: bool, shown: dict[str, object] | None = None
+) -> func.HttpResponse:
     from shared.contracts.ledger.entries import entry_body
 
     event(
@@ -87,9 +102,9 @@ def _booked(account: str, entry: Entry, repeated: bool) -> func.HttpResponse:
         repeated=repeated,
     )
     return reply(
-        {"entry": entry_body(entry), "balance": format_amount(entry.balance_micros)},
+        shown or {"entry": entry_body(entry), "balance": format_amount(entry.balance_micros)},
         status=201,
-        headers={"idempotency-hit": "true"} if repeated else {},
+        headers=_HIT if repeated else {},
     )
 
 

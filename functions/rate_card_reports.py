@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import azure.functions as func
 
 from functions.http import Call, admin_route, new_blueprint, reply, reply_csv, reply_text
-from functions.rate_cards import effective_from_of
+from functions.rate_cards import EFFECT, effect_body, effective_from_of, version_name
 from shared.bootstrap import container
 from shared.contracts.common.queries import FORMAT, PAGE, Query, moment, one_of, query_invalid
 from shared.contracts.common.times import read_time
@@ -16,7 +16,6 @@ from shared.domain.directory.access import READERS
 if TYPE_CHECKING:  # loaded by the first request
     from shared.contracts.rate_cards.quotes import QuoteBody
     from shared.contracts.rate_cards.tables import QuoteTableBody
-    from shared.domain.rating.rate_card import RateCardVersion
     from shared.usecases.rate_cards.manage_rate_cards import Inquiry
 
 bp = new_blueprint()
@@ -123,8 +122,7 @@ async def lint_rate_card_version(call: Call) -> func.HttpResponse:
         moment("from", "The version before: the one in force then."),
         moment("to", "The version after: the one in force then."),
         Query("to_card", "The card of the version after; the same one if left out."),
-        Query("account", "Also what legs of this account would have cost."),
-        Query("month", "Legs of this month, `2026-11`; the last one if left out."),
+        *EFFECT,
     ),
     is_report=True,
 )
@@ -132,11 +130,7 @@ async def diff_rate_card(call: Call) -> func.HttpResponse:
     """Differences between the versions in force at `?from=` and at `?to=`, the latter of
     `?to_card=` if it is given: JSON pages or all of it as CSV. With `?account=` also the cost of
     its legs of last month, or of `?month=`, by both."""
-    from shared.contracts.rate_cards.reports import (
-        render_change,
-        render_changed_fields,
-        render_effect,
-    )
+    from shared.contracts.rate_cards.reports import render_change, render_changed_fields
     from shared.contracts.rate_cards.tables import CHANGE_COLUMNS, change_counts_body, change_row
 
     card = call.path("card")
@@ -152,19 +146,11 @@ async def diff_rate_card(call: Call) -> func.HttpResponse:
         return await reply_csv(CHANGE_COLUMNS, rows, f"{card}-diff.csv")
     body: dict[str, object] = {}
     if account := call.query("account"):
-        month = await container().rate_card_reports.effect(
-            comparison.before, comparison.after, account, call.query("month"), call.principal
-        )
-        body["effect"] = {
-            "account": account,
-            "month": month.month,
-            "complete": month.is_complete,
-            **render_effect(month.effect, comparison.after.currency),
-        }
+        body["effect"] = await effect_body(call, account, comparison.after, comparison.before)
     return reply(
         {
-            "from": _version_name(comparison.before),
-            "to": _version_name(comparison.after),
+            "from": version_name(comparison.before),
+            "to": version_name(comparison.after),
             "fields": render_changed_fields(comparison.before, comparison.after),
             "counts": change_counts_body(comparison.counts, comparison.dearer, comparison.cheaper),
             **body,
@@ -176,7 +162,3 @@ async def diff_rate_card(call: Call) -> func.HttpResponse:
             ),
         }
     )
-
-
-def _version_name(version: "RateCardVersion") -> dict[str, str]:
-    return {"card": version.card, "version": format_time(version.effective_from)}

@@ -20,7 +20,7 @@ from functions.http import (
     reply_text,
 )
 from shared.bootstrap import container
-from shared.contracts.common.queries import FORMAT, PAGE, flag, moment, query_invalid
+from shared.contracts.common.queries import FORMAT, PAGE, Query, flag, moment, query_invalid
 from shared.contracts.common.routes import CSV_MEDIA_TYPE, FORM_MEDIA_TYPE, JSON_MEDIA_TYPE, Body
 from shared.contracts.common.times import read_time
 from shared.domain.common import limits
@@ -36,6 +36,10 @@ bp = new_blueprint()
 _SETTERS = frozenset({Role.FINANCE})
 _DRY_RUN = flag("dry_run", "Only check, write nothing.")
 _BACKDATE = flag("backdate", "Let it take effect in the past.")
+EFFECT = (
+    Query("account", "Also what legs of this account would have cost."),
+    Query("month", "Legs of this month, `2026-11`; the last one if left out."),
+)
 _LINT = flag("lint", "Report what is odd in it too.")
 _VERSION = "v1/rate-cards/{card}/versions/{effective_from}"
 
@@ -83,7 +87,7 @@ async def get_rate_card_version(call: Call) -> func.HttpResponse:
     "PUT",
     _VERSION,
     _SETTERS,
-    queries=(_BACKDATE, _DRY_RUN, _LINT),
+    queries=(_BACKDATE, _DRY_RUN, _LINT, *EFFECT),
     is_report=True,
     all_accounts=True,
     body=Body(
@@ -93,7 +97,9 @@ async def get_rate_card_version(call: Call) -> func.HttpResponse:
     ),
 )
 async def put_rate_card_version(call: Call) -> func.HttpResponse:
-    """Create or replace a version, as JSON or CSV; `?backdate=true`, `?dry_run=true`."""
+    """Create or replace a version, as JSON or CSV; `?backdate=true`, `?dry_run=true`. A dry run
+    with `?account=` has the cost of its legs of last month, or of `?month=`, by the account's
+    present version and by this one; `effect` is null where the two can't be compared."""
     card, effective_from = call.path("card"), effective_from_of(call)
     put = await container().rate_card_service.put(
         card,
@@ -101,7 +107,7 @@ async def put_rate_card_version(call: Call) -> func.HttpResponse:
         _parser(call, card, effective_from),
         if_match=call.if_match(),
         backdate=call.flag("backdate"),
-        dry_run=call.flag("dry_run"),
+        dry_run=_is_dry(call),
     )
     return await reply_put(call, put, lint=call.flag("lint"))
 
@@ -111,7 +117,12 @@ async def put_rate_card_version(call: Call) -> func.HttpResponse:
     "POST",
     "v1/rate-cards/{card}/import",
     _SETTERS,
-    queries=(moment("effective_from", "When the version takes effect."), _BACKDATE, _DRY_RUN),
+    queries=(
+        moment("effective_from", "When the version takes effect."),
+        _BACKDATE,
+        _DRY_RUN,
+        *EFFECT,
+    ),
     body=Body(
         "rate_cards.deck_form:DeckFormBody",
         (FORM_MEDIA_TYPE,),
@@ -123,7 +134,8 @@ async def put_rate_card_version(call: Call) -> func.HttpResponse:
 )
 async def import_rate_card_version(call: Call) -> func.HttpResponse:
     """Import a carrier's deck as a version, by a mapping of columns: a form with `mapping` (JSON),
-    `deck` and optionally `names`; `?effective_from=`, `?backdate=true`, `?dry_run=true`."""
+    `deck` and optionally `names`; `?effective_from=`, `?backdate=true`, `?dry_run=true`, and
+    `?account=`, `?month=` as for a version in JSON."""
     from shared.contracts.rate_cards.deck_form import read_deck_form
     from shared.contracts.rate_cards.tables import deck_report_body
 
@@ -137,7 +149,7 @@ async def import_rate_card_version(call: Call) -> func.HttpResponse:
         lambda: form.version(card, effective_from),
         if_match=call.if_match(),
         backdate=call.flag("backdate"),
-        dry_run=call.flag("dry_run"),
+        dry_run=_is_dry(call),
     )
     return await reply_put(call, put, {"deck": deck_report_body(form.report)}, lint=True)
 
@@ -155,7 +167,8 @@ async def reply_put(
     call: Call, put: PutVersion, more: Mapping[str, object] | None = None, *, lint: bool = False
 ) -> func.HttpResponse:
     """The response to a version that was put or only checked. A dry run, an import and `?lint=true`
-    add findings; a backdated version proposes a re-rating."""
+    add findings; a backdated version proposes a re-rating; a dry run for an account has its cost.
+    """
     from shared.contracts.rate_cards.quotes import card_version_body
     from shared.contracts.rate_cards.reports import render_findings
     from shared.usecases.rate_cards.rate_card_reports import found_in
@@ -179,8 +192,45 @@ async def reply_put(
     if call.flag("backdate"):
         body["rerating"] = await _proposal(call, version)
     if about is None:
+        if account := call.query("account"):
+            body["effect"] = await effect_body(call, account, version)
         return reply(body)
     return reply(body, status=201 if about.revision == 1 else 200, etag=about.etag)
+
+
+def _is_dry(call: Call) -> bool:
+    """Whether the version is only checked. Raises Invalid `query_invalid` for an account without
+    a dry run: what the version costs is to be known before it is stored."""
+    is_dry = call.flag("dry_run")
+    if call.query("account") and not is_dry:
+        raise query_invalid(("account", "needs dry_run=true"))
+    return is_dry
+
+
+async def effect_body(
+    call: Call, account: str, after: RateCardVersion, before: RateCardVersion | None = None
+) -> dict[str, object] | None:
+    """What legs of an account cost under two versions, the account's present one without
+    `before`; None where these can't be compared."""
+    from shared.contracts.rate_cards.reports import render_effect
+
+    found = await container().rate_card_reports.effect(
+        before, after, account, call.query("month"), call.principal
+    )
+    if found is None:
+        return None
+    return {
+        "account": account,
+        "month": found.month,
+        "complete": found.is_complete,
+        "from": version_name(found.before),
+        **render_effect(found.effect, after.currency),
+    }
+
+
+def version_name(version: RateCardVersion) -> dict[str, str]:
+    """A version as a reference to it."""
+    return {"card": version.card, "version": format_time(version.effective_from)}
 
 
 async def _proposal(call: Call, version: RateCardVersion) -> dict[str, object]:

@@ -580,12 +580,21 @@ if TYPE_CHECKING:
         actor: str
         at: str
 
+    class PostReversalLotsItem(TypedDict, total=False):
+        lot: str
+        amount: str
+
     class PostReversal(TypedDict, total=False):
+        dry_run: bool
         entry: PostReversalEntry | None
+        balance_before: str
         balance: str
+        owed: str
+        lots: list[PostReversalLotsItem]
 
     class ReversalBody(TypedDict, total=False):
-        reason: str
+        reason: str | None
+        dry_run: bool
 
     class ListOrganizersItemBudgets(TypedDict, total=False):
         day: Any
@@ -1969,15 +1978,23 @@ def import_rate_card_version(
     effective_from: str | int | None = None,
     backdate: bool | None = None,
     dry_run: bool | None = None,
+    account: str | int | None = None,
+    month: str | int | None = None,
     if_match: str | None = None,
     content_type: str | None = None,
 ) -> Call[ImportRateCardVersion]:
-    """Import a carrier's deck as a version, by a mapping of columns: a form with `mapping` (JSON), `deck` and optionally `names`; `?effective_from=`, `?backdate=true`, `?dry_run=true`."""
+    """Import a carrier's deck as a version, by a mapping of columns: a form with `mapping` (JSON), `deck` and optionally `names`; `?effective_from=`, `?backdate=true`, `?dry_run=true`, and `?account=`, `?month=` as for a version in JSON."""
     return Call(
         "import_rate_card_version",
         "POST",
         f"/api/v1/rate-cards/{segment(card)}/import",
-        query_of(effective_from=effective_from, backdate=backdate, dry_run=dry_run),
+        query_of(
+            effective_from=effective_from,
+            backdate=backdate,
+            dry_run=dry_run,
+            account=account,
+            month=month,
+        ),
         body=body,
         headers=headers_of(if_match=if_match, content_type=content_type),
     )
@@ -2003,6 +2020,8 @@ def put_rate_card_version(
     backdate: bool | None = None,
     dry_run: bool | None = None,
     lint: bool | None = None,
+    account: str | int | None = None,
+    month: str | int | None = None,
     if_match: str | None = None,
     content_type: str | None = None,
 ) -> Call[PutRateCardVersion]:
@@ -2011,7 +2030,7 @@ def put_rate_card_version(
         "put_rate_card_version",
         "PUT",
         f"/api/v1/rate-cards/{segment(card)}/versions/{segment(effective_from)}",
-        query_of(backdate=backdate, dry_run=dry_run, lint=lint),
+        query_of(backdate=backdate, dry_run=dry_run, lint=lint, account=account, month=month),
         body=body,
         headers=headers_of(if_match=if_match, content_type=content_type),
     )

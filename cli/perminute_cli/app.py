@@ -233,7 +233,7 @@ def _counted(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _write(path: Path, chunks: Iterator[bytes]) -> None:
     """Write a file by rename, so that it is whole or absent."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.parent / f".{path.name}.{os.getpid()}"
     try:
         with draft.open("wb") as file:
             for chunk in chunks:

@@ -39,13 +39,12 @@ class Client:
     def answer[T](self, call: Call[T]) -> tuple[T, Mapping[str, str]]:
         """The answer to a call, and its header fields. Raises Failure."""
         response = self.send(call)
-        if response.status_code == 204 or not response.content:
+        if response.status_code == 204:
             return {}, response.headers  # type: ignore[return-value]
-        try:
-            value: T = response.json()
-        except ValueError:
-            raise _no_perminute(self.base_url) from None
-        return value, response.headers
+        value = _document(response)
+        if value is None:
+            raise _no_perminute(self.base_url)
+        return value, response.headers  # type: ignore[return-value]
 
     def items[T](self, call: Listing[T], limit: int | None = None) -> Iterator[T]:
         """The items of a list, page by page, at most `limit`. Raises Failure."""
@@ -155,13 +154,10 @@ def _wait_seconds(response: "httpx.Response") -> float | None:
 def _problem(response: "httpx.Response", base_url: str) -> Failure:
     document: Any = None
     if response.headers.get("content-type", "").startswith("application/problem+json"):
-        try:
-            document = response.json()
-        except ValueError:
-            document = None
+        document = _document(response)
     request_id = response.headers.get("x-request-id")
     status = response.status_code
-    if not isinstance(document, dict):
+    if document is None:
         if request_id is None and status < 500:
             return _no_perminute(base_url, status)
         what = f"The server answered {status} {response.reason_phrase}.".replace(" .", ".")
@@ -171,7 +167,7 @@ def _problem(response: "httpx.Response", base_url: str) -> Failure:
     code = str(document.get("code", ""))
     fields = [
         f"{each.get('pointer') or '/'}: {each.get('detail')}"
-        for each in document.get("errors", [])
+        for each in document.get("errors") or []
         if isinstance(each, dict)
     ]
     detail = str(document.get("detail") or document.get("title") or "The request failed.")
@@ -181,6 +177,15 @@ def _problem(response: "httpx.Response", base_url: str) -> Failure:
     if status >= 500:
         return NoAnswer(what, to_do, request_id=request_id)
     return Problem(what, to_do, request_id=request_id, status=status, code=code, document=document)
+
+
+def _document(response: "httpx.Response") -> dict[str, Any] | None:
+    """The JSON object of a response, None where there is none."""
+    try:
+        value = response.json()
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _no_perminute(base_url: str, status: int | None = None) -> Failure:

@@ -88,9 +88,22 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("PERMINUTE_DEBUG"):
             raise
-        what = f"Error: The command line failed: {type(error).__name__}: {error}."
-        return _report(what, "To do: Report it; PERMINUTE_DEBUG=1 shows where.", 1)
+        return _report(*_unexpected(error), 1)
     return 0
+
+
+def _unexpected(error: Exception) -> tuple[str, str]:
+    """The two lines about an error that no command expects."""
+    name = f"{type(error).__name__}: {error}"
+    if isinstance(error, LookupError | TypeError | AttributeError | ValueError):
+        return (
+            f"Error: The server answers in a form that the command does not expect ({name}).",
+            "To do: Check the URL, and that server and command line have the same version.",
+        )
+    return (
+        f"Error: The command line failed: {name}.",
+        "To do: Report it; PERMINUTE_DEBUG=1 shows where.",
+    )
 
 
 def _report(what: str, to_do: str, code: int) -> int:

@@ -161,7 +161,7 @@ function Shell(props: { tools: JSX.Element; version: string; caller: Caller }): 
       <main id="main" tabIndex={-1}>
         <Suspense fallback={null}>
           {may.length === 0 ? (
-            <Page title={t("Nothing to see")}>
+            <Page title={t("No page for this role")}>
               <Empty>{t("The pages of the console need one of the roles reader, finance and operator; yours is {roles}.", { roles: props.caller.roles.join(", ") })}</Empty>
             </Page>
           ) : !entry ? (

@@ -34,7 +34,7 @@ export function SignIn(props: { config: Config; error: ApiError | undefined; onE
         <h1>
           <img src="/console/icon.svg" alt="" width="34" height="34" /> Perminute
         </h1>
-        <p class="about">{t("What conference calls cost, and what pays for them.")}</p>
+        <p class="about">{t("The cost of conference calls, and the credits that pay for them.")}</p>
         {error && (error.status === 401 ? <p class="problem" role="alert">{t("The API does not accept this key.")}</p> : <Problem error={error} />)}
         {props.config.entra && (
           <>

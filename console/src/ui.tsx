@@ -18,30 +18,34 @@ export const useMay = (roles: Role[]): boolean => holds(useCaller(), roles);
 
 export type Loaded<T> = { data?: T; error?: ApiError; isLoading: boolean; reload: () => void };
 
-/** What `load` returns, again whenever `keys` change; the former data stays while it loads. */
+type Result<T> = { wanted: string; identity: string; data?: T; error?: ApiError };
+
+/** What `load` returns, again whenever `keys` change. The first render with other keys shows no data
+ * of the former ones; a reload shows the former data, marked as stale, until the new ones are there. */
 export function useLoad<T>(load: () => Promise<T>, keys: unknown[]): Loaded<T> {
-  const [state, set] = useState<{ data?: T; error?: ApiError; isLoading: boolean }>({ isLoading: true });
+  const [found, set] = useState<Result<T>>({ wanted: "", identity: "" });
   const [turn, again] = useState(0);
-  const shown = useRef("");
   const identity = JSON.stringify(keys);
+  const wanted = `${turn} ${identity}`;
   useEffect(() => {
     let isCurrent = true;
-    const isSame = shown.current === identity;
-    set((before) => ({ ...(isSame && before.data !== undefined ? { data: before.data } : {}), isLoading: true }));
+    const keep = (result: { data: T } | { error: ApiError }): void => {
+      if (isCurrent) set({ wanted, identity, ...result });
+    };
     load()
-      .then((data) => {
-        if (!isCurrent) return;
-        shown.current = identity;
-        set({ data, isLoading: false });
-      })
-      .catch((error: unknown) => {
-        if (isCurrent) set({ error: asApiError(error), isLoading: false });
-      });
+      .then((data) => keep({ data }))
+      .catch((error: unknown) => keep({ error: asApiError(error) }));
     return () => {
       isCurrent = false;
     };
-  }, [identity, turn]);
-  return { ...state, reload: () => again((value) => value + 1) };
+  }, [wanted]);
+  const isLoading = found.wanted !== wanted;
+  return {
+    ...(found.identity === identity && found.data !== undefined ? { data: found.data } : {}),
+    ...(!isLoading && found.error ? { error: found.error } : {}),
+    isLoading,
+    reload: () => again((value) => value + 1),
+  };
 }
 
 /** A command: its progress, its failure, and what to do after it. */
@@ -70,7 +74,7 @@ export function useAction(): {
 function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   console.error(error);
-  return new ApiError(0, t("Something failed in the console"), String(error), "console", "");
+  return new ApiError(0, t("The console failed"), String(error), "console", "");
 }
 
 export function Load<T>(props: { state: Loaded<T>; children: (data: T) => ComponentChildren; lines?: number }): JSX.Element {
@@ -206,7 +210,7 @@ export function Table<Row>(props: {
   empty?: ComponentChildren;
   foot?: Row | undefined;
 }): JSX.Element {
-  if (props.rows.length === 0) return <Empty>{props.empty ?? t("Nothing here yet.")}</Empty>;
+  if (props.rows.length === 0) return <Empty>{props.empty ?? t("No entries yet.")}</Empty>;
   const line = (row: Row): JSX.Element[] =>
     props.columns.map((column, index) => (
       <td key={index} class={column.right ? "right" : column.isShort ? "nowrap" : undefined} data-label={column.name}>

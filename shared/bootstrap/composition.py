@@ -429,7 +429,9 @@ class Container:
     )
     explain_leg = _Once(lambda c: ExplainLeg(c.rate_cards))
     credit_account = _Once(
-        lambda c: CreditAccount(c.facts, c.ledger, c.open_ledger, c.holds, c.publish_events)
+        lambda c: CreditAccount(
+            c.facts, c.ledger, c.open_ledger, c.holds, c.publish_events, c.clock
+        )
     )
     read_ledger = _Once(
         lambda c: ReadLedger(c.facts, c.ledger, c.proofs, c.parking, c.anchors, c.clock)

@@ -80,21 +80,25 @@ class _Month:
         parking = TableParkingLot(self.tables)
         self.legs = ListLegs(facts, self.ledger, parking, self.clock)
 
-    async def fill(self) -> None:
-        await self.ledger.submit(ACCOUNT, Configure(1, "USD", 0))
-        await self.ledger.submit(ACCOUNT, TopUp("credits", "digest", 10**15))
-        of_day = LEGS // DAYS + 1
-        for day in range(DAYS):
-            for first in range(day * of_day, min(LEGS, (day + 1) * of_day), AT_ONCE):
-                last = min(first + AT_ONCE, (day + 1) * of_day, LEGS)
-                now = self.clock.now()
-                debits = (_leg(number, now) for number in range(first, last))
-                await asyncio.gather(*(self.ledger.submit(ACCOUNT, each) for each in debits))
-                self.clock.advance(600)
-            self.clock.moment = START + timedelta(days=day + 1)
-        self.clock.moment = START + timedelta(days=DAYS, hours=2)
-        await self.ledger.pack_until(ACCOUNT, START + timedelta(days=DAYS, minutes=-10))
-        await self.ledger.close_usage_days(ACCOUNT, "UTC", self.clock.now())
+
+async def fill(ledger: TableLedger, clock: ManualClock, start: datetime) -> None:
+    """Legs of a month that begins ten minutes before `start`, in segments and closed days; at its
+    end the clock is two hours into the next month."""
+    days = ((start + timedelta(days=31)).replace(day=1) - start).days
+    await ledger.submit(ACCOUNT, Configure(1, "USD", 0))
+    await ledger.submit(ACCOUNT, TopUp("credits", "digest", 10**15))
+    of_day = LEGS // days + 1
+    for day in range(days):
+        for first in range(day * of_day, min(LEGS, (day + 1) * of_day), AT_ONCE):
+            last = min(first + AT_ONCE, (day + 1) * of_day, LEGS)
+            now = clock.now()
+            debits = (_leg(number, now) for number in range(first, last))
+            await asyncio.gather(*(ledger.submit(ACCOUNT, each) for each in debits))
+            clock.advance(600)
+        clock.moment = start + timedelta(days=day + 1)
+    clock.moment = start + timedelta(days=days, hours=2)
+    await ledger.pack_until(ACCOUNT, start + timedelta(days=days, minutes=-10))
+    await ledger.close_usage_days(ACCOUNT, "UTC", clock.now())
 
 
 def records(only: str | None) -> Iterator[dict[str, Any]]:
@@ -117,7 +121,7 @@ def _reconciled() -> Iterator[dict[str, Any]]:
 
 async def _measured() -> list[dict[str, Any]]:
     month = _Month()
-    await month.fill()
+    await fill(month.ledger, month.clock, START)
     bounds = (START.replace(minute=0), START.replace(minute=0) + timedelta(days=DAYS))
     month.tables.reads = 0
     started = time.perf_counter()

@@ -1,9 +1,5 @@
-"""The console in a browser against the real stack: `console/tests/browser.mjs` plays it, with
-playwright-core on an installed Chromium. Pictures of every page stay in build/screenshots."""
+"""The console in a browser against the real stack: `console/tests/browser.mjs`."""
 
-import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,34 +7,16 @@ import pytest
 
 from local.demo.seed import seed
 from local.stack import ROOT, Stack
+from tests.console.browser import CONSOLE, MISSING, PLAY_SECONDS_MAX
+from tests.console.browser import play as play_browser
 from tests.console.seed import ACCOUNT, play
 from tests.support.client import Admin, Http, SigningBridge, eventually
 
-CONSOLE = ROOT / "console"
-SCREENSHOTS = ROOT / "build" / "screenshots"
-PLAY_SECONDS_MAX = 900
 CHARGED_SECONDS_MAX = 240.0
 
 
-def _missing() -> str:
-    """What the tests lack, "" if nothing."""
-    if shutil.which("node") is None:
-        return "Node.js is not installed"
-    if _browser() is None:
-        return "no Chromium is installed (apt-get install chromium)"
-    if not (CONSOLE / "node_modules" / "playwright-core").is_dir():
-        return "console/node_modules is missing (make setup)"
-    if not (CONSOLE / "dist" / "index.html").is_file():
-        return "the console is not built (make setup)"
-    return ""
-
-
-def _browser() -> str | None:
-    return shutil.which("chromium") or shutil.which("chromium-browser")
-
-
 @pytest.mark.extended
-@pytest.mark.skipif(bool(_missing()), reason=_missing() or "all there")
+@pytest.mark.skipif(bool(MISSING), reason=MISSING or "all there")
 @pytest.mark.timeout(PLAY_SECONDS_MAX + 120)
 def test_the_console_in_a_browser(tmp_path: Path) -> None:
     """Sign-in, every page at two widths, and the tasks that people do there."""
@@ -53,27 +31,11 @@ def test_the_console_in_a_browser(tmp_path: Path) -> None:
             return found == parked and len(admin.items(f"accounts/{ACCOUNT}/legs")) == charged
 
         assert eventually(is_played, CHARGED_SECONDS_MAX)
-        found = {**stack.describe(), "account": ACCOUNT}
-        done = subprocess.run(
-            ["node", "--test", "--test-reporter=spec", str(CONSOLE / "tests" / "browser.mjs")],
-            cwd=CONSOLE,
-            env={
-                **os.environ,
-                "STACK": json.dumps(found),
-                "CHROMIUM": str(_browser()),
-                "SCREENSHOTS": str(SCREENSHOTS),
-            },
-            capture_output=True,
-            text=True,
-            timeout=PLAY_SECONDS_MAX,
-            check=False,
-        )
-    print(done.stdout)
-    assert done.returncode == 0, done.stdout + done.stderr
+        play_browser("browser.mjs", **stack.describe(), account=ACCOUNT)
 
 
 @pytest.mark.extended
-@pytest.mark.skipif(bool(_missing()), reason=_missing() or "all there")
+@pytest.mark.skipif(bool(MISSING), reason=MISSING or "all there")
 def test_the_console_is_typed_and_every_text_is_in_french() -> None:
     """The client is generated from the present OpenAPI document: a route that changed is an error
     of types."""

@@ -1,5 +1,6 @@
 """`perminute legs`."""
 
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -87,20 +88,47 @@ def register(root: click.Group) -> None:
         "reverse",
         account=True,
         writes=True,
-        examples='perminute legs reverse studio~9f2c-1 --reason "Bad line"',
+        examples="""perminute legs reverse studio~9f2c-1 --dry-run
+        perminute legs reverse studio~9f2c-1 --reason "Bad line\"""",
     )
     @click.argument("leg")
-    @click.option("--reason", required=True, help="Why; it stands in the ledger.")
-    def reverse_leg(app: App, leg: str, reason: str) -> None:
+    @click.option("--reason", help="The reason, which the ledger keeps; needed without --dry-run.")
+    @click.option("--dry-run", is_flag=True, help="Only show what it would change.")
+    def reverse_leg(app: App, leg: str, reason: str | None, dry_run: bool) -> None:
         """Give back what a leg cost. A leg is reversed once."""
-        found: Any = app.fetch(api.get_leg(app.account, leg))
-        amount = f"{found.get('amount')} {found.get('currency')}"
-        app.confirm(f"Reverse {leg} of {app.account}: {amount} go back to the account.")
-        made = app.fetch(api.post_reversal(app.account, leg, {"reason": reason}))
+        if not dry_run and reason is None:
+            raise click.UsageError("Give --reason, or --dry-run.")
+        account = app.account
+        found: Any
+        found, headers = app.answer(api.post_reversal(account, leg, {"dry_run": True}))
+        if not dry_run:
+            app.confirm(*_foreseen(account, leg, found, is_booked="idempotency-hit" in headers))
+            found = app.fetch(api.post_reversal(account, leg, {"reason": reason or ""}))
         if app.is_json:
-            app.json(made)
+            app.json(found)
             return
-        app.say(f"Reversed as entry {made['entry']['sequence']}; balance {made['balance']}.")
+        if dry_run:
+            for line in _foreseen(account, leg, found, is_booked="idempotency-hit" in headers):
+                app.say(line)
+            return
+        app.say(f"Reversed as entry {found['entry']['sequence']}; balance {found['balance']}.")
+
+
+def _foreseen(account: str, leg: str, found: Any, *, is_booked: bool) -> list[str]:
+    """The sentences about a reversal that is not booked yet, or was booked before."""
+    entry = found["entry"]
+    if is_booked:
+        return [f"{leg} of {account} is reversed already, as entry {entry['sequence']}."]
+    lots = [
+        f"{each['amount']} to {each['lot']}"
+        + (f" (new, until {local_time(each['expires_at'])})" if "expires_at" in each else "")
+        for each in found["lots"]
+    ]
+    owed = [f"{found['owed']} to what is owed"] if Decimal(found["owed"]) else []
+    return [
+        f"Reverse {leg} of {account}: balance {found['balance_before']} → {found['balance']}.",
+        f"{entry['amount']} go back: {', '.join([*owed, *lots]) or 'no credits paid for it'}.",
+    ]
 
 
 def show_charge(app: App, found: Any) -> None:

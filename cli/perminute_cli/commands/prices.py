@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,21 @@ FINDINGS = (
     text_column("Finding", "detail", 1),
     text_column("Examples", "examples", 3),
 )
+EFFECT = (
+    text_column("Destination", "destination", 1),
+    money_column("Legs", "legs", 2),
+    money_column("Before", "before", 1),
+    money_column("After", "after", 1),
+    money_column("Difference", "difference", 1),
+)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _in_money(callback: Callable[..., None]) -> Callable[..., None]:
+    """The options by which a version is compared in money."""
+    account = click.option("--account", metavar="A", help="Also the cost of this account's legs.")
+    month = click.option("--month", metavar="YYYY-MM", help="The month; last month without it.")
+    return account(month(callback))
 
 
 def register(root: click.Group) -> None:
@@ -156,8 +171,8 @@ def _diff(cards: click.Group) -> None:
             return
         counts = ", ".join(f"{count} {safe(name)}" for name, count in found["counts"].items())
         app.say(f"{found['from']['version']} → {found['to']['version']}: {counts}")
-        if money := found.get("effect"):
-            app.say(f"Effect: {json.dumps(money, ensure_ascii=False)}")
+        if "effect" in found:
+            _effect(app, found["effect"])
         rows = [_change(each) for each in found["items"]]
         columns = (
             Column("Change", "change", 2),
@@ -222,8 +237,15 @@ def _writes(cards: click.Group) -> None:
     )
     @click.option("--backdate", is_flag=True, help="The time may lie in the past.")
     @click.option("--dry-run", is_flag=True, help="Only check.")
+    @_in_money
     def put(
-        app: App, card: str, file: Path, effective_from: str, backdate: bool, dry_run: bool
+        app: App,
+        card: str,
+        file: Path,
+        effective_from: str,
+        backdate: bool,
+        dry_run: bool,
+        **legs: Any,
     ) -> None:
         """Put a whole version of a rate card, from JSON or CSV; it is checked first."""
         content = file.read_bytes()
@@ -232,11 +254,11 @@ def _writes(cards: click.Group) -> None:
         body: Any = content
         checked: Any = app.fetch(
             api.put_rate_card_version(
-                card, effective_from, body, dry_run=True, lint=True, **options
+                card, effective_from, body, dry_run=True, lint=True, **legs, **options
             ),
             "Checking",
         )
-        _findings(app, checked.get("findings", []), quiet=app.is_json)
+        _checked(app, checked)
         if not dry_run:
             app.confirm(f"Put {checked['rate_count']} rates as {card} from {effective_from} on.")
             checked = app.fetch(
@@ -266,6 +288,7 @@ def _writes(cards: click.Group) -> None:
     @click.option("--names", type=_FILE, help="CSV with names of destinations by prefix.")
     @click.option("--backdate", is_flag=True, help="The time may lie in the past.")
     @click.option("--dry-run", is_flag=True, help="Only check.")
+    @_in_money
     def import_deck(app: App, card: str, deck: Path, effective_from: str, **more: Any) -> None:
         """Import a carrier's deck as a version of a rate card; it is checked first."""
         parts = {
@@ -281,14 +304,17 @@ def _writes(cards: click.Group) -> None:
             "content_type": kind,
         }
         checked: Any = app.fetch(
-            api.import_rate_card_version(card, body, dry_run=True, **options), "Checking"
+            api.import_rate_card_version(
+                card, body, dry_run=True, account=more["account"], month=more["month"], **options
+            ),
+            "Checking",
         )
         if not app.is_json:
             counts = checked.get("deck", {})
             app.fields(
                 [(name.replace("_", " ").capitalize(), _count(counts[name])) for name in counts]
             )
-        _findings(app, checked.get("findings", []), quiet=app.is_json)
+        _checked(app, checked)
         if not more["dry_run"]:
             app.confirm(f"Import {checked['rate_count']} rates as {card} from {effective_from} on.")
             checked = app.fetch(api.import_rate_card_version(card, body, **options), "Storing")
@@ -334,9 +360,30 @@ def _stored(app: App, made: Any, *, dry_run: bool) -> None:
     )
 
 
-def _findings(app: App, findings: list[Any], *, quiet: bool = False) -> None:
-    if quiet:
+def _checked(app: App, checked: Any) -> None:
+    """The report of a dry run; --json prints the answer alone."""
+    if app.is_json:
         return
+    _findings(app, checked.get("findings", []))
+    if "effect" in checked:
+        _effect(app, checked["effect"])
+
+
+def _effect(app: App, effect: Any) -> None:
+    """The cost of an account's legs of a month under both versions, by destination."""
+    if effect is None:
+        app.say("In money: the account has no present version in the same currency.")
+        return
+    whose = f"legs of {effect['account']} in {effect['month']}, in {effect['currency']}"
+    app.say(f"In money, {whose}{'' if effect['complete'] else ' (not all of them)'}:")
+    total = {**effect, "destination": "Total"}
+    app.table(effect["destinations"], EFFECT, "No leg was charged in that month.", total)
+    for name, when in (("no_rate_before", "before"), ("no_rate_after", "after")):
+        if effect[name]:
+            app.say(f"Without a rate {when}: {effect[name]:,} legs.")
+
+
+def _findings(app: App, findings: list[Any]) -> None:
     rows = [{**each, "examples": ", ".join(each.get("examples", [])[:3])} for each in findings]
     app.table(rows, FINDINGS, "Lint finds nothing.")
 

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { json, seg, send } from "../api/client";
-import { integer, month, monthName, regionName, shift, sign, time, words } from "../format";
+import { integer, monthName, regionName, sign, time, words } from "../format";
 import { t } from "../i18n";
 import { change, usePlace } from "../router";
 import { Badge, Buttons, Card, Command, Empty, fields, Input, Load, Money, notify, Page, Problem, Select, Stat, Table, Text, useAccount, useAction, useLoad } from "../ui";
@@ -12,7 +12,8 @@ type PriceList = { currency: string; version: string; countries: { region: strin
 type Price = { price_per_minute: string; connection_fee: string };
 type Finding = { code: string; severity: string; detail: string; count: number; examples: string[] };
 type Quote = { status: string; amount?: string; currency?: string; sentence?: string; denied?: { reason: string } };
-type Effect = { legs: number; changed: number; accounts: { currency: string; before: string; after: string; difference: string }[]; destinations: { destination: string; legs: number; before: string; after: string; difference: string }[] };
+type Sums = { legs: number; before: string; after: string; difference: string };
+type Effect = Sums & { month: string; complete: boolean; currency: string; from: { card: string; version: string }; no_rate_after: number; destinations: (Sums & { destination: string })[] };
 
 export default function Cards(): JSX.Element {
   const account = useAccount();
@@ -153,14 +154,14 @@ function PriceTable({ card, at }: { card: string; at: string | undefined }): JSX
                 caption={t("Price list")}
                 rows={isWhole ? rows : rows.slice(0, SHOWN)}
                 id={(row) => row.region}
-                empty={t("No country fits.")}
+                empty={t("No country matches.")}
                 columns={[
                   { name: t("Country"), cell: (row) => regionName(row.region) },
                   { name: t("Code"), cell: (row) => row.calling_code },
                   ...classes.map((name) => ({ name: `${words(name)}`, right: true, cell: (row: PriceList["countries"][number]) => <PriceText price={row.prices[name]} /> })),
                 ]}
               />
-              <p class="small">{t("In {currency} per minute; a number in brackets is the connection fee.", { currency: found.currency })}</p>
+              <p class="small">{t("In {currency} per minute; the connection fee is in brackets.", { currency: found.currency })}</p>
               {!isWhole && rows.length > SHOWN && (
                 <div class="pager">
                   <button type="button" onClick={() => setWhole(true)}>
@@ -207,7 +208,7 @@ const GUESS: Record<Meaning, RegExp> = {
   origin: /origin/i,
 };
 type Deck = { file: File; delimiter: string; header: string[]; rows: string[][]; hasComma: boolean };
-type Imported = { rate_count: number; deck: { rows: number; rates: number; left_out: number; duplicates: number; unknown_names: string[] }; findings: Finding[]; effective_from: string; rerating?: { legs: number } };
+type Imported = { rate_count: number; deck: { rows: number; rates: number; left_out: number; duplicates: number; unknown_names: string[] }; findings: Finding[]; effect: Effect | null; effective_from: string; rerating?: { legs: number } };
 
 function Import({ card, cards }: { card: string; cards: string[] }): JSX.Element {
   const { id, currency, time_zone: zone } = useAccount();
@@ -216,12 +217,10 @@ function Import({ card, cards }: { card: string; cards: string[] }): JSX.Element
   const [chosen, choose] = useState<Meaning>("prefix");
   const [target, setTarget] = useState({ card, from: "", currency, decimals: "4", past: false });
   const [tried, setTried] = useState<Imported | undefined>();
-  const [effect, setEffect] = useState<Effect | undefined>();
   const [isPublished, setPublished] = useState(false);
   const action = useAction();
   const forget = (): void => {
     setTried(undefined);
-    setEffect(undefined);
     setPublished(false);
     action.clear();
   };
@@ -268,25 +267,20 @@ function Import({ card, cards }: { card: string; cards: string[] }): JSX.Element
     const form = new FormData();
     form.set("mapping", new Blob([JSON.stringify(mapping)], { type: "application/json" }), "mapping.json");
     form.set("deck", deck.file);
-    const response = await send("POST", `/api/v1/rate-cards/${seg(target.card)}/import`, { query: { effective_from: effective, dry_run: isDry || undefined, backdate: target.past || undefined }, body: form });
+    const response = await send("POST", `/api/v1/rate-cards/${seg(target.card)}/import`, { query: { effective_from: effective, dry_run: isDry || undefined, account: isDry ? id : undefined, backdate: target.past || undefined }, body: form });
     return (await response.json()) as Imported;
   };
   const dryRun = (event: Event): void => {
     event.preventDefault();
     void action.run(async () => {
-      setEffect(undefined);
       setTried(await post(true));
     });
   };
   const publish = (): void =>
     void action.run(async () => {
-      setTried(await post(false));
+      setTried({ ...(await post(false)), effect: tried?.effect ?? null });
       setPublished(true);
       notify(t("Published: {card}, from {time}.", { card: target.card, time: time(effective, zone) }));
-    });
-  const compare = (): void =>
-    void action.run(async () => {
-      setEffect(await json<Effect>("POST", `/api/v1/accounts/${seg(id)}/rate-card/what-if`, { body: { rate_card: target.card, version: effective, month: shift(month(zone), -1) } }));
     });
   const isComplete = Object.values(meaning).includes("prefix") && Object.values(meaning).includes("price");
   return (
@@ -298,7 +292,7 @@ function Import({ card, cards }: { card: string; cards: string[] }): JSX.Element
         {!deck && action.error && <Problem error={action.error} />}
       </Card>
       {deck && (
-        <Card title={t("2. Which column means what")}>
+        <Card title={t("2. The meaning of the columns")}>
           <p class="about">{t("Choose a meaning, then click on its column. The first 20 rows are shown.")}</p>
           <div class="chips" role="group" aria-label={t("Meanings")}>
             {MEANINGS.map((each) => {
@@ -362,15 +356,9 @@ function Import({ card, cards }: { card: string; cards: string[] }): JSX.Element
                 {t("Check without storing")}
               </button>
               {tried && !isPublished && <Command roles={["finance"]} kind="primary" label={t("Publish")} disabled={action.isBusy} onClick={publish} />}
-              {isPublished && (
-                <button type="button" class="primary" disabled={action.isBusy} onClick={compare}>
-                  {t("Compare in money for {month}", { month: monthName(shift(month(zone), -1)) })}
-                </button>
-              )}
             </div>
           </form>
           {tried && <Report tried={tried} isPublished={isPublished} />}
-          {effect && <InMoney effect={effect} />}
         </Card>
       )}
     </>
@@ -389,7 +377,7 @@ function Report({ tried, isPublished }: { tried: Imported; isPublished: boolean 
       </dl>
       <h3>{t("Lint")}</h3>
       {tried.findings.length === 0 ? (
-        <Empty>{t("Nothing is odd.")}</Empty>
+        <Empty>{t("No findings.")}</Empty>
       ) : (
         <ul class="rows">
           {tried.findings.map((each) => (
@@ -404,28 +392,35 @@ function Report({ tried, isPublished }: { tried: Imported; isPublished: boolean 
           ))}
         </ul>
       )}
+      <InMoney effect={tried.effect} />
     </div>
   );
 }
 
-function InMoney({ effect }: { effect: Effect }): JSX.Element {
+/** The legs of the account's last month, by its present prices and by those of the deck. */
+function InMoney({ effect }: { effect: Effect | null }): JSX.Element {
+  const { time_zone: zone } = useAccount();
+  if (!effect) return <Empty>{t("The account has no present prices in this currency to compare with.")}</Empty>;
+  const { currency } = effect;
   return (
-    <div role="status">
-      <h3>{t("What the same legs would have cost")}</h3>
-      {effect.accounts.length === 0 && <Empty>{t("No leg was charged in that month.")}</Empty>}
-      {effect.accounts.map((each) => (
-        <dl class="stats" key={each.currency}>
-          <Stat label={t("Before")} note={t("{n} legs", { n: integer(effect.legs) })}>
-            <Money value={each.before} currency={each.currency} />
-          </Stat>
-          <Stat label={t("After")}>
-            <Money value={each.after} currency={each.currency} />
-          </Stat>
-          <Stat label={t("Difference")}>
-            <Money value={each.difference} currency={each.currency} signed />
-          </Stat>
-        </dl>
-      ))}
+    <>
+      <h3>{t("The legs of {month} by these prices", { month: monthName(effect.month) })}</h3>
+      <p class="small">
+        {t("Compared with {card}, version of {time}.", { card: effect.from.card, time: time(effect.from.version, zone) })}
+        {!effect.complete && <> {t("The month has more legs than are compared.")}</>}
+        {effect.no_rate_after > 0 && <> {t("Without a price in the deck: {n} legs.", { n: integer(effect.no_rate_after) })}</>}
+      </p>
+      <dl class="stats">
+        <Stat label={t("Present prices")} note={t("{n} legs", { n: integer(effect.legs) })}>
+          <Money value={effect.before} currency={currency} />
+        </Stat>
+        <Stat label={t("These prices")}>
+          <Money value={effect.after} currency={currency} />
+        </Stat>
+        <Stat label={t("Difference")}>
+          <Money value={effect.difference} currency={currency} signed />
+        </Stat>
+      </dl>
       {effect.destinations.length > 0 && (
         <Table
           caption={t("By destination")}
@@ -434,13 +429,13 @@ function InMoney({ effect }: { effect: Effect }): JSX.Element {
           columns={[
             { name: t("Destination"), cell: (row) => <Text>{row.destination}</Text> },
             { name: t("Legs"), right: true, cell: (row) => integer(row.legs) },
-            { name: t("Before"), right: true, cell: (row) => <Money value={row.before} /> },
-            { name: t("After"), right: true, cell: (row) => <Money value={row.after} /> },
+            { name: t("Present prices"), right: true, cell: (row) => <Money value={row.before} /> },
+            { name: t("These prices"), right: true, cell: (row) => <Money value={row.after} /> },
             { name: t("Difference"), right: true, cell: (row) => <Money value={row.difference} signed /> },
           ]}
         />
       )}
-    </div>
+    </>
   );
 }
 

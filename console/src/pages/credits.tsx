@@ -95,7 +95,7 @@ export default function Credits(): JSX.Element {
                       </dd>
                     </dl>
                   ) : (
-                    <p class="empty">{t("Off: nothing is bought by itself.")}</p>
+                    <p class="empty">{t("Off: nothing is bought automatically.")}</p>
                   )}
                 </Card>
                 <Card title={t("Recharges")}>
@@ -259,7 +259,7 @@ function Adjust({ onDone, onClose }: DialogProps): JSX.Element {
   return (
     <Dialog title={t("Adjust the balance")} onClose={onClose}>
       <form onSubmit={submit}>
-        <Input label={t("Amount in {currency}", { currency })} name="amount" pattern={`-?${AMOUNT}`} title={t("An amount such as -2.50")} required hint={t("With a minus the amount is taken from the oldest lots.")} />
+        <Input label={t("Amount in {currency}", { currency })} name="amount" pattern={`-?${AMOUNT}`} title={t("An amount such as -2.50")} required hint={t("A negative amount is taken from the oldest lots.")} />
         <Input label={t("Reason")} name="reason" required maxLength={200} />
         <label class="check">
           <input type="checkbox" name="overdraft" /> {t("The balance may become negative")}

@@ -28,7 +28,7 @@ export default function Directory(): JSX.Element {
     ["bridges", t("Bridges")],
   ];
   return (
-    <Page title={t("Directory")} about={t("Who organizes which conference, which numbers are dialled, and which bridges post.")}>
+    <Page title={t("Directory")} about={t("Organizers, their conferences, the numbers of the service, and the bridges.")}>
       <nav class="tabs" aria-label={t("Parts of the page")}>
         {kinds.map(([name, text]) => (
           <a key={name} href={href("directory", { account: id, kind: name })} aria-current={kind === name ? "page" : undefined}>
@@ -235,7 +235,7 @@ function ConferenceDialog({ path, item, onDone, onClose }: DialogProps<Conferenc
     <Dialog title={item ? t("Conference") : t("Add a conference")} onClose={onClose}>
       <form onSubmit={submit}>
         {item ? <p><Text>{item.conference}</Text></p> : <Input label={t("Conference")} name="conference" required maxLength={200} />}
-        <Input label={t("Organizer")} name="organizer" required maxLength={200} defaultValue={item?.organizer} hint={item ? t("The change holds from now on.") : undefined} />
+        <Input label={t("Organizer")} name="organizer" required maxLength={200} defaultValue={item?.organizer} hint={item ? t("The change takes effect now.") : undefined} />
         {action.error && <Problem error={action.error} />}
         <FormButtons isNew={!item} isBusy={action.isBusy} roles={PUT} onDelete={() => action.remove(item?.conference ?? "")} onClose={onClose} />
       </form>
@@ -249,7 +249,7 @@ function Numbers(): JSX.Element {
   return (
     <List<ServiceNumber>
       path={path}
-      title={t("Numbers that callers dial")}
+      title={t("Service numbers")}
       name={t("Number")}
       csv="service-numbers"
       roles={PUT}
@@ -289,13 +289,16 @@ function NumberDialog({ path, item, onDone, onClose }: DialogProps<ServiceNumber
   );
 }
 
+type LoadReport = { created: number; changed: number; unchanged: number; items: { line: number; action: string; id?: string; conference?: string; number?: string }[] };
+const LINES_SHOWN = 20;
+
 /** A file with many: all of it or nothing, checked before it is stored. */
 function LoadCsv({ path, onDone, onClose }: { path: string; onDone: (text: string) => void; onClose: () => void }): JSX.Element {
   const action = useAction();
   const [file, setFile] = useState<File | undefined>();
-  const [tried, setTried] = useState<Record<string, unknown> | undefined>();
-  const put = (isDry: boolean): Promise<Record<string, unknown>> =>
-    send("PUT", path, { query: { dry_run: isDry || undefined }, body: file ?? "", headers: { "content-type": "text/csv" } }).then((response) => response.json() as Promise<Record<string, unknown>>);
+  const [tried, setTried] = useState<LoadReport | undefined>();
+  const put = (isDry: boolean): Promise<LoadReport> =>
+    send("PUT", path, { query: { dry_run: isDry || undefined }, body: file ?? "", headers: { "content-type": "text/csv" } }).then((response) => response.json() as Promise<LoadReport>);
   const submit = (event: Event): void => {
     event.preventDefault();
     void action.run(async () => {
@@ -310,19 +313,24 @@ function LoadCsv({ path, onDone, onClose }: { path: string; onDone: (text: strin
   return (
     <Dialog title={t("Load a CSV")} onClose={onClose}>
       <form onSubmit={submit}>
-        <Input label={t("File (CSV)")} type="file" accept=".csv,text/csv" required hint={t("The columns are those of the file that is saved here.")} onChange={(event) => { setFile(event.currentTarget.files?.[0]); setTried(undefined); action.clear(); }} />
+        <Input label={t("File (CSV)")} type="file" accept=".csv,text/csv" required hint={t("The columns are those of the saved CSV file.")} onChange={(event) => { setFile(event.currentTarget.files?.[0]); setTried(undefined); action.clear(); }} />
         {action.error && <Problem error={action.error} />}
         {tried && (
           <div class="banner info" role="status">
-            <strong>{t("What would change:")}</strong>
+            <strong>{t("Changes:")}</strong>
             <ul>
-              {Object.entries(tried)
-                .filter(([, value]) => typeof value === "number" || (Array.isArray(value) && value.length > 0))
-                .map(([name, value]) => (
-                  <li key={name}>
-                    {words(name)}: {typeof value === "number" ? integer(value) : integer((value as unknown[]).length)}
-                  </li>
-                ))}
+              {(["created", "changed", "unchanged"] as const).map((name) => (
+                <li key={name}>
+                  {words(name)}: {integer(tried[name])}
+                </li>
+              ))}
+            </ul>
+            <ul class="small">
+              {tried.items.slice(0, LINES_SHOWN).map((each) => (
+                <li key={each.line}>
+                  {t("Line {n}", { n: integer(each.line) })}: <bdi>{String(each.id ?? each.conference ?? each.number)}</bdi> {words(each.action).toLowerCase()}
+                </li>
+              ))}
             </ul>
           </div>
         )}
@@ -392,7 +400,7 @@ function BridgeDialog({ onDone, onClose }: { onDone: (text: string) => void; onC
   if (secrets) {
     return (
       <Dialog title={t("The bridge's secret")} onClose={() => onDone(t("Saved."))}>
-        <p class="banner warn">{t("It is shown once. Keep it where the bridge reads it.")}</p>
+        <p class="banner warn">{t("The secret is shown once. Store it in the bridge's configuration.")}</p>
         <pre tabIndex={0}>{secrets.join("\n")}</pre>
       </Dialog>
     );
@@ -404,10 +412,10 @@ function BridgeDialog({ onDone, onClose }: { onDone: (text: string) => void; onC
           <Input label={t("Name")} name="id" required pattern="[a-z0-9][a-z0-9._\-]*" />
           <Select label={t("Dialect")} name="dialect" options={DIALECTS.map((each) => [each, each] as const)} />
           <Select label={t("Signature")} name="scheme" options={SCHEMES.map((each) => [each, each] as const)} />
-          <Input label={t("User name or API key")} name="username" hint={t("Of basic and livekit")} />
-          <Input label={t("Secret")} name="secret" type="password" hint={t("Empty: one is made and shown once")} />
+          <Input label={t("User name or API key")} name="username" hint={t("For basic and livekit")} />
+          <Input label={t("Secret")} name="secret" type="password" hint={t("Empty: a secret is created and shown once")} />
           <Input label={t("Accounts")} name="accounts" defaultValue={id} hint={t("Separated by commas; * for all")} />
-          <Input label={t("Account of legs that name none")} name="default_account" />
+          <Input label={t("Default account")} name="default_account" />
         </div>
         {action.error && <Problem error={action.error} />}
         <Buttons submit={t("Save")} isBusy={action.isBusy} onCancel={onClose} />
@@ -461,7 +469,7 @@ function BridgeCard({ name }: { name: string }): JSX.Element {
               <dl class="facts">
                 <dt>{t("Waits for missing events")}</dt>
                 <dd>{integer(bridge.wait_seconds)} s</dd>
-                <dt>{t("When Perminute can't answer")}</dt>
+                <dt>{t("If Perminute does not answer")}</dt>
                 <dd>{words(bridge.on_outage)}</dd>
               </dl>
             </Card>
@@ -487,7 +495,7 @@ function TryBridge({ path, bridge }: { path: string; bridge: Bridge }): JSX.Elem
     <Card title={t("Try a record")}>
       <form onSubmit={submit}>
         <div class="field">
-          <label for="record">{t("A record as {dialect} posts it", { dialect: bridge.dialect })}</label>
+          <label for="record">{t("A record of the dialect {dialect}", { dialect: bridge.dialect })}</label>
           <textarea id="record" name="record" required spellcheck={false} />
         </div>
         {action.error && <Problem error={action.error} />}
@@ -538,7 +546,7 @@ function Recipe({ bridge }: { bridge: Bridge }): JSX.Element {
   };
   return (
     <Card title={t("Recipe")} wide>
-      <p class="about">{t("What {bridge} posts, and where to. The secret is known to the bridge alone.", { bridge: bridge.id })}</p>
+      <p class="about">{t("The configuration of {bridge}. Put its secret in the marked place: Perminute does not show the secret again.", { bridge: bridge.id })}</p>
       <pre tabIndex={0}>{texts[bridge.dialect] ?? url}</pre>
     </Card>
   );

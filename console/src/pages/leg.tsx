@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
+import { Fragment } from "preact";
 import { useState } from "preact/hooks";
 import { ApiError, api, data, json, seg } from "../api/client";
-import { duration, integer, regionName, time, words } from "../format";
+import { duration, integer, regionName, sign, time, words } from "../format";
 import { t } from "../i18n";
 import { href, usePlace } from "../router";
 import { Badge, Buttons, Card, Command, Dialog, Empty, fields, Input, Load, Money, notify, Page, Problem, Table, Text, useAccount, useAction, useLoad } from "../ui";
@@ -101,7 +102,7 @@ function Charge({ leg }: { leg: Leg }): JSX.Element {
         </p>
       )}
       {leg.sentence && <p class="sentence">{leg.sentence}</p>}
-      {leg.zero_reason && <p class="banner info">{t("Costs nothing: {why}", { why: words(leg.zero_reason) })}</p>}
+      {leg.zero_reason && <p class="banner info">{t("No charge: {why}", { why: words(leg.zero_reason) })}</p>}
       {leg.status === "parked" && (
         <p class="banner">
           {words(leg.reason ?? "")}. {leg.detail} <a href={href("parked", { account: id })}>{t("Parked legs")}</a>
@@ -193,7 +194,7 @@ function Reported({ leg }: { leg: Leg }): JSX.Element {
     return <Text>{text}</Text>;
   };
   return (
-    <Card title={t("What the bridge reported")}>
+    <Card title={t("Record of the bridge")}>
       <dl class="facts">
         {REPORTED.filter((name) => leg[name] !== null && leg[name] !== undefined).map((name) => (
           <div key={name} class="fact">
@@ -250,9 +251,9 @@ function Receipt({ path, name }: { path: string; name: string }): JSX.Element {
     });
   return (
     <Card title={t("Receipt")}>
-      <p class="about">{t("A signed record of this charge, with its rate and its place in the ledger. It is verified without Perminute: tools/verify_receipt.py.")}</p>
+      <p class="about">{t("A signed record of this charge, with its rate and its place in the ledger. tools/verify_receipt.py verifies the record without Perminute.")}</p>
       {action.error && <Problem error={action.error} />}
-      {isOpenDay && <p class="banner info">{t("The day is not closed yet. An interim receipt is signed with the state of now.")}</p>}
+      {isOpenDay && <p class="banner info">{t("The day is not closed yet. An interim receipt signs the present state.")}</p>}
       <div class="buttons">
         <button type="button" disabled={action.isBusy} onClick={() => save(isOpenDay)}>
           {isOpenDay ? t("Save an interim receipt") : t("Save the receipt")}
@@ -262,8 +263,12 @@ function Receipt({ path, name }: { path: string; name: string }): JSX.Element {
   );
 }
 
+type Reversal = { entry: { amount: string }; balance_before: string; balance: string; owed: string; lots: { lot: string; amount: string; expires_at?: string }[] };
+
 function Reverse(props: { path: string; leg: Leg; onDone: (text: string) => void; onClose: () => void }): JSX.Element {
+  const { currency, time_zone: zone } = useAccount();
   const action = useAction();
+  const foreseen = useLoad(() => json<Reversal>("POST", `${props.path}/reversal`, { body: { dry_run: true } }), [props.path]);
   const submit = (event: Event): void => {
     const { reason } = fields(event);
     void action.run(async () => {
@@ -274,18 +279,40 @@ function Reverse(props: { path: string; leg: Leg; onDone: (text: string) => void
   return (
     <Dialog title={t("Reverse this leg")} onClose={props.onClose}>
       <form onSubmit={submit}>
-        <p>
-          {t("What the leg costs now goes back to the lots that paid for it. A leg is reversed once.")}
-          {props.leg.amount && (
-            <>
-              {" "}
-              {t("Charged at first:")} <Money value={props.leg.amount} currency={props.leg.currency ?? ""} />
-            </>
+        <p>{t("The present charge goes back to the lots that paid it. A leg can be reversed once.")}</p>
+        <Load state={foreseen}>
+          {(found) => (
+            <dl class="facts">
+              <dt>{t("Goes back")}</dt>
+              <dd>
+                <Money value={found.entry.amount} currency={currency} signed />
+              </dd>
+              {sign(found.owed) > 0 && (
+                <>
+                  <dt>{t("Pays what is owed")}</dt>
+                  <dd>
+                    <Money value={found.owed} />
+                  </dd>
+                </>
+              )}
+              {found.lots.map((each) => (
+                <Fragment key={each.lot}>
+                  <dt>{each.expires_at ? t("New lot {lot}, until {time}", { lot: each.lot, time: time(each.expires_at, zone) }) : t("Lot {lot}", { lot: each.lot })}</dt>
+                  <dd>
+                    <Money value={each.amount} />
+                  </dd>
+                </Fragment>
+              ))}
+              <dt>{t("Balance")}</dt>
+              <dd>
+                <Money value={found.balance_before} /> → <Money value={found.balance} />
+              </dd>
+            </dl>
           )}
-        </p>
+        </Load>
         <Input label={t("Reason")} name="reason" required maxLength={200} />
         {action.error && <Problem error={action.error} />}
-        <Buttons submit={t("Reverse")} danger isBusy={action.isBusy} onCancel={props.onClose} />
+        <Buttons submit={t("Reverse")} danger isBusy={action.isBusy} disabled={!foreseen.data} onCancel={props.onClose} />
       </form>
     </Dialog>
   );
@@ -314,7 +341,7 @@ function Rerate(props: { leg: Leg; onDone: (text: string) => void; onClose: () =
     <Dialog title={t("Charge this leg anew")} onClose={props.onClose}>
       <form onSubmit={request}>
         <Input label={t("Rate card")} name="card" hint={t("Empty: the account's card with its present versions.")} />
-        <Input label={t("Reason")} name="reason" maxLength={200} hint={t("Stands in the correction.")} />
+        <Input label={t("Reason")} name="reason" maxLength={200} hint={t("The correction keeps the reason.")} />
         {action.error && <Problem error={action.error} />}
         {tried &&
           (item?.after ? (
@@ -332,7 +359,7 @@ function Rerate(props: { leg: Leg; onDone: (text: string) => void; onClose: () =
             {t("Calculate")}
           </button>
           {tried && tried.changed > 0 && (
-            <button type="button" class="primary" disabled={action.isBusy || !body.reason} title={body.reason ? undefined : t("Needs a reason")} onClick={book}>
+            <button type="button" class="primary" disabled={action.isBusy || !body.reason} title={body.reason ? undefined : t("A reason is needed")} onClick={book}>
               {t("Book the correction")}
             </button>
           )}

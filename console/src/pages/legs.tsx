@@ -74,7 +74,7 @@ export default function Legs(): JSX.Element {
           <Input label={t("Bridge")} name="bridge" defaultValue={query.bridge} />
           <Input label={t("Flag")} name="flag" placeholder="late" defaultValue={query.flag} />
           <Input label={t("At least")} name="min_amount" inputMode="decimal" pattern="[0-9]+([.][0-9]+)?" title={t("An amount such as 2.50")} defaultValue={query.min_amount} />
-          <Select label={t("Order")} name="order" value={query.order ?? ""} options={[["", t("Newest first")], ["oldest", t("Oldest first")], ["amount", t("Dearest first")]]} />
+          <Select label={t("Order")} name="order" value={query.order ?? ""} options={[["", t("Newest first")], ["oldest", t("Oldest first")], ["amount", t("Most expensive first")]]} />
           <button type="submit" class="primary">
             {t("Search")}
           </button>
@@ -91,7 +91,7 @@ export default function Legs(): JSX.Element {
                 caption={t("Legs")}
                 rows={found.items}
                 id={(row) => row.leg}
-                empty={t("No leg fits.")}
+                empty={t("No leg matches.")}
                 columns={[
                   { name: t("Call"), isShort: true, cell: (row) => <a href={href("leg", { account: id, leg: row.leg })}>{time(row.answered_at ?? row.started_at, zone)}</a> },
                   { name: t("Kind"), isShort: true, cell: (row) => words(row.kind) },

@@ -18,7 +18,7 @@ export default function Overview(): JSX.Element {
       <Load state={detail}>
         {(found) => (
           <dl class="stats">
-            <Stat label={t("Available")} note={t("for calls, now")}>
+            <Stat label={t("Available")} note={t("for calls now")}>
               <Money value={found.available} currency={found.currency} />
             </Stat>
             <Stat label={t("Balance")} note={t("{n} lots", { n: found.lots.filter((lot) => size(lot.remaining) > 0).length })}>
@@ -205,7 +205,7 @@ function Calls(): JSX.Element {
       actions={
         state.data &&
         (state.data.stopped ? (
-          <Command roles={["operator"]} label={t("Restart dial-out")} disabled={action.isBusy} onClick={() => command("restart", {}, t("Dial-out works again."))} />
+          <Command roles={["operator"]} label={t("Restart dial-out")} disabled={action.isBusy} onClick={() => command("restart", {}, t("Dial-out is restarted."))} />
         ) : (
           <Command roles={["operator"]} kind="danger" label={t("Stop dial-out")} onClick={() => setStopping(true)} />
         ))
@@ -232,7 +232,7 @@ function Calls(): JSX.Element {
                   </span>
                 )}
                 {found.seconds_left !== null && found.seconds_left !== undefined && (
-                  <span class="against">{t("Lasts {time} if all go on", { time: duration(found.seconds_left) })}</span>
+                  <span class="against">{t("Credit for {time} at this rate", { time: duration(found.seconds_left) })}</span>
                 )}
               </p>
             )}
@@ -258,10 +258,10 @@ function Calls(): JSX.Element {
         <Dialog title={t("Stop dial-out")} onClose={() => setStopping(false)}>
           <form onSubmit={(event) => command("stop", fields(event), t("Dial-out is stopped."))}>
             <p>
-              {t("No new dial-out is allowed until it is restarted, and bridges that can be reached are requested to end the calls in progress: {n}.", { n: calls.data?.items.length ?? 0 })}{" "}
-              <Badge tone="warn">{t("People in calls are cut off")}</Badge>
+              {t("No new dial-out is allowed until you restart dial-out. Bridges with a control URL end the calls in progress: {n}.", { n: calls.data?.items.length ?? 0 })}{" "}
+              <Badge tone="warn">{t("Participants are disconnected")}</Badge>
             </p>
-            <Input label={t("Reason")} name="reason" required maxLength={200} hint={t("Stands in denials and in the audit log.")} />
+            <Input label={t("Reason")} name="reason" required maxLength={200} hint={t("Shown in denials and in the audit log.")} />
             {action.error && <Problem error={action.error} />}
             <Buttons submit={t("Stop dial-out")} danger isBusy={action.isBusy} onCancel={() => setStopping(false)} />
           </form>

@@ -58,7 +58,7 @@ export default function ParkedLegs(): JSX.Element {
         <div class="filters">
           <Select label={t("Status")} value={status} options={["open", "replayed", "dismissed"].map((each) => [each, words(each)] as const)} onChange={(event) => change({ status: event.currentTarget.value, cursor: "", reason: "" })} />
           <Select
-            label={t("Of")}
+            label={t("Scope")}
             value={everywhere ? "all" : "one"}
             options={[
               ["one", t("This account")],
@@ -204,12 +204,12 @@ function Correct({ row, onDone, onClose }: DialogProps & { row: Parked }): JSX.E
         {isRecord ? (
           <div class="two">
             {[...about, ...FIELDS.filter((name) => !about.includes(name))].map((name) => (
-              <Input key={name} label={`${words(name)}${about.includes(name) ? ` · ${t("probably this one")}` : ""}`} name={name} defaultValue={field(row, name) ?? ""} />
+              <Input key={name} label={`${words(name)}${about.includes(name) ? ` · ${t("likely cause")}` : ""}`} name={name} defaultValue={field(row, name) ?? ""} />
             ))}
           </div>
         ) : (
           <>
-            <p class="banner info">{t("The record could not be read, so that no field can be corrected here. It can be replayed once its bridge is set right, or dismissed.")}</p>
+            <p class="banner info">{t("The record is unreadable, so that no field can be corrected here. Correct the bridge's settings and replay the record, or dismiss it.")}</p>
             <pre tabIndex={0}>{typeof row.original === "string" ? row.original : JSON.stringify(row.original, null, 2)}</pre>
           </>
         )}
@@ -256,7 +256,7 @@ function Many(props: DialogProps & { command: "replay" | "dismiss"; reason: stri
       <form onSubmit={submit}>
         <p>
           {t("{n} open parked legs", { n: integer(props.count) })}
-          {props.reason ? ` (${words(props.reason)})` : ""}. {props.command === "replay" ? t("Each is charged if it can be, and stays parked otherwise.") : t("They are never charged.")}
+          {props.reason ? ` (${words(props.reason)})` : ""}. {props.command === "replay" ? t("Each leg is charged, or stays parked if its cause remains.") : t("Dismissed legs are never charged.")}
         </p>
         {props.command === "dismiss" && <Input label={t("Note")} name="note" required maxLength={200} />}
         {action.isBusy && <progress max={Math.max(props.count, 1)} value={total} aria-label={t("Done so far")} />}

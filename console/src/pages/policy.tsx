@@ -73,7 +73,7 @@ function sentences(policy: Policy, currency: string): string[] {
   const { concurrent, per_hour: hourly, new_region: region, cost_per_ten_minutes: cost } = policy.velocity;
   if (concurrent !== null) found.push(t("At most {n} calls at a time.", { n: concurrent }));
   if (hourly !== null) found.push(t("At most {n} dial-outs an hour.", { n: hourly }));
-  if (region !== "allow") found.push(region === "deny" ? t("A country that was never dialled before is denied.") : t("A country that was never dialled before is noticed."));
+  if (region !== "allow") found.push(region === "deny" ? t("A country that was never dialled before is denied.") : t("A country that was never dialled before raises a notice."));
   if (cost) found.push(t("At most {amount} {currency} in ten minutes.", { amount: cost, currency }));
   return found;
 }
@@ -84,7 +84,7 @@ export default function PolicyPage(): JSX.Element {
   const state = useLoad(() => json<Policy>("GET", path), [id]);
   const [isEditing, setEditing] = useState(false);
   return (
-    <Page title={t("Policy")} about={t("Who may dial what, and what a stricter policy would save.")} actions={<Command roles={["operator"]} label={t("Change…")} onClick={() => setEditing(true)} />}>
+    <Page title={t("Policy")} about={t("The rules for dial-out, and the savings of stricter ones.")} actions={<Command roles={["operator"]} label={t("Change…")} onClick={() => setEditing(true)} />}>
       <Load state={state} lines={5}>
         {(policy) => (
           <>
@@ -205,9 +205,9 @@ function Saving({ policy }: { policy: Policy }): JSX.Element {
     });
   };
   return (
-    <Card title={t("What would a stricter policy have saved in {month}?", { month: monthName(last) })}>
+    <Card title={t("Savings of a stricter policy in {month}", { month: monthName(last) })}>
       <form onSubmit={submit}>
-        <Select label={t("Policy of all who have none of their own")} name="stricter" value={policy.default_policy} options={POLICIES.map((each) => [each, inWords(each)] as const)} />
+        <Select label={t("Policy of organizers without their own")} name="stricter" value={policy.default_policy} options={POLICIES.map((each) => [each, inWords(each)] as const)} />
         <div class="two">
           <Input label={t("Most per minute, in {currency}", { currency })} name="price" pattern="[0-9]+([.][0-9]+)?" defaultValue={policy.max_price_per_minute ?? undefined} />
           <Input label={t("Also block the countries")} name="blocked" placeholder="CU, KP" pattern="[A-Za-z,; ]+" title={t("Codes of two letters")} />
@@ -240,8 +240,8 @@ function Saving({ policy }: { policy: Policy }): JSX.Element {
               ]}
             />
           )}
-          {found.unknown > 0 && <p class="small">{t("{n} legs can't be played again: their number was erased or their dial-out is not known.", { n: integer(found.unknown) })}</p>}
-          {found.more && <p class="small">{t("The month has more dial-outs than are played.")}</p>}
+          {found.unknown > 0 && <p class="small">{t("{n} legs can't be simulated: their number was erased or their dial-out is not known.", { n: integer(found.unknown) })}</p>}
+          {found.more && <p class="small">{t("The month has more dial-outs than the simulation includes.")}</p>}
         </div>
       )}
     </Card>
@@ -256,14 +256,14 @@ function Denials(): JSX.Element {
   const path = `/api/v1/accounts/${seg(id)}/denials`;
   const state = useLoad(() => json<{ items: Denial[] }>("GET", path, { query: { limit: 15, reason: query.reason } }), [id, query.reason]);
   return (
-    <Card title={t("Denied lately")}>
+    <Card title={t("Recent denials")}>
       <Load state={state}>
         {({ items }) =>
           items.length === 0 ? (
             <Empty>{t("Nothing was denied.")}</Empty>
           ) : (
             <Table
-              caption={t("Denied lately")}
+              caption={t("Recent denials")}
               rows={items}
               id={(row, index) => `${row.at}${index}`}
               columns={[
@@ -305,7 +305,7 @@ function Edit(props: { path: string; policy: Policy; onDone: () => void; onClose
   return (
     <Dialog title={t("Change the policy")} wide onClose={props.onClose}>
       <form onSubmit={submit}>
-        <Select label={t("Policy of all who have none of their own")} name="default_policy" value={policy.default_policy} options={POLICIES.map((each) => [each, inWords(each)] as const)} />
+        <Select label={t("Policy of organizers without their own")} name="default_policy" value={policy.default_policy} options={POLICIES.map((each) => [each, inWords(each)] as const)} />
         <div class="two">
           <Input label={t("Countries that are never dialled")} name="blocked_regions" defaultValue={policy.blocked_regions.join(", ")} hint={t("Codes of two letters")} />
           <Input label={t("Only these countries")} name="allowed_regions" defaultValue={policy.allowed_regions?.join(", ")} hint={t("Empty: all")} />

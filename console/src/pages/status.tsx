@@ -27,15 +27,15 @@ export default function StatusPage(): JSX.Element {
   const { time_zone: zone } = useAccount();
   const state = useLoad(() => json<Status>("GET", "/api/v1/status"), []);
   return (
-    <Page title={t("Status")} about={t("Whether legs get charged, and what waits.")} actions={<button type="button" onClick={state.reload}>{t("Refresh")}</button>}>
+    <Page title={t("Status")} about={t("Charging, queues, timers and bridges.")} actions={<button type="button" onClick={state.reload}>{t("Refresh")}</button>}>
       <Load state={state} lines={6}>
         {(found) => (
           <>
             <p class={`banner ${found.status === "ok" ? "good" : found.status === "degraded" ? "warn" : ""}`} role="status">
-              <strong>{found.status === "ok" ? t("All is well") : words(found.status)}</strong>
+              <strong>{found.status === "ok" ? t("No problems") : words(found.status)}</strong>
             </p>
             {found.reasons.length > 0 && (
-              <Card title={t("What is wrong now")}>
+              <Card title={t("Present problems")}>
                 <ul class="rows">
                   {found.reasons.map((reason, index) => (
                     <li key={index}>{typeof reason === "string" ? reason : <div><strong>{words(reason.code)}</strong> <p class="small">{reason.detail}</p></div>}</li>
@@ -47,7 +47,7 @@ export default function StatusPage(): JSX.Element {
               <Stat label={t("Legs in the queue")} note={found.queue.oldest_seconds === null ? undefined : t("the oldest waits {n} s", { n: found.queue.oldest_seconds })}>
                 {count(found.queue.messages)}
               </Stat>
-              <Stat label={t("Stored while the queue was away")}>{count(found.inbox.messages)}</Stat>
+              <Stat label={t("Stored while the queue was unavailable")}>{count(found.inbox.messages)}</Stat>
               <Stat label={t("Dead letters")} tone={found.queue.dead_letters ? "bad" : ""}>
                 {count(found.queue.dead_letters)}
               </Stat>
@@ -166,14 +166,14 @@ function AuditLog(): JSX.Element {
         <Input label={t("By")} name="actor" defaultValue={query.actor} />
         <Input label={t("From")} name="from" type="date" defaultValue={query.from} />
         <Input label={t("Before")} name="to" type="date" defaultValue={query.to} />
-        <Select label={t("Of")} name="of" value={query.of ?? ""} options={[["", t("All accounts")], ["account", t("This account")]]} />
+        <Select label={t("Scope")} name="of" value={query.of ?? ""} options={[["", t("All accounts")], ["account", t("This account")]]} />
         <button type="submit">{t("Search")}</button>
       </form>
       <Load state={state} lines={6}>
         {(found) => (
           <>
             {found.items.length === 0 ? (
-              <Empty>{t("No change fits.")}</Empty>
+              <Empty>{t("No change matches.")}</Empty>
             ) : (
               <Table
                 caption={t("Audit log")}
@@ -183,7 +183,7 @@ function AuditLog(): JSX.Element {
                   { name: t("At"), isShort: true, cell: (row) => time(row.at, zone) },
                   { name: t("By"), cell: (row) => <Text>{row.actor}</Text> },
                   { name: t("Change"), cell: (row) => `${words(row.kind)}: ${words(row.action).toLowerCase()}` },
-                  { name: t("Of"), cell: (row) => <Text>{row.key}</Text> },
+                  { name: t("Scope"), cell: (row) => <Text>{row.key}</Text> },
                   { name: t("Account"), cell: (row) => <Text>{row.account}</Text> },
                   { name: t("Difference"), cell: (row) => <Difference row={row} /> },
                 ]}

@@ -87,11 +87,18 @@ class AdjustmentBody(BaseModel):
 
 
 class ReversalBody(BaseModel):
-    """Why a leg's debit is taken back."""
+    """Why a leg's debit is taken back; without a reason only as a dry run."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    reason: ReasonText
+    reason: ReasonText | None = None
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _has_reason(self) -> Self:
+        if not self.dry_run and self.reason is None:
+            raise ValueError("needs a reason, unless it is a dry run")
+        return self
 
 
 class ErasureBody(BaseModel):
@@ -175,6 +182,25 @@ def entry_body(entry: Entry) -> dict[str, object]:
         "at": format_time(entry.at),
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def reversal_body(entry: Entry, *, dry_run: bool) -> dict[str, object]:
+    """A reversal, booked or foreseen: the balance before and after, what it pays of the amount
+    owed, and the lots that get the rest; a lot that it opens has `expires_at`."""
+    lots: list[dict[str, object]] = [
+        {"lot": draw.lot, "amount": format_amount(-draw.amount_micros)} for draw in entry.draws
+    ]
+    if grant := entry.lot:
+        expires_at = {"expires_at": format_time(grant.expires_at)} if grant.expires_at else {}
+        lots.append({"lot": grant.id, "amount": format_amount(grant.amount_micros), **expires_at})
+    return {
+        "dry_run": dry_run,
+        "entry": entry_body(entry),
+        "balance_before": format_amount(entry.balance_micros - entry.amount_micros),
+        "balance": format_amount(entry.balance_micros),
+        "owed": format_amount(-entry.deficit_micros),
+        "lots": lots,
+    }
 
 
 def leg_body(

@@ -145,9 +145,10 @@ def _operation(route: Route, example: Json, models: Mapping[type[BaseModel], Jso
 
 
 def _answers(route: Route, example: Json) -> Json:
-    """Responses by status: a PUT creates or replaces."""
+    """Responses by status: a PUT creates or replaces, a dry run creates nothing."""
     status = str(example.get("status", 200))
-    statuses = {status, "200"} if route.method == "PUT" else {status}
+    can_be_dry = route.body is not None and "dry_run" in route.body.model.model_fields
+    statuses = {status, "200"} if route.method == "PUT" or can_be_dry else {status}
     formats = [
         name for each in route.queries or () if each.name == "format" for name in each.choices
     ]

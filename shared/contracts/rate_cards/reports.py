@@ -63,6 +63,7 @@ def render_effect(effect: Effect, currency: str) -> JsonObject:
                 "legs": each.legs,
                 "before": format_amount(each.before_micros),
                 "after": format_amount(each.after_micros),
+                "difference": format_amount(each.after_micros - each.before_micros),
             }
             for each in effect.destinations
         ],

@@ -11,8 +11,10 @@ from shared.domain.common.errors import (
     Unavailable,
 )
 from shared.domain.credits.lots import Lot, opening_entry
-from shared.domain.ledger.model import Adjust, Entry, ReverseLeg, TopUp
+from shared.domain.ledger.decide import decide
+from shared.domain.ledger.model import Adjust, CommandRefused, Decided, Entry, ReverseLeg, TopUp
 from shared.domain.legs.leg import decode_leg_key
+from shared.ports.clock import Clock
 from shared.ports.holds import HoldBook
 from shared.ports.ledger import IdempotencyConflict, Ledger, LegRecord
 from shared.usecases.delivery.publish_events import PublishEvents
@@ -31,6 +33,7 @@ class CreditAccount:
     open_ledger: OpenLedger
     holds: HoldBook
     publish: PublishEvents
+    clock: Clock
 
     async def __call__(self, account: str, command: Booking) -> tuple[Entry, bool]:
         """(the entry, whether it was there before).
@@ -52,9 +55,10 @@ class CreditAccount:
         return written.entry, written.repeated
 
     async def reverse(
-        self, account: str, shown_leg: str, *, reason: str, actor: str
+        self, account: str, shown_leg: str, *, reason: str, actor: str, dry_run: bool
     ) -> tuple[Entry, bool]:
-        """Take a leg's present debit back: (the entry, whether it was taken back before).
+        """Take a leg's present debit back, or foresee the entry: (the entry, whether it was taken
+        back before).
 
         Raises NotFound `leg_unknown`, and what booking raises.
         """
@@ -65,13 +69,26 @@ class CreditAccount:
                 raise NotFound("There is no such charged leg.", code="leg_unknown")
             debit = present_debit(debits)
             paid = await opened_lots(self.ledger, account, debit)
+            command = ReverseLeg(leg, debit, paid, reason=reason, actor=actor)
+            if dry_run:
+                return await self._foreseen(account, command)
             try:
-                command = ReverseLeg(leg, debit, paid, reason=reason, actor=actor)
                 return await self(account, command)
             except Invalid as clash:
                 if clash.code != "idempotency_key_reused":
                     raise  # else it was charged anew meanwhile: that is the debit to take back
         raise Unavailable("The leg is charged anew again and again.", code="contended")
+
+    async def _foreseen(self, account: str, command: ReverseLeg) -> tuple[Entry, bool]:
+        """The entry that the command would write now, or has written."""
+        written = await self.ledger.reversal(account, command.debit.sequence)
+        if written is not None:
+            return written, True
+        decision = decide(await self.ledger.state(account), command, self.clock.now())
+        if isinstance(decision, CommandRefused):
+            raise decision.error
+        assert isinstance(decision, Decided)
+        return decision.entries[-1], False
 
 
 def present_debit(debits: Sequence[LegRecord]) -> Entry:

@@ -46,8 +46,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class MonthEffect:
-    """Legs of a month under two versions; `is_complete` is false where there are too many."""
+    """Legs of a month under two versions; `is_complete` is false where there are too many.
+    `before` is the version that the other one is compared with."""
 
+    before: RateCardVersion
     month: str
     effect: Effect
     is_complete: bool
@@ -91,19 +93,25 @@ class RateCardReports:
 
     async def effect(
         self,
-        before: RateCardVersion,
+        before: RateCardVersion | None,
         after: RateCardVersion,
         account: str,
         month: str | None,
         principal: Principal,
-    ) -> MonthEffect:
-        """What an account's legs of a month, by default the last one, cost under both versions.
+    ) -> MonthEffect | None:
+        """What an account's legs of a month, by default the last one, cost under both versions;
+        without `before` under the account's present one. None where there is none in the currency
+        of `after`.
 
         Raises NotAllowed, NotFound `account_unknown`, Invalid `month_invalid`.
         """
         principal.require_account(account)
-        zone = (await self.facts.require_account(account)).settings.time_zone
-        month = month or last_month(self.clock.now(), zone)
+        settings = (await self.facts.require_account(account)).settings
+        now, zone = self.clock.now(), settings.time_zone
+        before = before or await self.store.version_for(settings.rate_card, now)
+        if before is None or before.currency != after.currency:
+            return None
+        month = month or last_month(now, zone)
         span = Span(*requested_month_span(month, zone))
         legs, is_complete = await self.rerate_legs.records(
             account, span, limit=limits.EFFECT_LEGS_MAX
@@ -115,7 +123,7 @@ class RateCardReports:
             if not isinstance(facts, Untouched):
                 rated.append(facts)
         found = await asyncio.to_thread(effect, before, after, rated)
-        return MonthEffect(month, found, is_complete)
+        return MonthEffect(before, month, found, is_complete)
 
     async def price_list(
         self, card: str, at: datetime | None

@@ -25,7 +25,8 @@ from tests.support.charging_app import (
     card,
     rate,
 )
-from tests.support.product import START
+from tests.support.product import START, Answer
+from tests.unit.rate_cards.test_rate_card_import import form
 
 RERATINGS = "/api/v1/reratings"
 SPAN = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
@@ -415,6 +416,49 @@ def test_a_difference_of_versions_reports_what_legs_of_a_month_would_have_cost(
     assert (effect["month"], effect["destinations"][0]["destination"]) == ("2026-11", "Britain")
     assert (last["month"], last["legs"]) == ("2026-10", 0)
     assert charging.get(f"{path}&account=nobody").code == "account_unknown"
+
+
+@pytest.mark.parametrize("kind", ["json", "deck"])
+def test_a_dry_run_of_a_version_has_its_cost_for_an_account(
+    charging: ChargingApp, kind: str
+) -> None:
+    charging.leg(talk_seconds=120)
+    charging.leg(to=PARIS)
+    if kind == "json":
+        path = "/api/v1/rate-cards/draft/versions/2027-01-01T00:00:00Z?"
+
+        def send(query: str, currency: str = "USD") -> Answer:
+            version = card(rate("44", "0.05", "Britain"), currency=currency)
+            return charging.put(path + query, version)
+    else:
+        path = "/api/v1/rate-cards/draft/import?effective_from=2027-01-01T00:00:00Z&"
+
+        def send(query: str, currency: str = "USD") -> Answer:
+            body, content_type = form(
+                mapping={
+                    "currency": currency,
+                    "rounding": {"mode": "half_up", "decimals": 4},
+                    "columns": {"prefix": "Code", "destination": ["Name"], "price": "Rate"},
+                },
+                deck=b"Code,Name,Rate\n44,Britain,0.05\n",
+            )
+            return charging.post(path + query, body, headers={"content-type": content_type})
+
+    effect = send("dry_run=true&account=contoso&month=2026-11").json["effect"]
+    last = send("dry_run=true&account=contoso").json["effect"]
+
+    assert (effect["legs"], effect["before"], effect["after"]) == (1, "0.20", "0.10")
+    assert (effect["difference"], effect["no_rate_after"]) == ("-0.10", 1)
+    assert effect["from"] == {"card": "default", "version": JANUARY}
+    assert [each["difference"] for each in effect["destinations"]] == ["-0.10"]
+    assert (last["month"], last["legs"]) == ("2026-10", 0)
+    assert send("dry_run=true&account=contoso", currency="EUR").json["effect"] is None
+    assert "effect" not in send("dry_run=true").json
+    assert send("dry_run=true&account=nobody").code == "account_unknown"
+    assert send("dry_run=true&account=contoso&month=May").code == "month_invalid"
+    refused = send("account=contoso")
+    assert (refused.status, refused.code) == (422, "query_invalid")
+    assert charging.get("/api/v1/rate-cards/draft").status == 404
 
 
 def test_the_legs_come_as_a_table(charging: ChargingApp) -> None:
