@@ -200,7 +200,7 @@ async def reply_put(
 
 def _is_dry(call: Call) -> bool:
     """Whether the version is only checked. Raises Invalid `query_invalid` for an account without
-    a dry run: what the version costs is to be known before it is stored."""
+    a dry run: the cost of a version is computed before the version is stored."""
     is_dry = call.flag("dry_run")
     if call.query("account") and not is_dry:
         raise query_invalid(("account", "needs dry_run=true"))
@@ -210,8 +210,8 @@ def _is_dry(call: Call) -> bool:
 async def effect_body(
     call: Call, account: str, after: RateCardVersion, before: RateCardVersion | None = None
 ) -> dict[str, object] | None:
-    """What legs of an account cost under two versions, the account's present one without
-    `before`; None where these can't be compared."""
+    """The cost of legs of an account by two versions, without `before` by the account's present
+    one; None where these can't be compared."""
     from shared.contracts.rate_cards.reports import render_effect
 
     found = await container().rate_card_reports.effect(

@@ -533,7 +533,11 @@ class Quarter:
         for leg in bad:
             if await self.container.ledger.debits(ACCOUNT, leg.key):
                 await self.container.credit_account.reverse(
-                    ACCOUNT, encode_leg_key(leg.key), reason="The line was dead", actor=_ACTOR
+                    ACCOUNT,
+                    encode_leg_key(leg.key),
+                    reason="The line was dead",
+                    actor=_ACTOR,
+                    dry_run=False,
                 )
         return len(bad)
 
