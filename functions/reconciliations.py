@@ -43,7 +43,8 @@ async def post_reconciliation(call: Call) -> func.HttpResponse:
     if call.wants_csv():
         rows = outcome_rows(outcome.found, outcome.currency)
         return await reply_csv(OUTCOME_COLUMNS, rows, f"{account}-reconciliation.csv")
-    return reply({**outcome_body(outcome.found, outcome.currency), "left_out": dict(file.left_out)})
+    body = await asyncio.to_thread(outcome_body, outcome.found, outcome.currency)
+    return reply({**body, "left_out": dict(file.left_out)})
 
 
 @admin_route(

@@ -1,13 +1,18 @@
 """Field types and base models that several bodies use."""
 
+import re
 from typing import Annotated
+from zoneinfo import ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.domain.common import limits
+from shared.domain.common.calendar import zone
 from shared.domain.common.ids import FOREIGN_ID_RULE, ID_RULE, is_foreign_id, is_id
 from shared.domain.common.money import parse_amount, parse_price
 from shared.domain.numbers.regions import INTERNATIONAL, NAMES
+
+_ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", re.ASCII)
 
 
 def _country(code: str) -> str:
@@ -26,6 +31,18 @@ def _price(text: str) -> str:
     parse_price(text)
     return text
 
+
+def _time_zone(name: str) -> str:
+    try:
+        if not _ZONE.fullmatch(name):
+            raise ValueError(name)
+        zone(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError('must be an IANA time zone, such as "Europe/Paris"') from None
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 
 Country = Annotated[str, AfterValidator(_country)]
 

@@ -2,11 +2,10 @@
 
 import re
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from shared.contracts.common.fields import AdminBody, Amount, Country, ForeignId, Id
+from shared.contracts.common.fields import AdminBody, Amount, Country, ForeignId, Id, TimeZone
 from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
 from shared.domain.common.formulas import FORMULA_RULE, is_formula
@@ -30,23 +29,12 @@ ACCOUNT_COLUMNS = (
 )
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,189}", re.ASCII)
-_ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", re.ASCII)
 
 
 def _currency(code: str) -> str:
     if not _CURRENCY.fullmatch(code):
         raise ValueError('must be three capital letters, such as "USD"')
     return code
-
-
-def _time_zone(name: str) -> str:
-    try:
-        if not _ZONE.fullmatch(name):
-            raise ValueError(name)
-        ZoneInfo(name)
-    except (ValueError, OSError, ZoneInfoNotFoundError):
-        raise ValueError('must be an IANA time zone, such as "Europe/Paris"') from None
-    return name
 
 
 def _label(text: str) -> str:
@@ -74,7 +62,6 @@ def _above_zero(text: str) -> str:
 
 
 Currency = Annotated[str, AfterValidator(_currency)]
-TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Label = Annotated[str, AfterValidator(_label)]
 Email = Annotated[str, AfterValidator(_email)]
 Positive = Annotated[str, AfterValidator(_above_zero)]

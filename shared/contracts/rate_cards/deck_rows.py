@@ -12,7 +12,8 @@ from shared.domain.common import limits
 from shared.domain.common.errors import BadRequest, FieldError, Invalid, TooLarge
 from shared.domain.common.strict_json import load_items
 
-DECK = "deck"
+DECK, RECORDS = "deck", "file"
+_MAPPED = frozenset({DECK, RECORDS})
 ENCODINGS = ("utf-8", "utf-16", "cp1252")
 DELIMITERS = (",", ";", "\t", "|")
 _NOTHING: Mapping[str, str] = {}
@@ -107,7 +108,7 @@ def csv_rows(body: bytes, shape: CsvShape, needed: set[str], what: str = DECK) -
                 yield DeckRow(place, {}, problem)
     except (csv.Error, UnicodeError) as error:
         detail = f"The {what} can't be read after line {reader.line_num}: {error}"
-        if isinstance(error, UnicodeError) and what == DECK:
+        if isinstance(error, UnicodeError) and what in _MAPPED:
             detail += f"; the mapping's encoding, {shape.encoding}, can be {listed(ENCODINGS)}"
         raise BadRequest(detail) from None
 
@@ -164,7 +165,7 @@ def _check_columns(header: Sequence[str], needed: set[str], place: str, what: st
     more = " and others" if len(names) > _COLUMNS_SHOWN_MAX else ""
     there_are = f"; there are {shown}{more}" if shown else ""
     within = [each for each in DELIMITERS if place and len(header) == 1 and each in header[0]]
-    if within and what == DECK:
+    if within and what in _MAPPED:
         there_are += f": the mapping's delimiter can be {listed(within)}"
     problems = [
         f"has the column {name[:80]!r} twice"

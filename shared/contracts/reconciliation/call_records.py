@@ -5,24 +5,26 @@ line for each error. Rows that are no legs of conferences by the mapping's `kind
 ones, are left out and counted.
 """
 
+import codecs
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from itertools import chain
+from itertools import chain, product
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
-from shared.contracts.common.fields import AdminBody
+from shared.contracts.common.fields import AdminBody, Amount, Country, TimeZone
 from shared.contracts.common.multipart import read_form
-from shared.contracts.common.validation import AmountText, parse_body
+from shared.contracts.common.validation import parse_body
 from shared.contracts.rate_cards.deck_form import inflated
-from shared.contracts.rate_cards.deck_rows import DeckRow, csv_rows
+from shared.contracts.rate_cards.deck_rows import RECORDS, DeckRow, csv_rows
 from shared.domain.common import limits
+from shared.domain.common.calendar import zone
 from shared.domain.common.errors import FieldError, Invalid, TooLarge
 from shared.domain.common.kinds import LegKind
 from shared.domain.common.money import MICROS_PER_UNIT, parse_amount
@@ -30,9 +32,12 @@ from shared.domain.common.strict_json import loads
 from shared.domain.numbers.numbers import called_number
 from shared.domain.reconciliation.matching import Record, Tolerance
 
-_TABLE = "file"
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CELL_CHARS_SHOWN = 40
-_MASKED = re.compile(r"(\+?)([0-9]{1,14})(\*{1,14})", re.ASCII)
+_MASK = "*"
+_YEAR_MIN, _YEAR_MAX = 1970, 9998
+_MASKED = re.compile(r"\+?([0-9]{0,14}\*{1,14}[0-9]{0,14})", re.ASCII)
+_DATE_CHARS = len("2026-11-23")
 _DIGITS = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,7}(?:\.0+)?", re.ASCII)
 _CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,3}):([0-5][0-9])", re.ASCII)
@@ -41,6 +46,10 @@ _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _UTC_NAME = re.compile(r" ?(UTC|GMT|Z)$", re.ASCII)
 
 Column = Annotated[str, Field(min_length=1, max_length=limits.FOREIGN_ID_CHARS_MAX)]
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold()
 
 
 class RecordColumns(AdminBody):
@@ -64,7 +73,7 @@ class ToleranceBody(AdminBody):
     """Up to which difference values are the same: times and durations in seconds, and amounts."""
 
     seconds: Annotated[int, Field(ge=0, le=limits.RECONCILIATION_TOLERANCE_SECONDS_MAX)] = 2
-    amount: AmountText = "0"
+    amount: Amount = "0"
 
 
 class RecordMapping(AdminBody):
@@ -76,22 +85,20 @@ class RecordMapping(AdminBody):
     kinds: dict[str, Literal["dial_in", "dial_out"]] = Field(default_factory=dict, max_length=50)
     kind: Literal["dial_in", "dial_out"] | None = None
     tolerance: ToleranceBody = ToleranceBody()
-    time_zone: str = "UTC"
-    country: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
+    time_zone: TimeZone = "UTC"
+    country: Country | None = None
     encoding: Literal["utf-8", "utf-16", "cp1252"] = "utf-8"
     delimiter: Literal[",", ";", "\t", "|"] = ","
     comment: Annotated[str, Field(max_length=2)] = ""
     decimal_comma: bool = False
     negate: bool = False
 
-    @field_validator("time_zone")
+    @field_validator("kinds")
     @classmethod
-    def _known_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            raise ValueError("must be a time zone of the IANA database") from None
-        return name
+    def _one_meaning_each(cls, kinds: dict[str, str]) -> dict[str, str]:
+        if len({_folded(name) for name in kinds}) < len(kinds):
+            raise ValueError("must not name a value twice: case and spaces around it do not count")
+        return kinds
 
     @model_validator(mode="after")
     def _complete(self) -> "RecordMapping":
@@ -102,6 +109,8 @@ class RecordMapping(AdminBody):
             raise ValueError("columns needs id or number")
         if columns.kind is not None and not self.kinds:
             raise ValueError("kinds must say what the values of the column of kinds mean")
+        if len(set(columns.amount)) < len(columns.amount):
+            raise ValueError("columns.amount names a column twice")
         return self
 
     @property
@@ -113,7 +122,7 @@ class RecordMapping(AdminBody):
     @property
     def tolerances(self) -> Tolerance:
         """The tolerance in the units of the domain."""
-        return Tolerance(self.tolerance.seconds, abs(parse_amount(self.tolerance.amount)))
+        return Tolerance(self.tolerance.seconds, parse_amount(self.tolerance.amount))
 
 
 _TEAMS_KINDS = {"conf_in": "dial_in", "conf_out": "dial_out", "user_out_conf": "dial_out"}
@@ -230,14 +239,18 @@ class RecordForm:
     file: bytes
 
     def read(self) -> CallRecords:
-        """The records. Raises BadRequest, TooLarge, Invalid with a line for each wrong row."""
+        """The records, by the first mapping whose columns the file has.
+
+        Raises BadRequest, TooLarge, Invalid with a line for each wrong row.
+        """
         body = inflated(self.file)
-        for mapping in self.mappings[:-1]:
+        errors: list[_ColumnsMissing] = []
+        for mapping in self.mappings:
             try:
                 return _read(mapping, body)
-            except _ColumnsMissing:
-                continue
-        return _read(self.mappings[-1], body)
+            except _ColumnsMissing as error:
+                errors.append(error)
+        raise errors[0]
 
 
 def read_record_form(content_type: str, body: bytes) -> RecordForm:
@@ -249,7 +262,9 @@ def read_record_form(content_type: str, body: bytes) -> RecordForm:
 def _mappings(part: bytes) -> Sequence[RecordMapping]:
     name = part.decode("utf-8", "replace").strip().strip('"')
     if name in PRESETS:
-        return PRESETS[name]
+        delimiters = (",", ";", "\t")
+        separated = product(delimiters, PRESETS[name])
+        return [each.model_copy(update={"delimiter": delimiter}) for delimiter, each in separated]
     if not name.startswith("{"):
         raise Invalid(
             f"The mapping is no preset: those that exist are {', '.join(PRESETS)}; or a JSON "
@@ -292,8 +307,11 @@ def _read(mapping: RecordMapping, body: bytes) -> CallRecords:
 
 
 def _rows(mapping: RecordMapping, body: bytes) -> Iterator[DeckRow]:
-    """Raises _ColumnsMissing where the header has not all columns."""
-    rows = csv_rows(body, mapping, mapping.named_columns, _TABLE)
+    """Raises _ColumnsMissing where the header has not all columns. A file that begins with the mark
+    of UTF-16 has that encoding, which is no UTF-8."""
+    if mapping.encoding == "utf-8" and body.startswith(_UTF_16_MARKS):
+        mapping = mapping.model_copy(update={"encoding": "utf-16"})
+    rows = csv_rows(body, mapping, mapping.named_columns, RECORDS)
     try:
         first = next(rows, None)
     except Invalid as error:
@@ -310,8 +328,7 @@ class _RowReader:
     def __init__(self, mapping: RecordMapping) -> None:
         self._mapping = mapping
         self._columns = mapping.columns
-        self._zone = ZoneInfo(mapping.time_zone)
-        self._kinds = {name.strip().casefold(): kind for name, kind in mapping.kinds.items()}
+        self._kinds = {_folded(name): kind for name, kind in mapping.kinds.items()}
         self._numbers: dict[str, str] = {}
         self.currencies: set[str] = set()
         self.left_out: dict[str, int] = {}
@@ -321,7 +338,7 @@ class _RowReader:
         columns = self._columns
         kind: str | None = self._mapping.kind
         if columns.kind is not None:
-            kind = self._kinds.get(fields[columns.kind].strip().casefold())
+            kind = self._kinds.get(_folded(fields[columns.kind]))
             if kind is None:
                 self._leave_out("kind")
                 return None
@@ -335,9 +352,11 @@ class _RowReader:
             (fields[name].strip() or None) if name else None
             for name in (columns.row_id, columns.id)
         )
+        answered_at, second_at = self._answered_at(fields, seconds)
         return Record(
             line=line,
-            answered_at=self._answered_at(fields, seconds),
+            answered_at=answered_at,
+            second_at=second_at,
             seconds=seconds,
             id=call_id,
             row_id=row_id,
@@ -356,30 +375,39 @@ class _RowReader:
         if text:
             self.currencies.add(text)
 
-    def _answered_at(self, fields: Mapping[str, str], seconds: int) -> datetime:
-        column = self._columns.answered_at
-        if column is not None:
-            return self._time(column, fields[column].strip())
-        column = self._columns.ended_at
-        assert column is not None
-        return self._time(column, fields[column].strip()) - timedelta(seconds=seconds)
+    def _answered_at(
+        self, fields: Mapping[str, str], seconds: int
+    ) -> tuple[datetime, datetime | None]:
+        """(time of the answer, the same an hour later where the clocks went back)."""
+        columns = self._columns
+        column = columns.answered_at or columns.ended_at or ""
+        first, second = self._times(column, fields[column].strip())
+        if columns.answered_at is None:
+            talked = timedelta(seconds=seconds)
+            return first - talked, second and second - talked
+        return first, second
 
-    def _time(self, column: str, text: str) -> datetime:
+    def _times(self, column: str, text: str) -> tuple[datetime, datetime | None]:
+        moment = _moment(column, text)
         try:
-            moment = datetime.fromisoformat(_UTC_NAME.sub("+00:00", text))
-        except ValueError:
-            try:
-                moment = parsedate_to_datetime(text)  # RFC 5322, as Twilio writes it
-            except ValueError:
-                raise _CellError(
-                    column, text, "must be a time such as 2026-11-23T10:00:07Z"
-                ) from None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=self._zone)
-        try:
-            return moment.astimezone(UTC)
+            if moment.tzinfo is not None:
+                first, second = moment.astimezone(UTC), None
+            else:
+                first, second = self._local(column, text, moment)
         except OverflowError:
-            raise _CellError(column, text, "must be between the years 1970 and 9998") from None
+            first, second = datetime.min.replace(tzinfo=UTC), None
+        if not _YEAR_MIN <= first.year <= _YEAR_MAX:
+            rule = f"must be between the years {_YEAR_MIN} and {_YEAR_MAX}"
+            raise _CellError(column, text, rule)
+        return first, second
+
+    def _local(self, column: str, text: str, moment: datetime) -> tuple[datetime, datetime | None]:
+        """The moments of a local time: two where the clocks go back."""
+        local = zone(self._mapping.time_zone)
+        first, second = (moment.replace(tzinfo=local, fold=fold).astimezone(UTC) for fold in (0, 1))
+        if first.astimezone(local).replace(tzinfo=None) != moment:
+            raise _CellError(column, text, f"is no time in {self._mapping.time_zone}")
+        return first, second if second != first else None
 
     def _number(self, fields: Mapping[str, str], column: str | None) -> str:
         """The number, its hidden digits as asterisks; "" for an unknown one."""
@@ -390,9 +418,9 @@ class _RowReader:
 
     def _normalized(self, text: str) -> str:
         if match := _MASKED.fullmatch(text):
-            return f"+{match[2]}{match[3]}"
-        if not text:
-            return ""
+            return f"+{match[1]}"
+        if not text or _MASK in text:
+            return text
         return called_number(
             f"+{text}" if _DIGITS.fullmatch(text) and not self._mapping.country else text,
             self._mapping.country,
@@ -416,6 +444,17 @@ class _RowReader:
             return None
         micros = int((total * MICROS_PER_UNIT).to_integral_value())
         return -micros if self._mapping.negate else micros
+
+
+def _moment(column: str, text: str) -> datetime:
+    """A time with or without an offset."""
+    try:
+        if len(text) > _DATE_CHARS:
+            return datetime.fromisoformat(_UTC_NAME.sub("+00:00", text))
+    except ValueError:
+        with contextlib.suppress(ValueError):
+            return parsedate_to_datetime(text)  # RFC 5322, as Twilio writes it
+    raise _CellError(column, text, "must be a time such as 2026-11-23T10:00:07Z")
 
 
 def _seconds(column: str, text: str) -> int:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
+from shared.domain.common import limits
 from shared.domain.common.canonical import format_time
+from shared.domain.common.ids import is_foreign_id
 from shared.domain.common.money import format_amount
 from shared.domain.legs.leg import encode_leg_key
 from shared.domain.reconciliation.matching import Leg, Reconciliation, Record
@@ -104,12 +106,16 @@ def _prefixed(side: str, body: Mapping[str, object]) -> dict[str, object]:
 
 
 def _postable(record: Record) -> dict[str, object] | None:
-    """The record in dialect `perminute`; None where a number is hidden or unknown."""
+    """The record in dialect `perminute`; None where a number is hidden or unknown, or no call lasts
+    so long."""
     if not record.number or _HIDDEN in record.number or record.kind is None:
         return None
+    if record.seconds > limits.LEG_SECONDS_MAX:
+        return None
+    ids = (each for each in (record.id, record.row_id) if each and is_foreign_id(each))
     answered_at = format_time(record.answered_at)
     return {
-        "leg_id": record.id or record.row_id or f"record-{record.line}",
+        "leg_id": next(ids, f"record-{record.line}"),
         "kind": record.kind.value,
         "from": record.caller or None,
         "to": record.number,

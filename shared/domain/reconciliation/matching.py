@@ -17,9 +17,10 @@ import heapq
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from shared.domain.common.kinds import LegKind
 
@@ -43,7 +44,8 @@ class Field(StrEnum):
 class Record:
     """A row of their file. `line` counts from 1; `id` may be that of the leg, `row_id` names the
     row alone. `number` is the called number, digits with "*" for those that are masked. `caller`
-    alike. `amount_micros` None: the file states none."""
+    alike. `amount_micros` None: the file states none. `second_at` is the time of the answer, too,
+    where a local time happened twice."""
 
     line: int
     answered_at: datetime
@@ -54,6 +56,7 @@ class Record:
     number: str = ""
     caller: str = ""
     amount_micros: int | None = None
+    second_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +145,8 @@ def reconcile(
         {each.line: each for each in records}, {each.key: each for each in legs}
     )
     assignment.by_id()
-    for similarity in _similarities(assignment.records.values()):
-        assignment.by_time(similarity, tolerance.seconds)
+    assignment.by_times(tolerance.seconds)
+    assignment.by_second_times(tolerance.seconds)
     duplicates = assignment.duplicates(tolerance.seconds)
     assignment.by_elimination(duplicates.keys())
 
@@ -187,21 +190,34 @@ def _similarities(records: Iterable[Record]) -> Sequence[_Similarity]:
     shapes = _shapes(records)
     found: list[_Similarity] = []
     for with_caller, with_seconds in ((True, True), (False, True), (False, False)):
-        for without_kind, masked in shapes:
-            found.append(_similarity(masked, with_caller, with_seconds, without_kind=without_kind))
+        for without_kind, hidden in shapes:
+            found.append(_similarity(hidden, with_caller, with_seconds, without_kind=without_kind))
     return found
 
 
-def _shapes(records: Iterable[Record]) -> Sequence[tuple[bool, int]]:
+class Hidden(NamedTuple):
+    """The digits of a number that are masked, and those that follow them."""
+
+    digits: int
+    following: int
+
+
+def hidden_in(number: str) -> Hidden:
+    """The place of the masked digits."""
+    count = number.count(_MASK)
+    return Hidden(count, len(number) - number.index(_MASK) - count if count else 0)
+
+
+def _shapes(records: Iterable[Record]) -> Sequence[tuple[bool, Hidden]]:
     """(whether the kind is unknown, masked digits) of records, those that say most first."""
-    return sorted({(each.kind is None, each.number.count(_MASK)) for each in records})
+    return sorted({(each.kind is None, hidden_in(each.number)) for each in records})
 
 
 def _similarity(
-    masked: int, with_caller: bool, with_seconds: bool, *, without_kind: bool
+    hidden: Hidden, with_caller: bool, with_seconds: bool, *, without_kind: bool
 ) -> _Similarity:
     def of_record(each: Record) -> Hashable | None:
-        fits = each.number and each.number.count(_MASK) == masked
+        fits = each.number and hidden_in(each.number) == hidden
         if not fits or (each.kind is None) != without_kind or (with_caller and not each.caller):
             return None
         return (
@@ -216,7 +232,7 @@ def _similarity(
             return None
         return (
             None if without_kind else each.kind,
-            mask(each.number, masked),
+            mask(each.number, hidden),
             each.caller if with_caller else "",
             each.seconds if with_seconds else -1,
         )
@@ -224,14 +240,17 @@ def _similarity(
     return _Similarity(of_record, of_leg)
 
 
-def mask(number: str, digits: int) -> str:
-    """A number whose last `digits` are replaced by asterisks."""
-    return number[: len(number) - digits] + _MASK * digits if digits else number
+def mask(number: str, hidden: Hidden) -> str:
+    """A number whose digits are replaced by asterisks where they are hidden."""
+    if not hidden.digits:
+        return number
+    end = len(number) - hidden.following
+    return number[: end - hidden.digits] + _MASK * hidden.digits + number[end:]
 
 
 @dataclass(slots=True)
 class _Assignment:
-    records: Mapping[int, Record]
+    records: dict[int, Record]
     legs: Mapping[str, Leg]
     pairs: dict[int, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
@@ -255,6 +274,27 @@ class _Assignment:
         ]
         for _, _, line, key in sorted(candidates):
             self._assign(line, key)
+        for line, record in self._twofold():
+            paired, later = self.legs.get(self.pairs.get(line, "")), _later(record)
+            if paired is not None and _apart(later, paired) < _apart(record, paired):
+                self.records[line] = later
+
+    def by_times(self, seconds_max: int) -> None:
+        """Passes 2 and 3."""
+        for similarity in _similarities(self.records.values()):
+            self.by_time(similarity, seconds_max)
+
+    def by_second_times(self, seconds_max: int) -> None:
+        """The same once more, where a local time happened twice with the second one."""
+        twofold = [each for each in self._twofold() if each[0] not in self.pairs]
+        if not twofold:
+            return
+        self.records |= {line: _later(record) for line, record in twofold}
+        self.by_times(seconds_max)
+        self.records |= {line: record for line, record in twofold if line not in self.pairs}
+
+    def _twofold(self) -> list[tuple[int, Record]]:
+        return [item for item in self.records.items() if item[1].second_at is not None]
 
     def by_time(self, similarity: _Similarity, seconds_max: int) -> None:
         """Nearest first within each group of similar records and legs."""
@@ -301,8 +341,8 @@ class _Assignment:
         ]
         suitors: dict[str, list[Record]] = defaultdict(list)
         rivals: dict[int, int] = defaultdict(int)
-        for without_kind, masked in _shapes(left):
-            similarity = _similarity(masked, False, False, without_kind=without_kind)
+        for without_kind, hidden in _shapes(left):
+            similarity = _similarity(hidden, False, False, without_kind=without_kind)
             records: dict[Hashable, list[Record]] = defaultdict(list)
             for record in sorted(left, key=_answered_at):
                 if (name := similarity.of_record(record)) is not None:
@@ -394,6 +434,12 @@ def _nearest_first(
     return found
 
 
+def _later(record: Record) -> Record:
+    """The record at the second of its two times."""
+    assert record.second_at is not None
+    return replace(record, answered_at=record.second_at, second_at=None)
+
+
 def _answered_at(each: Record | Leg) -> datetime:
     return each.answered_at
 
@@ -418,7 +464,7 @@ def _differences(
     found: list[Field] = []
     if record.kind not in {None, leg.kind}:
         found.append(Field.KIND)
-    if record.number and record.number != mask(leg.number, record.number.count(_MASK)):
+    if record.number and record.number != mask(leg.number, hidden_in(record.number)):
         found.append(Field.NUMBER)
     if _apart(record, leg) > tolerance.seconds:
         found.append(Field.ANSWERED_AT)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shared.domain.common.kinds import LegKind
 from shared.domain.reconciliation.matching import (
     Field,
+    Hidden,
     Leg,
     Period,
     Reconciliation,
@@ -59,10 +60,10 @@ def compare(records: Sequence[Record], legs: Sequence[Leg], seconds: int = 2) ->
         ({"seconds": 63}, (Field.SECONDS,)),
         ({"amount_micros": CENT + 1}, (Field.AMOUNT,)),
         ({"amount_micros": None}, ()),
-        ({"number": mask(LONDON, 3)}, ()),
+        ({"number": mask(LONDON, Hidden(3, 0))}, ()),
         ({"kind": None}, ()),
         ({"id": "a", "number": PARIS}, (Field.NUMBER,)),
-        ({"id": "a", "number": mask(PARIS, 4)}, (Field.NUMBER,)),
+        ({"id": "a", "number": mask(PARIS, Hidden(4, 0))}, (Field.NUMBER,)),
         ({"id": "a", "kind": LegKind.DIAL_IN}, (Field.KIND,)),
         ({"id": "a", "at": 86_400 * 3}, (Field.ANSWERED_AT,)),
         ({"id": "another", "at": 1}, ()),
@@ -115,6 +116,25 @@ def test_a_shifted_pair_needs_to_be_the_only_one_of_both_sides() -> None:
     assert (len(found.different), len(found.missing_here), len(found.missing_there)) == (0, 1, 2)
     found = compare([*rows, record(2, at=3700)], [leg("pbx~a")])
     assert (len(found.different), len(found.missing_here), len(found.missing_there)) == (0, 2, 1)
+
+
+@pytest.mark.parametrize("named", [{}, {"id": "a"}])
+def test_a_local_time_that_happened_twice_is_the_one_of_a_leg(named: dict[str, object]) -> None:
+    twofold = record(at=0, second_at=NOON + timedelta(hours=1), **named)
+    other = record(2, at=3600, **({"id": "b"} if named else {}))
+    for at in (0, 3600):
+        found = compare([twofold], [leg(at=at)])
+        assert (found.matched, found.missing_here) == (1, ())
+    both = compare([twofold, other], [leg(at=0), leg("pbx~b", at=3600)])
+    assert both.matched == 2
+    (missing,) = compare([twofold], [leg(at=7200, number=PARIS)]).missing_here or (None,)
+    assert missing is None or missing.theirs.answered_at == NOON
+
+
+@pytest.mark.parametrize("number", ["+44207***0000", "+4420******00", "+************"])
+def test_digits_may_be_hidden_anywhere(number: str) -> None:
+    assert compare([record(number=number)], [leg()]).matched == 1
+    assert compare([record(number=number)], [leg(number="+442089461234567")]).matched == 0
 
 
 def test_what_lies_outside_the_period_is_counted_only_with_a_leg_inside() -> None:

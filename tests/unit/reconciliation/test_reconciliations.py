@@ -183,6 +183,22 @@ REFUSED: list[tuple[Any, list[str], int, str]] = [
     (ONE, ["n,t,s,a", f"{LONDON},02/03/2026,60,1"], 422, "02/03/2026"),
     (ONE, ["n,t,s,a", f"{LONDON},2026-11-23T10:00:00Z,1e2,1"], 422, "whole seconds"),
     (ONE, ["n,t,s,a", f"{LONDON},2026-11-23T10:00:00Z,60,1e2"], 422, "amount"),
+    (ONE, ["n,t,s,a", f"{LONDON},2026-11-23,60,1"], 422, "must be a time"),
+    (ONE, ["n,t,s,a", f"{LONDON},2026-W48-1,60,1"], 422, "must be a time"),
+    (ONE, ["n,t,s,a", f"{LONDON},0001-01-01T00:00:00Z,60,1"], 422, "1970 and 9998"),
+    (ONE, ["n,t,s,a", f"{LONDON},9999-12-31T23:59:59Z,60,1"], 422, "1970 and 9998"),
+    (
+        {**ONE, "time_zone": "Europe/Berlin"},
+        ["n,t,s,a", f"{LONDON},2026-03-29T02:30:00,60,1"],
+        422,
+        "is no time in Europe/Berlin",
+    ),
+    (ONE, ["n;t;s;a"], 422, "delimiter can be ';'"),
+    ({**ONE, "time_zone": "localtime"}, ["n,t,s,a"], 422, "time zone"),
+    ({**ONE, "country": "XX"}, ["n,t,s,a"], 422, "country"),
+    ({**ONE, "tolerance": {"amount": "-1"}}, ["n,t,s,a"], 422, "negative"),
+    ({**ONE, "kinds": {"A": "dial_in", "a ": "dial_out"}}, ["n,t,s,a"], 422, "twice"),
+    ({"columns": {**ONE["columns"], "amount": ["a", "a"]}}, ["n,t,s,a"], 422, "twice"),
 ]
 
 
@@ -193,6 +209,34 @@ def test_a_file_that_has_no_one_reading_is_refused_with_what_is_wrong(
     answer = send(charging, mapping, *lines)
     assert answer.status == status, answer.body
     assert words in json.dumps(answer.json)
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"),
+    [(",", "utf-8-sig"), (";", "utf-8"), ("\t", "utf-16"), (";", "utf-16")],
+)
+def test_a_preset_reads_what_spreadsheet_programs_save(
+    charging: ChargingApp, delimiter: str, encoding: str
+) -> None:
+    leg = charging.leg().partition("~")[2]
+    text = "\r\n".join((TEAMS, teams(leg), "")).replace(",", delimiter)
+    body, content_type = form(mapping=b"teams-pstn", file=text.encode(encoding))
+    answer = charging.post(PATH, body, headers={"content-type": content_type})
+    assert answer.json.get("matched") == 1, answer.body
+
+
+def test_a_leg_that_can_not_be_posted_is_not_offered(charging: ChargingApp) -> None:
+    lines = (
+        teams("x" * 201),
+        teams("long", seconds=90_000),
+        teams("masked", to="+44207***0000"),
+    )
+    items = send(charging, "teams-pstn", TEAMS, *lines).json["missing_here"]
+    assert [each["leg"] and each["leg"]["leg_id"] for each in items] == [
+        "record-1",
+        None,
+        None,
+    ]
 
 
 def test_amounts_of_two_currencies_are_refused(charging: ChargingApp) -> None:
