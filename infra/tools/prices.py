@@ -63,7 +63,7 @@ class Price:
         return f"{API}?{urlencode(words, quote_via=quote, safe='$')}"
 
     def found(self, items: list[dict[str, Any]]) -> list[float]:
-        """What the API's items state for `unit`, without other tiers."""
+        """The prices of the API's items per `unit`, without other tiers."""
         return sorted(
             {
                 round(float(item["retailPrice"]) * self.factor, 10)
