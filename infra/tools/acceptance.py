@@ -1,10 +1,10 @@
 """`python -m infra.tools.acceptance --url URL [--report FILE]`: the hour after a first deployment.
 
-Health and status, 1,000 legs, the same legs as a storm of duplicates, the latency of dial-outs, a
-stop of dial-out, an alert, the ledger verified, a receipt: against a real address, with an
-administrator's key in PERMINUTE_KEY. Everything is made under a name of this run, so it can be
-repeated. A report in Markdown says what was found; the exit code is 1 if a step fails. Standard
-library only.
+The steps: health and status, 1,000 legs, the same legs as a storm of duplicates, the latency of
+dial-outs, a stop of dial-outs, an alert, a verified ledger and a receipt. The command needs the
+address of a deployment and an administrator's key in PERMINUTE_KEY. It creates all resources under
+a name of this run, so you can repeat it. It writes a report in Markdown and returns exit code 1 if
+a step fails. It needs the standard library only.
 """
 
 import argparse
@@ -188,7 +188,7 @@ def dial_out_latency(run: Run) -> str:
     spans.sort()
     median, p95 = spans[DIAL_OUTS // 2], spans[DIAL_OUTS * 95 // 100]
     if p95 > DIAL_OUT_MS_MAX:
-        raise SmokeError(f"p95 is {p95:.0f} ms, at most {DIAL_OUT_MS_MAX:.0f} are wanted")
+        raise SmokeError(f"p95 is {p95:.0f} ms, the limit is {DIAL_OUT_MS_MAX:.0f} ms")
     return f"median {median:.0f} ms, p95 {p95:.0f} ms, slowest {spans[-1]:.0f} ms, network included"
 
 
@@ -310,7 +310,7 @@ def _wait_for_quiet(run: Run) -> None:
 
 
 def _eventually[Found](probe: Callable[[], Found]) -> Found:
-    """What `probe` returns once that is true. Raises SmokeError."""
+    """Call `probe` until its result is true; return the result. Raises SmokeError."""
     deadline = time.monotonic() + CHARGED_SECONDS_MAX
     while not (found := probe()):
         if time.monotonic() > deadline:

@@ -1,10 +1,10 @@
-"""`python -m infra.tools.ledgers export|restore|verify|set-aside ACCOUNT [FILE]`: a ledger out and
-back in.
+"""`python -m infra.tools.ledgers export|restore|verify|set-aside ACCOUNT [FILE]`: exports and
+restores of ledgers.
 
-`export` writes the journals of an account, a line each, numbers of persons left out; `restore`
-rebuilds its ledger from such a file, into tables that have none; `verify` recomputes it, with
-`--anchors` against what was anchored; `set-aside` ends the comparison with the newest anchor, after
-a restore that is known to be older. With the settings of the app in the environment.
+`export` writes the journals of an account, one line each, without numbers of persons. `restore`
+rebuilds the ledger from such a file, into tables without rows of the account. `verify` recomputes
+the ledger, with `--anchors` against its anchors. `set-aside` ends the comparison with the newest
+anchor, after a restore of an older export. The settings of the app are read from the environment.
 """
 
 import argparse

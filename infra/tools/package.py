@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def described() -> str:
-    """The tag of the commit, or what git says instead; "unreleased" outside of a checkout."""
+    """The tag of the commit, else git's description; "unreleased" outside of a checkout."""
     command = ["git", "describe", "--tags", "--always", "--dirty"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unreleased"
@@ -101,7 +101,7 @@ def vendor(stage: Path) -> None:
 def compile_all(stage: Path) -> None:
     """Compile to bytecode: the package is mounted read-only, so Azure would compile at each start.
 
-    It is found by its place, without a look at the source or its time.
+    Python finds the bytecode by its place, without reading the source or its time.
     """
     compiled = compileall.compile_dir(
         stage,
@@ -125,7 +125,7 @@ def write_zip(stage: Path, package: Path) -> str:
 
 
 def bill_of_materials(vendored: Path, digest: str) -> dict[str, object]:
-    """What is in the package, as CycloneDX 1.6."""
+    """The contents of the package, as CycloneDX 1.6."""
     found = sorted(distributions(path=[str(vendored)]), key=lambda each: each.name.lower())
     return {
         "bomFormat": "CycloneDX",

@@ -1,7 +1,8 @@
-"""`python -m infra.tools.replay --since TIME [--until TIME]`: accepted legs come back.
+"""`python -m infra.tools.replay --since TIME [--until TIME]`: replay of accepted
+legs.
 
-Reads the archive and puts what was accepted in that span onto the queue again, with the settings of
-the app in the environment (docs/operations.md). Doing it twice charges nothing twice.
+The command reads the archive and queues the legs of that period again (docs/operations.md). The
+settings of the app are read from the environment. A second run charges no leg twice.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from shared.usecases.operations.replay_archive import ReplayArchive, Replayed
 
 
 def main() -> int:
-    """Replay; say what came back. Returns the exit code."""
+    """Replay and print the counts. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.tools.replay")
     parser.add_argument("--since", type=_time, required=True, help="RFC 3339 with its zone")
     parser.add_argument("--until", type=_time, default=None, help="now, if left out")
@@ -53,7 +54,7 @@ async def _replay(since: datetime, until: datetime) -> Replayed:
 def _time(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise argparse.ArgumentTypeError("say the time zone too, as in 2026-11-20T10:00:00Z")
+        raise argparse.ArgumentTypeError("a time zone is missing, as in 2026-11-20T10:00:00Z")
     return moment.astimezone(UTC)
 
 

@@ -55,12 +55,12 @@ RATES = {
 
 
 class SmokeError(Exception):
-    """The deployment does not do what it must; the text says what."""
+    """The deployment failed a step; the text names the failure."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the deployment answered."""
+    """An answer of the deployment."""
 
     status: int
     body: Any
@@ -173,7 +173,7 @@ def post_leg(deployment: Deployment, secret: str, leg_id: str) -> Answer:
 
 
 def prepare(deployment: Deployment) -> None:
-    """Make what is missing, and print the key and the secret. Raises SmokeError."""
+    """Create missing resources; print the key and the secret. Raises SmokeError."""
     there = {412, 428}
     deployment.must({200, 201} | there, "PUT", f"v1/rate-cards/{CANARY}/versions/{VERSION}", RATES)
     account = {"currency": "USD", "name": "Smoke tests", "rate_card": CANARY}

@@ -26,7 +26,7 @@ BLOCKS = [
 ]
 SITUATIONS = re.findall(r"^## .*?(?=^## |^# |\Z)", PAGE.partition("# Runbook\n")[2], re.M | re.S)
 # What these do to tables has tests of its own (tests/archive); here a stand-in takes them.
-ELSEWHERE = re.compile(r"infra\.tools\.(ledgers restore|replay)")
+ELSEWHERE = re.compile(r"infra\.tools\.(ledgers (restore|set-aside)|replay)")
 NAMES = {
     "app": "perminute-x-api",
     "group": "g",

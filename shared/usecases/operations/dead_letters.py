@@ -50,8 +50,8 @@ class DeadLetters:
     async def replay(self, principal: Principal, letter_id: str) -> DeadLetter:
         """Process a dead letter again and remove it, however often this is requested.
 
-        A leg is queued again and charged once. An event is stored for the webhooks that want it,
-        once for each. Raises NotAllowed, NotFound `dead_letter_unknown`, QueueUnavailable.
+        A leg is queued again and charged once. An event is stored for each webhook that
+        subscribes to its type. Raises NotAllowed, NotFound `dead_letter_unknown`, QueueUnavailable.
         """
         principal.require_all_accounts()
         source, number = _place(letter_id)
