@@ -36,7 +36,7 @@ def check_entry(entry):
 def check_links(entry, before, debits, taken):
     """That a reversal takes back a debit once and whole, and a re-rating replaces what it took.
 
-    `before` is the entry before, `debits` are amounts by entry, `taken` is what was taken back."""
+    `before` is the entry before, `debits` are (amount, leg) by entry, `taken` were taken back."""
     where, debit, rerated = (
         f"entry {entry['sequence']}",
         entry.get("reverses"),
@@ -44,12 +44,14 @@ def check_links(entry, before, debits, taken):
     )
     if debit is not None:
         right = debit not in taken and debit < entry["sequence"]
-        right = right and micros(entry["amount"]) == -debits.get(debit, -micros(entry["amount"]))
+        own = (-micros(entry["amount"]), entry.get("leg"))
+        right = right and debits.get(debit, own) == own
         check(right, "correction", where, f"does not take entry {debit} back, once and whole")
         taken.add(debit)
     if rerated is not None:
         other = before if debit is None else entry
         right = other.get("reverses") == other.get("rerates") == rerated
+        right = right and other.get("leg") == entry.get("leg")
         check(right, "correction", where, f"does not replace entry {rerated}")
 
 

@@ -10,10 +10,8 @@ from proof_signatures import ZEROS, canonical, check, check_root, digest, micros
 class Month:
     """What the lines so far say; each `take_…` checks the next line of its type."""
 
-    def __init__(self, file, keys):
-        right = (file["type"], file["format"]) == ("file", "perminute-month/1")
-        check(right, "format", "line 1", "is not the first line of a month file")
-        self.file, self.keys, self.root, self.before = file, keys, None, {}
+    def __init__(self, file, keys, books):
+        self.file, self.keys, self.books, self.root, self.before = file, keys, books, None, {}
         self.rates, self.used, self.last_rate, self.of_day = {}, set(), b"", set()
         self.commit, self.head, self.at, self.hashes = 0, ZEROS, "", []
         self.sequence = self.balance = self.charged = self.legs = 0
@@ -22,8 +20,13 @@ class Month:
 
     def take_checkpoint(self, line):
         root = self.root = check_root(line, self.keys)
-        right = root["account"] == self.file["account"] and not root["interim"]
-        check(right, "account", "checkpoint", "is of another account, or interim")
+        right = root["account"] == self.file["account"]
+        check(right, "account", "checkpoint", "is of another account")
+        right = root["day"][:7] < self.file["month"] and (
+            self.file["interim"] or not root["interim"]
+        )
+        check(right, "chain", "checkpoint", "is of this month, or interim")
+        self.books.add_root(root)
         self.commit, self.head = root["after"] + root["commits"], root["head"]
         self.sequence, self.balance = root["last_entry"], micros(root["closing"])
 
@@ -35,7 +38,6 @@ class Month:
     def take_commit(self, line):
         commit, items = line["commit"], line["entries"]
         where, at = f"commit {commit['commit']}", datetime.fromisoformat(commit["at"])
-        check(commit["format"] == "perminute-commit/1", "format", where, "has another format")
         check(commit["account"] == self.file["account"], "account", where, "is of another account")
         right = (commit["commit"], commit["previous"]) == (self.commit + 1, self.head)
         check(right and (not self.at or at >= self.at), "chain", where, "does not follow the last")
@@ -50,6 +52,7 @@ class Month:
             self.take_entry(item)
         check(micros(commit["balance"]) == self.balance, "balance", where, "does not add up")
         self.commit, self.head, self.at = commit["commit"], digest(commit), at
+        self.books.add_commit(self.file["account"], self.commit, self.head)
         self.hashes.append(bytes.fromhex(self.head))
 
     def take_entry(self, item):
@@ -67,7 +70,9 @@ class Month:
             file = self.file
             check_debit(item, self.rates.get(name), file["account"], file["currency"])
             self.of_day |= {name} if charge.get("rate") else set()
-            self.debits[entry["sequence"]], self.legs = amount, self.legs + ("rerates" not in entry)
+            self.books.add_debit(self.file["account"], entry)
+            self.debits[entry["sequence"]] = (amount, entry.get("leg"))
+            self.legs += "rerates" not in entry
         else:
             check(not item.keys() & {"charge", "person"}, "charge", where, "is not of a debit")
         self.charged -= amount if kind == "debit" or (kind == "reversal" and "leg" in entry) else 0
@@ -82,7 +87,8 @@ class Month:
         until, signed_at = (datetime.fromisoformat(root[name]) for name in ("until", "signed_at"))
         right = not root["interim"] or (self.file["interim"] and until <= signed_at)
         check(right, "chain", where, "is interim")
-        check(not (self.root or {}).get("interim"), "chain", where, "follows an interim root")
+        right = not self.first or not self.root["interim"]
+        check(right, "chain", where, "follows an interim root")
         right = (
             root["interim"] or not self.hashes or self.at < datetime.fromisoformat(root["until"])
         )
@@ -97,6 +103,7 @@ class Month:
         check(root["rates"] == tree(leaves), "rate", where, "is of other rates")
         self.used, self.of_day, self.hashes, self.root = self.used | self.of_day, set(), [], root
         self.first = self.first or root
+        self.books.add_root(root)
 
     def take_statement(self, line):
         check(self.first, "chain", "the file", "has no root")
@@ -104,7 +111,8 @@ class Month:
         right = first["after"] == 0 or first["interim"] or first["day"][8:] == "01"
         check(right, "chain", "the file", f"begins with {first['day']}")
         next_day = date.fromisoformat(self.root["day"]) + timedelta(days=1)
-        right = self.file["interim"] or str(next_day)[:7] != self.file["month"]
+        right = self.root["interim"] or str(next_day)[:7] != self.file["month"]
+        right &= self.root["interim"] == self.file["interim"]
         check(right and not self.hashes, "chain", "the file", f"ends with {self.root['day']}")
         unused = self.rates.keys() - self.used
         check(

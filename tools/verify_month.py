@@ -7,10 +7,11 @@ with 1 and a sentence that names what is wrong.
 import argparse
 import gzip
 import hashlib
-import json
 import sys
 import zlib
 
+from proof_books import Books
+from proof_format import KEYS, LINES, check_shape, load
 from proof_month import Month
 from proof_signatures import UNREADABLE, Wrong, canonical, check
 
@@ -24,14 +25,17 @@ AFTER = {
 }
 
 
-def verify(lines, keys):
+def verify(lines, keys, books=None):
     """The month of lines (bytes) that are right. Raises Wrong."""
     month, before, count, hashed = None, "", 0, hashlib.sha256()
     for count, raw in enumerate(lines, 1):
-        line, where = json.loads(raw), f"line {count}"
+        line, where = load(raw), f"line {count}"
         check(canonical(line) + b"\n" == raw, "format", where, "is not canonical JSON")
+        kind = line["type"] if month else "file"
+        check(kind in LINES, "format", where, f"{kind} is no type of line")
+        check_shape(line, {**LINES[kind], "type": {kind}}, where)
         if month is None:
-            month, before = Month(line, keys), "file"
+            month, before = Month(line, keys, books or Books()), "file"
         elif line["type"] == "end" and before in {"statement", "end"}:
             check(before != "end", "format", where, "is after the end")
             check(line["lines"] == count - 1, "end", where, f"there are {count - 1} lines before")
@@ -47,25 +51,32 @@ def verify(lines, keys):
     return month
 
 
+def summary(month):
+    """What a month file proves, in words."""
+    file, entries = month.file, sum(month.counts.values())
+    return (
+        f"account {file['account']}, {file['month']}: {entries} entries, "
+        f"{month.legs} legs rated again"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description="Verify a month file of Perminute.")
     parser.add_argument("export")
     parser.add_argument("--keys", required=True, help="the answer of proof-keys")
     given = parser.parse_args()
     try:
-        with open(given.keys, "rb") as keys, gzip.open(given.export) as lines:
-            month = verify(lines, json.load(keys))
+        with open(given.keys, "rb") as file:
+            keys = load(file.read())
+        check_shape(keys, KEYS, "the keys")
+        with gzip.open(given.export) as lines:
+            print(f"verified: {summary(verify(lines, keys))}")
     except Wrong as wrong:
         sys.exit("{}: {}: {}.".format(*wrong.args))
     except EOFError:
         sys.exit(f"end: {given.export}: the file is cut.")
     except (*UNREADABLE, OSError, zlib.error) as error:
         sys.exit(f"format: {given.export}: can't be read, {type(error).__name__}: {error}.")
-    file, entries = month.file, sum(month.counts.values())
-    print(
-        f"verified: account {file['account']}, {file['month']}: {entries} entries, "
-        f"{month.legs} legs rated again"
-    )
 
 
 if __name__ == "__main__":

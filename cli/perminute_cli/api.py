@@ -302,6 +302,86 @@ if TYPE_CHECKING:
         normalize: bool
         call: str
 
+    class GetEntryReceiptItemsItemEntryLot(TypedDict, total=False):
+        id: str
+        kind: str | None
+        amount: str
+        remaining: str
+        purchased_at: str
+        expires_at: str | None
+
+    class GetEntryReceiptItemsItemEntry(TypedDict, total=False):
+        sequence: int
+        kind: str | None
+        amount: str
+        balance: str
+        at: str
+        reference: str
+        lot: GetEntryReceiptItemsItemEntryLot
+
+    class GetEntryReceiptItemsItemEntryPath(TypedDict, total=False):
+        index: int
+        size: int
+        hashes: list[Any]
+
+    class GetEntryReceiptItemsItemCommit(TypedDict, total=False):
+        format: str
+        account: str | None
+        commit: int
+        at: str
+        first: int
+        entries: int
+        balance: str
+        root: str
+        previous: str
+
+    class GetEntryReceiptItemsItemCommitPath(TypedDict, total=False):
+        index: int
+        size: int
+        hashes: list[str]
+
+    class GetEntryReceiptItemsItem(TypedDict, total=False):
+        entry: GetEntryReceiptItemsItemEntry | None
+        entry_path: GetEntryReceiptItemsItemEntryPath
+        commit: GetEntryReceiptItemsItemCommit
+        commit_path: GetEntryReceiptItemsItemCommitPath
+        root: int
+
+    class GetEntryReceiptRootsItemRoot(TypedDict, total=False):
+        format: str
+        account: str | None
+        currency: str
+        time_zone: str
+        day: str
+        until: str | None
+        interim: bool
+        after: int | None
+        commits: int
+        base: str
+        head: str
+        first_entry: int
+        last_entry: int
+        opening: str
+        closing: str
+        tree: str
+        rates: str
+        previous: str
+        signed_at: str
+        key: str
+
+    class GetEntryReceiptRootsItem(TypedDict, total=False):
+        root: GetEntryReceiptRootsItemRoot
+        signature: str
+
+    class GetEntryReceipt(TypedDict, total=False):
+        format: str
+        account: str | None
+        created_at: str
+        items: list[GetEntryReceiptItemsItem]
+        corrections: list[Any]
+        roots: list[GetEntryReceiptRootsItem]
+        digest: str
+
     ListLegsItem = TypedDict(
         "ListLegsItem",
         {
@@ -612,6 +692,9 @@ if TYPE_CHECKING:
         groups: list[Any]
         rules: Any
         etag: str
+
+    class ListProofs(TypedDict, total=False):
+        items: list[Any]
 
     PostReconciliationMissingHereItemLeg = TypedDict(
         "PostReconciliationMissingHereItemLeg",
@@ -1590,6 +1673,23 @@ def try_dial_out(account: str, body: TryBody) -> Call[TryDialOut]:
     )
 
 
+def get_entry_receipt(
+    account: str,
+    sequence: str,
+    *,
+    interim: bool | None = None,
+    persons: str | int | None = None,
+    format: str | int | None = None,
+) -> Call[GetEntryReceipt]:
+    """The receipt of one entry of the ledger; 409 while its day is open."""
+    return Call(
+        "get_entry_receipt",
+        "GET",
+        f"/api/v1/accounts/{segment(account)}/entries/{segment(sequence)}/receipt",
+        query_of(interim=interim, persons=persons, format=format),
+    )
+
+
 def get_month_file(
     account: str, month: str, *, interim: bool | None = None, persons: bool | None = None
 ) -> Call[Any]:
@@ -1697,6 +1797,18 @@ def list_organizers(
         "GET",
         f"/api/v1/accounts/{segment(account)}/organizers",
         query_of(limit=limit, format=format, prefix=prefix),
+    )
+
+
+def list_proofs(
+    account: str, *, from_: str | int | None = None, to: str | int | None = None
+) -> Call[ListProofs]:
+    """The signed roots of closed days, in order, at most 1,000: each names the one before, so that the later day is proved to continue the earlier one."""
+    return Call(
+        "list_proofs",
+        "GET",
+        f"/api/v1/accounts/{segment(account)}/proofs",
+        query_of(from_=from_, to=to),
     )
 
 

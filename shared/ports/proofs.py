@@ -53,12 +53,14 @@ class Signer(Protocol):
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """The head of an account's ledger at a commit, and day roots: those closed since the anchor
-    before, and the last root of that one."""
+    before, and the last root of that one. Not `is_sound`: the anchor before, as the ledger had a
+    problem."""
 
     account: str
     commit: int
     head: str
     roots: tuple[SignedRoot, ...] = ()
+    is_sound: bool = True
 
 
 class Anchors(Protocol):

@@ -331,6 +331,126 @@ def test_two_roots_of_a_day_are_named(tools: Any) -> None:
     assert kind_of(tools, lambda: tools[0].compare(kept)) == "roots"
 
 
+def test_two_books_are_named_by_their_commits(tools: Any) -> None:
+    """Interim roots of two different books that have as many commits."""
+    receipt = copy.deepcopy(VECTORS["receipts"][4])
+    line = receipt["roots"][-1]
+    assert line["root"]["interim"]
+    kept = copy.deepcopy(line["root"])
+    line["root"]["head"] = "0" * 64
+    sign(line)
+    assert kind_of(tools, lambda: tools[0].compare([kept, line["root"]])) == "roots"
+    early, late = (copy.deepcopy(each["root"]) for each in VECTORS["roots"][:3:2])
+    late["after"] = 0
+    assert kind_of(tools, lambda: tools[0].compare([early, late])) == "roots"
+
+
+def test_a_correction_without_an_item_is_a_notice(
+    tools: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receipt = copy.deepcopy(VECTORS["receipts"][3])
+    receipt["corrections"] = [
+        {"entry": 77, "corrects": 1, "kind": "reversal", "at": "2026-11-25T00:00:00Z"}
+    ]
+    tools[0].verify(sealed_receipt(receipt), VECTORS["keys"])
+    assert "notice: entry 77: no item proves this correction of entry 1" in capsys.readouterr().out
+
+
+def cut_an_interim_month(lines: list[Json]) -> None:
+    """Closed days at the end of a month are left out, and the month is stated to be open."""
+    cut_the_last_days(lines)
+    lines[0]["interim"] = True
+
+
+def state_that_a_whole_month_is_open(lines: list[Json]) -> None:
+    lines[0]["interim"] = True
+
+
+def add_to_the_statement(lines: list[Json]) -> None:
+    lines[-2]["refunded"] = "100.00"
+
+
+def add_to_an_entry_item(lines: list[Json]) -> None:
+    charged(lines)[0]["note"] = "paid"
+
+
+def write_a_count_as_a_fraction(lines: list[Json]) -> None:
+    lines[-2]["legs"] = float(lines[-2]["legs"])
+
+
+def write_a_count_as_true(lines: list[Json]) -> None:
+    lines[-2]["first_entry"] = True
+
+
+def write_a_time_as_garbage(lines: list[Json]) -> None:
+    lines[0]["created_at"] = "\x1b[31m9999"
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (cut_an_interim_month, "chain"),
+        (state_that_a_whole_month_is_open, "chain"),
+        (add_to_the_statement, "format"),
+        (add_to_an_entry_item, "format"),
+        (write_a_count_as_a_fraction, "format"),
+        (write_a_count_as_true, "format"),
+        (write_a_time_as_garbage, "format"),
+    ],
+)
+def test_what_no_hash_covers_is_named(
+    tools: Any, change: Callable[[list[Json]], None], kind: str
+) -> None:
+    lines = [json.loads(line) for line in VECTORS["months"][0]["lines"]]
+    change(lines)
+    assert kind_of(tools, lambda: tools[1].verify(sealed_month(lines), VECTORS["keys"])) == kind
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda r: r.update(more=1),
+        lambda r: r.update(leg=5),
+        lambda r: r.update(created_at="x"),
+        lambda r: r["items"][0].update(note="paid"),
+        lambda r: r["items"][0]["commit_path"].update(index=True),
+        lambda r: r["items"][0]["entry_path"].update(size=1.0),
+        lambda r: r["items"][0].update(root=-1),
+        lambda r: r["items"][0].update(root=9),
+        lambda r: r["corrections"][0].update(kind="grant"),
+        lambda r: r["corrections"][0].update(at="x"),
+        lambda r: r["roots"].append({"root": "x"}),
+        lambda r: r["roots"].append(VECTORS["roots"][-1]),
+        lambda r: r["roots"][0].update(note="paid"),
+    ],
+)
+def test_members_that_no_hash_covers_are_refused(
+    tools: Any, change: Callable[[Json], object]
+) -> None:
+    receipt = copy.deepcopy(VECTORS["receipts"][0])
+    change(receipt)
+    found = kind_of(tools, lambda: tools[0].verify(sealed_receipt(receipt), VECTORS["keys"]))
+    assert found == "format"
+
+
+def test_a_leg_that_the_operator_charges_twice_is_named(tools: Any) -> None:
+    """In one month file, and in two receipts: the operator signs everything anew."""
+    lines = [json.loads(line) for line in VECTORS["months"][0]["lines"]]
+    first, second = charged(lines)[:2]
+    second["entry"]["leg"] = first["entry"]["leg"]
+    wrong = sealed_month(forged(tools, lines))
+    assert kind_of(tools, lambda: tools[1].verify(wrong, VECTORS["keys"])) == "charge"
+
+
+def test_a_reversal_of_another_leg_is_named(tools: Any) -> None:
+    lines = [json.loads(line) for line in VECTORS["months"][0]["lines"]]
+    items = [item for each in commits(lines) for item in each["entries"]]
+    reversal = next(each for each in items if each["entry"]["kind"] == "reversal")
+    reversal["entry"]["leg"] = "pbx~another"
+    wrong = sealed_month(forged(tools, lines))
+    assert kind_of(tools, lambda: tools[1].verify(wrong, VECTORS["keys"])) == "correction"
+
+
 # Stored rows
 
 

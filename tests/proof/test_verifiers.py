@@ -25,7 +25,6 @@ NOT_PROVED = {
     ("created_at",),  # only the digest of the file has it
     ("persons",),  # whether persons are shown
     ("time_zone",),  # that of the file; each root has its own
-    ("interim",),  # of a month that is whole all the same
     ("items", "rate_path", "size"),  # several sizes lead the same way
 }
 type Document = Any
@@ -177,6 +176,35 @@ def test_a_key_that_is_not_kept_by_the_verifier_proves_nothing(tmp_path: Path) -
     code, said = run("verify_receipt.py", receipt_files(tmp_path)[0], keys={"keys": []})
 
     assert (code, said.split(":")[0]) == (1, "key")
+
+
+@pytest.mark.parametrize("tool", ["verify_receipt.py", "verify_month.py"])
+def test_unreadable_keys_and_missing_files_are_named_in_a_sentence(
+    tmp_path: Path, tool: str
+) -> None:
+    file = receipt_files(tmp_path)[0].name
+    run(tool, tmp_path / file)  # copies the verifiers and the keys
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "others.json").write_text('{"keys":[7]}')
+    for given in ((file, "bad.json"), (file, "others.json"), (file, "no"), ("no", "keys.json")):
+        command = [sys.executable, tool, given[0], "--keys", given[1]]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert done.stderr.startswith("format: ")
+
+
+def test_receipts_month_files_and_roots_are_verified_together(tmp_path: Path) -> None:
+    files = receipt_files(tmp_path)
+    month = tmp_path / "month.gz"
+    month.write_bytes(gzip.compress("".join(VECTORS["months"][0]["lines"]).encode()))
+    roots = tmp_path / "roots.json"
+    items = [
+        {**each, "digest": hashlib.sha256(canonical(each["root"])).hexdigest()}
+        for each in VECTORS["roots"]
+    ]
+    roots.write_text(json.dumps({"items": items}))
+    code, said = run("verify_receipt.py", *files, month, roots)
+    assert (code, said.count("verified")) == (0, len(files) + 2), said
 
 
 @pytest.mark.extended

@@ -1,8 +1,14 @@
 """`perminute verify`, `receipt` and `export`: whether the books add up, and proof of it."""
 
+import gzip
+import json
 import subprocess
 import sys
 import tempfile
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +18,7 @@ import click
 import perminute_cli
 from perminute_cli import api
 from perminute_cli.app import App, command, note
-from perminute_cli.failures import Failure
+from perminute_cli.failures import Failure, Problem
 from perminute_cli.terminal import is_terminal, safe
 
 _PACKAGE = Path(perminute_cli.__file__).resolve().parent
@@ -36,21 +42,25 @@ def register(root: click.Group) -> None:
         perminute verify --save-keys keys.json""",
     )
     @click.argument("files", nargs=-1, type=_FILE)
-    @click.option("--receipts", is_flag=True, help="Verify FILES, receipts or month files.")
+    @click.option(
+        "--receipts", is_flag=True, help="Compare FILES with the present ledger on the server, too."
+    )
     @click.option("--keys", type=_FILE, help="The public keys, as they were kept beforehand.")
     @click.option("--save-keys", type=_OUT, help="Keep the server's public keys in a file.")
     @click.option("--anchors", is_flag=True, help="Against the anchored heads, too.")
     def verify(app: App, files: tuple[Path, ...], **more: Any) -> None:
-        """Recompute an account's ledger; or verify receipts and month files without the server.
+        """Recompute an account's ledger; or verify receipts and month files.
 
-        FILES are verified by their signatures and by rating each leg again. Exit status 1:
-        something is wrong, which a sentence names.
+        FILES are verified without the server: their signatures, each leg rated again, and
+        whether they agree with each other. With --receipts the server's present roots and
+        entries are verified and compared with them. Exit status 1: something is wrong, which a
+        sentence names.
         """
         if more["save_keys"]:
             app.output = more["save_keys"]
             app.bytes(app.client.chunks(api.list_proof_keys(), "application/json"))
         elif files or more["receipts"]:
-            _verify_files(app, files, more["keys"])
+            _verify_files(app, files, more["keys"], present=more["receipts"])
         else:
             _verify_ledger(app, anchors=more["anchors"])
 
@@ -112,38 +122,111 @@ def _verify_ledger(app: App, *, anchors: bool) -> None:
         app.say("The ledger adds up.")
 
 
-def _verify_files(app: App, files: tuple[Path, ...], keys: Path | None) -> None:
+def _verify_files(app: App, files: tuple[Path, ...], keys: Path | None, *, present: bool) -> None:
     if not files:
         raise click.UsageError("No file is named.")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         if keys is None:
-            keys = Path(folder) / "keys.json"
+            keys = folder / "keys.json"
             keys.write_bytes(b"".join(app.client.chunks(api.list_proof_keys(), "application/json")))
             note(
                 "The keys are the server's own answer: a proof needs keys kept beforehand (--keys)."
             )
-        months = [each for each in files if _is_gzip(each)]
-        receipts = [each for each in files if each not in months]
-        runs = [("verify_month.py", [each]) for each in months]
-        if receipts:
-            runs.append(("verify_receipt.py", receipts))
-        for script, named in runs:
-            _run(app, script, named, keys)
+        answers = _present(app, files, folder) if present else []
+        _run(app, [*files, *answers], keys, folder)
+        if present:
+            app.say("The files agree with the present ledger.")
 
 
-def _run(app: App, script: str, files: list[Path], keys: Path) -> None:
-    place = next(each for each in _PLACES if each.is_dir())
-    command_line = [sys.executable, str(place / script), *map(str, files), "--keys", str(keys)]
+def _run(app: App, files: list[Path], keys: Path, folder: Path) -> None:
+    """Run the verifier; names of files in the folder of the server's answers are shown without the
+    folder."""
+    script = next(each for each in _PLACES if each.is_dir()) / "verify_receipt.py"
+    command_line = [sys.executable, str(script), *map(str, files), "--keys", str(keys)]
     ran = subprocess.run(command_line, capture_output=True, text=True, check=False)  # noqa: S603
-    for line in ran.stdout.splitlines():
+    out, err = (text.replace(f"{folder}/", "") for text in (ran.stdout, ran.stderr))
+    for line in out.splitlines():
         app.text(safe(line))
     if ran.returncode != 0:
         raise Failure(
-            ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else "It can't be verified.",
-            "Don't rely on the file; docs/proof.md says what each kind means.",
+            err.strip().splitlines()[-1] if err.strip() else "The files can't be verified.",
+            "Don't rely on the files; docs/proof.md names each kind of fault.",
         )
 
 
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == _GZIP
+@dataclass
+class _Claims:
+    """What files state: closed days by account and month, and entries that only an interim root
+    proves."""
+
+    days: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    entries: set[tuple[str, int]] = field(default_factory=set)
+
+    def add(self, root: Any, *entries: int) -> None:
+        """Take a root, and the entries that it proves."""
+        if root["interim"]:
+            self.entries |= {(root["account"], entry) for entry in entries}
+        else:
+            self.days[root["account"], root["day"][:7]].add(root["day"])
+
+
+def _claims(files: tuple[Path, ...]) -> _Claims:
+    """The claims of files; the verifier refuses a file that can't be read."""
+    found = _Claims()
+    for path in files:
+        try:
+            for root, entries in _roots(path):
+                found.add(root, *entries)
+        except (AttributeError, LookupError, OSError, TypeError, ValueError, EOFError, zlib.error):
+            continue
+    return found
+
+
+def _roots(path: Path) -> Iterator[tuple[Any, list[int]]]:
+    """The roots in a file, with the numbers of entries that each of them proves."""
+    content = path.read_bytes()
+    if content.startswith(_GZIP):
+        for line in gzip.decompress(content).splitlines():
+            if line.endswith((b',"type":"root"}', b',"type":"checkpoint"}')):
+                root = json.loads(line)["root"]
+                last = root["last_entry"]
+                yield root, [last] if last >= root["first_entry"] else []
+        return
+    document = json.loads(content)
+    for number, signed in enumerate(document.get("roots", document["items"])):
+        items = document["items"] if "roots" in document else []
+        yield (
+            signed["root"],
+            [item["entry"]["sequence"] for item in items if item["root"] == number],
+        )
+
+
+def _present(app: App, files: tuple[Path, ...], folder: Path) -> list[Path]:
+    """The server's answers about all that the files claim: roots of days, receipts of entries."""
+    claims, answers = _claims(files), []
+    for (account, _), days in claims.days.items():
+        call = api.list_proofs(account, from_=min(days), to=max(days))
+        answer: Any = app.fetch(call, "Reading the present roots")
+        missing = sorted(days - {each["root"]["day"] for each in answer["items"]})
+        if missing:
+            raise _gone(f"{account}, {missing[0]}: the present ledger has no root of this day")
+        answers.append(answer)
+    for account, entry in sorted(claims.entries):
+        call = api.get_entry_receipt(account, str(entry), interim=True, persons="false")
+        try:
+            answers.append(app.fetch(call, "Reading the present entries"))
+        except Problem as problem:
+            if problem.code != "entry_unknown":
+                raise
+            raise _gone(f"{account}, entry {entry}: the present ledger has none") from problem
+    paths = [folder / f"present-{number}.json" for number in range(1, len(answers) + 1)]
+    for path, answer in zip(paths, answers, strict=True):
+        path.write_text(json.dumps(answer, ensure_ascii=False), "utf-8")
+    return paths
+
+
+def _gone(what: str) -> Failure:
+    return Failure(
+        f"roots: {what}.", "The operator showed two different books: keep the files as evidence."
+    )

@@ -4,8 +4,8 @@ anchor it does not.
 
 Blob `{date}/{bucket}.jsonl`, a line an account: `{"account", "commit", "head", "roots"}`; `roots`
 are the signed roots of the days that were closed since the anchor before (docs/proof.md), after the
-last one of that anchor. Earlier versions left `roots` out where there were none, also where the
-ledger had a problem.
+last one of that anchor; `"sound": false` repeats the anchor before for a ledger with a problem.
+Earlier versions left `roots` out where there were none, also where the ledger had a problem.
 
 Blob `set-aside/{digest}.json`: an anchor with which a ledger is no longer compared.
 """
@@ -86,6 +86,7 @@ def _document(anchor: Anchor) -> dict[str, object]:
         "commit": anchor.commit,
         "head": anchor.head,
         "roots": [root.document() for root in anchor.roots],
+        **({} if anchor.is_sound else {"sound": False}),
     }
 
 
@@ -95,12 +96,13 @@ def _of_account(content: bytes, account: str) -> tuple[Anchor, bool] | None:
         data = json.loads(line)
         if data["account"] == account:
             roots = tuple(map(read_root, data.get("roots", ())))
-            return Anchor(account, data["commit"], data["head"], roots), "roots" in data
+            is_sound = data.get("sound", True)
+            return Anchor(account, data["commit"], data["head"], roots, is_sound), "roots" in data
     return None
 
 
 def _set_aside(anchor: Anchor) -> str:
-    return f"set-aside/{content_digest(_document(anchor))}.json"
+    return f"set-aside/{content_digest(_document(replace(anchor, is_sound=True)))}.json"
 
 
 def _blob(day: date, account: str) -> str:

@@ -2,16 +2,17 @@
 
 For every account the audit writes the settings into the ledger, publishes events, does what time
 brought, packs closed days, adds days and months up, verifies the chain from where the last night
-ended, verifies every day root and its signature, compares both with the newest anchor, and closes
-the days that are over. Then it anchors the heads of all ledgers in another storage account. It
-repairs what can be repaired safely, and reports all that it finds.
+ended, verifies day roots and their signatures (the newest ones and, in turn, all others), compares
+both with the newest anchor, and closes the days that are over. Then it anchors the heads of all
+ledgers in another storage account. It repairs what can be repaired safely, and reports all that it
+finds.
 
 A ledger with a problem is not anchored: its anchor of the night before is anchored again, so that
 the problem is reported every night until the ledger is restored or that anchor is set aside.
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from shared.concurrency import gather_bounded
@@ -93,7 +94,7 @@ class AuditLedgers:
                 return
 
     async def _one(self, account: Account, found: Audited) -> Anchor | None:
-        """The anchor of an account: the one before where anything is wrong."""
+        """The anchor of an account; the one before where anything is wrong."""
         known: Anchor | None = None
         try:
             if self.anchors is not None:
@@ -104,7 +105,7 @@ class AuditLedgers:
         except Exception as error:  # noqa: BLE001 an error of one account stays its own
             failure("unexpected_error", error, account=account.id)
             found.problems.append(f"{account.id}: {type(error).__name__}")
-        return known
+        return replace(known, is_sound=False) if known else None
 
     async def _audited(
         self, account: Account, known: Anchor | None, found: Audited
@@ -120,17 +121,16 @@ class AuditLedgers:
         kept_from = self.clock.now() - timedelta(days=limits.DENIALS_KEPT_DAYS)
         await self.denials.forget(account.id, kept_from)
         verified = await self.ledger.verify(account.id, resume=True)
-        problems = [
-            *verified.problems,
-            *await self.read_proofs.problems(account.id, is_known=False),
-        ]
+        in_turn = found.day.toordinal() if known is None or known.is_sound else None
+        of_days = await self.read_proofs.problems(account.id, in_turn=in_turn, is_known=False)
+        problems = [*verified.problems, *of_days]
         if known is not None and self.anchors is not None:
             problems += await anchor_problems(
                 known, self.anchors, self.ledger, self.read_proofs.proofs
             )
         found.problems += [f"{account.id}: {problem}" for problem in dict.fromkeys(problems)]
         if problems:
-            return known
+            return replace(known, is_sound=False) if known else None
         try:
             found.days_closed += len(await self.close_days(account))
         except Conflict as error:  # this process may not sign; the head is anchored all the same

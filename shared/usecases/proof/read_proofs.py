@@ -64,38 +64,61 @@ class ReadProofs:
         begin, end = _date(first or _FIRST_DAY), _date(last or _LAST_DAY)
         return await self.proofs.roots(account, begin, end, limit=limits.LIST_ITEMS_MAX)
 
-    async def every(self, account: str, first: str | None) -> AsyncIterator[SignedRoot]:
-        """The roots of a day and of all days after it, or of all days."""
+    async def every(
+        self, account: str, first: str | None, last: str = _LAST_DAY
+    ) -> AsyncIterator[SignedRoot]:
+        """The roots from a day, or from the first one, to another day or to the last one."""
         first = first or _FIRST_DAY
-        while page := await self.proofs.roots(
-            account, first, _LAST_DAY, limit=limits.LIST_ITEMS_MAX
-        ):
+        while page := await self.proofs.roots(account, first, last, limit=limits.LIST_ITEMS_MAX):
             for signed in page:
                 yield signed
             first = following(page[-1].root.day)
 
-    async def problems(self, account: str, *, is_known: bool = True) -> list[str]:
+    async def problems(
+        self, account: str, *, in_turn: int | None = None, is_known: bool = True
+    ) -> list[str]:
         """What is wrong with the closed days: one that does not continue the day before, and a root
-        that no published key signed while that key held. `is_known`: also the roots of a key that
-        was compromised, which an administrator recorded."""
+        that no published key signed while that key held. `in_turn`, the number of a night: only
+        the newest days and a part of the others. `is_known`: also the roots of a key that was
+        compromised, which an administrator recorded."""
         keys = {key.id: key for key in await self.keys.every()}
-        before: SignedRoot | None = None
         found: list[str] = []
         try:
-            async for signed in self.every(account, None):
-                await breathe()
-                key = f"proof|{signed.root.day}"
-                fault = self.keys.fault(signed, keys)
-                if fault is not None and (is_known or not fault.startswith("compromised")):
-                    found.append(f"{key}: {fault}")
-                if before is None and (signed.root.previous != GENESIS or signed.root.after):
-                    found.append(f"{key}: previous: a day before is missing")
-                elif before and not follows(before.root, before.digest, signed.root):
-                    found.append(f"{key}: previous: does not continue the day before")
-                before = signed
+            for signed in await self.proofs.roots(account, _FIRST_DAY, _LAST_DAY, limit=1):
+                if signed.root.previous != GENESIS or signed.root.after:
+                    found.append(f"proof|{signed.root.day}: previous: a day before is missing")
+            for first, last in await self._spans(account, in_turn):
+                before: SignedRoot | None = None
+                async for signed in self.every(account, first, last):
+                    await breathe()
+                    key = f"proof|{signed.root.day}"
+                    fault = self.keys.fault(signed, keys)
+                    if fault is not None and (is_known or not fault.startswith("compromised")):
+                        found.append(f"{key}: {fault}")
+                    if before and not follows(before.root, before.digest, signed.root):
+                        found.append(f"{key}: previous: does not continue the day before")
+                    before = signed
         except LedgerCorrupt as error:
             found.append(error.detail)
         return found
+
+    async def _spans(self, account: str, in_turn: int | None) -> list[tuple[str | None, str]]:
+        """The first and last days of the spans in which roots are verified; they overlap."""
+        last = await self.proofs.last(account) if in_turn is not None else None
+        if in_turn is None or last is None:
+            return [(None, _LAST_DAY)]
+        size = limits.PROOF_DAYS_AUDITED_AT_ONCE
+        (first, *_) = await self.proofs.roots(account, _FIRST_DAY, _LAST_DAY, limit=1)
+        begin, end = (date.fromisoformat(each.root.day) for each in (first, last))
+        parts = ((end - begin).days + 1) // size
+        if parts <= 1:
+            return [(None, _LAST_DAY)]
+        old = begin + timedelta(days=size * (in_turn % parts))
+        new = end - timedelta(days=size)
+        return [
+            (old.isoformat(), (old + timedelta(days=size)).isoformat()),
+            (new.isoformat(), _LAST_DAY),
+        ]
 
     async def of_leg(
         self, account: str, shown: str, *, is_interim: bool, persons: bool

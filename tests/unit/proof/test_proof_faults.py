@@ -82,7 +82,7 @@ def replace_a_signature(app: AnchoredApp) -> None:
 
 
 def replace_an_old_signature(app: AnchoredApp) -> None:
-    app.clock.advance(days=30)
+    app.clock.advance(days=25)
     assert app.audit() == []
     app.change(f"proof|{DAYS[0]}", lambda data: data["signed"].update(signature="A" * 86 + "=="))
 
@@ -120,6 +120,19 @@ def test_every_night_names_the_problem_until_it_is_ended(
     for _ in range(4):
         assert any(named in problem for problem in app.next_night())
     assert any(named in problem for problem in app.problems())
+
+
+def test_a_changed_root_of_long_ago_is_found_in_its_turn_and_named_every_night_from_then_on(
+    app: AnchoredApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PROOF_DAYS_AUDITED_AT_ONCE", 2)
+    app.close_days(1)
+    app.clock.advance(days=9)
+    assert app.audit() == []
+    replace_a_signature(app)
+    nights = [bool(app.next_night()) for _ in range(9)]
+    assert any(nights)
+    assert all(nights[nights.index(True) :])
 
 
 def test_a_ledger_that_was_rolled_back_is_named_every_night_until_its_anchor_is_set_aside(
