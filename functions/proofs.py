@@ -21,7 +21,7 @@ bp = new_blueprint()
 _ACCOUNT = "v1/accounts/{account}"
 _SEQUENCE_DIGITS_MAX = 15
 _GZIP_WINDOW = 31
-_INTERIM = flag("interim", "Sign the present head for what is in no closed day.")
+_INTERIM = flag("interim", "Sign the present head for commits that are in no closed day.")
 _RECEIPT = (
     _INTERIM,
     one_of("persons", "`false` leaves the person out.", ("true", "false")),
@@ -47,7 +47,7 @@ async def list_proof_keys(_: Call) -> func.HttpResponse:
     all_accounts=True,
 )
 async def post_compromised(call: Call, body: "CompromisedBody") -> func.HttpResponse:
-    """Record since when somebody else may have had a private key; the earliest time stays."""
+    """Record since when another person may have had a private key; the earliest time stays."""
     from shared.contracts.common.times import read_time
     from shared.contracts.proof.keys import proof_key_body
 

@@ -7,7 +7,7 @@ from proof_signatures import check, digest
 
 
 class Books:
-    """What files say of accounts: roots of days, hashes of commits, entries, the debits of legs."""
+    """Facts in files about accounts: roots of days, hashes of commits, entries, debits of legs."""
 
     def __init__(self):
         self.days, self.commits, self.entries, self.legs = {}, {}, {}, {}

@@ -30,7 +30,7 @@ def check_entry(entry):
     drawn = sum(micros(draw["amount"]) for draw in entry.get("draws", ()))
     opened = micros(entry["lot"]["remaining"]) if "lot" in entry else 0
     right = micros(entry["amount"]) == opened - drawn - micros(entry.get("deficit", "0.00"))
-    check(right, "balance", f"entry {entry['sequence']}", "is not what its lots and deficit say")
+    check(right, "balance", f"entry {entry['sequence']}", "differs from its lots and deficit")
 
 
 def check_links(entry, before, debits, taken):

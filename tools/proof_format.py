@@ -1,7 +1,7 @@
 """The shapes of documents: docs/proof.md, sections 1 to 9.
 
-A shape is a type, a pattern of a text, a set of texts, a list with the shape of each item, or the
-shapes of members by name: `name?` may be absent, `*` allows more members (all of them are hashed).
+A shape is a type, a pattern of a text, a set of texts, a list with the shape of each item, or an
+object with the shapes of members by name. `name?` may be absent; `*` allows more members.
 """
 
 import json

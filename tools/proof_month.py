@@ -8,7 +8,7 @@ from proof_signatures import ZEROS, canonical, check, check_root, digest, micros
 
 
 class Month:
-    """What the lines so far say; each `take_…` checks the next line of its type."""
+    """The month up to the present line; each `take_…` checks the next line of its type."""
 
     def __init__(self, file, keys, books):
         self.file, self.keys, self.books, self.root, self.before = file, keys, books, None, {}

@@ -7,7 +7,7 @@ from proof_signatures import canonical, check, digest, leads, micros
 
 
 def check_item(item, receipt, roots):
-    """One entry: its path to the commit, the commit's path to the root, then what it says."""
+    """One entry: its path to the commit, the commit's path to the root, then its content."""
     entry, commit = item["entry"], item["commit"]
     account, where = receipt["account"], f"entry {entry['sequence']}"
     check(item["root"] < len(roots), "format", where, "has no root")
@@ -38,7 +38,7 @@ def check_item(item, receipt, roots):
     closes = entry["sequence"] == commit["first"] + commit["entries"] - 1
     right = not closes or entry["balance"] == commit["balance"]
     right &= root["first_entry"] <= entry["sequence"] <= root["last_entry"]
-    check(right, "balance", where, "is not where commit and root say")
+    check(right, "balance", where, "is not where commit and root have it")
     if entry["kind"] == "debit":
         rate = item.get("rate")
         check_debit(item, rate, account, root["currency"])

@@ -15,7 +15,7 @@ UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, Type
 
 
 class Wrong(Exception):
-    """Its kind (section 10), where it is, and what is wrong."""
+    """The kind of a fault (section 10), its place, and a few words about it."""
 
 
 def check(right, kind, where, what):

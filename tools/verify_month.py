@@ -1,7 +1,7 @@
 """Verifies a month file by docs/proof.md: `verify_month.py EXPORT --keys KEYS`.
 
 Needs Python 3.11 and `cryptography`, nothing of Perminute, no network, no secret. Exits with 0, or
-with 1 and a sentence that names what is wrong.
+with 1 and a sentence that names the fault.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def verify(lines, keys, books=None):
 
 
 def summary(month):
-    """What a month file proves, in words."""
+    """One line about the facts that a month file proves."""
     file, entries = month.file, sum(month.counts.values())
     return (
         f"account {file['account']}, {file['month']}: {entries} entries, "

@@ -2,7 +2,7 @@
 
 Files are receipts, month files, and answers of `proofs`; they are compared with each other. Needs
 Python 3.11 and `cryptography`, nothing of Perminute, no network, no secret. Exits with 0, or with
-1 and a sentence that names what is wrong.
+1 and a sentence that names the fault.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def compare(roots):
 
 
 def verify_file(path, keys, books):
-    """What a file proves, in words; raises Wrong."""
+    """One line about the facts that a file proves; raises Wrong."""
     with path.open("rb") as file:
         if file.read(2) == GZIP:
             with gzip.open(path) as lines:

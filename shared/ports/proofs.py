@@ -25,7 +25,7 @@ class Proofs(Protocol):
         ...
 
     async def day(self, account: str, day: str) -> ProvenDay | None:
-        """A day with what paths are made of, or None."""
+        """A day with the leaves of its trees, or None."""
         ...
 
     async def rates(self, account: str, days: Sequence[str]) -> list[Mapping[str, Any]]:
@@ -53,8 +53,8 @@ class Signer(Protocol):
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """The head of an account's ledger at a commit, and day roots: those closed since the anchor
-    before, and the last root of that one. Not `is_sound`: the anchor before, as the ledger had a
-    problem."""
+    before, and the last root of that one. An anchor that is not `is_sound` repeats the anchor
+    before, as the ledger had a problem."""
 
     account: str
     commit: int
@@ -64,7 +64,7 @@ class Anchor:
 
 
 class Anchors(Protocol):
-    """Heads of ledgers, kept where nobody can change them."""
+    """Heads of ledgers, kept in immutable storage."""
 
     async def write(self, day: date, anchors: Sequence[Anchor]) -> int:
         """Anchor a day; the first anchors of a day stay. Raises StoreUnavailable."""

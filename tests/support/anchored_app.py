@@ -51,7 +51,7 @@ class AnchoredApp(ChargingApp):
         return list(answer.json["problems"])
 
     def problems(self) -> list[str]:
-        """What `verify` finds, compared with the anchor."""
+        """The problems that `verify` finds, compared with the anchor."""
         answer = self.get(f"{BASE}/verify?anchors=true")
         assert answer.status == 200, answer.body
         return list(answer.json["problems"])

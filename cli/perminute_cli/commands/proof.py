@@ -75,7 +75,7 @@ def register(root: click.Group) -> None:
     @click.option("--interim", is_flag=True, help="Before its day is closed: of the present head.")
     @click.option("--html", is_flag=True, help="A page to print.")
     def receipt(app: App, leg: str, interim: bool, html: bool) -> None:
-        """The receipt of a leg, which proves its charge to somebody without access here."""
+        """The receipt of a leg, which proves its charge to a person without access here."""
         kind = "html" if html else None
         call = api.get_leg_receipt(app.account, leg, interim=interim or None, format=kind)
         app.csv(call, "text/html" if html else "application/json")
@@ -157,7 +157,7 @@ def _run(app: App, files: list[Path], keys: Path, folder: Path) -> None:
 
 @dataclass
 class _Claims:
-    """What files state: closed days by account and month, and entries that only an interim root
+    """Claims of files: closed days by account and month, and entries that only an interim root
     proves."""
 
     days: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))

@@ -2,9 +2,9 @@
 changed. A ledger that was rewritten or rolled back as a whole verifies by itself; against its
 anchor it does not.
 
-Blob `{date}/{bucket}.jsonl`, a line an account: `{"account", "commit", "head", "roots"}`; `roots`
-are the signed roots of the days that were closed since the anchor before (docs/proof.md), after the
-last one of that anchor; `"sound": false` repeats the anchor before for a ledger with a problem.
+Blob `{date}/{bucket}.jsonl`, a line an account: `{"account", "commit", "head", "roots"}`. `roots`
+are signed roots (docs/proof.md): the last one of the anchor before, and those of the days that were
+closed since. `"sound": false` repeats the anchor before for a ledger with a problem.
 Earlier versions left `roots` out where there were none, also where the ledger had a problem.
 
 Blob `set-aside/{digest}.json`: an anchor with which a ledger is no longer compared.

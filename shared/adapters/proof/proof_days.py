@@ -31,12 +31,12 @@ from shared.ports.tables import Insert, Operation, Row, TableStore, Upsert, Valu
 SCHEMA = 1
 _MOST_PARTS = -(-limits.ENTITY_BYTES_MAX // limits.PROPERTY_BINARY_BYTES_MAX)
 _OF_ROOT = ("schema", "digest", "data", *(f"data{part}" for part in range(_MOST_PARTS)))
-"""The properties of a row with a root: what is read of a range that has hashes, too."""
+"""The properties of a row with a root; a range of rows has hashes, too."""
 PREFIX = "proof|"
 RATE = "rate|"
 HEAD = "proof|head"
 PART = "proof|day|part"
-"""What stands for the parts of days where kinds of rows are listed."""
+"""The name of parts of days in a list of kinds of rows."""
 _HASH_BYTES = 32
 
 
@@ -183,5 +183,5 @@ def read_rate(row: Row) -> Mapping[str, Any]:
     check_schema(row, SCHEMA)
     rate = cast("dict[str, Any]", unpack("data", row.values))
     if row.key != f"{RATE}{rate_digest(rate)}":
-        raise ValueError("it is another rate than its key says")
+        raise ValueError("the rate is not that of the key")
     return rate

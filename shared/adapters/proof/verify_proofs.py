@@ -1,4 +1,4 @@
-"""What `verify` checks of closed days as they are proved: each is added up from the journal."""
+"""The checks of `verify` on closed days: each day is added up from the journal."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,7 +70,7 @@ class _Found:
     head: str = ""
 
     def take_parts(self, root: DayRoot) -> list[bytes]:
-        """The public hashes of a day; what is left in the end belongs to no day."""
+        """The public hashes of a day; a part that is left in the end belongs to no day."""
         return [leaf for key in part_keys(root) for leaf in self.parts.pop(key, ())]
 
     def add(self, run: Run, row: Row) -> None:

@@ -10,7 +10,7 @@ from shared.domain.proof.roots import ProofKey
 
 
 class CompromisedBody(BaseModel):
-    """The time from which somebody else may have had the private key."""
+    """The time from which another person may have had the private key."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -13,7 +13,7 @@ from shared.domain.proof.merkle import tree_root
 
 COMMIT_FORMAT = "perminute-commit/1"
 GENESIS = "0" * 64
-"""What stands for the hash before the first commit, and for the digest before the first root."""
+"""The hash before the first commit, and the digest before the first root."""
 
 
 def public_entry(entry: Entry) -> dict[str, object]:

@@ -13,8 +13,8 @@ from shared.domain.proof.roots import DayRoot, SignedRoot
 
 @dataclass(frozen=True, slots=True)
 class ProvenDay:
-    """A signed root with what paths to it are made of: the public hashes of its commits as bytes,
-    and the rates that they name."""
+    """A signed root with the leaves of its trees: the public hashes of its commits as bytes, and
+    the rates that they name."""
 
     signed: SignedRoot
     leaves: tuple[bytes, ...]

@@ -37,7 +37,7 @@ class MonthFile:
         checkpoint: SignedRoot | None,
         rates: Iterable[Mapping[str, Any]],
     ) -> Iterator[bytes]:
-        """What stands before the days."""
+        """The lines before the days."""
         about = {
             "type": "file",
             "format": MONTH_FORMAT,

@@ -14,7 +14,7 @@ from shared.domain.rating.terms import Band, Slot
 
 @dataclass(frozen=True, slots=True, order=True)
 class RateName:
-    """Which rate a charge names: the RFC 3339 time of the version, `origin` "" for any."""
+    """The name of a rate in a charge: the RFC 3339 time of the version, `origin` "" for any."""
 
     card: str
     version: str
@@ -40,7 +40,7 @@ def rate_names(entries: Iterable[Entry]) -> set[RateName]:
 
 
 def rate_document(version: RateCardVersion, rate: Rate) -> dict[str, object]:
-    """A rate with what its card says of all rates: currency, time zone, rounding."""
+    """A rate with the currency, time zone and rounding of its card."""
     return {
         "card": version.card,
         "version": format_time(version.effective_from),

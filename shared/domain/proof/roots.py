@@ -1,4 +1,4 @@
-"""Day roots: what is signed of an account's day, and the keys that sign."""
+"""Day roots: the signed facts about an account's day, and the keys that sign."""
 
 import base64
 import hashlib
@@ -75,7 +75,7 @@ class SignedRoot:
 @dataclass(frozen=True, slots=True)
 class ProofKey:
     """A public key that signs roots from a time on, until another one does; `compromised_at` is the
-    time from which somebody else may have held the private key."""
+    time from which another person may have held the private key."""
 
     id: str
     public_key: bytes

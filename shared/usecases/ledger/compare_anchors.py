@@ -1,4 +1,4 @@
-"""A ledger compared with its newest anchor: what was rewritten, or rolled back, as a whole."""
+"""A ledger compared with its newest anchor: finds a ledger that was rewritten or rolled back."""
 
 from shared.domain.common.errors import LedgerCorrupt
 from shared.ports.ledger import Ledger
@@ -8,7 +8,7 @@ from shared.ports.proofs import Anchor, Anchors, Proofs
 async def anchor_problems(
     anchor: Anchor, anchors: Anchors, ledger: Ledger, proofs: Proofs
 ) -> list[str]:
-    """What is not as it was anchored, head and day roots; nothing for an anchor that was set
+    """The differences of head and day roots from the anchor; none for an anchor that was set
     aside."""
     account = anchor.account
     problems: list[str] = []

@@ -1,11 +1,10 @@
 """The nightly audit: goes through the directory and proves that the marks missed nothing.
 
-For every account the audit writes the settings into the ledger, publishes events, does what time
-brought, packs closed days, adds days and months up, verifies the chain from where the last night
-ended, verifies day roots and their signatures (the newest ones and, in turn, all others), compares
-both with the newest anchor, and closes the days that are over. Then it anchors the heads of all
-ledgers in another storage account. It repairs what can be repaired safely, and reports all that it
-finds.
+For every account the audit writes the settings into the ledger, publishes events, carries out
+commands that are due, packs closed days, and adds days and months up. It verifies the chain from
+where the last night ended, and day roots with their signatures: the newest ones and, in turn, all
+others. It compares both with the newest anchor, and closes the days that are over. Then it anchors
+the heads of all ledgers in another storage account. It makes safe repairs, and reports every fault.
 
 A ledger with a problem is not anchored: its anchor of the night before is anchored again, so that
 the problem is reported every night until the ledger is restored or that anchor is set aside.
@@ -40,8 +39,8 @@ _AUDITOR = Principal("nightly audit", frozenset(), frozenset({ALL_ACCOUNTS}))
 
 @dataclass(slots=True)
 class Audited:
-    """What an audit found. `missed` are accounts in which something was due for minutes and no mark
-    had named it: always none."""
+    """Findings of an audit. `missed` are accounts in which something was due for minutes and no
+    mark had named it: always none."""
 
     day: date
     accounts: int = 0
@@ -161,7 +160,7 @@ class AuditLedgers:
                 return
 
     async def _check_overdue(self, account: Account, found: Audited) -> None:
-        """What nobody published or did, although it was due before the last ticks."""
+        """Publish and carry out everything that was due before the last ticks and is not done."""
         before = self.clock.now() - timedelta(seconds=limits.OUTBOX_AGE_SECONDS_MAX)
         waiting = await self.ledger.outbox(account.id, limit=1)
         missed = bool(waiting) and waiting[0].at < before

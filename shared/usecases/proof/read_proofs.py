@@ -84,9 +84,9 @@ class ReadProofs:
         keys = {key.id: key for key in await self.keys.every()}
         found: list[str] = []
         try:
-            for signed in await self.proofs.roots(account, _FIRST_DAY, _LAST_DAY, limit=1):
-                if signed.root.previous != GENESIS or signed.root.after:
-                    found.append(f"proof|{signed.root.day}: previous: a day before is missing")
+            oldest = await self.proofs.roots(account, _FIRST_DAY, _LAST_DAY, limit=1)
+            if oldest and (oldest[0].root.previous != GENESIS or oldest[0].root.after):
+                found.append(f"proof|{oldest[0].root.day}: previous: a day before is missing")
             for first, last in await self._spans(account, in_turn):
                 before: SignedRoot | None = None
                 async for signed in self.every(account, first, last):
@@ -413,7 +413,7 @@ class ReadProofs:
 
 
 def _open_day(last: SignedRoot | None, day: str) -> str:
-    """The day of what is in no closed day yet: `day`, or the one after the last closed day where
+    """The day of the commits that are in no closed day yet: `day`, or the one after the last closed day where
     that is later, as in an account that moved to a time zone further west."""
     return max(day, following(last.root.day)) if last else day
 
