@@ -214,7 +214,7 @@ class ReadProofs:
         return self._lines(file, head, days, persons=persons)
 
     async def _first_day(self, account: Account) -> str | None:
-        """The first day that is or will be closed; None without a commit."""
+        """The first day, closed or open; None without a commit."""
         roots = await self.proofs.roots(account.id, _FIRST_DAY, _LAST_DAY, limit=1)
         if roots:
             return roots[0].root.day
@@ -224,7 +224,7 @@ class ReadProofs:
     async def _rest_of_month(
         self, account: Account, last: SignedRoot | None, end: datetime
     ) -> ProvenDay:
-        """What is in no closed day yet, up to the end of a month."""
+        """The commits in no closed day yet, up to the end of a month."""
         day = Day(account.id, last)
         async for commit in self._commits(account.id, day.after):
             if commit.at >= end:
@@ -363,7 +363,7 @@ class ReadProofs:
         last: SignedRoot | None,
         named: set[RateName],
     ) -> ProvenDay:
-        """What followed the last closed day, under the present head."""
+        """The commits after the last closed day, under the present head."""
         day = Day(account.id, last)
         hashes = await self.ledger.public_hashes(account.id, after=day.after)
         if hashes is None:
@@ -413,8 +413,8 @@ class ReadProofs:
 
 
 def _open_day(last: SignedRoot | None, day: str) -> str:
-    """The day of the commits that are in no closed day yet: `day`, or the one after the last closed day where
-    that is later, as in an account that moved to a time zone further west."""
+    """The day of the commits that are in no closed day yet: `day`, or the one after the last closed
+    day where that is later, as in an account that moved to a time zone further west."""
     return max(day, following(last.root.day)) if last else day
 
 
