@@ -7,11 +7,13 @@ of several processes makes several on the same tables, queue, topic and clock
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -29,6 +31,8 @@ from tests.support.memory_bus import MemoryManagement, MemoryQueue, MemoryTopic
 from tests.support.memory_tables import MemoryTables
 
 ADMIN_KEY = "an-admin-key-for-the-tests-only"
+RECORD_CODES = "PERMINUTE_RECORD_CODES"
+PROBLEM = "application/problem+json"
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 SETTINGS = Settings.from_environment(
     {
@@ -182,7 +186,10 @@ class Product:
         )
         context = SimpleNamespace(invocation_id="an-invocation")
         response = await function(request, context)
-        return Answer(response.status_code, response.headers, response.get_body())
+        answer = Answer(response.status_code, response.headers, response.get_body())
+        if RECORD_CODES in os.environ:
+            _record_code(function.__name__, answer)
+        return answer
 
     def get(self, target: str, **more: Any) -> Answer:
         return self.call("GET", target, **more)
@@ -210,6 +217,13 @@ class Product:
         answer = self.post("/api/v1/api-keys", body)
         assert answer.status == 201, answer.body
         return str(answer.json["key"])
+
+
+def _record_code(function: str, answer: Answer) -> None:
+    """Append the error code of an answer to the file of `python -m tests.docs.recorder`."""
+    if answer.status >= 400 and answer.headers.get("Content-Type", "").startswith(PROBLEM):
+        with Path(os.environ[RECORD_CODES]).open("a", encoding="utf-8") as lines:
+            lines.write(f"{function} {answer.code}\n")
 
 
 def to_bytes(body: object) -> bytes:

@@ -15,6 +15,7 @@ from shared.domain.common.kinds import LegKind
 from shared.domain.credits.alerts import EVENT_TYPES
 from shared.domain.credits.mail_texts import written
 from shared.usecases.delivery.deliver_events import MAILED
+from tests.docs.events import text as page_of_events
 from tests.support.calls import Calls
 from tests.support.credits_app import ACCOUNT, AUTO, CreditsApp
 
@@ -175,3 +176,8 @@ def test_what_is_mailed_has_words_in_english_and_in_french(kind: str, events: li
 @pytest.mark.parametrize("kind", EVENT_TYPES)
 def test_every_schema_is_one(kind: str) -> None:
     Draft202012Validator.check_schema(event_schema(kind))
+
+
+def test_the_page_has_every_type_with_its_fields_and_an_example(events: list[Json]) -> None:
+    """`python -m tests.docs.reference` writes it again."""
+    assert (FOLDER / "README.md").read_text("utf-8") == page_of_events(events)

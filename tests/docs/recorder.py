@@ -1,0 +1,30 @@
+"""`python -m tests.docs.recorder [TESTS…]`: runs tests, and adds the error codes that each function
+answers to tests/docs/error_codes.json, from which the reference of the HTTP API is made."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.docs.http_api import OBSERVED
+from tests.support.product import RECORD_CODES
+
+TESTS = ("tests/unit", "tests/schemas", "tests/openapi/test_answers.py")
+
+
+def main(tests: tuple[str, ...]) -> None:
+    """Add the codes that the tests meet to the file."""
+    found: dict[str, list[str]] = json.loads(OBSERVED.read_text("utf-8"))
+    with tempfile.NamedTemporaryFile() as lines:
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", *tests]
+        subprocess.run(command, env={**os.environ, RECORD_CODES: lines.name}, check=False)
+        for line in set(Path(lines.name).read_text("utf-8").splitlines()):
+            name, code = line.split()
+            found[name] = sorted({*found.get(name, []), code})
+    OBSERVED.write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main(tuple(sys.argv[1:]) or TESTS)

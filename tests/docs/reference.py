@@ -1,0 +1,35 @@
+"""`python -m tests.docs.reference`: the pages of docs/ that are generated from the code."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.docs import http_api, limits, roles, settings
+
+ROOT = Path(__file__).resolve().parents[2]
+WRITERS: tuple[Callable[[], Mapping[str, str]], ...] = (
+    http_api.pages,
+    limits.pages,
+    roles.pages,
+    settings.pages,
+)
+
+
+def pages() -> dict[str, str]:
+    """The text of every generated page by path; those of events are in tests/docs/events.py,
+    since they need scenes to be played."""
+    return {path: text for writer in WRITERS for path, text in writer().items()}
+
+
+def main() -> None:
+    """Write all pages."""
+    from tests.docs import events
+
+    written = pages() | events.pages()
+    for path, text in written.items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(text, "utf-8")
+    print(f"{len(written)} pages written")
+
+
+if __name__ == "__main__":
+    main()

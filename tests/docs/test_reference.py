@@ -1,0 +1,85 @@
+"""The generated pages are those of the code, and their statements about settings and limits are true."""
+
+from functools import reduce
+from pathlib import Path
+
+import pytest
+
+from functions.http import ROUTES
+from shared.settings import Settings, SettingsError
+from tests.docs import limits as limits_page
+from tests.docs.http_api import observed_codes
+from tests.docs.reference import ROOT, pages
+from tests.docs.settings import KEY, NEEDED, SETTINGS, Setting, uses
+from tests.infra.test_settings import RecordingEnvironment
+
+PAGES = pages()
+ARCHIVE_PLACES = ("ARCHIVE_ENDPOINT", "ARCHIVE_CONNECTION_STRING")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_page_is_that_of_the_code(path: str) -> None:
+    """`python -m tests.docs.reference` writes it again."""
+    assert (ROOT / path).read_text("utf-8") == PAGES[path]
+
+
+def test_no_page_of_an_area_is_left_over() -> None:
+    folder = ROOT / "docs" / "reference"
+    written = {path.relative_to(ROOT).as_posix() for path in folder.rglob("*.md")}
+
+    assert written == {path for path in PAGES if path.startswith("docs/reference/")}
+
+
+def test_error_codes_are_recorded_for_functions_that_exist() -> None:
+    assert observed_codes().keys() <= {route.name for route in ROUTES}
+
+
+def test_the_limits_that_callers_meet_exist_and_are_used() -> None:
+    names = [name for section in limits_page.sections().values() for name in section]
+
+    assert len(names) == len(set(names))
+    assert limits_page.MET.keys() <= set(names)
+    assert [name for name in names if not limits_page.is_used(name)] == []
+
+
+def test_the_settings_are_those_that_the_code_reads() -> None:
+    environment = RecordingEnvironment()
+    Settings.from_environment(environment)
+    for name in ("TABLES_CONNECTION_STRING", "ServiceBus"):
+        assert name in environment.names
+
+    assert {each.name for each in SETTINGS} == environment.names
+
+
+def _value(settings: Settings, field: str) -> object:
+    return reduce(getattr, field.split("."), settings)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda each: each.name)
+def test_a_setting_has_its_default_and_its_type(setting: Setting) -> None:
+    more = {}
+    if setting.name.startswith("SMTP"):
+        more = {"SMTP_HOST": "mail.example.test", "SMTP_FROM": "a@example.test"}
+    if "ARCHIVE" in setting.name:
+        more = {"PERMINUTE_ARCHIVE_KEY": KEY, "ARCHIVE_CLIENT_ID": "x"}
+        more[ARCHIVE_PLACES[setting.name == "ARCHIVE_ENDPOINT"]] = "x"
+    least = {**NEEDED, **more}
+    without = {name: value for name, value in least.items() if name != setting.name}
+
+    if setting.shown.startswith("needed") or setting.name in NEEDED:
+        with pytest.raises(SettingsError, match=setting.name):
+            Settings.from_environment(without)
+    elif setting.name not in more:
+        assert _value(Settings.from_environment(least), setting.field) == setting.default
+    if setting.invalid:
+        with pytest.raises(SettingsError, match=setting.name):
+            Settings.from_environment({**least, setting.name: setting.invalid})
+    if setting.valid and not setting.name.startswith("ENTRA"):
+        assert Settings.from_environment({**least, setting.name: setting.valid})
+    assert uses(setting.field)
+
+
+def test_a_setting_that_is_read_is_on_the_page_of_the_configuration() -> None:
+    page = (Path(ROOT) / "docs" / "configuration.md").read_text("utf-8")
+
+    assert [each.name for each in SETTINGS if f"`{each.name}`" not in page] == []
