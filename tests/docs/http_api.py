@@ -148,7 +148,9 @@ def _operation(method: str, path: str, operation: Json) -> list[str]:
     lines += table(("parameter", "in", "type", "meaning"), parameters) if parameters else []
     if route.body:
         lines += _body(route, operation)
-    lines += ["**Errors:** " + (_listed(codes_of(route)) or "none besides those of every route") + "."]
+    lines += [
+        "**Errors:** " + (_listed(codes_of(route)) or "none besides those of every route") + "."
+    ]
     lines += ["", *_example(route)]
     return lines
 
@@ -159,7 +161,9 @@ def _listed(codes: frozenset[str]) -> str:
 
 def _callers(route: Route) -> list[str]:
     if route.roles is None:
-        who = "the bridge of the path" if "{bridge}" in route.path else "every caller, without a key"
+        who = (
+            "the bridge of the path" if "{bridge}" in route.path else "every caller, without a key"
+        )
         return [f"**Callers:** {who}.", ""]
     roles = [role.value for role in Role if role in {*route.roles, Role.ADMIN}]
     scope = "; a key for all accounts only" if route.all_accounts else ""
