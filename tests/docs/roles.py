@@ -33,5 +33,6 @@ def pages() -> dict[str, str]:
 A caller needs one of the roles that a route names. An API key has its roles from its creation, a
 Microsoft Entra principal has them as app roles ([access.md](../access.md)). *Its accounts*: a key
 that names accounts may call the route for these accounts only. The product checks every account and
-rate card that a path, query or body names. *All accounts*: only a key for `"*"` may call the route."""
+rate card that a path, query or body names. *All accounts*: only a key for
+`"*"` may call the route."""
     return {"docs/reference/roles.md": page("Roles", about, lines)}

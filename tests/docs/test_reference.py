@@ -1,4 +1,4 @@
-"""The generated pages are those of the code, and their statements about settings and limits are true."""
+"""The generated pages are those of the code, and their facts about settings and limits are true."""
 
 from functools import reduce
 from pathlib import Path
