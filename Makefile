@@ -47,7 +47,7 @@ $(RUN_STAMP): requirements-local.txt
 	      found=$$python; break; \
 	    fi; \
 	  done; \
-	  if [ -z "$${found:-}" ]; then echo "Python 3.13 is needed and was not found." >&2; exit 1; fi; \
+	  if [ -z "$${found:-}" ]; then echo "make: Python 3.13 was not found. Install it (https://www.python.org/downloads), so that python3.13 is on the PATH, then repeat the command." >&2; exit 1; fi; \
 	  $$found -m venv --clear .venv; \
 	fi
 	@echo "installing what runs into .venv"
@@ -59,14 +59,14 @@ $(VENV_STAMP): requirements-dev.txt $(RUN_STAMP)
 	@$(PY) -m pip install --quiet --no-input --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-$(CLI_STAMP): cli/pyproject.toml $(VENV_STAMP)
+$(CLI_STAMP): cli/pyproject.toml $(RUN_STAMP)
 	@echo "installing the command line perminute into .venv"
 	@$(PY) -m pip install --quiet --no-input --disable-pip-version-check --no-deps --no-build-isolation --editable ./cli
 	@touch $@
 
 $(NODE_STAMP): local/package.json local/package-lock.json
 	@command -v node >/dev/null && command -v npm >/dev/null || \
-	  { echo "Node.js (with npm) is needed for Azurite and was not found." >&2; exit 1; }
+	  { echo "make: node and npm were not found. Install Node.js 20 or later with npm (https://nodejs.org), then repeat the command." >&2; exit 1; }
 	@echo "installing Azurite into local/node_modules"
 	@cd local && npm ci --no-progress --loglevel=error </dev/null
 	@touch $@
@@ -109,10 +109,10 @@ $(SITE_STAMP): site/requirements.txt site/node_modules/.installed | $(RUN_STAMP)
 	@build/tools/site/bin/pip install --quiet --no-input --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-demo: $(RUN_STAMP) $(NODE_STAMP) $(CONSOLE_STAMP)
+demo: $(RUN_STAMP) $(CLI_STAMP) $(NODE_STAMP) $(CONSOLE_STAMP)
 	@KEEP=$(KEEP) $(PY) -m local.demo
 
-run: $(RUN_STAMP) $(NODE_STAMP) $(CONSOLE_STAMP)
+run: $(RUN_STAMP) $(CLI_STAMP) $(NODE_STAMP) $(CONSOLE_STAMP)
 	@exec $(PY) -m local.run
 
 test: setup

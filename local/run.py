@@ -1,10 +1,12 @@
 """`make run`: the whole product on this machine, until SIGINT or SIGTERM.
 
-PORT, DATA and SEED are as the environment says. `build/run.json` is there while it serves.
+PORT, DATA and SEED are as the environment says. `build/run.json` and `build/run.env` are there
+while it serves.
 """
 
 import json
 import os
+import shlex
 import signal
 import sys
 from contextlib import nullcontext
@@ -64,15 +66,17 @@ def serve(stack: Stack, run_json: Path, *, has_quarter: bool) -> int:
     written = ""
     playing: Part | None = None
 
-    def tell() -> None:
+    def publish() -> None:
         nonlocal written
         written = json.dumps(stack.describe(), indent=2) + "\n"
+        write_by_rename(run_json.with_suffix(".env"), shell_settings(stack))
         write_by_rename(run_json, written)
 
     try:
-        stack.on_change = tell
-        tell()
+        stack.on_change = publish
+        publish()
         print(f"Perminute serves at {stack.base_url}/api; keys and process ids: {run_json}")
+        print(f"Settings for a second shell: . {run_json.with_suffix('.env')}")
         account = quarter.ACCOUNT if has_quarter else None
         print(f"Console, signed in: {console_address(stack, account)}")
         print(f"Data and logs: {stack.data}. Stop it with Ctrl-C.", flush=True)
@@ -93,7 +97,22 @@ def serve(stack: Stack, run_json: Path, *, has_quarter: bool) -> int:
             playing.wait_stopped()
         stack.on_change = None
         if written and _read(run_json) == written:  # another stack may have written its own since
-            run_json.unlink(missing_ok=True)
+            _remove(run_json)
+
+
+def shell_settings(stack: Stack) -> str:
+    """The file that a shell reads: address, key, the secret of the bridge `local`, and a PATH with
+    the command line."""
+    values = {"BASE": stack.base_url, "KEY": stack.admin_key, "SECRET": stack.bridge_secret}
+    values |= {"PERMINUTE_URL": stack.base_url, "PERMINUTE_KEY": stack.admin_key}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+    folder = shlex.quote(str(Path(sys.executable).parent))
+    return "\n".join([*lines, f'export PATH={folder}:"$PATH"', ""])
+
+
+def _remove(run_json: Path) -> None:
+    run_json.unlink(missing_ok=True)
+    run_json.with_suffix(".env").unlink(missing_ok=True)
 
 
 def _remove_stale(run_json: Path) -> None:
@@ -106,7 +125,7 @@ def _remove_stale(run_json: Path) -> None:
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         is_running = False  # nothing that a stack has written
     if text and not is_running:
-        run_json.unlink(missing_ok=True)
+        _remove(run_json)
 
 
 def _read(path: Path) -> str:

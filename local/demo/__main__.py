@@ -1,4 +1,4 @@
-"""`make demo`: everything started with fresh data, a meeting played, and its cost reported. With
+"""`make demo`: starts everything with fresh data, plays a meeting and reports its cost. With
 `KEEP=1` it serves on until Ctrl-C, with a played quarter beside the meeting."""
 
 import os
@@ -15,7 +15,7 @@ from local.demo.check import differences
 from local.demo.events import Subscription
 from local.demo.outside import Outside
 from local.demo.play import Play, Story
-from local.demo.report import account_of, counts_of, summary_of
+from local.demo.report import counts_of, details_of, summary_of, wrapped
 from local.parts import StackError
 from local.run import serve
 from local.stack import ROOT, Stack
@@ -31,7 +31,8 @@ def main() -> int:
     is_kept = os.environ.get("KEEP", "") not in {"", "0"}
 
     def say(text: str) -> None:
-        print(f"{time.monotonic() - started:5.1f} s  {text}", flush=True)
+        line = f"{time.monotonic() - started:5.1f} s  {text}"
+        print("\n".join(wrapped([line])), flush=True)
 
     (ROOT / "build").mkdir(exist_ok=True)
     data = Path(tempfile.mkdtemp(prefix="demo-", dir=ROOT / "build"))
@@ -70,7 +71,7 @@ def _stopped(stack: Stack) -> Iterator[Stack]:
 
 def _played(stack: Stack, outside: Outside, say: Callable[[str], None]) -> Story:
     """What happened. Raises StackError, DemoError among them."""
-    say("starting Azurite, the Service Bus stand-in and two Functions hosts, with fresh data")
+    say("starting Azurite, the Service Bus stand-in and two Functions hosts")
     stack.start()
     say(f"Perminute serves at {stack.base_url}/api")
     with Subscription(stack.service_bus_connection_string) as events:
@@ -78,16 +79,15 @@ def _played(stack: Stack, outside: Outside, say: Callable[[str], None]) -> Story
 
 
 def _report(story: Story, data: Path, *, is_kept: bool = False) -> int:
-    print("\n".join(account_of(story)))
+    print("\n".join(["", "SUMMARY", *summary_of(story), "", "DETAILS", *details_of(story), ""]))
     found = differences(story)
     if found:
-        print("\nNOT AS EXPECTED")
+        print("NOT AS EXPECTED")
         print("\n".join(f"  {sentence}" for sentence in found))
         print(f"demo failed: {len(found)} differences. Logs: {data}")
         return 1
     if not is_kept:
         shutil.rmtree(data)
-    print("\n".join(summary_of(story)))
     print(counts_of(story))
     return 0
 

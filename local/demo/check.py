@@ -62,15 +62,15 @@ def _dial_outs(story: Story) -> Iterator[str]:
         elif answer["decision"] != "allow":
             yield f"{what} is denied, expected to be allowed: {answer['message']}"
         else:
-            yield from _amount_differs(f"{what}: what is held", answer["held"], question.expected)
+            yield from _amount_differs(f"{what}: the hold", answer["held"], question.expected)
     held = story.account_while_held["held"]
-    yield from _amount_differs("All that is held", held, meeting.HELD_IN_ALL)
+    yield from _amount_differs("The sum of the holds", held, meeting.HELD_IN_ALL)
 
 
 def _leg(story: Story, leg: Leg) -> Iterator[str]:
     charge, what = story.legs[leg.key], f"Leg {leg.key}"
     yield from _differs(f"{what}: the status", charge["status"], "zero" if leg.free else "charged")
-    yield from _differs(f"{what}: why it is free", charge.get("zero_reason", ""), leg.free)
+    yield from _differs(f"{what}: the zero_reason", charge.get("zero_reason", ""), leg.free)
     yield from _amount_differs(f"{what}: the amount", charge.get("amount", "0"), leg.expected)
     billed = charge.get("billed_seconds")
     yield from _differs(f"{what}: billed_seconds", billed, leg.billed_seconds)
@@ -81,7 +81,7 @@ def _leg(story: Story, leg: Leg) -> Iterator[str]:
 
 def _parked(story: Story) -> Iterator[str]:
     expected = [leg.key for leg in LEGS if leg.is_parked]
-    yield from _differs("What is parked", [story.parked["leg"]], expected)
+    yield from _differs("The list of parked legs", [story.parked["leg"]], expected)
     yield from _differs("The reason of the parked leg", story.parked["reason"], "rate_missing")
     yield from _differs("The replayed leg's status", story.replayed["status"], "replayed")
     for key in expected:
@@ -94,7 +94,7 @@ def _alert(story: Story) -> Iterator[str]:
     data = story.alert["data"]
     yield from _amount_differs("The alert's threshold", data["threshold"], ALERT_BELOW)
     if Decimal(data["balance"]) >= Decimal(ALERT_BELOW):
-        yield f"The alert tells a balance of {data['balance']}, not below {ALERT_BELOW}."
+        yield f"The alert has a balance of {data['balance']}, not below {ALERT_BELOW}."
 
 
 def _recharges(story: Story) -> Iterator[str]:
@@ -108,9 +108,9 @@ def _recharges(story: Story) -> Iterator[str]:
         expected = [recharge["amount"]] if recharge["status"] == meeting.RECHARGES[-1] else []
         yield from _differs(f"{what}: its top-ups", amounts, expected)
     said = [each.status for each in story.payment_answers]
-    yield from _differs("What the provider said", said, list(meeting.PAYMENT_ANSWERS))
+    yield from _differs("The list of the provider's answers", said, list(meeting.PAYMENT_ANSWERS))
     answers = {each.answer for each in story.payment_answers}
-    yield from _differs("How the callbacks were answered", answers, {200})
+    yield from _differs("The set of statuses of the callbacks", answers, {200})
 
 
 def _report(story: Story) -> Iterator[str]:
@@ -126,10 +126,10 @@ def _report(story: Story) -> Iterator[str]:
     subjects = [str(mail["subject"]) for mail in story.mails]
     yield from _differs("The mails' subjects", subjects, list(meeting.SUBJECTS))
     receivers = {str(mail["to"]) for mail in story.mails}
-    yield from _differs("Who the mails are for", receivers, {FINANCE})
+    yield from _differs("The recipients of the mails", receivers, {FINANCE})
     for event in events:
         if event["type"] == "recharge.declined":
-            what = "The balance that the decline tells"
+            what = "The balance in the event of the decline"
             balance = event["data"]["balance"]
             yield from _amount_differs(what, balance, meeting.BALANCE_AT_TRIGGER)
 
@@ -157,7 +157,7 @@ def _end(story: Story) -> Iterator[str]:
     account, verification = story.account_at_last, story.verification
     balance = account["balance"]
     yield from _amount_differs("The balance at last", balance, meeting.BALANCE_AT_LAST)
-    yield from _amount_differs("What is still held", account["held"], "0")
+    yield from _amount_differs("The hold at last", account["held"], "0")
     left = sum((Decimal(lot["remaining"]) for lot in account["lots"]), Decimal(0))
     yield from _amount_differs("The sum of the lots", str(left), meeting.BALANCE_AT_LAST)
     yield from _differs("The verification's problems", verification["problems"], [])

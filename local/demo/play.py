@@ -145,7 +145,7 @@ class Play:
         decisions = [answer["decision"] for _, answer in self.story.dial_outs]
         allowed = decisions.count("allow")
         self._say(
-            f"{len(decisions)} dial-outs asked for: {allowed} allowed, {decisions.count('deny')} "
+            f"{len(decisions)} dial-outs requested: {allowed} allowed, {decisions.count('deny')} "
             f"denied; {held} held"
         )
 
@@ -168,7 +168,7 @@ class Play:
         deadline = time.monotonic() + CHARGED_SECONDS_MAX
         for leg in LEGS:
             self._wait_for_charge(leg, deadline)
-        self._say("all are charged, or parked")
+        self._say("all legs are charged or parked")
 
     def _post_at_once(self, leg: Leg) -> None:
         body = json.dumps(meeting.event_of(leg, *self._known_of(leg))).encode()
@@ -214,10 +214,10 @@ class Play:
         """The replayed leg brought the balance below the trigger."""
         story = self.story
         declined = self._wait_for_recharge(1, "declined")
-        self._say(f"recharge of {declined['amount']} asked for, and declined by the provider")
+        self._say(f"recharge of {declined['amount']} requested and declined")
         self._put_auto_recharge()  # somebody looked at the card: it is tried again at once
         paid = self._wait_for_recharge(2, "succeeded")
-        self._say(f"recharge of {paid['amount']} asked for again, kept waiting, and paid")
+        self._say(f"recharge of {paid['amount']} requested again, pending, then paid")
         story.payment_answers = self._outside.payments.said
         expected, webhooks, mails = (
             len(meeting.EXPECTED_EVENTS),
@@ -253,7 +253,7 @@ class Play:
             if answer.status != 201:
                 raise DemoError(f"the top-up was answered {answer.status}: {answer.body}")
             self.story.top_ups.append(answer)
-        self._say(f"topped up by {meeting.TOP_UP}, asked for twice with the same key")
+        self._say(f"topped up by {meeting.TOP_UP}, requested twice with the same key")
         # Events come in order: what is not there when this one is was never published.
         balance = self.story.top_ups[0].body["balance"]
         self._events.wait_for(
@@ -280,8 +280,8 @@ class Play:
         bridge.close()
         self.story.call_ended = call.ended_by
         self._say(
-            f"account suspended while a call rang: call.end {call.ended - suspended:.1f} s later, "
-            "and the bridge hung up"
+            f"account suspended: call.end {call.ended - suspended:.1f} s later, and the bridge "
+            "hung up"
         )
 
     def _suspend(self, *, is_suspended: bool) -> None:

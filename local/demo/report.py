@@ -1,8 +1,8 @@
-"""Tells what happened, from what the product answered: plain text of at most 120 columns."""
+"""The report of the demo, from the product's responses: plain text of at most 80 columns."""
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from local.demo.check import alert_ids, by_status
 from local.demo.meeting import LEGS, Leg
@@ -10,19 +10,19 @@ from local.demo.play import Story
 from local.demo.seed import ACCOUNT
 from local.demo.wire import Json
 
-COLUMNS = 120
+COLUMNS = 80
 KINDS = {"dial_in": "dial-in", "dial_out": "dial-out", "voip": "VoIP"}
 ZERO_REASONS = {"voip": "VoIP", "unanswered": "unanswered"}
 
 
-def account_of(story: Story) -> Iterator[str]:
-    """The lines of the account of what happened."""
-    yield from _wrapped(_sections(story))
-
-
 def summary_of(story: Story) -> Iterator[str]:
-    """The last lines but one: everything in three sentences."""
-    yield from _wrapped(_sentences(story))
+    """Ten lines: what the meeting consisted of, and what it cost."""
+    yield from wrapped(_summary(story))
+
+
+def details_of(story: Story) -> Iterator[str]:
+    """Each dial-out, leg, entry, mail and webhook."""
+    yield from wrapped(_sections(story))
 
 
 def counts_of(story: Story) -> str:
@@ -35,7 +35,8 @@ def counts_of(story: Story) -> str:
     )
 
 
-def _wrapped(lines: Iterator[str]) -> Iterator[str]:
+def wrapped(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, broken where they are too long."""
     for line in lines:
         indent = " " * (len(line) - len(line.lstrip()) + 2)
         yield from textwrap.wrap(
@@ -44,12 +45,12 @@ def _wrapped(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _sections(story: Story) -> Iterator[str]:
-    yield from ("", "DIAL-OUTS, asked for before they ring")
+    yield from ("", "DIAL-OUTS, requested before they ring")
     for question, answer in story.dial_outs:
         yield f"  {question.to:<15} {answer['decision']:<6} {_decision(answer)}"
     yield from (
         "",
-        f"LEGS, what each cost and why ({ACCOUNT}, {story.account_at_last['currency']})",
+        f"LEGS, amount and computation ({ACCOUNT}, {story.account_at_last['currency']})",
     )
     for leg in LEGS:
         yield from _leg(leg, story.legs[leg.key])
@@ -61,7 +62,7 @@ def _sections(story: Story) -> Iterator[str]:
         f"{rate['card']}, version {rate['version']}"
     )
     yield from ("", "LEDGER")
-    yield f"  {'#':>3}  {'kind':<8} {'amount':>10} {'balance':>10}  what"
+    yield f"  {'#':>3}  {'kind':<8} {'amount':>10} {'balance':>10}  leg or reference"
     for entry in story.entries:
         yield (
             f"  {entry['sequence']:>3}  {entry['kind']:<8} {entry['amount']:>10} "
@@ -79,49 +80,53 @@ def _sections(story: Story) -> Iterator[str]:
         answers = (each for each in story.payment_answers if each.recharge == recharge["id"])
         said = ", then ".join(each.status for each in answers)
         paid = f"; entry {recharge['entry']}" if "entry" in recharge else ""
-        yield f"  {recharge['id']}  {recharge['amount']}  the provider said {said}{paid}"
-    yield from ("", "WEBHOOK, as the customer's server received it, its signature verified there")
+        yield f"  {recharge['id']}  {recharge['amount']}  provider: {said}{paid}"
+    yield from ("", "WEBHOOK, received and verified by the customer's server")
     *earlier, last = story.webhooks
     yield from (f"  {name}: {text}" for name, text in last.headers.items() if "webhook-" in name)
     yield from (f"  {line}" for line in json.dumps(last.event, indent=2).splitlines())
     before = ", ".join(each.event["type"] for each in earlier)
     yield f"  before it: {before}"
-    yield from ("", "VERIFICATION, recomputed from what is stored")
+    yield from ("", "VERIFICATION, recomputed from the stored rows")
     yield from _verification(story.verification)
 
 
-def _sentences(story: Story) -> Iterator[str]:
+def _summary(story: Story) -> Iterator[str]:
+    currency = story.account_at_last["currency"]
     legs = by_status(story)
     posted_often = [leg for leg in LEGS if leg.posts > 1]
     reasons = {ZERO_REASONS[story.legs[leg.key]["zero_reason"]] for leg in LEGS if leg.free}
     free = ", ".join(sorted(reasons, key=str.lower))
-    parked = story.parked["leg"]
-    charged_at_once = legs["charged"] - (story.legs[parked]["status"] == "charged")
-    prefix = story.legs[parked]["rate"]["prefix"]
-    yield ""
+    replayed = story.legs[story.parked["leg"]]
+    charged_at_once = legs["charged"] - (replayed["status"] == "charged")
+    prefix = replayed["rate"]["prefix"]
     yield (
-        f"{len(story.legs)} legs posted, {len(posted_often)} of them {_times(posted_often)}: "
-        f"{charged_at_once} charged, {legs['zero']} free ({free}), "
-        f"1 parked (no rate for +{prefix}), corrected, {story.replayed['status']}, "
-        f"{story.legs[parked]['status']}"
+        f"legs       {len(story.legs)} posted by two bridges, {len(posted_often)} of them "
+        f"{_times(posted_often)} at once"
+    )
+    yield (
+        f"           {charged_at_once} charged, {legs['zero']} free ({free}), "
+        f"1 parked (no price for +{prefix})"
+    )
+    yield (
+        f"parked leg {story.replayed['status']} after the price was added, "
+        f"{replayed['status']}: {replayed['amount']} {currency}"
     )
     denied = [question.summary for question, answer in story.dial_outs if _is_denied(answer)]
     allowed = len(story.dial_outs) - len(denied)
-    yield f"dial-outs: {allowed} allowed; denied: {', '.join(denied)}"
-    first, last = story.account_at_first, story.account_at_last
-    verification = story.verification
+    held = story.account_while_held["held"]
+    yield f"dial-outs  {allowed} allowed, {held} {currency} held; {len(denied)} denied:"
+    yield f"           {', '.join(denied)}"
     (deliveries,) = alert_ids(story).values()
-    yield (
-        f"{ACCOUNT}  {first['balance']} {first['currency']} -> {last['balance']}   "
-        f"{len(story.entries)} entries, chain {'ok, verified' if verification['ok'] else 'BROKEN'}"
-        f"   alert: below {story.alert['data']['threshold']}, delivered "
-        f"{'once' if deliveries == 1 else f'{deliveries} times with one id'}"
-    )
+    times = "once" if deliveries == 1 else f"{deliveries} times with one id"
+    yield f"alert      credits below {story.alert['data']['threshold']}: delivered {times}"
     recharges = ", ".join(f"{each['amount']} {each['status']}" for each in story.recharges)
-    yield (
-        f"recharges: {recharges}; {len(story.webhooks)} webhooks verified by their receiver, "
-        f"{len(story.mails)} mails to {story.mails[0]['to']}"
-    )
+    yield f"recharges  {recharges}"
+    yield f"webhooks   {len(story.webhooks)} verified by their receiver; {len(story.mails)} mails"
+    first, last = story.account_at_first["balance"], story.account_at_last["balance"]
+    yield f"balance    {first} -> {last} {currency} in {len(story.entries)} entries"
+    state = "verified" if story.verification["ok"] else "BROKEN"
+    yield f"ledger     recomputed from the stored rows: hash chain {state}"
 
 
 def _is_denied(answer: Json) -> bool:
@@ -174,7 +179,7 @@ def _verification(found: Json) -> Iterator[str]:
         f"  ok: {str(found['ok']).lower()}, {found['commits']} commits, "
         f"{found['entries']} entries, {found['legs']} legs, balance {found['balance']}"
     )
-    yield f"  head of the chain: {found['head']}"
+    yield from ("  head of the chain:", f"    {found['head']}")
     yield from (f"  PROBLEM {problem}" for problem in found["problems"])
 
 

@@ -1,6 +1,7 @@
 """`make demo` as its reader runs it, and its own judgement."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ DEMO_SECONDS_MAX = 240.0  # on a machine that does ten things at once; about ten
 
 pytestmark = pytest.mark.timeout(DEMO_SECONDS_MAX + 60)
 PARTS = 4
+README = ROOT / "README.md"
 # The demo as `-m local.demo` plays it; what it played is then judged once more, by a script that
 # expects a cent more at the end.
 JUDGED_TWICE = """
@@ -69,17 +71,19 @@ def processes() -> dict[int, int]:
 
 
 @pytest.mark.extended
-def test_the_demo_ends_with_demo_ok_and_fits_the_screen_and_fails_over_a_cent(
+def test_the_demo_begins_with_the_summary_of_the_readme_and_fails_over_a_cent(
     start: Start,
 ) -> None:
-    """Its last line has the counts; nothing is wider than 120 columns or coloured. What is not as
-    expected is said in a sentence."""
+    """The summary is before the details, and the counts are the last line. No line is wider than 80
+    columns or coloured. A difference is a sentence."""
     demo = start("-c", JUDGED_TWICE)
     played, _ = demo.communicate(timeout=DEMO_SECONDS_MAX)
     text, _, wrong = played.partition("---- a cent more\n")
     lines = text.splitlines()
 
     assert demo.returncode == 0, text
+    (summary,) = re.findall(r"^```text\n(.*?)^```", README.read_text("utf-8"), re.M | re.S)
+    assert f"\nSUMMARY\n{summary}\nDETAILS\n" in text
     assert lines[-1].startswith(
         "demo ok: 12 legs, 16 entries, 10 dial-outs, 1 alert, 2 recharges, 3 mails"
     )

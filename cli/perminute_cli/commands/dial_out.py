@@ -70,7 +70,7 @@ def register(root: click.Group) -> None:
         if denied:
             raise Failure(
                 f"Denied: {found.get('message') or found.get('reason')} ({found.get('reason')})",
-                "`perminute try --help`; docs/dial-out.md has the reasons and what lifts them.",
+                "See docs/dial-out-policies.md has each reason and what helps.",
             )
 
     @command(

@@ -1,12 +1,14 @@
 """`perminute legs`."""
 
+import time
 from decimal import Decimal
 from typing import Any
 
 import click
 
 from perminute_cli import api
-from perminute_cli.app import App, command, group
+from perminute_cli.app import App, command, group, note
+from perminute_cli.failures import Problem
 from perminute_cli.terminal import (
     Column,
     duration,
@@ -29,6 +31,8 @@ COLUMNS = (
     money_column("Amount", "amount", 1),
     Column("", "currency", 2),
 )
+
+_POLL_SECONDS = 0.25
 
 
 def register(root: click.Group) -> None:
@@ -72,16 +76,30 @@ def register(root: click.Group) -> None:
         app.more(len(rows), more)
 
     @command(
-        legs, "show", account=True, examples="perminute legs show studio~9f2c-1 --account contoso"
+        legs,
+        "show",
+        account=True,
+        examples="""perminute legs show studio~9f2c-1 --account contoso
+        perminute legs show studio~9f2c-1 --account contoso --wait 30""",
     )
     @click.argument("leg")
-    def show_leg(app: App, leg: str) -> None:
+    @click.option(
+        "--wait",
+        "seconds",
+        type=click.IntRange(0, 600),
+        default=0,
+        metavar="SECONDS",
+        help="Wait for the charge of a leg that has just ended.",
+    )
+    def show_leg(app: App, leg: str, seconds: int) -> None:
         """A leg and its charge, line by line."""
-        found: Any = app.fetch(api.get_leg(app.account, leg))
+        found = _leg(app, leg, seconds)
         if app.is_json:
             app.json(found)
             return
         show_charge(app, found)
+        if found.get("status") == "parked":
+            note(f"Correct the cause, then run `perminute parked replay {leg}`.")
 
     @command(
         legs,
@@ -129,6 +147,18 @@ def _foreseen(account: str, leg: str, found: Any, *, is_booked: bool) -> list[st
         f"Reverse {leg} of {account}: balance {found['balance_before']} → {found['balance']}.",
         f"{entry['amount']} go back: {', '.join([*owed, *lots]) or 'no credits paid for it'}.",
     ]
+
+
+def _leg(app: App, leg: str, seconds: int) -> Any:
+    """The leg, awaited for so many seconds. Raises Problem."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return app.fetch(api.get_leg(app.account, leg), "Waiting for the charge")
+        except Problem as problem:
+            if problem.code != "leg_unknown" or time.monotonic() >= deadline:
+                raise
+        time.sleep(_POLL_SECONDS)
 
 
 def show_charge(app: App, found: Any) -> None:

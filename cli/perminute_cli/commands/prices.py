@@ -1,6 +1,7 @@
 """`perminute quote`, and `perminute cards`: what a call costs, and rate cards."""
 
 import json
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,22 @@ def _in_money(callback: Callable[..., None]) -> Callable[..., None]:
     account = click.option("--account", metavar="A", help="Also the cost of this account's legs.")
     month = click.option("--month", metavar="YYYY-MM", help="The month; last month without it.")
     return account(month(callback))
+
+
+def _instant(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    """A date is its midnight in UTC; the server checks everything else."""
+    return f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text
+
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_FROM = click.option(
+    "--from",
+    "effective_from",
+    required=True,
+    metavar="TIME",
+    callback=_instant,
+    help="Takes effect then; a date is midnight UTC.",
+)
 
 
 def register(root: click.Group) -> None:
@@ -232,9 +249,7 @@ def _writes(cards: click.Group) -> None:
     )
     @click.argument("card")
     @click.argument("file", type=_FILE)
-    @click.option(
-        "--from", "effective_from", required=True, metavar="TIME", help="Takes effect then."
-    )
+    @_FROM
     @click.option("--backdate", is_flag=True, help="The time may lie in the past.")
     @click.option("--dry-run", is_flag=True, help="Only check.")
     @_in_money
@@ -276,9 +291,7 @@ def _writes(cards: click.Group) -> None:
     )
     @click.argument("card")
     @click.argument("deck", type=_FILE)
-    @click.option(
-        "--from", "effective_from", required=True, metavar="TIME", help="Takes effect then."
-    )
+    @_FROM
     @click.option("--mapping", type=_FILE, help="JSON that names the deck's columns.")
     @click.option("--column", "columns", multiple=True, metavar="NAME=COLUMN", help="One of them.")
     @click.option("--currency", help="Of the deck, without --mapping.")

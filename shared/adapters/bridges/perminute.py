@@ -1,4 +1,4 @@
-"""Dialect `perminute`: our own call-ended event (docs/bridge-integration.md)."""
+"""Dialect `perminute`: our own call-ended event (docs/leg-fields.md)."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -93,7 +93,7 @@ class Grant:
 
 def billable_seconds(leg: EndedLeg, now: datetime) -> int | Unchargeable:
     """The answered seconds of a leg, or why its times can't be trusted
-    (docs/bridge-integration.md)."""
+    (docs/leg-fields.md)."""
     if leg.ended_at > now + timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX):
         return Unchargeable(ParkReason.INCONSISTENT, "It ends more than 5 minutes in the future.")
     if leg.answered_at is None:

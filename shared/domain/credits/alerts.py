@@ -7,7 +7,7 @@ sent again while nobody acknowledges it. A type that is neither is sent once.
 A rule fires when the balance falls and is below its threshold while it is armed: an account that
 was just opened, or topped up by less than the threshold, is not warned about the balance that
 it starts with. It is armed again only when the balance has risen to threshold + margin, where the
-margin is 10 % of the threshold or the last charge if that is larger (docs/credits.md): a balance
+margin is 10 % of the threshold or the last charge if that is larger (docs/alerts.md): a balance
 that oscillates around the threshold by a cent is one crossing. `ledger/alert_evaluation` evaluates
 the rules, `event_payloads` has what an event says."""
 
@@ -323,7 +323,7 @@ class SpendRule:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that others must hear of (docs/credits.md): a CloudEvent before it has an id.
+    """Something that others must hear of (docs/alerts.md): a CloudEvent before it has an id.
 
     `alert` is the number of the alert that it raises or, with `repeat`, tells again; `recharge` the
     number of the recharge that it is about. Both become ids where the account is known.

@@ -1,4 +1,4 @@
-"""How fast credits are used, and when they will have run out (the statistics: docs/credits.md).
+"""How fast credits are used, and when they will have run out (the statistics: docs/forecast.md).
 
 Every full hour that passed is one observation of its hour of the week, in the account's time zone:
 168 averages that forget with time (a new week weighs a quarter). Beside them the last days are
@@ -27,7 +27,7 @@ _TREND_HOURS = 168  # what the trend remembers of an hour is 167/168 an hour lat
 _TREND_MOST = 4  # a trend is believed up to four times, or a quarter of, what was expected
 _QUANTILE_PER_CENT = 128  # 1.28 standard deviations: four of five lie within
 # More for few degrees of freedom: Student's t would need 96, days that cost many times as much as
-# others for the rest (docs/credits.md)
+# others for the rest (docs/forecast.md)
 _QUANTILE_PER_CENT_BY_FREEDOM = 280
 _PRIOR_FREEDOM = (
     3  # what the spread of all working days, and of weekends, weighs beside that by weekday

@@ -134,7 +134,8 @@ class _Coverage:
 
 
 def authorise(state: HoldState, command: Authorise, now: datetime) -> Granted | Denial:
-    """Place a hold that pays for what is granted, or say why not, in the order of docs/dial-out.md.
+    """Place a hold for the granted seconds, or deny: rules in the order of
+    docs/dial-out-policies.md.
 
     Pool seconds come first, then money. A call that costs nothing needs no credit. Counters change
     with the hold; the one that reaches the breaker's limit stops the account's dial-out.

@@ -109,12 +109,12 @@ class EndedLeg:
 
     @property
     def key(self) -> str:
-        """`{bridge}~{leg_id}`: what makes a leg the same leg (docs/bridge-integration.md)."""
+        """`{bridge}~{leg_id}`: what makes a leg the same leg (docs/leg-fields.md)."""
         return f"{self.bridge}~{self.leg_id}"
 
     def content(self) -> dict[str, str | int]:
         """The facts whose change makes a conflict, as received; absent ones are left out, so that
-        a new optional field changes no digest of a leg without it (docs/bridge-integration.md)."""
+        a new optional field changes no digest of a leg without it (docs/leg-fields.md)."""
         return {name: value for name, value in self.facts().items() if value is not None}
 
     def facts(self) -> dict[str, str | int | None]:

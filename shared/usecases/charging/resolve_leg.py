@@ -45,7 +45,7 @@ class _Owner:
 
 @dataclass(frozen=True, slots=True)
 class ResolveLeg:
-    """Resolves a leg (docs/bridge-integration.md): the account named → the service number's →
+    """Resolves a leg (docs/leg-fields.md): the account named → the service number's →
     the conference's → the bridge's default; the organizer of the conference, then the one named."""
 
     facts: DirectoryCache

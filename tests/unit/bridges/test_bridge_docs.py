@@ -32,11 +32,17 @@ def test_the_signed_curl_of_the_page_is_let_in_and_read(tmp_path: Path) -> None:
         [
             "set -eu",
             "curl() { printf '%s\\n' \"$@\"; }",
-            shell_block("cat > leg.json"),
-            shell_block('id="msg_'),
+            shell_block("cat > leg.json").removesuffix("signed call-ended leg.json\n"),
+            shell_block("signed() {"),
+            "signed call-ended leg.json",
         ]
     )
-    environment = {"PATH": "/usr/bin:/bin", "SECRET": SECRET, "BASE": "http://127.0.0.1:1"}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "STUDIO_SECRET": SECRET,
+        "BASE": "http://127.0.0.1:1",
+        "AUTHORIZATION": "au_1.litware",
+    }
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=tmp_path,

@@ -92,7 +92,7 @@ def test_the_reasons_stand_in_the_order_of_the_contract():
 
 
 def test_the_documentation_names_every_reason_in_this_order():
-    page = (Path(__file__).parents[3] / "docs/dial-out.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs/dial-out-policies.md").read_text("utf-8")
     documented = re.findall(r"^\| `([a-z_]+)` \| [^|]+ \| [^|]+ \|$", page, re.MULTILINE)
     assert [name for name in documented if name in set(Reason)] == [each.value for each in Reason]
 

@@ -26,7 +26,7 @@ from tests.unit.numbers.example_numbers import GOLDEN
 
 PRICE, FEE = 36 * CENT, 10 * CENT  # the dearest that the demo's rate card has of allowed classes
 HOUR_SECONDS, AT_ONCE, AN_HOUR = 3600, 100, 600
-FIGURE = 2_436_000_000  # docs/dial-out.md: 2,436.00
+FIGURE = 2_436_000_000  # docs/dial-out-policies.md: 2,436.00
 
 
 def spend(call_seconds: int, policy: AccountPolicy, credit_micros: int = 10**15) -> int:
