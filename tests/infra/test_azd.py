@@ -262,3 +262,120 @@ def test_what_is_meant_to_stay_stays(
     assert done.returncode == 1
     assert "azd down is refused" in done.stderr
     assert az.fitting("delete") == []
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize(
+    ("script", "tool"),
+    [
+        *(("first_secrets", "az"), ("first_secrets", "openssl"), ("before_down", "az")),
+        *(("first_administrator", "az"), ("first_administrator", "curl")),
+    ],
+)
+def test_a_missing_tool_is_named_before_anything_is_called(
+    az: RecordingAz, script: str, tool: str
+) -> None:
+    az.environment = {**OUTPUTS, "PERMINUTE_URL": "http://127.0.0.1:9"}
+    done = az.run_without(tool, HOOKS / f"{script}.sh")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{tool} is missing")
+    assert az.calls == []
+
+
+@pytest.mark.extended
+def test_a_key_that_is_none_is_never_stored(az: RecordingAz, tmp_path: Path) -> None:
+    """An openssl that fails prints nothing, and the pipe hides its exit code."""
+    broken = az.folder / "openssl"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    az.replan([(r"secret show", [NO_SECRET]), SITE, RESOLVED])
+    done = az.run(HOOKS / "first_secrets.sh")
+
+    assert done.returncode == 1
+    assert "no key of 32 bytes" in done.stderr
+    assert az.fitting("secret set") == []
+
+
+@pytest.mark.extended
+def test_carriage_returns_and_warnings_are_no_part_of_an_id(az: RecordingAz) -> None:
+    az.replan([(r"^az functionapp show", [Said("WARNING: x\r\n/subscriptions/0/site\r\n")]),
+               (r"^az rest --method get", [Said("\r\n")])])  # fmt: skip
+    done = az.run(HOOKS / "first_secrets.sh")
+
+    assert done.returncode == 0, done.stderr
+    (refreshed,) = az.fitting("--method post")
+    assert "azure.com/subscriptions/0/site/config/" in refreshed
+
+
+@pytest.mark.extended
+def test_an_app_without_an_id_ends_the_script(az: RecordingAz) -> None:
+    az.replan([(r"^az functionapp show", [Said("nothing\n")])])
+    done = az.run(HOOKS / "first_secrets.sh")
+
+    assert done.returncode == 1
+    assert "no id of perminute-try-api" in done.stderr
+    assert az.fitting("^az rest") == []
+
+
+@pytest.mark.extended
+def test_paths_with_spaces_are_no_obstacle(tmp_path: Path) -> None:
+    folder = tmp_path / "my tools"
+    folder.mkdir()
+    temporary = tmp_path / "my files"
+    temporary.mkdir()
+    copy_of = tmp_path / "my checkout"
+    for name in ("shell.sh", "azd/first_secrets.sh"):
+        target = copy_of / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text((ROOT / "infra" / "tools" / name).read_text("utf-8"))
+    az = RecordingAz(folder / "bin", [(r"secret show", [NO_SECRET]), SITE, RESOLVED], OUTPUTS)
+    done = az.run("sh", copy_of / "azd" / "first_secrets.sh", TMPDIR=str(temporary))
+
+    assert done.returncode == 0, done.stderr
+    assert len(az.contents) == 5
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.extended
+def test_a_first_administrator_whose_name_was_deleted_is_recovered_and_stored(
+    az: RecordingAz, deployment: tuple[str, list[tuple[str, str, bytes]]]
+) -> None:
+    gone = Said(err="ERROR: (Conflict) ObjectIsDeletedButRecoverable", code=1)
+    waiting = Said(err="ERROR: (Conflict) ObjectIsBeingRecovered", code=1)
+    url, requests = deployment
+    bootstrap = Said("the-bootstrap-key\r\n")
+    az.replan([(r"secret show .*first-admin-key --query id", [NO_SECRET]),
+               (r"secret set", [gone, waiting, Said()]),
+               (r"bootstrap-admin-key --query value", [bootstrap])])  # fmt: skip
+    done = az.run(HOOKS / "first_administrator.sh", PERMINUTE_URL=f"{url}/")
+
+    assert done.returncode == 0, done.stderr
+    assert len(az.fitting("secret recover")) == 1
+    assert len([each for each in requests if each[0] == "Bearer the-bootstrap-key"]) == 1
+    assert f"console  {url}/console/" in done.stdout
+
+
+@pytest.mark.extended
+def test_a_key_that_can_not_be_stored_is_reported(
+    az: RecordingAz, deployment: tuple[str, list[tuple[str, str, bytes]]]
+) -> None:
+    url, _ = deployment
+    az.replan([(r"secret show .*first-admin-key --query id", [NO_SECRET]),
+               (r"secret set", [Said(err="ERROR: getaddrinfo failed", code=1)]),
+               (r"bootstrap-admin-key --query value", [Said("the-bootstrap-key\n")])])  # fmt: skip
+    done = az.run(HOOKS / "first_administrator.sh", PERMINUTE_URL=url)
+
+    assert done.returncode == 1
+    assert "was created but not stored" in done.stderr
+    assert "pm_a-new-key" not in done.stdout + done.stderr
+
+
+@pytest.mark.extended
+def test_an_etag_with_a_carriage_return_is_sent_without_it(az: RecordingAz) -> None:
+    az.replan([(r"immutability-policy show", [Said('Unlocked\r\n"an-etag"\r\n')])])
+    done = az.run(HOOKS / "before_down.sh")
+
+    assert done.returncode == 0, done.stderr
+    deleted = az.fitting("immutability-policy delete")
+    assert all('--if-match "an-etag"' in call and "\r" not in call for call in deleted)

@@ -35,7 +35,8 @@ CHANGES = r"\b(create|update|set|PUT|delete)\b"
 
 @pytest.fixture
 def az(tmp_path: Path) -> RecordingAz:
-    return RecordingAz(tmp_path / "bin", GIVEN)
+    environment = {"PERMINUTE_PAUSE_SECONDS": "0", "PERMINUTE_TRIES": "3"}
+    return RecordingAz(tmp_path / "bin", GIVEN, environment)
 
 
 def test_it_is_a_sound_script() -> None:
@@ -53,8 +54,9 @@ def test_by_default_it_only_says_what_it_would_do(az: RecordingAz) -> None:
 
 
 def test_it_makes_identities_roles_and_environments(az: RecordingAz) -> None:
-    made = [Said(), Said(), Said("id-of-it\n")]
-    az.replan([*GIVEN, (r"^az identity list", made)])
+    made = [(rf"^az identity list .*{name}", [Said(), Said(), Said("id-of-it\n")])
+            for name in ("plan", "infrastructure")]  # fmt: skip
+    az.replan([*GIVEN, *made])
     done = az.run(SCRIPT, *ARGUMENTS, "--apply", PERMINUTE_OWNER="owner@example.com")
 
     assert done.returncode == 0, done.stderr
@@ -117,6 +119,7 @@ def test_an_older_repository_keeps_its_subject_and_a_moved_one_gets_the_new_one(
         [
             (r"^gh api repos/\S+/actions/oidc", [Said()]),
             (r"credential list", [Said("repo:old/name:environment:plan\n")]),
+            (r"^az identity list", [Said("id-of-it\n")]),
             *GIVEN[1:],
         ]
     )
@@ -129,7 +132,7 @@ def test_an_older_repository_keeps_its_subject_and_a_moved_one_gets_the_new_one(
 @pytest.mark.parametrize(
     "arguments",
     [("example/perminute",), ("perminute", SUBSCRIPTION, "x"), (*ARGUMENTS, "--yes"),
-     ("a/b;rm", SUBSCRIPTION, "x")],
+     ("a/b;rm", SUBSCRIPTION, "x"), ("a/b", "My subscription", "x")],
 )  # fmt: skip
 def test_wrong_arguments_change_nothing(az: RecordingAz, arguments: tuple[str, ...]) -> None:
     done = az.run(SCRIPT, *arguments)
@@ -153,3 +156,71 @@ def test_every_call_of_a_workflow_has_its_role(az: RecordingAz) -> None:
         "deployment sub what-if",
         "functionapp deployment source config-zip",
     }
+
+
+NO_PRINCIPAL = Said(err="ERROR: Cannot find user or service principal in graph database", code=1)
+NO_ROLE = Said(err="ERROR: Role 'Perminute planner 00000000' doesn't exist.", code=1)
+
+
+def test_a_first_run_shows_its_commands_though_azure_knows_no_principal(az: RecordingAz) -> None:
+    az.replan([*GIVEN, (r"role assignment list", [NO_PRINCIPAL])])
+    done = az.run(SCRIPT, *ARGUMENTS)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("would run: az role assignment create") == 4
+    assert "--role 'User Access Administrator' --scope" in done.stdout
+
+
+def test_a_role_that_azure_does_not_know_yet_is_assigned_later(az: RecordingAz) -> None:
+    az.replan([*GIVEN, (r"^az identity list", [Said("id\n")]),
+               (r"assignment create .*planner", [NO_ROLE, NO_ROLE, Said()])])  # fmt: skip
+    done = az.run(SCRIPT, *ARGUMENTS, "--apply")
+
+    assert done.returncode == 0, done.stderr
+    assert len(az.fitting("assignment create .*planner")) == 3
+
+
+def test_a_role_that_never_arrives_ends_the_script(az: RecordingAz) -> None:
+    az.replan([*GIVEN, (r"^az identity list", [Said("id\n")]),
+               (r"assignment create .*planner", [NO_ROLE])])  # fmt: skip
+    done = az.run(SCRIPT, *ARGUMENTS, "--apply")
+
+    assert done.returncode == 1
+    assert "doesn't exist" in done.stderr
+
+
+def test_an_identity_that_never_appears_ends_the_script(az: RecordingAz) -> None:
+    done = az.run(SCRIPT, *ARGUMENTS, "--apply")
+
+    assert done.returncode == 1
+    assert "perminute-plan" in done.stderr
+    assert az.fitting("assignment create") == []
+
+
+def test_carriage_returns_and_warnings_are_no_part_of_a_value(az: RecordingAz) -> None:
+    """As az prints them on Windows."""
+    az.replan(
+        [
+            (r"^gh api repos/\S+/actions/oidc", [Said(f"{PREFIX}\r\n")]),
+            (r"^az account show", [Said("WARNING: a newer version exists\r\nthe-tenant\r\n")]),
+            (r"^az group exists", [Said("true\r\n")]),
+            (r"^az identity list", [Said("WARNING: x\nid\r\n")]),
+            (r"role assignment list", [Said("there\r\n")]),
+            GIVEN[2],
+        ]
+    )
+    done = az.run(SCRIPT, *ARGUMENTS, "--apply")
+
+    assert done.returncode == 0, done.stderr
+    assert not any("\r" in call or "WARNING" in call for call in az.calls)
+    assert az.fitting("AZURE_TENANT_ID .*--body the-tenant$")
+    assert az.fitting("group create|assignment create") == []
+
+
+@pytest.mark.parametrize("tool", ["az", "gh", "jq"])
+def test_a_missing_tool_is_named(az: RecordingAz, tool: str) -> None:
+    done = az.run_without(tool, SCRIPT, *ARGUMENTS, "--apply")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{tool} is missing")
+    assert az.calls == []

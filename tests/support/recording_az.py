@@ -102,6 +102,17 @@ class RecordingAz:
             check=False,
         )
 
+    def run_without(self, tool: str, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a script where one program is not installed."""
+        tools = self.folder.parent / "tools"
+        tools.mkdir(exist_ok=True)
+        for folder in (Path("/usr/bin"), Path("/bin"), Path("/usr/local/bin")):
+            for program in folder.iterdir():
+                if program.name != tool and not (tools / program.name).exists():
+                    (tools / program.name).symlink_to(program)
+        (self.folder / tool).unlink(missing_ok=True)
+        return self.run(*command, PATH=f"{self.folder}:{tools}")
+
     def _recorded(self) -> list[tuple[str, str]]:
         file = self.folder / "calls.jsonl"
         lines = file.read_text().splitlines() if file.exists() else []

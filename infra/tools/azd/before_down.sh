@@ -1,7 +1,9 @@
 #!/bin/sh
-# Before `azd down`: says what goes, refuses where data is meant to stay, and takes the policies off
-# the containers of a trial, since no account goes while a policy keeps its blobs.
+# Runs before `azd down`: lists the data that is destroyed, refuses if the environment keeps its data,
+# and removes the policies of a trial's containers, because a policy prevents the deletion of its account.
 set -eu
+. "$(dirname "$0")/../shell.sh"
+need az
 group="${AZURE_RESOURCE_GROUP:?}"
 proof="${PROOF_STORAGE_NAME:?}"
 
@@ -12,12 +14,12 @@ refuse() {
 }
 
 [ "${PERMINUTE_LOCK_DATA:-false}" = false ] || refuse "PERMINUTE_LOCK_DATA is $PERMINUTE_LOCK_DATA"
-locks="$(az lock list --resource-group "$group" --query "[].name" --output tsv)"
+locks="$(lines_of az lock list --resource-group "$group" --query "[].name" --output tsv)"
 [ -z "$locks" ] || refuse "the group $group has locks"
 
 policies=""
 for container in anchors accepted-legs; do
-  found="$(az storage container immutability-policy show --resource-group "$group" --account-name "$proof" \
+  found="$(lines_of az storage container immutability-policy show --resource-group "$group" --account-name "$proof" \
     --container-name "$container" --query "[state, etag]" --output tsv)"
   case "$found" in
     Locked*) refuse "the policy of the container $container is locked" ;;
@@ -26,7 +28,7 @@ for container in anchors accepted-legs; do
 done
 
 cat <<END
-azd down destroys, for ever, in the group $group:
+azd down destroys permanently, in the group $group:
   every ledger, organizer, rate card, key and setting
   the anchors and the archive that prove and rebuild them
   logs, alerts and the vault with its keys

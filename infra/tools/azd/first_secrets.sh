@@ -1,9 +1,11 @@
 #!/bin/sh
-# Secrets that the app needs, made once: what is in the vault is never overwritten, and a secret that
-# was deleted is recovered. Then the app reads its references again. For `azd provision`, or by hand
+# Creates the secrets that the app needs, once: an existing secret is never overwritten, and a deleted
+# secret is recovered. Then the app reads its references again. Runs after `azd provision`, or by hand
 # with KEY_VAULT_NAME, AZURE_RESOURCE_GROUP and FUNCTION_APP_NAME in the environment.
 set -eu
 umask 077
+. "$(dirname "$0")/../shell.sh"
+need az openssl
 vault="${KEY_VAULT_NAME:?}"
 group="${AZURE_RESOURCE_GROUP:?}"
 app="${FUNCTION_APP_NAME:?}"
@@ -21,7 +23,8 @@ ensure() {
       return
     fi
     if grep -q SecretNotFound "$work/error"; then
-      openssl rand -base64 32 | tr -d '\n' >"$work/value"
+      openssl rand -base64 32 | tr -d '\r\n' >"$work/value"
+      [ "$(wc -c <"$work/value")" -eq 44 ] || { echo "openssl made no key of 32 bytes" >&2; exit 1; }
       if az keyvault secret set --vault-name "$vault" --name "$1" --file "$work/value" --encoding utf-8 \
         --output none 2>"$work/error"; then
         echo "secret $1: made"
@@ -47,13 +50,14 @@ ensure() {
 for name in chain-key archive-key secrets-key proof-key; do ensure "$name"; done
 if [ "${PERMINUTE_BOOTSTRAP_ADMIN:-true}" = true ]; then ensure bootstrap-admin-key; fi
 
-# Otherwise references are read once a day, and a restart alone reads none.
-id="$(az functionapp show --resource-group "$group" --name "$app" --query id --output tsv)"
+# Without this call Azure resolves references once a day, and a restart alone resolves none.
+id="$(value_of az functionapp show --resource-group "$group" --name "$app" --query id --output tsv)"
+case "$id" in /subscriptions/*) ;; *) echo "az printed no id of $app: $id" >&2; exit 1 ;; esac
 references="https://management.azure.com$id/config/configreferences/appsettings"
 az rest --method post --url "$references/refresh?api-version=2022-03-01" --output none
 left="$tries"
 while :; do
-  open="$(az rest --method get --url "$references?api-version=2022-03-01" \
+  open="$(lines_of az rest --method get --url "$references?api-version=2022-03-01" \
     --query "value[?properties.status!='Resolved'].name" --output tsv)"
   if [ -z "$open" ]; then
     echo "references to the vault: resolved"
