@@ -3,6 +3,7 @@ its legs reconciled with a file of as many rows."""
 
 import asyncio
 import csv
+import gc
 import io
 import json
 import subprocess
