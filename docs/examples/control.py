@@ -33,6 +33,7 @@ from perminute import Perminute, signature_of
 TIMESTAMP_SECONDS_MAX = 300
 BODY_BYTES_MAX = 65_536
 EVENTS_REMEMBERED = 10_000
+LOCKS = 64
 TRIES = 3
 PAUSE_SECONDS = 0.2
 WARNING, END = "call.warning", "call.end"
@@ -53,7 +54,7 @@ class Control:
         self._perminute = perminute
         self._extend_seconds = extend_seconds
         self._done: OrderedDict[str, None] = OrderedDict()
-        self._lock = threading.Lock()
+        self._locks = [threading.Lock() for _ in range(LOCKS)]
 
     def handle(self, headers: "dict[str, str]", body: bytes) -> int:
         """The HTTP status for a request; names of headers are in lower case."""
@@ -66,7 +67,8 @@ class Control:
             call["authorization"]
         except (ValueError, KeyError, TypeError):
             return 400
-        with self._lock:  # one event at a time, so that a repetition finds the first one done
+        # One event of a call at a time, so that a repetition finds the first one done.
+        with self._locks[hash(str(call["authorization"])) % LOCKS]:
             if event_id in self._done:
                 return 204
             try:

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 ANSWER_SECONDS_MAX = float(os.environ.get("PERMINUTE_ANSWER_SECONDS", "2"))
+PATIENT_SECONDS_MAX = 10.0  # of requests for which no caller waits
 OUTAGE_SECONDS = 900  # what a call may last that was dialled without an answer
 
 
@@ -72,27 +73,30 @@ class Perminute:
     def extend(self, authorization: str, seconds: int) -> "dict[str, Any]":
         """Ask for a total of seconds, counted from the answer."""
         body = {"seconds": seconds, "authorization": authorization}
-        return self.post(f"dial-outs/{quote(authorization, safe='')}/extend", body)
+        path = f"dial-outs/{quote(authorization, safe='')}/extend"
+        return self.post(path, body, seconds=PATIENT_SECONDS_MAX)
 
     def release(self, authorization: str) -> None:
         """The call did not happen. Raises OSError."""
-        self.post(*release_of(authorization))
+        self.post(*release_of(authorization), seconds=PATIENT_SECONDS_MAX)
 
     def ended(self, leg: "dict[str, Any]") -> None:
         """A leg ended, in the dialect of the bridge. Raises OSError: then keep the leg and post it
         again, as `spool.py` does."""
-        self.post("call-ended", leg)
+        self.post("call-ended", leg, seconds=PATIENT_SECONDS_MAX)
 
-    def post(self, path: str, body: Any, key: str = "") -> "dict[str, Any]":
-        """The answer of one route of the bridge. Raises OSError, as HTTPError where the status
-        is 400 or more."""
+    def post(
+        self, path: str, body: Any, key: str = "", seconds: float = ANSWER_SECONDS_MAX
+    ) -> "dict[str, Any]":
+        """The answer of one route of the bridge within some seconds. Raises OSError, as HTTPError
+        where the status is 400 or more."""
         content = json.dumps(body).encode()
         headers = {"content-type": "application/json", **self._proof(content, key)}
         request = urllib.request.Request(
             f"{self.base_url}/bridges/{self.bridge}/{path}", data=content, headers=headers
         )
         try:
-            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS_MAX) as answer:
+            with urllib.request.urlopen(request, timeout=seconds) as answer:
                 found = json.loads(answer.read() or b"{}")
         except (http.client.HTTPException, ValueError) as error:
             raise OSError(f"The answer broke off or is no JSON: {error}") from error

@@ -119,7 +119,7 @@ def problems(history: list[Json], found: Final) -> list[str]:
 def _legs_once(history: list[Json], views: dict[str, Json]) -> Iterable[str]:
     """Each leg that was accepted is debited exactly once, or waits with its reason."""
     accepted = {
-        leg_key(BRIDGE, op["request"]["leg"]["leg_id"])
+        leg_key(op["request"]["bridge"], op["request"]["leg"]["leg_id"])
         for op in history
         if op["op"] == "call_ended" and op["outcome"] == "ok"
     }

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from shared.adapters.ledger.restore import export, restore
 from shared.adapters.tables.azure_tables import AzureTables
 from shared.domain.common import limits
+from shared.domain.legs.bridge_payloads import BridgePayload
 from shared.ports.tables import Delete, TableStore
 from tests.faults import workload
 from tests.faults.app import BRIDGE, AsyncProduct
@@ -35,12 +36,17 @@ from tests.faults.records import History, outcome_of
 from tests.support.client import Answer, Json
 
 LATER_CARD = "later"
-CORRECTED = 6
+CORRECTED, REPORTED = 6, 7
 EXPIRY_SECONDS_MAX = 30.0
-DELIVERY, AUDIT, RESTORE = CHAPTERS = ("delivery", "checkpoint", "restore")
+DELIVERY, AUDIT, RESTORE, EVENTS = CHAPTERS = ("delivery", "checkpoint", "restore", "event")
 """What is played on top of the day, each for the points that begin with its name."""
 STORE_SECONDS = 20.0  # nothing fails here: a machine may be busy
 ROUNDS_MAX = 20
+
+
+def events_bridge(run: str) -> str:
+    """The bridge that reports legs in several events."""
+    return f"{run}-events"
 
 
 class Story:
@@ -97,6 +103,8 @@ class Story:
         if authorization is not None:
             leg = self._leg(5, workload.LONDON, 240)
             await self._post([{**leg, "authorization": authorization}])
+        if EVENTS in self._chapters:
+            await self._post_events(self._leg(REPORTED, workload.PARIS, 61))
         await self._post([self._leg(1, workload.LONDON, 61)])
         await self._until_delivered()
         await self._expiry()
@@ -138,6 +146,35 @@ class Story:
         answer = await self._act("call_ended", self._product.bridge("call-ended", legs))
         for number, result in zip(numbers, answer.json["legs"], strict=True):
             self._history.answered(number, "ok", result)
+
+    async def _post_events(self, leg: Json) -> None:
+        """A leg that its bridge reports in two events."""
+        name, app = events_bridge(self._run), self._product.container
+        bridge = await app.facts.bridge(name)
+        assert bridge is not None
+        call = {
+            "CallSid": leg["leg_id"],
+            "From": leg["from"],
+            "To": leg["to"],
+            "Direction": "outbound-api",
+            "CallStatus": "completed",
+            "CallDuration": str(leg["talk_seconds"]),
+            "Timestamp": leg["ended_at"],
+        }
+        joined = {
+            "CallSid": leg["leg_id"],
+            "ConferenceSid": "CF1",
+            "FriendlyName": "3001",
+            "StatusCallbackEvent": "participant-join",
+            "Timestamp": leg["answered_at"],
+        }
+        query = {"account": self.account, "organizer": leg["organizer_id"]}
+        number = self._history.sent("call_ended", self.account, {"bridge": name, "leg": leg})
+        for event in (joined, call):
+            post = BridgePayload(name, json.dumps(event).encode(), query=query)
+            taken = app.assemble_calls(bridge, app.parse_post("twilio", post))
+            [received] = await self._act("event_posted", taken)
+        self._history.answered(number, "ok", {"status": received.status})
 
     async def _deliver(self) -> None:
         batch = self._queue.take()

@@ -30,6 +30,11 @@ from tests.support.restored import with_persons
 
 EXPIRES_SECONDS = 2.0
 HOOK = {"url": "https://erp.example.com/credits", "events": ["*"]}
+EVENTS_BRIDGE = {
+    "dialect": "twilio",
+    "auth": {"scheme": "twilio", "secrets": ["an-auth-token-of-the-vendor"]},
+    "accounts": ["*"],
+}
 KILLED = -signal.SIGKILL
 LEGS_CHARGED = 5
 AUTO_RECHARGE = {"trigger": "3.90", "amount": "2.00", "max_per_day": 1}
@@ -121,6 +126,8 @@ def test_whichever_process_is_killed_another_one_finishes_the_work(
         made.append(await audited.changed_account(app, account, settings))
         if story.DELIVERY in chapters:
             await app.create(f"accounts/{account}/webhooks/erp", HOOK)
+        if story.EVENTS in chapters:
+            await app.create(f"bridges/{story.events_bridge(run)}", EVENTS_BRIDGE)
         await tables.close()
         return made
 
@@ -156,7 +163,7 @@ def test_whichever_process_is_killed_another_one_finishes_the_work(
     seen, wrong = asyncio.run(judge())
     assert wrong == []
     kinds = [entry["kind"] for entry in seen["entries"]]
-    assert kinds.count("debit") == LEGS_CHARGED
+    assert kinds.count("debit") == LEGS_CHARGED + (story.EVENTS in chapters)
     assert kinds.count("expiry") == 1
     paid = [each for each in seen["entries"] if each.get("reference") == f"payment of {account}~1"]
     assert [each["amount"] for each in paid] == ["2.00"]

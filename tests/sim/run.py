@@ -110,9 +110,10 @@ async def _run(
 ) -> None:
     scheduler = Scheduler(seed, log)
     deployment = Deployment(scheduler)
-    deployment.reports_events = seed % EVENTS_EVERY == EVENTS_AT
-    deployment.start(webs=scheduler.rng.randint(1, 3), workers=scheduler.rng.randint(1, 3))
     point = POINTS[seed % len(POINTS)]
+    is_of_events = point.startswith("event.")
+    deployment.reports_events = seed % EVENTS_EVERY == EVENTS_AT or is_of_events
+    deployment.start(webs=scheduler.rng.randint(1, 3), workers=scheduler.rng.randint(1, 3))
     callers = Callers(deployment, point)
     payments = Payments(callers, point)
     await callers.set_up()

@@ -84,6 +84,8 @@ class Callers(Directory):
                 await self.correct()
             case "delivery.kept" | "delivery.posted":
                 await self.top_up()
+            case "event.kept" | "event.sent":
+                await self.call_reported()
             case "checkpoint.written":
                 await self.deployment.tick("nightly_audit", lambda app: app.audit_ledgers())
             case _:

@@ -27,6 +27,8 @@ PUTS_IT_RIGHT = {
     "webhook.sent": "queued without an answer; the bridge posts again, the repetition is absorbed",
     "webhook.spilled": "the leg is in the inbox; a timer forwards it",
     "inbox.sent": "queued, and still in the inbox; sent again under the same message id",
+    "event.kept": "kept with its mark, and no leg is sent; a timer assembles the call again",
+    "event.sent": "the leg is queued, the mark is still there; the leg is sent again, the guard",
     "batch.received": "the lock ends, the message is delivered again",
     "batch.resolved": "the claim is there; the next delivery uses it",
     "commit.decided": "nothing is written; the next delivery decides again",
@@ -57,12 +59,14 @@ POINTS = tuple(PUTS_IT_RIGHT)
 _BY_QUEUE = {
     ("call_ended", "before"): "webhook.verified",
     ("call_ended", "after"): "webhook.sent",
+    ("event_posted", "after"): "event.sent",
     ("forward_inbox", "after"): "inbox.sent",
     ("rate_and_debit", "after"): "leg.sent_again",
 }
 _COMMIT = {"before": "commit.decided", "landed": "commit.sent", "after": "commit.acked"}
 _AFTER_WRITE = {
     ("call_ended", "inbox"): "webhook.spilled",
+    ("event_posted", "calls"): "event.kept",
     ("rate_and_debit", "legs"): "batch.resolved",
     ("rate_and_debit", "parked"): "park.written",
     ("dial_out", "holds"): "hold.placed",

@@ -14,6 +14,7 @@ from itertools import islice
 
 from shared.adapters.bridges.fields import (
     authorization_in,
+    end_of,
     identifier,
     json_values,
     labels,
@@ -251,7 +252,7 @@ def _leg(
         to_number=text_of(facts["to"]) if is_incoming else phone,
         started_at=times[0],
         answered_at=times[0],
-        ended_at=max(times),
+        ended_at=end_of(*times),
         account=text_of(facts.get("account")),
         organizer=text_of(facts.get("organizer")),
         authorization=text_of(facts.get("authorization")),

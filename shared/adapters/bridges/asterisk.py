@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from shared.adapters.bridges.fields import (
     authorization_in,
     distinct,
+    end_of,
     form_fields,
     identifier,
     json_values,
@@ -407,7 +408,7 @@ def _of_events(
         to_number=to_number if isinstance(to_number, str) else None,
         started_at=started_at,
         answered_at=answered_at,
-        ended_at=max(ended_at, answered_at or ended_at),
+        ended_at=end_of(answered_at or ended_at, ended_at),
         account=_first(ordered, "account"),
         organizer=_first(ordered, "organizer"),
         authorization=_first(ordered, "authorization"),

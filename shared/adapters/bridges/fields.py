@@ -57,16 +57,18 @@ def is_plausible(moment: datetime) -> bool:
 
 
 _OFFSET = re.compile(r"([+-]\d\d)(\d\d)", re.ASCII)
-_EPOCH_TEXT = re.compile(r"\d{1,16}(?:\.\d{1,9})?", re.ASCII)
+_EPOCH_TEXT = re.compile(r"\d{1,19}(?:\.\d{1,9})?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECONDS_FROM = 10**11  # a count of seconds is smaller until the year 5138
+_NEXT_UNIT_FROM = 10**11  # a count of seconds is smaller until the year 5138
+_CLOCKS_DIFFER = timedelta(seconds=2)
 _DIGITS_MAX = 20
 _LABELS = ("authorization", "account", "organizer", "conference")
 
 
 def read_time(value: object) -> datetime | None:
-    """Aware UTC of what vendors write: RFC 3339 with or without the colon of its zone, RFC 2822,
-    seconds or milliseconds since 1970, and a local time without zone, which is taken as UTC."""
+    """Aware UTC of the times that vendors write: RFC 3339 with or without the colon of its zone,
+    RFC 2822, seconds since 1970 or their thousandth, millionth or billionth parts, and a local time
+    without a zone, which counts as UTC."""
     text = _plain(value)
     if text is None:
         return None
@@ -87,7 +89,7 @@ def read_time(value: object) -> datetime | None:
 def _since_epoch(text: str) -> datetime | None:
     whole, _, fraction = text.partition(".")
     microseconds = int(whole) * 10**6 + int(fraction[:6].ljust(6, "0"))
-    if int(whole) >= _MILLISECONDS_FROM:
+    while microseconds >= _NEXT_UNIT_FROM * 10**6:
         microseconds //= 1000
     if not microseconds:
         return None
@@ -96,6 +98,13 @@ def _since_epoch(text: str) -> datetime | None:
     except OverflowError:
         return None
     return moment if is_plausible(moment) else None
+
+
+def end_of(began_at: datetime, ended_at: datetime) -> datetime:
+    """The end of a leg, at least its start where the two clocks differ by seconds. An end long
+    before the start remains: the leg is parked as inconsistent, and is not free."""
+    is_close = timedelta(0) < began_at - ended_at <= _CLOCKS_DIFFER
+    return began_at if is_close else ended_at
 
 
 def text_of(value: object) -> str | None:

@@ -125,9 +125,9 @@ class _Record:
         return [value for value in values if isinstance(value, str) and value]
 
     def direction(self) -> str | None:
-        """`inbound` or `outbound`; some records have it nowhere."""
-        value = self.channel_data.get("direction") or self.text("direction")
-        return value if isinstance(value, str) else None
+        """`inbound` or `outbound`; some records have it nowhere. Raises _OddError."""
+        stated = self.channel_data.get("direction")
+        return stated if isinstance(stated, str) and stated in _KINDS else self.text("direction")
 
     def texts(self, name: str) -> list[str]:
         """The texts of a variable that may stand several times; none where it is no text."""

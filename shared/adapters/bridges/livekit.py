@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from shared.adapters.bridges.fields import (
     authorization_in,
+    end_of,
     identifier,
     json_values,
     labels,
@@ -145,7 +146,7 @@ def _leg(
         to_number=numbers[1],
         started_at=joined_at,
         answered_at=answered_at,
-        ended_at=max(ended_at, joined_at),
+        ended_at=end_of(joined_at, ended_at),
         account=_first(facts, "account"),
         organizer=_first(facts, "organizer"),
         authorization=authorization,

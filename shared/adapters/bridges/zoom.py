@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from shared.adapters.bridges.fields import (
+    end_of,
     identifier,
     json_values,
     labels,
@@ -153,7 +154,7 @@ def _call(settings: DialectSettings, event: CallEvent) -> Assembled:
         to_number=text_of(facts["to"]),
         started_at=min(began),
         answered_at=answered,
-        ended_at=max(began),
+        ended_at=end_of(answered or ended, ended),
         account=text_of(facts.get("account")),
         organizer=text_of(facts.get("organizer")),
         authorization=text_of(facts.get("authorization")),

@@ -89,8 +89,9 @@ class AssembleCalls:
                 found = await self._take(taken_by, list(events.values()), bridge.wait_seconds)
                 for index, each in events.items():
                     leg = encode_leg_key(f"{bridge.id}~{each.leg_id}")
-                    none = Received(leg, "ignored", "The event makes no leg.")
-                    results[index] = found.get(each.leg_id, none)
+                    none = Received(leg, "ignored", "The event makes no leg by itself.")
+                    others = sorted(found.values(), key=lambda one: one.status != "queued")
+                    results[index] = found.get(each.leg_id) or next(iter(others), none)
 
         now = self.clock.now()
         accepted = [

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from shared.adapters.bridges import assemble, handshakes, parse
 from shared.adapters.bridges.acs import LATER_LISTS, SOURCE
+from shared.adapters.bridges.fields import end_of, read_time
 from shared.adapters.bridges.zoom import CALL_OUT, SERVICE_NUMBER
 from shared.domain.common.kinds import LegKind
 from shared.domain.directory.entities import Bridge
@@ -311,6 +312,35 @@ def test_a_huge_sequence_number_costs_no_memory() -> None:
 def test_a_call_without_phones_makes_no_leg() -> None:
     assert made("acs", [acs("CallConnected", 2), listed(2, 1), acs("CallDisconnected", 9)]) == []
     assert isinstance(post("acs", acs("CallParticipantAdded", 1))[0], Ignored)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(1795428060, "1795428060", "1795428060.0", "1795428060000", 1795428060000000),
+        *("1795428060000000000", "2026-11-23T10:01:00Z", "2026-11-23 10:01:00"),
+        *("2026-11-23T15:31:00.0000000+05:30", "2026-11-23T05:01:00-0500", "2026-11-23t10:00:60z"),
+        "Mon, 23 Nov 2026 11:01:00 +0100",
+    ],
+)
+def test_times_are_read_in_each_form_that_vendors_write(written: object) -> None:
+    assert read_time(written) == START + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(0, -1, True, None, "", "0", "-5", "1e9", "soon", "9" * 20, "2026-99-99T00:00:00Z"),
+        *("23/11/2026", [], {}, "2026-11-23", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
+    ],
+)
+def test_other_texts_are_no_times(written: object) -> None:
+    assert read_time(written) is None
+
+
+def test_an_end_before_the_start_remains_unless_the_clocks_are_close() -> None:
+    ends = [START - timedelta(seconds=seconds) for seconds in (-5, 0, 1, 2, 3)]
+    assert [end_of(START, each) for each in ends] == [ends[0], START, START, START, ends[4]]
 
 
 # All of them

@@ -5,7 +5,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from threading import Thread
+from threading import Event, Thread
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -128,6 +128,39 @@ def test_a_bridge_that_fails_is_tried_again_then_by_perminute(example: Example) 
     statuses = [adapter.handle(signed(SECRET, event()), event()) for _ in range(2)]
     assert statuses == [503, 204]
     assert calls.done == [("end", "au_1.contoso")]
+
+
+def test_a_slow_bridge_holds_no_other_call_up(example: Example) -> None:
+    control = example("control")
+    is_waiting, may_go_on = Event(), Event()
+
+    class Slow(Calls):
+        def end(self, call: dict[str, Any]) -> bool:
+            if call["authorization"] == "au_slow.1":
+                is_waiting.set()
+                may_go_on.wait(30)
+            return super().end(call)
+
+    calls = Slow()
+    receiver = control.Control(calls, [SECRET])
+    locks = {hash(f"au_{each}.1") % control.LOCKS: f"au_{each}.1" for each in range(200)}
+    locks.pop(hash("au_slow.1") % control.LOCKS)
+    other = next(iter(locks.values()))
+
+    def ended(authorization: str) -> int:
+        data = {"authorization": authorization, "reason": "dial_out_stopped"}
+        body = json.dumps({"id": authorization, "type": "call.end", "data": data}).encode()
+        return int(receiver.handle(signed(SECRET, body), body))
+
+    slow = Thread(target=ended, args=("au_slow.1",))
+    slow.start()
+    try:
+        assert is_waiting.wait(30)
+        assert ended(other) == 204
+    finally:
+        may_go_on.set()
+        slow.join(30)
+    assert calls.done == [("end", other), ("end", "au_slow.1")]
 
 
 def test_a_warning_extends_and_moves_the_end(example: Example) -> None:
