@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.docs import http_api, limits, mapping, roles, settings
+from tests.docs import http_api, limits, roles, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITERS: tuple[Callable[[], Mapping[str, str]], ...] = (
     http_api.pages,
     limits.pages,
-    mapping.pages,
     roles.pages,
     settings.pages,
 )

@@ -8,7 +8,6 @@ import pytest
 from functions.http import ROUTES
 from shared.settings import Settings, SettingsError
 from tests.docs import limits as limits_page
-from tests.docs import mapping
 from tests.docs.http_api import observed_codes
 from tests.docs.reference import ROOT, pages
 from tests.docs.settings import KEY, NEEDED, SETTINGS, Setting, uses
@@ -84,22 +83,3 @@ def test_a_setting_that_is_read_is_on_the_page_of_the_configuration() -> None:
     page = (Path(ROOT) / "docs" / "configuration.md").read_text("utf-8")
 
     assert [each.name for each in SETTINGS if f"`{each.name}`" not in page] == []
-
-
-def test_every_option_of_a_mapping_is_explained_and_tried_by_a_ready_mapping_or_a_test() -> None:
-    assert {name for name, *_ in mapping.options()} == mapping.ABOUT.keys()
-
-
-@pytest.mark.parametrize("deck", mapping.DECKS, ids=lambda deck: deck.name)
-def test_a_ready_mapping_reads_its_deck_without_a_finding(deck: mapping.Deck) -> None:
-    version, form = mapping.read(deck)
-
-    assert form.report.rates == len(version) > 0
-    assert form.report.unknown_names == ()
-    assert len(mapping.DECKS) >= 5
-
-
-def test_no_file_of_a_deck_is_left_over() -> None:
-    files = {path.name.partition(".")[0] for path in mapping.FOLDER.iterdir()}
-
-    assert files == {deck.name for deck in mapping.DECKS}
