@@ -20,7 +20,7 @@ _ANY = frozenset(Role)
 
 @admin_route(bp, "GET", "v1/caller", _ANY)
 async def get_caller(call: Call) -> func.HttpResponse:
-    """Name, roles and accounts of the caller, for clients that offer only what is allowed."""
+    """Name, roles and accounts of the caller, for clients that offer only the allowed actions."""
     return reply(
         {
             "name": call.principal.name,

@@ -77,7 +77,7 @@ async def post_call_ended(call: Call) -> func.HttpResponse:
 
 
 def _counted(received: "Sequence[Received]", now: datetime) -> PostCounts:
-    """What came of a post, for the status."""
+    """Counts of a post's outcomes, for the status."""
     statuses = Counter(each.status for each in received)
     reasons = Counter(each.reason or "" for each in received if each.status == "ignored")
     return PostCounts(now, statuses["queued"], statuses["parked"], reasons)

@@ -12,8 +12,9 @@ bp = new_blueprint()
 
 @admin_route(bp, "GET", "v1/accounts/{account}/calls", READERS, queries=(FORMAT,))
 async def list_calls(call: Call) -> func.HttpResponse:
-    """The open calls, dearest per minute first, as JSON or CSV, and how long the account's credits
-    last if all of them go on: balance and credit limit, less what they have cost so far."""
+    """The open calls, most expensive per minute first, as JSON or CSV, and the seconds that the
+    account's credits last if all of them continue: balance and credit limit, less their cost so
+    far."""
     from shared.contracts.dial_out.calls_in_progress import CALL_COLUMNS, call_body, calls_body
 
     account = call.path("account")

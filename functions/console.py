@@ -1,4 +1,4 @@
-"""The console: static files of `console/dist`, for everybody; the data comes from the API.
+"""The console: static files of `console/dist`, without sign-in; the data comes from the API.
 
 Names in `assets/` carry a hash of their contents and never change; every other path is a page of
 the console, so that each of its addresses can be opened directly. A file is compressed here, since
@@ -107,7 +107,7 @@ def _file(content: bytes, path: str) -> _File:
 
 
 def _config() -> bytes:
-    """What the console must know before a sign-in: where Entra is, if tokens are accepted."""
+    """Settings that the console needs before a sign-in: Entra's address, if tokens are accepted."""
     settings = container().settings
     entra = (
         {"authority": f"{ENTRA}/{settings.entra_tenant}", "client_id": settings.entra_audience}

@@ -1,4 +1,4 @@
-"""Authorisation of dial-outs and dial-ins, their extension and release."""
+"""Authorization of dial-outs and dial-ins, their extension and release."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ _CALL = "v1/bridges/{bridge}/dial-outs/{authorization}"
     bp, "v1/bridges/{bridge}/dial-outs", "dial_out.requests:DialOutRequest", idempotency_key=True
 )
 async def post_dial_out(call: Call, request: "requests.DialOutRequest") -> func.HttpResponse:
-    """Authorise a dial-out. 200 either way: `decision` is allow or deny."""
+    """Authorize a dial-out. 200 either way: `decision` is allow or deny."""
     answer = await container().authorise_dial_out(
         call.bridge,
         _authorisation_request(
@@ -39,7 +39,7 @@ async def post_dial_out(call: Call, request: "requests.DialOutRequest") -> func.
     bp, "v1/bridges/{bridge}/dial-ins", "dial_out.requests:DialInRequest", idempotency_key=True
 )
 async def post_dial_in(call: Call, request: "requests.DialInRequest") -> func.HttpResponse:
-    """Authorise a caller. 200 either way: `decision` is allow or deny. Extended and released like a
+    """Authorize a caller. 200 either way: `decision` is allow or deny. Extended and released like a
     dial-out."""
     content = {"dial_in": call.content}
     answer = await container().authorise_dial_in(

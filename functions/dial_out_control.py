@@ -27,7 +27,7 @@ _POLICY = "v1/accounts/{account}/dial-out-policy"
 
 @admin_route(bp, "GET", f"{_POLICY}/state", READERS)
 async def get_dial_out_state(call: Call) -> func.HttpResponse:
-    """Status of dial-out, holds of open calls, and authorised calls without a call-ended event."""
+    """Status of dial-out, holds of open calls, and authorized calls without a call-ended event."""
     running = await container().dial_out_settings.running(call.path("account"))
     return reply(
         {

@@ -39,9 +39,9 @@ _REGISTER = (
     *_SINCE,
     flag("take_over", "End what other accounts of the caller have registered from then on."),
 )
-_HISTORY = (flag("history", "Also what has ended."),)
+_HISTORY = (flag("history", "Include registrations that have ended."),)
 _LIST = (*PAGE, PREFIX)
-_DRY_RUN = (flag("dry_run", "Only say what would change."),)
+_DRY_RUN = (flag("dry_run", "Report the changes, and store nothing."),)
 _LOAD = Body("directory.loads:LoadFile", (CSV_MEDIA_TYPE,), bytes_max=limits.LOAD_BODY_BYTES_MAX)
 _ORGANIZERS = "v1/accounts/{account}/organizers"
 _CONFERENCES = "v1/accounts/{account}/conferences"
@@ -85,7 +85,7 @@ async def list_service_numbers(call: Call) -> func.HttpResponse:
     bp, "PUT", _ORGANIZERS, _SETTERS, queries=_DRY_RUN, body=_LOAD, if_match=False, is_report=True
 )
 async def put_organizers(call: Call) -> func.HttpResponse:
-    """Load many organizers from CSV, all rows or none; `?dry_run=true` says what would change."""
+    """Load many organizers from CSV, all rows or none; `?dry_run=true` reports the changes."""
     from shared.contracts.dial_out.policy import OrganizerBody, organizer_body
     from shared.contracts.directory.loads import (
         ORGANIZER_CELLS,
@@ -122,8 +122,8 @@ async def put_organizers(call: Call) -> func.HttpResponse:
     bp, "PUT", _CONFERENCES, _SETTERS, queries=_DRY_RUN, body=_LOAD, if_match=False, is_report=True
 )
 async def put_conferences(call: Call) -> func.HttpResponse:
-    """Load many conferences from CSV, all rows or none, from now on; `?dry_run=true` says what
-    would change."""
+    """Load many conferences from CSV, all rows or none, from now on; `?dry_run=true` reports the
+    changes."""
     from shared.contracts.directory.registrations import ConferenceBody
 
     return await _load_registrations(
@@ -143,8 +143,8 @@ async def put_conferences(call: Call) -> func.HttpResponse:
     all_accounts=True,
 )
 async def put_service_numbers(call: Call) -> func.HttpResponse:
-    """Load many service numbers from CSV, all rows or none, from now on; `?dry_run=true` says what
-    would change. Needs access to all accounts."""
+    """Load many service numbers from CSV, all rows or none, from now on; `?dry_run=true` reports
+    the changes. Needs access to all accounts."""
     from shared.contracts.directory.registrations import ServiceNumberBody
 
     return await _load_registrations(
@@ -361,8 +361,8 @@ async def get_service_number(call: Call) -> func.HttpResponse:
 async def _of_number(
     call: Call, act: Callable[[str], Awaitable[func.HttpResponse]]
 ) -> func.HttpResponse:
-    """`act` on the normalised number, else on the text: numbers that were registered before they
-    were normalised are found by it."""
+    """`act` on the normalized number, else on the text, which finds registrations older than
+    normalization."""
     text = call.path("number")
     number = called_number(text)
     try:

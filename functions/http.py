@@ -1,6 +1,6 @@
 """The HTTP edge: declaration of routes, reading of requests, responses.
 
-`open_route` is for everybody, `bridge_route` for authenticated bridges, `admin_route` for
+`open_route` needs no authentication, `bridge_route` is for authenticated bridges, `admin_route` for
 principals with a role, and only for their own accounts. A handler takes a `Call` and returns a
 response. An exception becomes a problem document, an unexpected one a 500 without details.
 """
@@ -259,7 +259,7 @@ def new_blueprint() -> func.Blueprint:
 
 
 def open_route(blueprint: func.Blueprint, method: str, path: str) -> Callable[[Handler], Any]:
-    """A route for everybody: health, and the API's description."""
+    """A route without authentication: health, and the API's description."""
     return _route(blueprint, Route("", method, path), [method], _serve_anybody)
 
 
@@ -441,7 +441,7 @@ async def _require_visible(call: Call) -> None:
     """Every account and rate card that the request names, in path, query or body, must be visible
     to the caller. A body that can't be parsed is left to the handler, which refuses it.
 
-    Raises NotAllowed, the same for what is foreign and what is absent.
+    Raises NotAllowed, the same for foreign and for absent accounts and cards.
     """
     try:
         body = loads(call.body()) if is_json(call.media_type()) else None

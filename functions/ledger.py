@@ -157,7 +157,7 @@ async def get_balance(call: Call) -> func.HttpResponse:
     bp, "GET", f"{_ACCOUNT}/statements/{{month}}", READERS, queries=_STATEMENT, is_report=True
 )
 async def get_statement(call: Call) -> func.HttpResponse:
-    """Sums of a month: opening balance, totals by kind, destination, organizer and cost centre,
+    """Sums of a month: opening balance, totals by kind, destination, organizer and cost center,
     closing balance; as JSON, CSV, or a page to print."""
     account, month = call.path("account"), call.path("month")
     is_html = call.query("format") == "html"

@@ -80,7 +80,7 @@ async def replay_parked_leg(call: Call, body: "entries.ReplayBody") -> func.Http
     body=Body("ledger.entries:DismissBody", is_optional=True),
 )
 async def dismiss_parked_leg(call: Call, body: "entries.DismissBody") -> func.HttpResponse:
-    """Dismiss a parked leg: it will not be charged. The body may state the reason."""
+    """Dismiss a parked leg, so that it is not charged. The body may state the reason."""
     from shared.contracts.ledger.entries import parked_body
 
     note = body.note

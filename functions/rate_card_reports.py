@@ -24,7 +24,7 @@ TEXT_MEDIA_TYPE = "text/plain"
 
 @admin_route(bp, "POST", "v1/quotes", READERS, body="rate_cards.quotes:QuoteBody")
 async def post_quote(call: Call, body: "QuoteBody") -> func.HttpResponse:
-    """The cost of a call, explained like a charge; with `organizer_id` by the organizer's licence,
+    """The cost of a call, explained like a charge; with `organizer_id` by the organizer's license,
     with included minutes."""
     inquiry = _inquiry(body, talk_seconds=body.talk_seconds, organizer=body.organizer_id)
     return reply(await container().rate_card_service.quote(inquiry, call.principal))

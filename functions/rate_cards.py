@@ -40,7 +40,7 @@ EFFECT = (
     Query("account", "Also what legs of this account would have cost."),
     Query("month", "Legs of this month, `2026-11`; the last one if left out."),
 )
-_LINT = flag("lint", "Report what is odd in it too.")
+_LINT = flag("lint", "Report the findings of the lint, too.")
 _VERSION = "v1/rate-cards/{card}/versions/{effective_from}"
 
 

@@ -16,7 +16,7 @@ _OPERATORS = frozenset({Role.OPERATOR})
 @admin_route(bp, "GET", "v1/status", frozenset(Role))
 async def get_status(call: Call) -> func.HttpResponse:
     """The status of the product: `ok`, `degraded` or `failing`, with reasons. Parked legs and
-    webhooks are counted in the caller's accounts; what is not known is null."""
+    webhooks are counted in the caller's accounts; unknown values are null."""
     from shared.contracts.operations.status import status_body
 
     wired = container()

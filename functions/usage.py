@@ -33,7 +33,7 @@ _FILTERS = (
         ("charged", "zero", "pool", "parked"),
     ),
     Query("organizer", "Legs of this organizer's conferences only."),
-    Query("cost_center", "Legs of this cost centre only."),
+    Query("cost_center", "Legs of this cost center only."),
     Query("conference", "Legs of this conference only."),
     Query("region", "Legs to this region only, `FR`."),
     Query("destination", "Legs to this destination of the rate card only."),
@@ -103,7 +103,7 @@ async def get_usage(call: Call) -> func.HttpResponse:
         *_FILTERS,
         one_of(
             "order",
-            "Newest (the default) or oldest first, or the dearest first.",
+            "Newest (the default) or oldest first, or the most expensive first.",
             ("newest", "oldest", "amount"),
         ),
     ),

@@ -1,1 +1,1 @@
-"""What the use cases need of adapters, a module a concern. Nothing here does I/O."""
+"""Protocols that the use cases need from adapters, one module per concern, without I/O."""

@@ -1,4 +1,4 @@
-"""What timers, bridges and API keys did last, for the status of the product."""
+"""The latest activity of timers, bridges and API keys, for the status of the product."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,8 +25,8 @@ class Runs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PostCounts:
-    """What a bridge posted: legs that were queued, legs that were parked, and events that made no
-    leg, by reason. What is posted again counts again."""
+    """Counts of a bridge's posts: legs that were queued, legs that were parked, and events without
+    a leg, by reason. A repeated post counts again."""
 
     last_post_at: datetime | None = None
     legs: int = 0
@@ -38,7 +38,7 @@ class BridgePosts(Protocol):
     """Counts by bridge. They are written within seconds: a process that dies loses those."""
 
     def note(self, bridge: str, counts: PostCounts) -> None:
-        """Add what came of a post, or what was parked later. Never raises."""
+        """Add the outcomes of a post, or of later parking. Never raises."""
         ...
 
     async def last_day(self, bridge: str) -> PostCounts:
@@ -50,8 +50,8 @@ class KeyUses(Protocol):
     """Keeps when each API key was last used, to the hour."""
 
     def note(self, key_id: str) -> None:
-        """The key is used now. Written in the background; nobody waits for it, and a failed write
-        is made up for by a later use."""
+        """The key is used now. Written in the background, without a caller that waits; a later use
+        makes up for a failed write."""
         ...
 
     async def last(self) -> Mapping[str, datetime]:

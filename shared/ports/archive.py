@@ -1,4 +1,4 @@
-"""What was accepted, kept for weeks."""
+"""Accepted legs and events, kept for weeks."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Something that was accepted at a time: a `leg` as it is queued, an `event` of a
-    call, or what is `unreadable`."""
+    """A content and the time of its acceptance: a `leg` as it is queued, an `event` of a
+    call, or an `unreadable` record."""
 
     at: datetime
     kind: str
@@ -17,12 +17,12 @@ class Accepted:
 
 
 class Archive(Protocol):
-    """What was accepted, kept for weeks where the loss of a region does not reach it."""
+    """Accepted contents, kept for weeks in a place that survives the loss of a region."""
 
     async def keep(self, items: Sequence[Accepted]) -> None:
         """Returns once all are written. Raises StoreUnavailable when that is not certain."""
         ...
 
     def read(self, since: datetime, until: datetime) -> AsyncIterator[Accepted]:
-        """What was accepted from `since` to before `until`. Raises StoreUnavailable, ValueError."""
+        """The contents accepted from `since` to before `until`. Raises StoreUnavailable, ValueError."""
         ...

@@ -10,7 +10,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, and in which request."""
+    """The principal that acts, and its request."""
 
     name: str
     request_id: str | None = None
@@ -18,12 +18,12 @@ class Actor:
 
 NOBODY = Actor("perminute")
 ACTING: ContextVar[Actor] = ContextVar("acting", default=NOBODY)
-"""Who acts in the present task: the edge sets it once the caller is known. What no request causes
-is done by `perminute`."""
+"""The actor of the present task: the edge sets it once the caller is authenticated. Without a
+request, the actor is `perminute`."""
 
 
 class Action(StrEnum):
-    """What happened to a setting."""
+    """The kind of a setting's change."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -36,8 +36,8 @@ class Action(StrEnum):
 class Change:
     """A change of one setting as people see it, without secrets.
 
-    `account` is None for what all accounts share; `before` is None for what is new, `after` for
-    what is gone.
+    `account` is None for a setting that all accounts share; `before` is None for a new setting,
+    `after` for a deleted one.
     """
 
     action: Action
@@ -60,7 +60,7 @@ class LoggedChange:
 
 @dataclass(frozen=True, slots=True)
 class ChangeFilter:
-    """`accounts` None: every change, those of what all accounts share too. From `since` on, before
+    """`accounts` None: every change, with those of shared settings. From `since` on, before
     `until`."""
 
     accounts: Sequence[str] | None
@@ -71,8 +71,8 @@ class ChangeFilter:
 
 
 class AuditLog(Protocol):
-    """Reads the log. What writes a setting writes its change in the same transaction: the stores of
-    settings do so by themselves, so a use case that writes through them has nothing to add."""
+    """Reads the log. The stores of settings write a change in the transaction of the setting, so a
+    use case that writes through them has nothing to add."""
 
     async def page(
         self, wanted: ChangeFilter, *, limit: int, cursor: str | None

@@ -30,12 +30,12 @@ class WebhookSender(Protocol):
     """Sends to receivers that others chose."""
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Post it once and say what came back. Never raises for what a receiver does."""
+        """Post it once and return the reply. Never raises for a receiver's failure."""
         ...
 
 
 class Deliveries(Protocol):
-    """Events on their way to receivers outside: each target of an account is a list of its own."""
+    """Events on their way to external receivers: each target of an account has a separate list."""
 
     async def accept(self, delivery: Delivery) -> bool:
         """Keep a delivery that waits; False if it is there already."""
@@ -50,7 +50,7 @@ class Deliveries(Protocol):
         ...
 
     async def update(self, delivery: Delivery) -> None:
-        """Write how far it is; it waits as long as its status says so."""
+        """Write its progress; it waits as long as its status is a waiting one."""
         ...
 
     async def page(
@@ -60,21 +60,21 @@ class Deliveries(Protocol):
         ...
 
     async def lease(self, account: str, target: str, now: datetime) -> str | None:
-        """Take the right to send; its token, or None while somebody else has it."""
+        """Take the lease for sending; its token, or None while another process has it."""
         ...
 
     async def release(self, account: str, target: str, token: str) -> None:
-        """Give the right back, if it is still ours."""
+        """Release the lease, if this token still holds it."""
         ...
 
     async def stop(self, account: str, target: str, token: str, at: datetime) -> None:
-        """The receiver wants nothing any more; the right is given back."""
+        """Record that the receiver refused all further events; release the lease."""
         ...
 
     async def stopped_at(self, account: str, target: str) -> datetime | None:
-        """When its receiver said so, or None."""
+        """The time of that refusal, or None."""
         ...
 
     async def restart(self, account: str, target: str) -> None:
-        """It was set up anew: its receiver may want events again."""
+        """Forget the refusal: the target was configured again."""
         ...

@@ -1,4 +1,4 @@
-"""What may happen: credit that authorisations hold."""
+"""The hold book: credit that authorizations reserve."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from shared.ports.ledger import Outbox
 
 @dataclass(frozen=True, slots=True)
 class RateReference:
-    """The rate that a hold was reckoned with, without the number that was dialled.
+    """The rate of a hold, without the dialled number.
 
-    `is_included`: the organizer's licence pays for such calls. `after`: the rate of the next
+    `is_included`: the organizer's license pays for such calls. `after`: the rate of the next
     version, where that takes effect while the call rings.
     """
 
@@ -33,8 +33,8 @@ class RateReference:
 class HoldRecord:
     """A request as it is kept: who sent what (`digest`), and the answer that was given.
 
-    `granted_seconds` is 0 for a denial. What is granted, of which `pool_seconds` are paid in
-    minutes, is as of the last extension; `released`: the bridge gave it back. An extension needs
+    `granted_seconds` is 0 for a denial. The granted seconds, of which included minutes pay
+    `pool_seconds`, are those of the last extension; `released`: the bridge gave it back. An extension needs
     `rate`, `requested_at`, `organizer` and `conference`. `caller` is the number that calls, as the
     bridge sent it. An allowed dial-out has the `day` and the
     `scopes` that its charge is counted in (`Hold`).
@@ -88,7 +88,7 @@ class ExtendHold:
 
 @dataclass(frozen=True, slots=True)
 class StoredDecision:
-    """The answer that is kept; `repeated`: it was given before. `events`: others must hear."""
+    """The stored answer; `repeated`: it was given before. `events`: events wait to be published."""
 
     record: HoldRecord
     repeated: bool = False
@@ -97,9 +97,9 @@ class StoredDecision:
 
 @dataclass(frozen=True, slots=True)
 class DialOutControl:
-    """What a person (or a setting) turns in the hold book, where it bites at once. None: as it is.
+    """Switches of the hold book that take effect at once. None: unchanged.
 
-    `stop` is why dial-out is stopped, "" lets it go on.
+    `stop` is the reason for the stop of dial-out, "" ends the stop.
     """
 
     stop: str | None = None
@@ -107,8 +107,7 @@ class DialOutControl:
 
 
 class HoldBook(Protocol):
-    """What may happen: credit that authorisations hold (docs/architecture.md). The account is the
-    partition."""
+    """Credit that authorizations reserve (docs/architecture.md). The account is the partition."""
 
     async def view(
         self, account: str, *, fresh: bool = True, scopes: Sequence[str] = ()
@@ -120,7 +119,7 @@ class HoldBook(Protocol):
         ...
 
     async def place(self, account: str, command: PlaceHold) -> StoredDecision | Denial:
-        """Place a hold, or say why not. The same authorisation gets its first answer."""
+        """Place a hold, or return the denial. The same authorization gets its first answer."""
         ...
 
     async def keep(self, account: str, record: HoldRecord) -> StoredDecision:
@@ -129,11 +128,11 @@ class HoldBook(Protocol):
         ...
 
     async def record(self, account: str, authorization: str) -> HoldRecord | None:
-        """The question and answer of an authorisation, or None."""
+        """The request and answer of an authorization, or None."""
         ...
 
     async def placed_for(self, account: str, leg: str) -> str | None:
-        """The last authorisation that was placed for the leg with this key, or None."""
+        """The last authorization that was placed for the leg with this key, or None."""
         ...
 
     async def extend(self, account: str, command: ExtendHold) -> Granted | None:
@@ -151,7 +150,7 @@ class HoldBook(Protocol):
         ...
 
     async def release(self, account: str, authorization: str, bridge: str) -> None:
-        """Give back what an authorisation holds; again changes nothing.
+        """Release the hold of an authorization; a repetition changes nothing.
 
         Raises NotFound when this bridge placed no such hold.
         """

@@ -1,4 +1,4 @@
-"""What happened to an account's credits."""
+"""The ledger of an account's credits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from shared.domain.usage.usage import Cell, Span, UsageTotal
 
 @dataclass(frozen=True, slots=True)
 class CommitResult:
-    """What became of a ledger command. `repeated`: it was carried out before, and this is its
+    """The result of a ledger command. `repeated`: it was carried out before, and this is its
     first result. `events`: the commit put events into the outbox."""
 
     entry: Entry | None
@@ -50,7 +50,7 @@ class LegRecord:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationUse:
-    """What debits did to the hold of an authorization: the leg that settled it, in which entry, and
+    """The effect of debits on the hold of an authorization: the leg that settled it, the entry, and
     whether an unanswered leg freed it."""
 
     settled_by: str | None = None
@@ -90,7 +90,7 @@ class Outbox:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What recomputing an account's ledger found; `problems` is empty when all is well."""
+    """Result of recomputing an account's ledger; `problems` is empty for a sound ledger."""
 
     commits: int
     entries: int
@@ -102,15 +102,15 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class UsageDays:
-    """Cells of closed days, and the commit after which the journal goes on; None where the span
-    lies in closed days."""
+    """Cells of closed days, and the commit after which the journal continues; None where all days
+    of the span are closed."""
 
     cells: Sequence[tuple[Cell, UsageTotal]]
     after: int | None
 
 
 class Ledger(Protocol):
-    """What happened to an account's credits (docs/ledger.md). The account is the partition."""
+    """The ledger of an account's credits (docs/ledger.md). The account is the partition."""
 
     async def state(self, account: str) -> LedgerState | None:
         """The state as it is stored now; None before the ledger is opened."""
@@ -130,7 +130,7 @@ class Ledger(Protocol):
         ...
 
     async def use_of(self, account: str, authorization: str) -> AuthorizationUse:
-        """What debits did to the hold of an authorization."""
+        """The effect of debits on the hold of an authorization."""
         ...
 
     async def debits(self, account: str, leg: str) -> list[LegRecord]:
@@ -144,7 +144,7 @@ class Ledger(Protocol):
     async def persons_of(
         self, account: str, legs: Sequence[str]
     ) -> dict[str, Mapping[str, object]]:
-        """The persons' parts of many legs; of what was erased, an empty one; no leg: no item."""
+        """The personal parts of many legs; an erased part is empty; an unknown leg has no item."""
         ...
 
     async def reversals_of(self, account: str, debits: Sequence[int]) -> dict[int, Entry]:
@@ -156,9 +156,9 @@ class Ledger(Protocol):
         ...
 
     async def posted(self, account: str, *, after: int, until: int) -> list[SettledDebit]:
-        """What the first debits of legs in the commits above `after`, up to `until`, charged to
-        whose holds, and what reversals and re-ratings changed of such charges. Raises LedgerCorrupt
-        when a commit is not there yet, which can't be."""
+        """The first debits of legs in the commits above `after`, up to `until`, each with its hold,
+        and the changes of such charges by reversals and re-ratings. Raises LedgerCorrupt when a
+        commit is missing."""
         ...
 
     async def history(self, account: str, *, after: int) -> list[Commit]:
@@ -166,7 +166,7 @@ class Ledger(Protocol):
         ...
 
     async def pack_until(self, account: str, before: datetime) -> int:
-        """Pack what was committed before a time into segments; the number of new ones."""
+        """Pack the commits before a time into segments; the number of new segments."""
         ...
 
     async def close_usage_days(self, account: str, time_zone: str, before: datetime) -> int:
@@ -186,7 +186,7 @@ class Ledger(Protocol):
     async def closed_month(self, account: str, month: str) -> ClosedMonth | None:
         """A closed month, held against the journal where it begins and ends; None: not closed.
 
-        Raises LedgerCorrupt where it does not re-add, or isn't what the journal says.
+        Raises LedgerCorrupt where its sums are wrong, or differ from the journal.
         """
         ...
 
@@ -241,6 +241,6 @@ class Ledger(Protocol):
         ...
 
     async def verify(self, account: str, *, resume: bool = False) -> Verification:
-        """Recompute chain, numbers, balances, lots and guards from what is stored; with `resume`
-        from where the last sound verification ended."""
+        """Recompute chain, numbers, balances, lots and guards from the stored rows; with `resume`
+        from the end of the last sound verification."""
         ...

@@ -47,12 +47,12 @@ class ParkingLot(Protocol):
 
     async def update(self, parked: ParkedLeg, *, unpin: bool = False) -> ParkedLeg:
         """Write its status, attempts and reason, unless it has a later status meanwhile: open,
-        dismissed, replayed. Its pin stays, unless `unpin`. Returns what is kept."""
+        dismissed, replayed. Its pin stays, unless `unpin`. Returns the stored leg."""
         ...
 
     async def pin(self, parked_id: str, leg: str) -> ParkedLeg:
-        """Say as which leg it is charged, unless that was said before or it is closed. Returns
-        what is kept."""
+        """Pin the leg under which it is charged, unless it has a pin or is closed. Returns the
+        stored leg."""
         ...
 
     async def announced(self, parked_id: str) -> None:
@@ -78,8 +78,8 @@ class ParkingLot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KeptEvent:
-    """An event as it is kept. What its leg lacks at `due_at` is waited for no longer. `erased`: its
-    facts are gone, since they held a person's data."""
+    """A stored event. At `due_at`, the wait for missing facts of its leg ends. `erased`: its facts
+    are deleted, since they held a person's data."""
 
     event: CallEvent
     received_at: datetime

@@ -12,7 +12,7 @@ from shared.ports.ledger import Outbox
 
 @dataclass(frozen=True, slots=True)
 class DueMark:
-    """Something to act on from a time on: a superset of what is due (docs/architecture.md)."""
+    """Something to act on from a time on: a superset of the due ones (docs/architecture.md)."""
 
     account: str
     kind: str

@@ -10,7 +10,7 @@ from shared.domain.legs.dead_letters import DeadLetter, QueueCounts
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What goes onto the queue or the topic."""
+    """A message for the queue or the topic."""
 
     message_id: str
     body: bytes
@@ -78,7 +78,7 @@ class Backlog(Protocol):
         ...
 
     async def seconds(self) -> int:
-        """The age of what is processed now; 0 when the queue keeps up or nobody knows."""
+        """The age of the leg that is processed now; 0 when the queue keeps up or none is known."""
         ...
 
 

@@ -14,13 +14,13 @@ class RateCards(Protocol):
     async def version_for(
         self, card: str, answered_at: datetime, *, known_at: datetime | None = None
     ) -> RateCardVersion | None:
-        """The version in force then, or None. Absence is reported only after a fresh read; what was
-        put before `known_at` counts, in whichever process."""
+        """The version in force then, or None. Absence is reported only after a fresh read. A version
+        that any process stored before `known_at` counts."""
         ...
 
 
 class RateCardStore(RateCards, Protocol):
-    """Rate cards for those who make them. Everything raises StoreUnavailable."""
+    """Rate cards with their administration. Every method raises StoreUnavailable."""
 
     async def put(self, version: RateCardVersion, rules: PutRules) -> CardVersion:
         """Make or replace a version; raises what `check_put` raises."""

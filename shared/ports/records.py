@@ -19,7 +19,7 @@ class Record:
 
     @property
     def etag(self) -> str:
-        """The quoted version, as HTTP wants it."""
+        """The quoted version, as HTTP requires."""
         return f'"{self.version}"'
 
 
@@ -32,14 +32,14 @@ class Saved:
 
     @property
     def etag(self) -> str:
-        """The quoted version, as HTTP wants it."""
+        """The quoted version, as HTTP requires."""
         return f'"{self.version}"'
 
 
 async def overwrite(
     records: "RecordStore", kind: str, key: str, document: Mapping[str, object]
 ) -> None:
-    """Write the document, whatever is there. Raises StoreUnavailable."""
+    """Write the document, over any other. Raises StoreUnavailable."""
     present = await records.get(kind, key)
     await records.put(kind, key, document, if_match="*" if present else None)
 
@@ -73,7 +73,7 @@ async def retire(
 class RecordStore(Protocol):
     """JSON documents by (kind, key), each with a version that counts up. Raises StoreUnavailable.
 
-    Kinds that can be listed have ids of our own as keys, all others may have any text.
+    Kinds that can be listed have the product's ids as keys, all others may have any text.
     """
 
     async def get(self, kind: str, key: str) -> Record | None:
@@ -110,7 +110,7 @@ class RecordStore(Protocol):
         """Documents of a kind in the order of their keys, those that begin with `prefix`, and the
         cursor of the next page.
 
-        Raises Invalid `cursor_invalid` on a cursor that is not ours.
+        Raises Invalid `cursor_invalid` on a cursor of another list.
         """
         ...
 

@@ -111,7 +111,7 @@ class TableStore(Protocol):
         """Rows of all partitions, a page at a time, ordered by (partition, key).
 
         A page may be short or empty and still carry a cursor. Raises Invalid `cursor_invalid` on
-        a cursor that is not ours."""
+        a cursor of another list."""
         ...
 
     async def transact(
