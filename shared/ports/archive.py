@@ -24,5 +24,6 @@ class Archive(Protocol):
         ...
 
     def read(self, since: datetime, until: datetime) -> AsyncIterator[Accepted]:
-        """The contents accepted from `since` to before `until`. Raises StoreUnavailable, ValueError."""
+        """The contents accepted from `since` to before `until`. Raises StoreUnavailable and
+        ValueError."""
         ...

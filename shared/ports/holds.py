@@ -34,10 +34,10 @@ class HoldRecord:
     """A request as it is kept: who sent what (`digest`), and the answer that was given.
 
     `granted_seconds` is 0 for a denial. The granted seconds, of which included minutes pay
-    `pool_seconds`, are those of the last extension; `released`: the bridge gave it back. An extension needs
-    `rate`, `requested_at`, `organizer` and `conference`. `caller` is the number that calls, as the
-    bridge sent it. An allowed dial-out has the `day` and the
-    `scopes` that its charge is counted in (`Hold`).
+    `pool_seconds`, are those of the last extension; `released`: the bridge gave it back. An
+    extension needs `rate`, `requested_at`, `organizer` and `conference`. `caller` is the number
+    that calls, as the bridge sent it. An allowed dial-out has the `day` and the `scopes` that its
+    charge is counted in (`Hold`).
     """
 
     authorization: str

@@ -14,8 +14,8 @@ class RateCards(Protocol):
     async def version_for(
         self, card: str, answered_at: datetime, *, known_at: datetime | None = None
     ) -> RateCardVersion | None:
-        """The version in force then, or None. Absence is reported only after a fresh read. A version
-        that any process stored before `known_at` counts."""
+        """The version in force then, or None. Absence is reported only after a fresh read. A
+        version that any process stored before `known_at` counts."""
         ...
 
 
