@@ -1586,7 +1586,7 @@ def acknowledge_alert(account: str, id: str) -> Call[AcknowledgeAlert]:
 
 
 def list_calls(account: str, *, format: str | int | None = None) -> Call[ListCalls]:
-    """The open calls, dearest per minute first, as JSON or CSV, and how long the account's credits last if all of them go on: balance and credit limit, less what they have cost so far."""
+    """The open calls, most expensive per minute first, as JSON or CSV, and the seconds that the account's credits last if all of them continue: balance and credit limit, less their cost so far."""
     return Call(
         "list_calls", "GET", f"/api/v1/accounts/{segment(account)}/calls", query_of(format=format)
     )
@@ -1647,7 +1647,7 @@ def restart_dial_out(account: str) -> Call[RestartDialOut]:
 
 
 def get_dial_out_state(account: str) -> Call[GetDialOutState]:
-    """Status of dial-out, holds of open calls, and authorised calls without a call-ended event."""
+    """Status of dial-out, holds of open calls, and authorized calls without a call-ended event."""
     return Call(
         "get_dial_out_state", "GET", f"/api/v1/accounts/{segment(account)}/dial-out-policy/state"
     )
@@ -1836,7 +1836,7 @@ def post_reconciliation(
 def get_statement(
     account: str, month: str, *, format: str | int | None = None, language: str | int | None = None
 ) -> Call[GetStatement]:
-    """Sums of a month: opening balance, totals by kind, destination, organizer and cost centre, closing balance; as JSON, CSV, or a page to print."""
+    """Sums of a month: opening balance, totals by kind, destination, organizer and cost center, closing balance; as JSON, CSV, or a page to print."""
     return Call(
         "get_statement",
         "GET",
@@ -1978,7 +1978,7 @@ def try_bridge_post(
 
 
 def get_caller() -> Call[GetCaller]:
-    """Name, roles and accounts of the caller, for clients that offer only what is allowed."""
+    """Name, roles and accounts of the caller, for clients that offer only the allowed actions."""
     return Call("get_caller", "GET", "/api/v1/caller")
 
 
@@ -2018,7 +2018,7 @@ def replay_parked_legs(body: ReplayAllBody | None = None) -> Call[ReplayParkedLe
 
 
 def dismiss_parked_leg(id: str, body: DismissBody | None = None) -> Call[DismissParkedLeg]:
-    """Dismiss a parked leg: it will not be charged."""
+    """Dismiss a parked leg, so that it is not charged."""
     return Call(
         "dismiss_parked_leg", "POST", f"/api/v1/parked-legs/{segment(id)}/dismiss", body=body
     )
@@ -2035,7 +2035,7 @@ def list_proof_keys() -> Call[ListProofKeys]:
 
 
 def post_quote(body: QuoteBody) -> Call[PostQuote]:
-    """The cost of a call, explained like a charge; with `organizer_id` by the organizer's licence, with included minutes."""
+    """The cost of a call, explained like a charge; with `organizer_id` by the organizer's license, with included minutes."""
     return Call("post_quote", "POST", "/api/v1/quotes", body=body)
 
 
