@@ -26,11 +26,17 @@ def check_follows(root, before):
 
 
 def check_entry(entry):
-    """That the amount of an entry is what it did to lots and deficit."""
+    """That the amount of an entry is its change of lots and deficit, and its members are right."""
     drawn = sum(micros(draw["amount"]) for draw in entry.get("draws", ()))
     opened = micros(entry["lot"]["remaining"]) if "lot" in entry else 0
     right = micros(entry["amount"]) == opened - drawn - micros(entry.get("deficit", "0.00"))
-    check(right, "balance", f"entry {entry['sequence']}", "differs from its lots and deficit")
+    where, kind, has = f"entry {entry['sequence']}", entry["kind"], entry.keys()
+    check(right, "balance", where, "differs from its lots and deficit")
+    right = has >= {"leg", "charge_digest"} if kind == "debit" else "charge_digest" not in has
+    right &= kind in {"debit", "reversal"} or not has & {"leg", "person_digest", "rerates", "pool"}
+    check(right, "charge", where, f"has members that no {kind} has, or not those of a debit")
+    right = ("reverses" in has) == (kind == "reversal" and "leg" in has)
+    check(right, "correction", where, f"takes an entry back, but is a {kind}")
 
 
 def check_links(entry, before, debits, taken):

@@ -35,10 +35,33 @@ ROOT = (
 )
 SIGNED = {"root": ROOT, "signature": str}
 PATH = {"index": int, "size": int, "hashes": [HASH]}
+PRICE = re.compile(r"(0|[1-9]\d*)(\.\d{0,11}[1-9])?", re.ASCII)
+SLOT = {
+    "from_second": int,
+    "price": PRICE,
+    "unit_seconds": int,
+    "increment_seconds": int,
+    "*": None,
+}
+BAND = {
+    "weight": int,
+    "weekdays": [int],
+    "dates": [str],
+    "from": int,
+    "until": int,
+    "slots": [SLOT],
+} | {"connection_fee": None, "*": None}
+RATE = (
+    {"card": str, "version": TIME, "kind": {"dial_in", "dial_out"}, "prefix": str, "origin?": str}
+    | {"destination": str, "currency": str, "time_zone": str, "connection_fee": PRICE}
+    | {"rounding": {"mode": str, "decimals": int, "*": None}, "grace_seconds": int}
+    | {"minimum_charge": PRICE, "slots": [SLOT], "bands": [BAND], "*": None}
+)
+CHARGE = {"account": str, "amount": AMOUNT, "talk_seconds": int, "lines": [{"*": None}], "*": None}
 PERSON = {"from": None, "to": None, "organizer": None, "salt": str, "*": None}
 ITEM = (
-    {"entry": ENTRY, "charge?": {"*": None}, "person?": PERSON, "entry_path": PATH}
-    | {"commit": COMMIT, "commit_path": PATH, "root": int, "rate?": {"*": None}}
+    {"entry": ENTRY, "charge?": CHARGE, "person?": PERSON, "entry_path": PATH}
+    | {"commit": COMMIT, "commit_path": PATH, "root": int, "rate?": RATE}
     | {"rate_path?": PATH}
 )
 LINK = {"entry": int, "corrects": int, "kind": {"reversal", "debit"}, "at": TIME}
@@ -60,10 +83,10 @@ LINES = {
         | {"time_zone": str, "interim": bool, "persons": bool, "created_at": TIME}
     ),
     "checkpoint": SIGNED,
-    "rate": {"rate": {"*": None}},
+    "rate": {"rate": RATE},
     "commit": {
         "commit": COMMIT,
-        "entries": [{"entry": ENTRY, "charge?": {"*": None}, "person?": PERSON}],
+        "entries": [{"entry": ENTRY, "charge?": CHARGE, "person?": PERSON}],
     },
     "root": SIGNED,
     "statement": (
@@ -86,6 +109,15 @@ def refused(text):
 def load(data):
     """A JSON document whose numbers are integers, and that has no member twice."""
     return json.loads(data, object_pairs_hook=once, parse_float=refused, parse_constant=refused)
+
+
+def load_keys(data):
+    """The answer of proof-keys; each key is there once."""
+    keys = load(data)
+    check_shape(keys, KEYS, "the keys")
+    ids = [key["id"] for key in keys["keys"]]
+    check(len(ids) == len(set(ids)), "format", "the keys", "have a key twice")
+    return keys
 
 
 def check_shape(value, shape, where, name="the document"):

@@ -22,10 +22,10 @@ class Month:
         root = self.root = check_root(line, self.keys)
         right = root["account"] == self.file["account"]
         check(right, "account", "checkpoint", "is of another account")
-        right = root["day"][:7] < self.file["month"] and (
-            self.file["interim"] or not root["interim"]
-        )
-        check(right, "chain", "checkpoint", "is of this month, or interim")
+        next_day = date.fromisoformat(root["day"]) + timedelta(days=1)
+        right = str(next_day) == f"{self.file['month']}-01"
+        right &= self.file["interim"] or not root["interim"]
+        check(right, "chain", "checkpoint", "is not of the day before the month, or is interim")
         self.books.add_root(root)
         self.commit, self.head = root["after"] + root["commits"], root["head"]
         self.sequence, self.balance = root["last_entry"], micros(root["closing"])
@@ -84,9 +84,7 @@ class Month:
         check(root["account"] == self.file["account"], "account", where, "is of another account")
         check(root["currency"] == self.file["currency"], "account", where, "has another currency")
         check(root["day"][:7] == self.file["month"], "chain", where, "is of another month")
-        until, signed_at = (datetime.fromisoformat(root[name]) for name in ("until", "signed_at"))
-        right = not root["interim"] or (self.file["interim"] and until <= signed_at)
-        check(right, "chain", where, "is interim")
+        check(not root["interim"] or self.file["interim"], "chain", where, "is interim")
         right = not self.first or not self.root["interim"]
         check(right, "chain", where, "follows an interim root")
         right = (
@@ -103,6 +101,8 @@ class Month:
         check(root["rates"] == tree(leaves), "rate", where, "is of other rates")
         self.used, self.of_day, self.hashes, self.root = self.used | self.of_day, set(), [], root
         self.first = self.first or root
+        right = self.file["time_zone"] == self.first["time_zone"]
+        check(right, "account", where, "has another time zone than the file")
         self.books.add_root(root)
 
     def take_statement(self, line):

@@ -64,15 +64,21 @@ def micros(amount):
     return int(whole + part.ljust(6, "0"))
 
 
+def decoded(text):
+    """The bytes of base64; each value has one text only."""
+    data = base64.b64decode(text, validate=True)
+    check(base64.b64encode(data).decode() == text, "format", repr(text), "is no base64")
+    return data
+
+
 def check_root(signed, keys):
     """The root, if it was signed by a key that held; notices are printed."""
     root, where = signed["root"], f"root of {signed['root']['day']}"
+    until, at = (datetime.fromisoformat(root[name]) for name in ("until", "signed_at"))
+    check(until <= at, "chain", where, "was signed before its end")
     key = {each["id"]: each for each in keys["keys"]}.get(root["key"])
     check(key, "key", where, f"was signed by {root['key']}, which is not among the keys")
-    public, at = (
-        base64.b64decode(key["public_key"], validate=True),
-        datetime.fromisoformat(root["signed_at"]),
-    )
+    public = decoded(key["public_key"])
     name = f"ed25519-{hashlib.sha256(public).hexdigest()[:16]}"
     check(name == key["id"], "key", key["id"], "is not the id of its bytes")
     times = (key[name] for name in ("from", "until", "compromised_at"))
@@ -83,8 +89,7 @@ def check_root(signed, keys):
     check(not lost or at < lost, "compromised", where, f"its key was compromised from {lost} on")
     try:
         verifier = Ed25519PublicKey.from_public_bytes(public)
-        signature = base64.b64decode(signed["signature"], validate=True)
-        verifier.verify(signature, canonical(root))
+        verifier.verify(decoded(signed["signature"]), canonical(root))
     except (InvalidSignature, ValueError):
         raise Wrong("signature", where, f"the signature is not that of {name}") from None
     if lost or root["interim"]:

@@ -11,7 +11,7 @@ import sys
 import zlib
 
 from proof_books import Books
-from proof_format import KEYS, LINES, check_shape, load
+from proof_format import LINES, check_shape, load, load_keys
 from proof_month import Month
 from proof_signatures import UNREADABLE, Wrong, canonical, check
 
@@ -67,8 +67,7 @@ def main():
     given = parser.parse_args()
     try:
         with open(given.keys, "rb") as file:
-            keys = load(file.read())
-        check_shape(keys, KEYS, "the keys")
+            keys = load_keys(file.read())
         with gzip.open(given.export) as lines:
             print(f"verified: {summary(verify(lines, keys))}")
     except Wrong as wrong:

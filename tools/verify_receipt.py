@@ -13,7 +13,7 @@ from pathlib import Path
 
 import verify_month
 from proof_books import Books
-from proof_format import KEYS, PROOFS, RECEIPT, check_shape, load
+from proof_format import PROOFS, RECEIPT, check_shape, load, load_keys
 from proof_receipt import check_corrections, check_item
 from proof_signatures import UNREADABLE, Wrong, check, check_root, digest
 
@@ -78,8 +78,7 @@ def main():
     given, books, where = parser.parse_args(), Books(), ""
     try:
         where = f"{given.keys}, "
-        keys = load(given.keys.read_bytes())
-        check_shape(keys, KEYS, "the keys")
+        keys = load_keys(given.keys.read_bytes())
         for path in given.files:
             where = f"{path}, "
             print(f"{path}: verified: {verify_file(path, keys, books)}")

@@ -24,7 +24,6 @@ KINDS = {
 NOT_PROVED = {
     ("created_at",),  # only the digest of the file has it
     ("persons",),  # whether persons are shown
-    ("time_zone",),  # that of the file; each root has its own
     ("items", "rate_path", "size"),  # several sizes lead the same way
 }
 type Document = Any

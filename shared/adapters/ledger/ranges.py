@@ -1,6 +1,6 @@
 """Ranges of a ledger's rows, however many they are."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from shared.adapters.ledger.rows import TABLE
 from shared.domain.common import limits
@@ -8,13 +8,7 @@ from shared.ports.tables import Row, TableStore
 
 
 async def read_range(
-    tables: TableStore,
-    account: str,
-    first: str,
-    before: str,
-    *,
-    table: str = TABLE,
-    select: Sequence[str] | None = None,
+    tables: TableStore, account: str, first: str, before: str, *, table: str = TABLE
 ) -> AsyncIterator[Row]:
     """A range of an account's rows, those of its ledger by default, a bounded page at a time."""
     after: str | None = None
@@ -25,7 +19,6 @@ async def read_range(
             first=first,
             after=after,
             before=before,
-            select=select,
             limit=limits.TABLE_PAGE_ROWS_MAX,
         )
         for row in page:

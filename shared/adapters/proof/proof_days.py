@@ -56,13 +56,23 @@ class TableProofs:
 
     async def roots(self, account: str, first: str, last: str, *, limit: int) -> list[SignedRoot]:
         found: list[SignedRoot] = []
-        span = (f"{PREFIX}{first}", f"{PREFIX}{last}|")
-        async for row in read_range(self._tables, account, *span, select=_OF_ROOT):
-            if is_day(row.key):
-                found.append(read_day(row)[0])
-            if len(found) == limit:
+        after: str | None = None
+        while len(found) < limit:
+            size = min(2 * (limit - len(found)), limits.TABLE_PAGE_ROWS_MAX)  # a root, and a part
+            page = await self._tables.query(
+                rows.TABLE,
+                account,
+                first=f"{PREFIX}{first}",
+                after=after,
+                before=f"{PREFIX}{last}|",
+                select=_OF_ROOT,
+                limit=size,
+            )
+            found += [read_day(row)[0] for row in page if is_day(row.key)]
+            if len(page) < size:
                 break
-        return found
+            after = page[-1].key
+        return found[:limit]
 
     async def day(self, account: str, day: str) -> ProvenDay | None:
         key = f"{PREFIX}{day}"

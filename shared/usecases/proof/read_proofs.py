@@ -146,6 +146,8 @@ class ReadProofs:
         commit = await self.ledger.commit_of(account, sequence)
         if commit is None:
             raise NotFound("There is no such entry.", code="entry_unknown")
+        if not 0 <= sequence - commit.first < len(commit.entries):
+            raise LedgerCorrupt(f"The commit of entry {sequence} is missing.")
         entry = commit.entries[sequence - commit.first]
         shown_persons: dict[int, Mapping[str, object]] = {}
         if persons and entry.charges and entry.leg is not None:
@@ -194,8 +196,6 @@ class ReadProofs:
         if not is_over:
             if _open_day(last, first_day) < f"{month}-01":
                 checkpoint = (await self._rest_of_month(known, last, start)).signed
-                if checkpoint.root.commits == 0:
-                    checkpoint = last
             interim = await self._rest_of_month(known, checkpoint, end)
             rates += [each for each in interim.rates if each not in rates]
         if roots:
@@ -314,6 +314,10 @@ class ReadProofs:
             for day in [await self._day_of(account.id, commit, days)]
         ]
         corrections = [link for entry in entries if (link := Correction.of(entry)) is not None]
+        for item in items:
+            place = item.commit.number - item.day.signed.root.after - 1
+            if item.commit.public_hash() != item.day.leaves[place].hex():
+                raise LedgerCorrupt(f"Commit {item.commit.number} is not the one that was signed.")
         # The same receipt has the same digest whenever it is made.
         created_at = max(item.day.signed.root.signed_at for item in items)
         return receipt_document(account.id, leg, items, corrections, created_at)
@@ -324,7 +328,7 @@ class ReadProofs:
             page = [found] if found else []
         else:
             page = await self.ledger.journal(account, after=number - 1, limit=1)
-        if not page:
+        if not page or not 0 <= sequence - page[0].first < len(page[0].entries):
             raise LedgerCorrupt(f"The commit of entry {sequence} is missing.")
         return page[0]
 

@@ -253,6 +253,14 @@ def test_an_error_of_one_account_stops_no_other(
     assert app.get("/api/v1/accounts/acme/proofs/2026-11-23").status == 200
 
 
+def test_no_receipt_is_made_of_a_commit_that_is_not_the_signed_one(app: AnchoredApp) -> None:
+    app.close_days()
+    app.write(Delete("journal|00000000000000000003"))
+    assert app.get(f"{BASE}/legs/pbx~leg-1/receipt").code == "ledger_corrupt"
+    app.write(Upsert("journal|00000000000000000003", app.values_of("journal|00000000000000000004")))
+    assert app.get(f"{BASE}/legs/pbx~leg-1/receipt").code == "ledger_corrupt"
+
+
 # Two processes
 
 
