@@ -9,7 +9,7 @@ import re
 
 from proof_signatures import AMOUNT, check
 
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", re.ASCII)
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.(?!0{6})\d{6})?Z", re.ASCII)
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 MONTH = re.compile(r"\d{4}-\d\d", re.ASCII)
 HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)

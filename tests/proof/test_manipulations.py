@@ -451,6 +451,104 @@ def test_a_reversal_of_another_leg_is_named(tools: Any) -> None:
     assert kind_of(tools, lambda: tools[1].verify(wrong, VECTORS["keys"])) == "correction"
 
 
+def signed_before_its_end(lines: list[Json]) -> None:
+    root = roots(lines)[0]["root"]
+    root["signed_at"] = root["until"].replace("T23", "T22")
+
+
+def take_an_earlier_checkpoint(lines: list[Json]) -> None:
+    """The days between the checkpoint and the month are left out."""
+    checkpoint = next(each for each in lines if each["type"] == "checkpoint")
+    checkpoint["root"]["day"] = "2026-11-15"
+    sign(checkpoint)
+
+
+def debit_without_a_leg(lines: list[Json]) -> None:
+    del charged(lines)[0]["entry"]["leg"]
+
+
+def debit_called_adjustment(lines: list[Json]) -> None:
+    item = charged(lines)[0]
+    item["entry"]["kind"] = "adjustment"
+    del item["charge"]
+    item.pop("person", None)
+
+
+def reversal_called_adjustment(lines: list[Json]) -> None:
+    items = [item for each in commits(lines) for item in each["entries"]]
+    entry = next(each["entry"] for each in items if each["entry"]["kind"] == "reversal")
+    entry["kind"] = "adjustment"
+    entry.pop("leg")
+
+
+def negative_price(lines: list[Json]) -> None:
+    next(each for each in lines if each["type"] == "rate")["rate"]["connection_fee"] = "-0.05"
+
+
+def second_text_of_a_time(lines: list[Json]) -> None:
+    root = roots(lines)[0]["root"]
+    root["until"] = root["until"].replace("Z", ".000000Z")
+
+
+def re_rating_without_a_reversal(lines: list[Json]) -> None:
+    first, second = charged(lines)[:2]
+    second["entry"] |= {"leg": first["entry"]["leg"], "rerates": first["entry"]["sequence"]}
+
+
+def commit_in_the_day_before(lines: list[Json]) -> None:
+    """A commit is signed under a day that had ended."""
+    later = next(
+        each for each in commits(lines) if lines.index(each) > lines.index(roots(lines)[0])
+    )
+    first = lines.index(roots(lines)[0])
+    lines.remove(later)
+    lines.insert(first, later)
+
+
+@pytest.mark.parametrize(
+    ("change", "kinds"),
+    [
+        (signed_before_its_end, {"chain"}),
+        (debit_without_a_leg, {"charge"}),
+        (debit_called_adjustment, {"charge"}),
+        (reversal_called_adjustment, {"correction"}),
+        (negative_price, {"format"}),
+        (second_text_of_a_time, {"format"}),
+        (re_rating_without_a_reversal, {"correction"}),
+        (commit_in_the_day_before, {"chain"}),
+    ],
+)
+def test_frauds_that_the_operator_signs_are_named(
+    tools: Any, change: Callable[[list[Json]], None], kinds: set[str]
+) -> None:
+    lines = [json.loads(line) for line in VECTORS["months"][0]["lines"]]
+    change(lines)
+    wrong = sealed_month(forged(tools, lines))
+    assert kind_of(tools, lambda: tools[1].verify(wrong, VECTORS["keys"])) in kinds
+
+
+def test_a_month_that_continues_an_earlier_day_is_named(tools: Any) -> None:
+    lines = [json.loads(line) for line in VECTORS["months"][1]["lines"]]
+    take_an_earlier_checkpoint(lines)
+    found = kind_of(tools, lambda: tools[1].verify(sealed_month(lines), VECTORS["keys"]))
+    assert found == "chain"
+
+
+def test_keys_and_signatures_have_one_text(tools: Any) -> None:
+    from proof_format import load_keys
+
+    (key,) = VECTORS["keys"]["keys"]
+    twice = json.dumps({"keys": [key, {**key, "until": "2026-11-02T00:00:00Z"}]})
+    assert kind_of(tools, lambda: load_keys(twice)) == "format"
+    receipt = copy.deepcopy(VECTORS["receipts"][3])
+    signature = receipt["roots"][0]["signature"]
+    assert signature.endswith("==")
+    receipt["roots"][0]["signature"] = f"{signature[:-3]}{chr(ord(signature[-3]) + 1)}=="
+    assert base64.b64decode(receipt["roots"][0]["signature"]) == base64.b64decode(signature)
+    found = kind_of(tools, lambda: tools[0].verify(sealed_receipt(receipt), VECTORS["keys"]))
+    assert found == "format"
+
+
 # Stored rows
 
 
