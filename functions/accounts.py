@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list, with_warnings
+from functions.http import Call, admin_route, new_blueprint, reply, reply_list, with_warnings
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
 from shared.domain.directory.access import READERS, Role
@@ -25,13 +25,8 @@ async def list_accounts(call: Call) -> func.HttpResponse:
     """The accounts that the caller sees: settings only."""
     from shared.contracts.directory.accounts import ACCOUNT_COLUMNS, settings_body
 
-    async def fetch(limit: int, cursor: str | None) -> Page:
-        accounts, following = await container().accounts.page(
-            call.principal, limit=limit, cursor=cursor
-        )
-        return [settings_body(account) for account in accounts], following
-
-    return await reply_list(call, fetch, ACCOUNT_COLUMNS, "accounts.csv")
+    fetch = partial(container().accounts.page, call.principal)
+    return await reply_list(call, fetch, ACCOUNT_COLUMNS, "accounts.csv", body=settings_body)
 
 
 @admin_route(bp, "GET", _ACCOUNT, READERS)

@@ -1,8 +1,10 @@
 """Alerts: their history and acknowledgement."""
 
+from functools import partial
+
 import azure.functions as func
 
-from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
+from functions.http import Call, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
 from shared.domain.directory.access import READERS, Role
@@ -19,12 +21,8 @@ async def list_alerts(call: Call) -> func.HttpResponse:
     from shared.contracts.credits.alerts import ALERT_COLUMNS, alert_body
 
     account = call.path("account")
-
-    async def fetch(limit: int, cursor: str | None) -> Page:
-        alerts, following = await container().alerts.page(account, limit=limit, cursor=cursor)
-        return [alert_body(account, each) for each in alerts], following
-
-    return await reply_list(call, fetch, ALERT_COLUMNS, f"{account}-alerts.csv")
+    fetch, body = partial(container().alerts.page, account), partial(alert_body, account)
+    return await reply_list(call, fetch, ALERT_COLUMNS, f"{account}-alerts.csv", body=body)
 
 
 @admin_route(bp, "POST", f"{_PATH}/{{id}}/acknowledge", _WATCHERS)

@@ -1,8 +1,10 @@
 """Denied dial-outs and dial-ins of an account."""
 
+from functools import partial
+
 import azure.functions as func
 
-from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_csv, reply_list
+from functions.http import Call, admin_route, new_blueprint, reply, reply_csv, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE, SPAN, Query, one_of, query_invalid
 from shared.domain.dial_out.denied_calls import DenialGroup
@@ -41,11 +43,7 @@ async def list_denials(call: Call) -> func.HttpResponse:
         if call.wants_csv():
             return await reply_csv((group, "denials"), items, file_name)
         return reply({"items": items, "total": sum(count for _, count in found)})
-
-    async def fetch(limit: int, place: str | None) -> Page:
-        denials, following = await read.page(
-            account, span, reason, organizer, limit=limit, after=place
-        )
-        return [denial_body(each) for each in denials], following
-
-    return await reply_list(call, fetch, DENIAL_COLUMNS, file_name, time_column="at")
+    fetch = partial(read.page, account, span, reason, organizer)
+    return await reply_list(
+        call, fetch, DENIAL_COLUMNS, file_name, body=denial_body, time_column="at"
+    )

@@ -60,9 +60,9 @@ async def list_organizers(call: Call) -> func.HttpResponse:
     account = call.path("account")
     await container().loads.finish(account)
 
-    async def fetch(limit: int, place: str | None) -> Page:
+    async def fetch(limit: int, cursor: str | None) -> Page:
         found, following = await container().dial_out_settings.organizers(
-            account, prefix=call.query("prefix") or "", limit=limit, after=place
+            account, prefix=call.query("prefix") or "", limit=limit, after=cursor
         )
         return [listed_organizer_body(*each) for each in found], following
 
@@ -210,9 +210,9 @@ async def _list_registrations(call: Call, kind: Kind, name: str, value: str) -> 
     account = call.path("account")
     await container().loads.finish(account)
 
-    async def fetch(limit: int, place: str | None) -> Page:
+    async def fetch(limit: int, cursor: str | None) -> Page:
         found, following = await container().registrations.page(
-            kind, account, prefix=call.query("prefix") or "", limit=limit, after=place
+            kind, account, prefix=call.query("prefix") or "", limit=limit, after=cursor
         )
         return [
             registrations_body(name, key, account, each.history, each.etag) for key, each in found

@@ -516,21 +516,27 @@ type Page = tuple[Sequence[Mapping[str, object]], str | None]
 
 async def reply_list(
     call: Call,
-    fetch: Callable[[int, str | None], Awaitable[Page]],
+    fetch: Callable[..., Awaitable[tuple[Sequence[Any], str | None]]],
     columns: Sequence[str],
     file_name: str,
     *,
+    body: Callable[[Any], Mapping[str, object]] = dict,
     time_column: str | None = None,
 ) -> func.HttpResponse:
     """A list as JSON pages, or as one CSV file with all rows, a page only where `limit` is sent.
 
-    `fetch(limit, place)` → (items, place of the next page or None); `columns` are those of the CSV;
-    `time_column` the one by which the route's `from` and `to` select. Raises Invalid
-    `result_too_large` for a file of more than `CSV_ROWS_MAX` rows.
+    `fetch(limit=…, cursor=…)` → (items, place of the next page or None), `body` makes the object of
+    an item; `columns` are those of the CSV; `time_column` the one by which the route's `from` and
+    `to` select. Raises Invalid `result_too_large` for a file of more than `CSV_ROWS_MAX` rows.
     """
+
+    async def page(limit: int, cursor: str | None) -> Page:
+        items, place = await fetch(limit=limit, cursor=cursor)
+        return list(map(body, items)), place
+
     limit, cursor = call.page()
     if not call.wants_csv():
-        items, place = await fetch(limit, cursor)
+        items, place = await page(limit, cursor)
         if place is None:
             return reply({"items": items})
         following = call.cursor_of(place)
@@ -538,7 +544,7 @@ async def reply_list(
         return reply({"items": items, "next": following}, headers=headers)
     table = _Table(columns)
     if call.query("limit"):
-        items, place = await fetch(limit, cursor)
+        items, place = await page(limit, cursor)
         await table.add(items)
         if place is None:
             return table.reply(file_name, {})
@@ -546,7 +552,7 @@ async def reply_list(
         more = {"link": call.next_link(following), "x-next-cursor": following}
         return table.reply(file_name, more)
     while True:
-        items, cursor = await fetch(limits.LIST_ITEMS_MAX, cursor)
+        items, cursor = await page(limits.LIST_ITEMS_MAX, cursor)
         if table.rows + len(items) > CSV_ROWS_MAX:
             first_left = items[CSV_ROWS_MAX - table.rows]
             raise result_too_large(first_left.get(time_column or ""))

@@ -1,10 +1,11 @@
 """Recharges: results from the payment provider, and their list."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
+from functions.http import Call, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
 from shared.domain.credits.recharge import read_recharge_id
@@ -55,11 +56,6 @@ async def list_recharges(call: Call) -> func.HttpResponse:
 
     account = call.path("account")
     currency = (await container().facts.require_account(account)).settings.currency
-
-    async def fetch(limit: int, cursor: str | None) -> Page:
-        recharges, following = await container().recharge_service.page(
-            account, limit=limit, cursor=cursor
-        )
-        return [recharge_body(account, each, currency) for each in recharges], following
-
-    return await reply_list(call, fetch, RECHARGE_COLUMNS, f"{account}-recharges.csv")
+    fetch = partial(container().recharge_service.page, account)
+    body = partial(recharge_body, account, currency=currency)
+    return await reply_list(call, fetch, RECHARGE_COLUMNS, f"{account}-recharges.csv", body=body)

@@ -1,8 +1,10 @@
 """Operating: the status of the product, and dead letters."""
 
+from functools import partial
+
 import azure.functions as func
 
-from functions.http import Call, Page, admin_route, new_blueprint, reply, reply_list
+from functions.http import Call, admin_route, new_blueprint, reply, reply_list
 from shared.bootstrap import container
 from shared.contracts.common.queries import PAGE
 from shared.domain.directory.access import Role
@@ -29,13 +31,9 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
     `webhooks`, the oldest of each first. Needs a key for all accounts."""
     from shared.contracts.operations.status import DEAD_LETTER_COLUMNS, dead_letter_body
 
-    async def fetch(limit: int, cursor: str | None) -> Page:
-        letters, following = await container().dead_letters.page(
-            call.principal, limit=limit, cursor=cursor
-        )
-        return [dead_letter_body(each) for each in letters], following
-
-    return await reply_list(call, fetch, DEAD_LETTER_COLUMNS, "dead-letters.csv")
+    fetch = partial(container().dead_letters.page, call.principal)
+    name = "dead-letters.csv"
+    return await reply_list(call, fetch, DEAD_LETTER_COLUMNS, name, body=dead_letter_body)
 
 
 @admin_route(bp, "POST", f"{_PATH}/{{id}}/replay", _OPERATORS)

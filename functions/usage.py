@@ -131,8 +131,8 @@ async def list_legs(call: Call) -> func.HttpResponse:
         rows = (leg_row(leg, listed.time_zone) for leg in listed.legs)
         return await reply_csv(LEG_COLUMNS, rows, file_name)
 
-    async def fetch(limit: int, place: str | None) -> Page:
-        page = await listing.page(account, query, limit, place)
+    async def fetch(limit: int, cursor: str | None) -> Page:
+        page = await listing.page(account, query, limit, cursor)
         if call.wants_csv():
             return [leg_row(leg, page.time_zone) for leg in page.legs], page.place
         return [listed_leg_body(leg) for leg in page.legs], page.place

@@ -1,6 +1,7 @@
 """Customers' webhooks: settings, deliveries from the topic, retries by a timer."""
 
 from bisect import bisect_right
+from functools import partial
 from typing import TYPE_CHECKING, List
 
 import azure.functions as func
@@ -122,14 +123,11 @@ async def list_deliveries(call: Call) -> func.HttpResponse:
     from shared.contracts.delivery.webhooks import DELIVERY_COLUMNS, delivery_body
 
     account, name = call.path("account"), call.path("name")
-
-    async def fetch(limit: int, cursor: str | None) -> Page:
-        deliveries, following = await container().webhooks.list_deliveries(
-            account, name, limit=limit, cursor=cursor
-        )
-        return [delivery_body(each) for each in deliveries], following
-
-    return await reply_list(call, fetch, DELIVERY_COLUMNS, f"{account}-deliveries.csv")
+    fetch, file_name = (
+        partial(container().webhooks.list_deliveries, account, name),
+        f"{account}-deliveries.csv",
+    )
+    return await reply_list(call, fetch, DELIVERY_COLUMNS, file_name, body=delivery_body)
 
 
 @admin_route(bp, "POST", f"{_PATH}/{{name}}/deliveries/{{id}}/replay", _SETTERS)

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from html import unescape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
-from shared.adapters.credentials import azure_credential
+from shared.adapters.credentials import azure_credential, pipeline_client
 from shared.domain.common import limits
 from shared.domain.common.errors import StoreUnavailable
 
@@ -145,20 +145,14 @@ class Blobs:
 
     def _client(self) -> "AsyncPipelineClient[HttpRequest, AsyncHttpResponse]":
         if self._made is None:
-            from azure.core import AsyncPipelineClient
-            from azure.core.pipeline.policies import AsyncRetryPolicy
-
-            policies: list[Any] = [AsyncRetryPolicy(retry_total=limits.BLOB_TRIES_MAX - 1)]
             if "AccountKey" not in self._parts:
-                from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
-
                 self._credential = azure_credential(self._client_id)
-                policies.append(AsyncBearerTokenCredentialPolicy(self._credential, SCOPE))
-            self._made = AsyncPipelineClient(
+            self._made = pipeline_client(
                 self._endpoint,
-                policies=policies,
-                connection_timeout=limits.BLOB_SECONDS_MAX,
-                read_timeout=limits.BLOB_SECONDS_MAX,
+                self._credential,
+                SCOPE,
+                tries=limits.BLOB_TRIES_MAX,
+                seconds=limits.BLOB_SECONDS_MAX,
             )
         return self._made
 

@@ -1,8 +1,10 @@
 """The identity with which Azure is reached where no connection string is set."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from azure.core import AsyncPipelineClient
+    from azure.core.rest import AsyncHttpResponse, HttpRequest
     from azure.identity.aio import ChainedTokenCredential, ManagedIdentityCredential
 
 
@@ -16,3 +18,22 @@ def azure_credential(
     if client_id is not None:
         return aio.ManagedIdentityCredential(client_id=client_id)
     return aio.ChainedTokenCredential(aio.AzureCliCredential(), aio.ManagedIdentityCredential())
+
+
+type Credential = "ManagedIdentityCredential | ChainedTokenCredential"
+
+
+def pipeline_client(
+    endpoint: str, credential: Credential | None, scope: str, *, tries: int, seconds: float
+) -> "AsyncPipelineClient[HttpRequest, AsyncHttpResponse]":
+    """A client that tries a request so many times, each for so long. With a credential it sends a
+    token of the scope."""
+    from azure.core import AsyncPipelineClient
+    from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, AsyncRetryPolicy
+
+    policies: list[Any] = [AsyncRetryPolicy(retry_total=tries - 1)]
+    if credential is not None:
+        policies.append(AsyncBearerTokenCredentialPolicy(credential, scope))
+    return AsyncPipelineClient(
+        endpoint, policies=policies, connection_timeout=seconds, read_timeout=seconds
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypedDict
+from typing import NotRequired, Protocol, TypedDict
 
 type Value = str | int | bool | bytes | datetime
 """A property of a row. Integers are stored as Int64, times as aware UTC."""
@@ -72,6 +72,14 @@ class QueryOptions(TypedDict, total=False):
     where: Mapping[str, str] | None
     select: Sequence[str] | None
     limit: int | None
+
+
+class ScanOptions(TypedDict):
+    """The options of `TableStore.scan`, for a store that passes them on."""
+
+    where: NotRequired[Mapping[str, str] | None]
+    limit: int
+    cursor: NotRequired[str | None]
 
 
 class TableStore(Protocol):

@@ -13,12 +13,12 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
 from shared.adapters.bus.health_check import body_of
 from shared.adapters.bus.service_bus import BusConnection
-from shared.adapters.credentials import azure_credential
+from shared.adapters.credentials import azure_credential, pipeline_client
 from shared.domain.common import limits
 from shared.domain.common.errors import QueueUnavailable
 from shared.domain.legs.dead_letters import DeadLetter, QueueCounts
@@ -160,20 +160,11 @@ class ServiceBusManagement:
 
     def _client(self) -> "AsyncPipelineClient[HttpRequest, AsyncHttpResponse]":
         if self._made is None:
-            from azure.core import AsyncPipelineClient
-            from azure.core.pipeline.policies import AsyncRetryPolicy
-
-            policies: list[Any] = [AsyncRetryPolicy(retry_total=1)]
             if not self._parts:
-                from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
-
                 self._credential = azure_credential(self._client_id)
-                policies.append(AsyncBearerTokenCredentialPolicy(self._credential, SCOPE))
-            self._made = AsyncPipelineClient(
-                self._endpoint,
-                policies=policies,
-                connection_timeout=limits.HEALTH_SECONDS_MAX,
-                read_timeout=limits.HEALTH_SECONDS_MAX,
+            seconds = limits.HEALTH_SECONDS_MAX
+            self._made = pipeline_client(
+                self._endpoint, self._credential, SCOPE, tries=2, seconds=seconds
             )
         return self._made
 

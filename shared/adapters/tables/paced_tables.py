@@ -1,10 +1,10 @@
 """Tables whose reads are counted as work of the request that needs them (shared/pacing.py)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Unpack
 
 from shared import pacing
-from shared.ports.tables import Operation, Page, QueryOptions, Row, TableStore
+from shared.ports.tables import Operation, Page, QueryOptions, Row, ScanOptions, TableStore
 
 
 class PacedTables(TableStore):
@@ -25,16 +25,9 @@ class PacedTables(TableStore):
         pacing.spent(rows)
         return rows
 
-    async def scan(
-        self,
-        table: str,
-        *,
-        where: Mapping[str, str] | None = None,
-        limit: int,
-        cursor: str | None = None,
-    ) -> Page:
+    async def scan(self, table: str, **options: Unpack[ScanOptions]) -> Page:
         async with pacing.reading():
-            page = await self._tables.scan(table, where=where, limit=limit, cursor=cursor)
+            page = await self._tables.scan(table, **options)
         pacing.spent(page.rows)
         return page
 

@@ -18,12 +18,8 @@ from shared.domain.dial_out.policy import CallContext
 from shared.domain.numbers.regions import country_name
 
 
-class DialOutRequest(BridgeBody):
-    """May this number be dialled? Any text may stand in `to`: what is no number is denied.
-
-    `normalize` reads `to` as dialled in the bridge's country (`00…`, `011…`, national). `call` is
-    "user" for a user's own call, named by `organizer_id`, instead of a meeting's dial-out.
-    """
+class DialInRequest(BridgeBody):
+    """A request to authorize a caller. `to` is the called service number."""
 
     to: str
     conference_id: ForeignId | None = None
@@ -34,6 +30,15 @@ class DialOutRequest(BridgeBody):
     requested_seconds: CallSeconds | None = None
     explain: bool = False
     dry_run: bool = False
+
+
+class DialOutRequest(DialInRequest):
+    """A request to dial a number. `to` may be any text: a text that is no number is denied.
+
+    `normalize` reads `to` as dialled in the bridge's country (`00…`, `011…`, national). `call` is
+    "user" for a user's own call, named by `organizer_id`, instead of a meeting's dial-out.
+    """
+
     normalize: bool = False
     call: Literal["meeting", "user"] = "meeting"
 
@@ -59,20 +64,6 @@ class TryBody(BaseModel):
     def half(self) -> CallContext:
         """The half of the policy that this call is under."""
         return CallContext.PSTN if self.call == "user" else CallContext.CONFERENCE
-
-
-class DialInRequest(BridgeBody):
-    """A request to authorise a caller. `to` is the called service number."""
-
-    to: str
-    conference_id: ForeignId | None = None
-    organizer_id: ForeignId | None = None
-    account: Id | None = None
-    from_number: str | None = Field(default=None, alias="from")
-    leg_id: ForeignId | None = None
-    requested_seconds: CallSeconds | None = None
-    explain: bool = False
-    dry_run: bool = False
 
 
 class ExtendRequest(BridgeBody):

@@ -45,22 +45,6 @@ def tree_path(leaves: Sequence[bytes], index: int) -> Path:
     return Path(index, len(leaves), tuple(hashes))
 
 
-def path_root(leaf: bytes, path: Path) -> bytes | None:
-    """The root that a path leads to from leaf data; None for a path of no tree of that size."""
-    if not 0 <= path.index < path.size:
-        return None
-    at, last, found = path.index, path.size - 1, leaf_hash(leaf)
-    hashes = iter(path.hashes)
-    while last:
-        if at % 2 or at < last:
-            sibling = next(hashes, None)
-            if sibling is None:
-                return None
-            found = node_hash(sibling, found) if at % 2 else node_hash(found, sibling)
-        at, last = at // 2, last // 2
-    return found if next(hashes, None) is None else None
-
-
 def _above(level: list[bytes]) -> list[bytes]:
     """The next level: pairs joined, a last one without a sibling taken up as it is."""
     pairs = [node_hash(*level[at : at + 2]) for at in range(0, len(level) - 1, 2)]

@@ -30,12 +30,12 @@ class ReadDenials:
         organizer: str | None,
         *,
         limit: int,
-        after: str | None,
+        cursor: str | None,
     ) -> tuple[Sequence[DeniedCall], str | None]:
         """Denied calls, the newest first."""
         await self.facts.require_account(account)
         wanted = self._filter(span, reason, organizer)
-        return await self.denials.page(account, wanted, limit=limit, after=after)
+        return await self.denials.page(account, wanted, limit=limit, after=cursor)
 
     async def count(
         self,

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from shared.domain.common.canonical import canonical_json
 from shared.domain.proof.commits import document_hash
 from shared.domain.proof.days import follows
-from shared.domain.proof.merkle import Path, path_root, tree_root
+from shared.domain.proof.merkle import Path, leaf_hash, node_hash, tree_root
 from shared.domain.proof.rates import rates_root
 from shared.domain.proof.roots import read_root, signed_bytes
 from tests.unit.proof import proof_vectors
@@ -22,6 +22,22 @@ VECTORS: dict[str, Any] = json.loads(proof_vectors.FILE.read_text("utf-8"))
 def path(document: dict[str, Any]) -> Path:
     hashes = tuple(bytes.fromhex(each) for each in document["hashes"])
     return Path(document["index"], document["size"], hashes)
+
+
+def path_root(leaf: bytes, path: Path) -> bytes | None:
+    """The root that a path leads to from leaf data; None for a path of no tree of that size."""
+    if not 0 <= path.index < path.size:
+        return None
+    at, last, found = path.index, path.size - 1, leaf_hash(leaf)
+    hashes = iter(path.hashes)
+    while last:
+        if at % 2 or at < last:
+            sibling = next(hashes, None)
+            if sibling is None:
+                return None
+            found = node_hash(sibling, found) if at % 2 else node_hash(found, sibling)
+        at, last = at // 2, last // 2
+    return found if next(hashes, None) is None else None
 
 
 def test_the_encoding_of_constants_is_frozen() -> None:
