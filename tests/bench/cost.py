@@ -43,6 +43,11 @@ LEGS_PER_QUESTION = 3  # one leg in three is dialled out, after a question
 HOST_RECORDS_PER_EXECUTION = 3  # "Executing", "Executed" and the request
 HOST_RECORD_BYTES = 1_100
 STORAGE_RECORD_BYTES = 900
+# Records a minute by diagnostic setting: metrics that are sent to the workspace, and audit records
+# of the bus, which aggregates them by operation and minute.
+METRICS_A_MINUTE = {"Microsoft.Storage": 6, "Microsoft.ServiceBus": 22, "Microsoft.KeyVault": 5}
+METRIC_RECORD_BYTES = 500
+AUDIT_RECORDS_A_MINUTE = 8
 RECORDS_OF_RATE = 0.4  # legs a second, for the volume of logs below
 EXECUTION_SECONDS = 1.0  # an instance is billed while it works, for a second at least
 GROUPS = 2  # HTTP and queue scale apart; one instance of each carries all rates here
@@ -165,7 +170,18 @@ def fixed(environment: str) -> dict[str, tuple[float, float]]:
         for log in trail["properties"]["logs"]
     )
     stored = legs * (6 if reads else 2)  # table requests a leg, or its transactions
-    gigabytes = (records * HOST_RECORD_BYTES + stored * STORAGE_RECORD_BYTES) / 1e9
+    minutes = MONTH_SECONDS / 60
+    metric_records = minutes * sum(
+        METRICS_A_MINUTE[trail["id"].split("/providers/")[1].split("/")[0]]
+        for trail in trails
+        if any(each["enabled"] for each in trail["properties"].get("metrics", []))
+    )
+    audits = minutes * AUDIT_RECORDS_A_MINUTE if is_premium else 0
+    gigabytes = (
+        records * HOST_RECORD_BYTES
+        + (stored + audits) * STORAGE_RECORD_BYTES
+        + metric_records * METRIC_RECORD_BYTES
+    ) / 1e9
     second = PRICES["ready_time" if is_redundant else "flex_time"].dollars
     execution = PRICES["flex_executions"].dollars / 1e6
     tick_cost = ticks * (EXECUTION_SECONDS * INSTANCE_GB * second + execution)
@@ -180,7 +196,7 @@ def fixed(environment: str) -> dict[str, tuple[float, float]]:
         "log alerts": (len(rules), frequent * often + (len(rules) - frequent) * seldom),
         "metric alerts": (metrics, metrics * PRICES["metric_alert"].dollars),
         "executions of minute timers": (ticks, tick_cost),
-        f"GB of logs of host and storage at {RECORDS_OF_RATE} legs/s": (
+        f"GB of logs of host, storage, bus and vault at {RECORDS_OF_RATE} legs/s": (
             round(gigabytes, 1),
             gigabytes * PRICES["logs"].dollars,
         ),
