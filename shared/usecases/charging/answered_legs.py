@@ -1,4 +1,4 @@
-"""The answered phone legs of a span with what they cost net of corrections."""
+"""The answered phone legs of a span, each with its cost net of corrections."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

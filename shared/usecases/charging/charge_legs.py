@@ -1,4 +1,5 @@
-"""Queued legs are rated and debited, once each; what can't be is parked with its reason.
+"""Queued legs are rated and debited, once each; a leg that can't be charged is parked with its
+reason.
 
 Exactly once comes from the guard in the ledger's transaction, not from the queue: a message may
 come any number of times, in any order, to any process.
@@ -53,7 +54,7 @@ from shared.usecases.legs.receive_legs import leg_messages
 
 
 class ChargeStatus(StrEnum):
-    """What became of a queued leg."""
+    """The outcome of a queued leg."""
 
     CHARGED = "charged"
     REPEATED = "repeated"
@@ -63,8 +64,8 @@ class ChargeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """The outcome for one leg. `amount_micros` is what was debited, `balance_micros` what was left;
-    `charge` explains it; `parked` is what was parked."""
+    """The outcome for one leg. `amount_micros` is the debit, `balance_micros` the balance after it;
+    `charge` explains the debit; `parked` is the parked leg."""
 
     queued: QueuedLeg
     status: ChargeStatus
@@ -81,7 +82,7 @@ class Charged:
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    """What a leg costs if credits pay for all of it, and what the pool may pay instead."""
+    """The cost of a leg if credits pay for all of it, and the seconds that the pool may pay."""
 
     charge: LegCharge
     pool: PoolRequest | None = None
@@ -89,8 +90,8 @@ class _Document:
 
 @dataclass(frozen=True, slots=True)
 class NotCharged:
-    """A leg that has to wait, and why; `account` as far as it is known. `shown` is shown beside the
-    leg: of a conflict the version that was charged."""
+    """A leg that has to wait, and why; `account` as far as it is known. `shown` is shown with the
+    leg: of a conflict, the version that was charged."""
 
     queued: QueuedLeg
     why: Unchargeable
@@ -115,8 +116,9 @@ class ChargeLegs:
     debited: Callable[[str], None]
 
     async def __call__(self, legs: Sequence[QueuedLeg], *, seconds: float) -> list[Charged]:
-        """One outcome a leg, in order. What fails for now is sent again, scheduled for later. What
-        can't be published in time the timer publishes: a batch that runs on would come again.
+        """One outcome per leg, in order. A temporary failure sends the leg again, scheduled for
+        later. The timer publishes the events that miss the time limit: a batch that runs on would
+        come again.
 
         Raises QueueUnavailable only when that can't be done: then the whole batch must come again.
         """
@@ -141,8 +143,7 @@ class ChargeLegs:
         on_behalf_of: Principal | None = None,
         corrected: bool = False,
     ) -> Charged | NotCharged:
-        """Charge one leg now, or say why it has to wait in the parking lot. `corrected` as in
-        ResolveLeg.
+        """Charge one leg now, or return the reason for parking it. `corrected` as in ResolveLeg.
 
         Raises Unavailable or a StoreError when that is not certain: trying again is safe; and
         NotAllowed when it would be charged to an account that the principal does not see.
@@ -202,8 +203,8 @@ class ChargeLegs:
         )
 
     async def _with_use(self, leg: ResolvedLeg) -> ResolvedLeg:
-        """The leg with what became of its hold. Raises Conflict `authorization_used` where another
-        leg has settled it; the commit decides it for good."""
+        """The leg with the outcome of its hold. Raises Conflict `authorization_used` where another
+        leg has settled it; the commit decides finally."""
         if leg.hold is None or charge_record.hold_effect(leg) is not HoldEffect.SETTLES:
             return leg
         use = await self.ledger.use_of(leg.account, leg.hold.authorization)
@@ -212,8 +213,8 @@ class ChargeLegs:
         return replace(leg, hold=replace(leg.hold, released=leg.hold.released or use.is_freed))
 
     async def price_micros(self, leg: EndedLeg) -> int | None:
-        """What a leg would cost if credits paid for all of it, None where it has no price; nothing
-        is kept. Raises StoreUnavailable."""
+        """The cost of a leg if credits paid for all of it, None where it has no price; nothing is
+        stored. Raises StoreUnavailable."""
         _, document = await self._previewed(leg)
         return None if isinstance(document, Unchargeable) else document.charge.amount_micros
 
@@ -239,7 +240,7 @@ class ChargeLegs:
     async def _unless_charged(
         self, queued: QueuedLeg, why: Unchargeable, account: str | None
     ) -> Charged | NotCharged:
-        """What a leg that could not be charged today comes to: its id may have been charged before
+        """The outcome of a leg that can't be charged today: its id may have been charged before
         with this content, when its rate card was another one, or with other content."""
         record = await self.ledger.leg(account, queued.leg.key) if account else None
         if account is None or record is None:
@@ -271,8 +272,8 @@ class ChargeLegs:
     async def _document(
         self, leg: ResolvedLeg, account: Account, received_at: datetime
     ) -> _Document | Unchargeable:
-        """What a leg costs by what was known when it was received, and what may pay for it beside
-        credits."""
+        """The cost of a leg by the settings of the time of its receipt, and the means that may pay
+        for it in place of credits."""
         now = self.clock.now()
         flags = charge_record.hold_flags(leg, now)
         reason = charge_record.zero_reason(leg)
@@ -301,8 +302,8 @@ class ChargeLegs:
     async def _rated_if_due(
         self, leg: ResolvedLeg, account: Account, received_at: datetime, reason: str | None
     ) -> Charge | Unchargeable | None:
-        """What credits would pay for a leg. One that is free for a reason is rated for its
-        destination only, so an unreadable card does not stop it."""
+        """The amount that credits would pay for a leg. One that is free for a reason is rated for
+        its destination only, so an unreadable card does not stop it."""
         card = account.settings.rate_card
         try:
             return await self._rated(leg, card, received_at, currency=leg.currency)
@@ -314,8 +315,8 @@ class ChargeLegs:
     async def _with_carrier(
         self, leg: ResolvedLeg, account: Account, received_at: datetime, flags: list[str]
     ) -> tuple[ResolvedLeg, list[str]]:
-        """An answered leg with what it costs in purchasing, or with a flag where that is not known:
-        it never parks a leg."""
+        """An answered leg with its carrier's cost, or with a flag where that cost is unknown: a
+        missing carrier rate never parks a leg."""
         card = account.settings.carrier_card
         if card is None or leg.leg.answered_at is None:
             return leg, flags
@@ -330,7 +331,7 @@ class ChargeLegs:
     async def _rated(
         self, leg: ResolvedLeg, card: str, received_at: datetime, *, currency: str | None = None
     ) -> Charge | Unchargeable:
-        """What a leg costs by a card, which must be in `currency` where one is given."""
+        """The cost of a leg by a card, which must be in `currency` where one is given."""
         to_number = leg.to_number or ""
         if not is_international(to_number):
             return Unchargeable(
@@ -435,8 +436,8 @@ def _leg_charge(document: dict[str, object], amount_micros: int) -> LegCharge:
 def _pool_request(
     leg: ResolvedLeg, account: Account, whole: Charge, seconds: int, flags: list[str]
 ) -> PoolRequest | None:
-    """What a leg may take from the pool, and what it costs once it took some: no more than the
-    seconds for which credits would pay."""
+    """The seconds that a leg may take from the pool, at most those for which credits would pay, and
+    its cost after that."""
     seconds = min(seconds, paid_seconds(whole))
     if seconds <= 0:
         return None

@@ -16,13 +16,13 @@ _FREE = {
     "unanswered": "The call was not answered: nothing is charged.",
     "zero_duration": "The call was answered, but has no full second of talk time: nothing is "
     "charged.",
-    "included": "The organizer's licence includes callers of toll numbers: nothing is charged.",
+    "included": "The organizer's license includes callers of toll numbers: nothing is charged.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainLeg:
-    """Says which prefix won over which others, and how the amount came about."""
+    """Explains a charge: the prefix that won, the other candidates, and the steps of the amount."""
 
     rate_cards: RateCardStore
 

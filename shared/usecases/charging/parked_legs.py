@@ -1,5 +1,5 @@
-"""Parked legs have a way out: replayed after a correction, or dismissed. Charged once, whatever is
-clicked twice."""
+"""Parked legs are replayed after a correction, or dismissed. A repeated command charges nothing a
+second time."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class ParkedPage:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What became of parked legs, each with the error that it met; `cursor` as in a page."""
+    """The outcomes of parked legs, each with its error; `cursor` as in a page."""
 
     items: tuple[tuple[ParkedLeg, PerminuteError | None], ...]
     cursor: str | None
@@ -52,8 +52,8 @@ class ParkedLegs:
     async def page(
         self, principal: Principal, where: Mapping[str, str], *, limit: int, cursor: str | None
     ) -> ParkedPage:
-        """Parked legs that equal `where`, the oldest first. Who sees only some accounts has to name
-        one. Raises Invalid `cursor_invalid`."""
+        """Parked legs that equal `where`, the oldest first. A principal of some accounts has to
+        name one. Raises Invalid `cursor_invalid`."""
         _require_visible(principal, where)
         items, following = await self.parking.page(where=where, limit=limit, cursor=cursor)
         return ParkedPage(tuple(items), following)
@@ -72,14 +72,15 @@ class ParkedLegs:
         charge_as: str | None = None,
     ) -> ParkedLeg:
         """Charge it now, as it was or with the fields in `changes` (JSON values, dialect perminute)
-        in place of its own; what fails again says why and stays open. `charge_as` is another leg id
-        for a conflict: it is charged as that leg, beside the one that has its own id.
+        in place of the original; a leg that fails again gets the new reason and stays open.
+        `charge_as` is another leg id for a conflict: it is charged under that id, in addition to
+        the leg that has the original id.
 
-        Raises NotFound, Conflict `parked_leg_dismissed` or `parked_leg_charged_as`, Invalid
-        `leg_needed` where the original can't be read, Invalid when the leg would have another id or
-        an account that can't be its own, NotAllowed when it belongs to an account that the caller
-        does not see or would cost less than their roles allow, and Unavailable when it is not
-        certain: replaying again is safe.
+        Raises NotFound, Conflict `parked_leg_dismissed` or `parked_leg_charged_as`, and Invalid
+        `leg_needed` where the original can't be read. Raises Invalid when the leg would have
+        another id or an account that can't be its own. Raises NotAllowed when the caller does not
+        see its account, or when it would cost less than their roles allow. Raises Unavailable when
+        the outcome is uncertain: replaying again is safe.
         """
         parked = await self._visible(principal, parked_id)
         if parked.status is ParkStatus.OPEN:
@@ -95,7 +96,7 @@ class ParkedLegs:
             raise Conflict("The leg was dismissed.", code="parked_leg_dismissed")
         if parked.charged_as is not None and leg.key != parked.charged_as:
             raise Conflict(
-                f"Somebody has it charged as {parked.charged_as}.", code="parked_leg_charged_as"
+                f"It is already charged as {parked.charged_as}.", code="parked_leg_charged_as"
             )
         queued = QueuedLeg(leg, self.clock.now())
         outcome = await self.charge.charge(
@@ -115,7 +116,7 @@ class ParkedLegs:
     async def dismiss(
         self, principal: Principal, parked_id: str, note: str | None = None
     ) -> ParkedLeg:
-        """Nobody will charge it, for a reason that `note` keeps; again changes nothing.
+        """Close it without a charge, for a reason that `note` keeps; a repetition changes nothing.
 
         Raises NotFound, Conflict once replayed.
         """
@@ -174,7 +175,7 @@ class ParkedLegs:
 
     def _corrected(self, parked: ParkedLeg, changes: Mapping[str, object]) -> EndedLeg:
         """The leg with its changed fields. It keeps its id: under another one it could be charged
-        again. What is sent back as it was shown changes nothing."""
+        again. Values that come back unchanged change nothing."""
         if parked.reason is ParkReason.UNREADABLE:
             shown: dict[str, object] = {}
         else:
@@ -202,9 +203,9 @@ class ParkedLegs:
     ) -> None:
         """Raises NotAllowed or Invalid for a correction that the caller may not make.
 
-        Who may charge but not give credit back (operator) must not lower a charge by correcting its
-        leg: a leg that had a price costs no less afterwards, and one without a price is given
-        another number, conference, organizer or account, or the kind that was missing.
+        A role that may charge but not credit (operator) must not lower a charge by correcting its
+        leg. A leg that had a price costs no less afterwards. A leg without a price may get another
+        number, conference, organizer or account, or the kind that was missing.
         """
         posted = None if parked.reason in _NOT_A_LEG else _original(parked)
         if leg.account is not None and (posted is None or leg.account != posted.account):
@@ -288,7 +289,7 @@ def _renamed(parked: ParkedLeg, leg: EndedLeg, charge_as: str | None) -> EndedLe
 
 
 def _has_other_content(outcome: Charged | NotCharged) -> bool:
-    """Whether the id belongs to another leg: under it this one will never be charged."""
+    """Whether the id belongs to another leg: under it, this leg is never charged."""
     return isinstance(outcome, NotCharged) and outcome.why.reason is ParkReason.CONFLICT
 
 

@@ -80,8 +80,9 @@ class PastLegs:
         return DebitsPage(found, Place(after, 0))
 
     async def _start(self, account: str, span: Span, last: int) -> int:
-        """The commit after which a leg of the span can be debited: not before its answer, but for
-        a bridge whose clock is ahead. What one page holds is read rather than searched."""
+        """The commit after which a leg of the span can be debited: not before its answer, but for a
+        bridge whose clock is ahead. An account with one page of commits is read rather than
+        searched."""
         if span.since is None or last <= limits.JOURNAL_PAGE_ROWS:
             return 0
         ahead = timedelta(seconds=limits.LEG_FUTURE_SECONDS_MAX, microseconds=1)

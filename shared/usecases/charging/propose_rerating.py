@@ -1,4 +1,4 @@
-"""What a backdated version of a rate card would have charged otherwise: whose legs, how many."""
+"""The legs that a backdated version of a rate card would have charged differently, by account."""
 
 import asyncio
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class ProposeRerating:
     async def __call__(
         self, card: str, effective_from: datetime, principal: Principal
     ) -> Proposal | None:
-        """None for a version that begins in the future: it has charged nobody.
+        """None for a version that begins in the future: it has charged nothing.
 
         Raises NotAllowed, StoreUnavailable.
         """
@@ -87,8 +87,8 @@ class ProposeRerating:
 
 @dataclass(slots=True)
 class _Counting:
-    """What is counted, in several accounts at once, and how many legs may still be read: a few
-    pages more are, where accounts read at the same time."""
+    """The counts of several accounts that are read at once, and the number of legs that may still
+    be read. Concurrent reads may exceed it by a few pages."""
 
     card: str
     span: Span

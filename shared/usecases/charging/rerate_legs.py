@@ -1,6 +1,6 @@
-"""Legs charged anew by another card or version: first what it would change, then done.
+"""Re-rating of charged legs by another card or version: first the preview, then the booking.
 
-A leg keeps its guard and its first debit for ever. Charging it anew writes two entries in one
+A leg keeps its guard and its first debit permanently. A re-rating writes two entries in one
 commit: its present debit is taken back and another one booked, once each, under the guard of that
 debit's reversal. So the same request again changes nothing, and one that was broken off is gone on
 with by sending it again.
@@ -40,7 +40,7 @@ from shared.usecases.ledger.credit_account import opened_lots, present_debit
 
 @dataclass(frozen=True, slots=True)
 class RerateSelection:
-    """Which legs, and by what they are charged anew.
+    """The selection of legs, and the card or version of their re-rating.
 
     `accounts` None: all of them. `legs` are leg keys of the one account that is named then. With
     `charged_by` only legs that this card charges now. `rate_card` None: the card that charges the
@@ -73,7 +73,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Reratings:
-    """What became of legs, or would; `cursor` is None when all were read."""
+    """The outcomes of legs, or their preview; `cursor` is None when all were read."""
 
     outcomes: Sequence[RerateOutcome]
     cursor: Cursor | None
@@ -96,9 +96,10 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class RerateLegs:
-    """All raise StoreUnavailable; what was booked until then stays, and is found booked again.
+    """All raise StoreUnavailable; entries that were booked until then stay, and a repetition finds
+    them.
 
-    `charged` is called with an account whose legs were charged anew.
+    `charged` is called with an account whose legs were re-rated.
     """
 
     facts: DirectoryCache
@@ -210,7 +211,7 @@ class RerateLegs:
         wanted: RerateSelection,
         booking: Booking | None,
     ) -> list[RerateOutcome]:
-        """What becomes of each of the legs, in their order."""
+        """The outcome of each of the legs, in their order."""
         if booking is None:
             return await self._foreseen(account, legs, wanted)
         lots: dict[str, Lot] = {}
@@ -230,7 +231,7 @@ class RerateLegs:
     async def _foreseen(
         self, account: Account, legs: Sequence[Sequence[LegRecord]], wanted: RerateSelection
     ) -> list[RerateOutcome]:
-        """What would become of the legs, read together: thousands are requested at once."""
+        """The preview of the legs, read together: a request has thousands of legs."""
         outcomes: list[RerateOutcome] = []
         for records in legs:
             await breathe()
@@ -257,7 +258,7 @@ class RerateLegs:
         booking: Booking,
         lots: dict[str, Lot],
     ) -> RerateOutcome | None:
-        """None for a leg that is not wanted."""
+        """None for a leg outside the selection."""
         for _ in range(limits.COMMIT_TRIES_MAX):
             if not _is_wanted(records, wanted):
                 return None
@@ -274,7 +275,7 @@ class RerateLegs:
             if len(again) == len(records):
                 return _taken_back(outcome)
             records = again  # somebody else charged it anew meanwhile
-        raise Unavailable("The leg is charged anew again and again.", code="contended")
+        raise Unavailable("Other requests charge the leg at the same time.", code="contended")
 
     async def _anew(
         self, account: Account, records: Sequence[LegRecord], wanted: RerateSelection
@@ -363,7 +364,7 @@ def _taken_back(outcome: RerateOutcome) -> RerateOutcome:
 
 
 def _outcome_of(found: _Found) -> RerateOutcome:
-    """What charging a leg anew would do."""
+    """The effect of re-rating a leg."""
     present, charge = found.present, found.anew
     charged = found.charged
     before, micros = charged.rated_by, charged.amount_micros

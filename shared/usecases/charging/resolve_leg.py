@@ -57,8 +57,8 @@ class ResolveLeg:
         self, queued: QueuedLeg, *, pins: bool = True, corrected: bool = False
     ) -> tuple[ResolvedLeg, Account] | Unchargeable:
         """The leg with its pinned facts and its account, or why it must be parked. `pins` False:
-        nothing is kept. `corrected`: a person corrected the leg, so its organizer is what the leg
-        and its conference say now; its account stays pinned.
+        nothing is kept. `corrected`: a person corrected the leg, so its organizer is that of the
+        corrected leg or of its conference now; its account stays pinned.
 
         Raises StoreUnavailable when the directory does not answer.
         """
@@ -90,7 +90,7 @@ class ResolveLeg:
         if kind is None:
             return Unchargeable(
                 ParkReason.KIND_UNKNOWN,
-                "Neither the bridge nor a registered service number tells its kind.",
+                "Neither the bridge nor a registered service number states its kind.",
                 account.id,
             )
         if named is not None and (odd := _other_call(leg, to_number, named)):
@@ -147,7 +147,7 @@ class ResolveLeg:
         return await self.holds.record(account, leg.authorization)
 
     async def _hold(self, leg: EndedLeg, account: str, kind: LegKind) -> Grant | None:
-        """What was granted for a leg: by the authorization that it names, else by its id."""
+        """The grant of a leg: by the authorization that it names, else by its id."""
         if kind is LegKind.VOIP:
             return None
         record = None
@@ -169,8 +169,8 @@ class ResolveLeg:
     async def _number_class(
         self, queued: QueuedLeg, account: Account, kind: LegKind, dialled: NumberFacts
     ) -> NumberClass:
-        """The class of the called number; of a dial-out by the account's own ranges, as its grant
-        says. One that is no number has none."""
+        """The class of the called number; for a dial-out by the account's own ranges, like its
+        grant. A text that is no number has none."""
         if kind is not LegKind.DIAL_OUT or not dialled.valid:
             return dialled.number_class
         policy = await self.facts.dial_out_policy(account.id, known_at=queued.received_at)
@@ -179,9 +179,8 @@ class ResolveLeg:
     async def _called(
         self, queued: QueuedLeg, bridge: Bridge, named: HoldRecord | None
     ) -> tuple[str | None, Registration | None]:
-        """(the number that was called, whose service number it is). `named` is the dial-out whose
-        authorization the leg names: its number is the one that the leg's text stands for, where
-        the text alone does not say."""
+        """(the called number, its registration as a service number). `named` is the dial-out whose
+        authorization the leg names: its number replaces a text that is short for it."""
         leg = queued.leg
         if leg.to_number is None:
             return None, None
@@ -213,7 +212,9 @@ class ResolveLeg:
             return _Owner(None, leg.organizer, why, ParkReason.ACCOUNT_AMBIGUOUS)
         account = account or next(iter(claims), None) or bridge.default_account
         if account is None:
-            return _Owner(None, leg.organizer, "Nothing tells whose leg it is.")
+            return _Owner(
+                None, leg.organizer, "The leg, its numbers and its conference name no account."
+            )
         if not bridge.serves(account):
             return _Owner(None, leg.organizer, f"The bridge does not serve account {account}.")
         conference = claims.get(account)
@@ -235,7 +236,7 @@ class ResolveLeg:
     async def _pinned(
         self, leg: EndedLeg, owner: _Owner, *, claim: bool, corrected: bool
     ) -> _Owner:
-        """The owner that the first delivery found, whomever the bridge has served since then."""
+        """The owner that the first delivery found, even if the bridge serves other accounts now."""
         name = owner.account
         if claim and name is not None and await self.facts.account(name) is not None:
             pinned: Claim | None = await self.claims.claim(leg.key, Claim(name, owner.organizer))
@@ -253,7 +254,7 @@ def _payer(
     dialled: NumberFacts,
     number_class: NumberClass,
 ) -> Payer:
-    """Who pays by the organizer's licence; one that is unknown pays by the minute."""
+    """The payer by the organizer's license; an unknown organizer pays by the minute."""
     if organizer is None or organizer.license is not License.SUBSCRIPTION:
         return Payer.CREDITS
     if kind is LegKind.DIAL_IN:
@@ -265,14 +266,14 @@ def _payer(
 
 
 def _other_call(leg: EndedLeg, to_number: str | None, named: HoldRecord) -> str:
-    """What is wrong with an answered leg that came in under a dial-out's authorization, to another
-    number than the one that was dialled; "" where nothing is."""
+    """The fault of an answered leg that came in under a dial-out's authorization, to another
+    number than the dialled one; "" without a fault."""
     is_other = to_number != named.number
     if leg.kind is not LegKind.DIAL_IN or leg.answered_at is None or not is_other:
         return ""
     return (
         f"It came in to {to_number}, and names the authorization of a dial-out to "
-        f"{named.number}: replay it without the authorization if it is a call of its own."
+        f"{named.number}: replay it without the authorization if it is a separate call."
     )
 
 

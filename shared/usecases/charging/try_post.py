@@ -20,8 +20,8 @@ from shared.usecases.legs.assemble_calls import AssembleCalls, dialect_settings
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What would become of one leg or event: `outcome` is `leg`, `waiting`, `ignored` or
-    `unreadable`. `steps` are (step, sentence). `why_parked` is a reason and a sentence."""
+    """The outcome of one leg or event, without a charge: `outcome` is `leg`, `waiting`, `ignored`
+    or `unreadable`. `steps` are (step, sentence). `why_parked` is a reason and a sentence."""
 
     outcome: str
     steps: tuple[tuple[str, str], ...]

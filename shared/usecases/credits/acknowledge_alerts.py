@@ -1,4 +1,4 @@
-"""An account's alerts: their history, and who has seen them."""
+"""An account's alerts: their history and their acknowledgements."""
 
 import re
 from collections.abc import Sequence

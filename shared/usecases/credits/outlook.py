@@ -1,4 +1,4 @@
-"""What an administrator sees of an account's money: now, and ahead."""
+"""An account's money for its administrator: the present state and the forecast."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from shared.usecases.directory.accounts import Accounts
 
 @dataclass(frozen=True, slots=True)
 class OutlookView:
-    """An account's outlook with what a picture of it also shows."""
+    """An account's outlook with the further data of its chart."""
 
     account: Account
     state: LedgerState

@@ -1,4 +1,5 @@
-"""Answers of the payment side: a recharge's money comes in once, whatever is said how often."""
+"""Results from the payment system: the money of a recharge is booked once, however often the result
+is reported."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class RechargeService:
 
         Raises NotFound `recharge_unknown`, NotAllowed, Conflict `recharge_settled` (it succeeded
         before), Invalid `recharge_mismatch` (another amount or currency: kept for a person to read
-        at), Conflict `too_many_lots`, and Unavailable when it is not certain: say it again.
+        at), Conflict `too_many_lots`, and Unavailable when the outcome is uncertain: repeat it.
         """
         account, number = _parsed(shown_id)
         principal.require_account(account)
@@ -72,7 +73,7 @@ class RechargeService:
         return await self.notices.recharges(account, limit=limit, cursor=cursor)
 
     async def _find(self, account: str, number: int) -> Recharge | None:
-        """The ledger knows the one in flight, our records all others."""
+        """The ledger has the open recharge, the records have all others."""
         state = await self.ledger.state(account)
         if state is None or number > state.recharges.number:
             return None

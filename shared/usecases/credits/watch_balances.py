@@ -1,8 +1,8 @@
 """The low-balance timer: reads the accounts that a due mark names, never all of them.
 
-Thresholds are checked at every commit. What only time brings is done here: lots expire and are
-warned of, recharges are requested (again), alerts without acknowledgement are repeated, and events
-that a dead process left are published.
+Thresholds are checked at every commit. This timer handles the events of time: it expires lots and
+warns of expiry, requests recharges (again), repeats alerts without acknowledgement, and publishes
+events that a dead process left.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ EVENTS, HOLD_EVENTS, CALLS = "events", "hold_events", "calls"
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What a tick did: marks acted upon, events published, failures.
+    """Counts of a tick: marks handled, events published, failures.
 
     `oldest_seconds` is the age of the oldest mark: marks live for minutes, unless nothing can be
     published.
@@ -81,7 +81,7 @@ class WatchBalances:
         return Watched(len(marks), events, tuple(failures), oldest.total_seconds())
 
     async def act_on(self, account: str, kinds: set[str]) -> int:
-        """Do what is due of an account; the number of events published. `kinds` are its marks'."""
+        """Handle an account's due marks; the number of events published. `kinds` are its marks'."""
         if CALLS in kinds:
             await self.watch_calls(account)
             await self.watch_spend(account)
@@ -103,8 +103,8 @@ class WatchBalances:
         return True
 
     async def end_stops(self, account: str, state: LedgerState) -> bool:
-        """End alerts of a stop of dial-out that is over, where the ledger did not hear of the
-        restart: whether there were any."""
+        """End alerts of a stop of dial-out that is over, where the ledger missed the restart:
+        whether there were any."""
         stops = [each for each in state.raised if each.type == DIAL_OUT_STOPPED]
         if not stops or (await self.holds.view(account)).stopped:
             return False

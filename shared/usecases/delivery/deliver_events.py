@@ -1,8 +1,9 @@
 """Published events on their way to receivers: customers' webhooks, and an account's mail.
 
-A message from the topic becomes a delivery for every target that wants it, kept before anything is
-sent. Who sends has the target leased, so that its events go out one after another in their order:
-an event waits behind older ones that are tried again, for an hour, then it overtakes them.
+A message from the topic becomes a delivery for every target that subscribes to it, stored before
+anything is sent. The sending process leases the target, so that its events go out one after another
+in their order: an event waits behind older ones that are tried again, for an hour, then it
+overtakes them.
 
 Receivers that hang delay no others. A round waits for its receivers for a second; what takes longer
 goes on in the background, and its due mark stays until it is done. A receiver that gave no answer
@@ -52,8 +53,8 @@ type _Target = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What a round did: deliveries that were taken, that failed for now, that ended untaken; the
-    targets that are being sent to still, or whose round broke off."""
+    """Counts of a round: deliveries that were accepted, that failed for now, that ended without
+    acceptance; the targets that are still being sent to, or whose round broke off."""
 
     taken: int = 0
     failed: int = 0
@@ -81,7 +82,8 @@ class _Slots:
 
     @contextlib.asynccontextmanager
     async def of(self, account: str) -> AsyncIterator[None]:
-        """A slot of the account's, then one of all: who waits for the first blocks nobody else."""
+        """A slot of the account's, then one of all: waiting for the first blocks no other
+        account."""
         own = self._accounts.get(account)
         if own is None:
             own = self._accounts[account] = asyncio.Semaphore(self._of_account_at_once)
@@ -90,7 +92,7 @@ class _Slots:
 
 
 class DeliverEvents:
-    """Sends what was published. At least once, under ids that stay the same."""
+    """Sends published events. At least once, under ids that stay the same."""
 
     def __init__(
         self,
@@ -145,7 +147,7 @@ class DeliverEvents:
         return self._clock.now() + timedelta(seconds=min(seconds, limits.DELIVER_SECONDS_MAX))
 
     async def retry(self, *, seconds: float) -> Delivered:
-        """What is due again, or was left by a process that died."""
+        """Deliveries that are due again, or that a dead process left."""
         now, ends_at = self._clock.now(), self._ends_at(seconds)
         marks = await self._due.due(now, limit=limits.DELIVERY_MARKS_MAX)
         targets = dict.fromkeys((mark.account, mark.kind) for mark in marks)
@@ -180,7 +182,7 @@ class DeliverEvents:
         events: Sequence[tuple[Mapping[str, object], bytes]],
         slots: asyncio.Semaphore,
     ) -> list[_Target]:
-        """Keep a delivery for every target that wants an event; the targets."""
+        """Keep a delivery for every target that subscribes to an event; the targets."""
         async with slots:
             now = self._clock.now()
             known = await self._facts.account(account)
@@ -253,7 +255,7 @@ class DeliverEvents:
         del self._sending[target]
 
     async def _send(self, account: str, target: str, ends_at: datetime) -> Delivered:
-        """What waits for one target, in order, as long as its time and the lease last."""
+        """Send the waiting events of one target, in order, while its time and the lease last."""
         token = await self._deliveries.lease(account, target, self._clock.now())
         if token is None:
             return Delivered(busy=((account, target),))
@@ -329,7 +331,7 @@ class DeliverEvents:
         (self._failing.add if reply.status is None else self._failing.discard)(target)
 
     async def _give_up(self, account: str, target: str) -> Delivered:
-        """Nobody wants what waits here: it was taken away, or its receiver said so."""
+        """Drop the waiting events: the target was deleted, or its receiver refused all events."""
         ended = 0
         while events := await self._deliveries.waiting(
             account, target, limit=limits.DELIVERIES_A_ROUND_MAX
@@ -383,7 +385,7 @@ def report(done: Delivered, by: str) -> None:
 
 
 def _report_late(by: str, task: asyncio.Task[Delivered]) -> None:
-    """Log what a round did that nobody waited for."""
+    """Log the result of a round in the background."""
     if task.cancelled():
         return
     if error := task.exception():
@@ -425,7 +427,7 @@ def _mail(account: Account, delivery: Delivery) -> Mail:
 
 
 def _read(body: bytes) -> dict[str, object] | None:
-    """The event in a message; None, and a line in the log, for what is none of ours."""
+    """The event in a message; None, and a line in the log, for an event of another product."""
     try:
         event: dict[str, object] = json.loads(body)
         place_of(str(event["id"]))
@@ -433,6 +435,6 @@ def _read(body: bytes) -> dict[str, object] | None:
             raise ValueError(event["source"])
         str(event["type"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        _log.error("a message of the topic is no event of ours")
+        _log.error("a message of the topic is no event of Perminute")
         return None
     return event

@@ -1,4 +1,4 @@
-"""Customers' webhooks: set up, rotated, taken away; what was delivered, and delivered again."""
+"""Customers' webhooks: configuration, rotation, deletion, deliveries and redelivery."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,8 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 
 @dataclass(frozen=True, slots=True)
 class WebhookInput:
-    """What somebody states; `rotate`: make a new secret, the last one signs for a day beside it."""
+    """A webhook's stated settings; `rotate`: make a new secret; the last one also signs for a
+    day."""
 
     url: str
     events: tuple[str, ...]
@@ -115,8 +116,8 @@ class Webhooks:
     async def list_deliveries(
         self, account: str, name: str, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[Delivery], str | None]:
-        """What was sent, or waits to be, the newest first. Raises what `read` raises, and Invalid
-        `cursor_invalid`."""
+        """Deliveries that were sent or wait, the newest first. Raises what `read` raises, and
+        Invalid `cursor_invalid`."""
         await self.read(account, name)
         return await self.deliveries.page(account, name, limit=limit, cursor=cursor)
 

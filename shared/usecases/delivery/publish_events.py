@@ -1,4 +1,4 @@
-"""What commits put into the outbox goes to the topic `credit-events`: at least once, in order."""
+"""Publishes the outbox of commits to the topic `credit-events`: at least once, in order."""
 
 import logging
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class PublishEvents:
 
     async def best_effort(self, account: str, *, hold_book: bool = True) -> None:
         """Publish now if that works; the timer does it otherwise. Nothing that happens here may
-        turn what was committed into a failure."""
+        turn a finished commit into a failure."""
         try:
             await self(account, hold_book=hold_book)
         except PerminuteError as error:

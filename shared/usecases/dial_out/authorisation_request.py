@@ -22,8 +22,8 @@ type Checks = Sequence[CheckResult] | None
 class AuthorisationRequest:
     """The request of a bridge. `key` is its idempotency key, `digest` the SHA-256 of its content.
 
-    `to` is the number to dial, or the service number that was called. `normalize`: it may stand
-    there as it is dialled in the bridge's country.
+    `to` is the number to dial, or the service number that was called. `normalize`: it may be
+    written as it is dialled in the bridge's country.
     """
 
     to: str

@@ -145,7 +145,7 @@ class AuthoriseCall:
         self, bridge: Bridge, request: AuthorisationRequest, call: ResolvedCall, denial: Denial
     ) -> Mapping[str, object]:
         """Keep a denial under the request's key. Without an account there is nowhere to keep it: it
-        is decided anew each time."""
+        is decided again each time."""
         answer = self._denied(request, call, denial)
         if call.account is None:
             return answer

@@ -18,8 +18,8 @@ class CallPricing:
     """Implements `Pricing` for a rate that was found.
 
     `after` is what the same call costs by the card's next version, where that takes effect while it
-    rings: a leg is charged by the version in force when it was answered, so the dearer one counts.
-    """
+    rings: a leg is charged by the version in force when it was answered, so the more expensive one
+    counts."""
 
     rate: Rate
     version: RateCardVersion
@@ -101,7 +101,7 @@ class CallPricing:
 
     @property
     def reference(self) -> RateReference:
-        """What finds the same rate again, without the number."""
+        """A reference that finds the same rate again, without the number."""
         version = self.version
         return RateReference(
             card=version.card,
@@ -115,13 +115,13 @@ class CallPricing:
 
 @dataclass(frozen=True, slots=True)
 class IncludedCall:
-    """Implements `Pricing` for a call that the organizer's licence pays for."""
+    """Implements `Pricing` for a call that the organizer's license pays for."""
 
     kind: LegKind
     requested_at: datetime
 
     def seconds_for(self, credit_micros: int, wanted_seconds: int, after_seconds: int) -> int:
-        """As long as is wanted."""
+        """All requested seconds."""
         return wanted_seconds
 
     def hold_micros(self, seconds: int, after_seconds: int) -> int:
@@ -138,7 +138,7 @@ class IncludedCall:
 
     @property
     def reference(self) -> RateReference:
-        """What says that it is included."""
+        """A reference with the mark of an included call."""
         return RateReference("", self.requested_at, self.kind.value, "", None, is_included=True)
 
 
@@ -162,7 +162,7 @@ async def priced(
     fresh: bool,
 ) -> CallPricing | Unpriced:
     """The pricing of a call to come, or why it has none. `no_rate` is the sentence for a card that
-    has no rate for the number. `fresh`: what was put before `now` counts, in whichever process."""
+    has no rate for the number. `fresh`: a version that any process stored before `now` counts."""
 
     async def by_version_of(moment: datetime) -> CallPricing | Unpriced:
         version = await rate_cards.version_for(card, moment, known_at=now if fresh else None)

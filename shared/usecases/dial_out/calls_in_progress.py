@@ -31,7 +31,7 @@ type Bounds = tuple[datetime | None, datetime | None]
 
 @dataclass(frozen=True, slots=True)
 class ConferenceCost:
-    """What a conference costs: its open calls, and its legs that were charged. `now` has all calls
+    """The cost of a conference: its open calls, and its charged legs. `now` has all calls
     of the account, which share its credits."""
 
     now: CallsNow
@@ -147,7 +147,7 @@ def _picos(record: HoldRecord, name: str) -> int:
 
 
 def _spare_pool_seconds(view: HoldState, now: datetime) -> int:
-    """What no hold has reserved of the month's pool, for each of the calls that it pays for."""
+    """The seconds of the month's pool without a hold, for each of the calls that it pays for."""
     months = [hold.pool_month for hold in view.open_holds(now) if hold.pool_seconds]
     latest = max(filter(None, months), default=None)
     return view.pool_left_seconds(latest, now) // len(months) if latest else 0

@@ -26,7 +26,7 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 @dataclass(frozen=True, slots=True)
 class DialOutStatus:
     """Dial-out as it runs: `stopped` is why it does not, "" while it does; `calls` are the open
-    ones with their requests, `missing` those of which nothing was heard for a day."""
+    ones with their requests, `missing` those without an event for a day."""
 
     suspended: bool
     stopped: str
@@ -104,9 +104,8 @@ class DialOutSettings:
     async def put_policy(self, account: str, wanted: AccountPolicy, if_match: str | None) -> Saved:
         """Create or replace the account's policy. Raises what `RecordStore.put` raises.
 
-        Whether the account is suspended stands in its hold book too, where it bites at once: should
-        that fail, put the policy again.
-        """
+        The suspension of the account is also stored in its hold book, where it takes effect at
+        once: if that fails, put the policy again."""
         document = codecs.policy_document(wanted)
         saved = await self._put(account, Kind.DIAL_OUT_POLICY, account, document, if_match)
         await self._halt(account, DialOutControl(suspended=wanted.suspended))
@@ -136,7 +135,7 @@ class DialOutSettings:
         return was_stopped
 
     async def running(self, account: str) -> DialOutStatus:
-        """What the hold book says of the account's dial-out now."""
+        """The present state of the account's dial-out in the hold book."""
         await self.facts.require_account(account)
         view = await self.holds.view(account)
         now = self.clock.now()

@@ -22,8 +22,8 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 
 @dataclass(frozen=True, slots=True)
 class ActiveCalls:
-    """Extends and releases authorisations, and keeps when their calls were answered, each for the
-    bridge that has them only."""
+    """Extends and releases authorizations, and stores the answer times of their calls, each only
+    for the bridge that has them."""
 
     facts: DirectoryCache
     rate_cards: RateCards
@@ -93,7 +93,7 @@ class ActiveCalls:
     async def release(self, bridge: Bridge, authorization: str) -> None:
         """A call that was allowed did not happen: give its hold back. Twice is once.
 
-        Raises NotFound `authorization_unknown` when this bridge has no such authorisation.
+        Raises NotFound `authorization_unknown` when this bridge has no such authorization.
         """
         account, _ = await self._record(bridge, authorization)
         await self.hold_book.release(account, authorization, bridge.id)

@@ -1,4 +1,5 @@
-"""Rules `minutes_left`: an alert where open calls use up what is available within some minutes."""
+"""Rules `minutes_left`: an alert where open calls use up the available credit within some
+minutes."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,8 @@ _SECONDS_PER_MINUTE = 60
 
 @dataclass(frozen=True, slots=True)
 class MinutesLeft:
-    """Raises each rule's alert once per crossing, whichever process evaluates it, and ends it."""
+    """Raises each rule's alert once per crossing, in one of the processes that evaluate it, and
+    ends it."""
 
     calls: CallsInProgress
     ledger: Ledger

@@ -23,7 +23,7 @@ class MissingLeg:
 async def missing_legs(
     holds: HoldBook, parking: ParkingLot, account: str, view: HoldState, now: datetime
 ) -> Sequence[MissingLeg]:
-    """The account's, the newest first. What was parked did end: it waits there.
+    """The account's, the newest first. A parked leg has ended, so it is not missing.
 
     Raises StoreUnavailable.
     """

@@ -164,7 +164,7 @@ def _pool_month(
 
 @dataclass(frozen=True, slots=True)
 class ResolveDialIn:
-    """Resolves the call of a caller who wants to join."""
+    """Resolves the call of a caller who joins."""
 
     facts: DirectoryCache
     rate_cards: RateCards

@@ -1,4 +1,4 @@
-"""What another dial-out policy would have denied and saved, for the legs of a period."""
+"""The denials and savings of another dial-out policy, for the legs of a period."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,11 +1,10 @@
 """Watches calls in progress: sends their bridges the signals that are due, and evaluates the rules
 of their accounts about them.
 
-The hold book says which ones (`call_control`). It is read when they are due, so an extension, a
-release or a charged leg takes the cause away before. The process that let a call through acts at
+The hold book returns the due ones (`call_control`). It is read when they are due, so an extension,
+a release or a charged leg takes the cause away before. The process that let a call through acts at
 the second itself; until then it reads nothing. Due marks name the accounts to the timer, which
-sends what a dead process left, some seconds later.
-"""
+sends what a dead process left, some seconds later."""
 
 import asyncio
 import logging
@@ -120,7 +119,7 @@ class WatchCalls:
         self.wake(account)
 
     def wake(self, account: str, at: datetime | None = None, own: str = "") -> None:
-        """Look after the account's calls at a time, or now, in the background."""
+        """Watch the account's calls at a time, or now, in the background."""
         watch, now = self._watch(account), self._clock.now()
         if own:
             watch.own.add(own)
@@ -134,8 +133,8 @@ class WatchCalls:
         self._set_timer(account, watch, seconds)
 
     async def __call__(self, account: str, *, by_timer: bool = True) -> None:
-        """Send what is due of an account's calls and was not taken; by the timer what was due some
-        seconds ago. Raises StoreUnavailable."""
+        """Send the due events of an account's calls that were not accepted; by the timer, those
+        that were due some seconds ago. Raises StoreUnavailable."""
         watch = self._watch(account)
         sends = await self._look(account, watch, by_timer=by_timer)
         if sends:
@@ -176,7 +175,7 @@ class WatchCalls:
     async def _look(
         self, account: str, watch: _Watch, *, by_timer: bool
     ) -> list[asyncio.Task[None]]:
-        """Start to send what is due; what will be is left to the timers."""
+        """Start to send the due events; later ones are left to the timers."""
         # What begins or is halted while the hold book is read may not be in it.
         own, is_halted = set(watch.own), watch.is_halted and not by_timer
         watch.is_halted &= by_timer

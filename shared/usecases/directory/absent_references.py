@@ -14,7 +14,7 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """What a setting names in vain: a pointer into the setting and a sentence each.
+    """The absent things that a setting names: a pointer into the setting and a sentence each.
 
     Everything raises StoreUnavailable.
     """

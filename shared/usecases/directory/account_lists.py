@@ -1,4 +1,4 @@
-"""Lists of what an account has registered, in the order of the ids."""
+"""Lists of an account's registrations, in the order of the ids."""
 
 from collections.abc import Awaitable, Callable
 
@@ -17,8 +17,8 @@ async def present_items[Item](
     limit: int,
     after: str | None,
 ) -> tuple[list[Item], str | None]:
-    """(what `read` finds under the account's ids, the last id if more follow); what is gone is
-    left out, so a page may be short. Raises what `read` raises, StoreUnavailable."""
+    """(the items that `read` returns for the account's ids, the last id if more follow). Deleted
+    items are left out, so a page may be short. Raises what `read` raises, StoreUnavailable."""
     found: list[Item] = []
     for _ in range(limits.ENTRY_SCANS_MAX):
         ids, after = await records.ids_of(

@@ -31,9 +31,8 @@ class AccountView:
 class Accounts:
     """Makes, changes and shows accounts. Everything raises StoreUnavailable.
 
-    A new account gets one of `shards` storage accounts, for ever. `evaluate_spend` is called with
-    an account whose rules about charges may have changed.
-    """
+    A new account gets one of `shards` storage accounts, permanently. `evaluate_spend` is called
+    with an account whose rules about charges may have changed."""
 
     records: RecordStore
     facts: DirectoryCache
@@ -106,7 +105,9 @@ class Accounts:
             found, following = await self.records.list(Kind.ACCOUNT, limit=limit, cursor=cursor)
             return [codecs.account(record) for record in found], following
         if cursor is not None and not is_id(cursor):
-            raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
+            raise Invalid(
+                "The cursor is not from this list: start without a cursor.", code="cursor_invalid"
+            )
         own = [account for account in sorted(principal.accounts) if account > (cursor or "")]
         known = [await self.facts.account(account) for account in own[:limit]]
         following = own[limit - 1] if len(own) > limit else None

@@ -1,4 +1,4 @@
-"""Who an administrator is: who holds an API key, an Entra token, or the deployment's own key."""
+"""Authentication of administrators: by API key, Entra token, or the deployment's own key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ class Tokens(Protocol):
         ...
 
     async def verify(self, token: str) -> Principal:
-        """Who it names. Raises NotAuthenticated, Unavailable."""
+        """The principal that it names. Raises NotAuthenticated, Unavailable."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Administrators:
-    """Lets administrators in.
+    """Authenticates administrators.
 
     `bootstrap_key` is the key of a deployment that has no API key yet; None where it was taken
     away. `tokens` is None where no tenant is set.
@@ -41,7 +41,7 @@ class Administrators:
     tokens: Tokens | None = None
 
     async def authenticate(self, headers: Mapping[str, str]) -> Principal:
-        """Who sent these headers (lower-case names).
+        """The principal that sent these headers (lower-case names).
 
         Raises NotAuthenticated, StoreUnavailable, Unavailable.
         """

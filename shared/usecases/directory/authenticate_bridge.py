@@ -1,4 +1,4 @@
-"""Lets bridges in, each by its own scheme and credentials (docs/access.md)."""
+"""Authenticates bridges, each by its own scheme and credentials (docs/access.md)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class BridgeAuthenticator:
     """Proof that a request comes from the bridge that its path names.
 
     Each request costs two verifications and one read, whether there is such a bridge or not. The
-    read lets no bridge in that was disabled or deleted, and no secret that was replaced, in
-    whichever process. Reads for requests that the remembered credentials do not prove have a
-    budget together. While the store can't answer, what was read within 30 s holds.
+    read refuses a bridge that any process disabled or deleted, and a secret that any process
+    replaced. Reads for requests that the remembered credentials do not prove share a budget.
+    While the store can't answer, a read of the last 30 s holds.
     """
 
     facts: DirectoryCache

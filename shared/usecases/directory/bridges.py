@@ -31,8 +31,8 @@ class BridgeView:
 class Bridges:
     """Makes, changes and shows bridges. Everything raises StoreUnavailable.
 
-    `dialects` are those that a parser exists for. `url_fault` says why nothing may be sent to a
-    URL, None where it may.
+    `dialects` are those that a parser exists for. `url_fault` returns the reason against sending
+    to a URL, None where there is none.
     """
 
     records: RecordStore

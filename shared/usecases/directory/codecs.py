@@ -1,6 +1,6 @@
 """How the directory's facts are kept as JSON documents: one writer and one reader each.
 
-What is kept never depends on the bodies of the API. A document that can't be read raises
+Stored documents never depend on the bodies of the API. A document that can't be read raises
 SettingsUnreadable, which names it; fields that this version does not know are left alone.
 """
 
@@ -37,7 +37,7 @@ type Document = Mapping[str, Any]
 
 
 class Kind(StrEnum):
-    """What the directory holds."""
+    """The kinds of documents in the directory."""
 
     ACCOUNT = "account"
     ORGANIZER = "organizer"
@@ -74,7 +74,7 @@ def _read_by[Fact](kind: Kind) -> Callable[[Callable[[Record], Fact]], Callable[
                 of_account = kind in _OF_ACCOUNT
                 raise SettingsUnreadable(
                     f"The stored {kind.value.replace('_', ' ')} {record.key} can't be read"
-                    f" ({type(error).__name__}): put it anew, with If-Match {record.etag}.",
+                    f" ({type(error).__name__}): put it again, with If-Match {record.etag}.",
                     account=record.key.partition("|")[0] if of_account else None,
                     etag=record.etag,
                 ) from error
@@ -302,7 +302,7 @@ def _texts(document: Document, name: str) -> frozenset[str]:
 
 
 def _prefixes(document: Document, name: str) -> frozenset[str] | None:
-    """A list of prefixes, in which a whole number is normalised: older rows have it as stated."""
+    """A list of prefixes, in which a whole number is normalized: older rows have it as stated."""
     texts = _texts_or_none(document, name)
     return None if texts is None else frozenset(map(prefix_digits, texts))
 
@@ -338,7 +338,7 @@ def conference_kind(conference: str) -> str:
     """The kind of the registrations of a conference: one document for each account, its key.
 
     Before, all accounts' registrations of a conference were one document of `Kind.CONFERENCE`; it
-    holds for an account that has none of its own."""
+    holds for an account without its own."""
     return f"{CONFERENCE_OF_ACCOUNT}|{hashlib.sha256(conference.encode()).hexdigest()}"
 
 

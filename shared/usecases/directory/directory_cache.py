@@ -1,9 +1,9 @@
-"""What is registered, read through a short cache.
+"""Registrations, read through a short cache.
 
-A fact lives at most 30 s in this process. Absence is never cached, so what was just registered
-holds at once; our own writes drop what was cached. `fresh=True` reads past the cache. A fact
-requested as of `known_at` is never answered from what was read before that moment: who
-passes the time at which a request came in sees all that was put before it, in whichever process.
+A fact lives at most 30 s in this process. Absence is never cached, so a new registration is
+effective at once; the writes of this process drop the cached fact. `fresh=True` reads past the
+cache. A fact requested as of `known_at` is never answered from a read before that moment: a caller
+that passes the time of its request sees all earlier changes, made by any process.
 """
 
 import asyncio
@@ -162,7 +162,7 @@ class DirectoryCache:
         return found or AccountPolicy()
 
     def drop(self, kind: Kind, key: str) -> None:
-        """Forget what is cached, and what is being read: it was just written."""
+        """Forget the cached fact and any read in flight: it was just written."""
         self._cache.pop((kind, key), None)
         self._pending.pop((kind, key), None)
 

@@ -1,9 +1,9 @@
 """Many organizers, conferences or service numbers at once: all rows of a file, or none.
 
-First every row is read and compared with what is there; a row that is wrong refuses the file. Then
+First every row is read and compared with the stored one; a wrong row refuses the file. Then
 the whole load is written as one record, and from it row by row, many at a time. A process that dies
 in between leaves the record: the next list or load of the account, or the nightly job, writes the
-rest. A row that somebody changed since is left as it is: that change came after the load.
+rest. A row that was changed since is left as it is: that change came after the load.
 """
 
 from collections.abc import Mapping, Sequence
@@ -149,5 +149,5 @@ def stale(line: int, stated: str, present: str) -> list[FieldError]:
     """The error of a row that names another version than the present one."""
     if not stated or stated == present:
         return []
-    detail = "was changed since the list was written" if present else "names what is not there"
+    detail = "was changed since the list was written" if present else "names an absent row"
     return [FieldError(f"/lines/{line}/etag", detail)]

@@ -1,4 +1,4 @@
-"""Who changed which setting when, for those who may know."""
+"""The audit log: actor, setting and time of each change, for principals with access to it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What is stored: `etag` "" where nothing is, `is_shared` where it still stands in a document
+    """A stored registration: `etag` is "" without one, `is_shared` where it is still in a document
     that accounts share."""
 
     history: Sequence[Registration] = ()
@@ -103,7 +103,7 @@ class Registrations:
         *,
         at: datetime | None = None,
     ) -> None:
-        """From `at` (default: now) on it is not this account's; what was before stays. Raises
+        """From `at` (default: now) on it is not this account's; the time before stays. Raises
         NotFound, PreconditionFailed."""
         for _ in range(limits.RECORD_TRIES_MAX):
             kept = await self._kept(kind, key, account)
@@ -120,7 +120,7 @@ class Registrations:
         raise StoreUnavailable("This registration changes too often at present.")
 
     async def read(self, kind: Kind, key: str, account: str, *, ended: bool = False) -> Registered:
-        """What is registered, if it is this account's now or later, or was so where `ended`.
+        """The registration, if it is this account's now or later, or was so where `ended`.
 
         Raises NotFound.
         """
@@ -135,7 +135,7 @@ class Registrations:
     async def page(
         self, kind: Kind, account: str, *, prefix: str, limit: int, after: str | None
     ) -> tuple[Sequence[tuple[str, Registered]], str | None]:
-        """((id, registrations) of what is the account's now or later, the last id if more follow).
+        """((id, registrations) that are the account's now or later, the last id if more follow).
 
         Raises NotFound `account_unknown`.
         """
@@ -168,7 +168,7 @@ class Registrations:
         kept: _Kept,
         condition: str | None,
     ) -> Saved:
-        """Write the history; what stood in a shared document gets one of its own."""
+        """Write the history; a registration of a shared document gets a separate document."""
         document = codecs.registrations_document(history)
         if kind is Kind.CONFERENCE:
             document = codecs.conference_document(key, history)

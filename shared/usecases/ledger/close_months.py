@@ -19,7 +19,7 @@ async def close_months(ledger: Ledger, account: str, time_zone: str, before: dat
     """Write the rows of months that ended an hour or more before a time, and instead of those of an
     earlier schema; the number of rows written.
 
-    The hour is for clocks that differ: what is committed later counts in a later month.
+    The hour is for clocks that differ: later commits count in a later month.
     """
     start = await ledger.journal(account, after=0, limit=1)
     if not start:
@@ -34,7 +34,7 @@ async def close_months(ledger: Ledger, account: str, time_zone: str, before: dat
 
 
 async def add_up_month(ledger: Ledger, account: str, month: str, time_zone: str) -> ClosedMonth:
-    """A month of the ledger, from its commits. Raises ValueError on what is no month."""
+    """A month of the ledger, from its commits. Raises ValueError on a text that is no month."""
     start, end = month_span(month, time_zone)
     before = await ledger.commit_at(account, start - timedelta(microseconds=1))
     found = ClosedMonth.opened(month, time_zone)

@@ -77,7 +77,7 @@ class CreditAccount:
             except Invalid as clash:
                 if clash.code != "idempotency_key_reused":
                     raise  # else it was charged anew meanwhile: that is the debit to take back
-        raise Unavailable("The leg is charged anew again and again.", code="contended")
+        raise Unavailable("Other requests charge the leg at the same time.", code="contended")
 
     async def _foreseen(self, account: str, command: ReverseLeg) -> tuple[Entry, bool]:
         """The entry that the command would write now, or has written."""
@@ -93,7 +93,7 @@ class CreditAccount:
 
 def present_debit(debits: Sequence[LegRecord]) -> Entry:
     """The debit of a leg that counts now, with the authorization and the organizer that the leg is
-    counted under: both stand with its first debit."""
+    counted under: both are in its first debit."""
     first, present = debits[0], debits[-1].entry
     authorization = present.authorization or first.charge.get("authorization")
     organizer = first.person.get("organizer")

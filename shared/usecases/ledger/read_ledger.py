@@ -1,4 +1,4 @@
-"""What an administrator reads of a ledger: entries, a leg with its charge, the verification."""
+"""Reads of a ledger for its administrator: entries, a leg with its charge, the verification."""
 
 import re
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from shared.usecases.ledger.compare_anchors import anchor_problems
 
 @dataclass(frozen=True, slots=True)
 class EntryFilter:
-    """Which entries: `since` <= at < `until`, of a kind. None: any."""
+    """A selection of entries: `since` <= at < `until`, of a kind. None: any."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -63,12 +63,12 @@ class LegHistory:
 
     @property
     def present(self) -> LegRecord:
-        """What the leg costs now."""
+        """The debit that holds now."""
         return self.debits[-1]
 
     @property
     def person(self) -> Mapping[str, object]:
-        """Who it was; empty once erased."""
+        """The personal part; empty once erased."""
         return self.debits[0].person
 
 
@@ -112,7 +112,7 @@ class ReadLedger:
         return EntryPage(tuple(found), to_cursor(f"{account}|{after}|0"))
 
     async def leg(self, account: str, shown: str) -> LegHistory | ParkedLeg:
-        """The charged leg with what became of its charge, or the parked one.
+        """The charged leg with the history of its charge, or the parked one.
 
         Raises NotFound `leg_unknown` while it is queued.
         """
@@ -147,7 +147,7 @@ class ReadLedger:
         the month is one of the account's time zone.
 
         A closed month is read from its row. Raises Invalid `month_invalid`, and LedgerCorrupt where
-        that row is not what the journal says.
+        that row differs from the journal.
         """
         known = await self.facts.require_account(account)
         closed, parked = await self._month(known, month)
@@ -208,7 +208,7 @@ class ReadLedger:
                 return count
 
     async def verify(self, account: str, *, anchored: bool = False) -> Verification:
-        """Recompute the ledger from what is stored; `anchored`: hold it against its newest anchor.
+        """Recompute the ledger from the stored rows; `anchored`: compare it with its newest anchor.
 
         Raises Conflict `anchors_off` where heads are not anchored.
         """

@@ -45,7 +45,7 @@ that its meeting states."""
 
 
 def dialect_settings(bridge: Bridge) -> DialectSettings:
-    """What a dialect reads of its bridge's settings."""
+    """The bridge's settings that a dialect reads."""
     return DialectSettings(
         bridge.id, bridge.country, frozenset(bridge.outbound_contexts), bridge.service_number
     )
@@ -55,7 +55,7 @@ def dialect_settings(bridge: Bridge) -> DialectSettings:
 class AssembleCalls:
     """Takes what a bridge posted, legs and events of calls.
 
-    `is_account_known` tells whether a leg without its conference can be charged to somebody.
+    `is_account_known` returns whether a leg without its conference can be charged to an account.
     """
 
     events: CallEvents
@@ -115,8 +115,8 @@ class AssembleCalls:
             await self._take(owner, [event], owner.wait_seconds)
 
     async def end_waits(self) -> int:
-        """What the timer does: calls with a wait that ended are assembled once more. Returns how
-        many. Doubled, late or missed ticks change nothing."""
+        """Assemble the calls whose wait has ended once more, for the timer. Returns their number.
+        Repeated, late or missed ticks change nothing."""
         due = await self.events.due(self.clock.now(), limit=limits.CALLS_DUE_MAX)
         slots = asyncio.Semaphore(limits.CALLS_AT_ONCE)
 
@@ -167,7 +167,7 @@ class AssembleCalls:
     async def _take(
         self, bridge: Bridge, events: Sequence[CallEvent], wait_seconds: int
     ) -> dict[str, Received]:
-        """What became of the legs of one call, by leg id, once its events are kept."""
+        """The outcomes of the legs of one call, by leg id, once its events are stored."""
         now = self.clock.now()
         wait = timedelta(seconds=wait_seconds)
         goes_on = timedelta(seconds=limits.LEG_SECONDS_MAX)
@@ -230,7 +230,7 @@ class AssembleCalls:
                     parked += before
         found |= await self._send(bridge, ready)
         for each in parked:
-            note = "What was missing came: the leg was charged as it was assembled."
+            note = "The missing event arrived: the leg was charged as it was assembled."
             await self.parking.update(
                 replace(each, status=ParkStatus.REPLAYED, actor="assembly", note=note)
             )

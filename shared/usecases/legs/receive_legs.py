@@ -31,7 +31,7 @@ from shared.usecases.directory.directory_cache import DirectoryCache
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What became of one posted leg or event: `queued`, `waiting`, `ignored` or `parked`."""
+    """The outcome of one posted leg or event: `queued`, `waiting`, `ignored` or `parked`."""
 
     leg: str
     status: str
@@ -41,11 +41,11 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class ReceiveLegs:
-    """Puts posted legs onto the queue; what can't be read goes to the parking lot.
+    """Puts posted legs onto the queue; unreadable records go to the parking lot.
 
-    While the queue is away legs are kept in the inbox, which a timer sends on. What is accepted is
-    archived in another region besides, as far as that answers: losing both at once is too unlikely
-    to turn legs away for.
+    While the queue is away legs are kept in the inbox, which a timer sends on. Accepted legs
+    are also archived in another region, as long as it answers: the loss of both at once is too
+    unlikely to refuse legs for.
     """
 
     queue: CallQueue
@@ -104,7 +104,7 @@ class ReceiveLegs:
         await self.archive_items(items)
 
     async def archive_items(self, items: Sequence[Accepted]) -> None:
-        """Archive what is accepted, as far as the archive answers."""
+        """Archive the accepted contents, as long as the archive answers."""
         if self.archive is None or not items:
             return
         try:
@@ -113,7 +113,7 @@ class ReceiveLegs:
             event("archive_failed", legs=len(items), why=type(error).__name__)
 
     async def park_unreadable(self, bridge: str, item: Unreadable) -> None:
-        """Keep what can't be read. Raises StoreUnavailable."""
+        """Store an unreadable record. Raises StoreUnavailable."""
         parked = ParkedLeg(
             id=unreadable_id(bridge, item.leg_id, item.original),
             leg=f"{bridge}~{item.leg_id or ''}",
@@ -144,7 +144,7 @@ class ReceiveLegs:
 
 
 def unreadable_bytes(bridge: str, item: Unreadable) -> bytes:
-    """What can't be read, as the archive keeps it."""
+    """An unreadable record, as the archive stores it."""
     return canonical_json(
         {
             "bridge": bridge,

@@ -26,7 +26,7 @@ class ErasePerson:
     ids: Ids
 
     async def __call__(self, account: str, *, number: str | None, organizer: str | None) -> Erased:
-        """What was erased. Raises NotFound `account_unknown`, StoreUnavailable."""
+        """The erasures. Raises NotFound `account_unknown`, StoreUnavailable."""
         await self.facts.require_account(account)
         await self.denials.flush()
         await self.loads.finish(account)

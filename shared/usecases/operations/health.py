@@ -22,9 +22,9 @@ WAITING_SECONDS_MAX = 120
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What each check found: "ok", or the code of what is wrong; for how many seconds the oldest
-    leg waits to be charged, the oldest in the queue, and the oldest open parked leg; how many
-    messages are dead letters. None while there is none or that is not known."""
+    """The result of each check: "ok", or the code of the fault; the seconds that the oldest leg
+    waits to be charged, the oldest message in the queue, and the oldest open parked leg; the number
+    of dead letters. None for an absent or unknown value."""
 
     checks: Mapping[str, str]
     waiting_seconds: int | None = None
@@ -103,7 +103,8 @@ class HealthChecks:
         return health
 
     async def _scan(self, now: datetime) -> "_Scan":
-        """What takes longer to read, read once in a while; the checks say what is away."""
+        """The figures that take longer to read, refreshed at intervals; the checks report
+        faults."""
         kept = timedelta(seconds=limits.PARKED_AGE_KEPT_SECONDS)
         if self._scanned is None or not timedelta(0) <= now - self._scanned.at < kept:
             (_, kept_at), (_, parked_at), (_, counts) = await asyncio.gather(

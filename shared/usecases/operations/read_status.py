@@ -85,7 +85,7 @@ class ReadStatus:
         )
 
     async def _bridges(self) -> tuple[BridgeState, ...]:
-        """The first registered bridges, by id, with what they posted."""
+        """The first registered bridges, by id, with the counts of their posts."""
         found, _ = await self.records.list(
             Kind.BRIDGE, limit=limits.STATUS_BRIDGES_MAX, cursor=None, prefix=""
         )
@@ -107,7 +107,7 @@ class ReadStatus:
         return max(waits) // timedelta(seconds=1) if waits else None
 
     async def _webhooks_failing(self, principal: Principal, now: datetime) -> int:
-        """Receivers whose oldest waiting event was tried in vain."""
+        """Receivers whose oldest waiting event was tried without success."""
         marks = await self.delivery_marks.due(now + _WEEK, limit=limits.DELIVERY_MARKS_MAX)
         targets = list(
             dict.fromkeys((m.account, m.kind) for m in marks if principal.sees(m.account))

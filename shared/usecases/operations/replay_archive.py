@@ -1,7 +1,7 @@
 """Accepted legs come back from the archive: after the loss of a region, or of a queue.
 
 They go onto the queue again, under message ids of this replay, since the broker drops one that it
-has seen. Each leg is charged once all the same: what was charged already answers with its charge.
+has seen. Each leg is still charged once: a leg that was charged before returns its charge.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,8 +21,8 @@ RUN_ID_BYTES = 6
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay put back: legs onto the queue, what can't be read into the parking lot, and
-    events to their calls, which are assembled again."""
+    """Counts of a replay: legs onto the queue, unreadable records into the parking lot, and events
+    to their calls, which are assembled again."""
 
     legs: int
     unreadable: int
@@ -31,7 +31,7 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class ReplayArchive:
-    """Puts back what was accepted in a span of time."""
+    """Puts back the accepted contents of a span of time."""
 
     archive: Archive
     queue: CallQueue
@@ -40,9 +40,10 @@ class ReplayArchive:
     ids: Ids
 
     async def __call__(self, since: datetime, until: datetime) -> Replayed:
-        """What was accepted from `since` to before `until`; again is safe, also after a failure.
+        """Put back the contents accepted from `since` to before `until`; a repetition is safe, also
+        after a failure.
 
-        Raises StoreUnavailable, QueueUnavailable, and ValueError for what no key opens.
+        Raises StoreUnavailable, QueueUnavailable, and ValueError for a content that no key opens.
         """
         run = self.ids.token(RUN_ID_BYTES)
         waiting: list[Message] = []

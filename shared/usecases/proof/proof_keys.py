@@ -98,7 +98,7 @@ class ProofKeys:
         return SignedRoot(root, self.signer.sign(signed_bytes(root)))
 
     async def compromised(self, key: str, at: datetime) -> ProofKey:
-        """Record that somebody else may have had the private key since `at`; an earlier time
+        """Record that another party may have had the private key since `at`; an earlier time
         replaces a later one, a later one changes nothing.
 
         Raises NotFound `proof_key_unknown`, Invalid for a time in the future.

@@ -1,4 +1,4 @@
-"""What a customer gets to check without us: day roots, receipts, month files."""
+"""Proofs that a customer checks without the operator: day roots, receipts, month files."""
 
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -77,7 +77,7 @@ class ReadProofs:
     async def problems(
         self, account: str, *, in_turn: int | None = None, is_known: bool = True
     ) -> list[str]:
-        """What is wrong with the closed days: one that does not continue the day before, and a root
+        """The faults of the closed days: a day that does not continue the day before, and a root
         that no published key signed while that key held. `in_turn`, the number of a night: only
         the newest days and a part of the others. `is_known`: also the roots of a key that was
         compromised, which an administrator recorded."""

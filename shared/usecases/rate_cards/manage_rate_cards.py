@@ -99,7 +99,7 @@ class RateCardService:
     ) -> PutVersion:
         """Make or replace a version; with `dry_run` only check it.
 
-        `parse` reads what was sent, in a thread of its own, since a large deck takes seconds.
+        `parse` reads the request body in a separate thread, since a large deck takes seconds.
         Raises Invalid, BadRequest, and what `check_put` raises.
         """
         if not is_id(card):
@@ -118,7 +118,9 @@ class RateCardService:
         Raises Invalid `cursor_invalid`.
         """
         if after is not None and not is_id(after):
-            raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
+            raise Invalid(
+                "The cursor is not from this list: start without a cursor.", code="cursor_invalid"
+            )
         if principal.sees_all_accounts:
             found = await self.store.cards(limit=limit + 1, after=after)
         else:
@@ -181,7 +183,7 @@ class RateCardService:
     async def _by_licence(
         self, inquiry: Inquiry, charge: Charge, by_credits: dict[str, object]
     ) -> dict[str, object]:
-        """The quote by the organizer's licence; one that is unknown pays by the minute."""
+        """The quote by the organizer's license; an unknown organizer pays by the minute."""
         if inquiry.account is None or inquiry.organizer is None:
             return by_credits
         organizer = await self.facts.organizer(inquiry.account, inquiry.organizer, fresh=True)
@@ -260,8 +262,8 @@ class RateCardService:
 def _permission(
     charge: Charge, account: Account, organizer: OrganizerFacts, policy: AccountPolicy
 ) -> dict[str, object]:
-    """The identity that binds the organizer, and why it may not dial the number, if so. What
-    changes from call to call (stops, budgets, velocity, credit) does not count."""
+    """The identity that binds the organizer, and the reason against dialing the number, if any.
+    The checks that change from call to call (stops, budgets, velocity, credit) do not count."""
     home = account.settings.usage_location
     facts = DialOutFacts(
         dialled=look_up(f"+{charge.to_digits}", (organizer.usage_location or home,)),

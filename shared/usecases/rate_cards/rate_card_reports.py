@@ -29,7 +29,7 @@ from shared.usecases.rate_cards.manage_rate_cards import RateCardService
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs from one version to another: counts of all, and `items` of one page."""
+    """The differences of two versions: counts of all, and `items` of one page."""
 
     before: RateCardVersion
     after: RateCardVersion
@@ -66,7 +66,7 @@ class RateCardReports:
     clock: Clock
 
     async def lint(self, card: str, effective_from: datetime) -> Sequence[Finding]:
-        """What is odd in a version. Raises NotFound `rate_card_version_unknown`."""
+        """The findings of the lint in a version. Raises NotFound `rate_card_version_unknown`."""
         _, version = await self.service.version(card, effective_from)
         return await found_in(version)
 
@@ -78,7 +78,7 @@ class RateCardReports:
         skip: int,
         limit: int,
     ) -> Comparison:
-        """What differs between two versions, each a card and a time at which it is in force.
+        """The differences of two versions, each a card and a time at which it is in force.
 
         Raises NotFound `rate_card_unknown`, `rate_card_version_unknown`, Invalid
         `currencies_differ`.
@@ -99,7 +99,7 @@ class RateCardReports:
         month: str | None,
         principal: Principal,
     ) -> MonthEffect | None:
-        """What an account's legs of a month, by default the last one, cost under both versions;
+        """The cost of an account's legs of a month, by default the last one, under both versions;
         without `before` under the account's present one. None where there is none in the currency
         of `after`.
 

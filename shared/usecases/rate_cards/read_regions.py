@@ -1,5 +1,5 @@
-"""What is known of a region: what Teams sells there, and for an account whether its policy lets
-organizers dial it and what its card charges."""
+"""Facts of a region: the offers of Teams there, and for an account, the permission of its policy to
+dial it and the prices of its card."""
 
 import asyncio
 from collections.abc import Sequence
@@ -89,7 +89,7 @@ class ReadRegions:
 
 
 def _denial(account: Account, policy: AccountPolicy, typical: PlanNumber) -> Denial | None:
-    """As an organizer without settings of its own is answered."""
+    """The decision for an organizer without own settings."""
     return region_denial(
         DialOutFacts(
             dialled=look_up(f"+{typical.digits}", ()),

@@ -17,7 +17,7 @@ type Row = Callable[
     [str, Mapping[str, object], Mapping[str, object], int, str | None, str | None],
     dict[str, object],
 ]
-"""Makes a row of (leg, charge, person, net micros, the organisation's country, the user's)."""
+"""Makes a row of (leg, charge, person, net micros, the organization's country, the user's)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ _FIRST_WINDOW_COMMITS = 4
 
 
 class LegOrder(StrEnum):
-    """By the time by which legs are selected, or the dearest first."""
+    """By the time that selects the legs, or the most expensive first."""
 
     NEWEST = "newest"
     OLDEST = "oldest"
@@ -32,7 +32,7 @@ class LegOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LegQuery:
-    """Which legs, in what order."""
+    """A selection of legs, and their order."""
 
     bounds: tuple[datetime | None, datetime | None]
     by: UsageTime
@@ -192,7 +192,7 @@ class ListLegs:
     async def _candidates(
         self, account: str, query: LegQuery, span: Span, limit: int, place: str | None
     ) -> AsyncIterator[tuple[list[tuple[ListedLeg, str]], str | None]]:
-        """Parts of the legs that may be wanted, each with its place, in order; with the place of
+        """Parts of the legs that may match, each with its place, in order; with the place of
         the last one read where the reads of a page are used up."""
         newest = query.order is LegOrder.NEWEST
         first = await self._commit_before(account, span.since) + 1
@@ -258,7 +258,7 @@ class ListLegs:
 
 
 def _candidate(entry: Entry, query: LegQuery, span: Span) -> ListedLeg | None:
-    """The leg of a first debit that may be wanted."""
+    """The leg of a first debit that may match."""
     if entry.kind is not EntryKind.DEBIT or not entry.charges:
         return None
     leg = listed_leg(entry, entry.charge or {})

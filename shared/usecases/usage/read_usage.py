@@ -60,9 +60,9 @@ class ReadUsage:
 
 
 async def count(ledger: Ledger, account: str, span: Span, after: int | None = None) -> Counted:
-    """The cells of a span, from the journal after a commit, or from the beginning of the span: its
-    entries, or all entries from there on where the time of the call counts, since legs and
-    corrections may be booked long after it."""
+    """The cells of a span, from the journal after a commit, or from the beginning of the span.
+    Where the time of the call counts, these are all entries from there on: legs and corrections may
+    be booked long after the call."""
     counted = Counted(span.time_zone, span)
     if after is None:
         ahead = timedelta(0)

@@ -1,4 +1,4 @@
-"""The span of a report, from what the caller requested."""
+"""The span of a report, from the request's parameters."""
 
 from datetime import datetime
 

@@ -1,9 +1,8 @@
 """Rules `spend`: events when the charges of a day or month reach steps of an amount.
 
-Charges are those of usage: net of corrections, by the time of the entry. The ledger numbers what is
-announced of a rule and a period by its per cent, so each step is emitted once, whichever process
-evaluates it.
-"""
+Charges are those of usage: net of corrections, by the time of the entry. The ledger numbers the
+announcements of a rule and a period by their per cent, so each step is emitted once, even if
+several processes evaluate it."""
 
 import asyncio
 import logging
@@ -109,7 +108,7 @@ class WatchSpend:
 
 
 def _spent(rule: SpendRule, totals: dict[Group, UsageTotal]) -> int:
-    """What the rule's legs were charged."""
+    """The charges of the rule's legs."""
     wanted = (rule.kind, rule.organizer, rule.cost_center)
     return sum(
         total.amount_micros
@@ -126,5 +125,5 @@ def _data(rule: SpendRule, percent: int, spent_micros: int, since: datetime) -> 
         "limit": format_amount(rule.limit_micros),
         "period": rule.period,
         "since": format_time(since.astimezone(UTC)),
-        "what_to_do": "Look at the usage of the period.",
+        "what_to_do": "Check the usage of the period.",
     }
