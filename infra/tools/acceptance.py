@@ -33,6 +33,9 @@ from infra.tools.smoke import (
 
 LEG_AMOUNT_MICROS = 200  # 61 seconds at 0.0001 a minute
 POST_LEGS = 100
+LEGS_MAX = 40_000  # 8 of the 10 dollars of credits
+UNEXPECTED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""Answers in another form than the API's."""
 STORM_COPIES = 5
 AT_ONCE = 8
 CHARGED_SECONDS_MAX = 600.0
@@ -47,7 +50,7 @@ class Outcome:
 
     step: str
     passed: bool
-    said: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +78,36 @@ class Run:
             "webhook-timestamp": now,
             "webhook-signature": "v1," + base64.b64encode(proof).decode(),
         }
-        return self.deployment.ask("POST", f"v1/bridges/{self.name}/{path}", body, headers)
+        return self.deployment.send("POST", f"v1/bridges/{self.name}/{path}", body, headers)
 
     def dial_out(self, number: int) -> Answer:
         """A request for a call of five minutes."""
-        asked = {"conference_id": self.name, "to": TO, "requested_seconds": 300}
-        return self.signed("dial-outs", f"{self.name}-dial-{number}", asked)
+        body = {"conference_id": self.name, "to": TO, "requested_seconds": 300}
+        return self.signed("dial-outs", f"{self.name}-dial-{number}", body)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run all steps and write the report. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.tools.acceptance")
     parser.add_argument("--url", default=os.environ.get("PERMINUTE_URL"), help="of the deployment")
-    parser.add_argument("--legs", type=int, default=1_000)
+    parser.add_argument("--legs", type=int, default=1_000, help=f"1 to {LEGS_MAX:,}")
     parser.add_argument("--report", type=Path, default=Path("build/acceptance.md"))
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if not options.url or not os.environ.get("PERMINUTE_KEY"):
         parser.error("--url (or PERMINUTE_URL) and PERMINUTE_KEY are needed")
-    deployment = Deployment(options.url, os.environ["PERMINUTE_KEY"])
+    if not 1 <= options.legs <= LEGS_MAX:
+        parser.error(f"--legs is 1 to {LEGS_MAX:,}")
     try:
+        options.report.parent.mkdir(parents=True, exist_ok=True)
+        options.report.write_text("", "utf-8")
+    except OSError as error:
+        parser.error(f"--report can not be written: {error}")
+    try:
+        deployment = Deployment(options.url, os.environ["PERMINUTE_KEY"].strip())
         outcomes = accept(deployment, options.legs)
-    except SmokeError as error:
-        outcomes = [Outcome("prepare", False, str(error))]
-    options.report.parent.mkdir(parents=True, exist_ok=True)
+    except (SmokeError, *UNEXPECTED) as error:
+        outcomes = [Outcome("prepare", False, f"{type(error).__name__}: {error}")]
+        print(f"FAILED prepare: {outcomes[0].detail}")
     options.report.write_text(report(options.url, outcomes), "utf-8")
     print(f"{options.report} written")
     return 0 if all(each.passed for each in outcomes) else 1
@@ -111,9 +121,9 @@ def accept(deployment: Deployment, legs: int) -> list[Outcome]:
         name = step.__name__.strip("_").replace("_", " ")
         try:
             outcome = Outcome(name, True, step(run))
-        except (SmokeError, KeyError, IndexError, TypeError) as error:
+        except (SmokeError, *UNEXPECTED) as error:
             outcome = Outcome(name, False, f"{type(error).__name__}: {error}")
-        print(f"{'ok    ' if outcome.passed else 'FAILED'} {outcome.step}: {outcome.said}")
+        print(f"{'ok    ' if outcome.passed else 'FAILED'} {outcome.step}: {outcome.detail}")
         outcomes.append(outcome)
     return outcomes
 
@@ -247,7 +257,7 @@ STEPS: Sequence[Callable[[Run], str]] = (
 def report(url: str, outcomes: Sequence[Outcome]) -> str:
     """The report in Markdown."""
     rows = [
-        f"| {each.step} | {'ok' if each.passed else '**failed**'} | {each.said} |"
+        f"| {each.step} | {'ok' if each.passed else '**failed**'} | {_cell(each.detail)} |"
         for each in outcomes
     ]
     head = [
@@ -259,6 +269,11 @@ def report(url: str, outcomes: Sequence[Outcome]) -> str:
         "| --- | --- | --- |",
     ]
     return "\n".join([*head, *rows, ""])
+
+
+def _cell(text: str) -> str:
+    """Text of an answer, without the characters that end a cell or a row."""
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def _leg(number: int) -> Mapping[str, Any]:
@@ -287,16 +302,16 @@ def _post_all(run: Run, post: str) -> None:
 
 def _wait_for_balance(run: Run) -> None:
     """Until every leg is charged. Raises SmokeError."""
-    wanted = 10_000_000 - run.legs * LEG_AMOUNT_MICROS
+    right_micros = 10_000_000 - run.legs * LEG_AMOUNT_MICROS
 
     def is_charged() -> bool:
         account = run.deployment.must({200}, "GET", run.account).body
-        return round(float(account["balance"]) * 1_000_000) <= wanted
+        return round(float(account["balance"]) * 1_000_000) <= right_micros
 
     _eventually(is_charged)
     balance = run.deployment.must({200}, "GET", run.account).body["balance"]
-    if round(float(balance) * 1_000_000) != wanted:
-        raise SmokeError(f"the balance is {balance}, {wanted} micros are right")
+    if round(float(balance) * 1_000_000) != right_micros:
+        raise SmokeError(f"the balance is {balance}, {right_micros} micros are right")
 
 
 def _wait_for_quiet(run: Run) -> None:

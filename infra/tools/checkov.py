@@ -104,14 +104,17 @@ def write_workflows(folder: Path) -> list[Path]:
 
 def _run(program: str, framework: str, folder: Path, files: list[Path]) -> dict[str, Any]:
     command = [program, "-d", str(folder), "--framework", framework, "--compact"]
-    done = subprocess.run(
-        [*command, "--skip-download", "--output", "json", "--soft-fail"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS_MAX,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [*command, "--skip-download", "--output", "json", "--soft-fail"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+    except OSError as error:
+        raise SystemExit(f"checkov can not be started: {error}") from error
     if done.returncode:
         raise SystemExit(f"checkov failed:\n{done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout)

@@ -13,12 +13,14 @@ import argparse
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import re
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -73,7 +75,18 @@ class Deployment:
     url: str
     key: str
 
-    def ask(
+    def __post_init__(self) -> None:
+        try:
+            parts = urllib.parse.urlsplit(self.url)
+            is_address = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        except ValueError:
+            is_address = False
+        if not is_address or not self.url.isascii() or re.search(r"[\s?#]", self.url):
+            raise SmokeError(f"PERMINUTE_URL is no address of a deployment: {self.url!r}")
+        if not re.fullmatch(r"[!-~]+", self.key):
+            raise SmokeError("the API key is empty or has a character that no header carries")
+
+    def send(
         self,
         method: str,
         path: str,
@@ -97,13 +110,13 @@ class Deployment:
                 return Answer(response.status, _read(response.read()))
         except urllib.error.HTTPError as error:
             return Answer(error.code, _read(error.read()))
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise SmokeError(f"{method} {path}: no answer: {error}") from error
 
-    def must(self, wanted: set[int], method: str, path: str, *rest: Any, **more: Any) -> Answer:
+    def must(self, expected: set[int], method: str, path: str, *rest: Any, **more: Any) -> Answer:
         """One request that must be answered so. Raises SmokeError."""
-        answer = self.ask(method, path, *rest, **more)
-        if answer.status not in wanted:
+        answer = self.send(method, path, *rest, **more)
+        if answer.status not in expected:
             raise SmokeError(f"{method} {path}: {answer.status} {json.dumps(answer.body)[:500]}")
         return answer
 
@@ -114,30 +127,33 @@ def main() -> int:
     parser.add_argument("--release", default="by-hand", help="names the leg that is charged")
     parser.add_argument("--prepare", action="store_true", help="make what the test needs")
     options = parser.parse_args()
-    deployment = Deployment(os.environ["PERMINUTE_URL"], os.environ["PERMINUTE_SMOKE_KEY"])
     try:
+        deployment = Deployment(_setting("PERMINUTE_URL"), _setting("PERMINUTE_SMOKE_KEY"))
         if options.prepare:
             prepare(deployment)
         else:
-            try_out(deployment, os.environ["PERMINUTE_SMOKE_SECRET"], options.release)
-    except SmokeError as error:
-        print(f"FAILED: {error}", file=sys.stderr)
+            try_out(deployment, _setting("PERMINUTE_SMOKE_SECRET"), options.release)
+    except (SmokeError, KeyError, IndexError, TypeError) as error:
+        kind = (
+            "" if isinstance(error, SmokeError) else f"unexpected answer: {type(error).__name__} "
+        )
+        print(f"FAILED: {kind}{error}", file=sys.stderr)
         return 1
     return 0
 
 
 def try_out(deployment: Deployment, secret: str, release: str) -> None:
     """All steps in order. Raises SmokeError."""
-    health = _wait(lambda: deployment.ask("GET", "health"), 200, READY_SECONDS_MAX)
+    health = _wait(lambda: deployment.send("GET", "health"), 200, READY_SECONDS_MAX)
     print(f"health: {health.body['status']}, version {health.body['version']}")
-    asked = {"account": CANARY, "kind": "dial_out", "to": TO, "at": VERSION}
-    quote = deployment.must({200}, "POST", "v1/quotes", {**asked, "talk_seconds": TALK_SECONDS})
+    question = {"account": CANARY, "kind": "dial_out", "to": TO, "at": VERSION}
+    quote = deployment.must({200}, "POST", "v1/quotes", {**question, "talk_seconds": TALK_SECONDS})
     print(f"quote: {quote.body['amount']} {quote.body['currency']}")
     leg_id = "smoke-" + re.sub(r"[^A-Za-z0-9._-]", "-", release)[:150]
     posted = post_leg(deployment, secret, leg_id)
     print(f"leg {leg_id}: {posted.body['legs'][0]['status']}")
     path = f"v1/accounts/{CANARY}/legs/{CANARY}~{leg_id}"
-    leg = _wait(lambda: deployment.ask("GET", path), 200, CHARGED_SECONDS_MAX)
+    leg = _wait(lambda: deployment.send("GET", path), 200, CHARGED_SECONDS_MAX)
     if (leg.body["status"], leg.body["amount"]) != ("charged", quote.body["amount"]):
         raise SmokeError(f"the leg is {leg.body['status']}, {leg.body.get('amount')}")
     print(f"charged: {leg.body['amount']}, balance after {leg.body['balance_after']}")
@@ -161,7 +177,10 @@ def post_leg(deployment: Deployment, secret: str, leg_id: str) -> Answer:
         }
     ).encode()
     now = str(int(time.time()))
-    key = base64.b64decode(secret.removeprefix("whsec_"))
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"))
+    except ValueError as error:
+        raise SmokeError("PERMINUTE_SMOKE_SECRET is no base64 text") from error
     signed = hmac.new(key, f"{leg_id}.{now}.".encode() + body, hashlib.sha256).digest()
     headers = {
         "webhook-id": leg_id,
@@ -192,8 +211,8 @@ def prepare(deployment: Deployment) -> None:
         "accounts": [CANARY],
     }
     made = deployment.must({201} | there, "PUT", f"v1/bridges/{CANARY}", bridge)
-    wanted = {"name": "smoke tests", "roles": ["reader"], "accounts": [CANARY]}
-    key = deployment.must({201}, "POST", "v1/api-keys", wanted)
+    key_body = {"name": "smoke tests", "roles": ["reader"], "accounts": [CANARY]}
+    key = deployment.must({201}, "POST", "v1/api-keys", key_body)
     print(f"PERMINUTE_SMOKE_KEY={key.body['key']}")
     if made.status in there:
         print("the bridge was there already, with its secret", file=sys.stderr)
@@ -201,18 +220,25 @@ def prepare(deployment: Deployment) -> None:
         print(f"PERMINUTE_SMOKE_SECRET={made.body['auth']['secrets'][0]}")
 
 
-def _wait(ask: Callable[[], Answer], wanted: int, seconds_max: float) -> Answer:
+def _setting(name: str) -> str:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise SmokeError(f"{name} is not set")
+    return value
+
+
+def _wait(request: Callable[[], Answer], expected: int, seconds_max: float) -> Answer:
     deadline = time.monotonic() + seconds_max
     while True:
         try:
-            answer = ask()
-            if answer.status == wanted:
+            answer = request()
+            if answer.status == expected:
                 return answer
-            said = f"{answer.status} {json.dumps(answer.body)[:500]}"
+            detail = f"{answer.status} {json.dumps(answer.body)[:500]}"
         except SmokeError as error:
-            said = str(error)
+            detail = str(error)
         if time.monotonic() > deadline:
-            raise SmokeError(f"not {wanted} within {seconds_max:.0f} s: {said}")
+            raise SmokeError(f"not {expected} within {seconds_max:.0f} s: {detail}")
         time.sleep(PAUSE_SECONDS)
 
 

@@ -65,10 +65,12 @@ print(json.dumps({"functions": functions, "answered": answered, "foreign": sorte
 
 
 def main() -> int:
-    """Unpack, import, index, ask. Returns the exit code."""
+    """Unpack, import, index, send a request. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.tools.try_package")
     parser.add_argument("zip", type=Path, nargs="?", default=ZIP)
     package: Path = parser.parse_args().zip
+    if not zipfile.is_zipfile(package):
+        parser.error(f"{package} is no zip: make package builds it")
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(package) as archive:
         archive.extractall(folder)
         times = [json.loads(_run(TIMED, folder, VENDORED)) for _ in range(IMPORT_TRIES)]

@@ -1,6 +1,6 @@
-"""Reads the JSON of `az deployment sub what-if`, writes what would change, a line each.
+"""Reads the JSON of `az deployment sub what-if` and writes the changes, one line each.
 
-Standard library only: it runs in a workflow that installs nothing.
+Standard library only, because it runs in a workflow that installs nothing.
 """
 
 import json
@@ -11,10 +11,11 @@ from typing import Any
 SIGNS = {"Create": "+", "Delete": "-", "Modify": "!", "Deploy": "!", "Unsupported": "?"}
 DEPTH_MAX = 20
 LINES_MAX = 500
+CHARS_MAX = 60_000  # GitHub refuses a comment of more than 65,536
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
-    """The resources that would be made, changed or deleted, with the properties that change."""
+    """The resources to be created, changed or deleted, with their changed properties."""
     changes = found.get("changes") or []
     for change in sorted(changes, key=lambda each: str(each["resourceId"])):
         sign = SIGNS.get(change["changeType"])
@@ -37,8 +38,24 @@ def _properties(change: dict[str, Any], above: str, depth: int) -> Iterator[str]
         yield f"    {path}: {before} -> {after}"
 
 
+def main() -> int:
+    """Read standard input, write a block that a comment can hold. Returns the exit code."""
+    try:
+        found = list(lines(json.load(sys.stdin)))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        print(f"what_if: this is no answer of what-if: {error!r}", file=sys.stderr)
+        return 1
+    shown, chars = [], 0
+    for line in found[:LINES_MAX]:
+        chars += len(line) + 1
+        if chars > CHARS_MAX:
+            break
+        shown.append(line.replace("```", "` ` `"))
+    print("\n".join(shown) or "nothing")
+    if len(shown) < len(found):
+        print(f"… and {len(found) - len(shown)} more lines")
+    return 0
+
+
 if __name__ == "__main__":
-    told = list(lines(json.load(sys.stdin)))
-    print("\n".join(told[:LINES_MAX]) or "nothing")
-    if len(told) > LINES_MAX:
-        print(f"… and {len(told) - LINES_MAX} more lines")
+    sys.exit(main())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.tools.acceptance import STEPS
+from infra.tools.acceptance import LEGS_MAX, STEPS, Outcome, main, report
 from local.stack import Stack
 from tests.infra.bicep import ROOT
 
@@ -42,3 +42,37 @@ def test_a_deployment_is_accepted_and_the_report_says_so(tmp_path: Path) -> None
     assert f"{LEGS} legs accepted" in report
     assert refused.returncode == 1
     assert "401" in (tmp_path / "refused.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (["--url", "https://x", "--legs", "0"], "k"),
+        (["--url", "https://x", "--legs", str(LEGS_MAX + 1)], "k"),
+        (["--url", "https://x"], ""),
+        (["--url", "https://x", "--report", "/dev/null/report.md"], "k"),
+    ],
+)
+def test_wrong_options_end_it_before_a_request(
+    arguments: list[str], key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PERMINUTE_KEY", key)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("url", ["nonsense", "file:///etc/passwd", "http://127.0.0.1:9"])
+def test_an_address_without_a_deployment_is_reported(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PERMINUTE_KEY", "k")
+    file = tmp_path / "report.md"
+    assert main(["--url", url, "--report", str(file)]) == 1
+    assert "| prepare | **failed** | SmokeError" in file.read_text("utf-8")
+
+
+def test_an_answer_can_not_end_a_row_of_the_report() -> None:
+    row = report("https://x", [Outcome("a step", False, "a | b\n| c |")]).splitlines()[-1]
+    assert row == r"| a step | **failed** | a \| b \| c \| |"

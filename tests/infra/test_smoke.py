@@ -67,3 +67,34 @@ def test_a_deployment_is_prepared_once_and_tried_as_often_as_wanted(tmp_path: Pa
     assert "call-ended: 401" in wrong.stderr
     assert prepared_again.returncode == 0
     assert "PERMINUTE_SMOKE_SECRET" not in prepared_again.stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "text"),
+    [
+        ("nonsense", "k", "no address of a deployment"),
+        ("file:///etc/passwd", "k", "no address of a deployment"),
+        ("https://[x/", "k", "no address of a deployment"),
+        ("https://a b/", "k", "no address of a deployment"),
+        ("https://x/?a=b", "k", "no address of a deployment"),
+        ("", "k", "PERMINUTE_URL is not set"),
+        ("http://127.0.0.1:9", "", "PERMINUTE_SMOKE_KEY is not set"),
+        ("http://127.0.0.1:9", "a\nb", "no header carries"),
+        ("http://127.0.0.1:9", "k", "no answer"),
+    ],
+)
+@pytest.mark.extended
+def test_a_wrong_setting_is_named(url: str, key: str, text: str) -> None:
+    script = ROOT / "infra" / "tools" / "smoke.py"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(script), "--prepare"],
+        env={"PERMINUTE_URL": url, "PERMINUTE_SMOKE_KEY": key},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("FAILED: ")
+    assert text in done.stderr
