@@ -22,8 +22,9 @@ PENDING = STYLE / "pending.txt"
 CODE = "`x`"
 FOLDERS = ("shared", "functions", "local", "cli/perminute_cli", "infra/tools", "tools")
 CONSOLE_TEXTS = ROOT / "console" / "src" / "fr.ts"
-NOT_PROSE = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|ALTER|BEGIN|<!|<\w)")
-PROSE = re.compile(r"[A-Za-z']{2,},? [A-Za-z']{2,}")
+NOT_PROSE = re.compile(r"[^|]*\w\|\w|\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|ALTER|BEGIN|<!|<\w)")
+PROSE = re.compile(r"[A-Za-z']{2,},? [a-z']{2,}")
+ITEM = re.compile(r"\s*(?:[-*] |\d+\. |[├└│])")
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"”)*_]*\s+(?=[\"“(*_]*[A-Z0-9`])")
 
 
@@ -201,11 +202,12 @@ def _blocks(node: ast.expr, text: str, scope: str) -> Iterator[Text]:
     line, block, start = node.lineno, list[str](), node.lineno
     for row in [*text.split("\n"), ""]:
         code = scope == "docstring" and row.startswith(" " * (node.col_offset + 4))
-        if not row.strip() or code:
+        if not row.strip() or code or ITEM.match(row):
             if block:
                 yield Text(start, scope, re.sub(r"``?[^`]*``?", CODE, "\n".join(block)))
             block, start = [], line + 1
-        else:
+        if row.strip() and not code:
+            start = start if block else line
             block.append(row.strip())
         line += 1
 
@@ -226,7 +228,7 @@ def texts(path: Path) -> list[Text]:
 
 def prose(text: str) -> str:
     """Without words in quotation marks, paths, options and identifiers: named, not used."""
-    text = re.sub(r"[\"“][^\"“”]*[\"”]", CODE, text)
+    text = re.sub(r"[\"“][^\"“”]*[\"”]|(?<!\w)'[^'\n]+'(?!\w)", CODE, text)
     return re.sub(r"\S*[\w.<`](?:[/_=~@|]|\.(?=[\w`]))[\w.<`]\S*|(?<!\w)--?\w\S*|`x`", CODE, text)
 
 

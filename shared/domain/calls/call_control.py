@@ -1,8 +1,8 @@
 """Signals to the bridge of an open call: that its granted seconds end soon, and that it has to end.
 
-Which signals are due follows from the hold book alone, so that any process sends them: before or
-after a restart, and again until the bridge took them. An extension, a release or the call's leg
-takes the cause away.
+The due signals follow from the hold book alone, so that any process sends them: before or after a
+restart, and again until the bridge accepts them. An extension, a release or the call's leg takes
+the cause away.
 """
 
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def due_signals(state: HoldState, hold: Hold, by: datetime) -> tuple[Signal, ...
 
 
 def next_due(hold: Hold, now: datetime) -> datetime | None:
-    """When a call's next signal will be due by the passing of time; None: none will be."""
+    """The time of a call's next signal, if no other event occurs; None without one."""
     end = ends_at(hold)
     return next((at for at in (end - _WARNED_BEFORE, end) if at > now), None)
 
@@ -82,7 +82,7 @@ def next_due(hold: Hold, now: datetime) -> datetime | None:
 def signal_data(
     hold: Hold, conference: str | None, signal: Signal, now: datetime
 ) -> dict[str, object]:
-    """What a signal says: without numbers and names of persons."""
+    """The payload of a signal: without numbers and names of persons."""
     data: dict[str, object | None] = {
         "authorization": hold.authorization,
         "leg_id": hold.leg.partition("~")[2] if hold.leg else None,

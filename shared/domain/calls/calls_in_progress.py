@@ -15,7 +15,7 @@ _SECONDS_PER_MINUTE = 60
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """An open authorisation as a call that goes on.
+    """An open authorization as a call in progress.
 
     `price_picos` is its price a minute, 0 where it is free. In its first second `fee_micros` is the
     connection fee that it is about to cost. It costs nothing more for the next
@@ -42,15 +42,15 @@ class OpenCall:
 
     @property
     def burn_picos(self) -> int:
-        """What credits pay for it a minute now."""
+        """The present price per minute in credits."""
         return 0 if self.is_over or self.is_pooled else self.price_picos
 
 
 @dataclass(frozen=True, slots=True)
 class CallsNow:
-    """An account's calls at a time, dearest per minute first. `funds_micros` is balance + credit
-    limit, less what they have cost so far; `seconds_left` how long that lasts if all of them go on,
-    None where none costs anything."""
+    """An account's calls at a time, the highest price per minute first. `funds_micros` is balance +
+    credit limit, less what they have cost so far; `seconds_left` how long that lasts if all of them
+    go on, None where none costs anything."""
 
     at: datetime
     currency: str
@@ -60,7 +60,7 @@ class CallsNow:
 
     @property
     def burn_picos(self) -> int:
-        """What all of them cost a minute."""
+        """The price per minute of all of them."""
         return sum(call.burn_picos for call in self.calls)
 
     @property
@@ -92,7 +92,7 @@ def is_over(hold: Hold, now: datetime) -> bool:
 def calls_now(
     calls: Iterable[OpenCall], credit_micros: int, currency: str, at: datetime
 ) -> CallsNow:
-    """The calls in order, with what is left; `credit_micros` is balance + credit limit."""
+    """The calls in order, with the remaining funds; `credit_micros` is balance + credit limit."""
     ordered = tuple(
         sorted(calls, key=lambda call: (-call.price_picos, call.hold.placed_at, _id(call)))
     )
@@ -102,8 +102,8 @@ def calls_now(
 
 
 def shedding_order(calls: Sequence[OpenCall]) -> tuple[OpenCall, ...]:
-    """The calls that would have to end where credits run out: those that cost something, dearest
-    per minute first, callers of toll numbers last, never one to an emergency number."""
+    """The calls that end when credits run out: those with a price, the highest price per minute
+    first, callers of toll numbers last, never a call to an emergency number."""
     costly = (call for call in calls if call.burn_picos and call.sheddable)
     return tuple(sorted(costly, key=lambda call: (call.is_toll_dial_in, -call.price_picos)))
 

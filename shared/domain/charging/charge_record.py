@@ -1,4 +1,4 @@
-"""From an ended leg and what is known of it to the debit: what it costs, and why."""
+"""From an ended leg and its resolved facts to the debit, with the explanation of the charge."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,8 @@ CARRIER_RATE_MISSING = "carrier_rate_missing"
 
 
 class Payer(StrEnum):
-    """Who pays for a leg: credits, the pool of included minutes first, or the licence itself."""
+    """The payer of a leg: credits, the pool of included minutes before credits, or the license
+    itself."""
 
     CREDITS = "credits"
     POOL = "pool"
@@ -51,10 +52,10 @@ class Unchargeable:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedLeg:
-    """A leg with the facts that are pinned for it: whose it is, what kind, how long, and the
-    normalised numbers: `from_number` None for an unknown caller, `to_number` the text as received
-    where it is no number. `region` and `number_class` are those of the called number. `license` is
-    the organizer's; `carrier` what the leg costs in purchasing."""
+    """A leg with its pinned facts: account, kind, duration, and the normalized numbers.
+    `from_number` is None for an unknown caller; `to_number` is the received text if that is no
+    number. `region` and `number_class` are those of the called number. `license` is the
+    organizer's; `carrier` what the leg costs in purchasing."""
 
     leg: EndedLeg
     account: str
@@ -81,8 +82,9 @@ class ResolvedLeg:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the hold book had granted for a leg, and how much of it in included minutes. `released`:
-    the hold was freed before the leg came, by its bridge or by an unanswered attempt."""
+    """The part of a leg that the hold book granted, and its seconds of included minutes.
+    `released`: the hold was freed before the leg came, by its bridge or by an unanswered
+    attempt."""
 
     authorization: str
     granted_seconds: int
@@ -112,13 +114,13 @@ def billable_seconds(leg: EndedLeg, now: datetime) -> int | Unchargeable:
     ):
         return Unchargeable(
             ParkReason.INCONSISTENT,
-            f"talk_seconds says {talked}, the times from answer to end say {seconds}.",
+            f"talk_seconds is {talked}, the times from answer to end yield {seconds}.",
         )
     return talked
 
 
 def zero_reason(resolved: ResolvedLeg) -> str | None:
-    """Why a leg costs nothing whatever its rate is, or None."""
+    """The reason why a leg is free at any rate, or None."""
     if resolved.kind is LegKind.VOIP:
         return "voip"
     if resolved.leg.answered_at is None:
@@ -129,7 +131,8 @@ def zero_reason(resolved: ResolvedLeg) -> str | None:
 
 
 def hold_effect(resolved: ResolvedLeg) -> HoldEffect | None:
-    """What a leg does to the hold of its call; None where no hold is known (docs/dial-out.md)."""
+    """The effect of a leg on the hold of its call; None where no hold is known
+    (docs/dial-out.md)."""
     if resolved.kind is LegKind.VOIP:
         return HoldEffect.KEEPS  # the phone leg of the call is another one
     if resolved.leg.answered_at is None and not frees_hold(resolved.leg.hangup_cause):
@@ -140,8 +143,8 @@ def hold_effect(resolved: ResolvedLeg) -> HoldEffect | None:
 
 
 def pool_seconds_requested(resolved: ResolvedLeg, now: datetime) -> int:
-    """What a leg may take from the pool: no more than its hold reserved of it, and all that is left
-    where nothing was reserved for it (any more)."""
+    """The seconds that a leg may take from the pool: at most those that its hold reserved, or all
+    remaining ones where no reservation exists (any more)."""
     if resolved.payer is not Payer.POOL:
         return 0
     grant = resolved.hold
@@ -153,7 +156,7 @@ def pool_seconds_requested(resolved: ResolvedLeg, now: datetime) -> int:
 def hold_flags(resolved: ResolvedLeg, now: datetime) -> list[str]:
     """`late` and `hold_expired`: debited after its hold expired. `overrun`: longer than granted.
     `hold_released`: answered although its hold had been freed. `organizer_unknown`: charged as
-    pay-per-minute, since nobody registered the organizer."""
+    pay-per-minute, since the organizer is not registered."""
     flags: list[str] = [*resolved.leg.flags]
     grant = resolved.hold
     if grant is not None and now >= grant.expires_at:
@@ -185,15 +188,15 @@ def zero_charge_document(
 
 
 def charge_document(resolved: ResolvedLeg, charge: Charge, flags: list[str]) -> dict[str, object]:
-    """The explained charge of a rated leg, as it is kept for ever (docs/rating.md)."""
+    """The explained charge of a rated leg, as stored permanently (docs/rating.md)."""
     return {**_leg_part(resolved), **_rated_part(charge), "flags": flags}
 
 
 def rerated_document(
     before: Mapping[str, object], charge: Charge, replaced_entry: int
 ) -> dict[str, object]:
-    """The explained charge of a leg that is charged anew: what `before` says of the leg, what the
-    new charge says of itself, and in `replaces` what it was. What the pool paid it pays again; the
+    """The explained charge of a re-rated leg: the facts of the leg from `before`, the parts of the
+    new charge, and in `replaces` the former charge. The pool pays the same seconds again; the
     charge is that of the rest, as in `pooled_charge`."""
     about_leg = {name: value for name, value in before.items() if name not in _ABOUT_CHARGE}
     pool_seconds = pool_seconds_of(before)
@@ -263,12 +266,12 @@ def pool_seconds_of(charge: Mapping[str, object]) -> int:
 
 
 def explained(charge: Charge) -> dict[str, object]:
-    """What a rating says of itself: rate, lines, rounding. It is kept."""
+    """The document of a rating: rate, lines, rounding. It is kept."""
     return _explained(charge, charge.lines())
 
 
 def quoted(charge: Charge) -> dict[str, object]:
-    """What is kept of a charge, and what is said of it besides."""
+    """The stored charge, and further facts about it."""
     lines, sentence = charge.explain()
     return {**_explained(charge, lines), **_told(charge, sentence)}
 
@@ -345,7 +348,7 @@ def _leg_part(resolved: ResolvedLeg) -> dict[str, object]:
 
 
 def _carrier(charge: Charge) -> dict[str, object]:
-    """What the leg costs in purchasing, in the currency of the carrier's card."""
+    """The purchasing cost of the leg, in the currency of the carrier's card."""
     return {
         "card": charge.version.card,
         "version": format_time(charge.version.effective_from),
@@ -433,8 +436,8 @@ _SHOWN_OF_CHARGED = (
 def charged_version(
     charge: Mapping[str, object], person: Mapping[str, object]
 ) -> dict[str, object]:
-    """A leg as it was charged, under the names of `leg_document`, numbers as received: beside it
-    stands what came under the same key with other content."""
+    """A charged leg under the names of `leg_document`, numbers as received, for display with a
+    second version under the same key."""
     return {
         **{name: charge.get(name) for name in _SHOWN_OF_CHARGED},
         **{name: person.get(f"{name}_received", person.get(name)) for name in ("from", "to")},

@@ -12,7 +12,7 @@ from shared.domain.rating.diff import LegFacts
 
 
 class Untouched(StrEnum):
-    """Why a leg keeps its charge, whatever the card says."""
+    """The reason why a leg keeps its charge under any card."""
 
     VOIP = "voip"
     UNANSWERED = "unanswered"
@@ -28,8 +28,8 @@ class Untouched(StrEnum):
 def leg_facts(charge: ChargeRecord, person: Mapping[str, object]) -> LegFacts | Untouched:
     """The facts that the price of a charged leg depends on, or why it can't be priced again.
 
-    `person` is the part of the leg that can be erased: it has the numbers. Of a leg that the pool
-    paid in part these are the facts of the rest, which is a call of its own.
+    `person` is the part of the leg that can be erased: it has the numbers. For a leg that the pool
+    paid in part, these are the facts of the rest, which is a separate call.
     """
     if charge.zero_reason in set(Untouched):
         return Untouched(str(charge.zero_reason))
@@ -58,8 +58,8 @@ def origin_of(kind: LegKind, from_number: object) -> str | None:
 
 
 class RerateStatus(StrEnum):
-    """What re-rating does to a leg. `would_change` in a dry run becomes `changed`; `present` legs
-    are charged by that version already."""
+    """The effect of re-rating on a leg. `would_change` in a dry run becomes `changed`; `present`
+    legs are charged by that version already."""
 
     WOULD_CHANGE = "would_change"
     CHANGED = "changed"

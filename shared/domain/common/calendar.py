@@ -1,4 +1,4 @@
-"""IANA time zones by name, kept: the days and months of every account ask for theirs."""
+"""IANA time zones by name, cached: the days and months of every account need theirs."""
 
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -33,5 +33,5 @@ def day_end(day: str, time_zone: str) -> datetime:
 
 @lru_cache(maxsize=limits.TIME_ZONES_CACHED_MAX)
 def zone(name: str) -> ZoneInfo:
-    """The zone of an IANA name. Raises ZoneInfoNotFoundError or ValueError on what is none."""
+    """The zone of an IANA name. Raises ZoneInfoNotFoundError or ValueError for an unknown name."""
     return ZoneInfo(name)

@@ -16,7 +16,7 @@ _CANONICAL = json.JSONEncoder(
 
 
 def canonical_json(value: object) -> bytes:
-    """One spelling only: sorted keys, no spaces, UTF-8."""
+    """One canonical form: sorted keys, no spaces, UTF-8."""
     return _CANONICAL.encode(value).encode()
 
 

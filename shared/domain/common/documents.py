@@ -36,8 +36,8 @@ def _plain(value: Any) -> Any:
 
 
 def from_document[Fact](kind: type[Fact], document: Mapping[str, Any], **given: Any) -> Fact:
-    """The dataclass that `to_document` wrote, with the fields in `given` beside the document's.
-    A field that the document lacks has its default; names that are no fields are left alone.
+    """The dataclass that `to_document` wrote, with the fields in `given` added to the document's. A
+    field that the document lacks has its default; names that are no fields are left alone.
 
     Raises TypeError, ValueError, AttributeError.
     """
@@ -55,7 +55,7 @@ def _converters(kind: Any) -> Mapping[str, Callable[[Any], Any]]:
 
 
 def _converter(hint: Any) -> Callable[[Any], Any]:
-    """What converts a document's value to that of a field with this annotation."""
+    """The function that converts a document's value to that of a field with this annotation."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is UnionType:
         (inner,) = (_converter(each) for each in arguments if each is not NoneType)

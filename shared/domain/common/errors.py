@@ -1,7 +1,7 @@
 """Everything that can be refused or go wrong, as one tree with stable codes.
 
 PerminuteError
-├── BadRequest             400  what was sent is not understood
+├── BadRequest             400  the request can't be parsed
 │   └── SignatureMissing …
 ├── NotAuthenticated       401
 │   └── ChecksumWrong      403  of BigBlueButton, which takes a 401 for a delivery
@@ -12,23 +12,23 @@ PerminuteError
 ├── PreconditionFailed     412
 ├── TooLarge               413
 ├── UnsupportedMedia       415
-├── Invalid                422  understood but wrong; carries the failing fields
+├── Invalid                422  readable but invalid; carries the failing fields
 ├── PreconditionMissing    428
 ├── RateLimited            429  too much for now; carries the seconds to wait
 ├── Unavailable            503  try again; carries the seconds to wait
 │   ├── QueueUnavailable
 │   └── StoreUnavailable
-│       └── SettingsUnreadable  a stored setting has to be put anew
+│       └── SettingsUnreadable  a stored setting must be put again
 └── StoreError                  answers of Table storage, for the adapters' callers only
     ├── RowExists               409 of one operation
     ├── EtagMismatch            412 of one operation
     ├── RowMissing              404 of one operation
-    ├── RequestTooLarge         refused by our own checks before sending
+    ├── RequestTooLarge         refused before sending
     ├── KindFull                no further document of a kind that has a maximum
     └── OutcomeUnknown          no proof of success nor of failure
 
-`code` is what scripts read; it never changes once released. The mapping to HTTP stands in
-`shared/contracts/common/problems.py`.
+`code` is what scripts read; it never changes once released. `shared/contracts/common/problems.py`
+contains the mapping to HTTP.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One field that is wrong: an RFC 6901 pointer into what was sent, and a sentence."""
+    """One wrong field: an RFC 6901 pointer into the request, and a sentence."""
 
     pointer: str
     detail: str
@@ -55,13 +55,13 @@ class PerminuteError(Exception):
 
 
 class BadRequest(PerminuteError):
-    """What was sent can't be understood."""
+    """The request can't be parsed."""
 
     code = "bad_request"
 
 
 class NotAuthenticated(PerminuteError):
-    """Nobody that we know sent this."""
+    """The sender is unknown."""
 
     code = "not_authenticated"
 
@@ -79,7 +79,7 @@ class NotAllowed(PerminuteError):
 
 
 class NotFound(PerminuteError):
-    """What is named does not exist, or is not the caller's to see."""
+    """The named object does not exist, or is not visible to the caller."""
 
     code = "not_found"
 
@@ -95,7 +95,7 @@ class MethodNotAllowed(PerminuteError):
 
 
 class Conflict(PerminuteError):
-    """The state of what is named does not allow this."""
+    """The state of the named object does not allow this."""
 
     code = "conflict"
 
@@ -115,7 +115,7 @@ class PreconditionFailed(PerminuteError):
 
 
 class PreconditionMissing(PerminuteError):
-    """What exists is replaced only with `If-Match`."""
+    """An existing object is replaced only with `If-Match`."""
 
     code = "if_match_missing"
 
@@ -165,7 +165,7 @@ class RateLimited(PerminuteError):
 
 
 class Unavailable(PerminuteError):
-    """Something that we need does not answer; trying again later is right."""
+    """A dependency does not answer; a later retry is right."""
 
     code = "unavailable"
 
@@ -183,7 +183,7 @@ class StoreUnavailable(Unavailable):
 
 
 class SettingsUnreadable(StoreUnavailable):
-    """A stored setting can't be read: what needs it waits until the setting is put anew.
+    """A stored setting can't be read: its dependents wait until the setting is put again.
 
     `account` is whose setting it is, where one account's; `etag` is what replaces it.
     """

@@ -26,7 +26,7 @@ def is_formula(text: str) -> bool:
 
 
 def escape_formulas(text: str) -> str:
-    """The text with an apostrophe before what would be a formula."""
+    """The text, with an apostrophe in front if a spreadsheet would take it for a formula."""
     if not is_formula(text):
         return text
     cells = _CELL_ENDS.split(text)

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class LegKind(StrEnum):
-    """What kind of connection a leg is. `voip` is free and never debited."""
+    """The kind of connection of a leg. `voip` is free and never debited."""
 
     DIAL_IN = "dial_in"
     DIAL_OUT = "dial_out"

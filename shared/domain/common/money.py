@@ -76,7 +76,7 @@ def format_fraction(value: Fraction) -> str:
 
 
 def format_ratio(numerator: int, denominator: int) -> str:
-    """What `format_fraction` gives for the quotient; the denominator is positive."""
+    """The result of `format_fraction` for the quotient; the denominator is positive."""
     scaled, rest = divmod(numerator * _DECIMAL_SCALE, denominator)
     if rest:
         common = gcd(numerator, denominator)
@@ -92,7 +92,7 @@ def ceil_div(value: int, divisor: int) -> int:
 def round_ratio(numerator: int, denominator: int, mode: RoundingMode) -> int:
     """The integer next to numerator/denominator (not negative) in the given mode.
 
-    NONE keeps a whole value and else goes up: what can't be written in micros is never given away.
+    NONE keeps a whole value and otherwise rounds up: a fraction of a micro is never given away.
     """
     quotient, rest = divmod(numerator, denominator)
     if rest == 0 or mode is RoundingMode.DOWN:

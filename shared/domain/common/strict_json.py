@@ -39,12 +39,12 @@ def loads(body: bytes, *, nan_as_null: bool = False, gather_repeats: bool = Fals
 
     A number with a point or an exponent is a Decimal, never a float. With `nan_as_null`, a bare
     `nan` or `inf` in any case reads as null (printf writes them so). With `gather_repeats`, the
-    values of a key that stands more than once in an object become a list, in their order.
+    values of a key that occurs more than once in an object become a list, in their order.
 
-    Raises BadRequest `json_invalid` on all else that RFC 8259 or good sense forbids: wrong UTF-8,
-    NaN and Infinity, repeated keys, nesting over JSON_DEPTH_MAX (found before parsing, so that no
-    recursion gets deep), more than JSON_CONTAINERS_MAX objects and lists or JSON_VALUES_MAX
-    values, numbers over JSON_NUMBER_CHARS_MAX characters, NUL and lone surrogates.
+    Raises BadRequest `json_invalid` for all other forbidden input: wrong UTF-8, NaN and Infinity,
+    repeated keys, nesting over JSON_DEPTH_MAX (found before parsing, so that no recursion gets
+    deep), numbers over JSON_NUMBER_CHARS_MAX characters, NUL and lone surrogates. More than
+    JSON_CONTAINERS_MAX objects and lists or JSON_VALUES_MAX values are refused, too.
     """
     if nan_as_null:
         body = _STRING_OR_NAN.sub(_null_for_nan, body)
@@ -59,7 +59,7 @@ def loads(body: bytes, *, nan_as_null: bool = False, gather_repeats: bool = Fals
 
 
 def load_items(body: bytes) -> Iterator[tuple[object, int]]:
-    """(value, characters of its text) of each item of the list that `body` spells, one by one.
+    """(value, characters of its text) of each item of the list in `body`, one by one.
 
     Never more than an item and a window of the text are held. Raises BadRequest `json_invalid` as
     `loads` does, where the body is no list, and for an item over JSON_ITEM_CHARS_MAX characters.
@@ -78,8 +78,8 @@ def load_object(
     take: Callable[[object, int], None],
     members: dict[str, object] | None = None,
 ) -> object:
-    """The object that `body` spells; the items of its list `listed` go to `take`, as `load_items`
-    gives them, and the list is empty in what is returned. `members` are filled as they are read.
+    """The object in `body`. `take` receives the items of its list `listed`, as `load_items` yields
+    them, and the list is empty in the result. `members` are filled as they are read.
 
     A body that is a list is returned as an empty one. Raises BadRequest `json_invalid` as
     `load_items` does, for each member as for an item, and over JSON_MEMBERS_MAX members.
@@ -92,7 +92,7 @@ def load_object(
     found = {} if members is None else members
     for name in reader.names():
         if name in found:
-            raise _invalid("a key stands twice in one object")
+            raise _invalid("a key occurs twice in one object")
         if len(found) >= JSON_MEMBERS_MAX:
             raise _invalid(f"an object of over {JSON_MEMBERS_MAX} members")
         found[name] = []
@@ -246,7 +246,7 @@ def _end_of_space(text: str, at: int) -> int:
 
 
 def _invalid(what: str) -> BadRequest:
-    return BadRequest(f"The body is not the JSON that we read: {what}.", code="json_invalid")
+    return BadRequest(f"The body is not the JSON of this API: {what}.", code="json_invalid")
 
 
 def _null_for_nan(match: re.Match[bytes]) -> bytes:
@@ -287,7 +287,7 @@ class _Depth:
 
 
 def _refuse_long_numbers(body: bytes) -> None:
-    """In a large body, before it is copied: digits that no number and no text of ours has."""
+    """In a large body, before it is copied: digits that no number and no text of the API has."""
     if len(body) <= _LARGE_BYTES:
         return
     for start in range(0, len(body), _LARGE_BYTES):
@@ -319,7 +319,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        raise _invalid("a key stands twice in one object")
+        raise _invalid("a key occurs twice in one object")
     return result
 
 

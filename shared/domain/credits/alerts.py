@@ -1,8 +1,8 @@
-"""What an account must hear of: every type of event, thresholds, and the alerts that are raised.
+"""The events of an account: every type of event, thresholds, and the raised alerts.
 
-Every type of event is one record: what it says, whether it is an alert, how that ends, and what a
-mail about it says. An alert is listed and stays open until its cause ends. One that is repeated is
-sent again while nobody acknowledges it. A type that is neither is sent once.
+Every type of event is one record: its fields, whether it is an alert, the end of the alert, and the
+texts of its mail. An alert is listed and stays open until its cause ends. A repeated alert is sent
+again until it is acknowledged. A type that is neither is sent once.
 
 A rule fires when the balance falls and is below its threshold while it is armed: an account that
 was just opened, or topped up by less than the threshold, is not warned about the balance that
@@ -45,7 +45,7 @@ CALLS_LAST = "~calls.last"
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a mail says in one language: its subject, and what to do."""
+    """The texts of a mail in one language: its subject and its instruction."""
 
     subject: str
     advice: str
@@ -54,7 +54,7 @@ class Words:
 @dataclass(frozen=True, slots=True)
 class EventType:
     """A type of event. `required` and `optional` are its own fields (`event_schemas` describes
-    them); `ends` says when the alert is over, "": it is no alert; `en` and `fr` are mailed."""
+    them); `ends` describes the end of the alert, "": it is no alert; `en` and `fr` are mailed."""
 
     name: str
     about: str
@@ -67,7 +67,7 @@ class EventType:
 
     @property
     def is_alert(self) -> bool:
-        """Whether somebody may have to act: it is listed until it ends."""
+        """Whether a person may have to act: it is listed until it ends."""
         return bool(self.ends)
 
 
@@ -110,7 +110,7 @@ _RECORDS = (
         is_repeated=True,
         en=Words(
             "{name}: the credit limit is overdrawn",
-            "Top up the account: the next credits pay what is owed first.",
+            "Top up the account: the next credits pay the deficit first.",
         ),
         fr=Words(
             "{name} : le découvert autorisé est dépassé",
@@ -123,8 +123,8 @@ _RECORDS = (
         required=("lot", "remaining", "expires_at", "days", "what_to_do"),
         ends="the lot is used up or has expired",
         en=Words(
-            "{name}: {remaining} {currency} will expire in {days} days",
-            "Use these credits before they expire: what is left then is forfeited.",
+            "{name}: {remaining} {currency} expire in {days} days",
+            "Use these credits before they expire: the rest is forfeited.",
         ),
         fr=Words(
             "{name} : {remaining} {currency} expirent dans {days} jours",
@@ -138,7 +138,7 @@ _RECORDS = (
     ),
     EventType(
         RECHARGE_REQUESTED,
-        "Money is wanted: collect it once, and post the recharge's result.",
+        "A recharge is requested: collect the amount once, and post the result of the recharge.",
         required=("recharge", "amount", "ask", "requested_at", "what_to_do"),
         optional=("threshold",),
     ),
@@ -152,13 +152,13 @@ _RECORDS = (
     ),
     EventType(
         RECHARGE_DECLINED,
-        "The payment side said no.",
+        "The payment provider declined.",
         required=("recharge", "amount", "declines", "what_to_do"),
         optional=("next_at",),
         ends="a recharge was paid, or the settings were put again",
         en=Words(
             "{name}: a recharge was declined",
-            "Look at the payment method, or top up by other means.",
+            "Check the payment method, or top up by other means.",
         ),
         fr=Words(
             "{name} : une recharge a été refusée",
@@ -174,7 +174,7 @@ _RECORDS = (
         is_repeated=True,
         en=Words(
             "{name}: automatic recharge is suspended",
-            "Look at the account's recharge settings and payment method.",
+            "Check the account's recharge settings and payment method.",
         ),
         fr=Words(
             "{name} : la recharge automatique est suspendue",
@@ -188,7 +188,8 @@ _RECORDS = (
         ends="the payment side answered",
         is_repeated=True,
         en=Words(
-            "{name}: a recharge has no answer", "Look at the payment side: it is asked again."
+            "{name}: a recharge has no answer",
+            "Check the payment provider: the request is repeated.",
         ),
         fr=Words(
             "{name} : une recharge reste sans réponse",
@@ -218,7 +219,7 @@ _RECORDS = (
         is_repeated=True,
         en=Words(
             "{name}: dial-out is stopped",
-            "Look at the calls of the last hour, then let dial-out go on.",
+            "Check the calls of the last hour, then restart dial-out.",
         ),
         fr=Words(
             "{name} : les appels sortants sont arrêtés",
@@ -232,12 +233,12 @@ _RECORDS = (
     ),
     EventType(
         RUNNING_OUT,
-        "Open calls use up what is available within the minutes of a rule.",
+        "Open calls use up the available credit within the minutes of a rule.",
         required=(
             *("alert", "minutes_left", "seconds_left", "exhausted_at", "burn_per_minute"),
             *("calls", "what_to_do"),
         ),
-        ends="open calls do not use up what is available within the minutes and a margin",
+        ends="open calls do not use up the available credit within the minutes and a margin",
         en=Words(
             "{name}: open calls use up the credits in {seconds_left} seconds",
             "Top up the account, or end calls, the first of the list first.",
@@ -253,7 +254,7 @@ _RECORDS = (
         required=("rule", "percent", "spend", "limit", "period", "since", "what_to_do"),
         en=Words(
             "{name}: {percent} % of {limit} {currency} are spent",
-            "Look at the usage of the period.",
+            "Check the usage of the period.",
         ),
         fr=Words(
             "{name} : {percent} % de {limit} {currency} sont dépensés",
@@ -262,7 +263,7 @@ _RECORDS = (
     ),
     EventType(
         NEW_REGION,
-        "A region was dialled for the first time, where the policy wants to hear of it.",
+        "A region was dialled for the first time, and the policy requires a notice.",
         required=("scope", "region"),
     ),
     EventType(
@@ -284,8 +285,8 @@ def event_type(name: str) -> EventType:
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """A threshold on the balance: `below_micros`, per cent of the last top-up, or as much as the
-    coming `hours_left` will cost at the present burn."""
+    """A threshold on the balance: `below_micros`, per cent of the last top-up, or the cost of the
+    coming `hours_left` at the present burn."""
 
     name: str
     below_micros: int | None = None
@@ -295,13 +296,14 @@ class AlertRule:
 
     @property
     def same(self) -> tuple[str, int | None, int | None, int | None]:
-        """What makes two rules the same one."""
+        """The identity of a rule: two equal ones are the same rule."""
         return self.name, self.below_micros, self.below_percent, self.hours_left
 
 
 @dataclass(frozen=True, slots=True)
 class MinutesRule:
-    """Raises an alert where open calls use up what is available within so many minutes."""
+    """Raises an alert where open calls use up the available credit within the minutes of the
+    rule."""
 
     name: str
     minutes_left: int
@@ -310,7 +312,7 @@ class MinutesRule:
 @dataclass(frozen=True, slots=True)
 class SpendRule:
     """Emits an event at each of `at_percent` of an amount that charges of a `period`, "day" or
-    "month", reach, net of corrections. None: of any kind, organizer, cost centre."""
+    "month", reach, net of corrections. None: of any kind, organizer, cost center."""
 
     name: str
     limit_micros: int
@@ -325,8 +327,8 @@ class SpendRule:
 class Event:
     """Something that others must hear of (docs/alerts.md): a CloudEvent before it has an id.
 
-    `alert` is the number of the alert that it raises or, with `repeat`, tells again; `recharge` the
-    number of the recharge that it is about. Both become ids where the account is known.
+    `alert` is the number of the alert that it raises or, with `repeat`, repeats; `recharge` is the
+    number of its recharge. Both become ids where the account is known.
     """
 
     type: str
@@ -337,13 +339,13 @@ class Event:
 
     @property
     def internal(self) -> bool:
-        """Whether it is for our own records only."""
+        """Whether it is for internal records only."""
         return self.type.startswith("~")
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An alert that is not over. `name` tells alerts of a type apart, such as a rule's; `repeats`
+    """An alert that is not over. `name` distinguishes alerts of a type, such as a rule's; `repeats`
     counts its repetitions."""
 
     number: int
@@ -355,7 +357,7 @@ class Raised:
 
     @property
     def same(self) -> tuple[str, str]:
-        """What at most one alert has that is not over."""
+        """The key that at most one open alert has."""
         return self.type, self.name
 
 
@@ -377,7 +379,7 @@ class Alert:
 def merge_rules(
     known: tuple[AlertRule, ...], wanted: tuple[AlertRule, ...]
 ) -> tuple[AlertRule, ...]:
-    """The wanted rules; one that is unchanged keeps whether it is armed, a new one is armed."""
+    """The configured rules; an unchanged one stays armed or not, a new one is armed."""
     armed = {rule.same: rule.armed for rule in known}
     return tuple(replace(rule, armed=armed.get(rule.same, True)) for rule in wanted)
 

@@ -1,10 +1,10 @@
 """How fast credits are used, and when they will have run out (the statistics: docs/forecast.md).
 
 Every full hour that passed is one observation of its hour of the week, in the account's time zone:
-168 averages that forget with time (a new week weighs a quarter). Beside them the last days are
-weighed against what was expected of them: the trend, with a half-life of five days. Before a whole
-week is known, with calls on some of its days, there is no forecast. The last 24 hours are kept as
-they were: a sudden use is seen there before it is a pattern.
+168 averages that forget with time (a new week weighs a quarter). The last days are also compared
+with their expected use: the trend, with a half-life of five days. Before a whole week is known,
+with calls on some of its days, there is no forecast. The last 24 hours are kept as they were: a
+sudden use is seen there before it is a pattern.
 
 All is counted in integer micros, so the same history gives the same forecast everywhere.
 """
@@ -39,7 +39,7 @@ CHANCE = "80 %"  # that what happens lies between the extremes
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day of the account: what was spent, and the balance at its last movement."""
+    """A day of the account: the amount spent, and the balance at its last movement."""
 
     ordinal: int
     spent_micros: int
@@ -48,7 +48,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Burn:
-    """What is known of an account's use. `hour` is the hour that is open, in hours since 1970, None
+    """The known use of an account. `hour` is the hour that is open, in hours since 1970, None
     before the first debit; `hours` counts those that closed. `recent_micros` and `expected_micros`
     are what the trend compares; `last` are the last hours that closed, the newest at the end."""
 
@@ -72,8 +72,8 @@ class Spread:
     quantile_per_cent: int
 
     def half_width_micros(self, hours: int) -> int:
-        """Half the interval of what so many hours cost: days, begun ones too, differ by themselves,
-        the level of all of them is wrong in one direction."""
+        """Half the interval of the cost of so many hours: days, also begun ones, differ
+        independently, and the level of all of them is wrong in one direction."""
         days = -(-hours // HOURS_PER_DAY) * self.day_micros**2
         level = (hours * self.level_micros // HOURS_PER_DAY) ** 2
         return isqrt(days + level) * self.quantile_per_cent // 100
@@ -81,8 +81,8 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When the credits will have run out (None: not within a year), and between which times with
-    four chances of five. `per_day_micros` is what a mean day costs."""
+    """The time at which the credits run out (None: not within a year), and the interval with a
+    probability of four in five. `per_day_micros` is what a mean day costs."""
 
     per_day_micros: int
     spread: Spread
@@ -93,7 +93,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """What was spent lately, whatever the pattern is: since the begin of the clock hour before the
+    """The recent spend, independent of the pattern: since the begin of the clock hour before the
     present one, and in the last 24 clock hours."""
 
     since: datetime
@@ -182,7 +182,7 @@ def why_unknown(burn: Burn, at: datetime, time_zone: str) -> str | None:
 
 
 def recent(burn: Burn, at: datetime, time_zone: str) -> Recent:
-    """What was spent lately."""
+    """The recent spend."""
     burn = rolled(burn, at, time_zone)
     since = datetime.fromtimestamp((_hour(at) - 1) * SECONDS_PER_HOUR, UTC)
     spent = burn.open_micros + sum(burn.last[-1:])
@@ -190,7 +190,7 @@ def recent(burn: Burn, at: datetime, time_zone: str) -> Recent:
 
 
 def expected_micros(burn: Burn, at: datetime, time_zone: str, hours: int) -> int:
-    """What the coming full hours will cost; 0 while there is no forecast."""
+    """The cost of the coming full hours; 0 while there is no forecast."""
     burn = rolled(burn, at, time_zone)
     if burn.hour is None or why_unknown(burn, at, time_zone) is not None:
         return 0
@@ -198,7 +198,7 @@ def expected_micros(burn: Burn, at: datetime, time_zone: str, hours: int) -> int
 
 
 def highest_micros(burn: Burn, at: datetime, time_zone: str, hours: int) -> int:
-    """The most that so many hours in a row will cost within a week, whenever they begin."""
+    """The highest cost of so many hours in a row within a week."""
     burn = rolled(burn, at, time_zone)
     if burn.hour is None or why_unknown(burn, at, time_zone) is not None:
         return 0
@@ -214,7 +214,7 @@ def _highest(profile: tuple[int, ...], hours: int) -> int:
 
 
 def forecast(burn: Burn, at: datetime, time_zone: str, credit_micros: int) -> Forecast | None:
-    """When so much credit will have run out at the present burn; None while nobody knows."""
+    """The time at which so much credit runs out at the present burn; None while it is unknown."""
     burn = rolled(burn, at, time_zone)
     if burn.hour is None or why_unknown(burn, at, time_zone) is not None:
         return None
@@ -241,7 +241,7 @@ def hours_left(at: datetime, runs_out_at: datetime) -> int:
 
 
 def hourly(burn: Burn, at: datetime, time_zone: str, hours: int) -> tuple[int, ...]:
-    """What each of the coming full hours will cost; 0 while there is no forecast."""
+    """The cost of each of the coming full hours; 0 while there is no forecast."""
     burn = rolled(burn, at, time_zone)
     if burn.hour is None or why_unknown(burn, at, time_zone) is not None:
         return (0,) * hours
@@ -274,8 +274,8 @@ def _exhausted_at(
 
 
 def _spread(burn: Burn, mean_micros: int, at: datetime, time_zone: str) -> Spread:
-    """How far days differ from those of the same weekday, as far as that is known, and from all
-    others, where it is not; never less than the sample size allows to say."""
+    """The deviation of days from those of the same weekday, or, without such data, from all others;
+    at least the deviation that the sample size implies."""
     today = at.astimezone(zone(time_zone)).date().toordinal()
     count = min(burn.hours // HOURS_PER_DAY, limits.BURN_DAYS_KEPT - 1)
     known = {day.ordinal: day.spent_micros for day in burn.days}
@@ -305,7 +305,7 @@ def _sum(profile: tuple[int, ...], start: int, hours: int) -> int:
 
 
 def _trend(burn: Burn) -> tuple[int, int]:
-    """The trend as a fraction: what was spent lately over what was expected."""
+    """The trend as a fraction: recent spend over expected spend."""
     if burn.expected_micros <= 0:
         return 1, 1
     most = burn.expected_micros * _TREND_MOST
@@ -316,7 +316,7 @@ def _trend(burn: Burn) -> tuple[int, int]:
 
 
 def _profile(burn: Burn) -> tuple[int, ...]:
-    """What each hour of a week costs by the present trend."""
+    """The cost of each hour of a week by the present trend."""
     most, least = _trend(burn)
     return tuple(micros * most // least for micros in burn.week)
 
@@ -344,7 +344,7 @@ def _hours_of_week_between(first: int, end: int, time_zone: str) -> Iterator[int
 
 
 def _hour_of_week(hour: int, time_zone: str) -> int:
-    """Which hour of the week an hour is there; Monday's first is 0."""
+    """The hour of the week in that time zone; Monday's first is 0."""
     day, rest = divmod(hour, HOURS_PER_DAY)
     return _hours_of_week(day, time_zone)[rest]
 

@@ -1,4 +1,4 @@
-"""What events say: each names what it is about and what to do; `with_money` adds the money."""
+"""The contents of events: each names its subject and an action; `with_money` adds the money."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -13,14 +13,14 @@ from shared.domain.credits.recharge import Recharge
 
 _TOP_UP = "Top up the account, or switch automatic recharge on."
 _CEILINGS = {
-    "max_per_day": "As many recharges as a day may have were asked for.",
-    "max_per_month": "As many recharges as a month may have were asked for.",
-    "max_amount_per_month": "As much as a month's recharges may cost was asked for.",
+    "max_per_day": "The maximum number of recharges of a day was requested.",
+    "max_per_month": "The maximum number of recharges of a month was requested.",
+    "max_amount_per_month": "The maximum amount of recharges of a month was requested.",
 }
 _PAUSED = {
     "declined": "The payment was declined as often as it is tried.",
-    "hard_decline": "The payment was declined for good.",
-    "mismatch": "The payment side's answer does not fit what was asked for.",
+    "hard_decline": "The payment was declined permanently.",
+    "mismatch": "The payment provider's answer does not fit the request.",
 }
 
 
@@ -61,7 +61,7 @@ def overdrawn(credit_limit_micros: int) -> Event:
     """`credits.overdrawn`: below what the credit limit allows."""
     data = {
         "threshold": format_amount(-credit_limit_micros),
-        "what_to_do": "Top up the account: the next credits pay what is owed first.",
+        "what_to_do": "Top up the account: the next credits pay the deficit first.",
     }
     return Event(alerts.OVERDRAWN, data)
 
@@ -74,7 +74,7 @@ def expiring(lot: Lot, days: int) -> Event:
         "remaining": format_amount(lot.remaining_micros),
         "expires_at": format_time(lot.expires_at),
         "days": days,
-        "what_to_do": "Use these credits before they expire: what is left then is forfeited.",
+        "what_to_do": "Use these credits before they expire: the rest is forfeited.",
     }
     return Event(alerts.EXPIRING, data)
 
@@ -93,7 +93,7 @@ def recharge_requested(recharge: Recharge, trigger_micros: int | None) -> Event:
 
 
 def recharge_succeeded(recharge: Recharge) -> Event:
-    """`recharge.succeeded`: the money is there; `credits.topped_up` tells the same of the lot."""
+    """`recharge.succeeded`: the money has arrived; `credits.topped_up` reports the lot."""
     data = {
         "amount": format_amount(recharge.amount_micros),
         **({"reference": recharge.reference} if recharge.reference else {}),
@@ -106,12 +106,13 @@ def recharge_declined(
     declines: int,
     next_at: datetime | None,
 ) -> Event:
-    """`recharge.declined`: the payment side said no; when it is tried again, if it is."""
+    """`recharge.declined`: the payment provider declined; with the time of the next attempt, if
+    there is one."""
     data = {
         "amount": format_amount(recharge.amount_micros),
         "declines": declines,
         **({"next_at": format_time(next_at)} if next_at else {}),
-        "what_to_do": "Look at the payment method, or top up by other means.",
+        "what_to_do": "Check the payment method, or top up by other means.",
     }
     return Event(alerts.RECHARGE_DECLINED, data, recharge=recharge.number)
 
@@ -141,7 +142,7 @@ def recharge_unanswered(recharge: Recharge) -> Event:
         "amount": format_amount(recharge.amount_micros),
         "asks": recharge.asks,
         "requested_at": format_time(recharge.requested_at),
-        "what_to_do": "Look at the payment side: it is asked again with the same id.",
+        "what_to_do": "Check the payment provider: the request is repeated with the same id.",
     }
     return Event(alerts.RECHARGE_UNANSWERED, data, recharge=recharge.number)
 

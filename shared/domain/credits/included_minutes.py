@@ -17,7 +17,7 @@ POOL_MONTHS_KEPT = 2  # this one, and the one of a leg that comes late
 
 @dataclass(frozen=True, slots=True)
 class PoolMonth:
-    """What was used of one month's pool, and the last notice that was given of it, in per cent."""
+    """The used seconds of one month's pool, and the last notice about it, in per cent."""
 
     month: str
     used_seconds: int = 0
@@ -33,7 +33,7 @@ class PoolDraw:
 
 
 def left_seconds(pools: tuple[PoolMonth, ...], month: str, size_seconds: int) -> int:
-    """What debits have left of a month's pool; nothing of a month that is long over."""
+    """The remaining seconds of a month's pool for debits; none for a month that ended long ago."""
     months = [pool.month for pool in pools]
     if month not in months and len(months) == POOL_MONTHS_KEPT and month < months[0]:
         return 0
@@ -69,7 +69,7 @@ def _used(month: str, percent: int, used_seconds: int, size_seconds: int) -> Eve
             "percent": percent,
             "used_seconds": used_seconds,
             "pool_seconds": size_seconds,
-            "what_to_do": "What the pool does not pay is paid from credits.",
+            "what_to_do": "Credits pay the rest.",
         },
     )
 

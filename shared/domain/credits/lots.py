@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class LotKind(StrEnum):
-    """Bought credits expire after 12 months; given ones only when that was said."""
+    """Bought credits expire after 12 months; given ones only at a requested time."""
 
     PURCHASED = "purchased"
     GRANTED = "granted"
@@ -15,7 +15,7 @@ class LotKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """What one top-up brought and what is left of it."""
+    """The credits of one top-up and their rest."""
 
     id: str
     kind: LotKind
@@ -31,7 +31,7 @@ class Lot:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What one lot paid of an entry; negative where it was given back."""
+    """The part of an entry that one lot paid; negative where it was given back."""
 
     lot: str
     amount_micros: int
@@ -39,7 +39,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """An amount taken from lots: who paid, what is left open, what nobody covered."""
+    """An amount taken from lots: the lots that paid, their rests, the uncovered part."""
 
     draws: tuple[Draw, ...]
     lots: tuple[Lot, ...]
@@ -52,7 +52,7 @@ def lot_id(entry: int) -> str:
 
 
 def opening_entry(lot: str) -> int:
-    """The number of the entry that opened a lot. Raises ValueError on what is no lot id."""
+    """The number of the entry that opened a lot. Raises ValueError for a text that is no lot id."""
     return int(lot.removeprefix("lot-"))
 
 

@@ -1,4 +1,4 @@
-"""What a mail about an event says, in English and in French."""
+"""The texts of mails about events, in English and in French."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ _LABELS = {
         "available": "Available",
         "threshold": "Threshold",
         "amount": "Amount",
-        "remaining": "Will expire",
+        "remaining": "Expires",
         "expires_at": "Expires at",
         "recharge": "Recharge",
         "reference": "Reference",
@@ -45,7 +45,7 @@ _MONEY = frozenset({"balance", "available", "threshold", "amount", "remaining"})
 _COLON = {"en": ": ", "fr": " : "}
 _AGAIN = {"en": "Reminder {repeat}: ", "fr": "Rappel {repeat} : "}
 _ESCALATED = {
-    "en": "Nobody has acknowledged this alert.",
+    "en": "This alert is not acknowledged.",
     "fr": "Personne n'a acquitté cette alerte.",
 }
 _FOOT = {
@@ -55,7 +55,7 @@ _FOOT = {
 
 
 class _Known(dict[str, Any]):
-    """What an event does not say is a dash."""
+    """A missing field of an event is a dash."""
 
     def __missing__(self, key: str) -> str:
         return "–"
@@ -97,7 +97,7 @@ def written(language: str, name: str, event: Mapping[str, Any]) -> tuple[str, st
 
 
 def _flat(data: Data) -> Data:
-    """What is said with the forecast in it as lines of its own."""
+    """The text with the lines of the forecast."""
     ahead = data.get("runs_out")
     if ahead is None:
         return data
@@ -107,5 +107,5 @@ def _flat(data: Data) -> Data:
 
 
 def _one_line(text: str) -> str:
-    """A subject is one line, whatever an account is called."""
+    """A subject is one line, also with a line break in an account's name."""
     return "".join(each if each.isprintable() else " " for each in text)

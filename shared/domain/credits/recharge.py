@@ -1,10 +1,10 @@
-"""Automatic recharge: when to ask for money, how much, how often, and what an answer does.
+"""Automatic recharge: when to request money, how much, how often, and the effect of an answer.
 
 A recharge is requested when the balance is strictly below the trigger, one at a time, sized to
 close a deep gap in steps of the stated amount. Ceilings bound a day and a month of the account's
 time zone by count, a month by amount; a decline gives its share back. After a decline it waits 1,
-2, 4 hours and is paused after the fourth, at once after a hard one: a dead card must not be tried
-for ever. All is part of the ledger's state, so there is one of it and no crash forgets it.
+2, 4 hours and is paused after the fourth, immediately after a hard one: an invalid card must not be
+tried without end. All is part of the ledger's state, so there is one of it and no crash forgets it.
 """
 
 import re
@@ -23,8 +23,8 @@ _ID = re.compile(r"([a-z0-9][a-z0-9._-]{0,62})~([1-9][0-9]{0,17})", re.ASCII)
 
 
 class RechargeStatus(StrEnum):
-    """How far a recharge is. `pending`: the payment side has it and will say more; `parked`: its
-    answer does not fit the request, a person has to decide."""
+    """How far a recharge is. `pending`: the payment provider has it and reports again later;
+    `parked`: its answer does not fit the request, a person has to decide."""
 
     REQUESTED = "requested"
     PENDING = "pending"
@@ -38,7 +38,7 @@ IN_FLIGHT = frozenset({RechargeStatus.REQUESTED, RechargeStatus.PENDING, Recharg
 
 @dataclass(frozen=True, slots=True)
 class AutoRecharge:
-    """What an account wants; amounts in micros. `None`: no such ceiling."""
+    """The settings of an account; amounts in micros. `None`: no such ceiling."""
 
     trigger_micros: int
     amount_micros: int
@@ -70,8 +70,8 @@ class Recharges:
 
     `number` is the last one's, `pending` the one in flight. `declines` counts them since the last
     success, `not_before` is when the next may be requested, `held_back` why not earlier: the name
-    of a ceiling, or `declined`, `hard_decline` (then only a person lets it go on: `paused`).
-    `day` and `month` are the account's, with what was requested in them.
+    of a ceiling, or `declined`, `hard_decline` (then only a person lets it go on: `paused`). `day`
+    and `month` are the account's, with the requests in them.
     """
 
     number: int = 0
@@ -161,7 +161,7 @@ def mismatch_detail(
         return f"The answer is in {currency}, the account in {account_currency}."
     if amount_micros != requested.amount_micros:
         answered, amount = format_amount(amount_micros), format_amount(requested.amount_micros)
-        return f"The answer is about {answered}, asked for were {amount}."
+        return f"The answer is about {answered}, the request was for {amount}."
     return None
 
 
@@ -209,7 +209,7 @@ def succeeded(recharges: Recharges, number: int) -> Recharges:
 def declined(
     recharges: Recharges, recharge: Recharge, at: datetime, time_zone: str, *, hard: bool
 ) -> Recharges:
-    """The payment side said no: wait 1, 2, 4 hours, or stop until a person lets it go on."""
+    """The payment provider declined: wait 1, 2, 4 hours, or stop until a person resumes it."""
     declines = recharges.declines + 1
     paused = hard or declines >= limits.RECHARGE_DECLINES_MAX
     wait = timedelta(seconds=limits.RECHARGE_BACK_OFF_SECONDS * 2 ** (declines - 1))

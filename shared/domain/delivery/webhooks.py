@@ -1,8 +1,8 @@
 """Customers' webhooks: where they may point, how they are signed, when they are tried again.
 
 Addresses are checked here and connected to by the sender, so that no name resolves to one address
-when it is checked and to another when it is used. What is denied goes beyond `is_global`: Azure's
-own services answer on addresses that look public.
+when it is checked and to another when it is used. The denied addresses go beyond `is_global`:
+Azure's own services answer on addresses that appear public.
 """
 
 import re
@@ -49,7 +49,7 @@ type Address = IPv4Address | IPv6Address
 
 
 class DeliveryStatus(StrEnum):
-    """How far a delivery is. `dead`: tried for three days; `stopped`: its receiver said 410."""
+    """How far a delivery is. `dead`: tried for three days; `stopped`: its receiver answered 410."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -102,7 +102,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a receiver answered: an HTTP status, or None and why there is none."""
+    """The answer of a receiver: an HTTP status, or None and the reason why there is none."""
 
     status: int | None
     error: str | None = None
@@ -114,14 +114,14 @@ class Reply:
 
     @property
     def gone(self) -> bool:
-        """The receiver wants nothing any more."""
+        """The receiver unsubscribed."""
         return self.status == 410
 
 
 def place_of(event_id: str) -> tuple[int, int]:
     """(commit, number) of an event's id, by which an account's events are in order.
 
-    Raises ValueError on what is no such id.
+    Raises ValueError for a text that is no such id.
     """
     _, commit, number = event_id.rsplit(":", 2)
     return int(commit), int(number)
@@ -154,7 +154,7 @@ def url_fault(url: str, *, allow_loopback: bool) -> str | None:
 
 
 def host_fault(host: str, *, allow_loopback: bool) -> str | None:
-    """Why a host can't be a receiver's, as far as its name tells."""
+    """The reason why a host can't be a receiver's, as far as its name shows."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -195,7 +195,7 @@ def _is_plain_global(address: IPv6Address) -> bool:
 
 
 def masked_url(url: str) -> str:
-    """The URL without what may be secret in it: user, password and query are `***`."""
+    """The URL without possible secrets: user, password and query are `***`."""
     parts = urlsplit(url)
     _, at, host = parts.netloc.rpartition("@")
     netloc = f"***@{host}" if at else host
@@ -227,8 +227,8 @@ def valid_secrets(secrets: Sequence[Secret], now: datetime) -> tuple[Secret, ...
 
 
 def rotated(secrets: Sequence[Secret], text: str, now: datetime) -> tuple[Secret, ...]:
-    """The secrets after a rotation: the newest of those before signs beside the new one for a day,
-    older ones are given up."""
+    """The secrets after a rotation: the newest former one signs together with the new one for a
+    day, older ones are discarded."""
     until = now + timedelta(seconds=limits.WEBHOOK_OVERLAP_SECONDS)
     kept = valid_secrets(secrets, now)[: limits.WEBHOOK_SECRETS_MAX - 1]
     return (Secret(text), *(replace(each, until=each.until or until) for each in kept))

@@ -1,4 +1,4 @@
-"""Which limits bind a dial-out: the account's, its organizer's, cost centre's and meeting's."""
+"""The limits that bind a dial-out: the account's, its organizer's, cost center's and meeting's."""
 
 import hashlib
 
@@ -16,7 +16,7 @@ def limits_of(
     """The limits of a dial-out, the account's own first; scopes that nothing bounds are left out.
 
     `meeting` is the conference's id; a budget for each meeting may come from the account, the cost
-    centre and the organizer, and all of them bind.
+    center and the organizer, and all of them bind.
     """
     account = Limit(
         Scope.ACCOUNT, ACCOUNT_KEY, "", _of_periods(policy.budgets), velocity=policy.velocity
@@ -47,7 +47,7 @@ def limits_of(
 
 
 def scope_key(scope: Scope, name: str) -> str:
-    """What the counters of a scope are kept under: foreign ids are hashed."""
+    """The key of the counters of a scope: foreign ids are hashed."""
     return f"{scope.value}|{hashlib.sha256(name.encode()).hexdigest()[:40]}"
 
 

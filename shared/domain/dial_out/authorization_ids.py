@@ -5,7 +5,7 @@ import hashlib
 
 
 def authorization_of(account: str, bridge: str, key: str) -> str:
-    """The authorisation that a bridge's idempotency key leads to: the same one, for ever.
+    """The authorization that a bridge's idempotency key leads to: always the same one.
 
     It names its account, whose hold book alone knows it.
     """
@@ -14,5 +14,5 @@ def authorization_of(account: str, bridge: str, key: str) -> str:
 
 
 def account_of(authorization: str) -> str | None:
-    """The account that an authorisation names, None if it is none of ours."""
+    """The account that an authorization names, None for a foreign authorization."""
     return authorization.partition(".")[2] or None

@@ -1,7 +1,7 @@
 """Budgets and velocity: how much may be spent on dial-outs, and how fast.
 
 Everything is a pure question about counters; who counts also commits the counters with the hold.
-Only what was allowed is counted.
+Only allowed calls are counted.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class Scope(StrEnum):
 
 
 class Period(StrEnum):
-    """What a budget is for: a day or a month in the account's time zone, or one meeting."""
+    """The period of a budget: a day or a month in the account's time zone, or one meeting."""
 
     DAY = "day"
     MONTH = "month"
@@ -46,7 +46,8 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """What one scope may spend in a day and a month of the account's, and in each meeting."""
+    """The amounts that one scope may spend in a day and a month of the account's, and in each
+    meeting."""
 
     day: Budget | None = None
     month: Budget | None = None
@@ -55,7 +56,7 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class BudgetUse:
-    """A budget and what is spent of it: charged in the period plus what open holds may take."""
+    """A budget and its spend: charged in the period plus the maximum of open holds."""
 
     scope: Scope
     name: str
@@ -65,7 +66,7 @@ class BudgetUse:
 
     @property
     def remaining_micros(self) -> int:
-        """What is left, never below zero."""
+        """The rest, never below zero."""
         return max(0, self.budget.amount_micros - self.used_micros)
 
     def label(self) -> str:
@@ -74,7 +75,7 @@ class BudgetUse:
 
 
 def budget_remaining_micros(uses: Iterable[BudgetUse]) -> int | None:
-    """What the tightest hard budget leaves for one more call; None without a hard budget."""
+    """The rest of the tightest hard budget for one more call; None without a hard budget."""
     return min(
         (use.remaining_micros for use in uses if use.budget.mode is BudgetMode.HARD), default=None
     )
@@ -94,7 +95,7 @@ def exceeded_budgets(uses: Iterable[BudgetUse], least_charge_micros: int) -> tup
 
 
 class NewRegion(StrEnum):
-    """What happens when an account dials a region for the first time."""
+    """The effect when an account dials a region for the first time."""
 
     ALLOW = "allow"
     NOTICE = "notice"
@@ -117,7 +118,7 @@ class Velocity:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What bounds one scope of a dial-out. `key` names its counters; "" are the account's own."""
+    """The limits of one scope of a dial-out. `key` names its counters; "" are the account's own."""
 
     scope: Scope
     key: str

@@ -112,7 +112,7 @@ def _license(facts: CreditSource) -> Answer:
         return None
     return Denial(
         Reason.LICENSE_MISSING,
-        f"The organizer {facts.organizer.organizer} has no licence for audio conferencing.",
+        f"The organizer {facts.organizer.organizer} has no license for audio conferencing.",
     )
 
 

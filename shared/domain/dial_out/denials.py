@@ -11,7 +11,7 @@ def suspended(account: str) -> Denial:
 
 
 def stopped(why: str) -> Denial:
-    """`dial_out_stopped`; `why` is what the breaker or a person said."""
+    """`dial_out_stopped`; `why` is the reason of the breaker or of a person."""
     return Denial(Reason.DIAL_OUT_STOPPED, f"Dial-out of the account is stopped: {why}.")
 
 
@@ -21,7 +21,7 @@ def over_budget(use: BudgetUse) -> Denial:
 
 
 def too_fast(excess: str) -> Denial:
-    """`velocity_exceeded`; `excess` says what is too much."""
+    """`velocity_exceeded`; `excess` names the exceeded limit."""
     return Denial(Reason.VELOCITY_EXCEEDED, f"Too fast: {excess}.")
 
 

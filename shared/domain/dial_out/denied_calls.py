@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 
 
 class Direction(StrEnum):
-    """Which way a denied call would have gone."""
+    """The direction of a denied call."""
 
     DIAL_OUT = "dial_out"
     DIAL_IN = "dial_in"
 
 
 class DenialGroup(StrEnum):
-    """What denials are counted by."""
+    """The groups by which denials are counted."""
 
     REASON = "reason"
     ORGANIZER = "organizer"

@@ -1,4 +1,4 @@
-"""May a caller be let in? The ordered checks before credit, as for a dial-out."""
+"""The checks of a caller before admission. The ordered checks before credit, as for a dial-out."""
 
 from dataclasses import dataclass
 
@@ -24,8 +24,8 @@ from shared.domain.dial_out.facts import (
 
 @dataclass(frozen=True, slots=True)
 class DialInFacts:
-    """The facts for an authorisation of a caller. `toll_free`: so is the number that
-    was called, by its registration or else by its class. `unpriced`: why there is no rate."""
+    """The facts for an authorization of a caller. `toll_free`: so is the number that was called, by
+    its registration or else by its class. `unpriced`: why there is no rate."""
 
     account: AccountFacts | None
     organizer: OrganizerFacts | None
@@ -35,7 +35,7 @@ class DialInFacts:
 
 
 def check_admission(facts: DialInFacts) -> Denial | None:
-    """The first rule that keeps the caller out, None when only credit is left to ask for."""
+    """The first rule that refuses the caller, None when only the check of credit remains."""
     return first_denial(_CHECKS, facts)
 
 

@@ -36,12 +36,12 @@ _NO_NUMBER = Skipped("There is no valid number to check.")
 
 
 def check_rules(facts: DialOutFacts) -> Denial | None:
-    """The first rule that refuses the dial-out, None when only credit is left to ask for."""
+    """The first rule that refuses the dial-out, None when only the check of credit remains."""
     return first_denial(_CHECKS, facts)
 
 
 def region_denial(facts: DialOutFacts) -> Denial | None:
-    """Why the account's policy keeps a region from being dialled, whatever the number there."""
+    """The reason why the account's policy blocks a region for every number in it."""
     return first_denial(tuple(each for each in _CHECKS if each.name in _OF_REGIONS), facts)
 
 
@@ -61,7 +61,9 @@ def credit_line(denial: Denial | None, granted_seconds: int | None) -> CheckResu
     if denial is not None:
         return CheckResult("credit", Outcome.FAIL, denial.message, denial.reason)
     if granted_seconds is None:
-        return CheckResult("credit", Outcome.SKIPPED, "Credit is asked for when all else passes.")
+        return CheckResult(
+            "credit", Outcome.SKIPPED, "Credit is checked after all other checks pass."
+        )
     return CheckResult("credit", Outcome.PASS, f"Credit covers {granted_seconds} seconds.")
 
 
@@ -205,7 +207,7 @@ def _rate_ceiling(facts: DialOutFacts) -> Answer:
 
 
 def _least_charge_micros(facts: DialOutFacts) -> int:
-    """Without a rate the call costs something, nobody knows what."""
+    """Without a rate the call has an unknown price."""
     return 1 if facts.rate is None else facts.rate.least_charge_micros
 
 
@@ -249,13 +251,17 @@ _CHECKS: tuple[Check[DialOutFacts], ...] = (
     Check("region", _region, _region_passed),
     Check("number_class", _number_class, _class_passed),
     *ACCOUNT_CHECKS,
-    Check("dial_out_running", _dial_out_running, lambda _: "Nobody stopped dial-out."),
+    Check("dial_out_running", _dial_out_running, lambda _: "Dial-out is not stopped."),
     *ORGANIZER_CHECKS,
     Check("policy", _policy, _policy_passed),
     Check("region_lists", _region_lists, lambda _: "No list of the account is against the region."),
     Check("number_lists", _number_lists, lambda _: "No list of the account is against the number."),
     Check("budget", _budget, _budget_passed),
-    Check("velocity", _velocity, lambda _: "Not too many dial-outs at once or within an hour."),
+    Check(
+        "velocity",
+        _velocity,
+        lambda _: "The dial-outs at once and within an hour are within the limits.",
+    ),
     Check("rate", _rate, lambda facts: rate_passed(facts.rate)),
     Check("rate_ceiling", _rate_ceiling, lambda _: "The price is under every ceiling."),
 )

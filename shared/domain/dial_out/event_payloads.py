@@ -20,7 +20,7 @@ from shared.domain.dial_out.usage_counters import Counters
 
 
 def first_time(state: HoldState, bounds: Iterable[Limit], region: str | None) -> tuple[Event, ...]:
-    """The notice of a region that a scope never dialled before, where its policy wants one."""
+    """The notice of a region that a scope never dialled before, where its policy requires one."""
     return tuple(
         Event(NEW_REGION, {"scope": bound.scope.value, "region": region})
         for bound in bounds

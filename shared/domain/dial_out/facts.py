@@ -1,4 +1,4 @@
-"""The facts for an authorisation of a dial-out, and its possible answers."""
+"""The facts for an authorization of a dial-out, and its possible answers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,7 +44,7 @@ class Reason(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What a check says."""
+    """The result of a check."""
 
     PASS = "pass"  # noqa: S105 - the wire's word
     FAIL = "fail"
@@ -53,7 +53,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
-    """What the directory and the hold book say of an account; `stopped` is why, or ""."""
+    """The state of an account in the directory and the hold book; `stopped` is the reason, or
+    ""."""
 
     account: str
     usage_location: str | None = None
@@ -63,7 +64,7 @@ class AccountFacts:
 
 @dataclass(frozen=True, slots=True)
 class OrganizerFacts:
-    """What is registered of an organizer; None means the account's word counts."""
+    """The registration of an organizer; None means that the account's settings apply."""
 
     organizer: str
     usage_location: str | None = None
@@ -78,7 +79,7 @@ class OrganizerFacts:
 
 @dataclass(frozen=True, slots=True)
 class RateFacts:
-    """The rate found: its dearest price per minute, and the least that an answered call costs."""
+    """The rate found: its highest price per minute, and the minimum price of an answered call."""
 
     prefix: str
     destination: str
@@ -89,10 +90,10 @@ class RateFacts:
 
 @dataclass(frozen=True, slots=True)
 class DialOutFacts:
-    """The facts for an authorisation of a dial-out; None where a fact is absent.
+    """The facts for an authorization of a dial-out; None where a fact is absent.
 
     `budgets` and `velocities` are the limits that bind this call, with their counters. `unpriced`
-    says why there is no rate.
+    is the reason why there is no rate.
     """
 
     dialled: DialledNumber
@@ -160,9 +161,10 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What an allowed call is granted; a dry run has no authorization and holds nothing.
+    """The grant of an allowed call; a dry run has no authorization and holds nothing.
 
-    `ends_by` says why it is `final`, "" where it is not. `pool_seconds` are paid in minutes.
+    `ends_by` is the reason why it is `final`, "" where it is not. `pool_seconds` are paid in
+    minutes.
     """
 
     authorization: str | None

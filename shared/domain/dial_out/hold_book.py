@@ -1,10 +1,9 @@
-"""The hold book says what may happen: what authorisations have reserved, and what was spent.
+"""The hold book limits future calls: the reservations of authorizations, and the spend.
 
 It knows the ledger as of one commit (`ledger_commit`) and catches up by the commits after it:
-`catch_up` takes the new balance and settles the holds whose legs were debited in between. A hold
-that has expired counts for nothing from its instant on, before it is removed
-(docs/architecture.md); expiry stands still while the queue has a backlog. `hold_decisions`
-places, extends and releases holds."""
+`catch_up` takes the new balance and settles the holds whose legs were debited in between. An
+expired hold reserves nothing from its expiry on, before it is removed (docs/architecture.md);
+expiry pauses while the queue has a backlog. `hold_decisions` places, extends and releases holds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,17 +21,17 @@ _NOTHING = Counters()
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What an open authorisation has reserved: money, and seconds of its month's pool.
+    """The reservation of an open authorization: money, and seconds of its month's pool.
 
     It lapses by itself at `expires_at`: after the granted seconds, ringing and a late event. `day`
-    is the account's date when it was placed, `scopes` are the counters that its charge goes
-    to beside the account's. `grant_minute` and `grant_micros` are the last grant: when, and what
-    it added. `pool_month` is None where the pool does not pay for such calls. One that was
-    `released` holds nothing and is kept for a while, like one that expired: should its leg be
-    charged all the same, that is counted where it belongs. `answered_at` is when the call was
-    answered, None while its bridge has not reported that. `ends_by` is what ends the call at its
-    granted seconds, "" where an extension may follow. `bridge` placed it, "" in rows before schema
-    4; `notified` names the last signal that the bridge's control URL took (`call_control`).
+    is the account's date when it was placed, `scopes` are the counters that its charge is added to
+    besides the account's. `grant_minute` and `grant_micros` are the last grant: when, and what it
+    added. `pool_month` is None where the pool does not pay for such calls. A `released` or expired
+    hold reserves nothing and is kept for a while: if its leg is charged nevertheless, the charge
+    counts in its period. `answered_at` is when the call was answered, None while its bridge has not
+    reported that. `ends_by` is what ends the call at its granted seconds, "" where an extension may
+    follow. `bridge` placed it, "" in rows before schema 4; `notified` names the last signal that
+    the bridge's control URL took (`call_control`).
     """
 
     authorization: str
@@ -66,7 +65,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class UnconfirmedCall:
-    """A call that was let through and of which nothing was heard since: its hold has lapsed."""
+    """A call that was allowed and never reported as ended: its hold has lapsed."""
 
     authorization: str
     placed_at: datetime
@@ -79,8 +78,8 @@ class UnconfirmedCall:
 
 @dataclass(frozen=True, slots=True)
 class PendingCounterUpdate:
-    """A change that a scope's counters still lack, because they were not loaded: a charge, or by
-    how much the charge of a call let through in `grant_minute` has changed (`is_correction`)."""
+    """A change that a scope's counters lack, because they were not loaded: a charge, or the
+    difference of the charge of a call allowed in `grant_minute` (`is_correction`)."""
 
     key: str
     day: str
@@ -131,7 +130,7 @@ class HoldState:
         return tuple([hold for hold in self.holds if hold.expires_at > by and not hold.released])
 
     def find(self, authorization: str, now: datetime) -> Hold | None:
-        """The open hold of an authorisation."""
+        """The open hold of an authorization."""
         holds = (hold for hold in self.holds if hold.authorization == authorization)
         return next((hold for hold in holds if self.is_open(hold, now)), None)
 
@@ -144,12 +143,12 @@ class HoldState:
         return self.balance_micros - self.held_micros(now) + self.credit_limit_micros
 
     def spendable_micros(self, now: datetime) -> int:
-        """What a new hold may count on: what is available less lots that have expired."""
+        """The credit for a new hold: the available credit less lots that have expired."""
         expired = sum(micros for expires_at, micros in self.expiring_lots if expires_at <= now)
         return self.available_micros(now) - expired
 
     def pool_left_seconds(self, month: str, now: datetime) -> int:
-        """What neither debits took of a month's pool nor open holds have reserved of it."""
+        """The part of a month's pool that neither debits took nor open holds reserved."""
         used = sum(seconds for name, seconds in self.pools_used if name == month)
         reserved = sum(
             hold.pool_seconds for hold in self.open_holds(now) if hold.pool_month == month
@@ -157,7 +156,7 @@ class HoldState:
         return max(0, self.pool_seconds - used - reserved)
 
     def _expired_by(self, now: datetime) -> datetime:
-        """Expiry stands still by as much as the queue is behind."""
+        """Expiry is delayed by the age of the queue's backlog."""
         return now - timedelta(seconds=self.backlog_seconds) if self.backlog_seconds else now
 
     def counters_of(self, key: str) -> Counters:
@@ -195,9 +194,8 @@ def catch_up(
     now: datetime,
     corrections: Iterable[Correction] = (),
 ) -> HoldState:
-    """The state as of a later ledger commit: its balance, without the holds that were settled, with
-    those that were freed as released ones, and the counters with what was charged and how that was
-    corrected.
+    """The state as of a later ledger commit: its balance, without settled holds, with freed holds
+    as released ones, and the counters with charges and corrections.
 
     Holds that expired stay for an hour, so that a late leg is counted where it belongs; they hold
     nothing. Raises LedgerCorrupt when the ledger is behind the hold book, so was rolled back.
@@ -301,7 +299,7 @@ def update_counters(state: HoldState, keys: Iterable[str], item: PendingCounterU
 def budget_uses(
     state: HoldState, bounds: Iterable[Limit], day: str, now: datetime, *, exclude: str = ""
 ) -> tuple[BudgetUse, ...]:
-    """The budgets with what is charged and held of them; `exclude` leaves an authorisation out."""
+    """The budgets with their charges and holds; `exclude` omits an authorization."""
     bounds = [bound for bound in bounds if bound.budgets]
     if not bounds:
         return ()
@@ -345,7 +343,7 @@ def velocity_uses(
 
 
 def _is_of(period: Period, day: str, requested_day: str) -> bool:
-    """Whether a call let through on a day counts for the period that the wanted day is in."""
+    """Whether a call allowed on a day counts for the period that contains the given day."""
     if period is Period.MONTH:
         return month_of(day) == month_of(requested_day)
     return period is Period.MEETING or day == requested_day
@@ -357,9 +355,9 @@ def of_account(uses: Iterable[VelocityUse]) -> VelocityUse | None:
 
 
 def _charged_by_hold(holds: Sequence[Hold], posted: Iterable[SettledDebit]) -> dict[str, int]:
-    """What was charged to each hold that was settled: to the one that a leg names by its
-    authorisation, else to the last open one that was placed for the leg. All others that were
-    placed for it are settled with nothing: it has ended."""
+    """The charges of each settled hold: of the hold that a leg names by its authorization, or else
+    of the last open one that was placed for the leg. All others that were placed for it are settled
+    with nothing: it has ended."""
     by_leg: dict[str, list[str]] = {}
     for hold in sorted(holds, key=lambda hold: not hold.released):
         if hold.leg is not None:
@@ -412,7 +410,8 @@ def _unconfirmed_calls(
     posted: Iterable[SettledDebit],
     now: datetime,
 ) -> tuple[UnconfirmedCall, ...]:
-    """What nobody ended: with the holds that go now, without what was charged after all."""
+    """The calls without an end: with the holds that lapse now, without those that were charged
+    later."""
     if not state.unconfirmed_calls and len(holds) == len(remaining):
         return ()
     stay = {hold.authorization for hold in remaining}

@@ -1,4 +1,4 @@
-"""How the hold book decides: place, extend, stop. Pure; the state says all that is known.
+"""How the hold book decides: place, extend, stop. Pure; the state contains all known facts.
 
 Promise 4: a hold is exactly what the granted seconds can cost, and no hold is placed or extended
 that would bring the sum of open holds above balance + credit limit.
@@ -36,9 +36,9 @@ from shared.domain.dial_out.usage_counters import minute_of
 
 
 class Pricing(Protocol):
-    """What a call costs, seen from before it happens: never less than what it will be charged.
+    """The price of a call before it happens: never less than its later charge.
 
-    The first `after_seconds` are paid in minutes; what comes then is a call of its own.
+    Minutes pay the first `after_seconds`; the rest is a separate call.
     """
 
     def seconds_for(self, credit_micros: int, wanted_seconds: int, after_seconds: int) -> int:
@@ -51,7 +51,7 @@ class Pricing(Protocol):
 
 
 class EndsBy(StrEnum):
-    """What ends a call at its granted seconds, so that no extension will follow."""
+    """The reason why a call ends at its granted seconds, without an extension."""
 
     CREDIT = "credit"
     BUDGET = "budget"
@@ -65,8 +65,8 @@ class Authorise:
     """Reserve what a call of up to `wanted_seconds` costs. The id derives from the bridge's
     idempotency key, so that there are never two holds for one question.
 
-    `bounds` are the limits of the account and of other scopes; none of them binds a caller who is
-    let in. `pool_month` is None where the pool does not pay.
+    `bounds` are the limits of the account and of other scopes; none of them binds an admitted
+    caller. `pool_month` is None where the pool does not pay.
     """
 
     authorization: str
@@ -110,7 +110,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class _SpendingCapacity:
-    """What may be spent on one call."""
+    """The means for one call."""
 
     credit_micros: int
     budget_micros: int | None
@@ -126,7 +126,7 @@ class _SpendingCapacity:
 
 @dataclass(frozen=True, slots=True)
 class _Coverage:
-    """What the means pay for."""
+    """The seconds that the means pay for."""
 
     seconds: int
     pool_seconds: int
@@ -180,10 +180,10 @@ def authorise(state: HoldState, command: Authorise, now: datetime) -> Granted | 
 
 
 def extend(state: HoldState, command: Extend, now: datetime) -> Granted | None:
-    """Hold what the call costs until the second wanted; None when there is no such open hold.
+    """Hold the cost of the call until the requested second; None when there is no such open hold.
 
-    The target is absolute, so extending twice is once, and a grant never shrinks. What can't be
-    paid for is not granted: the answer is what was granted before, and what ends the call there.
+    The target is absolute, so extending twice is once, and a grant never shrinks. Seconds without
+    funds are not granted: the answer is the former grant and the reason of the end.
     """
     hold = state.find(command.authorization, now)
     if hold is None:
@@ -225,8 +225,8 @@ def stop(state: HoldState, why: str, now: datetime) -> HoldState | None:
 
 
 def restart(state: HoldState) -> HoldState | None:
-    """Dial-out let go on by a person, who has seen what was spent: the last ten minutes count no
-    more. None when nothing was stopped."""
+    """Dial-out restarted by a person who has checked the spend: the last ten minutes no longer
+    count. None when nothing was stopped."""
     if not state.stopped:
         return None
     holds = tuple(replace(hold, grant_micros=0) for hold in state.holds)
@@ -262,8 +262,8 @@ def _refused(
 
 
 def _coverage(pricing: Pricing, capacity: _SpendingCapacity, wanted_seconds: int) -> _Coverage:
-    """The longest call up to the seconds wanted: from the pool first, then from money. A call that
-    costs nothing takes nothing of the pool, as its charge will not."""
+    """The longest call up to the requested seconds: from the pool first, then from money. A free
+    call takes nothing of the pool, like its charge."""
     wanted = min(wanted_seconds, limits.LEG_SECONDS_MAX)
     pool = min(wanted, capacity.pool_seconds)
     if pool and pricing.hold_micros(wanted, 0) == 0:
@@ -276,7 +276,7 @@ def _coverage(pricing: Pricing, capacity: _SpendingCapacity, wanted_seconds: int
 
 
 def _ends_by(pricing: Pricing, capacity: _SpendingCapacity, coverage: _Coverage) -> EndsBy | None:
-    """What keeps the call from going on for one second more than is covered."""
+    """The limit that ends the call after the covered seconds."""
     if coverage.seconds >= limits.LEG_SECONDS_MAX:
         return EndsBy.LENGTH
     if _coverage(pricing, capacity, coverage.seconds + 1).seconds > coverage.seconds:
@@ -289,7 +289,7 @@ def _ends_by(pricing: Pricing, capacity: _SpendingCapacity, coverage: _Coverage)
 def _capacity_with_hold(
     state: HoldState, command: Extend, hold: Hold, now: datetime
 ) -> _SpendingCapacity:
-    """What may be spent on an open call in all: what it holds, and what is free."""
+    """The total means for an open call: its hold, and the free credit."""
     uses = budget_uses(state, command.bounds, hold.day, now, exclude=hold.authorization)
     pool = 0
     if hold.pool_month:
@@ -305,7 +305,7 @@ def _capacity_with_hold(
 def _ends_without_extension(
     state: HoldState, command: Extend, hold: Hold, now: datetime
 ) -> EndsBy | None:
-    """What ends a call at the seconds that it has already."""
+    """The reason why a call ends at its present seconds."""
     if hold.is_dial_out and (state.stopped or state.suspended):
         return EndsBy.STOPPED
     capacity = _capacity_with_hold(state, command, hold, now)

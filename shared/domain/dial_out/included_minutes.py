@@ -1,4 +1,4 @@
-"""Which legs the included minutes of subscription licences pay for."""
+"""The legs that the included minutes of subscription licenses pay for."""
 
 from shared.domain.common.kinds import ServiceNumberKind
 from shared.domain.dial_out.policy import License
@@ -16,7 +16,7 @@ def pool_pays(license_: License, region: str | None, number_class: NumberClass) 
 
 
 def dial_in_is_included(license_: License, *, toll_free: bool) -> bool:
-    """Whether the licence pays for callers: of toll numbers with a subscription."""
+    """Whether the license pays for callers: of toll numbers with a subscription."""
     return license_ is License.SUBSCRIPTION and not toll_free
 
 

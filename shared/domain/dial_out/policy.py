@@ -1,8 +1,8 @@
-"""Who may dial what: the twelve Teams identities, and an account's own rules.
+"""Permissions to dial: the twelve Teams identities, and an account's own rules.
 
-The names of the identities are irregular, so a table tells, never a pattern. The conference half
-binds dial-outs from the meetings that a user organises, for every participant who dials; the PSTN
-half binds the calls that the user makes, emergency calls excepted."""
+The names of the identities are irregular, so a table maps them, never a pattern. The conference
+half binds dial-outs from the meetings that a user organizes, for every participant who dials; the
+PSTN half binds the calls that the user makes, emergency calls excepted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from shared.domain.numbers.regions import INTERNATIONAL, ZONE_A
 
 
 class DialScope(StrEnum):
-    """How far one half of an identity lets somebody dial."""
+    """The reach of one half of an identity."""
 
     ANY = "any"
     ZONE_A = "zone_a"
@@ -25,14 +25,14 @@ class DialScope(StrEnum):
 
 
 class CallContext(StrEnum):
-    """Which half of an identity a call is under."""
+    """The half of an identity that binds a call."""
 
     CONFERENCE = "conference"
     PSTN = "pstn"
 
 
 class License(StrEnum):
-    """Who pays for an organizer's meetings: by the minute, from a pool of minutes, or nobody."""
+    """The payer for an organizer's meetings: by the minute, from a pool of minutes, or none."""
 
     PAY_PER_MINUTE = "pay_per_minute"
     SUBSCRIPTION = "subscription"
@@ -73,10 +73,10 @@ IDENTITIES: Mapping[str, Identity] = {
 
 
 def is_within_scope(reach: DialScope, region: str | None, domestic: str | None) -> bool:
-    """Whether a destination region lies within a reach; `domestic` is the caller's own region.
+    """Whether a destination region is within a reach; `domestic` is the caller's own region.
 
     Zone A does not contain the domestic region by itself, and an international network is domestic
-    to nobody.
+    to no caller.
     """
     if reach is DialScope.ANY:
         return True
@@ -132,10 +132,10 @@ class GroupRules:
 class AccountPolicy:
     """An account's dial-out policy.
 
-    `served_regions` None serves every region but `001`. `class_ranges` gives ranges another class
-    than ours, by the longest prefix. `block_high_risk` refuses the ranges known for toll fraud.
+    `served_regions` None serves every region but `001`. `class_ranges` overrides the class of
+    ranges, by the longest prefix. `block_high_risk` refuses the ranges known for toll fraud.
     `budgets` are the account's own, their `meeting` that of every meeting; `cost_centers` has those
-    of the cost centres by name; `organizer_velocity` bounds each organizer.
+    of the cost centers by name; `organizer_velocity` bounds each organizer.
     """
 
     default_identity: str = DEFAULT_IDENTITY

@@ -1,8 +1,8 @@
-"""What another dial-out policy would have done with calls that were made: pure, call by call.
+"""The effect that another dial-out policy would have had on past calls: pure, call by call.
 
-The past is played again on an empty hold book with credit without end, each call held for what it
-really cost. Where the policy's breaker would have stopped dial-out, a person is taken to have
-restarted it an hour later.
+The simulation starts with an empty hold book and unlimited credit, and holds the real cost of each
+call. Where the policy's breaker would have stopped dial-out, a person is taken to have restarted it
+an hour later.
 """
 
 from collections import Counter
@@ -40,7 +40,7 @@ class PastCall:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What would have become of a call: `denial` is None where it would have rung all the same."""
+    """The simulated result of a call: `denial` is None where it would have rung, too."""
 
     call: PastCall
     denial: Denial | None
@@ -61,7 +61,7 @@ class WhatIf:
 
     @property
     def saved_micros(self) -> int:
-        """What the denied calls had cost."""
+        """The cost of the denied calls."""
         return sum(verdict.call.amount_micros for verdict in self.denied)
 
     def by_reason(self) -> dict[str, tuple[int, int]]:

@@ -1,7 +1,7 @@
 """Counters of one scope: what its dial-outs were charged, how many were let through, where to.
 
-They hold what is over: the amounts of open holds are added by the hold book, which knows them.
-Minutes are counted since 1970; days and months are the account's own, as ISO text.
+They hold completed amounts: the hold book adds the amounts of open holds. Minutes are counted since
+1970; days and months are the account's own, as ISO text.
 """
 
 from dataclasses import dataclass, replace
@@ -25,12 +25,12 @@ type Periods = tuple[tuple[str, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What one scope spent and dialled.
+    """The spend and the dial-outs of one scope.
 
     Two days and two months are kept, since a call that was let through before midnight may go on
     and be charged after it. `meeting_since` is the minute of the first charge of the meeting,
-    `meeting_minute` that of the last one. `warned` names the periods whose budget somebody was
-    warned of.
+    `meeting_minute` that of the last one. `warned` names the periods for whose budget a warning was
+    emitted.
     """
 
     days: Periods = ()
@@ -44,7 +44,7 @@ class Counters:
     meeting_since: int = 0
 
     def spent_micros(self, period: Period, day: str, minute: int, *, running: bool) -> int:
-        """What was charged in the period that `day` is in; of a meeting since it began.
+        """The charges in the period that contains `day`; of a meeting since it began.
 
         A meeting is over when nothing was charged for some hours and no call of it is `running`.
         """
@@ -55,8 +55,8 @@ class Counters:
         return self.meeting_micros if running or not self._meeting_is_over(minute) else 0
 
     def placed_last_hour(self, minute: int) -> int:
-        """Dial-outs let through in the last hour, and in what else of its first minute there was:
-        a limit holds for every 60 minutes, whenever they begin."""
+        """Dial-outs allowed in the last hour, and in the rest of its first minute: a limit holds
+        for every 60 minutes, at any begin."""
         return sum(count for at, count in self.placed if at >= minute - MINUTES_PER_HOUR)
 
     def cost_since(self, minute: int) -> int:
@@ -72,11 +72,11 @@ class Counters:
         return replace(self, placed=_added(self.placed, minute, 1, oldest), regions=regions)
 
     def with_warned(self, mark: str) -> "Counters":
-        """Somebody was warned of a period's budget; the newest few are remembered."""
+        """A warning of a period's budget was emitted; the newest few are kept."""
         return replace(self, warned=(*self.warned, mark)[-_WARNED_KEPT:])
 
     def with_cost(self, granted_minute: int, micros: int, minute: int) -> "Counters":
-        """What was granted in a minute turned out to cost so much."""
+        """The cost of a grant of that minute is now known."""
         oldest = minute - COST_WINDOW_MINUTES - 1
         if micros <= 0 or granted_minute <= oldest:
             return self
@@ -95,8 +95,8 @@ class Counters:
         )
 
     def with_correction(self, day: str, micros: int, placed_minute: int) -> "Counters":
-        """What a call that was let through on `day`, in a minute, was charged has changed by so
-        much: its reversal takes all of it back. Periods that are no more counted stay as they are.
+        """The charge of a call that was allowed on `day`, in a minute, has changed by so much: its
+        reversal subtracts all of it. Periods that are no more counted stay as they are.
         """
         in_meeting = placed_minute >= self.meeting_since - limits.MEETING_GAP_MINUTES
         meeting_micros = max(0, self.meeting_micros + micros) if in_meeting else self.meeting_micros

@@ -1,4 +1,4 @@
-"""Who may do what: administrators' roles, and the accounts that they see."""
+"""Permissions: administrators' roles, and the accounts that they see."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ ALL_ACCOUNTS = "*"
 
 
 class Role(StrEnum):
-    """What an API key may be for (docs/access.md). `admin` holds all others."""
+    """The purposes of an API key (docs/access.md). `admin` holds all others."""
 
     READER = "reader"
     FINANCE = "finance"
@@ -24,7 +24,7 @@ READERS = frozenset({Role.READER, Role.FINANCE, Role.OPERATOR})
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody who was let in. `name` goes into the ledger and the log as actor; `accounts` holds
+    """An authenticated caller. `name` goes into the ledger and the log as actor; `accounts` holds
     `"*"` for all, or account ids; `key` is the id of the API key, since names of keys may repeat,
     "" for callers without one."""
 
@@ -58,6 +58,7 @@ class Principal:
             raise NotAllowed("The account is not one of yours.", code="account_not_allowed")
 
     def require_all_accounts(self) -> None:
-        """Raises NotAllowed: what all accounts share is not for those who see only some."""
+        """Raises NotAllowed: objects that all accounts share are hidden from a caller who sees only
+        some accounts."""
         if not self.sees_all_accounts:
             raise NotAllowed("This needs a key for all accounts.", code="account_not_allowed")

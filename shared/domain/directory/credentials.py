@@ -43,7 +43,7 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class NewApiKey:
-    """A key just made: `key` is shown once, `secret_hash` is what is kept under `key_id`."""
+    """A new key: `key` is shown once, `secret_hash` is stored under `key_id`."""
 
     key_id: str
     key: str = field(repr=False)
@@ -113,7 +113,7 @@ def new_api_key(token: Token) -> NewApiKey:
 
 
 def hash_secret(secret: str) -> str:
-    """SHA-256, hex. Enough, because the secret is 32 random bytes and nobody's password."""
+    """SHA-256, hex. Enough, because the secret is 32 random bytes and no password."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Facts that somebody registered: accounts, conferences, service numbers, bridges, API keys.
+"""Registered facts: accounts, conferences, service numbers, bridges, API keys.
 
 Conferences and service numbers are effective-dated, since rooms and numbers are reused: each keeps
 its registrations in the order of the time from which they hold, and the first holds for all time. A
@@ -22,7 +22,7 @@ from shared.domain.directory.request_signatures import AuthScheme, BridgeAuth
 
 
 class OnOutage(StrEnum):
-    """What a bridge does with a dial-out when we do not answer."""
+    """The behavior of a bridge at a dial-out that Perminute does not answer."""
 
     DENY = "deny"
     ALLOW = "allow"
@@ -30,11 +30,11 @@ class OnOutage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountSettings:
-    """What an administrator states about an account; amounts in micros. `emails` get alerts as
-    mail, in `language`, `en` or `fr`. Each of its `subscription_licenses` brings an hour a month to
-    the pool of included minutes. `carrier_card` prices what its calls cost in purchasing. `alerts`
-    watch the balance, `minutes_rules` the open calls, `spend_rules` the charges; `alert_order` has
-    the names of all as they were stated."""
+    """The settings of an account; amounts in micros. `emails` get alerts as mail, in `language`,
+    `en` or `fr`. Each of its `subscription_licenses` brings an hour a month to the pool of included
+    minutes. `carrier_card` prices what its calls cost in purchasing. `alerts` watch the balance,
+    `minutes_rules` the open calls, `spend_rules` the charges; `alert_order` has the names of all as
+    they were stated."""
 
     currency: str
     name: str | None = None
@@ -60,7 +60,7 @@ class AccountSettings:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An organisation that holds credits. `shard` names its storage account, for ever;
+    """An organization that holds credits. `shard` names its storage account permanently;
     `settings_version` counts the changes of `settings`."""
 
     id: str
@@ -99,9 +99,9 @@ class Bridge:
     `disabled` are refused like wrong credentials.
 
     For dialects: `public_url` is the URL that the vendor calls and signs, without its query;
-    `wait_seconds` how long a leg that ended waits for what is missing; `outbound_contexts` the dial
-    plan contexts of dial-outs (Asterisk); `service_number` what callers dial (Zoom);
-    `meetings_from` the bridge that reports the meetings of this one's legs.
+    `wait_seconds` is the time that an ended leg waits for missing facts; `outbound_contexts` are
+    the dial plan contexts of dial-outs (Asterisk). `service_number` is the number that callers dial
+    (Zoom); `meetings_from` names the bridge that reports the meetings of this one's legs.
     """
 
     id: str
@@ -127,8 +127,8 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class BridgeInput:
-    """What an administrator states; `secrets`, also those of `control`, None or (): keep those that
-    are there, or make one."""
+    """The settings of a bridge; `secrets`, also those of `control`, None or (): keep the existing
+    ones, or create one."""
 
     dialect: str
     scheme: AuthScheme
@@ -191,7 +191,7 @@ def claims_at(
 
 
 def of_account(history: Sequence[Registration], account: str) -> tuple[Registration, ...]:
-    """What a history that accounts share says of one of them."""
+    """The part of a history shared by accounts that concerns one of them."""
     in_force: list[Registration] = []
     for item in history:
         if item.account == account:
@@ -210,9 +210,9 @@ def register(
 ) -> tuple[Registration, ...]:
     """The history once `wanted` holds from `since` on, until the next registration after it.
 
-    The first one holds for all time, whatever `since` says, unless it is taken over from another
-    account. One with the same `since` is replaced; one that only repeats what is in force is left
-    out. Raises Conflict `too_many_registrations`.
+    The first one applies from the beginning of time, with any `since`, unless it is taken over from
+    another account. One with the same `since` is replaced; one equal to the registration in force
+    is left out. Raises Conflict `too_many_registrations`.
     """
     if not history:
         return (_dated(wanted, since if is_taken_over else None),)
@@ -232,7 +232,7 @@ def register(
 def end(
     history: Sequence[Registration], account: str, moment: datetime
 ) -> tuple[Registration, ...]:
-    """The history once `account` has nothing from `moment` on; what was before stays."""
+    """The history once `account` has nothing from `moment` on; earlier registrations remain."""
     kept = [r for r in history if r.since is None or r.since <= moment or r.account != account]
     current = registration_at(history, moment)
     if current is not None and current.account == account:

@@ -1,6 +1,6 @@
 """Proofs of who sent a request: Standard Webhooks, Basic and Bearer. Pure, in constant time.
 
-Every failure is the same NotAuthenticated; the reason stands in the error's notes, for the log.
+Every failure is the same NotAuthenticated; the error's notes hold the reason, for the log.
 """
 
 import base64
@@ -46,7 +46,7 @@ class AuthScheme(StrEnum):
 
     @property
     def has_username(self) -> bool:
-        """Whether it names a user, or an API key, beside its secrets."""
+        """Whether it names a user or an API key in addition to its secrets."""
         return self in {AuthScheme.BASIC, AuthScheme.LIVEKIT}
 
 
@@ -84,14 +84,15 @@ class BridgeAuth:
 
 
 def refused(reason: str) -> NotAuthenticated:
-    """The one answer to all that is not let in; `reason` is a note for the log, never shown."""
+    """The one answer to every failure of authentication; `reason` is a note for the log, never
+    shown."""
     error = NotAuthenticated("The credentials are missing, wrong or out of date.")
     error.add_note(reason)
     return error
 
 
 def check_auth(auth: BridgeAuth) -> None:
-    """Passes what can be used to authenticate; raises Invalid with pointers into `auth`."""
+    """Passes settings that can authenticate; raises Invalid with pointers into `auth`."""
     errors: list[FieldError] = []
     if not 1 <= len(auth.secrets) <= BRIDGE_SECRETS_MAX:
         errors.append(FieldError("/secrets", f"one to {BRIDGE_SECRETS_MAX} secrets"))
@@ -111,7 +112,7 @@ def check_auth(auth: BridgeAuth) -> None:
         if not re.fullmatch(r"[!-9;-~]{1,100}", auth.username or "", re.ASCII):
             errors.append(FieldError("/username", "1–100 printable ASCII characters, no colon"))
     elif auth.username is not None:
-        errors.append(FieldError("/username", "belongs to the schemes basic and livekit"))
+        errors.append(FieldError("/username", "belongs to the schemes 'basic' and 'livekit'"))
     if errors:
         raise Invalid("These credentials can't be used.", tuple(errors))
 
@@ -170,7 +171,7 @@ def verify_webhook(
 
 
 def _candidates(header: str) -> list[bytes]:
-    """The decoded `v1` signatures of a header; what is not one is passed over."""
+    """The decoded `v1` signatures of a header; other ones are ignored."""
     if len(header) > AUTH_HEADER_CHARS_MAX:
         return []
     result: list[bytes] = []
@@ -214,7 +215,7 @@ def verify_bearer(secrets: Sequence[str], headers: Mapping[str, str]) -> None:
 
 
 def authorization(headers: Mapping[str, str], scheme: str) -> str:
-    """What follows `scheme` (lower case) in the Authorization header. Raises NotAuthenticated."""
+    """The text after `scheme` (lower case) in the Authorization header. Raises NotAuthenticated."""
     header = headers.get("authorization", "")
     if len(header) > AUTH_HEADER_CHARS_MAX:
         raise refused("the Authorization header is too long")

@@ -1,8 +1,8 @@
-"""What follows from a movement of the balance, a change of settings, or the passing of time.
+"""The effects of a movement of the balance, a change of settings, or the passing of time.
 
-Decisions and the replay of journals both come through here, so they raise the same alerts and ask
-for the same recharges. Everything is emitted once: by a rule that is armed, a lot that was not
-warned of, one recharge in flight. What is due later is named with its time, for the timer's marks.
+Decisions and the replay of journals both use this module, so they raise the same alerts and request
+the same recharges. Everything is emitted once: by a rule that is armed, a lot that was not warned
+of, one recharge in flight. Later work is named with its time, for the timer's marks.
 """
 
 from collections.abc import Iterable
@@ -78,7 +78,7 @@ def on_configured(before: LedgerState | None, after: LedgerState, at: datetime) 
 
 
 def on_timer(state: LedgerState, at: datetime) -> Evaluation | None:
-    """What is due by now; None when nothing is."""
+    """The work that is due now; None when there is none."""
     evaluation = Evaluation(state, at)
     _end_of_month(evaluation)
     _warn_of_lots(evaluation)
@@ -92,7 +92,7 @@ def on_timer(state: LedgerState, at: datetime) -> Evaluation | None:
 def on_recharge_declined(
     state: LedgerState, requested: Recharge, at: datetime, *, hard: bool
 ) -> Evaluation:
-    """The payment side said no."""
+    """The payment provider declined."""
     evaluation = Evaluation(state, at)
     known = recharge.declined(state.recharges, requested, at, state.time_zone, hard=hard)
     evaluation.change(recharges=known)
@@ -108,7 +108,7 @@ def on_recharge_declined(
 
 
 def on_recharge_deferred(state: LedgerState, requested: Recharge, at: datetime) -> Evaluation:
-    """The payment side has it and will say more."""
+    """The payment provider has it and reports again later."""
     evaluation = Evaluation(state, at)
     evaluation.change(recharges=recharge.deferred(state.recharges, requested, at))
     _note_pending(evaluation)
@@ -129,8 +129,8 @@ def on_recharge_mismatch(
 
 
 def on_acknowledged(state: LedgerState, number: int, at: datetime) -> Evaluation | None:
-    """Somebody has seen an alert; it stays until its cause ends. None when it is not raised any
-    more, or was acknowledged before."""
+    """A person has acknowledged an alert; it stays until its cause ends. None when it is not raised
+    any more, or was acknowledged before."""
     evaluation = Evaluation(state, at)
     for raised in state.raised:
         if raised.number == number and not raised.acknowledged:
@@ -195,8 +195,8 @@ def is_over(state: LedgerState, alert: Alert, at: datetime) -> bool:
 
 
 def overdue(state: LedgerState, at: datetime) -> bool:
-    """Whether something should have been done by then of which a due mark tells: what rules find
-    that look ahead has none."""
+    """Whether work announced by a due mark was due by then: results of rules that look ahead have
+    no mark."""
     if any(not lot.valid_at(at) for lot in state.lots):
         return True
     return on_timer(replace(state, alert_rules=()), at) is not None
@@ -227,9 +227,9 @@ def _low_event(state: LedgerState, rule: AlertRule, at: datetime) -> Event:
 
 
 def _rearmed_at_micros(state: LedgerState, rule: AlertRule, at: datetime) -> int:
-    """The balance from which on a rule is armed again: above its threshold by a margin. What so
-    many hours will cost differs from Friday to Sunday, so one that looks ahead is measured by the
-    dearest of them within a week."""
+    """The balance from which on a rule is armed again: above its threshold by a margin. The cost of
+    so many hours differs from Friday to Sunday, so a rule that looks ahead uses the highest cost
+    within a week."""
     threshold = threshold_micros(state, rule, at)
     if rule.hours_left is not None:
         threshold = burn_rate.highest_micros(state.burn, at, state.time_zone, rule.hours_left)
@@ -237,8 +237,8 @@ def _rearmed_at_micros(state: LedgerState, rule: AlertRule, at: datetime) -> int
 
 
 def _may_rearm(evaluation: Evaluation, rule: AlertRule, *, rising: bool) -> bool:
-    """Whether a rule may be armed again now. One that looks ahead: where it is known what is ahead,
-    when the balance rises; a week after its alert also when the use fell."""
+    """Whether a rule may be armed again now. A rule that looks ahead: with a forecast, when the
+    balance rises; a week after its alert also when the use fell."""
     if rule.hours_left is None:
         return True
     if not _has_forecast(evaluation.state, evaluation.at):
@@ -407,7 +407,7 @@ def _forget_warnings(evaluation: Evaluation) -> None:
 
 
 def _end_of_month(evaluation: Evaluation) -> None:
-    """What is said of a month is over with it; until then the timer has to know its end."""
+    """An alert about a month ends with the month; until then the timer has to know its end."""
     month = pool_month(evaluation.at, evaluation.state.time_zone)
     pools = [each for each in evaluation.state.raised if each.type == alerts.POOL_USED]
     evaluation.end_where(lambda each: each.type == alerts.POOL_USED and each.name < month)

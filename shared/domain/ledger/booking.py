@@ -30,7 +30,7 @@ def open_lot(
     now: datetime,
     **words: Any,
 ) -> tuple[LedgerState, Entry]:
-    """A new lot first pays what is owed (docs/credits.md)."""
+    """A new lot first pays the deficit (docs/credits.md)."""
     owed = min(state.deficit_micros, amount_micros)
     left = amount_micros - owed
     lot = Lot(lot_id(state.entry + 1), lot_kind, amount_micros, left, now, expires_at)
@@ -49,8 +49,8 @@ def book(
     charge_micros: int = 0,
     **words: Any,
 ) -> tuple[LedgerState, Entry]:
-    """The next entry, and the state with it. `charge_micros` is what a leg cost: a free one says
-    nothing about how far a charge moves the balance."""
+    """The next entry, and the state with it. `charge_micros` is the cost of a leg: a free leg gives
+    no measure of how far a charge moves the balance."""
     changed = fast_replace(
         state,
         entry=state.entry + 1,
@@ -105,7 +105,7 @@ def lots_full(state: LedgerState) -> CommandRefused | None:
 
 
 def too_many_lots() -> CommandRefused:
-    """The refusal of what would open one lot too many."""
+    """The refusal of a command that would open too many lots."""
     return CommandRefused(
         Conflict(f"{limits.OPEN_LOTS_MAX} lots are open already.", code="too_many_lots")
     )

@@ -1,4 +1,5 @@
-"""What brings credits or lets them lapse: top-ups, adjustments, expiries, answers to recharges."""
+"""Commands that add credits or expire them: top-ups, adjustments, expiries, answers to
+recharges."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,7 +26,7 @@ from shared.domain.ledger.model import (
 
 
 def top_up(state: LedgerState, command: TopUp, now: datetime) -> Decision:
-    """Credits that were bought, or granted: a lot of their own. What is bought lasts 12 months."""
+    """Bought or granted credits: a separate lot. Bought credits last 12 months."""
     if command.amount_micros <= 0:
         return _refused("/amount", "must be above zero", code="amount_not_positive")
     if command.expires_at is not None and command.expires_at <= now:
@@ -98,14 +99,14 @@ def _overdraft(state: LedgerState, command: Adjust) -> CommandRefused | None:
         return None
     rule = (
         f"draws more than balance + credit limit, {format_amount(covered)}; "
-        'send "allow_overdraft": true to book it all the same'
+        'send "allow_overdraft": true to book it nevertheless'
     )
     return _refused("/amount", rule, code="overdraft_not_allowed")
 
 
 def expire(state: LedgerState, command: ExpireLot, now: datetime) -> Decision:
-    """What is left of a lot lapses, but never what open holds have reserved: that part lapses once
-    they are gone. For 72 hours, while late legs may draw on it, holds lie on the lots first in,
+    """The rest of a lot expires, except the part that open holds have reserved: that part expires
+    once they end. For 72 hours, while late legs may draw on it, holds lie on the lots first in,
     first out; after that they count on it only where nothing else covers them."""
     lot = next((each for each in state.lots if each.id == command.lot), None)
     if lot is None or lot.expires_at is None or lot.valid_at(now):

@@ -35,7 +35,7 @@ from shared.domain.ledger.reversals import rerate, reverse
 
 
 def decide(state: LedgerState | None, command: Command, now: datetime) -> Decision:
-    """The next state, the entries that tell it, and what others must hear of.
+    """The next state, its entries, and the events to publish.
 
     `state` is None before the ledger is opened. Times never run backwards in the entries: an
     earlier `now` counts as the time of the last commit. Raises LedgerCorrupt when an invariant

@@ -52,7 +52,7 @@ class Evaluation:
             self.change(raised=tuple(each for each in self.state.raised if each not in ended))
 
     def record_recharge(self, made: Recharge) -> None:
-        """A recharge has changed: our records learn of it."""
+        """A recharge has changed: the recharge records are updated."""
         document = recharge.recharge_document(made)
         self.events.append(Event(alerts.RECHARGE_CHANGED, document, recharge=made.number))
 
@@ -61,7 +61,7 @@ class Evaluation:
         return any(each.type == kind for each in self.state.raised)
 
     def repeat(self, raised: Raised, event: Event) -> None:
-        """Tell an alert again."""
+        """Repeat an alert."""
         again = replace(raised, repeats=raised.repeats + 1)
         escalated = again.repeats >= limits.ALERT_ESCALATES_AT_REPEAT
         data = {**event.data, "repeat": again.repeats, "escalated": escalated}

@@ -1,8 +1,8 @@
-"""The ledger says what happened: one account's credits, its commands and its entries.
+"""The ledger records past facts: one account's credits, its commands and its entries.
 
-How a command is decided stands in `shared/domain/ledger/decide.py`. Two invariants hold after every
-entry (docs/ledger.md): balance = sum of entries, and balance = sum of lot remainders -
-deficit. `check` asserts the second; `verify` recomputes both from what is stored.
+`shared/domain/ledger/decide.py` decides commands. Two invariants hold after every entry
+(docs/ledger.md): balance = sum of entries, and balance = sum of lot remainders - deficit. `check`
+asserts the second; `verify` recomputes both from the stored rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ from shared.domain.credits.recharge import AutoRecharge, Recharge, Recharges, Re
 
 @dataclass(frozen=True, slots=True)
 class SettledDebit:
-    """What an entry tells the hold book: whose hold a debit ends, and what was charged. One that
+    """The effect of an entry on the hold book: the hold that a debit ends, and its charge. One that
     `corrects` settles nothing: it changes the charge of a leg that was debited before. `frees`: the
     leg was not answered, so that another one may still be charged under the authorization."""
 
@@ -33,7 +33,7 @@ class SettledDebit:
 
 
 class EntryKind(StrEnum):
-    """What a line of the ledger is (docs/ledger.md)."""
+    """The kind of a line of the ledger (docs/ledger.md)."""
 
     TOP_UP = "top_up"
     GRANT = "grant"
@@ -44,7 +44,7 @@ class EntryKind(StrEnum):
 
 
 class HoldEffect(StrEnum):
-    """What a leg does to the hold of its call.
+    """The effect of a leg on the hold of its call.
 
     An answered leg settles it. An unanswered one frees it, or keeps it: while another attempt may
     be answered (shared/domain/legs/hangup_causes.py).
@@ -61,13 +61,13 @@ class Entry:
 
     `amount_micros` is signed and equals what it did to lots and deficit: the lot that it opened
     (`lot.remaining_micros` at that moment) less what lots paid (`draws`) less what it added to the
-    deficit. `reverses` is the number of the entry that it corrects; `rerates` that of the debit
-    which a re-rating takes back and books anew, on both entries that do so. `hold` is what a debit
-    did to the hold of its `authorization`; None where none was known, or of older versions, whose
-    legs ended every hold that they named. `key` and
-    `content_digest` are what its guard knows it by, and a debit in the journal carries its
-    explained `charge`: so journals alone rebuild everything but the persons' parts. Whose meeting a
-    leg was in, `organizer`, belongs to a person's part: it is kept beside what is hashed.
+    deficit. `reverses` is the number of the entry that it corrects; `rerates` is the number of the
+    debit that a re-rating reverses and books again, on both entries of the re-rating. `hold` is
+    what a debit did to the hold of its `authorization`; None where none was known, or of older
+    versions, whose legs ended every hold that they named. `key` and `content_digest` are what its
+    guard knows it by, and a debit in the journal carries its explained `charge`: so journals alone
+    rebuild everything but the persons' parts. The organizer of a leg's meeting, `organizer`,
+    belongs to a person's part: it is stored outside the hashed properties.
     """
 
     sequence: int
@@ -119,14 +119,14 @@ class Entry:
 
     @property
     def moved_micros(self) -> int:
-        """What the entry did to lots and deficit; equals `amount_micros` in a sound ledger."""
+        """The effect of the entry on lots and deficit; equals `amount_micros` in a valid ledger."""
         opened = self.lot.remaining_micros if self.lot else 0
         return opened - sum(draw.amount_micros for draw in self.draws) - self.deficit_micros
 
 
 RULES = 3
-"""By which rules alerts and forecasts follow from movements. Who changes them raises the number:
-what older rules had left is then taken over (`RulesChange`), not decided anew."""
+"""Version of the rules of alerts and forecasts. A change of the rules increases the number:
+results of older rules are then adopted (`RulesChange`), not decided again."""
 
 _NO_RECHARGES = Recharges()
 _NO_BURN = Burn()
@@ -138,12 +138,12 @@ class LedgerState:
 
     `commit` and `entry` are the last numbers given out, both without gaps; the committer counts the
     commits, since one commit holds the entries of many commands. `expired` are lots that an expiry
-    emptied in the last 72 hours, with what it took: a late leg may still draw on them.
-    `settings_version` says which version of the account's settings the alert rules, the credit
-    limit, `time_zone` and `auto_recharge` come from. `alerts` counts those that were ever raised,
-    `raised` are the ones that are not over; `warned` says of which lots a warning was given: (lot,
-    days before its expiry); `announced` what others announced: (source, its last number).
-    `pool_seconds` is the size of each month's pool of included minutes, `pools` what is used.
+    emptied in the last 72 hours, with the expired amount: a late leg may still draw on them.
+    `settings_version` is the version of the account's settings that the alert rules, the credit
+    limit, `time_zone` and `auto_recharge` come from. `alerts` counts all alerts ever raised,
+    `raised` are the open ones; `warned` lists the warnings about lots: (lot, days before its
+    expiry); `announced` lists the announcements of other sources: (source, its last number).
+    `pool_seconds` is the size of each month's pool of included minutes, `pools` is the used part.
     `rules` are those that decided last.
     """
 
@@ -225,9 +225,9 @@ class Acknowledge:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Something happened outside the ledger that others must hear of. A `source` numbers what it
-    tells; a number that is not above the last one was emitted before (0: not numbered). `name`
-    tells alerts of a type apart."""
+    """An event outside the ledger to publish. A `source` numbers its announcements; a number that
+    is not above the last one was emitted before (0: not numbered). `name` distinguishes alerts of a
+    type."""
 
     source: str
     number: int
@@ -277,7 +277,7 @@ class Adjust:
 
 @dataclass(frozen=True, slots=True)
 class LegCharge:
-    """What a leg costs, and why: the explanation that is kept for ever, with its digest."""
+    """The cost of a leg and the permanent explanation of the charge, with its digest."""
 
     amount_micros: int
     charge: Mapping[str, object] = field(hash=False)
@@ -286,8 +286,8 @@ class LegCharge:
 
 @dataclass(frozen=True, slots=True)
 class PoolRequest:
-    """A leg may take up to `seconds` from a month's pool; `after` tells what it costs once it took
-    some: the rest is a call of its own."""
+    """A leg may take up to `seconds` from a month's pool; `after` returns the cost after a number
+    of pooled seconds: the rest is a separate call."""
 
     month: str
     seconds: int
@@ -296,11 +296,11 @@ class PoolRequest:
 
 @dataclass(frozen=True, slots=True)
 class DebitLeg:
-    """A rated leg. `charge` is the explanation that is kept for ever, `person` the part that can
-    be erased; both are opaque here except for their digests, which the entry carries. `pool` is
-    what the leg may be paid with instead. `earlier_digests` are those by which earlier versions of
-    the product know the same content. One leg only settles an `authorization`: a second one is
-    refused as `authorization_used`.
+    """A rated leg. `charge` is the permanent explanation, `person` the part that can be erased;
+    both are opaque here except for their digests, which the entry carries. `pool` is what the leg
+    may be paid with instead. `earlier_digests` are those by which earlier versions of the product
+    know the same content. One leg only settles an `authorization`: a second one is refused as
+    `authorization_used`.
     """
 
     leg: str
@@ -330,13 +330,13 @@ class ReverseLeg:
 
     @property
     def digest(self) -> str:
-        """What two reversals of a leg have in common, whatever reason they give."""
+        """The common key of two reversals of a leg, with any reason."""
         return f"entry {self.debit.sequence}"
 
 
 @dataclass(frozen=True, slots=True)
 class RerateLeg:
-    """A leg is charged anew: `debit`, its present one, is taken back and another one booked, once.
+    """A re-rating of a leg: `debit`, its present one, is reversed and another one booked, once.
 
     `target` names the card and version that rated it now; the other fields are as in `DebitLeg`
     and `ReverseLeg`.
@@ -354,7 +354,7 @@ class RerateLeg:
 
     @property
     def digest(self) -> str:
-        """What two re-ratings of a debit have in common that ask for the same."""
+        """The common key of two re-ratings of a debit with the same request."""
         return f"entry {self.debit.sequence} by {self.target}"
 
 
@@ -372,7 +372,7 @@ type Command = TopUp | Adjust | DebitLeg | ReverseLeg | RerateLeg | ExpireLot | 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a command leads to; `entries` is empty when there is nothing to tell (settings).
+    """The result of a command; `entries` is empty for a change of settings.
 
     `due` is what the timer has to evaluate, and when.
     """

@@ -1,4 +1,4 @@
-"""What lies ahead of an account: when its credits will have run out, and how sure that is."""
+"""The outlook of an account: the time at which its credits run out, and the certainty of that."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """The balance at a time to come, and between what it will be with four chances of five."""
+    """The balance at a future time, and its interval with a probability of four in five."""
 
     at: datetime
     balance_micros: int
@@ -23,9 +23,9 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """An account's money now and ahead. `balance` tells when nothing is left, `dial_outs` when the
-    next call can't be granted any more: None while nobody knows, for the reason `why_unknown`.
-    `recent` is what was spent lately, `unused_micros` will expire before it is used."""
+    """An account's money now and ahead. `balance` is the time when nothing is left, `dial_outs` the
+    time when the next call can't be granted any more: None while unknown, for the reason
+    `why_unknown`. `recent` is the recent spend, `unused_micros` expires before it is used."""
 
     at: datetime
     currency: str
@@ -46,7 +46,7 @@ class Outlook:
 
 
 def outlook(state: LedgerState, held_micros: int, at: datetime) -> Outlook:
-    """What is known of the account, as of its ledger's state and its open holds."""
+    """The known facts of the account, as of its ledger's state and its open holds."""
     known, zone = burn_rate.rolled(state.burn, at, state.time_zone), state.time_zone
     unused = _unused(replace(state, burn=known), at)
     available = available_micros(state, held_micros)
@@ -72,7 +72,7 @@ def outlook(state: LedgerState, held_micros: int, at: datetime) -> Outlook:
 
 
 def _unused(state: LedgerState, at: datetime) -> int:
-    """What lots will lose to their expiry: used first in, first out, at the present burn."""
+    """The loss of lots at their expiry: used first in, first out, at the present burn."""
     unused = before = 0
     if burn_rate.why_unknown(state.burn, at, state.time_zone) is not None:
         return 0

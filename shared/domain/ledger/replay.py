@@ -44,8 +44,8 @@ def replay(
     settings: Sequence[SettingsChange] = (),
     rules: RulesChange | None = None,
 ) -> LedgerState:
-    """The state after a commit; `opened` learns the lots that it opened. What alerts and forecasts
-    older rules left is not known from their commits, but from the first one by newer rules.
+    """The state after a commit; `opened` learns the lots that it opened. The alerts and forecasts
+    of older rules are not known from their commits, but from the first one by newer rules.
 
     Raises LedgerCorrupt, which names the entry, when lots, numbers or balance don't add up.
     """
@@ -124,7 +124,7 @@ def _configured(state: LedgerState | None, command: Configure, at: datetime) -> 
 
 
 def _answered(state: LedgerState, command: AnswerRecharge, at: datetime) -> Evaluation:
-    """An answer that brought no money; what did is an entry."""
+    """An answer that brought no money; one with money is an entry."""
     pending = state.recharges.pending
     if pending is None or pending.number != command.recharge.number:
         raise LedgerCorrupt(f"recharge {command.recharge.number} is not in flight")
@@ -180,7 +180,7 @@ def _booked(state: LedgerState, opened: Opened, entry: Entry) -> LedgerState:
 
 def _reopened(opened: Opened, entry: Entry, lot: str) -> Lot:
     if lot not in opened:
-        raise LedgerCorrupt(f"entry {entry.sequence}: nobody opened {lot}")
+        raise LedgerCorrupt(f"entry {entry.sequence}: no entry opened {lot}")
     return replace(opened[lot], remaining_micros=0)
 
 

@@ -1,4 +1,4 @@
-"""Taking a debit back: to the lots that paid, as a reversal, or to book the leg anew."""
+"""The reversal of a debit: to the lots that paid, or as part of a re-rating."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,8 +18,8 @@ from shared.domain.ledger.model import (
 
 
 def reverse(state: LedgerState, command: ReverseLeg, now: datetime) -> Decision:
-    """Give a debit back: it pays what is owed first, then goes to the lots that paid; the part of
-    a lot that has expired, or that nobody can name, opens a grant of 30 days (docs/credits.md)."""
+    """Give a debit back: it pays the deficit first, then goes to the lots that paid. The part of a
+    lot that has expired, or that no entry names, opens a grant of 30 days (docs/credits.md)."""
     taken = _take_back(state, command, now)
     if taken is None:
         return too_many_lots()
@@ -28,10 +28,10 @@ def reverse(state: LedgerState, command: ReverseLeg, now: datetime) -> Decision:
 
 
 def rerate(state: LedgerState, command: RerateLeg, now: datetime) -> Decision:
-    """Take a debit back and book the leg anew, as one movement of the balance.
+    """Reverse a debit and book the leg again, as one movement of the balance.
 
-    What expired lots had paid pays the new charge first, as if it had been there from the start;
-    only what it leaves of them becomes a grant. The rest is drawn first in, first out.
+    The part that expired lots had paid pays the new charge first, as if it had been available from
+    the start; only the rest becomes a grant. The rest is drawn first in, first out.
     """
     taken_back = _take_back(state, command, now, keep_micros=command.amount_micros)
     if taken_back is None:
@@ -87,7 +87,7 @@ def _take_back(
 ) -> tuple[LedgerState, Entry] | None:
     """The reversal of a debit; None when it would open one lot too many.
 
-    `keep_micros` of what expired lots had paid goes back to them: the entry after it takes that.
+    `keep_micros` of the part that expired lots had paid returns to them: the next entry takes that.
     """
     debit = command.debit
     amount = -debit.amount_micros

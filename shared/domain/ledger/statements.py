@@ -35,13 +35,13 @@ class Total:
 
 
 type Totals = dict[str, Total]
-"""Sums by name; "" is what has none."""
+"""Sums by name; "" is the group without a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Leg:
-    """What a charge counts as: the group of each grouping, and its seconds. Seconds of the pool
-    stand under the destination that the pool paid for."""
+    """The groups of a charge, one for each grouping, and its seconds. Seconds of the pool count for
+    the destination that the pool paid for."""
 
     leg_kind: str
     destination: str
@@ -185,8 +185,8 @@ class ClosedMonth:
 
 @dataclass(frozen=True, slots=True)
 class PrintedStatement:
-    """A month with all that a printed statement says: the movements of credits, the corrections of
-    legs, both in order, the parked legs, and the account's open lots at `now`."""
+    """A month with all contents of a printed statement: the movements of credits, the corrections
+    of legs, both in order, the parked legs, and the account's open lots at `now`."""
 
     account: str
     name: str
@@ -210,7 +210,8 @@ def months_between(first: str, end: str) -> Iterator[str]:
 def month_span(month: str, time_zone: str) -> tuple[datetime, datetime]:
     """The first instant of a month `YYYY-MM` in a zone, and that of the next one.
 
-    Raises ValueError on what is no month, or lies before 1970 or at the end of the calendar.
+    Raises ValueError for a text that is no month, or a month before 1970 or at the end of the
+    calendar.
     """
     if not _MONTH.fullmatch(month):
         raise ValueError(f"no month: {month!r}")
@@ -240,7 +241,7 @@ def last_month(now: datetime, time_zone: str) -> str:
 
 
 def month_of(moment: datetime, time_zone: str) -> str:
-    """The month `YYYY-MM` that a moment lies in, in a zone."""
+    """The month `YYYY-MM` that contains a moment, in a zone."""
     return moment.astimezone(ZoneInfo(time_zone)).strftime("%Y-%m")
 
 
@@ -273,15 +274,15 @@ def charged_seconds(charge: Mapping[str, object]) -> tuple[int, int]:
 
 
 def destination_of(charge: Mapping[str, object]) -> str:
-    """The destination that a kept charge was rated for; of a leg without a rate the one that is
-    stated beside it, "" where nothing states one."""
+    """The destination that a stored charge was rated for; of a leg without a rate the separately
+    stated one, "" where none is stated."""
     rate = charge.get("rate")
     rated = rate.get("destination") if isinstance(rate, dict) else None
     return str(rated or _pool_destination(charge) or charge.get("destination") or "")
 
 
 def _pool_destination(charge: Mapping[str, object]) -> str | None:
-    """The destination that included minutes paid for, where a charge says it apart."""
+    """The destination that included minutes paid for, where a charge states it separately."""
     lines = charge.get("lines")
     for line in lines if isinstance(lines, list) else ():
         if isinstance(line, dict) and line.get("kind") == "pool" and line.get("destination"):
@@ -290,7 +291,7 @@ def _pool_destination(charge: Mapping[str, object]) -> str | None:
 
 
 def _replaced(charge: Mapping[str, object]) -> Mapping[str, object]:
-    """The charge of a leg before it was charged anew."""
+    """The charge of a leg before its re-rating."""
     before = charge.get("replaces")
     if not isinstance(before, dict):
         return {}

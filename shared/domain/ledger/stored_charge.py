@@ -28,7 +28,7 @@ class RatedBy:
 
 @dataclass(frozen=True, slots=True)
 class ChargeRecord:
-    """What a stored charge says of its leg and its price; amounts in micros, times in UTC.
+    """The parts of a stored charge: leg and price; amounts in micros, times in UTC.
 
     `pool_seconds` are those that included minutes paid, up to the second `pool_until_second` of the
     call. `usage_prices` are (price a unit as text, seconds of the unit) of each line of usage.

@@ -13,7 +13,7 @@ from shared.domain.legs.bridge_payloads import ParsedLeg, Undecided
 from shared.domain.legs.leg import EndedLeg, leg_key_hash
 
 CONFERENCE = "conference"
-"""What a leg may lack and still be charged, with the flag `conference_unknown`."""
+"""Facts without which a leg is charged nevertheless, with the flag `conference_unknown`."""
 CONFERENCE_UNKNOWN = "conference_unknown"
 MEETING_DIALECTS = frozenset({"bigbluebutton", "jitsi"})
 """The dialects of bridges that report meetings, which the legs of other bridges join."""
@@ -32,7 +32,7 @@ class DialectSettings:
 @dataclass(frozen=True, slots=True)
 class CallEvent:
     """An event of the call `call`. `facts` are plain JSON values, all that its dialect needs.
-    `ends`: it ends a leg, which then waits for what is missing. `leg_id` names the leg in answers.
+    `ends`: it ends a leg, which then waits for missing facts. `leg_id` names the leg in answers.
     `id` is the digest of the facts: an event that is repeated is the same event.
     """
 
@@ -49,8 +49,8 @@ class CallEvent:
 @dataclass(frozen=True, slots=True)
 class Complete:
     """A leg that can be charged. `uses` are the ids of the events that it was made of, `ended_by`
-    the one that ended it. What it `lacks` it waits for, then it goes without. `slot` is the leg id
-    under which it waited, where that is another one."""
+    the one that ended it. The leg waits for the facts in `lacks`, then continues without them.
+    `slot` is the leg id under which it waited, where that is another one."""
 
     leg: EndedLeg | Undecided
     uses: frozenset[str]
@@ -65,7 +65,7 @@ class Complete:
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        """What is waited for."""
+        """The missing facts."""
         return self.lacks
 
     def key(self, bridge: str) -> str:
@@ -80,8 +80,8 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A leg that can't be charged before what is `missing` is known. `ended_by` None: it goes on.
-    `known` are its fields so far, under the names of `leg_document`."""
+    """A leg that can't be charged before the facts in `missing` are known. `ended_by` None: it goes
+    on. `known` are its fields so far, under the names of `leg_document`."""
 
     leg_id: str
     missing: tuple[str, ...]
@@ -91,7 +91,7 @@ class Waiting:
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        """What is waited for."""
+        """The missing facts."""
         return self.missing
 
     def key(self, bridge: str) -> str:
@@ -123,6 +123,6 @@ type Posted = ParsedLeg | CallEvent
 
 
 def incomplete_id(bridge: str, leg_id: str) -> str:
-    """The id under which a leg is parked that waited in vain: one for each leg."""
+    """The id of a parked leg whose wait ended without the facts: one for each leg."""
     key = leg_key_hash(f"{bridge}~{leg_id}")[:32]
     return f"{key}.{content_digest({'reason': 'incomplete'})[:32]}"

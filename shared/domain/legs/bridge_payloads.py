@@ -1,4 +1,4 @@
-"""What a bridge posted, and what a dialect makes of it."""
+"""The post of a bridge, and the result of a dialect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from shared.domain.legs.leg import EndedLeg
 @dataclass(frozen=True, slots=True)
 class BridgePayload:
     """An authenticated request of a bridge. Header names are lower case, `body` is as received;
-    `country` is where the bridge stands, as far as it is known."""
+    `country` is the country of the bridge, as far as it is known."""
 
     bridge: str
     body: bytes = field(repr=False)
@@ -29,7 +29,7 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record that its bridge would not send again and that we can't read: it is parked."""
+    """A record that is unreadable and that its bridge would not send again: it is parked."""
 
     leg_id: str | None
     detail: str

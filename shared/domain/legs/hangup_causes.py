@@ -1,8 +1,8 @@
 """Why an unanswered leg ended, and whether its hold is free (docs/dial-out.md).
 
-A cause that speaks of the called party, or of the whole attempt, ends the call: nobody will answer.
-A cause that speaks of the route or of a race does not: the bridge may try another gateway, or
-another leg of the same call was answered. So may be any word that is not known here.
+A cause of the called party, or of the whole attempt, ends the call: no later attempt is answered. A
+cause that speaks of the route or of a race does not: the bridge may try another gateway, or another
+leg of the same call was answered. So may be any word that is not known here.
 """
 
 import re

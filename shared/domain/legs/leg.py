@@ -80,13 +80,13 @@ _content_of = attrgetter(*(each.attribute for each in LEG_FIELDS.values() if eac
 class EndedLeg:
     """A leg that ended, as a dialect read it from a bridge's post.
 
-    `from_number` and `to_number` are the texts as received; `ResolvedLeg` has the numbers that they
-    stand for. Times are aware UTC. `talk_seconds` is None when the bridge did not state it. `kind`
-    is None when the service number has to tell. `to_candidates` are the texts that may be the
-    number that a caller dialled, in order: the first that is a registered service number is that
-    number; they are no content. Legs of earlier versions leave `to_number` out of them.
-    `first_read` is (from, to) as the first release read the same record, where it chose others:
-    only for digests. `flags` are put on its charge; they are no content.
+    `from_number` and `to_number` are the texts as received; `ResolvedLeg` has the normalized
+    numbers. Times are aware UTC. `talk_seconds` is None when the bridge did not state it. `kind` is
+    None when the service number determines it. `to_candidates` are the texts that may be the number
+    that a caller dialled, in order: the first that is a registered service number is that number;
+    they are no content. Legs of earlier versions leave `to_number` out of them. `first_read` is
+    (from, to) as the first release read the same record, where it chose others: only for digests.
+    `flags` are put on its charge; they are no content.
     """
 
     bridge: str
@@ -118,7 +118,7 @@ class EndedLeg:
         return {name: value for name, value in self.facts().items() if value is not None}
 
     def facts(self) -> dict[str, str | int | None]:
-        """The content with null for what is absent."""
+        """The content with null for absent facts."""
         return dict(zip(_CONTENT, map(_plain, _content_of(self)), strict=True))
 
     def digest(self) -> str:
@@ -144,7 +144,7 @@ def _digest_of(leg: EndedLeg) -> str:
 
 @dataclass(frozen=True, slots=True)
 class QueuedLeg:
-    """A leg on its way to being rated. `attempt` counts how often we have put it onto the queue;
+    """A leg on its way to being rated. `attempt` counts how often the leg was put onto the queue;
     it is part of the message's id, since the broker drops a repeated one."""
 
     leg: EndedLeg
@@ -166,7 +166,7 @@ def encode_leg_key(key: str) -> str:
 
 
 def decode_leg_key(shown: str) -> str:
-    """The leg key behind what is shown; one that is written as it is stays as it is."""
+    """The leg key of a displayed text; a text that is a key already is unchanged."""
     bridge, separator, coded = shown.partition("~~")
     if not separator:
         return shown
@@ -210,7 +210,7 @@ def read_leg_document(data: Mapping[str, Any]) -> EndedLeg:
 
 
 def queued_leg_bytes(queued: QueuedLeg) -> bytes:
-    """A leg as it stands on the queue `call-ended` and in the archive: schema 1."""
+    """A leg on the queue `call-ended` and in the archive: schema 1."""
     return canonical_json(
         {
             "schema": 1,
@@ -222,7 +222,7 @@ def queued_leg_bytes(queued: QueuedLeg) -> bytes:
 
 
 def queued_legs_bytes(encoded: Sequence[bytes]) -> bytes:
-    """The body of a message that carries several legs, of what `queued_leg_bytes` made of each:
+    """The body of a message that carries several legs, each as encoded by `queued_leg_bytes`:
     schema 2. The body of a message with one leg is the leg."""
     return encoded[0] if len(encoded) == 1 else b'{"legs":[%b],"schema":2}' % b",".join(encoded)
 
@@ -233,8 +233,8 @@ def read_queued_leg(body: bytes) -> QueuedLeg:
 
 
 def read_queued_legs(body: bytes) -> list[QueuedLeg]:
-    """The legs in a message, one at least. Raises ValueError on what is none of ours, of a newer
-    schema, or can't be hashed."""
+    """The legs in a message, one at least. Raises ValueError for a foreign message, a newer schema,
+    or one that can't be hashed."""
     data = _loaded(body)
     if not isinstance(data, dict) or data.get("schema") != 2:
         return [_read_queued_leg(data)]

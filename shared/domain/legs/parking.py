@@ -27,7 +27,7 @@ class ParkReason(StrEnum):
 
 
 class ParkStatus(StrEnum):
-    """Where a parked leg stands."""
+    """The status of a parked leg."""
 
     OPEN = "open"
     REPLAYED = "replayed"
@@ -40,7 +40,7 @@ class ParkedLeg:
     be read, the text that was posted.
 
     `charged_as` is the key of the leg that it was, or is to be, charged as where that is not its
-    own: set once, before charging, so that it is charged once. `note` says why it was dismissed;
+    own: set once, before charging, so that it is charged once. `note` is the reason of a dismissal;
     `announced`: the event was emitted.
     """
 

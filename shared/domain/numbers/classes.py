@@ -1,10 +1,10 @@
-"""What kind of number is dialled, and which kinds are refused unless an account wants them."""
+"""The kinds of called numbers, and the kinds that are refused unless an account allows them."""
 
 from enum import StrEnum
 
 
 class NumberClass(StrEnum):
-    """A number's class: who answers there, and who is paid for it."""
+    """A number's class: the kind of its owner and of its price."""
 
     FIXED_LINE = "fixed_line"
     MOBILE = "mobile"
@@ -31,4 +31,4 @@ ALLOWED_BY_DEFAULT = frozenset(
         NumberClass.VOIP,
     }
 )
-"""Every other class is refused: dear, of an unforeseeable price, or nobody answers there."""
+"""Every other class is refused: expensive, of an unknown price, or without a person who answers."""

@@ -1,4 +1,4 @@
-"""Hidden digits of telephone numbers in reports, by the country of the organisation.
+"""Hidden digits of telephone numbers in reports, by the country of the organization.
 
 The countries and the number of digits are those of Microsoft's PSTN usage report.
 """
@@ -19,7 +19,7 @@ _DIGITS_HIDDEN = {
 
 
 def mask_number(number: str, country: str | None) -> str:
-    """The number with its last digits as asterisks where an organisation of the country must not
-    see them; "" and numbers of other countries as they are."""
+    """The number with its last digits as asterisks where an organization of the country must not
+    see them; "" and numbers of other countries are unchanged."""
     hidden = min(_DIGITS_HIDDEN.get(country or "", 0), sum(map(str.isdigit, number)))
     return number[: len(number) - hidden] + "*" * hidden if hidden else number

@@ -1,10 +1,11 @@
-"""What a text is: an emergency number, a short number, or an E.164 number of some region.
+"""The classification of a text: an emergency number, a short number, or an E.164 number of some
+region.
 
 libphonenumber's tables decide; they load with the first number, because they are slow to load. A
 region is never derived from a country code: +1, +7 and +44 are many countries each.
 
-One number: what is checked, held, dialled, rated and shown is `classify(text).e164` of a dial-out
-and `called_number(text)` of a leg; both give the same number for the same text.
+One number for the check, the hold, the call, the rating and the display: `classify(text).e164` of a
+dial-out and `called_number(text)` of a leg give the same number for the same text.
 """
 
 import re
@@ -55,11 +56,11 @@ _CLASS_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class NumberFacts:
-    """What a text is as an international number.
+    """A text as an international number.
 
     `e164` is the number as it is to be dialled, None when the text is not a valid number; `digits`
     are its digits for the rate card ("" likewise). `region` is ISO, "001" for international
-    networks, None where nobody knows. `high_risk` names the range known for toll fraud, or "".
+    networks, None where it is unknown. `high_risk` names the range known for toll fraud, or "".
     `origin` is the region by which a caller is rated: None where the number belongs to no single
     country (a toll-free number of +1, an international network).
     """
@@ -138,13 +139,13 @@ def e164_digits(text: str) -> str:
 
 
 def is_international(text: str) -> bool:
-    """Whether a text is a plus and at most 15 digits, as a normalised number is; how short it may
-    be is for the rate card to say."""
+    """Whether a text is a plus and at most 15 digits, like a normalized number; the rate card
+    decides the minimum length."""
     return _PLUS_AND_DIGITS.fullmatch(text) is not None
 
 
 def called_number(text: str, country: str | None = None) -> str:
-    """The E.164 number that a leg's text stands for; the text itself where it stands for none.
+    """The E.164 number of a leg's text; the text itself where it is no number.
 
     International form in any punctuation, with a trunk prefix, as `tel:` or `sip:` URI with or
     without its scheme; and, where
@@ -161,8 +162,8 @@ def called_number(text: str, country: str | None = None) -> str:
 
 
 def prefix_digits(digits: str) -> str:
-    """A prefix as numbers are normalised: the digits of the number that it is in full, else without
-    a trunk prefix after the country code where only that can begin a number."""
+    """A prefix in the form of normalized numbers: the digits of the full number, else without a
+    trunk prefix after the country code where only that can begin a number."""
     whole = classify(f"+{digits}").digits
     code = calling_code(digits)
     if whole or code is None:
@@ -203,9 +204,9 @@ def stands_for(text: str, number: str) -> bool:
 
 
 def service_number_keys(text: str, number: str) -> tuple[str, ...]:
-    """Under what the service number that a text names may be registered, the likeliest first: its
-    `called_number`, the digits after a plus that a trunk left out, the number after `00` or `011`,
-    the text itself (numbers that were registered before they were normalised)."""
+    """The possible registered forms of a service number, the likeliest first: its `called_number`,
+    the digits after a plus that a trunk left out, the number after `00` or `011`, the text itself
+    (numbers that were registered before normalization)."""
     user = _user_part(text)
     is_dialled = _DIGITS.fullmatch(user) is not None and number == text
     others = (f"+{user}", normalize(user, None)) if is_dialled else ()
@@ -250,9 +251,9 @@ def is_special(text: str, regions: Iterable[str | None]) -> bool:
 
 
 def normalize(text: str, country: str | None) -> str:
-    """The E.164 form of what is dialled in a country as `00…`, `011…` or nationally.
+    """The E.164 form of a number dialled in a country as `00…`, `011…` or nationally.
 
-    The text itself where it has no such form. Ask for emergency and short numbers first.
+    The text itself where it has no such form. Check emergency and short numbers first.
     """
     if not 0 < len(text) <= limits.NUMBER_TEXT_CHARS_MAX:
         return text
@@ -290,7 +291,8 @@ def _international(text: str) -> str | None:
 
 
 def _parsed(text: str, region: str | None) -> str | None:
-    """The E.164 form of what libphonenumber reads in a text, None where it is no valid number."""
+    """The E.164 form of the number that libphonenumber finds in a text, None where it is no valid
+    number."""
     if len(text) > limits.NUMBER_TEXT_CHARS_MAX:
         return None
     phonenumbers = _library()

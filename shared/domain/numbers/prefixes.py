@@ -1,8 +1,8 @@
-"""What a prefix of E.164 digits can begin: a country calling code, a number that may exist.
+"""The numbers that a prefix of E.164 digits can begin: a country calling code, a possible number.
 
-Calling codes are those of E.164 itself, assigned or not. Whether a number may exist is what
-libphonenumber's patterns of all kinds of numbers say; they are loaded and compiled country by
-country, with the first prefix of each.
+Calling codes are those of E.164 itself, assigned or not. libphonenumber's patterns of all kinds of
+numbers decide whether a number is possible; they are loaded and compiled country by country, with
+the first prefix of each.
 """
 
 import re
@@ -29,7 +29,7 @@ _PLANS_MAX = 1_000
 def calling_code(digits: str) -> str | None:
     """The country calling code that the digits begin with: 1 to 3 digits.
 
-    None where they are too few to tell, or begin with 0 as no calling code does.
+    None where they are too few to decide, or begin with 0 as no calling code does.
     """
     if digits[:1] in _ONE_DIGIT:
         return digits[:1]
@@ -48,7 +48,7 @@ def can_begin_number(digits: str) -> bool:
 
 
 def national_prefix(code: str) -> str:
-    """What is dialled before a number within the country, such as 0; "" for none."""
+    """The trunk prefix of numbers dialled within the country, such as 0; "" for none."""
     import phonenumbers
 
     region = phonenumbers.region_code_for_country_code(int(code))
@@ -94,7 +94,7 @@ def _known_codes() -> frozenset[str]:
 
 @lru_cache(maxsize=_PLANS_MAX)
 def _plan(code: str) -> "_Plan | None":
-    """The patterns of all kinds of numbers with a calling code; None where nobody has it."""
+    """The patterns of all kinds of numbers with a calling code; None for an unassigned code."""
     import phonenumbers
 
     if code not in _known_codes():
@@ -116,7 +116,8 @@ def _plan(code: str) -> "_Plan | None":
 
 
 class _Item(NamedTuple):
-    """Digits of a pattern (a mask of ten bits) or a group, and how often they may stand there."""
+    """Digits of a pattern (a mask of ten bits) or a group, and the permitted number of
+    repetitions."""
 
     mask: int
     group: "list[list[_Item]]"
@@ -203,7 +204,7 @@ class _Plan:
 
 
 def _alternatives(pattern: str, at: int) -> tuple[list[list[_Item]], int]:
-    """What stands between bars up to the end of a group, and where that is.
+    """The alternatives between bars up to the end of a group, and their position.
 
     libphonenumber's patterns are made of digits, classes, groups, bars and counts. Raises
     ValueError on all else.

@@ -1,6 +1,6 @@
 """Ranges where libphonenumber's class is not what the call costs, and ranges known for toll fraud.
 
-Prefixes are E.164 digits without `+`. The longest prefix that fits a number tells.
+Prefixes are E.164 digits without `+`. The longest prefix that fits a number decides.
 """
 
 from collections.abc import Mapping
@@ -82,7 +82,7 @@ HIGH_RISK: dict[str, str] = {
     "967": "Yemen",
     "979": "International premium rate",
 }
-"""Destinations that fraud with revenue shares favours; an account may block them as one."""
+"""Frequent destinations of revenue share fraud; an account may block them as one."""
 
 
 def longest_prefix(digits: str, prefixes: Mapping[str, object]) -> str | None:

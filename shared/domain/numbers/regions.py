@@ -79,7 +79,7 @@ class PremiumNumbers(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """What Teams sells in one of the 114 countries that have a page of their own.
+    """The offer of Teams in one of the 114 countries with a separate page.
 
     `conferencing` is "yes", "no" or "partner" (sold by a local operator).
     """
@@ -103,12 +103,12 @@ RS* RU- SA* SE*x SG*x SI*x SK*x SV TC* TH* TN TR* TT* TW-* UA- UG US*x UY* VE* V
 
 
 def country_name(region: str | None) -> str:
-    """The English name of a region; the code itself where we have none, "" for None."""
+    """The English name of a region; the code itself where none is known, "" for None."""
     return "" if region is None else NAMES.get(region, region)
 
 
 def availability(region: str) -> Availability | None:
-    """What Teams sells in a region; None where it has no page (credits dial it all the same)."""
+    """The offer of Teams in a region; None where it has no page (credits dial it nevertheless)."""
     marks = _MARKS.get(region)
     if marks is None:
         return None
@@ -124,7 +124,8 @@ def availability(region: str) -> Availability | None:
 
 
 def offer(region: str) -> str:
-    """What Teams says of dial-out to a region, in a sentence; it decides nothing here."""
+    """The documentation of Teams about dial-out to a region, in a sentence; it decides nothing
+    here."""
     known = availability(region)
     if known is None:
         return "Teams has no page of it, and dials it for credits."

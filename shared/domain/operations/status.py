@@ -35,7 +35,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class BridgeState:
-    """What a bridge posted within 24 hours, to the hour; `last_post_at` is None before its first
+    """The posts of a bridge within 24 hours, by the hour; `last_post_at` is None before its first
     post. `ignored`: events that made no leg, by reason."""
 
     bridge: str

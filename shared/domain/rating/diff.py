@@ -1,4 +1,4 @@
-"""What changes from one version of a card to another: rate by rate, and for legs that were."""
+"""The changes from one version of a card to another: rate by rate, and for past legs."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _BEYOND = 1 << 90
 
 
 class ChangeKind(StrEnum):
-    """What became of a rate."""
+    """The change of a rate."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -33,14 +33,15 @@ class RateChange:
 
     @property
     def rate(self) -> Rate:
-        """The rate as it will be, or as it was."""
+        """The new rate, or the former one."""
         rate = self.after or self.before
         assert rate is not None
         return rate
 
     @property
     def percent(self) -> Fraction | None:
-        """By how much the dearest minute rises (falls: negative); None from or to nothing."""
+        """The increase of the highest price per minute (a decrease: negative); None from or to
+        nothing."""
         if self.before is None or self.after is None:
             return None
         before = minute_picos(self.before.slots)
@@ -82,7 +83,7 @@ class Effect:
 
     @property
     def difference_micros(self) -> int:
-        """What the new version earns more."""
+        """The additional revenue of the new version."""
         return self.after_micros - self.before_micros
 
 
@@ -105,7 +106,7 @@ def changes(before: RateCardVersion, after: RateCardVersion) -> Iterator[RateCha
 
 
 def effect(before: RateCardVersion, after: RateCardVersion, legs: Iterable[LegFacts]) -> Effect:
-    """What the legs cost under one version and under the other; nothing is touched.
+    """The cost of the legs under one version and under the other; no leg is changed.
 
     Destinations with the largest difference come first.
     """
@@ -146,5 +147,5 @@ def _charge(version: RateCardVersion, leg: LegFacts) -> Charge | None:
 
 
 def _key(version: RateCardVersion, row: int) -> int:
-    """What rows are sorted by; more than any beyond the last."""
+    """The sort key of rows; more than any beyond the last."""
     return version.index.sort_key(row) if row < len(version) else _BEYOND

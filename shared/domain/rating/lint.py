@@ -1,4 +1,4 @@
-"""What is odd in a rate card that is valid: findings for a person, never a refusal."""
+"""Suspicious places of a valid rate card: findings for a person, never a refusal."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -30,7 +30,7 @@ _AREA_CODES = "1"  # North America is priced area by area; most digits after 1 a
 
 
 class LintCode(StrEnum):
-    """What is odd."""
+    """The kind of a finding."""
 
     COUNTRY_MISSING = "country_missing"
     PREFIX_GAP = "prefix_gap"
@@ -55,7 +55,7 @@ _DETAILS = {
     LintCode.PREMIUM_AS_LANDLINE: "special numbers at the price of a landline, or below it",
     LintCode.BANDS_OVERLAP: "two bands of the same weight hold at the same time",
     LintCode.SLOT_INSIDE_INCREMENT: "a slot begins where an increment of the one before may run",
-    LintCode.DUPLICATE_OF_PARENT: "says the same as the prefix above it, and could be left out",
+    LintCode.DUPLICATE_OF_PARENT: "has the terms of the prefix above it, and could be left out",
     LintCode.MANY_DECIMALS: "decimals beyond the sixth in a price, or in the rounding",
     LintCode.NOT_E164: "no international number begins so",
     LintCode.PREFIX_IMPOSSIBLE: "no number that libphonenumber knows begins so",
@@ -81,7 +81,7 @@ _WARNINGS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One kind of oddity: how often, and the first places (prefixes, or countries)."""
+    """One kind of finding: its count, and the first places (prefixes, or countries)."""
 
     code: LintCode
     severity: str
@@ -91,7 +91,7 @@ class Finding:
 
 
 def lint(version: RateCardVersion, plan: Sequence[PlanNumber]) -> tuple[Finding, ...]:
-    """Everything odd, warnings first; `plan` are typical numbers of all countries.
+    """All findings, warnings first; `plan` are typical numbers of all countries.
 
     Reads every row once: about a second for 200,000 prefixes.
     """

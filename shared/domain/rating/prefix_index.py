@@ -1,8 +1,8 @@
-"""Longest-prefix look-up over packed arrays: a few dozen bytes a prefix, nothing decoded.
+"""Longest-prefix lookup over packed arrays: a few dozen bytes a prefix, without decoding.
 
 A row is a (kind, prefix, origin). Its key is the prefix padded with zeros to 15 digits, plus 10^15
-for dial-in; rows are sorted by key, then prefix length, then origin. The row before which a number
-would be inserted is the longest match or a longer relative of it, so from there a chain of parents
+for dial-in; rows are sorted by key, then prefix length, then origin. The row before the insertion
+point of a number is the longest match or a longer relative of it. From there a chain of parents
 (each the last row of the next shorter prefix that contains it) leads to the match.
 """
 
@@ -124,7 +124,7 @@ class RateIndex:
 
 
 def sort_key(kind: LegKind, prefix: str, origin: str | None) -> int:
-    """What rows are sorted by; equal for duplicates only."""
+    """The sort key of rows; equal for duplicates only."""
     return _joined(_row_key(kind, prefix), len(prefix), _origin_code(origin))
 
 
@@ -159,7 +159,7 @@ def build_index(sorted_keys: Sequence[int]) -> RateIndex:
 
 
 def pack_array(values: "array[int]") -> bytes:
-    """Little-endian bytes, whatever the machine."""
+    """Little-endian bytes on every machine."""
     if sys.byteorder == "big":
         values = values[:]
         values.byteswap()
@@ -167,7 +167,7 @@ def pack_array(values: "array[int]") -> bytes:
 
 
 def unpack_array(typecode: str, data: bytes) -> "array[int]":
-    """What `pack_array` wrote. Raises ValueError when the bytes don't come out even."""
+    """The array that `pack_array` wrote. Raises ValueError when the bytes don't come out even."""
     values: array[int] = array(typecode)
     values.frombytes(data)
     if sys.byteorder == "big":

@@ -18,7 +18,8 @@ _NETWORK = "+{} network"
 
 @dataclass(frozen=True, slots=True)
 class CountryPrices:
-    """What calls to typical numbers of a country cost; None where no rate holds for such a number.
+    """The price of calls to typical numbers of a country; None where no rate exists for such a
+    number.
 
     A class of number that the country does not have is missing from `rates`.
     """
@@ -82,6 +83,6 @@ def quote_table(
 
 
 def _alphabetical(prices: CountryPrices) -> tuple[bool, str]:
-    """Networks after countries, accents as if they were none: Åland stands under A."""
+    """Networks after countries, accents ignored: Åland sorts under A."""
     letters = unicodedata.normalize("NFKD", prices.name).encode("ascii", "ignore").decode()
     return prices.region == INTERNATIONAL, letters.casefold()

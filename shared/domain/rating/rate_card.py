@@ -69,7 +69,7 @@ class RateCardUnreadable(SettingsUnreadable):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What a leg of `kind` to numbers that begin with `prefix` costs.
+    """The price of a leg of `kind` to numbers that begin with `prefix`.
 
     `prefix` is E.164 digits without "+", empty for any number; for `dial_in` it is matched against
     the service number. `origin` is the ISO region that a caller must come from, None for any.
@@ -156,7 +156,7 @@ class RateCardVersion:
         return self.destination(row), self._terms.get(self._row_terms[row])
 
     def terms_number(self, row: int) -> int:
-        """Which of the card's different terms the row has, counted from 0."""
+        """The number of the row's terms among the card's different terms, counted from 0."""
         return self._row_terms[row]
 
     def tariff(self, row: int) -> Tariff:
@@ -176,7 +176,7 @@ class RateCardVersion:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes in memory: the packed arrays and texts, and an estimate of what is decoded."""
+        """Bytes in memory: the packed arrays and texts, and an estimate of the decoded part."""
         arrays = [values for _, values in self.index.parts()]
         arrays += [self._row_terms, self._row_destinations]
         packed = sum(values.itemsize * len(values) for values in arrays)
@@ -197,7 +197,7 @@ def build_version(
     """The version of these rates, if all is well with every one.
 
     Raises Invalid with a pointer for each bad field, at most RATE_CARD_ERRORS_MAX of them;
-    `pointer(i)` says where the i-th rate stands in what was sent.
+    `pointer(i)` is the position of the i-th rate in the request.
     """
     errors: list[tuple[int, FieldError]] = []
     # Numbers only: half a million Python objects would fill the memory.
@@ -220,7 +220,7 @@ def build_version(
         rate_names.append(names.setdefault(rate.destination, len(names)))
     order = sorted(range(len(keys)), key=keys.__getitem__)
     for earlier, position in islice(_duplicates(keys, order), limits.RATE_CARD_ERRORS_MAX):
-        errors.append((position, FieldError("/prefix", f"stands already at {pointer(earlier)}")))
+        errors.append((position, FieldError("/prefix", f"exists already at {pointer(earlier)}")))
     found = list(_card_errors(currency, time_zone, rounding, len(keys)))
     for position, each in sorted(errors, key=itemgetter(0)):
         found.append(FieldError(pointer(position) + each.pointer, each.detail))

@@ -1,4 +1,4 @@
-"""What a leg costs, what a credit pays for, and what has to be held for a call to come.
+"""The price of a leg, the seconds that a credit pays for, and the amount to hold for a future call.
 
 A charge is one exact rational sum, rounded once, at the end, in the card's mode. It is computed at
 once; everything that only explains it is built on demand.
@@ -22,7 +22,7 @@ _SECOND = timedelta(seconds=1)
 
 
 class ChargeLineKind(StrEnum):
-    """What a line of a charge is for."""
+    """The purpose of a line of a charge."""
 
     CONNECTION_FEE = "connection_fee"
     USAGE = "usage"
@@ -58,7 +58,7 @@ class ChargeLine(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """A rated leg. `amount_micros` is what is debited, never negative.
+    """A rated leg. `amount_micros` is the debit, never negative.
 
     `billed_seconds` are whole increments, so at least `talk_seconds`; 0 for a leg that costs
     nothing because of its length. `numerator` over `tariff.denominator` is the sum before rounding.
@@ -91,7 +91,8 @@ class Charge(NamedTuple):
         return self._lines(self._parts())
 
     def sentence(self) -> str:
-        """The charge in words: which prefix won and which lost, what was counted, how rounded."""
+        """The charge in words: the matched prefix and the shorter ones, the counted increments, the
+        rounding."""
         return self._sentence(self._parts())
 
     def explain(self) -> tuple[tuple[ChargeLine, ...], str]:
@@ -233,8 +234,8 @@ def paid_seconds(charge: Charge) -> int:
 
 
 def rest_after(charge: Charge, seconds: int) -> tuple[int, Charge | None]:
-    """What is left of a call once included minutes paid for `seconds` of it: (the second at which
-    the rest begins, its charge as that of a call of its own, None where nothing is left)."""
+    """The rest of a call once included minutes paid for `seconds` of it: (the second at which the
+    rest begins, its charge as that of a separate call, None without a rest)."""
     tariff, talk_seconds = charge.tariff, charge.talk_seconds
     if seconds >= paid_seconds(charge):
         return talk_seconds, None
@@ -280,7 +281,8 @@ def max_usage(
     answered_until: datetime | None = None,
     after_seconds: int = 0,
 ) -> int:
-    """The most seconds, up to those wanted, that the credit pays for: one more would cost more.
+    """The most seconds, up to the requested ones, that the credit pays for: one more would cost
+    more.
 
     With `answered_until` the answer is still to come, at any moment up to then, and the result is
     what the credit pays for whenever it comes. `after_seconds`: included minutes pay so many
@@ -308,10 +310,11 @@ def hold_amount_micros(
     answered_until: datetime | None = None,
     after_seconds: int = 0,
 ) -> int:
-    """What a leg of at most `seconds` can cost, answered at any moment up to `answered_until`.
+    """The maximum price of a leg of at most `seconds`, answered at any moment up to
+    `answered_until`.
 
-    So it covers the dearest bands that the call can touch, whichever way increments fall.
-    `after_seconds`: included minutes pay so many seconds before, as in `rest_after`.
+    So it covers the most expensive bands that the call can touch, at any position of the
+    increments. `after_seconds`: included minutes pay so many seconds before, as in `rest_after`.
     """
     tariff = tariff_of(rate.terms, rounding, time_zone)
     length = after_seconds + seconds

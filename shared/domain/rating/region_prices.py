@@ -1,4 +1,4 @@
-"""The cheapest and the dearest price a minute of a card, by region and class of number."""
+"""The lowest and the highest price a minute of a card, by region and class of number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from shared.domain.rating.rate_card import RateCardVersion
 
 @dataclass(frozen=True, slots=True)
 class PriceRange:
-    """Prices a minute in picos of the currency; a rate counts with its dearest slot."""
+    """Prices a minute in picos of the currency; a rate counts with its most expensive slot."""
 
     cheapest_picos: int
     dearest_picos: int

@@ -162,7 +162,7 @@ class Tariff:
         return self.terms.slots if band == BASE else self.terms.bands[band].slots
 
     def band_name(self, band: int) -> str | None:
-        """What a person calls the band: its name, or its number counted from 1; None for BASE."""
+        """The label of the band: its name, or its number counted from 1; None for BASE."""
         return None if band == BASE else self.terms.bands[band].name or f"band {band + 1}"
 
     def paid_seconds(self, answered_at: datetime, talk_seconds: int) -> int:
@@ -195,9 +195,9 @@ class Tariff:
         return talk_seconds
 
     def max_seconds(self, answered_at: datetime, credit_micros: int, wanted_seconds: int) -> int:
-        """The most seconds, up to those wanted, whose charge stays within the credit.
+        """The most seconds, up to the requested ones, whose charge stays within the credit.
 
-        A negative credit pays for what is free. A maximum charge with `stop` bounds it too.
+        A negative credit pays for free seconds. A maximum charge with `stop` bounds it too.
         """
         free = min(self.grace_seconds, wanted_seconds)
         budget = self._budget(credit_micros)

@@ -1,4 +1,4 @@
-"""What a call costs, wherever it goes: slots, time bands, fees and bounds of one rate.
+"""The price of a call to any number: slots, time bands, fees and bounds of one rate.
 
 Plain facts with their checks. `time_bands` knows which band is in force when, `tariff` turns the
 facts into integers that are quick to charge with.
@@ -24,7 +24,7 @@ _LEAP_YEAR = 2024
 
 
 class MaximumStrategy(StrEnum):
-    """What a maximum charge does: `cap` bounds what is charged, `stop` what is granted."""
+    """The effect of a maximum charge: `cap` bounds the charge, `stop` the grant."""
 
     CAP = "cap"
     STOP = "stop"
@@ -90,7 +90,7 @@ class Terms:
 
 
 def terms_errors(terms: Terms) -> Iterator[FieldError]:
-    """What is wrong with the terms, pointers relative to the rate that carries them."""
+    """The errors of the terms, pointers relative to the rate that carries them."""
     yield from _picos_errors("/connection_fee", terms.connection_fee_picos)
     yield from _picos_errors("/minimum_charge", terms.minimum_charge_picos)
     yield from _maximum_errors(terms)
@@ -105,12 +105,12 @@ def terms_errors(terms: Terms) -> Iterator[FieldError]:
 
 
 def minute_picos(slots: tuple[Slot, ...]) -> int:
-    """The price of a minute in the dearest slot, in whole picos, rounded up."""
+    """The price of a minute in the most expensive slot, in whole picos, rounded up."""
     return max(ceil_div(60 * slot.price_picos, slot.unit_seconds) for slot in slots)
 
 
 def label_problem(text: str) -> str:
-    """What is wrong with a name that people read; "" if nothing is."""
+    """The error of a displayed name; "" without one."""
     if not _NAME.fullmatch(text):
         return "must be 1 to 200 characters without controls"
     return FORMULA_RULE if is_formula(text) else ""

@@ -1,4 +1,4 @@
-"""Which time band is in force at each second of a call, by the local clock of a named zone.
+"""The time band in force at each second of a call, by the local clock of a named zone.
 
 A second of a call belongs to the band that the wall clock shows at its beginning. So an hour that
 the clock repeats is in the same band twice, and a start that the clock skips counts from the first
@@ -38,7 +38,7 @@ class BandClock:
     def changes(self, answered_at: datetime, seconds: int) -> list[tuple[int, int]]:
         """(second of the call, band index) wherever the band changes; BASE where none holds.
 
-        Begins with second 0; seconds rise and stay below `seconds`, neighbours differ.
+        Begins with second 0; seconds rise and stay below `seconds`, and consecutive bands differ.
         """
         start = (answered_at - _EPOCH) // _SECOND
         found: list[tuple[int, int]] = []
@@ -116,7 +116,8 @@ class BandClock:
 
 
 def spans_on(band: Band, day: int) -> Iterator[tuple[int, int]]:
-    """(begin, end) of a band on a local day, counted from 1970, and of what began a day before."""
+    """(begin, end) of a band on a local day, counted from 1970, and of a band that began a day
+    before."""
     over_midnight = band.until_second_of_day <= band.from_second_of_day
     if _holds_on(band, day):
         end = DAY_SECONDS if over_midnight else band.until_second_of_day

@@ -27,7 +27,7 @@ class CardVersion:
 
     @property
     def etag(self) -> str:
-        """The quoted revision, as HTTP wants it."""
+        """The quoted revision, as HTTP requires."""
         return f'"{self.revision}"'
 
 

@@ -8,9 +8,9 @@ Records are assigned in passes; a later pass sees what earlier ones left over:
 4. beyond the tolerance, a record and a leg of one kind and called number, at most a day apart, if
    neither has another counterpart.
 
-Passes 2 and 3 take the two nearest of all unassigned records and legs of a group first, as long as
-they are no further apart than the tolerance; ties go to the smaller difference of seconds, then to
-the order of the file. The outcome depends on the two sets alone (docs/reconciliation.md).
+Passes 2 and 3 take the two nearest of all unassigned records and legs of a group first, if they are
+no further apart than the tolerance. Ties go to the smaller difference of seconds, then to the order
+of the file. The outcome depends on the two sets alone (docs/reconciliation.md).
 """
 
 import heapq
@@ -30,7 +30,7 @@ _MASK = "*"
 
 
 class Field(StrEnum):
-    """What may differ between a record and its leg."""
+    """The permitted differences between a record and its leg."""
 
     KIND = "kind"
     NUMBER = "number"
@@ -61,8 +61,8 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """An answered leg of ours; `amounts` are net micros by currency: what credits paid, and what
-    the carrier is paid where the account has a carrier card."""
+    """An answered leg of the product; `amounts` are net micros by currency: the amount that credits
+    paid, and the carrier's amount where the account has a carrier card."""
 
     key: str
     kind: LegKind
@@ -107,7 +107,7 @@ class MissingHere:
 class Reconciliation:
     """The outcome, each list in the order of file or time; `matched` counts pairs that agree, and
     `outside` the records that neither were answered in the span nor are those of such a leg. Sums
-    are micros of what is inside."""
+    are micros of the contents."""
 
     matched: int
     outside: int
@@ -179,7 +179,7 @@ def reconcile(
 
 @dataclass(frozen=True, slots=True)
 class _Similarity:
-    """What a record and a leg must have in common; None: they can't be compared so."""
+    """The facts that a record and a leg must share; None: they can't be compared so."""
 
     of_record: Callable[[Record], Hashable | None]
     of_leg: Callable[[Leg], Hashable | None]
@@ -380,7 +380,7 @@ def _within_a_day[Each: (Record, Leg)](ordered: Sequence[Each], moment: datetime
 
 
 def _names(record: Record) -> list[Hashable]:
-    """By what a record is known to be the same call as another one."""
+    """The key by which a record is recognized as the same call as another one."""
     facts = record.kind, record.number, record.seconds
     if record.id is None and record.row_id is None:
         return [("facts", record.caller, *facts)]
@@ -396,7 +396,7 @@ def _nearest_first(
     records: Sequence[Record], legs: Sequence[Leg], seconds_max: int
 ) -> Iterable[tuple[int, str]]:
     """Pairs of one group, nearest first. In the order of times the two nearest of both sides are
-    neighbours; once they are taken out, their neighbours are neighbours of each other."""
+    adjacent; once they are removed, the records around them are adjacent."""
     if len(records) == 1 and len(legs) == 1:
         record, leg = records[0], legs[0]
         return [(record.line, leg.key)] if _apart(record, leg) <= seconds_max else []

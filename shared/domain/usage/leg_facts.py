@@ -1,4 +1,4 @@
-"""What a charged leg counts as in usage: its groups, its seconds, and the time of its call."""
+"""The usage of a charged leg: its groups, its seconds, and the time of its call."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ def leg_facts(charge: Mapping[str, object], entry: Entry, organizer: str | None)
 
 
 def carrier_micros(charge: Mapping[str, object]) -> int | None:
-    """What the leg costs in purchasing, where that is known in the currency of the charge."""
+    """The purchasing cost of the leg, where it is known in the currency of the charge."""
     carrier = charge.get("carrier")
     if not isinstance(carrier, dict) or carrier.get("currency") != charge.get("currency"):
         return None

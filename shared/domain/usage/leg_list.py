@@ -1,4 +1,4 @@
-"""A leg as lists show it: what it costs net of corrections, and by what legs are selected."""
+"""A leg in lists: its price net of corrections, and the filters of legs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,7 +55,7 @@ class ListedLeg:
         self.organizer = _text(person.get("organizer")) or self.organizer
 
     def correct(self, entry: Entry, charge: Mapping[str, object] | None = None) -> None:
-        """An entry that takes the leg's debit back, or charges it anew by `charge`, in order."""
+        """An entry that reverses the leg's debit, or re-rates it by `charge`, in order."""
         self.corrections.append(entry.sequence)
         self.amount_micros -= entry.amount_micros
         if entry.kind is EntryKind.REVERSAL:
@@ -74,7 +74,7 @@ class ListedLeg:
 
 @dataclass(frozen=True, slots=True)
 class LegFilter:
-    """Which legs; None: any. `number` is the caller or the called number."""
+    """The filter of legs; None: any. `number` is the caller or the called number."""
 
     kind: str | None = None
     status: str | None = None
@@ -89,7 +89,7 @@ class LegFilter:
     min_amount_micros: int | None = None
 
     def admits_first(self, leg: ListedLeg) -> bool:
-        """Whether a leg can be one of them, by what no correction changes."""
+        """Whether a leg can be one of them, by facts that no correction changes."""
         return (
             self.kind in {None, leg.kind}
             and self.cost_center in {None, leg.cost_center}
@@ -142,7 +142,7 @@ def listed_leg(debit: Entry, charge: Mapping[str, object]) -> ListedLeg:
 
 
 def parked_leg(parked: ParkedLeg) -> ListedLeg:
-    """A leg that waits, as far as its original tells."""
+    """A waiting leg, as far as its original shows."""
     original = parked.original
     seconds = original.get("talk_seconds")
     answered_at, started_at = (_text(original.get(name)) for name in ("answered_at", "started_at"))

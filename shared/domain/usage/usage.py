@@ -17,7 +17,7 @@ from shared.domain.usage.leg_facts import LEG_GROUPS, LegFacts, UsageTime, leg_f
 
 TIME_GROUPS = ("day", "week", "month", "hour")
 GROUPS = (*LEG_GROUPS, *TIME_GROUPS)
-"""By what usage can be grouped; times are local to the account."""
+"""The groupings of usage; times are local to the account."""
 _PLACES = {name: place for place, name in enumerate(LEG_GROUPS)}
 
 type Group = tuple[str, ...]
@@ -78,7 +78,8 @@ class Slot(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """Legs that no grouping tells apart: their groups, and when they were booked and called."""
+    """Legs with the same group in every grouping: their groups, and the times of booking and
+    call."""
 
     groups: tuple[str, ...]
     booked: Slot

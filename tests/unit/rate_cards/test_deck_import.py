@@ -279,7 +279,7 @@ def test_prefixes_that_come_twice(duplicates: str, kept: str) -> None:
 
 def test_prefixes_that_come_twice_are_refused_by_default() -> None:
     """With the line of the other one."""
-    twice = "stands already at /lines/2:"
+    twice = "exists already at /lines/2:"
 
     assert errors(TWICE, **SIMPLE) == [
         (

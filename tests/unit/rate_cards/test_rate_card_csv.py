@@ -119,7 +119,7 @@ def test_tables_of_other_programs_are_read() -> None:
         ([{}, {"prefix": "33", "maximum_charge": "0"}], {"/lines/3/maximum_charge": "more than 0"}),
         ([{}, {"prefix": "33", "maximum_charge_strategy": "x"}], {"/lines/3/maximum_charge_strategy": "cap"}),
         ([{}, {"prefix": "33", "maximum_charge_strategy": "cap"}], {"/lines/3/maximum_charge_strategy": "needs"}),
-        ([{}, {"destination": "elsewhere"}], {"/lines/3/prefix": "stands already at line 2"}),
+        ([{}, {"destination": "elsewhere"}], {"/lines/3/prefix": "exists already at line 2"}),
         ([{}, {}], {"/lines/3/from_second": "after the slot before"}),
         ([{}, {"from_second": "60"}, {"from_second": "120", "price": "-1"}], {"/lines/4/price": "not negative"}),
         ([{}, {"from_second": "60", "connection_fee": "1"}], {"/lines/3/connection_fee": "the same on every row"}),

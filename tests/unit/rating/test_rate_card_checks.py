@@ -224,7 +224,7 @@ def test_no_rate_stands_twice() -> None:
     assert pointers(GOOD, *others) == []
     with pytest.raises(Invalid) as refused:
         card(*others, GOOD, same)
-    assert refused.value.errors == (FieldError("/rates/3/prefix", "stands already at /rates/2"),)
+    assert refused.value.errors == (FieldError("/rates/3/prefix", "exists already at /rates/2"),)
 
 
 def test_a_card_has_a_limited_number_of_rates(monkeypatch: pytest.MonkeyPatch) -> None:
