@@ -1,4 +1,4 @@
-"""What a caller may use of this process, and whose turn it is.
+"""The share of a caller in this process, and the order of work.
 
 Each caller has a budget of requests and a budget of work. Work is counted in units: a unit is a
 stored row, or a KiB of it. Calls in progress are served first: a report takes a turn, of which only
@@ -41,7 +41,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a caller may use per second; `BUDGET_BURST_SECONDS` of it at once."""
+    """The share of a caller per second; `BUDGET_BURST_SECONDS` of it at once."""
 
     requests_per_second: int
     work_per_second: int
@@ -93,7 +93,8 @@ class Budgets:
 
 @dataclass(slots=True)
 class Turns:
-    """Who works: calls in progress at once, reports a few at a time, callers in rotation."""
+    """The order of work: calls in progress at once, reports a few at a time, callers in
+    rotation."""
 
     calls: int = 0
     reports: int = 0
@@ -202,7 +203,7 @@ def _busy() -> RateLimited:
 @dataclass(slots=True)
 class Refusals:
     """How many refused requests were logged in this minute: anybody can make as many as they like.
-    What was left out is counted in one line."""
+    One line counts the omitted ones."""
 
     minute: int = 0
     seen: int = 0
@@ -252,7 +253,7 @@ class Work:
         if time.monotonic() > self.deadline:
             raise RateLimited(
                 f"The report takes longer than {limits.REPORT_SECONDS_MAX} s; "
-                "ask for a shorter span.",
+                "request a shorter span.",
                 retry_after_seconds=limits.REPORT_WAIT_SECONDS_MAX,
             )
 
@@ -272,7 +273,7 @@ _slice_began = 0.0
 
 @contextmanager
 def working(work: Work) -> Iterator[None]:
-    """What is read within is the work of this request."""
+    """Reads inside are the work of this request."""
     token = _WORK.set(work)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What the environment says, read once. `docs/configuration.md` explains each setting.
+"""The settings of the environment, read once. `docs/configuration.md` explains each setting.
 
 A missing or senseless setting is named in the error, never its value.
 """
@@ -146,7 +146,7 @@ class Settings:
 
 
 def _packaged_release() -> str:
-    """The release that `make package` wrote beside this module; a checkout has none."""
+    """The release that `make package` wrote next to this module; a checkout has none."""
     try:
         return Path(__file__).with_name("release.txt").read_text("utf-8").strip()
     except FileNotFoundError:
@@ -160,8 +160,8 @@ def is_address(place: str) -> bool:
 
 
 def _resolved(values: Mapping[str, str]) -> Mapping[str, str]:
-    """The values, once every reference to a vault is one. Azure hands a reference that it can't
-    follow to the process as it stands: an administrator's key that anybody can guess."""
+    """The values, once every reference to a vault is one. Azure passes a reference that it can't
+    follow to the process unchanged: an administrator's key that anyone can guess."""
     for name, value in values.items():
         if value.strip().startswith(VAULT_REFERENCE):
             raise SettingsError(f"the setting {name} refers to a vault that does not give it out")

@@ -1,7 +1,7 @@
 """One JSON line per event: what dashboards count and what an operator greps.
 
-Phone numbers, e-mail addresses and organizers' ids are masked wherever they stand: logs are read by
-more people, and kept elsewhere, than the ledger. docs/telemetry.md is the catalogue of events and
+Phone numbers, e-mail addresses and organizers' ids are masked in every field: logs are read by more
+people, and stored in more places, than the ledger. docs/telemetry.md is the catalog of events and
 fields.
 """
 
@@ -31,7 +31,8 @@ _NOISY = ("azure", "azure.core.pipeline.policies.http_logging_policy", "uamqp", 
 
 
 def event(name: str, *, level: int = logging.INFO, **fields: object) -> None:
-    """Log `{"event": name, …fields}` as one line; what is no JSON value is written as its text."""
+    """Log `{"event": name, …fields}` as one line; a value that JSON lacks is written as its
+    text."""
     if _LOGGER.isEnabledFor(level):
         _LOGGER.log(level, "%s", _line(name, fields))
 
@@ -53,13 +54,13 @@ def mask(text: str) -> str:
 
 
 def pseudonym(text: str) -> str:
-    """What stands in logs for a person's id: the same for the same person, in any spelling."""
+    """The pseudonym of a person's id in logs: the same for the same person, in any notation."""
     plain = unquote(text).lower()
     return "person-" + hashlib.sha256(plain.encode()).hexdigest()[:12]
 
 
 def silence_libraries() -> None:
-    """Libraries log only what is wrong: their requests are counted by our own events."""
+    """Libraries log only errors: events of the product count their requests."""
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     _LOGGER.setLevel(logging.INFO)
@@ -71,7 +72,8 @@ def _line(name: str, fields: Mapping[str, object]) -> str:
 
 
 def _masked(field: str, value: object) -> object:
-    """A value as it may be logged: what a field is for tells how a number may be spelt in it."""
+    """A value in the form of the log: the purpose of a field determines the possible notations of a
+    number in it."""
     if field in _NUMBERS and value is not None:
         return _short(str(value))
     if field in _PERSONS and value is not None:
@@ -87,6 +89,6 @@ def _masked(field: str, value: object) -> object:
 
 
 def _short(number: str) -> str:
-    """The beginning and the last two characters of what is, or may be, a number."""
+    """The beginning and the last two characters of a number or a possible number."""
     shown = 5 if number.startswith("+") else 4
     return f"{number[:shown]}…{number[-2:]}" if len(number) > shown + 2 else "…"

@@ -22,9 +22,18 @@ PENDING = STYLE / "pending.txt"
 CODE = "`x`"
 FOLDERS = ("shared", "functions", "local", "cli/perminute_cli", "infra/tools", "tools")
 CONSOLE_TEXTS = ROOT / "console" / "src" / "fr.ts"
-NOT_PROSE = re.compile(r"[^|]*\w\|\w|\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|ALTER|BEGIN|<!|<\w)")
+NOT_PROSE = re.compile(
+    r"[^|]*\w\|\w"  # a table of names
+    r"|[^{]*\{[^}]*:[^}]*;"  # a style sheet
+    r"|(?s:.*[àâçéèêîôûœ])"  # French
+    r"|\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|ALTER|BEGIN|import |<!|<\w)"
+)
+QUOTED = re.compile(r"[\"“][^\"“”]*[\"”]|(?<!\w)'[^'\n]+'(?!\w)")
+NAMED = re.compile(
+    r"\S*[\w.<`](?:[/_=~@|]|\.(?=[\w`]))[\w.<`]\S*?(?=[.,;:!?)]*(?:\s|$))|(?<!\w)--?\w\S*|`x`"
+)
 PROSE = re.compile(r"[A-Za-z']{2,},? [a-z']{2,}")
-ITEM = re.compile(r"\s*(?:[-*] |\d+\. |[├└│])")
+ITEM = re.compile(r"\s*(?:[-*] |\d+\. |[├└│|])")
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"”)*_]*\s+(?=[\"“(*_]*[A-Z0-9`])")
 
 
@@ -228,8 +237,7 @@ def texts(path: Path) -> list[Text]:
 
 def prose(text: str) -> str:
     """Without words in quotation marks, paths, options and identifiers: named, not used."""
-    text = re.sub(r"[\"“][^\"“”]*[\"”]|(?<!\w)'[^'\n]+'(?!\w)", CODE, text)
-    return re.sub(r"\S*[\w.<`](?:[/_=~@|]|\.(?=[\w`]))[\w.<`]\S*|(?<!\w)--?\w\S*|`x`", CODE, text)
+    return NAMED.sub(CODE, QUOTED.sub(CODE, text))
 
 
 def check(found: list[Text], rules: list[Rule]) -> list[Finding]:

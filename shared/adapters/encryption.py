@@ -1,7 +1,8 @@
-"""Content under a key of ours: AES-GCM, bound to the name that it is kept under.
+"""Encrypted content under a key of the deployment: AES-GCM, bound to the name under which it is
+stored.
 
-The first bytes say format and key, so that keys can be changed: the first one seals, all of them
-open.
+The first bytes name format and key, so that keys can be changed: the first one encrypts, all of
+them decrypt.
 """
 
 import hashlib
@@ -37,7 +38,8 @@ class Sealing:
         return head + nonce + AESGCM(self._newest).encrypt(nonce, content, head + name.encode())
 
     def open(self, name: str, sealed: bytes) -> bytes:
-        """What was sealed. Raises ValueError when it was not, not so, or under another name."""
+        """The decrypted content. Raises ValueError when it was not, not so, or under another
+        name."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -49,7 +51,7 @@ class Sealing:
         try:
             return AESGCM(key).decrypt(nonce, content, head + name.encode())
         except (InvalidTag, ValueError) as error:
-            raise ValueError(f"{name} is not what was written") from error
+            raise ValueError(f"{name} differs from the written content") from error
 
 
 def _key_id(label: bytes, key: bytes) -> bytes:

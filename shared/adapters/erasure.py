@@ -1,7 +1,7 @@
 """Erasure of a person: a number or an organizer leaves every table; money and chain stay.
 
-Entries carry only the salted digest of a leg's person part, so the chain verifies without it. What
-is on the queue or in the inbox is on its way and stays until it was charged: erase again then.
+Entries carry only the salted digest of a leg's person part, so the chain verifies without it. A leg
+on the queue or in the inbox stays until it was charged: erase again then.
 """
 
 import json
@@ -71,7 +71,7 @@ class TableEraser:
         )
 
     async def _ledger_copies(self, account: str, person: "_Person", organizer: str | None) -> None:
-        """The organizer leaves journal rows, segments and days of usage, where it stands apart
+        """The organizer is removed from journal rows, segments and days of usage, where it is apart
         from the rest. A closed month that names it goes: the nightly job makes it again."""
         if organizer is None:
             return
@@ -95,7 +95,7 @@ class TableEraser:
         return count
 
     async def _counters(self, account: str, organizer: str | None) -> int:
-        """What was counted of an organizer, under a hash of its name."""
+        """The counters of an organizer, under a hash of its name."""
         if organizer is None:
             return 0
         key = hold_rows.spend_key(scope_key(Scope.ORGANIZER, organizer))
@@ -162,7 +162,7 @@ class TableEraser:
 
 
 class _Person:
-    """Where a number or an organizer stands in a row, and the row without it."""
+    """The place of a number or an organizer in a row, and the row without it."""
 
     def __init__(self, number: str | None, organizer: str | None) -> None:
         numbers = () if number is None else (number, called_number(number), caller_number(number))
@@ -183,7 +183,7 @@ class _Person:
         return {**without("person", row.values), **pack("person", {})}
 
     def of_organizers(self, row: Row) -> Cleaned:
-        """A journal row or a segment without the organizer beside its entries."""
+        """A journal row or a segment without the organizer of its entries."""
         named = ledger_rows.read_organizers(row)
         kept = [
             [self._other(name) for name in each] if isinstance(each, list) else self._other(each)
@@ -283,7 +283,7 @@ class _Person:
         return text
 
     def is_organizer_record(self, account: str, row: Row) -> bool:
-        """Whether a row of the directory is what was registered of the organizer."""
+        """Whether a row of the directory is a registration of the organizer."""
         if self._organizer is None:
             return False
         if row.partition == account_index.partition_of("organizer", account):

@@ -1,4 +1,4 @@
-"""The composition root: which adapter stands behind which port, and what each use case gets.
+"""The composition root: the adapter of each port, and the dependencies of each use case.
 
 All modules of use cases and adapters are loaded with this one, which is why `bootstrap.container`
 imports it at the first call. The SDKs of Azure are not: adapters import them when they connect.

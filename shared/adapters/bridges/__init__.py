@@ -59,8 +59,8 @@ _OTHERS = "events in the dialect of the bridge, which was another one when these
 
 
 def parse(dialect: str, post: BridgePayload) -> list[Posted]:
-    """The content of `post` in the dialect of its bridge (a key of DIALECTS), in its order. What a
-    bridge would not send again comes back as Unreadable.
+    """The content of `post` in the dialect of its bridge (a key of DIALECTS), in its order. A
+    record that a bridge would not send again is returned as Unreadable.
 
     Raises TooLarge, and BadRequest and Invalid for a bridge that posts again.
     """

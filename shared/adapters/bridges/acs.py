@@ -1,9 +1,9 @@
 """Dialect `acs`: Azure Communication Services, events of Call Automation and of Event Grid.
 
-An event of a call tells neither duration nor direction. A phone participant (`4:+…`) is a leg from
-the first list that holds it to the first later list that does not, else to the end of the call.
-`IncomingCall` makes it a dial-in. `AddParticipantSucceeded`, or `operationContext` of the call for
-those who were there from the start, makes it a dial-out.
+An event of a call contains neither duration nor direction. A phone participant (`4:+…`) is a leg
+from the first list that holds it to the first later list that does not, else to the end of the
+call. `IncomingCall` makes it a dial-in. `AddParticipantSucceeded`, or `operationContext` of the
+call for participants from its start, makes it a dial-out.
 """
 
 import hashlib
@@ -71,7 +71,7 @@ def _event(post: BridgePayload, item: object) -> Posted:
     named = ("correlationId", "serverCallId", "callConnectionId")
     call = next((text for each in named if (text := identifier(_mapping(data).get(each)))), None)
     if facts_of is None:
-        return Ignored(call or "-", f"{name} says nothing about a phone leg.")
+        return Ignored(call or "-", f"{name} does not concern a phone leg.")
     if call is None:
         return Unreadable(None, f"{name} names no call.", post.body)
     found = _mapping(data)
@@ -88,7 +88,7 @@ def _event(post: BridgePayload, item: object) -> Posted:
 
 
 def _context(data: Mapping[str, object]) -> dict[str, object]:
-    """Our own ids in `operationContext`: an authorization alone, or JSON with several."""
+    """Ids of Perminute in `operationContext`: an authorization alone, or JSON with several."""
     text = text_of(data.get("operationContext"))
     if text is None:
         return {"has_context": False}
@@ -260,7 +260,7 @@ def _leg(
 
 
 def _source(events: Sequence[CallEvent], first_list: CallEvent, phone: str) -> CallEvent | None:
-    """The event that tells how a participant came into the call."""
+    """The event that shows how a participant joined the call."""
     for event in events:
         facts = event.facts
         if facts["type"] == "AddParticipantSucceeded" and facts["phone"] == phone:

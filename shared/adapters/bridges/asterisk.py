@@ -80,7 +80,7 @@ _LOCAL_FIRST = re.compile(r"Local/.*;1", re.ASCII | re.DOTALL)
 _CREATED = re.compile(r"(?:.*-)?(\d{9,11})\.\d+", re.ASCII | re.DOTALL)
 _DIALLED = re.compile(r"\+?[0-9]{3,20}", re.ASCII)
 _CLID = re.compile(r"<([^<>]{1,64})>\s*$")
-_NOT_A_LEG = "The channel reached no conference, and nothing says that it was dialled."
+_NOT_A_LEG = "The channel reached no conference, and no event shows that it was dialled."
 
 
 def parse(post: BridgePayload) -> list[Posted]:

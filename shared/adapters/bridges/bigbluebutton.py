@@ -1,5 +1,5 @@
-"""Dialect `bigbluebutton`: webhook events. A created meeting tells which account and organizer a
-voice conference belongs to; the FreeSWITCH of the same host rates the legs."""
+"""Dialect `bigbluebutton`: webhook events. A created meeting contains the account and organizer of
+a voice conference; the FreeSWITCH of the same host rates the legs."""
 
 from collections.abc import Mapping
 
@@ -36,7 +36,7 @@ def _event(post: BridgePayload, item: object) -> Posted:
     conference = identifier(found.get("voice-conf"))
     internal = identifier(found.get("internal-meeting-id")) or "-"
     if name != "meeting-created":
-        return Ignored(internal, f"{name} says nothing about a phone leg.")
+        return Ignored(internal, f"{name} does not concern a phone leg.")
     if conference is None:
         return Unreadable(internal, "The meeting has no voice-conf.", post.body)
     created_at = read_time(found.get("create-time")) or read_time(

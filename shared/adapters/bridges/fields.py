@@ -29,7 +29,7 @@ _YEAR_MAX = 9998
 
 
 def is_number_text(text: str) -> bool:
-    """What may stand where a number belongs: also `anonymous` or an odd one, which is parked later
+    """The permitted text of a number: also `anonymous` or a malformed one, which is parked later
     rather than lost here."""
     return len(text) <= NUMBER_CHARS_MAX and not _CONTROL.search(text)
 
@@ -123,8 +123,8 @@ def identifier(value: object) -> str | None:
 
 
 def number_text(value: object) -> str | None:
-    """A text that may stand for a number, else None. A plus that a form made a space is put back,
-    and one that lost its percent sign (`2B44…`)."""
+    """A text that may be a number, else None. A plus that a form made a space is put back, and one
+    that lost its percent sign (`2B44…`)."""
     if isinstance(value, str) and re.fullmatch(r" \d{7,20}", value, re.ASCII):
         return f"+{value[1:]}"
     text = text_of(value)
@@ -171,8 +171,9 @@ def form_fields(body: bytes) -> dict[str, str]:
 
 
 def labels(*sources: Mapping[str, object]) -> dict[str, str]:
-    """What the bridge's people put beside an event: `authorization`, `account`, `organizer` and
-    `conference`, also as `perminute_…` or `…_id`; of the first source that has each."""
+    """The additional fields of an event, set by the bridge's operators: `authorization`, `account`,
+    `organizer` and `conference`, also as `perminute_…` or `…_id`; of the first source that has
+    each."""
     found: dict[str, str] = {}
     for name in _LABELS:
         for source in sources:

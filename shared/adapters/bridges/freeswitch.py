@@ -87,7 +87,7 @@ class _Record:
 
     @classmethod
     def read(cls, value: object) -> "_Record":
-        """Raises _OddError on what is not a record of mod_json_cdr."""
+        """Raises _OddError for a body that is not a record of mod_json_cdr."""
         if not isinstance(value, dict):
             raise _OddError("The body is no JSON object.")
         variables = value.get("variables")
@@ -102,7 +102,7 @@ class _Record:
         if value is None or value == "":
             return None
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise _OddError(f"The variable {name} stands twice, or is no text.")
+            raise _OddError(f"The variable {name} occurs twice, or is no text.")
         return _decoded(str(value))
 
     def identifier(self, name: str) -> str | None:
@@ -130,7 +130,7 @@ class _Record:
         return stated if isinstance(stated, str) and stated in _KINDS else self.text("direction")
 
     def texts(self, name: str) -> list[str]:
-        """The texts of a variable that may stand several times; none where it is no text."""
+        """The texts of a variable that may occur several times; none where it is no text."""
         value = self.variables.get(name)
         values = value if isinstance(value, list) else [value]
         texts = [each for each in values if isinstance(each, str) and each]
@@ -149,14 +149,14 @@ class _Record:
         )
 
     def unanswered(self) -> bool:
-        """Whether the record says that nobody answered. Raises _OddError."""
+        """Whether the record is of an unanswered call. Raises _OddError."""
         billed = self.text("billsec")
         if billed is not None and not _NO_TIME.fullmatch(billed):
             return False
         return billed is not None or bool(self.text("answer_epoch") or self.text("answer_uepoch"))
 
     def answered(self) -> bool:
-        """Whether somebody answered. Raises _OddError."""
+        """Whether the call was answered. Raises _OddError."""
         return self.moment("answer", "answered_time") is not None
 
     def moment(self, variable: str, profile_time: str) -> datetime | None:
@@ -219,10 +219,10 @@ def _moment(count: int, unit: timedelta, name: str) -> datetime:
 
 
 def _why_ignored(record: _Record) -> str | None:
-    """Why a record is no leg, None where it is one: it reached a conference, it carries our
-    authorization, or it names an account (callers who were not answered excepted).
+    """The reason why a record is no leg, None where it is one: it reached a conference, it carries
+    an authorization, or it names an account (unanswered callers excepted).
 
-    A dial-out that nobody answered reached no conference, but it must free its hold.
+    An unanswered dial-out reached no conference, but it must free its hold.
     """
     if record.text("conference_name") or record.text("conference_uuid"):
         return None
@@ -324,7 +324,7 @@ def _called(record: _Record, country: str | None) -> tuple[str | None, tuple[str
     """(the number that was dialled where no service number was, the texts that may be it).
 
     The texts: what the dial plan exports, the SIP headers, the caller profiles, the oldest first,
-    since each transfer adds one. The number: what is exported; else the first text that is a
+    since each transfer adds one. The number: the exported one; else the first text that is a
     number, else the first that is as long as a number, else the first.
     """
     exported = [text for text in map(_plain, record.texts("perminute_to")) if is_number_text(text)]

@@ -25,9 +25,8 @@ _PAIR_START = re.compile(r'(?:^|,)"([A-Za-z0-9_.-]{1,100})":"')
 def read_body(body: bytes) -> object:
     """The JSON value of a post: raw, percent-encoded, or base64; the latter two after `cdr=`.
 
-    The content type is not read: `disable-100-continue` makes FreeSWITCH drop it. Nor need
-    `cdr=` be there: in the files that it writes after a failed post it is not. Raises BadRequest
-    if none of them can be read.
+    The content type is not read: `disable-100-continue` makes FreeSWITCH drop it. The
+    files that it writes after a failed post lack `cdr=`. Raises BadRequest if no form can be read.
     """
     text = body.strip()
     if not text.startswith((b"cdr=", *_ENCODED)):
@@ -67,9 +66,9 @@ def _base64(value: bytes) -> bytes:
 def _recover(text: str) -> Record | None:
     """A record out of `encode=true` with `encode-values`, whose variables lost their escapes.
 
-    FreeSWITCH does not encode what has the form of encoded text: one decoding bares the quotes
-    inside a variable. The other parts of the record are sound JSON. A variable that stands twice,
-    or whose text holds a quote, is AMBIGUOUS: a caller's name could pretend to be a variable.
+    FreeSWITCH does not encode text in the form of encoded text: one decoding exposes the quotes
+    inside a variable. The other parts of the record are sound JSON. A variable that occurs twice,
+    or whose text contains a quote, is AMBIGUOUS: a caller's name could pretend to be a variable.
     """
     start = text.find(_VARIABLES)
     if start < 0:

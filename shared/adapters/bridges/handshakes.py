@@ -1,4 +1,4 @@
-"""Handshakes by which vendors make sure that an address wants their events."""
+"""Handshakes by which vendors verify that an address accepts their events."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,8 +17,8 @@ def answer(
 ) -> dict[str, object] | None:
     """The answer to a handshake in an authenticated body; None where it is another post.
 
-    Event Grid sends a code that goes back to it. Zoom wants a token signed, by the secret with
-    which it signed the request.
+    Event Grid sends a code that goes back to it. Zoom requires a token signed with the secret that
+    signed the request.
     """
     try:
         if bridge.dialect == "acs":

@@ -1,5 +1,5 @@
-"""Dialect `jitsi`: events of `event_sync`. They tell that a room was in use; the bridge of the SIP
-trunk rates the legs. Any event of a room will do, since lost ones are not sent again."""
+"""Dialect `jitsi`: events of `event_sync`. They report the use of a room; the bridge of the SIP
+trunk rates the legs. Any event of a room is sufficient, since lost ones are not sent again."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ def _event(post: BridgePayload, item: object) -> Posted:
     if name is None or room is None:
         return Unreadable(None, "The event has no event_name or no room_name.", post.body)
     if name not in {"muc-room-created", "muc-room-destroyed"}:
-        return Ignored(room, f"{name} says nothing about a phone leg.")
+        return Ignored(room, f"{name} does not concern a phone leg.")
     created_at = read_time(event.get("created_at"))
     if created_at is None:
         return Unreadable(room, "The event has no created_at.", post.body)

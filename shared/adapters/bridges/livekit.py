@@ -1,7 +1,7 @@
-"""Dialect `livekit`: webhooks of SIP participants. Who left was answered when it joined; what the
-webhook of the departure lacks is taken from that of the arrival.
+"""Dialect `livekit`: webhooks of SIP participants. A participant who left was answered at the time
+of joining; facts that the webhook of the departure lacks come from that of the arrival.
 
-The numbers stand in attributes: `sip.phoneNumber` is the other party, `sip.trunkPhoneNumber` the
+Attributes contain the numbers: `sip.phoneNumber` is the other party, `sip.trunkPhoneNumber` the
 number of the trunk. A dispatch rule makes a dial-in, a trunk without one a dial-out.
 """
 

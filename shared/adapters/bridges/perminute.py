@@ -66,7 +66,7 @@ def read_leg(
 
 def _malformed(errors: list[FieldError]) -> Invalid:
     return Invalid(
-        "What was posted is not a leg that ended; nothing was taken.",
+        "The post is not a leg that ended; nothing was accepted.",
         tuple(errors[:FIELD_ERRORS_MAX]),
     )
 

@@ -94,7 +94,7 @@ def _call_out(
     if phone is None or uuid is None:
         return Unreadable(None, "The call-out names no meeting or no number.", post.body)
     if what in _NOBODY:
-        return Ignored(uuid, "Nobody answered the call-out.")
+        return Ignored(uuid, "The call-out was not answered.")
     at = time_text(read_time(event.get("event_ts")))
     return CallEvent(f"meeting|{uuid}", uuid, {"type": "callout", "phone": phone, "at": at})
 

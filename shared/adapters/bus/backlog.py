@@ -1,4 +1,5 @@
-"""How far the queue is behind, written by those who read it for those who let holds expire.
+"""The age of the queue's backlog, written by the processes that read the queue for those that
+expire holds.
 
 One row: a process that debits writes the age of the oldest leg of its batch while that is over a
 minute, and 0 once it is not. A value that is not repeated for some minutes counts no more.
@@ -46,7 +47,7 @@ class TableBacklog:
         self._written_at, self._written_seconds = now, age
 
     async def seconds(self) -> int:
-        """The age of what is processed now. Raises StoreUnavailable."""
+        """The age of the legs that are processed now. Raises StoreUnavailable."""
         now = self._clock.now()
         if now - self._read_at >= timedelta(seconds=limits.BACKLOG_READ_SECONDS):
             self._read_at = now

@@ -1,7 +1,7 @@
 """Whether the queue takes messages, and since when the oldest leg waits in it: a sender is opened
 and closed, the first messages are peeked at, and nothing is sent or locked.
 
-A connection of its own: one that was opened long ago may be dead without knowing it yet.
+A separate connection: an old one may be dead without an error yet.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class QueueCheck:
     async def __call__(self) -> datetime | None:
         """When the oldest leg of those first in the queue was received, None where it is empty.
 
-        Raises QueueUnavailable when the broker does not let us in.
+        Raises QueueUnavailable when the broker refuses access.
         """
         from azure.core.exceptions import AzureError
 
@@ -69,7 +69,7 @@ def _received_at(message: "ServiceBusReceivedMessage") -> datetime:
 
 
 def body_of(message: "ServiceBusReceivedMessage") -> bytes:
-    """The body of a message; of one that is no bytes, which is none of ours, its text."""
+    """The body of a message; of a foreign one without bytes, its text."""
     try:
         return b"".join(message.body)
     except TypeError:

@@ -1,8 +1,8 @@
 """Azure Service Bus, or the laptop's stand-in, behind the ports `CallQueue` and `EventTopic`.
 
 The SDK's sender is not safe for concurrent use, and sending one by one is slow. So one pump owns
-the sender: it takes all that waits, sends it as batches, and answers each caller once the broker
-has accepted all of his messages.
+the sender: it takes all waiting messages, sends them as batches, and answers each caller once the
+broker has accepted all messages of the call.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ class BusConnection:
         return self._client
 
     async def close(self) -> None:
-        """Closes what was made."""
+        """Closes the created parts."""
         client, self._client = self._client, None
         credential, self._credential = self._credential, None
         if client is not None:
@@ -102,7 +102,7 @@ class ServiceBusTopic(EventTopic):
 
 
 class _Call:
-    """One caller's messages, and the answer that he waits for."""
+    """One caller's messages, and the awaited answer."""
 
     def __init__(self, messages: Sequence["ServiceBusMessage"]) -> None:
         self.messages = messages
@@ -116,7 +116,7 @@ class _Call:
             self.answer.set_result(None)
 
     def fail(self) -> None:
-        """The broker does not have all of them, or nobody knows."""
+        """The broker lacks some of them, or the outcome is unknown."""
         if not self.answer.done():
             self.answer.set_exception(QueueUnavailable("The broker did not confirm the messages."))
 

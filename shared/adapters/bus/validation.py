@@ -1,4 +1,4 @@
-"""What a message must be to be sent at all, by whichever adapter."""
+"""The requirements of a message, for every adapter."""
 
 from collections.abc import Sequence
 

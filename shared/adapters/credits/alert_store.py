@@ -123,7 +123,7 @@ def _operation(event: Event, row: Outbox, place: int) -> Operation | None:
 
 
 def _alert(rows: Sequence[Row]) -> Alert:
-    """An alert from its parts; `o` may have come before what it ends."""
+    """An alert from its parts; `o` may be older than the alert that it ends."""
     parts = {row.key.rsplit("|", 1)[1]: row for row in rows}
     emitted = sorted((part for part in parts if part.isdecimal()), key=int)
     for row in rows:

@@ -97,8 +97,8 @@ class TableDeliveries:
         return [_read(account, target, row) for row in page], following
 
     async def lease(self, account: str, target: str, now: datetime) -> str | None:
-        """Take the right to send, so that events go out in order; its token, or None while
-        somebody else has it."""
+        """Take the right to send, so that events are sent in order; its token, or None while
+        another process has it."""
         partition = f"{account}|{target}"
         row = await self._tables.get(TABLE, partition, STATE)
         token = self._ids.token(_LEASE_ID_BYTES)

@@ -34,8 +34,8 @@ class SmtpMailer:
         return Reply(TAKEN)
 
     def _send(self, mail: Mail) -> None:
-        """Raises SMTPRecipientsRefused when no recipient was taken; one is enough, since sending
-        again would reach him twice."""
+        """Raises SMTPRecipientsRefused when no recipient was accepted; one is enough, since a
+        repetition would reach that one twice."""
         settings = self._settings
         context = ssl.create_default_context()
         seconds = limits.MAIL_SECONDS_MAX / 2

@@ -25,7 +25,7 @@ type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 async def system_resolve(host: str, port: int) -> Sequence[str]:
-    """What the system's resolver says."""
+    """The answer of the system's resolver."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(info[4][0]) for info in found]
@@ -91,7 +91,7 @@ class HttpWebhookSender:
             return _failed(_why(error))
 
     async def _addresses(self, host: str, port: int) -> Sequence[str] | Reply:
-        """What to connect to; every address of a name must be one that may be connected to."""
+        """The address to connect to; every address of a name must be permitted."""
         try:
             found = [str(ip_address(host))]
         except ValueError:
@@ -111,7 +111,7 @@ class HttpWebhookSender:
 
 
 def _pinned(addresses: Sequence[str]) -> "AbstractResolver":
-    """A resolver that knows only what was checked."""
+    """A resolver that returns only checked addresses."""
     from aiohttp.abc import AbstractResolver
 
     class Pinned(AbstractResolver):
@@ -139,7 +139,7 @@ def _result(host: str, port: int, address: str) -> Any:
 
 
 def _why(error: "ClientError") -> str:
-    """What went wrong, in words of our own: an exception's text may hold what the receiver sent."""
+    """The error in fixed words: an exception's text may contain data of the receiver."""
     import aiohttp
 
     reasons: tuple[tuple[type[aiohttp.ClientError], str], ...] = (

@@ -1,4 +1,4 @@
-"""What the group committer has to know of a hold book: load, catch up, decide, render."""
+"""The hold book for the group committer: load, catch up, decide, render."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ _MEANS = {EndsBy.CREDIT, EndsBy.BUDGET, EndsBy.POOL}
 
 @dataclass(frozen=True, slots=True)
 class ReleaseHold:
-    """Give back what an authorisation holds."""
+    """Give back the reservation of an authorization."""
 
     authorization: str
 
@@ -49,7 +49,8 @@ class UpdateHold:
 
 @dataclass(frozen=True, slots=True)
 class SetDialOutControl:
-    """Stop, restart, suspend; `marker` is written with it and says in the audit log that it was."""
+    """Stop, restart, suspend; `marker` is written with it and records in the audit log that it was
+    written."""
 
     switch: DialOutControl
     marker: Operation | None = None
@@ -68,12 +69,12 @@ type Result = StoredDecision | Denial | Granted | datetime | bool | None
 
 @dataclass(frozen=True, slots=True)
 class HoldPartitionState:
-    """The state with what is known of the rows that it comes from.
+    """The state with the known rows that it comes from.
 
-    `stored` are counters as they lie in the table, `stored_ledger_commit` and `stored_holds` (how
-    many of them are not released) what the state row says; `viewed_at` is when the book caught
-    up, None: not yet. `news` is what was read together with the state row. `is_fresh`: both were
-    read for the decision at hand.
+    `stored` are the counters in the table, `stored_ledger_commit` and `stored_holds` (how many of
+    them are not released) are those of the state row; `viewed_at` is when the book caught up, None:
+    not yet. `news` was read together with the state row. `is_fresh`: both were read for the
+    decision at hand.
     """
 
     state: HoldState
@@ -97,7 +98,7 @@ class _News:
 
 @dataclass(frozen=True, slots=True)
 class CounterWrite:
-    """What a step adds to the transaction."""
+    """The addition of a step to the transaction."""
 
     operations: tuple[Operation, ...] = ()
     events: tuple[Event, ...] = ()
@@ -190,7 +191,7 @@ class HoldBookRows:
     async def _corrections(
         self, partition: str, posted: Iterable[SettledDebit]
     ) -> list[Correction]:
-        """Where the charges were counted that have changed: that stands in the calls' records."""
+        """The periods in which changed charges were counted: the calls' records contain them."""
         changed: dict[str, int] = {}
         for post in posted:
             if post.corrects and post.authorization is not None:
@@ -317,8 +318,9 @@ class HoldBookRows:
         return None
 
     async def landed(self, partition: str, after: HoldPartitionState, commit_id: str) -> bool:
-        """Our commit's id is in the state row; once somebody committed after us, the number that
-        we meant is passed and If-Match keeps ours from landing later, so a guard decides."""
+        """The state row contains the commit id of this process. After another process committed,
+        the intended number is passed and If-Match keeps this commit from landing later, so a guard
+        decides."""
         row = await self._tables.get(self.table, partition, rows.STATE)
         return row is not None and row.values.get("commit_id") == commit_id
 
@@ -419,7 +421,7 @@ def _step(
 
 
 def _scopes(command: Command) -> tuple[str, ...]:
-    """The counters that a decision about a command needs beside the account's."""
+    """The counters that a decision about a command needs besides the account's."""
     match command:
         case PlaceHold():
             return tuple(bound.key for bound in command.authorise.bounds if bound.key)
@@ -430,7 +432,8 @@ def _scopes(command: Command) -> tuple[str, ...]:
 
 
 def _without_idle_scopes(book: HoldPartitionState, wanted: set[str]) -> HoldPartitionState:
-    """A process keeps few counters in memory: those that are requested, and what is not written."""
+    """A process keeps few counters in memory: the requested ones, and those that are not
+    written."""
     if len(book.stored) <= limits.SCOPES_CACHED_MAX:
         return book
     kept = {

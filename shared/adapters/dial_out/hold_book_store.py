@@ -2,8 +2,8 @@
 
 A decision is made on a view of the ledger that is at most 2 s old; an older one catches up first,
 from the ledger's state and the journal rows since the commit that the hold book knows. A refusal is
-only given on a view that was caught up for it (the committer sees to that). How the rows lie stands
-in `rows`.
+only given on a view that was caught up for it (the committer sees to that). `rows` describes the
+rows.
 """
 
 import asyncio
@@ -146,7 +146,8 @@ class TableHoldBook:
         return result
 
     async def release(self, account: str, authorization: str, bridge: str) -> None:
-        """Give back what an authorisation holds. Raises NotFound when this bridge has none such."""
+        """Give back the reservation of an authorization. Raises NotFound when this bridge has none
+        such."""
         record = await self.record(account, authorization)
         if record is None or record.bridge != bridge or not record.granted_seconds:
             raise NotFound("There is no such authorization.", code="authorization_unknown")

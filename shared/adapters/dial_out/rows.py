@@ -1,14 +1,14 @@
-"""How the hold book lies in table `holds` (docs/architecture.md): rows to domain and back. The
-partition is the account.
+"""The hold book in table `holds` (docs/architecture.md): rows to domain and back. The partition is
+the account.
 
-| row key                      | what                                                           |
+| row key                      | contents                                                       |
 | ---------------------------- | -------------------------------------------------------------- |
 | `state`                      | holds, counters of the account, the ledger as of a commit      |
-| `hold|{authorisation}`       | the guard of a question, with the answer that it was given     |
-| `hold|{authorisation}|grant` | what an extension granted since                                |
-| `hold|{authorisation}|released` | the bridge gave it back                                     |
-| `leg|{hash of leg key}`      | the last authorisation that was placed for a leg               |
-| `spend|{scope}|{hash}`       | counters of an organizer, a cost centre, a meeting             |
+| `hold|{authorization}`       | the guard of a request, with its answer                        |
+| `hold|{authorization}|grant` | the grant of an extension                                      |
+| `hold|{authorization}|released` | the bridge gave it back                                     |
+| `leg|{hash of leg key}`      | the last authorization that was placed for a leg               |
+| `spend|{scope}|{hash}`       | counters of an organizer, a cost center, a meeting             |
 | `event|{commit}`             | outbox, deleted once published                                 |
 """
 
@@ -31,9 +31,8 @@ from shared.ports.tables import Row, Value
 
 TABLE = "holds"
 SCHEMA = 4
-"""1 kept one day and one month of what was spent, no warnings, no later rate; 2 did not keep where
-a charge is counted, nor since when a meeting goes on; 3 kept neither callers nor answers, and
-nothing of signals to bridges."""
+"""1 kept one day and one month of the spend, no warnings, no later rate. 2 kept neither the period
+of a charge nor the start of a meeting. 3 kept neither callers, answers nor signals to bridges."""
 STATE = "state"
 LEGS = "leg"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,7 +46,7 @@ def hold_key(authorization: str) -> str:
 
 
 def grant_key(authorization: str) -> str:
-    """Row key of what was granted since; sorts right after the guard."""
+    """Row key of later grants; sorts right after the guard."""
     return f"hold|{authorization}|grant"
 
 
@@ -194,8 +193,7 @@ def grant_values(record: HoldRecord) -> dict[str, Value]:
 
 @fails_closed
 def read_record(row: Row, grant: Row | None = None, *, released: bool = False) -> HoldRecord:
-    """The question and answer of a guard, with what was granted since, and whether the bridge gave
-    it back."""
+    """The request and answer of a guard, with later grants, and whether the bridge gave it back."""
     check_schema(row, SCHEMA)
     values = row.values if grant is None else {**row.values, **grant.values}
     expires_at, requested_at = str(values["expires_at"]), str(values["asked_at"])

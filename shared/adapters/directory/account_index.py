@@ -5,9 +5,9 @@ Their documents are spread over partitions by the hash of the id. Table `directo
 there is listed, however a write ends. A row stays when its document is deleted or ends, so readers
 read the document; an erasure deletes the row.
 
-Documents of releases without this index are found by one scan of the table: before the first list,
-after which the row `complete` of partition `index` says that it was done, and again each night,
-since a process of an older release may write during a deployment.
+Documents of releases without this index are found by one scan of the table before the first list.
+The row `complete` of partition `index` then records the scan. Each night repeats it, since a
+process of an older release may write during a deployment.
 """
 
 import json
@@ -101,7 +101,7 @@ def partition_of(kind: str, account: str) -> str:
 
 
 def owners(kind: str, key: str, document: Mapping[str, object]) -> set[Owner]:
-    """The accounts in whose lists a document stands; none for a kind that is not listed so."""
+    """The accounts in whose lists a document is; none for a kind that is not listed so."""
     match kind.partition("|")[0]:
         case "organizer":
             account, _, organizer = key.partition("|")

@@ -4,13 +4,13 @@ A change must be logged if and only if it happened, and Table storage writes ato
 one partition. So a change is written twice:
 
 1. as a row of table `directory`, in the partitions `audit|{account}` (if it has one) and `audit|*`,
-   before the setting is written: a proposal that nobody sees;
+   before the setting is written: an invisible proposal;
 2. as a marker `~~audit|{key}` in the partition of the setting, in the very transaction that writes
    the setting.
 
 A reader of the log shows the proposals that have their marker. A process that dies between the
 two leaves a proposal without a marker: the setting was not written, and the log does not show it.
-Nothing needs repair, however a write ends.
+No outcome of a write needs a repair.
 
 Keys descend with time, so the newest change comes first. Rows and markers are never changed.
 """
@@ -51,9 +51,9 @@ class TableAuditLog:
         self._last_micros = 0
 
     async def propose(self, table: str, partition: str, changes: Sequence[Change]) -> Operation:
-        """What belongs into the transaction that makes the changes, in `partition` of `table`.
+        """The operations of the transaction that makes the changes, in `partition` of `table`.
 
-        Call this anew for each try. The actor is `ACTING`. Raises StoreUnavailable.
+        Call this again for each try. The actor is `ACTING`. Raises StoreUnavailable.
         """
         actor, now = ACTING.get(), self._clock.now()
         key = f"{self._descending(now)}|{self._ids.token(_ID_BYTES)}"
@@ -69,7 +69,7 @@ class TableAuditLog:
         self, wanted: ChangeFilter, *, limit: int, cursor: str | None
     ) -> tuple[Sequence[LoggedChange], str | None]:
         if cursor is not None and not _KEY.fullmatch(cursor):
-            raise Invalid("The cursor is not one of ours.", code="cursor_invalid")
+            raise Invalid("The cursor does not belong to this API.", code="cursor_invalid")
         where = {"actor": wanted.actor, "kind": wanted.kind}
         names = sorted(set(wanted.accounts)) if wanted.accounts is not None else [_EVERY]
         found = [

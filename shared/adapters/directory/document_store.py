@@ -3,19 +3,19 @@
 A new document of a kind that can be removed begins with a random version of 48 bits, so that the
 ETag of a document that was removed never names the one made again under its key.
 
-Table `directory`. A kind with ids of our own is one partition, so that it can be listed in order.
-A kind with foreign ids (conferences, organizers, service numbers) is spread over 256 partitions by
-the hash of the key, which is the row key; the key itself is the property `id`.
+Table `directory`. A kind with ids of the product is one partition, so that it can be listed in
+order. A kind with foreign ids (conferences, organizers, service numbers) is spread over 256
+partitions by the hash of the key, which is the row key; the key itself is the property `id`.
 
-A kind with a maximum has a row `~{n}` beside each document, inserted and deleted in the same
-transaction: there are only so many n, so parallel creations can't pass the maximum. Documents from
-before these rows have none, and so many n stay unused.
+A kind with a maximum has a row `~{n}` for each document, inserted and deleted in the same
+transaction: the number of n is limited, so parallel creations can't pass the maximum. Documents
+from before these rows have none, and so many n stay unused.
 
-Each account's ids of the kinds that are spread stand in an index (`account_index.py`), written
-before the document is.
+An index (`account_index.py`) contains each account's ids of the kinds that are spread; it is
+written before the document.
 
-Bridges and webhooks hold secrets: their documents are sealed, where a key for it is set. Who may
-read the table then still can't sign as a bridge.
+Bridges and webhooks hold secrets: their documents are sealed, where a key for it is set. Read
+access to the table then does not allow signing as a bridge.
 
 Every write and removal is logged in the audit log, in the same transaction (`audit_log.py`).
 """
@@ -110,7 +110,7 @@ class DocumentStore:
 
         The change is logged in the same transaction, with who acts (`ports.audit.ACTING`).
 
-        A write without an answer may land later: until that is known nobody is refused.
+        A write without an answer may land later: until its outcome is known, no caller is refused.
         """
         unsure: int | None = None
         first = self._first_version(kind)
@@ -211,7 +211,7 @@ class DocumentStore:
 
     async def _free_place(self, kind: str, key: str, count_max: int) -> str:
         """The row that counts one document more; raises KindFull. The key chooses it, so that
-        parallel creations seldom want the same one."""
+        parallel creations seldom use the same one."""
         rows = await self._tables.query(
             TABLE, kind, before=f"{_PLACES}}}", limit=limits.LIST_ITEMS_MAX
         )
@@ -265,7 +265,7 @@ class DocumentStore:
         return {**values, **pack("packed", document)}
 
     def _replaced(self, kind: str, row: Row) -> Record:
-        """What a write replaces: empty where it can't be read, for it can be put anew."""
+        """The replaced document: empty where it can't be read, for it can be put again."""
         try:
             return self._record(kind, row)
         except SettingsUnreadable:
@@ -289,14 +289,14 @@ class DocumentStore:
         return Record(key, document, version)
 
     def _removed(self, kind: str, row: Row) -> Record:
-        """What is removed; one that can't be read can be removed all the same."""
+        """The removed document; an unreadable one can be removed, too."""
         try:
             return self._record(kind, row)
         except StoreUnavailable:
             return Record(str(row.values.get("id", row.key)), {}, 0)
 
     def _document(self, kind: str, key: str, values: Mapping[str, Value]) -> object:
-        """The document; None where it can't be read, since somebody moved or changed it. Raises
+        """The document; None where it can't be read, since it was moved or changed. Raises
         StoreUnavailable where it is sealed and this process has no key."""
         sealed = joined("sealed", values)
         if sealed and self._sealing is None:

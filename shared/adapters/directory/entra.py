@@ -1,7 +1,7 @@
 """Microsoft Entra access tokens, verified here: signature, issuer, audience, time, app roles.
 
 The keys of the tenant are fetched when a token names one that is not known, and kept by their id.
-What the roles of a token mean is in docs/access.md.
+docs/access.md defines the roles of a token.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class EntraTokens:
         return _TOKEN.fullmatch(token) is not None
 
     async def verify(self, token: str) -> Principal:
-        """Who the token names, with its roles and accounts.
+        """The principal of the token, with its roles and accounts.
 
         Raises NotAuthenticated, always with the same words, and Unavailable when the tenant's keys
         are needed and can't be had.
@@ -97,7 +97,8 @@ class EntraTokens:
         return _principal(claims)
 
     def _check_claims(self, claims: Mapping[str, Any]) -> None:
-        """Whether this says to be an access token of the tenant for this API, in a fixed order."""
+        """Whether this claims to be an access token of the tenant for this API, in a fixed
+        order."""
         if claims.get("iss") != self._issuer:
             raise refused("the token has another issuer")
         if claims.get("tid") != self._tenant:
@@ -153,7 +154,7 @@ class EntraTokens:
         self._refreshing = asyncio.create_task(self._refresh(), context=NO_REQUEST())
 
     async def _refresh(self) -> None:
-        """Fetch the keys anew. A failure is remembered and leaves the known keys."""
+        """Fetch the keys again. A failure is remembered and leaves the known keys."""
         import jwt
 
         try:

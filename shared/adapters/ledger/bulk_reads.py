@@ -1,7 +1,7 @@
 """Many rows of a ledger read together: pages of the rows between them instead of a read each.
 
-The row keys of legs and of reversals are hashes, so the wanted ones lie evenly among all. A page
-begins at the next wanted row, so that there are never more pages than wanted rows.
+The row keys of legs and of reversals are hashes, so the requested ones are spread evenly among all.
+A page begins at the next requested row, so that there are never more pages than requested rows.
 """
 
 from bisect import bisect_right
@@ -59,7 +59,7 @@ async def rows_of(
 async def _one_by_one(
     tables: TableStore, account: str, keys: Sequence[str], select: Sequence[str] | None
 ) -> dict[str, list[Row]]:
-    """Where the wanted rows are few among many."""
+    """For few requested rows among many."""
     found = await gather_bounded(
         lambda key: tables.query(rows.TABLE, account, first=key, before=f"{key}}}", select=select),
         keys,

@@ -18,9 +18,9 @@ from shared.ports.tables import Row, Value
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a verification ended: the state with the hashes and id of its commit, the lots that
-    were ever opened, the legs so far; the last commit in a segment and the last closed month, both
-    as far as they were held against the journal (0, "": none was)."""
+    """The end of a verification: the state with the hashes and id of its commit, the lots that were
+    ever opened, the legs so far, the last commit in a segment and the last closed month. The last
+    two are those that were compared with the journal (0, "": none)."""
 
     state: LedgerState
     head: str
@@ -33,8 +33,8 @@ class Checkpoint:
 
 
 def verified_values(chain_key: bytes, account: str, found: Checkpoint) -> dict[str, Value]:
-    """The properties of the row that says how far the ledger was verified, under a keyed seal:
-    a process that could write it could hide what came before it."""
+    """The properties of the row with the end of the last verification, under a keyed seal: a
+    process that could write it could hide earlier changes."""
     values = {
         **rows.state_values(found.state, found.head, found.commit_id, found.public),
         "legs": found.legs,
@@ -53,12 +53,12 @@ def _seal(chain_key: bytes, account: str, values: Mapping[str, Value]) -> str:
 
 
 def read_verified(chain_key: bytes, row: Row) -> Checkpoint | None:
-    """What that row says; None in one of a version without public hashes. Raises
-    LedgerCorrupt when its seal is not ours."""
+    """The contents of that row; None in one of a version without public hashes. Raises
+    LedgerCorrupt when its seal is wrong."""
     sealed = {name: value for name, value in row.values.items() if name != "seal"}
     seal = _seal(chain_key, row.partition, sealed)
     if not hmac.compare_digest(seal.encode(), str(row.values.get("seal")).encode()):
-        raise LedgerCorrupt("The seal is not ours.")
+        raise LedgerCorrupt("The seal is wrong.")
     state, head = rows.read_state(row)
     public = rows.public_hash(row)
     if public is None:

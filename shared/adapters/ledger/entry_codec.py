@@ -15,7 +15,7 @@ _PLAIN = (
 
 
 def entry_document(entry: Entry, *, with_charge: bool = False) -> dict[str, object]:
-    """An entry with every column that an export needs; what is empty is left out."""
+    """An entry with every column of an export, without empty ones."""
     document: dict[str, object] = {
         "sequence": entry.sequence,
         "kind": entry.kind.value,
@@ -40,7 +40,7 @@ def entry_document(entry: Entry, *, with_charge: bool = False) -> dict[str, obje
 
 
 def read_entry(data: Mapping[str, Any], organizer: str | None = None) -> Entry:
-    """The entry that `entry_document` wrote, with the organizer that is kept beside it."""
+    """The entry that `entry_document` wrote, with its separately stored organizer."""
     lot = data.get("lot")
     return Entry(
         sequence=data["sequence"],

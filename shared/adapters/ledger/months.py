@@ -18,7 +18,7 @@ from shared.ports.tables import Insert, Replace, Row, TableStore, Value
 SCHEMA = 3  # before, rows were not net of corrections, and had no grouping but destinations
 _GROUPINGS = frozenset({"by_leg_kind", "by_destination", "by_organizer", "by_cost_center"})
 REBUILT = _GROUPINGS | {"charges", "restored"}
-"""What rows of earlier schemas lack, or say otherwise."""
+"""The fields that rows of earlier schemas lack, or compute otherwise."""
 _PREFIX = "month|"
 
 
@@ -37,15 +37,15 @@ async def closed_months(tables: TableStore, account: str) -> list[str]:
 
 
 def is_outdated(row: Row) -> bool:
-    """Whether a month's row is of an earlier schema: what it says is not read any more."""
+    """Whether a month's row is of an earlier schema: its contents are not read any more."""
     schema = row.values.get("schema")
     return isinstance(schema, int) and not isinstance(schema, bool) and 1 <= schema < SCHEMA
 
 
 async def write_month(tables: TableStore, account: str, closed: ClosedMonth) -> None:
-    """Write the row of a month, instead of one of an earlier schema; another one that is there
-    already says the same. A month of more groups than an entity holds gets none: its statement is
-    added up each time."""
+    """Write the row of a month, instead of one of an earlier schema; an existing one has the same
+    contents. A month of more groups than an entity holds gets none: its statement is added up each
+    time."""
     values = month_values(closed)
     if sum(len(part) for part in values.values() if isinstance(part, bytes)) > (
         limits.SEGMENT_BYTES_MAX
@@ -66,7 +66,7 @@ async def closed_month(tables: TableStore, account: str, month: str) -> ClosedMo
     """The row of a month, held against the journal's rows where it begins and ends; None: no row
     of the present schema.
 
-    Raises LedgerCorrupt where it does not re-add, or isn't what the journal says.
+    Raises LedgerCorrupt where it does not re-add, or differs from the journal.
     """
     row = await tables.get(rows.TABLE, account, month_key(month))
     if row is None or is_outdated(row):
@@ -118,7 +118,7 @@ def month_values(closed: ClosedMonth) -> dict[str, Value]:
 
 @fails_closed
 def read_month(row: Row) -> ClosedMonth:
-    """A month as its row says. Raises LedgerCorrupt on one that can't be read, or is newer."""
+    """A month as in its row. Raises LedgerCorrupt on one that can't be read, or is newer."""
     check_schema(row, SCHEMA)
     values = cast("dict[str, Any]", row.values)
     month = row.key.removeprefix(_PREFIX)
@@ -164,7 +164,7 @@ def _read_totals(data: Mapping[str, list[int]]) -> dict[str, Total]:
 
 
 class MonthRow:
-    """A month's row, what it says, and what the journal's commits make of the same span."""
+    """A month's row, its contents, and the sums of the journal's commits over the same span."""
 
     def __init__(self, row: Row, stored: ClosedMonth) -> None:
         self.row = row

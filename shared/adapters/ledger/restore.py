@@ -1,7 +1,7 @@
 """Export of an account's journals, and the rebuilding of its ledger from them.
 
 An export is JSON lines, one journal row each, with its stored bytes as they are: the chain verifies
-after the way through the file. What persons' parts held is not in journals and stays erased.
+after the way through the file. The persons' parts are not in journals and stay erased.
 """
 
 import base64

@@ -1,10 +1,10 @@
-"""How the ledger lies in table `ledger` (docs/ledger.md): rows to domain and back, and the chain.
+"""The ledger in table `ledger` (docs/ledger.md): rows to domain and back, and the chain.
 
-| row key                 | what                                                            |
+| row key                 | contents                                                        |
 | ----------------------- | --------------------------------------------------------------- |
 | `state`                 | the state that the next decision needs                          |
 | `leg|{hash of leg key}` | guard, content digest, charge, entry; the person's part apart   |
-| `leg|{hash}|{entry}`    | the same of what replaced the debit with that number            |
+| `leg|{hash}|{entry}`    | the same for the re-rating of the debit with that number        |
 | `command|{hash of key}` | guard and entry of a top-up                                     |
 | `authorization|{hash}`  | guard: the leg that settled an authorization                    |
 | `authorization|{hash}|{entry}` | an unanswered leg that freed its hold                    |
@@ -12,7 +12,7 @@
 | `event|{commit}`        | outbox, deleted once published; the journal keeps its digest     |
 | `segment|{commit}`      | closed days packed, see `ledger_segments`                        |
 | `month|{YYYY-MM}`       | a closed month added up, see `ledger_months`                     |
-| `verified`              | how far the ledger was verified, to go on from there             |
+| `verified`              | the end of the last verification, to continue from there         |
 """
 
 import hashlib
@@ -79,7 +79,7 @@ KINDS = (
     "rate|",
     "segment|",
 )
-"""What row keys begin with, in their order; besides them there are `state` and `verified`."""
+"""The prefixes of row keys, in their order; besides them there are `state` and `verified`."""
 _DEFLATE_LEVEL = 3  # the next commit waits for it: half the time of 6, and an eighth more bytes
 _CHAINED = ("schema", "commit_id", "at", "first", "entries", "balance", "previous")
 
@@ -116,7 +116,7 @@ def authorization_row_key(authorization: str) -> str:
 
 
 def hold_row_key(entry: Entry) -> str | None:
-    """Row key of what a debit did to the hold of its authorization; None where that is nothing."""
+    """Row key of the effect of a debit on the hold of its authorization; None without an effect."""
     if not entry.charges or entry.authorization is None:
         return None
     key = authorization_row_key(entry.authorization)
@@ -130,7 +130,7 @@ def hold_row_key(entry: Entry) -> str | None:
 
 
 def hold_values(entry: Entry, commit: int) -> dict[str, Value]:
-    """The properties of the row that says what a debit did to a hold."""
+    """The properties of the row with the effect of a debit on a hold."""
     return {"schema": SCHEMA, "leg": entry.leg or "", "commit": commit, "entry": entry.sequence}
 
 
@@ -265,9 +265,10 @@ def journal_values(
 ) -> dict[str, Value]:
     """The properties of a commit's journal row, its keyed hash included.
 
-    The bytes are lines: what changed beside the entries, then a line for each entry, followed by a
-    line with its charge where it has one. Whose meetings the entries' legs were in stands beside
-    them, not hashed, so that it can be erased. A row has a public hash if the one before has.
+    The bytes are lines: the changes besides the entries, then a line for each entry, followed by a
+    line with its charge where it has one. The organizers of the entries' legs are stored
+    separately, not hashed, so that they can be erased. A row has a public hash if the one before
+    has.
     """
     document: dict[str, object] = {}
     if settings:
@@ -305,7 +306,8 @@ def journal_values(
 
 
 def organizers_values(organizers: Sequence[object]) -> dict[str, Value]:
-    """The property with the organizers of entries, or of commits; none where nobody is named."""
+    """The property with the organizers of entries, or of commits; none where no organizer is
+    named."""
     is_named = any(any(each) if isinstance(each, list) else each for each in organizers)
     if not is_named:
         return {}
@@ -313,8 +315,8 @@ def organizers_values(organizers: Sequence[object]) -> dict[str, Value]:
 
 
 def read_organizers(row: Row) -> list[Any]:
-    """The organizers beside the entries of a journal row, or the commits of a segment, in order;
-    empty where nothing is named."""
+    """The organizers of the entries of a journal row, or of the commits of a segment, in order;
+    empty without one."""
     if not holders("organizers", row.values):
         return []
     return cast("list[Any]", unpack("organizers", row.values))
@@ -323,7 +325,7 @@ def read_organizers(row: Row) -> list[Any]:
 def chain_hash(
     chain_key: bytes, account: str, commit: int, values: Mapping[str, Value], data: bytes
 ) -> str:
-    """HMAC-SHA256 over a journal row as it is stored: what is in plain properties and the bytes."""
+    """HMAC-SHA256 over a journal row as stored: the plain properties and the bytes."""
     plain = {name: values.get(name) for name in _CHAINED}
     if "public" in values:
         plain["public"] = values["public"]
@@ -361,8 +363,8 @@ def _read_lines(lines: Sequence[bytes], organizers: Mapping[int, str | None]) ->
 
 @fails_closed
 def read_posted(row: Row) -> list[SettledDebit]:
-    """What the first debits of legs in a journal row charged, and what reversals and re-ratings
-    changed of it: a hold book that catches up reads thousands of them while somebody waits, so
+    """The charges of the first debits of legs in a journal row, and the changes by reversals and
+    re-ratings. A hold book that catches up reads thousands of them while a request waits, so
     nothing else is read."""
     check_schema(row, PUBLIC_SCHEMA)
     lines = iter(zlib.decompress(joined("data", row.values)).split(b"\n")[1:])

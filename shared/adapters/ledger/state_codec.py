@@ -1,4 +1,4 @@
-"""What the ledger's rows carry for alerts and recharges: parts of the state's document, and the
+"""The parts of the ledger's rows for alerts and recharges: parts of the state's document, and the
 quiet commands that journals keep."""
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ from shared.domain.ledger.model import (
 
 
 def notice_document(state: LedgerState) -> dict[str, object]:
-    """What is known for alerts and recharges, as part of the state's document."""
+    """The known facts for alerts and recharges, as part of the state's document."""
     recharges = state.recharges
     return {
         "time_zone": state.time_zone,
@@ -54,7 +54,7 @@ def notice_document(state: LedgerState) -> dict[str, object]:
 
 
 def rules_document(before: LedgerState | None, after: LedgerState) -> dict[str, object] | None:
-    """What the journal says of the rules; None where they are those of the commit before."""
+    """The rules named by the journal; None where they are those of the commit before."""
     if before is None:
         return {"number": after.rules}
     if before.rules == after.rules:
@@ -64,7 +64,7 @@ def rules_document(before: LedgerState | None, after: LedgerState) -> dict[str, 
 
 
 def read_rules(data: Mapping[str, Any] | None) -> RulesChange | None:
-    """What `rules_document` wrote."""
+    """The rules that `rules_document` wrote."""
     if data is None:
         return None
     if "burn" not in data:

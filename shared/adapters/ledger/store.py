@@ -294,7 +294,7 @@ class TableLedger:
 
 
 class LedgerPartition:
-    """What the committer has to know of a ledger partition."""
+    """A ledger partition for the group committer."""
 
     table = rows.TABLE
     commands_max = limits.GROUP_COMMIT_LEGS_MAX
@@ -458,7 +458,7 @@ def _settled(command: Command) -> tuple[str, ...]:
 
 
 def _digest(command: Command) -> str:
-    """What a repeated command must have in common with the first one."""
+    """The digest that a repeated command must share with the first one."""
     match command:
         case DebitLeg() | TopUp() | Adjust() | ReverseLeg() | RerateLeg() | AnswerRecharge():
             return command.digest
@@ -476,7 +476,7 @@ def _decisions(steps: Sequence[Change[_Head, Outcome]]) -> list[Decided]:
 
 
 def _settings(decisions: Sequence[Decided]) -> list[SettingsChange]:
-    """What a commit changed without an entry, so that journals alone can rebuild the state."""
+    """The changes of a commit without an entry, so that journals alone can rebuild the state."""
     return [
         SettingsChange(decision.state.entry, decision.command)
         for decision in decisions

@@ -1,9 +1,9 @@
 """Closed days added up for usage: `usage|{day}|{part}`, a few rows for each local day.
 
 As segments and months do, they add a way to read: the journal stays, and rows that are gone are
-made again. What was booked on a day of calls of another day stands once more under that other day,
-`usage|{day of the call}|late|{day}|{part}`, so that a span of calls is one range of rows, too.
-`usage|head` says how far the days are closed; only days up to there are read.
+made again. A leg that was booked on another day than its call is also counted under the day of the
+call, `usage|{day of the call}|late|{day}|{part}`, so that a span of calls is one range of rows,
+too. `usage|head` holds the last closed day; only days up to there are read.
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -50,7 +50,7 @@ class ClosedDay:
     cells: Cells
 
     def parts(self) -> Iterator[tuple[str, Cells]]:
-        """The cells of its rows, by what their keys begin with."""
+        """The cells of its rows, by the prefixes of their keys."""
         yield f"{PREFIX}{self.day}|", self.cells
         late: dict[str, Cells] = {}
         for cell, total in self.cells.items():
@@ -62,7 +62,7 @@ class ClosedDay:
 
 async def close_days(tables: TableStore, account: str, time_zone: str, before: datetime) -> int:
     """Write the rows of days that were over before a time; the number of days. Where the account
-    has another time zone than its rows, all days are closed anew."""
+    has another time zone than its rows, all days are closed again."""
     head = await read_head(tables, account)
     if head is not None and head.time_zone != time_zone:
         async for row in read_range(tables, account, PREFIX, "usage}"):
@@ -159,7 +159,7 @@ def _read_head(row: Row) -> Head:
 
 
 def head_values(head: Head) -> dict[str, Value]:
-    """The properties of the row that says how far the days are closed."""
+    """The properties of the row with the last closed day."""
     return {
         "schema": SCHEMA,
         "time_zone": head.time_zone,

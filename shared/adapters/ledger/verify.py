@@ -1,4 +1,4 @@
-"""Recompute an account's ledger from what is stored, and name the row and field that is wrong."""
+"""Recompute an account's ledger from the stored rows, and name the wrong row and field."""
 
 import hmac
 from dataclasses import fields, replace
@@ -38,14 +38,13 @@ async def verify(
     """Read every row of the ledger and recompute it.
 
     Checks the chain and numbers of the journal; replays its entries to the state, balance, every
-    lot and the deficit; that every debit has its leg row with the digests that its entry carries,
-    every other command its guard; that segments and closed months say what the journal says, and
-    waiting events what their commit said; and that nothing is there beside them. A person's part
-    that was erased is no problem.
+    lot and the deficit. Every debit must have its leg row with the digests of its entry, every
+    other command its guard. Segments and closed months must equal the journal, and waiting events
+    those of their commit. No other rows may exist. A person's part that was erased is no problem.
 
     With `resume` it goes on from where the last verification that found no problem ended: it reads
     at the guards of the entries since then, and at the segments and closed months that came since
-    then. What it finds sound is where the next one resumes.
+    then. The verified part is where the next one resumes.
     """
     verified = await tables.get(rows.TABLE, account, rows.VERIFIED)
     run = _resumed(verified, chain_key) if verified is not None else Run()
@@ -151,7 +150,7 @@ def _public(run: Run, account: str, row: Row, commit: Commit) -> None:
 
 
 def _replayed(run: Run, key: str, commit: Commit) -> None:
-    """Go on from the state before; after the first error nothing more can be said of states."""
+    """Continue from the state before; after the first error the states are unknown."""
     if run.broken:
         return
     try:
@@ -204,7 +203,7 @@ def _rerated(run: Run, key: str, commit: Commit) -> None:
         if before is not None and before.kind is EntryKind.REVERSAL and before.rerates is not None:
             follows = entry is not None and entry.kind is EntryKind.DEBIT
             if not (follows and _key(entry) == _key(before) and before.reverses == before.rerates):
-                run.wrong(key, f"entry {before.sequence}: the leg is not debited anew after it")
+                run.wrong(key, f"entry {before.sequence}: the leg is not debited again after it")
         elif entry is not None and entry.kind is EntryKind.DEBIT and entry.rerates is not None:
             run.wrong(key, f"entry {entry.sequence}: what it replaces is not taken back before it")
 
@@ -214,7 +213,7 @@ def _key(entry: Entry | None) -> tuple[str | None, int | None] | None:
 
 
 def _resumed(row: Row, chain_key: bytes) -> Run:
-    """Where the last verification ended; the beginning, and a problem, if that isn't ours."""
+    """The end of the last verification; the beginning, and a problem, if its seal is wrong."""
     try:
         known = read_verified(chain_key, row)
     except UNREADABLE as error:
@@ -267,7 +266,7 @@ def _state_row(run: Run, row: Row) -> None:
     if row.values.get("commit_id") != run.commit_id:
         run.wrong(row.key, "commit_id: is not that of the last journal row")
     if state.commit != run.commit:
-        run.wrong(row.key, f"commit: says {state.commit}, the journal ends with {run.commit}")
+        run.wrong(row.key, f"commit: is {state.commit}, the journal ends with {run.commit}")
     if run.broken or run.state is None:
         return
     expected = replace(run.state, commit=state.commit)

@@ -1,4 +1,4 @@
-"""What `verify` checks of closed months: each is added up again from the journal's own rows."""
+"""The checks of closed months in `verify`: each is added up again from the journal's own rows."""
 
 import contextlib
 
@@ -14,8 +14,8 @@ from shared.ports.tables import TableStore
 
 
 async def month_rows(run: Run, tables: TableStore, account: str) -> None:
-    """Read the rows of closed months, before the journal: what they name is all there then.
-    Those behind the last one verified; of the journal what lies before its part to be verified."""
+    """Read the rows of closed months, before the journal: what they name is all there then. The
+    rows after the last verified one; of the journal the part before the verified span."""
     outdated = False
     first = f"month|{run.month}\0" if run.month else "month|"
     async for row in read_range(tables, account, first, "month}"):
@@ -36,8 +36,8 @@ async def month_rows(run: Run, tables: TableStore, account: str) -> None:
 
 
 async def _verified_commits(run: Run, tables: TableStore, account: str) -> None:
-    """Give new months their commits that were verified before. Where a row says a wrong
-    beginning, it is not what this adds up to."""
+    """Give new months their commits that were verified before. Where a row has a wrong beginning,
+    it differs from this sum."""
     if not run.commit or not run.months:
         return
     stored = [month.stored.after for month in run.months]
@@ -68,7 +68,7 @@ async def compare_months(run: Run, tables: TableStore, account: str) -> None:
 
 
 async def _debit(tables: TableStore, account: str, reversal: Entry) -> LegRecord | None:
-    """What a reversal takes back, which the month does not name."""
+    """The parts that a reversal subtracts, which the month does not name."""
     key = rows.leg_row_key(reversal.leg or "")
     for row in await tables.query(rows.TABLE, account, first=key, before=f"{key}}}"):
         with contextlib.suppress(*UNREADABLE):

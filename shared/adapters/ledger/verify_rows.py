@@ -1,4 +1,5 @@
-"""What `verify` checks of rows beside the journal: guards, events, segments, and what is no row."""
+"""The checks in `verify` of rows besides the journal: guards, events, segments, and foreign
+rows."""
 
 import json
 import zlib
@@ -83,8 +84,8 @@ _PUBLIC_SINCE = {"journal|": rows.PUBLIC_SCHEMA, rows.STATE: rows.PUBLIC_STATE_S
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What a guard row must hold: the entry, and the commit that wrote both. `names_organizer`: the
-    journal row is of a schema that names the organizer of each leg."""
+    """The required contents of a guard row: the entry, and the commit that wrote both.
+    `names_organizer`: the journal row is of a schema that names the organizer of each leg."""
 
     entry: Entry
     commit: int
@@ -102,10 +103,10 @@ class PublicHead:
 
 @dataclass(slots=True)
 class Run:
-    """What has been recomputed so far, and what is wrong with it.
+    """The recomputed state so far, and its errors.
 
     `broken`: the journal can't be replayed any further. `legs`, `guards` and `holds` by row key:
-    what must be there. `events`: commits with events, by the key of their outbox row.
+    the required rows. `events`: commits with events, by the key of their outbox row.
     `packed_commit` and `month`: the last commit in a segment and the last closed month that were
     verified. `public` is the public hash of the last commit, `publics` are those of the commits
     that were read; `has_public`: the rows have them, too.
@@ -144,7 +145,7 @@ class Run:
 
 
 def _is_newer(run: Run, row: Row, commit: object) -> bool:
-    """Whether a row says that it was written by a commit after those that were read."""
+    """Whether a row claims to be of a commit after those that were read."""
     if not isinstance(commit, int) or commit <= run.commit:
         return False
     run.newer[row.key] = commit
@@ -152,7 +153,7 @@ def _is_newer(run: Run, row: Row, commit: object) -> bool:
 
 
 async def newer_rows(run: Run, tables: TableStore, account: str) -> None:
-    """What came after the rows that were read must come from a commit that there is by now."""
+    """A row newer than the read ones must be of a commit that exists by now."""
     if not run.newer:
         return
     row = await tables.get(rows.TABLE, account, rows.STATE)
@@ -217,11 +218,11 @@ def _hold_row(run: Run, row: Row, guarded: Guarded) -> None:
 
 
 def _guard_row(run: Run, row: Row, guarded: Guarded) -> None:
-    """What leg and command rows have in common."""
+    """The common checks of leg and command rows."""
     if row.values.get("commit") != guarded.commit:
         run.wrong(row.key, f"commit: its entry was written by commit {guarded.commit}")
     if not _is_canonical(row.values.get("entry")):
-        run.wrong(row.key, "entry: is not spelled as we do")
+        run.wrong(row.key, "entry: is not in canonical form")
 
 
 def _is_canonical(text: object) -> bool:
@@ -232,7 +233,8 @@ def _is_canonical(text: object) -> bool:
 
 
 def own_properties(run: Run, row: Row, kind: str) -> None:
-    """What we write stands in a row, in its type and canonical form, and nothing else."""
+    """A row contains the product's properties, in their types and canonical form, and nothing
+    else."""
     plain, contents = _NAMES[kind]
     schema = row.values.get("schema")
     if isinstance(schema, int) and schema < _PUBLIC_SINCE.get(kind, 0):
@@ -244,9 +246,9 @@ def own_properties(run: Run, row: Row, kind: str) -> None:
     for content in contents:
         held |= holders(content, row.values)
         if content in held and not _is_canonical(row.values[content]):
-            run.wrong(row.key, f"{content}: is not spelled as we do")
+            run.wrong(row.key, f"{content}: is not in canonical form")
     for name in sorted(row.values.keys() - plain.keys() - held):
-        run.wrong(row.key, f"{name}: is no property of ours")
+        run.wrong(row.key, f"{name}: is an unknown property")
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +263,7 @@ class _GuardKind:
     missing: Callable[[Entry], str]
 
     def compare(self, run: Run, row: Row, guarded: Guarded) -> None:
-        """Note what is wrong with a row."""
+        """Record an error of a row."""
         own_properties(run, row, self.prefix)
         self.check(run, row, guarded)
 
@@ -339,7 +341,7 @@ async def event_rows(run: Run, tables: TableStore, account: str, *, after: int) 
 
 
 async def segment_rows(run: Run, tables: TableStore, account: str) -> None:
-    """Packed days must say what the journal says: those behind the last ones verified."""
+    """Packed days must equal the journal: those after the last verified ones."""
     first = segment_key(run.packed_commit + 1) if run.packed_commit else "segment|"
     async for row in read_range(tables, account, first, "segment}"):
         own_properties(run, row, "segment|")
@@ -360,17 +362,17 @@ async def segment_rows(run: Run, tables: TableStore, account: str) -> None:
             run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
             continue
         if packed != commits or _beside(packed) != _beside(commits):
-            run.wrong(row.key, "data: is not what the journal tells")
+            run.wrong(row.key, "data: differs from the journal")
         run.packed_commit = last
 
 
 def _beside(commits: Sequence[Commit]) -> list[tuple[object, str | None]]:
-    """What entries carry and are not compared by."""
+    """The parts of entries that are not compared."""
     return [(entry.charge, entry.organizer) for commit in commits for entry in commit.entries]
 
 
 async def other_rows(run: Run, tables: TableStore, account: str) -> None:
-    """Rows of no kind that we know."""
+    """Rows of unknown kinds."""
     ends = ["", *(kind[:-1] + "}" for kind in rows.KINDS)]
     gaps = [*zip(ends, [*rows.KINDS, rows.STATE], strict=True)]
     gaps += [(rows.STATE + "\0", "usage|"), ("usage}", rows.VERIFIED)]

@@ -1,4 +1,4 @@
-"""What `verify` checks of closed days: each is added up again from the journal."""
+"""The checks of closed days in `verify`: each is added up again from the journal."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -103,7 +103,7 @@ class TableBridgePosts:
 
 
 class _Hour:
-    """What this process counted in an hour of a bridge."""
+    """The counts of this process in an hour of a bridge."""
 
     def __init__(self) -> None:
         self.last_post_at: datetime | None = None

@@ -53,7 +53,7 @@ class _Call:
     at: datetime
 
     def with_events(self, added: Sequence[KeptEvent]) -> "_Call":
-        """The call once these stand in its next slots."""
+        """The call once these are in its next slots."""
         ids = self.ids | {each.event.id for each in added}
         return _Call((*self.events, *added), ids, self.slots + len(added), self.at)
 
@@ -83,7 +83,7 @@ class TableCallEvents:
         self, call: str, arrivals: Sequence[tuple[str, Sequence[KeptEvent]]]
     ) -> list[tuple[list[KeptEvent], frozenset[str]]]:
         """The events of a call with those that arrived, as of the write; the new ones of each
-        arrival. What does not fit into one transaction goes into several."""
+        arrival. Parts that do not fit into one transaction are written in several."""
         bridge = arrivals[0][0]
         now = arrivals[0][1][0].received_at
         distinct = {each.event.id: each for _, events in arrivals for each in events}
@@ -208,7 +208,7 @@ class TableCallEvents:
             self._flush = asyncio.create_task(self._write_later(), context=NO_REQUEST())
 
     async def _write_later(self) -> None:
-        """Write what has gathered; what fails is tried again with the next ones."""
+        """Write the collected counts; failed ones are tried again with the next ones."""
         await asyncio.sleep(limits.CALL_MARKS_LINGER_SECONDS)
         changes, self._later = self._later, {}
         by_partition: dict[str, list[Operation]] = {}

@@ -1,4 +1,4 @@
-"""Claims in table `legs`: a leg is pinned to one account before its first commit, for ever.
+"""Claims in table `legs`: a leg is pinned to one account before its first commit, permanently.
 
 Partition = `~{bridge}|{n}`, n from 0 to 3 by the hash of the leg key, so that claims made at the
 same moment share a few transactions. Earlier versions spread them over 256 partitions

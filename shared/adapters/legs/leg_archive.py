@@ -1,7 +1,7 @@
 """The archive of accepted legs: blobs in another storage account, sealed, for weeks.
 
-A blob `{day}/{hour}/{minute}{second}-{random}` holds what was accepted within a moment: lines of
-JSON, deflated and sealed, since legs hold numbers.
+A blob `{day}/{hour}/{minute}{second}-{random}` contains the items accepted within a moment: lines
+of JSON, compressed and encrypted, since legs contain numbers.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class BlobStore(Protocol):
 class BlobArchive:
     """Implements the port `Archive` on blobs.
 
-    What is accepted at the same time shares a blob: the first waits a moment for the others.
+    Items accepted at the same time share a blob: the first waits a moment for the others.
     """
 
     def __init__(self, blobs: BlobStore, keys: Sequence[bytes], clock: Clock, ids: Ids) -> None:
@@ -62,7 +62,7 @@ class BlobArchive:
         await asyncio.shield(self._flush)
 
     async def read(self, since: datetime, until: datetime) -> AsyncIterator[Accepted]:
-        """What was accepted from `since` to before `until`, hour by hour.
+        """The items accepted from `since` to before `until`, hour by hour.
 
         Raises StoreUnavailable, and ValueError for a blob that none of the keys opens.
         """

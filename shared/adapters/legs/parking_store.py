@@ -1,7 +1,7 @@
 """The parking lot in table `parked`: partition = two digits of the leg key's hash, row key = id.
 
-A post of up to 1 MiB that can't be read does not fit into one row: the last properties of its
-`original` stand in a second row, `{id}|more`, which never changes.
+An unreadable post of up to 1 MiB does not fit into one row: the last properties of its `original`
+are in a second row, `{id}|more`, which never changes.
 """
 
 import heapq
@@ -98,7 +98,7 @@ class TableParkingLot:
     async def _change(
         self, parked_id: str, change: Callable[[ParkedLeg], ParkedLeg | None]
     ) -> ParkedLeg:
-        """What is kept once `change` was written; None leaves it as it is."""
+        """The stored one after `change`; None leaves it unchanged."""
         for _ in range(limits.RECORD_TRIES_MAX):
             row = await self._tables.get(TABLE, parked_id[:2], parked_id)
             if row is None:

@@ -55,7 +55,7 @@ _VERSION = "version|"
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A header row: what it says, where the content is, and what decodes it."""
+    """A header row: its contents, the place of the rates, and their decoder."""
 
     about: CardVersion
     chunks_partition: str
@@ -165,7 +165,7 @@ class TableRateCards:
         return found
 
     async def _load(self, stored: _Stored) -> RateCardVersion:
-        """The decoded version: kept, being loaded by somebody else, or loaded now."""
+        """The decoded version: cached, being loaded by another task, or loaded now."""
         name = stored.chunks_partition
         kept = self._decoded.get(name)
         if kept is not None:
@@ -205,7 +205,8 @@ class TableRateCards:
             await self._write_anyway(partition, f"{number:04}", values)
 
     async def _write_anyway(self, partition: str, key: str, values: dict[str, Value]) -> None:
-        """An upsert of what is the same every time: not knowing the outcome, it is sent again."""
+        """An upsert with the same contents every time: after an unknown outcome, it is sent
+        again."""
         for _ in range(limits.RATE_CARD_PUT_TRIES_MAX):
             try:
                 await self._tables.transact(TABLE, partition, [Upsert(key, values)])
@@ -256,7 +257,7 @@ def _in_force(card: _Card, answered_at: datetime) -> _Stored | None:
 
 
 def _change(present: _Stored | None, about: CardVersion, header: Header) -> Change:
-    """What the audit log says of a version: its rates are named by their digest."""
+    """The audit-log entry of a version: its rates are named by their digest."""
     return Change(
         Action.CHANGED if present else Action.CREATED,
         "rate_card",

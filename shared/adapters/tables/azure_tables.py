@@ -217,7 +217,7 @@ class AzureTables(TableStore):
             return None
 
     def _deadline(self) -> asyncio.Timeout:
-        """A bound for the whole call: the transport's own bounds begin anew with every byte, and
+        """A bound for the whole call: the transport's own bounds begin again with every byte, and
         don't count the wait for a free connection."""
         return asyncio.timeout(self._connect_seconds + self._read_seconds)
 
@@ -260,7 +260,7 @@ class AzureTables(TableStore):
 
 
 class _Opened:
-    """What lives as long as the connections do."""
+    """The parts that live as long as the connections do."""
 
     def __init__(
         self,
@@ -299,7 +299,7 @@ def _is_missing(error: Exception) -> bool:
 
 
 def _unread(error: Exception) -> Exception:
-    """What a read that failed raises; what is already an error of ours stays."""
+    """The error of a failed read; an error of the product is unchanged."""
     if isinstance(error, PerminuteError):
         return error
     return StoreUnavailable(f"Table storage can't be read: {type(error).__name__}.")

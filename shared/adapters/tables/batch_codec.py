@@ -37,7 +37,8 @@ class Batch:
 
 
 class _Answer(NamedTuple):
-    """What the service says about one operation: a part of the body, and where its response is."""
+    """The service's answer about one operation: a part of the body, and the position of its
+    response."""
 
     status: int
     part: bytes
@@ -94,7 +95,7 @@ def encode_batch(
 
 @dataclass(frozen=True, slots=True)
 class _Requests:
-    """What the requests of one transaction have in common."""
+    """The common part of the requests of one transaction."""
 
     collection: str
     row: str
@@ -186,7 +187,7 @@ def _answers(content_type: str, body: bytes) -> list[_Answer]:
 
 
 def _parts(content_type: bytes, body: bytes) -> list[bytes]:
-    """What stands between the boundaries, which must all be there, the closing one too."""
+    """The parts between the boundaries, which must all be there, the closing one too."""
     boundary = _BOUNDARY.fullmatch(content_type.strip())
     if boundary is None:
         raise OutcomeUnknown("The answer has no boundary.")

@@ -1,4 +1,4 @@
-"""What the group committer has to know of a partition: ledger and hold book implement it."""
+"""A partition for the group committer: ledger and hold book implement it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class NoChange[Result]:
 
 
 class Partition[State, Command, Result](Protocol):
-    """What the committer has to know of a kind of partition."""
+    """A kind of partition for the committer."""
 
     table: str
     commands_max: int
@@ -76,7 +76,7 @@ class Partition[State, Command, Result](Protocol):
     async def prepare(
         self, partition: str, steps: Sequence[Change[State, Result]], now: datetime
     ) -> None:
-        """What must be written before the commit (due marks)."""
+        """The rows to write before the commit (due marks)."""
         ...
 
     async def recorded(self, partition: str, command: Command) -> Result | PerminuteError | None:
@@ -108,7 +108,8 @@ class PendingCommand[Command, Result]:
 
 @dataclass(slots=True)
 class Group[State, Command, Result]:
-    """What commands come to on the state `before`: a step for each waiter whose command changes it.
+    """The result of commands on the state `before`: a step for each waiter whose command changes
+    it.
 
     `answers` are for those whose commands change nothing more, once the steps are durable.
     """

@@ -18,7 +18,7 @@ def pack_cursor(
 def unpack_cursor(
     table: str, where: Mapping[str, str] | None, cursor: str
 ) -> tuple[str, str | None]:
-    """Where the next page starts. Raises Invalid `cursor_invalid` on a cursor that is not ours."""
+    """Where the next page starts. Raises Invalid `cursor_invalid` for a foreign cursor."""
     digest = _condition_digest(table, where)
 
     def position(text: str) -> tuple[str, str | None] | None:

@@ -30,9 +30,9 @@ _PROPERTY_STORED_BYTES = 8 + 8
 
 @lru_cache(maxsize=limits.TABLE_NAMES_CACHED_MAX)
 def check_property(name: str) -> int:
-    """How many bytes Azure counts for a property of this name beside its content.
+    """The bytes that Azure counts for a property of this name in addition to its content.
 
-    Raises ValueError on a name that no property of ours can have.
+    Raises ValueError for a name that no property of the product can have.
     """
     if not _PROPERTY.fullmatch(name) or name in _RESERVED:
         raise ValueError(f"No property can be called {name!r}.")
@@ -42,7 +42,7 @@ def check_property(name: str) -> int:
 def plain(value: Value) -> Value:
     """The value as it comes back from the store: plain types, times in UTC.
 
-    Raises TypeError and ValueError on what the store can't hold.
+    Raises TypeError and ValueError for values that the store can't hold.
     """
     if isinstance(value, datetime):
         if value.tzinfo is None:

@@ -1,4 +1,4 @@
-"""What an answer of Table storage proves: one mapping for the SDK's way and for our own."""
+"""The proof in an answer of Table storage: one mapping for the SDK and for the product's client."""
 
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ def refused(status: int, code: str, index: int, operations_count: int) -> Permin
         case 400 | 413:
             return RequestTooLarge(f"Table storage refused it: {code or status}.", index=index)
         case 401 | 403:
-            return StoreUnavailable(f"Table storage does not let us in: {code or status}.")
+            return StoreUnavailable(f"Table storage refuses access: {code or status}.")
         case 409 if code:
             return StoreUnavailable(f"Table storage refused it for now: {code}.")
         case _:

@@ -2,13 +2,13 @@
 
 All that waits for the same partition in this process goes into one transaction.
 
-The state and its ETag stay cached between commits. What the store answers decides what happens:
+The state and its ETag stay cached between commits. The store's answer decides the next step:
 
 - written: the waiters get their results, the new state and ETag are cached;
-- 412 on the state: somebody else committed: reload, decide again, after a jittered pause;
+- 412 on the state: another process committed: reload, decide again, after a jittered pause;
 - 409 on a guard: some commands were committed before: read which, answer those with their first
   result, commit the rest at once;
-- no proof either way: search our own commit id in the row that the commit would have written;
+- no proof either way: search the commit id in the row that the commit would have written;
 - busy, with proof that nothing was written: the waiters get the error and may try again.
 
 A refusal from a cached state is never given: it is decided again on a fresh one. An answer that
@@ -109,7 +109,7 @@ class GroupCommitter[State, Command, Result]:
         return lane.cached if lane else None
 
     def offer(self, partition: str, loaded: Loaded[State]) -> None:
-        """Decide the next commands on a state that somebody has just read, unless one is at it."""
+        """Decide the next commands on a state that was just read, unless the lane is busy."""
         lane = self._lane(partition)
         if lane.task is None:
             lane.cached = loaded
@@ -160,7 +160,7 @@ class GroupCommitter[State, Command, Result]:
         lane: _PartitionQueue[State, Command, Result],
         group: Sequence[PendingCommand[Command, Result]],
     ) -> None:
-        """The process ends: nobody learns what became of these commands."""
+        """The process ends: the outcome of these commands stays unknown."""
         ahead = lane.ahead.group.waiters if lane.ahead else ()
         for waiter in (*group, *ahead, *lane.waiting):
             waiter.give(Unavailable("The commit is not certain; try again."))
@@ -239,7 +239,7 @@ class GroupCommitter[State, Command, Result]:
         lane: _PartitionQueue[State, Command, Result],
         waiters: Sequence[PendingCommand[Command, Result]],
     ) -> Plan[State, Command, Result] | None:
-        """The transaction for those who change something; None when nobody does."""
+        """The transaction for the commands that change something; None without one."""
         group = await self._decide(partition, lane, waiters, self._clock.now())
         return self._rendered(partition, group) if group.steps else None
 
@@ -257,8 +257,8 @@ class GroupCommitter[State, Command, Result]:
         lane: _PartitionQueue[State, Command, Result],
         plan: Plan[State, Command, Result],
     ) -> None:
-        """One transaction. Raises OutcomeUnknown only when our commit is not in the table (yet):
-        should it still land, If-Match lets one of the two win."""
+        """One transaction. Raises OutcomeUnknown only when the commit is not in the table (yet): if
+        it still lands, If-Match lets one of the two win."""
         group = plan.group
         await self._book.prepare(partition, group.steps, self._clock.now())
         try:
@@ -326,8 +326,8 @@ class GroupCommitter[State, Command, Result]:
         waiters: Sequence[PendingCommand[Command, Result]],
         now: datetime,
     ) -> Group[State, Command, Result]:
-        """Decide all waiters in order; answer those that change nothing, at once unless the answer
-        builds on a step of this group: what is not in the table yet is reported to nobody.
+        """Decide all waiters in order. Answer those that change nothing at once, unless the answer
+        builds on a step of this group: a step is reported only after it is in the table.
 
         An answer that a cached state gives is not trusted: it is decided again on a fresh one.
         """
@@ -362,8 +362,8 @@ class GroupCommitter[State, Command, Result]:
             return group
 
     async def _take_turn(self) -> None:
-        """Lanes that are ready at the same instant decide one by one: what the one sends goes out
-        before the next one begins, so that the store and we work at the same time."""
+        """Lanes that are ready at the same instant decide one by one: the requests of one are sent
+        before the next one begins, so that the store and this process work at the same time."""
         async with self._turn:
             for _ in range(limits.PLAN_TURN_PASSES):
                 await asyncio.sleep(0)

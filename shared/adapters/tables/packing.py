@@ -1,5 +1,5 @@
 """Content in a row: canonical JSON, as text while it is short, else deflated in binary properties
-of at most 60 KiB. Deflating what is short would cost more time than the bytes are worth."""
+of at most 60 KiB. Compressing short content would cost more time than the bytes are worth."""
 
 import json
 import zlib
@@ -51,7 +51,7 @@ def unpack(name: str, values: Mapping[str, Value]) -> object:
 
 
 def inflated(data: bytes) -> bytes:
-    """What was deflated. Raises zlib.error when it was cut, changed or appended to."""
+    """The decompressed content. Raises zlib.error when it was cut, changed or appended to."""
     stream = zlib.decompressobj()
     content = stream.decompress(data)
     if not stream.eof or stream.unused_data:
@@ -81,7 +81,7 @@ def without(name: str, values: Mapping[str, Value]) -> dict[str, Value]:
 def fails_closed[**More, Read](
     read: Callable[Concatenate[Row, More], Read],
 ) -> Callable[Concatenate[Row, More], Read]:
-    """What can't be read is a ledger that halts, not an error of its reader."""
+    """Unreadable content is a ledger that halts, not an error of its reader."""
 
     @wraps(read)
     def reading(row: Row, /, *args: More.args, **kwargs: More.kwargs) -> Read:

@@ -1,7 +1,7 @@
 """Ledgers and hold books spread over several storage accounts; everything else in the first one.
 
-An account gets its shard at creation, for ever; the directory keeps it. So where an account's rows
-are is read once in a process, from what is cached already: a use of a ledger has read the
+An account gets its shard at creation, permanently; the directory stores it. So the place of an
+account's rows is read once in a process, from cached facts: a use of a ledger has read the
 account's settings before.
 """
 

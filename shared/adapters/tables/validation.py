@@ -1,8 +1,8 @@
-"""What Table storage refuses, checked before anything is sent.
+"""The limits of Table storage, checked before anything is sent.
 
-The memory twin and the adapter refuse the same things with the same errors. The emulator lets an
-entity of 1.2 MiB and 1,000 properties through and answers 101 operations with garbage, so the
-limits are ours to keep.
+The memory twin and the adapter refuse the same things with the same errors. The emulator accepts an
+entity of 1.2 MiB and 1,000 properties and answers 101 operations with garbage, so the product
+checks the limits.
 """
 
 import re
@@ -39,9 +39,9 @@ def check_transaction(
 ) -> tuple[str, ...]:
     """The rows as JSON, "" for a deletion.
 
-    Raises RequestTooLarge beyond a limit, EtagMismatch for what can't be an ETag, ValueError or
-    TypeError on what is a mistake of ours: no operation, a row twice, a key, name or value that
-    can't be stored.
+    Raises RequestTooLarge beyond a limit, EtagMismatch for an impossible ETag, ValueError or
+    TypeError for a programming error: no operation, a row twice, a key, name or value that can't be
+    stored.
     """
     check_table(table)
     if not operations:
@@ -80,6 +80,6 @@ def _check_key(key: str) -> None:
 
 
 def _check_etag(etag: str, index: int) -> None:
-    """What is no ETag matches no version; `*` and line breaks must not get into a header."""
+    """A text that is no ETag matches no version; `*` and line breaks must not get into a header."""
     if not _ETAG.fullmatch(etag):
         raise EtagMismatch("The row has another version.", index=index)

@@ -1,6 +1,6 @@
 """Cursors of lists: valid for one list with one query, and for callers who see the same accounts.
 
-A cursor is a MAC of the place in the list and of what the list is about, then the place. Another
+A cursor is a MAC of the position in the list and of the list's subject, then the position. Another
 list's cursor, or one that was changed, is refused before it is used.
 """
 

@@ -58,7 +58,7 @@ def problem(error: Exception, instance: str) -> Problem:
     """The problem document of `error`; `instance` is the path of the request.
 
     `type` is a relative reference, `/problems/{code}`; `title` is the reason phrase of the status
-    (RFC 9110, RFC 6585). An error outside the tree becomes a 500 without any of its own text.
+    (RFC 9110, RFC 6585). An error outside the tree becomes a 500 without any text of that error.
     """
     for kind, status in _STATUS:
         if isinstance(error, kind):
@@ -68,7 +68,7 @@ def problem(error: Exception, instance: str) -> Problem:
             "Stored rows of the ledger are damaged; its verification names them."
         )
         return _render(damaged, HTTPStatus.INTERNAL_SERVER_ERROR, instance)
-    unexpected = PerminuteError("Something went wrong on our side; the request id names it.")
+    unexpected = PerminuteError("The server failed; search its log for the request id.")
     return _render(unexpected, HTTPStatus.INTERNAL_SERVER_ERROR, instance)
 
 

@@ -111,7 +111,7 @@ SPAN = (moment("from", "From this time on."), moment("to", "Before this time."),
 FORMAT = one_of("format", "The same as the header `Accept`.", ("json", "csv"))
 PREFIX = Query("prefix", "Ids that begin with this only.")
 PAGE = (LIMIT, CURSOR, FORMAT)
-"""What every list takes."""
+"""The parameters of every list."""
 
 
 def check_query(url: str, declared: Sequence[Query]) -> dict[str, str]:

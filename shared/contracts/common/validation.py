@@ -33,7 +33,7 @@ _SENTENCES = {
     "enum": "must be {expected}",
     "value_error": "{error}",
 }
-"""Sentences about a field, by pydantic's type of error; `{…}` stands for its context."""
+"""Sentences about a field, by pydantic's type of error; `{…}` is its context."""
 _NAME_ERRORS = frozenset({"value_error", "string_too_long"})
 
 
@@ -115,6 +115,6 @@ TimeText = Annotated[str, AfterValidator(_time)]
 ReferenceText = Annotated[
     str, Field(max_length=limits.REFERENCE_CHARS_MAX), AfterValidator(_printable)
 ]
-"""What another system calls it: one line, since it is shown in lists, logs and CSV."""
+"""The name in another system: one line, since it is shown in lists, logs and CSV."""
 ReasonText = Annotated[str, Field(max_length=limits.REASON_CHARS_MAX), AfterValidator(_printable)]
 """Why a person did it, in one line."""

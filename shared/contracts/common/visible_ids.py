@@ -1,7 +1,7 @@
 """The fields of requests that name accounts and rate cards, in path, query or body.
 
-The edge checks what is found here for every route of administrators before the route's handler
-runs, so a new route, parameter or field has nothing to remember but to use these names.
+The edge checks these ids for every route of administrators before the route's handler runs, so a
+new route, parameter or field only has to use these names.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ RATE_CARDS = frozenset({"card", "rate_card", "to_card", "carrier_card", "charged
 
 
 def ids_in(content: object, names: frozenset[str]) -> Iterator[str]:
-    """The texts, and texts in lists, that stand under one of `names` at any depth of JSON."""
+    """The texts, and texts in lists, under one of `names` at any depth of JSON."""
     if isinstance(content, list):
         for item in content:
             yield from ids_in(item, names)

@@ -1,4 +1,4 @@
-"""JSON Schema of every event that goes out: CloudEvents 1.0 with data of our own.
+"""JSON Schema of every published event: CloudEvents 1.0 with data of Perminute.
 
 `python -m shared.contracts.credits.event_schemas FOLDER` writes a file per type. The schemas allow
 more fields, since later versions may add some; receivers must allow them too.
@@ -42,7 +42,7 @@ _FIELDS: dict[str, Json] = {
     "alert": _of(_TEXT, "The name of the account's own threshold."),
     "threshold": _of(_MONEY, "The balance below which the alert is raised."),
     "below_percent": _of(_COUNT, "The threshold is so many per cent of the last top-up."),
-    "threshold_hours": _of(_COUNT, "The threshold is what so many hours will cost."),
+    "threshold_hours": _of(_COUNT, "The threshold is the expected cost of this number of hours."),
     "runs_out": {
         "type": "object",
         "description": "When nothing is left at the present burn, and between which times that is "
@@ -66,14 +66,14 @@ _FIELDS: dict[str, Json] = {
     },
     "amount": _of(_MONEY, "How much."),
     "lot": _of(_TEXT, "The lot's id."),
-    "remaining": _of(_MONEY, "What is left of the lot."),
+    "remaining": _of(_MONEY, "The rest of the lot."),
     "expires_at": _of(_TIME, "When the lot expires."),
     "days": _of({"enum": list(LOT_WARNING_DAYS)}, "So many days before, or less."),
     "recharge": _of(_RECHARGE, "The recharge's id: collect once for each, answer under it."),
     "ask": _of(_COUNT, "The number of requests, this one included."),
     "asks": _of(_COUNT, "The number of requests."),
     "requested_at": _of(_TIME, "The time of the first request."),
-    "reference": _of(_TEXT, "What the payment side calls the payment."),
+    "reference": _of(_TEXT, "The payment provider's name of the payment."),
     "declines": _of(_COUNT, "Declines since the last success."),
     "next_at": _of(_TIME, "The time of the next automatic request; absent if there is none."),
     "reason": _of(_TEXT, "Why."),
@@ -83,14 +83,15 @@ _FIELDS: dict[str, Json] = {
     "month": _of({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"}, "The account's month."),
     "percent": _of(_COUNT, "How much is used or spent, at least."),
     "rule": _of(_TEXT, "The name of the account's own rule."),
-    "spend": _of(_MONEY, "What the charges of the period are, net of corrections."),
+    "spend": _of(_MONEY, "The charges of the period, net of corrections."),
     "limit": _of(_MONEY, "The amount of the rule."),
     "minutes_left": _of(_COUNT, "The minutes of the rule."),
     "seconds_left": _of(
-        {"type": "integer", "minimum": 0}, "How long what is available lasts if all calls go on."
+        {"type": "integer", "minimum": 0},
+        "The time that the available credit lasts if all calls continue.",
     ),
-    "exhausted_at": _of(_TIME, "When nothing will be left."),
-    "burn_per_minute": _of(_PRICE, "What the open calls cost a minute."),
+    "exhausted_at": _of(_TIME, "The time when nothing is left."),
+    "burn_per_minute": _of(_PRICE, "The cost of the open calls per minute."),
     "calls": {
         "type": "array",
         "description": "The calls that would have to end, in this order.",
@@ -111,9 +112,11 @@ _FIELDS: dict[str, Json] = {
     "pool_seconds": _of(_COUNT, "Seconds that the month has."),
     "parked": _of(_TEXT, "The parked leg's id, to replay it by."),
     "leg": _of(_TEXT, "The leg's key."),
-    "scope": _of({"enum": [scope.value for scope in Scope]}, "Whose limits want to hear of it."),
-    "period": _of({"enum": [period.value for period in Period]}, "What the budget is for."),
-    "spent": _of(_MONEY, "What calls of the period were charged, and what open ones hold."),
+    "scope": _of(
+        {"enum": [scope.value for scope in Scope]}, "The scope whose limits require the notice."
+    ),
+    "period": _of({"enum": [period.value for period in Period]}, "The period of the budget."),
+    "spent": _of(_MONEY, "The charges of calls in the period, and the holds of open ones."),
     "region": _of({"type": "string", "pattern": "^([A-Z]{2}|001)$"}, "The region dialled."),
 }
 _ALWAYS = ("account", "balance", "available", "currency")
@@ -121,7 +124,7 @@ _AGAIN = ("repeat", "escalated")
 
 
 def event_schema(kind: str) -> Json:
-    """The schema of a type of event, as a document of its own."""
+    """The schema of a type of event, as a separate document."""
     record = event_type(kind)
     required = (*_ALWAYS, *(("alert_id",) if record.is_alert else ()), *record.required)
     optional = (*record.optional, *(_AGAIN if record.is_repeated else ()))

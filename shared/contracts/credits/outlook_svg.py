@@ -1,5 +1,5 @@
-"""An account's outlook as a picture: the past as a line, what lies ahead as a dashed one in a band
-that holds four chances of five; thresholds, zero and the credit limit as lines across."""
+"""An account's outlook as a picture: the past as a line, the forecast as a dashed one in a band
+with a probability of four in five; thresholds, zero and the credit limit as horizontal lines."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta

@@ -15,8 +15,8 @@ DELIVERY_COLUMNS = (
 
 
 class WebhookBody(BaseModel):
-    """`PUT /api/v1/accounts/{account}/webhooks/{name}`. `rotate_secret`: make a new secret; the
-    old one signs beside it for a day."""
+    """`PUT /api/v1/accounts/{account}/webhooks/{name}`. `rotate_secret`: create a new secret; the
+    old one also signs for a day."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

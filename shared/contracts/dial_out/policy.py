@@ -1,7 +1,7 @@
 """Documents of dial-out policies and organizers.
 
-Unknown fields are refused, types are strict. A body turns into domain dataclasses and back; what is
-left out takes its default.
+Unknown fields are refused, types are strict. A body turns into domain dataclasses and back; an
+omitted field takes its default.
 """
 
 import re
@@ -261,7 +261,7 @@ ORGANIZER_COLUMNS = (
 def listed_organizer_body(
     organizer: str, facts: OrganizerFacts | None, etag: str
 ) -> dict[str, object]:
-    """An organizer in a list; `unreadable` where it has to be put anew."""
+    """An organizer in a list; `unreadable` where it has to be put again."""
     body = {"unreadable": True} if facts is None else organizer_body(facts)
     return {"id": organizer, **body, "etag": etag}
 

@@ -1,4 +1,4 @@
-"""Requests of bridges to authorise calls, and their responses (docs/dial-out.md)."""
+"""Requests of bridges to authorize calls, and their responses (docs/dial-out.md)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -67,7 +67,7 @@ class TryBody(BaseModel):
 
 
 class ExtendRequest(BridgeBody):
-    """The total of seconds wanted, counted from the first answer. A signed request names its
+    """The total of requested seconds, counted from the first answer. A signed request names its
     `authorization` too: the signature does not cover the path."""
 
     seconds: CallSeconds

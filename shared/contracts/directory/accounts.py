@@ -71,9 +71,9 @@ type _Rule = AlertRule | MinutesRule | SpendRule
 
 class AlertBody(AdminBody):
     """A threshold on the balance: an amount, per cent of the last top-up, or the expected cost of
-    the next days or hours at the present burn rate; on the open calls: minutes that what is
-    available lasts; or on the charges of a period: an amount, with the per cent of it at which an
-    event is emitted, of all legs or of a kind, an organizer, a cost centre."""
+    the next days or hours at the present burn rate. On the open calls: minutes that the available
+    credit lasts. On the charges of a period: an amount, with the per cent of it at which an event
+    is emitted, of all legs or of a kind, an organizer, a cost center."""
 
     name: Label
     below: Amount | None = None

@@ -1,7 +1,7 @@
 """CSV that loads many organizers, conferences or service numbers: cells, and the report.
 
-A file has a header with the names of the columns, in any order. A column that is left out leaves
-what is there; an empty cell takes the default. Files as spreadsheets save them are read: UTF-8
+A file has a header with the names of the columns, in any order. An omitted column leaves the
+setting unchanged; an empty cell takes the default. Files as spreadsheets save them are read: UTF-8
 with or without a mark, UTF-16 with one, or the charset that the content type names; separated by
 comma, semicolon, tab or bar.
 """
@@ -109,7 +109,7 @@ def read_rows(body: bytes, content_type: str, key: str, cells: Mapping[str, Cell
                 detail = f"has {len(fields)} fields, the header has {len(header)}"
                 errors.append(FieldError(f"/lines/{begin}", detail))
             if row.key in seen:
-                detail = f"stands in line {seen[row.key]} already"
+                detail = f"is already in line {seen[row.key]}"
                 errors.append(FieldError(f"/lines/{begin}/{key}", detail))
             seen.setdefault(row.key, begin)
             found.append(row)
@@ -221,7 +221,8 @@ def load_body(
     *,
     dry_run: bool,
 ) -> dict[str, object]:
-    """What a load changed, or would: `items` are (line, id, setting before, setting after)."""
+    """The changes of a load, or their preview: `items` are (line, id, setting before, setting
+    after)."""
     shown: list[dict[str, object]] = []
     counts = {"created": 0, "changed": 0, "unchanged": 0}
     for line, key, before, after in items:

@@ -25,8 +25,8 @@ def registrations_body(
 ) -> dict[str, object]:
     """A conference (`name` "conference") or service number ("number") as its account sees it:
 
-    its own latest registration, and all of its own with the time that they hold for. What belongs
-    to other accounts is not shown.
+    its latest registration, and all of its registrations with their periods. Registrations of other
+    accounts are not shown.
     """
     ends: list[Registration | None] = [*history[1:], None]
     own = [

@@ -31,7 +31,7 @@ LegName = Annotated[str, Field(min_length=3, max_length=_SHOWN_LEG_CHARS_MAX)]
 
 
 class _Anew(AdminBody):
-    """By what legs are charged anew, and how far the last answer got."""
+    """The card by which legs are re-rated, and the position of the last answer."""
 
     rate_card: Id | None = None
     version: TimeText | None = None
@@ -61,7 +61,7 @@ class ReratingBody(_Anew):
         if self.legs is not None and (self.accounts is None or len(self.accounts) != 1):
             raise ValueError("needs the one account of the legs")
         if self.legs is not None and self.until is not None:
-            raise ValueError("takes no to beside legs")
+            raise ValueError("takes no 'to' together with 'legs'")
         if not self.dry_run and self.reason is None:
             raise ValueError("needs a reason, unless it is a dry run")
         return self

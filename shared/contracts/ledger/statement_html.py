@@ -33,7 +33,7 @@ _FRENCH = {
     "Usage by kind": "Consommation par type",
     "Usage by destination": "Consommation par destination",
     "Usage by organizer": "Consommation par organisateur",
-    "Usage by cost centre": "Consommation par centre de coûts",
+    "Usage by cost center": "Consommation par centre de coûts",
     "Corrections": "Corrections",
     "Lots": "Lots",
     "Lots as of the preparation of this page.": "Lots à la date d'établissement de cette page.",
@@ -113,7 +113,7 @@ class _Page:
         self.months = _MONTHS["fr" if self._french else "en"].split()
 
     def word(self, text: str) -> str:
-        """A word of ours, escaped."""
+        """A word of the page, escaped."""
         words = _FRENCH if self._french else _ENGLISH
         return escape(words.get(text, text))
 
@@ -133,7 +133,7 @@ class _Page:
         numeric: frozenset[int],
         total: Sequence[str] | None = None,
     ) -> str:
-        """A table of escaped cells; the columns in `numeric` stand to the right."""
+        """A table of escaped cells; the columns in `numeric` are aligned to the right."""
 
         def line(cells: Sequence[str], tag: str) -> str:
             marks = (' class="n"' if at in numeric else "" for at in range(len(cells)))
@@ -181,7 +181,7 @@ def statement_html(printed: PrintedStatement, language: str) -> str:
                 ("Usage by kind", statement.by_leg_kind, True),
                 ("Usage by destination", statement.by_destination, True),
                 ("Usage by organizer", statement.by_organizer, False),
-                ("Usage by cost centre", statement.by_cost_center, False),
+                ("Usage by cost center", statement.by_cost_center, False),
             )
             for part in (
                 _heading(page, heading),

@@ -7,7 +7,7 @@ from shared.domain.legs.leg import EndedLeg, leg_document
 
 
 class TriedLeg(Protocol):
-    """What would become of one leg or event."""
+    """The preview of one leg or event."""
 
     @property
     def outcome(self) -> str:
@@ -21,7 +21,7 @@ class TriedLeg(Protocol):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What the leg waits for."""
+        """The facts that the leg waits for."""
         ...
 
     @property

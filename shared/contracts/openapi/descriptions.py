@@ -10,18 +10,18 @@ from shared.domain.credits.alerts import EVENT_TYPES
 type Json = dict[str, Any]
 
 TAGS = {
-    "bridges": "What conferencing bridges call, and their entries",
+    "bridges": "Requests of conferencing bridges, and their entries",
     "accounts": "Accounts, their ledger, organizers, conferences, numbers and policies",
     "rate-cards": "Prices, by card and by the time from which they hold",
-    "quotes": "What a call would cost",
-    "regions": "What can be dialled where, and at which price",
-    "reratings": "Legs charged anew by another card or version",
+    "quotes": "The cost of a call before it happens",
+    "regions": "Regions, their dial-out permissions and prices",
+    "reratings": "Re-rating of legs by another card or version",
     "parked-legs": "Legs that could not be charged, and their way out",
     "api-keys": "Keys of administrators and scripts",
-    "audit-log": "Who changed which setting when",
-    "operations": "What is done every night, at once",
+    "audit-log": "Changes of settings, with actor and time",
+    "operations": "The work of every night, on request",
     "proof-keys": "Public keys of day roots (docs/proof.md)",
-    "recharges": "What payment providers report",
+    "recharges": "Reports of payment providers",
     "status": "Whether legs get charged, and what waits",
     "dead-letters": "Messages that the broker gave up",
     "service": "Health, and this document",
@@ -43,7 +43,7 @@ _TEXT: Json = {"type": "string"}
 _TIME: Json = {"type": "string", "format": "date-time"}
 PARAMETERS = {
     "account": "Id of an account.",
-    "authorization": "Id of an authorisation, as the dial-out was answered.",
+    "authorization": "Id of an authorization, from the answer to the dial-out.",
     "bridge": "Id of a bridge.",
     "card": "Name of a rate card.",
     "conference": "The bridge's id of a conference, percent-encoded.",
@@ -65,15 +65,15 @@ HEADERS: dict[str, Json] = {
     "Idempotency-Key": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "The same key with the same body gets the first answer, for ever. On a "
-        "signed dial-out or dial-in the key is the `webhook-id`: leave this out, or repeat it.",
+        "description": "The same key with the same body gets the first answer; keys never expire. "
+        "On a signed dial-out or dial-in the key is the `webhook-id`: omit it, or repeat it.",
         "schema": {"type": "string", "maxLength": limits.IDEMPOTENCY_KEY_CHARS_MAX},
     },
     "If-Match": {
         "name": "If-Match",
         "in": "header",
-        "description": "The `ETag` of what is replaced, left out to create. On PATCH and DELETE it "
-        "is optional: another version is then refused.",
+        "description": "The `ETag` of the replaced object; omit it to create one. On PATCH and "
+        "DELETE it is optional: another version is then refused.",
         "schema": _TEXT,
     },
 }

@@ -37,7 +37,7 @@ _FORMATS = {
     "svg": "image/svg+xml",
     "text": "text/plain",
 }
-"""Media types of responses by the query parameter `format`, beside JSON."""
+"""Media types of responses by the query parameter `format`, besides JSON."""
 
 
 def document(routes: Sequence[Route], version: str) -> Json:
@@ -247,7 +247,7 @@ def _tag(path: str) -> str:
 
 def _problem_response() -> Json:
     return {
-        "description": "What is wrong, by RFC 9457; `code` is stable.",
+        "description": "The error, by RFC 9457; `code` is stable.",
         "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 

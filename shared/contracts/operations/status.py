@@ -15,7 +15,7 @@ DEAD_LETTER_COLUMNS = (
 
 
 def status_body(found: SystemStatus, version: str) -> dict[str, object]:
-    """The status; what is not known is null."""
+    """The status; an unknown figure is null."""
     queue = found.queue
     return {
         "status": found.status.value,

@@ -1,8 +1,8 @@
 """A version of a rate card as CSV, in and out: a row per slot, lossless.
 
-The columns are the names of the JSON; the card's own fields stand on every row, the rate's on each
-of its rows, which stand together. `band` numbers the bands of a rate from 1 and is empty for the
-rate's own slots. Lists are separated by spaces.
+The columns are the names of the JSON. Every row contains the card's own fields, each row of a rate
+contains its fields, and the rows of a rate are consecutive. `band` numbers the bands of a rate from
+1 and is empty for the rate's own slots. Lists are separated by spaces.
 """
 
 import csv
@@ -236,7 +236,7 @@ def _places(header: list[str]) -> list[int]:
 
 
 def _groups(first: _Row, rows: Iterator[_Row]) -> Iterator[list[_Row]]:
-    """The rows of each rate: neighbours with the same destination fields."""
+    """The rows of each rate: consecutive ones with the same destination fields."""
     begin, end = len(_CARD), len(_CARD) + len(_WHERE)
     group = [first]
     for row in rows:

@@ -2,7 +2,7 @@
 names.
 
 A cell has one reading, or it is refused: a price that may be a thousand, a prefix that may be two.
-Every function raises ValueError with what is wrong, to be read after the cell itself.
+Every function raises ValueError with the error, to be read after the cell itself.
 """
 
 import re
@@ -123,7 +123,7 @@ class PrefixReader:
     list_separator: str = ""
 
     def code(self, cell: str) -> str:
-        """The country code of a cell of its own; digits of an area may follow, as in 1876."""
+        """The country code of a separate cell; digits of an area may follow, as in 1876."""
         digits, _ = self._clean(_plain_text(cell))
         if not digits:
             raise ValueError("is empty: every row needs its own country_code")
@@ -212,7 +212,7 @@ class PrefixReader:
 def cell_price(text: str, currency: str, *, decimal_comma: bool) -> int:
     """Picos of a price, with or without the sign or code of its currency before or after.
 
-    With a decimal comma, dots stand between thousands of a price that has a comma too.
+    With a decimal comma, dots separate the thousands of a price that has a comma, too.
     """
     text = _plain_text(text)
     if len(text) > limits.NUMBER_TEXT_CHARS_MAX:
@@ -280,7 +280,7 @@ def comparable(name: str) -> str:
 
 
 def _plain_text(cell: str) -> str:
-    """Without what tells a spreadsheet that digits are a text."""
+    """The text without a spreadsheet's mark of text digits."""
     cell = cell.strip()
     match = _SPREADSHEET_TEXT.fullmatch(cell)
     return cell if match is None else (match[1] or match[2] or "").strip()
@@ -312,7 +312,7 @@ def _without_code(digits: str, *, is_international: bool) -> str:
 
 def _area(code: str, digits: str) -> str:
     """The prefix of an area's digits after a country code: a trunk prefix is left out, and so is a
-    country code that stands there again, where only that can begin a number."""
+    repeated country code, where only that can begin a number."""
     readings = {code + digits}
     country = calling_code(code) or code
     trunk = national_prefix(country) if code == country else ""
@@ -337,7 +337,7 @@ def _area(code: str, digits: str) -> str:
 
 
 def _check_together(spans: Sequence[Span]) -> None:
-    """Raises ValueError unless the prefixes of a cell may stand in one."""
+    """Raises ValueError unless the prefixes of a cell may share one."""
     if len(spans) == 1 and spans[0].first == spans[0].last:
         return
     codes = {calling_code(end) for span in spans for end in (span.first, span.last)}
@@ -355,7 +355,9 @@ def _check_together(spans: Sequence[Span]) -> None:
     lead = spans[0].first
     for span in spans[1:] if lead in codes else ():
         if not can_begin_number(span.first) and can_begin_number(lead + span.first):
-            raise ValueError(f"may be {span.first}, or {lead + span.first} with what stands before")
+            raise ValueError(
+                f"may be {span.first}, or {lead + span.first} with the digits before it"
+            )
 
 
 def _why_not(digits: str) -> str:

@@ -40,7 +40,7 @@ from shared.domain.rating.tariff import Tariff
 from shared.domain.rating.terms import Terms, label_problem
 
 REFERENCE_CALL_SECONDS = (30, 180, 600)
-"""A rate is dearer than another where calls of these lengths together cost more by it."""
+"""A rate is more expensive than another where calls of these lengths cost more in total."""
 _ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)  # decks have no time bands
 _EXACT = Rounding(RoundingMode.NONE, limits.AMOUNT_DECIMALS_MAX)
 _REGION = re.compile(r"[A-Z]{2}", re.ASCII)
@@ -155,7 +155,7 @@ class _Entry(NamedTuple):
 
 
 class _Rates:
-    """The rates of a deck in their order; each is made when it is asked for, since half a million
+    """The rates of a deck in order; each is created when the caller reads it, since half a million
     of them would fill the memory."""
 
     def __init__(self, rows: Sequence[_Entry]) -> None:
@@ -169,7 +169,7 @@ class _Rates:
             yield _for_prefix(row.rate, prefix, row.name or f"+{prefix}")
 
     def place(self, position: int) -> str:
-        """Where the rate stands in the deck."""
+        """The position of the rate in the deck."""
         return self._rows[self.entries[position]].place
 
 
@@ -278,7 +278,7 @@ class _Importer:
             self.errors.append(refused.error)
 
     def rates(self, budget: CpuBudget) -> "_Rates":
-        """All rates. Raises Invalid where prefixes stand twice."""
+        """All rates. Raises Invalid for repeated prefixes."""
         found = _Rates(self._entries)
         positions: dict[str | tuple[str, str], int] = {}
         errors: list[FieldError] = []
@@ -308,7 +308,7 @@ class _Importer:
         return found
 
     def report(self, rates: int) -> DeckReport:
-        """What became of the rows, of which so many rates were made."""
+        """The outcome for the rows, of which so many rates were made."""
         unknown = tuple(self._unknown)
         return DeckReport(self._rows, rates, self._left_out, self._duplicates, unknown)
 
@@ -404,7 +404,7 @@ class _Importer:
     def _rate(self, row: DeckRow) -> tuple[Rate, int]:
         """The rate of a row without prefix and name, and the second at which its slots begin.
 
-        Most rows of a deck say the same as others; they are read once.
+        Most rows of a deck equal others; they are read once.
         """
         key = _fields(row, self._price_columns)
         found = self._rates_read.get(key)
@@ -465,7 +465,7 @@ class _Importer:
         column = columns.prefix or columns.destination[0]
         detail = (
             f"{prefix!r} exists already at {earlier}: the mapping's duplicates can be first, last, "
-            "dearest or cheapest"
+            "'dearest' or cheapest"
         )
         return FieldError(place + json_pointer((column,)), detail)
 

@@ -1,4 +1,4 @@
-"""The rows of a deck, one after the other: fields by column name, and where the row stands."""
+"""The rows of a deck, one after the other: fields by column name, and the position of the row."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ _COLUMNS_SHOWN_MAX = 30
 class DeckRow(NamedTuple):
     """A row: `place` is a pointer such as `/lines/7`, `problem` why it has no fields.
 
-    `not_text` says by column what a JSON value is that is neither a text nor a whole number.
+    `not_text` names by column a JSON value that is neither a text nor a whole number.
     """
 
     place: str
@@ -136,7 +136,7 @@ def json_rows(body: bytes, needed: set[str]) -> Iterator[DeckRow]:
 
 
 def _check_fields(items: Iterator[tuple[object, int]], needed: set[str]) -> list[object]:
-    """The first objects, in which each column that is needed stands: most often one object.
+    """The first objects that together contain each required column: most often one object.
 
     Raises Invalid where a column is missing.
     """

@@ -250,7 +250,7 @@ class _RatesReader:
                     yield each
 
     def head(self, value: Mapping[str, object]) -> RateCardBody:
-        """What the card says beside its rates. Raises Invalid."""
+        """The fields of the card besides its rates. Raises Invalid."""
         return parse_body(RateCardBody, {**value, "rates": self._sample} if self._sample else value)
 
 

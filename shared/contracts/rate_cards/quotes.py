@@ -24,7 +24,7 @@ def _caller(text: str) -> str:
 
 
 def _number(text: str, number: str | None) -> str:
-    """The text, if it stands for a number: the answer shows both."""
+    """The text, if it is a number: the answer shows both."""
     if not _NUMBER.fullmatch(number or ""):
         raise ValueError('must be E.164, such as "+442079460000"')
     return text

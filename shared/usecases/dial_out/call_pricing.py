@@ -134,7 +134,7 @@ class IncludedCall:
 
     def facts(self) -> RateFacts:
         """The free rate."""
-        return RateFacts("", "included in the licence", 0)
+        return RateFacts("", "included in the license", 0)
 
     @property
     def reference(self) -> RateReference:
