@@ -312,7 +312,7 @@ async def test_a_state_rolled_back_alone_is_named_and_the_next_commit_halts() ->
     await app.ledger.submit(ACCOUNT, leg(2, 1))
     await app.tables.transact("ledger", ACCOUNT, [Upsert("state", before.values)])
     problems = (await app.ledger.verify(ACCOUNT)).problems
-    assert _names(problems, "state", "commit: says 3, the journal ends with 4")
+    assert _names(problems, "state", "commit: is 3, the journal ends with 4")
     assert _names(problems, "state", "head:")
     with pytest.raises(LedgerCorrupt):
         await LedgerProcess(app.tables, app.clock).ledger.submit(ACCOUNT, leg(3, 1))

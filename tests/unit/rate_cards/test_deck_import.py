@@ -284,7 +284,7 @@ def test_prefixes_that_come_twice_are_refused_by_default() -> None:
     assert errors(TWICE, **SIMPLE) == [
         (
             f"/lines/{line}/prefix",
-            f"'1808' {twice} the mapping's duplicates can be first, last, dearest or cheapest",
+            f"'1808' {twice} the mapping's duplicates can be 'first', 'last', 'dearest' or 'cheapest'",
         )
         for line in (4, 5)
     ]
