@@ -1,4 +1,4 @@
-"""Dialect `perminute`: our own call-ended event (docs/leg-fields.md)."""
+"""Dialect `perminute`: the call-ended event of Perminute (docs/leg-fields.md)."""
 
 from collections.abc import Callable
 from datetime import datetime

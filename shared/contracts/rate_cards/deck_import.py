@@ -464,8 +464,8 @@ class _Importer:
         columns = self._mapping.columns
         column = columns.prefix or columns.destination[0]
         detail = (
-            f"{prefix!r} exists already at {earlier}: the mapping's duplicates can be 'first', 'last', "
-            "'dearest' or 'cheapest'"
+            f"{prefix!r} exists already at {earlier}: the mapping's duplicates can be 'first', "
+            "'last', 'dearest' or 'cheapest'"
         )
         return FieldError(place + json_pointer((column,)), detail)
 

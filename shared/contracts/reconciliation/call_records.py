@@ -108,7 +108,7 @@ class RecordMapping(AdminBody):
         if columns.id is None and columns.number is None:
             raise ValueError("columns needs id or number")
         if columns.kind is not None and not self.kinds:
-            raise ValueError("kinds must say what the values of the column of kinds mean")
+            raise ValueError("kinds must map the values of the column of kinds")
         if len(set(columns.amount)) < len(columns.amount):
             raise ValueError("columns.amount names a column twice")
         return self

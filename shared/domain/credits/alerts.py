@@ -5,11 +5,11 @@ texts of its mail. An alert is listed and stays open until its cause ends. A rep
 again until it is acknowledged. A type that is neither is sent once.
 
 A rule fires when the balance falls and is below its threshold while it is armed: an account that
-was just opened, or topped up by less than the threshold, is not warned about the balance that
-it starts with. It is armed again only when the balance has risen to threshold + margin, where the
-margin is 10 % of the threshold or the last charge if that is larger (docs/alerts.md): a balance
-that oscillates around the threshold by a cent is one crossing. `ledger/alert_evaluation` evaluates
-the rules, `event_payloads` has what an event says."""
+was just opened, or topped up by less than the threshold, is not warned about the balance that it
+starts with. It is armed again only when the balance has risen to threshold + margin
+(docs/alerts.md). The margin is 10 % of the threshold or the last charge if that is larger: a
+balance that oscillates around the threshold by a cent is one crossing. `ledger/alert_evaluation`
+evaluates the rules, `event_payloads` has the contents of events."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -325,7 +325,7 @@ class SpendRule:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that others must hear of (docs/alerts.md): a CloudEvent before it has an id.
+    """An event to publish (docs/alerts.md): a CloudEvent before it has an id.
 
     `alert` is the number of the alert that it raises or, with `repeat`, repeats; `recharge` is the
     number of its recharge. Both become ids where the account is known.

@@ -1,4 +1,5 @@
-"""How fast credits are used, and when they will have run out (the statistics: docs/forecast.md).
+"""The rate at which credits are used, and the time at which they run out (the statistics:
+docs/forecast.md).
 
 Every full hour that passed is one observation of its hour of the week, in the account's time zone:
 168 averages that forget with time (a new week weighs a quarter). The last days are also compared

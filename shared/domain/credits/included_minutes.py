@@ -1,4 +1,4 @@
-"""The pool: 60 minutes a month for each subscription licence (docs/included-minutes.md).
+"""The pool: 60 minutes a month for each subscription license (docs/included-minutes.md).
 
 It pays for dial-outs of subscription organizers to Zone A that are no premium calls, before credits
 do. Months are those of the account's time zone.

@@ -209,7 +209,7 @@ def hidden_in(number: str) -> Hidden:
 
 
 def _shapes(records: Iterable[Record]) -> Sequence[tuple[bool, Hidden]]:
-    """(whether the kind is unknown, masked digits) of records, those that say most first."""
+    """(whether the kind is unknown, masked digits) of records, the most informative first."""
     return sorted({(each.kind is None, hidden_in(each.number)) for each in records})
 
 
