@@ -1,6 +1,6 @@
 """Every bound of the product, by name; a loop, page, body or retry without one is a mistake."""
 
-# What people and bridges send (docs/configuration.md)
+# Input of people and bridges (docs/configuration.md)
 CALL_ENDED_BODY_BYTES_MAX = 1024 * 1024
 CALL_ENDED_LEGS_MAX = 1_000
 RATE_CARD_BODY_BYTES_MAX = 64 * 1024 * 1024
