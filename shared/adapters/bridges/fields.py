@@ -67,8 +67,8 @@ _LABELS = ("authorization", "account", "organizer", "conference")
 
 def read_time(value: object) -> datetime | None:
     """Aware UTC of the times that vendors write: RFC 3339 with or without the colon of its zone,
-    RFC 2822, seconds since 1970 or their thousandth, millionth or billionth parts, and a local time
-    without a zone, which counts as UTC."""
+    RFC 2822, seconds since 1970 or their thousandth, millionth or billionth parts. A local time
+    without a zone counts as UTC."""
     text = _plain(value)
     if text is None:
         return None
