@@ -43,7 +43,7 @@ def main() -> int:
     try:
         found = list(lines(json.load(sys.stdin)))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        print(f"what_if: this is no answer of what-if: {error!r}", file=sys.stderr)
+        print(f"what_if: standard input is no answer of `az`: {error!r}", file=sys.stderr)
         return 1
     shown, chars = [], 0
     for line in found[:LINES_MAX]:

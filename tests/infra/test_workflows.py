@@ -287,3 +287,42 @@ def test_the_comment_reports_what_would_change() -> None:
     )
 
     assert reported == ["! g/b", '    properties.lock: "PT5M" -> "PT1M"', "+ g/c"]
+
+
+def _what_if(text: str) -> subprocess.CompletedProcess[str]:
+    script = ROOT / "infra" / "tools" / "what_if.py"
+    return subprocess.run(
+        [sys.executable, "-I", "-S", str(script)],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("text", ["", "no JSON", "[]", '{"changes": [{}]}', '{"changes": 7}'])
+def test_an_answer_in_another_form_fails_the_step(text: str) -> None:
+    done = _what_if(text)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("what_if: standard input is no answer")
+
+
+@pytest.mark.extended
+def test_a_comment_holds_the_changes_and_keeps_its_block() -> None:
+    """GitHub refuses more than 65,536 characters; three backticks would end the block."""
+    change = {
+        "resourceId": "/subscriptions/0/resourceGroups/g/x",
+        "changeType": "Modify",
+        "delta": [
+            {"path": f"p{number}", "before": "```", "after": "y" * 1_000} for number in range(100)
+        ],
+    }
+    done = _what_if(json.dumps({"changes": [change]}))
+
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout) < 65_000
+    assert "```" not in done.stdout
+    assert re.search(r"and \d+ more lines", done.stdout)
