@@ -43,6 +43,7 @@ export function Columns(props: { label: string; ticks: string[]; series: Series[
       axes: [
         {
           ...axis,
+          size: 28,
           grid: { show: false },
           splits: () => props.ticks.map((_, index) => index),
           values: (plot, splits) => {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -21,7 +22,9 @@ from rich.cells import cell_len
 from local.demo.seed import seed
 from local.stack import Stack
 from perminute_cli.main import root
+from perminute_cli.samples import DIALECTS
 from tests.cli.fakes import Terminal
+from tests.cli.test_fuzz import COMMANDS, SEED, arguments, in_two_lines
 from tests.support.client import Admin, Http, SigningBridge, eventually
 
 pytestmark = pytest.mark.extended
@@ -97,10 +100,7 @@ READS = (
     ("denials", *ACCOUNT, "--group-by", "reason"),
     ("audit-log", "--limit", "20"),
     ("verify", *ACCOUNT),
-    *(
-        ("bridges", "try", dialect, *ACCOUNT, "--bridge", "local")
-        for dialect in ("perminute", "freeswitch", "twilio")
-    ),
+    *(("bridges", "try", dialect, *ACCOUNT, "--bridge", "local") for dialect in DIALECTS),
 )
 GLOBAL_CSV = ("accounts", "audit-log", "bridges", "cards")
 CSV = (
@@ -211,6 +211,16 @@ def test_a_card_is_put_imported_and_compared(perminute: Terminal, tmp_path: Path
     imported = ("cards", "import", "deck", str(deck), "--from", "2026-01-01T00:00:00Z", *columns)
     ran = perminute(*imported, "--currency", "USD", "--yes")
     assert ran.code == 0, ran.err
+    month = ("--account", "contoso", "--month", f"{datetime.now(UTC):%Y-%m}")
+    checked = perminute(*imported, "--currency", "USD", "--dry-run", "--backdate", *month)
+    assert checked.code == 1  # the version is there: another one is compared
+    later = (*imported[:4], "--from", "2099-01-01T00:00:00Z", *columns, "--currency", "USD")
+    checked = perminute(*later, "--dry-run", *month)
+    assert checked.code == 0, checked.err
+    assert "In money, legs of contoso" in checked.out
+    assert "Total" in checked.out
+    diff = perminute("cards", "diff", "cli", "--to-card", "deck", *month)
+    assert "In money, legs of contoso" in diff.out
     diff = perminute("cards", "diff", "cli", "--to-card", "deck")
     assert diff.code == 0
     assert "0.011" in diff.out
@@ -229,6 +239,52 @@ def test_a_bridge_is_created_and_its_secret_proves_its_posts(
     tried = perminute("bridges", "try", "zoom", "--secret-file", str(secret), "--json")
     assert tried.code == 0, tried.err
     assert tried.json["steps"][0]["detail"] == "The credentials are right, by scheme zoom."
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_sample_of_each_dialect_is_signed_read_and_charged(
+    dialect: str, perminute: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a bridge of the dialect, with the signature of its vendor."""
+    monkeypatch.delenv("PERMINUTE_BRIDGE_SECRET")
+    secret, name = str(tmp_path / "secret"), f"own-{dialect}"
+    made = ("bridges", "create", name, "--dialect", dialect, *ACCOUNT, "--yes")
+    ran = perminute(*made, "--save-secret", secret)
+    assert ran.code == 0, ran.err
+    command = ("bridges", "try", dialect, "--bridge", name, *ACCOUNT, "--secret-file", secret)
+    tried = perminute(*command, "--json")
+    assert tried.code == 0, tried.err
+    assert tried.json["steps"][0]["detail"].startswith("The credentials are right, by scheme ")
+    assert tried.json["charge"]["amount"] == perminute(*command, "--json").json["charge"]["amount"]
+    for columns in (80, 140):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        shown = perminute(*command)
+        assert max(map(cell_len, shown.out.splitlines())) <= columns
+        assert tried.json["charge"]["amount"] in shown.out
+    wrong = tmp_path / "wrong"
+    wrong.write_text("whsec_" + "A" * 44)
+    refused = perminute(*command[:-1], str(wrong))
+    assert refused.code == 1
+    assert len(refused.err.splitlines()) == 2, refused.err
+
+
+def test_odd_arguments_end_in_two_lines_on_the_real_server(perminute: Terminal) -> None:
+    chance = random.Random(SEED)
+    for name, command in COMMANDS.items():
+        for odd in (1.0, 0.3):
+            stated = arguments(command, chance, odd=odd, yes=odd == 1.0)
+            in_two_lines(perminute(*name, *stated), (name, stated))
+
+
+def test_a_reversal_is_shown_before_it_is_booked(perminute: Terminal) -> None:
+    command = ("legs", "reverse", CHARGED, *ACCOUNT)
+    dry = perminute(*command, "--dry-run")
+    assert dry.code == 0, dry.err
+    assert "0.098 go back: 0.098 to lot-" in dry.out
+    unconfirmed = perminute(*command, "--reason", "Bad line")
+    assert (unconfirmed.code, "0.098 go back" in unconfirmed.err) == (2, True)
+    assert perminute(*command).code == 2
+    assert "reversal" not in perminute("legs", "show", CHARGED, *ACCOUNT).out
 
 
 def test_an_invoice_is_compared(perminute: Terminal, tmp_path: Path) -> None:
@@ -299,13 +355,24 @@ def test_completion_is_a_script_of_the_shell(perminute: Terminal) -> None:
 # Processes
 
 
-def test_a_reader_that_leaves_ends_the_command_well(deployment: Deployment) -> None:
-    script = 'set -o pipefail; "$0" -m perminute_cli cards prices default --json | head -1'
+@pytest.mark.parametrize(
+    ("command", "first"),
+    [
+        ("cards prices default --json", "{"),
+        ("cards prices default --csv", "kind,"),
+        ("cards prices default", "Region"),
+        ("--help", "Usage: perminute"),
+    ],
+)
+def test_a_reader_that_leaves_ends_the_command_well(
+    command: str, first: str, deployment: Deployment
+) -> None:
+    script = f'set -o pipefail; "$0" -m perminute_cli {command} | head -1'
     ran = subprocess.run(
         ["bash", "-c", script, sys.executable],
         env=_environment(deployment), capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "{\n", "")
+    assert (ran.returncode, ran.stderr, ran.stdout[: len(first)]) == (0, "", first)
 
 
 @pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

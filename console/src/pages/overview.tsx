@@ -47,7 +47,13 @@ function Forecast(): JSX.Element {
   const outlook = useLoad(() => json<{ runs_out: RunsOut }>("GET", `/api/v1/accounts/${seg(id)}/outlook`), [id]);
   if (outlook.error) return <Stat label={t("Lasts until")} note={outlook.error.message}>{t("unknown")}</Stat>;
   const known = outlook.data?.runs_out;
-  if (!known) return <Stat label={t("Lasts until")}>…</Stat>;
+  if (!known) {
+    return (
+      <Stat label={t("Lasts until")}>
+        <span class="is-stale">…</span>
+      </Stat>
+    );
+  }
   if (!known.known) return <Stat label={t("Lasts until")} note={known.why}>{t("unknown")}</Stat>;
   const [early, late] = known.between ?? [];
   const beyond = t("over {n} days", { n: known.within_days ?? 0 });
@@ -140,7 +146,7 @@ function Alerts(): JSX.Element {
       state.reload();
     });
   return (
-    <Card title={t("Open alerts")}>
+    <Card title={t("Open alerts")} wide>
       {action.error && <Problem error={action.error} />}
       <Load state={state}>
         {({ items }) => {
