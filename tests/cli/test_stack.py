@@ -268,7 +268,11 @@ def test_a_sample_of_each_dialect_is_signed_read_and_charged(
     assert len(refused.err.splitlines()) == 2, refused.err
 
 
-def test_odd_arguments_end_in_two_lines_on_the_real_server(perminute: Terminal) -> None:
+def test_odd_arguments_end_in_two_lines_on_the_real_server(
+    perminute: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b")
     chance = random.Random(SEED)
     for name, command in COMMANDS.items():
         for odd in (1.0, 0.3):
