@@ -3,7 +3,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { createContext } from "preact";
 import { useContext, useEffect, useId, useRef, useState } from "preact/hooks";
 import { ApiError } from "./api/client";
-import { decimal, sign } from "./format";
+import { decimal, integer, sign } from "./format";
 import { t } from "./i18n";
 import { type Caller, holds, type Role } from "./session";
 
@@ -194,6 +194,8 @@ export function Card(props: { title?: string; actions?: ComponentChildren; wide?
   );
 }
 
+const ROWS_SHOWN = 100;
+
 export type Column<Row> = {
   name: string;
   cell: (row: Row) => ComponentChildren;
@@ -201,7 +203,7 @@ export type Column<Row> = {
   isShort?: boolean; // never broken into lines
 };
 
-/** A table, which becomes a list of cards on a narrow screen. */
+/** A table, which becomes a list of cards on a narrow screen; `most` rows of it, all on request. */
 export function Table<Row>(props: {
   caption: string;
   columns: Column<Row>[];
@@ -209,7 +211,10 @@ export function Table<Row>(props: {
   id: (row: Row, index: number) => string | number;
   empty?: ComponentChildren;
   foot?: Row | undefined;
+  most?: number;
 }): JSX.Element {
+  const [isWhole, setWhole] = useState(false);
+  const shown = isWhole ? props.rows : props.rows.slice(0, props.most ?? ROWS_SHOWN);
   if (props.rows.length === 0) return <Empty>{props.empty ?? t("No entries yet.")}</Empty>;
   const line = (row: Row): JSX.Element[] =>
     props.columns.map((column, index) => (
@@ -231,7 +236,7 @@ export function Table<Row>(props: {
           </tr>
         </thead>
         <tbody>
-          {props.rows.map((row, index) => (
+          {shown.map((row, index) => (
             <tr key={props.id(row, index)}>{line(row)}</tr>
           ))}
         </tbody>
@@ -241,6 +246,13 @@ export function Table<Row>(props: {
           </tfoot>
         )}
       </table>
+      {shown.length < props.rows.length && (
+        <div class="pager">
+          <button type="button" onClick={() => setWhole(true)}>
+            {t("Show all {n}", { n: integer(props.rows.length) })}
+          </button>
+        </div>
+      )}
     </div>
   );
 }

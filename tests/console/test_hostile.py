@@ -93,6 +93,9 @@ def _served(product: Product) -> Iterator[str]:
 
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0))) or None
+            if self.path == "/favicon.ico":  # no function takes it, as in the Functions host
+                self.send_error(404)
+                return
             sent = product.send(
                 self.command, self.path, body, key=None, headers=dict(self.headers.items())
             )

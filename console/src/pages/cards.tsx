@@ -128,13 +128,10 @@ function ByNumber({ card, at }: { card: string; at: string | undefined }): JSX.E
   );
 }
 
-const SHOWN = 25;
-
 function PriceTable({ card, at }: { card: string; at: string | undefined }): JSX.Element {
   const { query } = usePlace();
   const state = useLoad(() => json<PriceList>("GET", `/api/v1/rate-cards/${seg(card)}/price-list`, { query: { at } }), [card, at]);
   const search = (query.find ?? "").toLowerCase();
-  const [isWhole, setWhole] = useState(false);
   return (
     <Card title={t("Price list")}>
       <form class="filters" onSubmit={(event) => change({ find: fields(event).find ?? "" })}>
@@ -152,7 +149,8 @@ function PriceTable({ card, at }: { card: string; at: string | undefined }): JSX
             <>
               <Table
                 caption={t("Price list")}
-                rows={isWhole ? rows : rows.slice(0, SHOWN)}
+                rows={rows}
+                most={25}
                 id={(row) => row.region}
                 empty={t("No country matches.")}
                 columns={[
@@ -162,13 +160,6 @@ function PriceTable({ card, at }: { card: string; at: string | undefined }): JSX
                 ]}
               />
               <p class="small">{t("In {currency} per minute; the connection fee is in brackets.", { currency: found.currency })}</p>
-              {!isWhole && rows.length > SHOWN && (
-                <div class="pager">
-                  <button type="button" onClick={() => setWhole(true)}>
-                    {t("Show all {n}", { n: integer(rows.length) })}
-                  </button>
-                </div>
-              )}
             </>
           );
         }}

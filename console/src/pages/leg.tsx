@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { Fragment } from "preact";
 import { useState } from "preact/hooks";
 import { ApiError, api, data, json, seg } from "../api/client";
-import { duration, integer, regionName, sign, time, words } from "../format";
+import { decimal, duration, integer, regionName, sign, time, words } from "../format";
 import { t } from "../i18n";
 import { href, usePlace } from "../router";
 import { Badge, Buttons, Card, Command, Dialog, Empty, fields, Input, Load, Money, notify, Page, Problem, Table, Text, useAccount, useAction, useLoad } from "../ui";
@@ -108,13 +108,6 @@ function Charge({ leg }: { leg: Leg }): JSX.Element {
           {words(leg.reason ?? "")}. {leg.detail} <a href={href("parked", { account: id })}>{t("Parked legs")}</a>
         </p>
       )}
-      {(leg.won_over ?? []).length > 0 && (
-        <ul class="small">
-          {(leg.won_over ?? []).map((each) => (
-            <li key={String(each)}>{typeof each === "string" ? each : JSON.stringify(each)}</li>
-          ))}
-        </ul>
-      )}
       {(leg.lines ?? []).length > 0 && (
         <Table<Line & { isSum?: boolean }>
           caption={t("Lines of the charge")}
@@ -140,10 +133,16 @@ function Charge({ leg }: { leg: Leg }): JSX.Element {
             </dd>
           </>
         )}
+        {(leg.won_over ?? []).length > 0 && (
+          <>
+            <dt>{t("Shorter prefixes")}</dt>
+            <dd>{(leg.won_over ?? []).join(", ")}</dd>
+          </>
+        )}
         {leg.rounding && (
           <>
             <dt>{t("Before rounding")}</dt>
-            <dd>{leg.rounding.unrounded}</dd>
+            <dd>{decimal(leg.rounding.unrounded)}</dd>
           </>
         )}
         {(leg.funded_by ?? []).length > 0 && (

@@ -21,7 +21,7 @@ export default function Overview(): JSX.Element {
             <Stat label={t("Available")} note={t("for calls now")}>
               <Money value={found.available} currency={found.currency} />
             </Stat>
-            <Stat label={t("Balance")} note={t("{n} lots", { n: found.lots.filter((lot) => size(lot.remaining) > 0).length })}>
+            <Stat label={t("Balance")} note={t("open lots: {n}", { n: found.lots.filter((lot) => size(lot.remaining) > 0).length })}>
               <Money value={found.balance} currency={found.currency} />
             </Stat>
             <Stat label={t("Held")} note={t("for calls in progress")}>
@@ -40,7 +40,7 @@ export default function Overview(): JSX.Element {
   );
 }
 
-type RunsOut = { known: boolean; why?: string; at?: string | null; hours_left?: number | null; between?: (string | null)[]; chance?: number; within_days?: number };
+type RunsOut = { known: boolean; why?: string; at?: string | null; hours_left?: number | null; between?: (string | null)[]; chance?: string; within_days?: number };
 
 function Forecast(): JSX.Element {
   const { id, time_zone: zone } = useAccount();
@@ -60,7 +60,7 @@ function Forecast(): JSX.Element {
   return (
     <Stat
       label={t("Lasts until")}
-      note={early ? t("{chance}% between {early} and {late}", { chance: Math.round(Number(known.chance ?? 0.8) * (Number(known.chance) > 1 ? 1 : 100)), early: day(early, zone), late: late ? day(late, zone) : beyond }) : undefined}
+      note={early ? t("{chance} between {early} and {late}", { chance: known.chance ?? "", early: day(early, zone), late: late ? day(late, zone) : beyond }) : undefined}
     >
       {known.at ? day(known.at, zone) : beyond}
     </Stat>
@@ -158,6 +158,7 @@ function Alerts(): JSX.Element {
                 <li key={alert.id}>
                   <div>
                     <strong>{words(alert.type.replace(".", "_"))}</strong>
+                    {typeof alert.data.alert === "string" && <bdi class="small"> {alert.data.alert}</bdi>}
                     <p class="small">
                       {time(alert.raised_at, zone)}
                       {typeof alert.data.balance === "string" && (

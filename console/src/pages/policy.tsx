@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { json, seg } from "../api/client";
-import { duration, integer, month, monthName, regionName, shift, time, words } from "../format";
+import { decimal, duration, integer, month, monthName, regionName, shift, time, words } from "../format";
 import { t } from "../i18n";
 import { change, href, usePlace } from "../router";
 import { Badge, Buttons, Card, Command, Dialog, Empty, fields, Input, Load, Money, notify, Page, Problem, Select, Stat, Table, Text, useAccount, useAction, useLoad } from "../ui";
@@ -42,7 +42,7 @@ const REACH: Record<string, [meetings: string, calls: string]> = {
 export const POLICIES = Object.keys(REACH);
 
 function reach(code: string): string {
-  const texts: Record<string, string> = { any: t("any country"), domestic: t("the own country"), zone_a: t("the countries of Zone A"), none: t("nobody") };
+  const texts: Record<string, string> = { any: t("any country"), domestic: t("the own country"), zone_a: t("the countries of Zone A"), none: t("no number") };
   return texts[code] ?? code;
 }
 
@@ -66,15 +66,15 @@ function sentences(policy: Policy, currency: string): string[] {
   if (policy.allowed_classes.length) found.push(t("Kinds of numbers allowed in addition: {list}.", { list: policy.allowed_classes.map(words).join(", ") }));
   if (policy.blocked_classes.length) found.push(t("Kinds of numbers never dialled: {list}.", { list: policy.blocked_classes.map(words).join(", ") }));
   if (policy.block_high_risk) found.push(t("Destinations with a high risk of fraud are blocked."));
-  if (policy.max_price_per_minute) found.push(t("No call may cost over {amount} {currency} a minute.", { amount: policy.max_price_per_minute, currency }));
+  if (policy.max_price_per_minute) found.push(t("No call may cost over {amount} {currency} a minute.", { amount: decimal(policy.max_price_per_minute), currency }));
   for (const [scope, budget] of Object.entries(policy.budgets)) {
-    if (budget) found.push(t("Budget: {amount} {currency} per {scope}; beyond it {what}.", { amount: budget.amount, currency, scope: words(scope).toLowerCase(), what: budget.mode === "hard" ? t("calls are denied") : t("a notice is sent") }));
+    if (budget) found.push(t("Budget: {amount} {currency} per {scope}; beyond it {what}.", { amount: decimal(budget.amount), currency, scope: words(scope).toLowerCase(), what: budget.mode === "hard" ? t("calls are denied") : t("a notice is sent") }));
   }
   const { concurrent, per_hour: hourly, new_region: region, cost_per_ten_minutes: cost } = policy.velocity;
   if (concurrent !== null) found.push(t("At most {n} calls at a time.", { n: concurrent }));
   if (hourly !== null) found.push(t("At most {n} dial-outs an hour.", { n: hourly }));
   if (region !== "allow") found.push(region === "deny" ? t("A country that was never dialled before is denied.") : t("A country that was never dialled before raises a notice."));
-  if (cost) found.push(t("At most {amount} {currency} in ten minutes.", { amount: cost, currency }));
+  if (cost) found.push(t("At most {amount} {currency} in ten minutes.", { amount: decimal(cost), currency }));
   return found;
 }
 
@@ -256,7 +256,7 @@ function Denials(): JSX.Element {
   const path = `/api/v1/accounts/${seg(id)}/denials`;
   const state = useLoad(() => json<{ items: Denial[] }>("GET", path, { query: { limit: 15, reason: query.reason } }), [id, query.reason]);
   return (
-    <Card title={t("Recent denials")}>
+    <Card title={t("Recent denials")} wide>
       <Load state={state}>
         {({ items }) =>
           items.length === 0 ? (

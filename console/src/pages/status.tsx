@@ -183,7 +183,7 @@ function AuditLog(): JSX.Element {
                   { name: t("At"), isShort: true, cell: (row) => time(row.at, zone) },
                   { name: t("By"), cell: (row) => <Text>{row.actor}</Text> },
                   { name: t("Change"), cell: (row) => `${words(row.kind)}: ${words(row.action).toLowerCase()}` },
-                  { name: t("Scope"), cell: (row) => <Text>{row.key}</Text> },
+                  { name: t("Item"), cell: (row) => <Text>{row.key}</Text> },
                   { name: t("Account"), cell: (row) => <Text>{row.account}</Text> },
                   { name: t("Difference"), cell: (row) => <Difference row={row} /> },
                 ]}

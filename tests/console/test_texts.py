@@ -1,0 +1,47 @@
+"""Every code that the API returns and the console shows has a French text."""
+
+import re
+from enum import StrEnum
+
+from local.stack import ROOT
+from shared.domain.charging.rerating import Untouched
+from shared.domain.common.kinds import LegKind, ServiceNumberKind
+from shared.domain.common.money import RoundingMode
+from shared.domain.credits.alerts import EVENT_TYPES
+from shared.domain.credits.lots import LotKind
+from shared.domain.credits.recharge import RechargeStatus
+from shared.domain.dial_out.budgets import Scope
+from shared.domain.dial_out.facts import Outcome, Reason
+from shared.domain.dial_out.policy import License
+from shared.domain.directory.entities import OnOutage
+from shared.domain.ledger.model import EntryKind
+from shared.domain.legs.parking import ParkReason, ParkStatus
+from shared.domain.numbers.classes import NumberClass
+from shared.domain.operations.status import Status
+from shared.domain.rating.lint import LintCode
+from shared.domain.rating.rating import ChargeLineKind
+from shared.ports.audit import Action
+from shared.usecases.directory.codecs import Kind
+
+SHOWN: tuple[type[StrEnum], ...] = (
+    *(Action, ChargeLineKind, EntryKind, Kind, LegKind, License, LintCode, LotKind, NumberClass),
+    *(OnOutage, Outcome, ParkReason, ParkStatus, Reason, RechargeStatus, RoundingMode, Scope),
+    *(ServiceNumberKind, Status, Untouched),
+)
+STATUS = ROOT / "shared" / "usecases" / "operations" / "read_status.py"
+
+
+def words(code: str) -> str:
+    """As `words` of console/src/format.ts."""
+    text = code.replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def test_every_code_has_a_french_text() -> None:
+    french = (ROOT / "console" / "src" / "fr.ts").read_text("utf-8")
+    known = set(re.findall(r'^  "((?:[^"\\]|\\.)*)":', french, re.MULTILINE))
+    codes = {member.value for each in SHOWN for member in each}
+    codes |= {each.replace(".", "_") for each in EVENT_TYPES}
+    codes |= set(re.findall(r'Reason\(\s*"([a-z_]+)"', STATUS.read_text("utf-8")))
+    assert len(codes) > 100
+    assert sorted(words(each) for each in codes if words(each) not in known) == []
