@@ -1,4 +1,4 @@
-"""What commands share: options, the client, output, confirmation, and groups with a default."""
+"""Parts that commands share: options, the client, output, confirmation, groups with a default."""
 
 import functools
 import os
@@ -138,7 +138,7 @@ class App:
         self.more(len(rows), more)
 
     def more(self, count: int, more: bool) -> None:
-        """Say that a table does not have all rows."""
+        """Note that a table does not have all rows."""
         if more:
             note(f"The first {count:,} rows: --all shows all of them, --limit N so many.")
 
@@ -207,14 +207,14 @@ class App:
         print(text)
 
     def confirm(self, *changes: str) -> None:
-        """Show what will change and request a yes, unless --yes. Raises Failure."""
+        """Show the changes and request a yes, unless --yes. Raises Failure."""
         for line in changes:
             note(safe(line))
         if self.yes:
             return
         if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
             raise Failure(
-                "This changes something, and nobody can confirm it here.", "Add --yes.", USAGE
+                "The command changes data, and no terminal can confirm that.", "Add --yes.", USAGE
             )
         note("Go on? [y/N] ", end="")
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
@@ -244,7 +244,7 @@ def _write(path: Path, chunks: Iterator[bytes]) -> None:
 
 
 def note(text: str, *, end: str = "\n") -> None:
-    """A line for people, beside the output."""
+    """A line for people, on standard error."""
     available = width()
     print(
         "\n".join(fold(text, available)) if available else text,
@@ -260,7 +260,7 @@ def warn(text: str) -> None:
 
 
 def state(text: object) -> str:
-    """A status word, coloured on a terminal; the word says it all."""
+    """A status word, in color on a terminal; the color repeats the word."""
     word = "" if text is None else safe(text)
     good, bad = {"ok", "allow", "pass", "charged"}, {"failing", "deny", "fail", "open", "degraded"}
     return (

@@ -83,8 +83,8 @@ class Client:
             raise _transport_failure(error, self.base_url, is_known=True) from None
 
     def send(self, call: Call[Any]) -> "httpx.Response":
-        """The response to a call. What changes nothing, and what carries a key under which it is
-        carried out once, is sent again when its answer is lost. Raises Failure."""
+        """The response to a call. A call that changes nothing, or that carries an idempotency key,
+        is sent again when its answer is lost. Raises Failure."""
         import httpx
 
         is_safe = call.method == "GET" or "Idempotency-Key" in call.headers
@@ -210,5 +210,5 @@ def _transport_failure(error: "httpx.TransportError", base_url: str, *, is_known
         return Failure(f"The answer of {base_url} was lost ({why}).", "Run the command again.")
     return NoAnswer(
         f"The answer of {base_url} was lost ({why}): it may have been carried out.",
-        "Run the same command again: what was done is not done twice.",
+        "Run the same command again: it has no effect twice.",
     )

@@ -123,7 +123,7 @@ def config_file() -> Path:
 
 
 def stored_login() -> dict[str, str] | None:
-    """What `perminute login` stored: `url`, and `key` where there is no keyring."""
+    """The document that `perminute login` stored: `url`, and `key` where there is no keyring."""
     try:
         said = json.loads(config_file().read_text("utf-8"))
     except (OSError, ValueError, RuntimeError):  # RuntimeError: there is no home

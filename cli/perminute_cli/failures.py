@@ -45,7 +45,7 @@ ADVICE = {
     "bridge_unknown": "Check the name; `perminute bridges` lists the bridges.",
     "rate_card_unknown": "Check the name; `perminute cards` lists the rate cards.",
     "parked_leg_unknown": "Check the id with `perminute parked list`.",
-    "idempotency_key_reused": "Leave --idempotency-key out, or repeat what was sent under it.",
+    "idempotency_key_reused": "Leave --idempotency-key out, or repeat the request sent under it.",
     "overdraft_not_allowed": "Send a smaller amount, or add --allow-overdraft.",
     "rate_missing": "Add a rate for it: `perminute cards put` or `perminute cards import`.",
     "result_too_large": "Request a shorter span with --since and --until.",
@@ -53,7 +53,7 @@ ADVICE = {
     "rate_limited": "Wait a moment, then repeat the command; a shorter span needs less work.",
     "unavailable": "Repeat the command: it is safe, nothing is done twice.",
     "contended": "Repeat the command: it is safe, nothing is done twice.",
-    "etag_mismatch": "Somebody changed it meanwhile: run the command again to see its state.",
+    "etag_mismatch": "It was changed meanwhile: run the command again to see its state.",
     "if_match_missing": "It exists already: use the command that changes it.",
     "day_open": "Wait until the day is closed, or add --interim.",
     "parked_leg_dismissed": "Nothing: a dismissed leg is not replayed.",
@@ -81,7 +81,7 @@ _BY_STATUS = {
 
 
 def advice(code: str, status: int) -> str:
-    """What to do about a problem."""
+    """The advice about a problem."""
     return ADVICE.get(code) or _BY_STATUS.get(
         status, "Report it to the operator of the server, with the request id."
     )

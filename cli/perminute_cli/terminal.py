@@ -237,7 +237,7 @@ def _padded(text: str, wide: int, *, right: bool) -> str:
 
 
 def _isolated(text: str) -> str:
-    """On a terminal, a text with letters from right to left can't reorder its neighbours."""
+    """On a terminal, a text with letters from right to left can't reorder its neighbors."""
     if not is_terminal(sys.stdout):
         return text
     if text.isascii() or not any(unicodedata.bidirectional(each) in {"R", "AL"} for each in text):

@@ -135,7 +135,7 @@ test("a leg is reversed or charged anew after a dry run", async () => {
   const leg = items.find((each) => each.corrections.length === 0).leg;
   const entries = async () => (await api(`/accounts/${account}/entries?leg=${encodeURIComponent(leg)}`)).items;
   const { page, context, wrong } = await signedIn({}, `leg?leg=${encodeURIComponent(leg)}`);
-  await page.click("text=Charge anew…");
+  await page.click("text=Re-rate…");
   await page.click("text=Calculate");
   await page.waitForSelector("dialog .empty, dialog .banner");
   await page.keyboard.press("Escape");

@@ -90,7 +90,7 @@ def register(root: click.Group) -> None:
     @click.argument("account")
     @_settings
     def set_account(app: App, account: str, **stated: str | None) -> None:
-        """Change settings of an account; what is left out stays, `default` takes the default."""
+        """Change settings of an account; options left out stay, `default` takes the default."""
         body = {
             name: None if value == "default" else value for name, value in _body(stated).items()
         }

@@ -34,7 +34,7 @@ def register(root: click.Group) -> None:
     )
     @click.argument("amount")
     @click.option("--kind", type=click.Choice(["purchased", "granted"]), help="Of the credits.")
-    @click.option("--reference", help="An invoice or order; stands in the ledger.")
+    @click.option("--reference", help="An invoice or order, which the ledger keeps.")
     @click.option("--expires-at", metavar="TIME", help="When the credits expire.")
     @_KEY
     def top_up(
@@ -66,7 +66,7 @@ def register(root: click.Group) -> None:
         perminute adjust 5.00 --reason "Goodwill" --yes""",
     )
     @click.argument("amount")
-    @click.option("--reason", required=True, help="Why; it stands in the ledger.")
+    @click.option("--reason", required=True, help="The reason, which the ledger keeps.")
     @click.option("--allow-overdraft", is_flag=True, help="Below balance plus credit limit, too.")
     @_KEY
     def adjust(

@@ -27,7 +27,7 @@ BRIDGES = (
     Column("Country", "country", 4),
     Column("State", "state", 2),
 )
-STEPS = (text_column("Step", "step", 1), text_column("What became of it", "detail", 1))
+STEPS = (text_column("Step", "step", 1), text_column("Result", "detail", 1))
 _SETTINGS = (
     *("dialect", "accounts", "default_account", "country", "on_outage", "assumed_seconds"),
     *("disabled", "public_url", "wait_seconds", "outbound_contexts", "service_number"),
@@ -104,10 +104,10 @@ def _create(bridges: click.Group) -> None:
     )
     @click.option("--default-account", help="Whose a leg is that names none; a single --account's.")
     @click.option("--scheme", help="How it proves itself; the dialect's usual one without it.")
-    @click.option("--username", help="Of the scheme basic; the API key of livekit.")
-    @click.option("--country", metavar="FR", help="Where it stands.")
+    @click.option("--username", help="For the scheme basic; the API key for LiveKit.")
+    @click.option("--country", metavar="FR", help="The country of the bridge.")
     @click.option("--public-url", metavar="URL", help="The URL that the vendor calls.")
-    @click.option("--service-number", metavar="NUMBER", help="What callers dial (zoom).")
+    @click.option("--service-number", metavar="NUMBER", help="The number that callers dial (zoom).")
     @click.option("--secret-file", type=_FILE, help="The vendor's secret; - is standard input.")
     @click.option(
         "--save-secret", type=click.Path(path_type=Path), help="For a secret that is made."
@@ -146,7 +146,7 @@ def _create(bridges: click.Group) -> None:
         app.say(f"The bridge {bridge} is registered. It posts to:")
         app.text(f"  {app.connection.base_url}/api/v1/bridges/{bridge}/call-ended")
         if shown and more["save_secret"]:
-            app.say(f"Its secret stands in {more['save_secret']} (mode 0600).")
+            app.say(f"Its secret is in {more['save_secret']} (mode 0600).")
         elif shown:
             app.say("Its secret, which is shown once:")
             app.text(f"  {shown}")
@@ -163,7 +163,9 @@ def _try_post(bridges: click.Group) -> None:
     @click.argument("dialect", type=click.Choice(DIALECTS))
     @click.argument("file", type=_FILE, required=False)
     @click.option("--bridge", help="As this bridge; the only one of the dialect without it.")
-    @click.option("--account", metavar="A", help="Whose leg it is, where nothing else tells.")
+    @click.option(
+        "--account", metavar="A", help="The account of the leg, where the record names none."
+    )
     @click.option("--organizer", default="ken@contoso.example", help="In the sample.")
     @click.option("--conference", default="3001", help="In the sample.")
     @click.option("--to", default="+442079460123", metavar="NUMBER", help="In the sample.")
@@ -257,7 +259,7 @@ def _judge(found: Any) -> None:
     if found.get("would_park"):
         raise Failure(
             f"The leg would be parked: {found['would_park']}.",
-            "See the steps; docs/errors.md says what each reason needs.",
+            "See the steps; docs/errors.md has the remedy of each reason.",
         )
 
 

@@ -30,7 +30,7 @@ def register(root: click.Group) -> None:
     @click.argument("number")
     @click.option("--organizer", help="Whose meeting it would be.")
     @click.option("--conference", help="The registered conference.")
-    @click.option("--seconds", type=click.IntRange(1, 86_400), help="The seconds wanted.")
+    @click.option("--seconds", type=click.IntRange(1, 86_400), help="The requested seconds.")
     @click.option("--user-call", is_flag=True, help="A call of the user's own, not of a meeting.")
     def try_number(
         app: App,
@@ -80,7 +80,7 @@ def register(root: click.Group) -> None:
         writes=True,
         examples='perminute stop --account contoso --reason "Strange calls at night"',
     )
-    @click.option("--reason", required=True, help="Why; the denials say it.")
+    @click.option("--reason", required=True, help="The reason, which denials show.")
     def stop(app: App, reason: str) -> None:
         """Stop every new dial-out of an account at once."""
         app.confirm(f"Stop dial-out of {app.account}: every further request is denied.")

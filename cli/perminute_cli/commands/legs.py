@@ -142,7 +142,7 @@ def _foreseen(account: str, leg: str, found: Any, *, is_booked: bool) -> list[st
         + (f" (new, until {local_time(each['expires_at'])})" if "expires_at" in each else "")
         for each in found["lots"]
     ]
-    owed = [f"{found['owed']} to what is owed"] if Decimal(found["owed"]) else []
+    owed = [f"{found['owed']} to the amount owed"] if Decimal(found["owed"]) else []
     return [
         f"Reverse {leg} of {account}: balance {found['balance_before']} → {found['balance']}.",
         f"{entry['amount']} go back: {', '.join([*owed, *lots]) or 'no credits paid for it'}.",

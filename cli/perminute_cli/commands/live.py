@@ -52,9 +52,9 @@ def register(root: click.Group) -> None:
         account=True,
         examples="perminute calls --account contoso\nperminute calls --conference 3001",
     )
-    @click.option("--conference", help="Of this conference, with what its ended legs cost.")
+    @click.option("--conference", help="Of this conference, with the cost of its ended legs.")
     def calls(app: App, conference: str | None) -> None:
-        """Calls in progress, the dearest first, and how long the credits last if all go on."""
+        """Calls in progress, the most expensive first, and how long the credits last."""
         call = (
             api.list_calls(app.account)
             if conference is None

@@ -170,7 +170,7 @@ def _bulk(parked: click.Group) -> None:
     @click.option("--reason", type=click.Choice(REASONS), help="All that are parked for it.")
     @click.option("--note", "why", required=True, help="Why; it is kept.")
     def dismiss(app: App, leg: str | None, reason: str | None, why: str) -> None:
-        """Dismiss parked legs: they will not be charged."""
+        """Dismiss parked legs: they are never charged."""
         if leg is not None:
             item = _named(app, leg)
             app.confirm(f"Dismiss {item['leg']}, parked for {item['reason']}: it is never charged.")
@@ -329,7 +329,7 @@ def _open(app: App, reason: str) -> Iterator[Any]:
 
 
 def _visit(app: App, reason: str, item: Any) -> str:
-    """Show a parked leg and do what is chosen, until the walk goes on. `n`: the next reason."""
+    """Show a parked leg and run the chosen commands until the walk goes on. `n`: next reason."""
     original = item.get("original") or {}
     app.text("")
     app.fields(

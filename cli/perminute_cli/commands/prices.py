@@ -91,7 +91,7 @@ def register(root: click.Group) -> None:
         card: str | None,
         **more: str | None,
     ) -> None:
-        """What a call would cost, line by line."""
+        """The cost of a call, line by line."""
         talk = seconds if seconds is not None else (1 if minutes is None else minutes) * 60
         stated = {
             "from": more["from_number"],
@@ -136,7 +136,7 @@ def _reads(cards: click.Group) -> None:
     @click.argument("card")
     @click.option("--version", metavar="TIME", help="The newest without it.")
     def lint(app: App, card: str, version: str | None) -> None:
-        """What looks wrong in a version of a rate card."""
+        """Findings on a version of a rate card."""
         found: Any = app.fetch(api.lint_rate_card_version(card, _version(app, card, version)))
         if app.is_json:
             app.json(found)

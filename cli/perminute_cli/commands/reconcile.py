@@ -1,4 +1,4 @@
-"""`perminute reconcile`: our legs against a carrier's invoice."""
+"""`perminute reconcile`: the account's legs against a carrier's invoice."""
 
 from pathlib import Path
 from typing import Any

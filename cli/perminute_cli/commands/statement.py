@@ -27,7 +27,7 @@ ALERTS = (
     Column("Type", "type", 1),
     Column("Status", "status", 2),
     time_column("Raised", "raised_at", 2),
-    text_column("What to do", "to_do", 3),
+    text_column("Action", "to_do", 3),
 )
 CHANGES = (
     time_column("At", "at", 1),
@@ -136,7 +136,7 @@ def register(root: click.Group) -> None:
     @click.option("--actor", help="Changes by this actor.")
     @click.option("--kind", help="Changes of this kind of setting.")
     def audit_log(app: App, account: str | None, actor: str | None, kind: str | None) -> None:
-        """Who changed which setting, the newest first."""
+        """Changes of settings and their actors, the newest first."""
         call = api.list_audit_log(**app.span(), account=account, actor=actor, kind=kind)
         app.show_list(call, CHANGES, "No change matches.")
 

@@ -1,4 +1,4 @@
-"""`perminute status`: what is wrong now."""
+"""`perminute status`: present problems."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ def register(root: click.Group) -> None:
 
     @command(root, "status", examples="perminute status\nperminute status --json")
     def status(app: App) -> None:
-        """What is wrong now, in ten lines; `!` marks what is. Exit status 1: something is."""
+        """Present problems in ten lines, each with a mark `!`; exit status 1 where there is one."""
         found: Any = app.fetch(api.get_status())
         if app.is_json:
             app.json(found)

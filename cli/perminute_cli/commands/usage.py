@@ -32,7 +32,9 @@ def register(root: click.Group) -> None:
     @click.option("--group-by", metavar="A,B", help=f"Groups: {', '.join(GROUPS)}.")
     @click.option("--order", type=click.Choice(["amount", "legs", "group"]), help="Of the rows.")
     @click.option("--limit", type=click.IntRange(min=1), help="So many rows; the rest is `other`.")
-    @click.option("--by-time", type=click.Choice(["booked", "answered"]), help="Which time counts.")
+    @click.option(
+        "--by-time", type=click.Choice(["booked", "answered"]), help="The time that counts."
+    )
     def usage(
         app: App, group_by: str | None, order: str | None, limit: int | None, by_time: str | None
     ) -> None:

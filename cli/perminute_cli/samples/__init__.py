@@ -1,6 +1,7 @@
 """Sample posts of each dialect, with invented values: a leg of 183 s that ended a minute ago.
 
-In a text, `{to}` and its like stand for the values of `sample`, `{iso:-67}` for the time 67 s ago:
+In a text, `{to}` and its like are placeholders of the values of `sample`, `{iso:-67}` of the time
+67 s ago:
 `iso`, `rfc` (RFC 2822), `epoch` and `ms` as numbers, `epochs` and `us` as texts.
 """
 

@@ -339,7 +339,7 @@ function Import({ card, cards }: { card: string; cards: string[] }): JSX.Element
               <Input label={t("Decimals of a charge")} name="decimals" type="number" min={0} max={6} value={target.decimals} onInput={(event) => { forget(); setTarget({ ...target, decimals: event.currentTarget.value }); }} />
             </div>
             <label class="check">
-              <input type="checkbox" checked={target.past} onChange={(event) => { forget(); setTarget({ ...target, past: event.currentTarget.checked }); }} /> {t("May take effect in the past")}
+              <input type="checkbox" checked={target.past} onChange={(event) => { forget(); setTarget({ ...target, past: event.currentTarget.checked }); }} /> {t("Allow a time in the past")}
             </label>
             {action.error && <Problem error={action.error} />}
             <div class="buttons">

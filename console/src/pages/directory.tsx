@@ -412,7 +412,7 @@ function BridgeDialog({ onDone, onClose }: { onDone: (text: string) => void; onC
           <Input label={t("Name")} name="id" required pattern="[a-z0-9][a-z0-9._\-]*" />
           <Select label={t("Dialect")} name="dialect" options={DIALECTS.map((each) => [each, each] as const)} />
           <Select label={t("Signature")} name="scheme" options={SCHEMES.map((each) => [each, each] as const)} />
-          <Input label={t("User name or API key")} name="username" hint={t("For basic and livekit")} />
+          <Input label={t("User name or API key")} name="username" hint={t("For the schemes basic and LiveKit")} />
           <Input label={t("Secret")} name="secret" type="password" hint={t("Empty: a secret is created and shown once")} />
           <Input label={t("Accounts")} name="accounts" defaultValue={id} hint={t("Separated by commas; * for all")} />
           <Input label={t("Default account")} name="default_account" />

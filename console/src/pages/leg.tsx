@@ -54,7 +54,7 @@ export default function LegPage(): JSX.Element {
       actions={
         leg.data?.status === "charged" || leg.data?.status === "pool" ? (
           <>
-            <Command roles={["finance"]} label={t("Charge anew…")} onClick={() => setDialog("rerate")} disabled={isReversed} />
+            <Command roles={["finance"]} label={t("Re-rate…")} onClick={() => setDialog("rerate")} disabled={isReversed} />
             <Command roles={["finance"]} kind="danger" label={t("Reverse…")} onClick={() => setDialog("reverse")} disabled={isReversed} />
           </>
         ) : undefined
@@ -282,13 +282,13 @@ function Reverse(props: { path: string; leg: Leg; onDone: (text: string) => void
         <Load state={foreseen}>
           {(found) => (
             <dl class="facts">
-              <dt>{t("Goes back")}</dt>
+              <dt>{t("Amount that goes back")}</dt>
               <dd>
                 <Money value={found.entry.amount} currency={currency} signed />
               </dd>
               {sign(found.owed) > 0 && (
                 <>
-                  <dt>{t("Pays what is owed")}</dt>
+                  <dt>{t("Part that pays the negative balance")}</dt>
                   <dd>
                     <Money value={found.owed} />
                   </dd>
@@ -333,11 +333,11 @@ function Rerate(props: { leg: Leg; onDone: (text: string) => void; onClose: () =
   const book = (): void =>
     void action.run(async () => {
       await json("POST", "/api/v1/reratings", { body: { ...body, dry_run: false } });
-      props.onDone(t("The leg is charged anew."));
+      props.onDone(t("The leg is re-rated."));
     });
   const item = tried?.items[0];
   return (
-    <Dialog title={t("Charge this leg anew")} onClose={props.onClose}>
+    <Dialog title={t("Re-rate this leg")} onClose={props.onClose}>
       <form onSubmit={request}>
         <Input label={t("Rate card")} name="card" hint={t("Empty: the account's card with its present versions.")} />
         <Input label={t("Reason")} name="reason" maxLength={200} hint={t("The correction keeps the reason.")} />

@@ -42,7 +42,7 @@ const REACH: Record<string, [meetings: string, calls: string]> = {
 export const POLICIES = Object.keys(REACH);
 
 function reach(code: string): string {
-  const texts: Record<string, string> = { any: t("any country"), domestic: t("the own country"), zone_a: t("the countries of Zone A"), none: t("no number") };
+  const texts: Record<string, string> = { any: t("any country"), domestic: t("their country"), zone_a: t("the countries of Zone A"), none: t("no number") };
   return texts[code] ?? code;
 }
 
@@ -60,7 +60,7 @@ function sentences(policy: Policy, currency: string): string[] {
   if (policy.allowed_regions) found.push(t("Only these countries are dialled: {list}.", { list: regions(policy.allowed_regions) || t("none") }));
   if (policy.blocked_regions.length) found.push(t("Never dialled: {list}.", { list: regions(policy.blocked_regions) }));
   if (policy.served_regions) found.push(t("Only these countries are served: {list}.", { list: regions(policy.served_regions) || t("none") }));
-  if (policy.unserved_regions.length) found.push(t("Not served: {list}.", { list: regions(policy.unserved_regions) }));
+  if (policy.unserved_regions.length) found.push(t("Countries without service: {list}.", { list: regions(policy.unserved_regions) }));
   if (policy.allowed_prefixes) found.push(t("Only numbers that begin with: {list}.", { list: policy.allowed_prefixes.join(", ") || t("none") }));
   if (policy.blocked_prefixes.length) found.push(t("No number that begins with: {list}.", { list: policy.blocked_prefixes.join(", ") }));
   if (policy.allowed_classes.length) found.push(t("Kinds of numbers allowed in addition: {list}.", { list: policy.allowed_classes.map(words).join(", ") }));
