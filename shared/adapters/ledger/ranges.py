@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from shared.adapters.ledger.rows import TABLE
 from shared.domain.common import limits
+from shared.pacing import breathe
 from shared.ports.tables import Row, TableStore
 
 
@@ -22,6 +23,7 @@ async def read_range(
             limit=limits.TABLE_PAGE_ROWS_MAX,
         )
         for row in page:
+            await breathe()
             yield row
         if len(page) < limits.TABLE_PAGE_ROWS_MAX:
             return

@@ -42,7 +42,7 @@ async def history(tables: TableStore, account: str, *, after: int) -> list[Commi
     )
     if found:
         commits = []
-        for commit in _commits(found[0]):
+        for commit in commits_in(found[0]):
             await breathe()
             if commit.number > after:
                 commits.append(commit)
@@ -126,13 +126,9 @@ def _document(commit: Commit) -> dict[str, object]:
     }
 
 
-def read_segment(row: Row) -> list[Commit]:
-    """The commits in a segment; settings and events are in the journal rows only."""
-    return list(_commits(row))
-
-
-def _commits(row: Row) -> Iterator[Commit]:
-    """Commit by commit: a whole segment is megabytes of JSON."""
+def commits_in(row: Row) -> Iterator[Commit]:
+    """The commits in a segment, one by one: a whole segment is megabytes of JSON. Settings and
+    events are in the journal rows only."""
     check_schema(row, SCHEMA)
     text = inflated(joined("data", row.values)).decode()
     decoder = json.JSONDecoder()

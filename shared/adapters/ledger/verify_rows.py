@@ -3,19 +3,20 @@ rows."""
 
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from shared.adapters.ledger import rows
 from shared.adapters.ledger.months import MonthRow
 from shared.adapters.ledger.ranges import read_range
-from shared.adapters.ledger.segments import read_segment, segment_key
+from shared.adapters.ledger.segments import commits_in, segment_key
 from shared.adapters.tables.packing import holders, unpack
 from shared.domain.common import limits
 from shared.domain.common.canonical import canonical_json, content_digest, format_time
 from shared.domain.common.errors import LedgerCorrupt
 from shared.domain.ledger.model import Entry, LedgerState
 from shared.domain.ledger.replay import Opened
+from shared.pacing import breathe
 from shared.ports.ledger import Commit
 from shared.ports.tables import Row, TableStore
 
@@ -346,7 +347,7 @@ async def segment_rows(run: Run, tables: TableStore, account: str) -> None:
     async for row in read_range(tables, account, first, "segment}"):
         own_properties(run, row, "segment|")
         try:
-            packed = read_segment(row)
+            packed = await _gradually(commits_in(row))
             last = int(row.key.removeprefix("segment|"))
             page = await tables.query(
                 rows.TABLE,
@@ -354,21 +355,34 @@ async def segment_rows(run: Run, tables: TableStore, account: str) -> None:
                 first=rows.journal_key(packed[0].number),
                 before=rows.journal_key(last + 1),
             )
-            commits = [
+            commits = await _gradually(
                 replace(rows.read_commit(each), settings=(), events_digest=None, rules=None)
                 for each in page
-            ]
+            )
+            pairs = await _gradually(
+                one == other and _beside(one) == _beside(other)
+                for one, other in zip(packed, commits, strict=False)
+            )
         except (*UNREADABLE, IndexError) as error:
             run.wrong(row.key, f"data: can't be read ({type(error).__name__})")
             continue
-        if packed != commits or _beside(packed) != _beside(commits):
+        if len(packed) != len(commits) or not all(pairs):
             run.wrong(row.key, "data: differs from the journal")
         run.packed_commit = last
 
 
-def _beside(commits: Sequence[Commit]) -> list[tuple[object, str | None]]:
-    """The parts of entries that are not compared."""
-    return [(entry.charge, entry.organizer) for commit in commits for entry in commit.entries]
+async def _gradually[Item](items: Iterable[Item]) -> list[Item]:
+    """The items in a list, made in slices of time."""
+    found: list[Item] = []
+    for item in items:
+        await breathe()
+        found.append(item)
+    return found
+
+
+def _beside(commit: Commit) -> list[tuple[object, str | None]]:
+    """The fields of entries that their comparison leaves out."""
+    return [(entry.charge, entry.organizer) for entry in commit.entries]
 
 
 async def other_rows(run: Run, tables: TableStore, account: str) -> None:

@@ -1,9 +1,13 @@
 """What verification resumes from, and what only an anchor can prove."""
 
-from datetime import date
+import asyncio
+from datetime import date, timedelta
+
+import pytest
 
 from shared.adapters.ledger.anchors import BlobAnchors
 from shared.adapters.ledger.rows import TABLE, VERIFIED, journal_key
+from shared.domain.common import limits
 from shared.ports.proofs import Anchor
 from shared.ports.tables import Delete, Upsert
 from tests.support.memory_blobs import MemoryBlobs
@@ -26,6 +30,29 @@ async def test_a_resumed_verification_reads_only_what_came_since() -> None:
     assert resumed.problems == ()
     assert (resumed.commits, resumed.legs) == (full.commits + 1, full.legs + 1)
     assert resumed == await app.ledger.verify(ACCOUNT)
+
+
+async def test_a_verification_gives_others_a_turn_between_commits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also while it compares a segment: a process that verifies serves calls."""
+    app = StoredLedger()
+    await app.lived()
+    await app.ledger.pack_until(ACCOUNT, app.clock.now() + timedelta(days=1))
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(limits, "SLICE_SECONDS", 0)
+    others = asyncio.create_task(count())
+    found = await app.ledger.verify(ACCOUNT)
+    others.cancel()
+    assert found.problems == ()
+    assert turns > 3 * found.commits  # its journal row, in its segment, and both compared
 
 
 async def test_a_verification_with_problems_is_no_place_to_resume_from() -> None:
