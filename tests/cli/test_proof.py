@@ -123,7 +123,16 @@ def test_kept_files_are_compared_with_the_present_ledger(kept: Kept) -> None:
     assert "The files agree with the present ledger." in ran.out
 
 
-@pytest.mark.parametrize("kind", ["interim receipt", "receipt", "interim month", "month"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "interim receipt",
+        *(
+            pytest.param(kind, marks=pytest.mark.extended)
+            for kind in ("receipt", "interim month", "month")
+        ),
+    ],
+)
 def test_a_server_with_other_books_is_named(kept: Kept, kind: str) -> None:
     leg = kept.app.leg()
     kept.app.leg(to="+33170000001")
@@ -144,6 +153,7 @@ def test_a_server_with_other_books_is_named(kept: Kept, kind: str) -> None:
     assert "Error: roots: " in ran.err
 
 
+@pytest.mark.extended
 def test_a_server_whose_ledger_was_rolled_back_is_named(kept: Kept) -> None:
     leg = kept.app.leg()
     interim = kept.receipt(leg, "?interim=true")

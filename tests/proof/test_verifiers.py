@@ -177,7 +177,10 @@ def test_a_key_that_is_not_kept_by_the_verifier_proves_nothing(tmp_path: Path) -
     assert (code, said.split(":")[0]) == (1, "key")
 
 
-@pytest.mark.parametrize("tool", ["verify_receipt.py", "verify_month.py"])
+@pytest.mark.parametrize(
+    "tool",
+    ["verify_receipt.py", pytest.param("verify_month.py", marks=pytest.mark.extended)],
+)
 def test_unreadable_keys_and_missing_files_are_named_in_a_sentence(
     tmp_path: Path, tool: str
 ) -> None:
