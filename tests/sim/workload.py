@@ -296,7 +296,7 @@ class Callers(Directory):
 
         async def act(app: Container) -> Json:
             entry, _ = await app.credit_account.reverse(
-                account, leg, reason="a mistake", actor="admin"
+                account, leg, reason="a mistake", actor="admin", dry_run=False
             )
             return {"entry": entry_body(entry), "balance": format_amount(entry.balance_micros)}
 
