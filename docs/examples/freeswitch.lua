@@ -7,7 +7,7 @@
 -- uuid is the leg's id, by which freeswitch_control.py extends and ends the call.
 local base = freeswitch.getGlobalVariable("perminute_url") -- http://fs1:secret@host/api/v1/bridges/fs1
 local caller = freeswitch.getGlobalVariable("perminute_caller_id") -- +33170180042
-local to, conference = argv[1], argv[2]
+local to, conference, ring_seconds = argv[1], argv[2], tonumber(argv[3]) or 90
 local api, json = freeswitch.API(), freeswitch.JSON()
 
 -- mod_curl splits its argument at spaces and decodes the body: so the body goes in percent-encoded.
@@ -36,8 +36,9 @@ end
 
 local variables = string.format(
   "origination_uuid=%s,origination_caller_id_number=%s,perminute_authorization=%s,perminute_to=%s," ..
-  "conference_name=%s,originate_timeout=90,execute_on_answer='sched_hangup +%d allotted_timeout'",
-  uuid, caller, answer.authorization, answer.destination.number, conference, answer.granted_seconds)
+  "conference_name=%s,originate_timeout=%d,execute_on_answer='sched_hangup +%d allotted_timeout'",
+  uuid, caller, answer.authorization, answer.destination.number, conference, ring_seconds,
+  answer.granted_seconds)
 local dialled = api:execute("originate", string.format(
   "{%s}sofia/gateway/trunk/%s &conference(%s@default)", variables, answer.destination.number, conference))
 

@@ -215,7 +215,8 @@ class Site:
         from control import Control, server
         from perminute import Perminute
 
-        perminute = Perminute(f"{self.gateway.url}/api/v1", "pbx1", "pbx1", SECRET)
+        url = f"{self.gateway.url}/api/v1"
+        perminute = Perminute(url, self.bridge, self.bridge, SECRET)
         with server(
             Control(self.calls(), [CONTROL_SECRET], perminute, 900), "127.0.0.1:0"
         ) as running:
@@ -301,7 +302,8 @@ class Site:
         return [
             each
             for each in list(self.gateway.exchanges)
-            if each.path.endswith(f"/{route}") and fields.items() <= each.body.items()
+            if each.path.partition("?")[0].endswith(f"/{route}")
+            and fields.items() <= each.body.items()
         ]
 
     def legs(self, account: str) -> list[Json]:

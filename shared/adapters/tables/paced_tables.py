@@ -1,17 +1,22 @@
-"""Tables whose reads are counted as work of the request that needs them (shared/pacing.py)."""
+"""Tables whose reads are counted as work of the request that needs them (shared/pacing.py), and
+whose bulk transactions take turns, so that a backlog delays no single write."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Unpack
 
 from shared import pacing
+from shared.domain.common import limits
 from shared.ports.tables import Operation, Page, QueryOptions, Row, ScanOptions, TableStore
 
 
 class PacedTables(TableStore):
-    """Another store, of which each read is counted, and a report gives way before it."""
+    """Another store. Each read is counted, and a report gives way before it. Of the transactions of
+    many operations only a few run at a time."""
 
     def __init__(self, tables: TableStore) -> None:
         self._tables = tables
+        self._bulk = asyncio.Semaphore(limits.BULK_TRANSACTIONS_AT_ONCE)
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
         async with pacing.reading():
@@ -34,4 +39,7 @@ class PacedTables(TableStore):
     async def transact(
         self, table: str, partition: str, operations: Sequence[Operation]
     ) -> tuple[str, ...]:
-        return await self._tables.transact(table, partition, operations)
+        if len(operations) < limits.BULK_OPERATIONS_MIN:
+            return await self._tables.transact(table, partition, operations)
+        async with self._bulk:
+            return await self._tables.transact(table, partition, operations)

@@ -115,6 +115,10 @@ READ_PAUSE_SECONDS_MAX = 1.0
 GIVE_WAY_STEP_SECONDS = 0.005
 GIVE_WAY_STEPS_MAX = 20
 
+# Writes of many rows, while calls in progress wait for single ones
+BULK_OPERATIONS_MIN = 20
+BULK_TRANSACTIONS_AT_ONCE = 1
+
 # Group commit
 COMMIT_SECONDS_MAX = 30.0
 GROUP_COMMIT_LEGS_MAX = 97
